@@ -1,0 +1,65 @@
+"""fssbench: measure few-shot semantic segmentation methods on the same episodes.
+
+Nothing heavy is imported until a name is used: `import fssbench` costs milliseconds.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from fssbench.checkpoints import load_release
+    from fssbench.datasets import list_datasets, open_dataset
+    from fssbench.engine import evaluate
+    from fssbench.episode import Episode, EpisodeList, episodes
+    from fssbench.errors import FSSBenchError
+    from fssbench.methods import build, list_methods
+    from fssbench.metrics import summarise
+    from fssbench.protocols import list_protocols
+    from fssbench.publications import published
+
+_HOMES = {
+    "Episode": "fssbench.episode",
+    "EpisodeList": "fssbench.episode",
+    "FSSBenchError": "fssbench.errors",
+    "build": "fssbench.methods",
+    "episodes": "fssbench.episode",
+    "evaluate": "fssbench.engine",
+    "list_datasets": "fssbench.datasets",
+    "list_methods": "fssbench.methods",
+    "list_protocols": "fssbench.protocols",
+    "load_release": "fssbench.checkpoints",
+    "open_dataset": "fssbench.datasets",
+    "published": "fssbench.publications",
+    "summarise": "fssbench.metrics",
+}
+
+__all__ = [
+    "Episode",
+    "EpisodeList",
+    "FSSBenchError",
+    "__version__",
+    "build",
+    "episodes",
+    "evaluate",
+    "list_datasets",
+    "list_methods",
+    "list_protocols",
+    "load_release",
+    "open_dataset",
+    "published",
+    "summarise",
+]
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'fssbench' has no attribute '{name}'")
+    return getattr(importlib.import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

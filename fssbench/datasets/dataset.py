@@ -1,0 +1,125 @@
+"""What every data set offers: an index, photos, labels, folds, and a fingerprint. No episodes, no tensors."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from pathlib import Path
+from typing import ClassVar, Literal, Self, cast
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from fssbench.errors import UsageError
+
+Split = Literal["train", "val", "test"]
+Image = npt.NDArray[np.uint8]
+Label = npt.NDArray[np.uint8]
+
+
+class Dataset(ABC):
+    """A few-shot segmentation data set.
+
+    Label values are 0 for background, 1..C for the classes, 255 for pixels to ignore.
+    """
+
+    name: ClassVar[str]
+    fold_count: ClassVar[int] = 4
+    """Number of folds; 1 where the data set has a fixed test split."""
+    has_ignore: ClassVar[bool] = False
+    """Whether label 255 occurs."""
+
+    root: Path | None
+    """The folder that holds the files; None for a rendered data set."""
+
+    @classmethod
+    @abstractmethod
+    def open(cls, root: Path | None = None, **options: object) -> Self:
+        """Open the data set at `root`, or where the configuration says (see `fssbench.config`).
+
+        Raises:
+            MissingError: If the data is not there, with the command that says where to put it.
+            UsageError: If an option is unknown.
+        """
+
+    @property
+    @abstractmethod
+    def class_names(self) -> Mapping[int, str]:
+        """The name of each label value 1..C, in rising order."""
+
+    @property
+    @abstractmethod
+    def fingerprint(self) -> str:
+        """Hex sha256 over all that decides labels and lists (files, label rule, list order, seed)."""
+
+    @property
+    @abstractmethod
+    def list_order(self) -> str:
+        """Which order the lists are in, in words: e.g. "official (HSNet)" or "canonical (by name)"."""
+
+    @abstractmethod
+    def fold_classes(self, fold: int, split: Split = "val") -> tuple[int, ...]:
+        """Return the label values of a fold, rising: the novel classes for "val", the base classes for "train".
+
+        Raises:
+            UsageError: If there is no such fold.
+        """
+
+    @abstractmethod
+    def index(self, split: Split) -> pd.DataFrame:
+        """Return a row per (image, class): `name` (str), `class_id` (int64), `pixels` (int64, original size).
+
+        Every class with at least one pixel has a row, also where no list admits it.
+        """
+
+    @abstractmethod
+    def entries(self, fold: int, split: Split = "val") -> pd.DataFrame:
+        """Return the (image, class) pairs a fold's list admits, in list order: `name` (str), `class_id` (int64).
+
+        The order matters: samplers index into it.
+
+        Raises:
+            UsageError: If there is no such fold.
+        """
+
+    @abstractmethod
+    def image(self, name: str) -> Image:
+        """Return the photo: RGB uint8 (H, W, 3).
+
+        Raises:
+            MissingError: If the photo is not there.
+            BrokenFileError: If it can't be decoded whole.
+        """
+
+    @abstractmethod
+    def label(self, name: str) -> Label:
+        """Return the label map: uint8 (H, W), values as in `class_names`, 0 and 255.
+
+        Raises:
+            MissingError: If the mask is not there.
+            BrokenFileError: If it can't be decoded, or holds a value that is no class.
+        """
+
+    def image_size(self, name: str) -> tuple[int, int]:
+        """Return (height, width) of the photo."""
+        height, width = self.label(name).shape
+        return height, width
+
+    def class_lists(self, fold: int, split: Split = "val") -> dict[int, list[str]]:
+        """Return for each class of the fold its image names in list order."""
+        entries = self.entries(fold, split)
+        lists: dict[int, list[str]] = {class_id: [] for class_id in self.fold_classes(fold, split)}
+        for name, class_id in zip(entries["name"], entries["class_id"], strict=True):
+            lists[int(class_id)].append(cast("str", name))
+        return lists
+
+    def check_fold(self, fold: int) -> int:
+        """Return `fold`.
+
+        Raises:
+            UsageError: If the data set has no such fold.
+        """
+        if not 0 <= fold < self.fold_count:
+            raise UsageError(f"{self.name} has no fold {fold}: its folds are 0 to {self.fold_count - 1}")
+        return fold

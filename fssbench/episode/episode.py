@@ -1,0 +1,90 @@
+"""An episode, and a list of episodes: what is asked, fixed and hashed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import overload
+
+
+@dataclass(frozen=True, slots=True)
+class Episode:
+    """One question: label `classes` in `query`, given `supports`.
+
+    Attributes:
+        query: Image name of the query.
+        classes: The N label values asked for; way n (1-based) of a prediction is `classes[n - 1]`.
+        supports: For each class its K support image names: `supports[n - 1][k]`.
+        query_class: The label value under which the query is listed. In FS-CS it need not be among `classes`.
+    """
+
+    query: str
+    classes: tuple[int, ...]
+    supports: tuple[tuple[str, ...], ...]
+    query_class: int
+
+    @property
+    def way(self) -> int:
+        """N, the number of classes."""
+        return len(self.classes)
+
+    @property
+    def shot(self) -> int:
+        """K, the number of supports per class."""
+        return len(self.supports[0])
+
+    def canonical(self) -> str:
+        """Return the one-line JSON that the content hash is taken over."""
+        record = [self.query, list(self.classes), [list(names) for names in self.supports], self.query_class]
+        return json.dumps(record, separators=(",", ":"), ensure_ascii=True)
+
+
+@dataclass(frozen=True)
+class EpisodeList(Sequence[Episode]):
+    """Episodes with the protocol that drew them.
+
+    Attributes:
+        episodes: The episodes, in the order in which they are asked.
+        dataset: Data set name, e.g. "pascal5i".
+        fold: The fold whose classes are asked.
+        split: Which side of the data set the images come from.
+        way: N.
+        shot: K.
+        protocol: Name of the protocol, e.g. "hsnet".
+        seed: The seed of the draw.
+        list_order: Which order of the image lists decided the draw (`Dataset.list_order`).
+        data_fingerprint: `Dataset.fingerprint` of the data the list was drawn from.
+    """
+
+    episodes: tuple[Episode, ...]
+    dataset: str
+    fold: int
+    split: str
+    way: int
+    shot: int
+    protocol: str
+    seed: int
+    list_order: str
+    data_fingerprint: str
+
+    @cached_property
+    def hash(self) -> str:
+        """Hex sha256 of the episodes alone: two lists with the same hash ask the same questions in the same order."""
+        lines = "\n".join(episode.canonical() for episode in self.episodes)
+        return hashlib.sha256(lines.encode("ascii")).hexdigest()
+
+    def __len__(self) -> int:
+        return len(self.episodes)
+
+    def __iter__(self) -> Iterator[Episode]:
+        return iter(self.episodes)
+
+    @overload
+    def __getitem__(self, index: int) -> Episode: ...
+    @overload
+    def __getitem__(self, index: slice) -> tuple[Episode, ...]: ...
+    def __getitem__(self, index: int | slice) -> Episode | tuple[Episode, ...]:
+        return self.episodes[index]

@@ -1,0 +1,147 @@
+"""The methods by name. Their code (and torch) is imported only when one is built."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from fssbench.errors import UsageError
+from fssbench.registry import Registry
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    from fssbench.methods.method import Method
+
+
+def _base() -> type:
+    from fssbench.methods.method import Method
+
+    return Method
+
+
+@dataclass(frozen=True)
+class MethodInfo:
+    """What is known of a method without importing it (methods.toml).
+
+    Attributes:
+        name: Name in the registry.
+        target: "module:class".
+        title: The paper's title, or what it does.
+        venue: e.g. "ICCV 2021"; empty for a floor.
+        source: The release whose code decides; empty for a floor.
+        tasks: For each variant ("" where there is only one form) its task, default variant first.
+        backbones: Names of the backbones it was released with, default first; empty if it needs none.
+        trainable: Whether `fssbench train` can train it; floors need no checkpoint.
+    """
+
+    name: str
+    target: str
+    title: str
+    venue: str
+    source: str
+    tasks: dict[str, Literal["fss", "fscs"]]
+    backbones: tuple[str, ...]
+    trainable: bool
+
+    def variant_for(self, task: str) -> str | None:
+        """Return the variant that answers `task`, None if there is none."""
+        return next((variant for variant, its in self.tasks.items() if its == task), None)
+
+
+@cache
+def _built_in() -> dict[str, MethodInfo]:
+    with (Path(__file__).parent / "methods.toml").open("rb") as file:
+        raw = tomllib.load(file)
+    return {
+        name: MethodInfo(name=name, **{k: tuple(v) if isinstance(v, list) else v for k, v in fields.items()})
+        for name, fields in raw.items()
+    }
+
+
+REGISTRY: Registry[type[Method[Any, Any]]] = Registry(
+    "method", _base, {name: info.target for name, info in _built_in().items()}
+)
+
+
+def list_methods() -> list[str]:
+    """Return the names of all methods, sorted."""
+    return REGISTRY.names()
+
+
+def method_info(name: str) -> MethodInfo:
+    """Return what is known of a method; for one registered by another package, what its class says.
+
+    Raises:
+        UsageError: If the name is unknown.
+    """
+    REGISTRY.require(name)
+    if name in _built_in():
+        return _built_in()[name]
+    cls = REGISTRY.get(name)
+    info = getattr(cls, "info", None)
+    if isinstance(info, MethodInfo):
+        return info
+    return MethodInfo(name, f"{cls.__module__}:{cls.__qualname__}", cls.__name__, "", "", {"": "fss"}, (), False)
+
+
+def check_build(name: str, backbone: str | None, variant: str | None, way: int, shot: int) -> MethodInfo:
+    """Refuse arguments of `build` that do not fit the method, without importing it.
+
+    Raises:
+        UsageError: Naming what is allowed.
+    """
+    info = method_info(name)
+    if backbone is not None and info.backbones and backbone not in info.backbones:
+        raise UsageError(f"{name} has no backbone '{backbone}'; it has {', '.join(info.backbones)}")
+    if variant is not None and variant not in info.tasks:
+        raise UsageError(f"{name} has no variant '{variant}'; it has {', '.join(v or 'one form' for v in info.tasks)}")
+    if way < 1 or shot < 1:
+        raise UsageError(f"way and shot are at least 1, not {way} and {shot}")
+    task = info.tasks[variant] if variant is not None else next(iter(info.tasks.values()))
+    if task == "fss" and way != 1:
+        joint = info.variant_for("fscs")
+        raise UsageError(
+            f"{name} answers 1-way episodes only" + (f" unless variant='{joint}'" if joint else "") + f", not {way}-way"
+        )
+    return info
+
+
+def build(
+    name: str,
+    backbone: str | None = None,
+    variant: str | None = None,
+    way: int = 1,
+    shot: int = 1,
+    **options: Any,  # noqa: ANN401 - each method documents its own
+) -> Method[Any, Any]:
+    """Build a method: eval mode, random weights, nothing downloaded.
+
+    Args:
+        name: One of `list_methods()`.
+        backbone: One of the method's backbones; default its first.
+        variant: Where a method was released in several forms, e.g. "fscs"; default its first.
+        way: N of the episodes it will answer.
+        shot: K of the episodes it will answer.
+        **options: The method's own, e.g. `weak=True` for asnet.
+
+    Raises:
+        UsageError: If a name is unknown or the arguments do not fit the method.
+    """
+    info = check_build(name, backbone, variant, way, shot)
+    cls = REGISTRY.get(name)
+    arguments: dict[str, Any] = dict(options, way=way, shot=shot)
+    if info.backbones:
+        arguments["backbone"] = backbone or info.backbones[0]
+    if len(info.tasks) > 1:
+        arguments["variant"] = variant or next(iter(info.tasks))
+    try:
+        method = cls(**arguments)
+    except TypeError as error:
+        if "unexpected keyword argument" not in str(error):
+            raise
+        raise UsageError(f"{name}: {str(error).split(') ')[-1]}") from error
+    return method.eval()

@@ -1,0 +1,114 @@
+"""What a method is: encode an image, condition on a support, predict an episode."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Generic, Literal, TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from fssbench.errors import UsageError
+
+Features = TypeVar("Features")
+Support = TypeVar("Support")
+Task = Literal["fss", "fscs"]
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """The answer to one episode.
+
+    Attributes:
+        logits: float32 (N+1, H, W); channel 0 is background, channel n the n-th class. What kind of score it is
+            (raw, log-probability) the method says.
+        labels: uint8 (H, W), values 0..N.
+        present: bool (N,): whether the n-th class is said to be in the query.
+    """
+
+    logits: Tensor
+    labels: Tensor
+    present: Tensor
+
+
+class Method(nn.Module, ABC, Generic[Features, Support]):
+    """A few-shot segmentation method in three steps, so that an engine can reuse work.
+
+    `encode` depends on the image alone, `condition` on one support image and its mask, `predict` on the episode.
+    `Features` and `Support` are the method's own types; every tensor in them has the batch as its first axis.
+
+    Attributes:
+        task: "fss" (the query holds the class) or "fscs" (it may hold none, some or all of the N classes).
+        way: N the method was built for.
+        shot: K the method was built for.
+    """
+
+    task: Task
+    way: int
+    shot: int
+
+    @abstractmethod
+    def encode(self, image: Tensor) -> Features:
+        """Return the features of images.
+
+        Args:
+            image: float32 (B, 3, H, W), RGB, normalised by the ImageNet mean and standard deviation.
+        """
+
+    @abstractmethod
+    def condition(self, features: Features, mask: Tensor) -> Support:
+        """Return what the method keeps of support images.
+
+        Args:
+            features: What `encode` gave for them.
+            mask: uint8 (B, H, W) in {0, 1, 255}; 255 = ignore, used as the release uses it.
+        """
+
+    @abstractmethod
+    def predict(self, query: Features, supports: Sequence[Sequence[Support]], size: tuple[int, int]) -> Prediction:
+        """Return the answer to one episode.
+
+        Args:
+            query: Features of the query, batch 1.
+            supports: `supports[n][k]` is the conditioned k-th support of the n-th class, batch 1.
+            size: (height, width) of the labels and logits returned.
+        """
+
+    @property
+    def learnable_parameters(self) -> int:
+        """How many parameters training moves (the frozen backbone is left out)."""
+        return sum(p.numel() for name, p in self.named_parameters() if not name.startswith("backbone."))
+
+    @torch.inference_mode()
+    def segment(
+        self, query: Tensor, support_images: Tensor, support_masks: Tensor, size: tuple[int, int] | None = None
+    ) -> Prediction:
+        """Answer one episode from its images.
+
+        Args:
+            query: float32 (3, H, W), normalised.
+            support_images: float32 (N, K, 3, H, W), normalised.
+            support_masks: (N, K, H, W) in {0, 1, 255}.
+            size: (height, width) at which to return the labels; default the query's own.
+
+        Raises:
+            UsageError: If the shapes do not fit each other.
+        """
+        if query.ndim != 3 or support_images.ndim != 5 or support_masks.ndim != 4:
+            raise UsageError(
+                "segment takes query (3, H, W), support_images (N, K, 3, H, W), support_masks (N, K, H, W); got "
+                f"{tuple(query.shape)}, {tuple(support_images.shape)}, {tuple(support_masks.shape)}"
+            )
+        if support_images.shape[:2] != support_masks.shape[:2] or support_images.shape[3:] != support_masks.shape[2:]:
+            raise UsageError(
+                f"support_images {tuple(support_images.shape)} and support_masks {tuple(support_masks.shape)} "
+                "differ in ways, shots or size"
+            )
+        supports = [
+            [self.condition(self.encode(image[None]), mask[None]) for image, mask in zip(images, masks, strict=True)]
+            for images, masks in zip(support_images, support_masks, strict=True)
+        ]
+        height, width = query.shape[-2:]
+        return self.predict(self.encode(query[None]), supports, size or (height, width))

@@ -1,0 +1,97 @@
+"""A registry of named things whose code is imported only when one of them is wanted."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Iterator
+from importlib.metadata import entry_points
+from typing import Generic, TypeVar
+
+from fssbench.errors import UsageError, unknown_name
+
+T = TypeVar("T", bound=type)
+
+
+class Registry(Generic[T]):
+    """Names of classes, each a class or a "module:attribute" that is imported when it is looked up.
+
+    Other packages add their own through the entry-point group `fssbench.<kind>s`.
+
+    Args:
+        kind: What the registry holds, in the singular: "method", "dataset".
+        base: A function that returns the base class every entry must have (called at the first look-up).
+        entries: The built-in names and their "module:attribute".
+    """
+
+    def __init__(self, kind: str, base: Callable[[], type], entries: dict[str, str]) -> None:
+        self.kind = kind
+        self._base = base
+        self._entries: dict[str, T | str] = dict(entries)
+        self._origins = dict.fromkeys(entries, "fssbench")
+        self._discovered = False
+
+    def _discover(self) -> None:
+        if self._discovered:
+            return
+        self._discovered = True
+        for point in entry_points(group=f"fssbench.{self.kind}s"):
+            if point.name not in self._entries:
+                self._entries[point.name] = point.value
+                self._origins[point.name] = point.dist.name if point.dist else point.value
+
+    def register(self, name: str) -> Callable[[T], T]:
+        """Return a decorator that adds a class under `name`.
+
+        Raises:
+            UsageError: If the name is taken by another class.
+        """
+
+        def add(cls: T) -> T:
+            known = self._entries.get(name)
+            target = f"{cls.__module__}:{cls.__qualname__}"
+            if known is not None and known is not cls and known != target:
+                raise UsageError(f"{self.kind} '{name}' is already registered by {self._origins[name]}")
+            self._entries[name] = cls
+            self._origins.setdefault(name, cls.__module__)
+            return cls
+
+        return add
+
+    def names(self) -> list[str]:
+        """Return all names, sorted."""
+        self._discover()
+        return sorted(self._entries)
+
+    def origin(self, name: str) -> str:
+        """Return which package or module an entry comes from."""
+        self.require(name)
+        return self._origins[name]
+
+    def require(self, name: str) -> str:
+        """Return `name` if it is registered; nothing is imported.
+
+        Raises:
+            UsageError: If it is not, with the nearest names.
+        """
+        self._discover()
+        if name not in self._entries:
+            raise unknown_name(self.kind, name, self._entries, f"fssbench list {self.kind}s")
+        return name
+
+    def get(self, name: str) -> T:
+        """Return the class registered under `name`, importing it if need be.
+
+        Raises:
+            UsageError: If the name is unknown or its class is not of the right kind.
+        """
+        entry = self._entries[self.require(name)]
+        if isinstance(entry, str):
+            module, _, attribute = entry.partition(":")
+            entry = getattr(importlib.import_module(module), attribute)
+            self._entries[name] = entry
+        if not (isinstance(entry, type) and issubclass(entry, self._base())):
+            raise UsageError(f"{self.kind} '{name}' ({self._origins[name]}) is not a {self._base().__name__}")
+        return entry
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.names())
