@@ -1,0 +1,30 @@
+"""What several test files need: the shared reference data where it is at hand, and an empty user environment."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder of real samples, official lists and released outputs; skips where it is absent."""
+    path = Path(os.environ.get("FSSBENCH_SHARED", REPOSITORY.parent / "shared"))
+    if not (path / "reference").is_dir():
+        pytest.skip("the shared reference data is not on this machine (set FSSBENCH_SHARED)")
+    return path
+
+
+@pytest.fixture(autouse=True)
+def _own_user_folders(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep tests away from the user's cache, configuration and data roots."""
+    home = tmp_path_factory.mktemp("home")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(home / "cache"))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(home / "config"))
+    monkeypatch.delenv("FSSBENCH_DATA", raising=False)
+    monkeypatch.setenv("COLUMNS", "100")
+    monkeypatch.setenv("NO_COLOR", "1")
