@@ -1,0 +1,67 @@
+"""The feature extractors by name, with the parameter names of the released ImageNet weights."""
+
+from __future__ import annotations
+
+import importlib
+from abc import ABC, abstractmethod
+
+import torch
+from torch import Tensor, nn
+
+from fssbench.errors import unknown_name
+
+Pyramid = tuple[Tensor, ...]
+"""Feature maps (B, C, h, w) of an image in forward order, shallow level first."""
+
+_BACKBONES = {
+    "resnet50": "fssbench.backbones.resnet",
+    "resnet101": "fssbench.backbones.resnet",
+    "vgg16": "fssbench.backbones.vgg",
+    "small": "fssbench.backbones.small",
+}
+
+
+class Backbone(nn.Module, ABC):
+    """A feature extractor that hands out its intermediate maps.
+
+    Attributes:
+        levels: How many maps belong to the shallow, the middle and the deep level of the pyramid; in a level all
+            maps have the same size.
+        channels: Number of channels of each map.
+    """
+
+    levels: tuple[int, int, int]
+    channels: tuple[int, ...]
+
+    @abstractmethod
+    def forward(self, image: Tensor) -> Pyramid:
+        """Return the maps of float32 images (B, 3, H, W), shallow level first, each before its ReLU."""
+
+    def __call__(self, image: Tensor) -> Pyramid:
+        """Run `forward` through the module hooks, with its return type kept."""
+        maps: Pyramid = super().__call__(image)
+        return maps
+
+
+def unused_linear(inputs: int, outputs: int) -> nn.Linear:
+    """Return a linear layer that a released checkpoint holds but no forward pass runs; zeros, made at once."""
+    layer = nn.utils.skip_init(nn.Linear, inputs, outputs)
+    with torch.no_grad():
+        layer.weight.zero_()
+        layer.bias.zero_()
+    return layer
+
+
+def backbone(name: str) -> Backbone:
+    """Build a backbone with random weights.
+
+    Args:
+        name: "resnet50", "resnet101", "vgg16" or "small".
+
+    Raises:
+        UsageError: If there is no such backbone.
+    """
+    if name not in _BACKBONES:
+        raise unknown_name("backbone", name, _BACKBONES)
+    built: Backbone = getattr(importlib.import_module(_BACKBONES[name]), name)()
+    return built

@@ -1,0 +1,51 @@
+"""Hypercorrelation pyramid: cosine similarities of all query and support positions (HSNet, Eq. 1 and 2)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+_EPS = 1e-5
+
+
+def correlate(query: Tensor, support: Tensor) -> Tensor:
+    """Return the non-negative cosine similarity of every pair of positions (HSNet, Eq. 1).
+
+    Args:
+        query: (B, C, h, w).
+        support: (B, C, h', w').
+
+    Returns:
+        (B, h, w, h', w') in [0, 1].
+    """
+    batch, _, *grid = query.shape
+    correlation = torch.bmm(_unit(query).transpose(1, 2), _unit(support))
+    return correlation.clamp(min=0).view(batch, *grid, *support.shape[-2:])
+
+
+def _unit(features: Tensor) -> Tensor:
+    # The release adds the constant to the norm instead of clamping the norm from below.
+    flat = features.flatten(2)
+    return flat / (flat.norm(dim=1, keepdim=True) + _EPS)
+
+
+def hypercorrelation(query: Sequence[Tensor], support: Sequence[Tensor], levels: tuple[int, int, int]) -> list[Tensor]:
+    """Return the pyramid of stacked correlations, deepest level first (HSNet, Eq. 2).
+
+    Args:
+        query: Feature maps, shallow level first, each (B, C, h, w).
+        support: The same maps of the support, each (B, C, h', w').
+        levels: How many maps the shallow, middle and deep level have.
+
+    Returns:
+        Three tensors (B, maps, h, w, h', w'); within a level the maps are in forward order.
+    """
+    pyramid = []
+    start = 0
+    for count in levels:
+        pairs = zip(query[start : start + count], support[start : start + count], strict=True)
+        pyramid.append(torch.stack([correlate(q, s) for q, s in pairs], dim=1))
+        start += count
+    return pyramid[::-1]

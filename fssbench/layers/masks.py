@@ -1,0 +1,26 @@
+"""Support masks at feature resolution."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def foreground(mask: Tensor) -> Tensor:
+    """Return the foreground of a mask as float32 (B, H, W) in {0, 1}; pixels labelled 255 count as background.
+
+    Args:
+        mask: (B, H, W) with 0 = background, 255 = ignore, anything else = foreground.
+    """
+    return ((mask != 0) & (mask != 255)).to(torch.float32)
+
+
+def resize_mask(mask: Tensor, size: tuple[int, int]) -> Tensor:
+    """Return a float32 mask (B, H, W) at feature size, (B, 1, h, w) in [0, 1].
+
+    Bilinear with aligned corners in float32, as the releases of HSNet and iFSL do. The precision matters: where a
+    sample falls just beside the object the float32 operator leaves about 1e-6 instead of 0, and the cosine that
+    follows turns that into a full support position.
+    """
+    return F.interpolate(mask[:, None].float(), size, mode="bilinear", align_corners=True)

@@ -1,0 +1,98 @@
+"""Methods that score one query against one support at a time: how ways and shots are merged afterwards."""
+
+from __future__ import annotations
+
+import math
+from abc import abstractmethod
+from collections.abc import Sequence
+from typing import Self, TypeVar
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from fssbench.backbones import Backbone, Pyramid
+from fssbench.methods.method import Method, Prediction, Task
+
+Support = TypeVar("Support")
+
+
+class PairwiseMethod(Method[Pyramid, Support]):
+    """A method on a frozen backbone whose network sees one query and one support of one class.
+
+    Subclasses give `condition` and `score`; ways and shots are merged here by the rule of the task.
+    """
+
+    backbone: Backbone
+
+    def __init__(self, backbone: Backbone, task: Task, way: int, shot: int) -> None:
+        super().__init__()
+        self.backbone = backbone.requires_grad_(requires_grad=False)
+        self.task, self.way, self.shot = task, way, shot
+
+    @abstractmethod
+    def score(self, query: Pyramid, support: Support) -> Tensor:
+        """Return raw logits (B, 2, h, w), background first, of B pairs of a query and a support."""
+
+    def train(self, mode: bool = True) -> Self:  # noqa: FBT001, FBT002 - the signature of nn.Module
+        """Set training mode; the backbone's batch norm keeps its ImageNet statistics."""
+        super().train(mode)
+        self.backbone.eval()
+        return self
+
+    def encode(self, image: Tensor) -> Pyramid:
+        """Return the backbone's maps of images float32 (B, 3, H, W), shallow level first; no gradient."""
+        with torch.no_grad():
+            return self.backbone(image)
+
+    def predict(self, query: Pyramid, supports: Sequence[Sequence[Support]], size: tuple[int, int]) -> Prediction:
+        """Return the answer to one episode; see `Method.predict`, `vote` and `merge_ways`."""
+        if self.task == "fss":
+            return vote(torch.cat([self.score(query, support) for support in supports[0]]), size)
+        shots = zip(*supports, strict=True)
+        return merge_ways(
+            torch.stack([torch.cat([self.score(query, support) for support in ways]) for ways in shots]), size
+        )
+
+
+def vote(logits: Tensor, size: tuple[int, int]) -> Prediction:
+    """Merge K shots as HSNet's release does (paper, section 4.3; model/hsnet.py at 6b1bc12).
+
+    Each shot is brought to `size` and decided alone; a pixel is foreground with at least half as many votes as the
+    pixel of this image that has most. So K/2 votes are not needed, and if no pixel has two votes, one is enough.
+
+    Args:
+        logits: float32 (K, 2, h, w), raw.
+        size: (height, width) of the answer.
+
+    Returns:
+        Labels in {0, 1}; the logits are the mean of the K resized ones, and with K > 1 the labels are not their argmax.
+    """
+    resized = F.interpolate(logits, size, mode="bilinear", align_corners=True)
+    votes = resized.argmax(dim=1).sum(dim=0)
+    # With one shot the largest vote is 1 (or 0) and this is the argmax itself.
+    labels = votes.float() / votes.max().clamp(min=1) >= 0.5
+    return Prediction(resized.mean(dim=0), labels.to(torch.uint8), labels.any().view(1))
+
+
+def merge_ways(logits: Tensor, size: tuple[int, int]) -> Prediction:
+    """Merge N ways and K shots as iFSL does (paper, Eq. 5 to 8; fs-cs/model/ifsl.py at d0b0c0d).
+
+    Background is the mean over the classes of their background log-probabilities (quirk: not of the probabilities,
+    and the N+1 maps are not normalised again). Shots are averaged after resizing. A class is present if any
+    low-resolution position gives it a probability of at least one half, in at least half of the shots.
+
+    Args:
+        logits: float32 (K, N, 2, h, w), raw.
+        size: (height, width) of the answer.
+
+    Returns:
+        Log-probabilities (N+1, H, W) as logits, their argmax, and presence.
+    """
+    log_probabilities = torch.log_softmax(logits, dim=2)
+    background = log_probabilities[:, :, 0].mean(dim=1, keepdim=True)
+    merged = torch.cat([background, log_probabilities[:, :, 1]], dim=1)
+    scores = F.interpolate(merged, size, mode="bilinear", align_corners=True).mean(dim=0)
+    found = log_probabilities[:, :, 1].amax(dim=(-1, -2)) >= math.log(0.5)
+    present = found.float().mean(dim=0) >= 0.5
+    return Prediction(scores, scores.argmax(dim=0).to(torch.uint8), present)
