@@ -1,0 +1,72 @@
+"""Weights, images and masks from closed formulas, so that a released model's answer can be had from its key names.
+
+Every entry of a state dict is drawn by PCG64 seeded with the CRC-32 of its key; images are sums of sines, masks are
+ellipses.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+
+def _generator(seed: int) -> np.random.Generator:
+    return np.random.Generator(np.random.PCG64(seed))
+
+
+def entry(key: str, shape: Sequence[int]) -> Tensor:
+    """The value of one parameter or buffer: float32, or an int64 zero for a batch counter."""
+    shape = tuple(shape)
+    if key.endswith("num_batches_tracked"):
+        return torch.zeros(shape, dtype=torch.int64)
+    draw = _generator(zlib.crc32(key.encode()))
+    if key.endswith("running_mean"):
+        value = 0.1 * draw.standard_normal(shape)
+    elif key.endswith("running_var"):
+        value = draw.uniform(0.8, 1.2, shape)
+    elif len(shape) > 1:
+        value = draw.standard_normal(shape) * np.sqrt(2.0 / int(np.prod(shape[1:])))
+    elif key.endswith("bias"):
+        value = 0.05 * draw.standard_normal(shape)
+    else:
+        value = draw.uniform(0.4, 0.6, shape)
+    return torch.from_numpy(np.asarray(value, np.float32))
+
+
+def state(shapes: Mapping[str, Sequence[int]], overrides: Mapping[str, Sequence[float]]) -> dict[str, Tensor]:
+    """A whole state dict; `overrides` replaces entries by key."""
+    filled = {key: entry(key, shape) for key, shape in shapes.items()}
+    for key, values in overrides.items():
+        filled[key] = torch.tensor(values, dtype=torch.float32).view(tuple(shapes[key]))
+    return filled
+
+
+def image(seed: int, height: int, width: int) -> Tensor:
+    """A smooth image float32 (3, height, width), about as large as a normalised photo."""
+    draw = _generator(seed)
+    y = (np.arange(height, dtype=np.float64) / height)[:, None]
+    x = (np.arange(width, dtype=np.float64) / width)[None, :]
+    channels = []
+    for _ in range(3):
+        channel = np.zeros((height, width))
+        for _ in range(6):
+            fx, fy = draw.integers(1, 13, size=2)
+            amplitude = draw.uniform(0.2, 1.0)
+            phase = draw.uniform(0.0, 2.0 * np.pi)
+            channel += amplitude * np.sin(2.0 * np.pi * (fx * x + fy * y) + phase)
+        channels.append(channel)
+    return torch.from_numpy(np.stack(channels).astype(np.float32))
+
+
+def mask(seed: int, height: int, width: int) -> Tensor:
+    """An ellipse, uint8 (height, width) in {0, 1}."""
+    draw = _generator(seed)
+    cx, cy = draw.uniform(0.35, 0.65, size=2)
+    rx, ry = draw.uniform(0.15, 0.30, size=2)
+    y = ((np.arange(height) + 0.5) / height)[:, None]
+    x = ((np.arange(width) + 0.5) / width)[None, :]
+    return torch.from_numpy((((x - cx) / rx) ** 2 + ((y - cy) / ry) ** 2 <= 1.0).astype(np.uint8))

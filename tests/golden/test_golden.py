@@ -1,0 +1,114 @@
+"""Every method answers as its release does, for the same weights and inputs."""
+
+from __future__ import annotations
+
+import base64
+import json
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+import fssbench
+from tests.golden import formula
+
+CASES = sorted((Path(__file__).parent / "cases").glob("*.json"))
+
+
+def _inputs(case: dict[str, Any]) -> tuple[Tensor, Tensor, Tensor]:
+    def support_mask(support: dict[str, Any]) -> Tensor:
+        mask = formula.mask(support["mask_seed"], *support["size"])
+        if support["inverted"]:
+            mask = 1 - mask
+        if support["ignore_from_row"] is not None:
+            mask[support["ignore_from_row"] :] = 255
+        return mask
+
+    images = [[formula.image(s["image_seed"], *s["size"]) for s in way] for way in case["supports"]]
+    masks = [[support_mask(s) for s in way] for way in case["supports"]]
+    query = formula.image(*case["query"])
+    return query, torch.stack([torch.stack(way) for way in images]), torch.stack([torch.stack(way) for way in masks])
+
+
+def _labels(case: dict[str, Any]) -> np.ndarray:
+    raw = np.frombuffer(zlib.decompress(base64.b64decode(case["labels"]["packed"])), np.uint8)
+    height, width = case["size"]
+    flat = raw if case["labels"]["rule"] == "uint8" else np.unpackbits(raw)[: height * width]
+    assert zlib.crc32(flat.tobytes()) == case["labels"]["crc32"]
+    return flat.reshape(height, width)
+
+
+def _assert_close(actual: Tensor, expected: dict[str, Any], tolerance: float) -> None:
+    assert list(actual.shape) == expected["shape"]
+    flat = actual.double().flatten().numpy()
+    at = np.random.Generator(np.random.PCG64(0)).integers(0, flat.size, size=256)
+    # The stored values have seven digits.
+    rounding = 1e-6 * max(abs(expected["min"]), abs(expected["max"]))
+    np.testing.assert_allclose(flat[at][:96], expected["values"], rtol=0, atol=tolerance + rounding)
+    moments = [flat.mean(), flat.std(), flat.min(), flat.max()]
+    np.testing.assert_allclose(
+        moments, [expected[k] for k in ("mean", "std", "min", "max")], rtol=0, atol=tolerance + rounding
+    )
+
+
+@pytest.mark.parametrize("path", CASES, ids=lambda path: path.stem)
+def test_answers_as_the_release_does(path: Path) -> None:
+    case = json.loads(path.read_text())
+    arguments = dict(case["build"])
+    method = fssbench.build(arguments.pop("method"), **arguments)
+    shapes = {key: tuple(value.shape) for key, value in method.state_dict().items()}
+    assert len(shapes) == case["parameters"]
+    fssbench.load_release(method, {f"module.{k}": v for k, v in formula.state(shapes, case["overrides"]).items()})
+
+    query, images, masks = _inputs(case)
+    size = tuple(case["size"])
+    answer = method.segment(query, images, masks, size=size)
+
+    expected = _labels(case)
+    assert int((answer.labels.numpy() != expected).sum()) <= case["differing_pixels"]
+    assert answer.labels.dtype == torch.uint8
+    if case["present"] is None:
+        shots = zip(images[0], masks[0], strict=True)
+        scores = torch.stack([method.segment(query, i[None, None], m[None, None], size=size).logits for i, m in shots])
+    else:
+        assert answer.present.tolist() == case["present"]
+        scores = answer.logits[None]
+    _assert_close(scores, case["scores"], case["tolerance"])
+
+
+@pytest.mark.parametrize("name", ["hsnet-resnet50-1shot", "hsnet-vgg16-1shot"])
+def test_intermediate_tensors_agree(name: str) -> None:
+    case = json.loads((Path(__file__).parent / "cases" / f"{name}.json").read_text())
+    arguments = dict(case["build"])
+    method = fssbench.build(arguments.pop("method"), **arguments)
+    shapes = {key: tuple(value.shape) for key, value in method.state_dict().items()}
+    method.load_state_dict(formula.state(shapes, case["overrides"]))
+    query, images, masks = _inputs(case)
+
+    from fssbench.layers.hypercorrelation import hypercorrelation
+
+    with torch.inference_mode():
+        features = method.encode(query[None])
+        support = method.condition(method.encode(images[0]), masks[0])
+        pyramid = hypercorrelation(features, support, method.backbone.levels)
+    for tensor, key in ((features[0], "query_feature_first"), (pyramid[0], "corr_l4"), (pyramid[2], "corr_l2")):
+        assert list(tensor.shape) == case[key]["shape"]
+        assert tensor.mean().item() == pytest.approx(case[key]["mean"], abs=1e-5)
+        assert tensor.double().std(correction=0).item() == pytest.approx(case[key]["std"], abs=1e-5)
+
+
+def test_the_precision_of_the_mask_resize_matters() -> None:
+    """The trap that moves thousands of pixels: float32 leaves 1e-6 beside the object, float64 leaves 0."""
+    from fssbench.layers.masks import resize_mask
+
+    masks = torch.stack([formula.mask(seed, 400, 400) for seed in range(21, 26)])
+    kept = resize_mask(masks, (50, 50))
+    exact = F.interpolate(masks[:, None].double(), (50, 50), mode="bilinear", align_corners=True)
+    assert kept.dtype == torch.float32
+    assert ((kept > 0) & (kept < 1e-4)).any()
+    assert not ((exact > 1e-12) & (exact < 1e-4)).any()
