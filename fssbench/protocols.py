@@ -3,12 +3,27 @@
 from __future__ import annotations
 
 import tomllib
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
 from functools import cache
-from typing import Literal
+from typing import ClassVar, Literal
 
 from fssbench.errors import UsageError, unknown_name
 from fssbench.resources import PACKAGE
+
+ScoreAt = Literal["input", "original"]
+
+
+@dataclass(frozen=True)
+class Override:
+    """What differs on one data set: fields as in `Protocol`, None where nothing does."""
+
+    __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
+
+    sampler: str | None = None
+    episodes: int | None = None
+    split: Literal["val", "test"] | None = None
+    score_sizes: tuple[ScoreAt, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -16,20 +31,26 @@ class Protocol:
     """The evaluation choices that make published numbers differ.
 
     Attributes:
-        name: Name in protocols.toml.
+        name: Name in protocols.toml; with "@original" or "@input" if another `score_at` was chosen.
         title: What it is, in words.
         source: The release whose code decides.
         task: "fss" or "fscs".
-        sampler: Which function draws the episodes.
+        sampler: Which function draws the episodes (`fssbench.episode.samplers`).
         seed: The seed the release fixes.
         episodes: How many episodes a fold is asked.
+        split: Side of the data set that is asked.
         input: (height, width) fed to the network; the aspect ratio is not kept.
         resize: How photos are brought to that size.
         score_at: Whether IoU is counted at the input size or at the query's own.
-        ignore: Whether pixels labelled 255 leave every count or count as background.
+        score_sizes: What `score_at` may be.
+        ignore: Whether pixels labelled 255 leave every count or count as background. A data set without such
+            pixels (COCO, FSS-1000) counts all of them either way.
         way: Smallest and largest N.
         datasets: The data sets it is defined for.
+        overrides: For some of them, what differs there; `on` applies it.
     """
+
+    __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
 
     name: str
     title: str
@@ -38,12 +59,52 @@ class Protocol:
     sampler: str
     seed: int
     episodes: int
+    split: Literal["val", "test"]
     input: tuple[int, int]
     resize: Literal["pillow-bilinear"]
-    score_at: Literal["input", "original"]
+    score_at: ScoreAt
+    score_sizes: tuple[ScoreAt, ...]
     ignore: Literal["leave-out", "background"]
     way: tuple[int, int]
     datasets: tuple[str, ...]
+    overrides: Mapping[str, Override] = field(default_factory=dict, hash=False)
+
+    def on(self, dataset: str) -> Protocol:
+        """Return the protocol as it is on one data set.
+
+        Raises:
+            UsageError: If it is not defined for that data set, or cannot count IoU there at the size chosen.
+        """
+        if dataset not in self.datasets:
+            raise UsageError(
+                f"protocol {self.name} is not defined for {dataset}; it is for {', '.join(self.datasets)}",
+                "fssbench list protocols",
+            )
+        changes = asdict(self.overrides.get(dataset, Override()))
+        here = replace(self, overrides={}, **{k: v for k, v in changes.items() if v is not None})
+        if here.score_at not in here.score_sizes:
+            raise UsageError(
+                f"protocol {self.name.partition('@')[0]} counts IoU on {dataset} at the "
+                f"{' or '.join(here.score_sizes)} size only, as its release does"
+            )
+        return here
+
+    def at(self, score_at: ScoreAt) -> Protocol:
+        """Return the protocol with IoU counted at another size: "input" or "original".
+
+        HSNet's release has an option for it. The episodes stay the same, the numbers do not: the name says so
+        ("hsnet@original"), and `protocol("hsnet@original")` finds it.
+
+        Raises:
+            UsageError: If the release has no such option.
+        """
+        base = self.name.partition("@")[0]
+        if score_at not in self.score_sizes:
+            sizes = " or ".join(self.score_sizes)
+            raise UsageError(f"protocol {base} counts IoU at the {sizes} size only, not {score_at}")
+        if score_at == _all()[base].score_at:
+            return replace(self, name=base, score_at=score_at)
+        return replace(self, name=f"{base}@{score_at}", score_at=score_at)
 
     def check(self, dataset: str, way: int, shot: int) -> None:
         """Refuse a data set, way or shot that the protocol does not define.
@@ -51,23 +112,23 @@ class Protocol:
         Raises:
             UsageError: Naming what is allowed.
         """
-        if dataset not in self.datasets:
-            raise UsageError(f"protocol {self.name} is not defined for {dataset}; it is for {', '.join(self.datasets)}")
+        self.on(dataset)
         if not self.way[0] <= way <= self.way[1]:
-            raise UsageError(f"protocol {self.name} is defined for {self.way[0]} to {self.way[1]} ways, not {way}")
+            low, high = self.way
+            allowed = f"{low}-way episodes" if low == high else f"{low} to {high} ways"
+            raise UsageError(f"protocol {self.name} is defined for {allowed}, not {way} ways")
         if shot < 1:
             raise UsageError(f"an episode needs at least one support per class, not {shot}")
 
 
 @cache
 def _all() -> dict[str, Protocol]:
+    from pydantic import TypeAdapter
+
+    schema = TypeAdapter(dict[str, Protocol])
     with (PACKAGE / "protocols.toml").open("rb") as file:
         raw = tomllib.load(file)
-    protocols = {}
-    for name, fields in raw.items():
-        pairs = {key: tuple(value) if isinstance(value, list) else value for key, value in fields.items()}
-        protocols[name] = Protocol(name=name, **pairs)
-    return protocols
+    return schema.validate_python({name: {"name": name, **fields} for name, fields in raw.items()})
 
 
 def list_protocols() -> list[str]:
@@ -76,11 +137,18 @@ def list_protocols() -> list[str]:
 
 
 def protocol(name: str) -> Protocol:
-    """Return the protocol of that name.
+    """Return the protocol of that name, e.g. "hsnet" or, counting IoU at the original size, "hsnet@original".
 
     Raises:
         UsageError: If there is none, with the nearest names.
     """
-    if name not in _all():
-        raise unknown_name("protocol", name, _all())
-    return _all()[name]
+    base, _, size = name.partition("@")
+    if base not in _all():
+        raise unknown_name("protocol", base, _all(), "fssbench list protocols")
+    if "@" not in name:
+        return _all()[base]
+    if size == "input":
+        return _all()[base].at("input")
+    if size == "original":
+        return _all()[base].at("original")
+    raise UsageError(f"after @ comes the size at which IoU is counted, input or original, not '{size}'")

@@ -57,6 +57,8 @@ class EpisodeList(Sequence[Episode]):
         seed: The seed of the draw.
         list_order: Which order of the image lists decided the draw (`Dataset.list_order`).
         data_fingerprint: `Dataset.fingerprint` of the data the list was drawn from.
+        left_out: Label values of the fold that the draw left out because they have too few images; with any,
+            the list is not the protocol's own.
     """
 
     episodes: tuple[Episode, ...]
@@ -69,10 +71,11 @@ class EpisodeList(Sequence[Episode]):
     seed: int
     list_order: str
     data_fingerprint: str
+    left_out: tuple[int, ...] = ()
 
     @cached_property
     def hash(self) -> str:
-        """Hex sha256 of the episodes alone: two lists with the same hash ask the same questions in the same order."""
+        """Hex sha256 of the episodes alone: an equal hash means the same questions in the same order."""
         lines = "\n".join(episode.canonical() for episode in self.episodes)
         return hashlib.sha256(lines.encode("ascii")).hexdigest()
 

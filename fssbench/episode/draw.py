@@ -1,0 +1,132 @@
+"""Drawing an episode list: a data set's lists and a protocol in, episodes out."""
+
+from __future__ import annotations
+
+from typing import cast
+
+from fssbench.datasets.dataset import Dataset, Split
+from fssbench.episode.episode import EpisodeList
+from fssbench.episode.samplers import Sampler, sampler
+from fssbench.episode.samplers.lists import ImageLists
+from fssbench.errors import MissingError, UsageError
+from fssbench.protocols import protocol as protocol_of
+
+MAX_EPISODES = 1_000_000
+"""No list is longer: far beyond any published evaluation, and still a file that can be read."""
+
+
+def episodes(
+    dataset: Dataset,
+    fold: int = 0,
+    way: int = 1,
+    shot: int = 5,
+    protocol: str = "hsnet",
+    count: int | None = None,
+    seed: int | None = None,
+    split: Split | None = None,
+    *,
+    skip_short_classes: bool = False,
+) -> EpisodeList:
+    """Draw the episodes that a protocol asks. Lists (and so masks or annotations) are needed, photos are not.
+
+    Args:
+        dataset: The opened data set.
+        fold: Its fold; 0 where there are none.
+        way: N.
+        shot: K.
+        protocol: One of `list_protocols()`.
+        count: How many episodes; default the protocol's own number, of which fewer are the first.
+        seed: Seed of the draw; default the release's. Where the release seeds each episode with its number i,
+            seed 0 is the release and any other seed s starts episode i at `RandomState([s, i])`.
+        split: Side of the data set the images come from; default the protocol's: "val", for FSS-1000 "test".
+        skip_short_classes: Leave classes out that have too few images to be asked, instead of refusing.
+            What was left out stands in `EpisodeList.left_out`; such a list is not the protocol's own.
+
+    Raises:
+        UsageError: If the protocol does not define the ways, shots or data set, or a number is out of range.
+        MissingError: If the lists are empty, or a class has too few images.
+    """
+    chosen = protocol_of(protocol).on(dataset.name)
+    chosen.check(dataset.name, way, shot)
+    rule = sampler(chosen.sampler)
+    dataset.check_fold(fold)
+    side = split or chosen.split
+    seed = chosen.seed if seed is None else seed
+    if not 0 <= seed < 2**32:
+        raise UsageError(f"a seed is a number from 0 to {2**32 - 1}, not {seed}")
+    lists = _read_lists(dataset, fold, side)
+    short = _short_classes(lists, rule, shot)
+    left_out: tuple[int, ...] = ()
+    if skip_short_classes:
+        left_out = tuple(short)
+        lists = lists.without(short)
+    elif asked := {c: size for c, size in short.items() if rule.draws_class or size}:
+        raise _too_short(dataset, f"fold {fold}, {side}", asked, rule.images_needed(shot))
+    _check_room(lists, dataset, fold, side, way, chosen.task)
+    return EpisodeList(
+        episodes=tuple(rule.draw(lists, way, shot, _how_many(count, chosen.episodes, lists, rule), seed)),
+        dataset=dataset.name,
+        fold=fold,
+        split=side,
+        way=way,
+        shot=shot,
+        protocol=protocol,
+        seed=seed,
+        list_order=dataset.list_order,
+        data_fingerprint=dataset.fingerprint,
+        left_out=left_out,
+    )
+
+
+def _read_lists(dataset: Dataset, fold: int, side: Split) -> ImageLists:
+    frame = dataset.entries(fold, side)
+    if frame.empty:
+        raise MissingError(
+            f"{dataset.name} fold {fold} lists no {side} image: there is nothing to ask",
+            f"fssbench data check {dataset.name}",
+        )
+    return ImageLists(
+        entries=tuple(
+            (cast("str", name), int(class_id))
+            for name, class_id in zip(frame["name"], frame["class_id"], strict=True)
+        ),
+        by_class={c: tuple(names) for c, names in sorted(dataset.class_lists(fold, side).items())},
+    )
+
+
+def _short_classes(lists: ImageLists, rule: Sampler, shot: int) -> dict[int, int]:
+    """Return the classes with fewer different images than an episode needs, and how many they have."""
+    sizes = {class_id: len(set(names)) for class_id, names in lists.by_class.items()}
+    return {class_id: size for class_id, size in sizes.items() if size < rule.images_needed(shot)}
+
+
+def _too_short(dataset: Dataset, where: str, short: dict[int, int], needed: int) -> MissingError:
+    names = [f"{dataset.class_names[c]} ({size})" for c, size in short.items()]
+    shown = ", ".join(names[:6]) + (f" and {len(names) - 6} more" if len(names) > 6 else "")
+    return MissingError(
+        f"{dataset.name} ({where}) has too few images of {shown}; "
+        f"an episode needs {needed} different ones of its class",
+        f"fssbench data check {dataset.name}; or leave these classes out with --skip-short-classes "
+        "(in Python skip_short_classes=True), which is then not the protocol's own list",
+    )
+
+
+def _check_room(lists: ImageLists, dataset: Dataset, fold: int, side: Split, way: int, task: str) -> None:
+    # An FS-CS query's class has half of the chance, so the other half needs at least one other class.
+    needed = max(way, 2) if task == "fscs" else 1
+    if len(lists.by_class) < needed or not lists.entries:
+        raise MissingError(
+            f"{dataset.name} fold {fold} has {len(lists.by_class)} {side} classes with enough images; "
+            f"{way}-way episodes need {needed}",
+            f"fssbench data check {dataset.name}",
+        )
+
+
+def _how_many(count: int | None, default: int, lists: ImageLists, rule: Sampler) -> int:
+    if count is not None and not 1 <= count <= MAX_EPISODES:
+        raise UsageError(f"a list has 1 to {MAX_EPISODES} episodes, not {count}")
+    if rule.repeats_queries:
+        return count or default
+    if count is not None and count > len(lists.entries):
+        raise UsageError(f"each image is asked once: there are {len(lists.entries)} episodes, not {count}")
+    return min(count or default, len(lists.entries))

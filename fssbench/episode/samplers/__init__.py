@@ -1,0 +1,66 @@
+"""The samplers by name: how a release draws its episodes from its lists."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+from fssbench.episode.episode import Episode
+from fssbench.episode.samplers import hsnet, ifsl
+from fssbench.episode.samplers.lists import ImageLists
+from fssbench.errors import unknown_name
+
+
+class Draw(Protocol):
+    """Yields up to `count` episodes drawn from lists in which no class is too short."""
+
+    def __call__(self, lists: ImageLists, way: int, shot: int, count: int, seed: int) -> Iterator[Episode]:
+        """Yield the episodes in the order in which they are asked."""
+
+
+@dataclass(frozen=True)
+class Sampler:
+    """One way of drawing episodes.
+
+    Attributes:
+        draw: The function that draws.
+        draws_class: Whether classes are drawn from the fold, so that each of them needs images. Where queries
+            come from the list instead, a class without any image is just never asked.
+        distinct: Whether the supports of a class differ, so that it needs K images and the query.
+        repeats_queries: Whether queries start again at the end of the list, so that any number can be asked.
+    """
+
+    draw: Draw
+    draws_class: bool = False
+    distinct: bool = False
+    repeats_queries: bool = True
+
+    def images_needed(self, shot: int) -> int:
+        """Return how many different images a class must have: its supports and one more, the query.
+
+        With fewer the releases may draw without end.
+        """
+        return (shot if self.distinct else 1) + 1
+
+
+SAMPLERS: dict[str, Sampler] = {
+    "hsnet-listed": Sampler(hsnet.listed),
+    "hsnet-drawn": Sampler(hsnet.drawn, draws_class=True),
+    "hsnet-every-image": Sampler(hsnet.every_image, repeats_queries=False),
+    "ifsl-fss-listed": Sampler(ifsl.fss_listed),
+    "ifsl-fss-drawn": Sampler(ifsl.fss_drawn, draws_class=True),
+    "ifsl-fscs-listed": Sampler(ifsl.fscs_listed, draws_class=True, distinct=True),
+    "ifsl-fscs-drawn": Sampler(ifsl.fscs_drawn, draws_class=True, distinct=True),
+}
+
+
+def sampler(name: str) -> Sampler:
+    """Return the sampler of that name.
+
+    Raises:
+        UsageError: If there is none, with the nearest names.
+    """
+    if name not in SAMPLERS:
+        raise unknown_name("sampler", name, SAMPLERS)
+    return SAMPLERS[name]

@@ -1,0 +1,61 @@
+"""What an episode list's file may hold."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+
+
+def _inside(name: str) -> str:
+    # A data set joins names to its folder: they must not lead out of it.
+    if name.startswith("/") or ".." in name.split("/"):
+        raise ValueError(f"'{name}' leads out of the data set's folder")
+    return name
+
+
+Word = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[\x20-\x7e]+$")]
+Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+ImageName = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\\:]+$"),
+    AfterValidator(_inside),
+]
+ClassId = Annotated[int, Field(ge=1, le=65535)]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class EpisodeRecord(_Strict):
+    """One episode; see `fssbench.episode.Episode`."""
+
+    query: ImageName
+    classes: Annotated[tuple[ClassId, ...], Field(min_length=1, max_length=100)]
+    supports: Annotated[
+        tuple[Annotated[tuple[ImageName, ...], Field(min_length=1, max_length=1000)], ...],
+        Field(min_length=1, max_length=100),
+    ]
+    query_class: ClassId
+
+
+class EpisodeFile(_Strict):
+    """The whole file; see `fssbench.episode.EpisodeList` for the header's fields."""
+
+    format: Literal["fssbench-episodes"]
+    version: Literal[1]
+    dataset: Word
+    fold: Annotated[int, Field(ge=0, le=1000)]
+    split: Literal["train", "val", "test"]
+    way: Annotated[int, Field(ge=1, le=100)]
+    shot: Annotated[int, Field(ge=1, le=1000)]
+    protocol: Word
+    seed: Annotated[int, Field(ge=0, lt=2**32)]
+    list_order: Word
+    data_fingerprint: Word
+    left_out: tuple[ClassId, ...]
+    count: Annotated[int, Field(ge=1)]
+    hash: Digest
+    header_hash: Digest
+    episodes: Annotated[tuple[EpisodeRecord, ...], Field(min_length=1)]
