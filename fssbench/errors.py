@@ -1,11 +1,11 @@
 """The errors that fssbench raises, each speaking to the person at the terminal.
 
-    FSSBenchError            what is wrong and where; `remedy` is the command that mends it
-    ├── UsageError           a name, number or option that does not exist       (exit 2)
-    ├── MissingError         data, a checkpoint or a file that is not there     (exit 2)
-    ├── BrokenFileError      a file that is there but can't be read as it should (exit 2)
-    ├── CheckpointError      weights that do not fit the method                  (exit 2)
-    └── CheckFailedError     a measured number that misses its expectation       (exit 1)
+FSSBenchError            what is wrong and where; `remedy` is the command that mends it
+├── UsageError           a name, number or option that does not exist       (exit 2)
+├── MissingError         data, a checkpoint or a file that is not there     (exit 2)
+├── BrokenFileError      a file that is there but can't be read as it should (exit 2)
+├── CheckpointError      weights that do not fit the method                  (exit 2)
+└── CheckFailedError     a measured number that misses its expectation       (exit 1)
 """
 
 from __future__ import annotations

@@ -45,10 +45,10 @@ class Backbone(nn.Module, ABC):
 
 def unused_linear(inputs: int, outputs: int) -> nn.Linear:
     """Return a linear layer that a released checkpoint holds but no forward pass runs; zeros, made at once."""
-    layer = nn.utils.skip_init(nn.Linear, inputs, outputs)
-    with torch.no_grad():
-        layer.weight.zero_()
-        layer.bias.zero_()
+    with torch.device("meta"):
+        layer = nn.Linear(inputs, outputs)
+    layer.weight = nn.Parameter(torch.zeros(outputs, inputs))
+    layer.bias = nn.Parameter(torch.zeros(outputs))
     return layer
 
 

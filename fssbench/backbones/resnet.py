@@ -34,7 +34,7 @@ class Bottleneck(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the sum of branch and shortcut, before the ReLU: (B, 4 * width, h, w)."""
-        out = F.relu(self.bn1(self.conv1(x)))
+        out: Tensor = F.relu(self.bn1(self.conv1(x)))
         out = F.relu(self.bn2(self.conv2(out)))
         out = self.bn3(self.conv3(out))
         shortcut: Tensor = x if self.downsample is None else self.downsample(x)

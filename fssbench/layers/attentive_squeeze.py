@@ -6,6 +6,8 @@ Facts from dahyun-kang/ifsl at d0b0c0d, fs-s and fs-cs model/base/aslayer.py. A 
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -40,9 +42,26 @@ class AttentiveSqueezeLayer(nn.Module):
             x: (B, inputs, h, w, h', w').
             mask: Support foreground float32 (B, H, W); None = attend everywhere (weak labels).
         """
-        height, width = x.shape[2:4]
         out: Tensor = self.ff(self.attn(x.flatten(2, 3), mask))
-        return out.unflatten(2, (height, width))
+        return out.view(*out.shape[:2], *x.shape[2:4], *out.shape[3:])
+
+
+@dataclass(frozen=True)
+class _Kernel:
+    side: int
+    stride: int
+    padding: int
+
+    def convolution(self, inputs: int, outputs: int, *, bias: bool = True) -> nn.Conv3d:
+        """Return a convolution over (h', w') alone; the query positions are its first axis."""
+        return nn.Conv3d(
+            inputs,
+            outputs,
+            kernel_size=(1, self.side, self.side),
+            stride=(1, self.stride, self.stride),
+            padding=(0, self.padding, self.padding),
+            bias=bias,
+        )
 
 
 class _Attention(nn.Module):
@@ -50,17 +69,17 @@ class _Attention(nn.Module):
         super().__init__()
         hidden = outputs // 2
         padding = kernel // 2 if kernel > 2 else 0
-        squeeze = {"kernel_size": (1, kernel, kernel), "stride": (1, stride, stride), "padding": (0, padding, padding)}
+        over_support = _Kernel(kernel, stride, padding)
+        at_keys = over_support if pool_keys else _Kernel(1, 1, 0)
         keeps_shape = inputs == outputs and kernel == 1 and stride == 1
         self.short_cut: nn.Module = nn.Identity()
         if not keeps_shape:
             self.short_cut = nn.Sequential(
-                nn.Conv3d(inputs, outputs, bias=False, **squeeze), nn.GroupNorm(_GROUPS, outputs), nn.ReLU()
+                over_support.convolution(inputs, outputs, bias=False), nn.GroupNorm(_GROUPS, outputs), nn.ReLU()
             )
-        self.qhead = nn.Conv3d(inputs, hidden, **squeeze)
-        at_keys = squeeze if pool_keys else {"kernel_size": (1, 1, 1)}
-        self.khead = nn.Conv3d(inputs, hidden, **at_keys)
-        self.vhead = nn.Conv3d(inputs, hidden, **at_keys)
+        self.qhead = over_support.convolution(inputs, hidden)
+        self.khead = at_keys.convolution(inputs, hidden)
+        self.vhead = at_keys.convolution(inputs, hidden)
         self.agg = nn.Sequential(
             nn.GroupNorm(_GROUPS, hidden),
             nn.ReLU(),
@@ -72,18 +91,23 @@ class _Attention(nn.Module):
 
     def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
         query, key, value = self.qhead(x), self.khead(x), self.vhead(x)
-        grid = query.shape[-2:]
-        # (B, heads, T, channels, positions); no scaling by the square root of the channels
-        q, k, v = (t.flatten(3).unflatten(1, (_HEADS, -1)).transpose(2, 3) for t in (query, key, value))
+        # No scaling by the square root of the channels.
+        q, k, v = _split_heads(query), _split_heads(key), _split_heads(value)
         attention = q.transpose(-1, -2) @ k
         if mask is not None:
-            keys = resize_mask(mask, tuple(key.shape[-2:])).flatten(1)[:, None, None, None]
+            keys = resize_mask(mask, key).flatten(1)[:, None, None, None]
             # Where the object touches no sampled key all are masked alike, and the softmax is uniform.
             attention = attention.masked_fill(keys == 0, _MASKED)
         out = v @ torch.softmax(attention, dim=-1).transpose(-1, -2)
-        out = self.agg(out.transpose(2, 3).flatten(1, 2).unflatten(-1, grid))
+        out = self.agg(out.transpose(2, 3).reshape(query.shape))
         normed: Tensor = self.out_norm(out + self.short_cut(x))
         return normed
+
+
+def _split_heads(x: Tensor) -> Tensor:
+    # (B, C, T, h', w') to (B, heads, T, C / heads, positions)
+    batch, channels, positions = x.shape[:3]
+    return x.reshape(batch, _HEADS, channels // _HEADS, positions, -1).transpose(2, 3)
 
 
 class _FeedForward(nn.Module):

@@ -29,12 +29,12 @@ class CenterPivotConv4d(nn.Module):
         # Every support position is an image over the query positions.
         batch, channels, height, width, rows, columns = x.shape
         images = x.permute(0, 4, 5, 1, 2, 3).reshape(-1, channels, height, width)
-        out = self.conv1(images).view(batch, rows, columns, -1, height, width)
-        return out.permute(0, 3, 4, 5, 1, 2)
+        out: Tensor = self.conv1(images)
+        return out.view(batch, rows, columns, -1, height, width).permute(0, 3, 4, 5, 1, 2)
 
     def _over_support(self, x: Tensor) -> Tensor:
         # Every query position is an image over the support positions.
         batch, channels, height, width, rows, columns = x.shape
         images = x.permute(0, 2, 3, 1, 4, 5).reshape(-1, channels, rows, columns)
-        out = self.conv2(images)
+        out: Tensor = self.conv2(images)
         return out.view(batch, height, width, *out.shape[1:]).permute(0, 3, 1, 2, 4, 5)

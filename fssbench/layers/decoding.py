@@ -16,9 +16,7 @@ def decoder(channels: int, hidden: int) -> tuple[nn.Sequential, nn.Sequential]:
     first = nn.Sequential(
         nn.Conv2d(channels, channels, 3, padding=1), nn.ReLU(), nn.Conv2d(channels, hidden, 3, padding=1), nn.ReLU()
     )
-    second = nn.Sequential(
-        nn.Conv2d(hidden, hidden, 3, padding=1), nn.ReLU(), nn.Conv2d(hidden, 2, 3, padding=1)
-    )
+    second = nn.Sequential(nn.Conv2d(hidden, hidden, 3, padding=1), nn.ReLU(), nn.Conv2d(hidden, 2, 3, padding=1))
     return first, second
 
 
@@ -30,9 +28,9 @@ def decode(first: nn.Sequential, second: nn.Sequential, squeezed: Tensor) -> Ten
     return logits
 
 
-def resize_query_positions(x: Tensor, size: tuple[int, int]) -> Tensor:
-    """Return x (B, C, h, w, h', w') with its query positions resized to `size`, bilinear with aligned corners."""
+def resize_query_positions(x: Tensor, like: Tensor) -> Tensor:
+    """Return x (B, C, h, w, h', w') with as many query positions as `like`, bilinear with aligned corners."""
     batch, channels, height, width, rows, columns = x.shape
     images = x.permute(0, 4, 5, 1, 2, 3).reshape(-1, channels, height, width)
-    resized = F.interpolate(images, size, mode="bilinear", align_corners=True)
-    return resized.view(batch, rows, columns, channels, *size).permute(0, 3, 4, 5, 1, 2)
+    resized = F.interpolate(images, like.shape[2:4], mode="bilinear", align_corners=True)
+    return resized.view(batch, rows, columns, channels, *like.shape[2:4]).permute(0, 3, 4, 5, 1, 2)

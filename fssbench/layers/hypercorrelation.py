@@ -20,15 +20,14 @@ def correlate(query: Tensor, support: Tensor) -> Tensor:
     Returns:
         (B, h, w, h', w') in [0, 1].
     """
-    batch, _, *grid = query.shape
-    correlation = torch.bmm(_unit(query).transpose(1, 2), _unit(support))
-    return correlation.clamp(min=0).view(batch, *grid, *support.shape[-2:])
+    correlation: Tensor = torch.bmm(_unit(query).transpose(1, 2), _unit(support)).clamp(min=0)
+    return correlation.view(-1, *query.shape[2:], *support.shape[2:])
 
 
 def _unit(features: Tensor) -> Tensor:
     # The release adds the constant to the norm instead of clamping the norm from below.
     flat = features.flatten(2)
-    return flat / (flat.norm(dim=1, keepdim=True) + _EPS)
+    return flat / (torch.linalg.vector_norm(flat, dim=1, keepdim=True) + _EPS)
 
 
 def hypercorrelation(query: Sequence[Tensor], support: Sequence[Tensor], levels: tuple[int, int, int]) -> list[Tensor]:

@@ -16,11 +16,11 @@ def foreground(mask: Tensor) -> Tensor:
     return ((mask != 0) & (mask != 255)).to(torch.float32)
 
 
-def resize_mask(mask: Tensor, size: tuple[int, int]) -> Tensor:
-    """Return a float32 mask (B, H, W) at feature size, (B, 1, h, w) in [0, 1].
+def resize_mask(mask: Tensor, like: Tensor) -> Tensor:
+    """Return a float32 mask (B, H, W) at the size of the feature map `like` (B, C, h, w): (B, 1, h, w) in [0, 1].
 
     Bilinear with aligned corners in float32, as the releases of HSNet and iFSL do. The precision matters: where a
     sample falls just beside the object the float32 operator leaves about 1e-6 instead of 0, and the cosine that
     follows turns that into a full support position.
     """
-    return F.interpolate(mask[:, None].float(), size, mode="bilinear", align_corners=True)
+    return F.interpolate(mask[:, None].float(), like.shape[-2:], mode="bilinear", align_corners=True)

@@ -34,7 +34,7 @@ class PairwiseMethod(Method[Pyramid, Support]):
     def score(self, query: Pyramid, support: Support) -> Tensor:
         """Return raw logits (B, 2, h, w), background first, of B pairs of a query and a support."""
 
-    def train(self, mode: bool = True) -> Self:  # noqa: FBT001, FBT002 - the signature of nn.Module
+    def train(self, mode: bool = True) -> Self:
         """Set training mode; the backbone's batch norm keeps its ImageNet statistics."""
         super().train(mode)
         self.backbone.eval()

@@ -57,7 +57,7 @@ def _built_in() -> dict[str, MethodInfo]:
     with (Path(__file__).parent / "methods.toml").open("rb") as file:
         raw = tomllib.load(file)
     return {
-        name: MethodInfo(name=name, **{k: tuple(v) if isinstance(v, list) else v for k, v in fields.items()})
+        name: MethodInfo(**{**fields, "name": name, "backbones": tuple(fields["backbones"])})
         for name, fields in raw.items()
     }
 

@@ -10,7 +10,8 @@ from typing import Literal
 
 from torch import Tensor, nn
 
-from fssbench.backbones import Pyramid, backbone as build_backbone
+from fssbench.backbones import Pyramid
+from fssbench.backbones import backbone as build_backbone
 from fssbench.errors import UsageError
 from fssbench.layers.attentive_squeeze import AttentiveSqueezeLayer, pool_wide_maps
 from fssbench.layers.decoding import decode, decoder, resize_query_positions
@@ -45,7 +46,7 @@ class ASNet(PairwiseMethod[MaskedSupport]):
         variant: Literal["fss", "fscs"],
         way: int,
         shot: int,
-        weak: bool = False,  # noqa: FBT001, FBT002 - an option of `build`, always given by name
+        weak: bool = False,
         channels: tuple[int, int] = (32, 128),
     ) -> None:
         super().__init__(build_backbone(backbone), variant, way, shot)
@@ -97,9 +98,9 @@ class AttentionLearner(nn.Module):
         _check_grids(pyramid, squeezed3, squeezed2)
 
         # The deepest level has one support position left, which is added to every one of the middle level.
-        mixed = resize_query_positions(squeezed4, squeezed3.shape[2:4]) + squeezed3
+        mixed = resize_query_positions(squeezed4, squeezed3) + squeezed3
         mixed = _run(self.encoder_layer4to3, mixed, mask)
-        mixed = resize_query_positions(mixed, squeezed2.shape[2:4]) + squeezed2
+        mixed = resize_query_positions(mixed, squeezed2) + squeezed2
         mixed = _run(self.encoder_layer3to2, mixed, mask)
         return decode(self.decoder1, self.decoder2, mixed[..., 0, 0])
 

@@ -23,10 +23,10 @@ class AllForeground(Method[None, None]):
         super().__init__()
         self.task, self.way, self.shot = variant, way, shot
 
-    def encode(self, image: Tensor) -> None:  # noqa: ARG002 - it looks at nothing
+    def encode(self, image: Tensor) -> None:
         """Look at nothing."""
 
-    def condition(self, features: None, mask: Tensor) -> None:  # noqa: ARG002
+    def condition(self, features: None, mask: Tensor) -> None:
         """Look at nothing."""
 
     def predict(self, query: None, supports: Sequence[Sequence[None]], size: tuple[int, int]) -> Prediction:  # noqa: ARG002
@@ -44,7 +44,7 @@ class CopyMask(Method[None, Tensor]):
         super().__init__()
         self.task, self.way, self.shot = variant, way, shot
 
-    def encode(self, image: Tensor) -> None:  # noqa: ARG002
+    def encode(self, image: Tensor) -> None:
         """Look at nothing."""
 
     def condition(self, features: None, mask: Tensor) -> Tensor:  # noqa: ARG002
@@ -87,7 +87,7 @@ class PrototypeCosine(Method[Tensor, Tensor]):
 
     def condition(self, features: Tensor, mask: Tensor) -> Tensor:
         """Return the mean feature of background and foreground, (B, 2, C); 255 counts as background."""
-        inside = resize_mask(foreground(mask), (features.shape[-2], features.shape[-1]))
+        inside = resize_mask(foreground(mask), features)
         weights = torch.cat([1.0 - inside, inside], dim=1)
         sums = torch.einsum("bkhw,bchw->bkc", weights, features)
         return sums / (weights.sum(dim=(-1, -2))[..., None] + 1e-5)

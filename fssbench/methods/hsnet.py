@@ -10,7 +10,8 @@ from typing import Literal
 
 from torch import Tensor, nn
 
-from fssbench.backbones import Pyramid, backbone as build_backbone
+from fssbench.backbones import Pyramid
+from fssbench.backbones import backbone as build_backbone
 from fssbench.layers.centerpivot import CenterPivotConv4d
 from fssbench.layers.decoding import decode, decoder, resize_query_positions
 from fssbench.layers.hypercorrelation import hypercorrelation
@@ -47,7 +48,7 @@ class HSNet(PairwiseMethod[Pyramid]):
     def condition(self, features: Pyramid, mask: Tensor) -> Pyramid:
         """Return the support maps with the background zeroed (section 4.1); 255 counts as background."""
         object_mask = foreground(mask)
-        return tuple(feature * resize_mask(object_mask, tuple(feature.shape[-2:])) for feature in features)
+        return tuple(feature * resize_mask(object_mask, feature) for feature in features)
 
     def score(self, query: Pyramid, support: Pyramid) -> Tensor:
         """Return raw logits (B, 2, h, w) of B pairs: correlate, squeeze, mix, decode."""
@@ -83,9 +84,9 @@ class HPNLearner(nn.Module):
         squeezed3 = self.encoder_layer3(pyramid[1])
         squeezed2 = self.encoder_layer2(pyramid[2])
 
-        mixed = resize_query_positions(squeezed4, squeezed3.shape[2:4]) + squeezed3
+        mixed = resize_query_positions(squeezed4, squeezed3) + squeezed3
         mixed = self.encoder_layer4to3(mixed)
-        mixed = resize_query_positions(mixed, squeezed2.shape[2:4]) + squeezed2
+        mixed = resize_query_positions(mixed, squeezed2) + squeezed2
         mixed = self.encoder_layer3to2(mixed)
 
         return decode(self.decoder1, self.decoder2, mixed.mean(dim=(-1, -2)))
