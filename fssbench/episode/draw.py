@@ -87,8 +87,7 @@ def _read_lists(dataset: Dataset, fold: int, side: Split) -> ImageLists:
         )
     return ImageLists(
         entries=tuple(
-            (cast("str", name), int(class_id))
-            for name, class_id in zip(frame["name"], frame["class_id"], strict=True)
+            (cast("str", name), int(class_id)) for name, class_id in zip(frame["name"], frame["class_id"], strict=True)
         ),
         by_class={c: tuple(names) for c, names in sorted(dataset.class_lists(fold, side).items())},
     )

@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import overload
+from typing import Literal, overload
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ class EpisodeList(Sequence[Episode]):
     episodes: tuple[Episode, ...]
     dataset: str
     fold: int
-    split: str
+    split: Literal["train", "val", "test"]
     way: int
     shot: int
     protocol: str

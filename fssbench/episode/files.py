@@ -56,8 +56,7 @@ def write_episodes(episodes: EpisodeList, path: str | Path) -> Path:
     lines = [f' "{key}": {json.dumps(value)},' for key, value in head.items()]
     lines += [f' "header_hash": "{_digest(head)}",', ' "episodes": [']
     records = [
-        {"query": e.query, "classes": e.classes, "supports": e.supports, "query_class": e.query_class}
-        for e in episodes
+        {"query": e.query, "classes": e.classes, "supports": e.supports, "query_class": e.query_class} for e in episodes
     ]
     lines.append(",\n".join(f"  {json.dumps(record)}" for record in records))
     text = "\n".join(["{", *lines, " ]", "}", ""])

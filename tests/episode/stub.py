@@ -15,9 +15,7 @@ from fssbench.datasets.dataset import Dataset, Image, Label, Split
 class ListsOnly(Dataset):
     """Lists without photos and masks."""
 
-    def __init__(
-        self, name: str, pairs: list[tuple[str, int]], classes: tuple[int, ...] | None = None
-    ) -> None:
+    def __init__(self, name: str, pairs: list[tuple[str, int]], classes: tuple[int, ...] | None = None) -> None:
         self.name = name  # type: ignore[misc]
         self.root = None
         self.pairs = pairs

@@ -11,9 +11,7 @@ from fssbench.episode.episode import Episode
 from fssbench.episode.samplers.lists import ImageLists, draw_one
 
 
-def draw_supports(
-    random: np.random.RandomState, names: Sequence[str], query: str, shot: int
-) -> tuple[str, ...]:
+def draw_supports(random: np.random.RandomState, names: Sequence[str], query: str, shot: int) -> tuple[str, ...]:
     """Draw K supports of one class, each anything but the query.
 
     Quirk of the release: nothing keeps a support from being drawn twice.

@@ -76,9 +76,7 @@ def _fscs_episode(
     return Episode(query, asked, supports, query_class)
 
 
-def _distinct_supports(
-    random: np.random.RandomState, names: Sequence[str], query: str, shot: int
-) -> tuple[str, ...]:
+def _distinct_supports(random: np.random.RandomState, names: Sequence[str], query: str, shot: int) -> tuple[str, ...]:
     """Draw K supports of one class, none twice and none the query; another class may draw the same image."""
     supports: list[str] = []
     while len(supports) < shot:

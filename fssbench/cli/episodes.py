@@ -1,0 +1,200 @@
+"""`fssbench episodes`: export, show and verify the lists of questions."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal, cast
+
+import typer
+
+from fssbench.errors import BrokenFileError, CheckFailedError, UsageError
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from fssbench.datasets.dataset import Dataset
+    from fssbench.episode import EpisodeList
+    from fssbench.episode.verify import Finding
+
+app = typer.Typer(
+    help="The lists of questions: draw them as a protocol does, look at them, check them.",
+    no_args_is_help=True,
+)
+
+DatasetName = Annotated[str, typer.Option("--dataset", help="Data set, e.g. pascal5i.")]
+MaybeDataset = Annotated[str | None, typer.Option("--dataset", help="Data set, e.g. pascal5i.")]
+Fold = Annotated[str, typer.Option("--fold", help="Fold.")]
+Shots = Annotated[int, typer.Option("--shots", help="Supports per class, K.")]
+Ways = Annotated[int, typer.Option("--ways", help="Classes per episode, N.")]
+ProtocolName = Annotated[str, typer.Option("--protocol", help="One of `fssbench list protocols`.")]
+Count = Annotated[int | None, typer.Option("--count", help="How many episodes; default the protocol's number.")]
+Seed = Annotated[int | None, typer.Option("--seed", help="Seed of the draw; default the release's.")]
+Split = Annotated[
+    Literal["train", "val", "test"] | None,
+    typer.Option("--split", help="Side of the data set; default the protocol's."),
+]
+Root = Annotated[Path | None, typer.Option("--root", help="Folder of the data set; see `fssbench data where`.")]
+SkipShort = Annotated[
+    bool,
+    typer.Option("--skip-short-classes", help="Leave classes out that have too few images to be asked."),
+]
+
+
+@app.command()
+def export(
+    dataset: DatasetName,
+    out: Annotated[Path, typer.Option("--out", help="File to write; with --fold all, {fold} in its name.")],
+    fold: Annotated[str, typer.Option("--fold", help="Fold, or all.")] = "0",
+    shots: Shots = 1,
+    ways: Ways = 1,
+    protocol: ProtocolName = "hsnet",
+    count: Count = None,
+    seed: Seed = None,
+    split: Split = None,
+    root: Root = None,
+    skip_short_classes: SkipShort = False,
+) -> None:
+    """Draw a list as a protocol does and write it to a file, for `fssbench eval --episodes FILE`."""
+    from fssbench.datasets import open_dataset
+    from fssbench.episode import episodes, write_episodes
+    from fssbench.episode.verify import official_finding
+
+    if fold == "all" and "{fold}" not in out.name:
+        raise UsageError(
+            "--fold all writes a file per fold, so the name after --out has to say where the fold goes",
+            f"--out {out.with_name(out.stem + '-fold{fold}' + out.suffix)}",
+        )
+    opened = open_dataset(dataset, root)
+    for number in range(opened.fold_count) if fold == "all" else [_number(fold)]:
+        drawn = episodes(
+            opened, number, ways, shots, protocol, count, seed, split, skip_short_classes=skip_short_classes
+        )
+        path = write_episodes(drawn, out.with_name(out.name.replace("{fold}", str(number))))
+        typer.echo(f"{path}: {len(drawn)} episodes, hash {drawn.hash}")
+        if finding := official_finding(drawn):
+            typer.echo(f"  {finding.text}")
+        if drawn.left_out:
+            typer.echo(f"  without {_names(opened, drawn.left_out)}: not the protocol's own list")
+
+
+@app.command()
+def show(
+    file: Annotated[Path | None, typer.Argument(help="A list; or give --dataset to draw one.")] = None,
+    dataset: MaybeDataset = None,
+    fold: Fold = "0",
+    shots: Shots = 1,
+    ways: Ways = 1,
+    protocol: ProtocolName = "hsnet",
+    count: Count = None,
+    seed: Seed = None,
+    split: Split = None,
+    root: Root = None,
+    skip_short_classes: SkipShort = False,
+    rows: Annotated[int, typer.Option("--rows", min=0, help="How many episodes to show.")] = 10,
+) -> None:
+    """Show what a list asks: its header and hash, how often each class, the first episodes."""
+    from fssbench.datasets import open_dataset
+    from fssbench.episode import episodes, read_episodes
+
+    if (file is None) == (dataset is None):
+        raise UsageError("show takes either a file or --dataset", "fssbench episodes show FILE")
+    if file is not None:
+        _print_list(read_episodes(file), None, rows)
+        return
+    opened = open_dataset(cast("str", dataset), root)
+    number = _number(fold)
+    drawn = episodes(opened, number, ways, shots, protocol, count, seed, split, skip_short_classes=skip_short_classes)
+    _print_list(drawn, opened, rows)
+
+
+@app.command()
+def verify(
+    file: Annotated[Path, typer.Argument(help="A list written by `fssbench episodes export`.")],
+    dataset: MaybeDataset = None,
+    root: Root = None,
+) -> None:
+    """Check a list: its hash, and with --dataset its names, its classes and its protocol's own draw."""
+    from fssbench.datasets import open_dataset
+    from fssbench.episode import read_episodes
+    from fssbench.episode.verify import Finding, official_finding
+    from fssbench.episode.verify import verify as verify_against
+
+    try:
+        episodes = read_episodes(file)
+    except BrokenFileError as error:
+        raise CheckFailedError(error.message, error.remedy) from error
+    findings = [Finding("ok", f"holds {len(episodes)} episodes with the hash it says, {episodes.hash}")]
+    if known := official_finding(episodes):
+        findings.append(known)
+    if dataset is not None or root is not None:
+        findings += verify_against(episodes, open_dataset(dataset or episodes.dataset, root))
+    else:
+        hint = f"names and draw were not checked: fssbench episodes verify {file} --dataset {episodes.dataset}"
+        findings.append(Finding("note", hint))
+    _print_findings(findings)
+    failed = [finding.text for finding in findings if finding.state == "failed"]
+    if failed:
+        raise CheckFailedError(f"{file} {failed[0]}")
+
+
+def _number(fold: str) -> int:
+    if not fold.isdecimal():
+        raise UsageError(f"a fold is a number, not '{fold}'")
+    return int(fold)
+
+
+def _names(dataset: Dataset, classes: tuple[int, ...]) -> str:
+    return ", ".join(dataset.class_names.get(class_id, str(class_id)) for class_id in classes)
+
+
+def _print_findings(findings: list[Finding]) -> None:
+    width = max(len(finding.state) for finding in findings)
+    for finding in findings:
+        typer.echo(f"{finding.state:<{width}}  {finding.text}")
+
+
+def _print_list(episodes: EpisodeList, dataset: Dataset | None, rows: int) -> None:
+    from rich.console import Console
+
+    from fssbench.episode.files import header
+    from fssbench.episode.verify import official_finding
+
+    console = Console(highlight=False)
+    for name, value in header(episodes).items():
+        shown = ", ".join(map(str, value)) or "none" if isinstance(value, list) else value
+        console.print(f"{name.replace('_', ' '):<17}{shown}", soft_wrap=True, markup=False)
+    if finding := official_finding(episodes):
+        console.print(f"{'release':<17}{finding.text}", soft_wrap=True, markup=False)
+    console.print(_class_table(episodes, dataset))
+    if rows:
+        console.print(_episode_table(episodes, rows))
+
+
+def _class_table(episodes: EpisodeList, dataset: Dataset | None) -> Table:
+    from collections import Counter
+
+    from rich.table import Table
+
+    table = Table(title="How often", box=None, title_justify="left")
+    for heading in ("class", "asked", "query's class", "queries"):
+        table.add_column(heading, justify="left" if heading == "class" else "right")
+    asked = Counter(class_id for episode in episodes for class_id in episode.classes)
+    listed = Counter(episode.query_class for episode in episodes)
+    queries = Counter(class_id for _, class_id in {(e.query, e.query_class) for e in episodes})
+    for class_id in sorted(asked | listed):
+        name = f"{class_id} {dataset.class_names.get(class_id, '')}" if dataset else str(class_id)
+        table.add_row(name, str(asked[class_id]), str(listed[class_id]), str(queries[class_id]))
+    return table
+
+
+def _episode_table(episodes: EpisodeList, rows: int) -> Table:
+    from rich.table import Table
+
+    table = Table(title=f"The first {min(rows, len(episodes))}", box=None, title_justify="left")
+    for heading in ("", "query", "listed as", "class", "supports"):
+        table.add_column(heading, overflow="fold")
+    for number, episode in enumerate(episodes[:rows]):
+        for way, (class_id, names) in enumerate(zip(episode.classes, episode.supports, strict=True)):
+            start = (str(number), episode.query, str(episode.query_class)) if way == 0 else ("", "", "")
+            table.add_row(*start, str(class_id), " ".join(names))
+    return table

@@ -1,0 +1,132 @@
+"""Is a list what it says it is: the release's own, drawable from this data, drawn by its protocol?"""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Literal
+
+from fssbench.datasets.dataset import Dataset
+from fssbench.episode.draw import episodes as draw
+from fssbench.episode.episode import EpisodeList
+from fssbench.errors import FSSBenchError
+
+State = Literal["ok", "note", "failed"]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked at.
+
+    Attributes:
+        state: "ok", "failed", or "note" for what is worth knowing but no mistake.
+        text: What was found, in a sentence without a full stop.
+    """
+
+    state: State
+    text: str
+
+
+@cache
+def _official() -> dict[str, dict[str, str]]:
+    with (Path(__file__).parent / "official.toml").open("rb") as file:
+        return tomllib.load(file)
+
+
+def official(episodes: EpisodeList) -> bool | None:
+    """Say whether a list is the one that the protocol's release asks, by its hash; no data is needed.
+
+    Returns:
+        None where no hash is known: another number of episodes, another seed, a data set of this project.
+    """
+    protocol = episodes.protocol.partition("@")[0]
+    case = f"fold{episodes.fold}-{episodes.way}way-{episodes.shot}shot"
+    known = _official().get(f"{protocol}-{episodes.dataset}", {}).get(case)
+    if known is None or len(episodes) != 1000 or episodes.seed != 0 or episodes.split != "val":
+        return None
+    return episodes.hash == known
+
+
+def official_finding(episodes: EpisodeList) -> Finding | None:
+    """Return what `official` found as a sentence, None where nothing is known."""
+    same = official(episodes)
+    if same is None:
+        return None
+    if same:
+        return Finding("ok", f"is the list of {episodes.protocol}'s release")
+    return Finding(
+        "note", f"is not the list of {episodes.protocol}'s release: drawn from lists in order '{episodes.list_order}'"
+    )
+
+
+def verify(episodes: EpisodeList, dataset: Dataset) -> list[Finding]:
+    """Hold a list against a data set: its names, its classes, its lists, and its protocol's own draw.
+
+    Raises:
+        UsageError: If the data set has no such fold.
+    """
+    if episodes.dataset != dataset.name:
+        return [Finding("failed", f"asks {episodes.dataset}, not {dataset.name}")]
+    findings = [_same_data(episodes, dataset), *_names(episodes, dataset)]
+    if any(finding.state == "failed" for finding in findings):
+        return findings
+    return [*findings, _same_draw(episodes, dataset)]
+
+
+def _same_data(episodes: EpisodeList, dataset: Dataset) -> Finding:
+    if episodes.data_fingerprint == dataset.fingerprint:
+        return Finding("ok", f"was drawn from this very data ({dataset.fingerprint[:12]})")
+    return Finding(
+        "note",
+        f"was drawn from other data or lists ({episodes.data_fingerprint[:12]}, order '{episodes.list_order}'; "
+        f"here {dataset.fingerprint[:12]}, order '{dataset.list_order}')",
+    )
+
+
+def _names(episodes: EpisodeList, dataset: Dataset) -> list[Finding]:
+    split = episodes.split
+    lists = {c: set(names) for c, names in dataset.class_lists(episodes.fold, split).items()}
+    known = set().union(*lists.values(), dataset.index(split)["name"])
+    asked = {(e.query, e.query_class) for e in episodes}
+    asked |= {(n, c) for e in episodes for c, names in zip(e.classes, e.supports, strict=True) for n in names}
+    foreign = sorted({c for e in episodes for c in (*e.classes, e.query_class)} - set(lists))
+    unknown = sorted({name for name, _ in asked} - known)
+    unlisted = sorted(f"{n} (class {c})" for n, c in asked if n in known and c in lists and n not in lists[c])
+    return [
+        _finding(foreign, "every class is in the fold", f"of its classes are not in fold {episodes.fold}"),
+        _finding(unknown, "every image is in the data set", f"of its images are not in {dataset.name}, {split}"),
+        _finding(unlisted, "every image is listed under its class", "of its images are not listed under their class"),
+    ]
+
+
+def _finding(wrong: list[int] | list[str], good: str, bad: str) -> Finding:
+    if not wrong:
+        return Finding("ok", good)
+    more = ", ..." if len(wrong) > 3 else ""
+    return Finding("failed", f"{len(wrong)} {bad}: {', '.join(map(str, wrong[:3]))}{more}")
+
+
+def _same_draw(episodes: EpisodeList, dataset: Dataset) -> Finding:
+    what = f"protocol {episodes.protocol} on {dataset.name} fold {episodes.fold}, first {len(episodes)}"
+    what += f", seed {episodes.seed}" if episodes.seed else ""
+    what += f", without classes {', '.join(map(str, episodes.left_out))}" if episodes.left_out else ""
+    try:
+        drawn = draw(
+            dataset,
+            fold=episodes.fold,
+            way=episodes.way,
+            shot=episodes.shot,
+            protocol=episodes.protocol,
+            count=len(episodes),
+            seed=episodes.seed,
+            split=episodes.split,
+            skip_short_classes=bool(episodes.left_out),
+        )
+    except FSSBenchError as error:
+        return Finding("failed", f"can't be drawn again: {error.message}")
+    if drawn.hash == episodes.hash:
+        return Finding("ok", f"equals {what}")
+    first = next(i for i, (given, own) in enumerate(zip(episodes, drawn, strict=True)) if given != own)
+    return Finding("failed", f"differs from {what}: episode {first} is the first that does")
