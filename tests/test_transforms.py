@@ -1,0 +1,133 @@
+"""Resizing to the bit as the releases do it: with Pillow, torchvision's arithmetic, and torch's nearest."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from PIL import Image
+
+from fssbench.errors import UsageError
+from fssbench.transforms import input_image, nearest_label, support_mask
+
+SIZES = [(400, 400), (192, 192), (473, 473), (50, 50), (7, 3), (1, 1), (333, 500), (500, 333), (401, 399)]
+
+
+def synthetic_photo(height: int, width: int, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
+
+
+def as_released(photo: Image.Image, height: int, width: int) -> torch.Tensor:
+    """Resize, ToTensor, Normalize, each step as torchvision defines it for a PIL image."""
+    resized = photo.resize((width, height), Image.Resampling.BILINEAR)
+    raw = torch.frombuffer(bytearray(resized.tobytes()), dtype=torch.uint8)
+    scaled = raw.view(height, width, 3).permute(2, 0, 1).to(torch.float32) / 255
+    mean = torch.tensor([0.485, 0.456, 0.406], dtype=torch.float32)
+    std = torch.tensor([0.229, 0.224, 0.225], dtype=torch.float32)
+    return (scaled - mean[:, None, None]) / std[:, None, None]
+
+
+@pytest.mark.parametrize("size", [(400, 400), (192, 192), (60, 100), (375, 500)])
+def test_synthetic_photos_equal_the_release(size: tuple[int, int]):
+    photo = synthetic_photo(375, 500)
+    given = input_image(photo, size)
+    assert given.dtype == torch.float32
+    assert given.shape == (3, *size)
+    assert given.is_contiguous()
+    assert torch.equal(given, as_released(Image.fromarray(photo), *size))
+
+
+@pytest.mark.parametrize("folder", ["VOC2012/JPEGImages", "COCO2014/val2014", "fss1000-sample/african_elephant"])
+def test_real_photos_equal_the_release(shared: Path, folder: str):
+    paths = sorted((shared / "data" / folder).glob("*.jpg"))[::25][:12]
+    assert paths
+    for path in paths:
+        with Image.open(path) as photo:
+            rgb = photo.convert("RGB")
+        assert torch.equal(input_image(np.asarray(rgb), (400, 400)), as_released(rgb, 400, 400)), path.name
+
+
+def test_known_pixels():
+    grey = np.full((10, 20, 3), 128, dtype=np.uint8)
+    expected = (torch.tensor(128 / 255) - torch.tensor([0.485, 0.456, 0.406])) / torch.tensor([0.229, 0.224, 0.225])
+    assert torch.equal(input_image(grey, (4, 6)), expected[:, None, None].expand(3, 4, 6))
+
+
+def test_shrinking_averages_over_all_pixels():
+    photo = np.zeros((8, 8, 3), dtype=np.uint8)
+    photo[::4] = 255  # a filter that looks at the nearest two rows only would see none of the white ones
+    red = input_image(photo, (2, 2))[0] * 0.229 + 0.485
+    assert 0.15 < red.min() <= red.max() < 0.35
+
+
+def test_the_photo_is_left_as_it_was():
+    photo = synthetic_photo(20, 30)
+    before = photo.copy()
+    input_image(photo, (20, 30)).fill_(0)
+    input_image(photo, (10, 10))
+    assert np.array_equal(photo, before)
+    photo.flags.writeable = False
+    input_image(photo, (20, 30))
+    input_image(photo[:, ::-1], (20, 30))
+
+
+@pytest.mark.parametrize("photo", [np.zeros((4, 4), np.uint8), np.zeros((4, 4, 4), np.uint8), np.zeros((4, 4, 3))])
+def test_what_is_no_photo_is_refused(photo: np.ndarray):
+    with pytest.raises(UsageError, match="RGB uint8"):
+        input_image(photo, (4, 4))
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("source", [(375, 500), (500, 333), (224, 224), (1, 1), (427, 640), (3, 400)])
+def test_nearest_equals_torch_on_floats(source: tuple[int, int], size: tuple[int, int]):
+    label = np.random.default_rng(0).integers(0, 256, source, dtype=np.uint8)
+    released = F.interpolate(torch.tensor(label)[None, None].float(), size, mode="nearest").squeeze()
+    given = nearest_label(label, size)
+    assert given.dtype == np.uint8
+    assert given.shape == size
+    assert np.array_equal(given.astype(np.float32), released.reshape(size).numpy())
+
+
+def test_nearest_takes_the_pixel_at_the_upper_left():
+    label = np.arange(4, dtype=np.uint8)[None]
+    assert nearest_label(label, (1, 2)).tolist() == [[0, 2]]
+    assert nearest_label(label, (1, 8)).tolist() == [[0, 0, 1, 1, 2, 2, 3, 3]]
+
+
+def test_same_size_is_a_copy():
+    label = np.arange(12, dtype=np.uint8).reshape(3, 4)
+    same = nearest_label(label, (3, 4))
+    assert np.array_equal(same, label)
+    same[:] = 0
+    assert label[2, 3] == 11
+
+
+@pytest.mark.parametrize("label", [np.zeros((4, 4, 1), np.uint8), np.zeros((4, 4), np.int64)])
+def test_what_is_no_label_map_is_refused(label: np.ndarray):
+    with pytest.raises(UsageError, match="label map is uint8"):
+        nearest_label(label, (4, 4))
+
+
+def test_support_mask_keeps_the_class_and_the_rim():
+    label = np.array([[0, 7, 255], [8, 7, 7]], dtype=np.uint8)
+    assert support_mask(label, 7, (2, 3)).tolist() == [[0, 1, 255], [0, 1, 1]]
+    assert support_mask(label, 9, (2, 3)).tolist() == [[0, 0, 255], [0, 0, 0]]
+
+
+def test_support_mask_is_resized_before_it_is_made_binary():
+    label = np.random.default_rng(1).choice(np.array([0, 3, 5, 255], dtype=np.uint8), (375, 500))
+    resized = nearest_label(label, (400, 400))
+    mask = support_mask(label, 5, (400, 400))
+    assert mask.dtype == np.uint8
+    assert np.array_equal(mask == 1, resized == 5)
+    assert np.array_equal(mask == 255, resized == 255)
+    assert set(np.unique(mask)) == {0, 1, 255}
+
+
+@pytest.mark.parametrize("class_id", [0, 255, -1, 256])
+def test_background_and_ignore_are_no_class(class_id: int):
+    with pytest.raises(UsageError, match="from 1 to 254"):
+        support_mask(np.zeros((2, 2), np.uint8), class_id, (2, 2))
