@@ -166,8 +166,8 @@ def _print_list(episodes: EpisodeList, dataset: Dataset | None, rows: int) -> No
     if finding := official_finding(episodes):
         console.print(f"{'release':<17}{finding.text}", soft_wrap=True, markup=False)
     console.print(_class_table(episodes, dataset))
-    if rows:
-        console.print(_episode_table(episodes, rows))
+    for line in _episode_lines(episodes, rows) if rows else ():
+        console.print(line, soft_wrap=True, markup=False)
 
 
 def _class_table(episodes: EpisodeList, dataset: Dataset | None) -> Table:
@@ -187,14 +187,11 @@ def _class_table(episodes: EpisodeList, dataset: Dataset | None) -> Table:
     return table
 
 
-def _episode_table(episodes: EpisodeList, rows: int) -> Table:
-    from rich.table import Table
-
-    table = Table(title=f"The first {min(rows, len(episodes))}", box=None, title_justify="left")
-    for heading in ("", "query", "listed as", "class", "supports"):
-        table.add_column(heading, overflow="fold")
+def _episode_lines(episodes: EpisodeList, rows: int) -> list[str]:
+    # Lines and not a table: names of COCO would be folded in it, and could not be copied.
+    lines = [f"The first {min(rows, len(episodes))}"]
     for number, episode in enumerate(episodes[:rows]):
-        for way, (class_id, names) in enumerate(zip(episode.classes, episode.supports, strict=True)):
-            start = (str(number), episode.query, str(episode.query_class)) if way == 0 else ("", "", "")
-            table.add_row(*start, str(class_id), " ".join(names))
-    return table
+        lines.append(f"{number:>4}  {episode.query}, listed under {episode.query_class}")
+        for class_id, names in zip(episode.classes, episode.supports, strict=True):
+            lines.append(f"      {class_id} by {', '.join(names)}")
+    return lines

@@ -49,7 +49,8 @@ def write_episodes(episodes: EpisodeList, path: str | Path) -> Path:
     """Write a list, all or nothing, and return its path.
 
     Raises:
-        UsageError: If the folder is not there or cannot be written.
+        UsageError: If the folder is not there or can't be written, or the list could not be read again (it is
+            empty, its episodes differ in ways or shots, a name leads out of the data set's folder).
     """
     path = Path(path)
     head = header(episodes)
@@ -61,6 +62,10 @@ def write_episodes(episodes: EpisodeList, path: str | Path) -> Path:
     lines.append(",\n".join(f"  {json.dumps(record)}" for record in records))
     text = "\n".join(["{", *lines, " ]", "}", ""])
     try:
+        _parse(text.encode("ascii"), path)
+    except BrokenFileError as error:
+        raise UsageError(f"can't write a list that could not be read again: {error.message}") from error
+    try:
         handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     except OSError as error:
         raise UsageError(f"can't write {path}: {error.strerror}", f"mkdir -p {path.parent}") from error
@@ -71,8 +76,9 @@ def write_episodes(episodes: EpisodeList, path: str | Path) -> Path:
         Path(temporary).chmod(0o644)
         Path(temporary).replace(path)
     except OSError as error:
-        Path(temporary).unlink(missing_ok=True)
         raise UsageError(f"can't write {path}: {error.strerror}") from error
+    finally:
+        Path(temporary).unlink(missing_ok=True)
     return path
 
 

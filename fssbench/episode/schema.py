@@ -14,11 +14,12 @@ def _inside(name: str) -> str:
     return name
 
 
-Word = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[\x20-\x7e]+$")]
+# No control characters: what a file says of itself is printed to a terminal.
+Word = Annotated[str, StringConstraints(min_length=1, max_length=300, pattern=r"^[^\x00-\x1f\x7f-\x9f]+$")]
 Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 ImageName = Annotated[
     str,
-    StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\\:]+$"),
+    StringConstraints(min_length=1, max_length=300, pattern=r"^[^\x00-\x1f\x7f-\x9f\\:]+$"),
     AfterValidator(_inside),
 ]
 ClassId = Annotated[int, Field(ge=1, le=65535)]

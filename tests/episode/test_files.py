@@ -67,6 +67,7 @@ def test_layout_does_not_matter_to_the_hash(drawn: EpisodeList, written: Path):
         (lambda d: d["episodes"][0].update(query="../../etc/passwd"), "leads out"),
         (lambda d: d["episodes"][0].update(query="/etc/passwd"), "leads out"),
         (lambda d: d["episodes"][0].update(query="a\x00b"), "episodes.0.query"),
+        (lambda d: d.update(list_order="\x1b[31m"), "list_order"),
         (lambda d: d["episodes"][0].update(query_class="6"), "episodes.0.query_class"),
         (lambda d: d["episodes"][0].update(extra=1), "episodes.0.extra"),
         (lambda d: d.update(version=2), "version"),
@@ -115,3 +116,10 @@ def test_a_folder_that_is_not_there(drawn: EpisodeList, tmp_path: Path):
     with pytest.raises(UsageError, match="can't write") as caught:
         write_episodes(drawn, tmp_path / "none" / "list.json")
     assert "mkdir" in str(caught.value.remedy)
+
+
+@pytest.mark.parametrize("change", [{"episodes": ()}, {"shot": 4}, {"dataset": ""}, {"fold": -1}])
+def test_what_could_not_be_read_is_not_written(drawn: EpisodeList, tmp_path: Path, change: dict[str, object]):
+    with pytest.raises(UsageError, match="could not be read again"):
+        write_episodes(replace(drawn, **change), tmp_path / "list.json")
+    assert list(tmp_path.iterdir()) == []
