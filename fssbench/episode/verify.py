@@ -57,7 +57,9 @@ def official_finding(episodes: EpisodeList) -> Finding | None:
     if same:
         return Finding("ok", f"is the list of {episodes.protocol}'s release")
     return Finding(
-        "note", f"is not the list of {episodes.protocol}'s release: drawn from lists in order '{episodes.list_order}'"
+        "note",
+        f"is not the list of {episodes.protocol}'s release: the image lists it was drawn from differ from the "
+        f"release's (order here: {episodes.list_order})",
     )
 
 
