@@ -15,7 +15,7 @@ from fssbench.errors import UsageError
 
 Split = Literal["train", "val", "test"]
 Image = npt.NDArray[np.uint8]
-Label = npt.NDArray[np.uint8]
+Label = npt.NDArray[np.uint8 | np.uint16]
 
 
 class Dataset(ABC):
@@ -94,7 +94,9 @@ class Dataset(ABC):
 
     @abstractmethod
     def label(self, name: str) -> Label:
-        """Return the label map: uint8 (H, W), values as in `class_names`, 0 and 255.
+        """Return the label map: uint8 (H, W), values as in `class_names`, 0 and 255 (255 only if `has_ignore`).
+
+        A data set of more than 254 classes (FSS-1000) returns uint16, and 255 is a class there.
 
         Raises:
             MissingError: If the mask is not there.
@@ -113,6 +115,18 @@ class Dataset(ABC):
         for name, class_id in zip(entries["name"], entries["class_id"], strict=True):
             lists[int(class_id)].append(cast("str", name))
         return lists
+
+    @classmethod
+    def refuse_options(cls, options: Mapping[str, object], known: tuple[str, ...] = ()) -> None:
+        """Refuse options that the data set does not have.
+
+        Raises:
+            UsageError: Naming the first unknown option and the known ones.
+        """
+        for option in options:
+            if option not in known:
+                has = f"its options: {', '.join(known)}" if known else "it has none"
+                raise UsageError(f"{cls.name} has no option '{option}'; {has}")
 
     def check_fold(self, fold: int) -> int:
         """Return `fold`.

@@ -1,0 +1,139 @@
+"""Reading photos and label maps from files that nobody has vouched for."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import PIL.Image
+
+from fssbench.datasets.dataset import Image, Label
+from fssbench.errors import BrokenFileError, MissingError
+
+MAX_PIXELS = 64_000_000
+"""No photo of a segmentation data set is larger; a file that claims to be would only fill the memory."""
+
+IGNORE = 255
+"""The label of pixels that belong to no class and not to the background."""
+
+
+def read_photo(path: Path, remedy: str | None = None) -> Image:
+    """Return a photo as it is stored (no rotation by EXIF, as in the releases): RGB uint8 (H, W, 3).
+
+    Args:
+        path: A JPEG or PNG file.
+        remedy: What to do if it is missing or broken.
+
+    Raises:
+        MissingError: If there is no such file.
+        BrokenFileError: If it is not a photo, truncated, or too large.
+    """
+    with _opened(path, ("JPEG", "PNG"), remedy) as photo:
+        return np.array(photo.convert("RGB"), dtype=np.uint8)
+
+
+def read_grey(path: Path, remedy: str | None = None) -> Label:
+    """Return an image as grey levels (ITU-R 601-2 luma, as Pillow computes it): uint8 (H, W).
+
+    Raises:
+        MissingError: If there is no such file.
+        BrokenFileError: If it can't be decoded.
+    """
+    with _opened(path, ("PNG", "JPEG"), remedy) as picture:
+        return np.array(picture.convert("L"), dtype=np.uint8)
+
+
+def read_label(path: Path, class_count: int, *, ignore: bool, remedy: str | None = None) -> Label:
+    """Return a label map stored as a palette or grey PNG: uint8 (H, W).
+
+    Args:
+        path: The file.
+        class_count: The largest class.
+        ignore: Whether 255 may occur.
+        remedy: What to do if it is missing or broken.
+
+    Raises:
+        MissingError: If there is no such file.
+        BrokenFileError: If it can't be decoded, is no label map, or holds a value that is no class.
+    """
+    with _opened(path, ("PNG",), remedy) as picture:
+        if picture.mode not in ("P", "L"):
+            raise BrokenFileError(f"{path} is no label map: its pixels are {picture.mode}, not palette or grey", remedy)
+        label = np.array(picture, dtype=np.uint8)
+    check_values(label, class_count, ignore=ignore, where=str(path), remedy=remedy)
+    return label
+
+
+def check_values(label: Label, class_count: int, *, ignore: bool, where: str, remedy: str | None = None) -> None:
+    """Refuse a label map that holds a value which is neither 0, a class, nor (where it may occur) 255.
+
+    Raises:
+        BrokenFileError: Naming `where` and the first such value.
+    """
+    counts = value_counts(label)
+    if ignore:
+        counts[IGNORE] = 0
+    wrong = np.flatnonzero(counts[class_count + 1 :])
+    if wrong.size:
+        value = int(wrong[0]) + class_count + 1
+        allowed = f"0 to {class_count}" + (f" or {IGNORE}" if ignore else "")
+        raise BrokenFileError(
+            f"{where} holds the label {value} ({int(counts[value])} pixels); labels are {allowed}", remedy
+        )
+
+
+def value_counts(label: Label) -> npt.NDArray[np.int64]:
+    """Return how many pixels hold each value 0..255: int64 (256,)."""
+    return np.bincount(label.ravel(), minlength=256).astype(np.int64)
+
+
+def size_of(path: Path, remedy: str | None = None) -> tuple[int, int]:
+    """Return (height, width) of an image from its header, without decoding it.
+
+    Raises:
+        MissingError: If there is no such file.
+        BrokenFileError: If it is no image.
+    """
+    with _opened(path, ("JPEG", "PNG"), remedy, decode=False) as picture:
+        return picture.height, picture.width
+
+
+@contextmanager
+def _opened(
+    path: Path, formats: tuple[str, ...], remedy: str | None, *, decode: bool = True
+) -> Iterator[PIL.Image.Image]:
+    """Yield a decoded image, or raise one of this project's errors: MissingError or BrokenFileError."""
+    try:
+        with warnings.catch_warnings():
+            # Pillow warns of some images that it finds too large; they are refused below with one sentence.
+            warnings.simplefilter("ignore", PIL.Image.DecompressionBombWarning)
+            picture = PIL.Image.open(path, formats=formats)
+    except FileNotFoundError as error:
+        raise MissingError(f"there is no file {path}", remedy) from error
+    except PIL.UnidentifiedImageError as error:
+        raise BrokenFileError(f"{path} is not a {' or '.join(formats)} image", remedy) from error
+    except PIL.Image.DecompressionBombError as error:
+        raise BrokenFileError(f"{path} claims to be far too large for a photo and is not decoded", remedy) from error
+    except Exception as error:  # A hostile header can raise anything inside Pillow.
+        raise BrokenFileError(f"can't read {path}: {_reason(error)}", remedy) from error
+    with picture:
+        if picture.width * picture.height > MAX_PIXELS:
+            raise BrokenFileError(
+                f"{path} claims {picture.width} x {picture.height} pixels, too many for a photo; it is not decoded",
+                remedy,
+            )
+        if decode:
+            try:
+                picture.load()
+            except Exception as error:  # As above: decoders raise what they like.
+                raise BrokenFileError(f"{path} is truncated or broken: {_reason(error)}", remedy) from error
+        yield picture
+
+
+def _reason(error: Exception) -> str:
+    text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    return text.splitlines()[0] if text else type(error).__name__
