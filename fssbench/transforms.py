@@ -8,6 +8,7 @@ pixel is the nearest.
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 from PIL import Image as PillowImage
@@ -49,41 +50,44 @@ def nearest_label(label: Label, size: tuple[int, int]) -> Label:
     """Return a label map at another size, each pixel the nearest one's value.
 
     Args:
-        label: uint8 (H, W).
+        label: uint8 or uint16 (H, W).
         size: (height, width).
 
     Returns:
-        uint8 (height, width), equal to `F.interpolate(..., mode="nearest")` on the map as float32.
+        (height, width) of the same dtype, equal to `F.interpolate(..., mode="nearest")` on the map as float32, which
+        holds each such value exactly.
 
     Raises:
-        UsageError: If it is not a uint8 map.
+        UsageError: If it is not such a map.
     """
-    if label.dtype != np.uint8 or label.ndim != 2:
-        raise UsageError(f"a label map is uint8 (H, W), not {label.dtype} {label.shape}")
+    if label.dtype not in (np.uint8, np.uint16) or label.ndim != 2:
+        raise UsageError(f"a label map is uint8 or uint16 (H, W), not {label.dtype} {label.shape}")
     values = torch.from_numpy(np.array(label, dtype=np.float32))
-    resized = F.interpolate(values[None, None], size=size, mode="nearest")[0, 0]
-    return resized.to(torch.uint8).numpy()
+    resized: npt.NDArray[np.float32] = F.interpolate(values[None, None], size=size, mode="nearest")[0, 0].numpy()
+    return resized.astype(label.dtype)
 
 
-def support_mask(label: Label, class_id: int, size: tuple[int, int]) -> Label:
+def support_mask(label: Label, class_id: int, size: tuple[int, int]) -> npt.NDArray[np.uint8]:
     """Return the mask of one class at the network's size: resized first, binary after, as the releases do.
 
     Args:
-        label: uint8 (H, W), 255 = ignore.
-        class_id: The label value asked for, 1..254.
+        label: uint8 (H, W), 255 = ignore; or uint16 (H, W), where 255 is a class like any other (FSS-1000).
+        class_id: The label value asked for.
         size: (height, width).
 
     Returns:
-        uint8 (height, width): 1 where the class is, 255 where the label is 255, 0 elsewhere. HSNet and ASNet
+        uint8 (height, width): 1 where the class is, 255 where a uint8 label is 255, 0 elsewhere. HSNet and ASNet
         take 255 as background; that is the method's business.
 
     Raises:
-        UsageError: If `class_id` is no class.
+        UsageError: If `class_id` can't be a class of such a map.
     """
-    if not 1 <= class_id < IGNORE:
-        raise UsageError(f"a class is a label value from 1 to {IGNORE - 1}, not {class_id}")
     resized = nearest_label(label, size)
-    mask = np.zeros_like(resized)
-    mask[resized == class_id] = 1
-    mask[resized == IGNORE] = IGNORE
+    rim = label.dtype == np.uint8
+    largest = IGNORE - 1 if rim else np.iinfo(label.dtype).max
+    if not 1 <= class_id <= largest:
+        raise UsageError(f"a class is a label value from 1 to {largest}, not {class_id}")
+    mask = (resized == class_id).astype(np.uint8)
+    if rim:
+        mask[resized == IGNORE] = IGNORE
     return mask

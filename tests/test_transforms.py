@@ -105,9 +105,9 @@ def test_same_size_is_a_copy():
     assert label[2, 3] == 11
 
 
-@pytest.mark.parametrize("label", [np.zeros((4, 4, 1), np.uint8), np.zeros((4, 4), np.int64)])
+@pytest.mark.parametrize("label", [np.zeros((4, 4, 1), np.uint8), np.zeros((4, 4), np.int64), np.zeros((4, 4), bool)])
 def test_what_is_no_label_map_is_refused(label: np.ndarray):
-    with pytest.raises(UsageError, match="label map is uint8"):
+    with pytest.raises(UsageError, match="label map is uint8 or uint16"):
         nearest_label(label, (4, 4))
 
 
@@ -131,3 +131,16 @@ def test_support_mask_is_resized_before_it_is_made_binary():
 def test_background_and_ignore_are_no_class(class_id: int):
     with pytest.raises(UsageError, match="from 1 to 254"):
         support_mask(np.zeros((2, 2), np.uint8), class_id, (2, 2))
+
+
+def test_maps_of_more_than_254_classes():
+    label = np.array([[0, 254, 255], [256, 1000, 255]], dtype=np.uint16)
+    doubled = nearest_label(label, (4, 6))
+    assert doubled.dtype == np.uint16
+    assert np.array_equal(doubled[::2, ::2], label)
+    mask = support_mask(label, 255, (2, 3))
+    assert mask.dtype == np.uint8
+    assert mask.tolist() == [[0, 0, 1], [0, 0, 1]], "255 is a class there"
+    assert support_mask(label, 1000, (2, 3)).tolist() == [[0, 0, 0], [0, 1, 0]]
+    with pytest.raises(UsageError, match="from 1 to 65535"):
+        support_mask(label, 0, (2, 3))
