@@ -87,7 +87,7 @@ def support_mask(label: Label, class_id: int, size: tuple[int, int]) -> npt.NDAr
     largest = IGNORE - 1 if rim else np.iinfo(label.dtype).max
     if not 1 <= class_id <= largest:
         raise UsageError(f"a class is a label value from 1 to {largest}, not {class_id}")
-    mask = (resized == class_id).astype(np.uint8)
+    mask: npt.NDArray[np.uint8] = (resized == class_id).astype(np.uint8)
     if rim:
         mask[resized == IGNORE] = IGNORE
     return mask
