@@ -181,7 +181,9 @@ def _class_table(episodes: EpisodeList, dataset: Dataset | None) -> Table:
     asked = Counter(class_id for episode in episodes for class_id in episode.classes)
     listed = Counter(episode.query_class for episode in episodes)
     queries = Counter(class_id for _, class_id in {(e.query, e.query_class) for e in episodes})
-    for class_id in sorted(asked | listed):
+    # With the data at hand, classes that are never asked are shown too: they count 0 in a mean over classes.
+    never = dataset.fold_classes(episodes.fold, episodes.split) if dataset else ()
+    for class_id in sorted({*asked, *listed, *never}):
         name = f"{class_id} {dataset.class_names.get(class_id, '')}" if dataset else str(class_id)
         table.add_row(name, str(asked[class_id]), str(listed[class_id]), str(queries[class_id]))
     return table

@@ -83,7 +83,7 @@ def _read_lists(dataset: Dataset, fold: int, side: Split) -> ImageLists:
     if frame.empty:
         raise MissingError(
             f"{dataset.name} fold {fold} lists no {side} image: there is nothing to ask",
-            f"fssbench data check {dataset.name}",
+            _check_command(dataset),
         )
     return ImageLists(
         entries=tuple(
@@ -99,13 +99,17 @@ def _short_classes(lists: ImageLists, rule: Sampler, shot: int) -> dict[int, int
     return {class_id: size for class_id, size in sizes.items() if size < rule.images_needed(shot)}
 
 
+def _check_command(dataset: Dataset) -> str:
+    return f"fssbench data check {dataset.name}" + (f" --root {dataset.root}" if dataset.root else "")
+
+
 def _too_short(dataset: Dataset, where: str, short: dict[int, int], needed: int) -> MissingError:
     names = [f"{dataset.class_names[c]} ({size})" for c, size in short.items()]
     shown = ", ".join(names[:6]) + (f" and {len(names) - 6} more" if len(names) > 6 else "")
     return MissingError(
         f"{dataset.name} ({where}) has too few images of {shown}; "
         f"an episode needs {needed} different ones of its class",
-        f"fssbench data check {dataset.name}; or leave these classes out with --skip-short-classes "
+        f"{_check_command(dataset)}; or leave these classes out with --skip-short-classes "
         "(in Python skip_short_classes=True), which is then not the protocol's own list",
     )
 
@@ -117,7 +121,7 @@ def _check_room(lists: ImageLists, dataset: Dataset, fold: int, side: Split, way
         raise MissingError(
             f"{dataset.name} fold {fold} has {len(lists.by_class)} {side} classes with enough images; "
             f"{way}-way episodes need {needed}",
-            f"fssbench data check {dataset.name}",
+            _check_command(dataset),
         )
 
 

@@ -99,6 +99,13 @@ def test_show_draws_where_no_file_is_given(run: Run):
     assert "The first" not in result.output
 
 
+def test_show_names_classes_that_are_never_asked(run: Run):
+    result = run("show", "--dataset", "short", "--count", 4, "--skip-short-classes", "--rows", 0)
+    rows = [line.split() for line in result.output.splitlines()]
+    assert ["1", "class1", "0", "0", "0"] in rows
+    assert ["2", "class2", "4", "4", "2"] in rows
+
+
 @pytest.mark.parametrize("arguments", [(), ("FILE", "--dataset", "pascal5i")])
 def test_show_takes_one_or_the_other(run: Run, arguments: tuple[str, ...]):
     assert isinstance(run("show", *arguments).exception, UsageError)
