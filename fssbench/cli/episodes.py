@@ -34,6 +34,7 @@ Split = Annotated[
     typer.Option("--split", help="Side of the data set; default the protocol's."),
 ]
 Root = Annotated[Path | None, typer.Option("--root", help="Folder of the data set; see `fssbench data where`.")]
+Labels = Annotated[str | None, typer.Option("--labels", help="Label rule of coco20i: hsnet, pycocotools or png.")]
 SkipShort = Annotated[
     bool,
     typer.Option("--skip-short-classes", help="Leave classes out that have too few images to be asked."),
@@ -52,10 +53,10 @@ def export(
     seed: Seed = None,
     split: Split = None,
     root: Root = None,
+    labels: Labels = None,
     skip_short_classes: SkipShort = False,
 ) -> None:
     """Draw a list as a protocol does and write it to a file, for `fssbench eval --episodes FILE`."""
-    from fssbench.datasets import open_dataset
     from fssbench.episode import episodes, write_episodes
     from fssbench.episode.verify import official_finding
 
@@ -64,7 +65,7 @@ def export(
             "--fold all writes a file per fold, so the name after --out has to say where the fold goes",
             f"--out {out.with_name(out.stem + '-fold{fold}' + out.suffix)}",
         )
-    opened = open_dataset(dataset, root)
+    opened = _open(dataset, root, labels)
     for number in range(opened.fold_count) if fold == "all" else [_number(fold)]:
         drawn = episodes(
             opened, number, ways, shots, protocol, count, seed, split, skip_short_classes=skip_short_classes
@@ -89,11 +90,11 @@ def show(
     seed: Seed = None,
     split: Split = None,
     root: Root = None,
+    labels: Labels = None,
     skip_short_classes: SkipShort = False,
     rows: Annotated[int, typer.Option("--rows", min=0, help="How many episodes to show.")] = 10,
 ) -> None:
     """Show what a list asks: its header and hash, how often each class, the first episodes."""
-    from fssbench.datasets import open_dataset
     from fssbench.episode import episodes, read_episodes
 
     if (file is None) == (dataset is None):
@@ -101,7 +102,7 @@ def show(
     if file is not None:
         _print_list(read_episodes(file), None, rows)
         return
-    opened = open_dataset(cast("str", dataset), root)
+    opened = _open(cast("str", dataset), root, labels)
     number = _number(fold)
     drawn = episodes(opened, number, ways, shots, protocol, count, seed, split, skip_short_classes=skip_short_classes)
     _print_list(drawn, opened, rows)
@@ -112,9 +113,9 @@ def verify(
     file: Annotated[Path, typer.Argument(help="A list written by `fssbench episodes export`.")],
     dataset: MaybeDataset = None,
     root: Root = None,
+    labels: Labels = None,
 ) -> None:
     """Check a list: its hash, and with --dataset its names, its classes and its protocol's own draw."""
-    from fssbench.datasets import open_dataset
     from fssbench.episode import read_episodes
     from fssbench.episode.verify import Finding, official_finding
     from fssbench.episode.verify import verify as verify_against
@@ -126,8 +127,8 @@ def verify(
     findings = [Finding("ok", f"holds {len(episodes)} episodes with the hash it says, {episodes.hash}")]
     if known := official_finding(episodes):
         findings.append(known)
-    if dataset is not None or root is not None:
-        findings += verify_against(episodes, open_dataset(dataset or episodes.dataset, root))
+    if dataset is not None or root is not None or labels is not None:
+        findings += verify_against(episodes, _open(dataset or episodes.dataset, root, labels))
     else:
         hint = f"names and draw were not checked: fssbench episodes verify {file} --dataset {episodes.dataset}"
         findings.append(Finding("note", hint))
@@ -135,6 +136,12 @@ def verify(
     failed = [finding.text for finding in findings if finding.state == "failed"]
     if failed:
         raise CheckFailedError(f"{file} {failed[0]}")
+
+
+def _open(name: str, root: Path | None, labels: str | None) -> Dataset:
+    from fssbench.datasets import open_dataset
+
+    return open_dataset(name, root, **({} if labels is None else {"labels": labels}))
 
 
 def _number(fold: str) -> int:

@@ -26,6 +26,8 @@ def run(monkeypatch: pytest.MonkeyPatch) -> Run:
     def open_stub(name: str, root: Path | None = None, **options: object) -> ListsOnly:
         if name == "short":
             return ListsOnly("pascal5i", [("a", 1), ("b", 2), ("c", 2)], (1, 2))
+        if options:
+            raise UsageError(f"opened with {options}")
         return synthetic(name, images=20 if root else 30)
 
     monkeypatch.setattr("fssbench.datasets.open_dataset", open_stub)
@@ -147,6 +149,16 @@ def test_verify_of_a_tampered_file_fails_and_of_none_is_a_mistake(run: Run, expo
     missing = run("verify", exported.with_name("none.json")).exception
     assert isinstance(missing, MissingError)
     assert missing.exit_code == 2
+
+
+def test_the_label_rule_goes_to_the_data_set(run: Run, exported: Path, tmp_path: Path):
+    for command in (
+        ("export", "--dataset", "coco20i", "--out", tmp_path / "x.json"),
+        ("show", "--dataset", "coco20i"),
+        ("verify", exported),
+    ):
+        result = run(*command, "--labels", "pycocotools")
+        assert str(result.exception) == "opened with {'labels': 'pycocotools'}"
 
 
 @pytest.mark.parametrize("fold", ["-1", "x", "1.5", "²"])
