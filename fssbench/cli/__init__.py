@@ -1,48 +1,126 @@
-"""The `fssbench` command: one file per command group, no arithmetic here, torch imported only when a command needs it."""
+"""The `fssbench` command: one file per command group, no arithmetic here, torch imported where a command needs it."""
 
 from __future__ import annotations
 
+import importlib
 import os
 import sys
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+from typer.core import TyperGroup
 
-from fssbench.errors import FSSBenchError
+from fssbench import __version__
+from fssbench.errors import FSSBenchError, unknown_name
+
+if TYPE_CHECKING:
+    from typer._click import Command, Context  # what TyperGroup's own signatures name
+
+_COMMANDS = {
+    "eval": "evaluate:evaluate",
+    "table": "table:table",
+    "train": "train:train",
+    "data": "data:app",
+    "episodes": "episodes:app",
+    "checkpoints": "checkpoints:app",
+    "list": "listing:listing",
+}
+"""Each command and the function or group of `fssbench.cli` behind it, in the order of `fssbench --help`."""
+
+
+class _Commands(TyperGroup):
+    """The commands, each imported when it is called: `fssbench table` does not wait for `fssbench train`."""
+
+    def list_commands(self, ctx: Context) -> list[str]:  # noqa: ARG002
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: Context, cmd_name: str) -> Command:  # noqa: ARG002
+        if cmd_name not in _COMMANDS:
+            raise unknown_name("command", cmd_name, _COMMANDS, "fssbench --help")
+        module, _, attribute = _COMMANDS[cmd_name].partition(":")
+        target = getattr(importlib.import_module(f"fssbench.cli.{module}"), attribute)
+        holder = typer.Typer()
+        if isinstance(target, typer.Typer):
+            holder.add_typer(target, name=cmd_name)
+        else:
+            holder.command(cmd_name)(target)
+        return typer.main.get_group(holder).commands[cmd_name]
+
 
 app = typer.Typer(
     name="fssbench",
-    help="Measure few-shot segmentation methods on exactly the same episodes, and hold the result against the papers.",
+    cls=_Commands,
     no_args_is_help=True,
+    add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
 
-def _mount() -> None:
-    # Each file adds its own commands to `app`; all of them are light, heavy imports are inside the functions.
-    from fssbench.cli import checkpoints, data, episodes, evaluate, listing, table, train
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"fssbench {__version__}")
+        raise typer.Exit
 
-    app.add_typer(data.app, name="data")
-    app.add_typer(episodes.app, name="episodes")
-    app.add_typer(checkpoints.app, name="checkpoints")
-    app.command("eval")(evaluate.evaluate)
-    app.command("train")(train.train)
-    app.command("table")(table.table)
-    app.command("list")(listing.listing)
+
+@app.callback()
+def fssbench(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and leave.")
+    ] = False,
+) -> None:
+    """Measure few-shot segmentation methods on exactly the same episodes, and hold the result against the papers."""
 
 
 def main() -> None:
     """Run the command line; a user's mistake ends in one or two lines and the error's exit code."""
-    _mount()
     try:
-        app()
-    except FSSBenchError as error:
-        sys.stderr.write(f"error: {error}\n")
-        sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        sys.stderr.write("interrupted; finished episodes are kept\n")
-        sys.exit(130)
+        code = _run(sys.argv[1:])
+        sys.stdout.flush()
     except BrokenPipeError:
-        # The reader of a pipe (`| head`) left: nothing to say, and nothing more to write.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
+        code = _reader_left()
+    sys.exit(code)
+
+
+def _run(arguments: list[str]) -> int:
+    # Not `app(...)`, which frames usage errors, and ends a closed pipe as if a check had failed.
+    try:
+        with typer.main.get_command(app).make_context("fssbench", arguments) as context:
+            context.command.invoke(context)
+    except typer.Exit as done:
+        return done.exit_code
+    except typer.TyperException as error:
+        # Empty where no command was given: its help has been printed.
+        if message := error.format_message():
+            command = getattr(getattr(error, "ctx", None), "command_path", "fssbench")
+            _complain(f"{message[0].lower()}{message[1:].rstrip('.')}\n  try: {command} --help")
+        return 2
+    except FSSBenchError as error:
+        _complain(str(error))
+        return error.exit_code
+    except (KeyboardInterrupt, typer.Abort):
+        sys.stderr.write("interrupted\n")
+        return 130
+    except SystemExit as stop:
+        if isinstance(stop.__context__, BrokenPipeError):  # rich has met a closed pipe
+            return _reader_left()
+        raise
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        # A full disk, a folder that may not be written: the system's own words say what is wrong.
+        _complain(f"{error.filename}: {error.strerror}" if error.filename else str(error))
+        return 2
+    return 0
+
+
+def _complain(message: str) -> None:
+    # Names out of foreign files must not move the cursor or colour the terminal.
+    clean = "".join(c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode() for c in message)
+    sys.stderr.write(f"error: {clean}\n")
+
+
+def _reader_left() -> int:
+    """Leave quietly when the reader of a pipe (`| head`) is gone; what is still buffered goes nowhere."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 0
