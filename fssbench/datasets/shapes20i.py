@@ -32,7 +32,7 @@ MIN_PIXELS = 400
 
 _SEED_LIMIT = 1 << 63
 _KEPT = 64
-"""Pictures kept in memory: about 130 kB each."""
+"""Pictures kept in memory: about 200 kB each."""
 
 
 @lru_cache(maxsize=_KEPT)

@@ -4,6 +4,7 @@ stream    random numbers: a counter and a mixing function
 fixed     sine, arc tangent and square root on integers
 noise     tiles of procedural noise
 raster    closed polygons to coverage
+polygons  closed polygons and how they are made
 outlines  the shape of each class
 surfaces  the pattern of each class
 classes   which shape goes with which pattern

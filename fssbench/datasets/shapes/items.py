@@ -11,6 +11,7 @@ from fssbench.datasets.shapes import outlines
 from fssbench.datasets.shapes.classes import CLASSES, NO_CLASS_SURFACES
 from fssbench.datasets.shapes.fixed import SINE_BITS, TURN, Ints, cosine, sine, sines
 from fssbench.datasets.shapes.noise import Tiles
+from fssbench.datasets.shapes.polygons import Part
 from fssbench.datasets.shapes.raster import FULL, Points, blur, coverage, shifted
 from fssbench.datasets.shapes.stream import Stream
 from fssbench.datasets.shapes.surfaces import Cloth
@@ -82,34 +83,31 @@ class Window:
 
 def _divided(points: Points, pieces: int) -> Points:
     """Return the polygon with each edge cut into pieces, so that it can be bent."""
-    following = np.roll(points, -1, axis=0)
+    if pieces == 1:
+        return points
+    following = np.concatenate([points[1:], points[:1]])
     cuts = [(points * (pieces - k) + following * k) // pieces for k in range(pieces)]
     return np.stack(cuts, axis=1).reshape(-1, 2)
 
 
-def _deformed(parts: list[outlines.Part], stream: Stream) -> list[outlines.Part]:
+def _deformed(parts: list[Part], stream: Stream) -> list[Part]:
     """Return the shape squeezed, sheared, bent and rippled, and brought to 1024 from the middle to the rim."""
     squeeze, shear = stream.between(82, 120), stream.between(-18, 18)
     bend, ripple = stream.between(-160, 160), stream.between(0, 45)
     waves, phase = stream.between(1, 3), stream.below(TURN)
     points = [_divided(part.points, 4 if len(part.points) < 24 else 1) for part in parts]
-    moved = []
-    for corners in points:
-        x, y = corners[:, 0], corners[:, 1]
-        x = x * squeeze // 100 + y * shear // 100
-        y = y + bend * x * x // 1_000_000
-        sway = sines((y * (2 * waves) + phase).astype(np.int32)).astype(np.int64)
-        moved.append(np.stack([x + (ripple * sway >> SINE_BITS), y], axis=1))
-    every = np.concatenate(moved)
+    every = np.concatenate(points)
+    x = every[:, 0] * squeeze // 100 + every[:, 1] * shear // 100
+    y = every[:, 1] + bend * x * x // 1_000_000
+    sway = sines((y * (2 * waves) + phase).astype(np.int32)).astype(np.int64)
+    every = np.stack([x + (ripple * sway >> SINE_BITS), y], axis=1)
     low, high = every.min(axis=0), every.max(axis=0)
-    middle, extent = (low + high) // 2, int((high - low).max())
-    return [
-        outlines.Part((corners - middle) * 2048 // extent, part.hole)
-        for corners, part in zip(moved, parts, strict=True)
-    ]
+    every = (every - (low + high) // 2) * 2048 // int((high - low).max())
+    ends = np.cumsum([len(corners) for corners in points])[:-1]
+    return [Part(moved, part.hole) for moved, part in zip(np.split(every, ends), parts, strict=True)]
 
 
-def contours(item: Item) -> list[outlines.Part]:
+def contours(item: Item) -> list[Part]:
     """Return the item's polygons in the picture, in 1/256 pixel."""
     outline = CLASSES[item.class_id - 1].outline if item.class_id else outlines.blob
     stream = Stream(item.key, 1)
@@ -119,11 +117,11 @@ def contours(item: Item) -> list[outlines.Part]:
         x, y = part.points[:, 0] * item.mirror, part.points[:, 1]
         across = (x * turn_x - y * turn_y) * item.radius >> (SINE_BITS + 10)
         down = (x * turn_y + y * turn_x) * item.radius >> (SINE_BITS + 10)
-        placed.append(outlines.Part(np.stack([item.x + across, item.y + down], axis=1), part.hole))
+        placed.append(Part(np.stack([item.x + across, item.y + down], axis=1), part.hole))
     return placed
 
 
-def window_of(parts: list[outlines.Part], margin: int, height: int, width: int) -> Window:
+def window_of(parts: list[Part], margin: int, height: int, width: int) -> Window:
     """Return the rectangle around an item, `margin` pixels wider, within a picture of the given size."""
     every = np.concatenate([part.points for part in parts])
     left, top = (int(value) for value in (every.min(axis=0) >> 8) - margin)
@@ -131,7 +129,7 @@ def window_of(parts: list[outlines.Part], margin: int, height: int, width: int) 
     return Window(max(top, 0), min(bottom, height), max(left, 0), min(right, width))
 
 
-def covered(parts: list[outlines.Part], window: Window) -> Ints:
+def covered(parts: list[Part], window: Window) -> Ints:
     """Return how much of each pixel of a window the item covers, 0 to 256; a later part goes over earlier holes."""
     height, width = window.shape
     corner = np.array([window.left * 256, window.top * 256], dtype=np.int64)

@@ -24,21 +24,24 @@ def coverage(contour: Points, height: int, width: int) -> Ints:
         width: Columns of the window.
     """
     x0, y0 = contour[:, 0], contour[:, 1]
-    x1, y1 = np.roll(x0, -1), np.roll(y0, -1)
-    lines = np.arange(height * _LINES, dtype=np.int64) * (256 // _LINES) + 128 // _LINES
-    crossed = (np.minimum(y0, y1)[:, None] <= lines) & (lines < np.maximum(y0, y1)[:, None])
-    edge, line = np.nonzero(crossed)
+    x1, y1 = np.append(x0[1:], x0[0]), np.append(y0[1:], y0[0])
+    first, last = max(int(y0.min()) >> 8, 0), min((int(y0.max()) >> 8) + 1, height)
+    if first >= last:
+        return np.zeros((height, width), dtype=np.int32)
+    lines = np.arange(first * _LINES, last * _LINES, dtype=np.int64) * (256 // _LINES) + 128 // _LINES
+    edge, line = np.nonzero((np.minimum(y0, y1)[:, None] <= lines) & (lines < np.maximum(y0, y1)[:, None]))
     rise = (y1 - y0)[edge]
     x = x0[edge] + (lines[line] - y0[edge]) * (x1 - x0)[edge] // rise
     x = np.clip(x, 0, width * 256)
     turn = np.sign(rise)
-    steps = np.zeros(height * (width + 2), dtype=np.int64)
+    steps = np.zeros((last - first) * (width + 2), dtype=np.int64)
     at = line // _LINES * (width + 2) + (x >> 8)
     np.add.at(steps, at, turn * (256 - (x & 255)))
     np.add.at(steps, at + 1, turn * (x & 255))
-    covered = np.abs(np.cumsum(steps.reshape(height, width + 2), axis=1)[:, :width]) // _LINES
-    part: Ints = np.minimum(covered, FULL).astype(np.int32)
-    return part
+    covered = np.abs(np.cumsum(steps.reshape(last - first, width + 2), axis=1)[:, :width]) // _LINES
+    whole = np.zeros((height, width), dtype=np.int32)
+    whole[first:last] = np.minimum(covered, FULL)
+    return whole
 
 
 def _blur_rows(values: Ints, radius: int) -> Ints:
