@@ -6,8 +6,6 @@ Facts from dahyun-kang/ifsl at d0b0c0d, fs-s and fs-cs model/base/aslayer.py. A 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -46,44 +44,43 @@ class AttentiveSqueezeLayer(nn.Module):
         return out.view(*out.shape[:2], *x.shape[2:4], *out.shape[3:])
 
 
-@dataclass(frozen=True)
-class _Kernel:
-    side: int
-    stride: int
-    padding: int
+class _SupportConv(nn.Conv3d):
+    """A convolution over (h', w') alone, its parameters shaped as the release's 3D ones.
 
-    def convolution(self, inputs: int, outputs: int, *, bias: bool = True) -> nn.Conv3d:
-        """Return a convolution over (h', w') alone; the query positions are its first axis."""
-        return nn.Conv3d(
-            inputs,
-            outputs,
-            kernel_size=(1, self.side, self.side),
-            stride=(1, self.stride, self.stride),
-            padding=(0, self.padding, self.padding),
-            bias=bias,
+    The query positions join the batch, so that 2D kernels do the work: the same sums, several times faster on a CPU.
+    """
+
+    def __init__(self, inputs: int, outputs: int, kernel: int, stride: int, *, bias: bool = True) -> None:
+        padding = kernel // 2 if kernel > 2 else 0
+        super().__init__(
+            inputs, outputs, (1, kernel, kernel), stride=(1, stride, stride), padding=(0, padding, padding), bias=bias
         )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return (B, outputs, T, rows, columns) for x (B, inputs, T, h', w')."""
+        images = x.transpose(1, 2).flatten(0, 1)
+        out = F.conv2d(images, self.weight[:, :, 0], self.bias, self.stride[1:], self.padding[1:])
+        return out.view(-1, x.shape[2], *out.shape[1:]).transpose(1, 2)
 
 
 class _Attention(nn.Module):
     def __init__(self, inputs: int, outputs: int, kernel: int, stride: int, *, pool_keys: bool) -> None:
         super().__init__()
         hidden = outputs // 2
-        padding = kernel // 2 if kernel > 2 else 0
-        over_support = _Kernel(kernel, stride, padding)
-        at_keys = over_support if pool_keys else _Kernel(1, 1, 0)
+        at_keys = (kernel, stride) if pool_keys else (1, 1)
         keeps_shape = inputs == outputs and kernel == 1 and stride == 1
         self.short_cut: nn.Module = nn.Identity()
         if not keeps_shape:
             self.short_cut = nn.Sequential(
-                over_support.convolution(inputs, outputs, bias=False), nn.GroupNorm(_GROUPS, outputs), nn.ReLU()
+                _SupportConv(inputs, outputs, kernel, stride, bias=False), nn.GroupNorm(_GROUPS, outputs), nn.ReLU()
             )
-        self.qhead = over_support.convolution(inputs, hidden)
-        self.khead = at_keys.convolution(inputs, hidden)
-        self.vhead = at_keys.convolution(inputs, hidden)
+        self.qhead = _SupportConv(inputs, hidden, kernel, stride)
+        self.khead = _SupportConv(inputs, hidden, *at_keys)
+        self.vhead = _SupportConv(inputs, hidden, *at_keys)
         self.agg = nn.Sequential(
             nn.GroupNorm(_GROUPS, hidden),
             nn.ReLU(),
-            nn.Conv3d(hidden, outputs, 1, bias=False),
+            _SupportConv(hidden, outputs, 1, 1, bias=False),
             nn.GroupNorm(_GROUPS, outputs),
             nn.ReLU(),
         )
@@ -91,33 +88,36 @@ class _Attention(nn.Module):
 
     def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
         query, key, value = self.qhead(x), self.khead(x), self.vhead(x)
-        # No scaling by the square root of the channels.
-        q, k, v = _split_heads(query), _split_heads(key), _split_heads(value)
-        attention = q.transpose(-1, -2) @ k
+        bias = None
         if mask is not None:
             keys = resize_mask(mask, key).flatten(1)[:, None, None, None]
-            # Where the object touches no sampled key all are masked alike, and the softmax is uniform.
-            attention = attention.masked_fill(keys == 0, _MASKED)
-        out = v @ torch.softmax(attention, dim=-1).transpose(-1, -2)
-        out = self.agg(out.transpose(2, 3).reshape(query.shape))
+            # Added in float32 this leaves exactly _MASKED, whatever the similarity was. Where the object touches no
+            # sampled key all are masked alike, and the softmax is uniform.
+            bias = torch.where(keys == 0, _MASKED, 0.0).expand(-1, query.shape[2], 1, 1, -1).flatten(0, 1)
+        # No scaling by the square root of the channels.
+        out = F.scaled_dot_product_attention(_heads(query), _heads(key), _heads(value), attn_mask=bias, scale=1.0)
+        out = out.unflatten(0, (-1, query.shape[2])).permute(0, 2, 4, 1, 3)
+        out = self.agg(out.reshape(query.shape))
         normed: Tensor = self.out_norm(out + self.short_cut(x))
         return normed
 
 
-def _split_heads(x: Tensor) -> Tensor:
-    # (B, C, T, h', w') to (B, heads, T, C / heads, positions)
-    batch, channels, positions = x.shape[:3]
-    return x.reshape(batch, _HEADS, channels // _HEADS, positions, -1).transpose(2, 3)
+def _heads(x: Tensor) -> Tensor:
+    # (B, C, T, h', w') to (B * T, heads, positions, C / heads)
+    batch, channels, queries = x.shape[:3]
+    split = x.reshape(batch, _HEADS, channels // _HEADS, queries, -1)
+    # With one channel to a head `contiguous` would keep a stride that sends the attention down its slow path.
+    return split.permute(0, 3, 1, 4, 2).clone(memory_format=torch.contiguous_format).flatten(0, 1)
 
 
 class _FeedForward(nn.Module):
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.ff = nn.Sequential(
-            nn.Conv3d(channels, channels // 2, 1, bias=False),
+            _SupportConv(channels, channels // 2, 1, 1, bias=False),
             nn.GroupNorm(_GROUPS, channels // 2),
             nn.ReLU(),
-            nn.Conv3d(channels // 2, channels, 1, bias=False),
+            _SupportConv(channels // 2, channels, 1, 1, bias=False),
         )
         self.out_norm = nn.GroupNorm(_GROUPS, channels)
 
