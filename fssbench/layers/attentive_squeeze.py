@@ -96,7 +96,7 @@ class _Attention(nn.Module):
             bias = torch.where(keys == 0, _MASKED, 0.0).expand(-1, query.shape[2], 1, 1, -1).flatten(0, 1)
         # No scaling by the square root of the channels.
         out = F.scaled_dot_product_attention(_heads(query), _heads(key), _heads(value), attn_mask=bias, scale=1.0)
-        out = out.unflatten(0, (-1, query.shape[2])).permute(0, 2, 4, 1, 3)
+        out = out.view(-1, query.shape[2], *out.shape[1:]).permute(0, 2, 4, 1, 3)
         out = self.agg(out.reshape(query.shape))
         normed: Tensor = self.out_norm(out + self.short_cut(x))
         return normed
