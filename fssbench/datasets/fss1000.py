@@ -102,7 +102,11 @@ class FSS1000(Dataset):
 
     def image(self, name: str) -> Image:
         """Return CLASS/N.jpg."""
-        return read_photo(self.root / name, _REMEDY)
+        return read_photo(self.photo_path(name), _REMEDY)
+
+    def photo_path(self, name: str) -> Path:
+        """Return where the photo is, or should be."""
+        return self.root / name
 
     def label(self, name: str) -> Label:
         """Return uint16 (H, W): the class's label value where CLASS/N.png is 128 or lighter, else 0."""

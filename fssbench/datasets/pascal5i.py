@@ -143,7 +143,6 @@ class Pascal5i(Dataset):
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self.photos = root / "JPEGImages"
         self.masks = root / "SegmentationClassAug"
         self._indices: dict[Side, pd.DataFrame] = {}
         self._fingerprints: dict[Side, str] = {}
@@ -251,7 +250,11 @@ class Pascal5i(Dataset):
 
     def image(self, name: str) -> Image:
         """Return JPEGImages/NAME.jpg."""
-        return read_photo(self.photos / f"{name}.jpg", _REMEDY)
+        return read_photo(self.photo_path(name), _REMEDY)
+
+    def photo_path(self, name: str) -> Path:
+        """Return where the photo is, or should be."""
+        return self.root / "JPEGImages" / f"{name}.jpg"
 
     def label(self, name: str) -> Label:
         """Return SegmentationClassAug/NAME.png, palette or grey."""

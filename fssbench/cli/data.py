@@ -1,0 +1,138 @@
+"""`fssbench data`: where the data is, whether it is complete, and the split files of a release."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from fssbench.errors import FSSBenchError, MissingError
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from fssbench.datasets.check import Report
+
+app = typer.Typer(help="The data on this machine: where it is, and whether it is complete.", no_args_is_help=True)
+
+SHOWN_PROBLEMS = 5
+
+
+@app.command()
+def where() -> None:
+    """Show for each data set its folder and how it was found: environment variable, config file, or not at all."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from fssbench.config import DATA_VARIABLE, FOLDERS, config_file, find_root
+    from fssbench.datasets import list_datasets
+
+    table = Table(box=None, pad_edge=False)
+    for heading in ("data set", "found by", "folder"):
+        table.add_column(heading, overflow="fold")
+    missing = []
+    for name in list_datasets():
+        if name == "shapes20i":
+            table.add_row(name, "rendered", "needs no files")
+            continue
+        try:
+            found = find_root(name)
+        except MissingError as error:
+            table.add_row(name, "[red]missing[/red]", error.message)
+            continue
+        if found is None:
+            missing.append(name)
+        table.add_row(name, found.how if found else "-", str(found.path) if found else "none is set")
+    console = Console(highlight=False)
+    console.print(table)
+    if missing:
+        folders = ", ".join(FOLDERS.get(name, name) for name in missing)
+        console.print(
+            f"\nTo set a folder, in the order in which they count:\n"
+            f"  --root DIR              on the command line: the data folder, or the one that holds it\n"
+            f"  export {DATA_VARIABLE}=DIR  DIR holds {folders}\n"
+            f"  {config_file()} with\n"
+            f"    \\[data]\n"
+            f'    {missing[0]} = "DIR"',
+            soft_wrap=True,
+        )
+
+
+@app.command()
+def check(
+    name: Annotated[str, typer.Argument(help="Data set, e.g. pascal5i.")],
+    root: Annotated[Path | None, typer.Option("--root", help="Folder of the data set; see `data where`.")] = None,
+    labels: Annotated[
+        str | None, typer.Option("--labels", help="Label rule of coco20i: hsnet, pycocotools or png.")
+    ] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="Open the photos without decoding them.")] = False,
+) -> None:
+    """Count images, masks and list entries, compare them with the official release, name what is missing or broken.
+
+    Exit code 2 if anything is wrong.
+    """
+    from rich.console import Console
+
+    from fssbench.datasets import open_dataset
+    from fssbench.datasets.check import check as check_data
+
+    dataset = open_dataset(name, root, **({} if labels is None else {"labels": labels}))
+    report = check_data(dataset, decode=not quick)
+    console = Console(highlight=False)
+    place = f" in {report.root}" if report.root else ""
+    console.print(f"{report.dataset}{place}", soft_wrap=True, markup=False)
+    console.print(_table(report))
+    for note in report.notes:
+        console.print(note, soft_wrap=True, markup=False)
+    for problem in report.problems[:SHOWN_PROBLEMS]:
+        console.print(f"! {problem}", soft_wrap=True, markup=False)
+    if len(report.problems) > SHOWN_PROBLEMS:
+        console.print(f"! and {len(report.problems) - SHOWN_PROBLEMS} more missing or broken files")
+    if not report.complete:
+        raise _incomplete(report)
+    console.print(f"{report.dataset} is complete" if report.root else f"{report.dataset} is rendered: nothing can miss")
+
+
+@app.command("import-splits")
+def import_splits(
+    name: Annotated[str, typer.Argument(help="coco20i or fss1000.")],
+    source: Annotated[
+        Path, typer.Option("--from", help="Folder data/splits/coco or data/splits/fss of HSNet's release.")
+    ],
+) -> None:
+    """Read a release's split files once and keep them: COCO-20i's lists, FSS-1000's classes.
+
+    The pickles among them are read without unpickling: nothing in them is run.
+    """
+    from fssbench.datasets.import_splits import import_splits as read_splits
+
+    for side in read_splits(name, source):
+        verdict = "not HSNet's release" if side.differences else "HSNet's release"
+        typer.echo(f"{side.side}: {side.summary}, {verdict}; kept in {side.path}")
+        for difference in side.differences:
+            typer.echo(f"  note: {difference}")
+
+
+def _table(report: Report) -> Table:
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False)
+    table.add_column("")
+    table.add_column("here", justify="right")
+    table.add_column("official", justify="right")
+    table.add_column("")
+    table.add_column("")
+    for count in report.counts:
+        official = "" if count.official is None else str(count.official)
+        mark = "[green]ok[/green]" if count.same else "[red]differs[/red]"
+        table.add_row(count.what, str(count.here), official, mark, count.note)
+    return table
+
+
+def _incomplete(report: Report) -> FSSBenchError:
+    wrong = sum(not count.same for count in report.counts)
+    files = len(report.problems)
+    found = [f"{wrong} of {len(report.counts)} counts differ"] if wrong else []
+    found += [f"{files} {'file is' if files == 1 else 'files are'} missing or broken"] if files else []
+    return MissingError(f"{report.dataset} in {report.root} is not the complete release: {' and '.join(found)}")

@@ -1,0 +1,217 @@
+"""Is the data on this machine what the release has? Counts, lists, and files that are missing or unreadable."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from fssbench.datasets import coco_facts, fss_facts, imported, pascal5i
+from fssbench.datasets.coco20i import Coco20i
+from fssbench.datasets.dataset import Dataset, Split
+from fssbench.datasets.fss1000 import FSS1000
+from fssbench.datasets.pascal5i import Pascal5i
+from fssbench.datasets.photos import size_of
+from fssbench.datasets.progress import tracked
+from fssbench.errors import BrokenFileError, FSSBenchError, MissingError
+
+NOT_AT_HAND = "not counted"
+"""Stands for a number that a missing or broken file keeps from being counted."""
+
+
+@dataclass(frozen=True)
+class Count:
+    """One number that was counted.
+
+    Attributes:
+        what: What was counted.
+        here: The number here, or `NOT_AT_HAND`.
+        official: The number of the complete release; None where there is none to compare with.
+        same: Whether it is as it should be: equal numbers, and for lists equal content.
+        note: What more is to say, e.g. that a list is the release's.
+    """
+
+    what: str
+    here: int | str
+    official: int | None = None
+    same: bool = True
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Report:
+    """What `check` found.
+
+    Attributes:
+        dataset: Name of the data set.
+        root: Its folder; None if it is rendered.
+        counts: The numbers.
+        problems: What is missing or unreadable, a sentence each.
+        notes: What is worth knowing but not wrong.
+    """
+
+    dataset: str
+    root: Path | None
+    counts: tuple[Count, ...]
+    problems: tuple[str, ...]
+    notes: tuple[str, ...] = ()
+
+    @property
+    def complete(self) -> bool:
+        """Whether nothing is wrong."""
+        return not self.problems and all(count.same for count in self.counts)
+
+
+def check(dataset: Dataset, *, decode: bool = True) -> Report:
+    """Hold a data set against its release.
+
+    Args:
+        dataset: The opened data set.
+        decode: Whether to decode every photo (minutes for COCO); else photos are only opened.
+    """
+    if isinstance(dataset, Pascal5i):
+        return _pascal(dataset, decode=decode)
+    if isinstance(dataset, Coco20i):
+        return _coco(dataset, decode=decode)
+    if isinstance(dataset, FSS1000):
+        return _fss(dataset, decode=decode)
+    folds = range(dataset.fold_count)
+    sides: tuple[Split, ...] = ("val", "train")
+    counts = [
+        Count(f"{side} entries, fold {fold}", len(dataset.entries(fold, side))) for side in sides for fold in folds
+    ]
+    return Report(dataset.name, dataset.root, tuple(counts), ())
+
+
+def _equal(what: str, here: int, official: int) -> Count:
+    return Count(what, here, official, here == official)
+
+
+def _pascal(dataset: Pascal5i, *, decode: bool) -> Report:
+    official = pascal5i.facts().official
+    masks = dataset.mask_names
+    counts = [_equal("masks", len(masks), official.masks)]
+    problems = []
+    try:
+        val = dataset.val_names
+    except FSSBenchError as error:
+        problems.append(error.message)
+    else:
+        same = coco_facts.hash_of(sorted(val)) == official.val_names_sha256
+        counts.append(Count("names in val.txt", len(val), official.val_names, same))
+        problems += [f"there is no mask of {name}, which val.txt names" for name in sorted(val - set(masks))]
+    unreadable = list(_unreadable_labels(dataset, masks))
+    photos = [name for name in masks if dataset.photo_path(name).is_file()]
+    counts.append(_equal("photos", len(photos), official.masks))
+    problems += unreadable
+    countable = len(counts) == 3 and not unreadable
+    for side in pascal5i.SIDES:
+        for fold in range(dataset.fold_count):
+            what, expected = f"{side} entries, fold {fold}", official.entries[side][fold]
+            if not countable:
+                counts.append(Count(what, NOT_AT_HAND, expected, same=False))
+                continue
+            same = dataset.list_sha256(fold, side) == official.sha256[side][fold]
+            note = "HSNet's list" if same else "not HSNet's list"
+            counts.append(Count(what, len(dataset.fold_list(fold, side)), expected, same, note))
+    problems += _photo_problems(dataset, masks, decode=decode)
+    return Report(dataset.name, dataset.root, tuple(counts), tuple(problems))
+
+
+def _coco(dataset: Coco20i, *, decode: bool) -> Report:
+    counts: list[Count] = []
+    problems: list[str] = []
+    notes = [f"label rule: {dataset.labels}", f"order of the val lists: {_order(dataset)}"]
+    if not imported.path_of(dataset.name, "val").is_file():
+        notes.append("for the episodes of HSNet's release: fssbench data import-splits coco20i --from DIR")
+    for side in coco_facts.SIDES:
+        try:
+            names = dataset.image_names(side)
+            unreadable = list(_unreadable_labels(dataset, names)) if dataset.labels == "png" else []
+        except (MissingError, BrokenFileError) as error:
+            problems.append(error.message)
+            counts.append(Count(f"{side} images", NOT_AT_HAND, coco_facts.facts().images[side], same=False))
+            continue
+        problems += unreadable
+        photos = sum(dataset.photo_path(name).is_file() for name in names)
+        # Annotations of COCO 2017 are cut to the images of the lists, and masks may be of those only.
+        official = coco_facts.facts().images[side] if _by_2014(dataset, side) else None
+        counts += [
+            Count(f"{side} {what}", number, official, number == (official or len(names)))
+            for what, number in (("images", len(names)), ("photos", photos))
+        ]
+        if not unreadable:
+            counts += _coco_lists(dataset, side)
+        problems += _photo_problems(dataset, names, decode=decode)
+    return Report(dataset.name, dataset.root, tuple(counts), tuple(problems), tuple(notes))
+
+
+def _order(dataset: Coco20i) -> str:
+    try:
+        return dataset.list_order
+    except FSSBenchError:
+        return "unknown"
+
+
+def _by_2014(dataset: Coco20i, side: coco_facts.Side) -> bool:
+    return dataset.labels != "png" and dataset.annotation_files(side)[0].stem.endswith("2014")
+
+
+def _coco_lists(dataset: Coco20i, side: coco_facts.Side) -> Iterator[Count]:
+    facts = coco_facts.facts()
+    for fold in range(dataset.fold_count):
+        entries = dataset.entries(fold, side)
+        lines = [f"{n} {c - 1}" for n, c in zip(entries["name"], entries["class_id"].tolist(), strict=True)]
+        ordered = coco_facts.hash_of(lines) == facts.sha256[side][fold]
+        same = coco_facts.hash_of(sorted(lines)) == facts.sha256_sorted[side][fold]
+        note = "HSNet's list" if ordered else "HSNet's entries, another order" if same else "not HSNet's list"
+        # Another label rule admits other images, unless imported lists decide; that is what it was chosen for.
+        right = same or (dataset.labels == "pycocotools" and not imported.path_of(dataset.name, side).is_file())
+        yield Count(f"{side} entries, fold {fold}", len(lines), facts.entries[side][fold], right, note)
+
+
+def _fss(dataset: FSS1000, *, decode: bool) -> Report:
+    counts: list[Count] = []
+    problems: list[str] = []
+    for side, facts in fss_facts.facts().items():
+        images = facts.classes * fss_facts.IMAGES_PER_CLASS
+        try:
+            classes = [dataset.class_names[class_id] for class_id in dataset.fold_classes(0, side)]
+        except FSSBenchError as error:
+            problems.append(error.message)
+            counts.append(Count(f"{side} classes", NOT_AT_HAND, facts.classes, same=False))
+            continue
+        here = [name for name in classes if (dataset.root / name).is_dir()]
+        names = dataset.entries(0, side)["name"].tolist()
+        counts += [
+            _equal(f"{side} classes", len(here), facts.classes),
+            _equal(f"{side} images", len(names), images),
+        ]
+        problems += [f"there is no folder {dataset.root / name}" for name in classes if name not in here]
+        problems += _unreadable_labels(dataset, names)
+        problems += _photo_problems(dataset, names, decode=decode, same_size=False)
+    return Report(dataset.name, dataset.root, tuple(counts), tuple(problems))
+
+
+def _unreadable_labels(dataset: Dataset, names: Sequence[str]) -> Iterator[str]:
+    for name in tracked(names, "reading the masks", "masks"):
+        try:
+            dataset.label(name)
+        except FSSBenchError as error:
+            yield error.message
+
+
+def _photo_problems(
+    dataset: Pascal5i | Coco20i | FSS1000, names: Sequence[str], *, decode: bool, same_size: bool = True
+) -> Iterator[str]:
+    """Yield a sentence for each photo that is missing, unreadable, or not of the size of its labels."""
+    for name in tracked(names, "reading the photos", "photos"):
+        path = dataset.photo_path(name)
+        try:
+            size = dataset.image(name).shape[:2] if decode else size_of(path)
+            expected = dataset.image_size(name) if same_size else size
+        except FSSBenchError as error:
+            yield error.message
+            continue
+        if tuple(size) != expected:
+            yield f"{path} has {size[1]} x {size[0]} pixels, its labels {expected[1]} x {expected[0]}"
