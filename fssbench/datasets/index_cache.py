@@ -93,7 +93,7 @@ def fingerprint_of(facts: Mapping[str, str], index: pd.DataFrame, lists: Iterabl
 
 def _read(path: Path, key: str) -> pd.DataFrame | None:
     try:
-        with np.load(path, allow_pickle=False) as arrays:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             if str(arrays["key"]) != key:
                 return None
             names = arrays["names"].tobytes().decode().split("\n")

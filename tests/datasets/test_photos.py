@@ -1,0 +1,137 @@
+"""Files that nobody has vouched for: each is an array or a sentence, never a traceback."""
+
+from __future__ import annotations
+
+import contextlib
+import struct
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from PIL import Image, ImageFile
+
+from fssbench.datasets.photos import read_grey, read_label, read_photo, size_of, value_counts
+from fssbench.errors import BrokenFileError, FSSBenchError, MissingError
+from tests.datasets.trees import label_map, save_palette, save_photo, truncate
+
+
+def test_a_photo_is_rgb_and_may_be_written_to(tmp_path: Path):
+    Image.fromarray(np.full((5, 7), 40, dtype=np.uint8)).save(tmp_path / "grey.png")
+    photo = read_photo(tmp_path / "grey.png")
+    assert (photo.shape, photo.dtype) == ((5, 7, 3), np.uint8)
+    assert (photo == 40).all()
+    photo[0] = 1
+
+
+def test_exif_rotation_is_left_alone(tmp_path: Path):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.new("RGB", (20, 10)).save(tmp_path / "turned.jpg", exif=exif)
+    assert read_photo(tmp_path / "turned.jpg").shape == (10, 20, 3)
+    assert size_of(tmp_path / "turned.jpg") == (10, 20)
+
+
+@pytest.mark.parametrize("keep", [0.0, 0.02, 0.3, 0.9])
+def test_a_truncated_jpeg_is_named_in_one_line(tmp_path: Path, keep: float):
+    path = tmp_path / "cut.jpg"
+    save_photo(path)
+    truncate(path, keep)
+    with pytest.raises(BrokenFileError) as caught:
+        read_photo(path, "copy it again")
+    assert "cut.jpg" in caught.value.message
+    assert "\n" not in caught.value.message
+    assert caught.value.remedy == "copy it again"
+    assert not ImageFile.LOAD_TRUNCATED_IMAGES
+
+
+@pytest.mark.parametrize("keep", [0.1, 0.5, 0.95])
+def test_a_truncated_mask(tmp_path: Path, keep: float):
+    path = tmp_path / "cut.png"
+    noise = np.random.default_rng(0).integers(0, 20, (60, 60), dtype=np.uint8)
+    save_palette(path, noise)
+    truncate(path, keep)
+    with pytest.raises(BrokenFileError, match=r"cut\.png"):
+        read_label(path, 20, ignore=True)
+
+
+def test_missing_and_foreign_files(tmp_path: Path):
+    with pytest.raises(MissingError, match="no file"):
+        read_photo(tmp_path / "none.jpg")
+    (tmp_path / "page.jpg").write_text("<html>moved</html>")
+    with pytest.raises(BrokenFileError, match="is not a JPEG or PNG image"):
+        read_photo(tmp_path / "page.jpg")
+    (tmp_path / "folder.jpg").mkdir()
+    with pytest.raises(BrokenFileError, match="can't read"):
+        read_photo(tmp_path / "folder.jpg")
+    # A format that Pillow could decode but no release uses.
+    Image.new("RGB", (4, 4)).save(tmp_path / "odd.jpg", format="BMP")
+    with pytest.raises(BrokenFileError, match="is not a JPEG or PNG image"):
+        read_photo(tmp_path / "odd.jpg")
+
+
+def png_that_claims(width: int, height: int) -> bytes:
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+    return (
+        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"\0" * 100)) + chunk(b"IEND", b"")
+    )
+
+
+@pytest.mark.parametrize("side", [8_001, 11_000, 60_000])
+def test_a_decompression_bomb_is_refused_with_a_sentence(tmp_path: Path, side: int):
+    path = tmp_path / "bomb.png"
+    path.write_bytes(png_that_claims(side, side))
+    with pytest.raises(BrokenFileError, match="not decoded"):
+        read_photo(path)
+
+
+def test_label_values(tmp_path: Path):
+    path = tmp_path / "mask.png"
+    label = label_map((20, 0, 0, 3, 3), (255, 5, 5, 2, 2))
+    save_palette(path, label)
+    assert (read_label(path, 20, ignore=True) == label).all()
+    with pytest.raises(BrokenFileError, match=r"mask\.png holds the label 255 \(4 pixels\); labels are 0 to 20"):
+        read_label(path, 20, ignore=False)
+    with pytest.raises(BrokenFileError, match=r"holds the label 20 \(9 pixels\); labels are 0 to 19 or 255"):
+        read_label(path, 19, ignore=True)
+    Image.fromarray(label).save(path)
+    assert (read_label(path, 20, ignore=True) == label).all(), "a grey mask is as good as a palette"
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "1", "I;16", "LA"])
+def test_a_picture_that_is_no_label_map(tmp_path: Path, mode: str):
+    Image.new(mode, (4, 4)).save(tmp_path / "mask.png")
+    with pytest.raises(BrokenFileError, match="is no label map"):
+        read_label(tmp_path / "mask.png", 20, ignore=True)
+
+
+def test_grey_of_rgba_takes_the_luma(tmp_path: Path):
+    Image.new("RGBA", (2, 2), (255, 0, 0, 0)).save(tmp_path / "red.png")
+    assert (read_grey(tmp_path / "red.png") == 76).all()
+
+
+def test_value_counts():
+    counts = value_counts(label_map((3, 0, 0, 2, 5), (255, 4, 4, 1, 1), size=(10, 10)))
+    assert (counts[0], counts[3], counts[255], counts.sum(), counts.shape) == (89, 10, 1, 100, (256,))
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(damage=st.lists(st.tuples(st.floats(0, 0.999), st.integers(0, 255)), min_size=1, max_size=12))
+def test_a_damaged_file_is_an_array_or_one_of_our_errors(tmp_path: Path, damage: list[tuple[float, int]]):
+    for path, read in ((tmp_path / "p.jpg", read_photo), (tmp_path / "p.png", read_grey)):
+        if path.suffix == ".jpg":
+            save_photo(path, (24, 24))
+        else:
+            save_palette(path, label_map((3, 2, 2, 9, 9), size=(24, 24)))
+        content = bytearray(path.read_bytes())
+        for place, value in damage:
+            content[int(place * len(content))] = value
+        path.write_bytes(content)
+        # Anything else than one of the project's errors fails the test.
+        with contextlib.suppress(FSSBenchError):
+            assert read(path).dtype == np.uint8

@@ -1,0 +1,107 @@
+"""Small data sets of the official layouts, drawn with Pillow."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+SIZE = (128, 96)
+"""Height and width: 4 x 3 cells of the PASCAL rule, 12,288 pixels."""
+
+
+def label_map(*boxes: tuple[int, int, int, int, int], size: tuple[int, int] = SIZE) -> npt.NDArray[np.uint8]:
+    """A label map of boxes (value, top, left, height, width), later over earlier."""
+    label = np.zeros(size, dtype=np.uint8)
+    for value, top, left, height, width in boxes:
+        label[top : top + height, left : left + width] = value
+    return label
+
+
+def save_palette(path: Path, label: npt.NDArray[np.uint8]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    picture = Image.fromarray(label)
+    picture.putpalette([value for grey in range(256) for value in (grey, 255 - grey, grey // 2)])
+    picture.save(path)
+
+
+def save_photo(path: Path, size: tuple[int, int] = SIZE, shade: int = 90) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    rows, columns = np.indices(size)
+    pixels = np.stack([rows % 256, columns % 256, np.full(size, shade)], axis=-1).astype(np.uint8)
+    Image.fromarray(pixels).save(path, quality=95)
+
+
+def voc_tree(root: Path, labels: Mapping[str, npt.NDArray[np.uint8]], val: Sequence[str], photos: bool = True) -> Path:
+    """VOC2012 with palette masks of these labels; returns the folder VOC2012."""
+    folder = root / "VOC2012"
+    for name, label in labels.items():
+        save_palette(folder / "SegmentationClassAug" / f"{name}.png", label)
+        if photos:
+            save_photo(folder / "JPEGImages" / f"{name}.jpg", (label.shape[0], label.shape[1]))
+    sets = folder / "ImageSets" / "Segmentation"
+    sets.mkdir(parents=True)
+    (sets / "val.txt").write_text("".join(f"{name}\n" for name in val))
+    return folder
+
+
+def box(x: float, y: float, width: float, height: float) -> list[float]:
+    """A rectangle as COCO's polygons are written."""
+    return [x, y, x + width, y, x + width, y + height, x, y + height]
+
+
+def annotation(
+    number: int, image_id: int, category_id: int, *polygons: list[float], iscrowd: int = 0
+) -> dict[str, object]:
+    shape: object = list(polygons) if not iscrowd else {"counts": [0, 4, 12284], "size": list(SIZE)}
+    return {
+        "id": number,
+        "image_id": image_id,
+        "category_id": category_id,
+        "iscrowd": iscrowd,
+        "segmentation": shape,
+        "area": 1.0,
+        "bbox": [0, 0, 1, 1],
+    }
+
+
+def instances(side: str, image_ids: Sequence[int], annotations: Sequence[dict[str, object]], year: int = 2014) -> str:
+    """The text of an instances_*.json whose images all have `SIZE`."""
+    prefix = f"COCO_{side}2014_" if year == 2014 else ""
+    images = [
+        {"id": i, "file_name": f"{prefix}{i:012d}.jpg", "height": SIZE[0], "width": SIZE[1], "license": 1}
+        for i in image_ids
+    ]
+    return json.dumps({"info": {}, "images": images, "annotations": list(annotations), "categories": []})
+
+
+def coco_tree(root: Path, sides: Mapping[str, tuple[Sequence[int], Sequence[dict[str, object]]]]) -> Path:
+    """COCO2014 with annotations and photos; returns the folder COCO2014."""
+    folder = root / "COCO2014"
+    (folder / "annotations").mkdir(parents=True)
+    for side, (image_ids, instance_list) in sides.items():
+        (folder / "annotations" / f"instances_{side}2014.json").write_text(instances(side, image_ids, instance_list))
+        for i in image_ids:
+            save_photo(folder / f"{side}2014" / f"COCO_{side}2014_{i:012d}.jpg")
+    return folder
+
+
+def fss_tree(root: Path, classes: Sequence[str], images: int = 3) -> Path:
+    """FSS-1000 with grey RGBA masks whose edges are soft; returns the folder FSS-1000."""
+    folder = root / "FSS-1000"
+    for name in classes:
+        for number in range(1, images + 1):
+            save_photo(folder / name / f"{number}.jpg", (32, 32))
+            grey = label_map((127, 4, 4, 12, 12), (128, 6, 6, 8, 8), (255, 8, 8, 4, number), size=(32, 32))
+            Image.fromarray(grey).convert("RGBA").save(folder / name / f"{number}.png")
+    return folder
+
+
+def truncate(path: Path, keep: float = 0.5) -> None:
+    """Cut the end of a file off."""
+    content = path.read_bytes()
+    path.write_bytes(content[: int(len(content) * keep)])
