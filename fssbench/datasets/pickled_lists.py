@@ -18,7 +18,7 @@ MAX_BYTES = 64 << 20
 
 Value = int | str | list["Value"] | dict["Value", "Value"]
 
-_PUSH_ARGUMENT = {"BININT", "BININT1", "BININT2", "BINUNICODE", "SHORT_BINUNICODE", "INT", "LONG1", "UNICODE"}
+_PUSH_ARGUMENT = {"BININT", "BININT1", "BININT2", "BINUNICODE", "SHORT_BINUNICODE", "INT", "LONG", "LONG1", "UNICODE"}
 _NOTHING = {"PROTO", "FRAME"}
 
 
@@ -61,6 +61,8 @@ def _run(raw: bytes) -> Value:
     memo: dict[int, Value] = {}
     for instruction, argument, _ in pickletools.genops(raw):
         name = instruction.name
+        if isinstance(argument, bool):  # How the oldest pickles write true and false: as the numbers 01 and 00.
+            raise _RefusedError("true or false")
         if name in _PUSH_ARGUMENT:
             stack.append(cast("int | str", argument))
         elif name == "EMPTY_DICT":
