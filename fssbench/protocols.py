@@ -48,6 +48,7 @@ class Protocol:
         way: Smallest and largest N.
         datasets: The data sets it is defined for.
         overrides: For some of them, what differs there; `on` applies it.
+        default_for: The data sets on which it is the default for its task, whatever the method.
     """
 
     __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
@@ -68,6 +69,7 @@ class Protocol:
     way: tuple[int, int]
     datasets: tuple[str, ...]
     overrides: Mapping[str, Override] = field(default_factory=dict, hash=False)
+    default_for: tuple[str, ...] = ()
 
     def on(self, dataset: str) -> Protocol:
         """Return the protocol as it is on one data set.
@@ -152,3 +154,15 @@ def protocol(name: str) -> Protocol:
     if size == "original":
         return _all()[base].at("original")
     raise UsageError(f"after @ comes the size at which IoU is counted, input or original, not '{size}'")
+
+
+def default_protocol(dataset: str, task: str, release: str) -> str:
+    """Return the name of the protocol to evaluate by when none is asked for.
+
+    Args:
+        dataset: Data set name.
+        task: "fss" or "fscs".
+        release: The protocol of the method's release for that task (`MethodInfo.protocols`).
+    """
+    own = (name for name, its in _all().items() if its.task == task and dataset in its.default_for)
+    return next(own, release)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import tomllib
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -36,6 +37,7 @@ class MethodInfo:
         tasks: For each variant ("" where there is only one form) its task, default variant first.
         backbones: Names of the backbones it was released with, default first; empty if it needs none.
         trainable: Whether `fssbench train` can train it; floors need no checkpoint.
+        protocols: For each task the protocol that its release evaluates by.
     """
 
     name: str
@@ -46,10 +48,32 @@ class MethodInfo:
     tasks: dict[str, Literal["fss", "fscs"]]
     backbones: tuple[str, ...]
     trainable: bool
+    protocols: Mapping[str, str] = field(default_factory=lambda: {"fss": "hsnet", "fscs": "ifsl-fscs"})
 
     def variant_for(self, task: str) -> str | None:
         """Return the variant that answers `task`, None if there is none."""
         return next((variant for variant, its in self.tasks.items() if its == task), None)
+
+
+@dataclass(frozen=True)
+class BuiltAs:
+    """The arguments that `build` made a method with, defaults filled in; they go into the record of a run.
+
+    Attributes:
+        name: Name in the registry.
+        variant: Its form; None where there is only one.
+        backbone: Name of the backbone; None if it has none.
+        way: N.
+        shot: K.
+        options: The method's own arguments.
+    """
+
+    name: str
+    variant: str | None
+    backbone: str | None
+    way: int
+    shot: int
+    options: Mapping[str, object]
 
 
 @cache
@@ -144,4 +168,5 @@ def build(
         if "unexpected keyword argument" not in str(error):
             raise
         raise UsageError(f"{name}: {str(error).split(') ')[-1]}") from error
+    method.built = BuiltAs(name, arguments.get("variant"), arguments.get("backbone"), way, shot, options)
     return method.eval()

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from fssbench.errors import UsageError
+from fssbench.methods import BuiltAs
 
 Features = TypeVar("Features")
 Support = TypeVar("Support")
@@ -43,11 +44,13 @@ class Method(nn.Module, ABC, Generic[Features, Support]):
         task: "fss" (the query holds the class) or "fscs" (it may hold none, some or all of the N classes).
         way: N the method was built for.
         shot: K the method was built for.
+        built: The arguments of `fssbench.build`; None for a method made otherwise.
     """
 
     task: Task
     way: int
     shot: int
+    built: BuiltAs | None = None
 
     @abstractmethod
     def encode(self, image: Tensor) -> Features:

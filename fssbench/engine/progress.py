@@ -1,0 +1,171 @@
+"""Progress of an evaluation: a bar on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Protocol, TextIO
+
+from fssbench.results.rows import Row
+
+if TYPE_CHECKING:
+    from rich.progress import Progress as Bar
+    from rich.progress import TaskID
+
+INTERVAL = 10.0
+"""Seconds between plain lines."""
+
+
+class Progress(Protocol):
+    """What `fssbench.evaluate` tells of its progress."""
+
+    def start(self, fold: int, total: int, earlier: Sequence[Row]) -> None:
+        """A fold begins (or is continued, with the rows it has) and will have `total` rows."""
+
+    def advance(self, row: Row) -> None:
+        """A row was added."""
+
+    def close(self) -> None:
+        """The last fold is done, or the run was broken off."""
+
+
+class Silent:
+    """Says nothing."""
+
+    def start(self, fold: int, total: int, earlier: Sequence[Row]) -> None:
+        """Say nothing."""
+
+    def advance(self, row: Row) -> None:
+        """Say nothing."""
+
+    def close(self) -> None:
+        """Say nothing."""
+
+
+class RunningMeanIoU:
+    """mIoU over the classes asked so far, in per cent."""
+
+    def __init__(self, rows: Sequence[Row] = ()) -> None:
+        self._sums: dict[int, tuple[int, int]] = {}
+        for row in rows:
+            self.add(row)
+
+    def add(self, row: Row) -> None:
+        """Count one more episode."""
+        for class_id, both, either in zip(row.classes, row.intersection[1:], row.union[1:], strict=True):
+            intersection, union = self._sums.get(class_id, (0, 0))
+            self._sums[class_id] = intersection + both, union + either
+
+    @property
+    def value(self) -> float:
+        """The mean; 0 before the first row."""
+        ratios = [intersection / max(union, 1) for intersection, union in self._sums.values()]
+        return 100.0 * sum(ratios) / max(len(ratios), 1)
+
+
+class PlainLines:
+    """A line when a fold begins, every ten seconds, and when it is done; for logs."""
+
+    def __init__(self, stream: TextIO | None = None, interval: float = INTERVAL) -> None:
+        self._stream = stream or sys.stderr
+        self._interval = interval
+        self._fold, self._total, self._done, self._new = 0, 0, 0, 0
+        self._miou = RunningMeanIoU()
+        self._began = self._said = 0.0
+
+    def start(self, fold: int, total: int, earlier: Sequence[Row]) -> None:
+        """Say what begins."""
+        self._fold, self._total, self._done, self._new = fold, total, len(earlier), 0
+        self._miou = RunningMeanIoU(earlier)
+        self._began = self._said = time.monotonic()
+        kept = f", {len(earlier)} of them answered before" if earlier else ""
+        self._say(f"fold {fold}: {total} episodes{kept}")
+
+    def advance(self, row: Row) -> None:
+        """Count; say so now and then."""
+        self._done += 1
+        self._new += 1
+        self._miou.add(row)
+        now = time.monotonic()
+        if now - self._said < self._interval and self._done < self._total:
+            return
+        self._said = now
+        rate = self._new / max(now - self._began, 1e-9)
+        left = (self._total - self._done) / rate
+        self._say(
+            f"fold {self._fold}: {self._done}/{self._total}, {rate:.2f} episodes/s, "
+            f"running mIoU {self._miou.value:.2f}, {clock(left)} left"
+        )
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+    def _say(self, line: str) -> None:
+        self._stream.write(line + "\n")
+        self._stream.flush()
+
+
+class TerminalBar:
+    """A bar per fold with rate, running mIoU and time left."""
+
+    def __init__(self) -> None:
+        self._bar: Bar | None = None
+        self._task: TaskID | None = None
+        self._miou = RunningMeanIoU()
+        self._began, self._new = 0.0, 0
+
+    def start(self, fold: int, total: int, earlier: Sequence[Row]) -> None:
+        """Show the fold's bar."""
+        if self._bar is None:
+            self._bar = _bar()
+            self._bar.start()
+        self._miou = RunningMeanIoU(earlier)
+        self._began, self._new = time.monotonic(), 0
+        self._task = self._bar.add_task(
+            f"fold {fold}", total=total, completed=len(earlier), miou=f"{self._miou.value:5.2f}", rate="-"
+        )
+
+    def advance(self, row: Row) -> None:
+        """Move the bar."""
+        if self._bar is None or self._task is None:
+            return
+        self._miou.add(row)
+        self._new += 1
+        rate = self._new / max(time.monotonic() - self._began, 1e-9)
+        self._bar.update(self._task, advance=1, miou=f"{self._miou.value:5.2f}", rate=f"{rate:.2f}")
+
+    def close(self) -> None:
+        """Leave the bars on the screen as they are."""
+        if self._bar is not None:
+            self._bar.stop()
+            self._bar = None
+
+
+def _bar() -> Bar:
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]} episodes/s"),
+        TextColumn("mIoU {task.fields[miou]}"),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+    )
+
+
+def clock(seconds: float) -> str:
+    """Return a time as h:mm:ss or m:ss."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
+
+
+def progress_for(stream: TextIO, *, quiet: bool) -> Progress:
+    """Return what suits where the messages go: nothing, a bar, or lines."""
+    if quiet:
+        return Silent()
+    return TerminalBar() if stream.isatty() else PlainLines(stream)

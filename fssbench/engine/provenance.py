@@ -1,0 +1,172 @@
+"""What a run says of itself: versions, device, weights. Torch is imported only by what needs it."""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fssbench.errors import UsageError
+from fssbench.results.record import (
+    DatasetRecord,
+    Environment,
+    FoldRecord,
+    MethodRecord,
+    Option,
+    ProtocolRecord,
+    Start,
+    Weights,
+)
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    import torch
+
+    from fssbench.datasets.dataset import Dataset
+    from fssbench.episode import EpisodeList
+    from fssbench.methods.method import Method
+    from fssbench.protocols import Protocol
+
+PACKAGES = ("torch", "numpy", "pandas", "pillow", "opencv-python", "pycocotools")
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What only the caller knows of a run; all of it goes into run.json.
+
+    Attributes:
+        command: What was typed.
+        weights: Where the method's weights come from, for each fold; default: hashed from memory.
+        dataset_options: Arguments of `open_dataset` besides the root.
+    """
+
+    command: tuple[str, ...] = ()
+    weights: Mapping[int, Weights] = field(default_factory=dict)
+    dataset_options: Mapping[str, Option] = field(default_factory=dict)
+
+
+def package_versions() -> dict[str, str]:
+    """Return the versions of the packages that compute, without importing them."""
+    found = {}
+    for name in PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = "not installed"
+    return found
+
+
+def choose_device(name: str) -> torch.device:
+    """Return the device of that name: "auto" (a graphics card if there is one), "cpu", "cuda" or "cuda:N".
+
+    Raises:
+        UsageError: If there is no such device here.
+    """
+    import torch
+
+    cuda = torch.cuda.is_available()
+    if name == "auto":
+        return torch.device("cuda" if cuda else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise UsageError(f"there is no device '{name}'; there are auto, cpu, cuda, cuda:0, ...") from error
+    if device.type not in ("cpu", "cuda"):
+        raise UsageError(f"fssbench computes on cpu or cuda, not on '{name}'", "--device auto")
+    if device.type == "cuda" and (not cuda or (device.index or 0) >= torch.cuda.device_count()):
+        seen = f"sees {torch.cuda.device_count()} of them" if cuda else "sees none"
+        raise UsageError(f"there is no device {name}: PyTorch {seen}", "--device cpu")
+    return device
+
+
+def environment(device: torch.device, root: Path | None) -> Environment:
+    """Return where this runs."""
+    import torch
+
+    on_card = device.type == "cuda"
+    return Environment(
+        python=platform.python_version(),
+        platform=platform.platform(),
+        packages=package_versions(),
+        device=str(device),
+        device_name=torch.cuda.get_device_name(device) if on_card else _processor(),
+        threads=torch.get_num_threads(),
+        root=None if root is None else str(root.resolve()),
+    )
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        lines = []
+    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(names, "") or platform.processor() or platform.machine() or "unknown"
+
+
+def start(command: tuple[str, ...], device: torch.device, root: Path | None) -> Start:
+    """Return the record of a start, now and here."""
+    from fssbench import __version__
+
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    return Start(now, command, __version__, environment(device, root))
+
+
+def protocol_record(protocol: Protocol) -> ProtocolRecord:
+    """Return the rules of counting of a protocol that `Protocol.on` has brought to its data set."""
+    return ProtocolRecord(
+        protocol.name, protocol.task, protocol.input, protocol.resize, protocol.score_at, protocol.ignore
+    )
+
+
+def dataset_record(dataset: Dataset, options: Mapping[str, Option]) -> DatasetRecord:
+    """Return what decides labels and lists of a data set."""
+    return DatasetRecord(dataset.name, dataset.fingerprint, dataset.list_order, dict(options))
+
+
+def fold_record(episodes: EpisodeList, dataset: Dataset, weights: Weights) -> FoldRecord:
+    """Return what a list asks of one fold."""
+    return FoldRecord(
+        fold=episodes.fold,
+        classes=dataset.fold_classes(episodes.fold, episodes.split),
+        episodes=len(episodes),
+        episodes_hash=episodes.hash,
+        drawn_by=episodes.protocol,
+        seed=episodes.seed,
+        list_order=episodes.list_order,
+        data_fingerprint=episodes.data_fingerprint,
+        left_out=episodes.left_out,
+        weights=weights,
+    )
+
+
+def method_record(method: Method[Any, Any]) -> MethodRecord:
+    """Return how a method was built; of one not made by `fssbench.build`, its class."""
+    parameters = method.learnable_parameters
+    if method.built is None:
+        cls = type(method)
+        return MethodRecord(f"{cls.__module__}:{cls.__qualname__}", None, None, method.task, {}, parameters)
+    built = {key: value for key, value in asdict(method.built).items() if key not in ("way", "shot")}
+    options = {key: value if isinstance(value, Option) else repr(value) for key, value in built.pop("options").items()}
+    return MethodRecord(**built, task=method.task, options=options, learnable_parameters=parameters)
+
+
+def weights_in_memory(method: Method[Any, Any]) -> Weights:
+    """Return the hash of a method's weights: names, types, shapes and values, in order of the names."""
+    import torch
+
+    state = method.state_dict()
+    if not state:
+        return Weights("none")
+    digest = hashlib.sha256()
+    for key in sorted(state):
+        tensor = state[key].detach().to("cpu").contiguous()
+        digest.update(f"{key} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy())
+    return Weights("memory", digest.hexdigest())

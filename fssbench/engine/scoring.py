@@ -1,0 +1,64 @@
+"""Counting: an answer against the truth, in pixels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from fssbench.datasets.dataset import Label
+from fssbench.datasets.photos import IGNORE
+from fssbench.errors import UsageError
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Pixels per label 0..N: of background, then of each of the N classes in the order asked."""
+
+    intersection: tuple[int, ...]
+    union: tuple[int, ...]
+
+
+def count(
+    answer: npt.NDArray[np.uint8],
+    label: Label,
+    classes: Sequence[int],
+    ignore: Literal["leave-out", "background"],
+) -> Counts:
+    """Count where an answer and the truth agree.
+
+    Truth is n where the label map is `classes[n - 1]` and 0 elsewhere; other classes are background.
+
+    Args:
+        answer: uint8 (H, W), values 0..N.
+        label: The query's label map at the size of the answer: uint8, where 255 is a pixel to ignore, or uint16,
+            where it is a class like any other.
+        classes: The N label values asked for.
+        ignore: Whether pixels to ignore leave every count (HSNet, fs-s) or count as background (fs-cs).
+
+    Raises:
+        UsageError: If the answer has another shape than the label map, or values beyond N.
+    """
+    labels = len(classes) + 1
+    if answer.shape != label.shape or answer.dtype != np.uint8:
+        raise UsageError(f"the method answered with {answer.dtype} {answer.shape}; labels are uint8 {label.shape} here")
+    truth = np.zeros(label.shape, dtype=np.int64)
+    for n, class_id in enumerate(classes, 1):
+        truth[label == class_id] = n
+    if ignore == "leave-out" and label.dtype == np.uint8:
+        kept = label != IGNORE
+        truth, answer = truth[kept], answer[kept]
+    if answer.size and int(answer.max()) >= labels:
+        raise UsageError(f"the method answered with label {int(answer.max())} in a {len(classes)}-way episode")
+    pairs = np.bincount((truth * labels + answer).ravel(), minlength=labels * labels).reshape(labels, labels)
+    intersection = pairs.diagonal()
+    union = pairs.sum(axis=0) + pairs.sum(axis=1) - intersection
+    return Counts(tuple(intersection.tolist()), tuple(union.tolist()))
+
+
+def truth_present(label: Label, classes: Sequence[int]) -> tuple[bool, ...]:
+    """Return for each class whether any pixel of the label map (H, W), at its original size, is of it."""
+    return tuple(bool((label == class_id).any()) for class_id in classes)

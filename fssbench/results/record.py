@@ -1,0 +1,231 @@
+"""What a run was: everything needed to repeat it, and to know whether two runs may stand in one table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, is_dataclass
+from typing import ClassVar, Literal
+
+Option = str | int | float | bool | None
+_CONFIG: dict[str, object] = {"extra": "forbid", "strict": True, "allow_inf_nan": False}
+
+
+@dataclass(frozen=True)
+class MethodRecord:
+    """The method as it was built.
+
+    Attributes:
+        name: Name in the registry, or the class for one that is in none.
+        variant: Its form; None where there is only one.
+        backbone: Name of the backbone; None if it has none.
+        task: "fss" or "fscs".
+        options: Further arguments of `fssbench.build`.
+        learnable_parameters: How many parameters training moves; None until it is built.
+    """
+
+    __pydantic_config__: ClassVar[dict[str, object]] = _CONFIG
+
+    name: str
+    variant: str | None
+    backbone: str | None
+    task: Literal["fss", "fscs"]
+    options: Mapping[str, Option] = field(default_factory=dict)
+    learnable_parameters: int | None = None
+
+
+@dataclass(frozen=True)
+class Weights:
+    """Which weights answered.
+
+    Attributes:
+        kind: "checkpoint" (a file), "memory" (given by a caller in Python), "random", or "none".
+        sha256: Hex hash of the file, or of the weights in memory; None for "random" and "none".
+        path: Where the file was on that machine.
+        seed: Seed of random weights.
+    """
+
+    __pydantic_config__: ClassVar[dict[str, object]] = _CONFIG
+
+    kind: Literal["checkpoint", "memory", "random", "none"]
+    sha256: str | None = None
+    path: str | None = None
+    seed: int | None = None
+
+
+@dataclass(frozen=True)
+class DatasetRecord:
+    """The data: `fingerprint` and `list_order` as in `fssbench.datasets.dataset.Dataset`."""
+
+    __pydantic_config__: ClassVar[dict[str, object]] = _CONFIG
+
+    name: str
+    fingerprint: str
+    list_order: str
+    options: Mapping[str, Option] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class ProtocolRecord:
+    """The rules of counting, as in `fssbench.protocols.Protocol`, on the data set of the run."""
+
+    __pydantic_config__: ClassVar[dict[str, object]] = _CONFIG
+
+    name: str
+    task: Literal["fss", "fscs"]
+    input: tuple[int, int]
+    resize: str
+    score_at: Literal["input", "original"]
+    ignore: Literal["leave-out", "background"]
+
+
+@dataclass(frozen=True)
+class FoldRecord:
+    """What one fold was asked, and by which weights.
+
+    Attributes:
+        fold: Its number.
+        classes: All its classes.
+        episodes: Length of the list.
+        episodes_hash: `EpisodeList.hash`.
+        drawn_by: Protocol that drew the list.
+        seed: Seed of the draw.
+        list_order: Order of the image lists that decided the draw.
+        data_fingerprint: Fingerprint of the data it was drawn from.
+        left_out: Classes that the draw left out.
+        weights: The weights that answered.
+    """
+
+    __pydantic_config__: ClassVar[dict[str, object]] = _CONFIG
+
+    fold: int
+    classes: tuple[int, ...]
+    episodes: int
+    episodes_hash: str
+    drawn_by: str
+    seed: int
+    list_order: str
+    data_fingerprint: str
+    left_out: tuple[int, ...]
+    weights: Weights
+
+
+@dataclass(frozen=True)
+class Environment:
+    """Where it ran: none of this is part of the question, some of it moves the last digits.
+
+    Attributes:
+        python: Version of Python.
+        platform: Operating system and processor.
+        packages: Versions of the packages that compute.
+        device: "cpu" or "cuda:N".
+        device_name: Name of the processor or graphics card.
+        threads: Threads of one operation on the CPU.
+        root: Folder of the data; None if there are no files.
+    """
+
+    __pydantic_config__: ClassVar[dict[str, object]] = _CONFIG
+
+    python: str
+    platform: str
+    packages: Mapping[str, str]
+    device: str
+    device_name: str
+    threads: int
+    root: str | None
+
+
+@dataclass(frozen=True)
+class Start:
+    """One start of the run; each `--resume` adds one.
+
+    Attributes:
+        time: UTC, ISO 8601.
+        command: What was typed; empty if it was started from Python.
+        fssbench: Version.
+        environment: Where.
+    """
+
+    __pydantic_config__: ClassVar[dict[str, object]] = _CONFIG
+
+    time: str
+    command: tuple[str, ...]
+    fssbench: str
+    environment: Environment
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run: one method on one data set, one fold or several, one row per episode.
+
+    Attributes:
+        way: N.
+        shot: K.
+        split: Side of the data set the images come from.
+        limit: Only so many episodes of each list are asked; None for all.
+        starts: When and where it was started and continued.
+        schema_version: Raised when the meaning of a field changes.
+    """
+
+    __pydantic_config__: ClassVar[dict[str, object]] = _CONFIG
+
+    method: MethodRecord
+    dataset: DatasetRecord
+    protocol: ProtocolRecord
+    way: int
+    shot: int
+    split: Literal["train", "val", "test"]
+    folds: tuple[FoldRecord, ...]
+    limit: int | None
+    starts: tuple[Start, ...]
+    schema_version: Literal[1] = 1
+
+    @property
+    def classes(self) -> dict[int, tuple[int, ...]]:
+        """All classes of each fold."""
+        return {fold.fold: fold.classes for fold in self.folds}
+
+    def expected(self, fold: FoldRecord) -> int:
+        """Return how many episodes a fold is asked."""
+        return fold.episodes if self.limit is None else min(self.limit, fold.episodes)
+
+
+_FREE = {"limit", "starts", "method.learnable_parameters", "path"}
+"""What may change between two starts of a run without changing a number."""
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A field in which two runs differ, by its dotted name."""
+
+    field: str
+    stored: object
+    asked: object
+
+
+def first_difference(stored: Run, asked: Run) -> Difference | None:
+    """Return the first field in which two runs differ so that their rows must not be mixed; None if there is none."""
+    return _difference(stored, asked, "")
+
+
+def _difference(stored: object, asked: object, name: str) -> Difference | None:
+    if is_dataclass(stored) and type(stored) is type(asked):
+        for entry in fields(stored):
+            inner = f"{name}.{entry.name}" if name else entry.name
+            if inner in _FREE or entry.name in _FREE:
+                continue
+            if found := _difference(getattr(stored, entry.name), getattr(asked, entry.name), inner):
+                return found
+        return None
+    if name == "folds" and isinstance(stored, tuple) and isinstance(asked, tuple):
+        return _fold_difference(stored, asked)
+    return None if stored == asked else Difference(name, stored, asked)
+
+
+def _fold_difference(stored: tuple[FoldRecord, ...], asked: tuple[FoldRecord, ...]) -> Difference | None:
+    theirs, ours = [fold.fold for fold in stored], [fold.fold for fold in asked]
+    if theirs != ours:
+        return Difference("folds", theirs, ours)
+    for before, now in zip(stored, asked, strict=True):
+        if found := _difference(before, now, f"folds[{now.fold}]"):
+            return found
+    return None

@@ -1,0 +1,218 @@
+"""The rows: one per episode, exact integers, one line of JSON each, appended as they are answered.
+
+A run that is killed loses at most the row being written: its torn line is dropped when the file is read.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass, fields
+from functools import cache
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, ClassVar, Self
+
+from fssbench.errors import BrokenFileError, MissingError, UsageError
+
+if sys.platform != "win32":
+    import fcntl
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from pydantic import TypeAdapter
+
+MAX_BYTES = 1 << 32
+"""A larger file is no file of rows: a million of them take a tenth of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What was answered in one episode.
+
+    Attributes:
+        episode: Number of the episode in its list, from 0.
+        fold: The fold asked.
+        query: Name of the query image.
+        classes: The N label values asked for.
+        supports: For each class the names of its K support images.
+        intersection: Pixels on which answer and truth agree, per label 0..N (0 is background).
+        union: Pixels that answer or truth give that label, per label 0..N.
+        present: For each class whether the method says it is in the query.
+        truth: For each class whether it is: any pixel of the label map at its original size.
+        seconds: Time the episode took, reading and counting included.
+    """
+
+    __pydantic_config__: ClassVar[dict[str, object]] = {"extra": "forbid", "strict": True, "allow_inf_nan": False}
+
+    episode: int
+    fold: int
+    query: str
+    classes: tuple[int, ...]
+    supports: tuple[tuple[str, ...], ...]
+    intersection: tuple[int, ...]
+    union: tuple[int, ...]
+    present: tuple[bool, ...]
+    truth: tuple[bool, ...]
+    seconds: float
+
+
+_FIELDS = tuple(field.name for field in fields(Row))
+
+
+def line_of(row: Row) -> str:
+    """Return a row as its line of JSON, without the line's end."""
+    return json.dumps({name: getattr(row, name) for name in _FIELDS}, separators=(",", ":"), allow_nan=False)
+
+
+@cache
+def _schema() -> TypeAdapter[Row]:
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(Row)
+
+
+def _fault(row: Row) -> str | None:
+    way = len(row.classes)
+    if way < 1 or not (len(row.supports) == len(row.present) == len(row.truth) == way):
+        return f"a row of {way} classes with supports or presence of another number"
+    if not len(row.intersection) == len(row.union) == way + 1:
+        return f"a row of {way} classes needs {way + 1} counts"
+    if any(not 0 <= both <= either for both, either in zip(row.intersection, row.union, strict=True)):
+        return "an intersection is negative or larger than its union"
+    if row.episode < 0 or row.fold < 0 or row.seconds < 0:
+        return "a negative number"
+    return None
+
+
+def read_rows(path: Path) -> list[Row]:
+    """Read a file of rows, in the file's order; a last line without its end is dropped.
+
+    Raises:
+        MissingError: If there is no such file.
+        BrokenFileError: If a line is no row, or an episode has two; with the line's number.
+    """
+    from pydantic import ValidationError
+
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise BrokenFileError(f"{path} is too large for a file of rows")
+        raw = path.read_bytes()
+    except FileNotFoundError as error:
+        raise MissingError(f"there is no file of rows {path}") from error
+    except OSError as error:
+        raise BrokenFileError(f"can't read {path}: {error.strerror}") from error
+    remedy = "start the run again with --overwrite"
+    rows: list[Row] = []
+    seen: dict[tuple[int, int], int] = {}
+    for number, line in enumerate(raw.split(b"\n")[:-1], 1):
+        try:
+            row = _schema().validate_json(line)
+        except ValidationError as error:
+            first = error.errors(include_url=False, include_input=False)[0]
+            where = ".".join(str(part) for part in first["loc"])
+            raise BrokenFileError(
+                f"{path}, line {number} is no row{f' ({where})' if where else ''}: {first['msg']}", remedy
+            ) from error
+        fault = _fault(row)
+        if fault is None and (row.fold, row.episode) in seen:
+            fault = f"fold {row.fold}, episode {row.episode} is in line {seen[row.fold, row.episode]} already"
+        if fault is not None:
+            raise BrokenFileError(f"{path}, line {number} is no row: {fault}", remedy)
+        seen[row.fold, row.episode] = number
+        rows.append(row)
+    return rows
+
+
+def frame_of(rows: Iterable[Row]) -> pd.DataFrame:
+    """Return rows as a frame with a column per attribute of `Row`, by fold and episode."""
+    import pandas as pd
+
+    ordered = sorted(rows, key=lambda row: (row.fold, row.episode))
+    # Without a type given, pandas would make something else of a column of tuples or of no row.
+    types = {"episode": "int64", "fold": "int64", "seconds": "float64"}
+    frame = pd.DataFrame({name: [getattr(row, name) for row in ordered] for name in _FIELDS}, dtype="object")
+    return frame.astype(types)
+
+
+class RowWriter:
+    """Appends rows to a file; each is handed to the system at once, so that killing the run keeps it.
+
+    Args:
+        path: The file; it is made if it is not there. A torn last line is cut off.
+
+    Raises:
+        UsageError: If another run writes to the file, or it can't be written.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            self._file = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
+        except OSError as error:
+            raise UsageError(f"can't write {path}: {error.strerror}", "give another --out") from error
+        try:
+            self._lock()
+            self._cut_torn_line()
+        except BaseException:
+            self.close()
+            raise
+
+    def append(self, row: Row) -> None:
+        """Write one row.
+
+        Raises:
+            UsageError: If the disk is full or gone.
+        """
+        line = line_of(row).encode("ascii") + b"\n"
+        try:
+            while line:
+                line = line[os.write(self._file, line) :]
+        except OSError as error:
+            raise UsageError(
+                f"can't write {self.path}: {error.strerror}", "make room, then continue with --resume"
+            ) from error
+
+    def clear(self) -> None:
+        """Throw away what the file holds."""
+        os.ftruncate(self._file, 0)
+
+    def close(self) -> None:
+        """Close the file; the lock goes with it."""
+        if self._file >= 0:
+            os.close(self._file)
+            self._file = -1
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _lock(self) -> None:
+        # The system gives the lock back when the process ends, however it ends.
+        if sys.platform != "win32":
+            try:
+                fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise UsageError(
+                    f"another run is writing to {self.path.parent}", "wait for it, or give another --out"
+                ) from error
+
+    def _cut_torn_line(self) -> None:
+        size = os.fstat(self._file).st_size
+        end, block = size, 1 << 16
+        while end:
+            start = max(end - block, 0)
+            os.lseek(self._file, start, os.SEEK_SET)
+            place = os.read(self._file, end - start).rfind(b"\n")
+            if place >= 0:
+                end = start + place + 1
+                break
+            end = start
+        if end < size:
+            os.ftruncate(self._file, end)
