@@ -9,6 +9,7 @@ Two rules, both painting the non-crowd annotations in rising id, each over the o
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -140,7 +141,10 @@ def _mask(instance: Instance, height: int, width: int) -> npt.NDArray[np.bool_]:
         return np.zeros((height, width), dtype=np.bool_)
     outlines = [polygon.ravel().tolist() for polygon in instance.polygons]
     merged = coco_mask.merge(coco_mask.frPyObjects(outlines, height, width))
-    return np.asarray(coco_mask.decode(merged), dtype=np.bool_)
+    with warnings.catch_warnings():
+        # pycocotools hands its arrays over in a way that NumPy 2 deprecates; the result is right.
+        warnings.filterwarnings("ignore", "__array__ implementation", DeprecationWarning)
+        return np.asarray(coco_mask.decode(merged), dtype=np.bool_)
 
 
 def _vertices(value: object) -> Vertices:

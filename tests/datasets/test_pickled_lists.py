@@ -89,7 +89,7 @@ def test_true_of_the_oldest_protocols_is_no_number(tmp_path: Path, protocol: int
     ],
 )
 def test_hand_made_programs_are_refused(tmp_path: Path, content: bytes):
-    with pytest.raises(BrokenFileError, match="not a split file|truncated or no pickle"):
+    with pytest.raises(BrokenFileError, match=r"not a split file|truncated or no pickle"):
         read_pickle(file_of(tmp_path, content))
 
 

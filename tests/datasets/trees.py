@@ -96,7 +96,7 @@ def fss_tree(root: Path, classes: Sequence[str], images: int = 3) -> Path:
     for name in classes:
         for number in range(1, images + 1):
             save_photo(folder / name / f"{number}.jpg", (32, 32))
-            grey = label_map((127, 4, 4, 12, 12), (128, 6, 6, 8, 8), (255, 8, 8, 4, number), size=(32, 32))
+            grey = label_map((127, 4, 4, 12, 12), (128, 6, 6, 8, 8), (255, 8, 8, 4, min(number, 6)), size=(32, 32))
             Image.fromarray(grey).convert("RGBA").save(folder / name / f"{number}.png")
     return folder
 

@@ -1,0 +1,183 @@
+"""Counts and files held against the release."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from fssbench import open_dataset
+from fssbench.datasets import coco_facts, fss_facts, imported, pascal5i, shapes20i
+from fssbench.datasets.check import NOT_AT_HAND, Report, check
+from fssbench.datasets.coco_facts import hash_of, image_name
+from fssbench.datasets.pascal5i import Pascal5i
+from tests.datasets.trees import (
+    annotation,
+    box,
+    coco_tree,
+    fss_tree,
+    label_map,
+    save_palette,
+    save_photo,
+    truncate,
+    voc_tree,
+)
+
+LABELS = {
+    "2008_000001": label_map((1, 0, 0, 96, 96)),
+    "2008_000002": label_map((7, 0, 0, 96, 96)),
+    "2008_000003": label_map((20, 0, 0, 96, 96)),
+}
+
+
+@pytest.fixture
+def voc(tmp_path: Path) -> Path:
+    return voc_tree(tmp_path, LABELS, ["2008_000001", "2008_000002"])
+
+
+def numbers(report: Report) -> dict[str, tuple[int | str, int | None, bool]]:
+    return {count.what: (count.here, count.official, count.same) for count in report.counts}
+
+
+def test_a_part_of_voc_is_not_complete(voc: Path):
+    report = check(open_dataset("pascal5i", voc))
+    found = numbers(report)
+    assert found["masks"] == (3, 12031, False)
+    assert found["names in val.txt"] == (2, 1449, False)
+    assert found["val entries, fold 0"] == (1, 346, False)
+    assert found["train entries, fold 3"] == (1, 2086, False)
+    assert {c.official for c in report.counts if "entries" in c.what} == {346, 451, 725, 2286, 3425, 5883, 2086}
+    assert report.problems == ()
+    assert not report.complete
+
+
+@pytest.fixture
+def _small_release(voc: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the three masks be the whole release."""
+    dataset = open_dataset("pascal5i", voc)
+    assert isinstance(dataset, Pascal5i)
+    hashes = {side: tuple(dataset.list_sha256(fold, side) for fold in range(4)) for side in pascal5i.SIDES}
+    entries = {side: tuple(len(dataset.fold_list(fold, side)) for fold in range(4)) for side in pascal5i.SIDES}
+    facts = pascal5i.facts()
+    val = hash_of(["2008_000001", "2008_000002"])
+    official = replace(facts.official, masks=3, val_names=2, val_names_sha256=val, entries=entries, sha256=hashes)
+    small = replace(facts, official=official)
+    monkeypatch.setattr(pascal5i, "facts", lambda: small)
+
+
+@pytest.mark.usefixtures("_small_release")
+class TestCompleteVoc:
+    def test_it_is_complete(self, voc: Path):
+        dataset = open_dataset("pascal5i", voc)
+        report = check(dataset)
+        assert report.complete
+        assert {count.note for count in report.counts if "entries" in count.what} == {"HSNet's list"}
+        assert dataset.list_order == "official (HSNet)"
+
+    def test_lists_of_equal_length_may_differ(self, voc: Path):
+        save_palette(voc / "SegmentationClassAug" / "2008_000001.png", label_map((2, 0, 0, 96, 96)))
+        report = check(open_dataset("pascal5i", voc))
+        assert numbers(report)["val entries, fold 0"] == (1, 1, False)
+        assert not report.complete
+
+    def test_missing_and_broken_files_are_named(self, voc: Path):
+        (voc / "JPEGImages" / "2008_000001.jpg").unlink()
+        truncate(voc / "JPEGImages" / "2008_000002.jpg")
+        save_photo(voc / "JPEGImages" / "2008_000003.jpg", (50, 60))
+        problems = check(open_dataset("pascal5i", voc)).problems
+        assert [name in text for name, text in zip(LABELS, problems, strict=True)] == [True] * 3
+        assert "no file" in problems[0]
+        assert "truncated" in problems[1]
+        assert "has 60 x 50 pixels, its labels 96 x 128" in problems[2]
+
+    def test_quick_opens_photos_without_decoding(self, voc: Path):
+        truncate(voc / "JPEGImages" / "2008_000002.jpg", 0.8)
+        assert check(open_dataset("pascal5i", voc), decode=False).complete
+        assert not check(open_dataset("pascal5i", voc)).complete
+
+    def test_a_broken_mask_keeps_lists_from_being_counted(self, voc: Path):
+        save_palette(voc / "SegmentationClassAug" / "2008_000003.png", label_map((33, 0, 0, 2, 2)))
+        report = check(open_dataset("pascal5i", voc))
+        assert numbers(report)["val entries, fold 0"] == (NOT_AT_HAND, 1, False)
+        assert "holds the label 33" in report.problems[0]
+
+    def test_a_mask_of_val_that_is_missing_is_named(self, voc: Path):
+        (voc / "SegmentationClassAug" / "2008_000002.png").unlink()
+        report = check(open_dataset("pascal5i", voc))
+        assert "there is no mask of 2008_000002" in report.problems[0]
+
+    def test_without_val_names(self, voc: Path):
+        (voc / "ImageSets" / "Segmentation" / "val.txt").unlink()
+        report = check(open_dataset("pascal5i", voc))
+        assert "val.txt" in report.problems[0]
+        assert numbers(report)["val entries, fold 0"][0] == NOT_AT_HAND
+
+
+def coco(root: Path) -> Path:
+    large = box(0, 0, 60, 60)
+    return coco_tree(root, {"val": ([1, 2], [annotation(1, 1, 1, large), annotation(2, 2, 1, large)])})
+
+
+def test_coco_counts_images_photos_and_entries(tmp_path: Path):
+    root = coco(tmp_path)
+    (root / image_name("val", 2)).unlink()
+    report = check(open_dataset("coco20i", root))
+    found = numbers(report)
+    assert found["val images"] == (2, 40504, False)
+    assert found["val photos"] == (1, 40504, False)
+    assert found["val entries, fold 0"] == (2, 35783, False)
+    assert found["train images"] == (NOT_AT_HAND, 82783, False)
+    assert any("instances_train2014.json" in problem for problem in report.problems)
+    assert any("COCO_val2014_000000000002.jpg" in problem for problem in report.problems)
+    assert "order of the val lists: canonical (by image id)" in report.notes
+    assert any("import-splits" in note for note in report.notes)
+
+
+def test_coco_tells_the_releases_order_from_its_entries(tmp_path: Path, monkeypatch):
+    root = coco(tmp_path)
+    lines = [f"{image_name('val', i)} 0" for i in (2, 1)]
+    facts = coco_facts.facts()
+    sha = {"val": (hash_of(lines), *(hash_of([]) for _ in range(3))), "train": facts.sha256["train"]}
+    ordered = {"val": (hash_of(sorted(lines)), *(hash_of([]) for _ in range(3))), "train": facts.sha256["train"]}
+    small = replace(
+        facts, images={"val": 2, "train": 1}, entries={"val": (2, 0, 0, 0), "train": (0,) * 4},
+        sha256=sha, sha256_sorted=ordered,
+    )  # fmt: skip
+    monkeypatch.setattr(coco_facts, "facts", lambda: small)
+
+    def first_list() -> tuple[bool, str]:
+        count = next(c for c in check(open_dataset("coco20i", root)).counts if c.what == "val entries, fold 0")
+        return count.same, count.note
+
+    assert first_list() == (True, "HSNet's entries, another order")
+    imported.store("coco20i", "val", {"1": [2, 1]})
+    assert first_list() == (True, "HSNet's list")
+    imported.store("coco20i", "val", {"1": [2]})
+    assert first_list() == (False, "not HSNet's list")
+
+
+def test_fss_counts_classes_and_images(tmp_path: Path, monkeypatch):
+    monkeypatch.setattr(fss_facts, "IMAGES_PER_CLASS", 3)
+    root = fss_tree(tmp_path, ["ant", "bus", "cup"])
+    for side, names in (("train", ["ant"]), ("val", ["bus"]), ("test", ["cup", "gone"])):
+        imported.store("fss1000", side, {"classes": names})  # type: ignore[arg-type]
+    truncate(root / "cup" / "2.jpg")
+    truncate(root / "bus" / "3.png", 0.7)
+    report = check(open_dataset("fss1000", root))
+    assert numbers(report)["test classes"] == (1, 240, False)
+    assert numbers(report)["train images"] == (3, 1560, False)
+    assert [name for name in ("bus/3.png", "gone", "cup/2.jpg") if any(name in p for p in report.problems)] == [
+        "bus/3.png", "gone", "cup/2.jpg"
+    ]  # fmt: skip
+    imported.path_of("fss1000", "val").unlink()
+    assert any("val.txt was not imported" in p for p in check(open_dataset("fss1000", root)).problems)
+
+
+def test_a_rendered_data_set_has_nothing_to_miss(monkeypatch):
+    monkeypatch.setattr(shapes20i, "COUNTS", {"train": 60, "val": 40})
+    report = check(open_dataset("shapes20i"))
+    assert report.complete
+    assert report.root is None
+    assert len(report.counts) == 8
+    assert all(isinstance(count.here, int) and count.here > 0 for count in report.counts)
