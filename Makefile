@@ -43,7 +43,7 @@ SHOTS := 1
 demo: $(READY)
 	@for method in $(METHODS); do for shots in $(SHOTS); do \
 		(set -x; $(BIN)/fssbench eval --method $$method --dataset shapes20i --fold all --shots $$shots \
-			--out $(RUNS)/$$method-$${shots}shot) || exit; \
+			--out $(RUNS)/$$method-$${shots}shot --overwrite) || exit; \
 	done; done
 	$(BIN)/fssbench table --dataset shapes20i --source measured --runs $(RUNS)
 
