@@ -59,5 +59,5 @@ wheel: $(READY)
 	$(BIN)/python -m build --no-isolation
 
 clean:
-	rm -rf $(VENV) dist build runs/demo .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) dist build runs/demo .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
