@@ -49,6 +49,7 @@ class Protocol:
         datasets: The data sets it is defined for.
         overrides: For some of them, what differs there; `on` applies it.
         default_for: The data sets on which it is the default for its task, whatever the method.
+        backbone: The backbone that is the default at its input size; None leaves it to the method.
     """
 
     __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
@@ -70,6 +71,7 @@ class Protocol:
     datasets: tuple[str, ...]
     overrides: Mapping[str, Override] = field(default_factory=dict, hash=False)
     default_for: tuple[str, ...] = ()
+    backbone: str | None = None
 
     def on(self, dataset: str) -> Protocol:
         """Return the protocol as it is on one data set.

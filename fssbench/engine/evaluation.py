@@ -25,7 +25,7 @@ from fssbench.engine.provenance import (
 )
 from fssbench.engine.scoring import count, truth_present
 from fssbench.episode import Episode, EpisodeList
-from fssbench.errors import BrokenFileError, UsageError
+from fssbench.errors import BrokenFileError, FSSBenchError, UsageError
 from fssbench.methods.method import Method
 from fssbench.protocols import Protocol
 from fssbench.protocols import protocol as protocol_of
@@ -152,6 +152,10 @@ def answer(
                 else:
                     folder.append(row)
                 shown.advance(row)
+    except (FSSBenchError, KeyboardInterrupt) as error:
+        if folder is not None and folder.rows:
+            error.add_note(f"{len(rows)} answered episodes are kept in {folder.path}; resume continues after them")
+        raise
     finally:
         shown.close()
     return Results(frame_of(rows), run) if folder is None else folder.finish()

@@ -65,10 +65,17 @@ class RunningMeanIoU:
 
 
 class PlainLines:
-    """A line when a fold begins, every ten seconds, and when it is done; for logs."""
+    """A line when a fold begins, every ten seconds, and when it is done; for logs.
 
-    def __init__(self, stream: TextIO | None = None, interval: float = INTERVAL) -> None:
+    Args:
+        stream: Where to; default stderr.
+        headline: Said before the first fold.
+        interval: Seconds between two lines.
+    """
+
+    def __init__(self, stream: TextIO | None = None, headline: str = "", interval: float = INTERVAL) -> None:
         self._stream = stream or sys.stderr
+        self._headline = headline
         self._interval = interval
         self._fold, self._total, self._done, self._new = 0, 0, 0, 0
         self._miou = RunningMeanIoU()
@@ -76,6 +83,9 @@ class PlainLines:
 
     def start(self, fold: int, total: int, earlier: Sequence[Row]) -> None:
         """Say what begins."""
+        if self._headline:
+            self._say(self._headline)
+            self._headline = ""
         self._fold, self._total, self._done, self._new = fold, total, len(earlier), 0
         self._miou = RunningMeanIoU(earlier)
         self._began = self._said = time.monotonic()
@@ -107,9 +117,10 @@ class PlainLines:
 
 
 class TerminalBar:
-    """A bar per fold with rate, running mIoU and time left."""
+    """A bar per fold with rate, running mIoU and time left; the headline above them."""
 
-    def __init__(self) -> None:
+    def __init__(self, headline: str = "") -> None:
+        self._headline = headline
         self._bar: Bar | None = None
         self._task: TaskID | None = None
         self._miou = RunningMeanIoU()
@@ -120,6 +131,8 @@ class TerminalBar:
         if self._bar is None:
             self._bar = _bar()
             self._bar.start()
+            if self._headline:
+                self._bar.console.print(self._headline, markup=False, highlight=False, soft_wrap=True)
         self._miou = RunningMeanIoU(earlier)
         self._began, self._new = time.monotonic(), 0
         self._task = self._bar.add_task(
@@ -164,8 +177,6 @@ def clock(seconds: float) -> str:
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
 
 
-def progress_for(stream: TextIO, *, quiet: bool) -> Progress:
-    """Return what suits where the messages go: nothing, a bar, or lines."""
-    if quiet:
-        return Silent()
-    return TerminalBar() if stream.isatty() else PlainLines(stream)
+def progress_for(stream: TextIO, headline: str = "") -> Progress:
+    """Return what suits the stream that messages go to: a bar on a terminal, lines elsewhere."""
+    return TerminalBar(headline) if stream.isatty() else PlainLines(stream, headline)

@@ -1,0 +1,164 @@
+"""`fssbench eval`: ask a method the episodes of a protocol, and say how well it answered."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from fssbench.errors import FSSBenchError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from rich.table import Table
+
+    from fssbench.engine.plan import Plan, Task
+    from fssbench.metrics import Interval, Scores, Summary
+    from fssbench.results.run import Results
+
+_TASKS: dict[str, Task] = {"fss": "fss", "fs-cs": "fscs", "fscs": "fscs"}
+
+
+def evaluate(
+    method: Annotated[str, typer.Option("--method", help="One of `fssbench list methods`.")],
+    dataset: Annotated[str, typer.Option("--dataset", help="One of `fssbench list datasets`.")],
+    fold: Annotated[str | None, typer.Option("--fold", help="A fold, or all.", show_default="all")] = None,
+    shots: Annotated[int | None, typer.Option("--shots", help="Supports per class, K.", show_default="1")] = None,
+    ways: Annotated[int | None, typer.Option("--ways", help="Classes per episode, N.", show_default="1")] = None,
+    backbone: Annotated[str | None, typer.Option("--backbone", help="One of `fssbench list backbones`.")] = None,
+    variant: Annotated[str | None, typer.Option("--variant", help="Form of the method, where it has several.")] = None,
+    task: Annotated[
+        Literal["fss", "fs-cs", "fscs"] | None,
+        typer.Option("--task", help="Segmentation, or classification and segmentation.", show_default="the method's"),
+    ] = None,
+    protocol: Annotated[
+        str | None,
+        typer.Option("--protocol", help="One of `fssbench list protocols`.", show_default="that of the release"),
+    ] = None,
+    score_at: Annotated[
+        Literal["input", "original"] | None,
+        typer.Option("--score-at", help="Size at which IoU is counted.", show_default="the protocol's"),
+    ] = None,
+    checkpoint: Annotated[
+        str | None,
+        typer.Option("--checkpoint", help="Weights, in whose name {fold} may stand.", show_default="the registered"),
+    ] = None,
+    random_weights: Annotated[
+        bool, typer.Option("--random-weights", help="Evaluate without a checkpoint, with random weights.")
+    ] = False,
+    weak: Annotated[
+        bool, typer.Option("--weak", help="The weakly supervised form, which sees no support mask.")
+    ] = False,
+    episodes: Annotated[
+        str | None,
+        typer.Option(
+            "--episodes",
+            help="How many, or a list from `fssbench episodes export`, in whose name {fold} may stand.",
+            show_default="the protocol's",
+        ),
+    ] = None,
+    limit: Annotated[int | None, typer.Option("--limit", help="Ask only the first so many of each fold.")] = None,
+    seed: Annotated[int | None, typer.Option("--seed", help="Seed of the draw.", show_default="the release's")] = None,
+    labels: Annotated[str | None, typer.Option("--labels", help="Label rule of coco20i.")] = None,
+    root: Annotated[
+        Path | None, typer.Option("--root", help="Folder of the data set; see `fssbench data where`.")
+    ] = None,
+    device: Annotated[str, typer.Option("--device", help="auto, cpu, cuda or cuda:N.")] = "auto",
+    out: Annotated[Path | None, typer.Option("--out", help="Run folder.", show_default="runs/METHOD-...")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue the run in that folder, if there is one.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the run in that folder.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")] = False,
+) -> None:
+    """Evaluate a method: a row per episode in the run folder, and mIoU and FB-IoU (or exact ratio) per fold."""
+    from fssbench.engine.plan import Request, plan
+    from fssbench.results.run import Existing
+
+    if resume and overwrite:
+        raise UsageError("--resume and --overwrite exclude each other")
+    request = Request(
+        method=method,
+        dataset=dataset,
+        fold=fold,
+        shots=shots,
+        ways=ways,
+        backbone=backbone,
+        variant=variant,
+        task=None if task is None else _TASKS[task],
+        protocol=protocol,
+        score_at=score_at,
+        checkpoint=checkpoint,
+        random_weights=random_weights,
+        weak=weak,
+        episodes=episodes,
+        limit=limit,
+        seed=seed,
+        labels=labels,
+        root=root,
+        device=device,
+        out=out,
+        existing=Existing.RESUME if resume else Existing.OVERWRITE if overwrite else Existing.REFUSE,
+    )
+    _run(plan(request), quiet=quiet)
+
+
+def _run(planned: Plan, *, quiet: bool) -> None:
+    from fssbench.engine.progress import Silent, progress_for
+    from fssbench.engine.runner import run_plan
+
+    progress = Silent() if quiet else progress_for(sys.stderr, _headline(planned))
+    try:
+        results = run_plan(planned, progress, ("fssbench", *sys.argv[1:]))
+    except (FSSBenchError, KeyboardInterrupt) as error:
+        for note in getattr(error, "__notes__", ()):
+            typer.echo(note, err=True)
+        raise
+    _report(results, planned)
+
+
+def _headline(planned: Plan) -> str:
+    parts = [planned.info.name, planned.backbone, "on", planned.dataset.name]
+    rules = f"{planned.way}-way {planned.shot}-shot, protocol {planned.protocol.name}"
+    return f"{' '.join(part for part in parts if part)}, {rules}; rows go to {planned.out}"
+
+
+def _report(results: Results, planned: Plan) -> None:
+    from rich.console import Console
+
+    from fssbench.engine.notes import notes
+
+    summary = results.summary()
+    console = Console(highlight=False)
+    console.print(_table(summary, planned))
+    for note in notes(results, summary, planned.lists):
+        console.print(note, soft_wrap=True, markup=False)
+    console.print(f"rows: {planned.out}", soft_wrap=True, markup=False)
+
+
+def _table(summary: Summary, planned: Plan) -> Table:
+    from rich.table import Table
+
+    second = ("exact_ratio", "ER") if planned.protocol.task == "fscs" else ("fb_iou", "FB-IoU")
+    measures = dict([("miou", "mIoU"), second])
+    table = Table(box=None, pad_edge=False)
+    table.add_column("fold")
+    table.add_column("episodes", justify="right")
+    for title in measures.values():
+        table.add_column(title, justify="right")
+        table.add_column("95 %", justify="right")
+    for fold in summary.folds:
+        table.add_row(str(fold.fold), str(fold.episodes), *_cells(fold, fold.intervals, measures))
+    if len(summary.folds) > 1:
+        table.add_section()
+        table.add_row("mean", str(summary.episodes), *_cells(summary, summary.intervals, measures))
+    return table
+
+
+def _cells(scores: Scores, intervals: Mapping[str, Interval], measures: Mapping[str, str]) -> list[str]:
+    cells = []
+    for name in measures:
+        interval = intervals[name]
+        cells += [f"{getattr(scores, name):.2f}", f"{interval.low:.1f} to {interval.high:.1f}"]
+    return cells

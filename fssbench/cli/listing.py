@@ -1,0 +1,96 @@
+"""`fssbench list`: the methods, data sets, protocols and backbones there are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Annotated, Literal
+
+import typer
+
+What = Literal["methods", "datasets", "protocols", "backbones"]
+_TASKS = {"fss": "fss", "fscs": "fs-cs"}
+
+
+def listing(what: Annotated[What, typer.Argument(help="What to list.")]) -> None:
+    """List the methods, data sets, protocols or backbones."""
+    from rich.console import Console
+    from rich.table import Table
+
+    headings, rows = _LISTINGS[what]()
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for place, heading in enumerate(headings):
+        table.add_column(heading, no_wrap=place == 0)
+    for row in rows:
+        table.add_row(*row)
+    Console(highlight=False).print(table)
+
+
+Listing = tuple[Sequence[str], list[tuple[str, ...]]]
+
+
+def _methods() -> Listing:
+    from fssbench.methods import list_methods, method_info
+
+    infos = [method_info(name) for name in list_methods()]
+    return ("method", "tasks", "backbones", "what it is", "venue"), [
+        (
+            info.name,
+            ", ".join(_TASKS[task] for task in dict.fromkeys(info.tasks.values())),
+            ", ".join(info.backbones) or "-",
+            info.title,
+            info.venue or "floor, no training",
+        )
+        for info in infos
+    ]
+
+
+def _datasets() -> Listing:
+    from fssbench.config import FOLDERS
+    from fssbench.datasets import REGISTRY
+    from fssbench.protocols import list_protocols, protocol
+
+    return ("data set", "folds", "folder", "protocols"), [
+        (
+            name,
+            str(REGISTRY.get(name).fold_count),
+            FOLDERS.get(name, "rendered, needs none" if name == "shapes20i" else name),
+            ", ".join(p for p in list_protocols() if name in protocol(p).datasets),
+        )
+        for name in REGISTRY
+    ]
+
+
+def _protocols() -> Listing:
+    from fssbench.protocols import list_protocols, protocol
+
+    return ("protocol", "task", "ways", "input", "IoU at", "255", "data sets", "what it is"), [
+        (
+            p.name,
+            _TASKS[p.task],
+            str(p.way[0]) if p.way[0] == p.way[1] else f"{p.way[0]}-{p.way[1]}",
+            f"{p.input[0]} x {p.input[1]}",
+            ", ".join(dict.fromkeys((p.score_at, *p.score_sizes))),
+            "left out" if p.ignore == "leave-out" else p.ignore,
+            ", ".join(p.datasets),
+            p.title,
+        )
+        for p in map(protocol, list_protocols())
+    ]
+
+
+def _backbones() -> Listing:
+    from fssbench.methods import list_methods, method_info
+
+    users: dict[str, list[str]] = {}
+    for name in list_methods():
+        for backbone in method_info(name).backbones:
+            users.setdefault(backbone, []).append(name)
+    return ("backbone", "methods"), [(name, ", ".join(methods)) for name, methods in users.items()]
+
+
+_LISTINGS: dict[What, Callable[[], Listing]] = {
+    "methods": _methods,
+    "datasets": _datasets,
+    "protocols": _protocols,
+    "backbones": _backbones,
+}

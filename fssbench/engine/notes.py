@@ -1,0 +1,63 @@
+"""What has to be said beside a number so that nobody takes it for another one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from fssbench.episode import EpisodeList
+from fssbench.episode.verify import official
+from fssbench.metrics import Summary
+from fssbench.results.run import Results
+
+
+def notes(results: Results, summary: Summary, lists: Sequence[EpisodeList]) -> list[str]:
+    """Return the sentences that belong to a run's numbers: whose episodes, how many, which weights.
+
+    Args:
+        results: The run.
+        summary: Its numbers over the classes that were asked.
+        lists: Its episode lists.
+    """
+    return [*_lists(lists, results), *_limit(results), *_classes(results, summary), *_weights(results)]
+
+
+def _lists(lists: Sequence[EpisodeList], results: Results) -> list[str]:
+    said = []
+    known = [official(episodes) for episodes in lists]
+    protocol = lists[0].protocol.partition("@")[0]
+    orders = " and ".join(sorted({episodes.list_order for episodes in lists}))
+    if all(known):
+        said.append(f"episodes: those of {protocol}'s release")
+    elif False in known:
+        said.append(f"episodes: not those of {protocol}'s release, as the image lists differ; their order: {orders}")
+    else:
+        seeds = ", ".join(sorted({str(episodes.seed) for episodes in lists}))
+        said.append(f"episodes: drawn by {protocol}, seed {seeds}, from image lists in order: {orders}")
+    if any(episodes.data_fingerprint != results.run.dataset.fingerprint for episodes in lists):
+        said.append("the list was drawn from other data than this: fssbench episodes verify shows how they differ")
+    if short := [f"fold {episodes.fold}: {list(episodes.left_out)}" for episodes in lists if episodes.left_out]:
+        said.append(f"not the protocol's own list: classes left out, {'; '.join(short)}")
+    return said
+
+
+def _limit(results: Results) -> list[str]:
+    run = results.run
+    cut = [fold for fold in run.folds if run.expected(fold) < fold.episodes]
+    return [f"--limit: only the first {run.limit} of {fold.episodes} episodes of fold {fold.fold}" for fold in cut]
+
+
+def _classes(results: Results, summary: Summary) -> list[str]:
+    short = [
+        f"fold {fold.fold}: {len(fold.asked)} of {len(results.run.classes[fold.fold])} classes asked"
+        for fold in summary.folds
+        if len(fold.asked) < len(results.run.classes[fold.fold])
+    ]
+    if not short:
+        return []
+    strict = results.summary(all_classes=True, draws=0).miou
+    return [f"incomplete, {'; '.join(short)}: with the others as 0, as releases count them, mIoU is {strict:.2f}"]
+
+
+def _weights(results: Results) -> list[str]:
+    random = any(fold.weights.kind == "random" for fold in results.run.folds)
+    return ["random weights: these numbers say nothing about the method"] if random else []

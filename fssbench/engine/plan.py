@@ -1,0 +1,276 @@
+"""From what a person asks for to what will be done: every mistake is found here, before torch is imported."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from fssbench.errors import UsageError
+from fssbench.methods import MethodInfo, check_build, method_info
+from fssbench.protocols import Protocol, ScoreAt, default_protocol
+from fssbench.protocols import protocol as protocol_of
+
+if TYPE_CHECKING:
+    from fssbench.datasets.dataset import Dataset
+    from fssbench.engine.weights import Source
+    from fssbench.episode import EpisodeList
+    from fssbench.results.run import Existing
+
+Task = Literal["fss", "fscs"]
+DEVICES = re.compile(r"auto|cpu|cuda(:\d+)?")
+
+
+@dataclass(frozen=True)
+class Request:
+    """What was asked for; None where nothing was said. See `fssbench eval --help`."""
+
+    method: str
+    dataset: str
+    fold: str | None = None
+    shots: int | None = None
+    ways: int | None = None
+    backbone: str | None = None
+    variant: str | None = None
+    task: Task | None = None
+    protocol: str | None = None
+    score_at: ScoreAt | None = None
+    checkpoint: str | None = None
+    random_weights: bool = False
+    weak: bool = False
+    episodes: str | None = None
+    limit: int | None = None
+    seed: int | None = None
+    labels: str | None = None
+    root: Path | None = None
+    device: str = "auto"
+    out: Path | None = None
+    existing: Existing | None = None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What will be done.
+
+    Attributes:
+        request: What was asked for.
+        info: The method.
+        variant: Its form.
+        backbone: Its backbone; None if it has none.
+        dataset: The opened data set.
+        protocol: The rules of counting, brought to the data set.
+        lists: What is asked, an episode list per fold.
+        sources: Where each fold's weights come from.
+        out: The run folder.
+    """
+
+    request: Request
+    info: MethodInfo
+    variant: str
+    backbone: str | None
+    dataset: Dataset
+    protocol: Protocol
+    lists: tuple[EpisodeList, ...]
+    sources: dict[int, Source]
+    out: Path
+
+    @property
+    def way(self) -> int:
+        """N."""
+        return self.lists[0].way
+
+    @property
+    def shot(self) -> int:
+        """K."""
+        return self.lists[0].shot
+
+    @property
+    def options(self) -> dict[str, bool]:
+        """The method's own arguments of `fssbench.build`."""
+        return {"weak": True} if self.request.weak else {}
+
+
+def plan(request: Request) -> Plan:
+    """Check a request and draw or read its episode lists. Nothing is written, torch is not imported.
+
+    Names and numbers come first, then data, then weights, then the run folder: a newcomer is told one thing at a time.
+
+    Raises:
+        UsageError: If a name, a number or an option does not exist or does not fit the others.
+        MissingError: If data, a list or weights are not there.
+        BrokenFileError: If a file can't be read.
+    """
+    from fssbench.datasets import REGISTRY, open_dataset
+    from fssbench.results.run import Existing, check_folder
+
+    info = method_info(request.method)
+    REGISTRY.require(request.dataset)
+    _check_numbers(request)
+    given = _given_lists(request)
+    if given:
+        request = _as_given(request, given[0])
+    request = replace(request, shots=_or(request.shots, 1), ways=_or(request.ways, 1))
+    ways, shots = _or(request.ways, 1), _or(request.shots, 1)
+    task = _task(request, info)
+    protocol = _protocol(request, info, task)
+    protocol.check(request.dataset, ways, shots)
+    variant = _variant(request, info, protocol.task)
+    backbone = _backbone(request, info, protocol)
+    check_build(request.method, backbone, variant, ways, shots)
+    folds = [episodes.fold for episodes in given] or _folds(request, REGISTRY.get(request.dataset).fold_count)
+    options = {} if request.labels is None else {"labels": request.labels}
+    dataset = open_dataset(request.dataset, request.root, **options)
+    sources = _sources(request, info, variant, backbone, folds, shots)
+    out = request.out or _default_folder(request, protocol, backbone, folds, dataset)
+    check_folder(out, request.existing or Existing.REFUSE)
+    lists = given or [_draw(request, dataset, fold, ways, shots, protocol) for fold in folds]
+    return Plan(request, info, variant, backbone, dataset, protocol, tuple(lists), sources, out)
+
+
+def _or(value: int | None, default: int) -> int:
+    return default if value is None else value
+
+
+def _check_numbers(request: Request) -> None:
+    if request.limit is not None and request.limit < 1:
+        raise UsageError(f"--limit is 1 or more episodes, not {request.limit}")
+    for name, number in (("--shots", request.shots), ("--ways", request.ways)):
+        if number is not None and number < 1:
+            raise UsageError(f"{name} is 1 or more, not {number}")
+    if not DEVICES.fullmatch(request.device):
+        raise UsageError(f"there is no device '{request.device}'; there are auto, cpu, cuda, cuda:0, ...")
+    if request.checkpoint is not None and request.random_weights:
+        raise UsageError("--checkpoint and --random-weights exclude each other")
+
+
+def _given_lists(request: Request) -> list[EpisodeList]:
+    """Return the lists that --episodes names, none if it is a number."""
+    from fssbench.episode import read_episodes
+
+    text = request.episodes
+    if text is None or re.fullmatch(r"[+-]?\d+", text):
+        return []
+    if "{fold}" not in text:
+        return [read_episodes(text)]
+    if request.fold not in (None, "all"):
+        return [read_episodes(text.replace("{fold}", str(request.fold)))]
+    lists: list[EpisodeList] = []
+    while Path(path := text.replace("{fold}", str(len(lists)))).exists() or not lists:
+        lists.append(read_episodes(path))
+    return lists
+
+
+def _as_given(request: Request, episodes: EpisodeList) -> Request:
+    """Return the request with what its lists say; refuse options that say otherwise."""
+    said: dict[str, tuple[object, object]] = {
+        "--dataset": (request.dataset, episodes.dataset),
+        "--shots": (request.shots, episodes.shot),
+        "--ways": (request.ways, episodes.way),
+        "--seed": (request.seed, episodes.seed),
+    }
+    if "{fold}" not in (request.episodes or ""):
+        said["--fold"] = (None if request.fold in (None, "all") else request.fold, str(episodes.fold))
+    for option, (asked, listed) in said.items():
+        if asked is not None and asked != listed:
+            raise UsageError(
+                f"{option} {asked} does not fit the list {request.episodes}, which has {listed}", f"leave {option} out"
+            )
+    protocol = request.protocol or episodes.protocol
+    return replace(request, shots=episodes.shot, ways=episodes.way, protocol=protocol)
+
+
+def _task(request: Request, info: MethodInfo) -> Task:
+    if request.task is not None:
+        task = request.task
+    elif request.variant in info.tasks:
+        task = info.tasks[request.variant]
+    elif request.protocol is not None:
+        task = protocol_of(request.protocol).task
+    elif (request.ways or 1) > 1:
+        task = "fscs"
+    else:
+        task = next(iter(info.tasks.values()))
+    if info.variant_for(task) is None:
+        raise UsageError(f"{info.name} has no form for the task {task}", "fssbench list methods")
+    return task
+
+
+def _protocol(request: Request, info: MethodInfo, task: Task) -> Protocol:
+    protocol = protocol_of(request.protocol or default_protocol(request.dataset, task, info.protocols[task]))
+    if request.task is not None and protocol.task != request.task:
+        raise UsageError(
+            f"protocol {protocol.name} is for the task {protocol.task}, not {request.task}", "fssbench list protocols"
+        )
+    if request.score_at is not None:
+        protocol = protocol.at(request.score_at)
+    return protocol.on(request.dataset)
+
+
+def _variant(request: Request, info: MethodInfo, task: str) -> str:
+    if request.variant is not None:
+        return request.variant
+    return info.variant_for(task) or next(iter(info.tasks))
+
+
+def _backbone(request: Request, info: MethodInfo, protocol: Protocol) -> str | None:
+    if not info.backbones:
+        if request.backbone is not None:
+            raise UsageError(f"{info.name} has no backbone", "leave --backbone out")
+        return None
+    if request.backbone is None and protocol.backbone in info.backbones:
+        return protocol.backbone
+    return request.backbone or info.backbones[0]
+
+
+def _folds(request: Request, count: int) -> list[int]:
+    if request.fold in (None, "all"):
+        return list(range(count))
+    fold = request.fold or ""
+    if not (fold.isascii() and fold.isdecimal()):
+        raise UsageError(f"a fold is a number or all, not '{fold}'")
+    if int(fold) >= count:
+        known = f"its folds are 0 to {count - 1}" if count > 1 else "it has only fold 0"
+        raise UsageError(f"{request.dataset} has no fold {fold}: {known}")
+    return [int(fold)]
+
+
+def _sources(
+    request: Request, info: MethodInfo, variant: str, backbone: str | None, folds: list[int], shots: int
+) -> dict[int, Source]:
+    from fssbench.engine.weights import Source, given_source, registered_source
+
+    if backbone is None:
+        if request.checkpoint is not None:
+            raise UsageError(f"{info.name} has no weights", "leave --checkpoint out")
+        return dict.fromkeys(folds, Source("none"))
+    if request.random_weights:
+        return dict.fromkeys(folds, Source("random", seed=_or(request.seed, 0)))
+    if request.checkpoint is not None:
+        if len(folds) > 1 and "{fold}" not in request.checkpoint:
+            raise UsageError(
+                "each fold has its own checkpoint: with --fold all the name after --checkpoint has to say where the "
+                "fold goes",
+                "--checkpoint 'DIR/fold{fold}.pt', or --fold 0",
+            )
+        paths = {fold: Path(request.checkpoint.replace("{fold}", str(fold))) for fold in folds}
+        return {fold: given_source(path) for fold, path in paths.items()}
+    return {fold: registered_source(info, variant, backbone, request.dataset, fold, shots) for fold in folds}
+
+
+def _draw(request: Request, dataset: Dataset, fold: int, ways: int, shots: int, protocol: Protocol) -> EpisodeList:
+    from fssbench.episode import episodes
+
+    count = None if request.episodes is None else int(request.episodes)
+    return episodes(dataset, fold, ways, shots, protocol.name, count, request.seed)
+
+
+def _default_folder(
+    request: Request, protocol: Protocol, backbone: str | None, folds: list[int], dataset: Dataset
+) -> Path:
+    parts = [request.method, backbone, request.dataset, protocol.name.replace("@", "-"), request.variant]
+    parts += [f"{request.ways}way", f"{request.shots}shot"]
+    if len(folds) < dataset.fold_count:
+        parts.append("fold" + "".join(map(str, folds)))
+    parts += [name for name, said in (("weak", request.weak), ("random", request.random_weights)) if said]
+    return Path("runs") / "-".join(part for part in parts if part)
