@@ -95,13 +95,11 @@ class ProtocolNote:
 
     Attributes:
         title: The rule.
-        note: What a table must say beside rows of it; empty if nothing.
-        note_datasets: The data sets on which it must.
+        other_folds: The data sets on which its folds hold other classes than those of the other protocols.
     """
 
     title: str
-    note: str = ""
-    note_datasets: tuple[str, ...] = ()
+    other_folds: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

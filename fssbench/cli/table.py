@@ -1,0 +1,93 @@
+"""`fssbench table`: printed and measured results side by side, as in the papers."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from fssbench.errors import UsageError
+
+DEFAULT_RUNS = Path("runs")
+
+FormatName = Literal["terminal", "markdown", "latex", "csv", "html"]
+
+
+def table(
+    compare: Annotated[
+        list[str] | None,
+        typer.Option("--compare", help="Methods, e.g. hsnet,ntrenet or 'as*'; 'hsnet:*' for variants. Default: all."),
+    ] = None,
+    dataset: Annotated[
+        list[str] | None, typer.Option("--dataset", help="Data sets, e.g. pascal5i,coco20i (the default).")
+    ] = None,
+    shots: Annotated[str, typer.Option("--shots", help="Supports per class, e.g. 1,5. Default: all there are.")] = "",
+    ways: Annotated[str, typer.Option("--ways", help="Classes per episode. Default: 1; all with --layout fscs.")] = "",
+    backbone: Annotated[
+        list[str] | None, typer.Option("--backbone", help="Backbones, e.g. resnet50 or 'resnet*'. Default: all.")
+    ] = None,
+    source: Annotated[
+        Literal["published", "measured", "both"], typer.Option("--source", help="Which numbers to show.")
+    ] = "both",
+    layout: Annotated[
+        Literal["fss", "fscs"], typer.Option("--layout", help="Segmentation, or classification and segmentation.")
+    ] = "fss",
+    runs: Annotated[
+        Path | None, typer.Option("--runs", help="Folder of runs, or one run. Default: ./runs if it is there.")
+    ] = None,
+    all_sources: Annotated[
+        bool, typer.Option("--all-sources", help="A row for each source that prints a result, not for the best one.")
+    ] = False,
+    form: Annotated[FormatName, typer.Option("--format", help="How to draw it.")] = "terminal",
+    out: Annotated[Path | None, typer.Option("--out", help="File to write; default the terminal.")] = None,
+) -> None:
+    """Compare methods in a table as in the papers; works without data, weights or runs.
+
+    Every printed number has its source in a footnote. Best in bold, second best underlined, within a backbone.
+    """
+    from fssbench.tables import Comparison, render
+    from fssbench.tables import compare as answer
+    from fssbench.tables.render_terminal import WIDTH, render_terminal
+
+    tables = answer(
+        Comparison(
+            methods=_words(compare),
+            datasets=tuple(word.lower() for word in _words(dataset)),
+            shots=_numbers("--shots", shots),
+            ways=_numbers("--ways", ways),
+            backbones=_words(backbone),
+            source=source,
+            layout=layout,
+            runs=runs if runs is not None or not DEFAULT_RUNS.is_dir() else DEFAULT_RUNS,
+            all_sources=all_sources,
+        )
+    )
+    if out is not None:
+        from fssbench.results.run import write_atomically
+
+        write_atomically(out, render(tables, form))
+        return
+    if form == "terminal":
+        # Bold and underline are no colours, but whoever turns colour off has a reason to want plain text.
+        styled = sys.stdout.isatty() and os.environ.get("TERM") != "dumb" and "NO_COLOR" not in os.environ
+        width = shutil.get_terminal_size((WIDTH, 24)).columns
+        typer.echo(render_terminal(tables, styled, width), nl=False, color=styled)
+    else:
+        typer.echo(render(tables, form), nl=False)
+
+
+def _words(texts: list[str] | None) -> tuple[str, ...]:
+    """Return words from options that may be repeated or hold several with commas between."""
+    return tuple(word.strip() for text in texts or () for word in text.split(",") if word.strip())
+
+
+def _numbers(option: str, text: str) -> tuple[int, ...]:
+    words = _words([text])
+    for word in words:
+        if not word.isdecimal() or int(word) < 1:
+            raise UsageError(f"{option} takes counts from 1, with commas between, not '{word}'", f"{option} 1,5")
+    return tuple(int(word) for word in words)

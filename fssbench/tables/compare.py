@@ -1,0 +1,170 @@
+"""From a question ("hsnet against ntrenet, 5-shot") to tables."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from fssbench.errors import MissingError, UsageError, unknown_name
+from fssbench.publications import Publications, publications
+from fssbench.tables.entry import Entry
+from fssbench.tables.layout import LayoutName, lay_out
+from fssbench.tables.names import Names, names_from
+from fssbench.tables.printed import printed_entries, wants_backbone
+from fssbench.tables.render_csv import render_csv
+from fssbench.tables.render_html import render_html
+from fssbench.tables.render_latex import render_latex
+from fssbench.tables.render_markdown import render_markdown
+from fssbench.tables.render_terminal import render_terminal
+from fssbench.tables.table import Table
+
+SourceName = Literal["published", "measured", "both"]
+
+DEFAULT_DATASETS = ("pascal5i", "coco20i")
+FORMATS: dict[str, Callable[[Iterable[Table]], str]] = {
+    "terminal": render_terminal,
+    "markdown": render_markdown,
+    "latex": render_latex,
+    "csv": render_csv,
+    "html": render_html,
+}
+
+_TASKS: dict[LayoutName, tuple[str, ...]] = {"fss": ("fss", "cross-domain"), "fscs": ("fscs",)}
+_WAYS: dict[LayoutName, tuple[int, ...]] = {"fss": (1,), "fscs": ()}
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What a table is asked for; an empty tuple asks for all there is.
+
+    Attributes:
+        methods: Names, wildcards, and "name:variant" patterns.
+        datasets: Keys of data sets; default PASCAL-5i and COCO-20i, or those of the runs if only they are asked for.
+        shots: Numbers of supports.
+        ways: Numbers of classes; default 1 for "fss", all for "fscs".
+        backbones: Names and wildcards.
+        source: Printed numbers, measured ones, or both.
+        layout: "fss", or "fscs" for classification and segmentation.
+        runs: Folder of run folders, or one of them; None: there are none.
+        all_sources: Show each source's row instead of one per result.
+    """
+
+    methods: tuple[str, ...] = ()
+    datasets: tuple[str, ...] = ()
+    shots: tuple[int, ...] = ()
+    ways: tuple[int, ...] = ()
+    backbones: tuple[str, ...] = ()
+    source: SourceName = "both"
+    layout: LayoutName = "fss"
+    runs: Path | None = None
+    all_sources: bool = False
+
+
+def compare(asked: Comparison) -> list[Table]:
+    """Return the tables that answer a question, at least one.
+
+    Raises:
+        UsageError: If a method or data set is unknown, with the nearest names.
+        MissingError: If there is no result to show, or no run.
+        BrokenFileError: If a file of printed numbers or of a run is damaged.
+    """
+    known = publications()
+    tasks = _TASKS[asked.layout]
+    measured = _measured(asked, known) if asked.source != "published" else []
+    names = names_from(asked.methods, _callable(known, measured))
+    datasets = _datasets(asked, known, measured)
+    tables = []
+    for dataset in datasets:
+        entries: list[Entry] = []
+        if asked.source != "measured":
+            entries += printed_entries(known, dataset, tasks, names, asked.all_sources)
+        entries += [
+            entry
+            for entry in measured
+            if entry.dataset == dataset and entry.task in tasks and names.wants((entry.method, entry.label), "", True)
+        ]
+        ways = asked.ways or _WAYS[asked.layout]
+        entries = [
+            entry
+            for entry in entries
+            if (not asked.shots or entry.shot in asked.shots)
+            and (not ways or entry.way in ways)
+            and wants_backbone(entry.backbone, asked.backbones)
+        ]
+        if entries:
+            tables += lay_out(entries, asked.layout)
+    if not tables:
+        raise _nothing(asked, datasets, names)
+    return tables
+
+
+def render(tables: Iterable[Table], form: str) -> str:
+    """Return tables in one of `FORMATS`.
+
+    Raises:
+        UsageError: If there is no such format, with the nearest names.
+    """
+    if form not in FORMATS:
+        raise unknown_name("format", form, FORMATS)
+    return FORMATS[form](tables)
+
+
+def _measured(asked: Comparison, known: Publications) -> list[Entry]:
+    if asked.runs is None:
+        if asked.source == "measured":
+            raise MissingError("there are no runs to show", "fssbench eval makes one; --runs DIR says where they are")
+        return []
+    # Reading runs needs numpy and pandas, which printed numbers alone do not.
+    from fssbench.tables.measured import find_runs, measured_entries, measurements
+
+    found = measurements(find_runs(asked.runs))
+    kinds = dict.fromkeys((one.run.dataset.name, one.run.method.task) for one in found)
+    return [
+        entry
+        for kind in kinds
+        for entry in measured_entries(
+            [one for one in found if (one.run.dataset.name, one.run.method.task) == kind], known.methods
+        )
+    ]
+
+
+def _callable(known: Publications, measured: Iterable[Entry]) -> dict[str, set[str]]:
+    """Return what methods may be called, with their variants."""
+    names: dict[str, set[str]] = {}
+    for row in known.rows:
+        for name in (row.method, known.methods[row.method].name):
+            names.setdefault(name, set()).add(row.variant)
+    for entry in measured:
+        for name in (entry.method, entry.label):
+            names.setdefault(name, set())
+    return names
+
+
+def _datasets(asked: Comparison, known: Publications, measured: Iterable[Entry]) -> tuple[str, ...]:
+    of_runs = tuple(dict.fromkeys(entry.dataset for entry in measured))
+    if not asked.datasets:
+        return of_runs if asked.source == "measured" else DEFAULT_DATASETS
+    from fssbench.datasets import list_datasets
+
+    there_are = {*(row.dataset for row in known.rows), *of_runs, *list_datasets()}
+    for name in asked.datasets:
+        if name not in there_are:
+            raise unknown_name("data set", name, there_are, "fssbench list datasets")
+    return asked.datasets
+
+
+def _nothing(asked: Comparison, datasets: tuple[str, ...], names: Names) -> MissingError | UsageError:
+    what = {"published": "no printed number", "measured": "no run", "both": "neither a printed number nor a run"}
+    of = f" of {', '.join(names.patterns)}" if names.patterns else ""
+    on = f" on {', '.join(datasets)}" if datasets else ""
+    with_ = "".join(
+        f", {name} {', '.join(map(str, values))}"
+        for name, values in (("shots", asked.shots), ("ways", asked.ways), ("backbone", asked.backbones))
+        if values
+    )
+    remedy = "fssbench eval measures it" if asked.source != "published" else "--source both shows measured numbers too"
+    if asked.layout == "fss":
+        remedy += "; --layout fscs shows classification and segmentation"
+    return MissingError(f"there is {what[asked.source]}{of}{on}{with_} (layout {asked.layout})", remedy)

@@ -1,0 +1,168 @@
+"""From results to a table as in the papers: rows by backbone, folds, mean and FB-IoU by shot, best and second best."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from fssbench.publications import ER_FOLDS, FOLDS
+from fssbench.tables.emphasis import emphasise
+from fssbench.tables.entry import NO_BACKBONE, Entry, parameters, rounded
+from fssbench.tables.footnotes import Footnotes
+from fssbench.tables.table import MISSING, Block, Cell, Column, Group, Row, Table
+
+LayoutName = Literal["fss", "fscs"]
+SHOTS_PER_TABLE = 2
+
+DATASETS = {
+    "pascal5i": "PASCAL-5i",
+    "coco20i": "COCO-20i",
+    "fss1000": "FSS-1000",
+    "shapes20i": "shapes20i",
+    "suim": "SUIM",
+}
+BACKBONES = {"vgg16": "VGG16", "resnet50": "ResNet50", "resnet101": "ResNet101", "": "backbone not printed"}
+
+_FOLD_HEADS = tuple(Column(f"fold-{fold}", f"f{fold}") for fold in range(4))
+
+
+@dataclass(frozen=True)
+class _Columns:
+    """One block of a layout: its head, its columns, and the number that each shows."""
+
+    title: str
+    columns: tuple[Column, ...]
+    numbers: tuple[str, ...]
+    # The shot whose entries the block shows, 0 for one that was not printed; None: any.
+    shot: int | None = None
+
+    def shows(self, entry: Entry) -> bool:
+        return self.shot is None or (entry.shot or 0) == self.shot
+
+
+def dataset_title(name: str) -> str:
+    """Return a data set's name as papers print it; "A_to_B" is trained on A and tested on B."""
+    return " to ".join(DATASETS.get(part, part) for part in name.split("_to_"))
+
+
+def lay_out(entries: Iterable[Entry], layout: LayoutName) -> list[Table]:
+    """Return the tables that show results, two shots side by side.
+
+    Args:
+        entries: Results of one data set.
+        layout: "fss": folds, mean, FB-IoU for each shot, a table per way. "fscs": exact ratio and mIoU of the folds and
+            their mean, a table per way and shot.
+    """
+    entries = list(entries)
+    tables = []
+    for way in sorted({entry.way or 0 for entry in entries}):
+        of_way = [entry for entry in entries if (entry.way or 0) == way]
+        shots = sorted({entry.shot or 0 for entry in of_way})
+        per_table = SHOTS_PER_TABLE if layout == "fss" else 1
+        for start in range(0, len(shots), per_table):
+            chosen = shots[start : start + per_table]
+            shown = [entry for entry in of_way if (entry.shot or 0) in chosen]
+            tables.append(_fss(shown, way, chosen) if layout == "fss" else _fscs(shown, way, chosen[0]))
+    return tables
+
+
+def _shot_title(shot: int) -> str:
+    return f"{shot}-shot" if shot else "shot not printed"
+
+
+def _fss(entries: list[Entry], way: int, shots: Sequence[int]) -> Table:
+    single = {entry.dataset for entry in entries} == {"fss1000"}
+    folds = () if single else tuple(zip(_FOLD_HEADS, FOLDS, strict=True))
+    mean = Column("mIoU", "mIoU") if single else Column("mean", "mean")
+    pairs = [*folds, (mean, "mean")]
+    if any("fb_iou" in entry.numbers for entry in entries):
+        pairs.append((Column("FB-IoU", "FB"), "fb_iou"))
+    columns, numbers = tuple(column for column, _ in pairs), tuple(number for _, number in pairs)
+    blocks = [_Columns(_shot_title(shot), columns, numbers, shot) for shot in shots]
+    title = f"{dataset_title(entries[0].dataset)}, {way}-way"
+    legend = "mIoU in percent" if single else "mIoU in percent on each fold and their mean"
+    if len(pairs) > len(folds) + 1:
+        legend += "; FB-IoU is the mean of foreground and background IoU"
+    return _table(entries, blocks, title, legend)
+
+
+def _fscs(entries: list[Entry], way: int, shot: int) -> Table:
+    heads = (*_FOLD_HEADS, Column("mean", "mean"))
+    blocks = [
+        _Columns("exact ratio", heads, (*ER_FOLDS, "er_mean")),
+        _Columns("mIoU", heads, (*FOLDS, "mean")),
+    ]
+    title = f"{dataset_title(entries[0].dataset)}, classification and segmentation, {way}-way {_shot_title(shot)}"
+    return _table(entries, blocks, title, "percent on each fold and their mean")
+
+
+def _table(entries: list[Entry], blocks: list[_Columns], title: str, legend: str) -> Table:
+    if any("learnable_params" in entry.numbers for entry in entries):
+        blocks = [*blocks, _Columns("", (Column("params (M)", "#par"),), ("learnable_params",))]
+        legend += "; learnable parameters in millions"
+    notes = Footnotes(entries)
+    by_backbone: dict[str, dict[tuple[str, ...], list[Entry]]] = {}
+    for entry in entries:
+        line = (entry.method, entry.label, entry.line, entry.origin)
+        by_backbone.setdefault(entry.backbone, {}).setdefault(line, []).append(entry)
+    groups = []
+    for backbone in sorted(by_backbone, key=_backbone_order):
+        lines = sorted(by_backbone[backbone].values(), key=_line_order)
+        rows = [_row(line, blocks, notes) for line in lines]
+        groups.append(Group(_backbone_title(backbone), _emphasised(rows, blocks)))
+    return Table(
+        title=title,
+        legend=legend,
+        blocks=tuple(Block(block.title, block.columns) for block in blocks),
+        groups=tuple(groups),
+        footnotes=notes.listed(),
+    )
+
+
+def _row(line: list[Entry], blocks: list[_Columns], notes: Footnotes) -> Row:
+    cells = []
+    for block in blocks:
+        for number in block.numbers:
+            found = (entry.numbers[number] for entry in line if block.shows(entry) and number in entry.numbers)
+            text = next(found, None)
+            shown = parameters if number == "learnable_params" else rounded
+            cells.append(Cell(MISSING if text is None else shown(text)))
+    return Row(line[0].label, notes.marks(line), line[0].venue, tuple(cells), tuple(line))
+
+
+def _emphasised(rows: list[Row], blocks: list[_Columns]) -> tuple[Row, ...]:
+    """Mark best and second of each column; printed and measured numbers each among themselves."""
+    numbers = [number for block in blocks for number in block.numbers]
+    cells = [list(row.cells) for row in rows]
+    for place, number in enumerate(numbers):
+        if number == "learnable_params":
+            continue
+        column = [row[place].text for row in cells]
+        for origin in ("published", "measured"):
+            competes = [_competes(row.entries[0], number) and row.entries[0].origin == origin for row in rows]
+            for row_number, emphasis in enumerate(emphasise(column, competes)):
+                if emphasis:
+                    cells[row_number][place] = Cell(column[row_number], emphasis)
+    return tuple(replace(row, cells=tuple(own)) for row, own in zip(rows, cells, strict=True))
+
+
+def _competes(entry: Entry, number: str) -> bool:
+    return entry.competes and not (entry.other_folds and number in (*FOLDS, *ER_FOLDS))
+
+
+def _backbone_title(backbone: str) -> str:
+    return "no backbone" if backbone == NO_BACKBONE else BACKBONES.get(backbone, backbone)
+
+
+def _backbone_order(backbone: str) -> tuple[int, str]:
+    known = [NO_BACKBONE, "", "small", "vgg16", "resnet50", "resnet101"]
+    return (known.index(backbone) if backbone in known else len(known), backbone)
+
+
+def _line_order(line: list[Entry]) -> tuple[int, str, str, bool]:
+    """Order by year of the venue, as the papers' tables do; measured beside printed rows of the same method."""
+    first = line[0]
+    year = re.search(r"\d{4}", first.venue)
+    return (int(year.group()) if year else 0, first.method, first.label, first.origin == "measured")

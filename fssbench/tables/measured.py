@@ -1,0 +1,216 @@
+"""Run folders as results: folds of one configuration side by side, and what keeps two rows from being compared."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fssbench.errors import MissingError
+from fssbench.publications import Paper
+from fssbench.tables.entry import NO_BACKBONE, Entry, Remark
+
+if TYPE_CHECKING:
+    from fssbench.metrics import FoldSummary
+    from fssbench.results import Results, Run
+    from fssbench.results.record import FoldRecord
+
+FIXED_SPLIT = frozenset({"fss1000"})
+"""Data sets with one fold, so that its number is the mean."""
+
+
+@dataclass(frozen=True, eq=False)
+class MeasuredFold:
+    """One fold of a run.
+
+    Attributes:
+        record: What was asked.
+        summary: What was answered.
+        missing: How many episodes are not answered yet.
+        folder: The run's.
+    """
+
+    record: FoldRecord
+    summary: FoldSummary
+    missing: int
+    folder: Path
+
+
+@dataclass(frozen=True, eq=False)
+class Measurement:
+    """Folds of one method in one configuration, from one run or several."""
+
+    run: Run
+    folds: Mapping[int, MeasuredFold]
+
+
+def find_runs(folder: Path) -> list[Path]:
+    """Return the run folders in a folder, at any depth to 4, the folder itself included, sorted.
+
+    Raises:
+        MissingError: If there is no such folder.
+    """
+    if not folder.is_dir():
+        raise MissingError(f"there is no folder of runs {folder}", "fssbench eval writes one; or give --runs DIR")
+    patterns = ("run.json", *("/".join(["*"] * depth) + "/run.json" for depth in range(1, 5)))
+    return sorted({path.parent for pattern in patterns for path in folder.glob(pattern)})
+
+
+def measurements(folders: Iterable[Path]) -> list[Measurement]:
+    """Read runs and put the folds of one configuration together.
+
+    Folds belong together if method, data, protocol, way, shot and the rule that drew the episodes are the same. A fold
+    that is there twice starts another measurement.
+
+    Raises:
+        BrokenFileError: If a run is damaged.
+    """
+    from fssbench.results import load_run
+
+    by_configuration: dict[str, list[Measurement]] = {}
+    for folder in folders:
+        results = load_run(folder)
+        found = _folds(results, folder)
+        if not found:
+            continue
+        together = by_configuration.setdefault(_configuration(results.run), [])
+        place = next((n for n, one in enumerate(together) if not found.keys() & one.folds.keys()), None)
+        if place is None:
+            together.append(Measurement(results.run, found))
+        else:
+            together[place] = replace(together[place], folds={**together[place].folds, **found})
+    return [one for together in by_configuration.values() for one in together]
+
+
+def _folds(results: Results, folder: Path) -> dict[int, MeasuredFold]:
+    if results.frame.empty:
+        return {}
+    records = {record.fold: record for record in results.run.folds}
+    found = {}
+    for summary in results.summary(draws=0).folds:
+        record = records[summary.fold]
+        missing = results.run.expected(record) - summary.episodes
+        found[summary.fold] = MeasuredFold(record, summary, missing, folder)
+    return found
+
+
+def _configuration(run: Run) -> str:
+    method = replace(run.method, learnable_parameters=None)
+    draws = sorted({(fold.drawn_by, fold.seed, fold.list_order, fold.weights.kind) for fold in run.folds})
+    return repr((method, run.dataset, run.protocol, run.way, run.shot, run.split, run.limit, draws))
+
+
+def measured_entries(found: Iterable[Measurement], methods: Mapping[str, Paper]) -> list[Entry]:
+    """Return measurements as results, those marked that differ from their neighbours in data, protocol or episodes.
+
+    Args:
+        found: Measurements of one data set and one task.
+        methods: Papers by key, for printed names and venues.
+    """
+    found = list(found)
+    entries = []
+    for one in found:
+        neighbours = [other for other in found if (other.run.way, other.run.shot) == (one.run.way, one.run.shot)]
+        entries.append(_entry(one, methods, _differences(one, neighbours)))
+    return entries
+
+
+def _differences(one: Measurement, neighbours: list[Measurement]) -> list[str]:
+    """Return in what a measurement differs from most of its neighbours, or from each where no two agree."""
+    found = []
+    if _stands_apart(one.run.protocol, [other.run.protocol for other in neighbours]):
+        found.append("protocol")
+    if _stands_apart(one.run.dataset.fingerprint, [other.run.dataset.fingerprint for other in neighbours]):
+        found.append("data")
+    for fold, mine in one.folds.items():
+        theirs = [other.folds[fold] for other in neighbours if fold in other.folds]
+        if _stands_apart(_asked(mine), [_asked(other) for other in theirs]):
+            found.append("episode list")
+            break
+    return found
+
+
+def _asked(fold: MeasuredFold) -> tuple[str, int]:
+    return fold.record.episodes_hash, fold.summary.episodes
+
+
+def _stands_apart(mine: Hashable, all_of_them: Sequence[Hashable]) -> bool:
+    counts = Counter(all_of_them).most_common()
+    if len(counts) == 1:
+        return False
+    # Without a majority nobody is the odd one out: each is marked.
+    return counts[0][1] == counts[1][1] or mine != counts[0][0]
+
+
+def _entry(one: Measurement, methods: Mapping[str, Paper], differs: list[str]) -> Entry:
+    run = one.run
+    key = "asnet-w" if run.method.name == "asnet" and run.method.options.get("weak") else run.method.name
+    paper = methods.get(key)
+    counted = sorted({fold.summary.episodes for fold in one.folds.values()})
+    per_fold = f"{counted[0]}" if len(counted) == 1 else f"{counted[0]} to {counted[-1]}"
+    weights = sorted({fold.record.weights.kind for fold in one.folds.values()})
+    orders = sorted({fold.record.list_order for fold in one.folds.values()})
+    remarks = [
+        Remark(
+            "measured",
+            f"protocol {run.protocol.name}, IoU at {run.protocol.score_at} size, {per_fold} episodes per fold, "
+            f"list order {', '.join(orders)}",
+        )
+    ]
+    remarks += [Remark("caution", text) for text in _cautions(one, weights)]
+    if differs:
+        remarks.append(
+            Remark("differs", f"not to be compared with the other measured rows: other {', '.join(differs)}")
+        )
+    return Entry(
+        origin="measured",
+        method=key,
+        label=paper.name if paper else run.method.name,
+        venue=paper.venue if paper else "",
+        backbone=run.method.backbone or NO_BACKBONE,
+        dataset=run.dataset.name,
+        task=run.method.task,
+        protocol=run.protocol.name,
+        way=run.way,
+        shot=run.shot,
+        line=repr(
+            (run.method.variant, sorted(run.method.options.items()), run.dataset, run.protocol, run.limit, weights)
+        ),
+        numbers=_numbers(one),
+        source=", ".join(sorted({str(fold.folder) for fold in one.folds.values()})),
+        remarks=tuple(remarks),
+    )
+
+
+def _cautions(one: Measurement, weights: Sequence[str]) -> list[str]:
+    cautions = []
+    if "random" in weights:
+        cautions.append("random weights")
+    if missing := sum(fold.missing for fold in one.folds.values()):
+        cautions.append(f"unfinished: {missing} episodes are missing")
+    if one.run.limit is not None:
+        cautions.append(f"only the first {one.run.limit} episodes of each list")
+    if options := ", ".join(f"{name} = {value}" for name, value in sorted(one.run.method.options.items())):
+        cautions.append(options)
+    return cautions
+
+
+def _numbers(one: Measurement) -> dict[str, str]:
+    """Return the numbers as text with two decimals; means only where all four folds are there."""
+    numbers = {}
+    for fold, measured in one.folds.items():
+        numbers[f"fold{fold}"] = f"{measured.summary.miou:.2f}"
+        if one.run.method.task == "fscs":
+            numbers[f"er_fold{fold}"] = f"{measured.summary.exact_ratio:.2f}"
+    whole = 1 if one.run.dataset.name in FIXED_SPLIT else 4
+    if len(one.folds) == whole:
+        summaries = [measured.summary for measured in one.folds.values()]
+        numbers["mean"] = f"{sum(summary.miou for summary in summaries) / whole:.2f}"
+        numbers["fb_iou"] = f"{sum(summary.fb_iou for summary in summaries) / whole:.2f}"
+        if one.run.method.task == "fscs":
+            numbers["er_mean"] = f"{sum(summary.exact_ratio for summary in summaries) / whole:.2f}"
+    if one.run.method.learnable_parameters is not None:
+        numbers["learnable_params"] = f"{one.run.method.learnable_parameters / 1e6:.3f}"
+    return numbers

@@ -1,0 +1,148 @@
+"""Which printed rows a table shows: one for each result, from the source that says most, with what others say."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from fnmatch import fnmatchcase
+
+from fssbench.publications import ER_FOLDS, FOLDS, PrintedRow, Publications
+from fssbench.tables.entry import Entry, Remark, rounded
+from fssbench.tables.names import Names
+
+Key = tuple[str, str, str, int | None, int | None]
+
+
+def printed_entries(
+    known: Publications, dataset: str, tasks: Iterable[str], names: Names, all_sources: bool = False
+) -> list[Entry]:
+    """Return the printed results that a table of one data set shows.
+
+    Where several sources print a result, one row is taken, in this order: not uncertain, not superseded, with folds,
+    the method's own authors, more numbers, not recovered, the order of sources.toml. FB-IoU and parameters that it
+    lacks are filled in from a source that prints the same mean; a remark says so, and names sources with other means.
+
+    Args:
+        known: All printed numbers.
+        dataset: Key of the data set.
+        tasks: The tasks that the layout shows.
+        names: The methods asked for.
+        all_sources: Return every source's row instead.
+    """
+    tasks = tuple(tasks)
+    candidates: dict[Key, list[PrintedRow]] = {}
+    for row in known.rows:
+        called = (row.method, known.methods[row.method].name)
+        if row.dataset == dataset and row.task in tasks and names.wants(called, row.variant, row.role == "result"):
+            candidates.setdefault((row.method, row.variant, row.backbone, row.way, row.shot), []).append(row)
+    if all_sources:
+        return [_entry(known, row, line=f"{row.source} {row.location}") for rows in candidates.values() for row in rows]
+    return [_chosen(known, rows, candidates) for rows in candidates.values()]
+
+
+def _merit(known: Publications, row: PrintedRow) -> tuple[bool, bool, bool, bool, int, bool]:
+    """Return how much a row is preferred; the first of equals in the order of sources.toml wins."""
+    source = known.sources[row.source]
+    has_folds = FOLDS[0] in row.numbers or ER_FOLDS[0] in row.numbers
+    return (
+        row.confidence != "uncertain",
+        not source.superseded,
+        has_folds,
+        row.method in source.own,
+        len(row.numbers),
+        row.confidence != "recovered",
+    )
+
+
+def _chosen(known: Publications, rows: list[PrintedRow], candidates: dict[Key, list[PrintedRow]]) -> Entry:
+    best = max(rows, key=lambda row: _merit(known, row))
+    others = [row for row in rows if row is not best]
+    numbers = dict(best.numbers)
+    remarks: list[Remark] = []
+    for row in others:
+        if "fb_iou" in row.numbers and "fb_iou" not in numbers and _mean(row) == _mean(best):
+            numbers["fb_iou"] = row.numbers["fb_iou"]
+            remarks.append(Remark("source", f"FB-IoU from the {known.sources[row.source].cite}"))
+    # Parameters belong to the method, whatever the shot.
+    same_method = [
+        row for key in candidates if key[:3] == (best.method, best.variant, best.backbone) for row in candidates[key]
+    ]
+    counted = [row for row in same_method if "learnable_params" in row.numbers]
+    if counted and "learnable_params" not in numbers:
+        numbers["learnable_params"] = counted[0].numbers["learnable_params"]
+        remarks.append(Remark("source", f"parameters from the {known.sources[counted[0].source].cite}"))
+    remarks += _other_means(known, best, others)
+    return _entry(known, best, numbers, remarks)
+
+
+def _mean(row: PrintedRow) -> str:
+    return rounded(row.numbers["mean"]) if "mean" in row.numbers else ""
+
+
+def _other_means(known: Publications, best: PrintedRow, others: list[PrintedRow]) -> list[Remark]:
+    cites: dict[str, list[str]] = {}
+    for row in others:
+        if _mean(row) and _mean(row) != _mean(best):
+            found = cites.setdefault(row.numbers["mean"], [])
+            cite = known.sources[row.source].cite
+            if cite not in found:
+                found.append(cite)
+    setting = f"{best.shot}-shot" if best.task != "fscs" else f"{best.way}-way"
+    return [Remark("also", f"{setting} mean {mean} in the {', '.join(names)}") for mean, names in cites.items()]
+
+
+def _entry(
+    known: Publications,
+    row: PrintedRow,
+    numbers: dict[str, str] | None = None,
+    remarks: Iterable[Remark] = (),
+    line: str = "",
+) -> Entry:
+    paper = known.methods[row.method]
+    is_result = row.role == "result"
+    own: list[Remark] = []
+    if row.variant and is_result:
+        own.append(Remark("variant", row.variant))
+    if row.confidence == "recovered":
+        own.append(Remark("caution", "recovered from an overlaid slide"))
+    elif row.confidence == "uncertain" or not is_result:
+        own.append(Remark("caution", row.note or row.role))
+    if row.mean_disagrees() and row.confidence != "uncertain":
+        average = f"{row.mean_of_folds():.3f}".rstrip("0")
+        own.append(
+            Remark(
+                "mean",
+                f"{row.shot}-shot: the printed mean is {row.numbers['mean']}, that of the printed folds {average}",
+            )
+        )
+    protocol = known.protocols.get(row.protocol)
+    other_folds = protocol is not None and row.dataset in protocol.other_folds
+    if protocol and other_folds:
+        own.append(
+            Remark("caution", f"evaluated by {row.protocol}: other classes in each fold, only the mean is ranked")
+        )
+    return Entry(
+        origin="published",
+        method=row.method,
+        label=paper.name if is_result or not row.variant else f"{paper.name}: {row.variant}",
+        venue=paper.venue,
+        backbone=row.backbone,
+        dataset=row.dataset,
+        task=row.task,
+        protocol=row.protocol,
+        way=row.way,
+        shot=row.shot,
+        line=f"{row.variant} {line}",
+        numbers=row.numbers if numbers is None else numbers,
+        source=known.sources[row.source].cite,
+        location=row.location,
+        competes=is_result,
+        other_folds=other_folds,
+        remarks=(*own, *remarks),
+        note=row.note,
+    )
+
+
+def wants_backbone(backbone: str, patterns: Iterable[str]) -> bool:
+    """Return whether a backbone is among those asked for, wildcards allowed; no pattern asks for all."""
+    patterns = tuple(patterns)
+    return not patterns or any(fnmatchcase(backbone.lower(), pattern.lower()) for pattern in patterns)

@@ -1,0 +1,45 @@
+"""Tables as CSV: not the grid but its results, one line each, with every number as printed and its source."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable
+
+from fssbench.publications import NUMBERS
+from fssbench.tables.table import Table
+
+COLUMNS = (
+    *("dataset", "task", "method", "name", "venue", "backbone", "way", "shot", "origin", "protocol"),
+    *(*NUMBERS, "source", "location", "remarks", "note"),
+)
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
+
+
+def render_csv(tables: Iterable[Table]) -> str:
+    """Return the results that the tables show; nothing where there is no number.
+
+    Columns are `COLUMNS`, numbers in percent, learnable_params in millions.
+    """
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    entries = [e for table in tables for group in table.groups for row in group.rows for e in row.entries]
+    for entry in entries:
+        backbone = "" if entry.backbone == "-" else entry.backbone
+        writer.writerow(
+            _harmless(text)
+            for text in (
+                *(entry.dataset, entry.task, entry.method, entry.label, entry.venue, backbone),
+                *("" if entry.way is None else str(entry.way), "" if entry.shot is None else str(entry.shot)),
+                *(entry.origin, entry.protocol),
+                *(entry.numbers.get(number, "") for number in NUMBERS),
+                *(entry.source, entry.location, "; ".join(r.text for r in entry.remarks), entry.note),
+            )
+        )
+    return out.getvalue()
+
+
+def _harmless(text: str) -> str:
+    """Return text that no spreadsheet takes for a formula."""
+    return f"'{text}" if text.startswith(_FORMULA) else text

@@ -1,0 +1,93 @@
+"""Tables as LaTeX with booktabs, to be pasted into a paper."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from fssbench.tables.table import Cell, Row, Table
+from fssbench.tables.venues import short_venue
+
+_SHAPES = {"": "{}", "best": "\\textbf{{{}}}", "second": "\\underline{{{}}}"}
+_SPECIAL = {
+    "\\": "\\textbackslash{}",
+    "&": "\\&",
+    "%": "\\%",
+    "$": "\\$",
+    "#": "\\#",
+    "_": "\\_",
+    "{": "\\{",
+    "}": "\\}",
+    "~": "\\textasciitilde{}",
+    "^": "\\textasciicircum{}",
+    "<": "\\textless{}",
+    ">": "\\textgreater{}",
+    "|": "\\textbar{}",
+    '"': "\\textquotedbl{}",
+    "†": "\\textdagger{}",
+}
+
+
+def render_latex(tables: Iterable[Table]) -> str:
+    """Return tables as `table` environments; the comment at the top names the packages that they need."""
+    return "% needs \\usepackage{booktabs} and \\usepackage[T1]{fontenc}\n" + "\n".join(map(_render, tables))
+
+
+def _render(table: Table) -> str:
+    count = 2 + sum(len(block.columns) for block in table.blocks)
+    spec = "ll" + "".join(" " + "c" * len(block.columns) for block in table.blocks)
+    lines = [
+        "\\begin{table}[t]",
+        "\\centering",
+        f"\\caption{{{escaped(table.title)}. {escaped(_sentence(table.legend))} Best in bold, second underlined.}}",
+        "\\footnotesize",
+        "\\setlength{\\tabcolsep}{3pt}",
+        f"\\begin{{tabular}}{{@{{}}{spec}@{{}}}}",
+        "\\toprule",
+        *_heads(table),
+    ]
+    for group in table.groups:
+        lines += ["\\midrule", f"\\multicolumn{{{count}}}{{@{{}}l}}{{\\textit{{{escaped(group.title)}}}}} \\\\"]
+        lines += [_line([_name(row), escaped(short_venue(row.venue)), *map(_cell, row.cells)]) for row in group.rows]
+    lines += ["\\bottomrule", "\\end{tabular}", ""]
+    if table.footnotes:
+        notes = [(_mark(n.mark) if n.mark else "") + escaped(n.text) for n in table.footnotes]
+        lines += ["\\smallskip", "\\raggedright\\scriptsize", " \\\\\n".join(notes)]
+    lines.append("\\end{table}")
+    return "\n".join(lines) + "\n"
+
+
+def _heads(table: Table) -> list[str]:
+    titles, rules = ["", ""], []
+    # Columns are counted from 1, and two stand before the first block.
+    for block, start in zip(table.blocks, table.offsets(), strict=True):
+        width = len(block.columns)
+        titles.append(f"\\multicolumn{{{width}}}{{c}}{{{escaped(block.title)}}}")
+        if block.title:
+            rules.append(f"\\cmidrule(lr){{{start + 3}-{start + 2 + width}}}")
+    names = [escaped(column.name) for block in table.blocks for column in block.columns]
+    return [_line(titles), "".join(rules), _line(["Method", "Venue", *names])]
+
+
+def _name(row: Row) -> str:
+    return escaped(row.label) + (_mark(",".join(row.marks)) if row.marks else "")
+
+
+def _mark(text: str) -> str:
+    return f"\\textsuperscript{{{escaped(text)}}}"
+
+
+def _cell(cell: Cell) -> str:
+    return _SHAPES[cell.emphasis].format(escaped(cell.text))
+
+
+def _line(cells: Iterable[str]) -> str:
+    return " & ".join(cells) + " \\\\"
+
+
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:] + "."
+
+
+def escaped(text: str) -> str:
+    """Return text with LaTeX's special characters escaped, on one line."""
+    return "".join(_SPECIAL.get(char, char) for char in " ".join(text.split()))

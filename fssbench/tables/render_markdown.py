@@ -1,0 +1,50 @@
+"""Tables as Markdown, with the little HTML that GitHub lets through for underline and footnote marks."""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Iterable
+
+from fssbench.tables.table import Cell, Row, Table
+
+_SHAPES = {"": "{}", "best": "**{}**", "second": "<u>{}</u>"}
+
+
+def render_markdown(tables: Iterable[Table]) -> str:
+    """Return tables as GitHub-flavoured Markdown; heads of blocks are part of their columns' names."""
+    return "\n".join(_render(table) for table in tables)
+
+
+def _render(table: Table) -> str:
+    heads = [f"{block.title} {column.name}".strip() for block in table.blocks for column in block.columns]
+    columns = ["method", "venue", *heads]
+    lines = [f"### {_escaped(table.title)}", "", f"{_escaped(table.legend)}; best in bold, second underlined.", ""]
+    lines += [_line(_escaped(column) for column in columns), _line([":---", ":---", *["---:"] * len(heads)])]
+    for group in table.groups:
+        lines.append(_line([f"*{_escaped(group.title)}*", *[""] * (len(columns) - 1)]))
+        lines += [_line([_name(row), _escaped(row.venue), *map(_cell, row.cells)]) for row in group.rows]
+    lines.append("")
+    for note in table.footnotes:
+        lead = f"<sup>{note.mark}</sup> " if note.mark else ""
+        lines.append(f"- {lead}{_escaped(note.text)}")
+    return "\n".join(lines) + "\n"
+
+
+def _name(row: Row) -> str:
+    return _escaped(row.label) + (f"<sup>{','.join(row.marks)}</sup>" if row.marks else "")
+
+
+def _cell(cell: Cell) -> str:
+    return _SHAPES[cell.emphasis].format(_escaped(cell.text))
+
+
+def _line(cells: Iterable[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _escaped(text: str) -> str:
+    """Return text that Markdown shows as it is, on one line and in one cell of a table."""
+    flat = html.escape(" ".join(text.split()), quote=False)
+    # A lone "-" is a missing value; within words these characters would be markup.
+    return re.sub(r"([\\`*_\[\]|~])", r"\\\1", flat)
