@@ -122,7 +122,7 @@ def _coco(dataset: Coco20i, *, decode: bool) -> Report:
     counts: list[Count] = []
     problems: list[str] = []
     notes = [f"label rule: {dataset.labels}", f"order of the val lists: {_order(dataset)}"]
-    if not imported.path_of(dataset.name, "val").is_file():
+    if not _imported(dataset, "val"):
         notes.append("for the episodes of HSNet's release: fssbench data import-splits coco20i --from DIR")
     for side in coco_facts.SIDES:
         try:
@@ -159,15 +159,20 @@ def _by_2014(dataset: Coco20i, side: coco_facts.Side) -> bool:
 
 def _coco_lists(dataset: Coco20i, side: coco_facts.Side) -> Iterator[Count]:
     facts = coco_facts.facts()
-    for fold in range(dataset.fold_count):
-        entries = dataset.entries(fold, side)
+    here = Coco20i(dataset.root, dataset.labels, "here")
+    for fold in range(here.fold_count):
+        entries = here.entries(fold, side)
         lines = [f"{n} {c - 1}" for n, c in zip(entries["name"], entries["class_id"].tolist(), strict=True)]
         ordered = coco_facts.hash_of(lines) == facts.sha256[side][fold]
         same = coco_facts.hash_of(sorted(lines)) == facts.sha256_sorted[side][fold]
         note = "HSNet's list" if ordered else "HSNet's entries, another order" if same else "not HSNet's list"
         # Another label rule admits other images, unless imported lists decide; that is what it was chosen for.
-        right = same or (dataset.labels == "pycocotools" and not imported.path_of(dataset.name, side).is_file())
+        right = same or (dataset.labels == "pycocotools" and not _imported(dataset, side))
         yield Count(f"{side} entries, fold {fold}", len(lines), facts.entries[side][fold], right, note)
+
+
+def _imported(dataset: Coco20i, side: coco_facts.Side) -> bool:
+    return imported.path_of(dataset.name, side).is_file()
 
 
 def _fss(dataset: FSS1000, *, decode: bool) -> Report:

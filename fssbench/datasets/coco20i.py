@@ -26,6 +26,7 @@ from fssbench.datasets.progress import tracked
 from fssbench.errors import MissingError, UsageError
 
 LabelRule = Literal["hsnet", "pycocotools", "png"]
+Extent = Literal["all", "here"]
 
 CLASS_COUNT = 80
 MIN_PIXELS = 2048
@@ -55,14 +56,17 @@ class Coco20i(Dataset):
         root: The folder COCO2014.
         labels: The rule of the label maps: "hsnet" or "pycocotools" (see `coco_labels`), or "png": the masks
             annotations/{train,val}2014/COCO_*.png.
+        lists: Of imported lists, "all" entries, so that everybody is asked the same, or only those whose image and
+            class are "here": for a part of the data, and then no longer the release's lists.
     """
 
     name = "coco20i"
     root: Path
 
-    def __init__(self, root: Path, labels: LabelRule = "hsnet") -> None:
+    def __init__(self, root: Path, labels: LabelRule = "hsnet", lists: Extent = "all") -> None:
         self.root = root
         self.labels = labels
+        self.lists = lists
         self.annotations = root / "annotations"
         self._images: dict[Side, dict[int, AnnotatedImage]] = {}
         self._indices: dict[Side, pd.DataFrame] = {}
@@ -80,13 +84,15 @@ class Coco20i(Dataset):
 
         Args:
             root: The folder.
-            **options: `labels`: "hsnet" (default), "pycocotools" or "png".
+            **options: `labels`: "hsnet" (default), "pycocotools" or "png"; `lists`: "all" (default) or "here".
         """
-        cls.refuse_options(options, ("labels",))
-        labels = options.get("labels", "hsnet")
+        cls.refuse_options(options, ("labels", "lists"))
+        labels, lists = options.get("labels", "hsnet"), options.get("lists", "all")
         if labels not in get_args(LabelRule):
             raise UsageError(f"coco20i has no label rule '{labels}'; there are {', '.join(get_args(LabelRule))}")
-        return cls(require_root(cls.name, root), cast("LabelRule", labels))
+        if lists not in get_args(Extent):
+            raise UsageError(f"the lists of coco20i can be {' or '.join(get_args(Extent))}, not '{lists}'")
+        return cls(require_root(cls.name, root), cast("LabelRule", labels), cast("Extent", lists))
 
     @cached_property
     def class_names(self) -> Mapping[int, str]:
@@ -208,7 +214,11 @@ class Coco20i(Dataset):
         side, image_id = _parts(name)
         images = self._side_images(side)
         if image_id not in images:
-            raise MissingError(f"the annotations of {side}2014 at {self.annotations} have no image {name}", _REMEDY)
+            raise MissingError(
+                f"the annotations in {self.annotations} have no image {name}",
+                "fssbench data check coco20i says what else is missing; "
+                'a part of the data has its own lists with open_dataset("coco20i", lists="here")',
+            )
         return images[image_id]
 
     def _mask_path(self, name: str) -> Path:
@@ -239,25 +249,27 @@ class Coco20i(Dataset):
         return self._imported[side]
 
     def _lists(self, side: Side) -> dict[int, list[int]]:
-        """Return the image ids of each class in list order: imported, as far as the images are here, or our own."""
+        """Return the image ids of each class in list order: as imported, or in our own order."""
+        given = self._imported_lists(side)
+        if given is not None and self.lists == "all":
+            return {c: given.get(c, []) for c in range(1, CLASS_COUNT + 1)}
         index = self._index(side)
-        lists = self._imported_lists(side)
-        if lists is None:
-            admitted = index[index["pixels"] >= MIN_PIXELS]
-            ids = admitted["name"].str.slice(-16, -4).astype("int64")
-            groups = ids.groupby(admitted["class_id"])
-            found = {int(cast("int", c)): sorted(group.tolist()) for c, group in groups}
-            return {c: found.get(c, []) for c in range(1, CLASS_COUNT + 1)}
-        ids = index["name"].str.slice(-16, -4).astype("int64")
-        here = set(zip(ids.tolist(), index["class_id"].tolist(), strict=True))
-        return {c: [i for i in lists.get(c, []) if (i, c) in here] for c in range(1, CLASS_COUNT + 1)}
+        if given is None:
+            index = index[index["pixels"] >= MIN_PIXELS]
+        here: dict[int, list[int]] = {c: [] for c in range(1, CLASS_COUNT + 1)}
+        for image_id, class_id in zip(index["name"].str[-16:-4].astype("int64"), index["class_id"], strict=True):
+            here[int(class_id)].append(int(image_id))
+        if given is None:
+            return {c: sorted(ids) for c, ids in here.items()}
+        known = {c: set(ids) for c, ids in here.items()}
+        return {c: [i for i in given.get(c, []) if i in known[c]] for c in here}
 
     def _order(self, side: Side) -> str:
-        lists = self._imported_lists(side)
-        if lists is None:
+        given = self._imported_lists(side)
+        if given is None:
             return "canonical (by image id)"
-        total, here = sum(map(len, lists.values())), sum(map(len, self._lists(side).values()))
-        order = "official (HSNet)" if coco_facts.is_official(side, lists) else "imported (not HSNet's)"
+        total, here = sum(map(len, given.values())), sum(map(len, self._lists(side).values()))
+        order = "official (HSNet)" if coco_facts.is_official(side, given) else "imported (not HSNet's)"
         return order if here == total else f"{order}, {here} of {total} entries are here"
 
     def _side(self, split: Split) -> Side:

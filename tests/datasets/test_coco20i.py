@@ -10,11 +10,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fssbench import open_dataset
+from fssbench import episodes, open_dataset
 from fssbench.datasets import imported
 from fssbench.datasets.coco20i import Coco20i
 from fssbench.datasets.coco_facts import image_name
+from fssbench.datasets.import_splits import import_splits
 from fssbench.datasets.photos import read_photo
+from fssbench.episode.verify import official
 from fssbench.errors import BrokenFileError, MissingError, UsageError
 from tests.datasets.trees import annotation, box, coco_tree, instances, label_map, truncate
 
@@ -107,9 +109,19 @@ def test_imported_lists_decide_order_and_membership(coco: Path):
     assert ids(dataset, 0, "train") == {2: [8]}, "the other side was not imported"
 
 
-def test_imported_lists_are_cut_to_what_is_here_and_say_so(coco: Path):
-    import_lists("val", {1: [555, 30, 7], 2: [666, 100], 12: [30]})
+def test_imported_lists_ask_everybody_the_same(coco: Path):
+    import_lists("val", {1: [555, 30, 7], 12: [30]})
     dataset = opened(coco)
+    assert ids(dataset, 0) == {1: [555, 30, 7]}
+    assert ids(dataset, 3) == {12: [30]}
+    with pytest.raises(MissingError, match="have no image") as caught:
+        dataset.label(image_name("val", 555))
+    assert 'lists="here"' in str(caught.value.remedy)
+
+
+def test_imported_lists_can_be_cut_to_what_is_here_and_say_so(coco: Path):
+    import_lists("val", {1: [555, 30, 7], 2: [666, 100], 12: [30]})
+    dataset = opened(coco, lists="here")
     assert ids(dataset, 0) == {1: [30, 7]}
     assert ids(dataset, 3) == {}, "the image is here, but without the class"
     assert dataset.list_order == "imported (not HSNet's), 3 of 6 entries are here"
@@ -122,8 +134,13 @@ def test_label_rules_differ_and_are_part_of_the_fingerprint(coco: Path):
     assert hsnet.fingerprint != plain.fingerprint
     with pytest.raises(UsageError, match="no label rule 'masks'; there are hsnet, pycocotools, png"):
         opened(coco, labels="masks")
-    with pytest.raises(UsageError, match="no option 'label'; its options: labels"):
+    with pytest.raises(UsageError, match="no option 'label'; its options: labels, lists"):
         opened(coco, label="png")
+
+
+def test_the_extent_of_lists_has_two_names(coco: Path):
+    with pytest.raises(UsageError, match="can be all or here, not 'some'"):
+        opened(coco, lists="some")
 
 
 def test_the_fingerprint_follows_the_order_and_not_the_place(coco: Path, tmp_path: Path):
@@ -266,3 +283,16 @@ def test_lists_of_the_real_sample(shared: Path):
         assert {i: sorted(set(classes)) for i, classes in listed.items()} == official
     name = image_name("val", 139)
     assert dataset.image(name).shape[:2] == dataset.label(name).shape == dataset.image_size(name)
+
+
+@pytest.mark.parametrize("shots", [1, 5])
+def test_the_released_episodes_from_the_released_lists(shared: Path, shots: int):
+    """A part of the data is enough to be asked what the release asks."""
+    import_splits("coco20i", shared / "reference" / "splits")
+    dataset = opened(shared / "data")
+    assert dataset.list_order == "official (HSNet)"
+    drawn = episodes(dataset, fold=0, shot=shots, protocol="hsnet")
+    assert official(drawn) is True
+    cut = episodes(opened(shared / "data", lists="here"), fold=0, shot=shots, protocol="hsnet", skip_short_classes=True)
+    assert official(cut) is False
+    assert cut.list_order == "official (HSNet), 580 of 82573 entries are here"
