@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Literal
 
@@ -18,7 +19,7 @@ from fssbench.tables.render_html import render_html
 from fssbench.tables.render_latex import render_latex
 from fssbench.tables.render_markdown import render_markdown
 from fssbench.tables.render_terminal import render_terminal
-from fssbench.tables.table import Table
+from fssbench.tables.table import Footnote, Table
 
 SourceName = Literal["published", "measured", "both"]
 
@@ -94,7 +95,8 @@ def compare(asked: Comparison) -> list[Table]:
             and wants_backbone(entry.backbone, asked.backbones)
         ]
         if entries:
-            tables += lay_out(entries, asked.layout)
+            note = _absent(names, entries)
+            tables += [replace(table, footnotes=(*table.footnotes, *note)) for table in lay_out(entries, asked.layout)]
     if not tables:
         raise _nothing(asked, datasets, names)
     return tables
@@ -153,6 +155,14 @@ def _datasets(asked: Comparison, known: Publications, measured: Iterable[Entry])
         if name not in there_are:
             raise unknown_name("data set", name, there_are, "fssbench list datasets")
     return asked.datasets
+
+
+def _absent(names: Names, entries: Iterable[Entry]) -> tuple[Footnote, ...]:
+    """Return the footnote that names the methods asked for of which nothing is shown."""
+    shown = {name.lower() for entry in entries for name in (entry.method, entry.label)}
+    plain = [pattern for pattern in names.patterns if ":" not in pattern]
+    absent = [pattern for pattern in plain if not any(fnmatchcase(name, pattern) for name in shown)]
+    return (Footnote("", f"No number here of {', '.join(absent)}."),) if absent else ()
 
 
 def _nothing(asked: Comparison, datasets: tuple[str, ...], names: Names) -> MissingError | UsageError:

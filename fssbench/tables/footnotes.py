@@ -39,18 +39,19 @@ class Footnotes:
         printed = [entry for entry in line if entry.origin == "published"]
         by_shot = {e.shot: self._sources.setdefault(e.source, str(len(self._sources) + 1)) for e in printed}
         marks += dict.fromkeys(by_shot.values())
+        letters: list[str] = []
         if len(set(by_shot.values())) > 1:
             said = ", ".join(f"{shot}-shot from [{mark}]" for shot, mark in sorted(by_shot.items(), key=str))
-            marks.append(self._letters.setdefault(said, _letter(len(self._letters))))
+            letters.append(self._letters.setdefault(said, _letter(len(self._letters))))
         for kind in _ORDER:
             texts = dict.fromkeys(r.text for entry in line for r in entry.remarks if r.kind == kind)
             # What one row says of other sources is one sentence; a caution is often shared by many rows.
             notes = [_LEADS[kind] + "; ".join(texts)] if kind in ("also", "mean", "source") and texts else list(texts)
             for note in notes:
                 mark = self._letters.setdefault(note, _letter(len(self._letters)))
-                if mark not in marks:
-                    marks.append(mark)
-        return tuple(marks)
+                if mark not in letters:
+                    letters.append(mark)
+        return (*marks, *sorted(letters, key=lambda letter: (len(letter), letter)))
 
     def listed(self) -> tuple[Footnote, ...]:
         """Return all footnotes whose marks were given out, then what holds for the whole table."""

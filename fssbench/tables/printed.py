@@ -118,7 +118,7 @@ def _entry(
     other_folds = protocol is not None and row.dataset in protocol.other_folds
     if protocol and other_folds:
         own.append(
-            Remark("caution", f"evaluated by {row.protocol}: other classes in each fold, only the mean is ranked")
+            Remark("caution", f"its folds hold other classes (evaluation of {row.protocol}): only the mean is ranked")
         )
     return Entry(
         origin="published",

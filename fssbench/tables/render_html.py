@@ -88,7 +88,8 @@ def _heads(table: Table) -> list[str]:
 def _row(row: Row, starts: frozenset[int]) -> str:
     marks = f"<sup>{escape(','.join(row.marks))}</sup>" if row.marks else ""
     cells = "".join(_cell(cell, place in starts) for place, cell in enumerate(row.cells))
-    return f'<tr><td class="text">{escape(row.label)}{marks}</td><td class="text venue">{escape(row.venue)}</td>{cells}</tr>'
+    name = f'<td class="text">{escape(row.label)}{marks}</td>'
+    return f'<tr>{name}<td class="text venue">{escape(row.venue)}</td>{cells}</tr>'
 
 
 def _cell(cell: Cell, first: bool) -> str:

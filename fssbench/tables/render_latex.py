@@ -28,7 +28,7 @@ _SPECIAL = {
 
 
 def render_latex(tables: Iterable[Table]) -> str:
-    """Return tables as `table` environments; the comment at the top names the packages that they need."""
+    """Return tables as `table*` environments, which span both columns of a page; the comment at the top names the packages that they need."""
     return "% needs \\usepackage{booktabs} and \\usepackage[T1]{fontenc}\n" + "\n".join(map(_render, tables))
 
 
@@ -36,9 +36,10 @@ def _render(table: Table) -> str:
     count = 2 + sum(len(block.columns) for block in table.blocks)
     spec = "ll" + "".join(" " + "c" * len(block.columns) for block in table.blocks)
     lines = [
-        "\\begin{table}[t]",
+        "\\begin{table*}[t]",
         "\\centering",
-        f"\\caption{{{escaped(table.title)}. {escaped(_sentence(table.legend))} Best in bold, second underlined.}}",
+        f"\\caption{{{escaped(table.title)}: {escaped(table.legend)}.",
+        "Best in bold, second underlined.}",
         "\\footnotesize",
         "\\setlength{\\tabcolsep}{3pt}",
         f"\\begin{{tabular}}{{@{{}}{spec}@{{}}}}",
@@ -52,7 +53,7 @@ def _render(table: Table) -> str:
     if table.footnotes:
         notes = [(_mark(n.mark) if n.mark else "") + escaped(n.text) for n in table.footnotes]
         lines += ["\\smallskip", "\\raggedright\\scriptsize", " \\\\\n".join(notes)]
-    lines.append("\\end{table}")
+    lines.append("\\end{table*}")
     return "\n".join(lines) + "\n"
 
 
@@ -82,10 +83,6 @@ def _cell(cell: Cell) -> str:
 
 def _line(cells: Iterable[str]) -> str:
     return " & ".join(cells) + " \\\\"
-
-
-def _sentence(text: str) -> str:
-    return text[:1].upper() + text[1:] + "."
 
 
 def escaped(text: str) -> str:
