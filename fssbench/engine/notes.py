@@ -42,8 +42,8 @@ def _lists(lists: Sequence[EpisodeList], results: Results) -> list[str]:
 
 def _limit(results: Results) -> list[str]:
     run = results.run
-    cut = [fold for fold in run.folds if run.expected(fold) < fold.episodes]
-    return [f"--limit: only the first {run.limit} of {fold.episodes} episodes of fold {fold.fold}" for fold in cut]
+    cut = any(run.expected(fold) < fold.episodes for fold in run.folds)
+    return [f"--limit: only the first {run.limit} episodes of each list were asked"] if cut else []
 
 
 def _classes(results: Results, summary: Summary) -> list[str]:

@@ -1,0 +1,184 @@
+"""Numbers from rows, against the releases' definitions and against a bootstrap written out."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from fssbench.errors import UsageError
+from fssbench.metrics import summarise
+
+CLASSES = (6, 7, 8, 9, 10)
+
+
+def random_rows(way: int, count: int = 120, fold: int = 1, seed: int = 0) -> pd.DataFrame:
+    """Rows of random answers, whose queries come round again."""
+    generator = np.random.default_rng(seed)
+    rows = []
+    for episode in range(count):
+        union = generator.integers(50, 4000, way + 1)
+        intersection = (union * generator.random(way + 1)).astype(int)
+        truth = generator.random(way) < 0.6
+        said = truth ^ (generator.random(way) < 0.3)
+        rows.append(
+            {
+                "episode": episode,
+                "fold": fold,
+                "query": f"image{episode % 40}",
+                "classes": tuple(int(c) for c in generator.permutation(CLASSES)[:way]),
+                "intersection": tuple(intersection.tolist()),
+                "union": tuple(union.tolist()),
+                "present": tuple(said.tolist()),
+                "truth": tuple(truth.tolist()),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def released_fss(frame: pd.DataFrame, classes: tuple[int, ...]) -> tuple[float, float]:
+    """HSNet and fs-s: two buffers [background, foreground] x classes, float32."""
+    intersection, union = torch.zeros(2, 21), torch.zeros(2, 21)
+    for row in frame.itertuples():
+        place = torch.tensor([row.classes[0]])
+        intersection.index_add_(1, place, torch.tensor(row.intersection, dtype=torch.float32)[:, None])
+        union.index_add_(1, place, torch.tensor(row.union, dtype=torch.float32)[:, None])
+    ratios = (intersection / union.clamp(min=1))[:, list(classes)]
+    parts = intersection[:, list(classes)].sum(dim=1) / union[:, list(classes)].sum(dim=1)
+    return float(ratios[1].mean() * 100), float(parts.mean() * 100)
+
+
+def released_fscs(frame: pd.DataFrame, classes: tuple[int, ...]) -> tuple[float, float, float]:
+    """fs-cs: one buffer over background and all classes; FB-IoU as its source has it, commented out; exact ratio."""
+    intersection, union = torch.zeros(21), torch.zeros(21)
+    exact = 0.0
+    for row in frame.itertuples():
+        places = torch.tensor([0, *row.classes])
+        intersection.scatter_add_(0, places, torch.tensor(row.intersection, dtype=torch.float32))
+        union.scatter_add_(0, places, torch.tensor(row.union, dtype=torch.float32))
+        exact += float(torch.all(torch.tensor(row.present) == torch.tensor(row.truth)))
+    both, either = intersection[list(classes)], union[list(classes)]
+    parts = (both.sum() / either.sum() + intersection[0] / union[0]) / 2
+    return float((both / either.clamp(min=1)).mean() * 100), float(parts * 100), exact / len(frame) * 100
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_one_way_equals_the_release(seed: int):
+    frame = random_rows(1, seed=seed)
+    summary = summarise(frame, CLASSES)
+    assert (summary.miou, summary.fb_iou) == pytest.approx(released_fss(frame, CLASSES), rel=1e-6)
+
+
+@pytest.mark.parametrize("way", [1, 2, 5])
+def test_many_ways_equal_the_release(way: int):
+    frame = random_rows(way)
+    summary = summarise(frame, CLASSES)
+    got = (summary.miou, summary.fb_iou, summary.exact_ratio)
+    assert got == pytest.approx(released_fscs(frame, CLASSES), rel=1e-6)
+
+
+def test_a_class_never_asked_counts_0_if_it_is_named():
+    frame = random_rows(1)
+    frame = frame[[row != (8,) for row in frame["classes"]]]
+    asked, all_five = summarise(frame, draws=0), summarise(frame, CLASSES, draws=0)
+    assert all_five.miou == pytest.approx(released_fss(frame, CLASSES)[0], rel=1e-6)
+    assert asked.miou == pytest.approx(all_five.miou * 5 / 4)
+    assert asked.folds[0].classes == all_five.folds[0].asked == (6, 7, 9, 10)
+    assert asked.intervals == {}
+
+
+def test_sums_come_before_the_ratio():
+    frame = random_rows(1, count=2).assign(classes=[(6,), (6,)], intersection=[(5, 1), (5, 9)], union=[(9, 2), (9, 98)])
+    summary = summarise(frame)
+    assert summary.miou == pytest.approx(100 * 10 / 100)
+    table = summary.per_class
+    assert table[["fold", "class_id", "episodes", "intersection", "union"]].to_numpy().tolist() == [[1, 6, 2, 10, 100]]
+
+
+def test_folds_are_averaged_plainly():
+    first, second = random_rows(1, count=30, fold=0), random_rows(1, count=90, fold=3, seed=1)
+    summary = summarise(pd.concat([first, second]))
+    apart = [summarise(frame) for frame in (first, second)]
+    assert [fold.fold for fold in summary.folds] == [0, 3]
+    for name in ("miou", "fb_iou", "exact_ratio"):
+        assert getattr(summary, name) == pytest.approx(np.mean([getattr(fold, name) for fold in apart]))
+        # The mean of two folds is known better than either.
+        widths = [each.intervals[name].high - each.intervals[name].low for each in (summary, *apart)]
+        assert widths[0] < max(widths[1:])
+    assert summary.folds[1].intervals == apart[1].intervals
+
+
+@pytest.mark.parametrize("way", [1, 3])
+def test_the_order_of_rows_changes_no_digit(way: int):
+    frame = random_rows(way)
+    one, other = summarise(frame), summarise(frame.sample(frac=1, random_state=3))
+    assert (one.miou, one.fb_iou, one.exact_ratio) == (other.miou, other.fb_iou, other.exact_ratio)
+    assert one.intervals == other.intervals
+
+
+def drawn_anew(frame: pd.DataFrame, draws: int) -> dict[str, list[float]]:
+    """The bootstrap written out for one way: queries drawn within each class, all their episodes with them."""
+    generator = np.random.default_rng(99)
+    groups = [
+        [episodes for _, episodes in group.groupby("query")] for _, group in frame.groupby(frame["classes"].map(str))
+    ]
+    found: dict[str, list[float]] = {"miou": [], "fb_iou": []}
+    for _ in range(draws):
+        picked = [group[i] for group in groups for i in generator.integers(0, len(group), len(group))]
+        summary = summarise(pd.concat(picked), CLASSES, draws=0)
+        found["miou"].append(summary.miou)
+        found["fb_iou"].append(summary.fb_iou)
+    return found
+
+
+def test_intervals_equal_those_of_a_bootstrap_written_out():
+    frame = random_rows(1)
+    summary = summarise(frame, CLASSES)
+    for name, values in drawn_anew(frame, 300).items():
+        low, high = np.percentile(values, [2.5, 97.5])
+        interval = summary.intervals[name]
+        width = high - low
+        assert interval.low == pytest.approx(low, abs=0.2 * width)
+        assert interval.high == pytest.approx(high, abs=0.2 * width)
+        assert interval.low < getattr(summary, name) < interval.high
+
+
+def test_episodes_of_one_query_are_not_independent():
+    frame = random_rows(1, count=40)
+    again = pd.concat([frame] * 3).assign(episode=range(120))
+    assert summarise(again).intervals == summarise(frame).intervals
+
+
+def test_many_ways_draw_queries_of_the_whole_fold():
+    frame = random_rows(2, count=200).assign(query=[f"image{i}" for i in range(200)])
+    right = [p == t for p, t in zip(frame["present"], frame["truth"], strict=True)]
+    summary = summarise(frame)
+    share = np.mean(right)
+    expected = 100 * 1.96 * np.sqrt(share * (1 - share) / 200)
+    interval = summary.intervals["exact_ratio"]
+    assert (interval.high - interval.low) / 2 == pytest.approx(expected, rel=0.15)
+
+
+def test_large_sums_are_exact():
+    large = 3 * 2**52 + 1
+    frame = random_rows(1, count=2).assign(
+        classes=[(6,), (6,)], intersection=[(1, 1), (1, 0)], union=[(1, large), (1, 2)]
+    )
+    assert summarise(frame, draws=0).per_class["union"].tolist() == [large + 2]
+
+
+def test_what_does_not_fit_is_refused():
+    frame = random_rows(1)
+    with pytest.raises(UsageError, match="no episode"):
+        summarise(frame.iloc[:0])
+    with pytest.raises(UsageError, match="'truth'"):
+        summarise(frame.drop(columns="truth"))
+    with pytest.raises(UsageError, match="class 8, which is not among"):
+        summarise(frame, (6, 7, 9, 10))
+    with pytest.raises(UsageError, match="classes of each"):
+        summarise(pd.concat([frame, frame.assign(fold=2)]), CLASSES)
+    with pytest.raises(UsageError, match="fold 1, of which no classes"):
+        summarise(frame, {0: CLASSES})
+    with pytest.raises(UsageError, match="another number"):
+        summarise(frame.assign(union=[(1, 2, 3)] * len(frame)))
