@@ -1,0 +1,128 @@
+"""Rows on disk: whole or not at all."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from fssbench.errors import BrokenFileError, MissingError, UsageError
+from fssbench.results import Row, read_rows
+from fssbench.results.rows import RowWriter, frame_of, line_of
+
+ROW = Row(
+    episode=0,
+    fold=2,
+    query="val2014/COCO_val2014_000000000139.jpg",
+    classes=(3, 17),
+    supports=(("a", "b"), ("c", "d")),
+    intersection=(159_000, 0, 2**40),
+    union=(160_000, 12, 2**41),
+    present=(True, False),
+    truth=(False, False),
+    seconds=0.123456,
+)
+ROWS = [replace(ROW, episode=number, query=f"bild-{number}-é") for number in range(3)]
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    path = tmp_path / "rows.jsonl"
+    with RowWriter(path) as writer:
+        for row in ROWS:
+            writer.append(row)
+    return path
+
+
+def test_rows_come_back_as_they_were(path: Path):
+    assert read_rows(path) == ROWS
+
+
+def test_a_line_is_plain_json(path: Path):
+    record = json.loads(path.read_text("ascii").splitlines()[0])
+    assert list(record) == [
+        "episode", "fold", "query", "classes", "supports", "intersection", "union", "present", "truth", "seconds",
+    ]  # fmt: skip
+    assert record["supports"] == [["a", "b"], ["c", "d"]]
+
+
+def test_wherever_a_write_was_cut_the_whole_rows_remain(path: Path):
+    raw = path.read_bytes()
+    for cut in range(len(raw) + 1):
+        path.write_bytes(raw[:cut])
+        whole = raw[:cut].count(b"\n")
+        assert read_rows(path) == ROWS[:whole]
+
+
+@pytest.mark.parametrize("left", [0, 1, 40])
+def test_a_torn_line_is_cut_off_before_the_next_is_written(path: Path, left: int):
+    raw = path.read_bytes()
+    end = raw.rstrip(b"\n").rfind(b"\n") + 1
+    path.write_bytes(raw[: end + left])
+    with RowWriter(path) as writer:
+        writer.append(ROWS[2])
+    assert path.read_bytes() == raw
+
+
+def test_a_long_torn_line_too(path: Path):
+    raw = path.read_bytes()
+    path.write_bytes(raw + b"x" * 200_000)
+    RowWriter(path).close()
+    assert path.read_bytes() == raw
+    path.write_bytes(b"x" * 200_000)
+    RowWriter(path).close()
+    assert path.read_bytes() == b""
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "not json",
+        "{}",
+        "[]",
+        line_of(ROW).replace("{", '{"extra":1,'),
+        line_of(ROW).replace('"fold":2', '"fold":"2"'),
+        line_of(ROW).replace('"fold":2', '"fold":2.0'),
+        line_of(ROW).replace("0.123456", "NaN"),
+        line_of(replace(ROW, fold=-1)),
+        line_of(replace(ROW, present=(True,))),
+        line_of(replace(ROW, union=(1, 2))),
+        line_of(replace(ROW, intersection=(0, 13, 0))),
+        line_of(replace(ROWS[0])),
+        "",
+    ],
+)
+def test_any_other_bad_line_is_named(path: Path, line: str):
+    lines = path.read_text().splitlines()
+    path.write_text("\n".join([lines[0], line, lines[2], ""]))
+    with pytest.raises(BrokenFileError, match=r"rows\.jsonl, line 2 is no row"):
+        read_rows(path)
+
+
+def test_a_bad_last_line_with_its_end_is_no_torn_one(path: Path):
+    path.write_text(path.read_text() + '{"episode":\n')
+    with pytest.raises(BrokenFileError, match="line 4"):
+        read_rows(path)
+
+
+def test_two_runs_do_not_write_to_one_file(path: Path):
+    with RowWriter(path), pytest.raises(UsageError, match="another run is writing"):
+        RowWriter(path)
+    RowWriter(path).close()
+
+
+def test_the_frame_is_by_fold_and_episode():
+    frame = frame_of([replace(ROW, fold=1, episode=0), *reversed(ROWS), replace(ROW, fold=1, episode=10)])
+    assert frame[["fold", "episode"]].to_numpy().tolist() == [[1, 0], [1, 10], [2, 0], [2, 1], [2, 2]]
+    assert frame["classes"].tolist()[0] == (3, 17)
+    assert frame_of([]).dtypes["episode"] == "int64"
+    assert list(frame_of([]).columns) == list(frame.columns)
+
+
+def test_what_is_not_there(tmp_path: Path):
+    with pytest.raises(MissingError, match="no file of rows"):
+        read_rows(tmp_path / "none.jsonl")
+    with pytest.raises(UsageError, match="can't write"):
+        RowWriter(tmp_path / "gone" / "rows.jsonl")
