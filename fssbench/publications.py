@@ -1,28 +1,19 @@
 """The numbers that papers and official repositories printed, from benchmarks/published (its README explains them).
 
-`printed_rows()` needs the standard library only, so that tables answer at once; `published()` is the same as a frame.
+`publications()` needs the standard library only, so that tables answer at once; `published()` is the same as a frame.
 """
 
 from __future__ import annotations
 
-import csv
-import re
-import tomllib
-from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
-from fssbench.errors import BrokenFileError, MissingError
 from fssbench.resources import shipped
 
 if TYPE_CHECKING:
     import pandas as pd
 
-T = TypeVar("T")
-
-_MEND = "reinstall fssbench, or mend the file"
 
 FOLDS = ("fold0", "fold1", "fold2", "fold3")
 ER_FOLDS = ("er_fold0", "er_fold1", "er_fold2", "er_fold3")
@@ -34,7 +25,7 @@ TASKS = ("fss", "fscs", "cross-domain")
 CONFIDENCES = ("printed", "recovered", "uncertain")
 KINDS = ("paper", "readme", "page", "survey")
 
-_COLUMNS = (
+CSV_COLUMNS = (
     *("method", "variant", "role", "source", "location", "dataset", "task", "protocol", "way", "shot", "backbone"),
     *(*NUMBERS, "confidence", "note"),
 )
@@ -112,7 +103,7 @@ class PrintedRow:
         way: N, None where not printed.
         shot: K, None where not printed.
 
-    The other attributes are the columns that benchmarks/published/README.md describes.
+    The others are the columns that benchmarks/published/README.md describes.
     """
 
     method: str
@@ -165,114 +156,11 @@ class Publications:
     protocols: dict[str, ProtocolNote]
 
 
-def _toml(path: Path, cls: Callable[..., T], known: tuple[str, ...]) -> dict[str, T]:
-    try:
-        with path.open("rb") as file:
-            raw = tomllib.load(file)
-    except FileNotFoundError as error:
-        raise _gone(path) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise BrokenFileError(f"{path.name} is not TOML: {error}", _MEND) from error
-    entries: dict[str, T] = {}
-    for key, entry in raw.items():
-        unknown = sorted(set(entry) - set(known)) if isinstance(entry, dict) else [str(entry)]
-        if unknown:
-            raise BrokenFileError(f"{path.name}, [{key}]: unexpected {', '.join(unknown)}", _MEND)
-        try:
-            entries[key] = cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in entry.items()})
-        except TypeError as error:
-            raise BrokenFileError(f"{path.name}, [{key}]: {error}", _MEND) from error
-    return entries
-
-
-def _gone(path: Path) -> MissingError:
-    return MissingError(f"the printed numbers are not all there: no {path}", _MEND)
-
-
-def _columns_of(cls: type) -> tuple[str, ...]:
-    return tuple(field.name for field in fields(cls))
-
-
-def _check(column: str, value: str, allowed: dict[str, tuple[str, ...]]) -> str | None:
-    """Return what is wrong with one cell, None if nothing is."""
-    if column in allowed:
-        return None if value in allowed[column] else f"'{value}' is none of {', '.join(filter(None, allowed[column]))}"
-    if column in NUMBERS and value:
-        if not re.fullmatch(r"\d{1,3}(\.\d{1,3})?", value):
-            return f"'{value}' is not a number as tables print it"
-        return "percent above 100" if column in PERCENT and float(value) > 100 else None
-    if column in ("way", "shot"):
-        return None if re.fullmatch(r"[1-9]\d?|", value) else f"'{value}' is not a count"
-    if column in ("dataset", "location"):
-        return None if value else "empty"
-    return None
-
-
-def _read_rows(path: Path, allowed: dict[str, tuple[str, ...]]) -> list[PrintedRow]:
-    rows = []
-    try:
-        with path.open(newline="", encoding="utf-8") as file:
-            reader = csv.DictReader(file, strict=True)
-            if tuple(reader.fieldnames or ()) != _COLUMNS:
-                raise BrokenFileError(f"{path.name}, line 1: the columns are not {','.join(_COLUMNS)}", _MEND)
-            for cells in reader:
-                where = f"{path.name}, line {reader.line_num}"
-                if None in cells or None in cells.values():
-                    raise BrokenFileError(f"{where}: not {len(_COLUMNS)} cells", _MEND)
-                for column, value in cells.items():
-                    wrong = _check(column, value, allowed)
-                    if wrong:
-                        raise BrokenFileError(f"{where}, column {column}: {wrong}", _MEND)
-                rows.append(_row(cells))
-    except FileNotFoundError as error:
-        raise _gone(path) from error
-    except (csv.Error, UnicodeDecodeError) as error:
-        raise BrokenFileError(f"{path.name} is not a CSV file: {error}", _MEND) from error
-    return rows
-
-
-def _row(cells: dict[str, str]) -> PrintedRow:
-    text = {column: value for column, value in cells.items() if column not in (*NUMBERS, "way", "shot")}
-    return PrintedRow(
-        **text,
-        way=int(cells["way"]) if cells["way"] else None,
-        shot=int(cells["shot"]) if cells["shot"] else None,
-        numbers={column: cells[column] for column in NUMBERS if cells[column]},
-    )
-
-
-def read_publications(folder: Path) -> Publications:
-    """Read a folder laid out as benchmarks/published and check every cell.
-
-    Raises:
-        MissingError: If a file is not there.
-        BrokenFileError: If a file is not as it should be; names file, line and column.
-    """
-    methods = _toml(folder / "methods.toml", Paper, _columns_of(Paper))
-    sources = _toml(folder / "sources.toml", Source, _columns_of(Source))
-    protocols = _toml(folder / "protocols.toml", ProtocolNote, _columns_of(ProtocolNote))
-    for key, source in sources.items():
-        if source.kind not in KINDS:
-            raise BrokenFileError(f"sources.toml, [{key}]: kind '{source.kind}' is none of {', '.join(KINDS)}", _MEND)
-        if unknown := set(source.own) - set(methods):
-            raise BrokenFileError(f"sources.toml, [{key}]: own names {', '.join(unknown)}, not in methods.toml", _MEND)
-    allowed = {
-        "method": tuple(methods),
-        "role": ROLES,
-        "task": TASKS,
-        "protocol": (*protocols, ""),
-        "confidence": CONFIDENCES,
-    }
-    rows: list[PrintedRow] = []
-    for key in sources:
-        # A file holds the rows of the source it is named after.
-        rows += _read_rows(folder / f"{key}.csv", {**allowed, "source": (key,)})
-    return Publications(tuple(rows), methods, sources, protocols)
-
-
 @cache
 def publications() -> Publications:
     """Return all printed numbers that travel with fssbench, read once, without pandas."""
+    from fssbench.publication_files import read_publications
+
     return read_publications(shipped("benchmarks/published"))
 
 
@@ -302,7 +190,7 @@ def published() -> pd.DataFrame:
             "source_kind": source.kind,
             "source_place": source.place,
         }
-        own = {column: getattr(row, column) for column in _COLUMNS if column not in NUMBERS}
+        own = {column: getattr(row, column) for column in CSV_COLUMNS if column not in NUMBERS}
         records.append({**own, **looked_up, **numbers})
     types = {"way": "Int64", "shot": "Int64", **dict.fromkeys(NUMBERS, "float64")}
     return pd.DataFrame.from_records(records, columns=FRAME_COLUMNS).astype(types)

@@ -28,7 +28,7 @@ _SPECIAL = {
 
 
 def render_latex(tables: Iterable[Table]) -> str:
-    """Return tables as `table*` environments, which span both columns of a page; the comment at the top names the packages that they need."""
+    """Return tables as `table*` environments, which span both columns; a comment at the top names the packages."""
     return "% needs \\usepackage{booktabs} and \\usepackage[T1]{fontenc}\n" + "\n".join(map(_render, tables))
 
 
