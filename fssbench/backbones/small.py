@@ -1,0 +1,82 @@
+"""A small residual network for the embedded data set, trained from scratch on the base classes of a fold.
+
+Bottlenecks as in He et al. (CVPR 2016), narrow and few. The middle level is dilated instead of strided, so that a
+picture of 192 pixels gives maps of 24, 24 and 12: enough positions for the squeezing layers of HSNet and ASNet.
+"""
+
+from __future__ import annotations
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from fssbench.backbones import Backbone, Pyramid
+
+_STEM = (16, 32, 48)
+_WIDTHS = (32, 48, 64)
+_EXPANSION = 2
+_MAPS = 2
+
+
+class _Bottleneck(nn.Module):
+    def __init__(self, inputs: int, width: int, stride: int, dilation: int) -> None:
+        super().__init__()
+        outputs = width * _EXPANSION
+        self.conv1 = nn.Conv2d(inputs, width, 1, bias=False)
+        self.bn1 = nn.BatchNorm2d(width)
+        self.conv2 = nn.Conv2d(width, width, 3, stride=stride, padding=dilation, dilation=dilation, bias=False)
+        self.bn2 = nn.BatchNorm2d(width)
+        self.conv3 = nn.Conv2d(width, outputs, 1, bias=False)
+        self.bn3 = nn.BatchNorm2d(outputs)
+        self.downsample: nn.Sequential | None = None
+        if stride != 1 or inputs != outputs:
+            self.downsample = nn.Sequential(
+                nn.Conv2d(inputs, outputs, 1, stride=stride, bias=False), nn.BatchNorm2d(outputs)
+            )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the sum of branch and shortcut, before the ReLU: (B, 2 * width, h, w)."""
+        out: Tensor = F.relu(self.bn1(self.conv1(x)))
+        out = F.relu(self.bn2(self.conv2(out)))
+        out = self.bn3(self.conv3(out))
+        shortcut: Tensor = x if self.downsample is None else self.downsample(x)
+        return out + shortcut
+
+
+class Small(Backbone):
+    """Three strided convolutions and six bottlenecks, two to a level: strides 8, 8 and 16."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.levels = (_MAPS, _MAPS, _MAPS)
+        self.channels = tuple(width * _EXPANSION for width in _WIDTHS for _ in range(_MAPS))
+        stem: list[nn.Module] = []
+        inputs = 3
+        for outputs in _STEM:
+            stem += [nn.Conv2d(inputs, outputs, 3, stride=2, padding=1, bias=False), nn.BatchNorm2d(outputs), nn.ReLU()]
+            inputs = outputs
+        self.stem = nn.Sequential(*stem)
+        self.layer2 = _level(_STEM[-1], _WIDTHS[0], stride=1, dilation=1)
+        self.layer3 = _level(_WIDTHS[0] * _EXPANSION, _WIDTHS[1], stride=1, dilation=2)
+        self.layer4 = _level(_WIDTHS[1] * _EXPANSION, _WIDTHS[2], stride=2, dilation=1)
+
+    def forward(self, image: Tensor) -> Pyramid:
+        """Return two maps of each level, each after the addition and before the ReLU."""
+        x: Tensor = self.stem(image)
+        maps = []
+        for level in (self.layer2, self.layer3, self.layer4):
+            for block in level:
+                x = block(x)
+                maps.append(x)
+                x = F.relu(x)
+        return tuple(maps)
+
+
+def _level(inputs: int, width: int, stride: int, dilation: int) -> nn.Sequential:
+    first = _Bottleneck(inputs, width, stride, dilation)
+    rest = (_Bottleneck(width * _EXPANSION, width, 1, dilation) for _ in range(_MAPS - 1))
+    return nn.Sequential(first, *rest)
+
+
+def small() -> Small:
+    """Build the small backbone with random weights: a pyramid of 2, 2 and 2 maps."""
+    return Small()

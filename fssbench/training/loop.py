@@ -1,0 +1,147 @@
+"""The training loop: steps, learning rate, state on disk, log."""
+
+from __future__ import annotations
+
+import csv
+import math
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import torch
+from torch import Tensor, nn
+
+from fssbench.errors import BrokenFileError, CheckpointError
+from fssbench.training.recipes import Optimiser, Recipe
+
+STATE_FILE = "state.pt"
+LOG_FILE = "log.csv"
+_STATE_KEYS = frozenset({"run", "step", "module", "optimiser", "losses"})
+
+
+class Watcher(Protocol):
+    """Is told of every step."""
+
+    def __call__(self, step: int, loss: float) -> None:
+        """Look at the mean loss of a finished step (1-based)."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a run keeps its state.
+
+    Attributes:
+        folder: Its folder.
+        run: What is trained, in words that differ wherever the result would: a state of other words is refused.
+        save_every: Steps between two states on disk.
+    """
+
+    folder: Path
+    run: str
+    save_every: int = 100
+
+
+def fit(
+    module: nn.Module,
+    loss_at: Callable[[int], Tensor],
+    recipe: Recipe,
+    place: Place,
+    *,
+    resume: bool = False,
+    watch: Watcher | None = None,
+) -> list[float]:
+    """Train the parameters of `module` that want a gradient; the weights after the last step are the result.
+
+    All randomness is in `loss_at`, which depends on the step alone, so weights and optimiser are the whole state: a run
+    that is killed and resumed ends with the weights it would have had.
+
+    Args:
+        module: In training mode, on its device.
+        loss_at: Returns the loss of a step, 0-based.
+        recipe: How many steps, and the optimiser.
+        place: Where state and log are kept.
+        resume: Go on from the state on disk, if there is one.
+        watch: Is told of every step.
+
+    Returns:
+        The loss of every step.
+
+    Raises:
+        CheckpointError: If the state on disk is another run's.
+        BrokenFileError: If it can't be read.
+    """
+    optimiser, steps = recipe.optimiser, recipe.steps
+    place.folder.mkdir(parents=True, exist_ok=True)
+    parameters = [p for p in module.parameters() if p.requires_grad]
+    adam = torch.optim.AdamW(parameters, lr=optimiser.learning_rate, weight_decay=optimiser.weight_decay)
+    losses = _restore(module, adam, place) if resume else []
+    for step in range(len(losses), steps):
+        for group in adam.param_groups:
+            group["lr"] = learning_rate(optimiser, step, steps)
+        loss = loss_at(step)
+        adam.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        adam.step()
+        losses.append(loss.item())
+        if watch is not None:
+            watch(step + 1, losses[-1])
+        if (step + 1) % place.save_every == 0 or step + 1 == steps:
+            _save(module, adam, place, losses)
+    return losses
+
+
+def learning_rate(optimiser: Optimiser, step: int, steps: int) -> float:
+    """Return the learning rate of a step: constant, or a linear rise over the first tenth and half a cosine down."""
+    if optimiser.schedule == "constant":
+        return optimiser.learning_rate
+    rise = max(1, steps // 10)
+    if step < rise:
+        return optimiser.learning_rate * (step + 1) / rise
+    return optimiser.learning_rate * 0.5 * (1.0 + math.cos(math.pi * (step - rise) / max(1, steps - rise)))
+
+
+def _save(module: nn.Module, adam: torch.optim.Optimizer, place: Place, losses: list[float]) -> None:
+    state = {
+        "run": place.run,
+        "step": len(losses),
+        "module": module.state_dict(),
+        "optimiser": adam.state_dict(),
+        "losses": losses,
+    }
+    target = place.folder / STATE_FILE
+    temporary = target.with_suffix(f".{os.getpid()}.tmp")
+    torch.save(state, temporary)
+    temporary.replace(target)
+    _write_log(place.folder / LOG_FILE, losses)
+
+
+def _write_log(target: Path, losses: list[float]) -> None:
+    temporary = target.with_suffix(f".{os.getpid()}.tmp")
+    with temporary.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["step", "loss"])
+        writer.writerows((step, f"{loss:.6f}") for step, loss in enumerate(losses, 1))
+    temporary.replace(target)
+
+
+def _restore(module: nn.Module, adam: torch.optim.Optimizer, place: Place) -> list[float]:
+    path = place.folder / STATE_FILE
+    if not path.exists():
+        return []
+    remedy = f"remove {path}, or train into another folder with --out"
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # whatever a broken file makes the reader raise
+        raise BrokenFileError(f"{path} is not a training state that can be read", remedy) from error
+    if not isinstance(state, dict) or not state.keys() >= _STATE_KEYS:
+        raise BrokenFileError(f"{path} is not a training state", remedy)
+    if state["run"] != place.run:
+        raise CheckpointError(f"{path} is the state of another run ({state['run']}), not of {place.run}", remedy)
+    try:
+        module.load_state_dict(state["module"])
+        adam.load_state_dict(state["optimiser"])
+    except (RuntimeError, ValueError) as error:
+        raise CheckpointError(f"{path} does not fit this network", remedy) from error
+    return [float(loss) for loss in state["losses"]]

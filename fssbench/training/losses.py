@@ -1,0 +1,86 @@
+"""The losses, by the paper's equation."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+_IGNORE = 255
+_TEMPERATURE = 0.1
+
+
+def segmentation_loss(logits: Tensor, mask: Tensor, foreground_weight: float = 1.0) -> Tensor:
+    """Return the mean cross entropy of B pairs at the mask's size.
+
+    HSNet, section 4.3 ("mean of cross-entropy loss over all pixel locations"), as released: raw logits are resized
+    bilinearly with aligned corners, then cross entropy. iFSL's segmentation objective (1-way) is the same number.
+
+    Args:
+        logits: Raw, float32 (B, 2, h, w), background first.
+        mask: uint8 (B, H, W): 0, 1, and 255 for pixels that are left out.
+        foreground_weight: How much a foreground pixel counts in the mean; a background pixel counts 1.
+
+    Returns:
+        A scalar; 0 if every pixel is left out.
+    """
+    resized = F.interpolate(logits, mask.shape[-2:], mode="bilinear", align_corners=True)
+    weight = torch.tensor([1.0, foreground_weight], device=logits.device)
+    return _mean_cross_entropy(resized, mask.long(), weight)
+
+
+def pixel_loss(scores: Tensor, target: Tensor) -> Tensor:
+    """Return the mean cross entropy of a classification of every pixel.
+
+    Args:
+        scores: float32 (B, C, h, w); resized bilinearly with aligned corners to the target.
+        target: int64 (B, H, W) in 0..C-1, 255 for pixels that are left out.
+    """
+    resized = F.interpolate(scores, target.shape[-2:], mode="bilinear", align_corners=True)
+    return _mean_cross_entropy(resized, target)
+
+
+def pixel_contrast_loss(features: Tensor, labels: Tensor, anchors: int, rng: np.random.Generator) -> Tensor:
+    """Return the contrast of positions of the same class in different pictures with all other positions.
+
+    Wang et al., "Exploring Cross-Image Pixel Contrast for Semantic Segmentation", ICCV 2021, Eq. 3, at temperature
+    0.1: what a correlation of two pictures is later read from. Anchors are drawn from the objects, as many negatives
+    again from the background.
+
+    Args:
+        features: (B, C, h, w).
+        labels: uint8 (B, h, w): 0 = background, 255 = left out.
+        anchors: How many positions are drawn of the objects, and of the background.
+        rng: Random numbers.
+
+    Returns:
+        A scalar; 0 if no class is in two pictures.
+    """
+    flat = labels.flatten()
+    objects = torch.nonzero((flat != 0) & (flat != _IGNORE))[:, 0]
+    ground = torch.nonzero(flat == 0)[:, 0]
+    if len(objects) == 0 or len(ground) == 0:
+        return features.sum() * 0.0
+    drawn = torch.cat([positions[_draws(rng, len(positions), anchors)] for positions in (objects, ground)])
+    picture = drawn // (labels.shape[1] * labels.shape[2])
+    units = F.normalize(features.permute(0, 2, 3, 1).flatten(0, 2)[drawn], dim=1)
+    similarity = units[:anchors] @ units.T / _TEMPERATURE
+    same_class = flat[drawn[:anchors], None] == flat[drawn][None]
+    positive = same_class & (picture[:anchors, None] != picture[None])
+    negatives = (similarity.exp() * ~same_class).sum(dim=1, keepdim=True)
+    terms = torch.log(similarity.exp() + negatives) - similarity
+    matched = positive.any(dim=1)
+    per_anchor = (terms * positive).sum(dim=1) / positive.sum(dim=1).clamp(min=1)
+    return (per_anchor * matched).sum() / matched.sum().clamp(min=1)
+
+
+def _draws(rng: np.random.Generator, count: int, wanted: int) -> Tensor:
+    return torch.from_numpy(rng.integers(count, size=wanted))
+
+
+def _mean_cross_entropy(logits: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
+    counted = target != _IGNORE
+    total = F.cross_entropy(logits, target, weight, ignore_index=_IGNORE, reduction="sum")
+    size = counted.sum() if weight is None else weight[target[counted]].sum()
+    return total / size.clamp(min=1)

@@ -1,0 +1,77 @@
+"""The backbone `small`, from scratch on the base classes of a fold.
+
+Two things are asked of it at once. Every pixel is to be named (background or one of the base classes), which gives
+features that tell the classes apart; and positions of one class are to be alike in different pictures and unlike all
+others, which is how its features are used later on classes that it has no names for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from fssbench.backbones import Backbone, backbone
+from fssbench.training.loop import Place, Watcher, fit
+from fssbench.training.losses import pixel_contrast_loss, pixel_loss
+from fssbench.training.pictures import Batch, PairBatches
+from fssbench.training.plan import Plan
+from fssbench.transforms import IGNORE
+
+_THINNED = slice(1, None, 4)
+"""Targets are looked at in every fourth row and column: the maps are coarser still."""
+_CONTRAST = (0.0, 0.1, 0.25, 0.25, 0.25, 0.25)
+"""Weight of the contrast on each map; the first ones are too local to know a class."""
+_ANCHORS = 384
+
+
+class PixelClassifier(nn.Module):
+    """A backbone with a linear classifier on the last map of its middle and its deep level.
+
+    Args:
+        net: The backbone.
+        classes: The base classes, rising.
+    """
+
+    def __init__(self, net: Backbone, classes: Sequence[int]) -> None:
+        super().__init__()
+        self.backbone = net
+        shallow, middle, deep = net.levels
+        self.last = (shallow + middle - 1, shallow + middle + deep - 1)
+        self.classifiers = nn.ModuleList(nn.Conv2d(net.channels[i], len(classes) + 1, 1) for i in self.last)
+        target = torch.full((256,), IGNORE)
+        target[torch.tensor([0, *classes])] = torch.arange(len(classes) + 1)
+        self.register_buffer("target_of_label", target, persistent=False)
+        self.target_of_label: Tensor
+
+    def loss(self, batch: Batch) -> Tensor:
+        """Return the loss of a batch: pixel classification plus pixel contrast."""
+        device = self.target_of_label.device
+        maps = self.backbone(batch.images.to(device))
+        labels = batch.labels.to(device)
+        target = self.target_of_label[labels[:, _THINNED, _THINNED].long()]
+        loss = torch.zeros((), device=device)
+        for position, classifier in zip(self.last, self.classifiers, strict=True):
+            loss = loss + pixel_loss(classifier(F.relu(maps[position])), target)
+        for features, weight in zip(maps, _CONTRAST, strict=True):
+            if weight:
+                coarse = F.interpolate(labels[:, None], features.shape[-2:], mode="nearest-exact")[:, 0]
+                loss = loss + weight * pixel_contrast_loss(features, coarse, _ANCHORS, batch.rng)
+        return loss
+
+
+def pretrain(plan: Plan, watch: Watcher | None = None) -> Backbone:
+    """Train the backbone `small` as planned and return it in eval mode.
+
+    Args:
+        plan: What is trained, on what, where.
+        watch: Is told of every step.
+    """
+    batches = PairBatches(plan.dataset, plan.fold, plan.recipe, plan.seed)
+    classes = plan.dataset.fold_classes(plan.fold, "train")
+    net = PixelClassifier(backbone(plan.backbone), classes).to(plan.device).train()
+    place = Place(plan.folder, plan.identity)
+    fit(net, lambda step: net.loss(batches.at(step)), plan.recipe, place, resume=plan.resume, watch=watch)
+    return net.backbone.cpu().eval()
