@@ -164,7 +164,7 @@ def test_a_finished_run_continued_asks_nothing(tmp_path: Path):
 
 def test_a_broken_photo_stops_the_run_and_keeps_what_was_answered(tmp_path: Path):
     out = tmp_path / "run"
-    with pytest.raises(BrokenFileError, match="p11.jpg is cut off") as stop:
+    with pytest.raises(BrokenFileError, match=r"p11\.jpg is cut off") as stop:
         evaluate(NearestColour(), Patches(broken="p11"), questions(), protocol=rules(), out=out)
     answered = len(load_run(out).frame)
     assert 0 < answered < 12
