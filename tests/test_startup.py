@@ -98,7 +98,7 @@ def test_a_mistake_ends_in_two_lines_without_torch(arguments: list[str], without
 
 @pytest.mark.parametrize(
     "arguments",
-    [["--help"], ["table"], ["eval", "--method", "hsnt", "--dataset", "pascal5i"], ["data", "where"]],
+    [["--help"], ["table"], ["data", "where"], MISTAKES["method"], MISTAKES["no data"]],
     ids=" ".join,
 )
 def test_answers_at_once(arguments: list[str], without_torch: Path, tmp_path: Path):
