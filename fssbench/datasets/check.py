@@ -91,7 +91,9 @@ def _pascal(dataset: Pascal5i, *, decode: bool) -> Report:
     official = pascal5i.facts().official
     masks = dataset.mask_names
     counts = [_equal("masks", len(masks), official.masks)]
-    problems = []
+    # Of the 12,031 official names, fssbench knows those that its exceptions name.
+    known = {name for verbs in pascal5i.facts().exceptions.values() for pairs in verbs.values() for name, _ in pairs}
+    problems = [f"there is no mask of {name}" for name in sorted(known - set(masks))]
     try:
         val = dataset.val_names
     except FSSBenchError as error:
@@ -99,7 +101,7 @@ def _pascal(dataset: Pascal5i, *, decode: bool) -> Report:
     else:
         same = coco_facts.hash_of(sorted(val)) == official.val_names_sha256
         counts.append(Count("names in val.txt", len(val), official.val_names, same))
-        problems += [f"there is no mask of {name}, which val.txt names" for name in sorted(val - set(masks))]
+        problems += [f"there is no mask of {name}" for name in sorted(val - set(masks) - known)]
     unreadable = list(_unreadable_labels(dataset, masks))
     photos = [name for name in masks if dataset.photo_path(name).is_file()]
     counts.append(_equal("photos", len(photos), official.masks))
@@ -133,6 +135,9 @@ def _coco(dataset: Coco20i, *, decode: bool) -> Report:
             counts.append(Count(f"{side} images", NOT_AT_HAND, coco_facts.facts().images[side], same=False))
             continue
         problems += unreadable
+        problems += [
+            f"there is no image {name}, which the lists name" for name in _listed_elsewhere(dataset, side, names)
+        ]
         photos = sum(dataset.photo_path(name).is_file() for name in names)
         # Annotations of COCO 2017 are cut to the images of the lists, and masks may be of those only.
         official = coco_facts.facts().images[side] if _by_2014(dataset, side) else None
@@ -169,6 +174,14 @@ def _coco_lists(dataset: Coco20i, side: coco_facts.Side) -> Iterator[Count]:
         # Another label rule admits other images, unless imported lists decide; that is what it was chosen for.
         right = same or (dataset.labels == "pycocotools" and not _imported(dataset, side))
         yield Count(f"{side} entries, fold {fold}", len(lines), facts.entries[side][fold], right, note)
+
+
+def _listed_elsewhere(dataset: Coco20i, side: coco_facts.Side, names: Sequence[str]) -> list[str]:
+    """Return the images that imported lists name and the annotations do not have."""
+    if not _imported(dataset, side):
+        return []
+    listed = {name for fold in range(dataset.fold_count) for name in dataset.entries(fold, side)["name"]}
+    return sorted(listed - set(names))
 
 
 def _imported(dataset: Coco20i, side: coco_facts.Side) -> bool:

@@ -41,7 +41,7 @@ class FSS1000(Dataset):
         self.root = root
         self._indices: dict[Split, pd.DataFrame] = {}
         self._lists: dict[Split, tuple[str, ...]] = {}
-        if not any(path.is_dir() for path in root.iterdir()):
+        if not any(path.is_dir() for path in root.glob("*")):
             raise MissingError(
                 f"{root} holds no class folders of FSS-1000", "unpack FSS-1000 there, or give another --root"
             )

@@ -86,8 +86,9 @@ def fingerprint_of(facts: Mapping[str, str], index: pd.DataFrame, lists: Iterabl
     """
     digest = hashlib.sha256(json.dumps(dict(sorted(facts.items()))).encode("ascii"))
     rows = sorted(zip(index["name"], index["class_id"].tolist(), index["pixels"].tolist(), strict=True))
-    digest.update("".join(f"\n{name} {class_id} {pixels}" for name, class_id, pixels in rows).encode())
-    digest.update("".join(f"\n{name} {class_id}" for name, class_id in lists).encode())
+    text = "".join(f"\n{name} {class_id} {pixels}" for name, class_id, pixels in rows)
+    text += "".join(f"\n{name} {class_id}" for name, class_id in lists)
+    digest.update(text.encode("utf-8", "surrogateescape"))
     return digest.hexdigest()
 
 
@@ -96,7 +97,7 @@ def _read(path: Path, key: str) -> pd.DataFrame | None:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             if str(arrays["key"]) != key:
                 return None
-            names = arrays["names"].tobytes().decode().split("\n")
+            names = arrays["names"].tobytes().decode("utf-8", "surrogateescape").split("\0")
             columns = {
                 column.removeprefix("column_"): arrays[column]
                 for column in arrays.files
@@ -115,7 +116,7 @@ def _read(path: Path, key: str) -> pd.DataFrame | None:
 def _write(path: Path, key: str, frame: pd.DataFrame) -> None:
     names, codes = np.unique(frame["name"].to_numpy(dtype=object), return_inverse=True)
     arrays = {f"column_{column}": frame[column].to_numpy() for column in frame.columns if column != "name"}
-    arrays["names"] = np.frombuffer("\n".join(names).encode(), dtype=np.uint8)
+    arrays["names"] = np.frombuffer("\0".join(names).encode("utf-8", "surrogateescape"), dtype=np.uint8)
     arrays["codes"] = codes.astype(np.int64)
     arrays["key"] = np.array(key)
     temporary = ""

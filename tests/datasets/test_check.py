@@ -48,7 +48,7 @@ def test_a_part_of_voc_is_not_complete(voc: Path):
     assert found["val entries, fold 0"] == (1, 346, False)
     assert found["train entries, fold 3"] == (1, 2086, False)
     assert {c.official for c in report.counts if "entries" in c.what} == {346, 451, 725, 2286, 3425, 5883, 2086}
-    assert report.problems == ()
+    assert report.problems[0] == "there is no mask of 2007_001408", "a name of the release that is known"
     assert not report.complete
 
 
@@ -62,7 +62,11 @@ def _small_release(voc: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     facts = pascal5i.facts()
     val = hash_of(["2008_000001", "2008_000002"])
     official = replace(facts.official, masks=3, val_names=2, val_names_sha256=val, entries=entries, sha256=hashes)
-    small = replace(facts, official=official)
+    small = replace(
+        facts,
+        official=official,
+        exceptions={side: {"add": frozenset(), "remove": frozenset()} for side in pascal5i.SIDES},
+    )
     monkeypatch.setattr(pascal5i, "facts", lambda: small)
 
 
@@ -153,7 +157,10 @@ def test_coco_tells_the_releases_order_from_its_entries(tmp_path: Path, monkeypa
     assert first_list() == (True, "HSNet's entries, another order")
     imported.store("coco20i", "val", {"1": [2, 1]})
     assert first_list() == (True, "HSNet's list")
-    imported.store("coco20i", "val", {"1": [2]})
+    imported.store("coco20i", "val", {"1": [2, 3]})
+    assert any(
+        "no image val2014/COCO_val2014_000000000003.jpg" in p for p in check(open_dataset("coco20i", root)).problems
+    )
     assert first_list() == (False, "not HSNet's list")
 
 

@@ -42,7 +42,12 @@ def test_frames_have_the_columns_and_types_of_an_index():
 
 
 @pytest.mark.parametrize(
-    "frame", [FRAME, frame_of([]), frame_of([("ä/b.jpg", 1, 2, 3)], ("name", "class_id", "pixels", "cells"))]
+    "frame",
+    [
+        FRAME,
+        frame_of([]),
+        frame_of([("ä/b\nc.jpg", 1, 2, 3), ("\udcff", 1, 2, 3)], ("name", "class_id", "pixels", "cells")),
+    ],
 )
 def test_an_index_is_built_once_and_comes_back_equal(frame: pd.DataFrame):
     build = Builder(frame)
@@ -90,7 +95,7 @@ def test_a_cache_whose_columns_do_not_fit_is_built_again():
     path = cached_file()
     with path.open("wb") as file:
         np.savez(
-            file, key=np.array("key"), names=np.frombuffer(b"a\nb", np.uint8), codes=np.array([0, 5]),
+            file, key=np.array("key"), names=np.frombuffer(b"a\0b", np.uint8), codes=np.array([0, 5]),
             column_class_id=np.array([1, 2]), column_pixels=np.array([1, 2]),
         )  # fmt: skip
     assert_frame_equal(cached_index("x", "key", build), FRAME)
