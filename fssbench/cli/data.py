@@ -20,8 +20,12 @@ SHOWN_PROBLEMS = 5
 
 
 @app.command()
-def where() -> None:
-    """Show for each data set its folder and how it was found: environment variable, config file, or not at all."""
+def where(
+    root: Annotated[
+        Path | None, typer.Option("--root", help="Show also what this option would find in other commands.")
+    ] = None,
+) -> None:
+    """Show for each data set its folder and how it is found: option, environment variable, config file or not at all."""
     from rich.console import Console
     from rich.table import Table
 
@@ -36,8 +40,10 @@ def where() -> None:
         if name == "shapes20i":
             table.add_row(name, "rendered", "needs no files")
             continue
+        folder = FOLDERS.get(name, name)
+        given = root if root is not None and (root.name == folder or (root / folder).is_dir()) else None
         try:
-            found = find_root(name)
+            found = find_root(name, given)
         except MissingError as error:
             table.add_row(name, "[red]missing[/red]", error.message)
             continue

@@ -50,6 +50,15 @@ def test_where_says_how_each_root_is_found(voc: Path, tmp_path: Path, monkeypatc
     assert "config file" in rows["fss1000"]
 
 
+def test_where_says_what_an_option_would_find(voc: Path):
+    for root in (voc, voc.parent):
+        rows = {line.split()[0]: line for line in run("where", "--root", root)[0].splitlines() if line}
+        assert "option" in rows["pascal5i"]
+        assert "option" not in rows["coco20i"]
+    _, error = run("where", "--root", voc.parent / "nowhere" / "VOC2012")
+    assert error is None
+
+
 def test_where_survives_a_folder_that_is_gone_but_not_a_broken_file(tmp_path: Path):
     config_file().parent.mkdir(parents=True)
     config_file().write_text(f'[data]\nfss1000 = "{tmp_path / "gone"}"\n')
