@@ -1,0 +1,106 @@
+"""From a record to the files on this machine: shipped, in the cache, or fetched with hash and progress."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+from platformdirs import user_cache_path
+
+from fssbench.checkpoints.files import file_sha256, recognise
+from fssbench.checkpoints.registry import Record
+from fssbench.errors import BrokenFileError, MissingError
+
+
+def cached_file(record: Record) -> Path:
+    """Return where a fetched file is kept."""
+    return user_cache_path("fssbench") / "checkpoints" / f"{record.id}{Path(record.url).suffix[:12]}"
+
+
+def present(record: Record) -> bool:
+    """Tell whether the files of a record are on this machine; nothing is read."""
+    paths = [record.file(record.path)] if record.path else [cached_file(record)]
+    if record.backbone_path:
+        paths.append(record.file(record.backbone_path))
+    return all(path.is_file() for path in paths)
+
+
+def locate(record: Record) -> tuple[Path, ...]:
+    """Return the files of a record, their hashes checked: the checkpoint and, if kept apart, the backbone.
+
+    Raises:
+        MissingError: If one is not on this machine, with the command that mends it.
+        BrokenFileError: If one is not what the record says.
+    """
+    path = record.file(record.path) if record.path else cached_file(record)
+    if not path.is_file():
+        raise _absent(record, path)
+    recognise(path)
+    _check_hash(record.id, path, record.sha256)
+    if not record.backbone_path:
+        return (path,)
+    backbone = record.file(record.backbone_path)
+    if not backbone.is_file():
+        raise MissingError(f"{record.id}: its backbone's file {backbone} is not there", "install fssbench again")
+    _check_hash(record.id, backbone, record.backbone_sha256)
+    return path, backbone
+
+
+def _absent(record: Record, path: Path) -> MissingError:
+    if record.path:
+        return MissingError(f"{record.id}: its file {path} is not there", "fssbench checkpoints add FILE ... names another")
+    if record.hosting == "file":
+        return MissingError(f"{record.id} is not on this machine yet", f"fssbench checkpoints fetch {record.id}")
+    return MissingError(
+        f"{record.id} has to be downloaded by hand: its host shows a page, not the file ({record.url})",
+        f"open that page in a browser, save the file, then fssbench checkpoints add FILE --id {record.id}",
+    )
+
+
+def fetch(record: Record, *, progress: bool = False) -> Path:
+    """Download a record's file into the cache, if it is not there, and return it.
+
+    Args:
+        record: One with a url that is the file itself.
+        progress: Show a bar.
+
+    Raises:
+        MissingError: If the host shows a page only, or can't be reached.
+        BrokenFileError: If what came is not a weight file, or not the one that was recorded; it is not kept.
+    """
+    import pooch
+    import requests
+
+    if not record.url or record.hosting == "page":
+        locate(record)
+        return record.file(record.path)
+    target = cached_file(record)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if target.is_file():
+        locate(record)
+        return target
+    pooch.get_logger().setLevel(logging.ERROR)
+    arriving = target.with_name(f"{target.name}.arriving")
+    try:
+        pooch.retrieve(record.url, known_hash=None, fname=arriving.name, path=arriving.parent, progressbar=progress)
+        recognise(arriving)
+        _check_hash(record.id, arriving, record.sha256)
+        arriving.replace(target)
+    except (requests.RequestException, OSError, ValueError) as error:
+        if isinstance(error, BrokenFileError):
+            raise
+        raise MissingError(
+            f"{record.id} could not be fetched from {record.url}: {type(error).__name__}",
+            "try again, or download it elsewhere and fssbench checkpoints add FILE",
+        ) from error
+    finally:
+        arriving.unlink(missing_ok=True)
+    return target
+
+
+def _check_hash(identifier: str, path: Path, expected: str) -> None:
+    if expected and not (found := file_sha256(path)).startswith(expected):
+        raise BrokenFileError(
+            f"{identifier}: {path} is not the file that was recorded: its sha256 begins {found[:12]}, not {expected[:12]}",
+            "download it again",
+        )

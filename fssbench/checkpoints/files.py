@@ -1,0 +1,121 @@
+"""What a weight file is, told from its bytes before anything heavy is imported or anything in it is believed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import struct
+import zipfile
+from pathlib import Path
+from typing import Literal
+
+from fssbench.errors import BrokenFileError, MissingError
+
+Kind = Literal["torch-zip", "torch-legacy", "safetensors"]
+
+_HEAD = 4096
+_MAX_HEADER = 64 << 20
+_PICKLE = b"\x80\x02"
+"""Protocol 2, which torch has always used, with or without a zip archive around it."""
+
+_ARCHIVES = {b"\x1f\x8b": "a gzip archive", b"Rar!": "a RAR archive", b"7z\xbc\xaf": "a 7z archive", b"BZh": "bzip2"}
+
+
+def file_sha256(path: Path) -> str:
+    """Return the hex sha256 of a file.
+
+    Raises:
+        MissingError: If it is not there.
+    """
+    if not path.is_file():
+        raise MissingError(f"there is no file {path}")
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def recognise(path: Path) -> Kind:
+    """Return what kind of weight file this is.
+
+    Raises:
+        MissingError: If it is not there.
+        BrokenFileError: If it is something else, each of the usual accidents in words of its own.
+    """
+    if not path.is_file():
+        raise MissingError(f"there is no checkpoint {path}", "fssbench checkpoints list")
+    with path.open("rb") as file:
+        head = file.read(_HEAD)
+    again = "download it again"
+    if not head:
+        raise BrokenFileError(f"{path} is empty: the download did not begin", again)
+    start = head.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+    if start.startswith((b"<!doctype", b"<html", b"<head", b"<?xml")):
+        raise BrokenFileError(
+            f"{path} is a web page, not weights: the host sent its log-in or virus-scan page under the file's name",
+            "open the link in a browser, save the file itself, then fssbench checkpoints add FILE ...",
+        )
+    if start.startswith(b"version https://git-lfs"):
+        raise BrokenFileError(f"{path} is a Git LFS pointer, not the weights it points to", "git lfs pull")
+    if b"annex/objects" in head[:200]:
+        raise BrokenFileError(f"{path} is a git-annex pointer, not the weights it points to", f"git annex get {path}")
+    for magic, name in _ARCHIVES.items():
+        if head.startswith(magic):
+            raise BrokenFileError(f"{path} is {name}, not weights", "unpack it and name the weight file inside")
+    if head[257:262] == b"ustar":
+        raise BrokenFileError(f"{path} is a tar archive, not weights", "unpack it and name the weight file inside")
+    if head.startswith(b"PK"):
+        return _check_zip(path, again)
+    if head.startswith(_PICKLE):
+        return "torch-legacy"
+    if _safetensors_header(path) is not None:
+        return "safetensors"
+    raise BrokenFileError(f"{path} is no weight file: neither torch's format nor safetensors", again)
+
+
+def _check_zip(path: Path, again: str) -> Kind:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = archive.namelist()
+    except (zipfile.BadZipFile, OSError, ValueError) as error:
+        size = path.stat().st_size
+        raise BrokenFileError(f"{path} is cut short or damaged: its {size} bytes have no valid end", again) from error
+    if not any(name.endswith("data.pkl") for name in names):
+        raise BrokenFileError(
+            f"{path} is a zip archive of {len(names)} files, not weights", "unpack it and name the weight file inside"
+        )
+    return "torch-zip"
+
+
+def _safetensors_header(path: Path) -> dict[str, object] | None:
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        prefix = file.read(8)
+        if len(prefix) < 8:
+            return None
+        length: int = struct.unpack("<Q", prefix)[0]
+        if not 2 <= length <= min(size - 8, _MAX_HEADER):
+            return None
+        try:
+            header = json.loads(file.read(length))
+        except ValueError:
+            return None
+    return header if isinstance(header, dict) else None
+
+
+def stated_options(path: Path) -> dict[str, object]:
+    """Return the arguments of `fssbench.build` that a safetensors file says it was made with; {} if it says none.
+
+    `fssbench train` writes them, so that a network of other widths than the release's can be built again.
+    """
+    if not path.is_file():
+        return {}
+    metadata = (_safetensors_header(path) or {}).get("__metadata__")
+    text = metadata.get("options") if isinstance(metadata, dict) else None
+    if not isinstance(text, str):
+        return {}
+    try:
+        options = json.loads(text)
+    except ValueError as error:
+        raise BrokenFileError(f"{path}: what it says of its options is not JSON") from error
+    if not isinstance(options, dict):
+        raise BrokenFileError(f"{path}: what it says of its options is not an object")
+    return {str(name): tuple(value) if isinstance(value, list) else value for name, value in options.items()}

@@ -1,0 +1,227 @@
+"""Reading weights safely and loading them strictly.
+
+No file is ever unpickled freely. `torch.load(weights_only=True)` builds tensors and plain containers only; whatever
+else a checkpoint names (a Lightning checkpoint of iFSL keeps its arguments and the state of its callbacks, keyed by
+their classes) is looked up in a list of harmless modules and replaced by an inert stand-in: nothing is imported and
+nothing is called. A file that names anything beyond that list is refused.
+"""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from fssbench.checkpoints.files import file_sha256, recognise
+from fssbench.errors import BrokenFileError, CheckpointError
+from fssbench.methods.method import Method
+
+AnyMethod = Method[Any, Any]
+
+_WRAPPERS = ("state_dict", "model_state_dict", "model", "net")
+_HARMLESS = ("argparse", "pytorch_lightning", "lightning", "common.callbacks", "omegaconf", "collections")
+"""Modules whose classes released checkpoints name beside their weights; they are replaced, never imported."""
+
+_SHOWN = 3
+
+
+class _StandIn:
+    """Takes the place of an object that a checkpoint holds beside its weights; does nothing."""
+
+    def __init__(self, *_: object, **__: object) -> None:
+        pass
+
+    def __setstate__(self, state: object) -> None:
+        pass
+
+
+def read_state(path: Path) -> dict[str, Tensor]:
+    """Return the state dict of a weight file, with wrappers and "module." prefixes taken off.
+
+    Args:
+        path: A torch file (zip or legacy) or safetensors.
+
+    Raises:
+        MissingError: If it is not there.
+        BrokenFileError: If it is no weight file, or cut short.
+        CheckpointError: If it holds no state dict, or objects that are no weights.
+    """
+    if recognise(path) == "safetensors":
+        from safetensors.torch import load_file
+
+        try:
+            return _unprefixed(load_file(path))
+        except Exception as error:  # safetensors raises its own type for each damage
+            raise BrokenFileError(f"{path} is damaged: {_first_line(error)}", "download it again") from error
+    return _unprefixed(_unwrapped(_torch_load(path), path))
+
+
+def _torch_load(path: Path) -> object:
+    try:
+        with _stand_ins(path):
+            return torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise CheckpointError(
+            f"{path} holds more than weights, and what it holds is not run: {_first_line(error)}",
+            "ask its author for the state dict alone, or convert it to safetensors where you trust it",
+        ) from error
+    except CheckpointError:
+        raise
+    except Exception as error:  # torch raises half a dozen types for damaged files
+        raise BrokenFileError(f"{path} is damaged: {_first_line(error)}", "download it again") from error
+
+
+def _stand_ins(path: Path) -> AbstractContextManager[object]:
+    try:
+        names = torch.serialization.get_unsafe_globals_in_checkpoint(path)
+    except Exception:  # a legacy file can't be asked, and holds plain state dicts
+        return nullcontext()
+    if foreign := [name for name in names if not name.startswith(tuple(f"{module}." for module in _HARMLESS))]:
+        raise CheckpointError(
+            f"{path} names {foreign[0]}, which is no weight; it was not run",
+            "use it only where you know who made it, and ask them for the state dict alone",
+        )
+    # Each name has its own class, because the loader tells them apart by it.
+    replaced: list[Callable[..., object] | tuple[Callable[..., object], str]] = [
+        (type("StandIn", (_StandIn,), {}), name) for name in names
+    ]
+    return torch.serialization.safe_globals(replaced)
+
+
+def _unwrapped(loaded: object, path: Path) -> dict[str, Tensor]:
+    for _ in range(3):
+        if not isinstance(loaded, Mapping):
+            break
+        if loaded and all(isinstance(value, Tensor) for value in loaded.values()):
+            return {str(key): value for key, value in loaded.items()}
+        inner = next((loaded[key] for key in _WRAPPERS if isinstance(loaded.get(key), Mapping)), None)
+        if inner is None:
+            break
+        loaded = inner
+    raise CheckpointError(f"{path} holds no state dict: {_describe(loaded)}")
+
+
+def _describe(loaded: object) -> str:
+    if not isinstance(loaded, Mapping):
+        return f"a {type(loaded).__name__}"
+    return f"its entries are {', '.join(str(key) for key in list(loaded)[:5]) or 'none'}"
+
+
+def _unprefixed(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    # DataParallel puts "module." before every key.
+    if state and all(key.startswith("module.") for key in state):
+        return {key.removeprefix("module."): value for key, value in state.items()}
+    return dict(state)
+
+
+def load_into(method: AnyMethod, *paths: Path) -> str:
+    """Load weight files into a method, together strict, and return the sha256 of the first.
+
+    Args:
+        method: Built for these weights.
+        paths: The checkpoint and, where the frozen backbone is kept apart, its file.
+
+    Raises:
+        MissingError, BrokenFileError, CheckpointError: As `read_state` and `load_release`.
+    """
+    state: dict[str, Tensor] = {}
+    for path in paths:
+        state |= _as_backbone(read_state(path), method)
+    try:
+        load_release(method, state)
+    except CheckpointError as error:
+        raise CheckpointError(f"{paths[0]}: {error.message}", error.remedy) from error
+    return file_sha256(paths[0])
+
+
+def _as_backbone(state: dict[str, Tensor], method: AnyMethod) -> dict[str, Tensor]:
+    """Return ImageNet or backbone weights under the keys they have inside the method; other states as they are."""
+    own = method.state_dict()
+    if state and all(f"backbone.{key}" in own for key in state):
+        return {f"backbone.{key}": value for key, value in state.items()}
+    return state
+
+
+def load_release(method: AnyMethod, state_dict: Mapping[str, Tensor | npt.NDArray[Any]]) -> AnyMethod:
+    """Load a released checkpoint's state dict, strictly, and return the method.
+
+    Args:
+        method: From `fssbench.build`, with the arguments the checkpoint was made for.
+        state_dict: The released keys, with or without "module."; tensors or arrays. Values are cast to the dtype of
+            the parameter.
+
+    Raises:
+        CheckpointError: If a key is missing, unexpected or misshapen, naming the first ones; the method is unchanged.
+    """
+    given = _unprefixed({key: _tensor(value) for key, value in state_dict.items()})
+    own = method.state_dict()
+    missing = [key for key in own if key not in given]
+    unexpected = [key for key in given if key not in own]
+    misshapen = [
+        f"{key} is {tuple(given[key].shape)} instead of {tuple(own[key].shape)}"
+        for key in own
+        if key in given and given[key].shape != own[key].shape
+    ]
+    if missing or unexpected or misshapen:
+        wrong = [_listed("missing", missing), _listed("unexpected", unexpected), _listed("misshapen", misshapen)]
+        cause = _cause(own, given)
+        raise CheckpointError(
+            f"the weights do not fit {type(method).__name__}{f': {cause}' if cause else ''}; "
+            + "; ".join(part for part in wrong if part)
+        )
+    method.load_state_dict({key: given[key].to(own[key].dtype) for key in own})
+    return method
+
+
+def _tensor(value: Tensor | npt.NDArray[Any]) -> Tensor:
+    return value if isinstance(value, Tensor) else torch.from_numpy(np.ascontiguousarray(value).reshape(np.shape(value)))
+
+
+def _listed(what: str, keys: list[str]) -> str:
+    if not keys:
+        return ""
+    more = f" and {len(keys) - _SHOWN} more" if len(keys) > _SHOWN else ""
+    return f"{what}: {', '.join(keys[:_SHOWN])}{more}"
+
+
+def _cause(own: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> str:
+    """Say in words what differs, where it can be told."""
+    ours, theirs = _backbone_of(own), _backbone_of(given)
+    if theirs and ours != theirs:
+        return f"they are for {theirs}, the method was built with {ours}"
+    if _network_of(own) != _network_of(given) and _network_of(given):
+        return f"they are of {_network_of(given)}, not of {_network_of(own)}"
+    if _learner_of(own) != _learner_of(given) and _learner_of(given):
+        forms = {"hpn_learner": "variant fss", "learner": "variant fscs"}
+        return f"they are of {forms[_learner_of(given)]}, the method was built as {forms[_learner_of(own)]}"
+    return ""
+
+
+def _backbone_of(state: Mapping[str, Tensor]) -> str:
+    if any(key.startswith("backbone.features.") for key in state):
+        return "vgg16"
+    if any(key.startswith("backbone.stem.") for key in state):
+        return "small"
+    depth = sum(key.startswith("backbone.layer3.") and key.endswith(".conv1.weight") for key in state)
+    return {6: "resnet50", 23: "resnet101"}.get(depth, "")
+
+
+def _network_of(state: Mapping[str, Tensor]) -> str:
+    if any(".attn.qhead." in key for key in state):
+        return "asnet"
+    return "hsnet" if any("encoder_layer4.0.conv1." in key for key in state) else ""
+
+
+def _learner_of(state: Mapping[str, Tensor]) -> str:
+    return next((name for name in ("hpn_learner", "learner") if any(k.startswith(f"{name}.") for k in state)), "")
+
+
+def _first_line(error: Exception) -> str:
+    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)[:200]

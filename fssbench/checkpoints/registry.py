@@ -1,0 +1,223 @@
+"""The registry of checkpoints: checkpoints.toml, shipped, and the user's own beside the configuration."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from functools import cache
+from pathlib import Path
+from typing import Literal
+
+import tomlkit
+from platformdirs import user_config_path
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from fssbench.atomic import write_text
+from fssbench.errors import BrokenFileError, MissingError, UsageError, unknown_name
+from fssbench.methods import MethodInfo, method_info
+from fssbench.resources import shipped
+
+_ID = r"^[a-z0-9][a-z0-9._-]*$"
+Option = bool | int | str | tuple[int, ...]
+
+
+class Record(BaseModel):
+    """One checkpoint: what it is, where it is, and what it should reach.
+
+    Attributes:
+        id: Name, e.g. "hsnet-resnet50-pascal5i-fold0".
+        kind: "method", or "backbone" for weights that a release keeps outside its checkpoints.
+        method: Name of the method; empty for a backbone.
+        variant: The method's form; empty for its first.
+        backbone: Name of the backbone.
+        dataset: What it was trained on; empty for ImageNet weights.
+        fold: The fold whose classes it has not seen; None for ImageNet weights.
+        way: N it was trained with.
+        weak: Whether it was trained with image-level labels.
+        options: Further arguments of `fssbench.build`.
+        url: Where it can be had.
+        hosting: "file" if `url` is the file itself, "page" if it is a page that a browser has to open.
+        path: The file, relative to the registry; instead of `url`.
+        backbone_path: The frozen backbone's file, where it is kept apart.
+        sha256: Hash of the file, or its beginning where that is all the host says; empty if nobody could take it.
+        backbone_sha256: Hash of `backbone_path`.
+        licence: Under what terms it is given.
+        source: Who released it, where.
+        expected: Printed results in percent by name, e.g. {"miou_1shot" = 64.3}.
+        expected_source: Where they are printed.
+        note: Anything else.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    id: str = Field(pattern=_ID)
+    kind: Literal["method", "backbone"] = "method"
+    method: str = ""
+    variant: str = ""
+    backbone: str
+    dataset: str = ""
+    fold: int | None = Field(default=None, ge=0)
+    way: int = Field(default=1, ge=1)
+    weak: bool = False
+    options: dict[str, Option] = Field(default_factory=dict)
+    url: str = ""
+    hosting: Literal["file", "page"] = "file"
+    path: str = ""
+    backbone_path: str = ""
+    sha256: str = Field(default="", pattern=r"^([0-9a-f]{8,64})?$")
+    backbone_sha256: str = Field(default="", pattern=r"^([0-9a-f]{64})?$")
+    licence: str = ""
+    source: str = ""
+    expected: dict[str, float] = Field(default_factory=dict)
+    expected_source: str = ""
+    note: str = ""
+    registry: Path = Field(default=Path(), exclude=True)
+
+    @model_validator(mode="after")
+    def _one_place(self) -> Record:
+        if bool(self.url) == bool(self.path):
+            raise ValueError("a record has a url or a path, one of the two")
+        if (self.kind == "method") != bool(self.method):
+            raise ValueError("a method's checkpoint names its method, a backbone's does not")
+        return self
+
+    def file(self, relative: str) -> Path:
+        """Return a path of the record, which is relative to its registry."""
+        return (self.registry.parent / relative).resolve()
+
+
+def user_registry() -> Path:
+    """Return the file of the user's own records, which need not be there."""
+    return user_config_path("fssbench") / "checkpoints.toml"
+
+
+def records() -> list[Record]:
+    """Return all records, the user's own first; one of them replaces a shipped one of the same id.
+
+    Raises:
+        BrokenFileError: If a registry can't be read, naming the record and the field.
+    """
+    own = _read(user_registry())
+    taken = {record.id for record in own}
+    return own + [record for record in _shipped() if record.id not in taken]
+
+
+def record(identifier: str) -> Record:
+    """Return the record of that id.
+
+    Raises:
+        UsageError: If there is none, with the nearest.
+    """
+    known = {entry.id: entry for entry in records()}
+    if identifier not in known:
+        raise unknown_name("checkpoint", identifier, known, "fssbench checkpoints list")
+    return known[identifier]
+
+
+def find(method: str, variant: str | None, backbone: str, dataset: str, fold: int, *, weak: bool = False) -> Record:
+    """Return the record whose weights answer this evaluation.
+
+    A method without a trained part (a floor on frozen features) is answered by its backbone's own weights.
+
+    Raises:
+        MissingError: If none is registered, naming what is.
+    """
+    info = method_info(method)
+    chosen = variant or next(iter(info.tasks))
+    fitting = [entry for entry in records() if _answers(entry, info, chosen, backbone, dataset, fold, weak=weak)]
+    if fitting:
+        # Weights for this very fold before ImageNet's.
+        return max(fitting, key=lambda entry: entry.dataset == dataset)
+    others = sorted({f"{r.backbone} on {r.dataset} fold {r.fold}" for r in records() if r.method == method})
+    known = f"; registered for {method}: {', '.join(others[:6])}{', ...' if len(others) > 6 else ''}" if others else ""
+    form = f" ({chosen}{', weak' if weak else ''})" if len(info.tasks) > 1 else ""
+    raise MissingError(
+        f"no checkpoint is registered for {method}{form} with {backbone} on {dataset} fold {fold}{known}",
+        f"fssbench checkpoints add FILE --method {method} --backbone {backbone} --dataset {dataset} --fold {fold}; "
+        "or --checkpoint FILE, or --random-weights",
+    )
+
+
+def _answers(
+    entry: Record, info: MethodInfo, variant: str, backbone: str, dataset: str, fold: int, *, weak: bool
+) -> bool:
+    if entry.backbone != backbone:
+        return False
+    if not info.trainable:
+        return entry.kind == "backbone" and (entry.dataset, entry.fold) in {(dataset, fold), ("", None)}
+    return (
+        entry.method == info.name
+        and (entry.variant or next(iter(info.tasks))) == variant
+        and (entry.dataset, entry.fold, entry.weak) == (dataset, fold, weak)
+    )
+
+
+def add(new: Record) -> Path:
+    """Write a record into the user's own registry, in place of one of the same id, and return that file.
+
+    Raises:
+        BrokenFileError: If the registry that is there can't be read.
+    """
+    kept = [entry for entry in _read(user_registry()) if entry.id != new.id]
+    document = tomlkit.document()
+    table = tomlkit.aot()
+    for entry in [*kept, new]:
+        table.append(tomlkit.item(entry.model_dump(mode="json", exclude_defaults=True)))
+    document.append("checkpoint", table)
+    user_registry().parent.mkdir(parents=True, exist_ok=True)
+    write_text(user_registry(), tomlkit.dumps(document))
+    return user_registry()
+
+
+def identifier_for(method: str, variant: str, backbone: str, dataset: str, fold: int) -> str:
+    """Return the id that records of the shipped registry have for this."""
+    parts = [method, variant, backbone, dataset, f"fold{fold}"]
+    return re.sub(r"[^a-z0-9._-]", "-", "-".join(part for part in parts if part).lower())
+
+
+@cache
+def _shipped() -> list[Record]:
+    return _read(shipped("checkpoints.toml"))
+
+
+def _read(path: Path) -> list[Record]:
+    if not path.is_file():
+        return []
+    try:
+        with path.open("rb") as file:
+            raw = tomllib.load(file)
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise BrokenFileError(f"{path} is no TOML: {error}") from error
+    entries = raw.get("checkpoint", [])
+    if not isinstance(entries, list) or raw.keys() - {"checkpoint"}:
+        raise BrokenFileError(f"{path} holds something else than [[checkpoint]] records")
+    read = [_record(entry, number, path) for number, entry in enumerate(entries, start=1)]
+    ids = [entry.id for entry in read]
+    if twice := sorted({name for name in ids if ids.count(name) > 1}):
+        raise BrokenFileError(f"{path} has two records of the id {twice[0]}")
+    return read
+
+
+def _record(entry: object, number: int, path: Path) -> Record:
+    try:
+        made = Record.model_validate(entry)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(str(part) for part in first["loc"]) or "as a whole"
+        raise BrokenFileError(f"{path}: record {number} ({where}): {first['msg']}") from error
+    return made.model_copy(update={"registry": path})
+
+
+def check_record_arguments(method: str, backbone: str, fold: int) -> None:
+    """Refuse a record of a method, backbone or fold that does not exist.
+
+    Raises:
+        UsageError: Naming what there is.
+    """
+    info = method_info(method)
+    if not info.backbones:
+        raise UsageError(f"{method} has no weights")
+    if backbone not in info.backbones:
+        raise UsageError(f"{method} has no backbone '{backbone}'; it has {', '.join(info.backbones)}")
+    if fold < 0:
+        raise UsageError(f"a fold is 0 or more, not {fold}")
