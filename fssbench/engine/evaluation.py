@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import torch
 
 from fssbench.datasets.dataset import Dataset, Label
+from fssbench.engine.images import AnyMethod, EncodedImages
 from fssbench.engine.progress import Progress, Silent
 from fssbench.engine.provenance import (
     Origin,
@@ -26,21 +25,12 @@ from fssbench.engine.provenance import (
 from fssbench.engine.scoring import count, truth_present
 from fssbench.episode import Episode, EpisodeList
 from fssbench.errors import BrokenFileError, FSSBenchError, UsageError
-from fssbench.methods.method import Method
 from fssbench.protocols import Protocol
 from fssbench.protocols import protocol as protocol_of
 from fssbench.results.record import Run
 from fssbench.results.rows import Row, frame_of
 from fssbench.results.run import Existing, Results, RunFolder
-from fssbench.transforms import input_image, nearest_label, support_mask
-
-if TYPE_CHECKING:
-    from torch import Tensor
-
-AnyMethod = Method[Any, Any]
-
-KEPT = 8
-"""Images whose features are kept: an episode's own, so that a support that repeats is encoded once."""
+from fssbench.transforms import nearest_label
 
 
 def evaluate(
@@ -178,7 +168,7 @@ def rows_of(
     device: torch.device,
 ) -> Iterator[Row]:
     """Yield a row per episode of these numbers, in their order. Nothing is kept for gradients."""
-    images = _Images(method, dataset, protocol.input, device)
+    images = EncodedImages(method, dataset, protocol.input, device)
     for number in numbers:
         episode = episodes[number]
         started = time.perf_counter()
@@ -188,7 +178,9 @@ def rows_of(
         yield replace(row, episode=number, fold=episodes.fold, seconds=seconds)
 
 
-def _answer_one(method: AnyMethod, dataset: Dataset, episode: Episode, protocol: Protocol, images: _Images) -> Row:
+def _answer_one(
+    method: AnyMethod, dataset: Dataset, episode: Episode, protocol: Protocol, images: EncodedImages
+) -> Row:
     label = dataset.label(episode.query)
     truth = truth_present(label, episode.classes)
     if protocol.score_at == "input":
@@ -226,37 +218,6 @@ def _check_size(size: tuple[int, int], label: Label, name: str, dataset: Dataset
             f"{label.shape[0]} x {label.shape[1]}",
             f"fssbench data check {dataset.name}",
         )
-
-
-class _Images:
-    """The features of the images used last."""
-
-    def __init__(self, method: AnyMethod, dataset: Dataset, size: tuple[int, int], device: torch.device) -> None:
-        self._method, self._dataset, self._size, self._device = method, dataset, size, device
-        self._kept: OrderedDict[str, tuple[Any, tuple[int, int]]] = OrderedDict()
-
-    def features(self, name: str) -> Any:  # noqa: ANN401 - each method has its own type
-        """Return what the method's `encode` gives for an image, batch 1."""
-        return self._entry(name)[0]
-
-    def size(self, name: str) -> tuple[int, int]:
-        """Return (height, width) of the photo itself."""
-        return self._entry(name)[1]
-
-    def support(self, name: str, class_id: int) -> Any:  # noqa: ANN401 - each method has its own type
-        """Return what the method's `condition` gives for an image as a support of a class, batch 1."""
-        mask: Tensor = torch.from_numpy(support_mask(self._dataset.label(name), class_id, self._size))
-        return self._method.condition(self.features(name), mask[None].to(self._device))
-
-    def _entry(self, name: str) -> tuple[Any, tuple[int, int]]:
-        if name not in self._kept:
-            photo = self._dataset.image(name)
-            features = self._method.encode(input_image(photo, self._size)[None].to(self._device))
-            self._kept[name] = features, (photo.shape[0], photo.shape[1])
-            if len(self._kept) > KEPT:
-                self._kept.popitem(last=False)
-        self._kept.move_to_end(name)
-        return self._kept[name]
 
 
 def check_limit(limit: int | None) -> int | None:

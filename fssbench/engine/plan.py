@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from fssbench.errors import UsageError
+from fssbench.errors import MissingError, UsageError
 from fssbench.methods import MethodInfo, check_build, method_info
 from fssbench.protocols import Protocol, ScoreAt, default_protocol
 from fssbench.protocols import protocol as protocol_of
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from fssbench.datasets.dataset import Dataset
     from fssbench.engine.weights import Source
     from fssbench.episode import EpisodeList
+    from fssbench.results.record import Option
     from fssbench.results.run import Existing
 
 Task = Literal["fss", "fscs"]
@@ -86,9 +87,10 @@ class Plan:
         return self.lists[0].shot
 
     @property
-    def options(self) -> dict[str, bool]:
-        """The method's own arguments of `fssbench.build`."""
-        return {"weak": True} if self.request.weak else {}
+    def options(self) -> dict[str, Option]:
+        """The method's own arguments of `fssbench.build`: what the weights need, and what was asked for."""
+        options = dict(next(iter(self.sources.values())).options)
+        return options | {"weak": True} if self.request.weak else options
 
 
 def plan(request: Request) -> Plan:
@@ -121,7 +123,7 @@ def plan(request: Request) -> Plan:
     folds = [episodes.fold for episodes in given] or _folds(request, REGISTRY.get(request.dataset).fold_count)
     options = {} if request.labels is None else {"labels": request.labels}
     dataset = open_dataset(request.dataset, request.root, **options)
-    sources = _sources(request, info, variant, backbone, folds, shots)
+    sources = _sources(request, info, variant, backbone, folds)
     out = request.out or _default_folder(request, protocol, backbone, folds, dataset)
     check_folder(out, request.existing or Existing.REFUSE)
     lists = given or [_draw(request, dataset, fold, ways, shots, protocol) for fold in folds]
@@ -236,9 +238,9 @@ def _folds(request: Request, count: int) -> list[int]:
 
 
 def _sources(
-    request: Request, info: MethodInfo, variant: str, backbone: str | None, folds: list[int], shots: int
+    request: Request, info: MethodInfo, variant: str, backbone: str | None, folds: list[int]
 ) -> dict[int, Source]:
-    from fssbench.engine.weights import Source, given_source, registered_source
+    from fssbench.engine.weights import Source, registered_source
 
     if backbone is None:
         if request.checkpoint is not None:
@@ -247,15 +249,33 @@ def _sources(
     if request.random_weights:
         return dict.fromkeys(folds, Source("random", seed=_or(request.seed, 0)))
     if request.checkpoint is not None:
-        if len(folds) > 1 and "{fold}" not in request.checkpoint:
-            raise UsageError(
-                "each fold has its own checkpoint: with --fold all the name after --checkpoint has to say where the "
-                "fold goes",
-                "--checkpoint 'DIR/fold{fold}.pt', or --fold 0",
-            )
-        paths = {fold: Path(request.checkpoint.replace("{fold}", str(fold))) for fold in folds}
-        return {fold: given_source(path) for fold, path in paths.items()}
-    return {fold: registered_source(info, variant, backbone, request.dataset, fold, shots) for fold in folds}
+        sources = _given_sources(request.checkpoint, request.dataset, folds)
+    else:
+        from fssbench.checkpoints import find
+
+        found = {fold: find(info.name, variant, backbone, request.dataset, fold, weak=request.weak) for fold in folds}
+        sources = {fold: registered_source(entry) for fold, entry in found.items()}
+    first = next(iter(sources.values()))
+    if other := next((its for its in sources.values() if dict(its.options) != dict(first.options)), None):
+        raise UsageError(
+            f"the checkpoints differ in what they need: {other.paths[0]} {dict(other.options)}, "
+            f"{first.paths[0]} {dict(first.options)}",
+            "evaluate fold by fold",
+        )
+    return sources
+
+
+def _given_sources(name: str, dataset: str, folds: list[int]) -> dict[int, Source]:
+    from fssbench.engine.weights import given_source
+
+    if len(folds) > 1 and "{fold}" not in name:
+        if not Path(name).is_file():
+            raise MissingError(f"there is no checkpoint {name}", "fssbench checkpoints list")
+        raise UsageError(
+            "each fold has its own checkpoint: for all folds the name after --checkpoint says where the fold goes",
+            "--checkpoint 'DIR/fold{fold}.pt', or --fold 0",
+        )
+    return {fold: given_source(Path(name.replace("{fold}", str(fold))), dataset, fold) for fold in folds}
 
 
 def _draw(request: Request, dataset: Dataset, fold: int, ways: int, shots: int, protocol: Protocol) -> EpisodeList:

@@ -41,7 +41,7 @@ def run_plan(plan: Plan, progress: Progress | None = None, command: tuple[str, .
     """
     device = choose_device(plan.request.device)
     method = _build(plan)
-    for source in dict.fromkeys(plan.sources.values()):
+    for source in plan.sources.values():
         load(method, source)
     options = {} if plan.request.labels is None else {"labels": plan.request.labels}
     run = Run(

@@ -2,65 +2,90 @@
 
 from __future__ import annotations
 
-import hashlib
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 
-from fssbench.errors import MissingError
-from fssbench.methods import MethodInfo
-from fssbench.results.record import Weights
+from fssbench.errors import CheckpointError
+from fssbench.results.record import Option, Weights
 
 if TYPE_CHECKING:
+    from fssbench.checkpoints import Record
     from fssbench.methods.method import Method
 
 Kind = Literal["checkpoint", "random", "none"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Source:
     """Where weights come from.
 
     Attributes:
         kind: "checkpoint", "random" or "none".
-        path: The checkpoint's file.
-        sha256: Its hash.
+        paths: The checkpoint's file and, where the frozen backbone is kept apart, its file.
+        hashes: Their hex sha256.
+        checkpoint: Name in the registry, if it was found there.
+        options: Arguments of `fssbench.build` that the weights need.
         seed: Seed of random weights.
     """
 
     kind: Kind
-    path: Path | None = None
-    sha256: str | None = None
+    paths: tuple[Path, ...] = ()
+    hashes: tuple[str, ...] = ()
+    checkpoint: str | None = None
+    options: Mapping[str, Option] = field(default_factory=dict)
     seed: int | None = None
 
     @property
     def record(self) -> Weights:
         """What the record of a run keeps of it."""
-        return Weights(self.kind, self.sha256, None if self.path is None else str(self.path), self.seed)
+        return Weights(
+            kind=self.kind,
+            sha256=self.hashes[0] if self.hashes else None,
+            backbone_sha256=self.hashes[1] if len(self.hashes) > 1 else None,
+            checkpoint=self.checkpoint,
+            path=str(self.paths[0]) if self.paths else None,
+            seed=self.seed,
+        )
 
 
-def given_source(path: Path) -> Source:
+def given_source(path: Path, dataset: str, fold: int) -> Source:
     """Return the source for a file that was named.
 
     Raises:
         MissingError: If it is not there.
+        BrokenFileError: If it is no weight file.
+        CheckpointError: If the registry knows it as weights for another fold of the data set, whose training has
+            seen the classes to be asked.
     """
-    if not path.is_file():
-        raise MissingError(f"there is no checkpoint {path}", "fssbench checkpoints list")
-    with path.open("rb") as file:
-        return Source("checkpoint", path, hashlib.file_digest(file, "sha256").hexdigest())
+    from fssbench.checkpoints import file_sha256, recognise, records, stated_options
+
+    recognise(path)
+    sha256 = file_sha256(path)
+    known = [entry for entry in records() if entry.sha256 == sha256]
+    for entry in known:
+        if entry.dataset == dataset and entry.fold is not None and all(other.fold != fold for other in known):
+            raise CheckpointError(
+                f"{path} is {entry.id}: it was trained on classes of fold {fold} and answers fold {entry.fold} only",
+                f"--fold {entry.fold}, or a checkpoint for fold {fold}",
+            )
+    options = known[0].options if known else stated_options(path)
+    name = known[0].id if known else None
+    return Source("checkpoint", (path,), (sha256,), name, cast("Mapping[str, Option]", options))
 
 
-def registered_source(info: MethodInfo, variant: str, backbone: str, dataset: str, fold: int, shots: int) -> Source:
-    """Return the source for the checkpoint that is registered for this.
+def registered_source(entry: Record) -> Source:
+    """Return the source for a registered checkpoint.
 
     Raises:
-        MissingError: If none is registered, or its file is not on this machine.
+        MissingError: If its file is not on this machine.
+        BrokenFileError: If its file is not the one that was registered.
     """
-    from fssbench.checkpoints import find, prepare
+    from fssbench.checkpoints import file_sha256, locate
 
-    record = find(info.name, variant, backbone, dataset, fold, shots)
-    return given_source(prepare(record))
+    paths = locate(entry)
+    return Source("checkpoint", paths, tuple(map(file_sha256, paths)), entry.id, entry.options)
 
 
 def load(method: Method[Any, Any], source: Source) -> None:
@@ -69,7 +94,7 @@ def load(method: Method[Any, Any], source: Source) -> None:
     Raises:
         CheckpointError: If they do not fit.
     """
-    if source.path is not None:
+    if source.paths:
         from fssbench.checkpoints import load_into
 
-        load_into(method, source.path)
+        load_into(method, *source.paths)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
 from typing import ClassVar, Literal
 
-Option = str | int | float | bool | None
+Option = str | int | float | bool | tuple[int, ...] | None
 _CONFIG: dict[str, object] = {"extra": "forbid", "strict": True, "allow_inf_nan": False}
 
 
@@ -40,6 +40,8 @@ class Weights:
     Attributes:
         kind: "checkpoint" (a file), "memory" (given by a caller in Python), "random", or "none".
         sha256: Hex hash of the file, or of the weights in memory; None for "random" and "none".
+        backbone_sha256: Hash of the frozen backbone's file, where it is kept apart.
+        checkpoint: Its name in the registry of checkpoints, if it is there.
         path: Where the file was on that machine.
         seed: Seed of random weights.
     """
@@ -48,6 +50,8 @@ class Weights:
 
     kind: Literal["checkpoint", "memory", "random", "none"]
     sha256: str | None = None
+    backbone_sha256: str | None = None
+    checkpoint: str | None = None
     path: str | None = None
     seed: int | None = None
 
@@ -189,7 +193,7 @@ class Run:
         return fold.episodes if self.limit is None else min(self.limit, fold.episodes)
 
 
-_FREE = {"limit", "starts", "method.learnable_parameters", "path"}
+_FREE = {"limit", "starts", "method.learnable_parameters", "path", "checkpoint"}
 """What may change between two starts of a run without changing a number."""
 
 

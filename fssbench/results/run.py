@@ -6,8 +6,6 @@ run.json and episodes-foldN.json hold what was asked, rows.jsonl what was answer
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
@@ -16,6 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
+from fssbench.atomic import write_text
 from fssbench.errors import BrokenFileError, MissingError, UsageError
 from fssbench.metrics import Summary, summarise
 from fssbench.results.record import Run, first_difference
@@ -273,14 +272,6 @@ def write_atomically(path: Path, text: str) -> None:
         UsageError: If it can't be written.
     """
     try:
-        handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
-                file.write(text)
-            # mkstemp keeps others out; results are there to be shared.
-            Path(temporary).chmod(0o644)
-            Path(temporary).replace(path)
-        finally:
-            Path(temporary).unlink(missing_ok=True)
+        write_text(path, text)
     except OSError as error:
         raise UsageError(f"can't write {path}: {error.strerror}") from error
