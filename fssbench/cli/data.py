@@ -25,7 +25,7 @@ def where(
         Path | None, typer.Option("--root", help="Show also what this option would find in other commands.")
     ] = None,
 ) -> None:
-    """Show for each data set its folder and how it is found: option, environment variable, config file or not at all."""
+    """Show for each data set its folder and how it is found: option, environment variable, config file, or none."""
     from rich.console import Console
     from rich.table import Table
 
@@ -91,10 +91,11 @@ def check(
     console.print(_table(report))
     for note in report.notes:
         console.print(note, soft_wrap=True, markup=False)
-    for problem in report.problems[:SHOWN_PROBLEMS]:
-        console.print(f"! {problem}", soft_wrap=True, markup=False)
-    if len(report.problems) > SHOWN_PROBLEMS:
-        console.print(f"! and {len(report.problems) - SHOWN_PROBLEMS} more missing or broken files")
+    for what, problems in (("broken", report.broken), ("missing", report.missing)):
+        for problem in problems[:SHOWN_PROBLEMS]:
+            console.print(f"! {problem}", soft_wrap=True, markup=False)
+        if len(problems) > SHOWN_PROBLEMS:
+            console.print(f"! and {len(problems) - SHOWN_PROBLEMS} more {what} files")
     if not report.complete:
         raise _incomplete(report)
     console.print(f"{report.dataset} is complete" if report.root else f"{report.dataset} is rendered: nothing can miss")
@@ -138,7 +139,8 @@ def _table(report: Report) -> Table:
 
 def _incomplete(report: Report) -> FSSBenchError:
     wrong = sum(not count.same for count in report.counts)
-    files = len(report.problems)
     found = [f"{wrong} of {len(report.counts)} counts differ"] if wrong else []
-    found += [f"{files} {'file is' if files == 1 else 'files are'} missing or broken"] if files else []
-    return MissingError(f"{report.dataset} in {report.root} is not the complete release: {' and '.join(found)}")
+    for what, problems in (("broken", report.broken), ("missing", report.missing)):
+        if problems:
+            found.append(f"{len(problems)} {'file is' if len(problems) == 1 else 'files are'} {what}")
+    return MissingError(f"{report.dataset} in {report.root} is not the complete release: {', '.join(found)}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,20 +46,22 @@ class Report:
         dataset: Name of the data set.
         root: Its folder; None if it is rendered.
         counts: The numbers.
-        problems: What is missing or unreadable, a sentence each.
+        broken: Files that are there but not as they should be, a sentence each.
+        missing: Files that are not there, a sentence each.
         notes: What is worth knowing but not wrong.
     """
 
     dataset: str
     root: Path | None
     counts: tuple[Count, ...]
-    problems: tuple[str, ...]
+    broken: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
     @property
     def complete(self) -> bool:
         """Whether nothing is wrong."""
-        return not self.problems and all(count.same for count in self.counts)
+        return not (self.broken or self.missing) and all(count.same for count in self.counts)
 
 
 def check(dataset: Dataset, *, decode: bool = True) -> Report:
@@ -80,7 +82,20 @@ def check(dataset: Dataset, *, decode: bool = True) -> Report:
     counts = [
         Count(f"{side} entries, fold {fold}", len(dataset.entries(fold, side))) for side in sides for fold in folds
     ]
-    return Report(dataset.name, dataset.root, tuple(counts), ())
+    return Report(dataset.name, dataset.root, tuple(counts))
+
+
+def _report(
+    dataset: Dataset, counts: Iterable[Count], problems: Sequence[FSSBenchError], notes: Iterable[str] = ()
+) -> Report:
+    return Report(
+        dataset.name,
+        dataset.root,
+        counts=tuple(counts),
+        broken=tuple(error.message for error in problems if not isinstance(error, MissingError)),
+        missing=tuple(error.message for error in problems if isinstance(error, MissingError)),
+        notes=tuple(notes),
+    )
 
 
 def _equal(what: str, here: int, official: int) -> Count:
@@ -93,15 +108,16 @@ def _pascal(dataset: Pascal5i, *, decode: bool) -> Report:
     counts = [_equal("masks", len(masks), official.masks)]
     # Of the 12,031 official names, fssbench knows those that its exceptions name.
     known = {name for verbs in pascal5i.facts().exceptions.values() for pairs in verbs.values() for name, _ in pairs}
-    problems = [f"there is no mask of {name}" for name in sorted(known - set(masks))]
+    problems: list[FSSBenchError] = []
     try:
         val = dataset.val_names
     except FSSBenchError as error:
-        problems.append(error.message)
+        problems.append(error)
     else:
         same = coco_facts.hash_of(sorted(val)) == official.val_names_sha256
         counts.append(Count("names in val.txt", len(val), official.val_names, same))
-        problems += [f"there is no mask of {name}" for name in sorted(val - set(masks) - known)]
+        known |= val
+    problems += [MissingError(f"there is no mask of {name}") for name in sorted(known - set(masks))]
     unreadable = list(_unreadable_labels(dataset, masks))
     photos = [name for name in masks if dataset.photo_path(name).is_file()]
     counts.append(_equal("photos", len(photos), official.masks))
@@ -117,12 +133,12 @@ def _pascal(dataset: Pascal5i, *, decode: bool) -> Report:
             note = "HSNet's list" if same else "not HSNet's list"
             counts.append(Count(what, len(dataset.fold_list(fold, side)), expected, same, note))
     problems += _photo_problems(dataset, masks, decode=decode)
-    return Report(dataset.name, dataset.root, tuple(counts), tuple(problems))
+    return _report(dataset, counts, problems)
 
 
 def _coco(dataset: Coco20i, *, decode: bool) -> Report:
     counts: list[Count] = []
-    problems: list[str] = []
+    problems: list[FSSBenchError] = []
     notes = [f"label rule: {dataset.labels}", f"order of the val lists: {_order(dataset)}"]
     if not _imported(dataset, "val"):
         notes.append("for the episodes of HSNet's release: fssbench data import-splits coco20i --from DIR")
@@ -131,12 +147,13 @@ def _coco(dataset: Coco20i, *, decode: bool) -> Report:
             names = dataset.image_names(side)
             unreadable = list(_unreadable_labels(dataset, names)) if dataset.labels == "png" else []
         except (MissingError, BrokenFileError) as error:
-            problems.append(error.message)
+            problems.append(error)
             counts.append(Count(f"{side} images", NOT_AT_HAND, coco_facts.facts().images[side], same=False))
             continue
         problems += unreadable
         problems += [
-            f"there is no image {name}, which the lists name" for name in _listed_elsewhere(dataset, side, names)
+            MissingError(f"there is no image {name}, which the lists name")
+            for name in _listed_elsewhere(dataset, side, names)
         ]
         photos = sum(dataset.photo_path(name).is_file() for name in names)
         # Annotations of COCO 2017 are cut to the images of the lists, and masks may be of those only.
@@ -148,7 +165,7 @@ def _coco(dataset: Coco20i, *, decode: bool) -> Report:
         if not unreadable:
             counts += _coco_lists(dataset, side)
         problems += _photo_problems(dataset, names, decode=decode)
-    return Report(dataset.name, dataset.root, tuple(counts), tuple(problems), tuple(notes))
+    return _report(dataset, counts, problems, notes)
 
 
 def _order(dataset: Coco20i) -> str:
@@ -190,13 +207,13 @@ def _imported(dataset: Coco20i, side: coco_facts.Side) -> bool:
 
 def _fss(dataset: FSS1000, *, decode: bool) -> Report:
     counts: list[Count] = []
-    problems: list[str] = []
+    problems: list[FSSBenchError] = []
     for side, facts in fss_facts.facts().items():
         images = facts.classes * fss_facts.IMAGES_PER_CLASS
         try:
             classes = [dataset.class_names[class_id] for class_id in dataset.fold_classes(0, side)]
         except FSSBenchError as error:
-            problems.append(error.message)
+            problems.append(error)
             counts.append(Count(f"{side} classes", NOT_AT_HAND, facts.classes, same=False))
             continue
         here = [name for name in classes if (dataset.root / name).is_dir()]
@@ -205,31 +222,38 @@ def _fss(dataset: FSS1000, *, decode: bool) -> Report:
             _equal(f"{side} classes", len(here), facts.classes),
             _equal(f"{side} images", len(names), images),
         ]
-        problems += [f"there is no folder {dataset.root / name}" for name in classes if name not in here]
+        problems += [MissingError(f"there is no folder {dataset.root / name}") for name in classes if name not in here]
+        problems += [
+            MissingError(f"there is no mask of {photo}")
+            for name in here
+            for photo in sorted((dataset.root / name).glob("*.jpg"))
+            if not photo.with_suffix(".png").is_file()
+        ]
         problems += _unreadable_labels(dataset, names)
         problems += _photo_problems(dataset, names, decode=decode, same_size=False)
-    return Report(dataset.name, dataset.root, tuple(counts), tuple(problems))
+    return _report(dataset, counts, problems)
 
 
-def _unreadable_labels(dataset: Dataset, names: Sequence[str]) -> Iterator[str]:
+def _unreadable_labels(dataset: Dataset, names: Sequence[str]) -> Iterator[FSSBenchError]:
     for name in tracked(names, "reading the masks", "masks"):
         try:
             dataset.label(name)
         except FSSBenchError as error:
-            yield error.message
+            yield error
 
 
 def _photo_problems(
     dataset: Pascal5i | Coco20i | FSS1000, names: Sequence[str], *, decode: bool, same_size: bool = True
-) -> Iterator[str]:
-    """Yield a sentence for each photo that is missing, unreadable, or not of the size of its labels."""
+) -> Iterator[FSSBenchError]:
+    """Yield an error for each photo that is missing, unreadable, or not of the size of its labels."""
     for name in tracked(names, "reading the photos", "photos"):
         path = dataset.photo_path(name)
         try:
             size = dataset.image(name).shape[:2] if decode else size_of(path)
             expected = dataset.image_size(name) if same_size else size
         except FSSBenchError as error:
-            yield error.message
+            yield error
             continue
         if tuple(size) != expected:
-            yield f"{path} has {size[1]} x {size[0]} pixels, its labels {expected[1]} x {expected[0]}"
+            here, labels = f"{size[1]} x {size[0]}", f"{expected[1]} x {expected[0]}"
+            yield BrokenFileError(f"{path} has {here} pixels, its labels {labels}")

@@ -92,9 +92,9 @@ def test_check_names_the_first_problems_and_counts_the_rest(voc: Path, monkeypat
     problems = [line for line in output.splitlines() if line.startswith("!")]
     assert len(problems) == 6
     assert "2008_000001.jpg is truncated" in problems[0]
-    assert problems[-1] == "! and 2 more missing or broken files"
+    assert problems[-1] == "! and 2 more broken files"
     assert error is not None
-    assert "7 files are missing or broken" in error.message
+    assert "7 files are broken" in error.message
     assert "is truncated" not in run("check", "pascal5i", "--root", voc, "--quick")[0]
 
 

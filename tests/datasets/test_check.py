@@ -48,7 +48,7 @@ def test_a_part_of_voc_is_not_complete(voc: Path):
     assert found["val entries, fold 0"] == (1, 346, False)
     assert found["train entries, fold 3"] == (1, 2086, False)
     assert {c.official for c in report.counts if "entries" in c.what} == {346, 451, 725, 2286, 3425, 5883, 2086}
-    assert report.problems[0] == "there is no mask of 2007_001408", "a name of the release that is known"
+    assert report.missing[0] == "there is no mask of 2007_001408", "a name of the release that is known"
     assert not report.complete
 
 
@@ -89,11 +89,11 @@ class TestCompleteVoc:
         (voc / "JPEGImages" / "2008_000001.jpg").unlink()
         truncate(voc / "JPEGImages" / "2008_000002.jpg")
         save_photo(voc / "JPEGImages" / "2008_000003.jpg", (50, 60))
-        problems = check(open_dataset("pascal5i", voc)).problems
-        assert [name in text for name, text in zip(LABELS, problems, strict=True)] == [True] * 3
-        assert "no file" in problems[0]
-        assert "truncated" in problems[1]
-        assert "has 60 x 50 pixels, its labels 96 x 128" in problems[2]
+        report = check(open_dataset("pascal5i", voc))
+        (missing,), (truncated, of_other_size) = report.missing, report.broken
+        assert "2008_000001.jpg" in missing
+        assert "2008_000002.jpg is truncated" in truncated
+        assert "2008_000003.jpg has 60 x 50 pixels, its labels 96 x 128" in of_other_size
 
     def test_quick_opens_photos_without_decoding(self, voc: Path):
         truncate(voc / "JPEGImages" / "2008_000002.jpg", 0.8)
@@ -104,17 +104,17 @@ class TestCompleteVoc:
         save_palette(voc / "SegmentationClassAug" / "2008_000003.png", label_map((33, 0, 0, 2, 2)))
         report = check(open_dataset("pascal5i", voc))
         assert numbers(report)["val entries, fold 0"] == (NOT_AT_HAND, 1, False)
-        assert "holds the label 33" in report.problems[0]
+        assert "holds the label 33" in (report.broken + report.missing)[0]
 
     def test_a_mask_of_val_that_is_missing_is_named(self, voc: Path):
         (voc / "SegmentationClassAug" / "2008_000002.png").unlink()
         report = check(open_dataset("pascal5i", voc))
-        assert "there is no mask of 2008_000002" in report.problems[0]
+        assert "there is no mask of 2008_000002" in (report.broken + report.missing)[0]
 
     def test_without_val_names(self, voc: Path):
         (voc / "ImageSets" / "Segmentation" / "val.txt").unlink()
         report = check(open_dataset("pascal5i", voc))
-        assert "val.txt" in report.problems[0]
+        assert "val.txt" in (report.broken + report.missing)[0]
         assert numbers(report)["val entries, fold 0"][0] == NOT_AT_HAND
 
 
@@ -132,8 +132,8 @@ def test_coco_counts_images_photos_and_entries(tmp_path: Path):
     assert found["val photos"] == (1, 40504, False)
     assert found["val entries, fold 0"] == (2, 35783, False)
     assert found["train images"] == (NOT_AT_HAND, 82783, False)
-    assert any("instances_train2014.json" in problem for problem in report.problems)
-    assert any("COCO_val2014_000000000002.jpg" in problem for problem in report.problems)
+    assert any("instances_train2014.json" in problem for problem in report.broken + report.missing)
+    assert any("COCO_val2014_000000000002.jpg" in problem for problem in report.broken + report.missing)
     assert "order of the val lists: canonical (by image id)" in report.notes
     assert any("import-splits" in note for note in report.notes)
 
@@ -159,7 +159,7 @@ def test_coco_tells_the_releases_order_from_its_entries(tmp_path: Path, monkeypa
     assert first_list() == (True, "HSNet's list")
     imported.store("coco20i", "val", {"1": [2, 3]})
     assert any(
-        "no image val2014/COCO_val2014_000000000003.jpg" in p for p in check(open_dataset("coco20i", root)).problems
+        "no image val2014/COCO_val2014_000000000003.jpg" in p for p in check(open_dataset("coco20i", root)).missing
     )
     assert first_list() == (False, "not HSNet's list")
 
@@ -171,14 +171,18 @@ def test_fss_counts_classes_and_images(tmp_path: Path, monkeypatch):
         imported.store("fss1000", side, {"classes": names})  # type: ignore[arg-type]
     truncate(root / "cup" / "2.jpg")
     truncate(root / "bus" / "3.png", 0.7)
+    (root / "ant" / "1.png").unlink()
     report = check(open_dataset("fss1000", root))
     assert numbers(report)["test classes"] == (1, 240, False)
-    assert numbers(report)["train images"] == (3, 1560, False)
-    assert [name for name in ("bus/3.png", "gone", "cup/2.jpg") if any(name in p for p in report.problems)] == [
-        "bus/3.png", "gone", "cup/2.jpg"
-    ]  # fmt: skip
+    assert numbers(report)["train images"] == (2, 1560, False)
+    assert [str(root / file) in text for file, text in zip(("bus/3.png", "cup/2.jpg"), report.broken, strict=True)] == [
+        True,
+        True,
+    ]
+    assert f"there is no mask of {root / 'ant' / '1.jpg'}" in report.missing
+    assert f"there is no folder {root / 'gone'}" in report.missing
     imported.path_of("fss1000", "val").unlink()
-    assert any("val.txt was not imported" in p for p in check(open_dataset("fss1000", root)).problems)
+    assert any("val.txt was not imported" in p for p in check(open_dataset("fss1000", root)).missing)
 
 
 def test_a_rendered_data_set_has_nothing_to_miss(monkeypatch):
