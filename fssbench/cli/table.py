@@ -67,9 +67,12 @@ def table(
         )
     )
     if out is not None:
-        from fssbench.results.run import write_atomically
+        from fssbench.atomic import write_text
 
-        write_atomically(out, render(tables, form))
+        try:
+            write_text(out, render(tables, form))
+        except OSError as error:
+            raise UsageError(f"can't write {out}: {error.strerror}", "give another --out") from error
         return
     if form == "terminal":
         # Bold and underline are no colours, but whoever turns colour off has a reason to want plain text.

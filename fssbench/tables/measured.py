@@ -40,10 +40,24 @@ class MeasuredFold:
 
 @dataclass(frozen=True, eq=False)
 class Measurement:
-    """Folds of one method in one configuration, from one run or several."""
+    """Folds of one method in one configuration, from one run or several.
+
+    Attributes:
+        run: One of the runs; they differ in folds, weights and circumstances only.
+        folds: By number.
+        repeat: How many measurements of the same configuration and one of the same folds come before.
+        repeated: Whether there are several of that configuration.
+    """
 
     run: Run
     folds: Mapping[int, MeasuredFold]
+    repeat: int = 0
+    repeated: bool = False
+
+    @property
+    def folders(self) -> str:
+        """The run folders, with commas between."""
+        return ", ".join(sorted({str(fold.folder) for fold in self.folds.values()}))
 
 
 def find_runs(folder: Path) -> list[Path]:
@@ -78,10 +92,10 @@ def measurements(folders: Iterable[Path]) -> list[Measurement]:
         together = by_configuration.setdefault(_configuration(results.run), [])
         place = next((n for n, one in enumerate(together) if not found.keys() & one.folds.keys()), None)
         if place is None:
-            together.append(Measurement(results.run, found))
+            together.append(Measurement(results.run, found, repeat=len(together)))
         else:
             together[place] = replace(together[place], folds={**together[place].folds, **found})
-    return [one for together in by_configuration.values() for one in together]
+    return [replace(one, repeated=len(together) > 1) for together in by_configuration.values() for one in together]
 
 
 def _folds(results: Results, folder: Path) -> dict[int, MeasuredFold]:
@@ -175,11 +189,10 @@ def _entry(one: Measurement, methods: Mapping[str, Paper], differs: list[str]) -
         protocol=run.protocol.name,
         way=run.way,
         shot=run.shot,
-        line=repr(
-            (run.method.variant, sorted(run.method.options.items()), run.dataset, run.protocol, run.limit, weights)
-        ),
+        # The same configuration at another shot stands in the same row.
+        line=f"{_configuration(replace(run, shot=0))} {one.repeat}",
         numbers=_numbers(one),
-        source=", ".join(sorted({str(fold.folder) for fold in one.folds.values()})),
+        source=one.folders,
         remarks=tuple(remarks),
     )
 
@@ -194,6 +207,8 @@ def _cautions(one: Measurement, weights: Sequence[str]) -> list[str]:
         cautions.append(f"only the first {one.run.limit} episodes of each list")
     if options := ", ".join(f"{name} = {value}" for name, value in sorted(one.run.method.options.items())):
         cautions.append(options)
+    if one.repeated:
+        cautions.append(f"measured more than once, here in {one.folders}")
     return cautions
 
 

@@ -13,7 +13,7 @@ COLUMNS = (
     *("dataset", "task", "method", "name", "venue", "backbone", "way", "shot", "origin", "protocol"),
     *(*NUMBERS, "source", "location", "remarks", "note"),
 )
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
+_FORMULA = ("=", "+", "-", "@")
 
 
 def render_csv(tables: Iterable[Table]) -> str:
@@ -41,5 +41,7 @@ def render_csv(tables: Iterable[Table]) -> str:
 
 
 def _harmless(text: str) -> str:
-    """Return text that no spreadsheet takes for a formula."""
-    return f"'{text}" if text.startswith(_FORMULA) else text
+    """Return text on one line that no spreadsheet takes for a formula."""
+    # White space first: a formula may hide behind a tab, and csv leaves a carriage return unquoted.
+    flat = " ".join(text.split())
+    return f"'{flat}" if flat.startswith(_FORMULA) else flat

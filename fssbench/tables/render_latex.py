@@ -24,6 +24,9 @@ _SPECIAL = {
     "|": "\\textbar{}",
     '"': "\\textquotedbl{}",
     "†": "\\textdagger{}",
+    # Behind the end of a row these two would be an argument and a star.
+    "[": "{[}",
+    "*": "{*}",
 }
 
 

@@ -1,0 +1,105 @@
+"""`fssbench table`: what a person sees, the exit codes, and how light it is."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from fssbench.cli.table import table
+from fssbench.errors import MissingError, UsageError
+from tests.tables.runs import run_of, write_run
+
+
+@pytest.fixture(autouse=True)
+def _empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def run(*arguments: object) -> Any:
+    app = typer.Typer()
+    app.command()(table)
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+def test_without_options_both_data_sets_are_shown_within_a_hundred_columns() -> None:
+    result = run()
+    assert result.exit_code == 0
+    assert "PASCAL-5i, 1-way" in result.stdout
+    assert "COCO-20i, 1-way" in result.stdout
+    assert "\x1b" not in result.stdout
+    assert max(map(len, result.stdout.splitlines())) <= 100
+
+
+def test_two_methods_are_compared_on_one_data_set() -> None:
+    result = run("--compare", "hsnet,ntrenet", "--dataset", "pascal5i", "--shots", "1", "--backbone", "resnet50")
+    numbers = [line.split() for line in result.stdout.splitlines() if line.startswith(("HSNet", "NTRENet"))]
+    assert numbers == [
+        ["HSNet", "[1]", "ICCV'21", "64.3+", "70.7+", "60.3*", "60.5*", "64.0+", "76.7+", "2.6"],
+        ["NTRENet", "[2]", "CVPR'22", "65.4*", "72.3*", "59.4+", "59.8+", "64.2*", "77.0*", "-"],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("form", "start"),
+    [
+        ("markdown", "### PASCAL-5i"),
+        ("latex", "% needs \\usepackage{booktabs}"),
+        ("csv", "dataset,task,method"),
+        ("html", "<!DOCTYPE html>"),
+    ],
+)
+def test_formats_go_to_the_terminal_or_to_a_file(form: str, start: str, tmp_path: Path) -> None:
+    shown = run("--compare", "hsnet", "--format", form)
+    assert shown.stdout.startswith(start)
+    path = tmp_path / "table.out"
+    quiet = run("--compare", "hsnet", "--format", form, "--out", path)
+    assert (quiet.exit_code, quiet.stdout) == (0, "")
+    assert path.read_text() == shown.stdout
+    assert [entry.name for entry in tmp_path.iterdir()] == ["table.out"]
+
+
+def test_a_file_that_cannot_be_written_is_said() -> None:
+    assert isinstance(run("--out", "no/such/folder/table.txt").exception, UsageError)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "kind", "says"),
+    [
+        (["--compare", "hsnett"], UsageError, "did you mean hsnet"),
+        (["--dataset", "pascal"], UsageError, "did you mean pascal5i"),
+        (["--shots", "one"], UsageError, "--shots takes counts"),
+        (["--shots", "0"], UsageError, "--shots takes counts"),
+        (["--source", "measured"], MissingError, "no runs"),
+        (["--runs", "nowhere"], MissingError, "no folder of runs nowhere"),
+        (["--dataset", "shapes20i"], MissingError, "on shapes20i"),
+    ],
+)
+def test_mistakes_end_in_a_line_and_exit_code_2(arguments: list[str], kind: type, says: str) -> None:
+    result = run(*arguments)
+    assert isinstance(result.exception, kind)
+    assert says in str(result.exception)
+    assert getattr(result.exception, "exit_code", None) == 2
+    assert result.stdout == ""
+
+
+def test_runs_in_the_folder_are_shown_without_being_asked_for(tmp_path: Path) -> None:
+    write_run(tmp_path / "runs" / "one", run_of(), iou=0.5)
+    assert "HSNet [†a]" in run("--dataset", "shapes20i").stdout
+    assert "†" in run("--source", "measured").stdout
+    assert "†" not in run("--source", "published").stdout
+
+
+def test_printed_numbers_need_neither_torch_nor_pandas() -> None:
+    code = (
+        "import sys, typer; from fssbench.cli.table import table; app = typer.Typer(); app.command()(table)\n"
+        "try: app(['--compare', 'hsnet'])\n"
+        "except SystemExit: print({'torch', 'pandas', 'numpy'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "set()"

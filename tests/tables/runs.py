@@ -1,0 +1,83 @@
+"""Run folders as `fssbench eval` leaves them, without evaluating anything."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Literal
+
+from pydantic import TypeAdapter
+
+from fssbench.results import Row, Run
+from fssbench.results.record import (
+    DatasetRecord,
+    Environment,
+    FoldRecord,
+    MethodRecord,
+    ProtocolRecord,
+    Start,
+    Weights,
+)
+from fssbench.results.rows import line_of
+
+CLASSES = {0: (1, 2), 1: (3, 4), 2: (5, 6), 3: (7, 8)}
+
+
+def run_of(
+    method: str = "hsnet",
+    folds: tuple[int, ...] = (0, 1, 2, 3),
+    *,
+    backbone: str | None = "resnet50",
+    dataset: str = "shapes20i",
+    protocol: str = "shapes",
+    task: Literal["fss", "fscs"] = "fss",
+    shot: int = 1,
+    episodes: int = 4,
+    lists: str = "a",
+    data: str = "data",
+) -> Run:
+    """Return the record of a run; `lists` and `data` stand for the hashes of episode lists and data."""
+    weights = Weights("checkpoint" if backbone else "none", "0" * 64 if backbone else None)
+    records = tuple(
+        FoldRecord(f, CLASSES[f], episodes, f"{lists}{f}", protocol, 0, "own", data, (), weights) for f in folds
+    )
+    where = Environment("3.11", "Linux", {}, "cpu", "a processor", 1, None)
+    return Run(
+        method=MethodRecord(method, None, backbone, task, {}, 2_573_000 if backbone else 0),
+        dataset=DatasetRecord(dataset, data, "own"),
+        protocol=ProtocolRecord(protocol, task, (192, 192), "pillow-bilinear", "original", "leave-out"),
+        way=1,
+        shot=shot,
+        split="val",
+        folds=records,
+        limit=None,
+        starts=(Start("2024-01-01T00:00:00+00:00", (), "0.1.0", where),),
+    )
+
+
+def write_run(folder: Path, run: Run, iou: float = 0.5, answered: int | None = None) -> Path:
+    """Write a run whose classes all have the same IoU; `answered` episodes of each fold."""
+    folder.mkdir(parents=True)
+    (folder / "run.json").write_bytes(TypeAdapter(Run).dump_json(run))
+    rows = [
+        Row(
+            episode=episode,
+            fold=fold.fold,
+            query=f"q{episode}",
+            classes=(fold.classes[episode % len(fold.classes)],),
+            supports=(("s",) * run.shot,),
+            intersection=(1000, round(1000 * iou)),
+            union=(1000, 1000),
+            present=(True,),
+            truth=(episode > 0,),
+            seconds=0.1,
+        )
+        for fold in run.folds
+        for episode in range(run.expected(fold) if answered is None else answered)
+    ]
+    (folder / "rows.jsonl").write_text("".join(line_of(row) + "\n" for row in rows))
+    return folder
+
+
+def limited(run: Run, limit: int) -> Run:
+    return replace(run, limit=limit)

@@ -1,0 +1,153 @@
+"""Run folders in tables: folds side by side, means only of whole runs, and marks on what must not be compared."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from fssbench.errors import BrokenFileError, MissingError, UsageError
+from fssbench.tables import Comparison, compare, render
+from fssbench.tables.measured import find_runs
+from fssbench.tables.table import Row, Table
+from tests.tables.runs import limited, run_of, write_run
+
+APART = "not to be compared with the other measured rows: other "
+
+
+def ask(runs: Path, *methods: str, **rest: object) -> list[Table]:
+    asked = {"methods": methods, "source": "measured", "runs": runs, **rest}
+    return compare(Comparison(**asked))  # type: ignore[arg-type]
+
+
+def rows(table: Table) -> dict[str, Row]:
+    return {row.label: row for group in table.groups for row in group.rows}
+
+
+def said(table: Table, row: Row) -> list[str]:
+    return [note.text for note in table.footnotes if note.mark in row.marks]
+
+
+def test_a_whole_run_has_folds_mean_and_fb_iou(tmp_path: Path) -> None:
+    write_run(tmp_path / "one", run_of(), iou=0.5)
+    (table,) = ask(tmp_path)
+    row = rows(table)["HSNet"]
+    # Every class at 50, background at 100: FB-IoU is 75.
+    assert [cell.text for cell in row.cells] == ["50.0"] * 5 + ["75.0", "2.6"]
+    assert table.title == "shapes20i, 1-way"
+    assert row.venue == "ICCV 2021"
+    assert said(table, row) == [
+        "measured by fssbench, not printed anywhere; ranked among measured rows only",
+        "protocol shapes, IoU at original size, 4 episodes per fold, list order own",
+    ]
+
+
+def test_folds_of_several_runs_stand_side_by_side(tmp_path: Path) -> None:
+    for fold in range(3):
+        write_run(tmp_path / f"fold{fold}", run_of(folds=(fold,)), iou=0.1 * (fold + 1))
+    (table,) = ask(tmp_path)
+    assert [cell.text for cell in rows(table)["HSNet"].cells][:5] == ["10.0", "20.0", "30.0", "-", "-"]
+    write_run(tmp_path / "fold3", run_of(folds=(3,)), iou=0.4)
+    (table,) = ask(tmp_path)
+    assert [cell.text for cell in rows(table)["HSNet"].cells][:5] == ["10.0", "20.0", "30.0", "40.0", "25.0"]
+
+
+def test_a_fold_measured_twice_is_another_row(tmp_path: Path) -> None:
+    write_run(tmp_path / "first", run_of(folds=(0,)), iou=0.1)
+    write_run(tmp_path / "second", run_of(folds=(0,)), iou=0.2)
+    (table,) = ask(tmp_path)
+    assert [row.cells[0].text for row in table.groups[0].rows] == ["10.0", "20.0"]
+
+
+def test_shots_stand_side_by_side_in_one_row(tmp_path: Path) -> None:
+    for shot in (1, 5):
+        write_run(tmp_path / f"shot{shot}", run_of(shot=shot, lists=str(shot)), iou=shot / 10)
+    (table,) = ask(tmp_path)
+    assert [block.title for block in table.blocks] == ["1-shot", "5-shot", ""]
+    assert [rows(table)["HSNet"].cells[n].text for n in (4, 10)] == ["10.0", "50.0"]
+
+
+def test_floors_stand_without_a_backbone(tmp_path: Path) -> None:
+    write_run(tmp_path / "a", run_of("all-foreground", backbone=None), iou=0.1)
+    write_run(tmp_path / "b", run_of("copy-mask", backbone=None), iou=0.2)
+    write_run(tmp_path / "c", run_of("asnet", backbone="small"), iou=0.6)
+    write_run(tmp_path / "d", run_of("hsnet", backbone="small"), iou=0.5)
+    (table,) = ask(tmp_path)
+    assert [group.title for group in table.groups] == ["no backbone", "small"]
+    assert rows(table)["copy-mask"].cells[0].emphasis == "best"
+    assert rows(table)["ASNet"].cells[0].emphasis == "best"
+    assert rows(table)["HSNet"].cells[0].emphasis == "second"
+    assert not any(text.startswith(APART) for row in rows(table).values() for text in said(table, row))
+    assert max(map(len, render([table], "terminal").splitlines())) <= 100
+
+
+@pytest.mark.parametrize(
+    ("odd", "says"),
+    [({"lists": "b"}, "episode list"), ({"protocol": "hsnet"}, "protocol"), ({"data": "other"}, "data")],
+)
+def test_the_odd_one_out_is_marked(tmp_path: Path, odd: dict[str, str], says: str) -> None:
+    write_run(tmp_path / "a", run_of("hsnet"))
+    write_run(tmp_path / "b", run_of("asnet"))
+    write_run(tmp_path / "c", run_of("prototype", **odd))  # type: ignore[arg-type]
+    (table,) = ask(tmp_path)
+    assert APART + says in said(table, rows(table)["prototype"])
+    for name in ("HSNet", "ASNet"):
+        assert not any(text.startswith(APART) for text in said(table, rows(table)[name]))
+
+
+def test_where_two_differ_both_are_marked(tmp_path: Path) -> None:
+    write_run(tmp_path / "a", run_of("hsnet"))
+    write_run(tmp_path / "b", run_of("asnet", lists="b"))
+    (table,) = ask(tmp_path)
+    for row in rows(table).values():
+        assert APART + "episode list" in said(table, row)
+
+
+def test_unfinished_and_limited_runs_say_so(tmp_path: Path) -> None:
+    write_run(tmp_path / "a", run_of(episodes=10), answered=8)
+    (table,) = ask(tmp_path)
+    assert "unfinished: 8 episodes are missing" in said(table, rows(table)["HSNet"])
+    write_run(tmp_path / "b" / "c", limited(run_of("asnet"), 2))
+    (table,) = ask(tmp_path, "asnet")
+    assert "only the first 2 episodes of each list" in said(table, rows(table)["ASNet"])
+
+
+def test_a_run_without_an_answer_is_left_out(tmp_path: Path) -> None:
+    write_run(tmp_path / "a", run_of(), answered=0)
+    with pytest.raises(MissingError, match="no run"):
+        ask(tmp_path)
+
+
+def test_printed_and_measured_rows_of_a_method_are_neighbours(tmp_path: Path) -> None:
+    write_run(tmp_path / "a", run_of(dataset="pascal5i", protocol="hsnet"), iou=0.5)
+    (table,) = ask(tmp_path, "hsnet", source="both", datasets=("pascal5i",), backbones=("resnet50",), shots=(1,))
+    printed, measured = table.groups[0].rows
+    assert (printed.label, measured.label) == ("HSNet", "HSNet")
+    assert (printed.cells[4].text, measured.cells[4].text) == ("64.0", "50.0")
+    assert "†" in measured.marks
+    assert "†" not in printed.marks
+
+
+def test_classification_runs_have_exact_ratio(tmp_path: Path) -> None:
+    write_run(tmp_path / "a", run_of("asnet", task="fscs", protocol="ifsl-fscs"), iou=0.5)
+    (table,) = ask(tmp_path, layout="fscs")
+    assert [cell.text for cell in rows(table)["ASNet"].cells][:10] == ["75.0"] * 5 + ["50.0"] * 5
+
+
+def test_runs_are_found_in_folders_of_folders(tmp_path: Path) -> None:
+    assert find_runs(write_run(tmp_path / "a", run_of())) == [tmp_path / "a"]
+    write_run(tmp_path / "b" / "c" / "d", run_of())
+    assert find_runs(tmp_path) == [tmp_path / "a", tmp_path / "b" / "c" / "d"]
+
+
+def test_what_is_missing_or_damaged_is_named(tmp_path: Path) -> None:
+    with pytest.raises(MissingError, match="no folder of runs"):
+        ask(tmp_path / "nowhere")
+    with pytest.raises(MissingError, match="there is no run"):
+        ask(tmp_path)
+    write_run(tmp_path / "a", run_of())
+    with pytest.raises(UsageError, match="unknown method 'hsnets'"):
+        ask(tmp_path, "hsnets")
+    (tmp_path / "a" / "run.json").write_text("{")
+    with pytest.raises(BrokenFileError, match=r"run\.json"):
+        ask(tmp_path)

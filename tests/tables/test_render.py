@@ -1,0 +1,166 @@
+"""How tables are drawn: one small table per format to the letter, and what names of others must not break."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+import shutil
+import subprocess
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from fssbench.errors import UsageError
+from fssbench.tables import FORMATS, render
+from fssbench.tables.entry import Remark
+from fssbench.tables.layout import lay_out
+from fssbench.tables.render_latex import escaped
+from fssbench.tables.render_terminal import render_terminal
+from tests.tables.samples import folds, printed, small
+
+GOLDEN = Path(__file__).parent / "golden"
+NASTY = "=A_B|<i>50%</i>"
+
+
+@pytest.mark.parametrize(
+    ("form", "file"),
+    [
+        ("terminal", "small.txt"),
+        ("markdown", "small.md"),
+        ("latex", "small.tex"),
+        ("csv", "small.csv"),
+        ("html", "small.html"),
+    ],
+)
+def test_a_small_table_to_the_letter(form: str, file: str) -> None:
+    assert render(lay_out(small(), "fss"), form) == (GOLDEN / file).read_text(encoding="utf-8")
+
+
+def test_the_goldens_are_all_formats() -> None:
+    assert {path.suffix for path in GOLDEN.iterdir()} == {".txt", ".md", ".tex", ".csv", ".html"}
+    assert len(FORMATS) == 5
+
+
+def test_an_unknown_format_names_the_nearest() -> None:
+    with pytest.raises(UsageError, match="did you mean markdown"):
+        render([], "markdwn")
+
+
+def test_styled_output_is_bold_and_underlined_and_never_coloured() -> None:
+    text = render_terminal(lay_out(small(), "fss"), styled=True)
+    assert "\x1b[1m69.0\x1b[0m" in text
+    assert "\x1b[4m64.3\x1b[0m" in text
+    assert set(re.findall(r"\x1b\[(\d+)m", text)) == {"0", "1", "4"}
+    plain = render_terminal(lay_out(small(), "fss"))
+    widths = [len(re.sub(r"\x1b\[\d+m", "", line)) for line in text.splitlines() if "BAM" in line]
+    assert widths == [len(line) for line in plain.splitlines() if "BAM" in line]
+
+
+def test_a_name_cannot_drive_the_terminal() -> None:
+    entry = printed("A\x1b[2J\r\nB", folds("1"), remarks=(Remark("caution", "x\x07\x1b]0;y"),))
+    text = render_terminal(lay_out([entry], "fss"), styled=False)
+    assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f]", text)
+    assert "A?[2J??B" in text
+
+
+def test_lines_fit_a_hundred_columns_and_no_number_is_lost() -> None:
+    numbers = {**folds("64.3", "70.7", "60.3", "60.5", "64.0", "76.7"), "learnable_params": "2.6"}
+    entries = [printed("A method with a name of a good length", numbers, shot=shot) for shot in (1, 5)]
+    text = render_terminal(lay_out(entries, "fss"))
+    assert max(map(len, text.splitlines())) <= 100
+    assert text.count("64.3") == 2
+    # Too wide for both shots side by side: one below the other, each with its head and the names.
+    assert text.count("A method with") == 3
+
+
+def test_a_narrow_terminal_stacks_too() -> None:
+    entries = [printed("A", folds("64.3", "70.7", "60.3", "60.5", "64.0"), shot=shot) for shot in (1, 5)]
+    text = render_terminal(lay_out(entries, "fss"), width=50)
+    assert max(map(len, text.splitlines())) <= 50
+    assert text.count("64.3") == 2
+
+
+@pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t=", "\r=", "\n="])
+def test_no_cell_of_a_csv_is_a_formula(start: str) -> None:
+    entry = replace(printed(f"{start}cmd|' /C calc'!A0", folds("64.3")), note=f"{start}1+1", source=f"{start}2")
+    (row,) = csv.DictReader(io.StringIO(render(lay_out([entry], "fss"), "csv"), newline=""))
+    assert row["name"] == f"'{start.strip()}cmd|' /C calc'!A0"
+    assert row["note"] == f"'{start.strip()}1+1"
+    assert not any(cell[:1] in ("=", "+", "-", "@", "\t", "\r", "\n") for cell in row.values())
+
+
+def test_csv_holds_every_number_as_printed_with_its_source() -> None:
+    rows = list(csv.DictReader(io.StringIO(render(lay_out(small(), "fss"), "csv"))))
+    bam = next(row for row in rows if row["method"] == "bam")
+    assert (bam["fold0"], bam["mean"], bam["fb_iou"], bam["source"]) == ("68.97", "67.81", "", "B & C's README")
+
+
+def test_latex_special_characters_are_escaped() -> None:
+    assert escaped("a_b & 50% $x^2$ #1 {y} ~ \\ <|>") == (
+        "a\\_b \\& 50\\% \\$x\\textasciicircum{}2\\$ \\#1 \\{y\\} \\textasciitilde{} "
+        "\\textbackslash{} \\textless{}\\textbar{}\\textgreater{}"
+    )
+    assert escaped("two\nlines") == "two lines"
+    assert escaped("[1]*") == "{[}1]{*}"
+
+
+def test_latex_rows_have_as_many_cells_as_the_table_has_columns() -> None:
+    text = render(lay_out(small(), "fss"), "latex")
+    (spec,) = re.findall(r"\\begin\{tabular\}\{@\{\}([lc ]+)@\{\}\}", text)
+    columns = len(spec.replace(" ", ""))
+    rows = [line for line in text.splitlines() if re.match(r"(HSNet|BAM|=A|Method)", line)]
+    assert len(rows) == 4
+    assert all(len(re.findall(r"(?<!\\)&", row)) == columns - 1 for row in rows)
+    assert re.findall(r"\\multicolumn\{(\d+)\}\{@\{\}l\}", text) == [str(columns)] * 2
+
+
+@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="no TeX on this machine")
+def test_latex_compiles(tmp_path: Path) -> None:
+    body = render(lay_out(small(), "fss"), "latex")
+    document = "\\documentclass{article}\\usepackage[T1]{fontenc}\\usepackage{booktabs}\\begin{document}\n"
+    (tmp_path / "table.tex").write_text(f"{document}{body}\\end{{document}}\n")
+    done = subprocess.run(["pdflatex", "-halt-on-error", "table.tex"], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout[-2000:]
+
+
+def test_markdown_rows_have_as_many_cells_as_the_head() -> None:
+    lines = [line for line in render(lay_out(small(), "fss"), "markdown").splitlines() if line.startswith("|")]
+    assert len({len(re.findall(r"(?<!\\)\|", line)) for line in lines}) == 1
+    assert NASTY not in "\n".join(lines)
+
+
+class _Page(HTMLParser):
+    """Collects tags, links and text, and checks that tags are closed in order."""
+
+    VOID = frozenset({"meta", "br"})
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.seen: list[str] = []
+        self.links: list[str] = []
+        self.text = ""
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.seen.append(tag)
+        self.links += [value or "" for name, value in attrs if name in ("src", "href")]
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+def test_the_page_is_whole_needs_no_other_file_and_shows_names_as_text() -> None:
+    page = _Page()
+    page.feed(render(lay_out(small(), "fss"), "html"))
+    assert page.open == []
+    assert page.links == []
+    assert not {"script", "link", "img", "i"} & set(page.seen)
+    assert NASTY in page.text
