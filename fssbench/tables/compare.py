@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from fssbench.errors import MissingError, UsageError, unknown_name
 from fssbench.publications import Publications, publications
@@ -20,6 +20,9 @@ from fssbench.tables.render_latex import render_latex
 from fssbench.tables.render_markdown import render_markdown
 from fssbench.tables.render_terminal import render_terminal
 from fssbench.tables.table import Footnote, Table
+
+if TYPE_CHECKING:
+    from fssbench.results import Run
 
 SourceName = Literal["published", "measured", "both"]
 
@@ -73,9 +76,10 @@ def compare(asked: Comparison) -> list[Table]:
     """
     known = publications()
     tasks = _TASKS[asked.layout]
-    measured = _measured(asked, known) if asked.source != "published" else []
-    names = names_from(asked.methods, _callable(known, measured))
-    datasets = _datasets(asked, known, measured)
+    runs = _runs(asked) if asked.source != "published" else {}
+    names = names_from(asked.methods, _callable(known, runs.values()))
+    datasets = _datasets(asked, known, runs.values())
+    measured = _measured(asked, known, {f: run for f, run in runs.items() if run.dataset.name in datasets})
     tables = []
     for dataset in datasets:
         entries: list[Entry] = []
@@ -113,39 +117,48 @@ def render(tables: Iterable[Table], form: str) -> str:
     return FORMATS[form](tables)
 
 
-def _measured(asked: Comparison, known: Publications) -> list[Entry]:
+def _runs(asked: Comparison) -> dict[Path, Run]:
+    """Return what each run says of itself; their rows are read for the data sets asked for only."""
     if asked.runs is None:
         if asked.source == "measured":
             raise MissingError("there are no runs to show", "fssbench eval makes one; --runs DIR says where they are")
-        return []
-    # Reading runs needs numpy and pandas, which printed numbers alone do not.
-    from fssbench.tables.measured import find_runs, measured_entries, measurements
+        return {}
+    # Reading runs needs numpy, which printed numbers alone do not.
+    from fssbench.results import read_run
+    from fssbench.tables.measured import find_runs
 
-    found = measurements(find_runs(asked.runs))
-    kinds = dict.fromkeys((one.run.dataset.name, one.run.method.task) for one in found)
+    return {folder: read_run(folder) for folder in find_runs(asked.runs)}
+
+
+def _measured(asked: Comparison, known: Publications, runs: dict[Path, Run]) -> list[Entry]:
+    tasks = _TASKS[asked.layout]
+    folders = [folder for folder, run in runs.items() if run.method.task in tasks]
+    if not folders:
+        return []
+    from fssbench.tables.measured import measured_entries, measurements
+
+    found = measurements(folders)
+    datasets = dict.fromkeys(one.run.dataset.name for one in found)
     return [
         entry
-        for kind in kinds
-        for entry in measured_entries(
-            [one for one in found if (one.run.dataset.name, one.run.method.task) == kind], known.methods
-        )
+        for dataset in datasets
+        for entry in measured_entries([one for one in found if one.run.dataset.name == dataset], known.methods)
     ]
 
 
-def _callable(known: Publications, measured: Iterable[Entry]) -> dict[str, set[str]]:
+def _callable(known: Publications, runs: Iterable[Run]) -> dict[str, set[str]]:
     """Return what methods may be called, with their variants."""
     names: dict[str, set[str]] = {}
     for row in known.rows:
         for name in (row.method, known.methods[row.method].name):
             names.setdefault(name, set()).add(row.variant)
-    for entry in measured:
-        for name in (entry.method, entry.label):
-            names.setdefault(name, set())
+    for run in runs:
+        names.setdefault(run.method.name, set())
     return names
 
 
-def _datasets(asked: Comparison, known: Publications, measured: Iterable[Entry]) -> tuple[str, ...]:
-    of_runs = tuple(dict.fromkeys(entry.dataset for entry in measured))
+def _datasets(asked: Comparison, known: Publications, runs: Iterable[Run]) -> tuple[str, ...]:
+    of_runs = tuple(dict.fromkeys(run.dataset.name for run in runs))
     if not asked.datasets:
         return of_runs if asked.source == "measured" else DEFAULT_DATASETS
     from fssbench.datasets import list_datasets
@@ -154,7 +167,7 @@ def _datasets(asked: Comparison, known: Publications, measured: Iterable[Entry])
     for name in asked.datasets:
         if name not in there_are:
             raise unknown_name("data set", name, there_are, "fssbench list datasets")
-    return asked.datasets
+    return tuple(dict.fromkeys(asked.datasets))
 
 
 def _absent(names: Names, entries: Iterable[Entry]) -> tuple[Footnote, ...]:

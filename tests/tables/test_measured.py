@@ -128,6 +128,16 @@ def test_printed_and_measured_rows_of_a_method_are_neighbours(tmp_path: Path) ->
     assert "†" not in printed.marks
 
 
+def test_rows_of_other_data_sets_are_not_even_read(tmp_path: Path) -> None:
+    write_run(tmp_path / "a", run_of())
+    other = write_run(tmp_path / "b", run_of(dataset="pascal5i", protocol="hsnet"))
+    (other / "rows.jsonl").write_text("broken\n")
+    (table,) = ask(tmp_path, datasets=("shapes20i",))
+    assert set(rows(table)) == {"HSNet"}
+    with pytest.raises(BrokenFileError):
+        ask(tmp_path, datasets=("pascal5i",))
+
+
 def test_classification_runs_have_exact_ratio(tmp_path: Path) -> None:
     write_run(tmp_path / "a", run_of("asnet", task="fscs", protocol="ifsl-fscs"), iou=0.5)
     (table,) = ask(tmp_path, layout="fscs")
