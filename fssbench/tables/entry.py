@@ -43,7 +43,7 @@ class Entry:
         way: N, None if not printed.
         shot: K, None if not printed.
         line: Entries of one line stand in one row, side by side by shot.
-        numbers: Text by column (`fssbench.publications.NUMBERS`): as printed, or with two decimals if measured.
+        numbers: Text by column (`fssbench.publications.NUMBERS`): as printed, or with four decimals if measured.
         source: Short form of where it was printed; for a measured one, the run folders.
         location: Table or figure within the source.
         competes: Whether it takes part in best and second best.
@@ -79,5 +79,7 @@ def rounded(number: str) -> str:
 
 def parameters(millions: str) -> str:
     """Return a parameter count in millions with one decimal, or with two where one would leave nothing."""
+    if Decimal(millions) == 0:
+        return "0"
     step = Decimal("0.1") if Decimal(millions) >= 1 else Decimal("0.01")
     return str(Decimal(millions).quantize(step, ROUND_HALF_UP))

@@ -213,19 +213,19 @@ def _cautions(one: Measurement, weights: Sequence[str]) -> list[str]:
 
 
 def _numbers(one: Measurement) -> dict[str, str]:
-    """Return the numbers as text with two decimals; means only where all four folds are there."""
+    """Return the numbers as text with four decimals, so that rounding them to one is not rounding twice; means only where all four folds are there."""
     numbers = {}
     for fold, measured in one.folds.items():
-        numbers[f"fold{fold}"] = f"{measured.summary.miou:.2f}"
+        numbers[f"fold{fold}"] = f"{measured.summary.miou:.4f}"
         if one.run.method.task == "fscs":
-            numbers[f"er_fold{fold}"] = f"{measured.summary.exact_ratio:.2f}"
+            numbers[f"er_fold{fold}"] = f"{measured.summary.exact_ratio:.4f}"
     whole = 1 if one.run.dataset.name in FIXED_SPLIT else 4
     if len(one.folds) == whole:
         summaries = [measured.summary for measured in one.folds.values()]
-        numbers["mean"] = f"{sum(summary.miou for summary in summaries) / whole:.2f}"
-        numbers["fb_iou"] = f"{sum(summary.fb_iou for summary in summaries) / whole:.2f}"
+        numbers["mean"] = f"{sum(summary.miou for summary in summaries) / whole:.4f}"
+        numbers["fb_iou"] = f"{sum(summary.fb_iou for summary in summaries) / whole:.4f}"
         if one.run.method.task == "fscs":
-            numbers["er_mean"] = f"{sum(summary.exact_ratio for summary in summaries) / whole:.2f}"
+            numbers["er_mean"] = f"{sum(summary.exact_ratio for summary in summaries) / whole:.4f}"
     if one.run.method.learnable_parameters is not None:
-        numbers["learnable_params"] = f"{one.run.method.learnable_parameters / 1e6:.3f}"
+        numbers["learnable_params"] = f"{one.run.method.learnable_parameters / 1e6:.6f}"
     return numbers

@@ -59,7 +59,8 @@ def test_rounding_is_the_papers(number: str, shown: str) -> None:
 
 
 def test_small_parameter_counts_do_not_vanish() -> None:
-    assert (parameters("2.6"), parameters("0.058"), parameters("31.5")) == ("2.6", "0.06", "31.5")
+    shown = [parameters(millions) for millions in ("2.6", "0.058", "31.5", "0.000000")]
+    assert shown == ["2.6", "0.06", "31.5", "0"]
 
 
 def test_shots_stand_side_by_side_two_to_a_table() -> None:
