@@ -213,7 +213,10 @@ def _cautions(one: Measurement, weights: Sequence[str]) -> list[str]:
 
 
 def _numbers(one: Measurement) -> dict[str, str]:
-    """Return the numbers as text with four decimals, so that rounding them to one is not rounding twice; means only where all four folds are there."""
+    """Return the numbers as text; means only where all four folds are there.
+
+    Four decimals, so that a table's one decimal is not rounded twice.
+    """
     numbers = {}
     for fold, measured in one.folds.items():
         numbers[f"fold{fold}"] = f"{measured.summary.miou:.4f}"
