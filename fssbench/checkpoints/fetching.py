@@ -48,7 +48,9 @@ def locate(record: Record) -> tuple[Path, ...]:
 
 def _absent(record: Record, path: Path) -> MissingError:
     if record.path:
-        return MissingError(f"{record.id}: its file {path} is not there", "fssbench checkpoints add FILE ... names another")
+        return MissingError(
+            f"{record.id}: its file {path} is not there", "fssbench checkpoints add FILE ... names another"
+        )
     if record.hosting == "file":
         return MissingError(f"{record.id} is not on this machine yet", f"fssbench checkpoints fetch {record.id}")
     return MissingError(
@@ -82,7 +84,8 @@ def fetch(record: Record, *, progress: bool = False) -> Path:
     pooch.get_logger().setLevel(logging.ERROR)
     arriving = target.with_name(f"{target.name}.arriving")
     try:
-        pooch.retrieve(record.url, known_hash=None, fname=arriving.name, path=arriving.parent, progressbar=progress)
+        downloader = pooch.HTTPDownloader(progressbar=_Bar(record.id) if progress else False)
+        pooch.retrieve(record.url, known_hash=None, fname=arriving.name, path=arriving.parent, downloader=downloader)
         recognise(arriving)
         _check_hash(record.id, arriving, record.sha256)
         arriving.replace(target)
@@ -98,9 +101,46 @@ def fetch(record: Record, *, progress: bool = False) -> Path:
     return target
 
 
+class _Bar:
+    """A rich bar behind the interface that pooch expects of a progress bar."""
+
+    def __init__(self, what: str) -> None:
+        from rich.console import Console
+        from rich.progress import DownloadColumn, Progress, TimeRemainingColumn, TransferSpeedColumn
+
+        columns = (*Progress.get_default_columns()[:2], DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
+        self._shown = Progress(*columns, console=Console(stderr=True))
+        self._task = self._shown.add_task(what, total=None)
+        self._total = 0
+        self._shown.start()
+
+    @property
+    def total(self) -> int:
+        """Size of the file in bytes; 0 where the host does not say."""
+        return self._total
+
+    @total.setter
+    def total(self, size: int) -> None:
+        self._total = size
+        self._shown.update(self._task, total=size or None)
+
+    def update(self, count: int) -> None:
+        """So many more bytes have come."""
+        self._shown.advance(self._task, count)
+
+    def reset(self) -> None:
+        """Begin again; pooch does so once all has come, to show the whole."""
+        self._shown.reset(self._task, total=self._total or None)
+
+    def close(self) -> None:
+        """Leave the terminal as it was."""
+        self._shown.stop()
+
+
 def _check_hash(identifier: str, path: Path, expected: str) -> None:
     if expected and not (found := file_sha256(path)).startswith(expected):
         raise BrokenFileError(
-            f"{identifier}: {path} is not the file that was recorded: its sha256 begins {found[:12]}, not {expected[:12]}",
+            f"{identifier}: {path} is not the file that was recorded: "
+            f"its sha256 begins {found[:12]}, not {expected[:12]}",
             "download it again",
         )

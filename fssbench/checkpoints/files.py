@@ -101,7 +101,7 @@ def _safetensors_header(path: Path) -> dict[str, object] | None:
     return header if isinstance(header, dict) else None
 
 
-def stated_options(path: Path) -> dict[str, object]:
+def stated_options(path: Path) -> dict[str, bool | int | str | tuple[int, ...]]:
     """Return the arguments of `fssbench.build` that a safetensors file says it was made with; {} if it says none.
 
     `fssbench train` writes them, so that a network of other widths than the release's can be built again.
@@ -116,6 +116,14 @@ def stated_options(path: Path) -> dict[str, object]:
         options = json.loads(text)
     except ValueError as error:
         raise BrokenFileError(f"{path}: what it says of its options is not JSON") from error
-    if not isinstance(options, dict):
-        raise BrokenFileError(f"{path}: what it says of its options is not an object")
+    if not isinstance(options, dict) or not all(_is_option(value) for value in options.values()):
+        raise BrokenFileError(
+            f"{path}: what it says of its options is not names with numbers, texts or lists of numbers"
+        )
     return {str(name): tuple(value) if isinstance(value, list) else value for name, value in options.items()}
+
+
+def _is_option(value: object) -> bool:
+    if isinstance(value, list):
+        return all(isinstance(item, int) for item in value)
+    return isinstance(value, bool | int | str)

@@ -181,7 +181,9 @@ def load_release(method: AnyMethod, state_dict: Mapping[str, Tensor | npt.NDArra
 
 
 def _tensor(value: Tensor | npt.NDArray[Any]) -> Tensor:
-    return value if isinstance(value, Tensor) else torch.from_numpy(np.ascontiguousarray(value).reshape(np.shape(value)))
+    return (
+        value if isinstance(value, Tensor) else torch.from_numpy(np.ascontiguousarray(value).reshape(np.shape(value)))
+    )
 
 
 def _listed(what: str, keys: list[str]) -> str:

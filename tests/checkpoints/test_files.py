@@ -1,0 +1,94 @@
+"""What a weight file is, and each accident that has a sentence of its own."""
+
+from __future__ import annotations
+
+import io
+import json
+import struct
+import tarfile
+import zipfile
+from pathlib import Path
+
+import pytest
+import torch
+
+from fssbench.checkpoints import recognise, stated_options
+from fssbench.errors import BrokenFileError, MissingError
+
+STATE = {"weight": torch.zeros(3)}
+
+
+def _zip(names: list[str]) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name in names:
+            archive.writestr(name, b"x")
+    return buffer.getvalue()
+
+
+def _tar() -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        archive.addfile(tarfile.TarInfo("best_model.pt"))
+    return buffer.getvalue()
+
+
+def test_the_three_formats_are_told_apart(tmp_path: Path) -> None:
+    from safetensors.torch import save_file
+
+    torch.save(STATE, tmp_path / "new.pt")
+    torch.save(STATE, tmp_path / "old.pt", _use_new_zipfile_serialization=False)
+    save_file(STATE, tmp_path / "own.safetensors")
+    assert recognise(tmp_path / "new.pt") == "torch-zip"
+    assert recognise(tmp_path / "old.pt") == "torch-legacy"
+    assert recognise(tmp_path / "own.safetensors") == "safetensors"
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "is empty"),
+        (b"<!DOCTYPE html><html><title>Google Drive - Virus scan warning", "web page"),
+        (b"\xef\xbb\xbf\r\n  <HTML><head>", "web page"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:00\n", "Git LFS pointer"),
+        (b"../.git/annex/objects/aa/bb/SHA256E-s1--0.pt", "git-annex pointer"),
+        (b"\x1f\x8b\x08\x00rest", "gzip archive"),
+        (b"Rar!\x1a\x07", "RAR archive"),
+        (_tar(), "tar archive"),
+        (_zip(["a.txt", "b/best_model.pt"]), "zip archive of 2 files"),
+        (_zip(["archive/data.pkl"])[:-30], "cut short or damaged"),
+        (b"just some text", "no weight file"),
+        (struct.pack("<Q", 1 << 40) + b"{}", "no weight file"),
+        (struct.pack("<Q", 2) + b"[]", "no weight file"),
+    ],
+)
+def test_every_accident_is_named(content: bytes, message: str, tmp_path: Path) -> None:
+    path = tmp_path / "model.pt"
+    path.write_bytes(content)
+    with pytest.raises(BrokenFileError, match=message):
+        recognise(path)
+
+
+def test_a_missing_file_is_missing(tmp_path: Path) -> None:
+    with pytest.raises(MissingError, match="there is no checkpoint"):
+        recognise(tmp_path / "nowhere.pt")
+
+
+def _with_metadata(path: Path, options: str) -> Path:
+    from safetensors.torch import save_file
+
+    save_file(STATE, path, metadata={"options": options})
+    return path
+
+
+def test_options_are_read_from_the_header(tmp_path: Path) -> None:
+    path = _with_metadata(tmp_path / "a.safetensors", json.dumps({"channels": [8, 16, 32], "weak": True}))
+    assert stated_options(path) == {"channels": (8, 16, 32), "weak": True}
+    torch.save(STATE, tmp_path / "b.pt")
+    assert stated_options(tmp_path / "b.pt") == {}
+
+
+@pytest.mark.parametrize("options", ["{", "[1]", '{"channels": {"a": 1}}', '{"channels": ["x"]}'])
+def test_options_from_outside_are_not_believed(options: str, tmp_path: Path) -> None:
+    with pytest.raises(BrokenFileError, match="options"):
+        stated_options(_with_metadata(tmp_path / "a.safetensors", options))

@@ -1,0 +1,148 @@
+"""Records: what is shipped, what the user adds, what is found, and what is fetched."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import http.server
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+
+from fssbench.checkpoints import add, fetch, find, locate, record, records
+from fssbench.checkpoints.registry import Record, user_registry
+from fssbench.errors import BrokenFileError, MissingError, UsageError
+
+
+def _record(path: str = "", **fields: object) -> Record:
+    base = {"id": "mine", "method": "hsnet", "backbone": "resnet50", "dataset": "pascal5i", "fold": 0}
+    return Record.model_validate(base | {"path": path} | fields)
+
+
+def test_every_shipped_record_names_what_exists() -> None:
+    from fssbench.datasets import list_datasets
+    from fssbench.methods import check_build
+
+    for entry in records():
+        if entry.kind == "method":
+            check_build(entry.method, entry.backbone, entry.variant or None, 1, 1)
+            assert entry.dataset in list_datasets()
+            assert entry.fold in range(4)
+
+
+def test_shipped_expectations_are_those_that_were_printed(shared: Path) -> None:
+    with (shared / "reference" / "published" / "checkpoints.csv").open() as file:
+        rows = [row for row in csv.DictReader(file) if row["method"] in {"HSNet", "ASNet"} and row["fold"]]
+    printed = {}
+    for row in rows:
+        variant = "fscs" if row["task"] == "fs-cs" else "fss"
+        printed[row["method"].lower(), variant, row["backbone"], row["dataset"], row["fold"]] = row
+    released = [entry for entry in records() if entry.kind == "method" and entry.url]
+    assert len(released) == 56
+    for entry in released:
+        row = printed[entry.method, entry.variant, entry.backbone, entry.dataset, str(entry.fold)]
+        assert entry.url == row["url"]
+        for ours, theirs in (("miou_1shot", "expected_miou_1shot"), ("miou_5shot", "expected_miou_5shot")):
+            assert entry.expected.get(ours) == (float(row[theirs]) if row[theirs] else None)
+
+
+def test_find_tells_variant_backbone_and_fold_apart() -> None:
+    assert find("hsnet", None, "resnet50", "pascal5i", 2).id == "hsnet-resnet50-pascal5i-fold2"
+    assert find("asnet", "fscs", "resnet50", "coco20i", 1).id == "asnet-fscs-resnet50-coco20i-fold1"
+    assert find("prototype", None, "resnet101", "coco20i", 1).id == "resnet101-imagenet"
+    with pytest.raises(MissingError, match=r"no checkpoint is registered for hsnet .*vgg16 on coco20i fold 0"):
+        find("hsnet", None, "vgg16", "coco20i", 0)
+
+
+def test_a_record_of_the_user_replaces_a_shipped_one(tmp_path: Path) -> None:
+    torch.save({"a": torch.zeros(1)}, tmp_path / "w.pt")
+    identifier = "hsnet-resnet50-pascal5i-fold0"
+    add(_record(str(tmp_path / "w.pt"), id=identifier, options={"channels": (8, 16, 32)}))
+    found = find("hsnet", None, "resnet50", "pascal5i", 0)
+    assert locate(found) == (tmp_path / "w.pt",)
+    assert found.options == {"channels": (8, 16, 32)}
+    assert [entry.id for entry in records()].count(identifier) == 1
+    add(_record(str(tmp_path / "other.pt"), id=identifier))
+    assert record(identifier).path.endswith("other.pt")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[[checkpoint", "no TOML"),
+        ("[[checkpoint]]\nid = 'a'\nbackbone = 'resnet50'\npath = 'x'\ncolour = 1", r"record 1 \(colour\)"),
+        ("[[checkpoint]]\nid = 'a'\nmethod = 'hsnet'\nbackbone = 'resnet50'", "a url or a path"),
+        ("[other]\nx = 1", "something else"),
+        ("[[checkpoint]]\nid = 'A b'\nmethod = 'hsnet'\nbackbone = 'r'\npath = 'x'", r"record 1 \(id\)"),
+    ],
+)
+def test_a_broken_registry_is_told_by_record_and_field(text: str, message: str) -> None:
+    user_registry().parent.mkdir(parents=True, exist_ok=True)
+    user_registry().write_text(text)
+    with pytest.raises(BrokenFileError, match=message):
+        records()
+
+
+def test_unknown_ids_are_answered_with_the_nearest() -> None:
+    with pytest.raises(UsageError, match="did you mean"):
+        record("hsnet-resnet50-pascal5i-fold9")
+
+
+def test_a_file_that_is_not_the_recorded_one_is_refused(tmp_path: Path) -> None:
+    torch.save({"a": torch.zeros(1)}, tmp_path / "w.pt")
+    with pytest.raises(BrokenFileError, match="sha256 begins"):
+        locate(_record(str(tmp_path / "w.pt"), sha256="0" * 64))
+    with pytest.raises(MissingError, match="is not there"):
+        locate(_record(str(tmp_path / "absent.pt")))
+
+
+class _Quiet(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[tuple[str, Path]]:
+    folder = tmp_path / "site"
+    folder.mkdir()
+    handler = type("Handler", (_Quiet,), {"__init__": lambda s, *a, **k: _Quiet.__init__(s, *a, directory=folder, **k)})
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_address[1]}", folder
+        server.shutdown()
+        thread.join()
+
+
+def test_fetching_checks_the_hash_and_keeps_nothing_that_is_wrong(site: tuple[str, Path]) -> None:
+    address, folder = site
+    torch.save({"a": torch.zeros(1)}, folder / "good.pt")
+    (folder / "page.pt").write_text("<!DOCTYPE html><html>sign in</html>")
+    sha256 = hashlib.sha256((folder / "good.pt").read_bytes()).hexdigest()
+
+    good = _record(url=f"{address}/good.pt", sha256=sha256)
+    with pytest.raises(MissingError, match="not on this machine"):
+        locate(good)
+    path = fetch(good)
+    assert path.read_bytes() == (folder / "good.pt").read_bytes()
+    assert locate(good) == (path,)
+    (folder / "good.pt").unlink()
+    assert fetch(good) == path  # what is there is not downloaded again
+
+    with pytest.raises(BrokenFileError, match="web page"):
+        fetch(_record(url=f"{address}/page.pt", id="page"))
+    torch.save({"a": torch.ones(1)}, folder / "good.pt")
+    with pytest.raises(BrokenFileError, match="not the file that was recorded"):
+        fetch(_record(url=f"{address}/good.pt", id="other", sha256=sha256))
+    with pytest.raises(MissingError, match="could not be fetched"):
+        fetch(_record(url=f"{address}/absent.pt", id="absent"))
+    assert sorted(entry.name for entry in path.parent.iterdir()) == [path.name]
+
+
+def test_a_host_that_shows_a_page_says_what_to_do() -> None:
+    with pytest.raises(MissingError, match="downloaded by hand") as caught:
+        fetch(record("hsnet-resnet50-pascal5i-fold0"))
+    assert "checkpoints add" in str(caught.value)
