@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import csv
+import io
 import math
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,11 +12,14 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
+from fssbench.atomic import write_bytes, write_text
 from fssbench.errors import BrokenFileError, CheckpointError
 from fssbench.training.recipes import Optimiser, Recipe
 
 STATE_FILE = "state.pt"
 LOG_FILE = "log.csv"
+SAVE_EVERY = 100
+"""Steps between two states on disk."""
 _STATE_KEYS = frozenset({"run", "step", "module", "optimiser", "losses"})
 
 
@@ -35,12 +37,10 @@ class Place:
     Attributes:
         folder: Its folder.
         run: What is trained, in words that differ wherever the result would: a state of other words is refused.
-        save_every: Steps between two states on disk.
     """
 
     folder: Path
     run: str
-    save_every: int = 100
 
 
 def fit(
@@ -87,7 +87,7 @@ def fit(
         losses.append(loss.item())
         if watch is not None:
             watch(step + 1, losses[-1])
-        if (step + 1) % place.save_every == 0 or step + 1 == steps:
+        if (step + 1) % SAVE_EVERY == 0 or step + 1 == steps:
             _save(module, adam, place, losses)
     return losses
 
@@ -110,20 +110,11 @@ def _save(module: nn.Module, adam: torch.optim.Optimizer, place: Place, losses: 
         "optimiser": adam.state_dict(),
         "losses": losses,
     }
-    target = place.folder / STATE_FILE
-    temporary = target.with_suffix(f".{os.getpid()}.tmp")
-    torch.save(state, temporary)
-    temporary.replace(target)
-    _write_log(place.folder / LOG_FILE, losses)
-
-
-def _write_log(target: Path, losses: list[float]) -> None:
-    temporary = target.with_suffix(f".{os.getpid()}.tmp")
-    with temporary.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(["step", "loss"])
-        writer.writerows((step, f"{loss:.6f}") for step, loss in enumerate(losses, 1))
-    temporary.replace(target)
+    packed = io.BytesIO()
+    torch.save(state, packed)
+    write_bytes(place.folder / STATE_FILE, packed.getvalue())
+    rows = (f"{step},{loss:.6f}\n" for step, loss in enumerate(losses, 1))
+    write_text(place.folder / LOG_FILE, "step,loss\n" + "".join(rows))
 
 
 def _restore(module: nn.Module, adam: torch.optim.Optimizer, place: Place) -> list[float]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from fssbench.checkpoints import locate, records
 from fssbench.datasets import open_dataset
 from fssbench.datasets.dataset import Dataset
 from fssbench.errors import MissingError, UsageError
@@ -136,8 +137,16 @@ def _weights(request: Request, backbone: str) -> Path:
             f"fssbench train --backbone {backbone} --dataset {request.dataset} --fold {request.fold} --out DIR, "
             "then --backbone-weights DIR/weights.safetensors"
         )
-    if request.backbone_weights is None:
-        raise MissingError(f"{request.method} is trained on a frozen {backbone}, whose weights were not given", remedy)
-    if not request.backbone_weights.is_file():
-        raise MissingError(f"there is no file {request.backbone_weights}", remedy)
-    return request.backbone_weights
+    if request.backbone_weights is not None:
+        if not request.backbone_weights.is_file():
+            raise MissingError(f"there is no file {request.backbone_weights}", remedy)
+        return request.backbone_weights
+    for record in records():
+        if (record.kind, record.backbone) != ("backbone", backbone):
+            continue
+        if (record.dataset, record.fold) in {(request.dataset, request.fold), ("", None)}:
+            return locate(record)[0]
+    raise MissingError(
+        f"{request.method} is trained on a frozen {backbone}, whose weights were not given and are not registered",
+        remedy,
+    )

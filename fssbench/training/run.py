@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save
 from torch import Tensor
 
 import fssbench
-from fssbench.errors import BrokenFileError, CheckpointError, UsageError
+from fssbench.atomic import write_bytes
+from fssbench.checkpoints import file_sha256, read_state
+from fssbench.errors import CheckpointError, UsageError
 from fssbench.layers.pairwise import PairwiseMethod
 from fssbench.training.episodic import train_head
 from fssbench.training.loop import Watcher
@@ -21,6 +22,9 @@ from fssbench.training.plan import Plan
 from fssbench.training.pretrain import pretrain
 
 WEIGHTS_FILE = "weights.safetensors"
+"""All of a network: what `fssbench eval --checkpoint` takes."""
+HEAD_FILE = "head.safetensors"
+"""A method without its backbone, for a registry that keeps backbones apart."""
 
 
 def run_plan(plan: Plan, watch: Watcher | None = None) -> Path:
@@ -45,19 +49,23 @@ def run_plan(plan: Plan, watch: Watcher | None = None) -> Path:
     if not isinstance(method, PairwiseMethod):
         raise UsageError(f"{plan.method} is not trained from pairs, and there is no other trainer")
     _load_backbone(method, plan.backbone, plan.backbone_weights)
-    train_head(method, plan, watch, backbone_sha256=_sha256(plan.backbone_weights))
-    return write_weights(plan, method.state_dict())
+    train_head(method, plan, watch, backbone_sha256=file_sha256(plan.backbone_weights))
+    state = method.state_dict()
+    write_weights(plan, {key: value for key, value in state.items() if not key.startswith("backbone.")}, HEAD_FILE)
+    return write_weights(plan, state)
 
 
-def write_weights(plan: Plan, state: Mapping[str, Tensor]) -> Path:
-    """Write weights with a note of what they are, atomically, and return the file."""
+def write_weights(plan: Plan, state: Mapping[str, Tensor], name: str = WEIGHTS_FILE) -> Path:
+    """Write weights with a note of what they are, and return the file."""
     kept = torch.float16 if plan.recipe.stored == "float16" else torch.float32
     tensors = {
-        name: (tensor.to(kept) if tensor.is_floating_point() else tensor).contiguous() for name, tensor in state.items()
+        key: (tensor.to(kept) if tensor.is_floating_point() else tensor).contiguous() for key, tensor in state.items()
     }
+    # `options` is what the network is built again with; see `fssbench.checkpoints.stated_options`.
     note = {
         "network": plan.method or plan.backbone,
         "backbone": plan.backbone,
+        "options": json.dumps({key: list(value) for key, value in plan.recipe.options.items()}),
         "dataset": plan.dataset.name,
         "data_fingerprint": plan.dataset.fingerprint,
         "fold": str(plan.fold),
@@ -66,39 +74,18 @@ def write_weights(plan: Plan, state: Mapping[str, Tensor]) -> Path:
         "fssbench": fssbench.__version__,
         "torch": torch.__version__,
     }
-    target = plan.folder / WEIGHTS_FILE
-    temporary = target.with_suffix(f".{os.getpid()}.tmp")
-    save_file(tensors, temporary, metadata=note)
-    temporary.replace(target)
+    target = plan.folder / name
+    write_bytes(target, save(tensors, metadata=note))
     return target
 
 
-def _load_backbone(method: PairwiseMethod[object], name: str, path: Path) -> None:
-    state = _read(path)
+def _load_backbone(method: PairwiseMethod[Any], name: str, path: Path) -> None:
     own = method.backbone.state_dict()
-    fits = {key: tensor.to(own[key].dtype) for key, tensor in state.items() if key in own}
-    try:
-        method.backbone.load_state_dict(fits)
-    except RuntimeError as error:
-        first = next((key for key in own if key not in state or state[key].shape != own[key].shape), "")
-        raise CheckpointError(f"{path} does not hold the weights of {name}: {first} is missing or misshapen") from error
-
-
-def _read(path: Path) -> dict[str, Tensor]:
-    try:
-        if path.suffix == ".safetensors":
-            return load_file(path)
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # whatever a broken file makes the readers raise
-        raise BrokenFileError(f"{path} is no file of weights that can be read") from error
-    if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
-        raise BrokenFileError(f"{path} holds no state dict")
-    return state
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    state = read_state(path)
+    for key, tensor in own.items():
+        if key not in state or state[key].shape != tensor.shape:
+            raise CheckpointError(f"{path} does not hold the weights of {name}: {key} is missing or misshapen")
+    method.backbone.load_state_dict({key: state[key].to(tensor.dtype) for key, tensor in own.items()})
 
 
 def _check_device(device: str) -> None:

@@ -1,0 +1,162 @@
+"""Whole runs, a few steps long: what is learnt, from what, and what is left after a kill."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors import safe_open
+from safetensors.torch import load_file
+
+import fssbench
+from fssbench.errors import BrokenFileError, CheckpointError
+from fssbench.training.episodic import pair_loss
+from fssbench.training.pairs import Pair, PairSampler
+from fssbench.training.pictures import Pictures
+from fssbench.training.run import run_plan
+from tests.training.tiny import SIDE, Squares, tiny_plan, tiny_recipe
+
+NETWORKS = ["small", "hsnet", "asnet"]
+
+
+class Killed(BaseException):
+    """Stands for a kill between two steps."""
+
+
+def _run(network: str, folder: Path, weights: Path, **changes: object) -> dict[str, torch.Tensor]:
+    given = None if network == "small" else weights
+    return load_file(run_plan(tiny_plan(network, folder, weights=given, **changes)))  # type: ignore[arg-type]
+
+
+def _equal(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
+    return a.keys() == b.keys() and all(torch.equal(a[key], b[key]) for key in a)
+
+
+@pytest.mark.parametrize("name", ["hsnet", "asnet"])
+def test_gradients_reach_the_head_and_not_the_backbone(name: str):
+    torch.manual_seed(0)
+    method = fssbench.build(name, backbone="small", channels=tiny_recipe(name).options["channels"]).train()
+    mask = torch.zeros(4, SIDE, SIDE, dtype=torch.uint8)
+    mask[:, 30:100, 30:100] = 1
+    statistics = method.backbone.stem[1].running_mean.clone()
+    pair_loss(method, torch.randn(4, 3, SIDE, SIDE), mask, 1.0).backward()
+    for key, parameter in method.named_parameters():
+        if key.startswith("backbone."):
+            assert parameter.grad is None, key
+        else:
+            assert parameter.grad is not None, key
+    assert torch.equal(method.backbone.stem[1].running_mean, statistics)
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+def test_one_seed_gives_the_same_weights_and_another_seed_others(network: str, tmp_path: Path, backbone_weights: Path):
+    first = _run(network, tmp_path / "a", backbone_weights)
+    assert _equal(first, _run(network, tmp_path / "b", backbone_weights))
+    assert not _equal(first, _run(network, tmp_path / "c", backbone_weights, seed=1))
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+def test_a_killed_run_ends_as_if_it_had_not_been(
+    network: str, tmp_path: Path, backbone_weights: Path, monkeypatch: pytest.MonkeyPatch
+):
+    whole = _run(network, tmp_path / "whole", backbone_weights, steps=5)
+    monkeypatch.setattr("fssbench.training.loop.SAVE_EVERY", 2)
+    given = None if network == "small" else backbone_weights
+    plan = tiny_plan(network, tmp_path / "killed", weights=given, steps=5)
+
+    def kill(step: int, loss: float) -> None:
+        if step == 3:
+            raise Killed
+
+    with pytest.raises(Killed):
+        run_plan(plan, kill)
+    seen: list[int] = []
+    file = run_plan(replace(plan, resume=True), lambda step, loss: seen.append(step))
+    assert seen == [3, 4, 5], "the state after step 2 is what the run goes on from"
+    assert _equal(load_file(file), whole)
+    assert (tmp_path / "killed" / "log.csv").read_text() == (tmp_path / "whole" / "log.csv").read_text()
+
+
+def test_the_log_has_a_row_per_step(tmp_path: Path, backbone_weights: Path):
+    losses: list[float] = []
+    run_plan(tiny_plan("hsnet", tmp_path, weights=backbone_weights), lambda step, loss: losses.append(loss))
+    lines = (tmp_path / "log.csv").read_text().split()
+    assert lines == ["step,loss", *(f"{step},{loss:.6f}" for step, loss in enumerate(losses, 1))]
+
+
+@pytest.mark.parametrize("fold", [0, 1])
+@pytest.mark.parametrize("network", ["small", "hsnet"])
+def test_novel_classes_are_never_seen(
+    network: str, fold: int, tmp_path: Path, backbone_weights: Path, monkeypatch: pytest.MonkeyPatch
+):
+    drawn: list[Pair] = []
+    read: list[torch.Tensor] = []
+    draw, batch = PairSampler.draw, Pictures.batch
+
+    def spying_draw(self: PairSampler, rng: object, count: int) -> list[Pair]:
+        pairs = draw(self, rng, count)  # type: ignore[arg-type]
+        drawn.extend(pairs)
+        return pairs
+
+    def spying_batch(self: Pictures, names: list[str]) -> tuple[torch.Tensor, torch.Tensor]:
+        images, labels = batch(self, names)
+        read.append(labels)
+        return images, labels
+
+    monkeypatch.setattr(PairSampler, "draw", spying_draw)
+    monkeypatch.setattr(Pictures, "batch", spying_batch)
+    _run(network, tmp_path, backbone_weights, fold=fold, steps=6)
+
+    novel = set(Squares().fold_classes(fold))
+    assert {pair.class_id for pair in drawn} == {1, 2, 3, 4} - novel
+    assert all(pair.query != pair.support for pair in drawn)
+    assert len(read) == 6
+    assert not novel & set(torch.cat(read).unique().tolist())
+
+
+def test_the_lists_of_the_embedded_data_set_hold_no_novel_pixel():
+    dataset = fssbench.open_dataset("shapes20i")
+    for fold in range(dataset.fold_count):
+        novel = set(dataset.fold_classes(fold))
+        sampler = PairSampler.of_fold(dataset, fold, seed=0)
+        assert not novel & set(sampler.lists)
+        pairs = sampler.draw(sampler.generator(0), 12)
+        assert not any(pair.class_id in novel for pair in pairs)
+        for name in {name for pair in pairs for name in (pair.query, pair.support)}:
+            assert not novel & set(dataset.label(name).ravel().tolist()), name
+
+
+def test_the_weights_say_what_they_are(tmp_path: Path, backbone_weights: Path):
+    file = run_plan(tiny_plan("hsnet", tmp_path, weights=backbone_weights, fold=1, seed=4))
+    with safe_open(file, "pt") as opened:
+        note = opened.metadata()
+    expected = {"network": "hsnet", "backbone": "small", "dataset": "squares", "fold": "1", "seed": "4", "steps": "3"}
+    assert expected.items() <= note.items()
+
+
+def test_a_state_of_another_run_is_refused(tmp_path: Path, backbone_weights: Path):
+    plan = tiny_plan("hsnet", tmp_path, weights=backbone_weights)
+    run_plan(plan)
+    with pytest.raises(CheckpointError, match="another run"):
+        run_plan(replace(plan, seed=5, resume=True))
+
+
+def test_a_broken_state_is_refused(tmp_path: Path, backbone_weights: Path):
+    (tmp_path / "state.pt").write_bytes(b"not a state")
+    plan = tiny_plan("hsnet", tmp_path, weights=backbone_weights, resume=True)
+    with pytest.raises(BrokenFileError, match=r"state\.pt"):
+        run_plan(plan)
+
+
+def test_weights_of_another_backbone_are_refused(tmp_path: Path, backbone_weights: Path):
+    state = load_file(backbone_weights)
+    state.pop("layer3.0.conv1.weight")
+    other = tmp_path / "other.pt"
+    torch.save(state, other)
+    with pytest.raises(CheckpointError, match=r"layer3\.0\.conv1\.weight"):
+        run_plan(tiny_plan("hsnet", tmp_path / "run", weights=other))
+    other.write_bytes(b"<html>")
+    with pytest.raises(BrokenFileError, match=r"other\.pt"):
+        run_plan(tiny_plan("hsnet", tmp_path / "run", weights=other))
