@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from fssbench.engine.given_lists import given_lists
 from fssbench.errors import MissingError, UsageError
 from fssbench.methods import MethodInfo, check_build, method_info
 from fssbench.protocols import Protocol, ScoreAt, default_protocol
@@ -109,7 +110,7 @@ def plan(request: Request) -> Plan:
     info = method_info(request.method)
     REGISTRY.require(request.dataset)
     _check_numbers(request)
-    given = _given_lists(request)
+    given = given_lists(request.episodes, request.fold)
     if given:
         request = _as_given(request, given[0])
     request = replace(request, shots=_or(request.shots, 1), ways=_or(request.ways, 1))
@@ -144,23 +145,6 @@ def _check_numbers(request: Request) -> None:
         raise UsageError(f"there is no device '{request.device}'; there are auto, cpu, cuda, cuda:0, ...")
     if request.checkpoint is not None and request.random_weights:
         raise UsageError("--checkpoint and --random-weights exclude each other")
-
-
-def _given_lists(request: Request) -> list[EpisodeList]:
-    """Return the lists that --episodes names, none if it is a number."""
-    from fssbench.episode import read_episodes
-
-    text = request.episodes
-    if text is None or re.fullmatch(r"[+-]?\d+", text):
-        return []
-    if "{fold}" not in text:
-        return [read_episodes(text)]
-    if request.fold not in (None, "all"):
-        return [read_episodes(text.replace("{fold}", str(request.fold)))]
-    lists: list[EpisodeList] = []
-    while Path(path := text.replace("{fold}", str(len(lists)))).exists() or not lists:
-        lists.append(read_episodes(path))
-    return lists
 
 
 def _as_given(request: Request, episodes: EpisodeList) -> Request:

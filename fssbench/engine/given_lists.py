@@ -1,0 +1,53 @@
+"""The episode lists that somebody gave, in files."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fssbench.errors import UsageError
+
+if TYPE_CHECKING:
+    from fssbench.episode import EpisodeList
+
+
+def given_lists(text: str | None, fold: str | None) -> list[EpisodeList]:
+    """Return the lists that --episodes names; none if it is a number.
+
+    Args:
+        text: What was given; {fold} in it stands for each fold.
+        fold: The fold asked for; None or "all" for every one that has a file.
+
+    Raises:
+        MissingError: If there is no such file.
+        BrokenFileError: If it is no list.
+        UsageError: If the lists of several folds do not ask the same, or one asks another fold.
+    """
+    from fssbench.episode import read_episodes
+
+    if text is None or re.fullmatch(r"[+-]?\d+", text):
+        return []
+    if "{fold}" not in text:
+        return [read_episodes(text)]
+    if fold is not None and fold != "all":
+        return [_of_fold(read_episodes(text.replace("{fold}", fold)), fold)]
+    lists: list[EpisodeList] = []
+    while Path(path := text.replace("{fold}", str(len(lists)))).exists() or not lists:
+        lists.append(_of_fold(read_episodes(path), str(len(lists))))
+    for name in ("dataset", "split", "way", "shot", "protocol"):
+        said = {getattr(episodes, name): episodes.fold for episodes in lists}
+        if len(said) > 1:
+            first, other, *_ = said.items()
+            raise UsageError(
+                f"the lists {text} do not ask the same: the {name} is {first[0]} for fold {first[1]}, "
+                f"{other[0]} for fold {other[1]}",
+                "evaluate fold by fold",
+            )
+    return lists
+
+
+def _of_fold(episodes: EpisodeList, fold: str) -> EpisodeList:
+    if str(episodes.fold) != fold:
+        raise UsageError(f"the list for fold {fold} asks fold {episodes.fold}", "fssbench episodes show FILE")
+    return episodes

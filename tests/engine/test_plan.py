@@ -1,0 +1,191 @@
+"""What a command line comes to: defaults that follow the releases, and mistakes found before anything is done."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+import fssbench
+from fssbench.engine.plan import Plan, Request, plan
+from fssbench.episode import episodes, write_episodes
+from fssbench.errors import BrokenFileError, FSSBenchError, MissingError, UsageError
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(autouse=True)
+def _elsewhere(cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(cache))  # one index for all tests of the file
+
+
+def planned(method: str = "copy-mask", dataset: str = "shapes20i", **said: Any) -> Plan:
+    return plan(Request(method, dataset, **{"episodes": "5", "fold": "0", **said}))
+
+
+@pytest.mark.parametrize(
+    ("method", "said", "protocol", "variant"),
+    [
+        ("hsnet", {}, "shapes", "fss"),
+        ("asnet", {}, "shapes", "fss"),
+        ("asnet", {"ways": 2}, "ifsl-fscs", "fscs"),
+        ("asnet", {"task": "fscs"}, "ifsl-fscs", "fscs"),
+        ("asnet", {"variant": "fscs"}, "ifsl-fscs", "fscs"),
+        ("asnet", {"protocol": "ifsl-fscs"}, "ifsl-fscs", "fscs"),
+        ("copy-mask", {"ways": 3}, "ifsl-fscs", "fscs"),
+        ("hsnet", {"protocol": "hsnet"}, "hsnet", "fss"),
+        ("hsnet", {"protocol": "hsnet", "score_at": "original"}, "hsnet@original", "fss"),
+        ("hsnet", {"protocol": "hsnet@original"}, "hsnet@original", "fss"),
+        ("asnet", {"variant": "fscs", "protocol": "ifsl-fss"}, "ifsl-fss", "fscs"),
+    ],
+)
+def test_protocol_and_form_follow_what_was_said(method: str, said: dict[str, Any], protocol: str, variant: str):
+    found = planned(method, random_weights=method != "copy-mask", **said)
+    assert (found.protocol.name, found.variant) == (protocol, variant)
+    assert (found.way, found.shot) == (said.get("ways", 1), 1)
+    assert {one.protocol for one in found.lists} == {protocol}
+
+
+def test_each_method_is_evaluated_as_its_release_does():
+    from fssbench.methods import method_info
+    from fssbench.protocols import default_protocol
+
+    found = {
+        (name, task): default_protocol("pascal5i", task, method_info(name).protocols[task])
+        for name in ("hsnet", "asnet", "prototype")
+        for task in ("fss", "fscs")
+    }
+    assert found == {
+        ("hsnet", "fss"): "hsnet",
+        ("hsnet", "fscs"): "ifsl-fscs",
+        ("asnet", "fss"): "ifsl-fss",
+        ("asnet", "fscs"): "ifsl-fscs",
+        ("prototype", "fss"): "hsnet",
+        ("prototype", "fscs"): "ifsl-fscs",
+    }
+
+
+def test_all_folds_are_the_default():
+    found = planned(fold=None)
+    assert [one.fold for one in found.lists] == [0, 1, 2, 3]
+    assert found.out == Path("runs/copy-mask-shapes20i-shapes-1way-1shot")
+    assert planned(fold="2").out == Path("runs/copy-mask-shapes20i-shapes-1way-1shot-fold2")
+
+
+def test_the_embedded_data_set_has_its_own_backbone():
+    assert planned("hsnet", random_weights=True).backbone == "small"
+    assert planned("hsnet", random_weights=True, protocol="hsnet").backbone == "resnet50"
+    assert planned("hsnet", random_weights=True, backbone="vgg16").backbone == "vgg16"
+    assert planned().backbone is None
+
+
+@pytest.mark.parametrize(
+    ("method", "said", "told"),
+    [
+        ("hsnt", {}, "unknown method 'hsnt'; did you mean hsnet"),
+        ("copy-mask", {"dataset": "shapes"}, "unknown dataset 'shapes'; did you mean shapes20i"),
+        ("copy-mask", {"protocol": "hsnot"}, "unknown protocol 'hsnot'"),
+        ("copy-mask", {"protocol": "hsnet@middle"}, "input or original"),
+        ("copy-mask", {"protocol": "ifsl-fscs", "score_at": "input"}, "at the original size only"),
+        ("copy-mask", {"task": "fss", "ways": 2}, "defined for 1-way episodes, not 2 ways"),
+        ("copy-mask", {"task": "fscs", "protocol": "hsnet"}, "protocol hsnet is for the task fss, not fscs"),
+        ("copy-mask", {"ways": 6}, "1 to 5 ways, not 6"),
+        ("copy-mask", {"ways": 0}, "--ways is 1 or more"),
+        ("copy-mask", {"shots": -1}, "--shots is 1 or more"),
+        ("copy-mask", {"limit": 0}, "--limit is 1 or more"),
+        ("copy-mask", {"episodes": "0"}, "1 to 1000000 episodes, not 0"),
+        ("copy-mask", {"episodes": "-3"}, "1 to 1000000 episodes, not -3"),
+        ("copy-mask", {"fold": "4"}, "shapes20i has no fold 4: its folds are 0 to 3"),
+        ("copy-mask", {"fold": "-1"}, "a fold is a number or all, not '-1'"),
+        ("copy-mask", {"fold": "²"}, "a fold is a number or all"),
+        ("copy-mask", {"device": "gpu"}, "no device 'gpu'"),
+        ("copy-mask", {"backbone": "resnet50"}, "copy-mask has no backbone"),
+        ("copy-mask", {"checkpoint": "some.pt"}, "copy-mask has no weights"),
+        ("copy-mask", {"root": Path("here")}, "shapes20i has no files"),
+        ("hsnet", {"backbone": "resnet18"}, "hsnet has no backbone 'resnet18'"),
+        ("hsnet", {"variant": "fsss"}, "hsnet has no variant 'fsss'"),
+        ("hsnet", {"variant": "fss", "ways": 2}, "defined for 1-way|answers 1-way"),
+        ("hsnet", {"checkpoint": "some.pt", "random_weights": True}, "exclude each other"),
+        ("hsnet", {"seed": -1, "random_weights": True}, "a seed is a number from 0"),
+    ],
+)
+def test_a_mistake_is_a_sentence(method: str, said: dict[str, Any], told: str, tmp_path: Path):
+    with pytest.raises(UsageError, match=told):
+        planned(method, **said)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_data_is_missed_before_weights():
+    with pytest.raises(MissingError, match="pascal5i needs its folder VOC2012") as missed:
+        planned("hsnet", "pascal5i")
+    assert "--root DIR" in (missed.value.remedy or "")
+
+
+def test_weights_that_are_nowhere():
+    with pytest.raises(
+        MissingError, match=r"no checkpoint is registered for hsnet .* vgg16 on shapes20i fold 0"
+    ) as missed:
+        planned("hsnet", backbone="vgg16")
+    assert "--random-weights" in (missed.value.remedy or "")
+    with pytest.raises(MissingError, match=r"there is no checkpoint gone\.pt"):
+        planned("hsnet", checkpoint="gone.pt")
+    with pytest.raises(MissingError, match=r"there is no checkpoint gone\.pt"):
+        planned("hsnet", checkpoint="gone.pt", fold="all")
+    with pytest.raises(MissingError, match=r"there is no checkpoint gone-0\.pt"):
+        planned("hsnet", checkpoint="gone-{fold}.pt", fold="all")
+
+
+def test_a_file_that_is_no_checkpoint(tmp_path: Path):
+    (tmp_path / "page.pt").write_text("<!DOCTYPE html><html>")
+    with pytest.raises(BrokenFileError, match="web page"):
+        planned("hsnet", checkpoint="page.pt")
+
+
+def test_one_checkpoint_does_not_answer_all_folds(tmp_path: Path):
+    torch.save(fssbench.build("hsnet", "small").state_dict(), tmp_path / "fold0.pt")
+    with pytest.raises(UsageError, match="each fold has its own checkpoint"):
+        planned("hsnet", checkpoint="fold0.pt", fold="all")
+    found = planned("hsnet", checkpoint="fold{fold}.pt")
+    assert found.sources[0].record.kind == "checkpoint"
+    assert found.sources[0].record.path == "fold0.pt"
+
+
+def test_a_list_says_what_is_asked(tmp_path: Path):
+    drawn = episodes(fssbench.open_dataset("shapes20i"), 2, 2, 3, "ifsl-fscs", 4)
+    write_episodes(drawn, tmp_path / "list.json")
+    found = planned(fold=None, episodes="list.json")
+    assert (found.lists, found.way, found.shot, found.protocol.name) == ((drawn,), 2, 3, "ifsl-fscs")
+    assert planned(fold="2", shots=3, episodes="list.json").lists == (drawn,)
+    for said in ({"fold": "1"}, {"shots": 1}, {"ways": 1}, {"seed": 5}, {"dataset": "pascal5i"}):
+        with pytest.raises(UsageError, match="does not fit the list"):
+            planned(**{"fold": None, **said}, episodes="list.json")
+
+
+def test_a_list_per_fold(tmp_path: Path):
+    dataset = fssbench.open_dataset("shapes20i")
+    lists = tuple(episodes(dataset, fold, 1, 1, "shapes", 3) for fold in range(4))
+    for drawn in lists:
+        write_episodes(drawn, tmp_path / f"list{drawn.fold}.json")
+    assert planned(fold=None, episodes="list{fold}.json").lists == lists
+    assert planned(fold="3", episodes="list{fold}.json").lists == lists[3:]
+    write_episodes(
+        replace(lists[1], shot=2, episodes=episodes(dataset, 1, 1, 2, "shapes", 3).episodes), tmp_path / "list1.json"
+    )
+    with pytest.raises(UsageError, match="ask the same"):
+        planned(fold=None, episodes="list{fold}.json")
+    with pytest.raises(MissingError, match="no episode list"):
+        planned(episodes="nowhere.json")
+
+
+def test_a_folder_that_is_taken(tmp_path: Path):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.tex").touch()
+    with pytest.raises(FSSBenchError, match="other files"):
+        planned(out=tmp_path / "mine")
