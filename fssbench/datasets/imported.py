@@ -6,14 +6,13 @@ A list is named by a string: the label value for COCO-20i ("1" -> image ids), "c
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, cast
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from fssbench.atomic import write_text
 from fssbench.config import user_data_folder
 from fssbench.datasets.dataset import Split
 from fssbench.errors import BrokenFileError, UsageError
@@ -47,16 +46,10 @@ def store(dataset: str, side: Split, lists: Mapping[str, list[int] | list[str]])
     """
     path = path_of(dataset, side)
     text = json.dumps({"dataset": dataset, "side": side, "lists": dict(lists)}, separators=(",", ":"))
-    temporary = ""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-        with os.fdopen(handle, "w", encoding="ascii") as file:
-            file.write(text)
-        Path(temporary).replace(path)
+        write_text(path, text)
     except OSError as error:
-        if temporary:
-            Path(temporary).unlink(missing_ok=True)
         raise UsageError(f"can't write {path}: {error.strerror}") from error
     return path
 

@@ -12,9 +12,9 @@ Two hashes with two purposes:
 from __future__ import annotations
 
 import hashlib
+import io
 import json
-import os
-import tempfile
+import logging
 import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -23,6 +23,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from fssbench.atomic import write_bytes
 from fssbench.config import cache_folder
 
 VERSION = 1
@@ -119,14 +120,11 @@ def _write(path: Path, key: str, frame: pd.DataFrame) -> None:
     arrays["names"] = np.frombuffer("\0".join(names).encode("utf-8", "surrogateescape"), dtype=np.uint8)
     arrays["codes"] = codes.astype(np.int64)
     arrays["key"] = np.array(key)
-    temporary = ""
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, **arrays)  # type: ignore[arg-type]
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-        with os.fdopen(handle, "wb") as file:
-            np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
-        Path(temporary).replace(path)
-    except OSError:
+        write_bytes(path, buffer.getvalue())
+    except OSError as error:
         # A full or read-only cache folder costs time, not the result.
-        if temporary:
-            Path(temporary).unlink(missing_ok=True)
+        logging.getLogger(__name__).info("the index is not kept: %s", error)

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import tempfile
 from pathlib import Path
 
+from fssbench.atomic import write_text
 from fssbench.episode.episode import Episode, EpisodeList
 from fssbench.errors import BrokenFileError, MissingError, UsageError
 
@@ -66,19 +65,10 @@ def write_episodes(episodes: EpisodeList, path: str | Path) -> Path:
     except BrokenFileError as error:
         raise UsageError(f"can't write a list that could not be read again: {error.message}") from error
     try:
-        handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        write_text(path, text)
     except OSError as error:
-        raise UsageError(f"can't write {path}: {error.strerror}", f"mkdir -p {path.parent}") from error
-    try:
-        with os.fdopen(handle, "w", encoding="ascii", newline="\n") as file:
-            file.write(text)
-        # mkstemp keeps others out; a list is there to be given away.
-        Path(temporary).chmod(0o644)
-        Path(temporary).replace(path)
-    except OSError as error:
-        raise UsageError(f"can't write {path}: {error.strerror}") from error
-    finally:
-        Path(temporary).unlink(missing_ok=True)
+        remedy = None if path.parent.is_dir() else f"mkdir -p {path.parent}"
+        raise UsageError(f"can't write {path}: {error.strerror}", remedy) from error
     return path
 
 
