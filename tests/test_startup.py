@@ -22,7 +22,7 @@ ANSWERS = [
     ["table", "--compare", "hsnet,ntrenet", "--dataset", "pascal5i"],
     ["data", "where"],
     ["checkpoints", "list"],
-    ["checkpoints", "show", "hsnet-small-shapes20i-fold0"],
+    ["checkpoints", "show", "hsnet-resnet50-pascal5i-fold0"],
     *[[name, "--help"] for name in ("eval", "table", "train", "data", "episodes", "checkpoints", "list")],
 ]
 
