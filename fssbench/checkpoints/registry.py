@@ -82,7 +82,9 @@ class Record(BaseModel):
         return self
 
     def file(self, relative: str) -> Path:
-        """Return a path of the record, which is relative to its registry."""
+        """Return a path of the record, which is relative to its registry; a shipped record's files travel with it."""
+        if self.registry == shipped("checkpoints.toml"):
+            return shipped(relative)
         return (self.registry.parent / relative).resolve()
 
 
