@@ -140,6 +140,7 @@ def summarise(
 
 
 _RATIOS = ("miou", "fb_iou", "exact_ratio")
+_BLOCK = 1 << 22
 
 
 def _classes_of(
@@ -231,8 +232,14 @@ def _bootstrap(tally: _Tally, draws: int, generator: np.random.Generator) -> _Ra
         # A class's clusters touch few columns; the others stay zero.
         columns = np.flatnonzero(sums.any(axis=0))
         size = len(sums)
-        weights = generator.multinomial(size, np.full(size, 1.0 / size), size=draws)
-        totals[:, columns] += weights.astype(np.float64) @ sums[:, columns].astype(np.float64)
+        values = sums[:, columns].astype(np.float64)
+        # In blocks, so that a long list does not fill the memory.
+        block = max(1, _BLOCK // size)
+        for first in range(0, draws, block):
+            rows = min(block, draws - first)
+            picked = generator.integers(0, size, (rows, size)) + size * np.arange(rows)[:, None]
+            times = np.bincount(picked.ravel(), minlength=rows * size).reshape(rows, size)
+            totals[first : first + rows, columns] += times.astype(np.float64) @ values
     return _ratios(totals)
 
 

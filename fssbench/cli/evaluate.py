@@ -62,6 +62,9 @@ def evaluate(
     ] = None,
     limit: Annotated[int | None, typer.Option("--limit", help="Ask only the first so many of each fold.")] = None,
     seed: Annotated[int | None, typer.Option("--seed", help="Seed of the draw.", show_default="the release's")] = None,
+    skip_short_classes: Annotated[
+        bool, typer.Option("--skip-short-classes", help="Leave classes out that have too few images to be asked.")
+    ] = False,
     labels: Annotated[str | None, typer.Option("--labels", help="Label rule of coco20i.")] = None,
     root: Annotated[
         Path | None, typer.Option("--root", help="Folder of the data set; see `fssbench data where`.")
@@ -95,6 +98,7 @@ def evaluate(
         episodes=episodes,
         limit=limit,
         seed=seed,
+        skip_short_classes=skip_short_classes,
         labels=labels,
         root=root,
         device=device,

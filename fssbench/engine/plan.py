@@ -44,6 +44,7 @@ class Request:
     episodes: str | None = None
     limit: int | None = None
     seed: int | None = None
+    skip_short_classes: bool = False
     labels: str | None = None
     root: Path | None = None
     device: str = "auto"
@@ -105,7 +106,8 @@ def plan(request: Request) -> Plan:
         BrokenFileError: If a file can't be read.
     """
     from fssbench.datasets import REGISTRY, open_dataset
-    from fssbench.results.run import Existing, check_folder
+    from fssbench.engine.provenance import planned_run
+    from fssbench.results.run import RUN, Existing, check_continues, check_folder
 
     info = method_info(request.method)
     REGISTRY.require(request.dataset)
@@ -128,7 +130,10 @@ def plan(request: Request) -> Plan:
     out = request.out or _default_folder(request, protocol, backbone, folds, dataset)
     check_folder(out, request.existing or Existing.REFUSE)
     lists = given or [_draw(request, dataset, fold, ways, shots, protocol) for fold in folds]
-    return Plan(request, info, variant, backbone, dataset, protocol, tuple(lists), sources, out)
+    found = Plan(request, info, variant, backbone, dataset, protocol, tuple(lists), sources, out)
+    if request.existing is Existing.RESUME and (out / RUN).exists():
+        check_continues(out, planned_run(found))
+    return found
 
 
 def _or(value: int | None, default: int) -> int:
@@ -266,7 +271,8 @@ def _draw(request: Request, dataset: Dataset, fold: int, ways: int, shots: int, 
     from fssbench.episode import episodes
 
     count = None if request.episodes is None else int(request.episodes)
-    return episodes(dataset, fold, ways, shots, protocol.name, count, request.seed)
+    skip = request.skip_short_classes
+    return episodes(dataset, fold, ways, shots, protocol.name, count, request.seed, skip_short_classes=skip)
 
 
 def _default_folder(

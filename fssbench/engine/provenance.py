@@ -19,6 +19,7 @@ from fssbench.results.record import (
     MethodRecord,
     Option,
     ProtocolRecord,
+    Run,
     Start,
     Weights,
 )
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     import torch
 
     from fssbench.datasets.dataset import Dataset
+    from fssbench.engine.plan import Plan
     from fssbench.episode import EpisodeList
     from fssbench.methods.method import Method
     from fssbench.protocols import Protocol
@@ -170,3 +172,26 @@ def weights_in_memory(method: Method[Any, Any]) -> Weights:
         digest.update(f"{key} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
         digest.update(tensor.reshape(-1).view(torch.uint8).numpy())
     return Weights("memory", digest.hexdigest())
+
+
+def planned_run(plan: Plan) -> Run:
+    """Return the record of a run that was planned: all but what is known only when it starts."""
+    labels: dict[str, Option] = {} if plan.request.labels is None else {"labels": plan.request.labels}
+    several = len(plan.info.tasks) > 1
+    return Run(
+        method=MethodRecord(
+            name=plan.info.name,
+            variant=plan.variant if several else None,
+            backbone=plan.backbone,
+            task=plan.info.tasks[plan.variant],
+            options=plan.options,
+        ),
+        dataset=dataset_record(plan.dataset, labels),
+        protocol=protocol_record(plan.protocol),
+        way=plan.way,
+        shot=plan.shot,
+        split=plan.lists[0].split,
+        folds=tuple(fold_record(one, plan.dataset, plan.sources[one.fold].record) for one in plan.lists),
+        limit=plan.request.limit,
+        starts=(),
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -11,17 +12,9 @@ import fssbench
 from fssbench.engine.evaluation import Job, answer
 from fssbench.engine.plan import Plan
 from fssbench.engine.progress import Progress
-from fssbench.engine.provenance import (
-    choose_device,
-    dataset_record,
-    fold_record,
-    method_record,
-    protocol_record,
-    start,
-)
+from fssbench.engine.provenance import choose_device, planned_run, start
 from fssbench.engine.weights import Source, load
 from fssbench.methods.method import Method
-from fssbench.results.record import Run
 from fssbench.results.run import Existing, Results, RunFolder
 
 
@@ -43,16 +36,10 @@ def run_plan(plan: Plan, progress: Progress | None = None, command: tuple[str, .
     method = _build(plan)
     for source in plan.sources.values():
         load(method, source)
-    options = {} if plan.request.labels is None else {"labels": plan.request.labels}
-    run = Run(
-        method=method_record(method),
-        dataset=dataset_record(plan.dataset, options),
-        protocol=protocol_record(plan.protocol),
-        way=plan.way,
-        shot=plan.shot,
-        split=plan.lists[0].split,
-        folds=tuple(fold_record(episodes, plan.dataset, plan.sources[episodes.fold].record) for episodes in plan.lists),
-        limit=plan.request.limit,
+    run = planned_run(plan)
+    run = replace(
+        run,
+        method=replace(run.method, learnable_parameters=method.learnable_parameters),
         starts=(start(command, device, plan.dataset.root),),
     )
     jobs = [Job(episodes, _loaded(method, plan.sources[episodes.fold])) for episodes in plan.lists]

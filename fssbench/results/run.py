@@ -185,13 +185,7 @@ class RunFolder:
         self.close()
 
     def _continue(self) -> None:
-        stored = read_run(self.path)
-        if found := first_difference(stored, self.run):
-            raise UsageError(
-                f"the run in {self.path} can't be continued: its {found.field} is {found.stored}, "
-                f"this command's is {found.asked}",
-                "type the command as before, or give another --out",
-            )
+        stored = check_continues(self.path, self.run)
         self.run = replace(self.run, starts=stored.starts + self.run.starts)
         # Locked before it is read: another run must not write in between.
         self._writer = RowWriter(self.path / ROWS)
@@ -249,6 +243,23 @@ def check_folder(path: Path, existing: Existing) -> None:
             f"{path} holds a run already",
             "continue it with --resume, replace it with --overwrite, or give another --out",
         )
+
+
+def check_continues(path: Path, run: Run) -> Run:
+    """Return the run that is stored in a folder if `run` asks the same of the same.
+
+    Raises:
+        UsageError: Naming the first field that differs.
+        BrokenFileError: If what is stored can't be read.
+    """
+    stored = read_run(path)
+    if found := first_difference(stored, run):
+        raise UsageError(
+            f"the run in {path} can't be continued: "
+            f"its {found.field} is {found.stored}, this command's is {found.asked}",
+            "type the command as before, or give another --out",
+        )
+    return stored
 
 
 def summary_record(summary: Summary) -> dict[str, object]:

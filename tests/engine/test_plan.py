@@ -189,3 +189,28 @@ def test_a_folder_that_is_taken(tmp_path: Path):
     (tmp_path / "mine" / "thesis.tex").touch()
     with pytest.raises(FSSBenchError, match="other files"):
         planned(out=tmp_path / "mine")
+
+
+def test_a_run_that_asked_something_else_is_not_continued(tmp_path: Path):
+    from fssbench.engine.runner import run_plan
+    from fssbench.results import Existing
+
+    run_plan(planned(out=tmp_path / "run", limit=2))
+    again = {"out": tmp_path / "run", "existing": Existing.RESUME}
+    assert planned(**again).out == tmp_path / "run"
+    for said, field in (
+        ({"fold": "1"}, "folds is"),
+        ({"shots": 2}, "shot is 1"),
+        ({"score_at": "input"}, "protocol.name is shapes, this command's is shapes@input"),
+        ({"seed": 3}, r"folds\[0\]\.episodes_hash"),
+        ({"method": "all-foreground"}, "method.name is copy-mask, this command's is all-foreground"),
+    ):
+        with pytest.raises(UsageError, match=f"can't be continued: its {field}"):
+            planned(**{**again, **said})
+
+
+def test_classes_with_too_few_images_can_be_left_out(shared: Path):
+    said = {"root": shared / "data" / "VOC2012", "fold": "1", "episodes": "20"}
+    with pytest.raises(MissingError, match="too few images of bus"):
+        planned("copy-mask", "pascal5i", **said)
+    assert planned("copy-mask", "pascal5i", **said, skip_short_classes=True).lists[0].left_out == (6,)
