@@ -6,6 +6,7 @@ import hashlib
 import json
 import struct
 import zipfile
+import zlib
 from pathlib import Path
 from typing import Literal
 
@@ -15,8 +16,8 @@ Kind = Literal["torch-zip", "torch-legacy", "safetensors"]
 
 _HEAD = 4096
 _MAX_HEADER = 64 << 20
-_PICKLE = b"\x80\x02"
-"""Protocol 2, which torch has always used, with or without a zip archive around it."""
+_LEGACY = b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19."
+"""How torch began its files before 1.6: its magic number 0x1950a86a20f9469cfc6c, pickled with protocol 2."""
 
 _ARCHIVES = {b"\x1f\x8b": "a gzip archive", b"Rar!": "a RAR archive", b"7z\xbc\xaf": "a 7z archive", b"BZh": "bzip2"}
 
@@ -40,6 +41,8 @@ def recognise(path: Path) -> Kind:
         MissingError: If it is not there.
         BrokenFileError: If it is something else, each of the usual accidents in words of its own.
     """
+    if path.is_dir():
+        raise MissingError(f"{path} is a folder, not a checkpoint", "name the weight file inside")
     if not path.is_file():
         raise MissingError(f"there is no checkpoint {path}", "fssbench checkpoints list")
     with path.open("rb") as file:
@@ -48,11 +51,14 @@ def recognise(path: Path) -> Kind:
     if not head:
         raise BrokenFileError(f"{path} is empty: the download did not begin", again)
     start = head.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
-    if start.startswith((b"<!doctype", b"<html", b"<head", b"<?xml")):
+    # Microsoft's log-in page begins with a comment.
+    if start.startswith((b"<!doctype", b"<!--", b"<html", b"<head", b"<?xml")):
         raise BrokenFileError(
             f"{path} is a web page, not weights: the host sent its log-in or virus-scan page under the file's name",
             "open the link in a browser, save the file itself, then fssbench checkpoints add FILE ...",
         )
+    if start.startswith((b'{"', b"{\r", b"{\n", b"{ ")):
+        raise BrokenFileError(f"{path} is JSON text, not weights: the host sent an error under the file's name", again)
     if start.startswith(b"version https://git-lfs"):
         raise BrokenFileError(f"{path} is a Git LFS pointer, not the weights it points to", "git lfs pull")
     if b"annex/objects" in head[:200]:
@@ -64,10 +70,15 @@ def recognise(path: Path) -> Kind:
         raise BrokenFileError(f"{path} is a tar archive, not weights", "unpack it and name the weight file inside")
     if head.startswith(b"PK"):
         return _check_zip(path, again)
-    if head.startswith(_PICKLE):
+    if head.startswith(_LEGACY):
         return "torch-legacy"
-    if _safetensors_header(path) is not None:
-        return "safetensors"
+    if head[:1] == b"\x80" and head[1:2] in b"\x02\x03\x04\x05":
+        raise BrokenFileError(
+            f"{path} is a Python pickle, not weights; it was not opened",
+            "ask its author for what torch.save writes, or for safetensors",
+        )
+    if (header := _safetensors_header(path)) is not None:
+        return _check_safetensors(path, header, again)
     raise BrokenFileError(f"{path} is no weight file: neither torch's format nor safetensors", again)
 
 
@@ -83,6 +94,37 @@ def _check_zip(path: Path, again: str) -> Kind:
             f"{path} is a zip archive of {len(names)} files, not weights", "unpack it and name the weight file inside"
         )
     return "torch-zip"
+
+
+def check_contents(path: Path) -> None:
+    """Hold every part of a torch zip file against the checksum the file itself carries, which torch does not do.
+
+    Where nobody recorded a hash, this is all that tells a damaged file from a whole one.
+
+    Raises:
+        BrokenFileError: If a part is damaged, naming it.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            damaged = archive.testzip()
+    except (zipfile.BadZipFile, OSError, ValueError, EOFError, NotImplementedError, zlib.error) as error:
+        raise BrokenFileError(f"{path} is damaged: {error}", "download it again") from error
+    if damaged is not None:
+        raise BrokenFileError(f"{path} is damaged: {damaged} does not match its checksum", "download it again")
+
+
+def _check_safetensors(path: Path, header: dict[str, object], again: str) -> Kind:
+    ends = [
+        offsets[1]
+        for entry in header.values()
+        if isinstance(entry, dict) and isinstance(offsets := entry.get("data_offsets"), list) and len(offsets) == 2
+    ]
+    with path.open("rb") as file:
+        length: int = struct.unpack("<Q", file.read(8))[0]
+    there = path.stat().st_size - 8 - length
+    if any(not isinstance(end, int) or end > there for end in ends):
+        raise BrokenFileError(f"{path} is cut short: its header names more than its {there} bytes of data", again)
+    return "safetensors"
 
 
 def _safetensors_header(path: Path) -> dict[str, object] | None:

@@ -9,6 +9,7 @@ nothing is called. A file that names anything beyond that list is refused.
 from __future__ import annotations
 
 import pickle
+import re
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
@@ -19,14 +20,23 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from fssbench.checkpoints.files import file_sha256, recognise
+from fssbench.checkpoints.files import check_contents, file_sha256, recognise
 from fssbench.errors import BrokenFileError, CheckpointError
 from fssbench.methods.method import Method
 
 AnyMethod = Method[Any, Any]
 
 _WRAPPERS = ("state_dict", "model_state_dict", "model", "net")
-_HARMLESS = ("argparse", "pytorch_lightning", "lightning", "common.callbacks", "omegaconf", "collections")
+_HARMLESS = (
+    "argparse",
+    "collections",
+    "common.callbacks",
+    "lightning",
+    "numpy",
+    "omegaconf",
+    "pathlib",
+    "pytorch_lightning",
+)
 """Modules whose classes released checkpoints name beside their weights; they are replaced, never imported."""
 
 _SHOWN = 3
@@ -53,13 +63,16 @@ def read_state(path: Path) -> dict[str, Tensor]:
         BrokenFileError: If it is no weight file, or cut short.
         CheckpointError: If it holds no state dict, or objects that are no weights.
     """
-    if recognise(path) == "safetensors":
+    kind = recognise(path)
+    if kind == "safetensors":
         from safetensors.torch import load_file
 
         try:
             return _unprefixed(load_file(path))
         except Exception as error:  # safetensors raises its own type for each damage
             raise BrokenFileError(f"{path} is damaged: {_first_line(error)}", "download it again") from error
+    if kind == "torch-zip":
+        check_contents(path)
     return _unprefixed(_unwrapped(_torch_load(path), path))
 
 
@@ -68,8 +81,10 @@ def _torch_load(path: Path) -> object:
         with _stand_ins(path):
             return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
+        named = re.search(r"Unsupported global: GLOBAL (\S+)", str(error))
+        what = f", such as {named[1]}" if named else ""
         raise CheckpointError(
-            f"{path} holds more than weights, and what it holds is not run: {_first_line(error)}",
+            f"{path} holds more than weights{what}; it was not run",
             "ask its author for the state dict alone, or convert it to safetensors where you trust it",
         ) from error
     except CheckpointError:
@@ -160,7 +175,9 @@ def load_release(method: AnyMethod, state_dict: Mapping[str, Tensor | npt.NDArra
     Raises:
         CheckpointError: If a key is missing, unexpected or misshapen, naming the first ones; the method is unchanged.
     """
-    given = _unprefixed({key: _tensor(value) for key, value in state_dict.items()})
+    if not isinstance(state_dict, Mapping):
+        raise CheckpointError(f"a state dict maps keys to tensors; this is a {type(state_dict).__name__}")
+    given = _unprefixed({str(key): _tensor(key, value) for key, value in state_dict.items()})
     own = method.state_dict()
     missing = [key for key in own if key not in given]
     unexpected = [key for key in given if key not in own]
@@ -180,10 +197,21 @@ def load_release(method: AnyMethod, state_dict: Mapping[str, Tensor | npt.NDArra
     return method
 
 
-def _tensor(value: Tensor | npt.NDArray[Any]) -> Tensor:
-    return (
-        value if isinstance(value, Tensor) else torch.from_numpy(np.ascontiguousarray(value).reshape(np.shape(value)))
-    )
+def _tensor(key: str, value: Tensor | npt.NDArray[Any]) -> Tensor:
+    if not isinstance(value, Tensor):
+        # A copy, in this machine's byte order: arrays may be read-only, mapped from a file or from another machine.
+        array = np.array(value)
+        try:
+            value = torch.from_numpy(array.astype(array.dtype.newbyteorder("=")))
+        except TypeError as error:
+            raise CheckpointError(f"{key} is no tensor but {_kind_of(array)}") from error
+    if value.is_complex():
+        raise CheckpointError(f"{key} holds complex numbers, which no parameter has")
+    return value
+
+
+def _kind_of(array: npt.NDArray[Any]) -> str:
+    return f"a {type(array.item()).__name__}" if array.ndim == 0 else f"an array of {array.dtype}"
 
 
 def _listed(what: str, keys: list[str]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import pickle
 import struct
 import tarfile
 import zipfile
@@ -50,6 +51,10 @@ def test_the_three_formats_are_told_apart(tmp_path: Path) -> None:
         (b"", "is empty"),
         (b"<!DOCTYPE html><html><title>Google Drive - Virus scan warning", "web page"),
         (b"\xef\xbb\xbf\r\n  <HTML><head>", "web page"),
+        (b"\r\n\r\n<!-- Copyright (C) Microsoft Corporation. -->\r\n<!DOCTYPE html>", "web page"),
+        (b'{"error": {"code": "itemNotFound"}}', "JSON text"),
+        (pickle.dumps({"a": 1}, protocol=2), "a Python pickle"),
+        (pickle.dumps({"a": 1}, protocol=4), "a Python pickle"),
         (b"version https://git-lfs.github.com/spec/v1\noid sha256:00\n", "Git LFS pointer"),
         (b"../.git/annex/objects/aa/bb/SHA256E-s1--0.pt", "git-annex pointer"),
         (b"\x1f\x8b\x08\x00rest", "gzip archive"),
@@ -72,6 +77,23 @@ def test_every_accident_is_named(content: bytes, message: str, tmp_path: Path) -
 def test_a_missing_file_is_missing(tmp_path: Path) -> None:
     with pytest.raises(MissingError, match="there is no checkpoint"):
         recognise(tmp_path / "nowhere.pt")
+
+
+def test_a_folder_is_no_checkpoint(tmp_path: Path) -> None:
+    with pytest.raises(MissingError, match="is a folder"):
+        recognise(tmp_path)
+
+
+@pytest.mark.parametrize("lost", [1, 8, 12])
+def test_a_safetensors_file_that_is_cut_short_is_told_from_its_header(lost: int, tmp_path: Path) -> None:
+    from safetensors.torch import save_file
+
+    path = tmp_path / "own.safetensors"
+    save_file(STATE, path)
+    assert recognise(path) == "safetensors"
+    path.write_bytes(path.read_bytes()[:-lost])
+    with pytest.raises(BrokenFileError, match="is cut short"):
+        recognise(path)
 
 
 def _with_metadata(path: Path, options: str) -> Path:

@@ -7,9 +7,11 @@ import os
 import pickle
 import sys
 import types
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import pytest
 import torch
 from torch import Tensor
@@ -62,7 +64,7 @@ def test_a_lightning_checkpoint_names_classes_that_are_not_here(tmp_path: Path) 
     content = {
         "state_dict": source.state_dict(),
         "callbacks": {callback: {"best_model_score": torch.tensor(0.5)}},
-        "hyper_parameters": argparse.Namespace(lr=1e-3, backbone="resnet50"),
+        "hyper_parameters": argparse.Namespace(lr=1e-3, logs=PurePosixPath("logs"), best=np.float64(0.5)),
     }
     sys.modules |= {"common": types.ModuleType("common"), "common.callbacks": module}
     try:
@@ -108,6 +110,16 @@ def test_damage_inside_is_told(tmp_path: Path) -> None:
         read_state(path)
 
 
+def test_a_flipped_byte_is_told_though_no_hash_is_known(tmp_path: Path) -> None:
+    path = tmp_path / "model.pt"
+    torch.save({"weight": torch.zeros(10_000)}, path)
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(BrokenFileError, match="does not match its checksum"):
+        read_state(path)
+
+
 @pytest.mark.parametrize("content", [[1, 2], {"epoch": 3}, {}, {"state_dict": {"a": 1}}, torch.zeros(2)])
 def test_what_holds_no_state_dict_is_told(content: object, tmp_path: Path) -> None:
     torch.save(content, tmp_path / "model.pt")
@@ -122,6 +134,39 @@ def test_half_precision_and_arrays_are_cast_to_the_parameter() -> None:
     for key, value in target.state_dict().items():
         assert value.dtype == source.state_dict()[key].dtype
         assert torch.equal(value, half[key].to(value.dtype))
+
+
+@pytest.mark.parametrize("how", ["read-only", "another byte order", "reversed axes"])
+def test_arrays_may_come_from_anywhere(how: str) -> None:
+    def foreign(value: Tensor) -> npt.NDArray[Any]:
+        array = value.numpy()
+        if how == "read-only":
+            return np.frombuffer(array.tobytes(), array.dtype).reshape(array.shape)
+        if how == "another byte order":
+            return array.astype(array.dtype.newbyteorder())
+        return np.array(array, order="F")
+
+    source, target = _method(1), _method(2)
+    load_release(target, {key: foreign(value) for key, value in source.state_dict().items()})
+    assert _same(source, target)
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        (None, "no tensor but a NoneType"),
+        ("abc", "no tensor but a str"),
+        (torch.zeros(1, dtype=torch.cfloat), "complex"),
+    ],
+)
+def test_what_is_no_weight_is_named(value: Any, message: str) -> None:
+    with pytest.raises(CheckpointError, match=message):
+        load_release(_method(), {**_method(1).state_dict(), "hpn_learner.decoder2.2.bias": value})
+
+
+def test_a_list_is_no_state_dict() -> None:
+    with pytest.raises(CheckpointError, match="this is a list"):
+        load_release(_method(), [torch.zeros(1)])  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
