@@ -36,7 +36,7 @@ def train_head(
         images = batch.images.to(plan.device)
         return pair_loss(method, images, mask.to(plan.device), plan.recipe.foreground_weight)
 
-    place = Place(plan.folder, f"{plan.identity}, backbone {backbone_sha256}")
+    place = Place(plan.folder, {**plan.identity, "backbone": backbone_sha256})
     fit(method, loss_at, plan.recipe, place, resume=plan.resume, watch=watch)
     method.cpu().eval()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -36,11 +36,11 @@ class Place:
 
     Attributes:
         folder: Its folder.
-        run: What is trained, in words that differ wherever the result would: a state of other words is refused.
+        run: What decides the result, by name: a state that differs in it is refused.
     """
 
     folder: Path
-    run: str
+    run: Mapping[str, str]
 
 
 def fit(
@@ -102,11 +102,17 @@ def learning_rate(optimiser: Optimiser, step: int, steps: int) -> float:
     return optimiser.learning_rate * 0.5 * (1.0 + math.cos(math.pi * (step - rise) / max(1, steps - rise)))
 
 
+def _moving(module: nn.Module) -> dict[str, Tensor]:
+    """Return the part of a state dict that training can change: all but the frozen parameters."""
+    frozen = {name for name, parameter in module.named_parameters() if not parameter.requires_grad}
+    return {name: tensor for name, tensor in module.state_dict().items() if name not in frozen}
+
+
 def _save(module: nn.Module, adam: torch.optim.Optimizer, place: Place, losses: list[float]) -> None:
     state = {
-        "run": place.run,
+        "run": dict(place.run),
         "step": len(losses),
-        "module": module.state_dict(),
+        "module": _moving(module),
         "optimiser": adam.state_dict(),
         "losses": losses,
     }
@@ -128,11 +134,10 @@ def _restore(module: nn.Module, adam: torch.optim.Optimizer, place: Place) -> li
         raise BrokenFileError(f"{path} is not a training state that can be read", remedy) from error
     if not isinstance(state, dict) or not state.keys() >= _STATE_KEYS:
         raise BrokenFileError(f"{path} is not a training state", remedy)
-    if state["run"] != place.run:
-        raise CheckpointError(f"{path} is the state of another run ({state['run']}), not of {place.run}", remedy)
-    try:
-        module.load_state_dict(state["module"])
-        adam.load_state_dict(state["optimiser"])
-    except (RuntimeError, ValueError) as error:
-        raise CheckpointError(f"{path} does not fit this network", remedy) from error
+    if other := [name for name, value in place.run.items() if state["run"].get(name) != value]:
+        raise CheckpointError(f"{path} is the state of another run: its {', '.join(other)} differ", remedy)
+    if state["module"].keys() != _moving(module).keys():
+        raise CheckpointError(f"{path} is the state of another network", remedy)
+    module.load_state_dict(module.state_dict() | state["module"])
+    adam.load_state_dict(state["optimiser"])
     return [float(loss) for loss in state["losses"]]

@@ -64,10 +64,15 @@ class Plan:
     resume: bool
 
     @property
-    def identity(self) -> str:
-        """What decides the result, in words."""
-        network = self.method or self.backbone
-        return f"{network}, {self.recipe}, {self.dataset.fingerprint}, fold {self.fold}, seed {self.seed}"
+    def identity(self) -> dict[str, str]:
+        """What decides the result, by name."""
+        return {
+            "network": self.method or self.backbone,
+            "recipe": str(self.recipe),
+            "data": self.dataset.fingerprint,
+            "fold": str(self.fold),
+            "seed": str(self.seed),
+        }
 
 
 def plan(request: Request) -> Plan:

@@ -139,7 +139,7 @@ def test_the_weights_say_what_they_are(tmp_path: Path, backbone_weights: Path):
 def test_a_state_of_another_run_is_refused(tmp_path: Path, backbone_weights: Path):
     plan = tiny_plan("hsnet", tmp_path, weights=backbone_weights)
     run_plan(plan)
-    with pytest.raises(CheckpointError, match="another run"):
+    with pytest.raises(CheckpointError, match="another run: its seed differ"):
         run_plan(replace(plan, seed=5, resume=True))
 
 
