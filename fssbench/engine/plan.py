@@ -112,6 +112,8 @@ def plan(request: Request) -> Plan:
     info = method_info(request.method)
     REGISTRY.require(request.dataset)
     _check_numbers(request)
+    if request.weak and not info.weak:
+        raise UsageError(f"{info.name} has no weakly supervised form", "leave --weak out")
     given = given_lists(request.episodes, request.fold)
     if given:
         request = _as_given(request, given[0])

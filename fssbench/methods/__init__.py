@@ -38,6 +38,7 @@ class MethodInfo:
         backbones: Names of the backbones it was released with, default first; empty if it needs none.
         trainable: Whether `fssbench train` can train it; floors need no checkpoint.
         protocols: For each task the protocol that its release evaluates by.
+        weak: Whether it has a weakly supervised form, which `build(..., weak=True)` makes.
     """
 
     name: str
@@ -49,6 +50,7 @@ class MethodInfo:
     backbones: tuple[str, ...]
     trainable: bool
     protocols: Mapping[str, str] = field(default_factory=lambda: {"fss": "hsnet", "fscs": "ifsl-fscs"})
+    weak: bool = False
 
     def variant_for(self, task: str) -> str | None:
         """Return the variant that answers `task`, None if there is none."""

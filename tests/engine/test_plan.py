@@ -109,6 +109,7 @@ def test_the_embedded_data_set_has_its_own_backbone():
         ("copy-mask", {"backbone": "resnet50"}, "copy-mask has no backbone"),
         ("copy-mask", {"checkpoint": "some.pt"}, "copy-mask has no weights"),
         ("copy-mask", {"root": Path("here")}, "shapes20i has no files"),
+        ("hsnet", {"weak": True}, "hsnet has no weakly supervised form"),
         ("hsnet", {"backbone": "resnet18"}, "hsnet has no backbone 'resnet18'"),
         ("hsnet", {"variant": "fsss"}, "hsnet has no variant 'fsss'"),
         ("hsnet", {"variant": "fss", "ways": 2}, "defined for 1-way|answers 1-way"),

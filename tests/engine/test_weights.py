@@ -1,0 +1,123 @@
+"""Where weights come from, and which must not answer."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+import fssbench
+from fssbench.checkpoints import Record, add, file_sha256
+from fssbench.engine.plan import Request, plan
+from fssbench.engine.runner import run_plan
+from fssbench.engine.weights import Source, given_source, load
+from fssbench.errors import BrokenFileError, CheckpointError, UsageError
+from fssbench.results import Existing, load_run
+
+
+@pytest.fixture
+def weights(tmp_path: Path) -> Path:
+    torch.manual_seed(3)
+    path = tmp_path / "weights.pt"
+    torch.save(fssbench.build("hsnet", "small").state_dict(), path)
+    return path
+
+
+def register(path: Path, fold: int, identifier: str = "mine", sha256: str | None = None) -> None:
+    add(
+        Record(
+            id=identifier,
+            method="hsnet",
+            backbone="small",
+            dataset="shapes20i",
+            fold=fold,
+            path=str(path),
+            sha256=sha256 or file_sha256(path),
+        )
+    )
+
+
+def request(**said: object) -> Request:
+    return Request("hsnet", "shapes20i", **{"fold": "1", "episodes": "2", **said})
+
+
+def test_a_registered_checkpoint_is_found_and_named(weights: Path, tmp_path: Path):
+    register(weights, fold=1)
+    run_plan(plan(request(out=tmp_path / "run")))
+    found = load_run(tmp_path / "run").run.folds[0].weights
+    assert (found.kind, found.checkpoint, found.sha256) == ("checkpoint", "mine", file_sha256(weights))
+
+
+def test_named_and_registered_weights_give_the_same_run(weights: Path, tmp_path: Path):
+    run_plan(plan(request(out=tmp_path / "named", checkpoint=str(weights))))
+    register(weights, fold=1)
+    run_plan(plan(request(out=tmp_path / "registered")))
+    rows = [load_run(tmp_path / name).frame.drop(columns="seconds") for name in ("named", "registered")]
+    assert rows[0].equals(rows[1])
+
+
+def test_weights_that_have_seen_the_classes_do_not_answer(weights: Path):
+    register(weights, fold=2)
+    with pytest.raises(CheckpointError, match="is mine: it was trained on classes of fold 1 and answers fold 2 only"):
+        plan(request(checkpoint=str(weights)))
+    assert plan(request(checkpoint=str(weights), fold="2")).sources[2].checkpoint == "mine"
+    assert given_source(weights, "pascal5i", 1).paths == (weights,)
+
+
+def test_a_registered_file_that_was_changed(weights: Path):
+    register(weights, fold=1, sha256="0" * 64)
+    with pytest.raises(BrokenFileError, match=r"mine: .* is not the file that was recorded"):
+        plan(request())
+
+
+def test_checkpoints_that_need_different_networks_are_not_one_run(weights: Path):
+    for fold in range(4):
+        options = {"channels": (8, 16, 32)} if fold == 2 else {}
+        add(
+            Record(
+                id=f"mine{fold}",
+                method="hsnet",
+                backbone="small",
+                dataset="shapes20i",
+                fold=fold,
+                path=str(weights),
+                options=options,
+            )
+        )
+    with pytest.raises(UsageError, match="differ in what they need"):
+        plan(request(fold="all"))
+
+
+def test_options_that_weights_need_are_built_and_recorded(tmp_path: Path):
+    path = tmp_path / "narrow.pt"
+    torch.save(fssbench.build("hsnet", "small", channels=(8, 16, 32)).state_dict(), path)
+    options = {"channels": (8, 16, 32)}
+    add(
+        Record(
+            id="narrow", method="hsnet", backbone="small", dataset="shapes20i", fold=1, path=str(path), options=options
+        )
+    )
+    run_plan(plan(request(out=tmp_path / "run")))
+    assert load_run(tmp_path / "run").run.method.options == options
+    # What was stored equals what is asked again.
+    assert len(run_plan(plan(request(out=tmp_path / "run", existing=Existing.RESUME))).frame) == 2
+
+
+def test_loading_is_strict_and_nothing_needs_no_loading(weights: Path):
+    method = fssbench.build("hsnet", "small")
+    load(method, Source("none"))
+    before = {key: value.clone() for key, value in method.state_dict().items()}
+    load(method, given_source(weights, "shapes20i", 0))
+    stored = torch.load(weights, weights_only=True)
+    after = method.state_dict()
+    assert all(torch.equal(after[key], stored[key]) for key in stored)
+    assert any(not torch.equal(after[key], before[key]) for key in stored)
+    with pytest.raises(CheckpointError, match="do not fit ASNet"):
+        load(fssbench.build("asnet", "small"), given_source(weights, "shapes20i", 0))
+
+
+def test_the_weakly_supervised_form_is_built_and_recorded(tmp_path: Path):
+    asked = Request("asnet", "shapes20i", fold="1", episodes="1", weak=True, random_weights=True, out=tmp_path / "run")
+    run_plan(plan(asked))
+    assert load_run(tmp_path / "run").run.method.options == {"weak": True}
