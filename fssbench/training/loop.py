@@ -20,7 +20,7 @@ STATE_FILE = "state.pt"
 LOG_FILE = "log.csv"
 SAVE_EVERY = 100
 """Steps between two states on disk."""
-_STATE_KEYS = frozenset({"run", "step", "module", "optimiser", "losses"})
+_STATE: Mapping[str, type] = {"run": dict, "module": dict, "optimiser": dict, "losses": list}
 
 
 class Watcher(Protocol):
@@ -111,7 +111,6 @@ def _moving(module: nn.Module) -> dict[str, Tensor]:
 def _save(module: nn.Module, adam: torch.optim.Optimizer, place: Place, losses: list[float]) -> None:
     state = {
         "run": dict(place.run),
-        "step": len(losses),
         "module": _moving(module),
         "optimiser": adam.state_dict(),
         "losses": losses,
@@ -132,12 +131,15 @@ def _restore(module: nn.Module, adam: torch.optim.Optimizer, place: Place) -> li
         state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # whatever a broken file makes the reader raise
         raise BrokenFileError(f"{path} is not a training state that can be read", remedy) from error
-    if not isinstance(state, dict) or not state.keys() >= _STATE_KEYS:
+    if not isinstance(state, dict) or any(not isinstance(state.get(name), kind) for name, kind in _STATE.items()):
         raise BrokenFileError(f"{path} is not a training state", remedy)
     if other := [name for name, value in place.run.items() if state["run"].get(name) != value]:
         raise CheckpointError(f"{path} is the state of another run: its {', '.join(other)} differ", remedy)
     if state["module"].keys() != _moving(module).keys():
         raise CheckpointError(f"{path} is the state of another network", remedy)
-    module.load_state_dict(module.state_dict() | state["module"])
-    adam.load_state_dict(state["optimiser"])
+    try:
+        module.load_state_dict(module.state_dict() | state["module"])
+        adam.load_state_dict(state["optimiser"])
+    except (RuntimeError, ValueError, KeyError) as error:
+        raise BrokenFileError(f"{path} does not fit this network", remedy) from error
     return [float(loss) for loss in state["losses"]]
