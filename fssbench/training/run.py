@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from torch import Tensor
 import fssbench
 from fssbench.atomic import write_bytes
 from fssbench.checkpoints import file_sha256, read_state
+from fssbench.engine.provenance import choose_device
 from fssbench.errors import CheckpointError, UsageError
 from fssbench.layers.pairwise import PairwiseMethod
 from fssbench.training.episodic import train_head
@@ -39,7 +41,7 @@ def run_plan(plan: Plan, watch: Watcher | None = None) -> Path:
         CheckpointError: If the backbone's weights, or a state to go on from, do not fit.
         BrokenFileError: If one of them can't be read.
     """
-    _check_device(plan.device)
+    plan = replace(plan, device=str(choose_device(plan.device)))
     torch.manual_seed(plan.seed)
     if plan.method is None or plan.backbone_weights is None:
         net = pretrain(plan, watch)
@@ -86,10 +88,3 @@ def _load_backbone(method: PairwiseMethod[Any], name: str, path: Path) -> None:
         if key not in state or state[key].shape != tensor.shape:
             raise CheckpointError(f"{path} does not hold the weights of {name}: {key} is missing or misshapen")
     method.backbone.load_state_dict({key: state[key].to(tensor.dtype) for key, tensor in own.items()})
-
-
-def _check_device(device: str) -> None:
-    try:
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:
-        raise UsageError(f"there is no device '{device}' here: {str(error).splitlines()[0]}", "--device cpu") from error

@@ -11,7 +11,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file
 
 import fssbench
-from fssbench.errors import BrokenFileError, CheckpointError
+from fssbench.errors import BrokenFileError, CheckpointError, UsageError
 from fssbench.training.episodic import pair_loss
 from fssbench.training.pairs import Pair, PairSampler
 from fssbench.training.pictures import Pictures
@@ -160,3 +160,9 @@ def test_weights_of_another_backbone_are_refused(tmp_path: Path, backbone_weight
     other.write_bytes(b"<html>")
     with pytest.raises(BrokenFileError, match=r"other\.pt"):
         run_plan(tiny_plan("hsnet", tmp_path / "run", weights=other))
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a graphics card here")
+def test_a_device_that_is_not_there(tmp_path: Path, backbone_weights: Path):
+    with pytest.raises(UsageError, match="cuda"):
+        run_plan(tiny_plan("hsnet", tmp_path, weights=backbone_weights, device="cuda"))
