@@ -46,6 +46,10 @@ def evaluate(
         str | None,
         typer.Option("--checkpoint", help="Weights, in whose name {fold} may stand.", show_default="the registered"),
     ] = None,
+    backbone_weights: Annotated[
+        str | None,
+        typer.Option("--backbone-weights", help="The frozen backbone, where the checkpoint is without it."),
+    ] = None,
     random_weights: Annotated[
         bool, typer.Option("--random-weights", help="Evaluate without a checkpoint, with random weights.")
     ] = False,
@@ -93,6 +97,7 @@ def evaluate(
         protocol=protocol,
         score_at=score_at,
         checkpoint=checkpoint,
+        backbone_weights=backbone_weights,
         random_weights=random_weights,
         weak=weak,
         episodes=episodes,

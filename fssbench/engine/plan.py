@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from fssbench.engine.given_lists import given_lists
-from fssbench.errors import MissingError, UsageError
+from fssbench.engine.weights import Source, sources_for
+from fssbench.errors import UsageError
 from fssbench.methods import MethodInfo, check_build, method_info
 from fssbench.protocols import Protocol, ScoreAt, default_protocol
 from fssbench.protocols import protocol as protocol_of
 
 if TYPE_CHECKING:
     from fssbench.datasets.dataset import Dataset
-    from fssbench.engine.weights import Source
     from fssbench.episode import EpisodeList
     from fssbench.results.record import Option
     from fssbench.results.run import Existing
@@ -39,6 +39,7 @@ class Request:
     protocol: str | None = None
     score_at: ScoreAt | None = None
     checkpoint: str | None = None
+    backbone_weights: str | None = None
     random_weights: bool = False
     weak: bool = False
     episodes: str | None = None
@@ -128,7 +129,7 @@ def plan(request: Request) -> Plan:
     folds = [episodes.fold for episodes in given] or _folds(request, REGISTRY.get(request.dataset).fold_count)
     options = {} if request.labels is None else {"labels": request.labels}
     dataset = open_dataset(request.dataset, request.root, **options)
-    sources = _sources(request, info, variant, backbone, folds)
+    sources = sources_for(request, info, variant, backbone, folds)
     out = request.out or _default_folder(request, protocol, backbone, folds, dataset)
     check_folder(out, request.existing or Existing.REFUSE)
     lists = given or [_draw(request, dataset, fold, ways, shots, protocol) for fold in folds]
@@ -152,6 +153,8 @@ def _check_numbers(request: Request) -> None:
         raise UsageError(f"there is no device '{request.device}'; there are auto, cpu, cuda, cuda:0, ...")
     if request.checkpoint is not None and request.random_weights:
         raise UsageError("--checkpoint and --random-weights exclude each other")
+    if request.backbone_weights is not None and request.checkpoint is None:
+        raise UsageError("--backbone-weights goes with --checkpoint: it completes one that has no backbone")
 
 
 def _as_given(request: Request, episodes: EpisodeList) -> Request:
@@ -226,47 +229,6 @@ def _folds(request: Request, count: int) -> list[int]:
         known = f"its folds are 0 to {count - 1}" if count > 1 else "it has only fold 0"
         raise UsageError(f"{request.dataset} has no fold {fold}: {known}")
     return [int(fold)]
-
-
-def _sources(
-    request: Request, info: MethodInfo, variant: str, backbone: str | None, folds: list[int]
-) -> dict[int, Source]:
-    from fssbench.engine.weights import Source, registered_source
-
-    if backbone is None:
-        if request.checkpoint is not None:
-            raise UsageError(f"{info.name} has no weights", "leave --checkpoint out")
-        return dict.fromkeys(folds, Source("none"))
-    if request.random_weights:
-        return dict.fromkeys(folds, Source("random", seed=_or(request.seed, 0)))
-    if request.checkpoint is not None:
-        sources = _given_sources(request.checkpoint, request.dataset, folds)
-    else:
-        from fssbench.checkpoints import find
-
-        found = {fold: find(info.name, variant, backbone, request.dataset, fold, weak=request.weak) for fold in folds}
-        sources = {fold: registered_source(entry) for fold, entry in found.items()}
-    first = next(iter(sources.values()))
-    if other := next((its for its in sources.values() if dict(its.options) != dict(first.options)), None):
-        raise UsageError(
-            f"the checkpoints differ in what they need: {other.paths[0]} {dict(other.options)}, "
-            f"{first.paths[0]} {dict(first.options)}",
-            "evaluate fold by fold",
-        )
-    return sources
-
-
-def _given_sources(name: str, dataset: str, folds: list[int]) -> dict[int, Source]:
-    from fssbench.engine.weights import given_source
-
-    if len(folds) > 1 and "{fold}" not in name:
-        if not Path(name).is_file():
-            raise MissingError(f"there is no checkpoint {name}", "fssbench checkpoints list")
-        raise UsageError(
-            "each fold has its own checkpoint: for all folds the name after --checkpoint says where the fold goes",
-            "--checkpoint 'DIR/fold{fold}.pt', or --fold 0",
-        )
-    return {fold: given_source(Path(name.replace("{fold}", str(fold))), dataset, fold) for fold in folds}
 
 
 def _draw(request: Request, dataset: Dataset, fold: int, ways: int, shots: int, protocol: Protocol) -> EpisodeList:

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal
 
-from fssbench.errors import CheckpointError
+from fssbench.errors import MissingError, UsageError
 from fssbench.results.record import Option, Weights
 
 if TYPE_CHECKING:
     from fssbench.checkpoints import Record
+    from fssbench.engine.plan import Request
+    from fssbench.methods import MethodInfo
     from fssbench.methods.method import Method
 
 Kind = Literal["checkpoint", "random", "none"]
@@ -50,29 +52,25 @@ class Source:
         )
 
 
-def given_source(path: Path, dataset: str, fold: int) -> Source:
-    """Return the source for a file that was named.
+def given_source(paths: tuple[Path, ...], method: str, dataset: str, fold: int) -> Source:
+    """Return the source for a checkpoint that was named and, where it is kept apart, the file of its backbone.
 
     Raises:
         MissingError: If it is not there.
         BrokenFileError: If it is no weight file.
-        CheckpointError: If the registry knows it as weights for another fold of the data set, whose training has
-            seen the classes to be asked.
+        UsageError: If the registry knows it as weights for another fold of the data set, whose training has seen
+            the classes to be asked.
     """
     from fssbench.checkpoints import file_sha256, recognise, records, stated_options
+    from fssbench.checkpoints.registry import check_not_seen
 
-    recognise(path)
-    sha256 = file_sha256(path)
-    known = [entry for entry in records() if entry.sha256 == sha256]
-    for entry in known:
-        if entry.dataset == dataset and entry.fold is not None and all(other.fold != fold for other in known):
-            raise CheckpointError(
-                f"{path} is {entry.id}: it was trained on classes of fold {fold} and answers fold {entry.fold} only",
-                f"--fold {entry.fold}, or a checkpoint for fold {fold}",
-            )
-    options = known[0].options if known else stated_options(path)
-    name = known[0].id if known else None
-    return Source("checkpoint", (path,), (sha256,), name, cast("Mapping[str, Option]", options))
+    for path in paths:
+        recognise(path)
+    hashes = tuple(map(file_sha256, paths))
+    check_not_seen(hashes[0], method, dataset, fold)
+    known = next((entry for entry in records() if entry.sha256 == hashes[0]), None)
+    options = known.options if known else stated_options(paths[0])
+    return Source("checkpoint", paths, hashes, known.id if known else None, options)
 
 
 def registered_source(entry: Record) -> Source:
@@ -86,6 +84,56 @@ def registered_source(entry: Record) -> Source:
 
     paths = locate(entry)
     return Source("checkpoint", paths, tuple(map(file_sha256, paths)), entry.id, entry.options)
+
+
+def sources_for(
+    request: Request, info: MethodInfo, variant: str, backbone: str | None, folds: list[int]
+) -> dict[int, Source]:
+    """Return where the weights of each fold come from, as somebody asked for it.
+
+    Raises:
+        UsageError: If options exclude each other or the method, or the checkpoints do not make one run.
+        MissingError: If a checkpoint is not there or not registered.
+        BrokenFileError: If a file is no checkpoint.
+    """
+    if backbone is None:
+        if request.checkpoint is not None:
+            raise UsageError(f"{info.name} has no weights", "leave --checkpoint out")
+        return dict.fromkeys(folds, Source("none"))
+    if request.random_weights:
+        return dict.fromkeys(folds, Source("random", seed=request.seed or 0))
+    if request.checkpoint is not None:
+        sources = _given_sources(request.checkpoint, request, folds)
+    else:
+        from fssbench.checkpoints import find
+
+        name, weak, shots = request.dataset, request.weak, request.shots
+        found = [find(info.name, variant, backbone, name, fold, weak=weak, shots=shots) for fold in folds]
+        sources = {fold: registered_source(entry) for fold, entry in zip(folds, found, strict=True)}
+    first = next(iter(sources.values()))
+    if other := next((its for its in sources.values() if dict(its.options) != dict(first.options)), None):
+        raise UsageError(
+            f"the checkpoints differ in what they need: {other.paths[0]} {dict(other.options)}, "
+            f"{first.paths[0]} {dict(first.options)}",
+            "evaluate fold by fold",
+        )
+    return sources
+
+
+def _given_sources(name: str, request: Request, folds: list[int]) -> dict[int, Source]:
+    if len(folds) > 1 and "{fold}" not in name:
+        if not Path(name).is_file():
+            raise MissingError(f"there is no checkpoint {name}", "fssbench checkpoints list")
+        raise UsageError(
+            "each fold has its own checkpoint: for all folds the name after --checkpoint says where the fold goes",
+            "--checkpoint 'DIR/fold{fold}.pt', or --fold 0",
+        )
+    return {fold: given_source(_files(request, fold), request.method, request.dataset, fold) for fold in folds}
+
+
+def _files(request: Request, fold: int) -> tuple[Path, ...]:
+    names = (request.checkpoint, request.backbone_weights)
+    return tuple(Path(name.replace("{fold}", str(fold))) for name in names if name is not None)
 
 
 def load(method: Method[Any, Any], source: Source) -> None:

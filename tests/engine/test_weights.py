@@ -59,10 +59,10 @@ def test_named_and_registered_weights_give_the_same_run(weights: Path, tmp_path:
 
 def test_weights_that_have_seen_the_classes_do_not_answer(weights: Path):
     register(weights, fold=2)
-    with pytest.raises(CheckpointError, match="is mine: it was trained on classes of fold 1 and answers fold 2 only"):
+    with pytest.raises(UsageError, match="registered as mine: it was trained on classes of fold 1"):
         plan(request(checkpoint=str(weights)))
     assert plan(request(checkpoint=str(weights), fold="2")).sources[2].checkpoint == "mine"
-    assert given_source(weights, "pascal5i", 1).paths == (weights,)
+    assert given_source((weights,), "hsnet", "pascal5i", 1).paths == (weights,)
 
 
 def test_a_registered_file_that_was_changed(weights: Path):
@@ -108,16 +108,31 @@ def test_loading_is_strict_and_nothing_needs_no_loading(weights: Path):
     method = fssbench.build("hsnet", "small")
     load(method, Source("none"))
     before = {key: value.clone() for key, value in method.state_dict().items()}
-    load(method, given_source(weights, "shapes20i", 0))
+    load(method, given_source((weights,), "hsnet", "shapes20i", 0))
     stored = torch.load(weights, weights_only=True)
     after = method.state_dict()
     assert all(torch.equal(after[key], stored[key]) for key in stored)
     assert any(not torch.equal(after[key], before[key]) for key in stored)
     with pytest.raises(CheckpointError, match="do not fit ASNet"):
-        load(fssbench.build("asnet", "small"), given_source(weights, "shapes20i", 0))
+        load(fssbench.build("asnet", "small"), given_source((weights,), "hsnet", "shapes20i", 0))
 
 
 def test_the_weakly_supervised_form_is_built_and_recorded(tmp_path: Path):
     asked = Request("asnet", "shapes20i", fold="1", episodes="1", weak=True, random_weights=True, out=tmp_path / "run")
     run_plan(plan(asked))
     assert load_run(tmp_path / "run").run.method.options == {"weak": True}
+
+
+def test_a_backbone_that_is_kept_apart(weights: Path, tmp_path: Path):
+    state = torch.load(weights, weights_only=True)
+    torch.save({k: v for k, v in state.items() if not k.startswith("backbone.")}, tmp_path / "head.pt")
+    backbone = {k.removeprefix("backbone."): v for k, v in state.items() if k.startswith("backbone.")}
+    torch.save(backbone, tmp_path / "backbone.pt")
+    apart = {"checkpoint": str(tmp_path / "head.pt"), "backbone_weights": str(tmp_path / "backbone.pt")}
+    run_plan(plan(request(out=tmp_path / "whole", checkpoint=str(weights))))
+    run_plan(plan(request(out=tmp_path / "apart", **apart)))
+    whole, parts = (load_run(tmp_path / name) for name in ("whole", "apart"))
+    assert whole.frame.drop(columns="seconds").equals(parts.frame.drop(columns="seconds"))
+    assert parts.run.folds[0].weights.backbone_sha256 == file_sha256(tmp_path / "backbone.pt")
+    with pytest.raises(UsageError, match="goes with --checkpoint"):
+        plan(request(backbone_weights=str(tmp_path / "backbone.pt")))
