@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import os
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from platformdirs import user_cache_path
 
@@ -14,12 +16,18 @@ from fssbench.errors import BrokenFileError, MissingError
 
 def cached_file(record: Record) -> Path:
     """Return where a fetched file is kept."""
-    return user_cache_path("fssbench") / "checkpoints" / f"{record.id}{Path(record.url).suffix[:12]}"
+    suffix = Path(urlsplit(record.url).path).suffix[:12]
+    return user_cache_path("fssbench") / "checkpoints" / f"{record.id}{suffix}"
+
+
+def own_file(record: Record) -> Path:
+    """Return where the record's file is, or would be."""
+    return record.file(record.path) if record.path else cached_file(record)
 
 
 def present(record: Record) -> bool:
     """Tell whether the files of a record are on this machine; nothing is read."""
-    paths = [record.file(record.path)] if record.path else [cached_file(record)]
+    paths = [own_file(record)]
     if record.backbone_path:
         paths.append(record.file(record.backbone_path))
     return all(path.is_file() for path in paths)
@@ -32,24 +40,26 @@ def locate(record: Record) -> tuple[Path, ...]:
         MissingError: If one is not on this machine, with the command that mends it.
         BrokenFileError: If one is not what the record says.
     """
-    path = record.file(record.path) if record.path else cached_file(record)
+    path = own_file(record)
     if not path.is_file():
-        raise _absent(record, path)
+        raise absent(record)
     recognise(path)
-    _check_hash(record.id, path, record.sha256)
+    again = "download it again" if record.path else f"fssbench checkpoints fetch {record.id}"
+    _check_hash(record.id, path, record.sha256, again)
     if not record.backbone_path:
         return (path,)
     backbone = record.file(record.backbone_path)
     if not backbone.is_file():
         raise MissingError(f"{record.id}: its backbone's file {backbone} is not there", "install fssbench again")
-    _check_hash(record.id, backbone, record.backbone_sha256)
+    _check_hash(record.id, backbone, record.backbone_sha256, "install fssbench again")
     return path, backbone
 
 
-def _absent(record: Record, path: Path) -> MissingError:
+def absent(record: Record) -> MissingError:
+    """Return the error for a record whose file is not on this machine, with what gets it."""
     if record.path:
         return MissingError(
-            f"{record.id}: its file {path} is not there", "fssbench checkpoints add FILE ... names another"
+            f"{record.id}: its file {own_file(record)} is not there", "fssbench checkpoints add FILE ... names another"
         )
     if record.hosting == "file":
         return MissingError(f"{record.id} is not on this machine yet", f"fssbench checkpoints fetch {record.id}")
@@ -79,15 +89,20 @@ def fetch(record: Record, *, progress: bool = False) -> Path:
     target = cached_file(record)
     target.parent.mkdir(parents=True, exist_ok=True)
     if target.is_file():
-        locate(record)
-        return target
+        try:
+            locate(record)
+        except BrokenFileError:
+            target.unlink()  # the cache is ours: what is damaged there is fetched anew
+        else:
+            return target
     pooch.get_logger().setLevel(logging.ERROR)
-    arriving = target.with_name(f"{target.name}.arriving")
+    arriving = target.with_name(f"{target.name}.{os.getpid()}.arriving")
+    bar = _Bar(record.id) if progress else None
     try:
-        downloader = pooch.HTTPDownloader(progressbar=_Bar(record.id) if progress else False)
+        downloader = pooch.HTTPDownloader(progressbar=bar or False)
         pooch.retrieve(record.url, known_hash=None, fname=arriving.name, path=arriving.parent, downloader=downloader)
         recognise(arriving)
-        _check_hash(record.id, arriving, record.sha256)
+        _check_hash(record.id, arriving, record.sha256, "try again later; the host has another file than was recorded")
         arriving.replace(target)
     except (requests.RequestException, OSError, ValueError) as error:
         if isinstance(error, BrokenFileError):
@@ -98,6 +113,8 @@ def fetch(record: Record, *, progress: bool = False) -> Path:
         ) from error
     finally:
         arriving.unlink(missing_ok=True)
+        if bar is not None:
+            bar.close()
     return target
 
 
@@ -137,10 +154,10 @@ class _Bar:
         self._shown.stop()
 
 
-def _check_hash(identifier: str, path: Path, expected: str) -> None:
+def _check_hash(identifier: str, path: Path, expected: str, remedy: str) -> None:
     if expected and not (found := file_sha256(path)).startswith(expected):
         raise BrokenFileError(
             f"{identifier}: {path} is not the file that was recorded: "
             f"its sha256 begins {found[:12]}, not {expected[:12]}",
-            "download it again",
+            remedy,
         )

@@ -39,6 +39,7 @@ _HARMLESS = (
 )
 """Modules whose classes released checkpoints name beside their weights; they are replaced, never imported."""
 
+_COUNTER = ".num_batches_tracked"
 _SHOWN = 3
 
 
@@ -148,7 +149,10 @@ def load_into(method: AnyMethod, *paths: Path) -> str:
     """
     state: dict[str, Tensor] = {}
     for path in paths:
-        state |= _as_backbone(read_state(path), method)
+        part = _as_backbone(read_state(path), method)
+        if twice := next((key for key in part if key in state), None):
+            raise CheckpointError(f"{paths[0]} and {path} both hold {twice}", "leave the backbone's file out")
+        state |= part
     try:
         load_release(method, state)
     except CheckpointError as error:
@@ -159,9 +163,13 @@ def load_into(method: AnyMethod, *paths: Path) -> str:
 def _as_backbone(state: dict[str, Tensor], method: AnyMethod) -> dict[str, Tensor]:
     """Return ImageNet or backbone weights under the keys they have inside the method; other states as they are."""
     own = method.state_dict()
-    if state and all(f"backbone.{key}" in own for key in state):
-        return {f"backbone.{key}": value for key, value in state.items()}
-    return state
+    if not state or not all(f"backbone.{key}" in own for key in state):
+        return state
+    named = {f"backbone.{key}": value for key, value in state.items()}
+    if not any(key.endswith(_COUNTER) for key in named):
+        # ImageNet files from before torch 0.4.1 have no batch counters; torch, too, starts them at zero.
+        named |= {k: torch.zeros_like(v) for k, v in own.items() if k.startswith("backbone.") and k.endswith(_COUNTER)}
+    return named
 
 
 def load_release(method: AnyMethod, state_dict: Mapping[str, Tensor | npt.NDArray[Any]]) -> AnyMethod:

@@ -6,15 +6,16 @@ import re
 import tomllib
 from functools import cache
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import tomlkit
 from platformdirs import user_config_path
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from fssbench.atomic import write_text
+from fssbench.datasets import REGISTRY as DATASETS
 from fssbench.errors import BrokenFileError, MissingError, UsageError, unknown_name
-from fssbench.methods import MethodInfo, method_info
+from fssbench.methods import MethodInfo, check_build, method_info
 from fssbench.resources import shipped
 
 _ID = r"^[a-z0-9][a-z0-9._-]*$"
@@ -32,6 +33,7 @@ class Record(BaseModel):
         backbone: Name of the backbone.
         dataset: What it was trained on; empty for ImageNet weights.
         fold: The fold whose classes it has not seen; None for ImageNet weights.
+        shots: The numbers of supports that its release evaluates it with; empty for any.
         way: N it was trained with.
         weak: Whether it was trained with image-level labels.
         options: Further arguments of `fssbench.build`.
@@ -57,6 +59,7 @@ class Record(BaseModel):
     backbone: str
     dataset: str = ""
     fold: int | None = Field(default=None, ge=0)
+    shots: tuple[Annotated[int, Field(ge=1)], ...] = ()
     way: int = Field(default=1, ge=1)
     weak: bool = False
     options: dict[str, Option] = Field(default_factory=dict)
@@ -116,10 +119,21 @@ def record(identifier: str) -> Record:
     return known[identifier]
 
 
-def find(method: str, variant: str | None, backbone: str, dataset: str, fold: int, *, weak: bool = False) -> Record:
+def find(
+    method: str,
+    variant: str | None,
+    backbone: str,
+    dataset: str,
+    fold: int,
+    *,
+    weak: bool = False,
+    shots: int | None = None,
+) -> Record:
     """Return the record whose weights answer this evaluation.
 
-    A method without a trained part (a floor on frozen features) is answered by its backbone's own weights.
+    The user's own records come before the shipped ones, and among either those that are evaluated with `shots`
+    before others. A method without a trained part (a floor on frozen features) is answered by its backbone's own
+    weights.
 
     Raises:
         MissingError: If none is registered, naming what is.
@@ -128,15 +142,24 @@ def find(method: str, variant: str | None, backbone: str, dataset: str, fold: in
     chosen = variant or next(iter(info.tasks))
     fitting = [entry for entry in records() if _answers(entry, info, chosen, backbone, dataset, fold, weak=weak)]
     if fitting:
+        own = user_registry()
         # Weights for this very fold before ImageNet's.
-        return max(fitting, key=lambda entry: entry.dataset == dataset)
+        return max(
+            fitting,
+            key=lambda entry: (
+                entry.registry == own,
+                shots is None or not entry.shots or shots in entry.shots,
+                entry.dataset == dataset,
+            ),
+        )
     others = sorted({f"{r.backbone} on {r.dataset} fold {r.fold}" for r in records() if r.method == method})
     known = f"; registered for {method}: {', '.join(others[:6])}{', ...' if len(others) > 6 else ''}" if others else ""
     form = f" ({chosen}{', weak' if weak else ''})" if len(info.tasks) > 1 else ""
+    options = f"--method {method} --backbone {backbone} --dataset {dataset} --fold {fold}"
+    options += (f" --variant {chosen}" if chosen != next(iter(info.tasks)) else "") + (" --weak" if weak else "")
     raise MissingError(
         f"no checkpoint is registered for {method}{form} with {backbone} on {dataset} fold {fold}{known}",
-        f"fssbench checkpoints add FILE --method {method} --backbone {backbone} --dataset {dataset} --fold {fold}; "
-        "or --checkpoint FILE, or --random-weights",
+        f"fssbench checkpoints add FILE {options}; or --checkpoint FILE, or --random-weights",
     )
 
 
@@ -171,9 +194,12 @@ def add(new: Record) -> Path:
     return user_registry()
 
 
-def identifier_for(method: str, variant: str, backbone: str, dataset: str, fold: int) -> str:
-    """Return the id that records of the shipped registry have for this."""
-    parts = [method, variant, backbone, dataset, f"fold{fold}"]
+def identifier_for(
+    method: str, variant: str, backbone: str, dataset: str, fold: int, *, way: int = 1, weak: bool = False
+) -> str:
+    """Return the id that records of the shipped registry have for this; it leaves out what is the default."""
+    form = "" if variant == next(iter(method_info(method).tasks)) else variant
+    parts = [method, form, "weak" if weak else "", f"{way}way" if way > 1 else "", backbone, dataset, f"fold{fold}"]
     return re.sub(r"[^a-z0-9._-]", "-", "-".join(part for part in parts if part).lower())
 
 
@@ -204,22 +230,53 @@ def _record(entry: object, number: int, path: Path) -> Record:
     try:
         made = Record.model_validate(entry)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        where = ".".join(str(part) for part in first["loc"]) or "as a whole"
-        raise BrokenFileError(f"{path}: record {number} ({where}): {first['msg']}") from error
+        raise BrokenFileError(f"{path}: record {number} {_first(error)}") from error
     return made.model_copy(update={"registry": path})
 
 
-def check_record_arguments(method: str, backbone: str, fold: int) -> None:
-    """Refuse a record of a method, backbone or fold that does not exist.
+def new_record(**fields: object) -> Record:
+    """Return a record of what a user said.
+
+    Raises:
+        UsageError: If it does not make one, naming the field.
+    """
+    try:
+        return Record.model_validate(fields)
+    except ValidationError as error:
+        raise UsageError(f"that makes no record: {_first(error)}") from error
+
+
+def _first(error: ValidationError) -> str:
+    first = error.errors(include_url=False, include_input=False)[0]
+    where = ".".join(str(part) for part in first["loc"]) or "as a whole"
+    return f"({where}): {first['msg']}"
+
+
+def check_record_arguments(method: str, variant: str, backbone: str, dataset: str, fold: int, *, way: int = 1) -> None:
+    """Refuse a record of something that does not exist.
 
     Raises:
         UsageError: Naming what there is.
     """
-    info = method_info(method)
-    if not info.backbones:
-        raise UsageError(f"{method} has no weights")
-    if backbone not in info.backbones:
-        raise UsageError(f"{method} has no backbone '{backbone}'; it has {', '.join(info.backbones)}")
-    if fold < 0:
-        raise UsageError(f"a fold is 0 or more, not {fold}")
+    info = check_build(method, backbone, variant or None, way, 1)
+    if not info.trainable:
+        raise UsageError(f"{method} has no weights of its own")
+    count = DATASETS.get(dataset).fold_count
+    if not 0 <= fold < count:
+        raise UsageError(f"{dataset} has no fold {fold}: its folds are 0 to {count - 1}")
+
+
+def check_not_seen(sha256: str, method: str, dataset: str, fold: int) -> None:
+    """Refuse a file that is registered for another fold of the data set: it has seen the classes of this one.
+
+    Raises:
+        UsageError: Naming the record.
+    """
+    known = [
+        entry for entry in records() if entry.sha256 == sha256 and (entry.method, entry.dataset) == (method, dataset)
+    ]
+    if known and all(entry.fold != fold for entry in known):
+        raise UsageError(
+            f"this file is registered as {known[0].id}: it was trained on classes of fold {fold}",
+            f"--fold {known[0].fold}, or the file for fold {fold}",
+        )

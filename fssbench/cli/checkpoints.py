@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from fssbench.errors import CheckFailedError, FSSBenchError, UsageError
+from fssbench.errors import CheckFailedError, FSSBenchError, MissingError, UsageError
 
 if TYPE_CHECKING:
     from fssbench.checkpoints import Record
 
 app = typer.Typer(help="Released and own weights: list, show, add, verify, fetch.", no_args_is_help=True)
+
+_ENDINGS = (".pt", ".pth", ".ckpt", ".safetensors")
 
 Identifier = Annotated[str, typer.Argument(metavar="ID", help="Name in the registry; see `fssbench checkpoints list`.")]
 
@@ -36,11 +38,18 @@ def list_records(
         asked = ", ".join(f"{name} {value}" for name, value in wanted.items() if value)
         raise UsageError(f"no checkpoint is registered for {asked}", "fssbench checkpoints list")
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for heading in ("id", "trained on", "hash known", "here"):
+    for heading in ("id", "method", "backbone", "data set", "fold", "shots", "hash", "here"):
         table.add_column(heading, no_wrap=heading == "id")
     for record in shown:
         table.add_row(
-            record.id, record.dataset or "ImageNet", "yes" if record.sha256 else "no", "yes" if present(record) else "-"
+            record.id,
+            " ".join(filter(None, (record.method or "-", record.variant, "weak" if record.weak else ""))),
+            record.backbone,
+            record.dataset or "ImageNet",
+            "-" if record.fold is None else str(record.fold),
+            ", ".join(map(str, record.shots)) or "any",
+            "known" if record.sha256 else "-",
+            "yes" if present(record) else "-",
         )
     console = Console(highlight=False)
     console.print(table)
@@ -51,22 +60,26 @@ def list_records(
 @app.command()
 def show(identifier: Identifier) -> None:
     """Show all that is recorded of one checkpoint."""
-    from rich.console import Console
-    from rich.table import Table
-
     from fssbench.checkpoints import record
-    from fssbench.checkpoints.fetching import cached_file, present
+    from fssbench.checkpoints.fetching import absent, own_file, present
 
     entry = record(identifier)
-    table = Table(box=None, pad_edge=False, show_header=False, padding=(0, 2, 0, 0))
-    table.add_column(no_wrap=True)
-    table.add_column(overflow="fold")
-    for name, value in entry.model_dump(exclude_defaults=True).items():
-        text = ", ".join(f"{k} {v}" for k, v in value.items()) if isinstance(value, dict) else str(value)
-        table.add_row(name, text)
-    table.add_row("file", str(entry.file(entry.path) if entry.path else cached_file(entry)))
-    table.add_row("here", "yes" if present(entry) else "no")
-    Console(highlight=False).print(table)
+    lines = {name: _text(value) for name, value in entry.model_dump(exclude_defaults=True).items()}
+    if not entry.sha256:
+        lines["sha256"] = "not recorded: nobody has taken it yet"
+    if present(entry):
+        lines["here"] = str(own_file(entry))
+    else:
+        lines["here"] = f"no; try: {absent(entry).remedy}"
+    for name, text in lines.items():
+        # Not in a table: links and commands are there to be copied whole.
+        typer.echo(f"{name:<16} {text}")
+
+
+def _text(value: object) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {_text(its)}" for name, its in value.items())
+    return ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
 @app.command()
@@ -75,51 +88,73 @@ def add(
     identifier: Annotated[
         str | None, typer.Option("--id", help="A registered checkpoint that this file is, or a name for a new one.")
     ] = None,
-    method: Annotated[str | None, typer.Option("--method")] = None,
-    backbone: Annotated[str | None, typer.Option("--backbone")] = None,
-    dataset: Annotated[str | None, typer.Option("--dataset")] = None,
+    method: Annotated[str | None, typer.Option("--method", help="The method.")] = None,
+    backbone: Annotated[str | None, typer.Option("--backbone", help="Its backbone.")] = None,
+    dataset: Annotated[str | None, typer.Option("--dataset", help="What it was trained on.")] = None,
     fold: Annotated[int | None, typer.Option("--fold", help="The fold it has not seen.")] = None,
     variant: Annotated[str, typer.Option("--variant", help="The method's form, e.g. fscs.")] = "",
+    shots: Annotated[
+        str, typer.Option("--shots", help="The numbers of supports it is for, e.g. 1,5.", show_default="any")
+    ] = "",
+    ways: Annotated[int, typer.Option("--ways", help="N it was trained with.")] = 1,
     weak: Annotated[bool, typer.Option("--weak", help="Trained with image-level labels.")] = False,
+    backbone_file: Annotated[
+        Path | None, typer.Option("--backbone-file", help="The frozen backbone's file, where FILE lacks it.")
+    ] = None,
+    licence: Annotated[str, typer.Option("--licence", help="Under what terms it is given.")] = "",
+    source: Annotated[str, typer.Option("--source", help="Who released it, where.")] = "",
+    note: Annotated[str, typer.Option("--note", help="Anything else.")] = "",
 ) -> None:
     """Register a weight file, so that `fssbench eval` finds it."""
     from fssbench.checkpoints import add as write
-    from fssbench.checkpoints import file_sha256, recognise, stated_options
-    from fssbench.checkpoints.registry import Record, check_record_arguments, identifier_for, records
-    from fssbench.datasets import REGISTRY
-    from fssbench.methods import check_build
+    from fssbench.checkpoints import file_sha256, recognise, registry, stated_options
 
-    recognise(file)
+    for path in filter(None, (file, backbone_file)):
+        recognise(path)
     sha256 = file_sha256(file)
-    known = next((entry for entry in records() if entry.id == identifier), None)
+    here: dict[str, Any] = {"path": str(file.resolve()), "sha256": sha256}
+    if backbone_file is not None:
+        here |= {"backbone_path": str(backbone_file.resolve()), "backbone_sha256": file_sha256(backbone_file)}
+    known = next((entry for entry in registry.records() if entry.id == identifier), None)
     if known is not None and not (method or backbone or dataset or fold is not None):
         _check_known(known, file, sha256)
-        place = {"url": "", "hosting": "file", "path": str(file.resolve()), "sha256": sha256, "registry": Path()}
-        entry = Record.model_validate(known.model_dump() | place)
+        moved = {"url", "hosting", "path", "sha256", "backbone_path", "backbone_sha256"}
+        entry = registry.Record.model_validate(known.model_dump(exclude=moved) | here)
     elif method is None or backbone is None or dataset is None or fold is None:
         raise UsageError(
             "a new record needs --method, --backbone, --dataset and --fold; a registered one only --id",
             "fssbench checkpoints list",
         )
     else:
-        check_record_arguments(method, backbone, fold)
-        check_build(method, backbone, variant or None, 1, 1)
-        REGISTRY.require(dataset)
-        name = identifier or identifier_for(method, variant if variant != "fss" else "", backbone, dataset, fold)
-        entry = Record(
+        registry.check_record_arguments(method, variant, backbone, dataset, fold, way=ways)
+        registry.check_not_seen(sha256, method, dataset, fold)
+        name = identifier or registry.identifier_for(method, variant, backbone, dataset, fold, way=ways, weak=weak)
+        entry = registry.new_record(
             id=name,
             method=method,
             variant=variant,
             backbone=backbone,
             dataset=dataset,
             fold=fold,
+            shots=_numbers(shots),
+            way=ways,
             weak=weak,
-            path=str(file.resolve()),
-            sha256=sha256,
             options=stated_options(file),
+            licence=licence,
+            source=source,
+            note=note,
+            **here,
         )
-    registry = write(entry)
-    typer.echo(f"{entry.id}: {file.resolve()}\n  sha256 {sha256}\n  written to {registry}")
+    written = write(entry)
+    typer.echo(f"{entry.id}: {file.resolve()}\n  sha256 {sha256}\n  written to {written}")
+    typer.echo(f"  fssbench checkpoints verify {entry.id} tells whether it fits")
+
+
+def _numbers(text: str) -> tuple[int, ...]:
+    parts = [part.strip() for part in text.split(",") if part.strip()]
+    if not all(part.isascii() and part.isdecimal() and int(part) for part in parts):
+        raise UsageError(f"shots are numbers from 1, with commas between them, not '{text}'")
+    return tuple(sorted({int(part) for part in parts}))
 
 
 def _check_known(known: Record, file: Path, sha256: str) -> None:
@@ -132,27 +167,55 @@ def _check_known(known: Record, file: Path, sha256: str) -> None:
 
 @app.command()
 def verify(
-    identifiers: Annotated[
-        list[str] | None, typer.Argument(metavar="[ID]...", help="Which; default all on this machine.")
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[ID|FILE]...", help="Which; default all that are registered and on this machine."),
     ] = None,
 ) -> None:
     """Check that checkpoints are the files that were recorded and fit their method; exit 1 if one does not."""
-    from fssbench.checkpoints import record, records
+    from fssbench.checkpoints import records
     from fssbench.checkpoints.fetching import present
 
-    chosen = [record(name) for name in identifiers] if identifiers else [r for r in records() if present(r)]
+    chosen: list[Record | Path] = [_named(name) for name in names or ()]
+    if not names:
+        chosen = [entry for entry in records() if present(entry)]
+    for entry in chosen:
+        if not isinstance(entry, Path) and not present(entry):
+            from fssbench.checkpoints import locate
+
+            locate(entry)  # says how to get it
     failed = 0
     for entry in chosen:
+        name = str(entry) if isinstance(entry, Path) else entry.id
         try:
-            typer.echo(f"{entry.id}: {_verified(entry)}")
+            typer.echo(f"{name}: {_readable(entry) if isinstance(entry, Path) else _verified(entry)}")
         except FSSBenchError as error:
-            if identifiers and len(chosen) == 1 and not present(entry):
-                raise
-            typer.echo(f"{entry.id}: {error.message}")
+            typer.echo(f"{name}: {error.message.removeprefix(f'{name}: ')}")
             failed += 1
     if failed:
         raise CheckFailedError(f"{failed} of {len(chosen)} checkpoints are not what they should be")
     typer.echo(f"{len(chosen)} checked" if chosen else "none is on this machine")
+
+
+def _named(name: str) -> Record | Path:
+    """Return the record of an id, or of a file that one is kept of; any other file as it is."""
+    from fssbench.checkpoints import file_sha256, record, records
+
+    path = Path(name)
+    if not path.exists() and path.suffix not in _ENDINGS:
+        return record(name)
+    if not path.is_file():
+        raise MissingError(f"there is no checkpoint {path}", "fssbench checkpoints list")
+    sha256 = file_sha256(path)
+    known = next((entry for entry in records() if entry.sha256 and sha256.startswith(entry.sha256)), None)
+    return path if known is None else known.model_copy(update={"path": str(path.resolve()), "url": ""})
+
+
+def _readable(path: Path) -> str:
+    from fssbench.checkpoints import file_sha256, read_state
+
+    count = len(read_state(path))
+    return f"{count} entries, in no record, so nothing says what they should fit; sha256 {file_sha256(path)}"
 
 
 def _verified(entry: Record) -> str:
@@ -166,7 +229,7 @@ def _verified(entry: Record) -> str:
     # ImageNet weights fit if the floor that uses nothing else takes them.
     variant = entry.variant or None
     options: dict[str, Any] = entry.options | ({"weak": True} if entry.weak else {})
-    method = fssbench.build(entry.method or "prototype", entry.backbone, variant, **options)
+    method = fssbench.build(entry.method or "prototype", entry.backbone, variant, way=entry.way, **options)
     load_into(method, *paths)
     return f"{state}, {len(method.state_dict())} entries fit"
 

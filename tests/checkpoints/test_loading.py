@@ -215,3 +215,24 @@ def test_a_backbone_kept_apart_is_put_together_with_the_head(tmp_path: Path) -> 
     assert _same(source, target)
     with pytest.raises(CheckpointError, match=r"head.safetensors: .*missing: backbone"):
         load_into(target, tmp_path / "head.safetensors")
+
+
+def test_weights_that_are_in_both_files_are_refused(tmp_path: Path) -> None:
+    source = _method(1)
+    torch.save(source.state_dict(), tmp_path / "all.pt")
+    torch.save({k: v for k, v in source.state_dict().items() if k.startswith("backbone.")}, tmp_path / "backbone.pt")
+    with pytest.raises(CheckpointError, match=r"all.pt and .*backbone.pt both hold backbone.stem.0.weight"):
+        load_into(_method(2), tmp_path / "all.pt", tmp_path / "backbone.pt")
+
+
+def test_imagenet_weights_from_before_batch_counters_are_taken(tmp_path: Path) -> None:
+    method = fssbench.build("prototype", backbone="small")
+    bare = {k.removeprefix("backbone."): torch.ones_like(v) for k, v in method.state_dict().items()}
+    counters = [key for key in bare if key.endswith("num_batches_tracked")]
+    torch.save({key: value for key, value in bare.items() if key not in counters}, tmp_path / "imagenet.pth")
+    load_into(method, tmp_path / "imagenet.pth")
+    taken = method.state_dict()
+    assert all(taken[f"backbone.{key}"].eq(0 if key in counters else 1).all() for key in bare)
+    torch.save({key: value for key, value in bare.items() if key != counters[0]}, tmp_path / "imagenet.pth")
+    with pytest.raises(CheckpointError, match=f"missing: backbone.{counters[0]}"):
+        load_into(method, tmp_path / "imagenet.pth")

@@ -47,6 +47,7 @@ def test_shipped_expectations_are_those_that_were_printed(shared: Path) -> None:
         assert entry.url == row["url"]
         for ours, theirs in (("miou_1shot", "expected_miou_1shot"), ("miou_5shot", "expected_miou_5shot")):
             assert entry.expected.get(ours) == (float(row[theirs]) if row[theirs] else None)
+        assert entry.shots == ((1,) if entry.variant == "fscs" else (1, 5))
 
 
 def test_find_tells_variant_backbone_and_fold_apart() -> None:
@@ -55,6 +56,19 @@ def test_find_tells_variant_backbone_and_fold_apart() -> None:
     assert find("prototype", None, "resnet101", "coco20i", 1).id == "resnet101-imagenet"
     with pytest.raises(MissingError, match=r"no checkpoint is registered for hsnet .*vgg16 on coco20i fold 0"):
         find("hsnet", None, "vgg16", "coco20i", 0)
+
+
+def test_find_prefers_the_record_for_the_shots_asked() -> None:
+    for shots in (1, 5):
+        add(_record(f"{shots}.pt", id=f"mine-{shots}", shots=(shots,)))
+    assert find("hsnet", None, "resnet50", "pascal5i", 0, shots=5).id == "mine-5"
+    assert find("hsnet", None, "resnet50", "pascal5i", 0, shots=1).id == "mine-1"
+
+
+def test_what_to_add_names_the_form_that_is_missing() -> None:
+    with pytest.raises(MissingError) as caught:
+        find("asnet", "fscs", "resnet50", "pascal5i", 0, weak=True)
+    assert "--fold 0 --variant fscs --weak;" in str(caught.value)
 
 
 def test_a_record_of_the_user_replaces_a_shipped_one(tmp_path: Path) -> None:
@@ -129,8 +143,13 @@ def test_fetching_checks_the_hash_and_keeps_nothing_that_is_wrong(site: tuple[st
     path = fetch(good)
     assert path.read_bytes() == (folder / "good.pt").read_bytes()
     assert locate(good) == (path,)
+    path.write_bytes(path.read_bytes()[:-9])
+    with pytest.raises(BrokenFileError, match="cut short"):
+        locate(good)
+    assert fetch(good) == path  # what is damaged in the cache is
+    assert locate(good) == (path,)
     (folder / "good.pt").unlink()
-    assert fetch(good) == path  # what is there is not downloaded again
+    assert fetch(good) == path  # what is there and whole is not downloaded again
 
     with pytest.raises(BrokenFileError, match="web page"):
         fetch(_record(url=f"{address}/page.pt", id="page"))
