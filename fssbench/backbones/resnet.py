@@ -15,14 +15,22 @@ _EXPANSION = 4
 
 
 class Bottleneck(nn.Module):
-    """1x1, 3x3, 1x1 convolutions with a shortcut; the last ReLU is left to the caller."""
+    """1x1, 3x3, 1x1 convolutions with a shortcut; the last ReLU is left to the caller.
 
-    def __init__(self, inputs: int, width: int, stride: int) -> None:
+    Args:
+        inputs: Channels of the input.
+        width: Channels of the 3x3 convolution.
+        stride: Its stride.
+        dilation: Its dilation.
+        expansion: Channels of the output, in widths.
+    """
+
+    def __init__(self, inputs: int, width: int, stride: int, *, dilation: int = 1, expansion: int = _EXPANSION) -> None:
         super().__init__()
-        outputs = width * _EXPANSION
+        outputs = width * expansion
         self.conv1 = nn.Conv2d(inputs, width, 1, bias=False)
         self.bn1 = nn.BatchNorm2d(width)
-        self.conv2 = nn.Conv2d(width, width, 3, stride=stride, padding=1, bias=False)
+        self.conv2 = nn.Conv2d(width, width, 3, stride=stride, padding=dilation, dilation=dilation, bias=False)
         self.bn2 = nn.BatchNorm2d(width)
         self.conv3 = nn.Conv2d(width, outputs, 1, bias=False)
         self.bn3 = nn.BatchNorm2d(outputs)
@@ -33,7 +41,7 @@ class Bottleneck(nn.Module):
             )
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the sum of branch and shortcut, before the ReLU: (B, 4 * width, h, w)."""
+        """Return the sum of branch and shortcut, before the ReLU: (B, expansion * width, h, w)."""
         out: Tensor = F.relu(self.bn1(self.conv1(x)))
         out = F.relu(self.bn2(self.conv2(out)))
         out = self.bn3(self.conv3(out))

@@ -10,36 +10,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from fssbench.backbones import Backbone, Pyramid
+from fssbench.backbones.resnet import Bottleneck
 
 _STEM = (16, 32, 48)
 _WIDTHS = (32, 48, 64)
 _EXPANSION = 2
 _MAPS = 2
-
-
-class _Bottleneck(nn.Module):
-    def __init__(self, inputs: int, width: int, stride: int, dilation: int) -> None:
-        super().__init__()
-        outputs = width * _EXPANSION
-        self.conv1 = nn.Conv2d(inputs, width, 1, bias=False)
-        self.bn1 = nn.BatchNorm2d(width)
-        self.conv2 = nn.Conv2d(width, width, 3, stride=stride, padding=dilation, dilation=dilation, bias=False)
-        self.bn2 = nn.BatchNorm2d(width)
-        self.conv3 = nn.Conv2d(width, outputs, 1, bias=False)
-        self.bn3 = nn.BatchNorm2d(outputs)
-        self.downsample: nn.Sequential | None = None
-        if stride != 1 or inputs != outputs:
-            self.downsample = nn.Sequential(
-                nn.Conv2d(inputs, outputs, 1, stride=stride, bias=False), nn.BatchNorm2d(outputs)
-            )
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Return the sum of branch and shortcut, before the ReLU: (B, 2 * width, h, w)."""
-        out: Tensor = F.relu(self.bn1(self.conv1(x)))
-        out = F.relu(self.bn2(self.conv2(out)))
-        out = self.bn3(self.conv3(out))
-        shortcut: Tensor = x if self.downsample is None else self.downsample(x)
-        return out + shortcut
 
 
 class Small(Backbone):
@@ -72,8 +48,8 @@ class Small(Backbone):
 
 
 def _level(inputs: int, width: int, stride: int, dilation: int) -> nn.Sequential:
-    first = _Bottleneck(inputs, width, stride, dilation)
-    rest = (_Bottleneck(width * _EXPANSION, width, 1, dilation) for _ in range(_MAPS - 1))
+    first = Bottleneck(inputs, width, stride, dilation=dilation, expansion=_EXPANSION)
+    rest = (Bottleneck(width * _EXPANSION, width, 1, dilation=dilation, expansion=_EXPANSION) for _ in range(_MAPS - 1))
     return nn.Sequential(first, *rest)
 
 
