@@ -57,7 +57,8 @@ def recognise(path: Path) -> Kind:
             f"{path} is a web page, not weights: the host sent its log-in or virus-scan page under the file's name",
             "open the link in a browser, save the file itself, then fssbench checkpoints add FILE ...",
         )
-    if start.startswith((b'{"', b"{\r", b"{\n", b"{ ")):
+    # Without a zero among the first bytes: a safetensors file, too, may begin with a brace, as part of a length.
+    if start.startswith((b'{"', b"{\r", b"{\n", b"{ ")) and b"\0" not in head[:8]:
         raise BrokenFileError(f"{path} is JSON text, not weights: the host sent an error under the file's name", again)
     if start.startswith(b"version https://git-lfs"):
         raise BrokenFileError(f"{path} is a Git LFS pointer, not the weights it points to", "git lfs pull")

@@ -79,6 +79,13 @@ def test_a_missing_file_is_missing(tmp_path: Path) -> None:
         recognise(tmp_path / "nowhere.pt")
 
 
+def test_a_header_whose_length_looks_like_text_is_a_header(tmp_path: Path) -> None:
+    header = json.dumps({"weight": {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}}).encode()
+    length = struct.unpack("<Q", b'{"' + bytes(6))[0]
+    (tmp_path / "own.safetensors").write_bytes(struct.pack("<Q", length) + header.ljust(length) + bytes(4))
+    assert recognise(tmp_path / "own.safetensors") == "safetensors"
+
+
 def test_a_folder_is_no_checkpoint(tmp_path: Path) -> None:
     with pytest.raises(MissingError, match="is a folder"):
         recognise(tmp_path)

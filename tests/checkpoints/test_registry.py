@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from fssbench.checkpoints import add, fetch, find, locate, record, records
+from fssbench.checkpoints.fetching import cached_file, present
 from fssbench.checkpoints.registry import Record, user_registry
 from fssbench.errors import BrokenFileError, MissingError, UsageError
 
@@ -165,3 +166,57 @@ def test_a_host_that_shows_a_page_says_what_to_do() -> None:
     with pytest.raises(MissingError, match="downloaded by hand") as caught:
         fetch(record("hsnet-resnet50-pascal5i-fold0"))
     assert "checkpoints add" in str(caught.value)
+
+
+def test_what_ships_is_what_its_records_say() -> None:
+    shipped = [entry for entry in records() if entry.path]
+    assert shipped
+    for entry in shipped:
+        assert len(entry.sha256) == 64
+        assert all(path.is_file() for path in locate(entry))
+
+
+def test_fetch_shows_the_hash_that_nobody_recorded(site: tuple[str, Path], capsys: pytest.CaptureFixture[str]) -> None:
+    from fssbench.cli.checkpoints import fetch as command
+
+    address, folder = site
+    torch.save({"a": torch.zeros(1)}, folder / "good.pt")
+    sha256 = hashlib.sha256((folder / "good.pt").read_bytes()).hexdigest()
+    for name, known in (("unhashed", ""), ("hashed", sha256)):
+        add(_record(url=f"{address}/good.pt?download=1", id=name, sha256=known))
+        command([name])
+        said = capsys.readouterr().out
+        assert f"{name}.pt" in said
+        assert (f"unverified: no hash is recorded; it is {sha256}" in said) == (known == "")
+
+
+def test_a_bar_goes_to_stderr_and_ends_with_a_failed_download(
+    site: tuple[str, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    address, folder = site
+    torch.save({"a": torch.zeros(100_000)}, folder / "good.pt")
+    fetch(_record(url=f"{address}/good.pt", id="good"), progress=True)
+    with pytest.raises(MissingError, match="could not be fetched"):
+        fetch(_record(url=f"{address}/absent.pt", id="absent"), progress=True)
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert "good" in said.err
+
+
+def test_a_transfer_that_breaks_off_leaves_nothing(site: tuple[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    address, folder = site
+    torch.save({"a": torch.zeros(100_000)}, folder / "good.pt")
+    size = (folder / "good.pt").stat().st_size
+
+    def half(handler: _Quiet) -> None:
+        handler.send_response(200)
+        handler.send_header("Content-Length", str(size))
+        handler.end_headers()
+        handler.wfile.write((folder / "good.pt").read_bytes()[: size // 2])
+
+    monkeypatch.setattr(_Quiet, "do_GET", half)
+    entry = _record(url=f"{address}/good.pt", id="half")
+    with pytest.raises((MissingError, BrokenFileError)):
+        fetch(entry)
+    assert not present(entry)
+    assert list(cached_file(entry).parent.iterdir()) == []
