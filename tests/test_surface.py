@@ -148,12 +148,9 @@ def test_nothing_foreign_is_unpickled():
 
 
 def test_nothing_is_left_for_later():
-    assert (
-        lines_with(
-            r"\b(TOD[O]|FIXM[E]|XX[X])\b|raise NotImplemented[E]rror|mark\.xfai[l]|# no[q]a(?!:)|type: ignor[e](?!\[)", ".py"
-        )
-        == []
-    )
+    later = r"\b(TOD[O]|FIXM[E]|XX[X])\b|raise NotImplemented[E]rror|mark\.xfai[l]"
+    silenced = r"# no[q]a(?!:)|type: ignor[e](?!\[)"
+    assert lines_with(f"{later}|{silenced}", ".py") == []
 
 
 def test_the_tree_is_small():
