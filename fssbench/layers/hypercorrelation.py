@@ -27,7 +27,8 @@ def correlate(query: Tensor, support: Tensor) -> Tensor:
 def _unit(features: Tensor) -> Tensor:
     # The release adds the constant to the norm instead of clamping the norm from below.
     flat = features.flatten(2)
-    return flat / (torch.linalg.vector_norm(flat, dim=1, keepdim=True) + _EPS)
+    norm: Tensor = torch.linalg.vector_norm(flat, dim=1, keepdim=True)
+    return flat / (norm + _EPS)
 
 
 def hypercorrelation(query: Sequence[Tensor], support: Sequence[Tensor], levels: tuple[int, int, int]) -> list[Tensor]:
