@@ -155,8 +155,14 @@ def method_record(method: Method[Any, Any]) -> MethodRecord:
         cls = type(method)
         return MethodRecord(f"{cls.__module__}:{cls.__qualname__}", None, None, method.task, {}, parameters)
     built = {key: value for key, value in asdict(method.built).items() if key not in ("way", "shot")}
-    options = {key: value if isinstance(value, Option) else repr(value) for key, value in built.pop("options").items()}
+    options = {key: _option(value) for key, value in built.pop("options").items()}
     return MethodRecord(**built, task=method.task, options=options, learnable_parameters=parameters)
+
+
+def _option(value: object) -> Option:
+    if isinstance(value, list | tuple) and all(isinstance(item, int) for item in value):
+        return tuple(value)
+    return value if isinstance(value, str | int | float | bool | None) else repr(value)
 
 
 def weights_in_memory(method: Method[Any, Any]) -> Weights:
