@@ -124,15 +124,18 @@ def _trainable(method: str) -> str:
 
 
 def _changed(chosen: Recipe, request: Request) -> Recipe:
-    changes: dict[str, int | str] = {}
-    for name, value in (("steps", request.steps), ("batch", request.batch)):
-        if value is not None:
-            if value < 1:
-                raise UsageError(f"--{name} is at least 1, not {value}")
-            changes[name] = value
-    if request.method is not None and request.backbone is not None:
-        changes["backbone"] = request.backbone
-    return replace(chosen, **changes)  # type: ignore[arg-type]
+    return replace(
+        chosen,
+        steps=_number("--steps", request.steps, chosen.steps),
+        batch=_number("--batch", request.batch, chosen.batch),
+        backbone=(request.backbone if request.method else None) or chosen.backbone,
+    )
+
+
+def _number(option: str, asked: int | None, default: int) -> int:
+    if asked is not None and asked < 1:
+        raise UsageError(f"{option} is at least 1, not {asked}")
+    return asked or default
 
 
 def _weights(request: Request, backbone: str) -> Path:
