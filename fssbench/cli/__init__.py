@@ -31,10 +31,10 @@ _COMMANDS = {
 class _Commands(TyperGroup):
     """The commands, each imported when it is called: `fssbench table` does not wait for `fssbench train`."""
 
-    def list_commands(self, ctx: Context) -> list[str]:  # noqa: ARG002 - as the base class has it
+    def list_commands(self, ctx: Context) -> list[str]:
         return list(_COMMANDS)
 
-    def get_command(self, ctx: Context, cmd_name: str) -> Command:  # noqa: ARG002 - as the base class has it
+    def get_command(self, ctx: Context, cmd_name: str) -> Command:
         if cmd_name not in _COMMANDS:
             raise unknown_name("command", cmd_name, _COMMANDS, "fssbench --help")
         module, _, attribute = _COMMANDS[cmd_name].partition(":")

@@ -35,6 +35,9 @@ Split = Annotated[
 ]
 Root = Annotated[Path | None, typer.Option("--root", help="Folder of the data set; see `fssbench data where`.")]
 Labels = Annotated[str | None, typer.Option("--labels", help="Label rule of coco20i: hsnet, pycocotools or png.")]
+Lists = Annotated[
+    str | None, typer.Option("--lists", help="Of coco20i's imported lists: all entries, or only those that are here.")
+]
 SkipShort = Annotated[
     bool,
     typer.Option("--skip-short-classes", help="Leave classes out that have too few images to be asked."),
@@ -54,6 +57,7 @@ def export(
     split: Split = None,
     root: Root = None,
     labels: Labels = None,
+    lists: Lists = None,
     skip_short_classes: SkipShort = False,
 ) -> None:
     """Draw a list as a protocol does and write it to a file, for `fssbench eval --episodes FILE`."""
@@ -65,7 +69,7 @@ def export(
             "--fold all writes a file per fold, so the name after --out has to say where the fold goes",
             f"--out {out.with_name(out.stem + '-fold{fold}' + out.suffix)}",
         )
-    opened = _open(dataset, root, labels)
+    opened = _open(dataset, root, labels, lists)
     for number in range(opened.fold_count) if fold == "all" else [_number(fold)]:
         drawn = episodes(
             opened, number, ways, shots, protocol, count, seed, split, skip_short_classes=skip_short_classes
@@ -91,6 +95,7 @@ def show(
     split: Split = None,
     root: Root = None,
     labels: Labels = None,
+    lists: Lists = None,
     skip_short_classes: SkipShort = False,
     rows: Annotated[int, typer.Option("--rows", min=0, help="How many episodes to show.")] = 10,
 ) -> None:
@@ -102,7 +107,7 @@ def show(
     if file is not None:
         _print_list(read_episodes(file), None, rows)
         return
-    opened = _open(cast("str", dataset), root, labels)
+    opened = _open(cast("str", dataset), root, labels, lists)
     number = _number(fold)
     drawn = episodes(opened, number, ways, shots, protocol, count, seed, split, skip_short_classes=skip_short_classes)
     _print_list(drawn, opened, rows)
@@ -114,6 +119,7 @@ def verify(
     dataset: MaybeDataset = None,
     root: Root = None,
     labels: Labels = None,
+    lists: Lists = None,
 ) -> None:
     """Check a list: its hash, and with --dataset its names, its classes and its protocol's own draw."""
     from fssbench.episode import read_episodes
@@ -127,8 +133,8 @@ def verify(
     findings = [Finding("ok", f"holds {len(episodes)} episodes with the hash it says, {episodes.hash}")]
     if known := official_finding(episodes):
         findings.append(known)
-    if dataset is not None or root is not None or labels is not None:
-        findings += verify_against(episodes, _open(dataset or episodes.dataset, root, labels))
+    if any(given is not None for given in (dataset, root, labels, lists)):
+        findings += verify_against(episodes, _open(dataset or episodes.dataset, root, labels, lists))
     else:
         hint = f"names and draw were not checked: fssbench episodes verify {file} --dataset {episodes.dataset}"
         findings.append(Finding("note", hint))
@@ -138,10 +144,11 @@ def verify(
         raise CheckFailedError(f"{file} {failed[0]}")
 
 
-def _open(name: str, root: Path | None, labels: str | None) -> Dataset:
+def _open(name: str, root: Path | None, labels: str | None, lists: str | None) -> Dataset:
     from fssbench.datasets import open_dataset
 
-    return open_dataset(name, root, **({} if labels is None else {"labels": labels}))
+    given = {"labels": labels, "lists": lists}
+    return open_dataset(name, root, **{option: value for option, value in given.items() if value is not None})
 
 
 def _number(fold: str) -> int:

@@ -70,6 +70,12 @@ def evaluate(
         bool, typer.Option("--skip-short-classes", help="Leave classes out that have too few images to be asked.")
     ] = False,
     labels: Annotated[str | None, typer.Option("--labels", help="Label rule of coco20i.")] = None,
+    lists: Annotated[
+        str | None,
+        typer.Option(
+            "--lists", help="Of coco20i's imported lists all entries, or those that are here.", show_default="all"
+        ),
+    ] = None,
     root: Annotated[
         Path | None, typer.Option("--root", help="Folder of the data set; see `fssbench data where`.")
     ] = None,
@@ -105,6 +111,7 @@ def evaluate(
         seed=seed,
         skip_short_classes=skip_short_classes,
         labels=labels,
+        lists=lists,
         root=root,
         device=device,
         out=out,

@@ -217,7 +217,7 @@ class Coco20i(Dataset):
             raise MissingError(
                 f"the annotations in {self.annotations} have no image {name}",
                 "fssbench data check coco20i says what else is missing; "
-                'a part of the data has its own lists with open_dataset("coco20i", lists="here")',
+                "a part of the data has its own lists with --lists here (in Python lists='here')",
             )
         return images[image_id]
 

@@ -47,10 +47,17 @@ class Request:
     seed: int | None = None
     skip_short_classes: bool = False
     labels: str | None = None
+    lists: str | None = None
     root: Path | None = None
     device: str = "auto"
     out: Path | None = None
     existing: Existing | None = None
+
+    @property
+    def dataset_options(self) -> dict[str, Option]:
+        """What `open_dataset` is given besides."""
+        given = {"labels": self.labels, "lists": self.lists}
+        return {name: value for name, value in given.items() if value is not None}
 
 
 @dataclass(frozen=True)
@@ -127,8 +134,7 @@ def plan(request: Request) -> Plan:
     backbone = _backbone(request, info, protocol)
     check_build(request.method, backbone, variant, ways, shots)
     folds = [episodes.fold for episodes in given] or _folds(request, REGISTRY.get(request.dataset).fold_count)
-    options = {} if request.labels is None else {"labels": request.labels}
-    dataset = open_dataset(request.dataset, request.root, **options)
+    dataset = open_dataset(request.dataset, request.root, **request.dataset_options)
     sources = sources_for(request, info, variant, backbone, folds)
     out = request.out or _default_folder(request, protocol, backbone, folds, dataset)
     check_folder(out, request.existing or Existing.REFUSE)

@@ -182,7 +182,6 @@ def weights_in_memory(method: Method[Any, Any]) -> Weights:
 
 def planned_run(plan: Plan) -> Run:
     """Return the record of a run that was planned: all but what is known only when it starts."""
-    labels: dict[str, Option] = {} if plan.request.labels is None else {"labels": plan.request.labels}
     several = len(plan.info.tasks) > 1
     return Run(
         method=MethodRecord(
@@ -192,7 +191,7 @@ def planned_run(plan: Plan) -> Run:
             task=plan.info.tasks[plan.variant],
             options=plan.options,
         ),
-        dataset=dataset_record(plan.dataset, labels),
+        dataset=dataset_record(plan.dataset, plan.request.dataset_options),
         protocol=protocol_record(plan.protocol),
         way=plan.way,
         shot=plan.shot,

@@ -29,7 +29,7 @@ class AllForeground(Method[None, None]):
     def condition(self, features: None, mask: Tensor) -> None:
         """Look at nothing."""
 
-    def predict(self, query: None, supports: Sequence[Sequence[None]], size: tuple[int, int]) -> Prediction:  # noqa: ARG002
+    def predict(self, query: None, supports: Sequence[Sequence[None]], size: tuple[int, int]) -> Prediction:
         """Return label 1 everywhere."""
         way = len(supports)
         logits = torch.ones(way + 1, *size)
@@ -47,11 +47,11 @@ class CopyMask(Method[None, Tensor]):
     def encode(self, image: Tensor) -> None:
         """Look at nothing."""
 
-    def condition(self, features: None, mask: Tensor) -> Tensor:  # noqa: ARG002
+    def condition(self, features: None, mask: Tensor) -> Tensor:
         """Return the foreground float32 (B, H, W); 255 counts as background."""
         return foreground(mask)
 
-    def predict(self, query: None, supports: Sequence[Sequence[Tensor]], size: tuple[int, int]) -> Prediction:  # noqa: ARG002
+    def predict(self, query: None, supports: Sequence[Sequence[Tensor]], size: tuple[int, int]) -> Prediction:
         """Return the mean mask of each class as its logits; a pixel is of the class whose mean is largest."""
         means = torch.stack([torch.cat(list(shots)).mean(dim=0) for shots in supports])
         stretched = F.interpolate(means[None], size, mode="nearest-exact")[0]

@@ -116,7 +116,7 @@ def test_imported_lists_ask_everybody_the_same(coco: Path):
     assert ids(dataset, 3) == {12: [30]}
     with pytest.raises(MissingError, match="have no image") as caught:
         dataset.label(image_name("val", 555))
-    assert 'lists="here"' in str(caught.value.remedy)
+    assert "--lists here" in str(caught.value.remedy)
 
 
 def test_imported_lists_can_be_cut_to_what_is_here_and_say_so(coco: Path):

@@ -215,3 +215,10 @@ def test_classes_with_too_few_images_can_be_left_out(shared: Path):
     with pytest.raises(MissingError, match="too few images of bus"):
         planned("copy-mask", "pascal5i", **said)
     assert planned("copy-mask", "pascal5i", **said, skip_short_classes=True).lists[0].left_out == (6,)
+
+
+def test_options_of_the_data_set_are_handed_on() -> None:
+    assert Request("hsnet", "coco20i", labels="png", lists="here").dataset_options == {"labels": "png", "lists": "here"}
+    assert Request("hsnet", "coco20i").dataset_options == {}
+    with pytest.raises(UsageError, match="lists"):
+        planned(lists="here")

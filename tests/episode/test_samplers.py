@@ -32,7 +32,7 @@ def global_generator():
     """The generator that the releases draw from, put back as it was found."""
     state = np.random.get_state()  # noqa: NPY002 - the releases use it
     yield np.random
-    np.random.set_state(state)  # noqa: NPY002
+    np.random.set_state(state)  # noqa: NPY002 - the legacy generator is what the releases use
 
 
 def fss_oracle(generator, dataset: ListsOnly, shot: int, count: int, *, per_episode: bool, listed: bool):
