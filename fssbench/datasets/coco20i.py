@@ -10,10 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Literal, Self, cast, get_args
+from typing import TYPE_CHECKING, Literal, Self, cast, get_args
 
 import numpy as np
-import pandas as pd
 
 from fssbench.config import require_root
 from fssbench.datasets import coco_facts, imported
@@ -24,6 +23,9 @@ from fssbench.datasets.index_cache import cached_index, fingerprint_of, frame_of
 from fssbench.datasets.photos import read_label, read_photo, size_of, value_counts
 from fssbench.datasets.progress import tracked
 from fssbench.errors import MissingError, UsageError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 LabelRule = Literal["hsnet", "pycocotools", "png"]
 Extent = Literal["all", "here"]

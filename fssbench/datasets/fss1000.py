@@ -10,10 +10,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
-import pandas as pd
 
 from fssbench.config import require_root
 from fssbench.datasets import imported
@@ -23,6 +22,9 @@ from fssbench.datasets.index_cache import cached_index, fingerprint_of, frame_of
 from fssbench.datasets.photos import read_grey, read_photo, size_of
 from fssbench.datasets.progress import tracked
 from fssbench.errors import MissingError, UsageError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 FOREGROUND = 128
 """Grey level from which a mask's pixel is the object; masks have soft edges."""

@@ -19,12 +19,15 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
 from fssbench.atomic import write_bytes
 from fssbench.config import cache_folder
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 VERSION = 1
 """Part of every key: raised when what an index holds changes."""
@@ -37,6 +40,8 @@ def frame_of(
     rows: Iterable[tuple[str | int, ...]], columns: Sequence[str] = ("name", "class_id", "pixels")
 ) -> pd.DataFrame:
     """Return rows as a frame: the first column str, the others int64."""
+    import pandas as pd
+
     held = list(rows)
     data: dict[str, object] = {columns[0]: pd.Series([str(row[0]) for row in held], dtype="str")}
     for place, column in enumerate(columns[1:], 1):
@@ -94,6 +99,8 @@ def fingerprint_of(facts: Mapping[str, str], index: pd.DataFrame, lists: Iterabl
 
 
 def _read(path: Path, key: str) -> pd.DataFrame | None:
+    import pandas as pd
+
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             if str(arrays["key"]) != key:

@@ -13,10 +13,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
-from typing import ClassVar, Literal, Self
+from typing import TYPE_CHECKING, ClassVar, Literal, Self
 
 import numpy as np
-import pandas as pd
 
 from fssbench.config import require_root
 from fssbench.datasets.dataset import Dataset, Image, Label, Split
@@ -24,6 +23,9 @@ from fssbench.datasets.index_cache import cached_index, fingerprint_of, frame_of
 from fssbench.datasets.photos import read_label, read_photo, size_of, value_counts
 from fssbench.datasets.progress import tracked
 from fssbench.errors import BrokenFileError, MissingError, UsageError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Side = Literal["val", "train"]
 SIDES: tuple[Side, ...] = ("val", "train")
@@ -120,6 +122,8 @@ def listed(index: pd.DataFrame, side: Side) -> pd.DataFrame:
     Returns:
         `name`, `class_id`. The list of a fold is the rows of its classes.
     """
+    import pandas as pd
+
     exceptions = facts().exceptions[side]
     pairs = pd.MultiIndex.from_frame(index[["name", "class_id"]])
     admitted = (index["cells"].to_numpy() >= MIN_CELLS) | pairs.isin(list(exceptions["add"]))

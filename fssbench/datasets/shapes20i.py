@@ -11,10 +11,9 @@ import hashlib
 from collections.abc import Mapping
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import ClassVar, Self
+from typing import TYPE_CHECKING, ClassVar, Self
 
 import numpy as np
-import pandas as pd
 
 from fssbench.datasets.dataset import Dataset, Image, Label, Split
 from fssbench.datasets.index_cache import cached_index, frame_of
@@ -22,6 +21,9 @@ from fssbench.datasets.progress import tracked
 from fssbench.datasets.shapes.classes import CLASSES, CLASSES_PER_FOLD
 from fssbench.datasets.shapes.scene import Scene, plan, render, render_label
 from fssbench.errors import MissingError, UsageError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 VERSION = "shapes20i 1"
 """Part of the fingerprint: raised when a pixel changes."""
