@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from fssbench.cli.printing import print_table
 from fssbench.errors import CheckFailedError, FSSBenchError, MissingError, UsageError
 
 if TYPE_CHECKING:
@@ -26,9 +27,6 @@ def list_records(
     backbone: Annotated[str | None, typer.Option("--backbone", help="Only this backbone.")] = None,
 ) -> None:
     """List the registered checkpoints, and which of them are on this machine."""
-    from rich.console import Console
-    from rich.table import Table
-
     from fssbench.checkpoints import records
     from fssbench.checkpoints.fetching import present
 
@@ -37,24 +35,21 @@ def list_records(
     if not shown:
         asked = ", ".join(f"{name} {value}" for name, value in wanted.items() if value)
         raise UsageError(f"no checkpoint is registered for {asked}", "fssbench checkpoints list")
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for heading in ("id", "method", "backbone", "data set", "fold", "shots", "hash", "here"):
-        table.add_column(heading, no_wrap=heading == "id")
-    for record in shown:
-        table.add_row(
-            record.id,
-            " ".join(filter(None, (record.method or "-", record.variant, "weak" if record.weak else ""))),
-            record.backbone,
-            record.dataset or "ImageNet",
-            "-" if record.fold is None else str(record.fold),
-            ", ".join(map(str, record.shots)) or "any",
-            "known" if record.sha256 else "-",
-            "yes" if present(record) else "-",
-        )
-    console = Console(highlight=False)
-    console.print(table)
+    print_table(
+        ("id", "trained as", "shots", "hash", "here"),
+        (
+            (
+                record.id,
+                " ".join(filter(None, (record.method or "backbone", record.variant, "weak" if record.weak else ""))),
+                ",".join(map(str, record.shots)) or "any",
+                "known" if record.sha256 else "-",
+                "yes" if present(record) else "-",
+            )
+            for record in shown
+        ),
+    )
     here = sum(present(record) for record in shown)
-    console.print(f"\n{len(shown)} registered, {here} on this machine; fssbench checkpoints show ID says more")
+    typer.echo(f"\n{len(shown)} registered, {here} on this machine; fssbench checkpoints show ID says more")
 
 
 @app.command()

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from fssbench.cli.printing import console
 from fssbench.errors import FSSBenchError, MissingError
 
 if TYPE_CHECKING:
@@ -26,7 +27,6 @@ def where(
     ] = None,
 ) -> None:
     """Show for each data set its folder and how it is found: option, environment variable, config file, or none."""
-    from rich.console import Console
     from rich.table import Table
 
     from fssbench.config import DATA_VARIABLE, FOLDERS, config_file, find_root
@@ -50,11 +50,11 @@ def where(
         if found is None:
             missing.append(name)
         table.add_row(name, found.how if found else "-", str(found.path) if found else "none is set")
-    console = Console(highlight=False)
-    console.print(table)
+    output = console()
+    output.print(table)
     if missing:
         folders = ", ".join(FOLDERS.get(name, name) for name in missing)
-        console.print(
+        output.print(
             f"\nTo set a folder, in the order in which they count:\n"
             f"  --root DIR              on the command line: the data folder, or the one that holds it\n"
             f"  export {DATA_VARIABLE}=DIR  DIR holds {folders}\n"
@@ -78,27 +78,25 @@ def check(
 
     Exit code 2 if anything is wrong.
     """
-    from rich.console import Console
-
     from fssbench.datasets import open_dataset
     from fssbench.datasets.check import check as check_data
 
     dataset = open_dataset(name, root, **({} if labels is None else {"labels": labels}))
     report = check_data(dataset, decode=not quick)
-    console = Console(highlight=False)
+    output = console()
     place = f" in {report.root}" if report.root else ""
-    console.print(f"{report.dataset}{place}", soft_wrap=True, markup=False)
-    console.print(_table(report))
+    output.print(f"{report.dataset}{place}", soft_wrap=True, markup=False)
+    output.print(_table(report))
     for note in report.notes:
-        console.print(note, soft_wrap=True, markup=False)
+        output.print(note, soft_wrap=True, markup=False)
     for what, problems in (("broken", report.broken), ("missing", report.missing)):
         for problem in problems[:SHOWN_PROBLEMS]:
-            console.print(f"! {problem}", soft_wrap=True, markup=False)
+            output.print(f"! {problem}", soft_wrap=True, markup=False)
         if len(problems) > SHOWN_PROBLEMS:
-            console.print(f"! and {len(problems) - SHOWN_PROBLEMS} more {what} files")
+            output.print(f"! and {len(problems) - SHOWN_PROBLEMS} more {what} files")
     if not report.complete:
         raise _incomplete(report)
-    console.print(f"{report.dataset} is complete" if report.root else f"{report.dataset} is rendered: nothing can miss")
+    output.print(f"{report.dataset} is complete" if report.root else f"{report.dataset} is rendered: nothing can miss")
 
 
 @app.command("import-splits")

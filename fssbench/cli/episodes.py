@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, cast
 
 import typer
 
+from fssbench.cli.printing import console
 from fssbench.errors import BrokenFileError, CheckFailedError, UsageError
 
 if TYPE_CHECKING:
@@ -168,20 +169,19 @@ def _print_findings(findings: list[Finding]) -> None:
 
 
 def _print_list(episodes: EpisodeList, dataset: Dataset | None, rows: int) -> None:
-    from rich.console import Console
 
     from fssbench.episode.files import header
     from fssbench.episode.verify import official_finding
 
-    console = Console(highlight=False)
+    output = console()
     for name, value in header(episodes).items():
         shown = ", ".join(map(str, value)) or "none" if isinstance(value, list) else value
-        console.print(f"{name.replace('_', ' '):<17}{shown}", soft_wrap=True, markup=False)
+        output.print(f"{name.replace('_', ' '):<17}{shown}", soft_wrap=True, markup=False)
     if finding := official_finding(episodes):
-        console.print(f"{'release':<17}{finding.text}", soft_wrap=True, markup=False)
-    console.print(_class_table(episodes, dataset))
+        output.print(f"{'release':<17}{finding.text}", soft_wrap=True, markup=False)
+    output.print(_class_table(episodes, dataset))
     for line in _episode_lines(episodes, rows) if rows else ():
-        console.print(line, soft_wrap=True, markup=False)
+        output.print(line, soft_wrap=True, markup=False)
 
 
 def _class_table(episodes: EpisodeList, dataset: Dataset | None) -> Table:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from fssbench.cli.printing import console
 from fssbench.errors import FSSBenchError, UsageError
 
 if TYPE_CHECKING:
@@ -141,16 +142,15 @@ def _headline(planned: Plan) -> str:
 
 
 def _report(results: Results, planned: Plan) -> None:
-    from rich.console import Console
 
     from fssbench.engine.notes import notes
 
     summary = results.summary()
-    console = Console(highlight=False)
-    console.print(_table(summary, planned))
+    output = console()
+    output.print(_table(summary, planned))
     for note in notes(results, summary, planned.lists):
-        console.print(note, soft_wrap=True, markup=False)
-    console.print(f"rows: {planned.out}", soft_wrap=True, markup=False)
+        output.print(note, soft_wrap=True, markup=False)
+    output.print(f"rows: {planned.out}", soft_wrap=True, markup=False)
 
 
 def _table(summary: Summary, planned: Plan) -> Table:

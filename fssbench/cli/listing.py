@@ -7,22 +7,15 @@ from typing import Annotated, Literal
 
 import typer
 
+from fssbench.cli.printing import print_table
+
 What = Literal["methods", "datasets", "protocols", "backbones"]
 _TASKS = {"fss": "fss", "fscs": "fs-cs"}
 
 
 def listing(what: Annotated[What, typer.Argument(help="What to list.")]) -> None:
     """List the methods, data sets, protocols or backbones."""
-    from rich.console import Console
-    from rich.table import Table
-
-    headings, rows = _LISTINGS[what]()
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for place, heading in enumerate(headings):
-        table.add_column(heading, no_wrap=place == 0)
-    for row in rows:
-        table.add_row(*row)
-    Console(highlight=False).print(table)
+    print_table(*_LISTINGS[what]())
 
 
 Listing = tuple[Sequence[str], list[tuple[str, ...]]]

@@ -102,3 +102,16 @@ def test_usage(
         cli.main()
     out, err = capsys.readouterr()
     assert (stop.value.code, (out + err).strip()) == (code, told)
+
+
+@pytest.mark.parametrize("what", ["methods", "datasets", "protocols", "backbones"])
+def test_a_piped_table_keeps_each_row_on_its_line_and_cuts_nothing(what: str, capsys: pytest.CaptureFixture[str]):
+    from fssbench.cli.listing import _LISTINGS, listing
+
+    listing(what)  # type: ignore[arg-type]
+    printed = capsys.readouterr().out.splitlines()
+    _, rows = _LISTINGS[what]()
+    assert len(printed) == len(rows) + 1
+    for line, row in zip(printed[1:], rows, strict=True):
+        assert all(cell in line for cell in row)
+        assert line.startswith(row[0])
