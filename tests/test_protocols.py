@@ -17,7 +17,7 @@ from fssbench.protocols import Protocol, list_protocols, protocol
 
 
 def test_the_protocols_in_order():
-    assert list_protocols() == ["hsnet", "ifsl-fss", "ifsl-fscs", "shapes"]
+    assert list_protocols() == ["hsnet", "ifsl-fss", "ifsl-fscs", "shapes", "shapes-fscs"]
 
 
 @pytest.mark.parametrize("name", list_protocols())

@@ -81,7 +81,7 @@ def test_fs_cs_tells_the_exact_ratio(fssbench, tmp_path: Path):
     code, out, _ = fssbench(*COPY, "--fold", "0", "--ways", "2", "--episodes", "8", "--out", "here")
     assert code == 0
     results = load_run(tmp_path / "here")
-    assert (results.run.protocol.name, results.run.protocol.ignore) == ("ifsl-fscs", "background")
+    assert (results.run.protocol.name, results.run.protocol.ignore) == ("shapes-fscs", "leave-out")
     assert out.splitlines()[0].split() == ["fold", "episodes", "mIoU", "95", "%", "ER", "95", "%"]
     assert f"{results.summary().exact_ratio:.2f}" in out.splitlines()[1]
 
