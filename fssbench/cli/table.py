@@ -34,8 +34,13 @@ def table(
         Literal["published", "measured", "both"], typer.Option("--source", help="Which numbers to show.")
     ] = "both",
     layout: Annotated[
-        Literal["fss", "fscs"], typer.Option("--layout", help="Segmentation, or classification and segmentation.")
-    ] = "fss",
+        Literal["fss", "fscs"] | None,
+        typer.Option(
+            "--layout",
+            help="Segmentation, or classification and segmentation.",
+            show_default="fss; fscs where --ways asks more than 1",
+        ),
+    ] = None,
     runs: Annotated[
         Path | None, typer.Option("--runs", help="Folder of runs, or one run. Default: ./runs if it is there.")
     ] = None,
@@ -53,15 +58,16 @@ def table(
     from fssbench.tables import compare as answer
     from fssbench.tables.render_terminal import WIDTH, render_terminal
 
+    asked_ways = _numbers("--ways", ways)
     tables = answer(
         Comparison(
             methods=_words(compare),
             datasets=tuple(word.lower() for word in _words(dataset)),
             shots=_numbers("--shots", shots),
-            ways=_numbers("--ways", ways),
+            ways=asked_ways,
             backbones=_words(backbone),
             source=source,
-            layout=layout,
+            layout=layout or ("fscs" if asked_ways and max(asked_ways) > 1 else "fss"),
             runs=runs if runs is not None or not DEFAULT_RUNS.is_dir() else DEFAULT_RUNS,
             all_sources=all_sources,
         )

@@ -103,3 +103,9 @@ def test_printed_numbers_need_neither_torch_nor_pandas() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "set()"
+
+
+def test_more_ways_are_shown_as_classification_and_segmentation() -> None:
+    assert "classification and segmentation, 2-way" in run("--dataset", "pascal5i", "--ways", "2").stdout
+    assert "exact ratio" not in run("--dataset", "pascal5i", "--ways", "1").stdout
+    assert "exact ratio" in run("--dataset", "pascal5i", "--ways", "1", "--layout", "fscs").stdout
