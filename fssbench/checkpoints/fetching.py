@@ -84,8 +84,7 @@ def fetch(record: Record, *, progress: bool = False) -> Path:
     import requests
 
     if not record.url or record.hosting == "page":
-        locate(record)
-        return record.file(record.path)
+        return locate(record)[0]
     target = cached_file(record)
     target.parent.mkdir(parents=True, exist_ok=True)
     if target.is_file():

@@ -20,7 +20,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from fssbench.checkpoints.files import check_contents, file_sha256, recognise
+from fssbench.checkpoints.files import check_contents, recognise
 from fssbench.errors import BrokenFileError, CheckpointError
 from fssbench.methods.method import Method
 
@@ -137,8 +137,8 @@ def _unprefixed(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return dict(state)
 
 
-def load_into(method: AnyMethod, *paths: Path) -> str:
-    """Load weight files into a method, together strict, and return the sha256 of the first.
+def load_into(method: AnyMethod, *paths: Path) -> None:
+    """Load weight files into a method, together strict.
 
     Args:
         method: Built for these weights.
@@ -157,7 +157,6 @@ def load_into(method: AnyMethod, *paths: Path) -> str:
         load_release(method, state)
     except CheckpointError as error:
         raise CheckpointError(f"{paths[0]}: {error.message}", error.remedy) from error
-    return file_sha256(paths[0])
 
 
 def _as_backbone(state: dict[str, Tensor], method: AnyMethod) -> dict[str, Tensor]:

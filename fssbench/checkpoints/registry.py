@@ -142,16 +142,7 @@ def find(
     chosen = variant or next(iter(info.tasks))
     fitting = [entry for entry in records() if _answers(entry, info, chosen, backbone, dataset, fold, weak=weak)]
     if fitting:
-        own = user_registry()
-        # Weights for this very fold before ImageNet's.
-        return max(
-            fitting,
-            key=lambda entry: (
-                entry.registry == own,
-                shots is None or not entry.shots or shots in entry.shots,
-                entry.dataset == dataset,
-            ),
-        )
+        return max(fitting, key=lambda entry: _rank(entry, dataset, shots))
     others = sorted({f"{r.backbone} on {r.dataset} fold {r.fold}" for r in records() if r.method == method})
     known = f"; registered for {method}: {', '.join(others[:6])}{', ...' if len(others) > 6 else ''}" if others else ""
     form = f" ({chosen}{', weak' if weak else ''})" if len(info.tasks) > 1 else ""
@@ -163,15 +154,30 @@ def find(
     )
 
 
+def find_backbone(backbone: str, dataset: str, fold: int) -> Record | None:
+    """Return the record of a frozen backbone's weights, for this very fold or ImageNet's; None if there is none."""
+    fitting = [entry for entry in records() if _is_backbone(entry, backbone, dataset, fold)]
+    return max(fitting, key=lambda entry: _rank(entry, dataset, None), default=None)
+
+
+def _rank(entry: Record, dataset: str, shots: int | None) -> tuple[bool, bool, bool]:
+    # Weights for this very fold come before ImageNet's.
+    for_shots = shots is None or not entry.shots or shots in entry.shots
+    return entry.registry == user_registry(), for_shots, entry.dataset == dataset
+
+
+def _is_backbone(entry: Record, backbone: str, dataset: str, fold: int) -> bool:
+    made_for = {(dataset, fold), ("", None)}
+    return (entry.kind, entry.backbone) == ("backbone", backbone) and (entry.dataset, entry.fold) in made_for
+
+
 def _answers(
     entry: Record, info: MethodInfo, variant: str, backbone: str, dataset: str, fold: int, *, weak: bool
 ) -> bool:
-    if entry.backbone != backbone:
-        return False
     if not info.trainable:
-        return entry.kind == "backbone" and (entry.dataset, entry.fold) in {(dataset, fold), ("", None)}
+        return _is_backbone(entry, backbone, dataset, fold)
     return (
-        entry.method == info.name
+        (entry.method, entry.backbone) == (info.name, backbone)
         and (entry.variant or next(iter(info.tasks))) == variant
         and (entry.dataset, entry.fold, entry.weak) == (dataset, fold, weak)
     )

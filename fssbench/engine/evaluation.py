@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -170,17 +170,21 @@ def rows_of(
     """Yield a row per episode of these numbers, in their order. Nothing is kept for gradients."""
     images = EncodedImages(method, dataset, protocol.input, device)
     for number in numbers:
-        episode = episodes[number]
-        started = time.perf_counter()
         with torch.inference_mode():
-            row = _answer_one(method, dataset, episode, protocol, images)
-        seconds = round(time.perf_counter() - started, 6)
-        yield replace(row, episode=number, fold=episodes.fold, seconds=seconds)
+            row = _answer_one(method, dataset, episodes, number, protocol, images)
+        yield row
 
 
 def _answer_one(
-    method: AnyMethod, dataset: Dataset, episode: Episode, protocol: Protocol, images: EncodedImages
+    method: AnyMethod,
+    dataset: Dataset,
+    episodes: EpisodeList,
+    number: int,
+    protocol: Protocol,
+    images: EncodedImages,
 ) -> Row:
+    started = time.perf_counter()
+    episode = episodes[number]
     label = dataset.label(episode.query)
     truth = truth_present(label, episode.classes)
     if protocol.score_at == "input":
@@ -198,8 +202,8 @@ def _answer_one(
     if len(present) != episode.way:
         raise UsageError(f"the method said of {len(present)} classes whether they are there, not of {episode.way}")
     return Row(
-        episode=0,
-        fold=0,
+        episode=number,
+        fold=episodes.fold,
         query=episode.query,
         classes=episode.classes,
         supports=episode.supports,
@@ -207,7 +211,7 @@ def _answer_one(
         union=counts.union,
         present=present,
         truth=truth,
-        seconds=0.0,
+        seconds=round(time.perf_counter() - started, 6),
     )
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from fssbench.checkpoints import locate, records
+from fssbench.checkpoints import locate
+from fssbench.checkpoints.registry import find_backbone
 from fssbench.datasets import open_dataset
 from fssbench.datasets.dataset import Dataset
 from fssbench.errors import MissingError, UsageError
@@ -149,11 +150,9 @@ def _weights(request: Request, backbone: str) -> Path:
         if not request.backbone_weights.is_file():
             raise MissingError(f"there is no file {request.backbone_weights}", remedy)
         return request.backbone_weights
-    for record in records():
-        if (record.kind, record.backbone) != ("backbone", backbone):
-            continue
-        if (record.dataset, record.fold) in {(request.dataset, request.fold), ("", None)}:
-            return locate(record)[0]
+    registered = find_backbone(backbone, request.dataset, request.fold)
+    if registered is not None:
+        return locate(registered)[0]
     raise MissingError(
         f"{request.method} is trained on a frozen {backbone}, whose weights were not given and are not registered",
         remedy,

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from fssbench.checkpoints import add, fetch, find, locate, record, records
+from fssbench.checkpoints import add, fetch, find, locate, record, records, registry
 from fssbench.checkpoints.fetching import cached_file, present
 from fssbench.checkpoints.registry import Record, user_registry
 from fssbench.errors import BrokenFileError, MissingError, UsageError
@@ -230,3 +230,13 @@ def test_a_transfer_that_breaks_off_leaves_nothing(site: tuple[str, Path], monke
         fetch(entry)
     assert not present(entry)
     assert list(cached_file(entry).parent.iterdir()) == []
+
+
+def test_a_backbone_of_this_very_fold_comes_before_imagenets(monkeypatch: pytest.MonkeyPatch) -> None:
+    general = Record(id="a", kind="backbone", backbone="resnet50", path="a.pt")
+    ours = Record(id="b", kind="backbone", backbone="resnet50", dataset="pascal5i", fold=1, path="b.pt")
+    monkeypatch.setattr(registry, "records", lambda: [general, ours])
+    assert registry.find_backbone("resnet50", "pascal5i", 1) == ours
+    assert registry.find_backbone("resnet50", "pascal5i", 0) == general
+    assert find("prototype", None, "resnet50", "pascal5i", 1) == ours
+    assert registry.find_backbone("vgg16", "pascal5i", 1) is None

@@ -80,7 +80,7 @@ def test_usage_errors(arguments: list[object], said: str):
 
 
 def test_no_weights_for_the_backbone_says_how_to_get_them(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
-    monkeypatch.setattr("fssbench.training.plan.records", list)
+    monkeypatch.setattr("fssbench.checkpoints.registry.records", list)
     arguments = ["--method", "hsnet", "--dataset", "shapes20i", "--fold", 1]
     own = _invoke(*arguments)
     assert isinstance(own.exception, MissingError)
