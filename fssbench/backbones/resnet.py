@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from fssbench.backbones import Backbone, Pyramid, unused_linear
 
-_EXPANSION = 4
+EXPANSION = 4
 
 
 class Bottleneck(nn.Module):
@@ -25,7 +25,7 @@ class Bottleneck(nn.Module):
         expansion: Channels of the output, in widths.
     """
 
-    def __init__(self, inputs: int, width: int, stride: int, *, dilation: int = 1, expansion: int = _EXPANSION) -> None:
+    def __init__(self, inputs: int, width: int, stride: int, *, dilation: int = 1, expansion: int = EXPANSION) -> None:
         super().__init__()
         outputs = width * expansion
         self.conv1 = nn.Conv2d(inputs, width, 1, bias=False)
@@ -84,7 +84,7 @@ class ResNet(Backbone):
 
 def _layer(inputs: int, width: int, count: int, stride: int) -> nn.Sequential:
     first = Bottleneck(inputs, width, stride)
-    return nn.Sequential(first, *(Bottleneck(width * _EXPANSION, width, 1) for _ in range(count - 1)))
+    return nn.Sequential(first, *(Bottleneck(width * EXPANSION, width, 1) for _ in range(count - 1)))
 
 
 def resnet50() -> ResNet:

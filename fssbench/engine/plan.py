@@ -99,7 +99,7 @@ class Plan:
     @property
     def options(self) -> dict[str, Option]:
         """The method's own arguments of `fssbench.build`: what the weights need, and what was asked for."""
-        options = dict(next(iter(self.sources.values())).options)
+        options = self.info.options_on(self.request.dataset) | dict(next(iter(self.sources.values())).options)
         return options | {"weak": True} if self.request.weak else options
 
 

@@ -7,14 +7,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from fssbench.errors import UsageError
 from fssbench.registry import Registry
 
 if TYPE_CHECKING:
-    from typing import Any
-
     from fssbench.methods.method import Method
 
 
@@ -39,6 +37,8 @@ class MethodInfo:
         trainable: Whether `fssbench train` can train it; floors need no checkpoint.
         protocols: For each task the protocol that its release evaluates by.
         weak: Whether it has a weakly supervised form, which `build(..., weak=True)` makes.
+        on: For each data set the arguments of `build` that the release's configuration for it differs in.
+        ablation: For each variant of the paper's ablation the name that its printed row has in `fssbench.published`.
     """
 
     name: str
@@ -51,6 +51,13 @@ class MethodInfo:
     trainable: bool
     protocols: Mapping[str, str] = field(default_factory=lambda: {"fss": "hsnet", "fscs": "ifsl-fscs"})
     weak: bool = False
+    on: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    ablation: Mapping[str, str] = field(default_factory=dict)
+
+    def options_on(self, dataset: str) -> dict[str, Any]:
+        """Return the arguments of `build` that belong to a data set; lists come as tuples."""
+        options = self.on.get(dataset, {})
+        return {key: tuple(value) if isinstance(value, list) else value for key, value in options.items()}
 
     def variant_for(self, task: str) -> str | None:
         """Return the variant that answers `task`, None if there is none."""

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Generic, Literal, TypeVar
+from typing import ClassVar, Generic, Literal, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -34,6 +34,27 @@ class Prediction:
     present: Tensor
 
 
+@dataclass(frozen=True)
+class TrainingBatch:
+    """B training episodes of N ways and K shots; K is 0 in a stage that learns from single images.
+
+    Attributes:
+        query: float32 (B, 3, H, W), normalised.
+        query_masks: uint8 (B, N, H, W): 1 where the n-th class is, 0 elsewhere, 255 where the loss is not counted.
+        supports: float32 (B, N, K, 3, H, W), normalised.
+        support_masks: uint8 (B, N, K, H, W) in {0, 1, 255}.
+        classes: int64 (B, N): each class as its place among the base classes of the fold, from 0.
+        query_labels: uint8 (B, H, W): 0, or 1 + the place of the base class, or 255.
+    """
+
+    query: Tensor
+    query_masks: Tensor
+    supports: Tensor
+    support_masks: Tensor
+    classes: Tensor
+    query_labels: Tensor
+
+
 class Method(nn.Module, ABC, Generic[Features, Support]):
     """A few-shot segmentation method in three steps, so that an engine can reuse work.
 
@@ -45,7 +66,10 @@ class Method(nn.Module, ABC, Generic[Features, Support]):
         way: N the method was built for.
         shot: K the method was built for.
         built: The arguments of `fssbench.build`; None for a method made otherwise.
+        training_stages: Names of the stages in which it is trained, in their order; one nameless stage for most.
     """
+
+    training_stages: ClassVar[tuple[str, ...]] = ("",)
 
     task: Task
     way: int
@@ -82,7 +106,25 @@ class Method(nn.Module, ABC, Generic[Features, Support]):
     @property
     def learnable_parameters(self) -> int:
         """How many parameters training moves (the frozen backbone is left out)."""
-        return sum(p.numel() for name, p in self.named_parameters() if not name.startswith("backbone."))
+        return sum(parameter.numel() for parameter in self.parameters() if parameter.requires_grad)
+
+    def from_imagenet(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Return the weights of a backbone's own file under their names in the method."""
+        return {f"backbone.{key}": value for key, value in state.items()}
+
+    def enter_training_stage(self, stage: str) -> None:
+        """Make ready for a stage of `training_stages`: say with `requires_grad` which parameters it moves."""
+
+    def losses(self, batch: TrainingBatch) -> dict[str, Tensor]:
+        """Return the losses of a batch by name, scalars whose sum is minimised, the paper's weights applied.
+
+        Called in training mode. Whatever it draws comes from torch's global generator, which the trainer seeds at
+        every step, so that a run that was killed goes on as it would have. Gradients flow where the paper says.
+
+        Raises:
+            UsageError: If the method has nothing to train.
+        """
+        raise UsageError(f"{type(self).__name__} has nothing to train")
 
     @torch.inference_mode()
     def segment(

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
 from typing import ClassVar, Literal
 
-Option = str | int | float | bool | tuple[int, ...] | None
+Option = str | int | float | bool | tuple[int, ...] | tuple[float, ...] | None
 _CONFIG: dict[str, object] = {"extra": "forbid", "strict": True, "allow_inf_nan": False}
 
 

@@ -1,0 +1,235 @@
+"""Backbones cut into stages, for methods that run the last stage on masked maps (PFENet and those after it).
+
+The children of a `Stages` have the names that the releases give them at the top of their own modules, so a method that
+adopts them (`fssbench.layers.staged`) has the release's parameter names.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from itertools import pairwise
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from fssbench.backbones.resnet import EXPANSION, Bottleneck
+from fssbench.backbones.small import small
+from fssbench.errors import UsageError
+
+_BLOCKS = {"resnet50": (3, 4, 6, 3), "resnet101": (3, 4, 23, 3)}
+_VGG_WIDTHS = ((64, 64), (128, 128), (256, 256, 256), (512, 512, 512), (512, 512, 512))
+
+
+class Stages(nn.Module, ABC):
+    """A feature extractor in two parts: up to layer3, and layer4.
+
+    Attributes:
+        channels: Channels of the maps of layer2, layer3 and layer4.
+    """
+
+    channels: tuple[int, int, int]
+
+    @abstractmethod
+    def shallow(self, image: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the maps of layer2 and layer3, each after its ReLU, of images float32 (B, 3, H, W)."""
+
+    @abstractmethod
+    def deep(self, layer3: Tensor) -> Tensor:
+        """Return the map of layer4, after its ReLU, of a map of layer3 (B, C, h, w)."""
+
+    @abstractmethod
+    def from_imagenet(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Return ImageNet weights, named as their file names them, under the names they have here.
+
+        What is not used here (the classifier) is left out.
+        """
+
+
+class DeepStemResNet(Stages):
+    """The dilated ResNet of PFENet, NTRENet, BAM, ASGNet and SCL: layer0 to layer4.
+
+    The stem has three 3x3 convolutions (64, 64, 128). Every 3x3 convolution of layer3 has dilation 2 and of layer4
+    dilation 4, both at stride 1, so 473 x 473 gives maps of 60 (dvlab-research/PFENet at a505675, model/resnet.py).
+
+    Args:
+        blocks: Number of bottlenecks in layer1 to layer4.
+    """
+
+    channels = (512, 1024, 2048)
+
+    def __init__(self, blocks: tuple[int, int, int, int]) -> None:
+        super().__init__()
+        stem: list[nn.Module] = []
+        for inputs, outputs, stride in ((3, 64, 2), (64, 64, 1), (64, 128, 1)):
+            stem += [nn.Conv2d(inputs, outputs, 3, stride, padding=1, bias=False), nn.BatchNorm2d(outputs), nn.ReLU()]
+        self.layer0 = nn.Sequential(*stem, nn.MaxPool2d(3, stride=2, padding=1))
+        self.layer1, self.layer2, self.layer3, self.layer4 = _dilated_layers(128, blocks)
+
+    def shallow(self, image: Tensor) -> tuple[Tensor, Tensor]:
+        """Return layer2 (B, 512, h, w) and layer3 (B, 1024, h, w), both at an eighth of the image's size."""
+        layer2 = _run(self.layer2, _run(self.layer1, self.layer0(image)))
+        return layer2, _run(self.layer3, layer2)
+
+    def deep(self, layer3: Tensor) -> Tensor:
+        """Return layer4 (B, 2048, h, w)."""
+        return _run(self.layer4, layer3)
+
+    def from_imagenet(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Rename the release's resnet50_v2.pth: conv1, bn1, ... conv3, bn3 are the stem."""
+        stem = {
+            f"{kind}{n + 1}": f"layer0.{3 * n + place}" for n in range(3) for kind, place in (("conv", 0), ("bn", 1))
+        }
+        return _renamed(state, stem | {f"layer{n}": f"layer{n}" for n in range(1, 5)})
+
+
+class DilatedResNet(Stages):
+    """torchvision's ResNet, dilated as `DeepStemResNet` is: backbone0 to backbone4 of iFSL's PFENet.
+
+    dahyun-kang/ifsl at d0b0c0d, fs-cs/model/pfenet.py.
+
+    Args:
+        blocks: Number of bottlenecks in backbone1 to backbone4.
+    """
+
+    channels = (512, 1024, 2048)
+
+    def __init__(self, blocks: tuple[int, int, int, int]) -> None:
+        super().__init__()
+        self.backbone0 = nn.Sequential(
+            nn.Conv2d(3, 64, 7, stride=2, padding=3, bias=False),
+            nn.BatchNorm2d(64),
+            nn.ReLU(),
+            nn.MaxPool2d(3, stride=2, padding=1),
+        )
+        self.backbone1, self.backbone2, self.backbone3, self.backbone4 = _dilated_layers(64, blocks)
+
+    def shallow(self, image: Tensor) -> tuple[Tensor, Tensor]:
+        """Return layer2 (B, 512, h, w) and layer3 (B, 1024, h, w), both at an eighth of the image's size."""
+        layer2 = _run(self.backbone2, _run(self.backbone1, self.backbone0(image)))
+        return layer2, _run(self.backbone3, layer2)
+
+    def deep(self, layer3: Tensor) -> Tensor:
+        """Return layer4 (B, 2048, h, w)."""
+        return _run(self.backbone4, layer3)
+
+    def from_imagenet(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Rename torchvision's file."""
+        names = {"conv1": "backbone0.0", "bn1": "backbone0.1"} | {f"layer{n}": f"backbone{n}" for n in range(1, 5)}
+        return _renamed(state, names)
+
+
+class VGGStages(Stages):
+    """VGG-16 with batch norm, as PFENet, NTRENet and BAM cut it: layer0 to layer3 end with their max-pool.
+
+    Nothing is dilated: layer2 is at an eighth of the image's size, layer3 and layer4 at a sixteenth, rounded up
+    (ceil_mode). Layer4 has no pool.
+    """
+
+    channels = (256, 512, 512)
+
+    def __init__(self) -> None:
+        super().__init__()
+        inputs = 3
+        for number, widths in enumerate(_VGG_WIDTHS):
+            modules: list[nn.Module] = []
+            for outputs in widths:
+                modules += [nn.Conv2d(inputs, outputs, 3, padding=1), nn.BatchNorm2d(outputs), nn.ReLU()]
+                inputs = outputs
+            if number < 4:
+                modules.append(nn.MaxPool2d(2, 2, ceil_mode=True))
+            self.add_module(f"layer{number}", nn.Sequential(*modules))
+
+    def shallow(self, image: Tensor) -> tuple[Tensor, Tensor]:
+        """Return layer2 (B, 256, h, w) and layer3 (B, 512, ceil(h / 2), ceil(w / 2))."""
+        layer2 = image
+        for number in range(3):
+            layer2 = self.get_submodule(f"layer{number}")(layer2)
+        layer3: Tensor = self.get_submodule("layer3")(layer2)
+        return layer2, layer3
+
+    def deep(self, layer3: Tensor) -> Tensor:
+        """Return layer4 (B, 512, h, w)."""
+        layer4: Tensor = self.get_submodule("layer4")(layer3)
+        return layer4
+
+    def from_imagenet(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Rename torchvision's vgg16_bn: features.7 is layer1.0."""
+        starts = (0, 7, 14, 24, 34, 44)
+        names = {
+            f"features.{place}": f"layer{number}.{place - start}"
+            for number, (start, stop) in enumerate(pairwise(starts))
+            for place in range(start, stop)
+        }
+        return _renamed(state, names)
+
+
+class SmallStages(Stages):
+    """The small backbone of the embedded data set in stages; its weights keep their names under `backbone`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.backbone = small()
+        _, layer2, _, layer3, _, layer4 = self.backbone.channels
+        self.channels = (layer2, layer3, layer4)
+
+    def shallow(self, image: Tensor) -> tuple[Tensor, Tensor]:
+        """Return layer2 and layer3, both at an eighth of the image's size."""
+        layer2 = _run(self.backbone.layer2, self.backbone.stem(image))
+        return layer2, _run(self.backbone.layer3, layer2)
+
+    def deep(self, layer3: Tensor) -> Tensor:
+        """Return layer4, at half the size of layer3."""
+        return _run(self.backbone.layer4, layer3)
+
+    def from_imagenet(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Put the backbone's own names under `backbone`."""
+        return {f"backbone.{key}": value for key, value in state.items()}
+
+
+def staged(name: str, *, stem: str = "deep") -> Stages:
+    """Build a backbone in stages with random weights.
+
+    Args:
+        name: "resnet50", "resnet101", "vgg16" (with batch norm) or "small".
+        stem: Of a ResNet "deep" (PFENet's) or "torchvision".
+
+    Raises:
+        UsageError: If there is no such backbone.
+    """
+    if name in _BLOCKS:
+        return DeepStemResNet(_BLOCKS[name]) if stem == "deep" else DilatedResNet(_BLOCKS[name])
+    if name == "vgg16":
+        return VGGStages()
+    if name == "small":
+        return SmallStages()
+    raise UsageError(f"backbone '{name}' can't be run in stages; resnet50, resnet101, vgg16 and small can")
+
+
+def _dilated_layers(
+    inputs: int, blocks: tuple[int, int, int, int]
+) -> tuple[nn.Sequential, nn.Sequential, nn.Sequential, nn.Sequential]:
+    layers = []
+    for count, width, stride, dilation in zip(blocks, (64, 128, 256, 512), (1, 2, 1, 1), (1, 1, 2, 4), strict=True):
+        first = Bottleneck(inputs, width, stride, dilation=dilation)
+        inputs = width * EXPANSION
+        rest = (Bottleneck(inputs, width, 1, dilation=dilation) for _ in range(count - 1))
+        layers.append(nn.Sequential(first, *rest))
+    one, two, three, four = layers
+    return one, two, three, four
+
+
+def _run(layer: nn.Sequential, x: Tensor) -> Tensor:
+    for block in layer:
+        x = F.relu(block(x))
+    return x
+
+
+def _renamed(state: Mapping[str, Tensor], names: Mapping[str, str]) -> dict[str, Tensor]:
+    """Return the tensors whose module is named, the longest name first, under its new name."""
+    renamed = {}
+    for key, value in state.items():
+        old = max((name for name in names if key.startswith(f"{name}.")), key=len, default=None)
+        if old is not None:
+            renamed[f"{names[old]}{key.removeprefix(old)}"] = value
+    return renamed

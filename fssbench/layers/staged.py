@@ -1,0 +1,92 @@
+"""What methods on a backbone in stages share: the maps of an image, layer4 on demand, a frozen backbone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Generic, Self, TypeVar
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from fssbench.backbones.staged import Stages
+from fssbench.layers.masks import foreground, resize_mask
+from fssbench.methods.method import Method
+
+Support = TypeVar("Support")
+
+
+@dataclass(eq=False)
+class StageMaps:
+    """The maps of B images.
+
+    Attributes:
+        layer2: (B, C, h, w), brought to the size of layer3 (which moves VGG's only).
+        layer3: (B, C, h, w).
+        size: (height, width) of the images.
+        layer4: (B, C, h', w') once `StagedMethod.layer4_of` was asked for it: a query needs it, a support does not.
+    """
+
+    layer2: Tensor
+    layer3: Tensor
+    size: tuple[int, int]
+    layer4: Tensor | None = None
+
+
+class StagedMethod(Method[StageMaps, Support], Generic[Support]):
+    """A method that has taken over the stages of a frozen backbone as its own children.
+
+    Args:
+        stages: The backbone; its children become the method's, under their names.
+    """
+
+    def __init__(self, stages: Stages) -> None:
+        super().__init__()
+        # In a tuple, so that its parameters are not registered a second time.
+        self._stages = (stages.requires_grad_(requires_grad=False),)
+        for name, module in stages.named_children():
+            self.add_module(name, module)
+
+    @property
+    def stages(self) -> Stages:
+        """The backbone."""
+        return self._stages[0]
+
+    def train(self, mode: bool = True) -> Self:
+        """Set training mode; the backbone's batch norm keeps its statistics."""
+        super().train(mode)
+        self.stages.eval()
+        return self
+
+    def from_imagenet(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Return the weights of a backbone's own file under their names in the method."""
+        return self.stages.from_imagenet(state)
+
+    def encode(self, image: Tensor) -> StageMaps:
+        """Return layer2 and layer3 of images float32 (B, 3, H, W); no gradient."""
+        with torch.no_grad():
+            layer2, layer3 = self.stages.shallow(image)
+            if layer2.shape[-2:] != layer3.shape[-2:]:
+                layer2 = F.interpolate(layer2, layer3.shape[-2:], mode="bilinear", align_corners=True)
+        height, width = image.shape[-2:]
+        return StageMaps(layer2, layer3, (height, width))
+
+    def layer4_of(self, maps: StageMaps) -> Tensor:
+        """Return layer4 of the unmasked maps, computed once; no gradient."""
+        if maps.layer4 is None:
+            with torch.no_grad():
+                maps.layer4 = self.stages.deep(maps.layer3)
+        return maps.layer4
+
+    def masked_layer4(self, maps: StageMaps, mask: Tensor) -> Tensor:
+        """Return layer4 of a support whose background is zeroed before layer4 and again after it; no gradient.
+
+        Args:
+            maps: Maps of the supports.
+            mask: uint8 (B, H, W) in {0, 1, 255}; 255 counts as background.
+        """
+        inside = foreground(mask)
+        with torch.no_grad():
+            layer4 = self.stages.deep(maps.layer3 * resize_mask(inside, maps.layer3))
+            return layer4 * resize_mask(inside, layer4)
