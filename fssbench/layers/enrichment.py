@@ -1,0 +1,136 @@
+"""PFENet's feature enrichment module and the head behind it (Tian et al., TPAMI 2020, section 3.3, Figure 5).
+
+ASGNet's context module and SCL's decoder are the same network with other inputs. Facts from dvlab-research/PFENet at
+a505675, model/PFENet.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from fssbench.errors import UsageError
+
+FRACTIONS = (1.0, 0.5, 0.25, 0.125)
+"""The scales of the COCO configuration, as fractions of the query's map."""
+
+
+class FeatureEnrichment(nn.Module):
+    """Inter-source enrichment, inter-scale interaction and information concentration, then the classifier.
+
+    Its children have the names of the releases, where they are children of the model itself.
+
+    Args:
+        inputs: Channels of all inputs together: 2 * width + 1 for query, prototype and prior.
+        width: Channels inside; the releases have 256.
+        bins: Sides of the scales, finest first: above 1 a number of positions, up to 1 a fraction of the query's map.
+        merge: Name of the first convolutions ("corr_conv" in ASGNet).
+
+    Raises:
+        UsageError: If a bin is neither a fraction nor a whole number.
+    """
+
+    def __init__(self, inputs: int, width: int, bins: Sequence[float], merge: str = "init_merge") -> None:
+        super().__init__()
+        self.bins = _checked(bins)
+        self._merge = merge
+        scales = range(len(self.bins))
+        self.add_module(merge, nn.ModuleList(_reduce(inputs, width) for _ in scales))
+        self.alpha_conv = nn.ModuleList(_reduce(2 * width, width) for _ in scales[1:])
+        self.beta_conv = nn.ModuleList(_two_convolutions(width) for _ in scales)
+        self.inner_cls = nn.ModuleList(classifier(width) for _ in scales)
+        self.res1 = _reduce(width * len(self.bins), width)
+        self.res2 = _two_convolutions(width)
+        self.cls = classifier(width)
+
+    def enrich(
+        self,
+        pooled: Tensor,
+        vectors: Sequence[Tensor] = (),
+        resized: Sequence[Tensor] = (),
+        merge: nn.ModuleList | None = None,
+    ) -> list[Tensor]:
+        """Return the enriched map of each scale, (B, width, bin, bin), finest first.
+
+        The inputs are concatenated in this order:
+
+        Args:
+            pooled: Map brought to each scale by average pooling: the query, (B, C, h, w).
+            vectors: Prototypes, (B, C', 1, 1), spread over all positions.
+            resized: Maps brought to each scale bilinearly: the prior, (B, 1, h, w).
+            merge: First convolutions other than this module's own (SCL has a second set).
+        """
+        size = (pooled.shape[-2], pooled.shape[-1])
+        first = self.get_submodule(self._merge) if merge is None else merge
+        maps: list[Tensor] = []
+        for scale, cells in enumerate(_grids(self.bins, size)):
+            sources = [F.adaptive_avg_pool2d(pooled, cells)]
+            sources += [vector.expand(-1, -1, *cells) for vector in vectors]
+            sources += [_resize(source, cells) for source in resized]
+            merged: Tensor = first.get_submodule(str(scale))(torch.cat(sources, dim=1))
+            if maps:
+                # Quirk: the finer map comes by way of the query's size, not straight from its own.
+                finer = _resize(_resize(maps[-1], size), cells)
+                merged = self.alpha_conv[scale - 1](torch.cat([merged, finer], dim=1)) + merged
+            maps.append(self.beta_conv[scale](merged) + merged)
+        return maps
+
+    def inner_logits(self, maps: Sequence[Tensor]) -> list[Tensor]:
+        """Return what each scale alone says, (B, 2, bin, bin) raw: the input of the auxiliary loss L_1 (Eq. 9)."""
+        return [inner(its) for inner, its in zip(self.inner_cls, maps, strict=True)]
+
+    def classify(self, maps: Sequence[Tensor], size: tuple[int, int]) -> Tensor:
+        """Return the logits of all scales together, (B, 2, *size) raw.
+
+        Args:
+            maps: From `enrich`.
+            size: (height, width) of the query's map.
+        """
+        joined: Tensor = self.res1(torch.cat([_resize(its, size) for its in maps], dim=1))
+        logits: Tensor = self.cls(self.res2(joined) + joined)
+        return logits
+
+
+def classifier(width: int, classes: int = 2) -> nn.Sequential:
+    """Return the releases' classifier: 3x3 convolution, ReLU, dropout of channels, 1x1 convolution."""
+    return nn.Sequential(
+        nn.Conv2d(width, width, 3, padding=1, bias=False), nn.ReLU(), nn.Dropout2d(0.1), nn.Conv2d(width, classes, 1)
+    )
+
+
+def _reduce(inputs: int, outputs: int) -> nn.Sequential:
+    return nn.Sequential(nn.Conv2d(inputs, outputs, 1, bias=False), nn.ReLU())
+
+
+def _two_convolutions(width: int) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(width, width, 3, padding=1, bias=False),
+        nn.ReLU(),
+        nn.Conv2d(width, width, 3, padding=1, bias=False),
+        nn.ReLU(),
+    )
+
+
+def _checked(bins: Sequence[float]) -> tuple[float, ...]:
+    if not bins or any(side <= 0 or (side > 1 and side != int(side)) for side in bins):
+        raise UsageError(
+            f"bins are whole numbers of positions, or fractions up to 1 of the query's map, not {tuple(bins)}",
+            "bins=(1.0, 0.5, 0.25, 0.125)",
+        )
+    return tuple(bins)
+
+
+def _grids(bins: Sequence[float], size: tuple[int, int]) -> list[tuple[int, int]]:
+    """Return the positions of each scale; the releases know square maps, on which both axes give the same."""
+    height, width = size
+    return [
+        (max(1, int(height * side)), max(1, int(width * side))) if side <= 1 else (int(side), int(side))
+        for side in bins
+    ]
+
+
+def _resize(x: Tensor, size: tuple[int, int]) -> Tensor:
+    return F.interpolate(x, size, mode="bilinear", align_corners=True)
