@@ -1,4 +1,4 @@
-"""PFENet's feature enrichment module and the head behind it (Tian et al., TPAMI 2020, section 3.3, Figure 5).
+"""PFENet's feature enrichment module and the head behind it (Tian et al., TPAMI 2020).
 
 ASGNet's context module and SCL's decoder are the same network with other inputs. Facts from dvlab-research/PFENet at
 a505675, model/PFENet.py.
@@ -79,7 +79,7 @@ class FeatureEnrichment(nn.Module):
         return maps
 
     def inner_logits(self, maps: Sequence[Tensor]) -> list[Tensor]:
-        """Return what each scale alone says, (B, 2, bin, bin) raw: the input of the auxiliary loss L_1 (Eq. 9)."""
+        """Return what each scale alone says, (B, 2, bin, bin) raw: the input of the auxiliary loss L_1."""
         return [inner(its) for inner, its in zip(self.inner_cls, maps, strict=True)]
 
     def classify(self, maps: Sequence[Tensor], size: tuple[int, int]) -> Tensor:

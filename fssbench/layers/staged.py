@@ -8,13 +8,14 @@ from typing import Generic, Self, TypeVar
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from fssbench.backbones.staged import Stages
 from fssbench.layers.masks import foreground, resize_mask
 from fssbench.methods.method import Method
 
 Support = TypeVar("Support")
+Taken = TypeVar("Taken", bound=nn.Module)
 
 
 @dataclass(eq=False)
@@ -39,14 +40,24 @@ class StagedMethod(Method[StageMaps, Support], Generic[Support]):
 
     Args:
         stages: The backbone; its children become the method's, under their names.
+        moving_statistics: Whether in training its batch norm sees the batch and moves its running statistics, though
+            its parameters are frozen.
     """
 
-    def __init__(self, stages: Stages) -> None:
+    def __init__(self, stages: Stages, *, moving_statistics: bool = False) -> None:
         super().__init__()
-        # In a tuple, so that its parameters are not registered a second time.
-        self._stages = (stages.requires_grad_(requires_grad=False),)
-        for name, module in stages.named_children():
-            self.add_module(name, module)
+        self.moving_statistics = moving_statistics
+        self._stages = self.adopt(stages.requires_grad_(requires_grad=False))
+
+    def adopt(self, module: Taken) -> tuple[Taken]:
+        """Make the children of a module the method's own, under their names, as the releases have them.
+
+        Returns:
+            The module in a tuple, so that keeping it does not register its parameters a second time.
+        """
+        for name, child in module.named_children():
+            self.add_module(name, child)
+        return (module,)
 
     @property
     def stages(self) -> Stages:
@@ -54,9 +65,10 @@ class StagedMethod(Method[StageMaps, Support], Generic[Support]):
         return self._stages[0]
 
     def train(self, mode: bool = True) -> Self:
-        """Set training mode; the backbone's batch norm keeps its statistics."""
+        """Set training mode; the backbone's batch norm keeps its statistics unless they are `moving_statistics`."""
         super().train(mode)
-        self.stages.eval()
+        if not self.moving_statistics:
+            self.stages.eval()
         return self
 
     def from_imagenet(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -1,0 +1,210 @@
+"""PFENet: Tian et al., "Prior Guided Feature Enrichment Network for Few-Shot Segmentation", TPAMI 2020.
+
+Facts from dvlab-research/PFENet at a505675; the FS-CS form from dahyun-kang/ifsl at d0b0c0d, fs-cs/model/pfenet.py and
+fs-cs/model/module/pfenet.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from fssbench.backbones.staged import Stages, staged
+from fssbench.errors import UsageError
+from fssbench.layers.enrichment import FRACTIONS, FeatureEnrichment
+from fssbench.layers.masks import foreground, resize_mask
+from fssbench.layers.pairwise import merge_ways
+from fssbench.layers.pooling import masked_average
+from fssbench.layers.prior import prior_mask
+from fssbench.layers.staged import StagedMethod, StageMaps
+from fssbench.methods.method import Prediction, TrainingBatch
+from fssbench.training.losses import segmentation_loss
+
+_AUXILIARY_WEIGHT = 1.0
+"""aux_weight of every released configuration, the paper's sigma."""
+
+
+@dataclass(frozen=True, eq=False)
+class PFENetSupport:
+    """What is kept of B support images.
+
+    Attributes:
+        prototype: Masked average of the reduced middle-level maps, (B, width, 1, 1).
+        layer4: layer4 of the masked maps, masked again, (B, C, h, w); the prior is read from it.
+    """
+
+    prototype: Tensor
+    layer4: Tensor
+
+
+class PFENet(StagedMethod[PFENetSupport]):
+    """Prior guided feature enrichment network.
+
+    The FS-CS form keeps a bug of iFSL's: with N > 1 ways the masked layer4 maps of all ways, (N, C, h, w), are read as
+    (1, C, N * h * w) without bringing the ways behind the channels. So for 2 ways "channel" c of the similarity holds
+    the channels 2c and 2c + 1 of one way, and all ways share one prior. iFSL's printed N-way numbers contain it.
+
+    Args:
+        backbone: Name of the frozen backbone.
+        variant: "fss" as its authors released it, or "fscs" as iFSL re-implements it (ResNet-50 and small alone).
+        way: N; more than 1 in FS-CS only.
+        shot: K.
+        width: Channels of the head.
+        bins: Sides of the pyramid, finest first: above 1 numbers of positions, up to 1 fractions of the query's map.
+            Default the release's (60, 30, 15, 8), in FS-CS (50, 25, 13, 7), on the small backbone fractions.
+        per_way_prior: FS-CS only: True gives each way the prior of its own supports.
+        moving_statistics: Whether in training the frozen backbone's batch norm sees the batch and moves its running
+            statistics. Default as released: for "fss" it does (train.py calls `model.train()` and freezes parameters
+            alone, and the supports' masked maps of layer4 are among what it sees), for "fscs" it does not.
+
+    Raises:
+        UsageError: If an argument does not fit the variant.
+    """
+
+    def __init__(
+        self,
+        backbone: str,
+        variant: Literal["fss", "fscs"],
+        way: int,
+        shot: int,
+        width: int = 256,
+        bins: Sequence[float] | None = None,
+        per_way_prior: bool = False,
+        moving_statistics: bool | None = None,
+    ) -> None:
+        released = variant == "fss"
+        if released and per_way_prior:
+            raise UsageError("per_way_prior corrects variant fscs; variant fss has one way", "leave per_way_prior out")
+        super().__init__(
+            _stages(backbone, variant),
+            moving_statistics=released if moving_statistics is None else moving_statistics,
+        )
+        self.task, self.way, self.shot = variant, way, shot
+        self.per_way_prior = per_way_prior
+        _, layer2, layer3 = (0, *self.stages.channels[:2])
+        # The two releases name the same network differently.
+        self._reductions = ("down_query", "down_supp") if released else ("down_qry", "down_spt")
+        for name in self._reductions:
+            self.add_module(name, _reduction(layer2 + layer3, width))
+        if bins is None:
+            bins = FRACTIONS if backbone == "small" else (60, 30, 15, 8) if released else (50, 25, 13, 7)
+        enrichment = FeatureEnrichment(2 * width + 1, width, bins)
+        if released:
+            self._enrichment = self.adopt(enrichment)
+        else:
+            self.learner = enrichment
+            self._enrichment = (enrichment,)
+
+    def condition(self, features: StageMaps, mask: Tensor) -> PFENetSupport:
+        """Return prototype and masked layer4 of supports; 255 counts as background."""
+        layer4 = self.masked_layer4(features, mask)
+        reduced = self._reduced(features, self._reductions[1])
+        return PFENetSupport(masked_average(reduced, resize_mask(foreground(mask), reduced)), layer4)
+
+    def score_ways(self, query: StageMaps, supports: Sequence[Sequence[PFENetSupport]]) -> Tensor:
+        """Return raw logits (B, N, 2, h, w), background first, at the size of the query's map.
+
+        Args:
+            query: Maps of B queries.
+            supports: `supports[n][k]` is the k-th support of the n-th way, of B episodes.
+        """
+        maps, size = self._enriched(query, supports)
+        return self._enrichment[0].classify(maps, size).unflatten(0, (-1, len(supports)))
+
+    def predict(
+        self, query: StageMaps, supports: Sequence[Sequence[PFENetSupport]], size: tuple[int, int]
+    ) -> Prediction:
+        """Return the answer to one episode.
+
+        For "fss" raw logits, brought to the size of the query image first, as inside the release, then to `size`; the
+        labels are their argmax. For "fscs" see `merge_ways`.
+        """
+        logits = self.score_ways(query, supports)
+        if self.task == "fscs":
+            return merge_ways(logits, size)
+        for its in (query.size, size):
+            logits = F.interpolate(logits.flatten(0, 1), its, mode="bilinear", align_corners=True)[:, None]
+        labels = logits[0, 0].argmax(dim=0).to(torch.uint8)
+        return Prediction(logits[0, 0], labels, labels.any().view(1))
+
+    def losses(self, batch: TrainingBatch) -> dict[str, Tensor]:
+        """Return "main" and "auxiliary": cross entropy of the answer, and the mean of that of each scale.
+
+        Both at the size of the query image. The order of the steps is the release's, which the moving statistics and
+        the dropout depend on.
+        """
+        query = self.encode(batch.query)
+        self.layer4_of(query)
+        enrichment = self._enrichment[0]
+        ways, shots = batch.supports.shape[1:3]
+        reduced = self._reduced(query, self._reductions[0])
+        supports = [
+            [self.condition(self.encode(batch.supports[:, n, k]), batch.support_masks[:, n, k]) for k in range(shots)]
+            for n in range(ways)
+        ]
+        maps, size = self._enriched(query, supports, reduced)
+        inner = enrichment.inner_logits(maps)
+        logits = enrichment.classify(maps, size)
+        mask = batch.query_masks.flatten(0, 1)
+        auxiliary = torch.stack([segmentation_loss(its, mask) for its in inner]).mean()
+        return {"main": segmentation_loss(logits, mask), "auxiliary": _AUXILIARY_WEIGHT * auxiliary}
+
+    def _enriched(
+        self, query: StageMaps, supports: Sequence[Sequence[PFENetSupport]], reduced: Tensor | None = None
+    ) -> tuple[list[Tensor], tuple[int, int]]:
+        """Return the enriched maps of B * N ways (the ways of an episode side by side), and the query map's size."""
+        if reduced is None:
+            reduced = self._reduced(query, self._reductions[0])
+        ways = len(supports)
+        size = (reduced.shape[-2], reduced.shape[-1])
+        # K shots: means of the prototypes and of the priors.
+        prototypes = torch.stack([_mean([its.prototype for its in shots]) for shots in supports], dim=1)
+        prior = self._prior(self.layer4_of(query), supports, size)
+        maps = self._enrichment[0].enrich(
+            reduced.repeat_interleave(ways, dim=0), [prototypes.flatten(0, 1)], [prior.flatten(0, 1)]
+        )
+        return maps, size
+
+    def _prior(self, layer4: Tensor, supports: Sequence[Sequence[PFENetSupport]], size: tuple[int, int]) -> Tensor:
+        """Return the prior of each way, (B, N, 1, *size)."""
+        ways = len(supports)
+        if self.per_way_prior or ways == 1:
+            return torch.stack(
+                [_mean([prior_mask(layer4, its.layer4, size) for its in shots]) for shots in supports], dim=1
+            )
+        shots = zip(*supports, strict=True)
+        # Quirk: (B, N, C, h, w) is read as (B, C, N * h, w), which mixes up ways and channels.
+        stacked = [torch.stack([its.layer4 for its in shot], dim=1) for shot in shots]
+        mixed = [its.reshape(len(its), its.shape[2], -1, its.shape[4]) for its in stacked]
+        shared = _mean([prior_mask(layer4, its, size) for its in mixed])
+        return shared[:, None].expand(-1, ways, -1, -1, -1)
+
+    def _reduced(self, maps: StageMaps, name: str) -> Tensor:
+        reduced: Tensor = self.get_submodule(name)(torch.cat([maps.layer3, maps.layer2], dim=1))
+        return reduced
+
+
+def _stages(backbone: str, variant: str) -> Stages:
+    if variant == "fss":
+        return staged(backbone)
+    if backbone == "resnet101":
+        raise UsageError(
+            "pfenet in variant fscs has no resnet101: asked for it, the release silently builds a ResNet-50",
+            "backbone='resnet50'",
+        )
+    if backbone == "vgg16":
+        raise UsageError("pfenet in variant fscs has no vgg16", "backbone='resnet50'")
+    return staged(backbone, stem="torchvision")
+
+
+def _reduction(inputs: int, width: int) -> nn.Sequential:
+    return nn.Sequential(nn.Conv2d(inputs, width, 1, bias=False), nn.ReLU(), nn.Dropout2d(0.5))
+
+
+def _mean(tensors: Sequence[Tensor]) -> Tensor:
+    return torch.stack(list(tensors)).mean(dim=0)
