@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from fssbench.backbones.staged import Stages
 from fssbench.layers.masks import foreground, resize_mask
-from fssbench.methods.method import Method
+from fssbench.methods.method import Method, Prediction
 
 Support = TypeVar("Support")
 Taken = TypeVar("Taken", bound=nn.Module)
@@ -102,3 +102,17 @@ class StagedMethod(Method[StageMaps, Support], Generic[Support]):
         with torch.no_grad():
             layer4 = self.stages.deep(maps.layer3 * resize_mask(inside, maps.layer3))
             return layer4 * resize_mask(inside, layer4)
+
+
+def decide(logits: Tensor, image_size: tuple[int, int], size: tuple[int, int]) -> Prediction:
+    """Return the answer of a 1-way method that upsamples inside, as PFENet and those after it do.
+
+    Args:
+        logits: float32 (1, 2, h, w), background first.
+        image_size: (height, width) of the query image, to which they are brought first.
+        size: (height, width) of the answer, to which they are brought from there; labels are the argmax here.
+    """
+    for its in (image_size, size):
+        logits = F.interpolate(logits, its, mode="bilinear", align_corners=True)
+    labels = logits[0].argmax(dim=0)
+    return Prediction(logits[0], labels.to(torch.uint8), (labels != 0).any().view(1))

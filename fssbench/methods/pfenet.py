@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import Literal
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from fssbench.backbones.staged import Stages, staged
@@ -21,7 +20,7 @@ from fssbench.layers.masks import foreground, resize_mask
 from fssbench.layers.pairwise import merge_ways
 from fssbench.layers.pooling import masked_average
 from fssbench.layers.prior import prior_mask
-from fssbench.layers.staged import StagedMethod, StageMaps
+from fssbench.layers.staged import StagedMethod, StageMaps, decide
 from fssbench.methods.method import Prediction, TrainingBatch
 from fssbench.training.losses import segmentation_loss
 
@@ -114,23 +113,20 @@ class PFENet(StagedMethod[PFENetSupport]):
             supports: `supports[n][k]` is the k-th support of the n-th way, of B episodes.
         """
         maps, size = self._enriched(query, supports)
-        return self._enrichment[0].classify(maps, size).unflatten(0, (-1, len(supports)))
+        logits = self._enrichment[0].classify(maps, size)
+        return logits.view(-1, len(supports), *logits.shape[1:])
 
     def predict(
         self, query: StageMaps, supports: Sequence[Sequence[PFENetSupport]], size: tuple[int, int]
     ) -> Prediction:
         """Return the answer to one episode.
 
-        For "fss" raw logits, brought to the size of the query image first, as inside the release, then to `size`; the
-        labels are their argmax. For "fscs" see `merge_ways`.
+        See `decide` for "fss", whose logits are raw, and `merge_ways` for "fscs".
         """
         logits = self.score_ways(query, supports)
         if self.task == "fscs":
             return merge_ways(logits, size)
-        for its in (query.size, size):
-            logits = F.interpolate(logits.flatten(0, 1), its, mode="bilinear", align_corners=True)[:, None]
-        labels = logits[0, 0].argmax(dim=0).to(torch.uint8)
-        return Prediction(logits[0, 0], labels, labels.any().view(1))
+        return decide(logits[:, 0], query.size, size)
 
     def losses(self, batch: TrainingBatch) -> dict[str, Tensor]:
         """Return "main" and "auxiliary": cross entropy of the answer, and the mean of that of each scale.
