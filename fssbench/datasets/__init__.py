@@ -25,6 +25,7 @@ REGISTRY: Registry[type[Dataset]] = Registry(
         "coco20i": "fssbench.datasets.coco20i:Coco20i",
         "fss1000": "fssbench.datasets.fss1000:FSS1000",
         "shapes20i": "fssbench.datasets.shapes20i:Shapes20i",
+        "shapes20i-underwater": "fssbench.datasets.shapes20i:Shapes20iUnderwater",
     },
 )
 

@@ -3,6 +3,9 @@
 A class is a shape with a surface (a gear with rings, a fish with scales); form, colour, size, turn and light vary
 within it. Pictures have one to four objects among blobs of no class on a textured ground, and are drawn from a seed
 in integers: the same pixels on every machine. Fold f has the classes 5f + 1 to 5f + 5, as in PASCAL-5i.
+
+`shapes20i-underwater` shows the very same scenes under water: same names, labels, folds and lists, so the same episodes.
+Methods that were trained above water are asked there what a shift of domain costs them.
 """
 
 from __future__ import annotations
@@ -19,7 +22,9 @@ from fssbench.datasets.dataset import Dataset, Image, Label, Split
 from fssbench.datasets.index_cache import cached_index, frame_of
 from fssbench.datasets.progress import tracked
 from fssbench.datasets.shapes.classes import CLASSES, CLASSES_PER_FOLD
+from fssbench.datasets.shapes.noise import tiles
 from fssbench.datasets.shapes.scene import Scene, plan, render, render_label
+from fssbench.datasets.shapes.water import submerge
 from fssbench.errors import MissingError, UsageError
 
 if TYPE_CHECKING:
@@ -27,6 +32,8 @@ if TYPE_CHECKING:
 
 VERSION = "shapes20i 1"
 """Part of the fingerprint: raised when a pixel changes."""
+WATER_VERSION = "under water 1"
+"""Part of the fingerprint of the rendering under water: raised when a pixel changes there alone."""
 COUNTS: Mapping[Split, int] = {"train": 2000, "val": 400}
 """Pictures per split."""
 MIN_PIXELS = 400
@@ -43,8 +50,18 @@ def _rendered(seed: int, split: Split, number: int) -> tuple[Image, Label]:
 
 
 @lru_cache(maxsize=_KEPT)
+def _submerged(seed: int, split: Split, number: int) -> Image:
+    scene = _scene(seed, split, number)
+    return submerge(_rendered(seed, split, number)[0], tiles(seed), scene.key)
+
+
+@lru_cache(maxsize=_KEPT)
 def _labelled(seed: int, split: Split, number: int) -> Label:
     return render_label(_scene(seed, split, number))
+
+
+def _sha256(text: str) -> str:
+    return hashlib.sha256(text.encode("ascii")).hexdigest()
 
 
 def _scene(seed: int, split: Split, number: int) -> Scene:
@@ -77,11 +94,11 @@ class Shapes20i(Dataset):
             UsageError: If a root is given, or an option that does not exist or fit.
         """
         if root is not None:
-            raise UsageError(f"shapes20i has no files, so no root ({root}): it is rendered", "leave --root out")
+            raise UsageError(f"{cls.name} has no files, so no root ({root}): it is rendered", "leave --root out")
         cls.refuse_options(options, ("seed",))
         seed = options.get("seed", 0)
         if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < _SEED_LIMIT:
-            raise UsageError(f"the seed of shapes20i is a whole number from 0 to 2**63 - 1, not {seed!r}")
+            raise UsageError(f"the seed of {cls.name} is a whole number from 0 to 2**63 - 1, not {seed!r}")
         return cls(seed)
 
     @property
@@ -92,8 +109,12 @@ class Shapes20i(Dataset):
     @property
     def fingerprint(self) -> str:
         """Hex sha256 of the renderer's version, what its lists admit, and the seed."""
-        facts = f"{VERSION}; {dict(COUNTS)} pictures; at least {MIN_PIXELS} pixels; seed {self.seed}"
-        return hashlib.sha256(facts.encode("ascii")).hexdigest()
+        return _sha256(self._facts)
+
+    @property
+    def _facts(self) -> str:
+        """What decides labels and lists; the same above and under water."""
+        return f"{VERSION}; {dict(COUNTS)} pictures; at least {MIN_PIXELS} pixels; seed {self.seed}"
 
     @property
     def list_order(self) -> str:
@@ -111,7 +132,9 @@ class Shapes20i(Dataset):
     def index(self, split: Split) -> pd.DataFrame:
         """Return `name`, `class_id`, `pixels` of every class in every picture, by name and class."""
         if self._check_split(split) not in self._indices:
-            self._indices[split] = cached_index(f"{self.name}-{split}", self.fingerprint, lambda: self._count(split))
+            self._indices[split] = cached_index(
+                f"{Shapes20i.name}-{split}", _sha256(self._facts), lambda: self._count(split)
+            )
         return self._indices[split]
 
     def entries(self, fold: int, split: Split = "val") -> pd.DataFrame:
@@ -151,7 +174,7 @@ class Shapes20i(Dataset):
 
     def _check_split(self, split: Split) -> Split:
         if split not in COUNTS:
-            raise UsageError(f"shapes20i has no split '{split}': it has train and val", "--split val")
+            raise UsageError(f"{self.name} has no split '{split}': it has train and val", "--split val")
         return split
 
     def _place(self, name: str) -> tuple[Split, int]:
@@ -160,7 +183,7 @@ class Shapes20i(Dataset):
             if len(digits) == 4 and digits.isascii() and digits.isdecimal() and 1 <= int(digits) <= count:
                 return split, int(digits)
         ranges = " and ".join(f"{split}_0001 to {split}_{count:04d}" for split, count in COUNTS.items())
-        raise MissingError(f"shapes20i has no picture '{name}': it has {ranges}")
+        raise MissingError(f"{self.name} has no picture '{name}': it has {ranges}")
 
     def _count(self, split: Split) -> pd.DataFrame:
         """Render all label maps of a split and count their pixels."""
@@ -171,3 +194,18 @@ class Shapes20i(Dataset):
             found = [value for value in self.class_names if pixels[value]]
             rows += [(f"{split}_{number:04d}", value, int(pixels[value])) for value in found]
         return frame_of(rows)
+
+
+class Shapes20iUnderwater(Shapes20i):
+    """The scenes of `shapes20i` under water: red is gone, blue-green haze grows with distance, blur, specks, noise."""
+
+    name: ClassVar[str] = "shapes20i-underwater"
+
+    @property
+    def fingerprint(self) -> str:
+        """Hex sha256 of the renderer's two versions, what its lists admit, and the seed."""
+        return _sha256(f"{WATER_VERSION}; {self._facts}")
+
+    def image(self, name: str) -> Image:
+        """Return a picture: RGB uint8 (H, W, 3), of the size that it has above water."""
+        return _submerged(self.seed, *self._place(name)).copy()
