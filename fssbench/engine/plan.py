@@ -99,7 +99,8 @@ class Plan:
     @property
     def options(self) -> dict[str, Option]:
         """The method's own arguments of `fssbench.build`: what the weights need, and what was asked for."""
-        options = self.info.options_on(self.request.dataset) | dict(next(iter(self.sources.values())).options)
+        needed = dict(next(iter(self.sources.values())).options)
+        options = self.info.options_on(self.request.dataset, self.variant) | needed
         return options | {"weak": True} if self.request.weak else options
 
 

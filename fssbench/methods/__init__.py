@@ -37,7 +37,8 @@ class MethodInfo:
         trainable: Whether `fssbench train` can train it; floors need no checkpoint.
         protocols: For each task the protocol that its release evaluates by.
         weak: Whether it has a weakly supervised form, which `build(..., weak=True)` makes.
-        on: For each data set the arguments of `build` that the release's configuration for it differs in.
+        on: For each data set the arguments of `build` that the release's configuration for it differs in; a table
+            named after a variant holds that variant's own.
         ablation: For each variant of the paper's ablation the name that its printed row has in `fssbench.published`.
     """
 
@@ -54,9 +55,16 @@ class MethodInfo:
     on: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     ablation: Mapping[str, str] = field(default_factory=dict)
 
-    def options_on(self, dataset: str) -> dict[str, Any]:
-        """Return the arguments of `build` that belong to a data set; lists come as tuples."""
-        options = self.on.get(dataset, {})
+    def options_on(self, dataset: str, variant: str | None = None) -> dict[str, Any]:
+        """Return the arguments of `build` that belong to a data set; lists come as tuples.
+
+        Args:
+            dataset: Name of the data set.
+            variant: The form; None for the first.
+        """
+        given = self.on.get(dataset, {})
+        own = given.get(next(iter(self.tasks)) if variant is None else variant, {})
+        options = {key: value for key, value in given.items() if key not in self.tasks} | dict(own)
         return {key: tuple(value) if isinstance(value, list) else value for key, value in options.items()}
 
     def variant_for(self, task: str) -> str | None:

@@ -24,6 +24,8 @@ from fssbench.layers.staged import StagedMethod, StageMaps, decide
 from fssbench.methods.method import Prediction, TrainingBatch
 from fssbench.training.losses import segmentation_loss
 
+Bins = tuple[int, ...] | Literal["fractions"]
+
 _AUXILIARY_WEIGHT = 1.0
 """aux_weight of every released configuration, the paper's sigma."""
 
@@ -54,8 +56,9 @@ class PFENet(StagedMethod[PFENetSupport]):
         way: N; more than 1 in FS-CS only.
         shot: K.
         width: Channels of the head.
-        bins: Sides of the pyramid, finest first: above 1 numbers of positions, up to 1 fractions of the query's map.
-            Default the release's (60, 30, 15, 8), in FS-CS (50, 25, 13, 7), on the small backbone fractions.
+        bins: Sides of the pyramid in positions, finest first, or "fractions" of the query's map (1, 1/2, 1/4, 1/8) as
+            in the release's COCO configuration. Default its PASCAL's (60, 30, 15, 8), in FS-CS (50, 25, 13, 7), and
+            fractions with the small backbone.
         per_way_prior: FS-CS only: True gives each way the prior of its own supports.
         moving_statistics: Whether in training the frozen backbone's batch norm sees the batch and moves its running
             statistics. Default as released: for "fss" it does (train.py calls `model.train()` and freezes parameters
@@ -72,7 +75,7 @@ class PFENet(StagedMethod[PFENetSupport]):
         way: int,
         shot: int,
         width: int = 256,
-        bins: Sequence[float] | None = None,
+        bins: Bins | None = None,
         per_way_prior: bool = False,
         moving_statistics: bool | None = None,
     ) -> None:
@@ -85,14 +88,14 @@ class PFENet(StagedMethod[PFENetSupport]):
         )
         self.task, self.way, self.shot = variant, way, shot
         self.per_way_prior = per_way_prior
-        _, layer2, layer3 = (0, *self.stages.channels[:2])
+        layer2, layer3, _ = self.stages.channels
         # The two releases name the same network differently.
         self._reductions = ("down_query", "down_supp") if released else ("down_qry", "down_spt")
         for name in self._reductions:
             self.add_module(name, _reduction(layer2 + layer3, width))
         if bins is None:
-            bins = FRACTIONS if backbone == "small" else (60, 30, 15, 8) if released else (50, 25, 13, 7)
-        enrichment = FeatureEnrichment(2 * width + 1, width, bins)
+            bins = "fractions" if backbone == "small" else (60, 30, 15, 8) if released else (50, 25, 13, 7)
+        enrichment = FeatureEnrichment(2 * width + 1, width, _sides(bins))
         if released:
             self._enrichment = self.adopt(enrichment)
         else:
@@ -196,6 +199,14 @@ def _stages(backbone: str, variant: str) -> Stages:
     if backbone == "vgg16":
         raise UsageError("pfenet in variant fscs has no vgg16", "backbone='resnet50'")
     return staged(backbone, stem="torchvision")
+
+
+def _sides(bins: Bins) -> tuple[float, ...]:
+    if not isinstance(bins, str):
+        return bins
+    if bins != "fractions":
+        raise UsageError(f"bins are sides in positions, or 'fractions', not '{bins}'", "bins='fractions'")
+    return FRACTIONS
 
 
 def _reduction(inputs: int, width: int) -> nn.Sequential:
