@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError, model_validator
 
 from fssbench.errors import BrokenFileError, MissingError, UsageError
 
@@ -19,7 +19,10 @@ _LARGEST_FILE = 1 << 20
 
 Chance = Annotated[float, Field(ge=0.0, le=1.0)]
 Count = Annotated[int, Field(ge=1)]
+Factor = Annotated[float, Field(gt=0.0, le=4.0)]
 Side = Annotated[int, Field(ge=32, le=4096)]
+Option = bool | int | float | str | tuple[int | float, ...]
+Interval = Count | Literal["epoch"]
 
 
 @dataclass(frozen=True)
@@ -36,7 +39,7 @@ class Augmentation:
 
     __pydantic_config__: ClassVar[dict[str, str]] = _FORBID
 
-    view: tuple[Annotated[float, Field(gt=0.0, le=4.0)], Annotated[float, Field(gt=0.0, le=4.0)]] = (1.0, 1.0)
+    view: tuple[Factor, Factor] = (1.0, 1.0)
     turn: Annotated[float, Field(ge=0.0, le=180.0)] = 0.0
     mirror: Chance = 0.0
     shuffle_colours: Chance = 0.0
@@ -44,59 +47,155 @@ class Augmentation:
 
 
 @dataclass(frozen=True)
+class Crops:
+    """Random crops of the picture in its own pixels, as PFENet and those after it make them.
+
+    In this order: scaled, turned, blurred, mirrored, padded to the size of the view where too small, cropped to it.
+    What lies outside the picture has the mean colour of ImageNet and the label 255.
+
+    Attributes:
+        scale: Smallest and largest factor of both sides.
+        turn: Largest turn, degrees.
+        turned: Chance of a turn.
+        blurred: Chance of a Gaussian blur.
+        blur: Side of the blur's kernel, odd.
+        mirror: Chance of a mirror image.
+        kept: Least part of the asked class's pixels that a crop keeps; another crop is tried else.
+        tries: How often.
+    """
+
+    __pydantic_config__: ClassVar[dict[str, str]] = _FORBID
+
+    scale: tuple[Factor, Factor] = (1.0, 1.0)
+    turn: Annotated[float, Field(ge=0.0, le=180.0)] = 0.0
+    turned: Chance = 0.5
+    blurred: Chance = 0.0
+    blur: Annotated[int, Field(ge=1, le=99, multiple_of=1)] = 5
+    mirror: Chance = 0.5
+    kept: Chance = 0.0
+    tries: Annotated[int, Field(ge=1, le=1000)] = 30
+
+
+@dataclass(frozen=True)
 class Optimiser:
-    """Adam.
+    """What moves the parameters.
 
     Attributes:
         learning_rate: The largest learning rate.
-        schedule: "constant", or "cosine": a linear rise over the first tenth of the steps, then half a cosine to 0.
-        weight_decay: Decoupled from the gradient (AdamW); 0 is Adam.
+        schedule: "constant"; "cosine": a linear rise over the first tenth of the steps, then half a cosine to 0;
+            "poly": (1 - step / steps) ** power.
+        weight_decay: Added to the gradient (adam, sgd) or decoupled from it (adamw).
+        kind: Adam, AdamW, or stochastic gradient descent with momentum.
+        momentum: Of sgd.
+        power: Of poly.
+        rates: Beginnings of parameter names with the factor of their learning rate, e.g. { "learner." = 10.0 }; the
+            longest that fits decides, other parameters have the factor 1.
     """
 
     __pydantic_config__: ClassVar[dict[str, str]] = _FORBID
 
     learning_rate: Annotated[float, Field(gt=0.0)] = 1e-3
-    schedule: Literal["constant", "cosine"] = "constant"
+    schedule: Literal["constant", "cosine", "poly"] = "constant"
     weight_decay: Annotated[float, Field(ge=0.0)] = 0.0
+    kind: Literal["adam", "adamw", "sgd"] = "adam"
+    momentum: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.9
+    power: Annotated[float, Field(gt=0.0)] = 0.9
+    rates: Mapping[str, Annotated[float, Field(ge=0.0)]] = field(default_factory=dict, hash=False)
+
+
+@dataclass(frozen=True)
+class Validation:
+    """What is looked at while training.
+
+    Attributes:
+        every: Steps from one validation to the next, or "epoch".
+        episodes: How many episodes.
+        classes: "base": episodes of base classes in pictures that hold no other class and are not trained on;
+            "novel": the fold's own, as the releases do, whose choice of weights has therefore seen novel labels.
+        choose: Whether the weights of the best validation or the last ones are the result.
+        measure: What is best: "miou", or in FS-CS "exact_ratio".
+        split: Side of the data set that is asked.
+        seed: Seed of the episodes, the same at every validation.
+        protocol: The rules of counting; default the method's own, or the data set's.
+    """
+
+    __pydantic_config__: ClassVar[dict[str, str]] = _FORBID
+
+    every: Interval = "epoch"
+    episodes: Count = 100
+    classes: Literal["base", "novel"] = "base"
+    choose: Literal["best", "last"] = "last"
+    measure: Literal["miou", "exact_ratio"] = "miou"
+    split: Literal["val", "test"] = "val"
+    seed: Annotated[int, Field(ge=0)] = 0
+    protocol: str = ""
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """How one network is trained on one data set.
+    """How one network is trained on one data set, in one stage.
 
     Attributes:
-        name: "method/dataset", e.g. "hsnet/pascal5i"; "small/dataset" for the backbone.
+        name: "method/dataset", e.g. "hsnet/pascal5i"; "small/dataset" for the backbone. A form or a stage of the
+            method can have its own: "asnet.fscs/pascal5i", "bam:base/pascal5i", "bam.NAME:base/pascal5i".
         source: Where the numbers come from.
-        steps: Steps.
-        batch: Pairs per step.
-        picture: (height, width) pictures are brought to; they are kept in memory at this size.
+        batch: Episodes per step.
+        picture: (height, width) pictures are brought to; they are kept in memory at this size. Random `crops` are cut
+            from the pictures as they are.
         view: (height, width) fed to the network, cut from the picture.
+        steps: Steps; or `epochs`.
+        epochs: How often the fold's training pictures are gone through, by number.
+        epoch: Episodes in an epoch; default as many as the fold has training pictures.
+        way: N of the training episodes.
+        shot: K; 0 in a stage that learns from single pictures.
         kept: How many pictures are kept in memory.
         rim: Whether pixels labelled 255 leave the loss or are background.
         foreground_weight: How much a foreground pixel counts in the loss; a background pixel counts 1.
         stored: Precision of the weights that are written.
-        backbone: Name of the frozen backbone; empty where a backbone is what is trained.
-        options: What `fssbench.build` is given besides, e.g. `channels`.
-        optimiser: Learning rate and the like.
+        backbone: Name of the backbone; empty where a backbone is what is trained.
+        options: What `fssbench.build` is given besides, e.g. `channels`, and besides what methods.toml says of the
+            data set.
+        frozen: Beginnings of the names of parameters that are not moved, besides those that the method freezes.
+        batch_norm: "method": in the mode in which the method's training mode puts it; "frozen": batch norms whose
+            parameters are frozen keep their statistics; "moving": every batch norm sees the batch.
+        optimiser: What moves the parameters.
         augmentation: How views differ from pictures.
+        crops: Random crops instead.
+        validation: What is looked at meanwhile; nothing if left out.
     """
 
     __pydantic_config__: ClassVar[dict[str, str]] = _FORBID
 
     name: str
     source: str
-    steps: Count
     batch: Count
     picture: tuple[Side, Side]
     view: tuple[Side, Side]
+    steps: Count | None = None
+    epochs: Count | None = None
+    epoch: Count | None = None
+    way: Annotated[int, Field(ge=1, le=20)] = 1
+    shot: Annotated[int, Field(ge=0, le=20)] = 1
     kept: Annotated[int, Field(ge=0)] = 0
     rim: Literal["leave-out", "background"] = "background"
     foreground_weight: Annotated[float, Field(gt=0.0, le=100.0)] = 1.0
     stored: Literal["float32", "float16"] = "float32"
     backbone: str = ""
-    options: Mapping[str, tuple[int, ...]] = field(default_factory=dict, hash=False)
+    options: Mapping[str, Option] = field(default_factory=dict, hash=False)
+    frozen: tuple[str, ...] = ()
+    batch_norm: Literal["method", "frozen", "moving"] = "method"
     optimiser: Optimiser = Optimiser()
     augmentation: Augmentation = Augmentation()
+    crops: Crops | None = None
+    validation: Validation | None = None
+
+    @model_validator(mode="after")
+    def _one_length(self) -> Self:
+        if (self.steps is None) == (self.epochs is None):
+            raise ValueError("a recipe says either steps or epochs")
+        if self.crops is not None and self.augmentation != Augmentation():
+            raise ValueError("a recipe has either an augmentation or crops")
+        return self
 
 
 def read_recipes(path: Path = _BUILT_IN) -> dict[str, Recipe]:
@@ -128,24 +227,64 @@ def _built_in() -> dict[str, Recipe]:
     return read_recipes()
 
 
-def recipe(network: str, dataset: str, file: Path | None = None) -> Recipe:
-    """Return how a method or backbone is trained on a data set.
+def recipes(network: str, dataset: str, file: Path | None = None, *, variant: str = "") -> dict[str, Recipe]:
+    """Return how a method or backbone is trained on a data set: by stage, "" for what holds where a stage has none.
+
+    What names the variant comes before what does not, and a file of one's own before recipes.toml.
 
     Args:
         network: A method, or "small".
         dataset: A data set.
         file: A file of recipes of your own, laid out as recipes.toml; what it does not hold is looked up there.
+        variant: The form of the method.
 
     Raises:
         UsageError: If there is no recipe, with those there are.
         MissingError: If the file is not there.
         BrokenFileError: If it is not a file of recipes.
     """
-    name = f"{network}/{dataset}"
-    known = {**_built_in(), **(read_recipes(file) if file else {})}
-    if name not in known:
+    own = read_recipes(file) if file else {}
+    found: dict[str, Recipe] = {}
+    # The least specific first: what comes later replaces it.
+    for form in dict.fromkeys((network, f"{network}.{variant}" if variant else network)):
+        for source in (_built_in(), own):
+            for name, its in source.items():
+                head, _, data = name.partition("/")
+                head, _, stage = head.partition(":")
+                if (head, data) == (form, dataset):
+                    found[stage] = its
+    if not found:
+        name = f"{network}/{dataset}"
+        known = sorted({**_built_in(), **own})
         raise UsageError(
-            f"there is no recipe {name}; there are {', '.join(sorted(known))}",
+            f"there is no recipe {name}; there are {', '.join(known)}",
             f'--config FILE with a table ["{name}"]',
         )
-    return known[name]
+    return found
+
+
+def recipe(network: str, dataset: str, file: Path | None = None, *, variant: str = "", stage: str = "") -> Recipe:
+    """Return how one stage of a method or backbone is trained on a data set; see `recipes`.
+
+    Raises:
+        UsageError: If there is no recipe, with those there are.
+        MissingError: If the file is not there.
+        BrokenFileError: If it is not a file of recipes.
+    """
+    found = recipes(network, dataset, file, variant=variant)
+    return of_stage(found, stage, f"{network}/{dataset}")
+
+
+def of_stage(found: Mapping[str, Recipe], stage: str, name: str) -> Recipe:
+    """Return the recipe of a stage: its own, or the one that holds for all.
+
+    Raises:
+        UsageError: If there is neither.
+    """
+    if stage not in found and "" not in found:
+        method, _, dataset = name.partition("/")
+        raise UsageError(
+            f"{name} is trained in stages, and stage '{stage}' has no recipe",
+            f'--config FILE with a table ["{method}:{stage}/{dataset}"]',
+        )
+    return found.get(stage) or found[""]
