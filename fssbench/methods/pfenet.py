@@ -62,7 +62,8 @@ class PFENet(StagedMethod[PFENetSupport]):
         per_way_prior: FS-CS only: True gives each way the prior of its own supports.
         moving_statistics: Whether in training the frozen backbone's batch norm sees the batch and moves its running
             statistics. Default as released: for "fss" it does (train.py calls `model.train()` and freezes parameters
-            alone, and the supports' masked maps of layer4 are among what it sees), for "fscs" it does not.
+            alone, so the masked maps of supports are among what layer4's statistics follow), for "fscs" and for the
+            small backbone, which was not released, it does not.
 
     Raises:
         UsageError: If an argument does not fit the variant.
@@ -84,7 +85,7 @@ class PFENet(StagedMethod[PFENetSupport]):
             raise UsageError("per_way_prior corrects variant fscs; variant fss has one way", "leave per_way_prior out")
         super().__init__(
             _stages(backbone, variant),
-            moving_statistics=released if moving_statistics is None else moving_statistics,
+            moving_statistics=released and backbone != "small" if moving_statistics is None else moving_statistics,
         )
         self.task, self.way, self.shot = variant, way, shot
         self.per_way_prior = per_way_prior
