@@ -27,12 +27,14 @@ class StageMaps:
         layer3: (B, C, h, w).
         size: (height, width) of the images.
         layer4: (B, C, h', w') once `StagedMethod.layer4_of` was asked for it: a query needs it, a support does not.
+        base: What a base learner says of layer4, once it was asked (BAM).
     """
 
     layer2: Tensor
     layer3: Tensor
     size: tuple[int, int]
     layer4: Tensor | None = None
+    base: Tensor | None = None
 
 
 class StagedMethod(Method[StageMaps, Support], Generic[Support]):

@@ -27,11 +27,13 @@ class Prediction:
             (raw, log-probability) the method says.
         labels: uint8 (H, W), values 0..N.
         present: bool (N,): whether the n-th class is said to be in the query.
+        base: uint8 (H, W): 0, or 1 + the place of a base class of the fold; None for a method that knows none.
     """
 
     logits: Tensor
     labels: Tensor
     present: Tensor
+    base: Tensor | None = None
 
 
 @dataclass(frozen=True)

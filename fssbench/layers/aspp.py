@@ -1,0 +1,36 @@
+"""Atrous spatial pyramid pooling (Chen et al., "Rethinking Atrous Convolution", 2017), as few-shot methods have it."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+DILATIONS = (6, 12, 18)
+
+
+class ASPP(nn.Module):
+    """The global average, a 1x1 convolution and dilated 3x3 convolutions side by side, each with a ReLU, no batch norm.
+
+    Names as in chunbolang/BAM at c0f935c, model/ASPP.py.
+
+    Args:
+        width: Channels C of the input and of each branch.
+    """
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.layer6_0 = _branch(nn.Conv2d(width, width, 1))
+        self.layer6_1 = _branch(nn.Conv2d(width, width, 1))
+        self.layer6_2, self.layer6_3, self.layer6_4 = (
+            _branch(nn.Conv2d(width, width, 3, padding=reach, dilation=reach)) for reach in DILATIONS
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return (B, 5 C, h, w) for a map (B, C, h, w), the branch of the global average first."""
+        average = self.layer6_0(x.mean(dim=(2, 3), keepdim=True)).expand_as(x)
+        return torch.cat([average, self.layer6_1(x), self.layer6_2(x), self.layer6_3(x), self.layer6_4(x)], dim=1)
+
+
+def _branch(convolution: nn.Conv2d) -> nn.Sequential:
+    nn.init.kaiming_normal_(convolution.weight)
+    return nn.Sequential(convolution, nn.ReLU())
