@@ -30,14 +30,14 @@ def where(
     from rich.table import Table
 
     from fssbench.config import DATA_VARIABLE, FOLDERS, config_file, find_root
-    from fssbench.datasets import list_datasets
+    from fssbench.datasets import REGISTRY
 
     table = Table(box=None, pad_edge=False)
     for heading in ("data set", "found by", "folder"):
         table.add_column(heading, overflow="fold")
     missing = []
-    for name in list_datasets():
-        if name == "shapes20i":
+    for name in REGISTRY:
+        if REGISTRY.get(name).rendered:
             table.add_row(name, "rendered", "needs no files")
             continue
         folder = FOLDERS.get(name, name)

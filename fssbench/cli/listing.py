@@ -46,7 +46,7 @@ def _datasets() -> Listing:
         (
             name,
             str(REGISTRY.get(name).fold_count),
-            FOLDERS.get(name, "rendered, needs none" if name == "shapes20i" else name),
+            "rendered, needs none" if REGISTRY.get(name).rendered else FOLDERS.get(name, name),
             ", ".join(p for p in list_protocols() if name in protocol(p).datasets),
         )
         for name in REGISTRY

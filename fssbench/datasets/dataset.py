@@ -31,6 +31,8 @@ class Dataset(ABC):
     """Number of folds; 1 where the data set has a fixed test split."""
     has_ignore: ClassVar[bool] = False
     """Whether label 255 occurs."""
+    rendered: ClassVar[bool] = False
+    """Whether it is drawn when it is asked for, so that it has no files."""
 
     root: Path | None
     """The folder that holds the files; None for a rendered data set."""

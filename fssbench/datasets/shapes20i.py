@@ -4,8 +4,8 @@ A class is a shape with a surface (a gear with rings, a fish with scales); form,
 within it. Pictures have one to four objects among blobs of no class on a textured ground, and are drawn from a seed
 in integers: the same pixels on every machine. Fold f has the classes 5f + 1 to 5f + 5, as in PASCAL-5i.
 
-`shapes20i-underwater` shows the very same scenes under water: same names, labels, folds and lists, so the same episodes.
-Methods that were trained above water are asked there what a shift of domain costs them.
+`shapes20i-underwater` shows the very same scenes under water: names, labels, folds and lists are the same, and so are
+the episodes. Methods that were trained above water are asked there what a shift of domain costs them.
 """
 
 from __future__ import annotations
@@ -80,6 +80,7 @@ class Shapes20i(Dataset):
 
     name: ClassVar[str] = "shapes20i"
     has_ignore: ClassVar[bool] = True
+    rendered: ClassVar[bool] = True
     root = None
 
     def __init__(self, seed: int = 0) -> None:

@@ -35,8 +35,9 @@ def voc(tmp_path: Path) -> Path:
 def test_where_says_how_each_root_is_found(voc: Path, tmp_path: Path, monkeypatch):
     output, error = run("where")
     assert error is None
-    assert [line.split()[:2] for line in output.splitlines()[1:5]] == [
-        ["coco20i", "-"], ["fss1000", "-"], ["pascal5i", "-"], ["shapes20i", "rendered"]
+    assert [line.split()[:2] for line in output.splitlines()[1:6]] == [
+        ["coco20i", "-"], ["fss1000", "-"], ["pascal5i", "-"], ["shapes20i", "rendered"],
+        ["shapes20i-underwater", "rendered"],
     ]  # fmt: skip
     assert "export FSSBENCH_DATA=DIR" in output
     assert "DIR holds COCO2014, FSS-1000, VOC2012" in output

@@ -10,4 +10,5 @@ surfaces  the pattern of each class
 classes   which shape goes with which pattern
 items     one object or blob: where it lies, how it is deformed, coloured and lit
 scene     a whole picture: what is in it, its background, its label map
+water     a picture as a camera sees it under water
 """

@@ -66,13 +66,13 @@ def _water(stream: Stream) -> Water:
     greenish = stream.between(0, 60)
     light = stream.between(90, 150)
     return Water(
-        near=stream.between(150, 260),
-        far=stream.between(100, 260),
+        near=stream.between(140, 250),
+        far=stream.between(90, 250),
         attenuation=(256, stream.between(100, 140) - greenish // 2, stream.between(70, 100) + greenish // 2),
         glow=(light * 15 // 100, light * (75 + greenish // 3) // 100, light * (110 - greenish // 2) // 100),
         haze=stream.between(1, 2),
-        specks=stream.between(40, 110),
-        noise=stream.between(24, 56),
+        specks=stream.between(40, 100),
+        noise=stream.between(20, 48),
     )
 
 
@@ -98,14 +98,13 @@ def submerge(photo: Photo, noise: Tiles, key: int) -> Photo:
 
     billows = tile(noise.soft, 96)
     depth = water.near + water.far * (height - y) // height * (128 + billows) // 256
-    specks = np.where(blur(tile(noise.grain, 256), 1) > 190, water.specks, 0)
-    glimmer = blur(specks, 1)
+    specks = blur((blur(tile(noise.grain, 256), 1) > 190) * np.int32(water.specks), 1)
     seen = np.empty(photo.shape, dtype=np.uint8)
     for channel in range(3):
         passed = _TRANSMISSION[np.minimum(depth * water.attenuation[channel] >> 8, _OPAQUE)]
         scattered = blur(blur(photo[:, :, channel].astype(np.int32), water.haze), 1)
         value = (scattered * passed + water.glow[channel] * (256 - passed)) >> 8
-        value += glimmer * (64 + water.glow[channel]) >> 8
+        value += specks * (64 + water.glow[channel]) >> 8
         value += (tile(noise.grain, 256) - 128) * water.noise >> 8
         seen[:, :, channel] = np.clip(value, 0, 255)
     return seen
