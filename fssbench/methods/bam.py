@@ -145,7 +145,7 @@ class BAM(StagedMethod[BAMSupport]):
     def condition(self, features: StageMaps, mask: Tensor) -> BAMSupport:
         """Return prototype, masked layer4 and Gram matrix of supports; 255 counts as background."""
         layer4 = self.masked_layer4(features, mask)
-        reduced = self.down_supp(torch.cat([features.layer3, features.layer2], dim=1))
+        reduced = self.down_supp(_middle(features))
         prototype = masked_average(reduced, resize_mask(foreground(mask), reduced))
         return BAMSupport(prototype, layer4, gram_matrix(features.layer2))
 
@@ -157,31 +157,14 @@ class BAM(StagedMethod[BAMSupport]):
                 maps.base = self.learner_base(layer4)
         return maps.base
 
-    def score(self, query: StageMaps, shots: Sequence[BAMSupport], left_out: Tensor | None = None) -> BAMLogits:
+    def score(self, query: StageMaps, shots: Sequence[BAMSupport]) -> BAMLogits:
         """Return the logits of B episodes.
 
         Args:
             query: Maps of B queries.
             shots: The K supports of each.
-            left_out: int64 (B,): a base class of each query, as its place from 0, that does not count as one; the
-                class of the episode in training.
         """
-        reduced = self.down_query(torch.cat([query.layer3, query.layer2], dim=1))
-        size = (reduced.shape[-2], reduced.shape[-1])
-        layer4 = self.layer4_of(query)
-        gram = gram_matrix(query.layer2)
-        differences = torch.stack([scene_difference(gram, its.gram) for its in shots], dim=1)
-        weights = self._weights(differences)
-        priors = torch.cat([prior_mask(layer4, its.layer4, size) for its in shots], dim=1)
-        prior = (weights[:, :, None, None] * priors).sum(dim=1, keepdim=True)
-        prototypes = torch.stack([its.prototype for its in shots], dim=1)
-        prototype = (weights[:, :, None, None, None] * prototypes).sum(dim=1)
-        merged = self.init_merge(torch.cat([reduced, prototype.expand_as(reduced), prior], dim=1))
-        context = self.res1_meta(self.ASPP_meta(merged))
-        meta = self.cls_meta(self.res2_meta(context) + context)
-        base = _at(self.base_logits(query), size)
-        difference = (weights * differences).sum(dim=1)
-        return BAMLogits(meta, base, self._ensemble(meta, base, difference, left_out))
+        return self._score(query, self.down_query(_middle(query)), shots, None)
 
     def predict(self, query: StageMaps, supports: Sequence[Sequence[BAMSupport]], size: tuple[int, int]) -> Prediction:
         """Return the answer to one episode; logits as in `BAMLogits.final`, `base` what the base learner says."""
@@ -200,18 +183,40 @@ class BAM(StagedMethod[BAMSupport]):
             _, layer3 = self.stages.shallow(batch.query)
             logits = self.learner_base(self.stages.deep(layer3))
             return {"base": pixel_loss(logits, batch.query_labels.long())}
+        # The order of the steps is the release's, which the dropout depends on.
         query = self.encode(batch.query)
+        reduced = self.down_query(_middle(query))
         shots = [
             self.condition(self.encode(batch.supports[:, 0, k]), batch.support_masks[:, 0, k])
             for k in range(batch.supports.shape[2])
         ]
-        said = self.score(query, shots, left_out=batch.classes[:, 0])
+        said = self._score(query, reduced, shots, batch.classes[:, 0])
         mask = batch.query_masks[:, 0]
         return {
             "final": segmentation_loss(said.final, mask),
             "meta": _META_WEIGHT * segmentation_loss(said.meta, mask),
             "base": _BASE_WEIGHT * pixel_loss(said.base, batch.query_labels.long()),
         }
+
+    def _score(
+        self, query: StageMaps, reduced: Tensor, shots: Sequence[BAMSupport], left_out: Tensor | None
+    ) -> BAMLogits:
+        """Return the logits; `left_out` int64 (B,) is a base class of each query that does not count as one."""
+        size = (reduced.shape[-2], reduced.shape[-1])
+        layer4 = self.layer4_of(query)
+        gram = gram_matrix(query.layer2)
+        differences = torch.stack([scene_difference(gram, its.gram) for its in shots], dim=1)
+        weights = self._weights(differences)
+        priors = torch.cat([prior_mask(layer4, its.layer4, size) for its in shots], dim=1)
+        prior = (weights[:, :, None, None] * priors).sum(dim=1, keepdim=True)
+        prototypes = torch.stack([its.prototype for its in shots], dim=1)
+        prototype = (weights[:, :, None, None, None] * prototypes).sum(dim=1)
+        merged = self.init_merge(torch.cat([reduced, prototype.expand_as(reduced), prior], dim=1))
+        base = _at(self.base_logits(query), size)
+        context = self.res1_meta(self.ASPP_meta(merged))
+        meta = self.cls_meta(self.res2_meta(context) + context)
+        difference = (weights * differences).sum(dim=1)
+        return BAMLogits(meta, base, self._ensemble(meta, base, difference, left_out))
 
     def _weights(self, differences: Tensor) -> Tensor:
         """Return the weight of each shot, (B, K), summing to 1: the more alike the scenes, the more it may count.
@@ -252,7 +257,12 @@ def scene_difference(query: Tensor, support: Tensor) -> Tensor:
 
     As released it is divided by the norm of a matrix of ones, which is C.
     """
-    return torch.linalg.matrix_norm(query - support) / query.shape[-1]
+    difference: Tensor = torch.linalg.matrix_norm(query - support)
+    return difference / query.shape[-1]
+
+
+def _middle(maps: StageMaps) -> Tensor:
+    return torch.cat([maps.layer3, maps.layer2], dim=1)
 
 
 def _reduction(inputs: int, width: int) -> nn.Sequential:
