@@ -88,7 +88,7 @@ def _tensors(value: object) -> list[torch.Tensor]:
 
 @pytest.mark.parametrize("name", [name for name in fssbench.list_methods() if method_info(name).trainable])
 def test_the_support_mask_matters_to_a_trained_method_and_not_to_a_weak_one(name: str) -> None:
-    method = _build(name, "fss")
+    method = _build(name, next(iter(method_info(name).tasks)))
     query, images, masks = _episode(1, 1)
     moved = torch.roll(masks, 60, dims=-1)
     assert not torch.equal(method.segment(query, images, masks).logits, method.segment(query, images, moved).logits)

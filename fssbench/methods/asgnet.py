@@ -1,0 +1,123 @@
+"""ASGNet: Li et al., "Adaptive Prototype Learning and Allocation for Few-Shot Segmentation", CVPR 2021.
+
+Facts from Reagan1311/ASGNet at cd898c5, in its pyramid form (`pyramid: True` in every released configuration).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from fssbench.backbones.staged import staged
+from fssbench.layers.enrichment import FRACTIONS, FeatureEnrichment
+from fssbench.layers.masks import foreground, resize_mask
+from fssbench.layers.staged import StagedMethod, StageMaps, decide
+from fssbench.layers.superpixels import Prototypes, allocate, joined, prototypes
+from fssbench.methods.method import Prediction, TrainingBatch
+from fssbench.training.losses import segmentation_loss
+
+_ITERATIONS = 5
+_TRAINING_ITERATIONS = 10
+_AUXILIARY_WEIGHT = 1.0
+# The release's 100 positions to a superpixel belong to maps at an eighth of 473 pixels; these have fewer positions.
+_AREAS = {"vgg16": 25.0, "small": 16.0}
+
+
+class ASGNet(StagedMethod[Prototypes]):
+    """Adaptive superpixel-guided network.
+
+    As released, prototypes carry no gradient: the reduction learns from the query alone.
+
+    Args:
+        backbone: Name of the frozen backbone.
+        way: 1.
+        shot: K; the prototypes of all shots are put side by side.
+        width: Channels of the head.
+        bins: Sides of the context module's scales in positions, finest first, or "fractions" of the query's map (1,
+            1/2, 1/4, 1/8) as in the release's COCO configuration. Default its PASCAL's (60, 30, 15, 8), with the small
+            backbone fractions.
+        superpixels: Largest number of prototypes of a support.
+        superpixel_area: Positions to one superpixel. Default the release's 100, less on smaller maps.
+        moving_statistics: Whether in training the frozen backbone's batch norm sees the batch and moves its running
+            statistics. Default as released: it does (train.py calls `model.train()` and freezes parameters alone); with
+            the small backbone, which was not released, it does not.
+
+    Raises:
+        UsageError: If `bins` are none.
+    """
+
+    def __init__(
+        self,
+        backbone: str,
+        way: int,
+        shot: int,
+        width: int = 256,
+        bins: Sequence[float] | Literal["fractions"] | None = None,
+        superpixels: int = 5,
+        superpixel_area: float | None = None,
+        moving_statistics: bool | None = None,
+    ) -> None:
+        small = backbone == "small"
+        super().__init__(
+            staged(backbone), moving_statistics=not small if moving_statistics is None else moving_statistics
+        )
+        self.task, self.way, self.shot = "fss", way, shot
+        self.superpixels = superpixels
+        self.superpixel_area = superpixel_area or _AREAS.get(backbone, 100.0)
+        layer2, layer3, _ = self.stages.channels
+        # One reduction for query and support, without a ReLU.
+        self.down_conv = nn.Sequential(nn.Conv2d(layer2 + layer3, width, 1, bias=False), nn.Dropout2d(0.5))
+        if bins is None:
+            bins = "fractions" if small else (60, 30, 15, 8)
+        sides = FRACTIONS if bins == "fractions" else bins
+        self._context = self.adopt(FeatureEnrichment(2 * width + 1, width, sides, merge="corr_conv"))
+
+    def middle(self, maps: StageMaps) -> Tensor:
+        """Return layer3 and layer2 as one map, (B, C, h, w)."""
+        return torch.cat([maps.layer3, maps.layer2], dim=1)
+
+    def condition(self, features: StageMaps, mask: Tensor) -> Prototypes:
+        """Return the prototypes of supports by superpixel-guided clustering; 255 counts as background."""
+        return self.prototypes_of(self.down_conv(self.middle(features)), mask)
+
+    def prototypes_of(self, reduced: Tensor, mask: Tensor) -> Prototypes:
+        """Return the prototypes of reduced support maps (B, width, h, w) under masks (B, H, W) in {0, 1, 255}."""
+        inside = foreground(mask)
+        return prototypes(
+            reduced,
+            inside,
+            resize_mask(inside, reduced),
+            area=self.superpixel_area,
+            most=self.superpixels,
+            iterations=_TRAINING_ITERATIONS if self.training else _ITERATIONS,
+        )
+
+    def predict(self, query: StageMaps, supports: Sequence[Sequence[Prototypes]], size: tuple[int, int]) -> Prediction:
+        """Return the answer to one episode, raw logits; see `decide`."""
+        reduced = self.down_conv(self.middle(query))
+        logits = self._context[0].classify(self._enriched(reduced, supports[0]), (reduced.shape[-2], reduced.shape[-1]))
+        return decide(logits, query.size, size)
+
+    def losses(self, batch: TrainingBatch) -> dict[str, Tensor]:
+        """Return "main" and "auxiliary": cross entropy of the answer, and the mean of that of each scale."""
+        query = self.down_conv(self.middle(self.encode(batch.query)))
+        supports = [self.down_conv(self.middle(self.encode(images))) for images in batch.supports[:, 0].unbind(1)]
+        return self.segmentation_losses(query, supports, batch)
+
+    def segmentation_losses(self, query: Tensor, supports: Sequence[Tensor], batch: TrainingBatch) -> dict[str, Tensor]:
+        """Return the two losses of reduced maps: the query's (B, width, h, w), and those of each of K shots."""
+        masks = batch.support_masks[:, 0].unbind(1)
+        shots = [self.prototypes_of(reduced, mask) for reduced, mask in zip(supports, masks, strict=True)]
+        maps = self._enriched(query, shots)
+        context = self._context[0]
+        target = batch.query_masks[:, 0]
+        inner = torch.stack([segmentation_loss(logits, target) for logits in context.inner_logits(maps)]).mean()
+        main = segmentation_loss(context.classify(maps, (query.shape[-2], query.shape[-1])), target)
+        return {"main": main, "auxiliary": _AUXILIARY_WEIGHT * inner}
+
+    def _enriched(self, query: Tensor, shots: Sequence[Prototypes]) -> list[Tensor]:
+        guide, similarity = allocate(query, joined(list(shots)))
+        return self._context[0].enrich(torch.cat([query, guide], dim=1), resized=[similarity])
