@@ -47,6 +47,7 @@ class TrainingBatch:
         support_masks: uint8 (B, N, K, H, W) in {0, 1, 255}.
         classes: int64 (B, N): each class as its place among the base classes of the fold, from 0.
         query_labels: uint8 (B, H, W): 0, or 1 + the place of the base class, or 255.
+        foreground_weight: How much a foreground pixel counts in a segmentation loss; a background pixel counts 1.
     """
 
     query: Tensor
@@ -55,6 +56,7 @@ class TrainingBatch:
     support_masks: Tensor
     classes: Tensor
     query_labels: Tensor
+    foreground_weight: float = 1.0
 
 
 class Method(nn.Module, ABC, Generic[Features, Support]):
