@@ -7,6 +7,7 @@ a505675, model/PFENet.py.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -16,6 +17,8 @@ from fssbench.errors import UsageError
 
 FRACTIONS = (1.0, 0.5, 0.25, 0.125)
 """The scales of the COCO configuration, as fractions of the query's map."""
+Bins = Sequence[float] | Literal["fractions"]
+"""Sides of scales; "fractions" are those of the COCO configuration."""
 
 
 class FeatureEnrichment(nn.Module):
@@ -26,14 +29,15 @@ class FeatureEnrichment(nn.Module):
     Args:
         inputs: Channels of all inputs together: 2 * width + 1 for query, prototype and prior.
         width: Channels inside; the releases have 256.
-        bins: Sides of the scales, finest first: above 1 a number of positions, up to 1 a fraction of the query's map.
+        bins: Sides of the scales, finest first: above 1 a number of positions, up to 1 a fraction of the query's map;
+            or "fractions".
         merge: Name of the first convolutions ("corr_conv" in ASGNet).
 
     Raises:
         UsageError: If a bin is neither a fraction nor a whole number.
     """
 
-    def __init__(self, inputs: int, width: int, bins: Sequence[float], merge: str = "init_merge") -> None:
+    def __init__(self, inputs: int, width: int, bins: Bins, merge: str = "init_merge") -> None:
         super().__init__()
         self.bins = _checked(bins)
         self._merge = merge
@@ -114,11 +118,13 @@ def _two_convolutions(width: int) -> nn.Sequential:
     )
 
 
-def _checked(bins: Sequence[float]) -> tuple[float, ...]:
-    if not bins or any(side <= 0 or (side > 1 and side != int(side)) for side in bins):
+def _checked(bins: Bins) -> tuple[float, ...]:
+    if bins == "fractions":
+        return FRACTIONS
+    if not bins or isinstance(bins, str) or any(side <= 0 or (side > 1 and side != int(side)) for side in bins):
         raise UsageError(
-            f"bins are whole numbers of positions, or fractions up to 1 of the query's map, not {tuple(bins)}",
-            "bins=(1.0, 0.5, 0.25, 0.125)",
+            f"bins are whole numbers of positions, or fractions up to 1 of the query's map, not {bins!r}",
+            "bins='fractions', which are (1.0, 0.5, 0.25, 0.125)",
         )
     return tuple(bins)
 

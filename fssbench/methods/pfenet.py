@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from fssbench.backbones.staged import Stages, staged
 from fssbench.errors import UsageError
-from fssbench.layers.enrichment import FRACTIONS, FeatureEnrichment
+from fssbench.layers.enrichment import Bins, FeatureEnrichment
 from fssbench.layers.masks import foreground, resize_mask
 from fssbench.layers.pairwise import merge_ways
 from fssbench.layers.pooling import masked_average
@@ -23,8 +23,6 @@ from fssbench.layers.prior import prior_mask
 from fssbench.layers.staged import StagedMethod, StageMaps, decide
 from fssbench.methods.method import Prediction, TrainingBatch
 from fssbench.training.losses import segmentation_loss
-
-Bins = tuple[int, ...] | Literal["fractions"]
 
 _AUXILIARY_WEIGHT = 1.0
 """aux_weight of every released configuration, the paper's sigma."""
@@ -96,7 +94,7 @@ class PFENet(StagedMethod[PFENetSupport]):
             self.add_module(name, _reduction(layer2 + layer3, width))
         if bins is None:
             bins = "fractions" if backbone == "small" else (60, 30, 15, 8) if released else (50, 25, 13, 7)
-        enrichment = FeatureEnrichment(2 * width + 1, width, _sides(bins))
+        enrichment = FeatureEnrichment(2 * width + 1, width, bins)
         if released:
             self._enrichment = self.adopt(enrichment)
         else:
@@ -150,9 +148,10 @@ class PFENet(StagedMethod[PFENetSupport]):
         maps, size = self._enriched(query, supports, reduced)
         inner = enrichment.inner_logits(maps)
         logits = enrichment.classify(maps, size)
-        mask = batch.query_masks.flatten(0, 1)
-        auxiliary = torch.stack([segmentation_loss(its, mask) for its in inner]).mean()
-        return {"main": segmentation_loss(logits, mask), "auxiliary": _AUXILIARY_WEIGHT * auxiliary}
+        main, *auxiliary = (
+            segmentation_loss(its, batch.query_masks.flatten(0, 1), batch.foreground_weight) for its in (logits, *inner)
+        )
+        return {"main": main, "auxiliary": _AUXILIARY_WEIGHT * torch.stack(auxiliary).mean()}
 
     def _enriched(
         self, query: StageMaps, supports: Sequence[Sequence[PFENetSupport]], reduced: Tensor | None = None
@@ -200,14 +199,6 @@ def _stages(backbone: str, variant: str) -> Stages:
     if backbone == "vgg16":
         raise UsageError("pfenet in variant fscs has no vgg16", "backbone='resnet50'")
     return staged(backbone, stem="torchvision")
-
-
-def _sides(bins: Bins) -> tuple[float, ...]:
-    if not isinstance(bins, str):
-        return bins
-    if bins != "fractions":
-        raise UsageError(f"bins are sides in positions, or 'fractions', not '{bins}'", "bins='fractions'")
-    return FRACTIONS
 
 
 def _reduction(inputs: int, width: int) -> nn.Sequential:

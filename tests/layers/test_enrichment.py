@@ -83,7 +83,7 @@ def test_all_scales_are_put_together_and_classified() -> None:
 
 
 def test_fractions_follow_both_sides_of_the_map() -> None:
-    module = FeatureEnrichment(4, 4, FRACTIONS)
+    module = FeatureEnrichment(4, 4, "fractions")
     sizes = [tuple(its.shape[-2:]) for its in module.enrich(torch.zeros(1, 4, 60, 41))]
     assert sizes == [(60, 41), (30, 20), (15, 10), (7, 5)]
     tiny = [tuple(its.shape[-2:]) for its in module.enrich(torch.zeros(1, 4, 5, 5))]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -58,7 +59,7 @@ def _scores(method: PFENet, batch: TrainingBatch) -> Tensor:
 
 
 def _part(batch: TrainingBatch, n: int) -> TrainingBatch:
-    return TrainingBatch(*(tensor[n : n + 1] for tensor in vars(batch).values()))
+    return TrainingBatch(**{key: its[n : n + 1] for key, its in vars(batch).items() if isinstance(its, Tensor)})
 
 
 @pytest.mark.parametrize(("variant", "way"), [("fss", 1), ("fscs", 1), ("fscs", 2), ("fscs", 3)])
@@ -176,6 +177,17 @@ def test_ignored_pixels_of_the_query_are_not_counted() -> None:
     batch.query_masks[:] = 255
     batch.query_masks[:, :, :10] = 1
     assert method.losses(batch)["main"].item() == pytest.approx(-math.log(3 / 4), abs=1e-5)
+
+
+def test_foreground_can_count_more() -> None:
+    method = _build().train()
+    _say(method, {"cls.3": math.log(3)} | {f"inner_cls.{n}.3": math.log(3) for n in range(4)})
+    batch = replace(_batch(1), foreground_weight=3.0)
+    batch.query_masks[:] = 0
+    batch.query_masks[:, :, :, :14] = 1  # a quarter of the columns, which count as half
+    expected = -(math.log(3 / 4) + math.log(1 / 4)) / 2
+    for loss in method.losses(batch).values():
+        assert loss.item() == pytest.approx(expected, abs=1e-5)
 
 
 @pytest.mark.parametrize("shot", [1, 5])
