@@ -1,0 +1,197 @@
+"""MMT: Wang et al., "Remember the Difference: Cross-Domain Few-Shot Semantic Segmentation via Meta-Memory Transfer".
+
+CVPR 2022, also cited as RtD. No code was released: the paper's equations decide, and `MMT` lists what they leave open.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from fssbench.errors import UsageError
+from fssbench.layers.masks import foreground, resize_mask
+from fssbench.layers.pooling import masked_average
+from fssbench.layers.staged import StageMaps
+from fssbench.layers.style_memory import StyleMemory, style
+from fssbench.methods.asgnet import ASGNet
+from fssbench.methods.method import TrainingBatch
+
+_TEMPERATURE = 0.1
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What a row of the paper's ablation has switched on.
+
+    Attributes:
+        contrast: "Cons": the contrastive loss between instances and their enhanced forms.
+        source: "MEnS": segmentation is learnt on enhanced source samples too.
+        target: "MEnT": target samples are enhanced when they are answered.
+    """
+
+    contrast: bool
+    source: bool
+    target: bool
+
+    @property
+    def memory(self) -> bool:
+        """Whether any of them needs the memory bank, and with it the orthogonality loss."""
+        return self.contrast or self.source or self.target
+
+
+PARTS = {
+    "full": Parts(contrast=True, source=True, target=True),
+    "baseline": Parts(contrast=False, source=False, target=False),
+    "cons": Parts(contrast=True, source=False, target=False),
+    "cons-mens": Parts(contrast=True, source=True, target=False),
+    "mens-ment": Parts(contrast=False, source=True, target=True),
+}
+
+
+class MMT(ASGNet):
+    """ASGNet with a meta-memory bank, which remembers the styles of the source domain and lends them to the target.
+
+    What the paper's equations leave open is decided here as follows; none of it is the authors' word.
+
+    - The baseline is ASGNet in its pyramid form, its prototypes without a gradient. The frozen backbone's batch norm
+      keeps its ImageNet statistics in training: a style must mean the same in training and afterwards.
+    - The memory works on layer3 and layer2 side by side, before the reduction: the one map the head sees. Statistics
+      are those of the whole map, the padding of a picture included.
+    - v is a standard deviation, since f_enh multiplies by it and alpha = 1 must change nothing; 1e-5 is added to the
+      variance.
+    - s is a softmax of cosines at temperature 0.1, s_M between means and s_E between deviations: over the batch when
+      written (the items stay convex combinations of styles), over the items when recalled.
+    - The first N instances fill the bank; a softmax would never tell random items apart. Queries and supports are
+      written, a batch at a time, before it is read.
+    - N = 16, lambda = 0.9, alpha = 0.5. h is the absolute cosine of different items.
+    - The items are parameters: L_orth reaches them alone, and nothing else has a gradient to them; the other losses see
+      what is recalled as a constant.
+    - An instance of the contrast is the masked average of an object in the reduced map, of every query and support of
+      the batch in which the object has an area at that size. Positives of an instance are the instances of its class on
+      the other side (original, enhanced), negatives all of other classes, similarity exp(cosine / 0.1).
+    - With MEnS the segmentation losses are means over episodes as they are and enhanced, L_pro being ASGNet's two.
+      Without it they see the former alone, and the enhanced ones serve the contrast.
+    - With MEnT supports and query are enhanced, each from its own style.
+    - The three losses count alike, as L_all is printed.
+
+    Args:
+        backbone: Name of the frozen backbone.
+        variant: A row of the paper's ablation, see `PARTS`.
+        way: 1.
+        shot: K.
+        width: Channels of the head.
+        bins: See `ASGNet`.
+        memory_items: N.
+        momentum: lambda, in [0, 1].
+        mix: alpha, in [0, 1].
+        superpixels: See `ASGNet`.
+        superpixel_area: See `ASGNet`.
+        moving_statistics: See `ASGNet`; default False.
+
+    Raises:
+        UsageError: If an argument is out of its range.
+    """
+
+    def __init__(
+        self,
+        backbone: str,
+        variant: str,
+        way: int,
+        shot: int,
+        width: int = 256,
+        bins: Sequence[float] | Literal["fractions"] | None = None,
+        memory_items: int = 16,
+        momentum: float = 0.9,
+        mix: float = 0.5,
+        superpixels: int = 5,
+        superpixel_area: float | None = None,
+        moving_statistics: bool = False,
+    ) -> None:
+        super().__init__(backbone, way, shot, width, bins, superpixels, superpixel_area, moving_statistics)
+        if memory_items < 1 or not 0 <= momentum <= 1 or not 0 <= mix <= 1:
+            raise UsageError(
+                f"memory_items is at least 1, momentum and mix are in [0, 1]; got {memory_items}, {momentum} and {mix}",
+                "memory_items=16, momentum=0.9, mix=0.5",
+            )
+        self.parts = PARTS[variant]
+        layer2, layer3, _ = self.stages.channels
+        self.memory = StyleMemory(memory_items, layer2 + layer3, momentum, mix) if self.parts.memory else None
+
+    def middle(self, maps: StageMaps) -> Tensor:
+        """Return layer3 and layer2 as one map, (B, C, h, w), enhanced where target samples are (MEnT)."""
+        middle = super().middle(maps)
+        if self.memory is not None and self.parts.target and not self.training:
+            return self.memory.enhance(middle)
+        return middle
+
+    def losses(self, batch: TrainingBatch) -> dict[str, Tensor]:
+        """Return "main" and "auxiliary" (L_pro), "contrast" (L_cont), "orthogonality" (L_orth); writes to the memory.
+
+        L_all = L_orth + L_cont + L_pro; a variant has the terms of its parts.
+        """
+        if self.memory is None:
+            return super().losses(batch)
+        images = [batch.query, *batch.supports[:, 0].unbind(1)]
+        masks = torch.cat([batch.query_masks[:, :1], batch.support_masks[:, 0]], dim=1)
+        middles = [self.middle(self.encode(its)) for its in images]
+        if self.training:
+            self.memory.write(*(torch.cat(its) for its in zip(*map(style, middles), strict=True)))
+        original = [self.down_conv(middle) for middle in middles]
+        enhanced = [self.down_conv(self.memory.enhance(middle)) for middle in middles]
+
+        seen = original
+        if self.parts.source:
+            seen = [torch.cat(pair) for pair in zip(original, enhanced, strict=True)]
+        seen_masks = masks.repeat(len(seen[0]) // len(masks), 1, 1, 1)
+        losses = self.segmentation_losses(seen[0], seen[1:], seen_masks[:, 0], seen_masks[:, 1:])
+        if self.parts.contrast:
+            of = [_instances(its, masks) for its in (original, enhanced)]
+            classes = batch.classes[:, 0].repeat(len(images))
+            there = of[0].any(dim=1)
+            losses["contrast"] = contrast_loss(of[0][there], of[1][there], classes[there])
+        losses["orthogonality"] = self.memory.orthogonality()
+        return losses
+
+
+def contrast_loss(original: Tensor, enhanced: Tensor, classes: Tensor, temperature: float = _TEMPERATURE) -> Tensor:
+    """Return L_cont = 1 / (2|B|) sum_i -log(pos / (pos + neg)) of |B| instances, original and enhanced.
+
+    pos and neg are sums of exp(cosine / temperature): pos over the instances of the same class on the other side, neg
+    over those of other classes on both. Without another class it is 0.
+
+    Args:
+        original: (|B|, C).
+        enhanced: (|B|, C), in the same order.
+        classes: int64 (|B|,).
+        temperature: Above 0.
+    """
+    if len(classes) == 0:
+        return (original.sum() + enhanced.sum()) * 0.0
+    units = F.normalize(torch.cat([original, enhanced]), dim=1)
+    similarity = units @ units.T / temperature
+    same = classes[:, None] == classes[None]
+    nothing = torch.zeros_like(same)
+    positive = torch.cat([torch.cat([nothing, same], dim=1), torch.cat([same, nothing], dim=1)])
+    negative = ~same.repeat(2, 2)
+    pos = similarity.masked_fill(~positive, -torch.inf).logsumexp(dim=1)
+    both = similarity.masked_fill(~(positive | negative), -torch.inf).logsumexp(dim=1)
+    return (both - pos).mean()
+
+
+def _instances(reduced: Sequence[Tensor], masks: Tensor) -> Tensor:
+    """Return the masked average of each object, zero where it has no area.
+
+    Args:
+        reduced: Maps of the query and of K supports, (B, C, h, w) each.
+        masks: uint8 (B, 1 + K, H, W).
+    """
+    pooled = [
+        masked_average(maps, resize_mask(foreground(mask), maps))
+        for maps, mask in zip(reduced, masks.unbind(1), strict=True)
+    ]
+    return torch.cat(pooled)[:, :, 0, 0]
