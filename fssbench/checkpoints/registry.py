@@ -19,7 +19,7 @@ from fssbench.methods import MethodInfo, check_build, method_info
 from fssbench.resources import shipped
 
 _ID = r"^[a-z0-9][a-z0-9._-]*$"
-Option = bool | int | str | tuple[int, ...]
+Option = bool | int | float | str | tuple[int | float, ...]
 
 
 class Record(BaseModel):
@@ -148,9 +148,11 @@ def find(
     form = f" ({chosen}{', weak' if weak else ''})" if len(info.tasks) > 1 else ""
     options = f"--method {method} --backbone {backbone} --dataset {dataset} --fold {fold}"
     options += (f" --variant {chosen}" if chosen != next(iter(info.tasks)) else "") + (" --weak" if weak else "")
+    shows = DATASETS.get(dataset).shows
+    elsewhere = f"--train-dataset {shows} takes the weights of the same scenes there; or " if shows else ""
     raise MissingError(
         f"no checkpoint is registered for {method}{form} with {backbone} on {dataset} fold {fold}{known}",
-        f"fssbench checkpoints add FILE {options}; or --checkpoint FILE, or --random-weights",
+        f"{elsewhere}fssbench checkpoints add FILE {options}; or --checkpoint FILE, or --random-weights",
     )
 
 
@@ -270,6 +272,21 @@ def check_record_arguments(method: str, variant: str, backbone: str, dataset: st
     count = DATASETS.get(dataset).fold_count
     if not 0 <= fold < count:
         raise UsageError(f"{dataset} has no fold {fold}: its folds are 0 to {count - 1}")
+
+
+def check_trained_on(sha256: str, dataset: str) -> None:
+    """Refuse a file that is registered as trained on another data set than is said.
+
+    Raises:
+        UsageError: Naming the record.
+    """
+    # Weights of ImageNet belong to no data set.
+    known = [entry for entry in records() if entry.sha256 == sha256 and entry.dataset]
+    if known and all(entry.dataset != dataset for entry in known):
+        raise UsageError(
+            f"this file is registered as {known[0].id}: it was trained on {known[0].dataset}, not on {dataset}",
+            f"--train-dataset {known[0].dataset}",
+        )
 
 
 def check_not_seen(sha256: str, method: str, dataset: str, fold: int) -> None:

@@ -26,6 +26,14 @@ _TASKS: dict[str, Task] = {"fss": "fss", "fs-cs": "fscs", "fscs": "fscs"}
 def evaluate(
     method: Annotated[str, typer.Option("--method", help="One of `fssbench list methods`.")],
     dataset: Annotated[str, typer.Option("--dataset", help="One of `fssbench list datasets`.")],
+    train_dataset: Annotated[
+        str | None,
+        typer.Option(
+            "--train-dataset",
+            help="What the weights were trained on, to see what a shift of domain costs.",
+            show_default="--dataset",
+        ),
+    ] = None,
     fold: Annotated[str | None, typer.Option("--fold", help="A fold, or all.", show_default="all")] = None,
     shots: Annotated[int | None, typer.Option("--shots", help="Supports per class, K.", show_default="1")] = None,
     ways: Annotated[int | None, typer.Option("--ways", help="Classes per episode, N.", show_default="1")] = None,
@@ -95,6 +103,7 @@ def evaluate(
     request = Request(
         method=method,
         dataset=dataset,
+        train_dataset=train_dataset,
         fold=fold,
         shots=shots,
         ways=ways,
@@ -136,7 +145,9 @@ def _run(planned: Plan, *, quiet: bool) -> None:
 
 
 def _headline(planned: Plan) -> str:
-    parts = [planned.info.name, planned.backbone, "on", planned.dataset.name]
+    request = planned.request
+    origin = ["trained on", request.trained_on] if request.trained_on != request.dataset else []
+    parts = [planned.info.name, request.variant, planned.backbone, *origin, "on", planned.dataset.name]
     rules = f"{planned.way}-way {planned.shot}-shot, protocol {planned.protocol.name}"
     return f"{' '.join(part for part in parts if part)}, {rules}; rows go to {planned.out}"
 

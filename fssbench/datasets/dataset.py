@@ -33,6 +33,8 @@ class Dataset(ABC):
     """Whether label 255 occurs."""
     rendered: ClassVar[bool] = False
     """Whether it is drawn when it is asked for, so that it has no files."""
+    shows: ClassVar[str | None] = None
+    """The data set whose scenes it shows in another way: classes, folds and lists are the same, the pixels are not."""
 
     root: Path | None
     """The folder that holds the files; None for a rendered data set."""

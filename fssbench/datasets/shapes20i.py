@@ -201,6 +201,7 @@ class Shapes20iUnderwater(Shapes20i):
     """The scenes of `shapes20i` under water: red is gone, blue-green haze grows with distance, blur, specks, noise."""
 
     name: ClassVar[str] = "shapes20i-underwater"
+    shows: ClassVar[str | None] = Shapes20i.name
 
     @property
     def fingerprint(self) -> str:

@@ -30,6 +30,7 @@ class Request:
 
     method: str
     dataset: str
+    train_dataset: str | None = None
     fold: str | None = None
     shots: int | None = None
     ways: int | None = None
@@ -52,6 +53,11 @@ class Request:
     device: str = "auto"
     out: Path | None = None
     existing: Existing | None = None
+
+    @property
+    def trained_on(self) -> str:
+        """The data set whose weights answer: the one that is asked, unless another was named."""
+        return self.train_dataset or self.dataset
 
     @property
     def dataset_options(self) -> dict[str, Option]:
@@ -98,9 +104,13 @@ class Plan:
 
     @property
     def options(self) -> dict[str, Option]:
-        """The method's own arguments of `fssbench.build`: what the weights need, and what was asked for."""
+        """The method's own arguments of `fssbench.build`: what the weights need, and what was asked for.
+
+        All that belongs to a data set is taken from the one that the weights were trained on, also where no parameter
+        depends on it: a network is asked as it was trained. Only the input size is the protocol's.
+        """
         needed = dict(next(iter(self.sources.values())).options)
-        options = self.info.options_on(self.request.dataset, self.variant) | needed
+        options = self.info.options_on(_configured(self.request.trained_on, self.info), self.variant) | needed
         return options | {"weak": True} if self.request.weak else options
 
 
@@ -119,7 +129,8 @@ def plan(request: Request) -> Plan:
     from fssbench.results.run import RUN, Existing, check_continues, check_folder
 
     info = method_info(request.method)
-    REGISTRY.require(request.dataset)
+    for name in (request.dataset, request.trained_on):
+        REGISTRY.require(name)
     _check_numbers(request)
     if request.weak and not info.weak:
         raise UsageError(f"{info.name} has no weakly supervised form", "leave --weak out")
@@ -137,13 +148,21 @@ def plan(request: Request) -> Plan:
     folds = [episodes.fold for episodes in given] or _folds(request, REGISTRY.get(request.dataset).fold_count)
     dataset = open_dataset(request.dataset, request.root, **request.dataset_options)
     sources = sources_for(request, info, variant, backbone, folds)
-    out = request.out or _default_folder(request, protocol, backbone, folds, dataset)
+    out = request.out or _default_folder(request, info, protocol, backbone, folds, dataset)
     check_folder(out, request.existing or Existing.REFUSE)
     lists = given or [_draw(request, dataset, fold, ways, shots, protocol) for fold in folds]
     found = Plan(request, info, variant, backbone, dataset, protocol, tuple(lists), sources, out)
     if request.existing is Existing.RESUME and (out / RUN).exists():
         check_continues(out, planned_run(found))
     return found
+
+
+def _configured(trained_on: str, info: MethodInfo) -> str:
+    """Return the data set whose configuration holds: for another view of known scenes without its own, theirs."""
+    from fssbench.datasets import REGISTRY
+
+    shows = REGISTRY.get(trained_on).shows
+    return shows if shows is not None and trained_on not in info.on else trained_on
 
 
 def _or(value: int | None, default: int) -> int:
@@ -194,6 +213,11 @@ def _task(request: Request, info: MethodInfo) -> Task:
         task = "fscs"
     else:
         task = next(iter(info.tasks.values()))
+    if request.variant in info.tasks and info.tasks[request.variant] != task:
+        raise UsageError(
+            f"{info.name}'s form {request.variant} is for the task {info.tasks[request.variant]}, not {task}",
+            "leave --task out",
+        )
     if info.variant_for(task) is None:
         raise UsageError(f"{info.name} has no form for the task {task}", "fssbench list methods")
     return task
@@ -247,9 +271,13 @@ def _draw(request: Request, dataset: Dataset, fold: int, ways: int, shots: int, 
 
 
 def _default_folder(
-    request: Request, protocol: Protocol, backbone: str | None, folds: list[int], dataset: Dataset
+    request: Request, info: MethodInfo, protocol: Protocol, backbone: str | None, folds: list[int], dataset: Dataset
 ) -> Path:
-    parts = [request.method, backbone, request.dataset, protocol.name.replace("@", "-"), request.variant]
+    # The protocol tells the task, and with it the form, unless it is not the task's first.
+    form = None if request.variant == info.variant_for(protocol.task) else request.variant
+    parts = [request.method, form, backbone]
+    parts += [request.trained_on, "to"] if request.trained_on != request.dataset else []
+    parts += [request.dataset, protocol.name.replace("@", "-")]
     parts += [f"{request.ways}way", f"{request.shots}shot"]
     if len(folds) < dataset.fold_count:
         parts.append("fold" + "".join(map(str, folds)))

@@ -199,4 +199,5 @@ def planned_run(plan: Plan) -> Run:
         folds=tuple(fold_record(one, plan.dataset, plan.sources[one.fold].record) for one in plan.lists),
         limit=plan.request.limit,
         starts=(),
+        train_dataset=None if plan.request.trained_on == plan.request.dataset else plan.request.trained_on,
     )

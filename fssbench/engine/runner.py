@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -34,15 +35,17 @@ def run_plan(plan: Plan, progress: Progress | None = None, command: tuple[str, .
     """
     device = choose_device(plan.request.device)
     method = _build(plan)
-    for source in plan.sources.values():
-        load(method, source)
+    weights = _Weights(method)
+    # All are tried before the first episode, the first fold's last, so that it need not be read again.
+    for source in reversed(plan.sources.values()):
+        weights.load(source)
     run = planned_run(plan)
     run = replace(
         run,
         method=replace(run.method, learnable_parameters=method.learnable_parameters),
         starts=(start(command, device, plan.dataset.root),),
     )
-    jobs = [Job(episodes, _loaded(method, plan.sources[episodes.fold])) for episodes in plan.lists]
+    jobs = [Job(episodes, partial(weights.load, plan.sources[episodes.fold])) for episodes in plan.lists]
     lists = {episodes.fold: episodes for episodes in plan.lists}
     with RunFolder(plan.out, run, lists, plan.request.existing or Existing.REFUSE) as folder:
         return answer(folder.run, jobs, plan.dataset, plan.protocol, device, folder, progress)
@@ -55,9 +58,24 @@ def _build(plan: Plan) -> Method[Any, Any]:
     return fssbench.build(plan.info.name, plan.backbone, plan.variant, plan.way, plan.shot, **plan.options)
 
 
-def _loaded(method: Method[Any, Any], source: Source) -> Callable[[], Method[Any, Any]]:
-    def load_now() -> Method[Any, Any]:
-        load(method, source)
-        return method
+class _Weights:
+    """The weights that a method holds; what it holds already is not read again.
 
-    return load_now
+    Args:
+        method: Built for all that will be loaded.
+    """
+
+    def __init__(self, method: Method[Any, Any]) -> None:
+        self._method = method
+        self._held: tuple[Path, ...] = ()
+
+    def load(self, source: Source) -> Method[Any, Any]:
+        """Return the method with these weights.
+
+        Raises:
+            CheckpointError: If they do not fit.
+        """
+        if source.paths != self._held:
+            load(self._method, source)
+            self._held = source.paths
+        return self._method

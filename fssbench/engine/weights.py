@@ -55,18 +55,25 @@ class Source:
 def given_source(paths: tuple[Path, ...], method: str, dataset: str, fold: int) -> Source:
     """Return the source for a checkpoint that was named and, where it is kept apart, the file of its backbone.
 
+    Args:
+        paths: The checkpoint, and the file of its backbone.
+        method: Name of the method.
+        dataset: What it is said to be trained on.
+        fold: The fold whose classes it has not seen.
+
     Raises:
         MissingError: If it is not there.
         BrokenFileError: If it is no weight file.
-        UsageError: If the registry knows it as weights for another fold of the data set, whose training has seen
-            the classes to be asked.
+        UsageError: If the registry knows it as weights of another data set, or for another fold, whose training has
+            seen the classes to be asked.
     """
     from fssbench.checkpoints import file_sha256, recognise, records, stated_options
-    from fssbench.checkpoints.registry import check_not_seen
+    from fssbench.checkpoints.registry import check_not_seen, check_trained_on
 
     for path in paths:
         recognise(path)
     hashes = tuple(map(file_sha256, paths))
+    check_trained_on(hashes[0], dataset)
     check_not_seen(hashes[0], method, dataset, fold)
     known = next((entry for entry in records() if entry.sha256 == hashes[0]), None)
     options = known.options if known else stated_options(paths[0])
@@ -107,7 +114,7 @@ def sources_for(
     else:
         from fssbench.checkpoints import find
 
-        name, weak, shots = request.dataset, request.weak, request.shots
+        name, weak, shots = request.trained_on, request.weak, request.shots
         found = [find(info.name, variant, backbone, name, fold, weak=weak, shots=shots) for fold in folds]
         sources = {fold: registered_source(entry) for fold, entry in zip(folds, found, strict=True)}
     first = next(iter(sources.values()))
@@ -128,7 +135,7 @@ def _given_sources(name: str, request: Request, folds: list[int]) -> dict[int, S
             "each fold has its own checkpoint: for all folds the name after --checkpoint says where the fold goes",
             "--checkpoint 'DIR/fold{fold}.pt', or --fold 0",
         )
-    return {fold: given_source(_files(request, fold), request.method, request.dataset, fold) for fold in folds}
+    return {fold: given_source(_files(request, fold), request.method, request.trained_on, fold) for fold in folds}
 
 
 def _files(request: Request, fold: int) -> tuple[Path, ...]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
 from typing import ClassVar, Literal
 
-Option = str | int | float | bool | tuple[int, ...] | tuple[float, ...] | None
+Option = str | int | float | bool | tuple[int | float, ...] | None
 _CONFIG: dict[str, object] = {"extra": "forbid", "strict": True, "allow_inf_nan": False}
 
 
@@ -167,6 +167,8 @@ class Run:
         split: Side of the data set the images come from.
         limit: Only so many episodes of each list are asked; None for all.
         starts: When and where it was started and continued.
+        train_dataset: What the weights were trained on, where it is another data set than the one asked; None: the
+            same, or nothing was trained.
         schema_version: Raised when the meaning of a field changes.
     """
 
@@ -181,6 +183,7 @@ class Run:
     folds: tuple[FoldRecord, ...]
     limit: int | None
     starts: tuple[Start, ...]
+    train_dataset: str | None = None
     schema_version: Literal[1] = 1
 
     @property

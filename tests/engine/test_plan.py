@@ -79,6 +79,28 @@ def test_all_folds_are_the_default():
     assert planned(fold="2").out == Path("runs/copy-mask-shapes20i-shapes-1way-1shot-fold2")
 
 
+def test_the_default_folder_says_what_was_trained_on_and_which_form():
+    said = {"random_weights": True, "train_dataset": "shapes20i"}
+    found = planned("asnet", "shapes20i-underwater", **said)
+    assert found.out.name == "asnet-small-shapes20i-to-shapes20i-underwater-shapes-1way-1shot-fold0-random"
+    assert planned("asnet", **said).out.name == "asnet-small-shapes20i-shapes-1way-1shot-fold0-random"
+    # A form that is not the first of its task can't be told from the protocol.
+    assert planned("asnet", variant="fscs", **said).out.name.startswith("asnet-small-shapes20i-shapes-fscs-")
+    found = planned("asnet", variant="fscs", protocol="shapes", **said)
+    assert found.out.name.startswith("asnet-fscs-small-shapes20i-shapes-1way")
+
+
+def test_a_network_is_asked_with_the_options_it_was_trained_with():
+    def options(dataset: str, train_dataset: str | None = None) -> dict[str, Any]:
+        return planned("pfenet", dataset, train_dataset=train_dataset, random_weights=True).options
+
+    assert options("shapes20i") == {"bins": "fractions"}
+    assert options("shapes20i", "coco20i") == {"bins": "fractions"}
+    assert options("shapes20i", "pascal5i") == {}
+    # Another view of scenes is trained on as they are.
+    assert options("shapes20i-underwater") == options("shapes20i-underwater", "shapes20i") == {"bins": "fractions"}
+
+
 def test_the_embedded_data_set_has_its_own_backbone():
     assert planned("hsnet", random_weights=True).backbone == "small"
     assert planned("hsnet", random_weights=True, protocol="hsnet").backbone == "resnet50"
@@ -91,6 +113,8 @@ def test_the_embedded_data_set_has_its_own_backbone():
     [
         ("hsnt", {}, "unknown method 'hsnt'; did you mean hsnet"),
         ("copy-mask", {"dataset": "shapes"}, "unknown dataset 'shapes'; did you mean shapes20i"),
+        ("copy-mask", {"train_dataset": "shapes"}, "unknown dataset 'shapes'; did you mean shapes20i"),
+        ("asnet", {"variant": "fss", "task": "fscs"}, "form fss is for the task fss, not fscs"),
         ("copy-mask", {"protocol": "hsnot"}, "unknown protocol 'hsnot'"),
         ("copy-mask", {"protocol": "hsnet@middle"}, "input or original"),
         ("copy-mask", {"protocol": "ifsl-fscs", "score_at": "input"}, "at the original size only"),

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
 import fssbench
-from fssbench.checkpoints import Record, add, file_sha256
+from fssbench.checkpoints import Record, add, file_sha256, load_into
 from fssbench.engine.plan import Request, plan
 from fssbench.engine.runner import run_plan
 from fssbench.engine.weights import Source, given_source, load
-from fssbench.errors import BrokenFileError, CheckpointError, UsageError
+from fssbench.errors import BrokenFileError, CheckpointError, MissingError, UsageError
+from fssbench.methods.method import Method
 from fssbench.results import Existing, load_run
 
 
@@ -24,13 +27,15 @@ def weights(tmp_path: Path) -> Path:
     return path
 
 
-def register(path: Path, fold: int, identifier: str = "mine", sha256: str | None = None) -> None:
+def register(
+    path: Path, fold: int, identifier: str = "mine", sha256: str | None = None, dataset: str = "shapes20i"
+) -> None:
     add(
         Record(
             id=identifier,
             method="hsnet",
             backbone="small",
-            dataset="shapes20i",
+            dataset=dataset,
             fold=fold,
             path=str(path),
             sha256=sha256 or file_sha256(path),
@@ -62,7 +67,51 @@ def test_weights_that_have_seen_the_classes_do_not_answer(weights: Path):
     with pytest.raises(UsageError, match="registered as mine: it was trained on classes of fold 1"):
         plan(request(checkpoint=str(weights)))
     assert plan(request(checkpoint=str(weights), fold="2")).sources[2].checkpoint == "mine"
-    assert given_source((weights,), "hsnet", "pascal5i", 1).paths == (weights,)
+
+
+def test_weights_of_another_data_set_answer_only_as_such(weights: Path, tmp_path: Path):
+    register(weights, fold=1)
+    with pytest.raises(UsageError, match="registered as mine: it was trained on shapes20i, not on pascal5i") as told:
+        given_source((weights,), "hsnet", "pascal5i", 1)
+    assert told.value.remedy == "--train-dataset shapes20i"
+    under_water = replace(request(out=tmp_path / "run"), dataset="shapes20i-underwater")
+    with pytest.raises(MissingError, match="hsnet .* on shapes20i-underwater fold 1") as missed:
+        plan(under_water)
+    assert str(missed.value.remedy).startswith("--train-dataset shapes20i takes")
+    with pytest.raises(UsageError, match="trained on shapes20i, not on shapes20i-underwater"):
+        plan(replace(under_water, checkpoint=str(weights)))
+    for said in ({}, {"checkpoint": str(weights)}):
+        asked = replace(under_water, train_dataset="shapes20i", **said)
+        run_plan(plan(replace(asked, existing=Existing.OVERWRITE)))
+        stored = load_run(tmp_path / "run").run
+        assert (stored.train_dataset, stored.dataset.name) == ("shapes20i", "shapes20i-underwater")
+        assert stored.folds[0].weights.checkpoint == "mine"
+    resumed = replace(asked, existing=Existing.RESUME)
+    assert len(run_plan(plan(resumed)).frame) == 2
+    register(weights, fold=1, identifier="as-under-water", dataset="shapes20i-underwater")
+    with pytest.raises(UsageError, match="its train_dataset is shapes20i, this command's is None"):
+        plan(replace(resumed, train_dataset=None))
+
+
+def test_each_checkpoint_is_tried_first_and_the_first_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    state = fssbench.build("hsnet", "small").state_dict()
+    for fold in range(4):
+        torch.save({key: value + fold for key, value in state.items()}, tmp_path / f"{fold}.pt")
+    read: list[str] = []
+
+    def counted(method: Method[Any, Any], *paths: Path) -> None:
+        read.append(paths[0].stem)
+        load_into(method, *paths)
+
+    monkeypatch.setattr("fssbench.checkpoints.loading.load_into", counted)
+    together = run_plan(plan(request(fold="all", checkpoint=str(tmp_path / "{fold}.pt"), out=tmp_path / "all")))
+    assert read == ["3", "2", "1", "0", "1", "2", "3"]
+    for fold in range(4):
+        alone = run_plan(
+            plan(request(fold=str(fold), checkpoint=str(tmp_path / "{fold}.pt"), out=tmp_path / f"{fold}"))
+        )
+        rows = together.frame[together.frame["fold"] == fold].reset_index(drop=True)
+        assert rows.drop(columns="seconds").equals(alone.frame.drop(columns="seconds"))
 
 
 def test_a_registered_file_that_was_changed(weights: Path):
