@@ -16,10 +16,22 @@ from fssbench.errors import UsageError
 
 @dataclass(frozen=True)
 class Counts:
-    """Pixels per label 0..N: of background, then of each of the N classes in the order asked."""
+    """Pixels per label 0..N: of background, then of each of the N classes in the order asked.
+
+    Attributes:
+        intersection: Pixels on which answer and truth agree.
+        union: Pixels that answer or truth give the label.
+        truth: Pixels that the truth gives it.
+    """
 
     intersection: tuple[int, ...]
     union: tuple[int, ...]
+    truth: tuple[int, ...]
+
+    def base_rows(self, classes: Sequence[int], first: int = 1) -> tuple[tuple[int, int, int, int], ...]:
+        """Return `Row.base` of the labels from `first` on, which are those of base classes `classes`."""
+        counts = zip(self.intersection[first:], self.union[first:], self.truth[first:], strict=True)
+        return tuple((c, *its) for c, its in zip(classes, counts, strict=True) if its[1])
 
 
 def count(
@@ -56,7 +68,25 @@ def count(
     pairs = np.bincount((truth * labels + answer).ravel(), minlength=labels * labels).reshape(labels, labels)
     intersection = pairs.diagonal()
     union = pairs.sum(axis=0) + pairs.sum(axis=1) - intersection
-    return Counts(tuple(intersection.tolist()), tuple(union.tolist()))
+    return Counts(tuple(intersection.tolist()), tuple(union.tolist()), tuple(pairs.sum(axis=1).tolist()))
+
+
+def merge_base(
+    novel: npt.NDArray[np.bool_], base: npt.NDArray[np.uint8], first: Literal["final", "base"]
+) -> npt.NDArray[np.uint8]:
+    """Return one answer of novel and base classes: 0, 1 for the novel class, 1 + b for base class b.
+
+    Lang et al., CVPR 2022, Eq. 18 ("final") and Eq. S1 ("base"); chunbolang/BAM@c0f935c, test_GFSS.py.
+
+    Args:
+        novel: bool (H, W): where the novel class is sure enough.
+        base: uint8 (H, W): 0, or b = 1..B.
+        first: Whose answer stands where both say something: "final" the novel class, "base" the base class.
+    """
+    base_labels = np.where(base > 0, base + 1, 0)
+    if first == "final":
+        return np.where(novel, 1, base_labels).astype(np.uint8)
+    return np.where(base > 0, base_labels, novel).astype(np.uint8)
 
 
 def truth_present(label: Label, classes: Sequence[int]) -> tuple[bool, ...]:

@@ -43,6 +43,8 @@ class Row:
         present: For each class whether the method says it is in the query.
         truth: For each class whether it is: any pixel of the label map at its original size.
         seconds: Time the episode took, reading and counting included.
+        base: Of each base class that answer or truth gives a pixel: its label value, intersection, union, pixels of
+            the truth; None where base classes are not counted.
     """
 
     __pydantic_config__: ClassVar[dict[str, object]] = {"extra": "forbid", "strict": True, "allow_inf_nan": False}
@@ -57,14 +59,19 @@ class Row:
     present: tuple[bool, ...]
     truth: tuple[bool, ...]
     seconds: float
+    base: tuple[tuple[int, int, int, int], ...] | None = None
 
 
-_FIELDS = tuple(field.name for field in fields(Row))
+_FIELDS = tuple(field.name for field in fields(Row) if field.name != "base")
+
+
+def _columns(row: Row) -> tuple[str, ...]:
+    return _FIELDS if row.base is None else (*_FIELDS, "base")
 
 
 def line_of(row: Row) -> str:
     """Return a row as its line of JSON, without the line's end."""
-    return json.dumps({name: getattr(row, name) for name in _FIELDS}, separators=(",", ":"), allow_nan=False)
+    return json.dumps({name: getattr(row, name) for name in _columns(row)}, separators=(",", ":"), allow_nan=False)
 
 
 @cache
@@ -82,6 +89,8 @@ def _fault(row: Row) -> str | None:
         return f"a row of {way} classes needs {way + 1} counts"
     if any(not 0 <= both <= either for both, either in zip(row.intersection, row.union, strict=True)):
         return "an intersection is negative or larger than its union"
+    if any(not 0 <= both <= truth <= either for _, both, either, truth in row.base or ()):
+        return "a base class has counts that do not fit each other"
     if row.episode < 0 or row.fold < 0 or row.seconds < 0:
         return "a negative number"
     return None
@@ -127,13 +136,14 @@ def read_rows(path: Path) -> list[Row]:
 
 
 def frame_of(rows: Iterable[Row]) -> pd.DataFrame:
-    """Return rows as a frame with a column per attribute of `Row`, by fold and episode."""
+    """Return rows as a frame with a column per attribute of `Row`, by fold and episode; `base` only where it is."""
     import pandas as pd
 
     ordered = sorted(rows, key=lambda row: (row.fold, row.episode))
     # Without a type given, pandas would make something else of a column of tuples or of no row.
     types = {"episode": "int64", "fold": "int64", "seconds": "float64"}
-    frame = pd.DataFrame({name: [getattr(row, name) for row in ordered] for name in _FIELDS}, dtype="object")
+    names = max((_columns(row) for row in ordered), key=len, default=_FIELDS)
+    frame = pd.DataFrame({name: [getattr(row, name) for row in ordered] for name in names}, dtype="object")
     return frame.astype(types)
 
 

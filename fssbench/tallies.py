@@ -1,0 +1,192 @@
+"""The sums that the numbers are ratios of, and how a bootstrap draws them anew."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, cast
+
+import numpy as np
+import numpy.typing as npt
+
+from fssbench.errors import UsageError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Floats = npt.NDArray[np.float64]
+Integers = npt.NDArray[np.int64]
+
+_BLOCK = 1 << 22
+_FIXED = 4
+_PER_BASE_CLASS = 3
+
+
+@dataclass(frozen=True)
+class BaseClasses:
+    """How the base classes of a fold are counted.
+
+    Attributes:
+        known: They, rising.
+        whole: Whether one that no label holds counts 0; it is left out of the mean else, as BAM's test.py does.
+        generalised: Whether they were asked together with the novel classes: they are foreground then.
+    """
+
+    known: tuple[int, ...]
+    whole: bool = False
+    generalised: bool = False
+
+
+@dataclass(frozen=True)
+class Tally:
+    """The counts of one fold: a row per cluster (the episodes of one query within a stratum).
+
+    `sums` int64 (clusters, 2 C + 4 + 3 B): intersection per class, union per class, intersection and union of the
+    background, episodes answered exactly, episodes; of each base class intersection, union, pixels of the truth.
+    """
+
+    fold: int
+    classes: tuple[int, ...]
+    sums: Integers
+    strata: Integers
+    times_asked: Integers
+    base: BaseClasses | None = None
+
+    def ratios(self, sums: Integers | Floats) -> Ratios:
+        """Return the ratios of summed counts (..., 2 C + 4 + 3 B)."""
+        width = len(self.classes)
+        intersection, union = sums[..., :width], sums[..., width : 2 * width]
+        rest = 2 * width + _FIXED
+        background, background_union, exact, episodes = np.moveaxis(sums[..., 2 * width : rest], -1, 0)
+        per_class = 100.0 * intersection / np.maximum(union, 1)
+        both, either = intersection.sum(axis=-1), union.sum(axis=-1)
+        base_miou = total_miou = None
+        if self.base is not None:
+            # One block per count, each with a column per base class.
+            base_both, base_either, truth = np.moveaxis(
+                sums[..., rest:].reshape(*sums.shape[:-1], _PER_BASE_CLASS, len(self.base.known)), -2, 0
+            )
+            base_iou = (100.0 * base_both / np.maximum(base_either, 1)).sum(axis=-1)
+            counted = len(self.base.known) if self.base.whole else (truth > 0).sum(axis=-1)
+            base_miou = base_iou / np.maximum(counted, 1)
+            if self.base.generalised:
+                total_miou = (per_class.sum(axis=-1) + base_iou) / (width + counted)
+                both, either = both + base_both.sum(axis=-1), either + base_either.sum(axis=-1)
+        return Ratios(
+            miou=per_class.mean(axis=-1),
+            fb_iou=50.0 * (both / np.maximum(either, 1) + background / np.maximum(background_union, 1)),
+            exact_ratio=100.0 * exact / np.maximum(episodes, 1),
+            base_miou=base_miou,
+            total_miou=total_miou,
+            per_class=per_class,
+        )
+
+    @property
+    def episodes(self) -> int:
+        """How many episodes were counted."""
+        return int(self.sums[:, 2 * len(self.classes) + _FIXED - 1].sum())
+
+    @property
+    def base_counted(self) -> tuple[int, ...]:
+        """The base classes that the mean is over."""
+        if self.base is None:
+            return ()
+        if self.base.whole:
+            return self.base.known
+        truth = self.sums[:, self.sums.shape[1] - len(self.base.known) :].sum(axis=0)
+        return tuple(c for c, pixels in zip(self.base.known, truth, strict=True) if pixels)
+
+
+@dataclass(frozen=True)
+class Ratios:
+    """Per cent; each of shape (), or (draws,) for a bootstrap; None for what was not asked."""
+
+    miou: Floats
+    fb_iou: Floats
+    exact_ratio: Floats
+    base_miou: Floats | None = None
+    total_miou: Floats | None = None
+    per_class: Floats | None = None
+
+
+def tally(frame: pd.DataFrame, fold: int, classes: tuple[int, ...] | None, base: BaseClasses | None) -> Tally:
+    """Return the counts of the rows of one fold.
+
+    Args:
+        frame: Its rows.
+        fold: Its number.
+        classes: Its classes; default those that were asked.
+        base: Its base classes, where the rows count them.
+
+    Raises:
+        UsageError: If a row does not fit the classes, or itself.
+    """
+    asked = [tuple(int(c) for c in row) for row in frame["classes"]]
+    known = classes or tuple(sorted({c for row in asked for c in row}))
+    place = {class_id: number for number, class_id in enumerate(known)}
+    stray = next((c for row in asked for c in row if c not in place), None)
+    if stray is not None:
+        raise UsageError(f"fold {fold} has episodes of class {stray}, which is not among its classes {list(known)}")
+    # Rows of one class form a stratum; with several ways an episode belongs to no one class.
+    keys = [(row[0] if len(row) == 1 else 0, cast("str", q)) for row, q in zip(asked, frame["query"], strict=True)]
+    clusters = {key: number for number, key in enumerate(sorted(set(keys)))}
+    width = len(known)
+    rest = 2 * width + _FIXED
+    sums = np.zeros((len(clusters), rest + _PER_BASE_CLASS * len(base.known if base else ())), dtype=np.int64)
+    times_asked = np.zeros(width, dtype=np.int64)
+    answers = zip(frame["intersection"], frame["union"], frame["present"], frame["truth"], strict=True)
+    for key, row, (intersection, union, present, truth) in zip(keys, asked, answers, strict=True):
+        if not len(intersection) == len(union) == len(row) + 1 or not len(present) == len(truth) == len(row):
+            raise UsageError(f"fold {fold} has an episode of {len(row)} classes with counts of another number")
+        counts = sums[clusters[key]]
+        places = [place[c] for c in row]
+        for n, position in enumerate(places, 1):
+            counts[position] += intersection[n]
+            counts[width + position] += union[n]
+        counts[2 * width : rest] += (intersection[0], union[0], tuple(present) == tuple(truth), 1)
+        times_asked[places] += 1
+    if base is not None:
+        _add_base(sums[:, rest:], [clusters[key] for key in keys], frame["base"], base.known, fold)
+    strata = np.array([stratum for stratum, _ in clusters], dtype=np.int64)
+    return Tally(fold, known, sums, strata, times_asked, base)
+
+
+def base_classes_of(frame: pd.DataFrame) -> tuple[int, ...]:
+    """Return the base classes that the rows of a fold count, rising."""
+    return tuple(sorted({int(entry[0]) for entries in frame["base"] for entry in entries or ()}))
+
+
+def _add_base(
+    sums: Integers,
+    clusters: Iterable[int],
+    rows: Iterable[Iterable[tuple[int, int, int, int]] | None],
+    known: tuple[int, ...],
+    fold: int,
+) -> None:
+    place = {class_id: number for number, class_id in enumerate(known)}
+    for cluster, entries in zip(clusters, rows, strict=True):
+        if entries is None:
+            raise UsageError(f"fold {fold} has episodes that count base classes and others that do not")
+        for class_id, *counts in entries:
+            if class_id not in place:
+                raise UsageError(f"fold {fold} counts class {class_id}, which is not among its base classes")
+            sums[cluster, place[class_id] :: len(known)] += counts
+
+
+def bootstrap(tally: Tally, draws: int, generator: np.random.Generator) -> Ratios:
+    """Return the ratios of each of `draws` draws of clusters within their strata, as many as there are."""
+    totals = np.zeros((draws, tally.sums.shape[1]))
+    for stratum in np.unique(tally.strata):
+        sums = tally.sums[tally.strata == stratum]
+        # A class's clusters touch few columns; the others stay zero.
+        columns = np.flatnonzero(sums.any(axis=0))
+        size = len(sums)
+        values = sums[:, columns].astype(np.float64)
+        # In blocks, so that a long list does not fill the memory.
+        block = max(1, _BLOCK // size)
+        for first in range(0, draws, block):
+            rows = min(block, draws - first)
+            picked = generator.integers(0, size, (rows, size)) + size * np.arange(rows)[:, None]
+            times = np.bincount(picked.ravel(), minlength=rows * size).reshape(rows, size)
+            totals[first : first + rows, columns] += times.astype(np.float64) @ values
+    return tally.ratios(totals)
