@@ -75,7 +75,7 @@ def test_weights_of_another_data_set_answer_only_as_such(weights: Path, tmp_path
         given_source((weights,), "hsnet", "pascal5i", 1)
     assert told.value.remedy == "--train-dataset shapes20i"
     under_water = replace(request(out=tmp_path / "run"), dataset="shapes20i-underwater")
-    with pytest.raises(MissingError, match="hsnet .* on shapes20i-underwater fold 1") as missed:
+    with pytest.raises(MissingError, match=r"hsnet .* on shapes20i-underwater fold 1") as missed:
         plan(under_water)
     assert str(missed.value.remedy).startswith("--train-dataset shapes20i takes")
     with pytest.raises(UsageError, match="trained on shapes20i, not on shapes20i-underwater"):
