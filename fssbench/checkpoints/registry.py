@@ -274,21 +274,6 @@ def check_record_arguments(method: str, variant: str, backbone: str, dataset: st
         raise UsageError(f"{dataset} has no fold {fold}: its folds are 0 to {count - 1}")
 
 
-def check_trained_on(sha256: str, dataset: str) -> None:
-    """Refuse a file that is registered as trained on another data set than is said.
-
-    Raises:
-        UsageError: Naming the record.
-    """
-    # Weights of ImageNet belong to no data set.
-    known = [entry for entry in records() if entry.sha256 == sha256 and entry.dataset]
-    if known and all(entry.dataset != dataset for entry in known):
-        raise UsageError(
-            f"this file is registered as {known[0].id}: it was trained on {known[0].dataset}, not on {dataset}",
-            f"--train-dataset {known[0].dataset}",
-        )
-
-
 def check_not_seen(sha256: str, method: str, dataset: str, fold: int) -> None:
     """Refuse a file that is registered for another fold of the data set: it has seen the classes of this one.
 

@@ -68,16 +68,33 @@ def given_source(paths: tuple[Path, ...], method: str, dataset: str, fold: int) 
             seen the classes to be asked.
     """
     from fssbench.checkpoints import file_sha256, recognise, records, stated_options
-    from fssbench.checkpoints.registry import check_not_seen, check_trained_on
+    from fssbench.checkpoints.registry import check_not_seen
 
     for path in paths:
         recognise(path)
     hashes = tuple(map(file_sha256, paths))
-    check_trained_on(hashes[0], dataset)
+    _check_trained_on(hashes[0], dataset)
     check_not_seen(hashes[0], method, dataset, fold)
     known = next((entry for entry in records() if entry.sha256 == hashes[0]), None)
     options = known.options if known else stated_options(paths[0])
     return Source("checkpoint", paths, hashes, known.id if known else None, options)
+
+
+def _check_trained_on(sha256: str, dataset: str) -> None:
+    """Refuse a file that is registered as trained on another data set than is said.
+
+    Raises:
+        UsageError: Naming the record.
+    """
+    from fssbench.checkpoints import records
+
+    # Weights of ImageNet belong to no data set.
+    known = [entry for entry in records() if entry.sha256 == sha256 and entry.dataset]
+    if known and all(entry.dataset != dataset for entry in known):
+        raise UsageError(
+            f"this file is registered as {known[0].id}: it was trained on {known[0].dataset}, not on {dataset}",
+            f"--train-dataset {known[0].dataset}",
+        )
 
 
 def registered_source(entry: Record) -> Source:
