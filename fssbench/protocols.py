@@ -12,6 +12,26 @@ from fssbench.errors import UsageError, unknown_name
 from fssbench.resources import PACKAGE
 
 ScoreAt = Literal["input", "original"]
+ResizeRule = Literal["pillow-bilinear", "pillow", "opencv-pad"]
+
+
+@dataclass(frozen=True)
+class BaseRule:
+    """What is asked of base classes, of a method that knows them (BAM).
+
+    Attributes:
+        asked: "apart": what the method says of base classes is counted by itself; "together": novel and base classes
+            make one answer (generalised few-shot segmentation), and a method that knows none is refused.
+        merge: Together: whose answer stands where both say something, that of the "final" map on the novel class or
+            that of the "base" learner.
+        threshold: Together: the novel class is where its probability is larger.
+    """
+
+    __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
+
+    asked: Literal["apart", "together"]
+    merge: Literal["final", "base"] = "final"
+    threshold: float = 0.9
 
 
 @dataclass(frozen=True)
@@ -22,7 +42,8 @@ class Override:
 
     sampler: str | None = None
     episodes: int | None = None
-    split: Literal["val", "test"] | None = None
+    split: Literal["train", "val", "test"] | None = None
+    input: tuple[int, int] | None = None
     score_sizes: tuple[ScoreAt, ...] | None = None
 
 
@@ -36,20 +57,23 @@ class Protocol:
         source: The release whose code decides.
         task: "fss" or "fscs".
         sampler: Which function draws the episodes (`fssbench.episode.samplers`).
-        seed: The seed the release fixes.
-        episodes: How many episodes a fold is asked.
-        split: Side of the data set that is asked.
-        input: (height, width) fed to the network; the aspect ratio is not kept.
-        resize: How photos are brought to that size.
+        seeds: The seeds the release fixes, one for each of its runs; most have one run.
+        episodes: How many episodes a fold is asked in a run.
+        split: Side of the data set the images come from; of the training side too the novel classes are asked.
+        input: (height, width) fed to the network.
+        resize: How photos are brought to that size (`fssbench.transforms`).
         score_at: Whether IoU is counted at the input size or at the query's own.
         score_sizes: What `score_at` may be.
         ignore: Whether pixels labelled 255 leave every count or count as background. A data set without such
             pixels (COCO, FSS-1000) counts all of them either way.
+        absent: Whether a class, or the background, without a pixel in the label map that is counted on counts
+            (the answer's pixels go into the union) or is left out of that episode's counts.
         way: Smallest and largest N.
         datasets: The data sets it is defined for.
         overrides: For some of them, what differs there; `on` applies it.
         default_for: The data sets on which it is the default for its task, whatever the method.
         backbone: The backbone that is the default at its input size; None leaves it to the method.
+        base: What is asked of base classes; None for nothing.
     """
 
     __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
@@ -59,19 +83,25 @@ class Protocol:
     source: str
     task: Literal["fss", "fscs"]
     sampler: str
-    seed: int
+    seeds: tuple[int, ...]
     episodes: int
-    split: Literal["val", "test"]
+    split: Literal["train", "val", "test"]
     input: tuple[int, int]
-    resize: Literal["pillow-bilinear"]
+    resize: ResizeRule
     score_at: ScoreAt
     score_sizes: tuple[ScoreAt, ...]
     ignore: Literal["leave-out", "background"]
     way: tuple[int, int]
     datasets: tuple[str, ...]
     overrides: Mapping[str, Override] = field(default_factory=dict, hash=False)
+    absent: Literal["count", "leave-out"] = "count"
     default_for: tuple[str, ...] = ()
     backbone: str | None = None
+
+    @property
+    def seed(self) -> int:
+        """The seed of the first run."""
+        return self.seeds[0]
 
     def on(self, dataset: str) -> Protocol:
         """Return the protocol as it is on one data set.

@@ -17,7 +17,17 @@ from fssbench.protocols import Protocol, list_protocols, protocol
 
 
 def test_the_protocols_in_order():
-    assert list_protocols() == ["hsnet", "ifsl-fss", "ifsl-fscs", "shapes", "shapes-fscs"]
+    assert list_protocols() == [
+        "hsnet",
+        "ifsl-fss",
+        "ifsl-fscs",
+        "pfenet",
+        "ntrenet",
+        "bam",
+        "panet",
+        "shapes",
+        "shapes-fscs",
+    ]
 
 
 @pytest.mark.parametrize("name", list_protocols())

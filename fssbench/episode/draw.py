@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import cast
-
 from fssbench.datasets.dataset import Dataset, Split
 from fssbench.episode.episode import EpisodeList
 from fssbench.episode.samplers import Sampler, sampler
-from fssbench.episode.samplers.lists import ImageLists
+from fssbench.episode.samplers.lists import ImageLists, read_lists
 from fssbench.errors import MissingError, UsageError
+from fssbench.protocols import Protocol
 from fssbench.protocols import protocol as protocol_of
 
 MAX_EPISODES = 1_000_000
@@ -35,8 +34,9 @@ def episodes(
         way: N.
         shot: K.
         protocol: One of `list_protocols()`.
-        count: How many episodes; default the protocol's own number, of which fewer are the first.
-        seed: Seed of the draw; default the release's. Where the release seeds each episode with its number i,
+        count: How many episodes a run; default the protocol's own number, of which fewer are the first.
+        seed: Seed of the draw, for one run; default the release's, where it has several one run for each, all in
+            one list (`EpisodeList.run_length`). Where the release seeds each episode with its number i,
             seed 0 is the release and any other seed s starts episode i at `RandomState([s, i])`.
         split: Side of the data set the images come from; default the protocol's: "val", for FSS-1000 "test".
         skip_short_classes: Leave classes out that have too few images to be asked, instead of refusing.
@@ -51,46 +51,62 @@ def episodes(
     rule = sampler(chosen.sampler)
     dataset.check_fold(fold)
     side = split or chosen.split
-    seed = chosen.seed if seed is None else seed
-    if not 0 <= seed < 2**32:
+    if seed is not None and not 0 <= seed < 2**32:
         raise UsageError(f"a seed is a number from 0 to {2**32 - 1}, not {seed}")
-    lists = _read_lists(dataset, fold, side)
+    seeds = chosen.seeds if seed is None else (seed,)
+    lists = lists_of(dataset, fold, side, chosen)
     short = _short_classes(lists, rule, shot)
     left_out: tuple[int, ...] = ()
     if skip_short_classes:
         left_out = tuple(short)
         lists = lists.without(short)
-    elif asked := {c: size for c, size in short.items() if rule.draws_class or size}:
+    elif asked := {c: size for c, size in short.items() if rule.draws_class or size or c in _held(lists)}:
         raise _too_short(dataset, f"fold {fold}, {side}", asked, rule.images_needed(shot))
     _check_room(lists, dataset, fold, side, way, chosen.task)
+    length = _how_many(count, chosen.episodes, lists, rule)
     return EpisodeList(
-        episodes=tuple(rule.draw(lists, way, shot, _how_many(count, chosen.episodes, lists, rule), seed)),
+        episodes=tuple(episode for one in seeds for episode in rule.draw(lists, way, shot, length, one)),
         dataset=dataset.name,
         fold=fold,
         split=side,
         way=way,
         shot=shot,
         protocol=protocol,
-        seed=seed,
-        list_order=dataset.list_order,
+        seed=seeds[0],
+        list_order=dataset.list_order if rule.lists == "data set's" else "canonical (by name)",
         data_fingerprint=dataset.fingerprint,
         left_out=left_out,
+        run_length=length if len(seeds) > 1 else None,
     )
 
 
-def _read_lists(dataset: Dataset, fold: int, side: Split) -> ImageLists:
-    frame = dataset.entries(fold, side)
-    if frame.empty:
+def lists_of(dataset: Dataset, fold: int, side: Split, protocol: Protocol) -> ImageLists:
+    """Return the lists that a protocol draws from.
+
+    Raises:
+        MissingError: If they are empty.
+    """
+    # A protocol that looks for its queries among the training images (PANet) asks the novel classes there.
+    classes = dataset.fold_classes(fold, "val" if side == protocol.split == "train" else side)
+    lists = read_lists(dataset, fold, side, classes, sampler(protocol.sampler).lists)
+    if not lists.entries:
         raise MissingError(
             f"{dataset.name} fold {fold} lists no {side} image: there is nothing to ask",
             _check_command(dataset),
         )
-    return ImageLists(
-        entries=tuple(
-            (cast("str", name), int(class_id)) for name, class_id in zip(frame["name"], frame["class_id"], strict=True)
-        ),
-        by_class={c: tuple(names) for c, names in sorted(dataset.class_lists(fold, side).items())},
-    )
+    return lists
+
+
+def classes_of(dataset: Dataset, episodes: EpisodeList) -> tuple[int, ...]:
+    """Return all label values of the fold that a list asks: base classes only if it asks them of training images."""
+    own = dataset.fold_classes(episodes.fold, episodes.split)
+    asked = {class_id for episode in episodes for class_id in episode.classes}
+    return own if asked <= set(own) else dataset.fold_classes(episodes.fold, "val")
+
+
+def _held(lists: ImageLists) -> set[int]:
+    """Return the classes that a query may be asked for although no list has it under them."""
+    return {class_id for held in lists.held.values() for class_id in held}
 
 
 def _short_classes(lists: ImageLists, rule: Sampler, shot: int) -> dict[int, int]:

@@ -59,6 +59,8 @@ class EpisodeList(Sequence[Episode]):
         data_fingerprint: `Dataset.fingerprint` of the data the list was drawn from.
         left_out: Label values of the fold that the draw left out because they have too few images; with any,
             the list is not the protocol's own.
+        run_length: Episodes per run, where a release asks several runs, each with its own seed: the runs stand one
+            after the other, and `seed` is that of the first. None for a single run.
     """
 
     episodes: tuple[Episode, ...]
@@ -72,6 +74,7 @@ class EpisodeList(Sequence[Episode]):
     list_order: str
     data_fingerprint: str
     left_out: tuple[int, ...] = ()
+    run_length: int | None = None
 
     @cached_property
     def hash(self) -> str:

@@ -39,6 +39,8 @@ def header(episodes: EpisodeList) -> dict[str, str | int | list[int]]:
     for name in _HEADER:
         value = getattr(episodes, name)
         fields[name] = list(value) if isinstance(value, tuple) else value
+    if episodes.run_length is not None:
+        fields["run_length"] = episodes.run_length
     fields["count"] = len(episodes)
     fields["hash"] = episodes.hash
     return fields
@@ -110,7 +112,7 @@ def _parse(raw: bytes, path: Path) -> EpisodeList:
         ) from error
     episodes = EpisodeList(
         episodes=tuple(Episode(e.query, e.classes, e.supports, e.query_class) for e in document.episodes),
-        **{name: getattr(document, name) for name in _HEADER},
+        **{name: getattr(document, name) for name in (*_HEADER, "run_length")},
     )
     _check(episodes, document.count, document.hash, document.header_hash, path)
     return episodes

@@ -56,6 +56,7 @@ class EpisodeFile(_Strict):
     list_order: Word
     data_fingerprint: Word
     left_out: tuple[ClassId, ...]
+    run_length: Annotated[int, Field(ge=1)] | None = None
     count: Annotated[int, Field(ge=1)]
     hash: Digest
     header_hash: Digest

@@ -10,8 +10,11 @@ from typing import Literal
 
 from fssbench.datasets.dataset import Dataset
 from fssbench.episode.draw import episodes as draw
+from fssbench.episode.draw import lists_of
 from fssbench.episode.episode import EpisodeList
 from fssbench.errors import FSSBenchError
+from fssbench.protocols import list_protocols
+from fssbench.protocols import protocol as protocol_of
 
 State = Literal["ok", "note", "failed"]
 
@@ -44,7 +47,12 @@ def official(episodes: EpisodeList) -> bool | None:
     protocol = episodes.protocol.partition("@")[0]
     case = f"fold{episodes.fold}-{episodes.way}way-{episodes.shot}shot"
     known = _official().get(f"{protocol}-{episodes.dataset}", {}).get(case)
-    if known is None or len(episodes) != 1000 or episodes.seed != 0 or episodes.split != "val":
+    if known is None:
+        return None
+    rules = protocol_of(protocol).on(episodes.dataset)
+    length = rules.episodes if len(rules.seeds) > 1 else None
+    asked = (len(episodes), episodes.seed, episodes.run_length, episodes.split)
+    if asked != (rules.episodes * len(rules.seeds), rules.seed, length, rules.split):
         return None
     return episodes.hash == known
 
@@ -89,7 +97,7 @@ def _same_data(episodes: EpisodeList, dataset: Dataset) -> Finding:
 
 def _names(episodes: EpisodeList, dataset: Dataset) -> list[Finding]:
     split = episodes.split
-    lists = {c: set(names) for c, names in dataset.class_lists(episodes.fold, split).items()}
+    lists = _lists(episodes, dataset)
     known = set().union(*lists.values(), dataset.index(split)["name"])
     asked = {(e.query, e.query_class) for e in episodes}
     asked |= {(n, c) for e in episodes for c, names in zip(e.classes, e.supports, strict=True) for n in names}
@@ -103,6 +111,18 @@ def _names(episodes: EpisodeList, dataset: Dataset) -> list[Finding]:
     ]
 
 
+def _lists(episodes: EpisodeList, dataset: Dataset) -> dict[int, set[str]]:
+    """Return by class the images that the protocol lists under it or asks for it, or else the data set lists."""
+    if episodes.protocol.partition("@")[0] not in list_protocols():
+        return {c: set(names) for c, names in dataset.class_lists(episodes.fold, episodes.split).items()}
+    lists = lists_of(dataset, episodes.fold, episodes.split, protocol_of(episodes.protocol).on(dataset.name))
+    by_class = {c: set(names) for c, names in lists.by_class.items()}
+    for name, held in lists.held.items():
+        for class_id in held:
+            by_class[class_id].add(name)
+    return by_class
+
+
 def _finding(wrong: list[int] | list[str], good: str, bad: str) -> Finding:
     if not wrong:
         return Finding("ok", good)
@@ -110,9 +130,14 @@ def _finding(wrong: list[int] | list[str], good: str, bad: str) -> Finding:
     return Finding("failed", f"{len(wrong)} {bad}: {', '.join(map(str, wrong[:3]))}{more}")
 
 
+def _seed(episodes: EpisodeList) -> int | None:
+    """Return the seed to draw a list again; None where the seeds of several runs are the protocol's."""
+    return None if episodes.run_length else episodes.seed
+
+
 def _same_draw(episodes: EpisodeList, dataset: Dataset) -> Finding:
     what = f"protocol {episodes.protocol} on {dataset.name} fold {episodes.fold}, first {len(episodes)}"
-    what += f", seed {episodes.seed}" if episodes.seed else ""
+    what += f", seed {seed}" if (seed := _seed(episodes)) else ""
     what += f", without classes {', '.join(map(str, episodes.left_out))}" if episodes.left_out else ""
     try:
         drawn = draw(
@@ -121,8 +146,8 @@ def _same_draw(episodes: EpisodeList, dataset: Dataset) -> Finding:
             way=episodes.way,
             shot=episodes.shot,
             protocol=episodes.protocol,
-            count=len(episodes),
-            seed=episodes.seed,
+            count=episodes.run_length or len(episodes),
+            seed=_seed(episodes),
             split=episodes.split,
             skip_short_classes=bool(episodes.left_out),
         )

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from fssbench.episode.episode import Episode
-from fssbench.episode.samplers import hsnet, ifsl
-from fssbench.episode.samplers.lists import ImageLists
+from fssbench.episode.samplers import hsnet, ifsl, panet, pfenet
+from fssbench.episode.samplers.lists import ImageLists, ListRule
 from fssbench.errors import unknown_name
 
 
@@ -29,12 +29,14 @@ class Sampler:
             come from the list instead, a class without any image is just never asked.
         distinct: Whether the supports of a class differ, so that it needs K images and the query.
         repeats_queries: Whether queries start again at the end of the list, so that any number can be asked.
+        lists: Which images it draws from (`fssbench.episode.samplers.lists.read_lists`).
     """
 
     draw: Draw
     draws_class: bool = False
     distinct: bool = False
     repeats_queries: bool = True
+    lists: ListRule = "data set's"
 
     def images_needed(self, shot: int) -> int:
         """Return how many different images a class must have: its supports and one more, the query.
@@ -52,6 +54,9 @@ SAMPLERS: dict[str, Sampler] = {
     "ifsl-fss-drawn": Sampler(ifsl.fss_drawn, draws_class=True),
     "ifsl-fscs-listed": Sampler(ifsl.fscs_listed, draws_class=True, distinct=True),
     "ifsl-fscs-drawn": Sampler(ifsl.fscs_drawn, draws_class=True, distinct=True),
+    "pfenet-8-workers": Sampler(pfenet.listed_by_8, distinct=True, lists="2048 pixels"),
+    "pfenet-16-workers": Sampler(pfenet.listed_by_16, distinct=True, lists="2048 pixels"),
+    "panet-drawn": Sampler(panet.drawn, draws_class=True, distinct=True, lists="any pixel"),
 }
 
 

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
-from typing import TypeVar
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal, TypeVar, cast
 
 import numpy as np
 
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from fssbench.datasets.dataset import Dataset, Split
+
 T = TypeVar("T")
+
+ListRule = Literal["data set's", "2048 pixels", "any pixel"]
+
+MIN_PIXELS = 2 * 32 * 32
+"""PFENet's area rule: pixels of a class, at the original size, that admit an image to its list."""
 
 
 @dataclass(frozen=True)
@@ -18,17 +28,62 @@ class ImageLists:
     Attributes:
         entries: (image name, label value) pairs in list order.
         by_class: For each label value of the fold, rising, its image names in list order.
+        held: For each image that is listed the label values of the fold that have any pixel in it, rising; filled
+            where the lists are made by counting pixels.
     """
 
     entries: tuple[tuple[str, int], ...]
     by_class: dict[int, tuple[str, ...]]
+    held: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
 
     def without(self, classes: Collection[int]) -> ImageLists:
         """Return the lists with some classes left out."""
+        entries = tuple(entry for entry in self.entries if entry[1] not in classes)
+        listed = {name for name, _ in entries}
         return ImageLists(
-            entries=tuple(entry for entry in self.entries if entry[1] not in classes),
+            entries=entries,
             by_class={c: names for c, names in self.by_class.items() if c not in classes},
+            held={
+                name: tuple(c for c in held if c not in classes) for name, held in self.held.items() if name in listed
+            },
         )
+
+
+def read_lists(dataset: Dataset, fold: int, side: Split, classes: Sequence[int], rule: ListRule) -> ImageLists:
+    """Return the lists of some classes of a fold.
+
+    Args:
+        dataset: The opened data set.
+        fold: Its fold.
+        side: Where the images come from.
+        classes: The label values to list, rising.
+        rule: The data set's own lists, or its images in their order, each listed under the classes that have
+            2048 pixels (PFENet), or any pixel (PANet), at its original size.
+    """
+    if rule == "data set's":
+        frame = dataset.entries(fold, side)
+        by_list = {c: tuple(names) for c, names in sorted(dataset.class_lists(fold, side).items())}
+        return ImageLists(_pairs(frame), by_list)
+    frame = dataset.index(side)
+    frame = frame[frame["class_id"].isin(classes)].sort_values(["name", "class_id"])
+    admitted = frame[frame["pixels"] >= (MIN_PIXELS if rule == "2048 pixels" else 1)]
+    entries = _pairs(admitted)
+    by_class: dict[int, list[str]] = {c: [] for c in classes}
+    held: dict[str, list[int]] = {name: [] for name, _ in entries}
+    for name, class_id in entries:
+        by_class[class_id].append(name)
+    for name, class_id in _pairs(frame):
+        if name in held:
+            held[name].append(class_id)
+    return ImageLists(
+        entries, {c: tuple(names) for c, names in by_class.items()}, {name: tuple(c) for name, c in held.items()}
+    )
+
+
+def _pairs(frame: pd.DataFrame) -> tuple[tuple[str, int], ...]:
+    return tuple(
+        (cast("str", name), int(class_id)) for name, class_id in zip(frame["name"], frame["class_id"], strict=True)
+    )
 
 
 def draw_one(random: np.random.RandomState, choices: Sequence[T]) -> T:
