@@ -97,6 +97,7 @@ class Protocol:
     absent: Literal["count", "leave-out"] = "count"
     default_for: tuple[str, ...] = ()
     backbone: str | None = None
+    base: BaseRule | None = None
 
     @property
     def seed(self) -> int:

@@ -169,6 +169,10 @@ def _table(summary: Summary, planned: Plan) -> Table:
 
     second = ("exact_ratio", "ER") if planned.protocol.task == "fscs" else ("fb_iou", "FB-IoU")
     measures = dict([("miou", "mIoU"), second])
+    if planned.protocol.base is not None and planned.protocol.base.asked == "together":
+        measures = {"miou": "novel mIoU", "base_miou": "base mIoU", "total_miou": "all mIoU"} | dict([second])
+    elif summary.base_miou is not None:
+        measures["base_miou"] = "base mIoU"
     table = Table(box=None, pad_edge=False)
     table.add_column("fold")
     table.add_column("episodes", justify="right")

@@ -22,7 +22,7 @@ from fssbench.engine.provenance import (
     start,
     weights_in_memory,
 )
-from fssbench.engine.scoring import count, truth_present
+from fssbench.engine.scoring import score, truth_present
 from fssbench.episode import Episode, EpisodeList
 from fssbench.errors import BrokenFileError, FSSBenchError, UsageError
 from fssbench.protocols import Protocol
@@ -83,7 +83,7 @@ def evaluate(
         way=asked.way,
         shot=asked.shot,
         split=asked.split,
-        folds=(fold_record(asked, dataset, weights),),
+        folds=(fold_record(asked, dataset, weights, rules),),
         limit=check_limit(limit),
         starts=(start(origin.command, chosen, dataset.root),),
     )
@@ -197,7 +197,8 @@ def _answer_one(
         for class_id, names in zip(episode.classes, episode.supports, strict=True)
     ]
     prediction = method.predict(images.features(episode.query), supports, (height, width))
-    counts = count(prediction.labels.cpu().numpy(), label, episode.classes, protocol.ignore)
+    base_classes = () if protocol.base is None else dataset.fold_classes(episodes.fold, "train")
+    counts, base = score(prediction, label, episode.classes, base_classes, protocol)
     present = tuple(bool(said) for said in prediction.present.tolist())
     if len(present) != episode.way:
         raise UsageError(f"the method said of {len(present)} classes whether they are there, not of {episode.way}")
@@ -207,11 +208,12 @@ def _answer_one(
         query=episode.query,
         classes=episode.classes,
         supports=episode.supports,
-        intersection=counts.intersection,
-        union=counts.union,
+        intersection=counts.intersection[: episode.way + 1],
+        union=counts.union[: episode.way + 1],
         present=present,
         truth=truth,
         seconds=round(time.perf_counter() - started, 6),
+        base=base,
     )
 
 

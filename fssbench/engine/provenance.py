@@ -123,7 +123,7 @@ def start(command: tuple[str, ...], device: torch.device, root: Path | None) -> 
 def protocol_record(protocol: Protocol) -> ProtocolRecord:
     """Return the rules of counting of a protocol that `Protocol.on` has brought to its data set."""
     return ProtocolRecord(
-        protocol.name, protocol.task, protocol.input, protocol.resize, protocol.score_at, protocol.ignore
+        protocol.name, protocol.task, protocol.input, protocol.resize, protocol.score_at, protocol.ignore, protocol.base
     )
 
 
@@ -132,8 +132,8 @@ def dataset_record(dataset: Dataset, options: Mapping[str, Option]) -> DatasetRe
     return DatasetRecord(dataset.name, dataset.fingerprint, dataset.list_order, dict(options))
 
 
-def fold_record(episodes: EpisodeList, dataset: Dataset, weights: Weights) -> FoldRecord:
-    """Return what a list asks of one fold."""
+def fold_record(episodes: EpisodeList, dataset: Dataset, weights: Weights, protocol: Protocol) -> FoldRecord:
+    """Return what a list asks of one fold, counted by the rules of a protocol."""
     return FoldRecord(
         fold=episodes.fold,
         classes=dataset.fold_classes(episodes.fold, episodes.split),
@@ -145,6 +145,7 @@ def fold_record(episodes: EpisodeList, dataset: Dataset, weights: Weights) -> Fo
         data_fingerprint=episodes.data_fingerprint,
         left_out=episodes.left_out,
         weights=weights,
+        base_classes=() if protocol.base is None else dataset.fold_classes(episodes.fold, "train"),
     )
 
 
@@ -196,7 +197,7 @@ def planned_run(plan: Plan) -> Run:
         way=plan.way,
         shot=plan.shot,
         split=plan.lists[0].split,
-        folds=tuple(fold_record(one, plan.dataset, plan.sources[one.fold].record) for one in plan.lists),
+        folds=tuple(fold_record(one, plan.dataset, plan.sources[one.fold].record, plan.protocol) for one in plan.lists),
         limit=plan.request.limit,
         starts=(),
         train_dataset=None if plan.request.trained_on == plan.request.dataset else plan.request.trained_on,

@@ -12,6 +12,11 @@ import numpy.typing as npt
 from fssbench.datasets.dataset import Label
 from fssbench.datasets.photos import IGNORE
 from fssbench.errors import UsageError
+from fssbench.methods.method import Prediction
+from fssbench.protocols import Protocol
+
+BaseCounts = tuple[tuple[int, int, int, int], ...]
+"""As in `fssbench.results.Row.base`."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +33,7 @@ class Counts:
     union: tuple[int, ...]
     truth: tuple[int, ...]
 
-    def base_rows(self, classes: Sequence[int], first: int = 1) -> tuple[tuple[int, int, int, int], ...]:
+    def base_rows(self, classes: Sequence[int], first: int = 1) -> BaseCounts:
         """Return `Row.base` of the labels from `first` on, which are those of base classes `classes`."""
         counts = zip(self.intersection[first:], self.union[first:], self.truth[first:], strict=True)
         return tuple((c, *its) for c, its in zip(classes, counts, strict=True) if its[1])
@@ -69,6 +74,40 @@ def count(
     intersection = pairs.diagonal()
     union = pairs.sum(axis=0) + pairs.sum(axis=1) - intersection
     return Counts(tuple(intersection.tolist()), tuple(union.tolist()), tuple(pairs.sum(axis=1).tolist()))
+
+
+def score(
+    prediction: Prediction, label: Label, classes: Sequence[int], base_classes: Sequence[int], protocol: Protocol
+) -> tuple[Counts, BaseCounts | None]:
+    """Return the counts of an episode: of background and the N classes (others may follow), and of base classes.
+
+    Args:
+        prediction: The answer.
+        label: The query's label map at its size.
+        classes: The N label values asked for.
+        base_classes: The fold's, in the order of the method's base labels.
+        protocol: The rules of counting.
+
+    Raises:
+        UsageError: If the answer does not fit the label map, or says nothing of base classes that are asked.
+    """
+    rule = protocol.base
+    labels = prediction.labels.cpu().numpy()
+    said = None if prediction.base is None else prediction.base.cpu().numpy()
+    if rule is None or (rule.asked == "apart" and said is None):
+        return count(labels, label, classes, protocol.ignore), None
+    if said is None:
+        raise UsageError(
+            f"protocol {protocol.name} asks for base classes too, and the method knows none", "--method bam"
+        )
+    if rule.asked == "apart":
+        base = count(said, label, base_classes, protocol.ignore)
+        return count(labels, label, classes, protocol.ignore), base.base_rows(base_classes)
+    # Quirk: a softmax over what are sums of probabilities already.
+    novel = (prediction.logits.softmax(dim=0)[1] > rule.threshold).cpu().numpy()
+    merged = merge_base(novel, said, rule.merge)
+    counts = count(merged, label, (*classes, *base_classes), protocol.ignore)
+    return counts, counts.base_rows(base_classes, len(classes) + 1)
 
 
 def merge_base(

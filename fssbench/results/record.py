@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
 from typing import ClassVar, Literal
 
+from fssbench.protocols import BaseRule
+
 Option = str | int | float | bool | tuple[int | float, ...] | None
 _CONFIG: dict[str, object] = {"extra": "forbid", "strict": True, "allow_inf_nan": False}
 
@@ -80,6 +82,7 @@ class ProtocolRecord:
     resize: str
     score_at: Literal["input", "original"]
     ignore: Literal["leave-out", "background"]
+    base: BaseRule | None = None
 
 
 @dataclass(frozen=True)
@@ -97,6 +100,7 @@ class FoldRecord:
         data_fingerprint: Fingerprint of the data it was drawn from.
         left_out: Classes that the draw left out.
         weights: The weights that answered.
+        base_classes: Its base classes, where the protocol asks for them.
     """
 
     __pydantic_config__: ClassVar[dict[str, object]] = _CONFIG
@@ -111,6 +115,7 @@ class FoldRecord:
     data_fingerprint: str
     left_out: tuple[int, ...]
     weights: Weights
+    base_classes: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -190,6 +195,11 @@ class Run:
     def classes(self) -> dict[int, tuple[int, ...]]:
         """All classes of each fold."""
         return {fold.fold: fold.classes for fold in self.folds}
+
+    @property
+    def generalised(self) -> bool:
+        """Whether novel and base classes were asked together."""
+        return self.protocol.base is not None and self.protocol.base.asked == "together"
 
     def expected(self, fold: FoldRecord) -> int:
         """Return how many episodes a fold is asked."""

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Self
 
 from fssbench.atomic import write_text
 from fssbench.errors import BrokenFileError, MissingError, UsageError
-from fssbench.metrics import Summary, summarise
+from fssbench.metrics import DRAWS, Summary, summarise
 from fssbench.results.record import Run, first_difference
 from fssbench.results.rows import Row, RowWriter, frame_of, read_rows
 
@@ -66,8 +66,15 @@ class Results:
                 Whole lists of the protocols ask every class.
             draws: Bootstrap draws; 0 for no intervals.
         """
-        classes = self.run.classes if all_classes else None
-        return summarise(self.frame, classes) if draws is None else summarise(self.frame, classes, draws=draws)
+        run = self.run
+        strict = all_classes and run.generalised
+        return summarise(
+            self.frame,
+            run.classes if all_classes else None,
+            base_classes={fold.fold: fold.base_classes for fold in run.folds} if strict else None,
+            generalised=run.generalised,
+            draws=DRAWS if draws is None else draws,
+        )
 
 
 @cache
@@ -264,16 +271,25 @@ def check_continues(path: Path, run: Run) -> Run:
 
 def summary_record(summary: Summary) -> dict[str, object]:
     """Return a summary as summary.json holds it: per cent, and pixels for the classes."""
-    folds = [asdict(fold) for fold in summary.folds]
+    folds = [_without_base(asdict(fold)) for fold in summary.folds]
+    base = {name: its for name in ("base_miou", "total_miou") if (its := getattr(summary, name)) is not None}
     return {
         "episodes": summary.episodes,
         "miou": summary.miou,
         "fb_iou": summary.fb_iou,
         "exact_ratio": summary.exact_ratio,
+        **base,
         "intervals": {name: asdict(interval) for name, interval in summary.intervals.items()},
         "folds": folds,
         "per_class": summary.per_class.to_dict("records"),
     }
+
+
+def _without_base(fold: dict[str, object]) -> dict[str, object]:
+    """Leave out what stands for base classes where none were counted."""
+    unset = {name for name in ("base_miou", "total_miou") if fold[name] is None}
+    unset |= set() if fold["base_classes"] else {"base_classes"}
+    return {name: value for name, value in fold.items() if name not in unset}
 
 
 def write_atomically(path: Path, text: str) -> None:
