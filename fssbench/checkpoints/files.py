@@ -144,7 +144,7 @@ def _safetensors_header(path: Path) -> dict[str, object] | None:
     return header if isinstance(header, dict) else None
 
 
-def stated_options(path: Path) -> dict[str, bool | int | str | tuple[int, ...]]:
+def stated_options(path: Path) -> dict[str, bool | int | float | str | tuple[int | float, ...]]:
     """Return the arguments of `fssbench.build` that a safetensors file says it was made with; {} if it says none.
 
     `fssbench train` writes them, so that a network of other widths than the release's can be built again.
@@ -168,5 +168,5 @@ def stated_options(path: Path) -> dict[str, bool | int | str | tuple[int, ...]]:
 
 def _is_option(value: object) -> bool:
     if isinstance(value, list):
-        return all(isinstance(item, int) for item in value)
-    return isinstance(value, bool | int | str)
+        return all(isinstance(item, int | float) for item in value)
+    return isinstance(value, bool | int | float | str)

@@ -162,13 +162,29 @@ def load_into(method: AnyMethod, *paths: Path) -> None:
 def _as_backbone(state: dict[str, Tensor], method: AnyMethod) -> dict[str, Tensor]:
     """Return ImageNet or backbone weights under the keys they have inside the method; other states as they are."""
     own = method.state_dict()
-    if not state or not all(f"backbone.{key}" in own for key in state):
+    named = backbone_state(method, state)
+    if not named or any(key not in own for key in named) or any(key in own and key not in named for key in state):
         return state
-    named = {f"backbone.{key}": value for key, value in state.items()}
-    if not any(key.endswith(_COUNTER) for key in named):
-        # ImageNet files from before torch 0.4.1 have no batch counters; torch, too, starts them at zero.
-        named |= {k: torch.zeros_like(v) for k, v in own.items() if k.startswith("backbone.") and k.endswith(_COUNTER)}
     return named
+
+
+def backbone_state(method: AnyMethod, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return the weights of a backbone's own file under the keys they have inside the method.
+
+    ImageNet files from before torch 0.4.1 have no batch counters; torch, too, starts them at zero.
+    """
+    named = method.from_imagenet(state)
+    if any(key.endswith(_COUNTER) for key in named):
+        return named
+    own = method.state_dict()
+    counters = (key for key in backbone_keys(method, named) if key.endswith(_COUNTER))
+    return named | {key: torch.zeros_like(own[key]) for key in counters}
+
+
+def backbone_keys(method: AnyMethod, named: Mapping[str, Tensor]) -> list[str]:
+    """Return the method's keys that belong to its backbone: those in the children that a backbone's file fills."""
+    children = {key.partition(".")[0] for key in named}
+    return [key for key in method.state_dict() if key.partition(".")[0] in children]
 
 
 def load_release(method: AnyMethod, state_dict: Mapping[str, Tensor | npt.NDArray[Any]]) -> AnyMethod:

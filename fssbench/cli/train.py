@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
+
+if TYPE_CHECKING:
+    from fssbench.engine.plan import Task
+
+_TASKS: dict[str, Task] = {"fss": "fss", "fs-cs": "fscs", "fscs": "fscs"}
 
 
 def train(
@@ -14,25 +19,44 @@ def train(
     method: Annotated[
         str | None, typer.Option("--method", help="The method; left out, the backbone itself is trained.")
     ] = None,
+    variant: Annotated[
+        str | None, typer.Option("--variant", help="Its form, e.g. fscs.", show_default="the task's first")
+    ] = None,
+    task: Annotated[
+        Literal["fss", "fs-cs", "fscs"] | None,
+        typer.Option("--task", help="Segmentation, or classification and segmentation.", show_default="the method's"),
+    ] = None,
+    ways: Annotated[int | None, typer.Option("--ways", help="N of an episode.", show_default="the recipe's")] = None,
+    shots: Annotated[int | None, typer.Option("--shots", help="K of an episode.", show_default="the recipe's")] = None,
+    weak: Annotated[bool, typer.Option("--weak", help="Learn from image-level labels.")] = False,
     backbone: Annotated[
-        str | None, typer.Option("--backbone", help="Its frozen backbone.", show_default="the recipe's")
+        str | None, typer.Option("--backbone", help="Its backbone.", show_default="the recipe's")
     ] = None,
     backbone_weights: Annotated[
         Path | None,
-        typer.Option("--backbone-weights", help="File of the frozen backbone's weights.", show_default="registered"),
+        typer.Option(
+            "--backbone-weights", help="File of the weights its backbone starts with.", show_default="registered"
+        ),
     ] = None,
     config: Annotated[
         Path | None, typer.Option("--config", help="Recipes of your own, laid out as training/recipes.toml.")
     ] = None,
-    steps: Annotated[int | None, typer.Option("--steps", help="Steps.", show_default="the recipe's")] = None,
-    batch: Annotated[int | None, typer.Option("--batch", help="Pairs per step.", show_default="the recipe's")] = None,
-    seed: Annotated[int, typer.Option("--seed", help="Seed of initial weights and pairs.")] = 0,
+    steps: Annotated[
+        int | None, typer.Option("--steps", help="Steps of each stage.", show_default="the recipe's")
+    ] = None,
+    batch: Annotated[
+        int | None, typer.Option("--batch", help="Episodes per step.", show_default="the recipe's")
+    ] = None,
+    seed: Annotated[int, typer.Option("--seed", help="Seed of initial weights and episodes.")] = 0,
     root: Annotated[
         Path | None, typer.Option("--root", help="Folder of the data set; see `fssbench data where`.")
     ] = None,
     device: Annotated[str, typer.Option("--device", help="auto, cpu, cuda or cuda:N.")] = "cpu",
     out: Annotated[Path | None, typer.Option("--out", help="Folder.", show_default="runs/train-...")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in that folder.")] = False,
+    tensorboard: Annotated[
+        bool, typer.Option("--tensorboard", help="Write curves for TensorBoard into the folder too.")
+    ] = False,
 ) -> None:
     """Train on the base classes of a fold: state and log.csv in the folder, weights.safetensors at the end."""
     from fssbench.training.plan import Request, plan
@@ -42,6 +66,11 @@ def train(
             dataset=dataset,
             fold=fold,
             method=method,
+            variant=variant,
+            task=None if task is None else _TASKS[task],
+            ways=ways,
+            shots=shots,
+            weak=weak,
             backbone=backbone,
             backbone_weights=backbone_weights,
             config=config,
@@ -52,6 +81,7 @@ def train(
             out=out,
             root=root,
             resume=resume,
+            tensorboard=tensorboard,
         )
     )
     from fssbench.training.report import reporter

@@ -1,145 +1,169 @@
-"""The training loop: steps, learning rate, state on disk, log."""
+"""The training loop: steps, learning rate, validation, state on disk, log."""
 
 from __future__ import annotations
 
-import io
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Protocol
+from dataclasses import dataclass, field
+from typing import Any, Protocol
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
-from fssbench.atomic import write_bytes, write_text
-from fssbench.errors import BrokenFileError, CheckpointError
+from fssbench.errors import UsageError
 from fssbench.training.recipes import Optimiser, Recipe
+from fssbench.training.state import Place, Step, TrainingState, restore, save
 
-STATE_FILE = "state.pt"
-LOG_FILE = "log.csv"
 SAVE_EVERY = 100
 """Steps between two states on disk."""
-_STATE: Mapping[str, type] = {"run": dict, "module": dict, "optimiser": dict, "losses": list}
 
 
 class Watcher(Protocol):
     """Is told of every step."""
 
-    def __call__(self, step: int, loss: float) -> None:
-        """Look at the mean loss of a finished step (1-based)."""
+    def __call__(self, stage: str, steps: int, done: Step) -> None:
+        """Look at a finished step of a stage of so many steps."""
 
 
 @dataclass(frozen=True)
-class Place:
-    """Where a run keeps its state.
+class Watch:
+    """What is done beside the steps.
 
     Attributes:
-        folder: Its folder.
-        run: What decides the result, by name: a state that differs in it is refused.
+        stage: Name of the stage.
+        number: Its number, from 0.
+        seed: Seed of what the losses draw.
+        validate: Returns what a validation gives.
+        prepare: Puts the module into training mode, at the start and after each validation.
+        watcher: Is told of every step.
     """
 
-    folder: Path
-    run: Mapping[str, str]
+    stage: str = ""
+    number: int = 0
+    seed: int = 0
+    validate: Callable[[], float] | None = None
+    prepare: Callable[[], None] = field(default=lambda: None)
+    watcher: Watcher | None = None
 
 
 def fit(
     module: nn.Module,
-    loss_at: Callable[[int], Tensor],
+    losses_at: Callable[[int], Mapping[str, Tensor]],
     recipe: Recipe,
     place: Place,
     *,
     resume: bool = False,
-    watch: Watcher | None = None,
-) -> list[float]:
-    """Train the parameters of `module` that want a gradient; the weights after the last step are the result.
+    watch: Watch = Watch(),
+) -> list[Step]:
+    """Train the parameters of `module` that want a gradient.
 
-    All randomness is in `loss_at`, which depends on the step alone, so weights and optimiser are the whole state: a run
-    that is killed and resumed ends with the weights it would have had.
+    What `losses_at` draws depends on the step alone: on its own, or from torch's generator, which is seeded at every
+    step. So what `module` and optimiser hold is the whole state, and a run that is killed and resumed ends with the
+    weights it would have had. A stage that is finished is not run again.
 
     Args:
-        module: In training mode, on its device.
-        loss_at: Returns the loss of a step, 0-based.
-        recipe: How many steps, and the optimiser.
+        module: On its device.
+        losses_at: Returns the losses of a step, 0-based, by name; their sum is minimised.
+        recipe: How many steps, the optimiser, and which weights are the result.
         place: Where state and log are kept.
         resume: Go on from the state on disk, if there is one.
-        watch: Is told of every step.
+        watch: What is done beside.
 
     Returns:
-        The loss of every step.
+        Every step. The module holds the result.
 
     Raises:
+        UsageError: If a loss is no finite number, or there is nothing to move.
         CheckpointError: If the state on disk is another run's.
         BrokenFileError: If it can't be read.
     """
-    optimiser, steps = recipe.optimiser, recipe.steps
+    steps = recipe.steps or 0
     place.folder.mkdir(parents=True, exist_ok=True)
-    parameters = [p for p in module.parameters() if p.requires_grad]
-    adam = torch.optim.AdamW(parameters, lr=optimiser.learning_rate, weight_decay=optimiser.weight_decay)
-    losses = _restore(module, adam, place) if resume else []
-    for step in range(len(losses), steps):
-        for group in adam.param_groups:
-            group["lr"] = learning_rate(optimiser, step, steps)
-        loss = loss_at(step)
-        adam.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        adam.step()
-        losses.append(loss.item())
-        if watch is not None:
-            watch(step + 1, losses[-1])
+    optimiser = make_optimiser(module, recipe.optimiser)
+    state = TrainingState()
+    if resume:
+        state = restore(module, optimiser, place)
+    chooses = recipe.validation is not None and recipe.validation.choose == "best"
+    watch.prepare()
+    for step in range(len(state.steps), steps):
+        torch.manual_seed(step_seed(watch.seed, watch.number, step))
+        rate = learning_rate(recipe.optimiser, step, steps)
+        for group in optimiser.param_groups:
+            group["lr"] = rate * group["factor"]
+        losses = losses_at(step)
+        total = torch.stack(list(losses.values())).sum() if len(losses) > 1 else next(iter(losses.values()))
+        optimiser.zero_grad(set_to_none=True)
+        total.backward()  # type: ignore[no-untyped-call]
+        values = {name: loss.item() for name, loss in losses.items()}
+        _check_finite(values, watch.stage, step + 1)
+        optimiser.step()
+        done = Step(step + 1, rate, values)
+        if watch.validate is not None and _is_validated(recipe, step + 1, steps):
+            done = Step(step + 1, rate, values, watch.validate())
+            watch.prepare()
+            if chooses:
+                state.keep_if_best(done, module)
+        state.steps.append(done)
+        if watch.watcher is not None:
+            watch.watcher(watch.stage, steps, done)
         if (step + 1) % SAVE_EVERY == 0 or step + 1 == steps:
-            _save(module, adam, place, losses)
-    return losses
+            save(module, optimiser, place, state)
+    if chooses and state.best is not None:
+        module.load_state_dict(module.state_dict() | state.best.module)
+    return state.steps
+
+
+def make_optimiser(module: nn.Module, recipe: Optimiser) -> torch.optim.Optimizer:
+    """Return the optimiser of the parameters that want a gradient, grouped by the factor of their learning rate.
+
+    Raises:
+        UsageError: If there is none.
+    """
+    groups: dict[float, list[nn.Parameter]] = {}
+    for name, parameter in module.named_parameters():
+        if parameter.requires_grad:
+            fitting = [start for start in recipe.rates if name.startswith(start)]
+            factor = recipe.rates[max(fitting, key=len)] if fitting else 1.0
+            groups.setdefault(factor, []).append(parameter)
+    if not groups:
+        raise UsageError("no parameter of the network is left to train", "leave parameters out of `frozen`")
+    given: list[dict[str, Any]] = [{"params": its, "factor": factor} for factor, its in groups.items()]
+    rate, decay = recipe.learning_rate, recipe.weight_decay
+    if recipe.kind == "sgd":
+        return torch.optim.SGD(given, lr=rate, momentum=recipe.momentum, weight_decay=decay)
+    made = torch.optim.Adam if recipe.kind == "adam" else torch.optim.AdamW
+    return made(given, lr=rate, weight_decay=decay)
 
 
 def learning_rate(optimiser: Optimiser, step: int, steps: int) -> float:
-    """Return the learning rate of a step: constant, or a linear rise over the first tenth and half a cosine down."""
+    """Return the learning rate of a step, 0-based; see `Optimiser.schedule`.
+
+    poly counts steps from 1, as the releases do: the last step moves nothing.
+    """
     if optimiser.schedule == "constant":
         return optimiser.learning_rate
+    if optimiser.schedule == "poly":
+        return float(optimiser.learning_rate * (1.0 - (step + 1) / steps) ** optimiser.power)
     rise = max(1, steps // 10)
     if step < rise:
         return optimiser.learning_rate * (step + 1) / rise
     return optimiser.learning_rate * 0.5 * (1.0 + math.cos(math.pi * (step - rise) / max(1, steps - rise)))
 
 
-def _moving(module: nn.Module) -> dict[str, Tensor]:
-    """Return the part of a state dict that training can change: all but the frozen parameters."""
-    frozen = {name for name, parameter in module.named_parameters() if not parameter.requires_grad}
-    return {name: tensor for name, tensor in module.state_dict().items() if name not in frozen}
+def step_seed(seed: int, stage: int, step: int) -> int:
+    """Return the seed of torch's generator at a step."""
+    return int(np.random.SeedSequence([seed, stage, step]).generate_state(1, np.uint64)[0] >> np.uint64(1))
 
 
-def _save(module: nn.Module, adam: torch.optim.Optimizer, place: Place, losses: list[float]) -> None:
-    state = {
-        "run": dict(place.run),
-        "module": _moving(module),
-        "optimiser": adam.state_dict(),
-        "losses": losses,
-    }
-    packed = io.BytesIO()
-    torch.save(state, packed)
-    write_bytes(place.folder / STATE_FILE, packed.getvalue())
-    rows = (f"{step},{loss:.6f}\n" for step, loss in enumerate(losses, 1))
-    write_text(place.folder / LOG_FILE, "step,loss\n" + "".join(rows))
+def _is_validated(recipe: Recipe, step: int, steps: int) -> bool:
+    if recipe.validation is None or recipe.validation.every == "epoch":
+        return step == steps
+    return step % recipe.validation.every == 0 or step == steps
 
 
-def _restore(module: nn.Module, adam: torch.optim.Optimizer, place: Place) -> list[float]:
-    path = place.folder / STATE_FILE
-    if not path.exists():
-        return []
-    remedy = f"remove {path}, or train into another folder with --out"
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # whatever a broken file makes the reader raise
-        raise BrokenFileError(f"{path} is not a training state that can be read", remedy) from error
-    if not isinstance(state, dict) or any(not isinstance(state.get(name), kind) for name, kind in _STATE.items()):
-        raise BrokenFileError(f"{path} is not a training state", remedy)
-    if other := [name for name, value in place.run.items() if state["run"].get(name) != value]:
-        raise CheckpointError(f"{path} is the state of another run: its {', '.join(other)} differ", remedy)
-    if state["module"].keys() != _moving(module).keys():
-        raise CheckpointError(f"{path} is the state of another network", remedy)
-    try:
-        module.load_state_dict(module.state_dict() | state["module"])
-        adam.load_state_dict(state["optimiser"])
-    except (RuntimeError, ValueError, KeyError) as error:
-        raise BrokenFileError(f"{path} does not fit this network", remedy) from error
-    return [float(loss) for loss in state["losses"]]
+def _check_finite(losses: Mapping[str, float], stage: str, step: int) -> None:
+    wrong = [f"{name} is {value}" for name, value in losses.items() if not math.isfinite(value)]
+    if wrong:
+        where = f"stage {stage}, step {step}" if stage else f"step {step}"
+        raise UsageError(f"training broke down at {where}: {', '.join(wrong)}", "a smaller learning rate")

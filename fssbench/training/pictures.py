@@ -5,15 +5,18 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from fssbench.datasets.dataset import Dataset
-from fssbench.training.pairs import PairSampler
+from fssbench.datasets.dataset import Dataset, Image, Label
+from fssbench.episode.episode import Episode
+from fssbench.methods.method import TrainingBatch
+from fssbench.training.crops import random_crop
+from fssbench.training.draws import EpisodeSampler
 from fssbench.training.recipes import Augmentation, Recipe
 from fssbench.transforms import IGNORE, input_image, nearest_label
 
@@ -22,68 +25,122 @@ _LEAST_PIXELS = 64
 
 
 class Pictures:
-    """The pictures of a data set as tensors.
+    """The pictures of a data set as tensors, all of one size, or cropped from what they are.
 
     Args:
         dataset: Where they come from.
-        size: (height, width) they are brought to.
-        kept: How many are kept in memory.
+        recipe: Their size, how they differ from the pictures, and how many are kept in memory.
     """
 
-    def __init__(self, dataset: Dataset, size: tuple[int, int], kept: int) -> None:
+    def __init__(self, dataset: Dataset, recipe: Recipe) -> None:
         self._dataset = dataset
-        self._size = size
-        self._cached = lru_cache(maxsize=kept)(self._read)
+        self._recipe = recipe
+        self._cached = lru_cache(maxsize=recipe.kept)(self._sized)
+        self._whole = lru_cache(maxsize=recipe.kept)(self._read)
 
-    def _read(self, name: str) -> tuple[Tensor, Tensor]:
-        image = input_image(self._dataset.image(name), self._size)
-        return image, torch.from_numpy(nearest_label(self._dataset.label(name), self._size))
+    def _read(self, name: str) -> tuple[Image, Label]:
+        return self._dataset.image(name), self._dataset.label(name)
+
+    def _sized(self, name: str) -> tuple[Tensor, Tensor]:
+        size = self._recipe.picture
+        image = input_image(self._dataset.image(name), size)
+        return image, torch.from_numpy(nearest_label(self._dataset.label(name), size))
 
     def batch(self, names: Sequence[str]) -> tuple[Tensor, Tensor]:
-        """Return normalised images float32 (B, 3, H, W) and their label maps uint8 (B, H, W)."""
+        """Return normalised images float32 (B, 3, H, W) and their label maps uint8 (B, H, W), as they are kept."""
         images, labels = zip(*(self._cached(name) for name in names), strict=True)
+        return torch.stack(images), torch.stack(labels)
+
+    def views(self, names: Sequence[str], class_ids: Sequence[int], rng: np.random.Generator) -> tuple[Tensor, Tensor]:
+        """Return a random view of each picture, of which a class has to stay in view; shapes as `batch`."""
+        recipe = self._recipe
+        if recipe.crops is None:
+            return augmented(*self.batch(names), class_ids, rng, recipe.augmentation, recipe.view)
+        asked = zip(names, class_ids, strict=True)
+        crops = [random_crop(*self._whole(name), its, rng, recipe.crops, recipe.view) for name, its in asked]
+        images, labels = zip(*crops, strict=True)
         return torch.stack(images), torch.stack(labels)
 
 
 class Batch(NamedTuple):
-    """Pairs of pictures, the queries first and then their supports.
+    """The pictures of B episodes: the queries, then the supports, of the first episode first, way by way.
 
     Attributes:
-        images: float32 (2B, 3, h, w), normalised.
-        labels: uint8 (2B, h, w).
-        class_ids: The class asked for, 2B.
+        images: float32 (B + B * N * K, 3, h, w), normalised.
+        labels: uint8 (B + B * N * K, h, w).
+        episodes: Who is who.
         rng: More random numbers of this step.
     """
 
     images: Tensor
     labels: Tensor
-    class_ids: list[int]
+    episodes: list[Episode]
     rng: np.random.Generator
 
 
-class PairBatches:
-    """The batches of a run: for each step its pictures, queries first.
+class EpisodeBatches:
+    """The batches of a stage: for each step its pictures.
 
     Args:
         dataset: Where pictures and lists come from.
         fold: The fold whose classes are not seen.
         recipe: How many, how large, how changed.
         seed: Seed of the draw.
+        task: "fss" or "fscs".
+        stage: Number of the stage, from 0.
     """
 
-    def __init__(self, dataset: Dataset, fold: int, recipe: Recipe, seed: int) -> None:
-        self._sampler = PairSampler.of_fold(dataset, fold, seed)
-        self._pictures = Pictures(dataset, recipe.picture, recipe.kept)
+    def __init__(
+        self,
+        dataset: Dataset,
+        fold: int,
+        recipe: Recipe,
+        seed: int,
+        task: Literal["fss", "fscs"] = "fss",
+        stage: int = 0,
+    ) -> None:
+        way, shot = recipe.way, recipe.shot
+        self._sampler = EpisodeSampler.of_fold(dataset, fold, seed, way=way, shot=shot, task=task, stage=stage)
+        self._pictures = Pictures(dataset, recipe)
         self._recipe = recipe
+        self._base = dataset.fold_classes(fold, "train")
 
     def at(self, step: int) -> Batch:
-        """Return the batch of a step, 0-based; it depends on the seed and the step alone."""
+        """Return the pictures of a step, 0-based; they depend on the seed and the step alone."""
         rng = self._sampler.generator(step)
-        pairs = self._sampler.draw(rng, self._recipe.batch)
-        class_ids = [pair.class_id for pair in pairs] * 2
-        images, labels = self._pictures.batch([pair.query for pair in pairs] + [pair.support for pair in pairs])
-        images, labels = augmented(images, labels, class_ids, rng, self._recipe.augmentation, self._recipe.view)
-        return Batch(images, labels, class_ids, rng)
+        episodes = self._sampler.draw(rng, self._recipe.batch)
+        shown = [(its.query, its.query_class) for its in episodes]
+        shown += [
+            (name, class_id)
+            for its in episodes
+            for class_id, names in zip(its.classes, its.supports, strict=True)
+            for name in names
+        ]
+        names, class_ids = zip(*shown, strict=True)
+        images, labels = self._pictures.views(names, class_ids, rng)
+        return Batch(images, labels, episodes, rng)
+
+    def training_batch(self, step: int, device: torch.device | str = "cpu") -> TrainingBatch:
+        """Return the batch of a step, 0-based, as `Method.losses` takes it."""
+        images, labels, episodes, _ = self.at(step)
+        count, way, shot = len(episodes), self._recipe.way, self._recipe.shot
+        size = images.shape[-2:]
+        leave_out = self._recipe.rim == "leave-out"
+        asked = [class_id for its in episodes for class_id in its.classes]
+        queries, supports = labels[:count], labels[count:]
+        shown = [class_id for class_id in asked for _ in range(shot)]
+        masks = binary_mask(queries.repeat_interleave(way, dim=0), asked, leave_out_rim=leave_out)
+        given = binary_mask(supports, shown, leave_out_rim=leave_out)
+        places = [self._base.index(class_id) for class_id in asked]
+        return TrainingBatch(
+            query=images[:count].to(device),
+            query_masks=masks.view(count, way, *size).to(device),
+            supports=images[count:].view(count, way, shot, 3, *size).to(device),
+            support_masks=given.view(count, way, shot, *size).to(device),
+            classes=torch.tensor(places).view(count, way).to(device),
+            query_labels=base_labels(queries, self._base, leave_out_rim=leave_out).to(device),
+            foreground_weight=self._recipe.foreground_weight,
+        )
 
 
 def augmented(
@@ -158,3 +215,17 @@ def binary_mask(labels: Tensor, class_ids: Sequence[int], *, leave_out_rim: bool
     wanted = torch.tensor(class_ids, dtype=labels.dtype)[:, None, None]
     mask = (labels == wanted).to(torch.uint8)
     return mask.masked_fill(labels == IGNORE, IGNORE) if leave_out_rim else mask
+
+
+def base_labels(labels: Tensor, base: Sequence[int], *, leave_out_rim: bool) -> Tensor:
+    """Return uint8 (B, H, W): 0, 1 + the place of the base class, or 255 on a rim that is left out.
+
+    Args:
+        labels: uint8 (B, H, W); a class that is no base class is background.
+        base: The base classes, rising.
+        leave_out_rim: Whether pixels labelled 255 stay so; else they are background.
+    """
+    place = torch.zeros(256, dtype=torch.uint8)
+    place[torch.tensor(base)] = torch.arange(1, len(base) + 1, dtype=torch.uint8)
+    place[IGNORE] = IGNORE if leave_out_rim else 0
+    return place[labels.long()]

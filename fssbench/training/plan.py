@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import importlib.util
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 from fssbench.checkpoints import locate
 from fssbench.checkpoints.registry import find_backbone
 from fssbench.datasets import open_dataset
 from fssbench.datasets.dataset import Dataset
 from fssbench.errors import MissingError, UsageError
-from fssbench.methods import check_build, list_methods, method_info
-from fssbench.training.recipes import Recipe, recipe
+from fssbench.methods import MethodInfo, check_build, list_methods, method_info
+from fssbench.protocols import Protocol, default_protocol
+from fssbench.protocols import protocol as protocol_of
+from fssbench.training.recipes import Option, Recipe, recipes
 
 FROM_SCRATCH = ("small",)
 """The backbones that are trained here; the others have their ImageNet weights."""
@@ -24,9 +29,14 @@ class Request:
     dataset: str
     fold: int
     method: str | None = None
+    variant: str | None = None
+    task: Literal["fss", "fscs"] | None = None
     backbone: str | None = None
     backbone_weights: Path | None = None
     config: Path | None = None
+    ways: int | None = None
+    shots: int | None = None
+    weak: bool = False
     steps: int | None = None
     batch: int | None = None
     seed: int = 0
@@ -34,6 +44,7 @@ class Request:
     out: Path | None = None
     root: Path | None = None
     resume: bool = False
+    tensorboard: bool = False
 
 
 @dataclass(frozen=True)
@@ -42,38 +53,68 @@ class Plan:
 
     Attributes:
         method: The method, None if the backbone is what is trained.
+        variant: Its form; empty where it has only one.
         backbone: Its backbone.
-        backbone_weights: The file of the frozen backbone's weights; None if the backbone is what is trained.
-        recipe: How it is trained, with what the user changed.
+        backbone_weights: The file of the weights its backbone starts with; None if the backbone is what is trained.
+        recipes: How it is trained, by stage ("" for what holds where a stage has none), with what the user changed;
+            every length is in steps.
+        options: What it is built with besides.
+        rules: How answers are counted in validation; None without one.
         dataset: The opened data set.
         fold: The fold whose classes are not seen.
-        seed: Seed of initial weights and pairs.
+        seed: Seed of initial weights and episodes.
         device: Where it is computed.
         folder: Where state, log and result go.
         resume: Whether to go on from the state there.
+        tensorboard: Whether curves are written for TensorBoard too.
     """
 
     method: str | None
+    variant: str
     backbone: str
     backbone_weights: Path | None
-    recipe: Recipe
+    recipes: Mapping[str, Recipe]
+    options: Mapping[str, Option]
+    rules: Protocol | None
     dataset: Dataset
     fold: int
     seed: int
     device: str
     folder: Path
     resume: bool
+    tensorboard: bool = False
 
     @property
-    def identity(self) -> dict[str, str]:
-        """What decides the result, by name."""
+    def network(self) -> str:
+        """What is trained."""
+        return self.method or self.backbone
+
+    @property
+    def way(self) -> int:
+        """N of the training episodes."""
+        return max(its.way for its in self.recipes.values())
+
+    @property
+    def shot(self) -> int:
+        """K of the training episodes."""
+        return max(1, *(its.shot for its in self.recipes.values()))
+
+    def identity(self, recipe: Recipe) -> dict[str, str]:
+        """What decides the result of a stage, by name."""
         return {
-            "network": self.method or self.backbone,
-            "recipe": str(self.recipe),
+            "network": self.network,
+            "variant": self.variant,
+            "options": str(dict(self.options)),
+            "recipe": str(recipe),
             "data": self.dataset.fingerprint,
             "fold": str(self.fold),
             "seed": str(self.seed),
         }
+
+
+def state_file(stage: str) -> str:
+    """Return the name of the file that a stage goes on from."""
+    return f"state-{stage}.pt" if stage else "state.pt"
 
 
 def plan(request: Request) -> Plan:
@@ -84,59 +125,153 @@ def plan(request: Request) -> Plan:
         MissingError: If data, weights or a file of recipes are not there.
         BrokenFileError: If the file of recipes is not one.
     """
-    if request.method is None and request.backbone is None:
-        raise UsageError("nothing is named that could be trained", "--method hsnet; or --backbone small for a backbone")
-    if request.seed < 0:
-        raise UsageError(f"a seed is a number from 0, not {request.seed}")
-    network = request.backbone if request.method is None else _trainable(request.method)
-    if request.method is None and network not in FROM_SCRATCH:
-        raise UsageError(f"backbone '{network}' can't be trained here; {', '.join(FROM_SCRATCH)} can")
-    chosen = recipe(str(network), request.dataset, request.config)
-    chosen = _changed(chosen, request)
-    backbone = chosen.backbone or str(network)
-    if request.method is not None:
-        check_build(request.method, backbone, None, 1, 1)
+    network = _network(request)
+    info = method_info(request.method) if request.method else None
+    variant = _variant(request, info)
+    found = recipes(network, request.dataset, request.config, variant=variant)
+    found = {stage: _changed(its, request) for stage, its in found.items()}
+    backbone = _same("backbone", {its.backbone for its in found.values()}) or network
+    options: dict[str, Option] = {}
+    rules = None
+    if info is not None:
+        way = max(its.way for its in found.values())
+        check_build(info.name, backbone, variant or None, way, 1)
+        options = _options(request, info, variant, found)
+        rules = _rules(info, variant, request.dataset, found)
     dataset = open_dataset(request.dataset, request.root)
     dataset.check_fold(request.fold)
     weights = None if request.method is None else _weights(request, backbone)
-    folder = request.out or Path("runs") / f"train-{network}-{request.dataset}-fold{request.fold}"
-    if not request.resume and (folder / "state.pt").exists():
+    folder = request.out or _default_folder(request, network, variant, info)
+    if not request.resume and any(folder.glob("state*.pt")):
         raise UsageError(f"{folder} holds a training run already", "--resume to go on with it, or another --out")
+    if request.tensorboard:
+        _check_tensorboard()
     return Plan(
-        request.method,
-        backbone,
-        weights,
-        chosen,
-        dataset,
-        request.fold,
-        request.seed,
-        request.device,
-        folder,
-        request.resume,
+        method=request.method,
+        variant=variant,
+        backbone=backbone,
+        backbone_weights=weights,
+        recipes={stage: in_steps(its, dataset, request.fold) for stage, its in found.items()},
+        options=options,
+        rules=rules,
+        dataset=dataset,
+        fold=request.fold,
+        seed=request.seed,
+        device=request.device,
+        folder=folder,
+        resume=request.resume,
+        tensorboard=request.tensorboard,
     )
 
 
-def _trainable(method: str) -> str:
-    info = method_info(method)
-    if not info.trainable:
+def in_steps(chosen: Recipe, dataset: Dataset, fold: int) -> Recipe:
+    """Return a recipe whose length, and whose validations, are counted in steps; a last part of a batch is dropped."""
+    every = chosen.validation.every if chosen.validation else 1
+    if chosen.steps is not None and every != "epoch":
+        return chosen
+    pictures = chosen.epoch or int(dataset.entries(fold, "train")["name"].nunique())
+    epoch = max(1, pictures // chosen.batch)
+    steps = chosen.steps or (chosen.epochs or 1) * epoch
+    validation = chosen.validation and replace(chosen.validation, every=epoch if every == "epoch" else every)
+    return replace(chosen, steps=steps, epochs=None, validation=validation)
+
+
+def _network(request: Request) -> str:
+    if request.seed < 0:
+        raise UsageError(f"a seed is a number from 0, not {request.seed}")
+    if request.method is not None:
+        info = method_info(request.method)
+        if info.trainable:
+            return request.method
         able = [name for name in list_methods() if method_info(name).trainable]
-        raise UsageError(f"{method} has nothing to train; there are {', '.join(able)}")
-    return method
+        raise UsageError(f"{request.method} has nothing to train; there are {', '.join(able)}")
+    if request.backbone is None:
+        raise UsageError("nothing is named that could be trained", "--method hsnet; or --backbone small for a backbone")
+    if request.backbone not in FROM_SCRATCH:
+        raise UsageError(f"backbone '{request.backbone}' can't be trained here; {', '.join(FROM_SCRATCH)} can")
+    return request.backbone
+
+
+def _variant(request: Request, info: MethodInfo | None) -> str:
+    """Return the form that is trained: the one asked for, or the task's, or the first."""
+    if info is None:
+        return ""
+    if request.variant is not None:
+        check_build(info.name, None, request.variant, 1, 1)
+        if request.task is not None and info.tasks[request.variant] != request.task:
+            raise UsageError(
+                f"{info.name} in variant {request.variant} is for the task {info.tasks[request.variant]}, "
+                f"not {request.task}"
+            )
+        return request.variant
+    first = next(iter(info.tasks.values()))
+    task: str = request.task or ("fscs" if (request.ways or 1) > 1 else first)
+    found = info.variant_for(task)
+    if found is None:
+        raise UsageError(f"{info.name} has no form for the task {task}", "fssbench list methods")
+    return found
 
 
 def _changed(chosen: Recipe, request: Request) -> Recipe:
+    steps, shot = _number("--steps", request.steps), _number("--shots", request.shots)
     return replace(
         chosen,
-        steps=_number("--steps", request.steps, chosen.steps),
-        batch=_number("--batch", request.batch, chosen.batch),
+        steps=steps or chosen.steps,
+        epochs=None if steps else chosen.epochs,
+        batch=_number("--batch", request.batch) or chosen.batch,
+        way=_number("--ways", request.ways) or chosen.way,
+        shot=(shot or chosen.shot) if chosen.shot else 0,
         backbone=(request.backbone if request.method else None) or chosen.backbone,
     )
 
 
-def _number(option: str, asked: int | None, default: int) -> int:
+def _number(option: str, asked: int | None) -> int | None:
     if asked is not None and asked < 1:
         raise UsageError(f"{option} is at least 1, not {asked}")
-    return asked or default
+    return asked
+
+
+def _same(what: str, said: set[str]) -> str:
+    if len(said) > 1:
+        raise UsageError(f"the stages have recipes that differ in {what}: {', '.join(sorted(said))}")
+    return next(iter(said))
+
+
+def _options(request: Request, info: MethodInfo, variant: str, found: Mapping[str, Recipe]) -> dict[str, Option]:
+    options: dict[str, Option] = {}
+    for its in found.values():
+        for name, value in its.options.items():
+            if options.setdefault(name, value) != value:
+                raise UsageError(f"the stages have recipes that differ in the option {name}: they train one network")
+    if request.weak:
+        if not info.weak:
+            raise UsageError(f"{info.name} has no weakly supervised form", "leave --weak out")
+        options["weak"] = True
+    return info.options_on(request.dataset, variant) | options
+
+
+def _rules(info: MethodInfo, variant: str, dataset: str, found: Mapping[str, Recipe]) -> Protocol | None:
+    validated = [its.validation for its in found.values() if its.validation]
+    if not validated:
+        return None
+    task = info.tasks[variant]
+    name = _same("the protocol of their validation", {its.protocol for its in validated})
+    rules = protocol_of(name or default_protocol(dataset, task, info.protocols[task])).on(dataset)
+    if rules.task != task:
+        raise UsageError(f"protocol {rules.name} is for the task {rules.task}, not {task}", "fssbench list protocols")
+    return rules
+
+
+def _default_folder(request: Request, network: str, variant: str, info: MethodInfo | None) -> Path:
+    first = info is None or variant == next(iter(info.tasks))
+    parts = [network, "" if first else variant, "weak" if request.weak else "", request.dataset]
+    parts += [f"{request.ways}way" if request.ways else "", f"{request.shots}shot" if request.shots else ""]
+    return Path("runs") / "-".join(["train", *(part for part in parts if part), f"fold{request.fold}"])
+
+
+def _check_tensorboard() -> None:
+    if importlib.util.find_spec("tensorboard") is None:
+        raise UsageError("TensorBoard is not installed here", "pip install 'fssbench[tensorboard]'")
 
 
 def _weights(request: Request, backbone: str) -> Path:

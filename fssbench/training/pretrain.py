@@ -14,10 +14,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from fssbench.backbones import Backbone, backbone
-from fssbench.training.loop import Place, Watcher, fit
+from fssbench.training.loop import Watch, Watcher, fit
 from fssbench.training.losses import pixel_contrast_loss, pixel_loss
-from fssbench.training.pictures import Batch, PairBatches
+from fssbench.training.pictures import Batch, EpisodeBatches
 from fssbench.training.plan import Plan
+from fssbench.training.recipes import of_stage
+from fssbench.training.state import Place
 from fssbench.transforms import IGNORE
 
 _THINNED = slice(1, None, 4)
@@ -62,16 +64,18 @@ class PixelClassifier(nn.Module):
         return loss
 
 
-def pretrain(plan: Plan, watch: Watcher | None = None) -> Backbone:
+def pretrain(plan: Plan, watcher: Watcher | None = None) -> Backbone:
     """Train the backbone `small` as planned and return it in eval mode.
 
     Args:
         plan: What is trained, on what, where.
-        watch: Is told of every step.
+        watcher: Is told of every step.
     """
-    batches = PairBatches(plan.dataset, plan.fold, plan.recipe, plan.seed)
+    recipe = of_stage(plan.recipes, "", f"{plan.network}/{plan.dataset.name}")
+    batches = EpisodeBatches(plan.dataset, plan.fold, recipe, plan.seed)
     classes = plan.dataset.fold_classes(plan.fold, "train")
     net = PixelClassifier(backbone(plan.backbone), classes).to(plan.device).train()
-    place = Place(plan.folder, plan.identity)
-    fit(net, lambda step: net.loss(batches.at(step)), plan.recipe, place, resume=plan.resume, watch=watch)
+    place = Place(plan.folder, plan.identity(recipe))
+    watch = Watch(seed=plan.seed, watcher=watcher)
+    fit(net, lambda step: {"pixels": net.loss(batches.at(step))}, recipe, place, resume=plan.resume, watch=watch)
     return net.backbone.cpu().eval()

@@ -249,18 +249,25 @@ def recipes(network: str, dataset: str, file: Path | None = None, *, variant: st
     for form in dict.fromkeys((network, f"{network}.{variant}" if variant else network)):
         for source in (_built_in(), own):
             for name, its in source.items():
-                head, _, data = name.partition("/")
-                head, _, stage = head.partition(":")
+                head, stage, data = _parts(name)
                 if (head, data) == (form, dataset):
                     found[stage] = its
     if not found:
         name = f"{network}/{dataset}"
         known = sorted({**_built_in(), **own})
+        near = [its for its in known if _parts(its)[0].partition(".")[0] == network] or known
         raise UsageError(
-            f"there is no recipe {name}; there are {', '.join(known)}",
+            f"there is no recipe {name}; there are {', '.join(near)}",
             f'--config FILE with a table ["{name}"]',
         )
     return found
+
+
+def _parts(name: str) -> tuple[str, str, str]:
+    """Return what a recipe is for: the network with its variant, the stage, the data set."""
+    head, _, dataset = name.partition("/")
+    form, _, stage = head.partition(":")
+    return form, stage, dataset
 
 
 def recipe(network: str, dataset: str, file: Path | None = None, *, variant: str = "", stage: str = "") -> Recipe:

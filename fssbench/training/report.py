@@ -1,65 +1,113 @@
-"""Progress of a training run: a bar on a terminal, plain lines elsewhere."""
+"""Progress of a training run: a bar on a terminal, plain lines elsewhere; curves for TensorBoard where asked for."""
 
 from __future__ import annotations
 
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 from fssbench.training.loop import Watcher
 from fssbench.training.plan import Plan
+from fssbench.training.state import Step
 
 _LINES = 20
 _SMOOTHED = 50
 
 
 class Pace:
-    """Rate, time left and recent loss of a run.
+    """Rate, time left, recent loss and last validation of a stage.
 
     Args:
         steps: How many steps it has.
+        measure: What a validation gives, in words.
     """
 
-    def __init__(self, steps: int) -> None:
+    def __init__(self, steps: int, measure: str = "mIoU") -> None:
         self._steps = steps
+        self._measure = measure
         self._first: int | None = None
         self._started = time.monotonic()
         self._recent: list[float] = []
+        self._validation: float | None = None
 
-    def text(self, step: int, loss: float) -> str:
-        """Take note of a finished step (1-based) and return e.g. "loss 0.3511, 3.2 steps/s, 1:40 left"."""
+    def text(self, done: Step) -> str:
+        """Take note of a finished step and return e.g. "loss 0.3511, mIoU 41.2, 3.20 steps/s, 1:40 left"."""
         if self._first is None:
-            self._first = step - 1
-        self._recent = [*self._recent[1 - _SMOOTHED :], loss]
-        rate = (step - self._first) / max(time.monotonic() - self._started, 1e-6)
-        left = round((self._steps - step) / max(rate, 1e-9))
+            self._first = done.step - 1
+        self._recent = [*self._recent[1 - _SMOOTHED :], done.loss]
+        if done.validation is not None:
+            self._validation = done.validation
+        rate = (done.step - self._first) / max(time.monotonic() - self._started, 1e-6)
+        left = round((self._steps - done.step) / max(rate, 1e-9))
         mean = sum(self._recent) / len(self._recent)
-        return f"loss {mean:.4f}, {rate:.2f} steps/s, {left // 60}:{left % 60:02d} left"
+        validated = "" if self._validation is None else f"{self._measure} {self._validation:.1f}, "
+        return f"loss {mean:.4f}, {validated}{rate:.2f} steps/s, {left // 60}:{left % 60:02d} left"
 
 
 @contextmanager
 def reporter(plan: Plan) -> Iterator[Watcher]:
-    """Give a watcher that reports on stderr."""
-    steps = plan.recipe.steps
-    pace = Pace(steps)
-    title = f"{plan.method or plan.backbone}, {plan.dataset.name}, fold {plan.fold}"
-    if sys.stderr.isatty():
-        from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+    """Give a watcher that reports on stderr, and to TensorBoard where the plan says so."""
+    with ExitStack() as stack:
+        watchers = [stack.enter_context(_bar(plan) if sys.stderr.isatty() else _lines(plan))]
+        if plan.tensorboard:
+            watchers.append(stack.enter_context(_curves(plan)))
 
-        columns = (TextColumn(title), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[pace]}"))
-        with Progress(*columns, console=Console(stderr=True)) as progress:
-            task = progress.add_task(title, total=steps, pace="")
-            yield lambda step, loss: progress.update(task, completed=step, pace=pace.text(step, loss))
-        return
+        def watch(stage: str, steps: int, done: Step) -> None:
+            for watcher in watchers:
+                watcher(stage, steps, done)
 
-    every = max(1, steps // _LINES)
+        yield watch
 
-    def line(step: int, loss: float) -> None:
-        text = pace.text(step, loss)
-        if step % every == 0 or step == steps:
-            sys.stderr.write(f"{title}: step {step}/{steps}, {text}\n")
+
+def _title(plan: Plan, stage: str) -> str:
+    parts = [plan.network, plan.variant, stage, plan.dataset.name, f"fold {plan.fold}"]
+    return ", ".join(part for part in parts if part)
+
+
+@contextmanager
+def _bar(plan: Plan) -> Iterator[Watcher]:
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[pace]}"))
+    with Progress(*columns, console=Console(stderr=True)) as progress:
+        stages: dict[str, tuple[TaskID, Pace]] = {}
+
+        def watch(stage: str, steps: int, done: Step) -> None:
+            if stage not in stages:
+                stages[stage] = progress.add_task(_title(plan, stage), total=steps, pace=""), Pace(steps)
+            task, pace = stages[stage]
+            progress.update(task, completed=done.step, pace=pace.text(done))
+
+        yield watch
+
+
+@contextmanager
+def _lines(plan: Plan) -> Iterator[Watcher]:
+    paces: dict[str, Pace] = {}
+
+    def watch(stage: str, steps: int, done: Step) -> None:
+        text = paces.setdefault(stage, Pace(steps)).text(done)
+        if done.step % max(1, steps // _LINES) == 0 or done.step == steps:
+            sys.stderr.write(f"{_title(plan, stage)}: step {done.step}/{steps}, {text}\n")
             sys.stderr.flush()
 
-    yield line
+    yield watch
+
+
+@contextmanager
+def _curves(plan: Plan) -> Iterator[Watcher]:
+    from torch.utils.tensorboard import SummaryWriter
+
+    with SummaryWriter(str(plan.folder / "tensorboard")) as writer:
+
+        def watch(stage: str, steps: int, done: Step) -> None:  # noqa: ARG001 - a watcher's arguments
+            curves = {"loss": done.loss, "learning_rate": done.learning_rate}
+            curves |= {f"loss/{name}": value for name, value in done.losses.items()}
+            if done.validation is not None:
+                curves["validation"] = done.validation
+            for name, value in curves.items():
+                writer.add_scalar(f"{stage}/{name}" if stage else name, value, done.step)
+
+        yield watch

@@ -15,18 +15,20 @@ from torch import Tensor
 import fssbench
 from fssbench.atomic import write_bytes
 from fssbench.checkpoints import file_sha256, read_state
+from fssbench.checkpoints.loading import backbone_keys, backbone_state
 from fssbench.engine.provenance import choose_device
-from fssbench.errors import CheckpointError, UsageError
-from fssbench.layers.pairwise import PairwiseMethod
-from fssbench.training.episodic import train_head
+from fssbench.errors import CheckpointError
+from fssbench.methods.method import Method
+from fssbench.training.episodic import train
 from fssbench.training.loop import Watcher
 from fssbench.training.plan import Plan
 from fssbench.training.pretrain import pretrain
+from fssbench.training.recipes import of_stage
 
 WEIGHTS_FILE = "weights.safetensors"
 """All of a network: what `fssbench eval --checkpoint` takes."""
 HEAD_FILE = "head.safetensors"
-"""A method without its backbone, for a registry that keeps backbones apart."""
+"""A method without its backbone where that stayed as it was, for a registry that keeps backbones apart."""
 
 
 def run_plan(plan: Plan, watch: Watcher | None = None) -> Path:
@@ -37,7 +39,7 @@ def run_plan(plan: Plan, watch: Watcher | None = None) -> Path:
         watch: Is told of every step.
 
     Raises:
-        UsageError: If the device is not there.
+        UsageError: If the device is not there, or a stage has no recipe.
         CheckpointError: If the backbone's weights, or a state to go on from, do not fit.
         BrokenFileError: If one of them can't be read.
     """
@@ -46,33 +48,41 @@ def run_plan(plan: Plan, watch: Watcher | None = None) -> Path:
     if plan.method is None or plan.backbone_weights is None:
         net = pretrain(plan, watch)
         return write_weights(plan, net.state_dict())
-    options: dict[str, Any] = dict(plan.recipe.options)
-    method = fssbench.build(plan.method, backbone=plan.backbone, **options)
-    if not isinstance(method, PairwiseMethod):
-        raise UsageError(f"{plan.method} is not trained from pairs, and there is no other trainer")
-    _load_backbone(method, plan.backbone, plan.backbone_weights)
-    train_head(method, plan, watch, backbone_sha256=file_sha256(plan.backbone_weights))
+    variant = plan.variant or None
+    options: dict[str, Any] = dict(plan.options)
+    method = fssbench.build(plan.method, plan.backbone, variant, plan.way, plan.shot, **options)
+    for stage in method.training_stages:
+        of_stage(plan.recipes, stage, f"{plan.network}/{plan.dataset.name}")
+    given = load_backbone(method, plan.backbone, plan.backbone_weights)
+    train(method, plan, watch, backbone_sha256=file_sha256(plan.backbone_weights))
     state = method.state_dict()
-    write_weights(plan, {key: value for key, value in state.items() if not key.startswith("backbone.")}, HEAD_FILE)
+    if all(torch.equal(state[key], tensor) for key, tensor in given.items()):
+        # The backbone is what it was: a registry that keeps backbones apart needs the rest alone.
+        write_weights(plan, {key: value for key, value in state.items() if key not in given}, HEAD_FILE)
     return write_weights(plan, state)
 
 
 def write_weights(plan: Plan, state: Mapping[str, Tensor], name: str = WEIGHTS_FILE) -> Path:
     """Write weights with a note of what they are, and return the file."""
-    kept = torch.float16 if plan.recipe.stored == "float16" else torch.float32
+    recipes = plan.recipes.values()
+    kept = torch.float16 if all(its.stored == "float16" for its in recipes) else torch.float32
     tensors = {
-        key: (tensor.to(kept) if tensor.is_floating_point() else tensor).contiguous() for key, tensor in state.items()
+        key: (tensor.to(kept) if tensor.is_floating_point() else tensor).contiguous().clone()
+        for key, tensor in state.items()
     }
     # `options` is what the network is built again with; see `fssbench.checkpoints.stated_options`.
     note = {
-        "network": plan.method or plan.backbone,
+        "network": plan.network,
+        "variant": plan.variant,
         "backbone": plan.backbone,
-        "options": json.dumps({key: list(value) for key, value in plan.recipe.options.items()}),
+        "options": json.dumps(dict(plan.options)),
+        "way": str(plan.way),
+        "shot": str(plan.shot),
         "dataset": plan.dataset.name,
         "data_fingerprint": plan.dataset.fingerprint,
         "fold": str(plan.fold),
         "seed": str(plan.seed),
-        "steps": str(plan.recipe.steps),
+        "steps": "+".join(str(its.steps) for its in recipes),
         "fssbench": fssbench.__version__,
         "torch": torch.__version__,
     }
@@ -81,10 +91,19 @@ def write_weights(plan: Plan, state: Mapping[str, Tensor], name: str = WEIGHTS_F
     return target
 
 
-def _load_backbone(method: PairwiseMethod[Any], name: str, path: Path) -> None:
-    own = method.backbone.state_dict()
-    state = read_state(path)
-    for key, tensor in own.items():
-        if key not in state or state[key].shape != tensor.shape:
-            raise CheckpointError(f"{path} does not hold the weights of {name}: {key} is missing or misshapen")
-    method.backbone.load_state_dict({key: state[key].to(tensor.dtype) for key, tensor in own.items()})
+def load_backbone(method: Method[Any, Any], name: str, path: Path) -> dict[str, Tensor]:
+    """Load the weights that a method's backbone starts with and return them as they are in it.
+
+    Raises:
+        CheckpointError: If one is missing or misshapen.
+    """
+    own = method.state_dict()
+    named = backbone_state(method, read_state(path))
+    keys = backbone_keys(method, named)
+    wrong = [key for key in keys if key not in named or named[key].shape != own[key].shape]
+    if wrong or not keys:
+        example = wrong[0] if wrong else "all of it"
+        raise CheckpointError(f"{path} does not hold the weights of {name}: {example} is missing or misshapen")
+    given = {key: named[key].to(own[key].dtype) for key in keys}
+    method.load_state_dict(own | given)
+    return given

@@ -23,7 +23,7 @@ app.command()(train)
 def _tiny(monkeypatch: pytest.MonkeyPatch) -> None:
     """A tiny data set under the name of the embedded one, and recipes to match."""
     monkeypatch.setattr("fssbench.training.plan.open_dataset", lambda name, root: Squares())
-    monkeypatch.setattr("fssbench.training.plan.recipe", lambda network, dataset, file: tiny_recipe(network))
+    monkeypatch.setattr("fssbench.training.plan.recipes", lambda network, *_, **__: {"": tiny_recipe(network)})
 
 
 def _invoke(*arguments: object) -> Any:
@@ -44,7 +44,7 @@ def test_backbone_then_method_then_eval_loads_it(tmp_path: Path):
     arguments = ["--method", "hsnet", "--dataset", "shapes20i", "--fold", 0, "--backbone-weights", weights]
     second = _invoke(*arguments, "--out", tmp_path / "hsnet")
     assert second.exit_code == 0, second.output
-    assert "hsnet, squares, fold 0: step 3/3, loss " in second.output
+    assert "hsnet, fss, squares, fold 0: step 3/3, loss " in second.output
     assert "steps/s, 0:00 left" in second.output
 
     trained = tmp_path / "hsnet" / "weights.safetensors"
@@ -63,7 +63,7 @@ def test_backbone_then_method_then_eval_loads_it(tmp_path: Path):
     ("arguments", "said"),
     [
         (["--fold", 0], "nothing is named"),
-        (["--method", "prototype", "--fold", 0], "has nothing to train; there are asnet, hsnet"),
+        (["--method", "prototype", "--fold", 0], "has nothing to train; there are "),
         (["--method", "hsnett", "--fold", 0], "did you mean hsnet"),
         (["--method", "hsnet", "--fold", 7], "no fold 7"),
         (["--method", "hsnet", "--fold", 0, "--steps", 0], "--steps is at least 1"),
@@ -99,8 +99,7 @@ def test_usage_errors_come_without_torch():
         "from fssbench.errors import UsageError\n"
         "from fssbench.cli.train import train\n"
         "try:\n"
-        "    train(dataset='shapes20i', fold=9, method='hsnet', backbone=None, backbone_weights=None, config=None,\n"
-        "          steps=None, batch=None, seed=0, root=None, device='cpu', out=None, resume=False)\n"
+        "    train(dataset='shapes20i', fold=9, method='hsnet')\n"
         "except UsageError as error:\n"
         "    print(error.message, 'torch' in sys.modules)\n"
     )

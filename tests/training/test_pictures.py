@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from fssbench.training.pictures import PairBatches, augmented, binary_mask
+from fssbench.training.pictures import EpisodeBatches, augmented, binary_mask
 from fssbench.training.recipes import Augmentation
 from fssbench.transforms import input_image, nearest_label
 from tests.training.tiny import SIDE, Squares, tiny_recipe
@@ -31,10 +31,11 @@ def test_a_batch_without_augmentation_is_what_evaluation_feeds():
     recipe = tiny_recipe("hsnet")
     plain = type(recipe)(**{**vars(recipe), "augmentation": Augmentation()})
     dataset = Squares()
-    batch = PairBatches(dataset, 0, plain, seed=3).at(5)
+    batch = EpisodeBatches(dataset, 0, plain, seed=3).at(5)
     names = [name for name, content in dataset.contents.items() if not {1, 2} & set(content)]
     photos = {name: input_image(dataset.image(name), (SIDE, SIDE)) for name in names}
-    for image, label, class_id in zip(batch.images, batch.labels, batch.class_ids, strict=True):
+    class_ids = [its.query_class for its in batch.episodes] * 2
+    for image, label, class_id in zip(batch.images, batch.labels, class_ids, strict=True):
         name = min(names, key=lambda name: float((photos[name] - image).abs().sum()))
         torch.testing.assert_close(image, photos[name], atol=1e-3, rtol=0)
         assert np.array_equal(label.numpy(), nearest_label(dataset.label(name), (SIDE, SIDE)))

@@ -27,7 +27,11 @@ backbone = "vgg16"
 def test_released_recipes(name: str, batch: int):
     network, dataset = name.split("/")
     released = recipe(network, dataset)
-    assert (released.batch, released.view, released.optimiser) == (batch, (400, 400), Optimiser(1e-3, "constant", 0.0))
+    assert (released.batch, released.view, released.optimiser) == (
+        batch,
+        (400, 400),
+        Optimiser(1e-3, "constant", 0.0, "adam"),
+    )
     assert (released.rim, released.foreground_weight, released.augmentation.view) == ("background", 1.0, (1.0, 1.0))
 
 
@@ -39,7 +43,7 @@ def test_a_file_of_ones_own_comes_first(tmp_path: Path):
 
 
 def test_an_unknown_recipe_names_the_known_ones():
-    with pytest.raises(UsageError, match=r"no recipe hsnet/fss1000; there are asnet/coco20i"):
+    with pytest.raises(UsageError, match=r"no recipe hsnet/fss1000; there are hsnet\.fscs/shapes20i, hsnet/coco20i"):
         recipe("hsnet", "fss1000")
 
 

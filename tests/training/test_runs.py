@@ -5,17 +5,21 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import torch
 from safetensors import safe_open
 from safetensors.torch import load_file
 
 import fssbench
+from fssbench.episode.episode import Episode
 from fssbench.errors import BrokenFileError, CheckpointError, UsageError
-from fssbench.training.episodic import pair_loss
-from fssbench.training.pairs import Pair, PairSampler
+from fssbench.methods.method import TrainingBatch
+from fssbench.training.draws import EpisodeSampler
+from fssbench.training.episodic import losses_of
 from fssbench.training.pictures import Pictures
 from fssbench.training.run import run_plan
+from fssbench.training.state import Step
 from tests.training.tiny import SIDE, Squares, tiny_plan, tiny_recipe
 
 NETWORKS = ["small", "hsnet", "asnet"]
@@ -38,10 +42,13 @@ def _equal(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
 def test_gradients_reach_the_head_and_not_the_backbone(name: str):
     torch.manual_seed(0)
     method = fssbench.build(name, backbone="small", channels=tiny_recipe(name).options["channels"]).train()
-    mask = torch.zeros(4, SIDE, SIDE, dtype=torch.uint8)
-    mask[:, 30:100, 30:100] = 1
+    mask = torch.zeros(2, 1, SIDE, SIDE, dtype=torch.uint8)
+    mask[:, :, 30:100, 30:100] = 1
+    images = torch.randn(4, 3, SIDE, SIDE)
+    places, labels = torch.zeros(2, 1, dtype=torch.int64), torch.zeros(2, SIDE, SIDE, dtype=torch.uint8)
+    batch = TrainingBatch(images[:2], mask, images[2:, None, None], mask[:, :, None], places, labels)
     statistics = method.backbone.stem[1].running_mean.clone()
-    pair_loss(method, torch.randn(4, 3, SIDE, SIDE), mask, 1.0).backward()
+    torch.stack(list(losses_of(method, batch).values())).sum().backward()
     for key, parameter in method.named_parameters():
         if key.startswith("backbone."):
             assert parameter.grad is None, key
@@ -66,24 +73,29 @@ def test_a_killed_run_ends_as_if_it_had_not_been(
     given = None if network == "small" else backbone_weights
     plan = tiny_plan(network, tmp_path / "killed", weights=given, steps=5)
 
-    def kill(step: int, loss: float) -> None:
-        if step == 3:
+    def kill(stage: str, steps: int, done: Step) -> None:
+        if done.step == 3:
             raise Killed
 
     with pytest.raises(Killed):
         run_plan(plan, kill)
     seen: list[int] = []
-    file = run_plan(replace(plan, resume=True), lambda step, loss: seen.append(step))
+    file = run_plan(replace(plan, resume=True), lambda stage, steps, done: seen.append(done.step))
     assert seen == [3, 4, 5], "the state after step 2 is what the run goes on from"
     assert _equal(load_file(file), whole)
     assert (tmp_path / "killed" / "log.csv").read_text() == (tmp_path / "whole" / "log.csv").read_text()
 
 
 def test_the_log_has_a_row_per_step(tmp_path: Path, backbone_weights: Path):
-    losses: list[float] = []
-    run_plan(tiny_plan("hsnet", tmp_path, weights=backbone_weights), lambda step, loss: losses.append(loss))
-    lines = (tmp_path / "log.csv").read_text().split()
-    assert lines == ["step,loss", *(f"{step},{loss:.6f}" for step, loss in enumerate(losses, 1))]
+    seen: list[Step] = []
+    run_plan(tiny_plan("hsnet", tmp_path, weights=backbone_weights), lambda stage, steps, done: seen.append(done))
+    log = pd.read_csv(tmp_path / "log.csv")
+    assert list(log.columns)[:4] == ["step", "learning_rate", "loss", "validation"]
+    assert list(log["step"]) == [1, 2, 3]
+    assert list(log["loss"]) == pytest.approx([its.loss for its in seen], abs=1e-6)
+    assert list(log["learning_rate"]) == pytest.approx([its.learning_rate for its in seen], rel=1e-5)
+    assert list(log[list(log.columns)[4:]].sum(axis=1)) == pytest.approx(list(log["loss"]), abs=1e-5)
+    assert log["validation"].isna().all()
 
 
 @pytest.mark.parametrize("fold", [0, 1])
@@ -91,27 +103,27 @@ def test_the_log_has_a_row_per_step(tmp_path: Path, backbone_weights: Path):
 def test_novel_classes_are_never_seen(
     network: str, fold: int, tmp_path: Path, backbone_weights: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    drawn: list[Pair] = []
+    drawn: list[Episode] = []
     read: list[torch.Tensor] = []
-    draw, batch = PairSampler.draw, Pictures.batch
+    draw, batch = EpisodeSampler.draw, Pictures.batch
 
-    def spying_draw(self: PairSampler, rng: object, count: int) -> list[Pair]:
-        pairs = draw(self, rng, count)  # type: ignore[arg-type]
-        drawn.extend(pairs)
-        return pairs
+    def spying_draw(self: EpisodeSampler, rng: object, count: int) -> list[Episode]:
+        episodes = draw(self, rng, count)  # type: ignore[arg-type]
+        drawn.extend(episodes)
+        return episodes
 
     def spying_batch(self: Pictures, names: list[str]) -> tuple[torch.Tensor, torch.Tensor]:
         images, labels = batch(self, names)
         read.append(labels)
         return images, labels
 
-    monkeypatch.setattr(PairSampler, "draw", spying_draw)
+    monkeypatch.setattr(EpisodeSampler, "draw", spying_draw)
     monkeypatch.setattr(Pictures, "batch", spying_batch)
     _run(network, tmp_path, backbone_weights, fold=fold, steps=6)
 
     novel = set(Squares().fold_classes(fold))
-    assert {pair.class_id for pair in drawn} == {1, 2, 3, 4} - novel
-    assert all(pair.query != pair.support for pair in drawn)
+    assert {class_id for its in drawn for class_id in its.classes} == {1, 2, 3, 4} - novel
+    assert all(its.query not in its.supports[0] for its in drawn)
     assert len(read) == 6
     assert not novel & set(torch.cat(read).unique().tolist())
 
@@ -120,11 +132,11 @@ def test_the_lists_of_the_embedded_data_set_hold_no_novel_pixel():
     dataset = fssbench.open_dataset("shapes20i")
     for fold in range(dataset.fold_count):
         novel = set(dataset.fold_classes(fold))
-        sampler = PairSampler.of_fold(dataset, fold, seed=0)
+        sampler = EpisodeSampler.of_fold(dataset, fold, seed=0)
         assert not novel & set(sampler.lists)
-        pairs = sampler.draw(sampler.generator(0), 12)
-        assert not any(pair.class_id in novel for pair in pairs)
-        for name in {name for pair in pairs for name in (pair.query, pair.support)}:
+        drawn = sampler.draw(sampler.generator(0), 12)
+        assert not any(set(its.classes) & novel for its in drawn)
+        for name in {name for its in drawn for name in (its.query, *its.supports[0])}:
             assert not novel & set(dataset.label(name).ravel().tolist()), name
 
 

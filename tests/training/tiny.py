@@ -76,10 +76,11 @@ class Squares(Dataset):
 
 
 def tiny_recipe(network: str, steps: int = 3) -> Recipe:
-    """A recipe of the embedded data set, cut down."""
+    """A recipe of the embedded data set, cut down; no validation."""
     options = {"hsnet": {"channels": (4, 4, 4)}, "asnet": {"channels": (16, 16)}}
     return replace(
         recipe(network, "shapes20i"),
+        validation=None,
         steps=steps,
         batch=2,
         picture=(SIDE, SIDE),
@@ -92,11 +93,15 @@ def tiny_recipe(network: str, steps: int = 3) -> Recipe:
 
 def tiny_plan(network: str, folder: Path, *, weights: Path | None = None, steps: int = 3, **changes: object) -> Plan:
     """A run of a few steps."""
+    recipe = tiny_recipe(network, steps)
     plan = Plan(
         method=None if network == "small" else network,
+        variant="",
         backbone="small",
         backbone_weights=weights,
-        recipe=tiny_recipe(network, steps),
+        recipes={"": recipe},
+        options=recipe.options,
+        rules=None,
         dataset=Squares(),
         fold=0,
         seed=0,

@@ -1,0 +1,85 @@
+"""Random crops of a picture in its own pixels, as PFENet and those after it make them.
+
+Facts from dvlab-research/PFENet at a505675, util/transform.py. BAM and NTRENet do the same.
+"""
+
+from __future__ import annotations
+
+from typing import cast
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+
+from fssbench.datasets.dataset import Image, Label
+from fssbench.training.recipes import Crops
+from fssbench.transforms import IGNORE, IMAGENET_MEAN, input_image
+
+_OUTSIDE = tuple(255.0 * mean for mean in IMAGENET_MEAN)
+
+
+def random_crop(
+    image: Image, label: Label, class_id: int, rng: np.random.Generator, recipe: Crops, size: tuple[int, int]
+) -> tuple[Tensor, Tensor]:
+    """Return a random crop of a picture and of its label map.
+
+    Args:
+        image: RGB uint8 (H, W, 3).
+        label: uint8 (H, W).
+        class_id: The class of which a crop has to keep `recipe.kept` of the pixels.
+        rng: Random numbers.
+        recipe: How far a crop may differ from the picture.
+        size: (height, width) of the crop.
+
+    Returns:
+        Normalised float32 (3, *size) and uint8 (*size). Pixels are rounded to 0..255 between the steps, which the
+        release leaves to the end.
+    """
+    factor = rng.uniform(*recipe.scale)
+    image = cast("Image", cv2.resize(image, None, fx=factor, fy=factor, interpolation=cv2.INTER_LINEAR))
+    label = cast("Label", cv2.resize(label, None, fx=factor, fy=factor, interpolation=cv2.INTER_NEAREST))
+    if rng.random() < recipe.turned:
+        image, label = _turned(image, label, rng.uniform(-recipe.turn, recipe.turn))
+    if rng.random() < recipe.blurred:
+        image = cast("Image", cv2.GaussianBlur(image, (recipe.blur, recipe.blur), 0))
+    if rng.random() < recipe.mirror:
+        image, label = np.ascontiguousarray(image[:, ::-1]), np.ascontiguousarray(label[:, ::-1])
+    image, label = _padded(image, label, size)
+    top, left = _place(label == class_id, rng, recipe, size)
+    window = np.s_[top : top + size[0], left : left + size[1]]
+    return input_image(np.ascontiguousarray(image[window]), size), torch.from_numpy(label[window].copy())
+
+
+def _turned(image: Image, label: Label, degrees: float) -> tuple[Image, Label]:
+    height, width = label.shape
+    matrix = cv2.getRotationMatrix2D((width / 2, height / 2), degrees, 1)
+    size, border = (width, height), cv2.BORDER_CONSTANT
+    turned = cv2.warpAffine(image, matrix, size, flags=cv2.INTER_LINEAR, borderMode=border, borderValue=_OUTSIDE)
+    labels = cv2.warpAffine(label, matrix, size, flags=cv2.INTER_NEAREST, borderMode=border, borderValue=IGNORE)
+    return cast("Image", turned), cast("Label", labels)
+
+
+def _padded(image: Image, label: Label, size: tuple[int, int]) -> tuple[Image, Label]:
+    lacking = [max(0, wanted - there) for wanted, there in zip(size, label.shape, strict=True)]
+    top, left = lacking[0] // 2, lacking[1] // 2
+    sides = (top, lacking[0] - top, left, lacking[1] - left)
+    padded = cv2.copyMakeBorder(image, *sides, cv2.BORDER_CONSTANT, value=_OUTSIDE)
+    return cast("Image", padded), cast("Label", cv2.copyMakeBorder(label, *sides, cv2.BORDER_CONSTANT, value=IGNORE))
+
+
+def _place(
+    wanted: np.ndarray[tuple[int, ...], np.dtype[np.bool_]],
+    rng: np.random.Generator,
+    recipe: Crops,
+    size: tuple[int, int],
+) -> tuple[int, int]:
+    """Return where the crop begins: the first place of several that keeps enough of the class, else the last."""
+    height, width = wanted.shape
+    least = recipe.kept * wanted.sum()
+    top = left = 0
+    for _ in range(recipe.tries):
+        top, left = int(rng.integers(height - size[0] + 1)), int(rng.integers(width - size[1] + 1))
+        if wanted[top : top + size[0], left : left + size[1]].sum() >= least:
+            break
+    return top, left

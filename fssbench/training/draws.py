@@ -1,0 +1,110 @@
+"""Which pictures a training step asks: episodes of base classes. No torch, no pixels.
+
+What a step draws depends on the seed, the stage and the number of the step alone, so a run that was killed goes on
+with the very episodes it would have drawn.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from fssbench.datasets.dataset import Dataset
+from fssbench.episode.episode import Episode
+from fssbench.errors import MissingError, UsageError
+
+
+@dataclass(frozen=True)
+class EpisodeSampler:
+    """Draws episodes from the lists of the base classes.
+
+    Attributes:
+        lists: For each base class the names of its pictures, more than `shot` of them.
+        seed: Seed of the draw.
+        way: N.
+        shot: K; 0 where single pictures are learnt from.
+        task: "fss": the query holds the class; "fscs": it may hold none, some or all of the N classes.
+        stage: Number of the stage, from 0: stages draw different episodes.
+    """
+
+    lists: Mapping[int, tuple[str, ...]]
+    seed: int
+    way: int = 1
+    shot: int = 1
+    task: Literal["fss", "fscs"] = "fss"
+    stage: int = 0
+
+    @classmethod
+    def of_fold(
+        cls,
+        dataset: Dataset,
+        fold: int,
+        seed: int,
+        *,
+        way: int = 1,
+        shot: int = 1,
+        task: Literal["fss", "fscs"] = "fss",
+        stage: int = 0,
+    ) -> EpisodeSampler:
+        """Return the sampler of a fold's training lists: base classes alone.
+
+        Raises:
+            MissingError: If no class has enough pictures.
+            UsageError: If there is no such fold, or fewer classes than ways.
+        """
+        lists = usable_lists(dataset.class_lists(fold, "train"), shot)
+        if not lists:
+            raise MissingError(
+                f"{dataset.name} fold {fold} lists no class with {_pictures(shot)}: there is nothing to learn from",
+                f"fssbench data check {dataset.name}",
+            )
+        if way > len(lists):
+            raise UsageError(f"{dataset.name} fold {fold} has {len(lists)} classes to learn from, not {way}")
+        return cls(lists, seed, way, shot, task, stage)
+
+    def generator(self, step: int) -> np.random.Generator:
+        """Return the random numbers of a step; the episodes are its first draws."""
+        return np.random.default_rng([self.seed, step, self.stage] if self.stage else [self.seed, step])
+
+    def draw(self, rng: np.random.Generator, count: int) -> list[Episode]:
+        """Draw `count` episodes: the class of the query, evenly; then different pictures.
+
+        FS-CS as iFSL trains (fs-cs/data at d0b0c0d): the query's class is half of the weight in the draw of the N
+        classes, the others share the rest.
+        """
+        classes = list(self.lists)
+        choices = [int(choice) for choice in rng.integers(len(classes), size=count)]
+        if self.task == "fscs":
+            return [self._joint(rng, classes, classes[choice]) for choice in choices]
+        return [self._held(rng, classes[choice]) for choice in choices]
+
+    def _held(self, rng: np.random.Generator, class_id: int) -> Episode:
+        names = self.lists[class_id]
+        query, *supports = rng.choice(len(names), size=1 + self.shot, replace=False)
+        return Episode(names[query], (class_id,), (tuple(names[place] for place in supports),), class_id)
+
+    def _joint(self, rng: np.random.Generator, classes: list[int], query_class: int) -> Episode:
+        names = self.lists[query_class]
+        query = names[rng.integers(len(names))]
+        others = max(1, len(classes) - 1)
+        weights = np.array([0.5 if its == query_class else 0.5 / others for its in classes])
+        places = rng.choice(len(classes), size=self.way, replace=False, p=weights / weights.sum())
+        asked = tuple(classes[place] for place in places)
+        return Episode(query, asked, tuple(self._supports(rng, its, query) for its in asked), query_class)
+
+    def _supports(self, rng: np.random.Generator, class_id: int, query: str) -> tuple[str, ...]:
+        names = [name for name in self.lists[class_id] if name != query]
+        return tuple(names[place] for place in rng.choice(len(names), size=self.shot, replace=False))
+
+
+def usable_lists(lists: Mapping[int, list[str]], shot: int) -> dict[int, tuple[str, ...]]:
+    """Return the classes that have a query and K supports, each picture once."""
+    once = {class_id: tuple(dict.fromkeys(names)) for class_id, names in lists.items()}
+    return {class_id: names for class_id, names in once.items() if len(names) > shot}
+
+
+def _pictures(shot: int) -> str:
+    return {0: "a training picture", 1: "two training pictures"}.get(shot, f"{shot + 1} training pictures")

@@ -1,0 +1,91 @@
+"""What is looked at while training: episodes, answered by the very engine that evaluates."""
+
+from __future__ import annotations
+
+import torch
+
+from fssbench.datasets.dataset import Dataset
+from fssbench.engine.evaluation import rows_of
+from fssbench.engine.images import AnyMethod
+from fssbench.episode import EpisodeList, episodes
+from fssbench.errors import MissingError
+from fssbench.metrics import summarise
+from fssbench.protocols import Protocol
+from fssbench.results.rows import frame_of
+from fssbench.training.draws import EpisodeSampler, usable_lists
+from fssbench.training.recipes import Recipe, Validation
+
+
+class Validator:
+    """Asks a method the same episodes whenever it is called.
+
+    Args:
+        dataset: The opened data set.
+        fold: The fold whose classes are not learnt.
+        recipe: With its validation.
+        rules: How answers are counted.
+        device: Where to compute.
+    """
+
+    def __init__(self, dataset: Dataset, fold: int, recipe: Recipe, rules: Protocol, device: str) -> None:
+        if recipe.validation is None:
+            raise ValueError("a recipe without validation")
+        self._dataset, self._rules, self._device = dataset, rules, torch.device(device)
+        self._measure = recipe.validation.measure
+        way, shot = recipe.way, max(1, recipe.shot)
+        self.episodes = validation_episodes(dataset, fold, recipe.validation, rules, way, shot)
+
+    def __call__(self, method: AnyMethod) -> float:
+        """Return the measure, in per cent; the method is left in eval mode."""
+        rows = rows_of(
+            method.eval(), self._dataset, self.episodes, self._rules, range(len(self.episodes)), self._device
+        )
+        summary = summarise(frame_of(rows), draws=0)
+        return summary.exact_ratio if self._measure == "exact_ratio" else summary.miou
+
+
+def validation_episodes(
+    dataset: Dataset, fold: int, recipe: Validation, rules: Protocol, way: int, shot: int
+) -> EpisodeList:
+    """Return the episodes of a validation.
+
+    Raises:
+        MissingError: If no base class has enough pictures without other classes.
+    """
+    if recipe.classes == "novel":
+        return episodes(dataset, fold, way, shot, rules.name, recipe.episodes, recipe.seed, recipe.split)
+    sampler = EpisodeSampler(base_lists(dataset, fold, recipe, shot), recipe.seed, way, shot, rules.task)
+    return EpisodeList(
+        episodes=tuple(sampler.draw(sampler.generator(0), recipe.episodes)),
+        dataset=dataset.name,
+        fold=fold,
+        split=recipe.split,
+        way=way,
+        shot=shot,
+        protocol="none",
+        seed=recipe.seed,
+        list_order=dataset.list_order,
+        data_fingerprint=dataset.fingerprint,
+    )
+
+
+def base_lists(dataset: Dataset, fold: int, recipe: Validation, shot: int) -> dict[int, tuple[str, ...]]:
+    """Return for each base class the pictures of the validation's split that hold base classes alone.
+
+    Raises:
+        MissingError: If no class has K + 1 of them.
+    """
+    base = dataset.fold_classes(fold, "train")
+    index = dataset.index(recipe.split)
+    stray = set(index["name"][~index["class_id"].isin(base)])
+    admitted = index[~index["name"].isin(stray)]
+    lists: dict[int, list[str]] = {class_id: [] for class_id in base}
+    for name, class_id in zip(admitted["name"], admitted["class_id"], strict=True):
+        lists[int(class_id)].append(str(name))
+    usable = usable_lists(lists, shot)
+    if not usable:
+        raise MissingError(
+            f"{dataset.name} has no pictures of base classes of fold {fold} to validate on",
+            "a recipe without validation",
+        )
+    return usable
