@@ -45,6 +45,8 @@ class Override:
     split: Literal["train", "val", "test"] | None = None
     input: tuple[int, int] | None = None
     score_sizes: tuple[ScoreAt, ...] | None = None
+    seeds: tuple[int, ...] | None = None
+    backbone: str | None = None
 
 
 @dataclass(frozen=True)

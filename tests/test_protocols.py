@@ -24,6 +24,8 @@ def test_the_protocols_in_order():
         "pfenet",
         "ntrenet",
         "bam",
+        "bam-gfss",
+        "bam-gfss-base",
         "panet",
         "shapes",
         "shapes-fscs",

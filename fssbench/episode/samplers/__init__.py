@@ -56,6 +56,7 @@ SAMPLERS: dict[str, Sampler] = {
     "ifsl-fscs-drawn": Sampler(ifsl.fscs_drawn, draws_class=True, distinct=True),
     "pfenet-8-workers": Sampler(pfenet.listed_by_8, distinct=True, lists="2048 pixels"),
     "pfenet-16-workers": Sampler(pfenet.listed_by_16, distinct=True, lists="2048 pixels"),
+    "bam-gfss-8-workers": Sampler(pfenet.generalised_by_8, draws_class=True, distinct=True, lists="every image"),
     "panet-drawn": Sampler(panet.drawn, draws_class=True, distinct=True, lists="any pixel"),
 }
 

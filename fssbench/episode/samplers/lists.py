@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-ListRule = Literal["data set's", "2048 pixels", "any pixel"]
+ListRule = Literal["data set's", "2048 pixels", "any pixel", "every image"]
 
 MIN_PIXELS = 2 * 32 * 32
 """PFENet's area rule: pixels of a class, at the original size, that admit an image to its list."""
@@ -30,11 +30,14 @@ class ImageLists:
         by_class: For each label value of the fold, rising, its image names in list order.
         held: For each image that is listed the label values of the fold that have any pixel in it, rising; filled
             where the lists are made by counting pixels.
+        mixed: For each image of any class, in order, whether it holds a class of another fold; filled where every
+            image is a query.
     """
 
     entries: tuple[tuple[str, int], ...]
     by_class: dict[int, tuple[str, ...]]
     held: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    mixed: Mapping[str, bool] = field(default_factory=dict)
 
     def without(self, classes: Collection[int]) -> ImageLists:
         """Return the lists with some classes left out."""
@@ -46,6 +49,8 @@ class ImageLists:
             held={
                 name: tuple(c for c in held if c not in classes) for name, held in self.held.items() if name in listed
             },
+            # An image that holds nothing else could be asked for nothing.
+            mixed={name: mixed for name, mixed in self.mixed.items() if mixed or name in listed},
         )
 
 
@@ -58,14 +63,16 @@ def read_lists(dataset: Dataset, fold: int, side: Split, classes: Sequence[int],
         side: Where the images come from.
         classes: The label values to list, rising.
         rule: The data set's own lists, or its images in their order, each listed under the classes that have
-            2048 pixels (PFENet), or any pixel (PANet), at its original size.
+            2048 pixels (PFENet), or any pixel (PANet), at its original size; or listed by any pixel, with every other
+            image of any class besides (BAM's generalised evaluation).
     """
     if rule == "data set's":
         frame = dataset.entries(fold, side)
         by_list = {c: tuple(names) for c, names in sorted(dataset.class_lists(fold, side).items())}
         return ImageLists(_pairs(frame), by_list)
-    frame = dataset.index(side)
-    frame = frame[frame["class_id"].isin(classes)].sort_values(["name", "class_id"])
+    whole = dataset.index(side).sort_values(["name", "class_id"])
+    novel = whole["class_id"].isin(classes)
+    frame = whole[novel]
     admitted = frame[frame["pixels"] >= (MIN_PIXELS if rule == "2048 pixels" else 1)]
     entries = _pairs(admitted)
     by_class: dict[int, list[str]] = {c: [] for c in classes}
@@ -75,8 +82,12 @@ def read_lists(dataset: Dataset, fold: int, side: Split, classes: Sequence[int],
     for name, class_id in _pairs(frame):
         if name in held:
             held[name].append(class_id)
+    mixed: dict[str, bool] = {}
+    if rule == "every image":
+        others = set(whole.loc[~novel, "name"])
+        mixed = {cast("str", name): name in others for name in whole["name"]}
     return ImageLists(
-        entries, {c: tuple(names) for c, names in by_class.items()}, {name: tuple(c) for name, c in held.items()}
+        entries, {c: tuple(names) for c, names in by_class.items()}, {name: tuple(c) for name, c in held.items()}, mixed
     )
 
 

@@ -100,3 +100,25 @@ def listed_by_16(lists: ImageLists, way: int, shot: int, count: int, seed: int) 
     """Yield the episodes of a loader with 16 processes (`listed`)."""
     del way
     return listed(lists, shot, count, seed, workers=16)
+
+
+def generalised_by_8(lists: ImageLists, way: int, shot: int, count: int, seed: int) -> Iterator[Episode]:
+    """Yield 1-way episodes that ask every image, of whatever class (BAM's GFSS, loader with 8 processes).
+
+    An image without base class is asked for a novel class that it holds, any other for any of the fold's; it need not
+    hold that one. No area rule. The release fails on an image of background alone; there is none here.
+
+    Args:
+        lists: Lists that know of each image whether it holds a base class (`ImageLists.mixed`).
+        way: 1.
+        shot: K.
+        count: How many.
+        seed: What the release seeds PyTorch with.
+    """
+    del way
+    queries = tuple(lists.mixed)
+    novel = tuple(lists.by_class)
+    for number, random in zip(range(count), worker_streams(seed, len(queries), 8), strict=False):
+        query = queries[number % len(queries)]
+        class_id = random.choice(novel if lists.mixed[query] else lists.held[query])
+        yield Episode(query, (class_id,), (draw_supports(random, lists.by_class[class_id], query, shot),), class_id)
