@@ -105,26 +105,26 @@ class ASGNet(StagedMethod[Prototypes]):
         """Return "main" and "auxiliary": cross entropy of the answer, and the mean of that of each scale."""
         query = self.down_conv(self.middle(self.encode(batch.query)))
         supports = [self.down_conv(self.middle(self.encode(images))) for images in batch.supports[:, 0].unbind(1)]
-        return self.segmentation_losses(query, supports, batch.query_masks[:, 0], batch.support_masks[:, 0])
+        return self.segmentation_losses(query, supports, batch)
 
-    def segmentation_losses(
-        self, query: Tensor, supports: Sequence[Tensor], query_mask: Tensor, support_masks: Tensor
-    ) -> dict[str, Tensor]:
+    def segmentation_losses(self, query: Tensor, supports: Sequence[Tensor], batch: TrainingBatch) -> dict[str, Tensor]:
         """Return the two losses of reduced maps.
 
         Args:
             query: (B, width, h, w).
             supports: Of each of K shots, (B, width, h, w).
-            query_mask: uint8 (B, H, W); 255 is not counted.
-            support_masks: uint8 (B, K, H, W) in {0, 1, 255}.
+            batch: The episodes; their masks are read.
         """
-        masks = support_masks.unbind(1)
+        masks = batch.support_masks[:, 0].unbind(1)
         shots = [self.prototypes_of(reduced, mask) for reduced, mask in zip(supports, masks, strict=True)]
         maps = self._enriched(query, shots)
         context = self._context[0]
-        inner = torch.stack([segmentation_loss(logits, query_mask) for logits in context.inner_logits(maps)]).mean()
-        main = segmentation_loss(context.classify(maps, (query.shape[-2], query.shape[-1])), query_mask)
-        return {"main": main, "auxiliary": _AUXILIARY_WEIGHT * inner}
+        inner = context.inner_logits(maps)
+        answer = context.classify(maps, (query.shape[-2], query.shape[-1]))
+        main, *of_scales = [
+            segmentation_loss(logits, batch.query_masks[:, 0], batch.foreground_weight) for logits in (answer, *inner)
+        ]
+        return {"main": main, "auxiliary": _AUXILIARY_WEIGHT * torch.stack(of_scales).mean()}
 
     def _enriched(self, query: Tensor, shots: Sequence[Prototypes]) -> list[Tensor]:
         guide, similarity = allocate(query, joined(list(shots)))

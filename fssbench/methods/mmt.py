@@ -6,7 +6,7 @@ CVPR 2022, also cited as RtD. No code was released: the paper's equations decide
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
@@ -144,11 +144,11 @@ class MMT(ASGNet):
         original = [self.down_conv(middle) for middle in middles]
         enhanced = [self.down_conv(self.memory.enhance(middle)) for middle in middles]
 
-        seen = original
         if self.parts.source:
-            seen = [torch.cat(pair) for pair in zip(original, enhanced, strict=True)]
-        seen_masks = masks.repeat(len(seen[0]) // len(masks), 1, 1, 1)
-        losses = self.segmentation_losses(seen[0], seen[1:], seen_masks[:, 0], seen_masks[:, 1:])
+            twice = [torch.cat(pair) for pair in zip(original, enhanced, strict=True)]
+            losses = self.segmentation_losses(twice[0], twice[1:], _twice(batch))
+        else:
+            losses = self.segmentation_losses(original[0], original[1:], batch)
         if self.parts.contrast:
             of = [_instances(its, masks) for its in (original, enhanced)]
             classes = batch.classes[:, 0].repeat(len(images))
@@ -181,6 +181,13 @@ def contrast_loss(original: Tensor, enhanced: Tensor, classes: Tensor, temperatu
     pos = similarity.masked_fill(~positive, -torch.inf).logsumexp(dim=1)
     both = similarity.masked_fill(~(positive | negative), -torch.inf).logsumexp(dim=1)
     return (both - pos).mean()
+
+
+def _twice(batch: TrainingBatch) -> TrainingBatch:
+    """Return the masks of episodes as they are, and once more for their enhanced forms."""
+    return replace(
+        batch, query_masks=torch.cat([batch.query_masks] * 2), support_masks=torch.cat([batch.support_masks] * 2)
+    )
 
 
 def _instances(reduced: Sequence[Tensor], masks: Tensor) -> Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -206,6 +207,14 @@ def test_losses_of_several_shots_and_of_objects_that_vanish_are_finite() -> None
     total.backward()
     assert bool(total.isfinite())
     assert all(bool(its.grad.isfinite().all()) for its in method.parameters() if its.grad is not None)
+
+
+@pytest.mark.parametrize("variant", ["baseline", "full"])
+def test_foreground_counts_as_the_batch_says(variant: str) -> None:
+    losses = [
+        _build(variant).train().losses(replace(_batch(), foreground_weight=weight))["main"].item() for weight in (1, 9)
+    ]
+    assert losses[0] != losses[1]
 
 
 @pytest.mark.parametrize("options", [{"memory_items": 0}, {"momentum": 1.5}, {"mix": -0.1}])
