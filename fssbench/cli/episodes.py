@@ -189,6 +189,8 @@ def _class_table(episodes: EpisodeList, dataset: Dataset | None) -> Table:
 
     from rich.table import Table
 
+    from fssbench.episode.draw import classes_of
+
     table = Table(title="How often", box=None, title_justify="left")
     for heading in ("class", "asked", "query's class", "queries"):
         table.add_column(heading, justify="left" if heading == "class" else "right")
@@ -196,7 +198,7 @@ def _class_table(episodes: EpisodeList, dataset: Dataset | None) -> Table:
     listed = Counter(episode.query_class for episode in episodes)
     queries = Counter(class_id for _, class_id in {(e.query, e.query_class) for e in episodes})
     # With the data at hand, classes that are never asked are shown too: they count 0 in a mean over classes.
-    never = dataset.fold_classes(episodes.fold, episodes.split) if dataset else ()
+    never = classes_of(dataset, episodes) if dataset else ()
     for class_id in sorted({*asked, *listed, *never}):
         name = f"{class_id} {dataset.class_names.get(class_id, '')}" if dataset else str(class_id)
         table.add_row(name, str(asked[class_id]), str(listed[class_id]), str(queries[class_id]))

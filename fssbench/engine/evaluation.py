@@ -30,7 +30,7 @@ from fssbench.protocols import protocol as protocol_of
 from fssbench.results.record import Run
 from fssbench.results.rows import Row, frame_of
 from fssbench.results.run import Existing, Results, RunFolder
-from fssbench.transforms import nearest_label
+from fssbench.transforms import input_label, scored_shape
 
 
 def evaluate(
@@ -168,7 +168,7 @@ def rows_of(
     device: torch.device,
 ) -> Iterator[Row]:
     """Yield a row per episode of these numbers, in their order. Nothing is kept for gradients."""
-    images = EncodedImages(method, dataset, protocol.input, device)
+    images = EncodedImages(method, dataset, protocol, device)
     for number in numbers:
         with torch.inference_mode():
             row = _answer_one(method, dataset, episodes, number, protocol, images)
@@ -188,15 +188,18 @@ def _answer_one(
     label = dataset.label(episode.query)
     truth = truth_present(label, episode.classes)
     if protocol.score_at == "input":
-        label = nearest_label(label, protocol.input)
+        label = input_label(label, protocol.input, protocol.resize)
+        asked_size = protocol.input
     else:
         _check_size(images.size(episode.query), label, episode.query, dataset)
-    height, width = label.shape
+        asked_size = scored_shape((label.shape[0], label.shape[1]), protocol.resize)
     supports = [
         [images.support(name, class_id) for name in names]
         for class_id, names in zip(episode.classes, episode.supports, strict=True)
     ]
-    prediction = method.predict(images.features(episode.query), supports, (height, width))
+    prediction = method.predict(images.features(episode.query), supports, asked_size)
+    if asked_size != label.shape:
+        prediction = prediction.cropped(label.shape[0], label.shape[1])
     base_classes = () if protocol.base is None else dataset.fold_classes(episodes.fold, "train")
     counts, base = score(prediction, label, episode.classes, base_classes, protocol)
     present = tuple(bool(said) for said in prediction.present.tolist())
@@ -249,7 +252,8 @@ def _as_list(episodes: Sequence[Episode], dataset: Dataset, protocol: Protocol |
     first = episodes[0]
     classes = {class_id for episode in episodes for class_id in episode.classes}
     side = (protocol if isinstance(protocol, Protocol) else protocol_of(protocol)).on(dataset.name).split
-    folds = [fold for fold in range(dataset.fold_count) if classes <= set(dataset.fold_classes(fold, side))]
+    novel = "val" if side == "train" else side
+    folds = [fold for fold in range(dataset.fold_count) if classes <= set(dataset.fold_classes(fold, novel))]
     if not folds:
         raise UsageError(f"the classes {sorted(classes)} are not of one fold of {dataset.name}; evaluate fold by fold")
     if any(

@@ -9,6 +9,7 @@ import torch
 
 from fssbench.datasets.dataset import Dataset
 from fssbench.methods.method import Method
+from fssbench.protocols import Protocol
 from fssbench.transforms import input_image, support_mask
 
 AnyMethod = Method[Any, Any]
@@ -23,12 +24,13 @@ class EncodedImages:
     Args:
         method: Who encodes.
         dataset: Where photos and label maps come from.
-        size: (height, width) at which the method sees them.
+        protocol: At which size the method sees them, and how they get there.
         device: Where the features stay.
     """
 
-    def __init__(self, method: AnyMethod, dataset: Dataset, size: tuple[int, int], device: torch.device) -> None:
-        self._method, self._dataset, self._size, self._device = method, dataset, size, device
+    def __init__(self, method: AnyMethod, dataset: Dataset, protocol: Protocol, device: torch.device) -> None:
+        self._method, self._dataset, self._device = method, dataset, device
+        self._size, self._rule = protocol.input, protocol.resize
         self._kept: OrderedDict[str, tuple[Any, tuple[int, int]]] = OrderedDict()
 
     def features(self, name: str) -> Any:  # noqa: ANN401 - each method has its own type
@@ -41,13 +43,14 @@ class EncodedImages:
 
     def support(self, name: str, class_id: int) -> Any:  # noqa: ANN401 - each method has its own type
         """Return what the method's `condition` gives for an image as a support of a class, batch 1."""
-        mask = torch.from_numpy(support_mask(self._dataset.label(name), class_id, self._size))
+        mask = torch.from_numpy(support_mask(self._dataset.label(name), class_id, self._size, self._rule))
         return self._method.condition(self.features(name), mask[None].to(self._device))
 
     def _entry(self, name: str) -> tuple[Any, tuple[int, int]]:
         if name not in self._kept:
             photo = self._dataset.image(name)
-            features = self._method.encode(input_image(photo, self._size)[None].to(self._device))
+            seen = input_image(photo, self._size, self._rule)
+            features = self._method.encode(seen[None].to(self._device))
             self._kept[name] = features, (photo.shape[0], photo.shape[1])
             if len(self._kept) > KEPT:
                 self._kept.popitem(last=False)

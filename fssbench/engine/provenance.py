@@ -11,6 +11,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from fssbench.episode.draw import classes_of
 from fssbench.errors import UsageError
 from fssbench.results.record import (
     DatasetRecord,
@@ -123,7 +124,14 @@ def start(command: tuple[str, ...], device: torch.device, root: Path | None) -> 
 def protocol_record(protocol: Protocol) -> ProtocolRecord:
     """Return the rules of counting of a protocol that `Protocol.on` has brought to its data set."""
     return ProtocolRecord(
-        protocol.name, protocol.task, protocol.input, protocol.resize, protocol.score_at, protocol.ignore, protocol.base
+        name=protocol.name,
+        task=protocol.task,
+        input=protocol.input,
+        resize=protocol.resize,
+        score_at=protocol.score_at,
+        ignore=protocol.ignore,
+        base=protocol.base,
+        absent=protocol.absent,
     )
 
 
@@ -136,7 +144,7 @@ def fold_record(episodes: EpisodeList, dataset: Dataset, weights: Weights, proto
     """Return what a list asks of one fold, counted by the rules of a protocol."""
     return FoldRecord(
         fold=episodes.fold,
-        classes=dataset.fold_classes(episodes.fold, episodes.split),
+        classes=classes_of(dataset, episodes),
         episodes=len(episodes),
         episodes_hash=episodes.hash,
         drawn_by=episodes.protocol,
@@ -146,6 +154,7 @@ def fold_record(episodes: EpisodeList, dataset: Dataset, weights: Weights, proto
         left_out=episodes.left_out,
         weights=weights,
         base_classes=() if protocol.base is None else dataset.fold_classes(episodes.fold, "train"),
+        run_length=episodes.run_length,
     )
 
 

@@ -33,6 +33,12 @@ class Counts:
     union: tuple[int, ...]
     truth: tuple[int, ...]
 
+    def of_present(self) -> Counts:
+        """Return the counts with 0 for each label of which the truth has no pixel."""
+        return Counts(
+            self.intersection, tuple(u if t else 0 for u, t in zip(self.union, self.truth, strict=True)), self.truth
+        )
+
     def base_rows(self, classes: Sequence[int], first: int = 1) -> BaseCounts:
         """Return `Row.base` of the labels from `first` on, which are those of base classes `classes`."""
         counts = zip(self.intersection[first:], self.union[first:], self.truth[first:], strict=True)
@@ -95,7 +101,8 @@ def score(
     labels = prediction.labels.cpu().numpy()
     said = None if prediction.base is None else prediction.base.cpu().numpy()
     if rule is None or (rule.asked == "apart" and said is None):
-        return count(labels, label, classes, protocol.ignore), None
+        counts = count(labels, label, classes, protocol.ignore)
+        return counts.of_present() if protocol.absent == "leave-out" else counts, None
     if said is None:
         raise UsageError(
             f"protocol {protocol.name} asks for base classes too, and the method knows none", "--method bam"

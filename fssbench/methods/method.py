@@ -35,6 +35,13 @@ class Prediction:
     present: Tensor
     base: Tensor | None = None
 
+    def cropped(self, height: int, width: int) -> Prediction:
+        """Return the top left corner of the answer; a class without a label in it is no longer said to be there."""
+        labels = self.labels[:height, :width]
+        seen = torch.stack([(labels == n).any() for n in range(1, len(self.present) + 1)])
+        base = None if self.base is None else self.base[:height, :width]
+        return Prediction(self.logits[:, :height, :width], labels, self.present & seen, base)
+
 
 @dataclass(frozen=True)
 class TrainingBatch:

@@ -83,6 +83,7 @@ class ProtocolRecord:
     score_at: Literal["input", "original"]
     ignore: Literal["leave-out", "background"]
     base: BaseRule | None = None
+    absent: Literal["count", "leave-out"] = "count"
 
 
 @dataclass(frozen=True)
@@ -101,6 +102,7 @@ class FoldRecord:
         left_out: Classes that the draw left out.
         weights: The weights that answered.
         base_classes: Its base classes, where the protocol asks for them.
+        run_length: Episodes per run, where the list holds several (`EpisodeList.run_length`).
     """
 
     __pydantic_config__: ClassVar[dict[str, object]] = _CONFIG
@@ -116,6 +118,7 @@ class FoldRecord:
     left_out: tuple[int, ...]
     weights: Weights
     base_classes: tuple[int, ...] = ()
+    run_length: int | None = None
 
 
 @dataclass(frozen=True)
