@@ -21,6 +21,7 @@ import torch
 from torch import Tensor
 
 from fssbench.checkpoints.files import check_contents, recognise
+from fssbench.checkpoints.mismatch import why
 from fssbench.errors import BrokenFileError, CheckpointError
 from fssbench.methods.method import Method
 
@@ -211,7 +212,7 @@ def load_release(method: AnyMethod, state_dict: Mapping[str, Tensor | npt.NDArra
     ]
     if missing or unexpected or misshapen:
         wrong = [_listed("missing", missing), _listed("unexpected", unexpected), _listed("misshapen", misshapen)]
-        cause = _cause(own, given)
+        cause = why(own, given)
         raise CheckpointError(
             f"the weights do not fit {type(method).__name__}{f': {cause}' if cause else ''}; "
             + "; ".join(part for part in wrong if part)
@@ -242,38 +243,6 @@ def _listed(what: str, keys: list[str]) -> str:
         return ""
     more = f" and {len(keys) - _SHOWN} more" if len(keys) > _SHOWN else ""
     return f"{what}: {', '.join(keys[:_SHOWN])}{more}"
-
-
-def _cause(own: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> str:
-    """Say in words what differs, where it can be told."""
-    ours, theirs = _backbone_of(own), _backbone_of(given)
-    if theirs and ours != theirs:
-        return f"they are for {theirs}, the method was built with {ours}"
-    if _network_of(own) != _network_of(given) and _network_of(given):
-        return f"they are of {_network_of(given)}, not of {_network_of(own)}"
-    if _learner_of(own) != _learner_of(given) and _learner_of(given):
-        forms = {"hpn_learner": "variant fss", "learner": "variant fscs"}
-        return f"they are of {forms[_learner_of(given)]}, the method was built as {forms[_learner_of(own)]}"
-    return ""
-
-
-def _backbone_of(state: Mapping[str, Tensor]) -> str:
-    if any(key.startswith("backbone.features.") for key in state):
-        return "vgg16"
-    if any(key.startswith("backbone.stem.") for key in state):
-        return "small"
-    depth = sum(key.startswith("backbone.layer3.") and key.endswith(".conv1.weight") for key in state)
-    return {6: "resnet50", 23: "resnet101"}.get(depth, "")
-
-
-def _network_of(state: Mapping[str, Tensor]) -> str:
-    if any(".attn.qhead." in key for key in state):
-        return "asnet"
-    return "hsnet" if any("encoder_layer4.0.conv1." in key for key in state) else ""
-
-
-def _learner_of(state: Mapping[str, Tensor]) -> str:
-    return next((name for name in ("hpn_learner", "learner") if any(k.startswith(f"{name}.") for k in state)), "")
 
 
 def _first_line(error: Exception) -> str:
