@@ -34,7 +34,7 @@ def test_a_run_folder_holds_question_answer_and_meaning(run: Path):
     assert record["dataset"]["fingerprint"] == "f" * 64
     assert record["protocol"] == {
         "name": "shapes", "task": "fss", "input": [24, 24], "resize": "pillow-bilinear", "score_at": "original",
-        "ignore": "leave-out", "base": None,
+        "ignore": "leave-out", "base": None, "absent": "count",
     }  # fmt: skip
     environment = record["starts"][0]["environment"]
     assert {"torch", "numpy", "pandas", "pillow", "opencv-python"} <= environment["packages"].keys()
