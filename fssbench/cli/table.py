@@ -6,11 +6,15 @@ import os
 import shutil
 import sys
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from fssbench.errors import UsageError
+
+if TYPE_CHECKING:
+    from fssbench.tables import Comparison
+    from fssbench.tables.table import Table
 
 DEFAULT_RUNS = Path("runs")
 
@@ -47,10 +51,14 @@ def table(
     all_sources: Annotated[
         bool, typer.Option("--all-sources", help="A row for each source that prints a result, not for the best one.")
     ] = False,
+    ablation: Annotated[
+        str | None,
+        typer.Option("--ablation", help="The ablation table of a method, with what was measured of its variants."),
+    ] = None,
     form: Annotated[FormatName, typer.Option("--format", help="How to draw it.")] = "terminal",
     out: Annotated[Path | None, typer.Option("--out", help="File to write; default the terminal.")] = None,
 ) -> None:
-    """Compare methods in a table as in the papers; works without data, weights or runs.
+    """Compare methods, or the forms of one, in a table as in the papers; works without data, weights or runs.
 
     Every printed number has its source in a footnote. Best in bold, second best underlined, within a backbone.
     """
@@ -59,19 +67,26 @@ def table(
     from fssbench.tables.render_terminal import WIDTH, render_terminal
 
     asked_ways = _numbers("--ways", ways)
-    tables = answer(
-        Comparison(
-            methods=_words(compare),
-            datasets=tuple(word.lower() for word in _words(dataset)),
-            shots=_numbers("--shots", shots),
-            ways=asked_ways,
-            backbones=_words(backbone),
-            source=source,
-            layout=layout or ("fscs" if asked_ways and max(asked_ways) > 1 else "fss"),
-            runs=runs if runs is not None or not DEFAULT_RUNS.is_dir() else DEFAULT_RUNS,
-            all_sources=all_sources,
-        )
+    asked = Comparison(
+        methods=_words(compare),
+        datasets=tuple(word.lower() for word in _words(dataset)),
+        shots=_numbers("--shots", shots),
+        ways=asked_ways,
+        backbones=_words(backbone),
+        source=source,
+        layout=layout or ("fscs" if asked_ways and max(asked_ways) > 1 else "fss"),
+        runs=runs if runs is not None or not DEFAULT_RUNS.is_dir() else DEFAULT_RUNS,
+        all_sources=all_sources,
     )
+    if ablation is not None:
+        others = {"--compare": compare, "--layout": layout, "--all-sources": all_sources}
+        if other := next((option for option, said in others.items() if said), None):
+            raise UsageError(
+                f"--ablation shows the table of one method; {other} has no place there", f"without {other}"
+            )
+        tables = _ablation(ablation, asked)
+    else:
+        tables = answer(asked)
     if out is not None:
         from fssbench.atomic import write_text
 
@@ -87,6 +102,13 @@ def table(
         typer.echo(render_terminal(tables, styled, width), nl=False, color=styled)
     else:
         typer.echo(render(tables, form), nl=False)
+
+
+def _ablation(method: str, asked: Comparison) -> list[Table]:
+    from fssbench.tables.ablation import Ablation
+    from fssbench.tables.ablation import ablation as answer
+
+    return answer(Ablation(method, asked.datasets, asked.shots, asked.ways, asked.backbones, asked.source, asked.runs))
 
 
 def _words(texts: list[str] | None) -> tuple[str, ...]:

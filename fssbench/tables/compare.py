@@ -12,6 +12,7 @@ from fssbench.errors import MissingError, UsageError, unknown_name
 from fssbench.publications import Publications, publications
 from fssbench.tables.entry import Entry
 from fssbench.tables.layout import LayoutName, lay_out
+from fssbench.tables.measured import asked_on, form_of
 from fssbench.tables.names import Names, names_from
 from fssbench.tables.printed import printed_entries, wants_backbone
 from fssbench.tables.render_csv import render_csv
@@ -79,7 +80,7 @@ def compare(asked: Comparison) -> list[Table]:
     runs = _runs(asked) if asked.source != "published" else {}
     names = names_from(asked.methods, _callable(known, runs.values()))
     datasets = _datasets(asked, known, runs.values())
-    measured = _measured(asked, known, {f: run for f, run in runs.items() if run.dataset.name in datasets})
+    measured = _measured(asked, known, {f: run for f, run in runs.items() if asked_on(run) in datasets})
     tables = []
     for dataset in datasets:
         entries: list[Entry] = []
@@ -88,7 +89,9 @@ def compare(asked: Comparison) -> list[Table]:
         entries += [
             entry
             for entry in measured
-            if entry.dataset == dataset and entry.task in tasks and names.wants((entry.method, entry.label), "", True)
+            if entry.dataset == dataset
+            and entry.task in tasks
+            and names.wants((entry.method, entry.label.partition(":")[0]), entry.variant, True)
         ]
         ways = asked.ways or _WAYS[asked.layout]
         entries = [
@@ -102,7 +105,7 @@ def compare(asked: Comparison) -> list[Table]:
             note = _absent(names, entries)
             tables += [replace(table, footnotes=(*table.footnotes, *note)) for table in lay_out(entries, asked.layout)]
     if not tables:
-        raise _nothing(asked, datasets, names)
+        raise _nothing(asked, datasets, names, {asked_on(run) for run in runs.values()})
     return tables
 
 
@@ -138,11 +141,11 @@ def _measured(asked: Comparison, known: Publications, runs: dict[Path, Run]) -> 
     from fssbench.tables.measured import measured_entries, measurements
 
     found = measurements(folders)
-    datasets = dict.fromkeys(one.run.dataset.name for one in found)
+    datasets = dict.fromkeys(asked_on(one.run) for one in found)
     return [
         entry
         for dataset in datasets
-        for entry in measured_entries([one for one in found if one.run.dataset.name == dataset], known.methods)
+        for entry in measured_entries([one for one in found if asked_on(one.run) == dataset], known.methods)
     ]
 
 
@@ -153,12 +156,12 @@ def _callable(known: Publications, runs: Iterable[Run]) -> dict[str, set[str]]:
         for name in (row.method, known.methods[row.method].name):
             names.setdefault(name, set()).add(row.variant)
     for run in runs:
-        names.setdefault(run.method.name, set())
+        names.setdefault(run.method.name, set()).add(form_of(run))
     return names
 
 
 def _datasets(asked: Comparison, known: Publications, runs: Iterable[Run]) -> tuple[str, ...]:
-    of_runs = tuple(dict.fromkeys(run.dataset.name for run in runs))
+    of_runs = tuple(dict.fromkeys(asked_on(run) for run in runs))
     if not asked.datasets:
         return of_runs if asked.source == "measured" else DEFAULT_DATASETS
     from fssbench.datasets import list_datasets
@@ -178,7 +181,9 @@ def _absent(names: Names, entries: Iterable[Entry]) -> tuple[Footnote, ...]:
     return (Footnote("", f"No number here of {', '.join(absent)}."),) if absent else ()
 
 
-def _nothing(asked: Comparison, datasets: tuple[str, ...], names: Names) -> MissingError | UsageError:
+def _nothing(
+    asked: Comparison, datasets: tuple[str, ...], names: Names, measured: set[str]
+) -> MissingError | UsageError:
     what = {"published": "no printed number", "measured": "no run", "both": "neither a printed number nor a run"}
     of = f" of {', '.join(names.patterns)}" if names.patterns else ""
     on = f" on {', '.join(datasets)}" if datasets else ""
@@ -188,6 +193,8 @@ def _nothing(asked: Comparison, datasets: tuple[str, ...], names: Names) -> Miss
         if values
     )
     remedy = "fssbench eval measures it" if asked.source != "published" else "--source both shows measured numbers too"
+    if pairs := sorted(key for key in measured for name in datasets if key.endswith(f"_to_{name}")):
+        remedy = f"--dataset {','.join(pairs)} shows what was trained elsewhere; {remedy}"
     if asked.layout == "fss":
         remedy += "; --layout fscs shows classification and segmentation"
     return MissingError(f"there is {what[asked.source]}{of}{on}{with_} (layout {asked.layout})", remedy)

@@ -50,6 +50,7 @@ class Entry:
         other_folds: Whether its folds hold other classes than those of other rows, so that only its mean competes.
         remarks: For footnotes.
         note: What the source's row says besides, for the formats that print entries.
+        variant: Which form of the method: as printed, or the `--variant` that was measured; empty for its usual one.
     """
 
     origin: Origin
@@ -70,6 +71,7 @@ class Entry:
     other_folds: bool = False
     remarks: tuple[Remark, ...] = ()
     note: str = ""
+    variant: str = ""
 
 
 def rounded(number: str) -> str:

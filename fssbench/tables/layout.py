@@ -44,7 +44,7 @@ class _Columns:
 
 def dataset_title(name: str) -> str:
     """Return a data set's name as papers print it; "A_to_B" is trained on A and tested on B."""
-    return " to ".join(DATASETS.get(part, part) for part in name.split("_to_"))
+    return " → ".join(DATASETS.get(part, part) for part in name.split("_to_"))
 
 
 def lay_out(entries: Iterable[Entry], layout: LayoutName) -> list[Table]:

@@ -72,6 +72,42 @@ def find_runs(folder: Path) -> list[Path]:
     return sorted({path.parent for pattern in patterns for path in folder.glob(pattern)})
 
 
+def asked_on(run: Run) -> str:
+    """Return the data set of a run, as printed rows have it: "A_to_B" is trained on A and asked on B."""
+    return run.dataset.name if run.train_dataset is None else f"{run.train_dataset}_to_{run.dataset.name}"
+
+
+def form_of(run: Run) -> str:
+    """Return the variant that was measured, empty where it is the one that the method takes by default for the task."""
+    from fssbench.methods import REGISTRY, method_info
+
+    variant = run.method.variant
+    if variant is None or run.method.name not in REGISTRY.names():
+        return variant or ""
+    return "" if variant == method_info(run.method.name).variant_for(run.method.task) else variant
+
+
+def printed_form(method: str, name: str, variant: str) -> str:
+    """Return what the paper's ablation calls a variant, else the variant's own name.
+
+    Args:
+        method: Key of the method.
+        name: As tables print it; methods.toml may put it before the row's name, as in "MMT:(a)".
+        variant: The form.
+    """
+    from fssbench.methods import list_methods, method_info
+
+    if method not in list_methods():
+        return variant
+    return method_info(method).ablation.get(variant, variant).removeprefix(f"{name}:").strip()
+
+
+def setting_of(one: Measurement) -> str:
+    """Return what a measurement has in common with those of the method's other forms that may stand beside it."""
+    method = replace(one.run.method, variant=None)
+    return f"{_configuration(replace(one.run, method=method))} {one.repeat}"
+
+
 def measurements(folders: Iterable[Path]) -> list[Measurement]:
     """Read runs and put the folds of one configuration together.
 
@@ -113,7 +149,7 @@ def _folds(results: Results, folder: Path) -> dict[int, MeasuredFold]:
 def _configuration(run: Run) -> str:
     method = replace(run.method, learnable_parameters=None)
     draws = sorted({(fold.drawn_by, fold.seed, fold.list_order, fold.weights.kind) for fold in run.folds})
-    return repr((method, run.dataset, run.protocol, run.way, run.shot, run.split, run.limit, draws))
+    return repr((method, run.train_dataset, run.dataset, run.protocol, run.way, run.shot, run.split, run.limit, draws))
 
 
 def measured_entries(found: Iterable[Measurement], methods: Mapping[str, Paper]) -> list[Entry]:
@@ -162,6 +198,7 @@ def _entry(one: Measurement, methods: Mapping[str, Paper], differs: list[str]) -
     run = one.run
     key = "asnet-w" if run.method.name == "asnet" and run.method.options.get("weak") else run.method.name
     paper = methods.get(key)
+    name, form = paper.name if paper else run.method.name, form_of(run)
     counted = sorted({fold.summary.episodes for fold in one.folds.values()})
     per_fold = f"{counted[0]}" if len(counted) == 1 else f"{counted[0]} to {counted[-1]}"
     weights = sorted({fold.record.weights.kind for fold in one.folds.values()})
@@ -181,10 +218,10 @@ def _entry(one: Measurement, methods: Mapping[str, Paper], differs: list[str]) -
     return Entry(
         origin="measured",
         method=key,
-        label=paper.name if paper else run.method.name,
+        label=f"{name}: {printed_form(run.method.name, name, form)}" if form else name,
         venue=paper.venue if paper else "",
         backbone=run.method.backbone or NO_BACKBONE,
-        dataset=run.dataset.name,
+        dataset=asked_on(run),
         task=run.method.task,
         protocol=run.protocol.name,
         way=run.way,
@@ -193,6 +230,9 @@ def _entry(one: Measurement, methods: Mapping[str, Paper], differs: list[str]) -
         line=f"{_configuration(replace(run, shot=0))} {one.repeat}",
         numbers=_numbers(one),
         source=one.folders,
+        variant=form,
+        # As printed ablations, a form that was taken apart is no rival of whole methods.
+        competes=not form,
         remarks=tuple(remarks),
     )
 

@@ -35,7 +35,9 @@ def printed_entries(
         if row.dataset == dataset and row.task in tasks and names.wants(called, row.variant, row.role == "result"):
             candidates.setdefault((row.method, row.variant, row.backbone, row.way, row.shot), []).append(row)
     if all_sources:
-        return [_entry(known, row, line=f"{row.source} {row.location}") for rows in candidates.values() for row in rows]
+        return [
+            entry_of(known, row, line=f"{row.source} {row.location}") for rows in candidates.values() for row in rows
+        ]
     return [_chosen(known, rows, candidates) for rows in candidates.values()]
 
 
@@ -71,7 +73,7 @@ def _chosen(known: Publications, rows: list[PrintedRow], candidates: dict[Key, l
         numbers["learnable_params"] = counted[0].numbers["learnable_params"]
         remarks.append(Remark("source", f"parameters from the {known.sources[counted[0].source].cite}"))
     remarks += _other_means(known, best, others)
-    return _entry(known, best, numbers, remarks)
+    return entry_of(known, best, numbers, remarks)
 
 
 def _mean(row: PrintedRow) -> str:
@@ -90,13 +92,22 @@ def _other_means(known: Publications, best: PrintedRow, others: list[PrintedRow]
     return [Remark("also", f"{setting} mean {mean} in the {', '.join(names)}") for mean, names in cites.items()]
 
 
-def _entry(
+def entry_of(
     known: Publications,
     row: PrintedRow,
     numbers: dict[str, str] | None = None,
     remarks: Iterable[Remark] = (),
     line: str = "",
 ) -> Entry:
+    """Return a printed row as a result, with what a reader must know of it.
+
+    Args:
+        known: All printed numbers.
+        row: The row.
+        numbers: Its numbers, where some are filled in from elsewhere.
+        remarks: For footnotes, besides the row's own.
+        line: Sets it apart from rows that would stand in one line.
+    """
     paper = known.methods[row.method]
     is_result = row.role == "result"
     own: list[Remark] = []
@@ -139,6 +150,7 @@ def _entry(
         other_folds=other_folds,
         remarks=(*own, *remarks),
         note=row.note,
+        variant=row.variant,
     )
 
 

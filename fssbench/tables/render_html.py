@@ -71,7 +71,7 @@ def _render(table: Table) -> str:
 
 def _heads(table: Table) -> list[str]:
     titles = '<tr><td colspan="2"></td>'
-    names = '<tr><th class="text" scope="col">method</th><th class="text" scope="col">venue</th>'
+    names = "<tr>" + "".join(f'<th class="text" scope="col">{escape(head)}</th>' for head in table.heads)
     for block in table.blocks:
         width = len(block.columns)
         titles += (

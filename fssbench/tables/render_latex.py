@@ -24,6 +24,7 @@ _SPECIAL = {
     "|": "\\textbar{}",
     '"': "\\textquotedbl{}",
     "†": "\\textdagger{}",
+    "→": "$\\rightarrow$",
     # Behind the end of a row these two would be an argument and a star.
     "[": "{[}",
     "*": "{*}",
@@ -69,7 +70,7 @@ def _heads(table: Table) -> list[str]:
         if block.title:
             rules.append(f"\\cmidrule(lr){{{start + 3}-{start + 2 + width}}}")
     names = [escaped(column.name) for block in table.blocks for column in block.columns]
-    return [_line(titles), "".join(rules), _line(["Method", "Venue", *names])]
+    return [_line(titles), "".join(rules), _line([*(escaped(head.capitalize()) for head in table.heads), *names])]
 
 
 def _name(row: Row) -> str:

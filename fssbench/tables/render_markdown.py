@@ -18,7 +18,7 @@ def render_markdown(tables: Iterable[Table]) -> str:
 
 def _render(table: Table) -> str:
     heads = [f"{block.title} {column.name}".strip() for block in table.blocks for column in block.columns]
-    columns = ["method", "venue", *heads]
+    columns = [*table.heads, *heads]
     lines = [f"### {_escaped(table.title)}", "", f"{_escaped(table.legend)}; best in bold, second underlined.", ""]
     lines += [_line(_escaped(column) for column in columns), _line([":---", ":---", *["---:"] * len(heads)])]
     for group in table.groups:

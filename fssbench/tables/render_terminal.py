@@ -68,24 +68,30 @@ def _rows(table: Table) -> list[Row]:
     return [row for group in table.groups for row in group.rows]
 
 
-def _widths(table: Table) -> tuple[int, int, list[int]]:
+def _widths(table: Table, gap: int) -> tuple[int, int, list[int]]:
     rows = _rows(table)
     heads = [column.short for block in table.blocks for column in block.columns]
     cells = [max(len(head), *(len(row.cells[n].text) for row in rows)) for n, head in enumerate(heads)]
-    name = max(len("method"), *(len(_name(row)) for row in rows))
-    return name, max(len(short_venue(row.venue)) for row in rows), cells
+    for block, start in zip(table.blocks, table.offsets(), strict=True):
+        own = cells[start : start + len(block.columns)]
+        # A head that is longer than what stands below it moves its first column away.
+        cells[start] += max(0, len(block.title) - sum(own) - gap * (len(own) - 1))
+    name = max(len(table.heads[0]), *(len(_name(row)) for row in rows))
+    venue = max(len(short_venue(row.venue)) for row in rows)
+    return name, venue and max(venue, len(table.heads[1])), cells
 
 
 def _body_width(table: Table, gap: int) -> int:
-    name, venue, cells = _widths(table)
+    name, venue, cells = _widths(table, gap)
     return name + (1 + venue if venue else 0) + sum(cells) + gap * len(cells) + len(table.blocks)
 
 
 def _body(table: Table, styled: bool, gap: int) -> list[str]:
-    name, venue, widths = _widths(table)
+    name, venue, widths = _widths(table, gap)
     lead = name + (1 + venue if venue else 0)
     starts = table.offsets()
-    titles, heads = " " * lead, "method".ljust(lead)
+    first, second = table.heads
+    titles, heads = " " * lead, (f"{first.ljust(name)} {second}" if venue else first).ljust(lead)
     for block, start in zip(table.blocks, starts, strict=True):
         own = widths[start : start + len(block.columns)]
         titles += " " + " " * gap + block.title.center(sum(own) + gap * (len(own) - 1))

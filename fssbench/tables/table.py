@@ -85,6 +85,7 @@ class Table:
         blocks: The columns, left to right.
         groups: The rows, by backbone.
         footnotes: Below the table.
+        heads: Of the two columns of text before the numbers: the rows' labels and what stands as their venue.
     """
 
     title: str
@@ -92,6 +93,7 @@ class Table:
     blocks: tuple[Block, ...]
     groups: tuple[Group, ...]
     footnotes: tuple[Footnote, ...]
+    heads: tuple[str, str] = ("method", "venue")
 
     def offsets(self) -> tuple[int, ...]:
         """Return the position of each block's first cell in a row."""

@@ -35,6 +35,8 @@ def run_of(
     episodes: int = 4,
     lists: str = "a",
     data: str = "data",
+    variant: str | None = None,
+    train_dataset: str | None = None,
 ) -> Run:
     """Return the record of a run; `lists` and `data` stand for the hashes of episode lists and data."""
     weights = Weights("checkpoint" if backbone else "none", "0" * 64 if backbone else None)
@@ -43,7 +45,7 @@ def run_of(
     )
     where = Environment("3.11", "Linux", {}, "cpu", "a processor", 1, None)
     return Run(
-        method=MethodRecord(method, None, backbone, task, {}, 2_573_000 if backbone else 0),
+        method=MethodRecord(method, variant, backbone, task, {}, 2_573_000 if backbone else 0),
         dataset=DatasetRecord(dataset, data, "own"),
         protocol=ProtocolRecord(protocol, task, (192, 192), "pillow-bilinear", "original", "leave-out"),
         way=1,
@@ -52,6 +54,7 @@ def run_of(
         folds=records,
         limit=None,
         starts=(Start("2024-01-01T00:00:00+00:00", (), "0.1.0", where),),
+        train_dataset=train_dataset,
     )
 
 

@@ -188,7 +188,7 @@ def test_classification_and_segmentation_shows_exact_ratio_and_miou() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "title"), [("coco20i_to_suim", "COCO-20i to SUIM"), ("fss1000", "FSS-1000"), ("mine", "mine")]
+    ("name", "title"), [("coco20i_to_suim", "COCO-20i → SUIM"), ("fss1000", "FSS-1000"), ("mine", "mine")]
 )
 def test_data_sets_are_called_as_papers_call_them(name: str, title: str) -> None:
     assert dataset_title(name) == title

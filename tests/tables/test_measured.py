@@ -161,3 +161,24 @@ def test_what_is_missing_or_damaged_is_named(tmp_path: Path) -> None:
     (tmp_path / "a" / "run.json").write_text("{")
     with pytest.raises(BrokenFileError, match=r"run\.json"):
         ask(tmp_path)
+
+
+def test_a_run_on_another_data_set_than_trained_on_is_a_pair(tmp_path: Path) -> None:
+    water = "shapes20i-underwater"
+    write_run(tmp_path / "a", run_of(dataset=water, train_dataset="shapes20i"), iou=0.2)
+    write_run(tmp_path / "b", run_of("asnet", dataset=water, train_dataset="shapes20i"), iou=0.3)
+    write_run(tmp_path / "c", run_of(dataset=water), iou=0.4)
+    pair, alone = ask(tmp_path)
+    assert (pair.title, alone.title) == ("shapes20i → shapes20i-underwater, 1-way", "shapes20i-underwater, 1-way")
+    assert {label: row.cells[0].text for label, row in rows(pair).items()} == {"HSNet": "20.0", "ASNet": "30.0"}
+    (chosen,) = ask(tmp_path, datasets=(f"shapes20i_to_{water}",))
+    assert chosen.title == pair.title
+    assert r"shapes20i $\rightarrow$ shapes20i-underwater" in render([pair], "latex")
+
+
+def test_a_data_set_that_was_only_asked_from_elsewhere_says_how_to_ask(tmp_path: Path) -> None:
+    water = "shapes20i-underwater"
+    write_run(tmp_path / "a", run_of(dataset=water, train_dataset="shapes20i"), iou=0.2)
+    with pytest.raises(MissingError) as missed:
+        ask(tmp_path, datasets=(water,))
+    assert f"--dataset shapes20i_to_{water}" in str(missed.value.remedy)
