@@ -31,9 +31,11 @@ def why(own: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> str:
     if ours and theirs and ours != theirs:
         return f"they are for {theirs}, the method was built with {ours}"
     network, other = _network(own), _network(given)
-    if network and other and network != other:
+    if not network or not other:
+        return ""
+    if network != other:
         return f"they are of {other}, not of {network}"
-    variant, other_variant = _variant(own, network), _variant(given, other)
+    variant, other_variant = _variant(own, network), _variant(given, network)
     if variant != other_variant:
         return f"they are of variant {other_variant}, the method was built as variant {variant}"
     return ""
