@@ -177,7 +177,8 @@ class BAM(StagedMethod[BAMSupport]):
         """Return the losses of the stage, each a cross entropy at the size of the query image.
 
         Stage "base": "base" (Eq. 2), over background and base classes. Stage "meta": "final" of the ensemble (Eq. 12),
-        "meta" of the meta learner alone, and "base", which moves nothing: what it measures is frozen.
+        "meta" of the meta learner alone, and "base", which moves nothing: what it measures is frozen. The weight of the
+        batch's foreground is for novel pixels, not for base classes.
         """
         if self._stage == "base":
             _, layer3 = self.stages.shallow(batch.query)
@@ -193,8 +194,8 @@ class BAM(StagedMethod[BAMSupport]):
         said = self._score(query, reduced, shots, batch.classes[:, 0])
         mask = batch.query_masks[:, 0]
         return {
-            "final": segmentation_loss(said.final, mask),
-            "meta": _META_WEIGHT * segmentation_loss(said.meta, mask),
+            "final": segmentation_loss(said.final, mask, batch.foreground_weight),
+            "meta": _META_WEIGHT * segmentation_loss(said.meta, mask, batch.foreground_weight),
             "base": _BASE_WEIGHT * pixel_loss(said.base, batch.query_labels.long()),
         }
 
