@@ -143,7 +143,9 @@ def find(
     fitting = [entry for entry in records() if _answers(entry, info, chosen, backbone, dataset, fold, weak=weak)]
     if fitting:
         return max(fitting, key=lambda entry: _rank(entry, dataset, shots))
-    others = sorted({f"{r.backbone} on {r.dataset} fold {r.fold}" for r in records() if r.method == method})
+    others = sorted(
+        {f"{r.variant} {r.backbone} on {r.dataset} fold {r.fold}".lstrip() for r in records() if r.method == method}
+    )
     known = f"; registered for {method}: {', '.join(others[:6])}{', ...' if len(others) > 6 else ''}" if others else ""
     form = f" ({chosen}{', weak' if weak else ''})" if len(info.tasks) > 1 else ""
     options = f"--method {method} --backbone {backbone} --dataset {dataset} --fold {fold}"

@@ -220,11 +220,14 @@ def _verified(entry: Record) -> str:
     state = "hash as recorded" if entry.sha256 else f"unverified: no hash is recorded; it is {file_sha256(paths[0])}"
     import fssbench
     from fssbench.checkpoints import load_into
+    from fssbench.methods import method_info
 
     # ImageNet weights fit if the floor that uses nothing else takes them.
     variant = entry.variant or None
-    options: dict[str, Any] = entry.options | ({"weak": True} if entry.weak else {})
-    method = fssbench.build(entry.method or "prototype", entry.backbone, variant, way=entry.way, **options)
+    name = entry.method or "prototype"
+    options: dict[str, Any] = method_info(name).options_on(entry.dataset, variant) | entry.options
+    options |= {"weak": True} if entry.weak else {}
+    method = fssbench.build(name, entry.backbone, variant, way=entry.way, **options)
     load_into(method, *paths)
     return f"{state}, {len(method.state_dict())} entries fit"
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from fssbench.cli.printing import print_table
+
+if TYPE_CHECKING:
+    from fssbench.methods import MethodInfo
 
 What = Literal["methods", "datasets", "protocols", "backbones"]
 _TASKS = {"fss": "fss", "fscs": "fs-cs"}
@@ -25,16 +28,26 @@ def _methods() -> Listing:
     from fssbench.methods import list_methods, method_info
 
     infos = [method_info(name) for name in list_methods()]
-    return ("method", "tasks", "backbones", "what it is", "venue"), [
+    return ("method", "tasks", "variants", "ablation", "backbones", "what it is", "venue"), [
         (
             info.name,
             ", ".join(_TASKS[task] for task in dict.fromkeys(info.tasks.values())),
+            *_forms(info),
             ", ".join(info.backbones) or "-",
             info.title,
             info.venue or "floor, no training",
         )
         for info in infos
     ]
+
+
+def _forms(info: MethodInfo) -> tuple[str, str]:
+    """Return the variants that are forms of their own, each task's first before others, and those that lack a part."""
+    usual = [info.variant_for(task) for task in dict.fromkeys(info.tasks.values())]
+    whole = [variant for variant in info.tasks if variant in usual or variant not in info.ablation]
+    parts = [variant for variant in info.tasks if variant not in whole]
+    named = [variant for variant in sorted(whole, key=lambda variant: variant not in usual) if variant]
+    return ", ".join(named) or "-", ", ".join(parts) or "-"
 
 
 def _datasets() -> Listing:

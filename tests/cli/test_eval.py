@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -181,6 +182,24 @@ def test_kill_9_in_mid_run_and_resume(tmp_path: Path):
     assert len(answers(whole)) == 160
     assert (parts / "summary.json").read_bytes() == (whole / "summary.json").read_bytes()
     assert len(load_run(parts).run.starts) == 3
+
+
+def test_forms_are_listed_apart_from_parts_of_an_ablation(monkeypatch: pytest.MonkeyPatch):
+    from fssbench import methods
+    from fssbench.cli.listing import _LISTINGS
+
+    info = replace(
+        methods.method_info("asnet"),
+        tasks={"fss": "fss", "fscs": "fscs", "fscs-no-mask": "fscs", "fscs-wide": "fscs"},
+        ablation={"fscs-no-mask": "(b)", "fscs": "full model"},
+    )
+    single = replace(info, name="hsnet", tasks={"": "fss"}, ablation={})
+    monkeypatch.setattr(methods, "_built_in", lambda: {"asnet": info, "hsnet": single})
+    monkeypatch.setattr(methods, "list_methods", lambda: ["asnet", "hsnet"])
+    head, rows = _LISTINGS["methods"]()
+    assert head[:4] == ("method", "tasks", "variants", "ablation")
+    assert rows[0][:4] == ("asnet", "fss, fs-cs", "fss, fscs, fscs-wide", "fscs-no-mask")
+    assert rows[1][:4] == ("hsnet", "fss", "-", "-")
 
 
 @pytest.mark.parametrize(
