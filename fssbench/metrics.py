@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
@@ -63,6 +64,7 @@ class FoldSummary(Scores):
         intervals: For "miou", "fb_iou", "exact_ratio", and "base_miou", "total_miou" where there are, the confidence
             interval.
         base_classes: The base classes that their mean is over.
+        runs: Each run's numbers, where there are several; the fold's own are their means then.
     """
 
     fold: int
@@ -71,6 +73,7 @@ class FoldSummary(Scores):
     asked: tuple[int, ...]
     intervals: Mapping[str, Interval]
     base_classes: tuple[int, ...] = ()
+    runs: tuple[Scores, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,12 +86,14 @@ class Summary(Scores):
         per_class: A row per (fold, class): `fold`, `class_id`, `episodes` (that asked it), `intersection`, `union`
             (pixels), `iou`, `low`, `high` (per cent).
         intervals: For each of the numbers that there are the confidence interval of the mean over the folds.
+        runs: Each run's means over the folds, where there are several runs.
     """
 
     episodes: int
     folds: tuple[FoldSummary, ...]
     per_class: pd.DataFrame
     intervals: Mapping[str, Interval]
+    runs: tuple[Scores, ...] = ()
 
 
 def summarise(
@@ -97,6 +102,7 @@ def summarise(
     *,
     base_classes: Sequence[int] | Mapping[int, Sequence[int]] | None = None,
     generalised: bool = False,
+    run_length: int | Mapping[int, int] | None = None,
     draws: int = DRAWS,
     level: float = LEVEL,
     seed: int = 0,
@@ -118,6 +124,8 @@ def summarise(
         base_classes: Where the rows count base classes too (column `base`): those of the fold, or of each fold. One
             that no label holds then counts 0. Default: those that a label holds.
         generalised: Whether novel and base classes were asked together, so that both are foreground.
+        run_length: Episodes per run, of all folds or of each, where a list holds several runs one after the other
+            (column `episode`). The numbers are then means over the runs; intervals and classes are of all together.
         draws: Number of bootstrap draws; 0 leaves the intervals out.
         level: Share of the draws that an interval covers.
         seed: Seed of the draws.
@@ -132,6 +140,12 @@ def summarise(
         raise UsageError("there is no episode to summarise")
     if draws < 0 or not 0 < level < 1:
         raise UsageError(f"draws are 0 or more and a level is between 0 and 1, not {draws} and {level}")
+    if run_length:
+        from fssbench.runs import runs_of, with_runs
+
+        counted = partial(summarise, classes=classes, base_classes=base_classes, generalised=generalised)
+        runs = [counted(rows, draws=0) for rows in runs_of(frame, run_length)]
+        return with_runs(counted(frame, draws=draws, level=level, seed=seed), runs)
     folds = sorted({int(fold) for fold in frame["fold"]})
     tallies = []
     for fold in folds:
@@ -148,6 +162,7 @@ def summarise(
         folds=summaries,
         per_class=_class_table(tallies, samples, level),
         intervals=_intervals(means, level),
+        runs=(),
     )
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from fssbench.engine.plan import Plan, Task
-    from fssbench.metrics import Interval, Scores, Summary
+    from fssbench.metrics import FoldSummary, Summary
     from fssbench.results.run import Results
 
 _TASKS: dict[str, Task] = {"fss": "fss", "fs-cs": "fscs", "fscs": "fscs"}
@@ -179,17 +179,25 @@ def _table(summary: Summary, planned: Plan) -> Table:
     for title in measures.values():
         table.add_column(title, justify="right")
         table.add_column("95 %", justify="right")
+        if summary.runs:
+            table.add_column("std", justify="right")
+            table.add_column("best", justify="right")
     for fold in summary.folds:
-        table.add_row(str(fold.fold), str(fold.episodes), *_cells(fold, fold.intervals, measures))
+        table.add_row(str(fold.fold), str(fold.episodes), *_cells(fold, measures))
     if len(summary.folds) > 1:
         table.add_section()
-        table.add_row("mean", str(summary.episodes), *_cells(summary, summary.intervals, measures))
+        table.add_row("mean", str(summary.episodes), *_cells(summary, measures))
     return table
 
 
-def _cells(scores: Scores, intervals: Mapping[str, Interval], measures: Mapping[str, str]) -> list[str]:
+def _cells(summary: Summary | FoldSummary, measures: Mapping[str, str]) -> list[str]:
+    from fssbench.runs import spread_of
+
     cells = []
     for name in measures:
-        interval = intervals[name]
-        cells += [f"{getattr(scores, name):.2f}", f"{interval.low:.1f} to {interval.high:.1f}"]
+        interval = summary.intervals[name]
+        cells += [f"{getattr(summary, name):.2f}", f"{interval.low:.1f} to {interval.high:.1f}"]
+        if summary.runs:
+            spread = spread_of(summary, name)
+            cells += [f"{spread.std:.2f}", f"{spread.best:.2f}"]
     return cells

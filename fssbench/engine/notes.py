@@ -7,7 +7,10 @@ from collections.abc import Sequence
 from fssbench.episode import EpisodeList
 from fssbench.episode.verify import official
 from fssbench.metrics import Summary
+from fssbench.protocols import list_protocols
+from fssbench.protocols import protocol as protocol_of
 from fssbench.results.run import Results
+from fssbench.runs import spread_of
 
 
 def notes(results: Results, summary: Summary, lists: Sequence[EpisodeList]) -> list[str]:
@@ -18,7 +21,8 @@ def notes(results: Results, summary: Summary, lists: Sequence[EpisodeList]) -> l
         summary: Its numbers over the classes that were asked.
         lists: Its episode lists.
     """
-    return [*_lists(lists, results), *_limit(results), *_classes(results, summary), *_weights(results)]
+    said = [*_lists(lists, results), *_limit(results), *_runs(summary, lists)]
+    return [*said, *_classes(results, summary), *_weights(results)]
 
 
 def _lists(lists: Sequence[EpisodeList], results: Results) -> list[str]:
@@ -31,13 +35,31 @@ def _lists(lists: Sequence[EpisodeList], results: Results) -> list[str]:
     elif False in known:
         said.append(f"episodes: not those of {protocol}'s release, as the image lists differ; their order: {orders}")
     else:
-        seeds = ", ".join(sorted({str(episodes.seed) for episodes in lists}))
+        seeds = ", ".join(sorted({_seeds(episodes) for episodes in lists}))
         said.append(f"episodes: drawn by {protocol}, seed {seeds}, from image lists in order: {orders}")
     if any(episodes.data_fingerprint != results.run.dataset.fingerprint for episodes in lists):
         said.append("the list was drawn from other data than this: fssbench episodes verify shows how they differ")
     if short := [f"fold {episodes.fold}: {list(episodes.left_out)}" for episodes in lists if episodes.left_out]:
         said.append(f"not the protocol's own list: classes left out, {'; '.join(short)}")
     return said
+
+
+def _seeds(episodes: EpisodeList) -> str:
+    """Return the seed of a list, or those of its runs."""
+    if episodes.run_length is None or episodes.protocol.partition("@")[0] not in list_protocols():
+        return str(episodes.seed)
+    return " ".join(map(str, protocol_of(episodes.protocol).seeds))
+
+
+def _runs(summary: Summary, lists: Sequence[EpisodeList]) -> list[str]:
+    """Say what the numbers of several runs are: papers print their mean or the best of them."""
+    if not summary.runs:
+        return []
+    spread = spread_of(summary, "miou")
+    return [
+        f"{len(summary.runs)} runs of {lists[0].run_length} episodes: mIoU is their mean, {spread.mean:.2f}, with a "
+        f"standard deviation of {spread.std:.2f}; the best run has {spread.best:.2f}"
+    ]
 
 
 def _limit(results: Results) -> list[str]:

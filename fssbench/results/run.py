@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import cache
 from pathlib import Path
@@ -19,6 +19,7 @@ from fssbench.errors import BrokenFileError, MissingError, UsageError
 from fssbench.metrics import DRAWS, Summary, summarise
 from fssbench.results.record import Run, first_difference
 from fssbench.results.rows import Row, RowWriter, frame_of, read_rows
+from fssbench.results.summary import summary_record
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -73,6 +74,7 @@ class Results:
             run.classes if all_classes else None,
             base_classes={fold.fold: fold.base_classes for fold in run.folds} if strict else None,
             generalised=run.generalised,
+            run_length={fold.fold: fold.run_length for fold in run.folds if fold.run_length},
             draws=DRAWS if draws is None else draws,
         )
 
@@ -267,29 +269,6 @@ def check_continues(path: Path, run: Run) -> Run:
             "type the command as before, or give another --out",
         )
     return stored
-
-
-def summary_record(summary: Summary) -> dict[str, object]:
-    """Return a summary as summary.json holds it: per cent, and pixels for the classes."""
-    folds = [_without_base(asdict(fold)) for fold in summary.folds]
-    base = {name: its for name in ("base_miou", "total_miou") if (its := getattr(summary, name)) is not None}
-    return {
-        "episodes": summary.episodes,
-        "miou": summary.miou,
-        "fb_iou": summary.fb_iou,
-        "exact_ratio": summary.exact_ratio,
-        **base,
-        "intervals": {name: asdict(interval) for name, interval in summary.intervals.items()},
-        "folds": folds,
-        "per_class": summary.per_class.to_dict("records"),
-    }
-
-
-def _without_base(fold: dict[str, object]) -> dict[str, object]:
-    """Leave out what stands for base classes where none were counted."""
-    unset = {name for name in ("base_miou", "total_miou") if fold[name] is None}
-    unset |= set() if fold["base_classes"] else {"base_classes"}
-    return {name: value for name, value in fold.items() if name not in unset}
 
 
 def write_atomically(path: Path, text: str) -> None:

@@ -1,0 +1,88 @@
+"""Several runs of one list: their mean, how far they lie apart, and the best."""
+
+from __future__ import annotations
+
+import pandas as pd
+import pytest
+
+from fssbench.errors import UsageError
+from fssbench.metrics import summarise
+from fssbench.results.summary import summary_record
+from fssbench.runs import spread_of
+
+
+def rows(fold: int, *ratios: int) -> list[dict[str, object]]:
+    """Episodes of one class, each with that many of 100 pixels right, and all of the background."""
+    return [
+        {
+            "fold": fold,
+            "episode": number,
+            "query": f"q{number % 2}",
+            "classes": (fold + 1,),
+            "intersection": (50, right),
+            "union": (50, 100),
+            "present": (True,),
+            "truth": (True,),
+        }
+        for number, right in enumerate(ratios)
+    ]
+
+
+@pytest.fixture
+def frame() -> pd.DataFrame:
+    # Runs of two episodes: fold 0 has 20 and 40 per cent, fold 1 has 70 and 50.
+    return pd.DataFrame(rows(0, 10, 30, 40, 40) + rows(1, 70, 70, 40, 60))
+
+
+def test_the_number_is_the_mean_over_the_runs(frame: pd.DataFrame):
+    summary = summarise(frame, run_length=2, draws=0)
+    assert [fold.miou for fold in summary.folds] == [30.0, 60.0]
+    assert [[run.miou for run in fold.runs] for fold in summary.folds] == [[20.0, 40.0], [70.0, 50.0]]
+    assert [run.miou for run in summary.runs] == [45.0, 45.0]
+    assert (summary.miou, summary.fb_iou) == (45.0, 72.5)
+
+
+def test_the_best_run_of_a_table_is_the_best_of_each_fold(frame: pd.DataFrame):
+    summary = summarise(frame, run_length=2, draws=0)
+    fold = spread_of(summary.folds[0], "miou")
+    assert (fold.mean, fold.std, fold.best) == (30.0, 10.0, 40.0)
+    over = spread_of(summary, "miou")
+    assert (over.mean, over.std, over.best) == (45.0, 0.0, 55.0)
+
+
+def test_a_class_that_only_one_run_asks_counts_in_that_run_alone():
+    other = {**rows(0, 0, 0, 0, 90)[3], "classes": (9,)}
+    changed = pd.DataFrame([*rows(0, 10, 30, 40), other])
+    summary = summarise(changed, run_length=2, draws=0)
+    assert [run.miou for run in summary.folds[0].runs] == [20.0, 65.0]
+    strict = summarise(changed, (1, 9), run_length=2, draws=0)
+    assert [run.miou for run in strict.folds[0].runs] == [10.0, 65.0]
+
+
+def test_runs_differ_from_all_episodes_as_one():
+    uneven = pd.DataFrame(rows(0, 0, 50, 100))
+    assert summarise(uneven, run_length=2, draws=0).miou == 62.5
+    assert summarise(uneven, draws=0).miou == 50.0
+
+
+def test_the_order_of_the_rows_is_free(frame: pd.DataFrame):
+    in_order = summary_record(summarise(frame, run_length=2))
+    mixed = summary_record(summarise(frame.sample(frac=1, random_state=3), run_length={0: 2, 1: 2}))
+    assert mixed == in_order
+    assert (
+        in_order["runs"]
+        == [{"miou": 45.0, "fb_iou": 72.5, "exact_ratio": 100.0, "base_miou": None, "total_miou": None}] * 2
+    )
+
+
+def test_one_run_has_no_spread(frame: pd.DataFrame):
+    summary = summarise(frame, draws=0)
+    assert summary.runs == ()
+    assert "runs" not in summary_record(summary)
+
+
+def test_what_can_not_be_put_into_runs_is_refused(frame: pd.DataFrame):
+    with pytest.raises(UsageError, match="without the column 'episode'"):
+        summarise(frame.drop(columns="episode"), run_length=2)
+    with pytest.raises(UsageError, match="need a length"):
+        summarise(frame, run_length={0: 2})
