@@ -145,6 +145,8 @@ def learning_rate(optimiser: Optimiser, step: int, steps: int) -> float:
         return optimiser.learning_rate
     if optimiser.schedule == "poly":
         return float(optimiser.learning_rate * (1.0 - (step + 1) / steps) ** optimiser.power)
+    if optimiser.schedule == "drops":
+        return optimiser.learning_rate * optimiser.drop ** sum(step >= its for its in optimiser.milestones)
     rise = max(1, steps // 10)
     if step < rise:
         return optimiser.learning_rate * (step + 1) / rise
@@ -157,7 +159,7 @@ def step_seed(seed: int, stage: int, step: int) -> int:
 
 
 def _is_validated(recipe: Recipe, step: int, steps: int) -> bool:
-    if recipe.validation is None or recipe.validation.every == "epoch":
+    if recipe.validation is None or isinstance(recipe.validation.every, str):
         return step == steps
     return step % recipe.validation.every == 0 or step == steps
 

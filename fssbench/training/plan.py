@@ -128,7 +128,7 @@ def plan(request: Request) -> Plan:
     network = _network(request)
     info = method_info(request.method) if request.method else None
     variant = _variant(request, info)
-    found = recipes(network, request.dataset, request.config, variant=variant)
+    found = recipes(network, request.dataset, request.config, variant=variant, weak=request.weak)
     found = {stage: _changed(its, request) for stage, its in found.items()}
     backbone = _same("backbone", {its.backbone for its in found.values()}) or network
     options: dict[str, Option] = {}
@@ -167,12 +167,14 @@ def plan(request: Request) -> Plan:
 def in_steps(chosen: Recipe, dataset: Dataset, fold: int) -> Recipe:
     """Return a recipe whose length, and whose validations, are counted in steps; a last part of a batch is dropped."""
     every = chosen.validation.every if chosen.validation else 1
-    if chosen.steps is not None and every != "epoch":
+    if chosen.steps is not None and isinstance(every, int):
         return chosen
     pictures = chosen.epoch or int(dataset.entries(fold, "train")["name"].nunique())
     epoch = max(1, pictures // chosen.batch)
     steps = chosen.steps or (chosen.epochs or 1) * epoch
-    validation = chosen.validation and replace(chosen.validation, every=epoch if every == "epoch" else every)
+    if isinstance(every, str):
+        every = epoch * (1 if every == "epoch" else int(every.split()[0]))
+    validation = chosen.validation and replace(chosen.validation, every=every)
     return replace(chosen, steps=steps, epochs=None, validation=validation)
 
 

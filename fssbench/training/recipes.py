@@ -22,7 +22,7 @@ Count = Annotated[int, Field(ge=1)]
 Factor = Annotated[float, Field(gt=0.0, le=4.0)]
 Side = Annotated[int, Field(ge=32, le=4096)]
 Option = bool | int | float | str | tuple[int | float, ...]
-Interval = Count | Literal["epoch"]
+Interval = Count | Annotated[str, Field(pattern="^(epoch|[1-9][0-9]{0,3} epochs)$")]
 
 
 @dataclass(frozen=True)
@@ -83,11 +83,13 @@ class Optimiser:
     Attributes:
         learning_rate: The largest learning rate.
         schedule: "constant"; "cosine": a linear rise over the first tenth of the steps, then half a cosine to 0;
-            "poly": (1 - step / steps) ** power.
+            "poly": (1 - step / steps) ** power; "drops": a factor at each of `milestones`.
         weight_decay: Added to the gradient (adam, sgd) or decoupled from it (adamw).
         kind: Adam, AdamW, or stochastic gradient descent with momentum.
         momentum: Of sgd.
         power: Of poly.
+        milestones: Steps after which drops multiplies the learning rate by `drop`.
+        drop: That factor.
         rates: Beginnings of parameter names with the factor of their learning rate, e.g. { "learner." = 10.0 }; the
             longest that fits decides, other parameters have the factor 1.
     """
@@ -95,11 +97,13 @@ class Optimiser:
     __pydantic_config__: ClassVar[dict[str, str]] = _FORBID
 
     learning_rate: Annotated[float, Field(gt=0.0)] = 1e-3
-    schedule: Literal["constant", "cosine", "poly"] = "constant"
+    schedule: Literal["constant", "cosine", "poly", "drops"] = "constant"
     weight_decay: Annotated[float, Field(ge=0.0)] = 0.0
     kind: Literal["adam", "adamw", "sgd"] = "adam"
     momentum: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.9
     power: Annotated[float, Field(gt=0.0)] = 0.9
+    milestones: tuple[Count, ...] = ()
+    drop: Chance = 0.1
     rates: Mapping[str, Annotated[float, Field(ge=0.0)]] = field(default_factory=dict, hash=False)
 
 
@@ -108,7 +112,7 @@ class Validation:
     """What is looked at while training.
 
     Attributes:
-        every: Steps from one validation to the next, or "epoch".
+        every: Steps from one validation to the next, or "epoch", "2 epochs", ...
         episodes: How many episodes.
         classes: "base": episodes of base classes in pictures that hold no other class and are not trained on;
             "novel": the fold's own, as the releases do, whose choice of weights has therefore seen novel labels.
@@ -137,7 +141,8 @@ class Recipe:
 
     Attributes:
         name: "method/dataset", e.g. "hsnet/pascal5i"; "small/dataset" for the backbone. A form or a stage of the
-            method can have its own: "asnet.fscs/pascal5i", "bam:base/pascal5i", "bam.NAME:base/pascal5i".
+            method can have its own: "asnet.fscs/pascal5i", weakly supervised "asnet.fscs-weak/pascal5i",
+            "bam:base/pascal5i", "bam.NAME:base/pascal5i".
         source: Where the numbers come from.
         batch: Episodes per step.
         picture: (height, width) pictures are brought to; they are kept in memory at this size. Random `crops` are cut
@@ -227,7 +232,9 @@ def _built_in() -> dict[str, Recipe]:
     return read_recipes()
 
 
-def recipes(network: str, dataset: str, file: Path | None = None, *, variant: str = "") -> dict[str, Recipe]:
+def recipes(
+    network: str, dataset: str, file: Path | None = None, *, variant: str = "", weak: bool = False
+) -> dict[str, Recipe]:
     """Return how a method or backbone is trained on a data set: by stage, "" for what holds where a stage has none.
 
     What names the variant comes before what does not, and a file of one's own before recipes.toml.
@@ -237,6 +244,7 @@ def recipes(network: str, dataset: str, file: Path | None = None, *, variant: st
         dataset: A data set.
         file: A file of recipes of your own, laid out as recipes.toml; what it does not hold is looked up there.
         variant: The form of the method.
+        weak: Whether it learns from image-level labels; "method.variant-weak/dataset" comes first then.
 
     Raises:
         UsageError: If there is no recipe, with those there are.
@@ -246,7 +254,8 @@ def recipes(network: str, dataset: str, file: Path | None = None, *, variant: st
     own = read_recipes(file) if file else {}
     found: dict[str, Recipe] = {}
     # The least specific first: what comes later replaces it.
-    for form in dict.fromkeys((network, f"{network}.{variant}" if variant else network)):
+    forms = [network, f"{network}.{variant}"] if variant else [network]
+    for form in [*forms, f"{forms[-1]}-weak"] if weak else forms:
         for source in (_built_in(), own):
             for name, its in source.items():
                 head, stage, data = _parts(name)
