@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -11,7 +12,15 @@ import torch.nn.functional as F
 from PIL import Image
 
 from fssbench.errors import UsageError
-from fssbench.transforms import input_image, nearest_label, support_mask
+from fssbench.protocols import ResizeRule
+from fssbench.transforms import (
+    input_image,
+    input_label,
+    nearest_label,
+    padded_shape,
+    scored_shape,
+    support_mask,
+)
 
 SIZES = [(400, 400), (192, 192), (473, 473), (50, 50), (7, 3), (1, 1), (333, 500), (500, 333), (401, 399)]
 
@@ -144,3 +153,72 @@ def test_maps_of_more_than_254_classes():
     assert support_mask(label, 1000, (2, 3)).tolist() == [[0, 0, 0], [0, 1, 0]]
     with pytest.raises(UsageError, match="from 1 to 65535"):
         support_mask(label, 0, (2, 3))
+
+
+def padded_as_released(photo: np.ndarray, label: np.ndarray, side: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """PFENet's Resize, ToTensor and Normalize, read from their description."""
+    height, width = label.shape
+    ratio = side * 1.0 / max(height, width)
+    new = (side, int(width * ratio)) if height >= width else (int(height * ratio), side)
+    rows, columns = (length - length % 8 for length in new)
+    image, mask = np.zeros((side, side, 3)), np.ones((side, side)) * 255
+    image[:rows, :columns] = cv2.resize(np.float32(photo), dsize=(columns, rows), interpolation=cv2.INTER_LINEAR)
+    mask[:rows, :columns] = cv2.resize(label.astype(np.float32), dsize=(columns, rows), interpolation=cv2.INTER_NEAREST)
+    channels = torch.from_numpy(image.transpose(2, 0, 1)).float()
+    for channel, mean, std in zip(channels, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225), strict=True):
+        channel.sub_(mean * 255).div_(std * 255)
+    return channels, torch.from_numpy(mask).long()
+
+
+@pytest.mark.parametrize("side", [473, 641, 192])
+@pytest.mark.parametrize(("height", "width"), [(375, 500), (500, 375), (500, 500), (333, 501), (480, 640), (97, 61)])
+def test_padding_equals_the_release(height: int, width: int, side: int):
+    photo = synthetic_photo(height, width)
+    label = np.random.default_rng(1).choice(np.array([0, 1, 7, 255], np.uint8), (height, width))
+    image, mask = padded_as_released(photo, label, side)
+    assert torch.equal(input_image(photo, (side, side), "opencv-pad"), image)
+    assert np.array_equal(input_label(label, (side, side), "opencv-pad"), mask.numpy())
+    # The release makes the mask binary before it resizes it.
+    binary = np.where(label == 255, 255, label == 7).astype(np.uint8)
+    given = support_mask(label, 7, (side, side), "opencv-pad")
+    assert np.array_equal(given, padded_as_released(photo, binary, side)[1].numpy())
+
+
+def test_padded_photos_leave_a_column_and_black_beside_them():
+    assert padded_shape((375, 500), (473, 473)) == (352, 472)
+    assert padded_shape((640, 480), (641, 641)) == (640, 480)
+    white = np.full((375, 500, 3), 255, dtype=np.uint8)
+    image = input_image(white, (473, 473), "opencv-pad")
+    black = -torch.tensor([0.485, 0.456, 0.406]) / torch.tensor([0.229, 0.224, 0.225])
+    for beside in (image[:, 352:, :], image[:, :, 472:]):
+        assert torch.allclose(beside, black[:, None, None].expand_as(beside))
+    assert (image[:, :352, :472] > 2).all()
+
+
+@pytest.mark.parametrize(("shape", "size"), [((8, 500), (473, 473)), ((375, 500), (473, 641))])
+def test_what_can_not_be_padded_is_refused(shape: tuple[int, int], size: tuple[int, int]):
+    with pytest.raises(UsageError, match="padded"):
+        input_image(synthetic_photo(*shape), size, "opencv-pad")
+
+
+@pytest.mark.parametrize("size", [(417, 417), (192, 100), (7, 3)])
+def test_pillow_squashes_label_maps_as_panet_does(size: tuple[int, int]):
+    label = np.random.default_rng(2).choice(np.array([0, 3, 255], np.uint8), (375, 500))
+    squashed = Image.fromarray(label).resize((size[1], size[0]), Image.Resampling.NEAREST)
+    assert np.array_equal(input_label(label, size, "pillow"), np.asarray(squashed))
+    assert not np.array_equal(input_label(label, size, "pillow"), nearest_label(label, size))
+    photo = synthetic_photo(375, 500)
+    assert torch.equal(input_image(photo, size, "pillow"), as_released(Image.fromarray(photo), *size))
+
+
+@pytest.mark.parametrize("rule", ["pillow-bilinear", "pillow", "opencv-pad"])
+def test_large_label_values_survive_every_rule(rule: ResizeRule):
+    label = np.full((50, 40), 999, dtype=np.uint16)
+    resized = input_label(label, (96, 96), rule)
+    assert resized.dtype == np.uint16
+    assert resized[0, 0] == 999
+
+
+def test_a_padded_prediction_is_a_square_of_the_longer_side():
+    assert scored_shape((375, 500), "opencv-pad") == (500, 500)
+    assert scored_shape((375, 500), "pillow") == (375, 500)
