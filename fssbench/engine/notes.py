@@ -74,10 +74,20 @@ def _classes(results: Results, summary: Summary) -> list[str]:
         for fold in summary.folds
         if len(fold.asked) < len(results.run.classes[fold.fold])
     ]
+    if results.run.generalised:
+        sizes = {fold.fold: len(fold.base_classes) for fold in results.run.folds}
+        short += [
+            f"fold {fold.fold}: {len(fold.base_classes)} of {sizes[fold.fold]} base classes in the pictures"
+            for fold in summary.folds
+            if len(fold.base_classes) < sizes[fold.fold]
+        ]
     if not short:
         return []
-    strict = results.summary(all_classes=True, draws=0).miou
-    return [f"incomplete, {'; '.join(short)}: with the others as 0, as releases count them, mIoU is {strict:.2f}"]
+    strict = results.summary(all_classes=True, draws=0)
+    said = f"mIoU is {strict.miou:.2f}"
+    if strict.base_miou is not None and strict.total_miou is not None:
+        said = f"novel mIoU is {strict.miou:.2f}, base {strict.base_miou:.2f}, all {strict.total_miou:.2f}"
+    return [f"incomplete, {'; '.join(short)}: with the others as 0, as releases count them, {said}"]
 
 
 def _weights(results: Results) -> list[str]:

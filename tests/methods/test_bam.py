@@ -151,8 +151,7 @@ def test_the_loss_of_the_base_stage_by_hand() -> None:
     losses = method.train().losses(batch)
     pixels = {label: int((labels == label).sum()) for label in (0, 1, 4)}
     expected = sum(count * _cross_entropy(LEARNED, label) for label, count in pixels.items()) / sum(pixels.values())
-    assert losses.keys() == {"base"}
-    assert losses["base"].item() == pytest.approx(expected, rel=1e-5)
+    assert {name: its.item() for name, its in losses.items()} == {"base": pytest.approx(expected, rel=1e-5)}
 
 
 def test_a_new_ensemble_believes_the_meta_learner() -> None:
@@ -247,16 +246,14 @@ def test_a_shot_in_a_scene_more_alike_can_weigh_more() -> None:
     _fill(method, "kshot_rw.2.bias", [2.0, 0.0])  # the first in rising order is the most alike
     with torch.no_grad():
         method.get_parameter("kshot_rw.2.weight").zero_()
-    batch = _batch(1, shot=2)
-    alike, other = batch.query, batch.supports[:, 0, 1]
-    mask = batch.support_masks[:, 0, 0]
-    heavy = torch.tensor([2.0, 0.0]).softmax(dim=0)
+    _fill(method, "gram_merge.weight", [0.0, 1.0])
+    batch = _batch(1)
     with torch.inference_mode():
-        query = method.encode(alike)
-        shots = [method.condition(method.encode(its), mask) for its in (other, alike)]
-        gram = gram_matrix(query.layer2)
-        expected = heavy[1] * scene_difference(gram, shots[0].gram)  # the other differs by nothing
-        _fill(method, "gram_merge.weight", [0.0, 1.0])
+        query = method.encode(batch.query)
+        images = (batch.supports[:, 0, 0], batch.query)
+        shots = [method.condition(method.encode(its), batch.support_masks[:, 0, 0]) for its in images]
+        # The other differs by nothing.
+        expected = _softmax([2.0, 0.0])[1] * scene_difference(gram_matrix(query.layer2), shots[0].gram)
         said = method.score(query, shots).final[:, 1]
     torch.testing.assert_close(said, expected.expand_as(said), rtol=1e-4, atol=1e-6)
 
@@ -281,11 +278,9 @@ def test_what_the_base_learner_says_comes_with_the_answer_and_is_computed_once()
         logits = method.base_logits(query)
     assert len(calls) == 1
     assert answers[0].base is not None
-    assert answers[0].base.dtype == torch.uint8
-    assert answers[0].base.shape == (40, 50)
+    assert (answers[0].base.dtype, answers[0].base.shape) == (torch.uint8, (40, 50))
     best = logits[0].argmax(dim=0)
-    assert answers[0].base[0, 0] == best[0, 0]
-    assert answers[0].base[-1, -1] == best[-1, -1]
+    assert answers[0].base[[0, -1], [0, -1]].tolist() == best[[0, -1], [0, -1]].tolist()
 
 
 @pytest.mark.parametrize(("shot", "parameters"), [(1, 4_917_254), (5, 4_917_281)])

@@ -1,0 +1,58 @@
+"""`fssbench eval` where novel and base classes are asked together."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from fssbench import cli
+from fssbench.results import load_run
+
+Run = Callable[..., tuple[int, str, str]]
+BAM = ("eval", "--method", "bam", "--dataset", "shapes20i", "--random-weights", "--fold", "1")
+
+
+@pytest.fixture
+def fssbench(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Run:
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["fssbench", *arguments])
+        with pytest.raises(SystemExit) as stop:
+            cli.main()
+        return (int(stop.value.code or 0), *capsys.readouterr())
+
+    return run
+
+
+def test_novel_base_and_all_stand_side_by_side(fssbench: Run, tmp_path: Path) -> None:
+    code, out, _ = fssbench(*BAM, "--protocol", "bam-gfss", "--episodes", "3", "--out", "here")
+    assert code == 0
+    summary = load_run(tmp_path / "here").summary()
+    assert summary.base_miou is not None
+    assert summary.total_miou is not None
+    lines = out.splitlines()
+    assert lines[0].split()[2:11] == ["novel", "mIoU", "95", "%", "base", "mIoU", "95", "%", "all"]
+    for number in (summary.miou, summary.base_miou, summary.total_miou, summary.fb_iou):
+        assert f"{number:.2f}" in lines[1].split()
+    strict = load_run(tmp_path / "here").summary(all_classes=True)
+    note = next(line for line in lines if line.startswith("incomplete"))
+    assert "of 15 base classes in the pictures" in note
+    assert note.endswith(f"novel mIoU is {strict.miou:.2f}, base {strict.base_miou:.2f}, all {strict.total_miou:.2f}")
+
+
+def test_a_run_continued_with_the_other_way_of_merging_is_refused(fssbench: Run) -> None:
+    assert fssbench(*BAM, "--protocol", "bam-gfss", "--episodes", "2", "--limit", "1", "--out", "here")[0] == 0
+    code, _, err = fssbench(*BAM, "--protocol", "bam-gfss-base", "--episodes", "2", "--out", "here", "--resume")
+    assert code == 2
+    assert "protocol.name" in err
+
+
+def test_a_method_that_knows_no_base_class_is_told(fssbench: Run) -> None:
+    code, _, err = fssbench("eval", "--method", "copy-mask", "--dataset", "shapes20i", "--protocol", "bam-gfss")
+    assert code == 2
+    assert "asks for base classes too" in err
+    assert "Traceback" not in err
