@@ -18,6 +18,8 @@ from fssbench.methods.method import TrainingBatch
 
 SIDES = (72, 56)
 BASE = 4
+META, LEARNED = [0.4, -0.3], [0.1, 0.9, -0.5, 0.3, 0.2]
+GRAM, MERGE = [0.8, 0.5], [0.7, 0.6]
 META_PARTS = {"down_query", "down_supp", "init_merge", "ASPP_meta", "res1_meta", "res2_meta", "cls_meta"}
 ENSEMBLE_PARTS = {"gram_merge", "cls_merge"}
 
@@ -81,10 +83,6 @@ def _softmax(values: list[float]) -> list[float]:
 
 def _cross_entropy(logits: list[float], label: int) -> float:
     return -math.log(_softmax(logits)[label])
-
-
-META, LEARNED = [0.4, -0.3], [0.1, 0.9, -0.5, 0.3, 0.2]
-GRAM, MERGE = [0.8, 0.5], [0.7, 0.6]
 
 
 def _hand_made(shot: int = 1) -> BAM:
@@ -165,7 +163,7 @@ def test_a_new_ensemble_believes_the_meta_learner() -> None:
 def test_stage_meta_moves_meta_learner_and_ensemble(shot: int) -> None:
     method = _build(shot).train()
     method.enter_training_stage("meta")
-    torch.stack(list(method.losses(_batch(2, shot)).values())).sum().backward()
+    sum(method.losses(_batch(2, shot)).values(), torch.zeros(())).backward()
     moved = {name.partition(".")[0] for name, its in method.named_parameters() if its.grad is not None}
     assert moved == META_PARTS | ENSEMBLE_PARTS | ({"kshot_rw"} if shot > 1 else set())
     free = {name for name, its in method.named_parameters() if its.requires_grad}
