@@ -22,7 +22,7 @@ from fssbench.layers.pooling import masked_average
 from fssbench.layers.prior import prior_mask
 from fssbench.layers.staged import StagedMethod, StageMaps, decide
 from fssbench.methods.method import Prediction, TrainingBatch
-from fssbench.training.losses import segmentation_loss
+from fssbench.training.losses import ifsl_losses, segmentation_loss
 
 _AUXILIARY_WEIGHT = 1.0
 """aux_weight of every released configuration, the paper's sigma."""
@@ -115,8 +115,7 @@ class PFENet(StagedMethod[PFENetSupport]):
             supports: `supports[n][k]` is the k-th support of the n-th way, of B episodes.
         """
         maps, size = self._enriched(query, supports)
-        logits = self._enrichment[0].classify(maps, size)
-        return logits.view(-1, len(supports), *logits.shape[1:])
+        return _by_way(self._enrichment[0].classify(maps, size), len(supports))
 
     def predict(
         self, query: StageMaps, supports: Sequence[Sequence[PFENetSupport]], size: tuple[int, int]
@@ -131,26 +130,27 @@ class PFENet(StagedMethod[PFENetSupport]):
         return decide(logits[:, 0], query.size, size)
 
     def losses(self, batch: TrainingBatch) -> dict[str, Tensor]:
-        """Return "main" and "auxiliary": cross entropy of the answer, and the mean of that of each scale.
+        """Return "main" and "auxiliary" for "fss", and iFSL's "segmentation" for "fscs", which has no auxiliary loss.
 
-        Both at the size of the query image. The order of the steps is the release's, which the moving statistics and
-        the dropout depend on.
+        Main is the cross entropy of the answer, auxiliary the mean of that of each scale, both at the size of the query
+        image. The order of the steps is the release's, which the moving statistics and the dropout depend on.
         """
         query = self.encode(batch.query)
         self.layer4_of(query)
-        enrichment = self._enrichment[0]
-        ways, shots = batch.supports.shape[1:3]
         reduced = self._reduced(query, self._reductions[0])
+        ways, shots = batch.supports.shape[1:3]
         supports = [
             [self.condition(self.encode(batch.supports[:, n, k]), batch.support_masks[:, n, k]) for k in range(shots)]
             for n in range(ways)
         ]
         maps, size = self._enriched(query, supports, reduced)
+        enrichment, weight = self._enrichment[0], batch.foreground_weight
+        if self.task == "fscs":
+            logits = _by_way(enrichment.classify(maps, size), ways)
+            return ifsl_losses(logits, batch.query_masks, foreground_weight=weight)
         inner = enrichment.inner_logits(maps)
-        logits = enrichment.classify(maps, size)
-        main, *auxiliary = (
-            segmentation_loss(its, batch.query_masks.flatten(0, 1), batch.foreground_weight) for its in (logits, *inner)
-        )
+        every = (enrichment.classify(maps, size), *inner)
+        main, *auxiliary = (segmentation_loss(its, batch.query_masks[:, 0], weight) for its in every)
         return {"main": main, "auxiliary": _AUXILIARY_WEIGHT * torch.stack(auxiliary).mean()}
 
     def _enriched(
@@ -203,6 +203,10 @@ def _stages(backbone: str, variant: str) -> Stages:
 
 def _reduction(inputs: int, width: int) -> nn.Sequential:
     return nn.Sequential(nn.Conv2d(inputs, width, 1, bias=False), nn.ReLU(), nn.Dropout2d(0.5))
+
+
+def _by_way(logits: Tensor, ways: int) -> Tensor:
+    return logits.view(-1, ways, *logits.shape[1:])
 
 
 def _mean(tensors: Sequence[Tensor]) -> Tensor:

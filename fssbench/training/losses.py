@@ -15,7 +15,7 @@ def segmentation_loss(logits: Tensor, mask: Tensor, foreground_weight: float = 1
     """Return the mean cross entropy of B pairs at the mask's size.
 
     HSNet, section 4.3 ("mean of cross-entropy loss over all pixel locations"), as released: raw logits are resized
-    bilinearly with aligned corners, then cross entropy. iFSL's segmentation objective (1-way) is the same number.
+    bilinearly with aligned corners, then cross entropy.
 
     Args:
         logits: Raw, float32 (B, 2, h, w), background first.
@@ -28,6 +28,37 @@ def segmentation_loss(logits: Tensor, mask: Tensor, foreground_weight: float = 1
     resized = F.interpolate(logits, mask.shape[-2:], mode="bilinear", align_corners=True)
     weight = torch.tensor([1.0, foreground_weight], device=logits.device)
     return _mean_cross_entropy(resized, mask.long(), weight)
+
+
+def ifsl_losses(
+    logits: Tensor, masks: Tensor, *, weak: bool = False, foreground_weight: float = 1.0
+) -> dict[str, Tensor]:
+    """Return iFSL's loss of B episodes of N ways (Kang and Cho, CVPR 2022; fs-cs/model/ifsl.py at d0b0c0d).
+
+    "segmentation" (L_S): the background is the mean of the ways' background log-probabilities, as in `merge_ways`; the
+    N + 1 maps are resized bilinearly with aligned corners, then the negative log-likelihood of every pixel's label is
+    averaged. Log-probabilities are resized, not logits, so for one way this is near `segmentation_loss`, not the same.
+    With weak labels "classification" (L_C) instead: of each way the mean log-probabilities of the map say whether the
+    class is there. The release knows one way; for more this is the mean over the ways.
+
+    Args:
+        logits: Raw, float32 (B, N, 2, h, w), background first.
+        masks: uint8 (B, N, H, W): 1 where the n-th class is, 0 elsewhere, 255 for pixels that are left out.
+        weak: Whether only the presence of a class is known.
+        foreground_weight: How much a pixel of a class counts in the mean of L_S; a background pixel counts 1.
+    """
+    log_probabilities = torch.log_softmax(logits, dim=2)
+    if weak:
+        present = (masks == 1).flatten(2).any(dim=2)
+        pooled = log_probabilities.mean(dim=(-1, -2))
+        return {"classification": F.nll_loss(pooled.flatten(0, 1), present.flatten().long())}
+    background = log_probabilities[:, :, 0].mean(dim=1, keepdim=True)
+    merged = torch.cat([background, log_probabilities[:, :, 1]], dim=1)
+    resized = F.interpolate(merged, masks.shape[-2:], mode="bilinear", align_corners=True)
+    place = torch.arange(1, masks.shape[1] + 1, device=masks.device)[:, None, None]
+    target = torch.where((masks == _IGNORE).any(dim=1), _IGNORE, ((masks == 1) * place).amax(dim=1))
+    weight = logits.new_tensor([1.0] + [foreground_weight] * masks.shape[1])
+    return {"segmentation": _mean_likelihood(resized, target, weight)}
 
 
 def pixel_loss(scores: Tensor, target: Tensor) -> Tensor:
@@ -80,7 +111,12 @@ def _draws(rng: np.random.Generator, count: int, wanted: int) -> Tensor:
 
 
 def _mean_cross_entropy(logits: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
+    return _mean_likelihood(torch.log_softmax(logits, dim=1), target, weight)
+
+
+def _mean_likelihood(log_probabilities: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
+    """Return the weighted mean of the negative log-likelihood over the pixels that are counted; 0 if none is."""
     counted = target != _IGNORE
-    total = F.cross_entropy(logits, target, weight, ignore_index=_IGNORE, reduction="sum")
+    total = F.nll_loss(log_probabilities, target, weight, ignore_index=_IGNORE, reduction="sum")
     size = counted.sum() if weight is None else weight[target[counted]].sum()
     return total / size.clamp(min=1)

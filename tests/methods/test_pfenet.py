@@ -190,6 +190,31 @@ def test_foreground_can_count_more() -> None:
         assert loss.item() == pytest.approx(expected, abs=1e-5)
 
 
+def test_the_fscs_form_has_the_loss_of_ifsl_alone() -> None:
+    method = _build("fscs", 2).train()
+    last = method.get_submodule("learner.cls.3")
+    assert isinstance(last, nn.Conv2d)
+    nn.init.zeros_(last.weight)
+    last.bias.data = torch.tensor([0.0, math.log(3)])
+    batch = _batch(3, way=2)
+    batch.query_masks[:] = 0
+    batch.query_masks[:, 0, :, :14] = 1  # a quarter of the columns is the first class, a quarter the second
+    batch.query_masks[:, 1, :, 14:28] = 1
+    losses = method.losses(batch)
+    assert losses.keys() == {"segmentation"}
+    assert losses["segmentation"].item() == pytest.approx(-(math.log(3 / 4) + math.log(1 / 4)) / 2, abs=1e-5)
+
+
+def test_gradients_of_the_fscs_form() -> None:
+    method = _build("fscs", 2).train()
+    sum(method.losses(_batch(3, way=2)).values(), torch.zeros(())).backward()
+    # The inner classifiers are built, and iFSL does not train them.
+    unused = [name for name, p in method.named_parameters() if p.requires_grad and p.grad is None]
+    assert all(name.startswith("learner.inner_cls.") for name in unused)
+    assert len(unused) == 12
+    assert all(p.grad is None for p in method.stages.parameters())
+
+
 @pytest.mark.parametrize("shot", [1, 5])
 def test_gradients_reach_the_head_and_not_the_backbone(shot: int) -> None:
     method = _build(shot=shot).train()

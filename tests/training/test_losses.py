@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from fssbench.training.losses import pixel_contrast_loss, pixel_loss, segmentation_loss
+from fssbench.training.losses import ifsl_losses, pixel_contrast_loss, pixel_loss, segmentation_loss
 
 
 def _logits(foreground: float) -> torch.Tensor:
@@ -94,3 +94,41 @@ def test_contrast_pulls_a_class_together_across_pictures():
     alike = torch.einsum("cij,ckl->ijkl", units[0, :, :2], units[1, :, :2]).mean()
     unlike = torch.einsum("cij,ckl->ijkl", units[0, :, :2], units[1, :, 2:]).mean()
     assert alike > unlike + 0.8
+
+
+def _ways(*foreground: float) -> torch.Tensor:
+    """Logits (1, N, 2, 2, 2), the same everywhere, of N ways."""
+    return torch.stack([_logits(its) for its in foreground], dim=1)
+
+
+def test_ifsl_segmentation_loss_of_two_ways_by_hand():
+    # Probabilities of the classes 3/4 and 1/3; the background's log-probability is the mean of log 1/4 and log 2/3.
+    masks = torch.tensor([[[[1, 0], [0, 255]], [[0, 1], [0, 0]]]], dtype=torch.uint8)
+    background = (math.log(1 / 4) + math.log(2 / 3)) / 2
+    expected = -(math.log(3 / 4) + math.log(1 / 3) + background) / 3
+    loss = ifsl_losses(_ways(math.log(3), -math.log(2)), masks)
+    assert loss.keys() == {"segmentation"}
+    assert loss["segmentation"].item() == pytest.approx(expected)
+    weighted = -(4 * math.log(3 / 4) + 4 * math.log(1 / 3) + background) / 9
+    again = ifsl_losses(_ways(math.log(3), -math.log(2)), masks, foreground_weight=4.0)
+    assert again["segmentation"].item() == pytest.approx(weighted)
+
+
+def test_ifsl_resizes_log_probabilities_not_logits():
+    # Two positions with probabilities 1/2 and 1/10; between them is the mean of their logarithms.
+    logits = torch.tensor([0.0, 0.0, 0.0, -math.log(9)]).view(1, 1, 2, 1, 2)
+    mask = torch.ones(1, 1, 1, 3, dtype=torch.uint8)
+    middle = (math.log(1 / 2) + math.log(1 / 10)) / 2
+    expected = -(math.log(1 / 2) + middle + math.log(1 / 10)) / 3
+    assert ifsl_losses(logits, mask)["segmentation"].item() == pytest.approx(expected)
+
+
+def test_ifsl_classification_loss_by_hand():
+    # The first class is there, with a pooled log-probability; the second is not.
+    first = torch.tensor([0.0, 0.0, 0.0, -math.log(9)]).view(1, 1, 2, 1, 2)
+    logits = torch.cat([first, torch.zeros(1, 1, 2, 1, 2)], dim=1)
+    masks = torch.tensor([[[[1, 0]], [[0, 255]]]], dtype=torch.uint8)
+    pooled = (math.log(1 / 2) + math.log(1 / 10)) / 2
+    loss = ifsl_losses(logits, masks, weak=True)
+    assert loss.keys() == {"classification"}
+    assert loss["classification"].item() == pytest.approx(-(pooled + math.log(1 / 2)) / 2)
