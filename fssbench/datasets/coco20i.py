@@ -101,16 +101,8 @@ class Coco20i(Dataset):
         """The names of COCO's 80 categories, in order of their ids."""
         return dict(enumerate(coco_facts.facts().classes, 1))
 
-    @property
-    def fingerprint(self) -> str:
-        """Hex sha256 of the val side: label rule, pixels per image and class, lists in their order.
-
-        The train side has its own, `split_fingerprint("train")`: an evaluation does not depend on it.
-        """
-        return self.split_fingerprint("val")
-
     def split_fingerprint(self, split: Split) -> str:
-        """Return the fingerprint of one side."""
+        """Return the hex sha256 of one side: label rule, pixels per image and class, lists in their order."""
         side = self._side(split)
         if side not in self._fingerprints:
             rule = {"dataset": self.name, "side": side, "labels": self.labels, "order": self._order(side)}

@@ -36,6 +36,9 @@ class Dataset(ABC):
     shows: ClassVar[str | None] = None
     """The data set whose scenes it shows in another way: classes, folds and lists are the same, the pixels are not."""
 
+    asked: ClassVar[Split] = "val"
+    """The side that evaluations ask."""
+
     root: Path | None
     """The folder that holds the files; None for a rendered data set."""
 
@@ -55,9 +58,13 @@ class Dataset(ABC):
         """The name of each label value 1..C, in rising order."""
 
     @property
-    @abstractmethod
     def fingerprint(self) -> str:
-        """Hex sha256 over all that decides labels and lists (files, label rule, list order, seed)."""
+        """The fingerprint of the side that evaluations ask: they depend on no other."""
+        return self.split_fingerprint(self.asked)
+
+    @abstractmethod
+    def split_fingerprint(self, split: Split) -> str:
+        """Return the hex sha256 over all that decides labels and lists of a side (files, label rule, order, seed)."""
 
     @property
     @abstractmethod

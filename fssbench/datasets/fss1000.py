@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, ClassVar, Self
 
 import numpy as np
 
@@ -37,6 +37,7 @@ class FSS1000(Dataset):
 
     name = "fss1000"
     fold_count = 1
+    asked: ClassVar[Split] = "test"
     root: Path
 
     def __init__(self, root: Path) -> None:
@@ -60,13 +61,8 @@ class FSS1000(Dataset):
         sides = [side for side in facts() if imported.path_of(self.name, side).is_file()]
         return {class_id: name for side in sides for class_id, name in self._classes(side).items()}
 
-    @property
-    def fingerprint(self) -> str:
-        """Hex sha256 of the test side: classes, foreground pixels per image. The other sides have their own."""
-        return self.split_fingerprint("test")
-
     def split_fingerprint(self, split: Split) -> str:
-        """Return the fingerprint of one side."""
+        """Return the hex sha256 of one side: classes, foreground pixels per image."""
         pairs = self.entries(0, split)
         rule = {"dataset": self.name, "side": split, "labels": f"grey >= {FOREGROUND}"}
         return fingerprint_of(rule, self.index(split), zip(pairs["name"], pairs["class_id"].tolist(), strict=True))

@@ -202,16 +202,8 @@ class Pascal5i(Dataset):
         """Return the sorted names of one side: val as VOC has it, train all other masks."""
         return [name for name in self.mask_names if (name in self.val_names) == (side == "val")]
 
-    @property
-    def fingerprint(self) -> str:
-        """Hex sha256 of the val side: pixels per image and class, rule, lists in their order.
-
-        The train side has its own, `split_fingerprint("train")`: an evaluation does not depend on it.
-        """
-        return self.split_fingerprint("val")
-
     def split_fingerprint(self, split: Split) -> str:
-        """Return the fingerprint of one side."""
+        """Return the hex sha256 of one side: pixels per image and class, rule, lists in their order."""
         side = self._side(split)
         if side in self._fingerprints:
             return self._fingerprints[side]

@@ -107,9 +107,9 @@ class Shapes20i(Dataset):
         """The names of the label values 1..20."""
         return {value: shape.name for value, shape in enumerate(CLASSES, start=1)}
 
-    @property
-    def fingerprint(self) -> str:
-        """Hex sha256 of the renderer's version, what its lists admit, and the seed."""
+    def split_fingerprint(self, split: Split) -> str:
+        """Return the hex sha256 of the renderer's version, what its lists admit, and the seed: the same for all."""
+        self._check_split(split)
         return _sha256(self._facts)
 
     @property
@@ -203,9 +203,9 @@ class Shapes20iUnderwater(Shapes20i):
     name: ClassVar[str] = "shapes20i-underwater"
     shows: ClassVar[str | None] = Shapes20i.name
 
-    @property
-    def fingerprint(self) -> str:
-        """Hex sha256 of the renderer's two versions, what its lists admit, and the seed."""
+    def split_fingerprint(self, split: Split) -> str:
+        """Return the hex sha256 of the renderer's two versions, what its lists admit, and the seed."""
+        self._check_split(split)
         return _sha256(f"{WATER_VERSION}; {self._facts}")
 
     def image(self, name: str) -> Image:

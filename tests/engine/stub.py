@@ -46,8 +46,7 @@ class Patches(Dataset):
     def class_names(self) -> Mapping[int, str]:
         return {c: f"class{c}" for c in CLASSES}
 
-    @property
-    def fingerprint(self) -> str:
+    def split_fingerprint(self, split: Split) -> str:
         return self._fingerprint
 
     @property

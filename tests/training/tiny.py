@@ -38,8 +38,7 @@ class Squares(Dataset):
     def class_names(self) -> Mapping[int, str]:
         return {c: f"square {c}" for c in (1, 2, 3, 4)}
 
-    @property
-    def fingerprint(self) -> str:
+    def split_fingerprint(self, split: Split) -> str:
         return "squares"
 
     @property
