@@ -70,6 +70,12 @@ def test_backbone_then_method_then_eval_loads_it(tmp_path: Path):
         (["--method", "hsnet", "--fold", 0, "--backbone", "resnet18"], "no backbone 'resnet18'"),
         (["--method", "hsnet", "--fold", 0, "--seed", -1], "a seed is"),
         (["--backbone", "resnet50", "--fold", 0], "can't be trained here; small can"),
+        (["--method", "hsnet", "--fold", 0, "--variant", "fsc"], "no variant 'fsc'"),
+        (["--method", "hsnet", "--fold", 0, "--variant", "fss", "--task", "fs-cs"], "is for the task fss, not fscs"),
+        (["--method", "bam", "--fold", 0, "--task", "fs-cs"], "no form for the task fscs"),
+        (["--method", "bam", "--fold", 0, "--weak"], "no weakly supervised form"),
+        (["--method", "hsnet", "--fold", 0, "--variant", "fss", "--ways", 2], "1-way episodes only"),
+        (["--method", "hsnet", "--fold", 0, "--shots", 0], "--shots is at least 1"),
     ],
 )
 def test_usage_errors(arguments: list[object], said: str):
@@ -105,3 +111,29 @@ def test_usage_errors_come_without_torch():
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "shapes20i has no fold 9: its folds are 0 to 3 False"
+
+
+def test_tensorboard_that_is_not_installed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, backbone_weights: Path):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    arguments = ["--method", "hsnet", "--dataset", "shapes20i", "--fold", 0, "--backbone-weights", backbone_weights]
+    refused = _invoke(*arguments, "--out", tmp_path / "run", "--tensorboard")
+    assert isinstance(refused.exception, UsageError)
+    assert "pip install 'fssbench[tensorboard]'" in str(refused.exception)
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("asked", "folder", "form"),
+    [
+        ({"task": "fscs", "ways": 2}, "train-hsnet-fscs-shapes20i-2way-fold1", ("fscs", 2, 1)),
+        ({"shots": 5}, "train-hsnet-shapes20i-5shot-fold1", ("fss", 1, 5)),
+    ],
+)
+def test_what_is_asked_for_decides_form_and_folder(
+    asked: dict[str, Any], folder: str, form: tuple[str, int, int], backbone_weights: Path
+):
+    from fssbench.training.plan import Request, plan
+
+    planned = plan(Request("shapes20i", 1, "hsnet", backbone_weights=backbone_weights, **asked))
+    assert planned.folder.name == folder
+    assert (planned.variant, planned.way, planned.shot) == form

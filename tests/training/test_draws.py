@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 
+import numpy as np
 import pytest
 
-from fssbench.errors import MissingError
+from fssbench.errors import MissingError, UsageError
 from fssbench.training.draws import EpisodeSampler
 from tests.episode.stub import ListsOnly
 
@@ -41,3 +42,40 @@ def test_a_class_of_one_picture_makes_no_episode():
 def test_nothing_to_learn_from():
     with pytest.raises(MissingError, match="no class with two training pictures"):
         EpisodeSampler.of_fold(ListsOnly("lists", [("a", 1), ("b", 2)]), 0, 0)
+
+
+@pytest.mark.parametrize("shot", [0, 1, 2])
+def test_shots(shot: int):
+    lists = {class_id: names for class_id, names in LISTS.items() if len(names) > shot}
+    drawn = EpisodeSampler(lists, seed=1, shot=shot).draw(np.random.default_rng(0), 200)
+    for its in drawn:
+        (supports,) = its.supports
+        assert len(supports) == shot
+        assert len({its.query, *supports}) == shot + 1
+    assert {its.query_class for its in drawn} == set(lists)
+
+
+def test_joint_episodes_hold_none_some_or_all_of_their_classes():
+    lists = {c: tuple(f"{c}-{n}" for n in range(6)) for c in (1, 2, 3, 4, 5)}
+    sampler = EpisodeSampler(lists, seed=0, way=2, shot=3, task="fscs")
+    drawn = sampler.draw(sampler.generator(0), 4000)
+    for its in drawn:
+        assert len(set(its.classes)) == 2
+        assert its.query in lists[its.query_class]
+        for class_id, supports in zip(its.classes, its.supports, strict=True):
+            assert len(set(supports)) == 3
+            assert set(supports) <= set(lists[class_id]) - {its.query}
+    # Half of the weight first; else it is left with 1/2 against 3/8 of the other classes.
+    expected = 1 / 2 + 1 / 2 * (1 / 2) / (1 / 2 + 3 / 8)
+    assert sum(its.query_class in its.classes for its in drawn) / 4000 == pytest.approx(expected, abs=0.03)
+
+
+def test_stages_draw_different_episodes():
+    first, second = EpisodeSampler(LISTS, seed=0), EpisodeSampler(LISTS, seed=0, stage=1)
+    assert first.draw(first.generator(3), 8) != second.draw(second.generator(3), 8)
+
+
+def test_more_ways_than_classes():
+    dataset = ListsOnly("lists", [("a", 1), ("b", 2), ("c", 2), ("c", 2)])
+    with pytest.raises(UsageError, match="1 classes to learn from, not 2"):
+        EpisodeSampler.of_fold(dataset, 0, 0, way=2, task="fscs")

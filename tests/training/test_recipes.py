@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from fssbench.errors import BrokenFileError, MissingError, UsageError
 from fssbench.training.loop import learning_rate
-from fssbench.training.recipes import Optimiser, read_recipes, recipe
+from fssbench.training.plan import in_steps
+from fssbench.training.recipes import Crops, Optimiser, Recipe, Validation, read_recipes, recipe, recipes
+from tests.episode.stub import ListsOnly
 
 OWN = """
 ["hsnet/pascal5i"]
@@ -43,7 +47,7 @@ def test_a_file_of_ones_own_comes_first(tmp_path: Path):
 
 
 def test_an_unknown_recipe_names_the_known_ones():
-    with pytest.raises(UsageError, match=r"no recipe hsnet/fss1000; there are hsnet\.fscs/shapes20i, hsnet/coco20i"):
+    with pytest.raises(UsageError, match=r"no recipe hsnet/fss1000; there are hsnet.*, hsnet/coco20i"):
         recipe("hsnet", "fss1000")
 
 
@@ -76,3 +80,80 @@ def test_learning_rates():
     assert rates.index(max(rates)) in (9, 10)
     assert rates[55] == pytest.approx(0.05)
     assert 0.0 < rates[-1] < 1e-4
+
+
+def _tables(*names: str) -> str:
+    fields = 'source = "mine"\nbatch = 2\npicture = [64, 64]\nview = [64, 64]\nsteps = '
+    return "\n".join(f'["{name}"]\n{fields}{place}' for place, name in enumerate(names, 1))
+
+
+def test_the_most_specific_recipe_wins(tmp_path: Path):
+    file = tmp_path / "mine.toml"
+    file.write_text(_tables("m/d", "m.v/d", "m:s/d", "m.v:s/d", "m.v-weak/d", "n/d"))
+
+    def steps(**asked: Any) -> dict[str, int | None]:
+        return {stage: its.steps for stage, its in recipes("m", "d", file, **asked).items()}
+
+    assert steps() == {"": 1, "s": 3}
+    assert steps(variant="v") == {"": 2, "s": 4}
+    assert steps(variant="other") == {"": 1, "s": 3}
+    assert steps(variant="v", weak=True) == {"": 5, "s": 4}
+
+
+def test_a_stage_takes_its_own_recipe_or_the_common_one(tmp_path: Path):
+    file = tmp_path / "mine.toml"
+    file.write_text(_tables("m:base/d"))
+    assert recipe("m", "d", file, stage="base").steps == 1
+    with pytest.raises(UsageError, match="stage 'meta' has no recipe"):
+        recipe("m", "d", file, stage="meta")
+    file.write_text(_tables("m:base/d", "m/d"))
+    assert recipe("m", "d", file, stage="meta").steps == 2
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("epochs = 3", "either steps or epochs"),
+        ("validation = { every = 'now and then' }", "every"),
+        ("crops = { turn = 10.0 }\naugmentation = { turn = 10.0 }", "either an augmentation or crops"),
+        ("optimiser = { kind = 'lion' }", "optimiser"),
+        ("options = { width = { a = 1 } }", "options"),
+    ],
+)
+def test_what_is_no_recipe(line: str, said: str, tmp_path: Path):
+    file = tmp_path / "mine.toml"
+    file.write_text(_tables("m/d") + "\n" + line)
+    with pytest.raises(BrokenFileError, match=said):
+        read_recipes(file)
+
+
+def test_options_keep_their_types(tmp_path: Path):
+    file = tmp_path / "mine.toml"
+    file.write_text(_tables("m/d") + '\noptions = { a = true, b = 3, c = 0.5, d = "x", e = [8, 16], f = [1.0, 0.5] }')
+    options = recipe("m", "d", file).options
+    assert options == {"a": True, "b": 3, "c": 0.5, "d": "x", "e": (8, 16), "f": (1.0, 0.5)}
+    assert [type(its) for its in options.values()] == [bool, int, float, str, tuple, tuple]
+
+
+def test_released_recipes_of_the_pfenet_family_and_of_ifsl():
+    pfenet = recipe("pfenet", "pascal5i", variant="fss")
+    assert (pfenet.epochs, pfenet.batch, pfenet.view, pfenet.rim) == (200, 4, (473, 473), "leave-out")
+    assert pfenet.optimiser == Optimiser(2.5e-3, "poly", 1e-4, "sgd", momentum=0.9, power=0.9)
+    assert pfenet.crops == Crops((0.9, 1.1), 10.0, 0.5, 0.5, 5, 0.5, 0.85)
+    joint = recipe("pfenet", "coco20i", variant="fscs")
+    assert (joint.batch, joint.view, joint.crops) == (24, (400, 400), None)
+    assert joint.optimiser == Optimiser(2.5e-3, "constant", 1e-4, "sgd")
+    weak = recipes("asnet", "pascal5i", variant="fscs", weak=True)[""]
+    assert (weak.optimiser.learning_rate, weak.validation and weak.validation.measure) == (1e-4, "exact_ratio")
+    for name, its in read_recipes().items():
+        if its.validation and its.validation.classes == "novel":
+            assert not name.endswith("/shapes20i"), "what is trained here looks at nothing novel"
+
+
+def test_epochs_become_steps():
+    dataset = ListsOnly("lists", [(f"p{n}", n % 3 + 1) for n in range(11)] + [("p0", 2)])
+    made = Recipe("m/d", "mine", 4, (64, 64), (64, 64), epochs=3, validation=Validation(every="2 epochs"))
+    counted = in_steps(made, dataset, 0)
+    assert (counted.steps, counted.epochs, counted.validation and counted.validation.every) == (6, None, 4)
+    longer = in_steps(replace(made, epoch=40), dataset, 0)
+    assert (longer.steps, longer.validation and longer.validation.every) == (30, 20)

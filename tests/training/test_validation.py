@@ -1,0 +1,63 @@
+"""Validation: which pictures are asked, and that the engine answers."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pandas as pd
+import pytest
+import torch
+
+import fssbench
+from fssbench.errors import MissingError
+from fssbench.protocols import protocol
+from fssbench.training.recipes import Validation
+from fssbench.training.validation import Validator, base_lists, validation_episodes
+from tests.training.tiny import Squares, tiny_recipe
+
+RULES = replace(protocol("shapes"), datasets=("squares",), input=(136, 136))
+
+
+class Indexed(Squares):
+    """With an index; one picture of the side asked holds a novel class beside a base class."""
+
+    def index(self, split: str) -> pd.DataFrame:
+        rows = [(name, c, 9) for name, classes in self.contents.items() for c in sorted(set(classes))]
+        return pd.DataFrame(rows, columns=["name", "class_id", "pixels"])
+
+
+def test_base_pictures_hold_base_classes_alone():
+    dataset = Indexed()
+    lists = base_lists(dataset, 0, Validation(), 1)
+    assert set(lists) == {3, 4}
+    assert all(set(dataset.contents[name]) <= {3, 4} for names in lists.values() for name in names)
+    asked = validation_episodes(dataset, 0, Validation(episodes=7), RULES, 1, 1)
+    assert len(asked) == 7
+    assert {class_id for its in asked for class_id in its.classes} <= {3, 4}
+    assert asked.hash == validation_episodes(dataset, 0, Validation(episodes=7), RULES, 1, 1).hash
+    assert asked.hash != validation_episodes(dataset, 0, Validation(episodes=7, seed=1), RULES, 1, 1).hash
+
+
+def test_no_base_picture():
+    with pytest.raises(MissingError, match="to validate on"):
+        base_lists(Indexed(), 0, Validation(), 20)
+
+
+def test_novel_episodes_are_those_of_the_protocol():
+    dataset = fssbench.open_dataset("shapes20i")
+    recipe = Validation(episodes=5, classes="novel")
+    asked = validation_episodes(dataset, 2, recipe, protocol("shapes"), 1, 1)
+    assert asked.hash == fssbench.episodes(dataset, 2, 1, 1, "shapes", 5).hash
+
+
+@pytest.mark.parametrize("measure", ["miou", "exact_ratio"])
+def test_it_gives_what_evaluation_gives(measure: str):
+    torch.manual_seed(0)
+    method = fssbench.build("hsnet", backbone="small", variant="fscs", channels=(4, 4, 4)).train()
+    rules = replace(protocol("shapes-fscs"), datasets=("squares",), input=(136, 136))
+    recipe = replace(tiny_recipe("hsnet"), validation=Validation(episodes=4, measure=measure))  # type: ignore[arg-type]
+    validator = Validator(Indexed(), 0, recipe, rules, "cpu")
+    given = validator(method)
+    summary = fssbench.evaluate(method, Indexed(), validator.episodes, protocol=rules).summary(draws=0)
+    assert given == getattr(summary, measure)
+    assert len(validator.episodes) == 4
