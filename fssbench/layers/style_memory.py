@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 _EPS = 1e-5
-_TEMPERATURE = 0.1
+_TEMPERATURE = 0.02
 
 
 def style(features: Tensor) -> tuple[Tensor, Tensor]:
@@ -63,7 +63,8 @@ class StyleMemory(nn.Module):
         """Keep the styles of a batch.
 
         The first N instances become the N items, one each. From then on
-        m_j = lambda m_j + (1 - lambda) sum_b s_M^{jb} mu_b, and e_j likewise with s_E and v_b.
+        m_j = lambda m_j + (1 - lambda) sum_b s_M^{jb} mu_b, and e_j likewise with s_E and v_b. An item whose shares sum
+        to less than 1 takes the rest from itself.
 
         Args:
             mean: mu_b, (B, C).
@@ -77,8 +78,12 @@ class StyleMemory(nn.Module):
             self.written.fill_(place.stop)
             return
         for kept, seen in ((self.means, mean), (self.deviations, deviation)):
-            shares = (_cosine(kept, seen) / _TEMPERATURE).softmax(dim=1)  # s^{jb}, normalised over the batch
-            kept.lerp_(shares @ seen, 1 - self.momentum)
+            # An instance goes to the items it is most like. What they get together is no more than 1, and what they do
+            # not get they keep of themselves: with full shares regardless, all items would become one.
+            shares = (_cosine(kept, seen) / _TEMPERATURE).softmax(dim=0)
+            received = shares.sum(dim=1, keepdim=True)
+            shares = shares / received.clamp(min=1)
+            kept.lerp_(shares @ seen + (1 - received).clamp(min=0) * kept, 1 - self.momentum)
 
     @torch.no_grad()
     def recall(self, mean: Tensor, deviation: Tensor) -> tuple[Tensor, Tensor]:
@@ -92,7 +97,7 @@ class StyleMemory(nn.Module):
         known = int(self.written) or len(self.means)
         recalled = []
         for kept, seen in ((self.means[:known], mean), (self.deviations[:known], deviation)):
-            shares = (_cosine(kept, seen) / _TEMPERATURE).softmax(dim=0)  # s^{jb}, normalised over the memory
+            shares = (_cosine(kept, seen) / _TEMPERATURE).softmax(dim=0)  # s^{jb}, normalised over the items
             recalled.append(shares.T @ kept)
         return recalled[0], recalled[1].clamp(min=0)
 

@@ -64,8 +64,10 @@ class MMT(ASGNet):
       are those of the whole map, the padding of a picture included.
     - v is a standard deviation, since f_enh multiplies by it and alpha = 1 must change nothing; 1e-5 is added to the
       variance.
-    - s is a softmax of cosines at temperature 0.1, s_M between means and s_E between deviations: over the batch when
-      written (the items stay convex combinations of styles), over the items when recalled.
+    - s is a softmax over the items of cosines at temperature 0.02, s_M between means and s_E between deviations. When
+      written an item's shares of a batch are brought to a sum of 1 where they sum to more; where they sum to less, the
+      rest is the item itself, so that items stay convex combinations of styles. (A softmax over the batch gives all
+      items nearly the same mean, and the bank ends as one style, L_orth at its largest.)
     - The first N instances fill the bank; a softmax would never tell random items apart. Queries and supports are
       written, a batch at a time, before it is read.
     - N = 16, lambda = 0.9, alpha = 0.5. h is the absolute cosine of different items.

@@ -52,34 +52,51 @@ def test_the_first_instances_fill_the_bank() -> None:
 def _shares(items: torch.Tensor) -> torch.Tensor:
     """The recall weights of items for the first of them."""
     units = items / items.norm(dim=1, keepdim=True)
-    return (10 * units @ units[0]).softmax(dim=0)
+    return (50 * units @ units[0]).softmax(dim=0)
+
+
+# A direction whose cosine with (1, 0) is 0.98: at temperature 0.02 the odds of being taken for it are 1 to e.
+X, Y = torch.tensor([1.0, 0.0]), torch.tensor([0.98, math.sqrt(1 - 0.98**2)])
+OWN = math.e / (1 + math.e)
 
 
 def test_the_update_is_that_of_the_paper() -> None:
-    # m_1 is along the first instance and at a right angle to the second: cosines 1 and 0 at temperature 0.1.
-    memory = _memory([[2.0, 0.0], [0.0, 2.0]], [[1.0, 1.0], [1.0, 1.0]], momentum=0.75)
-    memory.write(torch.tensor([[4.0, 0.0], [0.0, 8.0]]), torch.tensor([[1.0, 3.0], [3.0, 1.0]]))
-    own = 1 / (1 + math.exp(-10))
-    torch.testing.assert_close(
-        memory.means.detach(),
-        torch.tensor(
-            [
-                [0.75 * 2 + 0.25 * 4 * own, 0.25 * 8 * (1 - own)],
-                [0.25 * 4 * (1 - own), 0.75 * 2 + 0.25 * 8 * own],
-            ]
-        ),
-    )
-    # Both instances are equally like the items of deviations: s_E is a half.
+    memory = _memory([(2 * X).tolist(), (3 * Y).tolist()], [[1.0, 1.0], [1.0, 1.0]], momentum=0.75)
+    memory.write(torch.stack([4 * X, 5 * X, 8 * Y]), torch.tensor([[1.0, 3.0], [3.0, 1.0], [2.0, 2.0]]))
+    # Item 1 has the shares OWN, OWN, 1 - OWN of the three instances, item 2 the rest, each divided by its own sum.
+    first = (OWN * 4 * X + OWN * 5 * X + (1 - OWN) * 8 * Y) / (1 + OWN)
+    second = ((1 - OWN) * 4 * X + (1 - OWN) * 5 * X + OWN * 8 * Y) / (2 - OWN)
+    expected = torch.stack([0.75 * 2 * X + 0.25 * first, 0.75 * 3 * Y + 0.25 * second])
+    torch.testing.assert_close(memory.means.detach(), expected, rtol=1e-4, atol=1e-4)
+    # All instances are equally like both items of deviations: s_E is a third.
     torch.testing.assert_close(memory.deviations.detach(), torch.full((2, 2), 0.75 + 0.25 * 2))
 
 
+def test_an_item_that_few_instances_are_like_keeps_the_rest_of_itself() -> None:
+    memory = _memory([(2 * X).tolist(), (3 * Y).tolist()], [[1.0, 1.0], [1.0, 1.0]], momentum=0.0)
+    memory.write(4 * X[None], torch.tensor([[1.0, 1.0]]))
+    expected = torch.stack([OWN * 4 * X + (1 - OWN) * 2 * X, (1 - OWN) * 4 * X + OWN * 3 * Y])
+    torch.testing.assert_close(memory.means.detach(), expected, rtol=1e-4, atol=1e-4)
+
+
 def test_recall_weighs_the_items_by_their_similarity() -> None:
-    memory = _memory([[2.0, 0.0], [0.0, 2.0]], [[1.0, 0.0], [0.0, -1.0]])
-    mean, deviation = memory.recall(torch.tensor([[5.0, 0.0]]), torch.tensor([[1.0, -1.0]]))
-    own = 1 / (1 + math.exp(-10))
-    torch.testing.assert_close(mean, torch.tensor([[2 * own, 2 * (1 - own)]]))
+    memory = _memory([(2 * X).tolist(), (3 * Y).tolist()], [[1.0, 0.0], [0.0, -1.0]])
+    mean, deviation = memory.recall(5 * X[None], torch.tensor([[1.0, -1.0]]))
+    torch.testing.assert_close(mean, (OWN * 2 * X + (1 - OWN) * 3 * Y)[None], rtol=1e-4, atol=1e-4)
     torch.testing.assert_close(deviation, torch.tensor([[0.5, 0.0]]))  # a deviation is not below 0
     assert not mean.requires_grad
+
+
+def test_items_of_a_long_trained_bank_are_still_different_styles() -> None:
+    generator = torch.Generator().manual_seed(0)
+    kinds = 0.5 + torch.eye(3).repeat_interleave(3, dim=1)[:, :8]  # most batches below lack one of the three
+    memory = StyleMemory(3, 8, momentum=0.9, mix=0.5)
+    memory.write(kinds, kinds)
+    for _ in range(200):
+        styles = kinds[torch.randint(3, (3,), generator=generator)] * (1 + 0.05 * torch.rand(3, 8, generator=generator))
+        memory.write(styles, styles)
+    apart = torch.cdist(memory.means.detach(), memory.means.detach()).fill_diagonal_(torch.inf).min()
+    assert apart > 0.5 * torch.cdist(kinds, kinds).fill_diagonal_(torch.inf).min()
 
 
 def test_orthogonality_is_that_of_the_paper() -> None:
