@@ -6,13 +6,12 @@ Facts from Reagan1311/ASGNet at cd898c5, in its pyramid form (`pyramid: True` in
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
 from fssbench.backbones.staged import staged
-from fssbench.layers.enrichment import FRACTIONS, FeatureEnrichment
+from fssbench.layers.enrichment import Bins, FeatureEnrichment
 from fssbench.layers.masks import foreground, resize_mask
 from fssbench.layers.staged import StagedMethod, StageMaps, decide
 from fssbench.layers.superpixels import Prototypes, allocate, joined, prototypes
@@ -46,7 +45,7 @@ class ASGNet(StagedMethod[Prototypes]):
             the small backbone, which was not released, it does not.
 
     Raises:
-        UsageError: If `bins` are none.
+        UsageError: If `bins` are no sides.
     """
 
     def __init__(
@@ -55,7 +54,7 @@ class ASGNet(StagedMethod[Prototypes]):
         way: int,
         shot: int,
         width: int = 256,
-        bins: Sequence[float] | Literal["fractions"] | None = None,
+        bins: Bins | None = None,
         superpixels: int = 5,
         superpixel_area: float | None = None,
         moving_statistics: bool | None = None,
@@ -72,8 +71,7 @@ class ASGNet(StagedMethod[Prototypes]):
         self.down_conv = nn.Sequential(nn.Conv2d(layer2 + layer3, width, 1, bias=False), nn.Dropout2d(0.5))
         if bins is None:
             bins = "fractions" if small else (60, 30, 15, 8)
-        sides = FRACTIONS if bins == "fractions" else bins
-        self._context = self.adopt(FeatureEnrichment(2 * width + 1, width, sides, merge="corr_conv"))
+        self._context = self.adopt(FeatureEnrichment(2 * width + 1, width, bins, merge="corr_conv"))
 
     def middle(self, maps: StageMaps) -> Tensor:
         """Return layer3 and layer2 as one map, (B, C, h, w)."""

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from fssbench.errors import UsageError
+from fssbench.layers.enrichment import Bins
 from fssbench.layers.masks import foreground, resize_mask
 from fssbench.layers.pooling import masked_average
 from fssbench.layers.staged import StageMaps
@@ -106,7 +106,7 @@ class MMT(ASGNet):
         way: int,
         shot: int,
         width: int = 256,
-        bins: Sequence[float] | Literal["fractions"] | None = None,
+        bins: Bins | None = None,
         memory_items: int = 16,
         momentum: float = 0.9,
         mix: float = 0.5,
