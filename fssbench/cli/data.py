@@ -103,17 +103,20 @@ def check(
 def import_splits(
     name: Annotated[str, typer.Argument(help="coco20i or fss1000.")],
     source: Annotated[
-        Path, typer.Option("--from", help="Folder data/splits/coco or data/splits/fss of HSNet's release.")
+        Path,
+        typer.Option(
+            "--from", help="Folder data/splits/coco or data/splits/fss of HSNet's release, or lists/coco of PFENet's."
+        ),
     ],
 ) -> None:
-    """Read a release's split files once and keep them: COCO-20i's lists, FSS-1000's classes.
+    """Read a release's split files once and keep them: COCO-20i's lists and image order, FSS-1000's classes.
 
     The pickles among them are read without unpickling: nothing in them is run.
     """
     from fssbench.datasets.import_splits import import_splits as read_splits
 
     for side in read_splits(name, source):
-        verdict = "not HSNet's release" if side.differences else "HSNet's release"
+        verdict = f"{'not ' if side.differences else ''}{side.release}'s release"
         typer.echo(f"{side.side}: {side.summary}, {verdict}; kept in {side.path}")
         for difference in side.differences:
             typer.echo(f"  note: {difference}")

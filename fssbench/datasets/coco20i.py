@@ -17,8 +17,9 @@ import numpy as np
 from fssbench.config import require_root
 from fssbench.datasets import coco_facts, imported
 from fssbench.datasets.coco_facts import Side
+from fssbench.datasets.coco_image_list import image_order
 from fssbench.datasets.coco_labels import AnnotatedImage, check_side, paint, read_annotations
-from fssbench.datasets.dataset import Dataset, Image, Label, Split
+from fssbench.datasets.dataset import Dataset, Image, ImageOrder, Label, Split
 from fssbench.datasets.index_cache import cached_index, fingerprint_of, frame_of, key_of
 from fssbench.datasets.photos import read_label, read_photo, size_of, value_counts
 from fssbench.datasets.progress import tracked
@@ -130,6 +131,10 @@ class Coco20i(Dataset):
         lists = self._lists(side)
         rows = ((coco_facts.image_name(side, i), c) for c in self.fold_classes(fold, split) for i in lists[c])
         return frame_of(rows, ("name", "class_id"))
+
+    def image_order(self, split: Split) -> ImageOrder | None:
+        """Return PFENet's order of the val images if it was imported (`fssbench data import-splits coco20i`)."""
+        return image_order() if self._side(split) == "val" else None
 
     def image(self, name: str) -> Image:
         """Return the photo of that name, or the one of COCO 2017 with its id."""

@@ -29,6 +29,8 @@ class Facts:
         entries: Per side, entries of the four lists.
         sha256: Per side, hashes of the four lists in order.
         sha256_sorted: Per side, hashes of the four lists sorted.
+        image_list: Images in PFENet's list of the val side.
+        image_list_sha256: Hash of their names in its order.
     """
 
     classes: tuple[str, ...]
@@ -37,6 +39,8 @@ class Facts:
     entries: Mapping[Side, tuple[int, ...]]
     sha256: Mapping[Side, tuple[str, ...]]
     sha256_sorted: Mapping[Side, tuple[str, ...]]
+    image_list: int
+    image_list_sha256: str
 
 
 @cache
@@ -52,6 +56,8 @@ def facts() -> Facts:
         entries={side: tuple(official[side]["entries"]) for side in SIDES},
         sha256={side: tuple(official[side]["sha256"]) for side in SIDES},
         sha256_sorted={side: tuple(official[side]["sha256_sorted"]) for side in SIDES},
+        image_list=official["image_list"],
+        image_list_sha256=official["image_list_sha256"],
     )
 
 

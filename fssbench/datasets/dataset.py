@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal, Self, cast
 
@@ -18,6 +19,19 @@ if TYPE_CHECKING:
 Split = Literal["train", "val", "test"]
 Image = npt.NDArray[np.uint8]
 Label = npt.NDArray[np.uint8 | np.uint16]
+
+
+@dataclass(frozen=True)
+class ImageOrder:
+    """The order of a side's images, where a release has one that is not by name.
+
+    Attributes:
+        words: Whose it is, e.g. "official (PFENet)".
+        names: The images; others are not listed.
+    """
+
+    words: str
+    names: tuple[str, ...]
 
 
 class Dataset(ABC):
@@ -128,6 +142,11 @@ class Dataset(ABC):
         for name, class_id in zip(entries["name"], entries["class_id"], strict=True):
             lists[int(class_id)].append(cast("str", name))
         return lists
+
+    def image_order(self, split: Split) -> ImageOrder | None:
+        """Return the order in which lists made by counting pixels have the images; None if it is by name."""
+        del split
+        return None
 
     @classmethod
     def refuse_options(cls, options: Mapping[str, object], known: tuple[str, ...] = ()) -> None:

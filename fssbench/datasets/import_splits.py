@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from fssbench.datasets import coco_facts, fss_facts, imported
+from fssbench.datasets import coco_facts, coco_image_list, fss_facts, imported
 from fssbench.datasets.dataset import Split
 from fssbench.datasets.pickled_lists import MAX_BYTES, Value, read_pickle
 from fssbench.errors import BrokenFileError, MissingError, UsageError
@@ -29,13 +29,15 @@ class Imported:
         side: The side.
         path: Where it is kept.
         summary: What it holds, in words.
-        differences: How it differs from HSNet's release, in sentences; none if it is the release.
+        differences: How it differs from the release, in sentences; none if it is the release.
+        release: Whose release that is.
     """
 
     side: Split
     path: Path
     summary: str
     differences: tuple[str, ...]
+    release: str = "HSNet"
 
 
 def import_splits(dataset: str, folder: Path) -> list[Imported]:
@@ -43,7 +45,8 @@ def import_splits(dataset: str, folder: Path) -> list[Imported]:
 
     Args:
         dataset: "coco20i" or "fss1000".
-        folder: The release's data/splits/coco or data/splits/fss, or a folder above it.
+        folder: The release's data/splits/coco or data/splits/fss, or a folder above it. For coco20i also lists/coco of
+            PFENet's release, or of one that has its lists.
 
     Raises:
         UsageError: If the data set needs no imported splits.
@@ -55,24 +58,36 @@ def import_splits(dataset: str, folder: Path) -> list[Imported]:
     below, read = _READERS[dataset]
     if not folder.is_dir():
         raise MissingError(f"there is no folder {folder}", f"fssbench data import-splits {dataset} --from DIR")
-    candidates = (folder / "data" / "splits" / below, folder / "splits" / below, folder / below, folder)
+    above = ("data/splits", "splits", "data/lists", "lists", ".")
+    candidates = (*(folder / name / below for name in above), folder)
     return read(next(path for path in candidates if path.is_dir()))
 
 
 def _import_coco(folder: Path) -> list[Imported]:
     found = {side: lists for side in coco_facts.SIDES if (lists := _coco_side(folder, side)) is not None}
-    if not found:
+    order = folder / coco_image_list.FILE
+    if not found and not order.is_file():
         raise MissingError(
-            f"{folder} holds no COCO-20i lists: neither val/fold0.pkl nor trn/fold0.pkl is there",
-            "fssbench data import-splits coco20i --from DIR with data/splits/coco of HSNet's release",
+            f"{folder} holds no COCO-20i lists: neither val/fold0.pkl nor trn/fold0.pkl is there, nor {order.name}",
+            "fssbench data import-splits coco20i --from DIR with data/splits/coco of HSNet's release, "
+            "or lists/coco of PFENet's",
         )
-    results = []
+    results = [_import_order(order)] if order.is_file() else []
     for side, lists in found.items():
         path = imported.store("coco20i", side, {str(class_id): ids for class_id, ids in sorted(lists.items())})
         images = len({image for ids in lists.values() for image in ids})
         summary = f"{sum(map(len, lists.values()))} entries of {images} images in 80 classes"
         results.append(Imported(side, path, summary, tuple(_coco_differences(side, lists))))
     return results
+
+
+def _import_order(path: Path) -> Imported:
+    ids = coco_image_list.read_image_list(path)
+    expected = coco_facts.facts().image_list
+    different = f"the list has {len(ids)} images, PFENet's has {expected}, in its order"
+    differences = () if coco_image_list.is_official(ids) else (different,)
+    kept = coco_image_list.store_image_list(ids)
+    return Imported("val", kept, f"the order of {len(ids)} images", differences, release="PFENet")
 
 
 def _coco_differences(side: coco_facts.Side, lists: ClassLists) -> list[str]:

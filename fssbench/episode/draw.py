@@ -73,7 +73,7 @@ def episodes(
         shot=shot,
         protocol=protocol,
         seed=seeds[0],
-        list_order=dataset.list_order if rule.lists == "data set's" else "canonical (by name)",
+        list_order=_order(dataset, side, rule),
         data_fingerprint=dataset.fingerprint,
         left_out=left_out,
         run_length=length if len(seeds) > 1 else None,
@@ -95,6 +95,13 @@ def lists_of(dataset: Dataset, fold: int, side: Split, protocol: Protocol) -> Im
             _check_command(dataset),
         )
     return lists
+
+
+def _order(dataset: Dataset, side: Split, rule: Sampler) -> str:
+    if rule.lists == "data set's":
+        return dataset.list_order
+    order = dataset.image_order(side)
+    return "canonical (by name)" if order is None else order.words
 
 
 def classes_of(dataset: Dataset, episodes: EpisodeList) -> tuple[int, ...]:

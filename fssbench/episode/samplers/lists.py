@@ -71,6 +71,10 @@ def read_lists(dataset: Dataset, fold: int, side: Split, classes: Sequence[int],
         by_list = {c: tuple(names) for c, names in sorted(dataset.class_lists(fold, side).items())}
         return ImageLists(_pairs(frame), by_list)
     whole = dataset.index(side).sort_values(["name", "class_id"])
+    if order := dataset.image_order(side):
+        rank = {name: place for place, name in enumerate(order.names)}
+        whole = whole[whole["name"].isin(rank)]
+        whole = whole.sort_values("name", key=lambda names: names.map(rank), kind="stable")
     novel = whole["class_id"].isin(classes)
     frame = whole[novel]
     admitted = frame[frame["pixels"] >= (MIN_PIXELS if rule == "2048 pixels" else 1)]
