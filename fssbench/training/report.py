@@ -9,6 +9,7 @@ from contextlib import ExitStack, contextmanager
 
 from fssbench.training.loop import Watcher
 from fssbench.training.plan import Plan
+from fssbench.training.recipes import of_stage
 from fssbench.training.state import Step
 
 _LINES = 20
@@ -26,23 +27,29 @@ class Pace:
     def __init__(self, steps: int, measure: str = "mIoU") -> None:
         self._steps = steps
         self._measure = measure
-        self._first: int | None = None
-        self._started = time.monotonic()
+        self._started: tuple[int, float] | None = None
         self._recent: list[float] = []
         self._validation: float | None = None
 
     def text(self, done: Step) -> str:
-        """Take note of a finished step and return e.g. "loss 0.3511, mIoU 41.2, 3.20 steps/s, 1:40 left"."""
-        if self._first is None:
-            self._first = done.step - 1
+        """Take note of a finished step and return e.g. "loss 0.3511, mIoU 41.2, 3.20 steps/s, 1:40 left".
+
+        The first step it is told of starts the clock: a rate is known from the second on.
+        """
         self._recent = [*self._recent[1 - _SMOOTHED :], done.loss]
         if done.validation is not None:
             self._validation = done.validation
-        rate = (done.step - self._first) / max(time.monotonic() - self._started, 1e-6)
-        left = round((self._steps - done.step) / max(rate, 1e-9))
-        mean = sum(self._recent) / len(self._recent)
-        validated = "" if self._validation is None else f"{self._measure} {self._validation:.1f}, "
-        return f"loss {mean:.4f}, {validated}{rate:.2f} steps/s, {left // 60}:{left % 60:02d} left"
+        said = [f"loss {sum(self._recent) / len(self._recent):.4f}"]
+        if self._validation is not None:
+            said.append(f"{self._measure} {self._validation:.1f}")
+        if self._started is None:
+            self._started = done.step, time.monotonic()
+        else:
+            step, then = self._started
+            rate = (done.step - step) / max(time.monotonic() - then, 1e-6)
+            left = round((self._steps - done.step) / max(rate, 1e-9))
+            said += [f"{rate:.2f} steps/s", f"{left // 60}:{left % 60:02d} left"]
+        return ", ".join(said)
 
 
 @contextmanager
@@ -65,6 +72,11 @@ def _title(plan: Plan, stage: str) -> str:
     return ", ".join(part for part in parts if part)
 
 
+def _measure(plan: Plan, stage: str) -> str:
+    validation = of_stage(plan.recipes, stage, plan.network).validation
+    return "ER" if validation and validation.measure == "exact_ratio" else "mIoU"
+
+
 @contextmanager
 def _bar(plan: Plan) -> Iterator[Watcher]:
     from rich.console import Console
@@ -76,7 +88,10 @@ def _bar(plan: Plan) -> Iterator[Watcher]:
 
         def watch(stage: str, steps: int, done: Step) -> None:
             if stage not in stages:
-                stages[stage] = progress.add_task(_title(plan, stage), total=steps, pace=""), Pace(steps)
+                stages[stage] = (
+                    progress.add_task(_title(plan, stage), total=steps, pace=""),
+                    Pace(steps, _measure(plan, stage)),
+                )
             task, pace = stages[stage]
             progress.update(task, completed=done.step, pace=pace.text(done))
 
@@ -88,7 +103,7 @@ def _lines(plan: Plan) -> Iterator[Watcher]:
     paces: dict[str, Pace] = {}
 
     def watch(stage: str, steps: int, done: Step) -> None:
-        text = paces.setdefault(stage, Pace(steps)).text(done)
+        text = paces.setdefault(stage, Pace(steps, _measure(plan, stage))).text(done)
         if done.step % max(1, steps // _LINES) == 0 or done.step == steps:
             sys.stderr.write(f"{_title(plan, stage)}: step {done.step}/{steps}, {text}\n")
             sys.stderr.flush()
