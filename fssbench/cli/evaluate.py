@@ -146,8 +146,8 @@ def _run(planned: Plan, *, quiet: bool) -> None:
 
 def _headline(planned: Plan) -> str:
     request = planned.request
-    origin = ["trained on", request.trained_on] if request.trained_on != request.dataset else []
-    parts = [planned.info.name, request.variant, planned.backbone, *origin, "on", planned.dataset.name]
+    origin = f"(trained on {request.trained_on})" if request.trained_on != request.dataset else ""
+    parts = [planned.info.name, request.variant, planned.backbone, "on", planned.dataset.name, origin]
     rules = f"{planned.way}-way {planned.shot}-shot, protocol {planned.protocol.name}"
     return f"{' '.join(part for part in parts if part)}, {rules}; rows go to {planned.out}"
 

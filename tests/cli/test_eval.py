@@ -65,6 +65,24 @@ def test_a_run_tells_its_numbers_and_where_they_are(fssbench, tmp_path: Path):
     assert "fold 3: 20/20" in err
 
 
+def test_weights_of_the_data_set_above_water_are_asked_below(fssbench, tmp_path: Path):
+    water = ["eval", "--method", "hsnet", "--dataset", "shapes20i-underwater", "--fold", "0", "--episodes", "2"]
+    code, _, err = fssbench(*water)
+    assert code == 2
+    assert "try: --train-dataset shapes20i takes" in err
+    code, out, err = fssbench(*water, "--train-dataset", "shapes20i")
+    assert code == 0
+    assert err.startswith("hsnet small on shapes20i-underwater (trained on shapes20i), 1-way")
+    folder = "runs/hsnet-small-shapes20i-to-shapes20i-underwater-shapes-1way-1shot-fold0"
+    assert out.splitlines()[-1] == f"rows: {folder}"
+    found = load_run(tmp_path / folder).run
+    assert (found.train_dataset, found.folds[0].weights.checkpoint) == ("shapes20i", "hsnet-small-shapes20i-fold0")
+    fssbench("eval", "--method", "hsnet", "--dataset", "shapes20i", "--fold", "0", "--episodes", "2", "--out", "dry")
+    dry = load_run(tmp_path / "dry")
+    assert dry.run.folds[0].episodes_hash == found.folds[0].episodes_hash
+    assert dry.run.train_dataset is None
+
+
 def test_run_json_has_the_command_and_what_repeats_it(fssbench, tmp_path: Path):
     fssbench(*COPY, "--fold", "1", "--episodes", "3", "--shots", "2", "--out", "here", "--quiet")
     run = load_run(tmp_path / "here").run

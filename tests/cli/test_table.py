@@ -78,6 +78,11 @@ def test_a_file_that_cannot_be_written_is_said() -> None:
         (["--source", "measured"], MissingError, "no runs"),
         (["--runs", "nowhere"], MissingError, "no folder of runs nowhere"),
         (["--dataset", "shapes20i"], MissingError, "on shapes20i"),
+        (["--ablation", "hsnet"], UsageError, "hsnet has no ablation table; there is one of"),
+        (["--ablation", "mtm"], UsageError, "did you mean mmt"),
+        (["--ablation", "mmt", "--compare", "hsnet"], UsageError, "--compare has no place there"),
+        (["--ablation", "mmt", "--layout", "fss"], UsageError, "--layout has no place there"),
+        (["--ablation", "mmt", "--source", "measured"], MissingError, "no run of mmt's forms"),
     ],
 )
 def test_mistakes_end_in_a_line_and_exit_code_2(arguments: list[str], kind: type, says: str) -> None:
@@ -95,10 +100,23 @@ def test_runs_in_the_folder_are_shown_without_being_asked_for(tmp_path: Path) ->
     assert "†" not in run("--source", "published").stdout
 
 
-def test_printed_numbers_need_neither_torch_nor_pandas() -> None:
+def test_an_ablation_is_shown_with_the_runs_in_the_folder(tmp_path: Path) -> None:
+    assert "shapes20i†" not in run("--ablation", "mmt").stdout
+    write_run(tmp_path / "runs" / "one", run_of("mmt", variant="cons", backbone="small"), iou=0.123)
+    shown = run("--ablation", "mmt", "--format", "markdown").stdout
+    row = next(line for line in shown.splitlines() if "| cons |" in line)
+    assert [cell.strip() for cell in row.split("|")[3:-1]] == ["62.8", *["12.3"] * 5]
+    assert "12.3" not in run("--ablation", "mmt", "--source", "published").stdout
+    assert run("--ablation", "mmt", "--dataset", "pascal5i").stdout.count("shapes20i") == 0
+    run("--ablation", "mmt", "--format", "latex", "--out", tmp_path / "table.tex")
+    assert "12.3" in (tmp_path / "table.tex").read_text()
+
+
+@pytest.mark.parametrize("what", ["--compare', 'hsnet", "--ablation', 'mmt"])
+def test_printed_numbers_need_neither_torch_nor_pandas(what: str) -> None:
     code = (
         "import sys, typer; from fssbench.cli.table import table; app = typer.Typer(); app.command()(table)\n"
-        "try: app(['--compare', 'hsnet'])\n"
+        f"try: app(['{what}'])\n"
         "except SystemExit: print({'torch', 'pandas', 'numpy'} & set(sys.modules))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
