@@ -14,6 +14,7 @@ from torch import Tensor
 
 from fssbench.datasets.dataset import Dataset, Image, Label
 from fssbench.episode.episode import Episode
+from fssbench.errors import UsageError
 from fssbench.methods.method import TrainingBatch
 from fssbench.training.crops import random_crop
 from fssbench.training.draws import EpisodeSampler
@@ -88,6 +89,10 @@ class EpisodeBatches:
         seed: Seed of the draw.
         task: "fss" or "fscs".
         stage: Number of the stage, from 0.
+
+    Raises:
+        MissingError: If no class has enough pictures.
+        UsageError: If there are fewer classes than ways, or labels that are no bytes (FSS-1000).
     """
 
     def __init__(
@@ -99,11 +104,13 @@ class EpisodeBatches:
         task: Literal["fss", "fscs"] = "fss",
         stage: int = 0,
     ) -> None:
+        self._base = dataset.fold_classes(fold, "train")
+        if max(self._base) >= IGNORE:
+            raise UsageError(f"{dataset.name} has labels beyond {IGNORE - 1}, which a training batch can't hold")
         way, shot = recipe.way, recipe.shot
         self._sampler = EpisodeSampler.of_fold(dataset, fold, seed, way=way, shot=shot, task=task, stage=stage)
         self._pictures = Pictures(dataset, recipe)
         self._recipe = recipe
-        self._base = dataset.fold_classes(fold, "train")
 
     def at(self, step: int) -> Batch:
         """Return the pictures of a step, 0-based; they depend on the seed and the step alone."""

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
+from fssbench.errors import UsageError
 from fssbench.training.pictures import EpisodeBatches, augmented, binary_mask
-from fssbench.training.recipes import Augmentation
+from fssbench.training.recipes import Augmentation, Crops
 from fssbench.transforms import input_image, nearest_label
 from tests.training.tiny import SIDE, Squares, tiny_recipe
 
@@ -80,3 +83,55 @@ def test_masks_of_a_class_with_and_without_the_rim():
     labels = torch.tensor([[[0, 3, 255, 4]], [[0, 3, 255, 4]]], dtype=torch.uint8)
     assert binary_mask(labels, [3, 4], leave_out_rim=True).tolist() == [[[0, 1, 255, 0]], [[0, 0, 255, 1]]]
     assert binary_mask(labels, [3, 4], leave_out_rim=False).tolist() == [[[0, 1, 0, 0]], [[0, 0, 0, 1]]]
+
+
+def test_a_training_batch_says_what_is_where():
+    recipe = replace(tiny_recipe("hsnet"), way=2, shot=3, batch=2, augmentation=Augmentation(), foreground_weight=2.0)
+    batches = EpisodeBatches(Squares(), 0, recipe, seed=1, task="fscs")
+    batch, shown = batches.training_batch(4), batches.at(4)
+    assert batch.query.shape == (2, 3, SIDE, SIDE)
+    assert batch.supports.shape == (2, 2, 3, 3, SIDE, SIDE)
+    assert batch.support_masks.shape == (2, 2, 3, SIDE, SIDE)
+    assert batch.foreground_weight == 2.0
+    base = (3, 4)
+    for b, episode in enumerate(shown.episodes):
+        assert [base[place] for place in batch.classes[b]] == list(episode.classes)
+        for n, class_id in enumerate(episode.classes):
+            assert torch.equal(batch.query_masks[b, n] == 1, shown.labels[b] == class_id)
+            assert torch.equal(batch.query_labels[b] == 1 + base.index(class_id), shown.labels[b] == class_id)
+            for k, name in enumerate(episode.supports[n]):
+                label = torch.from_numpy(nearest_label(Squares().label(name), (SIDE, SIDE)))
+                mask = batch.support_masks[b, n, k]
+                assert torch.equal(mask == 1, label == class_id)
+                assert torch.equal(mask == 255, label == 255), "this recipe leaves the rim out"
+        assert torch.equal(batch.query_labels[b] == 255, shown.labels[b] == 255)
+
+
+def test_a_training_batch_of_single_pictures():
+    recipe = replace(tiny_recipe("hsnet"), shot=0, rim="background")
+    batch = EpisodeBatches(Squares(), 0, recipe, seed=1).training_batch(0)
+    assert batch.supports.shape == (2, 1, 0, 3, SIDE, SIDE)
+    assert batch.support_masks.shape == (2, 1, 0, SIDE, SIDE)
+    assert set(batch.query_labels.unique().tolist()) <= {0, 1, 2}
+    assert set(batch.query_masks.unique().tolist()) == {0, 1}
+
+
+def test_crops_come_from_the_pictures_as_they_are():
+    crops = Crops(turned=0.0, mirror=0.0)
+    recipe = replace(tiny_recipe("hsnet"), augmentation=Augmentation(), crops=crops, view=(64, 64))
+    batch = EpisodeBatches(Squares(), 0, recipe, seed=2).training_batch(0)
+    again = EpisodeBatches(Squares(), 0, recipe, seed=2).training_batch(0)
+    assert batch.query.shape == (2, 3, 64, 64)
+    assert torch.equal(batch.query, again.query)
+    photos = [input_image(Squares().image(name), (SIDE, SIDE + 20)) for name in Squares().contents]
+    windows = torch.stack([photo.unfold(1, 64, 1).unfold(2, 64, 1)[0, :, :, 0, 0] for photo in photos])
+    assert all((windows == view[0, 0, 0]).any() for view in batch.query)
+
+
+def test_labels_that_are_no_bytes_are_refused():
+    class Many(Squares):
+        def fold_classes(self, fold: int, split: str = "val") -> tuple[int, ...]:
+            return (3, 300)
+
+    with pytest.raises(UsageError, match="labels beyond 254"):
+        EpisodeBatches(Many(), 0, tiny_recipe("hsnet"), seed=0)
