@@ -28,8 +28,10 @@ Fold = Annotated[str, typer.Option("--fold", help="Fold.")]
 Shots = Annotated[int, typer.Option("--shots", help="Supports per class, K.")]
 Ways = Annotated[int, typer.Option("--ways", help="Classes per episode, N.")]
 ProtocolName = Annotated[str, typer.Option("--protocol", help="One of `fssbench list protocols`.")]
-Count = Annotated[int | None, typer.Option("--count", help="How many episodes; default the protocol's number.")]
-Seed = Annotated[int | None, typer.Option("--seed", help="Seed of the draw; default the release's.")]
+Count = Annotated[int | None, typer.Option("--count", help="How many episodes a run; default the protocol's number.")]
+Seed = Annotated[
+    int | None, typer.Option("--seed", help="Seed of the draw, for one run; default the release's, all its runs.")
+]
 Split = Annotated[
     Literal["train", "val", "test"] | None,
     typer.Option("--split", help="Side of the data set; default the protocol's."),

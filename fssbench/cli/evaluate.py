@@ -69,12 +69,15 @@ def evaluate(
         str | None,
         typer.Option(
             "--episodes",
-            help="How many, or a list from `fssbench episodes export`, in whose name {fold} may stand.",
+            help="How many (a run), or a list from `fssbench episodes export`, in whose name {fold} may stand.",
             show_default="the protocol's",
         ),
     ] = None,
     limit: Annotated[int | None, typer.Option("--limit", help="Ask only the first so many of each fold.")] = None,
-    seed: Annotated[int | None, typer.Option("--seed", help="Seed of the draw.", show_default="the release's")] = None,
+    seed: Annotated[
+        int | None,
+        typer.Option("--seed", help="Seed of the draw, for one run.", show_default="the release's, all its runs"),
+    ] = None,
     skip_short_classes: Annotated[
         bool, typer.Option("--skip-short-classes", help="Leave classes out that have too few images to be asked.")
     ] = False,

@@ -69,11 +69,12 @@ def _datasets() -> Listing:
 def _protocols() -> Listing:
     from fssbench.protocols import list_protocols, protocol
 
-    return ("protocol", "task", "ways", "input", "IoU at", "255", "data sets", "what it is"), [
+    return ("protocol", "task", "ways", "episodes", "input", "IoU at", "255", "data sets", "what it is"), [
         (
             p.name,
             _TASKS[p.task],
             str(p.way[0]) if p.way[0] == p.way[1] else f"{p.way[0]}-{p.way[1]}",
+            f"{len(p.seeds)} x {p.episodes}" if len(p.seeds) > 1 else str(p.episodes),
             f"{p.input[0]} x {p.input[1]}",
             ", ".join(dict.fromkeys((p.score_at, *p.score_sizes))),
             "left out" if p.ignore == "leave-out" else p.ignore,

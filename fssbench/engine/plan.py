@@ -189,7 +189,7 @@ def _as_given(request: Request, episodes: EpisodeList) -> Request:
         "--dataset": (request.dataset, episodes.dataset),
         "--shots": (request.shots, episodes.shot),
         "--ways": (request.ways, episodes.way),
-        "--seed": (request.seed, episodes.seed),
+        "--seed": (request.seed, episodes.seed if episodes.run_length is None else "those of several runs"),
     }
     if "{fold}" not in (request.episodes or ""):
         said["--fold"] = (None if request.fold in (None, "all") else request.fold, str(episodes.fold))
