@@ -58,7 +58,7 @@ class Crops:
         turn: Largest turn, degrees.
         turned: Chance of a turn.
         blurred: Chance of a Gaussian blur.
-        blur: Side of the blur's kernel, odd.
+        blur: Side of the blur's kernel.
         mirror: Chance of a mirror image.
         kept: Least part of the asked class's pixels that a crop keeps; another crop is tried else.
         tries: How often.
@@ -70,7 +70,7 @@ class Crops:
     turn: Annotated[float, Field(ge=0.0, le=180.0)] = 0.0
     turned: Chance = 0.5
     blurred: Chance = 0.0
-    blur: Annotated[int, Field(ge=1, le=99, multiple_of=1)] = 5
+    blur: Literal[3, 5, 7, 9, 11] = 5
     mirror: Chance = 0.5
     kept: Chance = 0.0
     tries: Annotated[int, Field(ge=1, le=1000)] = 30
@@ -280,13 +280,7 @@ def _parts(name: str) -> tuple[str, str, str]:
 
 
 def recipe(network: str, dataset: str, file: Path | None = None, *, variant: str = "", stage: str = "") -> Recipe:
-    """Return how one stage of a method or backbone is trained on a data set; see `recipes`.
-
-    Raises:
-        UsageError: If there is no recipe, with those there are.
-        MissingError: If the file is not there.
-        BrokenFileError: If it is not a file of recipes.
-    """
+    """Return how one stage of a method or backbone is trained on a data set; see `recipes` and `of_stage`."""
     found = recipes(network, dataset, file, variant=variant)
     return of_stage(found, stage, f"{network}/{dataset}")
 
