@@ -151,8 +151,7 @@ class Recipe:
         steps: Steps; or `epochs`.
         epochs: How often the fold's training pictures are gone through, by number.
         epoch: Episodes in an epoch; default as many as the fold has training pictures.
-        way: N of the training episodes.
-        shot: K; 0 in a stage that learns from single pictures.
+        way, shot: N and K of the training episodes; K is 0 in a stage that learns from single pictures.
         kept: How many pictures are kept in memory.
         rim: Whether pixels labelled 255 leave the loss or are background.
         foreground_weight: How much a foreground pixel counts in the loss; a background pixel counts 1.
