@@ -145,7 +145,8 @@ def summarise(
 
         counted = partial(summarise, classes=classes, base_classes=base_classes, generalised=generalised)
         runs = [counted(rows, draws=0) for rows in runs_of(frame, run_length)]
-        return with_runs(counted(frame, draws=draws, level=level, seed=seed), runs)
+        together = counted(frame, draws=draws, level=level, seed=seed)
+        return with_runs(together, runs) if len(runs) > 1 else together
     folds = sorted({int(fold) for fold in frame["fold"]})
     tallies = []
     for fold in folds:

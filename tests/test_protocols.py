@@ -53,6 +53,13 @@ def test_every_protocol_names_what_exists(name: str):
         ("ifsl-fscs", "pascal5i", "ifsl-fscs-listed", 1000, "val"),
         ("ifsl-fscs", "coco20i", "ifsl-fscs-drawn", 1000, "val"),
         ("shapes", "shapes20i", "ifsl-fss-listed", 200, "val"),
+        ("pfenet", "pascal5i", "pfenet-8-workers", 5001, "val"),
+        ("pfenet", "coco20i", "pfenet-16-workers", 20001, "val"),
+        ("ntrenet", "pascal5i", "pfenet-8-workers", 1001, "val"),
+        ("ntrenet", "coco20i", "pfenet-16-workers", 20001, "val"),
+        ("bam", "pascal5i", "pfenet-8-workers", 1000, "val"),
+        ("bam", "coco20i", "pfenet-8-workers", 1000, "val"),
+        ("panet", "pascal5i", "panet-drawn", 1000, "train"),
     ],
 )
 def test_each_data_set_has_its_own_draw(name: str, dataset: str, sampler: str, episodes: int, split: str):
@@ -73,6 +80,35 @@ def test_what_the_releases_count(name: str, score_at: str, ignore: str, task: st
     chosen = protocol(name)
     assert (chosen.score_at, chosen.ignore, chosen.task) == (score_at, ignore, task)
     assert (chosen.input, chosen.resize, chosen.seed) == ((400, 400), "pillow-bilinear", 0)
+
+
+@pytest.mark.parametrize("name", ["pfenet", "ntrenet", "bam"])
+def test_pfenets_family_pads_and_counts_at_the_original_size(name: str):
+    chosen = protocol(name)
+    assert (chosen.resize, chosen.score_at, chosen.ignore, chosen.absent) == (
+        "opencv-pad",
+        "original",
+        "leave-out",
+        "count",
+    )
+    assert (chosen.on("pascal5i").input, chosen.on("coco20i").input) == ((473, 473), (641, 641))
+    assert chosen.at("input").name == f"{name}@input"
+
+
+def test_the_seeds_of_the_runs():
+    assert protocol("pfenet").seeds == protocol("ntrenet").seeds == (321,)
+    assert protocol("bam").seeds == (510, 365, 382, 322, 988)
+    assert protocol("panet").seeds == (1234, 1235, 1236, 1237, 1238)
+
+
+def test_panet_counts_at_417_and_leaves_absent_classes_out():
+    chosen = protocol("panet")
+    assert (chosen.input, chosen.resize, chosen.score_sizes, chosen.absent) == (
+        (417, 417),
+        "pillow",
+        ("input",),
+        "leave-out",
+    )
 
 
 def test_counting_at_the_original_size_has_its_own_name():

@@ -75,8 +75,9 @@ def test_the_order_of_the_rows_is_free(frame: pd.DataFrame):
     )
 
 
-def test_one_run_has_no_spread(frame: pd.DataFrame):
-    summary = summarise(frame, draws=0)
+@pytest.mark.parametrize("run_length", [None, 4])
+def test_one_run_has_no_spread(frame: pd.DataFrame, run_length: int | None):
+    summary = summarise(frame, run_length=run_length, draws=0)
     assert summary.runs == ()
     assert "runs" not in summary_record(summary)
 

@@ -78,7 +78,7 @@ def evaluate(
     weights = origin.weights.get(asked.fold) or weights_in_memory(method)
     run = Run(
         method=method_record(method),
-        dataset=dataset_record(dataset, origin.dataset_options),
+        dataset=dataset_record(dataset, asked.split, origin.dataset_options),
         protocol=protocol_record(rules),
         way=asked.way,
         shot=asked.shot,
@@ -270,5 +270,5 @@ def _as_list(episodes: Sequence[Episode], dataset: Dataset, protocol: Protocol |
         protocol="none",
         seed=0,
         list_order="as given",
-        data_fingerprint=dataset.fingerprint,
+        data_fingerprint=dataset.split_fingerprint(side),
     )

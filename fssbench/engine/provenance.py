@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     import torch
 
-    from fssbench.datasets.dataset import Dataset
+    from fssbench.datasets.dataset import Dataset, Split
     from fssbench.engine.plan import Plan
     from fssbench.episode import EpisodeList
     from fssbench.methods.method import Method
@@ -135,9 +135,9 @@ def protocol_record(protocol: Protocol) -> ProtocolRecord:
     )
 
 
-def dataset_record(dataset: Dataset, options: Mapping[str, Option]) -> DatasetRecord:
-    """Return what decides labels and lists of a data set."""
-    return DatasetRecord(dataset.name, dataset.fingerprint, dataset.list_order, dict(options))
+def dataset_record(dataset: Dataset, split: Split, options: Mapping[str, Option]) -> DatasetRecord:
+    """Return what decides labels and lists of the side of a data set that is asked."""
+    return DatasetRecord(dataset.name, dataset.split_fingerprint(split), dataset.list_order, dict(options))
 
 
 def fold_record(episodes: EpisodeList, dataset: Dataset, weights: Weights, protocol: Protocol) -> FoldRecord:
@@ -201,7 +201,7 @@ def planned_run(plan: Plan) -> Run:
             task=plan.info.tasks[plan.variant],
             options=plan.options,
         ),
-        dataset=dataset_record(plan.dataset, plan.request.dataset_options),
+        dataset=dataset_record(plan.dataset, plan.lists[0].split, plan.request.dataset_options),
         protocol=protocol_record(plan.protocol),
         way=plan.way,
         shot=plan.shot,

@@ -74,7 +74,7 @@ def episodes(
         protocol=protocol,
         seed=seeds[0],
         list_order=_order(dataset, side, rule),
-        data_fingerprint=dataset.fingerprint,
+        data_fingerprint=dataset.split_fingerprint(side),
         left_out=left_out,
         run_length=length if len(seeds) > 1 else None,
     )

@@ -56,7 +56,7 @@ class EpisodeList(Sequence[Episode]):
         protocol: Name of the protocol, e.g. "hsnet".
         seed: The seed of the draw.
         list_order: Which order of the image lists decided the draw (`Dataset.list_order`).
-        data_fingerprint: `Dataset.fingerprint` of the data the list was drawn from.
+        data_fingerprint: `Dataset.split_fingerprint` of the side the list was drawn from.
         left_out: Label values of the fold that the draw left out because they have too few images; with any,
             the list is not the protocol's own.
         run_length: Episodes per run, where a release asks several runs, each with its own seed: the runs stand one

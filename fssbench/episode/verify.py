@@ -86,12 +86,13 @@ def verify(episodes: EpisodeList, dataset: Dataset) -> list[Finding]:
 
 
 def _same_data(episodes: EpisodeList, dataset: Dataset) -> Finding:
-    if episodes.data_fingerprint == dataset.fingerprint:
-        return Finding("ok", f"was drawn from this very data ({dataset.fingerprint[:12]})")
+    here = dataset.split_fingerprint(episodes.split)
+    if episodes.data_fingerprint == here:
+        return Finding("ok", f"was drawn from this very data ({here[:12]})")
     return Finding(
         "note",
         f"was drawn from other data or lists ({episodes.data_fingerprint[:12]}, order '{episodes.list_order}'; "
-        f"here {dataset.fingerprint[:12]}, order '{dataset.list_order}')",
+        f"here {here[:12]}, order '{dataset.list_order}')",
     )
 
 

@@ -201,13 +201,16 @@ def _entry(one: Measurement, methods: Mapping[str, Paper], differs: list[str]) -
     name, form = paper.name if paper else run.method.name, form_of(run)
     counted = sorted({fold.summary.episodes for fold in one.folds.values()})
     per_fold = f"{counted[0]}" if len(counted) == 1 else f"{counted[0]} to {counted[-1]}"
+    counting = ""
+    if runs := {len(fold.summary.runs) for fold in one.folds.values()} - {0}:
+        counting = f" in {max(runs)} runs, whose mean is given"
     weights = sorted({fold.record.weights.kind for fold in one.folds.values()})
     orders = sorted({fold.record.list_order for fold in one.folds.values()})
     remarks = [
         Remark(
             "measured",
-            f"protocol {run.protocol.name}, IoU at {run.protocol.score_at} size, {per_fold} episodes per fold, "
-            f"list order {', '.join(orders)}",
+            f"protocol {run.protocol.name}, IoU at {run.protocol.score_at} size, "
+            f"{per_fold} episodes per fold{counting}, list order {', '.join(orders)}",
         )
     ]
     remarks += [Remark("caution", text) for text in _cautions(one, weights)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -40,6 +41,15 @@ def test_a_whole_run_has_folds_mean_and_fb_iou(tmp_path: Path) -> None:
         "measured by fssbench, not printed anywhere; ranked among measured rows only",
         "protocol shapes, IoU at original size, 4 episodes per fold, list order own",
     ]
+
+
+def test_a_protocol_of_several_runs_says_that_its_mean_is_given(tmp_path: Path) -> None:
+    run = run_of(protocol="bam")
+    folds = tuple(replace(fold, run_length=2) for fold in run.folds)
+    write_run(tmp_path / "one", replace(run, folds=folds), iou=0.5)
+    (table,) = ask(tmp_path)
+    measured = said(table, rows(table)["HSNet"])[1]
+    assert "4 episodes per fold in 2 runs, whose mean is given" in measured
 
 
 def test_folds_of_several_runs_stand_side_by_side(tmp_path: Path) -> None:
