@@ -12,7 +12,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from fssbench.backbones import Backbone, Pyramid
-from fssbench.methods.method import Method, Prediction, Task
+from fssbench.methods.method import Method, Prediction, Task, TrainingBatch
+from fssbench.training.losses import ifsl_losses, segmentation_loss
 
 Support = TypeVar("Support")
 
@@ -21,9 +22,14 @@ class PairwiseMethod(Method[Pyramid, Support]):
     """A method on a frozen backbone whose network sees one query and one support of one class.
 
     Subclasses give `condition` and `score`; ways and shots are merged here by the rule of the task.
+
+    Attributes:
+        backbone: The frozen backbone.
+        weak: Whether it learns from image-level labels (FS-CS).
     """
 
     backbone: Backbone
+    weak: bool = False
 
     def __init__(self, backbone: Backbone, task: Task, way: int, shot: int) -> None:
         super().__init__()
@@ -53,6 +59,28 @@ class PairwiseMethod(Method[Pyramid, Support]):
         return merge_ways(
             torch.stack([torch.cat([self.score(query, support) for support in ways]) for ways in shots]), size
         )
+
+    def losses(self, batch: TrainingBatch) -> dict[str, Tensor]:
+        """Return "segmentation" or, with weak labels, "classification".
+
+        For "fss" HSNet's cross entropy (section 4.3), for "fscs" iFSL's losses; see `ifsl_losses`. Both releases train
+        with one way and one shot. Of more shots every one is scored alone, as in the evaluation, and the losses are
+        averaged.
+        """
+        pairs, ways, shots = batch.supports.shape[:3]
+        images = batch.supports.flatten(0, 2)
+        # In one pass: the backbone is frozen, and its batch norm with it.
+        maps = self.encode(torch.cat([batch.query, images]))
+        masks = batch.support_masks.flatten(0, 2)
+        support = self.condition(tuple(feature[pairs:] for feature in maps), masks)
+        query = tuple(feature[:pairs].repeat_interleave(ways * shots, dim=0) for feature in maps)
+        logits = self.score(query, support)
+        if self.task == "fss":
+            masks = batch.query_masks[:, 0].repeat_interleave(shots, dim=0)
+            return {"segmentation": segmentation_loss(logits, masks, batch.foreground_weight)}
+        by_shot = logits.view(pairs, ways, shots, *logits.shape[1:]).transpose(1, 2).flatten(0, 1)
+        masks = batch.query_masks.repeat_interleave(shots, dim=0)
+        return ifsl_losses(by_shot, masks, weak=self.weak, foreground_weight=batch.foreground_weight)
 
 
 def vote(logits: Tensor, size: tuple[int, int]) -> Prediction:
@@ -93,6 +121,14 @@ def merge_ways(logits: Tensor, size: tuple[int, int]) -> Prediction:
     background = log_probabilities[:, :, 0].mean(dim=1, keepdim=True)
     merged = torch.cat([background, log_probabilities[:, :, 1]], dim=1)
     scores = F.interpolate(merged, size, mode="bilinear", align_corners=True).mean(dim=0)
-    found = log_probabilities[:, :, 1].amax(dim=(-1, -2)) >= math.log(0.5)
-    present = found.float().mean(dim=0) >= 0.5
-    return Prediction(scores, scores.argmax(dim=0).to(torch.uint8), present)
+    return Prediction(scores, scores.argmax(dim=0).to(torch.uint8), presence(log_probabilities[:, :, 1]))
+
+
+def presence(log_probabilities: Tensor) -> Tensor:
+    """Return bool (N,): the class is found in at least half of the shots (iFSL, Eq. 4).
+
+    Args:
+        log_probabilities: Of each shot and class the foreground's, (K, N, h, w), at low resolution.
+    """
+    found = log_probabilities.amax(dim=(-1, -2)) >= math.log(0.5)
+    return found.float().mean(dim=0) >= 0.5

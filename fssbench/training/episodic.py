@@ -6,16 +6,12 @@ Most releases keep the weights that do best on episodes of the novel classes; a 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
-import torch
-from torch import Tensor, nn
+from torch import nn
 
-from fssbench.layers.pairwise import PairwiseMethod
-from fssbench.methods.method import Method, TrainingBatch
+from fssbench.methods.method import Method
 from fssbench.training.loop import Watch, Watcher, fit
-from fssbench.training.losses import segmentation_loss
 from fssbench.training.pictures import EpisodeBatches
 from fssbench.training.plan import Plan
 from fssbench.training.recipes import Recipe, of_stage
@@ -67,30 +63,12 @@ def _train_stage(
     run = {**plan.identity(recipe), "stage": stage, "backbone": backbone_sha256}
     fit(
         method,
-        lambda step: losses_of(method, batches.training_batch(step, plan.device)),
+        lambda step: method.losses(batches.training_batch(step, plan.device)),
         recipe,
         Place(plan.folder, run, stage),
         resume=plan.resume,
         watch=watch,
     )
-
-
-def losses_of(method: AnyMethod, batch: TrainingBatch) -> Mapping[str, Tensor]:
-    """Return the losses of a batch by name."""
-    if isinstance(method, PairwiseMethod) and type(method).losses is Method.losses:
-        return pair_losses(method, batch)
-    return method.losses(batch)
-
-
-def pair_losses(method: PairwiseMethod[Any], batch: TrainingBatch) -> dict[str, Tensor]:
-    """Return the segmentation loss of B episodes of one way and one shot."""
-    pairs = len(batch.query)
-    images = torch.cat([batch.query, batch.supports[:, 0, 0]])
-    maps = method.encode(images)  # both in one pass: the backbone is frozen, and its batch norm with it
-    query = tuple(feature[:pairs] for feature in maps)
-    support = method.condition(tuple(feature[pairs:] for feature in maps), batch.support_masks[:, 0, 0])
-    logits = method.score(query, support)
-    return {"segmentation": segmentation_loss(logits, batch.query_masks[:, 0], batch.foreground_weight)}
 
 
 def freeze(method: nn.Module, beginnings: tuple[str, ...]) -> None:

@@ -54,11 +54,37 @@ def ifsl_losses(
         return {"classification": F.nll_loss(pooled.flatten(0, 1), present.flatten().long())}
     background = log_probabilities[:, :, 0].mean(dim=1, keepdim=True)
     merged = torch.cat([background, log_probabilities[:, :, 1]], dim=1)
-    resized = F.interpolate(merged, masks.shape[-2:], mode="bilinear", align_corners=True)
+    return {"segmentation": likelihood_loss(merged, masks, foreground_weight)}
+
+
+def likelihood_loss(log_probabilities: Tensor, masks: Tensor, foreground_weight: float = 1.0) -> Tensor:
+    """Return the mean negative log-likelihood of every pixel's label, L_S of iFSL.
+
+    Args:
+        log_probabilities: float32 (B, N + 1, h, w), background first; resized bilinearly with aligned corners.
+        masks: uint8 (B, N, H, W): 1 where the n-th class is, 0 elsewhere, 255 for pixels that are left out.
+        foreground_weight: How much a pixel of a class counts in the mean; a background pixel counts 1.
+    """
+    resized = F.interpolate(log_probabilities, masks.shape[-2:], mode="bilinear", align_corners=True)
+    return _mean_likelihood(resized, labels_of(masks), _weights(resized, foreground_weight))
+
+
+def label_loss(logits: Tensor, masks: Tensor, foreground_weight: float = 1.0) -> Tensor:
+    """Return the mean cross entropy of raw logits float32 (B, N + 1, H, W) that have the size of the masks.
+
+    `masks` and `foreground_weight` are those of `likelihood_loss`.
+    """
+    return _mean_cross_entropy(logits, labels_of(masks), _weights(logits, foreground_weight))
+
+
+def labels_of(masks: Tensor) -> Tensor:
+    """Return int64 (B, H, W) labels 0..N, and 255 where any mask has it, of masks uint8 (B, N, H, W)."""
     place = torch.arange(1, masks.shape[1] + 1, device=masks.device)[:, None, None]
-    target = torch.where((masks == _IGNORE).any(dim=1), _IGNORE, ((masks == 1) * place).amax(dim=1))
-    weight = logits.new_tensor([1.0] + [foreground_weight] * masks.shape[1])
-    return {"segmentation": _mean_likelihood(resized, target, weight)}
+    return torch.where((masks == _IGNORE).any(dim=1), _IGNORE, ((masks == 1) * place).amax(dim=1))
+
+
+def _weights(logits: Tensor, foreground_weight: float) -> Tensor:
+    return logits.new_tensor([1.0] + [foreground_weight] * (logits.shape[1] - 1))
 
 
 def pixel_loss(scores: Tensor, target: Tensor) -> Tensor:
