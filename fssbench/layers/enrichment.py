@@ -42,12 +42,12 @@ class FeatureEnrichment(nn.Module):
         self.bins = _checked(bins)
         self._merge = merge
         scales = range(len(self.bins))
-        self.add_module(merge, nn.ModuleList(_reduce(inputs, width) for _ in scales))
-        self.alpha_conv = nn.ModuleList(_reduce(2 * width, width) for _ in scales[1:])
-        self.beta_conv = nn.ModuleList(_two_convolutions(width) for _ in scales)
+        self.add_module(merge, nn.ModuleList(one_by_one(inputs, width) for _ in scales))
+        self.alpha_conv = nn.ModuleList(one_by_one(2 * width, width) for _ in scales[1:])
+        self.beta_conv = nn.ModuleList(two_convolutions(width) for _ in scales)
         self.inner_cls = nn.ModuleList(classifier(width) for _ in scales)
-        self.res1 = _reduce(width * len(self.bins), width)
-        self.res2 = _two_convolutions(width)
+        self.res1 = one_by_one(width * len(self.bins), width)
+        self.res2 = two_convolutions(width)
         self.cls = classifier(width)
 
     def enrich(
@@ -70,17 +70,29 @@ class FeatureEnrichment(nn.Module):
         size = (pooled.shape[-2], pooled.shape[-1])
         first = self.get_submodule(self._merge) if merge is None else merge
         maps: list[Tensor] = []
-        for scale, cells in enumerate(_grids(self.bins, size)):
+        for scale, cells in enumerate(grids(self.bins, size)):
             sources = [F.adaptive_avg_pool2d(pooled, cells)]
             sources += [vector.expand(-1, -1, *cells) for vector in vectors]
-            sources += [_resize(source, cells) for source in resized]
+            sources += [resize(source, cells) for source in resized]
             merged: Tensor = first.get_submodule(str(scale))(torch.cat(sources, dim=1))
-            if maps:
-                # Quirk: the finer map comes by way of the query's size, not straight from its own.
-                finer = _resize(_resize(maps[-1], size), cells)
-                merged = self.alpha_conv[scale - 1](torch.cat([merged, finer], dim=1)) + merged
-            maps.append(self.beta_conv[scale](merged) + merged)
+            maps.append(self.interact(scale, merged, maps[-1] if maps else None, size))
         return maps
+
+    def interact(self, scale: int, merged: Tensor, finer: Tensor | None, size: tuple[int, int]) -> Tensor:
+        """Return the enriched map of one scale: what the finer scale found is added, then it is refined.
+
+        Args:
+            scale: Its number, 0 is the finest.
+            merged: What was merged at this scale, (B, width, bin, bin).
+            finer: The enriched map of the scale before; None at the finest.
+            size: (height, width) of the query's map.
+        """
+        if finer is not None:
+            # Quirk: the finer map comes by way of the query's size, not straight from its own.
+            brought = resize(resize(finer, size), (merged.shape[-2], merged.shape[-1]))
+            merged = self.alpha_conv[scale - 1](torch.cat([merged, brought], dim=1)) + merged
+        enriched: Tensor = self.beta_conv[scale](merged) + merged
+        return enriched
 
     def inner_logits(self, maps: Sequence[Tensor]) -> list[Tensor]:
         """Return what each scale alone says, (B, 2, bin, bin) raw: the input of the auxiliary loss L_1."""
@@ -93,7 +105,7 @@ class FeatureEnrichment(nn.Module):
             maps: From `enrich`.
             size: (height, width) of the query's map.
         """
-        joined: Tensor = self.res1(torch.cat([_resize(its, size) for its in maps], dim=1))
+        joined: Tensor = self.res1(torch.cat([resize(its, size) for its in maps], dim=1))
         logits: Tensor = self.cls(self.res2(joined) + joined)
         return logits
 
@@ -105,11 +117,18 @@ def classifier(width: int, classes: int = 2) -> nn.Sequential:
     )
 
 
-def _reduce(inputs: int, outputs: int) -> nn.Sequential:
+def reduction(inputs: int, width: int) -> nn.Sequential:
+    """Return the releases' reduction of middle-level maps: 1x1 convolution, ReLU, dropout of channels."""
+    return nn.Sequential(nn.Conv2d(inputs, width, 1, bias=False), nn.ReLU(), nn.Dropout2d(0.5))
+
+
+def one_by_one(inputs: int, outputs: int) -> nn.Sequential:
+    """Return a 1x1 convolution without bias, and ReLU."""
     return nn.Sequential(nn.Conv2d(inputs, outputs, 1, bias=False), nn.ReLU())
 
 
-def _two_convolutions(width: int) -> nn.Sequential:
+def two_convolutions(width: int) -> nn.Sequential:
+    """Return two 3x3 convolutions without bias, each with ReLU; their input is added by who calls them."""
     return nn.Sequential(
         nn.Conv2d(width, width, 3, padding=1, bias=False),
         nn.ReLU(),
@@ -129,7 +148,7 @@ def _checked(bins: Bins) -> tuple[float, ...]:
     return tuple(bins)
 
 
-def _grids(bins: Sequence[float], size: tuple[int, int]) -> list[tuple[int, int]]:
+def grids(bins: Sequence[float], size: tuple[int, int]) -> list[tuple[int, int]]:
     """Return the positions of each scale; the releases know square maps, on which both axes give the same."""
     height, width = size
     return [
@@ -138,5 +157,6 @@ def _grids(bins: Sequence[float], size: tuple[int, int]) -> list[tuple[int, int]
     ]
 
 
-def _resize(x: Tensor, size: tuple[int, int]) -> Tensor:
+def resize(x: Tensor, size: tuple[int, int]) -> Tensor:
+    """Return maps (B, C, h, w) at another size, bilinear with aligned corners."""
     return F.interpolate(x, size, mode="bilinear", align_corners=True)

@@ -16,7 +16,6 @@ from fssbench.episode.episode import Episode
 from fssbench.errors import BrokenFileError, CheckpointError, UsageError
 from fssbench.methods.method import TrainingBatch
 from fssbench.training.draws import EpisodeSampler
-from fssbench.training.episodic import losses_of
 from fssbench.training.pictures import Pictures
 from fssbench.training.run import run_plan
 from fssbench.training.state import Step
@@ -48,7 +47,7 @@ def test_gradients_reach_the_head_and_not_the_backbone(name: str):
     places, labels = torch.zeros(2, 1, dtype=torch.int64), torch.zeros(2, SIDE, SIDE, dtype=torch.uint8)
     batch = TrainingBatch(images[:2], mask, images[2:, None, None], mask[:, :, None], places, labels)
     statistics = method.backbone.stem[1].running_mean.clone()
-    torch.stack(list(losses_of(method, batch).values())).sum().backward()
+    torch.stack(list(method.losses(batch).values())).sum().backward()
     for key, parameter in method.named_parameters():
         if key.startswith("backbone."):
             assert parameter.grad is None, key
