@@ -24,6 +24,7 @@ from fssbench.layers.enrichment import (
     two_convolutions,
 )
 from fssbench.layers.masks import foreground, resize_mask
+from fssbench.layers.non_target import DistractingObjects, background_loss, neither
 from fssbench.layers.pooling import masked_average
 from fssbench.layers.prior import prior_mask
 from fssbench.layers.staged import StagedMethod, StageMaps, decide
@@ -34,11 +35,6 @@ from fssbench.training.losses import segmentation_loss
 _ENRICHED_WEIGHT = 0.4
 _INITIAL_WEIGHT = 0.6
 _CONTRAST_WEIGHT = 0.01
-_EVERYWHERE_WEIGHT = 0.5
-"""The release's erfa: how much it counts that background is said everywhere."""
-_KEPT = 2000
-_COMPARED = 1000
-_EPS = 1e-8
 
 
 @dataclass(frozen=True)
@@ -193,9 +189,9 @@ class NTRENet(StagedMethod[PFENetSupport]):
 
         "main" is the cross entropy of the answer, "enriched" and "initial" the mean of that of each scale at its end
         and before distracting objects are eliminated, weighted 0.4 and 0.6. "background" (L_BG) is the mean over query
-        and supports of `background_loss`, "contrast" (L_PCL) 0.01 of `prototype_contrast`. Which objects are in the
-        way, and what counts as predicted, are decisions without a gradient. The order of the steps is the release's,
-        which the moving statistics and the dropout depend on.
+        and supports of `background_loss`, "contrast" 0.01 of L_PCL, see `DistractingObjects.contrast`. Which objects
+        are in the way, and what counts as predicted, are decisions without a gradient. The order of the steps is the
+        release's, which the moving statistics and the dropout depend on.
         """
         query = self.encode(batch.query)
         layer4 = self.layer4_of(query)
@@ -225,7 +221,9 @@ class NTRENet(StagedMethod[PFENetSupport]):
             each = [background_loss(its, of) for its, of in zip(mined, (mask, *masks), strict=True)]
             losses["background"] = torch.stack(each).mean()
         if self.parts.contrast:
-            contrast = self._contrast(said.final, [reduced, *supports], mined, [mask, *masks], batch.classes[:, 0])
+            contrast = self.seen.contrast(
+                said.final, [reduced, *supports], mined, [mask, *masks], batch.classes[:, 0].tolist()
+            )
             losses["contrast"] = _CONTRAST_WEIGHT * contrast
         return losses
 
@@ -280,103 +278,13 @@ class NTRENet(StagedMethod[PFENetSupport]):
         merged = self.inital_beta_conv[scale](merged) + merged
         initial: Tensor = self.inital_inner_cls[scale](merged)
         at_scale = resize(background, (merged.shape[-2], merged.shape[-1]))
-        inside = _neither(at_scale, initial.argmax(dim=1, keepdim=True))
+        inside = neither(at_scale, initial.argmax(dim=1, keepdim=True))
         # Quirk: the mean over all positions, not over those of the objects.
         prototype = (inside * pooled).mean(dim=(2, 3), keepdim=True)
         eliminated: Tensor = self.get_submodule(f"init_merge3.{scale}")(
             torch.cat([merged, prototype.expand_as(pooled)], dim=1)
         )
         return eliminated, initial
-
-    def _contrast(
-        self, final: Tensor, reduced: Sequence[Tensor], mined: Sequence[Tensor], masks: Sequence[Tensor], places: Tensor
-    ) -> Tensor:
-        """Return `prototype_contrast` of a batch; all but `final` are of the query, then of each support."""
-        targets = [_nearest(foreground(mask), its) for mask, its in zip(masks, reduced, strict=True)]
-        with torch.no_grad():
-            found = [
-                _flat(masked_average(its, _neither(said, target)))
-                for its, said, target in zip(reduced, mined, targets, strict=True)
-            ]
-            self.seen.add(found, places)
-        predicted = masked_average(reduced[0], final.argmax(dim=1, keepdim=True))
-        given = [masked_average(its, target) for its, target in zip(reduced[1:], targets[1:], strict=True)]
-        negatives = [self.seen.draw(place) for place in places.tolist()]
-        return prototype_contrast(_flat(predicted), _flat(torch.stack(given).mean(dim=0)), negatives)
-
-
-class DistractingObjects:
-    """Prototypes of the distracting objects that stood beside each class in training, the newest first.
-
-    They are no part of the state dict, whose keys are the release's; the trainer keeps them as `training_state`.
-
-    Attributes:
-        of: For the place of a class among the base classes, float32 (n, C) with n up to 2000.
-    """
-
-    def __init__(self) -> None:
-        self.of: dict[int, Tensor] = {}
-
-    def add(self, found: Sequence[Tensor], places: Tensor) -> None:
-        """Put prototypes before those that are there; the oldest are forgotten.
-
-        Args:
-            found: (B, C) of the query and of each support; an image without distracting objects has zeros, as released.
-            places: int64 (B,): the place of each episode's class.
-        """
-        for place in places.unique().tolist():
-            rows = [its[places == place].detach() for its in found]
-            if place in self.of:
-                rows.append(self.of[place].to(rows[0]))
-            self.of[place] = torch.cat(rows)[:_KEPT]
-
-    def draw(self, place: int) -> Tensor:
-        """Return up to 1000 prototypes of a class, drawn by torch's global generator where there are more."""
-        kept = self.of[place]
-        return kept if len(kept) <= _COMPARED else kept[torch.randperm(len(kept))[:_COMPARED]]
-
-
-def background_loss(logits: Tensor, mask: Tensor) -> Tensor:
-    """Return L_BG: the target is not background, and where nothing is known background is likely.
-
-    The mean over B images of -sum_target log p(not background) / |target|, and half of the mean of -log p(background)
-    over every position, the target and pixels labelled 255 among them.
-
-    Args:
-        logits: (B, 2, h, w), channel 1 is background; resized bilinearly with aligned corners.
-        mask: (B, H, W) in {0, 1, 255}; 255 counts as not the target.
-    """
-    said = F.log_softmax(resize(logits, (mask.shape[-2], mask.shape[-1])), dim=1)
-    target = foreground(mask)
-    on_target = -(target * said[:, 0]).sum(dim=(1, 2)) / (target.sum(dim=(1, 2)) + 1e-5)
-    return on_target.mean() - _EVERYWHERE_WEIGHT * said[:, 1].mean()
-
-
-def prototype_contrast(predicted: Tensor, given: Tensor, negatives: Sequence[Tensor]) -> Tensor:
-    """Return L_PCL: the mean over B of -log(exp cos(q, s) / sum_n exp cos(q, d_n)), at temperature 1.
-
-    As released the positive pair is not in the denominator, so it can be negative; 1e-8 is added to the quotient.
-
-    Args:
-        predicted: q, prototypes of the predicted target in the query, (B, C).
-        given: s, prototypes of the target in the support, (B, C).
-        negatives: d, for each of B the prototypes of distracting objects, (n, C); without a gradient.
-    """
-    terms = [
-        F.cosine_similarity(q, s, dim=0).exp() / F.cosine_similarity(q[None], d, dim=1).exp().sum()
-        for q, s, d in zip(predicted, given, negatives, strict=True)
-    ]
-    return -torch.log(torch.stack(terms) + _EPS).mean()
-
-
-def _neither(background: Tensor, target: Tensor) -> Tensor:
-    """Return 1 where a position is said to be neither background nor target, (B, 1, h, w).
-
-    Args:
-        background: Logits, (B, 2, h, w).
-        target: (B, 1, h, w) in {0, 1}.
-    """
-    return ((background.argmax(dim=1, keepdim=True) == 0) & (target == 0)).to(background.dtype)
 
 
 def _middle(maps: StageMaps) -> Tensor:
@@ -385,12 +293,3 @@ def _middle(maps: StageMaps) -> Tensor:
 
 def _prototype(reduced: Tensor, mask: Tensor) -> Tensor:
     return masked_average(reduced, resize_mask(foreground(mask), reduced))
-
-
-def _nearest(mask: Tensor, like: Tensor) -> Tensor:
-    """Return a mask (B, H, W) at the size of a map, (B, 1, h, w); the contrast takes the nearest pixel."""
-    return F.interpolate(mask[:, None], like.shape[-2:], mode="nearest")
-
-
-def _flat(prototype: Tensor) -> Tensor:
-    return prototype[:, :, 0, 0]
