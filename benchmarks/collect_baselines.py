@@ -1,4 +1,4 @@
-"""Write benchmarks/baselines/DATASET.csv from run folders: a row per method, shot and fold.
+"""Write benchmarks/baselines/DATASET.csv from run folders: a row per method, form, ways, shots and fold.
 
 Usage: python benchmarks/collect_baselines.py runs/baselines shapes20i
 """
@@ -16,7 +16,11 @@ from fssbench.tables.measured import find_runs
 
 COLUMNS = (
     "method",
+    "variant",
     "backbone",
+    "task",
+    "train_dataset",
+    "ways",
     "shots",
     "fold",
     "protocol",
@@ -26,6 +30,7 @@ COLUMNS = (
     "miou_low",
     "miou_high",
     "fb_iou",
+    "exact_ratio",
     "checkpoint",
     "checkpoint_sha256",
     "backbone_sha256",
@@ -47,13 +52,18 @@ def rows_of(folder: Path) -> list[list[object]]:
         rows.append(
             [
                 run.method.name,
+                run.method.variant or "",
                 run.method.backbone or "",
+                run.method.task,
+                run.train_dataset or "",
+                run.way,
                 run.shot,
                 asked.fold,
                 run.protocol.name,
                 asked.episodes,
                 asked.episodes_hash,
                 *(f"{value:.2f}" for value in (answered.miou, interval.low, interval.high, answered.fb_iou)),
+                f"{answered.exact_ratio:.2f}" if run.method.task == "fscs" else "",
                 weights.checkpoint or "",
                 weights.sha256 or "",
                 weights.backbone_sha256 or "",

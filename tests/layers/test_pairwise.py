@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
+import pytest
 import torch
 import torch.nn.functional as F
 
+import fssbench
 from fssbench.layers.pairwise import merge_ways, vote
+from fssbench.methods.method import TrainingBatch
+from fssbench.training.losses import ifsl_losses
 
 
 def _logits(foreground: list[list[int]]) -> torch.Tensor:
@@ -70,3 +75,47 @@ def test_presence_looks_at_the_low_resolution_and_shots_are_averaged_after_resiz
     torch.testing.assert_close(answer.logits, (singles[0] + singles[1]) / 2)
     found = log_p[:, :, 1].flatten(2).max(dim=2).values >= math.log(0.5)
     assert answer.present.tolist() == (found.float().mean(dim=0) >= 0.5).tolist()
+
+
+def _batch(pairs: int, ways: int, shots: int) -> TrainingBatch:
+    generator = torch.Generator().manual_seed(1)
+    masks = torch.zeros(pairs, ways, 144, 144, dtype=torch.uint8)
+    for n in range(ways):
+        masks[:, n, 10 + 60 * n : 60 + 60 * n, 30:100] = 1
+    return TrainingBatch(
+        torch.randn(pairs, 3, 144, 144, generator=generator),
+        masks,
+        torch.randn(pairs, ways, shots, 3, 144, 144, generator=generator),
+        masks[:, :, None].expand(-1, -1, shots, -1, -1).contiguous(),
+        torch.zeros(pairs, ways, dtype=torch.int64),
+        torch.zeros(pairs, 144, 144, dtype=torch.uint8),
+    )
+
+
+@pytest.mark.parametrize(("ways", "shots"), [(2, 1), (3, 2)])
+def test_losses_pair_each_way_and_shot_with_its_own_query(ways: int, shots: int):
+    torch.manual_seed(0)
+    method = fssbench.build("hsnet", backbone="small", variant="fscs", way=ways, shot=shots, channels=(4, 4, 4)).train()
+    batch = _batch(2, ways, shots)
+    with torch.no_grad():
+        together = method.losses(batch)["segmentation"]
+        by_hand = []
+        for b, k in ((b, k) for b in range(2) for k in range(shots)):
+            query = method.encode(batch.query[b : b + 1])
+            supports = [
+                method.condition(method.encode(batch.supports[b : b + 1, n, k]), batch.support_masks[b : b + 1, n, k])
+                for n in range(ways)
+            ]
+            logits = torch.stack([method.score(query, support) for support in supports], dim=1)
+            by_hand.append(ifsl_losses(logits, batch.query_masks[b : b + 1])["segmentation"])
+    torch.testing.assert_close(together, torch.stack(by_hand).mean(), atol=1e-6, rtol=1e-5)
+
+
+def test_weak_labels_are_learnt_from_presence_alone():
+    torch.manual_seed(0)
+    method = fssbench.build("asnet", backbone="small", variant="fscs", weak=True, channels=(8, 8)).train()
+    batch = _batch(2, 1, 1)
+    losses = method.losses(batch)
+    assert set(losses) == {"classification"}
+    moved = replace(batch, query_masks=batch.query_masks.roll(30, dims=-1), support_masks=1 - batch.support_masks)
+    assert torch.equal(method.losses(moved)["classification"], losses["classification"])
