@@ -113,7 +113,7 @@ def test_losses_pair_each_way_and_shot_with_its_own_query(ways: int, shots: int)
 
 def test_weak_labels_are_learnt_from_presence_alone():
     torch.manual_seed(0)
-    method = fssbench.build("asnet", backbone="small", variant="fscs", weak=True, channels=(8, 8)).train()
+    method = fssbench.build("asnet", backbone="small", variant="fscs", weak=True, channels=(16, 16)).train()
     batch = _batch(2, 1, 1)
     losses = method.losses(batch)
     assert set(losses) == {"classification"}
