@@ -26,7 +26,7 @@ FORMS = [
     if method_info(name).trainable
     for variant in method_info(name).tasks
 ]
-STATEFUL = ["pfenet", "bam", "mmt"]
+STATEFUL = ["pfenet", "bam", "mmt", "ntrenet"]
 """Methods whose training is more than parameters: dropout, stages, a memory that training writes."""
 MOVES_BACKBONE = {"bam", "panet"}
 """Methods whose backbone learns too, so that all of it is in their weights."""
