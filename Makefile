@@ -1,6 +1,6 @@
 # Everything here works from a fresh clone: the first target that runs installs the tested versions into .venv.
 #
-#   make demo    evaluate two trained methods and three floors on the embedded data set, print the comparison table
+#   make demo    evaluate trained methods and floors on the embedded data set, print the comparison tables
 #   make test    run the tests
 #   make lint    style and types
 #   make wheel   build wheel and source archive into dist/
@@ -37,17 +37,40 @@ $(READY): pyproject.toml constraints.txt
 	@touch $@
 
 DEMO := runs/demo
-# The slowest first: two at a time, of one thread each, keep two cores busy to the end.
-METHODS := asnet hsnet prototype copy-mask all-foreground
+# Jobs are METHOD.VARIANT, the slowest first: two at a time, of one thread each, keep two cores busy to the end.
+FSS := asnet. hsnet. mmt. ntrenet. bam. pfenet. panet. prototype. copy-mask. all-foreground.
+FSCS := asnet. hsnet. pfenet.
+WATER := mmt. mmt.baseline hsnet. prototype.
+
+# A method's own name and, after --variant, its form.
+form = --method $(word 1,$(subst ., ,$(1))) $(addprefix --variant ,$(word 2,$(subst ., ,$(1))))
+# Evaluate $(1) with the options $(3) into the folder $(2) of the demo.
+ask = @set -o pipefail; export OMP_NUM_THREADS=1; \
+	(set -x; $(BIN)/fssbench eval $(call form,$(1)) --fold all --shots 1 $(3) --out $(DEMO)/$(2)/$(patsubst %.,%,$(1)) --overwrite) \
+	2>&1 | sed 's/^/$(2) $(patsubst %.,%,$(1)): /'
+table = $(BIN)/fssbench table --source measured
 
 demo: $(READY)
-	@$(MAKE) --no-print-directory --jobs 2 $(METHODS:%=demo-%)
-	$(BIN)/fssbench table --dataset shapes20i --source measured --runs $(DEMO)
+	@$(MAKE) --no-print-directory --jobs 2 \
+		$(FSS:%=demo-fss-%) $(FSCS:%=demo-ways2-%) $(FSCS:%=demo-ways1-%) $(WATER:%=demo-water-%)
+	@echo; echo "Segmentation, 1-way 1-shot:"
+	$(table) --dataset shapes20i --runs $(DEMO)/fss
+	@echo; echo "Classification and segmentation together (FS-CS), 1 and 2 ways:"
+	$(table) --dataset shapes20i --layout fscs --ways 1,2 --runs $(DEMO)
+	@echo; echo "The same questions under water, by methods trained above it:"
+	$(table) --dataset shapes20i_to_shapes20i-underwater --runs $(DEMO)/water
 
-demo-%: $(READY)
-	@set -o pipefail; export OMP_NUM_THREADS=1; \
-	(set -x; $(BIN)/fssbench eval --method $* --dataset shapes20i --fold all --shots 1 \
-		--out $(DEMO)/$* --overwrite) 2>&1 | sed 's/^/$*: /'
+demo-fss-%: $(READY)
+	$(call ask,$*,fss,--dataset shapes20i)
+
+demo-ways1-%: $(READY)
+	$(call ask,$*,ways1,--dataset shapes20i --task fs-cs --ways 1 --limit 50)
+
+demo-ways2-%: $(READY)
+	$(call ask,$*,ways2,--dataset shapes20i --task fs-cs --ways 2 --limit 50)
+
+demo-water-%: $(READY)
+	$(call ask,$*,water,--train-dataset shapes20i --dataset shapes20i-underwater --limit 100)
 
 test: $(READY)
 	$(PYTEST)

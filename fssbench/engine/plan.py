@@ -143,7 +143,7 @@ def plan(request: Request) -> Plan:
     protocol = _protocol(request, info, task)
     protocol.check(request.dataset, ways, shots)
     variant = _variant(request, info, protocol.task)
-    backbone = _backbone(request, info, protocol)
+    backbone = _backbone(request, info, protocol, variant)
     check_build(request.method, backbone, variant, ways, shots)
     folds = [episodes.fold for episodes in given] or _folds(request, REGISTRY.get(request.dataset).fold_count)
     dataset = open_dataset(request.dataset, request.root, **request.dataset_options)
@@ -240,14 +240,15 @@ def _variant(request: Request, info: MethodInfo, task: str) -> str:
     return info.variant_for(task) or next(iter(info.tasks))
 
 
-def _backbone(request: Request, info: MethodInfo, protocol: Protocol) -> str | None:
-    if not info.backbones:
+def _backbone(request: Request, info: MethodInfo, protocol: Protocol, variant: str) -> str | None:
+    backbones = info.backbones_for(variant)
+    if not backbones:
         if request.backbone is not None:
             raise UsageError(f"{info.name} has no backbone", "leave --backbone out")
         return None
-    if request.backbone is None and protocol.backbone in info.backbones:
+    if request.backbone is None and protocol.backbone in backbones:
         return protocol.backbone
-    return request.backbone or info.backbones[0]
+    return request.backbone or backbones[0]
 
 
 def _folds(request: Request, count: int) -> list[int]:

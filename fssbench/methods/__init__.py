@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -40,6 +40,7 @@ class MethodInfo:
         on: For each data set the arguments of `build` that the release's configuration for it differs in; a table
             named after a variant holds that variant's own.
         ablation: For each variant of the paper's ablation the name that its printed row has in `fssbench.published`.
+        backbones_of: For a variant that was not released with all of `backbones`, its own, default first.
     """
 
     name: str
@@ -54,6 +55,12 @@ class MethodInfo:
     weak: bool = False
     on: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     ablation: Mapping[str, str] = field(default_factory=dict)
+    backbones_of: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+    def backbones_for(self, variant: str | None) -> tuple[str, ...]:
+        """Return the backbones of a variant (None: the default one), default first; empty if it needs none."""
+        name = next(iter(self.tasks)) if variant is None else variant
+        return tuple(self.backbones_of.get(name, self.backbones))
 
     def options_on(self, dataset: str, variant: str | None = None) -> dict[str, Any]:
         """Return the arguments of `build` that belong to a data set; lists come as tuples.
@@ -136,10 +143,12 @@ def check_build(name: str, backbone: str | None, variant: str | None, way: int, 
         UsageError: Naming what is allowed.
     """
     info = method_info(name)
-    if backbone is not None and info.backbones and backbone not in info.backbones:
-        raise UsageError(f"{name} has no backbone '{backbone}'; it has {', '.join(info.backbones)}")
     if variant is not None and variant not in info.tasks:
         raise UsageError(f"{name} has no variant '{variant}'; it has {', '.join(v or 'one form' for v in info.tasks)}")
+    backbones = info.backbones_for(variant)
+    if backbone is not None and backbones and backbone not in backbones:
+        form = f" in variant {variant or next(iter(info.tasks))}" if backbone in info.backbones else ""
+        raise UsageError(f"{name} has no backbone '{backbone}'{form}; it has {', '.join(backbones)}")
     if way < 1 or shot < 1:
         raise UsageError(f"way and shot are at least 1, not {way} and {shot}")
     task = info.tasks[variant] if variant is not None else next(iter(info.tasks.values()))
@@ -163,7 +172,7 @@ def build(
 
     Args:
         name: One of `list_methods()`.
-        backbone: One of the method's backbones; default its first.
+        backbone: One of the variant's backbones; default its first.
         variant: Where a method was released in several forms, e.g. "fscs"; default its first.
         way: N of the episodes it will answer.
         shot: K of the episodes it will answer.
@@ -176,7 +185,7 @@ def build(
     cls = REGISTRY.get(name)
     arguments: dict[str, Any] = dict(options, way=way, shot=shot)
     if info.backbones:
-        arguments["backbone"] = backbone or info.backbones[0]
+        arguments["backbone"] = backbone or info.backbones_for(variant)[0]
     if len(info.tasks) > 1:
         arguments["variant"] = variant or next(iter(info.tasks))
     try:

@@ -17,7 +17,6 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from fssbench.backbones import backbone as build_backbone
-from fssbench.errors import UsageError
 from fssbench.layers.masks import foreground, resize_mask
 from fssbench.layers.pairwise import presence
 from fssbench.methods.method import Method, Prediction, TrainingBatch
@@ -61,23 +60,15 @@ class PANet(Method[PANetMaps, PANetSupport]):
         way: N.
         shot: K.
         weak: FS-CS only: trained with image-level labels. The answer still takes the support masks.
-
-    Raises:
-        UsageError: If the form was not released with that backbone.
     """
 
     def __init__(self, backbone: str, variant: Literal["fss", "fscs"], way: int, shot: int, weak: bool = False) -> None:
         super().__init__()
         self.task, self.way, self.shot, self.weak = variant, way, shot, weak
-        if backbone == "small":
-            self.backbone = build_backbone(backbone)
-        elif variant == "fss" and backbone == "vgg16":
+        if backbone == "vgg16":
             self.encoder = nn.Sequential(OrderedDict(backbone=DilatedVGG()))
-        elif variant == "fscs" and backbone != "vgg16":
-            self.backbone = build_backbone(backbone)
         else:
-            fitting = "vgg16" if variant == "fss" else "resnet50 or resnet101"
-            raise UsageError(f"panet in variant {variant} has no {backbone}", f"backbone {fitting}, or small")
+            self.backbone = build_backbone(backbone)
 
     def from_imagenet(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Return a backbone's own weights under their names here; of VGG-16 the convolutions, in their order."""

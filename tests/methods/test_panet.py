@@ -125,7 +125,11 @@ def test_vgg_takes_torchvisions_convolutions_in_their_order():
     assert named["encoder.backbone.features.8.4.bias"] == 28
 
 
+def test_each_form_has_a_default_backbone_of_its_own():
+    assert [fssbench.build("panet", variant=form).built.backbone for form in ("fss", "fscs")] == ["vgg16", "resnet50"]
+
+
 @pytest.mark.parametrize(("variant", "backbone"), [("fss", "resnet50"), ("fscs", "vgg16")])
 def test_backbones_of_the_other_form_are_refused(variant: str, backbone: str):
-    with pytest.raises(UsageError, match=f"variant {variant} has no {backbone}"):
+    with pytest.raises(UsageError, match=f"no backbone '{backbone}' in variant {variant}"):
         fssbench.build("panet", backbone=backbone, variant=variant)

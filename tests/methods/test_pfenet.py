@@ -285,8 +285,8 @@ def test_scales_are_those_of_the_release_for_a_data_set() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"backbone": "resnet101", "variant": "fscs"}, "silently builds a ResNet-50"),
-        ({"backbone": "vgg16", "variant": "fscs"}, "no vgg16"),
+        ({"backbone": "resnet101", "variant": "fscs"}, "no backbone 'resnet101' in variant fscs"),
+        ({"backbone": "vgg16", "variant": "fscs"}, "no backbone 'vgg16' in variant fscs"),
         ({"backbone": "small", "per_way_prior": True}, "variant fscs"),
         ({"backbone": "small", "bins": "halves"}, "'halves'"),
         ({"backbone": "small", "bins": (0,)}, "bins"),
