@@ -73,7 +73,8 @@ def test_the_contrast_of_a_batch_by_hand() -> None:
     support = torch.tensor([[3.0, 1.0, 5.0, 9.0], [0.0, 0.0, 0.0, 9.0]]).view(1, 2, 1, 4).requires_grad_()
     final = _saying([1, 1, 0, 0]).requires_grad_()
     mined = [_saying([0, 1, 0, 0]).requires_grad_(), _saying([0, 0, 0, 1]).requires_grad_()]
-    masks = [torch.tensor([[[1, 255, 0, 255]]]), torch.tensor([[[255, 1, 1, 0]]])]
+    # Masks are twice as large; of every two pixels the first is the nearest.
+    masks = [torch.tensor([[[1, 0, 255, 1, 0, 1, 255, 1]]]), torch.tensor([[[255, 1, 1, 0, 1, 0, 0, 1]]])]
     seen = DistractingObjects()
     loss = seen.contrast(final, [query, support], mined, masks, [7])
 

@@ -212,6 +212,7 @@ def test_losses_by_hand() -> None:
     batch = _batch(2)
     batch.query_masks[:] = 0
     batch.query_masks[:, :, :, :14] = 1  # a quarter of the columns
+    batch.support_masks[:] = 0
     losses = method.losses(batch)
     assert list(losses) == ["main", "enriched", "initial", "background", "contrast"]
 
@@ -221,11 +222,13 @@ def test_losses_by_hand() -> None:
     assert losses["main"].item() == pytest.approx(entropy(3), abs=1e-5)
     assert losses["enriched"].item() == pytest.approx(0.4 * sum(map(entropy, (1, 2, 3, 4))) / 4, abs=1e-5)
     assert losses["initial"].item() == pytest.approx(0.6 * sum(map(entropy, (2, 3, 4, 5))) / 4, abs=1e-5)
-    # Query and support alike, whatever their masks.
-    assert losses["background"].item() == pytest.approx(-math.log(1 / 5) - 0.5 * math.log(4 / 5), abs=1e-5)
-    # Background everywhere, so nothing is in the way: of each class two empty prototypes of each of its episodes.
-    assert method.seen.of[2].eq(0).all()
-    assert -0.01 * (1 - math.log(2)) <= losses["contrast"].item() <= 0.01 * (1 + math.log(2))
+    # The supports show no target, so all that is learnt from them is that background is everywhere.
+    everywhere = -0.5 * math.log(4 / 5)
+    assert losses["background"].item() == pytest.approx((-math.log(1 / 5) + 2 * everywhere) / 2, abs=1e-5)
+    # Nothing is in the way, and no support shows a target: all prototypes but the predicted are empty, their cosines 0.
+    assert {place: len(its) for place, its in method.seen.of.items()} == {0: 2, 2: 2}
+    assert not any(its.any() for its in method.seen.of.values())
+    assert losses["contrast"].item() == pytest.approx(0.01 * math.log(2), abs=1e-6)
 
 
 def test_without_an_initial_prediction_its_weight_goes_to_the_scales() -> None:
