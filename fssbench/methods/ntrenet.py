@@ -86,7 +86,7 @@ class NTRENet(StagedMethod[PFENetSupport]):
     than one shot; here each shot's distracting objects are kept, and the positive of the contrast is the mean of the
     shots' prototypes.
 
-    The release is the full form. What the paper leaves open about the others is decided here:
+    The release has the full form alone, and no switch. What the reduced ones leave out is decided here:
 
     - Without DOEM there is no initial prediction and no refinement behind it, which serve to find distracting objects;
       the merged map of a scale goes straight to the interaction of the scales, as in PFENet. The loss of the enriched
