@@ -8,20 +8,24 @@ The one place that resizes what goes in, by the rules that protocols name (`fssb
 - "opencv-pad" (PFENet and its family): OpenCV's bilinear filter on float32, the longer side to that of a square, both
   floored to multiples of 8, at the top left; black to the right and below. Label maps by OpenCV's nearest
   neighbour, 255 to the right and below.
+
+Torch is imported by what makes tensors: label maps are brought to a size without it.
 """
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import numpy.typing as npt
-import torch
-import torch.nn.functional as F
 from PIL import Image as PillowImage
-from torch import Tensor
 
 from fssbench.datasets.dataset import Image, Label
 from fssbench.errors import UsageError
 from fssbench.protocols import ResizeRule
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -53,6 +57,8 @@ def input_image(image: Image, size: tuple[int, int], rule: ResizeRule = "pillow-
 
 
 def _squashed_image(image: Image, size: tuple[int, int]) -> Tensor:
+    import torch
+
     height, width = size
     resized = PillowImage.fromarray(image).resize((width, height), PillowImage.Resampling.BILINEAR)
     pixels = torch.from_numpy(np.array(resized)).permute(2, 0, 1).contiguous()
@@ -63,6 +69,7 @@ def _squashed_image(image: Image, size: tuple[int, int]) -> Tensor:
 
 def _padded_image(image: Image, size: tuple[int, int]) -> Tensor:
     import cv2
+    import torch
 
     height, width = padded_shape((image.shape[0], image.shape[1]), size)
     square = np.zeros((*size, 3), dtype=np.float32)
@@ -147,9 +154,15 @@ def nearest_label(label: Label, size: tuple[int, int]) -> Label:
         UsageError: If it is not such a map.
     """
     _check_label(label)
-    values = torch.from_numpy(np.array(label, dtype=np.float32))
-    resized: npt.NDArray[np.float32] = F.interpolate(values[None, None], size=size, mode="nearest")[0, 0].numpy()
-    return resized.astype(label.dtype)
+    down, across = (_nearest(its, wanted) for its, wanted in zip(label.shape, size, strict=True))
+    return label[down[:, None], across]
+
+
+def _nearest(length: int, wanted: int) -> npt.NDArray[np.int64]:
+    """Return for each of `wanted` places in a row which of `length` pixels torch takes: its scale is a float32."""
+    scale = np.float32(length) / np.float32(wanted)
+    places: npt.NDArray[np.float32] = np.floor(np.arange(wanted, dtype=np.float32) * scale)
+    return np.minimum(places, length - 1).astype(np.int64)
 
 
 def _check_label(label: Label) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -22,7 +22,7 @@ from fssbench.engine.provenance import (
     start,
     weights_in_memory,
 )
-from fssbench.engine.scoring import score, truth_present
+from fssbench.engine.scoring import Answered, Truth, answer_of, row_of
 from fssbench.episode import Episode, EpisodeList
 from fssbench.errors import BrokenFileError, FSSBenchError, UsageError
 from fssbench.protocols import Protocol
@@ -30,7 +30,10 @@ from fssbench.protocols import protocol as protocol_of
 from fssbench.results.record import Run
 from fssbench.results.rows import Row, frame_of
 from fssbench.results.run import Existing, Results, RunFolder
-from fssbench.transforms import input_label, scored_shape
+from fssbench.transforms import scored_shape
+
+Keep = Callable[[int, int, Answered], None]
+"""Is given what was answered, after the fold and the number of the episode."""
 
 
 def evaluate(
@@ -113,6 +116,7 @@ def answer(
     device: torch.device,
     folder: RunFolder | None = None,
     progress: Progress | None = None,
+    keep: Keep | None = None,
 ) -> Results:
     """Ask all folds of a run what is not answered yet.
 
@@ -124,6 +128,7 @@ def answer(
         device: Where to compute.
         folder: Where rows go and where earlier ones are; None keeps them in memory.
         progress: Told of each row.
+        keep: Given each answer before its row is stored.
     """
     shown = progress or Silent()
     rows = [] if folder is None else folder.rows
@@ -136,7 +141,7 @@ def answer(
             if not pending:
                 continue
             method = job.method().to(device).eval()
-            for row in rows_of(method, dataset, job.episodes, protocol, pending, device):
+            for row in rows_of(method, dataset, job.episodes, protocol, pending, device, keep):
                 if folder is None:
                     rows.append(row)
                 else:
@@ -166,12 +171,13 @@ def rows_of(
     protocol: Protocol,
     numbers: Sequence[int],
     device: torch.device,
+    keep: Keep | None = None,
 ) -> Iterator[Row]:
     """Yield a row per episode of these numbers, in their order. Nothing is kept for gradients."""
     images = EncodedImages(method, dataset, protocol, device)
     for number in numbers:
         with torch.inference_mode():
-            row = _answer_one(method, dataset, episodes, number, protocol, images)
+            row = _answer_one(method, dataset, episodes, number, protocol, images, keep)
         yield row
 
 
@@ -182,13 +188,13 @@ def _answer_one(
     number: int,
     protocol: Protocol,
     images: EncodedImages,
+    keep: Keep | None,
 ) -> Row:
     started = time.perf_counter()
     episode = episodes[number]
     label = dataset.label(episode.query)
-    truth = truth_present(label, episode.classes)
+    truth = Truth.of(label, episode.classes, protocol)
     if protocol.score_at == "input":
-        label = input_label(label, protocol.input, protocol.resize)
         asked_size = protocol.input
     else:
         _check_size(images.size(episode.query), label, episode.query, dataset)
@@ -198,26 +204,14 @@ def _answer_one(
         for class_id, names in zip(episode.classes, episode.supports, strict=True)
     ]
     prediction = method.predict(images.features(episode.query), supports, asked_size)
-    if asked_size != label.shape:
-        prediction = prediction.cropped(label.shape[0], label.shape[1])
+    if asked_size != truth.label.shape:
+        prediction = prediction.cropped(truth.label.shape[0], truth.label.shape[1])
     base_classes = () if protocol.base is None else dataset.fold_classes(episodes.fold, "train")
-    counts, base = score(prediction, label, episode.classes, base_classes, protocol)
-    present = tuple(bool(said) for said in prediction.present.tolist())
-    if len(present) != episode.way:
-        raise UsageError(f"the method said of {len(present)} classes whether they are there, not of {episode.way}")
-    return Row(
-        episode=number,
-        fold=episodes.fold,
-        query=episode.query,
-        classes=episode.classes,
-        supports=episode.supports,
-        intersection=counts.intersection[: episode.way + 1],
-        union=counts.union[: episode.way + 1],
-        present=present,
-        truth=truth,
-        seconds=round(time.perf_counter() - started, 6),
-        base=base,
-    )
+    answered = Answered(*answer_of(prediction, protocol), tuple(bool(said) for said in prediction.present.tolist()))
+    row = row_of(episodes, number, answered, truth, base_classes, protocol)
+    if keep is not None:
+        keep(episodes.fold, number, answered)
+    return replace(row, seconds=round(time.perf_counter() - started, 6))
 
 
 def _check_size(size: tuple[int, int], label: Label, name: str, dataset: Dataset) -> None:

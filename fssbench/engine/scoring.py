@@ -1,22 +1,30 @@
-"""Counting: an answer against the truth, in pixels."""
+"""Counting: an answer against the truth, in pixels. Torch is not needed for it."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from fssbench.datasets.dataset import Label
 from fssbench.datasets.photos import IGNORE
+from fssbench.episode import EpisodeList
 from fssbench.errors import UsageError
-from fssbench.methods.method import Prediction
 from fssbench.protocols import Protocol
+from fssbench.results.rows import Row
+from fssbench.transforms import input_label
+
+if TYPE_CHECKING:
+    from fssbench.methods.method import Prediction
 
 BaseCounts = tuple[tuple[int, int, int, int], ...]
 """As in `fssbench.results.Row.base`."""
+
+Answer = npt.NDArray[np.uint8]
+"""A label map as a method answers it: uint8 (H, W)."""
 
 
 @dataclass(frozen=True)
@@ -82,39 +90,55 @@ def count(
     return Counts(tuple(intersection.tolist()), tuple(union.tolist()), tuple(pairs.sum(axis=1).tolist()))
 
 
-def score(
-    prediction: Prediction, label: Label, classes: Sequence[int], base_classes: Sequence[int], protocol: Protocol
-) -> tuple[Counts, BaseCounts | None]:
-    """Return the counts of an episode: of background and the N classes (others may follow), and of base classes.
-
-    Args:
-        prediction: The answer.
-        label: The query's label map at its size.
-        classes: The N label values asked for.
-        base_classes: The fold's, in the order of the method's base labels.
-        protocol: The rules of counting.
+def answer_of(prediction: Prediction, protocol: Protocol) -> tuple[Answer, Answer | None]:
+    """Return the label maps of a prediction that are counted: as `labels` and `base` of `score_labels`.
 
     Raises:
-        UsageError: If the answer does not fit the label map, or says nothing of base classes that are asked.
+        UsageError: If base classes are asked together with the novel one, and the method knows none.
     """
     rule = protocol.base
-    labels = prediction.labels.cpu().numpy()
-    said = None if prediction.base is None else prediction.base.cpu().numpy()
-    if rule is None or (rule.asked == "apart" and said is None):
-        counts = count(labels, label, classes, protocol.ignore)
-        return counts.of_present() if protocol.absent == "leave-out" else counts, None
+    labels: Answer = prediction.labels.cpu().numpy()
+    said: Answer | None = None if rule is None or prediction.base is None else prediction.base.cpu().numpy()
+    if rule is None or rule.asked == "apart":
+        return labels, said
     if said is None:
         raise UsageError(
             f"protocol {protocol.name} asks for base classes too, and the method knows none", "--method bam"
         )
-    if rule.asked == "apart":
-        base = count(said, label, base_classes, protocol.ignore)
-        return count(labels, label, classes, protocol.ignore), base.base_rows(base_classes)
     # Quirk: a softmax over what are sums of probabilities already.
     novel = (prediction.logits.softmax(dim=0)[1] > rule.threshold).cpu().numpy()
-    merged = merge_base(novel, said, rule.merge)
-    counts = count(merged, label, (*classes, *base_classes), protocol.ignore)
-    return counts, counts.base_rows(base_classes, len(classes) + 1)
+    return merge_base(novel, said, rule.merge), None
+
+
+def score_labels(
+    labels: Answer,
+    base: Answer | None,
+    label: Label,
+    classes: Sequence[int],
+    base_classes: Sequence[int],
+    protocol: Protocol,
+) -> tuple[Counts, BaseCounts | None]:
+    """Return the counts of an episode: of background and the N classes (others may follow), and of base classes.
+
+    Args:
+        labels: uint8 (H, W), values 0..N; where base classes are asked together with the novel one, 1 + b is the b-th
+            base class, b = 1..B.
+        base: uint8 (H, W), values 0..B, where base classes are asked apart; None if nothing was said of them.
+        label: The query's label map at their size.
+        classes: The N label values asked for.
+        base_classes: The fold's, B of them.
+        protocol: The rules of counting.
+
+    Raises:
+        UsageError: If the answer does not fit the label map.
+    """
+    if protocol.base is not None and protocol.base.asked == "together":
+        counts = count(labels, label, (*classes, *base_classes), protocol.ignore)
+        return counts, counts.base_rows(base_classes, len(classes) + 1)
+    counts = count(labels, label, classes, protocol.ignore)
+    if base is not None:
+        return counts, count(base, label, base_classes, protocol.ignore).base_rows(base_classes)
+    return counts.of_present() if protocol.absent == "leave-out" else counts, None
 
 
 def merge_base(
@@ -138,3 +162,65 @@ def merge_base(
 def truth_present(label: Label, classes: Sequence[int]) -> tuple[bool, ...]:
     """Return for each class whether any pixel of the label map (H, W), at its original size, is of it."""
     return tuple(bool((label == class_id).any()) for class_id in classes)
+
+
+@dataclass(frozen=True)
+class Truth:
+    """What is true of a query.
+
+    Attributes:
+        label: Its label map at the size at which the protocol counts: the network's input, or its own.
+        present: For each class asked whether it is there at the original size.
+    """
+
+    label: Label
+    present: tuple[bool, ...]
+
+    @classmethod
+    def of(cls, label: Label, classes: Sequence[int], protocol: Protocol) -> Truth:
+        """Return what is true of a query with this label map (H, W) at its original size."""
+        counted = input_label(label, protocol.input, protocol.resize) if protocol.score_at == "input" else label
+        return cls(counted, truth_present(label, classes))
+
+
+@dataclass(frozen=True)
+class Answered:
+    """What was answered to an episode: label maps as `score_labels` takes them, and for each class if it is there."""
+
+    labels: Answer
+    base: Answer | None
+    present: tuple[bool, ...]
+
+
+def row_of(
+    episodes: EpisodeList,
+    number: int,
+    answered: Answered,
+    truth: Truth,
+    base_classes: Sequence[int],
+    protocol: Protocol,
+) -> Row:
+    """Return the row of one episode of a list, its time still 0.
+
+    Raises:
+        UsageError: If the answer does not fit the question.
+    """
+    episode = episodes[number]
+    counts, base = score_labels(answered.labels, answered.base, truth.label, episode.classes, base_classes, protocol)
+    if len(answered.present) != episode.way:
+        raise UsageError(
+            f"the method said of {len(answered.present)} classes whether they are there, not of {episode.way}"
+        )
+    return Row(
+        episode=number,
+        fold=episodes.fold,
+        query=episode.query,
+        classes=episode.classes,
+        supports=episode.supports,
+        intersection=counts.intersection[: episode.way + 1],
+        union=counts.union[: episode.way + 1],
+        present=answered.present,
+        truth=truth.present,
+        seconds=0.0,
+        base=base,
+    )

@@ -16,7 +16,7 @@ import fssbench
 from fssbench import evaluate
 from fssbench.datasets import open_dataset
 from fssbench.engine.progress import Silent
-from fssbench.engine.scoring import merge_base, score
+from fssbench.engine.scoring import BaseCounts, Counts, answer_of, merge_base, score_labels
 from fssbench.errors import BrokenFileError, UsageError
 from fssbench.methods.bam import BAM
 from fssbench.methods.method import Prediction
@@ -35,6 +35,11 @@ def _prediction() -> Prediction:
     return Prediction(logits, logits.argmax(dim=0).to(torch.uint8), torch.tensor([True]), torch.from_numpy(BASE))
 
 
+def counted(prediction: Prediction, name: str) -> tuple[Counts, BaseCounts | None]:
+    its = protocol(name)
+    return score_labels(*answer_of(prediction, its), LABEL, (7,), (4, 6, 9), its)
+
+
 @pytest.mark.parametrize(
     ("first", "expected"),
     [("final", [[1, 1, 2, 0, 1]]), ("base", [[1, 3, 2, 0, 4]])],
@@ -46,24 +51,24 @@ def test_merging_by_hand(first: str, expected: list[list[int]]) -> None:
 
 
 def test_apart_by_hand() -> None:
-    counts, base = score(_prediction(), LABEL, (7,), (4, 6, 9), protocol("bam"))
+    counts, base = counted(_prediction(), "bam")
     assert (counts.intersection, counts.union) == ((1, 1), (3, 3))  # a tie is background
     # Base class 4 is answered at one of its two pixels, 6 at the other, 9 at its one; the pixel of 255 is left out.
     assert base == ((4, 1, 2, 2), (6, 0, 1, 0), (9, 1, 1, 1))
 
 
 def test_together_by_hand() -> None:
-    counts, base = score(_prediction(), LABEL, (7,), (4, 6, 9), protocol("bam-gfss"))
+    counts, base = counted(_prediction(), "bam-gfss")
     assert (counts.intersection[:2], counts.union[:2]) == ((0, 1), (0, 3))
     assert base == ((4, 1, 2, 2), (9, 0, 1, 1))
-    counts, base = score(_prediction(), LABEL, (7,), (4, 6, 9), protocol("bam-gfss-base"))
+    counts, base = counted(_prediction(), "bam-gfss-base")
     assert (counts.intersection[:2], counts.union[:2]) == ((0, 1), (0, 1))
     assert base == ((4, 1, 2, 2), (6, 0, 1, 0), (9, 1, 1, 1))
 
 
 def test_the_novel_class_has_to_be_sure() -> None:
     unsure = replace(_prediction(), logits=_prediction().logits * 0.2)  # a probability of .858
-    counts, _ = score(unsure, LABEL, (7,), (4, 6, 9), protocol("bam-gfss"))
+    counts, _ = counted(unsure, "bam-gfss")
     assert counts.intersection[1] == 0
     assert counts.union[1] == 1
 
