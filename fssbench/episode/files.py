@@ -1,21 +1,31 @@
 """Episode lists in files: JSON with a header, one episode a line, and hashes over both.
 
 The same list gives the same bytes. What is read may come from anybody, so it is parsed against a schema, and
-names that would lead out of a data set's folder are refused.
+names that would lead out of a data set's folder are refused. docs/predictions.md describes the format for those who
+read it without fssbench.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from fssbench.atomic import write_text
 from fssbench.episode.episode import Episode, EpisodeList
 from fssbench.errors import BrokenFileError, MissingError, UsageError
+from fssbench.protocols import list_protocols
+from fssbench.protocols import protocol as protocol_of
+
+if TYPE_CHECKING:
+    from fssbench.episode.schema import EpisodeFile
 
 FORMAT = "fssbench-episodes"
-VERSION = 1
+VERSION = 2
+"""Version 1, without `answer` and without the episodes' `id`, is still read."""
+Header = dict[str, str | int | list[int]]
 MAX_BYTES = 1 << 30
 """A larger file is no episode list: a million 1-way 5-shot episodes of COCO take a third of it."""
 
@@ -33,9 +43,14 @@ _HEADER = (
 )
 
 
-def header(episodes: EpisodeList) -> dict[str, str | int | list[int]]:
-    """Return what a list says of itself, in the order in which a file holds it."""
-    fields: dict[str, str | int | list[int]] = {"format": FORMAT, "version": VERSION}
+def episode_id(fold: int, number: int) -> str:
+    """Return the name of an episode: that of its prediction's file, without the suffix."""
+    return f"fold{fold}-{number:05d}"
+
+
+def header(episodes: EpisodeList, version: int = VERSION) -> Header:
+    """Return what a list says of itself, in the order in which a file of that version holds it."""
+    fields: Header = {"format": FORMAT, "version": version}
     for name in _HEADER:
         value = getattr(episodes, name)
         fields[name] = list(value) if isinstance(value, tuple) else value
@@ -46,6 +61,23 @@ def header(episodes: EpisodeList) -> dict[str, str | int | list[int]]:
     return fields
 
 
+def _answer(episodes: EpisodeList) -> Header | None:
+    """Return what the list's protocol says to whoever answers; None if it is of no protocol known here."""
+    if episodes.protocol.partition("@")[0] not in list_protocols():
+        return None
+    try:
+        rules = protocol_of(episodes.protocol).on(episodes.dataset)
+    except UsageError:
+        return None
+    return {
+        "task": rules.task,
+        "input": list(rules.input),
+        "resize": rules.resize,
+        "score_at": rules.score_at,
+        "ignore": rules.ignore,
+    }
+
+
 def write_episodes(episodes: EpisodeList, path: str | Path) -> Path:
     """Write a list, all or nothing, and return its path.
 
@@ -54,11 +86,20 @@ def write_episodes(episodes: EpisodeList, path: str | Path) -> Path:
             empty, its episodes differ in ways or shots, a name leads out of the data set's folder).
     """
     path = Path(path)
-    head = header(episodes)
+    head: dict[str, object] = {**header(episodes)}
+    if answer := _answer(episodes):
+        head["answer"] = answer
     lines = [f' "{key}": {json.dumps(value)},' for key, value in head.items()]
     lines += [f' "header_hash": "{_digest(head)}",', ' "episodes": [']
     records = [
-        {"query": e.query, "classes": e.classes, "supports": e.supports, "query_class": e.query_class} for e in episodes
+        {
+            "id": episode_id(episodes.fold, number),
+            "query": episode.query,
+            "classes": episode.classes,
+            "supports": episode.supports,
+            "query_class": episode.query_class,
+        }
+        for number, episode in enumerate(episodes)
     ]
     lines.append(",\n".join(f"  {json.dumps(record)}" for record in records))
     text = "\n".join(["{", *lines, " ]", "}", ""])
@@ -114,29 +155,36 @@ def _parse(raw: bytes, path: Path) -> EpisodeList:
         episodes=tuple(Episode(e.query, e.classes, e.supports, e.query_class) for e in document.episodes),
         **{name: getattr(document, name) for name in (*_HEADER, "run_length")},
     )
-    _check(episodes, document.count, document.hash, document.header_hash, path)
+    _check(episodes, document, path)
     return episodes
 
 
-def _check(episodes: EpisodeList, count: int, content: str, head: str, path: Path) -> None:
+def _check(episodes: EpisodeList, document: EpisodeFile, path: Path) -> None:
     remedy = "ask for the file again, or export it again with fssbench episodes export"
     way, shot = episodes.way, episodes.shot
     for number, episode in enumerate(episodes):
         fits = len(episode.classes) == len(episode.supports) == len(set(episode.classes)) == way
         if not fits or any(len(names) != shot for names in episode.supports):
             raise BrokenFileError(f"{path}: episode {number} is not {way}-way {shot}-shot", remedy)
-    if content != episodes.hash or count != len(episodes):
+    if document.hash != episodes.hash or document.count != len(episodes):
         raise BrokenFileError(
             f"{path} was changed after it was written: its {len(episodes)} episodes have the hash "
-            f"{episodes.hash[:12]}, its header says {count} with {content[:12]}",
+            f"{episodes.hash[:12]}, its header says {document.count} with {document.hash[:12]}",
             remedy,
         )
-    if head != _digest(header(episodes)):
+    head: dict[str, object] = {**header(episodes, document.version)}
+    if document.answer is not None:
+        head["answer"] = document.answer.model_dump(mode="json")
+    if document.header_hash != _digest(head):
         raise BrokenFileError(
             f"{path} was changed after it was written: its header does not fit the header's hash", remedy
         )
+    for number, record in enumerate(document.episodes):
+        own = episode_id(episodes.fold, number) if document.version > 1 else None
+        if record.id != own:
+            raise BrokenFileError(f"{path}: episode {number} has the id {record.id}, not {own}", remedy)
 
 
-def _digest(head: dict[str, str | int | list[int]]) -> str:
+def _digest(head: Mapping[str, object]) -> str:
     text = json.dumps(head, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
     return hashlib.sha256(text.encode("ascii")).hexdigest()

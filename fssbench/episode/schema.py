@@ -22,6 +22,7 @@ ImageName = Annotated[
     StringConstraints(min_length=1, max_length=300, pattern=r"^[^\x00-\x1f\x7f-\x9f\\:]+$"),
     AfterValidator(_inside),
 ]
+Pixels = Annotated[int, Field(ge=1, le=65535)]
 ClassId = Annotated[int, Field(ge=1, le=65535)]
 
 
@@ -30,8 +31,9 @@ class _Strict(BaseModel):
 
 
 class EpisodeRecord(_Strict):
-    """One episode; see `fssbench.episode.Episode`."""
+    """One episode; see `fssbench.episode.Episode`. `id` is the name of its prediction, None in version 1."""
 
+    id: Annotated[str, StringConstraints(pattern=r"^fold[0-9]{1,4}-[0-9]{5,9}$")] | None = None
     query: ImageName
     classes: Annotated[tuple[ClassId, ...], Field(min_length=1, max_length=100)]
     supports: Annotated[
@@ -41,11 +43,24 @@ class EpisodeRecord(_Strict):
     query_class: ClassId
 
 
+class AnswerRecord(_Strict):
+    """What whoever answers has to know of the protocol; see `fssbench.protocols.Protocol`."""
+
+    task: Literal["fss", "fscs"]
+    input: tuple[Pixels, Pixels]
+    resize: Word
+    score_at: Literal["input", "original"]
+    ignore: Literal["leave-out", "background"]
+
+
 class EpisodeFile(_Strict):
-    """The whole file; see `fssbench.episode.EpisodeList` for the header's fields."""
+    """The whole file; see `fssbench.episode.EpisodeList` for the header's fields.
+
+    Version 2 has `answer` (unless the list is of no protocol) and an `id` for each episode, version 1 has neither.
+    """
 
     format: Literal["fssbench-episodes"]
-    version: Literal[1]
+    version: Literal[1, 2]
     dataset: Word
     fold: Annotated[int, Field(ge=0, le=1000)]
     split: Literal["train", "val", "test"]
@@ -59,5 +74,6 @@ class EpisodeFile(_Strict):
     run_length: Annotated[int, Field(ge=1)] | None = None
     count: Annotated[int, Field(ge=1)]
     hash: Digest
+    answer: AnswerRecord | None = None
     header_hash: Digest
     episodes: Annotated[tuple[EpisodeRecord, ...], Field(min_length=1)]
