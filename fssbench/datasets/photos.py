@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,9 @@ from fssbench.errors import BrokenFileError, MissingError
 
 MAX_PIXELS = 64_000_000
 """No photo of a segmentation data set is larger; a file that claims to be would only fill the memory."""
+
+_BIT_DEPTH = 24
+"""Where a PNG says how many bits a pixel has."""
 
 IGNORE = 255
 """The label of pixels that belong to no class and not to the background."""
@@ -68,6 +72,34 @@ def read_label(path: Path, class_count: int, *, ignore: bool, remedy: str | None
     return label
 
 
+def read_values(path: Path, raw: bytes, size: tuple[int, int], remedy: str | None = None) -> npt.NDArray[np.uint8]:
+    """Return the values of a palette or grey PNG: uint8 (height, width).
+
+    What is not of that size is not even decoded.
+
+    Args:
+        path: What the file is called.
+        raw: What it holds.
+        size: The (height, width) it has to have.
+        remedy: What to do if it is broken.
+
+    Raises:
+        BrokenFileError: If it is no such PNG, truncated, or of another size.
+    """
+    with _opened(path, ("PNG",), remedy, raw=raw, decode=False) as picture:
+        if picture.mode not in ("P", "L", "1"):
+            raise BrokenFileError(f"{path} has pixels that are {picture.mode}, not palette or grey of 8 bits", remedy)
+        if (picture.height, picture.width) != size:
+            raise BrokenFileError(
+                f"{path} has {picture.height} x {picture.width} pixels, not {size[0]} x {size[1]}", remedy
+            )
+        _decode(picture, path, remedy)
+        values = np.array(picture, dtype=np.uint8)
+        depth = raw[_BIT_DEPTH]
+        # Pillow spreads grey of 2 and 4 bits over 0..255.
+        return values // (255 // (2**depth - 1)) if picture.mode == "L" and depth in (2, 4) else values
+
+
 def check_values(label: Label, class_count: int, *, ignore: bool, where: str, remedy: str | None = None) -> None:
     """Refuse a label map that holds a value which is neither 0, a class, nor (where it may occur) 255.
 
@@ -104,14 +136,14 @@ def size_of(path: Path, remedy: str | None = None) -> tuple[int, int]:
 
 @contextmanager
 def _opened(
-    path: Path, formats: tuple[str, ...], remedy: str | None, *, decode: bool = True
+    path: Path, formats: tuple[str, ...], remedy: str | None, *, decode: bool = True, raw: bytes | None = None
 ) -> Iterator[PIL.Image.Image]:
     """Yield a decoded image, or raise one of this project's errors: MissingError or BrokenFileError."""
     try:
         with warnings.catch_warnings():
             # Pillow warns of some images that it finds too large; they are refused below with one sentence.
             warnings.simplefilter("ignore", PIL.Image.DecompressionBombWarning)
-            picture = PIL.Image.open(path, formats=formats)
+            picture = PIL.Image.open(path if raw is None else BytesIO(raw), formats=formats)
     except FileNotFoundError as error:
         raise MissingError(f"there is no file {path}", remedy) from error
     except PIL.UnidentifiedImageError as error:
@@ -127,11 +159,15 @@ def _opened(
                 remedy,
             )
         if decode:
-            try:
-                picture.load()
-            except Exception as error:  # As above: decoders raise what they like.
-                raise BrokenFileError(f"{path} is truncated or broken: {_reason(error)}", remedy) from error
+            _decode(picture, path, remedy)
         yield picture
+
+
+def _decode(picture: PIL.Image.Image, path: Path, remedy: str | None) -> None:
+    try:
+        picture.load()
+    except Exception as error:  # As above: decoders raise what they like.
+        raise BrokenFileError(f"{path} is truncated or broken: {_reason(error)}", remedy) from error
 
 
 def _reason(error: Exception) -> str:

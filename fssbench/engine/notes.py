@@ -64,7 +64,7 @@ def _runs(summary: Summary, lists: Sequence[EpisodeList]) -> list[str]:
 
 def _limit(results: Results) -> list[str]:
     run = results.run
-    cut = any(run.expected(fold) < fold.episodes for fold in run.folds)
+    cut = run.limit is not None and any(run.limit < fold.episodes for fold in run.folds)
     return [f"--limit: only the first {run.limit} episodes of each list were asked"] if cut else []
 
 
@@ -92,4 +92,11 @@ def _classes(results: Results, summary: Summary) -> list[str]:
 
 def _weights(results: Results) -> list[str]:
     random = any(fold.weights.kind == "random" for fold in results.run.folds)
-    return ["random weights: these numbers say nothing about the method"] if random else []
+    said = ["random weights: these numbers say nothing about the method"] if random else []
+    given = sorted({str(fold.weights.path) for fold in results.run.folds if fold.weights.kind == "predictions"})
+    if given:
+        said.append(f"answers: {len(results.frame)} label maps from {', '.join(given)}, not computed here")
+    if left := {fold.fold: fold.unanswered for fold in results.run.folds if fold.unanswered}:
+        missing = ", ".join(f"{count} of fold {fold}" for fold, count in left.items())
+        said.append(f"incomplete: episodes without a prediction are left out, {missing}")
+    return said

@@ -88,18 +88,26 @@ def choose_device(name: str) -> torch.device:
     return device
 
 
-def environment(device: torch.device, root: Path | None) -> Environment:
-    """Return where this runs."""
-    import torch
+def environment(device: torch.device | None, root: Path | None) -> Environment:
+    """Return where this runs.
 
-    on_card = device.type == "cuda"
+    Args:
+        device: Where the method computes; None where none does, as when answers come from files.
+        root: Folder of the data.
+    """
+    name, threads = _processor(), 1
+    if device is not None:
+        import torch
+
+        threads = torch.get_num_threads()
+        name = torch.cuda.get_device_name(device) if device.type == "cuda" else name
     return Environment(
         python=platform.python_version(),
         platform=platform.platform(),
         packages=package_versions(),
-        device=str(device),
-        device_name=torch.cuda.get_device_name(device) if on_card else _processor(),
-        threads=torch.get_num_threads(),
+        device="cpu" if device is None else str(device),
+        device_name=name,
+        threads=threads,
         root=None if root is None else str(root.resolve()),
     )
 
@@ -113,8 +121,8 @@ def _processor() -> str:
     return next(names, "") or platform.processor() or platform.machine() or "unknown"
 
 
-def start(command: tuple[str, ...], device: torch.device, root: Path | None) -> Start:
-    """Return the record of a start, now and here."""
+def start(command: tuple[str, ...], device: torch.device | None, root: Path | None) -> Start:
+    """Return the record of a start, now and here; `device` as for `environment`."""
     from fssbench import __version__
 
     now = datetime.now(UTC).isoformat(timespec="seconds")

@@ -40,17 +40,19 @@ class Weights:
     """Which weights answered.
 
     Attributes:
-        kind: "checkpoint" (a file), "memory" (given by a caller in Python), "random", or "none".
-        sha256: Hex hash of the file, or of the weights in memory; None for "random" and "none".
+        kind: "checkpoint" (a file), "memory" (given by a caller in Python), "random", "none", or "predictions": the
+            answers themselves came as files, from weights that are not known here.
+        sha256: Hex hash of the file, of the weights in memory, or of the answers (`fssbench.predictions.digest`); None
+            for "random" and "none".
         backbone_sha256: Hash of the frozen backbone's file, where it is kept apart.
         checkpoint: Its name in the registry of checkpoints, if it is there.
-        path: Where the file was on that machine.
+        path: Where the file, or the folder of predictions, was on that machine.
         seed: Seed of random weights.
     """
 
     __pydantic_config__: ClassVar[dict[str, object]] = _CONFIG
 
-    kind: Literal["checkpoint", "memory", "random", "none"]
+    kind: Literal["checkpoint", "memory", "random", "none", "predictions"]
     sha256: str | None = None
     backbone_sha256: str | None = None
     checkpoint: str | None = None
@@ -103,6 +105,7 @@ class FoldRecord:
         weights: The weights that answered.
         base_classes: Its base classes, where the protocol asks for them.
         run_length: Episodes per run, where the list holds several (`EpisodeList.run_length`).
+        unanswered: How many of its episodes are left out because no prediction was given for them, on request.
     """
 
     __pydantic_config__: ClassVar[dict[str, object]] = _CONFIG
@@ -119,6 +122,7 @@ class FoldRecord:
     weights: Weights
     base_classes: tuple[int, ...] = ()
     run_length: int | None = None
+    unanswered: int = 0
 
 
 @dataclass(frozen=True)
@@ -205,8 +209,8 @@ class Run:
         return self.protocol.base is not None and self.protocol.base.asked == "together"
 
     def expected(self, fold: FoldRecord) -> int:
-        """Return how many episodes a fold is asked."""
-        return fold.episodes if self.limit is None else min(self.limit, fold.episodes)
+        """Return how many rows a fold will have."""
+        return (fold.episodes if self.limit is None else min(self.limit, fold.episodes)) - fold.unanswered
 
 
 _FREE = {"limit", "starts", "method.learnable_parameters", "path", "checkpoint"}

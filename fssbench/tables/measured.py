@@ -244,6 +244,10 @@ def _cautions(one: Measurement, weights: Sequence[str]) -> list[str]:
     cautions = []
     if "random" in weights:
         cautions.append("random weights")
+    if "predictions" in weights:
+        cautions.append("answered elsewhere, counted here from files")
+    if unanswered := sum(fold.record.unanswered for fold in one.folds.values()):
+        cautions.append(f"incomplete: {unanswered} episodes without a prediction are left out")
     if missing := sum(fold.missing for fold in one.folds.values()):
         cautions.append(f"unfinished: {missing} episodes are missing")
     if one.run.limit is not None:
