@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 _COMMANDS = {
     "eval": "evaluate:evaluate",
+    "score": "score:score",
     "table": "table:table",
     "train": "train:train",
     "data": "data:app",

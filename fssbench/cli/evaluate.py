@@ -12,12 +12,14 @@ from fssbench.cli.printing import console
 from fssbench.errors import FSSBenchError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from rich.table import Table
 
     from fssbench.engine.plan import Plan, Task
+    from fssbench.episode import EpisodeList
     from fssbench.metrics import FoldSummary, Summary
+    from fssbench.results.record import ProtocolRecord
     from fssbench.results.run import Results
 
 _TASKS: dict[str, Task] = {"fss": "fss", "fs-cs": "fscs", "fscs": "fscs"}
@@ -144,7 +146,7 @@ def _run(planned: Plan, *, quiet: bool) -> None:
         for note in getattr(error, "__notes__", ()):
             typer.echo(note, err=True)
         raise
-    _report(results, planned)
+    report(results, planned.lists)
 
 
 def _headline(planned: Plan) -> str:
@@ -155,24 +157,24 @@ def _headline(planned: Plan) -> str:
     return f"{' '.join(part for part in parts if part)}, {rules}; rows go to {planned.out}"
 
 
-def _report(results: Results, planned: Plan) -> None:
-
+def report(results: Results, lists: Sequence[EpisodeList]) -> None:
+    """Print the numbers of a run, what has to be said beside them, and where its rows are."""
     from fssbench.engine.notes import notes
 
     summary = results.summary()
     output = console()
-    output.print(_table(summary, planned))
-    for note in notes(results, summary, planned.lists):
+    output.print(_table(summary, results.run.protocol))
+    for note in notes(results, summary, lists):
         output.print(note, soft_wrap=True, markup=False)
-    output.print(f"rows: {planned.out}", soft_wrap=True, markup=False)
+    output.print(f"rows: {results.folder}", soft_wrap=True, markup=False)
 
 
-def _table(summary: Summary, planned: Plan) -> Table:
+def _table(summary: Summary, protocol: ProtocolRecord) -> Table:
     from rich.table import Table
 
-    second = ("exact_ratio", "ER") if planned.protocol.task == "fscs" else ("fb_iou", "FB-IoU")
+    second = ("exact_ratio", "ER") if protocol.task == "fscs" else ("fb_iou", "FB-IoU")
     measures = dict([("miou", "mIoU"), second])
-    if planned.protocol.base is not None and planned.protocol.base.asked == "together":
+    if protocol.base is not None and protocol.base.asked == "together":
         measures = {"miou": "novel mIoU", "base_miou": "base mIoU", "total_miou": "all mIoU"} | dict([second])
     elif summary.base_miou is not None:
         measures["base_miou"] = "base mIoU"

@@ -178,6 +178,15 @@ class RunFolder:
         if self._writer is not None:
             self._writer.close()
 
+    def discard(self) -> None:
+        """Take back what this run has written; the folder goes too, unless it holds something else."""
+        self.close()
+        if self._writer is not None:
+            for old in (self.path / SUMMARY, self.path / ROWS, self.path / RUN, *self.path.glob("episodes-fold*.json")):
+                old.unlink(missing_ok=True)
+            if not any(self.path.iterdir()):
+                self.path.rmdir()
+
     def finish(self) -> Results:
         """Write summary.json and return the results."""
         results = Results(frame_of(self.rows), self.run, self.path)

@@ -1,0 +1,145 @@
+"""The folder of predictions: a PNG per episode, named by the episode's id.
+
+What is in it may come from anybody: names are made here and never taken from a file, what is no regular file of
+reasonable size is not opened, and what is not of the expected size is not decoded.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from stat import S_ISREG
+
+import numpy as np
+from PIL import Image as PillowImage
+
+from fssbench.datasets.photos import read_values
+from fssbench.engine.scoring import Answer
+from fssbench.episode.files import episode_id
+from fssbench.errors import BrokenFileError, MissingError, UsageError
+
+SUFFIX, BASE_SUFFIX = ".png", "-base.png"
+"""What follows an episode's id in the name of its label map, and of that of base classes where they are asked apart."""
+
+PRESENCE = ("presence.json", "presence.csv")
+"""Names of the file that says which classes are there, looked for beside the label maps."""
+
+MAX_BYTES = 1 << 26
+"""A larger file is no label map: 64 million pixels without any compression."""
+
+NAMED = 3
+"""How many of the files with the same mistake are named; all are counted."""
+
+
+def file_name(fold: int, number: int, *, base: bool = False) -> str:
+    """Return the name of the file that answers an episode."""
+    return episode_id(fold, number) + (BASE_SUFFIX if base else SUFFIX)
+
+
+def fold_of(name: str) -> int | None:
+    """Return the fold that the name of a prediction, or its id, says; None if it is no such name."""
+    found = re.fullmatch(r"fold(\d{1,4})-\d{5,9}((-base)?\.png)?", name, re.ASCII)
+    return int(found[1]) if found else None
+
+
+def named(names: Sequence[str], limit: int = NAMED) -> str:
+    """Return the first of some names, and how many more there are."""
+    more = f" and {len(names) - limit} more" if len(names) > limit else ""
+    return ", ".join(names[:limit]) + more
+
+
+def png_of(labels: Answer) -> bytes:
+    """Return a label map, uint8 (H, W), as a grey PNG of 8 bits."""
+    content = io.BytesIO()
+    PillowImage.fromarray(np.ascontiguousarray(labels)).save(content, "PNG")
+    return content.getvalue()
+
+
+@dataclass(frozen=True)
+class Listing:
+    """What a folder holds of one fold.
+
+    Attributes:
+        folder: The folder.
+        found: Numbers of the episodes that have a label map.
+        missing: Names of the label maps that are not there.
+        with_base: Whether there are label maps of base classes too.
+        missing_base: Names of those that are not there, where others are.
+    """
+
+    folder: Path
+    found: tuple[int, ...]
+    missing: tuple[str, ...]
+    with_base: bool
+    missing_base: tuple[str, ...]
+
+    @classmethod
+    def of(cls, folder: Path, names: set[str], fold: int, episodes: int, *, base: bool) -> Listing:
+        """Return what is there for `episodes` episodes of a fold.
+
+        Args:
+            folder: The folder.
+            names: What it holds (`names_in`).
+            fold: The fold.
+            episodes: Length of its list.
+            base: Whether label maps of base classes are looked for.
+        """
+        found = tuple(n for n in range(episodes) if file_name(fold, n) in names)
+        missing = tuple(name for n in range(episodes) if (name := file_name(fold, n)) not in names)
+        with_base = base and any(file_name(fold, n, base=True) in names for n in range(episodes))
+        missing_base = tuple(name for n in found if with_base and (name := file_name(fold, n, base=True)) not in names)
+        return cls(folder, found, missing, with_base, missing_base)
+
+
+def names_in(folder: Path) -> set[str]:
+    """Return the names in a folder, hidden ones left out.
+
+    Raises:
+        MissingError: If there is no such folder.
+        UsageError: If it is a file, or can't be read.
+    """
+    try:
+        return {path.name for path in folder.iterdir() if not path.name.startswith(".")}
+    except FileNotFoundError as error:
+        raise MissingError(f"there is no folder of predictions {folder}") from error
+    except OSError as error:
+        raise UsageError(f"can't read the folder of predictions {folder}: {error.strerror}") from error
+
+
+def read_file(path: Path) -> bytes:
+    """Return what a prediction's file holds.
+
+    Raises:
+        BrokenFileError: If it is no regular file, too large, or can't be read.
+    """
+    try:
+        found = path.stat()
+        if not S_ISREG(found.st_mode):
+            raise BrokenFileError(f"{path} is no file")
+        if found.st_size > MAX_BYTES:
+            raise BrokenFileError(f"{path} is too large for a label map")
+        return path.read_bytes()
+    except OSError as error:
+        raise BrokenFileError(f"can't read {path}: {error.strerror}") from error
+
+
+def read_answer(path: Path, raw: bytes, size: tuple[int, int], largest: int) -> Answer:
+    """Return a label map from what its file holds: uint8 (height, width), values 0 to `largest`.
+
+    Args:
+        path: What the file is called.
+        raw: What it holds.
+        size: The (height, width) at which the protocol counts.
+        largest: N, or with base classes asked together N + B.
+
+    Raises:
+        BrokenFileError: If it is no such PNG, of another size, or holds another value.
+    """
+    labels = read_values(path, raw, size)
+    if labels.size and (value := int(labels.max())) > largest:
+        count = int((labels > largest).sum())
+        raise BrokenFileError(f"{path} holds the value {value} ({count} pixels beyond {largest}), not 0 to {largest}")
+    return labels

@@ -1,0 +1,212 @@
+"""From what a person asks to have scored to what will be counted: every mistake that needs no pixel is found here."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fssbench.engine.given_lists import given_lists
+from fssbench.episode.files import episode_id
+from fssbench.errors import BrokenFileError, UsageError
+from fssbench.predictions.files import PRESENCE, Listing, file_name, fold_of, named, names_in
+from fssbench.predictions.presence import Presence, check_presence, find_presence, read_presence
+from fssbench.protocols import Protocol, ScoreAt, list_protocols
+from fssbench.protocols import protocol as protocol_of
+
+if TYPE_CHECKING:
+    from fssbench.datasets.dataset import Dataset
+    from fssbench.episode import EpisodeList
+    from fssbench.results.record import Option
+    from fssbench.results.run import Existing
+
+_NAME = re.compile(r"[^\x00-\x1f\x7f-\x9f]{1,100}")
+
+
+@dataclass(frozen=True)
+class ScoreRequest:
+    """What was asked for; None where nothing was said. See `fssbench score --help`."""
+
+    predictions: str
+    episodes: str
+    dataset: str | None = None
+    train_dataset: str | None = None
+    fold: str | None = None
+    protocol: str | None = None
+    score_at: ScoreAt | None = None
+    presence: Path | None = None
+    method_name: str | None = None
+    backbone: str | None = None
+    allow_missing: bool = False
+    labels: str | None = None
+    lists: str | None = None
+    root: Path | None = None
+    out: Path | None = None
+    existing: Existing | None = None
+
+    @property
+    def dataset_options(self) -> dict[str, Option]:
+        """What `open_dataset` is given besides."""
+        given = {"labels": self.labels, "lists": self.lists}
+        return {name: value for name, value in given.items() if value is not None}
+
+
+@dataclass(frozen=True)
+class ScorePlan:
+    """What will be counted.
+
+    Attributes:
+        request: What was asked for.
+        method: Name of the method that answered.
+        dataset: The opened data set.
+        protocol: The rules of counting, brought to the data set.
+        lists: What was asked, an episode list per fold.
+        found: What was answered of each.
+        presence: Which classes are said to be there; None where the label maps say it.
+        out: The run folder.
+    """
+
+    request: ScoreRequest
+    method: str
+    dataset: Dataset
+    protocol: Protocol
+    lists: tuple[EpisodeList, ...]
+    found: tuple[Listing, ...]
+    presence: Presence | None
+    out: Path
+
+
+def plan_score(request: ScoreRequest) -> ScorePlan:
+    """Check a request against its lists and the names in its folders. Nothing is written.
+
+    Raises:
+        UsageError: If a name or an option does not exist or does not fit the others.
+        MissingError: If data, a list, a folder or predictions are not there.
+        BrokenFileError: If a list or the presence answers can't be read or do not fit, or files are of no episode.
+    """
+    from fssbench.datasets import REGISTRY, open_dataset
+    from fssbench.results.run import RUN, Existing, check_folder
+
+    lists = given_lists(request.episodes, request.fold)
+    if not lists:
+        raise UsageError(
+            f"--episodes is the list that was answered, not the number {request.episodes}",
+            "fssbench episodes export makes one",
+        )
+    first = lists[0]
+    _check_options(request, first)
+    REGISTRY.require(first.dataset)
+    if request.train_dataset is not None:
+        REGISTRY.require(request.train_dataset)
+    rules = _protocol(request, first)
+    method = _name(request)
+    out = request.out or _default_folder(request, method, rules, lists)
+    if (out / RUN).exists() and request.existing is not Existing.OVERWRITE:
+        raise UsageError(f"{out} holds a run already", "replace it with --overwrite, or give another --out")
+    check_folder(out, Existing.OVERWRITE)
+    folders = [Path(request.predictions.replace("{fold}", str(one.fold))) for one in lists]
+    found, presence = _found(request, rules, lists, folders)
+    dataset = open_dataset(first.dataset, request.root, **request.dataset_options)
+    return ScorePlan(request, method, dataset, rules, tuple(lists), found, presence, out)
+
+
+def _check_options(request: ScoreRequest, first: EpisodeList) -> None:
+    if request.dataset not in (None, first.dataset):
+        raise UsageError(
+            f"--dataset {request.dataset} does not fit the list {request.episodes}, which asks {first.dataset}",
+            "leave --dataset out",
+        )
+    if "{fold}" not in request.episodes and request.fold not in (None, "all", str(first.fold)):
+        raise UsageError(
+            f"--fold {request.fold} does not fit the list {request.episodes}, which asks fold {first.fold}",
+            "leave --fold out",
+        )
+
+
+def _protocol(request: ScoreRequest, first: EpisodeList) -> Protocol:
+    name = request.protocol or first.protocol
+    if request.protocol is None and name.partition("@")[0] not in list_protocols():
+        raise UsageError(f"the list {request.episodes} names no protocol to count by", "--protocol NAME")
+    rules = protocol_of(name)
+    if request.score_at is not None:
+        rules = rules.at(request.score_at)
+    rules.check(first.dataset, first.way, first.shot)
+    return rules.on(first.dataset)
+
+
+def _name(request: ScoreRequest) -> str:
+    path = Path(request.predictions)
+    name = request.method_name
+    if name is None:
+        name = next((part for part in reversed(path.parts) if "{fold}" not in part), "").strip("./")
+        name = name or "predictions"
+    if not _NAME.fullmatch(name) or not name.strip():
+        raise UsageError("--method-name is 1 to 100 printable characters")
+    return name
+
+
+def _found(
+    request: ScoreRequest, rules: Protocol, lists: Sequence[EpisodeList], folders: Sequence[Path]
+) -> tuple[tuple[Listing, ...], Presence | None]:
+    """Return what is there of each fold, and the presence answers; refuse what is missing or is of no episode."""
+    names = {folder: names_in(folder) for folder in folders}
+    apart = rules.base is not None and rules.base.asked == "apart"
+    found = tuple(
+        Listing.of(folder, names[folder], one.fold, len(one), base=apart)
+        for one, folder in zip(lists, folders, strict=True)
+    )
+    said = []
+    missing = [] if request.allow_missing else [name for its in found for name in its.missing]
+    asked = sum(map(len, lists))
+    if not any(its.found for its in found):
+        said.append(f"none of the {asked} predictions is there, such as {found[0].missing[0]}")
+    elif missing:
+        said.append(f"{len(missing)} of {asked} predictions are missing: {named(missing)}")
+    if missing_base := [name for its in found for name in its.missing_base]:
+        said.append(f"{len(missing_base)} label maps of base classes are missing: {named(missing_base)}")
+    if extra := _extra(lists, folders, names, base=apart):
+        said.append(f"{len(extra)} files are of no episode: {named(extra)}")
+    if said:
+        remedy = "--allow-missing leaves episodes without one out" if missing else None
+        raise BrokenFileError(f"predictions in {request.predictions}: {'; '.join(said)}", remedy)
+    beside = [its for folder in dict.fromkeys(folders) if (its := find_presence(folder, names[folder]))]
+    paths = beside if request.presence is None else [request.presence]
+    return found, _presence(paths, lists, found) if paths else None
+
+
+def _presence(paths: Sequence[Path], lists: Sequence[EpisodeList], found: Sequence[Listing]) -> Presence:
+    presence: dict[str, tuple[bool, ...]] = {}
+    for path in paths:
+        presence |= read_presence(path)
+    answered = [episode_id(one.fold, n) for one, its in zip(lists, found, strict=True) for n in its.found]
+    known = {episode_id(one.fold, n) for one in lists for n in range(len(one))}
+    where = ", ".join(map(str, paths))
+    check_presence(presence, answered, known, {one.fold for one in lists}, lists[0].way, where)
+    return presence
+
+
+def _extra(
+    lists: Sequence[EpisodeList], folders: Sequence[Path], names: dict[Path, set[str]], *, base: bool
+) -> list[str]:
+    """Return the names that answer no episode; those of folds that are not asked are passed over."""
+    kinds = (False, True) if base else (False,)
+    known = {file_name(one.fold, n, base=kind) for one in lists for n in range(len(one)) for kind in kinds}
+    folds = {one.fold for one in lists}
+    extra = []
+    for folder in dict.fromkeys(folders):
+        for name in sorted(names[folder] - known - set(PRESENCE)):
+            fold = fold_of(name)
+            if fold is None or fold in folds:
+                extra.append(name)
+    return extra
+
+
+def _default_folder(request: ScoreRequest, method: str, rules: Protocol, lists: Sequence[EpisodeList]) -> Path:
+    first = lists[0]
+    parts = [re.sub(r"[^\w.-]+", "-", method).strip("-.") or "predictions"]
+    parts += [request.train_dataset, "to"] if request.train_dataset else []
+    parts += [first.dataset, rules.name.replace("@", "-"), f"{first.way}way", f"{first.shot}shot"]
+    parts.append("fold" + "".join(str(one.fold) for one in lists))
+    return Path("runs") / "-".join(parts)

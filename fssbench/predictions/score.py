@@ -1,0 +1,155 @@
+"""Counting what was planned: each label map is read, checked and counted, and only then is anything written."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from fssbench.engine.progress import Progress, Silent
+from fssbench.engine.provenance import dataset_record, fold_record, protocol_record, start
+from fssbench.engine.scoring import Answer, Answered, Truth, row_of
+from fssbench.episode.files import episode_id
+from fssbench.errors import BrokenFileError
+from fssbench.predictions.files import Listing, file_name, named, read_answer, read_file
+from fssbench.predictions.plan import ScorePlan
+from fssbench.results.record import MethodRecord, Run, Weights
+from fssbench.results.rows import Row
+from fssbench.results.run import Existing, Results, RunFolder
+
+if TYPE_CHECKING:
+    from fssbench.datasets.dataset import Label
+    from fssbench.episode import EpisodeList
+
+
+def score(plan: ScorePlan, progress: Progress | None = None, command: tuple[str, ...] = ()) -> Results:
+    """Count the predictions that were planned; the results are in the plan's folder too.
+
+    Nothing is written before all of them are counted.
+
+    Args:
+        plan: From `fssbench.predictions.plan.plan_score`.
+        progress: Told of each row.
+        command: What was typed, for the record.
+
+    Raises:
+        BrokenFileError: If label maps are not what they have to be; all of them are counted, the first are named.
+        MissingError: If a mask of the data set is not there.
+        UsageError: If the run can't be written.
+    """
+    shown = progress or Silent()
+    counted = [_Fold(plan, one, found) for one, found in zip(plan.lists, plan.found, strict=True)]
+    try:
+        for fold in counted:
+            fold.count(shown)
+    finally:
+        shown.close()
+    if mistakes := [mistake for fold in counted for mistake in fold.mistakes]:
+        asked = sum(len(its.found) for its in plan.found)
+        raise BrokenFileError(
+            f"{len(mistakes)} of {asked} predictions can't be counted: {named(mistakes)}", _remedy(plan)
+        )
+    run = _record(plan, counted, command)
+    lists = {one.fold: one for one in plan.lists}
+    with RunFolder(plan.out, run, lists, plan.request.existing or Existing.REFUSE) as folder:
+        try:
+            for fold in counted:
+                for row in fold.rows:
+                    folder.append(row)
+            return folder.finish()
+        except BaseException:
+            folder.discard()
+            raise
+
+
+def digest(parts: Sequence[tuple[str, str]]) -> str:
+    """Return the hex sha256 over predictions.
+
+    Args:
+        parts: For each file, in the order of the episodes, its name and the hash of what it holds; for presence answers
+            the episode's id and a string of 1 and 0.
+    """
+    return hashlib.sha256("".join(f"{name} {value}\n" for name, value in parts).encode("ascii")).hexdigest()
+
+
+@dataclass
+class _Fold:
+    """One fold being counted."""
+
+    plan: ScorePlan
+    episodes: EpisodeList
+    found: Listing
+    rows: list[Row] = field(default_factory=list)
+    parts: list[tuple[str, str]] = field(default_factory=list)
+    mistakes: list[str] = field(default_factory=list)
+
+    def count(self, progress: Progress) -> None:
+        """Read and count what is there."""
+        plan, fold = self.plan, self.episodes.fold
+        base = () if plan.protocol.base is None else plan.dataset.fold_classes(fold, "train")
+        progress.start(fold, len(self.found.found), [])
+        for number in self.found.found:
+            started = time.perf_counter()
+            episode = self.episodes[number]
+            truth = Truth.of(plan.dataset.label(episode.query), episode.classes, plan.protocol)
+            try:
+                answered = self._answered(number, truth.label, len(base))
+            except BrokenFileError as error:
+                self.mistakes.append(error.message)
+                continue
+            row = row_of(self.episodes, number, answered, truth, base, plan.protocol)
+            self.rows.append(replace(row, seconds=round(time.perf_counter() - started, 6)))
+            progress.advance(self.rows[-1])
+
+    def _answered(self, number: int, label: Label, base_classes: int) -> Answered:
+        way, rule, name = self.episodes.way, self.plan.protocol.base, episode_id(self.episodes.fold, number)
+        size = (label.shape[0], label.shape[1])
+        together = rule is not None and rule.asked == "together"
+
+        def read(largest: int, *, base: bool) -> Answer:
+            file = file_name(self.episodes.fold, number, base=base)
+            raw = read_file(self.found.folder / file)
+            self.parts.append((file, hashlib.sha256(raw).hexdigest()))
+            return read_answer(self.found.folder / file, raw, size, largest)
+
+        labels = read(way + base_classes if together else way, base=False)
+        base = read(base_classes, base=True) if self.found.with_base else None
+        if self.plan.presence is None:
+            return Answered(labels, base, tuple(bool((labels == n).any()) for n in range(1, way + 1)))
+        present = self.plan.presence[name]
+        self.parts.append((name, "".join(str(int(said)) for said in present)))
+        return Answered(labels, base, present)
+
+
+def _remedy(plan: ScorePlan) -> str:
+    rules = plan.protocol
+    if rules.score_at == "original":
+        return "a label map has the size of the query's photo and says n where the n-th class is"
+    size = f"{rules.input[0]} x {rules.input[1]}"
+    if "original" in rules.score_sizes:
+        return f"--score-at original, if they have the photos' own sizes; at {size} the protocol {rules.name} counts"
+    return f"write them at {size}, where the protocol {rules.name} counts"
+
+
+def _record(plan: ScorePlan, counted: Sequence[_Fold], command: tuple[str, ...]) -> Run:
+    first, dataset = plan.lists[0], plan.dataset
+    folds = []
+    for fold in counted:
+        weights = Weights("predictions", digest(fold.parts), path=str(fold.found.folder.resolve()))
+        record = fold_record(fold.episodes, dataset, weights, plan.protocol)
+        folds.append(replace(record, unanswered=len(fold.found.missing)))
+    trained_on = plan.request.train_dataset
+    return Run(
+        method=MethodRecord(plan.method, None, plan.request.backbone, plan.protocol.task),
+        dataset=dataset_record(dataset, first.split, plan.request.dataset_options),
+        protocol=protocol_record(plan.protocol),
+        way=first.way,
+        shot=first.shot,
+        split=first.split,
+        folds=tuple(folds),
+        limit=None,
+        starts=(start(command, None, dataset.root),),
+        train_dataset=None if trained_on == dataset.name else trained_on,
+    )
