@@ -95,6 +95,12 @@ def evaluate(
     ] = None,
     device: Annotated[str, typer.Option("--device", help="auto, cpu, cuda or cuda:N.")] = "auto",
     out: Annotated[Path | None, typer.Option("--out", help="Run folder.", show_default="runs/METHOD-...")] = None,
+    save_predictions: Annotated[
+        Path | None,
+        typer.Option(
+            "--save-predictions", help="Folder for the label maps too, as `fssbench score` reads them."
+        ),
+    ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Continue the run in that folder, if there is one.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the run in that folder.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")] = False,
@@ -132,16 +138,16 @@ def evaluate(
         out=out,
         existing=Existing.RESUME if resume else Existing.OVERWRITE if overwrite else Existing.REFUSE,
     )
-    _run(plan(request), quiet=quiet)
+    _run(plan(request), save_predictions, quiet=quiet)
 
 
-def _run(planned: Plan, *, quiet: bool) -> None:
+def _run(planned: Plan, save: Path | None, *, quiet: bool) -> None:
     from fssbench.engine.progress import Silent, progress_for
     from fssbench.engine.runner import run_plan
 
     progress = Silent() if quiet else progress_for(sys.stderr, _headline(planned))
     try:
-        results = run_plan(planned, progress, ("fssbench", *sys.argv[1:]))
+        results = run_plan(planned, progress, ("fssbench", *sys.argv[1:]), save)
     except (FSSBenchError, KeyboardInterrupt) as error:
         for note in getattr(error, "__notes__", ()):
             typer.echo(note, err=True)
@@ -186,7 +192,6 @@ def _table(summary: Summary, protocol: ProtocolRecord) -> Table:
         table.add_column("95 %", justify="right")
         if summary.runs:
             table.add_column("std", justify="right")
-            table.add_column("best", justify="right")
     for fold in summary.folds:
         table.add_row(str(fold.fold), str(fold.episodes), *_cells(fold, measures))
     if len(summary.folds) > 1:
@@ -204,5 +209,5 @@ def _cells(summary: Summary | FoldSummary, measures: Mapping[str, str]) -> list[
         cells += [f"{getattr(summary, name):.2f}", f"{interval.low:.1f} to {interval.high:.1f}"]
         if summary.runs:
             spread = spread_of(summary, name)
-            cells += [f"{spread.std:.2f}", f"{spread.best:.2f}"]
+            cells.append("-" if spread is None else f"{spread.std:.2f}")
     return cells

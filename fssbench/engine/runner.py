@@ -16,16 +16,20 @@ from fssbench.engine.progress import Progress
 from fssbench.engine.provenance import choose_device, planned_run, start
 from fssbench.engine.weights import Source, load
 from fssbench.methods.method import Method
+from fssbench.predictions.saving import SavedPredictions
 from fssbench.results.run import Existing, Results, RunFolder
 
 
-def run_plan(plan: Plan, progress: Progress | None = None, command: tuple[str, ...] = ()) -> Results:
+def run_plan(
+    plan: Plan, progress: Progress | None = None, command: tuple[str, ...] = (), save: Path | None = None
+) -> Results:
     """Evaluate what was planned and return the results, which are in the plan's folder too.
 
     Args:
         plan: From `fssbench.engine.plan.plan`.
         progress: Told of each row.
         command: What was typed, for the record.
+        save: Folder to which the label maps go too, as `fssbench score` reads them.
 
     Raises:
         UsageError: If the device is not there, or the run in the folder can't be continued.
@@ -34,6 +38,8 @@ def run_plan(plan: Plan, progress: Progress | None = None, command: tuple[str, .
         BrokenFileError: If a photo or mask can't be read. Rows that are stored stay.
     """
     device = choose_device(plan.request.device)
+    existing = plan.request.existing or Existing.REFUSE
+    saved = None if save is None else SavedPredictions(save, [one.fold for one in plan.lists], existing)
     method = _build(plan)
     weights = _Weights(method)
     # All are tried before the first episode, the first fold's last, so that it need not be read again.
@@ -47,8 +53,13 @@ def run_plan(plan: Plan, progress: Progress | None = None, command: tuple[str, .
     )
     jobs = [Job(episodes, partial(weights.load, plan.sources[episodes.fold])) for episodes in plan.lists]
     lists = {episodes.fold: episodes for episodes in plan.lists}
-    with RunFolder(plan.out, run, lists, plan.request.existing or Existing.REFUSE) as folder:
-        return answer(folder.run, jobs, plan.dataset, plan.protocol, device, folder, progress)
+    with RunFolder(plan.out, run, lists, existing) as folder:
+        if saved is None:
+            return answer(folder.run, jobs, plan.dataset, plan.protocol, device, folder, progress)
+        saved.begin(folder.rows)
+        results = answer(folder.run, jobs, plan.dataset, plan.protocol, device, folder, progress, saved.keep)
+        saved.finish(folder.rows)
+        return results
 
 
 def _build(plan: Plan) -> Method[Any, Any]:
