@@ -1,10 +1,10 @@
-"""The sums that the numbers are ratios of, and how a bootstrap draws them anew."""
+"""The sums that the numbers are ratios of."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
 
-_BLOCK = 1 << 22
 _FIXED = 4
 _PER_BASE_CLASS = 3
 
@@ -39,7 +38,10 @@ class BaseClasses:
 
 @dataclass(frozen=True)
 class Tally:
-    """The counts of one fold: a row per cluster (the episodes of one query within a stratum).
+    """The counts of one fold: a row per cluster (the episodes of one query image within a stratum).
+
+    `clusters` names each by its stratum and its query image, rising. The stratum is the class of 1-way episodes, 0 for
+    episodes of several ways, which belong to no one class.
 
     `sums` int64 (clusters, 2 C + 4 + 3 B): intersection per class, union per class, intersection and union of the
     background, episodes answered exactly, episodes; of each base class intersection, union, pixels of the truth.
@@ -47,8 +49,8 @@ class Tally:
 
     fold: int
     classes: tuple[int, ...]
+    clusters: tuple[tuple[int, str], ...]
     sums: Integers
-    strata: Integers
     times_asked: Integers
     base: BaseClasses | None = None
 
@@ -86,6 +88,10 @@ class Tally:
         """How many episodes were counted."""
         return int(self.sums[:, 2 * len(self.classes) + _FIXED - 1].sum())
 
+    def freedom_of_class(self, place: int) -> int:
+        """Return the degrees of freedom of the spread of one class: the clusters that have a pixel of it, less 1."""
+        return max(0, int(np.count_nonzero(self.sums[:, len(self.classes) + place])) - 1)
+
     @property
     def base_counted(self) -> tuple[int, ...]:
         """The base classes that the mean is over."""
@@ -109,6 +115,16 @@ class Ratios:
     per_class: Floats | None = None
 
 
+RATIOS = ("miou", "fb_iou", "exact_ratio", "base_miou", "total_miou")
+"""The numbers among them; `per_class` differs in length from fold to fold."""
+
+
+def mean_ratios(over: Sequence[Ratios]) -> Ratios:
+    """Return the mean of each number over runs or folds; None where one of them has none."""
+    known = {name: [its for ratios in over if (its := getattr(ratios, name)) is not None] for name in RATIOS}
+    return Ratios(**{name: np.mean(its, axis=0) for name, its in known.items() if len(its) == len(over)})
+
+
 def tally(frame: pd.DataFrame, fold: int, classes: tuple[int, ...] | None, base: BaseClasses | None) -> Tally:
     """Return the counts of the rows of one fold.
 
@@ -128,7 +144,7 @@ def tally(frame: pd.DataFrame, fold: int, classes: tuple[int, ...] | None, base:
     if stray is not None:
         raise UsageError(f"fold {fold} has episodes of class {stray}, which is not among its classes {list(known)}")
     # Rows of one class form a stratum; with several ways an episode belongs to no one class.
-    keys = [(row[0] if len(row) == 1 else 0, cast("str", q)) for row, q in zip(asked, frame["query"], strict=True)]
+    keys = [(row[0] if len(row) == 1 else 0, str(q)) for row, q in zip(asked, frame["query"], strict=True)]
     clusters = {key: number for number, key in enumerate(sorted(set(keys)))}
     width = len(known)
     rest = 2 * width + _FIXED
@@ -147,8 +163,7 @@ def tally(frame: pd.DataFrame, fold: int, classes: tuple[int, ...] | None, base:
         times_asked[places] += 1
     if base is not None:
         _add_base(sums[:, rest:], [clusters[key] for key in keys], frame["base"], base.known, fold)
-    strata = np.array([stratum for stratum, _ in clusters], dtype=np.int64)
-    return Tally(fold, known, sums, strata, times_asked, base)
+    return Tally(fold, known, tuple(clusters), sums, times_asked, base)
 
 
 def base_classes_of(frame: pd.DataFrame) -> tuple[int, ...]:
@@ -171,22 +186,3 @@ def _add_base(
             if class_id not in place:
                 raise UsageError(f"fold {fold} counts class {class_id}, which is not among its base classes")
             sums[cluster, place[class_id] :: len(known)] += counts
-
-
-def bootstrap(tally: Tally, draws: int, generator: np.random.Generator) -> Ratios:
-    """Return the ratios of each of `draws` draws of clusters within their strata, as many as there are."""
-    totals = np.zeros((draws, tally.sums.shape[1]))
-    for stratum in np.unique(tally.strata):
-        sums = tally.sums[tally.strata == stratum]
-        # A class's clusters touch few columns; the others stay zero.
-        columns = np.flatnonzero(sums.any(axis=0))
-        size = len(sums)
-        values = sums[:, columns].astype(np.float64)
-        # In blocks, so that a long list does not fill the memory.
-        block = max(1, _BLOCK // size)
-        for first in range(0, draws, block):
-            rows = min(block, draws - first)
-            picked = generator.integers(0, size, (rows, size)) + size * np.arange(rows)[:, None]
-            times = np.bincount(picked.ravel(), minlength=rows * size).reshape(rows, size)
-            totals[first : first + rows, columns] += times.astype(np.float64) @ values
-    return tally.ratios(totals)

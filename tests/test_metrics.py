@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+import scipy.stats
 import torch
 
 from fssbench.errors import UsageError
@@ -135,19 +136,21 @@ def drawn_anew(frame: pd.DataFrame, draws: int) -> dict[str, list[float]]:
 def test_intervals_equal_those_of_a_bootstrap_written_out():
     frame = random_rows(1)
     summary = summarise(frame, CLASSES)
+    clusters = len(set(zip(frame["classes"], frame["query"], strict=True)))
     for name, values in drawn_anew(frame, 300).items():
-        low, high = np.percentile(values, [2.5, 97.5])
         interval = summary.intervals[name]
-        width = high - low
-        assert interval.low == pytest.approx(low, abs=0.2 * width)
-        assert interval.high == pytest.approx(high, abs=0.2 * width)
-        assert interval.low < getattr(summary, name) < interval.high
+        assert (interval.low + interval.high) / 2 == pytest.approx(getattr(summary, name))
+        # n draws of n spread less than n - 1 of n, here about 20 of them.
+        reach = scipy.stats.t.ppf(0.975, clusters - len(CLASSES)) * np.std(values) * np.sqrt(20 / 19)
+        assert interval.high - interval.low == pytest.approx(2 * reach, rel=0.15)
 
 
 def test_episodes_of_one_query_are_not_independent():
     frame = random_rows(1, count=40)
     again = pd.concat([frame] * 3).assign(episode=range(120))
-    assert summarise(again).intervals == summarise(frame).intervals
+    for name, interval in summarise(again).intervals.items():
+        once = summarise(frame).intervals[name]
+        assert (interval.low, interval.high) == pytest.approx((once.low, once.high), rel=1e-12)
 
 
 def test_many_ways_draw_queries_of_the_whole_fold():

@@ -1,4 +1,4 @@
-"""Several runs of one list: their mean, how far they lie apart, and the best."""
+"""Several runs in one list: their mean, and how far they lie apart."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from fssbench.errors import UsageError
-from fssbench.metrics import summarise
+from fssbench.metrics import Interval, summarise
 from fssbench.results.summary import summary_record
 from fssbench.runs import spread_of
 
@@ -42,12 +42,24 @@ def test_the_number_is_the_mean_over_the_runs(frame: pd.DataFrame):
     assert (summary.miou, summary.fb_iou) == (45.0, 72.5)
 
 
-def test_the_best_run_of_a_table_is_the_best_of_each_fold(frame: pd.DataFrame):
+def test_runs_lie_apart_by_their_standard_deviation(frame: pd.DataFrame):
     summary = summarise(frame, run_length=2, draws=0)
     fold = spread_of(summary.folds[0], "miou")
-    assert (fold.mean, fold.std, fold.best) == (30.0, 10.0, 40.0)
+    assert fold is not None
+    assert (fold.mean, fold.std) == (30.0, pytest.approx(200**0.5))
+    # Over folds a run is the mean of its folds, here 45 in both.
     over = spread_of(summary, "miou")
-    assert (over.mean, over.std, over.best) == (45.0, 0.0, 55.0)
+    assert over is not None
+    assert (over.mean, over.std) == (45.0, 0.0)
+
+
+def test_intervals_are_of_the_mean_over_the_runs():
+    # One query in both runs: what is right in one run is wrong in the other, so that their mean never moves.
+    frame = pd.DataFrame(rows(0, 10, 90, 90, 10))
+    apart, together = summarise(frame, run_length=2).intervals["miou"], summarise(frame).intervals["miou"]
+    assert apart == together == Interval(50.0, 50.0)
+    frame = pd.DataFrame([*rows(0, 10, 10, 90, 90)])
+    assert summarise(frame.assign(query=["a", "b", "c", "d"]), run_length=2).intervals["miou"].low < 50.0
 
 
 def test_a_class_that_only_one_run_asks_counts_in_that_run_alone():

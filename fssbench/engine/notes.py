@@ -53,12 +53,12 @@ def _seeds(episodes: EpisodeList) -> str:
 
 def _runs(summary: Summary, lists: Sequence[EpisodeList]) -> list[str]:
     """Say what the numbers of several runs are: papers print their mean or the best of them."""
-    if not summary.runs:
-        return []
     spread = spread_of(summary, "miou")
+    if spread is None:
+        return []
     return [
-        f"{len(summary.runs)} runs of {lists[0].run_length} episodes: mIoU is their mean, {spread.mean:.2f}, with a "
-        f"standard deviation of {spread.std:.2f}; the best run has {spread.best:.2f}"
+        f"{len(summary.runs)} runs of {lists[0].run_length} episodes: mIoU is their mean with their standard "
+        f"deviation, {spread.mean:.2f} ± {spread.std:.2f}"
     ]
 
 
