@@ -20,6 +20,7 @@ _COMMANDS = {
     "eval": "evaluate:evaluate",
     "score": "score:score",
     "table": "table:table",
+    "compare": "compare:compare",
     "train": "train:train",
     "data": "data:app",
     "episodes": "episodes:app",

@@ -1,0 +1,41 @@
+"""`fssbench compare`: methods against a reference on the same episodes, with intervals and p-values."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from fssbench.errors import UsageError
+
+
+def compare(
+    runs: Annotated[
+        list[Path], typer.Argument(help="Run folders; the first is the reference.", metavar="RUN_A RUN_B [RUN_C ...]")
+    ],
+    form: Annotated[
+        Literal["terminal", "markdown", "csv", "json"], typer.Option("--format", help="How to show it.")
+    ] = "terminal",
+    out: Annotated[Path | None, typer.Option("--out", help="File to write; default the terminal.")] = None,
+) -> None:
+    """Compare runs episode by episode: differences per fold and in the mean, intervals, p-values, episodes won.
+
+    The runs must have been asked the same episodes and counted alike; what differs is named otherwise.
+    """
+    from fssbench.comparison import compare as answer
+    from fssbench.comparison.render import render
+    from fssbench.results import load_run
+
+    if len(runs) < 2:
+        raise UsageError("a comparison needs two runs or more", "fssbench compare RUN_A RUN_B")
+    text = render(answer([load_run(folder) for folder in runs]), form)
+    if out is None:
+        typer.echo(text, nl=False)
+        return
+    from fssbench.atomic import write_text
+
+    try:
+        write_text(out, text)
+    except OSError as error:
+        raise UsageError(f"can't write {out}: {error.strerror}", "give another --out") from error
