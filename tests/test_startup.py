@@ -23,7 +23,7 @@ ANSWERS = [
     ["data", "where"],
     ["checkpoints", "list"],
     ["checkpoints", "show", "hsnet-resnet50-pascal5i-fold0"],
-    *[[name, "--help"] for name in ("eval", "table", "train", "data", "episodes", "checkpoints", "list")],
+    *[[name, "--help"] for name in ("eval", "score", "table", "train", "data", "episodes", "checkpoints", "list")],
 ]
 
 EVAL = ["eval", "--method", "copy-mask"]
@@ -46,6 +46,7 @@ MISTAKES = {
     "no such root": [*EVAL, "--dataset", "pascal5i", "--root", "nowhere"],
     "no such checkpoint": ["eval", "--method", "hsnet", "--dataset", "shapes20i", "--checkpoint", "gone.pt"],
     "no such list": [*EVAL, "--dataset", "shapes20i", "--episodes", "gone.json"],
+    "list that was answered": ["score", "--predictions", ".", "--episodes", "gone.json"],
     "data to check": ["data", "check", "coco20i"],
     "data set to check": ["data", "check", "coco"],
     "list to show": ["episodes", "show", "gone.json"],
