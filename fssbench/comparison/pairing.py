@@ -121,7 +121,8 @@ def _differ(
     if isinstance(mine, str) and what == "data fingerprint":
         mine, theirs = mine[:_SHORTENED], str(theirs)[:_SHORTENED]
     return UsageError(
-        f"these runs can't be paired, as they differ in the {what}: {mine} in {_where(reference)}, {theirs} in {_where(other)}",
+        f"these runs can't be paired, as they differ in the {what}: "
+        f"{mine} in {_where(reference)}, {theirs} in {_where(other)}",
         remedy,
     )
 
@@ -151,25 +152,38 @@ def _command(its: Results, option: str) -> str:
 def _cut(runs: Sequence[Results]) -> tuple[list[pd.DataFrame], list[str]]:
     """Return the rows of the episodes that all runs have, and what to say of it."""
     asked = {
-        fold.fold: min(its.run.expected(other) for its in runs for other in its.run.folds if other.fold == fold.fold)
+        fold.fold: min(its.run.asked(other) for its in runs for other in its.run.folds if other.fold == fold.fold)
         for fold in runs[0].run.folds
     }
     notes = []
-    counts = [tuple(its.run.expected(fold) for fold in its.run.folds) for its in runs]
+    counts = [tuple(its.run.asked(fold) for fold in its.run.folds) for its in runs]
     if len(set(counts)) > 1:
         said = "; ".join(
             f"{_where(its)} {'was asked all' if its.run.limit is None else f'only the first {its.run.limit}'}"
             for its in runs
         )
         notes.append(f"the runs have different parts of the same lists ({said}): compared on what all have")
-    elif any(its.run.expected(fold) < fold.episodes for its in runs for fold in its.run.folds):
+    elif any(its.run.asked(fold) < fold.episodes for its in runs for fold in its.run.folds):
         notes.append(f"--limit: only the first {runs[0].run.limit} episodes of each list were asked")
     notes += [
         f"{_where(its)} has random weights: its numbers say nothing about the method"
         for its in runs
         if any(fold.weights.kind == "random" for fold in its.run.folds)
     ]
-    return [its.frame[its.frame["episode"] < its.frame["fold"].map(asked)] for its in runs], notes
+    frames = [its.frame[its.frame["episode"] < its.frame["fold"].map(asked)] for its in runs]
+    if partial := [_where(its) for its in runs if any(fold.unanswered for fold in its.run.folds)]:
+        frames = _answered_by_all(frames)
+        notes.append(f"episodes without a prediction in {', '.join(partial)} are left out of all runs")
+    return frames, notes
+
+
+def _answered_by_all(frames: Sequence[pd.DataFrame]) -> list[pd.DataFrame]:
+    """Return the rows of the episodes that every frame has."""
+    keys = [list(zip(frame["fold"], frame["episode"], strict=True)) for frame in frames]
+    common = set(keys[0]).intersection(*keys[1:])
+    if not common:
+        raise UsageError("no episode is answered in all of these runs")
+    return [frame[[key in common for key in its]] for frame, its in zip(frames, keys, strict=True)]
 
 
 def _check_rows(mine: pd.DataFrame, theirs: pd.DataFrame, reference: Results, other: Results) -> None:

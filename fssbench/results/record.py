@@ -208,9 +208,13 @@ class Run:
         """Whether novel and base classes were asked together."""
         return self.protocol.base is not None and self.protocol.base.asked == "together"
 
+    def asked(self, fold: FoldRecord) -> int:
+        """Return how many episodes of its list a fold is asked, from the first on."""
+        return fold.episodes if self.limit is None else min(self.limit, fold.episodes)
+
     def expected(self, fold: FoldRecord) -> int:
-        """Return how many rows a fold will have."""
-        return (fold.episodes if self.limit is None else min(self.limit, fold.episodes)) - fold.unanswered
+        """Return how many rows a fold will have: of all that it is asked, but for those left out on request."""
+        return self.asked(fold) - fold.unanswered
 
 
 _FREE = {"limit", "starts", "method.learnable_parameters", "path", "checkpoint"}
