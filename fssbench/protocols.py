@@ -49,6 +49,9 @@ class Override:
     backbone: str | None = None
 
 
+MAX_SEED = 2**32 - 1
+
+
 @dataclass(frozen=True)
 class Protocol:
     """The evaluation choices that make published numbers differ.
@@ -105,6 +108,34 @@ class Protocol:
     def seed(self) -> int:
         """The seed of the first run."""
         return self.seeds[0]
+
+    def run_seeds(self, seed: int | None = None, runs: int | None = None) -> tuple[int, ...]:
+        """Return the seeds of runs: the release's own from its first, or else seed, seed + 1, seed + 2, ...
+
+        Args:
+            seed: Of the first run; default the release's.
+            runs: How many; default the release's number, or 1 where a seed is given.
+
+        Raises:
+            UsageError: If a number is out of range, or the release has fewer seeds of several.
+        """
+        if seed is not None and not 0 <= seed <= MAX_SEED:
+            raise UsageError(f"a seed is a number from 0 to {MAX_SEED}, not {seed}")
+        if runs is None:
+            return self.seeds if seed is None else (seed,)
+        if runs < 1:
+            raise UsageError(f"there are 1 or more runs, not {runs}")
+        first = self.seed if seed is None else seed
+        if first == self.seed and runs <= len(self.seeds):
+            return self.seeds[:runs]
+        if first == self.seed and len(self.seeds) > 1:
+            raise UsageError(
+                f"protocol {self.name} has seeds for {len(self.seeds)} runs, not for {runs}",
+                f"--seed 1 --runs {runs} asks with the seeds 1 to {runs}",
+            )
+        if first + runs - 1 > MAX_SEED:
+            raise UsageError(f"a seed is a number from 0 to {MAX_SEED}, not {first + runs - 1}")
+        return tuple(range(first, first + runs))
 
     def on(self, dataset: str) -> Protocol:
         """Return the protocol as it is on one data set.

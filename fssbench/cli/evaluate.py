@@ -78,7 +78,15 @@ def evaluate(
     limit: Annotated[int | None, typer.Option("--limit", help="Ask only the first so many of each fold.")] = None,
     seed: Annotated[
         int | None,
-        typer.Option("--seed", help="Seed of the draw, for one run.", show_default="the release's, all its runs"),
+        typer.Option("--seed", help="Seed of the draw, of the first run.", show_default="the release's, all its runs"),
+    ] = None,
+    runs: Annotated[
+        int | None,
+        typer.Option(
+            "--runs",
+            help="Evaluate so many lists, with the release's seeds or seed, seed + 1, ...: mean and deviation.",
+            show_default="the release's; 1 with --seed",
+        ),
     ] = None,
     skip_short_classes: Annotated[
         bool, typer.Option("--skip-short-classes", help="Leave classes out that have too few images to be asked.")
@@ -97,9 +105,7 @@ def evaluate(
     out: Annotated[Path | None, typer.Option("--out", help="Run folder.", show_default="runs/METHOD-...")] = None,
     save_predictions: Annotated[
         Path | None,
-        typer.Option(
-            "--save-predictions", help="Folder for the label maps too, as `fssbench score` reads them."
-        ),
+        typer.Option("--save-predictions", help="Folder for the label maps too, as `fssbench score` reads them."),
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Continue the run in that folder, if there is one.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the run in that folder.")] = False,
@@ -130,6 +136,7 @@ def evaluate(
         episodes=episodes,
         limit=limit,
         seed=seed,
+        runs=runs,
         skip_short_classes=skip_short_classes,
         labels=labels,
         lists=lists,

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fssbench.errors import UsageError
 
 if TYPE_CHECKING:
+    from fssbench.engine.plan import Request
     from fssbench.episode import EpisodeList
 
 
@@ -45,6 +47,33 @@ def given_lists(text: str | None, fold: str | None) -> list[EpisodeList]:
                 "evaluate fold by fold",
             )
     return lists
+
+
+def as_given(request: Request, episodes: EpisodeList) -> Request:
+    """Return the request with what its lists say.
+
+    Raises:
+        UsageError: If an option says otherwise, or asks for further lists.
+    """
+    if request.runs is not None:
+        raise UsageError(
+            f"--runs draws lists with further seeds; the list {request.episodes} is fixed", "leave --runs out"
+        )
+    said: dict[str, tuple[object, object]] = {
+        "--dataset": (request.dataset, episodes.dataset),
+        "--shots": (request.shots, episodes.shot),
+        "--ways": (request.ways, episodes.way),
+        "--seed": (request.seed, episodes.seed if episodes.run_length is None else "those of several runs"),
+    }
+    if "{fold}" not in (request.episodes or ""):
+        said["--fold"] = (None if request.fold in (None, "all") else request.fold, str(episodes.fold))
+    for option, (asked, listed) in said.items():
+        if asked is not None and asked != listed:
+            raise UsageError(
+                f"{option} {asked} does not fit the list {request.episodes}, which has {listed}", f"leave {option} out"
+            )
+    protocol = request.protocol or episodes.protocol
+    return replace(request, shots=episodes.shot, ways=episodes.way, protocol=protocol)
 
 
 def _of_fold(episodes: EpisodeList, fold: str) -> EpisodeList:

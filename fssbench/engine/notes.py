@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from fssbench.episode import EpisodeList
-from fssbench.episode.verify import official
+from fssbench.episode.verify import official, runs_in
 from fssbench.metrics import Summary
 from fssbench.protocols import list_protocols
 from fssbench.protocols import protocol as protocol_of
@@ -48,7 +48,7 @@ def _seeds(episodes: EpisodeList) -> str:
     """Return the seed of a list, or those of its runs."""
     if episodes.run_length is None or episodes.protocol.partition("@")[0] not in list_protocols():
         return str(episodes.seed)
-    return " ".join(map(str, protocol_of(episodes.protocol).seeds))
+    return " ".join(map(str, protocol_of(episodes.protocol).run_seeds(episodes.seed, runs_in(episodes))))
 
 
 def _runs(summary: Summary, lists: Sequence[EpisodeList]) -> list[str]:

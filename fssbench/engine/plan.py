@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from fssbench.engine.given_lists import given_lists
+from fssbench.engine.given_lists import as_given, given_lists
 from fssbench.engine.weights import Source, sources_for
 from fssbench.errors import UsageError
 from fssbench.methods import MethodInfo, check_build, method_info
@@ -46,6 +46,7 @@ class Request:
     episodes: str | None = None
     limit: int | None = None
     seed: int | None = None
+    runs: int | None = None
     skip_short_classes: bool = False
     labels: str | None = None
     lists: str | None = None
@@ -136,7 +137,7 @@ def plan(request: Request) -> Plan:
         raise UsageError(f"{info.name} has no weakly supervised form", "leave --weak out")
     given = given_lists(request.episodes, request.fold)
     if given:
-        request = _as_given(request, given[0])
+        request = as_given(request, given[0])
     request = replace(request, shots=_or(request.shots, 1), ways=_or(request.ways, 1))
     ways, shots = _or(request.ways, 1), _or(request.shots, 1)
     task = _task(request, info)
@@ -172,7 +173,11 @@ def _or(value: int | None, default: int) -> int:
 def _check_numbers(request: Request) -> None:
     if request.limit is not None and request.limit < 1:
         raise UsageError(f"--limit is 1 or more episodes, not {request.limit}")
-    for name, number in (("--shots", request.shots), ("--ways", request.ways)):
+    if request.limit is not None and request.runs is not None:
+        raise UsageError(
+            "--limit cuts the list of all runs, not each run", f"--episodes {request.limit} asks so many in each run"
+        )
+    for name, number in (("--shots", request.shots), ("--ways", request.ways), ("--runs", request.runs)):
         if number is not None and number < 1:
             raise UsageError(f"{name} is 1 or more, not {number}")
     if not DEVICES.fullmatch(request.device):
@@ -181,25 +186,6 @@ def _check_numbers(request: Request) -> None:
         raise UsageError("--checkpoint and --random-weights exclude each other")
     if request.backbone_weights is not None and request.checkpoint is None:
         raise UsageError("--backbone-weights goes with --checkpoint: it completes one that has no backbone")
-
-
-def _as_given(request: Request, episodes: EpisodeList) -> Request:
-    """Return the request with what its lists say; refuse options that say otherwise."""
-    said: dict[str, tuple[object, object]] = {
-        "--dataset": (request.dataset, episodes.dataset),
-        "--shots": (request.shots, episodes.shot),
-        "--ways": (request.ways, episodes.way),
-        "--seed": (request.seed, episodes.seed if episodes.run_length is None else "those of several runs"),
-    }
-    if "{fold}" not in (request.episodes or ""):
-        said["--fold"] = (None if request.fold in (None, "all") else request.fold, str(episodes.fold))
-    for option, (asked, listed) in said.items():
-        if asked is not None and asked != listed:
-            raise UsageError(
-                f"{option} {asked} does not fit the list {request.episodes}, which has {listed}", f"leave {option} out"
-            )
-    protocol = request.protocol or episodes.protocol
-    return replace(request, shots=episodes.shot, ways=episodes.way, protocol=protocol)
 
 
 def _task(request: Request, info: MethodInfo) -> Task:
@@ -267,8 +253,17 @@ def _draw(request: Request, dataset: Dataset, fold: int, ways: int, shots: int, 
     from fssbench.episode import episodes
 
     count = None if request.episodes is None else int(request.episodes)
-    skip = request.skip_short_classes
-    return episodes(dataset, fold, ways, shots, protocol.name, count, request.seed, skip_short_classes=skip)
+    return episodes(
+        dataset,
+        fold,
+        ways,
+        shots,
+        protocol.name,
+        count,
+        request.seed,
+        skip_short_classes=request.skip_short_classes,
+        runs=request.runs,
+    )
 
 
 def _default_folder(
@@ -282,5 +277,6 @@ def _default_folder(
     parts += [f"{request.ways}way", f"{request.shots}shot"]
     if len(folds) < dataset.fold_count:
         parts.append("fold" + "".join(map(str, folds)))
+    parts += [f"{request.runs}runs"] if request.runs else []
     parts += [name for name, said in (("weak", request.weak), ("random", request.random_weights)) if said]
     return Path("runs") / "-".join(part for part in parts if part)

@@ -25,6 +25,7 @@ def episodes(
     split: Split | None = None,
     *,
     skip_short_classes: bool = False,
+    runs: int | None = None,
 ) -> EpisodeList:
     """Draw the episodes that a protocol asks. Lists (and so masks or annotations) are needed, photos are not.
 
@@ -41,6 +42,8 @@ def episodes(
         split: Side of the data set the images come from; default the protocol's: "val", for FSS-1000 "test".
         skip_short_classes: Leave classes out that have too few images to be asked, instead of refusing.
             What was left out stands in `EpisodeList.left_out`; such a list is not the protocol's own.
+        runs: How many runs, each with its own seed (`Protocol.run_seeds`); default the release's number, or 1 where
+            a seed is given.
 
     Raises:
         UsageError: If the protocol does not define the ways, shots or data set, or a number is out of range.
@@ -51,9 +54,7 @@ def episodes(
     rule = sampler(chosen.sampler)
     dataset.check_fold(fold)
     side = split or chosen.split
-    if seed is not None and not 0 <= seed < 2**32:
-        raise UsageError(f"a seed is a number from 0 to {2**32 - 1}, not {seed}")
-    seeds = chosen.seeds if seed is None else (seed,)
+    seeds = chosen.run_seeds(seed, runs)
     lists = lists_of(dataset, fold, side, chosen)
     short = _short_classes(lists, rule, shot)
     left_out: tuple[int, ...] = ()
@@ -64,6 +65,8 @@ def episodes(
         raise _too_short(dataset, f"fold {fold}, {side}", asked, rule.images_needed(shot))
     _check_room(lists, dataset, fold, side, way, chosen.task)
     length = _how_many(count, chosen.episodes, lists, rule)
+    if length * len(seeds) > MAX_EPISODES:
+        raise UsageError(f"a list has 1 to {MAX_EPISODES} episodes, not {len(seeds)} runs of {length}")
     return EpisodeList(
         episodes=tuple(episode for one in seeds for episode in rule.draw(lists, way, shot, length, one)),
         dataset=dataset.name,

@@ -131,14 +131,16 @@ def _finding(wrong: list[int] | list[str], good: str, bad: str) -> Finding:
     return Finding("failed", f"{len(wrong)} {bad}: {', '.join(map(str, wrong[:3]))}{more}")
 
 
-def _seed(episodes: EpisodeList) -> int | None:
-    """Return the seed to draw a list again; None where the seeds of several runs are the protocol's."""
-    return None if episodes.run_length else episodes.seed
+def runs_in(episodes: EpisodeList) -> int | None:
+    """Return how many runs a list holds; None for one that is not of runs."""
+    return len(episodes) // episodes.run_length if episodes.run_length else None
 
 
 def _same_draw(episodes: EpisodeList, dataset: Dataset) -> Finding:
     what = f"protocol {episodes.protocol} on {dataset.name} fold {episodes.fold}, first {len(episodes)}"
-    what += f", seed {seed}" if (seed := _seed(episodes)) else ""
+    runs = runs_in(episodes)
+    what += f", seed {episodes.seed}" if episodes.seed and runs is None else ""
+    what += f", {runs} runs from seed {episodes.seed}" if runs else ""
     what += f", without classes {', '.join(map(str, episodes.left_out))}" if episodes.left_out else ""
     try:
         drawn = draw(
@@ -148,7 +150,8 @@ def _same_draw(episodes: EpisodeList, dataset: Dataset) -> Finding:
             shot=episodes.shot,
             protocol=episodes.protocol,
             count=episodes.run_length or len(episodes),
-            seed=_seed(episodes),
+            seed=episodes.seed,
+            runs=runs,
             split=episodes.split,
             skip_short_classes=bool(episodes.left_out),
         )

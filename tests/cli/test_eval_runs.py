@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import statistics
 import sys
 from pathlib import Path
 
@@ -80,3 +81,49 @@ def test_a_list_of_several_runs_is_exported_and_asked(fssbench, tmp_path: Path):
     code, _, err = fssbench(*FLOOR[:5], "--episodes", "bam.json", "--seed", "510")
     assert code == 2
     assert "--seed 510 does not fit the list bam.json, which has those of several runs" in err
+
+
+SHAPES = ["eval", "--method", "copy-mask", "--dataset", "shapes20i", "--fold", "1", "-q", "--episodes", "4"]
+
+
+def test_any_protocol_is_asked_several_runs(fssbench, tmp_path: Path):
+    code, out, err = fssbench(*SHAPES, "--runs", "3", "--seed", "7", "--out", "all")
+    assert (code, err) == (0, "")
+    assert "episodes: drawn by shapes, seed 7 8 9, from image lists in order: canonical (by name)" in out
+    assert "3 runs of 4 episodes: mIoU is their mean with their standard deviation" in out
+    whole = load_run(tmp_path / "all").summary(draws=0)
+    apart = []
+    for seed in ("7", "8", "9"):
+        fssbench(*SHAPES, "--seed", seed, "--out", seed)
+        apart.append(load_run(tmp_path / seed).summary(draws=0).miou)
+    assert [run.miou for run in whole.runs] == apart
+    assert len(set(apart)) == 3
+    spread = spread_of(whole, "miou")
+    assert spread is not None
+    assert (spread.mean, spread.std) == (pytest.approx(statistics.mean(apart)), pytest.approx(statistics.stdev(apart)))
+    assert fssbench("episodes", "verify", "all/episodes-fold1.json", "--dataset", "shapes20i")[0] == 0
+
+
+def test_fewer_runs_than_the_release_are_its_first(fssbench, tmp_path: Path):
+    assert fssbench(*FLOOR, "--episodes", "4", "--runs", "2", "--out", "two")[0] == 0
+    fssbench(*FLOOR, "--episodes", "4", "--out", "all")
+    two, whole = (load_run(tmp_path / name).summary(draws=0) for name in ("two", "all"))
+    assert two.runs == whole.runs[:2]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told", "remedy"),
+    [
+        ([*FLOOR, "--runs", "6"], "protocol bam has seeds for 5 runs, not for 6", "--seed 1 --runs 6"),
+        ([*SHAPES, "--runs", "0"], "--runs is 1 or more, not 0", ""),
+        ([*SHAPES, "--runs", "2", "--limit", "3"], "--limit cuts the list of all runs", "--episodes 3"),
+        ([*SHAPES, "--runs", "2", "--seed", str(2**32 - 1)], f"a seed is a number from 0 to {2**32 - 1}", ""),
+        ([*FLOOR[:5], "--runs", "2", "--episodes", "fixed.json"], "the list fixed.json is fixed", "leave --runs out"),
+    ],
+)
+def test_runs_that_can_not_be_drawn_are_refused(fssbench, arguments: list[str], told: str, remedy: str):
+    fssbench("episodes", "export", "--dataset", "shapes20i", "--fold", "1", "--count", "3", "--out", "fixed.json")
+    code, _, err = fssbench(*arguments)
+    assert code == 2
+    assert told in err
+    assert remedy in err
