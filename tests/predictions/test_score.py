@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from fssbench.comparison.pairing import pair
 from fssbench.errors import BrokenFileError, MissingError, UsageError
 from fssbench.predictions.plan import ScoreRequest, plan_score
 from fssbench.predictions.score import score
@@ -173,3 +174,25 @@ def test_a_list_of_no_protocol_needs_one(tmp_path: Path):
     with pytest.raises(UsageError, match="names no protocol"):
         plan_score(request(tmp_path))
     assert score(plan_score(request(tmp_path, protocol="shapes"))).run.folds[0].drawn_by == "none"
+
+
+def test_runs_are_compared_on_what_both_answer(tmp_path: Path):
+    episodes, _ = listed("shapes", 1, tmp_path)
+    given = empty_answers(episodes, tmp_path / "given")
+    whole = score(plan_score(request(tmp_path)))
+    (given / "fold0-00004.png").unlink()
+    partial = score(plan_score(request(tmp_path, allow_missing=True, out=tmp_path / "partial")))
+    for runs in ([whole, partial], [partial, whole]):
+        paired = pair(runs)
+        assert [frame["episode"].tolist() for frame in paired.frames] == [[0, 1, 2, 3, 5, 6, 7, 8, 9, 10, 11]] * 2
+        (note,) = [note for note in paired.notes if "without a prediction" in note]
+        assert str(tmp_path / "partial") in note
+    for file in given.iterdir():
+        if file.name != "fold0-00005.png":
+            file.rename(given / f".{file.name}")
+    one = score(plan_score(request(tmp_path, allow_missing=True, out=tmp_path / "one")))
+    (given / "fold0-00005.png").unlink()
+    (given / ".fold0-00006.png").rename(given / "fold0-00006.png")
+    other = score(plan_score(request(tmp_path, allow_missing=True, out=tmp_path / "other")))
+    with pytest.raises(UsageError, match="no episode is answered in all"):
+        pair([one, other])
