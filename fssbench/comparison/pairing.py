@@ -170,7 +170,8 @@ def _cut(runs: Sequence[Results]) -> tuple[list[pd.DataFrame], list[str]]:
         for its in runs
         if any(fold.weights.kind == "random" for fold in its.run.folds)
     ]
-    frames = [its.frame[its.frame["episode"] < its.frame["fold"].map(asked)] for its in runs]
+    parts = (its.frame[its.frame["episode"] < its.frame["fold"].map(asked)] for its in runs)
+    frames = [part.sort_values(["fold", "episode"], ignore_index=True) for part in parts]
     if partial := [_where(its) for its in runs if any(fold.unanswered for fold in its.run.folds)]:
         frames = _answered_by_all(frames)
         notes.append(f"episodes without a prediction in {', '.join(partial)} are left out of all runs")

@@ -123,7 +123,7 @@ def _notes(comparison: Comparison) -> list[str]:
 
 
 def _named(name: str, folder: str) -> str:
-    return _line(f"{name} ({folder})" if folder and folder not in name else name)
+    return _line(f"{name} ({folder})" if folder and f"({folder})" not in name else name)
 
 
 def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:

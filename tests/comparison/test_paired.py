@@ -1,0 +1,225 @@
+"""Comparing runs: the numbers, which runs are refused, and what a person reads."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from fssbench.comparison import Comparison, Duel, Episodes, compare
+from fssbench.comparison.paired import episode_ious
+from fssbench.comparison.render import COLUMNS, render
+from fssbench.errors import BrokenFileError, UsageError
+from fssbench.results import Results, Run, load_run
+from tests.tables.runs import limited, run_of, write_run
+
+
+@pytest.fixture
+def stored(tmp_path: Path) -> Callable[..., Results]:
+    def store(name: str, run: Run | None = None, iou: float = 0.5, answered: int | None = None) -> Results:
+        return load_run(write_run(tmp_path / name, run or run_of(episodes=12), iou, answered))
+
+    return store
+
+
+def noisy(results: Results, better: float, seed: int) -> Results:
+    """The run with other answers, by chance and by `better` of the union."""
+    generator = np.random.default_rng(seed)
+    right = np.clip(generator.normal(500 + 1000 * better, 150, len(results.frame)), 0, 1000).astype(int)
+    return replace(results, frame=results.frame.assign(intersection=[(1000, int(n)) for n in right]))
+
+
+def of(duel: Duel, measure: str, fold: int | None):
+    return next(its for its in duel.differences if (its.measure, its.fold) == (measure, fold))
+
+
+def test_differences_are_those_of_the_summaries(stored: Callable[..., Results]):
+    one, other = noisy(stored("a"), 0.0, 1), noisy(stored("b", run_of("asnet", episodes=12)), 0.1, 2)
+    comparison = compare([one, other], draws=300)
+    (duel,) = comparison.duels
+    assert comparison.measures == ("miou", "fb_iou")
+    first, second = one.summary(draws=0), other.summary(draws=0)
+    for measure in comparison.measures:
+        whole = of(duel, measure, None)
+        assert (whole.reference, whole.value) == (getattr(first, measure), getattr(second, measure))
+        assert whole.difference == whole.value - whole.reference
+        assert whole.interval.low < whole.difference < whole.interval.high
+        for mine, theirs in zip(first.folds, second.folds, strict=True):
+            its = of(duel, measure, mine.fold)
+            assert (its.reference, its.value) == pytest.approx((getattr(mine, measure), getattr(theirs, measure)))
+    # One method against the reference: nothing to correct.
+    assert all(its.p_holm == its.p_value for its in duel.differences)
+
+
+def test_who_is_compared_with_whom_changes_only_the_sign(stored: Callable[..., Results]):
+    one, other = noisy(stored("a"), 0.0, 1), noisy(stored("b", run_of("asnet", episodes=12)), 0.1, 2)
+    forth, back = compare([one, other], draws=300).duels[0], compare([other, one], draws=300).duels[0]
+    for there, here in zip(forth.differences, back.differences, strict=True):
+        assert there.difference == -here.difference
+        assert there.interval.low == pytest.approx(-here.interval.high)
+        assert there.p_value == here.p_value
+    assert [(its.won, its.lost) for its in forth.episodes] == [(its.lost, its.won) for its in back.episodes]
+
+
+def test_the_order_of_rows_changes_nothing(stored: Callable[..., Results]):
+    runs = [noisy(stored("a"), 0.0, 1), noisy(stored("b", run_of("asnet", episodes=12)), 0.1, 2)]
+    mixed = [replace(its, frame=its.frame.sample(frac=1, random_state=n)) for n, its in enumerate(runs)]
+    assert compare(mixed, draws=100) == compare(runs, draws=100)
+
+
+def test_what_both_find_hard_does_not_widen_the_interval(stored: Callable[..., Results]):
+    one = noisy(stored("a"), 0.0, 1)
+    shifted = one.frame.assign(intersection=[(b, max(0, f - 20)) for b, f in one.frame["intersection"]])
+    other = replace(stored("b", run_of("asnet", episodes=12)), frame=shifted)
+    interval = of(compare([one, other], draws=300).duels[0], "miou", None).interval
+    alone = one.summary(draws=300).intervals["miou"]
+    assert interval.high - interval.low < 0.1 * (alone.high - alone.low)
+
+
+def test_holm_corrects_for_all_methods(stored: Callable[..., Results]):
+    one = noisy(stored("a"), 0.0, 1)
+    others = [noisy(stored(f"b{n}", run_of(f"m{n}", episodes=12)), 0.05 * n, n + 2) for n in range(3)]
+    comparison = compare([one, *others], draws=500)
+    values = [of(duel, "miou", None) for duel in comparison.duels]
+    ranked = sorted(values, key=lambda its: its.p_value)
+    expected = np.minimum(1.0, np.maximum.accumulate([its.p_value * (3 - n) for n, its in enumerate(ranked)]))
+    assert [its.p_holm for its in ranked] == pytest.approx(expected.tolist())
+    # What a method's numbers are does not depend on whom else they are shown with.
+    alone = of(compare([one, others[1]], draws=500).duels[0], "miou", None)
+    assert alone.p_value == values[1].p_value
+    assert alone.interval == values[1].interval
+
+
+def test_exact_ratio_is_compared_where_presence_is_asked(stored: Callable[..., Results]):
+    runs = [stored(name, run_of(name, task="fscs", episodes=12)) for name in ("a", "b")]
+    assert compare(runs, draws=10).measures == ("miou", "fb_iou", "exact_ratio")
+
+
+def test_several_runs_are_compared_by_their_means(stored: Callable[..., Results]):
+    pair = []
+    for name, seed in (("a", 1), ("b", 2)):
+        run = run_of(name, episodes=12)
+        run = replace(run, folds=tuple(replace(fold, run_length=6) for fold in run.folds))
+        pair.append(noisy(stored(name, run), 0.1 * seed, seed))
+    its = of(compare(pair, draws=100).duels[0], "miou", None)
+    first, second = (one.summary(draws=0) for one in pair)
+    assert len(first.runs) == 2
+    assert (its.reference, its.value) == pytest.approx((first.miou, second.miou))
+
+
+def test_episodes_are_won_by_their_own_iou():
+    frame = pd.DataFrame(
+        {
+            "intersection": [(9, 1), (9, 0), (9, 0), (9, 3, 1), (9, 3, 0)],
+            "union": [(9, 2), (9, 0), (9, 7), (9, 4, 4), (9, 4, 0)],
+        }
+    )
+    assert episode_ious(frame).tolist() == [50.0, 100.0, 0.0, 50.0, 87.5]
+
+
+def test_won_lost_and_tied(stored: Callable[..., Results]):
+    one, other = stored("a"), stored("b", run_of("asnet", episodes=12))
+    answers = [(1000, 400 + 100 * (n % 3)) for n in range(len(other.frame))]
+    duel = compare([one, replace(other, frame=other.frame.assign(intersection=answers))], draws=10).duels[0]
+    assert duel.episodes == (*(Episodes(fold, 4, 4, 4) for fold in range(4)), Episodes(None, 16, 16, 16))
+
+
+OTHERS: dict[str, tuple[Callable[[Run], Run], str, str]] = {
+    "lists": (lambda run: replace(run, folds=run_of(lists="b", episodes=12).folds), "episode list of fold 0", "eval"),
+    "data": (lambda run: replace(run, dataset=replace(run.dataset, fingerprint="x")), "data fingerprint", "eval"),
+    "size": (
+        lambda run: replace(run, protocol=replace(run.protocol, score_at="input")), "scoring size: original", "eval",
+    ),
+    "task": (lambda run: replace(run, method=replace(run.method, task="fscs")), "task: fss in", "eval"),
+    "folds": (lambda run: replace(run, folds=run.folds[:1]), r"folds: \[0, 1, 2, 3\]", "eval"),
+    "shots": (lambda run: replace(run, shot=5), "shots: 1 in", "eval"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("change", "told", "mend"), OTHERS.values(), ids=OTHERS.keys())
+def test_runs_that_were_asked_or_counted_otherwise_are_refused(
+    stored: Callable[..., Results], change: Callable[[Run], Run], told: str, mend: str
+):
+    one, other = stored("a"), stored("b", change(run_of("asnet", episodes=12)))
+    with pytest.raises(UsageError, match=told) as error:
+        compare([one, other])
+    assert error.value.exit_code == 2
+    assert str(one.folder) in error.value.message
+    assert str(other.folder) in error.value.message
+    assert (error.value.remedy or "").startswith(f"fssbench {mend} --method asnet --dataset shapes20i")
+    assert f"{one.folder}/episodes-fold{{fold}}.json" in (error.value.remedy or "")
+
+
+def test_unfinished_runs_and_the_same_run_twice_are_refused(stored: Callable[..., Results]):
+    whole, part = stored("a"), stored("b", answered=3)
+    with pytest.raises(UsageError, match="unfinished: 36 of 48 episodes are missing") as error:
+        compare([whole, part])
+    assert "--resume" in (error.value.remedy or "")
+    with pytest.raises(UsageError, match="given twice"):
+        compare([whole, load_run(f"{whole.folder}/../a")])
+    with pytest.raises(UsageError, match="two runs or more"):
+        compare([whole])
+
+
+def test_changed_rows_are_refused(stored: Callable[..., Results]):
+    one, other = stored("a"), stored("b", run_of("asnet", episodes=12))
+    changed = other.frame.assign(query=["else", *other.frame["query"][1:]])
+    with pytest.raises(BrokenFileError, match="fold 0, episode 0 has another query"):
+        compare([one, replace(other, frame=changed)])
+
+
+def test_parts_of_the_same_lists_are_compared_where_they_meet(stored: Callable[..., Results]):
+    one, other = noisy(stored("a"), 0.0, 1), stored("b", limited(run_of("asnet", episodes=12), 8))
+    comparison = compare([one, other], draws=50)
+    assert [its.won + its.lost + its.tied for its in comparison.duels[0].episodes] == [8, 8, 8, 8, 32]
+    assert "asked all; " in comparison.notes[0]
+    assert "only the first 8" in comparison.notes[0]
+    both = compare([stored("c", limited(run_of(episodes=12), 8)), other], draws=50)
+    assert both.notes == ("--limit: only the first 8 episodes of each list were asked",)
+
+
+@pytest.fixture
+def comparison(stored: Callable[..., Results]) -> Comparison:
+    runs = [noisy(stored(n, run_of(m, episodes=12)), b, s) for n, m, b, s in
+            (("a", "hsnet", 0.0, 1), ("b", "asnet", 0.1, 2), ("c", "x|y\x1b[31m", 0.2, 3))]  # fmt: skip
+    return compare(runs, draws=200)
+
+
+def test_csv_has_a_line_per_number(comparison: Comparison):
+    rows = list(csv.DictReader(io.StringIO(render(comparison, "csv"))))
+    assert tuple(rows[0]) == COLUMNS
+    assert len(rows) == 2 * 2 * 5
+    its = of(comparison.duels[0], "miou", None)
+    row = next(r for r in rows if (r["method"], r["measure"], r["fold"]) == ("asnet resnet50", "miou", "mean"))
+    assert (float(row["difference"]), float(row["low"])) == pytest.approx((its.difference, its.interval.low), abs=1e-4)
+    assert int(row["won"]) + int(row["lost"]) + int(row["tied"]) == 48
+
+
+def test_json_holds_everything(comparison: Comparison):
+    record = json.loads(render(comparison, "json"))
+    assert record["draws"] == 200
+    assert record["duels"][1]["differences"][0]["p_holm"] == comparison.duels[1].differences[0].p_holm
+
+
+@pytest.mark.parametrize("form", ["terminal", "markdown"])
+def test_text_shows_the_numbers_and_no_foreign_control(comparison: Comparison, form: str):
+    text = render(comparison, form)
+    its = of(comparison.duels[0], "miou", None)
+    assert f"{its.difference:+.2f}" in text
+    assert f"{its.interval.low:+.2f} to {its.interval.high:+.2f}" in text
+    assert "Holm" in text
+    assert "\x1b" not in text
+    if form == "terminal":
+        # Folders are the user's: the tables below fit a terminal.
+        assert max(len(line) for line in text.splitlines() if not line.startswith(("reference", "asnet", "x|y"))) <= 100
+    else:
+        assert "x\\|y" in text
+        rows = [line for line in text.splitlines() if line.startswith("|")]
+        assert len({line.count("|") for line in rows}) == 1

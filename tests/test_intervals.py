@@ -1,0 +1,91 @@
+"""Intervals against scipy, and against the truth of a simulated population."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import scipy.stats
+
+from fssbench.intervals import Interval, interval, student_quantile
+from fssbench.resampling import bootstrap, freedom_of
+from fssbench.tallies import Tally
+from tests.comparison.simulation import simulate
+
+
+def one_class(clusters: int, seed: int = 0) -> Tally:
+    generator = np.random.default_rng(seed)
+    tally = simulate.tally_of(simulate.answers(generator, simulate.images(generator, 1, clusters)))
+    assert isinstance(tally, Tally)
+    return tally
+
+
+@pytest.mark.parametrize("freedom", [1, 2, 3, 4, 5, 10, 39, 995, 3980])
+@pytest.mark.parametrize("share", [0.5, 0.9, 0.975, 0.9995])
+def test_quantiles_are_those_of_student(freedom: int, share: float):
+    assert student_quantile(share, freedom) == pytest.approx(scipy.stats.t.ppf(share, freedom), rel=1e-9, abs=1e-12)
+
+
+@pytest.mark.parametrize("clusters", [8, 60])
+def test_draws_spread_as_those_of_scipy(clusters: int):
+    tally = one_class(clusters)
+    both, either = tally.sums[:, 0], tally.sums[:, 1]
+
+    def iou(both: np.ndarray, either: np.ndarray, axis: int) -> np.ndarray:
+        return 100 * both.sum(axis=axis) / either.sum(axis=axis)
+
+    theirs = scipy.stats.bootstrap(
+        (both, either), iou, paired=True, vectorized=True, n_resamples=20_000, method="percentile",
+        rng=np.random.default_rng(1),
+    )  # fmt: skip
+    (drawn,) = bootstrap([tally], 20_000, np.random.default_rng(2))
+    # scipy draws n of n clusters, whose spread is too small by √((n - 1) / n).
+    expected = theirs.standard_error * np.sqrt(clusters / (clusters - 1))
+    assert np.std(drawn.miou) == pytest.approx(expected, rel=0.05 if clusters > 10 else 0.12)
+    value = float(tally.ratios(tally.sums.sum(axis=0)).miou)
+    ours = interval(value, drawn.miou, freedom_of([tally]), 0.95)
+    width = theirs.confidence_interval.high - theirs.confidence_interval.low
+    if clusters > 10:
+        assert ours.low == pytest.approx(theirs.confidence_interval.low, abs=0.15 * width)
+        assert ours.high == pytest.approx(theirs.confidence_interval.high, abs=0.15 * width)
+
+
+def test_the_spread_of_a_mean_is_the_textbook_one():
+    # The exact ratio is a plain mean over episodes where each query is asked once: s / √n, s² with n - 1.
+    generator = np.random.default_rng(3)
+    asked = simulate.images(generator, 1, 12)
+    asked[..., 2] = 1
+    tally = simulate.tally_of(simulate.answers(generator, asked))
+    right = 100.0 * tally.sums[:, 4]
+    (drawn,) = bootstrap([tally], 40_000, generator)
+    assert np.std(drawn.exact_ratio) == pytest.approx(np.std(right, ddof=1) / np.sqrt(12), rel=0.02)
+
+
+def test_nothing_is_known_from_one_query():
+    tally = one_class(1)
+    (drawn,) = bootstrap([tally], 100, np.random.default_rng(0))
+    assert interval(50.0, drawn.miou, freedom_of([tally]), 0.95) == Interval(0.0, 100.0)
+    assert interval(5.0, drawn.miou, freedom_of([tally]), 0.95, -100.0) == Interval(-100.0, 100.0)
+
+
+def test_no_share_is_beyond_all_or_nothing():
+    assert interval(99.0, np.array([90.0, 108.0]), 10, 0.95) == Interval(pytest.approx(78.95, abs=0.01), 100.0)
+
+
+def test_draws_do_not_depend_on_the_parts_they_are_drawn_with():
+    tally = one_class(30)
+    (alone,) = bootstrap([tally], 50, np.random.default_rng(4))
+    first, second = bootstrap([tally, tally], 50, np.random.default_rng(4))
+    assert alone.miou.tolist() == first.miou.tolist() == second.miou.tolist()
+
+
+def test_intervals_hold_the_truth_as_often_as_they_say():
+    repetitions = 200
+    held, _ = simulate.coverage(5, 40, repetitions, draws=200)
+    low, high = scipy.stats.binom.ppf([0.001, 0.999], repetitions, 0.95) / repetitions
+    for name in simulate.MEASURES:
+        assert low <= held[name] <= high
+
+
+def test_with_few_queries_they_hold_it_more_often_than_percentiles():
+    ours, percentiles = simulate.coverage(5, 5, 300, draws=200)
+    assert all(ours[name] >= percentiles[name] + 0.01 for name in simulate.MEASURES)
