@@ -69,16 +69,16 @@ class EpisodeSampler:
         """Return the random numbers of a step; the episodes are its first draws."""
         return np.random.default_rng([self.seed, step, self.stage] if self.stage else [self.seed, step])
 
-    def draw(self, rng: np.random.Generator, count: int) -> list[Episode]:
+    def draw(self, rng: np.random.Generator, count: int, query_weight: float = 0.5) -> list[Episode]:
         """Draw `count` episodes: the class of the query, evenly; then different pictures.
 
-        FS-CS as iFSL trains (fs-cs/data at d0b0c0d): the query's class is half of the weight in the draw of the N
-        classes, the others share the rest.
+        FS-CS as iFSL trains (fs-cs/data at d0b0c0d): the query's class has half of the weight, or `query_weight`, in
+        the draw of the N classes, the others share the rest.
         """
         classes = list(self.lists)
         choices = [int(choice) for choice in rng.integers(len(classes), size=count)]
         if self.task == "fscs":
-            return [self._joint(rng, classes, classes[choice]) for choice in choices]
+            return [self._joint(rng, classes, classes[choice], query_weight) for choice in choices]
         return [self._held(rng, classes[choice]) for choice in choices]
 
     def _held(self, rng: np.random.Generator, class_id: int) -> Episode:
@@ -86,11 +86,11 @@ class EpisodeSampler:
         query, *supports = rng.choice(len(names), size=1 + self.shot, replace=False)
         return Episode(names[query], (class_id,), (tuple(names[place] for place in supports),), class_id)
 
-    def _joint(self, rng: np.random.Generator, classes: list[int], query_class: int) -> Episode:
+    def _joint(self, rng: np.random.Generator, classes: list[int], query_class: int, query_weight: float) -> Episode:
         names = self.lists[query_class]
         query = names[rng.integers(len(names))]
         others = max(1, len(classes) - 1)
-        weights = np.array([0.5 if its == query_class else 0.5 / others for its in classes])
+        weights = np.array([query_weight if its == query_class else (1.0 - query_weight) / others for its in classes])
         places = rng.choice(len(classes), size=self.way, replace=False, p=weights / weights.sum())
         asked = tuple(classes[place] for place in places)
         return Episode(query, asked, tuple(self._supports(rng, its, query) for its in asked), query_class)

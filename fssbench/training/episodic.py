@@ -14,7 +14,8 @@ from fssbench.methods.method import Method
 from fssbench.training.loop import Watch, Watcher, fit
 from fssbench.training.pictures import EpisodeBatches
 from fssbench.training.plan import Plan
-from fssbench.training.recipes import Recipe, of_stage
+from fssbench.training.recipe import Recipe
+from fssbench.training.recipes import of_stage
 from fssbench.training.state import Place
 from fssbench.training.validation import Validator
 

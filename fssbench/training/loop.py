@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from fssbench.errors import UsageError
-from fssbench.training.recipes import Optimiser, Recipe
+from fssbench.training.recipe import Optimiser, Recipe
 from fssbench.training.state import Place, Step, TrainingState, restore, save
 
 SAVE_EVERY = 100

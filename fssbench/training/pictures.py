@@ -18,7 +18,7 @@ from fssbench.errors import UsageError
 from fssbench.methods.method import TrainingBatch
 from fssbench.training.crops import random_crop
 from fssbench.training.draws import EpisodeSampler
-from fssbench.training.recipes import Augmentation, Recipe
+from fssbench.training.recipe import Augmentation, Recipe, at
 from fssbench.transforms import IGNORE, input_image, nearest_label
 
 _LEAST_PIXELS = 64
@@ -115,7 +115,8 @@ class EpisodeBatches:
     def at(self, step: int) -> Batch:
         """Return the pictures of a step, 0-based; they depend on the seed and the step alone."""
         rng = self._sampler.generator(step)
-        episodes = self._sampler.draw(rng, self._recipe.batch)
+        query_weight = at(self._recipe.query_weight, self._recipe.progress(step))
+        episodes = self._sampler.draw(rng, self._recipe.batch, query_weight)
         shown = [(its.query, its.query_class) for its in episodes]
         shown += [
             (name, class_id)
@@ -146,7 +147,7 @@ class EpisodeBatches:
             support_masks=given.view(count, way, shot, *size).to(device),
             classes=torch.tensor(places).view(count, way).to(device),
             query_labels=base_labels(queries, self._base, leave_out_rim=leave_out).to(device),
-            foreground_weight=self._recipe.foreground_weight,
+            foreground_weight=at(self._recipe.foreground_weight, self._recipe.progress(step)),
         )
 
 

@@ -16,7 +16,8 @@ from fssbench.errors import MissingError, UsageError
 from fssbench.methods import MethodInfo, check_build, list_methods, method_info
 from fssbench.protocols import Protocol, default_protocol
 from fssbench.protocols import protocol as protocol_of
-from fssbench.training.recipes import Option, Recipe, recipes
+from fssbench.training.recipe import Option, Recipe
+from fssbench.training.recipes import recipes
 
 FROM_SCRATCH = ("small",)
 """The backbones that are trained here; the others have their ImageNet weights."""

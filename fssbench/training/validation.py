@@ -13,7 +13,7 @@ from fssbench.metrics import summarise
 from fssbench.protocols import Protocol
 from fssbench.results.rows import frame_of
 from fssbench.training.draws import EpisodeSampler, usable_lists
-from fssbench.training.recipes import Recipe, Validation
+from fssbench.training.recipe import Recipe, Validation
 
 
 class Validator:

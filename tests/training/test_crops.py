@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from fssbench.training.crops import random_crop
-from fssbench.training.recipes import Crops
+from fssbench.training.recipe import Crops
 from fssbench.transforms import input_image
 
 PLAIN = Crops(turned=0.0, mirror=0.0)

@@ -79,3 +79,11 @@ def test_more_ways_than_classes():
     dataset = ListsOnly("lists", [("a", 1), ("b", 2), ("c", 2), ("c", 2)])
     with pytest.raises(UsageError, match="1 classes to learn from, not 2"):
         EpisodeSampler.of_fold(dataset, 0, 0, way=2, task="fscs")
+
+
+@pytest.mark.parametrize("weight", [0.25, 0.9])
+def test_the_weight_of_the_querys_class(weight: float):
+    lists = {c: tuple(f"{c}-{n}" for n in range(4)) for c in (1, 2, 3, 4, 5)}
+    sampler = EpisodeSampler(lists, seed=0, task="fscs")
+    drawn = sampler.draw(sampler.generator(0), 4000, weight)
+    assert sum(its.query_class in its.classes for its in drawn) / 4000 == pytest.approx(weight, abs=0.03)

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from fssbench.errors import BrokenFileError, UsageError
 from fssbench.training.episodic import freeze, training_mode
 from fssbench.training.loop import Watch, fit, learning_rate
-from fssbench.training.recipes import Optimiser, Recipe, Validation
+from fssbench.training.recipe import Optimiser, Recipe, Validation
 from fssbench.training.state import Place, Step
 
 

@@ -10,7 +10,7 @@ import torch
 
 from fssbench.errors import UsageError
 from fssbench.training.pictures import EpisodeBatches, augmented, binary_mask
-from fssbench.training.recipes import Augmentation, Crops
+from fssbench.training.recipe import Augmentation, Crops
 from fssbench.transforms import input_image, nearest_label
 from tests.training.tiny import SIDE, Squares, tiny_recipe
 

@@ -11,7 +11,8 @@ import pytest
 from fssbench.errors import BrokenFileError, MissingError, UsageError
 from fssbench.training.loop import learning_rate
 from fssbench.training.plan import in_steps
-from fssbench.training.recipes import Crops, Optimiser, Recipe, Validation, read_recipes, recipe, recipes
+from fssbench.training.recipe import Crops, Optimiser, Recipe, Validation, at
+from fssbench.training.recipes import read_recipes, recipe, recipes
 from tests.episode.stub import ListsOnly
 
 OWN = """
@@ -157,3 +158,17 @@ def test_epochs_become_steps():
     assert (counted.steps, counted.epochs, counted.validation and counted.validation.every) == (6, None, 4)
     longer = in_steps(replace(made, epoch=40), dataset, 0)
     assert (longer.steps, longer.validation and longer.validation.every) == (30, 20)
+
+
+def test_a_number_may_change_while_training(tmp_path: Path):
+    file = tmp_path / "own.toml"
+    text = 'source = "here"\nbatch = 1\npicture = [64, 64]\nview = [64, 64]\nsteps = 11\n'
+    file.write_text(f'["hsnet/shapes20i"]\n{text}foreground_weight = {{ first = 4.0, last = 2.0, over = 0.5 }}\n')
+    its = read_recipes(file)["hsnet/shapes20i"]
+    weights = [at(its.foreground_weight, its.progress(step)) for step in (0, 1, 10)]
+    assert weights == pytest.approx([4.0, 4.0 - 4.0 / 11, 2.0])
+    assert at(its.query_weight, 0.3) == 0.5
+    for wrong in ("1.0", "{ first = 0.5, last = 1.5 }"):
+        file.write_text(f'["hsnet/shapes20i"]\n{text}query_weight = {wrong}\n')
+        with pytest.raises(BrokenFileError, match="query_weight is below 1"):
+            read_recipes(file)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 import torch
@@ -106,8 +107,10 @@ def test_novel_classes_are_never_seen(
     read: list[torch.Tensor] = []
     draw, batch = EpisodeSampler.draw, Pictures.batch
 
-    def spying_draw(self: EpisodeSampler, rng: object, count: int) -> list[Episode]:
-        episodes = draw(self, rng, count)  # type: ignore[arg-type]
+    def spying_draw(
+        self: EpisodeSampler, rng: np.random.Generator, count: int, query_weight: float = 0.5
+    ) -> list[Episode]:
+        episodes = draw(self, rng, count, query_weight)
         drawn.extend(episodes)
         return episodes
 

@@ -11,7 +11,7 @@ import torch
 import fssbench
 from fssbench.errors import MissingError
 from fssbench.protocols import protocol
-from fssbench.training.recipes import Validation
+from fssbench.training.recipe import Validation
 from fssbench.training.validation import Validator, base_lists, validation_episodes
 from tests.training.tiny import Squares, tiny_recipe
 

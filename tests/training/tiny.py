@@ -12,7 +12,8 @@ import pandas as pd
 
 from fssbench.datasets.dataset import Dataset, Image, Label, Split
 from fssbench.training.plan import Plan
-from fssbench.training.recipes import Augmentation, Optimiser, Recipe, recipe
+from fssbench.training.recipe import Augmentation, Optimiser, Recipe
+from fssbench.training.recipes import recipe
 
 SIDE = 136
 """The smallest side at which the squeezing layers of ASNet work on the small backbone."""
