@@ -2,8 +2,8 @@
 
 An interval is x ± t s: x the number itself, s the standard deviation of its bootstrap draws, t the quantile of
 Student's distribution. Percentiles of the draws, the usual choice, double the bias that a ratio of sums has for few
-pictures, and know nothing of how few there are; in simulations they miss the truth more often, and BCa intervals more
-often still (benchmarks/coverage/README.md).
+pictures, and know nothing of how few there are: where there are few they miss the truth more often, and BCa intervals
+do no better (docs/statistics.md).
 """
 
 from __future__ import annotations

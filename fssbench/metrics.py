@@ -111,7 +111,7 @@ def summarise(
     for 1-way episodes and within the fold for more ways, and takes sums and ratios anew in each draw; t from Student's
     distribution (`fssbench.resampling.bootstrap`, `fssbench.intervals`). They say how far the choice of queries moves
     the number, not how far training does. With few queries of a class they are too narrow, as the ratio is biased then:
-    of nominal 95 %, about 92 % at 40 queries a class and 88 % at 10 (benchmarks/coverage/README.md).
+    of nominal 95 %, about 92 % at 40 queries a class and 90 % at 10 (docs/statistics.md).
 
     Args:
         frame: A row per episode, with the columns `COLUMNS`; see `fssbench.results.Row`.

@@ -23,7 +23,10 @@ ANSWERS = [
     ["data", "where"],
     ["checkpoints", "list"],
     ["checkpoints", "show", "hsnet-resnet50-pascal5i-fold0"],
-    *[[name, "--help"] for name in ("eval", "score", "table", "train", "data", "episodes", "checkpoints", "list")],
+    *[
+        [name, "--help"]
+        for name in ("eval", "score", "table", "compare", "train", "data", "episodes", "checkpoints", "list")
+    ],
 ]
 
 EVAL = ["eval", "--method", "copy-mask"]
@@ -54,6 +57,8 @@ MISTAKES = {
     "checkpoint to add": ["checkpoints", "add", "gone.pt", "--method", "hsnet", "--dataset", "pascal5i", "--fold", "0"],
     "method to compare": ["table", "--compare", "hsnet,hsnot"],
     "dataset of a table": ["table", "--dataset", "pascal"],
+    "one run to compare": ["compare", "gone"],
+    "runs to compare": ["compare", "gone", "lost"],
     "runs of a table": ["table", "--source", "measured", "--runs", "nowhere"],
     "method to train": ["train", "--method", "hsnot", "--dataset", "shapes20i"],
     "nothing to train": ["train", "--method", "copy-mask", "--dataset", "shapes20i"],

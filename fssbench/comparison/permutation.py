@@ -4,7 +4,7 @@ If two methods were alike, it would not matter which of them gave which of the t
 1935; Pitman 1937). So for each image, with all its episodes, a coin decides whether the answers are swapped, and the
 difference d is taken anew, B times: p = (1 + #{|d_b| ≥ |d|}) / (1 + B). It is at most α in at most a share α of the
 cases where the methods are alike, for any number of images (Phipson and Smyth, SAGMB 9, 2010). Where they differ, but
-not in this number, that holds nearly, for many images (benchmarks/coverage/README.md).
+not in this number, that holds nearly, for many images (docs/statistics.md).
 """
 
 from __future__ import annotations
