@@ -59,10 +59,11 @@ def test_each_method_is_evaluated_as_its_release_does():
 
     found = {
         (name, task): default_protocol("pascal5i", task, method_info(name).protocols[task])
-        for name in ("hsnet", "asnet", "prototype")
-        for task in ("fss", "fscs")
+        for name in ("hsnet", "asnet", "prototype", "asgnet")
+        for task in method_info(name).tasks.values()
     }
     assert found == {
+        ("asgnet", "fss"): "ntrenet",  # 1,001 episodes, not PFENet's 5,001
         ("hsnet", "fss"): "hsnet",
         ("hsnet", "fscs"): "ifsl-fscs",
         ("asnet", "fss"): "ifsl-fss",
