@@ -26,11 +26,17 @@ class AttentiveSqueezeLayer(nn.Module):
         kernel: Side of the query head's kernel; below 3 it is not padded.
         stride: Its stride over the support positions.
         pool_keys: Whether keys and values are taken with the same kernel and stride, or at every position.
+        local: Whether a query attends only to the positions under its own kernel; keys are not pooled then.
     """
 
-    def __init__(self, inputs: int, outputs: int, kernel: int, stride: int, *, pool_keys: bool) -> None:
+    def __init__(
+        self, inputs: int, outputs: int, kernel: int, stride: int, *, pool_keys: bool, local: bool = False
+    ) -> None:
         super().__init__()
-        self.attn = _Attention(inputs, outputs, kernel, stride, pool_keys=pool_keys)
+        if local:
+            self.attn: nn.Module = _LocalAttention(inputs, outputs, kernel, stride, pool_keys=False)
+        else:
+            self.attn = _Attention(inputs, outputs, kernel, stride, pool_keys=pool_keys)
         self.ff = _FeedForward(outputs)
 
     def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
@@ -51,10 +57,9 @@ class _SupportConv(nn.Conv3d):
     """
 
     def __init__(self, inputs: int, outputs: int, kernel: int, stride: int, *, bias: bool = True) -> None:
-        padding = kernel // 2 if kernel > 2 else 0
-        super().__init__(
-            inputs, outputs, (1, kernel, kernel), stride=(1, stride, stride), padding=(0, padding, padding), bias=bias
-        )
+        self.margin = kernel // 2 if kernel > 2 else 0
+        padding = (0, self.margin, self.margin)
+        super().__init__(inputs, outputs, (1, kernel, kernel), stride=(1, stride, stride), padding=padding, bias=bias)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return (B, outputs, T, rows, columns) for x (B, inputs, T, h', w')."""
@@ -87,7 +92,12 @@ class _Attention(nn.Module):
         self.out_norm = nn.GroupNorm(_GROUPS, outputs)
 
     def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
-        query, key, value = self.qhead(x), self.khead(x), self.vhead(x)
+        out = self.agg(self.attend(self.qhead(x), self.khead(x), self.vhead(x), mask))
+        normed: Tensor = self.out_norm(out + self.short_cut(x))
+        return normed
+
+    def attend(self, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None) -> Tensor:
+        """Return what each query gathers from all keys, in the shape of `query` (B, C, T, rows, columns)."""
         bias = None
         if mask is not None:
             keys = resize_mask(mask, key).flatten(1)[:, None, None, None]
@@ -97,9 +107,33 @@ class _Attention(nn.Module):
         # No scaling by the square root of the channels.
         out = F.scaled_dot_product_attention(_heads(query), _heads(key), _heads(value), attn_mask=bias, scale=1.0)
         out = out.view(-1, query.shape[2], *out.shape[1:]).permute(0, 2, 4, 1, 3)
-        out = self.agg(out.reshape(query.shape))
-        normed: Tensor = self.out_norm(out + self.short_cut(x))
-        return normed
+        return out.reshape(query.shape)
+
+
+class _LocalAttention(_Attention):
+    """Attention of each query to the keys under its own kernel; positions of the padding are no keys."""
+
+    def attend(self, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None) -> Tensor:
+        """Return what each query gathers from the keys beside it, in the shape of `query` (B, C, T, rows, columns)."""
+        batch, channels, queries = query.shape[:3]
+        bias = torch.where(self._beside(torch.ones_like(key[:1, :1, 0])) == 0, -torch.inf, 0.0)
+        if mask is not None:
+            touched = self._beside((resize_mask(mask, key) != 0).to(query.dtype))
+            bias = (bias + torch.where(touched == 0, _MASKED, 0.0)).repeat_interleave(queries, dim=0)
+        asked = query.transpose(1, 2).reshape(batch * queries, _HEADS, -1, 1, query[0, 0, 0].numel())
+        near_keys, near_values = (
+            self._beside(x.transpose(1, 2).flatten(0, 1)).reshape(*asked.shape[:3], -1, asked.shape[-1])
+            for x in (key, value)
+        )
+        weights = ((asked * near_keys).sum(dim=2) + bias).softmax(dim=2)
+        out = (weights[:, :, None] * near_values).sum(dim=3)
+        return out.reshape(batch, queries, channels, *query.shape[3:]).transpose(1, 2)
+
+    def _beside(self, images: Tensor) -> Tensor:
+        """Return what lies under the kernel at each query's place: (B, C, kernel area, places) of (B, C, h', w')."""
+        kernel, stride = self.qhead.kernel_size[1:], self.qhead.stride[1:]
+        columns = F.unfold(images, kernel, stride=stride, padding=self.qhead.margin)
+        return columns.view(*images.shape[:2], kernel[0] * kernel[1], -1)
 
 
 def _heads(x: Tensor) -> Tensor:

@@ -19,10 +19,12 @@ from fssbench.layers.hypercorrelation import hypercorrelation
 from fssbench.layers.masks import foreground
 from fssbench.layers.pairwise import PairwiseMethod
 
+Variant = Literal["fss", "fscs", "fscs-local", "fscs-unmasked", "fscs-single-level"]
+
 
 @dataclass(frozen=True)
 class MaskedSupport:
-    """The pooled maps of support images, and their foreground float32 (B, H, W); None with weak labels."""
+    """The pooled maps of support images, and their foreground float32 (B, H, W); None where it is not looked at."""
 
     features: Pyramid
     mask: Tensor | None
@@ -31,9 +33,21 @@ class MaskedSupport:
 class ASNet(PairwiseMethod[MaskedSupport]):
     """Attentive squeeze network.
 
+    The paper's ablation takes the FS-CS form apart. Its code was not released and its table names the rows alone, so
+    these readings are ours:
+
+    - "fscs-local", global to local attention: a query attends to the support positions under its own kernel, out of
+      those that the mask leaves. For that keys and values are taken at every position, so in the two finer levels
+      their kernels are 1 x 1. The last two positions a side are under one kernel: there local and global are the same.
+    - "fscs-unmasked", without masked attention: every support position is a key, and nothing else stands in for the
+      mask. So support masks are not looked at; the loss is that of strong labels.
+    - "fscs-single-level", without multi-layer fusion: levels of the pyramid are not merged. The middle one alone is
+      squeezed and decoded; the layers that would mix the deeper one into it bring it to one support position. The
+      middle one because the deepest has few query positions and the shallow one little of the object's class.
+
     Args:
         backbone: Name of the frozen backbone.
-        variant: "fss" (the folder fs-s) or "fscs" (the folder fs-cs).
+        variant: "fss" (the folder fs-s), "fscs" (the folder fs-cs), or a form of the ablation.
         way: N; more than 1 in FS-CS only.
         shot: K.
         weak: Whether this is ASNet_w, trained with image-level labels: support masks are not looked at.
@@ -43,22 +57,27 @@ class ASNet(PairwiseMethod[MaskedSupport]):
     def __init__(
         self,
         backbone: str,
-        variant: Literal["fss", "fscs"],
+        variant: Variant,
         way: int,
         shot: int,
         weak: bool = False,
         channels: tuple[int, int] = (32, 128),
     ) -> None:
-        super().__init__(build_backbone(backbone), variant, way, shot)
+        super().__init__(build_backbone(backbone), "fss" if variant == "fss" else "fscs", way, shot)
         self.weak = weak
-        self.learner = AttentionLearner(self.backbone.levels, channels)
+        self.masked = not weak and variant != "fscs-unmasked"
+        self.learner: nn.Module
+        if variant == "fscs-single-level":
+            self.learner = SingleLevelLearner(self.backbone.levels, channels)
+        else:
+            self.learner = AttentionLearner(self.backbone.levels, channels, local=variant == "fscs-local")
 
     def condition(self, features: Pyramid, mask: Tensor) -> MaskedSupport:
         """Return the support maps, wide ones halved, and the foreground; 255 counts as background.
 
         The maps are not masked: the mask acts inside the attention alone.
         """
-        return MaskedSupport(tuple(pool_wide_maps(f) for f in features), None if self.weak else foreground(mask))
+        return MaskedSupport(tuple(pool_wide_maps(f) for f in features), foreground(mask) if self.masked else None)
 
     def score(self, query: Pyramid, support: MaskedSupport) -> Tensor:
         """Return raw logits (B, 2, h, w) of B pairs: correlate, squeeze by attention, mix, decode.
@@ -77,17 +96,18 @@ class AttentionLearner(nn.Module):
     Args:
         levels: Number of correlation maps in the shallow, middle and deep level.
         channels: Widths of the two layers of a squeezing block.
+        local: Whether attention is local; see `AttentiveSqueezeLayer`.
     """
 
-    def __init__(self, levels: tuple[int, int, int], channels: tuple[int, int]) -> None:
+    def __init__(self, levels: tuple[int, int, int], channels: tuple[int, int], *, local: bool = False) -> None:
         super().__init__()
         shallow, middle, deep = levels
         first, out = channels
-        self.encoder_layer4 = _block((deep, first, out), kernels=(5, 3), strides=(4, 2), pool_keys=False)
-        self.encoder_layer3 = _block((middle, first, out), kernels=(5, 5), strides=(4, 4), pool_keys=True)
-        self.encoder_layer2 = _block((shallow, first, out), kernels=(5, 5), strides=(4, 4), pool_keys=True)
-        self.encoder_layer4to3 = _block((out, out, out), kernels=(1, 2), strides=(1, 1), pool_keys=False)
-        self.encoder_layer3to2 = _block((out, out, out), kernels=(1, 2), strides=(1, 1), pool_keys=False)
+        self.encoder_layer4 = _block((deep, first, out), (5, 3), (4, 2), pool_keys=False, local=local)
+        self.encoder_layer3 = _block((middle, first, out), (5, 5), (4, 4), pool_keys=True, local=local)
+        self.encoder_layer2 = _block((shallow, first, out), (5, 5), (4, 4), pool_keys=True, local=local)
+        self.encoder_layer4to3 = _block((out, out, out), (1, 2), (1, 1), pool_keys=False, local=local)
+        self.encoder_layer3to2 = _block((out, out, out), (1, 2), (1, 1), pool_keys=False, local=local)
         self.decoder1, self.decoder2 = decoder(out, out // 2)
 
     def forward(self, pyramid: list[Tensor], mask: Tensor | None) -> Tensor:
@@ -95,7 +115,7 @@ class AttentionLearner(nn.Module):
         squeezed4 = _run(self.encoder_layer4, pyramid[0], mask).mean(dim=(-1, -2), keepdim=True)
         squeezed3 = _run(self.encoder_layer3, pyramid[1], mask)
         squeezed2 = _run(self.encoder_layer2, pyramid[2], mask)
-        _check_grids(pyramid, squeezed3, squeezed2)
+        _check_grids(pyramid[1:], [squeezed3, squeezed2])
 
         # The deepest level has one support position left, which is added to every one of the middle level.
         mixed = resize_query_positions(squeezed4, squeezed3) + squeezed3
@@ -105,11 +125,39 @@ class AttentionLearner(nn.Module):
         return decode(self.decoder1, self.decoder2, mixed[..., 0, 0])
 
 
+class SingleLevelLearner(nn.Module):
+    """What is left of `AttentionLearner`, under the same names, where the middle level is not merged with others.
+
+    Args:
+        levels: Number of correlation maps in the shallow, middle and deep level.
+        channels: Widths of the two layers of a squeezing block.
+    """
+
+    def __init__(self, levels: tuple[int, int, int], channels: tuple[int, int]) -> None:
+        super().__init__()
+        first, out = channels
+        self.encoder_layer3 = _block((levels[1], first, out), (5, 5), (4, 4), pool_keys=True)
+        self.encoder_layer4to3 = _block((out, out, out), (1, 2), (1, 1), pool_keys=False)
+        self.decoder1, self.decoder2 = decoder(out, out // 2)
+
+    def forward(self, pyramid: list[Tensor], mask: Tensor | None) -> Tensor:
+        """Return logits (B, 2, 2w, 2w) for the correlation pyramid, of which the middle level is read."""
+        squeezed = _run(self.encoder_layer3, pyramid[1], mask)
+        _check_grids(pyramid[1:2], [squeezed])
+        squeezed = _run(self.encoder_layer4to3, squeezed, mask)
+        return decode(self.decoder1, self.decoder2, squeezed[..., 0, 0])
+
+
 def _block(
-    channels: tuple[int, int, int], kernels: tuple[int, int], strides: tuple[int, int], *, pool_keys: bool
+    channels: tuple[int, int, int],
+    kernels: tuple[int, int],
+    strides: tuple[int, int],
+    *,
+    pool_keys: bool,
+    local: bool = False,
 ) -> nn.ModuleList:
     return nn.ModuleList(
-        AttentiveSqueezeLayer(channels[i], channels[i + 1], kernels[i], strides[i], pool_keys=pool_keys)
+        AttentiveSqueezeLayer(channels[i], channels[i + 1], kernels[i], strides[i], pool_keys=pool_keys, local=local)
         for i in range(2)
     )
 
@@ -120,12 +168,14 @@ def _run(block: nn.ModuleList, x: Tensor, mask: Tensor | None) -> Tensor:
     return x
 
 
-def _check_grids(pyramid: list[Tensor], middle: Tensor, shallow: Tensor) -> None:
-    # The mixing layers take one position off each axis, so both must have arrived at 2 x 2.
-    grids = [tuple(t.shape[-2:]) for t in (middle, shallow)]
-    if grids != [(2, 2), (2, 2)]:
-        sides = [tuple(t.shape[-2:]) for t in pyramid]
+def _check_grids(pyramid: list[Tensor], squeezed: list[Tensor]) -> None:
+    # The mixing layers take one position off each axis, so all must have arrived at 2 x 2.
+    grids = [tuple(level.shape[-2:]) for level in squeezed]
+    if any(grid != (2, 2) for grid in grids):
+        sides, found = (
+            " and ".join(str(tuple(level.shape[-2:])) for level in levels) for levels in (pyramid, squeezed)
+        )
         raise UsageError(
-            f"asnet can't take images of this size: its support maps of {sides[2]}, {sides[1]}, {sides[0]} positions "
-            f"squeeze to {grids[1]} and {grids[0]} instead of (2, 2); with a ResNet, sides of 400 to 512 pixels work"
+            f"asnet can't take images of this size: its support maps of {sides} positions squeeze to {found} instead "
+            "of (2, 2); with a ResNet, sides of 400 to 512 pixels work"
         )
