@@ -24,6 +24,10 @@ _FSCS = {"hsnet": r"^learner\.", "pfenet": r"^learner\."}
 _LAYER3 = re.compile(r"^(backbone\.layer3|layer3|backbone3)\.\d+\.conv1\.weight$")
 """The blocks of a ResNet's third stage, whose number tells its depth, in the methods' names for it."""
 
+_BAM_SHOTS = ("kshot_rw.0.weight", 1)
+_BAM_CLASSES = ("learner_base.1.4.weight", 0)
+"""The axes of BAM's weights that are as long as K (absent for one shot) and as its base classes and background."""
+
 
 def why(own: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> str:
     """Say in words what differs between the weights a method has and those it was given; "" where it can't be told."""
@@ -38,7 +42,7 @@ def why(own: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> str:
     variant, other_variant = _variant(own, network), _variant(given, network)
     if variant != other_variant:
         return f"they are of variant {other_variant}, the method was built as variant {variant}"
-    return ""
+    return _numbers(own, given) if network == "bam" else ""
 
 
 def _backbone(state: Mapping[str, Tensor]) -> str:
@@ -59,3 +63,23 @@ def _variant(state: Mapping[str, Tensor], network: str) -> str:
     if network not in _FSCS:
         return ""
     return "fscs" if any(re.search(_FSCS[network], key) for key in state) else "fss"
+
+
+def _numbers(own: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> str:
+    shots, other_shots = _size(own, _BAM_SHOTS, 1), _size(given, _BAM_SHOTS, 1)
+    if shots != other_shots:
+        return (
+            f"they are BAM's for {other_shots}-shot episodes, the method was built for {shots}-shot ones; "
+            "each number of shots has weights of its own"
+        )
+    classes, other_classes = (_size(state, _BAM_CLASSES, 0) - 1 for state in (own, given))
+    if classes != other_classes:
+        return f"they know {other_classes} base classes, the method was built for {classes}"
+    return ""
+
+
+def _size(state: Mapping[str, Tensor], place: tuple[str, int], absent: int) -> int:
+    """Return how long an axis of a weight is; `absent` where there is no such weight."""
+    key, axis = place
+    shape = state[key].shape if key in state else ()
+    return int(shape[axis]) if axis < len(shape) else absent

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from fssbench.engine.base_classes import check_asked, check_counted, check_number
 from fssbench.engine.given_lists import as_given, given_lists
 from fssbench.engine.weights import Source, sources_for
 from fssbench.errors import UsageError
@@ -111,7 +112,7 @@ class Plan:
         depends on it: a network is asked as it was trained. Only the input size is the protocol's.
         """
         needed = dict(next(iter(self.sources.values())).options)
-        options = self.info.options_on(_configured(self.request.trained_on, self.info), self.variant) | needed
+        options = self.info.options_on(configured(self.request.trained_on, self.info), self.variant) | needed
         return options | {"weak": True} if self.request.weak else options
 
 
@@ -140,6 +141,8 @@ def plan(request: Request) -> Plan:
         request = as_given(request, given[0])
     request = replace(request, shots=_or(request.shots, 1), ways=_or(request.ways, 1))
     ways, shots = _or(request.ways, 1), _or(request.shots, 1)
+    check_asked(info, protocol)
+    check_counted(info, protocol, request.trained_on, request.dataset)
     task = _task(request, info)
     protocol = _protocol(request, info, task)
     protocol.check(request.dataset, ways, shots)
@@ -153,12 +156,15 @@ def plan(request: Request) -> Plan:
     check_folder(out, request.existing or Existing.REFUSE)
     lists = given or [_draw(request, dataset, fold, ways, shots, protocol) for fold in folds]
     found = Plan(request, info, variant, backbone, dataset, protocol, tuple(lists), sources, out)
+    if request.trained_on == request.dataset:
+        for episodes in lists:
+            check_number(info, found.options, dataset, episodes.fold)
     if request.existing is Existing.RESUME and (out / RUN).exists():
         check_continues(out, planned_run(found))
     return found
 
 
-def _configured(trained_on: str, info: MethodInfo) -> str:
+def configured(trained_on: str, info: MethodInfo) -> str:
     """Return the data set whose configuration holds: for another view of known scenes without its own, theirs."""
     from fssbench.datasets import REGISTRY
 

@@ -41,6 +41,8 @@ class MethodInfo:
             named after a variant holds that variant's own.
         ablation: For each variant of the paper's ablation the name that its printed row has in `fssbench.published`.
         backbones_of: For a variant that was not released with all of `backbones`, its own, default first.
+        base_classes: How many base classes it knows by itself unless an option of that name says otherwise: 0 if it
+            answers of the novel class alone, None if that is not said.
     """
 
     name: str
@@ -56,6 +58,7 @@ class MethodInfo:
     on: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     ablation: Mapping[str, str] = field(default_factory=dict)
     backbones_of: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    base_classes: int | None = 0
 
     def backbones_for(self, variant: str | None) -> tuple[str, ...]:
         """Return the backbones of a variant (None: the default one), default first; empty if it needs none."""
@@ -133,7 +136,8 @@ def method_info(name: str) -> MethodInfo:
     info = getattr(cls, "info", None)
     if isinstance(info, MethodInfo):
         return info
-    return MethodInfo(name, f"{cls.__module__}:{cls.__qualname__}", cls.__name__, "", "", {"": "fss"}, (), False)
+    target = f"{cls.__module__}:{cls.__qualname__}"
+    return MethodInfo(name, target, cls.__name__, "", "", {"": "fss"}, (), False, base_classes=None)
 
 
 def check_build(name: str, backbone: str | None, variant: str | None, way: int, shot: int) -> MethodInfo:

@@ -12,6 +12,7 @@ from fssbench.checkpoints import locate
 from fssbench.checkpoints.registry import find_backbone
 from fssbench.datasets import open_dataset
 from fssbench.datasets.dataset import Dataset
+from fssbench.engine.base_classes import check_number
 from fssbench.errors import MissingError, UsageError
 from fssbench.methods import MethodInfo, check_build, list_methods, method_info
 from fssbench.protocols import Protocol, default_protocol
@@ -141,6 +142,8 @@ def plan(request: Request) -> Plan:
         rules = _rules(info, variant, request.dataset, found)
     dataset = open_dataset(request.dataset, request.root)
     dataset.check_fold(request.fold)
+    if info is not None:
+        check_number(info, options, dataset, request.fold)
     weights = None if request.method is None else _weights(request, backbone)
     folder = request.out or _default_folder(request, network, variant, info)
     if not request.resume and any(folder.glob("state*.pt")):

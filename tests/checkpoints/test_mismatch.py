@@ -41,6 +41,25 @@ def test_network_backbone_and_variant_are_told_by_names(own: Shape, given: Shape
     assert why(_state(*own), _state(*given)) == said
 
 
+@pytest.mark.parametrize(
+    ("own", "given", "said"),
+    [
+        ({"shot": 5}, {}, "they are BAM's for 1-shot episodes, the method was built for 5-shot ones"),
+        ({}, {"shot": 5}, "they are BAM's for 5-shot episodes, the method was built for 1-shot ones"),
+        ({"shot": 5}, {"shot": 3}, "they are BAM's for 3-shot episodes, the method was built for 5-shot ones"),
+        ({}, {"base_classes": 60}, "they know 60 base classes, the method was built for 15"),
+        ({"shot": 5}, {"shot": 5}, ""),
+    ],
+)
+def test_bam_has_weights_for_each_number_of_shots_and_of_base_classes(
+    own: dict[str, int], given: dict[str, int], said: str
+) -> None:
+    ours, theirs = (fssbench.build("bam", backbone="small", width=8, base_width=8, **its) for its in (own, given))
+    found = why(ours.state_dict(), theirs.state_dict())
+    assert found.startswith(said)
+    assert bool(found) == bool(said)
+
+
 @pytest.mark.parametrize("name", [name for name in fssbench.list_methods() if method_info(name).trainable])
 def test_a_method_is_not_at_odds_with_itself(name: str) -> None:
     for variant in method_info(name).tasks:

@@ -51,8 +51,16 @@ def test_a_run_continued_with_the_other_way_of_merging_is_refused(fssbench: Run)
     assert "protocol.name" in err
 
 
-def test_a_method_that_knows_no_base_class_is_told(fssbench: Run) -> None:
-    code, _, err = fssbench("eval", "--method", "copy-mask", "--dataset", "shapes20i", "--protocol", "bam-gfss")
+@pytest.mark.parametrize("protocol", ["bam-gfss", "bam-gfss-base", "bam-gfss@input"])
+@pytest.mark.parametrize("method", ["copy-mask", "pfenet"])
+def test_a_method_that_knows_no_base_class_is_told_before_anything_is_done(
+    fssbench: Run, tmp_path: Path, method: str, protocol: str
+) -> None:
+    # The data is not there: names come before it.
+    code, _, err = fssbench(
+        "eval", "--method", method, "--dataset", "pascal5i", "--root", "nowhere", "--protocol", protocol
+    )
     assert code == 2
-    assert "asks for base classes too" in err
-    assert "Traceback" not in err
+    assert f"asks for base classes too, and {method} knows none; bam can be asked" in err
+    assert "--method bam" in err
+    assert not list(tmp_path.iterdir())

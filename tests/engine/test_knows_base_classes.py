@@ -1,0 +1,76 @@
+"""What a method says of base classes is counted only where they are the data set's."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+import fssbench
+from fssbench.engine.base_classes import check_asked, check_counted, check_number
+from fssbench.engine.plan import Request, plan
+from fssbench.errors import UsageError
+from fssbench.methods import MethodInfo, method_info
+from fssbench.protocols import protocol
+from fssbench.training import plan as training
+from tests.episode.stub import ListsOnly
+
+BAM = method_info("bam")
+FOUR = ListsOnly("lists", [], (1, 2, 3, 4))
+
+
+def test_the_number_it_is_built_with_unless_said() -> None:
+    assert fssbench.build("bam", backbone="small", width=8, base_width=8).base_classes == BAM.base_classes  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("options", [{}, {"base_classes": 3}, {"base_classes": 60}])
+def test_more_or_fewer_base_classes_are_refused(options: dict[str, int]) -> None:
+    with pytest.raises(UsageError, match=rf"know {options.get('base_classes', 15)} base classes.*fold 0 has 4"):
+        check_number(BAM, options, FOUR, 0)
+    check_number(BAM, {"base_classes": 4}, FOUR, 0)
+    check_number(method_info("pfenet"), {}, FOUR, 0)
+
+
+def test_other_methods_are_not_asked_for_them() -> None:
+    pfenet, together = method_info("pfenet"), protocol("bam-gfss")
+    with pytest.raises(UsageError, match="pfenet knows none; bam can be asked"):
+        check_asked(pfenet, together)
+    check_asked(pfenet, protocol("bam"))
+    check_asked(pfenet, protocol("hsnet"))
+    check_asked(BAM, together)
+    unsaid = MethodInfo("mine", "mine:Mine", "", "", "", {"": "fss"}, (), trainable=False, base_classes=None)
+    check_asked(unsaid, together)
+    with pytest.raises(UsageError):
+        check_asked(replace(unsaid, base_classes=0), together)
+
+
+def test_base_classes_of_another_data_set_are_not_counted() -> None:
+    with pytest.raises(UsageError, match="learnt on coco20i are not pascal5i's"):
+        check_counted(BAM, protocol("bam"), "coco20i", "pascal5i")
+    # Both have fifteen, and they are not the same.
+    with pytest.raises(UsageError, match="learnt on pascal5i are not shapes20i's"):
+        check_counted(BAM, protocol("bam-gfss"), "pascal5i", "shapes20i")
+    check_counted(BAM, protocol("bam"), "shapes20i", "shapes20i-underwater")
+    check_counted(BAM, protocol("pfenet"), "coco20i", "pascal5i")
+    check_counted(method_info("pfenet"), protocol("bam"), "coco20i", "pascal5i")
+
+
+def test_an_evaluation_with_another_number_is_refused_when_planned(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Any
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    request = Request("bam", "shapes20i", fold="0", episodes="2", random_weights=True)
+    plan(request)
+    monkeypatch.setattr("fssbench.engine.plan.method_info", lambda _: replace(BAM, base_classes=60))
+    with pytest.raises(UsageError, match="60 base classes here; shapes20i fold 0 has 15"):
+        plan(request)
+
+
+def test_a_training_with_another_number_is_refused_when_planned(tmp_path: Any) -> None:
+    file = tmp_path / "mine.toml"
+    fields = 'source = "mine"\nbatch = 2\npicture = [64, 64]\nview = [64, 64]\nsteps = 1\nbackbone = "small"\n'
+    file.write_text(f'["bam/shapes20i"]\n{fields}options = {{ base_classes = 60 }}\n')
+    request = training.Request("shapes20i", 0, "bam", config=file, out=tmp_path / "out")
+    with pytest.raises(UsageError, match="60 base classes here; shapes20i fold 0 has 15"):
+        training.plan(request)
