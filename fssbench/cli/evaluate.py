@@ -65,7 +65,7 @@ def evaluate(
         bool, typer.Option("--random-weights", help="Evaluate without a checkpoint, with random weights.")
     ] = False,
     weak: Annotated[
-        bool, typer.Option("--weak", help="The weakly supervised form, which sees no support mask.")
+        bool, typer.Option("--weak", help="The form that learnt from image-level labels (FS-CS).")
     ] = False,
     episodes: Annotated[
         str | None,

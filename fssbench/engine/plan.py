@@ -11,7 +11,7 @@ from fssbench.engine.base_classes import check_asked, check_counted, check_numbe
 from fssbench.engine.given_lists import as_given, given_lists
 from fssbench.engine.weights import Source, sources_for
 from fssbench.errors import UsageError
-from fssbench.methods import MethodInfo, check_build, method_info
+from fssbench.methods import MethodInfo, check_build, check_weak, method_info
 from fssbench.protocols import Protocol, ScoreAt, default_protocol
 from fssbench.protocols import protocol as protocol_of
 
@@ -134,19 +134,19 @@ def plan(request: Request) -> Plan:
     for name in (request.dataset, request.trained_on):
         REGISTRY.require(name)
     _check_numbers(request)
-    if request.weak and not info.weak:
-        raise UsageError(f"{info.name} has no weakly supervised form", "leave --weak out")
     given = given_lists(request.episodes, request.fold)
     if given:
         request = as_given(request, given[0])
     request = replace(request, shots=_or(request.shots, 1), ways=_or(request.ways, 1))
     ways, shots = _or(request.ways, 1), _or(request.shots, 1)
-    check_asked(info, protocol)
-    check_counted(info, protocol, request.trained_on, request.dataset)
     task = _task(request, info)
     protocol = _protocol(request, info, task)
+    check_asked(info, protocol)
+    check_counted(info, protocol, request.trained_on, request.dataset)
     protocol.check(request.dataset, ways, shots)
     variant = _variant(request, info, protocol.task)
+    if request.weak:
+        check_weak(info, variant)
     backbone = _backbone(request, info, protocol, variant)
     check_build(request.method, backbone, variant, ways, shots)
     folds = [episodes.fold for episodes in given] or _folds(request, REGISTRY.get(request.dataset).fold_count)

@@ -25,7 +25,8 @@ class PairwiseMethod(Method[Pyramid, Support]):
 
     Attributes:
         backbone: The frozen backbone.
-        weak: Whether it learns from image-level labels (FS-CS).
+        weak: Whether it learns from image-level labels (FS-CS). That changes the loss; whether support masks are
+            looked at is the subclass's own business, as it is in iFSL's release.
     """
 
     backbone: Backbone

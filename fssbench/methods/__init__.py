@@ -164,6 +164,22 @@ def check_build(name: str, backbone: str | None, variant: str | None, way: int, 
     return info
 
 
+def check_weak(info: MethodInfo, variant: str | None) -> None:
+    """Refuse a weakly supervised form that the method does not have.
+
+    Raises:
+        UsageError: Naming the form that learns from image-level labels, if there is one.
+    """
+    if not info.weak:
+        raise UsageError(f"{info.name} has no weakly supervised form", "leave --weak out")
+    form = next(iter(info.tasks)) if variant is None else variant
+    if info.tasks[form] != "fscs":
+        raise UsageError(
+            f"{info.name} learns from image-level labels in form {info.variant_for('fscs')}, not in form {form}",
+            "--task fs-cs, or leave --weak out",
+        )
+
+
 def build(
     name: str,
     backbone: str | None = None,
@@ -186,6 +202,8 @@ def build(
         UsageError: If a name is unknown or the arguments do not fit the method.
     """
     info = check_build(name, backbone, variant, way, shot)
+    if options.get("weak"):
+        check_weak(info, variant)
     cls = REGISTRY.get(name)
     arguments: dict[str, Any] = dict(options, way=way, shot=shot)
     if info.backbones:

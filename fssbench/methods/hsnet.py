@@ -29,6 +29,7 @@ class HSNet(PairwiseMethod[Pyramid]):
         variant: "fss" as its authors released it, or "fscs" as iFSL re-implements it.
         way: N; more than 1 in FS-CS only.
         shot: K.
+        weak: FS-CS only: trained with image-level labels. The answer still takes the support masks.
         channels: Widths of the squeezing blocks; the release has (16, 64, 128).
     """
 
@@ -38,9 +39,11 @@ class HSNet(PairwiseMethod[Pyramid]):
         variant: Literal["fss", "fscs"],
         way: int,
         shot: int,
+        weak: bool = False,
         channels: Channels = (16, 64, 128),
     ) -> None:
         super().__init__(build_backbone(backbone), variant, way, shot)
+        self.weak = weak
         # The two releases name the same network differently.
         self._learner_name = "hpn_learner" if variant == "fss" else "learner"
         self.add_module(self._learner_name, HPNLearner(self.backbone.levels, channels))

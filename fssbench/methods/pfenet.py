@@ -53,6 +53,7 @@ class PFENet(StagedMethod[PFENetSupport]):
         variant: "fss" as its authors released it, or "fscs" as iFSL re-implements it (ResNet-50 and small alone).
         way: N; more than 1 in FS-CS only.
         shot: K.
+        weak: FS-CS only: trained with image-level labels. The answer still takes the support masks.
         width: Channels of the head.
         bins: Sides of the pyramid in positions, finest first, or "fractions" of the query's map (1, 1/2, 1/4, 1/8) as
             in the release's COCO configuration. Default its PASCAL's (60, 30, 15, 8), in FS-CS (50, 25, 13, 7), and
@@ -73,6 +74,7 @@ class PFENet(StagedMethod[PFENetSupport]):
         variant: Literal["fss", "fscs"],
         way: int,
         shot: int,
+        weak: bool = False,
         width: int = 256,
         bins: Bins | None = None,
         per_way_prior: bool = False,
@@ -85,7 +87,7 @@ class PFENet(StagedMethod[PFENetSupport]):
             _stages(backbone, variant),
             moving_statistics=released and backbone != "small" if moving_statistics is None else moving_statistics,
         )
-        self.task, self.way, self.shot = variant, way, shot
+        self.task, self.way, self.shot, self.weak = variant, way, shot, weak
         self.per_way_prior = per_way_prior
         layer2, layer3, _ = self.stages.channels
         # The two releases name the same network differently.
@@ -130,7 +132,7 @@ class PFENet(StagedMethod[PFENetSupport]):
         return decide(logits[:, 0], query.size, size)
 
     def losses(self, batch: TrainingBatch) -> dict[str, Tensor]:
-        """Return "main" and "auxiliary" for "fss", and iFSL's "segmentation" for "fscs", which has no auxiliary loss.
+        """Return "main" and "auxiliary" for "fss", and for "fscs" iFSL's loss, which has no auxiliary one.
 
         Main is the cross entropy of the answer, auxiliary the mean of that of each scale, both at the size of the query
         image. The order of the steps is the release's, which the moving statistics and the dropout depend on.
@@ -147,7 +149,7 @@ class PFENet(StagedMethod[PFENetSupport]):
         enrichment, weight = self._enrichment[0], batch.foreground_weight
         if self.task == "fscs":
             logits = _by_way(enrichment.classify(maps, size), ways)
-            return ifsl_losses(logits, batch.query_masks, foreground_weight=weight)
+            return ifsl_losses(logits, batch.query_masks, weak=self.weak, foreground_weight=weight)
         inner = enrichment.inner_logits(maps)
         every = (enrichment.classify(maps, size), *inner)
         main, *auxiliary = (segmentation_loss(its, batch.query_masks[:, 0], weight) for its in every)

@@ -5,18 +5,22 @@ from __future__ import annotations
 import importlib.util
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import Literal
 
 from fssbench.checkpoints import locate
 from fssbench.checkpoints.registry import find_backbone
+from fssbench.datasets import REGISTRY as DATASETS
 from fssbench.datasets import open_dataset
 from fssbench.datasets.dataset import Dataset
 from fssbench.engine.base_classes import check_number
+from fssbench.engine.plan import configured
 from fssbench.errors import MissingError, UsageError
-from fssbench.methods import MethodInfo, check_build, list_methods, method_info
+from fssbench.methods import MethodInfo, check_build, check_weak, list_methods, method_info
 from fssbench.protocols import Protocol, default_protocol
 from fssbench.protocols import protocol as protocol_of
+from fssbench.training.draws import training_lists
 from fssbench.training.recipe import Option, Recipe
 from fssbench.training.recipes import recipes
 
@@ -130,7 +134,8 @@ def plan(request: Request) -> Plan:
     network = _network(request)
     info = method_info(request.method) if request.method else None
     variant = _variant(request, info)
-    found = recipes(network, request.dataset, request.config, variant=variant, weak=request.weak)
+    shows = DATASETS.get(request.dataset).shows
+    found = recipes(network, request.dataset, request.config, variant=variant, weak=request.weak, shows=shows)
     found = {stage: _changed(its, request) for stage, its in found.items()}
     backbone = _same("backbone", {its.backbone for its in found.values()}) or network
     options: dict[str, Option] = {}
@@ -173,7 +178,7 @@ def in_steps(chosen: Recipe, dataset: Dataset, fold: int) -> Recipe:
     every = chosen.validation.every if chosen.validation else 1
     if chosen.steps is not None and isinstance(every, int):
         return chosen
-    pictures = chosen.epoch or int(dataset.entries(fold, "train")["name"].nunique())
+    pictures = chosen.epoch or len(set(chain.from_iterable(training_lists(dataset, fold, chosen.lists).values())))
     epoch = max(1, pictures // chosen.batch)
     steps = chosen.steps or (chosen.epochs or 1) * epoch
     if isinstance(every, str):
@@ -250,10 +255,9 @@ def _options(request: Request, info: MethodInfo, variant: str, found: Mapping[st
             if options.setdefault(name, value) != value:
                 raise UsageError(f"the stages have recipes that differ in the option {name}: they train one network")
     if request.weak:
-        if not info.weak:
-            raise UsageError(f"{info.name} has no weakly supervised form", "leave --weak out")
+        check_weak(info, variant)
         options["weak"] = True
-    return info.options_on(request.dataset, variant) | options
+    return info.options_on(configured(request.dataset, info), variant) | options
 
 
 def _rules(info: MethodInfo, variant: str, dataset: str, found: Mapping[str, Recipe]) -> Protocol | None:

@@ -46,11 +46,12 @@ def _built_in() -> dict[str, Recipe]:
 
 
 def recipes(
-    network: str, dataset: str, file: Path | None = None, *, variant: str = "", weak: bool = False
+    network: str, dataset: str, file: Path | None = None, *, variant: str = "", weak: bool = False, shows: str | None = None
 ) -> dict[str, Recipe]:
     """Return how a method or backbone is trained on a data set: by stage, "" for what holds where a stage has none.
 
-    What names the variant comes before what does not, and a file of one's own before recipes.toml.
+    What names the variant comes before what does not, and a file of one's own before recipes.toml. A variant named
+    after another, as "fscs-local" after "fscs", is trained as that one where nothing names it.
 
     Args:
         network: A method, or "small".
@@ -58,6 +59,7 @@ def recipes(
         file: A file of recipes of your own, laid out as recipes.toml; what it does not hold is looked up there.
         variant: The form of the method.
         weak: Whether it learns from image-level labels; "method.variant-weak/dataset" comes first then.
+        shows: The data set whose scenes it shows in another way, and whose recipes hold where it has none of its own.
 
     Raises:
         UsageError: If there is no recipe, with those there are.
@@ -67,8 +69,9 @@ def recipes(
     own = read_recipes(file) if file else {}
     found: dict[str, Recipe] = {}
     # The least specific first: what comes later replaces it.
-    forms = [network, f"{network}.{variant}"] if variant else [network]
-    for form in [*forms, f"{forms[-1]}-weak"] if weak else forms:
+    words = variant.split("-") if variant else []
+    forms = [network, *(f"{network}.{'-'.join(words[:count])}" for count in range(1, len(words) + 1))]
+    for form in [*forms, *(f"{form}-weak" for form in forms)] if weak else forms:
         for source in (_built_in(), own):
             for name, its in source.items():
                 head, stage, data = _parts(name)

@@ -167,8 +167,8 @@ def test_loading_is_strict_and_nothing_needs_no_loading(weights: Path):
 
 
 def test_the_weakly_supervised_form_is_built_and_recorded(tmp_path: Path):
-    asked = Request("asnet", "shapes20i", fold="1", episodes="1", weak=True, random_weights=True, out=tmp_path / "run")
-    run_plan(plan(asked))
+    said = {"fold": "1", "episodes": "1", "weak": True, "random_weights": True, "out": tmp_path / "run"}
+    run_plan(plan(Request("asnet", "shapes20i", task="fscs", **said)))
     assert load_run(tmp_path / "run").run.method.options == {"weak": True}
 
 
