@@ -20,7 +20,8 @@ def check_asked(info: MethodInfo, protocol: Protocol) -> None:
         return
     able = [name for name in list_methods() if method_info(name).base_classes]
     raise UsageError(
-        f"protocol {protocol.name} asks for base classes too, and {info.name} knows none; {', '.join(able)} can be asked",
+        f"protocol {protocol.name} asks for base classes too, and {info.name} knows none; "
+        f"{', '.join(able)} can be asked",
         f"--method {able[0]}" if able else None,
     )
 

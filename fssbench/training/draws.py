@@ -6,7 +6,7 @@ with the very episodes it would have drawn.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -14,7 +14,9 @@ import numpy as np
 
 from fssbench.datasets.dataset import Dataset
 from fssbench.episode.episode import Episode
+from fssbench.episode.samplers.lists import read_lists
 from fssbench.errors import MissingError, UsageError
+from fssbench.training.recipe import TrainingLists
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,7 @@ class EpisodeSampler:
         shot: int = 1,
         task: Literal["fss", "fscs"] = "fss",
         stage: int = 0,
+        rule: TrainingLists = "data set's",
     ) -> EpisodeSampler:
         """Return the sampler of a fold's training lists: base classes alone.
 
@@ -55,7 +58,7 @@ class EpisodeSampler:
             MissingError: If no class has enough pictures.
             UsageError: If there is no such fold, or fewer classes than ways.
         """
-        lists = usable_lists(dataset.class_lists(fold, "train"), shot)
+        lists = usable_lists(training_lists(dataset, fold, rule), shot)
         if not lists:
             raise MissingError(
                 f"{dataset.name} fold {fold} lists no class with {_pictures(shot)}: there is nothing to learn from",
@@ -100,7 +103,20 @@ class EpisodeSampler:
         return tuple(names[place] for place in rng.choice(len(names), size=self.shot, replace=False))
 
 
-def usable_lists(lists: Mapping[int, list[str]], shot: int) -> dict[int, tuple[str, ...]]:
+def training_lists(dataset: Dataset, fold: int, rule: TrainingLists) -> Mapping[int, Sequence[str]]:
+    """Return for each base class of a fold the pictures it is learnt from; see `Recipe.lists`."""
+    if rule == "data set's":
+        return dataset.class_lists(fold, "train")
+    base = dataset.fold_classes(fold, "train")
+    lists = read_lists(dataset, fold, "train", base, "2048 pixels").by_class
+    if rule == "2048 pixels":
+        return lists
+    index = dataset.index("train")
+    stray = set(index["name"][~index["class_id"].isin(base)])
+    return {class_id: [name for name in names if name not in stray] for class_id, names in lists.items()}
+
+
+def usable_lists(lists: Mapping[int, Sequence[str]], shot: int) -> dict[int, tuple[str, ...]]:
     """Return the classes that have a query and K supports, each picture once."""
     once = {class_id: tuple(dict.fromkeys(names)) for class_id, names in lists.items()}
     return {class_id: names for class_id, names in once.items() if len(names) > shot}

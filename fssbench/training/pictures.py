@@ -108,7 +108,9 @@ class EpisodeBatches:
         if max(self._base) >= IGNORE:
             raise UsageError(f"{dataset.name} has labels beyond {IGNORE - 1}, which a training batch can't hold")
         way, shot = recipe.way, recipe.shot
-        self._sampler = EpisodeSampler.of_fold(dataset, fold, seed, way=way, shot=shot, task=task, stage=stage)
+        self._sampler = EpisodeSampler.of_fold(
+            dataset, fold, seed, way=way, shot=shot, task=task, stage=stage, rule=recipe.lists
+        )
         self._pictures = Pictures(dataset, recipe)
         self._recipe = recipe
 

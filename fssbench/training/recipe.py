@@ -14,6 +14,7 @@ Chance = Annotated[float, Field(ge=0.0, le=1.0)]
 Count = Annotated[int, Field(ge=1)]
 Factor = Annotated[float, Field(gt=0.0, le=4.0)]
 Side = Annotated[int, Field(ge=32, le=4096)]
+TrainingLists = Literal["data set's", "2048 pixels", "2048 pixels, base alone"]
 Weight = Annotated[float, Field(gt=0.0, le=100.0)]
 Option = bool | int | float | str | tuple[int | float, ...]
 Interval = Count | Annotated[str, Field(pattern="^(epoch|[1-9][0-9]{0,3} epochs)$")]
@@ -168,6 +169,9 @@ class Recipe:
         epoch: Episodes in an epoch; default as many as the fold has training pictures.
         way, shot: N and K of the training episodes; K is 0 in a stage that learns from single pictures.
         kept: How many pictures are kept in memory.
+        lists: Which pictures a class is learnt from: the "data set's" own lists; those in which it has "2048 pixels"
+            at the original size, as PFENet and those after it list them; of these the ones that hold "2048 pixels,
+            base alone": no pixel of a novel class, as BAM lists them.
         rim: Whether pixels labelled 255 leave the loss or are background.
         foreground_weight: How much a foreground pixel counts in the loss; a background pixel counts 1.
         query_weight: FS-CS: the weight of the query's own class in the draw of the N classes, below 1; the others share
@@ -198,6 +202,7 @@ class Recipe:
     way: Annotated[int, Field(ge=1, le=20)] = 1
     shot: Annotated[int, Field(ge=0, le=20)] = 1
     kept: Annotated[int, Field(ge=0)] = 0
+    lists: TrainingLists = "data set's"
     rim: Literal["leave-out", "background"] = "background"
     foreground_weight: Weight | Ramp = 1.0
     query_weight: Weight | Ramp = 0.5

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Mapping
 from functools import cache
+from itertools import product
 from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
@@ -46,7 +47,13 @@ def _built_in() -> dict[str, Recipe]:
 
 
 def recipes(
-    network: str, dataset: str, file: Path | None = None, *, variant: str = "", weak: bool = False, shows: str | None = None
+    network: str,
+    dataset: str,
+    file: Path | None = None,
+    *,
+    variant: str = "",
+    weak: bool = False,
+    shows: str | None = None,
 ) -> dict[str, Recipe]:
     """Return how a method or backbone is trained on a data set: by stage, "" for what holds where a stage has none.
 
@@ -71,12 +78,12 @@ def recipes(
     # The least specific first: what comes later replaces it.
     words = variant.split("-") if variant else []
     forms = [network, *(f"{network}.{'-'.join(words[:count])}" for count in range(1, len(words) + 1))]
-    for form in [*forms, *(f"{form}-weak" for form in forms)] if weak else forms:
-        for source in (_built_in(), own):
-            for name, its in source.items():
-                head, stage, data = _parts(name)
-                if (head, data) == (form, dataset):
-                    found[stage] = its
+    forms += [f"{form}-weak" for form in forms] if weak else []
+    for data_set, form, source in product((shows, dataset), forms, (_built_in(), own)):
+        for name, its in source.items():
+            head, stage, data = _parts(name)
+            if (head, data) == (form, data_set):
+                found[stage] = its
     if not found:
         name = f"{network}/{dataset}"
         known = sorted({**_built_in(), **own})

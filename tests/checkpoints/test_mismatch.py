@@ -54,7 +54,8 @@ def test_network_backbone_and_variant_are_told_by_names(own: Shape, given: Shape
 def test_bam_has_weights_for_each_number_of_shots_and_of_base_classes(
     own: dict[str, int], given: dict[str, int], said: str
 ) -> None:
-    ours, theirs = (fssbench.build("bam", backbone="small", width=8, base_width=8, **its) for its in (own, given))
+    narrow: dict[str, Any] = {"backbone": "small", "width": 8, "base_width": 8}
+    ours, theirs = (fssbench.build("bam", **narrow, **its) for its in (own, given))
     found = why(ours.state_dict(), theirs.state_dict())
     assert found.startswith(said)
     assert bool(found) == bool(said)

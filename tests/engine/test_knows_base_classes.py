@@ -21,7 +21,7 @@ FOUR = ListsOnly("lists", [], (1, 2, 3, 4))
 
 
 def test_the_number_it_is_built_with_unless_said() -> None:
-    assert fssbench.build("bam", backbone="small", width=8, base_width=8).base_classes == BAM.base_classes  # type: ignore[attr-defined]
+    assert fssbench.build("bam", backbone="small", width=8, base_width=8).base_classes == BAM.base_classes
 
 
 @pytest.mark.parametrize("options", [{}, {"base_classes": 3}, {"base_classes": 60}])

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 
+from fssbench.datasets.dataset import Split
 from fssbench.errors import MissingError, UsageError
 from fssbench.training.draws import EpisodeSampler
+from fssbench.training.pictures import EpisodeBatches
+from fssbench.training.plan import in_steps
+from fssbench.training.recipe import Recipe, TrainingLists
 from tests.episode.stub import ListsOnly
 
 LISTS = {3: tuple(f"a{n}" for n in range(40)), 5: ("b0", "b1"), 9: ("c0", "c1", "c2")}
@@ -37,6 +43,40 @@ def test_classes_come_evenly_and_pictures_differ():
 def test_a_class_of_one_picture_makes_no_episode():
     dataset = ListsOnly("lists", [("a", 1), ("b", 2), ("c", 2), ("c", 2)])
     assert EpisodeSampler.of_fold(dataset, 0, 0).lists == {2: ("b", "c")}
+
+
+SIZES = {"a": {1: 2047, 2: 2048}, "b": {1: 2048}, "c": {1: 9000, 3: 1}, "d": {2: 2048}, "e": {2: 1, 1: 5000}}
+
+
+class Sized(ListsOnly):
+    """Base classes 1 and 2, novel class 3; the data set's own lists have every picture."""
+
+    def __init__(self) -> None:
+        super().__init__("sized", [(name, c) for name, held in SIZES.items() for c in held], (1, 2))
+
+    def index(self, split: Split) -> pd.DataFrame:
+        rows = [(name, c, pixels) for name, held in SIZES.items() for c, pixels in held.items()]
+        return pd.DataFrame(rows, columns=["name", "class_id", "pixels"])
+
+    def entries(self, fold: int, split: Split = "val") -> pd.DataFrame:
+        return super().entries(fold, split).query("class_id < 3")
+
+
+@pytest.mark.parametrize(
+    ("rule", "lists"),
+    [
+        ("data set's", {1: ("a", "b", "c", "e"), 2: ("a", "d", "e")}),
+        ("2048 pixels", {1: ("b", "c", "e"), 2: ("a", "d")}),
+        ("2048 pixels, base alone", {1: ("b", "e"), 2: ("a", "d")}),
+    ],
+)
+def test_which_pictures_a_class_is_learnt_from(rule: TrainingLists, lists: dict[int, tuple[str, ...]]):
+    assert EpisodeSampler.of_fold(Sized(), 0, 0, rule=rule).lists == lists
+    epoch = len({name for names in lists.values() for name in names})
+    made = Recipe("m/d", "mine", 1, (64, 64), (64, 64), epochs=1, lists=rule)
+    assert in_steps(made, Sized(), 0).steps == epoch
+    drawn = EpisodeBatches(Sized(), 0, replace(made, batch=200), seed=0)._sampler.draw(np.random.default_rng(0), 200)
+    assert {(its.query, its.query_class) for its in drawn} == {(n, c) for c, names in lists.items() for n in names}
 
 
 def test_nothing_to_learn_from():

@@ -10,7 +10,7 @@ import pytest
 
 from fssbench.errors import BrokenFileError, MissingError, UsageError
 from fssbench.training.loop import learning_rate
-from fssbench.training.plan import in_steps
+from fssbench.training.plan import Plan, Request, in_steps, plan
 from fssbench.training.recipe import Crops, Optimiser, Recipe, Validation, at
 from fssbench.training.recipes import read_recipes, recipe, recipes
 from tests.episode.stub import ListsOnly
@@ -126,6 +126,38 @@ def test_what_is_no_recipe(line: str, said: str, tmp_path: Path):
     file.write_text(_tables("m/d") + "\n" + line)
     with pytest.raises(BrokenFileError, match=said):
         read_recipes(file)
+
+
+def test_another_view_of_known_scenes_is_trained_by_their_recipes(tmp_path: Path):
+    for network in ("small", "hsnet", "bam", "ntrenet"):
+        assert recipes(network, "shapes20i-underwater", shows="shapes20i") == recipes(network, "shapes20i")
+    file = tmp_path / "mine.toml"
+    file.write_text(_tables("m/clear", "m:s/clear", "m/wet"))
+    assert {stage: its.steps for stage, its in recipes("m", "wet", file, shows="clear").items()} == {"": 3, "s": 2}
+    assert recipes("m", "clear", file, shows=None)[""].steps == 1
+    with pytest.raises(UsageError, match="no recipe m/dry"):
+        recipes("m", "dry", file)
+
+
+def test_training_under_water_is_planned_as_on_clear_water(tmp_path: Path):
+    def planned(dataset: str) -> Plan:
+        weights = tmp_path / "backbone"
+        weights.touch()
+        return plan(Request(dataset, 0, "pfenet", backbone_weights=weights, out=tmp_path / dataset))
+
+    wet, clear = planned("shapes20i-underwater"), planned("shapes20i")
+    assert wet.dataset.name == "shapes20i-underwater"
+    assert (wet.recipes, wet.options, wet.backbone) == (clear.recipes, clear.options, "small")
+    assert wet.options["bins"] == "fractions"
+    assert plan(Request("shapes20i-underwater", 0, backbone="small", out=tmp_path / "b")).network == "small"
+
+
+def test_who_learns_a_class_from_pictures_with_enough_of_it():
+    rules = {name: its.lists for name, its in read_recipes().items() if its.lists != "data set's"}
+    large, pure = "2048 pixels", "2048 pixels, base alone"
+    expected = {(m, d): large for m in ("pfenet", "ntrenet", "asgnet", "mmt") for d in ("pascal5i", "coco20i")}
+    expected |= {("bam", d): pure for d in ("pascal5i", "coco20i")}
+    assert rules == {f"{method}/{dataset}": rule for (method, dataset), rule in expected.items()}
 
 
 def test_options_keep_their_types(tmp_path: Path):
