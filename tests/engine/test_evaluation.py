@@ -10,11 +10,12 @@ import pytest
 import torch
 
 from fssbench import evaluate
-from fssbench.engine import evaluation
+from fssbench.engine import evaluation, images
 from fssbench.engine.progress import PlainLines, Silent
 from fssbench.episode import Episode
 from fssbench.errors import BrokenFileError, UsageError
 from fssbench.results import Row, load_run
+from fssbench.results.rows import frame_of
 from fssbench.transforms import nearest_label
 from tests.engine.stub import NearestColour, Patches, questions, rules
 
@@ -115,6 +116,25 @@ def test_the_order_of_work_is_free(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(evaluation, "order_of_work", lambda *asked: order(*asked)[::-1])
     back = evaluate(NearestColour(), Patches(), questions(), protocol=rules())
     pd.testing.assert_frame_equal(counted(straight.frame), counted(back.frame))
+
+
+@pytest.mark.parametrize("kept", [1, 3, 100])
+@pytest.mark.parametrize("workers", [1, 2, 5])
+def test_the_rows_are_the_same_however_many_work_and_however_much_they_keep(
+    workers: int, kept: int, monkeypatch: pytest.MonkeyPatch
+):
+    episodes = questions(shot=2)
+    straight = evaluate(NearestColour(1, 2), Patches(), episodes, protocol=rules())
+    monkeypatch.setattr(images, "KEPT", kept)
+    parts = [range(first, len(episodes), workers) for first in range(workers)]
+    rows = [
+        row
+        for part in parts
+        for row in evaluation.rows_of(
+            NearestColour(1, 2).eval(), Patches(), episodes, rules(), part, torch.device("cpu")
+        )
+    ]
+    pd.testing.assert_frame_equal(counted(straight.frame), counted(frame_of(rows)))
 
 
 def test_an_image_used_twice_in_an_episode_is_encoded_once():

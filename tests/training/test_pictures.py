@@ -128,6 +128,23 @@ def test_crops_come_from_the_pictures_as_they_are():
     assert all((windows == view[0, 0, 0]).any() for view in batch.query)
 
 
+@pytest.mark.parametrize("kept", [0, 1, 100])
+@pytest.mark.parametrize("crops", [None, Crops((0.5, 1.5), 20.0, blurred=0.5)])
+def test_a_step_shows_the_same_whatever_came_before_it_and_however_much_is_kept(crops: Crops | None, kept: int):
+    recipe = replace(tiny_recipe("hsnet"), crops=crops, kept=kept)
+    recipe = replace(recipe, augmentation=Augmentation()) if crops else recipe
+    straight = EpisodeBatches(Squares(), 0, replace(recipe, kept=24), seed=4)
+    expected = [straight.training_batch(step) for step in range(4)]
+    assert not torch.equal(expected[0].query, expected[1].query)
+    # As two processes would make them, each its own steps, in an order of theirs.
+    for steps in ((2, 0), (3, 1)):
+        alone = EpisodeBatches(Squares(), 0, recipe, seed=4)
+        for step in steps:
+            found = alone.training_batch(step)
+            for name, tensor in vars(expected[step]).items():
+                assert not isinstance(tensor, torch.Tensor) or torch.equal(tensor, getattr(found, name)), (step, name)
+
+
 def test_labels_that_are_no_bytes_are_refused():
     class Many(Squares):
         def fold_classes(self, fold: int, split: str = "val") -> tuple[int, ...]:
