@@ -64,9 +64,7 @@ def evaluate(
     random_weights: Annotated[
         bool, typer.Option("--random-weights", help="Evaluate without a checkpoint, with random weights.")
     ] = False,
-    weak: Annotated[
-        bool, typer.Option("--weak", help="The form that learnt from image-level labels (FS-CS).")
-    ] = False,
+    weak: Annotated[bool, typer.Option("--weak", help="The form that learnt from image-level labels (FS-CS).")] = False,
     episodes: Annotated[
         str | None,
         typer.Option(

@@ -148,6 +148,9 @@ def plan(request: Request) -> Plan:
     dataset = open_dataset(request.dataset, request.root)
     dataset.check_fold(request.fold)
     if info is not None:
+        there = len(dataset.fold_classes(request.fold, "train"))
+        if info.base_classes and there != info.base_classes:
+            options.setdefault("base_classes", there)  # what learns base classes learns those that the fold has
         check_number(info, options, dataset, request.fold)
     weights = None if request.method is None else _weights(request, backbone)
     folder = request.out or _default_folder(request, network, variant, info)

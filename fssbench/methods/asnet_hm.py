@@ -1,0 +1,107 @@
+"""ASNet-HM: ASNet on the hybrid masking of Moon et al., "HM: Hybrid Masking for Few-Shot Segmentation", ECCV 2022.
+
+Facts from dahyun-kang/ifsl at d0b0c0d, fs-cs/model/asnethm.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from fssbench.backbones import Pyramid
+from fssbench.backbones import backbone as build_backbone
+from fssbench.layers.attentive_squeeze import pool_wide_maps
+from fssbench.layers.hypercorrelation import hypercorrelation
+from fssbench.layers.masks import foreground, resize_mask
+from fssbench.layers.pairwise import PairwiseMethod
+from fssbench.methods.asnet import AttentionLearner
+from fssbench.methods.method import Prediction
+
+
+@dataclass(frozen=True, eq=False)
+class HybridSupport:
+    """What is kept of B support images.
+
+    Attributes:
+        features: The maps after hybrid masking, wide ones halved.
+        maps: The maps before it.
+        image: The images with the background zeroed, (B, 3, H, W).
+        mask: Foreground float32 (B, H, W).
+    """
+
+    features: Pyramid
+    maps: Pyramid
+    image: Tensor
+    mask: Tensor
+
+
+class ASNetHM(PairwiseMethod[HybridSupport]):
+    """Attentive squeeze network whose support maps are masked twice.
+
+    Where a map under the mask (feature masking) is positive it stays; elsewhere it is the map of the masked image
+    (input masking), which keeps details of the object that the other one has lost. ASNet's attention is masked as well.
+
+    The release keeps a quirk of its data loader, in which the mask of the n-th class has the value n: maps and image of
+    the second way are multiplied by 2 instead of 1. The cosine would not mind, but an image of other brightness
+    has other maps. iFSL's printed N-way numbers contain it. It trains with one way, and the release has no
+    form for image-level labels: it can't run without a support mask.
+
+    Args:
+        backbone: Name of the frozen backbone.
+        way: N.
+        shot: K.
+        channels: Widths of the squeezing layers; the release has (32, 128).
+        unit_masks: True gives the mask of every class the value 1.
+    """
+
+    def __init__(
+        self, backbone: str, way: int, shot: int, channels: tuple[int, int] = (32, 128), unit_masks: bool = False
+    ) -> None:
+        super().__init__(build_backbone(backbone), "fscs", way, shot)
+        self.unit_masks = unit_masks
+        self.learner = AttentionLearner(self.backbone.levels, channels)
+
+    def encode(self, image: Tensor) -> Pyramid:
+        """Return the backbone's maps and, behind them, the images themselves, which input masking needs."""
+        return *super().encode(image), image
+
+    def condition(self, features: Pyramid, mask: Tensor) -> HybridSupport:
+        """Return the hybrid maps and the foreground; 255 counts as background."""
+        *maps, image = features
+        inside = foreground(mask)
+        pooled = tuple(pool_wide_maps(its) for its in maps)
+        masked = image * inside[:, None]
+        return HybridSupport(self._hybrid(pooled, masked, inside), pooled, masked, inside)
+
+    def score(self, query: Pyramid, support: HybridSupport) -> Tensor:
+        """Return raw logits (B, 2, h, w) of B pairs; see `ASNet.score`.
+
+        Raises:
+            UsageError: If the images have a size at which the support positions do not shrink to one.
+        """
+        logits: Tensor = self.learner(hypercorrelation(query, support.features, self.backbone.levels), support.mask)
+        return logits
+
+    def predict(self, query: Pyramid, supports: Sequence[Sequence[HybridSupport]], size: tuple[int, int]) -> Prediction:
+        """Return the answer to one episode; see `merge_ways`."""
+        if not self.unit_masks:
+            supports = [[self._valued(its, value) for its in shots] for value, shots in enumerate(supports, start=1)]
+        return super().predict(query, supports, size)
+
+    def _valued(self, support: HybridSupport, value: int) -> HybridSupport:
+        """Return a support as it is where the mask's foreground has a value."""
+        if value == 1:
+            return support
+        mask, image = value * support.mask, value * support.image
+        return HybridSupport(self._hybrid(support.maps, image, mask), support.maps, image, mask)
+
+    def _hybrid(self, maps: Pyramid, masked_image: Tensor, mask: Tensor) -> Pyramid:
+        with torch.no_grad():
+            by_input = [pool_wide_maps(its) for its in self.backbone(masked_image)]
+            by_feature = [its * resize_mask(mask, its) for its in maps]
+            return tuple(
+                torch.where(feature > 0, feature, other) for feature, other in zip(by_feature, by_input, strict=True)
+            )
