@@ -172,8 +172,9 @@ def _case(one: Measured, folds: Sequence[MeasuredFold], row: PrintedRow) -> _Cas
     known, run = tolerances(), one.run
     if not row.protocol or row.protocol not in known.printed:
         return _Case(None, "how the printed number was evaluated is not known, or differently from every protocol here")
-    if run.protocol.name != row.protocol or any(fold.record.drawn_by != row.protocol for fold in folds):
-        return _Case(None, f"other protocol: {run.protocol.name} here, {row.protocol} there")
+    wanted = known.printed[row.protocol].release.get(row.method, row.protocol)
+    if other := {run.protocol.name, *(fold.record.drawn_by for fold in folds)} - {wanted}:
+        return _Case(None, f"other protocol: {', '.join(sorted(other))} here, {wanted} there")
     if run.dataset.options:
         return _Case(None, "the data set was read with options of its own")
     without = known.unreleased(method_key(one), run.method.backbone or "", asked_on(run))
@@ -185,7 +186,7 @@ def _case(one: Measured, folds: Sequence[MeasuredFold], row: PrintedRow) -> _Cas
         return _Case("trained", without.reason)
     if not all(_released(fold.record.weights) for fold in folds):
         return _Case("trained", "the weights are not known to be the release's (fssbench checkpoints add)")
-    protocol = known.printed[row.protocol]
+    protocol = known.printed[wanted]
     if protocol.fixed and all(_same_episodes(one, fold) for fold in folds):
         return _Case("same", "")
     thousands = protocol.thousands.get(run.dataset.name, protocol.thousands["default"])

@@ -37,10 +37,17 @@ class Tier(_Data):
 
 
 class Printed(_Data):
-    """The episodes behind the printed numbers of a protocol."""
+    """The episodes behind the printed numbers of a protocol.
+
+    Attributes:
+        fixed: Whether the released code asks the same ones each time.
+        thousands: Thousands of them per fold, by data set.
+        release: By method, the protocol of its release, where that is another of the family.
+    """
 
     fixed: bool = False
     thousands: dict[str, float]
+    release: dict[str, str] = Field(default_factory=dict)
 
 
 class Without(_Data):
