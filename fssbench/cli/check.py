@@ -91,4 +91,5 @@ def _end(report: Report) -> None:
             f"{len(report.missed)} of {report.decided} checks missed, first {first.subject.name}, {told(first)}"
         )
     if report.uncompared:
-        raise MissingError(f"nothing to compare with: {report.uncompared[0]}")
+        remedy = "fssbench table --source published" if report.against == "printed numbers" else "give --baselines DIR"
+        raise MissingError(f"nothing to compare with: {report.uncompared[0]}", remedy)

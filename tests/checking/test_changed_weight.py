@@ -18,6 +18,7 @@ def test_one_changed_weight_is_caught(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
     import torch
+    from safetensors import safe_open
     from safetensors.torch import load_file, save_file
 
     def fssbench(*arguments: str) -> tuple[int, str]:
@@ -42,7 +43,9 @@ def test_one_changed_weight_is_caught(
     name = next(key for key, value in state.items() if key.endswith("weight") and value.ndim > 1)
     changed = state[name].clone()
     changed.view(-1)[0] += torch.tensor(2.0, dtype=changed.dtype)
-    save_file(state | {name: changed}, tmp_path / "changed.safetensors")
+    with safe_open(shipped(HEAD), "pt") as file:
+        about = file.metadata()
+    save_file(state | {name: changed}, tmp_path / "changed.safetensors", about)
     backbone = str(shipped("fssbench/checkpoints/weights/small-shapes20i-fold0.safetensors"))
     weights = ["--checkpoint", "changed.safetensors", "--backbone-weights", backbone]
     assert fssbench(*evaluate, "after", *weights)[0] == 0
