@@ -92,7 +92,15 @@ def test_the_source_archive_can_be_tested(built: Built):
         names = {name.partition("/")[2] for name in archive.getnames()}
     for folder in ("fssbench", "tests", "benchmarks"):
         assert tree(folder) - names == set()
-    for file in ("pyproject.toml", "constraints.txt", "Makefile", "README.md", "LICENSE", ".ci/run"):
+    for file in (
+        "pyproject.toml",
+        "constraints.txt",
+        "Makefile",
+        "README.md",
+        "LICENSE",
+        ".ci/run",
+        ".github/workflows/ci.yml",
+    ):
         assert file in names
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -74,7 +74,7 @@ def measured(folders: Iterable[Path]) -> list[Measured]:
     loaded = {path: load_run(path) for path in paths}
     empty = [path for path in paths if loaded[path].frame.empty]
     together = [_together(one, loaded) for one in measurements(path for path in paths if path not in empty)]
-    return [*together, *(_of([loaded[path]], [str(path)], None) for path in empty)]
+    return [*together, *(_of([loaded[path]], [str(path)], None, {}) for path in empty)]
 
 
 def _together(one: Measurement, loaded: dict[Path, Results]) -> Measured:
@@ -90,28 +90,25 @@ def _together(one: Measurement, loaded: dict[Path, Results]) -> Measured:
         pd.concat(frames, ignore_index=True), generalised=one.run.generalised, run_length=lengths or None
     )
     folders = sorted({its.folder for its in one.folds.values()})
-    return _of([loaded[folder] for folder in folders], [str(folder) for folder in folders], (summary, set(one.folds)))
+    owners = {fold: str(its.folder) for fold, its in one.folds.items()}
+    return _of([loaded[folder] for folder in folders], [str(folder) for folder in folders], summary, owners)
 
 
-def _of(results: Sequence[Results], folders: Sequence[str], answered: tuple[Summary, set[int]] | None) -> Measured:
-    summary = None if answered is None else answered[0]
+def _of(
+    results: Sequence[Results], folders: Sequence[str], summary: Summary | None, owners: Mapping[int, str]
+) -> Measured:
+    """Put folds together; `owners` are the folders of the folds that were answered."""
     numbers = {} if summary is None else {fold.fold: fold for fold in summary.folds}
-    folds = [
-        MeasuredFold(
-            record,
-            numbers.get(record.fold),
-            partial_reason(its.run, record, int((its.frame["fold"] == record.fold).sum())),
-            its.run.starts,
-        )
-        for its in results
-        for record in its.run.folds
-        # A fold without an answer belongs to the run that was to give it.
-        if answered is None or record.fold in answered[1] or len(results) == 1
-    ]
-    run = results[0].run
-    return Measured(
-        run, Subject(subject_name(run), ", ".join(folders)), tuple(sorted(folds, key=lambda f: f.record.fold)), summary
-    )
+    folds: dict[int, MeasuredFold] = {}
+    for its, folder in zip(results, folders, strict=True):
+        for record in its.run.folds:
+            # A fold that one run has not begun may be answered by another; if by none, it is still told.
+            if owners.get(record.fold, folder) == folder:
+                answered = int((its.frame["fold"] == record.fold).sum())
+                reason = partial_reason(its.run, record, answered)
+                folds[record.fold] = MeasuredFold(record, numbers.get(record.fold), reason, its.run.starts)
+    subject = Subject(subject_name(results[0].run), ", ".join(folders))
+    return Measured(results[0].run, subject, tuple(folds[fold] for fold in sorted(folds)), summary)
 
 
 def partial_reason(run: Run, record: FoldRecord, answered: int) -> str:
