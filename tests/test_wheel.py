@@ -138,3 +138,10 @@ def test_the_wheel_evaluates_with_the_weights_it_ships(installed: Installed):
     )
     assert answer.returncode == 0, answer.stderr
     assert list((installed.empty / "run").rglob("run.json"))
+
+
+def test_pytest_finds_the_wheels_fixture_by_itself(installed: Installed):
+    answer = installed.run("python", "-m", "pytest", "--fixtures", "-p", "no:cacheprovider")
+    assert "fssbench_check [session scope]" in answer.stdout, answer.stdout + answer.stderr
+    twice = installed.run("python", "-m", "pytest", "--version", "-p", "fssbench.pytest_plugin")
+    assert twice.returncode == 0, twice.stderr
