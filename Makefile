@@ -3,6 +3,7 @@
 #   make demo    evaluate trained methods and floors on the embedded data set, print the comparison tables
 #   make test    run the tests
 #   make lint    style and types
+#   make check   evaluate a few methods on the embedded data set, and hold them against benchmarks/baselines
 #   make wheel   build wheel and source archive into dist/
 #   make clean   remove what the other targets made, the environment included
 #
@@ -10,7 +11,7 @@
 
 SHELL := /bin/bash
 .DELETE_ON_ERROR:
-.PHONY: demo test lint wheel clean
+.PHONY: demo test lint check wheel clean
 
 NEW_ENOUGH := -c 'import sys; sys.exit(sys.version_info < (3, 11))'
 # The first of these that is new enough; python3 if none is, so that there is something to name in the complaint.
@@ -80,9 +81,22 @@ lint: $(READY)
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 
+# A trained method, one that knows nothing but a backbone, and a floor: what moves the data, the episodes, the counts or
+# a shipped weight moves one of them. The folder is written anew, so that nothing old is checked.
+CHECKED := hsnet prototype copy-mask
+CHECK := runs/check
+
+check: $(READY)
+	@rm -rf $(CHECK)
+	@$(MAKE) --no-print-directory --jobs 2 $(CHECKED:%=check-%)
+	$(BIN)/fssbench check --against baseline --junit $(CHECK)/junit.xml $(CHECK)
+
+check-%: $(READY)
+	OMP_NUM_THREADS=1 $(BIN)/fssbench eval --method $* --dataset shapes20i --fold 0 --shots 1 --quiet --out $(CHECK)/$*
+
 wheel: $(READY)
 	$(BIN)/python -m build --no-isolation
 
 clean:
-	rm -rf $(VENV) dist build runs/demo .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) dist build runs/demo runs/check .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -75,12 +75,13 @@ def imports_of(folder: str) -> set[str]:
 
 def test_what_is_imported_is_what_is_declared():
     providers = packages_distributions()
-    foreign = imports_of("fssbench") - set(sys.stdlib_module_names) - {"fssbench", ""}
+    # pytest alone loads the plugin, so that it need not come with fssbench.
+    foreign = imports_of("fssbench") - set(sys.stdlib_module_names) - {"fssbench", "pytest", ""}
     imported = {providers[name][0].lower().replace("_", "-") for name in foreign}
     assert imported == {canonical(requirement) for requirement in PROJECT["dependencies"]}
 
 
-@pytest.mark.parametrize("target", ["demo", "test", "lint", "wheel", "clean"])
+@pytest.mark.parametrize("target", ["demo", "test", "lint", "check", "wheel", "clean"])
 def test_make_target(target: str, tmp_path: Path):
     plan = subprocess.run(
         ["make", "--dry-run", f"VENV={tmp_path / 'venv'}", f"PYTHON={sys.executable}", target],
@@ -88,7 +89,7 @@ def test_make_target(target: str, tmp_path: Path):
     ).stdout  # fmt: skip
     installs = plan.find("--constraint constraints.txt --no-build-isolation --editable '.[dev]'")
     work = {"demo": "fssbench table", "test": "-m pytest", "lint": "mypy", "wheel": "-m build", "clean": "rm -rf"}
-    works = plan.find(work[target])
+    works = plan.find((work | {"check": "fssbench check --against baseline"})[target])
     assert works > installs
     assert (installs >= 0) == (target != "clean")
 
@@ -106,9 +107,10 @@ def test_an_old_python_is_told_in_a_sentence(tmp_path: Path):
     assert not (tmp_path / "venv").exists()
 
 
-def test_ci_runs_style_types_and_tests():
+def test_ci_runs_style_types_tests_and_baselines():
     assert os.access(REPOSITORY / ".ci" / "run", os.X_OK)
-    assert re.search(r"^set -euo pipefail$.*^make lint test$", read(".ci/run"), re.MULTILINE | re.DOTALL)
+    assert re.search(r"^set -euo pipefail$.*^make lint test check$", read(".ci/run"), re.MULTILINE | re.DOTALL)
+    assert set(re.findall(r"run: make (\w+)", read(".github/workflows/ci.yml"))) == {"lint", "test", "check"}
 
 
 def code_blocks(name: str, language: str) -> list[str]:
@@ -116,7 +118,7 @@ def code_blocks(name: str, language: str) -> list[str]:
 
 
 def commands() -> Iterator[tuple[str, str]]:
-    for name in ("README.md", "CONTRIBUTING.md"):
+    for name in ("README.md", "CONTRIBUTING.md", "docs/continuous-integration.md"):
         for block in code_blocks(name, "sh"):
             for line in block.replace("\\\n", " ").splitlines():
                 if line.startswith("fssbench "):

@@ -25,7 +25,7 @@ ANSWERS = [
     ["checkpoints", "show", "hsnet-resnet50-pascal5i-fold0"],
     *[
         [name, "--help"]
-        for name in ("eval", "score", "table", "compare", "train", "data", "episodes", "checkpoints", "list")
+        for name in ("eval", "score", "table", "compare", "check", "train", "data", "episodes", "checkpoints", "list")
     ],
 ]
 
@@ -58,6 +58,8 @@ MISTAKES = {
     "method to compare": ["table", "--compare", "hsnet,hsnot"],
     "dataset of a table": ["table", "--dataset", "pascal"],
     "one run to compare": ["compare", "gone"],
+    "run to check": ["check", "gone"],
+    "baselines to check": ["check", "--against", "baseline", "--baselines", "gone", "."],
     "runs to compare": ["compare", "gone", "lost"],
     "runs of a table": ["table", "--source", "measured", "--runs", "nowhere"],
     "method to train": ["train", "--method", "hsnot", "--dataset", "shapes20i"],

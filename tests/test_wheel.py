@@ -92,7 +92,15 @@ def test_the_source_archive_can_be_tested(built: Built):
         names = {name.partition("/")[2] for name in archive.getnames()}
     for folder in ("fssbench", "tests", "benchmarks"):
         assert tree(folder) - names == set()
-    for file in ("pyproject.toml", "constraints.txt", "Makefile", "README.md", "LICENSE", ".ci/run"):
+    for file in (
+        "pyproject.toml",
+        "constraints.txt",
+        "Makefile",
+        "README.md",
+        "LICENSE",
+        ".ci/run",
+        ".github/workflows/ci.yml",
+    ):
         assert file in names
 
 
@@ -130,3 +138,10 @@ def test_the_wheel_evaluates_with_the_weights_it_ships(installed: Installed):
     )
     assert answer.returncode == 0, answer.stderr
     assert list((installed.empty / "run").rglob("run.json"))
+
+
+def test_pytest_finds_the_wheels_fixture_by_itself(installed: Installed):
+    answer = installed.run("python", "-m", "pytest", "--fixtures", "-p", "no:cacheprovider")
+    assert "fssbench_check [session scope]" in answer.stdout, answer.stdout + answer.stderr
+    twice = installed.run("python", "-m", "pytest", "--version", "-p", "fssbench.pytest_plugin")
+    assert twice.returncode == 0, twice.stderr

@@ -119,6 +119,24 @@ def record(identifier: str) -> Record:
     return known[identifier]
 
 
+def is_release(identifier: str | None, sha256: str | None) -> bool:
+    """Return whether a checkpoint is known to be a release's own file.
+
+    It is if its hash is the one in a shipped record, or if it was registered under a shipped id of which no hash is
+    known. Weights that this project trained are no release.
+
+    Args:
+        identifier: Its id in the registry, if it has one.
+        sha256: Hash of the file.
+    """
+    for entry in _shipped():
+        if entry.url and entry.sha256 and (sha256 or "").startswith(entry.sha256):
+            return True
+        if entry.url and not entry.sha256 and entry.id == identifier:
+            return True
+    return False
+
+
 def find(
     method: str,
     variant: str | None,

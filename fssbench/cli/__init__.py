@@ -21,6 +21,7 @@ _COMMANDS = {
     "score": "score:score",
     "table": "table:table",
     "compare": "compare:compare",
+    "check": "check:check",
     "train": "train:train",
     "data": "data:app",
     "episodes": "episodes:app",

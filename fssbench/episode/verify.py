@@ -38,6 +38,11 @@ def _official() -> dict[str, dict[str, str]]:
         return tomllib.load(file)
 
 
+def official_hash(protocol: str, dataset: str, fold: int, way: int, shot: int) -> str | None:
+    """Return the hash of the list that a protocol's release asks, None where it is not known."""
+    return _official().get(f"{protocol.partition('@')[0]}-{dataset}", {}).get(f"fold{fold}-{way}way-{shot}shot")
+
+
 def official(episodes: EpisodeList) -> bool | None:
     """Say whether a list is the one that the protocol's release asks, by its hash; no data is needed.
 
@@ -45,8 +50,7 @@ def official(episodes: EpisodeList) -> bool | None:
         None where no hash is known: another number of episodes, another seed, a data set of this project.
     """
     protocol = episodes.protocol.partition("@")[0]
-    case = f"fold{episodes.fold}-{episodes.way}way-{episodes.shot}shot"
-    known = _official().get(f"{protocol}-{episodes.dataset}", {}).get(case)
+    known = official_hash(protocol, episodes.dataset, episodes.fold, episodes.way, episodes.shot)
     if known is None:
         return None
     rules = protocol_of(protocol).on(episodes.dataset)

@@ -1,0 +1,10 @@
+"""Regression checks: measured numbers held against printed ones, committed baselines, or what a test states."""
+
+from __future__ import annotations
+
+from fssbench.checking.report import report_of
+from fssbench.checking.stated import against_stated
+from fssbench.checking.tolerances import given
+from fssbench.checking.verdict import Check, Report, Tolerance
+
+__all__ = ["Check", "Report", "Tolerance", "against_stated", "given", "report_of"]

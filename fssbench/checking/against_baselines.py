@@ -1,0 +1,116 @@
+"""Runs against committed baselines: exact on the versions they were measured with, weights included."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from fssbench.checking.baselines import Baseline
+from fssbench.checking.measured import Measured, MeasuredFold
+from fssbench.checking.tolerances import tolerance_of
+from fssbench.checking.verdict import Check, Report, Tolerance, judge, not_comparable
+from fssbench.results import Run
+
+DEVICE = "cpu"
+"""What baselines are measured on; their files name no device."""
+
+_HASH = 12
+
+
+def against_baselines(found: Sequence[Measured], known: Sequence[Baseline], stated: Tolerance | None = None) -> Report:
+    """Hold runs against baselines, fold by fold.
+
+    A baseline answers for a fold if method, form, backbone, task, training data, data set, ways, shots, protocol, data
+    and episode list are the same. Its weights are part of it: other weights are a miss, whatever they reach, unless
+    a tolerance is stated.
+
+    Args:
+        found: The runs.
+        known: Baselines of their data sets.
+        stated: A tolerance instead of the rule's.
+    """
+    checks: list[Check] = []
+    uncompared: list[str] = []
+    for one in found:
+        for fold in one.folds:
+            its, reason = _fold(one, fold, known, stated)
+            checks += its
+            if reason:
+                uncompared.append(f"{one.subject.name}, fold {fold.record.fold} ({one.subject.folders}): {reason}")
+    return Report("baselines", tuple(checks), tuple(uncompared))
+
+
+def _fold(
+    one: Measured, fold: MeasuredFold, known: Sequence[Baseline], stated: Tolerance | None
+) -> tuple[list[Check], str]:
+    number = fold.record.fold
+    mine = None if fold.numbers is None else fold.numbers.miou
+    alike = [baseline for baseline in known if _question(one.run, number) == _baseline_question(baseline)]
+    match = next((its for its in alike if its.episodes_hash == fold.record.episodes_hash), None)
+    reason = fold.partial
+    if not reason and not alike:
+        reason = "there is no baseline of this method, form, data, protocol, ways and shots"
+    if not reason and match is None:
+        reason = f"other episodes than the baseline's ({fold.record.episodes_hash[:_HASH]}, {alike[0].place})"
+    if not reason and match is not None and match.data_fingerprint != fold.record.data_fingerprint:
+        reason = f"other data than the baseline's ({fold.record.data_fingerprint[:_HASH]}, {match.place})"
+    if reason or match is None or fold.numbers is None:
+        return [not_comparable(one.subject, "miou", number, None, mine, "", reason)], reason
+    other = _other_versions(fold, match)
+    checks = []
+    for measure, text in match.numbers.items():
+        tolerance = stated or tolerance_of("versions" if other else "exact", measure, mean=False)
+        # Compared in the digits that were written.
+        value = round(float(getattr(fold.numbers, measure)), len(text.partition(".")[2]))
+        if tolerance is not None:
+            numbers = (float(text), value)
+            interval = fold.numbers.intervals.get(measure)
+            checks.append(judge(one.subject, measure, number, numbers, tolerance, interval, match.place, other))
+    if stated is None and (weights := _weights(one, fold, match)):
+        checks.append(weights)
+    return checks, ""
+
+
+def _question(run: Run, fold: int) -> tuple[object, ...]:
+    method = run.method
+    return (
+        *(method.name, method.variant or "", method.backbone or "", method.task, run.train_dataset or ""),
+        *(run.dataset.name, run.way, run.shot, fold, run.protocol.name),
+    )
+
+
+def _baseline_question(its: Baseline) -> tuple[object, ...]:
+    return (
+        *(its.method, its.variant, its.backbone, its.task, its.train_dataset),
+        *(its.dataset, its.ways, its.shots, its.fold, its.protocol),
+    )
+
+
+def _other_versions(fold: MeasuredFold, match: Baseline) -> str:
+    """Return how versions and device differ from the baseline's, empty if they do not."""
+    where = [start.environment for start in fold.starts]
+    torch = sorted({its.packages.get("torch", "unknown") for its in where} - {match.torch})
+    devices = sorted({its.device for its in where} - {DEVICE})
+    differs = [f"torch {', '.join(torch)} here, {match.torch} there"] if torch else []
+    differs += [f"on {', '.join(devices)} here, on {DEVICE} there"] if devices else []
+    return "; ".join(differs)
+
+
+def _weights(one: Measured, fold: MeasuredFold, match: Baseline) -> Check | None:
+    """Return a miss if other weights answered; weights that were given in memory have no file to compare."""
+    weights = fold.record.weights
+    if weights.kind == "memory":
+        return None
+    pairs = [
+        ("checkpoint", weights.sha256 or "", match.checkpoint_sha256),
+        ("backbone", weights.backbone_sha256 or "", match.backbone_sha256),
+    ]
+    differs = [
+        f"{what} {mine[:_HASH] or 'none'} here, {theirs[:_HASH] or 'none'} there"
+        for what, mine, theirs in pairs
+        if mine != theirs
+    ]
+    if not differs:
+        return None
+    tolerance = tolerance_of("exact", "miou", mean=False)
+    remark = f"other weights than the baseline's: {'; '.join(differs)}"
+    return Check(one.subject, "weights", fold.record.fold, None, None, tolerance, None, "miss", match.place, remark)

@@ -1,0 +1,209 @@
+"""Runs against printed numbers: folds before means, each with the tolerance of the case that applies."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from fssbench.checking.measured import Measured, MeasuredFold
+from fssbench.checking.tolerances import TierName, tolerance_of, tolerances
+from fssbench.checking.verdict import Check, Report, Tolerance, judge, not_comparable
+from fssbench.metrics import FoldSummary, Interval, Summary
+from fssbench.publications import FOLDS, PrintedRow, Publications, publications
+from fssbench.results.record import Weights
+from fssbench.tables.measured import asked_on, form_of
+
+MEANS = (("miou", "mean"), ("exact_ratio", "er_mean"), ("fb_iou", "fb_iou"))
+
+
+@dataclass(frozen=True)
+class _Case:
+    """Which tolerance applies to a fold or a mean; no tier where the two are not comparable."""
+
+    tier: TierName | None
+    reason: str
+    thousands: tuple[float, float] | None = None
+
+
+def against_published(
+    found: Sequence[Measured], stated: Tolerance | None = None, known: Publications | None = None
+) -> Report:
+    """Hold runs against what papers and official repositories printed.
+
+    Results count, not ablations, re-runs, uncertain or superseded rows. The measured mean is held against the mean of
+    the printed folds, and against a printed mean only where no source prints folds; never against one that disagrees
+    with its own folds. Where sources differ, it is enough to meet one, which is named.
+
+    Args:
+        found: The runs.
+        stated: A tolerance instead of the tier's.
+        known: The printed numbers; default: all that travel with fssbench.
+    """
+    known = known or publications()
+    checks: list[Check] = []
+    uncompared: list[str] = []
+    for one in found:
+        rows = [row for row in known.rows if _fits(row, one, known)]
+        its = _checks(one, rows, _wrong_means(known.rows), stated, known)
+        checks += its
+        if not any(check.verdict != "none" for check in its):
+            reasons = dict.fromkeys(check.remark for check in its)
+            uncompared.append(f"{one.subject.name} ({one.subject.folders}): {'; '.join(reasons)}")
+    return Report("printed numbers", tuple(checks), tuple(uncompared))
+
+
+def _fits(row: PrintedRow, one: Measured, known: Publications) -> bool:
+    run = one.run
+    asked = (method_key(one), asked_on(run), run.method.task, run.way, run.shot, run.method.backbone)
+    printed = (row.method, row.dataset, row.task, row.way, row.shot, row.backbone)
+    usable = row.role == "result" and not row.variant and row.confidence != "uncertain"
+    return asked == printed and usable and not known.sources[row.source].superseded and not form_of(run)
+
+
+def method_key(one: Measured) -> str:
+    """Return the method's key in the printed tables: the weakly supervised ASNet has one of its own."""
+    method = one.run.method
+    return "asnet-w" if method.name == "asnet" and method.options.get("weak") else method.name
+
+
+def _key(row: PrintedRow) -> tuple[object, ...]:
+    return row.method, row.dataset, row.task, row.way, row.shot, row.backbone
+
+
+def _wrong_means(rows: Sequence[PrintedRow]) -> set[tuple[object, ...]]:
+    """Return the means that disagree with their folds, by question: another source may quote one without folds."""
+    return {(*_key(row), float(row.numbers["mean"])) for row in rows if row.mean_disagrees()}
+
+
+def _checks(
+    one: Measured,
+    rows: Sequence[PrintedRow],
+    wrong: set[tuple[object, ...]],
+    stated: Tolerance | None,
+    known: Publications,
+) -> list[Check]:
+    checks: list[Check] = []
+    for fold in one.folds:
+        its = fold.record.fold
+        for measure, prefix in (("miou", "fold"), ("exact_ratio", "er_fold")):
+            printed = [(row, float(text)) for row in rows if (text := row.numbers.get(f"{prefix}{its}"))]
+            if printed:
+                number = None if fold.numbers is None else _number(fold.numbers, measure)
+                checks.append(_judged(one, number, measure, its, printed, [fold], stated, known))
+    if one.whole and one.summary is not None:
+        for measure, column in MEANS:
+            if measure == "exact_ratio" and one.run.method.task != "fscs":
+                continue
+            if printed := _means(rows, column, wrong):
+                number = _number(one.summary, measure)
+                checks.append(_judged(one, number, measure, None, printed, one.folds, stated, known))
+    if not checks:
+        reason = next((fold.partial for fold in one.folds if fold.partial), "")
+        if rows and not reason:
+            reason = "only means over the folds are printed, and not all folds are here"
+        reason = reason or "no source prints this method, form, backbone, data set, task, ways and shots"
+        checks.append(not_comparable(one.subject, "miou", None, None, None, "", reason))
+    return checks
+
+
+def _means(rows: Sequence[PrintedRow], column: str, wrong: set[tuple[object, ...]]) -> list[tuple[PrintedRow, float]]:
+    """Return the means to compare with: of printed folds if any source prints them, else the printed ones."""
+    folds = {"mean": FOLDS, "er_mean": tuple(f"er_{fold}" for fold in FOLDS)}.get(column, ())
+    of_folds = [
+        (row, sum(float(row.numbers[fold]) for fold in folds) / len(folds))
+        for row in rows
+        if folds and all(fold in row.numbers for fold in folds)
+    ]
+    if of_folds:
+        return of_folds
+    printed = [(row, float(row.numbers[column])) for row in rows if column in row.numbers]
+    return [its for its in printed if column != "mean" or (*_key(its[0]), its[1]) not in wrong]
+
+
+@dataclass(frozen=True)
+class _Number:
+    value: float
+    interval: Interval | None
+
+
+def _number(of: FoldSummary | Summary, measure: str) -> _Number:
+    return _Number(float(getattr(of, measure)), of.intervals.get(measure))
+
+
+def _judged(
+    one: Measured,
+    number: _Number | None,
+    measure: str,
+    fold: int | None,
+    printed: Sequence[tuple[PrintedRow, float]],
+    folds: Sequence[MeasuredFold],
+    stated: Tolerance | None,
+    known: Publications,
+) -> Check:
+    """Return the check against the source that is met, else against the first that is comparable, else the first."""
+    found: list[Check] = []
+    for row, expected in printed:
+        source = f"{known.sources[row.source].cite}, {row.location}"
+        source += ", mean of the printed folds" if fold is None and measure != "fb_iou" and _has_folds(row) else ""
+        case = _case(one, folds, row)
+        partial = next((its.partial for its in folds if its.partial), "")
+        tolerance = None
+        if case.tier is not None:
+            tolerance = stated or tolerance_of(
+                case.tier, measure, mean=fold is None, shot=one.run.shot, thousands=case.thousands
+            )
+        if partial or number is None or tolerance is None:
+            reason = partial or case.reason or "no tolerance is known for this number of re-trained weights"
+            value = None if number is None else number.value
+            found.append(not_comparable(one.subject, measure, fold, expected, value, source, reason))
+            continue
+        numbers = (expected, number.value)
+        found.append(judge(one.subject, measure, fold, numbers, tolerance, number.interval, source, case.reason))
+    order = {"pass": 0, "miss": 1, "none": 2}
+    return min(found, key=lambda check: order[check.verdict])
+
+
+def _has_folds(row: PrintedRow) -> bool:
+    return all(fold in row.numbers for fold in FOLDS)
+
+
+def _case(one: Measured, folds: Sequence[MeasuredFold], row: PrintedRow) -> _Case:
+    """Return which tolerance applies: the loosest of the folds'."""
+    known, run = tolerances(), one.run
+    if not row.protocol or row.protocol not in known.printed:
+        return _Case(None, "how the printed number was evaluated is not known, or differently from every protocol here")
+    wanted = known.printed[row.protocol].release.get(row.method, row.protocol)
+    if other := {run.protocol.name, *(fold.record.drawn_by for fold in folds)} - {wanted}:
+        return _Case(None, f"other protocol: {', '.join(sorted(other))} here, {wanted} there")
+    if run.dataset.options:
+        return _Case(None, "the data set was read with options of its own")
+    without = known.unreleased(method_key(one), run.method.backbone or "", asked_on(run))
+    if without is not None and without.tier == "none":
+        return _Case(None, without.reason)
+    if any(fold.record.weights.kind in ("random", "none") for fold in folds):
+        return _Case(None, "the weights are random, or there are none")
+    if without is not None:
+        return _Case("trained", without.reason)
+    if not all(_released(fold.record.weights) for fold in folds):
+        return _Case("trained", "the weights are not known to be the release's (fssbench checkpoints add)")
+    protocol = known.printed[wanted]
+    if protocol.fixed and all(_same_episodes(one, fold) for fold in folds):
+        return _Case("same", "")
+    thousands = protocol.thousands.get(run.dataset.name, protocol.thousands["default"])
+    asked = min(fold.record.episodes for fold in folds) / 1000.0
+    return _Case("drawn", f"{thousands:g} thousand episodes a fold there, {asked:g} here", (thousands, asked))
+
+
+def _released(weights: Weights) -> bool:
+    from fssbench.checkpoints.registry import is_release
+
+    return weights.kind == "checkpoint" and is_release(weights.checkpoint, weights.sha256)
+
+
+def _same_episodes(one: Measured, fold: MeasuredFold) -> bool:
+    """Return whether a fold was asked exactly what the release asks, by the list's hash."""
+    from fssbench.episode.verify import official_hash
+
+    run = one.run
+    known = official_hash(run.protocol.name, run.dataset.name, fold.record.fold, run.way, run.shot)
+    return known == fold.record.episodes_hash

@@ -1,0 +1,111 @@
+"""Committed numbers: a folder of DATASET.csv with a row per method, form, ways, shots and fold."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from fssbench.errors import BrokenFileError, MissingError
+
+COLUMNS = (
+    *("method", "variant", "backbone", "task", "train_dataset", "ways", "shots", "fold", "protocol", "episodes"),
+    *("episodes_hash", "miou", "miou_low", "miou_high", "fb_iou", "exact_ratio"),
+    *("checkpoint", "checkpoint_sha256", "backbone_sha256", "data_fingerprint", "torch"),
+)
+MAX_BYTES = 1 << 26
+"""A larger file holds no baselines."""
+
+Percent = Annotated[str, Field(pattern=r"^(100|\d{1,2})(\.\d{1,6})?$", max_length=12)]
+Digest = Annotated[str, Field(pattern=r"^([0-9a-f]{64})?$")]
+Name = Annotated[str, Field(max_length=200)]
+Count = Annotated[int, Field(ge=0, lt=1 << 31)]
+
+
+class Baseline(BaseModel):
+    """What one fold reached; numbers in per cent, as they are written.
+
+    Attributes:
+        dataset: What was asked.
+        place: File and line.
+
+    The others are the columns that benchmarks/collect_baselines.py writes.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    dataset: str
+    place: str
+    method: Annotated[str, Field(min_length=1, max_length=200)]
+    variant: Name
+    backbone: Name
+    task: Annotated[str, Field(pattern=r"^(fss|fscs)$")]
+    train_dataset: Name
+    ways: Count
+    shots: Count
+    fold: Count
+    protocol: Name
+    episodes: Count
+    episodes_hash: Name
+    miou: Percent
+    miou_low: Percent
+    miou_high: Percent
+    fb_iou: Percent
+    exact_ratio: Annotated[str, Field(pattern=r"^((100|\d{1,2})(\.\d{1,6})?)?$", max_length=12)]
+    checkpoint: Name
+    checkpoint_sha256: Digest
+    backbone_sha256: Digest
+    data_fingerprint: Name
+    torch: Name
+
+    @property
+    def numbers(self) -> dict[str, str]:
+        """The numbers that were written, by measure."""
+        its = {"miou": self.miou, "fb_iou": self.fb_iou, "exact_ratio": self.exact_ratio}
+        return {measure: text for measure, text in its.items() if text}
+
+
+def read_baselines(folder: Path, datasets: Iterable[str]) -> list[Baseline]:
+    """Read the baselines of data sets; one without a file has none.
+
+    Raises:
+        MissingError: If the folder is not there.
+        BrokenFileError: If a file is no baselines, naming the line and the column.
+    """
+    if not folder.is_dir():
+        raise MissingError(f"there is no folder of baselines {folder}", "give the folder with --baselines DIR")
+    names = [name for name in sorted(set(datasets)) if name.isidentifier() or name.replace("-", "_").isidentifier()]
+    paths = [folder / f"{name}.csv" for name in names]
+    return [baseline for path in paths if path.is_file() for baseline in _read(path)]
+
+
+def _read(path: Path) -> list[Baseline]:
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise BrokenFileError(f"{path} is too large for baselines")
+        with path.open(newline="", encoding="utf-8") as file:
+            reader = csv.DictReader(file, strict=True)
+            if tuple(reader.fieldnames or ()) != COLUMNS:
+                raise BrokenFileError(
+                    f"{path}, line 1: the columns are not {','.join(COLUMNS)}",
+                    "write it anew with benchmarks/collect_baselines.py",
+                )
+            return [_baseline(cells, path, reader.line_num) for cells in reader]
+    except (csv.Error, UnicodeDecodeError) as error:
+        raise BrokenFileError(f"{path} is not a CSV file: {error}") from error
+    except OSError as error:
+        raise BrokenFileError(f"can't read {path}: {error.strerror}") from error
+
+
+def _baseline(cells: dict[str | Any, Any], path: Path, line: int) -> Baseline:
+    where = f"{path}, line {line}"
+    if None in cells or None in cells.values():
+        raise BrokenFileError(f"{where}: not {len(COLUMNS)} cells")
+    try:
+        return Baseline.model_validate({**cells, "dataset": path.stem, "place": f"{path.name}, line {line}"})
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        raise BrokenFileError(f"{where}, column {first['loc'][0]}: {first['msg']}") from error

@@ -1,0 +1,55 @@
+"""A report as JUnit XML, which CI servers show as tests: a suite per configuration, a case per number."""
+
+from __future__ import annotations
+
+from xml.etree.ElementTree import Element, SubElement, indent, tostring
+
+from fssbench.checking.render import headline, line
+from fssbench.checking.verdict import Check, Report
+
+
+def junit(report: Report) -> str:
+    """Return the XML, ending with a line's end."""
+    whole = Element("testsuites", _counts(report.checks, f"fssbench check: {headline(report)}"))
+    # Two runs may be of one configuration: the folders tell them apart.
+    subjects = dict.fromkeys(check.subject for check in report.checks)
+    for subject in subjects:
+        checks = tuple(check for check in report.checks if check.subject == subject)
+        suite = SubElement(whole, "testsuite", _counts(checks, f"{subject.name} ({subject.folders})"))
+        for check in checks:
+            _case(suite, check)
+    indent(whole)
+    return '<?xml version="1.0" encoding="utf-8"?>\n' + tostring(whole, encoding="unicode") + "\n"
+
+
+def _counts(checks: tuple[Check, ...], name: str) -> dict[str, str]:
+    verdicts = [check.verdict for check in checks]
+    counts = {"tests": len(checks), "failures": verdicts.count("miss"), "errors": 0, "skipped": verdicts.count("none")}
+    return {"name": line(name), **{key: str(count) for key, count in counts.items()}}
+
+
+def _case(suite: Element, check: Check) -> None:
+    case = SubElement(suite, "testcase", {"classname": line(check.subject.name), "name": check.title, "time": "0"})
+    if check.verdict == "miss":
+        failure = SubElement(case, "failure", {"type": "miss", "message": line(told(check))})
+        failure.text = line(" ".join(filter(None, (_where(check), check.remark))))
+    elif check.verdict == "none":
+        SubElement(case, "skipped", {"message": line(f"no verdict: {check.remark}")})
+    else:
+        SubElement(case, "system-out").text = line(f"{told(check)}. {_where(check)}")
+
+
+def told(check: Check) -> str:
+    """Return a check as a sentence without a full stop."""
+    if check.expected is None or check.measured is None:
+        return f"{check.title}: {check.remark}"
+    return (
+        f"{check.title} is {check.measured:.2f}, expected {check.expected:.2f} "
+        f"(difference {check.difference:+.2f}, tolerance {check.tolerance})"
+    )
+
+
+def _where(check: Check) -> str:
+    tolerance = check.tolerance
+    tier = "" if tolerance is None else f"Tier: {tolerance.tier}; tolerance: {tolerance.source}."
+    return f"Expected by {check.source}. {tier}"

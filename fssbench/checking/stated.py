@@ -1,0 +1,79 @@
+"""A run against numbers that a test states: "still 66.1 ± 0.4"."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fssbench.checking.measured import measured, partial_reason, subject_name
+from fssbench.checking.tolerances import given
+from fssbench.checking.verdict import Report, Subject, judge
+from fssbench.errors import UsageError
+
+if TYPE_CHECKING:
+    from fssbench.metrics import FoldSummary, Summary
+    from fssbench.results import Results, Run
+
+
+def against_stated(
+    run: str | Path | Results, expected: Mapping[str, float | None], fold: int | None, tolerance: float
+) -> Report:
+    """Hold a run against stated numbers.
+
+    Args:
+        run: A run folder, a folder of runs of one configuration, or results in memory.
+        expected: By measure, in per cent; None where nothing is stated.
+        fold: The fold that is meant; None for the mean over the folds that are there.
+        tolerance: Per cent points either way.
+
+    Raises:
+        UsageError: If nothing is stated, or the run can't answer it.
+        MissingError: If there is no such run.
+    """
+    stated = {measure: value for measure, value in expected.items() if value is not None}
+    if not stated:
+        raise UsageError("no number is stated", "e.g. fssbench_check.number(run, miou=66.1, tolerance=0.4)")
+    allowed = given(tolerance, "stated by the test")
+    record, subject, summary = _of_folders(Path(run)) if isinstance(run, str | Path) else _of_results(run)
+    if "exact_ratio" in stated and record.method.task != "fscs":
+        raise UsageError(f"{subject.name} has no exact ratio: only FS-CS asks which classes are there")
+    numbers: Summary | FoldSummary = summary
+    if fold is not None:
+        by_fold = {its.fold: its for its in summary.folds}
+        if fold not in by_fold:
+            raise UsageError(f"{subject.name} has no fold {fold}, only {', '.join(map(str, by_fold))}")
+        numbers = by_fold[fold]
+    checks = tuple(
+        judge(
+            *(subject, measure, fold, (value, float(getattr(numbers, measure))), allowed),
+            *(numbers.intervals.get(measure), "the test"),
+        )
+        for measure, value in stated.items()
+    )
+    return Report("stated numbers", checks, ())
+
+
+def _of_folders(folder: Path) -> tuple[Run, Subject, Summary]:
+    found = measured([folder])
+    if len(found) > 1:
+        names = "; ".join(f"{one.subject.name} ({one.subject.folders})" for one in found[:3])
+        raise UsageError(f"{folder} holds several measurements: {names}", "give the folder of one")
+    [one] = found
+    _refuse(one.subject, [its.partial for its in one.folds])
+    if one.summary is None:
+        raise UsageError(f"{folder} holds no answer")
+    return one.run, one.subject, one.summary
+
+
+def _of_results(results: Results) -> tuple[Run, Subject, Summary]:
+    run = results.run
+    subject = Subject(subject_name(run), str(results.folder or "in memory"))
+    answered = {its.fold: int((results.frame["fold"] == its.fold).sum()) for its in run.folds}
+    _refuse(subject, [partial_reason(run, its, answered[its.fold]) for its in run.folds])
+    return run, subject, results.summary()
+
+
+def _refuse(subject: Subject, reasons: list[str]) -> None:
+    if reason := next(filter(None, reasons), ""):
+        raise UsageError(f"{subject.name} ({subject.folders}) can't be checked: {reason}")

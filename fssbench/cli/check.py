@@ -1,0 +1,95 @@
+"""`fssbench check`: measured numbers against printed ones or committed baselines; a miss ends in exit code 1."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from fssbench.errors import CheckFailedError, MissingError, UsageError
+
+if TYPE_CHECKING:
+    from fssbench.checking import Report
+
+
+def check(
+    runs: Annotated[list[Path], typer.Argument(help="Run folders, or folders of runs.", metavar="RUN...")],
+    against: Annotated[
+        Literal["published", "baseline"], typer.Option("--against", help="Printed numbers, or committed baselines.")
+    ] = "published",
+    tolerance: Annotated[
+        float | None,
+        typer.Option(
+            "--tolerance",
+            help="Per cent points either way, instead of the rule's.",
+            show_default="by tier, see docs/continuous-integration.md",
+        ),
+    ] = None,
+    baselines: Annotated[
+        Path | None,
+        typer.Option(
+            "--baselines", help="Folder of baselines, a DATASET.csv each.", show_default="those of this project"
+        ),
+    ] = None,
+    junit: Annotated[Path | None, typer.Option("--junit", help="JUnit XML to write.")] = None,
+    summary: Annotated[
+        Path | None,
+        typer.Option(
+            "--step-summary", help="Markdown to append the table to.", show_default="$GITHUB_STEP_SUMMARY if set"
+        ),
+    ] = None,
+) -> None:
+    """Check measured numbers: expected, measured, difference, tolerance, interval, verdict.
+
+    Ends with 1 if a number misses, with 2 if a run, or a fold against baselines, has nothing to be compared with.
+    """
+    from fssbench.checking import given, report_of
+
+    report = report_of(runs, against, None if tolerance is None else given(tolerance), baselines)
+    _write(report, junit, summary)
+    _show(report)
+    _end(report)
+
+
+def _show(report: Report) -> None:
+    from fssbench.checking.render import HEADINGS, headline, notes, table_rows
+    from fssbench.cli.printing import print_table
+
+    print_table(HEADINGS, table_rows(report))
+    typer.echo()
+    for note in notes(report):
+        typer.echo(note)
+    typer.echo(headline(report))
+
+
+def _write(report: Report, junit: Path | None, summary: Path | None) -> None:
+    from fssbench.atomic import write_text
+    from fssbench.checking.junit import junit as xml
+    from fssbench.checking.render import markdown
+
+    if summary is None and (named := os.environ.get("GITHUB_STEP_SUMMARY")):
+        summary = Path(named)
+    try:
+        if junit is not None:
+            write_text(junit, xml(report))
+        if summary is not None:
+            # Other steps write to the same file: GitHub wants it appended to.
+            with summary.open("a", encoding="utf-8") as file:
+                file.write(markdown(report))
+    except OSError as error:
+        raise UsageError(f"can't write {error.filename}: {error.strerror}") from error
+
+
+def _end(report: Report) -> None:
+    if report.missed:
+        from fssbench.checking.junit import told
+
+        first = report.missed[0]
+        raise CheckFailedError(
+            f"{len(report.missed)} of {report.decided} checks missed, first {first.subject.name}, {told(first)}"
+        )
+    if report.uncompared:
+        remedy = "fssbench table --source published" if report.against == "printed numbers" else "give --baselines DIR"
+        raise MissingError(f"nothing to compare with: {report.uncompared[0]}", remedy)

@@ -1,0 +1,87 @@
+"""A pytest plugin, so that a method's own repository can hold its number: "still 66.1 ± 0.4".
+
+def test_still_66(fssbench_check):
+    fssbench_check.number("runs/mine", miou=66.1, tolerance=0.4)
+
+pytest loads this file at every start, so nothing else is imported until the fixture is used.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import pytest
+
+if TYPE_CHECKING:
+    from fssbench.checking import Report
+    from fssbench.results import Results
+
+
+class Checker:
+    """What the fixture `fssbench_check` is."""
+
+    def number(
+        self,
+        run: str | Path | Results,
+        *,
+        tolerance: float,
+        miou: float | None = None,
+        fb_iou: float | None = None,
+        exact_ratio: float | None = None,
+        fold: int | None = None,
+    ) -> None:
+        """Fail the test unless a run reaches what is stated.
+
+        Args:
+            run: A run folder, a folder of runs of one configuration, or what `fssbench.evaluate` returned.
+            tolerance: Per cent points either way.
+            miou: Expected mIoU in per cent; likewise the others; at least one.
+            fb_iou: Expected FB-IoU.
+            exact_ratio: Expected exact ratio.
+            fold: The fold that is meant; None for the mean over the folds that are there.
+
+        Raises:
+            UsageError: If nothing is stated, or the run can't answer it: unfinished, cut by a limit, several at once.
+            MissingError: If there is no such run.
+        """
+        from fssbench.checking.stated import against_stated
+
+        expected = {"miou": miou, "fb_iou": fb_iou, "exact_ratio": exact_ratio}
+        _fail_on_miss(against_stated(run, expected, fold, tolerance))
+
+    def against(
+        self,
+        *runs: str | Path,
+        to: Literal["published", "baseline"] = "published",
+        tolerance: float | None = None,
+        baselines: str | Path | None = None,
+    ) -> None:
+        """Fail the test unless `fssbench check` passes, with its arguments.
+
+        Raises:
+            MissingError: If a run is not there, or has nothing to be compared with.
+        """
+        from fssbench.checking import given
+        from fssbench.checking.report import report_of
+        from fssbench.errors import MissingError
+
+        stated = None if tolerance is None else given(tolerance, "stated by the test")
+        report = report_of([Path(run) for run in runs], to, stated, None if baselines is None else Path(baselines))
+        _fail_on_miss(report)
+        if report.uncompared:
+            raise MissingError(f"nothing to compare with: {report.uncompared[0]}")
+
+
+def _fail_on_miss(report: Report) -> None:
+    from fssbench.checking.junit import told
+
+    __tracebackhide__ = True
+    if report.missed:
+        pytest.fail("\n".join(f"{check.subject.name}: {told(check)}" for check in report.missed), pytrace=False)
+
+
+@pytest.fixture(scope="session")
+def fssbench_check() -> Checker:
+    """Checks of measured numbers: `.number(run, miou=66.1, tolerance=0.4)`, `.against(run, to="published")`."""
+    return Checker()

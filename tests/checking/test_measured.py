@@ -1,0 +1,59 @@
+"""Folds of several runs as one measurement, and what is told of those that are not answered."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from fssbench.checking.measured import measured, subject_name
+from tests.tables.runs import run_of, write_run
+
+
+def begun(folder: Path, folds: tuple[int, ...], answered: tuple[int, ...]) -> None:
+    """Write a run of several folds, of which only some were answered."""
+    write_run(folder, run_of(folds=folds), 0.5)
+    rows = (folder / "rows.jsonl").read_text().splitlines(keepends=True)
+    kept = [row for row in rows if any(f'"fold":{fold},' in row for fold in answered)]
+    (folder / "rows.jsonl").write_text("".join(kept))
+
+
+def test_a_fold_that_one_run_has_not_begun_is_answered_by_another(tmp_path: Path):
+    begun(tmp_path / "a", (0, 1), (0,))
+    begun(tmp_path / "b", (1, 2), (1, 2))
+    [one] = measured([tmp_path])
+    assert [(fold.record.fold, fold.partial) for fold in one.folds] == [(0, ""), (1, ""), (2, "")]
+    assert not one.whole
+    assert one.subject.folders == f"{tmp_path / 'a'}, {tmp_path / 'b'}"
+
+
+def test_a_fold_that_nobody_answered_is_told(tmp_path: Path):
+    begun(tmp_path / "a", (0, 1), (0,))
+    begun(tmp_path / "b", (2, 3), (2, 3))
+    [one] = measured([tmp_path / "a", tmp_path / "b", tmp_path])
+    assert [fold.record.fold for fold in one.folds] == [0, 1, 2, 3]
+    assert one.folds[1].numbers is None
+    assert "unfinished: 4 episodes" in one.folds[1].partial
+    assert not one.whole
+
+
+def test_a_run_without_an_answer_is_told(tmp_path: Path):
+    begun(tmp_path / "a", (0,), ())
+    [one] = measured([tmp_path])
+    assert one.summary is None
+    assert "unfinished" in one.folds[0].partial
+
+
+@pytest.mark.parametrize(
+    ("change", "name"),
+    [
+        ({}, "hsnet resnet50 shapes20i 1-way 1-shot"),
+        ({"variant": "fss"}, "hsnet resnet50 shapes20i 1-way 1-shot"),
+        ({"variant": "baseline"}, "hsnet baseline resnet50 shapes20i 1-way 1-shot"),
+        ({"variant": "fscs", "task": "fscs"}, "hsnet resnet50 shapes20i FS-CS 1-way 1-shot"),
+    ],
+)
+def test_name(change: dict[str, str], name: str):
+    run = run_of()
+    assert subject_name(replace(run, method=replace(run.method, **change))) == name

@@ -1,0 +1,80 @@
+"""The tiers, by the figures that they were derived from."""
+
+from __future__ import annotations
+
+import pytest
+
+from fssbench.checking.tolerances import given, tolerance_of, tolerances
+from fssbench.checking.verdict import Tolerance
+from fssbench.errors import UsageError
+from fssbench.protocols import list_protocols
+from fssbench.publications import publications
+
+
+@pytest.mark.parametrize(("thousands", "fold"), [((1, 1), 3.6), ((1, 5), 2.8), ((5, 5), 1.6), ((20, 20), 0.8)], ids=str)
+def test_other_episodes_move_a_fold_by_what_the_draw_does(thousands: tuple[float, float], fold: float):
+    its = tolerance_of("drawn", "miou", mean=False, thousands=thousands)
+    assert its is not None
+    assert its.above == pytest.approx(fold, abs=0.05)
+    assert its.below == pytest.approx(its.above + 0.4)
+    mean = tolerance_of("drawn", "miou", mean=True, thousands=thousands)
+    assert mean is not None
+    assert mean.above == pytest.approx(its.above / 2)
+
+
+def test_more_shots_damp_the_draw():
+    one, five = (tolerance_of("drawn", "miou", mean=False, shot=shot, thousands=(1, 1)) for shot in (1, 5))
+    assert one is not None
+    assert five is not None
+    assert (five.above - 0.05) == pytest.approx(0.7 * (one.above - 0.05))
+
+
+@pytest.mark.parametrize(
+    ("tier", "measure", "mean", "points"),
+    [
+        ("same", "miou", False, 0.3),
+        ("same", "miou", True, 0.15),
+        ("same", "fb_iou", True, 0.225),
+        ("same", "exact_ratio", False, 0.3),
+        ("same", "exact_ratio", True, 0.2),
+        ("drawn", "exact_ratio", False, 2.8),
+        ("drawn", "exact_ratio", True, 1.4),
+        ("trained", "miou", False, 2.0),
+        ("trained", "miou", True, 1.0),
+        ("exact", "miou", False, 0.0),
+        ("versions", "fb_iou", False, 0.45),
+    ],
+)
+def test_tier(tier, measure: str, mean: bool, points: float):
+    its = tolerance_of(tier, measure, mean=mean, thousands=(1.0, 1.0))
+    assert its is not None
+    assert its.above == pytest.approx(points)
+    assert its.tier
+    assert its.source
+
+
+def test_nobody_knows_how_far_retraining_moves_the_exact_ratio():
+    assert tolerance_of("trained", "exact_ratio", mean=True) is None
+
+
+def test_the_bound_itself_is_admitted_and_no_more():
+    its = given(0.3)
+    assert its.admits(64.3 - 64.0)
+    assert its.admits(64.0 - 64.3)
+    assert not its.admits(0.301)
+    assert not Tolerance(0.0, 1.0, "t", "s").admits(-0.01)
+
+
+@pytest.mark.parametrize("points", [-0.1, float("nan"), float("inf"), 101.0])
+def test_no_distance(points: float):
+    with pytest.raises(UsageError, match="tolerance is 0 to 100"):
+        given(points)
+
+
+def test_the_data_names_what_there_is():
+    known = tolerances()
+    assert set(known.printed) <= set(list_protocols())
+    held_against = {release for its in known.printed.values() for release in its.release.values()}
+    assert set(known.printed) - held_against <= set(publications().protocols)
+    assert held_against <= set(known.printed)
+    assert {entry.method for entry in known.without} <= set(publications().methods)
