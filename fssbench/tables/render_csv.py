@@ -28,7 +28,7 @@ def render_csv(tables: Iterable[Table]) -> str:
     for entry in entries:
         backbone = "" if entry.backbone == "-" else entry.backbone
         writer.writerow(
-            _harmless(text)
+            harmless(text)
             for text in (
                 *(entry.dataset, entry.task, entry.method, entry.label, entry.venue, backbone),
                 *("" if entry.way is None else str(entry.way), "" if entry.shot is None else str(entry.shot)),
@@ -40,7 +40,7 @@ def render_csv(tables: Iterable[Table]) -> str:
     return out.getvalue()
 
 
-def _harmless(text: str) -> str:
+def harmless(text: str) -> str:
     """Return text on one line that no spreadsheet takes for a formula."""
     # White space first: a formula may hide behind a tab, and csv leaves a carriage return unquoted.
     flat = " ".join(text.split())
