@@ -54,7 +54,9 @@ def list_rows(
         typer.echo(drawn(known, found), nl=False)
         return
     lines = listing.lines_of(known, found)
-    print_table(listing.HEADS, lines, whole=("task", "status"))
+    # A hundred columns are few: only names of methods and pairs of data sets may be folded.
+    heads = tuple({"way": "N", "shot": "K"}.get(head, head) for head in listing.HEADS)
+    print_table(heads, lines, whole=[head for head in heads if head not in ("method", "data set")])
     only = sum(line[-1] == PUBLISHED_ONLY for line in lines)
     typer.echo(
         f"\n{len(lines)} of {len(known.rows)} printed rows, {only} {PUBLISHED_ONLY}: no released weights of the method "
