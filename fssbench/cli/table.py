@@ -19,13 +19,15 @@ if TYPE_CHECKING:
 
 DEFAULT_RUNS = Path("runs")
 
-FormatName = Literal["terminal", "markdown", "latex", "csv", "html"]
+FormatName = Literal["terminal", "markdown", "latex", "csv", "html", "json"]
 
 
 def table(
     compare: Annotated[
         list[str] | None,
-        typer.Option("--compare", help="Methods, e.g. hsnet,ntrenet or 'as*'; 'hsnet:*' for variants. Default: all."),
+        typer.Option(
+            "--compare", help="Methods ('hsnet', 'as*', 'hsnet:*' for variants) and run folders. Default: all."
+        ),
     ] = None,
     dataset: Annotated[
         list[str] | None, typer.Option("--dataset", help="Data sets, e.g. pascal5i,coco20i (the default).")
@@ -43,7 +45,7 @@ def table(
         typer.Option(
             "--layout",
             help="Segmentation, or classification and segmentation.",
-            show_default="fss; fscs where --ways asks more than 1",
+            show_default="fss; fscs where --ways asks more than 1, or the run folders are of it",
         ),
     ] = None,
     runs: Annotated[
@@ -65,19 +67,22 @@ def table(
     """
     from fssbench.tables import Comparison, render
     from fssbench.tables import compare as answer
+    from fssbench.tables.chosen_runs import compared, layout_of
     from fssbench.tables.render_terminal import WIDTH, render_terminal
 
     asked_ways = numbers("--ways", ways)
+    named = compared(words(compare))
     asked = Comparison(
-        methods=words(compare),
+        methods=named.methods,
         datasets=tuple(word.lower() for word in words(dataset)),
         shots=numbers("--shots", shots),
         ways=asked_ways,
         backbones=words(backbone),
         source=source,
-        layout=layout or ("fscs" if asked_ways and max(asked_ways) > 1 else "fss"),
+        layout=layout or layout_of(named.folders, asked_ways),
         runs=runs if runs is not None or not DEFAULT_RUNS.is_dir() else DEFAULT_RUNS,
         all_sources=all_sources,
+        folders=named.folders,
     )
     if ablation is not None:
         others = {"--compare": compare, "--layout": layout, "--all-sources": all_sources}

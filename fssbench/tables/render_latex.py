@@ -24,6 +24,7 @@ _SPECIAL = {
     "|": "\\textbar{}",
     '"': "\\textquotedbl{}",
     "†": "\\textdagger{}",
+    "±": "$\\pm$",
     "→": "$\\rightarrow$",
     # Behind the end of a row these two would be an argument and a star.
     "[": "{[}",
@@ -52,7 +53,9 @@ def _render(table: Table) -> str:
     ]
     for group in table.groups:
         lines += ["\\midrule", f"\\multicolumn{{{count}}}{{@{{}}l}}{{\\textit{{{escaped(group.title)}}}}} \\\\"]
-        lines += [_line([_name(row), escaped(short_venue(row.venue)), *map(_cell, row.cells)]) for row in group.rows]
+        for row, under in group.lines():
+            name = f"\\quad {_name(row)}" if under else _name(row)
+            lines.append(_line([name, escaped(short_venue(row.venue)), *map(_cell, row.cells)]))
     lines += ["\\bottomrule", "\\end{tabular}", ""]
     if table.footnotes:
         notes = [(_mark(n.mark) if n.mark else "") + escaped(n.text) for n in table.footnotes]

@@ -23,7 +23,10 @@ def _render(table: Table) -> str:
     lines += [_line(escaped(column) for column in columns), _line([":---", ":---", *["---:"] * len(heads)])]
     for group in table.groups:
         lines.append(_line([f"*{escaped(group.title)}*", *[""] * (len(columns) - 1)]))
-        lines += [_line([_name(row), escaped(row.venue), *map(_cell, row.cells)]) for row in group.rows]
+        for row, under in group.lines():
+            lines.append(
+                _line([("&nbsp;" * 3 if under else "") + _name(row), escaped(row.venue), *map(_cell, row.cells)])
+            )
     lines.append("")
     for note in table.footnotes:
         lead = f"<sup>{note.mark}</sup> " if note.mark else ""
