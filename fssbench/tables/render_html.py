@@ -11,11 +11,12 @@ _SHAPES = {"": "{}", "best": "<b>{}</b>", "second": "<u>{}</u>"}
 
 _STYLE = """\
 :root { color-scheme: light dark; }
-body { font: 15px/1.45 system-ui, sans-serif; margin: 2rem auto; max-width: 72rem; padding: 0 1rem; }
+body { font: 15px/1.45 system-ui, sans-serif; margin: 2rem auto; max-width: 80rem; padding: 0 1rem; }
 .wide { overflow-x: auto; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; white-space: nowrap; }
 table { border-top: 2px solid; border-bottom: 2px solid; }
-caption { text-align: left; padding-bottom: .5rem; }
+caption { text-align: left; padding-bottom: .5rem; white-space: normal; }
+sup { line-height: 0; }
 caption strong { display: block; font-size: 1.15rem; }
 th, td { padding: .15rem .45rem; text-align: right; }
 th { font-weight: 600; }

@@ -45,6 +45,7 @@ def _render(table: Table) -> str:
         "\\centering",
         f"\\caption{{{escaped(table.title)}: {escaped(table.legend)}.",
         "Best in bold, second underlined.}",
+        "\\smallskip",
         "\\footnotesize",
         "\\setlength{\\tabcolsep}{3pt}",
         f"\\begin{{tabular}}{{@{{}}{spec}@{{}}}}",
