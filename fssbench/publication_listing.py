@@ -8,7 +8,8 @@ import json
 from collections.abc import Iterable, Sequence
 from textwrap import fill
 
-from fssbench.publication_search import FoundRow, released_weights, status_of, why
+from fssbench.publication_search import FoundRow
+from fssbench.publication_status import released_weights, status_of, why
 from fssbench.publications import ER_FOLDS, FOLDS, FRAME_COLUMNS, Publications, Source, record_of
 from fssbench.tables.layout import BACKBONES, dataset_title
 from fssbench.tables.render_csv import harmless

@@ -1,8 +1,8 @@
-"""Printed rows by what they are of: filters, row ids, and whether a method can be measured here."""
+"""Printed rows by what they are of: filters and row ids."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
@@ -10,11 +10,6 @@ from fssbench.errors import MissingError, UsageError, unknown_name
 from fssbench.publications import PrintedRow, Publications
 from fssbench.tables.names import names_from
 
-RELEASED = "weights"
-PUBLISHED_ONLY = "published-only"
-
-# Methods whose weakly supervised form has a key of its own in the printed tables.
-_WEAK = {"asnet": "asnet-w"}
 _LIST = "fssbench published list"
 
 
@@ -114,46 +109,6 @@ def row_of(known: Publications, identifier: str) -> FoundRow | None:
             f"{_LIST} --source {source}",
         )
     return of_source[f"{source}:{number}"]
-
-
-def status_of(methods: Iterable[str]) -> dict[str, str]:
-    """Return for each method `RELEASED` if its authors' weights are registered here, else `PUBLISHED_ONLY`.
-
-    A published-only number can't be measured again: the method is not implemented here, or no weights of it were
-    released, so that it would have to be trained.
-    """
-    released = released_weights()
-    return {method: RELEASED if released.get(method) else PUBLISHED_ONLY for method in methods}
-
-
-def released_weights() -> dict[str, list[str]]:
-    """Return the ids of the registered released checkpoints by the key of the method in the printed tables."""
-    from fssbench.checkpoints import records
-
-    found: dict[str, list[str]] = {}
-    for record in records():
-        # Weights that travel with fssbench have a path: they are its own, not the authors'.
-        if record.kind == "method" and record.url:
-            key = _WEAK.get(record.method, record.method) if record.weak else record.method
-            found.setdefault(key, []).append(record.id)
-    return found
-
-
-def why(method: str, released: Sequence[str]) -> str:
-    """Return in words whether the numbers of a method can be measured here.
-
-    Args:
-        method: Its key in the printed tables.
-        released: Ids of its released checkpoints (`released_weights`).
-    """
-    from fssbench.methods import list_methods
-
-    implemented = {*list_methods(), *_WEAK.values()}
-    if released:
-        return f"{RELEASED}: implemented here, {len(released)} released checkpoints are registered"
-    if method in implemented:
-        return f"{PUBLISHED_ONLY}: implemented here, but no released weights are registered"
-    return f"{PUBLISHED_ONLY}: not implemented here"
 
 
 def _fits(value: str, patterns: Iterable[str]) -> bool:

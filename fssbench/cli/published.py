@@ -44,7 +44,8 @@ def list_rows(
 ) -> None:
     """List printed rows, ablations and re-runs included; every filter takes several values with commas between."""
     from fssbench import publication_listing as listing
-    from fssbench.publication_search import PUBLISHED_ONLY, select
+    from fssbench.publication_search import select
+    from fssbench.publication_status import PUBLISHED_ONLY
     from fssbench.publications import publications
 
     known = publications()

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from fssbench.errors import MissingError, UsageError, unknown_name
+from fssbench.publication_status import released_weights
 from fssbench.publications import Publications, publications
 from fssbench.tables.beside import beside_printed, reaches
 from fssbench.tables.chosen_runs import merged, read_runs
@@ -113,8 +114,11 @@ def compare(asked: Comparison) -> list[Table]:
         ]
         entries = [*(entry for entry in printed if _asked_for(asked, entry)), *beside_printed(known, own)]
         if entries:
-            note = _absent(names, entries)
-            tables += [replace(table, footnotes=(*table.footnotes, *note)) for table in lay_out(entries, asked.layout)]
+            absent = _absent(names, entries)
+            tables += [
+                replace(table, footnotes=(*table.footnotes, *_published_only(table), *absent))
+                for table in lay_out(entries, asked.layout)
+            ]
     if not tables:
         raise _nothing(asked, datasets, names, {asked_on(run) for run in runs.values()})
     return tables
@@ -193,6 +197,20 @@ def _datasets(asked: Comparison, known: Publications, runs: Mapping[Path, Run]) 
         if name not in there_are:
             raise unknown_name("data set", name, there_are, "fssbench list datasets")
     return tuple(dict.fromkeys(asked.datasets))
+
+
+def _published_only(table: Table) -> tuple[Footnote, ...]:
+    """Return the footnote that names the methods whose printed numbers can't be measured with released weights."""
+    shown = [entry for group in table.groups for row in group.rows for entry in row.entries]
+    measured = {entry.method for entry in shown if entry.origin == "measured"}
+    released = released_weights()
+    only = {
+        e.label for e in shown if e.origin == "published" and e.method not in measured and not released.get(e.method)
+    }
+    if not only:
+        return ()
+    names = ", ".join(sorted(only, key=str.lower))
+    return (Footnote("", f"Published-only, as no released weights are registered here: {names}."),)
 
 
 def _absent(names: Names, entries: Iterable[Entry]) -> tuple[Footnote, ...]:

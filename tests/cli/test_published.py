@@ -10,9 +10,11 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from fssbench.checkpoints.registry import _shipped
 from fssbench.cli.published import app
 from fssbench.errors import FSSBenchError, MissingError, UsageError
 from fssbench.publication_listing import COLUMNS
+from fssbench.publication_status import released_weights
 from fssbench.publications import publications
 
 
@@ -83,6 +85,15 @@ def test_methods_without_released_weights_are_published_only() -> None:
     assert set(status.values()) == {"weights", "published-only"}
     assert "published-only: not implemented here" in run("show", "canet").stdout
     assert "published-only: implemented here, but no released weights" in run("show", "ntrenet").stdout
+
+
+def test_released_weights_are_those_of_the_registry() -> None:
+    of_registry: dict[str, list[str]] = {}
+    for record in _shipped():
+        if record.kind == "method" and record.url:
+            key = "asnet-w" if record.method == "asnet" and record.weak else record.method
+            of_registry.setdefault(key, []).append(record.id)
+    assert released_weights() == of_registry
 
 
 def test_a_row_is_shown_with_all_that_is_known_of_it() -> None:

@@ -185,3 +185,10 @@ def test_terminal_tables_fit_a_hundred_columns() -> None:
     for layout in ("fss", "fscs"):
         text = render(ask(layout=layout), "terminal")
         assert max(map(len, text.splitlines())) <= 100
+
+
+def test_methods_without_released_weights_are_named_as_published_only() -> None:
+    (table,) = ask("hsnet", "ntrenet", "canet", datasets=("pascal5i",))
+    assert "Published-only, as no released weights are registered here: CANet, NTRENet." in notes(table)
+    (table,) = ask("hsnet", "bam", datasets=("pascal5i",))
+    assert "Published-only" not in notes(table)
