@@ -238,4 +238,6 @@ def _nothing(
         remedy = f"--dataset {','.join(pairs)} shows what was trained elsewhere; {remedy}"
     if asked.layout == "fss":
         remedy += "; --layout fscs shows classification and segmentation"
+    else:
+        remedy += "; --layout fss shows segmentation alone"
     return MissingError(f"there is {what[asked.source]}{of}{on}{with_} (layout {asked.layout})", remedy)

@@ -121,6 +121,12 @@ def test_what_is_nowhere_printed_is_said() -> None:
         ask("canet", datasets=("pascal5i",), shots=(10,))
 
 
+def test_where_a_layout_is_empty_the_other_is_named() -> None:
+    with pytest.raises(MissingError) as caught:
+        ask(datasets=("coco20i_to_suim",), layout="fscs")
+    assert "--layout fss shows segmentation alone" in str(caught.value.remedy)
+
+
 def test_a_method_without_numbers_on_one_data_set_is_named_there() -> None:
     pascal, coco = ask("hsnet", "canet")
     assert "No number here" not in notes(pascal)
