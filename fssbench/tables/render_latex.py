@@ -60,7 +60,8 @@ def _render(table: Table) -> str:
     lines += ["\\bottomrule", "\\end{tabular}", ""]
     if table.footnotes:
         notes = [(_mark(n.mark) if n.mark else "") + escaped(n.text) for n in table.footnotes]
-        lines += ["\\smallskip", "\\raggedright\\scriptsize", " \\\\\n".join(notes)]
+        # One paragraph: with a line for each, the notes of a whole table would not fit on its page.
+        lines += ["\\smallskip", "\\raggedright\\scriptsize", " \\quad\n".join(notes)]
     lines.append("\\end{table*}")
     return "\n".join(lines) + "\n"
 
@@ -95,4 +96,5 @@ def _line(cells: Iterable[str]) -> str:
 
 def escaped(text: str) -> str:
     """Return text with LaTeX's special characters escaped, on one line."""
-    return "".join(_SPECIAL.get(char, char) for char in " ".join(text.split()))
+    # Two hyphens would become a dash, and an option a wrong one.
+    return "".join(_SPECIAL.get(char, char) for char in " ".join(text.split())).replace("--", "-{}-")

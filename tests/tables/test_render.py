@@ -106,6 +106,7 @@ def test_latex_special_characters_are_escaped() -> None:
         "\\textbackslash{} \\textless{}\\textbar{}\\textgreater{}"
     )
     assert escaped("two\nlines") == "two lines"
+    assert escaped("try --method x") == "try -{}-method x"
     assert escaped("[1]*") == "{[}1]{*}"
 
 
