@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from fssbench.errors import UsageError
-from fssbench.tables import FORMATS, render
+from fssbench.tables import FORMATS, Comparison, compare, render
 from fssbench.tables.entry import Entry, Remark
 from fssbench.tables.layout import lay_out
 from fssbench.tables.render_latex import escaped
@@ -166,6 +166,18 @@ def test_latex_compiles(entries: list[Entry], tmp_path: Path) -> None:
     (tmp_path / "table.tex").write_text(f"{document}{body}\\end{{document}}\n")
     done = subprocess.run(["pdflatex", "-halt-on-error", "table.tex"], cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout[-2000:]
+
+
+@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="no TeX on this machine")
+def test_the_largest_table_fits_on_a_page(tmp_path: Path) -> None:
+    body = render(compare(Comparison(source="published")), "latex")
+    packages = "\\usepackage[margin=1.5cm]{geometry}\\usepackage[T1]{fontenc}\\usepackage{booktabs}"
+    text = f"\\documentclass{{article}}{packages}\\begin{{document}}\n{body}\\end{{document}}\n"
+    (tmp_path / "table.tex").write_text(text)
+    done = subprocess.run(["pdflatex", "-halt-on-error", "table.tex"], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout[-2000:]
+    assert "Float too large" not in done.stdout
+    assert "Overfull" not in done.stdout
 
 
 def test_markdown_rows_have_as_many_cells_as_the_head() -> None:
