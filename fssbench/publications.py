@@ -164,6 +164,23 @@ def publications() -> Publications:
     return read_publications(shipped("benchmarks/published"))
 
 
+def record_of(known: Publications, row: PrintedRow) -> dict[str, str | int | float | None]:
+    """Return a printed row with what is known of its method and its source, by `FRAME_COLUMNS`."""
+    paper, source = known.methods[row.method], known.sources[row.source]
+    values = {
+        **{column: getattr(row, column) for column in CSV_COLUMNS if column not in NUMBERS},
+        "name": paper.name,
+        "venue": paper.venue,
+        "title": paper.title,
+        "source_title": source.title,
+        "source_venue": source.venue,
+        "source_kind": source.kind,
+        "source_place": source.place,
+        **{column: float(row.numbers[column]) if column in row.numbers else None for column in NUMBERS},
+    }
+    return {column: values[column] for column in FRAME_COLUMNS}
+
+
 def published() -> pd.DataFrame:
     """Return every printed number known, a row per printed result.
 
@@ -177,20 +194,6 @@ def published() -> pd.DataFrame:
     import pandas as pd
 
     known = publications()
-    records: list[dict[str, str | int | float | None]] = []
-    for row in known.rows:
-        paper, source = known.methods[row.method], known.sources[row.source]
-        numbers = {column: float(row.numbers[column]) if column in row.numbers else None for column in NUMBERS}
-        looked_up = {
-            "name": paper.name,
-            "venue": paper.venue,
-            "title": paper.title,
-            "source_title": source.title,
-            "source_venue": source.venue,
-            "source_kind": source.kind,
-            "source_place": source.place,
-        }
-        own = {column: getattr(row, column) for column in CSV_COLUMNS if column not in NUMBERS}
-        records.append({**own, **looked_up, **numbers})
+    records = [record_of(known, row) for row in known.rows]
     types = {"way": "Int64", "shot": "Int64", **dict.fromkeys(NUMBERS, "float64")}
     return pd.DataFrame.from_records(records, columns=FRAME_COLUMNS).astype(types)

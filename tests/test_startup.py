@@ -20,12 +20,26 @@ ANSWERS = [
     ["list", "protocols"],
     ["table"],
     ["table", "--compare", "hsnet,ntrenet", "--dataset", "pascal5i"],
+    ["published", "list", "--method", "hsnet"],
+    ["published", "show", "hsnet", "--dataset", "pascal5i"],
     ["data", "where"],
     ["checkpoints", "list"],
     ["checkpoints", "show", "hsnet-resnet50-pascal5i-fold0"],
     *[
         [name, "--help"]
-        for name in ("eval", "score", "table", "compare", "check", "train", "data", "episodes", "checkpoints", "list")
+        for name in (
+            "eval",
+            "score",
+            "table",
+            "published",
+            "compare",
+            "check",
+            "train",
+            "data",
+            "episodes",
+            "checkpoints",
+            "list",
+        )
     ],
 ]
 
@@ -57,6 +71,10 @@ MISTAKES = {
     "checkpoint to add": ["checkpoints", "add", "gone.pt", "--method", "hsnet", "--dataset", "pascal5i", "--fold", "0"],
     "method to compare": ["table", "--compare", "hsnet,hsnot"],
     "dataset of a table": ["table", "--dataset", "pascal"],
+    "printed method": ["published", "show", "hsnot"],
+    "printed row": ["published", "show", "vat-readme:900"],
+    "printed data set": ["published", "list", "--dataset", "pascal"],
+    "nothing printed": ["published", "list", "--method", "canet", "--dataset", "coco20i"],
     "one run to compare": ["compare", "gone"],
     "run to check": ["check", "gone"],
     "baselines to check": ["check", "--against", "baseline", "--baselines", "gone", "."],

@@ -20,6 +20,7 @@ _COMMANDS = {
     "eval": "evaluate:evaluate",
     "score": "score:score",
     "table": "table:table",
+    "published": "published:app",
     "compare": "compare:compare",
     "check": "check:check",
     "train": "train:train",

@@ -20,13 +20,13 @@ def console() -> Console:
     return Console(highlight=False, width=None if sys.stdout.isatty() else PIPED)
 
 
-def print_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Print a table without rules, its first column never folded and no cell ever cut."""
+def print_table(headings: Sequence[str], rows: Iterable[Sequence[str]], whole: Sequence[str] = ()) -> None:
+    """Print a table without rules, its first column and those under the headings `whole` never folded, no cell cut."""
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for place, heading in enumerate(headings):
-        table.add_column(heading, no_wrap=place == 0, overflow="fold")
+        table.add_column(heading, no_wrap=place == 0 or heading in whole, overflow="fold")
     for row in rows:
         table.add_row(*row)
     console().print(table, soft_wrap=not sys.stdout.isatty())

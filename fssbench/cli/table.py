@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from fssbench.cli.words import numbers, words
 from fssbench.errors import UsageError
 
 if TYPE_CHECKING:
@@ -18,13 +19,15 @@ if TYPE_CHECKING:
 
 DEFAULT_RUNS = Path("runs")
 
-FormatName = Literal["terminal", "markdown", "latex", "csv", "html"]
+FormatName = Literal["terminal", "markdown", "latex", "csv", "html", "json"]
 
 
 def table(
     compare: Annotated[
         list[str] | None,
-        typer.Option("--compare", help="Methods, e.g. hsnet,ntrenet or 'as*'; 'hsnet:*' for variants. Default: all."),
+        typer.Option(
+            "--compare", help="Methods ('hsnet', 'as*', 'hsnet:*' for variants) and run folders. Default: all."
+        ),
     ] = None,
     dataset: Annotated[
         list[str] | None, typer.Option("--dataset", help="Data sets, e.g. pascal5i,coco20i (the default).")
@@ -42,7 +45,7 @@ def table(
         typer.Option(
             "--layout",
             help="Segmentation, or classification and segmentation.",
-            show_default="fss; fscs where --ways asks more than 1",
+            show_default="fss; fscs where --ways asks more than 1, or the run folders are of it",
         ),
     ] = None,
     runs: Annotated[
@@ -64,19 +67,22 @@ def table(
     """
     from fssbench.tables import Comparison, render
     from fssbench.tables import compare as answer
+    from fssbench.tables.chosen_runs import compared, layout_of
     from fssbench.tables.render_terminal import WIDTH, render_terminal
 
-    asked_ways = _numbers("--ways", ways)
+    asked_ways = numbers("--ways", ways)
+    named = compared(words(compare))
     asked = Comparison(
-        methods=_words(compare),
-        datasets=tuple(word.lower() for word in _words(dataset)),
-        shots=_numbers("--shots", shots),
+        methods=named.methods,
+        datasets=tuple(word.lower() for word in words(dataset)),
+        shots=numbers("--shots", shots),
         ways=asked_ways,
-        backbones=_words(backbone),
+        backbones=words(backbone),
         source=source,
-        layout=layout or ("fscs" if asked_ways and max(asked_ways) > 1 else "fss"),
+        layout=layout or layout_of(named.folders, asked_ways),
         runs=runs if runs is not None or not DEFAULT_RUNS.is_dir() else DEFAULT_RUNS,
         all_sources=all_sources,
+        folders=named.folders,
     )
     if ablation is not None:
         others = {"--compare": compare, "--layout": layout, "--all-sources": all_sources}
@@ -109,16 +115,3 @@ def _ablation(method: str, asked: Comparison) -> list[Table]:
     from fssbench.tables.ablation import ablation as answer
 
     return answer(Ablation(method, asked.datasets, asked.shots, asked.ways, asked.backbones, asked.source, asked.runs))
-
-
-def _words(texts: list[str] | None) -> tuple[str, ...]:
-    """Return words from options that may be repeated or hold several with commas between."""
-    return tuple(word.strip() for text in texts or () for word in text.split(",") if word.strip())
-
-
-def _numbers(option: str, text: str) -> tuple[int, ...]:
-    words = _words([text])
-    for word in words:
-        if not word.isdecimal() or int(word) < 1:
-            raise UsageError(f"{option} takes counts from 1, with commas between, not '{word}'", f"{option} 1,5")
-    return tuple(int(word) for word in words)

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from fssbench.errors import MissingError, UsageError, unknown_name
+from fssbench.publication_status import released_weights
 from fssbench.publications import Publications, publications
+from fssbench.tables.beside import beside_printed, reaches
+from fssbench.tables.chosen_runs import merged, read_runs
 from fssbench.tables.entry import Entry
 from fssbench.tables.layout import LayoutName, lay_out
-from fssbench.tables.measured import asked_on, form_of
+from fssbench.tables.measured import asked_on, find_runs, form_of, measured_entries, measurements
 from fssbench.tables.names import Names, names_from
 from fssbench.tables.printed import printed_entries, wants_backbone
 from fssbench.tables.render_csv import render_csv
 from fssbench.tables.render_html import render_html
+from fssbench.tables.render_json import render_json
 from fssbench.tables.render_latex import render_latex
 from fssbench.tables.render_markdown import render_markdown
 from fssbench.tables.render_terminal import render_terminal
@@ -24,6 +28,7 @@ from fssbench.tables.table import Footnote, Table
 
 if TYPE_CHECKING:
     from fssbench.results import Run
+    from fssbench.tables.measured import Measurement
 
 SourceName = Literal["published", "measured", "both"]
 
@@ -33,6 +38,7 @@ FORMATS: dict[str, Callable[[Iterable[Table]], str]] = {
     "markdown": render_markdown,
     "latex": render_latex,
     "csv": render_csv,
+    "json": render_json,
     "html": render_html,
 }
 
@@ -54,6 +60,7 @@ class Comparison:
         layout: "fss", or "fscs" for classification and segmentation.
         runs: Folder of run folders, or one of them; None: there are none.
         all_sources: Show each source's row instead of one per result.
+        folders: Run folders that are shown whatever their method; with them, "no methods" asks for no others.
     """
 
     methods: tuple[str, ...] = ()
@@ -65,6 +72,12 @@ class Comparison:
     layout: LayoutName = "fss"
     runs: Path | None = None
     all_sources: bool = False
+    folders: tuple[Path, ...] = ()
+
+    @property
+    def others(self) -> bool:
+        """Whether more is asked for than the run folders that are named."""
+        return bool(self.methods) or not self.folders
 
 
 def compare(asked: Comparison) -> list[Table]:
@@ -75,35 +88,37 @@ def compare(asked: Comparison) -> list[Table]:
         MissingError: If there is no result to show, or no run.
         BrokenFileError: If a file of printed numbers or of a run is damaged.
     """
+    if asked.folders and asked.source == "published":
+        raise UsageError(f"{asked.folders[0]} was measured, and only printed numbers are asked for", "--source both")
     known = publications()
     tasks = _TASKS[asked.layout]
     runs = _runs(asked) if asked.source != "published" else {}
     names = names_from(asked.methods, _callable(known, runs.values()))
-    datasets = _datasets(asked, known, runs.values())
+    datasets = _datasets(asked, known, runs)
     measured = _measured(asked, known, {f: run for f, run in runs.items() if asked_on(run) in datasets})
     tables = []
     for dataset in datasets:
-        entries: list[Entry] = []
-        if asked.source != "measured":
-            entries += printed_entries(known, dataset, tasks, names, asked.all_sources)
-        entries += [
-            entry
-            for entry in measured
+        printed: list[Entry] = []
+        if asked.source != "measured" and asked.others:
+            printed = printed_entries(known, dataset, tasks, names, asked.all_sources)
+        own = [
+            # Only what is shown is worth the time that an interval takes.
+            replace(entry, reach=reaches(one, entry.numbers))
+            for entry, one in measured
             if entry.dataset == dataset
             and entry.task in tasks
-            and names.wants((entry.method, entry.label.partition(":")[0]), entry.variant, True)
+            and _asked_for(asked, entry)
+            and (
+                _is_named(asked, one) or names.wants((entry.method, entry.label.partition(":")[0]), entry.variant, True)
+            )
         ]
-        ways = asked.ways or _WAYS[asked.layout]
-        entries = [
-            entry
-            for entry in entries
-            if (not asked.shots or entry.shot in asked.shots)
-            and (not ways or entry.way in ways)
-            and wants_backbone(entry.backbone, asked.backbones)
-        ]
+        entries = [*(entry for entry in printed if _asked_for(asked, entry)), *beside_printed(known, own)]
         if entries:
-            note = _absent(names, entries)
-            tables += [replace(table, footnotes=(*table.footnotes, *note)) for table in lay_out(entries, asked.layout)]
+            absent = _absent(names, entries)
+            tables += [
+                replace(table, footnotes=(*table.footnotes, *_published_only(table), *absent))
+                for table in lay_out(entries, asked.layout)
+            ]
     if not tables:
         raise _nothing(asked, datasets, names, {asked_on(run) for run in runs.values()})
     return tables
@@ -120,32 +135,41 @@ def render(tables: Iterable[Table], form: str) -> str:
     return FORMATS[form](tables)
 
 
+def _asked_for(asked: Comparison, entry: Entry) -> bool:
+    ways = asked.ways or _WAYS[asked.layout]
+    return (
+        (not asked.shots or entry.shot in asked.shots)
+        and (not ways or entry.way in ways)
+        and wants_backbone(entry.backbone, asked.backbones)
+    )
+
+
+def _is_named(asked: Comparison, one: Measurement) -> bool:
+    """Return whether a measurement is to be shown whatever its method: a folder of it is named, or nothing else is."""
+    return any(fold.folder in asked.folders for fold in one.folds.values()) or (asked.others and not asked.methods)
+
+
 def _runs(asked: Comparison) -> dict[Path, Run]:
     """Return what each run says of itself; their rows are read for the data sets asked for only."""
-    if asked.runs is None:
+    if asked.runs is None and not asked.folders:
         if asked.source == "measured":
             raise MissingError("there are no runs to show", "fssbench eval makes one; --runs DIR says where they are")
         return {}
-    # Reading runs needs numpy, which printed numbers alone do not.
-    from fssbench.results import read_run
-    from fssbench.tables.measured import find_runs
-
-    return {folder: read_run(folder) for folder in find_runs(asked.runs)}
+    others = find_runs(asked.runs) if asked.runs is not None and asked.others else []
+    return read_runs(merged(asked.folders, others))
 
 
-def _measured(asked: Comparison, known: Publications, runs: dict[Path, Run]) -> list[Entry]:
+def _measured(asked: Comparison, known: Publications, runs: dict[Path, Run]) -> list[tuple[Entry, Measurement]]:
     tasks = _TASKS[asked.layout]
     folders = [folder for folder, run in runs.items() if run.method.task in tasks]
     if not folders:
         return []
-    from fssbench.tables.measured import measured_entries, measurements
-
     found = measurements(folders)
-    datasets = dict.fromkeys(asked_on(one.run) for one in found)
+    together: dict[str, list[Measurement]] = {}
+    for one in found:
+        together.setdefault(asked_on(one.run), []).append(one)
     return [
-        entry
-        for dataset in datasets
-        for entry in measured_entries([one for one in found if asked_on(one.run) == dataset], known.methods)
+        pair for ones in together.values() for pair in zip(measured_entries(ones, known.methods), ones, strict=True)
     ]
 
 
@@ -160,9 +184,11 @@ def _callable(known: Publications, runs: Iterable[Run]) -> dict[str, set[str]]:
     return names
 
 
-def _datasets(asked: Comparison, known: Publications, runs: Iterable[Run]) -> tuple[str, ...]:
-    of_runs = tuple(dict.fromkeys(asked_on(run) for run in runs))
+def _datasets(asked: Comparison, known: Publications, runs: Mapping[Path, Run]) -> tuple[str, ...]:
+    of_runs = tuple(dict.fromkeys(asked_on(run) for run in runs.values()))
     if not asked.datasets:
+        if asked.folders:
+            return tuple(dict.fromkeys(asked_on(runs[folder]) for folder in asked.folders))
         return of_runs if asked.source == "measured" else DEFAULT_DATASETS
     from fssbench.datasets import list_datasets
 
@@ -171,6 +197,20 @@ def _datasets(asked: Comparison, known: Publications, runs: Iterable[Run]) -> tu
         if name not in there_are:
             raise unknown_name("data set", name, there_are, "fssbench list datasets")
     return tuple(dict.fromkeys(asked.datasets))
+
+
+def _published_only(table: Table) -> tuple[Footnote, ...]:
+    """Return the footnote that names the methods whose printed numbers can't be measured with released weights."""
+    shown = [entry for group in table.groups for row in group.rows for entry in row.entries]
+    measured = {entry.method for entry in shown if entry.origin == "measured"}
+    released = released_weights()
+    only = {
+        e.label for e in shown if e.origin == "published" and e.method not in measured and not released.get(e.method)
+    }
+    if not only:
+        return ()
+    names = ", ".join(sorted(only, key=str.lower))
+    return (Footnote("", f"Published-only, as no released weights are registered here: {names}."),)
 
 
 def _absent(names: Names, entries: Iterable[Entry]) -> tuple[Footnote, ...]:
@@ -185,7 +225,8 @@ def _nothing(
     asked: Comparison, datasets: tuple[str, ...], names: Names, measured: set[str]
 ) -> MissingError | UsageError:
     what = {"published": "no printed number", "measured": "no run", "both": "neither a printed number nor a run"}
-    of = f" of {', '.join(names.patterns)}" if names.patterns else ""
+    named = [*names.patterns, *map(str, asked.folders)]
+    of = f" of {', '.join(named)}" if named else ""
     on = f" on {', '.join(datasets)}" if datasets else ""
     with_ = "".join(
         f", {name} {', '.join(map(str, values))}"
@@ -197,4 +238,6 @@ def _nothing(
         remedy = f"--dataset {','.join(pairs)} shows what was trained elsewhere; {remedy}"
     if asked.layout == "fss":
         remedy += "; --layout fscs shows classification and segmentation"
+    else:
+        remedy += "; --layout fss shows segmentation alone"
     return MissingError(f"there is {what[asked.source]}{of}{on}{with_} (layout {asked.layout})", remedy)

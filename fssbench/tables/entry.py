@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Literal
 
 Origin = Literal["published", "measured"]
-Kind = Literal["variant", "source", "mean", "also", "caution", "measured", "differs"]
+Kind = Literal["variant", "source", "mean", "also", "caution", "measured", "printed", "differs"]
 
 NO_BACKBONE = "-"
 """Backbone of a method that has none; an empty one was not printed."""
@@ -51,6 +51,8 @@ class Entry:
         remarks: For footnotes.
         note: What the source's row says besides, for the formats that print entries.
         variant: Which form of the method: as printed, or the `--variant` that was measured; empty for its usual one.
+        reach: Of a measured result, by column: half the width of the 95 % interval.
+        beside: Of a measured result, by column: what was printed of the same method, data, way, shot and backbone.
     """
 
     origin: Origin
@@ -72,6 +74,8 @@ class Entry:
     remarks: tuple[Remark, ...] = ()
     note: str = ""
     variant: str = ""
+    reach: Mapping[str, str] = field(default_factory=dict)
+    beside: Mapping[str, str] = field(default_factory=dict)
 
 
 def rounded(number: str) -> str:

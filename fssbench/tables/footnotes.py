@@ -15,6 +15,7 @@ _LEADS = {
     "variant": "",
     "caution": "",
     "measured": "",
+    "printed": "",
     "differs": "",
 }
 _ORDER = tuple(_LEADS)
@@ -58,11 +59,26 @@ class Footnotes:
         notes = []
         if any(entry.origin == "measured" for entry in self._entries):
             notes.append(
-                Footnote(DAGGER, "measured by fssbench, not printed anywhere; ranked among measured rows only")
+                Footnote(
+                    DAGGER,
+                    "measured by fssbench, not printed anywhere; ranked among measured rows only" + self._below(),
+                )
             )
         notes += [Footnote(mark, source) for source, mark in self._sources.items()]
         notes += [Footnote(mark, text) for text, mark in self._letters.items()]
         return (*notes, *self._protocols())
+
+    def _below(self) -> str:
+        """Return what the lines below measured rows are, in words."""
+        said = [
+            words
+            for words, there in (
+                ("its 95 % interval over the choice of queries", any(entry.reach for entry in self._entries)),
+                ("its difference to what was printed", any(entry.beside for entry in self._entries)),
+            )
+            if there
+        ]
+        return f"; below a number {' and '.join(said)}" if said else ""
 
     def _protocols(self) -> list[Footnote]:
         by_protocol: dict[str, list[str]] = {}

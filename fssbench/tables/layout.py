@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from fssbench.publications import ER_FOLDS, FOLDS
+from fssbench.tables.beside import differences
 from fssbench.tables.emphasis import emphasise
 from fssbench.tables.entry import NO_BACKBONE, Entry, parameters, rounded
 from fssbench.tables.footnotes import Footnotes
@@ -129,7 +130,26 @@ def _row(line: list[Entry], blocks: list[_Columns], notes: Footnotes) -> Row:
             text = next(found, None)
             shown = parameters if number == "learnable_params" else rounded
             cells.append(Cell(MISSING if text is None else shown(text)))
-    return Row(line[0].label, notes.marks(line), line[0].venue, tuple(cells), tuple(line))
+    return Row(line[0].label, notes.marks(line), line[0].venue, tuple(cells), tuple(line), _under(line, blocks))
+
+
+def _under(line: list[Entry], blocks: list[_Columns]) -> tuple[Row, ...]:
+    """Return the lines below a measured row: intervals, and differences to what was printed."""
+    lines = (
+        ("95 % interval", lambda entry: {column: f"±{rounded(text)}" for column, text in entry.reach.items()}),
+        ("minus printed", differences),
+    )
+    under = []
+    for label, of in lines:
+        texts = []
+        for block in blocks:
+            shown: dict[str, str] = {}
+            for entry in line:
+                shown |= of(entry) if block.shows(entry) else {}
+            texts += [shown.get(number, "") for number in block.numbers]
+        if any(texts):
+            under.append(Row(label, (), "", tuple(map(Cell, texts)), ()))
+    return tuple(under)
 
 
 def _emphasised(rows: list[Row], blocks: list[_Columns]) -> tuple[Row, ...]:

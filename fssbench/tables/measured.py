@@ -13,6 +13,8 @@ from fssbench.publications import Paper
 from fssbench.tables.entry import NO_BACKBONE, Entry, Remark
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from fssbench.metrics import FoldSummary
     from fssbench.results import Results, Run
     from fssbench.results.record import FoldRecord
@@ -30,12 +32,14 @@ class MeasuredFold:
         summary: What was answered.
         missing: How many episodes are not answered yet.
         folder: The run's.
+        rows: The answered episodes.
     """
 
     record: FoldRecord
     summary: FoldSummary
     missing: int
     folder: Path
+    rows: pd.DataFrame
 
 
 @dataclass(frozen=True, eq=False)
@@ -142,7 +146,8 @@ def _folds(results: Results, folder: Path) -> dict[int, MeasuredFold]:
     for summary in results.summary(draws=0).folds:
         record = records[summary.fold]
         missing = results.run.expected(record) - summary.episodes
-        found[summary.fold] = MeasuredFold(record, summary, missing, folder)
+        rows = results.frame[results.frame["fold"] == summary.fold]
+        found[summary.fold] = MeasuredFold(record, summary, missing, folder, rows)
     return found
 
 

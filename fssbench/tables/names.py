@@ -42,12 +42,17 @@ def _fits(pattern: str, name: str, variant: str, is_result: bool) -> bool:
     return is_result and (pattern == name or fnmatchcase(name, pattern))
 
 
-def names_from(compare: Sequence[str], known: Mapping[str, Iterable[str]]) -> Names:
+def names_from(
+    compare: Sequence[str],
+    known: Mapping[str, Iterable[str]],
+    remedy: str = "fssbench table without --compare shows all",
+) -> Names:
     """Return what the user asks for, checked against all that is known.
 
     Args:
         compare: Names and patterns, each possibly several with commas between.
         known: For each name a method may be called by, its variants.
+        remedy: The command that lists them, for an unknown one.
 
     Raises:
         UsageError: If a name or a pattern fits nothing, with the nearest names.
@@ -59,5 +64,5 @@ def names_from(compare: Sequence[str], known: Mapping[str, Iterable[str]]) -> Na
         pool = variants if ":" in pattern else names
         if pattern not in pool and not any(fnmatchcase(name, pattern) for name in pool):
             plain = "".join(char for char in pattern if char not in _WILD)
-            raise unknown_name("method", plain or pattern, pool, "fssbench table without --compare shows all")
+            raise unknown_name("method", plain or pattern, pool, remedy)
     return Names(patterns)

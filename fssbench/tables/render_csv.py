@@ -11,7 +11,7 @@ from fssbench.tables.table import Table
 
 COLUMNS = (
     *("dataset", "task", "method", "name", "venue", "backbone", "way", "shot", "origin", "protocol"),
-    *(*NUMBERS, "source", "location", "remarks", "note"),
+    *(*NUMBERS, "mean_reach", "printed_mean", "source", "location", "remarks", "note"),
 )
 _FORMULA = ("=", "+", "-", "@")
 
@@ -19,7 +19,8 @@ _FORMULA = ("=", "+", "-", "@")
 def render_csv(tables: Iterable[Table]) -> str:
     """Return the results that the tables show; nothing where there is no number.
 
-    Columns are `COLUMNS`, numbers in percent, learnable_params in millions.
+    Columns are `COLUMNS`, numbers in percent, learnable_params in millions. Of a measured result mean_reach is half the
+    95 % interval of the mean, printed_mean what was printed of the same question.
     """
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
@@ -28,19 +29,20 @@ def render_csv(tables: Iterable[Table]) -> str:
     for entry in entries:
         backbone = "" if entry.backbone == "-" else entry.backbone
         writer.writerow(
-            _harmless(text)
+            harmless(text)
             for text in (
                 *(entry.dataset, entry.task, entry.method, entry.label, entry.venue, backbone),
                 *("" if entry.way is None else str(entry.way), "" if entry.shot is None else str(entry.shot)),
                 *(entry.origin, entry.protocol),
                 *(entry.numbers.get(number, "") for number in NUMBERS),
+                *(entry.reach.get("mean", ""), entry.beside.get("mean", "")),
                 *(entry.source, entry.location, "; ".join(r.text for r in entry.remarks), entry.note),
             )
         )
     return out.getvalue()
 
 
-def _harmless(text: str) -> str:
+def harmless(text: str) -> str:
     """Return text on one line that no spreadsheet takes for a formula."""
     # White space first: a formula may hide behind a tab, and csv leaves a carriage return unquoted.
     flat = " ".join(text.split())

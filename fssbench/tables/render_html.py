@@ -11,11 +11,12 @@ _SHAPES = {"": "{}", "best": "<b>{}</b>", "second": "<u>{}</u>"}
 
 _STYLE = """\
 :root { color-scheme: light dark; }
-body { font: 15px/1.45 system-ui, sans-serif; margin: 2rem auto; max-width: 72rem; padding: 0 1rem; }
+body { font: 15px/1.45 system-ui, sans-serif; margin: 2rem auto; max-width: 80rem; padding: 0 1rem; }
 .wide { overflow-x: auto; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; white-space: nowrap; }
 table { border-top: 2px solid; border-bottom: 2px solid; }
-caption { text-align: left; padding-bottom: .5rem; }
+caption { text-align: left; padding-bottom: .5rem; white-space: normal; }
+sup { line-height: 0; }
 caption strong { display: block; font-size: 1.15rem; }
 th, td { padding: .15rem .45rem; text-align: right; }
 th { font-weight: 600; }
@@ -26,6 +27,8 @@ th.block { text-align: center; border-bottom: 1px solid; }
 tbody { border-top: 1px solid; }
 th.group { text-align: left; font-style: italic; font-weight: 400; }
 tbody tr:hover td { background: color-mix(in srgb, currentColor 8%, transparent); }
+tr.under td { font-size: .85em; opacity: .75; }
+tr.under td.text { padding-left: 1.4rem; }
 ul.notes { list-style: none; padding: 0; font-size: .85rem; }
 section { margin-bottom: 3rem; }"""
 
@@ -56,7 +59,7 @@ def _render(table: Table) -> str:
     span = 2 + sum(len(block.columns) for block in table.blocks)
     for group in table.groups:
         lines += ["<tbody>", f'<tr><th class="group" colspan="{span}" scope="rowgroup">{escape(group.title)}</th></tr>']
-        lines += [_row(row, starts) for row in group.rows]
+        lines += [_row(row, starts, under) for row, under in group.lines()]
         lines.append("</tbody>")
     lines.append("</table>\n</div>")
     if table.footnotes:
@@ -85,11 +88,12 @@ def _heads(table: Table) -> list[str]:
     return [titles + "</tr>", names + "</tr>"]
 
 
-def _row(row: Row, starts: frozenset[int]) -> str:
+def _row(row: Row, starts: frozenset[int], under: bool) -> str:
     marks = f"<sup>{escape(','.join(row.marks))}</sup>" if row.marks else ""
     cells = "".join(_cell(cell, place in starts) for place, cell in enumerate(row.cells))
     name = f'<td class="text">{escape(row.label)}{marks}</td>'
-    return f'<tr>{name}<td class="text venue">{escape(row.venue)}</td>{cells}</tr>'
+    opening = '<tr class="under">' if under else "<tr>"
+    return f'{opening}{name}<td class="text venue">{escape(row.venue)}</td>{cells}</tr>'
 
 
 def _cell(cell: Cell, first: bool) -> str:

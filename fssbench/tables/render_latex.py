@@ -24,6 +24,7 @@ _SPECIAL = {
     "|": "\\textbar{}",
     '"': "\\textquotedbl{}",
     "†": "\\textdagger{}",
+    "±": "$\\pm$",
     "→": "$\\rightarrow$",
     # Behind the end of a row these two would be an argument and a star.
     "[": "{[}",
@@ -44,6 +45,7 @@ def _render(table: Table) -> str:
         "\\centering",
         f"\\caption{{{escaped(table.title)}: {escaped(table.legend)}.",
         "Best in bold, second underlined.}",
+        "\\smallskip",
         "\\footnotesize",
         "\\setlength{\\tabcolsep}{3pt}",
         f"\\begin{{tabular}}{{@{{}}{spec}@{{}}}}",
@@ -52,11 +54,14 @@ def _render(table: Table) -> str:
     ]
     for group in table.groups:
         lines += ["\\midrule", f"\\multicolumn{{{count}}}{{@{{}}l}}{{\\textit{{{escaped(group.title)}}}}} \\\\"]
-        lines += [_line([_name(row), escaped(short_venue(row.venue)), *map(_cell, row.cells)]) for row in group.rows]
+        for row, under in group.lines():
+            name = f"\\quad {_name(row)}" if under else _name(row)
+            lines.append(_line([name, escaped(short_venue(row.venue)), *map(_cell, row.cells)]))
     lines += ["\\bottomrule", "\\end{tabular}", ""]
     if table.footnotes:
         notes = [(_mark(n.mark) if n.mark else "") + escaped(n.text) for n in table.footnotes]
-        lines += ["\\smallskip", "\\raggedright\\scriptsize", " \\\\\n".join(notes)]
+        # One paragraph: with a line for each, the notes of a whole table would not fit on its page.
+        lines += ["\\smallskip", "\\raggedright\\scriptsize", " \\quad\n".join(notes)]
     lines.append("\\end{table*}")
     return "\n".join(lines) + "\n"
 
@@ -91,4 +96,5 @@ def _line(cells: Iterable[str]) -> str:
 
 def escaped(text: str) -> str:
     """Return text with LaTeX's special characters escaped, on one line."""
-    return "".join(_SPECIAL.get(char, char) for char in " ".join(text.split()))
+    # Two hyphens would become a dash, and an option a wrong one.
+    return "".join(_SPECIAL.get(char, char) for char in " ".join(text.split())).replace("--", "-{}-")

@@ -19,31 +19,34 @@ def render_markdown(tables: Iterable[Table]) -> str:
 def _render(table: Table) -> str:
     heads = [f"{block.title} {column.name}".strip() for block in table.blocks for column in block.columns]
     columns = [*table.heads, *heads]
-    lines = [f"### {_escaped(table.title)}", "", f"{_escaped(table.legend)}; best in bold, second underlined.", ""]
-    lines += [_line(_escaped(column) for column in columns), _line([":---", ":---", *["---:"] * len(heads)])]
+    lines = [f"### {escaped(table.title)}", "", f"{escaped(table.legend)}; best in bold, second underlined.", ""]
+    lines += [_line(escaped(column) for column in columns), _line([":---", ":---", *["---:"] * len(heads)])]
     for group in table.groups:
-        lines.append(_line([f"*{_escaped(group.title)}*", *[""] * (len(columns) - 1)]))
-        lines += [_line([_name(row), _escaped(row.venue), *map(_cell, row.cells)]) for row in group.rows]
+        lines.append(_line([f"*{escaped(group.title)}*", *[""] * (len(columns) - 1)]))
+        for row, under in group.lines():
+            lines.append(
+                _line([("&nbsp;" * 3 if under else "") + _name(row), escaped(row.venue), *map(_cell, row.cells)])
+            )
     lines.append("")
     for note in table.footnotes:
         lead = f"<sup>{note.mark}</sup> " if note.mark else ""
-        lines.append(f"- {lead}{_escaped(note.text)}")
+        lines.append(f"- {lead}{escaped(note.text)}")
     return "\n".join(lines) + "\n"
 
 
 def _name(row: Row) -> str:
-    return _escaped(row.label) + (f"<sup>{','.join(row.marks)}</sup>" if row.marks else "")
+    return escaped(row.label) + (f"<sup>{','.join(row.marks)}</sup>" if row.marks else "")
 
 
 def _cell(cell: Cell) -> str:
-    return _SHAPES[cell.emphasis].format(_escaped(cell.text))
+    return _SHAPES[cell.emphasis].format(escaped(cell.text))
 
 
 def _line(cells: Iterable[str]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def _escaped(text: str) -> str:
+def escaped(text: str) -> str:
     """Return text that Markdown shows as it is, on one line and in one cell of a table."""
     flat = html.escape(" ".join(text.split()), quote=False)
     # A lone "-" is a missing value; within words these characters would be markup.

@@ -46,12 +46,14 @@ def _stacked(table: Table) -> list[Table]:
     parts = []
     for block, start in zip(table.blocks, table.offsets(), strict=True):
         stop = start + len(block.columns)
-        groups = [replace(g, rows=tuple(replace(r, cells=r.cells[start:stop]) for r in g.rows)) for g in table.groups]
+        groups = [replace(g, rows=tuple(row.part(start, stop) for row in g.rows)) for g in table.groups]
         parts.append(replace(table, blocks=(block,), groups=tuple(groups)))
     return parts
 
 
-def _name(row: Row) -> str:
+def _name(row: Row, under: bool = False) -> str:
+    if under:
+        return f"  {_plain(row.label)}"
     return f"{_plain(row.label)} [{_joined(row.marks)}]" if row.marks else _plain(row.label)
 
 
@@ -64,20 +66,20 @@ def _joined(marks: Sequence[str]) -> str:
     return ",".join(numbers) + "".join(others)
 
 
-def _rows(table: Table) -> list[Row]:
-    return [row for group in table.groups for row in group.rows]
+def _rows(table: Table) -> list[tuple[Row, bool]]:
+    return [line for group in table.groups for line in group.lines()]
 
 
 def _widths(table: Table, gap: int) -> tuple[int, int, list[int]]:
     rows = _rows(table)
     heads = [column.short for block in table.blocks for column in block.columns]
-    cells = [max(len(head), *(len(row.cells[n].text) for row in rows)) for n, head in enumerate(heads)]
+    cells = [max(len(head), *(len(row.cells[n].text) for row, _ in rows)) for n, head in enumerate(heads)]
     for block, start in zip(table.blocks, table.offsets(), strict=True):
         own = cells[start : start + len(block.columns)]
         # A head that is longer than what stands below it moves its first column away.
         cells[start] += max(0, len(block.title) - sum(own) - gap * (len(own) - 1))
-    name = max(len(table.heads[0]), *(len(_name(row)) for row in rows))
-    venue = max(len(short_venue(row.venue)) for row in rows)
+    name = max(len(table.heads[0]), *(len(_name(row, under)) for row, under in rows))
+    venue = max(len(short_venue(row.venue)) for row, _ in rows)
     return name, venue and max(venue, len(table.heads[1])), cells
 
 
@@ -100,12 +102,8 @@ def _body(table: Table, styled: bool, gap: int) -> list[str]:
     lines = [titles, heads] if titles.strip() else [heads]
     for group in table.groups:
         lines += [rule, _plain(group.title)]
-        for row in group.rows:
-            line = (
-                (_name(row).ljust(name) + " " + short_venue(row.venue).ljust(venue))
-                if venue
-                else _name(row).ljust(name)
-            )
+        for row, under in group.lines():
+            line = _name(row, under).ljust(name) + (f" {short_venue(row.venue).ljust(venue)}" if venue else "")
             owed = gap
             for place, (cell, width) in enumerate(zip(row.cells, widths, strict=True)):
                 # The sign after a number takes the first place of the gap that follows.

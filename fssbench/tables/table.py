@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from fssbench.tables.entry import Entry
@@ -50,6 +51,7 @@ class Row:
         venue: Where its paper appeared; empty if nowhere.
         cells: One for each column of all blocks, in order.
         entries: The results it shows.
+        under: Lines below it that say more of its numbers, such as their intervals; they have no entries of their own.
     """
 
     label: str
@@ -57,6 +59,12 @@ class Row:
     venue: str
     cells: tuple[Cell, ...]
     entries: tuple[Entry, ...]
+    under: tuple[Row, ...] = ()
+
+    def part(self, start: int, stop: int) -> Row:
+        """Return the row with some of its cells only."""
+        under = tuple(row.part(start, stop) for row in self.under)
+        return replace(self, cells=self.cells[start:stop], under=under)
 
 
 @dataclass(frozen=True)
@@ -65,6 +73,12 @@ class Group:
 
     title: str
     rows: tuple[Row, ...]
+
+    def lines(self) -> Iterator[tuple[Row, bool]]:
+        """Yield each row and then those under it, and whether it is one of these."""
+        for row in self.rows:
+            yield row, False
+            yield from ((line, True) for line in row.under)
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -52,6 +53,7 @@ def test_two_methods_are_compared_on_one_data_set() -> None:
         ("latex", "% needs \\usepackage{booktabs}"),
         ("csv", "dataset,task,method"),
         ("html", "<!DOCTYPE html>"),
+        ("json", '[\n {\n  "title": "PASCAL-5i'),
     ],
 )
 def test_formats_go_to_the_terminal_or_to_a_file(form: str, start: str, tmp_path: Path) -> None:
@@ -78,6 +80,8 @@ def test_a_file_that_cannot_be_written_is_said() -> None:
         (["--source", "measured"], MissingError, "no runs"),
         (["--runs", "nowhere"], MissingError, "no folder of runs nowhere"),
         (["--dataset", "shapes20i"], MissingError, "on shapes20i"),
+        (["--compare", "runs/none"], MissingError, "there is no run in runs/none"),
+        (["--compare", "hsnet,no*/pe*"], MissingError, "there is no run in no*/pe*"),
         (["--ablation", "hsnet"], UsageError, "hsnet has no ablation table; there is one of"),
         (["--ablation", "mtm"], UsageError, "did you mean mmt"),
         (["--ablation", "mmt", "--compare", "hsnet"], UsageError, "--compare has no place there"),
@@ -98,6 +102,50 @@ def test_runs_in_the_folder_are_shown_without_being_asked_for(tmp_path: Path) ->
     assert "HSNet [†a]" in run("--dataset", "shapes20i").stdout
     assert "†" in run("--source", "measured").stdout
     assert "†" not in run("--source", "published").stdout
+
+
+def test_run_folders_are_compared_by_name_by_wildcard_and_beside_methods(tmp_path: Path) -> None:
+    write_run(tmp_path / "mine" / "one", run_of("hsnet", backbone="small"), iou=0.5)
+    write_run(tmp_path / "mine" / "two", run_of("asnet", backbone="small"), iou=0.6)
+    write_run(tmp_path / "runs" / "other", run_of("pfenet", backbone="small"), iou=0.7)
+
+    def labels(*arguments: str) -> list[str]:
+        shown = run("--format", "json", *arguments)
+        assert shown.exit_code == 0, shown.exception
+        return [row["name"] for t in json.loads(shown.stdout) for group in t["groups"] for row in group["rows"]]
+
+    assert labels("--compare", "mine/one") == ["HSNet"]
+    assert labels("--compare", "mine/one,mine/two/") == ["HSNet", "ASNet"]
+    assert labels("--compare", "mine") == labels("--compare", "mine/*") == ["HSNet", "ASNet"]
+    assert labels("--compare", "pfenet,mine/one") == ["PFENet", "HSNet"]
+    assert labels("--compare", "hsnet", "--compare", str(tmp_path / "mine/two"), "--runs", "mine") == ["HSNet", "ASNet"]
+    write_run(tmp_path / "fscs", run_of("asnet", task="fscs", protocol="shapes-fscs"))
+    assert "classification and segmentation" in run("--compare", "./fscs").stdout
+
+
+def test_a_folder_called_like_a_method_is_the_folder_only_with_runs_in_it(tmp_path: Path) -> None:
+    (tmp_path / "hsnet").mkdir()
+    assert "[†" not in run("--compare", "hsnet", "--dataset", "pascal5i").stdout
+
+
+def test_a_run_stands_with_its_interval_and_its_difference_to_the_printed_row(tmp_path: Path) -> None:
+    write_run(tmp_path / "one", run_of("hsnet", dataset="pascal5i", protocol="hsnet", episodes=40), iou=0.6)
+    (table,) = json.loads(run("--compare", "./one", "--format", "json").stdout)
+    (result,) = table["groups"][0]["rows"][0]["results"]
+    assert result["printed"]["mean"] == 64.0
+    assert result["difference"]["mean"] == -4.0
+    assert set(result["reach"]) == {"fold0", "fold1", "fold2", "fold3", "mean", "fb_iou"}
+    notes = " ".join(note["text"] for note in table["footnotes"])
+    assert "its difference to what was printed" in notes
+    assert "printed: iFSL paper (CVPR 2022), FS-S table, PASCAL-5i" in notes
+    assert "no verdict" not in notes
+    write_run(tmp_path / "two", run_of("hsnet", dataset="pascal5i", protocol="pfenet", episodes=40), iou=0.6)
+    assert "by the evaluation of hsnet, not that of the measured row" in " ".join(
+        run("--compare", "./two").stdout.split()
+    )
+    # Another backbone than any that was printed: nothing to subtract.
+    write_run(tmp_path / "three", run_of("hsnet", dataset="pascal5i", protocol="hsnet", backbone="small"), iou=0.6)
+    assert "minus printed" not in run("--compare", "./three").stdout
 
 
 def test_an_ablation_is_shown_with_the_runs_in_the_folder(tmp_path: Path) -> None:
@@ -127,3 +175,9 @@ def test_more_ways_are_shown_as_classification_and_segmentation() -> None:
     assert "classification and segmentation, 2-way" in run("--dataset", "pascal5i", "--ways", "2").stdout
     assert "exact ratio" not in run("--dataset", "pascal5i", "--ways", "1").stdout
     assert "exact ratio" in run("--dataset", "pascal5i", "--ways", "1", "--layout", "fscs").stdout
+
+
+def test_a_run_folder_has_no_place_among_printed_numbers_only(tmp_path: Path) -> None:
+    write_run(tmp_path / "one", run_of())
+    assert "was measured" in str(run("--compare", "./one", "--source", "published").exception)
+    assert "of one on coco20i" in str(run("--compare", "./one", "--dataset", "coco20i").exception)

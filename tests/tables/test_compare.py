@@ -121,6 +121,12 @@ def test_what_is_nowhere_printed_is_said() -> None:
         ask("canet", datasets=("pascal5i",), shots=(10,))
 
 
+def test_where_a_layout_is_empty_the_other_is_named() -> None:
+    with pytest.raises(MissingError) as caught:
+        ask(datasets=("coco20i_to_suim",), layout="fscs")
+    assert "--layout fss shows segmentation alone" in str(caught.value.remedy)
+
+
 def test_a_method_without_numbers_on_one_data_set_is_named_there() -> None:
     pascal, coco = ask("hsnet", "canet")
     assert "No number here" not in notes(pascal)
@@ -185,3 +191,10 @@ def test_terminal_tables_fit_a_hundred_columns() -> None:
     for layout in ("fss", "fscs"):
         text = render(ask(layout=layout), "terminal")
         assert max(map(len, text.splitlines())) <= 100
+
+
+def test_methods_without_released_weights_are_named_as_published_only() -> None:
+    (table,) = ask("hsnet", "ntrenet", "canet", datasets=("pascal5i",))
+    assert "Published-only, as no released weights are registered here: CANet, NTRENet." in notes(table)
+    (table,) = ask("hsnet", "bam", datasets=("pascal5i",))
+    assert "Published-only" not in notes(table)

@@ -38,7 +38,8 @@ def test_a_whole_run_has_folds_mean_and_fb_iou(tmp_path: Path) -> None:
     assert table.title == "shapes20i, 1-way"
     assert row.venue == "ICCV 2021"
     assert said(table, row) == [
-        "measured by fssbench, not printed anywhere; ranked among measured rows only",
+        "measured by fssbench, not printed anywhere; ranked among measured rows only; below a number its 95 % interval "
+        "over the choice of queries",
         "protocol shapes, IoU at original size, 4 episodes per fold, list order own",
     ]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import re
 import shutil
 import subprocess
@@ -14,8 +15,8 @@ from pathlib import Path
 import pytest
 
 from fssbench.errors import UsageError
-from fssbench.tables import FORMATS, render
-from fssbench.tables.entry import Remark
+from fssbench.tables import FORMATS, Comparison, compare, render
+from fssbench.tables.entry import Entry, Remark
 from fssbench.tables.layout import lay_out
 from fssbench.tables.render_latex import escaped
 from fssbench.tables.render_terminal import render_terminal
@@ -33,6 +34,7 @@ NASTY = "=A_B|<i>50%</i>"
         ("latex", "small.tex"),
         ("csv", "small.csv"),
         ("html", "small.html"),
+        ("json", "small.json"),
     ],
 )
 def test_a_small_table_to_the_letter(form: str, file: str) -> None:
@@ -40,8 +42,8 @@ def test_a_small_table_to_the_letter(form: str, file: str) -> None:
 
 
 def test_the_goldens_are_all_formats() -> None:
-    assert {path.suffix for path in GOLDEN.iterdir()} == {".txt", ".md", ".tex", ".csv", ".html"}
-    assert len(FORMATS) == 5
+    assert {path.suffix for path in GOLDEN.iterdir()} == {".txt", ".md", ".tex", ".csv", ".html", ".json"}
+    assert len(FORMATS) == 6
 
 
 def test_an_unknown_format_names_the_nearest() -> None:
@@ -104,6 +106,7 @@ def test_latex_special_characters_are_escaped() -> None:
         "\\textbackslash{} \\textless{}\\textbar{}\\textgreater{}"
     )
     assert escaped("two\nlines") == "two lines"
+    assert escaped("try --method x") == "try -{}-method x"
     assert escaped("[1]*") == "{[}1]{*}"
 
 
@@ -117,13 +120,64 @@ def test_latex_rows_have_as_many_cells_as_the_table_has_columns() -> None:
     assert re.findall(r"\\multicolumn\{(\d+)\}\{@\{\}l\}", text) == [str(columns)] * 2
 
 
+def beside_printed() -> list[Entry]:
+    """Return a printed and a measured row of one method, the second with its interval and the first beside it."""
+    numbers = folds("64.3", "70.7", "60.3", "60.5", "64.0", "76.7")
+    measured = folds("64.81", "69.94", "60.30", "60.5", "63.9", "77.0")
+    reach = dict.fromkeys(measured, "1.2345")
+    own = replace(printed("HSNet", measured), origin="measured", line="own", reach=reach, beside=numbers)
+    return [printed("HSNet", numbers), own]
+
+
+@pytest.mark.parametrize("form", [form for form in FORMATS if form not in ("csv", "json")])
+def test_below_a_measured_row_are_its_interval_and_its_difference_to_the_printed_one(form: str) -> None:
+    text = render(lay_out(beside_printed(), "fss"), form)
+    values = re.compile(r"[-+±]\d+\.\d")
+    plain = text.replace("$\\pm$", "±")
+    interval, minus = (
+        next(block for block in re.split(r"\n(?=.*(?:95|minus printed))", plain) if name in block.split("\n")[0])
+        for name in ("interval", "minus printed")
+    )
+    assert values.findall(interval.split("\n")[0]) == ["±1.2"] * 6
+    assert values.findall(minus.split("\n")[0]) == ["+0.5", "-0.8", "+0.0", "+0.0", "-0.1", "+0.3"]
+
+
+def test_json_holds_each_result_with_interval_and_difference() -> None:
+    (table,) = json.loads(render(lay_out(beside_printed(), "fss"), "json"))
+    printed_row, measured_row = table["groups"][0]["rows"]
+    assert printed_row["results"][0]["reach"] == printed_row["results"][0]["difference"] == {}
+    (result,) = measured_row["results"]
+    assert result["numbers"]["fold0"] == 64.81
+    assert (result["reach"]["mean"], result["printed"]["mean"], result["difference"]["mean"]) == (1.2345, 64.0, -0.1)
+    assert measured_row["cells"]["1-shot mean"] == "63.9"
+    assert table["footnotes"][0]["mark"] == "†"
+
+
+def test_csv_holds_interval_and_printed_mean_of_measured_rows_only() -> None:
+    rows = list(csv.DictReader(io.StringIO(render(lay_out(beside_printed(), "fss"), "csv"))))
+    assert [(row["mean_reach"], row["printed_mean"]) for row in rows] == [("", ""), ("1.2345", "64.0")]
+
+
 @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="no TeX on this machine")
-def test_latex_compiles(tmp_path: Path) -> None:
-    body = render(lay_out(small(), "fss"), "latex")
+@pytest.mark.parametrize("entries", [small(), beside_printed()], ids=["names", "measured"])
+def test_latex_compiles(entries: list[Entry], tmp_path: Path) -> None:
+    body = render(lay_out(entries, "fss"), "latex")
     document = "\\documentclass{article}\\usepackage[T1]{fontenc}\\usepackage{booktabs}\\begin{document}\n"
     (tmp_path / "table.tex").write_text(f"{document}{body}\\end{{document}}\n")
     done = subprocess.run(["pdflatex", "-halt-on-error", "table.tex"], cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout[-2000:]
+
+
+@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="no TeX on this machine")
+def test_the_largest_table_fits_on_a_page(tmp_path: Path) -> None:
+    body = render(compare(Comparison(source="published")), "latex")
+    packages = "\\usepackage[margin=1.5cm]{geometry}\\usepackage[T1]{fontenc}\\usepackage{booktabs}"
+    text = f"\\documentclass{{article}}{packages}\\begin{{document}}\n{body}\\end{{document}}\n"
+    (tmp_path / "table.tex").write_text(text)
+    done = subprocess.run(["pdflatex", "-halt-on-error", "table.tex"], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout[-2000:]
+    assert "Float too large" not in done.stdout
+    assert "Overfull" not in done.stdout
 
 
 def test_markdown_rows_have_as_many_cells_as_the_head() -> None:

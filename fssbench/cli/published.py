@@ -1,0 +1,125 @@
+"""`fssbench published`: the numbers that papers and repositories printed, each with its source."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from fssbench.cli.printing import print_table
+from fssbench.cli.words import numbers, words
+
+if TYPE_CHECKING:
+    from fssbench.publication_search import Wanted
+
+app = typer.Typer(help="The printed numbers: list and filter them, show each with its source.", no_args_is_help=True)
+
+Methods = Annotated[list[str] | None, typer.Option("--method", help="Methods, e.g. hsnet,'as*'; 'hsnet:*' variants.")]
+Datasets = Annotated[list[str] | None, typer.Option("--dataset", help="Data sets, e.g. pascal5i or 'coco20i*'.")]
+Backbones = Annotated[list[str] | None, typer.Option("--backbone", help="Backbones, e.g. 'resnet*'.")]
+Shots = Annotated[str, typer.Option("--shots", help="Supports per class, e.g. 1,5.")]
+Ways = Annotated[str, typer.Option("--ways", help="Classes per episode, e.g. 1,2.")]
+Tasks = Annotated[list[str] | None, typer.Option("--task", help="fss, fscs or cross-domain.")]
+Sources = Annotated[
+    list[str] | None, typer.Option("--source", help="Where it is printed, e.g. vat-readme or '*-paper'.")
+]
+Venues = Annotated[list[str] | None, typer.Option("--venue", help="Where the method appeared: 'CVPR 2022', 'eccv*'.")]
+
+
+@app.command("list")
+def list_rows(
+    method: Methods = None,
+    dataset: Datasets = None,
+    backbone: Backbones = None,
+    shots: Shots = "",
+    ways: Ways = "",
+    task: Tasks = None,
+    source: Sources = None,
+    venue: Venues = None,
+    form: Annotated[
+        Literal["terminal", "csv", "json", "markdown"], typer.Option("--format", help="csv and json hold every column.")
+    ] = "terminal",
+) -> None:
+    """List printed rows, ablations and re-runs included; every filter takes several values with commas between."""
+    from fssbench import publication_listing as listing
+    from fssbench.publication_search import select
+    from fssbench.publication_status import PUBLISHED_ONLY
+    from fssbench.publications import publications
+
+    known = publications()
+    found = select(known, _wanted(method, dataset, backbone, shots, ways, task, source, venue))
+    if form != "terminal":
+        drawn = {"csv": listing.as_csv, "json": listing.as_json, "markdown": listing.as_markdown}[form]
+        typer.echo(drawn(known, found), nl=False)
+        return
+    lines = listing.lines_of(known, found)
+    # A hundred columns are few: only names of methods and pairs of data sets may be folded.
+    heads = tuple({"way": "N", "shot": "K"}.get(head, head) for head in listing.HEADS)
+    print_table(heads, lines, whole=[head for head in heads if head not in ("method", "data set")])
+    only = sum(line[-1] == PUBLISHED_ONLY for line in lines)
+    typer.echo(
+        f"\n{len(lines)} of {len(known.rows)} printed rows, {only} {PUBLISHED_ONLY}: no released weights of the method "
+        "are registered\nfssbench published show METHOD or ID says where a row is printed"
+    )
+
+
+@app.command()
+def show(
+    names: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="METHOD|ID", help="Methods ('hsnet', 'as*', 'hsnet:*') or ids of rows ('vat-readme:7')."
+        ),
+    ],
+    dataset: Datasets = None,
+    backbone: Backbones = None,
+    shots: Shots = "",
+    ways: Ways = "",
+    task: Tasks = None,
+    source: Sources = None,
+    form: Annotated[Literal["terminal", "csv", "json"], typer.Option("--format", help="How to show it.")] = "terminal",
+) -> None:
+    """Show all that is known of printed rows: numbers, source, place, protocol, confidence and notes."""
+    from fssbench import publication_listing as listing
+    from fssbench.publication_search import row_of, select
+    from fssbench.publications import publications
+
+    known = publications()
+    asked = words(names)
+    rows = {name: row_of(known, name) for name in asked}
+    found = {one.id: one for one in rows.values() if one is not None}
+    if methods := [name for name, one in rows.items() if one is None]:
+        wanted = _wanted(methods, dataset, backbone, shots, ways, task, source, None)
+        found |= {one.id: one for one in select(known, wanted)}
+    chosen = list(found.values())
+    if form != "terminal":
+        typer.echo({"csv": listing.as_csv, "json": listing.as_json}[form](known, chosen), nl=False)
+        return
+    width = min(shutil.get_terminal_size((listing.WIDTH, 24)).columns, listing.WIDTH) if sys.stdout.isatty() else None
+    typer.echo(listing.described(known, chosen, width or listing.WIDTH), nl=False)
+
+
+def _wanted(
+    method: list[str] | None,
+    dataset: list[str] | None,
+    backbone: list[str] | None,
+    shots: str,
+    ways: str,
+    task: list[str] | None,
+    source: list[str] | None,
+    venue: list[str] | None,
+) -> Wanted:
+    from fssbench.publication_search import Wanted
+
+    return Wanted(
+        methods=words(method),
+        datasets=words(dataset),
+        backbones=words(backbone),
+        shots=numbers("--shots", shots),
+        ways=numbers("--ways", ways),
+        tasks=words(task),
+        sources=words(source),
+        venues=words(venue),
+    )
