@@ -114,6 +114,32 @@ class Method(nn.Module, ABC, Generic[Features, Support]):
             size: (height, width) of the labels and logits returned.
         """
 
+    def as_query(self, features: Features) -> Features:
+        """Return what `predict` reads of an image as a query, made ready once for all episodes that ask it.
+
+        What depends on the image alone is computed here, and what `predict` does not read is left out, so that little
+        has to be kept. `predict` takes either, and says the same of both.
+
+        Args:
+            features: What `encode` gave; they stay as they are.
+        """
+        return features
+
+    def predict_many(
+        self,
+        queries: Sequence[Features],
+        supports: Sequence[Sequence[Sequence[Support]]],
+        sizes: Sequence[tuple[int, int]],
+    ) -> list[Prediction]:
+        """Return the answers to several episodes of equal ways, shots and input size, each as `predict` gives it.
+
+        Args:
+            queries: Of each episode the features of its query, batch 1.
+            supports: Of each episode its supports, as `predict` takes them.
+            sizes: Of each episode the (height, width) of its answer.
+        """
+        return [self.predict(*one) for one in zip(queries, supports, sizes, strict=True)]
+
     @property
     def learnable_parameters(self) -> int:
         """How many parameters training moves (the frozen backbone is left out)."""
