@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from fssbench.engine.base_classes import check_asked, check_counted, check_number
 from fssbench.engine.given_lists import as_given, given_lists
+from fssbench.engine.settings import Settings
 from fssbench.engine.weights import Source, sources_for
 from fssbench.errors import UsageError
 from fssbench.methods import MethodInfo, check_build, check_weak, method_info
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from fssbench.episode import EpisodeList
     from fssbench.results.record import Option
     from fssbench.results.run import Existing
+    from fssbench.results.share import Share
 
 Task = Literal["fss", "fscs"]
 DEVICES = re.compile(r"auto|cpu|cuda(:\d+)?")
@@ -55,6 +57,10 @@ class Request:
     device: str = "auto"
     out: Path | None = None
     existing: Existing | None = None
+    settings: Settings = field(default_factory=Settings)
+    shard: Share | None = None
+    leads: bool = True
+    """False for a further process of a run, whose folder the first process looks after."""
 
     @property
     def trained_on(self) -> str:
@@ -128,7 +134,8 @@ def plan(request: Request) -> Plan:
     """
     from fssbench.datasets import REGISTRY, open_dataset
     from fssbench.engine.provenance import planned_run
-    from fssbench.results.run import RUN, Existing, check_continues, check_folder
+    from fssbench.results.folder import check_continues, check_folder
+    from fssbench.results.run import RUN, Existing
 
     info = method_info(request.method)
     for name in (request.dataset, request.trained_on):
@@ -153,13 +160,16 @@ def plan(request: Request) -> Plan:
     dataset = open_dataset(request.dataset, request.root, **request.dataset_options)
     sources = sources_for(request, info, variant, backbone, folds)
     out = request.out or _default_folder(request, info, protocol, backbone, folds, dataset)
-    check_folder(out, request.existing or Existing.REFUSE)
+    if request.shard is not None:
+        out = out / f"shard-{request.shard.part}-of-{request.shard.of}"
+    if request.leads:
+        check_folder(out, request.existing or Existing.REFUSE)
     lists = given or [_draw(request, dataset, fold, ways, shots, protocol) for fold in folds]
     found = Plan(request, info, variant, backbone, dataset, protocol, tuple(lists), sources, out)
     if request.trained_on == request.dataset:
         for episodes in lists:
             check_number(info, found.options, dataset, episodes.fold)
-    if request.existing is Existing.RESUME and (out / RUN).exists():
+    if request.leads and request.existing is Existing.RESUME and (out / RUN).exists():
         check_continues(out, planned_run(found))
     return found
 

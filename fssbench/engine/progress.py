@@ -20,11 +20,11 @@ INTERVAL = 10.0
 class Progress(Protocol):
     """What `fssbench.evaluate` tells of its progress."""
 
-    def start(self, fold: int, total: int, earlier: Sequence[Row]) -> None:
-        """A fold begins (or is continued, with the rows it has) and will have `total` rows."""
+    def start(self, fold: int, total: int, *earlier: Sequence[Row]) -> None:
+        """A fold begins and will have `total` rows, those included that each run has `earlier`."""
 
-    def advance(self, row: Row) -> None:
-        """A row was added."""
+    def advance(self, row: Row, run: int = 0) -> None:
+        """A row was added to one of the runs that are evaluated together."""
 
     def close(self) -> None:
         """The last fold is done, or the run was broken off."""
@@ -33,10 +33,10 @@ class Progress(Protocol):
 class Silent:
     """Says nothing."""
 
-    def start(self, fold: int, total: int, earlier: Sequence[Row]) -> None:
+    def start(self, fold: int, total: int, *earlier: Sequence[Row]) -> None:
         """Say nothing."""
 
-    def advance(self, row: Row) -> None:
+    def advance(self, row: Row, run: int = 0) -> None:
         """Say nothing."""
 
     def close(self) -> None:
@@ -64,6 +64,25 @@ class RunningMeanIoU:
         return 100.0 * sum(ratios) / max(len(ratios), 1)
 
 
+class RunningMeans:
+    """The running mIoU of each of the runs that are evaluated together.
+
+    Args:
+        earlier: The rows that each has.
+    """
+
+    def __init__(self, *earlier: Sequence[Row]) -> None:
+        self._runs = [RunningMeanIoU(rows) for rows in earlier or [()]]
+        self.count = sum(map(len, earlier))
+
+    def add(self, row: Row, run: int) -> None:
+        """Count one more episode of a run."""
+        self._runs[run].add(row)
+
+    def __str__(self) -> str:
+        return " / ".join(f"{run.value:.2f}" for run in self._runs)
+
+
 class PlainLines:
     """A line when a fold begins, every ten seconds, and when it is done; for logs.
 
@@ -78,25 +97,25 @@ class PlainLines:
         self._headline = headline
         self._interval = interval
         self._fold, self._total, self._done, self._new = 0, 0, 0, 0
-        self._miou = RunningMeanIoU()
+        self._miou = RunningMeans()
         self._began = self._said = 0.0
 
-    def start(self, fold: int, total: int, earlier: Sequence[Row]) -> None:
+    def start(self, fold: int, total: int, *earlier: Sequence[Row]) -> None:
         """Say what begins."""
         if self._headline:
             self._say(self._headline)
             self._headline = ""
-        self._fold, self._total, self._done, self._new = fold, total, len(earlier), 0
-        self._miou = RunningMeanIoU(earlier)
+        self._miou = RunningMeans(*earlier)
+        self._fold, self._total, self._done, self._new = fold, total, self._miou.count, 0
         self._began = self._said = time.monotonic()
-        kept = f", {len(earlier)} of them answered before" if earlier else ""
+        kept = f", {self._done} of them answered before" if self._done else ""
         self._say(f"fold {fold}: {total} episodes{kept}")
 
-    def advance(self, row: Row) -> None:
+    def advance(self, row: Row, run: int = 0) -> None:
         """Count; say so now and then."""
         self._done += 1
         self._new += 1
-        self._miou.add(row)
+        self._miou.add(row, run)
         now = time.monotonic()
         if now - self._said < self._interval and self._done < self._total:
             return
@@ -105,7 +124,7 @@ class PlainLines:
         left = (self._total - self._done) / rate
         self._say(
             f"fold {self._fold}: {self._done}/{self._total}, {rate:.2f} episodes/s, "
-            f"running mIoU {self._miou.value:.2f}, {clock(left)} left"
+            f"running mIoU {self._miou}, {clock(left)} left"
         )
 
     def close(self) -> None:
@@ -123,30 +142,30 @@ class TerminalBar:
         self._headline = headline
         self._bar: Bar | None = None
         self._task: TaskID | None = None
-        self._miou = RunningMeanIoU()
+        self._miou = RunningMeans()
         self._began, self._new = 0.0, 0
 
-    def start(self, fold: int, total: int, earlier: Sequence[Row]) -> None:
+    def start(self, fold: int, total: int, *earlier: Sequence[Row]) -> None:
         """Show the fold's bar."""
         if self._bar is None:
             self._bar = _bar()
             self._bar.start()
             if self._headline:
                 self._bar.console.print(self._headline, markup=False, highlight=False, soft_wrap=True)
-        self._miou = RunningMeanIoU(earlier)
+        self._miou = RunningMeans(*earlier)
         self._began, self._new = time.monotonic(), 0
         self._task = self._bar.add_task(
-            f"fold {fold}", total=total, completed=len(earlier), miou=f"{self._miou.value:5.2f}", rate="-"
+            f"fold {fold}", total=total, completed=self._miou.count, miou=str(self._miou), rate="-"
         )
 
-    def advance(self, row: Row) -> None:
+    def advance(self, row: Row, run: int = 0) -> None:
         """Move the bar."""
         if self._bar is None or self._task is None:
             return
-        self._miou.add(row)
+        self._miou.add(row, run)
         self._new += 1
         rate = self._new / max(time.monotonic() - self._began, 1e-9)
-        self._bar.update(self._task, advance=1, miou=f"{self._miou.value:5.2f}", rate=f"{rate:.2f}")
+        self._bar.update(self._task, advance=1, miou=str(self._miou), rate=f"{rate:.2f}")
 
     def close(self) -> None:
         """Leave the bars on the screen as they are."""

@@ -1,7 +1,9 @@
-"""Doing what was planned: build the method, load each fold's weights, ask, store."""
+"""Doing what was planned: build the methods, load each fold's weights, ask, store."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -10,26 +12,40 @@ from typing import Any
 import torch
 
 import fssbench
-from fssbench.engine.evaluation import Job, answer
+from fssbench.engine.folds import Folder, Job, Part, answer
 from fssbench.engine.plan import Plan
-from fssbench.engine.progress import Progress
+from fssbench.engine.processes import ALONE, Processes
+from fssbench.engine.progress import Progress, Silent
 from fssbench.engine.provenance import choose_device, planned_run, start
+from fssbench.engine.stages import Stages
+from fssbench.engine.store import StoreCount
 from fssbench.engine.weights import Source, load
 from fssbench.methods.method import Method
 from fssbench.predictions.saving import SavedPredictions
-from fssbench.results.run import Existing, Results, RunFolder
+from fssbench.results.folder import PartFolder, RunFolder
+from fssbench.results.run import Existing, Results
 
 
-def run_plan(
-    plan: Plan, progress: Progress | None = None, command: tuple[str, ...] = (), save: Path | None = None
-) -> Results:
-    """Evaluate what was planned and return the results, which are in the plan's folder too.
+def run_plans(
+    plans: Sequence[Plan],
+    progress: Progress | None = None,
+    command: tuple[str, ...] = (),
+    *,
+    save: Path | None = None,
+    stages: Stages | None = None,
+    count: StoreCount | None = None,
+    processes: Processes = ALONE,
+) -> list[Results]:
+    """Evaluate what was planned, together, and return the results, which are in the plans' folders too.
 
     Args:
-        plan: From `fssbench.engine.plan.plan`.
+        plans: From `fssbench.engine.plan.plan`, of one data set, device and way to compute.
         progress: Told of each row.
         command: What was typed, for the record.
-        save: Folder to which the label maps go too, as `fssbench score` reads them.
+        save: Folder to which the label maps of the only plan go too, as `fssbench score` reads them.
+        stages: Stopwatch.
+        count: Where to count what the store of features was asked.
+        processes: The processes that do this together.
 
     Raises:
         UsageError: If the device is not there, or the run in the folder can't be continued.
@@ -37,9 +53,34 @@ def run_plan(
         MissingError: If a photo or mask is not there. Rows that are stored stay.
         BrokenFileError: If a photo or mask can't be read. Rows that are stored stay.
     """
-    device = choose_device(plan.request.device)
-    existing = plan.request.existing or Existing.REFUSE
-    saved = None if save is None else SavedPredictions(save, [one.fold for one in plan.lists], existing)
+    first = plans[0]
+    name = processes.device(first.request.device)
+    device, settings = choose_device(name), first.request.settings
+    settings.autocast(device)  # refused before weights are read
+    with processes.joined(str(device)), ExitStack() as stack:
+        parts, saved = [], None
+        for plan in plans:
+            if save is not None:
+                saved = SavedPredictions(save, [one.fold for one in plan.lists], _existing(plan))
+            part = _part(plan, device, command, processes, stack)
+            parts.append(part if saved is None else replace(part, keep=saved.keep))
+        if saved is not None:
+            saved.begin([] if parts[0].folder is None else parts[0].folder.rows)
+        shown = progress if processes.first else Silent()
+        results = answer(parts, first.dataset, device, settings, shown, stages, count, processes)
+        if saved is not None and parts[0].folder is not None:
+            saved.finish(parts[0].folder.rows)
+        return results
+
+
+def run_plan(
+    plan: Plan, progress: Progress | None = None, command: tuple[str, ...] = (), save: Path | None = None
+) -> Results:
+    """Evaluate one plan alone; see `run_plans`."""
+    return run_plans([plan], progress, command, save=save)[0]
+
+
+def _part(plan: Plan, device: torch.device, command: tuple[str, ...], processes: Processes, stack: ExitStack) -> Part:
     method = _build(plan)
     weights = _Weights(method)
     # All are tried before the first episode, the first fold's last, so that it need not be read again.
@@ -53,13 +94,20 @@ def run_plan(
     )
     jobs = [Job(episodes, partial(weights.load, plan.sources[episodes.fold])) for episodes in plan.lists]
     lists = {episodes.fold: episodes for episodes in plan.lists}
-    with RunFolder(plan.out, run, lists, existing) as folder:
-        if saved is None:
-            return answer(folder.run, jobs, plan.dataset, plan.protocol, device, folder, progress)
-        saved.begin(folder.rows)
-        results = answer(folder.run, jobs, plan.dataset, plan.protocol, device, folder, progress, saved.keep)
-        saved.finish(folder.rows)
-        return results
+    folder: Folder
+    if processes.first:
+        folder = made = stack.enter_context(RunFolder(plan.out, run, lists, _existing(plan)))
+        if processes.size > 1:
+            made.begin()
+        processes.wait()
+    else:
+        processes.wait()  # until the first has made the folder
+        folder = stack.enter_context(PartFolder(plan.out, processes.rank))
+    return Part(folder.run, jobs, plan.protocol, folder)
+
+
+def _existing(plan: Plan) -> Existing:
+    return plan.request.existing or Existing.REFUSE
 
 
 def _build(plan: Plan) -> Method[Any, Any]:

@@ -9,7 +9,7 @@ from typing import Self, TypeVar
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from fssbench.backbones import Backbone, Pyramid
 from fssbench.methods.method import Method, Prediction, Task, TrainingBatch
@@ -36,6 +36,11 @@ class PairwiseMethod(Method[Pyramid, Support]):
         super().__init__()
         self.backbone = backbone.requires_grad_(requires_grad=False)
         self.task, self.way, self.shot = task, way, shot
+
+    @property
+    def shared_encoder(self) -> nn.Module:
+        """The frozen backbone."""
+        return self.backbone
 
     @abstractmethod
     def score(self, query: Pyramid, support: Support) -> Tensor:

@@ -66,6 +66,11 @@ class StagedMethod(Method[StageMaps, Support], Generic[Support]):
         """The backbone."""
         return self._stages[0]
 
+    @property
+    def shared_encoder(self) -> nn.Module:
+        """The frozen backbone; layer4, which belongs to it, is run later."""
+        return self.stages
+
     def train(self, mode: bool = True) -> Self:
         """Set training mode; the backbone's batch norm keeps its statistics unless they are `moving_statistics`."""
         super().train(mode)

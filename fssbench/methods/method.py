@@ -114,6 +114,14 @@ class Method(nn.Module, ABC, Generic[Features, Support]):
             size: (height, width) of the labels and logits returned.
         """
 
+    @property
+    def shared_encoder(self) -> nn.Module | None:
+        """The module that `encode` is all the work of, if its parameters alone decide it; None says nothing of it.
+
+        Of methods with the same `encode` and equal encoders an engine encodes each image once for all.
+        """
+        return None
+
     def as_query(self, features: Features) -> Features:
         """Return what `predict` reads of an image as a query, made ready once for all episodes that ask it.
 

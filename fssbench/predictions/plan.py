@@ -87,7 +87,8 @@ def plan_score(request: ScoreRequest) -> ScorePlan:
         BrokenFileError: If a list or the presence answers can't be read or do not fit, or files are of no episode.
     """
     from fssbench.datasets import REGISTRY, open_dataset
-    from fssbench.results.run import RUN, Existing, check_folder
+    from fssbench.results.folder import check_folder
+    from fssbench.results.run import RUN, Existing
 
     lists = given_lists(request.episodes, request.fold)
     if not lists:

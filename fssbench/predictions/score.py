@@ -15,9 +15,10 @@ from fssbench.episode.files import episode_id
 from fssbench.errors import BrokenFileError
 from fssbench.predictions.files import Listing, file_name, named, read_answer, read_file
 from fssbench.predictions.plan import ScorePlan
+from fssbench.results.folder import RunFolder
 from fssbench.results.record import MethodRecord, Run, Weights
 from fssbench.results.rows import Row
-from fssbench.results.run import Existing, Results, RunFolder
+from fssbench.results.run import Existing, Results
 
 if TYPE_CHECKING:
     from fssbench.datasets.dataset import Label

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, fields, is_dataclass
 from typing import ClassVar, Literal
 
 from fssbench.protocols import BaseRule
+from fssbench.results.share import WHOLE, Share
 
 Option = str | int | float | bool | tuple[int | float, ...] | None
 _CONFIG: dict[str, object] = {"extra": "forbid", "strict": True, "allow_inf_nan": False}
@@ -181,6 +182,8 @@ class Run:
         starts: When and where it was started and continued.
         train_dataset: What the weights were trained on, where it is another data set than the one asked; None: the
             same, or nothing was trained.
+        shard: (part, parts) where only a part of each fold is asked, in the order of work; None for all of it.
+        precision: In which the method computed; see `fssbench.engine.settings.Settings`.
         schema_version: Raised when the meaning of a field changes.
     """
 
@@ -196,7 +199,14 @@ class Run:
     limit: int | None
     starts: tuple[Start, ...]
     train_dataset: str | None = None
+    shard: tuple[int, int] | None = None
+    precision: Literal["float32", "tf32", "bfloat16", "float16"] = "float32"
     schema_version: Literal[1] = 1
+
+    @property
+    def share(self) -> Share:
+        """The part of each fold that is asked."""
+        return WHOLE if self.shard is None else Share(*self.shard)
 
     @property
     def classes(self) -> dict[int, tuple[int, ...]]:
@@ -214,7 +224,8 @@ class Run:
 
     def expected(self, fold: FoldRecord) -> int:
         """Return how many rows a fold will have: of all that it is asked, but for those left out on request."""
-        return self.asked(fold) - fold.unanswered
+        start, stop = self.share.bounds(self.asked(fold))
+        return stop - start - fold.unanswered
 
 
 _FREE = {"limit", "starts", "method.learnable_parameters", "path", "checkpoint"}

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 
 from fssbench.datasets.dataset import Dataset
-from fssbench.engine.evaluation import rows_of
-from fssbench.engine.images import AnyMethod
+from fssbench.engine.answering import rows_of
+from fssbench.engine.features import AnyMethod
 from fssbench.episode import EpisodeList, episodes
 from fssbench.errors import MissingError
 from fssbench.metrics import summarise

@@ -219,7 +219,7 @@ class Breaking(Silent):
     def __init__(self, rows: int) -> None:
         self.left = rows
 
-    def advance(self, row: Row) -> None:
+    def advance(self, row: Row, run: int = 0) -> None:
         self.left -= 1
         if self.left == 0:
             raise KeyboardInterrupt

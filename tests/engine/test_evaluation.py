@@ -10,8 +10,9 @@ import pytest
 import torch
 
 from fssbench import evaluate
-from fssbench.engine import evaluation, images
+from fssbench.engine import answering, folds
 from fssbench.engine.progress import PlainLines, Silent
+from fssbench.engine.settings import Settings
 from fssbench.episode import Episode
 from fssbench.errors import BrokenFileError, UsageError
 from fssbench.results import Row, load_run
@@ -30,7 +31,7 @@ class Breaking(Silent):
     def __init__(self, rows: int) -> None:
         self.left = rows
 
-    def advance(self, row: Row) -> None:
+    def advance(self, row: Row, run: int = 0) -> None:
         self.left -= 1
         if self.left == 0:
             raise KeyboardInterrupt
@@ -112,26 +113,25 @@ def test_the_answer_is_that_of_segment():
 
 def test_the_order_of_work_is_free(monkeypatch: pytest.MonkeyPatch):
     straight = evaluate(NearestColour(), Patches(), questions(), protocol=rules())
-    order = evaluation.order_of_work
-    monkeypatch.setattr(evaluation, "order_of_work", lambda *asked: order(*asked)[::-1])
+    order = folds.order_of_work
+    monkeypatch.setattr(folds, "order_of_work", lambda *asked: order(*asked)[::-1])
     back = evaluate(NearestColour(), Patches(), questions(), protocol=rules())
     pd.testing.assert_frame_equal(counted(straight.frame), counted(back.frame))
 
 
-@pytest.mark.parametrize("kept", [1, 3, 100])
+@pytest.mark.parametrize("kept", [0, 30_000, 1 << 30])
 @pytest.mark.parametrize("workers", [1, 2, 5])
-def test_the_rows_are_the_same_however_many_work_and_however_much_they_keep(
-    workers: int, kept: int, monkeypatch: pytest.MonkeyPatch
-):
+@pytest.mark.parametrize("batch", [1, 5])
+def test_the_rows_are_the_same_however_many_work_and_however_much_they_keep(workers: int, kept: int, batch: int):
     episodes = questions(shot=2)
     straight = evaluate(NearestColour(1, 2), Patches(), episodes, protocol=rules())
-    monkeypatch.setattr(images, "KEPT", kept)
+    settings = Settings(feature_cache=kept, batch_size=batch, workers=workers - 1)
     parts = [range(first, len(episodes), workers) for first in range(workers)]
     rows = [
         row
         for part in parts
-        for row in evaluation.rows_of(
-            NearestColour(1, 2).eval(), Patches(), episodes, rules(), part, torch.device("cpu")
+        for row in answering.rows_of(
+            NearestColour(1, 2).eval(), Patches(), episodes, rules(), part, torch.device("cpu"), settings=settings
         )
     ]
     pd.testing.assert_frame_equal(counted(straight.frame), counted(frame_of(rows)))

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fssbench import evaluate
-from fssbench.engine import evaluation
+from fssbench.engine import answering
 from fssbench.engine.provenance import choose_device
 from fssbench.engine.scoring import count
 from fssbench.episode import Episode
@@ -90,7 +90,7 @@ def test_the_order_of_work_is_free(name: str):
 
     def rows(numbers: list[int]) -> list[object]:
         method = NearestColour().eval()
-        answered = evaluation.rows_of(method, dataset, episodes, rules, numbers, device)
+        answered = answering.rows_of(method, dataset, episodes, rules, numbers, device)
         return sorted((replace(row, seconds=0.0) for row in answered), key=lambda row: row.episode)
 
     straight = rows(list(range(9)))

@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from fssbench.engine.evaluation import rows_of
+from fssbench.engine.answering import rows_of
 from fssbench.engine.scoring import Answered
 from fssbench.episode import EpisodeList, write_episodes
 from fssbench.methods.method import Prediction

@@ -12,8 +12,8 @@ import pytest
 from fssbench import evaluate
 from fssbench.errors import BrokenFileError, MissingError, UsageError
 from fssbench.results import Existing, load_run, read_run
+from fssbench.results.folder import RunFolder, check_folder
 from fssbench.results.rows import RowWriter
-from fssbench.results.run import RunFolder, check_folder
 from tests.engine.stub import NearestColour, Patches, questions, rules
 
 STORED = Path(__file__).parent / "stored"

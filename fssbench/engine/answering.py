@@ -1,0 +1,170 @@
+"""The loop: for the episodes of one fold, of one method or several, read, encode, condition, predict, count."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+
+import torch
+
+from fssbench.datasets.dataset import Dataset, Label
+from fssbench.engine.features import AnyMethod, Asking, Features, Step
+from fssbench.engine.loading import Loader, default_workers
+from fssbench.engine.memory import default_budget
+from fssbench.engine.order import work_key
+from fssbench.engine.scoring import Answered, Truth, answer_of, row_of
+from fssbench.engine.settings import Settings
+from fssbench.engine.stages import Stages
+from fssbench.engine.store import StoreCount
+from fssbench.episode import EpisodeList
+from fssbench.errors import BrokenFileError
+from fssbench.methods.method import Prediction
+from fssbench.protocols import Protocol
+from fssbench.results.rows import Row
+from fssbench.transforms import scored_shape
+
+Keep = Callable[[int, int, Answered], None]
+"""Is given what was answered, after the fold and the number of the episode."""
+
+AHEAD = 8
+"""How many steps ahead photos are read."""
+
+
+def rows_of(
+    method: AnyMethod,
+    dataset: Dataset,
+    episodes: EpisodeList,
+    protocol: Protocol,
+    numbers: Sequence[int],
+    device: torch.device,
+    keep: Keep | None = None,
+    settings: Settings | None = None,
+) -> Iterator[Row]:
+    """Yield a row per episode of these numbers, in their order. Nothing is kept for gradients."""
+    asking = Asking(method, episodes, protocol, numbers)
+    for _, row, answered in answers([asking], dataset, device, settings or Settings()):
+        if keep is not None:
+            keep(episodes.fold, row.episode, answered)
+        yield row
+
+
+def answers(
+    askings: Sequence[Asking],
+    dataset: Dataset,
+    device: torch.device,
+    settings: Settings,
+    stages: Stages | None = None,
+    processes: int = 1,
+    count: StoreCount | None = None,
+) -> Iterator[tuple[int, Row, Answered]]:
+    """Yield for each episode the place of its asking, its row and what was answered, in the order of work.
+
+    Several askings are merged by class and query, each keeping its own order where it is the order of work; a lone one
+    is answered in the order of its numbers.
+
+    Args:
+        askings: Who is asked what.
+        dataset: The opened data set.
+        device: Where methods compute; they are there.
+        settings: How to compute.
+        stages: Stopwatch.
+        processes: How many processes share this machine.
+        count: Where to count what the store was asked.
+
+    Raises:
+        MissingError: If a photo or label map is not there.
+        BrokenFileError: If one can't be read.
+    """
+    stages = stages or Stages()
+    stages.device, stages.counting = device, settings.counting
+    steps = _merged(askings)
+    batch = settings.batch_on(device)
+    budget = default_budget(device, processes) if settings.feature_cache is None else settings.feature_cache
+    workers = default_workers(device, processes) if settings.workers is None else settings.workers
+    with Loader(dataset, workers, max(AHEAD, 2 * batch), pinned=device.type == "cuda") as loader:
+        features = Features(askings, steps, loader, budget, device, batch, stages, compiled=settings.compiled)
+        features.store.count = count or features.store.count
+        for start in range(0, len(steps), batch):
+            began = time.perf_counter()
+            places = range(start, min(start + batch, len(steps)))
+            with torch.inference_mode(), settings.autocast(device):
+                features.want(range(start, min(places.stop + AHEAD, len(steps))))
+                answered = _answer(askings, steps, places, features, loader, dataset, stages)
+            stages.episodes += len(places)
+            seconds = round((time.perf_counter() - began) / len(places), 6)
+            for asking, row, said in answered:
+                yield asking, replace(row, seconds=seconds), said
+
+
+def _merged(askings: Sequence[Asking]) -> list[Step]:
+    steps = [(place, number) for place, asking in enumerate(askings) for number in asking.numbers]
+    if len(askings) > 1:
+        # Stable: within one query the askings follow each other.
+        steps.sort(key=lambda step: work_key(askings[step[0]].episodes[step[1]]))
+    return steps
+
+
+def _answer(
+    askings: Sequence[Asking],
+    steps: Sequence[Step],
+    places: range,
+    features: Features,
+    loader: Loader,
+    dataset: Dataset,
+    stages: Stages,
+) -> list[tuple[int, Row, Answered]]:
+    """Return the rows of some consecutive steps, their time still 0."""
+    found = features.of(places)
+    rows: list[tuple[int, Row, Answered]] = []
+    for asking in dict.fromkeys(steps[place][0] for place in places):
+        asked = askings[asking]
+        own = [place for place in places if steps[place][0] == asking]
+        numbers = [steps[place][1] for place in own]
+        with stages.stage("decode"):
+            labels = [loader.label(asked.episodes[number].query) for number in numbers]
+        with stages.stage("score"):
+            truths = [
+                Truth.of(label, asked.episodes[number].classes, asked.protocol)
+                for label, number in zip(labels, numbers, strict=True)
+            ]
+        sizes = [
+            _asked_size(asked, dataset, loader, number, label) for number, label in zip(numbers, labels, strict=True)
+        ]
+        with stages.stage("predict"):
+            predictions = asked.method.predict_many(
+                [found[features.query(place)] for place in own],
+                [[[found[key] for key in shots] for shots in features.supports(place)] for place in own],
+                sizes,
+            )
+        with stages.stage("score"):
+            for number, prediction, truth in zip(numbers, predictions, truths, strict=True):
+                rows.append((asking, *_counted(asked, dataset, number, prediction, truth)))
+    return rows
+
+
+def _counted(
+    asked: Asking, dataset: Dataset, number: int, prediction: Prediction, truth: Truth
+) -> tuple[Row, Answered]:
+    height, width = truth.label.shape
+    if prediction.labels.shape != truth.label.shape:
+        prediction = prediction.cropped(height, width)
+    rules, episodes = asked.protocol, asked.episodes
+    base_classes = () if rules.base is None else dataset.fold_classes(episodes.fold, "train")
+    answered = Answered(*answer_of(prediction, rules), tuple(bool(said) for said in prediction.present.tolist()))
+    return row_of(episodes, number, answered, truth, base_classes, rules), answered
+
+
+def _asked_size(asked: Asking, dataset: Dataset, loader: Loader, number: int, label: Label) -> tuple[int, int]:
+    """Return the (height, width) that a method is asked to answer at."""
+    if asked.protocol.score_at == "input":
+        return asked.protocol.input
+    name = asked.episodes[number].query
+    size = loader.shapes[name]
+    if size != label.shape:
+        raise BrokenFileError(
+            f"{dataset.name} {name}: the photo has {size[0]} x {size[1]} pixels, its label map "
+            f"{label.shape[0]} x {label.shape[1]}",
+            f"fssbench data check {dataset.name}",
+        )
+    return scored_shape((label.shape[0], label.shape[1]), asked.protocol.resize)

@@ -1,0 +1,114 @@
+"""Photos and label maps, read and resized beside the network's work."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
+
+import torch
+from torch import Tensor
+
+from fssbench.datasets.dataset import Dataset, Label
+from fssbench.protocols import ResizeRule
+from fssbench.transforms import input_image
+
+LABEL_BYTES = 128 << 20
+"""Label maps that are kept: small beside features, and asked for as often."""
+
+
+@dataclass(frozen=True)
+class View:
+    """How a network sees photos: brought to `size` (height, width) by a rule of `fssbench.transforms`."""
+
+    size: tuple[int, int]
+    rule: ResizeRule
+
+
+@dataclass(frozen=True)
+class Photo:
+    """A photo as a network takes it: float32 (3, h, w), and its own (height, width)."""
+
+    pixels: Tensor
+    shape: tuple[int, int]
+
+
+class Loader:
+    """Reads photos ahead of their use, in threads, and keeps the label maps used last.
+
+    Args:
+        dataset: Where they come from.
+        workers: How many threads; with 0 each photo is read when it is used.
+        ahead: How many photos are read ahead at most.
+        pinned: Whether photos go to pinned memory, from where a graphics card fetches them while it computes.
+    """
+
+    def __init__(self, dataset: Dataset, workers: int, ahead: int = 8, *, pinned: bool = False) -> None:
+        self._dataset, self._pinned, self._ahead = dataset, pinned, ahead
+        self._pool = ThreadPoolExecutor(workers, thread_name_prefix="fssbench-photo") if workers else None
+        self._coming: dict[tuple[View, str], Future[Photo]] = {}
+        self._labels: OrderedDict[str, Label] = OrderedDict()
+        self._label_bytes = 0
+        self.shapes: dict[str, tuple[int, int]] = {}
+        """(height, width) of each photo that was read."""
+
+    def want(self, photos: Iterable[tuple[View, str]]) -> None:
+        """Begin to read photos that will be needed, those needed first first."""
+        if self._pool is None:
+            return
+        for view, name in photos:
+            if len(self._coming) >= self._ahead:
+                return
+            if (view, name) not in self._coming:
+                self._coming[view, name] = self._pool.submit(self._read, view, name)
+
+    def photo(self, view: View, name: str) -> Tensor:
+        """Return a photo as float32 (3, h, w).
+
+        Raises:
+            MissingError: If it is not there.
+            BrokenFileError: If it can't be read.
+        """
+        coming = self._coming.pop((view, name), None)
+        photo = self._read(view, name) if coming is None else coming.result()
+        self.shapes[name] = photo.shape
+        return photo.pixels
+
+    def label(self, name: str) -> Label:
+        """Return a label map (H, W); see `Dataset.label`."""
+        if name not in self._labels:
+            label = self._labels[name] = self._dataset.label(name)
+            self._label_bytes += label.nbytes
+            while self._label_bytes > LABEL_BYTES and len(self._labels) > 1:
+                self._label_bytes -= self._labels.popitem(last=False)[1].nbytes
+        self._labels.move_to_end(name)
+        return self._labels[name]
+
+    def close(self) -> None:
+        """Read nothing more."""
+        if self._pool is not None:
+            self._pool.shutdown(wait=True, cancel_futures=True)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _read(self, view: View, name: str) -> Photo:
+        photo = self._dataset.image(name)
+        pixels = input_image(photo, view.size, view.rule)
+        # The network's inference mode is the main thread's alone: what is made here is an ordinary tensor.
+        return Photo(pixels.pin_memory() if self._pinned else pixels, (photo.shape[0], photo.shape[1]))
+
+
+def default_workers(device: torch.device, processes: int = 1) -> int:
+    """Return how many threads read photos: one beside a busy processor, up to four beside a graphics card."""
+    import os
+
+    return max(1, min(4, (os.cpu_count() or 1) // max(processes, 1))) if device.type == "cuda" else 1

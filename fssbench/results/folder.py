@@ -1,0 +1,238 @@
+"""Run folders being written: by one process, or by several that answer a run together."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from fssbench.errors import BrokenFileError, UsageError
+from fssbench.results.record import Run, first_difference
+from fssbench.results.rows import Row, RowWriter, frame_of, line_of, read_rows
+from fssbench.results.run import (
+    PARTS,
+    ROWS,
+    RUN,
+    SUMMARY,
+    Existing,
+    Results,
+    check_rows,
+    read_run,
+    schema,
+    stored_rows,
+    write_atomically,
+)
+from fssbench.results.summary import summary_record
+
+if TYPE_CHECKING:
+    from fssbench.episode import EpisodeList
+
+
+class RunFolder:
+    """A run being written. Nothing is written before the first row is there.
+
+    Args:
+        path: The folder.
+        run: What is asked.
+        lists: The episode list of each fold.
+        existing: What to do if there is a run already.
+
+    Attributes:
+        rows: The rows that a run to be continued has already.
+
+    Raises:
+        UsageError: If there is a run and `existing` is "refuse"; or it is to be continued and asked something else.
+        BrokenFileError: If the run to be continued is damaged.
+    """
+
+    def __init__(self, path: Path, run: Run, lists: Mapping[int, EpisodeList], existing: Existing) -> None:
+        self.path = path
+        self.run = run
+        self.rows: list[Row] = []
+        self._lists = lists
+        self._writer: RowWriter | None = None
+        self._started = False
+        check_folder(path, existing)
+        if existing is Existing.RESUME and (path / RUN).exists():
+            try:
+                self._continue()
+            except BaseException:
+                self.close()
+                raise
+
+    def append(self, row: Row) -> None:
+        """Write one row; before the first, the folder with run.json and the episode lists."""
+        self.begin().append(row)
+        self.rows.append(row)
+
+    def begin(self) -> RowWriter:
+        """Write what is asked, unless that is done already, and return where rows go."""
+        return self._writer if self._started and self._writer else self._start()
+
+    def close(self) -> None:
+        """Let go of the files; what was written stays."""
+        if self._writer is not None:
+            self._writer.close()
+
+    def discard(self) -> None:
+        """Take back what this run has written; the folder goes too, unless it holds something else."""
+        self.close()
+        if self._writer is not None:
+            files = (SUMMARY, ROWS, RUN, "episodes-fold*.json", PARTS)
+            for old in (path for name in files for path in self.path.glob(name)):
+                old.unlink(missing_ok=True)
+            if not any(self.path.iterdir()):
+                self.path.rmdir()
+
+    def finish(self) -> Results:
+        """Bring all rows together, in the order of the lists where none is missing, and write summary.json."""
+        self._gather()
+        results = Results(frame_of(self.rows), self.run, self.path)
+        if self.rows and not results.missing:
+            ordered = sorted(self.rows, key=lambda row: (row.fold, row.episode))
+            if ordered != self.rows:
+                self.rows = ordered
+                write_atomically(self.path / ROWS, "".join(f"{line_of(row)}\n" for row in ordered))
+            write_atomically(self.path / SUMMARY, json.dumps(summary_record(results.summary()), indent=1) + "\n")
+        return results
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _continue(self) -> None:
+        stored = check_continues(self.path, self.run)
+        self.run = replace(self.run, starts=stored.starts + self.run.starts)
+        # Locked before it is read: another run must not write in between.
+        self._writer = RowWriter(self.path / ROWS)
+        self.rows = read_rows(self.path / ROWS)
+        check_rows(self.rows, stored, self.path / ROWS)
+        self._gather()
+        for row in self.rows:
+            episode = self._lists[row.fold][row.episode]
+            if (row.query, row.classes, row.supports) != (episode.query, episode.classes, episode.supports):
+                raise BrokenFileError(
+                    f"{self.path / ROWS}: fold {row.fold}, episode {row.episode} is not the list's episode",
+                    "start the run again with --overwrite",
+                )
+            if self.run.limit is not None and row.episode >= self.run.limit:
+                raise UsageError(
+                    f"the run in {self.path} holds fold {row.fold}, episode {row.episode}, "
+                    f"which --limit {self.run.limit} leaves out",
+                    "leave --limit out, or give another --out",
+                )
+
+    def _gather(self) -> None:
+        """Append what other processes have written to this one's file; their files go."""
+        parts = sorted(self.path.glob(PARTS))
+        if not parts or self._writer is None:
+            return
+        have = {(row.fold, row.episode) for row in self.rows}
+        for row in stored_rows(self.path, self.run):
+            if (row.fold, row.episode) not in have:
+                self._writer.append(row)
+                self.rows.append(row)
+        for path in parts:
+            path.unlink()
+
+    def _start(self) -> RowWriter:
+        from fssbench.episode import write_episodes
+
+        if self._writer is None:
+            try:
+                self.path.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise UsageError(f"can't make {self.path}: {error.strerror}", "give another --out") from error
+            self._writer = RowWriter(self.path / ROWS)
+        if not self.rows:
+            for old in (self.path / RUN, *self.path.glob("episodes-fold*.json"), *self.path.glob(PARTS)):
+                old.unlink(missing_ok=True)
+            self._writer.clear()
+        (self.path / SUMMARY).unlink(missing_ok=True)
+        for fold, episodes in self._lists.items():
+            write_episodes(episodes, self.path / f"episodes-fold{fold}.json")
+        write_atomically(self.path / RUN, schema().dump_json(self.run, indent=1).decode() + "\n")
+        self._started = True
+        return self._writer
+
+
+class PartFolder:
+    """What a further process writes of a run whose folder the first has made: rows of its own.
+
+    Args:
+        path: The folder.
+        rank: Number of the process, from 1.
+
+    Attributes:
+        run: What the first process has written of the run.
+        rows: The rows that the run had before.
+
+    Raises:
+        BrokenFileError: If the run is damaged.
+    """
+
+    def __init__(self, path: Path, rank: int) -> None:
+        self.path = path
+        self.run = read_run(path)
+        self.rows = stored_rows(path, self.run)
+        self._writer = RowWriter(path / PARTS.replace("*", str(rank)))
+
+    def append(self, row: Row) -> None:
+        """Write one row."""
+        self._writer.append(row)
+        self.rows.append(row)
+
+    def finish(self) -> Results:
+        """Return what this process knows; the first one knows all."""
+        return Results(frame_of(self.rows), self.run, self.path)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._writer.close()
+
+
+def check_folder(path: Path, existing: Existing) -> None:
+    """Refuse a folder that a run can't be written to; nothing is written.
+
+    Raises:
+        UsageError: If it holds a run that is neither to be continued nor replaced, or other files.
+    """
+    if path.exists() and not path.is_dir():
+        raise UsageError(f"{path} is a file, not a folder", "give another --out")
+    if not path.exists() or not any(path.iterdir()):
+        return
+    if not (path / RUN).exists() and not (path / ROWS).exists():
+        raise UsageError(f"{path} holds other files than a run's", "give another --out")
+    if existing is Existing.REFUSE:
+        raise UsageError(
+            f"{path} holds a run already",
+            "continue it with --resume, replace it with --overwrite, or give another --out",
+        )
+
+
+def check_continues(path: Path, run: Run) -> Run:
+    """Return the run that is stored in a folder if `run` asks the same of the same.
+
+    Raises:
+        UsageError: Naming the first field that differs.
+        BrokenFileError: If what is stored can't be read.
+    """
+    stored = read_run(path)
+    if found := first_difference(stored, run):
+        raise UsageError(
+            f"the run in {path} can't be continued: "
+            f"its {found.field} is {found.stored}, this command's is {found.asked}",
+            "type the command as before, or give another --out",
+        )
+    return stored
