@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 _COMMANDS = {
     "eval": "evaluate:evaluate",
+    "merge": "merge:merge",
+    "launch": "launch:launch",
+    "bench": "bench:bench",
     "score": "score:score",
     "table": "table:table",
     "published": "published:app",

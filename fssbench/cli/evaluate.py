@@ -3,30 +3,28 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from fssbench.cli.printing import console
+from fssbench.cli.report import print_profile, report
 from fssbench.errors import FSSBenchError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
-    from rich.table import Table
-
-    from fssbench.engine.plan import Plan, Task
-    from fssbench.episode import EpisodeList
-    from fssbench.metrics import FoldSummary, Summary
-    from fssbench.results.record import ProtocolRecord
-    from fssbench.results.run import Results
+    from fssbench.engine.plan import Plan, Request, Task
+    from fssbench.engine.processes import Processes
 
 _TASKS: dict[str, Task] = {"fss": "fss", "fs-cs": "fscs", "fscs": "fscs"}
 
 
 def evaluate(
-    method: Annotated[str, typer.Option("--method", help="One of `fssbench list methods`.")],
+    method: Annotated[
+        str, typer.Option("--method", help="One of `fssbench list methods`, or several: hsnet,asnet in one pass.")
+    ],
     dataset: Annotated[str, typer.Option("--dataset", help="One of `fssbench list datasets`.")],
     train_dataset: Annotated[
         str | None,
@@ -37,7 +35,9 @@ def evaluate(
         ),
     ] = None,
     fold: Annotated[str | None, typer.Option("--fold", help="A fold, or all.", show_default="all")] = None,
-    shots: Annotated[int | None, typer.Option("--shots", help="Supports per class, K.", show_default="1")] = None,
+    shots: Annotated[
+        str | None, typer.Option("--shots", help="Supports per class, K; several: 1,5 in one pass.", show_default="1")
+    ] = None,
     ways: Annotated[int | None, typer.Option("--ways", help="Classes per episode, N.", show_default="1")] = None,
     backbone: Annotated[str | None, typer.Option("--backbone", help="One of `fssbench list backbones`.")] = None,
     variant: Annotated[str | None, typer.Option("--variant", help="Form of the method, where it has several.")] = None,
@@ -108,19 +108,64 @@ def evaluate(
     resume: Annotated[bool, typer.Option("--resume", help="Continue the run in that folder, if there is one.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the run in that folder.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")] = False,
+    feature_cache: Annotated[
+        str | None,
+        typer.Option(
+            "--feature-cache",
+            help="Memory for features of images that come again: 4GiB, 0.",
+            show_default="a third of what is free, at most 4GiB",
+        ),
+    ] = None,
+    batch_size: Annotated[
+        int | None,
+        typer.Option("--batch-size", help="Images or episodes in one call.", show_default="1, on a graphics card 8"),
+    ] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option("--workers", help="Threads that read photos ahead.", show_default="1, on a graphics card 4"),
+    ] = None,
+    precision: Annotated[
+        Literal["float32", "tf32", "bfloat16", "float16"],
+        typer.Option("--precision", help="In which the network computes; only float32 gives the releases' digits."),
+    ] = "float32",
+    compiled: Annotated[bool, typer.Option("--compile", help="Compile the encoder by torch first.")] = False,
+    profile: Annotated[
+        bool, typer.Option("--profile", help="Say where the time went; profile.json in the run folder has it, too.")
+    ] = False,
+    shard: Annotated[
+        str | None,
+        typer.Option(
+            "--shard", help="Answer one part of the run, for job arrays: 1/8. `fssbench merge` puts the parts together."
+        ),
+    ] = None,
 ) -> None:
-    """Evaluate a method: a row per episode in the run folder, and mIoU and FB-IoU (or exact ratio) per fold."""
-    from fssbench.engine.plan import Request, plan
+    """Evaluate a method: a row per episode in the run folder, and mIoU and FB-IoU (or exact ratio) per fold.
+
+    Under torchrun the processes share the work: torchrun --nproc-per-node 2 -m fssbench eval ...
+    """
+    from fssbench.engine.plan import Request
+    from fssbench.engine.processes import processes_here
+    from fssbench.engine.settings import Settings
+    from fssbench.engine.store import parse_bytes
     from fssbench.results.run import Existing
+    from fssbench.results.share import Share
 
     if resume and overwrite:
         raise UsageError("--resume and --overwrite exclude each other")
+    processes = processes_here()
+    settings = Settings(
+        feature_cache=None if feature_cache is None else parse_bytes(feature_cache),
+        batch_size=batch_size,
+        workers=workers,
+        precision=precision,
+        compiled=compiled,
+        counting=profile,
+    )
     request = Request(
         method=method,
         dataset=dataset,
         train_dataset=train_dataset,
         fold=fold,
-        shots=shots,
         ways=ways,
         backbone=backbone,
         variant=variant,
@@ -142,22 +187,87 @@ def evaluate(
         device=device,
         out=out,
         existing=Existing.RESUME if resume else Existing.OVERWRITE if overwrite else Existing.REFUSE,
+        settings=settings,
+        shard=None if shard is None else Share.parse(shard),
+        leads=processes.first,
     )
-    _run(plan(request), save_predictions, quiet=quiet)
+    plans = _plans(request, method, shots)
+    if save_predictions is not None and (len(plans) > 1 or shard is not None or processes.size > 1):
+        raise UsageError(
+            "--save-predictions goes with one run in one process", "leave it out, or evaluate the runs one by one"
+        )
+    _run(plans, save_predictions, processes, quiet=quiet)
 
 
-def _run(planned: Plan, save: Path | None, *, quiet: bool) -> None:
+def _plans(request: Request, methods: str, shots: str | None) -> list[Plan]:
+    """Return a plan for each method and number of shots; those of several go to folders of their own."""
+    from fssbench.engine.plan import plan
+
+    names = _listed("--method", methods)
+    asked = [None] if shots is None else [_number("--shots", text) for text in _listed("--shots", shots)]
+    if len(names) * len(asked) == 1:
+        return [plan(replace(request, method=names[0], shots=asked[0]))]
+    if request.checkpoint is not None and len(names) > 1:
+        raise UsageError(
+            "--checkpoint is of one method", "evaluate the methods one by one, or register the checkpoints"
+        )
+    plans: list[Plan] = []
+    for name in names:
+        for shot in asked:
+            form = name if shot is None else f"{name}-{shot}shot"
+            out = None if request.out is None else request.out / form
+            known = plans[0].dataset if plans else None
+            plans.append(plan(replace(request, method=name, shots=shot, out=out), known))
+    return plans
+
+
+def _listed(option: str, text: str) -> list[str]:
+    found = [part.strip() for part in text.split(",")]
+    if not all(found) or len(set(found)) < len(found):
+        raise UsageError(f"{option} takes names with commas between them, each once, not '{text}'")
+    return found
+
+
+def _number(option: str, text: str) -> int:
+    if not (text.lstrip("+-").isascii() and text.lstrip("+-").isdecimal() and len(text) < 10):
+        raise UsageError(f"{option} is a number or several with commas between them, not '{text}'", f"{option} 1")
+    return int(text)
+
+
+def _run(plans: Sequence[Plan], save: Path | None, processes: Processes, *, quiet: bool) -> None:
+    from fssbench.engine.profile import profile_of, write_profile
     from fssbench.engine.progress import Silent, progress_for
-    from fssbench.engine.runner import run_plan
+    from fssbench.engine.runner import run_plans
+    from fssbench.engine.stages import Stages
+    from fssbench.engine.store import StoreCount
 
-    progress = Silent() if quiet else progress_for(sys.stderr, _headline(planned))
+    shown = quiet or not processes.first
+    progress = Silent() if shown else progress_for(sys.stderr, "\n".join(map(_headline, plans)))
+    stages, count = Stages(), StoreCount()
     try:
-        results = run_plan(planned, progress, ("fssbench", *sys.argv[1:]), save)
+        results = run_plans(
+            plans,
+            progress,
+            ("fssbench", *sys.argv[1:]),
+            save=save,
+            stages=stages,
+            count=count,
+            processes=processes,
+        )
     except (FSSBenchError, KeyboardInterrupt) as error:
         for note in getattr(error, "__notes__", ()):
             typer.echo(note, err=True)
         raise
-    report(results, planned.lists)
+    if not processes.first:
+        return
+    for planned, result in zip(plans, results, strict=True):
+        if len(plans) > 1:
+            typer.echo(f"{planned.info.name}, {planned.shot}-shot:")
+        report(result, planned.lists)
+    if plans[0].request.settings.counting and stages.episodes:
+        found = profile_of(stages, count)
+        write_profile(found, plans[0].out)
+        print_profile(found)
 
 
 def _headline(planned: Plan) -> str:
@@ -166,53 +276,3 @@ def _headline(planned: Plan) -> str:
     parts = [planned.info.name, request.variant, planned.backbone, "on", planned.dataset.name, origin]
     rules = f"{planned.way}-way {planned.shot}-shot, protocol {planned.protocol.name}"
     return f"{' '.join(part for part in parts if part)}, {rules}; rows go to {planned.out}"
-
-
-def report(results: Results, lists: Sequence[EpisodeList]) -> None:
-    """Print the numbers of a run, what has to be said beside them, and where its rows are."""
-    from fssbench.engine.notes import notes
-
-    summary = results.summary()
-    output = console()
-    output.print(_table(summary, results.run.protocol))
-    for note in notes(results, summary, lists):
-        output.print(note, soft_wrap=True, markup=False)
-    output.print(f"rows: {results.folder}", soft_wrap=True, markup=False)
-
-
-def _table(summary: Summary, protocol: ProtocolRecord) -> Table:
-    from rich.table import Table
-
-    second = ("exact_ratio", "ER") if protocol.task == "fscs" else ("fb_iou", "FB-IoU")
-    measures = dict([("miou", "mIoU"), second])
-    if protocol.base is not None and protocol.base.asked == "together":
-        measures = {"miou": "novel mIoU", "base_miou": "base mIoU", "total_miou": "all mIoU"} | dict([second])
-    elif summary.base_miou is not None:
-        measures["base_miou"] = "base mIoU"
-    table = Table(box=None, pad_edge=False)
-    table.add_column("fold")
-    table.add_column("episodes", justify="right")
-    for title in measures.values():
-        table.add_column(title, justify="right")
-        table.add_column("95 %", justify="right")
-        if summary.runs:
-            table.add_column("std", justify="right")
-    for fold in summary.folds:
-        table.add_row(str(fold.fold), str(fold.episodes), *_cells(fold, measures))
-    if len(summary.folds) > 1:
-        table.add_section()
-        table.add_row("mean", str(summary.episodes), *_cells(summary, measures))
-    return table
-
-
-def _cells(summary: Summary | FoldSummary, measures: Mapping[str, str]) -> list[str]:
-    from fssbench.runs import spread_of
-
-    cells = []
-    for name in measures:
-        interval = summary.intervals[name]
-        cells += [f"{getattr(summary, name):.2f}", f"{interval.low:.1f} to {interval.high:.1f}"]
-        if summary.runs:
-            spread = spread_of(summary, name)
-            cells.append("-" if spread is None else f"{spread.std:.2f}")
-    return cells

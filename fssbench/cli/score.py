@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from fssbench.cli.evaluate import report
+from fssbench.cli.report import report
 
 if TYPE_CHECKING:
     from fssbench.predictions.plan import ScorePlan

@@ -122,10 +122,14 @@ class Plan:
         return options | {"weak": True} if self.request.weak else options
 
 
-def plan(request: Request) -> Plan:
+def plan(request: Request, opened: Dataset | None = None) -> Plan:
     """Check a request and draw or read its episode lists. Nothing is written, torch is not imported.
 
     Names and numbers come first, then data, then weights, then the run folder: a newcomer is told one thing at a time.
+
+    Args:
+        request: What is asked for.
+        opened: Its data set, if that is open already.
 
     Raises:
         UsageError: If a name, a number or an option does not exist or does not fit the others.
@@ -157,7 +161,7 @@ def plan(request: Request) -> Plan:
     backbone = _backbone(request, info, protocol, variant)
     check_build(request.method, backbone, variant, ways, shots)
     folds = [episodes.fold for episodes in given] or _folds(request, REGISTRY.get(request.dataset).fold_count)
-    dataset = open_dataset(request.dataset, request.root, **request.dataset_options)
+    dataset = opened or open_dataset(request.dataset, request.root, **request.dataset_options)
     sources = sources_for(request, info, variant, backbone, folds)
     out = request.out or _default_folder(request, info, protocol, backbone, folds, dataset)
     if request.shard is not None:

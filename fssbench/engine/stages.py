@@ -14,6 +14,38 @@ if TYPE_CHECKING:
 STAGES = ("decode", "encode", "condition", "predict", "score")
 """decode: photos and label maps read and resized, as far as the main thread waits for it. encode: the method's `encode`
 and `as_query`. condition, predict: the method's. score: label maps counted."""
+_COMPUTING = ("encode", "condition", "predict")
+_FIRST, _EVERY = 2, 10
+
+
+@dataclass
+class Stopwatch:
+    """One stage.
+
+    Attributes:
+        calls: How often it was entered.
+        counted: How many of these had their operations counted.
+        counted_flops: Operations of those, a multiply-add being two.
+        timed_seconds: Time of all others: counting takes time itself.
+        counted_seconds: Time of the counted ones.
+    """
+
+    calls: int = 0
+    counted: int = 0
+    counted_flops: int = 0
+    timed_seconds: float = 0.0
+    counted_seconds: float = 0.0
+
+    @property
+    def seconds(self) -> float:
+        """Of all calls; the counted ones are taken to last as long as the others, where there are others."""
+        timed = self.calls - self.counted
+        return self.timed_seconds / timed * self.calls if timed else self.counted_seconds
+
+    @property
+    def flops(self) -> int:
+        """Of all calls, by the mean of the counted ones."""
+        return round(self.counted_flops / self.counted * self.calls) if self.counted else 0
 
 
 @dataclass
@@ -21,16 +53,14 @@ class Stages:
     """A stopwatch for each stage.
 
     Attributes:
-        seconds: By stage.
-        flops: Operations by stage, a multiply-add being two; counted only if `counting`.
+        of: By stage.
         images: How many images were encoded.
         episodes: How many episodes were answered.
-        counting: Whether operations are counted, which slows small networks down.
+        counting: Whether operations are counted, of the first calls of a stage and of every tenth.
         device: Where the method computes; a graphics card is waited for at each end of a stage if `counting`.
     """
 
-    seconds: dict[str, float] = field(default_factory=lambda: dict.fromkeys(STAGES, 0.0))
-    flops: dict[str, int] = field(default_factory=lambda: dict.fromkeys(STAGES, 0))
+    of: dict[str, Stopwatch] = field(default_factory=lambda: {name: Stopwatch() for name in STAGES})
     images: int = 0
     episodes: int = 0
     counting: bool = False
@@ -39,24 +69,36 @@ class Stages:
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
         """Time a stage."""
+        watch = self.of[name]
+        counted = self.counting and name in _COMPUTING and (watch.calls < _FIRST or watch.calls % _EVERY == 0)
         began = time.perf_counter()
         try:
-            if self.counting and name in ("encode", "condition", "predict"):
-                with self._counted(name):
+            if counted:
+                with self._counted(watch):
                     yield
             else:
                 yield
+            self._synchronise()
         finally:
-            self.seconds[name] += time.perf_counter() - began
+            passed = time.perf_counter() - began
+            watch.calls += 1
+            watch.counted += counted
+            if counted:
+                watch.counted_seconds += passed
+            else:
+                watch.timed_seconds += passed
 
     @contextmanager
-    def _counted(self, name: str) -> Iterator[None]:
-        import torch
+    def _counted(self, watch: Stopwatch) -> Iterator[None]:
         from torch.utils.flop_counter import FlopCounterMode
 
         counter = FlopCounterMode(display=False)
         with counter:
             yield
-        if self.device is not None and self.device.type == "cuda":
+        watch.counted_flops += counter.get_total_flops()
+
+    def _synchronise(self) -> None:
+        if self.counting and self.device is not None and self.device.type == "cuda":
+            import torch
+
             torch.cuda.synchronize(self.device)
-        self.flops[name] += counter.get_total_flops()

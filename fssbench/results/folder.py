@@ -16,6 +16,7 @@ from fssbench.results.run import (
     PARTS,
     ROWS,
     RUN,
+    SHARDS,
     SUMMARY,
     Existing,
     Results,
@@ -210,7 +211,7 @@ def check_folder(path: Path, existing: Existing) -> None:
     """
     if path.exists() and not path.is_dir():
         raise UsageError(f"{path} is a file, not a folder", "give another --out")
-    if not path.exists() or not any(path.iterdir()):
+    if not path.exists() or all(entry.match(SHARDS) for entry in path.iterdir()):
         return
     if not (path / RUN).exists() and not (path / ROWS).exists():
         raise UsageError(f"{path} holds other files than a run's", "give another --out")

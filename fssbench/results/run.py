@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 RUN, ROWS, SUMMARY = "run.json", "rows.jsonl", "summary.json"
 PARTS = "rows-part*.jsonl"
 """What further processes of a run write, each its own, until the first has them all in one file."""
+SHARDS = "shard-*-of-*"
+"""Folders of parts of a run, inside the folder where the whole is put together."""
 MAX_BYTES = 1 << 26
 """A larger run.json is none."""
 

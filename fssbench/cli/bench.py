@@ -1,0 +1,135 @@
+"""`fssbench bench`: time and memory of methods side by side."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from fssbench.cli.printing import console
+from fssbench.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rich.table import Table
+
+    from fssbench.engine.bench import Measured
+
+
+def bench(
+    method: Annotated[str, typer.Option("--method", help="Several of `fssbench list methods`: hsnet,asnet.")],
+    dataset: Annotated[str, typer.Option("--dataset", help="One of `fssbench list datasets`.")] = "shapes20i",
+    fold: Annotated[str, typer.Option("--fold", help="A fold, or all.")] = "0",
+    shots: Annotated[str, typer.Option("--shots", help="Supports per class, K: 1,5.")] = "1",
+    precision: Annotated[str, typer.Option("--precision", help="float32,bfloat16,...; the first is compared with.")] = (
+        "float32"
+    ),
+    episodes: Annotated[int, typer.Option("--episodes", help="How many a fold.")] = 20,
+    backbone: Annotated[str | None, typer.Option("--backbone", help="One of `fssbench list backbones`.")] = None,
+    protocol: Annotated[str | None, typer.Option("--protocol", help="One of `fssbench list protocols`.")] = None,
+    random_weights: Annotated[
+        bool, typer.Option("--random-weights", help="Time and memory alone: no checkpoint is needed.")
+    ] = False,
+    feature_cache: Annotated[str | None, typer.Option("--feature-cache", help="As for eval.")] = None,
+    batch_size: Annotated[int | None, typer.Option("--batch-size", help="As for eval.")] = None,
+    device: Annotated[str, typer.Option("--device", help="auto, cpu, cuda or cuda:N.")] = "auto",
+    root: Annotated[Path | None, typer.Option("--root", help="Folder of the data set.")] = None,
+    out: Annotated[Path | None, typer.Option("--out", help="CSV file for the numbers.")] = None,
+) -> None:
+    """Compare what methods cost: episodes per second, time by stage, operations, memory, parameters.
+
+    Each is measured in a process of its own, one after the other.
+    """
+    import csv
+    from io import StringIO
+
+    from fssbench.atomic import write_text
+    from fssbench.engine.bench import Case, measure
+
+    parts = [[part.strip() for part in text.split(",")] for text in (method, shots, precision)]
+    if not all(part for its in parts for part in its) or not all(part.isdecimal() for part in parts[1]):
+        raise UsageError("--method, --shots and --precision take names with commas between them", "--shots 1,5")
+    cases = [Case(name, int(shot), how) for name in parts[0] for shot in parts[1] for how in parts[2]]
+    given = {
+        "--dataset": dataset,
+        "--fold": fold,
+        "--episodes": str(episodes),
+        "--backbone": backbone,
+        "--protocol": protocol,
+        "--feature-cache": feature_cache,
+        "--batch-size": None if batch_size is None else str(batch_size),
+        "--device": device,
+        "--root": None if root is None else str(root),
+    }
+    options = [part for option, value in given.items() if value is not None for part in (option, value)]
+    options += ["--random-weights"] if random_weights else []
+    found = list(measure(cases, options))
+    output = console()
+    output.print(_table(found))
+    first = found[0].profile
+    output.print(
+        f"{dataset}, fold {fold}, {first.episodes} episodes, {first.device} with {first.threads} threads of "
+        f"{first.peak_flops / 1e9:.0f} GFLOP/s in matrix products",
+        soft_wrap=True,
+        markup=False,
+    )
+    if out is not None:
+        text = StringIO()
+        rows = [one.record() for one in found]
+        writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+        write_text(out, text.getvalue())
+
+
+def _table(found: Sequence[Measured]) -> Table:
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False)
+    for title in ("method", "backbone"):
+        table.add_column(title)
+    for title in (
+        "K",
+        "precision",
+        "ep/s",
+        "encode",
+        "cond.",
+        "predict",
+        "rest",
+        "GFLOP",
+        "of peak",
+        "GiB",
+        "params",
+        "mIoU",
+    ):
+        table.add_column(title, justify="right")
+    for one in found:
+        per = {line.stage: f"{1000 * line.seconds / one.profile.episodes:.0f}" for line in one.profile.lines}
+        rest = sum(line.seconds for line in one.profile.lines if line.stage in ("decode", "score"))
+        record = one.record()
+        table.add_row(
+            one.case.method,
+            one.backbone or "-",
+            str(one.case.shots),
+            one.case.precision,
+            f"{one.rate:.2f}",
+            *(per[stage] for stage in ("encode", "condition", "predict")),
+            f"{1000 * rest / one.profile.episodes:.0f}",
+            f"{record['gflop_per_episode']}",
+            f"{float(record['share_of_matmul_peak'] or 0):.0%}",
+            f"{one.profile.peak_bytes / 2**30:.1f}",
+            "-" if one.learnable_parameters is None else f"{one.learnable_parameters / 1e6:.1f}M",
+            _miou(one, found),
+        )
+    return table
+
+
+def _miou(one: Measured, found: Sequence[Measured]) -> str:
+    """Return the mIoU, with the change to the first precision of the same method and shots."""
+    if one.random:
+        return "-"
+    first = next(its for its in found if (its.case.method, its.case.shots) == (one.case.method, one.case.shots))
+    change = "" if first is one else f" ({one.miou - first.miou:+.2f})"
+    return f"{one.miou:.2f}{change}"

@@ -1,0 +1,64 @@
+"""`fssbench launch`: an evaluation as jobs of a cluster."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from fssbench.errors import UsageError
+
+
+def launch(
+    command: Annotated[list[str], typer.Argument(help="eval and its options, after --.")],
+    shards: Annotated[int, typer.Option("--shards", help="How many jobs share the work.")],
+    slurm: Annotated[bool, typer.Option("--slurm", help="Submit to Slurm.")] = False,
+    local: Annotated[bool, typer.Option("--local", help="Run as processes of this machine, to try it out.")] = False,
+    minutes: Annotated[int, typer.Option("--minutes", help="Time limit of a job.")] = 240,
+    cpus: Annotated[int, typer.Option("--cpus", help="Cores of a job.")] = 4,
+    gpus: Annotated[int, typer.Option("--gpus", help="Graphics cards of a job.")] = 0,
+    memory_gb: Annotated[int, typer.Option("--memory-gb", help="Memory of a job.")] = 16,
+    partition: Annotated[str | None, typer.Option("--partition", help="Of Slurm.")] = None,
+    at_once: Annotated[int | None, typer.Option("--at-once", help="How many jobs run at the same time.")] = None,
+    parameter: Annotated[
+        list[str] | None, typer.Option("--parameter", help="A further parameter of submitit: slurm_account=vision.")
+    ] = None,
+    logs: Annotated[Path, typer.Option("--logs", help="Folder of the jobs' logs.")] = Path("runs/logs"),
+) -> None:
+    """Cut an evaluation into shards and submit a job for each; without --slurm or --local, print their commands.
+
+    fssbench launch --slurm --shards 16 -- eval --method hsnet --dataset coco20i --shots 5 --out runs/coco
+    """
+    from fssbench.engine.launching import Resources, shard_commands, submit
+
+    if slurm and local:
+        raise UsageError("--slurm and --local exclude each other")
+    commands = shard_commands(command, shards)
+    out = Path(_out_of(command))
+    if not (slurm or local):
+        for one in commands:
+            typer.echo(shlex.join(["fssbench", *one[3:]]))
+    else:
+        extra = dict(_pair(text) for text in parameter or [])
+        resources = Resources(minutes, cpus, gpus, memory_gb, partition, at_once, extra)
+        ids = submit(commands, logs, "slurm" if slurm else "local", resources)
+        typer.echo(f"{len(ids)} jobs: {', '.join(ids)}; logs in {logs}")
+    typer.echo(f"when all are done: fssbench merge {shlex.quote(str(out))}", err=not (slurm or local))
+
+
+def _out_of(command: list[str]) -> str:
+    for place, part in enumerate(command):
+        if part.startswith("--out="):
+            return part.removeprefix("--out=")
+        if part == "--out" and place + 1 < len(command):
+            return command[place + 1]
+    raise UsageError("--out names no folder", "--out DIR")
+
+
+def _pair(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not (equals and name):
+        raise UsageError(f"--parameter is NAME=VALUE, not '{text}'", "--parameter slurm_account=vision")
+    return name, value

@@ -1,0 +1,41 @@
+"""`fssbench merge`: put the shards of a run together."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def merge(
+    folders: Annotated[list[Path], typer.Argument(help="Run folders, or the folder that the shards are in.")],
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Folder of the whole run.", show_default="the folder of the shards")
+    ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the run in that folder.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Add to the run in that folder.")] = False,
+) -> None:
+    """Put the shards of a run together; exit code 1 while episodes are missing, which `eval --resume` answers."""
+    from fssbench.cli.report import report
+    from fssbench.errors import UsageError
+    from fssbench.results.merge import lists_of, shards_in
+    from fssbench.results.merge import merge as put_together
+    from fssbench.results.run import Existing
+
+    if resume and overwrite:
+        raise UsageError("--resume and --overwrite exclude each other")
+    existing = Existing.RESUME if resume else Existing.OVERWRITE if overwrite else Existing.REFUSE
+    found = shards_in(folders)
+    target = out or (folders[0] if found[0] != folders[0] else None)
+    if target is None:
+        raise UsageError("where does the whole run go?", "fssbench merge DIR... --out DIR")
+    results = put_together(found, target, existing)
+    report(results, list(lists_of(target, results.run).values()))
+    if results.missing:
+        typer.echo(
+            f"{results.missing} episodes are missing in these {len(found)} runs\n"
+            "  try: the command of each unfinished shard again, with --resume, then fssbench merge --resume",
+            err=True,
+        )
+        raise typer.Exit(1)

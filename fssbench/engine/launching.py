@@ -1,0 +1,120 @@
+"""An evaluation as jobs of a cluster: one job a shard, through submitit."""
+
+from __future__ import annotations
+
+import shlex
+import subprocess
+import sys
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from fssbench.errors import MissingError, UsageError
+
+Cluster = Literal["slurm", "local"]
+
+
+@dataclass(frozen=True)
+class Resources:
+    """What each job is given.
+
+    Attributes:
+        minutes: Time limit.
+        cpus: Processor cores.
+        gpus: Graphics cards.
+        memory_gb: Memory.
+        partition: Of Slurm; None for the cluster's default.
+        at_once: How many jobs may run at the same time; None for all.
+        extra: Further parameters of submitit, e.g. {"slurm_account": "vision"}.
+    """
+
+    minutes: int = 240
+    cpus: int = 4
+    gpus: int = 0
+    memory_gb: int = 16
+    partition: str | None = None
+    at_once: int | None = None
+    extra: Mapping[str, str] | None = None
+
+
+def shard_commands(arguments: Sequence[str], shards: int) -> list[list[str]]:
+    """Return the command of each shard; a job that is started again continues its own rows.
+
+    Args:
+        arguments: What stands after `fssbench`: "eval" and its options, with --out.
+        shards: How many.
+
+    Raises:
+        UsageError: If it is no evaluation that can be cut, or there is no shard.
+    """
+    if not arguments or arguments[0] != "eval":
+        raise UsageError("what is launched is an evaluation", "fssbench launch --shards 8 -- eval --method hsnet ...")
+    for option, why in (
+        ("--shard", "launch cuts the shards itself"),
+        ("--overwrite", "a job that is started again would throw its rows away"),
+        ("--save-predictions", "predictions are saved by one process"),
+    ):
+        if any(part == option or part.startswith(f"{option}=") for part in arguments):
+            raise UsageError(f"{option} can't be launched: {why}", f"leave {option} out")
+    if not any(part == "--out" or part.startswith("--out=") for part in arguments):
+        raise UsageError("the shards need a folder in which they meet", "... eval ... --out DIR")
+    if shards < 1:
+        raise UsageError(f"there is at least 1 shard, not {shards}")
+    start = [sys.executable, "-m", "fssbench", *arguments]
+    resume = [] if "--resume" in arguments else ["--resume"]
+    return [[*start, *resume, "--quiet", "--shard", f"{part}/{shards}"] for part in range(1, shards + 1)]
+
+
+def submit(commands: Sequence[Sequence[str]], folder: Path, cluster: Cluster, resources: Resources) -> list[str]:
+    """Hand the commands to the cluster as one job array and return the ids of the jobs.
+
+    Args:
+        commands: One a job.
+        folder: Where the cluster's logs go.
+        cluster: "slurm", or "local" for processes of this machine.
+        resources: What each job is given.
+
+    Raises:
+        MissingError: If submitit is not installed, or the cluster not there.
+        UsageError: If submitit does not know a parameter.
+    """
+    try:
+        import submitit
+    except ImportError as error:
+        raise MissingError(
+            "jobs are submitted by submitit, which is not installed", "pip install 'fssbench[slurm]'"
+        ) from error
+    try:
+        executor = submitit.AutoExecutor(folder=str(folder), cluster=cluster)
+    except RuntimeError as error:
+        raise MissingError(f"there is no {cluster} here: {str(error).splitlines()[0]}", "--cluster local") from error
+    parameters: dict[str, object] = {
+        "name": "fssbench",
+        "timeout_min": resources.minutes,
+        "cpus_per_task": resources.cpus,
+        "gpus_per_node": resources.gpus,
+        "mem_gb": resources.memory_gb,
+    }
+    if cluster == "slurm":
+        parameters["slurm_array_parallelism"] = resources.at_once or len(commands)
+        if resources.partition:
+            parameters["slurm_partition"] = resources.partition
+    try:
+        executor.update_parameters(**parameters, **dict(resources.extra or {}))
+    except (NameError, TypeError, ValueError) as error:
+        raise UsageError(f"submitit refuses a parameter: {str(error).splitlines()[0]}") from error
+    return [str(job.job_id) for job in executor.map_array(run_command, [list(command) for command in commands])]
+
+
+def run_command(command: Sequence[str]) -> int:
+    """Run one shard and return 0; what it prints goes to the job's log.
+
+    Raises:
+        subprocess.CalledProcessError: If it fails.
+    """
+    sys.stdout.write(f"{shlex.join(command)}\n")
+    sys.stdout.flush()
+    subprocess.run(list(command), check=True)  # noqa: S603 - the command that a person has launched
+    return 0

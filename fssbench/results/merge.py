@@ -1,0 +1,99 @@
+"""Shards of a run, put together: the run that one process would have written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from fssbench.episode import EpisodeList, read_episodes
+from fssbench.errors import BrokenFileError, MissingError, UsageError
+from fssbench.results.folder import RunFolder
+from fssbench.results.record import Run, Start, first_difference
+from fssbench.results.rows import Row
+from fssbench.results.run import RUN, SHARDS, Existing, Results, read_run, stored_rows
+
+
+def shards_in(folders: Iterable[Path]) -> list[Path]:
+    """Return the run folders meant: the shards below each folder, or the folder itself where it has none.
+
+    Raises:
+        MissingError: If a folder holds no run.
+    """
+    found: list[Path] = []
+    for folder in folders:
+        below = sorted(path.parent for path in folder.glob(f"{SHARDS}/{RUN}"))
+        if not below and not (folder / RUN).is_file():
+            raise MissingError(
+                f"there is no run in {folder}, and no shard of one below it",
+                "fssbench eval --shard 1/8 --out DIR makes DIR/shard-1-of-8",
+            )
+        found += below or [folder]
+    return found
+
+
+def merge(folders: Sequence[Path], out: Path, existing: Existing = Existing.REFUSE) -> Results:
+    """Put runs of parts of the same lists together, and write the whole.
+
+    Args:
+        folders: Run folders, each of some of the episodes.
+        out: Folder of the whole run.
+        existing: What to do if there is a run already; "resume" adds to it.
+
+    Returns:
+        The whole run, in which rows may be missing still (`Results.missing`).
+
+    Raises:
+        MissingError: If a folder holds no run.
+        UsageError: If the runs do not ask the same of the same, or `out` can't be written.
+        BrokenFileError: If a file is not as it was written, or two runs answer an episode differently.
+    """
+    runs = [read_run(folder) for folder in folders]
+    whole = replace(runs[0], shard=None)
+    for folder, run in zip(folders[1:], runs[1:], strict=True):
+        if found := first_difference(whole, replace(run, shard=None)):
+            raise UsageError(
+                f"{folder} is no part of the run in {folders[0]}: its {found.field} is {found.asked}, "
+                f"the other's {found.stored}",
+                "merge the shards of one run",
+            )
+    starts: list[Start] = []
+    for start in (one for run in runs for one in run.starts):
+        starts += [] if start in starts else [start]
+    whole = replace(whole, starts=tuple(sorted(starts, key=lambda start: start.time)))
+    rows = _together(folders, runs)
+    lists = lists_of(folders[0], whole)
+    with RunFolder(out, whole, lists, existing) as written:
+        have = {(row.fold, row.episode) for row in written.rows}
+        for row in rows:
+            if (row.fold, row.episode) not in have:
+                written.append(row)
+        return written.finish()
+
+
+def _together(folders: Sequence[Path], runs: Sequence[Run]) -> list[Row]:
+    rows: dict[tuple[int, int], tuple[Row, Path]] = {}
+    for folder, run in zip(folders, runs, strict=True):
+        for row in stored_rows(folder, run):
+            other, where = rows.setdefault((row.fold, row.episode), (row, folder))
+            if replace(other, seconds=row.seconds) != row:
+                raise BrokenFileError(
+                    f"fold {row.fold}, episode {row.episode} is answered differently in {where} and {folder}",
+                    "leave one of them out",
+                )
+    return [row for _, (row, _) in sorted(rows.items())]
+
+
+def lists_of(folder: Path, run: Run) -> dict[int, EpisodeList]:
+    """Return the episode list of each fold of a run, as they are stored beside it.
+
+    Raises:
+        BrokenFileError: If one is not what the run says.
+    """
+    lists = {}
+    for fold in run.folds:
+        path = folder / f"episodes-fold{fold.fold}.json"
+        lists[fold.fold] = read_episodes(path)
+        if lists[fold.fold].hash != fold.episodes_hash:
+            raise BrokenFileError(f"{path} is not the list of the run beside it", "fssbench eval makes it again")
+    return lists
