@@ -81,10 +81,13 @@ def submit(commands: Sequence[Sequence[str]], folder: Path, cluster: Cluster, re
         UsageError: If submitit does not know a parameter.
     """
     try:
-        import submitit
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # pkg_resources is deprecated, which is no concern of the user
+            import pkg_resources  # noqa: F401 - submitit imports it late, and would not say what is missing
+            import submitit
     except ImportError as error:
         raise MissingError(
-            "jobs are submitted by submitit, which is not installed", "pip install 'fssbench[slurm]'"
+            f"jobs are submitted by submitit, which is not whole here: {error}", "pip install 'fssbench[slurm]'"
         ) from error
     try:
         executor = submitit.AutoExecutor(folder=str(folder), cluster=cluster)

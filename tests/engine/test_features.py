@@ -1,0 +1,138 @@
+"""What is encoded how often, by one method and by several."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pandas as pd
+import pytest
+import torch
+
+import fssbench
+from fssbench.engine.answering import answers, rows_of
+from fssbench.engine.features import Asking
+from fssbench.engine.order import order_of_work
+from fssbench.engine.settings import Settings
+from fssbench.engine.stages import Stages
+from fssbench.engine.store import StoreCount
+from fssbench.errors import UsageError
+from fssbench.results.rows import Row, frame_of
+from tests.engine.stub import NearestColour, Patches, questions, rules
+
+CPU = torch.device("cpu")
+ALL = Settings(feature_cache=1 << 30)
+
+
+def counted(rows: list[Row]) -> pd.DataFrame:
+    return frame_of(rows).drop(columns="seconds")
+
+
+def ask(askings: list[Asking], settings: Settings = ALL, stages: Stages | None = None) -> list[list[Row]]:
+    rows: list[list[Row]] = [[] for _ in askings]
+    for place, row, _ in answers(askings, Patches(), CPU, settings, stages):
+        rows[place].append(row)
+    return rows
+
+
+@pytest.mark.parametrize("cache", [1 << 30, 0])
+def test_with_room_every_image_is_read_and_encoded_once(cache: int):
+    method, dataset = NearestColour(), Patches()
+    episodes = replace(questions(), episodes=(*questions(), *questions(seed=5)))
+    count = StoreCount()
+    asking = Asking(method.eval(), episodes, rules(), order_of_work(episodes))
+    settings = Settings(feature_cache=cache, workers=0)
+    assert len(list(answers([asking], dataset, CPU, settings, count=count))) == 24
+    assert method.encoded == len(dataset.read)
+    assert method.encoded == 12 if cache else method.encoded > 24
+    assert (count.hits > 0) is bool(cache)
+
+
+def test_a_tiny_store_still_answers_the_same():
+    episodes = questions(shot=2)
+    numbers = order_of_work(episodes)
+    whole = list(rows_of(NearestColour(1, 2).eval(), Patches(), episodes, rules(), numbers, CPU, settings=ALL))
+    image = 3 * 24 * 24 * 4
+    for budget in (1, image, 3 * image):
+        tiny = Settings(feature_cache=budget)
+        rows = list(rows_of(NearestColour(1, 2).eval(), Patches(), episodes, rules(), numbers, CPU, settings=tiny))
+        pd.testing.assert_frame_equal(counted(whole), counted(rows))
+
+
+def test_methods_with_one_frozen_backbone_encode_each_image_once():
+    torch.manual_seed(1)
+    hsnet = fssbench.build("hsnet", "small")
+    torch.manual_seed(1)
+    other = fssbench.build("hsnet", "small")
+    for parameter in other.hpn_learner.parameters():
+        torch.nn.init.normal_(parameter, std=0.02)
+    small = replace(rules(), input=(192, 192))
+    episodes = questions(count=4)
+    askings = [Asking(its, episodes, small, order_of_work(episodes)) for its in (hsnet, other)]
+    stages = Stages()
+    both = ask(askings, stages=stages)
+    images = len({name for e in episodes for name in (e.query, *e.supports[0])})
+    assert stages.images == images
+    for together, asking in zip(both, askings, strict=True):
+        [alone] = ask([asking])
+        pd.testing.assert_frame_equal(counted(together), counted(alone))
+    assert not counted(both[0]).equals(counted(both[1]))
+
+
+def test_methods_with_other_backbones_do_not_share():
+    torch.manual_seed(0)
+    methods = [fssbench.build("hsnet", "small") for _ in range(2)]
+    small = replace(rules(), input=(192, 192))
+    episodes = questions(count=1)
+    stages = Stages()
+    ask([Asking(its, episodes, small, [0]) for its in methods], stages=stages)
+    images = len({episodes[0].query, *episodes[0].supports[0]})
+    assert stages.images == 2 * images
+
+
+def test_several_shots_in_one_pass_are_as_one_by_one():
+    one, two = questions(shot=1), questions(shot=2)
+    method = NearestColour(1, 1).eval()
+    askings = [Asking(method, its, rules(), order_of_work(its)) for its in (one, two)]
+    stages = Stages()
+    for together, asking in zip(ask(askings, stages=stages), askings, strict=True):
+        [alone] = ask([asking])
+        pd.testing.assert_frame_equal(counted(together), counted(alone))
+    assert stages.images == 12
+    assert stages.episodes == 24
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"feature_cache": -1}, {"batch_size": 0}, {"workers": -1}, {"workers": 99}, {"precision": "int8"}]
+)
+def test_settings_out_of_their_range(wrong: dict[str, object]):
+    with pytest.raises(UsageError):
+        Settings(**wrong)
+
+
+def test_tf32_is_not_for_processors():
+    with pytest.raises(UsageError, match="graphics cards"):
+        Settings(precision="tf32").autocast(CPU)
+
+
+def test_a_lower_precision_answers_nearly_the_same_and_is_on_record(tmp_path):
+    method = fssbench.build("hsnet", "small")
+    dataset = fssbench.open_dataset("shapes20i")
+    episodes = fssbench.episodes(dataset, fold=0, protocol="shapes", count=2)
+    exact = fssbench.evaluate(method, dataset, episodes)
+    low = fssbench.evaluate(method, dataset, episodes, settings=Settings(precision="bfloat16"), out=tmp_path / "run")
+    assert (exact.run.precision, low.run.precision) == ("float32", "bfloat16")
+    assert low.frame["query"].tolist() == exact.frame["query"].tolist()
+    with pytest.raises(UsageError, match="precision"):
+        fssbench.evaluate(method, dataset, episodes, out=tmp_path / "run", resume=True)
+
+
+def test_operations_are_counted_where_that_is_asked():
+    method = fssbench.build("hsnet", "small")
+    small = replace(rules(), input=(192, 192))
+    episodes = questions(count=2)
+    stages = Stages()
+    ask([Asking(method, episodes, small, [0, 1])], replace(ALL, counting=True), stages)
+    assert stages.of["encode"].flops > 1e8
+    assert stages.of["predict"].flops > 1e8
+    assert stages.of["score"].flops == 0
+    assert all(watch.seconds > 0 for watch in stages.of.values())
