@@ -159,7 +159,7 @@ def evaluate(
         workers=workers,
         precision=precision,
         compiled=compiled,
-        counting=profile,
+        profiled=profile,
     )
     request = Request(
         method=method,
@@ -264,7 +264,7 @@ def _run(plans: Sequence[Plan], save: Path | None, processes: Processes, *, quie
         if len(plans) > 1:
             typer.echo(f"{planned.info.name}, {planned.shot}-shot:")
         report(result, planned.lists)
-    if plans[0].request.settings.counting and stages.episodes:
+    if plans[0].request.settings.profiled and stages.episodes:
         found = profile_of(stages, count)
         write_profile(found, plans[0].out)
         print_profile(found)

@@ -77,7 +77,9 @@ def answers(
         BrokenFileError: If one can't be read.
     """
     stages = stages or Stages()
-    stages.device, stages.counting = device, settings.counting
+    stages.device, stages.waiting = device, settings.profiled
+    # Under autocast torch counts operations by calls that it does not cast.
+    stages.counting = settings.profiled and settings.precision in ("float32", "tf32")
     steps = _merged(askings)
     batch = settings.batch_on(device)
     budget = default_budget(device, processes) if settings.feature_cache is None else settings.feature_cache

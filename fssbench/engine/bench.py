@@ -118,5 +118,6 @@ def read_profile(path: Path) -> Profile:
 def _refusal(case: Case, said: str) -> FSSBenchError:
     text = [line for line in said.strip().splitlines() if line.strip()]
     remedy = next((line.strip().removeprefix("try: ") for line in text if line.strip().startswith("try: ")), None)
-    message = next((line.removeprefix("error: ") for line in text if line.startswith("error: ")), "it failed")
+    last = text[-1] if text else "it failed without a word"
+    message = next((line.removeprefix("error: ") for line in text if line.startswith("error: ")), last)
     return UsageError(f"{case.method}, {case.shots}-shot, {case.precision}: {message}", remedy)

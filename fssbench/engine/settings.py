@@ -27,7 +27,7 @@ class Settings:
         precision: "float32"; "tf32" (graphics cards); "bfloat16" and "float16" (autocast). Only "float32" gives the
             releases' digits, so a run keeps on record if it was another.
         compiled: Whether `encode` is compiled by torch first.
-        counting: Whether operations are counted (`fssbench.engine.stages`).
+        profiled: Whether operations are counted and a graphics card is waited for (`fssbench.engine.stages`).
 
     Raises:
         UsageError: If one is out of its range.
@@ -38,7 +38,7 @@ class Settings:
     workers: int | None = None
     precision: Precision = "float32"
     compiled: bool = False
-    counting: bool = False
+    profiled: bool = False
 
     def __post_init__(self) -> None:
         if self.feature_cache is not None and self.feature_cache < 0:

@@ -57,13 +57,15 @@ class Stages:
         images: How many images were encoded.
         episodes: How many episodes were answered.
         counting: Whether operations are counted, of the first calls of a stage and of every tenth.
-        device: Where the method computes; a graphics card is waited for at each end of a stage if `counting`.
+        waiting: Whether a graphics card is waited for at the end of each stage, so that its time is this stage's.
+        device: Where the method computes.
     """
 
     of: dict[str, Stopwatch] = field(default_factory=lambda: {name: Stopwatch() for name in STAGES})
     images: int = 0
     episodes: int = 0
     counting: bool = False
+    waiting: bool = False
     device: torch.device | None = None
 
     @contextmanager
@@ -98,7 +100,7 @@ class Stages:
         watch.counted_flops += counter.get_total_flops()
 
     def _synchronise(self) -> None:
-        if self.counting and self.device is not None and self.device.type == "cuda":
+        if self.waiting and self.device is not None and self.device.type == "cuda":
             import torch
 
             torch.cuda.synchronize(self.device)

@@ -131,7 +131,7 @@ def test_operations_are_counted_where_that_is_asked():
     small = replace(rules(), input=(192, 192))
     episodes = questions(count=2)
     stages = Stages()
-    ask([Asking(method, episodes, small, [0, 1])], replace(ALL, counting=True), stages)
+    ask([Asking(method, episodes, small, [0, 1])], replace(ALL, profiled=True), stages)
     assert stages.of["encode"].flops > 1e8
     assert stages.of["predict"].flops > 1e8
     assert stages.of["score"].flops == 0

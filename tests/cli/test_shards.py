@@ -1,0 +1,235 @@
+"""A run in parts: shards and their merge, processes of torchrun, jobs of a cluster."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from fssbench import cli
+from fssbench.results import load_run
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+COPY = ["eval", "--method", "copy-mask", "--dataset", "shapes20i", "--fold", "0", "--episodes", "12", "--quiet"]
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("shards")
+
+
+@pytest.fixture(autouse=True)
+def _elsewhere(place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(place / "cache"))  # one index for all tests of the file
+    monkeypatch.setenv("PYTHONPATH", str(REPOSITORY))
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+
+
+@pytest.fixture
+def fssbench(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+    def run(*arguments: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["fssbench", *arguments])
+        with pytest.raises(SystemExit) as stop:
+            cli.main()
+        return (int(stop.value.code or 0), *capsys.readouterr())
+
+    return run
+
+
+@pytest.fixture
+def whole(fssbench, place: Path) -> Path:
+    if not (place / "whole").exists():
+        assert fssbench(*COPY, "--out", str(place / "whole"))[0] == 0
+    return place / "whole"
+
+
+def answers(folder: Path) -> list[dict[str, object]]:
+    """The rows in the order of the file, without the one thing that may differ."""
+    rows = [json.loads(line) for line in (folder / "rows.jsonl").read_text().splitlines()]
+    return [{key: value for key, value in row.items() if key != "seconds"} for row in rows]
+
+
+def torchrun(processes: int, *arguments: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes)]
+    return subprocess.Popen(
+        [*command, "-m", "fssbench", *arguments],
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+
+
+def test_shards_put_together_are_the_run_in_one_go(fssbench, whole: Path):
+    for part in (2, 1, 3):
+        assert fssbench(*COPY, "--out", "parts", "--shard", f"{part}/3")[0] == 0
+        found = load_run(Path("parts") / f"shard-{part}-of-3")
+        assert (len(found.frame), found.missing, found.run.shard) == (4, 0, (part, 3))
+    code, out, _ = fssbench("merge", "parts")
+    assert code == 0
+    assert out.splitlines()[-1] == "rows: parts"
+    assert answers(Path("parts")) == answers(whole)
+    assert (Path("parts") / "summary.json").read_bytes() == (whole / "summary.json").read_bytes()
+    assert load_run("parts").run.shard is None
+    code, _, err = fssbench("merge", "parts")
+    assert code == 2
+    assert "holds a run already" in err
+
+
+def test_a_missing_shard_is_told_and_added_later(fssbench, whole: Path):
+    fssbench(*COPY, "--out", "parts", "--shard", "1/2")
+    code, _, err = fssbench("merge", "parts")
+    assert code == 1
+    assert err.startswith("6 episodes are missing")
+    fssbench(*COPY, "--out", "parts", "--shard", "2/2")
+    assert fssbench("merge", "parts", "--resume")[0] == 0
+    assert answers(Path("parts")) == answers(whole)
+
+
+def test_what_shards_left_is_answered_by_the_whole_run(fssbench, whole: Path):
+    fssbench(*COPY, "--out", "parts", "--shard", "2/2")
+    fssbench("merge", "parts")
+    assert fssbench(*COPY, "--out", "parts", "--resume")[0] == 0
+    assert answers(Path("parts")) == answers(whole)
+
+
+def test_parts_that_do_not_belong_together_are_refused(fssbench):
+    fssbench(*COPY, "--out", "parts", "--shard", "1/2")
+    fssbench(*COPY, "--seed", "7", "--out", "other", "--shard", "2/2")
+    code, _, err = fssbench("merge", "parts", "other", "--out", "both")
+    assert code == 2
+    assert "other/shard-2-of-2 is no part of the run in parts/shard-1-of-2" in err
+    assert not Path("both").exists()
+
+
+def test_two_answers_to_one_episode_are_refused(fssbench):
+    for part in (1, 2):
+        fssbench(*COPY, "--out", "parts", "--shard", f"{part}/2")
+    rows = Path("parts/shard-2-of-2/rows.jsonl")
+    first = json.loads(Path("parts/shard-1-of-2/rows.jsonl").read_text().splitlines()[0])
+    first["present"] = [not first["present"][0]]
+    rows.write_text(rows.read_text() + json.dumps(first) + "\n")
+    code, _, err = fssbench("merge", "parts")
+    assert code == 2
+    assert "is answered differently in" in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["merge", "nowhere"], "there is no run in nowhere"),
+        ([*COPY, "--shard", "3/2"], "of 2 shards there is no shard 3"),
+        ([*COPY, "--shard", "half"], "a shard is named part/parts"),
+        ([*COPY, "--shard", "1/2", "--save-predictions", "p"], "one run in one process"),
+        (["eval", "--method", "copy-mask,copy-mask", "--dataset", "shapes20i"], "each once"),
+        (["eval", "--method", "copy-mask", "--dataset", "shapes20i", "--shots", "1,x"], "--shots is a number"),
+        (["launch", "--shards", "2", "--", "table"], "what is launched is an evaluation"),
+        (["launch", "--shards", "2", "--", *COPY], "the shards need a folder"),
+        (["launch", "--shards", "0", "--", *COPY, "--out", "o"], "at least 1 shard"),
+        (["launch", "--shards", "2", "--", *COPY, "--out", "o", "--overwrite"], "would throw its rows away"),
+        ([*COPY, "--feature-cache", "much"], "no amount of memory"),
+        ([*COPY, "--precision", "tf32", "--device", "cpu"], "graphics cards"),
+    ],
+)
+def test_mistakes_end_in_a_sentence(fssbench, arguments: list[str], said: str):
+    code, _, err = fssbench(*arguments)
+    assert code == 2
+    assert said in err
+    assert "Traceback" not in err
+
+
+@pytest.mark.parametrize("processes", [2, 4])
+def test_the_rows_are_the_same_for_any_number_of_processes(whole: Path, processes: int):
+    run = torchrun(processes, *COPY, "--out", "several")
+    out, err = run.communicate(timeout=300)
+    assert run.returncode == 0, err
+    assert out.count("rows: several") == 1
+    assert answers(Path("several")) == answers(whole)
+    assert (Path("several") / "summary.json").read_bytes() == (whole / "summary.json").read_bytes()
+    assert not list(Path("several").glob("rows-part*"))
+
+
+def test_a_dead_process_loses_only_what_it_had_not_answered(fssbench, whole: Path):
+    asked = [part if part != "12" else "600" for part in COPY]
+    run = torchrun(2, *asked, "--out", "several")
+    deadline = time.monotonic() + 240
+    parts = [Path("several/rows.jsonl"), Path("several/rows-part1.jsonl")]
+    while not all(path.exists() and path.read_bytes().count(b"\n") > 2 for path in parts):
+        assert run.poll() is None, run.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    workers = subprocess.run(["pgrep", "-P", str(run.pid)], capture_output=True, text=True, check=True).stdout.split()
+    os.kill(int(workers[-1]), signal.SIGKILL)
+    run.communicate(timeout=120)
+    assert run.returncode != 0
+    stored = load_run("several")
+    assert 6 <= len(stored.frame) < 600
+    kept = {(row.fold, row.episode): row.seconds for row in stored.frame.itertuples()}
+    assert fssbench(*asked, "--out", "several", "--resume")[0] == 0
+    finished = load_run("several")
+    assert finished.missing == 0
+    times = {(row.fold, row.episode): row.seconds for row in finished.frame.itertuples()}
+    assert all(times[key] == seconds for key, seconds in kept.items()), "what was answered is not answered again"
+    assert not list(Path("several").glob("rows-part*"))
+    assert fssbench(*asked, "--out", "straight")[0] == 0
+    assert answers(Path("several")) == answers(Path("straight"))
+
+
+def test_launched_jobs_are_the_run(fssbench, whole: Path):
+    pytest.importorskip("submitit")
+    command = [*COPY, "--out", str(Path("jobs").resolve())]
+    code, out, err = fssbench("launch", "--shards", "2", "--", *command)
+    assert code == 0
+    assert [line.rpartition("--shard ")[2] for line in out.splitlines()] == ["1/2", "2/2"]
+    assert "fssbench merge" in err
+    # In a process of its own: submitit leaves the jobs it has started to themselves.
+    launch = [sys.executable, "-m", "fssbench", "launch", "--local", "--shards", "2", "--logs", "logs", "--", *command]
+    launched = subprocess.run(launch, capture_output=True, text=True, check=True)
+    assert launched.stdout.startswith("2 jobs: ")
+    deadline = time.monotonic() + 240
+    shards = [Path("jobs") / f"shard-{part}-of-2" / "summary.json" for part in (1, 2)]
+    while not all(path.exists() for path in shards):
+        assert time.monotonic() < deadline, [path.read_text() for path in Path("logs").glob("*.err")]
+        time.sleep(0.2)
+    assert fssbench("merge", "jobs")[0] == 0
+    assert answers(Path("jobs")) == answers(whole)
+
+
+def test_slurm_that_is_not_there(fssbench):
+    pytest.importorskip("submitit")
+    code, _, err = fssbench("launch", "--slurm", "--shards", "2", "--", *COPY, "--out", "jobs")
+    assert code == 2
+    assert "there is no slurm here" in err
+    assert "Traceback" not in err
+
+
+def test_a_profile_says_where_the_time_went(fssbench):
+    code, out, _ = fssbench(
+        "eval", "--method", "hsnet", "--dataset", "shapes20i", "--fold", "0", "--episodes", "3", "--profile", "--quiet"
+    )
+    assert code == 0
+    for stage in ("decode", "encode", "condition", "predict", "score"):
+        assert any(line.startswith(stage) for line in out.splitlines())
+    assert "episodes/s on cpu" in out
+    record = json.loads(next(Path("runs").glob("*/profile.json")).read_text())
+    assert record["episodes"] == 3
+    assert record["images"] <= 6
+
+
+def test_a_bench_compares_methods_and_precisions(fssbench):
+    asked = ["--method", "hsnet,prototype", "--precision", "float32,bfloat16", "--episodes", "2", "--out", "b.csv"]
+    code, out, err = fssbench("bench", *asked)
+    assert code == 0, err
+    lines = Path("b.csv").read_text().splitlines()
+    assert [line.split(",")[0] for line in lines] == ["method", "hsnet", "hsnet", "prototype", "prototype"]
+    assert "(+0.00)" in out or "(-" in out or "(+" in out
+    code, _, err = fssbench("bench", "--method", "nosuch")
+    assert code == 2
+    assert "unknown method 'nosuch'" in err
+    assert "Traceback" not in err
