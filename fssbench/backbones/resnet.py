@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from fssbench.backbones import Backbone, Pyramid, unused_linear
+from fssbench.backbones.folding import answering, channels_last, convolve, run
 
 EXPANSION = 4
 
@@ -42,11 +43,11 @@ class Bottleneck(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the sum of branch and shortcut, before the ReLU: (B, expansion * width, h, w)."""
-        out: Tensor = F.relu(self.bn1(self.conv1(x)))
-        out = F.relu(self.bn2(self.conv2(out)))
-        out = self.bn3(self.conv3(out))
-        shortcut: Tensor = x if self.downsample is None else self.downsample(x)
-        return out + shortcut
+        out = convolve(x, self.conv1, self.bn1, relu=True)
+        out = convolve(out, self.conv2, self.bn2, relu=True)
+        out = convolve(out, self.conv3, self.bn3)
+        shortcut = x if self.downsample is None else run(self.downsample, x)
+        return out.add_(shortcut) if answering() else out + shortcut
 
 
 class ResNet(Backbone):
@@ -70,7 +71,8 @@ class ResNet(Backbone):
 
     def forward(self, image: Tensor) -> Pyramid:
         """Return the maps of layer2, layer3 and layer4, each after the addition and before the ReLU."""
-        x = F.max_pool2d(F.relu(self.bn1(self.conv1(image))), 3, stride=2, padding=1)
+        x = convolve(channels_last(image), self.conv1, self.bn1, relu=True)
+        x = F.max_pool2d(x, 3, stride=2, padding=1)
         for block in self.layer1:
             x = F.relu(block(x))
         maps = []

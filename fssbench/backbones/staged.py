@@ -13,6 +13,7 @@ from itertools import pairwise
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from fssbench.backbones.folding import answering, channels_last, run
 from fssbench.backbones.resnet import EXPANSION, Bottleneck
 from fssbench.backbones.small import small
 from fssbench.errors import UsageError
@@ -68,7 +69,7 @@ class DeepStemResNet(Stages):
 
     def shallow(self, image: Tensor) -> tuple[Tensor, Tensor]:
         """Return layer2 (B, 512, h, w) and layer3 (B, 1024, h, w), both at an eighth of the image's size."""
-        layer2 = _run(self.layer2, _run(self.layer1, self.layer0(image)))
+        layer2 = _run(self.layer2, _run(self.layer1, run(self.layer0, channels_last(image))))
         return layer2, _run(self.layer3, layer2)
 
     def deep(self, layer3: Tensor) -> Tensor:
@@ -106,7 +107,7 @@ class DilatedResNet(Stages):
 
     def shallow(self, image: Tensor) -> tuple[Tensor, Tensor]:
         """Return layer2 (B, 512, h, w) and layer3 (B, 1024, h, w), both at an eighth of the image's size."""
-        layer2 = _run(self.backbone2, _run(self.backbone1, self.backbone0(image)))
+        layer2 = _run(self.backbone2, _run(self.backbone1, run(self.backbone0, channels_last(image))))
         return layer2, _run(self.backbone3, layer2)
 
     def deep(self, layer3: Tensor) -> Tensor:
@@ -142,16 +143,14 @@ class VGGStages(Stages):
 
     def shallow(self, image: Tensor) -> tuple[Tensor, Tensor]:
         """Return layer2 (B, 256, h, w) and layer3 (B, 512, ceil(h / 2), ceil(w / 2))."""
-        layer2 = image
+        layer2 = channels_last(image)
         for number in range(3):
-            layer2 = self.get_submodule(f"layer{number}")(layer2)
-        layer3: Tensor = self.get_submodule("layer3")(layer2)
-        return layer2, layer3
+            layer2 = run(self.get_submodule(f"layer{number}").children(), layer2)
+        return layer2, run(self.get_submodule("layer3").children(), layer2)
 
     def deep(self, layer3: Tensor) -> Tensor:
         """Return layer4 (B, 512, h, w)."""
-        layer4: Tensor = self.get_submodule("layer4")(layer3)
-        return layer4
+        return run(self.get_submodule("layer4").children(), layer3)
 
     def from_imagenet(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Rename torchvision's vgg16_bn: features.7 is layer1.0."""
@@ -175,7 +174,7 @@ class SmallStages(Stages):
 
     def shallow(self, image: Tensor) -> tuple[Tensor, Tensor]:
         """Return layer2 and layer3, both at an eighth of the image's size."""
-        layer2 = _run(self.backbone.layer2, self.backbone.stem(image))
+        layer2 = _run(self.backbone.layer2, run(self.backbone.stem, channels_last(image)))
         return layer2, _run(self.backbone.layer3, layer2)
 
     def deep(self, layer3: Tensor) -> Tensor:
@@ -221,7 +220,7 @@ def _dilated_layers(
 
 def _run(layer: nn.Sequential, x: Tensor) -> Tensor:
     for block in layer:
-        x = F.relu(block(x))
+        x = F.relu_(block(x)) if answering() else F.relu(block(x))
     return x
 
 

@@ -15,7 +15,7 @@ from fssbench.backbones import backbone as build_backbone
 from fssbench.errors import UsageError
 from fssbench.layers.attentive_squeeze import AttentiveSqueezeLayer, pool_wide_maps
 from fssbench.layers.decoding import decode, decoder, resize_query_positions
-from fssbench.layers.hypercorrelation import hypercorrelation
+from fssbench.layers.hypercorrelation import Maps, hypercorrelation
 from fssbench.layers.masks import foreground
 from fssbench.layers.pairwise import PairwiseMethod
 
@@ -79,7 +79,7 @@ class ASNet(PairwiseMethod[MaskedSupport]):
         """
         return MaskedSupport(tuple(pool_wide_maps(f) for f in features), foreground(mask) if self.masked else None)
 
-    def score(self, query: Pyramid, support: MaskedSupport) -> Tensor:
+    def score(self, query: Maps, support: MaskedSupport) -> Tensor:
         """Return raw logits (B, 2, h, w) of B pairs: correlate, squeeze by attention, mix, decode.
 
         Raises:
