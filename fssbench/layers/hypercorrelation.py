@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeVar
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from fssbench.layers.masks import resize_mask
@@ -42,9 +42,6 @@ class KeptPositions:
     units: tuple[Tensor, ...]
     places: tuple[Tensor, ...]
     sizes: tuple[tuple[int, int], ...]
-
-
-Ready = TypeVar("Ready", UnitMaps, KeptPositions)
 
 
 Maps = tuple[Tensor, ...] | UnitMaps
@@ -119,11 +116,13 @@ def hypercorrelation(
     return [_stacked(ready.units[start:stop], dense.units[start:stop]) for start, stop in bounds(levels)][::-1]
 
 
-def each_image(maps: Ready) -> list[Ready]:
-    """Return maps made ready of B images as those of each, B = 1; what is behind the places of an image is cut off."""
-    if isinstance(maps, UnitMaps):
-        batch = len(maps.units[0])
-        return [UnitMaps(tuple(its[one : one + 1] for its in maps.units)) for one in range(batch)]
+def each_query(maps: UnitMaps) -> list[UnitMaps]:
+    """Return the maps of B queries as those of each, B = 1."""
+    return [UnitMaps(tuple(its[one : one + 1] for its in maps.units)) for one in range(len(maps.units[0]))]
+
+
+def each_support(maps: KeptPositions) -> list[KeptPositions]:
+    """Return what is kept of B supports as that of each, B = 1, without what is behind its places."""
     batch = len(maps.units[0])
     if batch == 1:
         return [maps]
@@ -163,14 +162,15 @@ def _spread(kept: KeptPositions) -> UnitMaps:
         at = torch.where(places < 0, height * width, places)
         dense = units.new_zeros(batch, height * width + 1, channels)
         dense.scatter_(1, at[..., None].expand_as(units), units)
-        maps.append(dense[:, :-1].unflatten(1, (height, width)))
+        maps.append(dense[:, :-1].view(batch, height, width, channels))
     return UnitMaps(tuple(maps))
 
 
 def _places(weights: Tensor) -> Tensor:
     """Return where weights (B, positions) are not 0, int64 (B, n), -1 behind the places of an image that has fewer."""
     found = [its.nonzero()[:, 0] for its in weights]
-    return torch.nn.utils.rnn.pad_sequence(found, batch_first=True, padding_value=-1)
+    most = max(len(its) for its in found)
+    return torch.stack([F.pad(its, (0, most - len(its)), value=-1) for its in found])
 
 
 def _unit(features: Tensor) -> Tensor:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from abc import abstractmethod
 from collections.abc import Sequence
-from typing import Self, TypeVar
+from typing import Any, Self, TypeVar
 
 import torch
 import torch.nn.functional as F
@@ -20,7 +20,7 @@ from fssbench.training.losses import ifsl_losses, segmentation_loss
 Support = TypeVar("Support")
 
 
-class PairwiseMethod(Method[Maps, Support]):
+class PairwiseMethod(Method[Any, Support]):
     """A method on a frozen backbone whose network sees one query and one support of one class.
 
     Subclasses give `condition` and `score`; ways and shots are merged here by the rule of the task.
@@ -29,6 +29,8 @@ class PairwiseMethod(Method[Maps, Support]):
         backbone: The frozen backbone.
         weak: Whether it learns from image-level labels (FS-CS). That changes the loss; whether support masks are
             looked at is the subclass's own business, as it is in iFSL's release.
+
+    Features are a `Pyramid` to `condition`, and to `predict` that or `UnitMaps`.
     """
 
     backbone: Backbone

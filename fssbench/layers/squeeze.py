@@ -68,7 +68,7 @@ def squeeze(block: nn.Sequential, query: Sequence[Tensor], support: Sequence[Ten
     correlations = query[0].new_empty(len(support[0]), len(query), height * width)
     for number, (q, s) in enumerate(zip(query, support, strict=True)):
         torch.mm(s, q.flatten(0, 1).T, out=correlations[:, number])
-    correlations = correlations.clamp_(min=0).unflatten(2, (height, width))
+    correlations = correlations.clamp_(min=0).view(len(correlations), len(query), height, width)
     (convolution, norm), *rest = _layers(block)
     x = _normalise(norm, _convolve_correlations(convolution, correlations, grid))
     return _mixed(rest, x)
@@ -182,7 +182,10 @@ def _normalise(norm: nn.GroupNorm, x: Rows) -> Rows:
 
 def _facts(convolution: CenterPivotConv4d) -> tuple[int, int, Tensor]:
     """Return side of the kernel, stride over the support, and both halves' biases together."""
-    bias: Tensor = convolution.conv1.bias + convolution.conv2.bias
+    first, second = convolution.conv1.bias, convolution.conv2.bias
+    if first is None or second is None:
+        raise TypeError("a center-pivot convolution has a bias in both halves")
+    bias = first + second
     return convolution.conv2.kernel_size[0], convolution.stride, bias
 
 

@@ -21,7 +21,8 @@ from fssbench.layers.hypercorrelation import (
     Maps,
     UnitMaps,
     bounds,
-    each_image,
+    each_query,
+    each_support,
     hypercorrelation,
     keep_positions,
 )
@@ -73,9 +74,9 @@ class HSNet(PairwiseMethod[Masked]):
     def score(self, query: Maps, support: Masked) -> Tensor:
         """Return raw logits (B, 2, h, w) of B pairs: correlate, squeeze, mix, decode."""
         learner = self.get_submodule(self._learner_name)
-        if isinstance(query, UnitMaps) and isinstance(support, KeptPositions):
+        if isinstance(query, UnitMaps) and isinstance(support, KeptPositions) and isinstance(learner, HPNLearner):
             return torch.cat(
-                [learner.answer(*pair) for pair in zip(each_image(query), each_image(support), strict=True)]
+                [learner.answer(*pair) for pair in zip(each_query(query), each_support(support), strict=True)]
             )
         pyramid = hypercorrelation(query, support, self.backbone.levels)
         logits: Tensor = learner(pyramid)
