@@ -7,7 +7,6 @@ statistics, has the modules themselves, to the last bit.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from weakref import WeakKeyDictionary
 
 import torch
@@ -23,7 +22,14 @@ def answering() -> bool:
     return torch.is_inference_mode_enabled()
 
 
-def convolve(x: Tensor, convolution: nn.Conv2d, norm: nn.BatchNorm2d | None = None, *, relu: bool = False) -> Tensor:
+def convolve(
+    x: Tensor,
+    convolution: nn.Conv2d,
+    norm: nn.BatchNorm2d | None = None,
+    *,
+    relu: bool = False,
+    padding: int | None = None,
+) -> Tensor:
     """Return a convolution of maps (B, C, h, w), followed by batch norm and ReLU where asked.
 
     Args:
@@ -31,18 +37,23 @@ def convolve(x: Tensor, convolution: nn.Conv2d, norm: nn.BatchNorm2d | None = No
         convolution: Of zero padding.
         norm: The batch norm behind it.
         relu: Whether a ReLU follows.
+        padding: Another padding than the convolution's own, when answering.
     """
     if not answering() or (norm is not None and norm.training):
         out: Tensor = convolution(x) if norm is None else norm(convolution(x))
         return F.relu(out) if relu else out
     weight, bias = folded(convolution, norm)
-    out = F.conv2d(x, weight, bias, convolution.stride, convolution.padding, convolution.dilation, convolution.groups)
+    around = convolution.padding if padding is None else padding
+    out = F.conv2d(x, weight, bias, convolution.stride, around, convolution.dilation, convolution.groups)
     return out.relu_() if relu else out
 
 
-def run(layers: Iterable[nn.Module], x: Tensor) -> Tensor:
-    """Return what layers one behind the other make of maps (B, C, h, w), as `nn.Sequential` does."""
-    waiting = list(layers)
+def run(layers: nn.Module, x: Tensor) -> Tensor:
+    """Return what layers one behind the other, the children of an `nn.Sequential`, make of maps (B, C, h, w)."""
+    if not answering():
+        out: Tensor = layers(x)
+        return out
+    waiting = list(layers.children())
     while waiting:
         layer = waiting.pop(0)
         if isinstance(layer, nn.Conv2d):

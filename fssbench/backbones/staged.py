@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from fssbench.backbones.folding import answering, channels_last, run
-from fssbench.backbones.resnet import EXPANSION, Bottleneck
+from fssbench.backbones.resnet import EXPANSION, Bottleneck, Box
 from fssbench.backbones.small import small
 from fssbench.errors import UsageError
 
@@ -38,6 +38,16 @@ class Stages(nn.Module, ABC):
     @abstractmethod
     def deep(self, layer3: Tensor) -> Tensor:
         """Return the map of layer4, after its ReLU, of a map of layer3 (B, C, h, w)."""
+
+    def deep_within(self, layer3: Tensor, weights: Tensor, box: Box) -> Tensor | None:
+        """Return what is in a box of the map of layer4 of masked maps; None where the whole map has to be computed.
+
+        Args:
+            layer3: (B, C, h, w).
+            weights: The mask by which it is multiplied first, (B, 1, h, w), zero outside the box.
+            box: (top, bottom, left, right).
+        """
+        return None
 
     @abstractmethod
     def from_imagenet(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -75,6 +85,10 @@ class DeepStemResNet(Stages):
     def deep(self, layer3: Tensor) -> Tensor:
         """Return layer4 (B, 2048, h, w)."""
         return _run(self.layer4, layer3)
+
+    def deep_within(self, layer3: Tensor, weights: Tensor, box: Box) -> Tensor:
+        """Return layer4 in a box, (B, 2048, bottom - top, right - left)."""
+        return _run_within(self.layer4, layer3, weights, box)
 
     def from_imagenet(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Rename the release's resnet50_v2.pth: conv1, bn1, ... conv3, bn3 are the stem."""
@@ -114,6 +128,10 @@ class DilatedResNet(Stages):
         """Return layer4 (B, 2048, h, w)."""
         return _run(self.backbone4, layer3)
 
+    def deep_within(self, layer3: Tensor, weights: Tensor, box: Box) -> Tensor:
+        """Return layer4 in a box, (B, 2048, bottom - top, right - left)."""
+        return _run_within(self.backbone4, layer3, weights, box)
+
     def from_imagenet(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Rename torchvision's file."""
         names = {"conv1": "backbone0.0", "bn1": "backbone0.1"} | {f"layer{n}": f"backbone{n}" for n in range(1, 5)}
@@ -145,12 +163,12 @@ class VGGStages(Stages):
         """Return layer2 (B, 256, h, w) and layer3 (B, 512, ceil(h / 2), ceil(w / 2))."""
         layer2 = channels_last(image)
         for number in range(3):
-            layer2 = run(self.get_submodule(f"layer{number}").children(), layer2)
-        return layer2, run(self.get_submodule("layer3").children(), layer2)
+            layer2 = run(self.get_submodule(f"layer{number}"), layer2)
+        return layer2, run(self.get_submodule("layer3"), layer2)
 
     def deep(self, layer3: Tensor) -> Tensor:
         """Return layer4 (B, 512, h, w)."""
-        return run(self.get_submodule("layer4").children(), layer3)
+        return run(self.get_submodule("layer4"), layer3)
 
     def from_imagenet(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Rename torchvision's vgg16_bn: features.7 is layer1.0."""
@@ -222,6 +240,30 @@ def _run(layer: nn.Sequential, x: Tensor) -> Tensor:
     for block in layer:
         x = F.relu_(block(x)) if answering() else F.relu(block(x))
     return x
+
+
+def _run_within(layer: nn.Sequential, x: Tensor, weights: Tensor, box: Box) -> Tensor:
+    """Return what bottlenecks of stride 1 make of masked maps in a box.
+
+    Each reads of its input the box and as far around it as its 3x3 convolution reaches, so the first has the largest
+    share of the map to compute. What is outside the map is zero to every convolution, as in the whole.
+    """
+    size = (x.shape[-2], x.shape[-1])
+    blocks = [block for block in layer if isinstance(block, Bottleneck)]
+    boxes = [box]
+    for block in reversed(blocks):
+        boxes.append(_grown(boxes[-1], block.conv2.dilation[0], size))
+    boxes.reverse()
+    its = boxes[0]
+    x = x[:, :, its[0] : its[1], its[2] : its[3]] * weights[:, :, its[0] : its[1], its[2] : its[3]]
+    for block, given, wanted in zip(blocks, boxes, boxes[1:], strict=False):
+        x = F.relu_(block.within(x, given, wanted))
+    return x
+
+
+def _grown(box: Box, reach: int, size: tuple[int, int]) -> Box:
+    top, bottom, left, right = box
+    return max(top - reach, 0), min(bottom + reach, size[0]), max(left - reach, 0), min(right + reach, size[1])
 
 
 def _renamed(state: Mapping[str, Tensor], names: Mapping[str, str]) -> dict[str, Tensor]:

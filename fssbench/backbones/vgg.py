@@ -50,7 +50,7 @@ class VGG(Backbone):
         taken = [position + 1 for position in _TAKEN]
         for start, stop in pairwise([0, *taken]):
             # Maps are taken between a convolution and its ReLU, which begins the next piece.
-            x = run(list(self.features)[start:stop], x)
+            x = run(self.features[start:stop], x)
             maps.append(x)
         return tuple(maps)
 

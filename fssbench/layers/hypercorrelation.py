@@ -181,5 +181,5 @@ def _unit(features: Tensor) -> Tensor:
 
 
 def _unit_rows(features: Tensor) -> Tensor:
-    norm = torch.linalg.vector_norm(features, dim=-1, keepdim=True)
+    norm: Tensor = torch.linalg.vector_norm(features, dim=-1, keepdim=True)
     return (features / (norm + _EPS)).contiguous()

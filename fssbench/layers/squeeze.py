@@ -83,12 +83,14 @@ def add_coarser(x: Rows, coarser: Rows) -> Rows:
     """Return rows and what a deeper level found at the same support positions; a side of 1 serves all of the other."""
     images = coarser.images.permute(0, 3, 1, 2)
     resized = F.interpolate(images, x.images.shape[1:3], mode="bilinear", align_corners=True).permute(0, 2, 3, 1)
-    finer, brought = (
-        its.unflatten(0, (len(grid), len(grid[0]))) for its, grid in ((x.images, x.grid), (resized, coarser.grid))
-    )
+    finer, brought = _on_grid(x.images, x.grid), _on_grid(resized, coarser.grid)
     both = finer + brought
     rows, columns = both.shape[:2]
-    return Rows(both.flatten(0, 1).contiguous(), _lines(list(range(rows * columns)), columns))
+    return Rows(both.flatten(0, 1), _lines(list(range(rows * columns)), columns))
+
+
+def _on_grid(images: Tensor, grid: Grid) -> Tensor:
+    return images.reshape(len(grid), len(grid[0]), *images.shape[1:])
 
 
 def _layers(block: nn.Sequential) -> list[tuple[CenterPivotConv4d, nn.GroupNorm]]:
