@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from fssbench.backbones import Backbone, Pyramid
+from fssbench.backbones.folding import channels_last, run
 from fssbench.backbones.resnet import Bottleneck
 
 _STEM = (16, 32, 48)
@@ -37,7 +38,7 @@ class Small(Backbone):
 
     def forward(self, image: Tensor) -> Pyramid:
         """Return two maps of each level, each after the addition and before the ReLU."""
-        x: Tensor = self.stem(image)
+        x = run(self.stem, channels_last(image))
         maps = []
         for level in (self.layer2, self.layer3, self.layer4):
             for block in level:

@@ -5,9 +5,12 @@ Simonyan and Zisserman, "Very Deep Convolutional Networks for Large-Scale Image 
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from torch import Tensor, nn
 
 from fssbench.backbones import Backbone, Pyramid, unused_linear
+from fssbench.backbones.folding import channels_last, run
 
 _WIDTHS = ((64, 2), (128, 2), (256, 3), (512, 3), (512, 3))
 # conv4_1 to conv4_3, conv5_1 to conv5_3 before their ReLU, and the last max-pool: HSNet's model/hsnet.py at 6b1bc12.
@@ -42,12 +45,13 @@ class VGG(Backbone):
 
     def forward(self, image: Tensor) -> Pyramid:
         """Return the seven maps; the last one, a pool output, is the only one after a ReLU."""
-        x = image
+        x = channels_last(image)
         maps = []
-        for position, layer in enumerate(self.features):
-            x = layer(x)
-            if position in _TAKEN:
-                maps.append(x)
+        taken = [position + 1 for position in _TAKEN]
+        for start, stop in pairwise([0, *taken]):
+            # Maps are taken between a convolution and its ReLU, which begins the next piece.
+            x = run(self.features[start:stop], x)
+            maps.append(x)
         return tuple(maps)
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from fssbench.backbones.folding import run
+
 DILATIONS = (6, 12, 18)
 
 
@@ -28,7 +30,8 @@ class ASPP(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Return (B, 5 C, h, w) for a map (B, C, h, w), the branch of the global average first."""
         average = self.layer6_0(x.mean(dim=(2, 3), keepdim=True)).expand_as(x)
-        return torch.cat([average, self.layer6_1(x), self.layer6_2(x), self.layer6_3(x), self.layer6_4(x)], dim=1)
+        branches = (self.layer6_1, self.layer6_2, self.layer6_3, self.layer6_4)
+        return torch.cat([average, *(run(branch, x) for branch in branches)], dim=1)
 
 
 def _branch(convolution: nn.Conv2d) -> nn.Sequential:

@@ -24,3 +24,13 @@ def resize_mask(mask: Tensor, like: Tensor) -> Tensor:
     follows turns that into a full support position.
     """
     return F.interpolate(mask[:, None].float(), like.shape[-2:], mode="bilinear", align_corners=True)
+
+
+def bounding_box(weights: Tensor) -> tuple[int, int, int, int]:
+    """Return (top, bottom, left, right) of what is not 0 in any of B weights (B, 1, h, w); one position if all are 0.
+
+    On a GPU this waits for it.
+    """
+    there = weights.amax(dim=(0, 1)) != 0
+    rows, columns = (there.any(dim=axis).nonzero()[:, 0].tolist() or [0] for axis in (1, 0))
+    return rows[0], rows[-1] + 1, columns[0], columns[-1] + 1

@@ -5,20 +5,22 @@ from __future__ import annotations
 import math
 from abc import abstractmethod
 from collections.abc import Sequence
-from typing import Self, TypeVar
+from typing import Any, Self, TypeVar
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from fssbench.backbones import Backbone, Pyramid
+from fssbench.backbones.folding import answering
+from fssbench.layers.hypercorrelation import Maps, UnitMaps, unit_maps
 from fssbench.methods.method import Method, Prediction, Task, TrainingBatch
 from fssbench.training.losses import ifsl_losses, segmentation_loss
 
 Support = TypeVar("Support")
 
 
-class PairwiseMethod(Method[Pyramid, Support]):
+class PairwiseMethod(Method[Any, Support]):
     """A method on a frozen backbone whose network sees one query and one support of one class.
 
     Subclasses give `condition` and `score`; ways and shots are merged here by the rule of the task.
@@ -27,6 +29,8 @@ class PairwiseMethod(Method[Pyramid, Support]):
         backbone: The frozen backbone.
         weak: Whether it learns from image-level labels (FS-CS). That changes the loss; whether support masks are
             looked at is the subclass's own business, as it is in iFSL's release.
+
+    Features are a `Pyramid` to `condition`, and to `predict` that or `UnitMaps`.
     """
 
     backbone: Backbone
@@ -43,7 +47,7 @@ class PairwiseMethod(Method[Pyramid, Support]):
         return self.backbone
 
     @abstractmethod
-    def score(self, query: Pyramid, support: Support) -> Tensor:
+    def score(self, query: Maps, support: Support) -> Tensor:
         """Return raw logits (B, 2, h, w), background first, of B pairs of a query and a support."""
 
     def train(self, mode: bool = True) -> Self:
@@ -57,8 +61,16 @@ class PairwiseMethod(Method[Pyramid, Support]):
         with torch.no_grad():
             return self.backbone(image)
 
-    def predict(self, query: Pyramid, supports: Sequence[Sequence[Support]], size: tuple[int, int]) -> Prediction:
-        """Return the answer to one episode; see `Method.predict`, `vote` and `merge_ways`."""
+    def as_query(self, features: Maps) -> Maps:
+        """Return the maps made ready to be correlated, where only the answer is wanted; see `Method.as_query`."""
+        return features if isinstance(features, UnitMaps) or not answering() else unit_maps(features)
+
+    def predict(self, query: Maps, supports: Sequence[Sequence[Support]], size: tuple[int, int]) -> Prediction:
+        """Return the answer to one episode; see `Method.predict`, `vote` and `merge_ways`.
+
+        Pairs are scored one after the other: together they take as long on a CPU, and K times the memory.
+        """
+        query = self.as_query(query)
         if self.task == "fss":
             return vote(torch.cat([self.score(query, support) for support in supports[0]]), size)
         shots = zip(*supports, strict=True)
@@ -103,7 +115,7 @@ def vote(logits: Tensor, size: tuple[int, int]) -> Prediction:
         Labels in {0, 1}; the logits are the mean of the K resized ones, and with K > 1 the labels are not their argmax.
     """
     resized = F.interpolate(logits, size, mode="bilinear", align_corners=True)
-    votes = resized.argmax(dim=1).sum(dim=0)
+    votes = (resized[:, 1] > resized[:, 0]).sum(dim=0)
     # With one shot the largest vote is 1 (or 0) and this is the argmax itself.
     labels = votes.float() / votes.max().clamp(min=1) >= 0.5
     return Prediction(resized.mean(dim=0), labels.to(torch.uint8), labels.any().view(1))

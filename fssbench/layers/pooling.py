@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
+
+from fssbench.backbones.folding import answering
 
 
 def masked_average(features: Tensor, mask: Tensor, eps: float = 0.0005) -> Tensor:
@@ -16,5 +19,9 @@ def masked_average(features: Tensor, mask: Tensor, eps: float = 0.0005) -> Tenso
         mask: (B, 1, h, w) in [0, 1].
         eps: Added to the sum of the mask.
     """
+    if answering():
+        rows = features.permute(0, 2, 3, 1).flatten(1, 2)
+        summed = torch.bmm(mask.flatten(2).to(rows.dtype), rows).transpose(1, 2)[..., None]
+        return summed / (mask.sum(dim=(2, 3), keepdim=True) + eps)
     total = (features * mask).sum(dim=(2, 3), keepdim=True)
     return total / (mask.sum(dim=(2, 3), keepdim=True) + eps)

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Generic, Self, TypeVar
+from typing import Any, Generic, Self, TypeVar
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from fssbench.backbones.folding import answering, run
 from fssbench.backbones.staged import Stages
-from fssbench.layers.masks import foreground, resize_mask
+from fssbench.layers.masks import bounding_box, foreground, resize_mask
+from fssbench.layers.pooling import masked_average
+from fssbench.layers.prior import KeptColumns, kept_columns
 from fssbench.methods.method import Method, Prediction
 
 Support = TypeVar("Support")
@@ -37,8 +40,31 @@ class StageMaps:
     base: Tensor | None = None
 
 
-class StagedMethod(Method[StageMaps, Support], Generic[Support]):
+@dataclass(frozen=True, eq=False)
+class QueryMaps:
+    """What an answer reads of B queries; which of them, the method says.
+
+    Attributes:
+        reduced: The reduced middle-level map, (B, width, h, w).
+        size: (height, width) of the images.
+        layer4: (B, C, h', w').
+        background: Where a learnt prototype finds background, (B, 2, h, w) (NTRENet).
+        base: What a base learner says of layer4, (B, base classes + 1, h', w') (BAM).
+        gram: Gram matrix of layer2, (B, C, C) (BAM).
+    """
+
+    reduced: Tensor
+    size: tuple[int, int]
+    layer4: Tensor | None = None
+    background: Tensor | None = None
+    base: Tensor | None = None
+    gram: Tensor | None = None
+
+
+class StagedMethod(Method[Any, Support], Generic[Support]):
     """A method that has taken over the stages of a frozen backbone as its own children.
+
+    Features are `StageMaps` to `condition`, and to `predict` these or `QueryMaps`.
 
     Args:
         stages: The backbone; its children become the method's, under their names.
@@ -98,17 +124,51 @@ class StagedMethod(Method[StageMaps, Support], Generic[Support]):
                 maps.layer4 = self.stages.deep(maps.layer3)
         return maps.layer4
 
-    def masked_layer4(self, maps: StageMaps, mask: Tensor) -> Tensor:
+    def prototype_of(self, reduction: nn.Sequential, maps: StageMaps, mask: Tensor) -> Tensor:
+        """Return the masked average of reduced middle-level maps of supports, (B, width, 1, 1).
+
+        Args:
+            reduction: 1x1 convolution, ReLU and dropout.
+            maps: Maps of the supports.
+            mask: uint8 (B, H, W) in {0, 1, 255}; 255 counts as background.
+        """
+        inside = resize_mask(foreground(mask), maps.layer3)
+        layer3, layer2 = maps.layer3, maps.layer2
+        if answering():
+            # Outside the mask a reduced map does not count.
+            top, bottom, left, right = bounding_box(inside)
+            layer3, layer2, inside = (its[:, :, top:bottom, left:right] for its in (layer3, layer2, inside))
+        return masked_average(run(reduction, torch.cat([layer3, layer2], dim=1)), inside)
+
+    def masked_layer4(self, maps: StageMaps, mask: Tensor) -> Tensor | KeptColumns:
         """Return layer4 of a support whose background is zeroed before layer4 and again after it; no gradient.
 
         Args:
             maps: Maps of the supports.
             mask: uint8 (B, H, W) in {0, 1, 255}; 255 counts as background.
+
+        Returns:
+            The map (B, C, h, w); where only the answer is wanted, what the mask leaves of it.
         """
         inside = foreground(mask)
+        if answering() and not self.stages.training:
+            before = resize_mask(inside, maps.layer3)
+            box = bounding_box(before)
+            layer4 = self.stages.deep_within(maps.layer3, before, box)
+            if layer4 is not None:
+                return kept_columns(layer4, before, box)
+            layer4 = self.stages.deep(maps.layer3 * before)
+            return kept_columns(layer4, resize_mask(inside, layer4))
         with torch.no_grad():
             layer4 = self.stages.deep(maps.layer3 * resize_mask(inside, maps.layer3))
             return layer4 * resize_mask(inside, layer4)
+
+
+def layer4_in(query: QueryMaps) -> Tensor:
+    """Return layer4 of queries that were made ready with it."""
+    if query.layer4 is None:
+        raise TypeError("these queries were made ready without layer4")
+    return query.layer4
 
 
 def decide(logits: Tensor, image_size: tuple[int, int], size: tuple[int, int]) -> Prediction:

@@ -10,10 +10,11 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from fssbench.backbones.folding import run
 from fssbench.backbones.staged import staged
 from fssbench.layers.enrichment import Bins, FeatureEnrichment
 from fssbench.layers.masks import foreground, resize_mask
-from fssbench.layers.staged import StagedMethod, StageMaps, decide
+from fssbench.layers.staged import QueryMaps, StagedMethod, StageMaps, decide
 from fssbench.layers.superpixels import Prototypes, allocate, joined, prototypes
 from fssbench.methods.method import Prediction, TrainingBatch
 from fssbench.training.losses import segmentation_loss
@@ -79,7 +80,13 @@ class ASGNet(StagedMethod[Prototypes]):
 
     def condition(self, features: StageMaps, mask: Tensor) -> Prototypes:
         """Return the prototypes of supports by superpixel-guided clustering; 255 counts as background."""
-        return self.prototypes_of(self.down_conv(self.middle(features)), mask)
+        return self.prototypes_of(run(self.down_conv, self.middle(features)), mask)
+
+    def as_query(self, features: StageMaps | QueryMaps) -> QueryMaps:
+        """Return the reduced map of queries."""
+        if isinstance(features, QueryMaps):
+            return features
+        return QueryMaps(run(self.down_conv, self.middle(features)), features.size)
 
     def prototypes_of(self, reduced: Tensor, mask: Tensor) -> Prototypes:
         """Return the prototypes of reduced support maps (B, width, h, w) under masks (B, H, W) in {0, 1, 255}."""
@@ -93,9 +100,12 @@ class ASGNet(StagedMethod[Prototypes]):
             iterations=_TRAINING_ITERATIONS if self.training else _ITERATIONS,
         )
 
-    def predict(self, query: StageMaps, supports: Sequence[Sequence[Prototypes]], size: tuple[int, int]) -> Prediction:
+    def predict(
+        self, query: StageMaps | QueryMaps, supports: Sequence[Sequence[Prototypes]], size: tuple[int, int]
+    ) -> Prediction:
         """Return the answer to one episode, raw logits; see `decide`."""
-        reduced = self.down_conv(self.middle(query))
+        query = self.as_query(query)
+        reduced = query.reduced
         logits = self._context[0].classify(self._enriched(reduced, supports[0]), (reduced.shape[-2], reduced.shape[-1]))
         return decide(logits, query.size, size)
 

@@ -12,10 +12,11 @@ from torch import Tensor, nn
 
 from fssbench.backbones import Pyramid
 from fssbench.backbones import backbone as build_backbone
+from fssbench.backbones.folding import answering
 from fssbench.errors import UsageError
 from fssbench.layers.attentive_squeeze import AttentiveSqueezeLayer, pool_wide_maps
 from fssbench.layers.decoding import decode, decoder, resize_query_positions
-from fssbench.layers.hypercorrelation import hypercorrelation
+from fssbench.layers.hypercorrelation import Maps, hypercorrelation, unit_maps
 from fssbench.layers.masks import foreground
 from fssbench.layers.pairwise import PairwiseMethod
 
@@ -26,7 +27,7 @@ Variant = Literal["fss", "fscs", "fscs-local", "fscs-unmasked", "fscs-single-lev
 class MaskedSupport:
     """The pooled maps of support images, and their foreground float32 (B, H, W); None where it is not looked at."""
 
-    features: Pyramid
+    features: Maps
     mask: Tensor | None
 
 
@@ -77,9 +78,11 @@ class ASNet(PairwiseMethod[MaskedSupport]):
 
         The maps are not masked: the mask acts inside the attention alone.
         """
-        return MaskedSupport(tuple(pool_wide_maps(f) for f in features), foreground(mask) if self.masked else None)
+        pooled = tuple(pool_wide_maps(f) for f in features)
+        inside = foreground(mask) if self.masked else None
+        return MaskedSupport(unit_maps(pooled) if answering() else pooled, inside)
 
-    def score(self, query: Pyramid, support: MaskedSupport) -> Tensor:
+    def score(self, query: Maps, support: MaskedSupport) -> Tensor:
         """Return raw logits (B, 2, h, w) of B pairs: correlate, squeeze by attention, mix, decode.
 
         Raises:

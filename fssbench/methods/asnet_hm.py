@@ -14,7 +14,7 @@ from torch import Tensor
 from fssbench.backbones import Pyramid
 from fssbench.backbones import backbone as build_backbone
 from fssbench.layers.attentive_squeeze import pool_wide_maps
-from fssbench.layers.hypercorrelation import hypercorrelation
+from fssbench.layers.hypercorrelation import Maps, hypercorrelation
 from fssbench.layers.masks import foreground, resize_mask
 from fssbench.layers.pairwise import PairwiseMethod
 from fssbench.methods.asnet import AttentionLearner
@@ -76,7 +76,7 @@ class ASNetHM(PairwiseMethod[HybridSupport]):
         masked = image * inside[:, None]
         return HybridSupport(self._hybrid(pooled, masked, inside), pooled, masked, inside)
 
-    def score(self, query: Pyramid, support: HybridSupport) -> Tensor:
+    def score(self, query: Maps, support: HybridSupport) -> Tensor:
         """Return raw logits (B, 2, h, w) of B pairs; see `ASNet.score`.
 
         Raises:
@@ -85,7 +85,7 @@ class ASNetHM(PairwiseMethod[HybridSupport]):
         logits: Tensor = self.learner(hypercorrelation(query, support.features, self.backbone.levels), support.mask)
         return logits
 
-    def predict(self, query: Pyramid, supports: Sequence[Sequence[HybridSupport]], size: tuple[int, int]) -> Prediction:
+    def predict(self, query: Maps, supports: Sequence[Sequence[HybridSupport]], size: tuple[int, int]) -> Prediction:
         """Return the answer to one episode; see `merge_ways`."""
         if not self.unit_masks:
             supports = [[self._valued(its, value) for its in shots] for value, shots in enumerate(supports, start=1)]

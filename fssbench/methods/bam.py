@@ -14,15 +14,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from fssbench.backbones.folding import run
 from fssbench.backbones.staged import staged
 from fssbench.errors import UsageError
 from fssbench.layers.aspp import ASPP
 from fssbench.layers.enrichment import classifier
-from fssbench.layers.masks import foreground, resize_mask
-from fssbench.layers.pooling import masked_average
-from fssbench.layers.prior import prior_mask
+from fssbench.layers.prior import KeptColumns, prior_mask
 from fssbench.layers.pyramid_pooling import pyramid_head
-from fssbench.layers.staged import StagedMethod, StageMaps, decide
+from fssbench.layers.staged import QueryMaps, StagedMethod, StageMaps, decide
 from fssbench.methods.method import Prediction, TrainingBatch
 from fssbench.training.losses import pixel_loss, segmentation_loss
 
@@ -40,12 +39,12 @@ class BAMSupport:
 
     Attributes:
         prototype: Masked average of the reduced middle-level maps, (B, width, 1, 1), Eq. 5.
-        layer4: layer4 of the masked maps, masked again, (B, C, h, w); the prior is read from it.
+        layer4: layer4 of the masked maps, masked again, (B, C, h, w), or what is left of it; the prior is read from it.
         gram: Gram matrix of the unmasked layer2, (B, C, C), Eq. 8.
     """
 
     prototype: Tensor
-    layer4: Tensor
+    layer4: Tensor | KeptColumns
     gram: Tensor
 
 
@@ -145,9 +144,17 @@ class BAM(StagedMethod[BAMSupport]):
     def condition(self, features: StageMaps, mask: Tensor) -> BAMSupport:
         """Return prototype, masked layer4 and Gram matrix of supports; 255 counts as background."""
         layer4 = self.masked_layer4(features, mask)
-        reduced = self.down_supp(_middle(features))
-        prototype = masked_average(reduced, resize_mask(foreground(mask), reduced))
-        return BAMSupport(prototype, layer4, gram_matrix(features.layer2))
+        return BAMSupport(self.prototype_of(self.down_supp, features, mask), layer4, gram_matrix(features.layer2))
+
+    def as_query(self, features: StageMaps | QueryMaps) -> QueryMaps:
+        """Return the reduced map, layer4 and Gram matrix of queries, and what the base learner says of them."""
+        if isinstance(features, QueryMaps):
+            return features
+        return self._ready(features, run(self.down_query, _middle(features)))
+
+    def _ready(self, maps: StageMaps, reduced: Tensor) -> QueryMaps:
+        layer4, gram = self.layer4_of(maps), gram_matrix(maps.layer2)
+        return QueryMaps(reduced, maps.size, layer4, base=self.base_logits(maps), gram=gram)
 
     def base_logits(self, maps: StageMaps) -> Tensor:
         """Return what the base learner says, (B, base classes + 1, h', w') raw at the size of layer4; computed once."""
@@ -157,16 +164,18 @@ class BAM(StagedMethod[BAMSupport]):
                 maps.base = self.learner_base(layer4)
         return maps.base
 
-    def score(self, query: StageMaps, shots: Sequence[BAMSupport]) -> BAMLogits:
+    def score(self, query: StageMaps | QueryMaps, shots: Sequence[BAMSupport]) -> BAMLogits:
         """Return the logits of B episodes.
 
         Args:
             query: Maps of B queries.
             shots: The K supports of each.
         """
-        return self._score(query, self.down_query(_middle(query)), shots, None)
+        return self._score(self.as_query(query), shots, None)
 
-    def predict(self, query: StageMaps, supports: Sequence[Sequence[BAMSupport]], size: tuple[int, int]) -> Prediction:
+    def predict(
+        self, query: StageMaps | QueryMaps, supports: Sequence[Sequence[BAMSupport]], size: tuple[int, int]
+    ) -> Prediction:
         """Return the answer to one episode; logits as in `BAMLogits.final`, `base` what the base learner says."""
         said = self.score(query, supports[0])
         answer = decide(said.final, query.size, size)
@@ -191,7 +200,7 @@ class BAM(StagedMethod[BAMSupport]):
             self.condition(self.encode(batch.supports[:, 0, k]), batch.support_masks[:, 0, k])
             for k in range(batch.supports.shape[2])
         ]
-        said = self._score(query, reduced, shots, batch.classes[:, 0])
+        said = self._score(self._ready(query, reduced), shots, batch.classes[:, 0])
         mask = batch.query_masks[:, 0]
         return {
             "final": segmentation_loss(said.final, mask, batch.foreground_weight),
@@ -199,23 +208,22 @@ class BAM(StagedMethod[BAMSupport]):
             "base": _BASE_WEIGHT * pixel_loss(said.base, batch.query_labels.long()),
         }
 
-    def _score(
-        self, query: StageMaps, reduced: Tensor, shots: Sequence[BAMSupport], left_out: Tensor | None
-    ) -> BAMLogits:
+    def _score(self, query: QueryMaps, shots: Sequence[BAMSupport], left_out: Tensor | None) -> BAMLogits:
         """Return the logits; `left_out` int64 (B,) is a base class of each query that does not count as one."""
+        reduced, layer4, gram, said = query.reduced, query.layer4, query.gram, query.base
+        if layer4 is None or gram is None or said is None:
+            raise TypeError("these queries were made ready for another method")
         size = (reduced.shape[-2], reduced.shape[-1])
-        layer4 = self.layer4_of(query)
-        gram = gram_matrix(query.layer2)
         differences = torch.stack([scene_difference(gram, its.gram) for its in shots], dim=1)
         weights = self._weights(differences)
         priors = torch.cat([prior_mask(layer4, its.layer4, size) for its in shots], dim=1)
         prior = (weights[:, :, None, None] * priors).sum(dim=1, keepdim=True)
         prototypes = torch.stack([its.prototype for its in shots], dim=1)
         prototype = (weights[:, :, None, None, None] * prototypes).sum(dim=1)
-        merged = self.init_merge(torch.cat([reduced, prototype.expand_as(reduced), prior], dim=1))
-        base = _at(self.base_logits(query), size)
-        context = self.res1_meta(self.ASPP_meta(merged))
-        meta = self.cls_meta(self.res2_meta(context) + context)
+        merged = run(self.init_merge, torch.cat([reduced, prototype.expand_as(reduced), prior], dim=1))
+        base = _at(said, size)
+        context = run(self.res1_meta, self.ASPP_meta(merged))
+        meta = run(self.cls_meta, run(self.res2_meta, context) + context)
         difference = (weights * differences).sum(dim=1)
         return BAMLogits(meta, base, self._ensemble(meta, base, difference, left_out))
 

@@ -8,20 +8,36 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import Literal
 
+import torch
 from torch import Tensor, nn
 
 from fssbench.backbones import Pyramid
 from fssbench.backbones import backbone as build_backbone
+from fssbench.backbones.folding import answering
 from fssbench.layers.centerpivot import CenterPivotConv4d
 from fssbench.layers.decoding import decode, decoder, resize_query_positions
-from fssbench.layers.hypercorrelation import hypercorrelation
+from fssbench.layers.hypercorrelation import (
+    KeptPositions,
+    Maps,
+    UnitMaps,
+    bounds,
+    each_query,
+    each_support,
+    hypercorrelation,
+    keep_positions,
+)
 from fssbench.layers.masks import foreground, resize_mask
 from fssbench.layers.pairwise import PairwiseMethod
+from fssbench.layers.squeeze import add_coarser, grid_of, mix, squeeze
 
 Channels = tuple[int, int, int]
 
 
-class HSNet(PairwiseMethod[Pyramid]):
+Masked = Pyramid | KeptPositions
+"""Support maps with the background zeroed; to answer, only what the mask leaves of them."""
+
+
+class HSNet(PairwiseMethod[Masked]):
     """Hypercorrelation squeeze network.
 
     Args:
@@ -48,15 +64,22 @@ class HSNet(PairwiseMethod[Pyramid]):
         self._learner_name = "hpn_learner" if variant == "fss" else "learner"
         self.add_module(self._learner_name, HPNLearner(self.backbone.levels, channels))
 
-    def condition(self, features: Pyramid, mask: Tensor) -> Pyramid:
+    def condition(self, features: Pyramid, mask: Tensor) -> Masked:
         """Return the support maps with the background zeroed (section 4.1); 255 counts as background."""
         object_mask = foreground(mask)
+        if answering():
+            return keep_positions(features, object_mask)
         return tuple(feature * resize_mask(object_mask, feature) for feature in features)
 
-    def score(self, query: Pyramid, support: Pyramid) -> Tensor:
+    def score(self, query: Maps, support: Masked) -> Tensor:
         """Return raw logits (B, 2, h, w) of B pairs: correlate, squeeze, mix, decode."""
+        learner = self.get_submodule(self._learner_name)
+        if isinstance(query, UnitMaps) and isinstance(support, KeptPositions) and isinstance(learner, HPNLearner):
+            return torch.cat(
+                [learner.answer(*pair) for pair in zip(each_query(query), each_support(support), strict=True)]
+            )
         pyramid = hypercorrelation(query, support, self.backbone.levels)
-        logits: Tensor = self.get_submodule(self._learner_name)(pyramid)
+        logits: Tensor = learner(pyramid)
         return logits
 
 
@@ -70,6 +93,7 @@ class HPNLearner(nn.Module):
 
     def __init__(self, levels: tuple[int, int, int], channels: Channels) -> None:
         super().__init__()
+        self.levels = levels
         shallow, middle, deep = levels
         _, hidden, out = channels
         # Squeezing blocks: the support positions shrink, the query positions stay.
@@ -93,6 +117,19 @@ class HPNLearner(nn.Module):
         mixed = self.encoder_layer3to2(mixed)
 
         return decode(self.decoder1, self.decoder2, mixed.mean(dim=(-1, -2)))
+
+    def answer(self, query: UnitMaps, support: KeptPositions) -> Tensor:
+        """Return the same as `forward` for one pair, (1, 2, 2w, 2w), computed as fast as it can be; no gradient."""
+        squeezed = []
+        blocks = (self.encoder_layer2, self.encoder_layer3, self.encoder_layer4)
+        for block, (start, stop) in zip(blocks, bounds(self.levels), strict=True):
+            maps = [units[0] for units in query.units[start:stop]]
+            kept = [units[0] for units in support.units[start:stop]]
+            squeezed.append(squeeze(block, maps, kept, grid_of(support.places[start][0], support.sizes[start])))
+        shallow, middle, deep = squeezed
+        mixed = mix(self.encoder_layer4to3, add_coarser(middle, deep))
+        mixed = mix(self.encoder_layer3to2, add_coarser(shallow, mixed))
+        return decode(self.decoder1, self.decoder2, mixed.images.mean(dim=0)[None].permute(0, 3, 1, 2))
 
 
 def _block(channels: tuple[int, ...], kernels: tuple[int, ...], strides: tuple[int, ...]) -> nn.Sequential:

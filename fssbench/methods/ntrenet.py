@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from fssbench.backbones.folding import run
 from fssbench.backbones.staged import staged
 from fssbench.layers.enrichment import (
     Bins,
@@ -27,7 +28,7 @@ from fssbench.layers.masks import foreground, resize_mask
 from fssbench.layers.non_target import DistractingObjects, background_loss, neither
 from fssbench.layers.pooling import masked_average
 from fssbench.layers.prior import prior_mask
-from fssbench.layers.staged import StagedMethod, StageMaps, decide
+from fssbench.layers.staged import QueryMaps, StagedMethod, StageMaps, decide, layer4_in
 from fssbench.methods.method import Prediction, TrainingBatch
 from fssbench.methods.pfenet import PFENetSupport
 from fssbench.training.losses import segmentation_loss
@@ -155,21 +156,28 @@ class NTRENet(StagedMethod[PFENetSupport]):
     def condition(self, features: StageMaps, mask: Tensor) -> PFENetSupport:
         """Return prototype and masked layer4 of supports; 255 counts as background."""
         layer4 = self.masked_layer4(features, mask)
-        return PFENetSupport(_prototype(self.down_supp(_middle(features)), mask), layer4)
+        return PFENetSupport(self.prototype_of(self.down_supp, features, mask), layer4)
 
-    def score(self, query: StageMaps, shots: Sequence[PFENetSupport]) -> NTRENetLogits:
+    def as_query(self, features: StageMaps | QueryMaps) -> QueryMaps:
+        """Return the reduced map and layer4 of queries, and the background mined in them."""
+        if isinstance(features, QueryMaps):
+            return features
+        reduced = run(self.down_query, _middle(features))
+        background = self.mine_background(reduced) if self.parts.distracting else None
+        return QueryMaps(reduced, features.size, self.layer4_of(features), background)
+
+    def score(self, query: StageMaps | QueryMaps, shots: Sequence[PFENetSupport]) -> NTRENetLogits:
         """Return the logits of B episodes.
 
         Args:
             query: Maps of B queries.
             shots: The K supports of each.
         """
-        reduced = self.down_query(_middle(query))
-        background = self.mine_background(reduced) if self.parts.distracting else None
-        return self._score(reduced, self.layer4_of(query), shots, background)
+        ready = self.as_query(query)
+        return self._score(ready.reduced, layer4_in(ready), shots, ready.background)
 
     def predict(
-        self, query: StageMaps, supports: Sequence[Sequence[PFENetSupport]], size: tuple[int, int]
+        self, query: StageMaps | QueryMaps, supports: Sequence[Sequence[PFENetSupport]], size: tuple[int, int]
     ) -> Prediction:
         """Return the answer to one episode, raw logits; see `decide`."""
         return decide(self.score(query, supports[0]).final, query.size, size)
@@ -180,9 +188,8 @@ class NTRENet(StagedMethod[PFENetSupport]):
         Args:
             reduced: Reduced map of a query or a support, (B, width, h, w).
         """
-        compared = self.down_bg(torch.cat([reduced, self.bg_prototype.expand_as(reduced)], dim=1))
-        logits: Tensor = self.bg_cls(self.bg_res1(compared) + compared)
-        return logits
+        compared = run(self.down_bg, torch.cat([reduced, self.bg_prototype.expand_as(reduced)], dim=1))
+        return run(self.bg_cls, run(self.bg_res1, compared) + compared)
 
     def losses(self, batch: TrainingBatch) -> dict[str, Tensor]:
         """Return the losses of the form's parts; `seen` learns the batch's distracting objects.
@@ -250,7 +257,7 @@ class NTRENet(StagedMethod[PFENetSupport]):
             pooled = F.adaptive_avg_pool2d(reduced, cells)
             merged = self._without_background(scale, pooled)
             sources = [merged, prototype.expand(-1, -1, *cells), resize(prior, cells)]
-            merged = self.get_submodule(f"init_merge2.{scale}")(torch.cat(sources, dim=1))
+            merged = run(self.get_submodule(f"init_merge2.{scale}"), torch.cat(sources, dim=1))
             if background is not None and self.parts.distracting:
                 merged, said = self._without_distracting_objects(scale, merged, pooled, background)
                 initial.append(said)
@@ -263,10 +270,8 @@ class NTRENet(StagedMethod[PFENetSupport]):
         """Return the query at a scale less what is like the background prototype (BGEM)."""
         if not self.parts.background:
             return pooled
-        eliminated: Tensor = self.init_merge1[scale](
-            torch.cat([pooled, self.bg_prototype.expand(len(pooled), -1, *pooled.shape[-2:])], dim=1)
-        )
-        return eliminated
+        prototype = self.bg_prototype.expand(len(pooled), -1, *pooled.shape[-2:])
+        return run(self.get_submodule(f"init_merge1.{scale}"), torch.cat([pooled, prototype], dim=1))
 
     def _without_distracting_objects(
         self, scale: int, merged: Tensor, pooled: Tensor, background: Tensor
@@ -275,8 +280,8 @@ class NTRENet(StagedMethod[PFENetSupport]):
 
         Distracting objects are what is neither background nor, by the initial prediction, the target.
         """
-        merged = self.inital_beta_conv[scale](merged) + merged
-        initial: Tensor = self.inital_inner_cls[scale](merged)
+        merged = run(self.get_submodule(f"inital_beta_conv.{scale}"), merged) + merged
+        initial = run(self.get_submodule(f"inital_inner_cls.{scale}"), merged)
         at_scale = resize(background, (merged.shape[-2], merged.shape[-1]))
         inside = neither(at_scale, initial.argmax(dim=1, keepdim=True))
         # Quirk: the mean over all positions, not over those of the objects.

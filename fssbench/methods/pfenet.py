@@ -13,14 +13,13 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from fssbench.backbones.folding import run
 from fssbench.backbones.staged import Stages, staged
 from fssbench.errors import UsageError
 from fssbench.layers.enrichment import Bins, FeatureEnrichment
-from fssbench.layers.masks import foreground, resize_mask
 from fssbench.layers.pairwise import merge_ways
-from fssbench.layers.pooling import masked_average
-from fssbench.layers.prior import prior_mask
-from fssbench.layers.staged import StagedMethod, StageMaps, decide
+from fssbench.layers.prior import KeptColumns, prior_mask
+from fssbench.layers.staged import QueryMaps, StagedMethod, StageMaps, decide, layer4_in
 from fssbench.methods.method import Prediction, TrainingBatch
 from fssbench.training.losses import ifsl_losses, segmentation_loss
 
@@ -34,11 +33,11 @@ class PFENetSupport:
 
     Attributes:
         prototype: Masked average of the reduced middle-level maps, (B, width, 1, 1).
-        layer4: layer4 of the masked maps, masked again, (B, C, h, w); the prior is read from it.
+        layer4: layer4 of the masked maps, masked again, (B, C, h, w), or what is left of it; the prior is read from it.
     """
 
     prototype: Tensor
-    layer4: Tensor
+    layer4: Tensor | KeptColumns
 
 
 class PFENet(StagedMethod[PFENetSupport]):
@@ -106,21 +105,27 @@ class PFENet(StagedMethod[PFENetSupport]):
     def condition(self, features: StageMaps, mask: Tensor) -> PFENetSupport:
         """Return prototype and masked layer4 of supports; 255 counts as background."""
         layer4 = self.masked_layer4(features, mask)
-        reduced = self._reduced(features, self._reductions[1])
-        return PFENetSupport(masked_average(reduced, resize_mask(foreground(mask), reduced)), layer4)
+        return PFENetSupport(self.prototype_of(self._reduction(1), features, mask), layer4)
 
-    def score_ways(self, query: StageMaps, supports: Sequence[Sequence[PFENetSupport]]) -> Tensor:
+    def as_query(self, features: StageMaps | QueryMaps) -> QueryMaps:
+        """Return the reduced map and layer4 of queries."""
+        if isinstance(features, QueryMaps):
+            return features
+        layer4 = self.layer4_of(features)
+        return QueryMaps(self._reduced(features, 0), features.size, layer4)
+
+    def score_ways(self, query: StageMaps | QueryMaps, supports: Sequence[Sequence[PFENetSupport]]) -> Tensor:
         """Return raw logits (B, N, 2, h, w), background first, at the size of the query's map.
 
         Args:
             query: Maps of B queries.
             supports: `supports[n][k]` is the k-th support of the n-th way, of B episodes.
         """
-        maps, size = self._enriched(query, supports)
+        maps, size = self._enriched(self.as_query(query), supports)
         return _by_way(self._enrichment[0].classify(maps, size), len(supports))
 
     def predict(
-        self, query: StageMaps, supports: Sequence[Sequence[PFENetSupport]], size: tuple[int, int]
+        self, query: StageMaps | QueryMaps, supports: Sequence[Sequence[PFENetSupport]], size: tuple[int, int]
     ) -> Prediction:
         """Return the answer to one episode.
 
@@ -137,15 +142,13 @@ class PFENet(StagedMethod[PFENetSupport]):
         Main is the cross entropy of the answer, auxiliary the mean of that of each scale, both at the size of the query
         image. The order of the steps is the release's, which the moving statistics and the dropout depend on.
         """
-        query = self.encode(batch.query)
-        self.layer4_of(query)
-        reduced = self._reduced(query, self._reductions[0])
+        query = self.as_query(self.encode(batch.query))
         ways, shots = batch.supports.shape[1:3]
         supports = [
             [self.condition(self.encode(batch.supports[:, n, k]), batch.support_masks[:, n, k]) for k in range(shots)]
             for n in range(ways)
         ]
-        maps, size = self._enriched(query, supports, reduced)
+        maps, size = self._enriched(query, supports)
         enrichment, weight = self._enrichment[0], batch.foreground_weight
         if self.task == "fscs":
             logits = _by_way(enrichment.classify(maps, size), ways)
@@ -156,19 +159,16 @@ class PFENet(StagedMethod[PFENetSupport]):
         return {"main": main, "auxiliary": _AUXILIARY_WEIGHT * torch.stack(auxiliary).mean()}
 
     def _enriched(
-        self, query: StageMaps, supports: Sequence[Sequence[PFENetSupport]], reduced: Tensor | None = None
+        self, query: QueryMaps, supports: Sequence[Sequence[PFENetSupport]]
     ) -> tuple[list[Tensor], tuple[int, int]]:
         """Return the enriched maps of B * N ways (the ways of an episode side by side), and the query map's size."""
-        if reduced is None:
-            reduced = self._reduced(query, self._reductions[0])
         ways = len(supports)
-        size = (reduced.shape[-2], reduced.shape[-1])
+        size = (query.reduced.shape[-2], query.reduced.shape[-1])
         # K shots: means of the prototypes and of the priors.
         prototypes = torch.stack([_mean([its.prototype for its in shots]) for shots in supports], dim=1)
-        prior = self._prior(self.layer4_of(query), supports, size)
-        maps = self._enrichment[0].enrich(
-            reduced.repeat_interleave(ways, dim=0), [prototypes.flatten(0, 1)], [prior.flatten(0, 1)]
-        )
+        prior = self._prior(layer4_in(query), supports, size)
+        reduced = query.reduced if ways == 1 else query.reduced.repeat_interleave(ways, dim=0)
+        maps = self._enrichment[0].enrich(reduced, [prototypes.flatten(0, 1)], [prior.flatten(0, 1)])
         return maps, size
 
     def _prior(self, layer4: Tensor, supports: Sequence[Sequence[PFENetSupport]], size: tuple[int, int]) -> Tensor:
@@ -180,14 +180,17 @@ class PFENet(StagedMethod[PFENetSupport]):
             )
         shots = zip(*supports, strict=True)
         # Quirk: (B, N, C, h, w) is read as (B, C, N * h, w), which mixes up ways and channels.
-        stacked = [torch.stack([its.layer4 for its in shot], dim=1) for shot in shots]
+        stacked = [torch.stack([_whole(its.layer4) for its in shot], dim=1) for shot in shots]
         mixed = [its.reshape(len(its), its.shape[2], -1, its.shape[4]) for its in stacked]
         shared = _mean([prior_mask(layer4, its, size) for its in mixed])
         return shared[:, None].expand(-1, ways, -1, -1, -1)
 
-    def _reduced(self, maps: StageMaps, name: str) -> Tensor:
-        reduced: Tensor = self.get_submodule(name)(torch.cat([maps.layer3, maps.layer2], dim=1))
-        return reduced
+    def _reduced(self, maps: StageMaps, which: int) -> Tensor:
+        return run(self._reduction(which), torch.cat([maps.layer3, maps.layer2], dim=1))
+
+    def _reduction(self, which: int) -> nn.Sequential:
+        reduction: nn.Sequential = getattr(self, self._reductions[which])
+        return reduction
 
 
 def _stages(backbone: str, variant: str) -> Stages:
@@ -197,6 +200,10 @@ def _stages(backbone: str, variant: str) -> Stages:
 
 def _reduction(inputs: int, width: int) -> nn.Sequential:
     return nn.Sequential(nn.Conv2d(inputs, width, 1, bias=False), nn.ReLU(), nn.Dropout2d(0.5))
+
+
+def _whole(layer4: Tensor | KeptColumns) -> Tensor:
+    return layer4.spread() if isinstance(layer4, KeptColumns) else layer4
 
 
 def _by_way(logits: Tensor, ways: int) -> Tensor:
