@@ -1,0 +1,163 @@
+"""Episodes per second beside the released code: the same weights, episodes and machine, in one run.
+
+    python benchmarks/speed/released.py --method hsnet --shots 1 --releases DIR --root DIR/VOC2012
+
+The release answers a sample of the fold's official list, one episode after the other, before and after this project
+answers the list, or its first --answer episodes in the order of work. Answers to the sample are compared by pixels.
+DIR holds the clones that releases.py names; standin.py makes a VOC2012.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import cv2
+import torch
+import torch.nn.functional as F
+from releases import Answer, released
+
+import fssbench
+from fssbench.engine.answering import answers
+from fssbench.engine.features import Asking
+from fssbench.engine.memory import peak_memory
+from fssbench.engine.order import order_of_work
+from fssbench.engine.profile import profile_of
+from fssbench.engine.provenance import environment
+from fssbench.engine.settings import Settings
+from fssbench.engine.stages import Stages
+from fssbench.engine.store import StoreCount, parse_bytes
+from fssbench.protocols import protocol
+from fssbench.transforms import input_image, scored_shape, support_mask
+
+PROTOCOLS = {"hsnet": "hsnet", "asnet": "ifsl-fss", "pfenet": "pfenet", "ntrenet": "ntrenet", "bam": "bam"}
+CALIBRATED = {"hsnet": "hpn_learner.decoder2.2.bias", "asnet": "learner.decoder2.2.bias", "pfenet": "cls.3.bias",
+              "ntrenet": "cls.3.bias", "bam": "cls_meta.3.bias"}  # fmt: skip
+
+
+class Release:
+    """The released code, asked as its own loop does it: read, resize, answer, bring to the size that is counted."""
+
+    def __init__(self, answer: Answer, dataset: fssbench.datasets.dataset.Dataset, rules: fssbench.Protocol) -> None:
+        self.answer, self.dataset, self.rules = answer, dataset, rules
+
+    def raw(self, episode: fssbench.Episode) -> torch.Tensor:
+        """Return the logits of an episode."""
+        size, rule = self.rules.input, self.rules.resize
+        query = input_image(self.dataset.image(episode.query), size, rule)[None]
+        names = episode.supports[0]
+        images = torch.stack([input_image(self.dataset.image(name), size, rule) for name in names])[None]
+        masks = [support_mask(self.dataset.label(name), episode.classes[0], size, rule) for name in names]
+        with torch.no_grad():
+            return self.answer(query, images, torch.stack([torch.from_numpy(mask) for mask in masks])[None] % 255)
+
+    def labels(self, episode: fssbench.Episode) -> torch.Tensor:
+        """Return the label map of an episode, at the size that is counted."""
+        logits = self.raw(episode)
+        label = self.dataset.label(episode.query)
+        size = self.rules.input if self.rules.score_at == "input" else scored_shape(label.shape, self.rules.resize)
+        resized = F.interpolate(logits, size, mode="bilinear", align_corners=True)
+        votes = resized.argmax(dim=1).sum(dim=0)
+        labels = votes.float() / votes.max().clamp(min=1) >= 0.5
+        return labels[: label.shape[0], : label.shape[1]] if self.rules.score_at == "original" else labels
+
+
+def timed(release: Release, episodes: Sequence[fssbench.Episode]) -> tuple[float, list[torch.Tensor]]:
+    """Return the seconds of each episode, and the answers."""
+    began = time.perf_counter()
+    found = [release.labels(episode) for episode in episodes]
+    return (time.perf_counter() - began) / len(episodes), found
+
+
+def main() -> None:
+    """Measure, print, and add a row to the CSV."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--method", choices=sorted(PROTOCOLS), required=True)
+    parser.add_argument("--shots", type=int, default=1)
+    parser.add_argument("--releases", type=Path, required=True)
+    parser.add_argument("--root", type=Path, required=True)
+    parser.add_argument("--episodes", type=int, default=1000, help="Length of the list.")
+    parser.add_argument("--sample", type=int, default=6, help="How many of them the release answers, twice.")
+    parser.add_argument("--answer", type=int, help="How many, in the order of work, are answered here; default all.")
+    parser.add_argument("--feature-cache", type=parse_bytes)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--out", type=Path, help="CSV to which the row is added.")
+    given = parser.parse_args()
+    torch.set_num_threads(given.threads)
+    cv2.setNumThreads(given.threads)
+
+    dataset = fssbench.open_dataset("pascal5i", root=given.root)
+    rules = protocol(PROTOCOLS[given.method]).on("pascal5i")
+    episodes = fssbench.episodes(dataset, 0, 1, given.shots, rules.name, given.episodes, rules.seed)
+    order = order_of_work(episodes.episodes)[: given.answer]
+    sample = order[:: max(1, len(order) // given.sample)][: given.sample]
+
+    network, answer = released(given.method, given.releases, given.shots)
+    release = Release(answer, dataset, rules)
+    # Random weights say the same of all pixels; half of the first answer is made foreground.
+    state = network.state_dict()
+    logits = release.raw(episodes[sample[0]])
+    state[CALIBRATED[given.method]][1] -= (logits[:, 1] - logits[:, 0]).median()
+    method = fssbench.build(given.method, "resnet50", shot=given.shots)
+    fssbench.load_release(method, {key: value.clone() for key, value in state.items()})
+
+    asked = [episodes[number] for number in sample]
+    before, theirs = timed(release, asked)
+    stages, count = Stages(), StoreCount()
+    settings = Settings(feature_cache=given.feature_cache, profiled=True)
+    asking = Asking(method, episodes, rules, order)
+    ours = {}
+    began = time.perf_counter()
+    for _, row, answered in answers([asking], dataset, torch.device("cpu"), settings, stages, 1, count):
+        if row.episode in sample:
+            ours[row.episode] = torch.from_numpy(answered.labels)
+    here = (time.perf_counter() - began) / len(order)
+    after, _ = timed(release, asked)
+
+    profile = profile_of(stages, count)
+    pixels = sum(label.numel() for label in theirs)
+    differing = sum(int((mine != label).sum()) for mine, label in zip((ours[n] for n in sample), theirs, strict=True))
+    flops = {line.stage: line.flops / profile.episodes / 1e9 for line in profile.lines if line.flops}
+    row = {
+        "method": given.method,
+        "shots": given.shots,
+        "released_seconds": f"{(before + after) / 2:.3f}",
+        "released_before": f"{before:.3f}",
+        "released_after": f"{after:.3f}",
+        "seconds": f"{here:.3f}",
+        "times_as_fast": f"{(before + after) / 2 / here:.2f}",
+        "episodes": len(order),
+        "images_encoded": profile.images,
+        **{f"{line.stage}_ms": f"{1000 * line.seconds / profile.episodes:.1f}" for line in profile.lines},
+        **{f"{stage}_gflop": f"{value:.1f}" for stage, value in flops.items()},
+        "encode_share_of_peak": _share(profile, {"encode"}),
+        "run_share_of_peak": _share(profile, {line.stage for line in profile.lines}),
+        "matmul_gflops": f"{profile.peak_flops / 1e9:.0f}",
+        "peak_memory_mib": peak_memory() >> 20,
+        "foreground": f"{sum(float(label.float().mean()) for label in theirs) / len(theirs):.2f}",
+        "differing_pixels": f"{differing}/{pixels}",
+        "machine": environment(torch.device("cpu"), None).device_name,
+        "threads": given.threads,
+        "torch": torch.__version__,
+    }
+    print("\n".join(f"{key}: {value}" for key, value in row.items()))
+    if given.out is not None:
+        new = not given.out.exists()
+        with given.out.open("a", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, list(row), lineterminator="\n")
+            if new:
+                writer.writeheader()
+            writer.writerow(row)
+
+
+def _share(profile: fssbench.engine.profile.Profile, stages: set[str]) -> str:
+    lines = [line for line in profile.lines if line.stage in stages]
+    seconds = sum(line.seconds for line in lines)
+    return f"{sum(line.flops for line in lines) / max(seconds, 1e-9) / profile.peak_flops:.2f}"
+
+
+if __name__ == "__main__":
+    main()
