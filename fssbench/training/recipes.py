@@ -86,13 +86,6 @@ def recipes(
             head, stage, data = _parts(name)
             if (head, data) == (form, data_set):
                 found[stage] = its
-    if file is not None and not any(its is mine for its in found.values() for mine in own.values()):
-        # A typo in the name of a table would else train as recipes.toml says, for hours.
-        asked = f"{forms[-1]}/{dataset}"
-        raise UsageError(
-            f"{file} has nothing that decides how {asked} is trained; it has {', '.join(own) or 'no table'}",
-            f'a table ["{asked}"], or leave --config out',
-        )
     if not found:
         name = f"{network}/{dataset}"
         known = sorted({**_built_in(), **own})
@@ -100,6 +93,13 @@ def recipes(
         raise UsageError(
             f"there is no recipe {name}; there are {', '.join(near)}",
             f'--config FILE with a table ["{name}"]',
+        )
+    if file is not None and not any(its is mine for its in found.values() for mine in own.values()):
+        # A typo in the name of a table would else train as recipes.toml says, for hours.
+        asked = f"{forms[-1]}/{dataset}"
+        raise UsageError(
+            f"{file} has nothing that decides how {asked} is trained; it has {', '.join(own) or 'no table'}",
+            f'a table ["{asked}"], or leave --config out',
         )
     return found
 
