@@ -7,7 +7,7 @@ from itertools import groupby, pairwise
 
 import numpy as np
 
-from fssbench.tallies import Floats, Ratios, Tally
+from fssbench.tallies import Floats, Integers, Ratios, Tally
 
 _BLOCK = 1 << 17
 """Weights that are held at once: they stay in a processor's cache, however long the list."""
@@ -29,7 +29,7 @@ def bootstrap(tallies: Sequence[Tally], draws: int, generator: np.random.Generat
 
     Within a stratum of n clusters, n - 1 are drawn with replacement, each then counting n / (n - 1) times: so the
     spread of the draws is that of the stratum, where n of n draws would be too near to each other (Rao and Wu, JASA
-    83, 1988; McCarthy and Snowden 1985). A stratum of one cluster stays as it is, and adds no spread.
+    83, 1988; McCarthy and Snowden 1985). Strata of one cluster are drawn from together, see `_drawn_together`.
 
     All tallies see the same draws, so that the draws of two runs of the same list can be subtracted.
 
@@ -44,27 +44,49 @@ def bootstrap(tallies: Sequence[Tally], draws: int, generator: np.random.Generat
     pooled = np.zeros((len(clusters), edges[-1]))
     for tally, (first, last) in zip(tallies, pairwise(edges), strict=True):
         pooled[[place[cluster] for cluster in tally.clusters], first:last] = tally.sums
-    sizes = [len(list(group)) for _, group in groupby(clusters, key=lambda cluster: cluster[0])]
+    groups = _drawn_together([len(list(group)) for _, group in groupby(clusters, key=lambda cluster: cluster[0])])
     totals = np.zeros((draws, edges[-1]))
     done = 0
-    for weights in _weights(sizes, draws, generator):
+    for weights in _weights(groups, draws, generator):
         totals[done : done + len(weights)] = weights @ pooled
         done += len(weights)
     return [tally.ratios(totals[:, first:last]) for tally, (first, last) in zip(tallies, pairwise(edges), strict=True)]
 
 
-def _weights(sizes: Sequence[int], draws: int, generator: np.random.Generator) -> Iterator[Floats]:
-    """Yield how often each cluster counts in each draw, (some draws, clusters), in blocks."""
+def _drawn_together(sizes: Sequence[int]) -> list[Integers]:
+    """Return the places of the clusters that are drawn from together: strata, those of one cluster as one.
+
+    One cluster says nothing of the spread of its stratum. To leave it as it is would say that it has none, so that a
+    number from few queries would look sure; collapsed strata spread rather too much instead (Cochran, Sampling
+    Techniques, 1977, 5A.12). A stratum of one cluster that is alone in this joins the smallest of the others.
+
+    Args:
+        sizes: Clusters of each stratum.
+    """
     edges = [0, *np.cumsum(sizes).tolist()]
-    for rows in blocks(draws, edges[-1]):
-        weights = np.ones((rows, edges[-1]))
-        for size, (first, last) in zip(sizes, pairwise(edges), strict=True):
+    strata = [np.arange(first, last) for first, last in pairwise(edges)]
+    single = [places for places in strata if len(places) == 1]
+    others = [places for places in strata if len(places) > 1]
+    if not single:
+        return others
+    if len(single) == 1 and others:
+        single.append(others.pop(min(range(len(others)), key=lambda number: len(others[number]))))
+    return [*others, np.concatenate(single)]
+
+
+def _weights(groups: Sequence[Integers], draws: int, generator: np.random.Generator) -> Iterator[Floats]:
+    """Yield how often each cluster counts in each draw, (some draws, clusters), in blocks."""
+    width = sum(map(len, groups))
+    for rows in blocks(draws, width):
+        weights = np.ones((rows, width))
+        for places in groups:
+            size = len(places)
             if size > 1:
                 # 16 bits are drawn twice as fast as 64.
                 kind = np.uint16 if size <= 1 << 16 else np.uint32
                 picked = generator.integers(0, size, (rows, size - 1), dtype=kind) + size * np.arange(rows)[:, None]
                 times = np.bincount(picked.ravel(), minlength=rows * size).reshape(rows, size)
-                weights[:, first:last] = times * (size / (size - 1))
+                weights[:, places] = times * (size / (size - 1))
         yield weights
 
 

@@ -2,21 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
+import pandas as pd
 import pytest
 import scipy.stats
 
 from fssbench.intervals import Interval, interval, student_quantile
+from fssbench.metrics import summarise
 from fssbench.resampling import bootstrap, freedom_of
-from fssbench.tallies import Tally
+from fssbench.tallies import Tally, tally
 from tests.comparison.simulation import simulate
+
+
+def rows(**counted: Sequence[tuple[int, ...]]) -> pd.DataFrame:
+    """Rows of one fold, a query each, that nothing is said of but their counts."""
+    count = len(counted["classes"])
+    said = {"present": [(True,)] * count, "truth": [(True,)] * count}
+    return pd.DataFrame({"fold": 0, "query": [f"q{n}" for n in range(count)], **said, **counted})
 
 
 def one_class(clusters: int, seed: int = 0) -> Tally:
     generator = np.random.default_rng(seed)
-    tally = simulate.tally_of(simulate.answers(generator, simulate.images(generator, 1, clusters)))
-    assert isinstance(tally, Tally)
-    return tally
+    counts = simulate.tally_of(simulate.answers(generator, simulate.images(generator, 1, clusters)))
+    assert isinstance(counts, Tally)
+    return counts
 
 
 @pytest.mark.parametrize("freedom", [1, 2, 3, 4, 5, 10, 39, 995, 3980])
@@ -65,6 +76,29 @@ def test_nothing_is_known_from_one_query():
     (drawn,) = bootstrap([tally], 100, np.random.default_rng(0))
     assert interval(50.0, drawn.miou, freedom_of([tally]), 0.95) == Interval(0.0, 100.0)
     assert interval(5.0, drawn.miou, freedom_of([tally]), 0.95, -100.0) == Interval(-100.0, 100.0)
+
+
+def test_one_query_of_a_class_does_not_make_a_number_sure():
+    # Class 1 answered alike twice, class 2 asked once: drawn within classes alone, no draw would differ from another.
+    frame = rows(classes=[(1,), (1,), (2,)], intersection=[(0, 5), (0, 5), (0, 0)], union=[(5, 10), (5, 10), (5, 10)])
+    drawn = summarise(frame, draws=500).intervals["miou"]
+    assert (drawn.low, drawn.high) == (0.0, 100.0)
+    sure = summarise(frame.assign(classes=[(1,)] * 3, intersection=[(0, 5)] * 3), draws=500).intervals["miou"]
+    assert sure.high - sure.low < 1e-9
+
+
+def test_classes_of_one_query_are_drawn_together():
+    frame = rows(
+        classes=[(1,), (1,), (1,), (2,), (3,)],
+        intersection=[(0, 1), (0, 2), (0, 3), (0, 4), (0, 4)],
+        union=[(5, 9)] * 5,
+    )
+    (drawn,) = bootstrap([tally(frame, 0, None, None)], 400, np.random.default_rng(0))
+    first, second, third = np.asarray(drawn.per_class).T
+    # Of two clusters one is drawn, for both; the others are drawn from their own class, whose IoU is never 0.
+    assert first.min() > 0
+    assert set(np.round(second + third, 9)) == {round(100 * 4 / 9, 9)}
+    assert {0.0} < set(second)
 
 
 def test_no_share_is_beyond_all_or_nothing():

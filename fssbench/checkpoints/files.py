@@ -144,16 +144,25 @@ def _safetensors_header(path: Path) -> dict[str, object] | None:
     return header if isinstance(header, dict) else None
 
 
+def stated(path: Path) -> dict[str, str]:
+    """Return what a safetensors file says of itself, by name; {} if it says nothing, or is another kind of file.
+
+    `fssbench train` writes, among others, `network`, `dataset` and `fold`: the method, what it was trained on, and the
+    fold whose classes it has not seen.
+    """
+    said = (_safetensors_header(path) or {}).get("__metadata__") if path.is_file() else None
+    if not isinstance(said, dict):
+        return {}
+    return {str(name): value for name, value in said.items() if isinstance(value, str)}
+
+
 def stated_options(path: Path) -> dict[str, bool | int | float | str | tuple[int | float, ...]]:
     """Return the arguments of `fssbench.build` that a safetensors file says it was made with; {} if it says none.
 
     `fssbench train` writes them, so that a network of other widths than the release's can be built again.
     """
-    if not path.is_file():
-        return {}
-    metadata = (_safetensors_header(path) or {}).get("__metadata__")
-    text = metadata.get("options") if isinstance(metadata, dict) else None
-    if not isinstance(text, str):
+    text = stated(path).get("options")
+    if text is None:
         return {}
     try:
         options = json.loads(text)

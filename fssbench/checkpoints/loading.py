@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import pickle
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
@@ -188,6 +188,13 @@ def backbone_keys(method: AnyMethod, named: Mapping[str, Tensor]) -> list[str]:
     return [key for key in method.state_dict() if key.partition(".")[0] in children]
 
 
+def _remedy(missing: Sequence[str], unexpected: Sequence[str], misshapen: Sequence[str], cause: str) -> str:
+    if missing and not unexpected and not misshapen and all(key.startswith("backbone.") for key in missing):
+        return "add --backbone-weights FILE: the frozen backbone is kept apart from these weights"
+    what = "the method, --variant, --backbone and --shots" if cause else "the method and its form"
+    return f"give {what} that these weights were trained as, or other weights"
+
+
 def load_release(method: AnyMethod, state_dict: Mapping[str, Tensor | npt.NDArray[Any]]) -> AnyMethod:
     """Load a released checkpoint's state dict, strictly, and return the method.
 
@@ -215,7 +222,8 @@ def load_release(method: AnyMethod, state_dict: Mapping[str, Tensor | npt.NDArra
         cause = why(own, given)
         raise CheckpointError(
             f"the weights do not fit {type(method).__name__}{f': {cause}' if cause else ''}; "
-            + "; ".join(part for part in wrong if part)
+            + "; ".join(part for part in wrong if part),
+            _remedy(missing, unexpected, misshapen, cause),
         )
     method.load_state_dict({key: given[key].to(own[key].dtype) for key in own})
     return method

@@ -98,7 +98,7 @@ def _run(arguments: list[str]) -> int:
         return done.exit_code
     except typer.TyperException as error:
         # Empty where no command was given: its help has been printed.
-        if message := error.format_message():
+        if message := error.format_message().replace("Value error, ", ""):
             command = getattr(getattr(error, "ctx", None), "command_path", "fssbench")
             _complain(f"{message[0].lower()}{message[1:].rstrip('.')}\n  try: {command} --help")
         return 2

@@ -158,7 +158,9 @@ class Dataset(ABC):
         for option in options:
             if option not in known:
                 has = f"its options: {', '.join(known)}" if known else "it has none"
-                raise UsageError(f"{cls.name} has no option '{option}'; {has}")
+                raise UsageError(
+                    f"{cls.name} has no option '{option}'; {has}", f"leave --{option} out (in Python {option}=...)"
+                )
 
     def check_fold(self, fold: int) -> int:
         """Return `fold`.

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from fssbench.errors import MissingError, UsageError
+from fssbench.errors import CheckpointError, MissingError, UsageError
 from fssbench.results.record import Option, Weights
 
 if TYPE_CHECKING:
@@ -64,8 +64,9 @@ def given_source(paths: tuple[Path, ...], method: str, dataset: str, fold: int) 
     Raises:
         MissingError: If it is not there.
         BrokenFileError: If it is no weight file.
-        UsageError: If the registry knows it as weights of another data set, or for another fold, whose training has
-            seen the classes to be asked.
+        UsageError: If the registry knows it, or it says of itself, that it is of another data set, or for another
+            fold, whose training has seen the classes to be asked.
+        CheckpointError: If it says that it is of another method.
     """
     from fssbench.checkpoints import file_sha256, recognise, records, stated_options
     from fssbench.checkpoints.registry import check_not_seen
@@ -75,6 +76,7 @@ def given_source(paths: tuple[Path, ...], method: str, dataset: str, fold: int) 
     hashes = tuple(map(file_sha256, paths))
     _check_trained_on(hashes[0], dataset)
     check_not_seen(hashes[0], method, dataset, fold)
+    _check_stated(paths[0], method, dataset, fold)
     known = next((entry for entry in records() if entry.sha256 == hashes[0]), None)
     options = known.options if known else stated_options(paths[0])
     return Source("checkpoint", paths, hashes, known.id if known else None, options)
@@ -94,6 +96,32 @@ def _check_trained_on(sha256: str, dataset: str) -> None:
         raise UsageError(
             f"this file is registered as {known[0].id}: it was trained on {known[0].dataset}, not on {dataset}",
             f"--train-dataset {known[0].dataset}",
+        )
+
+
+def _check_stated(path: Path, method: str, dataset: str, fold: int) -> None:
+    """Refuse a file that says of itself that it is of another method, or has seen the classes to be asked.
+
+    Raises:
+        CheckpointError: If it is of another method.
+        UsageError: If it was trained on another data set, or for another fold.
+    """
+    from fssbench.checkpoints.files import stated
+    from fssbench.datasets import list_datasets
+    from fssbench.methods import list_methods
+
+    said = stated(path)
+    # A backbone's own file, say for a prototype method, names the backbone.
+    if (network := said.get("network", method)) != method and network in list_methods():
+        raise CheckpointError(f"{path} holds the weights of {network}, not of {method}", f"--method {network}")
+    if (trained_on := said.get("dataset", dataset)) != dataset and trained_on in list_datasets():
+        raise UsageError(
+            f"{path} says that it was trained on {trained_on}, not on {dataset}", f"--train-dataset {trained_on}"
+        )
+    if (its := said.get("fold", str(fold))) != str(fold) and its.isdecimal():
+        raise UsageError(
+            f"{path} says that it was trained for fold {its}: it has seen the classes of fold {fold}",
+            f"--fold {its}, or the file for fold {fold}",
         )
 
 

@@ -147,7 +147,7 @@ def _check_room(lists: ImageLists, dataset: Dataset, fold: int, side: Split, way
         raise MissingError(
             f"{dataset.name} fold {fold} has {len(lists.by_class)} {side} classes with enough images; "
             f"{way}-way episodes need {needed}",
-            _check_command(dataset),
+            _check_command(dataset) + (f"; or --ways {len(lists.by_class)} or less" if lists.by_class else ""),
         )
 
 

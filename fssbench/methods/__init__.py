@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -215,6 +216,10 @@ def build(
     except TypeError as error:
         if "unexpected keyword argument" not in str(error):
             raise
-        raise UsageError(f"{name}: {str(error).split(') ')[-1]}") from error
+        known = [its for its in inspect.signature(cls).parameters if its not in ("backbone", "variant", "way", "shot")]
+        raise UsageError(
+            f"{name}: {str(error).split(') ')[-1]}; its options: {', '.join(known) or 'none'}",
+            "leave it out, or give one of these",
+        ) from error
     method.built = BuiltAs(name, arguments.get("variant"), arguments.get("backbone"), way, shot, options)
     return method.eval()

@@ -104,7 +104,9 @@ def names_in(folder: Path) -> set[str]:
     try:
         return {path.name for path in folder.iterdir() if not path.name.startswith(".")}
     except FileNotFoundError as error:
-        raise MissingError(f"there is no folder of predictions {folder}") from error
+        raise MissingError(
+            f"there is no folder of predictions {folder}", "--predictions DIR with a PNG for each episode"
+        ) from error
     except OSError as error:
         raise UsageError(f"can't read the folder of predictions {folder}: {error.strerror}") from error
 

@@ -168,9 +168,12 @@ def _found(
     if missing_base := [name for its in found for name in its.missing_base]:
         said.append(f"{len(missing_base)} label maps of base classes are missing: {named(missing_base)}")
     if extra := _extra(lists, folders, names, base=apart):
-        said.append(f"{len(extra)} files are of no episode: {named(extra)}")
+        files = "1 file is" if len(extra) == 1 else f"{len(extra)} files are"
+        said.append(f"{files} of no episode: {named(extra)}")
     if said:
-        remedy = "--allow-missing leaves episodes without one out" if missing else None
+        remedy = "--allow-missing leaves episodes without one out"
+        if not missing:
+            remedy = "fssbench episodes show LIST names the episodes; move what answers none of them elsewhere"
         raise BrokenFileError(f"predictions in {request.predictions}: {'; '.join(said)}", remedy)
     beside = [its for folder in dict.fromkeys(folders) if (its := find_presence(folder, names[folder]))]
     paths = beside if request.presence is None else [request.presence]

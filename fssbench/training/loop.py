@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -16,7 +17,10 @@ from fssbench.training.recipe import Optimiser, Recipe
 from fssbench.training.state import Place, Step, TrainingState, restore, save
 
 SAVE_EVERY = 100
-"""Steps between two states on disk."""
+"""Steps between two states on disk, at most: the state is written after each validation, too."""
+
+SAVE_AFTER = 60.0
+"""Seconds from one state to the next where steps are so slow that `SAVE_EVERY` of them take longer."""
 
 
 class Watcher(Protocol):
@@ -86,6 +90,7 @@ def fit(
         state = restore(module, optimiser, place)
     chooses = recipe.validation is not None and recipe.validation.choose == "best"
     watch.prepare()
+    saved = time.monotonic()
     for step in range(len(state.steps), steps):
         torch.manual_seed(step_seed(watch.seed, watch.number, step))
         rate = learning_rate(recipe.optimiser, step, steps)
@@ -107,8 +112,10 @@ def fit(
         state.steps.append(done)
         if watch.watcher is not None:
             watch.watcher(watch.stage, steps, done)
-        if (step + 1) % SAVE_EVERY == 0 or step + 1 == steps:
+        due = (step + 1) % SAVE_EVERY == 0 or time.monotonic() - saved >= SAVE_AFTER
+        if due or done.validation is not None or step + 1 == steps:
             save(module, optimiser, place, state)
+            saved = time.monotonic()
     if chooses and state.best is not None:
         module.load_state_dict(module.state_dict() | state.best.module)
     return state.steps

@@ -31,12 +31,14 @@ def read_recipes(path: Path = _BUILT_IN) -> dict[str, Recipe]:
     except FileNotFoundError as error:
         raise MissingError(f"there is no file {path}") from error
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise BrokenFileError(f"{path} can't be read as TOML: {error}") from error
+        raise BrokenFileError(f"{path} can't be read as TOML: {error}", f"edit {path}") from error
     named = {name: {**fields, "name": name} if isinstance(fields, dict) else fields for name, fields in raw.items()}
     try:
         return TypeAdapter(dict[str, Recipe]).validate_python(named)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
+        wrong = error.errors(include_url=False, include_input=False)
+        # A misspelt name is missing under its right one, too; the misspelt one is what there is to be seen in the file.
+        first = next((its for its in wrong if its["type"] == "unexpected_keyword_argument"), wrong[0])
         place = ".".join(str(part) for part in first["loc"])
         raise BrokenFileError(f"{path}: {place}: {first['msg']}", f"edit {path}") from error
 
@@ -69,7 +71,7 @@ def recipes(
         shows: The data set whose scenes it shows in another way, and whose recipes hold where it has none of its own.
 
     Raises:
-        UsageError: If there is no recipe, with those there are.
+        UsageError: If there is no recipe, with those there are, or the file has none of them.
         MissingError: If the file is not there.
         BrokenFileError: If it is not a file of recipes.
     """
@@ -91,6 +93,13 @@ def recipes(
         raise UsageError(
             f"there is no recipe {name}; there are {', '.join(near)}",
             f'--config FILE with a table ["{name}"]',
+        )
+    if file is not None and not any(its is mine for its in found.values() for mine in own.values()):
+        # A typo in the name of a table would else train as recipes.toml says, for hours.
+        asked = f"{forms[-1]}/{dataset}"
+        raise UsageError(
+            f"{file} has nothing that decides how {asked} is trained; it has {', '.join(own) or 'no table'}",
+            f'a table ["{asked}"], or leave --config out',
         )
     return found
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,11 +17,11 @@ from fssbench.atomic import write_bytes
 from fssbench.checkpoints import file_sha256, read_state
 from fssbench.checkpoints.loading import backbone_keys, backbone_state
 from fssbench.engine.provenance import choose_device
-from fssbench.errors import CheckpointError
+from fssbench.errors import CheckpointError, UsageError
 from fssbench.methods.method import Method
 from fssbench.training.episodic import train
 from fssbench.training.loop import Watcher
-from fssbench.training.plan import Plan
+from fssbench.training.plan import Plan, state_file
 from fssbench.training.pretrain import pretrain
 from fssbench.training.recipes import of_stage
 
@@ -53,6 +53,12 @@ def run_plan(plan: Plan, watch: Watcher | None = None) -> Path:
     method = fssbench.build(plan.method, plan.backbone, variant, plan.way, plan.shot, **options)
     for stage in method.training_stages:
         of_stage(plan.recipes, stage, f"{plan.network}/{plan.dataset.name}")
+    if unknown := next((stage for stage in plan.recipes if stage and stage not in method.training_stages), None):
+        raise UsageError(
+            f"{plan.network} has no stage '{unknown}', for which there is a recipe",
+            f"a table for one of its stages: {', '.join(stage or 'all at once' for stage in method.training_stages)}",
+        )
+    _check_folder(plan, method.training_stages)
     given = load_backbone(method, plan.backbone, plan.backbone_weights)
     train(method, plan, watch, backbone_sha256=file_sha256(plan.backbone_weights))
     state = method.state_dict()
@@ -60,6 +66,18 @@ def run_plan(plan: Plan, watch: Watcher | None = None) -> Path:
         # The backbone is what it was: a registry that keeps backbones apart needs the rest alone.
         write_weights(plan, {key: value for key, value in state.items() if key not in given}, HEAD_FILE)
     return write_weights(plan, state)
+
+
+def _check_folder(plan: Plan, stages: Sequence[str]) -> None:
+    # States are named after stages, so that a method would pass over those of one with other stages, and write its
+    # weights over the other's.
+    known = {state_file(stage) for stage in stages}
+    stray = sorted(path.name for path in plan.folder.glob("state*.pt") if path.name not in known)
+    if stray:
+        raise CheckpointError(
+            f"{plan.folder} holds {stray[0]}, the state of another method's training",
+            "train into another folder with --out",
+        )
 
 
 def write_weights(plan: Plan, state: Mapping[str, Tensor], name: str = WEIGHTS_FILE) -> Path:

@@ -198,6 +198,10 @@ def test_the_cause_is_said_where_it_can_be_told() -> None:
         load_release(target, asnet)
     with pytest.raises(CheckpointError, match="variant fscs"):
         load_release(target, _method(variant="fscs").state_dict())
+    head = {key: value for key, value in target.state_dict().items() if not key.startswith("backbone.")}
+    with pytest.raises(CheckpointError) as told:
+        load_release(target, head)
+    assert str(told.value.remedy).startswith("add --backbone-weights FILE")
     deeper = {k.replace("backbone.stem", "backbone.features"): v for k, v in target.state_dict().items()}
     with pytest.raises(CheckpointError, match="they are for vgg16, the method was built with small"):
         load_release(target, deeper)

@@ -90,6 +90,11 @@ def test_a_defect_of_ours_is_not_hidden(end: End):
             2,
             "error: no such command 'shwo'. Did you mean 'show'?\n  try: fssbench episodes --help",
         ),
+        (
+            ["table", "--layout", "fsss"],
+            2,
+            "error: invalid value for '--layout': 'fsss' is not one of 'fss', 'fscs'\n  try: fssbench table --help",
+        ),
         (["episodes", "export"], 2, "error: missing option '--dataset'\n  try: fssbench episodes export --help"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",

@@ -241,8 +241,9 @@ def test_missing_folders_and_lists(voc: Path, tmp_path: Path):
 
 
 def test_an_unknown_option(voc: Path):
-    with pytest.raises(UsageError, match="pascal5i has no option 'labels'; it has none"):
+    with pytest.raises(UsageError, match="pascal5i has no option 'labels'; it has none") as told:
         open_dataset("pascal5i", voc, labels="hsnet")
+    assert told.value.remedy == "leave --labels out (in Python labels=...)"
 
 
 def test_the_real_sample(shared: Path):

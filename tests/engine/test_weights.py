@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import save_file
 
 import fssbench
 from fssbench.checkpoints import Record, add, file_sha256, load_into
@@ -67,6 +68,27 @@ def test_weights_that_have_seen_the_classes_do_not_answer(weights: Path):
     with pytest.raises(UsageError, match="registered as mine: it was trained on classes of fold 1"):
         plan(request(checkpoint=str(weights)))
     assert plan(request(checkpoint=str(weights), fold="2")).sources[2].checkpoint == "mine"
+
+
+@pytest.mark.parametrize(
+    ("said", "error", "told", "remedy"),
+    [
+        ({"fold": "2"}, UsageError, "trained for fold 2: it has seen the classes of fold 1", "--fold 2, or the file"),
+        ({"dataset": "pascal5i"}, UsageError, "trained on pascal5i, not on shapes20i", "--train-dataset pascal5i"),
+        ({"network": "bam"}, CheckpointError, "holds the weights of bam, not of hsnet", "--method bam"),
+    ],
+)
+def test_a_file_is_taken_at_its_word(
+    said: dict[str, str], error: type[Exception], told: str, remedy: str, tmp_path: Path
+):
+    as_trained = {"network": "hsnet", "dataset": "shapes20i", "fold": "1"}
+    file = tmp_path / "trained.safetensors"
+    save_file({"some": torch.zeros(1)}, file, metadata=as_trained)
+    assert given_source((file,), "hsnet", "shapes20i", 1).kind == "checkpoint"
+    save_file({"some": torch.zeros(1)}, file, metadata=as_trained | said)
+    with pytest.raises(error, match=told) as refused:
+        given_source((file,), "hsnet", "shapes20i", 1)
+    assert str(getattr(refused.value, "remedy", "")).startswith(remedy)
 
 
 def test_weights_of_another_data_set_answer_only_as_such(weights: Path, tmp_path: Path):

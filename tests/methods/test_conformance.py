@@ -158,3 +158,8 @@ def test_build_refuses_what_does_not_exist(arguments: dict[str, Any], message: s
 def test_segment_refuses_shapes_that_do_not_fit(shapes: tuple[tuple[int, ...], ...]) -> None:
     with pytest.raises(UsageError, match="support"):
         _build("all-foreground", "fss").segment(*(torch.zeros(shape) for shape in shapes))
+
+
+def test_an_option_that_a_method_does_not_have_names_those_it_has() -> None:
+    with pytest.raises(UsageError, match=r"pfenet: got an unexpected keyword argument 'widht'; its options: .*width"):
+        fssbench.build("pfenet", "small", widht=20)

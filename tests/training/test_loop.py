@@ -101,6 +101,32 @@ def test_a_state_holds_momentum_statistics_and_what_the_method_keeps(tmp_path: P
     assert place.log.read_text() == _place(tmp_path / "whole").log.read_text()
 
 
+@pytest.mark.parametrize(
+    ("recipe", "seconds", "kept"),
+    [
+        (_recipe(8, Optimiser()), 1e9, 0),
+        (_recipe(8, Optimiser(), validation=Validation(every=3)), 1e9, 3),
+        (_recipe(8, Optimiser()), 0.0, 4),
+    ],
+    ids=["neither", "a validation", "slow steps"],
+)
+def test_a_kill_loses_no_validation_and_not_much_time(
+    recipe: Recipe, seconds: float, kept: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("fssbench.training.loop.SAVE_AFTER", seconds)
+
+    def kill(stage: str, steps: int, done: Step) -> None:
+        if done.step == 5:
+            raise KeyboardInterrupt
+
+    net, place = Two(), _place(tmp_path)
+    validate = (lambda: 1.0) if recipe.validation else None
+    with pytest.raises(KeyboardInterrupt):
+        fit(net, net.losses, recipe, place, watch=Watch(validate=validate, watcher=kill))
+    logged = place.log.read_text().splitlines()[1:] if place.log.exists() else []
+    assert len(logged) == kept
+
+
 @pytest.mark.parametrize(("choose", "expected"), [("best", 0.8), ("last", 0.6)])
 def test_which_weights_are_the_result(choose: str, expected: float, tmp_path: Path):
     values = iter([1.0, 3.0, 2.0, 3.0])

@@ -44,7 +44,22 @@ def test_a_file_of_ones_own_comes_first(tmp_path: Path):
     file = tmp_path / "mine.toml"
     file.write_text(OWN)
     assert recipe("hsnet", "pascal5i", file).source == "mine"
-    assert recipe("asnet", "pascal5i", file) == recipe("asnet", "pascal5i")
+
+
+@pytest.mark.parametrize("name", ["hsnet/pascal5", "hsnt/pascal5i", "asnet/pascal5i", "hsnet:last/coco20i"])
+def test_a_file_that_decides_nothing_is_not_passed_over(name: str, tmp_path: Path):
+    file = tmp_path / "mine.toml"
+    file.write_text(OWN.replace("hsnet/pascal5i", name))
+    with pytest.raises(UsageError, match=f"decides how hsnet/pascal5i is trained; it has {name}") as told:
+        recipe("hsnet", "pascal5i", file)
+    assert told.value.remedy == 'a table ["hsnet/pascal5i"], or leave --config out'
+
+
+def test_a_misspelt_name_is_told_before_what_is_missing_for_it(tmp_path: Path):
+    file = tmp_path / "mine.toml"
+    file.write_text(OWN.replace("batch", "bacth"))
+    with pytest.raises(BrokenFileError, match=r"hsnet/pascal5i\.bacth: Unexpected keyword"):
+        recipe("hsnet", "pascal5i", file)
 
 
 def test_an_unknown_recipe_names_the_known_ones():

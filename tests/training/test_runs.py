@@ -157,6 +157,21 @@ def test_a_state_of_another_run_is_refused(tmp_path: Path, backbone_weights: Pat
         run_plan(replace(plan, seed=5, resume=True))
 
 
+def test_the_folder_of_another_method_is_left_alone(tmp_path: Path, backbone_weights: Path):
+    # A method of other stages names its states otherwise, and would begin anew beside them.
+    (tmp_path / "state-base.pt").write_bytes(b"of bam's first stage")
+    (tmp_path / "weights.safetensors").write_bytes(b"bam's")
+    with pytest.raises(CheckpointError, match=r"holds state-base\.pt, the state of another method's training"):
+        run_plan(tiny_plan("hsnet", tmp_path, weights=backbone_weights, resume=True))
+    assert (tmp_path / "weights.safetensors").read_bytes() == b"bam's"
+
+
+def test_a_recipe_of_no_stage_is_refused(tmp_path: Path, backbone_weights: Path):
+    plan = tiny_plan("hsnet", tmp_path, weights=backbone_weights)
+    with pytest.raises(UsageError, match="hsnet has no stage 'bsae'"):
+        run_plan(replace(plan, recipes={**plan.recipes, "bsae": plan.recipes[""]}))
+
+
 def test_a_broken_state_is_refused(tmp_path: Path, backbone_weights: Path):
     (tmp_path / "state.pt").write_bytes(b"not a state")
     plan = tiny_plan("hsnet", tmp_path, weights=backbone_weights, resume=True)
