@@ -145,7 +145,7 @@ def attend(query: Tensor, key: Tensor, value: Tensor, heads: int) -> Tensor:
         weights = similarity.softmax(dim=0)
         for channel in range(channels // heads):
             torch.sum(weights * kept[:, channel], dim=0, out=gathered[one, channel])
-    return gathered.permute(3, 0, 2, 1).reshape(positions, queries, channels)
+    return gathered.permute(3, 0, 2, 1).reshape(positions, queries, channels).contiguous()
 
 
 def normalise(norm: nn.GroupNorm, x: Tensor, *, relu: bool = False) -> Tensor:

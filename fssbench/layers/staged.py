@@ -146,7 +146,7 @@ class StagedMethod(Method[Any, Support], Generic[Support]):
             The map (B, C, h, w); where only the answer is wanted, what the mask leaves of it.
         """
         inside = foreground(mask)
-        if answering() and not self.stages.training:
+        if answering() and not self.training:
             before = resize_mask(inside, maps.layer3)
             box = bounding_box(before)
             layer4 = self.stages.deep_within(maps.layer3, before, box)
