@@ -10,6 +10,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from fssbench.layers.attentive_rows import (
+    Correlations,
+    Kernel,
+    Squeezed,
+    at_keys,
+    attend,
+    convolve_support,
+    keys_in,
+    normalise,
+)
 from fssbench.layers.masks import resize_mask
 
 _GROUPS = 4
@@ -34,7 +44,7 @@ class AttentiveSqueezeLayer(nn.Module):
     ) -> None:
         super().__init__()
         if local:
-            self.attn: nn.Module = _LocalAttention(inputs, outputs, kernel, stride, pool_keys=False)
+            self.attn: _Attention = _LocalAttention(inputs, outputs, kernel, stride, pool_keys=False)
         else:
             self.attn = _Attention(inputs, outputs, kernel, stride, pool_keys=pool_keys)
         self.ff = _FeedForward(outputs)
@@ -49,6 +59,16 @@ class AttentiveSqueezeLayer(nn.Module):
         out: Tensor = self.ff(self.attn(x.flatten(2, 3), mask))
         return out.view(*out.shape[:2], *x.shape[2:4], *out.shape[3:])
 
+    def answer(self, x: Correlations | Squeezed, mask: Tensor | None) -> Squeezed:
+        """Return the same as `forward` for B = 1, computed as fast as it can be; no gradient.
+
+        Args:
+            x: What it squeezes.
+            mask: Support foreground float32 (1, H, W), or None.
+        """
+        attended = self.attn.answer(x, mask)
+        return Squeezed(self.ff.answer(attended.values), attended.size)
+
 
 class _SupportConv(nn.Conv3d):
     """A convolution over (h', w') alone, its parameters shaped as the release's 3D ones.
@@ -58,6 +78,7 @@ class _SupportConv(nn.Conv3d):
 
     def __init__(self, inputs: int, outputs: int, kernel: int, stride: int, *, bias: bool = True) -> None:
         self.margin = kernel // 2 if kernel > 2 else 0
+        self.kernel = Kernel(kernel, stride, self.margin)
         padding = (0, self.margin, self.margin)
         super().__init__(inputs, outputs, (1, kernel, kernel), stride=(1, stride, stride), padding=padding, bias=bias)
 
@@ -95,6 +116,43 @@ class _Attention(nn.Module):
         out = self.agg(self.attend(self.qhead(x), self.khead(x), self.vhead(x), mask))
         normed: Tensor = self.out_norm(out + self.short_cut(x))
         return normed
+
+    def answer(self, x: Correlations | Squeezed, mask: Tensor | None) -> Squeezed:
+        """Return the same as `forward` for B = 1; see `AttentiveSqueezeLayer.answer`."""
+        squeezing: list[_SupportConv] = [self.qhead]
+        if isinstance(self.short_cut, nn.Sequential):
+            squeezing += [layer for layer in self.short_cut if isinstance(layer, _SupportConv)]
+        pooled = self.khead.kernel_size == self.qhead.kernel_size and self.khead.stride == self.qhead.stride
+        reading: list[_SupportConv] = [self.khead, self.vhead]
+        if pooled:
+            squeezing += reading
+        squeezed = convolve_support(x, *_joined(squeezing), self.qhead.kernel)
+        parts = list(torch.split(squeezed.values, [its.out_channels for its in squeezing], dim=2))
+        query = parts.pop(0)
+        short_cut = parts.pop(0) if isinstance(self.short_cut, nn.Sequential) else None
+        keys = keys_in(mask, squeezed.size if pooled else x.size)
+        nowhere = keys is not None and len(keys) == 0
+        # Where the object touches no sampled key all are masked alike, and the softmax is uniform.
+        left = None if nowhere else keys
+        if pooled:
+            key, value = (its if left is None else its.index_select(1, left) for its in parts)
+        else:
+            weight, bias = _joined(reading)
+            both = F.linear(at_keys(x, left), weight.flatten(1), bias)
+            key, value = both.chunk(2, dim=2)
+        if nowhere:
+            gathered = value.mean(dim=1, keepdim=True).expand_as(query).contiguous()
+        else:
+            gathered = attend(query, key, value, _HEADS)
+        back = next(layer for layer in self.agg if isinstance(layer, _SupportConv))
+        inner, outer = _norms(self.agg)
+        out = F.linear(normalise(inner, gathered, relu=True), back.weight.flatten(1))
+        out = normalise(outer, out, relu=True)
+        if short_cut is not None:
+            out += normalise(_norms(self.short_cut)[0], short_cut.contiguous(), relu=True)
+        elif isinstance(x, Squeezed):
+            out += x.values
+        return Squeezed(normalise(self.out_norm, out), squeezed.size)
 
     def attend(self, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None) -> Tensor:
         """Return what each query gathers from all keys, in the shape of `query` (B, C, T, rows, columns)."""
@@ -136,6 +194,17 @@ class _LocalAttention(_Attention):
         return columns.view(*images.shape[:2], kernel[0] * kernel[1], -1)
 
 
+def _norms(layers: nn.Module) -> list[nn.GroupNorm]:
+    return [layer for layer in layers.children() if isinstance(layer, nn.GroupNorm)]
+
+
+def _joined(convolutions: list[_SupportConv]) -> tuple[Tensor, Tensor]:
+    """Return weight (outputs, C, side, side) and bias of convolutions side by side."""
+    weights = [its.weight[:, :, 0] for its in convolutions]
+    biases = [its.weight.new_zeros(its.out_channels) if its.bias is None else its.bias for its in convolutions]
+    return torch.cat(weights), torch.cat(biases)
+
+
 def _heads(x: Tensor) -> Tensor:
     # (B, C, T, h', w') to (B * T, heads, positions, C / heads)
     batch, channels, queries = x.shape[:3]
@@ -158,6 +227,12 @@ class _FeedForward(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         normed: Tensor = self.out_norm(self.ff(x) + x)
         return normed
+
+    def answer(self, x: Tensor) -> Tensor:
+        """Return the same as `forward` for (T, positions, C)."""
+        narrow, wide = (layer.weight.flatten(1) for layer in self.ff if isinstance(layer, _SupportConv))
+        hidden = normalise(_norms(self.ff)[0], F.linear(x, narrow), relu=True)
+        return normalise(self.out_norm, F.linear(hidden, wide).add_(x))
 
 
 def pool_wide_maps(features: Tensor, threshold: int = 50) -> Tensor:

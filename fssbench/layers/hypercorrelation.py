@@ -106,8 +106,11 @@ def hypercorrelation(
         Three tensors (B, maps, h, w, h', w'); within a level the maps are in forward order.
     """
     if not isinstance(query, UnitMaps) and not isinstance(support, UnitMaps | KeptPositions):
-        pairs = [correlate(q, s) for q, s in zip(query, support, strict=True)]
-        return [torch.stack(pairs[start:stop], dim=1) for start, stop in bounds(levels)][::-1]
+        pyramid = []
+        for start, stop in bounds(levels):
+            pairs = zip(query[start:stop], support[start:stop], strict=True)
+            pyramid.append(torch.stack([correlate(q, s) for q, s in pairs], dim=1))
+        return pyramid[::-1]
     ready = query if isinstance(query, UnitMaps) else unit_maps(query)
     if isinstance(support, KeptPositions):
         dense = _spread(support)

@@ -151,7 +151,7 @@ class StagedMethod(Method[Any, Support], Generic[Support]):
             The map (B, C, h, w); where only the answer is wanted, what the mask leaves of it.
         """
         inside = foreground(mask)
-        if answering() and not self.stages.training:
+        if answering() and not self.training:
             before = resize_mask(inside, maps.layer3)
             box = bounding_box(before)
             layer4 = self.stages.deep_within(maps.layer3, before, box)
@@ -177,9 +177,9 @@ def decide(logits: Tensor, image_size: tuple[int, int], size: tuple[int, int]) -
     Args:
         logits: float32 (1, 2, h, w), background first.
         image_size: (height, width) of the query image, to which they are brought first.
-        size: (height, width) of the answer, to which they are brought from there; labels are the argmax here.
+        size: (height, width) of the answer, to which they are brought from there; labels are the larger of the two here.
     """
     for its in (image_size, size):
         logits = F.interpolate(logits, its, mode="bilinear", align_corners=True)
-    labels = logits[0].argmax(dim=0)
-    return Prediction(logits[0], labels.to(torch.uint8), (labels != 0).any().view(1))
+    labels = logits[0, 1] > logits[0, 0]
+    return Prediction(logits[0], labels.to(torch.uint8), labels.any().view(1))

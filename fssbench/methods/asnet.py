@@ -8,15 +8,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+import torch
 from torch import Tensor, nn
 
 from fssbench.backbones import Pyramid
 from fssbench.backbones import backbone as build_backbone
 from fssbench.backbones.folding import answering
 from fssbench.errors import UsageError
+from fssbench.layers.attentive_rows import Correlations, Squeezed, add_coarser, correlations
 from fssbench.layers.attentive_squeeze import AttentiveSqueezeLayer, pool_wide_maps
 from fssbench.layers.decoding import decode, decoder, resize_query_positions
-from fssbench.layers.hypercorrelation import Maps, hypercorrelation, unit_maps
+from fssbench.layers.hypercorrelation import Maps, UnitMaps, bounds, each_query, hypercorrelation, unit_maps
 from fssbench.layers.masks import foreground
 from fssbench.layers.pairwise import PairwiseMethod
 
@@ -88,9 +90,28 @@ class ASNet(PairwiseMethod[MaskedSupport]):
         Raises:
             UsageError: If the images have a size at which the support positions do not shrink to one.
         """
-        pyramid = hypercorrelation(query, support.features, self.backbone.levels)
-        logits: Tensor = self.learner(pyramid, support.mask)
-        return logits
+        return squeeze_pairs(self.learner, query, support.features, support.mask, self.backbone.levels)
+
+
+def squeeze_pairs(
+    learner: nn.Module, query: Maps, support: Maps, mask: Tensor | None, levels: tuple[int, int, int]
+) -> Tensor:
+    """Return raw logits (B, 2, h, w) of B pairs of a query and a support, whose maps and mask are given.
+
+    Raises:
+        UsageError: If the images have a size at which the support positions do not shrink to one.
+    """
+    if (
+        isinstance(query, UnitMaps)
+        and isinstance(support, UnitMaps)
+        and isinstance(learner, AttentionLearner)
+        and not learner.local
+    ):
+        masks = [None] * len(query.units[0]) if mask is None else torch.split(mask, 1)
+        pairs = zip(each_query(query), each_query(support), masks, strict=True)
+        return torch.cat([learner.answer(*pair) for pair in pairs])
+    logits: Tensor = learner(hypercorrelation(query, support, levels), mask)
+    return logits
 
 
 class AttentionLearner(nn.Module):
@@ -104,6 +125,7 @@ class AttentionLearner(nn.Module):
 
     def __init__(self, levels: tuple[int, int, int], channels: tuple[int, int], *, local: bool = False) -> None:
         super().__init__()
+        self.levels, self.local = levels, local
         shallow, middle, deep = levels
         first, out = channels
         self.encoder_layer4 = _block((deep, first, out), (5, 3), (4, 2), pool_keys=False, local=local)
@@ -126,6 +148,24 @@ class AttentionLearner(nn.Module):
         mixed = resize_query_positions(mixed, squeezed2) + squeezed2
         mixed = _run(self.encoder_layer3to2, mixed, mask)
         return decode(self.decoder1, self.decoder2, mixed[..., 0, 0])
+
+    def answer(self, query: UnitMaps, support: UnitMaps, mask: Tensor | None) -> Tensor:
+        """Return the same as `forward` for one pair, (1, 2, 2w, 2w), computed as fast as it can be; no gradient."""
+        squeezed, sizes, grids = [], [], []
+        blocks = (self.encoder_layer2, self.encoder_layer3, self.encoder_layer4)
+        for block, (start, stop) in zip(blocks, bounds(self.levels), strict=True):
+            of = [[its[0] for its in maps.units[start:stop]] for maps in (query, support)]
+            sizes.append((of[0][0].shape[0], of[0][0].shape[1]))
+            grids.append((of[1][0].shape[0], of[1][0].shape[1]))
+            squeezed.append(_answer(block, correlations(*of), mask))
+        shallow, middle, deep = squeezed
+        _check_sizes(grids[1::-1], [middle.size, shallow.size])
+
+        deep = Squeezed(deep.values.mean(dim=1, keepdim=True), (1, 1))
+        mixed = _answer(self.encoder_layer4to3, add_coarser(middle, deep, sizes[1], sizes[2]), mask)
+        mixed = _answer(self.encoder_layer3to2, add_coarser(shallow, mixed, sizes[0], sizes[1]), mask)
+        left = mixed.values[:, 0].view(1, *sizes[0], -1).permute(0, 3, 1, 2)
+        return decode(self.decoder1, self.decoder2, left)
 
 
 class SingleLevelLearner(nn.Module):
@@ -171,13 +211,23 @@ def _run(block: nn.ModuleList, x: Tensor, mask: Tensor | None) -> Tensor:
     return x
 
 
+def _answer(block: nn.ModuleList, x: Correlations | Squeezed, mask: Tensor | None) -> Squeezed:
+    for layer in block:
+        if isinstance(layer, AttentiveSqueezeLayer):
+            x = layer.answer(x, mask)
+    if not isinstance(x, Squeezed):
+        raise TypeError("a block has attentive squeeze layers")
+    return x
+
+
 def _check_grids(pyramid: list[Tensor], squeezed: list[Tensor]) -> None:
+    _check_sizes(*([(its.shape[-2], its.shape[-1]) for its in levels] for levels in (pyramid, squeezed)))
+
+
+def _check_sizes(given: list[tuple[int, int]], squeezed: list[tuple[int, int]]) -> None:
     # The mixing layers take one position off each axis, so all must have arrived at 2 x 2.
-    grids = [tuple(level.shape[-2:]) for level in squeezed]
-    if any(grid != (2, 2) for grid in grids):
-        sides, found = (
-            " and ".join(str(tuple(level.shape[-2:])) for level in levels) for levels in (pyramid, squeezed)
-        )
+    if any(size != (2, 2) for size in squeezed):
+        sides, found = (" and ".join(map(str, sizes)) for sizes in (given, squeezed))
         raise UsageError(
             f"asnet can't take images of this size: its support maps of {sides} positions squeeze to {found} instead "
             "of (2, 2); with a ResNet, sides of 400 to 512 pixels work"

@@ -13,11 +13,12 @@ from torch import Tensor
 
 from fssbench.backbones import Pyramid
 from fssbench.backbones import backbone as build_backbone
+from fssbench.backbones.folding import answering
 from fssbench.layers.attentive_squeeze import pool_wide_maps
-from fssbench.layers.hypercorrelation import Maps, hypercorrelation
+from fssbench.layers.hypercorrelation import Maps, UnitMaps, unit_maps
 from fssbench.layers.masks import foreground, resize_mask
 from fssbench.layers.pairwise import PairwiseMethod
-from fssbench.methods.asnet import AttentionLearner
+from fssbench.methods.asnet import AttentionLearner, squeeze_pairs
 from fssbench.methods.method import Prediction
 
 
@@ -76,14 +77,20 @@ class ASNetHM(PairwiseMethod[HybridSupport]):
         masked = image * inside[:, None]
         return HybridSupport(self._hybrid(pooled, masked, inside), pooled, masked, inside)
 
+    def as_query(self, features: Maps) -> Maps:
+        """Return the maps made ready to be correlated; a query's image itself is not looked at again."""
+        if isinstance(features, UnitMaps):
+            return features
+        return super().as_query(features[: sum(self.backbone.levels)])
+
     def score(self, query: Maps, support: HybridSupport) -> Tensor:
         """Return raw logits (B, 2, h, w) of B pairs; see `ASNet.score`.
 
         Raises:
             UsageError: If the images have a size at which the support positions do not shrink to one.
         """
-        logits: Tensor = self.learner(hypercorrelation(query, support.features, self.backbone.levels), support.mask)
-        return logits
+        ready = unit_maps(support.features) if answering() else support.features
+        return squeeze_pairs(self.learner, query, ready, support.mask, self.backbone.levels)
 
     def predict(self, query: Maps, supports: Sequence[Sequence[HybridSupport]], size: tuple[int, int]) -> Prediction:
         """Return the answer to one episode; see `merge_ways`."""

@@ -1,0 +1,98 @@
+"""ASNet where only the answer is wanted, against its layers run on the whole tensors."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+import fssbench
+from fssbench.layers.attentive_rows import attend
+from fssbench.layers.hypercorrelation import UnitMaps
+from fssbench.methods.method import Method
+
+SIZE = (192, 176)
+
+
+def _episode() -> tuple[Tensor, Tensor, Tensor]:
+    images = torch.randn(4, 3, *SIZE, generator=torch.Generator().manual_seed(0))
+    masks = torch.zeros(3, *SIZE, dtype=torch.uint8)
+    masks[0, 30:120, 50:130] = 1
+    masks[1] = 1
+    # The third is empty: all keys are masked alike.
+    return images[:1], images[1:], masks
+
+
+def _pairs(method: Method[Any, Any], query: Tensor, images: Tensor, masks: Tensor) -> tuple[Any, list[Any]]:
+    return method.encode(query), [
+        method.condition(method.encode(image[None]), mask[None]) for image, mask in zip(images, masks, strict=True)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "variant", "options"),
+    [
+        ("asnet", "fss", {}),
+        ("asnet", "fscs", {"weak": True}),
+        ("asnet", "fscs-unmasked", {}),
+        ("asnet", "fscs-local", {}),
+        ("asnet", "fscs-single-level", {}),
+        ("asnet-hm", "fscs", {}),
+    ],
+)
+def test_pairs_score_as_by_the_whole_tensors(name: str, variant: str, options: dict[str, Any]) -> None:
+    torch.manual_seed(0)
+    method = fssbench.build(name, backbone="small", variant=variant, shot=3, channels=(16, 32), **options)
+    query, images, masks = _episode()
+    # In float32: that masked keys are all alike, whatever is in them, is by its rounding.
+    with torch.no_grad():
+        maps, supports = _pairs(method, query, images, masks)
+        expected = [method.score(method.as_query(maps), its) for its in supports]
+        assert not isinstance(method.as_query(maps), UnitMaps)
+    with torch.inference_mode():
+        maps, supports = _pairs(method, query, images, masks)
+        ready = method.as_query(maps)
+        given = [method.score(ready, its) for its in supports]
+        answer = method.predict(ready, [supports], (90, 70))
+        assert torch.equal(method.predict(maps, [supports], (90, 70)).logits, answer.logits)
+        assert torch.equal(method.predict(method.as_query(ready), [supports], (90, 70)).logits, answer.logits)
+    for ours, plain in zip(given, expected, strict=True):
+        torch.testing.assert_close(ours, plain, atol=1e-3 * plain.abs().max().item(), rtol=0)
+
+
+def test_a_batch_of_pairs_scores_as_each() -> None:
+    torch.manual_seed(0)
+    method = fssbench.build("asnet", backbone="small", channels=(16, 32))
+    query, images, masks = _episode()
+    with torch.inference_mode():
+        maps, supports = _pairs(method, query, images, masks)
+        together = method.score(
+            method.as_query(method.encode(query.expand(3, -1, -1, -1))), method.condition(method.encode(images), masks)
+        )
+        apart = torch.cat([method.score(method.as_query(maps), its) for its in supports])
+    torch.testing.assert_close(together, apart, atol=1e-5 * apart.abs().max().item(), rtol=0)
+
+
+@pytest.mark.parametrize(("heads", "channels"), [(8, 8), (8, 16), (2, 12)])
+def test_attention_is_the_softmax_of_the_products(heads: int, channels: int) -> None:
+    generator = torch.Generator().manual_seed(0)
+    query, key, value = (torch.randn(5, n, channels, generator=generator) for n in (6, 3, 3))
+    expected = torch.empty_like(query)
+    for head in range(heads):
+        of = slice(head * channels // heads, (head + 1) * channels // heads)
+        weights = torch.einsum("tqc,tkc->tqk", query[..., of], key[..., of]).softmax(dim=2)
+        expected[..., of] = weights @ value[..., of]
+    torch.testing.assert_close(attend(query, key, value, heads), expected)
+
+
+def test_training_runs_the_layers_themselves() -> None:
+    torch.manual_seed(0)
+    method = fssbench.build("asnet", backbone="small", channels=(16, 32)).train()
+    query, images, masks = _episode()
+    maps, supports = _pairs(method, query, images[:1], masks[:1])
+    method.score(method.as_query(maps), supports[0]).sum().backward()
+    learnt = [its for its in method.parameters() if its.requires_grad]
+    assert learnt
+    assert all(its.grad is not None for its in learnt)
