@@ -79,7 +79,7 @@ def _stand_ins() -> None:
     sys.modules["torchvision.transforms"] = MagicMock()
     sys.modules["pytorch_lightning"] = Lightning("pytorch_lightning")
     unused = "matplotlib matplotlib.pyplot matplotlib.ticker seaborn seaborn.distributions tqdm tensorboardX"
-    for name in (*unused.split(), "model.vgg", "model.base.vgg"):
+    for name in (*unused.split(), "model.vgg", "model.base.vgg", "util.util"):
         stand_in = sys.modules[name] = MagicMock()
         stand_in.__spec__ = ModuleSpec(name, None)  # torch looks for it
     # Default arguments of the releases are made on a graphics card.
