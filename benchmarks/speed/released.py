@@ -27,9 +27,9 @@ from fssbench.engine.memory import peak_memory
 from fssbench.engine.order import order_of_work
 from fssbench.engine.profile import profile_of
 from fssbench.engine.provenance import environment
-from fssbench.engine.settings import Settings
+from fssbench.engine.settings import Settings, parse_bytes
 from fssbench.engine.stages import Stages
-from fssbench.engine.store import StoreCount, parse_bytes
+from fssbench.engine.store import StoreCount
 from fssbench.protocols import protocol
 from fssbench.transforms import input_image, scored_shape, support_mask
 

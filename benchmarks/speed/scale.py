@@ -58,7 +58,8 @@ def main() -> None:
             busy[free] += (images * given.encode + episodes * given.answer) / speeds[free]
         encoded, last = sum(images for images, _ in shares), float(busy.max())
         print(
-            f"{jobs:4d}  {encoded:14d}  {encoded / first:13.2f}  {last:13.0f}  {given.runs * whole / (jobs * last):10.0%}"
+            f"{jobs:4d}  {encoded:14d}  {encoded / first:13.2f}  {last:13.0f}  "
+            f"{given.runs * whole / (jobs * last):10.0%}"
             f"  {encoded / last:13.0f}  {megabytes:17.0f}"
         )
 

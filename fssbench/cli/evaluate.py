@@ -145,8 +145,7 @@ def evaluate(
     """
     from fssbench.engine.plan import Request
     from fssbench.engine.processes import processes_here
-    from fssbench.engine.settings import Settings
-    from fssbench.engine.store import parse_bytes
+    from fssbench.engine.settings import Settings, parse_bytes
     from fssbench.results.run import Existing
     from fssbench.results.share import Share
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, get_args
@@ -73,3 +74,17 @@ class Settings:
         if self.precision in ("bfloat16", "float16"):
             return torch.autocast(device.type, dtype=getattr(torch, self.precision))
         return nullcontext()
+
+
+def parse_bytes(text: str) -> int:
+    """Return how many bytes "4GiB", "500MB" or "0" are.
+
+    Raises:
+        UsageError: If it is no such amount.
+    """
+    units = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
+    units |= {"KIB": 1 << 10, "MIB": 1 << 20, "GIB": 1 << 30, "TIB": 1 << 40}
+    found = re.fullmatch(r"(\d{1,15}(?:\.\d{1,6})?)\s*([A-Za-z]*)", text.strip(), re.ASCII)
+    if found is None or found[2].upper() not in units:
+        raise UsageError(f"'{text}' is no amount of memory", "--feature-cache 4GiB, or 0 to keep nothing")
+    return int(float(found[1]) * units[found[2].upper()])

@@ -111,21 +111,3 @@ class Store(Generic[Key]):
     def _idle(self, key: Key, step: int) -> int:
         kept = self._kept[key]
         return kept.bytes * (kept.next_use - step + 1)
-
-
-def parse_bytes(text: str) -> int:
-    """Return how many bytes "4GiB", "500MB" or "0" are.
-
-    Raises:
-        UsageError: If it is no such amount.
-    """
-    import re
-
-    from fssbench.errors import UsageError
-
-    units = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
-    units |= {"KIB": 1 << 10, "MIB": 1 << 20, "GIB": 1 << 30, "TIB": 1 << 40}
-    found = re.fullmatch(r"(\d{1,15}(?:\.\d{1,6})?)\s*([A-Za-z]*)", text.strip(), re.ASCII)
-    if found is None or found[2].upper() not in units:
-        raise UsageError(f"'{text}' is no amount of memory", "--feature-cache 4GiB, or 0 to keep nothing")
-    return int(float(found[1]) * units[found[2].upper()])

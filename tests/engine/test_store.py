@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from fssbench.engine.batches import bytes_of, singles
-from fssbench.engine.store import NEVER, Store, parse_bytes
+from fssbench.engine.settings import parse_bytes
+from fssbench.engine.store import NEVER, Store
 from fssbench.errors import UsageError
 from fssbench.layers.staged import StageMaps
 
