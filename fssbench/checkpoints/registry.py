@@ -290,7 +290,7 @@ def check_record_arguments(method: str, variant: str, backbone: str, dataset: st
     if not info.trainable:
         raise UsageError(f"{method} has no weights of its own")
     count = DATASETS.get(dataset).fold_count
-    if not 0 <= fold < count:
+    if fold < 0 or (count and fold >= count):
         raise UsageError(f"{dataset} has no fold {fold}: its folds are 0 to {count - 1}")
 
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from rich.table import Table
 
-    from fssbench.datasets.check import Report
+    from fssbench.datasets.report import Report
 
 app = typer.Typer(help="The data on this machine: where it is, and whether it is complete.", no_args_is_help=True)
 

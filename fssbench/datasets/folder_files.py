@@ -152,8 +152,8 @@ def _kind(root: Path, description: Description | None) -> tuple[Kind, Path | Non
             [
                 Fault(
                     f"there is no folder {root / MASKS}, and no COCO json",
-                    f"put indexed masks into {MASKS}/NAME.png, binary ones into {MASKS}/CLASS/NAME.png, or one json into "
-                    f"{root}",
+                    f"put indexed masks into {MASKS}/NAME.png or binary ones into {MASKS}/CLASS/NAME.png; or a COCO "
+                    f"json into {root}",
                 )
             ],
         )

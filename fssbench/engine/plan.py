@@ -149,8 +149,11 @@ def plan(request: Request) -> Plan:
         check_weak(info, variant)
     backbone = _backbone(request, info, protocol, variant)
     check_build(request.method, backbone, variant, ways, shots)
-    folds = [episodes.fold for episodes in given] or _folds(request, REGISTRY.get(request.dataset).fold_count)
+    known = REGISTRY.get(request.dataset).fold_count
+    if known and not given:
+        _folds(request, known)
     dataset = open_dataset(request.dataset, request.root, **request.dataset_options)
+    folds = [episodes.fold for episodes in given] or _folds(request, dataset.fold_count)
     sources = sources_for(request, info, variant, backbone, folds)
     out = request.out or _default_folder(request, info, protocol, backbone, folds, dataset)
     check_folder(out, request.existing or Existing.REFUSE)
@@ -165,11 +168,11 @@ def plan(request: Request) -> Plan:
 
 
 def configured(trained_on: str, info: MethodInfo) -> str:
-    """Return the data set whose configuration holds: for another view of known scenes without its own, theirs."""
+    """Return the data set whose configuration holds: for one without its own, that of the one it resembles."""
     from fssbench.datasets import REGISTRY
 
-    shows = REGISTRY.get(trained_on).shows
-    return shows if shows is not None and trained_on not in info.on else trained_on
+    resembles = REGISTRY.get(trained_on).resembles
+    return resembles if resembles is not None and trained_on not in info.on else trained_on
 
 
 def _or(value: int | None, default: int) -> int:

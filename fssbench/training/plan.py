@@ -18,7 +18,7 @@ from fssbench.engine.base_classes import check_number
 from fssbench.engine.plan import configured
 from fssbench.errors import MissingError, UsageError
 from fssbench.methods import MethodInfo, check_build, check_weak, list_methods, method_info
-from fssbench.protocols import Protocol, default_protocol
+from fssbench.protocols import OWN_DATA, Protocol, default_protocol
 from fssbench.protocols import protocol as protocol_of
 from fssbench.training.draws import training_lists
 from fssbench.training.recipe import Option, Recipe
@@ -134,8 +134,8 @@ def plan(request: Request) -> Plan:
     network = _network(request)
     info = method_info(request.method) if request.method else None
     variant = _variant(request, info)
-    shows = DATASETS.get(request.dataset).shows
-    found = recipes(network, request.dataset, request.config, variant=variant, weak=request.weak, shows=shows)
+    like = _like(request)
+    found = recipes(network, request.dataset, request.config, variant=variant, weak=request.weak, like=like)
     found = {stage: _changed(its, request) for stage, its in found.items()}
     backbone = _same("backbone", {its.backbone for its in found.values()}) or network
     options: dict[str, Option] = {}
@@ -147,6 +147,7 @@ def plan(request: Request) -> Plan:
         rules = _rules(info, variant, request.dataset, found)
     dataset = open_dataset(request.dataset, request.root)
     dataset.check_fold(request.fold)
+    dataset.check_learnable(request.fold)
     if info is not None:
         there = len(dataset.fold_classes(request.fold, "train"))
         if info.base_classes and there != info.base_classes:
@@ -174,6 +175,13 @@ def plan(request: Request) -> Plan:
         resume=request.resume,
         tensorboard=request.tensorboard,
     )
+
+
+def _like(request: Request) -> str | None:
+    """Return the data set whose recipes serve one that has none of its own."""
+    if request.dataset == OWN_DATA and request.backbone in FROM_SCRATCH:
+        return "shapes20i"  # Only there such a backbone is trained.
+    return DATASETS.get(request.dataset).resembles
 
 
 def in_steps(chosen: Recipe, dataset: Dataset, fold: int) -> Recipe:

@@ -130,11 +130,11 @@ def test_what_is_no_recipe(line: str, said: str, tmp_path: Path):
 
 def test_another_view_of_known_scenes_is_trained_by_their_recipes(tmp_path: Path):
     for network in ("small", "hsnet", "bam", "ntrenet"):
-        assert recipes(network, "shapes20i-underwater", shows="shapes20i") == recipes(network, "shapes20i")
+        assert recipes(network, "shapes20i-underwater", like="shapes20i") == recipes(network, "shapes20i")
     file = tmp_path / "mine.toml"
     file.write_text(_tables("m/clear", "m:s/clear", "m/wet"))
-    assert {stage: its.steps for stage, its in recipes("m", "wet", file, shows="clear").items()} == {"": 3, "s": 2}
-    assert recipes("m", "clear", file, shows=None)[""].steps == 1
+    assert {stage: its.steps for stage, its in recipes("m", "wet", file, like="clear").items()} == {"": 3, "s": 2}
+    assert recipes("m", "clear", file, like=None)[""].steps == 1
     with pytest.raises(UsageError, match="no recipe m/dry"):
         recipes("m", "dry", file)
 
