@@ -141,12 +141,14 @@ def _table(report: Report) -> Table:
     table = Table(box=None, pad_edge=False)
     table.add_column("")
     table.add_column("here", justify="right")
-    table.add_column("official", justify="right")
+    compared = any(count.official is not None for count in report.counts)
+    table.add_column("official" if compared else "", justify="right")
     table.add_column("")
     table.add_column("")
     for count in report.counts:
         official = "" if count.official is None else str(count.official)
-        mark = "[green]ok[/green]" if count.same else "[red]differs[/red]"
+        wrong = "too few" if count.official is None else "differs"
+        mark = "[green]ok[/green]" if count.same else f"[red]{wrong}[/red]"
         table.add_row(count.what, str(count.here), official, mark, count.note)
     return table
 

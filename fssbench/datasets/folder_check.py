@@ -39,10 +39,10 @@ def check_folder(root: Path, *, decode: bool = True) -> Report:
     if contents.annotated is not None:
         masks = sum(len(annotated.painted) for annotated in contents.annotated.values())
     counts = [Count("photos", len(files.photos)), Count("masks", masks, note=_KINDS[files.kind])]
-    if contents.description is None:
-        text = suggested(contents, _values(contents) if files.kind == "indexed" else {})
+    if not (root / FILE).exists():
+        text = suggested(contents, _values(contents) if files.kind == "indexed" else ())
         notes.append(f"a {FILE} to begin with:\n{text}")
-    else:
+    if contents.description is not None:
         folder = Folder(_paired(contents))
         seen = _look(folder)
         faults += seen.faults
@@ -101,8 +101,8 @@ def _class(folder: Folder, seen: _Seen, class_id: int) -> tuple[list[Count], lis
     folds = [fold for fold, novel in enumerate(folder.description.folds) if class_id in novel]
     if not seen.pixels.get(class_id) and not seen.faults:
         remedy = "label some pixels of it, or take it out of [classes]"
-        if seen.pixels.get(IGNORE):
-            remedy += f"; masks hold the value {IGNORE}, which is ignored: black and white masks belong in masks/CLASS/"
+        if seen.pixels.get(IGNORE) and set(seen.pixels) <= {0, IGNORE}:
+            remedy += f"; {IGNORE}, the only value here, is ignored: black and white masks belong into masks/CLASS/"
         faults.append(Fault(f"no mask has a pixel of class '{name}' ({class_id})", remedy))
     for fold in folds:
         number = len(seen.photos[class_id] & set(folder.side_names("val")))

@@ -202,7 +202,7 @@ def _parse(path: Path) -> tuple[_Document | None, list[Fault]]:
     except ValidationError as error:
         errors = error.errors(include_url=False, include_input=False, include_context=False)
     # A polygon that is none is no run lengths either: one sentence for the annotation is enough.
-    said = {".".join(map(str, one["loc"][:4])): one["msg"] for one in reversed(errors)}
+    said = {".".join(map(str, one["loc"][:3])): one["msg"] for one in reversed(errors)}
     faults = [
         Fault(f"{path} is no COCO json{f' ({place})' if place else ''}: {message}", remedy)
         for place, message in sorted(said.items())
