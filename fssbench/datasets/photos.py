@@ -216,8 +216,9 @@ def _opened(
     """Yield a decoded image, or raise one of this project's errors: MissingError or BrokenFileError."""
     try:
         with warnings.catch_warnings():
-            # Pillow warns of some images that it finds too large; they are refused below with one sentence.
-            warnings.simplefilter("ignore", PIL.Image.DecompressionBombWarning)
+            # Pillow warns of images that it finds too large, which are refused below with one sentence, and of EXIF
+            # blocks that are broken, without which the photo is good.
+            warnings.simplefilter("ignore")
             picture = PIL.Image.open(path if raw is None else BytesIO(raw), formats=formats)
     except FileNotFoundError as error:
         raise MissingError(f"there is no file {path}", remedy) from error

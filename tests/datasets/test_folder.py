@@ -137,7 +137,7 @@ def test_the_fingerprint_covers_what_decides(root: Path, change: str):
 
 
 def test_the_fingerprint_is_of_the_labels_not_of_their_files(root: Path, tmp_path: Path):
-    """The same labels as grey PNG, as binary masks without a rim, elsewhere, under links, with other photos' suffixes."""
+    """The same labels as binary masks, elsewhere, behind a link, with photos of another suffix."""
     for path in sorted((root / "masks").iterdir()):
         save_palette(path, np.where(LABELS[path.stem] == 255, 0, LABELS[path.stem]).astype(np.uint8))
     before = opened(root).fingerprint
@@ -193,7 +193,7 @@ def test_voc_photos_answer_as_pascal5i(shared: Path, tmp_path: Path):
     (tmp_path / "dataset.toml").write_text(f"folds = {json.dumps(folds)}\n[classes]\n{names}")
     own_data = fssbench.open_dataset("folder", tmp_path)
     torch.manual_seed(0)
-    for method in (fssbench.build("hsnet", backbone="resnet50"), fssbench.build("copy-mask")):
+    for method in (fssbench.build("hsnet", backbone="small"), fssbench.build("copy-mask")):
         for rules in ("hsnet", "hsnet@original"):
             expected, found = (
                 fssbench.evaluate(method, dataset, asked, protocol=rules).frame.drop(columns="seconds")

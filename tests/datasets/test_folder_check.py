@@ -69,8 +69,9 @@ def test_everything_is_named_at_once(root: Path):
         "masks/p1.png",
         "masks/p2.png",
         "masks/p3.png",
-        "masks/p5.png",
+        "can't",
     ]
+    assert "can't read masks/p5.png" in faults(report)[-1]
     assert all(remedy for _, remedy in report.faults)
     assert not any("images/p4" in text for text in faults(check_folder(root, decode=False)))
     with pytest.raises(BrokenFileError, match=r"new\.JPG has no mask") as caught:

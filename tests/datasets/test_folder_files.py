@@ -89,14 +89,14 @@ def test_what_does_not_belong_together(root: Path):
     _, faults = found(root)
     assert sorted(faults) == sorted(
         [
-            f"images/b.png and {root}/images/b.jpg have one name, 'b'",
+            "images/b.png and images/b.jpg have one name, 'b'",
             "images/d.webp is not JPEG or PNG",
             "masks/e.jpg is not PNG",
             "images/a.jpg has no mask",
             "images/c.png has no mask",
             "masks/f.png is the mask of no photo",
-            f"the name of '{root}/images/x:y.jpg' can't stand in an episode list",
-            f"the name of '{root}/images/tab\\there.jpg' can't stand in an episode list",
+            "the name of 'images/x:y.jpg' can't stand in an episode list",
+            "the name of 'images/tab\\there.jpg' can't stand in an episode list",
         ]
     )
 
