@@ -12,7 +12,7 @@ from fssbench.engine.given_lists import as_given, given_lists
 from fssbench.engine.weights import Source, sources_for
 from fssbench.errors import UsageError
 from fssbench.methods import MethodInfo, check_build, check_weak, method_info
-from fssbench.protocols import Protocol, ScoreAt, default_protocol
+from fssbench.protocols import OWN_DATA, Protocol, ScoreAt, default_protocol
 from fssbench.protocols import protocol as protocol_of
 
 if TYPE_CHECKING:
@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from fssbench.results.run import Existing
 
 Task = Literal["fss", "fscs"]
+FROM_SCRATCH = ("small",)
+"""The backbones that are trained here; the others have their ImageNet weights."""
+EMBEDDED = "shapes20i"
+"""The data set that they are made for."""
 DEVICES = re.compile(r"auto|cpu|cuda(:\d+)?")
 
 
@@ -175,6 +179,19 @@ def configured(trained_on: str, info: MethodInfo) -> str:
     return resembles if resembles is not None and trained_on not in info.on else trained_on
 
 
+def rules_of(asked: str, trained_on: str, backbone: str | None) -> str:
+    """Return the data set whose default protocol holds: of one's own data, that of what the weights were trained on.
+
+    Args:
+        asked: The data set that is asked.
+        trained_on: The one that the weights were trained on.
+        backbone: Its name, if one was said; those that are trained here are for pictures as small as the embedded ones.
+    """
+    if asked != OWN_DATA or trained_on != OWN_DATA:
+        return trained_on if asked == OWN_DATA else asked
+    return EMBEDDED if backbone in FROM_SCRATCH else asked
+
+
 def _or(value: int | None, default: int) -> int:
     return default if value is None else value
 
@@ -219,7 +236,8 @@ def _task(request: Request, info: MethodInfo) -> Task:
 
 
 def _protocol(request: Request, info: MethodInfo, task: Task) -> Protocol:
-    protocol = protocol_of(request.protocol or default_protocol(request.dataset, task, info.protocols[task]))
+    rules = rules_of(request.dataset, request.trained_on, request.backbone)
+    protocol = protocol_of(request.protocol or default_protocol(rules, task, info.protocols[task]))
     if request.task is not None and protocol.task != request.task:
         raise UsageError(
             f"protocol {protocol.name} is for the task {protocol.task}, not {request.task}", "fssbench list protocols"

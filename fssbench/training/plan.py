@@ -15,7 +15,7 @@ from fssbench.datasets import REGISTRY as DATASETS
 from fssbench.datasets import open_dataset
 from fssbench.datasets.dataset import Dataset
 from fssbench.engine.base_classes import check_number
-from fssbench.engine.plan import configured
+from fssbench.engine.plan import EMBEDDED, FROM_SCRATCH, configured, rules_of
 from fssbench.errors import MissingError, UsageError
 from fssbench.methods import MethodInfo, check_build, check_weak, list_methods, method_info
 from fssbench.protocols import OWN_DATA, Protocol, default_protocol
@@ -23,9 +23,6 @@ from fssbench.protocols import protocol as protocol_of
 from fssbench.training.draws import training_lists
 from fssbench.training.recipe import Option, Recipe
 from fssbench.training.recipes import recipes
-
-FROM_SCRATCH = ("small",)
-"""The backbones that are trained here; the others have their ImageNet weights."""
 
 
 @dataclass(frozen=True)
@@ -144,7 +141,7 @@ def plan(request: Request) -> Plan:
         way = max(its.way for its in found.values())
         check_build(info.name, backbone, variant or None, way, 1)
         options = _options(request, info, variant, found)
-        rules = _rules(info, variant, request.dataset, found)
+        rules = _rules(info, variant, request, found)
     dataset = open_dataset(request.dataset, request.root)
     dataset.check_fold(request.fold)
     dataset.check_learnable(request.fold)
@@ -180,7 +177,7 @@ def plan(request: Request) -> Plan:
 def _like(request: Request) -> str | None:
     """Return the data set whose recipes serve one that has none of its own."""
     if request.dataset == OWN_DATA and request.backbone in FROM_SCRATCH:
-        return "shapes20i"  # Only there such a backbone is trained.
+        return EMBEDDED  # Only there such a backbone is trained.
     return DATASETS.get(request.dataset).resembles
 
 
@@ -268,16 +265,18 @@ def _options(request: Request, info: MethodInfo, variant: str, found: Mapping[st
     if request.weak:
         check_weak(info, variant)
         options["weak"] = True
-    return info.options_on(configured(request.dataset, info), variant) | options
+    like = _like(request) if request.dataset == OWN_DATA else None
+    return info.options_on(like or configured(request.dataset, info), variant) | options
 
 
-def _rules(info: MethodInfo, variant: str, dataset: str, found: Mapping[str, Recipe]) -> Protocol | None:
+def _rules(info: MethodInfo, variant: str, request: Request, found: Mapping[str, Recipe]) -> Protocol | None:
     validated = [its.validation for its in found.values() if its.validation]
     if not validated:
         return None
     task = info.tasks[variant]
     name = _same("the protocol of their validation", {its.protocol for its in validated})
-    rules = protocol_of(name or default_protocol(dataset, task, info.protocols[task])).on(dataset)
+    asked = rules_of(request.dataset, request.dataset, request.backbone)
+    rules = protocol_of(name or default_protocol(asked, task, info.protocols[task])).on(request.dataset)
     if rules.task != task:
         raise UsageError(f"protocol {rules.name} is for the task {rules.task}, not {task}", "fssbench list protocols")
     return rules
