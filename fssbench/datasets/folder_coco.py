@@ -144,7 +144,9 @@ def paint(annotated: AnnotatedPhoto, photo: Path, size: tuple[int, int]) -> npt.
         if isinstance(annotation.segmentation, RunLengths):
             label[_decoded(annotation.segmentation, size, f"annotation {annotation.id} of {photo}")] = value
         else:
-            label[mask_of(Instance(annotation.id, value, tuple(annotation.segmentation)), *size)] = value
+            # pycocotools would take two points for the corner and the size of a box.
+            outlines = tuple(outline for outline in annotation.segmentation if len(outline) > 2)
+            label[mask_of(Instance(annotation.id, value, outlines), *size)] = value
     return label
 
 

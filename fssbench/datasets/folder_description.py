@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 import unicodedata
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Any, Literal
 
 from fssbench.config import line_of
 from fssbench.errors import unknown_name
-
-if TYPE_CHECKING:
-    from pydantic_core import ErrorDetails
 
 FILE = "dataset.toml"
 MAX_BYTES = 1 << 20
@@ -73,10 +71,10 @@ def read_description(root: Path) -> tuple[Description | None, list[Fault]]:
                 f"write it; fssbench data check folder --root {root} shows one to begin with",
             )
         ]
-    except tomllib.TOMLDecodeError as error:
-        return None, [Fault(f"{path} is not TOML: {error}", remedy)]
     except (OSError, UnicodeDecodeError) as error:
         return None, [Fault(f"can't read {path}: {error}", remedy)]
+    except (ValueError, RecursionError) as error:  # Not TOML, numbers of thousands of digits, brackets without end.
+        return None, [Fault(f"{path} is not TOML: {error}", remedy)]
     return parse_description(raw, text, path)
 
 
@@ -139,7 +137,7 @@ def _quoted(name: str) -> str:
     return f'"{escaped}"'
 
 
-def _sentence(error: ErrorDetails, text: str, path: Path, keys: list[str]) -> str:
+def _sentence(error: Mapping[str, Any], text: str, path: Path, keys: list[str]) -> str:
     """Return a schema's complaint as a sentence with the line that it is about."""
     place = [str(part) for part in error["loc"]]
     key = place[-1] if place else ""
@@ -154,8 +152,8 @@ def _sentence(error: ErrorDetails, text: str, path: Path, keys: list[str]) -> st
 
 def _wrong_ids(classes: Mapping[str, str]) -> Iterator[str]:
     for key in classes:
-        if not (key.isascii() and key.isdecimal() and key == str(int(key)) and 1 <= int(key) <= MAX_CLASSES):
-            yield f"'{key}' in [classes] is no label value: they are 1 to {MAX_CLASSES} (0 is background, 255 ignored)"
+        if not (re.fullmatch("[1-9][0-9]{0,2}", key) and int(key) <= MAX_CLASSES):
+            yield f"{key[:20]!r} in [classes] is no label value, 1 to {MAX_CLASSES} (0 is background, 255 ignored)"
     for name, count in Counter(classes.values()).items():
         if count > 1:
             values = ", ".join(key for key, its in classes.items() if its == name)

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Literal
 
 from fssbench.engine.base_classes import check_asked, check_counted, check_number
 from fssbench.engine.given_lists import as_given, given_lists
+from fssbench.engine.likeness import configured, rules_of
 from fssbench.engine.weights import Source, sources_for
 from fssbench.errors import UsageError
 from fssbench.methods import MethodInfo, check_build, check_weak, method_info
-from fssbench.protocols import OWN_DATA, Protocol, ScoreAt, default_protocol
+from fssbench.protocols import Protocol, ScoreAt, default_protocol
 from fssbench.protocols import protocol as protocol_of
 
 if TYPE_CHECKING:
@@ -22,10 +23,6 @@ if TYPE_CHECKING:
     from fssbench.results.run import Existing
 
 Task = Literal["fss", "fscs"]
-FROM_SCRATCH = ("small",)
-"""The backbones that are trained here; the others have their ImageNet weights."""
-EMBEDDED = "shapes20i"
-"""The data set that they are made for."""
 DEVICES = re.compile(r"auto|cpu|cuda(:\d+)?")
 
 
@@ -116,7 +113,9 @@ class Plan:
         depends on it: a network is asked as it was trained. Only the input size is the protocol's.
         """
         needed = dict(next(iter(self.sources.values())).options)
-        options = self.info.options_on(configured(self.request.trained_on, self.info), self.variant) | needed
+        options = (
+            self.info.options_on(configured(self.request.trained_on, self.info, self.backbone), self.variant) | needed
+        )
         return options | {"weak": True} if self.request.weak else options
 
 
@@ -169,27 +168,6 @@ def plan(request: Request) -> Plan:
     if request.existing is Existing.RESUME and (out / RUN).exists():
         check_continues(out, planned_run(found))
     return found
-
-
-def configured(trained_on: str, info: MethodInfo) -> str:
-    """Return the data set whose configuration holds: for one without its own, that of the one it resembles."""
-    from fssbench.datasets import REGISTRY
-
-    resembles = REGISTRY.get(trained_on).resembles
-    return resembles if resembles is not None and trained_on not in info.on else trained_on
-
-
-def rules_of(asked: str, trained_on: str, backbone: str | None) -> str:
-    """Return the data set whose default protocol holds: of one's own data, that of what the weights were trained on.
-
-    Args:
-        asked: The data set that is asked.
-        trained_on: The one that the weights were trained on.
-        backbone: Its name, if one was said; those that are trained here are for pictures as small as the embedded ones.
-    """
-    if asked != OWN_DATA or trained_on != OWN_DATA:
-        return trained_on if asked == OWN_DATA else asked
-    return EMBEDDED if backbone in FROM_SCRATCH else asked
 
 
 def _or(value: int | None, default: int) -> int:

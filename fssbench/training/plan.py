@@ -11,14 +11,13 @@ from typing import Literal
 
 from fssbench.checkpoints import locate
 from fssbench.checkpoints.registry import find_backbone
-from fssbench.datasets import REGISTRY as DATASETS
 from fssbench.datasets import open_dataset
 from fssbench.datasets.dataset import Dataset
 from fssbench.engine.base_classes import check_number
-from fssbench.engine.plan import EMBEDDED, FROM_SCRATCH, configured, rules_of
+from fssbench.engine.likeness import FROM_SCRATCH, configured, recipes_like, rules_of
 from fssbench.errors import MissingError, UsageError
 from fssbench.methods import MethodInfo, check_build, check_weak, list_methods, method_info
-from fssbench.protocols import OWN_DATA, Protocol, default_protocol
+from fssbench.protocols import Protocol, default_protocol
 from fssbench.protocols import protocol as protocol_of
 from fssbench.training.draws import training_lists
 from fssbench.training.recipe import Option, Recipe
@@ -131,7 +130,7 @@ def plan(request: Request) -> Plan:
     network = _network(request)
     info = method_info(request.method) if request.method else None
     variant = _variant(request, info)
-    like = _like(request)
+    like = recipes_like(request.dataset, request.backbone)
     found = recipes(network, request.dataset, request.config, variant=variant, weak=request.weak, like=like)
     found = {stage: _changed(its, request) for stage, its in found.items()}
     backbone = _same("backbone", {its.backbone for its in found.values()}) or network
@@ -172,13 +171,6 @@ def plan(request: Request) -> Plan:
         resume=request.resume,
         tensorboard=request.tensorboard,
     )
-
-
-def _like(request: Request) -> str | None:
-    """Return the data set whose recipes serve one that has none of its own."""
-    if request.dataset == OWN_DATA and request.backbone in FROM_SCRATCH:
-        return EMBEDDED  # Only there such a backbone is trained.
-    return DATASETS.get(request.dataset).resembles
 
 
 def in_steps(chosen: Recipe, dataset: Dataset, fold: int) -> Recipe:
@@ -265,8 +257,7 @@ def _options(request: Request, info: MethodInfo, variant: str, found: Mapping[st
     if request.weak:
         check_weak(info, variant)
         options["weak"] = True
-    like = _like(request) if request.dataset == OWN_DATA else None
-    return info.options_on(like or configured(request.dataset, info), variant) | options
+    return info.options_on(configured(request.dataset, info, request.backbone), variant) | options
 
 
 def _rules(info: MethodInfo, variant: str, request: Request, found: Mapping[str, Recipe]) -> Protocol | None:

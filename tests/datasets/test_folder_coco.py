@@ -82,6 +82,14 @@ def test_run_lengths_are_those_of_pycocotools(write, compressed: bool):
     assert (fssbench.open_dataset("folder", write(content)).label("a") == mask).all()
 
 
+def test_two_points_are_no_box(write):
+    content = document()
+    content["annotations"][0]["segmentation"] = [[0, 0, 30, 30]]
+    content["annotations"][1]["segmentation"].append([5, 5, 50, 30])
+    label = fssbench.open_dataset("folder", write(content)).label("a")
+    assert np.bincount(label.ravel(), minlength=3).tolist() == [2000, 400, 0]
+
+
 def test_crowds_are_background(write):
     content = document()
     content["annotations"][0] |= {"iscrowd": 1, "segmentation": {"counts": [0, 9], "size": [3, 3]}}

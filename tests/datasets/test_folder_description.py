@@ -48,6 +48,9 @@ def test_names_are_composed(tmp_path: Path):
     ("text", "messages"),
     [
         ("classes = ", ["is not TOML"]),
+        ("classes = " + "[" * 100_000, ["is not TOML"]),
+        ("min_pixels = " + "9" * 5_000, ["is not TOML"]),
+        (f"[classes]\n{'1' * 5_000} = 'a'\n", ["is no label value"]),
         ("", ["has no table [classes]"]),
         ("[classes]\n", ["line 1: classes: Dictionary should have at least 1 item"]),
         ("fold = []\n" + CLASSES, ["line 1: unknown key 'fold'; did you mean folds?"]),

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
 from fssbench.datasets.folder_masks import BINARY, FORMAT, OVERLAP, SIZE, VALUES, read_binary, read_indexed
-from fssbench.errors import BrokenFileError, MissingError
+from fssbench.errors import BrokenFileError, FSSBenchError, MissingError
 from tests.datasets.trees import label_map, save_binary, save_palette, save_photo
 
 SHAPE = (20, 30)
@@ -128,3 +131,20 @@ def test_what_is_not_binary(photo: Path, tmp_path: Path):
     save_binary(path, LABEL[:-1] == 1)
     with pytest.raises(BrokenFileError, match=r"m\.png has 30 x 19 pixels, its photo a\.jpg 30 x 20"):
         read_binary({1: path}, photo, SHAPE, NAMES)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(damage=st.lists(st.tuples(st.floats(0, 0.999), st.integers(0, 255)), min_size=1, max_size=8))
+def test_a_damaged_mask_is_a_label_map_or_one_of_our_errors(tmp_path: Path, damage: list[tuple[float, int]]):
+    photo, path = tmp_path / "a.jpg", tmp_path / "m.png"
+    save_photo(photo, SHAPE)
+    save_palette(path, LABEL)
+    content = bytearray(path.read_bytes())
+    for place, value in damage:
+        content[int(place * len(content))] = value
+    path.write_bytes(content)
+    # Anything else than one of the project's errors fails the test.
+    with contextlib.suppress(FSSBenchError):
+        assert read_indexed(path, photo, SHAPE, NAMES).shape == SHAPE
+    with contextlib.suppress(FSSBenchError):
+        assert read_binary({1: path}, photo, SHAPE, NAMES).shape == SHAPE
