@@ -65,6 +65,8 @@ def read_photo(path: Path, remedy: str | None = None, *, upright: bool = False) 
 
 def _rgb(photo: PIL.Image.Image) -> PIL.Image.Image:
     """Return a decoded photo as RGB of 8 bits."""
+    if photo.mode == "RGB":
+        return photo  # A conversion would copy it, and photos can be large.
     if _is_wide(photo):
         # Pillow's own conversion would make white of all that is above 255 of 65,535.
         levels = np.asarray(photo).astype(np.int64).clip(0, 65_535) >> 8
@@ -105,11 +107,13 @@ def read_foreground(path: Path, remedy: str | None = None) -> npt.NDArray[np.boo
     with _opened(path, ("PNG",), remedy) as picture:
         if picture.has_transparency_data and np.asarray(picture.convert("RGBA"))[..., 3].min() < IGNORE:
             raise BrokenFileError(f"{path} has transparent pixels, which say neither yes nor no", remedy)
-        pixels = np.asarray(picture if _is_wide(picture) else picture.convert("RGB"))
+        plain = picture.mode in ("L", "1") or _is_wide(picture)
+        pixels = np.asarray(picture if plain else picture.convert("RGB"))
         pixels = pixels.reshape(picture.height, picture.width, -1)
         foreground: npt.NDArray[np.bool_] = np.asarray(pixels.any(axis=2))
-        shown = pixels[foreground]
-        if shown.size and (shown != shown[0]).any():
+        # Selecting by a mask would need 16 bytes a pixel.
+        colour = pixels.reshape(foreground.size, -1)[foreground.argmax()]
+        if (foreground & (pixels != colour).any(axis=2)).any():
             raise BrokenFileError(f"{path} is no binary mask: it shows more than black and one colour", remedy)
         return foreground
 
