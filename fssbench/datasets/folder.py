@@ -56,9 +56,18 @@ class Contents:
 
 
 def survey(root: Path) -> Contents:
-    """Return what a folder holds and all that is wrong with it; nothing is raised, no picture is decoded."""
+    """Return what a folder holds and all that is wrong with it; no picture is decoded.
+
+    Raises:
+        BrokenFileError: If a folder in it can't be read at all.
+    """
     description, faults = read_description(root)
-    files, found = find_files(root, description)
+    try:
+        files, found = find_files(root, description)
+    except OSError as error:
+        raise BrokenFileError(
+            f"can't read {error.filename}: {error.strerror}", "ls -l shows who may read it"
+        ) from error
     faults += found
     annotated: dict[str, AnnotatedPhoto] | None = None
     categories: list[str] = []

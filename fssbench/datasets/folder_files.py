@@ -51,6 +51,9 @@ def find_files(root: Path, description: Description | None) -> tuple[Files, list
     Args:
         root: The folder with images/, and masks/ or a COCO json.
         description: What dataset.toml says; None if it can't be read, and then classes are not compared.
+
+    Raises:
+        OSError: If a folder can't be read.
     """
     photos, faults, notes = _pictures(root / PHOTOS, PHOTO_SUFFIXES)
     if not (root / PHOTOS).is_dir():
@@ -107,7 +110,9 @@ def _pictures(folder: Path, suffixes: frozenset[str]) -> tuple[dict[str, Path], 
 def _walk(folder: Path) -> Iterator[Path]:
     """Yield the files of a folder and those below, links followed, hidden ones passed over, each folder once."""
     seen: set[str] = set()
-    for place, folders, files in os.walk(folder, followlinks=True):
+    if not folder.is_dir():
+        return
+    for place, folders, files in os.walk(folder, onerror=_give_up, followlinks=True):
         real = os.path.realpath(place)
         if real in seen:
             folders.clear()
@@ -115,6 +120,11 @@ def _walk(folder: Path) -> Iterator[Path]:
         seen.add(real)
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         yield from (Path(place) / name for name in sorted(files) if not name.startswith("."))
+
+
+def _give_up(error: OSError) -> None:
+    # os.walk would pass over a folder that can't be read, and its photos would be missed by nobody.
+    raise error
 
 
 def listed(names: Iterable[str], shown: int = 5) -> str:

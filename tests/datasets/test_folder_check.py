@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -77,6 +78,20 @@ def test_everything_is_named_at_once(root: Path):
     with pytest.raises(BrokenFileError, match=r"new\.JPG has no mask") as caught:
         fssbench.open_dataset("folder", root)
     assert f"and 2 more: fssbench data check folder --root {root}" in str(caught.value.remedy)
+
+
+def test_a_folder_that_may_not_be_read_is_named(root: Path, monkeypatch: pytest.MonkeyPatch):
+    (root / "images" / "wet").mkdir()
+    scan = os.scandir
+
+    def refuse(path: str) -> object:
+        if str(path).endswith("wet"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    with pytest.raises(BrokenFileError, match=r"can't read .*images/wet: Permission denied"):
+        check_folder(root)
 
 
 def test_reading_stops_at_the_first_mask_that_is_wrong(root: Path):
