@@ -157,6 +157,8 @@ class Protocol:
             )
         changes = asdict(self.overrides.get(dataset, Override()))
         here = replace(self, overrides={}, **{k: v for k, v in changes.items() if v is not None})
+        if dataset == OWN_DATA and here.split == "test":
+            here = replace(here, split="val")  # The photos that are asked are its val side, of whatever protocol.
         if here.score_at not in here.score_sizes:
             raise UsageError(
                 f"protocol {self.name.partition('@')[0]} counts IoU on {dataset} at the "

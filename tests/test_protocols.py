@@ -139,7 +139,9 @@ def test_unknown_names(name: str, message: str):
 def test_every_protocol_asks_own_data_as_it_stands(name: str):
     chosen = protocol(name)
     assert chosen.takes("folder")
-    assert chosen.on("folder") == replace(chosen, overrides={})
+    assert chosen.on("folder") == replace(chosen, overrides={}, split=chosen.split.replace("test", "val"))
+    tested = replace(chosen, split="test")
+    assert tested.on("folder").split == "val", "own photos that are asked are its val side"
     assert not chosen.takes("folders")
 
 

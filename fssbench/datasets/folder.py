@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -179,8 +179,12 @@ class Folder(Dataset):
 
     def entries(self, fold: int, split: Split = "val") -> pd.DataFrame:
         """Return the photos with `min_pixels` of a class: "val" by name and class, "train" by class and name."""
+        return self.entries_of(self.fold_classes(fold, split), split)
+
+    def entries_of(self, classes: Collection[int], split: Split) -> pd.DataFrame:
+        """Return what is listed of some classes, of whatever fold, in the order of `entries`."""
         pairs = self._listed(split)
-        return pairs[pairs["class_id"].isin(self.fold_classes(fold, split))].reset_index(drop=True)
+        return pairs[pairs["class_id"].isin(list(classes))].reset_index(drop=True)
 
     def image(self, name: str) -> Image:
         """Return the photo, upright unless dataset.toml says otherwise."""
