@@ -16,8 +16,8 @@ from fssbench.errors import BrokenFileError, MissingError
 DATA_VARIABLE = "FSSBENCH_DATA"
 """Environment variable: a folder that holds the data folders of `FOLDERS`."""
 
-FOLDERS = {"pascal5i": "VOC2012", "coco20i": "COCO2014", "fss1000": "FSS-1000"}
-"""The data folder of each data set that has files, named as in HSNet's release."""
+FOLDERS = {"pascal5i": "VOC2012", "coco20i": "COCO2014", "fss1000": "FSS-1000", "folder": "own-data"}
+"""The data folder of each data set that has files, named as in HSNet's release; one's own can have any name."""
 
 How = Literal["option", "environment", "config file"]
 
@@ -80,17 +80,17 @@ def _parse(text: str, path: Path) -> dict[str, Path]:
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         key = str(first["loc"][-1])
-        line = _line_of(text, key)
+        line = line_of(text, key)
         raise BrokenFileError(f"{path}, line {line}: {key}: {first['msg']}", f"edit {path}") from error
     known = list_datasets()
     for name in roots:
         if name not in known:
             hint = unknown_name("data set", name, known).message
-            raise BrokenFileError(f"{path}, line {_line_of(text, name)}: {hint}", f"edit {path}")
+            raise BrokenFileError(f"{path}, line {line_of(text, name)}: {hint}", f"edit {path}")
     return roots
 
 
-def _line_of(text: str, key: str) -> int:
+def line_of(text: str, key: str) -> int:
     """Return the number of the line that sets `key` or opens the table of that name; 1 if none is found."""
     pattern = re.compile(rf"""^\s*\[*\s*["']?{re.escape(key)}["']?\s*[=\].]""")
     return next((number for number, line in enumerate(text.splitlines(), 1) if pattern.match(line)), 1)

@@ -51,6 +51,9 @@ class Override:
 
 MAX_SEED = 2**32 - 1
 
+OWN_DATA = "folder"
+"""The data set of one's own photos: no release knows it, and each protocol's rules can be asked of it."""
+
 
 @dataclass(frozen=True)
 class Protocol:
@@ -74,7 +77,7 @@ class Protocol:
         absent: Whether a class, or the background, without a pixel in the label map that is counted on counts
             (the answer's pixels go into the union) or is left out of that episode's counts.
         way: Smallest and largest N.
-        datasets: The data sets it is defined for.
+        datasets: The data sets it is defined for, besides `OWN_DATA`, which every protocol takes without overrides.
         overrides: For some of them, what differs there; `on` applies it.
         default_for: The data sets on which it is the default for its task, whatever the method.
         backbone: The backbone that is the default at its input size; None leaves it to the method.
@@ -137,19 +140,25 @@ class Protocol:
             raise UsageError(f"a seed is a number from 0 to {MAX_SEED}, not {first + runs - 1}")
         return tuple(range(first, first + runs))
 
+    def takes(self, dataset: str) -> bool:
+        """Return whether it is defined for that data set."""
+        return dataset in self.datasets or dataset == OWN_DATA
+
     def on(self, dataset: str) -> Protocol:
         """Return the protocol as it is on one data set.
 
         Raises:
             UsageError: If it is not defined for that data set, or cannot count IoU there at the size chosen.
         """
-        if dataset not in self.datasets:
+        if not self.takes(dataset):
             raise UsageError(
                 f"protocol {self.name} is not defined for {dataset}; it is for {', '.join(self.datasets)}",
                 "fssbench list protocols",
             )
         changes = asdict(self.overrides.get(dataset, Override()))
         here = replace(self, overrides={}, **{k: v for k, v in changes.items() if v is not None})
+        if dataset == OWN_DATA and here.split == "test":
+            here = replace(here, split="val")  # The photos that are asked are its val side, of whatever protocol.
         if here.score_at not in here.score_sizes:
             raise UsageError(
                 f"protocol {self.name.partition('@')[0]} counts IoU on {dataset} at the "

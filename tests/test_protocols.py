@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import tomllib
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -132,6 +133,16 @@ def test_counting_at_the_original_size_has_its_own_name():
 def test_unknown_names(name: str, message: str):
     with pytest.raises(UsageError, match=message):
         protocol(name)
+
+
+@pytest.mark.parametrize("name", list_protocols())
+def test_every_protocol_asks_own_data_as_it_stands(name: str):
+    chosen = protocol(name)
+    assert chosen.takes("folder")
+    assert chosen.on("folder") == replace(chosen, overrides={}, split=chosen.split.replace("test", "val"))
+    tested = replace(chosen, split="test")
+    assert tested.on("folder").split == "val", "own photos that are asked are its val side"
+    assert not chosen.takes("folders")
 
 
 def test_fss1000_is_scored_at_the_input_size_only():

@@ -11,7 +11,7 @@ from fssbench.checking.verdict import Subject
 from fssbench.errors import MissingError
 from fssbench.metrics import FoldSummary, Summary, summarise
 from fssbench.results import load_run
-from fssbench.tables.measured import FIXED_SPLIT, Measurement, asked_on, find_runs, measurements
+from fssbench.tables.measured import Measurement, asked_on, find_runs, fold_count, measurements
 
 if TYPE_CHECKING:
     from fssbench.results import Results, Run
@@ -54,8 +54,7 @@ class Measured:
     @property
     def whole(self) -> bool:
         """Whether every fold of the data set is there, so that the mean is the papers' mean."""
-        number = 1 if self.run.dataset.name in FIXED_SPLIT else 4
-        return len(self.folds) == number and not any(fold.partial for fold in self.folds)
+        return len(self.folds) == fold_count(self.run) and not any(fold.partial for fold in self.folds)
 
 
 def measured(folders: Iterable[Path]) -> list[Measured]:

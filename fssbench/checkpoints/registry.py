@@ -290,8 +290,9 @@ def check_record_arguments(method: str, variant: str, backbone: str, dataset: st
     if not info.trainable:
         raise UsageError(f"{method} has no weights of its own")
     count = DATASETS.get(dataset).fold_count
-    if not 0 <= fold < count:
-        raise UsageError(f"{dataset} has no fold {fold}: its folds are 0 to {count - 1}")
+    if fold < 0 or (count and fold >= count):
+        known = f"its folds are 0 to {count - 1}" if count else "folds are counted from 0"
+        raise UsageError(f"{dataset} has no fold {fold}: {known}")
 
 
 def check_not_seen(sha256: str, method: str, dataset: str, fold: int) -> None:

@@ -11,9 +11,11 @@ from fssbench.cli.printing import console
 from fssbench.errors import FSSBenchError, MissingError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from rich.table import Table
 
-    from fssbench.datasets.check import Report
+    from fssbench.datasets.report import Report
 
 app = typer.Typer(help="The data on this machine: where it is, and whether it is complete.", no_args_is_help=True)
 
@@ -30,7 +32,7 @@ def where(
     from rich.table import Table
 
     from fssbench.config import DATA_VARIABLE, FOLDERS, config_file, find_root
-    from fssbench.datasets import REGISTRY
+    from fssbench.datasets import REGISTRY, own_data_in
 
     table = Table(box=None, pad_edge=False)
     for heading in ("data set", "found by", "folder"):
@@ -41,7 +43,8 @@ def where(
             table.add_row(name, "rendered", "needs no files")
             continue
         folder = FOLDERS.get(name, name)
-        given = root if root is not None and (root.name == folder or (root / folder).is_dir()) else None
+        holds = root is not None and (root.name == folder or (root / folder).is_dir() or own_data_in(root) == name)
+        given = root if holds else None
         try:
             found = find_root(name, given)
         except MissingError as error:
@@ -73,16 +76,15 @@ def check(
         str | None, typer.Option("--labels", help="Label rule of coco20i: hsnet, pycocotools or png.")
     ] = None,
     quick: Annotated[bool, typer.Option("--quick", help="Open the photos without decoding them.")] = False,
+    every: Annotated[bool, typer.Option("--all", help="Name every file, not the first few of each kind.")] = False,
 ) -> None:
     """Count images, masks and list entries, compare them with the official release, name what is missing or broken.
 
-    Exit code 2 if anything is wrong.
+    Of your own data (`folder`) every problem is explained, with what mends it. Exit code 2 if anything is wrong.
     """
-    from fssbench.datasets import open_dataset
-    from fssbench.datasets.check import check as check_data
+    from fssbench.datasets.check import check_at
 
-    dataset = open_dataset(name, root, **({} if labels is None else {"labels": labels}))
-    report = check_data(dataset, decode=not quick)
+    report = check_at(name, root, decode=not quick, **({} if labels is None else {"labels": labels}))
     output = console()
     place = f" in {report.root}" if report.root else ""
     output.print(f"{report.dataset}{place}", soft_wrap=True, markup=False)
@@ -90,10 +92,13 @@ def check(
     for note in report.notes:
         output.print(note, soft_wrap=True, markup=False)
     for what, problems in (("broken", report.broken), ("missing", report.missing)):
-        for problem in problems[:SHOWN_PROBLEMS]:
-            output.print(f"! {problem}", soft_wrap=True, markup=False)
-        if len(problems) > SHOWN_PROBLEMS:
-            output.print(f"! and {len(problems) - SHOWN_PROBLEMS} more {what} files")
+        _print_problems(problems, f"{what} files", every=every)
+    by_remedy: dict[str, list[str]] = {}
+    for problem, remedy in report.faults:
+        by_remedy.setdefault(remedy, []).append(problem)
+    for remedy, alike in by_remedy.items():
+        _print_problems(alike, "of the kind (--all names them)", every=every)
+        output.print(f"    {remedy}", soft_wrap=True, markup=False)
     if not report.complete:
         raise _incomplete(report)
     output.print(f"{report.dataset} is complete" if report.root else f"{report.dataset} is rendered: nothing can miss")
@@ -122,23 +127,38 @@ def import_splits(
             typer.echo(f"  note: {difference}")
 
 
+def _print_problems(problems: Sequence[str], what: str, *, every: bool) -> None:
+    shown = len(problems) if every else SHOWN_PROBLEMS
+    for problem in problems[:shown]:
+        console().print(f"! {problem}", soft_wrap=True, markup=False)
+    if len(problems) > shown:
+        console().print(f"! and {len(problems) - shown} more {what}")
+
+
 def _table(report: Report) -> Table:
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False)
     table.add_column("")
     table.add_column("here", justify="right")
-    table.add_column("official", justify="right")
+    compared = any(count.official is not None for count in report.counts)
+    table.add_column("official" if compared else "", justify="right")
     table.add_column("")
     table.add_column("")
     for count in report.counts:
         official = "" if count.official is None else str(count.official)
-        mark = "[green]ok[/green]" if count.same else "[red]differs[/red]"
+        wrong = "too few" if count.official is None else "differs"
+        mark = "[green]ok[/green]" if count.same else f"[red]{wrong}[/red]"
         table.add_row(count.what, str(count.here), official, mark, count.note)
     return table
 
 
 def _incomplete(report: Report) -> FSSBenchError:
+    if report.faults:
+        number = len(report.faults)
+        return MissingError(
+            f"{report.root} can't be used yet: {number} {'thing is' if number == 1 else 'things are'} wrong"
+        )
     wrong = sum(not count.same for count in report.counts)
     found = [f"{wrong} of {len(report.counts)} counts differ"] if wrong else []
     for what, problems in (("broken", report.broken), ("missing", report.missing)):

@@ -58,9 +58,9 @@ def _datasets() -> Listing:
     return ("data set", "folds", "folder", "protocols"), [
         (
             name,
-            str(REGISTRY.get(name).fold_count),
+            str(REGISTRY.get(name).fold_count or "its own"),
             "rendered, needs none" if REGISTRY.get(name).rendered else FOLDERS.get(name, name),
-            ", ".join(p for p in list_protocols() if name in protocol(p).datasets),
+            ", ".join(p for p in list_protocols() if protocol(p).takes(name)),
         )
         for name in REGISTRY
     ]

@@ -24,6 +24,7 @@ REGISTRY: Registry[type[Dataset]] = Registry(
         "pascal5i": "fssbench.datasets.pascal5i:Pascal5i",
         "coco20i": "fssbench.datasets.coco20i:Coco20i",
         "fss1000": "fssbench.datasets.fss1000:FSS1000",
+        "folder": "fssbench.datasets.folder:Folder",
         "shapes20i": "fssbench.datasets.shapes20i:Shapes20i",
         "shapes20i-underwater": "fssbench.datasets.shapes20i:Shapes20iUnderwater",
     },
@@ -33,6 +34,13 @@ REGISTRY: Registry[type[Dataset]] = Registry(
 def list_datasets() -> list[str]:
     """Return the names of all data sets, sorted."""
     return REGISTRY.names()
+
+
+def own_data_in(root: Path) -> str | None:
+    """Return "folder" if a folder of one's own data is at `root`, None otherwise."""
+    from fssbench.datasets.folder_description import FILE
+
+    return "folder" if (root / FILE).is_file() else None
 
 
 def open_dataset(name: str, root: str | Path | None = None, **options: object) -> Dataset:

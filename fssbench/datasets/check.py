@@ -3,65 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
-from fssbench.datasets import coco_facts, fss_facts, imported, pascal5i
+from fssbench.config import require_root
+from fssbench.datasets import coco_facts, fss_facts, imported, open_dataset, pascal5i
 from fssbench.datasets.coco20i import Coco20i
 from fssbench.datasets.dataset import Dataset, Split
+from fssbench.datasets.folder import Folder
+from fssbench.datasets.folder_check import check_folder
 from fssbench.datasets.fss1000 import FSS1000
 from fssbench.datasets.pascal5i import Pascal5i
 from fssbench.datasets.photos import size_of
 from fssbench.datasets.progress import tracked
+from fssbench.datasets.report import NOT_AT_HAND, Count, Report
 from fssbench.errors import BrokenFileError, FSSBenchError, MissingError
 
-NOT_AT_HAND = "not counted"
-"""Stands for a number that a missing or broken file keeps from being counted."""
 
+def check_at(name: str, root: Path | None = None, *, decode: bool = True, **options: object) -> Report:
+    """Hold a data set against its release by its name; one's own `folder` is looked at also where it can't be opened.
 
-@dataclass(frozen=True)
-class Count:
-    """One number that was counted.
+    Args:
+        name: A data set.
+        root: Its folder; default as `fssbench data where` shows.
+        decode: As for `check`.
+        **options: The data set's own.
 
-    Attributes:
-        what: What was counted.
-        here: The number here, or `NOT_AT_HAND`.
-        official: The number of the complete release; None where there is none to compare with.
-        same: Whether it is as it should be: equal numbers, and for lists equal content.
-        note: What more is to say, e.g. that a list is the release's.
+    Raises:
+        UsageError: If the name or an option is unknown.
+        MissingError: If there is no folder.
     """
-
-    what: str
-    here: int | str
-    official: int | None = None
-    same: bool = True
-    note: str = ""
-
-
-@dataclass(frozen=True)
-class Report:
-    """What `check` found.
-
-    Attributes:
-        dataset: Name of the data set.
-        root: Its folder; None if it is rendered.
-        counts: The numbers.
-        broken: Files that are there but not as they should be, a sentence each.
-        missing: Files that are not there, a sentence each.
-        notes: What is worth knowing but not wrong.
-    """
-
-    dataset: str
-    root: Path | None
-    counts: tuple[Count, ...]
-    broken: tuple[str, ...] = ()
-    missing: tuple[str, ...] = ()
-    notes: tuple[str, ...] = ()
-
-    @property
-    def complete(self) -> bool:
-        """Whether nothing is wrong."""
-        return not (self.broken or self.missing) and all(count.same for count in self.counts)
+    if name != Folder.name:
+        return check(open_dataset(name, root, **options), decode=decode)
+    Folder.refuse_options(options)
+    return check_folder(require_root(name, root), decode=decode)
 
 
 def check(dataset: Dataset, *, decode: bool = True) -> Report:
@@ -77,6 +51,8 @@ def check(dataset: Dataset, *, decode: bool = True) -> Report:
         return _coco(dataset, decode=decode)
     if isinstance(dataset, FSS1000):
         return _fss(dataset, decode=decode)
+    if isinstance(dataset, Folder):
+        return check_folder(dataset.root, decode=decode)
     folds = range(dataset.fold_count)
     sides: tuple[Split, ...] = ("val", "train")
     counts = [

@@ -123,7 +123,7 @@ def paint(image: AnnotatedImage, rule: PaintRule) -> npt.NDArray[np.uint8]:
         if rule == "hsnet":
             _fill(label, instance)
         else:
-            label[_mask(instance, image.height, image.width)] = instance.class_id
+            label[mask_of(instance, image.height, image.width)] = instance.class_id
     return label
 
 
@@ -134,7 +134,8 @@ def _fill(label: npt.NDArray[np.uint8], instance: Instance) -> None:
         cv2.fillPoly(label, [polygon.astype(np.int32)], color=instance.class_id)
 
 
-def _mask(instance: Instance, height: int, width: int) -> npt.NDArray[np.bool_]:
+def mask_of(instance: Instance, height: int, width: int) -> npt.NDArray[np.bool_]:
+    """Return where an annotation's polygons are, by COCO's own rasteriser: bool (height, width)."""
     from pycocotools import mask as coco_mask
 
     if not instance.polygons:
@@ -147,8 +148,12 @@ def _mask(instance: Instance, height: int, width: int) -> npt.NDArray[np.bool_]:
         return np.asarray(coco_mask.decode(merged), dtype=np.bool_)
 
 
-def _vertices(value: object) -> Vertices:
-    """Return a flat list x0, y0, x1, ... as vertices."""
+def vertices(value: object) -> Vertices:
+    """Return a flat list x0, y0, x1, ... as vertices.
+
+    Raises:
+        ValueError: If it is none.
+    """
     flat = np.asarray(value) if isinstance(value, list) else np.empty(0, dtype=object)
     if flat.ndim != 1 or flat.dtype.kind not in "if" or flat.size < 4 or flat.size % 2:
         raise ValueError("a polygon is a list of x0, y0, x1, y1, ...")
@@ -173,7 +178,7 @@ class _Annotation:
     iscrowd: Literal[0, 1]
     # Crowds are run lengths, and are not painted.
     segmentation: Annotated[
-        list[Annotated[Vertices, PlainValidator(_vertices)]] | dict[str, object], Field(union_mode="left_to_right")
+        list[Annotated[Vertices, PlainValidator(vertices)]] | dict[str, object], Field(union_mode="left_to_right")
     ]
 
 

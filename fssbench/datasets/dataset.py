@@ -41,14 +41,17 @@ class Dataset(ABC):
     """
 
     name: ClassVar[str]
-    fold_count: ClassVar[int] = 4
-    """Number of folds; 1 where the data set has a fixed test split."""
+    fold_count: int = 4
+    """Number of folds; 1 where the data set has a fixed test split, 0 of a class whose files say how many."""
     has_ignore: ClassVar[bool] = False
     """Whether label 255 occurs."""
     rendered: ClassVar[bool] = False
     """Whether it is drawn when it is asked for, so that it has no files."""
     shows: ClassVar[str | None] = None
     """The data set whose scenes it shows in another way: classes, folds and lists are the same, the pixels are not."""
+
+    resembles: ClassVar[str | None] = None
+    """The data set whose training recipes and whose options of methods serve it, where it has none of its own."""
 
     asked: ClassVar[Split] = "val"
     """The side that evaluations ask."""
@@ -147,6 +150,15 @@ class Dataset(ABC):
         """Return the order in which lists made by counting pixels have the images; None if it is by name."""
         del split
         return None
+
+    def check_learnable(self, fold: int) -> None:
+        """Refuse to train where the photos or classes to learn from are not apart from those that are asked.
+
+        Raises:
+            MissingError: If it is not known which photos are asked.
+            UsageError: If a fold has no base class.
+        """
+        del fold
 
     @classmethod
     def refuse_options(cls, options: Mapping[str, object], known: tuple[str, ...] = ()) -> None:

@@ -25,19 +25,97 @@ IGNORE = 255
 """The label of pixels that belong to no class and not to the background."""
 
 
-def read_photo(path: Path, remedy: str | None = None) -> Image:
-    """Return a photo as it is stored (no rotation by EXIF, as in the releases): RGB uint8 (H, W, 3).
+_ORIENTATION = 0x0112
+"""The EXIF tag that says how a photo is turned."""
+
+_UPRIGHT = {
+    2: PIL.Image.Transpose.FLIP_LEFT_RIGHT,
+    3: PIL.Image.Transpose.ROTATE_180,
+    4: PIL.Image.Transpose.FLIP_TOP_BOTTOM,
+    5: PIL.Image.Transpose.TRANSPOSE,
+    6: PIL.Image.Transpose.ROTATE_270,
+    7: PIL.Image.Transpose.TRANSVERSE,
+    8: PIL.Image.Transpose.ROTATE_90,
+}
+"""What brings a photo of that orientation upright; 5 and above exchange height and width."""
+
+
+def read_photo(path: Path, remedy: str | None = None, *, upright: bool = False) -> Image:
+    """Return a photo: RGB uint8 (H, W, 3).
+
+    Grey and palette become RGB, CMYK too (without its colour profile), alpha is dropped, of 16 bits the higher 8 are
+    kept. All but the last is what `convert("RGB")` does in the releases.
 
     Args:
         path: A JPEG or PNG file.
         remedy: What to do if it is missing or broken.
+        upright: Whether it is turned as its EXIF orientation says. Else it is as it is stored, which is what the
+            releases get that read with Pillow (HSNet, iFSL, PANet); those that read with OpenCV (PFENet's family) get
+            it turned.
 
     Raises:
         MissingError: If there is no such file.
         BrokenFileError: If it is not a photo, truncated, or too large.
     """
     with _opened(path, ("JPEG", "PNG"), remedy) as photo:
-        return np.array(photo.convert("RGB"), dtype=np.uint8)
+        turn = _UPRIGHT.get(_orientation(photo)) if upright else None
+        pixels = _rgb(photo)
+        return np.array(pixels if turn is None else pixels.transpose(turn), dtype=np.uint8)
+
+
+def _rgb(photo: PIL.Image.Image) -> PIL.Image.Image:
+    """Return a decoded photo as RGB of 8 bits."""
+    if photo.mode == "RGB":
+        return photo  # A conversion would copy it, and photos can be large.
+    if _is_wide(photo):
+        # Pillow's own conversion would make white of all that is above 255 of 65,535.
+        levels = np.asarray(photo).astype(np.int64).clip(0, 65_535) >> 8
+        return PIL.Image.fromarray(levels.astype(np.uint8)).convert("RGB")
+    if photo.mode == "P" and "transparency" in photo.info:
+        # Pillow warns of palettes with transparency unless it is made alpha first.
+        return photo.convert("RGBA").convert("RGB")
+    return photo.convert("RGB")
+
+
+def _is_wide(picture: PIL.Image.Image) -> bool:
+    """Return whether a picture is grey of 16 bits; Pillow cuts other pictures of 16 bits down as it decodes them."""
+    return picture.mode == "I" or picture.mode.startswith("I;16")
+
+
+def _orientation(picture: PIL.Image.Image) -> int:
+    """Return the EXIF orientation 1 to 8; 1 if there is none that can be read."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            value = picture.getexif().get(_ORIENTATION)
+    except Exception:  # A hostile block can raise anything inside Pillow, and the photo is good without it.
+        return 1
+    return value if isinstance(value, int) and value in _UPRIGHT else 1
+
+
+def read_foreground(path: Path, remedy: str | None = None) -> npt.NDArray[np.bool_]:
+    """Return where a binary mask is not black: bool (H, W).
+
+    Args:
+        path: A PNG of any kind that shows one colour on black: 0 and 1, 0 and 255, a palette, RGB.
+        remedy: What to do if it is broken.
+
+    Raises:
+        MissingError: If there is no such file.
+        BrokenFileError: If it can't be decoded, has transparent pixels, or a third colour (a soft edge, another class).
+    """
+    with _opened(path, ("PNG",), remedy) as picture:
+        if picture.has_transparency_data and np.asarray(picture.convert("RGBA"))[..., 3].min() < IGNORE:
+            raise BrokenFileError(f"{path} has transparent pixels, which say neither yes nor no", remedy)
+        plain = picture.mode in ("L", "1") or _is_wide(picture)
+        pixels = np.asarray(picture if plain else picture.convert("RGB"))
+        pixels = pixels.reshape(picture.height, picture.width, -1)
+        foreground: npt.NDArray[np.bool_] = np.asarray(pixels.any(axis=2))
+        # Selecting by a mask would need 16 bytes a pixel.
+        colour = pixels.reshape(foreground.size, -1)[foreground.argmax()]
+        if (foreground & (pixels != colour).any(axis=2)).any():
+            raise BrokenFileError(f"{path} is no binary mask: it shows more than black and one colour", remedy)
+        return foreground
 
 
 def read_grey(path: Path, remedy: str | None = None) -> Label:
@@ -123,15 +201,16 @@ def value_counts(label: Label) -> npt.NDArray[np.int64]:
     return np.bincount(label.ravel(), minlength=256).astype(np.int64)
 
 
-def size_of(path: Path, remedy: str | None = None) -> tuple[int, int]:
-    """Return (height, width) of an image from its header, without decoding it.
+def size_of(path: Path, remedy: str | None = None, *, upright: bool = False) -> tuple[int, int]:
+    """Return (height, width) of an image from its header, without decoding it; `upright` as in `read_photo`.
 
     Raises:
         MissingError: If there is no such file.
         BrokenFileError: If it is no image.
     """
     with _opened(path, ("JPEG", "PNG"), remedy, decode=False) as picture:
-        return picture.height, picture.width
+        height, width = picture.height, picture.width
+        return (width, height) if upright and _orientation(picture) >= 5 else (height, width)
 
 
 @contextmanager
@@ -141,8 +220,9 @@ def _opened(
     """Yield a decoded image, or raise one of this project's errors: MissingError or BrokenFileError."""
     try:
         with warnings.catch_warnings():
-            # Pillow warns of some images that it finds too large; they are refused below with one sentence.
-            warnings.simplefilter("ignore", PIL.Image.DecompressionBombWarning)
+            # Pillow warns of images that it finds too large, which are refused below with one sentence, and of EXIF
+            # blocks that are broken, without which the photo is good.
+            warnings.simplefilter("ignore")
             picture = PIL.Image.open(path if raw is None else BytesIO(raw), formats=formats)
     except FileNotFoundError as error:
         raise MissingError(f"there is no file {path}", remedy) from error

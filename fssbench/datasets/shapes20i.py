@@ -202,6 +202,7 @@ class Shapes20iUnderwater(Shapes20i):
 
     name: ClassVar[str] = "shapes20i-underwater"
     shows: ClassVar[str | None] = Shapes20i.name
+    resembles: ClassVar[str | None] = Shapes20i.name
 
     def split_fingerprint(self, split: Split) -> str:
         """Return the hex sha256 of the renderer's two versions, what its lists admit, and the seed."""

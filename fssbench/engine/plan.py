@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 from fssbench.engine.base_classes import check_asked, check_counted, check_number
 from fssbench.engine.given_lists import as_given, given_lists
+from fssbench.engine.likeness import configured, rules_of
 from fssbench.engine.settings import Settings
 from fssbench.engine.weights import Source, sources_for
 from fssbench.errors import UsageError
@@ -118,7 +119,9 @@ class Plan:
         depends on it: a network is asked as it was trained. Only the input size is the protocol's.
         """
         needed = dict(next(iter(self.sources.values())).options)
-        options = self.info.options_on(configured(self.request.trained_on, self.info), self.variant) | needed
+        options = (
+            self.info.options_on(configured(self.request.trained_on, self.info, self.backbone), self.variant) | needed
+        )
         return options | {"weak": True} if self.request.weak else options
 
 
@@ -160,8 +163,11 @@ def plan(request: Request, opened: Dataset | None = None) -> Plan:
         check_weak(info, variant)
     backbone = _backbone(request, info, protocol, variant)
     check_build(request.method, backbone, variant, ways, shots)
-    folds = [episodes.fold for episodes in given] or _folds(request, REGISTRY.get(request.dataset).fold_count)
+    known = REGISTRY.get(request.dataset).fold_count
+    if known and not given:
+        _folds(request, known)
     dataset = opened or open_dataset(request.dataset, request.root, **request.dataset_options)
+    folds = [episodes.fold for episodes in given] or _folds(request, dataset.fold_count)
     sources = sources_for(request, info, variant, backbone, folds)
     out = request.out or _default_folder(request, info, protocol, backbone, folds, dataset)
     if request.shard is not None:
@@ -176,14 +182,6 @@ def plan(request: Request, opened: Dataset | None = None) -> Plan:
     if request.leads and request.existing is Existing.RESUME and (out / RUN).exists():
         check_continues(out, planned_run(found))
     return found
-
-
-def configured(trained_on: str, info: MethodInfo) -> str:
-    """Return the data set whose configuration holds: for another view of known scenes without its own, theirs."""
-    from fssbench.datasets import REGISTRY
-
-    shows = REGISTRY.get(trained_on).shows
-    return shows if shows is not None and trained_on not in info.on else trained_on
 
 
 def _or(value: int | None, default: int) -> int:
@@ -230,7 +228,8 @@ def _task(request: Request, info: MethodInfo) -> Task:
 
 
 def _protocol(request: Request, info: MethodInfo, task: Task) -> Protocol:
-    protocol = protocol_of(request.protocol or default_protocol(request.dataset, task, info.protocols[task]))
+    rules = rules_of(request.dataset, request.trained_on, request.backbone)
+    protocol = protocol_of(request.protocol or default_protocol(rules, task, info.protocols[task]))
     if request.task is not None and protocol.task != request.task:
         raise UsageError(
             f"protocol {protocol.name} is for the task {protocol.task}, not {request.task}", "fssbench list protocols"

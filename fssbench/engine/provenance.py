@@ -145,7 +145,8 @@ def protocol_record(protocol: Protocol) -> ProtocolRecord:
 
 def dataset_record(dataset: Dataset, split: Split, options: Mapping[str, Option]) -> DatasetRecord:
     """Return what decides labels and lists of the side of a data set that is asked."""
-    return DatasetRecord(dataset.name, dataset.split_fingerprint(split), dataset.list_order, dict(options))
+    folds = None if type(dataset).fold_count else dataset.fold_count
+    return DatasetRecord(dataset.name, dataset.split_fingerprint(split), dataset.list_order, dict(options), folds)
 
 
 def fold_record(episodes: EpisodeList, dataset: Dataset, weights: Weights, protocol: Protocol) -> FoldRecord:

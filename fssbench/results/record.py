@@ -63,7 +63,11 @@ class Weights:
 
 @dataclass(frozen=True)
 class DatasetRecord:
-    """The data: `fingerprint` and `list_order` as in `fssbench.datasets.dataset.Dataset`."""
+    """The data: `fingerprint` and `list_order` as in `fssbench.datasets.dataset.Dataset`.
+
+    Attributes:
+        fold_count: Its number of folds, where its files say it; None where its name does.
+    """
 
     __pydantic_config__: ClassVar[dict[str, object]] = _CONFIG
 
@@ -71,6 +75,7 @@ class DatasetRecord:
     fingerprint: str
     list_order: str
     options: Mapping[str, Option] = field(default_factory=dict)
+    fold_count: int | None = None
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from fssbench.publications import ER_FOLDS, FOLDS, Publications
+from fssbench.publications import Publications
 from fssbench.tables.entry import Entry, Remark, rounded
 from fssbench.tables.names import Names
 from fssbench.tables.printed import printed_entries
@@ -41,8 +41,8 @@ def reaches(one: Measurement, columns: Iterable[str]) -> dict[str, str]:
     )
     found = {column: (getattr(summary, name), summary.intervals[name]) for column, name in _MEASURES.items()}
     for its in summary.folds:
-        found[FOLDS[its.fold]] = (its.miou, its.intervals["miou"])
-        found[ER_FOLDS[its.fold]] = (its.exact_ratio, its.intervals["exact_ratio"])
+        found[f"fold{its.fold}"] = (its.miou, its.intervals["miou"])
+        found[f"er_fold{its.fold}"] = (its.exact_ratio, its.intervals["exact_ratio"])
     # The ends are cut at 0 and 100: the longer side is the uncut one.
     return {
         c: f"{max(found[c][0] - found[c][1].low, found[c][1].high - found[c][0]):.4f}" for c in columns if c in found

@@ -21,12 +21,11 @@ DATASETS = {
     "pascal5i": "PASCAL-5i",
     "coco20i": "COCO-20i",
     "fss1000": "FSS-1000",
+    "folder": "own data",
     "shapes20i": "shapes20i",
     "suim": "SUIM",
 }
 BACKBONES = {"vgg16": "VGG16", "resnet50": "ResNet50", "resnet101": "ResNet101", "": "backbone not printed"}
-
-_FOLD_HEADS = tuple(Column(f"fold-{fold}", f"f{fold}") for fold in range(4))
 
 
 @dataclass(frozen=True)
@@ -73,27 +72,33 @@ def _shot_title(shot: int) -> str:
     return f"{shot}-shot" if shot else "shot not printed"
 
 
+def _folds(entries: list[Entry]) -> range:
+    """Return the folds that have a column: none where there is one, whose number is the mean."""
+    count = 1 if {entry.dataset for entry in entries} == {"fss1000"} else max(entry.fold_count for entry in entries)
+    return range(count if count > 1 else 0)
+
+
 def _fss(entries: list[Entry], way: int, shots: Sequence[int]) -> Table:
-    single = {entry.dataset for entry in entries} == {"fss1000"}
-    folds = () if single else tuple(zip(_FOLD_HEADS, FOLDS, strict=True))
-    mean = Column("mIoU", "mIoU") if single else Column("mean", "mean")
-    pairs = [*folds, (mean, "mean")]
+    folds = _folds(entries)
+    mean = Column("mean", "mean") if folds else Column("mIoU", "mIoU")
+    pairs = [*((Column(f"fold-{fold}", f"f{fold}"), f"fold{fold}") for fold in folds), (mean, "mean")]
     if any("fb_iou" in entry.numbers for entry in entries):
         pairs.append((Column("FB-IoU", "FB"), "fb_iou"))
     columns, numbers = tuple(column for column, _ in pairs), tuple(number for _, number in pairs)
     blocks = [_Columns(_shot_title(shot), columns, numbers, shot) for shot in shots]
     title = f"{dataset_title(entries[0].dataset)}, {way}-way"
-    legend = "mIoU in percent" if single else "mIoU in percent on each fold and their mean"
+    legend = "mIoU in percent on each fold and their mean" if folds else "mIoU in percent"
     if len(pairs) > len(folds) + 1:
         legend += "; FB-IoU is the mean of foreground and background IoU"
     return _table(entries, blocks, title, legend)
 
 
 def _fscs(entries: list[Entry], way: int, shot: int) -> Table:
-    heads = (*_FOLD_HEADS, Column("mean", "mean"))
+    folds = _folds(entries)
+    heads = (*(Column(f"fold-{fold}", f"f{fold}") for fold in folds), Column("mean", "mean"))
     blocks = [
-        _Columns("exact ratio", heads, (*ER_FOLDS, "er_mean")),
-        _Columns("mIoU", heads, (*FOLDS, "mean")),
+        _Columns("exact ratio", heads, (*(f"er_fold{fold}" for fold in folds), "er_mean")),
+        _Columns("mIoU", heads, (*(f"fold{fold}" for fold in folds), "mean")),
     ]
     title = f"{dataset_title(entries[0].dataset)}, classification and segmentation, {way}-way {_shot_title(shot)}"
     return _table(entries, blocks, title, "percent on each fold and their mean")

@@ -23,6 +23,11 @@ FIXED_SPLIT = frozenset({"fss1000"})
 """Data sets with one fold, so that its number is the mean."""
 
 
+def fold_count(run: Run) -> int:
+    """Return how many folds make a mean on the data set of a run."""
+    return run.dataset.fold_count or (1 if run.dataset.name in FIXED_SPLIT else 4)
+
+
 @dataclass(frozen=True, eq=False)
 class MeasuredFold:
     """One fold of a run.
@@ -242,6 +247,7 @@ def _entry(one: Measurement, methods: Mapping[str, Paper], differs: list[str]) -
         # As printed ablations, a form that was taken apart is no rival of whole methods.
         competes=not form,
         remarks=tuple(remarks),
+        fold_count=fold_count(run),
     )
 
 
@@ -265,7 +271,7 @@ def _cautions(one: Measurement, weights: Sequence[str]) -> list[str]:
 
 
 def _numbers(one: Measurement) -> dict[str, str]:
-    """Return the numbers as text; means only where all four folds are there.
+    """Return the numbers as text; means only where all folds are there.
 
     Four decimals, so that a table's one decimal is not rounded twice.
     """
@@ -274,7 +280,7 @@ def _numbers(one: Measurement) -> dict[str, str]:
         numbers[f"fold{fold}"] = f"{measured.summary.miou:.4f}"
         if one.run.method.task == "fscs":
             numbers[f"er_fold{fold}"] = f"{measured.summary.exact_ratio:.4f}"
-    whole = 1 if one.run.dataset.name in FIXED_SPLIT else 4
+    whole = fold_count(one.run)
     if len(one.folds) == whole:
         summaries = [measured.summary for measured in one.folds.values()]
         numbers["mean"] = f"{sum(summary.miou for summary in summaries) / whole:.4f}"

@@ -11,11 +11,10 @@ from typing import Literal
 
 from fssbench.checkpoints import locate
 from fssbench.checkpoints.registry import find_backbone
-from fssbench.datasets import REGISTRY as DATASETS
 from fssbench.datasets import open_dataset
 from fssbench.datasets.dataset import Dataset
 from fssbench.engine.base_classes import check_number
-from fssbench.engine.plan import configured
+from fssbench.engine.likeness import FROM_SCRATCH, configured, recipes_like, rules_of
 from fssbench.errors import MissingError, UsageError
 from fssbench.methods import MethodInfo, check_build, check_weak, list_methods, method_info
 from fssbench.protocols import Protocol, default_protocol
@@ -23,9 +22,6 @@ from fssbench.protocols import protocol as protocol_of
 from fssbench.training.draws import training_lists
 from fssbench.training.recipe import Option, Recipe
 from fssbench.training.recipes import recipes
-
-FROM_SCRATCH = ("small",)
-"""The backbones that are trained here; the others have their ImageNet weights."""
 
 
 @dataclass(frozen=True)
@@ -134,8 +130,8 @@ def plan(request: Request) -> Plan:
     network = _network(request)
     info = method_info(request.method) if request.method else None
     variant = _variant(request, info)
-    shows = DATASETS.get(request.dataset).shows
-    found = recipes(network, request.dataset, request.config, variant=variant, weak=request.weak, shows=shows)
+    like = recipes_like(request.dataset, request.backbone)
+    found = recipes(network, request.dataset, request.config, variant=variant, weak=request.weak, like=like)
     found = {stage: _changed(its, request) for stage, its in found.items()}
     backbone = _same("backbone", {its.backbone for its in found.values()}) or network
     options: dict[str, Option] = {}
@@ -144,9 +140,10 @@ def plan(request: Request) -> Plan:
         way = max(its.way for its in found.values())
         check_build(info.name, backbone, variant or None, way, 1)
         options = _options(request, info, variant, found)
-        rules = _rules(info, variant, request.dataset, found)
+        rules = _rules(info, variant, request, found)
     dataset = open_dataset(request.dataset, request.root)
     dataset.check_fold(request.fold)
+    dataset.check_learnable(request.fold)
     if info is not None:
         there = len(dataset.fold_classes(request.fold, "train"))
         if info.base_classes and there != info.base_classes:
@@ -260,16 +257,17 @@ def _options(request: Request, info: MethodInfo, variant: str, found: Mapping[st
     if request.weak:
         check_weak(info, variant)
         options["weak"] = True
-    return info.options_on(configured(request.dataset, info), variant) | options
+    return info.options_on(configured(request.dataset, info, request.backbone), variant) | options
 
 
-def _rules(info: MethodInfo, variant: str, dataset: str, found: Mapping[str, Recipe]) -> Protocol | None:
+def _rules(info: MethodInfo, variant: str, request: Request, found: Mapping[str, Recipe]) -> Protocol | None:
     validated = [its.validation for its in found.values() if its.validation]
     if not validated:
         return None
     task = info.tasks[variant]
     name = _same("the protocol of their validation", {its.protocol for its in validated})
-    rules = protocol_of(name or default_protocol(dataset, task, info.protocols[task])).on(dataset)
+    asked = rules_of(request.dataset, request.dataset, request.backbone)
+    rules = protocol_of(name or default_protocol(asked, task, info.protocols[task])).on(request.dataset)
     if rules.task != task:
         raise UsageError(f"protocol {rules.name} is for the task {rules.task}, not {task}", "fssbench list protocols")
     return rules

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import cache
 from itertools import product
 from pathlib import Path
@@ -11,6 +12,7 @@ from pathlib import Path
 from pydantic import TypeAdapter, ValidationError
 
 from fssbench.errors import BrokenFileError, MissingError, UsageError
+from fssbench.protocols import OWN_DATA
 from fssbench.training.recipe import Recipe
 
 _BUILT_IN = Path(__file__).parent / "recipes.toml"
@@ -55,7 +57,7 @@ def recipes(
     *,
     variant: str = "",
     weak: bool = False,
-    shows: str | None = None,
+    like: str | None = None,
 ) -> dict[str, Recipe]:
     """Return how a method or backbone is trained on a data set: by stage, "" for what holds where a stage has none.
 
@@ -68,7 +70,8 @@ def recipes(
         file: A file of recipes of your own, laid out as recipes.toml; what it does not hold is looked up there.
         variant: The form of the method.
         weak: Whether it learns from image-level labels; "method.variant-weak/dataset" comes first then.
-        shows: The data set whose scenes it shows in another way, and whose recipes hold where it has none of its own.
+        like: The data set that it resembles, and whose recipes hold where it has none of its own. Those of one's own
+            photos then look at base classes only, as nobody has printed numbers there to be compared with.
 
     Raises:
         UsageError: If there is no recipe, with those there are, or the file has none of them.
@@ -81,11 +84,11 @@ def recipes(
     words = variant.split("-") if variant else []
     forms = [network, *(f"{network}.{'-'.join(words[:count])}" for count in range(1, len(words) + 1))]
     forms += [f"{form}-weak" for form in forms] if weak else []
-    for data_set, form, source in product((shows, dataset), forms, (_built_in(), own)):
+    for data_set, form, source in product((like, dataset), forms, (_built_in(), own)):
         for name, its in source.items():
             head, stage, data = _parts(name)
             if (head, data) == (form, data_set):
-                found[stage] = its
+                found[stage] = _on_base_classes(its) if dataset == OWN_DATA and data == like else its
     if not found:
         name = f"{network}/{dataset}"
         known = sorted({**_built_in(), **own})
@@ -102,6 +105,11 @@ def recipes(
             f'a table ["{asked}"], or leave --config out',
         )
     return found
+
+
+def _on_base_classes(its: Recipe) -> Recipe:
+    """Return a recipe whose validation does not see what is asked later."""
+    return its if its.validation is None else replace(its, validation=replace(its.validation, classes="base"))
 
 
 def _parts(name: str) -> tuple[str, str, str]:

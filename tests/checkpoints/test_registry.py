@@ -15,7 +15,7 @@ import torch
 
 from fssbench.checkpoints import add, fetch, find, locate, record, records, registry
 from fssbench.checkpoints.fetching import cached_file, present
-from fssbench.checkpoints.registry import Record, user_registry
+from fssbench.checkpoints.registry import Record, check_record_arguments, user_registry
 from fssbench.errors import BrokenFileError, MissingError, UsageError
 
 
@@ -249,3 +249,11 @@ def test_a_backbone_of_this_very_fold_comes_before_imagenets(monkeypatch: pytest
     assert registry.find_backbone("resnet50", "pascal5i", 0) == general
     assert find("prototype", None, "resnet50", "pascal5i", 1) == ours
     assert registry.find_backbone("vgg16", "pascal5i", 1) is None
+
+
+def test_own_data_may_have_any_number_of_folds() -> None:
+    check_record_arguments("hsnet", "", "resnet50", "folder", 7)
+    with pytest.raises(UsageError, match="has no fold 4"):
+        check_record_arguments("hsnet", "", "resnet50", "pascal5i", 4)
+    with pytest.raises(UsageError, match="has no fold -1"):
+        check_record_arguments("hsnet", "", "resnet50", "folder", -1)

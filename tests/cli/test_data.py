@@ -15,7 +15,7 @@ from fssbench.cli.data import app
 from fssbench.config import config_file
 from fssbench.datasets import imported, pascal5i, shapes20i
 from fssbench.errors import BrokenFileError, FSSBenchError, MissingError, UsageError
-from tests.datasets.trees import annotation, box, coco_tree, label_map, truncate, voc_tree
+from tests.datasets.trees import annotation, box, coco_tree, label_map, own_tree, truncate, voc_tree
 
 
 def run(*arguments: object) -> tuple[str, FSSBenchError | None]:
@@ -35,12 +35,12 @@ def voc(tmp_path: Path) -> Path:
 def test_where_says_how_each_root_is_found(voc: Path, tmp_path: Path, monkeypatch):
     output, error = run("where")
     assert error is None
-    assert [line.split()[:2] for line in output.splitlines()[1:6]] == [
-        ["coco20i", "-"], ["fss1000", "-"], ["pascal5i", "-"], ["shapes20i", "rendered"],
+    assert [line.split()[:2] for line in output.splitlines()[1:7]] == [
+        ["coco20i", "-"], ["folder", "-"], ["fss1000", "-"], ["pascal5i", "-"], ["shapes20i", "rendered"],
         ["shapes20i-underwater", "rendered"],
     ]  # fmt: skip
     assert "export FSSBENCH_DATA=DIR" in output
-    assert "DIR holds COCO2014, FSS-1000, VOC2012" in output
+    assert "DIR holds COCO2014, own-data, FSS-1000, VOC2012" in output
     assert "[data]" in output
     monkeypatch.setenv("FSSBENCH_DATA", str(voc.parent))
     (tmp_path / "f").mkdir()
@@ -58,6 +58,13 @@ def test_where_says_what_an_option_would_find(voc: Path):
         assert "option" not in rows["coco20i"]
     _, error = run("where", "--root", voc.parent / "nowhere" / "VOC2012")
     assert error is None
+
+
+def test_where_finds_own_data_under_any_name(tmp_path: Path):
+    root = own_tree(tmp_path / "reef", {"a": label_map((1, 0, 0, 9, 9))}, '[classes]\n1 = "fish"\n')
+    rows = {line.split()[0]: line for line in run("where", "--root", root)[0].splitlines() if line}
+    assert ("option" in rows["folder"], "option" in rows["pascal5i"]) == (True, False)
+    assert str(root) in rows["folder"]
 
 
 def test_where_survives_a_folder_that_is_gone_but_not_a_broken_file(tmp_path: Path):
@@ -104,6 +111,31 @@ def test_check_of_a_rendered_data_set(monkeypatch):
     output, error = run("check", "shapes20i")
     assert error is None
     assert "val entries, fold 3" in output
+
+
+def test_check_explains_every_problem_of_own_data(tmp_path: Path):
+    labels = {f"p{n}": label_map((1 + n % 2, 0, 0, 9, 9)) for n in range(9)}
+    root = own_tree(tmp_path / "reef", labels, '[classes]\n1 = "fish"\n2 = "crab"\n')
+    output, error = run("check", "folder", "--root", root)
+    assert error is None
+    assert output.splitlines()[-1] == "folder is complete"
+    assert "official" not in output
+    for n in range(7):
+        (root / "masks" / f"p{n}.png").unlink()
+    truncate(root / "images" / "p8.jpg")
+    output, error = run("check", "folder", "--root", root)
+    assert isinstance(error, MissingError)
+    assert error.message == f"{root} can't be used yet: 10 things are wrong"  # each class has one photo left, too
+    lines = output.splitlines()
+    first = lines.index(f"! {root}/images/p0.jpg has no mask")
+    assert lines[first + 5] == "! and 2 more of the kind (--all names them)"
+    assert lines[first + 6].startswith("    add masks/NAME.png for each")
+    assert any("p8.jpg is truncated" in line for line in lines)
+    assert f"! {root}/images/p6.jpg has no mask" in run("check", "folder", "--root", root, "--all")[0]
+    (root / "dataset.toml").unlink()
+    output, _ = run("check", "folder", "--root", root)
+    assert '[classes]\n1 = "class 1"\n2 = "class 2"\n' in output
+    assert isinstance(run("check", "folder", "--root", root, "--labels", "png")[1], UsageError)
 
 
 def test_check_takes_the_label_rule(tmp_path: Path):

@@ -9,9 +9,10 @@ import pytest
 
 from fssbench import open_dataset
 from fssbench.datasets import coco_facts, fss_facts, imported, pascal5i, shapes20i
-from fssbench.datasets.check import NOT_AT_HAND, Report, check
+from fssbench.datasets.check import check
 from fssbench.datasets.coco_facts import hash_of, image_name
 from fssbench.datasets.pascal5i import Pascal5i
+from fssbench.datasets.report import NOT_AT_HAND, Report
 from tests.datasets.trees import (
     annotation,
     box,

@@ -7,11 +7,12 @@ import struct
 import zlib
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from PIL import Image, ImageFile
+from PIL import Image, ImageFile, ImageOps
 
 from fssbench.datasets.photos import read_grey, read_label, read_photo, size_of, value_counts
 from fssbench.errors import BrokenFileError, FSSBenchError, MissingError
@@ -32,6 +33,74 @@ def test_exif_rotation_is_left_alone(tmp_path: Path):
     Image.new("RGB", (20, 10)).save(tmp_path / "turned.jpg", exif=exif)
     assert read_photo(tmp_path / "turned.jpg").shape == (10, 20, 3)
     assert size_of(tmp_path / "turned.jpg") == (10, 20)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("kind", ["jpg", "png"])
+def test_upright_is_what_viewers_show(tmp_path: Path, orientation: int, kind: str):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    path = tmp_path / f"turned.{kind}"
+    corners = np.zeros((16, 32, 3), dtype=np.uint8)
+    corners[:8, :16] = 255
+    corners[8:, 16:] = 120
+    Image.fromarray(corners).save(path, exif=exif)
+    with Image.open(path) as photo:
+        expected = np.asarray(ImageOps.exif_transpose(photo).convert("RGB"))
+    assert (read_photo(path, upright=True) == expected).all()
+    assert size_of(path, upright=True) == expected.shape[:2]
+
+
+def test_a_broken_exif_block_turns_nothing(tmp_path: Path):
+    for number, block in enumerate((b"Exif\0\0", b"Exif\0\0II*\0\xff\xff\xff\xff", b"Exif\0\0" + bytes(40))):
+        path = tmp_path / f"{number}.jpg"
+        Image.new("RGB", (20, 10)).save(path, exif=block)
+        assert read_photo(path, upright=True).shape == (10, 20, 3)
+        assert size_of(path, upright=True) == (10, 20)
+
+
+@pytest.mark.parametrize(
+    ("mode", "colour", "kind", "expected"),
+    [
+        ("L", 40, "jpg", (40, 40, 40)),
+        ("1", 1, "png", (255, 255, 255)),
+        ("CMYK", (0, 255, 255, 0), "jpg", (255, 0, 0)),
+        ("LA", (80, 0), "png", (80, 80, 80)),
+        ("RGBA", (10, 20, 30, 0), "png", (10, 20, 30)),
+    ],
+)
+def test_every_kind_of_photo_becomes_rgb(
+    tmp_path: Path, mode: str, colour: object, kind: str, expected: tuple[int, ...]
+):
+    path = tmp_path / f"p.{kind}"
+    Image.new(mode, (6, 4), colour).save(path)  # type: ignore[arg-type]
+    photo = read_photo(path)
+    assert (photo.shape, photo.dtype) == ((4, 6, 3), np.uint8)
+    assert np.abs(photo.astype(int) - expected).max() <= 2
+
+
+def test_palettes_with_and_without_transparency(tmp_path: Path):
+    picture = Image.new("P", (6, 4), 1)
+    picture.putpalette([0, 0, 0, 10, 200, 30])
+    picture.save(tmp_path / "plain.png")
+    picture.save(tmp_path / "clear.png", transparency=bytes([255, 0]))
+    for name in ("plain", "clear"):
+        assert (read_photo(tmp_path / f"{name}.png") == (10, 200, 30)).all()
+
+
+def test_sixteen_bits_keep_their_brightness(tmp_path: Path):
+    ramp = np.linspace(0, 65_535, 24).astype(np.uint16).reshape(4, 6)
+    Image.fromarray(ramp).save(tmp_path / "grey.png")
+    assert (read_photo(tmp_path / "grey.png") == (ramp >> 8)[..., None]).all()
+    colour = np.stack([ramp, ramp[::-1], ramp // 2], axis=-1)
+    cv2.imwrite(str(tmp_path / "colour.png"), colour[..., ::-1])
+    assert np.abs(read_photo(tmp_path / "colour.png").astype(int) - (colour >> 8)).max() <= 1
+
+
+def test_names_of_every_script(tmp_path: Path):
+    path = tmp_path / "f\u00f6to \u5199\u771f \U0001f33f.JPEG"
+    save_photo(path)
+    assert read_photo(path).shape == (*size_of(path), 3)
 
 
 @pytest.mark.parametrize("keep", [0.0, 0.02, 0.3, 0.9])

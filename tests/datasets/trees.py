@@ -105,3 +105,18 @@ def truncate(path: Path, keep: float = 0.5) -> None:
     """Cut the end of a file off."""
     content = path.read_bytes()
     path.write_bytes(content[: int(len(content) * keep)])
+
+
+def own_tree(root: Path, labels: Mapping[str, npt.NDArray[np.uint8]], description: str, suffix: str = ".jpg") -> Path:
+    """A folder of one's own data with indexed masks and that dataset.toml; returns it."""
+    for name, label in labels.items():
+        save_photo(root / "images" / f"{name}{suffix}", (label.shape[0], label.shape[1]))
+        save_palette(root / "masks" / f"{name}.png", label)
+    root.mkdir(exist_ok=True)
+    (root / "dataset.toml").write_text(description, encoding="utf-8")
+    return root
+
+
+def save_binary(path: Path, foreground: npt.NDArray[np.bool_], value: int = 255) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(np.where(foreground, value, 0).astype(np.uint8)).save(path)

@@ -13,6 +13,7 @@ import fssbench
 from fssbench.engine.plan import Plan, Request, plan
 from fssbench.episode import episodes, write_episodes
 from fssbench.errors import BrokenFileError, FSSBenchError, MissingError, UsageError
+from tests.datasets.trees import label_map, own_tree
 
 
 @pytest.fixture(scope="module")
@@ -248,3 +249,38 @@ def test_options_of_the_data_set_are_handed_on() -> None:
     assert Request("hsnet", "coco20i").dataset_options == {}
     with pytest.raises(UsageError, match="lists"):
         planned(lists="here")
+
+
+@pytest.mark.parametrize(
+    ("method", "said", "protocol"),
+    [
+        ("hsnet", {"random_weights": True}, "hsnet"),
+        ("hsnet", {"random_weights": True, "backbone": "small"}, "shapes"),
+        ("hsnet", {"random_weights": True, "train_dataset": "pascal5i"}, "hsnet"),
+        ("hsnet", {"train_dataset": "shapes20i"}, "shapes"),
+        ("asnet", {"train_dataset": "shapes20i", "ways": 2}, "shapes-fscs"),
+        ("copy-mask", {"protocol": "pfenet"}, "pfenet"),
+    ],
+)
+def test_own_data_is_asked_as_what_the_weights_were_trained_on(
+    tmp_path: Path, method: str, said: dict[str, Any], protocol: str
+):
+    own = own_data(tmp_path / "own")
+    found = planned(method, "folder", root=own, **said)
+    assert found.protocol.name == protocol
+    assert found.dataset.root == own
+
+
+def test_the_folds_of_own_data_are_those_of_its_description(tmp_path: Path):
+    own = own_data(tmp_path / "own", 'folds = [["leaf", "stem"]]\n')
+    assert [one.fold for one in planned(dataset="folder", root=own, fold=None).lists] == [0]
+    assert planned(dataset="folder", root=own).out == Path("runs/copy-mask-folder-hsnet-1way-1shot")
+    with pytest.raises(UsageError, match="folder has no fold 1: it has only fold 0"):
+        planned(dataset="folder", root=own, fold="1")
+    with pytest.raises(MissingError, match="folder needs its folder own-data"):
+        planned(dataset="folder")
+
+
+def own_data(root: Path, head: str = "") -> Path:
+    labels = {f"p{n}": label_map((1, 0, 0, 50, 90), (2, 60, 0, 50, 90)) for n in range(3)}
+    return own_tree(root, labels, head + '[classes]\n1 = "leaf"\n2 = "stem"\n')

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
@@ -193,3 +194,24 @@ def test_a_data_set_that_was_only_asked_from_elsewhere_says_how_to_ask(tmp_path:
     with pytest.raises(MissingError) as missed:
         ask(tmp_path, datasets=(water,))
     assert f"--dataset shapes20i_to_{water}" in str(missed.value.remedy)
+
+
+@pytest.mark.parametrize("count", [1, 2, 5])
+@pytest.mark.parametrize("task", ["fss", "fscs"])
+def test_own_data_has_as_many_folds_as_its_files_say(tmp_path: Path, count: int, task: Literal["fss", "fscs"]) -> None:
+    run = run_of(dataset="folder", protocol="hsnet", task=task)
+    every = (*run.folds, replace(run.folds[0], fold=4))
+    run = replace(run, dataset=replace(run.dataset, fold_count=count), folds=every[:count])
+    write_run(tmp_path / "whole" / "run", run)
+    (table,) = ask(tmp_path / "whole", layout=task)
+    names = [column.name for block in table.blocks for column in block.columns]
+    folds = [f"fold-{fold}" for fold in range(count)] if count > 1 else []
+    assert [name for name in names if name.startswith("fold")] == folds * (2 if task == "fscs" else 1)
+    assert table.title.startswith("own data, ")
+    (row,) = rows(table).values()
+    assert "-" not in [cell.text for cell in row.cells], "all folds and their mean are there"
+    if count > 1:
+        write_run(tmp_path / "part" / "run", replace(run, folds=run.folds[:-1]))
+        (table,) = ask(tmp_path / "part", layout=task)
+        (row,) = rows(table).values()
+        assert row.cells[count].text == "-", "a part of the folds has no mean"

@@ -13,6 +13,7 @@ from fssbench.training.loop import learning_rate
 from fssbench.training.plan import Plan, Request, in_steps, plan
 from fssbench.training.recipe import Crops, Optimiser, Recipe, Validation, at
 from fssbench.training.recipes import read_recipes, recipe, recipes
+from tests.datasets.trees import label_map, own_tree
 from tests.episode.stub import ListsOnly
 
 OWN = """
@@ -145,11 +146,11 @@ def test_what_is_no_recipe(line: str, said: str, tmp_path: Path):
 
 def test_another_view_of_known_scenes_is_trained_by_their_recipes(tmp_path: Path):
     for network in ("small", "hsnet", "bam", "ntrenet"):
-        assert recipes(network, "shapes20i-underwater", shows="shapes20i") == recipes(network, "shapes20i")
+        assert recipes(network, "shapes20i-underwater", like="shapes20i") == recipes(network, "shapes20i")
     file = tmp_path / "mine.toml"
     file.write_text(_tables("m/clear", "m:s/clear", "m/wet"))
-    assert {stage: its.steps for stage, its in recipes("m", "wet", file, shows="clear").items()} == {"": 3, "s": 2}
-    assert recipes("m", "clear", file, shows=None)[""].steps == 1
+    assert {stage: its.steps for stage, its in recipes("m", "wet", file, like="clear").items()} == {"": 3, "s": 2}
+    assert recipes("m", "clear", file, like=None)[""].steps == 1
     with pytest.raises(UsageError, match="no recipe m/dry"):
         recipes("m", "dry", file)
 
@@ -219,3 +220,36 @@ def test_a_number_may_change_while_training(tmp_path: Path):
         file.write_text(f'["hsnet/shapes20i"]\n{text}query_weight = {wrong}\n')
         with pytest.raises(BrokenFileError, match="query_weight is below 1"):
             read_recipes(file)
+
+
+def test_own_data_is_trained_by_the_recipes_it_resembles(tmp_path: Path):
+    """Without a look at what is asked; the backbone that is trained here is trained as on the embedded data set."""
+    labels = {f"p{n}": label_map((1, 0, 0, 50, 90), (2, 60, 0, 50, 90)) for n in range(4)}
+    root = own_tree(tmp_path / "own", labels, 'folds = [["leaf"], ["stem"]]\n[classes]\n1 = "leaf"\n2 = "stem"\n')
+    weights = tmp_path / "w.pth"
+    weights.touch()
+
+    def planned(method: str, backbone: str | None = None) -> Plan:
+        asked = Request("folder", 0, method, backbone=backbone, backbone_weights=weights, root=root, out=tmp_path / "r")
+        return plan(asked)
+
+    with pytest.raises(MissingError, match=r"no val\.txt"):
+        planned("hsnet")
+    (root / "val.txt").write_text("p0\np1\n")
+    release = recipes("hsnet", "pascal5i")[""]
+    assert release.validation is not None
+    assert release.validation.classes == "novel"
+    found = planned("hsnet")
+    assert found.recipes[""].validation is not None
+    assert found.recipes[""].validation.classes == "base"
+    assert (found.recipes[""].batch, found.backbone) == (release.batch, "resnet50")
+    assert found.rules is not None
+    assert found.rules.name == "hsnet"
+    small = planned("pfenet", "small")
+    assert small.recipes[""].batch == recipes("pfenet", "shapes20i")[""].batch
+    assert small.options["bins"] == "fractions", "as that network is built for pictures of this size"
+    assert small.rules is not None
+    assert small.rules.name == "shapes"
+    file = tmp_path / "mine.toml"
+    file.write_text(_tables("hsnet/folder"))
+    assert recipes("hsnet", "folder", file, like="pascal5i")[""].steps == 1
