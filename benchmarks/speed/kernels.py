@@ -1,10 +1,10 @@
 """Time the steps of a method as the layers are written against how they are computed for answers, in one run.
 
 Outside `torch.inference_mode` every layer runs as its paper and release have it; inside, batch norm is folded, maps are
-kept where a mask leaves something, and what depends on one image alone is computed once. Both are timed in turn, so that
-what else the machine does meets both alike; the ratio is to be read, not the seconds.
+kept where a mask leaves something, and what depends on one image alone is computed once. Both are timed in turn, so
+that what else the machine does meets both alike; the ratio is to be read, not the seconds.
 
-    OMP_NUM_THREADS=2 python benchmarks/speed/kernels.py --method hsnet --method asnet --out benchmarks/speed/kernels.csv
+    OMP_NUM_THREADS=2 python benchmarks/speed/kernels.py --method hsnet --method asnet --out kernels.csv
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def ellipse(side: int, share: float) -> Tensor:
     """Return a mask uint8 (1, side, side) of which an ellipse in the middle has a share."""
     axis = (torch.arange(side) + 0.5) / side - 0.5
     radius = (share / torch.pi) ** 0.5
-    inside = (axis[:, None] / (radius * 1.2)) ** 2 + (axis[None] / (radius / 1.2)) ** 2 <= 1
+    inside: Tensor = (axis[:, None] / (radius * 1.2)) ** 2 + (axis[None] / (radius / 1.2)) ** 2 <= 1
     return inside.to(torch.uint8)[None]
 
 
@@ -60,10 +60,11 @@ def steps(
         seconds[step] = clock() - start
 
     query = method.encode(images[:1])
+    size = (mask.shape[-2], mask.shape[-1])
     timed("encode", lambda: method.encode(images[1:]))
     timed("condition", lambda: method.condition(kept["encode"], mask))
     timed("as_query", lambda: method.as_query(query))
-    timed("predict", lambda: method.predict(kept["as_query"], [[kept["condition"]] * method.shot], mask.shape[1:]))
+    timed("predict", lambda: method.predict(kept["as_query"], [[kept["condition"]] * method.shot], size))
     sizes = {"condition": stored_bytes(kept["condition"]), "as_query": stored_bytes(kept["as_query"])}
     return seconds, sizes
 

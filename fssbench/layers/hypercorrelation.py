@@ -7,11 +7,12 @@ a support whose background is zero. The numbers are the same.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from fssbench.layers.masks import resize_mask
 
@@ -44,6 +45,7 @@ class KeptPositions:
     sizes: tuple[tuple[int, int], ...]
 
 
+Ready = TypeVar("Ready", UnitMaps, KeptPositions)
 Maps = tuple[Tensor, ...] | UnitMaps
 """Feature maps (B, C, h, w), shallow level first, as a backbone gives them or made ready to be correlated."""
 
@@ -117,6 +119,12 @@ def hypercorrelation(
     else:
         dense = support if isinstance(support, UnitMaps) else unit_maps(support)
     return [_stacked(ready.units[start:stop], dense.units[start:stop]) for start, stop in bounds(levels)][::-1]
+
+
+def in_precision_of(maps: Ready, weights: nn.Module) -> Ready:
+    """Return maps made ready in the precision of the parameters that will see them, whatever autocast made of them."""
+    dtype = next(weights.parameters()).dtype
+    return replace(maps, units=tuple(its.to(dtype) for its in maps.units))
 
 
 def each_query(maps: UnitMaps) -> list[UnitMaps]:

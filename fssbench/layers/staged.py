@@ -177,7 +177,7 @@ def decide(logits: Tensor, image_size: tuple[int, int], size: tuple[int, int]) -
     Args:
         logits: float32 (1, 2, h, w), background first.
         image_size: (height, width) of the query image, to which they are brought first.
-        size: (height, width) of the answer, to which they are brought from there; labels are the larger of the two here.
+        size: (height, width) of the answer, to which they are brought from there; labels are decided here.
     """
     for its in (image_size, size):
         logits = F.interpolate(logits, its, mode="bilinear", align_corners=True)

@@ -18,7 +18,15 @@ from fssbench.errors import UsageError
 from fssbench.layers.attentive_rows import Correlations, Squeezed, add_coarser, correlations
 from fssbench.layers.attentive_squeeze import AttentiveSqueezeLayer, pool_wide_maps
 from fssbench.layers.decoding import decode, decoder, resize_query_positions
-from fssbench.layers.hypercorrelation import Maps, UnitMaps, bounds, each_query, hypercorrelation, unit_maps
+from fssbench.layers.hypercorrelation import (
+    Maps,
+    UnitMaps,
+    bounds,
+    each_query,
+    hypercorrelation,
+    in_precision_of,
+    unit_maps,
+)
 from fssbench.layers.masks import foreground
 from fssbench.layers.pairwise import PairwiseMethod
 
@@ -107,9 +115,12 @@ def squeeze_pairs(
         and isinstance(learner, AttentionLearner)
         and not learner.local
     ):
+        query, support = in_precision_of(query, learner), in_precision_of(support, learner)
         masks = [None] * len(query.units[0]) if mask is None else torch.split(mask, 1)
-        pairs = zip(each_query(query), each_query(support), masks, strict=True)
-        return torch.cat([learner.answer(*pair) for pair in pairs])
+        # Products are written in place, which autocast knows nothing of.
+        with torch.autocast(query.units[0].device.type, enabled=False):
+            pairs = zip(each_query(query), each_query(support), masks, strict=True)
+            return torch.cat([learner.answer(*pair) for pair in pairs])
     logits: Tensor = learner(hypercorrelation(query, support, levels), mask)
     return logits
 

@@ -24,6 +24,7 @@ from fssbench.layers.hypercorrelation import (
     each_query,
     each_support,
     hypercorrelation,
+    in_precision_of,
     keep_positions,
 )
 from fssbench.layers.masks import foreground, resize_mask
@@ -75,9 +76,11 @@ class HSNet(PairwiseMethod[Masked]):
         """Return raw logits (B, 2, h, w) of B pairs: correlate, squeeze, mix, decode."""
         learner = self.get_submodule(self._learner_name)
         if isinstance(query, UnitMaps) and isinstance(support, KeptPositions) and isinstance(learner, HPNLearner):
-            return torch.cat(
-                [learner.answer(*pair) for pair in zip(each_query(query), each_support(support), strict=True)]
-            )
+            query, support = in_precision_of(query, learner), in_precision_of(support, learner)
+            # Products are written in place, which autocast knows nothing of.
+            with torch.autocast(query.units[0].device.type, enabled=False):
+                pairs = zip(each_query(query), each_support(support), strict=True)
+                return torch.cat([learner.answer(*pair) for pair in pairs])
         pyramid = hypercorrelation(query, support, self.backbone.levels)
         logits: Tensor = learner(pyramid)
         return logits
