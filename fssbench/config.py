@@ -16,8 +16,16 @@ from fssbench.errors import BrokenFileError, MissingError
 DATA_VARIABLE = "FSSBENCH_DATA"
 """Environment variable: a folder that holds the data folders of `FOLDERS`."""
 
-FOLDERS = {"pascal5i": "VOC2012", "coco20i": "COCO2014", "fss1000": "FSS-1000"}
-"""The data folder of each data set that has files, named as in HSNet's release."""
+FOLDERS = {
+    "pascal5i": "VOC2012",
+    "coco20i": "COCO2014",
+    "fss1000": "FSS-1000",
+    "suim": "SUIM",
+    "deepglobe": "Deepglobe",
+    "isic2018": "ISIC",
+    "chestxray": "LungSegmentation",
+}
+"""The data folder of each data set that has files, named as in HSNet's and PATNet's releases."""
 
 How = Literal["option", "environment", "config file"]
 
