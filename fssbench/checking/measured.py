@@ -11,7 +11,8 @@ from fssbench.checking.verdict import Subject
 from fssbench.errors import MissingError
 from fssbench.metrics import FoldSummary, Summary, summarise
 from fssbench.results import load_run
-from fssbench.tables.measured import FIXED_SPLIT, Measurement, asked_on, find_runs, measurements
+from fssbench.tables.folds import fold_count_of
+from fssbench.tables.measured import Measurement, asked_on, find_runs, measurements
 
 if TYPE_CHECKING:
     from fssbench.results import Results, Run
@@ -54,8 +55,7 @@ class Measured:
     @property
     def whole(self) -> bool:
         """Whether every fold of the data set is there, so that the mean is the papers' mean."""
-        number = 1 if self.run.dataset.name in FIXED_SPLIT else 4
-        return len(self.folds) == number and not any(fold.partial for fold in self.folds)
+        return len(self.folds) == fold_count_of(asked_on(self.run)) and not any(fold.partial for fold in self.folds)
 
 
 def measured(folders: Iterable[Path]) -> list[Measured]:
@@ -119,6 +119,8 @@ def partial_reason(run: Run, record: FoldRecord, answered: int) -> str:
         return f"{record.unanswered} episodes without a prediction are left out"
     if missing := run.expected(record) - answered:
         return f"unfinished: {missing} episodes are missing (fssbench eval ... --resume)"
+    if record.leaking:
+        return f"training on {run.train_dataset} has seen classes that are asked: {', '.join(record.leaking)}"
     if record.left_out:
         return f"{len(record.left_out)} classes were left out of the draw"
     return ""

@@ -72,6 +72,9 @@ def check(
     labels: Annotated[
         str | None, typer.Option("--labels", help="Label rule of coco20i: hsnet, pycocotools or png.")
     ] = None,
+    part: Annotated[
+        str | None, typer.Option("--part", help="Of suim all images, or those of its test folder: all or test.")
+    ] = None,
     quick: Annotated[bool, typer.Option("--quick", help="Open the photos without decoding them.")] = False,
 ) -> None:
     """Count images, masks and list entries, compare them with the official release, name what is missing or broken.
@@ -81,7 +84,8 @@ def check(
     from fssbench.datasets import open_dataset
     from fssbench.datasets.check import check as check_data
 
-    dataset = open_dataset(name, root, **({} if labels is None else {"labels": labels}))
+    given = {"labels": labels, "part": part}
+    dataset = open_dataset(name, root, **{option: value for option, value in given.items() if value is not None})
     report = check_data(dataset, decode=not quick)
     output = console()
     place = f" in {report.root}" if report.root else ""

@@ -13,6 +13,7 @@ from fssbench.datasets.fss1000 import FSS1000
 from fssbench.datasets.pascal5i import Pascal5i
 from fssbench.datasets.photos import size_of
 from fssbench.datasets.progress import tracked
+from fssbench.datasets.target import TargetDataset
 from fssbench.errors import BrokenFileError, FSSBenchError, MissingError
 
 NOT_AT_HAND = "not counted"
@@ -77,6 +78,8 @@ def check(dataset: Dataset, *, decode: bool = True) -> Report:
         return _coco(dataset, decode=decode)
     if isinstance(dataset, FSS1000):
         return _fss(dataset, decode=decode)
+    if isinstance(dataset, TargetDataset):
+        return _target(dataset, decode=decode)
     folds = range(dataset.fold_count)
     sides: tuple[Split, ...] = ("val", "train")
     counts = [
@@ -234,6 +237,26 @@ def _fss(dataset: FSS1000, *, decode: bool) -> Report:
     return _report(dataset, counts, problems)
 
 
+def _target(dataset: TargetDataset, *, decode: bool) -> Report:
+    official = dataset.official
+    notes = [f"order: {dataset.list_order}"]
+    try:
+        index, here = dataset.index("test"), dataset.parts
+    except FSSBenchError as error:
+        counts = [Count("images", NOT_AT_HAND, official.get("all"), same=False)]
+        return _report(dataset, counts, [error], notes)
+    counts = [
+        _equal(f"images, {part}", here.get(part, 0), count)
+        if (count := official.get(part))
+        else Count(f"images, {part}", number)
+        for part, number in {**dict.fromkeys(official, 0), **here}.items()
+    ]
+    for class_id, name in dataset.class_names.items():
+        counts.append(Count(f"images with {name}", int((index["class_id"] == class_id).sum())))
+    problems = list(_photo_problems(dataset, dataset.image_names, decode=decode, same_size=dataset.whole_photos))
+    return _report(dataset, counts, problems, notes)
+
+
 def _unreadable_labels(dataset: Dataset, names: Sequence[str]) -> Iterator[FSSBenchError]:
     for name in tracked(names, "reading the masks", "masks"):
         try:
@@ -243,7 +266,7 @@ def _unreadable_labels(dataset: Dataset, names: Sequence[str]) -> Iterator[FSSBe
 
 
 def _photo_problems(
-    dataset: Pascal5i | Coco20i | FSS1000, names: Sequence[str], *, decode: bool, same_size: bool = True
+    dataset: Pascal5i | Coco20i | FSS1000 | TargetDataset, names: Sequence[str], *, decode: bool, same_size: bool = True
 ) -> Iterator[FSSBenchError]:
     """Yield an error for each photo that is missing, unreadable, or not of the size of its labels."""
     for name in tracked(names, "reading the photos", "photos"):

@@ -162,13 +162,16 @@ class Isic2018(TargetDataset):
         folder = self.root / PHOTOS
         if self._by_folder:
             found = [
-                (path.stem, (class_id, path)) for class_id in self.class_names for path in (folder / str(class_id)).glob("*.jpg")
+                (path.stem, (class_id, path))
+                for class_id in self.class_names
+                for path in (folder / str(class_id)).glob("*.jpg")
             ]
         else:
             classes = read_classes(self.root / CLASSES)
             found = [(path.stem, (classes[path.stem], path)) for path in folder.glob("*.jpg") if path.stem in classes]
         if not found:
             raise MissingError(
-                f"{folder} holds no photo NAME.jpg whose class is known", "unpack ISIC 2018 there, or give another --root"
+                f"{folder} holds no photo NAME.jpg whose class is known",
+                "unpack ISIC 2018 there, or give another --root",
             )
         return dict(sorted(found))

@@ -68,7 +68,7 @@ def seen_from(dataset: Dataset, train: str, choice: str | None = None) -> Datase
     view = SeenFrom(dataset, train, choice or default_choice(dataset.name))
     if view.test_classes == "unseen" and any(view.training(fold) is None for fold in range(view.fold_count)):
         raise UsageError(
-            f"which classes training on {train} has seen is not known here, and so not which of {dataset.name} it has not",
+            f"which classes training on {train} has seen is not known here, nor which of {dataset.name} are unseen",
             "--test-classes all",
         )
     return view
@@ -89,7 +89,12 @@ class SeenFrom(Dataset):
     def __init__(self, inner: Dataset, train: str, choice: str) -> None:
         self.inner = inner
         self.name, self.root = inner.name, inner.root
-        self.has_ignore, self.rendered, self.shows, self.asked = inner.has_ignore, inner.rendered, inner.shows, inner.asked
+        self.has_ignore, self.rendered, self.shows, self.asked = (
+            inner.has_ignore,
+            inner.rendered,
+            inner.shows,
+            inner.asked,
+        )
         self.trained_on, self.test_classes = train, choice
         self.fold_count = fold_count(inner.name, train, choice)
         self._means = counterparts(train, inner.name, inner.class_names)

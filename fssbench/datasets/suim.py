@@ -84,10 +84,7 @@ class Suim(TargetDataset):
     @property
     def list_order(self) -> str:
         """By file name; it says which part of the release that is."""
-        whole = target_facts(self.name).images
-        here = self.parts
-        expected = {"test": whole["test"]} if self.part == "test" else whole
-        some = any(here.get(part, 0) != count for part, count in expected.items() if part != "train_val")
+        some = any(self.parts.get(part, 0) != count for part, count in self.official.items())
         named = "test folder" if self.part == "test" else "whole set"
         return f"canonical (by name), {named}" + (", of the images that are here" if some else "")
 
@@ -96,6 +93,13 @@ class Suim(TargetDataset):
         """How many masks each folder holds, and all of them."""
         counts = {part or "merged": len(names) for part, names in self._names.items()}
         return counts if self.part == "test" else {"all": sum(counts.values()), **counts}
+
+    @property
+    def official(self) -> Mapping[str, int]:
+        """How many masks the release has: of the test folder, of all; by folder unless they are merged."""
+        whole = target_facts(self.name).images
+        wanted = ["test"] if self.part == "test" else ["all"] if "" in self._folders else list(whole)
+        return {part: whole[part] for part in wanted}
 
     def mask_files(self) -> list[Path]:
         """Return all masks."""
@@ -142,7 +146,9 @@ class Suim(TargetDataset):
     @cached_property
     def _names(self) -> dict[str, list[str]]:
         """The names without part, by part."""
-        return {part: [path.stem for path in (folder / "masks").glob("*.bmp")] for part, folder in self._folders.items()}
+        return {
+            part: [path.stem for path in (folder / "masks").glob("*.bmp")] for part, folder in self._folders.items()
+        }
 
     @cached_property
     def _listed(self) -> tuple[str, ...]:

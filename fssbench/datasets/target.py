@@ -89,8 +89,13 @@ class TargetDataset(Dataset):
 
     @property
     def parts(self) -> Mapping[str, int]:
-        """How many images of each part are here, by the names of `TargetFacts.images`."""
+        """How many images of each part are here, by the names of `official`."""
         return {"all": len(self.image_names)}
+
+    @property
+    def official(self) -> Mapping[str, int]:
+        """How many images of each part the release has, where that is known."""
+        return target_facts(self.name).images
 
     @cached_property
     def class_names(self) -> Mapping[int, str]:
@@ -111,7 +116,9 @@ class TargetDataset(Dataset):
         """Return the hex sha256 over rule, pixels per image and class, and lists."""
         self._check_split(split)
         rule = {"dataset": self.name, "labels": self.rule, "order": self.list_order}
-        return fingerprint_of(rule, self._index, zip(self._index["name"], self._index["class_id"].tolist(), strict=True))
+        return fingerprint_of(
+            rule, self._index, zip(self._index["name"], self._index["class_id"].tolist(), strict=True)
+        )
 
     def fold_classes(self, fold: int, split: Split = "test") -> tuple[int, ...]:
         """Return all classes; none for "train"."""

@@ -11,6 +11,7 @@ import torch
 
 from fssbench.datasets.dataset import Dataset, Label
 from fssbench.engine.images import AnyMethod, EncodedImages
+from fssbench.engine.leaks import check_leaks
 from fssbench.engine.progress import Progress, Silent
 from fssbench.engine.provenance import (
     Origin,
@@ -49,6 +50,7 @@ def evaluate(
     limit: int | None = None,
     progress: Progress | None = None,
     origin: Origin | None = None,
+    allow_leak: bool = False,
 ) -> Results:
     """Ask a method the episodes of one fold and count its answers.
 
@@ -64,12 +66,14 @@ def evaluate(
         limit: Ask only the first so many episodes.
         progress: Told of each row; default nobody is.
         origin: What goes into the record of the run besides.
+        allow_leak: Ask also classes that training on another data set has seen (`open_dataset(train_dataset=...)`);
+            the record then names them.
 
     Returns:
         `frame` (a row per episode, see `fssbench.results.Row`), `run` (what was asked, by what, where), `summary()`.
 
     Raises:
-        UsageError: If arguments do not fit each other, or `out` holds a run already.
+        UsageError: If arguments do not fit each other, training has seen a class, or `out` holds a run already.
         MissingError: If a photo or mask is not there. Rows that are stored stay.
         BrokenFileError: If a photo or mask can't be read. Rows that are stored stay.
     """
@@ -77,6 +81,7 @@ def evaluate(
     asked = _as_list(episodes, dataset, protocol)
     rules = protocol if isinstance(protocol, Protocol) else protocol_of(protocol or asked.protocol)
     rules = rules.on(dataset.name)
+    check_leaks(dataset, [asked], allowed=allow_leak)
     chosen = choose_device(device)
     weights = origin.weights.get(asked.fold) or weights_in_memory(method)
     run = Run(
@@ -89,6 +94,7 @@ def evaluate(
         folds=(fold_record(asked, dataset, weights, rules),),
         limit=check_limit(limit),
         starts=(start(origin.command, chosen, dataset.root),),
+        train_dataset=dataset.trained_on,
     )
     job = Job(asked, lambda: method)
     if out is None:
@@ -265,4 +271,6 @@ def _as_list(episodes: Sequence[Episode], dataset: Dataset, protocol: Protocol |
         seed=0,
         list_order="as given",
         data_fingerprint=dataset.split_fingerprint(side),
+        train_dataset=dataset.trained_on,
+        test_classes=dataset.test_classes,
     )

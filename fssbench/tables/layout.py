@@ -11,6 +11,7 @@ from fssbench.publications import ER_FOLDS, FOLDS
 from fssbench.tables.beside import differences
 from fssbench.tables.emphasis import emphasise
 from fssbench.tables.entry import NO_BACKBONE, Entry, parameters, rounded
+from fssbench.tables.folds import fold_count_of
 from fssbench.tables.footnotes import Footnotes
 from fssbench.tables.table import MISSING, Block, Cell, Column, Group, Row, Table
 
@@ -23,6 +24,9 @@ DATASETS = {
     "fss1000": "FSS-1000",
     "shapes20i": "shapes20i",
     "suim": "SUIM",
+    "deepglobe": "DeepGlobe",
+    "isic2018": "ISIC 2018",
+    "chestxray": "Chest X-ray",
 }
 BACKBONES = {"vgg16": "VGG16", "resnet50": "ResNet50", "resnet101": "ResNet101", "": "backbone not printed"}
 
@@ -74,7 +78,7 @@ def _shot_title(shot: int) -> str:
 
 
 def _fss(entries: list[Entry], way: int, shots: Sequence[int]) -> Table:
-    single = {entry.dataset for entry in entries} == {"fss1000"}
+    single = all(fold_count_of(entry.dataset) == 1 for entry in entries)
     folds = () if single else tuple(zip(_FOLD_HEADS, FOLDS, strict=True))
     mean = Column("mIoU", "mIoU") if single else Column("mean", "mean")
     pairs = [*folds, (mean, "mean")]

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from fssbench.errors import MissingError
 from fssbench.publications import Paper
 from fssbench.tables.entry import NO_BACKBONE, Entry, Remark
+from fssbench.tables.folds import fold_count_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -18,9 +19,6 @@ if TYPE_CHECKING:
     from fssbench.metrics import FoldSummary
     from fssbench.results import Results, Run
     from fssbench.results.record import FoldRecord
-
-FIXED_SPLIT = frozenset({"fss1000"})
-"""Data sets with one fold, so that its number is the mean."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -239,14 +237,23 @@ def _entry(one: Measurement, methods: Mapping[str, Paper], differs: list[str]) -
         numbers=_numbers(one),
         source=one.folders,
         variant=form,
-        # As printed ablations, a form that was taken apart is no rival of whole methods.
-        competes=not form,
+        # As printed ablations, a form that was taken apart is no rival of whole methods; nor is who knows the answers.
+        competes=not form and not any(fold.record.leaking for fold in one.folds.values()),
         remarks=tuple(remarks),
     )
 
 
 def _cautions(one: Measurement, weights: Sequence[str]) -> list[str]:
     cautions = []
+    leaks = {number: fold.record.leaking for number, fold in sorted(one.folds.items()) if fold.record.leaking}
+    if leaks:
+        folds = "; ".join(f"fold {number}: {', '.join(names)}" for number, names in leaks.items())
+        cautions.append(
+            f"tests classes that training on {one.run.train_dataset} has seen, so it is not ranked ({folds})"
+        )
+    choice = one.run.dataset.options.get("test_classes")
+    if choice not in (None, "unseen", "all"):
+        cautions.append(f"test classes: {choice}")
     if "random" in weights:
         cautions.append("random weights")
     if "predictions" in weights:
@@ -265,7 +272,7 @@ def _cautions(one: Measurement, weights: Sequence[str]) -> list[str]:
 
 
 def _numbers(one: Measurement) -> dict[str, str]:
-    """Return the numbers as text; means only where all four folds are there.
+    """Return the numbers as text; means only where all folds are there.
 
     Four decimals, so that a table's one decimal is not rounded twice.
     """
@@ -274,7 +281,7 @@ def _numbers(one: Measurement) -> dict[str, str]:
         numbers[f"fold{fold}"] = f"{measured.summary.miou:.4f}"
         if one.run.method.task == "fscs":
             numbers[f"er_fold{fold}"] = f"{measured.summary.exact_ratio:.4f}"
-    whole = 1 if one.run.dataset.name in FIXED_SPLIT else 4
+    whole = fold_count_of(asked_on(one.run))
     if len(one.folds) == whole:
         summaries = [measured.summary for measured in one.folds.values()]
         numbers["mean"] = f"{sum(summary.miou for summary in summaries) / whole:.4f}"
