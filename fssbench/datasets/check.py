@@ -11,7 +11,7 @@ from fssbench.datasets.coco20i import Coco20i
 from fssbench.datasets.dataset import Dataset, Split
 from fssbench.datasets.fss1000 import FSS1000
 from fssbench.datasets.pascal5i import Pascal5i
-from fssbench.datasets.photos import size_of
+from fssbench.datasets.photos import read_colours, size_of
 from fssbench.datasets.progress import tracked
 from fssbench.datasets.target import TargetDataset
 from fssbench.errors import BrokenFileError, FSSBenchError, MissingError
@@ -240,21 +240,31 @@ def _fss(dataset: FSS1000, *, decode: bool) -> Report:
 def _target(dataset: TargetDataset, *, decode: bool) -> Report:
     official = dataset.official
     notes = [f"order: {dataset.list_order}"]
+    problems: list[FSSBenchError] = []
     try:
-        index, here = dataset.index("test"), dataset.parts
+        problems += _mask_problems(dataset.mask_files())
+        here = dataset.parts
     except FSSBenchError as error:
-        counts = [Count("images", NOT_AT_HAND, official.get("all"), same=False)]
-        return _report(dataset, counts, [error], notes)
+        return _report(dataset, [Count("images", NOT_AT_HAND, official.get("all"), same=False)], [error], notes)
+    known = {**dict.fromkeys(official, 0), **here}
     counts = [
-        _equal(f"images, {part}", here.get(part, 0), count)
-        if (count := official.get(part))
-        else Count(f"images, {part}", number)
-        for part, number in {**dict.fromkeys(official, 0), **here}.items()
+        _equal(f"images, {part}", number, official[part]) if part in official else Count(f"images, {part}", number)
+        for part, number in known.items()
     ]
-    for class_id, name in dataset.class_names.items():
-        counts.append(Count(f"images with {name}", int((index["class_id"] == class_id).sum())))
-    problems = list(_photo_problems(dataset, dataset.image_names, decode=decode, same_size=dataset.whole_photos))
+    if not problems:
+        classes = dataset.index("test")["class_id"]
+        counts += [Count(f"images with {name}", int((classes == c).sum())) for c, name in dataset.class_names.items()]
+        problems += _photo_problems(dataset, dataset.image_names, decode=decode, same_size=dataset.whole_photos)
     return _report(dataset, counts, problems, notes)
+
+
+def _mask_problems(files: Sequence[Path]) -> Iterator[FSSBenchError]:
+    """Yield an error for each mask that is missing or can't be decoded."""
+    for path in tracked(files, "reading the masks", "masks"):
+        try:
+            read_colours(path)
+        except FSSBenchError as error:
+            yield error
 
 
 def _unreadable_labels(dataset: Dataset, names: Sequence[str]) -> Iterator[FSSBenchError]:

@@ -15,7 +15,7 @@ import numpy as np
 from fssbench.datasets.dataset import Dataset, Image, Label, Split
 from fssbench.datasets.index_cache import cached_index, fingerprint_of, frame_of, key_of
 from fssbench.datasets.photos import read_photo, value_counts
-from fssbench.errors import UsageError
+from fssbench.errors import MissingError, UsageError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -152,7 +152,10 @@ class TargetDataset(Dataset):
 
     @cached_property
     def _index(self) -> pd.DataFrame:
-        key = key_of(self.mask_files(), self.name, self.rule, str(self.root))
+        files = self.mask_files()
+        if missing := next((path for path in files if not path.is_file()), None):
+            raise MissingError(f"there is no mask {missing}", self.remedy)
+        key = key_of(files, self.name, self.rule)
         return cached_index(f"{self.name}-test", key, lambda: index_of(self.labels()))
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 def leaking(dataset: Dataset, episodes: EpisodeList) -> tuple[str, ...] | None:
     """Return the names of the classes of a list that training has seen; None if that is not known."""
-    return dataset.leaking(episodes.fold, classes_of(dataset, episodes))
+    return dataset.leaking(episodes.fold, set(classes_of(dataset, episodes)) - set(episodes.left_out))
 
 
 def check_leaks(dataset: Dataset, lists: Sequence[EpisodeList], *, allowed: bool) -> None:

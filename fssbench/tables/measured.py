@@ -251,6 +251,8 @@ def _cautions(one: Measurement, weights: Sequence[str]) -> list[str]:
         cautions.append(
             f"tests classes that training on {one.run.train_dataset} has seen, so it is not ranked ({folds})"
         )
+    if any(fold.record.leaking is None for fold in one.folds.values()):
+        cautions.append(f"which of the classes training on {one.run.train_dataset} has seen is not known")
     choice = one.run.dataset.options.get("test_classes")
     if choice not in (None, "unseen", "all"):
         cautions.append(f"test classes: {choice}")
