@@ -243,18 +243,22 @@ def _target(dataset: TargetDataset, *, decode: bool) -> Report:
     problems: list[FSSBenchError] = []
     try:
         problems += _mask_problems(dataset.mask_files())
-        here = dataset.parts
+        here = {} if problems else dataset.parts
     except FSSBenchError as error:
-        return _report(dataset, [Count("images", NOT_AT_HAND, official.get("all"), same=False)], [error], notes)
+        problems.append(error)
+    if problems:
+        counts = [
+            Count(f"images, {part}", NOT_AT_HAND, official.get(part), same=False) for part in official or ("all",)
+        ]
+        return _report(dataset, counts, problems, notes)
     known = {**dict.fromkeys(official, 0), **here}
     counts = [
         _equal(f"images, {part}", number, official[part]) if part in official else Count(f"images, {part}", number)
         for part, number in known.items()
     ]
-    if not problems:
-        classes = dataset.index("test")["class_id"]
-        counts += [Count(f"images with {name}", int((classes == c).sum())) for c, name in dataset.class_names.items()]
-        problems += _photo_problems(dataset, dataset.image_names, decode=decode, same_size=dataset.whole_photos)
+    classes = dataset.index("test")["class_id"]
+    counts += [Count(f"images with {name}", int((classes == c).sum())) for c, name in dataset.class_names.items()]
+    problems += _photo_problems(dataset, dataset.image_names, decode=decode, same_size=dataset.whole_photos)
     return _report(dataset, counts, problems, notes)
 
 
