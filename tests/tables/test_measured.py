@@ -217,7 +217,7 @@ def test_what_training_has_seen_may_not_be_known(tmp_path: Path) -> None:
     assert (pair.title, alone.title) == ("FSS-1000 → SUIM, 1-way", "SUIM, 1-way")
     assert any("training on fss1000 has seen is not known" in note.text for note in pair.footnotes)
     # One fold, so its number is the mean and needs no column of its own.
-    assert [column.title for column in alone.blocks[0].columns] == ["mIoU", "FB-IoU"]
+    assert [column.name for column in alone.blocks[0].columns] == ["mIoU", "FB-IoU"]
     assert rows(alone)["HSNet"].cells[0].text == "30.0"
 
 
