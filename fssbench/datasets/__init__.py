@@ -40,6 +40,20 @@ def list_datasets() -> list[str]:
     return REGISTRY.names()
 
 
+def require_training(name: str, remedy: str) -> None:
+    """Refuse a data set as what weights were trained on if it trains nothing.
+
+    Args:
+        name: One of `list_datasets()`.
+        remedy: What to do instead.
+
+    Raises:
+        UsageError: If it has no training classes.
+    """
+    if REGISTRY.get(name).seen_in_training(0) == ():
+        raise UsageError(f"{name} trains nothing: it is asked of weights that were trained elsewhere", remedy)
+
+
 def open_dataset(
     name: str,
     root: str | Path | None = None,

@@ -12,7 +12,7 @@ from typing import Literal
 from fssbench.checkpoints import locate
 from fssbench.checkpoints.registry import find_backbone
 from fssbench.datasets import REGISTRY as DATASETS
-from fssbench.datasets import open_dataset
+from fssbench.datasets import open_dataset, require_training
 from fssbench.datasets.dataset import Dataset
 from fssbench.engine.base_classes import check_number
 from fssbench.engine.plan import configured
@@ -134,6 +134,7 @@ def plan(request: Request) -> Plan:
     network = _network(request)
     info = method_info(request.method) if request.method else None
     variant = _variant(request, info)
+    require_training(request.dataset, "--dataset pascal5i")
     shows = DATASETS.get(request.dataset).shows
     found = recipes(network, request.dataset, request.config, variant=variant, weak=request.weak, shows=shows)
     found = {stage: _changed(its, request) for stage, its in found.items()}

@@ -142,6 +142,15 @@ def test_every_fold_is_asked_all_classes_of_suim(fssbench, train: str):
     assert (code, f"{train} has no fold 4: its folds are 0 to 3" in err) == (2, True)
 
 
+def test_what_trains_nothing_needs_weights_from_elsewhere(fssbench):
+    code, _, err = fssbench("eval", "--method", "hsnet", "--dataset", "suim", "--skip-short-classes")
+    assert code == 2
+    assert "suim trains nothing: it is asked of weights that were trained elsewhere" in err
+    assert "--train-dataset NAME" in err
+    code, _, err = fssbench("train", "--method", "hsnet", "--dataset", "suim", "--fold", "0")
+    assert (code, "suim trains nothing" in err) == (2, True)
+
+
 def test_patnets_data_sets_are_asked_by_patnets_protocol(fssbench):
     across = ("eval", "--method", "copy-mask", "--train-dataset", "pascal5i", "--dataset", "isic2018", "--quiet")
     code, _, _ = fssbench(*across, "--episodes", "6", "--shots", "5", "--out", "run")
