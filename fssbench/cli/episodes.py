@@ -174,9 +174,14 @@ def _open(
 ) -> Dataset:
     from fssbench.datasets import open_dataset
 
-    given = {"labels": labels, "lists": lists, "part": part}
-    options = {option: value for option, value in given.items() if value is not None}
-    return open_dataset(name, root, train_dataset=train_dataset, test_classes=test_classes, **options)
+    given = {
+        "labels": labels,
+        "lists": lists,
+        "part": part,
+        "train_dataset": train_dataset,
+        "test_classes": test_classes,
+    }
+    return open_dataset(name, root, **{option: value for option, value in given.items() if value is not None})
 
 
 def _number(fold: str) -> int:
