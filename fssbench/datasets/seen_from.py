@@ -56,6 +56,8 @@ def seen_from(dataset: Dataset, train: str, choice: str | None = None) -> Datase
     """
     REGISTRY.require(train)
     if same_scenes(train, dataset.name):
+        if choice is not None and train == dataset.name:
+            raise UsageError("test classes are chosen for weights that were trained elsewhere", "--train-dataset NAME")
         if choice not in (None, "own"):
             raise UsageError(
                 f"{dataset.name} and {train} show the same classes in the same folds: there is no other choice",

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageFile
 
-from fssbench.datasets.photos import read_grey, read_label, read_photo, size_of, value_counts
+from fssbench.datasets.photos import read_colours, read_grey, read_label, read_photo, size_of, value_counts
 from fssbench.errors import BrokenFileError, FSSBenchError, MissingError
 from tests.datasets.trees import label_map, save_palette, save_photo, truncate
 
@@ -32,6 +32,23 @@ def test_exif_rotation_is_left_alone(tmp_path: Path):
     Image.new("RGB", (20, 10)).save(tmp_path / "turned.jpg", exif=exif)
     assert read_photo(tmp_path / "turned.jpg").shape == (10, 20, 3)
     assert size_of(tmp_path / "turned.jpg") == (10, 20)
+
+
+def test_a_mask_coded_by_colour_keeps_its_colours(tmp_path: Path):
+    colours = np.array([[[255, 0, 7], [0, 128, 255]], [[1, 2, 3], [0, 0, 0]]], dtype=np.uint8)
+    for suffix in ("bmp", "png"):
+        path = tmp_path / f"mask.{suffix}"
+        Image.fromarray(colours).save(path)
+        assert (read_colours(path) == colours).all()
+        assert size_of(path) == (2, 2)
+        truncate(path, 0.7)
+        with pytest.raises(BrokenFileError, match="truncated or broken"):
+            read_colours(path)
+    Image.fromarray(colours).save(tmp_path / "mask.jpg")
+    with pytest.raises(BrokenFileError, match="is not a BMP or PNG image"):
+        read_colours(tmp_path / "mask.jpg")
+    with pytest.raises(MissingError):
+        read_colours(tmp_path / "none.bmp")
 
 
 @pytest.mark.parametrize("keep", [0.0, 0.02, 0.3, 0.9])

@@ -124,6 +124,8 @@ def test_the_same_scenes_have_the_same_folds():
     assert same_scenes("shapes20i", "shapes20i-underwater")
     with pytest.raises(UsageError, match="there is no other choice"):
         seen_from(wet, "shapes20i", "all")
+    with pytest.raises(UsageError, match="weights that were trained elsewhere"):
+        seen_from(wet, wet.name, "all")
 
 
 def test_what_is_refused(voc: Path):
