@@ -42,7 +42,7 @@ class Dataset(ABC):
 
     name: str
     fold_count: int = 4
-    """Number of folds; 1 where the data set has a fixed test split."""
+    """Number of folds; 1 where the data set has a fixed test split, 0 of a class whose files say how many."""
     has_ignore: bool = False
     """Whether label 255 occurs."""
     rendered: bool = False

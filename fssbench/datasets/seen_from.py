@@ -32,15 +32,18 @@ def same_scenes(one: str, other: str) -> bool:
     return (REGISTRY.get(one).shows or one) == (REGISTRY.get(other).shows or other)
 
 
-def default_choice(test: str) -> str:
+def default_choice(dataset: Dataset, train: str) -> str:
     """Return which classes of a data set are asked of weights that were trained elsewhere."""
-    return "unseen" if REGISTRY.get(test).fold_count > 1 else "all"
+    if not REGISTRY.get(train).fold_count:
+        return "own"  # How many folds the training had is known to its files alone.
+    return "unseen" if dataset.fold_count > 1 else "all"
 
 
-def fold_count(test: str, train: str, choice: str | None = None) -> int:
-    """Return how many folds a data set has as seen from the one that was trained on."""
-    own = same_scenes(train, test) or choice == "own"
-    return REGISTRY.get(test if own else train).fold_count
+def known_fold_count(test: str, train: str, choice: str | None = None) -> int:
+    """Return how many folds a data set has as seen from the one that was trained on; 0 where only its files say it."""
+    folds = REGISTRY.get(train).fold_count
+    own = same_scenes(train, test) or choice == "own" or not folds
+    return REGISTRY.get(test).fold_count if own else folds
 
 
 def seen_from(dataset: Dataset, train: str, choice: str | None = None) -> Dataset:
@@ -64,10 +67,10 @@ def seen_from(dataset: Dataset, train: str, choice: str | None = None) -> Datase
                 "leave --test-classes out",
             )
         return dataset
-    known = choices_for(train, dataset.name)
+    known = choices_for(train, dataset.name) if REGISTRY.get(train).fold_count else ("own",)
     if choice is not None and choice not in known:
         raise UsageError(f"{train} to {dataset.name} has no test classes '{choice}'; there are {', '.join(known)}")
-    view = SeenFrom(dataset, train, choice or default_choice(dataset.name))
+    view = SeenFrom(dataset, train, choice or default_choice(dataset, train))
     if view.test_classes == "unseen" and any(view.training(fold) is None for fold in range(view.fold_count)):
         raise UsageError(
             f"which classes training on {train} has seen is not known here, nor which of {dataset.name} are unseen",
@@ -87,6 +90,7 @@ class SeenFrom(Dataset):
 
     trained_on: str
     test_classes: str
+    fold_count = 0
 
     def __init__(self, inner: Dataset, train: str, choice: str) -> None:
         self.inner = inner
@@ -98,7 +102,7 @@ class SeenFrom(Dataset):
             inner.asked,
         )
         self.trained_on, self.test_classes = train, choice
-        self.fold_count = fold_count(inner.name, train, choice)
+        self.fold_count = inner.fold_count if choice == "own" else REGISTRY.get(train).fold_count
         self._means = counterparts(train, inner.name, inner.class_names)
 
     @classmethod

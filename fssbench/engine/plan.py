@@ -131,7 +131,7 @@ def plan(request: Request) -> Plan:
         BrokenFileError: If a file can't be read.
     """
     from fssbench.datasets import REGISTRY, open_dataset
-    from fssbench.datasets.seen_from import fold_count, seen_from
+    from fssbench.datasets.seen_from import known_fold_count, seen_from
     from fssbench.engine.provenance import planned_run
     from fssbench.results.run import RUN, Existing, check_continues, check_folder
 
@@ -155,10 +155,12 @@ def plan(request: Request) -> Plan:
         check_weak(info, variant)
     backbone = _backbone(request, info, protocol, variant)
     check_build(request.method, backbone, variant, ways, shots)
-    count = fold_count(request.dataset, request.trained_on, request.test_classes)
-    folds = [episodes.fold for episodes in given] or _folds(request, count)
+    known = known_fold_count(request.dataset, request.trained_on, request.test_classes)
+    if known and not given:
+        _folds(request, known)
     dataset = open_dataset(request.dataset, request.root, **request.dataset_options)
     dataset = seen_from(dataset, request.trained_on, request.test_classes)
+    folds = [episodes.fold for episodes in given] or _folds(request, dataset.fold_count)
     sources = sources_for(request, info, variant, backbone, folds)
     out = request.out or _default_folder(request, info, protocol, backbone, folds, dataset)
     check_folder(out, request.existing or Existing.REFUSE)

@@ -8,7 +8,8 @@ import pytest
 
 from fssbench import episodes, open_dataset
 from fssbench.datasets import imported
-from fssbench.datasets.seen_from import SeenFrom, fold_count, same_scenes, seen_from
+from fssbench.datasets.fss1000 import FSS1000
+from fssbench.datasets.seen_from import SeenFrom, known_fold_count, same_scenes, seen_from
 from fssbench.episode import read_episodes, write_episodes
 from fssbench.episode.verify import official, verify
 from fssbench.errors import UsageError
@@ -83,9 +84,9 @@ def test_folds_are_those_of_the_training(voc: Path, tmp_path: Path):
         lungs.fold_classes(4, "test")
     with pytest.raises(UsageError, match="pascal5i has no fold 4"):
         view(voc, "own").fold_classes(4)
-    assert fold_count("pascal5i", "suim") == 1
-    assert fold_count("suim", "pascal5i") == 4
-    assert fold_count("suim", "pascal5i", "own") == 1
+    assert known_fold_count("pascal5i", "suim") == 1
+    assert known_fold_count("suim", "pascal5i") == 4
+    assert known_fold_count("suim", "pascal5i", "own") == 1
 
 
 def test_classes_are_compared_by_name_where_there_is_no_table(tmp_path: Path):
@@ -126,6 +127,16 @@ def test_the_same_scenes_have_the_same_folds():
         seen_from(wet, "shapes20i", "all")
     with pytest.raises(UsageError, match="weights that were trained elsewhere"):
         seen_from(wet, wet.name, "all")
+
+
+def test_a_training_whose_files_alone_say_its_folds_asks_the_data_sets_own(voc: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(FSS1000, "fold_count", 0)
+    found = view(voc, train="fss1000")
+    assert (found.test_classes, found.fold_count, found.fold_classes(1)) == ("own", 4, (6, 7, 8, 9, 10))
+    assert found.leaking(1, found.fold_classes(1)) is None
+    assert known_fold_count("pascal5i", "fss1000") == 4
+    with pytest.raises(UsageError, match="there are own"):
+        view(voc, "all", "fss1000")
 
 
 def test_what_is_refused(voc: Path):
