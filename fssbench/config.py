@@ -16,8 +16,17 @@ from fssbench.errors import BrokenFileError, MissingError
 DATA_VARIABLE = "FSSBENCH_DATA"
 """Environment variable: a folder that holds the data folders of `FOLDERS`."""
 
-FOLDERS = {"pascal5i": "VOC2012", "coco20i": "COCO2014", "fss1000": "FSS-1000", "folder": "own-data"}
-"""The data folder of each data set that has files, named as in HSNet's release; one's own can have any name."""
+FOLDERS = {
+    "pascal5i": "VOC2012",
+    "coco20i": "COCO2014",
+    "fss1000": "FSS-1000",
+    "suim": "SUIM",
+    "deepglobe": "Deepglobe",
+    "isic2018": "ISIC",
+    "chestxray": "LungSegmentation",
+    "folder": "own-data",
+}
+"""The data folder of each data set that has files, named as in HSNet's and PATNet's releases; one's own may be any."""
 
 How = Literal["option", "environment", "config file"]
 

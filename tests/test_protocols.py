@@ -30,6 +30,9 @@ def test_the_protocols_in_order():
         "panet",
         "shapes",
         "shapes-fscs",
+        "patnet",
+        "suim",
+        "targets-fscs",
     ]
 
 
@@ -49,6 +52,12 @@ def test_every_protocol_names_what_exists(name: str):
         ("hsnet", "shapes20i", "hsnet-listed", 1000, "val"),
         ("hsnet", "coco20i", "hsnet-drawn", 1000, "val"),
         ("hsnet", "fss1000", "hsnet-every-image", 2400, "test"),
+        ("patnet", "fss1000", "hsnet-every-image", 2400, "test"),
+        ("patnet", "deepglobe", "patnet-in-turn", 600, "test"),
+        ("patnet", "isic2018", "patnet-in-turn", 600, "test"),
+        ("patnet", "chestxray", "patnet-in-turn", 600, "test"),
+        ("suim", "suim", "patnet-in-turn", 1650, "test"),
+        ("targets-fscs", "suim", "ifsl-fscs-drawn", 600, "test"),
         ("ifsl-fss", "pascal5i", "ifsl-fss-listed", 1000, "val"),
         ("ifsl-fss", "coco20i", "ifsl-fss-drawn", 1000, "val"),
         ("ifsl-fscs", "pascal5i", "ifsl-fscs-listed", 1000, "val"),

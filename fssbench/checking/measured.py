@@ -118,6 +118,8 @@ def partial_reason(run: Run, record: FoldRecord, answered: int) -> str:
         return f"{record.unanswered} episodes without a prediction are left out"
     if missing := run.expected(record) - answered:
         return f"unfinished: {missing} episodes are missing (fssbench eval ... --resume)"
+    if record.leaking:
+        return f"training on {run.train_dataset} has seen classes that are asked: {', '.join(record.leaking)}"
     if record.left_out:
         return f"{len(record.left_out)} classes were left out of the draw"
     return ""

@@ -75,6 +75,9 @@ def check(
     labels: Annotated[
         str | None, typer.Option("--labels", help="Label rule of coco20i: hsnet, pycocotools or png.")
     ] = None,
+    part: Annotated[
+        str | None, typer.Option("--part", help="Of suim all images, or those of its test folder: all or test.")
+    ] = None,
     quick: Annotated[bool, typer.Option("--quick", help="Open the photos without decoding them.")] = False,
     every: Annotated[bool, typer.Option("--all", help="Name every file, not the first few of each kind.")] = False,
 ) -> None:
@@ -84,7 +87,9 @@ def check(
     """
     from fssbench.datasets.check import check_at
 
-    report = check_at(name, root, decode=not quick, **({} if labels is None else {"labels": labels}))
+    given = {"labels": labels, "part": part}
+    options = {option: value for option, value in given.items() if value is not None}
+    report = check_at(name, root, decode=not quick, **options)
     output = console()
     place = f" in {report.root}" if report.root else ""
     output.print(f"{report.dataset}{place}", soft_wrap=True, markup=False)

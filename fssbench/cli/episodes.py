@@ -41,6 +41,15 @@ Labels = Annotated[str | None, typer.Option("--labels", help="Label rule of coco
 Lists = Annotated[
     str | None, typer.Option("--lists", help="Of coco20i's imported lists: all entries, or only those that are here.")
 ]
+Part = Annotated[str | None, typer.Option("--part", help="Of suim all images, or those of its test folder: all, test.")]
+TrainDataset = Annotated[
+    str | None,
+    typer.Option("--train-dataset", help="What the weights that answer were trained on: the folds are its folds."),
+]
+TestClasses = Annotated[
+    str | None,
+    typer.Option("--test-classes", help="With --train-dataset which classes are asked: unseen, all, own, ..."),
+]
 SkipShort = Annotated[
     bool,
     typer.Option("--skip-short-classes", help="Leave classes out that have too few images to be asked."),
@@ -61,6 +70,9 @@ def export(
     root: Root = None,
     labels: Labels = None,
     lists: Lists = None,
+    part: Part = None,
+    train_dataset: TrainDataset = None,
+    test_classes: TestClasses = None,
     skip_short_classes: SkipShort = False,
 ) -> None:
     """Draw a list as a protocol does and write it to a file, for `fssbench eval --episodes FILE`."""
@@ -72,7 +84,7 @@ def export(
             "--fold all writes a file per fold, so the name after --out has to say where the fold goes",
             f"--out {out.with_name(out.stem + '-fold{fold}' + out.suffix)}",
         )
-    opened = _open(dataset, root, labels, lists)
+    opened = _open(dataset, root, labels, lists, part, train_dataset, test_classes)
     for number in range(opened.fold_count) if fold == "all" else [_number(fold)]:
         drawn = episodes(
             opened, number, ways, shots, protocol, count, seed, split, skip_short_classes=skip_short_classes
@@ -99,6 +111,9 @@ def show(
     root: Root = None,
     labels: Labels = None,
     lists: Lists = None,
+    part: Part = None,
+    train_dataset: TrainDataset = None,
+    test_classes: TestClasses = None,
     skip_short_classes: SkipShort = False,
     rows: Annotated[int, typer.Option("--rows", min=0, help="How many episodes to show.")] = 10,
 ) -> None:
@@ -110,7 +125,7 @@ def show(
     if file is not None:
         _print_list(read_episodes(file), None, rows)
         return
-    opened = _open(cast("str", dataset), root, labels, lists)
+    opened = _open(cast("str", dataset), root, labels, lists, part, train_dataset, test_classes)
     number = _number(fold)
     drawn = episodes(opened, number, ways, shots, protocol, count, seed, split, skip_short_classes=skip_short_classes)
     _print_list(drawn, opened, rows)
@@ -123,6 +138,7 @@ def verify(
     root: Root = None,
     labels: Labels = None,
     lists: Lists = None,
+    part: Part = None,
 ) -> None:
     """Check a list: its hash, and with --dataset its names, its classes and its protocol's own draw."""
     from fssbench.episode import read_episodes
@@ -136,8 +152,8 @@ def verify(
     findings = [Finding("ok", f"holds {len(episodes)} episodes with the hash it says, {episodes.hash}")]
     if known := official_finding(episodes):
         findings.append(known)
-    if any(given is not None for given in (dataset, root, labels, lists)):
-        findings += verify_against(episodes, _open(dataset or episodes.dataset, root, labels, lists))
+    if any(given is not None for given in (dataset, root, labels, lists, part)):
+        findings += verify_against(episodes, _open(dataset or episodes.dataset, root, labels, lists, part))
     else:
         hint = f"names and draw were not checked: fssbench episodes verify {file} --dataset {episodes.dataset}"
         findings.append(Finding("note", hint))
@@ -147,10 +163,24 @@ def verify(
         raise CheckFailedError(f"{file} {failed[0]}")
 
 
-def _open(name: str, root: Path | None, labels: str | None, lists: str | None) -> Dataset:
+def _open(
+    name: str,
+    root: Path | None,
+    labels: str | None,
+    lists: str | None,
+    part: str | None,
+    train_dataset: str | None = None,
+    test_classes: str | None = None,
+) -> Dataset:
     from fssbench.datasets import open_dataset
 
-    given = {"labels": labels, "lists": lists}
+    given = {
+        "labels": labels,
+        "lists": lists,
+        "part": part,
+        "train_dataset": train_dataset,
+        "test_classes": test_classes,
+    }
     return open_dataset(name, root, **{option: value for option, value in given.items() if value is not None})
 
 

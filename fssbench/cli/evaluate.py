@@ -34,6 +34,17 @@ def evaluate(
             show_default="--dataset",
         ),
     ] = None,
+    test_classes: Annotated[
+        str | None,
+        typer.Option(
+            "--test-classes",
+            help="With --train-dataset: unseen, all, own, or repri-released (flawed) of coco20i to pascal5i.",
+            show_default="the pair's",
+        ),
+    ] = None,
+    allow_leak: Annotated[
+        bool, typer.Option("--allow-leak", help="Ask also classes that training on --train-dataset has seen; marked.")
+    ] = False,
     fold: Annotated[str | None, typer.Option("--fold", help="A fold, or all.", show_default="all")] = None,
     shots: Annotated[
         str | None, typer.Option("--shots", help="Supports per class, K; several: 1,5 in one pass.", show_default="1")
@@ -95,6 +106,9 @@ def evaluate(
         typer.Option(
             "--lists", help="Of coco20i's imported lists all entries, or those that are here.", show_default="all"
         ),
+    ] = None,
+    part: Annotated[
+        str | None, typer.Option("--part", help="Of suim all images, or those of its test folder.", show_default="all")
     ] = None,
     root: Annotated[
         Path | None, typer.Option("--root", help="Folder of the data set; see `fssbench data where`.")
@@ -164,6 +178,8 @@ def evaluate(
         method=method,
         dataset=dataset,
         train_dataset=train_dataset,
+        test_classes=test_classes,
+        allow_leak=allow_leak,
         fold=fold,
         ways=ways,
         backbone=backbone,
@@ -182,6 +198,7 @@ def evaluate(
         skip_short_classes=skip_short_classes,
         labels=labels,
         lists=lists,
+        part=part,
         root=root,
         device=device,
         out=out,

@@ -28,6 +28,9 @@ def score(
     train_dataset: Annotated[
         str | None, typer.Option("--train-dataset", help="What the method was trained on.", show_default="--dataset")
     ] = None,
+    allow_leak: Annotated[
+        bool, typer.Option("--allow-leak", help="Ask also classes that training on --train-dataset has seen; marked.")
+    ] = False,
     fold: Annotated[str | None, typer.Option("--fold", help="A fold, or all.", show_default="the lists'")] = None,
     protocol: Annotated[
         str | None, typer.Option("--protocol", help="Whose rules count.", show_default="the list's")
@@ -55,6 +58,9 @@ def score(
     lists: Annotated[
         str | None, typer.Option("--lists", help="Of coco20i's imported lists all entries, or those that are here.")
     ] = None,
+    part: Annotated[
+        str | None, typer.Option("--part", help="Of suim all images, or those of its test folder.", show_default="all")
+    ] = None,
     root: Annotated[
         Path | None, typer.Option("--root", help="Folder of the data set; see `fssbench data where`.")
     ] = None,
@@ -74,6 +80,7 @@ def score(
             episodes=episodes,
             dataset=dataset,
             train_dataset=train_dataset,
+            allow_leak=allow_leak,
             fold=fold,
             protocol=protocol,
             score_at=score_at,
@@ -83,6 +90,7 @@ def score(
             allow_missing=allow_missing,
             labels=labels,
             lists=lists,
+            part=part,
             root=root,
             out=out,
             existing=Existing.OVERWRITE if overwrite else Existing.REFUSE,

@@ -13,13 +13,14 @@ from fssbench.datasets.folder import Folder
 from fssbench.datasets.folder_check import check_folder
 from fssbench.datasets.fss1000 import FSS1000
 from fssbench.datasets.pascal5i import Pascal5i
-from fssbench.datasets.photos import size_of
+from fssbench.datasets.photos import read_colours, size_of
 from fssbench.datasets.progress import tracked
 from fssbench.datasets.report import NOT_AT_HAND, Count, Report
+from fssbench.datasets.target import TargetDataset
 from fssbench.errors import BrokenFileError, FSSBenchError, MissingError
 
 
-def check_at(name: str, root: Path | None = None, *, decode: bool = True, **options: object) -> Report:
+def check_at(name: str, root: Path | None = None, *, decode: bool = True, **options: str) -> Report:
     """Hold a data set against its release by its name; one's own `folder` is looked at also where it can't be opened.
 
     Args:
@@ -53,6 +54,8 @@ def check(dataset: Dataset, *, decode: bool = True) -> Report:
         return _fss(dataset, decode=decode)
     if isinstance(dataset, Folder):
         return check_folder(dataset.root, decode=decode)
+    if isinstance(dataset, TargetDataset):
+        return _target(dataset, decode=decode)
     folds = range(dataset.fold_count)
     sides: tuple[Split, ...] = ("val", "train")
     counts = [
@@ -210,6 +213,40 @@ def _fss(dataset: FSS1000, *, decode: bool) -> Report:
     return _report(dataset, counts, problems)
 
 
+def _target(dataset: TargetDataset, *, decode: bool) -> Report:
+    official = dataset.official
+    notes = [f"order: {dataset.list_order}"]
+    problems: list[FSSBenchError] = []
+    try:
+        problems += _mask_problems(dataset.mask_files())
+        here = {} if problems else dataset.parts
+    except FSSBenchError as error:
+        problems.append(error)
+    if problems:
+        counts = [
+            Count(f"images, {part}", NOT_AT_HAND, official.get(part), same=False) for part in official or ("all",)
+        ]
+        return _report(dataset, counts, problems, notes)
+    known = {**dict.fromkeys(official, 0), **here}
+    counts = [
+        _equal(f"images, {part}", number, official[part]) if part in official else Count(f"images, {part}", number)
+        for part, number in known.items()
+    ]
+    classes = dataset.index("test")["class_id"]
+    counts += [Count(f"images with {name}", int((classes == c).sum())) for c, name in dataset.class_names.items()]
+    problems += _photo_problems(dataset, dataset.image_names, decode=decode, same_size=dataset.whole_photos)
+    return _report(dataset, counts, problems, notes)
+
+
+def _mask_problems(files: Sequence[Path]) -> Iterator[FSSBenchError]:
+    """Yield an error for each mask that is missing or can't be decoded."""
+    for path in tracked(files, "reading the masks", "masks"):
+        try:
+            read_colours(path)
+        except FSSBenchError as error:
+            yield error
+
+
 def _unreadable_labels(dataset: Dataset, names: Sequence[str]) -> Iterator[FSSBenchError]:
     for name in tracked(names, "reading the masks", "masks"):
         try:
@@ -219,7 +256,7 @@ def _unreadable_labels(dataset: Dataset, names: Sequence[str]) -> Iterator[FSSBe
 
 
 def _photo_problems(
-    dataset: Pascal5i | Coco20i | FSS1000, names: Sequence[str], *, decode: bool, same_size: bool = True
+    dataset: Pascal5i | Coco20i | FSS1000 | TargetDataset, names: Sequence[str], *, decode: bool, same_size: bool = True
 ) -> Iterator[FSSBenchError]:
     """Yield an error for each photo that is missing, unreadable, or not of the size of its labels."""
     for name in tracked(names, "reading the photos", "photos"):

@@ -7,7 +7,7 @@ known to HSNet's split files only: once imported (`fssbench data import-splits c
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Self, cast, get_args
@@ -97,6 +97,12 @@ class Coco20i(Dataset):
             raise UsageError(f"the lists of coco20i can be {' or '.join(get_args(Extent))}, not '{lists}'")
         return cls(require_root(cls.name, root), cast("LabelRule", labels), cast("Extent", lists))
 
+    @classmethod
+    def seen_in_training(cls, fold: int) -> tuple[str, ...] | None:
+        """Return the names of the 60 base classes of a fold."""
+        classes = coco_facts.facts().classes
+        return tuple(classes[class_id - 1] for class_id in coco_facts.fold_classes(fold, "train"))
+
     @cached_property
     def class_names(self) -> Mapping[int, str]:
         """The names of COCO's 80 categories, in order of their ids."""
@@ -127,9 +133,13 @@ class Coco20i(Dataset):
 
     def entries(self, fold: int, split: Split = "val") -> pd.DataFrame:
         """Return the fold's lists, class by class: the imported ones where they are, else by image id."""
+        return self.entries_of(self.fold_classes(fold, split), split)
+
+    def entries_of(self, classes: Collection[int], split: Split) -> pd.DataFrame:
+        """Return the lists of some classes, class by class."""
         side = self._side(split)
         lists = self._lists(side)
-        rows = ((coco_facts.image_name(side, i), c) for c in self.fold_classes(fold, split) for i in lists[c])
+        rows = ((coco_facts.image_name(side, i), c) for c in sorted(classes) for i in lists[c])
         return frame_of(rows, ("name", "class_id"))
 
     def image_order(self, split: Split) -> ImageOrder | None:

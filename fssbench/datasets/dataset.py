@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Literal, Self, cast
+from typing import TYPE_CHECKING, Literal, Self, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -40,21 +40,26 @@ class Dataset(ABC):
     Label values are 0 for background, 1..C for the classes, 255 for pixels to ignore.
     """
 
-    name: ClassVar[str]
+    name: str
     fold_count: int = 4
     """Number of folds; 1 where the data set has a fixed test split, 0 of a class whose files say how many."""
-    has_ignore: ClassVar[bool] = False
+    has_ignore: bool = False
     """Whether label 255 occurs."""
-    rendered: ClassVar[bool] = False
+    rendered: bool = False
     """Whether it is drawn when it is asked for, so that it has no files."""
-    shows: ClassVar[str | None] = None
+    shows: str | None = None
     """The data set whose scenes it shows in another way: classes, folds and lists are the same, the pixels are not."""
 
-    resembles: ClassVar[str | None] = None
+    resembles: str | None = None
     """The data set whose training recipes and whose options of methods serve it, where it has none of its own."""
 
-    asked: ClassVar[Split] = "val"
+    asked: Split = "val"
     """The side that evaluations ask."""
+
+    trained_on: str | None = None
+    """The data set whose folds it is seen by, where that is another one (`fssbench.datasets.seen_from`)."""
+    test_classes: str | None = None
+    """Which of its classes are asked then (`fssbench.datasets.seen_from`)."""
 
     root: Path | None
     """The folder that holds the files; None for a rendered data set."""
@@ -137,6 +142,33 @@ class Dataset(ABC):
         """Return (height, width) of the photo."""
         height, width = self.label(name).shape
         return height, width
+
+    def entries_of(self, classes: Collection[int], split: Split) -> pd.DataFrame:
+        """Return the (image, class) pairs that the lists of all folds admit of some classes, fold by fold.
+
+        A data set whose lists have an order of their own keeps to it.
+        """
+        import pandas as pd
+
+        folds = [self.entries(fold, split) for fold in range(self.fold_count)]
+        pairs = pd.concat(folds, ignore_index=True)
+        return pairs[pairs["class_id"].isin(list(classes))].reset_index(drop=True)
+
+    def leaking(self, fold: int, classes: Collection[int]) -> tuple[str, ...] | None:
+        """Return the names of classes that the training of a fold has seen; None if that is not known.
+
+        Args:
+            fold: The fold of the weights.
+            classes: Label values that are asked.
+        """
+        del fold, classes
+        return ()
+
+    @classmethod
+    def seen_in_training(cls, fold: int) -> tuple[str, ...] | None:
+        """Return the names of the classes that training on a fold sees; None if that is not known without the files."""
+        del fold
+        return None
 
     def class_lists(self, fold: int, split: Split = "val") -> dict[int, list[str]]:
         """Return for each class of the fold its image names in list order."""

@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
@@ -105,7 +105,7 @@ class Folder(Dataset):
     has_ignore = True
     fold_count = 0
     """Known once it is open: dataset.toml says."""
-    resembles: ClassVar[str | None] = "pascal5i"
+    resembles = "pascal5i"
     root: Path
 
     def __init__(self, contents: Contents) -> None:

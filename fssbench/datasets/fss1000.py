@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
@@ -37,7 +37,7 @@ class FSS1000(Dataset):
 
     name = "fss1000"
     fold_count = 1
-    asked: ClassVar[Split] = "test"
+    asked: Split = "test"
     root: Path
 
     def __init__(self, root: Path) -> None:
@@ -54,6 +54,13 @@ class FSS1000(Dataset):
         """Open FSS-1000 at `root` (or in it), or where the configuration says; there are no options."""
         cls.refuse_options(options)
         return cls(require_root(cls.name, root))
+
+    @classmethod
+    def seen_in_training(cls, fold: int) -> tuple[str, ...] | None:
+        """Return the classes of the training side; None if they were not imported."""
+        del fold
+        names = imported.load_names(cls.name, "train")
+        return None if names is None else tuple(sorted(names))
 
     @cached_property
     def class_names(self) -> Mapping[int, str]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
@@ -162,6 +162,11 @@ class Pascal5i(Dataset):
         cls.refuse_options(options)
         return cls(require_root(cls.name, root))
 
+    @classmethod
+    def seen_in_training(cls, fold: int) -> tuple[str, ...] | None:
+        """Return the names of the 15 base classes of a fold."""
+        return tuple(name for place, name in enumerate(facts().classes) if place // CLASSES_PER_FOLD != fold)
+
     @cached_property
     def class_names(self) -> Mapping[int, str]:
         """The names of VOC's 20 classes."""
@@ -238,7 +243,11 @@ class Pascal5i(Dataset):
 
     def entries(self, fold: int, split: Split = "val") -> pd.DataFrame:
         """Return the list of the fold for "val", those of the three others one after the other for "train"."""
-        return self._of_classes(self._side(split), self.fold_classes(fold, split))
+        return self.entries_of(self.fold_classes(fold, split), split)
+
+    def entries_of(self, classes: Collection[int], split: Split) -> pd.DataFrame:
+        """Return the pairs of some classes in the order of the side's lists."""
+        return self._of_classes(self._side(split), classes)
 
     def fold_list(self, fold: int, side: Side) -> pd.DataFrame:
         """Return one of the release's eight lists: the fold's own 5 classes, on either side."""
@@ -279,6 +288,6 @@ class Pascal5i(Dataset):
     def _listed(self, side: Side) -> pd.DataFrame:
         return listed(self._index(side), side)
 
-    def _of_classes(self, side: Side, classes: tuple[int, ...]) -> pd.DataFrame:
+    def _of_classes(self, side: Side, classes: Collection[int]) -> pd.DataFrame:
         pairs = self._listed(side)
-        return pairs[pairs["class_id"].isin(classes)].reset_index(drop=True)
+        return pairs[pairs["class_id"].isin(list(classes))].reset_index(drop=True)

@@ -129,6 +129,21 @@ def read_grey(path: Path, remedy: str | None = None) -> Label:
         return np.array(picture.convert("L"), dtype=np.uint8)
 
 
+def read_colours(path: Path, remedy: str | None = None) -> Image:
+    """Return a mask that is coded by colour: RGB uint8 (H, W, 3).
+
+    Args:
+        path: A BMP or PNG file; a JPEG would blur the colours.
+        remedy: What to do if it is missing or broken.
+
+    Raises:
+        MissingError: If there is no such file.
+        BrokenFileError: If it can't be decoded.
+    """
+    with _opened(path, ("BMP", "PNG"), remedy) as picture:
+        return np.array(picture.convert("RGB"), dtype=np.uint8)
+
+
 def read_label(path: Path, class_count: int, *, ignore: bool, remedy: str | None = None) -> Label:
     """Return a label map stored as a palette or grey PNG: uint8 (H, W).
 
@@ -208,7 +223,7 @@ def size_of(path: Path, remedy: str | None = None, *, upright: bool = False) -> 
         MissingError: If there is no such file.
         BrokenFileError: If it is no image.
     """
-    with _opened(path, ("JPEG", "PNG"), remedy, decode=False) as picture:
+    with _opened(path, ("JPEG", "PNG", "BMP"), remedy, decode=False) as picture:
         height, width = picture.height, picture.width
         return (width, height) if upright and _orientation(picture) >= 5 else (height, width)
 

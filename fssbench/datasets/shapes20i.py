@@ -14,7 +14,7 @@ import hashlib
 from collections.abc import Mapping
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
@@ -78,9 +78,9 @@ class Shapes20i(Dataset):
         seed: Another seed is another data set of the same kind.
     """
 
-    name: ClassVar[str] = "shapes20i"
-    has_ignore: ClassVar[bool] = True
-    rendered: ClassVar[bool] = True
+    name = "shapes20i"
+    has_ignore = True
+    rendered = True
     root = None
 
     def __init__(self, seed: int = 0) -> None:
@@ -101,6 +101,11 @@ class Shapes20i(Dataset):
         if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < _SEED_LIMIT:
             raise UsageError(f"the seed of {cls.name} is a whole number from 0 to 2**63 - 1, not {seed!r}")
         return cls(seed)
+
+    @classmethod
+    def seen_in_training(cls, fold: int) -> tuple[str, ...] | None:
+        """Return the names of the 15 base classes of a fold."""
+        return tuple(shape.name for place, shape in enumerate(CLASSES) if place // CLASSES_PER_FOLD != fold)
 
     @property
     def class_names(self) -> Mapping[int, str]:
@@ -200,9 +205,9 @@ class Shapes20i(Dataset):
 class Shapes20iUnderwater(Shapes20i):
     """The scenes of `shapes20i` under water: red is gone, blue-green haze grows with distance, blur, specks, noise."""
 
-    name: ClassVar[str] = "shapes20i-underwater"
-    shows: ClassVar[str | None] = Shapes20i.name
-    resembles: ClassVar[str | None] = Shapes20i.name
+    name = "shapes20i-underwater"
+    shows = Shapes20i.name
+    resembles = Shapes20i.name
 
     def split_fingerprint(self, split: Split) -> str:
         """Return the hex sha256 of the renderer's two versions, what its lists admit, and the seed."""

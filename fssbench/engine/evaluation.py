@@ -8,6 +8,7 @@ from pathlib import Path
 from fssbench.datasets.dataset import Dataset
 from fssbench.engine.features import AnyMethod
 from fssbench.engine.folds import Job, Part, answer
+from fssbench.engine.leaks import check_leaks
 from fssbench.engine.progress import Progress
 from fssbench.engine.provenance import (
     Origin,
@@ -43,6 +44,7 @@ def evaluate(
     progress: Progress | None = None,
     origin: Origin | None = None,
     settings: Settings | None = None,
+    allow_leak: bool = False,
 ) -> Results:
     """Ask a method the episodes of one fold and count its answers.
 
@@ -59,12 +61,14 @@ def evaluate(
         progress: Told of each row; default nobody is.
         origin: What goes into the record of the run besides.
         settings: How to compute: features kept, batch size, precision, ...
+        allow_leak: Ask also classes that training on another data set has seen (`open_dataset(train_dataset=...)`);
+            the record then names them.
 
     Returns:
         `frame` (a row per episode, see `fssbench.results.Row`), `run` (what was asked, by what, where), `summary()`.
 
     Raises:
-        UsageError: If arguments do not fit each other, or `out` holds a run already.
+        UsageError: If arguments do not fit each other, training has seen a class, or `out` holds a run already.
         MissingError: If a photo or mask is not there. Rows that are stored stay.
         BrokenFileError: If a photo or mask can't be read. Rows that are stored stay.
     """
@@ -72,6 +76,7 @@ def evaluate(
     asked = _as_list(episodes, dataset, protocol)
     rules = protocol if isinstance(protocol, Protocol) else protocol_of(protocol or asked.protocol)
     rules = rules.on(dataset.name)
+    check_leaks(dataset, [asked], allowed=allow_leak)
     chosen = choose_device(device)
     weights = origin.weights.get(asked.fold) or weights_in_memory(method)
     run = Run(
@@ -85,6 +90,7 @@ def evaluate(
         limit=check_limit(limit),
         starts=(start(origin.command, chosen, dataset.root),),
         precision=settings.precision,
+        train_dataset=dataset.trained_on,
     )
     job = Job(asked, lambda: method)
     if out is None:
@@ -138,4 +144,6 @@ def _as_list(episodes: Sequence[Episode], dataset: Dataset, protocol: Protocol |
         seed=0,
         list_order="as given",
         data_fingerprint=dataset.split_fingerprint(side),
+        train_dataset=dataset.trained_on,
+        test_classes=dataset.test_classes,
     )

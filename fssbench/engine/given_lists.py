@@ -37,7 +37,7 @@ def given_lists(text: str | None, fold: str | None) -> list[EpisodeList]:
     lists: list[EpisodeList] = []
     while Path(path := text.replace("{fold}", str(len(lists)))).exists() or not lists:
         lists.append(_of_fold(read_episodes(path), str(len(lists))))
-    for name in ("dataset", "split", "way", "shot", "protocol"):
+    for name in ("dataset", "split", "way", "shot", "protocol", "train_dataset", "test_classes"):
         said = {getattr(episodes, name): episodes.fold for episodes in lists}
         if len(said) > 1:
             first, other, *_ = said.items()
@@ -73,7 +73,37 @@ def as_given(request: Request, episodes: EpisodeList) -> Request:
                 f"{option} {asked} does not fit the list {request.episodes}, which has {listed}", f"leave {option} out"
             )
     protocol = request.protocol or episodes.protocol
-    return replace(request, shots=episodes.shot, ways=episodes.way, protocol=protocol)
+    train, choice = seen_by(episodes, request.train_dataset, request.test_classes)
+    return replace(
+        request,
+        shots=episodes.shot,
+        ways=episodes.way,
+        protocol=protocol,
+        train_dataset=train,
+        test_classes=choice,
+    )
+
+
+def seen_by(episodes: EpisodeList, train: str | None, choice: str | None) -> tuple[str | None, str | None]:
+    """Return what the weights were trained on and which classes are asked: as the list says, or as somebody says.
+
+    A list that was drawn without regard to any training asks the classes of the data set's own folds.
+
+    Raises:
+        UsageError: If the two do not fit.
+    """
+    asked = {"--train-dataset": (train, episodes.train_dataset), "--test-classes": (choice, episodes.test_classes)}
+    if episodes.train_dataset is None:
+        asked.pop("--train-dataset")
+        asked["--test-classes"] = (choice, "own")
+    for option, (said, listed) in asked.items():
+        if said is not None and said != listed:
+            raise UsageError(
+                f"{option} {said} does not fit the list, which has {listed or 'none'}", f"leave {option} out"
+            )
+    if episodes.train_dataset is not None:
+        return episodes.train_dataset, episodes.test_classes
+    return train, None if train in (None, episodes.dataset) else "own"
 
 
 def _of_fold(episodes: EpisodeList, fold: str) -> EpisodeList:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from fssbench.engine.leaks import leak_words, not_known
 from fssbench.episode import EpisodeList
 from fssbench.episode.verify import official, runs_in
 from fssbench.metrics import Summary
@@ -22,7 +23,23 @@ def notes(results: Results, summary: Summary, lists: Sequence[EpisodeList]) -> l
         lists: Its episode lists.
     """
     said = [*_lists(lists, results), *_limit(results), *_runs(summary, lists)]
-    return [*said, *_classes(results, summary), *_weights(results)]
+    return [*said, *_classes(results, summary), *_training(results), *_weights(results)]
+
+
+def _training(results: Results) -> list[str]:
+    """Say what weights that were trained elsewhere are asked, and whether they have seen it."""
+    run = results.run
+    if run.train_dataset is None:
+        return []
+    said = []
+    choice = run.dataset.options.get("test_classes")
+    if choice is not None:
+        said.append(f"test classes: {choice}, folds are those of {run.train_dataset}")
+    if not_known(run.folds):
+        said.append(f"which of the classes training on {run.train_dataset} has seen is not known")
+    if words := leak_words(run):
+        said.append(f"LEAK: this run {words}; its numbers are not those of unseen classes")
+    return said
 
 
 def _lists(lists: Sequence[EpisodeList], results: Results) -> list[str]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 from fssbench.engine.base_classes import check_asked, check_counted, check_number
 from fssbench.engine.given_lists import as_given, given_lists
+from fssbench.engine.leaks import check_leaks
 from fssbench.engine.likeness import configured, rules_of
 from fssbench.engine.settings import Settings
 from fssbench.engine.weights import Source, sources_for
@@ -35,6 +36,8 @@ class Request:
     method: str
     dataset: str
     train_dataset: str | None = None
+    test_classes: str | None = None
+    allow_leak: bool = False
     fold: str | None = None
     shots: int | None = None
     ways: int | None = None
@@ -54,6 +57,7 @@ class Request:
     skip_short_classes: bool = False
     labels: str | None = None
     lists: str | None = None
+    part: str | None = None
     root: Path | None = None
     device: str = "auto"
     out: Path | None = None
@@ -69,9 +73,9 @@ class Request:
         return self.train_dataset or self.dataset
 
     @property
-    def dataset_options(self) -> dict[str, Option]:
+    def dataset_options(self) -> dict[str, str]:
         """What `open_dataset` is given besides."""
-        given = {"labels": self.labels, "lists": self.lists}
+        given = {"labels": self.labels, "lists": self.lists, "part": self.part}
         return {name: value for name, value in given.items() if value is not None}
 
 
@@ -140,6 +144,7 @@ def plan(request: Request, opened: Dataset | None = None) -> Plan:
         BrokenFileError: If a file can't be read.
     """
     from fssbench.datasets import REGISTRY, open_dataset
+    from fssbench.datasets.seen_from import known_fold_count, seen_from
     from fssbench.engine.provenance import planned_run
     from fssbench.results.folder import check_continues, check_folder
     from fssbench.results.run import RUN, Existing
@@ -151,6 +156,7 @@ def plan(request: Request, opened: Dataset | None = None) -> Plan:
     given = given_lists(request.episodes, request.fold)
     if given:
         request = as_given(request, given[0])
+        REGISTRY.require(request.trained_on)
     request = replace(request, shots=_or(request.shots, 1), ways=_or(request.ways, 1))
     ways, shots = _or(request.ways, 1), _or(request.shots, 1)
     task = _task(request, info)
@@ -163,10 +169,12 @@ def plan(request: Request, opened: Dataset | None = None) -> Plan:
         check_weak(info, variant)
     backbone = _backbone(request, info, protocol, variant)
     check_build(request.method, backbone, variant, ways, shots)
-    known = REGISTRY.get(request.dataset).fold_count
+    known = known_fold_count(request.dataset, request.trained_on, request.test_classes)
     if known and not given:
         _folds(request, known)
-    dataset = opened or open_dataset(request.dataset, request.root, **request.dataset_options)
+    dataset = opened or seen_from(
+        open_dataset(request.dataset, request.root, **request.dataset_options), request.trained_on, request.test_classes
+    )
     folds = [episodes.fold for episodes in given] or _folds(request, dataset.fold_count)
     sources = sources_for(request, info, variant, backbone, folds)
     out = request.out or _default_folder(request, info, protocol, backbone, folds, dataset)
@@ -175,6 +183,7 @@ def plan(request: Request, opened: Dataset | None = None) -> Plan:
     if request.leads:
         check_folder(out, request.existing or Existing.REFUSE)
     lists = given or [_draw(request, dataset, fold, ways, shots, protocol) for fold in folds]
+    check_leaks(dataset, lists, allowed=request.allow_leak)
     found = Plan(request, info, variant, backbone, dataset, protocol, tuple(lists), sources, out)
     if request.trained_on == request.dataset:
         for episodes in lists:
@@ -264,7 +273,8 @@ def _folds(request: Request, count: int) -> list[int]:
         raise UsageError(f"a fold is a number or all, not '{fold}'")
     if int(fold) >= count:
         known = f"its folds are 0 to {count - 1}" if count > 1 else "it has only fold 0"
-        raise UsageError(f"{request.dataset} has no fold {fold}: {known}")
+        whose = request.dataset if request.test_classes == "own" else request.trained_on
+        raise UsageError(f"{whose} has no fold {fold}: {known}")
     return [int(fold)]
 
 
@@ -292,7 +302,7 @@ def _default_folder(
     form = None if request.variant == info.variant_for(protocol.task) else request.variant
     parts = [request.method, form, backbone]
     parts += [request.trained_on, "to"] if request.trained_on != request.dataset else []
-    parts += [request.dataset, protocol.name.replace("@", "-")]
+    parts += [request.dataset, request.test_classes, protocol.name.replace("@", "-")]
     parts += [f"{request.ways}way", f"{request.shots}shot"]
     if len(folds) < dataset.fold_count:
         parts.append("fold" + "".join(map(str, folds)))

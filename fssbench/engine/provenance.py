@@ -11,6 +11,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from fssbench.engine.leaks import leaking
 from fssbench.episode.draw import classes_of
 from fssbench.errors import UsageError
 from fssbench.results.record import (
@@ -144,9 +145,11 @@ def protocol_record(protocol: Protocol) -> ProtocolRecord:
 
 
 def dataset_record(dataset: Dataset, split: Split, options: Mapping[str, Option]) -> DatasetRecord:
-    """Return what decides labels and lists of the side of a data set that is asked."""
+    """Return what decides labels and lists of the side of a data set that is asked, and which classes are."""
+    chosen = {} if dataset.test_classes is None else {"test_classes": dataset.test_classes}
     folds = None if type(dataset).fold_count else dataset.fold_count
-    return DatasetRecord(dataset.name, dataset.split_fingerprint(split), dataset.list_order, dict(options), folds)
+    fingerprint, order = dataset.split_fingerprint(split), dataset.list_order
+    return DatasetRecord(dataset.name, fingerprint, order, {**options, **chosen}, folds)
 
 
 def fold_record(episodes: EpisodeList, dataset: Dataset, weights: Weights, protocol: Protocol) -> FoldRecord:
@@ -164,6 +167,7 @@ def fold_record(episodes: EpisodeList, dataset: Dataset, weights: Weights, proto
         weights=weights,
         base_classes=() if protocol.base is None else dataset.fold_classes(episodes.fold, "train"),
         run_length=episodes.run_length,
+        leaking=leaking(dataset, episodes),
     )
 
 

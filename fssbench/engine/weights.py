@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from fssbench.datasets import require_training
 from fssbench.errors import CheckpointError, MissingError, UsageError
 from fssbench.results.record import Option, Weights
 
@@ -154,6 +155,7 @@ def sources_for(
         return dict.fromkeys(folds, Source("none"))
     if request.random_weights:
         return dict.fromkeys(folds, Source("random", seed=request.seed or 0))
+    require_training(request.trained_on, "--train-dataset NAME says on what; or --random-weights")
     if request.checkpoint is not None:
         sources = _given_sources(request.checkpoint, request, folds)
     else:

@@ -80,6 +80,8 @@ def episodes(
         data_fingerprint=dataset.split_fingerprint(side),
         left_out=left_out,
         run_length=length if len(seeds) > 1 else None,
+        train_dataset=dataset.trained_on,
+        test_classes=dataset.test_classes,
     )
 
 

@@ -61,6 +61,8 @@ class EpisodeList(Sequence[Episode]):
             the list is not the protocol's own.
         run_length: Episodes per run, where a release asks several runs, each with its own seed: the runs stand one
             after the other, and `seed` is that of the first. None for a single run.
+        train_dataset: The data set whose folds these are, where weights that were trained there are asked elsewhere.
+        test_classes: Which classes are asked then (`fssbench.datasets.seen_from`).
     """
 
     episodes: tuple[Episode, ...]
@@ -75,6 +77,8 @@ class EpisodeList(Sequence[Episode]):
     data_fingerprint: str
     left_out: tuple[int, ...] = ()
     run_length: int | None = None
+    train_dataset: str | None = None
+    test_classes: str | None = None
 
     @cached_property
     def hash(self) -> str:

@@ -42,6 +42,9 @@ _HEADER = (
     "left_out",
 )
 
+_OPTIONAL = ("run_length", "train_dataset", "test_classes")
+"""Stand in a file only where they say something."""
+
 
 def episode_id(fold: int, number: int) -> str:
     """Return the name of an episode: that of its prediction's file, without the suffix."""
@@ -54,8 +57,9 @@ def header(episodes: EpisodeList, version: int = VERSION) -> Header:
     for name in _HEADER:
         value = getattr(episodes, name)
         fields[name] = list(value) if isinstance(value, tuple) else value
-    if episodes.run_length is not None:
-        fields["run_length"] = episodes.run_length
+    for name in _OPTIONAL:
+        if (value := getattr(episodes, name)) is not None:
+            fields[name] = value
     fields["count"] = len(episodes)
     fields["hash"] = episodes.hash
     return fields
@@ -153,7 +157,7 @@ def _parse(raw: bytes, path: Path) -> EpisodeList:
         ) from error
     episodes = EpisodeList(
         episodes=tuple(Episode(e.query, e.classes, e.supports, e.query_class) for e in document.episodes),
-        **{name: getattr(document, name) for name in (*_HEADER, "run_length")},
+        **{name: getattr(document, name) for name in (*_HEADER, *_OPTIONAL)},
     )
     _check(episodes, document, path)
     return episodes

@@ -72,6 +72,8 @@ class EpisodeFile(_Strict):
     data_fingerprint: Word
     left_out: tuple[ClassId, ...]
     run_length: Annotated[int, Field(ge=1)] | None = None
+    train_dataset: Word | None = None
+    test_classes: Word | None = None
     count: Annotated[int, Field(ge=1)]
     hash: Digest
     answer: AnswerRecord | None = None

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from fssbench.datasets.dataset import Dataset
+from fssbench.datasets.seen_from import seen_from
 from fssbench.episode.draw import episodes as draw
 from fssbench.episode.draw import lists_of
 from fssbench.episode.episode import EpisodeList
@@ -50,6 +51,8 @@ def official(episodes: EpisodeList) -> bool | None:
     Returns:
         None where no hash is known: another number of episodes, another seed, a data set of this project.
     """
+    if episodes.train_dataset is not None:
+        return None  # Other classes than the release's, in other folds.
     protocol = episodes.protocol.partition("@")[0]
     known = official_hash(protocol, episodes.dataset, episodes.fold, episodes.way, episodes.shot)
     if known is None:
@@ -80,10 +83,12 @@ def verify(episodes: EpisodeList, dataset: Dataset) -> list[Finding]:
     """Hold a list against a data set: its names, its classes, its lists, and its protocol's own draw.
 
     Raises:
-        UsageError: If the data set has no such fold.
+        UsageError: If the data set has no such fold, or the list is of weights from elsewhere that are not known.
     """
     if episodes.dataset != dataset.name:
         return [Finding("failed", f"asks {episodes.dataset}, not {dataset.name}")]
+    if episodes.train_dataset is not None and dataset.trained_on is None:
+        dataset = seen_from(dataset, episodes.train_dataset, episodes.test_classes)
     findings = [_same_data(episodes, dataset), *_names(episodes, dataset)]
     if any(finding.state == "failed" for finding in findings):
         return findings

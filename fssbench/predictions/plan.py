@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fssbench.engine.given_lists import given_lists
+from fssbench.engine.given_lists import given_lists, seen_by
+from fssbench.engine.leaks import check_leaks
 from fssbench.episode.files import episode_id
 from fssbench.errors import BrokenFileError, UsageError
 from fssbench.predictions.files import PRESENCE, Listing, file_name, fold_of, named, names_in
@@ -19,7 +20,6 @@ from fssbench.protocols import protocol as protocol_of
 if TYPE_CHECKING:
     from fssbench.datasets.dataset import Dataset
     from fssbench.episode import EpisodeList
-    from fssbench.results.record import Option
     from fssbench.results.run import Existing
 
 _NAME = re.compile(r"[^\x00-\x1f\x7f-\x9f]{1,100}")
@@ -33,6 +33,7 @@ class ScoreRequest:
     episodes: str
     dataset: str | None = None
     train_dataset: str | None = None
+    allow_leak: bool = False
     fold: str | None = None
     protocol: str | None = None
     score_at: ScoreAt | None = None
@@ -42,14 +43,15 @@ class ScoreRequest:
     allow_missing: bool = False
     labels: str | None = None
     lists: str | None = None
+    part: str | None = None
     root: Path | None = None
     out: Path | None = None
     existing: Existing | None = None
 
     @property
-    def dataset_options(self) -> dict[str, Option]:
+    def dataset_options(self) -> dict[str, str]:
         """What `open_dataset` is given besides."""
-        given = {"labels": self.labels, "lists": self.lists}
+        given = {"labels": self.labels, "lists": self.lists, "part": self.part}
         return {name: value for name, value in given.items() if value is not None}
 
 
@@ -87,6 +89,7 @@ def plan_score(request: ScoreRequest) -> ScorePlan:
         BrokenFileError: If a list or the presence answers can't be read or do not fit, or files are of no episode.
     """
     from fssbench.datasets import REGISTRY, open_dataset
+    from fssbench.datasets.seen_from import seen_from
     from fssbench.results.folder import check_folder
     from fssbench.results.run import RUN, Existing
 
@@ -99,8 +102,10 @@ def plan_score(request: ScoreRequest) -> ScorePlan:
     first = lists[0]
     _check_options(request, first)
     REGISTRY.require(first.dataset)
-    if request.train_dataset is not None:
-        REGISTRY.require(request.train_dataset)
+    train, choice = seen_by(first, request.train_dataset, None)
+    request = replace(request, train_dataset=train)
+    if train is not None:
+        REGISTRY.require(train)
     rules = _protocol(request, first)
     method = _name(request)
     out = request.out or _default_folder(request, method, rules, lists)
@@ -110,6 +115,8 @@ def plan_score(request: ScoreRequest) -> ScorePlan:
     folders = [Path(request.predictions.replace("{fold}", str(one.fold))) for one in lists]
     found, presence = _found(request, rules, lists, folders)
     dataset = open_dataset(first.dataset, request.root, **request.dataset_options)
+    dataset = seen_from(dataset, train or first.dataset, choice)
+    check_leaks(dataset, lists, allowed=request.allow_leak)
     return ScorePlan(request, method, dataset, rules, tuple(lists), found, presence, out)
 
 

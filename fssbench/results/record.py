@@ -112,6 +112,8 @@ class FoldRecord:
         base_classes: Its base classes, where the protocol asks for them.
         run_length: Episodes per run, where the list holds several (`EpisodeList.run_length`).
         unanswered: How many of its episodes are left out because no prediction was given for them, on request.
+        leaking: Names of classes that are asked although training on another data set has seen them; None where that
+            is not known.
     """
 
     __pydantic_config__: ClassVar[dict[str, object]] = _CONFIG
@@ -129,6 +131,7 @@ class FoldRecord:
     base_classes: tuple[int, ...] = ()
     run_length: int | None = None
     unanswered: int = 0
+    leaking: tuple[str, ...] | None = ()
 
 
 @dataclass(frozen=True)

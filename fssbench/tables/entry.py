@@ -52,7 +52,7 @@ class Entry:
         note: What the source's row says besides, for the formats that print entries.
         variant: Which form of the method: as printed, or the `--variant` that was measured; empty for its usual one.
         reach: Of a measured result, by column: half the width of the 95 % interval.
-        fold_count: How many folds its data set has.
+        fold_count: How many folds its data set has, where its files say it; None where its name does.
         beside: Of a measured result, by column: what was printed of the same method, data, way, shot and backbone.
     """
 
@@ -76,7 +76,7 @@ class Entry:
     note: str = ""
     variant: str = ""
     reach: Mapping[str, str] = field(default_factory=dict)
-    fold_count: int = 4
+    fold_count: int | None = None
     beside: Mapping[str, str] = field(default_factory=dict)
 
 

@@ -11,6 +11,7 @@ from fssbench.publications import ER_FOLDS, FOLDS
 from fssbench.tables.beside import differences
 from fssbench.tables.emphasis import emphasise
 from fssbench.tables.entry import NO_BACKBONE, Entry, parameters, rounded
+from fssbench.tables.folds import fold_count_of
 from fssbench.tables.footnotes import Footnotes
 from fssbench.tables.table import MISSING, Block, Cell, Column, Group, Row, Table
 
@@ -24,6 +25,9 @@ DATASETS = {
     "folder": "own data",
     "shapes20i": "shapes20i",
     "suim": "SUIM",
+    "deepglobe": "DeepGlobe",
+    "isic2018": "ISIC 2018",
+    "chestxray": "Chest X-ray",
 }
 BACKBONES = {"vgg16": "VGG16", "resnet50": "ResNet50", "resnet101": "ResNet101", "": "backbone not printed"}
 
@@ -74,7 +78,7 @@ def _shot_title(shot: int) -> str:
 
 def _folds(entries: list[Entry]) -> range:
     """Return the folds that have a column: none where there is one, whose number is the mean."""
-    count = 1 if {entry.dataset for entry in entries} == {"fss1000"} else max(entry.fold_count for entry in entries)
+    count = max(entry.fold_count or fold_count_of(entry.dataset) for entry in entries)
     return range(count if count > 1 else 0)
 
 

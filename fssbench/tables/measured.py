@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from fssbench.errors import MissingError
 from fssbench.publications import Paper
 from fssbench.tables.entry import NO_BACKBONE, Entry, Remark
+from fssbench.tables.folds import fold_count_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -19,13 +20,10 @@ if TYPE_CHECKING:
     from fssbench.results import Results, Run
     from fssbench.results.record import FoldRecord
 
-FIXED_SPLIT = frozenset({"fss1000"})
-"""Data sets with one fold, so that its number is the mean."""
-
 
 def fold_count(run: Run) -> int:
     """Return how many folds make a mean on the data set of a run."""
-    return run.dataset.fold_count or (1 if run.dataset.name in FIXED_SPLIT else 4)
+    return run.dataset.fold_count or fold_count_of(asked_on(run))
 
 
 @dataclass(frozen=True, eq=False)
@@ -244,8 +242,8 @@ def _entry(one: Measurement, methods: Mapping[str, Paper], differs: list[str]) -
         numbers=_numbers(one),
         source=one.folders,
         variant=form,
-        # As printed ablations, a form that was taken apart is no rival of whole methods.
-        competes=not form,
+        # As printed ablations, a form that was taken apart is no rival of whole methods; nor is who knows the answers.
+        competes=not form and not any(fold.record.leaking for fold in one.folds.values()),
         remarks=tuple(remarks),
         fold_count=fold_count(run),
     )
@@ -253,6 +251,17 @@ def _entry(one: Measurement, methods: Mapping[str, Paper], differs: list[str]) -
 
 def _cautions(one: Measurement, weights: Sequence[str]) -> list[str]:
     cautions = []
+    leaks = {number: fold.record.leaking for number, fold in sorted(one.folds.items()) if fold.record.leaking}
+    if leaks:
+        folds = "; ".join(f"fold {number}: {', '.join(names)}" for number, names in leaks.items())
+        cautions.append(
+            f"tests classes that training on {one.run.train_dataset} has seen, so it is not ranked ({folds})"
+        )
+    if any(fold.record.leaking is None for fold in one.folds.values()):
+        cautions.append(f"which of the classes training on {one.run.train_dataset} has seen is not known")
+    choice = one.run.dataset.options.get("test_classes")
+    if choice not in (None, "unseen", "all"):
+        cautions.append(f"test classes: {choice}")
     if "random" in weights:
         cautions.append("random weights")
     if "predictions" in weights:

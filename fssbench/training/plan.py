@@ -11,7 +11,7 @@ from typing import Literal
 
 from fssbench.checkpoints import locate
 from fssbench.checkpoints.registry import find_backbone
-from fssbench.datasets import open_dataset
+from fssbench.datasets import open_dataset, require_training
 from fssbench.datasets.dataset import Dataset
 from fssbench.engine.base_classes import check_number
 from fssbench.engine.likeness import FROM_SCRATCH, configured, recipes_like, rules_of
@@ -130,6 +130,7 @@ def plan(request: Request) -> Plan:
     network = _network(request)
     info = method_info(request.method) if request.method else None
     variant = _variant(request, info)
+    require_training(request.dataset, "--dataset pascal5i")
     like = recipes_like(request.dataset, request.backbone)
     found = recipes(network, request.dataset, request.config, variant=variant, weak=request.weak, like=like)
     found = {stage: _changed(its, request) for stage, its in found.items()}

@@ -57,3 +57,12 @@ def test_a_run_without_an_answer_is_told(tmp_path: Path):
 def test_name(change: dict[str, str], name: str):
     run = run_of()
     assert subject_name(replace(run, method=replace(run.method, **change))) == name
+
+
+def test_a_number_of_classes_that_training_has_seen_is_no_number_to_hold_against_another(tmp_path: Path):
+    write_run(tmp_path / "a", run_of(dataset="pascal5i", train_dataset="coco20i", leaking={2: ("cat",)}))
+    [one] = measured([tmp_path])
+    assert [fold.partial for fold in one.folds] == [
+        "", "", "training on coco20i has seen classes that are asked: cat", ""
+    ]  # fmt: skip
+    assert not one.whole

@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageFile, ImageOps
 
-from fssbench.datasets.photos import read_grey, read_label, read_photo, size_of, value_counts
+from fssbench.datasets.photos import read_colours, read_grey, read_label, read_photo, size_of, value_counts
 from fssbench.errors import BrokenFileError, FSSBenchError, MissingError
 from tests.datasets.trees import label_map, save_palette, save_photo, truncate
 
@@ -101,6 +101,23 @@ def test_names_of_every_script(tmp_path: Path):
     path = tmp_path / "f\u00f6to \u5199\u771f \U0001f33f.JPEG"
     save_photo(path)
     assert read_photo(path).shape == (*size_of(path), 3)
+
+
+def test_a_mask_coded_by_colour_keeps_its_colours(tmp_path: Path):
+    colours = np.array([[[255, 0, 7], [0, 128, 255]], [[1, 2, 3], [0, 0, 0]]], dtype=np.uint8)
+    for suffix in ("bmp", "png"):
+        path = tmp_path / f"mask.{suffix}"
+        Image.fromarray(colours).save(path)
+        assert (read_colours(path) == colours).all()
+        assert size_of(path) == (2, 2)
+        truncate(path, 0.7)
+        with pytest.raises(BrokenFileError, match=r"mask\.(bmp|png)"):
+            read_colours(path)
+    Image.fromarray(colours).save(tmp_path / "mask.jpg")
+    with pytest.raises(BrokenFileError, match="is not a BMP or PNG image"):
+        read_colours(tmp_path / "mask.jpg")
+    with pytest.raises(MissingError):
+        read_colours(tmp_path / "none.bmp")
 
 
 @pytest.mark.parametrize("keep", [0.0, 0.02, 0.3, 0.9])

@@ -120,3 +120,44 @@ def own_tree(root: Path, labels: Mapping[str, npt.NDArray[np.uint8]], descriptio
 def save_binary(path: Path, foreground: npt.NDArray[np.bool_], value: int = 255) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(np.where(foreground, value, 0).astype(np.uint8)).save(path)
+
+
+def save_mask(path: Path, mask: npt.NDArray[np.uint8]) -> None:
+    """A mask (H, W), or one coded by colour (H, W, 3), in the format that the suffix says."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(mask).save(path)
+
+
+def suim_part(folder: Path, masks: Mapping[str, npt.NDArray[np.uint8]]) -> Path:
+    """A folder of SUIM: masks by 3-bit colour codes (H, W); returns it."""
+    for name, codes in masks.items():
+        bits = np.stack([codes // 4 % 2, codes // 2 % 2, codes % 2], axis=-1)
+        save_mask(folder / "masks" / f"{name}.bmp", (bits * 255).astype(np.uint8))
+        save_photo(folder / "images" / f"{name}.jpg", (codes.shape[0], codes.shape[1]))
+    return folder
+
+
+def isic_tree(root: Path, classes: Mapping[str, str], *, folders: Sequence[str] = ()) -> Path:
+    """ISIC with a lesion of 20 x 10 pixels in each image, listed in class_id.csv or in folders by class; returns it."""
+    folder = root / "ISIC"
+    photos = folder / "ISIC2018_Task1-2_Training_Input"
+    for name, class_name in classes.items():
+        inner = photos / str(folders.index(class_name) + 1) if folders else photos
+        save_photo(inner / f"{name}.jpg", (40, 60))
+        lesion = label_map((255, 5, 5, 20, 10), (127, 30, 30, 5, 5), size=(40, 60))
+        save_mask(folder / "ISIC2018_Task1_Training_GroundTruth" / f"{name}_segmentation.png", lesion)
+    if not folders:
+        rows = "".join(f"{name},{class_name}\r\n" for name, class_name in classes.items())
+        (folder / "class_id.csv").write_text(f"ID,Class\r\n{rows}")
+    return folder
+
+
+def lung_tree(root: Path, names: Sequence[str]) -> Path:
+    """LungSegmentation with two lungs in each image; returns it."""
+    folder = root / "LungSegmentation"
+    for name in names:
+        save_photo(folder / "CXR_png" / f"{name}.png", (40, 60))
+        save_mask(
+            folder / "masks" / f"{name}_mask.png", label_map((255, 5, 5, 30, 10), (128, 5, 40, 30, 10), size=(40, 60))
+        )
+    return folder

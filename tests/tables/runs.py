@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
@@ -37,16 +38,31 @@ def run_of(
     data: str = "data",
     variant: str | None = None,
     train_dataset: str | None = None,
+    test_classes: str | None = None,
+    leaking: Mapping[int, tuple[str, ...] | None] | None = None,
 ) -> Run:
     """Return the record of a run; `lists` and `data` stand for the hashes of episode lists and data."""
     weights = Weights("checkpoint" if backbone else "none", "0" * 64 if backbone else None)
     records = tuple(
-        FoldRecord(f, CLASSES[f], episodes, f"{lists}{f}", protocol, 0, "own", data, (), weights) for f in folds
+        FoldRecord(
+            f,
+            CLASSES[f],
+            episodes,
+            f"{lists}{f}",
+            protocol,
+            0,
+            "own",
+            data,
+            (),
+            weights,
+            leaking=(leaking or {}).get(f, ()),
+        )
+        for f in folds
     )
     where = Environment("3.11", "Linux", {}, "cpu", "a processor", 1, None)
     return Run(
         method=MethodRecord(method, variant, backbone, task, {}, 2_573_000 if backbone else 0),
-        dataset=DatasetRecord(dataset, data, "own"),
+        dataset=DatasetRecord(dataset, data, "own", {} if test_classes is None else {"test_classes": test_classes}),
         protocol=ProtocolRecord(protocol, task, (192, 192), "pillow-bilinear", "original", "leave-out"),
         way=1,
         shot=shot,

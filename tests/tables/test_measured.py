@@ -215,3 +215,36 @@ def test_own_data_has_as_many_folds_as_its_files_say(tmp_path: Path, count: int,
         (table,) = ask(tmp_path / "part", layout=task)
         (row,) = rows(table).values()
         assert row.cells[count].text == "-", "a part of the folds has no mean"
+
+
+def test_a_run_that_tests_what_training_has_seen_is_marked_and_not_ranked(tmp_path: Path) -> None:
+    across = {"dataset": "pascal5i", "train_dataset": "coco20i"}
+    leaks = {2: ("cat",), 3: ("car",)}
+    write_run(tmp_path / "a", run_of(test_classes="unseen", **across), iou=0.2)
+    write_run(tmp_path / "b", run_of("asnet", test_classes="repri-released", leaking=leaks, **across), iou=0.9)
+    (table,) = ask(tmp_path, datasets=("coco20i_to_pascal5i",), source="measured")
+    found = rows(table)
+    assert [found[label].entries[0].competes for label in ("HSNet", "ASNet")] == [True, False]
+    said = [note.text for note in table.footnotes]
+    assert "tests classes that training on coco20i has seen, so it is not ranked (fold 2: cat; fold 3: car)" in said
+    assert "test classes: repri-released" in said
+    assert found["HSNet"].cells[4].text == "20.0"
+
+
+def test_what_training_has_seen_may_not_be_known(tmp_path: Path) -> None:
+    unknown = dict.fromkeys(range(4))
+    write_run(tmp_path / "a", run_of(dataset="suim", train_dataset="fss1000", leaking=unknown, folds=(0,)), iou=0.2)
+    write_run(tmp_path / "b", run_of(dataset="suim", folds=(0,)), iou=0.3)
+    pair, alone = ask(tmp_path)
+    assert (pair.title, alone.title) == ("FSS-1000 → SUIM, 1-way", "SUIM, 1-way")
+    assert any("training on fss1000 has seen is not known" in note.text for note in pair.footnotes)
+    # One fold, so its number is the mean and needs no column of its own.
+    assert [column.name for column in alone.blocks[0].columns] == ["mIoU", "FB-IoU"]
+    assert rows(alone)["HSNet"].cells[0].text == "30.0"
+
+
+def test_measured_rows_stand_beside_the_printed_ones_of_a_pair(tmp_path: Path) -> None:
+    write_run(tmp_path / "a", run_of(dataset="suim", train_dataset="coco20i", test_classes="all"), iou=0.2)
+    (table,) = ask(tmp_path, datasets=("coco20i_to_suim",), source="both")
+    origins = {(row.label, row.entries[0].origin) for group in table.groups for row in group.rows}
+    assert {("HSNet", "measured"), ("HSNet", "published"), ("MMT", "published")} <= origins
