@@ -18,13 +18,8 @@ _FOLDED: WeakKeyDictionary[nn.Conv2d, tuple[object, Tensor, Tensor | None]] = We
 
 
 def answering() -> bool:
-    """Return whether only the answer is wanted, so that steps may be joined and memory used again.
-
-    Under autocast every step is left to itself: which of them are cast is decided by their own names.
-    """
-    return torch.is_inference_mode_enabled() and not (
-        torch.is_autocast_enabled("cpu") or torch.is_autocast_enabled("cuda")
-    )
+    """Return whether only the answer is wanted, so that steps may be joined and memory used again."""
+    return torch.is_inference_mode_enabled()
 
 
 def convolve(

@@ -115,7 +115,7 @@ def keys_in(mask: Tensor | None, size: Size) -> Tensor | None:
     return resize_mask(mask, mask.new_empty(1, 1, *size)).flatten().nonzero()[:, 0]
 
 
-def attend(query: Tensor, key: Tensor, value: Tensor, heads: int) -> Tensor:
+def attend(query: Tensor, key: Tensor, value: Tensor, heads: int, added: float | None = None) -> Tensor:
     """Return what each query gathers from all keys, (T, queries, C); no scaling by the square root of the channels.
 
     On a CPU with the query positions innermost: a head has few channels and there are few keys, so there is little in
@@ -126,11 +126,14 @@ def attend(query: Tensor, key: Tensor, value: Tensor, heads: int) -> Tensor:
         key: (T, keys, C).
         value: (T, keys, C).
         heads: Into which the channels are split.
+        added: To every similarity. A large number is not without effect: float32 keeps of a similarity beside -1e9 its
+            multiple of 64, and the softmax sees that.
     """
     positions, queries, channels = query.shape
     if query.is_cuda:
         split = [its.reshape(positions, its.shape[1], heads, -1).transpose(1, 2) for its in (query, key, value)]
-        out = F.scaled_dot_product_attention(split[0], split[1], split[2], scale=1.0)
+        bias = None if added is None else query.new_full((1, 1, 1, key.shape[1]), added)
+        out = F.scaled_dot_product_attention(split[0], split[1], split[2], attn_mask=bias, scale=1.0)
         return out.transpose(1, 2).reshape(query.shape)
     asked, known, kept = (
         # (positions of the support, channels of a head, heads, T)
@@ -142,6 +145,8 @@ def attend(query: Tensor, key: Tensor, value: Tensor, heads: int) -> Tensor:
         similarity = asked[one, 0] * known[:, 0]
         for channel in range(1, channels // heads):
             similarity.addcmul_(asked[one, channel], known[:, channel])
+        if added is not None:
+            similarity += added
         weights = similarity.softmax(dim=0)
         for channel in range(channels // heads):
             torch.sum(weights * kept[:, channel], dim=0, out=gathered[one, channel])

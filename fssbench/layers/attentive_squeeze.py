@@ -132,7 +132,6 @@ class _Attention(nn.Module):
         short_cut = parts.pop(0) if isinstance(self.short_cut, nn.Sequential) else None
         keys = keys_in(mask, squeezed.size if pooled else x.size)
         nowhere = keys is not None and len(keys) == 0
-        # Where the object touches no sampled key all are masked alike, and the softmax is uniform.
         left = None if nowhere else keys
         if pooled:
             key, value = (its if left is None else its.index_select(1, left) for its in parts)
@@ -140,10 +139,8 @@ class _Attention(nn.Module):
             weight, bias = _joined(reading)
             both = F.linear(at_keys(x, left), weight.flatten(1), bias)
             key, value = both.chunk(2, dim=2)
-        if nowhere:
-            gathered = value.mean(dim=1, keepdim=True).expand_as(query).contiguous()
-        else:
-            gathered = attend(query, key, value, _HEADS)
+        # Where the object touches no sampled key all are masked alike.
+        gathered = attend(query, key, value, _HEADS, _MASKED if nowhere else None)
         back = next(layer for layer in self.agg if isinstance(layer, _SupportConv))
         inner, outer = _norms(self.agg)
         out = F.linear(normalise(inner, gathered, relu=True), back.weight.flatten(1))
@@ -159,8 +156,8 @@ class _Attention(nn.Module):
         bias = None
         if mask is not None:
             keys = resize_mask(mask, key).flatten(1)[:, None, None, None]
-            # Added in float32 this leaves exactly _MASKED, whatever the similarity was. Where the object touches no
-            # sampled key all are masked alike, and the softmax is uniform.
+            # Added in float32 this leaves of a similarity its multiple of 64. Where the object touches no sampled key
+            # all are masked alike, and that is all the softmax sees: it is uniform as long as similarities are small.
             bias = torch.where(keys == 0, _MASKED, 0.0).expand(-1, query.shape[2], 1, 1, -1).flatten(0, 1)
         # No scaling by the square root of the channels.
         out = F.scaled_dot_product_attention(_heads(query), _heads(key), _heads(value), attn_mask=bias, scale=1.0)

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 import fssbench
@@ -109,3 +110,16 @@ def test_the_head_keeps_its_precision_under_autocast() -> None:
         rough = method.segment(images[0], images[None, 1:], mask)
     assert rough.logits.dtype == torch.float32
     assert (rough.labels != plain.labels).float().mean() < 0.05
+
+
+def test_where_all_keys_are_masked_large_similarities_still_tell_them_apart() -> None:
+    torch.manual_seed(0)
+    query, key, value = (torch.randn(6, positions, 16) * 12 for positions in (4, 9, 9))
+    found = attend(query, key, value, 4, -1e9)
+    split = [its.reshape(6, its.shape[1], 4, 4).transpose(1, 2) for its in (query, key, value)]
+    bias = torch.full((9,), -1e9)
+    expected = F.scaled_dot_product_attention(split[0], split[1], split[2], attn_mask=bias, scale=1.0)
+    torch.testing.assert_close(found, expected.transpose(1, 2).reshape(query.shape), atol=1e-5, rtol=1e-5)
+    uniform = value.mean(dim=1, keepdim=True).expand_as(query)
+    assert (found - uniform).abs().max() > 1
+    torch.testing.assert_close(attend(query / 100, key / 100, value, 4, -1e9), uniform, atol=1e-5, rtol=1e-5)
