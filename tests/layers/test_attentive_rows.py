@@ -117,7 +117,7 @@ def test_where_all_keys_are_masked_large_similarities_still_tell_them_apart() ->
     query, key, value = (torch.randn(6, positions, 16) * 12 for positions in (4, 9, 9))
     found = attend(query, key, value, 4, -1e9)
     split = [its.reshape(6, its.shape[1], 4, 4).transpose(1, 2) for its in (query, key, value)]
-    bias = torch.full((9,), -1e9)
+    bias = torch.full((1, 1, 1, 9), -1e9)
     expected = F.scaled_dot_product_attention(split[0], split[1], split[2], attn_mask=bias, scale=1.0)
     torch.testing.assert_close(found, expected.transpose(1, 2).reshape(query.shape), atol=1e-5, rtol=1e-5)
     uniform = value.mean(dim=1, keepdim=True).expand_as(query)
