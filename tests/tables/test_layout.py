@@ -192,3 +192,12 @@ def test_classification_and_segmentation_shows_exact_ratio_and_miou() -> None:
 )
 def test_data_sets_are_called_as_papers_call_them(name: str, title: str) -> None:
     assert dataset_title(name) == title
+
+
+def test_data_sets_of_printed_tables_have_the_folds_that_are_taken_for_granted() -> None:
+    from fssbench.datasets import REGISTRY
+    from fssbench.tables.folds import PAPERS, fold_count_of
+
+    for name in ("pascal5i", "coco20i"):
+        assert REGISTRY.get(name).fold_count == PAPERS == fold_count_of(name) == fold_count_of(f"{name}_to_suim")
+    assert fold_count_of("fss1000") == REGISTRY.get("fss1000").fold_count == 1
