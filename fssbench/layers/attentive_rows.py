@@ -40,7 +40,7 @@ class Squeezed:
     """Support positions of every query position.
 
     Attributes:
-        values: (T, rows * columns, C), contiguous.
+        values: (T, rows * columns, C).
         size: (rows, columns).
     """
 
@@ -83,7 +83,8 @@ def convolve_support(x: Correlations | Squeezed, weight: Tensor, bias: Tensor | 
         return Squeezed(F.linear(x.values, weight.flatten(1), bias), size)
     by_tap = weight.permute(2, 3, 1, 0)
     positions = x.values.shape[2] if isinstance(x, Correlations) else len(x.values)
-    out = x.values.new_empty(positions, size[0] * size[1], len(weight))
+    # Place by place: a product that is written into rows between others' is made elsewhere first, and copied.
+    out = x.values.new_empty(size[0] * size[1], positions, len(weight))
     for place, (row, column) in enumerate(product(range(size[0]), range(size[1]))):
         top, left = row * stride - margin, column * stride - margin
         rows, columns = (range(max(at, 0), min(at + side, end)) for at, end in ((top, height), (left, width)))
@@ -96,10 +97,10 @@ def convolve_support(x: Correlations | Squeezed, weight: Tensor, bias: Tensor | 
             cells = x.values.view(positions, height, width, -1)
             under = cells[:, rows.start : rows.stop, columns.start : columns.stop].reshape(positions, -1)
         if bias is None:
-            torch.mm(under, its, out=out[:, place])
+            torch.mm(under, its, out=out[place])
         else:
-            torch.addmm(bias, under, its, out=out[:, place])
-    return Squeezed(out, size)
+            torch.addmm(bias, under, its, out=out[place])
+    return Squeezed(out.transpose(0, 1), size)
 
 
 def at_keys(x: Correlations | Squeezed, keys: Tensor | None) -> Tensor:
