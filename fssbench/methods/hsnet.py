@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from fssbench.backbones import Pyramid
 from fssbench.backbones import backbone as build_backbone
 from fssbench.backbones.folding import answering
+from fssbench.errors import UsageError
 from fssbench.layers.centerpivot import CenterPivotConv4d
 from fssbench.layers.decoding import decode, decoder, resize_query_positions
 from fssbench.layers.hypercorrelation import (
@@ -73,7 +74,11 @@ class HSNet(PairwiseMethod[Masked]):
         return tuple(feature * resize_mask(object_mask, feature) for feature in features)
 
     def score(self, query: Maps, support: Masked) -> Tensor:
-        """Return raw logits (B, 2, h, w) of B pairs: correlate, squeeze, mix, decode."""
+        """Return raw logits (B, 2, h, w) of B pairs: correlate, squeeze, mix, decode.
+
+        Raises:
+            UsageError: If the images have a size at which the levels do not shrink to the same support positions.
+        """
         learner = self.get_submodule(self._learner_name)
         if isinstance(query, UnitMaps) and isinstance(support, KeptPositions) and isinstance(learner, HPNLearner):
             query, support = in_precision_of(query, learner), in_precision_of(support, learner)
@@ -113,6 +118,7 @@ class HPNLearner(nn.Module):
         squeezed4 = self.encoder_layer4(pyramid[0])
         squeezed3 = self.encoder_layer3(pyramid[1])
         squeezed2 = self.encoder_layer2(pyramid[2])
+        _check_grids([(its.shape[-2], its.shape[-1]) for its in (squeezed4, squeezed3, squeezed2)])
 
         mixed = resize_query_positions(squeezed4, squeezed3) + squeezed3
         mixed = self.encoder_layer4to3(mixed)
@@ -130,9 +136,20 @@ class HPNLearner(nn.Module):
             kept = [units[0] for units in support.units[start:stop]]
             squeezed.append(squeeze(block, maps, kept, grid_of(support.places[start][0], support.sizes[start])))
         shallow, middle, deep = squeezed
+        _check_grids([(len(its.grid), len(its.grid[0])) for its in (deep, middle, shallow)])
         mixed = mix(self.encoder_layer4to3, add_coarser(middle, deep))
         mixed = mix(self.encoder_layer3to2, add_coarser(shallow, mixed))
         return decode(self.decoder1, self.decoder2, mixed.images.mean(dim=0)[None].permute(0, 3, 1, 2))
+
+
+def _check_grids(grids: list[tuple[int, int]]) -> None:
+    # Levels are added position by position.
+    if len(set(grids)) > 1:
+        raise UsageError(
+            "hsnet can't take images of this size with this backbone: its levels squeeze to support maps of "
+            f"{' and '.join(str(grid) for grid in grids)} positions instead of one size; with a ResNet or VGG sides of "
+            "about 400 pixels work, with the small backbone of 192"
+        )
 
 
 def _block(channels: tuple[int, ...], kernels: tuple[int, ...], strides: tuple[int, ...]) -> nn.Sequential:
