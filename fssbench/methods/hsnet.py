@@ -143,8 +143,8 @@ class HPNLearner(nn.Module):
 
 
 def _check_grids(grids: list[tuple[int, int]]) -> None:
-    # Levels are added position by position.
-    if len(set(grids)) > 1:
+    # Levels are added position by position; a single one goes to all, as in the release.
+    if any(len({side for side in sides if side > 1}) > 1 for sides in zip(*grids, strict=True)):
         raise UsageError(
             "hsnet can't take images of this size with this backbone: its levels squeeze to support maps of "
             f"{' and '.join(str(grid) for grid in grids)} positions instead of one size; with a ResNet or VGG sides of "
