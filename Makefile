@@ -38,10 +38,11 @@ $(READY): pyproject.toml constraints.txt
 	@touch $@
 
 DEMO := runs/demo
-# Jobs are METHOD.VARIANT, the slowest first: two at a time, of one thread each, keep two cores busy to the end.
-FSS := asnet. hsnet. mmt. ntrenet. bam. pfenet. panet. prototype. copy-mask. all-foreground.
-FSCS := asnet. hsnet. pfenet.
-WATER := mmt. mmt.baseline hsnet. prototype.
+# Jobs are METHODS.VARIANT: two at a time, of one thread each, keep two cores busy to the end. The methods of a job are
+# asked together, so that each photo is drawn, and encoded where they share a backbone, once for all of them.
+FSS := asnet,panet,pfenet,prototype. hsnet,mmt,ntrenet,bam,copy-mask,all-foreground.
+FSCS := asnet,pfenet. hsnet.
+WATER := mmt,hsnet,prototype. mmt.baseline
 
 # A method's own name and, after --variant, its form.
 form = --method $(word 1,$(subst ., ,$(1))) $(addprefix --variant ,$(word 2,$(subst ., ,$(1))))
