@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -245,7 +246,7 @@ def _listed(option: str, text: str) -> list[str]:
 
 
 def _number(option: str, text: str) -> int:
-    if not (text.lstrip("+-").isascii() and text.lstrip("+-").isdecimal() and len(text) < 10):
+    if not re.fullmatch(r"[+-]?\d{1,9}", text, re.ASCII):
         raise UsageError(f"{option} is a number or several with commas between them, not '{text}'", f"{option} 1")
     return int(text)
 
@@ -257,8 +258,7 @@ def _run(plans: Sequence[Plan], save: Path | None, processes: Processes, *, quie
     from fssbench.engine.stages import Stages
     from fssbench.engine.store import StoreCount
 
-    shown = quiet or not processes.first
-    progress = Silent() if shown else progress_for(sys.stderr, "\n".join(map(_headline, plans)))
+    progress = Silent() if quiet else progress_for(sys.stderr, "\n".join(map(_headline, plans)))
     stages, count = Stages(), StoreCount()
     try:
         results = run_plans(

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import copy
-import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from fssbench.engine.batches import bytes_of, singles
 from fssbench.engine.loading import Loader, View
+from fssbench.engine.provenance import state_sha256
 from fssbench.engine.stages import Stages
 from fssbench.engine.store import NEVER, Store
 from fssbench.episode import EpisodeList
@@ -101,7 +101,8 @@ class Features:
     ) -> None:
         self._askings, self._steps, self._loader = askings, steps, loader
         self._device, self._batch_size, self._stages = device, batch_size, stages
-        identities = [_identity(asking.method) for asking in askings]
+        # Weights are hashed only where there is somebody to share with.
+        identities = [_identity(asking.method) for asking in askings] if len(askings) > 1 else [(0, 0)] * len(askings)
         makers, encoders = ([its[part] for its in identities] for part in (0, 1))
         self._makers, self._encoders = [makers.index(its) for its in makers], [encoders.index(its) for its in encoders]
         self._encode: dict[int, Callable[[Tensor], Any]] = {
@@ -203,7 +204,7 @@ class Features:
     def _made(self, key: Derived, raw: object) -> Any:  # noqa: ANN401 - each method has its own type
         method = self._askings[key.maker].method
         # A copy, since a method may note in features what it has computed of them, and others read them too.
-        own = copy.copy(raw) if len(set(self._makers)) > 1 else raw
+        own = copy.copy(raw) if len(self._askings) > 1 else raw
         if key.class_id is None:
             with self._stages.stage("encode"):
                 return method.as_query(own)
@@ -225,21 +226,12 @@ def _alike(sources: Sequence[tuple[int, View, str]]) -> list[list[tuple[int, Vie
 
 def _identity(method: AnyMethod) -> tuple[object, object]:
     """Return what decides all that a method makes of an image, and what decides its `encode`."""
-    own = (type(method), _arguments(method), digest(method))
+    own = (type(method), _arguments(method), state_sha256(method))
     encoder = method.shared_encoder
-    return own, own if encoder is None else (type(method).encode, type(encoder), digest(encoder))
+    return own, own if encoder is None else (type(method).encode, type(encoder), state_sha256(encoder))
 
 
 def _arguments(method: AnyMethod) -> object:
     if method.built is None:
         return id(method)
     return method.built.variant, method.built.backbone, repr(sorted(method.built.options.items()))
-
-
-def digest(module: nn.Module) -> str:
-    """Return a hash of the weights of a module, buffers included."""
-    found = hashlib.blake2b(digest_size=16)
-    for key, tensor in sorted(module.state_dict().items()):
-        found.update(f"{key} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
-        found.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
-    return found.hexdigest()

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     import torch
+    from torch import nn
 
     from fssbench.datasets.dataset import Dataset, Split
     from fssbench.engine.plan import Plan
@@ -190,17 +191,20 @@ def _option(value: object) -> Option:
 
 def weights_in_memory(method: Method[Any, Any]) -> Weights:
     """Return the hash of a method's weights: names, types, shapes and values, in order of the names."""
+    return Weights("memory", state_sha256(method)) if method.state_dict() else Weights("none")
+
+
+def state_sha256(module: nn.Module) -> str:
+    """Return the hex hash of a module's weights, buffers included, as `weights_in_memory` has it."""
     import torch
 
-    state = method.state_dict()
-    if not state:
-        return Weights("none")
+    state = module.state_dict()
     digest = hashlib.sha256()
     for key in sorted(state):
         tensor = state[key].detach().to("cpu").contiguous()
         digest.update(f"{key} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
         digest.update(tensor.reshape(-1).view(torch.uint8).numpy())
-    return Weights("memory", digest.hexdigest())
+    return digest.hexdigest()
 
 
 def planned_run(plan: Plan) -> Run:

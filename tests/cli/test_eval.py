@@ -13,7 +13,6 @@ from pathlib import Path
 
 import pytest
 
-from fssbench import cli
 from fssbench.results import load_run
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -29,17 +28,6 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def _elsewhere(cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("XDG_CACHE_HOME", str(cache))  # one index for all tests of the file
-
-
-@pytest.fixture
-def fssbench(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
-    def run(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["fssbench", *arguments])
-        with pytest.raises(SystemExit) as stop:
-            cli.main()
-        return (int(stop.value.code or 0), *capsys.readouterr())
-
-    return run
 
 
 def answers(folder: Path) -> list[dict[str, object]]:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 
 import pytest
 
-from fssbench import build, cli, evaluate, open_dataset
+from fssbench import build, evaluate, open_dataset
 from fssbench import episodes as draw
 from fssbench.errors import UsageError
 from fssbench.results import load_run
@@ -27,17 +26,6 @@ def _data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     isic_tree(tmp_path / "data", {f"ISIC_{n}": ("nevus", "melanoma", "seborrheic_keratosis")[n % 3] for n in range(9)})
     monkeypatch.setenv("FSSBENCH_DATA", str(tmp_path / "data"))
     monkeypatch.chdir(tmp_path)
-
-
-@pytest.fixture
-def fssbench(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
-    def run(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["fssbench", *arguments])
-        with pytest.raises(SystemExit) as stop:
-            cli.main()
-        return (int(stop.value.code or 0), *capsys.readouterr())
-
-    return run
 
 
 def test_each_fold_is_asked_its_unseen_classes(fssbench):

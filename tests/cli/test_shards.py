@@ -12,7 +12,6 @@ from pathlib import Path
 
 import pytest
 
-from fssbench import cli
 from fssbench.results import load_run
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -30,17 +29,6 @@ def _elsewhere(place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setenv("XDG_CACHE_HOME", str(place / "cache"))  # one index for all tests of the file
     monkeypatch.setenv("PYTHONPATH", str(REPOSITORY))
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
-
-
-@pytest.fixture
-def fssbench(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
-    def run(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["fssbench", *arguments])
-        with pytest.raises(SystemExit) as stop:
-            cli.main()
-        return (int(stop.value.code or 0), *capsys.readouterr())
-
-    return run
 
 
 @pytest.fixture
@@ -129,6 +117,7 @@ def test_two_answers_to_one_episode_are_refused(fssbench):
         ([*COPY, "--shard", "1/2", "--save-predictions", "p"], "one run in one process"),
         (["eval", "--method", "copy-mask,copy-mask", "--dataset", "shapes20i"], "each once"),
         (["eval", "--method", "copy-mask", "--dataset", "shapes20i", "--shots", "1,x"], "--shots is a number"),
+        (["eval", "--method", "copy-mask", "--dataset", "shapes20i", "--shots", "+-5"], "--shots is a number"),
         (["launch", "--shards", "2", "--", "table"], "what is launched is an evaluation"),
         (["launch", "--shards", "2", "--", *COPY], "the shards need a folder"),
         (["launch", "--shards", "0", "--", *COPY, "--out", "o"], "at least 1 shard"),
