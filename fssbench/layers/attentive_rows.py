@@ -18,8 +18,8 @@ from torch import Tensor, nn
 from fssbench.layers.masks import resize_mask
 
 Size = tuple[int, int]
-_BLOCK = 1 << 17
-"""Numbers that are normalised at once: half a megabyte, less than the cache of a core."""
+_TOGETHER = 1 << 20
+"""Numbers of similarities that are computed at once: 4 MiB, which stay in a processor's cache."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -139,45 +139,43 @@ def attend(query: Tensor, key: Tensor, value: Tensor, heads: int, added: float |
         out = F.scaled_dot_product_attention(split[0], split[1], split[2], attn_mask=bias, scale=1.0)
         return out.transpose(1, 2).reshape(query.shape)
     asked, known, kept = (
-        # (positions of the support, channels of a head, heads, T)
-        its.reshape(positions, its.shape[1], heads, -1).permute(1, 3, 2, 0).contiguous()
+        # (channels of a head, positions of the support, heads, T)
+        its.reshape(positions, its.shape[1], heads, -1).permute(3, 1, 2, 0).contiguous()
         for its in (query, key, value)
     )
     gathered = torch.empty_like(asked)
-    for one in range(queries):
-        similarity = asked[one, 0] * known[:, 0]
+    together = max(1, _TOGETHER // known[0].numel())
+    for start in range(0, queries, together):
+        stop = min(start + together, queries)
+        similarity = asked[0, start:stop, None] * known[0]
         for channel in range(1, channels // heads):
-            similarity.addcmul_(asked[one, channel], known[:, channel])
+            similarity.addcmul_(asked[channel, start:stop, None], known[channel])
         if added is not None:
             similarity += added
-        weights = similarity.softmax(dim=0)
+        weights = similarity.sub_(similarity.amax(dim=1, keepdim=True)).exp_()
         for channel in range(channels // heads):
-            torch.sum(weights * kept[:, channel], dim=0, out=gathered[one, channel])
-    return gathered.permute(3, 0, 2, 1).reshape(positions, queries, channels).contiguous()
+            torch.sum(weights * kept[channel], dim=1, out=gathered[channel, start:stop])
+        gathered[:, start:stop] /= weights.sum(dim=1)
+    return gathered.permute(3, 1, 2, 0).reshape(positions, queries, channels).contiguous()
 
 
 def normalise(norm: nn.GroupNorm, x: Tensor, *, relu: bool = False) -> Tensor:
     """Return (T, positions, C) after group norm, and ReLU where asked; `x` is used up.
 
     The mean is taken off first: torch's own group norm with channels innermost takes the variance as a difference of
-    float32 sums. What follows goes over blocks that stay in the cache.
+    float32 sums.
     """
     channels = x.shape[-1]
     each = channels // norm.num_groups
     rows = x.view(-1, channels)
-    blocks = torch.split(rows, max(1, _BLOCK // channels))
 
     def mean_of(sums: Tensor) -> Tensor:
         return (sums.view(norm.num_groups, each).sum(dim=1) / (len(rows) * each)).repeat_interleave(each)
 
-    mean = mean_of(torch.stack([block.sum(dim=0) for block in blocks]).sum(dim=0))
-    squares = torch.stack([block.sub_(mean).square().sum(dim=0) for block in blocks]).sum(dim=0)
-    scale = norm.weight * (mean_of(squares) + norm.eps).rsqrt()
-    for block in blocks:
-        torch.addcmul(norm.bias, block, scale, out=block)
-        if relu:
-            block.relu_()
-    return x
+    rows.sub_(mean_of(rows.sum(dim=0)))
+    scale = norm.weight * (mean_of(rows.square().sum(dim=0)) + norm.eps).rsqrt()
+    torch.addcmul(norm.bias, rows, scale, out=rows)
+    return x.relu_() if relu else x
 
 
 def add_coarser(x: Squeezed, coarser: Squeezed, query: Size, coarser_query: Size) -> Squeezed:
