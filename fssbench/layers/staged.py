@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from hashlib import sha256
 from typing import Any, Generic, Self, TypeVar
 
 import torch
@@ -19,6 +20,7 @@ from fssbench.methods.method import Method, Prediction
 
 Support = TypeVar("Support")
 Taken = TypeVar("Taken", bound=nn.Module)
+WHOLE = b""
 
 
 @dataclass(eq=False)
@@ -29,14 +31,15 @@ class StageMaps:
         layer2: (B, C, h, w), brought to the size of layer3 (which moves VGG's only).
         layer3: (B, C, h, w).
         size: (height, width) of the images.
-        layer4: (B, C, h', w') once `StagedMethod.layer4_of` was asked for it: a query needs it, a support does not.
+        deep: Layer4 by the digest of the mask that was laid on the maps before it, `WHOLE` without one, as far as it was
+            asked for: a query needs one, a support the other. Copies share it, so methods on one backbone do, too.
         base: What a base learner says of layer4, once it was asked (BAM).
     """
 
     layer2: Tensor
     layer3: Tensor
     size: tuple[int, int]
-    layer4: Tensor | None = None
+    deep: dict[bytes, Tensor | KeptColumns] = field(default_factory=dict)
     base: Tensor | None = None
 
 
@@ -119,10 +122,11 @@ class StagedMethod(Method[Any, Support], Generic[Support]):
 
     def layer4_of(self, maps: StageMaps) -> Tensor:
         """Return layer4 of the unmasked maps, computed once; no gradient."""
-        if maps.layer4 is None:
+        layer4 = maps.deep.get(WHOLE)
+        if not isinstance(layer4, Tensor):
             with torch.no_grad():
-                maps.layer4 = self.stages.deep(maps.layer3)
-        return maps.layer4
+                layer4 = maps.deep[WHOLE] = self.stages.deep(maps.layer3)
+        return layer4
 
     def prototype_of(self, reduction: nn.Sequential, maps: StageMaps, mask: Tensor) -> Tensor:
         """Return the masked average of reduced middle-level maps of supports, (B, width, 1, 1).
@@ -141,7 +145,9 @@ class StagedMethod(Method[Any, Support], Generic[Support]):
         return masked_average(run(reduction, torch.cat([layer3, layer2], dim=1)), inside)
 
     def masked_layer4(self, maps: StageMaps, mask: Tensor) -> Tensor | KeptColumns:
-        """Return layer4 of a support whose background is zeroed before layer4 and again after it; no gradient.
+        """Return layer4 of a support whose background is zeroed before layer4 and again after it, computed once.
+
+        No gradient flows to it.
 
         Args:
             maps: Maps of the supports.
@@ -150,18 +156,24 @@ class StagedMethod(Method[Any, Support], Generic[Support]):
         Returns:
             The map (B, C, h, w); where only the answer is wanted, what the mask leaves of it.
         """
-        inside = foreground(mask)
-        if answering() and not self.training:
-            before = resize_mask(inside, maps.layer3)
-            box = bounding_box(before)
-            layer4 = self.stages.deep_within(maps.layer3, before, box)
-            if layer4 is not None:
-                return kept_columns(layer4, before, box)
-            layer4 = self.stages.deep(maps.layer3 * before)
-            return kept_columns(layer4, resize_mask(inside, layer4))
-        with torch.no_grad():
-            layer4 = self.stages.deep(maps.layer3 * resize_mask(inside, maps.layer3))
-            return layer4 * resize_mask(inside, layer4)
+        if not answering() or self.training:
+            inside = foreground(mask)
+            with torch.no_grad():
+                layer4 = self.stages.deep(maps.layer3 * resize_mask(inside, maps.layer3))
+                return layer4 * resize_mask(inside, layer4)
+        digest = sha256(mask.cpu().numpy().tobytes()).digest()
+        if digest not in maps.deep:
+            maps.deep[digest] = self._kept_layer4(maps, foreground(mask))
+        return maps.deep[digest]
+
+    def _kept_layer4(self, maps: StageMaps, inside: Tensor) -> KeptColumns:
+        before = resize_mask(inside, maps.layer3)
+        box = bounding_box(before)
+        layer4 = self.stages.deep_within(maps.layer3, before, box)
+        if layer4 is not None:
+            return kept_columns(layer4, before, box)
+        layer4 = self.stages.deep(maps.layer3 * before)
+        return kept_columns(layer4, resize_mask(inside, layer4))
 
 
 def layer4_in(query: QueryMaps) -> Tensor:

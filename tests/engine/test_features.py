@@ -9,6 +9,7 @@ import pytest
 import torch
 
 import fssbench
+from fssbench.backbones.staged import SmallStages
 from fssbench.engine.answering import answers, rows_of
 from fssbench.engine.features import Asking
 from fssbench.engine.order import order_of_work
@@ -76,6 +77,25 @@ def test_methods_with_one_frozen_backbone_encode_each_image_once():
         [alone] = ask([asking])
         pd.testing.assert_frame_equal(counted(together), counted(alone))
     assert not counted(both[0]).equals(counted(both[1]))
+
+
+def test_methods_with_one_backbone_in_stages_share_its_last_stage(monkeypatch: pytest.MonkeyPatch):
+    torch.manual_seed(2)
+    methods = [fssbench.build(name, "small") for name in ("pfenet", "ntrenet")]
+    methods[1].stages.load_state_dict(methods[0].stages.state_dict())
+    small = replace(rules(), input=(96, 96))
+    episodes = questions(count=4)
+    askings = [Asking(its, episodes, small, order_of_work(episodes)) for its in methods]
+    ran = []
+    plain = SmallStages.deep
+    monkeypatch.setattr(SmallStages, "deep", lambda self, layer3: ran.append(1) or plain(self, layer3))
+    both = ask(askings)
+    whole = {episode.query for episode in episodes}
+    masked = {(name, episode.classes) for episode in episodes for name in episode.supports[0]}
+    assert len(ran) == len(whole) + len(masked)
+    for together, asking in zip(both, askings, strict=True):
+        [alone] = ask([asking])
+        pd.testing.assert_frame_equal(counted(together), counted(alone))
 
 
 def test_methods_with_other_backbones_do_not_share():

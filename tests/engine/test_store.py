@@ -68,7 +68,7 @@ def test_a_batch_comes_apart_into_images_of_their_own():
     maps = StageMaps(torch.arange(6.0).view(3, 2, 1, 1), torch.zeros(3, 1, 1, 1), (24, 24))
     parts = singles(maps, 3)
     assert [part.layer2.flatten().tolist() for part in parts] == [[0, 1], [2, 3], [4, 5]]
-    assert all(part.size == (24, 24) and part.layer4 is None for part in parts)
+    assert all(part.size == (24, 24) and part.deep == {} for part in parts)
     assert bytes_of(parts[0]) == 12
     pyramid = singles((torch.zeros(2, 3), torch.ones(2, 1)), 2)
     assert [tuple(map(tuple, (part[0].shape, part[1].shape))) for part in pyramid] == [((1, 3), (1, 1))] * 2
