@@ -31,8 +31,9 @@ class StageMaps:
         layer2: (B, C, h, w), brought to the size of layer3 (which moves VGG's only).
         layer3: (B, C, h, w).
         size: (height, width) of the images.
-        deep: Layer4 by the digest of the mask that was laid on the maps before it, `WHOLE` without one, as far as it was
-            asked for: a query needs one, a support the other. Copies share it, so methods on one backbone do, too.
+        deep: Layer4, (B, C, h', w') or what is left of it, by the digest of the mask that was laid on the maps before
+            it, `WHOLE` without one, as far as it was asked for: a query needs one, a support the other. Copies share
+            it, so methods on one backbone do, too.
         base: What a base learner says of layer4, once it was asked (BAM).
     """
 
