@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from fssbench.engine import compiling
 from fssbench.engine.batches import bytes_of, singles
 from fssbench.engine.loading import Loader, View
 from fssbench.engine.provenance import state_sha256
@@ -106,7 +107,7 @@ class Features:
         makers, encoders = ([its[part] for its in identities] for part in (0, 1))
         self._makers, self._encoders = [makers.index(its) for its in makers], [encoders.index(its) for its in encoders]
         self._encode: dict[int, Callable[[Tensor], Any]] = {
-            place: torch.compile(askings[place].method.encode) if compiled else askings[place].method.encode
+            place: compiling.compiled(askings[place].method.encode) if compiled else askings[place].method.encode
             for place in set(self._encoders)
         }
         uses: dict[Derived, list[int]] = {}

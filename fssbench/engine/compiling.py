@@ -1,0 +1,39 @@
+"""The encoder, compiled by torch before it is first asked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+import torch
+from torch import Tensor
+
+from fssbench.errors import UsageError
+
+Features = TypeVar("Features")
+
+
+def compiled(encode: Callable[[Tensor], Features]) -> Callable[[Tensor], Features]:
+    """Return `encode`, compiled when it is called first, and again for images of another shape.
+
+    Raises:
+        UsageError: When it is called, if torch can't compile it here.
+    """
+    ready: Callable[[Tensor], Features] = torch.compile(encode)
+
+    def call(images: Tensor) -> Features:
+        try:
+            return ready(images)
+        except Exception as error:
+            # Imported here: it takes seconds, and whoever comes here has it already.
+            from torch._dynamo.exc import TorchDynamoException
+
+            if not isinstance(error, TorchDynamoException):
+                raise
+            reason = next((line for line in str(error).splitlines() if line), type(error).__name__)
+            raise UsageError(
+                f"--compile: torch can't compile the encoder here: {reason}",
+                "install a C++ compiler (g++, or CXX=...), or leave --compile out",
+            ) from error
+
+    return call
