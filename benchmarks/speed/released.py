@@ -10,7 +10,6 @@ DIR holds the clones that releases.py names; standin.py makes a VOC2012.
 from __future__ import annotations
 
 import argparse
-import csv
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,6 +17,7 @@ from pathlib import Path
 import cv2
 import torch
 import torch.nn.functional as F
+from measured import keep
 from releases import Answer, released
 
 import fssbench
@@ -143,14 +143,7 @@ def main() -> None:
         "threads": given.threads,
         "torch": torch.__version__,
     }
-    print("\n".join(f"{key}: {value}" for key, value in row.items()))
-    if given.out is not None:
-        new = not given.out.exists()
-        with given.out.open("a", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, list(row), lineterminator="\n")
-            if new:
-                writer.writeheader()
-            writer.writerow(row)
+    keep(row, given.out)
 
 
 def _share(profile: fssbench.engine.profile.Profile, stages: set[str]) -> str:

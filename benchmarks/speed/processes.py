@@ -1,0 +1,95 @@
+"""One, two and four processes of one thread each, in one run.
+
+    python benchmarks/speed/processes.py --method hsnet --root DIR/VOC2012 --answer 60
+
+Each process answers its share of the same episodes of PASCAL-5i fold 0, cut from the order of work as torchrun's are.
+All begin at the same time, after their first episode; the last one's end counts. Every process reads its own photos
+(`--workers 0`), so that one process is one core.
+"""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import time
+from multiprocessing.synchronize import Barrier
+from pathlib import Path
+
+import cv2
+import torch
+from measured import keep
+
+import fssbench
+from fssbench.engine.answering import answers
+from fssbench.engine.features import Asking
+from fssbench.engine.order import order_of_work
+from fssbench.engine.provenance import environment
+from fssbench.engine.settings import Settings
+from fssbench.engine.stages import Stages
+from fssbench.protocols import protocol
+from fssbench.results.share import Share
+
+
+def answer(
+    given: argparse.Namespace, share: Share, start: Barrier, done: multiprocessing.Queue[tuple[float, int]]
+) -> None:
+    """Answer one share, and put its seconds and how many images were encoded."""
+    torch.set_num_threads(1)
+    cv2.setNumThreads(1)
+    torch.manual_seed(0)
+    method = fssbench.build(given.method, "resnet50", shot=given.shots).eval()
+    dataset = fssbench.open_dataset("pascal5i", root=given.root)
+    rules = protocol(given.protocol).on("pascal5i")
+    episodes = fssbench.episodes(dataset, 0, 1, given.shots, rules.name, 1000, rules.seed)
+    order = order_of_work(episodes.episodes)[: given.answer]
+    numbers = order[slice(*share.bounds(len(order)))]
+    settings, cpu = Settings(workers=0), torch.device("cpu")
+    list(answers([Asking(method, episodes, rules, numbers[:1])], dataset, cpu, settings))
+    stages = Stages()
+    start.wait()
+    began = time.perf_counter()
+    for _ in answers([Asking(method, episodes, rules, numbers)], dataset, cpu, settings, stages, share.of):
+        pass
+    done.put((time.perf_counter() - began, stages.images))
+
+
+def main() -> None:
+    """Measure, print, and add rows to the CSV."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--method", default="hsnet")
+    parser.add_argument("--shots", type=int, default=1)
+    parser.add_argument("--protocol", default="hsnet")
+    parser.add_argument("--root", type=Path, required=True)
+    parser.add_argument("--answer", type=int, default=60)
+    parser.add_argument("--processes", default="1,2,4")
+    parser.add_argument("--out", type=Path, help="CSV to which rows are added.")
+    given = parser.parse_args()
+    context = multiprocessing.get_context("spawn")
+    rate = 0.0
+    for count in map(int, given.processes.split(",")):
+        start, done = context.Barrier(count), context.Queue()
+        shares = [Share(number + 1, count) for number in range(count)]
+        workers = [context.Process(target=answer, args=(given, share, start, done)) for share in shares]
+        for worker in workers:
+            worker.start()
+        ended = [done.get() for _ in workers]
+        for worker in workers:
+            worker.join()
+        now = given.answer / max(seconds for seconds, _ in ended)
+        rate = rate or now
+        row = {
+            "method": given.method,
+            "shots": given.shots,
+            "episodes": given.answer,
+            "processes": count,
+            "episodes_per_second": f"{now:.3f}",
+            "times_as_fast": f"{now / rate:.2f}",
+            "images_encoded": sum(images for _, images in ended),
+            "machine": environment(torch.device("cpu"), None).device_name,
+            "torch": torch.__version__,
+        }
+        keep(row, given.out)
+
+
+if __name__ == "__main__":
+    main()
