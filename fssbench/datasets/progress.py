@@ -50,4 +50,4 @@ def _shown(items: Sequence[T], first: int, doing: str, unit: str) -> Iterator[T]
         for done, item in enumerate(items[first:], 1):
             yield item
             rate = done / max(time.monotonic() - started, 1e-6)
-            progress.update(task, advance=1, rate=f"{rate:.0f}/s")
+            progress.update(task, advance=1, rate=f"{rate:.0f}/s" if rate >= 1 else f"{1 / rate:.0f} s each")

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from fssbench.datasets.progress import tracked
 from fssbench.engine.profile import PROFILE, Line, Profile
 from fssbench.errors import FSSBenchError, UsageError
 from fssbench.metrics import summarise
@@ -86,7 +87,7 @@ def measure(cases: Sequence[Case], options: Sequence[str]) -> Iterator[Measured]
     Raises:
         UsageError: With what `fssbench eval` said, if it refused.
     """
-    for case in cases:
+    for case in tracked(cases, "measuring", "cases"):
         with tempfile.TemporaryDirectory(prefix="fssbench-bench-") as folder:
             yield _measured(case, options, Path(folder) / "run")
 
