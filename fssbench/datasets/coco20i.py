@@ -35,7 +35,6 @@ CLASS_COUNT = 80
 MIN_PIXELS = 2048
 """Pixels of a class that an image needs to be listed under it (2 * 32 * 32)."""
 
-_REMEDY = "replace the file; fssbench data check coco20i names what is missing or broken"
 _IMPORT = "fssbench data import-splits coco20i --from DIR with data/splits/coco of HSNet's release"
 
 
@@ -148,7 +147,7 @@ class Coco20i(Dataset):
 
     def image(self, name: str) -> Image:
         """Return the photo of that name, or the one of COCO 2017 with its id."""
-        return read_photo(self.photo_path(name), _REMEDY)
+        return read_photo(self.photo_path(name), self.remedy)
 
     def photo_path(self, name: str) -> Path:
         """Return where the photo is: under its name, or as COCO 2017 names it; under its name if nowhere."""
@@ -159,13 +158,13 @@ class Coco20i(Dataset):
     def label(self, name: str) -> Label:
         """Return the label map, painted or read as the rule says; crowds are background."""
         if self.labels == "png":
-            return read_label(self._mask_path(name), CLASS_COUNT, ignore=False, remedy=_REMEDY)
+            return read_label(self._mask_path(name), CLASS_COUNT, ignore=False, remedy=self.remedy)
         return paint(self._annotated(name), self.labels)
 
     def image_size(self, name: str) -> tuple[int, int]:
         """Return (height, width) from the annotations, or the header of the PNG mask."""
         if self.labels == "png":
-            return size_of(self._mask_path(name), _REMEDY)
+            return size_of(self._mask_path(name), self.remedy)
         image = self._annotated(name)
         return image.height, image.width
 
@@ -225,7 +224,7 @@ class Coco20i(Dataset):
         if image_id not in images:
             raise MissingError(
                 f"the annotations in {self.annotations} have no image {name}",
-                "fssbench data check coco20i says what else is missing; "
+                f"{self.check_command} says what else is missing; "
                 "a part of the data has its own lists with --lists here (in Python lists='here')",
             )
         return images[image_id]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -63,6 +64,16 @@ class Dataset(ABC):
 
     root: Path | None
     """The folder that holds the files; None for a rendered data set."""
+
+    @property
+    def check_command(self) -> str:
+        """The command that names all that is missing or broken of it."""
+        return f"fssbench data check {self.name}" + (f" --root {shlex.quote(str(self.root))}" if self.root else "")
+
+    @property
+    def remedy(self) -> str:
+        """What to do about a file that is missing or broken."""
+        return f"replace the file; {self.check_command} names what is missing or broken"
 
     @classmethod
     @abstractmethod

@@ -188,7 +188,7 @@ class Folder(Dataset):
 
     def image(self, name: str) -> Image:
         """Return the photo, upright unless dataset.toml says otherwise."""
-        return read_photo(self.photo_path(name), self._remedy, upright=self._upright)
+        return read_photo(self.photo_path(name), self.check_command, upright=self._upright)
 
     def photo_path(self, name: str) -> Path:
         """Return where the photo is.
@@ -197,7 +197,7 @@ class Folder(Dataset):
             MissingError: If there is no photo of that name.
         """
         if name not in self.files.photos:
-            raise MissingError(f"{self.root} has no photo '{name}'", self._remedy)
+            raise MissingError(f"{self.root} has no photo '{name}'", self.check_command)
         return self.files.photos[name]
 
     def label(self, name: str) -> Label:
@@ -215,7 +215,7 @@ class Folder(Dataset):
 
     def image_size(self, name: str) -> tuple[int, int]:
         """Return (height, width) from the header of the photo."""
-        return size_of(self.photo_path(name), self._remedy, upright=self._upright)
+        return size_of(self.photo_path(name), self.check_command, upright=self._upright)
 
     def side_names(self, split: Split) -> list[str]:
         """Return the names of the photos of a side, sorted: val as val.txt has it, train the others; else all."""
@@ -240,10 +240,6 @@ class Folder(Dataset):
     @property
     def _upright(self) -> bool:
         return self.description.exif == "upright"
-
-    @property
-    def _remedy(self) -> str:
-        return f"fssbench data check folder --root {self.root}"
 
     def _side(self, split: Split) -> pd.DataFrame:
         names = self.side_names(split)
@@ -276,7 +272,8 @@ class Folder(Dataset):
             return self.label(name)
         except FSSBenchError as error:
             # There may be many of the kind, and only the first stops the reading.
-            remedy = f"{error.remedy}; {self._remedy} shows all" if error.remedy != self._remedy else self._remedy
+            again = error.remedy == self.check_command
+            remedy = self.check_command if again else f"{error.remedy}; {self.check_command} shows all"
             raise type(error)(error.message, remedy) from error
 
     def _check_split(self, split: Split) -> None:

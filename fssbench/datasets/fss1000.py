@@ -29,8 +29,6 @@ if TYPE_CHECKING:
 FOREGROUND = 128
 """Grey level from which a mask's pixel is the object; masks have soft edges."""
 
-_REMEDY = "replace the file; fssbench data check fss1000 names what is missing or broken"
-
 
 class FSS1000(Dataset):
     """FSS-1000/CLASS/N.jpg with masks CLASS/N.png; an image's name is "CLASS/N.jpg"."""
@@ -107,7 +105,7 @@ class FSS1000(Dataset):
 
     def image(self, name: str) -> Image:
         """Return CLASS/N.jpg."""
-        return read_photo(self.photo_path(name), _REMEDY)
+        return read_photo(self.photo_path(name), self.remedy)
 
     def photo_path(self, name: str) -> Path:
         """Return where the photo is, or should be."""
@@ -117,13 +115,13 @@ class FSS1000(Dataset):
         """Return uint16 (H, W): the class's label value where CLASS/N.png is 128 or lighter, else 0."""
         class_id = self._class_ids.get(name.partition("/")[0])
         if class_id is None:
-            raise UsageError(f"'{name}' is in no class of the imported lists of fss1000", "fssbench data check fss1000")
-        foreground = read_grey(self._mask_path(name), _REMEDY) >= FOREGROUND
+            raise UsageError(f"'{name}' is in no class of the imported lists of fss1000", self.check_command)
+        foreground = read_grey(self._mask_path(name), self.remedy) >= FOREGROUND
         return np.where(foreground, np.uint16(class_id), np.uint16(0))
 
     def image_size(self, name: str) -> tuple[int, int]:
         """Return (height, width) from the header of the mask."""
-        return size_of(self._mask_path(name), _REMEDY)
+        return size_of(self._mask_path(name), self.remedy)
 
     @cached_property
     def _class_ids(self) -> dict[str, int]:

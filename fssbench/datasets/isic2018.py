@@ -149,7 +149,7 @@ class Isic2018(TargetDataset):
 
     def _entry(self, name: str) -> tuple[int, Path]:
         if name not in self._listed:
-            raise UsageError(f"'{name}' is no image of isic2018 in {self.root}", "fssbench data check isic2018")
+            raise UsageError(f"'{name}' is no image of isic2018 in {self.root}", self.check_command)
         return self._listed[name]
 
     @property

@@ -37,8 +37,6 @@ CELL = 32
 MIN_CELLS = 3
 """Cells in which a class must be met to be listed."""
 
-_REMEDY = "replace the file; fssbench data check pascal5i names all that are missing or broken"
-
 
 @dataclass(frozen=True)
 class Facts:
@@ -255,7 +253,7 @@ class Pascal5i(Dataset):
 
     def image(self, name: str) -> Image:
         """Return JPEGImages/NAME.jpg."""
-        return read_photo(self.photo_path(name), _REMEDY)
+        return read_photo(self.photo_path(name), self.remedy)
 
     def photo_path(self, name: str) -> Path:
         """Return where the photo is, or should be."""
@@ -263,11 +261,11 @@ class Pascal5i(Dataset):
 
     def label(self, name: str) -> Label:
         """Return SegmentationClassAug/NAME.png, palette or grey."""
-        return read_label(self.masks / f"{name}.png", CLASS_COUNT, ignore=True, remedy=_REMEDY)
+        return read_label(self.masks / f"{name}.png", CLASS_COUNT, ignore=True, remedy=self.remedy)
 
     def image_size(self, name: str) -> tuple[int, int]:
         """Return (height, width) from the header of the mask."""
-        return size_of(self.masks / f"{name}.png", _REMEDY)
+        return size_of(self.masks / f"{name}.png", self.remedy)
 
     def _side(self, split: Split) -> Side:
         if split == "test":

@@ -130,7 +130,7 @@ class Suim(TargetDataset):
         part, _, stem = name.rpartition("/")
         folder = self._folders.get(part)
         if folder is None or not stem:
-            raise UsageError(f"'{name}' is no image name of suim in {self.root}", "fssbench data check suim")
+            raise UsageError(f"'{name}' is no image name of suim in {self.root}", self.check_command)
         return folder / kind / f"{stem}{suffix}"
 
     @cached_property

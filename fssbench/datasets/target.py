@@ -139,11 +139,6 @@ class TargetDataset(Dataset):
         """Return the photo."""
         return read_photo(self.photo_path(name), self.remedy)
 
-    @property
-    def remedy(self) -> str:
-        """What to do about a file that is missing or broken."""
-        return f"replace the file; fssbench data check {self.name} names what is missing or broken"
-
     def _check_split(self, split: Split) -> None:
         if split != "test":
             raise UsageError(

@@ -167,6 +167,6 @@ def _asked_size(asked: Asking, dataset: Dataset, loader: Loader, number: int, la
         raise BrokenFileError(
             f"{dataset.name} {name}: the photo has {size[0]} x {size[1]} pixels, its label map "
             f"{label.shape[0]} x {label.shape[1]}",
-            f"fssbench data check {dataset.name}",
+            dataset.check_command,
         )
     return scored_shape((label.shape[0], label.shape[1]), asked.protocol.resize)

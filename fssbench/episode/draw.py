@@ -97,7 +97,7 @@ def lists_of(dataset: Dataset, fold: int, side: Split, protocol: Protocol) -> Im
     if not lists.entries:
         raise MissingError(
             f"{dataset.name} fold {fold} lists no {side} image: there is nothing to ask",
-            _check_command(dataset),
+            dataset.check_command,
         )
     return lists
 
@@ -127,17 +127,13 @@ def _short_classes(lists: ImageLists, rule: Sampler, shot: int) -> dict[int, int
     return {class_id: size for class_id, size in sizes.items() if size < rule.images_needed(shot)}
 
 
-def _check_command(dataset: Dataset) -> str:
-    return f"fssbench data check {dataset.name}" + (f" --root {dataset.root}" if dataset.root else "")
-
-
 def _too_short(dataset: Dataset, where: str, short: dict[int, int], needed: int) -> MissingError:
     names = [f"{dataset.class_names[c]} ({size})" for c, size in short.items()]
     shown = ", ".join(names[:6]) + (f" and {len(names) - 6} more" if len(names) > 6 else "")
     return MissingError(
         f"{dataset.name} ({where}) has too few images of {shown}; "
         f"an episode needs {needed} different ones of its class",
-        f"{_check_command(dataset)}; or leave these classes out with --skip-short-classes "
+        f"{dataset.check_command}; or leave these classes out with --skip-short-classes "
         "(in Python skip_short_classes=True), which is then not the protocol's own list",
     )
 
@@ -149,7 +145,7 @@ def _check_room(lists: ImageLists, dataset: Dataset, fold: int, side: Split, way
         raise MissingError(
             f"{dataset.name} fold {fold} has {len(lists.by_class)} {side} classes with enough images; "
             f"{way}-way episodes need {needed}",
-            _check_command(dataset) + (f"; or --ways {len(lists.by_class)} or less" if lists.by_class else ""),
+            dataset.check_command + (f"; or --ways {len(lists.by_class)} or less" if lists.by_class else ""),
         )
 
 

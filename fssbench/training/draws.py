@@ -62,7 +62,7 @@ class EpisodeSampler:
         if not lists:
             raise MissingError(
                 f"{dataset.name} fold {fold} lists no class with {_pictures(shot)}: there is nothing to learn from",
-                f"fssbench data check {dataset.name}",
+                dataset.check_command,
             )
         if way > len(lists):
             raise UsageError(f"{dataset.name} fold {fold} has {len(lists)} classes to learn from, not {way}")

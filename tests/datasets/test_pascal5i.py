@@ -213,7 +213,7 @@ def test_a_wrong_class_id_in_a_mask_names_file_and_value(voc: Path):
     dataset = open_dataset("pascal5i", voc)
     with pytest.raises(BrokenFileError, match=r"2008_000002\.png holds the label 21 \(16 pixels\)") as caught:
         dataset.entries(0)
-    assert "fssbench data check pascal5i" in str(caught.value.remedy)
+    assert f"fssbench data check pascal5i --root {dataset.root}" in str(caught.value.remedy)
 
 
 def test_a_truncated_photo_and_mask(voc: Path):
