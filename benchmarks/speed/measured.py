@@ -1,10 +1,41 @@
-"""Where measurements go: printed, and as a row of a CSV."""
+"""What the scripts share: the episodes that are answered, and where measurements go."""
 
 from __future__ import annotations
 
 import csv
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
+
+import fssbench
+from fssbench.datasets.dataset import Dataset
+from fssbench.engine.order import order_of_work
+from fssbench.episode import EpisodeList
+from fssbench.protocols import Protocol, protocol
+
+
+@dataclass(frozen=True, eq=False)
+class Questions:
+    """Episodes of PASCAL-5i fold 0.
+
+    Attributes:
+        dataset: The opened data set.
+        rules: The protocol.
+        episodes: The whole list.
+        order: The numbers of those to be answered, in the order of work.
+    """
+
+    dataset: Dataset
+    rules: Protocol
+    episodes: EpisodeList
+    order: list[int]
+
+
+def questions(root: Path, name: str, shots: int, count: int = 1000, answer: int | None = None) -> Questions:
+    """Return a protocol's list of `count` episodes, of which the first `answer` in the order of work are asked."""
+    dataset, rules = fssbench.open_dataset("pascal5i", root=root), protocol(name).on("pascal5i")
+    episodes = fssbench.episodes(dataset, 0, 1, shots, rules.name, count, rules.seed)
+    return Questions(dataset, rules, episodes, order_of_work(episodes.episodes)[:answer])
 
 
 def keep(row: Mapping[str, object], out: Path | None) -> None:

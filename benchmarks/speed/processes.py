@@ -17,16 +17,14 @@ from pathlib import Path
 
 import cv2
 import torch
-from measured import keep
+from measured import keep, questions
 
 import fssbench
 from fssbench.engine.answering import answers
 from fssbench.engine.features import Asking
-from fssbench.engine.order import order_of_work
 from fssbench.engine.provenance import environment
 from fssbench.engine.settings import Settings
 from fssbench.engine.stages import Stages
-from fssbench.protocols import protocol
 from fssbench.results.share import Share
 
 
@@ -38,17 +36,14 @@ def answer(
     cv2.setNumThreads(1)
     torch.manual_seed(0)
     method = fssbench.build(given.method, "resnet50", shot=given.shots).eval()
-    dataset = fssbench.open_dataset("pascal5i", root=given.root)
-    rules = protocol(given.protocol).on("pascal5i")
-    episodes = fssbench.episodes(dataset, 0, 1, given.shots, rules.name, 1000, rules.seed)
-    order = order_of_work(episodes.episodes)[: given.answer]
-    numbers = order[slice(*share.bounds(len(order)))]
+    its = questions(given.root, given.protocol, given.shots, answer=given.answer)
+    numbers = its.order[slice(*share.bounds(len(its.order)))]
     settings, cpu = Settings(workers=0), torch.device("cpu")
-    list(answers([Asking(method, episodes, rules, numbers[:1])], dataset, cpu, settings))
+    list(answers([Asking(method, its.episodes, its.rules, numbers[:1])], its.dataset, cpu, settings))
     stages = Stages()
     start.wait()
     began = time.perf_counter()
-    for _ in answers([Asking(method, episodes, rules, numbers)], dataset, cpu, settings, stages, share.of):
+    for _ in answers([Asking(method, its.episodes, its.rules, numbers)], its.dataset, cpu, settings, stages, share.of):
         pass
     done.put((time.perf_counter() - began, stages.images))
 

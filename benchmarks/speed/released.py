@@ -17,20 +17,20 @@ from pathlib import Path
 import cv2
 import torch
 import torch.nn.functional as F
-from measured import keep
+from measured import keep, questions
 from releases import Answer, released
 
 import fssbench
+from fssbench.datasets.dataset import Dataset
 from fssbench.engine.answering import answers
 from fssbench.engine.features import Asking
 from fssbench.engine.memory import peak_memory
-from fssbench.engine.order import order_of_work
-from fssbench.engine.profile import profile_of
+from fssbench.engine.profile import Profile, profile_of
 from fssbench.engine.provenance import environment
 from fssbench.engine.settings import Settings, parse_bytes
 from fssbench.engine.stages import Stages
 from fssbench.engine.store import StoreCount
-from fssbench.protocols import protocol
+from fssbench.protocols import Protocol
 from fssbench.transforms import input_image, scored_shape, support_mask
 
 PROTOCOLS = {"hsnet": "hsnet", "asnet": "ifsl-fss", "pfenet": "pfenet", "ntrenet": "ntrenet", "bam": "bam"}
@@ -41,7 +41,7 @@ CALIBRATED = {"hsnet": "hpn_learner.decoder2.2.bias", "asnet": "learner.decoder2
 class Release:
     """The released code, asked as its own loop does it: read, resize, answer, bring to the size that is counted."""
 
-    def __init__(self, answer: Answer, dataset: fssbench.datasets.dataset.Dataset, rules: fssbench.Protocol) -> None:
+    def __init__(self, answer: Answer, dataset: Dataset, rules: Protocol) -> None:
         self.answer, self.dataset, self.rules = answer, dataset, rules
 
     def raw(self, episode: fssbench.Episode) -> torch.Tensor:
@@ -89,10 +89,8 @@ def main() -> None:
     torch.set_num_threads(given.threads)
     cv2.setNumThreads(given.threads)
 
-    dataset = fssbench.open_dataset("pascal5i", root=given.root)
-    rules = protocol(PROTOCOLS[given.method]).on("pascal5i")
-    episodes = fssbench.episodes(dataset, 0, 1, given.shots, rules.name, given.episodes, rules.seed)
-    order = order_of_work(episodes.episodes)[: given.answer]
+    its = questions(given.root, PROTOCOLS[given.method], given.shots, given.episodes, given.answer)
+    dataset, rules, episodes, order = its.dataset, its.rules, its.episodes, its.order
     sample = order[:: max(1, len(order) // given.sample)][: given.sample]
 
     network, answer = released(given.method, given.releases, given.shots)
@@ -111,9 +109,9 @@ def main() -> None:
     asking = Asking(method, episodes, rules, order)
     ours = {}
     began = time.perf_counter()
-    for _, row, answered in answers([asking], dataset, torch.device("cpu"), settings, stages, 1, count):
-        if row.episode in sample:
-            ours[row.episode] = torch.from_numpy(answered.labels)
+    for _, its_row, answered in answers([asking], dataset, torch.device("cpu"), settings, stages, 1, count):
+        if its_row.episode in sample:
+            ours[its_row.episode] = torch.from_numpy(answered.labels)
     here = (time.perf_counter() - began) / len(order)
     after, _ = timed(release, asked)
 
@@ -146,7 +144,7 @@ def main() -> None:
     keep(row, given.out)
 
 
-def _share(profile: fssbench.engine.profile.Profile, stages: set[str]) -> str:
+def _share(profile: Profile, stages: set[str]) -> str:
     lines = [line for line in profile.lines if line.stage in stages]
     seconds = sum(line.seconds for line in lines)
     return f"{sum(line.flops for line in lines) / max(seconds, 1e-9) / profile.peak_flops:.2f}"

@@ -17,31 +17,26 @@ from typing import Any
 
 import cv2
 import torch
-from measured import keep
+from measured import keep, questions
 
 import fssbench
 from fssbench.engine.answering import answers
 from fssbench.engine.features import Asking
-from fssbench.engine.order import order_of_work
 from fssbench.engine.provenance import environment
 from fssbench.engine.settings import Settings
 from fssbench.engine.stages import Stages
 from fssbench.methods.method import Method
-from fssbench.protocols import protocol
 from fssbench.results.rows import Row
 
 
 def asked(methods: Sequence[Method[Any, Any]], given: argparse.Namespace) -> tuple[float, int, list[list[Row]]]:
     """Return seconds, images encoded and the rows of each method, times left out."""
-    dataset = fssbench.open_dataset("pascal5i", root=given.root)
-    rules = protocol(given.protocol).on("pascal5i")
-    episodes = fssbench.episodes(dataset, 0, 1, given.shots, rules.name, given.episodes, rules.seed)
-    order = order_of_work(episodes.episodes)[: given.answer]
+    its = questions(given.root, given.protocol, given.shots, given.episodes, given.answer)
     stages = Stages()
     rows: list[list[Row]] = [[] for _ in methods]
     began = time.perf_counter()
-    askings = [Asking(method, episodes, rules, order) for method in methods]
-    for place, row, _ in answers(askings, dataset, torch.device("cpu"), Settings(), stages):
+    askings = [Asking(method, its.episodes, its.rules, its.order) for method in methods]
+    for place, row, _ in answers(askings, its.dataset, torch.device("cpu"), Settings(), stages):
         rows[place].append(replace(row, seconds=0.0))
     return time.perf_counter() - began, stages.images, rows
 
