@@ -5,10 +5,11 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from fssbench.engine.batches import bytes_of, singles
 from fssbench.engine.loading import Loader, View
@@ -102,7 +103,8 @@ class Features:
         self._askings, self._steps, self._loader = askings, steps, loader
         self._device, self._batch_size, self._stages = device, batch_size, stages
         # Weights are hashed only where there is somebody to share with.
-        identities = [_identity(asking.method) for asking in askings] if len(askings) > 1 else [(0, 0)] * len(askings)
+        hashed = cache(state_sha256)  # by module: folds hold the same encoder
+        identities = [_identity(its.method, hashed) if len(askings) > 1 else (0, 0) for its in askings]
         makers, encoders = ([its[part] for its in identities] for part in (0, 1))
         self._makers, self._encoders = [makers.index(its) for its in makers], [encoders.index(its) for its in encoders]
         self._encode: dict[int, Callable[[Tensor], Any]] = {
@@ -224,11 +226,11 @@ def _alike(sources: Sequence[tuple[int, View, str]]) -> list[list[tuple[int, Vie
     return list(groups.values())
 
 
-def _identity(method: AnyMethod) -> tuple[object, object]:
+def _identity(method: AnyMethod, hashed: Callable[[nn.Module], str]) -> tuple[object, object]:
     """Return what decides all that a method makes of an image, and what decides its `encode`."""
-    own = (type(method), _arguments(method), state_sha256(method))
+    own = (type(method), _arguments(method), hashed(method))
     encoder = method.shared_encoder
-    return own, own if encoder is None else (type(method).encode, type(encoder), state_sha256(encoder))
+    return own, own if encoder is None else (type(method).encode, type(encoder), hashed(encoder))
 
 
 def _arguments(method: AnyMethod) -> object:
