@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -111,6 +112,8 @@ class Features:
             place: torch.compile(askings[place].method.encode) if compiled else askings[place].method.encode
             for place in set(self._encoders)
         }
+        folds = [askings[place].episodes.fold for place, _ in steps]
+        self._fold_ends = [place for place in range(1, len(folds)) if folds[place] != folds[place - 1]] + [NEVER]
         uses: dict[Derived, list[int]] = {}
         for place in range(len(steps)):
             for key in self.needed(place):
@@ -193,7 +196,7 @@ class Features:
             if key not in now and key not in self.store and self.store.next_use(key, step) != NEVER
         ]
         for key in (*now, *later):
-            if key not in now and not self.store.has_room(self._largest.get((key.maker, key.class_id is None), 0)):
+            if key not in now and not self._has_room(key, step):
                 continue
             value = self._made(key, raw)
             self._largest[key.maker, key.class_id is None] = max(
@@ -202,6 +205,15 @@ class Features:
             if key in now:
                 found[key] = value
             self.store.put(key, value, step)
+
+    def _has_room(self, key: Derived, step: int) -> bool:
+        """Return whether what is needed later is to be made now. Later folds must not crowd out the one at work."""
+        size = self._largest.get((key.maker, key.class_id is None), 0)
+        end = self._fold_ends[bisect_right(self._fold_ends, step)]
+        if self.store.next_use(key, step) < end:
+            return self.store.has_room(size, end)
+        # Once room was short, it would be made only to go again: what is needed latest goes first.
+        return self.store.count.evicted == 0 and self.store.has_room(size)
 
     def _made(self, key: Derived, raw: object) -> Any:  # noqa: ANN401 - each method has its own type
         method = self._askings[key.maker].method

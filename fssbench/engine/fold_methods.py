@@ -48,7 +48,7 @@ def fold_methods(method: AnyMethod, sources: Mapping[int, Source]) -> FoldMethod
     encoders: set[str] = set()
     methods = {first: method}
     # The first fold's are tried last, so that they need not be read again.
-    for source in reversed(sources.values()):
+    for source in reversed(list(sources.values())):
         held.load(source)
         if several and encoder is not None and len(encoders) < 2:
             encoders.add(state_sha256(encoder))
