@@ -1,9 +1,9 @@
-"""The loop: for the episodes of one fold, of one method or several, read, encode, condition, predict, count."""
+"""The loop: for the episodes of one method or several, read, encode, condition, predict, count."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import replace
 
 import torch
@@ -57,11 +57,11 @@ def answers(
     stages: Stages | None = None,
     processes: int = 1,
     count: StoreCount | None = None,
-) -> Iterator[tuple[int, Row, Answered]]:
+) -> Generator[tuple[int, Row, Answered], None, None]:
     """Yield for each episode the place of its asking, its row and what was answered, in the order of work.
 
-    Several askings are merged by class and query, each keeping its own order where it is the order of work; a lone one
-    is answered in the order of its numbers.
+    Several askings are merged, fold after fold, by class and query, each keeping its own order where it is the order of
+    work; a lone one is answered in the order of its numbers.
 
     Args:
         askings: Who is asked what.
@@ -100,10 +100,11 @@ def answers(
 
 
 def _merged(askings: Sequence[Asking]) -> list[Step]:
+    lists = [asking.episodes for asking in askings]
     steps = [(place, number) for place, asking in enumerate(askings) for number in asking.numbers]
     if len(askings) > 1:
         # Stable: within one query the askings follow each other.
-        steps.sort(key=lambda step: work_key(askings[step[0]].episodes[step[1]]))
+        steps.sort(key=lambda step: (lists[step[0]].fold, work_key(lists[step[0]][step[1]])))
     return steps
 
 

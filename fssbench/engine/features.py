@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import copy
+from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from fssbench.engine import compiling
 from fssbench.engine.batches import bytes_of, singles
@@ -103,13 +105,16 @@ class Features:
         self._askings, self._steps, self._loader = askings, steps, loader
         self._device, self._batch_size, self._stages = device, batch_size, stages
         # Weights are hashed only where there is somebody to share with.
-        identities = [_identity(asking.method) for asking in askings] if len(askings) > 1 else [(0, 0)] * len(askings)
+        hashed = cache(state_sha256)  # by module: folds hold the same encoder
+        identities = [_identity(its.method, hashed) if len(askings) > 1 else (0, 0) for its in askings]
         makers, encoders = ([its[part] for its in identities] for part in (0, 1))
         self._makers, self._encoders = [makers.index(its) for its in makers], [encoders.index(its) for its in encoders]
         self._encode: dict[int, Callable[[Tensor], Any]] = {
             place: compiling.compiled(askings[place].method.encode) if compiled else askings[place].method.encode
             for place in set(self._encoders)
         }
+        folds = [askings[place].episodes.fold for place, _ in steps]
+        self._fold_ends = [place for place in range(1, len(folds)) if folds[place] != folds[place - 1]] + [NEVER]
         uses: dict[Derived, list[int]] = {}
         for place in range(len(steps)):
             for key in self.needed(place):
@@ -192,7 +197,7 @@ class Features:
             if key not in now and key not in self.store and self.store.next_use(key, step) != NEVER
         ]
         for key in (*now, *later):
-            if key not in now and not self.store.has_room(self._largest.get((key.maker, key.class_id is None), 0)):
+            if key not in now and not self._has_room(key, step):
                 continue
             value = self._made(key, raw)
             self._largest[key.maker, key.class_id is None] = max(
@@ -201,6 +206,15 @@ class Features:
             if key in now:
                 found[key] = value
             self.store.put(key, value, step)
+
+    def _has_room(self, key: Derived, step: int) -> bool:
+        """Return whether what is needed later is to be made now. Later folds must not crowd out the one at work."""
+        size = self._largest.get((key.maker, key.class_id is None), 0)
+        end = self._fold_ends[bisect_right(self._fold_ends, step)]
+        if self.store.next_use(key, step) < end:
+            return self.store.has_room(size, end)
+        # Once room was short, it would be made only to go again: what is needed latest goes first.
+        return self.store.count.evicted == 0 and self.store.has_room(size)
 
     def _made(self, key: Derived, raw: object) -> Any:  # noqa: ANN401 - each method has its own type
         method = self._askings[key.maker].method
@@ -225,11 +239,11 @@ def _alike(sources: Sequence[tuple[int, View, str]]) -> list[list[tuple[int, Vie
     return list(groups.values())
 
 
-def _identity(method: AnyMethod) -> tuple[object, object]:
+def _identity(method: AnyMethod, hashed: Callable[[nn.Module], str]) -> tuple[object, object]:
     """Return what decides all that a method makes of an image, and what decides its `encode`."""
-    own = (type(method), _arguments(method), state_sha256(method))
+    own = (type(method), _arguments(method), hashed(method))
     encoder = method.shared_encoder
-    return own, own if encoder is None else (type(method).encode, type(encoder), state_sha256(encoder))
+    return own, own if encoder is None else (type(method).encode, type(encoder), hashed(encoder))
 
 
 def _arguments(method: AnyMethod) -> object:

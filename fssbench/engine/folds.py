@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING, Protocol
 
 from fssbench.engine.answering import Keep, answers
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from fssbench.episode import EpisodeList
     from fssbench.protocols import Protocol as Rules
     from fssbench.results.record import Run
+    from fssbench.results.share import Share
 
 
 class Folder(Protocol):
@@ -45,7 +48,7 @@ class Folder(Protocol):
 
 @dataclass(frozen=True)
 class Job:
-    """One fold of a run: its list, and the method that answers, made when its turn has come."""
+    """One fold of a run: its list, and what gives the method that answers when its turn has come."""
 
     episodes: EpisodeList
     method: Callable[[], AnyMethod]
@@ -61,6 +64,7 @@ class Part:
         protocol: The rules of counting, brought to the data set by `fssbench.protocols.Protocol.on`.
         folder: Where rows go and where earlier ones are; None keeps them in memory.
         keep: Given each answer before its row is stored.
+        together: Whether its jobs' methods can be there at once; otherwise giving one may change the last.
     """
 
     run: Run
@@ -68,6 +72,7 @@ class Part:
     protocol: Rules
     folder: Folder | None = None
     keep: Keep | None = None
+    together: bool = False
 
 
 def answer(
@@ -80,7 +85,10 @@ def answer(
     count: StoreCount | None = None,
     processes: Processes = ALONE,
 ) -> list[Results]:
-    """Ask all folds of some runs what is not answered yet: fold by fold, the runs of a fold together.
+    """Ask all folds of some runs what is not answered yet: fold after fold, the runs of a fold together.
+
+    Where all methods of all folds can be there at once, the work is planned as one: an image that several folds ask is
+    encoded once for those that share an encoder.
 
     Args:
         parts: The runs.
@@ -94,40 +102,29 @@ def answer(
     """
     shown = progress or Silent()
     rows = [[] if part.folder is None else part.folder.rows for part in parts]
-    known = [frozenset((row.fold, row.episode) for row in its) for its in rows]
     processes.wait()  # until all have read what is answered: they cut the rest into shares alike
+    folds = sorted({one.fold for part in parts for one in part.run.folds})
+    turns = [_turn(fold, parts, rows, processes.share) for fold in folds]
     try:
-        for fold in sorted({one.fold for part in parts for one in part.run.folds}):
-            active = [place for place, part in enumerate(parts) if any(one.fold == fold for one in part.run.folds)]
-            askings, total = [], 0
-            earlier: list[list[Row]] = [[] for _ in parts]
-            for place in active:
-                part = parts[place]
-                record, job = next(
-                    (one, job) for one, job in zip(part.run.folds, part.jobs, strict=True) if one.fold == fold
-                )
-                asked = job.episodes[: part.run.asked(record)]
-                done = {number for its, number in known[place] if its == fold}
-                numbers = order_of_work(asked, done, part.run.share)
-                numbers = numbers[slice(*processes.share.bounds(len(numbers)))]
-                earlier[place] = [row for row in rows[place] if row.fold == fold]
-                total += len(earlier[place]) + len(numbers)
-                if numbers:
-                    askings.append((place, job, numbers))
-            shown.start(fold, total, *earlier)
+        for together in [turns] if all(part.together for part in parts) else [[turn] for turn in turns]:
+            asked = [one for turn in together for one in turn.asked]
             made = [
                 Asking(job.method().to(device).eval(), job.episodes, parts[place].protocol, numbers)
-                for place, job, numbers in askings
+                for place, job, numbers in asked
             ]
-            for which, row, answered in answers(made, dataset, device, settings, stages, processes.local, count):
-                part = parts[askings[which][0]]
-                if part.keep is not None:
-                    part.keep(fold, row.episode, answered)
-                if part.folder is None:
-                    rows[askings[which][0]].append(row)
-                else:
-                    part.folder.append(row)
-                shown.advance(row, askings[which][0])
+            with closing(answers(made, dataset, device, settings, stages, processes.local, count)) as coming:
+                for turn in together:
+                    shown.start(turn.fold, turn.left + sum(map(len, turn.earlier)), *turn.earlier)
+                    for which, row, answered in islice(coming, turn.left):
+                        place = asked[which][0]
+                        part = parts[place]
+                        if part.keep is not None:
+                            part.keep(turn.fold, row.episode, answered)
+                        if part.folder is None:
+                            rows[place].append(row)
+                        else:
+                            part.folder.append(row)
+                        shown.advance(row, place)
     except (FSSBenchError, KeyboardInterrupt) as error:
         for part, its in zip(parts, rows, strict=True):
             if part.folder is not None and part.folder.rows:
@@ -142,3 +139,38 @@ def answer(
         Results(frame_of(its), part.run) if part.folder is None else part.folder.finish()
         for part, its in zip(parts, rows, strict=True)
     ]
+
+
+@dataclass(frozen=True, eq=False)
+class _Turn:
+    """What is asked of one fold.
+
+    Attributes:
+        fold: Its number.
+        asked: The place of a run, its job, and the numbers of the episodes to be answered, in the order of work.
+        earlier: Of each run the rows that it has.
+    """
+
+    fold: int
+    asked: list[tuple[int, Job, list[int]]]
+    earlier: list[list[Row]]
+
+    @property
+    def left(self) -> int:
+        """How many episodes are to be answered."""
+        return sum(len(numbers) for _, _, numbers in self.asked)
+
+
+def _turn(fold: int, parts: Sequence[Part], rows: Sequence[Sequence[Row]], share: Share) -> _Turn:
+    """Return what one process is to ask of a fold, of all runs."""
+    asked: list[tuple[int, Job, list[int]]] = []
+    earlier: list[list[Row]] = []
+    for place, part in enumerate(parts):
+        earlier.append([row for row in rows[place] if row.fold == fold])
+        for record, job in zip(part.run.folds, part.jobs, strict=True):
+            if record.fold == fold:
+                episodes = job.episodes[: part.run.asked(record)]
+                numbers = order_of_work(episodes, {row.episode for row in earlier[place]}, part.run.share)
+                numbers = numbers[slice(*share.bounds(len(numbers)))]
+                asked += [(place, job, numbers)] if numbers else []
+    return _Turn(fold, asked, earlier)

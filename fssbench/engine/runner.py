@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 import fssbench
+from fssbench.engine.fold_methods import fold_methods
 from fssbench.engine.folds import Folder, Job, Part, answer
 from fssbench.engine.plan import Plan
 from fssbench.engine.processes import ALONE, Processes
@@ -19,7 +20,6 @@ from fssbench.engine.progress import Progress, Silent
 from fssbench.engine.provenance import choose_device, planned_run, start
 from fssbench.engine.stages import Stages
 from fssbench.engine.store import StoreCount
-from fssbench.engine.weights import Source, load
 from fssbench.methods.method import Method
 from fssbench.predictions.saving import SavedPredictions
 from fssbench.results.folder import PartFolder, RunFolder
@@ -82,17 +82,14 @@ def run_plan(
 
 def _part(plan: Plan, device: torch.device, command: tuple[str, ...], processes: Processes, stack: ExitStack) -> Part:
     method = _build(plan)
-    weights = _Weights(method)
-    # All are tried before the first episode, the first fold's last, so that it need not be read again.
-    for source in reversed(plan.sources.values()):
-        weights.load(source)
+    methods = fold_methods(method, plan.sources)  # all weights are tried before the first episode
     run = planned_run(plan)
     run = replace(
         run,
         method=replace(run.method, learnable_parameters=method.learnable_parameters),
         starts=(start(command, device, plan.dataset.root),),
     )
-    jobs = [Job(episodes, partial(weights.load, plan.sources[episodes.fold])) for episodes in plan.lists]
+    jobs = [Job(episodes, partial(methods.of, episodes.fold)) for episodes in plan.lists]
     lists = {episodes.fold: episodes for episodes in plan.lists}
     folder: Folder
     if processes.first:
@@ -103,7 +100,7 @@ def _part(plan: Plan, device: torch.device, command: tuple[str, ...], processes:
     else:
         processes.wait()  # until the first has made the folder
         folder = stack.enter_context(PartFolder(plan.out, processes.rank))
-    return Part(folder.run, jobs, plan.protocol, folder)
+    return Part(folder.run, jobs, plan.protocol, folder, together=methods.together)
 
 
 def _existing(plan: Plan) -> Existing:
@@ -115,26 +112,3 @@ def _build(plan: Plan) -> Method[Any, Any]:
     if seeds:
         torch.manual_seed(seeds[0])
     return fssbench.build(plan.info.name, plan.backbone, plan.variant, plan.way, plan.shot, **plan.options)
-
-
-class _Weights:
-    """The weights that a method holds; what it holds already is not read again.
-
-    Args:
-        method: Built for all that will be loaded.
-    """
-
-    def __init__(self, method: Method[Any, Any]) -> None:
-        self._method = method
-        self._held: tuple[Path, ...] = ()
-
-    def load(self, source: Source) -> Method[Any, Any]:
-        """Return the method with these weights.
-
-        Raises:
-            CheckpointError: If they do not fit.
-        """
-        if source.paths != self._held:
-            load(self._method, source)
-            self._held = source.paths
-        return self._method

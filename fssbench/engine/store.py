@@ -91,9 +91,11 @@ class Store(Generic[Key]):
             self.drop(max(self._kept, key=lambda its: self._idle(its, step)))
         self.count.peak_bytes = max(self.count.peak_bytes, self._held)
 
-    def has_room(self, size: int) -> bool:
-        """Return whether so many bytes fit without anything having to go."""
-        return self._held + size <= self.budget
+    def has_room(self, size: int, before: int = NEVER) -> bool:
+        """Return whether so many bytes fit without anything having to go that is needed before a step."""
+        if self._held + size <= self.budget:
+            return True
+        return sum(its.bytes for its in self._kept.values() if its.next_use < before) + size <= self.budget
 
     def pass_by(self, keys: Iterable[Key], step: int) -> None:
         """Note that keys were used; what is not needed from `step` on goes."""

@@ -121,6 +121,43 @@ def test_several_shots_in_one_pass_are_as_one_by_one():
     assert stages.episodes == 24
 
 
+class OneEncoder(NearestColour):
+    """Shares what it makes of an image, which is the image, with others of its kind."""
+
+    @property
+    def shared_encoder(self) -> torch.nn.Module:
+        return torch.nn.Identity()
+
+
+def of_folds(count: int = 2) -> list[Asking]:
+    lists = [replace(questions(seed=fold, count=24), fold=fold) for fold in range(count)]
+    return [Asking(OneEncoder(radius=1.1 + its.fold / 10).eval(), its, rules(), order_of_work(its)) for its in lists]
+
+
+def test_folds_follow_each_other_and_encode_each_image_once():
+    askings, stages = of_folds(3), Stages()
+    said = [(place, row) for place, row, _ in answers(askings[::-1], Patches(), CPU, ALL, stages)]
+    assert [row.fold for _, row in said] == [0] * 24 + [1] * 24 + [2] * 24
+    assert stages.images == 12
+    for asking in askings:
+        [alone] = ask([asking])
+        together = [row for _, row in said if row.fold == asking.episodes.fold]
+        pd.testing.assert_frame_equal(counted(alone), counted(together))
+
+
+@pytest.mark.parametrize("images", [0, 1, 2, 3, 4, 6, 9, 14])
+def test_what_a_later_fold_needs_does_not_crowd_out_the_fold_at_work(images: int):
+    settings = replace(ALL, feature_cache=images * (3 * 24 * 24 * 4 + 50))
+    askings, together, alone = of_folds(3), Stages(), Stages()
+    both, one = StoreCount(), StoreCount()
+    list(answers(askings, Patches(), CPU, settings, together, count=both))
+    for asking in askings:
+        list(answers([asking], Patches(), CPU, settings, alone, count=one))
+    assert together.images <= alone.images
+    # What was made for later folds and had to go is at most what filled the room once.
+    assert both.evicted <= one.evicted + images
+
+
 @pytest.mark.parametrize(
     "wrong", [{"feature_cache": -1}, {"batch_size": 0}, {"workers": -1}, {"workers": 99}, {"precision": "int8"}]
 )

@@ -32,6 +32,14 @@ def test_a_large_thing_goes_before_a_small_one_that_is_needed_later():
     assert ("large" in store, "small" in store, "next" in store) == (False, True, True)
 
 
+def test_there_is_room_where_what_is_needed_later_may_go():
+    store: Store[str] = Store(100, {"soon": [1], "late": [9]})
+    for key in ("soon", "late"):
+        store.put(key, block(50), 0)
+    assert not store.has_room(1)
+    assert (store.has_room(50, 9), store.has_room(51, 9), store.has_room(1, 10)) == (True, False, False)
+
+
 def test_what_is_not_needed_again_is_not_kept():
     store: Store[str] = Store(1000, {"a": [0, 3], "b": [1]})
     store.put("a", block(10), 1)
