@@ -31,6 +31,7 @@ from fssbench.layers.hypercorrelation import (
 from fssbench.layers.masks import foreground, resize_mask
 from fssbench.layers.pairwise import PairwiseMethod
 from fssbench.layers.squeeze import add_coarser, grid_of, mix, squeeze
+from fssbench.layers.together import one_by_one
 
 Channels = tuple[int, int, int]
 
@@ -82,10 +83,17 @@ class HSNet(PairwiseMethod[Masked]):
         learner = self.get_submodule(self._learner_name)
         if isinstance(query, UnitMaps) and isinstance(support, KeptPositions) and isinstance(learner, HPNLearner):
             query, support = in_precision_of(query, learner), in_precision_of(support, learner)
+            device = query.units[0].device
             # Products are written in place, which autocast knows nothing of.
-            with torch.autocast(query.units[0].device.type, enabled=False):
-                pairs = zip(each_query(query), each_support(support), strict=True)
-                return torch.cat([learner.answer(*pair) for pair in pairs])
+            with torch.autocast(device.type, enabled=False):
+                if one_by_one(device):
+                    pairs = zip(each_query(query), each_support(support), strict=True)
+                    return torch.cat([learner.answer(*pair) for pair in pairs])
+                # `answer` leaves out a half of the sums and more. But it takes them in hundreds of products for each
+                # pair, which of them is for the host to find in the places kept: a graphics card would wait for the
+                # host, not for the sums. `forward` has a dozen convolutions for all pairs, and no wait.
+                together: Tensor = learner(hypercorrelation(query, support, self.backbone.levels))
+                return together
         pyramid = hypercorrelation(query, support, self.backbone.levels)
         logits: Tensor = learner(pyramid)
         return logits
