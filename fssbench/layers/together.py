@@ -23,8 +23,9 @@ def one_by_one(device: torch.device) -> bool:
     """Return whether a device answers the episodes of a call (and scores their pairs) one after the other.
 
     A processor does: joined they take as long there and more memory, a lone one has paths of its own that leave out
-    more, and the last digits of a convolution depend on how many images it is given. So there the answers do not depend
-    on the batch size to the last bit. A graphics card, which one episode does not keep busy, takes them together.
+    more, and the last digits of a convolution depend on how many images it is given: so what is said of given features
+    is the same there to the last bit, however many episodes a call has. A graphics card, which one episode does not
+    keep busy, takes them together.
     """
     return device.type in ONE_BY_ONE_ON
 

@@ -6,7 +6,7 @@ Facts from juhongm999/hsnet at 6b1bc12; the FS-CS form from dahyun-kang/ifsl at 
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
@@ -52,6 +52,8 @@ class HSNet(PairwiseMethod[Masked]):
         channels: Widths of the squeezing blocks; the release has (16, 64, 128).
     """
 
+    peak: ClassVar[int] = 4
+
     def __init__(
         self,
         backbone: str,
@@ -89,9 +91,10 @@ class HSNet(PairwiseMethod[Masked]):
                 if one_by_one(device):
                     pairs = zip(each_query(query), each_support(support), strict=True)
                     return torch.cat([learner.answer(*pair) for pair in pairs])
-                # `answer` leaves out a half of the sums and more. But it takes them in hundreds of products for each
-                # pair, which of them is for the host to find in the places kept: a graphics card would wait for the
-                # host, not for the sums. `forward` has a dozen convolutions for all pairs, and no wait.
+                # `answer` leaves out half of the sums and more, but takes them in hundreds of small products a pair,
+                # and which ones the host must read from the places kept, level by level. A graphics card is done with
+                # each before the next is launched, so it would wait for the host. `forward` has some forty steps for
+                # all pairs, and no wait.
                 together: Tensor = learner(hypercorrelation(query, support, self.backbone.levels))
                 return together
         pyramid = hypercorrelation(query, support, self.backbone.levels)
