@@ -6,7 +6,7 @@ a support whose background is zero. The numbers are the same.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from fssbench.layers.masks import resize_mask
+from fssbench.layers.trees import Ragged, padded
 
 _EPS = 1e-5
 
@@ -31,7 +32,7 @@ class UnitMaps:
 
 
 @dataclass(frozen=True, eq=False)
-class KeptPositions:
+class KeptPositions(Ragged):
     """What is left of masked maps where the mask leaves something, brought to length 1; all else is exactly zero.
 
     Attributes:
@@ -43,6 +44,18 @@ class KeptPositions:
     units: tuple[Tensor, ...]
     places: tuple[Tensor, ...]
     sizes: tuple[tuple[int, int], ...]
+
+    @property
+    def kind(self) -> Hashable:
+        """Sizes, channels and precision of the maps."""
+        return self.sizes, tuple((its.shape[2], its.dtype, its.device) for its in self.units)
+
+    def beside(self, others: Sequence[KeptPositions]) -> KeptPositions:
+        """Return what is left of these maps and of others of the same sizes."""
+        every = (self, *others)
+        units = tuple(padded(its, 0.0) for its in zip(*(kept.units for kept in every), strict=True))
+        places = tuple(padded(its, -1) for its in zip(*(kept.places for kept in every), strict=True))
+        return KeptPositions(units, places, self.sizes)
 
 
 Ready = TypeVar("Ready", UnitMaps, KeptPositions)
@@ -119,6 +132,12 @@ def hypercorrelation(
     else:
         dense = support if isinstance(support, UnitMaps) else unit_maps(support)
     return [_stacked(ready.units[start:stop], dense.units[start:stop]) for start, stop in bounds(levels)][::-1]
+
+
+def correlation_bytes(query: Maps) -> int:
+    """Return how many bytes the correlations of one query take with support maps of its own sizes, in float32."""
+    sizes = [its.shape[1:3] for its in query.units] if isinstance(query, UnitMaps) else [its.shape[2:] for its in query]
+    return sum(4 * size.numel() ** 2 for size in sizes)
 
 
 def in_precision_of(maps: Ready, weights: nn.Module) -> Ready:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+from fssbench.layers.together import one_by_one
+from fssbench.layers.trees import Ragged, padded
 
 _EPS = 1e-7
 
@@ -16,7 +20,7 @@ _COLUMNS = 512
 
 
 @dataclass(frozen=True, eq=False)
-class KeptColumns:
+class KeptColumns(Ragged):
     """What a mask leaves of layer4 of B supports; all else is exactly zero.
 
     Attributes:
@@ -28,6 +32,25 @@ class KeptColumns:
     columns: Tensor
     places: Tensor
     size: tuple[int, int]
+
+    @property
+    def kind(self) -> Hashable:
+        """Size of the whole map, channels and precision."""
+        return self.size, self.columns.shape[2], self.columns.dtype, self.columns.device
+
+    def beside(self, others: Sequence[KeptColumns]) -> KeptColumns:
+        """Return what is left of these supports and of others of the same size."""
+        every = (self, *others)
+        columns, places = padded([its.columns for its in every], 0.0), padded([its.places for its in every], -1)
+        return KeptColumns(columns, places, self.size)
+
+    def each(self) -> list[KeptColumns]:
+        """Return what is left of each support, B = 1, without what is behind its places. On a GPU this waits for it."""
+        counts = (self.places >= 0).sum(dim=1).tolist()
+        return [
+            KeptColumns(self.columns[one : one + 1, :count], self.places[one : one + 1, :count], self.size)
+            for one, count in enumerate(counts)
+        ]
 
     def spread(self) -> Tensor:
         """Return the whole map, (B, C, h, w)."""
@@ -74,7 +97,11 @@ def prior_mask(query: Tensor, support: Tensor | KeptColumns, size: tuple[int, in
     """
     batch, _, height, width = query.shape
     if isinstance(support, KeptColumns):
-        alike = torch.stack([_most_alike(query[one], support, one) for one in range(batch)])
+        if one_by_one(query.device):
+            pairs = zip(torch.split(query, 1), support.each(), strict=True)
+            alike = torch.cat([_most_alike(*pair) for pair in pairs])
+        else:
+            alike = _most_alike(query, support)
     else:
         a, b = query.flatten(2), support.flatten(2)
         norms = a.norm(dim=1)[:, :, None] * b.norm(dim=1)[:, None, :]
@@ -85,17 +112,20 @@ def prior_mask(query: Tensor, support: Tensor | KeptColumns, size: tuple[int, in
     return F.interpolate(spread.view(batch, 1, height, width), size, mode="bilinear", align_corners=True)
 
 
-def _most_alike(query: Tensor, support: KeptColumns, one: int) -> Tensor:
-    """Return the largest cosine of each position of a query (C, h, w) with those of one of B supports, (h * w,)."""
-    rows = query.permute(1, 2, 0).flatten(0, 1)
-    columns = support.columns[one]
-    lengths, of_columns = (torch.linalg.vector_norm(its, dim=1) for its in (rows, columns))
+def _most_alike(query: Tensor, support: KeptColumns) -> Tensor:
+    """Return the largest cosine of each position of queries (B, C, h, w) with those of their supports, (B, h * w)."""
+    rows = query.flatten(2)
+    columns = support.columns
+    lengths, of_columns = torch.linalg.vector_norm(rows, dim=1), torch.linalg.vector_norm(columns, dim=2)
     positions = support.size[0] * support.size[1]
-    # A position that was masked out has cosine 0; where none was, the largest may be negative.
-    most = rows.new_full((len(rows),), 0.0 if len(columns) < positions else -torch.inf)
-    for start in range(0, len(columns), _COLUMNS):
+    # A position that was masked out has cosine 0; where none was, the largest may be negative. An image that keeps
+    # fewer than another has masked-out positions, and the zeros behind its columns have their cosine: if another keeps
+    # all, that 0 is among those compared.
+    nothing = 0.0 if columns.shape[1] < positions else -torch.inf
+    most = rows.new_full((len(rows), rows.shape[2]), nothing)
+    for start in range(0, columns.shape[1], _COLUMNS):
         block = slice(start, start + _COLUMNS)
-        cosine = columns[block] @ rows.T
-        cosine /= torch.outer(of_columns[block], lengths).add_(_EPS)
-        most = torch.maximum(most, cosine.amax(dim=0))
+        cosine = torch.bmm(columns[:, block], rows)
+        cosine /= (of_columns[:, block, None] * lengths[:, None]).add_(_EPS)
+        most = torch.maximum(most, cosine.amax(dim=1))
     return most

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any, Generic, Self, TypeVar
@@ -16,6 +17,7 @@ from fssbench.backbones.staged import Stages
 from fssbench.layers.masks import bounding_box, foreground, resize_mask
 from fssbench.layers.pooling import masked_average
 from fssbench.layers.prior import KeptColumns, kept_columns
+from fssbench.layers.together import answer_together
 from fssbench.methods.method import Method, Prediction
 
 Support = TypeVar("Support")
@@ -121,6 +123,33 @@ class StagedMethod(Method[Any, Support], Generic[Support]):
         height, width = image.shape[-2:]
         return StageMaps(layer2, layer3, (height, width))
 
+    @abstractmethod
+    def answers(
+        self, query: QueryMaps, supports: Sequence[Sequence[Support]], sizes: Sequence[tuple[int, int]]
+    ) -> list[Prediction]:
+        """Return the answers to B episodes, for which the head runs once.
+
+        Args:
+            query: Of B queries.
+            supports: `supports[n][k]` is the k-th support of the n-th class, of B episodes.
+            sizes: Of each answer its (height, width).
+        """
+
+    def predict(
+        self, query: StageMaps | QueryMaps, supports: Sequence[Sequence[Support]], size: tuple[int, int]
+    ) -> Prediction:
+        """Return the answer to one episode; see `answers`."""
+        return self.answers(self.as_query(query), supports, [size])[0]
+
+    def predict_many(
+        self,
+        queries: Sequence[StageMaps | QueryMaps],
+        supports: Sequence[Sequence[Sequence[Support]]],
+        sizes: Sequence[tuple[int, int]],
+    ) -> list[Prediction]:
+        """Return the answers to several episodes; see `Method.predict_many` and `one_by_one`."""
+        return answer_together(self.answers, [self.as_query(query) for query in queries], supports, sizes)
+
     def layer4_of(self, maps: StageMaps) -> Tensor:
         """Return layer4 of the unmasked maps, computed once; no gradient."""
         layer4 = maps.deep.get(WHOLE)
@@ -182,6 +211,11 @@ def layer4_in(query: QueryMaps) -> Tensor:
     if query.layer4 is None:
         raise TypeError("these queries were made ready without layer4")
     return query.layer4
+
+
+def decide_each(logits: Tensor, image_size: tuple[int, int], sizes: Sequence[tuple[int, int]]) -> list[Prediction]:
+    """Return the answers to B episodes, each at its own size, for logits (B, 2, h, w); see `decide`."""
+    return [decide(its, image_size, size) for its, size in zip(torch.split(logits, 1), sizes, strict=True)]
 
 
 def decide(logits: Tensor, image_size: tuple[int, int], size: tuple[int, int]) -> Prediction:

@@ -14,7 +14,7 @@ from fssbench.backbones.folding import run
 from fssbench.backbones.staged import staged
 from fssbench.layers.enrichment import Bins, FeatureEnrichment
 from fssbench.layers.masks import foreground, resize_mask
-from fssbench.layers.staged import QueryMaps, StagedMethod, StageMaps, decide
+from fssbench.layers.staged import QueryMaps, StagedMethod, StageMaps, decide_each
 from fssbench.layers.superpixels import Prototypes, allocate, joined, prototypes
 from fssbench.methods.method import Prediction, TrainingBatch
 from fssbench.training.losses import segmentation_loss
@@ -100,14 +100,13 @@ class ASGNet(StagedMethod[Prototypes]):
             iterations=_TRAINING_ITERATIONS if self.training else _ITERATIONS,
         )
 
-    def predict(
-        self, query: StageMaps | QueryMaps, supports: Sequence[Sequence[Prototypes]], size: tuple[int, int]
-    ) -> Prediction:
-        """Return the answer to one episode, raw logits; see `decide`."""
-        query = self.as_query(query)
+    def answers(
+        self, query: QueryMaps, supports: Sequence[Sequence[Prototypes]], sizes: Sequence[tuple[int, int]]
+    ) -> list[Prediction]:
+        """Return the answers to B episodes, raw logits; see `decide`."""
         reduced = query.reduced
         logits = self._context[0].classify(self._enriched(reduced, supports[0]), (reduced.shape[-2], reduced.shape[-1]))
-        return decide(logits, query.size, size)
+        return decide_each(logits, query.size, sizes)
 
     def losses(self, batch: TrainingBatch) -> dict[str, Tensor]:
         """Return "main" and "auxiliary": cross entropy of the answer, and the mean of that of each scale."""

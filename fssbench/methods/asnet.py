@@ -29,6 +29,7 @@ from fssbench.layers.hypercorrelation import (
 )
 from fssbench.layers.masks import foreground
 from fssbench.layers.pairwise import PairwiseMethod
+from fssbench.layers.together import one_by_one
 
 Variant = Literal["fss", "fscs", "fscs-local", "fscs-unmasked", "fscs-single-level"]
 
@@ -116,11 +117,17 @@ def squeeze_pairs(
         and not learner.local
     ):
         query, support = in_precision_of(query, learner), in_precision_of(support, learner)
-        masks = [None] * len(query.units[0]) if mask is None else torch.split(mask, 1)
+        device = query.units[0].device
         # Products are written in place, which autocast knows nothing of.
-        with torch.autocast(query.units[0].device.type, enabled=False):
-            pairs = zip(each_query(query), each_query(support), masks, strict=True)
-            return torch.cat([learner.answer(*pair) for pair in pairs])
+        with torch.autocast(device.type, enabled=False):
+            if one_by_one(device):
+                masks = [None] * len(query.units[0]) if mask is None else torch.split(mask, 1)
+                pairs = zip(each_query(query), each_query(support), masks, strict=True)
+                return torch.cat([learner.answer(*pair) for pair in pairs])
+            # `answer` has a product for each support position of each layer of each pair, and waits for the host to
+            # count the keys that a mask leaves; `forward` has a few convolutions for all pairs.
+            together: Tensor = learner(hypercorrelation(query, support, levels), mask)
+            return together
     logits: Tensor = learner(hypercorrelation(query, support, levels), mask)
     return logits
 

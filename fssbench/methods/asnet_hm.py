@@ -18,7 +18,7 @@ from fssbench.layers.attentive_squeeze import pool_wide_maps
 from fssbench.layers.hypercorrelation import Maps, UnitMaps, unit_maps
 from fssbench.layers.masks import foreground, resize_mask
 from fssbench.layers.pairwise import PairwiseMethod
-from fssbench.methods.asnet import AttentionLearner, squeeze_pairs
+from fssbench.methods.asnet import AttentionLearner, MaskedSupport, squeeze_pairs
 from fssbench.methods.method import Prediction
 
 
@@ -39,7 +39,7 @@ class HybridSupport:
     mask: Tensor
 
 
-class ASNetHM(PairwiseMethod[HybridSupport]):
+class ASNetHM(PairwiseMethod[HybridSupport | MaskedSupport]):
     """Attentive squeeze network whose support maps are masked twice.
 
     Where a map under the mask (feature masking) is positive it stays; elsewhere it is the map of the masked image
@@ -83,27 +83,35 @@ class ASNetHM(PairwiseMethod[HybridSupport]):
             return features
         return super().as_query(features[: sum(self.backbone.levels)])
 
-    def score(self, query: Maps, support: HybridSupport) -> Tensor:
+    def score(self, query: Maps, support: HybridSupport | MaskedSupport) -> Tensor:
         """Return raw logits (B, 2, h, w) of B pairs; see `ASNet.score`.
 
         Raises:
             UsageError: If the images have a size at which the support positions do not shrink to one.
         """
-        ready = unit_maps(support.features) if answering() else support.features
-        return squeeze_pairs(self.learner, query, ready, support.mask, self.backbone.levels)
+        return squeeze_pairs(self.learner, query, support.features, support.mask, self.backbone.levels)
 
-    def predict(self, query: Maps, supports: Sequence[Sequence[HybridSupport]], size: tuple[int, int]) -> Prediction:
-        """Return the answer to one episode; see `merge_ways`."""
-        if not self.unit_masks:
-            supports = [[self._valued(its, value) for its in shots] for value, shots in enumerate(supports, start=1)]
-        return super().predict(query, supports, size)
+    def predict_many(
+        self,
+        queries: Sequence[Maps],
+        supports: Sequence[Sequence[Sequence[HybridSupport | MaskedSupport]]],
+        sizes: Sequence[tuple[int, int]],
+    ) -> list[Prediction]:
+        """Return the answers to several episodes; see `PairwiseMethod.predict_many`."""
+        valued = [
+            [[self._valued(its, 1 if self.unit_masks else way) for its in shots] for way, shots in enumerate(ways, 1)]
+            for ways in supports
+        ]
+        return super().predict_many(queries, valued, sizes)
 
-    def _valued(self, support: HybridSupport, value: int) -> HybridSupport:
-        """Return a support as it is where the mask's foreground has a value."""
-        if value == 1:
+    def _valued(self, support: HybridSupport | MaskedSupport, value: int) -> MaskedSupport:
+        """Return what is scored of a support as it is where the mask's foreground has a value."""
+        if isinstance(support, MaskedSupport):
             return support
-        mask, image = value * support.mask, value * support.image
-        return HybridSupport(self._hybrid(support.maps, image, mask), support.maps, image, mask)
+        features, mask = support.features, value * support.mask
+        if value != 1:
+            features = self._hybrid(support.maps, value * support.image, mask)
+        return MaskedSupport(unit_maps(features) if answering() else features, mask)
 
     def _hybrid(self, maps: Pyramid, masked_image: Tensor, mask: Tensor) -> Pyramid:
         with torch.no_grad():

@@ -7,7 +7,7 @@ Facts from chunbolang/BAM at c0f935c, model/BAM.py and model/PSPNet.py.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, Self
 
 import torch
@@ -21,7 +21,7 @@ from fssbench.layers.aspp import ASPP
 from fssbench.layers.enrichment import classifier
 from fssbench.layers.prior import KeptColumns, prior_mask
 from fssbench.layers.pyramid_pooling import pyramid_head
-from fssbench.layers.staged import QueryMaps, StagedMethod, StageMaps, decide
+from fssbench.layers.staged import QueryMaps, StagedMethod, StageMaps, decide_each
 from fssbench.methods.method import Prediction, TrainingBatch
 from fssbench.training.losses import pixel_loss, segmentation_loss
 
@@ -173,14 +173,17 @@ class BAM(StagedMethod[BAMSupport]):
         """
         return self._score(self.as_query(query), shots, None)
 
-    def predict(
-        self, query: StageMaps | QueryMaps, supports: Sequence[Sequence[BAMSupport]], size: tuple[int, int]
-    ) -> Prediction:
-        """Return the answer to one episode; logits as in `BAMLogits.final`, `base` what the base learner says."""
+    def answers(
+        self, query: QueryMaps, supports: Sequence[Sequence[BAMSupport]], sizes: Sequence[tuple[int, int]]
+    ) -> list[Prediction]:
+        """Return the answers to B episodes; logits as in `BAMLogits.final`, `base` what the base learner says."""
         said = self.score(query, supports[0])
-        answer = decide(said.final, query.size, size)
-        base = _at(_at(said.base, query.size), size)[0].argmax(dim=0)
-        return Prediction(answer.logits, answer.labels, answer.present, base.to(torch.uint8))
+        answers = decide_each(said.final, query.size, sizes)
+        base = torch.split(_at(said.base, query.size), 1)
+        return [
+            replace(answer, base=_at(its, size)[0].argmax(dim=0).to(torch.uint8))
+            for answer, its, size in zip(answers, base, sizes, strict=True)
+        ]
 
     def losses(self, batch: TrainingBatch) -> dict[str, Tensor]:
         """Return the losses of the stage, each a cross entropy at the size of the query image.

@@ -6,7 +6,7 @@ Facts from juhongm999/hsnet at 6b1bc12; the FS-CS form from dahyun-kang/ifsl at 
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
@@ -31,6 +31,7 @@ from fssbench.layers.hypercorrelation import (
 from fssbench.layers.masks import foreground, resize_mask
 from fssbench.layers.pairwise import PairwiseMethod
 from fssbench.layers.squeeze import add_coarser, grid_of, mix, squeeze
+from fssbench.layers.together import one_by_one
 
 Channels = tuple[int, int, int]
 
@@ -50,6 +51,8 @@ class HSNet(PairwiseMethod[Masked]):
         weak: FS-CS only: trained with image-level labels. The answer still takes the support masks.
         channels: Widths of the squeezing blocks; the release has (16, 64, 128).
     """
+
+    peak: ClassVar[int] = 4
 
     def __init__(
         self,
@@ -82,10 +85,18 @@ class HSNet(PairwiseMethod[Masked]):
         learner = self.get_submodule(self._learner_name)
         if isinstance(query, UnitMaps) and isinstance(support, KeptPositions) and isinstance(learner, HPNLearner):
             query, support = in_precision_of(query, learner), in_precision_of(support, learner)
+            device = query.units[0].device
             # Products are written in place, which autocast knows nothing of.
-            with torch.autocast(query.units[0].device.type, enabled=False):
-                pairs = zip(each_query(query), each_support(support), strict=True)
-                return torch.cat([learner.answer(*pair) for pair in pairs])
+            with torch.autocast(device.type, enabled=False):
+                if one_by_one(device):
+                    pairs = zip(each_query(query), each_support(support), strict=True)
+                    return torch.cat([learner.answer(*pair) for pair in pairs])
+                # `answer` leaves out half of the sums and more, but takes them in hundreds of small products a pair,
+                # and which ones the host must read from the places kept, level by level. A graphics card is done with
+                # each before the next is launched, so it would wait for the host. `forward` has some forty steps for
+                # all pairs, and no wait.
+                together: Tensor = learner(hypercorrelation(query, support, self.backbone.levels))
+                return together
         pyramid = hypercorrelation(query, support, self.backbone.levels)
         logits: Tensor = learner(pyramid)
         return logits

@@ -141,6 +141,9 @@ class Method(nn.Module, ABC, Generic[Features, Support]):
     ) -> list[Prediction]:
         """Return the answers to several episodes of equal ways, shots and input size, each as `predict` gives it.
 
+        Here one after the other; a method whose work for several can be joined does so where that is faster
+        (`fssbench.layers.together`).
+
         Args:
             queries: Of each episode the features of its query, batch 1.
             supports: Of each episode its supports, as `predict` takes them.

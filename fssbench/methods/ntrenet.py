@@ -28,7 +28,7 @@ from fssbench.layers.masks import foreground, resize_mask
 from fssbench.layers.non_target import DistractingObjects, background_loss, neither
 from fssbench.layers.pooling import masked_average
 from fssbench.layers.prior import prior_mask
-from fssbench.layers.staged import QueryMaps, StagedMethod, StageMaps, decide, layer4_in
+from fssbench.layers.staged import QueryMaps, StagedMethod, StageMaps, decide_each, layer4_in
 from fssbench.methods.method import Prediction, TrainingBatch
 from fssbench.methods.pfenet import PFENetSupport
 from fssbench.training.losses import segmentation_loss
@@ -176,11 +176,11 @@ class NTRENet(StagedMethod[PFENetSupport]):
         ready = self.as_query(query)
         return self._score(ready.reduced, layer4_in(ready), shots, ready.background)
 
-    def predict(
-        self, query: StageMaps | QueryMaps, supports: Sequence[Sequence[PFENetSupport]], size: tuple[int, int]
-    ) -> Prediction:
-        """Return the answer to one episode, raw logits; see `decide`."""
-        return decide(self.score(query, supports[0]).final, query.size, size)
+    def answers(
+        self, query: QueryMaps, supports: Sequence[Sequence[PFENetSupport]], sizes: Sequence[tuple[int, int]]
+    ) -> list[Prediction]:
+        """Return the answers to B episodes, raw logits; see `decide`."""
+        return decide_each(self.score(query, supports[0]).final, query.size, sizes)
 
     def mine_background(self, reduced: Tensor) -> Tensor:
         """Return where the learnt prototype finds background (BGMM), raw (B, 2, h, w); channel 1 is background.

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from fssbench.backbones import backbone as build_backbone
 from fssbench.layers.masks import foreground, resize_mask
 from fssbench.layers.pairwise import presence
+from fssbench.layers.together import answer_together
 from fssbench.methods.method import Method, Prediction, TrainingBatch
 from fssbench.training.losses import ifsl_losses, label_loss, likelihood_loss
 
@@ -118,21 +119,32 @@ class PANet(Method[PANetMaps, PANetSupport]):
     def predict(
         self, query: PANetMaps, supports: Sequence[Sequence[PANetSupport]], size: tuple[int, int]
     ) -> Prediction:
-        """Return the answer to one episode.
+        """Return the answer to one episode; see `answers`."""
+        return self.answers(query, supports, [size])[0]
 
-        For "fss" the scaled cosines (Eq. 2 without its softmax), brought to the image's size first, then to `size`. For
-        "fscs" their log-probabilities; iFSL's merging of backgrounds is skipped, since there is one background.
+    def predict_many(
+        self,
+        queries: Sequence[PANetMaps],
+        supports: Sequence[Sequence[Sequence[PANetSupport]]],
+        sizes: Sequence[tuple[int, int]],
+    ) -> list[Prediction]:
+        """Return the answers to several episodes; see `Method.predict_many` and `one_by_one`."""
+        return answer_together(self.answers, queries, supports, sizes)
+
+    def answers(
+        self, query: PANetMaps, supports: Sequence[Sequence[PANetSupport]], sizes: Sequence[tuple[int, int]]
+    ) -> list[Prediction]:
+        """Return the answers to B episodes, each at its own size.
+
+        For "fss" the scaled cosines (Eq. 2 without its softmax), brought to the image's size first, then to the
+        answer's. For "fscs" their log-probabilities; iFSL's merging of backgrounds is skipped, since there is one
+        background.
         """
         scores = scaled_cosine(query.features, self.prototypes(supports))
+        each = zip(torch.split(scores, 1), sizes, strict=True)
         if self.task == "fscs":
-            log_probabilities = torch.log_softmax(scores, dim=1)
-            logits = F.interpolate(log_probabilities, size, mode="bilinear", align_corners=True)[0]
-            return Prediction(logits, logits.argmax(dim=0).to(torch.uint8), presence(log_probabilities[:, 1:]))
-        resized = F.interpolate(scores, query.size, mode="bilinear", align_corners=False)
-        logits = F.interpolate(resized, size, mode="bilinear", align_corners=False)[0]
-        labels = logits.argmax(dim=0).to(torch.uint8)
-        present = torch.stack([(labels == n).any() for n in range(1, len(supports) + 1)])
-        return Prediction(logits, labels, present)
+            return [_decided_jointly(its, size) for its, size in each]
+        return [_decided(its, query.size, size) for its, size in each]
 
     def losses(self, batch: TrainingBatch) -> dict[str, Tensor]:
         """Return "query" (Eq. 5) and "alignment" (Eq. 7), or in FS-CS iFSL's loss."""
@@ -237,6 +249,20 @@ class DilatedVGG(nn.Module):
         """Return the map (B, 512, h, w) of images (B, 3, H, W)."""
         features: Tensor = self.features(image)
         return features
+
+
+def _decided(scores: Tensor, image_size: tuple[int, int], size: tuple[int, int]) -> Prediction:
+    resized = F.interpolate(scores, image_size, mode="bilinear", align_corners=False)
+    logits = F.interpolate(resized, size, mode="bilinear", align_corners=False)[0]
+    labels = logits.argmax(dim=0).to(torch.uint8)
+    present = torch.stack([(labels == n).any() for n in range(1, len(logits))])
+    return Prediction(logits, labels, present)
+
+
+def _decided_jointly(scores: Tensor, size: tuple[int, int]) -> Prediction:
+    log_probabilities = torch.log_softmax(scores, dim=1)
+    logits = F.interpolate(log_probabilities, size, mode="bilinear", align_corners=True)[0]
+    return Prediction(logits, logits.argmax(dim=0).to(torch.uint8), presence(log_probabilities[:, 1:]))
 
 
 def _spread_back(masks: Tensor, like: Tensor) -> Tensor:

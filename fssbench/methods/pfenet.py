@@ -19,7 +19,7 @@ from fssbench.errors import UsageError
 from fssbench.layers.enrichment import Bins, FeatureEnrichment
 from fssbench.layers.pairwise import merge_ways
 from fssbench.layers.prior import KeptColumns, prior_mask
-from fssbench.layers.staged import QueryMaps, StagedMethod, StageMaps, decide, layer4_in
+from fssbench.layers.staged import QueryMaps, StagedMethod, StageMaps, decide_each, layer4_in
 from fssbench.methods.method import Prediction, TrainingBatch
 from fssbench.training.losses import ifsl_losses, segmentation_loss
 
@@ -124,17 +124,17 @@ class PFENet(StagedMethod[PFENetSupport]):
         maps, size = self._enriched(self.as_query(query), supports)
         return _by_way(self._enrichment[0].classify(maps, size), len(supports))
 
-    def predict(
-        self, query: StageMaps | QueryMaps, supports: Sequence[Sequence[PFENetSupport]], size: tuple[int, int]
-    ) -> Prediction:
-        """Return the answer to one episode.
+    def answers(
+        self, query: QueryMaps, supports: Sequence[Sequence[PFENetSupport]], sizes: Sequence[tuple[int, int]]
+    ) -> list[Prediction]:
+        """Return the answers to B episodes.
 
         See `decide` for "fss", whose logits are raw, and `merge_ways` for "fscs".
         """
         logits = self.score_ways(query, supports)
         if self.task == "fscs":
-            return merge_ways(logits, size)
-        return decide(logits[:, 0], query.size, size)
+            return [merge_ways(its, size) for its, size in zip(torch.split(logits, 1), sizes, strict=True)]
+        return decide_each(logits[:, 0], query.size, sizes)
 
     def losses(self, batch: TrainingBatch) -> dict[str, Tensor]:
         """Return "main" and "auxiliary" for "fss", and for "fscs" iFSL's loss, which has no auxiliary one.

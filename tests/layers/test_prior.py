@@ -6,8 +6,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from fssbench.layers import prior
-from fssbench.layers.prior import kept_columns, prior_mask
+from fssbench.layers import prior, together
+from fssbench.layers.prior import KeptColumns, kept_columns, prior_mask
+from fssbench.layers.trees import joined
 
 
 def _map(*vectors: tuple[float, float]) -> Tensor:
@@ -103,3 +104,27 @@ def test_what_is_left_may_come_from_a_box() -> None:
     features, weights = _random((3, 8, 9, 7), 1), _weights("ragged")
     boxed = kept_columns(features[:, :, 2:, 1:], weights, (2, 9, 1, 7))
     assert torch.equal(boxed.spread(), features * weights)
+
+
+@pytest.mark.parametrize("alone", [True, False])
+@pytest.mark.parametrize("columns", [512, 4])
+def test_supports_that_keep_different_numbers_may_be_joined(
+    alone: bool, columns: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(prior, "_COLUMNS", columns)
+    monkeypatch.setattr(together, "ONE_BY_ONE_ON", frozenset({"cpu"} if alone else ()))
+    # Everything, a few positions, nothing. The first query is the opposite of all supports, so its cosines are
+    # negative: nothing is masked out in the first support, and no 0 may lift them.
+    weights = torch.zeros(3, 1, 4, 5)
+    weights[0], weights[1, 0, 1, 1:4] = 1, 1
+    features = _random((3, 8, 4, 5), 1).abs()
+    query = -_random((3, 8, 5, 6), 0).abs()
+    kept = joined([kept_columns(features[n : n + 1], weights[n : n + 1]) for n in range(3)])
+    assert isinstance(kept, KeptColumns)
+    assert (kept.places >= 0).sum(dim=1).tolist() == [20, 3, 0]
+    assert kept.columns.shape == (3, 20, 8)
+    assert torch.equal(kept.spread(), features * weights)
+    assert [its.columns.shape[1] for its in kept.each()] == [20, 3, 0]
+    whole = prior_mask(query, features * weights, (5, 6))
+    torch.testing.assert_close(prior_mask(query, kept, (5, 6)), whole, atol=1e-5, rtol=1e-5)
+    assert whole.amax(dim=(1, 2, 3)).tolist() == [pytest.approx(1, abs=1e-3), 0, 0]

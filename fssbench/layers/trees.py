@@ -1,0 +1,105 @@
+"""Trees of tensors: what methods keep of images, taken apart and put side by side without knowing whose it is.
+
+They are tensors, or tuples, lists, dicts and dataclasses of such; every tensor has the batch as its first axis
+(`fssbench.methods.method.Method`). All else in them is the same for every image of a batch.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Hashable, Sequence
+from dataclasses import fields, is_dataclass
+from typing import Any, Self, TypeVar
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+Tree = TypeVar("Tree")
+
+
+class Ragged(ABC):
+    """A part of a tree of which one image may hold more than another, and which therefore says itself how it joins."""
+
+    @property
+    @abstractmethod
+    def kind(self) -> Hashable:
+        """What must be equal of all that are to be joined."""
+
+    @abstractmethod
+    def beside(self, others: Sequence[Self]) -> Self:
+        """Return this and others of its kind as one batch, in this order, padded where an image holds less."""
+
+
+def joined(trees: Sequence[Tree]) -> Tree:
+    """Return trees of one kind as one whose batch is all of theirs, in this order; a single one as it is."""
+    joint: Tree = trees[0] if len(trees) == 1 else _joined(trees)
+    return joint
+
+
+def alike(trees: Sequence[object]) -> list[list[int]]:
+    """Return the places of trees in groups that can be joined, each rising, the group of the first tree first."""
+    groups: dict[Hashable, list[int]] = {}
+    for place, tree in enumerate(trees):
+        groups.setdefault(kind_of(tree), []).append(place)
+    return list(groups.values())
+
+
+def kind_of(tree: object) -> Hashable:
+    """Return what must be equal of trees that are to be joined: all but the batch and the numbers themselves."""
+    if isinstance(tree, Tensor):
+        return tuple(tree.shape[1:]), tree.dtype, tree.device
+    if isinstance(tree, Ragged):
+        return type(tree), tree.kind
+    parts = parts_of(tree)
+    if not parts:
+        return type(tree), repr(tree)
+    keys = tuple(tree) if isinstance(tree, dict) else ()
+    return type(tree), keys, tuple(kind_of(part) for part in parts)
+
+
+def padded(tensors: Sequence[Tensor], value: float) -> Tensor:
+    """Return tensors (B, n, ...) as one batch in which all have the largest n, `value` behind their own."""
+    most = max(its.shape[1] for its in tensors)
+    beyond = (0, 0) * (tensors[0].ndim - 2)
+    return torch.cat([F.pad(its, (*beyond, 0, most - its.shape[1]), value=value) for its in tensors])
+
+
+def tensors_of(tree: object) -> list[Tensor]:
+    """Return the tensors of a tree, in its order."""
+    if isinstance(tree, Tensor):
+        return [tree]
+    return [tensor for part in parts_of(tree) for tensor in tensors_of(part)]
+
+
+def parts_of(tree: object) -> list[object]:
+    """Return what a tuple, list, dict or dataclass consists of; nothing for all else."""
+    if isinstance(tree, list | tuple):
+        return list(tree)
+    if isinstance(tree, dict):
+        return list(tree.values())
+    if is_dataclass(tree) and not isinstance(tree, type):
+        return [getattr(tree, field.name) for field in fields(tree)]
+    return []
+
+
+def rebuilt(tree: Any, parts: Sequence[Any]) -> Any:  # noqa: ANN401 - each method has its own type
+    """Return a tree like this one of other parts, in the order of `parts_of`; what has no parts stays as it is."""
+    if isinstance(tree, list | tuple):
+        return type(tree)(*parts) if hasattr(tree, "_fields") else type(tree)(parts)
+    if isinstance(tree, dict):
+        return dict(zip(tree, parts, strict=True))
+    if is_dataclass(tree) and not isinstance(tree, type):
+        names = [field.name for field in fields(tree)]
+        return type(tree)(**dict(zip(names, parts, strict=True)))
+    return tree
+
+
+def _joined(trees: Sequence[Any]) -> Any:  # noqa: ANN401 - each method has its own type
+    first, *others = trees
+    if isinstance(first, Tensor):
+        return torch.cat(list(trees))
+    if isinstance(first, Ragged):
+        return first.beside(others)
+    columns = zip(*(parts_of(tree) for tree in trees), strict=True)
+    return rebuilt(first, [_joined(parts) for parts in columns])

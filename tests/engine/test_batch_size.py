@@ -1,0 +1,42 @@
+"""Rows do not depend on how many episodes are answered in a call, whoever answers them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pandas as pd
+import pytest
+
+from fssbench import evaluate
+from fssbench.engine.settings import Settings
+from fssbench.layers import together
+from tests.engine.stub import Patches, questions, rules
+from tests.methods.narrow import SIDE, narrow
+
+METHODS = [("pfenet", "fss"), ("asgnet", "fss"), ("hsnet", "fss"), ("hsnet", "fscs"), ("panet", "fscs")]
+
+
+def _rows(name: str, variant: str, settings: Settings) -> pd.DataFrame:
+    way = 2 if variant == "fscs" else 1
+    method = narrow(name, variant, way, 2)
+    # Pictures are of different sizes, and so are the answers.
+    chosen = replace(rules("shapes" if way == 1 else "ifsl-fscs"), input=(SIDE, SIDE), score_at="original")
+    asked = questions(way=way, shot=2, count=7)
+    return evaluate(method, Patches(), asked, protocol=chosen, settings=settings).frame.drop(columns="seconds")
+
+
+@pytest.mark.parametrize("jointly", [False, True])
+@pytest.mark.parametrize(("name", "variant"), METHODS)
+def test_rows_do_not_depend_on_the_batch_size_or_the_workers(
+    name: str, variant: str, jointly: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alone = _rows(name, variant, Settings(batch_size=1))
+    assert sum(row[1] for row in alone["intersection"]) > 0
+    if jointly:
+        monkeypatch.setattr(together, "ONE_BY_ONE_ON", frozenset())
+    for settings in (
+        Settings(batch_size=4),
+        Settings(batch_size=4, workers=3),
+        Settings(batch_size=7, feature_cache=0),
+    ):
+        pd.testing.assert_frame_equal(_rows(name, variant, settings), alone)

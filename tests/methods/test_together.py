@@ -1,0 +1,204 @@
+"""Several episodes in one call: what is said of each is what is said of it alone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+import fssbench
+from fssbench.engine.batches import singles
+from fssbench.layers import pairwise, together
+from fssbench.layers.pairwise import PairwiseMethod
+from fssbench.layers.staged import StagedMethod
+from fssbench.methods import method_info
+from fssbench.methods.method import Method, Prediction
+from tests.methods.narrow import SIDE, narrow
+
+EPISODES = 8
+# With two shots the first form of each task; the ablations' other forms merge shots as these do.
+CASES = [
+    (name, variant, shot)
+    for name in fssbench.list_methods()
+    for variant, task in method_info(name).tasks.items()
+    for shot in (1, 2)
+    if shot == 1 or list(method_info(name).tasks.values()).index(task) == list(method_info(name).tasks).index(variant)
+]
+FLOORS = ("all-foreground", "copy-mask", "prototype")
+Asked = tuple[list[Any], list[list[list[Any]]], list[tuple[int, int]]]
+
+
+def _build(name: str, variant: str, shot: int) -> Method[Any, Any]:
+    return narrow(name, variant, 2 if variant.startswith("fscs") else 1, shot)
+
+
+def _images(count: int, side: int = SIDE) -> tuple[Tensor, Tensor]:
+    """Images and masks: of all, of little, of nothing, and of squares that differ in size."""
+    images = torch.randn(count, 3, side, side, generator=torch.Generator().manual_seed(3))
+    masks = torch.zeros(count, side, side, dtype=torch.uint8)
+    for n in range(3, count):
+        masks[n, 20 : 40 + 15 * n, 10 * n : 10 * n + 60] = 1
+    masks[0] = 1
+    masks[1, 70:75, 30:40] = 1
+    return images, masks
+
+
+def _ask(method: Method[Any, Any], *, ready: bool = True) -> Asked:
+    """Queries, supports and sizes of some episodes, as an engine keeps them."""
+    images, masks = _images(7)
+    maps = singles(method.encode(images), len(images)) if method_info(_name(method)).backbones else [None] * len(images)
+    kept = [method.condition(its, mask[None]) for its, mask in zip(maps, masks, strict=True)]
+    queries = [method.as_query(maps[n % 7]) if ready else maps[n % 7] for n in range(EPISODES)]
+    supports = [
+        [[kept[(n + 2 * way + 3 * shot + 1) % 7] for shot in range(method.shot)] for way in range(method.way)]
+        for n in range(EPISODES)
+    ]
+    return queries, supports, [(40 + 3 * n, 61 - 2 * n) for n in range(EPISODES)]
+
+
+def _name(method: Method[Any, Any]) -> str:
+    assert method.built is not None
+    return method.built.name
+
+
+def _in_batches(method: Method[Any, Any], asked: Asked, batch: int) -> list[Prediction]:
+    answers: list[Prediction] = []
+    for start in range(0, len(asked[0]), batch):
+        answers += method.predict_many(*(its[start : start + batch] for its in asked))
+    return answers
+
+
+@pytest.fixture
+def jointly(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every device takes several episodes together."""
+    monkeypatch.setattr(together, "ONE_BY_ONE_ON", frozenset())
+
+
+def _assert_alike(answer: Prediction, expected: Prediction, within: float = 1e-5) -> None:
+    assert answer.labels.shape == expected.labels.shape
+    scale = expected.logits.abs().max().item()
+    torch.testing.assert_close(answer.logits, expected.logits, atol=within * scale, rtol=within)
+    # Two scores of one pixel may be equal but for their last digit.
+    assert (answer.labels != expected.labels).sum() <= 1
+    assert torch.equal(answer.present, expected.present)
+    assert (answer.base is None) == (expected.base is None)
+    if answer.base is not None and expected.base is not None:
+        assert torch.equal(answer.base, expected.base)
+
+
+@pytest.mark.parametrize(("name", "variant", "shot"), CASES)
+@torch.inference_mode()
+def test_answers_do_not_depend_on_the_batch_size(
+    name: str, variant: str, shot: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    method = _build(name, variant, shot)
+    asked = _ask(method)
+    alone = [method.predict(*one) for one in zip(*asked, strict=True)]
+    labelled = torch.cat([answer.labels.flatten() for answer in alone]).float()
+    assert name in FLOORS or 0.01 < (labelled > 0).float().mean() < 0.99
+    for answer, expected in zip(_in_batches(method, asked, 3), alone, strict=True):
+        # On a processor to the last bit.
+        assert torch.equal(answer.logits, expected.logits)
+        assert torch.equal(answer.labels, expected.labels)
+    monkeypatch.setattr(together, "ONE_BY_ONE_ON", frozenset())
+    jointly = _in_batches(method, asked, 8)
+    # Where a mask leaves little of an image both ways to score a pair are 1e-5 from float64, not on the same side.
+    within = 4e-5 if isinstance(method, PairwiseMethod) else 1e-5
+    for answer, expected in zip(jointly, alone, strict=True):
+        _assert_alike(answer, expected, within)
+    fewer = tuple(its[:4] for its in asked)
+    for answer, expected in zip(_in_batches(method, fewer, 3), jointly, strict=False):
+        _assert_alike(answer, expected)
+    _assert_alike(method.predict(*(its[0] for its in asked)), jointly[0])
+
+
+@pytest.mark.parametrize("name", ["pfenet", "bam", "hsnet", "asnet", "panet"])
+@pytest.mark.usefixtures("jointly")
+def test_maps_that_were_not_made_ready_are_taken_together_too(name: str) -> None:
+    method = _build(name, next(iter(method_info(name).tasks)), 2)
+    with torch.no_grad():
+        asked = _ask(method, ready=False)
+        alone = [method.predict(*one) for one in zip(*asked, strict=True)]
+        for answer, expected in zip(_in_batches(method, asked, 8), alone, strict=True):
+            _assert_alike(answer, expected)
+
+
+@pytest.mark.parametrize("name", ["pfenet", "ntrenet", "bam", "asgnet", "mmt"])
+@torch.inference_mode()
+def test_a_head_runs_once_for_all_episodes_or_on_a_processor_once_for_each(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    method = _build(name, next(iter(method_info(name).tasks)), 2)
+    assert isinstance(method, StagedMethod)
+    batches: list[int] = []
+    answers = method.answers
+    monkeypatch.setattr(method, "answers", lambda *given: (batches.append(len(given[2])), answers(*given))[1])
+    asked = _ask(method)
+    method.predict_many(*asked)
+    assert batches == [1] * EPISODES
+    batches.clear()
+    monkeypatch.setattr(together, "ONE_BY_ONE_ON", frozenset())
+    method.predict_many(*asked)
+    assert batches == [EPISODES]
+
+
+@pytest.mark.parametrize(("name", "variant"), [("hsnet", "fss"), ("hsnet", "fscs"), ("asnet", "fscs")])
+@torch.inference_mode()
+def test_pairs_are_scored_as_many_at_once_as_have_room(
+    name: str, variant: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    method = _build(name, variant, 2)
+    assert isinstance(method, PairwiseMethod)
+    asked, pairs = _ask(method), EPISODES * method.way * 2
+    sizes: list[int] = []
+    score = method.score
+
+    def counted(query: Any, support: Any) -> Tensor:
+        logits = score(query, support)
+        sizes.append(len(logits))
+        return logits
+
+    monkeypatch.setattr(method, "score", counted)
+    alone = method.predict_many(*asked)
+    assert sizes == [1] * pairs
+    monkeypatch.setattr(together, "ONE_BY_ONE_ON", frozenset())
+    sizes.clear()
+    method.predict_many(*asked)
+    assert sizes == [pairs]
+    sizes.clear()
+    monkeypatch.setattr(pairwise, "ROOM", 5 * method.peak * pairwise.correlation_bytes(asked[0][0]))
+    bounded = method.predict_many(*asked)
+    assert sizes == [5] * (pairs // 5) + [pairs % 5]
+    for answer, expected in zip(bounded, alone, strict=True):
+        _assert_alike(answer, expected, 4e-5)
+
+
+@pytest.mark.parametrize("name", ["pfenet", "hsnet", "panet"])
+@pytest.mark.usefixtures("jointly")
+@torch.inference_mode()
+def test_episodes_of_other_shapes_are_answered_apart(name: str) -> None:
+    method = _build(name, next(iter(method_info(name).tasks)), 1)
+    queries, supports = [], []
+    for side in (144, 192, 144):
+        images, masks = _images(4, side)
+        queries.append(method.as_query(method.encode(images[:1])))
+        supports.append([[method.condition(method.encode(images[3:]), masks[3:])]])
+    sizes = [(30, 40)] * 3
+    answers = method.predict_many(queries, supports, sizes)
+    for answer, *one in zip(answers, queries, supports, sizes, strict=True):
+        _assert_alike(answer, method.predict(*one))
+
+
+@pytest.mark.parametrize("name", ["pfenet", "hsnet", "panet"])
+def test_no_episode_is_no_answer(name: str) -> None:
+    assert _build(name, next(iter(method_info(name).tasks)), 1).predict_many([], [], []) == []
+
+
+def test_memory_of_a_pair_and_how_many_have_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    maps = (torch.zeros(2, 5, 3, 4), torch.zeros(2, 7, 2, 2))
+    assert pairwise.correlation_bytes(maps) == 4 * (12 * 12 + 4 * 4)
+    assert pairwise.correlation_bytes(pairwise.unit_maps(maps)) == 4 * (12 * 12 + 4 * 4)
+    monkeypatch.setattr(pairwise, "ROOM", 1000)
+    assert [pairwise.pairs_at_once(each) for each in (0, 100, 501, 1001)] == [1000, 10, 1, 1]
