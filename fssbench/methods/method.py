@@ -118,7 +118,8 @@ class Method(nn.Module, ABC, Generic[Features, Support]):
     def shared_encoder(self) -> nn.Module | None:
         """The module that `encode` is all the work of, if its parameters alone decide it; None says nothing of it.
 
-        Of methods with the same `encode` and equal encoders an engine encodes each image once for all.
+        Of methods with the same `encode` and equal encoders an engine encodes each image once for all. Where the
+        checkpoints of several folds have equal encoders, deep copies of the method that hold one encoder answer them.
         """
         return None
 

@@ -144,6 +144,17 @@ def test_the_rows_are_the_same_for_any_number_of_processes(whole: Path, processe
     assert not list(Path("several").glob("rows-part*"))
 
 
+def test_processes_share_each_of_all_folds(fssbench):
+    asked = ["all" if part == "0" else part for part in COPY]
+    run = torchrun(2, *asked, "--out", "several")
+    _, err = run.communicate(timeout=300)
+    assert run.returncode == 0, err
+    assert fssbench(*asked, "--out", "straight")[0] == 0
+    assert {row["fold"] for row in answers(Path("several"))} == {0, 1, 2, 3}
+    assert answers(Path("several")) == answers(Path("straight"))
+    assert Path("several/summary.json").read_bytes() == Path("straight/summary.json").read_bytes()
+
+
 def test_a_dead_process_loses_only_what_it_had_not_answered(fssbench, whole: Path):
     asked = [part if part != "12" else "600" for part in COPY]
     run = torchrun(2, *asked, "--out", "several")
