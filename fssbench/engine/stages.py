@@ -92,12 +92,11 @@ class Stages:
 
     @contextmanager
     def _counted(self, watch: Stopwatch) -> Iterator[None]:
-        from torch.utils.flop_counter import FlopCounterMode
+        from fssbench.engine.counting import Operations
 
-        counter = FlopCounterMode(display=False)
-        with counter:
+        with Operations() as operations:
             yield
-        watch.counted_flops += counter.get_total_flops()
+        watch.counted_flops += operations.count
 
     def _synchronise(self) -> None:
         if self.waiting and self.device is not None and self.device.type == "cuda":
