@@ -43,13 +43,13 @@ class Backbone(nn.Module, ABC):
         return maps
 
 
-def unused_linear(inputs: int, outputs: int) -> nn.Linear:
-    """Return a linear layer that a released checkpoint holds but no forward pass runs; zeros, made at once."""
-    with torch.device("meta"):
-        layer = nn.Linear(inputs, outputs)
-    layer.weight = nn.Parameter(torch.zeros(outputs, inputs))
-    layer.bias = nn.Parameter(torch.zeros(outputs))
-    return layer
+class UnusedLinear(nn.Linear):
+    """A linear layer that a released checkpoint holds but no forward pass runs; zeros, made at once."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__(inputs, outputs, device="meta")
+        self.weight = nn.Parameter(torch.zeros(outputs, inputs))
+        self.bias = nn.Parameter(torch.zeros(outputs))
 
 
 def backbone(name: str) -> Backbone:

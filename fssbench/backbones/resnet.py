@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from fssbench.backbones import Backbone, Pyramid, unused_linear
+from fssbench.backbones import Backbone, Pyramid, UnusedLinear
 from fssbench.backbones.folding import answering, channels_last, convolve, run
 
 EXPANSION = 4
@@ -88,7 +88,7 @@ class ResNet(Backbone):
         self.layer2 = _layer(256, 128, blocks[1], stride=2)
         self.layer3 = _layer(512, 256, blocks[2], stride=2)
         self.layer4 = _layer(1024, 512, blocks[3], stride=2)
-        self.fc = unused_linear(2048, 1000)
+        self.fc = UnusedLinear(2048, 1000)
 
     def forward(self, image: Tensor) -> Pyramid:
         """Return the maps of layer2, layer3 and layer4, each after the addition and before the ReLU."""

@@ -9,7 +9,7 @@ from itertools import pairwise
 
 from torch import Tensor, nn
 
-from fssbench.backbones import Backbone, Pyramid, unused_linear
+from fssbench.backbones import Backbone, Pyramid, UnusedLinear
 from fssbench.backbones.folding import channels_last, run
 
 _WIDTHS = ((64, 2), (128, 2), (256, 3), (512, 3), (512, 3))
@@ -34,13 +34,13 @@ class VGG(Backbone):
             layers.append(nn.MaxPool2d(2, 2))
         self.features = nn.Sequential(*layers)
         self.classifier = nn.Sequential(
-            unused_linear(512 * 7 * 7, 4096),
+            UnusedLinear(512 * 7 * 7, 4096),
             nn.ReLU(),
             nn.Dropout(),
-            unused_linear(4096, 4096),
+            UnusedLinear(4096, 4096),
             nn.ReLU(),
             nn.Dropout(),
-            unused_linear(4096, 1000),
+            UnusedLinear(4096, 1000),
         )
 
     def forward(self, image: Tensor) -> Pyramid:

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from fssbench.engine import compiling
 from fssbench.engine.batches import bytes_of, singles
 from fssbench.engine.loading import Loader, View
-from fssbench.engine.provenance import state_sha256
+from fssbench.engine.provenance import encoder_sha256, state_sha256
 from fssbench.engine.stages import Stages
 from fssbench.engine.store import NEVER, Store
 from fssbench.episode import EpisodeList
@@ -105,7 +105,7 @@ class Features:
         self._askings, self._steps, self._loader = askings, steps, loader
         self._device, self._batch_size, self._stages = device, batch_size, stages
         # Weights are hashed only where there is somebody to share with.
-        hashed = cache(state_sha256)  # by module: folds hold the same encoder
+        hashed = cache(encoder_sha256)  # by module: folds hold the same encoder
         identities = [_identity(its.method, hashed) if len(askings) > 1 else (0, 0) for its in askings]
         makers, encoders = ([its[part] for its in identities] for part in (0, 1))
         self._makers, self._encoders = [makers.index(its) for its in makers], [encoders.index(its) for its in encoders]
@@ -241,7 +241,7 @@ def _alike(sources: Sequence[tuple[int, View, str]]) -> list[list[tuple[int, Vie
 
 def _identity(method: AnyMethod, hashed: Callable[[nn.Module], str]) -> tuple[object, object]:
     """Return what decides all that a method makes of an image, and what decides its `encode`."""
-    own = (type(method), _arguments(method), hashed(method))
+    own = (type(method), _arguments(method), state_sha256(method))
     encoder = method.shared_encoder
     return own, own if encoder is None else (type(method).encode, type(encoder), hashed(encoder))
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from torch import nn
 
 from fssbench.engine.features import AnyMethod
-from fssbench.engine.provenance import state_sha256
+from fssbench.engine.provenance import encoder_sha256
 from fssbench.engine.weights import Source, load
 
 
@@ -51,7 +51,7 @@ def fold_methods(method: AnyMethod, sources: Mapping[int, Source]) -> FoldMethod
     for source in reversed(list(sources.values())):
         held.load(source)
         if several and encoder is not None and len(encoders) < 2:
-            encoders.add(state_sha256(encoder))
+            encoders.add(encoder_sha256(encoder))
             if source.paths not in methods:
                 methods[source.paths] = beside(method, encoder)
     if several and len(encoders) != 1:

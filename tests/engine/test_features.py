@@ -9,10 +9,12 @@ import pytest
 import torch
 
 import fssbench
+from fssbench.backbones import backbone
 from fssbench.backbones.staged import SmallStages
 from fssbench.engine.answering import answers, rows_of
 from fssbench.engine.features import Asking
 from fssbench.engine.order import order_of_work
+from fssbench.engine.provenance import encoder_sha256
 from fssbench.engine.settings import Settings
 from fssbench.engine.stages import Stages
 from fssbench.engine.store import StoreCount
@@ -77,6 +79,17 @@ def test_methods_with_one_frozen_backbone_encode_each_image_once():
         [alone] = ask([asking])
         pd.testing.assert_frame_equal(counted(together), counted(alone))
     assert not counted(both[0]).equals(counted(both[1]))
+
+
+def test_what_no_answer_depends_on_does_not_tell_encoders_apart():
+    torch.manual_seed(4)
+    encoder, other = backbone("resnet50"), backbone("resnet50")
+    other.load_state_dict(encoder.state_dict())
+    torch.nn.init.ones_(other.get_parameter("fc.weight"))
+    other.get_buffer("bn1.num_batches_tracked").fill_(7)
+    assert encoder_sha256(encoder) == encoder_sha256(other)
+    other.get_buffer("bn1.running_mean")[0] = 0.5
+    assert encoder_sha256(encoder) != encoder_sha256(other)
 
 
 def test_methods_with_one_backbone_in_stages_share_its_last_stage(monkeypatch: pytest.MonkeyPatch):
