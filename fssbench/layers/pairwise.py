@@ -76,8 +76,8 @@ class PairwiseMethod(Method[Any, Support]):
         return features if isinstance(features, UnitMaps) or not answering() else unit_maps(features)
 
     def predict(self, query: Maps, supports: Sequence[Sequence[Support]], size: tuple[int, int]) -> Prediction:
-        """Return the answer to one episode; see `Method.predict`, `vote` and `merge_ways`."""
-        return self.predict_many([query], [supports], [size])[0]
+        """Return the answer to one episode; see `answers`."""
+        return self.answers([query], [supports], [size])[0]
 
     def predict_many(
         self,
@@ -85,7 +85,18 @@ class PairwiseMethod(Method[Any, Support]):
         supports: Sequence[Sequence[Sequence[Support]]],
         sizes: Sequence[tuple[int, int]],
     ) -> list[Prediction]:
-        """Return the answers to several episodes; see `Method.predict_many`, `one_by_one` and `pairs_at_once`."""
+        """Return the answers to several episodes; see `Method.predict_many`."""
+        if type(self).predict is not PairwiseMethod.predict:  # a subclass answers in its own way
+            return super().predict_many(queries, supports, sizes)
+        return self.answers(queries, supports, sizes)
+
+    def answers(
+        self,
+        queries: Sequence[Maps],
+        supports: Sequence[Sequence[Sequence[Support]]],
+        sizes: Sequence[tuple[int, int]],
+    ) -> list[Prediction]:
+        """Return the answers to several episodes; see `vote` and `merge_ways`, `one_by_one` and `pairs_at_once`."""
         pairs = [
             (query, support)
             for query, ways in zip(map(self.as_query, queries), supports, strict=True)

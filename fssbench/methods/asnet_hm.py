@@ -91,18 +91,18 @@ class ASNetHM(PairwiseMethod[HybridSupport | MaskedSupport]):
         """
         return squeeze_pairs(self.learner, query, support.features, support.mask, self.backbone.levels)
 
-    def predict_many(
+    def answers(
         self,
         queries: Sequence[Maps],
         supports: Sequence[Sequence[Sequence[HybridSupport | MaskedSupport]]],
         sizes: Sequence[tuple[int, int]],
     ) -> list[Prediction]:
-        """Return the answers to several episodes; see `PairwiseMethod.predict_many`."""
+        """Return the answers to several episodes; see `PairwiseMethod.answers`."""
         valued = [
             [[self._valued(its, 1 if self.unit_masks else way) for its in shots] for way, shots in enumerate(ways, 1)]
             for ways in supports
         ]
-        return super().predict_many(queries, valued, sizes)
+        return super().answers(queries, valued, sizes)
 
     def _valued(self, support: HybridSupport | MaskedSupport, value: int) -> MaskedSupport:
         """Return what is scored of a support as it is where the mask's foreground has a value."""

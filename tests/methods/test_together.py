@@ -202,3 +202,21 @@ def test_memory_of_a_pair_and_how_many_have_room(monkeypatch: pytest.MonkeyPatch
     assert pairwise.correlation_bytes(pairwise.unit_maps(maps)) == 4 * (12 * 12 + 4 * 4)
     monkeypatch.setattr(pairwise, "ROOM", 1000)
     assert [pairwise.pairs_at_once(each) for each in (0, 100, 501, 1001)] == [1000, 10, 1, 1]
+
+
+@pytest.mark.parametrize("name", ["hsnet", "pfenet"])
+def test_a_subclass_that_predicts_in_its_own_way_is_asked_episode_by_episode(name: str) -> None:
+    method = _build(name, "fss", 1)
+    plain = type(method)
+
+    class Inverted(plain):  # type: ignore[misc, valid-type]
+        def predict(self, query: Any, supports: Any, size: tuple[int, int]) -> Prediction:
+            said = super().predict(query, supports, size)
+            return Prediction(-said.logits, 1 - said.labels, said.present)
+
+    with torch.inference_mode():
+        asked = _ask(method)
+        expected = [1 - said.labels for said in method.predict_many(*asked)]
+        method.__class__ = Inverted
+        for mine, said in zip(expected, method.predict_many(*asked), strict=True):
+            assert torch.equal(mine, said.labels)
