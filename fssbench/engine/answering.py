@@ -11,7 +11,7 @@ import torch
 from fssbench.datasets.dataset import Dataset, Label
 from fssbench.engine.features import AnyMethod, Asking, Features, Step
 from fssbench.engine.loading import Loader, default_workers
-from fssbench.engine.memory import default_budget
+from fssbench.engine.memory import default_budget, freed_memory_kept
 from fssbench.engine.order import work_key
 from fssbench.engine.scoring import Answered, Truth, answer_of, row_of
 from fssbench.engine.settings import Settings
@@ -84,7 +84,10 @@ def answers(
     batch = settings.batch_on(device)
     budget = default_budget(device, processes) if settings.feature_cache is None else settings.feature_cache
     workers = default_workers(device, processes) if settings.workers is None else settings.workers
-    with Loader(dataset, workers, max(AHEAD, 2 * batch), pinned=device.type == "cuda") as loader:
+    with (
+        freed_memory_kept(device),
+        Loader(dataset, workers, max(AHEAD, 2 * batch), pinned=device.type == "cuda") as loader,
+    ):
         features = Features(askings, steps, loader, budget, device, batch, stages, compiled=settings.compiled)
         features.store.count = count or features.store.count
         for start in range(0, len(steps), batch):

@@ -1,9 +1,12 @@
-"""How much memory there is, and how much was used at most."""
+"""How much memory there is, how much was used at most, and what becomes of what is freed."""
 
 from __future__ import annotations
 
+import ctypes
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +15,11 @@ if TYPE_CHECKING:
 
 MOST = 4 << 30
 """What the store of features takes at most unless told otherwise, in bytes."""
+_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
+"""Parameters of glibc's `mallopt` (malloc.h), in bytes."""
+_KEPT = {_TRIM_THRESHOLD: (1 << 31) - 1, _MMAP_THRESHOLD: 1 << 30}
+_USUAL = {_TRIM_THRESHOLD: 64 << 20, _MMAP_THRESHOLD: 32 << 20}
+"""Where glibc's own thresholds arrive once blocks of 32 MiB were freed."""
 _GROUP_LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
 
 
@@ -60,3 +68,32 @@ def peak_memory(device: torch.device | None = None) -> int:
 
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak << 10
+
+
+@contextmanager
+def freed_memory_kept(device: torch.device) -> Iterator[None]:
+    """Keep what is freed for what comes next, instead of giving it back to the system; on a processor under glibc.
+
+    Tensors of some megabytes are made and freed all the time. By default each comes from the system and goes back to
+    it, and every page of it is zeroed and mapped anew: 29,000 pages for one answer of ASNet, a fifth of its time.
+    Afterwards what is free goes back to the system.
+    """
+    library = _glibc() if device.type == "cpu" else None
+    if library is None:
+        yield
+        return
+    for parameter, value in _KEPT.items():
+        library.mallopt(parameter, value)
+    try:
+        yield
+    finally:
+        for parameter, value in _USUAL.items():
+            library.mallopt(parameter, value)
+        library.malloc_trim(0)
+
+
+def _glibc() -> ctypes.CDLL | None:
+    if sys.platform != "linux":
+        return None
+    library = ctypes.CDLL(None)
+    return library if hasattr(library, "gnu_get_libc_version") else None
