@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -25,7 +26,7 @@ from fssbench.datasets.dataset import Dataset
 from fssbench.engine.answering import answers
 from fssbench.engine.features import Asking
 from fssbench.engine.memory import peak_memory
-from fssbench.engine.profile import Profile, profile_of
+from fssbench.engine.profile import Line, Profile, profile_of
 from fssbench.engine.provenance import environment
 from fssbench.engine.settings import Settings, parse_bytes
 from fssbench.engine.stages import Stages
@@ -36,6 +37,10 @@ from fssbench.transforms import input_image, scored_shape, support_mask
 PROTOCOLS = {"hsnet": "hsnet", "asnet": "ifsl-fss", "pfenet": "pfenet", "ntrenet": "ntrenet", "bam": "bam"}
 CALIBRATED = {"hsnet": "hpn_learner.decoder2.2.bias", "asnet": "learner.decoder2.2.bias", "pfenet": "cls.3.bias",
               "ntrenet": "cls.3.bias", "bam": "cls_meta.3.bias"}  # fmt: skip
+
+
+COUNTED = 40
+"""Episodes whose operations are counted."""
 
 
 class Release:
@@ -105,17 +110,23 @@ def main() -> None:
     asked = [episodes[number] for number in sample]
     before, theirs = timed(release, asked)
     stages, count = Stages(), StoreCount()
-    settings = Settings(feature_cache=given.feature_cache, profiled=True)
+    settings, cpu = Settings(feature_cache=given.feature_cache), torch.device("cpu")
     asking = Asking(method, episodes, rules, order)
     ours = {}
     began = time.perf_counter()
-    for _, its_row, answered in answers([asking], dataset, torch.device("cpu"), settings, stages, 1, count):
+    for _, its_row, answered in answers([asking], dataset, cpu, settings, stages, 1, count):
         if its_row.episode in sample:
             ours[its_row.episode] = torch.from_numpy(answered.labels)
     here = (time.perf_counter() - began) / len(order)
     after, _ = timed(release, asked)
 
+    # Counting takes time itself: operations are counted in another pass, over the first episodes, and taken per call.
+    counted = Stages()
+    some = Asking(method, episodes, rules, order[:COUNTED])
+    for _ in answers([some], dataset, cpu, Settings(feature_cache=given.feature_cache, profiled=True), counted):
+        pass
     profile = profile_of(stages, count)
+    profile = replace(profile, lines=tuple(_with_operations(line, stages, counted) for line in profile.lines))
     pixels = sum(label.numel() for label in theirs)
     differing = sum(int((mine != label).sum()) for mine, label in zip((ours[n] for n in sample), theirs, strict=True))
     flops = {line.stage: line.flops / profile.episodes / 1e9 for line in profile.lines if line.flops}
@@ -142,6 +153,12 @@ def main() -> None:
         "torch": torch.__version__,
     }
     keep(row, given.out)
+
+
+def _with_operations(line: Line, timed_stages: Stages, counted: Stages) -> Line:
+    watch = counted.of[line.stage]
+    each = watch.counted_flops / watch.counted if watch.counted else 0
+    return replace(line, flops=round(each * timed_stages.of[line.stage].calls))
 
 
 def _share(profile: Profile, stages: set[str]) -> str:

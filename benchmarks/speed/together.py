@@ -32,10 +32,11 @@ from fssbench.results.rows import Row
 def asked(methods: Sequence[Method[Any, Any]], given: argparse.Namespace) -> tuple[float, int, list[list[Row]]]:
     """Return seconds, images encoded and the rows of each method, times left out."""
     its = questions(given.root, given.protocol, given.shots, given.episodes, given.answer)
+    asked_first = [number for number in its.order if given.limit is None or number < given.limit]
     stages = Stages()
     rows: list[list[Row]] = [[] for _ in methods]
     began = time.perf_counter()
-    askings = [Asking(method, its.episodes, its.rules, its.order) for method in methods]
+    askings = [Asking(method, its.episodes, its.rules, asked_first) for method in methods]
     for place, row, _ in answers(askings, its.dataset, torch.device("cpu"), Settings(), stages):
         rows[place].append(replace(row, seconds=0.0))
     return time.perf_counter() - began, stages.images, rows
@@ -50,6 +51,7 @@ def main() -> None:
     parser.add_argument("--root", type=Path, required=True)
     parser.add_argument("--episodes", type=int, default=1000, help="Length of the list.")
     parser.add_argument("--answer", type=int, help="How many of them, in the order of work; default all.")
+    parser.add_argument("--limit", type=int, help="Only the first so many of the list, as eval --limit asks them.")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--out", type=Path, help="CSV to which the row is added.")
     given = parser.parse_args()
@@ -72,6 +74,7 @@ def main() -> None:
         "methods": given.method,
         "shots": given.shots,
         "episodes": len(together[2][0]),
+        "order": "of work" if given.limit is None else "first of the list",
         "alone_seconds": " ".join(f"{its[0]:.1f}" for its in alone),
         "together_seconds": f"{together[0]:.1f}",
         "share_of_time": f"{together[0] / seconds:.2f}",
