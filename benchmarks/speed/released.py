@@ -29,7 +29,7 @@ from fssbench.engine.memory import peak_memory
 from fssbench.engine.profile import Line, Profile, profile_of
 from fssbench.engine.provenance import environment
 from fssbench.engine.settings import Settings, parse_bytes
-from fssbench.engine.stages import Stages
+from fssbench.engine.stages import COMPUTING, Stages
 from fssbench.engine.store import StoreCount
 from fssbench.protocols import Protocol
 from fssbench.transforms import input_image, scored_shape, support_mask
@@ -129,7 +129,7 @@ def main() -> None:
     profile = replace(profile, lines=tuple(_with_operations(line, stages, counted) for line in profile.lines))
     pixels = sum(label.numel() for label in theirs)
     differing = sum(int((mine != label).sum()) for mine, label in zip((ours[n] for n in sample), theirs, strict=True))
-    flops = {line.stage: line.flops / profile.episodes / 1e9 for line in profile.lines if line.flops}
+    flops = {line.stage: line.flops / profile.episodes / 1e9 for line in profile.lines if line.stage in COMPUTING}
     row = {
         "method": given.method,
         "shots": given.shots,

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 STAGES = ("decode", "encode", "condition", "predict", "score")
 """decode: photos and label maps read and resized, as far as the main thread waits for it. encode: the method's `encode`
 and `as_query`. condition, predict: the method's. score: label maps counted."""
-_COMPUTING = ("encode", "condition", "predict")
+COMPUTING = ("encode", "condition", "predict")
+"""Stages whose operations are counted."""
 _FIRST, _EVERY = 2, 10
 
 
@@ -72,7 +73,7 @@ class Stages:
     def stage(self, name: str) -> Iterator[None]:
         """Time a stage."""
         watch = self.of[name]
-        counted = self.counting and name in _COMPUTING and (watch.calls < _FIRST or watch.calls % _EVERY == 0)
+        counted = self.counting and name in COMPUTING and (watch.calls < _FIRST or watch.calls % _EVERY == 0)
         began = time.perf_counter()
         try:
             if counted:
