@@ -156,9 +156,8 @@ def main() -> None:
 
 
 def _with_operations(line: Line, timed_stages: Stages, counted: Stages) -> Line:
-    watch = counted.of[line.stage]
-    each = watch.counted_flops / watch.counted if watch.counted else 0
-    return replace(line, flops=round(each * timed_stages.of[line.stage].calls))
+    both = zip(counted.watches(line.stage), timed_stages.watches(line.stage), strict=True)
+    return replace(line, flops=round(sum(its.flops / max(its.calls, 1) * own.calls for its, own in both)))
 
 
 def _share(profile: Profile, stages: set[str]) -> str:

@@ -16,7 +16,7 @@ from fssbench.engine import compiling
 from fssbench.engine.batches import bytes_of, singles
 from fssbench.engine.loading import Loader, View
 from fssbench.engine.provenance import encoder_sha256, state_sha256
-from fssbench.engine.stages import Stages
+from fssbench.engine.stages import AS_QUERY, Stages
 from fssbench.engine.store import NEVER, Store
 from fssbench.episode import EpisodeList
 from fssbench.methods.method import Method
@@ -221,7 +221,7 @@ class Features:
         # A copy, since a method may note in features what it has computed of them, and others read them too.
         own = copy.copy(raw) if len(self._askings) > 1 else raw
         if key.class_id is None:
-            with self._stages.stage("encode"):
+            with self._stages.stage(AS_QUERY):
                 return method.as_query(own)
         with self._stages.stage("decode"):
             label = self._loader.label(key.image)

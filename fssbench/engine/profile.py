@@ -93,10 +93,9 @@ def profile_of(stages: Stages, count: StoreCount) -> Profile:
     import torch
 
     device = stages.device or torch.device("cpu")
-    total = max(sum(watch.seconds for watch in stages.of.values()), 1e-9)
-    lines = tuple(
-        Line(name, stages.of[name].seconds, stages.of[name].seconds / total, stages.of[name].flops) for name in STAGES
-    )
+    seconds = {name: stages.seconds(name) for name in STAGES}
+    total = max(sum(seconds.values()), 1e-9)
+    lines = tuple(Line(name, its, its / total, stages.flops(name)) for name, its in seconds.items())
     return Profile(
         lines=lines,
         episodes=stages.episodes,

@@ -16,6 +16,8 @@ STAGES = ("decode", "encode", "condition", "predict", "score")
 and `as_query`. condition, predict: the method's. score: label maps counted."""
 COMPUTING = ("encode", "condition", "predict")
 """Stages whose operations are counted."""
+AS_QUERY = "as_query"
+"""A stopwatch of its own within encode: it takes other operations, and operations are those of the mean call."""
 _FIRST, _EVERY = 2, 10
 
 
@@ -54,7 +56,7 @@ class Stages:
     """A stopwatch for each stage.
 
     Attributes:
-        of: By stage.
+        of: By stage, and `AS_QUERY`.
         images: How many images were encoded.
         episodes: How many episodes were answered.
         counting: Whether operations are counted, of the first calls of a stage and of every tenth.
@@ -62,18 +64,32 @@ class Stages:
         device: Where the method computes.
     """
 
-    of: dict[str, Stopwatch] = field(default_factory=lambda: {name: Stopwatch() for name in STAGES})
+    of: dict[str, Stopwatch] = field(default_factory=lambda: {name: Stopwatch() for name in (*STAGES, AS_QUERY)})
     images: int = 0
     episodes: int = 0
     counting: bool = False
     waiting: bool = False
     device: torch.device | None = None
 
+    def seconds(self, stage: str) -> float:
+        """Return the seconds of a stage."""
+        return sum(watch.seconds for watch in self.watches(stage))
+
+    def flops(self, stage: str) -> int:
+        """Return the operations of a stage."""
+        return sum(watch.flops for watch in self.watches(stage))
+
+    def watches(self, stage: str) -> list[Stopwatch]:
+        """Return the stopwatches that make up a stage."""
+        return [self.of[stage], *([self.of[AS_QUERY]] if stage == "encode" else [])]
+
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
         """Time a stage."""
         watch = self.of[name]
-        counted = self.counting and name in COMPUTING and (watch.calls < _FIRST or watch.calls % _EVERY == 0)
+        counted = (
+            self.counting and name in (*COMPUTING, AS_QUERY) and (watch.calls < _FIRST or watch.calls % _EVERY == 0)
+        )
         began = time.perf_counter()
         try:
             if counted:
