@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 import fssbench
 from fssbench.errors import CheckpointError, UsageError
-from fssbench.layers.staged import StageMaps
+from fssbench.layers.staged import WHOLE, StageMaps
 from fssbench.methods import method_info
 from fssbench.methods.method import TrainingBatch
 from fssbench.methods.pfenet import PFENet, PFENetSupport
@@ -137,7 +137,7 @@ def test_with_two_ways_channels_of_the_released_prior_are_pairs_of_one_way() -> 
         torch.zeros(1, method.stages.channels[0], 4, 4),
         torch.zeros(1, method.stages.channels[1], 4, 4),
         (32, 32),
-        query,
+        {WHOLE: query},
     )
     seen: list[Tensor] = []
     method.learner.init_merge[0].register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
