@@ -68,7 +68,7 @@ class Dataset(ABC):
     @property
     def check_command(self) -> str:
         """The command that names all that is missing or broken of it."""
-        return f"fssbench data check {self.name}" + (f" --root {shlex.quote(str(self.root))}" if self.root else "")
+        return check_command(self.name, self.root)
 
     @property
     def remedy(self) -> str:
@@ -226,3 +226,8 @@ class Dataset(ABC):
         if not 0 <= fold < self.fold_count:
             raise UsageError(f"{self.name} has no fold {fold}: its folds are 0 to {self.fold_count - 1}")
         return fold
+
+
+def check_command(name: str, root: Path | None) -> str:
+    """Return the command that names all that is missing or broken of a data set, opened or not."""
+    return f"fssbench data check {name}" + (f" --root {shlex.quote(str(root))}" if root else "")

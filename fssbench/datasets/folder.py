@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 
 from fssbench.config import require_root
-from fssbench.datasets.dataset import Dataset, Image, Label, Split
+from fssbench.datasets.dataset import Dataset, Image, Label, Split, check_command
 from fssbench.datasets.folder_description import FILE, Description, Fault, draft, read_description
 from fssbench.datasets.folder_files import VAL, Files, find_files
 from fssbench.datasets.folder_masks import read_binary, read_indexed
@@ -130,7 +130,7 @@ class Folder(Dataset):
         contents = survey(require_root(cls.name, root))
         if contents.faults:
             first, others = contents.faults[0], len(contents.faults) - 1
-            more = f"; and {others} more: fssbench data check folder --root {contents.root}" if others else ""
+            more = f"; and {others} more: {check_command(cls.name, contents.root)}" if others else ""
             raise BrokenFileError(first.text, f"{first.remedy}{more}")
         return cls(contents)
 

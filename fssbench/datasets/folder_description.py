@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from fssbench.config import line_of
+from fssbench.datasets.dataset import check_command
 from fssbench.errors import unknown_name
 
 FILE = "dataset.toml"
@@ -68,7 +69,7 @@ def read_description(root: Path) -> tuple[Description | None, list[Fault]]:
         return None, [
             Fault(
                 f"there is no {path}, which names the classes",
-                f"write it; fssbench data check folder --root {root} shows one to begin with",
+                f"write it; {check_command('folder', root)} shows one to begin with",
             )
         ]
     except (OSError, UnicodeDecodeError) as error:

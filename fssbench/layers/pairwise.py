@@ -86,8 +86,6 @@ class PairwiseMethod(Method[Any, Support]):
         sizes: Sequence[tuple[int, int]],
     ) -> list[Prediction]:
         """Return the answers to several episodes; see `Method.predict_many`."""
-        if type(self).predict is not PairwiseMethod.predict:  # a subclass answers in its own way
-            return super().predict_many(queries, supports, sizes)
         return self.answers(queries, supports, sizes)
 
     def answers(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -17,8 +16,8 @@ from fssbench.backbones.staged import Stages
 from fssbench.layers.masks import bounding_box, foreground, resize_mask
 from fssbench.layers.pooling import masked_average
 from fssbench.layers.prior import KeptColumns, kept_columns
-from fssbench.layers.together import answer_together
-from fssbench.methods.method import Method, Prediction
+from fssbench.layers.together import JointMethod
+from fssbench.methods.method import Prediction
 
 Support = TypeVar("Support")
 Taken = TypeVar("Taken", bound=nn.Module)
@@ -67,7 +66,7 @@ class QueryMaps:
     gram: Tensor | None = None
 
 
-class StagedMethod(Method[Any, Support], Generic[Support]):
+class StagedMethod(JointMethod[Any, Support], Generic[Support]):
     """A method that has taken over the stages of a frozen backbone as its own children.
 
     Features are `StageMaps` to `condition`, and to `predict` these or `QueryMaps`.
@@ -122,35 +121,6 @@ class StagedMethod(Method[Any, Support], Generic[Support]):
                 layer2 = F.interpolate(layer2, layer3.shape[-2:], mode="bilinear", align_corners=True)
         height, width = image.shape[-2:]
         return StageMaps(layer2, layer3, (height, width))
-
-    @abstractmethod
-    def answers(
-        self, query: QueryMaps, supports: Sequence[Sequence[Support]], sizes: Sequence[tuple[int, int]]
-    ) -> list[Prediction]:
-        """Return the answers to B episodes, for which the head runs once.
-
-        Args:
-            query: Of B queries.
-            supports: `supports[n][k]` is the k-th support of the n-th class, of B episodes.
-            sizes: Of each answer its (height, width).
-        """
-
-    def predict(
-        self, query: StageMaps | QueryMaps, supports: Sequence[Sequence[Support]], size: tuple[int, int]
-    ) -> Prediction:
-        """Return the answer to one episode; see `answers`."""
-        return self.answers(self.as_query(query), supports, [size])[0]
-
-    def predict_many(
-        self,
-        queries: Sequence[StageMaps | QueryMaps],
-        supports: Sequence[Sequence[Sequence[Support]]],
-        sizes: Sequence[tuple[int, int]],
-    ) -> list[Prediction]:
-        """Return the answers to several episodes; see `Method.predict_many` and `one_by_one`."""
-        if type(self).predict is not StagedMethod.predict:  # a subclass answers in its own way
-            return super().predict_many(queries, supports, sizes)
-        return answer_together(self.answers, [self.as_query(query) for query in queries], supports, sizes)
 
     def layer4_of(self, maps: StageMaps) -> Tensor:
         """Return layer4 of the unmasked maps, computed once; no gradient."""

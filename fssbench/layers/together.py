@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable, Sequence
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 import torch
 
 from fssbench.layers.trees import alike, joined, tensors_of
-from fssbench.methods.method import Prediction
+from fssbench.methods.method import Method, Prediction
 
 Features = TypeVar("Features")
 Support = TypeVar("Support")
@@ -28,6 +29,32 @@ def one_by_one(device: torch.device) -> bool:
     keep busy, takes them together.
     """
     return device.type in ONE_BY_ONE_ON
+
+
+class JointMethod(Method[Features, Support], Generic[Features, Support]):
+    """A method whose head answers B episodes at once. Subclasses give `answers`."""
+
+    @abstractmethod
+    def answers(
+        self, query: Features, supports: Supports[Support], sizes: Sequence[tuple[int, int]]
+    ) -> list[Prediction]:
+        """Return the answers to B episodes, for which the head runs once.
+
+        Args:
+            query: Of B queries, made ready by `as_query`.
+            supports: `supports[n][k]` is the k-th support of the n-th class, of B episodes.
+            sizes: Of each answer its (height, width).
+        """
+
+    def predict(self, query: Features, supports: Supports[Support], size: tuple[int, int]) -> Prediction:
+        """Return the answer to one episode; see `answers`."""
+        return self.answers(self.as_query(query), supports, [size])[0]
+
+    def predict_many(
+        self, queries: Sequence[Features], supports: Sequence[Supports[Support]], sizes: Sequence[tuple[int, int]]
+    ) -> list[Prediction]:
+        """Return the answers to several episodes; see `Method.predict_many` and `one_by_one`."""
+        return answer_together(self.answers, [self.as_query(query) for query in queries], supports, sizes)
 
 
 def answer_together(

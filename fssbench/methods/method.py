@@ -87,6 +87,12 @@ class Method(nn.Module, ABC, Generic[Features, Support]):
     shot: int
     built: BuiltAs | None = None
 
+    def __init_subclass__(cls, **options: object) -> None:
+        """Ask a class that predicts in a way of its own, and says nothing of several episodes, one by one."""
+        super().__init_subclass__(**options)
+        if "predict" in vars(cls) and "predict_many" not in vars(cls):
+            setattr(cls, "predict_many", Method.predict_many)  # noqa: B010 - mypy takes it for a mistake
+
     @abstractmethod
     def encode(self, image: Tensor) -> Features:
         """Return the features of images.

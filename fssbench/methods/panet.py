@@ -19,8 +19,8 @@ from torch import Tensor, nn
 from fssbench.backbones import backbone as build_backbone
 from fssbench.layers.masks import foreground, resize_mask
 from fssbench.layers.pairwise import presence
-from fssbench.layers.together import answer_together
-from fssbench.methods.method import Method, Prediction, TrainingBatch
+from fssbench.layers.together import JointMethod
+from fssbench.methods.method import Prediction, TrainingBatch
 from fssbench.training.losses import ifsl_losses, label_loss, likelihood_loss
 
 _SCALE = 20.0
@@ -49,7 +49,7 @@ class PANetSupport:
     areas: Tensor
 
 
-class PANet(Method[PANetMaps, PANetSupport]):
+class PANet(JointMethod[PANetMaps, PANetSupport]):
     """Prototype alignment network: a query position takes the class of the nearest prototype.
 
     There is no head: the whole backbone is trained. Where the release's FS-CS form is asked for the presence of more
@@ -115,21 +115,6 @@ class PANet(Method[PANetMaps, PANetSupport]):
             background = sums[..., 0, :].sum(dim=(0, 1)) / (areas[..., 0, :].sum(dim=(0, 1)) + 1e-6)
             ways = sums[..., 1, :].sum(dim=1) / (areas[..., 1, :].sum(dim=1) + 1e-6)
         return torch.stack([background, *ways], dim=1)
-
-    def predict(
-        self, query: PANetMaps, supports: Sequence[Sequence[PANetSupport]], size: tuple[int, int]
-    ) -> Prediction:
-        """Return the answer to one episode; see `answers`."""
-        return self.answers(query, supports, [size])[0]
-
-    def predict_many(
-        self,
-        queries: Sequence[PANetMaps],
-        supports: Sequence[Sequence[Sequence[PANetSupport]]],
-        sizes: Sequence[tuple[int, int]],
-    ) -> list[Prediction]:
-        """Return the answers to several episodes; see `Method.predict_many` and `one_by_one`."""
-        return answer_together(self.answers, queries, supports, sizes)
 
     def answers(
         self, query: PANetMaps, supports: Sequence[Sequence[PANetSupport]], sizes: Sequence[tuple[int, int]]

@@ -17,17 +17,7 @@ from fssbench.results import load_run
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 COPY = ["eval", "--method", "copy-mask", "--dataset", "shapes20i"]
-
-
-@pytest.fixture(scope="module")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("cache")
-
-
-@pytest.fixture(autouse=True)
-def _elsewhere(cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("XDG_CACHE_HOME", str(cache))  # one index for all tests of the file
+pytestmark = pytest.mark.usefixtures("elsewhere")
 
 
 def answers(folder: Path) -> list[dict[str, object]]:

@@ -2,30 +2,16 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from fssbench import cli
 from fssbench.results import load_run
 
 Run = Callable[..., tuple[int, str, str]]
 BAM = ("eval", "--method", "bam", "--dataset", "shapes20i", "--random-weights", "--fold", "1")
-
-
-@pytest.fixture
-def fssbench(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Run:
-    monkeypatch.chdir(tmp_path)
-
-    def run(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["fssbench", *arguments])
-        with pytest.raises(SystemExit) as stop:
-            cli.main()
-        return (int(stop.value.code or 0), *capsys.readouterr())
-
-    return run
+pytestmark = pytest.mark.usefixtures("elsewhere")
 
 
 def test_novel_base_and_all_stand_side_by_side(fssbench: Run, tmp_path: Path) -> None:

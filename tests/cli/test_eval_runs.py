@@ -4,37 +4,17 @@ from __future__ import annotations
 
 import json
 import statistics
-import sys
 from pathlib import Path
 
 import pytest
 
-from fssbench import cli
 from fssbench.episode import read_episodes
 from fssbench.protocols import protocol
 from fssbench.results import load_run
 from fssbench.runs import spread_of
 
 FLOOR = ["eval", "--method", "copy-mask", "--dataset", "shapes20i", "--protocol", "bam", "--fold", "1", "-q"]
-
-
-@pytest.fixture(scope="module")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("cache")
-
-
-@pytest.fixture
-def fssbench(cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("XDG_CACHE_HOME", str(cache))  # one index for all tests of the file
-
-    def run(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["fssbench", *arguments])
-        with pytest.raises(SystemExit) as stop:
-            cli.main()
-        return (int(stop.value.code or 0), *capsys.readouterr())
-
-    return run
+pytestmark = pytest.mark.usefixtures("elsewhere")
 
 
 def test_all_runs_are_asked_and_told_apart(fssbench, tmp_path: Path):

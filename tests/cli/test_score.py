@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pytest
 
-from fssbench import cli
 from fssbench.results import load_run
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -19,25 +18,7 @@ BAM = ("--method", "bam", "--random-weights", "--backbone", "small", "--seed", "
 SCORE = ("score", "--predictions", "given", "--quiet")
 
 Run = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture(scope="module")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("cache")
-
-
-@pytest.fixture
-def fssbench(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], cache: Path, tmp_path: Path) -> Run:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("XDG_CACHE_HOME", str(cache))  # one index for all tests of the file
-
-    def run(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["fssbench", *arguments])
-        with pytest.raises(SystemExit) as stop:
-            cli.main()
-        return (int(stop.value.code or 0), *capsys.readouterr())
-
-    return run
+pytestmark = pytest.mark.usefixtures("elsewhere")
 
 
 def answers(folder: str) -> list[dict[str, object]]:

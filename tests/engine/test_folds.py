@@ -22,17 +22,7 @@ from fssbench.results.run import Results
 
 FOLDS = 4
 EPISODES = 3
-
-
-@pytest.fixture(scope="module")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("cache")
-
-
-@pytest.fixture(autouse=True)
-def _elsewhere(cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("XDG_CACHE_HOME", str(cache))  # one index for all tests of the file
+pytestmark = pytest.mark.usefixtures("elsewhere")
 
 
 class Noting(Silent):

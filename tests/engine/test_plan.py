@@ -15,16 +15,7 @@ from fssbench.episode import episodes, write_episodes
 from fssbench.errors import BrokenFileError, FSSBenchError, MissingError, UsageError
 from tests.datasets.trees import label_map, own_tree
 
-
-@pytest.fixture(scope="module")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("cache")
-
-
-@pytest.fixture(autouse=True)
-def _elsewhere(cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("XDG_CACHE_HOME", str(cache))  # one index for all tests of the file
+pytestmark = pytest.mark.usefixtures("elsewhere")
 
 
 def planned(method: str = "copy-mask", dataset: str = "shapes20i", **said: Any) -> Plan:

@@ -204,7 +204,7 @@ def test_memory_of_a_pair_and_how_many_have_room(monkeypatch: pytest.MonkeyPatch
     assert [pairwise.pairs_at_once(each) for each in (0, 100, 501, 1001)] == [1000, 10, 1, 1]
 
 
-@pytest.mark.parametrize("name", ["hsnet", "pfenet"])
+@pytest.mark.parametrize("name", ["hsnet", "pfenet", "panet"])
 def test_a_subclass_that_predicts_in_its_own_way_is_asked_episode_by_episode(name: str) -> None:
     method = _build(name, "fss", 1)
     plain = type(method)
