@@ -10,12 +10,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from fssbench.layers.attentive_rows import (
-    Correlations,
+from fssbench.layers.attentive_answer import (
     Kernel,
     Squeezed,
     at_keys,
     attend,
+    convolve_positions,
     convolve_support,
     keys_in,
     normalise,
@@ -59,7 +59,7 @@ class AttentiveSqueezeLayer(nn.Module):
         out: Tensor = self.ff(self.attn(x.flatten(2, 3), mask))
         return out.view(*out.shape[:2], *x.shape[2:4], *out.shape[3:])
 
-    def answer(self, x: Correlations | Squeezed, mask: Tensor | None) -> Squeezed:
+    def answer(self, x: Squeezed, mask: Tensor | None) -> Squeezed:
         """Return the same as `forward` for B = 1, computed as fast as it can be; no gradient.
 
         Args:
@@ -117,7 +117,7 @@ class _Attention(nn.Module):
         normed: Tensor = self.out_norm(out + self.short_cut(x))
         return normed
 
-    def answer(self, x: Correlations | Squeezed, mask: Tensor | None) -> Squeezed:
+    def answer(self, x: Squeezed, mask: Tensor | None) -> Squeezed:
         """Return the same as `forward` for B = 1; see `AttentiveSqueezeLayer.answer`."""
         squeezing: list[_SupportConv] = [self.qhead]
         if isinstance(self.short_cut, nn.Sequential):
@@ -127,28 +127,23 @@ class _Attention(nn.Module):
         if pooled:
             squeezing += reading
         squeezed = convolve_support(x, *_joined(squeezing), self.qhead.kernel)
-        parts = list(torch.split(squeezed.values, [its.out_channels for its in squeezing], dim=2))
+        parts = list(torch.split(squeezed.values, [its.out_channels for its in squeezing]))
         query = parts.pop(0)
         short_cut = parts.pop(0) if isinstance(self.short_cut, nn.Sequential) else None
         keys = keys_in(mask, squeezed.size if pooled else x.size)
         nowhere = keys is not None and len(keys) == 0
         left = None if nowhere else keys
         if pooled:
-            key, value = (its if left is None else its.index_select(1, left) for its in parts)
+            key, value = (at_keys(its, left) for its in parts)
         else:
-            weight, bias = _joined(reading)
-            both = F.linear(at_keys(x, left), weight.flatten(1), bias)
-            key, value = both.chunk(2, dim=2)
+            key, value = convolve_positions(at_keys(x.values, left), *_joined(reading)).chunk(2)
         # Where the object touches no sampled key all are masked alike.
         gathered = attend(query, key, value, _HEADS, _MASKED if nowhere else None)
         back = next(layer for layer in self.agg if isinstance(layer, _SupportConv))
         inner, outer = _norms(self.agg)
-        out = F.linear(normalise(inner, gathered, relu=True), back.weight.flatten(1))
+        out = convolve_positions(normalise(inner, gathered, relu=True), back.weight)
         out = normalise(outer, out, relu=True)
-        if short_cut is not None:
-            out += normalise(_norms(self.short_cut)[0], short_cut.contiguous(), relu=True)
-        elif isinstance(x, Squeezed):
-            out += x.values
+        out += x.values if short_cut is None else normalise(_norms(self.short_cut)[0], short_cut, relu=True)
         return Squeezed(normalise(self.out_norm, out), squeezed.size)
 
     def attend(self, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None) -> Tensor:
@@ -226,10 +221,10 @@ class _FeedForward(nn.Module):
         return normed
 
     def answer(self, x: Tensor) -> Tensor:
-        """Return the same as `forward` for (T, positions, C)."""
-        narrow, wide = (layer.weight.flatten(1) for layer in self.ff if isinstance(layer, _SupportConv))
-        hidden = normalise(_norms(self.ff)[0], F.linear(x, narrow), relu=True)
-        return normalise(self.out_norm, F.linear(hidden, wide).add_(x))
+        """Return the same as `forward` for (C, positions, T)."""
+        narrow, wide = (layer.weight for layer in self.ff if isinstance(layer, _SupportConv))
+        hidden = normalise(_norms(self.ff)[0], convolve_positions(x, narrow), relu=True)
+        return normalise(self.out_norm, convolve_positions(hidden, wide).add_(x))
 
 
 def pool_wide_maps(features: Tensor, threshold: int = 50) -> Tensor:

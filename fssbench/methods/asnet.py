@@ -15,7 +15,7 @@ from fssbench.backbones import Pyramid
 from fssbench.backbones import backbone as build_backbone
 from fssbench.backbones.folding import answering
 from fssbench.errors import UsageError
-from fssbench.layers.attentive_rows import Correlations, Squeezed, add_coarser, correlations
+from fssbench.layers.attentive_answer import Squeezed, add_coarser, correlations
 from fssbench.layers.attentive_squeeze import AttentiveSqueezeLayer, pool_wide_maps
 from fssbench.layers.decoding import decode, decoder, resize_query_positions
 from fssbench.layers.hypercorrelation import (
@@ -182,8 +182,7 @@ class AttentionLearner(nn.Module):
         deep = Squeezed(deep.values.mean(dim=1, keepdim=True), (1, 1))
         mixed = _answer(self.encoder_layer4to3, add_coarser(middle, deep, sizes[1], sizes[2]), mask)
         mixed = _answer(self.encoder_layer3to2, add_coarser(shallow, mixed, sizes[0], sizes[1]), mask)
-        left = mixed.values[:, 0].view(1, *sizes[0], -1).permute(0, 3, 1, 2)
-        return decode(self.decoder1, self.decoder2, left)
+        return decode(self.decoder1, self.decoder2, mixed.values[:, 0].view(1, -1, *sizes[0]))
 
 
 class SingleLevelLearner(nn.Module):
@@ -229,12 +228,10 @@ def _run(block: nn.ModuleList, x: Tensor, mask: Tensor | None) -> Tensor:
     return x
 
 
-def _answer(block: nn.ModuleList, x: Correlations | Squeezed, mask: Tensor | None) -> Squeezed:
+def _answer(block: nn.ModuleList, x: Squeezed, mask: Tensor | None) -> Squeezed:
     for layer in block:
         if isinstance(layer, AttentiveSqueezeLayer):
             x = layer.answer(x, mask)
-    if not isinstance(x, Squeezed):
-        raise TypeError("a block has attentive squeeze layers")
     return x
 
 

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 import fssbench
-from fssbench.layers.attentive_rows import attend
+from fssbench.layers.attentive_answer import attend
 from fssbench.layers.hypercorrelation import UnitMaps
 from fssbench.methods.method import Method
 
@@ -79,12 +79,12 @@ def test_a_batch_of_pairs_scores_as_each() -> None:
 @pytest.mark.parametrize(("heads", "channels"), [(8, 8), (8, 16), (2, 12)])
 def test_attention_is_the_softmax_of_the_products(heads: int, channels: int) -> None:
     generator = torch.Generator().manual_seed(0)
-    query, key, value = (torch.randn(5, n, channels, generator=generator) for n in (6, 3, 3))
+    query, key, value = (torch.randn(channels, n, 5, generator=generator) for n in (6, 3, 3))
     expected = torch.empty_like(query)
     for head in range(heads):
         of = slice(head * channels // heads, (head + 1) * channels // heads)
-        weights = torch.einsum("tqc,tkc->tqk", query[..., of], key[..., of]).softmax(dim=2)
-        expected[..., of] = weights @ value[..., of]
+        weights = torch.einsum("cqt,ckt->tqk", query[of], key[of]).softmax(dim=2)
+        expected[of] = torch.einsum("tqk,ckt->cqt", weights, value[of])
     torch.testing.assert_close(attend(query, key, value, heads), expected)
 
 
@@ -115,11 +115,16 @@ def test_the_head_keeps_its_precision_under_autocast() -> None:
 def test_where_all_keys_are_masked_large_similarities_still_tell_them_apart() -> None:
     torch.manual_seed(0)
     query, key, value = (torch.randn(6, positions, 16) * 12 for positions in (4, 9, 9))
-    found = attend(query, key, value, 4, -1e9)
+    found = _attended(query, key, value)
     split = [its.reshape(6, its.shape[1], 4, 4).transpose(1, 2) for its in (query, key, value)]
     bias = torch.full((1, 1, 1, 9), -1e9)
     expected = F.scaled_dot_product_attention(split[0], split[1], split[2], attn_mask=bias, scale=1.0)
     torch.testing.assert_close(found, expected.transpose(1, 2).reshape(query.shape), atol=1e-5, rtol=1e-5)
     uniform = value.mean(dim=1, keepdim=True).expand_as(query)
     assert (found - uniform).abs().max() > 1
-    torch.testing.assert_close(attend(query / 100, key / 100, value, 4, -1e9), uniform, atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(_attended(query / 100, key / 100, value), uniform, atol=1e-5, rtol=1e-5)
+
+
+def _attended(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+    """Return what 4 heads gather where all keys are masked, for tensors (T, positions, C)."""
+    return attend(query.permute(2, 1, 0), key.permute(2, 1, 0), value.permute(2, 1, 0), 4, -1e9).permute(2, 1, 0)

@@ -1,0 +1,155 @@
+"""ASNet's attentive squeeze layers where only the answer is wanted: the same sums in one layout, and fewer of them.
+
+A tensor of B = 1 is kept with the channels outermost and the query positions innermost, (C, positions, T): every query
+position is squeezed alone, so the T of them are what a processor's vectors run along. Then every convolution over the
+support is a matrix product, of query, key, value and shortcut together where they have the same kernel; a head of the
+attention, and a group of a norm, is a block of memory. A key outside the mask has weight exactly 0, and is left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import product
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from fssbench.layers.masks import resize_mask
+
+Size = tuple[int, int]
+_TOGETHER = 1 << 17
+"""Numbers of similarities that are computed at once: 512 KiB, which stay in a core's cache."""
+
+
+@dataclass(frozen=True, eq=False)
+class Squeezed:
+    """Support positions of every query position; before the first layer the correlations, a channel for each map.
+
+    Attributes:
+        values: (C, rows * columns, T), T query positions.
+        size: (rows, columns).
+    """
+
+    values: Tensor
+    size: Size
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """How a convolution moves over the support: its side, stride and padding."""
+
+    side: int
+    stride: int
+    margin: int
+
+
+def correlations(query: Sequence[Tensor], support: Sequence[Tensor]) -> Squeezed:
+    """Return the non-negative cosines of one level's maps, unit rows (h, w, C) and (h', w', C)."""
+    height, width = support[0].shape[:2]
+    values = query[0].new_empty(len(query), height * width, query[0].shape[0] * query[0].shape[1])
+    for number, (q, s) in enumerate(zip(query, support, strict=True)):
+        torch.mm(s.flatten(0, 1), q.flatten(0, 1).T, out=values[number])
+    return Squeezed(values.clamp_(min=0), (height, width))
+
+
+def convolve_support(x: Squeezed, weight: Tensor, bias: Tensor, kernel: Kernel) -> Squeezed:
+    """Return a convolution over the support positions.
+
+    Args:
+        x: What it moves over.
+        weight: (outputs, C, side, side).
+        bias: (outputs,).
+        kernel: How it moves.
+    """
+    side, stride, margin = kernel.side, kernel.stride, kernel.margin
+    height, width = x.size
+    size = (_steps(height, kernel), _steps(width, kernel))
+    if side == stride == 1:
+        return Squeezed(convolve_positions(x.values, weight, bias), size)
+    grid = x.values.view(-1, height, width, x.values.shape[2])
+    out = x.values.new_empty(len(weight), size[0] * size[1], x.values.shape[2])
+    for place, (row, column) in enumerate(product(range(size[0]), range(size[1]))):
+        top, left = row * stride - margin, column * stride - margin
+        rows, columns = (range(max(at, 0), min(at + side, end)) for at, end in ((top, height), (left, width)))
+        taps = weight[:, :, rows.start - top : rows.stop - top, columns.start - left : columns.stop - left]
+        under = grid[:, rows.start : rows.stop, columns.start : columns.stop].flatten(0, 2)
+        torch.addmm(bias[:, None], taps.flatten(1), under, out=out[:, place])
+    return Squeezed(out, size)
+
+
+def convolve_positions(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """Return a 1 x 1 convolution (outputs, positions, T) of (C, positions, T); `weight` is (outputs, C, 1, 1)."""
+    by_channel, flat = weight.flatten(1), x.flatten(1)
+    out = torch.mm(by_channel, flat) if bias is None else torch.addmm(bias[:, None], by_channel, flat)
+    return out.view(-1, *x.shape[1:])
+
+
+def at_keys(x: Tensor, keys: Tensor | None) -> Tensor:
+    """Return the support positions that are keys (all where `keys` is None), (C, keys, T)."""
+    return x if keys is None else x.index_select(1, keys)
+
+
+def keys_in(mask: Tensor | None, size: Size) -> Tensor | None:
+    """Return which support positions a mask (1, H, W) leaves, int64 (n,), n = 0 among them; None without a mask."""
+    if mask is None:
+        return None
+    return resize_mask(mask, mask.new_empty(1, 1, *size)).flatten().nonzero()[:, 0]
+
+
+def attend(query: Tensor, key: Tensor, value: Tensor, heads: int, added: float | None = None) -> Tensor:
+    """Return what each query gathers from all keys, (C, queries, T); no scaling by the square root of the channels.
+
+    A head has few channels and there are few keys, so there is little in T * heads matrix products but what each costs
+    at least: products go over all T at once.
+
+    Args:
+        query: (C, queries, T).
+        key: (C, keys, T).
+        value: (C, keys, T).
+        heads: Into which the channels are split.
+        added: To every similarity. A large number is not without effect: float32 keeps of a similarity beside -1e9 its
+            multiple of 64, and the softmax sees that.
+    """
+    each = query.shape[0] // heads
+    gathered = torch.empty_like(query, memory_format=torch.contiguous_format)
+    together = max(1, _TOGETHER // key[0].numel())
+    for head in range(heads):
+        channels = range(head * each, (head + 1) * each)
+        for start in range(0, query.shape[1], together):
+            asked = query[:, start : start + together, None]
+            similarity = asked[channels[0]] * key[channels[0]]
+            for channel in channels[1:]:
+                similarity.addcmul_(asked[channel], key[channel])
+            if added is not None:
+                similarity += added
+            weights = similarity.sub_(similarity.amax(dim=1, keepdim=True)).exp_()
+            weights /= weights.sum(dim=1, keepdim=True)
+            for channel in channels:
+                torch.sum(weights * value[channel], dim=1, out=gathered[channel, start : start + together])
+    return gathered
+
+
+def normalise(norm: nn.GroupNorm, x: Tensor, *, relu: bool = False) -> Tensor:
+    """Return (C, positions, T) after group norm, and ReLU where asked."""
+    normed = F.group_norm(x[None], norm.num_groups, norm.weight, norm.bias, norm.eps)[0]
+    return normed.relu_() if relu else normed
+
+
+def add_coarser(x: Squeezed, coarser: Squeezed, query: Size, coarser_query: Size) -> Squeezed:
+    """Return a level and what a deeper level found, brought to its query positions; `x` is used up.
+
+    Args:
+        x: With (h, w) query positions, `query`.
+        coarser: With those of `coarser_query`; at one support position, or at as many as `x`.
+        query: (h, w).
+        coarser_query: (h, w) of the deeper level.
+    """
+    images = coarser.values.view(*coarser.values.shape[:2], *coarser_query)
+    brought = F.interpolate(images, query, mode="bilinear", align_corners=True).flatten(2)
+    return Squeezed(x.values.add_(brought), x.size)
+
+
+def _steps(length: int, kernel: Kernel) -> int:
+    return (length + 2 * kernel.margin - kernel.side) // kernel.stride + 1
