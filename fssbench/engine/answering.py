@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import replace
 
@@ -19,6 +20,7 @@ from fssbench.engine.stages import Stages
 from fssbench.engine.store import StoreCount
 from fssbench.episode import EpisodeList
 from fssbench.errors import BrokenFileError
+from fssbench.layers.together import under_way
 from fssbench.methods.method import Prediction
 from fssbench.protocols import Protocol
 from fssbench.results.rows import Row
@@ -82,17 +84,18 @@ def answers(
     stages.counting = settings.profiled and settings.precision in ("float32", "tf32")
     steps = _merged(askings)
     batch = settings.batch_on(device)
+    together = max(batch, _worthwhile(askings, device))
     budget = default_budget(device, processes) if settings.feature_cache is None else settings.feature_cache
     workers = default_workers(device, processes) if settings.workers is None else settings.workers
     with (
         freed_memory_kept(device),
-        Loader(dataset, workers, max(AHEAD, 2 * batch), pinned=device.type == "cuda") as loader,
+        Loader(dataset, workers, max(AHEAD, 2 * together), pinned=device.type == "cuda") as loader,
     ):
         features = Features(askings, steps, loader, budget, device, batch, stages, compiled=settings.compiled)
         features.store.count = count or features.store.count
-        for start in range(0, len(steps), batch):
+        for start in range(0, len(steps), together):
             began = time.perf_counter()
-            places = range(start, min(start + batch, len(steps)))
+            places = range(start, min(start + together, len(steps)))
             with torch.inference_mode(), settings.autocast(device):
                 features.want(range(start, min(places.stop + AHEAD, len(steps))))
                 answered = _answer(askings, steps, places, features, loader, dataset, stages)
@@ -100,6 +103,19 @@ def answers(
             seconds = round((time.perf_counter() - began) / len(places), 6)
             for asking, row, said in answered:
                 yield asking, replace(row, seconds=seconds), said
+
+
+def _worthwhile(askings: Sequence[Asking], device: torch.device) -> int:
+    """Return of how many steps features are brought together before they are answered.
+
+    There must be enough to keep a processor busy. The askings of a fold take turns, and each is a call of its own.
+    """
+    at_once = under_way(device)
+    if at_once == 1:
+        return 1
+    by_fold = Counter(asking.episodes.fold for asking in askings)
+    # Episodes do not last equally long.
+    return at_once * max(2, *by_fold.values())
 
 
 def _merged(askings: Sequence[Asking]) -> list[Step]:

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from fssbench.datasets.dataset import Dataset, Label
+from fssbench.layers.together import compute_with
 from fssbench.protocols import ResizeRule
 from fssbench.transforms import input_image
 
@@ -48,7 +49,7 @@ class Loader:
 
     def __init__(self, dataset: Dataset, workers: int, ahead: int = 8, *, pinned: bool = False) -> None:
         self._dataset, self._pinned, self._ahead = dataset, pinned, ahead
-        self._pool = ThreadPoolExecutor(workers, "fssbench-photo", _of_one_thread) if workers else None
+        self._pool = ThreadPoolExecutor(workers, "fssbench-photo", compute_with, (1,)) if workers else None
         self._coming: dict[tuple[View, str], Future[Photo]] = {}
         self._labels: OrderedDict[str, Label] = OrderedDict()
         self._label_bytes = 0
@@ -105,15 +106,6 @@ class Loader:
         pixels = input_image(photo, view.size, view.rule)
         # The network's inference mode is the main thread's alone: what is made here is an ordinary tensor.
         return Photo(pixels.pin_memory() if self._pinned else pixels, (photo.shape[0], photo.shape[1]))
-
-
-def _of_one_thread() -> None:
-    """Let torch compute in the calling thread alone.
-
-    Otherwise each reading thread has a team of its own as large as the network's, and from then on the network's waits
-    for processors that are asked for twice: on two cores it answers at half the speed.
-    """
-    torch.set_num_threads(1)
 
 
 def default_workers(device: torch.device, processes: int = 1) -> int:

@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 
 MOST = 4 << 30
 """What the store of features takes at most unless told otherwise, in bytes."""
-_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
-"""Parameters of glibc's `mallopt` (malloc.h), in bytes."""
-_KEPT = {_TRIM_THRESHOLD: (1 << 31) - 1, _MMAP_THRESHOLD: 1 << 30}
+_TRIM_THRESHOLD, _MMAP_THRESHOLD, _ARENA_MAX = -1, -3, -8
+"""Parameters of glibc's `mallopt` (malloc.h): two in bytes, and how many areas threads take memory from."""
+_KEPT = {_TRIM_THRESHOLD: (1 << 31) - 1, _MMAP_THRESHOLD: 1 << 30, _ARENA_MAX: 1}
 _USUAL = {_TRIM_THRESHOLD: 64 << 20, _MMAP_THRESHOLD: 32 << 20}
-"""Where glibc's own thresholds arrive once blocks of 32 MiB were freed."""
+"""Where glibc's own thresholds arrive once blocks of 32 MiB were freed; it counts areas by its first thread's rule."""
 _GROUP_LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
 
 
@@ -75,8 +75,9 @@ def freed_memory_kept(device: torch.device) -> Iterator[None]:
     """Keep what is freed for what comes next, instead of giving it back to the system; on a processor under glibc.
 
     Tensors of some megabytes are made and freed all the time. By default each comes from the system and goes back to
-    it, and every page of it is zeroed and mapped anew: 29,000 pages for one answer of ASNet, a fifth of its time.
-    Afterwards what is free goes back to the system.
+    it, and every page of it is zeroed and mapped anew: 29,000 pages for one answer of ASNet, a fifth of its time. The
+    areas that threads have of their own are of pieces of 64 MiB, each given back when it is empty: so threads that
+    begin now share one. Afterwards what is free goes back to the system.
     """
     library = _glibc() if device.type == "cpu" else None
     if library is None:

@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from fssbench.backbones import Backbone, Pyramid
 from fssbench.backbones.folding import answering
 from fssbench.layers.hypercorrelation import Maps, UnitMaps, correlation_bytes, unit_maps
-from fssbench.layers.together import one_by_one
-from fssbench.layers.trees import alike, joined, tensors_of
+from fssbench.layers.together import answered_by_threads, device_of, one_by_one
+from fssbench.layers.trees import alike, joined
 from fssbench.methods.method import Method, Prediction, Task, TrainingBatch
 from fssbench.training.losses import ifsl_losses, segmentation_loss
 
@@ -29,7 +29,8 @@ ROOM = 4 << 30
 class PairwiseMethod(Method[Any, Support]):
     """A method on a frozen backbone whose network sees one query and one support of one class.
 
-    Subclasses give `condition` and `score`; ways and shots are merged here by the rule of the task.
+    Subclasses give `condition` and `score`; ways and shots are merged here by the rule of the task. On a processor
+    `score` is asked by several threads at once, so it leaves the method as it is.
 
     Attributes:
         backbone: The frozen backbone.
@@ -85,7 +86,9 @@ class PairwiseMethod(Method[Any, Support]):
         supports: Sequence[Sequence[Sequence[Support]]],
         sizes: Sequence[tuple[int, int]],
     ) -> list[Prediction]:
-        """Return the answers to several episodes; see `Method.predict_many`."""
+        """Return the answers to several episodes; see `Method.predict_many` and `one_by_one`."""
+        if one_by_one(device_of(queries)):
+            return answered_by_threads(self.predict, queries, supports, sizes)
         return self.answers(queries, supports, sizes)
 
     def answers(
@@ -113,7 +116,7 @@ class PairwiseMethod(Method[Any, Support]):
 
     def _score_pairs(self, pairs: Sequence[tuple[Maps, Support]]) -> list[Tensor]:
         """Return the logits (1, 2, h, w) of each pair; on a graphics card as many are scored in a call as have room."""
-        if not pairs or one_by_one(tensors_of(pairs[0])[0].device):
+        if one_by_one(device_of(pairs)):
             return [self.score(*pair) for pair in pairs]
         found: dict[int, Tensor] = {}
         for group in alike(pairs):

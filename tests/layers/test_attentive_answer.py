@@ -88,6 +88,15 @@ def test_attention_is_the_softmax_of_the_products(heads: int, channels: int) -> 
     torch.testing.assert_close(attend(query, key, value, heads), expected)
 
 
+@pytest.mark.parametrize("keys", [1, 2, 9, 25])
+def test_attention_is_the_same_to_the_last_digit_at_query_positions_that_are_alike(keys: int) -> None:
+    generator = torch.Generator().manual_seed(0)
+    # 37 is not a multiple of what a processor takes at once.
+    query, key, value = (torch.randn(16, n, 1, generator=generator).expand(-1, -1, 37) for n in (3, keys, keys))
+    found = attend(query, key, value, 8)
+    assert torch.equal(found, found[..., :1].expand_as(found))
+
+
 def test_training_runs_the_layers_themselves() -> None:
     torch.manual_seed(0)
     method = fssbench.build("asnet", backbone="small", channels=(16, 32)).train()
