@@ -153,7 +153,7 @@ def _answer(
         sizes = [
             _asked_size(asked, dataset, loader, number, label) for number, label in zip(numbers, labels, strict=True)
         ]
-        with stages.stage("predict"):
+        with stages.stage("predict", len(own)):
             predictions = asked.method.predict_many(
                 [found[features.query(place)] for place in own],
                 [[[found[key] for key in shots] for shots in features.supports(place)] for place in own],

@@ -26,13 +26,15 @@ class Stopwatch:
     """One stage.
 
     Attributes:
-        calls: How often it was entered.
-        counted: How many of these had their operations counted.
+        entered: How often it was entered.
+        calls: How much was asked meanwhile: several episodes may be answered at once, all else is one.
+        counted: How many of the calls had their operations counted.
         counted_flops: Operations of those, a multiply-add being two.
         timed_seconds: Time of all others: counting takes time itself.
         counted_seconds: Time of the counted ones.
     """
 
+    entered: int = 0
     calls: int = 0
     counted: int = 0
     counted_flops: int = 0
@@ -59,7 +61,7 @@ class Stages:
         of: By stage, and `AS_QUERY`.
         images: How many images were encoded.
         episodes: How many episodes were answered.
-        counting: Whether operations are counted, of the first calls of a stage and of every tenth.
+        counting: Whether operations are counted, the first times a stage is entered and every tenth time.
         waiting: Whether a graphics card is waited for at the end of each stage, so that its time is this stage's.
         device: Where the method computes.
     """
@@ -84,11 +86,11 @@ class Stages:
         return [self.of[stage], *([self.of[AS_QUERY]] if stage == "encode" else [])]
 
     @contextmanager
-    def stage(self, name: str) -> Iterator[None]:
-        """Time a stage."""
+    def stage(self, name: str, calls: int = 1) -> Iterator[None]:
+        """Time a stage in which so many calls are made."""
         watch = self.of[name]
         counted = (
-            self.counting and name in (*COMPUTING, AS_QUERY) and (watch.calls < _FIRST or watch.calls % _EVERY == 0)
+            self.counting and name in (*COMPUTING, AS_QUERY) and (watch.entered < _FIRST or watch.entered % _EVERY == 0)
         )
         began = time.perf_counter()
         try:
@@ -100,8 +102,9 @@ class Stages:
             self._synchronise()
         finally:
             passed = time.perf_counter() - began
-            watch.calls += 1
-            watch.counted += counted
+            watch.entered += 1
+            watch.calls += calls
+            watch.counted += calls * counted
             if counted:
                 watch.counted_seconds += passed
             else:
