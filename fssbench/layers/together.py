@@ -39,7 +39,10 @@ def one_by_one(device: torch.device) -> bool:
 
 
 class JointMethod(Method[Features, Support], Generic[Features, Support]):
-    """A method whose head answers B episodes at once. Subclasses give `answers`; see `answered_by_threads`."""
+    """A method whose head answers B episodes at once. Subclasses give `answers`.
+
+    On a processor several threads ask for answers at once, so `answers` leaves the method as it is.
+    """
 
     @abstractmethod
     def answers(
@@ -73,7 +76,7 @@ def device_of(features: object) -> torch.device:
 
 def under_way(device: torch.device) -> int:
     """Return how many episodes of a call are answered at the same time; see `answered_by_threads`."""
-    return min(torch.get_num_threads(), AT_ONCE) if one_by_one(device) else 1
+    return _teams(torch.get_num_threads())[0] if one_by_one(device) else 1
 
 
 def answered_by_threads(
@@ -106,10 +109,16 @@ def answered_by_threads(
             return predict(*episode)
 
     try:
-        return list(_crew(under_way(device_of(queries)), max(threads // AT_ONCE, 1)).map(answer, episodes))
+        return list(_crew(*_teams(threads)).map(answer, episodes))
     finally:
         # Threads that begin later have as many as was said last, by whomever.
         torch.set_num_threads(threads)
+
+
+def _teams(threads: int) -> tuple[int, int]:
+    """Return how many answers are under way where torch has so many threads, and how many threads each has."""
+    each = -(-threads // AT_ONCE)
+    return threads // each, each
 
 
 @lru_cache(maxsize=1)

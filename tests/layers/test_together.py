@@ -78,12 +78,12 @@ def test_as_many_are_under_way_as_torch_has_threads_up_to_a_bound() -> None:
     before = torch.get_num_threads()
     try:
         found = []
-        for count in (1, 2, 5, 40):
+        for count in (1, 2, 5, 12, 40):
             torch.set_num_threads(count)
             found.append((under_way(CPU), under_way(torch.device("cuda"))))
     finally:
         torch.set_num_threads(before)
-    assert found == [(1, 1), (2, 1), (5, 1), (AT_ONCE, 1)]
+    assert found == [(1, 1), (2, 1), (5, 1), (6, 1), (AT_ONCE, 1)]
 
 
 @pytest.mark.usefixtures("threads")

@@ -1,0 +1,88 @@
+"""Episodes answered each by a thread of its own, beside one after the other by all threads, in one run.
+
+    python benchmarks/speed/threads.py --method asnet --root DIR/VOC2012 --answer 40
+
+The same episodes of PASCAL-5i fold 0, four at a time, are answered both ways in turns, from features that are at hand.
+Labels must be the same.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from pathlib import Path
+
+import cv2
+import torch
+from measured import keep, questions
+
+import fssbench
+from fssbench.engine.features import Asking, Features
+from fssbench.engine.loading import Loader
+from fssbench.engine.memory import freed_memory_kept
+from fssbench.engine.provenance import environment
+from fssbench.engine.stages import Stages
+from fssbench.methods.method import Prediction
+
+CPU = torch.device("cpu")
+PROTOCOLS = {"hsnet": "hsnet", "asnet": "ifsl-fss", "bam": "bam"}
+TOGETHER = 4
+
+
+def main() -> None:
+    """Measure, print, and add a row to the CSV."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--method", default="asnet")
+    parser.add_argument("--shots", type=int, default=1)
+    parser.add_argument("--root", type=Path, required=True)
+    parser.add_argument("--answer", type=int, default=40, help="How many of the list, in the order of work.")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--out", type=Path, help="CSV to which the row is added.")
+    given = parser.parse_args()
+    torch.set_num_threads(given.threads)
+    cv2.setNumThreads(given.threads)
+    torch.manual_seed(0)
+
+    its = questions(given.root, PROTOCOLS.get(given.method, "pfenet"), given.shots, answer=given.answer)
+    method = fssbench.build(given.method, "resnet50", shot=given.shots).eval()
+    asking = Asking(method, its.episodes, its.rules, its.order)
+    steps = [(0, number) for number in its.order]
+    alone: list[float] = []
+    by_threads: list[float] = []
+    with freed_memory_kept(CPU), Loader(its.dataset, 0) as loader, torch.inference_mode():
+        features = Features([asking], steps, loader, 1 << 30, CPU, 1, Stages())
+        for start in range(0, len(steps), TOGETHER):
+            places = range(start, min(start + TOGETHER, len(steps)))
+            found = features.of(places)
+            queries = [found[features.query(place)] for place in places]
+            supports = [[[found[key] for key in shots] for shots in features.supports(place)] for place in places]
+            sizes = [its.rules.input] * len(places)
+            answers: dict[str, list[Prediction]] = {}
+            # In turns the first, which has what is done for the first time; that of all is not counted.
+            for way in ("alone", "threads") if len(alone) % 2 else ("threads", "alone"):
+                began = time.perf_counter()
+                if way == "threads":
+                    answers[way] = method.predict_many(queries, supports, sizes)
+                else:
+                    answers[way] = [method.predict(*one) for one in zip(queries, supports, sizes, strict=True)]
+                (by_threads if way == "threads" else alone).append((time.perf_counter() - began) / len(places))
+            for mine, theirs in zip(answers["threads"], answers["alone"], strict=True):
+                if not torch.equal(mine.labels, theirs.labels):
+                    raise SystemExit("both ways do not answer the same")
+    seconds = [sum(of[1:]) / len(of[1:]) for of in (alone, by_threads)]
+    row = {
+        "method": given.method,
+        "shots": given.shots,
+        "episodes": len(steps) - TOGETHER,
+        "one_by_one_ms": f"{1000 * seconds[0]:.1f}",
+        "by_threads_ms": f"{1000 * seconds[1]:.1f}",
+        "share_of_time": f"{seconds[1] / seconds[0]:.2f}",
+        "machine": environment(CPU, None).device_name,
+        "threads": given.threads,
+        "torch": torch.__version__,
+    }
+    keep(row, given.out)
+
+
+if __name__ == "__main__":
+    main()
