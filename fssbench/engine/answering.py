@@ -31,6 +31,8 @@ Keep = Callable[[int, int, Answered], None]
 
 AHEAD = 8
 """How many steps ahead photos are read."""
+MOST_TURNS = 8
+"""Steps that are brought together at most for each episode under way."""
 
 
 def rows_of(
@@ -114,8 +116,8 @@ def _worthwhile(askings: Sequence[Asking], device: torch.device) -> int:
     if at_once == 1:
         return 1
     by_fold = Counter(asking.episodes.fold for asking in askings)
-    # Episodes do not last equally long.
-    return at_once * max(2, *by_fold.values())
+    # Episodes do not last equally long: two for each that is under way. Many askings' features would take much memory.
+    return at_once * min(2 * max(by_fold.values(), default=1), MOST_TURNS)
 
 
 def _merged(askings: Sequence[Asking]) -> list[Step]:

@@ -57,7 +57,7 @@ class Derived:
     """What a method makes of one image: the image as a query, or as a support of a class.
 
     Attributes:
-        maker: Which method; those with the same weights share one.
+        maker: Which method; those with the same weights share one, and of queries those that make them alike.
         encoder: Which encoder; methods with the same frozen backbone share one.
         view: How it sees the photo.
         image: Name of the image.
@@ -109,6 +109,12 @@ class Features:
         identities = [_identity(its.method, hashed) if len(askings) > 1 else (0, 0) for its in askings]
         makers, encoders = ([its[part] for its in identities] for part in (0, 1))
         self._makers, self._encoders = [makers.index(its) for its in makers], [encoders.index(its) for its in encoders]
+        # Those of a later fold are another's: what is asked again much later would take room from what is asked now.
+        queries = [
+            (its.episodes.fold, encoder, type(its.method).as_query) if its.method.query_of_features_alone else maker
+            for its, maker, encoder in zip(askings, self._makers, self._encoders, strict=True)
+        ]
+        self._query_makers = [queries.index(its) for its in queries]
         self._encode: dict[int, Callable[[Tensor], Any]] = {
             place: compiling.compiled(askings[place].method.encode) if compiled else askings[place].method.encode
             for place in set(self._encoders)
@@ -176,7 +182,8 @@ class Features:
         self._loader.want(wanted)
 
     def _key(self, asking: int, name: str, class_id: int | None = None) -> Derived:
-        return Derived(self._makers[asking], self._encoders[asking], self._askings[asking].view, name, class_id)
+        maker = (self._query_makers if class_id is None else self._makers)[asking]
+        return Derived(maker, self._encoders[asking], self._askings[asking].view, name, class_id)
 
     def _encoded(self, batch: Sequence[tuple[int, View, str]]) -> list[Any]:
         with self._stages.stage("decode"):

@@ -46,6 +46,7 @@ class PairwiseMethod(Method[Any, Support]):
     backbone: Backbone
     weak: bool = False
     peak: ClassVar[int] = 10
+    query_of_features_alone: ClassVar[bool] = True
 
     def __init__(self, backbone: Backbone, task: Task, way: int, shot: int) -> None:
         super().__init__()

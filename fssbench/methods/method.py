@@ -78,9 +78,12 @@ class Method(nn.Module, ABC, Generic[Features, Support]):
         shot: K the method was built for.
         built: The arguments of `fssbench.build`; None for a method made otherwise.
         training_stages: Names of the stages in which it is trained, in their order; one nameless stage for most.
+        query_of_features_alone: Whether `as_query` depends on nothing of the method, so that others with the same
+            `as_query` and encoder can be given what it returns.
     """
 
     training_stages: ClassVar[tuple[str, ...]] = ("",)
+    query_of_features_alone: ClassVar[bool] = True
 
     task: Task
     way: int
@@ -88,8 +91,13 @@ class Method(nn.Module, ABC, Generic[Features, Support]):
     built: BuiltAs | None = None
 
     def __init_subclass__(cls, **options: object) -> None:
-        """Ask a class that predicts in a way of its own, and says nothing of several episodes, one by one."""
+        """Ask a class that predicts in a way of its own, and says nothing of several episodes, one by one.
+
+        One that makes queries ready in a way of its own is taken to use its weights, unless it says otherwise.
+        """
         super().__init_subclass__(**options)
+        if "as_query" in vars(cls) and "query_of_features_alone" not in vars(cls):
+            cls.query_of_features_alone = False
         if "predict" in vars(cls) and "predict_many" not in vars(cls):
             setattr(cls, "predict_many", Method.predict_many)  # noqa: B010 - mypy takes it for a mistake
 

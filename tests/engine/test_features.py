@@ -209,3 +209,33 @@ def test_operations_are_counted_where_that_is_asked():
     assert stages.of["as_query"].calls > 0
     assert stages.flops("encode") == stages.of["encode"].flops
     assert all(watch.seconds > 0 for watch in stages.of.values())
+
+
+@pytest.mark.parametrize(("second", "shared"), [("asnet", True), ("asnet-hm", False)])
+def test_methods_that_make_queries_ready_alike_have_each_made_once(second: str, shared: bool):
+    methods = [fssbench.build(name, "small") for name in ("hsnet", second)]
+    encoder = methods[0].shared_encoder
+    assert encoder is not None
+    methods[1].shared_encoder.load_state_dict(encoder.state_dict())
+    small, episodes = replace(rules(), input=(192, 192)), questions(count=6)
+    askings = [Asking(method, episodes, small, range(6)) for method in methods]
+    stages, count = Stages(), StoreCount()
+    list(answers(askings, Patches(), CPU, ALL, stages, count=count))
+    queries = {episode.query for episode in episodes.episodes}
+    assert stages.of["as_query"].calls == len(queries) * (1 if shared else 2)
+    assert [type(its).query_of_features_alone for its in methods] == [True, shared]
+
+
+def test_a_class_with_its_own_way_to_make_queries_ready_is_taken_to_use_its_weights():
+    class Scaled(type(fssbench.build("hsnet", "small"))):
+        def as_query(self, features):
+            return super().as_query(features)
+
+    class Declared(Scaled):
+        query_of_features_alone = True
+
+        def as_query(self, features):
+            return super().as_query(features)
+
+    assert not Scaled.query_of_features_alone
+    assert Declared.query_of_features_alone
