@@ -18,7 +18,7 @@ from pathlib import Path
 import cv2
 import torch
 import torch.nn.functional as F
-from measured import keep, questions
+from measured import PROTOCOLS, keep, questions
 from releases import Answer, released
 
 import fssbench
@@ -34,7 +34,6 @@ from fssbench.engine.store import StoreCount
 from fssbench.protocols import Protocol
 from fssbench.transforms import input_image, scored_shape, support_mask
 
-PROTOCOLS = {"hsnet": "hsnet", "asnet": "ifsl-fss", "pfenet": "pfenet", "ntrenet": "ntrenet", "bam": "bam"}
 CALIBRATED = {"hsnet": "hpn_learner.decoder2.2.bias", "asnet": "learner.decoder2.2.bias", "pfenet": "cls.3.bias",
               "ntrenet": "cls.3.bias", "bam": "cls_meta.3.bias"}  # fmt: skip
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import cv2
 import torch
-from measured import keep, questions
+from measured import PROTOCOLS, keep, questions
 
 import fssbench
 from fssbench.engine.features import Asking, Features
@@ -25,14 +25,13 @@ from fssbench.engine.stages import Stages
 from fssbench.methods.method import Prediction
 
 CPU = torch.device("cpu")
-PROTOCOLS = {"hsnet": "hsnet", "asnet": "ifsl-fss", "bam": "bam"}
 TOGETHER = 4
 
 
 def main() -> None:
     """Measure, print, and add a row to the CSV."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--method", default="asnet")
+    parser.add_argument("--method", choices=sorted(PROTOCOLS), default="asnet")
     parser.add_argument("--shots", type=int, default=1)
     parser.add_argument("--root", type=Path, required=True)
     parser.add_argument("--answer", type=int, default=40, help="How many of the list, in the order of work.")
@@ -43,7 +42,7 @@ def main() -> None:
     cv2.setNumThreads(given.threads)
     torch.manual_seed(0)
 
-    its = questions(given.root, PROTOCOLS.get(given.method, "pfenet"), given.shots, answer=given.answer)
+    its = questions(given.root, PROTOCOLS[given.method], given.shots, answer=given.answer)
     method = fssbench.build(given.method, "resnet50", shot=given.shots).eval()
     asking = Asking(method, its.episodes, its.rules, its.order)
     steps = [(0, number) for number in its.order]

@@ -88,8 +88,9 @@ def answered_by_threads(
     """Return the answers to several episodes, in their order, as many at once on a processor as torch has threads.
 
     Each is computed by one thread (by more where there are more than `AT_ONCE`), which need not wait for others after
-    every layer: on two cores that takes up to a fifth less time than one answer after the other by both. An answer has
-    as many threads to itself in a call for one episode as in a call for many. `predict` must leave the method as it is.
+    every layer: on two cores that takes up to a quarter less time than one answer after the other by both. An answer
+    has as many threads to itself in a call for one episode as in a call for many. `predict` must leave the method as it
+    is.
 
     Args:
         predict: Given what `Method.predict` is, the answer to an episode.

@@ -45,13 +45,10 @@ def test_rows_do_not_depend_on_the_batch_size_or_the_workers(
 
 @pytest.mark.parametrize("threads", [2, 3])
 @pytest.mark.parametrize(("name", "variant"), [*METHODS, ("asnet", "fscs"), ("bam", "fss"), ("prototype", "fss")])
+@pytest.mark.usefixtures("threads_restored")
 def test_rows_do_not_depend_on_how_many_threads_answer(name: str, variant: str, threads: int) -> None:
-    before = torch.get_num_threads()
-    try:
-        torch.set_num_threads(1)
-        alone = _rows(name, variant, Settings())
-        torch.set_num_threads(threads)
-        for settings in (Settings(), Settings(feature_cache=0), Settings(batch_size=5, workers=2)):
-            pd.testing.assert_frame_equal(_rows(name, variant, settings), alone)
-    finally:
-        torch.set_num_threads(before)
+    torch.set_num_threads(1)
+    alone = _rows(name, variant, Settings())
+    torch.set_num_threads(threads)
+    for settings in (Settings(), Settings(feature_cache=0), Settings(batch_size=5, workers=2)):
+        pd.testing.assert_frame_equal(_rows(name, variant, settings), alone)

@@ -28,19 +28,16 @@ class Watched(Patches):
         return super().image(name)
 
 
+@pytest.mark.usefixtures("threads_restored")
 def test_threads_that_read_leave_the_network_its_own():
-    before = torch.get_num_threads()
     torch.set_num_threads(2)
-    try:
-        dataset = Watched()
-        with Loader(dataset, workers=2) as loader:
-            loader.want([(SMALL, "p0"), (SMALL, "p1")])
-            loader.photo(SMALL, "p0")
-            loader.photo(SMALL, "p1")
-        assert dataset.readers == [(False, 1), (False, 1)]
-        assert torch.get_num_threads() == 2
-    finally:
-        torch.set_num_threads(before)
+    dataset = Watched()
+    with Loader(dataset, workers=2) as loader:
+        loader.want([(SMALL, "p0"), (SMALL, "p1")])
+        loader.photo(SMALL, "p0")
+        loader.photo(SMALL, "p1")
+    assert dataset.readers == [(False, 1), (False, 1)]
+    assert torch.get_num_threads() == 2
 
 
 @pytest.mark.parametrize("workers", [0, 1])

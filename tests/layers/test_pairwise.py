@@ -119,3 +119,17 @@ def test_weak_labels_are_learnt_from_presence_alone():
     assert set(losses) == {"classification"}
     moved = replace(batch, query_masks=batch.query_masks.roll(30, dims=-1), support_masks=1 - batch.support_masks)
     assert torch.equal(method.losses(moved)["classification"], losses["classification"])
+
+
+@pytest.mark.parametrize(("name", "channels"), [("hsnet", (4, 8, 8)), ("asnet", (16, 32))])
+def test_the_head_keeps_its_precision_under_autocast(name: str, channels: tuple[int, ...]) -> None:
+    torch.manual_seed(0)
+    method = fssbench.build(name, backbone="small", channels=channels)
+    images = torch.randn(2, 3, 192, 192, generator=torch.Generator().manual_seed(0))
+    mask = torch.zeros(1, 1, 192, 192, dtype=torch.uint8)
+    mask[..., 30:120, 50:130] = 1
+    plain = method.segment(images[0], images[None, 1:], mask)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        rough = method.segment(images[0], images[None, 1:], mask)
+    assert rough.logits.dtype == torch.float32
+    assert (rough.labels != plain.labels).float().mean() < 0.05

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sys
 import threading
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -21,12 +20,11 @@ CPU = torch.device("cpu")
 
 
 @pytest.fixture(params=[2])
-def threads(request: pytest.FixtureRequest) -> Iterator[int]:
+def threads(request: pytest.FixtureRequest, threads_restored: None) -> int:
     """Torch has so many threads."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(request.param)
-    yield request.param
-    torch.set_num_threads(before)
+    count: int = request.param
+    torch.set_num_threads(count)
+    return count
 
 
 def _ask(predict: Any, count: int) -> list[Prediction]:
@@ -74,15 +72,12 @@ def test_an_answer_has_as_many_threads_to_itself_whatever_else_is_asked(threads:
     assert later == [threads]
 
 
+@pytest.mark.usefixtures("threads_restored")
 def test_as_many_are_under_way_as_torch_has_threads_up_to_a_bound() -> None:
-    before = torch.get_num_threads()
-    try:
-        found = []
-        for count in (1, 2, 5, 12, 40):
-            torch.set_num_threads(count)
-            found.append((under_way(CPU), under_way(torch.device("cuda"))))
-    finally:
-        torch.set_num_threads(before)
+    found = []
+    for count in (1, 2, 5, 12, 40):
+        torch.set_num_threads(count)
+        found.append((under_way(CPU), under_way(torch.device("cuda"))))
     assert found == [(1, 1), (2, 1), (5, 1), (6, 1), (AT_ONCE, 1)]
 
 
