@@ -23,8 +23,8 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq install --constraint constraints.txt
 
-# Two processes of one thread each, on two cores and on more.
-PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadscope --quiet
+# Two processes of one thread each (tests/conftest.py), on two cores and on more.
+PYTEST := $(BIN)/python -m pytest --numprocesses 2 --dist loadscope --quiet
 
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) $(NEW_ENOUGH) 2>/dev/null || { \

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import replace
+from itertools import chain
 
 import torch
 
@@ -20,7 +20,7 @@ from fssbench.engine.stages import Stages
 from fssbench.engine.store import StoreCount
 from fssbench.episode import EpisodeList
 from fssbench.errors import BrokenFileError
-from fssbench.layers.together import under_way
+from fssbench.layers.together import Call, answers_to, under_way
 from fssbench.methods.method import Prediction
 from fssbench.protocols import Protocol
 from fssbench.results.rows import Row
@@ -31,8 +31,10 @@ Keep = Callable[[int, int, Answered], None]
 
 AHEAD = 8
 """How many steps ahead photos are read."""
-MOST_TURNS = 8
-"""Steps that are brought together at most for each episode under way."""
+TURNS = 4
+"""How many episodes of a call each thread answers: the more, the less the others wait for the last."""
+MOST_TOGETHER = 16
+"""Episodes of a call at most, on a processor: what they need is in memory."""
 
 
 def rows_of(
@@ -86,7 +88,8 @@ def answers(
     stages.counting = settings.profiled and settings.precision in ("float32", "tf32")
     steps = _merged(askings)
     batch = settings.batch_on(device)
-    together = max(batch, _worthwhile(askings, device))
+    at_once = under_way(device)
+    together = batch if at_once == 1 else max(batch, min(TURNS * at_once, MOST_TOGETHER))
     budget = default_budget(device, processes) if settings.feature_cache is None else settings.feature_cache
     workers = default_workers(device, processes) if settings.workers is None else settings.workers
     with (
@@ -105,19 +108,6 @@ def answers(
             seconds = round((time.perf_counter() - began) / len(places), 6)
             for asking, row, said in answered:
                 yield asking, replace(row, seconds=seconds), said
-
-
-def _worthwhile(askings: Sequence[Asking], device: torch.device) -> int:
-    """Return of how many steps features are brought together before they are answered.
-
-    There must be enough to keep a processor busy. The askings of a fold take turns, and each is a call of its own.
-    """
-    at_once = under_way(device)
-    if at_once == 1:
-        return 1
-    by_fold = Counter(asking.episodes.fold for asking in askings)
-    # Episodes do not last equally long: two for each that is under way. Many askings' features would take much memory.
-    return at_once * min(2 * max(by_fold.values(), default=1), MOST_TURNS)
 
 
 def _merged(askings: Sequence[Asking]) -> list[Step]:
@@ -140,30 +130,34 @@ def _answer(
 ) -> list[tuple[int, Row, Answered]]:
     """Return the rows of some consecutive steps, their time still 0."""
     found = features.of(places)
-    rows: list[tuple[int, Row, Answered]] = []
-    for asking in dict.fromkeys(steps[place][0] for place in places):
-        asked = askings[asking]
-        own = [place for place in places if steps[place][0] == asking]
-        numbers = [steps[place][1] for place in own]
+    truths: dict[int, Truth] = {}
+    sizes: dict[int, tuple[int, int]] = {}
+    by_asking: dict[int, list[int]] = {}
+    for place in places:
+        asking, number = steps[place]
+        asked, episode = askings[asking], askings[asking].episodes[number]
         with stages.stage("decode"):
-            labels = [loader.label(asked.episodes[number].query) for number in numbers]
+            label = loader.label(episode.query)
         with stages.stage("score"):
-            truths = [
-                Truth.of(label, asked.episodes[number].classes, asked.protocol)
-                for label, number in zip(labels, numbers, strict=True)
-            ]
-        sizes = [
-            _asked_size(asked, dataset, loader, number, label) for number, label in zip(numbers, labels, strict=True)
-        ]
-        with stages.stage("predict", len(own)):
-            predictions = asked.method.predict_many(
-                [found[features.query(place)] for place in own],
-                [[[found[key] for key in shots] for shots in features.supports(place)] for place in own],
-                sizes,
-            )
-        with stages.stage("score"):
-            for number, prediction, truth in zip(numbers, predictions, truths, strict=True):
-                rows.append((asking, *_counted(asked, dataset, number, prediction, truth)))
+            truths[place] = Truth.of(label, episode.classes, asked.protocol)
+        sizes[place] = _asked_size(asked, dataset, loader, episode.query, label)
+        by_asking.setdefault(asking, []).append(place)
+    calls = [
+        Call(
+            askings[asking].method,
+            [found[features.query(place)] for place in own],
+            [[[found[key] for key in shots] for shots in features.supports(place)] for place in own],
+            [sizes[place] for place in own],
+        )
+        for asking, own in by_asking.items()
+    ]
+    with stages.stage("predict", len(places)):
+        answered = answers_to(calls)
+    rows = []
+    with stages.stage("score"):
+        for place, prediction in zip(chain(*by_asking.values()), chain(*answered), strict=True):
+            asking, number = steps[place]
+            rows.append((asking, *_counted(askings[asking], dataset, number, prediction, truths[place])))
     return rows
 
 
@@ -179,11 +173,10 @@ def _counted(
     return row_of(episodes, number, answered, truth, base_classes, rules), answered
 
 
-def _asked_size(asked: Asking, dataset: Dataset, loader: Loader, number: int, label: Label) -> tuple[int, int]:
+def _asked_size(asked: Asking, dataset: Dataset, loader: Loader, name: str, label: Label) -> tuple[int, int]:
     """Return the (height, width) that a method is asked to answer at."""
     if asked.protocol.score_at == "input":
         return asked.protocol.input
-    name = asked.episodes[number].query
     size = loader.shapes[name]
     if size != label.shape:
         raise BrokenFileError(

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from fssbench.backbones import Backbone, Pyramid
 from fssbench.backbones.folding import answering
 from fssbench.layers.hypercorrelation import Maps, UnitMaps, correlation_bytes, unit_maps
-from fssbench.layers.together import answered_by_threads, device_of, one_by_one
+from fssbench.layers.together import Call, answered_by_threads, device_of, one_by_one
 from fssbench.layers.trees import alike, joined
 from fssbench.methods.method import Method, Prediction, Task, TrainingBatch
 from fssbench.training.losses import ifsl_losses, segmentation_loss
@@ -47,6 +47,7 @@ class PairwiseMethod(Method[Any, Support]):
     weak: bool = False
     peak: ClassVar[int] = 10
     query_of_features_alone: ClassVar[bool] = True
+    asked_by_threads: ClassVar[bool] = True
 
     def __init__(self, backbone: Backbone, task: Task, way: int, shot: int) -> None:
         super().__init__()
@@ -89,7 +90,7 @@ class PairwiseMethod(Method[Any, Support]):
     ) -> list[Prediction]:
         """Return the answers to several episodes; see `Method.predict_many` and `one_by_one`."""
         if one_by_one(device_of(queries)):
-            return answered_by_threads(self.predict, queries, supports, sizes)
+            return answered_by_threads(Call(self, queries, supports, sizes).episodes)
         return self.answers(queries, supports, sizes)
 
     def answers(

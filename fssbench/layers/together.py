@@ -6,8 +6,10 @@ import os
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import lru_cache
-from typing import Generic, TypeVar
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from itertools import islice
+from typing import Any, ClassVar, Generic, TypeVar
 
 import torch
 from torch.utils._python_dispatch import _get_current_dispatch_mode
@@ -20,6 +22,8 @@ Features = TypeVar("Features")
 Support = TypeVar("Support")
 Supports = Sequence[Sequence[Support]]
 """`supports[n][k]`: the k-th support of the n-th way."""
+Answering = Callable[[], Prediction]
+"""Answers an episode."""
 
 ONE_BY_ONE_ON = frozenset({"cpu"})
 """Types of devices; see `one_by_one`."""
@@ -44,6 +48,8 @@ class JointMethod(Method[Features, Support], Generic[Features, Support]):
     On a processor several threads ask for answers at once, so `answers` leaves the method as it is.
     """
 
+    asked_by_threads: ClassVar[bool] = True
+
     @abstractmethod
     def answers(
         self, query: Features, supports: Supports[Support], sizes: Sequence[tuple[int, int]]
@@ -65,7 +71,7 @@ class JointMethod(Method[Features, Support], Generic[Features, Support]):
     ) -> list[Prediction]:
         """Return the answers to several episodes; see `Method.predict_many` and `one_by_one`."""
         if one_by_one(device_of(queries)):
-            return answered_by_threads(self.predict, queries, supports, sizes)
+            return answered_by_threads(Call(self, queries, supports, sizes).episodes)
         return answer_together(self.answers, [self.as_query(query) for query in queries], supports, sizes)
 
 
@@ -74,43 +80,64 @@ def device_of(features: object) -> torch.device:
     return next((tensor.device for tensor in tensors_of(features)), torch.device("cpu"))
 
 
+@dataclass(frozen=True, eq=False)
+class Call:
+    """What `Method.predict_many` is given."""
+
+    method: Method[Any, Any]
+    queries: Sequence[Any]
+    supports: Sequence[Supports[Any]]
+    sizes: Sequence[tuple[int, int]]
+
+    @property
+    def episodes(self) -> list[Answering]:
+        """Each episode alone."""
+        each = zip(self.queries, self.supports, self.sizes, strict=True)
+        return [partial(self.method.predict, *episode) for episode in each]
+
+
+def answers_to(calls: Sequence[Call]) -> list[list[Prediction]]:
+    """Return what each method answers; see `Method.predict_many` and `answered_by_threads`.
+
+    The threads of a processor, which are idle at the end until the last is done, take the episodes of all calls as one.
+    """
+    by_threads = [its for its in calls if its.method.asked_by_threads and one_by_one(device_of(its.queries))]
+    answered = iter(answered_by_threads([episode for its in by_threads for episode in its.episodes]))
+    return [
+        list(islice(answered, len(its.sizes)))
+        if its in by_threads
+        else its.method.predict_many(its.queries, its.supports, its.sizes)
+        for its in calls
+    ]
+
+
 def under_way(device: torch.device) -> int:
-    """Return how many episodes of a call are answered at the same time; see `answered_by_threads`."""
+    """Return how many episodes are answered at the same time; see `answered_by_threads`."""
     return _teams(torch.get_num_threads())[0] if one_by_one(device) else 1
 
 
-def answered_by_threads(
-    predict: Callable[[Features, Supports[Support], tuple[int, int]], Prediction],
-    queries: Sequence[Features],
-    supports: Sequence[Supports[Support]],
-    sizes: Sequence[tuple[int, int]],
-) -> list[Prediction]:
+def answered_by_threads(episodes: Sequence[Answering]) -> list[Prediction]:
     """Return the answers to several episodes, in their order, as many at once on a processor as torch has threads.
 
     Each is computed by one thread (by more where there are more than `AT_ONCE`), which need not wait for others after
     every layer: on two cores that takes up to a quarter less time than one answer after the other by both. An answer
-    has as many threads to itself in a call for one episode as in a call for many. `predict` must leave the method as it
-    is.
+    has as many threads to itself in a call for one episode as in a call for many.
 
     Args:
-        predict: Given what `Method.predict` is, the answer to an episode.
-        queries: Of each episode.
-        supports: Of each episode.
-        sizes: Of each answer.
+        episodes: What answers each, and leaves its method as it is.
     """
-    episodes = list(zip(queries, supports, sizes, strict=True))
     threads = torch.get_num_threads()
     # What watches this thread's operations, such as a counter of them, would not see those of others.
     if threads == 1 or not answering() or _get_current_dispatch_mode() is not None:
-        return [predict(*episode) for episode in episodes]
+        return [answer() for answer in episodes]
     cast, dtype = torch.is_autocast_enabled("cpu"), torch.get_autocast_dtype("cpu")
 
-    def answer(episode: tuple[Features, Supports[Support], tuple[int, int]]) -> Prediction:
+    def in_modes(answer: Answering) -> Prediction:
         with torch.inference_mode(), torch.autocast("cpu", dtype, enabled=cast):
-            return predict(*episode)
+            return answer()
 
     try:
-        return list(_crew(*_teams(threads)).map(answer, episodes))
+        return list(_crew(*_teams(threads)).map(in_modes, episodes))
     finally:
         # Threads that begin later have as many as was said last, by whomever.
         torch.set_num_threads(threads)

@@ -80,10 +80,12 @@ class Method(nn.Module, ABC, Generic[Features, Support]):
         training_stages: Names of the stages in which it is trained, in their order; one nameless stage for most.
         query_of_features_alone: Whether `as_query` depends on nothing of the method, so that others with the same
             `as_query` and encoder can be given what it returns.
+        asked_by_threads: Whether on a processor several threads may call `predict` at once in place of `predict_many`.
     """
 
     training_stages: ClassVar[tuple[str, ...]] = ("",)
     query_of_features_alone: ClassVar[bool] = True
+    asked_by_threads: ClassVar[bool] = False
 
     task: Task
     way: int
@@ -98,6 +100,8 @@ class Method(nn.Module, ABC, Generic[Features, Support]):
         super().__init_subclass__(**options)
         if "as_query" in vars(cls) and "query_of_features_alone" not in vars(cls):
             cls.query_of_features_alone = False
+        if {"predict", "predict_many"} & vars(cls).keys() and "asked_by_threads" not in vars(cls):
+            cls.asked_by_threads = False
         if "predict" in vars(cls) and "predict_many" not in vars(cls):
             setattr(cls, "predict_many", Method.predict_many)  # noqa: B010 - mypy takes it for a mistake
 

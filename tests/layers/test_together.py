@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import threading
+from functools import partial
 from typing import Any
 
 import pytest
@@ -13,7 +14,8 @@ from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from fssbench.layers import together
-from fssbench.layers.together import AT_ONCE, answered_by_threads, under_way
+from fssbench.layers.together import AT_ONCE, Call, answered_by_threads, answers_to, under_way
+from fssbench.methods.floors import CopyMask
 from fssbench.methods.method import Prediction
 
 CPU = torch.device("cpu")
@@ -28,8 +30,7 @@ def threads(request: pytest.FixtureRequest, threads_restored: None) -> int:
 
 
 def _ask(predict: Any, count: int) -> list[Prediction]:
-    queries: list[Tensor] = [torch.full((1,), float(n)) for n in range(count)]
-    return answered_by_threads(predict, queries, [[]] * count, [(n + 1, 1) for n in range(count)])
+    return answered_by_threads([partial(predict, torch.full((1,), float(n)), [], (n + 1, 1)) for n in range(count)])
 
 
 def _named(query: Tensor, _: object, size: tuple[int, int]) -> Prediction:
@@ -116,6 +117,50 @@ def test_a_mistake_reaches_the_caller() -> None:
     with pytest.raises(ValueError, match="no such size"):
         _ask(predict, 4)
     assert len(_ask(_named, 4)) == 4
+
+
+class Meeting(CopyMask):
+    """Answers once as many others are at it."""
+
+    asked_by_threads = True
+
+    def __init__(self, barrier: threading.Barrier) -> None:
+        super().__init__("fss", 1, 1)
+        self.barrier = barrier
+
+    def predict(self, query: None, supports: Any, size: tuple[int, int]) -> Prediction:
+        self.barrier.wait()
+        return super().predict(query, supports, size)
+
+
+class Inverted(Meeting):
+    """Says nothing of threads."""
+
+    def predict(self, query: None, supports: Any, size: tuple[int, int]) -> Prediction:
+        assert threading.current_thread() is threading.main_thread()
+        said = CopyMask.predict(self, query, supports, size)
+        return Prediction(-said.logits, 1 - said.labels, said.present)
+
+
+class OneByOne(Meeting):
+    """Asks itself."""
+
+    def predict_many(self, queries: Any, supports: Any, sizes: Any) -> list[Prediction]:
+        return [CopyMask.predict(self, *one) for one in zip(queries, supports, sizes, strict=True)]
+
+
+@pytest.mark.usefixtures("threads")
+@torch.inference_mode()
+def test_threads_take_the_episodes_of_several_methods_as_one_call() -> None:
+    barrier = threading.Barrier(2, timeout=30)
+    masks = [torch.eye(4)[None], torch.ones(1, 4, 4)]
+    methods = [Meeting(barrier), Inverted(barrier), OneByOne(barrier), Meeting(barrier)]
+    # Two calls for one episode each meet: neither waits for the other's end.
+    calls = [Call(method, [None], [[[masks[n % 2]]]], [(4, 4)]) for n, method in enumerate(methods)]
+    answered = answers_to(calls)
+    assert [len(its) for its in answered] == [1, 1, 1, 1]
+    labels = [its[0].labels.sum().item() for its in answered]
+    assert labels == [4, 0, 4, 16]
 
 
 @pytest.mark.skipif(not hasattr(os, "fork") or sys.platform == "darwin", reason="needs fork")
