@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -13,12 +12,13 @@ import torch
 from torch import Tensor
 
 from fssbench.datasets.dataset import Dataset, Label
+from fssbench.engine.recent import Recent
 from fssbench.layers.together import compute_with
 from fssbench.protocols import ResizeRule
 from fssbench.transforms import input_image
 
-LABEL_BYTES = 128 << 20
-"""Label maps that are kept: small beside features, and asked for as often."""
+PICTURE_BYTES = 128 << 20
+"""Photos that are kept, and as much of label maps: small beside features."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Photo:
 
 
 class Loader:
-    """Reads photos ahead of their use, in threads, and keeps the label maps used last.
+    """Reads photos ahead of their use, in threads, and keeps the photos and label maps used last.
 
     Args:
         dataset: Where they come from.
@@ -48,11 +48,11 @@ class Loader:
     """
 
     def __init__(self, dataset: Dataset, workers: int, ahead: int = 8, *, pinned: bool = False) -> None:
-        self._dataset, self._pinned, self._ahead = dataset, pinned, ahead
+        self._pinned, self._ahead = pinned, ahead
         self._pool = ThreadPoolExecutor(workers, "fssbench-photo", compute_with, (1,)) if workers else None
         self._coming: dict[tuple[View, str], Future[Photo]] = {}
-        self._labels: OrderedDict[str, Label] = OrderedDict()
-        self._label_bytes = 0
+        self._photos = Recent(dataset.image, PICTURE_BYTES)
+        self._labels = Recent(dataset.label, PICTURE_BYTES)
         self.shapes: dict[str, tuple[int, int]] = {}
         """(height, width) of each photo that was read."""
 
@@ -80,13 +80,7 @@ class Loader:
 
     def label(self, name: str) -> Label:
         """Return a label map (H, W); see `Dataset.label`."""
-        if name not in self._labels:
-            label = self._labels[name] = self._dataset.label(name)
-            self._label_bytes += label.nbytes
-            while self._label_bytes > LABEL_BYTES and len(self._labels) > 1:
-                self._label_bytes -= self._labels.popitem(last=False)[1].nbytes
-        self._labels.move_to_end(name)
-        return self._labels[name]
+        return self._labels.of(name)
 
     def close(self) -> None:
         """Read nothing more."""
@@ -102,7 +96,7 @@ class Loader:
         self.close()
 
     def _read(self, view: View, name: str) -> Photo:
-        photo = self._dataset.image(name)
+        photo = self._photos.of(name)
         pixels = input_image(photo, view.size, view.rule)
         # The network's inference mode is the main thread's alone: what is made here is an ordinary tensor.
         return Photo(pixels.pin_memory() if self._pinned else pixels, (photo.shape[0], photo.shape[1]))

@@ -52,6 +52,17 @@ def test_a_photo_is_the_same_whoever_reads_it(workers: int):
     assert dataset.readers[0][0] is (workers == 0)
 
 
+@pytest.mark.parametrize("workers", [0, 1, 3])
+def test_networks_that_see_a_photo_at_several_sizes_have_it_decoded_once(workers: int):
+    dataset = Watched()
+    views = [(SMALL, "p3"), (View((32, 32), "opencv-pad"), "p3"), (SMALL, "p4")]
+    with Loader(dataset, workers) as loader:
+        loader.want(views)
+        photos = [loader.photo(*its) for its in views]
+    assert [tuple(its.shape) for its in photos] == [(3, 24, 24), (3, 32, 32), (3, 24, 24)]
+    assert len(dataset.readers) == 2
+
+
 def test_no_more_is_read_ahead_than_fits():
     dataset = Watched()
     with Loader(dataset, workers=1, ahead=2) as loader:
