@@ -95,7 +95,7 @@ def test_answers_do_not_depend_on_the_batch_size(
 ) -> None:
     method = _build(name, variant, shot)
     asked = _ask(method)
-    alone = [method.predict(*one) for one in zip(*asked, strict=True)]
+    alone = _in_batches(method, asked, 1)
     labelled = torch.cat([answer.labels.flatten() for answer in alone]).float()
     assert name in FLOORS or 0.01 < (labelled > 0).float().mean() < 0.99
     for answer, expected in zip(_in_batches(method, asked, 3), alone, strict=True):
