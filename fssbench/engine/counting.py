@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -38,7 +38,7 @@ class Operations(TorchDispatchMode):  # type: ignore[no-untyped-call]
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:  # noqa: ANN401 - what the operation returns
         """Run an operation, and count it."""
-        given, formula = dict(kwargs or {}), flop_registry.get(func.overloadpacket)
+        given, formula = dict(kwargs or {}), _formula(func)
         composed = torch._C._dispatch_has_kernel_for_dispatch_key(func.name(), _COMPOSED)  # type: ignore[no-untyped-call]
         if formula is None and composed:
             with self:
@@ -49,3 +49,11 @@ class Operations(TorchDispatchMode):  # type: ignore[no-untyped-call]
         elif func.overloadpacket is _ATTENTION:
             self.count += sdpa_flop_count(*(its.shape for its in args[:3]))  # type: ignore[no-untyped-call]
         return out
+
+
+def _formula(func: OpOverload) -> Callable[..., int] | None:
+    """Return torch's formula for an operation; what is written in place, as by `addmm_`, is as much as elsewhere."""
+    packet = func.overloadpacket
+    return flop_registry.get(packet) or flop_registry.get(
+        getattr(torch.ops.aten, packet.__name__.removesuffix("_"), packet)
+    )

@@ -24,6 +24,10 @@ def test_products_convolutions_and_attention_count():
     with torch.inference_mode(), Operations() as operations:
         F.scaled_dot_product_attention(*(torch.ones(1, 2, 5, 4) for _ in range(3)))
     assert operations.count >= 2 * 2 * (2 * 5 * 5 * 4)
+    with torch.inference_mode(), Operations() as operations:
+        torch.zeros(3, 5).addmm_(torch.ones(3, 4), torch.ones(4, 5)).add_(1)
+        torch.mm(torch.ones(3, 4), torch.ones(4, 5), out=torch.empty(3, 5))
+    assert operations.count == 2 * (2 * 3 * 4 * 5)
 
 
 def test_what_is_counted_has_the_same_digits():
