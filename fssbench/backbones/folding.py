@@ -44,7 +44,10 @@ def convolve(
         return F.relu(out) if relu else out
     weight, bias = folded(convolution, norm)
     around = convolution.padding if padding is None else padding
-    out = F.conv2d(x, weight, bias, convolution.stride, around, convolution.dilation, convolution.groups)
+    # One thread alone takes other code for 1 x 1 kernels, with other last digits, unless they are dilated: which says
+    # nothing of a single tap. So one process of two threads and two processes of one answer the same.
+    dilation = (2, 2) if convolution.kernel_size == (1, 1) else convolution.dilation
+    out = F.conv2d(x, weight, bias, convolution.stride, around, dilation, convolution.groups)
     return out.relu_() if relu else out
 
 

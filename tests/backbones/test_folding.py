@@ -124,3 +124,18 @@ def test_folded_weights_stay_out_of_copies_and_files() -> None:
         run(layers, x)
     assert len(pickle.dumps(layers)) == size
     assert len(layers.state_dict()) == 7
+
+
+@pytest.mark.parametrize("size", [97, 193])
+@pytest.mark.usefixtures("threads_restored")
+def test_maps_do_not_depend_on_the_number_of_threads(size: int) -> None:
+    torch.manual_seed(2)
+    network = backbone("resnet50").eval()
+    image = torch.randn(1, 3, size, size)
+    found = []
+    for threads in (1, 2, 3):
+        torch.set_num_threads(threads)
+        with torch.inference_mode():
+            found.append(network(image))
+    for other in found[1:]:
+        assert all(torch.equal(mine, its) for mine, its in zip(found[0], other, strict=True))
