@@ -98,7 +98,7 @@ def keys_in(mask: Tensor | None, size: Size) -> Tensor | None:
     return resize_mask(mask, mask.new_empty(1, 1, *size)).flatten().nonzero()[:, 0]
 
 
-def attend(query: Tensor, key: Tensor, value: Tensor, heads: int, added: float | None = None) -> Tensor:
+def attend(query: Tensor, key: Tensor, value: Tensor, heads: int) -> Tensor:
     """Return what each query gathers from all keys, (C, queries, T); no scaling by the square root of the channels.
 
     A head has few channels and there are few keys, so there is little in T * heads matrix products but what each costs
@@ -109,8 +109,6 @@ def attend(query: Tensor, key: Tensor, value: Tensor, heads: int, added: float |
         key: (C, keys, T).
         value: (C, keys, T).
         heads: Into which the channels are split.
-        added: To every similarity. A large number is not without effect: float32 keeps of a similarity beside -1e9 its
-            multiple of 64, and the softmax sees that.
     """
     each = query.shape[0] // heads
     gathered = torch.empty_like(query, memory_format=torch.contiguous_format)
@@ -122,8 +120,6 @@ def attend(query: Tensor, key: Tensor, value: Tensor, heads: int, added: float |
             similarity = asked[channels[0]] * key[channels[0]]
             for channel in channels[1:]:
                 similarity.addcmul_(asked[channel], key[channel])
-            if added is not None:
-                similarity += added
             weights = similarity.sub_(similarity.amax(dim=1, keepdim=True)).exp_()
             # Divided by at the end: of values that are all alike the mean is that value then, to the last digit.
             for channel in channels:

@@ -137,8 +137,8 @@ class _Attention(nn.Module):
             key, value = (at_keys(its, left) for its in parts)
         else:
             key, value = convolve_positions(at_keys(x.values, left), *_joined(reading)).chunk(2)
-        # Where the object touches no sampled key all are masked alike.
-        gathered = attend(query, key, value, _HEADS, _MASKED if nowhere else None)
+        # Where the object touches no sampled key the release's attention is uniform: that of a query of zeros.
+        gathered = attend(torch.zeros_like(query) if nowhere else query, key, value, _HEADS)
         back = next(layer for layer in self.agg if isinstance(layer, _SupportConv))
         inner, outer = _norms(self.agg)
         out = convolve_positions(normalise(inner, gathered, relu=True), back.weight)
@@ -150,10 +150,15 @@ class _Attention(nn.Module):
         """Return what each query gathers from all keys, in the shape of `query` (B, C, T, rows, columns)."""
         bias = None
         if mask is not None:
-            keys = resize_mask(mask, key).flatten(1)[:, None, None, None]
-            # Added in float32 this leaves of a similarity its multiple of 64. Where the object touches no sampled key
-            # all are masked alike, and that is all the softmax sees: it is uniform as long as similarities are small.
-            bias = torch.where(keys == 0, _MASKED, 0.0).expand(-1, query.shape[2], 1, 1, -1).flatten(0, 1)
+            keys = resize_mask(mask, key).flatten(1) != 0
+            some = keys.any(dim=1, keepdim=True)
+            # The release fills the similarities of masked keys with one number (masked_fill_), so a query that has no
+            # key left takes the mean of all values and gives query and keys no gradient. A query of zeros and no bias
+            # do the same. Adding -1e9 to every similarity instead would leave no room for log n in float32, and the
+            # gradient of the softmax would be n times too large.
+            query = query * some[:, :, None, None, None].to(query.dtype)
+            bias = torch.where(keys | ~some, 0.0, _MASKED).to(query.dtype)[:, None, None, None]
+            bias = bias.expand(-1, query.shape[2], 1, 1, -1).flatten(0, 1)
         # No scaling by the square root of the channels.
         out = F.scaled_dot_product_attention(_heads(query), _heads(key), _heads(value), attn_mask=bias, scale=1.0)
         out = out.view(-1, query.shape[2], *out.shape[1:]).permute(0, 2, 4, 1, 3)
@@ -166,16 +171,17 @@ class _LocalAttention(_Attention):
     def attend(self, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None) -> Tensor:
         """Return what each query gathers from the keys beside it, in the shape of `query` (B, C, T, rows, columns)."""
         batch, channels, queries = query.shape[:3]
-        bias = torch.where(self._beside(torch.ones_like(key[:1, :1, 0])) == 0, -torch.inf, 0.0)
-        if mask is not None:
-            touched = self._beside((resize_mask(mask, key) != 0).to(query.dtype))
-            bias = (bias + torch.where(touched == 0, _MASKED, 0.0)).repeat_interleave(queries, dim=0)
+        padding = self._beside(torch.ones_like(key[:1, :1, 0])) == 0
         asked = query.transpose(1, 2).reshape(batch * queries, _HEADS, -1, 1, query[0, 0, 0].numel())
         near_keys, near_values = (
             self._beside(x.transpose(1, 2).flatten(0, 1)).reshape(*asked.shape[:3], -1, asked.shape[-1])
             for x in (key, value)
         )
-        weights = ((asked * near_keys).sum(dim=2) + bias).softmax(dim=2)
+        similarities = (asked * near_keys).sum(dim=2)
+        if mask is not None:
+            touched = self._beside((resize_mask(mask, key) != 0).to(query.dtype))
+            similarities = similarities.masked_fill((touched == 0).repeat_interleave(queries, dim=0), _MASKED)
+        weights = similarities.masked_fill(padding, -torch.inf).softmax(dim=2)
         out = (weights[:, :, None] * near_values).sum(dim=3)
         return out.reshape(batch, queries, channels, *query.shape[3:]).transpose(1, 2)
 

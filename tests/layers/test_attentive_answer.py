@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 import fssbench
-from fssbench.layers.attentive_answer import attend
+from fssbench.layers.attentive_answer import Squeezed, attend
+from fssbench.layers.attentive_squeeze import AttentiveSqueezeLayer
 from fssbench.layers.hypercorrelation import UnitMaps
 from fssbench.methods.method import Method
 
@@ -108,19 +108,14 @@ def test_training_runs_the_layers_themselves() -> None:
     assert all(its.grad is not None for its in learnt)
 
 
-def test_where_all_keys_are_masked_large_similarities_still_tell_them_apart() -> None:
+@pytest.mark.parametrize("scale", [1.0, 40.0])
+def test_without_a_key_left_the_fast_layer_is_the_plain_one_whatever_the_similarities(scale: float) -> None:
     torch.manual_seed(0)
-    query, key, value = (torch.randn(6, positions, 16) * 12 for positions in (4, 9, 9))
-    found = _attended(query, key, value)
-    split = [its.reshape(6, its.shape[1], 4, 4).transpose(1, 2) for its in (query, key, value)]
-    bias = torch.full((1, 1, 1, 9), -1e9)
-    expected = F.scaled_dot_product_attention(split[0], split[1], split[2], attn_mask=bias, scale=1.0)
-    torch.testing.assert_close(found, expected.transpose(1, 2).reshape(query.shape), atol=1e-5, rtol=1e-5)
-    uniform = value.mean(dim=1, keepdim=True).expand_as(query)
-    assert (found - uniform).abs().max() > 1
-    torch.testing.assert_close(_attended(query / 100, key / 100, value), uniform, atol=1e-5, rtol=1e-5)
-
-
-def _attended(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
-    """Return what 4 heads gather where all keys are masked, for tensors (T, positions, C)."""
-    return attend(query.permute(2, 1, 0), key.permute(2, 1, 0), value.permute(2, 1, 0), 4, -1e9).permute(2, 1, 0)
+    layer = AttentiveSqueezeLayer(3, 16, 3, 2, pool_keys=True).eval()
+    x = torch.randn(1, 3, 2, 3, 5, 5) * scale
+    with torch.inference_mode():
+        plain = layer(x, torch.zeros(1, 20, 20))
+        fast = layer.answer(
+            Squeezed(x[0].flatten(3).flatten(1, 2).transpose(1, 2).contiguous(), (5, 5)), torch.zeros(1, 20, 20)
+        )
+    torch.testing.assert_close(fast.values.view(16, 3, 3, 2, 3).permute(0, 3, 4, 1, 2), plain[0], atol=1e-4, rtol=1e-4)

@@ -87,3 +87,56 @@ def test_a_position_far_away_reaches_a_query_by_global_attention_alone() -> None
                 for t in (x.flatten(2, 3), changed.flatten(2, 3))
             )
         assert torch.equal(before, after) == local
+
+
+@pytest.mark.parametrize("pool_keys", [True, False])
+@pytest.mark.parametrize("scale", [1.0, 40.0])
+def test_a_query_without_a_key_left_takes_the_mean_of_the_values_and_gives_keys_no_gradient(
+    pool_keys: bool, scale: float
+) -> None:
+    attention = _layer(3, 2, pool_keys=pool_keys).attn
+    generator = torch.Generator().manual_seed(0)
+    # Similarities of several hundred: added to a large number in float32 they would still tell the keys apart.
+    query, key, value = (torch.randn(2, 8, 3, 2, 2, generator=generator) * scale for _ in range(3))
+    for x in (query, key, value):
+        x.requires_grad_()
+    mask = torch.zeros(2, 2, 2)
+    mask[1] = 1
+    out = attention.attend(query, key, value, mask)
+    expected = value[0].mean(dim=(-1, -2), keepdim=True).expand_as(out[0])
+    torch.testing.assert_close(out[0], expected, atol=1e-6 * scale, rtol=1e-6)
+    out.sum().backward()
+    assert query.grad is not None
+    assert key.grad is not None
+    assert value.grad is not None
+    assert not query.grad[0].any()
+    assert not key.grad[0].any()
+    # Each of four queries gives each of four keys a quarter.
+    torch.testing.assert_close(value.grad[0], torch.ones_like(value[0]))
+    assert key.grad[1].any()
+
+
+MASKS = {
+    "small": (slice(20, 23), slice(24, 26)),
+    "middle": (slice(20, 44), slice(20, 44)),
+    "corner": (slice(0, 12), slice(0, 12)),
+    "whole": (slice(None), slice(None)),
+    "empty": (slice(0), slice(0)),
+}
+
+
+@pytest.mark.parametrize("local", [True, False])
+@pytest.mark.parametrize("pool_keys", [True, False])
+@pytest.mark.parametrize("mask", MASKS)
+def test_gradients_of_float32_are_those_of_float64(mask: str, pool_keys: bool, local: bool) -> None:
+    x = torch.randn(1, 3, 2, 2, 5, 5, generator=torch.Generator().manual_seed(4), dtype=torch.float64)
+    support = torch.zeros(1, 64, 64)
+    support[0][MASKS[mask]] = 1
+    weights = torch.randn(1, 16, 2, 2, 2, 2, generator=torch.Generator().manual_seed(5), dtype=torch.float64)
+    found = {}
+    for dtype in (torch.float32, torch.float64):
+        layer = _layer(5, 4, pool_keys=pool_keys, local=local).to(dtype)
+        (layer(x.to(dtype), support.to(dtype)) * weights.to(dtype)).sum().backward()
+        found[dtype] = torch.cat([p.grad.flatten().double() for p in layer.parameters() if p.grad is not None])
+    difference = (found[torch.float32] - found[torch.float64]).norm() / found[torch.float64].norm()
+    assert difference < 1e-4
