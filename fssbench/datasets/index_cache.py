@@ -2,8 +2,9 @@
 
 Two hashes with two purposes:
 
-- The *key* of the cache is taken over the names, sizes and modification times of the files that an index is
-  computed from. It is cheap, means nothing on another machine, and only decides whether a cached index still holds.
+- The *key* of the cache is taken over the absolute paths, sizes, inodes, and times of modification and change of the
+  files that an index is computed from. It is cheap, means nothing on another machine, and only decides whether a
+  cached index still holds.
 - The *fingerprint* (`fingerprint_of`) is taken over the index itself, the lists in their order and the rules that
   made them. It is the same on every machine that has the same labels, and stands in the provenance of results. A change
   of a mask that keeps the pixel count of every class goes unnoticed by it.
@@ -57,8 +58,11 @@ def key_of(files: Iterable[Path], *rules: str) -> str:
     """
     digest = hashlib.sha256(json.dumps([VERSION, *rules]).encode())
     for path in files:
+        # A relative path means another file in another folder. Archives and copies set the time of modification, and
+        # an editor may keep it; no program sets the time of change (ctime).
         stat = path.stat()
-        digest.update(f"{path}\0{stat.st_size}\0{stat.st_mtime_ns}\n".encode("utf-8", "surrogateescape"))
+        facts = (path.absolute(), stat.st_size, stat.st_ino, stat.st_mtime_ns, stat.st_ctime_ns)
+        digest.update(("\0".join(map(str, facts)) + "\n").encode("utf-8", "surrogateescape"))
     return digest.hexdigest()
 
 

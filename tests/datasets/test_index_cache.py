@@ -141,3 +141,41 @@ def test_the_fingerprint_is_of_content_and_order_of_lists():
     assert fingerprint_of({"rule": "s"}, FRAME, lists) != fingerprint
     assert fingerprint_of({"rule": "r"}, FRAME.assign(pixels=FRAME["pixels"] + 1), lists) != fingerprint
     assert fingerprint == "f4692c96962d3302df98f06df9fe5756d46a350471c5eac7fee61905552dec05"
+
+
+def test_one_relative_path_in_two_folders_has_two_keys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    keys = []
+    for folder in ("one", "two"):
+        (tmp_path / folder).mkdir()
+        monkeypatch.chdir(tmp_path / folder)
+        mask = Path("mask.png")
+        mask.write_bytes(b"same size")
+        os.utime(mask, ns=(10**18, 10**18))
+        keys.append(key_of([mask]))
+        assert key_of([mask]) == key_of([mask.absolute()])
+    assert keys[0] != keys[1]
+
+
+def test_a_file_changed_in_place_has_another_key_though_size_and_time_are_kept(tmp_path: Path):
+    mask = tmp_path / "mask.png"
+    mask.write_bytes(b"before")
+    os.utime(mask, ns=(10**18, 10**18))
+    before, changed_at = key_of([mask]), mask.stat().st_ctime_ns
+    while mask.stat().st_ctime_ns == changed_at:  # The clock of a file system ticks every few milliseconds.
+        mask.write_bytes(b"after!")
+        os.utime(mask, ns=(10**18, 10**18))
+    assert key_of([mask]) != before
+
+
+def test_a_link_to_another_folder_of_the_same_names_has_another_key(tmp_path: Path):
+    keys = []
+    link = tmp_path / "data"
+    for folder in ("one", "two"):
+        mask = tmp_path / folder / "mask.png"
+        mask.parent.mkdir()
+        mask.write_bytes(b"same size")
+        os.utime(mask, ns=(10**18, 10**18))
+        link.unlink(missing_ok=True)
+        link.symlink_to(tmp_path / folder)
+        keys.append(key_of([link / "mask.png"]))
+    assert keys[0] != keys[1]
