@@ -157,7 +157,8 @@ def _folds(results: Results, folder: Path) -> dict[int, MeasuredFold]:
 def _configuration(run: Run) -> str:
     method = replace(run.method, learnable_parameters=None)
     draws = sorted({(fold.drawn_by, fold.seed, fold.list_order, fold.weights.kind) for fold in run.folds})
-    return repr((method, run.train_dataset, run.dataset, run.protocol, run.way, run.shot, run.split, run.limit, draws))
+    setting = (run.train_dataset, run.dataset, run.protocol, run.way, run.shot, run.split, run.limit, run.precision)
+    return repr((method, setting, draws))
 
 
 def measured_entries(found: Iterable[Measurement], methods: Mapping[str, Paper]) -> list[Entry]:
@@ -272,6 +273,8 @@ def _cautions(one: Measurement, weights: Sequence[str]) -> list[str]:
         cautions.append(f"unfinished: {missing} episodes are missing")
     if one.run.limit is not None:
         cautions.append(f"only the first {one.run.limit} episodes of each list")
+    if one.run.precision != "float32":
+        cautions.append(f"computed in {one.run.precision}")
     if options := ", ".join(f"{name} = {value}" for name, value in sorted(one.run.method.options.items())):
         cautions.append(options)
     if one.repeated:

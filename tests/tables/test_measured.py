@@ -71,6 +71,17 @@ def test_a_fold_measured_twice_is_another_row(tmp_path: Path) -> None:
     assert [row.cells[0].text for row in table.groups[0].rows] == ["10.0", "20.0"]
 
 
+def test_folds_of_another_precision_stand_in_a_row_of_their_own_that_names_it(tmp_path: Path) -> None:
+    write_run(tmp_path / "exact", run_of(folds=(0, 1)), iou=0.1)
+    write_run(tmp_path / "rounded", replace(run_of(folds=(2, 3)), precision="bfloat16"), iou=0.2)
+    (table,) = ask(tmp_path)
+    assert [[cell.text for cell in row.cells[:5]] for row in table.groups[0].rows] == [
+        ["10.0", "10.0", "-", "-", "-"],
+        ["-", "-", "20.0", "20.0", "-"],
+    ]
+    assert any("computed in bfloat16" in note.text for note in table.footnotes)
+
+
 def test_shots_stand_side_by_side_in_one_row(tmp_path: Path) -> None:
     for shot in (1, 5):
         write_run(tmp_path / f"shot{shot}", run_of(shot=shot, lists=str(shot)), iou=shot / 10)
