@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -184,10 +185,22 @@ def test_options_keep_their_types(tmp_path: Path):
     assert [type(its) for its in options.values()] == [bool, int, float, str, tuple, tuple]
 
 
+def test_schedules_give_the_rates_that_the_releases_own_functions_give():
+    """The figures are those of each release's poly_learning_rate with its configuration, for two parameter groups."""
+    with (Path(__file__).parent / "released_rates.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 88
+    for row in rows:
+        optimiser = read_recipes()[row["recipe"]].optimiser
+        rate = learning_rate(optimiser, int(row["step"]) - 1, int(row["steps"]))
+        factor = max(optimiser.rates.values(), default=1.0) if row["group"] == "other" else 1.0
+        assert rate * factor == pytest.approx(float(row["rate"]), rel=1e-9), row
+
+
 def test_released_recipes_of_the_pfenet_family_and_of_ifsl():
     pfenet = recipe("pfenet", "pascal5i", variant="fss")
     assert (pfenet.epochs, pfenet.batch, pfenet.view, pfenet.rim) == (200, 4, (473, 473), "leave-out")
-    assert pfenet.optimiser == Optimiser(2.5e-3, "poly", 1e-4, "sgd", momentum=0.9, power=0.9)
+    assert pfenet.optimiser == Optimiser(2.5e-2, "poly", 1e-4, "sgd", momentum=0.9, power=0.9)
     assert pfenet.crops == Crops((0.9, 1.1), 10.0, 0.5, 0.5, 5, 0.5, 0.85)
     joint = recipe("pfenet", "coco20i", variant="fscs")
     assert (joint.batch, joint.view, joint.crops) == (24, (400, 400), None)
