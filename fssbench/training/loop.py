@@ -168,7 +168,10 @@ def step_seed(seed: int, stage: int, step: int) -> int:
 def _is_validated(recipe: Recipe, step: int, steps: int) -> bool:
     if recipe.validation is None or isinstance(recipe.validation.every, str):
         return step == steps
-    return step % recipe.validation.every == 0 or step == steps
+    every = recipe.validation.every
+    # BAM's train.py validates after the batch of index round(length / 2), which is one step later.
+    halfway = recipe.validation.halfway and step > every and step % every == round(every / 2) + 1
+    return halfway or step % every == 0 or step == steps
 
 
 def _check_finite(losses: Mapping[str, float], stage: str, step: int) -> None:

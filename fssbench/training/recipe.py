@@ -77,7 +77,7 @@ class Crops:
         blur: Side of the blur's kernel.
         mirror: Chance of a mirror image.
         kept: Least part of the asked class's pixels that a crop keeps; another crop is tried else.
-        tries: How often.
+        tries: How many crops are made at most; the releases make one and, where it keeps too little, up to 31 more.
     """
 
     __pydantic_config__: ClassVar[dict[str, str]] = _FORBID
@@ -89,7 +89,7 @@ class Crops:
     blur: Literal[3, 5, 7, 9, 11] = 5
     mirror: Chance = 0.5
     kept: Chance = 0.0
-    tries: Annotated[int, Field(ge=1, le=1000)] = 30
+    tries: Annotated[int, Field(ge=1, le=1000)] = 32
 
 
 @dataclass(frozen=True)
@@ -129,7 +129,9 @@ class Validation:
 
     Attributes:
         every: Steps from one validation to the next, or "epoch", "2 epochs", ...
-        episodes: How many episodes.
+        halfway: Whether there is another one half-way to the next, the first time after the first interval.
+        episodes: How many episodes, at most.
+        rounds: How often the fold's list of query images is gone through, at most; no bound if left out.
         classes: "base": episodes of base classes in pictures that hold no other class and are not trained on;
             "novel": the fold's own, as the releases do, whose choice of weights has therefore seen novel labels.
         choose: Whether the weights of the best validation or the last ones are the result.
@@ -142,7 +144,9 @@ class Validation:
     __pydantic_config__: ClassVar[dict[str, str]] = _FORBID
 
     every: Interval = "epoch"
+    halfway: bool = False
     episodes: Count = 100
+    rounds: Count | None = None
     classes: Literal["base", "novel"] = "base"
     choose: Literal["best", "last"] = "last"
     measure: Literal["miou", "exact_ratio"] = "miou"

@@ -8,6 +8,7 @@ from fssbench.datasets.dataset import Dataset
 from fssbench.engine.answering import rows_of
 from fssbench.engine.features import AnyMethod
 from fssbench.episode import EpisodeList, episodes
+from fssbench.episode.draw import lists_of
 from fssbench.errors import MissingError
 from fssbench.metrics import summarise
 from fssbench.protocols import Protocol
@@ -53,7 +54,11 @@ def validation_episodes(
         MissingError: If no base class has enough pictures without other classes.
     """
     if recipe.classes == "novel":
-        return episodes(dataset, fold, way, shot, rules.name, recipe.episodes, recipe.seed, recipe.split)
+        count = recipe.episodes
+        if recipe.rounds is not None:
+            lists = lists_of(dataset, fold, recipe.split, rules.on(dataset.name))
+            count = min(count, recipe.rounds * len({name for name, _ in lists.entries}))
+        return episodes(dataset, fold, way, shot, rules.name, count, recipe.seed, recipe.split)
     sampler = EpisodeSampler(base_lists(dataset, fold, recipe, shot), recipe.seed, way, shot, rules.task)
     return EpisodeList(
         episodes=tuple(sampler.draw(sampler.generator(0), recipe.episodes)),

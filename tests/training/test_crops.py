@@ -66,3 +66,18 @@ def test_the_asked_class_is_kept():
     assert all((seen == 7).sum() >= 0.85 * 144 for seen in views)
     loose = [random_crop(image, label, 7, np.random.default_rng(seed), PLAIN, (40, 40))[1] for seed in range(20)]
     assert any((seen == 7).sum() < 0.85 * 144 for seen in loose)
+
+
+def test_a_crop_that_keeps_too_little_is_made_1_and_31_times():
+    image, label = _picture(60, 80)
+    label[:] = 7
+    rng, again = np.random.default_rng(0), np.random.default_rng(0)
+    never = Crops((1.0, 1.0), turned=0.0, mirror=0.0, kept=1.0)
+    random_crop(image, label, 7, rng, never, (40, 40))
+    # The draws before the first crop: scale, turn, blur and mirror.
+    again.uniform(1.0, 1.0)
+    again.random(3)
+    for _ in range(1 + 31):
+        again.integers(21)
+        again.integers(41)
+    assert rng.bit_generator.state == again.bit_generator.state

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from fssbench.errors import BrokenFileError, UsageError
 from fssbench.training.episodic import freeze, training_mode
-from fssbench.training.loop import Watch, fit, learning_rate
+from fssbench.training.loop import Watch, _is_validated, fit, learning_rate
 from fssbench.training.recipe import Optimiser, Recipe, Validation
 from fssbench.training.state import Place, Step
 
@@ -187,3 +187,11 @@ def test_freezing_and_batch_norms():
     assert net.norm.training
     freeze(net, ())
     assert all(its.requires_grad for its in net.parameters())
+
+
+def test_validation_half_way_begins_in_the_second_interval():
+    recipe = Recipe("a/b", "here", 1, (32, 32), (32, 32), steps=17, validation=Validation(every=5, halfway=True))
+    # round(5 / 2) is 2, and the release validates after the batch of that index, counted from 0.
+    assert [step for step in range(1, 18) if _is_validated(recipe, step, 17)] == [5, 8, 10, 13, 15, 17]
+    plain = replace(recipe, validation=Validation(every=5))
+    assert [step for step in range(1, 18) if _is_validated(plain, step, 17)] == [5, 10, 15, 17]

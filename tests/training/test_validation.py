@@ -50,6 +50,18 @@ def test_novel_episodes_are_those_of_the_protocol():
     assert asked.hash == fssbench.episodes(dataset, 2, 1, 1, "shapes", 5).hash
 
 
+def test_novel_episodes_end_with_the_last_round_of_the_list():
+    dataset = fssbench.open_dataset("shapes20i")
+    # So many draws leave no image of the list out.
+    images = len({episode.query for episode in fssbench.episodes(dataset, 2, 1, 1, "shapes", 10_000)})
+    bounded = validation_episodes(
+        dataset, 2, Validation(episodes=10_000, rounds=2, classes="novel"), protocol("shapes"), 1, 1
+    )
+    assert len(bounded) == 2 * images
+    short = validation_episodes(dataset, 2, Validation(episodes=7, rounds=2, classes="novel"), protocol("shapes"), 1, 1)
+    assert len(short) == 7
+
+
 @pytest.mark.parametrize("measure", ["miou", "exact_ratio"])
 def test_it_gives_what_evaluation_gives(measure: str):
     torch.manual_seed(0)
