@@ -10,6 +10,7 @@ from itertools import chain
 import torch
 
 from fssbench.datasets.dataset import Dataset, Label
+from fssbench.datasets.label_maps import LabelMaps
 from fssbench.engine.features import AnyMethod, Asking, Features, Step
 from fssbench.engine.loading import Loader, default_workers
 from fssbench.engine.memory import default_budget, freed_memory_kept
@@ -92,9 +93,10 @@ def answers(
     together = batch if at_once == 1 else max(batch, min(TURNS * at_once, MOST_TOGETHER))
     budget = default_budget(device, processes) if settings.feature_cache is None else settings.feature_cache
     workers = default_workers(device, processes) if settings.workers is None else settings.workers
+    labels = _label_maps(askings, dataset)
     with (
         freed_memory_kept(device),
-        Loader(dataset, workers, max(AHEAD, 2 * together), pinned=device.type == "cuda") as loader,
+        Loader(dataset, workers, max(AHEAD, 2 * together), pinned=device.type == "cuda", label=labels.of) as loader,
     ):
         features = Features(askings, steps, loader, budget, device, batch, stages, compiled=settings.compiled)
         features.store.count = count or features.store.count
@@ -108,6 +110,12 @@ def answers(
             seconds = round((time.perf_counter() - began) / len(places), 6)
             for asking, row, said in answered:
                 yield asking, replace(row, seconds=seconds), said
+
+
+def _label_maps(askings: Sequence[Asking], dataset: Dataset) -> LabelMaps:
+    asked = [asking.episodes[number] for asking in askings for number in asking.numbers]
+    names = {name for episode in asked for name in chain([episode.query], *episode.supports)}
+    return LabelMaps(dataset, names, {asking.episodes.split for asking in askings})
 
 
 def _merged(askings: Sequence[Asking]) -> list[Step]:

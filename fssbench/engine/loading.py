@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from types import TracebackType
@@ -45,14 +45,23 @@ class Loader:
         workers: How many threads; with 0 each photo is read when it is used.
         ahead: How many photos are read ahead at most.
         pinned: Whether photos go to pinned memory, from where a graphics card fetches them while it computes.
+        label: Reads a label map by the name of its image; default the data set's own.
     """
 
-    def __init__(self, dataset: Dataset, workers: int, ahead: int = 8, *, pinned: bool = False) -> None:
+    def __init__(
+        self,
+        dataset: Dataset,
+        workers: int,
+        ahead: int = 8,
+        *,
+        pinned: bool = False,
+        label: Callable[[str], Label] | None = None,
+    ) -> None:
         self._pinned, self._ahead = pinned, ahead
         self._pool = ThreadPoolExecutor(workers, "fssbench-photo", compute_with, (1,)) if workers else None
         self._coming: dict[tuple[View, str], Future[Photo]] = {}
         self._photos = Recent(dataset.image, PICTURE_BYTES)
-        self._labels = Recent(dataset.label, PICTURE_BYTES)
+        self._labels = Recent(label or dataset.label, PICTURE_BYTES)
         self.shapes: dict[str, tuple[int, int]] = {}
         """(height, width) of each photo that was read."""
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from fssbench.datasets.label_maps import LabelMaps
 from fssbench.engine.progress import Progress, Silent
 from fssbench.engine.provenance import dataset_record, fold_record, protocol_record, start
 from fssbench.engine.scoring import Answer, Answered, Truth, row_of
@@ -90,11 +91,13 @@ class _Fold:
         """Read and count what is there."""
         plan, fold = self.plan, self.episodes.fold
         base = () if plan.protocol.base is None else plan.dataset.fold_classes(fold, "train")
+        queries = {self.episodes[number].query for number in self.found.found}
+        labels = LabelMaps(plan.dataset, queries, [self.episodes.split])
         progress.start(fold, len(self.found.found), [])
         for number in self.found.found:
             started = time.perf_counter()
             episode = self.episodes[number]
-            truth = Truth.of(plan.dataset.label(episode.query), episode.classes, plan.protocol)
+            truth = Truth.of(labels.of(episode.query), episode.classes, plan.protocol)
             try:
                 answered = self._answered(number, truth.label, len(base))
             except BrokenFileError as error:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from fssbench.comparison.pairing import pair
@@ -13,7 +14,7 @@ from fssbench.predictions.plan import ScoreRequest, plan_score
 from fssbench.predictions.score import score
 from fssbench.results import Existing, load_run, read_rows
 from fssbench.results.folder import RunFolder
-from tests.engine.stub import NearestColour
+from tests.engine.stub import NearestColour, Patches
 from tests.predictions.tiny import Doubtful, answered_natively, empty_answers, listed, timeless
 
 pytestmark = pytest.mark.usefixtures("patches")
@@ -196,3 +197,13 @@ def test_runs_are_compared_on_what_both_answer(tmp_path: Path):
     other = score(plan_score(request(tmp_path, allow_missing=True, out=tmp_path / "other")))
     with pytest.raises(UsageError, match="no episode is answered in all"):
         pair([one, other])
+
+
+def test_a_query_that_lost_its_class_is_not_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    episodes, _ = listed("shapes", 1, tmp_path)
+    empty_answers(episodes, tmp_path / "given")
+    plan = plan_score(request(tmp_path))
+    monkeypatch.setattr(Patches, "label", lambda self, name: np.zeros((20 + int(name[1:]), 30), dtype=np.uint8))
+    with pytest.raises(BrokenFileError, match=r"p0: the label map has no pixel of 'class1' \(1\)"):
+        score(plan)
+    assert not (tmp_path / "run").exists()

@@ -1,0 +1,64 @@
+"""Label maps held against the index of their data set, from which the lists were made."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Collection, Mapping
+from functools import cached_property
+
+import numpy as np
+
+from fssbench.config import cache_folder
+from fssbench.datasets.dataset import Dataset, Label, Split
+from fssbench.errors import BrokenFileError
+
+
+class LabelMaps:
+    """Reads the label maps of some images, and refuses those that lack a class which the index says they have.
+
+    The lists would ask such an image for a class that it no longer shows, without a word.
+
+    Args:
+        dataset: The opened data set.
+        names: The images that will be read; it is looked at when the first is.
+        splits: The sides that they are of.
+    """
+
+    def __init__(self, dataset: Dataset, names: Collection[str], splits: Collection[Split]) -> None:
+        self._dataset, self._names, self._splits = dataset, names, splits
+
+    def of(self, name: str) -> Label:
+        """Return a label map (H, W); see `Dataset.label`.
+
+        Raises:
+            MissingError: If the mask is not there.
+            BrokenFileError: If it can't be decoded, or a class of the index has no pixel in it.
+        """
+        label = self._dataset.label(name)
+        if not self._dataset.rendered:
+            self._compare(name, label)
+        return label
+
+    @cached_property
+    def _indexed(self) -> Mapping[str, Mapping[int, int]]:
+        """By image name the pixels of each class."""
+        pixels: dict[str, dict[int, int]] = {name: {} for name in self._names}
+        for split in sorted(self._splits):
+            index = self._dataset.index(split)
+            index = index[index["name"].isin(list(pixels))]
+            columns = (index["name"], index["class_id"].tolist(), index["pixels"].tolist())
+            for name, class_id, count in zip(*columns, strict=True):
+                pixels[name].update({class_id: count} if count else {})
+        return pixels
+
+    def _compare(self, name: str, label: Label) -> None:
+        listed = self._indexed[name]
+        counts = np.bincount(label.ravel(), minlength=max(listed, default=0) + 1)
+        lost = [class_id for class_id in listed if not counts[class_id]]
+        if lost:
+            raise BrokenFileError(
+                f"{self._dataset.name} {name}: the label map has no pixel of '{self._dataset.class_names[lost[0]]}' "
+                f"({lost[0]}), but had {listed[lost[0]]} when the lists were made",
+                "let nothing change the masks while they are read, and run the command again; "
+                f"if it ends here again, remove the kept lists: rm -r {shlex.quote(str(cache_folder() / 'index'))}",
+            )
