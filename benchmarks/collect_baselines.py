@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 from fssbench.atomic import write_text
+from fssbench.checking.against_baselines import PRECISION
 from fssbench.results import load_run
 from fssbench.tables.measured import find_runs
 
@@ -45,6 +46,8 @@ def rows_of(folder: Path) -> list[list[object]]:
     if results.missing:
         raise SystemExit(f"{folder} lacks {results.missing} episodes")
     run = results.run
+    if run.precision != PRECISION:
+        raise SystemExit(f"{folder} was computed in {run.precision}; baselines are measured in {PRECISION}")
     rows: list[list[object]] = []
     for asked, answered in zip(sorted(run.folds, key=lambda fold: fold.fold), results.summary().folds, strict=True):
         interval = answered.intervals["miou"]

@@ -12,6 +12,8 @@ from fssbench.results import Run
 
 DEVICE = "cpu"
 """What baselines are measured on; their files name no device."""
+PRECISION = "float32"
+"""What baselines are measured in; their files name no precision."""
 
 _HASH = 12
 
@@ -55,7 +57,7 @@ def _fold(
         reason = f"other data than the baseline's ({fold.record.data_fingerprint[:_HASH]}, {match.place})"
     if reason or match is None or fold.numbers is None:
         return [not_comparable(one.subject, "miou", number, None, mine, "", reason)], reason
-    other = _other_versions(fold, match)
+    other = _other_versions(one.run, fold, match)
     checks = []
     for measure, text in match.numbers.items():
         tolerance = stated or tolerance_of("versions" if other else "exact", measure, mean=False)
@@ -85,13 +87,14 @@ def _baseline_question(its: Baseline) -> tuple[object, ...]:
     )
 
 
-def _other_versions(fold: MeasuredFold, match: Baseline) -> str:
-    """Return how versions and device differ from the baseline's, empty if they do not."""
+def _other_versions(run: Run, fold: MeasuredFold, match: Baseline) -> str:
+    """Return how versions, device and precision differ from the baseline's, empty if they do not."""
     where = [start.environment for start in fold.starts]
     torch = sorted({its.packages.get("torch", "unknown") for its in where} - {match.torch})
     devices = sorted({its.device for its in where} - {DEVICE})
     differs = [f"torch {', '.join(torch)} here, {match.torch} there"] if torch else []
     differs += [f"on {', '.join(devices)} here, on {DEVICE} there"] if devices else []
+    differs += [f"in {run.precision} here, in {PRECISION} there"] if run.precision != PRECISION else []
     return "; ".join(differs)
 
 

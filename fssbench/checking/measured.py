@@ -129,5 +129,6 @@ def subject_name(run: Run) -> str:
     """Return what was measured, on one line."""
     method = run.method
     form = method.variant if method.variant not in (None, method.task) else ""
-    words = [method.name, form, method.backbone, asked_on(run), "FS-CS" if method.task == "fscs" else ""]
+    precision = "" if run.precision == "float32" else run.precision
+    words = [method.name, form, method.backbone, precision, asked_on(run), "FS-CS" if method.task == "fscs" else ""]
     return " ".join([*(word for word in words if word), f"{run.way}-way", f"{run.shot}-shot"])

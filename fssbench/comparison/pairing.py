@@ -210,7 +210,14 @@ def _names(runs: Sequence[Results]) -> tuple[str, ...]:
     plain = []
     for its in runs:
         method = its.run.method
-        words = (method.name, method.variant, method.backbone, "weak" if method.options.get("weak") else None)
+        precision = None if its.run.precision == "float32" else its.run.precision
+        words = (
+            method.name,
+            method.variant,
+            method.backbone,
+            "weak" if method.options.get("weak") else None,
+            precision,
+        )
         plain.append(" ".join(word for word in words if word))
     if len(set(plain)) == len(plain):
         return tuple(plain)

@@ -50,6 +50,15 @@ def test_other_versions_and_devices_have_a_stated_tolerance(tmp_path: Path, know
     assert report(write_run(tmp_path / "far", on(run_of(), **where), 0.51), known).missed
 
 
+def test_a_number_in_another_precision_is_not_held_to_be_exact_and_names_it(tmp_path: Path, known: Path):
+    run = replace(on(run_of()), precision="bfloat16")
+    near = report(write_run(tmp_path / "near", run, 0.502), known)
+    assert near.missed == ()
+    assert {check.remark for check in near.checks} == {"in bfloat16 here, in float32 there"}
+    assert {check.subject.name for check in near.checks} == {"hsnet resnet50 bfloat16 shapes20i 1-way 1-shot"}
+    assert report(write_run(tmp_path / "far", run, 0.51), known).missed
+
+
 def test_other_weights_are_a_miss_whatever_they_reach(tmp_path: Path, known: Path):
     run = with_folds(on(run_of()), lambda fold: replace(fold, weights=Weights("checkpoint", "2" * 64)))
     folder = write_run(tmp_path / "now", run, 0.5)

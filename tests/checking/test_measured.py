@@ -59,6 +59,19 @@ def test_name(change: dict[str, str], name: str):
     assert subject_name(replace(run, method=replace(run.method, **change))) == name
 
 
+def test_a_precision_that_is_not_float32_is_part_of_the_name():
+    assert subject_name(replace(run_of(), precision="tf32")) == "hsnet resnet50 tf32 shapes20i 1-way 1-shot"
+
+
+def test_folds_in_two_precisions_are_two_measurements_without_a_mean(tmp_path: Path):
+    write_run(tmp_path / "exact", run_of(folds=(0, 1)), 0.5)
+    write_run(tmp_path / "rounded", replace(run_of(folds=(2, 3)), precision="bfloat16"), 0.6)
+    found = measured([tmp_path])
+    assert [[its.record.fold for its in one.folds] for one in found] == [[0, 1], [2, 3]]
+    assert [one.summary.miou for one in found if one.summary is not None] == pytest.approx([50.0, 60.0])
+    assert not any(one.whole for one in found)
+
+
 def test_a_number_of_classes_that_training_has_seen_is_no_number_to_hold_against_another(tmp_path: Path):
     write_run(tmp_path / "a", run_of(dataset="pascal5i", train_dataset="coco20i", leaking={2: ("cat",)}))
     [one] = measured([tmp_path])

@@ -58,6 +58,13 @@ def test_differences_are_those_of_the_summaries(stored: Callable[..., Results]):
     assert all(its.p_holm == its.p_value for its in duel.differences)
 
 
+def test_runs_in_two_precisions_are_told_apart_by_name(stored: Callable[..., Results]):
+    exact = run_of(episodes=12)
+    runs = [stored("a", exact), stored("b", replace(exact, precision="bfloat16"))]
+    comparison = compare(runs, draws=10)
+    assert [comparison.reference, comparison.duels[0].name] == ["hsnet resnet50", "hsnet resnet50 bfloat16"]
+
+
 def test_who_is_compared_with_whom_changes_only_the_sign(stored: Callable[..., Results]):
     one, other = noisy(stored("a"), 0.0, 1), noisy(stored("b", run_of("asnet", episodes=12)), 0.1, 2)
     forth, back = compare([one, other], draws=300).duels[0], compare([other, one], draws=300).duels[0]
