@@ -18,7 +18,7 @@ from fssbench.protocols import protocol
 from fssbench.training.plan import Plan, Request, plan
 from fssbench.training.run import run_plan
 from fssbench.training.state import Step
-from tests.training.tiny import Squares
+from tests.training.tiny import Indexed, Squares
 
 FORMS = [
     (name, variant)
@@ -65,7 +65,7 @@ def _plan(name: str, folder: Path, weights: Path, *, variant: str | None = None,
 def _answers(name: str, variant: str, *files: Path) -> pd.DataFrame:
     method = fssbench.build(name, "small", variant or None, **stated_options(files[0]))
     load_into(method, *files)
-    frame = fssbench.evaluate(method, Squares(), ASKED, protocol=replace(RULES, task=method.task)).frame
+    frame = fssbench.evaluate(method, Indexed(), ASKED, protocol=replace(RULES, task=method.task)).frame
     return frame[["intersection", "union", "present"]]
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import pandas as pd
 import pytest
 import torch
 
@@ -13,17 +12,9 @@ from fssbench.errors import MissingError
 from fssbench.protocols import protocol
 from fssbench.training.recipe import Validation
 from fssbench.training.validation import Validator, base_lists, validation_episodes
-from tests.training.tiny import Squares, tiny_recipe
+from tests.training.tiny import Indexed, tiny_recipe
 
 RULES = replace(protocol("shapes"), datasets=("squares",), input=(136, 136))
-
-
-class Indexed(Squares):
-    """With an index; one picture of the side asked holds a novel class beside a base class."""
-
-    def index(self, split: str) -> pd.DataFrame:
-        rows = [(name, c, 9) for name, classes in self.contents.items() for c in sorted(set(classes))]
-        return pd.DataFrame(rows, columns=["name", "class_id", "pixels"])
 
 
 def test_base_pictures_hold_base_classes_alone():

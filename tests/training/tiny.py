@@ -75,6 +75,14 @@ class Squares(Dataset):
         return (noise + 50 * np.where(self.label(name) == 255, 0, self.label(name))[..., None]).astype(np.uint8)
 
 
+class Indexed(Squares):
+    """With an index; one picture of the side asked holds a novel class beside a base class."""
+
+    def index(self, split: Split) -> pd.DataFrame:
+        rows = [(name, c, 9) for name, classes in self.contents.items() for c in sorted(set(classes))]
+        return pd.DataFrame(rows, columns=["name", "class_id", "pixels"])
+
+
 def tiny_recipe(network: str, steps: int = 3) -> Recipe:
     """A recipe of the embedded data set, cut down; no validation."""
     options = {"hsnet": {"channels": (4, 4, 4)}, "asnet": {"channels": (16, 16)}}
