@@ -22,6 +22,7 @@ from torch import Tensor
 
 from fssbench.checkpoints.files import check_contents, recognise
 from fssbench.checkpoints.mismatch import why
+from fssbench.checkpoints.weights import cast, check_form, check_not_zero, check_values
 from fssbench.errors import BrokenFileError, CheckpointError
 from fssbench.methods.method import Method
 
@@ -63,19 +64,42 @@ def read_state(path: Path) -> dict[str, Tensor]:
     Raises:
         MissingError: If it is not there.
         BrokenFileError: If it is no weight file, or cut short.
-        CheckpointError: If it holds no state dict, or objects that are no weights.
+        CheckpointError: If it holds no state dict, objects that are no weights, or weights that are not finite.
     """
+    state = _unprefixed(_read(path))
+    try:
+        for key, value in state.items():
+            check_form(key, value)
+        _check_sizes(path, state)
+        for key, value in state.items():
+            check_values(key, value)
+    except CheckpointError as error:
+        raise CheckpointError(f"{path}: {error.message}", error.remedy) from error
+    return state
+
+
+def _check_sizes(path: Path, state: Mapping[str, Tensor]) -> None:
+    # A tensor of stride 0 claims any number of values and has one. No type that is taken has more than one a byte.
+    claimed, there = sum(value.numel() for value in state.values()), path.stat().st_size
+    if claimed > there:
+        raise BrokenFileError(
+            f"{path} claims {claimed} values, more than its {there} bytes can hold",
+            "ask its author for a state dict of contiguous tensors",
+        )
+
+
+def _read(path: Path) -> Mapping[str, Tensor]:
     kind = recognise(path)
     if kind == "safetensors":
         from safetensors.torch import load_file
 
         try:
-            return _unprefixed(load_file(path))
+            return dict(load_file(path))
         except Exception as error:  # safetensors raises its own type for each damage
             raise BrokenFileError(f"{path} is damaged: {_first_line(error)}", "download it again") from error
     if kind == "torch-zip":
         check_contents(path)
-    return _unprefixed(_unwrapped(_torch_load(path), path))
+    return _unwrapped(_torch_load(path), path)
 
 
 def _torch_load(path: Path) -> object:
@@ -204,7 +228,8 @@ def load_release(method: AnyMethod, state_dict: Mapping[str, Tensor | npt.NDArra
             the parameter.
 
     Raises:
-        CheckpointError: If a key is missing, unexpected or misshapen, naming the first ones; the method is unchanged.
+        CheckpointError: If a key is missing, unexpected or misshapen, naming the first ones; if weights are not finite,
+            zero throughout, or of another kind than the parameter, such as integers. The method is unchanged.
     """
     if not isinstance(state_dict, Mapping):
         raise CheckpointError(f"a state dict maps keys to tensors; this is a {type(state_dict).__name__}")
@@ -225,7 +250,9 @@ def load_release(method: AnyMethod, state_dict: Mapping[str, Tensor | npt.NDArra
             + "; ".join(part for part in wrong if part),
             _remedy(missing, unexpected, misshapen, cause),
         )
-    method.load_state_dict({key: given[key].to(own[key].dtype) for key in own})
+    taken = {key: cast(key, given[key], own[key]) for key in own}
+    check_not_zero(taken)
+    method.load_state_dict(taken)
     return method
 
 
@@ -237,8 +264,7 @@ def _tensor(key: str, value: Tensor | npt.NDArray[Any]) -> Tensor:
             value = torch.from_numpy(array.astype(array.dtype.newbyteorder("=")))
         except TypeError as error:
             raise CheckpointError(f"{key} is no tensor but {_kind_of(array)}") from error
-    if value.is_complex():
-        raise CheckpointError(f"{key} holds complex numbers, which no parameter has")
+    check_form(key, value)
     return value
 
 

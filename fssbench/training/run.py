@@ -16,6 +16,7 @@ import fssbench
 from fssbench.atomic import write_bytes
 from fssbench.checkpoints import file_sha256, read_state
 from fssbench.checkpoints.loading import backbone_keys, backbone_state
+from fssbench.checkpoints.weights import cast, check_not_zero
 from fssbench.engine.provenance import choose_device
 from fssbench.errors import CheckpointError, UsageError
 from fssbench.methods.method import Method
@@ -113,7 +114,7 @@ def load_backbone(method: Method[Any, Any], name: str, path: Path) -> dict[str, 
     """Load the weights that a method's backbone starts with and return them as they are in it.
 
     Raises:
-        CheckpointError: If one is missing or misshapen.
+        CheckpointError: If one is missing or misshapen, or no weight: not finite, or integers, or zero throughout.
     """
     own = method.state_dict()
     named = backbone_state(method, read_state(path))
@@ -122,6 +123,10 @@ def load_backbone(method: Method[Any, Any], name: str, path: Path) -> dict[str, 
     if wrong or not keys:
         example = wrong[0] if wrong else "all of it"
         raise CheckpointError(f"{path} does not hold the weights of {name}: {example} is missing or misshapen")
-    given = {key: named[key].to(own[key].dtype) for key in keys}
+    try:
+        given = {key: cast(key, named[key], own[key]) for key in keys}
+        check_not_zero(given)
+    except CheckpointError as error:
+        raise CheckpointError(f"{path}: {error.message}", error.remedy) from error
     method.load_state_dict(own | given)
     return given
