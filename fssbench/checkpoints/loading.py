@@ -8,6 +8,7 @@ nothing is called. A file that names anything beyond that list is refused.
 
 from __future__ import annotations
 
+import logging
 import pickle
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -23,10 +24,12 @@ from torch import Tensor
 from fssbench.checkpoints.files import check_contents, recognise
 from fssbench.checkpoints.mismatch import why
 from fssbench.checkpoints.weights import cast, check_form, check_not_zero, check_values
-from fssbench.errors import BrokenFileError, CheckpointError
+from fssbench.errors import BrokenFileError, CheckpointError, UsageError
+from fssbench.methods import BuiltAs
 from fssbench.methods.method import Method
 
 AnyMethod = Method[Any, Any]
+_LOG = logging.getLogger(__name__)
 
 _WRAPPERS = ("state_dict", "model_state_dict", "model", "net")
 _HARMLESS = (
@@ -179,7 +182,7 @@ def load_into(method: AnyMethod, *paths: Path) -> None:
             raise CheckpointError(f"{paths[0]} and {path} both hold {twice}", "leave the backbone's file out")
         state |= part
     try:
-        load_release(method, state)
+        _load_strictly(method, state)
     except CheckpointError as error:
         raise CheckpointError(f"{paths[0]}: {error.message}", error.remedy) from error
 
@@ -219,18 +222,29 @@ def _remedy(missing: Sequence[str], unexpected: Sequence[str], misshapen: Sequen
     return f"give {what} that these weights were trained as, or other weights"
 
 
-def load_release(method: AnyMethod, state_dict: Mapping[str, Tensor | npt.NDArray[Any]]) -> AnyMethod:
+def load_release(
+    method: AnyMethod, state_dict: Mapping[str, Tensor | npt.NDArray[Any]], trained_on: str | None = None
+) -> AnyMethod:
     """Load a released checkpoint's state dict, strictly, and return the method.
 
     Args:
         method: From `fssbench.build`, with the arguments the checkpoint was made for.
         state_dict: The released keys, with or without "module."; tensors or arrays. Values are cast to the dtype of
             the parameter.
+        trained_on: The data set the weights were trained on. Where a release's configurations differ in what weights do
+            not show (PFENet's pyramid) and neither this nor `build` names it, a warning says what was assumed.
 
     Raises:
         CheckpointError: If a key is missing, unexpected or misshapen, naming the first ones; if weights are not finite,
             zero throughout, or of another kind than the parameter, such as integers. The method is unchanged.
+        UsageError: If the method was built as another data set's configuration.
     """
+    _check_configuration(method, trained_on)
+    _load_strictly(method, state_dict)
+    return method
+
+
+def _load_strictly(method: AnyMethod, state_dict: Mapping[str, Tensor | npt.NDArray[Any]]) -> None:
     if not isinstance(state_dict, Mapping):
         raise CheckpointError(f"a state dict maps keys to tensors; this is a {type(state_dict).__name__}")
     given = _unprefixed({str(key): _tensor(key, value) for key, value in state_dict.items()})
@@ -253,7 +267,26 @@ def load_release(method: AnyMethod, state_dict: Mapping[str, Tensor | npt.NDArra
     taken = {key: cast(key, given[key], own[key]) for key in own}
     check_not_zero(taken)
     method.load_state_dict(taken)
-    return method
+
+
+def _check_configuration(method: AnyMethod, trained_on: str | None) -> None:
+    built = getattr(method, "built", None)
+    if not isinstance(built, BuiltAs) or not (hidden := built.hidden_options()):
+        return
+    names = ", ".join(hidden)
+    if trained_on is not None and not built.fits(trained_on):
+        raise UsageError(
+            f"{built.name} was not built as its release's configuration for {trained_on}, which differs in {names}",
+            f"fssbench.build('{built.name}', trained_on='{trained_on}', ...)",
+        )
+    if trained_on is None and built.trained_on is None and not any(option in built.options for option in hidden):
+        _LOG.warning(
+            "%s: weights do not show which data set they were trained on, and the release's configurations differ in "
+            "%s; that of pascal5i was assumed. Name it: fssbench.build('%s', trained_on='coco20i', ...)",
+            built.name,
+            names,
+            built.name,
+        )
 
 
 def _tensor(key: str, value: Tensor | npt.NDArray[Any]) -> Tensor:

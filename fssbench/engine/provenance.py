@@ -178,7 +178,7 @@ def method_record(method: Method[Any, Any]) -> MethodRecord:
     if method.built is None:
         cls = type(method)
         return MethodRecord(f"{cls.__module__}:{cls.__qualname__}", None, None, method.task, {}, parameters)
-    built = {key: value for key, value in asdict(method.built).items() if key not in ("way", "shot")}
+    built = {key: value for key, value in asdict(method.built).items() if key not in ("way", "shot", "trained_on")}
     options = {key: _option(value) for key, value in built.pop("options").items()}
     return MethodRecord(**built, task=method.task, options=options, learnable_parameters=parameters)
 

@@ -111,4 +111,7 @@ def _build(plan: Plan) -> Method[Any, Any]:
     seeds = [source.seed for source in plan.sources.values() if source.seed is not None]
     if seeds:
         torch.manual_seed(seeds[0])
-    return fssbench.build(plan.info.name, plan.backbone, plan.variant, plan.way, plan.shot, **plan.options)
+    # The plan's options are already those of the data set that the weights were trained on.
+    return fssbench.build(
+        plan.info.name, plan.backbone, plan.variant, plan.way, plan.shot, trained_on=None, **plan.options
+    )

@@ -94,6 +94,7 @@ class BuiltAs:
         way: N.
         shot: K.
         options: The method's own arguments.
+        trained_on: The data set whose released configuration was wanted; None if none was named.
     """
 
     name: str
@@ -102,6 +103,24 @@ class BuiltAs:
     way: int
     shot: int
     options: Mapping[str, object]
+    trained_on: str | None = None
+
+    def hidden_options(self) -> tuple[str, ...]:
+        """Return the options in which the released configurations differ without a trace in the weights."""
+        info = method_info(self.name)
+        if self.backbone == "small":  # not released, and built alike for every data set
+            return ()
+        found = {option for dataset in info.on for option in info.options_on(dataset, self.variant)}
+        return tuple(sorted(found - _SEEN_IN_WEIGHTS))
+
+    def fits(self, dataset: str) -> bool:
+        """Return whether the hidden options are those of the configuration that was released for a data set."""
+        wanted = method_info(self.name).options_on(dataset, self.variant)
+        return all(self.options.get(option) == wanted.get(option) for option in self.hidden_options())
+
+
+_SEEN_IN_WEIGHTS = frozenset({"base_classes"})
+"""Options that change the shape of a parameter: a checkpoint of another configuration is refused anyway."""
 
 
 @cache
@@ -187,6 +206,7 @@ def build(
     variant: str | None = None,
     way: int = 1,
     shot: int = 1,
+    trained_on: str | None = None,
     **options: Any,  # noqa: ANN401 - each method documents its own
 ) -> Method[Any, Any]:
     """Build a method: eval mode, random weights, nothing downloaded.
@@ -197,12 +217,20 @@ def build(
         variant: Where a method was released in several forms, e.g. "fscs"; default its first.
         way: N of the episodes it will answer.
         shot: K of the episodes it will answer.
+        trained_on: The data set whose released configuration is built, e.g. "coco20i": a release's configurations may
+            differ in what its weights do not show, as PFENet's pyramid does. Default the method's own default, which
+            is that of PASCAL-5i where the release has one. `options` come first.
         **options: The method's own, e.g. `weak=True` for asnet.
 
     Raises:
         UsageError: If a name is unknown or the arguments do not fit the method.
     """
     info = check_build(name, backbone, variant, way, shot)
+    if trained_on is not None:
+        from fssbench import datasets
+
+        datasets.REGISTRY.require(trained_on)
+        options = info.options_on(trained_on, variant) | options
     if options.get("weak"):
         check_weak(info, variant)
     cls = REGISTRY.get(name)
@@ -221,5 +249,5 @@ def build(
             f"{name}: {str(error).split(') ')[-1]}; its options: {', '.join(known) or 'none'}",
             "leave it out, or give one of these",
         ) from error
-    method.built = BuiltAs(name, arguments.get("variant"), arguments.get("backbone"), way, shot, options)
+    method.built = BuiltAs(name, arguments.get("variant"), arguments.get("backbone"), way, shot, options, trained_on)
     return method.eval()

@@ -75,7 +75,8 @@ class MMT(ASGNet):
       what is recalled as a constant.
     - An instance of the contrast is the masked average of an object in the reduced map, of every query and support of
       the batch in which the object has an area at that size. Positives of an instance are the instances of its class on
-      the other side (original, enhanced), negatives all of other classes, similarity exp(cosine / 0.1).
+      the other side (original, enhanced), negatives all of other classes, similarity exp(cosine / 0.1). The printed
+      formula sums over |B| and divides by 2|B|; here all 2|B| instances, original and enhanced, are anchors.
     - With MEnS the segmentation losses are means over episodes as they are and enhanced, L_pro being ASGNet's two.
       Without it they see the former alone, and the enhanced ones serve the contrast.
     - With MEnT supports and query are enhanced, each from its own style.

@@ -60,7 +60,8 @@ def _assert_close(actual: Tensor, expected: dict[str, Any], tolerance: float) ->
 def test_answers_as_the_release_does(path: Path) -> None:
     case = json.loads(path.read_text())
     arguments = dict(case["build"])
-    method = fssbench.build(arguments.pop("method"), **arguments)
+    # All cases are of the releases' configurations for PASCAL-5i.
+    method = fssbench.build(arguments.pop("method"), trained_on="pascal5i", **arguments)
     shapes = {key: tuple(value.shape) for key, value in method.state_dict().items()}
     assert len(shapes) == case["parameters"]
     fssbench.load_release(method, {f"module.{k}": v for k, v in formula.state(shapes, case["overrides"]).items()})

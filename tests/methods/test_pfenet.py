@@ -295,3 +295,39 @@ def test_scales_are_those_of_the_release_for_a_data_set() -> None:
 def test_what_it_was_not_released_with_is_refused(arguments: dict[str, Any], message: str) -> None:
     with pytest.raises(UsageError, match=message):
         fssbench.build("pfenet", **arguments)
+
+
+def test_the_configuration_that_was_assumed_for_released_weights_is_named(caplog: pytest.LogCaptureFixture) -> None:
+    method = fssbench.build("pfenet")
+    state = method.state_dict()
+    fssbench.load_release(method, state)
+    assert "pfenet: weights do not show" in caplog.text
+    assert "bins; that of pascal5i was assumed" in caplog.text
+    caplog.clear()
+    for known in (
+        fssbench.build("pfenet", trained_on="coco20i"),
+        fssbench.build("pfenet", bins="fractions"),
+        fssbench.build("pfenet", backbone="small"),
+        fssbench.build("bam", backbone="small"),
+    ):
+        fssbench.load_release(known, known.state_dict())
+    assert not caplog.text
+
+
+def test_a_release_is_built_as_it_was_configured_for_a_data_set() -> None:
+    coco, pascal = fssbench.build("pfenet", trained_on="coco20i"), fssbench.build("pfenet", trained_on="pascal5i")
+    assert isinstance(coco, PFENet)
+    assert isinstance(pascal, PFENet)
+    assert coco.built is not None
+    assert coco.built.options == {"bins": "fractions"}
+    assert coco._enrichment[0].bins == (1.0, 0.5, 0.25, 0.125)
+    assert pascal._enrichment[0].bins == (60, 30, 15, 8)
+    fssbench.load_release(coco, coco.state_dict(), trained_on="coco20i")
+    for method, other in ((coco, "pascal5i"), (pascal, "coco20i")):
+        with pytest.raises(UsageError, match=f"configuration for {other}, which differs in bins"):
+            fssbench.load_release(method, method.state_dict(), trained_on=other)
+    with pytest.raises(UsageError, match="nowhere"):
+        fssbench.build("pfenet", trained_on="nowhere")
+    own = fssbench.build("pfenet", trained_on="coco20i", bins=(8, 4))
+    assert own.built is not None
+    assert own.built.options == {"bins": (8, 4)}
