@@ -279,7 +279,7 @@ def _run(plans: Sequence[Plan], save: Path | None, processes: Processes, *, quie
     for planned, result in zip(plans, results, strict=True):
         if len(plans) > 1:
             typer.echo(f"{planned.info.name}, {planned.shot}-shot:")
-        report(result, planned.lists)
+        report(result, planned.lists, planned.dataset.remarks)
     if plans[0].request.settings.profiled and stages.episodes:
         found = profile_of(stages, count)
         write_profile(found, plans[0].out)

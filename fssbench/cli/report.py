@@ -18,14 +18,20 @@ if TYPE_CHECKING:
     from fssbench.results.run import Results
 
 
-def report(results: Results, lists: Sequence[EpisodeList]) -> None:
-    """Print the numbers of a run, what has to be said beside them, and where its rows are."""
+def report(results: Results, lists: Sequence[EpisodeList], remarks: Sequence[str] = ()) -> None:
+    """Print the numbers of a run, what has to be said beside them, and where its rows are.
+
+    Args:
+        results: The run.
+        lists: Its episode lists.
+        remarks: What the data set has to say of itself (`Dataset.remarks`).
+    """
     from fssbench.engine.notes import notes
 
     summary = results.summary()
     output = console()
     output.print(_table(summary, results.run.protocol))
-    for note in notes(results, summary, lists):
+    for note in (*notes(results, summary, lists), *remarks):
         output.print(note, soft_wrap=True, markup=False)
     output.print(f"rows: {results.folder}", soft_wrap=True, markup=False)
 

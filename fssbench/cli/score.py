@@ -97,7 +97,7 @@ def score(
         )
     )
     progress = Silent() if quiet else progress_for(sys.stderr, _headline(planned))
-    report(count(planned, progress, ("fssbench", *sys.argv[1:])), planned.lists)
+    report(count(planned, progress, ("fssbench", *sys.argv[1:])), planned.lists, planned.dataset.remarks)
 
 
 def _headline(planned: ScorePlan) -> str:

@@ -86,6 +86,11 @@ class Dataset(ABC):
         """
 
     @property
+    def remarks(self) -> tuple[str, ...]:
+        """What is to be said beside numbers on it, because it does not hold all that somebody may think; sentences."""
+        return ()
+
+    @property
     @abstractmethod
     def class_names(self) -> Mapping[int, str]:
         """The name of each label value 1..C, in rising order."""

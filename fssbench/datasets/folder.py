@@ -161,6 +161,15 @@ class Folder(Dataset):
             self._fingerprints[split] = fingerprint_of(rule, index, lists)
         return self._fingerprints[split]
 
+    @cached_property
+    def remarks(self) -> tuple[str, ...]:
+        """What the COCO json holds that is not painted: crowds."""
+        if self.contents.annotated is None or self.files.annotations is None:
+            return ()
+        from fssbench.datasets.folder_objects import written_notes
+
+        return tuple(written_notes(self.files.annotations, self.contents.annotated, self.class_names))
+
     @property
     def list_order(self) -> str:
         """By name, and said so."""
@@ -202,11 +211,14 @@ class Folder(Dataset):
 
     def label(self, name: str) -> Label:
         """Return the label map of a photo: uint8 (H, W), at the photo's own size."""
+        return self._label(name)
+
+    def _label(self, name: str, *, every_object: bool = False) -> Label:
         photo, size = self.photo_path(name), self.image_size(name)
         if self.contents.annotated is not None:
             from fssbench.datasets.folder_coco import paint
 
-            return paint(self.contents.annotated[name], photo, size)
+            return paint(self.contents.annotated[name], photo, size, every_object=every_object)
         masks = self.files.masks
         if self.files.kind == "indexed":
             return read_indexed(masks[""][name], photo, size, self.class_names)
@@ -257,7 +269,9 @@ class Folder(Dataset):
         """Every class in every photo: `name`, `class_id`, `pixels`, and `digest` of the photo's whole label map."""
         files = [path for found in (self.files.photos, *self.files.masks.values()) for path in found.values()]
         files += [] if self.files.annotations is None else [self.files.annotations]
-        rules = (self.name, json.dumps(dict(self.class_names)), self.files.kind, self.description.exif)
+        rules = [self.name, json.dumps(dict(self.class_names)), self.files.kind, self.description.exif]
+        # An index of an earlier version may have been read from annotations without a pixel.
+        rules += ["every object has a pixel"] if self.files.kind == "coco" else []
         key = key_of(files, *rules, *self.files.photos)
         return cached_index(self.name, key, self._read)
 
@@ -269,7 +283,7 @@ class Folder(Dataset):
 
     def _label_or_remedy(self, name: str) -> Label:
         try:
-            return self.label(name)
+            return self._label(name, every_object=True)
         except FSSBenchError as error:
             # There may be many of the kind, and only the first stops the reading.
             again = error.remedy == self.check_command

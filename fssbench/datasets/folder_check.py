@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from fssbench.datasets.dataset import Label
 from fssbench.datasets.folder import Contents, Folder, suggested, survey
 from fssbench.datasets.folder_description import FILE, Fault
 from fssbench.datasets.folder_files import VAL
@@ -17,6 +20,9 @@ from fssbench.datasets.photos import IGNORE, MAX_PIXELS, read_photo, read_values
 from fssbench.datasets.progress import tracked
 from fssbench.datasets.report import Count, Report
 from fssbench.errors import FSSBenchError
+
+if TYPE_CHECKING:
+    from fssbench.datasets.folder_objects import Unseen
 
 _KINDS = {"indexed": "indexed", "binary": "one per class", "coco": "of a COCO json"}
 _PHOTO = f"replace the file, or make it smaller: JPEG or PNG, whole, of at most {MAX_PIXELS // 10**6} million pixels"
@@ -46,6 +52,7 @@ def check_folder(root: Path, *, decode: bool = True) -> Report:
         folder = Folder(_paired(contents))
         seen = _look(folder)
         faults += seen.faults
+        notes += [*folder.remarks, *seen.notes]
         for class_id in folder.class_names:
             of_class, found = _class(folder, seen, class_id)
             counts += of_class
@@ -64,17 +71,20 @@ class _Seen:
         photos: By label value the photos that have enough pixels of it to be listed.
         pixels: By label value all its pixels.
         faults: What is wrong with the other label maps.
+        notes: What is worth knowing but not wrong.
     """
 
     photos: Mapping[int, frozenset[str]]
     pixels: Mapping[int, int]
     faults: tuple[Fault, ...]
+    notes: tuple[str, ...] = ()
 
 
 def _look(folder: Folder) -> _Seen:
     photos: dict[int, set[str]] = {class_id: set() for class_id in folder.class_names}
     pixels: Counter[int] = Counter()
     faults: list[Fault] = []
+    unseen: list[Unseen] = []
     for name in tracked(list(folder.files.photos), "reading the masks", "masks"):
         try:
             folder.image_size(name)
@@ -82,6 +92,7 @@ def _look(folder: Folder) -> _Seen:
             continue  # The photo is at fault, and named already.
         try:
             label = folder.label(name)
+            unseen += _unseen(folder, name, label)
         except FSSBenchError as error:
             faults.append(Fault(error.message, error.remedy or FORMAT))
             continue
@@ -90,7 +101,23 @@ def _look(folder: Folder) -> _Seen:
             pixels[value] += int(counts[value])
             if value in photos and counts[value] >= folder.description.min_pixels:
                 photos[value].add(name)
-    return _Seen({value: frozenset(names) for value, names in photos.items()}, pixels, tuple(faults))
+    notes: list[str] = []
+    if unseen:
+        from fssbench.datasets.folder_objects import empty_faults, hidden_note
+
+        path, classes = folder.files.annotations or folder.root, folder.class_names
+        faults += empty_faults(path, chain.from_iterable(one.empty for one in unseen), classes)
+        notes = hidden_note(path, chain.from_iterable(one.hidden for one in unseen), classes)
+    return _Seen({value: frozenset(names) for value, names in photos.items()}, pixels, tuple(faults), tuple(notes))
+
+
+def _unseen(folder: Folder, name: str, label: Label) -> list[Unseen]:
+    """Return what a photo's label map does not show of its COCO json, if it has one."""
+    if folder.contents.annotated is None:
+        return []
+    from fssbench.datasets.folder_objects import unseen_in
+
+    return [unseen_in(folder.contents.annotated[name], label, folder.photo_path(name))]
 
 
 def _class(folder: Folder, seen: _Seen, class_id: int) -> tuple[list[Count], list[Fault]]:

@@ -23,6 +23,10 @@ from fssbench.datasets.photos import MAX_PIXELS
 from fssbench.errors import BrokenFileError
 
 SIZE = "export the json again: it knows the photos at another size"
+NO_PIXEL = (
+    "draw such an object again, as an outline of three points or more in the photo, or take it out of the json; "
+    "a box [x, y, width, height] is no outline"
+)
 SHOWN_ERRORS = 20
 
 Outline = list[Annotated[Vertices, PlainValidator(vertices)]]
@@ -75,10 +79,12 @@ class AnnotatedPhoto:
     Attributes:
         size: (height, width).
         painted: Label value and annotation, in the order of painting.
+        crowds: Those that are not painted because they are crowds.
     """
 
     size: tuple[int, int]
     painted: tuple[tuple[int, Annotation], ...]
+    crowds: tuple[tuple[int, Annotation], ...] = ()
 
 
 def read_annotations(
@@ -110,13 +116,17 @@ def read_annotations(
         if names[number] not in values
     ]
     of_photo: dict[int | str, list[tuple[int, Annotation]]] = {}
+    crowds: dict[int | str, list[tuple[int, Annotation]]] = {}
     for annotation in sorted(document.annotations, key=lambda its: its.id):
         value = values.get(names.get(annotation.category_id, ""))
-        if value is not None and not annotation.iscrowd:
-            of_photo.setdefault(annotation.image_id, []).append((value, annotation))
+        if value is not None:
+            kind = crowds if annotation.iscrowd else of_photo
+            kind.setdefault(annotation.image_id, []).append((value, annotation))
     return (
         {
-            name: AnnotatedPhoto((image.height, image.width), tuple(of_photo.get(image.id, ())))
+            name: AnnotatedPhoto(
+                (image.height, image.width), tuple(of_photo.get(image.id, ())), tuple(crowds.get(image.id, ()))
+            )
             for name, image in images.items()
         },
         faults,
@@ -124,16 +134,19 @@ def read_annotations(
     )
 
 
-def paint(annotated: AnnotatedPhoto, photo: Path, size: tuple[int, int]) -> npt.NDArray[np.uint8]:
+def paint(
+    annotated: AnnotatedPhoto, photo: Path, size: tuple[int, int], *, every_object: bool = False
+) -> npt.NDArray[np.uint8]:
     """Return a photo's annotations as a label map: uint8 (height, width), 0 and label values.
 
     Args:
         annotated: What the file says.
         photo: The photo, to be named.
         size: Its (height, width).
+        every_object: Whether each annotation has to have a pixel.
 
     Raises:
-        BrokenFileError: If the file knows it at another size, or a mask is none.
+        BrokenFileError: If the file knows it at another size, or a mask is none or lacks a pixel that it has to have.
     """
     if annotated.size != size:
         raise BrokenFileError(
@@ -141,13 +154,24 @@ def paint(annotated: AnnotatedPhoto, photo: Path, size: tuple[int, int]) -> npt.
         )
     label = np.zeros(size, dtype=np.uint8)
     for value, annotation in annotated.painted:
-        if isinstance(annotation.segmentation, RunLengths):
-            label[_decoded(annotation.segmentation, size, f"annotation {annotation.id} of {photo}")] = value
-        else:
-            # pycocotools would take two points for the corner and the size of a box.
-            outlines = tuple(outline for outline in annotation.segmentation if len(outline) > 2)
-            label[mask_of(Instance(annotation.id, value, outlines), *size)] = value
+        mask = mask_in(annotation, photo, size)
+        if every_object and not mask.any():
+            raise BrokenFileError(f"no pixel of {photo} belongs to annotation {annotation.id} of the json", NO_PIXEL)
+        label[mask] = value
     return label
+
+
+def mask_in(annotation: Annotation, photo: Path, size: tuple[int, int]) -> npt.NDArray[np.bool_]:
+    """Return where an annotation is in a photo of `size` (height, width), which is named: bool (height, width).
+
+    Raises:
+        BrokenFileError: If its run lengths do not fit the photo.
+    """
+    if isinstance(annotation.segmentation, RunLengths):
+        return _decoded(annotation.segmentation, size, f"annotation {annotation.id} of {photo}")
+    # pycocotools would take two points for the corner and the size of a box.
+    outlines = tuple(outline for outline in annotation.segmentation if len(outline) > 2)
+    return mask_of(Instance(annotation.id, 0, outlines), *size)
 
 
 def counts_of(text: str) -> list[int]:

@@ -121,6 +121,11 @@ class SeenFrom(Dataset):
         return self.inner.class_names
 
     @property
+    def remarks(self) -> tuple[str, ...]:
+        """The data set's own."""
+        return self.inner.remarks
+
+    @property
     def list_order(self) -> str:
         """The data set's own."""
         return self.inner.list_order

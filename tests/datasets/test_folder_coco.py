@@ -13,6 +13,7 @@ import pytest
 
 import fssbench
 from fssbench.datasets.folder import Folder, survey
+from fssbench.datasets.folder_check import check_folder
 from fssbench.datasets.folder_coco import counts_of
 from fssbench.errors import BrokenFileError
 from tests.datasets.trees import box, save_photo
@@ -88,6 +89,75 @@ def test_two_points_are_no_box(write):
     content["annotations"][1]["segmentation"].append([5, 5, 50, 30])
     label = fssbench.open_dataset("folder", write(content)).label("a")
     assert np.bincount(label.ravel(), minlength=3).tolist() == [2000, 400, 0]
+
+
+def with_outlines(*outlines: object) -> dict[str, Any]:
+    """The document with a third annotation, 7, of a stem in b.jpg."""
+    content = document()
+    content["annotations"].append({"id": 7, "image_id": 6, "category_id": 30, "segmentation": list(outlines)})
+    return content
+
+
+@pytest.mark.parametrize(
+    "outline",
+    [
+        [30, 10, 20, 10],
+        [5, 5, 5, 5, 5, 5],
+        box(100, 100, 9, 9),
+        box(-30, -30, 20, 20),
+        [3, 3, 20, 3, 9, 3],
+        box(4.1, 4.1, 0.2, 0.2),
+    ],
+    ids=["a box", "equal points", "outside", "before the photo", "a line", "within a pixel"],
+)
+def test_an_object_without_a_pixel_is_counted_named_and_refused(write, outline: list[float]):
+    root = write(with_outlines(outline))
+    ((text, remedy),) = check_folder(root).faults
+    assert text == f"{root}/export.json: no pixel of the photo belongs to 1 annotation (1 of 'stem'; id 7)"
+    assert "outline of three points or more" in remedy
+    with pytest.raises(BrokenFileError, match=r"no pixel of .*b\.jpg belongs to annotation 7"):
+        fssbench.open_dataset("folder", root).index("val")
+
+
+def test_run_lengths_of_background_alone_are_no_object(write):
+    content = with_outlines()
+    content["annotations"][2]["segmentation"] = {"counts": [2400], "size": list(SIZE)}
+    content["annotations"][0]["segmentation"] = [[1, 1, 2, 2]]
+    content["annotations"][1]["segmentation"] = [[1, 1, 2, 2], [7, 7, 7, 7, 7, 7]]
+    ((text, _),) = check_folder(write(content)).faults
+    assert text.endswith("belongs to 3 annotations (1 of 'leaf', 2 of 'stem'; ids 1, 2, 7)")
+
+
+def test_objects_under_others_and_parts_that_enclose_nothing_are_said(write):
+    content = with_outlines(box(2, 2, 9, 9), [1, 1, 30, 30])
+    content["annotations"] += [
+        {"id": 8, "image_id": 6, "category_id": 31, "segmentation": [box(0, 0, 20, 20)]},
+        {"id": 9, "image_id": 5, "category_id": 30, "segmentation": [box(0, 0, 40, 40)]},
+    ]
+    root = write(content)
+    said = [note.replace(f"{root}/", "") for note in check_folder(root).notes]
+    assert said[:2] == [
+        "export.json: outlines of two points are left out of 1 annotation (1 of 'stem'; id 7)",
+        "export.json: annotations of other classes with higher ids cover all of 2 annotations "
+        "(1 of 'leaf', 1 of 'stem'; ids 1, 7)",
+    ], "2 is under 9, but of the same class"
+
+
+def test_crowds_are_counted_by_class(write):
+    content = document()
+    assert fssbench.open_dataset("folder", write(content)).remarks == ()
+    runs = {"counts": [0, 9], "size": [3, 3]}
+    content["annotations"] += [
+        {"id": 10 + n, "image_id": 5 + n % 2, "category_id": 30 + n % 2, "segmentation": runs, "iscrowd": 1}
+        for n in range(7)
+    ]
+    root = write(content)
+    (said,) = fssbench.open_dataset("folder", root).remarks
+    counted = "7 annotations (3 of 'leaf', 4 of 'stem'; ids 10, 11, 12, 13, 14 and 2 more), beside 2 that are painted"
+    assert f"{root}/export.json: crowds (iscrowd 1) are background: {counted}" in said
+    assert said in check_folder(root).notes
+    seen = fssbench.open_dataset("folder", root, train_dataset="shapes20i", test_classes="own")
+    assert seen.remarks == (said,)
 
 
 def test_crowds_are_background(write):
