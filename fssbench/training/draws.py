@@ -108,6 +108,9 @@ def training_lists(dataset: Dataset, fold: int, rule: TrainingLists) -> Mapping[
     if rule == "data set's":
         return dataset.class_lists(fold, "train")
     base = dataset.fold_classes(fold, "train")
+    if rule == "every image":
+        # BAM's SemData goes through its whole list, and its Crop counts the pixels of label 1, the first base class.
+        return {base[0]: list(dict.fromkeys(dataset.index("train")["name"]))}
     lists = read_lists(dataset, fold, "train", base, "2048 pixels").by_class
     if rule == "2048 pixels":
         return lists

@@ -14,7 +14,7 @@ Chance = Annotated[float, Field(ge=0.0, le=1.0)]
 Count = Annotated[int, Field(ge=1)]
 Factor = Annotated[float, Field(gt=0.0, le=4.0)]
 Side = Annotated[int, Field(ge=32, le=4096)]
-TrainingLists = Literal["data set's", "2048 pixels", "2048 pixels, base alone"]
+TrainingLists = Literal["data set's", "2048 pixels", "2048 pixels, base alone", "every image"]
 Weight = Annotated[float, Field(gt=0.0, le=100.0)]
 Option = bool | int | float | str | tuple[int | float, ...]
 Interval = Count | Annotated[str, Field(pattern="^(epoch|[1-9][0-9]{0,3} epochs)$")]
@@ -175,7 +175,8 @@ class Recipe:
         kept: How many pictures are kept in memory.
         lists: Which pictures a class is learnt from: the "data set's" own lists; those in which it has "2048 pixels"
             at the original size, as PFENet and those after it list them; of these the ones that hold "2048 pixels,
-            base alone": no pixel of a novel class, as BAM lists them.
+            base alone": no pixel of a novel class, as BAM lists them. "every image", for single images: all training
+            images alike, those without a base class too, and crops keep the first base class, as BAM's base learner.
         rim: Whether pixels labelled 255 leave the loss or are background.
         foreground_weight: How much a foreground pixel counts in the loss; a background pixel counts 1.
         query_weight: FS-CS: the weight of the query's own class in the draw of the N classes, below 1; the others share
@@ -226,6 +227,8 @@ class Recipe:
             raise ValueError("a recipe says either steps or epochs")
         if self.crops is not None and self.augmentation != Augmentation():
             raise ValueError("a recipe has either an augmentation or crops")
+        if self.lists == "every image" and self.shot:
+            raise ValueError('lists = "every image" is for single images, shot = 0')
         if not all(value < 1.0 for value in (at(self.query_weight, 0.0), at(self.query_weight, 1.0))):
             raise ValueError("query_weight is below 1")
         return self

@@ -127,3 +127,11 @@ def test_the_weight_of_the_querys_class(weight: float):
     sampler = EpisodeSampler(lists, seed=0, task="fscs")
     drawn = sampler.draw(sampler.generator(0), 4000, weight)
     assert sum(its.query_class in its.classes for its in drawn) / 4000 == pytest.approx(weight, abs=0.03)
+
+
+def test_every_image_is_drawn_alike_and_stands_under_the_first_base_class():
+    sampler = EpisodeSampler.of_fold(Sized(), 0, 0, shot=0, rule="every image")
+    assert sampler.lists == {1: ("a", "b", "c", "d", "e")}
+    drawn = sampler.draw(sampler.generator(0), 2000)
+    assert all(330 < count < 470 for count in Counter(episode.query for episode in drawn).values())
+    assert {episode.query_class for episode in drawn} == {1}

@@ -174,7 +174,8 @@ def test_who_learns_a_class_from_pictures_with_enough_of_it():
     large, pure = "2048 pixels", "2048 pixels, base alone"
     expected = {(m, d): large for m in ("pfenet", "ntrenet", "asgnet", "mmt") for d in ("pascal5i", "coco20i")}
     expected |= {("bam", d): pure for d in ("pascal5i", "coco20i")}
-    assert rules == {f"{method}/{dataset}": rule for (method, dataset), rule in expected.items()}
+    every = {f"bam:base/{dataset}": "every image" for dataset in ("pascal5i", "coco20i")}
+    assert rules == {f"{method}/{dataset}": rule for (method, dataset), rule in expected.items()} | every
 
 
 def test_options_keep_their_types(tmp_path: Path):
@@ -266,3 +267,12 @@ def test_own_data_is_trained_by_the_recipes_it_resembles(tmp_path: Path):
     file = tmp_path / "mine.toml"
     file.write_text(_tables("hsnet/folder"))
     assert recipes("hsnet", "folder", file, like="pascal5i")[""].steps == 1
+
+
+def test_every_image_is_for_single_images(tmp_path: Path):
+    file = tmp_path / "mine.toml"
+    file.write_text(_tables("m/d") + '\nlists = "every image"')
+    with pytest.raises(BrokenFileError, match="single images"):
+        recipe("m", "d", file)
+    base = recipe("bam", "coco20i", stage="base")
+    assert (base.lists, base.shot) == ("every image", 0)
