@@ -23,12 +23,11 @@ from torch import Tensor
 
 from fssbench.checkpoints.files import check_contents, recognise
 from fssbench.checkpoints.mismatch import why
-from fssbench.checkpoints.weights import cast, check_form, check_not_zero, check_values
+from fssbench.checkpoints.naming import AnyMethod, as_in_method, named_as, unwrapped_names
+from fssbench.checkpoints.weights import BACKBONE, cast, check_form, check_not_zero, check_values
 from fssbench.errors import BrokenFileError, CheckpointError, UsageError
 from fssbench.methods import BuiltAs
-from fssbench.methods.method import Method
 
-AnyMethod = Method[Any, Any]
 _LOG = logging.getLogger(__name__)
 
 _WRAPPERS = ("state_dict", "model_state_dict", "model", "net")
@@ -44,7 +43,6 @@ _HARMLESS = (
 )
 """Modules whose classes released checkpoints name beside their weights; they are replaced, never imported."""
 
-_COUNTER = ".num_batches_tracked"
 _SHOWN = 3
 
 
@@ -69,7 +67,7 @@ def read_state(path: Path) -> dict[str, Tensor]:
         BrokenFileError: If it is no weight file, or cut short.
         CheckpointError: If it holds no state dict, objects that are no weights, or weights that are not finite.
     """
-    state = _unprefixed(_read(path))
+    state = unwrapped_names(_read(path))
     try:
         for key, value in state.items():
             check_form(key, value)
@@ -158,13 +156,6 @@ def _describe(loaded: object) -> str:
     return f"its entries are {', '.join(str(key) for key in list(loaded)[:5]) or 'none'}"
 
 
-def _unprefixed(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    # DataParallel puts "module." before every key.
-    if state and all(key.startswith("module.") for key in state):
-        return {key.removeprefix("module."): value for key, value in state.items()}
-    return dict(state)
-
-
 def load_into(method: AnyMethod, *paths: Path) -> None:
     """Load weight files into a method, together strict.
 
@@ -177,7 +168,7 @@ def load_into(method: AnyMethod, *paths: Path) -> None:
     """
     state: dict[str, Tensor] = {}
     for path in paths:
-        part = _as_backbone(read_state(path), method)
+        part = as_in_method(read_state(path), method)
         if twice := next((key for key in part if key in state), None):
             raise CheckpointError(f"{paths[0]} and {path} both hold {twice}", "leave the backbone's file out")
         state |= part
@@ -187,36 +178,9 @@ def load_into(method: AnyMethod, *paths: Path) -> None:
         raise CheckpointError(f"{paths[0]}: {error.message}", error.remedy) from error
 
 
-def _as_backbone(state: dict[str, Tensor], method: AnyMethod) -> dict[str, Tensor]:
-    """Return ImageNet or backbone weights under the keys they have inside the method; other states as they are."""
-    own = method.state_dict()
-    named = backbone_state(method, state)
-    if not named or any(key not in own for key in named) or any(key in own and key not in named for key in state):
-        return state
-    return named
-
-
-def backbone_state(method: AnyMethod, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Return the weights of a backbone's own file under the keys they have inside the method.
-
-    ImageNet files from before torch 0.4.1 have no batch counters; torch, too, starts them at zero.
-    """
-    named = method.from_imagenet(state)
-    if any(key.endswith(_COUNTER) for key in named):
-        return named
-    own = method.state_dict()
-    counters = (key for key in backbone_keys(method, named) if key.endswith(_COUNTER))
-    return named | {key: torch.zeros_like(own[key]) for key in counters}
-
-
-def backbone_keys(method: AnyMethod, named: Mapping[str, Tensor]) -> list[str]:
-    """Return the method's keys that belong to its backbone: those in the children that a backbone's file fills."""
-    children = {key.partition(".")[0] for key in named}
-    return [key for key in method.state_dict() if key.partition(".")[0] in children]
-
-
-def _remedy(missing: Sequence[str], unexpected: Sequence[str], misshapen: Sequence[str], cause: str) -> str:
-    if missing and not unexpected and not misshapen and all(key.startswith("backbone.") for key in missing):
+def _remedy(given: Mapping[str, Tensor], missing: Sequence[str], others: Sequence[str], cause: str) -> str:
+    apart = all(BACKBONE.match(key) for key in missing) and not any(BACKBONE.match(key) for key in given)
+    if missing and not others and apart:
         return "add --backbone-weights FILE: the frozen backbone is kept apart from these weights"
     what = "the method, --variant, --backbone and --shots" if cause else "the method and its form"
     return f"give {what} that these weights were trained as, or other weights"
@@ -229,8 +193,8 @@ def load_release(
 
     Args:
         method: From `fssbench.build`, with the arguments the checkpoint was made for.
-        state_dict: The released keys, with or without "module."; tensors or arrays. Values are cast to the dtype of
-            the parameter.
+        state_dict: The released keys, with or without a prefix that all share, such as "module." or "model."; batch
+            counters may be left out. Tensors or arrays; values are cast to the dtype of the parameter.
         trained_on: The data set the weights were trained on. Where a release's configurations differ in what weights do
             not show (PFENet's pyramid) and neither this nor `build` names it, a warning says what was assumed.
 
@@ -247,7 +211,7 @@ def load_release(
 def _load_strictly(method: AnyMethod, state_dict: Mapping[str, Tensor | npt.NDArray[Any]]) -> None:
     if not isinstance(state_dict, Mapping):
         raise CheckpointError(f"a state dict maps keys to tensors; this is a {type(state_dict).__name__}")
-    given = _unprefixed({str(key): _tensor(key, value) for key, value in state_dict.items()})
+    given = named_as(method, {str(key): _tensor(key, value) for key, value in state_dict.items()})
     own = method.state_dict()
     missing = [key for key in own if key not in given]
     unexpected = [key for key in given if key not in own]
@@ -262,7 +226,7 @@ def _load_strictly(method: AnyMethod, state_dict: Mapping[str, Tensor | npt.NDAr
         raise CheckpointError(
             f"the weights do not fit {type(method).__name__}{f': {cause}' if cause else ''}; "
             + "; ".join(part for part in wrong if part),
-            _remedy(missing, unexpected, misshapen, cause),
+            _remedy(given, missing, [*unexpected, *misshapen], cause),
         )
     taken = {key: cast(key, given[key], own[key]) for key in own}
     check_not_zero(taken)

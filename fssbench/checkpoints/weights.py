@@ -13,7 +13,7 @@ from fssbench.errors import CheckpointError
 _FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 """The types whose values are the weights themselves; those of 8 bits and fewer need a scale from elsewhere."""
 
-_BACKBONE = re.compile(r"(backbone\d*|encoder|layer\d)\.")
+BACKBONE = re.compile(r"(backbone\d*|encoder|layer\d)\.")
 """Where the methods keep their backbones."""
 
 _CLASSIFIER = re.compile(r"backbone\.(fc|classifier)\.")
@@ -101,7 +101,7 @@ def check_not_zero(state: Mapping[str, Tensor]) -> None:
         CheckpointError: Naming the part.
     """
     kernels = {key: value for key, value in state.items() if value.ndim >= 2 and not _CLASSIFIER.match(key)}
-    in_backbone = {key for key in kernels if _BACKBONE.match(key)}
+    in_backbone = {key for key in kernels if BACKBONE.match(key)}
     parts = (("the backbone", in_backbone), ("the network behind the backbone", kernels.keys() - in_backbone))
     for part, keys in parts:
         if keys and not any(bool(kernels[key].any()) for key in keys):

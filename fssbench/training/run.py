@@ -15,7 +15,7 @@ from torch import Tensor
 import fssbench
 from fssbench.atomic import write_bytes
 from fssbench.checkpoints import file_sha256, read_state
-from fssbench.checkpoints.loading import backbone_keys, backbone_state
+from fssbench.checkpoints.naming import backbone_keys, backbone_state
 from fssbench.checkpoints.weights import cast, check_not_zero
 from fssbench.engine.provenance import choose_device
 from fssbench.errors import CheckpointError, UsageError

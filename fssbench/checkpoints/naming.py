@@ -1,0 +1,106 @@
+"""Under which names weights stand in a file, and under which in a method."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from fssbench.methods.method import Method
+
+AnyMethod = Method[Any, Any]
+
+_COUNTER = ".num_batches_tracked"
+
+
+def unwrapped_names(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return a state without the "module." that DataParallel puts before every key."""
+    if state and all(key.startswith("module.") for key in state):
+        return {key.removeprefix("module."): value for key, value in state.items()}
+    return dict(state)
+
+
+def as_in_method(state: Mapping[str, Tensor], method: AnyMethod) -> dict[str, Tensor]:
+    """Return the weights of a file, a whole checkpoint's or a backbone's, under the names they have in the method.
+
+    Args:
+        state: As `read_state` returns it. Prefixes that all keys share are taken off until one is a name of the method.
+        method: Built for these weights.
+
+    Returns:
+        The weights by their names; under the names they came with where none fits.
+    """
+    bare = without_prefix(state, lambda names: _of_backbone(names, method) is not None or _fits(names, method))
+    named = _of_backbone(bare, method)
+    return bare if named is None else named
+
+
+def named_as(method: AnyMethod, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return a state under the method's names: without a prefix that all keys share, batch counters filled in."""
+    return with_counters(without_prefix(state, lambda names: _fits(names, method)), method)
+
+
+def without_prefix(state: Mapping[str, Tensor], fits: Callable[[Mapping[str, Tensor]], bool]) -> dict[str, Tensor]:
+    """Take the first part of all keys off, where they share it, until the names fit.
+
+    A network inside another has its names after those of the outer one: "module." (DataParallel), "model." and "net."
+    (Lightning modules), "_orig_mod." (a compiled one), or several of them.
+
+    Args:
+        state: Any state.
+        fits: Tells whether these are the names that are looked for.
+
+    Returns:
+        The state under shorter names; without "module." only where none fits.
+    """
+    shorter = dict(state)
+    while not fits(shorter):
+        first = {key.partition(".")[0] for key in shorter}
+        if len(first) != 1 or not all("." in key for key in shorter):
+            return unwrapped_names(state)
+        shorter = {key.partition(".")[2]: value for key, value in shorter.items()}
+    return shorter
+
+
+def with_counters(state: Mapping[str, Tensor], method: AnyMethod) -> dict[str, Tensor]:
+    """Return a state with batch counters at zero in each child of the method for which it has weights but no counter.
+
+    Files from before torch 0.4.1 have none, and converters leave them out; torch, too, starts them at zero. No answer
+    depends on them. Where some of a child's counters are there, a missing one is a fault of the file and stays missing.
+    """
+    filled = {_child(key) for key in state}
+    counted = {_child(key) for key in state if key.endswith(_COUNTER)}
+    own = method.state_dict()
+    absent = [key for key in own if key.endswith(_COUNTER) and _child(key) in filled - counted]
+    return dict(state) | {key: torch.zeros_like(own[key]) for key in absent}
+
+
+def backbone_state(method: AnyMethod, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return the weights of a backbone's own file under the names they have in the method."""
+    bare = without_prefix(state, lambda names: _of_backbone(names, method) is not None)
+    return with_counters(method.from_imagenet(bare), method)
+
+
+def backbone_keys(method: AnyMethod, named: Mapping[str, Tensor]) -> list[str]:
+    """Return the method's keys that belong to its backbone: those in the children that a backbone's file fills."""
+    children = {_child(key) for key in named}
+    return [key for key in method.state_dict() if _child(key) in children]
+
+
+def _of_backbone(state: Mapping[str, Tensor], method: AnyMethod) -> dict[str, Tensor] | None:
+    own = method.state_dict()
+    named = with_counters(method.from_imagenet(state), method)
+    if not named or any(key not in own for key in named) or any(key in own and key not in named for key in state):
+        return None
+    return named
+
+
+def _fits(state: Mapping[str, Tensor], method: AnyMethod) -> bool:
+    own = method.state_dict()
+    return any(key in own for key in state)
+
+
+def _child(key: str) -> str:
+    return key.partition(".")[0]
