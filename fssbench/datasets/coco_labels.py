@@ -17,7 +17,7 @@ from typing import Annotated, Literal
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import Field, PlainValidator, TypeAdapter, ValidationError
+from pydantic import AfterValidator, Field, PlainValidator, TypeAdapter, ValidationError
 
 from fssbench.datasets.coco_facts import Side, facts, image_name
 from fssbench.datasets.photos import MAX_PIXELS
@@ -30,6 +30,9 @@ MAX_BYTES = 2 << 30
 
 MAX_COORDINATE = 65_536
 """Vertices beyond it belong to no photo; rasterisers would work on them for ever."""
+
+MAX_LENGTH = 1 << 22
+"""Pixels along all outlines of an object. pycocotools takes 40 bytes for each, and crashes where it gets none."""
 
 Vertices = npt.NDArray[np.float64]
 """A polygon (n, 2): x and y in pixels."""
@@ -162,6 +165,22 @@ def vertices(value: object) -> Vertices:
     return flat.astype(np.float64).reshape(-1, 2)
 
 
+def bounded(polygons: list[Vertices]) -> list[Vertices]:
+    """Return the outlines of an object.
+
+    Raises:
+        ValueError: If they are so long, taken together, that a rasteriser would work on them for ever.
+    """
+    # A step is as long as its longer side: one point is drawn for each pixel of it.
+    steps = (np.abs(polygon - np.roll(polygon, 1, axis=0)).max(axis=1).sum() for polygon in polygons)
+    if sum(steps) > MAX_LENGTH:
+        raise ValueError(f"its outlines are longer than {MAX_LENGTH} pixels")
+    return polygons
+
+
+Outlines = Annotated[list[Annotated[Vertices, PlainValidator(vertices)]], AfterValidator(bounded)]
+
+
 @dataclass(frozen=True, slots=True)
 class _Image:
     id: Annotated[int, Field(ge=0, lt=10**12)]
@@ -177,9 +196,7 @@ class _Annotation:
     category_id: int
     iscrowd: Literal[0, 1]
     # Crowds are run lengths, and are not painted.
-    segmentation: Annotated[
-        list[Annotated[Vertices, PlainValidator(vertices)]] | dict[str, object], Field(union_mode="left_to_right")
-    ]
+    segmentation: Annotated[Outlines | dict[str, object], Field(union_mode="left_to_right")]
 
 
 @dataclass(frozen=True, slots=True)

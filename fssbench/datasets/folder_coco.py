@@ -14,9 +14,9 @@ from typing import Annotated, Literal
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import Field, PlainValidator, TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 
-from fssbench.datasets.coco_labels import MAX_BYTES, Instance, Vertices, mask_of, vertices
+from fssbench.datasets.coco_labels import MAX_BYTES, Instance, Outlines, mask_of
 from fssbench.datasets.folder_description import Fault
 from fssbench.datasets.folder_files import PHOTOS, listed
 from fssbench.datasets.photos import MAX_PIXELS
@@ -28,8 +28,6 @@ NO_PIXEL = (
     "a box [x, y, width, height] is no outline"
 )
 SHOWN_ERRORS = 20
-
-Outline = list[Annotated[Vertices, PlainValidator(vertices)]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +45,7 @@ class Annotation:
     id: int
     image_id: int | str
     category_id: int
-    segmentation: Annotated[Outline | RunLengths, Field(union_mode="left_to_right")]
+    segmentation: Annotated[Outlines | RunLengths, Field(union_mode="left_to_right")]
     iscrowd: Literal[0, 1] = 0
 
 

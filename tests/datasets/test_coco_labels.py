@@ -89,6 +89,15 @@ def test_pixels_of_the_real_sample(shared: Path):
     assert pairs == 2 * 1182
 
 
+def zigzag(vertices: int) -> list[int]:
+    """An outline across the widest strip that vertices may be in, again and again: 130,000 pixels a vertex."""
+    return [value for n in range(vertices) for value in ((65_000, n % 50) if n % 2 else (-65_000, n % 50))]
+
+
+def test_an_outline_as_long_as_may_be_is_painted(tmp_path: Path):
+    assert painted(tmp_path, "pycocotools", annotation(1, 9, 1, zigzag(32), box(5, 5, 4, 4)))[5:9, 5:9].all()
+
+
 def file_with(tmp_path: Path, change: dict[str, object]) -> Path:
     """An annotation file whose one annotation is changed."""
     path = tmp_path / "instances_val2014.json"
@@ -107,6 +116,8 @@ def file_with(tmp_path: Path, change: dict[str, object]) -> Path:
         ({"segmentation": [[1, 2, [3], 4]]}, r"annotations\.0\.segmentation"),
         ({"segmentation": [[0, 0, 1e9, 1e9]]}, "vertex far outside"),
         ({"segmentation": [[0, 0, float("nan"), 1]]}, "vertex far outside"),
+        ({"segmentation": [zigzag(40)]}, r"annotations\.0\.segmentation.*outlines are longer than 4194304 pixels"),
+        ({"segmentation": [zigzag(20), zigzag(20)]}, "outlines are longer"),
         ({"segmentation": "none"}, r"annotations\.0\.segmentation"),
         ({"iscrowd": 2}, r"annotations\.0\.iscrowd"),
         ({"id": None}, r"annotations\.0\.id"),

@@ -222,6 +222,16 @@ def test_what_is_no_coco_json(write):
     assert len(faults(write(content))) <= 21
 
 
+@pytest.mark.parametrize("iscrowd", [0, 1])
+def test_outlines_that_no_photo_holds_are_refused(write, iscrowd: int):
+    zigzag = [value for n in range(2000) for value in ((65_000, n % 50) if n % 2 else (-65_000, n % 50))]
+    content = with_outlines(zigzag)
+    content["annotations"][2]["iscrowd"] = iscrowd
+    (found,) = faults(write(content))
+    assert "(annotations.2.segmentation)" in found
+    assert "outlines are longer than 4194304 pixels" in found
+
+
 def test_a_json_of_other_sizes(write):
     content = document()
     content["images"][0]["width"] = 61
