@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fssbench.errors import UsageError
+from fssbench.errors import MissingError, UsageError
 
 if TYPE_CHECKING:
     from fssbench.engine.plan import Request
@@ -19,7 +20,7 @@ def given_lists(text: str | None, fold: str | None) -> list[EpisodeList]:
 
     Args:
         text: What was given; {fold} in it stands for each fold.
-        fold: The fold asked for; None or "all" for every one that has a file.
+        fold: The fold asked for; None or "all" for every one that has a file (see `check_every_fold`).
 
     Raises:
         MissingError: If there is no such file.
@@ -47,6 +48,29 @@ def given_lists(text: str | None, fold: str | None) -> list[EpisodeList]:
                 "evaluate fold by fold",
             )
     return lists
+
+
+def check_every_fold(text: str | None, fold: str | None, lists: Sequence[EpisodeList], fold_count: int) -> None:
+    """Refuse lists of some folds where all are asked for: their mean would be taken for that of all.
+
+    Args:
+        text: What was given as --episodes.
+        fold: The fold asked for; None or "all" for every one.
+        lists: The lists that were found.
+        fold_count: How many folds the data set has.
+
+    Raises:
+        MissingError: Naming the first list that is not there.
+    """
+    if text is None or "{fold}" not in text or fold not in (None, "all"):
+        return
+    there = {episodes.fold for episodes in lists}
+    if missing := [number for number in range(fold_count) if number not in there]:
+        path = text.replace("{fold}", str(missing[0]))
+        raise MissingError(
+            f"there is no episode list {path}, and all {fold_count} folds are asked",
+            f"put it there, or ask fold by fold: --fold {lists[0].fold}",
+        )
 
 
 def as_given(request: Request, episodes: EpisodeList) -> Request:

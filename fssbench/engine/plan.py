@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from fssbench.engine.base_classes import check_asked, check_counted, check_number
-from fssbench.engine.given_lists import as_given, given_lists
+from fssbench.engine.given_lists import as_given, check_every_fold, given_lists
 from fssbench.engine.leaks import check_leaks
 from fssbench.engine.likeness import configured, rules_of
 from fssbench.engine.settings import Settings
@@ -175,6 +175,7 @@ def plan(request: Request, opened: Dataset | None = None) -> Plan:
     dataset = opened or seen_from(
         open_dataset(request.dataset, request.root, **request.dataset_options), request.trained_on, request.test_classes
     )
+    check_every_fold(request.episodes, request.fold, given, dataset.fold_count)
     folds = [episodes.fold for episodes in given] or _folds(request, dataset.fold_count)
     sources = sources_for(request, info, variant, backbone, folds)
     out = request.out or _default_folder(request, info, protocol, backbone, folds, dataset)

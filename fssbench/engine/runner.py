@@ -12,12 +12,14 @@ from typing import Any
 import torch
 
 import fssbench
+from fssbench.engine.answering import Keep
 from fssbench.engine.fold_methods import fold_methods
 from fssbench.engine.folds import Folder, Job, Part, answer
 from fssbench.engine.plan import Plan
 from fssbench.engine.processes import ALONE, Processes
 from fssbench.engine.progress import Progress, Silent
 from fssbench.engine.provenance import choose_device, planned_run, start
+from fssbench.engine.scoring import Answered
 from fssbench.engine.stages import Stages
 from fssbench.engine.store import StoreCount
 from fssbench.methods.method import Method
@@ -63,7 +65,7 @@ def run_plans(
             if save is not None:
                 saved = SavedPredictions(save, [one.fold for one in plan.lists], _existing(plan))
             part = _part(plan, device, command, processes, stack)
-            parts.append(part if saved is None else replace(part, keep=saved.keep))
+            parts.append(part if saved is None else replace(part, keep=_claimed(part.folder, saved.keep)))
         if saved is not None:
             saved.begin([] if parts[0].folder is None else parts[0].folder.rows)
         shown = progress if processes.first else Silent()
@@ -101,6 +103,17 @@ def _part(plan: Plan, device: torch.device, command: tuple[str, ...], processes:
         processes.wait()  # until the first has made the folder
         folder = stack.enter_context(PartFolder(plan.out, processes.rank))
     return Part(folder.run, jobs, plan.protocol, folder, together=methods.together)
+
+
+def _claimed(folder: Folder | None, keep: Keep) -> Keep:
+    """Return `keep`, which makes sure that the run folder is this command's before it saves an answer."""
+
+    def claim_and_keep(fold: int, number: int, answered: Answered) -> None:
+        if isinstance(folder, RunFolder):
+            folder.begin()
+        keep(fold, number, answered)
+
+    return claim_and_keep
 
 
 def _existing(plan: Plan) -> Existing:

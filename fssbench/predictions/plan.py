@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fssbench.engine.given_lists import given_lists, seen_by
+from fssbench.engine.given_lists import check_every_fold, given_lists, seen_by
 from fssbench.engine.leaks import check_leaks
 from fssbench.episode.files import episode_id
 from fssbench.errors import BrokenFileError, UsageError
@@ -116,6 +116,7 @@ def plan_score(request: ScoreRequest) -> ScorePlan:
     found, presence = _found(request, rules, lists, folders)
     dataset = open_dataset(first.dataset, request.root, **request.dataset_options)
     dataset = seen_from(dataset, train or first.dataset, choice)
+    check_every_fold(request.episodes, request.fold, lists, dataset.fold_count)
     check_leaks(dataset, lists, allowed=request.allow_leak)
     return ScorePlan(request, method, dataset, rules, tuple(lists), found, presence, out)
 

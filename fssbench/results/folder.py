@@ -54,6 +54,7 @@ class RunFolder:
         self.run = run
         self.rows: list[Row] = []
         self._lists = lists
+        self._existing = existing
         self._writer: RowWriter | None = None
         self._started = False
         check_folder(path, existing)
@@ -65,7 +66,12 @@ class RunFolder:
                 raise
 
     def append(self, row: Row) -> None:
-        """Write one row; before the first, the folder with run.json and the episode lists."""
+        """Write one row; before the first, the folder with run.json and the episode lists.
+
+        Raises:
+            UsageError: If another command has written a run there since, and `existing` is not "overwrite"; or the
+                row can't be written.
+        """
         self.begin().append(row)
         self.rows.append(row)
 
@@ -93,11 +99,12 @@ class RunFolder:
         self._gather()
         results = Results(frame_of(self.rows), self.run, self.path)
         if self.rows and not results.missing:
+            write_atomically(self.path / SUMMARY, json.dumps(summary_record(results.summary()), indent=1) + "\n")
             ordered = sorted(self.rows, key=lambda row: (row.fold, row.episode))
             if ordered != self.rows:
                 self.rows = ordered
+                # Last of all: the lock belongs to the file that this one takes the place of.
                 write_atomically(self.path / ROWS, "".join(f"{line_of(row)}\n" for row in ordered))
-            write_atomically(self.path / SUMMARY, json.dumps(summary_record(results.summary()), indent=1) + "\n")
         return results
 
     def __enter__(self) -> Self:
@@ -147,21 +154,33 @@ class RunFolder:
         from fssbench.episode import write_episodes
 
         if self._writer is None:
-            try:
-                self.path.mkdir(parents=True, exist_ok=True)
-            except OSError as error:
-                raise UsageError(f"can't make {self.path}: {error.strerror}", "give another --out") from error
-            self._writer = RowWriter(self.path / ROWS)
-        if not self.rows:
-            for old in (self.path / RUN, *self.path.glob("episodes-fold*.json"), *self.path.glob(PARTS)):
-                old.unlink(missing_ok=True)
-            self._writer.clear()
+            self._writer = self._claim()
         (self.path / SUMMARY).unlink(missing_ok=True)
+        if not self.rows:
+            # Rows first: at no moment are there rows without the record of what they answer.
+            self._writer.clear()
+            for old in (*self.path.glob(PARTS), self.path / RUN, *self.path.glob("episodes-fold*.json")):
+                old.unlink(missing_ok=True)
         for fold, episodes in self._lists.items():
             write_episodes(episodes, self.path / f"episodes-fold{fold}.json")
         write_atomically(self.path / RUN, schema().dump_json(self.run, indent=1).decode() + "\n")
         self._started = True
         return self._writer
+
+    def _claim(self) -> RowWriter:
+        """Lock the folder, and look again: another command may have written a run since this one looked."""
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UsageError(f"can't make {self.path}: {error.strerror}", "give another --out") from error
+        writer = RowWriter(self.path / ROWS)
+        if self._existing is not Existing.OVERWRITE and ((self.path / RUN).exists() or _holds_rows(self.path)):
+            writer.close()
+            raise UsageError(
+                f"another command has written a run to {self.path} since this one began; it stays as it is",
+                "continue it with --resume, replace it with --overwrite, or give another --out",
+            )
+        return writer
 
 
 class PartFolder:
@@ -208,6 +227,7 @@ def check_folder(path: Path, existing: Existing) -> None:
 
     Raises:
         UsageError: If it holds a run that is neither to be continued nor replaced, or other files.
+        BrokenFileError: If it holds a run to be continued whose record or rows are gone.
     """
     if path.exists() and not path.is_dir():
         raise UsageError(f"{path} is a file, not a folder", "give another --out")
@@ -220,6 +240,23 @@ def check_folder(path: Path, existing: Existing) -> None:
             f"{path} holds a run already",
             "continue it with --resume, replace it with --overwrite, or give another --out",
         )
+    if existing is Existing.RESUME:
+        _check_whole(path)
+
+
+def _check_whole(path: Path) -> None:
+    remedy = "put it back, start the run again with --overwrite, or give another --out"
+    if not (path / RUN).exists() and _holds_rows(path):
+        raise BrokenFileError(
+            f"the run in {path} can't be continued: it has rows, but no {RUN} that says what they answer", remedy
+        )
+    if (path / RUN).exists() and not any(path.glob(PARTS)) and not (path / ROWS).exists():
+        raise BrokenFileError(f"the run in {path} can't be continued: it has {RUN}, but no {ROWS}", remedy)
+
+
+def _holds_rows(path: Path) -> bool:
+    """Return whether there is a row, or what was one, in one of the files that rows are written to."""
+    return any(file.stat().st_size > 0 for file in (path / ROWS, *path.glob(PARTS)) if file.exists())
 
 
 def check_continues(path: Path, run: Run) -> Run:

@@ -159,12 +159,9 @@ class RowWriter:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._file = -1
         try:
-            self._file = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
-        except OSError as error:
-            raise UsageError(f"can't write {path}: {error.strerror}", "give another --out") from error
-        try:
-            self._lock()
+            self._open()
             self._cut_torn_line()
         except BaseException:
             self.close()
@@ -202,6 +199,18 @@ class RowWriter:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    def _open(self) -> None:
+        """Open and lock the file that has the name: a run that finishes puts another in its place."""
+        while True:
+            try:
+                self._file = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
+            except OSError as error:
+                raise UsageError(f"can't write {self.path}: {error.strerror}", "give another --out") from error
+            self._lock()
+            if self.path.exists() and os.path.samestat(os.fstat(self._file), self.path.stat()):
+                return
+            self.close()
 
     def _lock(self) -> None:
         # The system gives the lock back when the process ends, however it ends.

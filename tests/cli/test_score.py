@@ -74,6 +74,11 @@ def test_several_folds_in_one_folder_and_in_tables(fssbench: Run):
     # One fold of them alone: what the folder holds of the others is passed over.
     assert fssbench(*SCORE, *lists, "--fold", "2", "--out", "one")[0] == 0
     assert answers("one") == [row for row in answers("native") if row["fold"] == 2]
+    # The mean of three folds is not that of four.
+    Path("native/episodes-fold3.json").unlink()
+    code, _, err = fssbench(*SCORE, *lists, "--out", "three")
+    assert (code, Path("three").exists()) == (2, False)
+    assert "there is no episode list native/episodes-fold3.json, and all 4 folds are asked" in err
 
 
 def test_a_run_with_saved_predictions_is_continued(fssbench: Run):

@@ -194,6 +194,13 @@ def test_a_list_per_fold(tmp_path: Path):
         write_episodes(drawn, tmp_path / f"list{drawn.fold}.json")
     assert planned(fold=None, episodes="list{fold}.json").lists == lists
     assert planned(fold="3", episodes="list{fold}.json").lists == lists[3:]
+    for gone in (2, 3):
+        (tmp_path / f"list{gone}.json").unlink()
+        for fold in (None, "all"):
+            with pytest.raises(MissingError, match=rf"no episode list list{gone}\.json, and all 4 folds are asked"):
+                planned(fold=fold, episodes="list{fold}.json")
+        assert planned(fold="1", episodes="list{fold}.json").lists == lists[1:2]
+        write_episodes(lists[gone], tmp_path / f"list{gone}.json")
     write_episodes(
         replace(lists[1], shot=2, episodes=episodes(dataset, 1, 1, 2, "shapes", 3).episodes), tmp_path / "list1.json"
     )

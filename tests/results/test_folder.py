@@ -1,0 +1,158 @@
+"""Run folders being written: what is there already stays, whatever happens and whoever else writes."""
+
+from __future__ import annotations
+
+import fcntl
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from fssbench import evaluate
+from fssbench.engine.plan import Request, plan
+from fssbench.engine.progress import Silent
+from fssbench.engine.runner import run_plan
+from fssbench.errors import BrokenFileError, UsageError
+from fssbench.results import Existing, Row, load_run, read_rows
+from fssbench.results.folder import RunFolder, check_folder
+from fssbench.results.rows import RowWriter, line_of
+from tests.engine.stub import NearestColour, Patches, questions, rules
+
+LISTS = {0: questions(count=4)}
+
+
+def answer(out: Path, **said: object) -> None:
+    evaluate(NearestColour(), Patches(), LISTS[0], protocol=rules(), out=out, **said)
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    answer(tmp_path / "run", limit=2)
+    return tmp_path / "run"
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+class Meanwhile(Silent):
+    """Does something else after a command has looked at its folder and before it has answered anything."""
+
+    def __init__(self, do: Callable[[], object]) -> None:
+        self.do = do
+
+    def start(self, fold: int, total: int, *earlier: Sequence[Row]) -> None:
+        self.do()
+
+
+@pytest.mark.parametrize("rows", ["rows.jsonl", "rows-part1.jsonl"])
+def test_rows_without_the_record_of_the_run_are_not_continued(run: Path, rows: str):
+    (run / "run.json").unlink()
+    (run / "rows.jsonl").rename(run / rows)
+    (run / "rows.jsonl").touch()
+    if rows == "rows.jsonl":
+        (run / rows).write_text("".join(f"{line_of(row)}\n" for row in read_rows(run / rows)) + '{"episode":')
+    before = contents(run)
+    with pytest.raises(BrokenFileError, match=r"it has rows, but no run\.json") as refused:
+        answer(run, resume=True)
+    assert refused.value.remedy is not None
+    assert "--overwrite" in refused.value.remedy
+    assert contents(run) == before
+    answer(run, overwrite=True)
+    assert load_run(run).missing == 0
+    assert not list(run.glob("rows-part*"))
+
+
+def test_a_record_without_rows_is_not_continued(run: Path):
+    (run / "rows.jsonl").unlink()
+    before = contents(run)
+    with pytest.raises(BrokenFileError, match=r"it has run\.json, but no rows\.jsonl"):
+        answer(run, resume=True)
+    assert contents(run) == before
+
+
+def test_a_run_that_died_before_it_was_on_record_is_begun(tmp_path: Path):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "rows.jsonl").touch()
+    answer(tmp_path / "run", resume=True)
+    assert load_run(tmp_path / "run").missing == 0
+
+
+@pytest.mark.parametrize("said", [{}, {"resume": True}])
+@pytest.mark.parametrize("limit", [None, 2])
+def test_a_run_that_another_command_wrote_meanwhile_stays(tmp_path: Path, said: dict[str, bool], limit: int | None):
+    out = tmp_path / "run"
+    with pytest.raises(UsageError, match=r"another command has written a run to .*; it stays as it is"):
+        answer(out, **said, progress=Meanwhile(lambda: answer(out, limit=limit)))
+    assert len(load_run(out).frame) == (limit or 4)
+    assert len(load_run(out).run.starts) == 1
+    assert (out / "summary.json").exists()
+
+
+def test_a_run_that_another_command_writes_at_the_moment_stays(tmp_path: Path):
+    answer(tmp_path / "other")
+    whole = load_run(tmp_path / "other")
+    rows = read_rows(tmp_path / "other" / "rows.jsonl")
+    out = tmp_path / "run"
+    with RunFolder(out, whole.run, LISTS, Existing.OVERWRITE) as second:
+        with RunFolder(out, whole.run, LISTS, Existing.REFUSE) as first:
+            first.append(rows[0])
+            with pytest.raises(UsageError, match="another run is writing"):
+                second.append(rows[0])
+            first.append(rows[1])
+        assert len(load_run(out).frame) == 2
+        second.append(rows[0])
+    assert len(load_run(out).frame) == 1, "it was told to replace what is there"
+
+
+def test_what_is_refused_takes_nothing_back(tmp_path: Path):
+    """As `fssbench score` does, which discards what it has written when it ends early."""
+    out = tmp_path / "run"
+    answer(tmp_path / "other")
+    whole = load_run(tmp_path / "other")
+    second = RunFolder(out, whole.run, LISTS, Existing.REFUSE)
+    answer(out)
+    before = contents(out)
+    with pytest.raises(UsageError, match="another command has written"):
+        second.append(read_rows(out / "rows.jsonl")[0])
+    second.discard()
+    assert contents(out) == before
+
+
+def test_the_label_maps_of_a_run_written_meanwhile_stay(tmp_path: Path, elsewhere: None):
+    asked = Request("copy-mask", "shapes20i", fold="0", episodes="2", out=tmp_path / "run")
+    planned, other = plan(asked), plan(replace(asked, method="all-foreground"))
+    maps = tmp_path / "maps"
+    with pytest.raises(UsageError, match="another command has written a run"):
+        run_plan(planned, Meanwhile(lambda: run_plan(other, save=maps)), save=maps)
+    kept = contents(maps)
+    run_plan(replace(other, out=tmp_path / "again"), save=tmp_path / "maps-again")
+    assert kept == contents(tmp_path / "maps-again")
+
+
+def test_the_lock_is_on_the_file_that_has_the_name(run: Path, monkeypatch: pytest.MonkeyPatch):
+    """A run that finishes puts an ordered file in the place of the one that is locked."""
+    path = run / "rows.jsonl"
+    rows, lock, waits = read_rows(path), fcntl.flock, [True]
+
+    def replaced_before_the_lock(file: int, how: int) -> None:
+        if waits.pop() if waits else False:
+            new = path.with_name("new")
+            new.write_text("".join(f"{line_of(row)}\n" for row in reversed(rows)))
+            new.replace(path)
+        lock(file, how)
+
+    monkeypatch.setattr("fssbench.results.rows.fcntl.flock", replaced_before_the_lock)
+    with RowWriter(path) as writer:
+        writer.append(replace(rows[0], episode=3))
+        with pytest.raises(UsageError, match="another run is writing"):
+            RowWriter(path)
+    assert [row.episode for row in read_rows(path)] == [1, 0, 3]
+
+
+def test_a_folder_that_holds_a_damaged_run_may_be_replaced(run: Path):
+    (run / "run.json").unlink()
+    check_folder(run, Existing.OVERWRITE)
+    with pytest.raises(UsageError, match="holds a run already"):
+        check_folder(run, Existing.REFUSE)
