@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import json
 import os
-import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -93,15 +93,15 @@ def without_torch(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+DEPENDENCIES = {"PIL", "cv2", "numpy", "pandas", "pooch", "pycocotools", "pydantic", "requests", "rich", "safetensors"}
+DEPENDENCIES |= {"scipy", "tomlkit", "torch", "typer"}
+"""What is installed with fssbench; each of them takes its time to import."""
+
+
 def fssbench(arguments: list[str], path: Path, cwd: Path) -> subprocess.CompletedProcess[str]:
     environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(path), str(REPOSITORY)])}
     command = [sys.executable, "-m", "fssbench", *arguments]
     return subprocess.run(command, check=False, capture_output=True, text=True, cwd=cwd, env=environment, timeout=60)
-
-
-def seconds_of_children() -> float:
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime
 
 
 @pytest.mark.parametrize("arguments", ANSWERS, ids=" ".join)
@@ -122,21 +122,31 @@ def test_a_mistake_ends_in_two_lines_without_torch(arguments: list[str], without
     assert list(tmp_path.iterdir()) == [], "half-written"
 
 
-@pytest.mark.parametrize(
-    "arguments",
-    [["--help"], ["table"], ["data", "where"], MISTAKES["method"], MISTAKES["no data"]],
-    ids=" ".join,
-)
-def test_answers_at_once(arguments: list[str], without_torch: Path, tmp_path: Path):
-    # Half a second is meant; processor time, the best of five and twice as much make it hold on a busy machine.
-    best = float("inf")
-    for _ in range(5):
-        before = seconds_of_children()
-        fssbench(arguments, without_torch, tmp_path)
-        best = min(best, seconds_of_children() - before)
-        if best < 0.5:
-            break
-    assert best < 1.0
+QUICK = {
+    "--help": (["--help"], {"rich", "typer"}),
+    "list methods": (["list", "methods"], {"pydantic", "rich", "typer"}),
+    "table": (["table"], {"numpy", "pydantic", "typer"}),
+    "data where": (["data", "where"], {"PIL", "numpy", "pydantic", "rich", "typer"}),
+    "a mistake": (MISTAKES["method"], {"numpy", "pydantic", "typer"}),
+    "no data": (MISTAKES["no data"], {"PIL", "numpy", "pydantic", "typer"}),
+}
+
+
+@pytest.mark.parametrize(("arguments", "needed"), QUICK.values(), ids=QUICK.keys())
+def test_a_quick_command_imports_no_more_than_it_needs(
+    arguments: list[str], needed: set[str], without_torch: Path, tmp_path: Path
+):
+    """What a command imports is what it takes to start; the seconds belong to benchmarks."""
+    report = tmp_path / "imported.json"
+    code = (
+        "import atexit, json, pathlib, runpy, sys; "
+        f"atexit.register(lambda: pathlib.Path({str(report)!r}).write_text(json.dumps(sorted(sys.modules)))); "
+        f"sys.argv = ['fssbench', *{arguments!r}]; runpy.run_module('fssbench', run_name='__main__')"
+    )
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(without_torch), str(REPOSITORY)])}
+    subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, cwd=tmp_path, env=environment)
+    imported = {name.partition(".")[0] for name in json.loads(report.read_text())}
+    assert imported & DEPENDENCIES <= needed
 
 
 def test_importing_fssbench_imports_nothing_heavy():

@@ -156,11 +156,9 @@ def test_processes_share_each_of_all_folds(fssbench):
 def test_a_dead_process_loses_only_what_it_had_not_answered(fssbench, whole: Path):
     asked = [part if part != "12" else "600" for part in COPY]
     run = torchrun(2, *asked, "--out", "several")
-    deadline = time.monotonic() + 240
     parts = [Path("several/rows.jsonl"), Path("several/rows-part1.jsonl")]
     while not all(path.exists() and path.read_bytes().count(b"\n") > 2 for path in parts):
         assert run.poll() is None, run.communicate()
-        assert time.monotonic() < deadline
         time.sleep(0.02)
     workers = subprocess.run(["pgrep", "-P", str(run.pid)], capture_output=True, text=True, check=True).stdout.split()
     os.kill(int(workers[-1]), signal.SIGKILL)
@@ -190,11 +188,11 @@ def test_launched_jobs_are_the_run(fssbench, whole: Path):
     launch = [sys.executable, "-m", "fssbench", "launch", "--local", "--shards", "2", "--logs", "logs", "--", *command]
     launched = subprocess.run(launch, capture_output=True, text=True, check=True)
     assert launched.stdout.startswith("2 jobs: ")
-    deadline = time.monotonic() + 240
-    shards = [Path("jobs") / f"shard-{part}-of-2" / "summary.json" for part in (1, 2)]
-    while not all(path.exists() for path in shards):
-        assert time.monotonic() < deadline, [path.read_text() for path in Path("logs").glob("*.err")]
+    # A job that has ended, well or not, leaves its result.
+    while len(list(Path("logs").glob("*_result.pkl"))) < 2:
         time.sleep(0.2)
+    shards = [Path("jobs") / f"shard-{part}-of-2" / "summary.json" for part in (1, 2)]
+    assert all(path.exists() for path in shards), [path.read_text() for path in Path("logs").glob("*.err")]
     assert fssbench("merge", "jobs")[0] == 0
     assert answers(Path("jobs")) == answers(whole)
 
