@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
 
+MAX_SUM = 1 << 62
+"""No fold has so many pixels."""
 _FIXED = 4
 _PER_BASE_CLASS = 3
 
@@ -135,8 +137,9 @@ def tally(frame: pd.DataFrame, fold: int, classes: tuple[int, ...] | None, base:
         base: Its base classes, where the rows count them.
 
     Raises:
-        UsageError: If a row does not fit the classes, or itself.
+        UsageError: If a row does not fit the classes, or itself, or there are more pixels than a sum holds.
     """
+    _check_size([*frame["union"], *(() if base is None else map(_unions, frame["base"]))], fold)
     asked = [tuple(int(c) for c in row) for row in frame["classes"]]
     known = classes or tuple(sorted({c for row in asked for c in row}))
     place = {class_id: number for number, class_id in enumerate(known)}
@@ -164,6 +167,17 @@ def tally(frame: pd.DataFrame, fold: int, classes: tuple[int, ...] | None, base:
     if base is not None:
         _add_base(sums[:, rest:], [clusters[key] for key in keys], frame["base"], base.known, fold)
     return Tally(fold, known, tuple(clusters), sums, times_asked, base)
+
+
+def _unions(entries: Iterable[tuple[int, int, int, int]] | None) -> tuple[int, ...]:
+    return tuple(entry[2] for entry in entries or ())
+
+
+def _check_size(unions: Iterable[Iterable[int]], fold: int) -> None:
+    """Refuse counts whose sums 64 bits do not hold: NumPy would go on with what is left of them."""
+    pixels = sum(int(count) for counts in unions for count in counts)
+    if pixels >= MAX_SUM:
+        raise UsageError(f"fold {fold} counts {pixels} pixels, more than pictures have")
 
 
 def base_classes_of(frame: pd.DataFrame) -> tuple[int, ...]:

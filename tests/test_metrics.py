@@ -171,6 +171,17 @@ def test_large_sums_are_exact():
     assert summarise(frame, draws=0).per_class["union"].tolist() == [large + 2]
 
 
+@pytest.mark.parametrize("pixels", [2**62, 10**30])
+def test_sums_that_64_bits_do_not_hold_are_refused(pixels: int):
+    row = {"fold": 0, "query": "a", "classes": (1,), "present": (True,), "truth": (True,)}
+    counts = {"intersection": (1, pixels), "union": (1, pixels)}
+    with pytest.raises(UsageError, match="more than pictures have"):
+        summarise(pd.DataFrame([row | counts] * 3))
+    base = {"intersection": (1, 1), "union": (1, 1), "base": ((5, pixels, pixels, pixels),)}
+    with pytest.raises(UsageError, match="more than pictures have"):
+        summarise(pd.DataFrame([row | base] * 3))
+
+
 def test_what_does_not_fit_is_refused():
     frame = random_rows(1)
     with pytest.raises(UsageError, match="no episode"):

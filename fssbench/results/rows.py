@@ -26,6 +26,12 @@ if TYPE_CHECKING:
 
 MAX_BYTES = 1 << 32
 """A larger file is no file of rows: a million of them take a tenth of it."""
+MAX_PIXELS = 1 << 41
+"""No picture has more; with a larger count, sums over a list would not be exact integers."""
+MAX_LABEL = (1 << 16) - 1
+"""Label maps are of 8 or 16 bits."""
+MAX_NUMBER = 1 << 31
+"""No list has so many episodes, and no data set so many folds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +97,14 @@ def _fault(row: Row) -> str | None:
         return "an intersection is negative or larger than its union"
     if any(not 0 <= both <= truth <= either for _, both, either, truth in row.base or ()):
         return "a base class has counts that do not fit each other"
+    if max(*row.union, *(either for _, _, either, _ in row.base or ())) > MAX_PIXELS:
+        return f"a count of more than {MAX_PIXELS} pixels"
     if row.episode < 0 or row.fold < 0 or row.seconds < 0:
         return "a negative number"
+    if max(row.episode, row.fold) >= MAX_NUMBER:
+        return f"an episode or a fold of the number {max(row.episode, row.fold)}"
+    if any(not 0 <= value <= MAX_LABEL for value in (*row.classes, *(entry[0] for entry in row.base or ()))):
+        return f"a class that is no label value, 0 to {MAX_LABEL}"
     return None
 
 

@@ -16,7 +16,7 @@ from fssbench.atomic import write_text
 from fssbench.errors import BrokenFileError, MissingError, UsageError
 from fssbench.metrics import DRAWS, Summary, summarise
 from fssbench.results.record import Run
-from fssbench.results.rows import Row, frame_of, read_rows
+from fssbench.results.rows import MAX_NUMBER, Row, frame_of, read_rows
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -105,13 +105,34 @@ def read_run(folder: Path) -> Run:
     except OSError as error:
         raise BrokenFileError(f"can't read {path}: {error.strerror}") from error
     try:
-        return schema().validate_json(raw)
+        run = schema().validate_json(raw)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(str(part) for part in first["loc"])
         raise BrokenFileError(
             f"{path} is no record of a run that this version reads{f' ({where})' if where else ''}: {first['msg']}"
         ) from error
+    if name := _out_of_bounds(run):
+        raise BrokenFileError(f"{path} is no record of a run that this version reads ({name}): out of bounds")
+    return run
+
+
+def _out_of_bounds(run: Run) -> str:
+    """Return the name of a number that no run has; empty if there is none."""
+    for name, least, numbers in (
+        ("way", 1, [run.way]),
+        ("shot", 1, [run.shot]),
+        ("limit", 1, [run.limit]),
+        ("folds.fold", 0, [fold.fold for fold in run.folds]),
+        ("folds.episodes", 0, [fold.episodes for fold in run.folds]),
+        ("folds.unanswered", 0, [fold.unanswered for fold in run.folds]),
+        ("folds.run_length", 1, [fold.run_length for fold in run.folds]),
+        ("folds.classes", 0, [value for fold in run.folds for value in fold.classes]),
+        ("folds.base_classes", 0, [value for fold in run.folds for value in fold.base_classes]),
+    ):
+        if any(number is not None and not least <= number < MAX_NUMBER for number in numbers):
+            return name
+    return ""
 
 
 def load_run(folder: str | Path) -> Results:

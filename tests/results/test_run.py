@@ -73,8 +73,18 @@ def change(path: Path, edit: Callable[[dict[str, Any]], object]) -> None:
         (lambda r: r.pop("way"), "way"),
         (lambda r: r["method"].update(task="fs"), "method.task"),
         (lambda r: r["folds"][0].update(fold="0"), "folds.0.fold"),
+        (lambda r: r["folds"][0].update(fold=10**30), "folds.fold"),
+        (lambda r: r["folds"][0].update(episodes=2**62), "folds.episodes"),
+        (lambda r: r["folds"][0].update(run_length=0), "folds.run_length"),
+        (lambda r: r["folds"][0].update(run_length=10**30), "folds.run_length"),
+        (lambda r: r["folds"][0].update(unanswered=-1), "folds.unanswered"),
+        (lambda r: r["folds"][0].update(classes=[1, 2, 10**30]), "folds.classes"),
+        (lambda r: r["folds"][0].update(base_classes=[10**30]), "folds.base_classes"),
+        (lambda r: r.update(limit=-4), "limit"),
+        (lambda r: r.update(shot=2**31), "shot"),
+        (lambda r: r.update(way=0), "way"),
     ],
-    ids=["unknown field", "later version", "missing field", "unknown task", "wrong type"],
+    ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_a_record_that_is_none_is_refused(run: Path, edit: Callable[[dict[str, Any]], object], told: str):
     change(run / "run.json", edit)
