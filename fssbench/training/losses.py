@@ -26,8 +26,7 @@ def segmentation_loss(logits: Tensor, mask: Tensor, foreground_weight: float = 1
         A scalar; 0 if every pixel is left out.
     """
     resized = F.interpolate(logits, mask.shape[-2:], mode="bilinear", align_corners=True)
-    weight = torch.tensor([1.0, foreground_weight], device=logits.device)
-    return _mean_cross_entropy(resized, mask.long(), weight)
+    return _mean_cross_entropy(resized, mask.long(), _weights(resized, foreground_weight))
 
 
 def ifsl_losses(
