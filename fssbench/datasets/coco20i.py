@@ -23,7 +23,7 @@ from fssbench.datasets.dataset import Dataset, Image, ImageOrder, Label, Split
 from fssbench.datasets.index_cache import cached_index, fingerprint_of, frame_of, key_of
 from fssbench.datasets.photos import read_label, read_photo, size_of, value_counts
 from fssbench.datasets.progress import tracked
-from fssbench.errors import MissingError, UsageError
+from fssbench.errors import BrokenFileError, MissingError, UsageError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -209,7 +209,10 @@ class Coco20i(Dataset):
             remedy = "replace the file with COCO's own (annotations_trainval2014.zip)"
             images: dict[int, AnnotatedImage] = {}
             for path in files:
-                images.update(read_annotations(path, remedy))
+                found = read_annotations(path, remedy)
+                if (twice := min(found.keys() & images.keys(), default=None)) is not None:
+                    raise BrokenFileError(f"{path} has the image {twice}, which {files[0].name} has too", remedy)
+                images |= found
             if files[0].stem.endswith("2014"):
                 check_side(images, side, files[0])
             else:

@@ -10,7 +10,8 @@ Two rules, both painting the non-crowd annotations in rising id, each over the o
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
@@ -33,6 +34,9 @@ MAX_COORDINATE = 65_536
 
 MAX_LENGTH = 1 << 22
 """Pixels along all outlines of an object. pycocotools takes 40 bytes for each, and crashes where it gets none."""
+
+MOST_LENGTH = 8
+"""All outlines of an image may be so many times as long as it has pixels, or `MAX_LENGTH` if that is more."""
 
 Vertices = npt.NDArray[np.float64]
 """A polygon (n, 2): x and y in pixels."""
@@ -77,6 +81,10 @@ def read_annotations(path: Path, remedy: str) -> dict[int, AnnotatedImage]:
     """
     document = _parse(path, remedy)
     class_ids = {category: number for number, category in enumerate(facts().category_ids, 1)}
+    for what, ids in (("image", document.images), ("annotation", document.annotations)):
+        repeated = [number for number, count in Counter(one.id for one in ids).items() if count > 1]
+        if repeated:
+            raise BrokenFileError(f"{path} has several of the {what} id {repeated[0]}", remedy)
     images = {image.id: image for image in document.images}
     for image in document.images:
         if image.height * image.width > MAX_PIXELS:
@@ -120,7 +128,13 @@ def check_side(images: Mapping[int, AnnotatedImage], side: Side, path: Path) -> 
 
 
 def paint(image: AnnotatedImage, rule: PaintRule) -> npt.NDArray[np.uint8]:
-    """Return the label map of an image: uint8 (H, W), 0 or 1..80; crowds are background."""
+    """Return the label map of an image: uint8 (H, W), 0 or 1..80; crowds are background.
+
+    Raises:
+        BrokenFileError: If its outlines are too long for it.
+    """
+    outlines = (polygon for instance in image.instances for polygon in instance.polygons)
+    check_length(outlines, image.height, image.width, f"image {image.image_id} ({image.file_name[:60]!r})")
     label = np.zeros((image.height, image.width), dtype=np.uint8)
     for instance in image.instances:
         if rule == "hsnet":
@@ -138,12 +152,15 @@ def _fill(label: npt.NDArray[np.uint8], instance: Instance) -> None:
 
 
 def mask_of(instance: Instance, height: int, width: int) -> npt.NDArray[np.bool_]:
-    """Return where an annotation's polygons are, by COCO's own rasteriser: bool (height, width)."""
+    """Return where an annotation's polygons are, by COCO's own rasteriser: bool (height, width).
+
+    Two points enclose nothing; pycocotools would take them for the corner and the size of a box, or give up.
+    """
     from pycocotools import mask as coco_mask
 
-    if not instance.polygons:
+    outlines = [polygon.ravel().tolist() for polygon in instance.polygons if len(polygon) > 2]
+    if not outlines:
         return np.zeros((height, width), dtype=np.bool_)
-    outlines = [polygon.ravel().tolist() for polygon in instance.polygons]
     merged = coco_mask.merge(coco_mask.frPyObjects(outlines, height, width))
     with warnings.catch_warnings():
         # pycocotools hands its arrays over in a way that NumPy 2 deprecates; the result is right.
@@ -165,15 +182,39 @@ def vertices(value: object) -> Vertices:
     return flat.astype(np.float64).reshape(-1, 2)
 
 
+def length_of(polygon: Vertices) -> float:
+    """Return how many pixels are along the closed outline of a polygon."""
+    # A step is as long as its longer side: one point is drawn for each pixel of it.
+    return float(np.abs(polygon - np.roll(polygon, 1, axis=0)).max(axis=1).sum())
+
+
+def check_length(outlines: Iterable[Vertices], height: int, width: int, where: str) -> None:
+    """Refuse the outlines of many objects that would take a rasteriser for ever, where each alone would not.
+
+    Args:
+        outlines: All of one image.
+        height: Of the image.
+        width: Of the image.
+        where: The image, to be named.
+
+    Raises:
+        BrokenFileError: If they are far longer than an image of its size can need.
+    """
+    length = sum(map(length_of, outlines))
+    if length > max(MAX_LENGTH, MOST_LENGTH * height * width):
+        raise BrokenFileError(
+            f"the outlines of {where} are {length:.0f} pixels long, the image has {width} x {height}",
+            "annotate it again; outlines go around objects in the image",
+        )
+
+
 def bounded(polygons: list[Vertices]) -> list[Vertices]:
     """Return the outlines of an object.
 
     Raises:
         ValueError: If they are so long, taken together, that a rasteriser would work on them for ever.
     """
-    # A step is as long as its longer side: one point is drawn for each pixel of it.
-    steps = (np.abs(polygon - np.roll(polygon, 1, axis=0)).max(axis=1).sum() for polygon in polygons)
-    if sum(steps) > MAX_LENGTH:
+    if sum(map(length_of, polygons)) > MAX_LENGTH:
         raise ValueError(f"its outlines are longer than {MAX_LENGTH} pixels")
     return polygons
 

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field, TypeAdapter, ValidationError
 
-from fssbench.datasets.coco_labels import MAX_BYTES, Instance, Outlines, mask_of
+from fssbench.datasets.coco_labels import MAX_BYTES, Instance, Outlines, check_length, mask_of
 from fssbench.datasets.folder_description import Fault
 from fssbench.datasets.folder_files import PHOTOS, listed
 from fssbench.datasets.photos import MAX_PIXELS
@@ -144,12 +144,16 @@ def paint(
         every_object: Whether each annotation has to have a pixel.
 
     Raises:
-        BrokenFileError: If the file knows it at another size, or a mask is none or lacks a pixel that it has to have.
+        BrokenFileError: If the file knows it at another size, a mask is none or lacks a pixel that it has to have, or
+            outlines are too long for it.
     """
     if annotated.size != size:
         raise BrokenFileError(
             f"{photo} has {size[1]} x {size[0]} pixels, in the json {annotated.size[1]} x {annotated.size[0]}", SIZE
         )
+    shapes = [annotation.segmentation for _, annotation in annotated.painted]
+    outlines = (outline for shape in shapes if not isinstance(shape, RunLengths) for outline in shape)
+    check_length(outlines, *size, str(photo))
     label = np.zeros(size, dtype=np.uint8)
     for value, annotation in annotated.painted:
         mask = mask_in(annotation, photo, size)
@@ -167,9 +171,7 @@ def mask_in(annotation: Annotation, photo: Path, size: tuple[int, int]) -> npt.N
     """
     if isinstance(annotation.segmentation, RunLengths):
         return _decoded(annotation.segmentation, size, f"annotation {annotation.id} of {photo}")
-    # pycocotools would take two points for the corner and the size of a box.
-    outlines = tuple(outline for outline in annotation.segmentation if len(outline) > 2)
-    return mask_of(Instance(annotation.id, 0, outlines), *size)
+    return mask_of(Instance(annotation.id, 0, tuple(annotation.segmentation)), *size)
 
 
 def counts_of(text: str) -> list[int]:

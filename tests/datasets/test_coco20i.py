@@ -218,6 +218,13 @@ class Test2017:
         assert ids(dataset, 1) == {2: [100]}
         assert set(dataset.index("val")["name"]) == {image_name("val", i) for i in (7, 30, 100)}
 
+    def test_an_image_in_both_files_is_refused(self, coco2017: Path):
+        import_lists("val", {1: [30, 7], 2: [100]})
+        text = instances("val", [7, 30, 100], [], year=2017)
+        (coco2017 / "annotations" / "instances_val2017.json").write_text(text)
+        with pytest.raises(BrokenFileError, match=r"val2017.json has the image 30, which instances_train2017"):
+            opened(coco2017).index("val")
+
     def test_a_renamed_file_is_recognised(self, coco2017: Path):
         folder = coco2017 / "annotations"
         (folder / "instances_val2017.json").rename(folder / "instances_val2014.json")

@@ -163,3 +163,34 @@ def test_missing_and_too_large_files(tmp_path: Path, monkeypatch):
     monkeypatch.setattr(coco_labels, "MAX_BYTES", 10)
     with pytest.raises(BrokenFileError, match="too large"):
         read_annotations(file_with(tmp_path, {}), "")
+
+
+def test_two_points_enclose_nothing_for_pycocotools(tmp_path: Path):
+    line, object_ = [20.0, 20.0, 60.0, 50.0], box(10, 10, 60, 60)
+    assert not painted(tmp_path, "pycocotools", annotation(1, 9, 1, line)).any()
+    for outlines in ([line, object_], [object_, line], [line, line, object_]):
+        assert (painted(tmp_path, "pycocotools", annotation(1, 9, 1, *outlines)) == 1).sum() == 3600
+
+
+@pytest.mark.parametrize("what", ["image", "annotation"])
+def test_an_id_that_is_there_twice(tmp_path: Path, what: str):
+    path = tmp_path / "instances_val2014.json"
+    document = json.loads(instances("val", [9], [annotation(5, 9, 1, box(1, 1, 9, 9))]))
+    document[f"{what}s"].append(document[f"{what}s"][0] | {"height": 7, "category_id": 2})
+    path.write_text(json.dumps(document))
+    number = {"image": 9, "annotation": 5}[what]
+    with pytest.raises(BrokenFileError, match=f"has several of the {what} id {number}"):
+        read_annotations(path, "copy it again")
+
+
+def test_the_length_of_an_outline_is_that_of_the_longer_side_of_each_step():
+    assert coco_labels.length_of(coco_labels.vertices([0, 0, 30, 10, 30, 90])) == 30 + 80 + 90
+
+
+@pytest.mark.parametrize("rule", ["hsnet", "pycocotools"])
+def test_all_outlines_of_an_image_have_a_length_too(tmp_path: Path, rule: coco_labels.PaintRule):
+    assert painted(tmp_path, rule, annotation(1, 9, 1, zigzag(32))).any()
+    with pytest.raises(BrokenFileError, match=r"the outlines of image 9 .* are \d+ pixels long, .* 96 x 128"):
+        painted(tmp_path, rule, *(annotation(n, 9, 1, zigzag(32)) for n in (1, 2)))
+    # A large image may have long outlines.
+    coco_labels.check_length([coco_labels.vertices(zigzag(32))] * 2, 2000, 2000, "a large image")

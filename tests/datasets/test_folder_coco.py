@@ -239,3 +239,12 @@ def test_a_json_of_other_sizes(write):
     assert isinstance(dataset, Folder)
     with pytest.raises(BrokenFileError, match=r"a\.jpg has 60 x 40 pixels, in the json 61 x 40"):
         dataset.index("val")
+
+
+def test_many_objects_whose_outlines_no_photo_holds_are_refused(write):
+    content = document()
+    zigzag = [value for n in range(32) for value in ((65_000, n % 50) if n % 2 else (-65_000, n % 50))]
+    for annotation in content["annotations"]:
+        annotation["segmentation"] = [zigzag]
+    with pytest.raises(BrokenFileError, match=r"the outlines of .*a\.jpg are \d+ pixels long, the image has 60 x 40"):
+        fssbench.open_dataset("folder", write(content)).label("a")
