@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import struct
 import zipfile
 import zlib
@@ -15,7 +16,8 @@ from fssbench.errors import BrokenFileError, MissingError
 Kind = Literal["torch-zip", "torch-legacy", "safetensors"]
 
 _HEAD = 4096
-_MAX_HEADER = 64 << 20
+_MAX_HEADER = 8 << 20
+_ENCRYPTED = 0x1
 _LEGACY = b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19."
 """How torch began its files before 1.6: its magic number 0x1950a86a20f9469cfc6c, pickled with protocol 2."""
 
@@ -86,15 +88,39 @@ def recognise(path: Path) -> Kind:
 def _check_zip(path: Path, again: str) -> Kind:
     try:
         with zipfile.ZipFile(path) as archive:
-            names = archive.namelist()
-    except (zipfile.BadZipFile, OSError, ValueError) as error:
+            entries = archive.infolist()
+    except (zipfile.BadZipFile, OSError, ValueError, RuntimeError, struct.error) as error:
         size = path.stat().st_size
         raise BrokenFileError(f"{path} is cut short or damaged: its {size} bytes have no valid end", again) from error
-    if not any(name.endswith("data.pkl") for name in names):
+    if not any(entry.filename.endswith("data.pkl") for entry in entries):
         raise BrokenFileError(
-            f"{path} is a zip archive of {len(names)} files, not weights", "unpack it and name the weight file inside"
+            f"{path} is a zip archive of {len(entries)} files, not weights", "unpack it and name the weight file inside"
         )
+    _check_stored(path, entries)
     return "torch-zip"
+
+
+def _check_stored(path: Path, entries: list[zipfile.ZipInfo]) -> None:
+    # A few MB of compressed zeros fill any memory. torch.save stores its records as they are, each once.
+    again = "where you trust it, read it with torch.load(..., weights_only=True) and write it again with torch.save"
+    for entry in entries:
+        if entry.compress_type != zipfile.ZIP_STORED or entry.flag_bits & _ENCRYPTED:
+            how = "encrypted" if entry.flag_bits & _ENCRYPTED else "compressed"
+            raise BrokenFileError(
+                f"{path} was not written by torch.save: its record {entry.filename} is {how}, and was not opened", again
+            )
+        if entry.file_size != entry.compress_size:
+            raise BrokenFileError(
+                f"{path} is damaged: its record {entry.filename} is said to have {entry.file_size} bytes, "
+                f"and {entry.compress_size} in the file",
+                "download it again",
+            )
+    said, there = sum(entry.file_size for entry in entries), path.stat().st_size
+    if said > there:
+        raise BrokenFileError(
+            f"{path} is damaged: its records are said to have {said} bytes, more than the file's {there}",
+            "download it again",
+        )
 
 
 def check_contents(path: Path) -> None:
@@ -108,7 +134,7 @@ def check_contents(path: Path) -> None:
     try:
         with zipfile.ZipFile(path) as archive:
             damaged = archive.testzip()
-    except (zipfile.BadZipFile, OSError, ValueError, EOFError, NotImplementedError, zlib.error) as error:
+    except (zipfile.BadZipFile, OSError, ValueError, EOFError, RuntimeError, struct.error, zlib.error) as error:
         raise BrokenFileError(f"{path} is damaged: {error}", "download it again") from error
     if damaged is not None:
         raise BrokenFileError(f"{path} is damaged: {damaged} does not match its checksum", "download it again")
@@ -139,7 +165,7 @@ def _safetensors_header(path: Path) -> dict[str, object] | None:
             return None
         try:
             header = json.loads(file.read(length))
-        except ValueError:
+        except (ValueError, RecursionError):
             return None
     return header if isinstance(header, dict) else None
 
@@ -166,7 +192,7 @@ def stated_options(path: Path) -> dict[str, bool | int | float | str | tuple[int
         return {}
     try:
         options = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise BrokenFileError(f"{path}: what it says of its options is not JSON") from error
     if not isinstance(options, dict) or not all(_is_option(value) for value in options.values()):
         raise BrokenFileError(
@@ -177,5 +203,5 @@ def stated_options(path: Path) -> dict[str, bool | int | float | str | tuple[int
 
 def _is_option(value: object) -> bool:
     if isinstance(value, list):
-        return all(isinstance(item, int | float) for item in value)
-    return isinstance(value, bool | int | float | str)
+        return all(isinstance(item, int | float) and math.isfinite(item) for item in value)
+    return isinstance(value, bool | str) or (isinstance(value, int | float) and math.isfinite(value))

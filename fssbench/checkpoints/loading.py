@@ -95,9 +95,10 @@ def _read(path: Path) -> Mapping[str, Tensor]:
         from safetensors.torch import load_file
 
         try:
-            return dict(load_file(path))
+            state = dict(load_file(path))
         except Exception as error:  # safetensors raises its own type for each damage
             raise BrokenFileError(f"{path} is damaged: {_first_line(error)}", "download it again") from error
+        return state or _unwrapped(state, path)
     if kind == "torch-zip":
         check_contents(path)
     return _unwrapped(_torch_load(path), path)

@@ -8,6 +8,7 @@ import pickle
 import struct
 import tarfile
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -74,6 +75,77 @@ def test_every_accident_is_named(content: bytes, message: str, tmp_path: Path) -
         recognise(path)
 
 
+def _rewritten(path: Path, method: int, only: str) -> Path:
+    """Write a torch file again, record by record, those whose names end in `only` in another way."""
+    again = path.with_name(f"again-{path.name}")
+    with zipfile.ZipFile(path) as source, zipfile.ZipFile(again, "w") as target:
+        for entry in source.infolist():
+            how = method if entry.filename.endswith(only) else zipfile.ZIP_STORED
+            target.writestr(entry.filename, source.read(entry), how)
+    return again
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+@pytest.mark.parametrize("only", ["data/0", "data.pkl", "/version"])
+def test_compressed_records_are_not_opened(method: int, only: str, tmp_path: Path) -> None:
+    torch.save({"weight": torch.zeros(100_000)}, tmp_path / "model.pt")
+    assert recognise(_rewritten(tmp_path / "model.pt", zipfile.ZIP_STORED, only)) == "torch-zip"
+    small = _rewritten(tmp_path / "model.pt", method, only)
+    with pytest.raises(BrokenFileError, match=rf"its record \w+/{only.strip('/')} is compressed, and was not opened"):
+        recognise(small)
+
+
+def _patched(path: Path, change: Callable[[bytearray, int], None]) -> Path:
+    """Change the entry of data/0 in the directory at the end of a torch file."""
+    content = bytearray(path.read_bytes())
+    change(content, content.rfind(b"PK\x01\x02", 0, content.rfind(b"/data/0")))
+    path.write_bytes(content)
+    return path
+
+
+def test_encrypted_records_are_refused(tmp_path: Path) -> None:
+    def encrypted(content: bytearray, entry: int) -> None:
+        content[entry + 8] |= 1
+
+    torch.save(STATE, tmp_path / "model.pt")
+    with pytest.raises(BrokenFileError, match="data/0 is encrypted"):
+        recognise(_patched(tmp_path / "model.pt", encrypted))
+
+
+def test_a_record_that_claims_another_size_than_it_has_is_refused(tmp_path: Path) -> None:
+    def larger(content: bytearray, entry: int) -> None:
+        struct.pack_into("<I", content, entry + 24, 1 << 30)
+
+    torch.save(STATE, tmp_path / "model.pt")
+    with pytest.raises(BrokenFileError, match="data/0 is said to have 1073741824 bytes, and 12 in the file"):
+        recognise(_patched(tmp_path / "model.pt", larger))
+
+
+def test_records_that_claim_more_than_the_file_has_are_refused(tmp_path: Path) -> None:
+    def larger(content: bytearray, entry: int) -> None:
+        struct.pack_into("<II", content, entry + 20, 1 << 30, 1 << 30)
+
+    torch.save(STATE, tmp_path / "model.pt")
+    with pytest.raises(BrokenFileError, match=r"its records are said to have 10737\d+ bytes, more than the file's"):
+        recognise(_patched(tmp_path / "model.pt", larger))
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        b'{"a":' + b"[" * 100_000 + b"]" * 100_000 + b"}",
+        b'{"a":' * 60_000,
+        b'{"a":{"dtype":"F32","shape":[' + b"9" * 5000 + b'],"data_offsets":[0,4]}}',
+    ],
+)
+def test_a_header_that_no_parser_takes_is_no_header(header: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "own.safetensors"
+    path.write_bytes(struct.pack("<Q", len(header)) + header + bytes(4))
+    with pytest.raises(BrokenFileError, match="no weight file"):
+        recognise(path)
+    assert stated_options(path) == {}
+
+
 def test_a_missing_file_is_missing(tmp_path: Path) -> None:
     with pytest.raises(MissingError, match="there is no checkpoint"):
         recognise(tmp_path / "nowhere.pt")
@@ -117,7 +189,19 @@ def test_options_are_read_from_the_header(tmp_path: Path) -> None:
     assert stated_options(tmp_path / "b.pt") == {}
 
 
-@pytest.mark.parametrize("options", ["{", "[1]", '{"channels": {"a": 1}}', '{"channels": ["x"]}'])
+@pytest.mark.parametrize(
+    "options",
+    [
+        "{",
+        "[1]",
+        '{"channels": {"a": 1}}',
+        '{"channels": ["x"]}',
+        '{"width": 1e999}',
+        '{"channels": [NaN]}',
+        "[" * 100_000,
+        '{"width": ' + "9" * 5000 + "}",
+    ],
+)
 def test_options_from_outside_are_not_believed(options: str, tmp_path: Path) -> None:
     with pytest.raises(BrokenFileError, match="options"):
         stated_options(_with_metadata(tmp_path / "a.safetensors", options))

@@ -127,6 +127,14 @@ def test_what_holds_no_state_dict_is_told(content: object, tmp_path: Path) -> No
         read_state(tmp_path / "model.pt")
 
 
+def test_a_safetensors_file_without_a_tensor_holds_no_state_dict(tmp_path: Path) -> None:
+    from safetensors.torch import save_file
+
+    save_file({}, tmp_path / "model.safetensors")
+    with pytest.raises(CheckpointError, match="no state dict: its entries are none"):
+        read_state(tmp_path / "model.safetensors")
+
+
 def test_half_precision_and_arrays_are_cast_to_the_parameter() -> None:
     source, target = _method(1), _method(2)
     half = {k: v.half() if v.is_floating_point() else v for k, v in source.state_dict().items()}
