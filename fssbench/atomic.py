@@ -1,10 +1,20 @@
-"""Writing a file whole or not at all."""
+"""Writing a file whole or not at all, and changing one that others change, too."""
 
 from __future__ import annotations
 
+import errno
 import os
+import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+if sys.platform != "win32":
+    import fcntl
+
+_NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
+"""How some network folders say that they have no locks."""
 
 
 def write_bytes(path: Path, content: bytes) -> None:
@@ -28,3 +38,25 @@ def write_bytes(path: Path, content: bytes) -> None:
 def write_text(path: Path, content: str) -> None:
     """Write a text file (UTF-8, newlines as they are) whole or not at all; see `write_bytes`."""
     write_bytes(path, content.encode("utf-8"))
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold a file that is read, changed and written again: other processes and threads that do so wait.
+
+    The lock is an empty file beside it, because the file itself is replaced when it is written. It stays there: taken
+    away, two could hold locks of one name. The system gives the lock back when the process ends, however it ends.
+
+    Raises:
+        OSError: If the folder can't be made or written.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.with_name(f"{path.name}.lock").open("ab") as lock:
+        if sys.platform != "win32":
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX)
+            except OSError as error:
+                # What is written there is still whole.
+                if error.errno not in _NO_LOCKS:
+                    raise
+        yield

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 from pathlib import Path
 
 import pytest
 
-from fssbench.atomic import write_bytes, write_text
+from fssbench.atomic import locked, write_bytes, write_text
 
 
 def test_what_is_written_is_there_and_readable_by_others(tmp_path: Path) -> None:
@@ -32,3 +34,41 @@ def test_a_failure_leaves_the_old_file_and_nothing_else(
         write_bytes(path, b"new")
     assert path.read_bytes() == b"old"
     assert [entry.name for entry in tmp_path.iterdir()] == ["rows.json"]
+
+
+def _take(lock: Path) -> None:
+    with lock.open() as other:
+        fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def test_a_lock_keeps_others_out_and_is_given_back(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "list.toml"
+    lock = tmp_path / "new" / "list.toml.lock"
+
+    def broken_off() -> None:
+        with locked(path):
+            with pytest.raises(BlockingIOError):
+                _take(lock)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        broken_off()
+    _take(lock)
+    assert not path.exists()
+
+
+@pytest.mark.parametrize(("number", "goes_on"), [(errno.ENOLCK, True), (errno.EBADF, False)])
+def test_a_folder_without_locks_is_written_all_the_same(
+    number: int, goes_on: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: object) -> None:
+        raise OSError(number, "no lock")
+
+    monkeypatch.setattr(fcntl, "flock", fails)
+    entered = False
+    try:
+        with locked(tmp_path / "list.toml"):
+            entered = True
+    except OSError:
+        assert not goes_on
+    assert entered == goes_on

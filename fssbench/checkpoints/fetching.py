@@ -91,7 +91,7 @@ def fetch(record: Record, *, progress: bool = False) -> Path:
         try:
             locate(record)
         except BrokenFileError:
-            target.unlink()  # the cache is ours: what is damaged there is fetched anew
+            pass  # the cache is ours: what is damaged there is fetched anew, and replaced once that has come
         else:
             return target
     pooch.get_logger().setLevel(logging.ERROR)

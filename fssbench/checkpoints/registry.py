@@ -12,7 +12,7 @@ import tomlkit
 from platformdirs import user_config_path
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from fssbench.atomic import write_text
+from fssbench.atomic import locked, write_text
 from fssbench.datasets import REGISTRY as DATASETS
 from fssbench.errors import BrokenFileError, MissingError, UsageError, unknown_name
 from fssbench.methods import MethodInfo, check_build, method_info
@@ -208,18 +208,21 @@ def _answers(
 def add(new: Record) -> Path:
     """Write a record into the user's own registry, in place of one of the same id, and return that file.
 
+    Several processes may do so at once; none loses another's record.
+
     Raises:
         BrokenFileError: If the registry that is there can't be read.
     """
-    kept = [entry for entry in _read(user_registry()) if entry.id != new.id]
-    document = tomlkit.document()
-    table = tomlkit.aot()
-    for entry in [*kept, new]:
-        table.append(tomlkit.item(entry.model_dump(mode="json", exclude_defaults=True)))
-    document.append("checkpoint", table)
-    user_registry().parent.mkdir(parents=True, exist_ok=True)
-    write_text(user_registry(), tomlkit.dumps(document))
-    return user_registry()
+    registry = user_registry()
+    with locked(registry):
+        kept = [entry for entry in _read(registry) if entry.id != new.id]
+        document = tomlkit.document()
+        table = tomlkit.aot()
+        for entry in [*kept, new]:
+            table.append(tomlkit.item(entry.model_dump(mode="json", exclude_defaults=True)))
+        document.append("checkpoint", table)
+        write_text(registry, tomlkit.dumps(document))
+    return registry
 
 
 def identifier_for(

@@ -5,9 +5,11 @@ from __future__ import annotations
 import csv
 import hashlib
 import http.server
+import sys
 import threading
 from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -101,6 +103,18 @@ def test_a_record_of_the_user_replaces_a_shipped_one(tmp_path: Path) -> None:
     assert [entry.id for entry in records()].count(identifier) == 1
     add(_record(str(tmp_path / "other.pt"), id=identifier))
     assert record(identifier).path.endswith("other.pt")
+
+
+def test_records_that_are_added_at_once_are_all_kept() -> None:
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    try:
+        with ThreadPoolExecutor(12) as several:
+            list(several.map(lambda number: add(_record("w.pt", id=f"own-{number}")), range(12)))
+    finally:
+        sys.setswitchinterval(interval)
+    kept = {entry.id for entry in records() if entry.id.startswith("own-")}
+    assert kept == {f"own-{number}" for number in range(12)}
 
 
 @pytest.mark.parametrize(
