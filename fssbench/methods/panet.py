@@ -92,12 +92,15 @@ class PANet(JointMethod[PANetMaps, PANetSupport]):
         As released by its authors the features go up to the mask's size (bilinear, corners not aligned). In iFSL's form
         the mask goes down to theirs, and every position that it touches is foreground.
         """
+        # The resizing of masks in iFSL's form is float32, as released; sums are taken in the features' precision.
         inside = foreground(mask)
+        precision = torch.promote_types(inside.dtype, features.features.dtype)
         if self.task == "fss":
+            inside = inside.to(precision)
             both = torch.stack([1.0 - inside, inside], dim=1)
             weights, areas = _spread_back(both, features.features), both.sum(dim=(2, 3))
         else:
-            touched = (resize_mask(inside, features.features) > 0).float()
+            touched = (resize_mask(inside, features.features) > 0).to(precision)
             weights = torch.cat([1.0 - touched, touched], dim=1)
             areas = weights.sum(dim=(2, 3))
         return PANetSupport(torch.einsum("bkhw,bchw->bkc", weights, features.features), areas)
