@@ -12,6 +12,7 @@ from typing import Literal
 import platformdirs
 
 from fssbench.errors import BrokenFileError, MissingError
+from fssbench.foreign_files import file_size
 
 DATA_VARIABLE = "FSSBENCH_DATA"
 """Environment variable: a folder that holds the data folders of `FOLDERS`."""
@@ -64,7 +65,8 @@ def configured_roots() -> dict[str, Path]:
     """
     path = config_file()
     try:
-        text = path.read_text(encoding="utf-8")
+        file_size(path)
+        text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
         return {}
     except (OSError, UnicodeDecodeError) as error:

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from fssbench.errors import BrokenFileError, MissingError
+from fssbench.foreign_files import file_size
 
 COLUMNS = (
     *("method", "variant", "backbone", "task", "train_dataset", "ways", "shots", "fold", "protocol", "episodes"),
@@ -84,9 +85,9 @@ def read_baselines(folder: Path, datasets: Iterable[str]) -> list[Baseline]:
 
 def _read(path: Path) -> list[Baseline]:
     try:
-        if path.stat().st_size > MAX_BYTES:
+        if file_size(path) > MAX_BYTES:
             raise BrokenFileError(f"{path} is too large for baselines")
-        with path.open(newline="", encoding="utf-8") as file:
+        with path.open(newline="", encoding="utf-8-sig") as file:
             reader = csv.DictReader(file, strict=True)
             if tuple(reader.fieldnames or ()) != COLUMNS:
                 raise BrokenFileError(

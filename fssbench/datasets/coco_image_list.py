@@ -14,6 +14,7 @@ from typing import cast
 from fssbench.datasets import coco_facts, imported
 from fssbench.datasets.dataset import ImageOrder
 from fssbench.errors import BrokenFileError
+from fssbench.foreign_files import file_size, without_mark
 
 FILE = "val_data_list.txt"
 MAX_BYTES = 64 << 20
@@ -30,7 +31,8 @@ def read_image_list(path: Path) -> list[int]:
         BrokenFileError: If a line is none of val2014, or an image is listed twice.
     """
     try:
-        raw = path.read_bytes()[: MAX_BYTES + 1]
+        file_size(path)
+        raw = without_mark(path.read_bytes()[: MAX_BYTES + 1])
         lines = raw.decode("ascii").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise BrokenFileError(f"can't read {path}: {error}") from error

@@ -23,6 +23,7 @@ from pydantic import AfterValidator, Field, PlainValidator, TypeAdapter, Validat
 from fssbench.datasets.coco_facts import Side, facts, image_name
 from fssbench.datasets.photos import MAX_PIXELS
 from fssbench.errors import BrokenFileError, MissingError
+from fssbench.foreign_files import file_size, without_mark
 
 PaintRule = Literal["hsnet", "pycocotools"]
 
@@ -248,9 +249,9 @@ class _Document:
 
 def _parse(path: Path, remedy: str) -> _Document:
     try:
-        if path.stat().st_size > MAX_BYTES:
+        if file_size(path) > MAX_BYTES:
             raise BrokenFileError(f"{path} is too large for COCO's instance annotations", remedy)
-        raw = path.read_bytes()
+        raw = without_mark(path.read_bytes())
     except FileNotFoundError as error:
         raise MissingError(f"there is no file {path}", remedy) from error
     except OSError as error:

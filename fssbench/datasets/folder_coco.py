@@ -21,6 +21,7 @@ from fssbench.datasets.folder_description import Fault
 from fssbench.datasets.folder_files import PHOTOS, listed
 from fssbench.datasets.photos import MAX_PIXELS
 from fssbench.errors import BrokenFileError
+from fssbench.foreign_files import file_size, without_mark
 
 SIZE = "export the json again: it knows the photos at another size"
 NO_PIXEL = (
@@ -218,9 +219,9 @@ def _decoded(runs: RunLengths, size: tuple[int, int], where: str) -> npt.NDArray
 def _parse(path: Path) -> tuple[_Document | None, list[Fault]]:
     remedy = f"export {path.name} again as COCO's instance annotations"
     try:
-        if path.stat().st_size > MAX_BYTES:
+        if file_size(path) > MAX_BYTES:
             return None, [Fault(f"{path} is too large for annotations", remedy)]
-        raw = path.read_bytes()
+        raw = without_mark(path.read_bytes())
     except OSError as error:
         return None, [Fault(f"can't read {path}: {error.strerror}", remedy)]
     try:

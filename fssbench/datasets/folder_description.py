@@ -14,6 +14,7 @@ from typing import Any, Literal
 from fssbench.config import line_of
 from fssbench.datasets.dataset import check_command
 from fssbench.errors import unknown_name
+from fssbench.foreign_files import file_size
 
 FILE = "dataset.toml"
 MAX_BYTES = 1 << 20
@@ -61,7 +62,7 @@ def read_description(root: Path) -> tuple[Description | None, list[Fault]]:
     path = root / FILE
     remedy = f"edit {path}"
     try:
-        if path.stat().st_size > MAX_BYTES:
+        if file_size(path) > MAX_BYTES:
             return None, [Fault(f"{path} is too large for a description of data", remedy)]
         text = path.read_text(encoding="utf-8-sig")
         raw = tomllib.loads(text)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from fssbench.datasets.folder_description import Description, Fault, Kind
+from fssbench.foreign_files import file_size
 
 PHOTOS, MASKS, VAL = "images", "masks", "val.txt"
 PHOTO_SUFFIXES = frozenset({".jpg", ".jpeg", ".png"})
@@ -233,7 +234,7 @@ def _unpaired(
 def _val(root: Path, photos: Mapping[str, Path]) -> tuple[frozenset[str] | None, list[Fault]]:
     path = root / VAL
     try:
-        if path.stat().st_size > MAX_LIST_BYTES:
+        if file_size(path) > MAX_LIST_BYTES:
             return None, [Fault(f"{path} is too large for a list of photos", f"edit {path}")]
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except FileNotFoundError:

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from fssbench.datasets.photos import IGNORE, MAX_PIXELS, read_foreground, read_values, size_of, value_counts
 from fssbench.errors import BrokenFileError, MissingError
+from fssbench.foreign_files import file_size
 
 Size = tuple[int, int]
 
@@ -87,7 +88,7 @@ def _check_size(path: Path, photo: Path, size: Size) -> None:
 
 def _content(path: Path) -> bytes:
     try:
-        if path.stat().st_size > 2 * MAX_PIXELS:
+        if file_size(path) > 2 * MAX_PIXELS:
             raise BrokenFileError(f"{path} is too large for a mask", FORMAT)
         return path.read_bytes()
     except FileNotFoundError as error:

@@ -16,6 +16,7 @@ from fssbench.datasets import coco_facts, coco_image_list, fss_facts, imported
 from fssbench.datasets.dataset import Split
 from fssbench.datasets.pickled_lists import MAX_BYTES, Value, read_pickle
 from fssbench.errors import BrokenFileError, MissingError, UsageError
+from fssbench.foreign_files import without_mark
 
 ClassLists = dict[int, list[int]]
 """Label value 1..80 -> image ids in list order."""
@@ -161,7 +162,7 @@ def _from_json(path: Path) -> ClassLists:
     if len(raw) > MAX_BYTES:
         raise BrokenFileError(f"{path} is too large for a split file")
     try:
-        lists = TypeAdapter(dict[int, imported.Ids]).validate_json(raw, strict=True)
+        lists = TypeAdapter(dict[int, imported.Ids]).validate_json(without_mark(raw), strict=True)
     except ValidationError as error:
         message = error.errors(include_url=False, include_input=False)[0]["msg"]
         raise BrokenFileError(f"{path} is no JSON of lists of image ids: {message}") from error
@@ -196,7 +197,7 @@ def _class_names(path: Path) -> list[str]:
     """Return the lines of a list of class names; names that lead out of a folder are refused."""
     try:
         with path.open("rb") as file:
-            lines = file.read(1 << 20).decode("utf-8").splitlines()
+            lines = file.read(1 << 20).decode("utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise BrokenFileError(f"can't read {path}: {error}") from error
     names = [line.strip() for line in lines if line.strip()]

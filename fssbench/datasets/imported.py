@@ -16,6 +16,7 @@ from fssbench.atomic import write_text
 from fssbench.config import user_data_folder
 from fssbench.datasets.dataset import Split
 from fssbench.errors import BrokenFileError, UsageError
+from fssbench.foreign_files import file_size
 
 MAX_BYTES = 64 << 20
 """No split file is larger: HSNet's lists of COCO's train side take 2 MB here."""
@@ -63,7 +64,7 @@ def load(dataset: str, side: Split) -> dict[str, list[int] | list[str]] | None:
     path = path_of(dataset, side)
     remedy = _remedy(dataset)
     try:
-        if path.stat().st_size > MAX_BYTES:
+        if file_size(path) > MAX_BYTES:
             raise BrokenFileError(f"{path} is too large for split lists", remedy)
         stored = StoredLists.model_validate_json(path.read_bytes())
     except FileNotFoundError:

@@ -22,6 +22,7 @@ from fssbench.datasets.photos import read_grey, size_of
 from fssbench.datasets.progress import tracked
 from fssbench.datasets.target import FOREGROUND, TargetDataset
 from fssbench.errors import BrokenFileError, MissingError, UsageError
+from fssbench.foreign_files import file_size
 
 PHOTOS = "ISIC2018_Task1-2_Training_Input"
 MASKS = "ISIC2018_Task1_Training_GroundTruth"
@@ -56,7 +57,7 @@ def read_classes(path: Path) -> dict[str, int]:
         BrokenFileError: If it is no such file, or names another class.
     """
     try:
-        if path.stat().st_size > MAX_BYTES:
+        if file_size(path) > MAX_BYTES:
             raise BrokenFileError(f"{path} is too large for a list of classes", _LIST_REMEDY)
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except FileNotFoundError as error:

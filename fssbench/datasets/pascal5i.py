@@ -23,6 +23,7 @@ from fssbench.datasets.index_cache import cached_index, fingerprint_of, frame_of
 from fssbench.datasets.photos import read_label, read_photo, size_of, value_counts
 from fssbench.datasets.progress import tracked
 from fssbench.errors import BrokenFileError, MissingError, UsageError
+from fssbench.foreign_files import file_size, without_mark
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -180,7 +181,8 @@ class Pascal5i(Dataset):
         """
         path = self.root / "ImageSets" / "Segmentation" / "val.txt"
         try:
-            names = path.read_text(encoding="ascii").split()
+            file_size(path)
+            names = without_mark(path.read_bytes()).decode("ascii").split()
         except FileNotFoundError as error:
             raise MissingError(
                 f"there is no {path}: it says which masks are VOC 2012 val, and so which lists they are in",

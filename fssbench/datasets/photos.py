@@ -14,6 +14,7 @@ import PIL.Image
 
 from fssbench.datasets.dataset import Image, Label
 from fssbench.errors import BrokenFileError, MissingError
+from fssbench.foreign_files import file_size
 
 MAX_PIXELS = 64_000_000
 """No photo of a segmentation data set is larger; a file that claims to be would only fill the memory."""
@@ -238,6 +239,8 @@ def _opened(
             # Pillow warns of images that it finds too large, which are refused below with one sentence, and of EXIF
             # blocks that are broken, without which the photo is good.
             warnings.simplefilter("ignore")
+            if raw is None:
+                file_size(path)
             picture = PIL.Image.open(path if raw is None else BytesIO(raw), formats=formats)
     except FileNotFoundError as error:
         raise MissingError(f"there is no file {path}", remedy) from error

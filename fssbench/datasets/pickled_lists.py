@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import cast
 
 from fssbench.errors import BrokenFileError, MissingError
+from fssbench.foreign_files import file_size
 
 MAX_BYTES = 64 << 20
 """The release's largest split file has 6 MB."""
@@ -34,7 +35,7 @@ def read_pickle(path: Path) -> Value:
         BrokenFileError: If it is truncated, no pickle, too large, or holds anything else.
     """
     try:
-        if path.stat().st_size > MAX_BYTES:
+        if file_size(path) > MAX_BYTES:
             raise BrokenFileError(f"{path} is too large for a split file")
         raw = path.read_bytes()
     except FileNotFoundError as error:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from fssbench.atomic import write_text
 from fssbench.episode.episode import Episode, EpisodeList
 from fssbench.errors import BrokenFileError, MissingError, UsageError
+from fssbench.foreign_files import without_mark
 from fssbench.protocols import list_protocols
 from fssbench.protocols import protocol as protocol_of
 
@@ -130,7 +131,7 @@ def read_episodes(path: str | Path) -> EpisodeList:
     try:
         if path.stat().st_size > MAX_BYTES:
             raise BrokenFileError(f"{path} is too large for an episode list")
-        raw = path.read_bytes()
+        raw = without_mark(path.read_bytes())
     except FileNotFoundError as error:
         raise MissingError(
             f"there is no episode list {path}",

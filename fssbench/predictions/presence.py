@@ -24,11 +24,15 @@ def find_presence(folder: Path, names: set[str]) -> Path | None:
 
     Raises:
         UsageError: If there are two.
+        BrokenFileError: If it is a pipe or a device, which would be waited for.
     """
     found = [name for name in PRESENCE if name in names]
     if len(found) > 1:
         raise UsageError(f"{folder} holds both {' and '.join(found)}", f"--presence {folder / found[0]}")
-    return folder / found[0] if found else None
+    path = folder / found[0] if found else None
+    if path is not None and path.exists() and not path.is_file():
+        raise BrokenFileError(f"{path} is no file")
+    return path
 
 
 def read_presence(path: Path) -> Presence:
@@ -44,7 +48,7 @@ def read_presence(path: Path) -> Presence:
     try:
         if path.stat().st_size > MAX_BYTES:
             raise BrokenFileError(f"{path} is too large for a file of presence answers")
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError as error:
         raise MissingError(f"there is no file of presence answers {path}") from error
     except OSError as error:

@@ -16,6 +16,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, ClassVar, Self
 
 from fssbench.errors import BrokenFileError, MissingError, UsageError
+from fssbench.foreign_files import file_size
 
 if sys.platform != "win32":
     import fcntl
@@ -118,7 +119,7 @@ def read_rows(path: Path) -> list[Row]:
     from pydantic import ValidationError
 
     try:
-        if path.stat().st_size > MAX_BYTES:
+        if file_size(path) > MAX_BYTES:
             raise BrokenFileError(f"{path} is too large for a file of rows")
         raw = path.read_bytes()
     except FileNotFoundError as error:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from fssbench.atomic import write_text
 from fssbench.errors import BrokenFileError, MissingError, UsageError
+from fssbench.foreign_files import file_size
 from fssbench.metrics import DRAWS, Summary, summarise
 from fssbench.results.record import Run
 from fssbench.results.rows import MAX_NUMBER, Row, frame_of, read_rows
@@ -97,7 +98,7 @@ def read_run(folder: Path) -> Run:
 
     path = folder / RUN
     try:
-        if path.stat().st_size > MAX_BYTES:
+        if file_size(path) > MAX_BYTES:
             raise BrokenFileError(f"{path} is too large for the record of a run")
         raw = path.read_bytes()
     except (FileNotFoundError, NotADirectoryError) as error:

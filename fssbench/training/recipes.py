@@ -29,7 +29,7 @@ def read_recipes(path: Path = _BUILT_IN) -> dict[str, Recipe]:
     try:
         if path.stat().st_size > _LARGEST_FILE:
             raise BrokenFileError(f"{path} is too large for a file of recipes")
-        raw = tomllib.loads(path.read_text(encoding="utf-8"))
+        raw = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError as error:
         raise MissingError(f"there is no file {path}") from error
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
