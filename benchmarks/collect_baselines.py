@@ -13,7 +13,7 @@ from pathlib import Path
 from fssbench.atomic import write_text
 from fssbench.checking.against_baselines import PRECISION
 from fssbench.results import load_run
-from fssbench.tables.measured import find_runs
+from fssbench.tables.chosen_runs import find_runs
 
 COLUMNS = (
     "method",
@@ -46,6 +46,8 @@ def rows_of(folder: Path) -> list[list[object]]:
     if results.missing:
         raise SystemExit(f"{folder} lacks {results.missing} episodes")
     run = results.run
+    if run.is_shard or run.limit is not None:
+        raise SystemExit(f"{folder} has a part of its lists only: --limit {run.limit}, shard {run.share}")
     if run.precision != PRECISION:
         raise SystemExit(f"{folder} was computed in {run.precision}; baselines are measured in {PRECISION}")
     rows: list[list[object]] = []

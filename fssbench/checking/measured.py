@@ -11,7 +11,8 @@ from fssbench.checking.verdict import Subject
 from fssbench.errors import MissingError
 from fssbench.metrics import FoldSummary, Summary, summarise
 from fssbench.results import load_run
-from fssbench.tables.measured import Measurement, asked_on, find_runs, fold_count, measurements
+from fssbench.tables.chosen_runs import find_runs
+from fssbench.tables.measured import Measurement, asked_on, fold_count, measurements
 
 if TYPE_CHECKING:
     from fssbench.results import Results, Run
@@ -112,6 +113,8 @@ def _of(
 
 def partial_reason(run: Run, record: FoldRecord, answered: int) -> str:
     """Return why a fold's number is that of no list, empty if the whole list was answered."""
+    if run.is_shard:
+        return f"shard {run.share} of a run, only a part of the list (fssbench merge)"
     if run.asked(record) < record.episodes:
         return f"only the first {run.asked(record)} of {record.episodes} episodes were asked (--limit)"
     if record.unanswered:

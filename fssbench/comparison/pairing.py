@@ -43,7 +43,8 @@ def pair(runs: Sequence[Results]) -> Pairing:
         runs: Two or more, finished; the first is the reference.
 
     Raises:
-        UsageError: If they are not two, one is unfinished or there twice, or they were not asked and counted alike.
+        UsageError: If they are not two, one is a shard, unfinished or there twice, or they were not asked and counted
+            alike.
         BrokenFileError: If the rows of two runs are not of the same episodes although their lists are.
     """
     if len(runs) < 2:
@@ -52,6 +53,11 @@ def pair(runs: Sequence[Results]) -> Pairing:
         if one is other or (one.folder and other.folder and one.folder.resolve() == other.folder.resolve()):
             raise UsageError(f"{_where(one)} is given twice: a run is not compared with itself")
     for its in runs:
+        if its.run.is_shard:
+            raise UsageError(
+                f"{_where(its)} is shard {its.run.share} of a run, only a part of each list: runs are compared whole",
+                f"fssbench merge {shlex.quote(str(its.folder.parent))}" if its.folder else "fssbench merge",
+            )
         if its.missing or its.frame.empty:
             asked = sum(its.run.expected(fold) for fold in its.run.folds)
             raise UsageError(
@@ -146,6 +152,10 @@ def _command(its: Results, option: str) -> str:
     if not typed or typed[:2] != ("fssbench", "eval"):
         return f"fssbench eval ... --out {_where(its)} {option}"
     kept = [word for word in typed if word not in ("--overwrite", option)]
+    if "--shard" in kept:  # of one of the shards that the run was put together from
+        place = kept.index("--shard")
+        del kept[place : place + 2]
+    kept = [word for word in kept if not word.startswith("--shard=")]
     return f"{shlex.join(kept)} {option}"
 
 

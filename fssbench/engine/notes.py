@@ -22,7 +22,7 @@ def notes(results: Results, summary: Summary, lists: Sequence[EpisodeList]) -> l
         summary: Its numbers over the classes that were asked.
         lists: Its episode lists.
     """
-    said = [*_lists(lists, results), *_limit(results), *_runs(summary, lists)]
+    said = [*_lists(lists, results), *_limit(results), *_shard(results), *_runs(summary, lists)]
     return [*said, *_classes(results, summary), *_training(results), *_weights(results)]
 
 
@@ -83,6 +83,12 @@ def _limit(results: Results) -> list[str]:
     run = results.run
     cut = run.limit is not None and any(run.limit < fold.episodes for fold in run.folds)
     return [f"--limit: only the first {run.limit} episodes of each list were asked"] if cut else []
+
+
+def _shard(results: Results) -> list[str]:
+    if not results.run.is_shard:
+        return []
+    return [f"shard {results.run.share}: only a part of each list, which fssbench merge puts together with the others"]
 
 
 def _classes(results: Results, summary: Summary) -> list[str]:

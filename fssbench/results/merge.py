@@ -32,6 +32,15 @@ def shards_in(folders: Iterable[Path]) -> list[Path]:
     return found
 
 
+def is_part(folder: Path, whole: Path) -> bool:
+    """Return whether a run asks a part of what another run asks, by the same method; no if one can't be read."""
+    try:
+        run, other = read_run(folder), read_run(whole)
+    except (BrokenFileError, MissingError):
+        return False
+    return run.is_shard and not other.is_shard and first_difference(replace(other, shard=run.shard), run) is None
+
+
 def merge(folders: Sequence[Path], out: Path, existing: Existing = Existing.REFUSE) -> Results:
     """Put runs of parts of the same lists together, and write the whole.
 

@@ -217,6 +217,11 @@ class Run:
         return WHOLE if self.shard is None else Share(*self.shard)
 
     @property
+    def is_shard(self) -> bool:
+        """Whether it is one of several parts of a run."""
+        return self.share.of > 1
+
+    @property
     def classes(self) -> dict[int, tuple[int, ...]]:
         """All classes of each fold."""
         return {fold.fold: fold.classes for fold in self.folds}

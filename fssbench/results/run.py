@@ -133,7 +133,7 @@ def _out_of_bounds(run: Run) -> str:
     ):
         if any(number is not None and not least <= number < MAX_NUMBER for number in numbers):
             return name
-    return ""
+    return "" if run.shard is None or 1 <= run.shard[0] <= run.shard[1] else "shard"
 
 
 def load_run(folder: str | Path) -> Results:

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Literal
 from fssbench.errors import MissingError, UsageError, unknown_name
 from fssbench.methods import list_methods, method_info
 from fssbench.publications import ER_FOLDS, FOLDS, PrintedRow, Publications, publications
+from fssbench.tables.chosen_runs import find_runs
 from fssbench.tables.emphasis import emphasise
 from fssbench.tables.entry import Entry, parameters, rounded
 from fssbench.tables.footnotes import DAGGER, Footnotes
 from fssbench.tables.layout import BACKBONES, dataset_title
 from fssbench.tables.measured import (
     asked_on,
-    find_runs,
     measured_entries,
     measurements,
     printed_form,

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fssbench.errors import MissingError
-from fssbench.tables.measured import find_runs
 
 if TYPE_CHECKING:
     from fssbench.results import Run
@@ -24,6 +23,28 @@ class ComparedWords:
 
     methods: tuple[str, ...] = ()
     folders: tuple[Path, ...] = ()
+
+
+def find_runs(folder: Path) -> list[Path]:
+    """Return the run folders in a folder, at any depth to 4, the folder itself included, sorted.
+
+    Shards that were put together in the folder above them are left out: the whole is there.
+
+    Raises:
+        MissingError: If there is no such folder.
+    """
+    if not folder.is_dir():
+        raise MissingError(f"there is no folder of runs {folder}", "fssbench eval writes one; or give --runs DIR")
+    patterns = ("run.json", *("/".join(["*"] * depth) + "/run.json" for depth in range(1, 5)))
+    found = sorted({path.parent for pattern in patterns for path in folder.glob(pattern)})
+    return [path for path in found if path == folder or not _was_merged(path)]
+
+
+def _was_merged(folder: Path) -> bool:
+    from fssbench.results.merge import is_part
+    from fssbench.results.run import RUN, SHARDS
+
+    return folder.match(SHARDS) and (folder.parent / RUN).is_file() and is_part(folder, folder.parent)
 
 
 def compared(words: Sequence[str]) -> ComparedWords:

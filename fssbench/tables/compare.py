@@ -12,10 +12,10 @@ from fssbench.errors import MissingError, UsageError, unknown_name
 from fssbench.publication_status import released_weights
 from fssbench.publications import Publications, publications
 from fssbench.tables.beside import beside_printed, reaches
-from fssbench.tables.chosen_runs import merged, read_runs
+from fssbench.tables.chosen_runs import find_runs, merged, read_runs
 from fssbench.tables.entry import Entry
 from fssbench.tables.layout import LayoutName, lay_out
-from fssbench.tables.measured import asked_on, find_runs, form_of, measured_entries, measurements
+from fssbench.tables.measured import asked_on, form_of, measured_entries, measurements
 from fssbench.tables.names import Names, names_from
 from fssbench.tables.printed import printed_entries, wants_backbone
 from fssbench.tables.render_csv import render_csv

@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fssbench.errors import MissingError
 from fssbench.publications import Paper
 from fssbench.tables.entry import NO_BACKBONE, Entry, Remark
 from fssbench.tables.folds import fold_count_of
@@ -65,18 +64,6 @@ class Measurement:
     def folders(self) -> str:
         """The run folders, with commas between."""
         return ", ".join(sorted({str(fold.folder) for fold in self.folds.values()}))
-
-
-def find_runs(folder: Path) -> list[Path]:
-    """Return the run folders in a folder, at any depth to 4, the folder itself included, sorted.
-
-    Raises:
-        MissingError: If there is no such folder.
-    """
-    if not folder.is_dir():
-        raise MissingError(f"there is no folder of runs {folder}", "fssbench eval writes one; or give --runs DIR")
-    patterns = ("run.json", *("/".join(["*"] * depth) + "/run.json" for depth in range(1, 5)))
-    return sorted({path.parent for pattern in patterns for path in folder.glob(pattern)})
 
 
 def asked_on(run: Run) -> str:
@@ -158,7 +145,7 @@ def _configuration(run: Run) -> str:
     method = replace(run.method, learnable_parameters=None)
     draws = sorted({(fold.drawn_by, fold.seed, fold.list_order, fold.weights.kind) for fold in run.folds})
     setting = (run.train_dataset, run.dataset, run.protocol, run.way, run.shot, run.split, run.limit, run.precision)
-    return repr((method, setting, draws))
+    return repr((method, setting, draws, run.share))
 
 
 def measured_entries(found: Iterable[Measurement], methods: Mapping[str, Paper]) -> list[Entry]:
@@ -171,7 +158,9 @@ def measured_entries(found: Iterable[Measurement], methods: Mapping[str, Paper])
     found = list(found)
     entries = []
     for one in found:
-        neighbours = [other for other in found if (other.run.way, other.run.shot) == (one.run.way, one.run.shot)]
+        # A shard is marked for what it is; it makes nobody else the odd one out.
+        others = [other for other in found if other is one or not other.run.is_shard]
+        neighbours = [other for other in others if (other.run.way, other.run.shot) == (one.run.way, one.run.shot)]
         entries.append(_entry(one, methods, _differences(one, neighbours)))
     return entries
 
@@ -243,8 +232,9 @@ def _entry(one: Measurement, methods: Mapping[str, Paper], differs: list[str]) -
         numbers=_numbers(one),
         source=one.folders,
         variant=form,
-        # As printed ablations, a form that was taken apart is no rival of whole methods; nor is who knows the answers.
-        competes=not form and not any(fold.record.leaking for fold in one.folds.values()),
+        # As printed ablations, a form that was taken apart is no rival of whole methods; nor is a part of a run, or who
+        # knows the answers.
+        competes=not form and not one.run.is_shard and not any(fold.record.leaking for fold in one.folds.values()),
         remarks=tuple(remarks),
         fold_count=fold_count(run),
     )
@@ -269,6 +259,8 @@ def _cautions(one: Measurement, weights: Sequence[str]) -> list[str]:
         cautions.append("answered elsewhere, counted here from files")
     if unanswered := sum(fold.record.unanswered for fold in one.folds.values()):
         cautions.append(f"incomplete: {unanswered} episodes without a prediction are left out")
+    if one.run.is_shard:
+        cautions.append(f"shard {one.run.share}, only a part of each list, so it is not ranked (fssbench merge)")
     if missing := sum(fold.missing for fold in one.folds.values()):
         cautions.append(f"unfinished: {missing} episodes are missing")
     if one.run.limit is not None:

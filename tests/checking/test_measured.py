@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from fssbench.checking.measured import measured, subject_name
+from fssbench.checking.stated import against_stated
+from fssbench.errors import UsageError
 from tests.tables.runs import run_of, write_run
 
 
@@ -57,6 +59,18 @@ def test_a_run_without_an_answer_is_told(tmp_path: Path):
 def test_name(change: dict[str, str], name: str):
     run = run_of()
     assert subject_name(replace(run, method=replace(run.method, **change))) == name
+
+
+def test_a_shard_is_held_against_nothing_and_makes_no_mean(tmp_path: Path):
+    write_run(tmp_path / "part" / "shard-1-of-2", replace(run_of(), shard=(1, 2)))
+    [one] = measured([tmp_path])
+    assert {fold.partial for fold in one.folds} == {"shard 1/2 of a run, only a part of the list (fssbench merge)"}
+    assert not one.whole
+    with pytest.raises(UsageError, match="can't be checked: shard 1/2"):
+        against_stated(tmp_path, {"miou": 50.0}, None, 1.0)
+    write_run(tmp_path / "all" / "shard-1-of-1", replace(run_of(), shard=(1, 1)))
+    [one] = measured([tmp_path / "all"])
+    assert one.whole
 
 
 def test_a_precision_that_is_not_float32_is_part_of_the_name():

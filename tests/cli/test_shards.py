@@ -68,6 +68,25 @@ def test_shards_put_together_are_the_run_in_one_go(fssbench, whole: Path):
     assert "holds a run already" in err
 
 
+def test_a_shard_says_that_it_is_one_wherever_it_is_read(fssbench, whole: Path):
+    for part in (1, 2):
+        _, out, _ = fssbench(*COPY, "--out", "parts", "--shard", f"{part}/2")
+        assert f"shard {part}/2: only a part of each list" in out
+    shards = ["parts/shard-1-of-2", "parts/shard-2-of-2"]
+    for runs in (shards, [str(whole), shards[0]]):
+        code, _, err = fssbench("compare", *runs)
+        assert (code, "Traceback" in err, "fssbench merge parts" in err) == (2, False, True)
+    code, _, err = fssbench("check", shards[0])
+    assert code == 2
+    assert "shard 1/2 of a run, only a part of the list" in err
+    asked = ("table", "--dataset", "shapes20i", "--source", "measured", "--runs", "parts", "--format", "csv")
+    assert fssbench(*asked)[1].count("only a part of each list, so it is not ranked") == 2
+    assert fssbench("merge", "parts")[0] == 0
+    lines = fssbench(*asked)[1].splitlines()
+    assert len(lines) == 2, "the heads and the whole run"
+    assert "shard" not in lines[1]
+
+
 def test_a_missing_shard_is_told_and_added_later(fssbench, whole: Path):
     fssbench(*COPY, "--out", "parts", "--shard", "1/2")
     code, _, err = fssbench("merge", "parts")

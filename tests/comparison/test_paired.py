@@ -58,6 +58,30 @@ def test_differences_are_those_of_the_summaries(stored: Callable[..., Results]):
     assert all(its.p_holm == its.p_value for its in duel.differences)
 
 
+@pytest.mark.parametrize("places", [(0, 1), (1, 0), (1, 2)])
+def test_a_shard_is_refused_by_name(stored: Callable[..., Results], tmp_path: Path, places: tuple[int, int]):
+    run = run_of(episodes=12)
+    runs = [
+        stored("whole", run),
+        stored("part/shard-1-of-2", replace(run, shard=(1, 2))),
+        stored("part/shard-2-of-2", replace(run, shard=(2, 2))),
+    ]
+    with pytest.raises(UsageError, match=r"shard-[12]-of-2 is shard [12]/2 of a run, only a part") as refused:
+        compare([runs[place] for place in places], draws=10)
+    assert refused.value.remedy == f"fssbench merge {tmp_path / 'part'}"
+
+
+def test_what_is_missing_of_shards_put_together_is_asked_by_the_whole_run(stored: Callable[..., Results]):
+    run = run_of(episodes=12)
+    typed = ("fssbench", "eval", "--method", "hsnet", "--out", "a", "--shard", "2/2", "--quiet")
+    for words in (typed, (*typed[:6], "--shard=2/2", "--quiet")):
+        begun = replace(run, starts=(replace(run.starts[0], command=words),))
+        name = f"a{len(words)}"
+        with pytest.raises(UsageError, match="is unfinished") as refused:
+            compare([stored(name, begun, answered=6), stored(f"{name}-other", run)], draws=10)
+        assert refused.value.remedy == "fssbench eval --method hsnet --out a --quiet --resume"
+
+
 def test_runs_in_two_precisions_are_told_apart_by_name(stored: Callable[..., Results]):
     exact = run_of(episodes=12)
     runs = [stored("a", exact), stored("b", replace(exact, precision="bfloat16"))]

@@ -10,7 +10,7 @@ import pytest
 
 from fssbench.errors import BrokenFileError, MissingError, UsageError
 from fssbench.tables import Comparison, compare, render
-from fssbench.tables.measured import find_runs
+from fssbench.tables.chosen_runs import find_runs
 from fssbench.tables.table import Row, Table
 from tests.tables.runs import limited, run_of, write_run
 
@@ -69,6 +69,43 @@ def test_a_fold_measured_twice_is_another_row(tmp_path: Path) -> None:
     write_run(tmp_path / "second", run_of(folds=(0,)), iou=0.2)
     (table,) = ask(tmp_path)
     assert [row.cells[0].text for row in table.groups[0].rows] == ["10.0", "20.0"]
+
+
+def test_a_shard_is_marked_and_not_ranked_and_makes_nobody_else_the_odd_one_out(tmp_path: Path) -> None:
+    write_run(tmp_path / "worse", run_of("pfenet"), iou=0.05)
+    write_run(tmp_path / "whole", run_of("hsnet"), iou=0.1)
+    write_run(tmp_path / "part" / "shard-2-of-2", replace(run_of("asnet"), shard=(2, 2)), iou=0.9)
+    (table,) = ask(tmp_path)
+    whole, part = rows(table)["HSNet"], rows(table)["ASNet"]
+    assert [(row.cells[0].text, row.cells[0].emphasis) for row in (whole, part)] == [("10.0", "best"), ("90.0", "")]
+    assert "shard 2/2, only a part of each list, so it is not ranked (fssbench merge)" in said(table, part)
+    assert any(text.startswith(APART) for text in said(table, part))
+    assert not any("shard" in text or text.startswith(APART) for text in said(table, whole))
+
+
+def test_folds_of_a_shard_and_of_a_whole_run_are_no_mean(tmp_path: Path) -> None:
+    write_run(tmp_path / "a", run_of(folds=(0, 1)), iou=0.1)
+    write_run(tmp_path / "b", replace(run_of(folds=(2, 3)), shard=(1, 2)), iou=0.2)
+    (table,) = ask(tmp_path)
+    assert [row.cells[4].text for row in table.groups[0].rows] == ["-", "-"]
+    # One of one is all of it.
+    write_run(tmp_path / "c", replace(run_of(folds=(2, 3)), shard=(1, 1)), iou=0.3)
+    (table,) = ask(tmp_path)
+    assert sorted(row.cells[4].text for row in table.groups[0].rows) == ["-", "20.0"]
+
+
+def test_shards_that_were_put_together_are_left_out(tmp_path: Path) -> None:
+    whole = write_run(tmp_path / "run", run_of())
+    part = write_run(whole / "shard-1-of-2", replace(run_of(), shard=(1, 2)))
+    assert find_runs(tmp_path) == [whole]
+    assert find_runs(part) == [part], "it is named"
+    # A shard of something else stays, as do those whose whole is not there or can't be read.
+    other = write_run(whole / "shard-2-of-2", replace(run_of("asnet"), shard=(2, 2)))
+    assert find_runs(tmp_path) == [whole, other]
+    (whole / "run.json").write_text("{}")
+    assert find_runs(tmp_path) == [whole, part, other]
+    (whole / "run.json").unlink()
+    assert find_runs(tmp_path) == [part, other]
 
 
 def test_folds_of_another_precision_stand_in_a_row_of_their_own_that_names_it(tmp_path: Path) -> None:
