@@ -83,6 +83,8 @@ def change(path: Path, edit: Callable[[dict[str, Any]], object]) -> None:
         (lambda r: r.update(limit=-4), "limit"),
         (lambda r: r.update(shot=2**31), "shot"),
         (lambda r: r.update(way=0), "way"),
+        (lambda r: r.update(shard=[3, 2]), "shard"),
+        (lambda r: r.update(shard=[0, 2]), "shard"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )

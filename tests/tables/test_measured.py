@@ -75,6 +75,7 @@ def test_a_shard_is_marked_and_not_ranked_and_makes_nobody_else_the_odd_one_out(
     write_run(tmp_path / "worse", run_of("pfenet"), iou=0.05)
     write_run(tmp_path / "whole", run_of("hsnet"), iou=0.1)
     write_run(tmp_path / "part" / "shard-2-of-2", replace(run_of("asnet"), shard=(2, 2)), iou=0.9)
+    write_run(tmp_path / "other" / "shard-2-of-2", replace(run_of("bam"), shard=(2, 2)), iou=0.8)
     (table,) = ask(tmp_path)
     whole, part = rows(table)["HSNet"], rows(table)["ASNet"]
     assert [(row.cells[0].text, row.cells[0].emphasis) for row in (whole, part)] == [("10.0", "best"), ("90.0", "")]
