@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from fssbench.datasets.dataset import Dataset, Split
 from fssbench.episode.episode import EpisodeList
 from fssbench.episode.samplers import Sampler, sampler
-from fssbench.episode.samplers.lists import ImageLists, read_lists
+from fssbench.episode.samplers.lists import ImageLists, area_rule, read_lists
 from fssbench.errors import MissingError, UsageError
 from fssbench.protocols import Protocol
 from fssbench.protocols import protocol as protocol_of
 
 MAX_EPISODES = 1_000_000
 """No list is longer: far beyond any published evaluation, and still a file that can be read."""
+
+_OWN_LISTS = "--protocol hsnet, which asks the data set's own lists"
 
 
 def episodes(
@@ -62,8 +66,8 @@ def episodes(
         left_out = tuple(short)
         lists = lists.without(short)
     elif asked := {c: size for c, size in short.items() if rule.draws_class or size or c in _held(lists)}:
-        raise _too_short(dataset, f"fold {fold}, {side}", asked, rule.images_needed(shot))
-    _check_room(lists, dataset, fold, side, way, chosen.task)
+        raise _too_short(dataset, fold, side, asked, rule, shot)
+    _check_room(lists, dataset, fold, side, way, chosen, short)
     length = _how_many(count, chosen.episodes, lists, rule)
     if length * len(seeds) > MAX_EPISODES:
         raise UsageError(f"a list has 1 to {MAX_EPISODES} episodes, not {len(seeds)} runs of {length}")
@@ -93,11 +97,13 @@ def lists_of(dataset: Dataset, fold: int, side: Split, protocol: Protocol) -> Im
     """
     # A protocol that looks for its queries among the training images (PANet) asks the novel classes there.
     classes = dataset.fold_classes(fold, "val" if side == protocol.split == "train" else side)
-    lists = read_lists(dataset, fold, side, classes, sampler(protocol.sampler).lists)
+    rule = sampler(protocol.sampler).lists
+    lists = read_lists(dataset, fold, side, classes, rule)
     if not lists.entries:
+        why = area_rule(rule, dataset, side, classes)
         raise MissingError(
-            f"{dataset.name} fold {fold} lists no {side} image: there is nothing to ask",
-            dataset.check_command,
+            f"{dataset.name} fold {fold} lists no {side} image: {why or 'there is nothing to ask'}",
+            _OWN_LISTS if why else dataset.check_command,
         )
     return lists
 
@@ -127,25 +133,38 @@ def _short_classes(lists: ImageLists, rule: Sampler, shot: int) -> dict[int, int
     return {class_id: size for class_id, size in sizes.items() if size < rule.images_needed(shot)}
 
 
-def _too_short(dataset: Dataset, where: str, short: dict[int, int], needed: int) -> MissingError:
+def _too_short(
+    dataset: Dataset, fold: int, side: Split, short: dict[int, int], rule: Sampler, shot: int
+) -> MissingError:
     names = [f"{dataset.class_names[c]} ({size})" for c, size in short.items()]
     shown = ", ".join(names[:6]) + (f" and {len(names) - 6} more" if len(names) > 6 else "")
+    why = area_rule(rule.lists, dataset, side, short)
     return MissingError(
-        f"{dataset.name} ({where}) has too few images of {shown}; "
-        f"an episode needs {needed} different ones of its class",
-        f"{dataset.check_command}; or leave these classes out with --skip-short-classes "
+        f"{dataset.name} (fold {fold}, {side}) has too few images of {shown}; "
+        f"an episode needs {rule.images_needed(shot)} different ones of its class" + (f"; {why}" if why else ""),
+        f"{_OWN_LISTS if why else dataset.check_command}; or leave these classes out with --skip-short-classes "
         "(in Python skip_short_classes=True), which is then not the protocol's own list",
     )
 
 
-def _check_room(lists: ImageLists, dataset: Dataset, fold: int, side: Split, way: int, task: str) -> None:
+def _check_room(
+    lists: ImageLists,
+    dataset: Dataset,
+    fold: int,
+    side: Split,
+    way: int,
+    protocol: Protocol,
+    short: Collection[int],
+) -> None:
     # An FS-CS query's class has half of the chance, so the other half needs at least one other class.
-    needed = max(way, 2) if task == "fscs" else 1
+    needed = max(way, 2) if protocol.task == "fscs" else 1
     if len(lists.by_class) < needed or not lists.entries:
+        why = area_rule(sampler(protocol.sampler).lists, dataset, side, short)
         raise MissingError(
             f"{dataset.name} fold {fold} has {len(lists.by_class)} {side} classes with enough images; "
-            f"{way}-way episodes need {needed}",
-            dataset.check_command + (f"; or --ways {len(lists.by_class)} or less" if lists.by_class else ""),
+            f"{way}-way episodes need {needed}" + (f"; {why}" if why else ""),
+            (_OWN_LISTS if why else dataset.check_command)
+            + (f"; or --ways {len(lists.by_class)} or less" if lists.by_class else ""),
         )
 
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from fssbench.datasets.dataset import Dataset
 from fssbench.episode.episode import Episode
-from fssbench.episode.samplers.lists import read_lists
+from fssbench.episode.samplers.lists import area_rule, read_lists
 from fssbench.errors import MissingError, UsageError
 from fssbench.training.recipe import TrainingLists
 
@@ -60,9 +60,16 @@ class EpisodeSampler:
         """
         lists = usable_lists(training_lists(dataset, fold, rule), shot)
         if not lists:
+            why = area_rule(
+                "2048 pixels" if "2048 pixels" in rule else "data set's",
+                dataset,
+                "train",
+                dataset.fold_classes(fold, "train"),
+            )
             raise MissingError(
-                f"{dataset.name} fold {fold} lists no class with {_pictures(shot)}: there is nothing to learn from",
-                dataset.check_command,
+                f"{dataset.name} fold {fold} lists no class with {_pictures(shot)}: "
+                + (why or "there is nothing to learn from"),
+                '--config FILE, a recipe with lists = "data set\'s"' if why else dataset.check_command,
             )
         if way > len(lists):
             raise UsageError(f"{dataset.name} fold {fold} has {len(lists)} classes to learn from, not {way}")

@@ -18,6 +18,7 @@ from fssbench.episode import read_episodes, write_episodes
 from fssbench.episode.verify import verify
 from fssbench.errors import MissingError, UsageError
 from fssbench.protocols import list_protocols, protocol
+from fssbench.training.draws import EpisodeSampler
 from tests.datasets.trees import label_map, own_tree, save_binary, save_palette, save_photo
 
 DESCRIPTION = (
@@ -203,3 +204,31 @@ def test_voc_photos_answer_as_pascal5i(shared: Path, tmp_path: Path):
         )
         assert found.equals(expected)
         assert found["query"].tolist() == [e.query for e in asked]
+
+
+def test_small_objects_under_the_rule_of_2048_pixels_name_the_rule(tmp_path: Path):
+    """All is well with the folder, so that a check of it would say nothing."""
+    small = {f"p{n}": label_map((1 + n % 2, 5, 5, 30, 24)) for n in range(6)}
+    dataset = opened(own_tree(tmp_path / "small", small, '[classes]\n1 = "leaf"\n2 = "stem"\n'))
+    assert len(fssbench.episodes(dataset, protocol="hsnet", count=3)) == 3
+    said = r"lists no val image: the rule of PFENet .* from 2048 pixels on, .* leaves 6 here out, of up to 720"
+    for name in ("pfenet", "bam"):
+        with pytest.raises(MissingError, match=said) as caught:
+            fssbench.episodes(dataset, protocol=name, count=3)
+        assert (caught.value.remedy or "").startswith("--protocol hsnet")
+    mixed = small | {f"q{n}": label_map((1, 5, 5, 60, 50)) for n in range(2)}
+    dataset = opened(own_tree(tmp_path / "mixed", mixed, '[classes]\n1 = "leaf"\n2 = "stem"\n'))
+    with pytest.raises(MissingError, match=r"too few images of leaf \(2\); .* 3 different .*; the rule of PFENet"):
+        fssbench.episodes(dataset, shot=2, protocol="pfenet", count=3)
+    with pytest.raises(MissingError, match="too few images") as caught:
+        fssbench.episodes(dataset, shot=9, protocol="panet", count=3)
+    assert "2048" not in caught.value.message, "that rule is not at fault"
+
+
+def test_small_objects_to_learn_from_name_the_rule(tmp_path: Path):
+    small = {f"p{n}": label_map((1 + n % 2, 5, 5, 30, 24)) for n in range(6)}
+    description = 'folds = [["leaf"], ["stem"]]\n[classes]\n1 = "leaf"\n2 = "stem"\n'
+    dataset = opened(own_tree(tmp_path / "small", small, description))
+    assert EpisodeSampler.of_fold(dataset, 0, seed=0).lists.keys() == {2}
+    with pytest.raises(MissingError, match="lists no class .* the rule of PFENet .* 2048 pixels"):
+        EpisodeSampler.of_fold(dataset, 0, seed=0, rule="2048 pixels")

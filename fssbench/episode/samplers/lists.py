@@ -95,6 +95,27 @@ def read_lists(dataset: Dataset, fold: int, side: Split, classes: Sequence[int],
     )
 
 
+def area_rule(rule: ListRule, dataset: Dataset, side: Split, classes: Collection[int]) -> str:
+    """Return why some classes have few images by the rule of 2048 pixels, in words; empty for other rules.
+
+    Args:
+        rule: How images are listed.
+        dataset: The opened data set.
+        side: Where the images come from.
+        classes: The label values that are short of images.
+    """
+    if rule != "2048 pixels":
+        return ""
+    index = dataset.index(side)
+    small = index["pixels"][index["class_id"].isin(list(classes)) & (index["pixels"] < MIN_PIXELS)]
+    if small.empty:
+        return ""
+    return (
+        f"the rule of PFENet and those after it lists an image under a class from {MIN_PIXELS} pixels on, at its own "
+        f"size, and leaves {len(small)} here out, of up to {small.max()}"
+    )
+
+
 def _pairs(frame: pd.DataFrame) -> tuple[tuple[str, int], ...]:
     return tuple(
         (cast("str", name), int(class_id)) for name, class_id in zip(frame["name"], frame["class_id"], strict=True)
