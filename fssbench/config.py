@@ -13,6 +13,7 @@ import platformdirs
 
 from fssbench.errors import BrokenFileError, MissingError
 from fssbench.foreign_files import file_size
+from fssbench.toml_text import parse, text_of
 
 DATA_VARIABLE = "FSSBENCH_DATA"
 """Environment variable: a folder that holds the data folders of `FOLDERS`."""
@@ -66,11 +67,11 @@ def configured_roots() -> dict[str, Path]:
     path = config_file()
     try:
         file_size(path)
-        text = path.read_text(encoding="utf-8-sig")
+        text = text_of(path)
     except FileNotFoundError:
         return {}
-    except (OSError, UnicodeDecodeError) as error:
-        raise BrokenFileError(f"can't read {path}: {error}") from error
+    except OSError as error:
+        raise BrokenFileError(f"can't read {path}: {error}", f"edit {path}") from error
     return {name: path.parent / folder.expanduser() for name, folder in _parse(text, path).items()}
 
 
@@ -85,7 +86,7 @@ def _parse(text: str, path: Path) -> dict[str, Path]:
         data: dict[str, Path] = Field(default_factory=dict)
 
     try:
-        roots = ConfigFile.model_validate(tomllib.loads(text)).data
+        roots = ConfigFile.model_validate(parse(text)).data
     except tomllib.TOMLDecodeError as error:
         raise BrokenFileError(f"{path} is not TOML: {error}", f"edit {path}") from error
     except ValidationError as error:

@@ -17,6 +17,7 @@ from fssbench.datasets import REGISTRY as DATASETS
 from fssbench.errors import BrokenFileError, MissingError, UsageError, unknown_name
 from fssbench.methods import MethodInfo, check_build, method_info
 from fssbench.resources import shipped
+from fssbench.toml_text import parse, text_of
 
 _ID = r"^[a-z0-9][a-z0-9._-]*$"
 Option = bool | int | float | str | tuple[int | float, ...]
@@ -243,17 +244,16 @@ def _read(path: Path) -> list[Record]:
     if not path.is_file():
         return []
     try:
-        with path.open("rb") as file:
-            raw = tomllib.load(file)
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise BrokenFileError(f"{path} is no TOML: {error}") from error
+        raw = parse(text_of(path))
+    except tomllib.TOMLDecodeError as error:
+        raise BrokenFileError(f"{path} is no TOML: {error}", f"edit {path}") from error
     entries = raw.get("checkpoint", [])
     if not isinstance(entries, list) or raw.keys() - {"checkpoint"}:
-        raise BrokenFileError(f"{path} holds something else than [[checkpoint]] records")
+        raise BrokenFileError(f"{path} holds something else than [[checkpoint]] records", f"edit {path}")
     read = [_record(entry, number, path) for number, entry in enumerate(entries, start=1)]
     ids = [entry.id for entry in read]
     if twice := sorted({name for name in ids if ids.count(name) > 1}):
-        raise BrokenFileError(f"{path} has two records of the id {twice[0]}")
+        raise BrokenFileError(f"{path} has two records of the id {twice[0]}", f"edit {path}")
     return read
 
 
@@ -261,7 +261,7 @@ def _record(entry: object, number: int, path: Path) -> Record:
     try:
         made = Record.model_validate(entry)
     except ValidationError as error:
-        raise BrokenFileError(f"{path}: record {number} {_first(error)}") from error
+        raise BrokenFileError(f"{path}: record {number} {_first(error)}", f"edit {path}") from error
     return made.model_copy(update={"registry": path})
 
 

@@ -15,6 +15,7 @@ from fssbench.config import line_of
 from fssbench.datasets.dataset import check_command
 from fssbench.errors import unknown_name
 from fssbench.foreign_files import file_size
+from fssbench.toml_text import parse
 
 FILE = "dataset.toml"
 MAX_BYTES = 1 << 20
@@ -65,7 +66,7 @@ def read_description(root: Path) -> tuple[Description | None, list[Fault]]:
         if file_size(path) > MAX_BYTES:
             return None, [Fault(f"{path} is too large for a description of data", remedy)]
         text = path.read_text(encoding="utf-8-sig")
-        raw = tomllib.loads(text)
+        raw = parse(text)
     except FileNotFoundError:
         return None, [
             Fault(
@@ -75,7 +76,7 @@ def read_description(root: Path) -> tuple[Description | None, list[Fault]]:
         ]
     except (OSError, UnicodeDecodeError) as error:
         return None, [Fault(f"can't read {path}: {error}", remedy)]
-    except (ValueError, RecursionError) as error:  # Not TOML, numbers of thousands of digits, brackets without end.
+    except tomllib.TOMLDecodeError as error:
         return None, [Fault(f"{path} is not TOML: {error}", remedy)]
     return parse_description(raw, text, path)
 

@@ -13,10 +13,10 @@ from pydantic import TypeAdapter, ValidationError
 
 from fssbench.errors import BrokenFileError, MissingError, UsageError
 from fssbench.protocols import OWN_DATA
+from fssbench.toml_text import parse, text_of
 from fssbench.training.recipe import Recipe
 
 _BUILT_IN = Path(__file__).parent / "recipes.toml"
-_LARGEST_FILE = 1 << 20
 
 
 def read_recipes(path: Path = _BUILT_IN) -> dict[str, Recipe]:
@@ -27,12 +27,10 @@ def read_recipes(path: Path = _BUILT_IN) -> dict[str, Recipe]:
         BrokenFileError: If it is not TOML, or says something that is no recipe, with the place.
     """
     try:
-        if path.stat().st_size > _LARGEST_FILE:
-            raise BrokenFileError(f"{path} is too large for a file of recipes")
-        raw = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+        raw = parse(text_of(path))
     except FileNotFoundError as error:
         raise MissingError(f"there is no file {path}") from error
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except tomllib.TOMLDecodeError as error:
         raise BrokenFileError(f"{path} can't be read as TOML: {error}", f"edit {path}") from error
     named = {name: {**fields, "name": name} if isinstance(fields, dict) else fields for name, fields in raw.items()}
     try:

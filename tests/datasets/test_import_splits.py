@@ -64,6 +64,14 @@ def test_json_by_class_from_0(tmp_path: Path):
         assert imported.load_class_lists("coco20i", side, 80) == {k + 1: [k + 5, k] for k in range(80)}  # type: ignore[arg-type]
 
 
+def test_a_damaged_archive_is_told(tmp_path: Path) -> None:
+    packed = bytearray(gzip.compress(json.dumps({str(k): [k] for k in range(80)}).encode()))
+    packed[10] = 0xFF  # no kind of block
+    (tmp_path / "val.json.gz").write_bytes(packed)
+    with pytest.raises(BrokenFileError, match=r"can't read .*val\.json\.gz: .*invalid block type"):
+        import_splits("coco20i", tmp_path)
+
+
 @pytest.mark.parametrize(
     "text", ["", "{", "[]", '{"0": [1]}', json.dumps({str(k): ["1"] for k in range(80)}), '{"a": [1]}']
 )
