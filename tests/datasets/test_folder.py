@@ -230,5 +230,5 @@ def test_small_objects_to_learn_from_name_the_rule(tmp_path: Path):
     description = 'folds = [["leaf"], ["stem"]]\n[classes]\n1 = "leaf"\n2 = "stem"\n'
     dataset = opened(own_tree(tmp_path / "small", small, description))
     assert EpisodeSampler.of_fold(dataset, 0, seed=0).lists.keys() == {2}
-    with pytest.raises(MissingError, match="lists no class .* the rule of PFENet .* 2048 pixels"):
+    with pytest.raises(MissingError, match=r"lists no class .* the rule of PFENet .* 2048 pixels"):
         EpisodeSampler.of_fold(dataset, 0, seed=0, rule="2048 pixels")
