@@ -52,11 +52,36 @@ def locked(path: Path) -> Iterator[None]:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.with_name(f"{path.name}.lock").open("ab") as lock:
-        if sys.platform != "win32":
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX)
-            except OSError as error:
-                # What is written there is still whole.
-                if error.errno not in _NO_LOCKS:
-                    raise
+        _lock(lock.fileno())
         yield
+
+
+@contextmanager
+def locked_folder(folder: Path) -> Iterator[None]:
+    """Hold a folder while a file in it is read, changed and written again; nothing is left in it.
+
+    For folders that hold nothing but what a person wants there. Not every network folder can be held so; what is
+    written is whole there, too.
+
+    Raises:
+        OSError: If there is no such folder.
+    """
+    if sys.platform == "win32":
+        yield
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        _lock(handle, also=errno.EBADF)  # where a lock wants a file that can be written
+        yield
+    finally:
+        os.close(handle)
+
+
+def _lock(handle: int, also: int | None = None) -> None:
+    if sys.platform != "win32":
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        except OSError as error:
+            # What is written there is still whole.
+            if error.errno not in (*_NO_LOCKS, also):
+                raise

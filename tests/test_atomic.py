@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import os
 from pathlib import Path
 
 import pytest
 
-from fssbench.atomic import locked, write_bytes, write_text
+from fssbench.atomic import locked, locked_folder, write_bytes, write_text
 
 
 def test_what_is_written_is_there_and_readable_by_others(tmp_path: Path) -> None:
@@ -55,6 +56,17 @@ def test_a_lock_keeps_others_out_and_is_given_back(tmp_path: Path) -> None:
         broken_off()
     _take(lock)
     assert not path.exists()
+
+
+def test_a_folder_is_held_and_nothing_is_left_in_it(tmp_path: Path) -> None:
+    handle = os.open(tmp_path, os.O_RDONLY)
+    try:
+        with locked_folder(tmp_path), pytest.raises(BlockingIOError):
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    finally:
+        os.close(handle)
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(("number", "goes_on"), [(errno.ENOLCK, True), (errno.EBADF, False)])

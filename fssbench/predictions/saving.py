@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fssbench.atomic import write_bytes
+from fssbench.atomic import locked_folder, write_bytes
 from fssbench.engine.scoring import Answered
 from fssbench.episode.files import episode_id
 from fssbench.errors import UsageError
@@ -34,6 +34,7 @@ class SavedPredictions:
 
     def __init__(self, folder: Path, folds: Iterable[int], existing: Existing) -> None:
         self.folder = folder
+        self._existing = existing
         self._folds = frozenset(folds)
         names = names_in(folder) if folder.exists() else set()
         self._there = {name for name in names if fold_of(name) in self._folds}
@@ -42,10 +43,7 @@ class SavedPredictions:
                 f"{folder} holds predictions already: {named(sorted(self._there))}",
                 "continue with --resume, replace them with --overwrite, or give another folder",
             )
-        self._others: Presence = {}
-        if PRESENCE[0] in names:
-            said = read_presence(folder / PRESENCE[0])
-            self._others = {name: its for name, its in said.items() if fold_of(name) not in self._folds}
+        self._others()  # refused before anything is answered
 
     def begin(self, answered: Iterable[Row]) -> None:
         """Make ready: what is there of episodes that are still to be answered goes.
@@ -70,9 +68,16 @@ class SavedPredictions:
         """Write the label maps of one answer.
 
         Raises:
-            UsageError: If they can't be written.
+            UsageError: If they can't be written, or another command has written some since this one looked.
         """
-        self._write(file_name(fold, number), png_of(answered.labels))
+        name = file_name(fold, number)
+        # What was there of this episode is gone since `begin`.
+        if self._existing is not Existing.OVERWRITE and (self.folder / name).exists():
+            raise UsageError(
+                f"another command has saved {name} in {self.folder} since this one began; it stays as it is",
+                "give another folder",
+            )
+        self._write(name, png_of(answered.labels))
         if answered.base is not None:
             self._write(file_name(fold, number, base=True), png_of(answered.base))
 
@@ -81,10 +86,24 @@ class SavedPredictions:
 
         Raises:
             UsageError: If it can't be written.
+            BrokenFileError: If the presence answers of other folds can't be read any more.
         """
-        said = dict(self._others) | {episode_id(row.fold, row.episode): row.present for row in rows}
-        lines = ",\n".join(f" {json.dumps(name)}: {json.dumps(said[name])}" for name in sorted(said))
-        self._write(PRESENCE[0], f"{{\n{lines}\n}}\n".encode("ascii"))
+        mine = {episode_id(row.fold, row.episode): row.present for row in rows}
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            # Commands for other folds add to the same file.
+            with locked_folder(self.folder):
+                said = {**self._others(), **mine}
+                lines = ",\n".join(f" {json.dumps(name)}: {json.dumps(said[name])}" for name in sorted(said))
+                self._write(PRESENCE[0], f"{{\n{lines}\n}}\n".encode("ascii"))
+        except OSError as error:
+            raise UsageError(f"can't write {self.folder}: {error.strerror}", "give another folder") from error
+
+    def _others(self) -> Presence:
+        """Return the presence answers of other folds, which are kept."""
+        path = self.folder / PRESENCE[0]
+        said = read_presence(path) if path.exists() else {}
+        return {name: its for name, its in said.items() if fold_of(name) not in self._folds}
 
     def _write(self, name: str, content: bytes) -> None:
         try:

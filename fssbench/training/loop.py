@@ -78,7 +78,8 @@ def fit(
         Every step. The module holds the result.
 
     Raises:
-        UsageError: If a loss is no finite number, or there is nothing to move.
+        UsageError: If a loss is no finite number, there is nothing to move, or another command has written its state
+            there meanwhile.
         CheckpointError: If the state on disk is another run's.
         BrokenFileError: If it can't be read.
     """
@@ -88,6 +89,7 @@ def fit(
     state = TrainingState()
     if resume:
         state = restore(module, optimiser, place)
+    expected = place.state.exists()
     chooses = recipe.validation is not None and recipe.validation.choose == "best"
     watch.prepare()
     saved = time.monotonic()
@@ -114,7 +116,13 @@ def fit(
             watch.watcher(watch.stage, steps, done)
         due = (step + 1) % SAVE_EVERY == 0 or time.monotonic() - saved >= SAVE_AFTER
         if due or done.validation is not None or step + 1 == steps:
+            if place.state.exists() and not expected:
+                raise UsageError(
+                    f"another command has trained into {place.folder} since this one began; its state stays as it is",
+                    "train into another folder with --out",
+                )
             save(module, optimiser, place, state)
+            expected = True
             saved = time.monotonic()
     if chooses and state.best is not None:
         module.load_state_dict(module.state_dict() | state.best.module)

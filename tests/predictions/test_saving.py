@@ -62,6 +62,25 @@ def test_what_is_replaced_leaves_nothing_behind(tmp_path: Path):
     assert json.loads((tmp_path / "presence.json").read_text())["fold0-00000"] == [True, True]
 
 
+@pytest.mark.parametrize("existing", [Existing.REFUSE, Existing.RESUME])
+def test_maps_that_another_command_saved_meanwhile_stay(tmp_path: Path, existing: Existing):
+    late = SavedPredictions(tmp_path, [0], existing)
+    late.begin([])
+    saved(tmp_path)
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    with pytest.raises(UsageError, match=r"another command has saved fold0-00001\.png"):
+        late.keep(0, 1, Answered(LABELS[:, ::-1].copy(), None, (True, True)))
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_folds_that_are_saved_at_the_same_time_keep_each_others_presence(tmp_path: Path):
+    late = SavedPredictions(tmp_path, [0], Existing.REFUSE)
+    saved(tmp_path, 1)
+    late.finish([ROW])
+    said = json.loads((tmp_path / "presence.json").read_text())
+    assert list(said) == ["fold0-00000", "fold1-00000", "fold1-00001"]
+
+
 def test_a_run_is_continued_only_with_all_its_maps(tmp_path: Path):
     saved(tmp_path, 0, 3)
     going_on = SavedPredictions(tmp_path, [0], Existing.RESUME)

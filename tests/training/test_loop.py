@@ -101,6 +101,23 @@ def test_a_state_holds_momentum_statistics_and_what_the_method_keeps(tmp_path: P
     assert place.log.read_text() == _place(tmp_path / "whole").log.read_text()
 
 
+@pytest.mark.parametrize("resume", [False, True])
+def test_a_state_that_another_command_wrote_meanwhile_stays(tmp_path: Path, resume: bool):
+    place, other = _place(tmp_path), Two()
+
+    def meanwhile(stage: str, steps: int, done: Step) -> None:
+        if done.step == 1:
+            fit(other, other.losses, _recipe(2), place)
+
+    net = Two()
+    with pytest.raises(UsageError, match="another command has trained into"):
+        fit(net, net.losses, _recipe(3), place, resume=resume, watch=Watch(watcher=meanwhile))
+    assert len(place.log.read_text().splitlines()) == 3
+    kept = Two()
+    assert len(fit(kept, kept.losses, _recipe(2), place, resume=True)) == 2
+    assert torch.equal(kept.a, other.a)
+
+
 @pytest.mark.parametrize(
     ("recipe", "seconds", "kept"),
     [
