@@ -141,9 +141,16 @@ def _folds(results: Results, folder: Path) -> dict[int, MeasuredFold]:
     return found
 
 
+def _runs_asked(fold: FoldRecord) -> int:
+    """Return how many runs the list of a fold holds, whose mean its number is; 0 where it is one list."""
+    return -(-fold.episodes // fold.run_length) if fold.run_length else 0
+
+
 def _configuration(run: Run) -> str:
     method = replace(run.method, learnable_parameters=None)
-    draws = sorted({(fold.drawn_by, fold.seed, fold.list_order, fold.weights.kind) for fold in run.folds})
+    draws = sorted(
+        {(fold.drawn_by, fold.seed, fold.list_order, fold.weights.kind, _runs_asked(fold)) for fold in run.folds}
+    )
     setting = (run.train_dataset, run.dataset, run.protocol, run.way, run.shot, run.split, run.limit, run.precision)
     return repr((method, setting, draws, run.share))
 

@@ -54,6 +54,14 @@ def test_a_protocol_of_several_runs_says_that_its_mean_is_given(tmp_path: Path) 
     assert "4 episodes per fold in 2 runs, whose mean is given" in measured
 
 
+def test_the_mean_of_runs_and_the_number_of_one_list_are_no_mean(tmp_path: Path) -> None:
+    several = run_of(folds=(0, 1))
+    write_run(tmp_path / "a", replace(several, folds=tuple(replace(fold, run_length=2) for fold in several.folds)))
+    write_run(tmp_path / "b", run_of(folds=(2, 3)))
+    (table,) = ask(tmp_path)
+    assert [row.cells[4].text for row in table.groups[0].rows] == ["-", "-"]
+
+
 def test_folds_of_several_runs_stand_side_by_side(tmp_path: Path) -> None:
     for fold in range(3):
         write_run(tmp_path / f"fold{fold}", run_of(folds=(fold,)), iou=0.1 * (fold + 1))
