@@ -54,6 +54,10 @@ class Dataset(ABC):
     resembles: str | None = None
     """The data set whose training recipes and whose options of methods serve it, where it has none of its own."""
 
+    own: bool = False
+    """Whether it is one's own data, which no release has asked: a class with fewer than K + 1 images is not asked then,
+    also where a release's draw would repeat supports."""
+
     asked: Split = "val"
     """The side that evaluations ask."""
 

@@ -106,6 +106,7 @@ class Folder(Dataset):
     fold_count = 0
     """Known once it is open: dataset.toml says."""
     resembles = "pascal5i"
+    own = True
     root: Path
 
     def __init__(self, contents: Contents) -> None:

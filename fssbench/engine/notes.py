@@ -56,9 +56,24 @@ def _lists(lists: Sequence[EpisodeList], results: Results) -> list[str]:
         said.append(f"episodes: drawn by {protocol}, seed {seeds}, from image lists in order: {orders}")
     if any(episodes.data_fingerprint != results.run.dataset.fingerprint for episodes in lists):
         said.append("the list was drawn from other data than this: fssbench episodes verify shows how they differ")
+    said += _repeated(lists, results)
     if short := [f"fold {episodes.fold}: {list(episodes.left_out)}" for episodes in lists if episodes.left_out]:
         said.append(f"not the protocol's own list: classes left out, {'; '.join(short)}")
     return said
+
+
+def _repeated(lists: Sequence[EpisodeList], results: Results) -> list[str]:
+    """Say of one's own data in how many episodes a draw shows a support more than once: HSNet's release lets it."""
+    if results.run.dataset.name != "folder":
+        return []
+    every = [episode for episodes in lists for episode in episodes]
+    again = sum(any(len(set(names)) < len(names) for names in episode.supports) for episode in every)
+    if not again:
+        return []
+    shot = lists[0].shot
+    return [
+        f"in {again} of {len(every)} episodes a support is there more than once: they show fewer than {shot} photos"
+    ]
 
 
 def _seeds(episodes: EpisodeList) -> str:

@@ -60,7 +60,7 @@ def episodes(
     side = split or chosen.split
     seeds = chosen.run_seeds(seed, runs)
     lists = lists_of(dataset, fold, side, chosen)
-    short = _short_classes(lists, rule, shot)
+    short = _short_classes(lists, _images_needed(dataset, rule, shot))
     left_out: tuple[int, ...] = ()
     if skip_short_classes:
         left_out = tuple(short)
@@ -127,10 +127,15 @@ def _held(lists: ImageLists) -> set[int]:
     return {class_id for held in lists.held.values() for class_id in held}
 
 
-def _short_classes(lists: ImageLists, rule: Sampler, shot: int) -> dict[int, int]:
+def _images_needed(dataset: Dataset, rule: Sampler, shot: int) -> int:
+    """Return how many different images a class must have to be asked."""
+    return shot + 1 if dataset.own else rule.images_needed(shot)
+
+
+def _short_classes(lists: ImageLists, needed: int) -> dict[int, int]:
     """Return the classes with fewer different images than an episode needs, and how many they have."""
     sizes = {class_id: len(set(names)) for class_id, names in lists.by_class.items()}
-    return {class_id: size for class_id, size in sizes.items() if size < rule.images_needed(shot)}
+    return {class_id: size for class_id, size in sizes.items() if size < needed}
 
 
 def _too_short(
@@ -141,7 +146,8 @@ def _too_short(
     why = area_rule(rule.lists, dataset, side, short)
     return MissingError(
         f"{dataset.name} (fold {fold}, {side}) has too few images of {shown}; "
-        f"an episode needs {rule.images_needed(shot)} different ones of its class" + (f"; {why}" if why else ""),
+        f"an episode needs {_images_needed(dataset, rule, shot)} different ones of its class"
+        + (f"; {why}" if why else ""),
         f"{_OWN_LISTS if why else dataset.check_command}; or leave these classes out with --skip-short-classes "
         "(in Python skip_short_classes=True), which is then not the protocol's own list",
     )

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.datasets.trees import box, save_photo
+from fssbench import episodes, open_dataset
+from fssbench.results import load_run
+from tests.datasets.trees import box, label_map, own_tree, save_photo
 
 pytestmark = pytest.mark.usefixtures("elsewhere")
 ALL = ("eval", "--method", "all-foreground", "--dataset", "folder", "--root", "own", "--fold", "0", "-q")
@@ -35,3 +37,21 @@ def test_crowds_are_said_beside_the_numbers(fssbench, tmp_path: Path):
     assert (code, err) == (0, "")
     said = "own/export.json: crowds (iscrowd 1) are background: 1 annotation (1 of 'leaf'; id 3), beside 3"
     assert any(line.startswith(said) for line in out.splitlines())
+
+
+def test_more_shots_than_photos_are_refused_and_repeated_supports_counted(fssbench, tmp_path: Path):
+    labels = {f"p{number}": label_map((1, 3, 3, 20, 20), size=(40, 60)) for number in range(4)}
+    own_tree(tmp_path / "own", labels, '[classes]\n1 = "leaf"\n')
+    code, out, err = fssbench(*ALL, "--shots", "4", "--episodes", "8", "--out", "four")
+    assert (code, out) == (2, "")
+    assert "folder (fold 0, val) has too few images of leaf (4); an episode needs 5 different ones" in err
+    code, out, _ = fssbench(*ALL, "--shots", "3", "--episodes", "8", "--out", "three")
+    assert code == 0
+    drawn = episodes(open_dataset("folder", tmp_path / "own"), 0, 1, 3, "hsnet", count=8)
+    again = sum(len(set(episode.supports[0])) < 3 for episode in drawn)
+    assert 0 < again < 8
+    said = f"in {again} of 8 episodes a support is there more than once: they show fewer than 3 photos"
+    assert said in out.splitlines()
+    assert len(load_run(tmp_path / "three").frame) == 8
+    code, out, _ = fssbench(*ALL, "--shots", "1", "--episodes", "8", "--out", "one")
+    assert (code, "more than once" in out) == (0, False)

@@ -106,6 +106,18 @@ def test_too_few_images_are_named_and_skipped_on_request(root: Path):
     assert drawn.left_out == (9,)
 
 
+@pytest.mark.parametrize("name", list_protocols())
+def test_k_shots_need_k_other_photos_by_every_protocol(root: Path, name: str):
+    way = protocol(name).way[1] and min(protocol(name).way[1], 2)
+    assert fssbench.episodes(opened(root), fold=1, way=way, shot=7, protocol=name, count=3).shot == 7
+    dataset = fssbench.open_dataset("folder", root, train_dataset="shapes20i", test_classes="own")
+    with pytest.raises(MissingError, match=r"too few images of root \(8\), bark \(8\); an episode needs 9 different"):
+        fssbench.episodes(dataset, fold=1, way=way, shot=8, protocol=name, count=3)
+    save_palette(root / "masks" / "p00.png", label_map((1, 0, 0, 60, 60), (3, 50, 50, 46, 46)))
+    drawn = fssbench.episodes(opened(root), 1, 1, 7, "hsnet", skip_short_classes=True)
+    assert drawn.left_out == (9,), "7 photos are left of it"
+
+
 @pytest.mark.parametrize(
     "change",
     [
@@ -210,7 +222,7 @@ def test_small_objects_under_the_rule_of_2048_pixels_name_the_rule(tmp_path: Pat
     """All is well with the folder, so that a check of it would say nothing."""
     small = {f"p{n}": label_map((1 + n % 2, 5, 5, 30, 24)) for n in range(6)}
     dataset = opened(own_tree(tmp_path / "small", small, '[classes]\n1 = "leaf"\n2 = "stem"\n'))
-    assert len(fssbench.episodes(dataset, protocol="hsnet", count=3)) == 3
+    assert len(fssbench.episodes(dataset, shot=2, protocol="hsnet", count=3)) == 3
     said = r"lists no val image: the rule of PFENet .* from 2048 pixels on, .* leaves 6 here out, of up to 720"
     for name in ("pfenet", "bam"):
         with pytest.raises(MissingError, match=said) as caught:
