@@ -12,6 +12,7 @@ from fssbench.datasets.dataset import Dataset, Split
 from fssbench.datasets.folder import Folder
 from fssbench.datasets.folder_check import check_folder
 from fssbench.datasets.fss1000 import FSS1000
+from fssbench.datasets.odd_masks import odd_masks
 from fssbench.datasets.pascal5i import Pascal5i
 from fssbench.datasets.photos import read_colours, size_of
 from fssbench.datasets.progress import tracked
@@ -187,6 +188,7 @@ def _imported(dataset: Coco20i, side: coco_facts.Side) -> bool:
 def _fss(dataset: FSS1000, *, decode: bool) -> Report:
     counts: list[Count] = []
     problems: list[FSSBenchError] = []
+    masks: list[tuple[Path, Path]] = []
     for side, facts in fss_facts.facts().items():
         images = facts.classes * fss_facts.IMAGES_PER_CLASS
         try:
@@ -210,7 +212,10 @@ def _fss(dataset: FSS1000, *, decode: bool) -> Report:
         ]
         problems += _unreadable_labels(dataset, names)
         problems += _photo_problems(dataset, names, decode=decode, same_size=False)
-    return _report(dataset, counts, problems)
+        photos = [dataset.photo_path(name) for name in names]
+        masks += [(photo.with_suffix(".png"), photo) for photo in photos]
+    # The release has some of them, and asks them: they are worth knowing, and no fault of these files.
+    return _report(dataset, counts, problems, odd_masks(masks))
 
 
 def _target(dataset: TargetDataset, *, decode: bool) -> Report:

@@ -38,7 +38,7 @@ def read_indexed(path: Path, photo: Path, size: Size, classes: Collection[int]) 
         BrokenFileError: If it can't be decoded, is of another size, or holds another value.
     """
     _check_size(path, photo, size)
-    label = read_values(path, _content(path), size, FORMAT)
+    label = read_values(path, _content(path), size, FORMAT, (0, IGNORE, *classes))
     counts = value_counts(label)
     wrong = [value for value in np.flatnonzero(counts).tolist() if value not in (0, IGNORE, *classes)]
     if wrong:

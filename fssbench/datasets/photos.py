@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
@@ -13,6 +13,7 @@ import numpy.typing as npt
 import PIL.Image
 
 from fssbench.datasets.dataset import Image, Label
+from fssbench.datasets.reindexed import refuse_reindexed
 from fssbench.errors import BrokenFileError, MissingError
 from fssbench.foreign_files import file_size
 
@@ -156,17 +157,23 @@ def read_label(path: Path, class_count: int, *, ignore: bool, remedy: str | None
 
     Raises:
         MissingError: If there is no such file.
-        BrokenFileError: If it can't be decoded, is no label map, or holds a value that is no class.
+        BrokenFileError: If it can't be decoded, is no label map, holds a value that is no class, or was re-indexed.
     """
     with _opened(path, ("PNG",), remedy) as picture:
         if picture.mode not in ("P", "L"):
             raise BrokenFileError(f"{path} is no label map: its pixels are {picture.mode}, not palette or grey", remedy)
-        label = np.array(picture, dtype=np.uint8)
+        with path.open("rb") as file:
+            head = file.read(_BIT_DEPTH + 1)
+        label = _values(picture, head)
+        labels = {*range(class_count + 1), *([IGNORE] if ignore else [])}
+        refuse_reindexed(picture, label, labels, path, remedy)
     check_values(label, class_count, ignore=ignore, where=str(path), remedy=remedy)
     return label
 
 
-def read_values(path: Path, raw: bytes, size: tuple[int, int], remedy: str | None = None) -> npt.NDArray[np.uint8]:
+def read_values(
+    path: Path, raw: bytes, size: tuple[int, int], remedy: str | None = None, labels: Collection[int] | None = None
+) -> npt.NDArray[np.uint8]:
     """Return the values of a palette or grey PNG: uint8 (height, width).
 
     What is not of that size is not even decoded.
@@ -176,9 +183,10 @@ def read_values(path: Path, raw: bytes, size: tuple[int, int], remedy: str | Non
         raw: What it holds.
         size: The (height, width) it has to have.
         remedy: What to do if it is broken.
+        labels: The values there may be; None if that is not known, and then nobody sees that it was re-indexed.
 
     Raises:
-        BrokenFileError: If it is no such PNG, truncated, or of another size.
+        BrokenFileError: If it is no such PNG, truncated, of another size, or was re-indexed.
     """
     with _opened(path, ("PNG",), remedy, raw=raw, decode=False) as picture:
         if picture.mode not in ("P", "L", "1"):
@@ -188,10 +196,18 @@ def read_values(path: Path, raw: bytes, size: tuple[int, int], remedy: str | Non
                 f"{path} has {picture.height} x {picture.width} pixels, not {size[0]} x {size[1]}", remedy
             )
         _decode(picture, path, remedy)
-        values = np.array(picture, dtype=np.uint8)
-        depth = raw[_BIT_DEPTH]
-        # Pillow spreads grey of 2 and 4 bits over 0..255.
-        return values // (255 // (2**depth - 1)) if picture.mode == "L" and depth in (2, 4) else values
+        values = _values(picture, raw)
+        if labels is not None:
+            refuse_reindexed(picture, values, labels, path, remedy)
+        return values
+
+
+def _values(picture: PIL.Image.Image, head: bytes) -> npt.NDArray[np.uint8]:
+    """Return the values that a decoded palette or grey PNG holds, whose file begins with `head`."""
+    values = np.array(picture, dtype=np.uint8)
+    depth = head[_BIT_DEPTH]
+    # Pillow spreads grey of 2 and 4 bits over 0..255.
+    return values // (255 // (2**depth - 1)) if picture.mode == "L" and depth in (2, 4) else values
 
 
 def check_values(label: Label, class_count: int, *, ignore: bool, where: str, remedy: str | None = None) -> None:

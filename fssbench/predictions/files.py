@@ -140,7 +140,7 @@ def read_answer(path: Path, raw: bytes, size: tuple[int, int], largest: int) -> 
     Raises:
         BrokenFileError: If it is no such PNG, of another size, or holds another value.
     """
-    labels = read_values(path, raw, size)
+    labels = read_values(path, raw, size, labels=range(largest + 1))
     if labels.size and (value := int(labels.max())) > largest:
         count = int((labels > largest).sum())
         raise BrokenFileError(f"{path} holds the value {value} ({count} pixels beyond {largest}), not 0 to {largest}")

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from fssbench import open_dataset
 from fssbench.datasets import coco_facts, fss_facts, imported, pascal5i, shapes20i
@@ -184,6 +185,25 @@ def test_fss_counts_classes_and_images(tmp_path: Path, monkeypatch):
     assert f"there is no folder {root / 'gone'}" in report.missing
     imported.path_of("fss1000", "val").unlink()
     assert any("val.txt was not imported" in p for p in check(open_dataset("fss1000", root)).missing)
+
+
+def test_fss_masks_that_are_photos_or_of_another_size_are_named(tmp_path: Path):
+    root = fss_tree(tmp_path, ["cup", "hat"])
+    imported.store("fss1000", "test", {"classes": ["cup", "hat"]})
+    assert check(open_dataset("fss1000", root)).notes == ()
+    save_photo(root / "cup" / "photo.jpg", (60, 90), shade=160)
+    for name, size in (("cup/2", (60, 90)), ("hat/1", (32, 32))):
+        with Image.open(root / "cup" / "photo.jpg") as photo:
+            photo.resize((size[1], size[0])).save(root / f"{name}.png")
+    (root / "cup" / "photo.jpg").unlink()
+    with Image.open(root / "hat" / "3.png") as mask:
+        mask.resize((20, 16)).save(root / "hat" / "3.png")
+    report = check(open_dataset("fss1000", root))
+    assert report.notes == (
+        "masks that show a picture, of which what is lighter than grey counts: 2, cup/2.png, hat/1.png",
+        "masks of another size than their photo: 2, cup/2.png (90 x 60, its photo 32 x 32), "
+        "hat/3.png (20 x 16, its photo 32 x 32)",
+    )
 
 
 def test_a_rendered_data_set_has_nothing_to_miss(monkeypatch):

@@ -148,3 +148,13 @@ def test_a_damaged_mask_is_a_label_map_or_one_of_our_errors(tmp_path: Path, dama
         assert read_indexed(path, photo, SHAPE, NAMES).shape == SHAPE
     with contextlib.suppress(FSSBenchError):
         assert read_binary({1: path}, photo, SHAPE, NAMES).shape == SHAPE
+
+
+def test_a_grey_mask_that_was_indexed_anew_is_refused(photo: Path, tmp_path: Path):
+    """0 and 7 of a grey mask are 0 and 1 of a palette that shows the same greys."""
+    picture = Image.fromarray((LABEL == 7).astype(np.uint8))
+    picture.putpalette([0, 0, 0, 7, 7, 7])
+    picture.save(tmp_path / "m.png")
+    with pytest.raises(BrokenFileError, match=r"m\.png has a palette that shows the value 1 as grey 7") as caught:
+        read_indexed(tmp_path / "m.png", photo, SHAPE, NAMES)
+    assert FORMAT in (caught.value.remedy or "")

@@ -14,7 +14,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageFile, ImageOps
 
-from fssbench.datasets.photos import read_colours, read_grey, read_label, read_photo, size_of, value_counts
+from fssbench.datasets.photos import (
+    read_colours,
+    read_grey,
+    read_label,
+    read_photo,
+    read_values,
+    size_of,
+    value_counts,
+)
 from fssbench.errors import BrokenFileError, FSSBenchError, MissingError
 from tests.datasets.trees import label_map, save_palette, save_photo, truncate
 
@@ -221,3 +229,60 @@ def test_a_damaged_file_is_an_array_or_one_of_our_errors(tmp_path: Path, damage:
         # Anything else than one of the project's errors fails the test.
         with contextlib.suppress(FSSBenchError):
             assert read(path).dtype == np.uint8
+
+
+@pytest.mark.parametrize("depth", [2, 4])
+def test_grey_label_maps_of_few_bits_hold_their_values(tmp_path: Path, depth: int):
+    """Pillow spreads them over 0 to 255: 1 of 4 bits becomes 17, which is a class of PASCAL."""
+    label = np.arange(64, dtype=np.uint8).reshape(8, 8) % 2**depth
+    path = tmp_path / "mask.png"
+    path.write_bytes(grey_png(label, depth))
+    assert (read_label(path, 20, ignore=True) == label).all()
+    assert (read_values(path, path.read_bytes(), (8, 8)) == label).all()
+
+
+def grey_png(values: np.ndarray, depth: int) -> bytes:
+    """A grey PNG of few bits with exactly these values."""
+    bits = np.unpackbits(values[..., None], axis=2)[..., -depth:].reshape(len(values), -1)
+    raw = b"".join(b"\0" + row.tobytes() for row in np.packbits(bits, axis=1))
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    header = struct.pack(">IIBBBBB", values.shape[1], values.shape[0], depth, 0, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(raw)) + chunk(b"IEND", b"")
+
+
+def save_greys(path: Path, values: np.ndarray, *greys: int) -> Path:
+    """A palette PNG that shows value i as the i-th grey."""
+    picture = Image.fromarray(values)
+    picture.putpalette([channel for grey in greys for channel in (grey,) * 3])
+    picture.save(path)
+    return path
+
+
+@pytest.mark.parametrize("greys", [(0, 2), (0, 15, 1), (0, 1, 255), (255, 0, 7)])
+def test_a_grey_mask_that_was_indexed_anew_is_refused(tmp_path: Path, greys: tuple[int, ...]):
+    values = np.arange(16, dtype=np.uint8).reshape(4, 4) % len(greys)
+    path = save_greys(tmp_path / "mask.png", values, *greys)
+    with pytest.raises(BrokenFileError, match=r"mask\.png has a palette that shows the value \d as grey \d+") as caught:
+        read_label(path, 20, ignore=True, remedy="copy it again")
+    assert "copy it again" in (caught.value.remedy or "")
+    with pytest.raises(BrokenFileError, match="a palette that shows"):
+        read_values(path, path.read_bytes(), (4, 4), labels=(0, 1, 2, 7, 15, 255))
+    assert (read_values(path, path.read_bytes(), (4, 4)) == values).all(), "what labels there are is not known"
+
+
+@pytest.mark.parametrize("greys", [(0, 255), (0, 1, 2), (0, 85, 170), (9, 40), (255, 0)])
+def test_palettes_of_greys_that_only_show_labels_are_read(tmp_path: Path, greys: tuple[int, ...]):
+    values = np.arange(16, dtype=np.uint8).reshape(4, 4) % len(greys)
+    path = save_greys(tmp_path / "mask.png", values, *greys)
+    assert (read_label(path, 20, ignore=True) == values).all()
+
+
+def test_a_colour_in_the_palette_says_that_it_is_one(tmp_path: Path):
+    values = np.arange(16, dtype=np.uint8).reshape(4, 4) % 2
+    picture = Image.fromarray(values)
+    picture.putpalette([0, 0, 0, 2, 2, 2, 192, 0, 0])
+    picture.save(tmp_path / "mask.png")
+    assert (read_label(tmp_path / "mask.png", 20, ignore=True) == values).all()

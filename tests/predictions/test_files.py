@@ -141,3 +141,12 @@ def test_the_first_are_named_and_all_counted():
     assert named(["a"]) == "a"
     assert named(["a", "b", "c"]) == "a, b, c"
     assert named(["a", "b", "c", "d", "e"]) == "a, b, c and 2 more"
+
+
+def test_greys_that_were_numbered_anew_are_refused():
+    """Only the second class is there: 0 and 2 of a grey map have become 0 and 1."""
+    picture = Image.fromarray((LABELS == 2).astype(np.uint8))
+    picture.putpalette([0, 0, 0, 2, 2, 2])
+    with pytest.raises(BrokenFileError, match="a palette that shows the value 1 as grey 2"):
+        read_answer(PATH, png(picture), SIZE, 2)
+    assert read_answer(PATH, png(picture), SIZE, 1).max() == 1, "there is no second class"

@@ -1,0 +1,48 @@
+"""Binary masks that look wrong though they can be read: pictures in their place, and other sizes than their photos'."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from fssbench.datasets.folder_files import listed
+from fssbench.datasets.photos import read_grey, size_of
+from fssbench.datasets.progress import tracked
+from fssbench.errors import FSSBenchError
+
+_DARK, _LIGHT = 32, 224
+_MOST_BETWEEN = 0.5
+"""The greys of FSS-1000's masks lie between dark and light for up to 4 per cent of the pixels, those of its photos for
+more than 90."""
+
+
+def odd_masks(pairs: Sequence[tuple[Path, Path]]) -> list[str]:
+    """Return sentences that count and name the masks which look wrong; what can't be read is passed over.
+
+    Args:
+        pairs: Mask and photo.
+    """
+    pictures: list[str] = []
+    sizes: list[str] = []
+    for mask, photo in tracked(pairs, "looking at the masks", "masks"):
+        try:
+            grey, size = read_grey(mask), size_of(photo)
+        except FSSBenchError:
+            continue
+        name = f"{mask.parent.name}/{mask.name}"
+        if np.mean((grey >= _DARK) & (grey < _LIGHT)) > _MOST_BETWEEN:
+            pictures.append(name)
+        if grey.shape != size:
+            sizes.append(f"{name} ({grey.shape[1]} x {grey.shape[0]}, its photo {size[1]} x {size[0]})")
+    said = []
+    if pictures:
+        said.append(f"masks that show a picture, of which what is lighter than grey counts: {_counted(pictures)}")
+    if sizes:
+        said.append(f"masks of another size than their photo: {_counted(sizes)}")
+    return said
+
+
+def _counted(names: list[str]) -> str:
+    return f"{len(names)}, {listed(names)}"
