@@ -19,8 +19,8 @@ from tests.comparison.simulation import simulate
 def rows(**counted: Sequence[tuple[int, ...]]) -> pd.DataFrame:
     """Rows of one fold, a query each, that nothing is said of but their counts."""
     count = len(counted["classes"])
-    said = {"present": [(True,)] * count, "truth": [(True,)] * count}
-    return pd.DataFrame({"fold": 0, "query": [f"q{n}" for n in range(count)], **said, **counted})
+    given = {"present": [(True,)] * count, "truth": [(True,)] * count} | counted
+    return pd.DataFrame({"fold": 0, "query": [f"q{n}" for n in range(count)], **given})
 
 
 def one_class(clusters: int, seed: int = 0) -> Tally:
@@ -123,3 +123,52 @@ def test_intervals_hold_the_truth_as_often_as_they_say():
 def test_with_few_queries_they_hold_it_more_often_than_percentiles():
     ours, percentiles = simulate.coverage(5, 5, 300, draws=200)
     assert all(ours[name] >= percentiles[name] + 0.01 for name in simulate.MEASURES)
+
+
+def test_one_query_of_a_class_is_drawn_with_the_smallest_class():
+    frame = rows(
+        classes=[(1,), (1,), (1,), (1,), (2,), (2,), (3,), (3,), (3,)],
+        intersection=[(0, 4), (0, 4), (0, 4), (0, 4), (0, 2), (0, 2), (0, 3), (0, 3), (0, 3)],
+        union=[(5, 9)] * 9,
+    )
+    single = pd.concat([frame, rows(classes=[(4,)], intersection=[(0, 9)], union=[(5, 9)]).assign(query="last")])
+    (drawn,) = bootstrap([tally(single, 0, None, None)], 400, np.random.default_rng(0))
+    first, second, third, fourth = np.asarray(drawn.per_class).T
+    # Of the three clusters of classes 2 and 4 two are drawn: each is missing now and then. The others never are.
+    assert set(first.round(9)) == {round(400 / 9, 9)}
+    assert set(third.round(9)) == {round(300 / 9, 9)}
+    assert {0.0} < set(second)
+    assert {0.0} < set(fourth)
+
+
+def test_each_class_counts_as_much_in_a_draw_as_in_the_list():
+    # All queries of a class alike: 2 of one, 5 of another. Whatever is drawn, 2 of 7 pixels are right.
+    frame = rows(classes=[(1,)] * 2 + [(2,)] * 5, intersection=[(0, 10)] * 2 + [(0, 0)] * 5, union=[(0, 10)] * 7)
+    (drawn,) = bootstrap([tally(frame, 0, None, None)], 50, np.random.default_rng(0))
+    assert drawn.fb_iou == pytest.approx(np.full(50, 50 * 2 / 7))
+    assert drawn.exact_ratio == pytest.approx(np.full(50, 100.0))
+
+
+@pytest.mark.parametrize("count", [1 << 16, (1 << 16) + 1, 3 << 16])
+def test_lists_of_more_queries_than_16_bits_number(count: int):
+    # The queries at the end are right, all others wrong: they are drawn as often as any.
+    sums = np.tile(np.array([[0, 1, 1, 1, 1, 1]], dtype=np.int64), (count, 1))
+    sums[-(count // 4) :, 0] = 1
+    large = Tally(0, (1,), tuple((1, f"{number:06}") for number in range(count)), sums, np.array([count]))
+    (drawn,) = bootstrap([large], 2, np.random.default_rng(0))
+    assert drawn.miou == pytest.approx(np.full(2, 25.0), abs=1.5)
+
+
+def test_a_class_is_known_by_the_queries_that_hold_it():
+    frame = rows(
+        classes=[(1, 2), (2, 1), (1, 2), (2, 1)],
+        intersection=[(0, 1, 1), (0, 1, 1), (0, 0, 1), (0, 1, 0)],
+        union=[(5, 9, 9), (5, 9, 9), (5, 0, 9), (5, 9, 0)],
+        present=[(True, True)] * 4,
+        truth=[(True, True)] * 4,
+    )
+    counts = tally(frame, 0, None, None)
+    assert counts.clusters == ((0, "q0"), (0, "q1"), (0, "q2"), (0, "q3"))
+    assert freedom_of([counts]) == 3
+    assert [counts.freedom_of_class(place) for place in (0, 1)] == [1, 3]
+    assert tally(frame, 0, (1, 2, 3), None).freedom_of_class(2) == 0

@@ -9,7 +9,7 @@ import scipy.stats
 import torch
 
 from fssbench.errors import UsageError
-from fssbench.metrics import summarise
+from fssbench.metrics import Interval, summarise
 
 CLASSES = (6, 7, 8, 9, 10)
 
@@ -196,3 +196,105 @@ def test_what_does_not_fit_is_refused():
         summarise(frame, {0: CLASSES})
     with pytest.raises(UsageError, match="another number"):
         summarise(frame.assign(union=[(1, 2, 3)] * len(frame)))
+
+
+@pytest.mark.parametrize(
+    ("draws", "level"), [(-1, 0.95), (10, 0.0), (10, 1.0), (10, -0.1), (10, 1.5), (10, float("nan"))]
+)
+def test_numbers_of_draws_and_levels_that_there_are_not(draws: int, level: float):
+    with pytest.raises(UsageError, match="draws are 0 or more and a level is between 0 and 1"):
+        summarise(random_rows(1, count=10), draws=draws, level=level)
+
+
+def half(interval: Interval) -> float:
+    return (interval.high - interval.low) / 2
+
+
+def answers(*correct: int, fold: int = 0, class_id: int = 1, union: int = 100) -> pd.DataFrame:
+    """Rows of one class, a query each, with so many pixels right."""
+    return pd.DataFrame(
+        [
+            {
+                "episode": number,
+                "fold": fold,
+                "query": f"q{number}",
+                "classes": (class_id,),
+                "intersection": (50, right),
+                "union": (50, union),
+                "present": (True,),
+                "truth": (True,),
+            }
+            for number, right in enumerate(correct)
+        ]
+    )
+
+
+def test_folds_are_drawn_apart_from_each_other():
+    # Two folds alike in all but their number: the spread of the mean is that of one over √2.
+    one = random_rows(1, count=80, fold=0)
+    freedom = len(set(zip(one["classes"], one["query"], strict=True))) - len(CLASSES)
+    summary = summarise(pd.concat([one, one.assign(fold=1)]))
+    single = summary.folds[0].intervals["miou"]
+    spread = half(single) / scipy.stats.t.ppf(0.975, freedom)
+    assert half(summary.intervals["miou"]) == pytest.approx(
+        scipy.stats.t.ppf(0.975, 2 * freedom) * spread / np.sqrt(2), rel=0.03
+    )
+    assert single != summary.folds[1].intervals["miou"]
+
+
+def test_folds_of_few_queries_are_known_better_together():
+    frames = [answers(50, 52, 54, fold=fold) for fold in range(4)]
+    summary = summarise(pd.concat(frames))
+    # s / √n with n - 1: 2 / √3; of four such folds half as much. Degrees of freedom add up: 2 each, 8 together.
+    assert half(summary.folds[0].intervals["miou"]) == pytest.approx(scipy.stats.t.ppf(0.975, 2) * 2 / 3**0.5, rel=0.03)
+    assert half(summary.intervals["miou"]) == pytest.approx(scipy.stats.t.ppf(0.975, 8) / 3**0.5, rel=0.03)
+
+
+@pytest.mark.parametrize("level", [0.5, 0.95, 0.99])
+def test_a_level_is_what_student_gives_for_it(level: float):
+    summary = summarise(answers(50, 52, 54), level=level)
+    expected = scipy.stats.t.ppf(0.5 + level / 2, 2) * 2 / 3**0.5
+    assert half(summary.intervals["miou"]) == pytest.approx(expected, rel=0.03)
+    table = summary.per_class.iloc[0]
+    assert half(Interval(table["low"], table["high"])) == pytest.approx(expected, rel=0.03)
+
+
+def test_how_sure_a_class_is_depends_on_its_own_queries():
+    few, many = answers(40, 50, 60), answers(*range(20, 80), class_id=2)
+    many["query"] = [f"p{number}" for number in range(len(many))]
+    together = summarise(pd.concat([few, many]), draws=500).per_class.set_index("class_id")
+    for class_id, alone in ((1, few), (2, many)):
+        row, freedom = together.loc[class_id], len(alone) - 1
+        spread = np.std([right for _, right in alone["intersection"]], ddof=1) / np.sqrt(len(alone))
+        expected = scipy.stats.t.ppf(0.975, freedom) * spread
+        assert half(Interval(row["low"], row["high"])) == pytest.approx(expected, rel=0.12)
+
+
+def test_classes_may_be_given_in_any_order():
+    frame = random_rows(1)
+    rising = summarise(frame, CLASSES, draws=50)
+    for given in (CLASSES[::-1], {1: (9, 7, 6, 10, 8)}):
+        summary = summarise(frame, given, draws=50)
+        assert summary.folds[0].classes == CLASSES
+        assert summary.per_class.equals(rising.per_class)
+        assert summary.intervals == rising.intervals
+
+
+def test_episodes_of_several_ways_belong_to_no_one_class():
+    # Drawn within the class that is asked first, what is left over would differ.
+    frame = random_rows(2, count=60)
+    turned = frame.assign(
+        classes=[row[::-1] for row in frame["classes"]],
+        **{name: [(b, y, x) for b, x, y in frame[name]] for name in ("intersection", "union")},
+        **{name: [row[::-1] for row in frame[name]] for name in ("present", "truth")},
+    )
+    one, other = summarise(frame, draws=100), summarise(turned, draws=100)
+    assert one.intervals == other.intervals
+    assert one.per_class.equals(other.per_class)
+
+
+@pytest.mark.parametrize("count", [0, 1])
+def test_draws_may_be_as_few_as_none(count: int):
+    assert set(summarise(random_rows(1), draws=count).intervals) == {"miou", "fb_iou", "exact_ratio"} - (
+        set() if count else {"miou", "fb_iou", "exact_ratio"}
+    )

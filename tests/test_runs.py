@@ -99,3 +99,22 @@ def test_what_can_not_be_put_into_runs_is_refused(frame: pd.DataFrame):
         summarise(frame.drop(columns="episode"), run_length=2)
     with pytest.raises(UsageError, match="need a length"):
         summarise(frame, run_length={0: 2})
+
+
+def test_only_runs_of_all_folds_have_a_mean_over_folds():
+    frame = pd.DataFrame(rows(0, 10, 30, 40, 40) + rows(1, 70, 70, 40, 60, 0, 20))
+    for mixed in (frame, frame.assign(fold=1 - frame["fold"])):
+        summary = summarise(mixed, run_length=2, draws=0)
+        assert sorted(len(fold.runs) for fold in summary.folds) == [2, 3]
+        assert [run.miou for run in summary.runs] == [45.0, 45.0]
+
+
+def test_an_interval_is_as_wide_as_the_mean_over_the_runs_moves():
+    # A run of small objects that moves, and one of large objects that does not: of all episodes only the second counts.
+    moving = pd.DataFrame(rows(0, 40, 60, 45, 55)).assign(query=["a", "b", "c", "d"])
+    still = moving.assign(episode=range(4, 8), intersection=[(50, 500_000)] * 4, union=[(50, 1_000_000)] * 4)
+    alone = summarise(moving, draws=300).intervals["miou"]
+    both = summarise(pd.concat([moving, still]), run_length=4, draws=300)
+    mean = both.intervals["miou"]
+    assert mean.high - mean.low == pytest.approx((alone.high - alone.low) / 2)
+    assert both.folds[0].intervals["miou"] == mean

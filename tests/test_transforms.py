@@ -222,3 +222,21 @@ def test_large_label_values_survive_every_rule(rule: ResizeRule):
 def test_a_padded_prediction_is_a_square_of_the_longer_side():
     assert scored_shape((375, 500), "opencv-pad") == (500, 500)
     assert scored_shape((375, 500), "pillow") == (375, 500)
+
+
+@pytest.mark.parametrize(
+    ("shape", "side", "released"),
+    [
+        ((296, 407), 473, (336, 472)),
+        ((645, 600), 473, (472, 432)),
+        ((98, 294), 192, (56, 192)),
+        ((294, 196), 192, (192, 120)),
+    ],
+)
+def test_sides_are_truncated_after_the_ratio_is_taken(shape: tuple[int, int], side: int, released: tuple[int, int]):
+    # 296 · 473 / 407 is 344, and 296 · (473 / 407) a hair less, of which int() leaves 343.
+    assert padded_shape(shape, (side, side)) == released
+    label = np.random.default_rng(1).choice(np.array([0, 1, 7, 255], np.uint8), shape)
+    image, mask = padded_as_released(synthetic_photo(*shape), label, side)
+    assert torch.equal(input_image(synthetic_photo(*shape), (side, side), "opencv-pad"), image)
+    assert np.array_equal(input_label(label, (side, side), "opencv-pad"), mask.numpy())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from fssbench.checking.tolerances import given, tolerance_of, tolerances
-from fssbench.checking.verdict import Tolerance
+from fssbench.checking.verdict import Check, Report, Subject, Tolerance, judge, not_comparable
 from fssbench.errors import UsageError
 from fssbench.protocols import list_protocols
 from fssbench.publications import publications
@@ -78,3 +78,53 @@ def test_the_data_names_what_there_is():
     assert set(known.printed) - held_against <= set(publications().protocols)
     assert held_against <= set(known.printed)
     assert {entry.method for entry in known.without} <= set(publications().methods)
+
+
+@pytest.mark.parametrize("points", [0.0, 0.1, 0.3])
+def test_a_bound_is_admitted_however_its_binary_digits_fall(points: float):
+    tolerance = given(points)
+    # 1.3 - 1.0 is 0.30000000000000004.
+    assert tolerance.admits((1.0 + points) - 1.0)
+    assert tolerance.admits(1.0 - (1.0 + points))
+    assert not tolerance.admits(points + 1e-6)
+    assert not tolerance.admits(-points - 1e-6)
+
+
+@pytest.mark.parametrize(
+    ("below", "above", "text"),
+    [
+        (0.0, 0.0, "exact"),
+        (0.3, 0.3, "±0.30"),
+        (0.0, 0.3, "-0.00 +0.30"),
+        (0.3, 0.0, "-0.30 +0.00"),
+        (4.0, 3.6, "-4.00 +3.60"),
+    ],
+)
+def test_a_tolerance_is_said_as_it_is(below: float, above: float, text: str):
+    assert str(Tolerance(below, above, "t", "s")) == text
+
+
+def test_both_bounds_are_their_own():
+    tolerance = Tolerance(1.0, 0.5, "t", "s")
+    assert tolerance.admits(-0.9)
+    assert not tolerance.admits(-1.1)
+    assert tolerance.admits(0.4)
+    assert not tolerance.admits(0.6)
+
+
+def test_a_verdict_is_of_measured_less_expected():
+    subject, tolerance = Subject("hsnet", "runs/a"), Tolerance(1.0, 0.5, "t", "s")
+
+    def verdict(expected: float, measured: float) -> Check:
+        return judge(subject, "miou", 0, (expected, measured), tolerance, None, "a paper")
+
+    low, high, same = verdict(60.0, 59.2), verdict(59.2, 60.0), verdict(60.0, 60.0)
+    assert [low.verdict, high.verdict, same.verdict] == ["pass", "miss", "pass"]
+    assert low.difference == pytest.approx(-0.8)
+    none = not_comparable(subject, "fb_iou", None, None, 60.0, "a paper", "other episodes")
+    assert none.difference is None
+    assert none.tolerance is None
+    assert [low.title, none.title] == ["fold 0 mIoU", "mean FB-IoU"]
+    report = Report("printed numbers", (low, high, none), ())
+    assert report.missed == (high,)
+    assert report.decided == 2

@@ -14,9 +14,10 @@ import pandas as pd
 import pytest
 
 from fssbench.comparison import Comparison, Duel, Episodes, compare
-from fssbench.comparison.paired import episode_ious
+from fssbench.comparison.paired import _episodes, episode_ious
 from fssbench.comparison.render import COLUMNS, render
 from fssbench.errors import BrokenFileError, UsageError
+from fssbench.protocols import BaseRule
 from fssbench.results import Results, Run, load_run
 from tests.tables.runs import limited, run_of, write_run
 
@@ -254,3 +255,39 @@ def test_text_shows_the_numbers_and_no_foreign_control(comparison: Comparison, f
         assert "x\\|y" in text
         rows = [line for line in text.splitlines() if line.startswith("|")]
         assert len({line.count("|") for line in rows}) == 1
+
+
+def counting_base(results: Results, base: tuple[tuple[int, int, int, int], ...]) -> Results:
+    rule = BaseRule("together")
+    run = replace(results.run, protocol=replace(results.run.protocol, base=rule))
+    return replace(results, run=run, frame=results.frame.assign(base=[base] * len(results.frame)))
+
+
+@pytest.mark.parametrize("reversed_", [False, True])
+def test_a_base_class_that_no_label_holds_is_no_class_of_the_mean(stored: Callable[..., Results], reversed_: bool):
+    one = counting_base(stored("a"), ((9, 50, 100, 60),))
+    # Class 10 is in answers of one run alone, never in a label.
+    other = counting_base(stored("b", run_of("asnet", episodes=12)), ((9, 60, 100, 60), (10, 0, 40, 0)))
+    duel = compare([other, one] if reversed_ else [one, other], draws=10).duels[0]
+    sign = -1 if reversed_ else 1
+    # 50 and 60 % of class 9; with the two novel classes of a fold, 50 % each, means of three.
+    assert of(duel, "base_miou", None).difference == pytest.approx(sign * 10.0)
+    assert of(duel, "total_miou", None).difference == pytest.approx(sign * 10.0 / 3)
+    assert {of(duel, "base_miou", 0).reference, of(duel, "base_miou", 0).value} == {50.0, 60.0}
+
+
+def test_what_only_the_order_of_additions_makes_is_a_tie(stored: Callable[..., Results]):
+    run = run_of(episodes=12)
+    ways = [(0.1, 0.2, 0.3), (0.3, 0.2, 0.1)]
+    pair = []
+    for name, shares in zip(("a", "b"), ways, strict=True):
+        frame = stored(name, replace(run, way=3)).frame
+        counts = (1000, *(round(share * 1000) for share in shares))
+        frame = frame.assign(
+            classes=[(1, 2, 3)] * len(frame), intersection=[counts] * len(frame), union=[(1000,) * 4] * len(frame)
+        )
+        pair.append(frame)
+    margins = episode_ious(pair[1]) - episode_ious(pair[0])
+    assert 0 < abs(margins).max() < 1e-9
+    for order in (pair, pair[::-1]):
+        assert {(each.won, each.lost, each.tied) for each in _episodes(*order)} == {(0, 0, 12), (0, 0, 48)}

@@ -173,3 +173,34 @@ def test_unknown_sampler_names_the_nearest():
     with pytest.raises(UsageError, match="hsnet-listed"):
         sampler("hsnet-liste")
     assert sampler("hsnet-listed") is SAMPLERS["hsnet-listed"]
+
+
+@pytest.mark.parametrize("names", [("b2_bomber", "f16"), ("747", "747a"), ("x/y3", "x/y3z")])
+def test_fss1000_draws_file_numbers_whatever_numbers_a_class_is_named_by(names: tuple[str, str]):
+    order = [1, 10, *range(2, 10)]
+    plain, numbered = (
+        episodes(ListsOnly("fss1000", [(f"{n}/{k}.jpg", c) for c, n in enumerate(pair, 1) for k in order]), shot=5)
+        for pair in (("ant", "bus"), names)
+    )
+
+    def files(drawn: EpisodeList) -> list[list[str]]:
+        return [[name.rsplit("/", 1)[1] for name in (e.query, *e.supports[0])] for e in drawn]
+
+    assert files(numbered) == files(plain)
+
+
+def test_fss1000_draws_files_of_one_number_or_none_by_name():
+    def drawn(names: list[str]) -> list[tuple[str, ...]]:
+        return [e.supports[0] for e in episodes(ListsOnly("fss1000", [(name, 1) for name in names]), shot=3)]
+
+    names = ["z.jpg", "b.jpg", "a/7.jpg", "a/07.jpg", "c.jpg"]
+    by_rule = ["b.jpg", "c.jpg", "z.jpg", "a/07.jpg", "a/7.jpg"]
+    stream = np.random.RandomState(0)
+    expected = []
+    for query in names:
+        supports: list[str] = []
+        while len(supports) < 3:
+            name = by_rule[stream.choice(range(5), 1, replace=False)[0]]
+            supports += [name] if name != query else []
+        expected.append(tuple(supports))
+    assert drawn(names) == expected

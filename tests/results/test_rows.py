@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -137,3 +138,29 @@ def test_what_is_not_there(tmp_path: Path):
         read_rows(tmp_path / "none.jsonl")
     with pytest.raises(UsageError, match="can't write"):
         RowWriter(tmp_path / "gone" / "rows.jsonl")
+
+
+@pytest.mark.parametrize("size", [1, 7, 100])
+def test_a_write_that_the_system_cuts_short_is_continued(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: Path, size: int
+):
+    write = os.write
+    monkeypatch.setattr(os, "write", lambda file, data: write(file, data[:size]))
+    with RowWriter(tmp_path / "short.jsonl") as writer:
+        for row in ROWS:
+            writer.append(row)
+    assert (tmp_path / "short.jsonl").read_bytes() == path.read_bytes()
+
+
+@pytest.mark.parametrize(
+    "counts",
+    [(3, 2, 5), (-1, 5, 2), (2, 5, 1), (2, 5, 6), (0, 5, -1)],
+    ids=["above", "negative", "missed", "part", "none"],
+)
+def test_counts_of_a_base_class_fit_each_other(path: Path, counts: tuple[int, int, int]):
+    good = replace(ROW, base=((5, 2, 5, 3), (6, 0, 4, 0), (7, 0, 4, 4), (8, 4, 4, 4)))
+    path.write_text(line_of(good) + "\n")
+    assert read_rows(path) == [good]
+    path.write_text(line_of(replace(good, base=(*good.base[:3], (8, *counts)))) + "\n")
+    with pytest.raises(BrokenFileError, match="a base class has counts that do not fit each other"):
+        read_rows(path)
