@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import tomllib
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Literal
 
@@ -41,19 +44,83 @@ class Root:
     how: How
 
 
+class NoHomeError(MissingError):
+    """There is no home folder: HOME is not set, empty or relative, and the system knows none of the user."""
+
+
 def cache_folder() -> Path:
-    """Return the folder of what can be computed again; it need not exist."""
-    return platformdirs.user_cache_path("fssbench")
+    """Return the folder of what can be computed again; it need not exist.
+
+    Raises:
+        NoHomeError: If there is no home folder that it could be in.
+    """
+    return _own_folder(platformdirs.user_cache_path, "XDG_CACHE_HOME")
 
 
 def user_data_folder() -> Path:
-    """Return the folder of what the user gave once, such as imported splits; it need not exist."""
-    return platformdirs.user_data_path("fssbench")
+    """Return the folder of what the user gave once, such as imported splits; it need not exist.
+
+    Raises:
+        NoHomeError: If there is no home folder that it could be in.
+    """
+    return _own_folder(platformdirs.user_data_path, "XDG_DATA_HOME")
+
+
+def config_folder() -> Path:
+    """Return the folder of what the user has set; it need not exist.
+
+    Raises:
+        NoHomeError: If there is no home folder that it could be in.
+    """
+    return _own_folder(platformdirs.user_config_path, "XDG_CONFIG_HOME")
 
 
 def config_file() -> Path:
-    """Return the path of the configuration file; it need not exist."""
-    return platformdirs.user_config_path("fssbench") / "config.toml"
+    """Return the path of the configuration file; it need not exist.
+
+    Raises:
+        NoHomeError: If there is no home folder that it could be in.
+    """
+    return config_folder() / "config.toml"
+
+
+def _own_folder(find: Callable[[str], Path], variable: str) -> Path:
+    try:
+        path = find("fssbench")
+    except RuntimeError:
+        path = Path()
+    if not path.is_absolute():
+        raise NoHomeError(
+            "there is no home folder for what is kept: HOME is not set, or is no absolute path",
+            f"export HOME=DIR, or {variable}=DIR",
+        )
+    return path
+
+
+def reachable(find: Callable[[], Path]) -> Path | None:
+    """Return a place of the user's, from which something is read if it is there; None where it can't be reached.
+
+    That is so without a home folder, and in the home of somebody else. It is said once, and what would be read is done
+    without: the cache, the configuration, the user's own registry and imported lists.
+
+    Args:
+        find: Returns the place.
+    """
+    try:
+        path = find()
+        path.exists()
+    except NoHomeError as error:
+        _say_once(f"{error.message}; going on without cache, configuration and own checkpoints")
+    except PermissionError as error:
+        _say_once(f"{error.filename} is not readable; going on without it (export HOME=DIR gives another home folder)")
+    else:
+        return path
+    return None
+
+
+@cache
+def _say_once(message: str) -> None:
+    logging.getLogger(__name__).warning("%s", message)
 
 
 def configured_roots() -> dict[str, Path]:
@@ -64,7 +131,9 @@ def configured_roots() -> dict[str, Path]:
     Raises:
         BrokenFileError: If the file is not TOML or says something unknown, with the line.
     """
-    path = config_file()
+    path = reachable(config_file)
+    if path is None:
+        return {}
     try:
         file_size(path)
         text = text_of(path)
@@ -72,7 +141,7 @@ def configured_roots() -> dict[str, Path]:
         return {}
     except OSError as error:
         raise BrokenFileError(f"can't read {path}: {error}", f"edit {path}") from error
-    return {name: path.parent / folder.expanduser() for name, folder in _parse(text, path).items()}
+    return {name: path.parent / _expanded(folder, f"{path}, {name}") for name, folder in _parse(text, path).items()}
 
 
 def _parse(text: str, path: Path) -> dict[str, Path]:
@@ -123,10 +192,10 @@ def find_root(dataset: str, option: Path | None = None) -> Root | None:
         BrokenFileError: If the configuration file is broken.
     """
     if option is not None:
-        return Root(_existing(dataset, option.expanduser(), "--root"), "option")
+        return Root(_existing(dataset, _expanded(option, "--root"), "--root"), "option")
     folder = FOLDERS.get(dataset, dataset)
     if variable := os.environ.get(DATA_VARIABLE):
-        parent = Path(variable).expanduser()
+        parent = _expanded(Path(variable), DATA_VARIABLE)
         if (parent / folder).is_dir():
             return Root(parent / folder, "environment")
         if parent.name == folder and parent.is_dir():
@@ -152,9 +221,26 @@ def require_root(dataset: str, option: Path | None = None) -> Path:
     looked = f"{DATA_VARIABLE}={variable} holds no {folder}" if variable else f"{DATA_VARIABLE} is not set"
     raise MissingError(
         f"{dataset} needs its folder {folder}, and nothing says where it is: no root was given, {looked}, "
-        f"and {config_file()} names none",
+        f"and {config_name()} names none",
         f"--root DIR, or export {DATA_VARIABLE}=DIR where DIR holds {folder}; fssbench data where shows what is found",
     )
+
+
+def config_name() -> str:
+    """Return what the configuration file is called in a sentence, also where it can't be reached."""
+    try:
+        return str(config_file())
+    except NoHomeError:
+        return "fssbench/config.toml under XDG_CONFIG_HOME"
+
+
+def _expanded(path: Path, named_by: str) -> Path:
+    try:
+        return path.expanduser()
+    except RuntimeError as error:
+        raise MissingError(
+            f"{named_by}: {path.parts[0]} in {path} is the home folder of nobody here", "write the whole path"
+        ) from error
 
 
 def _existing(dataset: str, path: Path, named_by: str) -> Path:

@@ -7,17 +7,20 @@ import os
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from platformdirs import user_cache_path
-
 from fssbench.checkpoints.files import file_sha256, recognise
 from fssbench.checkpoints.registry import Record
+from fssbench.config import cache_folder, reachable
 from fssbench.errors import BrokenFileError, MissingError
 
 
 def cached_file(record: Record) -> Path:
-    """Return where a fetched file is kept."""
+    """Return where a fetched file is kept.
+
+    Raises:
+        NoHomeError: If there is no home folder that the cache could be in.
+    """
     suffix = Path(urlsplit(record.url).path).suffix[:12]
-    return user_cache_path("fssbench") / "checkpoints" / f"{record.id}{suffix}"
+    return cache_folder() / "checkpoints" / f"{record.id}{suffix}"
 
 
 def own_file(record: Record) -> Path:
@@ -27,10 +30,10 @@ def own_file(record: Record) -> Path:
 
 def present(record: Record) -> bool:
     """Tell whether the files of a record are on this machine; nothing is read."""
-    paths = [own_file(record)]
+    paths = [reachable(lambda: own_file(record))]
     if record.backbone_path:
         paths.append(record.file(record.backbone_path))
-    return all(path.is_file() for path in paths)
+    return all(path is not None and path.is_file() for path in paths)
 
 
 def locate(record: Record) -> tuple[Path, ...]:
@@ -40,8 +43,8 @@ def locate(record: Record) -> tuple[Path, ...]:
         MissingError: If one is not on this machine, with the command that mends it.
         BrokenFileError: If one is not what the record says.
     """
-    path = own_file(record)
-    if not path.is_file():
+    path = reachable(lambda: own_file(record))
+    if path is None or not path.is_file():
         raise absent(record)
     recognise(path)
     again = "download it again" if record.path else f"fssbench checkpoints fetch {record.id}"

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import tomlkit
-from platformdirs import user_config_path
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from fssbench.atomic import locked, write_text
+from fssbench.config import config_folder, reachable
 from fssbench.datasets import REGISTRY as DATASETS
 from fssbench.errors import BrokenFileError, MissingError, UsageError, unknown_name
 from fssbench.methods import MethodInfo, check_build, method_info
@@ -93,8 +93,12 @@ class Record(BaseModel):
 
 
 def user_registry() -> Path:
-    """Return the file of the user's own records, which need not be there."""
-    return user_config_path("fssbench") / "checkpoints.toml"
+    """Return the file of the user's own records, which need not be there.
+
+    Raises:
+        NoHomeError: If there is no home folder that it could be in.
+    """
+    return config_folder() / "checkpoints.toml"
 
 
 def records() -> list[Record]:
@@ -103,7 +107,8 @@ def records() -> list[Record]:
     Raises:
         BrokenFileError: If a registry can't be read, naming the record and the field.
     """
-    own = _read(user_registry())
+    place = reachable(user_registry)
+    own = _read(place) if place else []
     taken = {record.id for record in own}
     return own + [record for record in _shipped() if record.id not in taken]
 
@@ -186,7 +191,7 @@ def find_backbone(backbone: str, dataset: str, fold: int) -> Record | None:
 def _rank(entry: Record, dataset: str, shots: int | None) -> tuple[bool, bool, bool]:
     # Weights for this very fold come before ImageNet's.
     for_shots = shots is None or not entry.shots or shots in entry.shots
-    return entry.registry == user_registry(), for_shots, entry.dataset == dataset
+    return entry.registry != shipped("checkpoints.toml"), for_shots, entry.dataset == dataset
 
 
 def _is_backbone(entry: Record, backbone: str, dataset: str, fold: int) -> bool:

@@ -31,7 +31,7 @@ def where(
     """Show for each data set its folder and how it is found: option, environment variable, config file, or none."""
     from rich.table import Table
 
-    from fssbench.config import DATA_VARIABLE, FOLDERS, config_file, find_root
+    from fssbench.config import DATA_VARIABLE, FOLDERS, config_name, find_root
     from fssbench.datasets import REGISTRY, own_data_in
 
     table = Table(box=None, pad_edge=False)
@@ -61,7 +61,7 @@ def where(
             f"\nTo set a folder, in the order in which they count:\n"
             f"  --root DIR              on the command line: the data folder, or the one that holds it\n"
             f"  export {DATA_VARIABLE}=DIR  DIR holds {folders}\n"
-            f"  {config_file()} with\n"
+            f"  {config_name()} with\n"
             f"    \\[data]\n"
             f'    {missing[0]} = "DIR"',
             soft_wrap=True,

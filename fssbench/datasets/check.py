@@ -182,7 +182,7 @@ def _listed_elsewhere(dataset: Coco20i, side: coco_facts.Side, names: Sequence[s
 
 
 def _imported(dataset: Coco20i, side: coco_facts.Side) -> bool:
-    return imported.path_of(dataset.name, side).is_file()
+    return imported.is_there(dataset.name, side)
 
 
 def _fss(dataset: FSS1000, *, decode: bool) -> Report:

@@ -63,7 +63,7 @@ class FSS1000(Dataset):
     @cached_property
     def class_names(self) -> Mapping[int, str]:
         """The names of the classes of all sides that were imported."""
-        sides = [side for side in facts() if imported.path_of(self.name, side).is_file()]
+        sides = [side for side in facts() if imported.is_there(self.name, side)]
         return {class_id: name for side in sides for class_id, name in self._classes(side).items()}
 
     def split_fingerprint(self, split: Split) -> str:

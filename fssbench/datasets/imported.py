@@ -13,7 +13,7 @@ from typing import Annotated, cast
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from fssbench.atomic import write_text
-from fssbench.config import user_data_folder
+from fssbench.config import reachable, user_data_folder
 from fssbench.datasets.dataset import Split
 from fssbench.errors import BrokenFileError, UsageError
 from fssbench.foreign_files import file_size
@@ -35,8 +35,18 @@ class StoredLists(BaseModel):
 
 
 def path_of(dataset: str, side: Split) -> Path:
-    """Return where the imported lists of one side are kept; the file need not exist."""
+    """Return where the imported lists of one side are kept; the file need not exist.
+
+    Raises:
+        NoHomeError: If there is no home folder that it could be in.
+    """
     return user_data_folder() / "splits" / f"{dataset}-{side}.json"
+
+
+def is_there(dataset: str, side: Split) -> bool:
+    """Return whether lists of one side were imported; they are not read."""
+    path = reachable(lambda: path_of(dataset, side))
+    return path is not None and path.is_file()
 
 
 def store(dataset: str, side: Split, lists: Mapping[str, list[int] | list[str]]) -> Path:
@@ -61,7 +71,9 @@ def load(dataset: str, side: Split) -> dict[str, list[int] | list[str]] | None:
     Raises:
         BrokenFileError: If the file is not what was stored.
     """
-    path = path_of(dataset, side)
+    path = reachable(lambda: path_of(dataset, side))
+    if path is None:
+        return None
     remedy = _remedy(dataset)
     try:
         if file_size(path) > MAX_BYTES:

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fssbench.atomic import write_bytes
-from fssbench.config import cache_folder
+from fssbench.config import cache_folder, reachable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -70,14 +70,16 @@ def cached_index(name: str, key: str, build: Callable[[], pd.DataFrame]) -> pd.D
     """Return the index under that name if the cached one has that key; else build it and keep it.
 
     A cached file that can't be read, or is not what it should be, is built again; a cache folder that can't be
-    written is done without.
+    written, or that no home folder could hold, is done without.
 
     Args:
         name: File name without suffix, e.g. "pascal5i-val".
         key: As `key_of` returns it.
         build: Computes the index: a column `name` and columns of whole numbers.
     """
-    path = cache_folder() / "index" / f"{name}-{key[:16]}.npz"
+    path = reachable(lambda: cache_folder() / "index" / f"{name}-{key[:16]}.npz")
+    if path is None:
+        return build()
     cached = _read(path, key)
     if cached is not None:
         return cached

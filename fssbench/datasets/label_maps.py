@@ -8,7 +8,7 @@ from functools import cached_property
 
 import numpy as np
 
-from fssbench.config import cache_folder
+from fssbench.config import cache_folder, reachable
 from fssbench.datasets.dataset import Dataset, Label, Split
 from fssbench.errors import BrokenFileError
 
@@ -59,6 +59,10 @@ class LabelMaps:
             raise BrokenFileError(
                 f"{self._dataset.name} {name}: the label map has no pixel of '{self._dataset.class_names[lost[0]]}' "
                 f"({lost[0]}), but had {listed[lost[0]]} when the lists were made",
-                "let nothing change the masks while they are read, and run the command again; "
-                f"if it ends here again, remove the kept lists: rm -r {shlex.quote(str(cache_folder() / 'index'))}",
+                f"let nothing change the masks while they are read, and run the command again{_remove_kept()}",
             )
+
+
+def _remove_kept() -> str:
+    kept = reachable(lambda: cache_folder() / "index")
+    return "" if kept is None else f"; if it ends here again, remove the kept lists: rm -r {shlex.quote(str(kept))}"
