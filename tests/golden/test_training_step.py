@@ -11,6 +11,7 @@ import pytest
 import torch
 
 import fssbench
+from fssbench.methods import method_info
 from fssbench.training.episodic import training_mode
 from tests.golden import training_step
 
@@ -39,6 +40,21 @@ def test_a_step_is_the_release_s(path: Path) -> None:
     assert {name: its.item() for name, its in losses.items()} == pytest.approx(case["losses"], rel=TOLERANCE)
     _assert_close(training_step.gradients(method.named_parameters()), case["gradients"])
     _assert_close(training_step.statistics(method.named_buffers(), before), case["statistics"])
+
+
+def test_every_method_with_a_release_has_a_case() -> None:
+    held = set()
+    for path in CASES:
+        build = json.loads(path.read_text())["build"]
+        tasks = method_info(build["method"]).tasks
+        held.add((build["method"], tasks[build.get("variant", next(iter(tasks)))], build.get("weak", False)))
+    # Each task stands for its released form: rows of an ablation have no code.
+    for name in fssbench.list_methods():
+        info = method_info(name)
+        if info.trainable and "@" in info.source:
+            wanted = {(name, task, False) for task in info.tasks.values()}
+            wanted |= {(name, "fscs", True)} if info.weak else set()
+            assert wanted <= held, f"no training step is held of {wanted - held}"
 
 
 def _assert_close(found: dict[str, list[float]], expected: dict[str, Any]) -> None:
