@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Mapping
 
@@ -10,6 +11,7 @@ from torch import Tensor
 
 from fssbench.errors import CheckpointError
 
+_LOG = logging.getLogger(__name__)
 _FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 """The types whose values are the weights themselves; those of 8 bits and fewer need a scale from elsewhere."""
 
@@ -90,9 +92,10 @@ def cast(key: str, value: Tensor, own: Tensor) -> Tensor:
 
 
 def check_not_zero(state: Mapping[str, Tensor]) -> None:
-    """Refuse weights that are zero throughout, in the backbone or in what stands behind it.
+    """Refuse weights that are zero throughout, in the backbone or in what stands behind it; warn of a kernel that is.
 
-    Biases, offsets and counters are often zero; all kernels of a part are only where it was never filled.
+    Biases, offsets and counters are often zero; all kernels of a part are only where it was never filled. A single
+    kernel may start at zero, and be no part of what was trained.
 
     Args:
         state: All weights of a method, under their names in it.
@@ -103,9 +106,12 @@ def check_not_zero(state: Mapping[str, Tensor]) -> None:
     kernels = {key: value for key, value in state.items() if value.ndim >= 2 and not _CLASSIFIER.match(key)}
     in_backbone = {key for key in kernels if BACKBONE.match(key)}
     parts = (("the backbone", in_backbone), ("the network behind the backbone", kernels.keys() - in_backbone))
+    empty = [key for key, value in kernels.items() if not bool(value.any())]
     for part, keys in parts:
-        if keys and not any(bool(kernels[key].any()) for key in keys):
+        if keys and keys <= set(empty):
             raise CheckpointError(f"all weights of {part} are zero", "weights that were trained")
+    if empty:
+        _LOG.warning("%d of %d kernels are zero throughout, the first %s", len(empty), len(kernels), empty[0])
 
 
 def _name(value: Tensor) -> str:

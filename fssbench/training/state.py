@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from fssbench.atomic import write_bytes, write_text
+from fssbench.checkpoints.files import check_contents, recognise
 from fssbench.errors import BrokenFileError, CheckpointError
 from fssbench.training.plan import state_file
 
@@ -178,6 +179,8 @@ def restore(module: nn.Module, optimiser: torch.optim.Optimizer, place: Place) -
 
 def _read(path: Path, remedy: str) -> dict[str, Any]:
     try:
+        if recognise(path) == "torch-zip":
+            check_contents(path)  # torch itself takes a changed byte for a weight
         read = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # whatever a broken file makes the reader raise
         raise BrokenFileError(f"{path} is not a training state that can be read", remedy) from error

@@ -110,12 +110,18 @@ def test_an_empty_classifier_does_not_hide_an_empty_backbone() -> None:
         load_release(method, state | {"backbone.fc.weight": torch.ones_like(state["backbone.fc.weight"])})
 
 
-def test_a_part_that_starts_at_zero_and_counters_in_floating_point_are_taken(sound: dict[str, Tensor]) -> None:
+def test_a_kernel_that_is_zero_is_named_and_counters_in_floating_point_are_taken(
+    sound: dict[str, Tensor], caplog: pytest.LogCaptureFixture
+) -> None:
+    load_release(_method(2), sound)
+    assert caplog.messages == []
     target = _method(2)
     state = {**sound, KERNEL: torch.zeros_like(sound[KERNEL]), COUNTER: torch.tensor(100.0)}
     load_release(target, state)
     assert not target.state_dict()[KERNEL].any()
     assert target.state_dict()[COUNTER] == 100
+    kernels = sum(value.ndim >= 2 for value in sound.values())
+    assert caplog.messages == [f"1 of {kernels} kernels are zero throughout, the first {KERNEL}"]
 
 
 def test_values_whose_sum_is_too_large_are_finite(sound: dict[str, Tensor]) -> None:

@@ -179,6 +179,17 @@ def test_a_broken_state_is_refused(tmp_path: Path, backbone_weights: Path):
         run_plan(plan)
 
 
+def test_a_state_with_a_changed_byte_is_refused(tmp_path: Path, backbone_weights: Path):
+    plan = tiny_plan("hsnet", tmp_path, weights=backbone_weights, steps=2)
+    run_plan(plan)
+    content = bytearray((tmp_path / "state.pt").read_bytes())
+    weights = next(iter(torch.load(tmp_path / "state.pt", weights_only=True)["module"].values()))
+    content[content.find(weights.numpy().tobytes())] ^= 1
+    (tmp_path / "state.pt").write_bytes(content)
+    with pytest.raises(BrokenFileError, match=r"state\.pt is not a training state that can be read"):
+        run_plan(replace(plan, resume=True))
+
+
 def test_weights_of_another_backbone_are_refused(tmp_path: Path, backbone_weights: Path):
     state = load_file(backbone_weights)
     state.pop("layer3.0.conv1.weight")
