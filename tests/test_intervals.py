@@ -172,3 +172,17 @@ def test_a_class_is_known_by_the_queries_that_hold_it():
     assert freedom_of([counts]) == 3
     assert [counts.freedom_of_class(place) for place in (0, 1)] == [1, 3]
     assert tally(frame, 0, (1, 2, 3), None).freedom_of_class(2) == 0
+
+
+def test_of_two_queries_something_is_known():
+    tally = one_class(2)
+    expected = scipy.stats.t.ppf(0.975, 1) * np.array([-0.1, 0.1])
+    assert freedom_of([tally]) == 1
+    found = interval(50.0, np.array([49.9, 50.1]), 1, 0.95)
+    assert (found.low, found.high) == pytest.approx(tuple(50.0 + expected))
+
+
+def test_objects_of_one_pixel_count_whole():
+    counts = tally(rows(classes=[(1,)], intersection=[(1, 1)], union=[(1, 1)]), 0, None, None)
+    ratios = counts.ratios(counts.sums.sum(axis=0))
+    assert (ratios.miou, ratios.fb_iou) == (100.0, 100.0)

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import scipy.stats
 
 from fssbench.comparison import Comparison, Duel, Episodes, compare
 from fssbench.comparison.paired import _episodes, episode_ious
@@ -291,3 +292,41 @@ def test_what_only_the_order_of_additions_makes_is_a_tie(stored: Callable[..., R
     assert 0 < abs(margins).max() < 1e-9
     for order in (pair, pair[::-1]):
         assert {(each.won, each.lost, each.tied) for each in _episodes(*order)} == {(0, 0, 12), (0, 0, 48)}
+
+
+@pytest.mark.parametrize(("draws", "level"), [(0, 0.95), (10, 0.0), (10, 1.0), (10, float("nan"))])
+def test_draws_and_levels_that_there_are_not(stored: Callable[..., Results], draws: int, level: float):
+    with pytest.raises(UsageError, match="draws are 1 or more and a level is between 0 and 1"):
+        compare([stored("a"), stored("b")], draws=draws, level=level)
+
+
+def moved(results: Results, *correct: int) -> Results:
+    """The run with so many of 1000 pixels right, in turn for each class of a fold."""
+    answers = [(1000, correct[int(episode) // 2 % len(correct)]) for episode in results.frame["episode"]]
+    return replace(results, frame=results.frame.assign(intersection=answers))
+
+
+@pytest.mark.parametrize("count", [2, 3])
+def test_folds_of_a_difference_are_drawn_apart_and_known_better_together(stored: Callable[..., Results], count: int):
+    folds = tuple(range(count))
+    one = moved(stored("a", run_of(folds=folds, episodes=6)), 500)
+    other = moved(stored("b", run_of("asnet", folds=folds, episodes=6)), 500, 530, 560)
+    duel = compare([one, other], draws=4000).duels[0]
+    assert [each.fold for each in duel.differences if each.measure == "miou"] == [*folds, None]
+    assert [each.fold for each in duel.episodes] == [*folds, None]
+    # Of a class three queries, 3 points apart: 3 / √3; of two classes over √2. Four degrees of freedom a fold.
+    for fold in (*folds, None):
+        folds_of_it = count if fold is None else 1
+        bounds = of(duel, "miou", fold).interval
+        spread = 3 / np.sqrt(6 * folds_of_it)
+        expected = scipy.stats.t.ppf(0.975, 4 * folds_of_it) * spread
+        assert (bounds.high - bounds.low) / 2 == pytest.approx(expected, rel=0.05)
+
+
+def test_a_seed_decides_draws_and_swaps(stored: Callable[..., Results]):
+    runs = [noisy(stored("a"), 0.0, 1), noisy(stored("b", run_of("asnet", episodes=12)), 0.02, 2)]
+    first, again, other = (of(compare(runs, draws=200, seed=seed).duels[0], "miou", 0) for seed in (0, 0, 1))
+    assert first == again
+    assert first.interval != other.interval
+    p_values = {of(compare(runs, draws=200, seed=seed).duels[0], "miou", 0).p_value for seed in range(4)}
+    assert len(p_values) > 1

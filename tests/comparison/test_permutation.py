@@ -77,3 +77,7 @@ def test_one_coin_serves_all_episodes_of_an_image():
 )
 def test_holm(values: list[float], expected: list[float]):
     assert holm(values) == pytest.approx(expected)
+
+
+def test_what_only_the_order_of_additions_makes_is_as_large():
+    assert permutation_p(0.1 + 0.2, np.array([0.3, -0.3, 0.2, 0.0])) == 0.6

@@ -25,6 +25,7 @@ ROW = Row(
     truth=(False, False),
     seconds=0.123456,
 )
+NEXT = replace(ROW, episode=1)
 ROWS = [replace(ROW, episode=number, query=f"bild-{number}-é") for number in range(3)]
 
 
@@ -83,26 +84,34 @@ def test_a_long_torn_line_too(path: Path):
         "not json",
         "{}",
         "[]",
-        line_of(ROW).replace("{", '{"extra":1,'),
-        line_of(ROW).replace('"fold":2', '"fold":"2"'),
-        line_of(ROW).replace('"fold":2', '"fold":2.0'),
-        line_of(ROW).replace("0.123456", "NaN"),
-        line_of(replace(ROW, fold=-1)),
-        line_of(replace(ROW, present=(True,))),
-        line_of(replace(ROW, union=(1, 2))),
-        line_of(replace(ROW, intersection=(0, 13, 0))),
+        line_of(NEXT).replace("{", '{"extra":1,'),
+        line_of(NEXT).replace('"fold":2', '"fold":"2"'),
+        line_of(NEXT).replace('"fold":2', '"fold":2.0'),
+        line_of(NEXT).replace("0.123456", "NaN"),
+        line_of(replace(NEXT, fold=-1)),
+        line_of(replace(NEXT, episode=-1)),
+        line_of(replace(NEXT, seconds=-0.1)),
+        line_of(replace(NEXT, classes=(), supports=(), present=(), truth=(), intersection=(1,), union=(1,))),
+        line_of(replace(NEXT, supports=(("a", "b"),))),
+        line_of(replace(NEXT, truth=(True, False, True))),
+        line_of(replace(NEXT, intersection=(1, 2))),
+        line_of(replace(NEXT, intersection=(-1, 0, 0))),
+        line_of(replace(NEXT, present=(True,))),
+        line_of(replace(NEXT, union=(1, 2))),
+        line_of(replace(NEXT, intersection=(0, 13, 0))),
         line_of(replace(ROWS[0])),
-        line_of(replace(ROW, union=(160_000, 12, 2**62))),
-        line_of(replace(ROW, intersection=(0, 0, 10**30), union=(1, 1, 10**30))),
-        line_of(replace(ROW, union=(2**41 + 1, 12, 2**41))),
-        line_of(replace(ROW, base=((5, 1, 10**30, 2),))),
-        line_of(replace(ROW, base=((10**30, 1, 2, 2),))),
-        line_of(replace(ROW, classes=(3, 65_536))),
-        line_of(replace(ROW, classes=(-3, 17))),
-        line_of(replace(ROW, episode=10**30)),
-        line_of(replace(ROW, fold=2**31)),
-        line_of(ROW).replace("0.123456", "1e400"),
-        line_of(ROW).replace("159000", "9" * 5000),
+        line_of(replace(NEXT, union=(160_000, 12, 2**62))),
+        line_of(replace(NEXT, intersection=(0, 0, 10**30), union=(1, 1, 10**30))),
+        line_of(replace(NEXT, union=(2**41 + 1, 12, 2**41))),
+        line_of(replace(NEXT, base=((5, 1, 10**30, 2),))),
+        line_of(replace(NEXT, base=((10**30, 1, 2, 2),))),
+        line_of(replace(NEXT, classes=(3, 65_536))),
+        line_of(replace(NEXT, classes=(-3, 17))),
+        line_of(replace(NEXT, episode=10**30)),
+        line_of(replace(NEXT, fold=2**31)),
+        line_of(replace(NEXT, episode=2**31)),
+        line_of(NEXT).replace("0.123456", "1e400"),
+        line_of(NEXT).replace("159000", "9" * 5000),
         "",
     ],
 )
@@ -164,3 +173,22 @@ def test_counts_of_a_base_class_fit_each_other(path: Path, counts: tuple[int, in
     path.write_text(line_of(replace(good, base=(*good.base[:3], (8, *counts)))) + "\n")
     with pytest.raises(BrokenFileError, match="a base class has counts that do not fit each other"):
         read_rows(path)
+
+
+def test_what_is_at_its_bound_is_a_row(path: Path):
+    largest = replace(
+        NEXT, fold=2**31 - 1, episode=2**31 - 1, classes=(0, 65_535), union=(2**41, 12, 2**41), seconds=0.0,
+        base=((65_535, 2**41, 2**41, 2**41),),
+    )  # fmt: skip
+    # One episode's number in two folds.
+    rows = [ROW, replace(ROW, fold=3), largest]
+    path.write_text("".join(line_of(row) + "\n" for row in rows))
+    assert read_rows(path) == rows
+
+
+@pytest.mark.parametrize("turn", [1, -1])
+def test_a_frame_of_rows_with_and_without_base_classes_has_their_column(turn: int):
+    rows = [ROW, replace(ROW, episode=1, query="zzz", base=((5, 1, 2, 2),))]
+    counts = [row.base for row in rows][::turn]
+    frame = frame_of([replace(row, base=base) for row, base in zip(rows, counts, strict=True)])
+    assert frame["base"].tolist() == counts
