@@ -185,7 +185,18 @@ def _cut(runs: Sequence[Results]) -> tuple[list[pd.DataFrame], list[str]]:
     if partial := [_where(its) for its in runs if any(fold.unanswered for fold in its.run.folds)]:
         frames = _answered_by_all(frames)
         notes.append(f"episodes without a prediction in {', '.join(partial)} are left out of all runs")
+    notes += [note for its, frame in zip(runs[1:], frames[1:], strict=True) for note in _photos(frames[0], frame, its)]
     return frames, notes
+
+
+def _photos(mine: pd.DataFrame, theirs: pd.DataFrame, other: Results) -> list[str]:
+    """Say in how many episodes another run saw other photos of the same names; rows of earlier versions do not tell."""
+    if "photos" not in mine.columns or "photos" not in theirs.columns or len(mine) != len(theirs):
+        return []
+    count = sum(
+        a is not None and b is not None and a != b for a, b in zip(mine["photos"], theirs["photos"], strict=True)
+    )
+    return [f"{_where(other)} saw other photos of the same names in {count} of {len(mine)} episodes"] if count else []
 
 
 def _answered_by_all(frames: Sequence[pd.DataFrame]) -> list[pd.DataFrame]:

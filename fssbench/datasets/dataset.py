@@ -158,6 +158,14 @@ class Dataset(ABC):
             BrokenFileError: If it can't be decoded, or holds a value that is no class.
         """
 
+    def photo_path(self, name: str) -> Path | None:
+        """Return the file that holds the photo, or should; None where there is none, because photos are drawn.
+
+        By its content a run that is continued knows whether the photos are still those of its rows.
+        """
+        del name
+        return None
+
     def image_size(self, name: str) -> tuple[int, int]:
         """Return (height, width) of the photo."""
         height, width = self.label(name).shape

@@ -193,6 +193,10 @@ class SeenFrom(Dataset):
         """Return the photo."""
         return self.inner.image(name)
 
+    def photo_path(self, name: str) -> Path | None:
+        """Return the file that holds the photo."""
+        return self.inner.photo_path(name)
+
     def label(self, name: str) -> Label:
         """Return the label map."""
         return self.inner.label(name)

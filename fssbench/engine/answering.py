@@ -24,6 +24,7 @@ from fssbench.errors import BrokenFileError
 from fssbench.layers.together import Call, answers_to, under_way
 from fssbench.methods.method import Prediction
 from fssbench.protocols import Protocol
+from fssbench.results.photos import photo_names
 from fssbench.results.rows import Row
 from fssbench.transforms import scored_shape
 
@@ -109,7 +110,8 @@ def answers(
             stages.episodes += len(places)
             seconds = round((time.perf_counter() - began) / len(places), 6)
             for asking, row, said in answered:
-                yield asking, replace(row, seconds=seconds), said
+                photos = loader.digests_of(photo_names(row.query, row.supports))
+                yield asking, replace(row, seconds=seconds, photos=photos), said
 
 
 def _label_maps(askings: Sequence[Asking], dataset: Dataset) -> LabelMaps:

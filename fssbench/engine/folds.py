@@ -13,6 +13,7 @@ from fssbench.engine.features import AnyMethod, Asking
 from fssbench.engine.order import order_of_work
 from fssbench.engine.processes import ALONE, Processes
 from fssbench.engine.progress import Progress, Silent
+from fssbench.engine.same_photos import check_same_photos
 from fssbench.engine.settings import Settings
 from fssbench.engine.stages import Stages
 from fssbench.engine.store import StoreCount
@@ -99,9 +100,18 @@ def answer(
         stages: Stopwatch.
         count: Where to count what the store of features was asked.
         processes: The processes that do this together; each answers its share, and the first has all rows in the end.
+
+    Raises:
+        UsageError: If a run to be continued has rows of other photos than those of the data set now.
+        MissingError: If a photo or label map is not there.
+        BrokenFileError: If one can't be read, or was exchanged meanwhile.
     """
     shown = progress or Silent()
     rows = [[] if part.folder is None else part.folder.rows for part in parts]
+    if processes.first:
+        for part in parts:
+            if part.folder is not None and sum(map(part.run.expected, part.run.folds)) > len(part.folder.rows):
+                check_same_photos(part.folder.rows, dataset, part.folder.path)
     processes.wait()  # until all have read what is answered: they cut the rest into shares alike
     folds = sorted({one.fold for part in parts for one in part.run.folds})
     turns = [_turn(fold, parts, rows, processes.share) for fold in folds]

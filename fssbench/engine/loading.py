@@ -11,10 +11,12 @@ from typing import Self
 import torch
 from torch import Tensor
 
-from fssbench.datasets.dataset import Dataset, Label
+from fssbench.datasets.dataset import Dataset, Image, Label
 from fssbench.engine.recent import Recent
+from fssbench.errors import BrokenFileError
 from fssbench.layers.together import compute_with
 from fssbench.protocols import ResizeRule
+from fssbench.results.photos import photo_digest
 from fssbench.transforms import input_image
 
 PICTURE_BYTES = 128 << 20
@@ -60,10 +62,13 @@ class Loader:
         self._pinned, self._ahead = pinned, ahead
         self._pool = ThreadPoolExecutor(workers, "fssbench-photo", compute_with, (1,)) if workers else None
         self._coming: dict[tuple[View, str], Future[Photo]] = {}
-        self._photos = Recent(dataset.image, PICTURE_BYTES)
+        self._dataset = dataset
+        self._photos = Recent(self._picture, PICTURE_BYTES)
         self._labels = Recent(label or dataset.label, PICTURE_BYTES)
         self.shapes: dict[str, tuple[int, int]] = {}
         """(height, width) of each photo that was read."""
+        self.digests: dict[str, str] = {}
+        """Digest of each photo's file that was read (`fssbench.results.photos`)."""
 
     def want(self, photos: Iterable[tuple[View, str]]) -> None:
         """Begin to read photos that will be needed, those needed first first."""
@@ -91,6 +96,11 @@ class Loader:
         """Return a label map (H, W); see `Dataset.label`."""
         return self._labels.of(name)
 
+    def digests_of(self, names: Iterable[str]) -> tuple[str, ...] | None:
+        """Return the digests of some photos that were read; None if they are in no files."""
+        found = tuple(self.digests.get(name, "") for name in names)
+        return found if all(found) else None
+
     def close(self) -> None:
         """Read nothing more."""
         if self._pool is not None:
@@ -103,6 +113,18 @@ class Loader:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    def _picture(self, name: str) -> Image:
+        picture = self._dataset.image(name)
+        path = self._dataset.photo_path(name)
+        if path is not None:
+            digest = photo_digest(path, self._dataset.remedy)
+            if self.digests.setdefault(name, digest) != digest:
+                raise BrokenFileError(
+                    f"{path} was exchanged while the run was answered: its rows would be of two photos",
+                    "put the photo back, then continue with --resume",
+                )
+        return picture
 
     def _read(self, view: View, name: str) -> Photo:
         photo = self._photos.of(name)

@@ -9,6 +9,7 @@ from pathlib import Path
 from fssbench.episode import EpisodeList, read_episodes
 from fssbench.errors import BrokenFileError, MissingError, UsageError
 from fssbench.results.folder import RunFolder
+from fssbench.results.photos import check_one_photo_a_name
 from fssbench.results.record import Run, Start, first_difference
 from fssbench.results.rows import Row
 from fssbench.results.run import RUN, SHARDS, Existing, Results, read_run, stored_rows
@@ -73,6 +74,7 @@ def merge(folders: Sequence[Path], out: Path, existing: Existing = Existing.REFU
     rows = _together(folders, runs)
     lists = lists_of(folders[0], whole)
     with RunFolder(out, whole, lists, existing) as written:
+        check_one_photo_a_name([*written.rows, *rows], out)
         have = {(row.fold, row.episode) for row in written.rows}
         for row in rows:
             if (row.fold, row.episode) not in have:
@@ -82,10 +84,13 @@ def merge(folders: Sequence[Path], out: Path, existing: Existing = Existing.REFU
 
 def _together(folders: Sequence[Path], runs: Sequence[Run]) -> list[Row]:
     rows: dict[tuple[int, int], tuple[Row, Path]] = {}
+    photos: dict[str, str] = {}
     for folder, run in zip(folders, runs, strict=True):
-        for row in stored_rows(folder, run):
+        found = stored_rows(folder, run)
+        photos = check_one_photo_a_name(found, folder, photos)
+        for row in found:
             other, where = rows.setdefault((row.fold, row.episode), (row, folder))
-            if replace(other, seconds=row.seconds) != row:
+            if replace(other, seconds=row.seconds, photos=row.photos) != row:
                 raise BrokenFileError(
                     f"fold {row.fold}, episode {row.episode} is answered differently in {where} and {folder}",
                     "leave one of them out",

@@ -52,6 +52,8 @@ class Row:
         seconds: Time the episode took, reading and counting included.
         base: Of each base class that answer or truth gives a pixel: its label value, intersection, union, pixels of
             the truth; None where base classes are not counted.
+        photos: Of the query and then of each support a digest of its file (`fssbench.results.photos`); None where there
+            is no file, where answers came as files, or in a run of an earlier version.
     """
 
     __pydantic_config__: ClassVar[dict[str, object]] = {"extra": "forbid", "strict": True, "allow_inf_nan": False}
@@ -67,18 +69,17 @@ class Row:
     truth: tuple[bool, ...]
     seconds: float
     base: tuple[tuple[int, int, int, int], ...] | None = None
+    photos: tuple[str, ...] | None = None
 
 
-_FIELDS = tuple(field.name for field in fields(Row) if field.name != "base")
-
-
-def _columns(row: Row) -> tuple[str, ...]:
-    return _FIELDS if row.base is None else (*_FIELDS, "base")
+_OPTIONAL = ("base", "photos")
+_FIELDS = tuple(field.name for field in fields(Row) if field.name not in _OPTIONAL)
 
 
 def line_of(row: Row) -> str:
     """Return a row as its line of JSON, without the line's end."""
-    return json.dumps({name: getattr(row, name) for name in _columns(row)}, separators=(",", ":"), allow_nan=False)
+    names = (*_FIELDS, *(name for name in _OPTIONAL if getattr(row, name) is not None))
+    return json.dumps({name: getattr(row, name) for name in names}, separators=(",", ":"), allow_nan=False)
 
 
 @cache
@@ -94,6 +95,8 @@ def _fault(row: Row) -> str | None:
         return f"a row of {way} classes with supports or presence of another number"
     if not len(row.intersection) == len(row.union) == way + 1:
         return f"a row of {way} classes needs {way + 1} counts"
+    if row.photos is not None and len(row.photos) != 1 + sum(map(len, row.supports)):
+        return "a row with digests of another number of photos than it has"
     if any(not 0 <= both <= either for both, either in zip(row.intersection, row.union, strict=True)):
         return "an intersection is negative or larger than its union"
     if any(not 0 <= both <= truth <= either for _, both, either, truth in row.base or ()):
@@ -149,13 +152,16 @@ def read_rows(path: Path) -> list[Row]:
 
 
 def frame_of(rows: Iterable[Row]) -> pd.DataFrame:
-    """Return rows as a frame with a column per attribute of `Row`, by fold and episode; `base` only where it is."""
+    """Return rows as a frame with a column per attribute of `Row`, by fold and episode.
+
+    `base` and `photos` are columns only where a row has them.
+    """
     import pandas as pd
 
     ordered = sorted(rows, key=lambda row: (row.fold, row.episode))
     # Without a type given, pandas would make something else of a column of tuples or of no row.
     types = {"episode": "int64", "fold": "int64", "seconds": "float64"}
-    names = max((_columns(row) for row in ordered), key=len, default=_FIELDS)
+    names = (*_FIELDS, *(name for name in _OPTIONAL if any(getattr(row, name) is not None for row in ordered)))
     frame = pd.DataFrame({name: [getattr(row, name) for row in ordered] for name in names}, dtype="object")
     return frame.astype(types)
 

@@ -50,6 +50,16 @@ def test_a_line_is_plain_json(path: Path):
     assert record["supports"] == [["a", "b"], ["c", "d"]]
 
 
+def test_digests_of_photos_are_read_where_they_are(path: Path):
+    known = replace(ROW, photos=("0a", "1b", "2c", "3d", "4e"))
+    path.write_text(f"{line_of(known)}\n{line_of(ROWS[1])}\n")
+    assert read_rows(path) == [known, ROWS[1]]
+    assert frame_of([known, ROWS[1]])["photos"].tolist() == [known.photos, None]
+    path.write_text(f"{line_of(replace(known, photos=known.photos[:4]))}\n")
+    with pytest.raises(BrokenFileError, match=r"line 1 .*another number of photos"):
+        read_rows(path)
+
+
 def test_wherever_a_write_was_cut_the_whole_rows_remain(path: Path):
     raw = path.read_bytes()
     for cut in range(len(raw) + 1):
