@@ -46,6 +46,8 @@ class Dataset(ABC):
     """Number of folds; 1 where the data set has a fixed test split, 0 of a class whose files say how many."""
     has_ignore: bool = False
     """Whether label 255 occurs."""
+    sizes_differ: bool = False
+    """Whether its release has photos of another size than their label maps, which are brought to one size there."""
     rendered: bool = False
     """Whether it is drawn when it is asked for, so that it has no files."""
     shows: str | None = None

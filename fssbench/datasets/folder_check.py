@@ -14,9 +14,9 @@ import numpy as np
 from fssbench.datasets.dataset import Label
 from fssbench.datasets.folder import Contents, Folder, suggested, survey
 from fssbench.datasets.folder_description import FILE, Fault
-from fssbench.datasets.folder_files import VAL
+from fssbench.datasets.folder_files import VAL, listed
 from fssbench.datasets.folder_masks import FORMAT
-from fssbench.datasets.photos import IGNORE, MAX_PIXELS, read_photo, read_values, size_of, value_counts
+from fssbench.datasets.photos import IGNORE, MAX_PIXELS, read_photo, read_values, size_of, turned_in_place, value_counts
 from fssbench.datasets.progress import tracked
 from fssbench.datasets.report import Count, Report
 from fssbench.errors import FSSBenchError
@@ -40,7 +40,7 @@ def check_folder(root: Path, *, decode: bool = True) -> Report:
     contents = survey(root)
     files = contents.files
     faults = [*contents.faults, *_photo_faults(files.photos, decode=decode)]
-    notes = list(files.notes)
+    notes = [*files.notes, *_turned_note(contents)]
     masks = sum(len(found) for found in files.masks.values())
     if contents.annotated is not None:
         masks = sum(len(annotated.painted) for annotated in contents.annotated.values())
@@ -170,6 +170,25 @@ def _photo_faults(photos: Mapping[str, Path], *, decode: bool) -> Iterator[Fault
                 size_of(path)
         except FSSBenchError as error:
             yield Fault(error.message, _PHOTO)
+
+
+def _turned_note(contents: Contents) -> list[str]:
+    """Say how many photos are turned in a way that the sizes do not tell, so that masks may be of the other way."""
+    turned = []
+    for path in contents.files.photos.values():
+        try:
+            turned += [path.name] if turned_in_place(path) else []
+        except FSSBenchError:
+            continue  # It is a fault of its own.
+    if not turned:
+        return []
+    note = f"photos whose EXIF orientation keeps their size: {len(turned)}, {listed(turned)}"
+    if contents.description is not None and contents.description.exif == "stored":
+        return [f"{note}; they are read as they are stored, and no check sees whether masks are of the upright ones"]
+    return [
+        f"{note}; they are read upright, and no check sees whether masks are of the stored ones: "
+        'exif = "stored" in dataset.toml reads photos so'
+    ]
 
 
 def _values(contents: Contents) -> list[int]:

@@ -34,6 +34,7 @@ class FSS1000(Dataset):
     """FSS-1000/CLASS/N.jpg with masks CLASS/N.png; an image's name is "CLASS/N.jpg"."""
 
     name = "fss1000"
+    sizes_differ = True
     fold_count = 1
     asked: Split = "test"
     root: Path

@@ -13,6 +13,26 @@ from fssbench.datasets.dataset import Dataset, Label, Split
 from fssbench.errors import BrokenFileError
 
 
+def check_size(dataset: Dataset, name: str, photo: tuple[int, int], label: Label) -> None:
+    """Refuse a photo that has not the size of its label map, as neither says where the other belongs.
+
+    Args:
+        dataset: The opened data set.
+        name: The image.
+        photo: (height, width) of its photo.
+        label: Its label map (H, W).
+
+    Raises:
+        BrokenFileError: If they differ, unless the data set's release has such images (`Dataset.sizes_differ`).
+    """
+    if photo != label.shape and not dataset.sizes_differ:
+        raise BrokenFileError(
+            f"{dataset.name} {name}: the photo has {photo[0]} x {photo[1]} pixels, its label map "
+            f"{label.shape[0]} x {label.shape[1]}",
+            dataset.check_command,
+        )
+
+
 class LabelMaps:
     """Reads the label maps of some images, and refuses those that lack a class which the index says they have.
 

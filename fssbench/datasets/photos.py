@@ -95,6 +95,18 @@ def _orientation(picture: PIL.Image.Image) -> int:
     return value if isinstance(value, int) and value in _UPRIGHT else 1
 
 
+def turned_in_place(path: Path) -> bool:
+    """Return whether a photo is mirrored or turned by its EXIF orientation and keeps its size by that.
+
+    Raises:
+        MissingError: If there is no such file.
+        BrokenFileError: If it is no photo.
+    """
+    with _opened(path, ("JPEG", "PNG"), None, decode=False) as picture:
+        turn = _orientation(picture)
+        return turn in _UPRIGHT and (turn < 5 or picture.height == picture.width)
+
+
 def read_foreground(path: Path, remedy: str | None = None) -> npt.NDArray[np.bool_]:
     """Return where a binary mask is not black: bool (H, W).
 

@@ -101,7 +101,7 @@ class SeenFrom(Dataset):
             inner.shows,
             inner.asked,
         )
-        self.own = inner.own
+        self.own, self.sizes_differ = inner.own, inner.sizes_differ
         self.trained_on, self.test_classes = train, choice
         self.fold_count = inner.fold_count if choice == "own" else REGISTRY.get(train).fold_count
         self._means = counterparts(train, inner.name, inner.class_names)

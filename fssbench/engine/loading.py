@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from fssbench.datasets.dataset import Dataset, Image, Label
+from fssbench.datasets.label_maps import check_size
 from fssbench.engine.recent import Recent
 from fssbench.errors import BrokenFileError
 from fssbench.layers.together import compute_with
@@ -59,10 +60,9 @@ class Loader:
         pinned: bool = False,
         label: Callable[[str], Label] | None = None,
     ) -> None:
-        self._pinned, self._ahead = pinned, ahead
+        self._dataset, self._pinned, self._ahead = dataset, pinned, ahead
         self._pool = ThreadPoolExecutor(workers, "fssbench-photo", compute_with, (1,)) if workers else None
         self._coming: dict[tuple[View, str], Future[Photo]] = {}
-        self._dataset = dataset
         self._photos = Recent(self._picture, PICTURE_BYTES)
         self._labels = Recent(label or dataset.label, PICTURE_BYTES)
         self.shapes: dict[str, tuple[int, int]] = {}
@@ -93,8 +93,16 @@ class Loader:
         return photo.pixels
 
     def label(self, name: str) -> Label:
-        """Return a label map (H, W); see `Dataset.label`."""
-        return self._labels.of(name)
+        """Return a label map (H, W); see `Dataset.label`.
+
+        Raises:
+            MissingError: If it is not there.
+            BrokenFileError: If it can't be read, or the photo of that name was read and has another size.
+        """
+        label = self._labels.of(name)
+        if name in self.shapes:
+            check_size(self._dataset, name, self.shapes[name], label)
+        return label
 
     def digests_of(self, names: Iterable[str]) -> tuple[str, ...] | None:
         """Return the digests of some photos that were read; None if they are in no files."""

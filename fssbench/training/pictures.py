@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from fssbench.datasets.dataset import Dataset, Image, Label
+from fssbench.datasets.label_maps import check_size
 from fssbench.episode.episode import Episode
 from fssbench.errors import UsageError
 from fssbench.methods.method import TrainingBatch
@@ -40,12 +41,14 @@ class Pictures:
         self._whole = lru_cache(maxsize=recipe.kept)(self._read)
 
     def _read(self, name: str) -> tuple[Image, Label]:
-        return self._dataset.image(name), self._dataset.label(name)
+        image, label = self._dataset.image(name), self._dataset.label(name)
+        check_size(self._dataset, name, (image.shape[0], image.shape[1]), label)
+        return image, label
 
     def _sized(self, name: str) -> tuple[Tensor, Tensor]:
         size = self._recipe.picture
-        image = input_image(self._dataset.image(name), size)
-        return image, torch.from_numpy(nearest_label(self._dataset.label(name), size))
+        image, label = self._read(name)
+        return input_image(image, size), torch.from_numpy(nearest_label(label, size))
 
     def batch(self, names: Sequence[str]) -> tuple[Tensor, Tensor]:
         """Return normalised images float32 (B, 3, H, W) and their label maps uint8 (B, H, W), as they are kept."""

@@ -155,3 +155,32 @@ def test_a_broken_description_hides_nothing_else(root: Path):
     assert not any("to begin with" in note for note in check_folder(root).notes), (
         "the one that is there is not thrown away"
     )
+
+
+@pytest.mark.parametrize(("orientation", "counts"), [(1, False), (2, True), (3, True), (4, True), (6, False)])
+def test_photos_turned_in_a_way_that_keeps_their_size_are_counted(root: Path, orientation: int, counts: bool):
+    """Masks of the stored pixels have the right size then, and are of another picture."""
+    for name in ("p1", "p4"):
+        turn(root / "images" / f"{name}.jpg", orientation)
+    report = check_folder(root)
+    assert report.complete is (orientation < 5), "others do not fit their masks"
+    said = "photos whose EXIF orientation keeps their size: 2, p1.jpg, p4.jpg; they are read "
+    assert any(note.startswith(f"{said}upright") for note in report.notes) is counts
+    (root / "dataset.toml").write_text(f'exif = "stored"\n{DESCRIPTION}')
+    assert any(note.startswith(f"{said}as they are stored") for note in check_folder(root).notes) is counts
+
+
+def test_a_square_photo_keeps_its_size_whatever_turns_it(tmp_path: Path):
+    square = {f"p{n}": label_map((1, 2, 2, 9, 9), size=(20, 20)) for n in range(3)}
+    root = own_tree(tmp_path / "own", square, '[classes]\n1 = "leaf"\n')
+    turn(root / "images" / "p2.jpg", 6)
+    report = check_folder(root)
+    assert report.complete
+    assert any("keeps their size: 1, p2.jpg" in note for note in report.notes)
+
+
+def turn(path: Path, orientation: int) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    with Image.open(path) as photo:
+        photo.copy().save(path, exif=exif)

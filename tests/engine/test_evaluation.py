@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pandas as pd
@@ -201,13 +202,39 @@ def test_a_run_that_answers_nothing_writes_nothing(tmp_path: Path):
     assert not out.exists()
 
 
-def test_a_photo_of_another_size_than_its_mask(tmp_path: Path):
-    class Cropped(Patches):
-        def image(self, name: str) -> np.ndarray:
-            return super().image(name)[:-1]
+class Cropped(Patches):
+    """Some photos lack a line."""
 
+    def __init__(self, *cropped: str) -> None:
+        super().__init__()
+        self.cropped = cropped
+
+    def image(self, name: str) -> np.ndarray:
+        image = super().image(name)
+        return image[:-1] if name in self.cropped or not self.cropped else image
+
+
+def test_a_photo_of_another_size_than_its_mask(tmp_path: Path):
     with pytest.raises(BrokenFileError, match="the photo has 19 x 30 pixels, its label map 20 x 30"):
         evaluate(NearestColour(), Cropped(), questions(), protocol=rules())
+
+
+@pytest.mark.parametrize("size", ["input", "original"])
+def test_no_photo_is_squashed_onto_its_mask_whatever_the_size_that_is_scored(size: str):
+    scored = rules().at(size)  # type: ignore[arg-type]
+    episodes = questions(count=1)
+    support = episodes[0].supports[0][0]
+    assert support != episodes[0].query
+    for name in (episodes[0].query, support):
+        with pytest.raises(BrokenFileError, match=rf"{name}: the photo has \d+ x 30 pixels, its label map"):
+            evaluate(NearestColour(), Cropped(name), episodes, protocol=scored)
+
+
+def test_where_the_release_has_other_sizes_they_are_asked():
+    class Released(Cropped):
+        sizes_differ: ClassVar[bool] = True
+
+    assert len(evaluate(NearestColour(), Released(), questions(), protocol=rules().at("input")).frame) == 12
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from fssbench.errors import UsageError
+from fssbench.datasets.dataset import Image
+from fssbench.errors import BrokenFileError, UsageError
 from fssbench.training.pictures import EpisodeBatches, augmented, binary_mask
 from fssbench.training.recipe import Augmentation, Crops
 from fssbench.transforms import input_image, nearest_label
@@ -152,3 +153,14 @@ def test_labels_that_are_no_bytes_are_refused():
 
     with pytest.raises(UsageError, match="labels beyond 254"):
         EpisodeBatches(Many(), 0, tiny_recipe("hsnet"), seed=0)
+
+
+@pytest.mark.parametrize("crops", [None, Crops()])
+def test_a_photo_of_another_size_than_its_label_map(crops: Crops | None):
+    class Cropped(Squares):
+        def image(self, name: str) -> Image:
+            return super().image(name)[:-1]
+
+    batches = EpisodeBatches(Cropped(), 0, replace(tiny_recipe("hsnet"), crops=crops), seed=1)
+    with pytest.raises(BrokenFileError, match=r"the photo has .* pixels, its label map"):
+        batches.at(0)
