@@ -8,6 +8,7 @@ import json
 from collections.abc import Iterable, Sequence
 from textwrap import fill
 
+from fssbench.plain_text import printable
 from fssbench.publication_search import FoundRow
 from fssbench.publication_status import released_weights, status_of, why
 from fssbench.publications import ER_FOLDS, FOLDS, FRAME_COLUMNS, Publications, Source, record_of
@@ -143,6 +144,5 @@ def _source(source: Source, location: str) -> str:
 
 
 def _said(what: str, text: str, width: int) -> list[str]:
-    clean = "".join(char if char.isprintable() else "?" for char in text)
     lead = f"  {what:<{_LEAD}}"
-    return fill(lead + clean, width, subsequent_indent=" " * len(lead), break_on_hyphens=False).split("\n")
+    return fill(lead + printable(text), width, subsequent_indent=" " * len(lead), break_on_hyphens=False).split("\n")

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
-from fssbench.checking.render import headline, line
+from fssbench.checking.render import headline
 from fssbench.checking.verdict import Check, Report
+from fssbench.plain_text import plain
 
 
 def junit(report: Report) -> str:
@@ -25,18 +26,18 @@ def junit(report: Report) -> str:
 def _counts(checks: tuple[Check, ...], name: str) -> dict[str, str]:
     verdicts = [check.verdict for check in checks]
     counts = {"tests": len(checks), "failures": verdicts.count("miss"), "errors": 0, "skipped": verdicts.count("none")}
-    return {"name": line(name), **{key: str(count) for key, count in counts.items()}}
+    return {"name": plain(name), **{key: str(count) for key, count in counts.items()}}
 
 
 def _case(suite: Element, check: Check) -> None:
-    case = SubElement(suite, "testcase", {"classname": line(check.subject.name), "name": check.title, "time": "0"})
+    case = SubElement(suite, "testcase", {"classname": plain(check.subject.name), "name": check.title, "time": "0"})
     if check.verdict == "miss":
-        failure = SubElement(case, "failure", {"type": "miss", "message": line(told(check))})
-        failure.text = line(" ".join(filter(None, (_where(check), check.remark))))
+        failure = SubElement(case, "failure", {"type": "miss", "message": plain(told(check))})
+        failure.text = plain(" ".join(filter(None, (_where(check), check.remark))))
     elif check.verdict == "none":
-        SubElement(case, "skipped", {"message": line(f"no verdict: {check.remark}")})
+        SubElement(case, "skipped", {"message": plain(f"no verdict: {check.remark}")})
     else:
-        SubElement(case, "system-out").text = line(f"{told(check)}. {_where(check)}")
+        SubElement(case, "system-out").text = plain(f"{told(check)}. {_where(check)}")
 
 
 def told(check: Check) -> str:

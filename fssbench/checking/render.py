@@ -6,6 +6,7 @@ import html
 import re
 
 from fssbench.checking.verdict import Check, Report
+from fssbench.plain_text import plain
 
 HEADINGS = ("measured", "number", "expected", "here", "difference", "tolerance", "95 %", "verdict", "tier")
 _WORDS = {"pass": "ok", "miss": "MISS", "none": "no verdict"}
@@ -20,7 +21,7 @@ def _row(check: Check) -> list[str]:
     interval = check.interval
     difference = check.difference
     return [
-        line(check.subject.name),
+        plain(check.subject.name),
         check.title,
         _number(check.expected),
         _number(check.measured),
@@ -52,7 +53,7 @@ def notes(report: Report) -> list[str]:
     for remark, of in remarks.items():
         more = f" and {len(of) - 1} more" if len(of) > 1 else ""
         found.append(f"{of[0]}{more}: {remark}")
-    return [line(text) for text in found]
+    return [plain(text) for text in found]
 
 
 def headline(report: Report) -> str:
@@ -78,11 +79,6 @@ def _cells(cells: list[str]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def line(text: str) -> str:
-    """Return text on one line without control characters: names come from files of others."""
-    return "".join(char if char.isprintable() else "?" for char in " ".join(text.split()))
-
-
 def escaped(text: str) -> str:
     """Return text that Markdown shows as it is."""
-    return re.sub(r"([\\`*_\[\]|~])", r"\\\1", html.escape(line(text), quote=False))
+    return re.sub(r"([\\`*_\[\]|~])", r"\\\1", html.escape(plain(text), quote=False))

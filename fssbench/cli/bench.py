@@ -73,7 +73,6 @@ def bench(
         f"{dataset}, fold {fold}, {first.episodes} episodes, {first.device} with {first.threads} threads of "
         f"{first.peak_flops / 1e9:.0f} GFLOP/s in matrix products",
         soft_wrap=True,
-        markup=False,
     )
     if out is not None:
         text = StringIO()

@@ -55,13 +55,10 @@ def check(
 
 def _show(report: Report) -> None:
     from fssbench.checking.render import HEADINGS, headline, notes, table_rows
-    from fssbench.cli.printing import print_table
+    from fssbench.cli.printing import print_table, say
 
     print_table(HEADINGS, table_rows(report))
-    typer.echo()
-    for note in notes(report):
-        typer.echo(note)
-    typer.echo(headline(report))
+    say("", *notes(report), headline(report))
 
 
 def _write(report: Report, junit: Path | None, summary: Path | None) -> None:

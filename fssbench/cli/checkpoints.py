@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from fssbench.cli.printing import print_table
+from fssbench.cli.printing import print_table, say
 from fssbench.errors import CheckFailedError, FSSBenchError, MissingError, UsageError
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def list_records(
         ),
     )
     here = sum(present(record) for record in shown)
-    typer.echo(f"\n{len(shown)} registered, {here} on this machine; fssbench checkpoints show ID says more")
+    say("", f"{len(shown)} registered, {here} on this machine; fssbench checkpoints show ID says more")
 
 
 @app.command()
@@ -68,7 +68,7 @@ def show(identifier: Identifier) -> None:
         lines["here"] = f"no; try: {absent(entry).remedy}"
     for name, text in lines.items():
         # Not in a table: links and commands are there to be copied whole.
-        typer.echo(f"{name:<16} {text}")
+        say(f"{name:<16} {text}")
 
 
 def _text(value: object) -> str:
@@ -141,8 +141,8 @@ def add(
             **here,
         )
     written = write(entry)
-    typer.echo(f"{entry.id}: {file.resolve()}\n  sha256 {sha256}\n  written to {written}")
-    typer.echo(f"  fssbench checkpoints verify {entry.id} tells whether it fits")
+    say(f"{entry.id}: {file.resolve()}", f"  sha256 {sha256}", f"  written to {written}")
+    say(f"  fssbench checkpoints verify {entry.id} tells whether it fits")
 
 
 def _numbers(text: str) -> tuple[int, ...]:
@@ -183,13 +183,13 @@ def verify(
     for entry in chosen:
         name = str(entry) if isinstance(entry, Path) else entry.id
         try:
-            typer.echo(f"{name}: {_readable(entry) if isinstance(entry, Path) else _verified(entry)}")
+            say(f"{name}: {_readable(entry) if isinstance(entry, Path) else _verified(entry)}")
         except FSSBenchError as error:
-            typer.echo(f"{name}: {error.message.removeprefix(f'{name}: ')}")
+            say(f"{name}: {error.message.removeprefix(f'{name}: ')}")
             failed += 1
     if failed:
         raise CheckFailedError(f"{failed} of {len(chosen)} checkpoints are not what they should be")
-    typer.echo(f"{len(chosen)} checked" if chosen else "none is on this machine")
+    say(f"{len(chosen)} checked" if chosen else "none is on this machine")
 
 
 def _named(name: str) -> Record | Path:
@@ -242,5 +242,5 @@ def fetch(identifiers: Annotated[list[str], typer.Argument(metavar="ID...", help
 
     for entry in [record(name) for name in identifiers]:
         path = download(entry, progress=sys.stderr.isatty())
-        known = "" if entry.sha256 else f"\n  unverified: no hash is recorded; it is {file_sha256(path)}"
-        typer.echo(f"{entry.id}: {path}{known}")
+        known = () if entry.sha256 else (f"  unverified: no hash is recorded; it is {file_sha256(path)}",)
+        say(f"{entry.id}: {path}", *known)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fssbench.cli.printing import console
+from fssbench.cli.printing import console, say
 from fssbench.errors import FSSBenchError, MissingError
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ def where(
 ) -> None:
     """Show for each data set its folder and how it is found: option, environment variable, config file, or none."""
     from rich.table import Table
+    from rich.text import Text
 
     from fssbench.config import DATA_VARIABLE, FOLDERS, config_name, find_root
     from fssbench.datasets import REGISTRY, own_data_in
@@ -48,7 +49,7 @@ def where(
         try:
             found = find_root(name, given)
         except MissingError as error:
-            table.add_row(name, "[red]missing[/red]", error.message)
+            table.add_row(name, Text("missing", style="red"), error.message)
             continue
         if found is None:
             missing.append(name)
@@ -57,14 +58,14 @@ def where(
     output.print(table)
     if missing:
         folders = ", ".join(FOLDERS.get(name, name) for name in missing)
-        output.print(
-            f"\nTo set a folder, in the order in which they count:\n"
-            f"  --root DIR              on the command line: the data folder, or the one that holds it\n"
-            f"  export {DATA_VARIABLE}=DIR  DIR holds {folders}\n"
-            f"  {config_name()} with\n"
-            f"    \\[data]\n"
+        say(
+            "",
+            "To set a folder, in the order in which they count:",
+            "  --root DIR              on the command line: the data folder, or the one that holds it",
+            f"  export {DATA_VARIABLE}=DIR  DIR holds {folders}",
+            f"  {config_name()} with",
+            "    [data]",
             f'    {missing[0]} = "DIR"',
-            soft_wrap=True,
         )
 
 
@@ -92,10 +93,10 @@ def check(
     report = check_at(name, root, decode=not quick, **options)
     output = console()
     place = f" in {report.root}" if report.root else ""
-    output.print(f"{report.dataset}{place}", soft_wrap=True, markup=False)
+    output.print(f"{report.dataset}{place}", soft_wrap=True)
     output.print(_table(report))
     for note in report.notes:
-        output.print(note, soft_wrap=True, markup=False)
+        say(*note.split("\n"))
     for what, problems in (("broken", report.broken), ("missing", report.missing)):
         _print_problems(problems, f"{what} files", every=every)
     by_remedy: dict[str, list[str]] = {}
@@ -103,7 +104,7 @@ def check(
         by_remedy.setdefault(remedy, []).append(problem)
     for remedy, alike in by_remedy.items():
         _print_problems(alike, "of the kind (--all names them)", every=every)
-        output.print(f"    {remedy}", soft_wrap=True, markup=False)
+        say(*f"    {remedy}".split("\n"))
     if not report.complete:
         raise _incomplete(report)
     output.print(f"{report.dataset} is complete" if report.root else f"{report.dataset} is rendered: nothing can miss")
@@ -127,21 +128,21 @@ def import_splits(
 
     for side in read_splits(name, source):
         verdict = f"{'not ' if side.differences else ''}{side.release}'s release"
-        typer.echo(f"{side.side}: {side.summary}, {verdict}; kept in {side.path}")
-        for difference in side.differences:
-            typer.echo(f"  note: {difference}")
+        say(f"{side.side}: {side.summary}, {verdict}; kept in {side.path}")
+        say(*(f"  note: {difference}" for difference in side.differences))
 
 
 def _print_problems(problems: Sequence[str], what: str, *, every: bool) -> None:
     shown = len(problems) if every else SHOWN_PROBLEMS
     for problem in problems[:shown]:
-        console().print(f"! {problem}", soft_wrap=True, markup=False)
+        say(f"! {problem}")
     if len(problems) > shown:
-        console().print(f"! and {len(problems) - shown} more {what}")
+        say(f"! and {len(problems) - shown} more {what}")
 
 
 def _table(report: Report) -> Table:
     from rich.table import Table
+    from rich.text import Text
 
     table = Table(box=None, pad_edge=False)
     table.add_column("")
@@ -153,7 +154,7 @@ def _table(report: Report) -> Table:
     for count in report.counts:
         official = "" if count.official is None else str(count.official)
         wrong = "too few" if count.official is None else "differs"
-        mark = "[green]ok[/green]" if count.same else f"[red]{wrong}[/red]"
+        mark = Text("ok", style="green") if count.same else Text(wrong, style="red")
         table.add_row(count.what, str(count.here), official, mark, count.note)
     return table
 

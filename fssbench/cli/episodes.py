@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, cast
 
 import typer
 
-from fssbench.cli.printing import console
+from fssbench.cli.printing import console, say
 from fssbench.errors import BrokenFileError, CheckFailedError, UsageError
 
 if TYPE_CHECKING:
@@ -90,11 +90,11 @@ def export(
             opened, number, ways, shots, protocol, count, seed, split, skip_short_classes=skip_short_classes
         )
         path = write_episodes(drawn, out.with_name(out.name.replace("{fold}", str(number))))
-        typer.echo(f"{path}: {len(drawn)} episodes, hash {drawn.hash}")
+        say(f"{path}: {len(drawn)} episodes, hash {drawn.hash}")
         if finding := official_finding(drawn):
-            typer.echo(f"  {finding.text}")
+            say(f"  {finding.text}")
         if drawn.left_out:
-            typer.echo(f"  without {_names(opened, drawn.left_out)}: not the protocol's own list")
+            say(f"  without {_names(opened, drawn.left_out)}: not the protocol's own list")
 
 
 @app.command()
@@ -197,7 +197,7 @@ def _names(dataset: Dataset, classes: tuple[int, ...]) -> str:
 def _print_findings(findings: list[Finding]) -> None:
     width = max(len(finding.state) for finding in findings)
     for finding in findings:
-        typer.echo(f"{finding.state:<{width}}  {finding.text}")
+        say(f"{finding.state:<{width}}  {finding.text}")
 
 
 def _print_list(episodes: EpisodeList, dataset: Dataset | None, rows: int) -> None:
@@ -208,12 +208,12 @@ def _print_list(episodes: EpisodeList, dataset: Dataset | None, rows: int) -> No
     output = console()
     for name, value in header(episodes).items():
         shown = ", ".join(map(str, value)) or "none" if isinstance(value, list) else value
-        output.print(f"{name.replace('_', ' '):<17}{shown}", soft_wrap=True, markup=False)
+        output.print(f"{name.replace('_', ' '):<17}{shown}", soft_wrap=True)
     if finding := official_finding(episodes):
-        output.print(f"{'release':<17}{finding.text}", soft_wrap=True, markup=False)
+        output.print(f"{'release':<17}{finding.text}", soft_wrap=True)
     output.print(_class_table(episodes, dataset))
     for line in _episode_lines(episodes, rows) if rows else ():
-        output.print(line, soft_wrap=True, markup=False)
+        output.print(line, soft_wrap=True)
 
 
 def _class_table(episodes: EpisodeList, dataset: Dataset | None) -> Table:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from fssbench.cli.printing import say
 from fssbench.cli.report import print_profile, report
 from fssbench.errors import FSSBenchError, UsageError
 
@@ -272,13 +273,13 @@ def _run(plans: Sequence[Plan], save: Path | None, processes: Processes, *, quie
         )
     except (FSSBenchError, KeyboardInterrupt) as error:
         for note in getattr(error, "__notes__", ()):
-            typer.echo(note, err=True)
+            say(note, err=True)
         raise
     if not processes.first:
         return
     for planned, result in zip(plans, results, strict=True):
         if len(plans) > 1:
-            typer.echo(f"{planned.info.name}, {planned.shot}-shot:")
+            say(f"{planned.info.name}, {planned.shot}-shot:")
         report(result, planned.lists, planned.dataset.remarks)
     if plans[0].request.settings.profiled and stages.episodes:
         found = profile_of(stages, count)

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from fssbench.cli.printing import say
 from fssbench.errors import UsageError
 
 
@@ -44,7 +45,7 @@ def launch(
         extra = dict(_pair(text) for text in parameter or [])
         resources = Resources(minutes, cpus, gpus, memory_gb, partition, at_once, extra)
         ids = submit(commands, logs, "slurm" if slurm else "local", resources)
-        typer.echo(f"{len(ids)} jobs: {', '.join(ids)}; logs in {logs}")
+        say(f"{len(ids)} jobs: {', '.join(ids)}; logs in {logs}")
     typer.echo(f"when all are done: fssbench merge {shlex.quote(str(out))}", err=not (slurm or local))
 
 

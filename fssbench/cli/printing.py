@@ -4,20 +4,40 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from fssbench.plain_text import printable
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.text import Text
 
 PIPED = 10_000
 """Columns where the reader is a program: a row stays on its line, so that grep and cut work."""
 
 
+def say(*lines: str, err: bool = False) -> None:
+    """Print lines on standard output, or on standard error; names in them can't drive the terminal."""
+    for line in lines:
+        typer.echo(printable(line), err=err)
+
+
 def console() -> Console:
-    """Return what to print on: standard output, without highlighting."""
+    """Return what to print on: standard output, strings as they are, but unable to drive the terminal.
+
+    Brackets and colons in names are neither markup nor emoji; what is to be coloured is a `rich.text.Text`. Each string
+    is one line.
+    """
     from rich.console import Console
 
-    return Console(highlight=False, width=None if sys.stdout.isatty() else PIPED)
+    class Plain(Console):
+        def render_str(self, text: str, **options: Any) -> Text:  # noqa: ANN401 - rich's own
+            return super().render_str(printable(text), **options)
+
+    width = None if sys.stdout.isatty() else PIPED
+    return Plain(highlight=False, markup=False, emoji=False, width=width)
 
 
 def print_table(headings: Sequence[str], rows: Iterable[Sequence[str]], whole: Sequence[str] = ()) -> None:

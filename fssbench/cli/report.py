@@ -32,8 +32,8 @@ def report(results: Results, lists: Sequence[EpisodeList], remarks: Sequence[str
     output = console()
     output.print(_table(summary, results.run.protocol))
     for note in (*notes(results, summary, lists), *remarks):
-        output.print(note, soft_wrap=True, markup=False)
-    output.print(f"rows: {results.folder}", soft_wrap=True, markup=False)
+        output.print(note, soft_wrap=True)
+    output.print(f"rows: {results.folder}", soft_wrap=True)
 
 
 def _table(summary: Summary, protocol: ProtocolRecord) -> Table:
@@ -96,4 +96,4 @@ def print_profile(profile: Profile) -> None:
     output = console()
     output.print(table)
     for text in profile.sentences:
-        output.print(text, soft_wrap=True, markup=False)
+        output.print(text, soft_wrap=True)

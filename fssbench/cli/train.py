@@ -84,9 +84,10 @@ def train(
             tensorboard=tensorboard,
         )
     )
+    from fssbench.cli.printing import say
     from fssbench.training.report import reporter
     from fssbench.training.run import run_plan
 
     with reporter(planned) as watch:
         written = run_plan(planned, watch)
-    typer.echo(f"weights: {written}")
+    say(f"weights: {written}")

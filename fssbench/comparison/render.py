@@ -13,6 +13,7 @@ from textwrap import fill
 from typing import Literal
 
 from fssbench.comparison.paired import Comparison, Difference, Duel
+from fssbench.plain_text import plain
 
 Form = Literal["terminal", "markdown", "csv", "json"]
 WIDTH = 100
@@ -38,12 +39,12 @@ def render(comparison: Comparison, form: Form) -> str:
 
 
 def _terminal(comparison: Comparison) -> str:
-    lines = [_line(comparison.title), f"reference: {_named(comparison.reference, comparison.folder)}"]
+    lines = [plain(comparison.title), f"reference: {_named(comparison.reference, comparison.folder)}"]
     for duel in comparison.duels:
         lines += ["", f"{_named(duel.name, duel.folder)} against it", *_aligned(_table(comparison, duel))]
     lines.append("")
     for note in _notes(comparison):
-        lines += fill(_line(note), WIDTH).split("\n")
+        lines += fill(plain(note), WIDTH).split("\n")
     return "\n".join(line.rstrip() for line in lines) + "\n"
 
 
@@ -70,7 +71,7 @@ def _csv(comparison: Comparison) -> str:
             numbers = (its.reference, its.value, its.difference, its.interval.low, its.interval.high)
             writer.writerow(
                 [
-                    *(f"'{text}" if (text := _line(name)).startswith(_FORMULA) else text for name in names),
+                    *(f"'{text}" if (text := plain(name)).startswith(_FORMULA) else text for name in names),
                     *(its.measure, "mean" if its.fold is None else its.fold),
                     *(f"{number:.4f}" for number in numbers),
                     *(f"{its.p_value:.6f}", f"{its.p_holm:.6f}"),
@@ -123,7 +124,7 @@ def _notes(comparison: Comparison) -> list[str]:
 
 
 def _named(name: str, folder: str) -> str:
-    return _line(f"{name} ({folder})" if folder and f"({folder})" not in name else name)
+    return plain(f"{name} ({folder})" if folder and f"({folder})" not in name else name)
 
 
 def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
@@ -139,11 +140,6 @@ def _cells(cells: Sequence[str]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def _line(text: str) -> str:
-    """Return text on one line without control characters: names come from files of others."""
-    return "".join(char if char.isprintable() else "?" for char in " ".join(text.split()))
-
-
 def _escaped(text: str) -> str:
     """Return text that Markdown shows as it is."""
-    return re.sub(r"([\\`*_\[\]|~])", r"\\\1", html.escape(_line(text), quote=False))
+    return re.sub(r"([\\`*_\[\]|~])", r"\\\1", html.escape(plain(text), quote=False))

@@ -15,6 +15,7 @@ from fssbench.config import line_of
 from fssbench.datasets.dataset import check_command
 from fssbench.errors import unknown_name
 from fssbench.foreign_files import file_size
+from fssbench.plain_text import escaped
 from fssbench.toml_text import parse
 
 FILE = "dataset.toml"
@@ -136,8 +137,8 @@ def draft(names: Sequence[str] | Mapping[int, str]) -> str:
 
 
 def _quoted(name: str) -> str:
-    escaped = name.replace("\\", "\\\\").replace('"', '\\"')
-    return f'"{escaped}"'
+    quoted = name.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped(quoted)}"'
 
 
 def _sentence(error: Mapping[str, Any], text: str, path: Path, keys: list[str]) -> str:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol, TextIO
 
+from fssbench.plain_text import printable
 from fssbench.results.rows import Row
 
 if TYPE_CHECKING:
@@ -131,7 +132,7 @@ class PlainLines:
         """Nothing is open."""
 
     def _say(self, line: str) -> None:
-        self._stream.write(line + "\n")
+        self._stream.write("\n".join(map(printable, line.split("\n"))) + "\n")
         self._stream.flush()
 
 
@@ -151,7 +152,8 @@ class TerminalBar:
             self._bar = _bar()
             self._bar.start()
             if self._headline:
-                self._bar.console.print(self._headline, markup=False, highlight=False, soft_wrap=True)
+                for line in self._headline.split("\n"):
+                    self._bar.console.print(printable(line), markup=False, emoji=False, highlight=False, soft_wrap=True)
         self._miou = RunningMeans(*earlier)
         self._began, self._new = time.monotonic(), 0
         self._task = self._bar.add_task(

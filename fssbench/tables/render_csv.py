@@ -6,6 +6,7 @@ import csv
 import io
 from collections.abc import Iterable
 
+from fssbench.plain_text import plain
 from fssbench.publications import NUMBERS
 from fssbench.tables.table import Table
 
@@ -45,5 +46,5 @@ def render_csv(tables: Iterable[Table]) -> str:
 def harmless(text: str) -> str:
     """Return text on one line that no spreadsheet takes for a formula."""
     # White space first: a formula may hide behind a tab, and csv leaves a carriage return unquoted.
-    flat = " ".join(text.split())
+    flat = plain(text)
     return f"'{flat}" if flat.startswith(_FORMULA) else flat

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from html import escape
 
+from fssbench.plain_text import plain
 from fssbench.tables.table import Cell, Row, Table
 
 _SHAPES = {"": "{}", "best": "<b>{}</b>", "second": "<u>{}</u>"}
@@ -36,7 +37,7 @@ section { margin-bottom: 3rem; }"""
 def render_html(tables: Iterable[Table]) -> str:
     """Return a page with all tables; it loads nothing from elsewhere."""
     tables = list(tables)
-    title = escape("; ".join(table.title for table in tables))
+    title = escaped("; ".join(table.title for table in tables))
     return (
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
@@ -49,7 +50,7 @@ def render_html(tables: Iterable[Table]) -> str:
 def _render(table: Table) -> str:
     lines = [
         '<section>\n<div class="wide">\n<table>',
-        f"<caption><strong>{escape(table.title)}</strong>{escape(table.legend)}; "
+        f"<caption><strong>{escaped(table.title)}</strong>{escaped(table.legend)}; "
         "best in <b>bold</b>, second <u>underlined</u>.</caption>",
         "<thead>",
         *_heads(table),
@@ -58,15 +59,18 @@ def _render(table: Table) -> str:
     starts = frozenset(table.offsets())
     span = 2 + sum(len(block.columns) for block in table.blocks)
     for group in table.groups:
-        lines += ["<tbody>", f'<tr><th class="group" colspan="{span}" scope="rowgroup">{escape(group.title)}</th></tr>']
+        lines += [
+            "<tbody>",
+            f'<tr><th class="group" colspan="{span}" scope="rowgroup">{escaped(group.title)}</th></tr>',
+        ]
         lines += [_row(row, starts, under) for row, under in group.lines()]
         lines.append("</tbody>")
     lines.append("</table>\n</div>")
     if table.footnotes:
         lines.append('<ul class="notes">')
         for note in table.footnotes:
-            lead = f"<sup>{escape(note.mark)}</sup> " if note.mark else ""
-            lines.append(f"<li>{lead}{escape(note.text)}</li>")
+            lead = f"<sup>{escaped(note.mark)}</sup> " if note.mark else ""
+            lines.append(f"<li>{lead}{escaped(note.text)}</li>")
         lines.append("</ul>")
     lines.append("</section>")
     return "\n".join(lines) + "\n"
@@ -74,28 +78,33 @@ def _render(table: Table) -> str:
 
 def _heads(table: Table) -> list[str]:
     titles = '<tr><td colspan="2"></td>'
-    names = "<tr>" + "".join(f'<th class="text" scope="col">{escape(head)}</th>' for head in table.heads)
+    names = "<tr>" + "".join(f'<th class="text" scope="col">{escaped(head)}</th>' for head in table.heads)
     for block in table.blocks:
         width = len(block.columns)
         titles += (
-            f'<th class="block first" colspan="{width}" scope="colgroup">{escape(block.title)}</th>'
+            f'<th class="block first" colspan="{width}" scope="colgroup">{escaped(block.title)}</th>'
             if block.title
             else f'<td colspan="{width}"></td>'
         )
         for place, column in enumerate(block.columns):
             first = ' class="first"' if place == 0 else ""
-            names += f'<th{first} scope="col">{escape(column.name)}</th>'
+            names += f'<th{first} scope="col">{escaped(column.name)}</th>'
     return [titles + "</tr>", names + "</tr>"]
 
 
 def _row(row: Row, starts: frozenset[int], under: bool) -> str:
-    marks = f"<sup>{escape(','.join(row.marks))}</sup>" if row.marks else ""
+    marks = f"<sup>{escaped(','.join(row.marks))}</sup>" if row.marks else ""
     cells = "".join(_cell(cell, place in starts) for place, cell in enumerate(row.cells))
-    name = f'<td class="text">{escape(row.label)}{marks}</td>'
+    name = f'<td class="text">{escaped(row.label)}{marks}</td>'
     opening = '<tr class="under">' if under else "<tr>"
-    return f'{opening}{name}<td class="text venue">{escape(row.venue)}</td>{cells}</tr>'
+    return f'{opening}{name}<td class="text venue">{escaped(row.venue)}</td>{cells}</tr>'
 
 
 def _cell(cell: Cell, first: bool) -> str:
     opening = '<td class="first">' if first else "<td>"
-    return f"{opening}{_SHAPES[cell.emphasis].format(escape(cell.text))}</td>"
+    return f"{opening}{_SHAPES[cell.emphasis].format(escaped(cell.text))}</td>"
+
+
+def escaped(text: str) -> str:
+    """Return text that a page shows as it is, on one line."""
+    return escape(plain(text))

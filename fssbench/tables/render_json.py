@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 
+from fssbench.plain_text import escaped
 from fssbench.tables.beside import differences
 from fssbench.tables.entry import NO_BACKBONE, Entry
 from fssbench.tables.table import Table
@@ -17,7 +18,12 @@ def render_json(tables: Iterable[Table]) -> str:
     where nothing was printed. Of a measured one `reach` is half the width of the 95 % interval, `printed` what was
     printed of the same question, `difference` the measured less the printed number at one decimal.
     """
-    return json.dumps([_table(table) for table in tables], indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    return (
+        escaped(
+            json.dumps([_table(table) for table in tables], indent=1, ensure_ascii=False, allow_nan=False), keep="\n"
+        )
+        + "\n"
+    )
 
 
 def _table(table: Table) -> dict[str, object]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from fssbench.plain_text import plain
 from fssbench.tables.table import Cell, Row, Table
 from fssbench.tables.venues import short_venue
 
@@ -97,4 +98,4 @@ def _line(cells: Iterable[str]) -> str:
 def escaped(text: str) -> str:
     """Return text with LaTeX's special characters escaped, on one line."""
     # Two hyphens would become a dash, and an option a wrong one.
-    return "".join(_SPECIAL.get(char, char) for char in " ".join(text.split())).replace("--", "-{}-")
+    return "".join(_SPECIAL.get(char, char) for char in plain(text)).replace("--", "-{}-")

@@ -6,6 +6,7 @@ import html
 import re
 from collections.abc import Iterable
 
+from fssbench.plain_text import plain
 from fssbench.tables.table import Cell, Row, Table
 
 _SHAPES = {"": "{}", "best": "**{}**", "second": "<u>{}</u>"}
@@ -48,6 +49,6 @@ def _line(cells: Iterable[str]) -> str:
 
 def escaped(text: str) -> str:
     """Return text that Markdown shows as it is, on one line and in one cell of a table."""
-    flat = html.escape(" ".join(text.split()), quote=False)
+    flat = html.escape(plain(text), quote=False)
     # A lone "-" is a missing value; within words these characters would be markup.
     return re.sub(r"([\\`*_\[\]|~])", r"\\\1", flat)

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from textwrap import fill
 
+from fssbench.plain_text import printable
 from fssbench.tables.table import Footnote, Row, Table
 from fssbench.tables.venues import short_venue
 
@@ -30,7 +31,7 @@ def render_terminal(tables: Iterable[Table], styled: bool = False, width: int = 
 
 def _render(table: Table, styled: bool, width: int) -> str:
     key = "best in bold, second underlined" if styled else "* best, + second within a backbone"
-    lines = [_styled(_plain(table.title), "best" if styled else ""), *_wrapped(f"{table.legend}; {key}", width)]
+    lines = [_styled(printable(table.title), "best" if styled else ""), *_wrapped(f"{table.legend}; {key}", width)]
     gap = 1 if _body_width(table, 2) > width else 2
     whole = _body_width(table, gap) <= width
     for part in [table] if whole else _stacked(table):
@@ -53,8 +54,12 @@ def _stacked(table: Table) -> list[Table]:
 
 def _name(row: Row, under: bool = False) -> str:
     if under:
-        return f"  {_plain(row.label)}"
-    return f"{_plain(row.label)} [{_joined(row.marks)}]" if row.marks else _plain(row.label)
+        return f"  {printable(row.label)}"
+    return f"{printable(row.label)} [{_joined(row.marks)}]" if row.marks else printable(row.label)
+
+
+def _venue(row: Row) -> str:
+    return printable(short_venue(row.venue))
 
 
 def _joined(marks: Sequence[str]) -> str:
@@ -77,9 +82,9 @@ def _widths(table: Table, gap: int) -> tuple[int, int, list[int]]:
     for block, start in zip(table.blocks, table.offsets(), strict=True):
         own = cells[start : start + len(block.columns)]
         # A head that is longer than what stands below it moves its first column away.
-        cells[start] += max(0, len(block.title) - sum(own) - gap * (len(own) - 1))
+        cells[start] += max(0, len(printable(block.title)) - sum(own) - gap * (len(own) - 1))
     name = max(len(table.heads[0]), *(len(_name(row, under)) for row, under in rows))
-    venue = max(len(short_venue(row.venue)) for row, _ in rows)
+    venue = max(len(_venue(row)) for row, _ in rows)
     return name, venue and max(venue, len(table.heads[1])), cells
 
 
@@ -96,18 +101,20 @@ def _body(table: Table, styled: bool, gap: int) -> list[str]:
     titles, heads = " " * lead, (f"{first.ljust(name)} {second}" if venue else first).ljust(lead)
     for block, start in zip(table.blocks, starts, strict=True):
         own = widths[start : start + len(block.columns)]
-        titles += " " + " " * gap + block.title.center(sum(own) + gap * (len(own) - 1))
-        heads += " " + "".join(" " * gap + c.short.rjust(w) for c, w in zip(block.columns, own, strict=True))
+        titles += " " + " " * gap + printable(block.title).center(sum(own) + gap * (len(own) - 1))
+        heads += " " + "".join(" " * gap + printable(c.short).rjust(w) for c, w in zip(block.columns, own, strict=True))
     rule = "-" * len(heads)
     lines = [titles, heads] if titles.strip() else [heads]
     for group in table.groups:
-        lines += [rule, _plain(group.title)]
+        lines += [rule, printable(group.title)]
         for row, under in group.lines():
-            line = _name(row, under).ljust(name) + (f" {short_venue(row.venue).ljust(venue)}" if venue else "")
+            line = _name(row, under).ljust(name) + (f" {_venue(row).ljust(venue)}" if venue else "")
             owed = gap
             for place, (cell, width) in enumerate(zip(row.cells, widths, strict=True)):
                 # The sign after a number takes the first place of the gap that follows.
-                line += " " * (owed + (place in starts)) + _cell(cell.text.rjust(width), cell.emphasis, styled)
+                line += " " * (owed + (place in starts)) + _cell(
+                    printable(cell.text).rjust(width), cell.emphasis, styled
+                )
                 owed = gap
                 if not styled and cell.emphasis:
                     line += _SIGNS[cell.emphasis]
@@ -127,15 +134,10 @@ def _styled(text: str, emphasis: str) -> str:
     return _STYLES[emphasis].format(text)
 
 
-def _plain(text: str) -> str:
-    """Return text without control characters: names come from files of others and must not drive the terminal."""
-    return "".join(char if char.isprintable() else "?" for char in text)
-
-
 def _wrapped(text: str, width: int) -> list[str]:
-    return fill(_plain(text), width).split("\n")
+    return fill(printable(text), width).split("\n")
 
 
 def _footnote(note: Footnote, width: int) -> list[str]:
     lead = f"[{note.mark}] " if note.mark else ""
-    return fill(lead + _plain(note.text), width, subsequent_indent=" " * len(lead)).split("\n")
+    return fill(lead + printable(note.text), width, subsequent_indent=" " * len(lead)).split("\n")

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
+from fssbench.plain_text import printable
 from fssbench.training.loop import Watcher
 from fssbench.training.plan import Plan
 from fssbench.training.recipes import of_stage
@@ -82,14 +83,19 @@ def _bar(plan: Plan) -> Iterator[Watcher]:
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[pace]}"))
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[pace]}", markup=False),
+    )
     with Progress(*columns, console=Console(stderr=True)) as progress:
         stages: dict[str, tuple[TaskID, Pace]] = {}
 
         def watch(stage: str, steps: int, done: Step) -> None:
             if stage not in stages:
                 stages[stage] = (
-                    progress.add_task(_title(plan, stage), total=steps, pace=""),
+                    progress.add_task(printable(_title(plan, stage)), total=steps, pace=""),
                     Pace(steps, _measure(plan, stage)),
                 )
             task, pace = stages[stage]
@@ -105,7 +111,7 @@ def _lines(plan: Plan) -> Iterator[Watcher]:
     def watch(stage: str, steps: int, done: Step) -> None:
         text = paces.setdefault(stage, Pace(steps, _measure(plan, stage))).text(done)
         if done.step % max(1, steps // _LINES) == 0 or done.step == steps:
-            sys.stderr.write(f"{_title(plan, stage)}: step {done.step}/{steps}, {text}\n")
+            sys.stderr.write(f"{printable(_title(plan, stage))}: step {done.step}/{steps}, {text}\n")
             sys.stderr.flush()
 
     yield watch

@@ -68,6 +68,23 @@ def test_a_name_cannot_drive_the_terminal() -> None:
     assert "A?[2J??B" in text
 
 
+@pytest.mark.parametrize("form", FORMATS)
+def test_no_form_passes_on_what_drives_a_terminal(form: str) -> None:
+    drives = "\x1b[2J\x9b31m\u202e\x07\x7f\udcff"
+    entry = printed(f"A{drives}", folds("1"), remarks=(Remark("caution", drives),))
+    entry = replace(entry, venue=drives, note=drives, source=drives, location=drives, protocol=drives, backbone=drives)
+    table = replace(lay_out([entry], "fss")[0], title=drives, legend=drives)
+    text = render([table], form)
+    assert "2J" in text
+    assert text.replace("\n", "").isprintable()
+
+
+def test_json_holds_a_name_as_it_is() -> None:
+    entry = printed("A\x1b[2J\u202e", folds("1"))
+    (table,) = json.loads(render(lay_out([entry], "fss"), "json"))
+    assert table["groups"][0]["rows"][0]["name"] == "A\x1b[2J\u202e"
+
+
 def test_lines_fit_a_hundred_columns_and_no_number_is_lost() -> None:
     numbers = {**folds("64.3", "70.7", "60.3", "60.5", "64.0", "76.7"), "learnable_params": "2.6"}
     entries = [printed("A method with a name of a good length", numbers, shot=shot) for shot in (1, 5)]
