@@ -6,7 +6,7 @@ releases sum in float32 and lose the last pixels of large sums: their numbers di
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, cast
 
@@ -14,7 +14,7 @@ import numpy as np
 
 from fssbench.counting import COLUMNS, Counted, Counting, counted
 from fssbench.errors import UsageError
-from fssbench.intervals import Interval, interval
+from fssbench.intervals import Interval, Sample, interval, interval_of_mean
 from fssbench.resampling import bootstrap, freedom_of
 from fssbench.tallies import RATIOS, Floats, Ratios, mean_ratios
 
@@ -135,7 +135,6 @@ def summarise(
     folds = counted(frame, Counting(classes, base_classes, generalised, run_length))
     drawn = [_draw(its, draws, np.random.default_rng([seed, its.together.fold])) for its in folds]
     summaries = tuple(_fold_summary(its, sample, level) for its, sample in zip(folds, drawn, strict=True))
-    freedom = sum(freedom_of([its.together]) for its in folds)
     numbers = mean_ratios([its.ratios() for its in folds])
     complete = min(len(fold.runs) for fold in summaries)
     return Summary(
@@ -143,7 +142,7 @@ def summarise(
         episodes=len(frame),
         folds=summaries,
         per_class=_class_table(folds, drawn, level),
-        intervals=_intervals(numbers, mean_ratios([sample.numbers for sample in drawn]), freedom, level),
+        intervals=_intervals(_values(numbers), folds, drawn, level),
         runs=tuple(_mean_scores([fold.runs[run] for fold in summaries]) for run in range(complete)),
     )
 
@@ -170,10 +169,22 @@ def _mean_scores(over: Sequence[Scores]) -> Scores:
     return Scores(**{name: float(np.mean(its)) for name, its in known.items() if len(its) == len(over)})
 
 
-def _intervals(numbers: Ratios, drawn: Ratios, freedom: int, level: float) -> dict[str, Interval]:
-    if not drawn.miou.size:
+def _intervals(
+    names: Iterable[str], folds: Sequence[Counted], drawn: Sequence[_Drawn], level: float
+) -> dict[str, Interval]:
+    """Return the interval of each number's mean over folds."""
+    if not drawn[0].numbers.miou.size:
         return {}
-    return {name: interval(value, getattr(drawn, name), freedom, level) for name, value in _values(numbers).items()}
+    parts = [
+        (_values(its.ratios()), sample.numbers, freedom_of([its.together]))
+        for its, sample in zip(folds, drawn, strict=True)
+    ]
+    return {
+        name: interval_of_mean(
+            [Sample(values[name], getattr(numbers, name), freedom) for values, numbers, freedom in parts], level
+        )
+        for name in names
+    }
 
 
 def _fold_summary(its: Counted, drawn: _Drawn, level: float) -> FoldSummary:
@@ -184,7 +195,7 @@ def _fold_summary(its: Counted, drawn: _Drawn, level: float) -> FoldSummary:
         episodes=together.episodes,
         classes=together.classes,
         asked=tuple(c for c, times in zip(together.classes, together.times_asked, strict=True) if times),
-        intervals=_intervals(numbers, drawn.numbers, freedom_of([together]), level),
+        intervals=_intervals(_values(numbers), [its], [drawn], level),
         base_classes=together.base_counted,
         runs=tuple(Scores(**_values(run.ratios(run.sums.sum(axis=0)))) for run in its.runs),
     )

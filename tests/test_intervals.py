@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 import scipy.stats
 
-from fssbench.intervals import Interval, interval, student_quantile
+from fssbench.intervals import Interval, Sample, interval, interval_of_mean, student_quantile
 from fssbench.metrics import summarise
 from fssbench.resampling import bootstrap, freedom_of
 from fssbench.tallies import Tally, tally
@@ -34,6 +34,13 @@ def one_class(clusters: int, seed: int = 0) -> Tally:
 @pytest.mark.parametrize("share", [0.5, 0.9, 0.975, 0.9995])
 def test_quantiles_are_those_of_student(freedom: int, share: float):
     assert student_quantile(share, freedom) == pytest.approx(scipy.stats.t.ppf(share, freedom), rel=1e-9, abs=1e-12)
+
+
+@pytest.mark.parametrize("freedom", [1.2, 1.5, 1.9, 2.5, 7.3, 61.9])
+def test_quantiles_between_whole_degrees_of_freedom(freedom: float):
+    for share in (0.5, 0.9, 0.975):
+        tolerance = 0.05 if freedom < 2 else 0.005
+        assert student_quantile(share, freedom) == pytest.approx(scipy.stats.t.ppf(share, freedom), rel=tolerance)
 
 
 @pytest.mark.parametrize("clusters", [8, 60])
@@ -83,8 +90,94 @@ def test_one_query_of_a_class_does_not_make_a_number_sure():
     frame = rows(classes=[(1,), (1,), (2,)], intersection=[(0, 5), (0, 5), (0, 0)], union=[(5, 10), (5, 10), (5, 10)])
     drawn = summarise(frame, draws=500).intervals["miou"]
     assert (drawn.low, drawn.high) == (0.0, 100.0)
-    sure = summarise(frame.assign(classes=[(1,)] * 3, intersection=[(0, 5)] * 3), draws=500).intervals["miou"]
-    assert sure.high - sure.low < 1e-9
+
+
+@pytest.mark.parametrize("count", [2, 3, 10, 1000])
+@pytest.mark.parametrize("level", [0.9, 0.95])
+def test_queries_that_agree_are_as_sure_as_they_are_many(count: int, level: float):
+    frame = rows(classes=[(1,)] * count, intersection=[(5, 5)] * count, union=[(10, 10)] * count)
+    summary = summarise(frame, draws=50, level=level)
+    # So large a share of others could be missing among so many queries with this probability (less one degree).
+    unseen = 1 - (1 - level) ** (1 / (count - 1))
+    assert (1 - unseen) ** (count - 1) == pytest.approx(1 - level)
+    for found in (
+        *(summary.intervals["miou"], summary.folds[0].intervals["fb_iou"]),
+        Interval(*summary.per_class[["low", "high"]].iloc[0]),
+    ):
+        assert (found.low, found.high) == pytest.approx((50 * (1 - unseen), 50 + 50 * unseen))
+    assert summary.intervals["exact_ratio"].high == 100.0
+    assert summary.intervals["exact_ratio"].low == pytest.approx(100 * (1 - unseen))
+
+
+def test_two_queries_that_agree_leave_nearly_all_open():
+    found = interval(50.0, np.full(100, 50.0), 1, 0.95)
+    assert (found.low, found.high) == pytest.approx((2.5, 97.5))
+    found = interval(10.0, np.full(100, 10.0), 1, 0.95, -100.0)
+    assert (found.low, found.high) == pytest.approx((-94.5, 95.5))
+
+
+def test_one_draw_has_no_spread():
+    assert interval(50.0, np.array([40.0]), 1, 0.95) == Interval(pytest.approx(2.5), pytest.approx(97.5))
+
+
+def test_what_is_not_known_of_a_fold_is_not_known_of_the_mean():
+    generator = np.random.default_rng(0)
+    known = [Sample(50.0, generator.normal(50.0, 2.0, 4000), 99) for _ in range(2)]
+    for single in (Sample(20.0, np.full(4000, 20.0), 0), Sample(20.0, generator.normal(20.0, 1.0, 4000), 0)):
+        found = interval_of_mean([*known, single], 0.95)
+        reach = scipy.stats.t.ppf(0.975, 198) * 2.0 * np.sqrt(2) / 3
+        # The third fold is anywhere between 0 and 100.
+        assert found.low == pytest.approx(40.0 - reach - 20.0 / 3, abs=0.05)
+        assert found.high == pytest.approx(40.0 + reach + 80.0 / 3, abs=0.05)
+        difference = interval_of_mean([*known, single], 0.95, -100.0)
+        assert difference.low == pytest.approx(40.0 - reach - 120.0 / 3, abs=0.05)
+    assert interval_of_mean([single] * 3, 0.95) == Interval(0.0, pytest.approx(100.0))
+
+
+def test_two_queries_of_a_fold_decide_how_sure_the_mean_is():
+    generator = np.random.default_rng(0)
+    large, small = (generator.normal(50.0, width, 20_000) for width in (1.0, 20.0))
+    samples = [Sample(50.0, large, 99), Sample(50.0, small, 1)]
+    variances = [np.var(large), np.var(small)]
+    welch = sum(variances) ** 2 / (variances[0] ** 2 / 99 + variances[1] ** 2)
+    found = interval_of_mean(samples, 0.95, -100.0)
+    expected = scipy.stats.t.ppf(0.975, welch) * np.sqrt(sum(variances)) / 2
+    assert (found.high - 50.0, 50.0 - found.low) == (50.0, pytest.approx(expected, rel=0.02))
+    # Where each fold has many, they add up as if they spread alike.
+    many = [Sample(50.0, large, 30), Sample(50.0, generator.normal(50.0, 9.0, 20_000), 31)]
+    found = interval_of_mean(many, 0.95)
+    spread = np.std(np.mean([its.drawn for its in many], axis=0))
+    assert 50.0 - found.low == pytest.approx(scipy.stats.t.ppf(0.975, 61) * spread, rel=1e-9)
+
+
+@pytest.mark.parametrize("sizes", [(100, 1), (1, 40), (100, 2), (3, 30)])
+def test_few_queries_in_one_fold_do_not_make_the_mean_sure(sizes: tuple[int, ...]):
+    generator = np.random.default_rng(0)
+    held, repetitions = 0, 200
+    for _ in range(repetitions):
+        samples = []
+        for size in sizes:
+            seen = np.clip(generator.normal(50.0, 20.0, size), 0.0, 100.0)
+            drawn = seen[generator.integers(0, size, (200, max(1, size - 1)))].mean(axis=1)
+            samples.append(Sample(float(seen.mean()), drawn, size - 1))
+        found = interval_of_mean(samples, 0.95)
+        held += found.low <= 50.0 <= found.high
+    # Degrees of freedom that are added up hold it in 14 to 80 %.
+    assert held / repetitions >= 0.85
+
+
+def test_one_query_in_one_fold_of_several():
+    many = [(int(right),) for right in np.random.default_rng(0).integers(20, 80, 100)]
+    folds = [
+        rows(classes=[(1,)] * len(right), intersection=[(5, *each) for each in right], union=[(10, 100)] * len(right))
+        for right in (many, many[::-1], many[:1])
+    ]
+    frame = pd.concat([each.assign(fold=number) for number, each in enumerate(folds)])
+    summary = summarise(frame, draws=500)
+    mean, whole = summary.intervals["miou"], summary.folds[2].intervals["miou"]
+    assert whole == Interval(0.0, 100.0)
+    assert mean.high - mean.low > 100 / 3
+    assert mean.low < summary.miou < mean.high
 
 
 def test_classes_of_one_query_are_drawn_together():

@@ -21,7 +21,7 @@ from fssbench.comparison.pairing import pair
 from fssbench.comparison.permutation import EQUAL, holm, permutation_p, swaps
 from fssbench.counting import Counted, Counting, counted
 from fssbench.errors import UsageError
-from fssbench.intervals import Interval, interval
+from fssbench.intervals import Interval, Sample, interval_of_mean
 from fssbench.metrics import DRAWS, LEVEL
 from fssbench.resampling import bootstrap, freedom_of
 from fssbench.tallies import Floats, Ratios, base_classes_of, mean_ratios
@@ -208,7 +208,8 @@ def _differences(
             reference, value = values[places].mean(axis=0).tolist()
             difference = value - reference
             p_value = permutation_p(difference, chance[places].mean(axis=0))
-            bounds = interval(difference, moved[places].mean(axis=0), sum(freedom[n] for n in places), level, -100.0)
+            samples = [Sample(float(values[n, 1] - values[n, 0]), moved[n], freedom[n]) for n in places]
+            bounds = interval_of_mean(samples, level, -100.0)
             found.append(Difference(measure, fold, reference, value, difference, bounds, p_value, p_value))
     return found
 

@@ -109,11 +109,25 @@ def test_the_order_of_rows_changes_nothing(stored: Callable[..., Results]):
 
 def test_what_both_find_hard_does_not_widen_the_interval(stored: Callable[..., Results]):
     one = noisy(stored("a"), 0.0, 1)
-    shifted = one.frame.assign(intersection=[(b, max(0, f - 20)) for b, f in one.frame["intersection"]])
+    by = [20 + number % 3 for number in range(len(one.frame))]
+    counts = zip(one.frame["intersection"], by, strict=True)
+    shifted = one.frame.assign(intersection=[(b, max(0, f - each)) for (b, f), each in counts])
     other = replace(stored("b", run_of("asnet", episodes=12)), frame=shifted)
     interval = of(compare([one, other], draws=300).duels[0], "miou", None).interval
     alone = one.summary(draws=300).intervals["miou"]
     assert interval.high - interval.low < 0.1 * (alone.high - alone.low)
+
+
+def test_a_difference_that_few_queries_agree_on_is_not_sure(stored: Callable[..., Results]):
+    one = noisy(stored("a"), 0.0, 1)
+    shifted = one.frame.assign(intersection=[(b, f - 20) for b, f in one.frame["intersection"]])
+    duel = compare([one, replace(stored("b", run_of("asnet", episodes=12)), frame=shifted)], draws=100).duels[0]
+    freedom = 10  # of 12 queries in two classes
+    unseen = 1 - 0.05 ** (1 / freedom)
+    for fold in (0, None):
+        bounds = of(duel, "miou", fold).interval
+        assert bounds.low == pytest.approx(-2.0 - 98.0 * unseen)
+        assert bounds.high == pytest.approx(-2.0 + 102.0 * unseen)
 
 
 def test_holm_corrects_for_all_methods(stored: Callable[..., Results]):
