@@ -11,7 +11,7 @@ from fssbench.checking.verdict import Subject
 from fssbench.errors import MissingError
 from fssbench.metrics import FoldSummary, Summary, summarise
 from fssbench.results import load_run
-from fssbench.tables.chosen_runs import find_runs
+from fssbench.tables.chosen_runs import find_runs, merged
 from fssbench.tables.measured import Measurement, asked_on, fold_count, measurements
 
 if TYPE_CHECKING:
@@ -70,7 +70,8 @@ def measured(folders: Iterable[Path]) -> list[Measured]:
         found = find_runs(folder) if folder.is_dir() else []
         if not found:
             raise MissingError(f"there is no run in {folder}", "fssbench eval --out DIR makes one")
-        paths += [path for path in found if path not in paths]
+        # A run is checked once, however many of the folders it is found in.
+        paths = merged(paths, found)
     loaded = {path: load_run(path) for path in paths}
     empty = [path for path in paths if loaded[path].frame.empty]
     together = [_together(one, loaded) for one in measurements(path for path in paths if path not in empty)]

@@ -5,13 +5,15 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from fssbench.cli.printing import say
 from fssbench.cli.words import numbers, words
-from fssbench.errors import UsageError
+from fssbench.errors import FSSBenchError, UsageError
 
 if TYPE_CHECKING:
     from fssbench.tables import Comparison
@@ -68,10 +70,15 @@ def table(
     from fssbench.tables import Comparison, render
     from fssbench.tables import compare as answer
     from fssbench.tables.chosen_runs import compared, layout_of
+    from fssbench.tables.compare import method_names
     from fssbench.tables.render_terminal import WIDTH, render_terminal
 
     asked_ways = numbers("--ways", ways)
-    named = compared(words(compare))
+    named = compared(words(compare), method_names() if compare else ())
+    for folder in named.hidden:
+        say(f"note: {folder} is the method here; --compare ./{folder} is the folder of that name", err=True)
+    leave_out = _LeaveOut({*named.named, *(() if runs is None else (runs,))})
+    runs = runs if runs is not None or not DEFAULT_RUNS.is_dir() else DEFAULT_RUNS
     asked = Comparison(
         methods=named.methods,
         datasets=tuple(word.lower() for word in words(dataset)),
@@ -79,8 +86,8 @@ def table(
         ways=asked_ways,
         backbones=words(backbone),
         source=source,
-        layout=layout or layout_of(named.folders, asked_ways),
-        runs=runs if runs is not None or not DEFAULT_RUNS.is_dir() else DEFAULT_RUNS,
+        layout=layout or layout_of(named.folders, asked_ways, leave_out),
+        runs=runs,
         all_sources=all_sources,
         folders=named.folders,
     )
@@ -90,9 +97,10 @@ def table(
             raise UsageError(
                 f"--ablation shows the table of one method; {other} has no place there", f"without {other}"
             )
-        tables = _ablation(ablation, asked)
-    else:
-        tables = answer(asked)
+    try:
+        tables = answer(asked, leave_out) if ablation is None else _ablation(ablation, asked, leave_out)
+    finally:
+        leave_out.warn()
     if out is not None:
         from fssbench.atomic import write_text
 
@@ -110,8 +118,37 @@ def table(
         typer.echo(render(tables, form), nl=False)
 
 
-def _ablation(method: str, asked: Comparison) -> list[Table]:
+@dataclass
+class _LeaveOut:
+    """A run folder that can't be read costs no table, unless it is named itself.
+
+    Attributes:
+        named: The folders that are named.
+        reasons: Why each of the others is left out.
+    """
+
+    named: set[Path]
+    reasons: dict[Path, str] = field(default_factory=dict)
+
+    def __call__(self, folder: Path, error: FSSBenchError) -> None:
+        """Make a note of a folder.
+
+        Raises:
+            FSSBenchError: If it is named.
+        """
+        if folder in self.named:
+            raise error
+        self.reasons[folder] = error.message
+
+    def warn(self) -> None:
+        """Name what is left out on standard error: all of it, as no table says so."""
+        for folder, reason in self.reasons.items():
+            say(f"warning: {folder} is left out: {reason}", err=True)
+
+
+def _ablation(method: str, asked: Comparison, leave_out: _LeaveOut) -> list[Table]:
     from fssbench.tables.ablation import Ablation
     from fssbench.tables.ablation import ablation as answer
 
-    return answer(Ablation(method, asked.datasets, asked.shots, asked.ways, asked.backbones, asked.source, asked.runs))
+    question = Ablation(method, asked.datasets, asked.shots, asked.ways, asked.backbones, asked.source, asked.runs)
+    return answer(question, leave_out)

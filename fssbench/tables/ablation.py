@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 from fssbench.errors import MissingError, UsageError, unknown_name
 from fssbench.methods import list_methods, method_info
 from fssbench.publications import ER_FOLDS, FOLDS, PrintedRow, Publications, publications
-from fssbench.tables.chosen_runs import find_runs
+from fssbench.tables.chosen_runs import LeaveOut, find_runs, read_runs, refuse
 from fssbench.tables.emphasis import emphasise
 from fssbench.tables.entry import Entry, parameters, rounded
 from fssbench.tables.footnotes import DAGGER, Footnotes
@@ -72,16 +72,20 @@ class _Part:
     entries: dict[str, Entry]
 
 
-def ablation(asked: Ablation) -> list[Table]:
+def ablation(asked: Ablation, leave_out: LeaveOut = refuse) -> list[Table]:
     """Return a method's printed ablation tables (nearly always one), with columns for what was measured.
 
     A row is a form of the method, as the paper prints it and as `--variant` calls it. Each setting that was measured
     (data, protocol, way, shot, backbone) has columns of its own.
 
+    Args:
+        asked: The question.
+        leave_out: What is done about a run folder that can't be read.
+
     Raises:
         UsageError: If the method is unknown or has no ablation, naming those that have one.
         MissingError: If only measured numbers are asked for and there are none, or the folder of runs is not there.
-        BrokenFileError: If a file of printed numbers or of a run is damaged.
+        BrokenFileError: If a file of printed numbers is damaged, or one of a run that is not left out.
     """
     known = publications()
     able = [method for method in list_methods() if _printed(method, known)]
@@ -91,7 +95,7 @@ def ablation(asked: Ablation) -> list[Table]:
         remedy = f"--ablation {able[0]}" if able else None
         raise UsageError(f"{asked.method} has no ablation table; there is one of {', '.join(able)}", remedy)
     forms = _forms(asked.method, known)
-    measured = [] if asked.source == "published" else _measured(asked, forms, known)
+    measured = [] if asked.source == "published" else _measured(asked, forms, known, leave_out)
     if asked.source == "measured" and not measured:
         where = f" in {asked.runs}" if asked.runs else ""
         raise MissingError(f"there is no run of {asked.method}'s forms{where}", _remedy(asked.method, forms))
@@ -115,16 +119,12 @@ def _printed(method: str, known: Publications) -> list[list[PrintedRow]]:
     return [rows for rows in tables.values() if {row.variant for row in rows} & set(forms.values())]
 
 
-def _measured(asked: Ablation, forms: dict[str, str], known: Publications) -> list[_Part]:
+def _measured(asked: Ablation, forms: dict[str, str], known: Publications, leave_out: LeaveOut) -> list[_Part]:
     if asked.runs is None:
         return []
-    # Reading runs needs numpy, which printed numbers alone do not.
-    from fssbench.results import read_run
-
     first = next(iter(method_info(asked.method).tasks))
     folders = []
-    for folder in find_runs(asked.runs):
-        run = read_run(folder)
+    for folder, run in read_runs(find_runs(asked.runs), leave_out).items():
         if (
             run.method.name == asked.method
             and (run.method.variant or first) in forms
@@ -135,7 +135,7 @@ def _measured(asked: Ablation, forms: dict[str, str], known: Publications) -> li
         ):
             folders.append(folder)
     settings: dict[str, list[Measurement]] = {}
-    for one in measurements(folders) if folders else []:
+    for one in measurements(folders, leave_out) if folders else []:
         settings.setdefault(setting_of(one), []).append(one)
     parts = []
     for together in settings.values():

@@ -12,7 +12,7 @@ from fssbench.errors import MissingError, UsageError, unknown_name
 from fssbench.publication_status import released_weights
 from fssbench.publications import Publications, publications
 from fssbench.tables.beside import beside_printed, reaches
-from fssbench.tables.chosen_runs import find_runs, merged, read_runs
+from fssbench.tables.chosen_runs import LeaveOut, find_runs, merged, read_runs, refuse
 from fssbench.tables.entry import Entry
 from fssbench.tables.layout import LayoutName, lay_out
 from fssbench.tables.measured import asked_on, form_of, measured_entries, measurements
@@ -80,22 +80,27 @@ class Comparison:
         return bool(self.methods) or not self.folders
 
 
-def compare(asked: Comparison) -> list[Table]:
+def compare(asked: Comparison, leave_out: LeaveOut = refuse) -> list[Table]:
     """Return the tables that answer a question, at least one.
+
+    Args:
+        asked: The question.
+        leave_out: What is done about a run folder that can't be read.
 
     Raises:
         UsageError: If a method or data set is unknown, with the nearest names.
         MissingError: If there is no result to show, or no run.
-        BrokenFileError: If a file of printed numbers or of a run is damaged.
+        BrokenFileError: If a file of printed numbers is damaged, or one of a run that is not left out.
     """
     if asked.folders and asked.source == "published":
         raise UsageError(f"{asked.folders[0]} was measured, and only printed numbers are asked for", "--source both")
     known = publications()
     tasks = _TASKS[asked.layout]
-    runs = _runs(asked) if asked.source != "published" else {}
+    runs = _runs(asked, leave_out) if asked.source != "published" else {}
     names = names_from(asked.methods, _callable(known, runs.values()))
     datasets = _datasets(asked, known, runs)
-    measured = _measured(asked, known, {f: run for f, run in runs.items() if asked_on(run) in datasets})
+    wanted = {folder: run for folder, run in runs.items() if asked_on(run) in datasets}
+    measured = _measured(asked, known, wanted, leave_out)
     tables = []
     for dataset in datasets:
         printed: list[Entry] = []
@@ -124,6 +129,11 @@ def compare(asked: Comparison) -> list[Table]:
     return tables
 
 
+def method_names() -> frozenset[str]:
+    """Return what the methods with printed numbers may be called, in small letters."""
+    return frozenset(name.lower() for name in _callable(publications(), ()))
+
+
 def render(tables: Iterable[Table], form: str) -> str:
     """Return tables in one of `FORMATS`.
 
@@ -149,22 +159,24 @@ def _is_named(asked: Comparison, one: Measurement) -> bool:
     return any(fold.folder in asked.folders for fold in one.folds.values()) or (asked.others and not asked.methods)
 
 
-def _runs(asked: Comparison) -> dict[Path, Run]:
+def _runs(asked: Comparison, leave_out: LeaveOut) -> dict[Path, Run]:
     """Return what each run says of itself; their rows are read for the data sets asked for only."""
     if asked.runs is None and not asked.folders:
         if asked.source == "measured":
             raise MissingError("there are no runs to show", "fssbench eval makes one; --runs DIR says where they are")
         return {}
     others = find_runs(asked.runs) if asked.runs is not None and asked.others else []
-    return read_runs(merged(asked.folders, others))
+    return read_runs(merged(asked.folders, others), leave_out)
 
 
-def _measured(asked: Comparison, known: Publications, runs: dict[Path, Run]) -> list[tuple[Entry, Measurement]]:
+def _measured(
+    asked: Comparison, known: Publications, runs: dict[Path, Run], leave_out: LeaveOut
+) -> list[tuple[Entry, Measurement]]:
     tasks = _TASKS[asked.layout]
     folders = [folder for folder, run in runs.items() if run.method.task in tasks]
     if not folders:
         return []
-    found = measurements(folders)
+    found = measurements(folders, leave_out)
     together: dict[str, list[Measurement]] = {}
     for one in found:
         together.setdefault(asked_on(one.run), []).append(one)
@@ -188,7 +200,7 @@ def _datasets(asked: Comparison, known: Publications, runs: Mapping[Path, Run]) 
     of_runs = tuple(dict.fromkeys(asked_on(run) for run in runs.values()))
     if not asked.datasets:
         if asked.folders:
-            return tuple(dict.fromkeys(asked_on(runs[folder]) for folder in asked.folders))
+            return tuple(dict.fromkeys(asked_on(runs[folder]) for folder in asked.folders if folder in runs))
         return of_runs if asked.source == "measured" else DEFAULT_DATASETS
     from fssbench.datasets import list_datasets
 

@@ -8,7 +8,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from fssbench.errors import FSSBenchError, MissingError
 from fssbench.publications import Paper
+from fssbench.tables.chosen_runs import LeaveOut, refuse
 from fssbench.tables.entry import NO_BACKBONE, Entry, Remark
 from fssbench.tables.folds import fold_count_of
 
@@ -102,22 +104,33 @@ def setting_of(one: Measurement) -> str:
     return f"{_configuration(replace(one.run, method=method))} {one.repeat}"
 
 
-def measurements(folders: Iterable[Path]) -> list[Measurement]:
+def measurements(folders: Iterable[Path], leave_out: LeaveOut = refuse) -> list[Measurement]:
     """Read runs and put the folds of one configuration together.
 
     Folds belong together if method, data, protocol, way, shot and the rule that drew the episodes are the same. A fold
     that is there twice starts another measurement.
 
+    Args:
+        folders: The run folders.
+        leave_out: What is done about one that is damaged.
+
     Raises:
-        BrokenFileError: If a run is damaged.
+        BrokenFileError: If a run is damaged, unless it is left out.
     """
     from fssbench.results import load_run
 
     by_configuration: dict[str, list[Measurement]] = {}
     for folder in folders:
-        results = load_run(folder)
-        found = _folds(results, folder)
+        try:
+            results = load_run(folder)
+            found = _folds(results, folder)
+        except FSSBenchError as error:
+            leave_out(folder, error)
+            continue
         if not found:
+            # No damage, so nothing that a caller who leaves out nothing is stopped by.
+            if leave_out is not refuse:
+                leave_out(folder, MissingError(f"no episode of the run in {folder} is answered yet"))
             continue
         together = by_configuration.setdefault(_configuration(results.run), [])
         place = next((n for n, one in enumerate(together) if not found.keys() & one.folds.keys()), None)

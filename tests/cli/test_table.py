@@ -181,3 +181,60 @@ def test_a_run_folder_has_no_place_among_printed_numbers_only(tmp_path: Path) ->
     write_run(tmp_path / "one", run_of())
     assert "was measured" in str(run("--compare", "./one", "--source", "published").exception)
     assert "of one on coco20i" in str(run("--compare", "./one", "--dataset", "coco20i").exception)
+
+
+def test_a_run_folder_that_can_not_be_read_is_named_and_costs_no_table(tmp_path: Path) -> None:
+    runs = tmp_path / "runs"
+    write_run(runs / "good", run_of("hsnet", backbone="small"), iou=0.5)
+    alone = run("--dataset", "shapes20i").stdout
+    for name in ("torn", "foreign", "without-rows", "empty", "damaged"):
+        write_run(runs / name, run_of("asnet", backbone="small"), iou=0.6)
+    text = (runs / "torn" / "run.json").read_text()
+    (runs / "torn" / "run.json").write_text(text[: len(text) // 2])
+    (runs / "foreign" / "run.json").write_text('{"name": "something else"}')
+    (runs / "without-rows" / "rows.jsonl").unlink()
+    (runs / "empty" / "rows.jsonl").write_text("")
+    (runs / "damaged" / "rows.jsonl").write_text("no row\n")
+    for asked in ((), ("--runs", "runs"), ("--compare", "./runs"), ("--compare", "runs/good,runs")):
+        shown = run("--dataset", "shapes20i", *asked)
+        assert (shown.exit_code, shown.stdout) == (0, alone), asked
+        warned = [line.split(" is left out: ")[0] for line in shown.stderr.splitlines()]
+        assert sorted(warned) == [
+            f"warning: runs/{name}" for name in ("damaged", "empty", "foreign", "torn", "without-rows")
+        ]
+        assert all(f"runs/{name}" in shown.stderr.split(f"runs/{name} is left out: ")[1] for name in ("torn", "empty"))
+    # One that is named itself is a mistake to be told, as is a folder without any that can be read.
+    for name in ("torn", "foreign", "without-rows", "empty", "damaged"):
+        for asked in (("--runs", f"runs/{name}"), ("--compare", f"runs/{name},runs/good")):
+            assert getattr(run("--dataset", "shapes20i", *asked).exception, "exit_code", None) == 2, asked
+    (runs / "good" / "run.json").unlink()
+    none = run("--dataset", "shapes20i")
+    assert isinstance(none.exception, MissingError)
+    assert none.stderr.count("is left out") == 5
+    assert run("--dataset", "pascal5i").exit_code == 0
+
+
+def test_damaged_runs_are_left_out_of_an_ablation(tmp_path: Path) -> None:
+    write_run(tmp_path / "runs" / "a", run_of("asnet", backbone="resnet50", task="fscs", protocol="ifsl-fscs"))
+    alone = run("--ablation", "asnet").stdout
+    write_run(tmp_path / "runs" / "b", run_of("asnet", backbone="resnet50")).joinpath("run.json").write_text("{}")
+    shown = run("--ablation", "asnet")
+    assert (shown.exit_code, shown.stdout) == (0, alone)
+    assert shown.stderr.startswith("warning: runs/b is left out: ")
+
+
+def test_the_name_of_a_method_is_the_method_though_a_folder_of_runs_has_it(tmp_path: Path) -> None:
+    write_run(tmp_path / "hsnet", run_of("copy-mask", backbone=None, dataset="pascal5i", protocol="hsnet"), iou=0.5)
+    write_run(tmp_path / "mine", run_of("asnet", dataset="pascal5i", protocol="hsnet"), iou=0.5)
+    printed = run("--compare", "hsnet", "--dataset", "pascal5i")
+    assert "HSNet [1]" in printed.stdout
+    assert "copy-mask" not in printed.stdout
+    assert "--compare ./hsnet is the folder" in printed.stderr
+    folder = run("--compare", "./hsnet", "--dataset", "pascal5i")
+    assert "copy-mask [†" in folder.stdout
+    assert "HSNet" not in folder.stdout
+    assert folder.stderr == ""
+    both = run("--compare", "HSNet,./hsnet", "--dataset", "pascal5i").stdout
+    assert "HSNet [1]" in both
+    assert "copy-mask [†" in both
+    assert "ASNet [†" in run("--compare", "mine", "--dataset", "pascal5i").stdout, "no method is called so"

@@ -219,6 +219,24 @@ def test_runs_are_found_in_folders_of_folders(tmp_path: Path) -> None:
     assert find_runs(tmp_path) == [tmp_path / "a", tmp_path / "b" / "c" / "d"]
 
 
+def test_links_list_no_run_twice_and_lead_to_runs_elsewhere(tmp_path: Path) -> None:
+    runs = tmp_path / "runs"
+    one, two = write_run(runs / "one", run_of()), write_run(runs / "z" / "two", run_of("asnet"))
+    other = write_run(tmp_path / "elsewhere" / "three", run_of("pfenet"))
+    (runs / "self").symlink_to(runs)
+    (runs / "z" / "up").symlink_to(tmp_path)
+    (runs / "a").symlink_to(one)
+    (runs / "b").symlink_to(two)
+    (runs / "loop").symlink_to(runs / "loop")
+    (runs / "gone").symlink_to(tmp_path / "nowhere")
+    assert find_runs(runs) == [one, two, runs / "z" / "up" / "elsewhere" / "three"]
+    (runs / "z" / "up").unlink()
+    (runs / "c").symlink_to(other)
+    assert find_runs(runs) == [runs / "c", one, two]
+    assert find_runs(runs / "self") == [runs / "self" / name for name in ("c", "one", "z/two")]
+    assert len(rows(ask(runs)[0])) == 3
+
+
 def test_what_is_missing_or_damaged_is_named(tmp_path: Path) -> None:
     with pytest.raises(MissingError, match="no folder of runs"):
         ask(tmp_path / "nowhere")
