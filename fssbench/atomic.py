@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import errno
 import os
+import re
+import secrets
 import sys
-import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 if sys.platform != "win32":
@@ -15,24 +17,90 @@ if sys.platform != "win32":
 
 _NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
 """How some network folders say that they have no locks."""
+_APPEND = os.O_RDWR | os.O_APPEND | getattr(os, "O_BINARY", 0)
+_TEMPORARY = re.compile(r"\.(.+)\.[a-z0-9_]{8}", re.DOTALL)
+_TRIES = 100
 
 
 def write_bytes(path: Path, content: bytes) -> None:
     """Write a file so that nobody ever sees half of it: into a temporary one beside it, then renamed.
 
+    Temporary files of this one that killed writers have left go first.
+
     Raises:
         OSError: If the folder can't be written; nothing is left behind.
     """
-    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    remove_leftovers(path.parent, path.name)
+    os.close(replace_locked(path, content))
+
+
+def replace_locked(path: Path, content: bytes) -> int:
+    """Write a file as `write_bytes` does, and return its handle, open for appending and locked until it is closed.
+
+    Raises:
+        OSError: If the folder can't be written; nothing is left behind.
+    """
+    handle, temporary = _temporary(path)
     try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-        # mkstemp keeps others out; what is written here is there to be shared.
-        Path(temporary).chmod(0o644)
-        Path(temporary).replace(path)
+        written = 0
+        while written < len(content):
+            written += os.write(handle, memoryview(content)[written:])
+        # Others are kept out of it while it is written; what is written is there to be shared.
+        temporary.chmod(0o644)
+        # Its lock is held until it has its name: a temporary file that nobody holds is a leftover.
+        if sys.platform == "win32":  # where an open file has to keep its name
+            os.close(handle)
+            temporary.replace(path)
+            return os.open(path, _APPEND)
+        temporary.replace(path)
     except BaseException:
-        Path(temporary).unlink(missing_ok=True)
+        os.close(handle)
+        temporary.unlink(missing_ok=True)
         raise
+    return handle
+
+
+def _temporary(path: Path) -> tuple[int, Path]:
+    """Make a temporary file beside `path`, locked, so that others see that its writer lives."""
+    for _ in range(_TRIES):
+        temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+        try:
+            handle = os.open(temporary, _APPEND | os.O_CREAT | os.O_EXCL, 0o600)
+        except FileExistsError:
+            continue
+        with suppress(OSError):  # a folder without locks; nobody removes anything there
+            _lock(handle)
+        if temporary.exists():  # nobody took it for a leftover before it was locked
+            return handle, temporary
+        os.close(handle)
+    raise FileExistsError(errno.EEXIST, "no name is left for a temporary file", str(path))
+
+
+def remove_leftovers(folder: Path, name: str) -> None:
+    """Remove temporary files that killed writers have left; one whose writer lives is locked, and stays.
+
+    Args:
+        folder: Where the file is that they were to become.
+        name: Its name, or a pattern of such names (`fnmatch`).
+    """
+    if sys.platform == "win32":
+        return
+    with suppress(OSError), os.scandir(folder) as entries:
+        for entry in entries:
+            found = _TEMPORARY.fullmatch(entry.name)
+            if found and (found[1] == name or fnmatchcase(found[1], name)) and entry.is_file(follow_symlinks=False):
+                with suppress(OSError):
+                    _remove_dead(Path(entry.path))
+
+
+def _remove_dead(temporary: Path) -> None:
+    if sys.platform != "win32":
+        handle = os.open(temporary, os.O_RDWR)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            temporary.unlink()
+        finally:
+            os.close(handle)
 
 
 def write_text(path: Path, content: str) -> None:

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fssbench.atomic import write_bytes
+from fssbench.atomic import remove_leftovers, write_bytes
 from fssbench.config import cache_folder, reachable
 
 if TYPE_CHECKING:
@@ -137,6 +137,7 @@ def _write(path: Path, key: str, frame: pd.DataFrame) -> None:
     np.savez_compressed(buffer, **arrays)  # type: ignore[arg-type]
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        remove_leftovers(path.parent, "*")  # the folder is this cache's alone
         write_bytes(path, buffer.getvalue())
     except OSError as error:
         # A full or read-only cache folder costs time, not the result.

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fssbench.atomic import locked_folder, write_bytes
+from fssbench.atomic import locked_folder, remove_leftovers, replace_locked
 from fssbench.engine.scoring import Answered
 from fssbench.episode.files import episode_id
 from fssbench.errors import UsageError
@@ -63,6 +64,8 @@ class SavedPredictions:
         kept |= {file_name(row.fold, row.episode, base=True) for row in answered}
         for name in self._there - kept:
             (self.folder / name).unlink(missing_ok=True)
+        for fold in self._folds:
+            remove_leftovers(self.folder, f"fold{fold}-*.png")
 
     def keep(self, fold: int, number: int, answered: Answered) -> None:
         """Write the label maps of one answer.
@@ -95,6 +98,7 @@ class SavedPredictions:
             with locked_folder(self.folder):
                 said = {**self._others(), **mine}
                 lines = ",\n".join(f" {json.dumps(name)}: {json.dumps(said[name])}" for name in sorted(said))
+                remove_leftovers(self.folder, PRESENCE[0])
                 self._write(PRESENCE[0], f"{{\n{lines}\n}}\n".encode("ascii"))
         except OSError as error:
             raise UsageError(f"can't write {self.folder}: {error.strerror}", "give another folder") from error
@@ -108,6 +112,7 @@ class SavedPredictions:
     def _write(self, name: str, content: bytes) -> None:
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            write_bytes(self.folder / name, content)
+            # No look for leftovers with each of thousands of files.
+            os.close(replace_locked(self.folder / name, content))
         except OSError as error:
             raise UsageError(f"can't write {self.folder / name}: {error.strerror}", "give another folder") from error

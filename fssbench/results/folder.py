@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
+from fssbench.atomic import remove_leftovers
 from fssbench.errors import BrokenFileError, UsageError
 from fssbench.results.record import Run, first_difference
-from fssbench.results.rows import Row, RowWriter, frame_of, line_of, read_rows
+from fssbench.results.rows import Row, RowWriter, frame_of, read_rows
 from fssbench.results.run import (
+    LISTS,
     PARTS,
     ROWS,
     RUN,
@@ -26,10 +29,14 @@ from fssbench.results.run import (
     stored_rows,
     write_atomically,
 )
+from fssbench.results.sound_rows import read_sound_rows, words_of_damage
 from fssbench.results.summary import summary_record
 
 if TYPE_CHECKING:
     from fssbench.episode import EpisodeList
+
+_PUT_BACK = "put it back, start the run again with --overwrite, or give another --out"
+_LOG = logging.getLogger(__name__)
 
 
 class RunFolder:
@@ -88,7 +95,7 @@ class RunFolder:
         """Take back what this run has written; the folder goes too, unless it holds something else."""
         self.close()
         if self._writer is not None:
-            files = (SUMMARY, ROWS, RUN, "episodes-fold*.json", PARTS)
+            files = (SUMMARY, ROWS, RUN, LISTS, PARTS)
             for old in (path for name in files for path in self.path.glob(name)):
                 old.unlink(missing_ok=True)
             if not any(self.path.iterdir()):
@@ -97,14 +104,15 @@ class RunFolder:
     def finish(self) -> Results:
         """Bring all rows together, in the order of the lists where none is missing, and write summary.json."""
         self._gather()
+        for name in (RUN, ROWS, SUMMARY, LISTS):
+            remove_leftovers(self.path, name)
         results = Results(frame_of(self.rows), self.run, self.path)
         if self.rows and not results.missing:
             write_atomically(self.path / SUMMARY, json.dumps(summary_record(results.summary()), indent=1) + "\n")
             ordered = sorted(self.rows, key=lambda row: (row.fold, row.episode))
-            if ordered != self.rows:
+            if ordered != self.rows and self._writer is not None:
                 self.rows = ordered
-                # Last of all: the lock belongs to the file that this one takes the place of.
-                write_atomically(self.path / ROWS, "".join(f"{line_of(row)}\n" for row in ordered))
+                self._writer.rewrite(ordered)
         return results
 
     def __enter__(self) -> Self:
@@ -120,9 +128,13 @@ class RunFolder:
         self.run = replace(self.run, starts=stored.starts + self.run.starts)
         # Locked before it is read: another run must not write in between.
         self._writer = RowWriter(self.path / ROWS)
-        self.rows = read_rows(self.path / ROWS)
+        self.rows, bad = read_sound_rows(self.path / ROWS)
         check_rows(self.rows, stored, self.path / ROWS)
-        self._gather()
+        if bad:
+            _LOG.warning("%s", words_of_damage(self.path / ROWS, len(self.rows), bad))
+            (self.path / SUMMARY).unlink(missing_ok=True)  # it counts rows that are gone
+            self._writer.rewrite(self.rows)
+        self._gather(damaged=True)
         for row in self.rows:
             episode = self._lists[row.fold][row.episode]
             if (row.query, row.classes, row.supports) != (episode.query, episode.classes, episode.supports):
@@ -137,18 +149,31 @@ class RunFolder:
                     "leave --limit out, or give another --out",
                 )
 
-    def _gather(self) -> None:
-        """Append what other processes have written to this one's file; their files go."""
+    def _gather(self, *, damaged: bool = False) -> None:
+        """Append what other processes have written to this one's file; their files go.
+
+        Args:
+            damaged: Whether lines that are no rows are passed over, and told of.
+        """
         parts = sorted(self.path.glob(PARTS))
         if not parts or self._writer is None:
             return
         have = {(row.fold, row.episode) for row in self.rows}
-        for row in stored_rows(self.path, self.run):
-            if (row.fold, row.episode) not in have:
-                self._writer.append(row)
-                self.rows.append(row)
+        for path in parts:
+            for row in self._part(path, damaged):
+                if (row.fold, row.episode) not in have:
+                    self._writer.append(row)
+                    self.rows.append(row)
+                    have.add((row.fold, row.episode))
         for path in parts:
             path.unlink()
+
+    def _part(self, path: Path, damaged: bool) -> list[Row]:
+        rows, bad = read_sound_rows(path) if damaged else (read_rows(path), [])
+        check_rows(rows, self.run, path)
+        if bad:
+            _LOG.warning("%s", words_of_damage(path, len(rows), bad))
+        return rows
 
     def _start(self) -> RowWriter:
         from fssbench.episode import write_episodes
@@ -159,7 +184,7 @@ class RunFolder:
         if not self.rows:
             # Rows first: at no moment are there rows without the record of what they answer.
             self._writer.clear()
-            for old in (*self.path.glob(PARTS), self.path / RUN, *self.path.glob("episodes-fold*.json")):
+            for old in (*self.path.glob(PARTS), self.path / RUN, *self.path.glob(LISTS)):
                 old.unlink(missing_ok=True)
         for fold, episodes in self._lists.items():
             write_episodes(episodes, self.path / f"episodes-fold{fold}.json")
@@ -245,13 +270,12 @@ def check_folder(path: Path, existing: Existing) -> None:
 
 
 def _check_whole(path: Path) -> None:
-    remedy = "put it back, start the run again with --overwrite, or give another --out"
     if not (path / RUN).exists() and _holds_rows(path):
         raise BrokenFileError(
-            f"the run in {path} can't be continued: it has rows, but no {RUN} that says what they answer", remedy
+            f"the run in {path} can't be continued: it has rows, but no {RUN} that says what they answer", _PUT_BACK
         )
     if (path / RUN).exists() and not any(path.glob(PARTS)) and not (path / ROWS).exists():
-        raise BrokenFileError(f"the run in {path} can't be continued: it has {RUN}, but no {ROWS}", remedy)
+        raise BrokenFileError(f"the run in {path} can't be continued: it has {RUN}, but no {ROWS}", _PUT_BACK)
 
 
 def _holds_rows(path: Path) -> bool:
@@ -266,7 +290,10 @@ def check_continues(path: Path, run: Run) -> Run:
         UsageError: Naming the first field that differs.
         BrokenFileError: If what is stored can't be read.
     """
-    stored = read_run(path)
+    try:
+        stored = read_run(path)
+    except BrokenFileError as error:
+        raise BrokenFileError(f"the run in {path} can't be continued: {error.message}", _PUT_BACK) from error
     if found := first_difference(stored, run):
         raise UsageError(
             f"the run in {path} can't be continued: "

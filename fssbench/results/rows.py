@@ -8,15 +8,16 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, fields
 from functools import cache
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, ClassVar, Self
 
+from fssbench.atomic import replace_locked
 from fssbench.errors import BrokenFileError, MissingError, UsageError
-from fssbench.foreign_files import file_size
+from fssbench.foreign_files import file_size, without_mark
 
 if sys.platform != "win32":
     import fcntl
@@ -72,6 +73,8 @@ class Row:
     photos: tuple[str, ...] | None = None
 
 
+_UNKNOWN_FIELD = "unexpected_keyword_argument"
+"""How pydantic calls it."""
 _OPTIONAL = ("base", "photos")
 _FIELDS = tuple(field.name for field in fields(Row) if field.name not in _OPTIONAL)
 
@@ -112,6 +115,24 @@ def _fault(row: Row) -> str | None:
     return None
 
 
+@dataclass(frozen=True, slots=True)
+class BadLine:
+    """A line of a file of rows that is no row.
+
+    Attributes:
+        number: Its number, from 1.
+        fault: What is wrong with it.
+        foreign: Whether it is a row of another version, with a field that this one does not know.
+    """
+
+    number: int
+    fault: str
+    foreign: bool = False
+
+    def __str__(self) -> str:
+        return f"line {self.number} is no row{self.fault}"
+
+
 def read_rows(path: Path) -> list[Row]:
     """Read a file of rows, in the file's order; a last line without its end is dropped.
 
@@ -119,36 +140,58 @@ def read_rows(path: Path) -> list[Row]:
         MissingError: If there is no such file.
         BrokenFileError: If a line is no row, or an episode has two; with the line's number.
     """
-    from pydantic import ValidationError
+    rows: list[Row] = []
+    seen: dict[tuple[int, int], int] = {}
+    for number, found in lines_of(path):
+        line = found
+        if isinstance(line, Row) and (line.fold, line.episode) in seen:
+            line = second_row(number, line, seen[line.fold, line.episode])
+        if isinstance(line, BadLine):
+            raise BrokenFileError(
+                f"{path}, {line}",
+                "continue the run with --resume, which keeps its other rows, or start it again with --overwrite",
+            )
+        seen[line.fold, line.episode] = number
+        rows.append(line)
+    return rows
 
+
+def second_row(number: int, row: Row, first: int) -> BadLine:
+    """Return what is said of a further row of an episode, whose first is in line `first`."""
+    return BadLine(number, f": fold {row.fold}, episode {row.episode} is in line {first} already")
+
+
+def lines_of(path: Path) -> Iterator[tuple[int, Row | BadLine]]:
+    """Yield number and row of each line of a file of rows; a last line without its end is dropped.
+
+    Raises:
+        MissingError: If there is no such file.
+        BrokenFileError: If it can't be read.
+    """
     try:
         if file_size(path) > MAX_BYTES:
             raise BrokenFileError(f"{path} is too large for a file of rows")
-        raw = path.read_bytes()
+        raw = without_mark(path.read_bytes())
     except FileNotFoundError as error:
         raise MissingError(f"there is no file of rows {path}") from error
     except OSError as error:
         raise BrokenFileError(f"can't read {path}: {error.strerror}") from error
-    remedy = "start the run again with --overwrite"
-    rows: list[Row] = []
-    seen: dict[tuple[int, int], int] = {}
     for number, line in enumerate(raw.split(b"\n")[:-1], 1):
-        try:
-            row = _schema().validate_json(line)
-        except ValidationError as error:
-            first = error.errors(include_url=False, include_input=False)[0]
-            where = ".".join(str(part) for part in first["loc"])
-            raise BrokenFileError(
-                f"{path}, line {number} is no row{f' ({where})' if where else ''}: {first['msg']}", remedy
-            ) from error
-        fault = _fault(row)
-        if fault is None and (row.fold, row.episode) in seen:
-            fault = f"fold {row.fold}, episode {row.episode} is in line {seen[row.fold, row.episode]} already"
-        if fault is not None:
-            raise BrokenFileError(f"{path}, line {number} is no row: {fault}", remedy)
-        seen[row.fold, row.episode] = number
-        rows.append(row)
-    return rows
+        yield number, _parsed(number, line)
+
+
+def _parsed(number: int, line: bytes) -> Row | BadLine:
+    from pydantic import ValidationError
+
+    try:
+        row = _schema().validate_json(line)
+    except ValidationError as error:
+        found = error.errors(include_url=False, include_input=False)
+        where = ".".join(str(part) for part in found[0]["loc"])
+        unknown = any(one["type"] == _UNKNOWN_FIELD for one in found)
+        return BadLine(number, f"{f' ({where})' if where else ''}: {found[0]['msg']}", unknown)
+    fault = _fault(row)
+    return row if fault is None else BadLine(number, f": {fault}")
 
 
 def frame_of(rows: Iterable[Row]) -> pd.DataFrame:
@@ -200,6 +243,20 @@ class RowWriter:
             raise UsageError(
                 f"can't write {self.path}: {error.strerror}", "make room, then continue with --resume"
             ) from error
+
+    def rewrite(self, rows: Iterable[Row]) -> None:
+        """Put other rows in the place of those that are there, all or nothing; the file stays locked.
+
+        Raises:
+            UsageError: If they can't be written.
+        """
+        content = "".join(f"{line_of(row)}\n" for row in rows).encode("ascii")
+        try:
+            file = replace_locked(self.path, content)
+        except OSError as error:
+            raise UsageError(f"can't write {self.path}: {error.strerror}", "make room, then try again") from error
+        self.close()
+        self._file = file
 
     def clear(self) -> None:
         """Throw away what the file holds."""

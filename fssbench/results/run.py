@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from pydantic import TypeAdapter
 
 RUN, ROWS, SUMMARY = "run.json", "rows.jsonl", "summary.json"
+LISTS = "episodes-fold*.json"
 PARTS = "rows-part*.jsonl"
 """What further processes of a run write, each its own, until the first has them all in one file."""
 SHARDS = "shard-*-of-*"

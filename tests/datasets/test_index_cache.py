@@ -179,3 +179,10 @@ def test_a_link_to_another_folder_of_the_same_names_has_another_key(tmp_path: Pa
         link.symlink_to(tmp_path / folder)
         keys.append(key_of([link / "mask.png"]))
     assert keys[0] != keys[1]
+
+
+def test_what_killed_commands_left_of_any_data_set_goes():
+    (cache_folder() / "index").mkdir(parents=True)
+    (cache_folder() / "index" / ".y-0123456789abcdef.npz.0123abcd").touch()
+    cached_index("x", "key", Builder())
+    assert cached_file().name.startswith("x-")

@@ -101,3 +101,10 @@ def test_a_failed_write_leaves_no_half_map(tmp_path: Path, monkeypatch: pytest.M
     with pytest.raises(UsageError, match="No space left"):
         its.keep(0, 0, Answered(LABELS, None, (True, True)))
     assert names(tmp_path) == []
+
+
+def test_what_a_killed_command_left_goes(tmp_path: Path):
+    for name in ("fold0-00007.png", "presence.json", "fold1-00007.png"):
+        (tmp_path / f".{name}.0123abcd").touch()
+    saved(tmp_path)
+    assert names(tmp_path) == [".fold1-00007.png.0123abcd", "fold0-00000.png", "fold0-00001.png", "presence.json"]

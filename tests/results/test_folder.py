@@ -156,3 +156,13 @@ def test_a_folder_that_holds_a_damaged_run_may_be_replaced(run: Path):
     check_folder(run, Existing.OVERWRITE)
     with pytest.raises(UsageError, match="holds a run already"):
         check_folder(run, Existing.REFUSE)
+
+
+def test_what_killed_commands_left_goes_when_the_run_is_finished(run: Path):
+    left = [run / f".{name}.0123abc_" for name in ("run.json", "rows.jsonl", "summary.json", "episodes-fold0.json")]
+    other = run / ".notes.txt.0123abc_"
+    for path in (*left, other):
+        path.touch()
+    answer(run, resume=True)
+    assert not [path for path in left if path.exists()]
+    assert other.exists()
