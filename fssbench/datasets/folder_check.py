@@ -16,6 +16,7 @@ from fssbench.datasets.folder import Contents, Folder, suggested, survey
 from fssbench.datasets.folder_description import FILE, Fault
 from fssbench.datasets.folder_files import VAL, listed
 from fssbench.datasets.folder_masks import FORMAT
+from fssbench.datasets.lost_objects import Lost, lost_notes, lost_objects
 from fssbench.datasets.photos import IGNORE, MAX_PIXELS, read_photo, read_values, size_of, turned_in_place, value_counts
 from fssbench.datasets.progress import tracked
 from fssbench.datasets.report import Count, Report
@@ -85,6 +86,7 @@ def _look(folder: Folder) -> _Seen:
     pixels: Counter[int] = Counter()
     faults: list[Fault] = []
     unseen: list[Unseen] = []
+    lost: list[Lost] = []
     for name in tracked(list(folder.files.photos), "reading the masks", "masks"):
         try:
             folder.image_size(name)
@@ -97,17 +99,18 @@ def _look(folder: Folder) -> _Seen:
             faults.append(Fault(error.message, error.remedy or FORMAT))
             continue
         counts = value_counts(label)
+        lost += lost_objects(label, [c for c in folder.class_names if counts[c] >= folder.description.min_pixels])
         for value in np.flatnonzero(counts).tolist():
             pixels[value] += int(counts[value])
             if value in photos and counts[value] >= folder.description.min_pixels:
                 photos[value].add(name)
-    notes: list[str] = []
+    notes = lost_notes(lost, folder.class_names)
     if unseen:
         from fssbench.datasets.folder_objects import empty_faults, hidden_note
 
         path, classes = folder.files.annotations or folder.root, folder.class_names
         faults += empty_faults(path, chain.from_iterable(one.empty for one in unseen), classes)
-        notes = hidden_note(path, chain.from_iterable(one.hidden for one in unseen), classes)
+        notes += hidden_note(path, chain.from_iterable(one.hidden for one in unseen), classes)
     return _Seen({value: frozenset(names) for value, names in photos.items()}, pixels, tuple(faults), tuple(notes))
 
 

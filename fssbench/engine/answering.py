@@ -167,7 +167,8 @@ def _answer(
     with stages.stage("score"):
         for place, prediction in zip(chain(*by_asking.values()), chain(*answered), strict=True):
             asking, number = steps[place]
-            rows.append((asking, *_counted(askings[asking], dataset, number, prediction, truths[place])))
+            row, said = _counted(askings[asking], dataset, number, prediction, truths[place])
+            rows.append((asking, replace(row, lost_supports=features.lost_supports(place)), said))
     return rows
 
 

@@ -18,7 +18,7 @@ from fssbench.engine.loading import Loader, View
 from fssbench.engine.provenance import encoder_sha256, state_sha256
 from fssbench.engine.stages import AS_QUERY, Stages
 from fssbench.engine.store import NEVER, Store
-from fssbench.episode import EpisodeList
+from fssbench.episode import Episode, EpisodeList
 from fssbench.methods.method import Method
 from fssbench.protocols import Protocol
 from fssbench.transforms import support_mask
@@ -130,20 +130,27 @@ class Features:
             self._of_source.setdefault(key.source, []).append(key)
         self.store: Store[Derived] = Store(budget, uses)
         self._largest: dict[tuple[int, bool], int] = {}
+        self._lost: dict[tuple[View, str, int], bool] = {}
 
     def query(self, place: int) -> Derived:
         """Return the query of a step."""
-        asking, number = self._steps[place]
-        return self._key(asking, self._askings[asking].episodes[number].query)
+        return self._key(self._steps[place][0], self._episode(place).query)
 
     def supports(self, place: int) -> list[list[Derived]]:
         """Return the supports of a step, by way and shot."""
-        asking, number = self._steps[place]
-        episode = self._askings[asking].episodes[number]
+        asking, episode = self._steps[place][0], self._episode(place)
         return [
             [self._key(asking, name, class_id) for name in names]
             for class_id, names in zip(episode.classes, episode.supports, strict=True)
         ]
+
+    def lost_supports(self, place: int) -> tuple[int, ...] | None:
+        """Return for each class of a step, made before, how many supports' masks are empty; None where none is."""
+        lost = tuple(
+            sum(self._lost[key.view, key.image, class_id] for key in shots)
+            for shots, class_id in zip(self.supports(place), self._episode(place).classes, strict=True)
+        )
+        return lost if any(lost) else None
 
     def needed(self, place: int) -> list[Derived]:
         """Return all that a step needs, each once."""
@@ -180,6 +187,10 @@ class Features:
             (key.view, key.image) for place in places for key in self.needed(place) if key not in self.store
         )
         self._loader.want(wanted)
+
+    def _episode(self, place: int) -> Episode:
+        asking, number = self._steps[place]
+        return self._askings[asking].episodes[number]
 
     def _key(self, asking: int, name: str, class_id: int | None = None) -> Derived:
         maker = (self._query_makers if class_id is None else self._makers)[asking]
@@ -232,8 +243,9 @@ class Features:
                 return method.as_query(own)
         with self._stages.stage("decode"):
             label = self._loader.label(key.image)
-            mask = torch.from_numpy(support_mask(label, key.class_id, key.view.size, key.view.rule))
-            mask = mask[None].to(self._device)
+            resized = support_mask(label, key.class_id, key.view.size, key.view.rule)
+            self._lost[key.view, key.image, key.class_id] = not (resized == 1).any()
+            mask = torch.from_numpy(resized)[None].to(self._device)
         with self._stages.stage("condition"):
             return method.condition(own, mask)
 

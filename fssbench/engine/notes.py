@@ -10,6 +10,7 @@ from fssbench.episode.verify import official, runs_in
 from fssbench.metrics import Summary
 from fssbench.protocols import list_protocols
 from fssbench.protocols import protocol as protocol_of
+from fssbench.results.lost import lost_in
 from fssbench.results.run import Results
 from fssbench.runs import spread_of
 
@@ -23,7 +24,7 @@ def notes(results: Results, summary: Summary, lists: Sequence[EpisodeList]) -> l
         lists: Its episode lists.
     """
     said = [*_lists(lists, results), *_limit(results), *_shard(results), *_runs(summary, lists)]
-    return [*said, *_classes(results, summary), *_training(results), *_weights(results)]
+    return [*said, *_lost(results), *_classes(results, summary), *_training(results), *_weights(results)]
 
 
 def _training(results: Results) -> list[str]:
@@ -104,6 +105,24 @@ def _shard(results: Results) -> list[str]:
     if not results.run.is_shard:
         return []
     return [f"shard {results.run.share}: only a part of each list, which fssbench merge puts together with the others"]
+
+
+def _lost(results: Results) -> list[str]:
+    """Say in how many episodes an object has no pixel left at the size where it is shown, or counted."""
+    lost, size = lost_in(results.frame), "{} x {}".format(*results.run.protocol.input)
+    said = []
+    if lost.support_episodes:
+        empty = f"; in {lost.empty_episodes} no support of a class shows it" if results.run.shot > 1 else ""
+        said.append(
+            f"in {lost.support_episodes} of {len(results.frame)} episodes a support has no pixel of its class at the "
+            f"network's size, {size}: the method is shown no object{empty}"
+        )
+    if lost.query_episodes:
+        said.append(
+            f"in {lost.query_episodes} of {len(results.frame)} episodes the query's object has no pixel at {size}, "
+            f"where counts are made: no answer finds it there"
+        )
+    return said
 
 
 def _classes(results: Results, summary: Summary) -> list[str]:

@@ -171,16 +171,20 @@ class Truth:
     Attributes:
         label: Its label map at the size at which the protocol counts: the network's input, or its own.
         present: For each class asked whether it is there at the original size.
+        lost: For each of them whether it is there, but not at the size of `label`; None where none is.
     """
 
     label: Label
     present: tuple[bool, ...]
+    lost: tuple[bool, ...] | None = None
 
     @classmethod
     def of(cls, label: Label, classes: Sequence[int], protocol: Protocol) -> Truth:
         """Return what is true of a query with this label map (H, W) at its original size."""
         counted = input_label(label, protocol.input, protocol.resize) if protocol.score_at == "input" else label
-        return cls(counted, truth_present(label, classes))
+        present = truth_present(label, classes)
+        lost = tuple(was and not left for was, left in zip(present, truth_present(counted, classes), strict=True))
+        return cls(counted, present, lost if any(lost) else None)
 
 
 @dataclass(frozen=True)
@@ -223,4 +227,5 @@ def row_of(
         truth=truth.present,
         seconds=0.0,
         base=base,
+        lost_query=truth.lost,
     )

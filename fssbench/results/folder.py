@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Self
 
 from fssbench.atomic import remove_leftovers
 from fssbench.errors import BrokenFileError, UsageError
+from fssbench.results.lost import lost_in
 from fssbench.results.record import Run, first_difference
 from fssbench.results.rows import Row, RowWriter, frame_of, read_rows
 from fssbench.results.run import (
@@ -108,7 +109,8 @@ class RunFolder:
             remove_leftovers(self.path, name)
         results = Results(frame_of(self.rows), self.run, self.path)
         if self.rows and not results.missing:
-            write_atomically(self.path / SUMMARY, json.dumps(summary_record(results.summary()), indent=1) + "\n")
+            record = summary_record(results.summary(), lost_in(results.frame))
+            write_atomically(self.path / SUMMARY, json.dumps(record, indent=1) + "\n")
             ordered = sorted(self.rows, key=lambda row: (row.fold, row.episode))
             if ordered != self.rows and self._writer is not None:
                 self.rows = ordered

@@ -90,7 +90,9 @@ def _together(folders: Sequence[Path], runs: Sequence[Run]) -> list[Row]:
         photos = check_one_photo_a_name(found, folder, photos)
         for row in found:
             other, where = rows.setdefault((row.fold, row.episode), (row, folder))
-            if replace(other, seconds=row.seconds, photos=row.photos) != row:
+            # What an earlier version did not write down is no other answer.
+            known = replace(other, seconds=row.seconds, photos=row.photos)
+            if replace(known, lost_supports=row.lost_supports, lost_query=row.lost_query) != row:
                 raise BrokenFileError(
                     f"fold {row.fold}, episode {row.episode} is answered differently in {where} and {folder}",
                     "leave one of them out",

@@ -55,6 +55,10 @@ class Row:
             the truth; None where base classes are not counted.
         photos: Of the query and then of each support a digest of its file (`fssbench.results.photos`); None where there
             is no file, where answers came as files, or in a run of an earlier version.
+        lost_supports: For each class how many of its supports have no pixel of it at the network's size, so that the
+            method is shown no object; None where that is none.
+        lost_query: For each class whether it is in the query, but has no pixel at the size at which counts are made;
+            None where that is none.
     """
 
     __pydantic_config__: ClassVar[dict[str, object]] = {"extra": "forbid", "strict": True, "allow_inf_nan": False}
@@ -71,11 +75,13 @@ class Row:
     seconds: float
     base: tuple[tuple[int, int, int, int], ...] | None = None
     photos: tuple[str, ...] | None = None
+    lost_supports: tuple[int, ...] | None = None
+    lost_query: tuple[bool, ...] | None = None
 
 
 _UNKNOWN_FIELD = "unexpected_keyword_argument"
 """How pydantic calls it."""
-_OPTIONAL = ("base", "photos")
+_OPTIONAL = ("base", "photos", "lost_supports", "lost_query")
 _FIELDS = tuple(field.name for field in fields(Row) if field.name not in _OPTIONAL)
 
 
@@ -100,6 +106,8 @@ def _fault(row: Row) -> str | None:
         return f"a row of {way} classes needs {way + 1} counts"
     if row.photos is not None and len(row.photos) != 1 + sum(map(len, row.supports)):
         return "a row with digests of another number of photos than it has"
+    if fault := _lost_fault(row):
+        return fault
     if any(not 0 <= both <= either for both, either in zip(row.intersection, row.union, strict=True)):
         return "an intersection is negative or larger than its union"
     if any(not 0 <= both <= truth <= either for _, both, either, truth in row.base or ()):
@@ -112,6 +120,20 @@ def _fault(row: Row) -> str | None:
         return f"an episode or a fold of the number {max(row.episode, row.fold)}"
     if any(not 0 <= value <= MAX_LABEL for value in (*row.classes, *(entry[0] for entry in row.base or ()))):
         return f"a class that is no label value, 0 to {MAX_LABEL}"
+    return None
+
+
+def _lost_fault(row: Row) -> str | None:
+    if row.lost_supports is not None and (
+        len(row.lost_supports) != len(row.classes)
+        or any(not 0 <= lost <= len(names) for lost, names in zip(row.lost_supports, row.supports, strict=True))
+    ):
+        return "more lost supports than there are, or of another number of classes"
+    if row.lost_query is not None and (
+        len(row.lost_query) != len(row.classes)
+        or any(lost and not there for lost, there in zip(row.lost_query, row.truth, strict=True))
+    ):
+        return "a class that is lost in a query which does not hold it, or another number of classes"
     return None
 
 
@@ -197,7 +219,7 @@ def _parsed(number: int, line: bytes) -> Row | BadLine:
 def frame_of(rows: Iterable[Row]) -> pd.DataFrame:
     """Return rows as a frame with a column per attribute of `Row`, by fold and episode.
 
-    `base` and `photos` are columns only where a row has them.
+    `base`, `photos`, `lost_supports` and `lost_query` are columns only where a row has them.
     """
     import pandas as pd
 

@@ -5,10 +5,16 @@ from __future__ import annotations
 from dataclasses import asdict
 
 from fssbench.metrics import Summary
+from fssbench.results.lost import NOTHING, Lost
 
 
-def summary_record(summary: Summary) -> dict[str, object]:
-    """Return a summary as summary.json holds it: per cent, and pixels for the classes."""
+def summary_record(summary: Summary, lost: Lost = NOTHING) -> dict[str, object]:
+    """Return a summary as summary.json holds it: per cent, and pixels for the classes.
+
+    Args:
+        summary: The numbers.
+        lost: What is lost by resizing; it stands there where that is anything.
+    """
     folds = [_without_base(asdict(fold)) for fold in summary.folds]
     base = {name: its for name in ("base_miou", "total_miou") if (its := getattr(summary, name)) is not None}
     runs = {"runs": [asdict(run) for run in summary.runs]} if summary.runs else {}
@@ -20,6 +26,7 @@ def summary_record(summary: Summary) -> dict[str, object]:
         **base,
         **runs,
         "intervals": {name: asdict(interval) for name, interval in summary.intervals.items()},
+        **({"lost": asdict(lost)} if lost else {}),
         "folds": folds,
         "per_class": summary.per_class.to_dict("records"),
     }

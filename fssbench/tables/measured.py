@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from fssbench.errors import FSSBenchError, MissingError
 from fssbench.publications import Paper
+from fssbench.results.lost import lost_in
 from fssbench.tables.chosen_runs import LeaveOut, refuse
 from fssbench.tables.entry import NO_BACKBONE, Entry, Remark
 from fssbench.tables.folds import fold_count_of
@@ -279,6 +280,10 @@ def _cautions(one: Measurement, weights: Sequence[str]) -> list[str]:
         cautions.append("answered elsewhere, counted here from files")
     if unanswered := sum(fold.record.unanswered for fold in one.folds.values()):
         cautions.append(f"incomplete: {unanswered} episodes without a prediction are left out")
+    if lost := "; ".join(
+        f"fold {number}: {words}" for number, fold in sorted(one.folds.items()) if (words := lost_in(fold.rows).words)
+    ):
+        cautions.append(f"objects lost at the network's size, {lost}")
     if one.run.is_shard:
         cautions.append(f"shard {one.run.share}, only a part of each list, so it is not ranked (fssbench merge)")
     if missing := sum(fold.missing for fold in one.folds.values()):

@@ -184,3 +184,22 @@ def turn(path: Path, orientation: int) -> None:
     exif[0x0112] = orientation
     with Image.open(path) as photo:
         photo.copy().save(path, exif=exif)
+
+
+def test_objects_that_are_too_small_for_the_networks_are_counted(root: Path):
+    large = (1500, 1500)
+    dots = [(3, 1, 1, 1, 1), (1, 0, 0, 0, 0), (1, 200, 200, 300, 300)]
+    for name, boxes in {"p0": dots, "p1": [(3, 2, 3, 600, 1)], "p2": [(3, 5, 5, 90, 90)]}.items():
+        save_photo(root / "images" / f"{name}.jpg", large)
+        save_palette(root / "masks" / f"{name}.png", label_map(*boxes, (2, 800, 800, 99, 99), size=large))
+    report = check_folder(root)
+    assert report.complete
+    [note] = [note for note in report.notes if "no pixel left" in note]
+    assert note == (
+        "photos in which 'root' (3) has no pixel left at a network's size: 2 at 192 x 192, 1 at 400 x 400, "
+        "1 at 417 x 417, 1 at 473 x 473; as supports they show no object "
+        "(min_pixels in dataset.toml leaves small ones out)"
+    )
+    toml = (root / "dataset.toml").read_text()
+    (root / "dataset.toml").write_text(f"min_pixels = 700\n{toml}")
+    assert not [note for note in check_folder(root).notes if "no pixel left" in note]

@@ -202,3 +202,19 @@ def test_a_frame_of_rows_with_and_without_base_classes_has_their_column(turn: in
     counts = [row.base for row in rows][::turn]
     frame = frame_of([replace(row, base=base) for row, base in zip(rows, counts, strict=True)])
     assert frame["base"].tolist() == counts
+
+
+def test_what_is_lost_by_resizing_is_read_where_it_is(path: Path):
+    lost = replace(ROW, lost_supports=(0, 2), truth=(True, False), lost_query=(True, False))
+    path.write_text(f"{line_of(lost)}\n{line_of(ROWS[1])}\n")
+    assert read_rows(path) == [lost, ROWS[1]]
+    assert frame_of([lost, ROWS[1]])["lost_query"].tolist() == [(True, False), None]
+    for wrong in (
+        {"lost_supports": (0, 3)},
+        {"lost_supports": (1,)},
+        {"lost_query": (True,)},
+        {"lost_query": (True, True)},
+    ):
+        path.write_text(f"{line_of(replace(lost, **wrong))}\n")
+        with pytest.raises(BrokenFileError, match=r"line 1 .*lost"):
+            read_rows(path)

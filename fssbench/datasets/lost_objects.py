@@ -1,0 +1,55 @@
+"""Objects of which no pixel is left once a label map is brought to a network's size."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping
+from functools import cache
+
+import numpy as np
+
+from fssbench.datasets.dataset import Label
+from fssbench.datasets.photos import value_counts
+from fssbench.errors import UsageError
+from fssbench.protocols import OWN_DATA, Protocol, list_protocols, protocol
+from fssbench.transforms import input_label
+
+Lost = tuple[int, tuple[int, int]]
+"""A class without a pixel left, and the network's (height, width)."""
+
+
+def lost_objects(label: Label, classes: Collection[int]) -> list[Lost]:
+    """Return the classes of a label map (H, W) that have a pixel in it and none at the size of a protocol's network."""
+    here = set(np.flatnonzero(value_counts(label)).tolist()) & set(classes)
+    lost = []
+    for rules in _sizes():
+        if max(label.shape) <= min(rules.input) // 2:
+            continue  # Every pixel becomes several.
+        try:
+            left = np.flatnonzero(value_counts(input_label(label, rules.input, rules.resize)))
+        except UsageError:
+            continue  # The photo is too narrow for the network.
+        lost += [(class_id, rules.input) for class_id in sorted(here - set(left.tolist()))]
+    return lost
+
+
+def lost_notes(found: Iterable[Lost], classes: Mapping[int, str]) -> list[str]:
+    """Return a sentence for each class that is lost in some photos, given what is lost in each."""
+    counts = Counter(found)
+    notes = []
+    for class_id in sorted({class_id for class_id, _ in counts}):
+        sizes = sorted((size, number) for (other, size), number in counts.items() if other == class_id)
+        said = ", ".join(f"{number} at {height} x {width}" for (height, width), number in sizes)
+        notes.append(
+            f"photos in which '{classes[class_id]}' ({class_id}) has no pixel left at a network's size: {said}; "
+            "as supports they show no object (min_pixels in dataset.toml leaves small ones out)"
+        )
+    return notes
+
+
+@cache
+def _sizes() -> tuple[Protocol, ...]:
+    """Return for each size and rule of resizing one protocol that has it on one's own data."""
+    here = [protocol(name).on(OWN_DATA) for name in list_protocols()]
+    different = {(rules.input, rules.resize): rules for rules in here}
+    return tuple(different[size] for size in sorted(different))
