@@ -1,7 +1,8 @@
 # Everything here works from a fresh clone: the first target that runs installs the tested versions into .venv.
 #
 #   make demo    evaluate trained methods and floors on the embedded data set, print the comparison tables
-#   make test    run the tests
+#   make test    run the tests of all behaviour, one case a method against its release; minutes
+#   make test-all  run every test
 #   make lint    style and types
 #   make check   evaluate a few methods on the embedded data set, and hold them against benchmarks/baselines
 #   make wheel   build wheel and source archive into dist/
@@ -11,7 +12,7 @@
 
 SHELL := /bin/bash
 .DELETE_ON_ERROR:
-.PHONY: demo test lint check wheel clean
+.PHONY: demo test test-all lint check wheel clean
 
 NEW_ENOUGH := -c 'import sys; sys.exit(sys.version_info < (3, 11))'
 # The first of these that is new enough; python3 if none is, so that there is something to name in the complaint.
@@ -75,6 +76,9 @@ demo-water-%: $(READY)
 	$(call ask,$*,water,--train-dataset shapes20i --dataset shapes20i-underwater --limit 100)
 
 test: $(READY)
+	$(PYTEST) -m 'not slow'
+
+test-all: $(READY)
 	$(PYTEST)
 
 lint: $(READY)

@@ -12,12 +12,24 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from _pytest.mark import ParameterSet
 from torch import Tensor
 
 import fssbench
 from tests.golden import formula
 
 CASES = sorted((Path(__file__).parent / "cases").glob("*.json"))
+
+
+def _one_a_method() -> list[ParameterSet]:
+    """Return all cases; those after a method's first are slow."""
+    seen: set[str] = set()
+    cases = []
+    for path in CASES:
+        method = json.loads(path.read_text())["build"]["method"]
+        cases.append(pytest.param(path, id=path.stem, marks=[pytest.mark.slow] if method in seen else []))
+        seen.add(method)
+    return cases
 
 
 def _inputs(case: dict[str, Any]) -> tuple[Tensor, Tensor, Tensor]:
@@ -56,7 +68,7 @@ def _assert_close(actual: Tensor, expected: dict[str, Any], tolerance: float) ->
     )
 
 
-@pytest.mark.parametrize("path", CASES, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", _one_a_method())
 def test_answers_as_the_release_does(path: Path) -> None:
     case = json.loads(path.read_text())
     arguments = dict(case["build"])
