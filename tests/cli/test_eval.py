@@ -157,6 +157,7 @@ def rows_in(folder: Path) -> int:
     return path.read_bytes().count(b"\n") if path.exists() else 0
 
 
+@pytest.mark.slow  # test_shards kills a process of two
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGKILL")
 def test_kill_9_in_mid_run_and_resume(tmp_path: Path):
     whole, parts = tmp_path / "whole", tmp_path / "parts"

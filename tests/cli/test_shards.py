@@ -150,7 +150,7 @@ def test_mistakes_end_in_a_sentence(fssbench, arguments: list[str], said: str):
     assert "Traceback" not in err
 
 
-@pytest.mark.parametrize("processes", [2, 4])
+@pytest.mark.parametrize("processes", [2, pytest.param(4, marks=pytest.mark.slow)])
 def test_the_rows_are_the_same_for_any_number_of_processes(whole: Path, processes: int):
     run = torchrun(processes, *COPY, "--out", "several")
     out, err = run.communicate(timeout=300)
@@ -161,6 +161,7 @@ def test_the_rows_are_the_same_for_any_number_of_processes(whole: Path, processe
     assert not list(Path("several").glob("rows-part*"))
 
 
+@pytest.mark.slow
 def test_processes_share_each_of_all_folds(fssbench):
     asked = ["all" if part == "0" else part for part in COPY]
     run = torchrun(2, *asked, "--out", "several")

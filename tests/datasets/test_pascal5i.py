@@ -54,6 +54,7 @@ def masks(shared: Path) -> Iterator[tuple[str, npt.NDArray[np.uint8]]]:
                 yield Path(member).stem, np.array(picture)
 
 
+@pytest.mark.slow  # the facts and the rule of one pixel are tested below
 def test_all_eight_lists_are_the_release_line_for_line(shared: Path):
     val = {Path(line.split()[0]).stem for line in (shared / "reference/splits/pfenet/val.txt").read_text().splitlines()}
     index = index_of(masks(shared))

@@ -43,8 +43,17 @@ def test_rows_do_not_depend_on_the_batch_size_or_the_workers(
         pd.testing.assert_frame_equal(_rows(name, variant, settings), alone)
 
 
-@pytest.mark.parametrize("threads", [2, 3])
-@pytest.mark.parametrize(("name", "variant"), [*METHODS, ("asnet", "fscs"), ("bam", "fss"), ("prototype", "fss")])
+@pytest.mark.parametrize("threads", [2, pytest.param(3, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    ("name", "variant"),
+    [
+        *(pytest.param(*form, marks=pytest.mark.slow) for form in METHODS if form != ("hsnet", "fscs")),
+        ("hsnet", "fscs"),
+        ("asnet", "fscs"),
+        ("prototype", "fss"),
+        pytest.param("bam", "fss", marks=pytest.mark.slow),
+    ],
+)
 @pytest.mark.usefixtures("threads_restored")
 def test_rows_do_not_depend_on_how_many_threads_answer(name: str, variant: str, threads: int) -> None:
     torch.set_num_threads(1)

@@ -12,24 +12,13 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from _pytest.mark import ParameterSet
 from torch import Tensor
 
 import fssbench
 from tests.golden import formula
+from tests.golden.first_cases import first_of_each_method
 
 CASES = sorted((Path(__file__).parent / "cases").glob("*.json"))
-
-
-def _one_a_method() -> list[ParameterSet]:
-    """Return all cases; those after a method's first are slow."""
-    seen: set[str] = set()
-    cases = []
-    for path in CASES:
-        method = json.loads(path.read_text())["build"]["method"]
-        cases.append(pytest.param(path, id=path.stem, marks=[pytest.mark.slow] if method in seen else []))
-        seen.add(method)
-    return cases
 
 
 def _inputs(case: dict[str, Any]) -> tuple[Tensor, Tensor, Tensor]:
@@ -68,7 +57,7 @@ def _assert_close(actual: Tensor, expected: dict[str, Any], tolerance: float) ->
     )
 
 
-@pytest.mark.parametrize("path", _one_a_method())
+@pytest.mark.parametrize("path", first_of_each_method(CASES))
 def test_answers_as_the_release_does(path: Path) -> None:
     case = json.loads(path.read_text())
     arguments = dict(case["build"])
@@ -94,7 +83,7 @@ def test_answers_as_the_release_does(path: Path) -> None:
     _assert_close(scores, case["scores"], case["tolerance"])
 
 
-@pytest.mark.parametrize("name", ["hsnet-resnet50-1shot", "hsnet-vgg16-1shot"])
+@pytest.mark.parametrize("name", ["hsnet-resnet50-1shot", pytest.param("hsnet-vgg16-1shot", marks=pytest.mark.slow)])
 def test_intermediate_tensors_agree(name: str) -> None:
     case = json.loads((Path(__file__).parent / "cases" / f"{name}.json").read_text())
     arguments = dict(case["build"])

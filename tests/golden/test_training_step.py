@@ -14,6 +14,7 @@ import fssbench
 from fssbench.methods import method_info
 from fssbench.training.episodic import training_mode
 from tests.golden import training_step
+from tests.golden.first_cases import first_of_each_method
 
 CASES = sorted((Path(__file__).parent / "training").glob("*.json"))
 
@@ -23,7 +24,7 @@ NOISE = 1e-12
 """Part of the norm of all tensors that a figure may differ by in any case: what should be 0 is not quite."""
 
 
-@pytest.mark.parametrize("path", CASES, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", first_of_each_method(CASES))
 def test_a_step_is_the_release_s(path: Path) -> None:
     case = json.loads(path.read_text())
     arguments = dict(case["build"])

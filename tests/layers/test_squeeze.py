@@ -84,7 +84,7 @@ def test_kept_positions_are_those_of_the_mask_and_spread_back_to_the_masked_map(
         torch.testing.assert_close(ours, plain, atol=1e-6, rtol=0)
 
 
-@pytest.mark.parametrize("backbone", ["small", "vgg16"])
+@pytest.mark.parametrize("backbone", ["small", pytest.param("vgg16", marks=pytest.mark.slow)])
 def test_a_method_answers_as_without_inference_mode(backbone: str) -> None:
     torch.manual_seed(0)
     method = fssbench.build("hsnet", backbone=backbone, shot=2, channels=(4, 8, 8))
