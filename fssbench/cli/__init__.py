@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import os
 import sys
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,6 +10,8 @@ import typer
 from typer.core import TyperGroup
 
 from fssbench import __version__
+from fssbench.cli.signals import StoppedError, stop_on_signals
+from fssbench.cli.streams import keep_going, written
 from fssbench.errors import FSSBenchError, unknown_name
 
 if TYPE_CHECKING:
@@ -81,16 +82,17 @@ def fssbench(
 
 def main() -> None:
     """Run the command line; a user's mistake ends in one or two lines and the error's exit code."""
-    try:
+    keep_going()
+    with stop_on_signals():
         code = _run(sys.argv[1:])
-        sys.stdout.flush()
-    except BrokenPipeError:
-        code = _reader_left()
+    if error := written(sys.stdout):
+        _complain(f"standard output is not complete: {error.strerror}")
+        code = code or 2
     sys.exit(code)
 
 
 def _run(arguments: list[str]) -> int:
-    # Not `app(...)`, which frames usage errors, and ends a closed pipe as if a check had failed.
+    # Not `app(...)`, which frames usage errors.
     try:
         with typer.main.get_command(app).make_context("fssbench", arguments) as context:
             context.command.invoke(context)
@@ -105,15 +107,12 @@ def _run(arguments: list[str]) -> int:
     except FSSBenchError as error:
         _complain(str(error))
         return error.exit_code
+    except StoppedError as stop:
+        sys.stderr.write(f"stopped by {stop.name}\n")
+        return stop.exit_code
     except (KeyboardInterrupt, typer.Abort):
         sys.stderr.write("interrupted\n")
         return 130
-    except SystemExit as stop:
-        if isinstance(stop.__context__, BrokenPipeError):  # rich has met a closed pipe
-            return _reader_left()
-        raise
-    except BrokenPipeError:
-        raise
     except OSError as error:
         # A full disk, a folder that may not be written: the system's own words say what is wrong.
         _complain(f"{error.filename}: {error.strerror}" if error.filename else str(error))
@@ -125,9 +124,3 @@ def _complain(message: str) -> None:
     # Names out of foreign files must not move the cursor or colour the terminal.
     clean = "".join(c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode() for c in message)
     sys.stderr.write(f"error: {clean}\n")
-
-
-def _reader_left() -> int:
-    """Leave quietly when the reader of a pipe (`| head`) is gone; what is still buffered goes nowhere."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return 0

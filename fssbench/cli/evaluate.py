@@ -12,6 +12,7 @@ import typer
 
 from fssbench.cli.printing import say
 from fssbench.cli.report import print_profile, report
+from fssbench.cli.signals import resume_command
 from fssbench.errors import FSSBenchError, UsageError
 
 if TYPE_CHECKING:
@@ -272,8 +273,10 @@ def _run(plans: Sequence[Plan], save: Path | None, processes: Processes, *, quie
             processes=processes,
         )
     except (FSSBenchError, KeyboardInterrupt) as error:
-        for note in getattr(error, "__notes__", ()):
-            say(note, err=True)
+        notes: list[str] = getattr(error, "__notes__", [])
+        say(*notes, err=True)
+        if notes and isinstance(error, KeyboardInterrupt) and processes.size == 1:
+            say(f"  try: {resume_command()}", err=True)
         raise
     if not processes.first:
         return

@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from fssbench.cli.printing import say
+from fssbench.cli.signals import resume_command
+
 if TYPE_CHECKING:
     from fssbench.engine.plan import Task
 
@@ -84,10 +87,15 @@ def train(
             tensorboard=tensorboard,
         )
     )
-    from fssbench.cli.printing import say
     from fssbench.training.report import reporter
     from fssbench.training.run import run_plan
 
-    with reporter(planned) as watch:
-        written = run_plan(planned, watch)
+    try:
+        with reporter(planned) as watch:
+            written = run_plan(planned, watch)
+    except KeyboardInterrupt:
+        if any(planned.folder.glob("state*.pt")):
+            say(f"the training state in {planned.folder} is kept, without the steps of the last minute", err=True)
+            say(f"  try: {resume_command()}", err=True)
+        raise
     say(f"weights: {written}")
