@@ -27,10 +27,12 @@ class Counted:
     Attributes:
         together: Of all its episodes.
         runs: Of each run, where the list holds several.
+        without_truth: Classes that episodes ask although the truth of none has a pixel of them that is counted.
     """
 
     together: Tally
     runs: tuple[Tally, ...] = ()
+    without_truth: tuple[int, ...] = ()
 
     @property
     def parts(self) -> tuple[Tally, ...]:
@@ -78,6 +80,7 @@ def counted(frame: pd.DataFrame, counting: Counting) -> list[Counted]:
         Counted(
             _tally(frame, fold, folds, counting),
             tuple(_tally(run, fold, folds, counting) for run in runs if len(runs) > 1 and (run["fold"] == fold).any()),
+            _without_truth(frame[frame["fold"] == fold]),
         )
         for fold in folds
     ]
@@ -91,6 +94,22 @@ def _tally(frame: pd.DataFrame, fold: int, folds: list[int], counting: Counting)
         whole = known is not None if counting.whole is None else counting.whole
         base = BaseClasses(known or base_classes_of(rows), whole, counting.generalised)
     return tally(rows, fold, _classes_of(counting.classes, fold, folds), base)
+
+
+def _without_truth(rows: pd.DataFrame) -> tuple[int, ...]:
+    """Return the classes that are asked, but have no pixel in a label map, or in none where a pixel of them counts.
+
+    A label map may lose its last pixel of a class on the way to the size at which it is counted. Rows of earlier
+    versions say so only where the answer has no pixel of the class either.
+    """
+    there: dict[int, bool] = {}
+    losses = rows["lost_query"] if "lost_query" in rows.columns else [None] * len(rows)
+    for classes, truth, union, lost in zip(rows["classes"], rows["truth"], rows["union"], losses, strict=True):
+        gone = lost if isinstance(lost, tuple) else (False,) * len(classes)
+        for class_id, present, pixels, none_left in zip(classes, truth, union[1:], gone, strict=True):
+            counts = bool(present and pixels and not none_left)
+            there[int(class_id)] = there.get(int(class_id), False) or counts
+    return tuple(sorted(class_id for class_id, found in there.items() if not found))
 
 
 def _classes_of(classes: Classes, fold: int, folds: list[int]) -> tuple[int, ...] | None:

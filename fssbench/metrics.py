@@ -7,8 +7,8 @@ releases sum in float32 and lose the last pixels of large sums: their numbers di
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, cast
+from dataclasses import dataclass, field, fields, replace
+from typing import TYPE_CHECKING, TypeVar, cast
 
 import numpy as np
 
@@ -37,6 +37,10 @@ class Scores:
         exact_ratio: Share of episodes in which every answer "this class is (not) in the query" is right.
         base_miou: Mean over the base classes of each one's IoU; None if they were not counted.
         total_miou: Mean over novel and base classes; None unless they were asked together.
+        miou_all_classes: As `miou`, over all classes of a fold, those that no episode asks as 0; None where they are
+            not known (`fssbench.results.Results.summary` knows them).
+        base_miou_all_classes: As `base_miou`, those that no label holds as 0; None unless asked together.
+        total_miou_all_classes: As `total_miou`, likewise.
     """
 
     miou: float
@@ -44,6 +48,12 @@ class Scores:
     exact_ratio: float
     base_miou: float | None = field(default=None, kw_only=True)
     total_miou: float | None = field(default=None, kw_only=True)
+    miou_all_classes: float | None = field(default=None, kw_only=True)
+    base_miou_all_classes: float | None = field(default=None, kw_only=True)
+    total_miou_all_classes: float | None = field(default=None, kw_only=True)
+
+
+_Of = TypeVar("_Of", bound=Scores)
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,6 +69,7 @@ class FoldSummary(Scores):
             interval.
         base_classes: The base classes that their mean is over.
         runs: Each run's numbers, where there are several; the fold's own are their means then.
+        without_truth: Those of `asked` that no query has a pixel of: they count 0, however right the answers are.
     """
 
     fold: int
@@ -68,6 +79,7 @@ class FoldSummary(Scores):
     intervals: Mapping[str, Interval]
     base_classes: tuple[int, ...] = ()
     runs: tuple[Scores, ...] = ()
+    without_truth: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,6 +100,47 @@ class Summary(Scores):
     per_class: pd.DataFrame
     intervals: Mapping[str, Interval]
     runs: tuple[Scores, ...] = ()
+
+    @property
+    def frame(self) -> pd.DataFrame:
+        """The numbers as a frame: a row per fold, and one of their mean, whose `fold` is "mean".
+
+        Columns are `fold`, `episodes`, and the attributes of `Scores`, in per cent; NaN for what is None.
+        """
+        import pandas as pd
+
+        rows: list[tuple[str, FoldSummary | Summary]] = [
+            *((str(fold.fold), fold) for fold in self.folds),
+            ("mean", self),
+        ]
+        names = [each.name for each in fields(Scores)]
+        columns = {"fold": [name for name, _ in rows], "episodes": [of.episodes for _, of in rows]}
+        numbers = {name: [getattr(of, name) for _, of in rows] for name in names}
+        return pd.DataFrame({**columns, **{name: pd.Series(of, dtype="float64") for name, of in numbers.items()}})
+
+
+def with_all_classes(summary: Summary, counted_0: Summary) -> Summary:
+    """Return a summary that also has the numbers of one in which the classes that no episode asks count 0.
+
+    Args:
+        summary: Over the classes that were asked.
+        counted_0: Of the same rows, over all classes (`classes` and `base_classes` of `summarise`).
+    """
+    folds = tuple(
+        replace(_with_all(fold, other), runs=tuple(map(_with_all, fold.runs, other.runs)))
+        for fold, other in zip(summary.folds, counted_0.folds, strict=True)
+    )
+    return replace(_with_all(summary, counted_0), folds=folds, runs=tuple(map(_with_all, summary.runs, counted_0.runs)))
+
+
+def _with_all(scores: _Of, other: Scores) -> _Of:
+    together = scores.total_miou is not None
+    return replace(
+        scores,
+        miou_all_classes=other.miou,
+        base_miou_all_classes=other.base_miou if together else None,
+        total_miou_all_classes=other.total_miou if together else None,
+    )
 
 
 def summarise(
@@ -198,6 +251,7 @@ def _fold_summary(its: Counted, drawn: _Drawn, level: float) -> FoldSummary:
         intervals=_intervals(_values(numbers), [its], [drawn], level),
         base_classes=together.base_counted,
         runs=tuple(Scores(**_values(run.ratios(run.sums.sum(axis=0)))) for run in its.runs),
+        without_truth=its.without_truth,
     )
 
 

@@ -12,6 +12,7 @@ from fssbench.protocols import list_protocols
 from fssbench.protocols import protocol as protocol_of
 from fssbench.results.lost import lost_in
 from fssbench.results.run import Results
+from fssbench.results.summary import truth_notes
 from fssbench.runs import spread_of
 
 
@@ -24,7 +25,14 @@ def notes(results: Results, summary: Summary, lists: Sequence[EpisodeList]) -> l
         lists: Its episode lists.
     """
     said = [*_lists(lists, results), *_limit(results), *_shard(results), *_runs(summary, lists)]
-    return [*said, *_lost(results), *_classes(results, summary), *_training(results), *_weights(results)]
+    return [
+        *said,
+        *_lost(results),
+        *_classes(results, summary),
+        *truth_notes(summary),
+        *_training(results),
+        *_weights(results),
+    ]
 
 
 def _training(results: Results) -> list[str]:
@@ -140,10 +148,12 @@ def _classes(results: Results, summary: Summary) -> list[str]:
         ]
     if not short:
         return []
-    strict = results.summary(all_classes=True, draws=0)
-    said = f"mIoU is {strict.miou:.2f}"
-    if strict.base_miou is not None and strict.total_miou is not None:
-        said = f"novel mIoU is {strict.miou:.2f}, base {strict.base_miou:.2f}, all {strict.total_miou:.2f}"
+    said = f"mIoU is {summary.miou_all_classes:.2f}"
+    if summary.base_miou_all_classes is not None:
+        said = (
+            f"novel mIoU is {summary.miou_all_classes:.2f}, base {summary.base_miou_all_classes:.2f}, "
+            f"all {summary.total_miou_all_classes:.2f}"
+        )
     return [f"incomplete, {'; '.join(short)}: with the others as 0, as releases count them, {said}"]
 
 

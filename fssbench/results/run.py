@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from fssbench.atomic import write_text
 from fssbench.errors import BrokenFileError, MissingError, UsageError
 from fssbench.foreign_files import file_size
-from fssbench.metrics import DRAWS, Summary, summarise
+from fssbench.metrics import DRAWS, Summary, summarise, with_all_classes
 from fssbench.results.record import Run
 from fssbench.results.rows import MAX_NUMBER, Row, frame_of, read_rows
 
@@ -63,11 +63,19 @@ class Results:
     def summary(self, *, all_classes: bool = False, draws: int | None = None) -> Summary:
         """Return mIoU, FB-IoU, exact ratio with intervals; see `fssbench.summarise`.
 
+        Numbers are over the classes that an episode asks; `miou_all_classes` is over all of a fold, the others as 0.
+
         Args:
             all_classes: Count a class that no episode asked as 0, as the releases do, instead of leaving it out.
                 Whole lists of the protocols ask every class.
             draws: Bootstrap draws; 0 for no intervals.
         """
+        summary = self._summary(all_classes, DRAWS if draws is None else draws)
+        if all_classes or self._asks_all(summary):
+            return with_all_classes(summary, summary)
+        return with_all_classes(summary, self._summary(all_classes=True, draws=0))
+
+    def _summary(self, all_classes: bool, draws: int) -> Summary:
         run = self.run
         strict = all_classes and run.generalised
         return summarise(
@@ -76,7 +84,17 @@ class Results:
             base_classes={fold.fold: fold.base_classes for fold in run.folds} if strict else None,
             generalised=run.generalised,
             run_length={fold.fold: fold.run_length for fold in run.folds if fold.run_length},
-            draws=DRAWS if draws is None else draws,
+            draws=draws,
+        )
+
+    def _asks_all(self, summary: Summary) -> bool:
+        """Return whether the numbers are over all classes of the folds: in each run, where there are several."""
+        records = {fold.fold: fold for fold in self.run.folds}
+        return not any(
+            fold.runs
+            or len(fold.asked) < len(records[fold.fold].classes)
+            or (self.run.generalised and len(fold.base_classes) < len(records[fold.fold].base_classes))
+            for fold in summary.folds
         )
 
 

@@ -2,29 +2,39 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 
-from fssbench.metrics import Summary
+from fssbench.metrics import FoldSummary, Summary
 from fssbench.results.lost import NOTHING, Lost
+
+ALL_CLASSES = ("miou_all_classes", "base_miou_all_classes", "total_miou_all_classes")
+OPTIONAL = ("base_miou", "total_miou", *ALL_CLASSES)
+"""Numbers that not every run has."""
 
 
 def summary_record(summary: Summary, lost: Lost = NOTHING) -> dict[str, object]:
     """Return a summary as summary.json holds it: per cent, and pixels for the classes.
 
+    `miou` is the mean over the classes that an episode asks, `miou_all_classes` over all of a fold, the others as 0,
+    as releases count them (docs/statistics.md).
+
     Args:
         summary: The numbers.
         lost: What is lost by resizing; it stands there where that is anything.
     """
-    folds = [_without_base(asdict(fold)) for fold in summary.folds]
-    base = {name: its for name in ("base_miou", "total_miou") if (its := getattr(summary, name)) is not None}
-    runs = {"runs": [asdict(run) for run in summary.runs]} if summary.runs else {}
+    folds = [_fold(fold) for fold in summary.folds]
+    more = {name: its for name in OPTIONAL if (its := getattr(summary, name)) is not None}
+    runs = {"runs": [_run(asdict(run)) for run in summary.runs]} if summary.runs else {}
+    notes = {"notes": said} if (said := truth_notes(summary)) else {}
     return {
         "episodes": summary.episodes,
         "miou": summary.miou,
         "fb_iou": summary.fb_iou,
         "exact_ratio": summary.exact_ratio,
-        **base,
+        **more,
         **runs,
+        **notes,
         "intervals": {name: asdict(interval) for name, interval in summary.intervals.items()},
         **({"lost": asdict(lost)} if lost else {}),
         "folds": folds,
@@ -32,8 +42,28 @@ def summary_record(summary: Summary, lost: Lost = NOTHING) -> dict[str, object]:
     }
 
 
-def _without_base(fold: dict[str, object]) -> dict[str, object]:
-    """Leave out what stands for base classes where none were counted, and for several runs where there is one."""
-    unset = {name for name in ("base_miou", "total_miou") if fold[name] is None}
-    unset |= {name for name in ("base_classes", "runs") if not fold[name]}
-    return {name: value for name, value in fold.items() if name not in unset}
+def truth_notes(summary: Summary) -> list[str]:
+    """Return what has to be said of classes that are asked, but of which no query has a pixel."""
+    return [
+        f"fold {fold.fold}: no query has a pixel of {named(fold.without_truth)}, which counts 0 in mIoU, however right "
+        "the answers are, as in releases (by PANet's the mean is not a number)"
+        for fold in summary.folds
+        if fold.without_truth
+    ]
+
+
+def named(classes: Sequence[int]) -> str:
+    """Return classes by their numbers."""
+    return f"class{'es' if len(classes) > 1 else ''} {', '.join(map(str, classes))}"
+
+
+def _run(scores: dict[str, object]) -> dict[str, object]:
+    return {name: value for name, value in scores.items() if name not in ALL_CLASSES or value is not None}
+
+
+def _fold(fold: FoldSummary) -> dict[str, object]:
+    """Leave out what a fold has not: base classes, several runs, all classes, classes without truth."""
+    unset = {name for name in OPTIONAL if getattr(fold, name) is None}
+    unset |= {name for name in ("base_classes", "runs", "without_truth") if not getattr(fold, name)}
+    runs = {"runs": [_run(asdict(run)) for run in fold.runs]} if fold.runs else {}
+    return {name: value for name, value in asdict(fold).items() if name not in unset} | runs

@@ -53,6 +53,8 @@ class Entry:
         variant: Which form of the method: as printed, or the `--variant` that was measured; empty for its usual one.
         reach: Of a measured result, by column: half the width of the 95 % interval.
         fold_count: How many folds its data set has, where its files say it; None where its name does.
+        all_classes: Of a measured result whose lists leave out classes of a fold, by column: mIoU with these as 0, as
+            releases count them.
         beside: Of a measured result, by column: what was printed of the same method, data, way, shot and backbone.
     """
 
@@ -78,6 +80,7 @@ class Entry:
     reach: Mapping[str, str] = field(default_factory=dict)
     fold_count: int | None = None
     beside: Mapping[str, str] = field(default_factory=dict)
+    all_classes: Mapping[str, str] = field(default_factory=dict)
 
 
 def rounded(number: str) -> str:

@@ -14,6 +14,7 @@ from fssbench.results.lost import lost_in
 from fssbench.tables.chosen_runs import LeaveOut, refuse
 from fssbench.tables.entry import NO_BACKBONE, Entry, Remark
 from fssbench.tables.folds import fold_count_of
+from fssbench.tables.left_out import class_cautions, over_all_classes
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -201,6 +202,11 @@ def _differences(one: Measurement, neighbours: list[Measurement]) -> list[str]:
     return found
 
 
+def _asked_of(one: Measurement) -> dict[int, tuple[tuple[int, ...], FoldSummary]]:
+    """Return for each fold all its classes, and what was answered."""
+    return {number: (fold.record.classes, fold.summary) for number, fold in sorted(one.folds.items())}
+
+
 def _asked(fold: MeasuredFold) -> tuple[str, int]:
     return fold.record.episodes_hash, fold.summary.episodes
 
@@ -258,6 +264,7 @@ def _entry(one: Measurement, methods: Mapping[str, Paper], differs: list[str]) -
         competes=not form and not one.run.is_shard and not any(fold.record.leaking for fold in one.folds.values()),
         remarks=tuple(remarks),
         fold_count=fold_count(run),
+        all_classes=over_all_classes(_asked_of(one), fold_count(run)),
     )
 
 
@@ -292,6 +299,7 @@ def _cautions(one: Measurement, weights: Sequence[str]) -> list[str]:
         cautions.append(f"only the first {one.run.limit} episodes of each list")
     if one.run.precision != "float32":
         cautions.append(f"computed in {one.run.precision}")
+    cautions += class_cautions(_asked_of(one), fold_count(one.run))
     if options := ", ".join(f"{name} = {value}" for name, value in sorted(one.run.method.options.items())):
         cautions.append(options)
     if one.repeated:

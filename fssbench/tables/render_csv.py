@@ -21,12 +21,15 @@ def render_csv(tables: Iterable[Table]) -> str:
     """Return the results that the tables show; nothing where there is no number.
 
     Columns are `COLUMNS`, numbers in percent, learnable_params in millions. Of a measured result mean_reach is half the
-    95 % interval of the mean, printed_mean what was printed of the same question.
+    95 % interval of the mean, printed_mean what was printed of the same question. Where a list leaves out
+    classes of its fold there are columns more: mIoU of each fold and their mean with these as 0, as releases count
+    them.
     """
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(COLUMNS)
     entries = [e for table in tables for group in table.groups for row in group.rows for e in row.entries]
+    more = [number for number in NUMBERS if any(number in entry.all_classes for entry in entries)]
+    writer.writerow([*COLUMNS, *(f"{number}_all_classes" for number in more)])
     for entry in entries:
         backbone = "" if entry.backbone == "-" else entry.backbone
         writer.writerow(
@@ -38,6 +41,7 @@ def render_csv(tables: Iterable[Table]) -> str:
                 *(entry.numbers.get(number, "") for number in NUMBERS),
                 *(entry.reach.get("mean", ""), entry.beside.get("mean", "")),
                 *(entry.source, entry.location, "; ".join(r.text for r in entry.remarks), entry.note),
+                *(entry.all_classes.get(number, "") for number in more),
             )
         )
     return out.getvalue()

@@ -16,7 +16,8 @@ def render_json(tables: Iterable[Table]) -> str:
 
     A row has its marks and results; a result its numbers in percent by column, null in `backbone`, `way` and `shot`
     where nothing was printed. Of a measured one `reach` is half the width of the 95 % interval, `printed` what was
-    printed of the same question, `difference` the measured less the printed number at one decimal.
+    printed of the same question, `difference` the measured less the printed number at one decimal. Where the lists
+    leave out classes of a fold, `all_classes` is mIoU with these as 0, as releases count them.
     """
     return (
         escaped(
@@ -65,6 +66,7 @@ def _result(entry: Entry) -> dict[str, object]:
         "reach": _floats(entry.reach),
         "printed": _floats(entry.beside),
         "difference": _floats(differences(entry)),
+        **({"all_classes": _floats(entry.all_classes)} if entry.all_classes else {}),
         "source": entry.source,
         "location": entry.location,
         "remarks": [remark.text for remark in entry.remarks],

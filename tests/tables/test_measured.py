@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import csv
+import io
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
@@ -323,3 +326,48 @@ def test_measured_rows_stand_beside_the_printed_ones_of_a_pair(tmp_path: Path) -
     (table,) = ask(tmp_path, datasets=("coco20i_to_suim",), source="both")
     origins = {(row.label, row.entries[0].origin) for group in table.groups for row in group.rows}
     assert {("HSNet", "measured"), ("HSNet", "published"), ("MMT", "published")} <= origins
+
+
+def test_lists_that_leave_out_classes_have_both_means(tmp_path: Path) -> None:
+    # Of the five classes of fold 0 two are asked, of the others both of two.
+    run = run_of()
+    first = replace(run.folds[0], classes=(1, 2, 3, 4, 5))
+    write_run(tmp_path / "short", replace(run, folds=(first, *run.folds[1:])), iou=0.5)
+    path = tmp_path / "short" / "rows.jsonl"
+    lines = path.read_text().splitlines()
+    kept = [line for line in lines if not any(f'"fold":0,"query":"q{n}"' in line for n in (2, 3))]
+    path.write_text("".join(f"{line}\n" for line in kept).replace('"truth":[false]', '"truth":[true]'))
+    (table,) = ask(tmp_path)
+    row = rows(table)["HSNet"]
+    assert [cell.text for cell in row.cells[:5]] == ["50.0"] * 5
+    (said_of_it,) = [text for text in said(table, row) if "mIoU is the mean over the classes" in text]
+    assert "(fold 0: 2 of 5); with the others as 0, as releases count them" in said_of_it
+    assert "fold0 20.0, fold1 50.0, fold2 50.0, fold3 50.0, mean 42.5" in said_of_it
+    (entry,) = row.entries
+    assert (entry.all_classes["fold0"], entry.all_classes["mean"]) == ("20.0000", "42.5000")
+    (result,) = json.loads(render([table], "json"))[0]["groups"][0]["rows"][0]["results"]
+    assert result["all_classes"]["mean"] == 42.5
+    (line,) = csv.DictReader(io.StringIO(render([table], "csv")))
+    assert (line["mean"], line["mean_all_classes"], line["fold0_all_classes"]) == ("50.0000", "42.5000", "20.0000")
+
+
+def test_whole_lists_have_one_mean(tmp_path: Path) -> None:
+    write_run(tmp_path / "one", run_of(), iou=0.5)
+    (table,) = ask(tmp_path)
+    row = rows(table)["HSNet"]
+    assert row.entries[0].all_classes == {}
+    assert not [text for text in said(table, row) if "mean over the classes" in text or "no query" in text]
+    assert "all_classes" not in render([table], "json") + render([table], "csv")
+
+
+def test_a_class_without_a_pixel_is_named(tmp_path: Path) -> None:
+    path = write_run(tmp_path / "one", run_of(), iou=0.5) / "rows.jsonl"
+    lines = [
+        line.replace('"truth":[true]', '"truth":[false]') if '"classes":[4]' in line else line
+        for line in path.read_text().splitlines()
+    ]
+    path.write_text("".join(f"{line}\n" for line in lines))
+    (table,) = ask(tmp_path)
+    assert "no query of fold 1 has a pixel of class 4, which counts 0 in mIoU" in "; ".join(
+        said(table, rows(table)["HSNet"])
+    )

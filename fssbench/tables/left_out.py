@@ -1,0 +1,58 @@
+"""Classes of a fold that its list leaves out, or of which no query has a pixel: what they do to mIoU."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from fssbench.tables.entry import rounded
+
+if TYPE_CHECKING:
+    from fssbench.metrics import FoldSummary
+
+    Folds = Mapping[int, tuple[tuple[int, ...], FoldSummary]]
+    """All classes of each fold, and what was answered."""
+
+
+def class_cautions(folds: Folds, count: int) -> list[str]:
+    """Return what a footnote says of such classes.
+
+    Args:
+        folds: By number.
+        count: How many folds make a mean.
+    """
+    from fssbench.results.summary import named
+
+    cautions = []
+    short = [
+        f"fold {number}: {len(summary.asked)} of {len(classes)}"
+        for number, (classes, summary) in folds.items()
+        if len(summary.asked) < len(classes)
+    ]
+    if short:
+        numbers = ", ".join(f"{column} {rounded(text)}" for column, text in over_all_classes(folds, count).items())
+        cautions.append(
+            f"mIoU is the mean over the classes that were asked ({', '.join(short)}); with the others as 0, as "
+            f"releases count them: {numbers}"
+        )
+    cautions += [
+        f"no query of fold {number} has a pixel of {named(summary.without_truth)}, which counts 0 in mIoU"
+        for number, (_, summary) in folds.items()
+        if summary.without_truth
+    ]
+    return cautions
+
+
+def over_all_classes(folds: Folds, count: int) -> dict[str, str]:
+    """Return mIoU over all classes of the folds, by column, four decimals; empty where all of them are asked."""
+    known = {
+        number: summary.miou_all_classes
+        for number, (_, summary) in folds.items()
+        if summary.miou_all_classes is not None
+    }
+    if all(known.get(number) == summary.miou for number, (_, summary) in folds.items()):
+        return {}
+    found = {f"fold{number}": f"{miou:.4f}" for number, miou in known.items()}
+    if len(known) == count:
+        found["mean"] = f"{sum(known.values()) / count:.4f}"
+    return found
