@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 from fssbench.errors import FSSBenchError, MissingError
 from fssbench.publications import Paper
-from fssbench.results.lost import lost_in
 from fssbench.tables.chosen_runs import LeaveOut, refuse
 from fssbench.tables.entry import NO_BACKBONE, Entry, Remark
 from fssbench.tables.folds import fold_count_of
@@ -269,6 +268,8 @@ def _entry(one: Measurement, methods: Mapping[str, Paper], differs: list[str]) -
 
 
 def _cautions(one: Measurement, weights: Sequence[str]) -> list[str]:
+    from fssbench.results.lost import lost_in
+
     cautions = []
     leaks = {number: fold.record.leaking for number, fold in sorted(one.folds.items()) if fold.record.leaking}
     if leaks:
