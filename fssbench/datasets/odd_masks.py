@@ -1,4 +1,4 @@
-"""Binary masks that look wrong though they can be read: pictures in their place, and other sizes than their photos'."""
+"""Binary masks that look wrong though they can be read: pictures in their place, no object, other sizes than photos."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from fssbench.datasets.progress import tracked
 from fssbench.errors import FSSBenchError
 
 _DARK, _LIGHT = 32, 224
+_OBJECT = 128
+"""As `fssbench.datasets.fss1000.FOREGROUND`."""
 _MOST_BETWEEN = 0.5
 """The greys of FSS-1000's masks lie between dark and light for up to 4 per cent of the pixels, those of its photos for
 more than 90."""
@@ -26,6 +28,8 @@ def odd_masks(pairs: Sequence[tuple[Path, Path]]) -> list[str]:
     """
     pictures: list[str] = []
     sizes: list[str] = []
+    empty: list[str] = []
+    whole: list[str] = []
     for mask, photo in tracked(pairs, "looking at the masks", "masks"):
         try:
             grey, size = read_grey(mask), size_of(photo)
@@ -34,11 +38,19 @@ def odd_masks(pairs: Sequence[tuple[Path, Path]]) -> list[str]:
         name = f"{mask.parent.name}/{mask.name}"
         if np.mean((grey >= _DARK) & (grey < _LIGHT)) > _MOST_BETWEEN:
             pictures.append(name)
+        elif grey.max() < _OBJECT:
+            empty.append(f"{name} (lightest {grey.max()})")
+        elif grey.min() >= _OBJECT:
+            whole.append(name)
         if grey.shape != size:
             sizes.append(f"{name} ({grey.shape[1]} x {grey.shape[0]}, its photo {size[1]} x {size[0]})")
     said = []
     if pictures:
         said.append(f"masks that show a picture, of which what is lighter than grey counts: {_counted(pictures)}")
+    if empty:
+        said.append(f"masks without an object, as no pixel is of grey {_OBJECT} or lighter: {_counted(empty)}")
+    if whole:
+        said.append(f"masks that are all object, as every pixel is of grey {_OBJECT} or lighter: {_counted(whole)}")
     if sizes:
         said.append(f"masks of another size than their photo: {_counted(sizes)}")
     return said

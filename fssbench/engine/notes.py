@@ -117,7 +117,7 @@ def _shard(results: Results) -> list[str]:
 
 def _lost(results: Results) -> list[str]:
     """Say in how many episodes an object has no pixel left at the size where it is shown, or counted."""
-    lost, size = lost_in(results.frame), "{} x {}".format(*results.run.protocol.input)
+    lost, size = lost_in(results.frame, results.run.protocol.task), "{} x {}".format(*results.run.protocol.input)
     said = []
     if lost.support_episodes:
         empty = f"; in {lost.empty_episodes} no support of a class shows it" if results.run.shot > 1 else ""
@@ -129,6 +129,11 @@ def _lost(results: Results) -> list[str]:
         said.append(
             f"in {lost.query_episodes} of {len(results.frame)} episodes the query's object has no pixel at {size}, "
             f"where counts are made: no answer finds it there"
+        )
+    if lost.absent_episodes:
+        said.append(
+            f"in {lost.absent_episodes} of {len(results.frame)} episodes the query's label map has no pixel of the "
+            f"class asked: no answer finds it there"
         )
     return said
 

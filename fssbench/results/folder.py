@@ -109,7 +109,7 @@ class RunFolder:
             remove_leftovers(self.path, name)
         results = Results(frame_of(self.rows), self.run, self.path)
         if self.rows and not results.missing:
-            record = summary_record(results.summary(), lost_in(results.frame))
+            record = summary_record(results.summary(), lost_in(results.frame, self.run.protocol.task))
             write_atomically(self.path / SUMMARY, json.dumps(record, indent=1) + "\n")
             ordered = sorted(self.rows, key=lambda row: (row.fold, row.episode))
             if ordered != self.rows and self._writer is not None:

@@ -289,9 +289,11 @@ def _cautions(one: Measurement, weights: Sequence[str]) -> list[str]:
     if unanswered := sum(fold.record.unanswered for fold in one.folds.values()):
         cautions.append(f"incomplete: {unanswered} episodes without a prediction are left out")
     if lost := "; ".join(
-        f"fold {number}: {words}" for number, fold in sorted(one.folds.items()) if (words := lost_in(fold.rows).words)
+        f"fold {number}: {words}"
+        for number, fold in sorted(one.folds.items())
+        if (words := lost_in(fold.rows, one.run.protocol.task).words)
     ):
-        cautions.append(f"objects lost at the network's size, {lost}")
+        cautions.append(f"objects that are not there or lost at the network's size, {lost}")
     if one.run.is_shard:
         cautions.append(f"shard {one.run.share}, only a part of each list, so it is not ranked (fssbench merge)")
     if missing := sum(fold.missing for fold in one.folds.values()):

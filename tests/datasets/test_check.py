@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -203,6 +204,20 @@ def test_fss_masks_that_are_photos_or_of_another_size_are_named(tmp_path: Path):
         "masks that show a picture, of which what is lighter than grey counts: 2, cup/2.png, hat/1.png",
         "masks of another size than their photo: 2, cup/2.png (90 x 60, its photo 32 x 32), "
         "hat/3.png (20 x 16, its photo 32 x 32)",
+    )
+
+
+def test_fss_masks_without_an_object_or_of_nothing_else_are_named(tmp_path: Path):
+    root = fss_tree(tmp_path, ["cup", "hat"])
+    imported.store("fss1000", "test", {"classes": ["cup", "hat"]})
+    ones = (np.arange(32 * 32).reshape(32, 32) % 5 == 0).astype(np.uint8)
+    Image.fromarray(ones).save(root / "cup" / "1.png")
+    Image.fromarray(np.stack([255 * ones, 0 * ones, 0 * ones], axis=-1)).save(root / "cup" / "3.png")
+    Image.fromarray(np.stack([np.full_like(ones, 255)] * 3 + [255 * ones], axis=-1)).save(root / "hat" / "2.png")
+    assert check(open_dataset("fss1000", root)).notes == (
+        "masks without an object, as no pixel is of grey 128 or lighter: 2, cup/1.png (lightest 1), "
+        "cup/3.png (lightest 76)",
+        "masks that are all object, as every pixel is of grey 128 or lighter: 1, hat/2.png",
     )
 
 

@@ -58,7 +58,7 @@ def test_supports_without_a_pixel_are_counted_by_every_rule_of_resizing(rule: Re
     assert results.frame["lost_supports"].tolist() == [(lost,) if lost else None for lost in expected]
     assert "lost_query" not in results.frame  # The query is counted at its own size.
     episodes, empty = sum(map(bool, expected)), expected.count(2)
-    assert lost_in(results.frame) == Lost(sum(expected), episodes, empty, 0)
+    assert lost_in(results.frame, "fss") == Lost(sum(expected), episodes, empty, 0)
     assert said(results, shot=2) == [
         f"in {episodes} of 12 episodes a support has no pixel of its class at the network's size, 24 x 24: the method "
         f"is shown no object; in {empty} no support of a class shows it"
@@ -88,7 +88,7 @@ def test_queries_without_a_pixel_where_counts_are_made(rule: ResizeRule):
 
 def test_nothing_is_said_where_nothing_is_lost(tmp_path: Path):
     results = evaluate(NearestColour(), Patches(), questions(), protocol=small(), out=tmp_path / "run")
-    assert not lost_in(results.frame)
+    assert not lost_in(results.frame, "fss")
     assert said(results) == []
     assert "lost" not in json.loads((tmp_path / "run" / "summary.json").read_text())
     assert "lost" not in (tmp_path / "run" / "rows.jsonl").read_text()
@@ -101,6 +101,7 @@ def test_the_count_is_stored_and_stays_right_when_a_run_is_continued_or_put_toge
     stored = json.loads((tmp_path / "whole" / "summary.json").read_text())["lost"]
     assert stored == {
         "supports": expected, "support_episodes": expected, "empty_episodes": expected, "query_episodes": 3,
+        "absent_episodes": 0,
     }  # fmt: skip
     for limit in (5, None):
         parts = evaluate(
@@ -120,6 +121,17 @@ def test_a_table_says_it_in_a_footnote(tmp_path: Path):
     [entry] = measured_entries(measurements([tmp_path / "run"]), {})
     lost = sum(supports_lost(shot=1))
     assert (
-        f"objects lost at the network's size, fold 0: a support shows no object in {lost} episodes, "
-        "the query's object is lost in 3 episodes"
+        f"objects that are not there or lost at the network's size, fold 0: a support shows no object in {lost} "
+        "episodes, the query's object is lost in 3 episodes"
     ) in [remark.text for remark in entry.remarks]
+
+
+def test_queries_without_the_class_asked_are_said_unless_they_are_asked_on_purpose():
+    asked = [Episode("p1", (1,), (("p3",),), 1), Episode("p3", (1,), (("p9",),), 1)]
+    results = evaluate(NearestColour(), Patches(), asked, protocol=rules())
+    assert lost_in(results.frame, "fss") == Lost(absent_episodes=1)
+    assert said(results) == [
+        "in 1 of 2 episodes the query's label map has no pixel of the class asked: no answer finds it there"
+    ]
+    present = evaluate(NearestColour(), Patches(), asked, protocol=rules("ifsl-fscs"))
+    assert said(present) == []
