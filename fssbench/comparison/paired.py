@@ -24,6 +24,7 @@ from fssbench.errors import UsageError
 from fssbench.intervals import Interval, Sample, interval_of_mean
 from fssbench.metrics import DRAWS, LEVEL
 from fssbench.resampling import bootstrap, freedom_of
+from fssbench.results.summary import named
 from fssbench.tallies import Floats, Ratios, base_classes_of, mean_ratios
 
 if TYPE_CHECKING:
@@ -161,7 +162,7 @@ def compare(runs: Sequence[Results], *, draws: int = DRAWS, level: float = LEVEL
         measures=tuple(measures),
         draws=draws,
         level=level,
-        notes=pairing.notes,
+        notes=(*pairing.notes, *_without_truth(folds)),
     )
 
 
@@ -178,6 +179,15 @@ def _counted(frames: Sequence[pd.DataFrame], reference: Results) -> list[tuple[C
         }
     counting = Counting(None, base, run.generalised, lengths, whole=False)
     return list(zip(*(counted(frame, counting) for frame in frames), strict=True))
+
+
+def _without_truth(folds: Sequence[tuple[Counted, ...]]) -> list[str]:
+    return [
+        f"no query of fold {its[0].together.fold} has a pixel of {named(its[0].without_truth)}, "
+        "which counts 0 in mIoU of all"
+        for its in folds
+        if its[0].without_truth
+    ]
 
 
 def _bootstrap(its: Sequence[Counted], draws: int, generator: np.random.Generator) -> list[Ratios]:

@@ -344,3 +344,11 @@ def test_a_seed_decides_draws_and_swaps(stored: Callable[..., Results]):
     assert first.interval != other.interval
     p_values = {of(compare(runs, draws=200, seed=seed).duels[0], "miou", 0).p_value for seed in range(4)}
     assert len(p_values) > 1
+
+
+def test_a_class_without_a_pixel_is_said(stored: Callable[..., Results]):
+    runs = [noisy(stored(name, run_of(name, episodes=12)), 0.0, 1) for name in ("hsnet", "asnet")]
+    truth = [(row not in ((3,), (4,)),) for row in runs[0].frame["classes"]]
+    changed = [replace(run, frame=run.frame.assign(truth=truth)) for run in runs]
+    (note,) = set(compare(changed, draws=2).notes) - set(compare(runs, draws=2).notes)
+    assert note == "no query of fold 1 has a pixel of classes 3, 4, which counts 0 in mIoU of all"
