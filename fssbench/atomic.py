@@ -40,6 +40,8 @@ def replace_locked(path: Path, content: bytes) -> int:
     Raises:
         OSError: If the folder can't be written; nothing is left behind.
     """
+    if path.name in ("", "..") or path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
     handle, temporary = _temporary(path)
     try:
         written = 0

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from fssbench.cli.paths import check_file, given_path
 from fssbench.cli.printing import console
 from fssbench.errors import UsageError
 
@@ -35,8 +36,8 @@ def bench(
     feature_cache: Annotated[str | None, typer.Option("--feature-cache", help="As for eval.")] = None,
     batch_size: Annotated[int | None, typer.Option("--batch-size", help="As for eval.")] = None,
     device: Annotated[str, typer.Option("--device", help="auto, cpu, cuda or cuda:N.")] = "auto",
-    root: Annotated[Path | None, typer.Option("--root", help="Folder of the data set.")] = None,
-    out: Annotated[Path | None, typer.Option("--out", help="CSV file for the numbers.")] = None,
+    root: Annotated[Path | None, typer.Option("--root", parser=given_path, help="Folder of the data set.")] = None,
+    out: Annotated[Path | None, typer.Option("--out", parser=given_path, help="CSV file for the numbers.")] = None,
 ) -> None:
     """Compare what methods cost: episodes per second, time by stage, operations, memory, parameters.
 
@@ -48,6 +49,7 @@ def bench(
     from fssbench.atomic import write_text
     from fssbench.engine.bench import Case, measure
 
+    check_file("--out", out)
     parts = [[part.strip() for part in text.split(",")] for text in (method, shots, precision)]
     if not all(part for its in parts for part in its) or not all(part.isdecimal() for part in parts[1]):
         raise UsageError("--method, --shots and --precision take names with commas between them", "--shots 1,5")

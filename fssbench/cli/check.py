@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from fssbench.cli.paths import check_file, given_path
 from fssbench.errors import CheckFailedError, MissingError, UsageError
 
 if TYPE_CHECKING:
@@ -15,7 +16,14 @@ if TYPE_CHECKING:
 
 
 def check(
-    runs: Annotated[list[Path], typer.Argument(help="Run folders, or folders of runs.", metavar="RUN...")],
+    runs: Annotated[
+        list[Path],
+        typer.Argument(
+            parser=given_path,
+            help="Run folders, or folders of runs.",
+            metavar="RUN...",
+        ),
+    ],
     against: Annotated[
         Literal["published", "baseline"], typer.Option("--against", help="Printed numbers, or committed baselines.")
     ] = "published",
@@ -30,14 +38,20 @@ def check(
     baselines: Annotated[
         Path | None,
         typer.Option(
-            "--baselines", help="Folder of baselines, a DATASET.csv each.", show_default="those of this project"
+            "--baselines",
+            parser=given_path,
+            help="Folder of baselines, a DATASET.csv each.",
+            show_default="those of this project",
         ),
     ] = None,
-    junit: Annotated[Path | None, typer.Option("--junit", help="JUnit XML to write.")] = None,
+    junit: Annotated[Path | None, typer.Option("--junit", parser=given_path, help="JUnit XML to write.")] = None,
     summary: Annotated[
         Path | None,
         typer.Option(
-            "--step-summary", help="Markdown to append the table to.", show_default="$GITHUB_STEP_SUMMARY if set"
+            "--step-summary",
+            parser=given_path,
+            help="Markdown to append the table to.",
+            show_default="$GITHUB_STEP_SUMMARY if set",
         ),
     ] = None,
 ) -> None:
@@ -47,6 +61,8 @@ def check(
     """
     from fssbench.checking import given, report_of
 
+    for option, file in (("--junit", junit), ("--step-summary", summary)):
+        check_file(option, file)
     report = report_of(runs, against, None if tolerance is None else given(tolerance), baselines)
     _write(report, junit, summary)
     _show(report)

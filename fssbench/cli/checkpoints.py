@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from fssbench.cli.paths import given_path
 from fssbench.cli.printing import print_table, say
 from fssbench.errors import CheckFailedError, FSSBenchError, MissingError, UsageError
 
@@ -79,7 +80,9 @@ def _text(value: object) -> str:
 
 @app.command()
 def add(
-    file: Annotated[Path, typer.Argument(help="The weight file, as its authors released it or `train` wrote it.")],
+    file: Annotated[
+        Path, typer.Argument(parser=given_path, help="The weight file, as its authors released it or `train` wrote it.")
+    ],
     identifier: Annotated[
         str | None, typer.Option("--id", help="A registered checkpoint that this file is, or a name for a new one.")
     ] = None,
@@ -94,7 +97,8 @@ def add(
     ways: Annotated[int, typer.Option("--ways", help="N it was trained with.")] = 1,
     weak: Annotated[bool, typer.Option("--weak", help="Trained with image-level labels.")] = False,
     backbone_file: Annotated[
-        Path | None, typer.Option("--backbone-file", help="The frozen backbone's file, where FILE lacks it.")
+        Path | None,
+        typer.Option("--backbone-file", parser=given_path, help="The frozen backbone's file, where FILE lacks it."),
     ] = None,
     licence: Annotated[str, typer.Option("--licence", help="Under what terms it is given.")] = "",
     source: Annotated[str, typer.Option("--source", help="Who released it, where.")] = "",

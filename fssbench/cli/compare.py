@@ -7,17 +7,30 @@ from typing import Annotated, Literal
 
 import typer
 
+from fssbench.cli.paths import check_file, given_path
 from fssbench.errors import UsageError
 
 
 def compare(
     runs: Annotated[
-        list[Path], typer.Argument(help="Run folders; the first is the reference.", metavar="RUN_A RUN_B [RUN_C ...]")
+        list[Path],
+        typer.Argument(
+            parser=given_path,
+            help="Run folders; the first is the reference.",
+            metavar="RUN_A RUN_B [RUN_C ...]",
+        ),
     ],
     form: Annotated[
         Literal["terminal", "markdown", "csv", "json"], typer.Option("--format", help="How to show it.")
     ] = "terminal",
-    out: Annotated[Path | None, typer.Option("--out", help="File to write; default the terminal.")] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            parser=given_path,
+            help="File to write; default the terminal.",
+        ),
+    ] = None,
 ) -> None:
     """Compare runs episode by episode: differences per fold and in the mean, intervals, p-values, episodes won.
 
@@ -29,6 +42,7 @@ def compare(
 
     if len(runs) < 2:
         raise UsageError("a comparison needs two runs or more", "fssbench compare RUN_A RUN_B")
+    check_file("--out", out)
     text = render(answer([load_run(folder) for folder in runs]), form)
     if out is None:
         typer.echo(text, nl=False)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from fssbench.cli.paths import given_path
 from fssbench.cli.printing import console, say
 from fssbench.errors import FSSBenchError, MissingError
 
@@ -25,7 +26,8 @@ SHOWN_PROBLEMS = 5
 @app.command()
 def where(
     root: Annotated[
-        Path | None, typer.Option("--root", help="Show also what this option would find in other commands.")
+        Path | None,
+        typer.Option("--root", parser=given_path, help="Show also what this option would find in other commands."),
     ] = None,
 ) -> None:
     """Show for each data set its folder and how it is found: option, environment variable, config file, or none."""
@@ -72,7 +74,9 @@ def where(
 @app.command()
 def check(
     name: Annotated[str, typer.Argument(help="Data set, e.g. pascal5i.")],
-    root: Annotated[Path | None, typer.Option("--root", help="Folder of the data set; see `data where`.")] = None,
+    root: Annotated[
+        Path | None, typer.Option("--root", parser=given_path, help="Folder of the data set; see `data where`.")
+    ] = None,
     labels: Annotated[
         str | None, typer.Option("--labels", help="Label rule of coco20i: hsnet, pycocotools or png.")
     ] = None,
@@ -116,7 +120,9 @@ def import_splits(
     source: Annotated[
         Path,
         typer.Option(
-            "--from", help="Folder data/splits/coco or data/splits/fss of HSNet's release, or lists/coco of PFENet's."
+            "--from",
+            parser=given_path,
+            help="Folder data/splits/coco or data/splits/fss of HSNet's release, or lists/coco of PFENet's.",
         ),
     ],
 ) -> None:

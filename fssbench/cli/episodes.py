@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, cast
 
 import typer
 
+from fssbench.cli.paths import check_file, given_path
 from fssbench.cli.printing import console, say
 from fssbench.errors import BrokenFileError, CheckFailedError, UsageError
 
@@ -36,7 +37,9 @@ Split = Annotated[
     Literal["train", "val", "test"] | None,
     typer.Option("--split", help="Side of the data set; default the protocol's."),
 ]
-Root = Annotated[Path | None, typer.Option("--root", help="Folder of the data set; see `fssbench data where`.")]
+Root = Annotated[
+    Path | None, typer.Option("--root", parser=given_path, help="Folder of the data set; see `fssbench data where`.")
+]
 Labels = Annotated[str | None, typer.Option("--labels", help="Label rule of coco20i: hsnet, pycocotools or png.")]
 Lists = Annotated[
     str | None, typer.Option("--lists", help="Of coco20i's imported lists: all entries, or only those that are here.")
@@ -59,7 +62,9 @@ SkipShort = Annotated[
 @app.command()
 def export(
     dataset: DatasetName,
-    out: Annotated[Path, typer.Option("--out", help="File to write; with --fold all, {fold} in its name.")],
+    out: Annotated[
+        Path, typer.Option("--out", parser=given_path, help="File to write; with --fold all, {fold} in its name.")
+    ],
     fold: Annotated[str, typer.Option("--fold", help="Fold, or all.")] = "0",
     shots: Shots = 1,
     ways: Ways = 1,
@@ -79,6 +84,7 @@ def export(
     from fssbench.episode import episodes, write_episodes
     from fssbench.episode.verify import official_finding
 
+    check_file("--out", out)
     if fold == "all" and "{fold}" not in out.name:
         raise UsageError(
             "--fold all writes a file per fold, so the name after --out has to say where the fold goes",
@@ -99,7 +105,13 @@ def export(
 
 @app.command()
 def show(
-    file: Annotated[Path | None, typer.Argument(help="A list; or give --dataset to draw one.")] = None,
+    file: Annotated[
+        Path | None,
+        typer.Argument(
+            parser=given_path,
+            help="A list; or give --dataset to draw one.",
+        ),
+    ] = None,
     dataset: MaybeDataset = None,
     fold: Fold = "0",
     shots: Shots = 1,
@@ -133,7 +145,7 @@ def show(
 
 @app.command()
 def verify(
-    file: Annotated[Path, typer.Argument(help="A list written by `fssbench episodes export`.")],
+    file: Annotated[Path, typer.Argument(parser=given_path, help="A list written by `fssbench episodes export`.")],
     dataset: MaybeDataset = None,
     root: Root = None,
     labels: Labels = None,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from fssbench.cli.paths import check_folder, given_path
 from fssbench.cli.printing import say
 from fssbench.cli.report import print_profile, report
 from fssbench.cli.signals import resume_command
@@ -114,13 +115,24 @@ def evaluate(
         str | None, typer.Option("--part", help="Of suim all images, or those of its test folder.", show_default="all")
     ] = None,
     root: Annotated[
-        Path | None, typer.Option("--root", help="Folder of the data set; see `fssbench data where`.")
+        Path | None,
+        typer.Option(
+            "--root",
+            parser=given_path,
+            help="Folder of the data set; see `fssbench data where`.",
+        ),
     ] = None,
     device: Annotated[str, typer.Option("--device", help="auto, cpu, cuda or cuda:N.")] = "auto",
-    out: Annotated[Path | None, typer.Option("--out", help="Run folder.", show_default="runs/METHOD-...")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", parser=given_path, help="Run folder.", show_default="runs/METHOD-...")
+    ] = None,
     save_predictions: Annotated[
         Path | None,
-        typer.Option("--save-predictions", help="Folder for the label maps too, as `fssbench score` reads them."),
+        typer.Option(
+            "--save-predictions",
+            parser=given_path,
+            help="Folder for the label maps too, as `fssbench score` reads them.",
+        ),
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Continue the run in that folder, if there is one.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the run in that folder.")] = False,
@@ -166,6 +178,8 @@ def evaluate(
     from fssbench.results.run import Existing
     from fssbench.results.share import Share
 
+    check_folder("--out", out)
+    check_folder("--save-predictions", save_predictions)
     if resume and overwrite:
         raise UsageError("--resume and --overwrite exclude each other")
     processes = processes_here()

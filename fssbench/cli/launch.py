@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from fssbench.cli.paths import check_folder, given_path
 from fssbench.cli.printing import say
 from fssbench.errors import UsageError
 
@@ -26,7 +27,14 @@ def launch(
     parameter: Annotated[
         list[str] | None, typer.Option("--parameter", help="A further parameter of submitit: slurm_account=vision.")
     ] = None,
-    logs: Annotated[Path, typer.Option("--logs", help="Folder of the jobs' logs.")] = Path("runs/logs"),
+    logs: Annotated[
+        Path,
+        typer.Option(
+            "--logs",
+            parser=given_path,
+            help="Folder of the jobs' logs.",
+        ),
+    ] = Path("runs/logs"),
 ) -> None:
     """Cut an evaluation into shards and submit a job for each; without --slurm or --local, print their commands.
 
@@ -36,6 +44,7 @@ def launch(
 
     if slurm and local:
         raise UsageError("--slurm and --local exclude each other")
+    check_folder("--logs", logs)
     commands = shard_commands(command, shards)
     out = Path(_out_of(command))
     if not (slurm or local):
@@ -50,11 +59,9 @@ def launch(
 
 
 def _out_of(command: list[str]) -> str:
-    for place, part in enumerate(command):
-        if part.startswith("--out="):
-            return part.removeprefix("--out=")
-        if part == "--out" and place + 1 < len(command):
-            return command[place + 1]
+    for part, following in zip(command, (*command[1:], ""), strict=True):
+        if named := following if part == "--out" else part.removeprefix("--out=") if part.startswith("--out=") else "":
+            return named
     raise UsageError("--out names no folder", "--out DIR")
 
 

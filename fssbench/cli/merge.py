@@ -7,11 +7,25 @@ from typing import Annotated
 
 import typer
 
+from fssbench.cli.paths import check_folder, given_path
+
 
 def merge(
-    folders: Annotated[list[Path], typer.Argument(help="Run folders, or the folder that the shards are in.")],
+    folders: Annotated[
+        list[Path],
+        typer.Argument(
+            parser=given_path,
+            help="Run folders, or the folder that the shards are in.",
+        ),
+    ],
     out: Annotated[
-        Path | None, typer.Option("--out", help="Folder of the whole run.", show_default="the folder of the shards")
+        Path | None,
+        typer.Option(
+            "--out",
+            parser=given_path,
+            help="Folder of the whole run.",
+            show_default="the folder of the shards",
+        ),
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the run in that folder.")] = False,
     resume: Annotated[bool, typer.Option("--resume", help="Add to the run in that folder.")] = False,
@@ -23,6 +37,7 @@ def merge(
     from fssbench.results.merge import merge as put_together
     from fssbench.results.run import Existing
 
+    check_folder("--out", out)
     if resume and overwrite:
         raise UsageError("--resume and --overwrite exclude each other")
     existing = Existing.RESUME if resume else Existing.OVERWRITE if overwrite else Existing.REFUSE

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from fssbench.cli.paths import check_folder, given_path
 from fssbench.cli.report import report
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ def score(
         Path | None,
         typer.Option(
             "--presence",
+            parser=given_path,
             help="JSON or CSV: which classes are said to be there.",
             show_default="presence.json or .csv in the folder, else those with a pixel",
         ),
@@ -62,9 +64,16 @@ def score(
         str | None, typer.Option("--part", help="Of suim all images, or those of its test folder.", show_default="all")
     ] = None,
     root: Annotated[
-        Path | None, typer.Option("--root", help="Folder of the data set; see `fssbench data where`.")
+        Path | None,
+        typer.Option(
+            "--root",
+            parser=given_path,
+            help="Folder of the data set; see `fssbench data where`.",
+        ),
     ] = None,
-    out: Annotated[Path | None, typer.Option("--out", help="Run folder.", show_default="runs/METHOD-...")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", parser=given_path, help="Run folder.", show_default="runs/METHOD-...")
+    ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the run in that folder.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")] = False,
 ) -> None:
@@ -74,6 +83,7 @@ def score(
     from fssbench.predictions.score import score as count
     from fssbench.results.run import Existing
 
+    check_folder("--out", out)
     planned = plan_score(
         ScoreRequest(
             predictions=predictions,

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from fssbench.cli.paths import check_file, given_path
 from fssbench.cli.printing import say
 from fssbench.cli.words import numbers, words
 from fssbench.errors import FSSBenchError, UsageError
@@ -51,7 +52,8 @@ def table(
         ),
     ] = None,
     runs: Annotated[
-        Path | None, typer.Option("--runs", help="Folder of runs, or one run. Default: ./runs if it is there.")
+        Path | None,
+        typer.Option("--runs", parser=given_path, help="Folder of runs, or one run. Default: ./runs if it is there."),
     ] = None,
     all_sources: Annotated[
         bool, typer.Option("--all-sources", help="A row for each source that prints a result, not for the best one.")
@@ -61,7 +63,14 @@ def table(
         typer.Option("--ablation", help="The ablation table of a method, with what was measured of its variants."),
     ] = None,
     form: Annotated[FormatName, typer.Option("--format", help="How to draw it.")] = "terminal",
-    out: Annotated[Path | None, typer.Option("--out", help="File to write; default the terminal.")] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            parser=given_path,
+            help="File to write; default the terminal.",
+        ),
+    ] = None,
 ) -> None:
     """Compare methods, or the forms of one, in a table as in the papers; works without data, weights or runs.
 
@@ -73,6 +82,7 @@ def table(
     from fssbench.tables.compare import method_names
     from fssbench.tables.render_terminal import WIDTH, render_terminal
 
+    check_file("--out", out)
     asked_ways = numbers("--ways", ways)
     named = compared(words(compare), method_names() if compare else ())
     for folder in named.hidden:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from fssbench.cli.paths import check_folder, given_path
 from fssbench.cli.printing import say
 from fssbench.cli.signals import resume_command
 
@@ -38,11 +39,15 @@ def train(
     backbone_weights: Annotated[
         Path | None,
         typer.Option(
-            "--backbone-weights", help="File of the weights its backbone starts with.", show_default="registered"
+            "--backbone-weights",
+            parser=given_path,
+            help="File of the weights its backbone starts with.",
+            show_default="registered",
         ),
     ] = None,
     config: Annotated[
-        Path | None, typer.Option("--config", help="Recipes of your own, laid out as training/recipes.toml.")
+        Path | None,
+        typer.Option("--config", parser=given_path, help="Recipes of your own, laid out as training/recipes.toml."),
     ] = None,
     steps: Annotated[
         int | None, typer.Option("--steps", help="Steps of each stage.", show_default="the recipe's")
@@ -52,10 +57,17 @@ def train(
     ] = None,
     seed: Annotated[int, typer.Option("--seed", help="Seed of initial weights and episodes.")] = 0,
     root: Annotated[
-        Path | None, typer.Option("--root", help="Folder of the data set; see `fssbench data where`.")
+        Path | None,
+        typer.Option(
+            "--root",
+            parser=given_path,
+            help="Folder of the data set; see `fssbench data where`.",
+        ),
     ] = None,
     device: Annotated[str, typer.Option("--device", help="auto, cpu, cuda or cuda:N.")] = "cpu",
-    out: Annotated[Path | None, typer.Option("--out", help="Folder.", show_default="runs/train-...")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", parser=given_path, help="Folder.", show_default="runs/train-...")
+    ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in that folder.")] = False,
     tensorboard: Annotated[
         bool, typer.Option("--tensorboard", help="Write curves for TensorBoard into the folder too.")
@@ -64,6 +76,7 @@ def train(
     """Train on the base classes of a fold: state and log.csv in the folder, weights.safetensors at the end."""
     from fssbench.training.plan import Request, plan
 
+    check_folder("--out", out)
     planned = plan(
         Request(
             dataset=dataset,

@@ -19,6 +19,8 @@ from fssbench.protocols import Protocol, ScoreAt, default_protocol
 from fssbench.protocols import protocol as protocol_of
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from fssbench.datasets.dataset import Dataset
     from fssbench.episode import EpisodeList
     from fssbench.results.record import Option
@@ -185,6 +187,7 @@ def plan(request: Request, opened: Dataset | None = None) -> Plan:
         check_folder(out, request.existing or Existing.REFUSE)
     lists = given or [_draw(request, dataset, fold, ways, shots, protocol) for fold in folds]
     check_leaks(dataset, lists, allowed=request.allow_leak)
+    _check_shard(request, lists)
     found = Plan(request, info, variant, backbone, dataset, protocol, tuple(lists), sources, out)
     if request.trained_on == request.dataset:
         for episodes in lists:
@@ -192,6 +195,17 @@ def plan(request: Request, opened: Dataset | None = None) -> Plan:
     if request.leads and request.existing is Existing.RESUME and (out / RUN).exists():
         check_continues(out, planned_run(found))
     return found
+
+
+def _check_shard(request: Request, lists: Sequence[EpisodeList]) -> None:
+    sizes = [len(one) if request.limit is None else min(len(one), request.limit) for one in lists]
+    shard, most = request.shard, max(sizes, default=0)
+    if shard is not None and not any(stop - start for start, stop in map(shard.bounds, sizes)):
+        of = f"{most} episodes" if len(sizes) == 1 else f"lists of {most} episodes at most"
+        raise UsageError(
+            f"shard {shard} of {of} is empty",
+            f"no more shards than episodes: --shard 1/{most} to --shard {most}/{most}",
+        )
 
 
 def _or(value: int | None, default: int) -> int:
