@@ -18,6 +18,7 @@ from fssbench.datasets.photos import read_colours, size_of
 from fssbench.datasets.progress import tracked
 from fssbench.datasets.report import NOT_AT_HAND, Count, Report
 from fssbench.datasets.target import TargetDataset
+from fssbench.datasets.turned_photos import stored_note
 from fssbench.errors import BrokenFileError, FSSBenchError, MissingError
 
 
@@ -113,7 +114,7 @@ def _pascal(dataset: Pascal5i, *, decode: bool) -> Report:
             note = "HSNet's list" if same else "not HSNet's list"
             counts.append(Count(what, len(dataset.fold_list(fold, side)), expected, same, note))
     problems += _photo_problems(dataset, masks, decode=decode)
-    return _report(dataset, counts, problems)
+    return _report(dataset, counts, problems, stored_note(map(dataset.photo_path, masks)))
 
 
 def _coco(dataset: Coco20i, *, decode: bool) -> Report:
@@ -145,6 +146,7 @@ def _coco(dataset: Coco20i, *, decode: bool) -> Report:
         if not unreadable:
             counts += _coco_lists(dataset, side)
         problems += _photo_problems(dataset, names, decode=decode)
+        notes += stored_note(map(dataset.photo_path, names))
     return _report(dataset, counts, problems, notes)
 
 
@@ -215,7 +217,7 @@ def _fss(dataset: FSS1000, *, decode: bool) -> Report:
         photos = [dataset.photo_path(name) for name in names]
         masks += [(photo.with_suffix(".png"), photo) for photo in photos]
     # The release has some of them, and asks them: they are worth knowing, and no fault of these files.
-    return _report(dataset, counts, problems, odd_masks(masks))
+    return _report(dataset, counts, problems, [*odd_masks(masks), *stored_note(photo for _, photo in masks)])
 
 
 def _target(dataset: TargetDataset, *, decode: bool) -> Report:
@@ -240,6 +242,7 @@ def _target(dataset: TargetDataset, *, decode: bool) -> Report:
     classes = dataset.index("test")["class_id"]
     counts += [Count(f"images with {name}", int((classes == c).sum())) for c, name in dataset.class_names.items()]
     problems += _photo_problems(dataset, dataset.image_names, decode=decode, same_size=dataset.whole_photos)
+    notes += stored_note(sorted(set(map(dataset.photo_path, dataset.image_names))))
     return _report(dataset, counts, problems, notes)
 
 

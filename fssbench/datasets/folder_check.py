@@ -14,12 +14,13 @@ import numpy as np
 from fssbench.datasets.dataset import Label
 from fssbench.datasets.folder import Contents, Folder, suggested, survey
 from fssbench.datasets.folder_description import FILE, Fault
-from fssbench.datasets.folder_files import VAL, listed
+from fssbench.datasets.folder_files import VAL
 from fssbench.datasets.folder_masks import FORMAT
 from fssbench.datasets.lost_objects import Lost, lost_notes, lost_objects
-from fssbench.datasets.photos import IGNORE, MAX_PIXELS, read_photo, read_values, size_of, turned_in_place, value_counts
+from fssbench.datasets.photos import IGNORE, MAX_PIXELS, read_photo, read_values, size_of, value_counts
 from fssbench.datasets.progress import tracked
 from fssbench.datasets.report import Count, Report
+from fssbench.datasets.turned_photos import turned_note
 from fssbench.errors import FSSBenchError
 
 if TYPE_CHECKING:
@@ -176,16 +177,9 @@ def _photo_faults(photos: Mapping[str, Path], *, decode: bool) -> Iterator[Fault
 
 
 def _turned_note(contents: Contents) -> list[str]:
-    """Say how many photos are turned in a way that the sizes do not tell, so that masks may be of the other way."""
-    turned = []
-    for path in contents.files.photos.values():
-        try:
-            turned += [path.name] if turned_in_place(path) else []
-        except FSSBenchError:
-            continue  # It is a fault of its own.
-    if not turned:
+    note = turned_note(contents.files.photos.values())
+    if note is None:
         return []
-    note = f"photos whose EXIF orientation keeps their size: {len(turned)}, {listed(turned)}"
     if contents.description is not None and contents.description.exif == "stored":
         return [f"{note}; they are read as they are stored, and no check sees whether masks are of the upright ones"]
     return [

@@ -221,6 +221,23 @@ def test_fss_masks_without_an_object_or_of_nothing_else_are_named(tmp_path: Path
     )
 
 
+@pytest.mark.parametrize(("orientation", "size"), [(3, (32, 24)), (2, (32, 24)), (6, (32, 32))])
+def test_photos_that_turn_without_another_size_are_counted(tmp_path: Path, orientation: int, size: tuple[int, int]):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    root = fss_tree(tmp_path, ["cup"])
+    imported.store("fss1000", "test", {"classes": ["cup"]})
+    voc = voc_tree(tmp_path, {"2007_000001": label_map((1, 0, 0, 9, 9), size=size)}, ["2007_000001"])
+    for photo in (root / "cup" / "2.jpg", voc / "JPEGImages" / "2007_000001.jpg"):
+        with Image.open(photo) as picture:
+            picture.resize((size[1], size[0])).save(photo, exif=exif)
+    for name, folder, photo in (("fss1000", root, "2.jpg"), ("pascal5i", voc, "2007_000001.jpg")):
+        assert check(open_dataset(name, folder)).notes[-1] == (
+            f"photos whose EXIF orientation keeps their size: 1, {photo}; they are read as they are stored, as masks "
+            "are taken to be"
+        )
+
+
 def test_a_rendered_data_set_has_nothing_to_miss(monkeypatch):
     monkeypatch.setattr(shapes20i, "COUNTS", {"train": 60, "val": 40})
     report = check(open_dataset("shapes20i"))

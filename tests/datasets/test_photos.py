@@ -23,6 +23,7 @@ from fssbench.datasets.photos import (
     size_of,
     value_counts,
 )
+from fssbench.datasets.reindexed import voc_labels
 from fssbench.errors import BrokenFileError, FSSBenchError, MissingError
 from tests.datasets.trees import label_map, save_palette, save_photo, truncate
 
@@ -286,3 +287,47 @@ def test_a_colour_in_the_palette_says_that_it_is_one(tmp_path: Path):
     picture.putpalette([0, 0, 0, 2, 2, 2, 192, 0, 0])
     picture.save(tmp_path / "mask.png")
     assert (read_label(tmp_path / "mask.png", 20, ignore=True) == values).all()
+
+
+def save_colours(path: Path, label: np.ndarray, order: tuple[int, ...]) -> Path:
+    """A label map in VOC's colours whose palette has only those in use, in that order."""
+    colours = {value: colour for colour, value in voc_labels().items()}
+    picture = Image.fromarray(np.vectorize(order.index)(label).astype(np.uint8))
+    picture.putpalette([channel for value in order for channel in colours[value]])
+    picture.save(path)
+    return path
+
+
+def test_the_colour_map_of_voc():
+    known = {
+        (0, 0, 0): 0,
+        (128, 0, 0): 1,
+        (128, 128, 0): 3,
+        (192, 128, 128): 15,
+        (0, 64, 128): 20,
+        (224, 224, 192): 255,
+    }
+    assert {colour: voc_labels()[colour] for colour in known} == known
+    assert sorted(voc_labels().values()) == list(range(256))
+
+
+@pytest.mark.parametrize("order", [(0, 15), (15, 0), (0, 3, 15, 255), (255, 0, 3)])
+def test_a_mask_in_the_colours_of_voc_that_was_indexed_anew_is_refused(tmp_path: Path, order: tuple[int, ...]):
+    label = np.array(order, dtype=np.uint8)[np.arange(16).reshape(4, 4) % len(order)]
+    path = save_colours(tmp_path / "mask.png", label, order)
+    with pytest.raises(
+        BrokenFileError, match=r"mask\.png has a palette that shows the value \d as VOC's colour of \d+"
+    ):
+        read_label(path, 20, ignore=True)
+    with pytest.raises(BrokenFileError, match="VOC's colour"):
+        read_values(path, path.read_bytes(), (4, 4), labels=(0, 3, 15, 255))
+
+
+def test_masks_in_the_colours_of_voc_and_in_any_others_are_read(tmp_path: Path):
+    label = (np.arange(16, dtype=np.uint8).reshape(4, 4) % 3) * 7
+    path = save_colours(tmp_path / "mask.png", label, tuple(range(21)))
+    assert (read_label(path, 20, ignore=True) == label).all()
+    picture = Image.fromarray(label // 7)
+    picture.putpalette([0, 0, 0, 0, 255, 0, 128, 0, 0])  # bright green is none of VOC's first colours
+    picture.save(path)
+    assert (read_label(path, 20, ignore=True) == label // 7).all()
