@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import fssbench
+from fssbench.checking.baselines import read_baselines
 from fssbench.config import config_file, find_root
 from fssbench.datasets import imported
 from fssbench.datasets.coco_facts import image_name
@@ -23,10 +24,12 @@ from fssbench.episode import read_episodes, write_episodes
 from fssbench.errors import BrokenFileError
 from fssbench.foreign_files import file_size
 from fssbench.predictions.presence import find_presence, read_presence
+from fssbench.resources import shipped
 from fssbench.results import load_run, read_rows
 from fssbench.training.recipes import read_recipes
 from tests.datasets.trees import annotation, box, coco_tree, isic_tree, label_map, own_tree, voc_tree
 from tests.engine.stub import questions
+from tests.tables.runs import run_of, write_run
 
 MASKS = {f"p{n}": label_map((1, 5, 5, 30, 30)) for n in range(3)}
 
@@ -146,3 +149,17 @@ def test_split_files_with_a_byte_order_mark(tmp_path: Path):
     mark(folder / "test.txt")
     import_splits("fss1000", folder)
     assert imported.load_names("fss1000", "test") == ["apple", "pear"]
+
+
+def test_a_run_and_baselines_with_a_byte_order_mark(tmp_path: Path):
+    run = write_run(tmp_path / "run", run_of())
+    for name in ("run.json", "rows.jsonl"):
+        mark(run / name)
+    assert load_run(run).run == run_of()
+    assert load_run(run).missing == 0
+    path = tmp_path / "shapes20i.csv"
+    path.write_bytes((shipped("benchmarks/baselines") / path.name).read_bytes())
+    expected = read_baselines(tmp_path, ["shapes20i"])
+    mark(path)
+    assert read_baselines(tmp_path, ["shapes20i"]) == expected
+    assert expected

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from fssbench.atomic import write_text
 from fssbench.errors import BrokenFileError, MissingError, UsageError
-from fssbench.foreign_files import file_size
+from fssbench.foreign_files import file_size, without_mark
 from fssbench.metrics import DRAWS, Summary, summarise, with_all_classes
 from fssbench.results.record import Run
 from fssbench.results.rows import MAX_NUMBER, Row, frame_of, read_rows
@@ -119,7 +119,7 @@ def read_run(folder: Path) -> Run:
     try:
         if file_size(path) > MAX_BYTES:
             raise BrokenFileError(f"{path} is too large for the record of a run")
-        raw = path.read_bytes()
+        raw = without_mark(path.read_bytes())
     except (FileNotFoundError, NotADirectoryError) as error:
         raise MissingError(f"there is no run in {folder}", "fssbench eval --out DIR makes one") from error
     except OSError as error:
