@@ -183,16 +183,21 @@ def summarise(
     Raises:
         UsageError: If there is no row, a column is missing, or `classes` does not fit the rows.
     """
+    folds = counted(frame, Counting(classes, base_classes, generalised, run_length))
+    return summary_of(folds, draws=draws, level=level, seed=seed)
+
+
+def summary_of(folds: Sequence[Counted], *, draws: int = DRAWS, level: float = LEVEL, seed: int = 0) -> Summary:
+    """Return the numbers of folds that are counted already, by rising fold; see `summarise`."""
     if draws < 0 or not 0 < level < 1:
         raise UsageError(f"draws are 0 or more and a level is between 0 and 1, not {draws} and {level}")
-    folds = counted(frame, Counting(classes, base_classes, generalised, run_length))
     drawn = [_draw(its, draws, np.random.default_rng([seed, its.together.fold])) for its in folds]
     summaries = tuple(_fold_summary(its, sample, level) for its, sample in zip(folds, drawn, strict=True))
     numbers = mean_ratios([its.ratios() for its in folds])
     complete = min(len(fold.runs) for fold in summaries)
     return Summary(
         **_values(numbers),
-        episodes=len(frame),
+        episodes=sum(its.together.episodes for its in folds),
         folds=summaries,
         per_class=_class_table(folds, drawn, level),
         intervals=_intervals(_values(numbers), folds, drawn, level),

@@ -9,6 +9,8 @@ import numpy as np
 
 from fssbench.tallies import Floats, Integers, Ratios, Tally
 
+_ONE_THREAD = 1 << 18
+"""Multiplications up to which OpenBLAS takes one thread for a product of matrices (interface/gemm.c)."""
 _BLOCK = 1 << 17
 """Weights that are held at once: they stay in a processor's cache, however long the list."""
 
@@ -48,9 +50,20 @@ def bootstrap(tallies: Sequence[Tally], draws: int, generator: np.random.Generat
     totals = np.zeros((draws, edges[-1]))
     done = 0
     for weights in _weights(groups, draws, generator):
-        totals[done : done + len(weights)] = weights @ pooled
-        done += len(weights)
+        for some in _slices(weights, edges[-1]):
+            totals[done : done + len(some)] = some @ pooled
+            done += len(some)
     return [tally.ratios(totals[:, first:last]) for tally, (first, last) in zip(tallies, pairwise(edges), strict=True)]
+
+
+def _slices(weights: Floats, columns: int) -> Iterator[Floats]:
+    """Yield the rows of weights, so many at a time that their product with `columns` is left to one thread.
+
+    Products of a hundred rows and few columns gain nothing from threads, which spend several times the processor time
+    on waiting for each other.
+    """
+    rows = max(1, _ONE_THREAD // max(1, weights.shape[1] * columns))
+    yield from (weights[first : first + rows] for first in range(0, len(weights), rows))
 
 
 def _drawn_together(sizes: Sequence[int]) -> list[Integers]:

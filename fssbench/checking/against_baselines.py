@@ -65,7 +65,7 @@ def _fold(
         value = round(float(getattr(fold.numbers, measure)), len(text.partition(".")[2]))
         if tolerance is not None:
             numbers = (float(text), value)
-            interval = fold.numbers.intervals.get(measure)
+            interval = fold.interval(measure)
             checks.append(judge(one.subject, measure, number, numbers, tolerance, interval, match.place, other))
     if stated is None and (weights := _weights(one, fold, match)):
         checks.append(weights)

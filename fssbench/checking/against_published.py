@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from fssbench.checking.measured import Measured, MeasuredFold
 from fssbench.checking.tolerances import TierName, tolerance_of, tolerances
@@ -88,14 +89,14 @@ def _checks(
         for measure, prefix in (("miou", "fold"), ("exact_ratio", "er_fold")):
             printed = [(row, float(text)) for row in rows if (text := row.numbers.get(f"{prefix}{its}"))]
             if printed:
-                number = None if fold.numbers is None else _number(fold.numbers, measure)
+                number = None if fold.numbers is None else _Number(_value(fold.numbers, measure), fold.interval)
                 checks.append(_judged(one, number, measure, its, printed, [fold], stated, known))
-    if one.whole and one.summary is not None:
+    if one.whole:
         for measure, column in MEANS:
             if measure == "exact_ratio" and one.run.method.task != "fscs":
                 continue
-            if printed := _means(rows, column, wrong):
-                number = _number(one.summary, measure)
+            if (printed := _means(rows, column, wrong)) and (numbers := one.numbers) is not None:
+                number = _Number(_value(numbers, measure), partial(_interval, one))
                 checks.append(_judged(one, number, measure, None, printed, one.folds, stated, known))
     if not checks:
         reason = next((fold.partial for fold in one.folds if fold.partial), "")
@@ -122,12 +123,18 @@ def _means(rows: Sequence[PrintedRow], column: str, wrong: set[tuple[object, ...
 
 @dataclass(frozen=True)
 class _Number:
+    """A number, and what returns its interval: that is drawn only for numbers that are compared."""
+
     value: float
-    interval: Interval | None
+    interval: Callable[[str], Interval | None]
 
 
-def _number(of: FoldSummary | Summary, measure: str) -> _Number:
-    return _Number(float(getattr(of, measure)), of.intervals.get(measure))
+def _value(of: FoldSummary | Summary, measure: str) -> float:
+    return float(getattr(of, measure))
+
+
+def _interval(one: Measured, measure: str) -> Interval | None:
+    return None if one.summary is None else one.summary.intervals.get(measure)
 
 
 def _judged(
@@ -146,19 +153,21 @@ def _judged(
         source = f"{known.sources[row.source].cite}, {row.location}"
         source += ", mean of the printed folds" if fold is None and measure != "fb_iou" and _has_folds(row) else ""
         case = _case(one, folds, row)
-        partial = next((its.partial for its in folds if its.partial), "")
+        left_out = next((its.partial for its in folds if its.partial), "")
         tolerance = None
         if case.tier is not None:
             tolerance = stated or tolerance_of(
                 case.tier, measure, mean=fold is None, shot=one.run.shot, thousands=case.thousands
             )
-        if partial or number is None or tolerance is None:
-            reason = partial or case.reason or "no tolerance is known for this number of re-trained weights"
+        if left_out or number is None or tolerance is None:
+            reason = left_out or case.reason or "no tolerance is known for this number of re-trained weights"
             value = None if number is None else number.value
             found.append(not_comparable(one.subject, measure, fold, expected, value, source, reason))
             continue
         numbers = (expected, number.value)
-        found.append(judge(one.subject, measure, fold, numbers, tolerance, number.interval, source, case.reason))
+        found.append(
+            judge(one.subject, measure, fold, numbers, tolerance, number.interval(measure), source, case.reason)
+        )
     order = {"pass": 0, "miss": 1, "none": 2}
     return min(found, key=lambda check: order[check.verdict])
 

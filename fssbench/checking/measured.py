@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fssbench.checking.verdict import Subject
 from fssbench.errors import MissingError
-from fssbench.metrics import FoldSummary, Summary, summarise
+from fssbench.metrics import FoldSummary, Interval, Summary, summary_of
 from fssbench.results import load_run
 from fssbench.tables.chosen_runs import find_runs, merged
-from fssbench.tables.measured import Measurement, asked_on, fold_count, measurements
+from fssbench.tables.measured import MeasuredFold as Answers
+from fssbench.tables.measured import Measurement, asked_on, fold_count, folds_of, put_together
 
 if TYPE_CHECKING:
-    from fssbench.results import Results, Run
+    from fssbench.results import Run
     from fssbench.results.record import FoldRecord, Start
 
 
@@ -25,15 +27,28 @@ class MeasuredFold:
 
     Attributes:
         record: What was asked.
-        numbers: What was answered; None if nothing was.
         partial: Why it is compared with nothing; empty if all of the list was answered.
         starts: When and where.
+        counted: The counts of its answers; None if there are none.
+        summarise: Returns the numbers of all folds together, with intervals, which take long.
     """
 
     record: FoldRecord
-    numbers: FoldSummary | None
     partial: str
     starts: tuple[Start, ...]
+    counted: Answers | None
+    summarise: Callable[[], Summary | None]
+
+    @property
+    def numbers(self) -> FoldSummary | None:
+        """What was answered, without intervals; None if nothing was."""
+        return None if self.counted is None else self.counted.summary
+
+    def interval(self, measure: str) -> Interval | None:
+        """Return the interval of one of the numbers."""
+        summary = self.summarise()
+        folds = () if summary is None else summary.folds
+        return next((fold.intervals.get(measure) for fold in folds if fold.fold == self.record.fold), None)
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,13 +59,25 @@ class Measured:
         run: One of the runs.
         subject: What stands in tables.
         folds: By rising number.
-        summary: Of all folds together, with intervals; None if nothing was answered.
+        summarise: Returns the numbers of all folds together, with intervals, which take long; None if nothing was
+            answered.
     """
 
     run: Run
     subject: Subject
     folds: tuple[MeasuredFold, ...]
-    summary: Summary | None
+    summarise: Callable[[], Summary | None]
+
+    @property
+    def summary(self) -> Summary | None:
+        """The numbers of all folds together, with intervals; None if nothing was answered."""
+        return self.summarise()
+
+    @cached_property
+    def numbers(self) -> Summary | None:
+        """The numbers of all folds together, without intervals; None if nothing was answered."""
+        counts = [fold.counted.counts for fold in self.folds if fold.counted is not None]
+        return summary_of(counts, draws=0) if counts else None
 
     @property
     def whole(self) -> bool:
@@ -72,44 +99,43 @@ def measured(folders: Iterable[Path]) -> list[Measured]:
             raise MissingError(f"there is no run in {folder}", "fssbench eval --out DIR makes one")
         # A run is checked once, however many of the folders it is found in.
         paths = merged(paths, found)
-    loaded = {path: load_run(path) for path in paths}
-    empty = [path for path in paths if loaded[path].frame.empty]
-    together = [_together(one, loaded) for one in measurements(path for path in paths if path not in empty)]
-    return [*together, *(_of([loaded[path]], [str(path)], None, {}) for path in empty)]
+    runs: dict[Path, Run] = {}
+    answered: dict[Path, dict[int, Answers]] = {}
+    for path in paths:
+        results = load_run(path)
+        runs[path], answered[path] = results.run, folds_of(results, path)
+    together = [_together(one, runs) for one in put_together((runs[path], answered[path]) for path in paths)]
+    return [*together, *(_of([path], {}, runs) for path in paths if not answered[path])]
 
 
-def _together(one: Measurement, loaded: dict[Path, Results]) -> Measured:
-    import pandas as pd
-
-    frames = [
-        results.frame[results.frame["fold"] == fold]
-        for fold, its in one.folds.items()
-        for results in [loaded[its.folder]]
-    ]
-    lengths = {fold: its.record.run_length for fold, its in one.folds.items() if its.record.run_length}
-    summary = summarise(
-        pd.concat(frames, ignore_index=True), generalised=one.run.generalised, run_length=lengths or None
-    )
-    folders = sorted({its.folder for its in one.folds.values()})
-    owners = {fold: str(its.folder) for fold, its in one.folds.items()}
-    return _of([loaded[folder] for folder in folders], [str(folder) for folder in folders], summary, owners)
+def _together(one: Measurement, runs: Mapping[Path, Run]) -> Measured:
+    return _of(sorted({its.folder for its in one.folds.values()}), one.folds, runs)
 
 
-def _of(
-    results: Sequence[Results], folders: Sequence[str], summary: Summary | None, owners: Mapping[int, str]
-) -> Measured:
-    """Put folds together; `owners` are the folders of the folds that were answered."""
-    numbers = {} if summary is None else {fold.fold: fold for fold in summary.folds}
+def _of(folders: Sequence[Path], answered: Mapping[int, Answers], runs: Mapping[Path, Run]) -> Measured:
+    """Put folds together.
+
+    Args:
+        folders: The runs'.
+        answered: The folds that have an answer, each from one of the runs.
+        runs: What each run says of itself.
+    """
+
+    @cache
+    def summarise() -> Summary | None:
+        return summary_of([answered[fold].counts for fold in sorted(answered)]) if answered else None
+
     folds: dict[int, MeasuredFold] = {}
-    for its, folder in zip(results, folders, strict=True):
-        for record in its.run.folds:
+    for folder in folders:
+        run = runs[folder]
+        for record in run.folds:
             # A fold that one run has not begun may be answered by another; if by none, it is still told.
-            if owners.get(record.fold, folder) == folder:
-                answered = int((its.frame["fold"] == record.fold).sum())
-                reason = partial_reason(its.run, record, answered)
-                folds[record.fold] = MeasuredFold(record, numbers.get(record.fold), reason, its.run.starts)
-    subject = Subject(subject_name(results[0].run), ", ".join(folders))
-    return Measured(results[0].run, subject, tuple(folds[fold] for fold in sorted(folds)), summary)
+            its = answered.get(record.fold)
+            if its is None or its.folder == folder:
+                reason = partial_reason(run, record, 0 if its is None else run.expected(record) - its.missing)
+                folds[record.fold] = MeasuredFold(record, reason, run.starts, its, summarise)
+    subject = Subject(subject_name(runs[folders[0]]), ", ".join(map(str, folders)))
+    return Measured(runs[folders[0]], subject, tuple(folds[fold] for fold in sorted(folds)), summarise)
 
 
 def partial_reason(run: Run, record: FoldRecord, answered: int) -> str:

@@ -172,14 +172,15 @@ def evaluate(
 
     Under torchrun the processes share the work: torchrun --nproc-per-node 2 -m fssbench eval ...
     """
+    # Before the imports, which take seconds.
+    check_folder("--out", out)
+    check_folder("--save-predictions", save_predictions)
     from fssbench.engine.plan import Request
     from fssbench.engine.processes import processes_here
     from fssbench.engine.settings import Settings, parse_bytes
     from fssbench.results.run import Existing
     from fssbench.results.share import Share
 
-    check_folder("--out", out)
-    check_folder("--save-predictions", save_predictions)
     if resume and overwrite:
         raise UsageError("--resume and --overwrite exclude each other")
     processes = processes_here()

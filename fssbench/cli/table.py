@@ -100,6 +100,8 @@ def table(
         runs=runs,
         all_sources=all_sources,
         folders=named.folders,
+        # Of intervals, comma separated values have that of the mean alone.
+        reaches=("mean",) if form == "csv" else (),
     )
     if ablation is not None:
         others = {"--compare": compare, "--layout": layout, "--all-sources": all_sources}

@@ -74,9 +74,9 @@ def train(
     ] = False,
 ) -> None:
     """Train on the base classes of a fold: state and log.csv in the folder, weights.safetensors at the end."""
+    check_folder("--out", out)
     from fssbench.training.plan import Request, plan
 
-    check_folder("--out", out)
     planned = plan(
         Request(
             dataset=dataset,

@@ -171,6 +171,9 @@ def plan(request: Request, opened: Dataset | None = None) -> Plan:
         check_weak(info, variant)
     backbone = _backbone(request, info, protocol, variant)
     check_build(request.method, backbone, variant, ways, shots)
+    if request.leads and request.out is not None:
+        # Before the data set is opened, which takes long.
+        check_folder(_out(request, request.out), request.existing or Existing.REFUSE)
     known = known_fold_count(request.dataset, request.trained_on, request.test_classes)
     if known and not given:
         _folds(request, known)
@@ -180,9 +183,7 @@ def plan(request: Request, opened: Dataset | None = None) -> Plan:
     check_every_fold(request.episodes, request.fold, given, dataset.fold_count)
     folds = [episodes.fold for episodes in given] or _folds(request, dataset.fold_count)
     sources = sources_for(request, info, variant, backbone, folds)
-    out = request.out or _default_folder(request, info, protocol, backbone, folds, dataset)
-    if request.shard is not None:
-        out = out / f"shard-{request.shard.part}-of-{request.shard.of}"
+    out = _out(request, request.out or _default_folder(request, info, protocol, backbone, folds, dataset))
     if request.leads:
         check_folder(out, request.existing or Existing.REFUSE)
     lists = given or [_draw(request, dataset, fold, ways, shots, protocol) for fold in folds]
@@ -206,6 +207,12 @@ def _check_shard(request: Request, lists: Sequence[EpisodeList]) -> None:
             f"shard {shard} of {of} is empty",
             f"no more shards than episodes: --shard 1/{most} to --shard {most}/{most}",
         )
+
+
+def _out(request: Request, folder: Path) -> Path:
+    """Return where rows go if the run, or the one that this is a shard of, goes to `folder`."""
+    shard = request.shard
+    return folder if shard is None else folder / f"shard-{shard.part}-of-{shard.of}"
 
 
 def _or(value: int | None, default: int) -> int:

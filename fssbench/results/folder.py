@@ -32,6 +32,7 @@ from fssbench.results.run import (
 )
 from fssbench.results.sound_rows import read_sound_rows, words_of_damage
 from fssbench.results.summary import summary_record
+from fssbench.writable import check_writable
 
 if TYPE_CHECKING:
     from fssbench.episode import EpisodeList
@@ -253,9 +254,15 @@ def check_folder(path: Path, existing: Existing) -> None:
     """Refuse a folder that a run can't be written to; nothing is written.
 
     Raises:
-        UsageError: If it holds a run that is neither to be continued nor replaced, or other files.
+        UsageError: If it holds a run that is neither to be continued nor replaced, or other files; or it can't be made
+            or written.
         BrokenFileError: If it holds a run to be continued whose record or rows are gone.
     """
+    _check_content(path, existing)
+    check_writable(path)
+
+
+def _check_content(path: Path, existing: Existing) -> None:
     if path.exists() and not path.is_dir():
         raise UsageError(f"{path} is a file, not a folder", "give another --out")
     if not path.exists() or all(entry.match(SHARDS) for entry in path.iterdir()):

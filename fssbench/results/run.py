@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fssbench.atomic import write_text
+from fssbench.counting import Counted, Counting, counted
 from fssbench.errors import BrokenFileError, MissingError, UsageError
 from fssbench.foreign_files import file_size, without_mark
-from fssbench.metrics import DRAWS, Summary, summarise, with_all_classes
+from fssbench.metrics import DRAWS, Summary, summary_of, with_all_classes
 from fssbench.results.record import Run
 from fssbench.results.rows import MAX_NUMBER, Row, frame_of, read_rows
 
@@ -60,7 +61,28 @@ class Results:
         """How many episodes are not answered yet."""
         return sum(self.run.expected(fold) for fold in self.run.folds) - len(self.frame)
 
-    def summary(self, *, all_classes: bool = False, draws: int | None = None) -> Summary:
+    def counted(self, *, all_classes: bool = False) -> list[Counted]:
+        """Return the counts of each fold that has a row.
+
+        Args:
+            all_classes: Count a class that no episode asked as 0 instead of leaving it out.
+
+        Raises:
+            UsageError: If there is no row.
+        """
+        run = self.run
+        strict = all_classes and run.generalised
+        counting = Counting(
+            run.classes if all_classes else None,
+            {fold.fold: fold.base_classes for fold in run.folds} if strict else None,
+            run.generalised,
+            {fold.fold: fold.run_length for fold in run.folds if fold.run_length},
+        )
+        return counted(self.frame, counting)
+
+    def summary(
+        self, *, all_classes: bool = False, draws: int | None = None, counts: Sequence[Counted] | None = None
+    ) -> Summary:
         """Return mIoU, FB-IoU, exact ratio with intervals; see `fssbench.summarise`.
 
         Numbers are over the classes that an episode asks; `miou_all_classes` is over all of a fold, the others as 0.
@@ -69,23 +91,13 @@ class Results:
             all_classes: Count a class that no episode asked as 0, as the releases do, instead of leaving it out.
                 Whole lists of the protocols ask every class.
             draws: Bootstrap draws; 0 for no intervals.
+            counts: What `counted` has returned for the same classes, if it was called already.
         """
-        summary = self._summary(all_classes, DRAWS if draws is None else draws)
+        found = self.counted(all_classes=all_classes) if counts is None else counts
+        summary = summary_of(found, draws=DRAWS if draws is None else draws)
         if all_classes or self._asks_all(summary):
             return with_all_classes(summary, summary)
-        return with_all_classes(summary, self._summary(all_classes=True, draws=0))
-
-    def _summary(self, all_classes: bool, draws: int) -> Summary:
-        run = self.run
-        strict = all_classes and run.generalised
-        return summarise(
-            self.frame,
-            run.classes if all_classes else None,
-            base_classes={fold.fold: fold.base_classes for fold in run.folds} if strict else None,
-            generalised=run.generalised,
-            run_length={fold.fold: fold.run_length for fold in run.folds if fold.run_length},
-            draws=draws,
-        )
+        return with_all_classes(summary, summary_of(self.counted(all_classes=True), draws=0))
 
     def _asks_all(self, summary: Summary) -> bool:
         """Return whether the numbers are over all classes of the folds: in each run, where there are several."""

@@ -26,19 +26,15 @@ def reaches(one: Measurement, columns: Iterable[str]) -> dict[str, str]:
 
     Args:
         one: The folds of one configuration, from one run or several.
-        columns: Those that the table has numbers for.
+        columns: Those that are wanted; nothing is drawn for others.
     """
-    import pandas as pd
+    from fssbench.metrics import summary_of
 
-    from fssbench.metrics import summarise
-
-    folds = one.folds.values()
-    summary = summarise(
-        pd.concat([fold.rows for fold in folds], ignore_index=True),
-        generalised=one.run.generalised,
-        run_length={fold.record.fold: fold.record.run_length for fold in folds if fold.record.run_length},
-        draws=DRAWS,
-    )
+    columns = list(columns)
+    known = {*_MEASURES, *(f"{kind}{fold}" for fold in one.folds for kind in ("fold", "er_fold"))}
+    if not known & set(columns):
+        return {}
+    summary = summary_of([one.folds[fold].counts for fold in sorted(one.folds)], draws=DRAWS)
     found = {column: (getattr(summary, name), summary.intervals[name]) for column, name in _MEASURES.items()}
     for its in summary.folds:
         found[f"fold{its.fold}"] = (its.miou, its.intervals["miou"])

@@ -60,6 +60,7 @@ class Comparison:
         layout: "fss", or "fscs" for classification and segmentation.
         runs: Folder of run folders, or one of them; None: there are none.
         all_sources: Show each source's row instead of one per result.
+        reaches: Columns of which intervals are wanted; default all.
         folders: Run folders that are shown whatever their method; with them, "no methods" asks for no others.
     """
 
@@ -73,6 +74,7 @@ class Comparison:
     runs: Path | None = None
     all_sources: bool = False
     folders: tuple[Path, ...] = ()
+    reaches: tuple[str, ...] = ()
 
     @property
     def others(self) -> bool:
@@ -99,7 +101,12 @@ def compare(asked: Comparison, leave_out: LeaveOut = refuse) -> list[Table]:
     runs = _runs(asked, leave_out) if asked.source != "published" else {}
     names = names_from(asked.methods, _callable(known, runs.values()))
     datasets = _datasets(asked, known, runs)
-    wanted = {folder: run for folder, run in runs.items() if asked_on(run) in datasets}
+    # Rows of other ways and shots are of no use: no run is compared with those.
+    wanted = {
+        folder: run
+        for folder, run in runs.items()
+        if asked_on(run) in datasets and _of_counts(asked, run.way, run.shot)
+    }
     measured = _measured(asked, known, wanted, leave_out)
     tables = []
     for dataset in datasets:
@@ -108,7 +115,7 @@ def compare(asked: Comparison, leave_out: LeaveOut = refuse) -> list[Table]:
             printed = printed_entries(known, dataset, tasks, names, asked.all_sources)
         own = [
             # Only what is shown is worth the time that an interval takes.
-            replace(entry, reach=reaches(one, entry.numbers))
+            replace(entry, reach=reaches(one, [c for c in entry.numbers if not asked.reaches or c in asked.reaches]))
             for entry, one in measured
             if entry.dataset == dataset
             and entry.task in tasks
@@ -146,12 +153,12 @@ def render(tables: Iterable[Table], form: str) -> str:
 
 
 def _asked_for(asked: Comparison, entry: Entry) -> bool:
+    return _of_counts(asked, entry.way, entry.shot) and wants_backbone(entry.backbone, asked.backbones)
+
+
+def _of_counts(asked: Comparison, way: int | None, shot: int | None) -> bool:
     ways = asked.ways or _WAYS[asked.layout]
-    return (
-        (not asked.shots or entry.shot in asked.shots)
-        and (not ways or entry.way in ways)
-        and wants_backbone(entry.backbone, asked.backbones)
-    )
+    return (not asked.shots or shot in asked.shots) and (not ways or way in ways)
 
 
 def _is_named(asked: Comparison, one: Measurement) -> bool:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,12 +14,13 @@ from fssbench.tables.chosen_runs import LeaveOut, refuse
 from fssbench.tables.entry import NO_BACKBONE, Entry, Remark
 from fssbench.tables.folds import fold_count_of
 from fssbench.tables.left_out import class_cautions, over_all_classes
+from fssbench.tables.neighbours import Neighbours
 
 if TYPE_CHECKING:
-    import pandas as pd
-
+    from fssbench.counting import Counted
     from fssbench.metrics import FoldSummary
     from fssbench.results import Results, Run
+    from fssbench.results.lost import Lost
     from fssbench.results.record import FoldRecord
 
 
@@ -34,17 +35,27 @@ class MeasuredFold:
 
     Attributes:
         record: What was asked.
-        summary: What was answered.
         missing: How many episodes are not answered yet.
         folder: The run's.
-        rows: The answered episodes.
+        lost: What is lost at the network's size.
+        answers: Returns the counts of the answered episodes, and what they mean, without intervals.
     """
 
     record: FoldRecord
-    summary: FoldSummary
     missing: int
     folder: Path
-    rows: pd.DataFrame
+    lost: Lost
+    answers: Callable[[], tuple[Counted, FoldSummary]]
+
+    @property
+    def counts(self) -> Counted:
+        """The counts of the answered episodes."""
+        return self.answers()[0]
+
+    @property
+    def summary(self) -> FoldSummary:
+        """What was answered, without intervals."""
+        return self.answers()[1]
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,39 +131,81 @@ def measurements(folders: Iterable[Path], leave_out: LeaveOut = refuse) -> list[
     """
     from fssbench.results import load_run
 
-    by_configuration: dict[str, list[Measurement]] = {}
-    for folder in folders:
-        try:
-            results = load_run(folder)
-            found = _folds(results, folder)
-        except FSSBenchError as error:
-            leave_out(folder, error)
-            continue
-        if not found:
+    def read() -> Iterator[tuple[Run, dict[int, MeasuredFold]]]:
+        for folder in folders:
+            try:
+                results = load_run(folder)
+                found = folds_of(results, folder)
+                for fold in found.values():
+                    fold.answers()  # of many runs the counts are kept, not the rows
+            except FSSBenchError as error:
+                leave_out(folder, error)
+                continue
             # No damage, so nothing that a caller who leaves out nothing is stopped by.
-            if leave_out is not refuse:
+            if not found and leave_out is not refuse:
                 leave_out(folder, MissingError(f"no episode of the run in {folder} is answered yet"))
+            yield results.run, found
+
+    return put_together(read())
+
+
+def put_together(runs: Iterable[tuple[Run, dict[int, MeasuredFold]]]) -> list[Measurement]:
+    """Put folds of one configuration together; see `measurements`.
+
+    Args:
+        runs: Each run with its folds that are answered, wholly or in part.
+    """
+    by_configuration: dict[str, list[Measurement]] = {}
+    # Once a place is taken for some folds it stays so: the search for the next run of them goes on from there.
+    taken: dict[tuple[str, frozenset[int]], int] = {}
+    for run, found in runs:
+        if not found:
             continue
-        together = by_configuration.setdefault(_configuration(results.run), [])
-        place = next((n for n, one in enumerate(together) if not found.keys() & one.folds.keys()), None)
-        if place is None:
-            together.append(Measurement(results.run, found, repeat=len(together)))
+        configuration, folds = _configuration(run), frozenset(found)
+        together = by_configuration.setdefault(configuration, [])
+        place = taken.get((configuration, folds), 0)
+        while place < len(together) and folds & together[place].folds.keys():
+            place += 1
+        taken[configuration, folds] = place
+        if place == len(together):
+            together.append(Measurement(run, found, repeat=place))
         else:
             together[place] = replace(together[place], folds={**together[place].folds, **found})
     return [replace(one, repeated=len(together) > 1) for together in by_configuration.values() for one in together]
 
 
-def _folds(results: Results, folder: Path) -> dict[int, MeasuredFold]:
-    if results.frame.empty:
-        return {}
-    records = {record.fold: record for record in results.run.folds}
+def folds_of(results: Results, folder: Path) -> dict[int, MeasuredFold]:
+    """Return the folds of a run that have an answer; they are counted when they are first wanted."""
+    from fssbench.results.lost import lost_in
+
+    counts = _Counts(results)
     found = {}
-    for summary in results.summary(draws=0).folds:
-        record = records[summary.fold]
-        missing = results.run.expected(record) - summary.episodes
-        rows = results.frame[results.frame["fold"] == summary.fold]
-        found[summary.fold] = MeasuredFold(record, summary, missing, folder, rows)
+    for record in sorted(results.run.folds, key=lambda record: record.fold):
+        rows = results.frame[results.frame["fold"] == record.fold]
+        missing = results.run.expected(record) - len(rows)
+        if len(rows):
+            fold = MeasuredFold(
+                record, missing, folder, lost_in(rows, results.run.protocol.task), partial(counts.of, record.fold)
+            )
+            found[record.fold] = fold
     return found
+
+
+class _Counts:
+    """The counts of a run, which lets go of its rows when they are counted."""
+
+    def __init__(self, results: Results) -> None:
+        self._results: Results | None = results
+        self._found: dict[int, tuple[Counted, FoldSummary]] = {}
+
+    def of(self, fold: int) -> tuple[Counted, FoldSummary]:
+        """Return the counts of a fold, and what they mean."""
+        if self._results is not None:
+            counts = self._results.counted()
+            folds = self._results.summary(draws=0, counts=counts).folds
+            self._found = {its.fold: (count, its) for count, its in zip(counts, folds, strict=True)}
+            self._results = None
+        return self._found[fold]
 
 
 def _runs_asked(fold: FoldRecord) -> int:
@@ -177,45 +230,18 @@ def measured_entries(found: Iterable[Measurement], methods: Mapping[str, Paper])
         methods: Papers by key, for printed names and venues.
     """
     found = list(found)
-    entries = []
+    neighbours: dict[tuple[int, int], Neighbours] = {}
     for one in found:
+        mine = neighbours.setdefault((one.run.way, one.run.shot), Neighbours())
         # A shard is marked for what it is; it makes nobody else the odd one out.
-        others = [other for other in found if other is one or not other.run.is_shard]
-        neighbours = [other for other in others if (other.run.way, other.run.shot) == (one.run.way, one.run.shot)]
-        entries.append(_entry(one, methods, _differences(one, neighbours)))
-    return entries
-
-
-def _differences(one: Measurement, neighbours: list[Measurement]) -> list[str]:
-    """Return in what a measurement differs from most of its neighbours, or from each where no two agree."""
-    found = []
-    if _stands_apart(one.run.protocol, [other.run.protocol for other in neighbours]):
-        found.append("protocol")
-    if _stands_apart(one.run.dataset.fingerprint, [other.run.dataset.fingerprint for other in neighbours]):
-        found.append("data")
-    for fold, mine in one.folds.items():
-        theirs = [other.folds[fold] for other in neighbours if fold in other.folds]
-        if _stands_apart(_asked(mine), [_asked(other) for other in theirs]):
-            found.append("episode list")
-            break
-    return found
+        if not one.run.is_shard:
+            mine.add(one)
+    return [_entry(one, methods, neighbours[one.run.way, one.run.shot].differences(one)) for one in found]
 
 
 def _asked_of(one: Measurement) -> dict[int, tuple[tuple[int, ...], FoldSummary]]:
     """Return for each fold all its classes, and what was answered."""
     return {number: (fold.record.classes, fold.summary) for number, fold in sorted(one.folds.items())}
-
-
-def _asked(fold: MeasuredFold) -> tuple[str, int]:
-    return fold.record.episodes_hash, fold.summary.episodes
-
-
-def _stands_apart(mine: Hashable, all_of_them: Sequence[Hashable]) -> bool:
-    counts = Counter(all_of_them).most_common()
-    if len(counts) == 1:
-        return False
-    # Without a majority nobody is the odd one out: each is marked.
-    return counts[0][1] == counts[1][1] or mine != counts[0][0]
 
 
 def _entry(one: Measurement, methods: Mapping[str, Paper], differs: list[str]) -> Entry:
@@ -268,8 +294,6 @@ def _entry(one: Measurement, methods: Mapping[str, Paper], differs: list[str]) -
 
 
 def _cautions(one: Measurement, weights: Sequence[str]) -> list[str]:
-    from fssbench.results.lost import lost_in
-
     cautions = []
     leaks = {number: fold.record.leaking for number, fold in sorted(one.folds.items()) if fold.record.leaking}
     if leaks:
@@ -289,9 +313,7 @@ def _cautions(one: Measurement, weights: Sequence[str]) -> list[str]:
     if unanswered := sum(fold.record.unanswered for fold in one.folds.values()):
         cautions.append(f"incomplete: {unanswered} episodes without a prediction are left out")
     if lost := "; ".join(
-        f"fold {number}: {words}"
-        for number, fold in sorted(one.folds.items())
-        if (words := lost_in(fold.rows, one.run.protocol.task).words)
+        f"fold {number}: {words}" for number, fold in sorted(one.folds.items()) if (words := fold.lost.words)
     ):
         cautions.append(f"objects that are not there or lost at the network's size, {lost}")
     if one.run.is_shard:
