@@ -88,7 +88,7 @@ def write_run(folder: Path, run: Run, iou: float = 0.5, answered: int | None = N
             intersection=(1000, round(1000 * iou)),
             union=(1000, 1000),
             present=(True,),
-            truth=(episode > 0,),
+            truth=(episode > 0 or run.method.task == "fss",),
             seconds=0.1,
         )
         for fold in run.folds
