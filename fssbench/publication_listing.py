@@ -11,7 +11,7 @@ from textwrap import fill
 from fssbench.plain_text import printable
 from fssbench.publication_search import FoundRow
 from fssbench.publication_status import released_weights, status_of, why
-from fssbench.publications import ER_FOLDS, FOLDS, FRAME_COLUMNS, Publications, Source, record_of
+from fssbench.publications import ER_FOLDS, FOLDS, FRAME_COLUMNS, PrintedRow, Publications, Source, record_of
 from fssbench.tables.layout import BACKBONES, dataset_title
 from fssbench.tables.render_csv import harmless
 from fssbench.tables.render_markdown import escaped
@@ -131,11 +131,26 @@ def _one(known: Publications, one: FoundRow, width: int) -> str:
         lines += _said("besides", ", ".join(others), width)
     lines += _said("source", _source(source, row.location), width)
     rule = known.protocols.get(row.protocol)
-    lines += _said("protocol", f"{row.protocol}: {rule.title}" if rule else "no release of it was read", width)
+    lines += _said("protocol", f"{row.protocol}: {rule.title}" if rule else _not_known(known, row), width)
     lines += _said("confidence", row.confidence, width)
     if row.note:
         lines += _said("note", row.note, width)
     return "\n".join(lines)
+
+
+def _not_known(known: Publications, row: PrintedRow) -> str:
+    """Return in words why it is not known how a printed number was evaluated."""
+    cite = known.sources[row.source].cite
+    if row.role == "unresolved":
+        return "not known, as the method is not"
+    if row.role == "rerun":
+        return f"not known: the {cite} has the method evaluated anew, and does not say how"
+    if row.task == "cross-domain":
+        return f"not known: that of the {cite}, whose code is not released"
+    others = sorted({other.protocol for other in known.rows if other.method == row.method and other.protocol})
+    if others:
+        return f"not known of this number; other numbers of the method are by {', '.join(others)}"
+    return "not known: no released code of the method was read"
 
 
 def _source(source: Source, location: str) -> str:

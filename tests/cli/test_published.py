@@ -96,6 +96,37 @@ def test_released_weights_are_those_of_the_registry() -> None:
     assert released_weights() == of_registry
 
 
+@pytest.mark.parametrize(
+    ("method", "said"),
+    [
+        ("ntrenet:*", {"pfenet: photos padded to 473"}),
+        ("ppnet:*", {"panet: 5 runs of 1000 episodes at 417x417"}),
+        ("sccan:hsnet resize", {"sccan-squashed: SCCAN's evaluation"}),
+        ("dcama", {"dcama: HSNet's 1000 episodes, photos squashed to 384x384"}),
+        (
+            "hsnet:*",
+            {
+                "not known: the SCCAN README has the method evaluated anew",
+                "not known: the HM poster (ECCV 2022) has the method evaluated anew",
+            },
+        ),
+        ("scl", {"not known: that of the MMT paper (CVPR 2022), whose code is not released"}),
+        ("cwt", {"not known: no released code of the method was read"}),
+    ],
+)
+def test_how_a_number_was_evaluated_or_why_that_is_not_known(method: str, said: set[str]) -> None:
+    shown = " ".join(run("show", method).stdout.split())
+    protocols = [text.split(" confidence ")[0] for text in shown.split(" protocol ")[1:]]
+    assert {start for start in said for text in protocols if text.startswith(start)} == said
+    assert all(any(text.startswith(start) for start in said) for text in protocols), protocols
+
+
+def test_no_method_whose_release_was_read_is_told_to_have_none() -> None:
+    read = {record["method"] for record in found() if record["protocol"]}
+    for method in sorted(read):
+        assert "no released code of the method was read" not in " ".join(run("show", method).stdout.split()), method
+
+
 def test_a_row_is_shown_with_all_that_is_known_of_it() -> None:
     shown = " ".join(run("show", "ifsl-readme:26").stdout.split())
     for said in (
