@@ -8,10 +8,7 @@ import os
 import select
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
-
-if TYPE_CHECKING:
-    from _typeshed import ReadableBuffer
+from typing import TextIO
 
 _GONE = {errno.EPIPE, errno.EBADF, errno.EIO, errno.ENXIO, errno.ESTALE}
 """Nobody reads any more: a pipe whose reader has left (`| head`), a terminal that was closed, a file that is gone."""
@@ -26,7 +23,7 @@ class _Stream(io.FileIO):
 
     failure: OSError | None = None
 
-    def write(self, data: ReadableBuffer, /) -> int:
+    def write(self, data: bytes | memoryview, /) -> int:  # type: ignore[override] - all that a buffer writes
         """Write bytes, or drop them where they can't be written; return how many are dealt with."""
         try:
             while (count := super().write(data)) is None:
