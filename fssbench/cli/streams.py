@@ -8,7 +8,7 @@ import os
 import select
 import sys
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 _GONE = {errno.EPIPE, errno.EBADF, errno.EIO, errno.ENXIO, errno.ESTALE}
 """Nobody reads any more: a pipe whose reader has left (`| head`), a terminal that was closed, a file that is gone."""
@@ -23,7 +23,7 @@ class _Stream(io.FileIO):
 
     failure: OSError | None = None
 
-    def write(self, data: bytes | memoryview, /) -> int:  # type: ignore[override] - all that a buffer writes
+    def write(self, data: Any, /) -> int:  # noqa: ANN401 - any buffer; Python 3.11 has no name for it
         """Write bytes, or drop them where they can't be written; return how many are dealt with."""
         try:
             while (count := super().write(data)) is None:
