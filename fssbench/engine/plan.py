@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from fssbench.datasets.dataset import Dataset
     from fssbench.episode import EpisodeList
+    from fssbench.results.folder import Seen
     from fssbench.results.record import Option
     from fssbench.results.run import Existing
     from fssbench.results.share import Share
@@ -95,6 +96,7 @@ class Plan:
         lists: What is asked, an episode list per fold.
         sources: Where each fold's weights come from.
         out: The run folder.
+        seen: What was in it when this was planned.
     """
 
     request: Request
@@ -106,6 +108,7 @@ class Plan:
     lists: tuple[EpisodeList, ...]
     sources: dict[int, Source]
     out: Path
+    seen: Seen | None = None
 
     @property
     def way(self) -> int:
@@ -171,9 +174,10 @@ def plan(request: Request, opened: Dataset | None = None) -> Plan:
         check_weak(info, variant)
     backbone = _backbone(request, info, protocol, variant)
     check_build(request.method, backbone, variant, ways, shots)
+    seen = None
     if request.leads and request.out is not None:
         # Before the data set is opened, which takes long.
-        check_folder(_out(request, request.out), request.existing or Existing.REFUSE)
+        seen = check_folder(_out(request, request.out), request.existing or Existing.REFUSE)
     known = known_fold_count(request.dataset, request.trained_on, request.test_classes)
     if known and not given:
         _folds(request, known)
@@ -184,12 +188,12 @@ def plan(request: Request, opened: Dataset | None = None) -> Plan:
     folds = [episodes.fold for episodes in given] or _folds(request, dataset.fold_count)
     sources = sources_for(request, info, variant, backbone, folds)
     out = _out(request, request.out or _default_folder(request, info, protocol, backbone, folds, dataset))
-    if request.leads:
-        check_folder(out, request.existing or Existing.REFUSE)
+    if request.leads and seen is None:
+        seen = check_folder(out, request.existing or Existing.REFUSE)
     lists = given or [_draw(request, dataset, fold, ways, shots, protocol) for fold in folds]
     check_leaks(dataset, lists, allowed=request.allow_leak)
     _check_shard(request, lists)
-    found = Plan(request, info, variant, backbone, dataset, protocol, tuple(lists), sources, out)
+    found = Plan(request, info, variant, backbone, dataset, protocol, tuple(lists), sources, out, seen)
     if request.trained_on == request.dataset:
         for episodes in lists:
             check_number(info, found.options, dataset, episodes.fold)

@@ -95,7 +95,7 @@ def _part(plan: Plan, device: torch.device, command: tuple[str, ...], processes:
     lists = {episodes.fold: episodes for episodes in plan.lists}
     folder: Folder
     if processes.first:
-        folder = made = stack.enter_context(RunFolder(plan.out, run, lists, _existing(plan)))
+        folder = made = stack.enter_context(RunFolder(plan.out, run, lists, _existing(plan), plan.seen))
         if processes.size > 1:
             made.begin()
         processes.wait()

@@ -20,6 +20,7 @@ from fssbench.protocols import protocol as protocol_of
 if TYPE_CHECKING:
     from fssbench.datasets.dataset import Dataset
     from fssbench.episode import EpisodeList
+    from fssbench.results.folder import Seen
     from fssbench.results.run import Existing
 
 _NAME = re.compile(r"[^\x00-\x1f\x7f-\x9f]{1,100}")
@@ -68,6 +69,7 @@ class ScorePlan:
         found: What was answered of each.
         presence: Which classes are said to be there; None where the label maps say it.
         out: The run folder.
+        seen: What was in it when this was planned.
     """
 
     request: ScoreRequest
@@ -78,6 +80,7 @@ class ScorePlan:
     found: tuple[Listing, ...]
     presence: Presence | None
     out: Path
+    seen: Seen | None = None
 
 
 def plan_score(request: ScoreRequest) -> ScorePlan:
@@ -111,14 +114,14 @@ def plan_score(request: ScoreRequest) -> ScorePlan:
     out = request.out or _default_folder(request, method, rules, lists)
     if (out / RUN).exists() and request.existing is not Existing.OVERWRITE:
         raise UsageError(f"{out} holds a run already", "replace it with --overwrite, or give another --out")
-    check_folder(out, Existing.OVERWRITE)
+    seen = check_folder(out, Existing.OVERWRITE)
     folders = [Path(request.predictions.replace("{fold}", str(one.fold))) for one in lists]
     found, presence = _found(request, rules, lists, folders)
     dataset = open_dataset(first.dataset, request.root, **request.dataset_options)
     dataset = seen_from(dataset, train or first.dataset, choice)
     check_every_fold(request.episodes, request.fold, lists, dataset.fold_count)
     check_leaks(dataset, lists, allowed=request.allow_leak)
-    return ScorePlan(request, method, dataset, rules, tuple(lists), found, presence, out)
+    return ScorePlan(request, method, dataset, rules, tuple(lists), found, presence, out, seen)
 
 
 def _check_options(request: ScoreRequest, first: EpisodeList) -> None:

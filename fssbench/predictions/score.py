@@ -55,7 +55,7 @@ def score(plan: ScorePlan, progress: Progress | None = None, command: tuple[str,
         )
     run = _record(plan, counted, command)
     lists = {one.fold: one for one in plan.lists}
-    with RunFolder(plan.out, run, lists, plan.request.existing or Existing.REFUSE) as folder:
+    with RunFolder(plan.out, run, lists, plan.request.existing or Existing.REFUSE, plan.seen) as folder:
         try:
             for fold in counted:
                 for row in fold.rows:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -14,7 +14,7 @@ from fssbench.atomic import remove_leftovers
 from fssbench.errors import BrokenFileError, UsageError
 from fssbench.results.lost import lost_in
 from fssbench.results.record import Run, first_difference
-from fssbench.results.rows import Row, RowWriter, frame_of, read_rows
+from fssbench.results.rows import Row, RowWriter, frame_of, is_held, read_rows
 from fssbench.results.run import (
     LISTS,
     PARTS,
@@ -41,6 +41,13 @@ _PUT_BACK = "put it back, start the run again with --overwrite, or give another 
 _LOG = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True)
+class Seen:
+    """What a command found in its folder when it began: inode, size and time of run.json, if there was one."""
+
+    record: tuple[int, int, int] | None
+
+
 class RunFolder:
     """A run being written. Nothing is written before the first row is there.
 
@@ -49,6 +56,7 @@ class RunFolder:
         run: What is asked.
         lists: The episode list of each fold.
         existing: What to do if there is a run already.
+        seen: What `check_folder` has returned when the command began; default: what it returns now.
 
     Attributes:
         rows: The rows that a run to be continued has already.
@@ -58,7 +66,9 @@ class RunFolder:
         BrokenFileError: If the run to be continued is damaged.
     """
 
-    def __init__(self, path: Path, run: Run, lists: Mapping[int, EpisodeList], existing: Existing) -> None:
+    def __init__(
+        self, path: Path, run: Run, lists: Mapping[int, EpisodeList], existing: Existing, seen: Seen | None = None
+    ) -> None:
         self.path = path
         self.run = run
         self.rows: list[Row] = []
@@ -66,7 +76,8 @@ class RunFolder:
         self._existing = existing
         self._writer: RowWriter | None = None
         self._started = False
-        check_folder(path, existing)
+        there = check_folder(path, existing)
+        self._seen = seen or there
         if existing is Existing.RESUME and (path / RUN).exists():
             try:
                 self._continue()
@@ -78,8 +89,7 @@ class RunFolder:
         """Write one row; before the first, the folder with run.json and the episode lists.
 
         Raises:
-            UsageError: If another command has written a run there since, and `existing` is not "overwrite"; or the
-                row can't be written.
+            UsageError: If another command has written a run there since, or the row can't be written.
         """
         self.begin().append(row)
         self.rows.append(row)
@@ -202,7 +212,11 @@ class RunFolder:
         except OSError as error:
             raise UsageError(f"can't make {self.path}: {error.strerror}", "give another --out") from error
         writer = RowWriter(self.path / ROWS)
-        if self._existing is not Existing.OVERWRITE and ((self.path / RUN).exists() or _holds_rows(self.path)):
+        if self._existing is Existing.OVERWRITE:
+            written = _seen(self.path) != self._seen  # what was there may be replaced, and no other run
+        else:
+            written = (self.path / RUN).exists() or _holds_rows(self.path)
+        if written:
             writer.close()
             raise UsageError(
                 f"another command has written a run to {self.path} since this one began; it stays as it is",
@@ -250,16 +264,27 @@ class PartFolder:
         self._writer.close()
 
 
-def check_folder(path: Path, existing: Existing) -> None:
-    """Refuse a folder that a run can't be written to; nothing is written.
+def check_folder(path: Path, existing: Existing) -> Seen:
+    """Refuse a folder that a run can't be written to, and return what is there; nothing is written.
 
     Raises:
-        UsageError: If it holds a run that is neither to be continued nor replaced, or other files; or it can't be made
-            or written.
+        UsageError: If it holds a run that is neither to be continued nor replaced, or that another command writes, or
+            other files; or it can't be made or written.
         BrokenFileError: If it holds a run to be continued whose record or rows are gone.
     """
     _check_content(path, existing)
+    if existing is Existing.OVERWRITE and is_held(path / ROWS):
+        raise UsageError(f"another run is writing to {path}", "wait for it, or give another --out")
     check_writable(path)
+    return _seen(path)
+
+
+def _seen(path: Path) -> Seen:
+    try:
+        found = (path / RUN).stat()
+    except OSError:
+        return Seen(None)
+    return Seen((found.st_ino, found.st_size, found.st_mtime_ns))
 
 
 def _check_content(path: Path, existing: Existing) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, fields
 from functools import cache
@@ -32,6 +33,8 @@ MAX_PIXELS = 1 << 41
 """No picture has more; with a larger count, sums over a list would not be exact integers."""
 MAX_LABEL = (1 << 16) - 1
 """Label maps are of 8 or 16 bits."""
+_TRIES, _PAUSE = 5, 0.02
+"""A command that only asks whether a file is locked (`is_held`) holds it for a moment."""
 MAX_NUMBER = 1 << 31
 """No list has so many episodes, and no data set so many folds."""
 
@@ -231,6 +234,25 @@ def frame_of(rows: Iterable[Row]) -> pd.DataFrame:
     return frame.astype(types)
 
 
+def is_held(path: Path) -> bool:
+    """Return whether a `RowWriter` writes to a file at the moment."""
+    if sys.platform == "win32":
+        return False
+    try:
+        file = os.open(path, os.O_RDWR)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:  # a folder without locks
+        return False
+    finally:
+        os.close(file)
+    return False
+
+
 class RowWriter:
     """Appends rows to a file; each is handed to the system at once, so that killing the run keeps it.
 
@@ -313,12 +335,17 @@ class RowWriter:
     def _lock(self) -> None:
         # The system gives the lock back when the process ends, however it ends.
         if sys.platform != "win32":
-            try:
-                fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
-                raise UsageError(
-                    f"another run is writing to {self.path.parent}", "wait for it, or give another --out"
-                ) from error
+            for left in reversed(range(_TRIES)):
+                try:
+                    fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError as error:
+                    if not left:
+                        raise UsageError(
+                            f"another run is writing to {self.path.parent}", "wait for it, or give another --out"
+                        ) from error
+                    time.sleep(_PAUSE)
+                else:
+                    return
 
     def _cut_torn_line(self) -> None:
         size = os.fstat(self._file).st_size

@@ -101,9 +101,39 @@ def test_a_run_that_another_command_writes_at_the_moment_stays(tmp_path: Path):
             with pytest.raises(UsageError, match="another run is writing"):
                 second.append(rows[0])
             first.append(rows[1])
-        assert len(load_run(out).frame) == 2
+        with pytest.raises(UsageError, match=r"another command has written a run to .*; it stays as it is"):
+            second.append(rows[0])
+    assert len(load_run(out).frame) == 2, "it was told to replace what was there, and this was not"
+    with RunFolder(out, whole.run, LISTS, Existing.OVERWRITE) as third:
+        third.append(rows[0])
+    assert len(load_run(out).frame) == 1
+
+
+def test_of_two_commands_that_replace_a_run_one_is_refused(run: Path):
+    rows, whole = read_rows(run / "rows.jsonl"), load_run(run)
+    first, second = (RunFolder(run, whole.run, LISTS, Existing.OVERWRITE) for _ in range(2))
+    first.append(rows[1])
+    with pytest.raises(UsageError, match="another run is writing to"):
+        check_folder(run, Existing.OVERWRITE)
+    with pytest.raises(UsageError, match="another run is writing to"):
         second.append(rows[0])
-    assert len(load_run(out).frame) == 1, "it was told to replace what is there"
+    first.close()
+    check_folder(run, Existing.OVERWRITE)
+    with pytest.raises(UsageError, match=r"another command has written a run to .*; it stays as it is"):
+        second.append(rows[0])
+    assert [row.episode for row in read_rows(run / "rows.jsonl")] == [1]
+
+
+def test_a_run_written_between_plan_and_start_is_not_replaced(tmp_path: Path, elsewhere: None):
+    asked = Request("copy-mask", "shapes20i", fold="0", episodes="2", out=tmp_path / "run", existing=Existing.OVERWRITE)
+    early, other = plan(asked), plan(replace(asked, method="all-foreground"))
+    run_plan(other)
+    before = contents(tmp_path / "run")
+    with pytest.raises(UsageError, match="another command has written a run"):
+        run_plan(early)
+    assert contents(tmp_path / "run") == before
+    run_plan(plan(asked))
+    assert load_run(tmp_path / "run").run.method.name == "copy-mask"
 
 
 def test_what_is_refused_takes_nothing_back(tmp_path: Path):
