@@ -99,7 +99,7 @@ def _pooled_freedom(variances: Sequence[float], freedoms: Sequence[int]) -> floa
     if min(freedoms) >= _MANY:
         return sum(freedoms)
     parts = [each**2 / freedom for each, freedom in zip(variances, freedoms, strict=True)]
-    return min(float(sum(freedoms)), sum(variances) ** 2 / sum(parts))
+    return float(sum(variances) ** 2 / sum(parts))
 
 
 def student_quantile(share: float, freedom: float) -> float:

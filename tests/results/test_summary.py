@@ -88,6 +88,15 @@ def test_base_classes_asked_together_have_both_means():
     assert summary_record(summary)["total_miou_all_classes"] == 37.5
 
 
+def test_base_classes_asked_apart_are_those_that_a_label_holds():
+    run = run_with((1, 2))
+    run = replace(run, folds=tuple(replace(fold, base_classes=(7, 8)) for fold in run.folds))
+    rows = [perfect(1, 0, base=((7, 10, 20, 20),))]
+    record = summary_record(Results(frame_of(rows), run).summary(draws=0))
+    assert (record["miou_all_classes"], record["base_miou"]) == (50.0, 50.0)
+    assert not {"base_miou_all_classes", "total_miou_all_classes"} & record.keys()
+
+
 def together() -> BaseRule | None:
     return protocol("bam-gfss").base
 
