@@ -279,3 +279,8 @@ def test_objects_of_one_pixel_count_whole():
     counts = tally(rows(classes=[(1,)], intersection=[(1, 1)], union=[(1, 1)]), 0, None, None)
     ratios = counts.ratios(counts.sums.sum(axis=0))
     assert (ratios.miou, ratios.fb_iou) == (100.0, 100.0)
+    # Also where another class has none at all.
+    frame = rows(classes=[(1,), (2,)], intersection=[(1, 1), (1, 0)], union=[(1, 1), (1, 0)])
+    counts = tally(frame, 0, None, None)
+    ratios = counts.ratios(counts.sums.sum(axis=0))
+    assert (ratios.miou, ratios.fb_iou) == (50.0, 100.0)

@@ -298,3 +298,25 @@ def test_draws_may_be_as_few_as_none(count: int):
     assert set(summarise(random_rows(1), draws=count).intervals) == {"miou", "fb_iou", "exact_ratio"} - (
         set() if count else {"miou", "fb_iou", "exact_ratio"}
     )
+
+
+def test_a_number_that_one_fold_lacks_has_no_mean():
+    frame = pd.concat([answers(50, 60, 70, 80, fold=fold) for fold in (0, 1)], ignore_index=True)
+    base = [((7, 10, 20, 20),) if fold == 0 else None for fold in frame["fold"]]
+    for run_length in (None, 2):
+        summary = summarise(frame.assign(base=base), run_length=run_length, draws=20)
+        assert [fold.base_miou for fold in summary.folds] == [50.0, None]
+        assert summary.base_miou is None
+        assert [run.base_miou for run in summary.runs] == [None] * (2 if run_length else 0)
+        assert "base_miou" in summary.folds[0].intervals
+        assert "base_miou" not in summary.intervals
+
+
+@pytest.mark.parametrize(("pixels", "refused"), [(2**62 - 1, False), (2**62, True)])
+def test_the_largest_sum_that_is_counted(pixels: int, refused: bool):
+    frame = answers(1).assign(union=[(0, pixels)], intersection=[(0, pixels)])
+    if not refused:
+        assert summarise(frame, draws=0).per_class["union"].tolist() == [pixels]
+        return
+    with pytest.raises(UsageError, match="more than pictures have"):
+        summarise(frame, draws=0)
