@@ -19,6 +19,7 @@ from fssbench.datasets import imported
 from fssbench.datasets.dataset import Dataset, Image, Label, Split
 from fssbench.datasets.fss_facts import facts, hash_of
 from fssbench.datasets.index_cache import cached_index, fingerprint_of, frame_of, key_of
+from fssbench.datasets.odd_masks import other_sizes
 from fssbench.datasets.photos import read_grey, read_photo, size_of
 from fssbench.datasets.progress import tracked
 from fssbench.errors import MissingError, UsageError
@@ -80,6 +81,16 @@ class FSS1000(Dataset):
             return "imported (not HSNet's test classes)"
         missing = [name for name in self._side_classes("test") if not (self.root / name).is_dir()]
         return f"official (HSNet), {len(missing)} test classes are not here" if missing else "official (HSNet)"
+
+    @cached_property
+    def remarks(self) -> tuple[str, ...]:
+        """Which masks of the test side are of another size than their photo: each is brought to the network's size."""
+        if not imported.is_there(self.name, "test"):
+            return ()
+        photos = [self.photo_path(name) for name in self.entries(0, "test")["name"]]
+        return tuple(
+            f"{note}; they are stretched onto it" for note in other_sizes([(p.with_suffix(".png"), p) for p in photos])
+        )
 
     def fold_classes(self, fold: int, split: Split = "val") -> tuple[int, ...]:
         """Return the label values of a side; there is only fold 0."""

@@ -27,12 +27,11 @@ def odd_masks(pairs: Sequence[tuple[Path, Path]]) -> list[str]:
         pairs: Mask and photo.
     """
     pictures: list[str] = []
-    sizes: list[str] = []
     empty: list[str] = []
     whole: list[str] = []
-    for mask, photo in tracked(pairs, "looking at the masks", "masks"):
+    for mask, _ in tracked(pairs, "looking at the masks", "masks"):
         try:
-            grey, size = read_grey(mask), size_of(photo)
+            grey = read_grey(mask)
         except FSSBenchError:
             continue
         name = f"{mask.parent.name}/{mask.name}"
@@ -42,8 +41,6 @@ def odd_masks(pairs: Sequence[tuple[Path, Path]]) -> list[str]:
             empty.append(f"{name} (lightest {grey.max()})")
         elif grey.min() >= _OBJECT:
             whole.append(name)
-        if grey.shape != size:
-            sizes.append(f"{name} ({grey.shape[1]} x {grey.shape[0]}, its photo {size[1]} x {size[0]})")
     said = []
     if pictures:
         said.append(f"masks that show a picture, of which what is lighter than grey counts: {_counted(pictures)}")
@@ -51,9 +48,21 @@ def odd_masks(pairs: Sequence[tuple[Path, Path]]) -> list[str]:
         said.append(f"masks without an object, as no pixel is of grey {_OBJECT} or lighter: {_counted(empty)}")
     if whole:
         said.append(f"masks that are all object, as every pixel is of grey {_OBJECT} or lighter: {_counted(whole)}")
-    if sizes:
-        said.append(f"masks of another size than their photo: {_counted(sizes)}")
-    return said
+    return [*said, *other_sizes(pairs)]
+
+
+def other_sizes(pairs: Sequence[tuple[Path, Path]]) -> list[str]:
+    """Return a sentence that counts and names the masks of another size than their photo, by the headers of both."""
+    found: list[str] = []
+    for mask, photo in pairs:
+        try:
+            drawn, taken = size_of(mask), size_of(photo)
+        except FSSBenchError:
+            continue
+        if drawn != taken:
+            name = f"{mask.parent.name}/{mask.name}"
+            found.append(f"{name} ({drawn[1]} x {drawn[0]}, its photo {taken[1]} x {taken[0]})")
+    return [f"masks of another size than their photo: {_counted(found)}"] if found else []
 
 
 def _counted(names: list[str]) -> str:

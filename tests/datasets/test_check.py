@@ -199,7 +199,12 @@ def test_fss_masks_that_are_photos_or_of_another_size_are_named(tmp_path: Path):
     (root / "cup" / "photo.jpg").unlink()
     with Image.open(root / "hat" / "3.png") as mask:
         mask.resize((20, 16)).save(root / "hat" / "3.png")
-    report = check(open_dataset("fss1000", root))
+    dataset = open_dataset("fss1000", root)
+    report = check(dataset)
+    assert dataset.remarks == (
+        "masks of another size than their photo: 2, cup/2.png (90 x 60, its photo 32 x 32), "
+        "hat/3.png (20 x 16, its photo 32 x 32); they are stretched onto it",
+    )
     assert report.notes == (
         "masks that show a picture, of which what is lighter than grey counts: 2, cup/2.png, hat/1.png",
         "masks of another size than their photo: 2, cup/2.png (90 x 60, its photo 32 x 32), "
