@@ -29,7 +29,8 @@ def table(
     compare: Annotated[
         list[str] | None,
         typer.Option(
-            "--compare", help="Methods ('hsnet', 'as*', 'hsnet:*' for variants) and run folders. Default: all."
+            "--compare",
+            help="Methods ('hsnet', 'as*', 'hsnet:*' for variants) and run folders (./hsnet). Default: all.",
         ),
     ] = None,
     dataset: Annotated[

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
@@ -111,7 +112,8 @@ class RunFolder:
             for old in (path for name in files for path in self.path.glob(name)):
                 old.unlink(missing_ok=True)
             if not any(self.path.iterdir()):
-                self.path.rmdir()
+                with suppress(OSError):  # the folder one is in stays
+                    self.path.rmdir()
 
     def finish(self) -> Results:
         """Bring all rows together, in the order of the lists where none is missing, and write summary.json."""

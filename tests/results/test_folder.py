@@ -150,6 +150,18 @@ def test_what_is_refused_takes_nothing_back(tmp_path: Path):
     assert contents(out) == before
 
 
+def test_the_folder_one_is_in_is_written_to_and_cleared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    answer(tmp_path / "other")
+    whole = load_run(tmp_path / "other")
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    written = RunFolder(Path(), whole.run, LISTS, Existing.REFUSE)
+    written.append(read_rows(tmp_path / "other" / "rows.jsonl")[0])
+    assert Path("run.json").exists()
+    written.discard()
+    assert list(Path().iterdir()) == []
+
+
 def test_the_label_maps_of_a_run_written_meanwhile_stay(tmp_path: Path, elsewhere: None):
     asked = Request("copy-mask", "shapes20i", fold="0", episodes="2", out=tmp_path / "run")
     planned, other = plan(asked), plan(replace(asked, method="all-foreground"))
