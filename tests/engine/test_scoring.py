@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import numpy.typing as npt
 import pytest
 import torch
 
-from fssbench.engine.scoring import count, truth_present
+from fssbench.engine.scoring import answer_of, count, score_labels, truth_present
 from fssbench.errors import UsageError
+from fssbench.methods.method import Prediction
+from fssbench.protocols import protocol
 
 Map = npt.NDArray[np.uint8]
 
@@ -92,3 +96,25 @@ def test_255_is_a_class_where_there_are_so_many():
 def test_an_answer_that_is_none_is_refused(answer: npt.NDArray[np.uint8]):
     with pytest.raises(UsageError, match="the method answered"):
         count(answer, np.zeros((2, 2), dtype=np.uint8), (1,), "leave-out")
+
+
+def test_what_the_truth_has_not_is_left_out_where_a_release_leaves_it_out():
+    label = np.array([[1, 1], [1, 255]], dtype=np.uint8)  # no background
+    answer = np.array([[1, 0], [1, 1]], dtype=np.uint8)
+    counts, _ = score_labels(answer, None, label, (1,), (), protocol("panet"))
+    assert (counts.intersection, counts.union) == ((0, 2), (0, 3))
+    counts, _ = score_labels(answer, None, label, (1,), (), protocol("hsnet"))
+    assert (counts.intersection, counts.union) == ((0, 2), (1, 3))
+    counts, _ = score_labels(answer, None, np.zeros((2, 2), np.uint8), (1,), (), protocol("panet"))
+    assert (counts.intersection, counts.union) == ((1, 0), (4, 0))
+
+
+def test_the_novel_class_is_where_it_is_surer_than_the_threshold():
+    rule = replace(protocol("bam-gfss"), base=replace(protocol("bam-gfss").base, threshold=0.5))  # type: ignore[type-var]
+    logits = torch.zeros(2, 1, 3)
+    logits[1, 0, 2] = 1e-3
+    logits[1, 0, 0] = -1e-3
+    none = torch.zeros(1, 3, dtype=torch.uint8)
+    labels, base = answer_of(Prediction(logits, none, torch.tensor([True]), base=none), rule)
+    assert labels.tolist() == [[0, 0, 1]]  # half and half is not sure enough
+    assert base is None
