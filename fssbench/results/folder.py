@@ -311,7 +311,7 @@ def _check_whole(path: Path) -> None:
             f"the run in {path} can't be continued: it has rows, but no {RUN} that says what they answer", _PUT_BACK
         )
     if (path / RUN).exists() and not any(path.glob(PARTS)) and not (path / ROWS).exists():
-        raise BrokenFileError(f"the run in {path} can't be continued: it has {RUN}, but no {ROWS}", _PUT_BACK)
+        _LOG.warning("%s has %s, but no %s: every episode is evaluated, from the first", path, RUN, ROWS)
 
 
 def _holds_rows(path: Path) -> bool:
