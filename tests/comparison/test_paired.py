@@ -352,3 +352,10 @@ def test_a_class_without_a_pixel_is_said(stored: Callable[..., Results]):
     changed = [replace(run, frame=run.frame.assign(truth=truth)) for run in runs]
     (note,) = set(compare(changed, draws=2).notes) - set(compare(runs, draws=2).notes)
     assert note == "no query of fold 1 has a pixel of classes 3, 4, which counts 0 in mIoU of all"
+
+
+def test_one_fold_has_no_mean_over_folds(stored: Callable[..., Results]):
+    runs = [stored(name, run_of(name, folds=(2,), episodes=6)) for name in ("hsnet", "asnet")]
+    duel = compare(runs, draws=10).duels[0]
+    assert [each.fold for each in duel.episodes] == [2]
+    assert {each.fold for each in duel.differences} == {2}
