@@ -240,3 +240,11 @@ def test_sides_are_truncated_after_the_ratio_is_taken(shape: tuple[int, int], si
     image, mask = padded_as_released(synthetic_photo(*shape), label, side)
     assert torch.equal(input_image(synthetic_photo(*shape), (side, side), "opencv-pad"), image)
     assert np.array_equal(input_label(label, (side, side), "opencv-pad"), mask.numpy())
+
+
+@pytest.mark.parametrize("length", [58, 70, 105, 333, 500])
+def test_which_pixel_is_the_nearest_is_decided_in_float32(length: int):
+    # With a scale of 64 bits some of 58, 70 and 105 pixels would be others at 400.
+    row = np.arange(length, dtype=np.uint16)[None]
+    expected = F.interpolate(torch.from_numpy(row.astype(np.float32))[None, None], (1, 400), mode="nearest")
+    assert nearest_label(row, (1, 400)).tolist() == expected[0, 0].to(torch.int64).tolist()
