@@ -167,10 +167,9 @@ def read_rows(path: Path) -> list[Row]:
     """
     rows: list[Row] = []
     seen: dict[tuple[int, int], int] = {}
-    for number, found in lines_of(path):
-        line = found
+    for number, line in lines_of(path):
         if isinstance(line, Row) and (line.fold, line.episode) in seen:
-            line = second_row(number, line, seen[line.fold, line.episode])
+            raise second_row(path, number, line, seen[line.fold, line.episode])
         if isinstance(line, BadLine):
             raise BrokenFileError(
                 f"{path}, {line}",
@@ -181,9 +180,12 @@ def read_rows(path: Path) -> list[Row]:
     return rows
 
 
-def second_row(number: int, row: Row, first: int) -> BadLine:
-    """Return what is said of a further row of an episode, whose first is in line `first`."""
-    return BadLine(number, f": fold {row.fold}, episode {row.episode} is in line {first} already")
+def second_row(path: Path, number: int, row: Row, first: int) -> BrokenFileError:
+    """Return the error for a further row of an episode, whose first is in line `first`."""
+    return BrokenFileError(
+        f"{path}, line {number}: fold {row.fold}, episode {row.episode} is in line {first} already",
+        "remove the line that does not belong there, or start the run again with --overwrite",
+    )
 
 
 def lines_of(path: Path) -> Iterator[tuple[int, Row | BadLine]]:

@@ -12,7 +12,6 @@ from fssbench import evaluate
 from fssbench.errors import BrokenFileError
 from fssbench.results import Results, load_run, read_rows
 from fssbench.results.rows import line_of
-from fssbench.results.sound_rows import read_sound_rows
 from tests.engine.stub import NearestColour, Patches, questions, rules
 
 LIST = questions(count=6)
@@ -112,28 +111,17 @@ def test_several_bad_lines_and_a_torn_end(run: Path, finished: dict[str, bytes],
     assert "nor are 1 other lines" in caplog.text
 
 
-def test_a_row_that_is_there_twice_is_kept_once(run: Path, finished: dict[str, bytes]):
+@pytest.mark.parametrize("fewer", [0, 1])
+def test_two_rows_of_an_episode_are_refused(run: Path, finished: dict[str, bytes], fewer: int):
     rows = read_rows(run / "rows.jsonl")
-    again = line_of(replace(rows[1], seconds=9.0)).encode()
-    (run / "rows.jsonl").write_bytes(finished["rows.jsonl"] + again + b"\n")
-    method = Counting()
-    answer(run, method, resume=True)
-    assert method.asked == 0
-    assert read_rows(run / "rows.jsonl") == rows
-
-
-def test_of_two_rows_that_count_other_pixels_neither_is_kept(run: Path, finished: dict[str, bytes]):
-    rows = read_rows(run / "rows.jsonl")
-    other = replace(rows[1], intersection=tuple(max(0, pixels - 1) for pixels in rows[1].intersection))
+    other = replace(rows[1], intersection=tuple(max(0, pixels - fewer) for pixels in rows[1].intersection))
     content = finished["rows.jsonl"] + line_of(other).encode() + b"\n"
     (run / "rows.jsonl").write_bytes(content)
-    sound, bad = read_sound_rows(run / "rows.jsonl")
-    assert sound == [rows[0], *rows[2:]]
-    assert [line.number for line in bad] == [2, 7]
-    method = Counting()
-    answer(run, method, resume=True)
-    assert method.asked == 1
-    assert [row.intersection for row in read_rows(run / "rows.jsonl")] == [row.intersection for row in rows]
+    for read in (lambda: answer(run, resume=True), lambda: load_run(run)):
+        with pytest.raises(BrokenFileError, match=r"line 7: .* is in line 2 already") as refused:
+            read()
+        assert "remove the line" in str(refused.value.remedy)
+    assert (run / "rows.jsonl").read_bytes() == content
 
 
 @pytest.mark.parametrize("content", [b"\0" * 4096 + b"\n", b"\n\n\n", b"ro\n", "{}\n".encode("utf-16")])
