@@ -10,10 +10,10 @@ import io
 import sys
 from pathlib import Path
 
-from fssbench.atomic import write_text
 from fssbench.checking.against_baselines import PRECISION
+from fssbench.files import write_text
 from fssbench.results import load_run
-from fssbench.tables.chosen_runs import find_runs
+from fssbench.tables.runs import find_runs
 
 COLUMNS = (
     "method",

@@ -8,18 +8,20 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING
 
-__version__ = "0.1.0"
+from fssbench.version import __version__
 
 if TYPE_CHECKING:
     from fssbench.checkpoints import load_release
-    from fssbench.datasets import list_datasets, open_dataset
+    from fssbench.datasets import open_dataset
+    from fssbench.datasets.catalogue import list_datasets
     from fssbench.engine import evaluate
     from fssbench.episode import Episode, EpisodeList, episodes
     from fssbench.errors import FSSBenchError
-    from fssbench.methods import build, list_methods
-    from fssbench.metrics import summarise
-    from fssbench.protocols import list_protocols
-    from fssbench.publications import published
+    from fssbench.methods.building import build
+    from fssbench.methods.catalogue import list_methods
+    from fssbench.metrics.summary import summarise
+    from fssbench.protocols.rules import list_protocols
+    from fssbench.publications.load import published
 
 _HOMES = {
     "Episode": "fssbench.episode",
@@ -30,11 +32,11 @@ _HOMES = {
     "evaluate": "fssbench.engine",
     "list_datasets": "fssbench.datasets",
     "list_methods": "fssbench.methods",
-    "list_protocols": "fssbench.protocols",
+    "list_protocols": "fssbench.protocols.rules",
     "load_release": "fssbench.checkpoints",
     "open_dataset": "fssbench.datasets",
-    "published": "fssbench.publications",
-    "summarise": "fssbench.metrics",
+    "published": "fssbench.publications.load",
+    "summarise": "fssbench.metrics.summary",
 }
 
 __all__ = [

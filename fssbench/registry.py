@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable, Iterator
 from importlib.metadata import entry_points
-from typing import Generic, TypeVar
+from typing import Generic, TypeVar, cast
 
 from fssbench.errors import UsageError, unknown_name
 
@@ -19,11 +19,12 @@ class Registry(Generic[T]):
 
     Args:
         kind: What the registry holds, in the singular: "method", "dataset".
-        base: A function that returns the base class every entry must have (called at the first look-up).
+        base: The base class every entry must have, as "module:attribute" or a function that returns it (called at the
+            first look-up).
         entries: The built-in names and their "module:attribute".
     """
 
-    def __init__(self, kind: str, base: Callable[[], type], entries: dict[str, str]) -> None:
+    def __init__(self, kind: str, base: Callable[[], type] | str, entries: dict[str, str]) -> None:
         self.kind = kind
         self._base = base
         self._entries: dict[str, T | str] = dict(entries)
@@ -86,12 +87,18 @@ class Registry(Generic[T]):
         """
         entry = self._entries[self.require(name)]
         if isinstance(entry, str):
-            module, _, attribute = entry.partition(":")
-            entry = getattr(importlib.import_module(module), attribute)
-            self._entries[name] = entry
-        if not (isinstance(entry, type) and issubclass(entry, self._base())):
-            raise UsageError(f"{self.kind} '{name}' ({self._origins[name]}) is not a {self._base().__name__}")
+            self._entries[name] = entry = cast("T", imported(entry))
+        base = imported(self._base) if isinstance(self._base, str) else self._base()
+        if not (isinstance(entry, type) and issubclass(entry, cast("type", base))):
+            raise UsageError(f"{self.kind} '{name}' ({self._origins[name]}) is not a {cast('type', base).__name__}")
         return entry
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.names())
+
+
+def imported(target: str) -> object:
+    """Return what a "module:attribute" names."""
+    module, _, attribute = target.partition(":")
+    found: object = getattr(importlib.import_module(module), attribute)
+    return found

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from fssbench.config import Root, config_file, find_root, require_root
+from fssbench.config import config_file
+from fssbench.datasets.roots import Root, find_root, require_root
 from fssbench.errors import BrokenFileError, MissingError
 
 

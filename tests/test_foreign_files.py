@@ -12,19 +12,19 @@ import pytest
 
 import fssbench
 from fssbench.checking.baselines import read_baselines
-from fssbench.config import config_file, find_root
-from fssbench.datasets import imported
-from fssbench.datasets.coco_facts import image_name
-from fssbench.datasets.coco_image_list import read_image_list
-from fssbench.datasets.folder_check import check_folder
-from fssbench.datasets.import_splits import import_splits
-from fssbench.datasets.isic2018 import Isic2018
-from fssbench.datasets.pickled_lists import read_pickle
+from fssbench.config import config_file
+from fssbench.datasets.coco20i.facts import image_name
+from fssbench.datasets.coco20i.image_order import read_image_list
+from fssbench.datasets.folder.check import check_folder
+from fssbench.datasets.io.pickled_lists import read_pickle
+from fssbench.datasets.roots import find_root
+from fssbench.datasets.splits import stored as imported
+from fssbench.datasets.splits.importing import import_splits
+from fssbench.datasets.targets.isic2018 import Isic2018
 from fssbench.episode import read_episodes, write_episodes
 from fssbench.errors import BrokenFileError
-from fssbench.foreign_files import file_size
+from fssbench.files import file_size, shipped
 from fssbench.predictions.presence import find_presence, read_presence
-from fssbench.resources import shipped
 from fssbench.results import load_run, read_rows
 from fssbench.training.recipes import read_recipes
 from tests.datasets.trees import annotation, box, coco_tree, isic_tree, label_map, own_tree, voc_tree

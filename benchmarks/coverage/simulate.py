@@ -15,10 +15,10 @@ from functools import cache
 import numpy as np
 
 from fssbench.comparison.permutation import permutation_p, swaps
-from fssbench.counting import Counted
-from fssbench.intervals import interval
-from fssbench.resampling import bootstrap, freedom_of
-from fssbench.tallies import Floats, Integers, Tally
+from fssbench.metrics.bootstrap import bootstrap, freedom_of
+from fssbench.metrics.counts import Counted
+from fssbench.metrics.intervals import interval
+from fssbench.metrics.tally import Floats, Integers, Tally
 
 MEASURES = ("miou", "fb_iou", "exact_ratio")
 PIXELS = 160_000

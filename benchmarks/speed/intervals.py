@@ -8,7 +8,7 @@ import time
 import numpy as np
 import pandas as pd
 
-from fssbench.metrics import DRAWS, summarise
+from fssbench.metrics.summary import DRAWS, summarise
 
 CLASSES = 5
 

@@ -24,7 +24,7 @@ import torch
 from torch import Tensor
 
 import fssbench
-from fssbench.methods.method import Method
+from fssbench.methods.base.method import Method
 
 SIDES = {"hsnet": 400, "asnet": 400, "asnet-hm": 400}
 STEPS = ("encode", "condition", "as_query", "predict")

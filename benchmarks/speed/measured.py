@@ -11,7 +11,7 @@ import fssbench
 from fssbench.datasets.dataset import Dataset
 from fssbench.engine.order import order_of_work
 from fssbench.episode import EpisodeList
-from fssbench.protocols import Protocol, protocol
+from fssbench.protocols.rules import Protocol, protocol
 
 PROTOCOLS = {"hsnet": "hsnet", "asnet": "ifsl-fss", "pfenet": "pfenet", "ntrenet": "ntrenet", "bam": "bam"}
 """Of each method that was released with its evaluation, the protocol of that release."""

@@ -23,16 +23,16 @@ from releases import Answer, released
 
 import fssbench
 from fssbench.datasets.dataset import Dataset
-from fssbench.engine.answering import answers
-from fssbench.engine.features import Asking
-from fssbench.engine.memory import peak_memory
-from fssbench.engine.profile import Line, Profile, profile_of
-from fssbench.engine.provenance import environment
-from fssbench.engine.settings import Settings, parse_bytes
-from fssbench.engine.stages import COMPUTING, Stages
-from fssbench.engine.store import StoreCount
-from fssbench.protocols import Protocol
-from fssbench.transforms import input_image, scored_shape, support_mask
+from fssbench.engine.features.cache import StoreCount
+from fssbench.engine.features.features import Asking
+from fssbench.engine.loop import answers
+from fssbench.engine.profiling.memory import peak_memory
+from fssbench.engine.profiling.profile import Line, Profile, profile_of
+from fssbench.engine.profiling.timers import COMPUTING, Stages
+from fssbench.planning.settings import Settings, parse_bytes
+from fssbench.protocols.rules import Protocol
+from fssbench.protocols.transforms import input_image, scored_shape, support_mask
+from fssbench.results.environment import environment
 
 CALIBRATED = {"hsnet": "hpn_learner.decoder2.2.bias", "asnet": "learner.decoder2.2.bias", "pfenet": "cls.3.bias",
               "ntrenet": "cls.3.bias", "bam": "cls_meta.3.bias"}  # fmt: skip

@@ -13,7 +13,7 @@ import argparse
 
 import numpy as np
 
-from fssbench.results.share import Share
+from fssbench.results.shard import Share
 
 JOBS = (1, 8, 64, 512, 4096)
 SPREAD = 0.15

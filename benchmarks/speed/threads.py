@@ -17,12 +17,12 @@ import torch
 from measured import PROTOCOLS, keep, questions
 
 import fssbench
-from fssbench.engine.features import Asking, Features
-from fssbench.engine.loading import Loader
-from fssbench.engine.memory import freed_memory_kept
-from fssbench.engine.provenance import environment
-from fssbench.engine.stages import Stages
-from fssbench.methods.method import Prediction
+from fssbench.engine.features.features import Asking, Features
+from fssbench.engine.features.loader import Loader
+from fssbench.engine.profiling.memory import freed_memory_kept
+from fssbench.engine.profiling.timers import Stages
+from fssbench.methods.base.method import Prediction
+from fssbench.results.environment import environment
 
 CPU = torch.device("cpu")
 TOGETHER = 4

@@ -20,12 +20,12 @@ import torch
 from measured import keep, questions
 
 import fssbench
-from fssbench.engine.answering import answers
-from fssbench.engine.features import Asking
-from fssbench.engine.provenance import environment
-from fssbench.engine.settings import Settings
-from fssbench.engine.stages import Stages
-from fssbench.methods.method import Method
+from fssbench.engine.features.features import Asking
+from fssbench.engine.loop import answers
+from fssbench.engine.profiling.timers import Stages
+from fssbench.methods.base.method import Method
+from fssbench.planning.settings import Settings
+from fssbench.results.environment import environment
 from fssbench.results.rows import Row
 
 

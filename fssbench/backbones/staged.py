@@ -1,7 +1,7 @@
 """Backbones cut into stages, for methods that run the last stage on masked maps (PFENet and those after it).
 
 The children of a `Stages` have the names that the releases give them at the top of their own modules, so a method that
-adopts them (`fssbench.layers.staged`) has the release's parameter names.
+adopts them (`fssbench.methods.base.staged`) has the release's parameter names.
 """
 
 from __future__ import annotations

@@ -9,8 +9,9 @@ from functools import partial
 from fssbench.checking.measured import Measured, MeasuredFold
 from fssbench.checking.tolerances import TierName, tolerance_of, tolerances
 from fssbench.checking.verdict import Check, Report, Tolerance, judge, not_comparable
-from fssbench.metrics import FoldSummary, Interval, Summary
-from fssbench.publications import FOLDS, PrintedRow, Publications, publications
+from fssbench.metrics.summary import FoldSummary, Interval, Summary
+from fssbench.publications.load import publications
+from fssbench.publications.rows import FOLDS, PrintedRow, Publications
 from fssbench.results.record import Weights
 from fssbench.tables.measured import asked_on, form_of
 

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from fssbench.errors import BrokenFileError, MissingError
-from fssbench.foreign_files import file_size
+from fssbench.files import file_size
 
 COLUMNS = (
     *("method", "variant", "backbone", "task", "train_dataset", "ways", "shots", "fold", "protocol", "episodes"),

@@ -6,7 +6,7 @@ from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 from fssbench.checking.render import headline
 from fssbench.checking.verdict import Check, Report
-from fssbench.plain_text import plain
+from fssbench.escape import plain
 
 
 def junit(report: Report) -> str:

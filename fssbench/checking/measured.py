@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 
 from fssbench.checking.verdict import Subject
 from fssbench.errors import MissingError
-from fssbench.metrics import FoldSummary, Interval, Summary, summary_of
+from fssbench.metrics.summary import FoldSummary, Interval, Summary, summary_of
 from fssbench.results import load_run
-from fssbench.tables.chosen_runs import find_runs, merged
 from fssbench.tables.measured import MeasuredFold as Answers
 from fssbench.tables.measured import Measurement, asked_on, fold_count, folds_of, put_together
+from fssbench.tables.runs import find_runs, merged
 
 if TYPE_CHECKING:
     from fssbench.results import Run

@@ -6,7 +6,7 @@ import html
 import re
 
 from fssbench.checking.verdict import Check, Report
-from fssbench.plain_text import plain
+from fssbench.escape import plain
 
 HEADINGS = ("measured", "number", "expected", "here", "difference", "tolerance", "95 %", "verdict", "tier")
 _WORDS = {"pass": "ok", "miss": "MISS", "none": "no verdict"}

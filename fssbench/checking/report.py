@@ -12,7 +12,7 @@ from fssbench.checking.baselines import read_baselines
 from fssbench.checking.measured import measured
 from fssbench.checking.verdict import Report, Tolerance
 from fssbench.errors import UsageError
-from fssbench.resources import shipped
+from fssbench.files import shipped
 
 
 def report_of(

@@ -12,7 +12,7 @@ from fssbench.checking.verdict import Report, Subject, judge
 from fssbench.errors import UsageError
 
 if TYPE_CHECKING:
-    from fssbench.metrics import FoldSummary, Summary
+    from fssbench.metrics.summary import FoldSummary, Summary
     from fssbench.results import Results, Run
 
 

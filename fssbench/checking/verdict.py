@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from fssbench.intervals import Interval
+from fssbench.metrics.intervals import Interval
 
 Verdict = Literal["pass", "miss", "none"]
 

@@ -26,7 +26,7 @@ from fssbench.checkpoints.mismatch import why
 from fssbench.checkpoints.naming import AnyMethod, as_in_method, named_as, unwrapped_names
 from fssbench.checkpoints.weights import BACKBONE, cast, check_form, check_not_zero, check_values
 from fssbench.errors import BrokenFileError, CheckpointError, UsageError
-from fssbench.methods import BuiltAs
+from fssbench.methods.base.built import BuiltAs
 
 _LOG = logging.getLogger(__name__)
 

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from fssbench.methods.method import Method
+from fssbench.methods.base.method import Method
 
 AnyMethod = Method[Any, Any]
 

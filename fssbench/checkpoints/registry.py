@@ -11,13 +11,12 @@ from typing import Annotated, Literal
 import tomlkit
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from fssbench.atomic import locked, write_text
 from fssbench.config import config_folder, reachable
-from fssbench.datasets import REGISTRY as DATASETS
+from fssbench.datasets.catalogue import REGISTRY as DATASETS
 from fssbench.errors import BrokenFileError, MissingError, UsageError, unknown_name
-from fssbench.methods import MethodInfo, check_build, method_info
-from fssbench.resources import shipped
-from fssbench.toml_text import parse, text_of
+from fssbench.files import locked, shipped, write_text
+from fssbench.methods.catalogue import MethodInfo, check_build, method_info
+from fssbench.toml import parse, text_of
 
 _ID = r"^[a-z0-9][a-z0-9._-]*$"
 Option = bool | int | float | str | tuple[int | float, ...]

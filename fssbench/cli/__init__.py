@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from typer.core import TyperGroup
 
-from fssbench import __version__
 from fssbench.cli.signals import StoppedError, stop_on_signals
 from fssbench.cli.streams import keep_going, written
 from fssbench.errors import FSSBenchError, unknown_name
+from fssbench.version import __version__
 
 if TYPE_CHECKING:
     from typer._click import Command, Context  # what TyperGroup's own signatures name

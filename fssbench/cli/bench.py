@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from fssbench.cli.console import console
 from fssbench.cli.paths import check_file, given_path
-from fssbench.cli.printing import console
 from fssbench.errors import UsageError
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from rich.table import Table
 
-    from fssbench.engine.bench import Measured
+    from fssbench.engine.profiling.bench import Measured
 
 
 def bench(
@@ -46,8 +46,8 @@ def bench(
     import csv
     from io import StringIO
 
-    from fssbench.atomic import write_text
-    from fssbench.engine.bench import Case, measure
+    from fssbench.engine.profiling.bench import Case, measure
+    from fssbench.files import write_text
 
     check_file("--out", out)
     parts = [[part.strip() for part in text.split(",")] for text in (method, shots, precision)]

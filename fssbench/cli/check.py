@@ -71,16 +71,16 @@ def check(
 
 def _show(report: Report) -> None:
     from fssbench.checking.render import HEADINGS, headline, notes, table_rows
-    from fssbench.cli.printing import print_table, say
+    from fssbench.cli.console import print_table, say
 
     print_table(HEADINGS, table_rows(report))
     say("", *notes(report), headline(report))
 
 
 def _write(report: Report, junit: Path | None, summary: Path | None) -> None:
-    from fssbench.atomic import write_text
     from fssbench.checking.junit import junit as xml
     from fssbench.checking.render import markdown
+    from fssbench.files import write_text
 
     if summary is None and (named := os.environ.get("GITHUB_STEP_SUMMARY")):
         summary = Path(named)

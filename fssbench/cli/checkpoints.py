@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from fssbench.cli.console import print_table, say
 from fssbench.cli.paths import given_path
-from fssbench.cli.printing import print_table, say
 from fssbench.errors import CheckFailedError, FSSBenchError, MissingError, UsageError
 
 if TYPE_CHECKING:
@@ -222,16 +222,16 @@ def _verified(entry: Record) -> str:
 
     paths = locate(entry)
     state = "hash as recorded" if entry.sha256 else f"unverified: no hash is recorded; it is {file_sha256(paths[0])}"
-    import fssbench
     from fssbench.checkpoints import load_into
-    from fssbench.methods import method_info
+    from fssbench.methods import build
+    from fssbench.methods.catalogue import method_info
 
     # ImageNet weights fit if the floor that uses nothing else takes them.
     variant = entry.variant or None
     name = entry.method or "prototype"
     options: dict[str, Any] = method_info(name).options_on(entry.dataset, variant) | entry.options
     options |= {"weak": True} if entry.weak else {}
-    method = fssbench.build(name, entry.backbone, variant, way=entry.way, **options)
+    method = build(name, entry.backbone, variant, way=entry.way, **options)
     load_into(method, *paths)
     return f"{state}, {len(method.state_dict())} entries fit"
 

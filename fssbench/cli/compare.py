@@ -47,7 +47,7 @@ def compare(
     if out is None:
         typer.echo(text, nl=False)
         return
-    from fssbench.atomic import write_text
+    from fssbench.files import write_text
 
     try:
         write_text(out, text)

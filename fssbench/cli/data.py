@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from fssbench.cli.console import console, say
 from fssbench.cli.paths import given_path
-from fssbench.cli.printing import console, say
 from fssbench.errors import FSSBenchError, MissingError
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from rich.table import Table
 
-    from fssbench.datasets.report import Report
+    from fssbench.datasets.checks import Report
 
 app = typer.Typer(help="The data on this machine: where it is, and whether it is complete.", no_args_is_help=True)
 
@@ -34,8 +34,9 @@ def where(
     from rich.table import Table
     from rich.text import Text
 
-    from fssbench.config import DATA_VARIABLE, FOLDERS, config_name, find_root
-    from fssbench.datasets import REGISTRY, own_data_in
+    from fssbench.config import config_name
+    from fssbench.datasets.catalogue import REGISTRY
+    from fssbench.datasets.roots import DATA_VARIABLE, FOLDERS, find_root, own_data_in
 
     table = Table(box=None, pad_edge=False)
     for heading in ("data set", "found by", "folder"):
@@ -90,7 +91,7 @@ def check(
 
     Of your own data (`folder`) every problem is explained, with what mends it. Exit code 2 if anything is wrong.
     """
-    from fssbench.datasets.check import check_at
+    from fssbench.datasets.checks import check_at
 
     given = {"labels": labels, "part": part}
     options = {option: value for option, value in given.items() if value is not None}
@@ -130,7 +131,7 @@ def import_splits(
 
     The pickles among them are read without unpickling: nothing in them is run.
     """
-    from fssbench.datasets.import_splits import import_splits as read_splits
+    from fssbench.datasets.splits.importing import import_splits as read_splits
 
     for side in read_splits(name, source):
         verdict = f"{'not ' if side.differences else ''}{side.release}'s release"

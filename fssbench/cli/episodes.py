@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Literal, cast
 
 import typer
 
+from fssbench.cli.console import console, say
 from fssbench.cli.paths import check_file, given_path
-from fssbench.cli.printing import console, say
 from fssbench.errors import BrokenFileError, CheckFailedError, UsageError
 
 if TYPE_CHECKING:

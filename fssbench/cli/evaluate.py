@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from fssbench.cli.console import say
 from fssbench.cli.paths import check_folder, given_path
-from fssbench.cli.printing import say
 from fssbench.cli.report import print_profile, report
 from fssbench.cli.signals import resume_command
 from fssbench.errors import FSSBenchError, UsageError
@@ -19,8 +19,9 @@ from fssbench.errors import FSSBenchError, UsageError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from fssbench.engine.plan import Plan, Request, Task
     from fssbench.engine.processes import Processes
+    from fssbench.planning.plan import Plan
+    from fssbench.planning.request import Request, Task
 
 _TASKS: dict[str, Task] = {"fss": "fss", "fs-cs": "fscs", "fscs": "fscs"}
 
@@ -175,11 +176,11 @@ def evaluate(
     # Before the imports, which take seconds.
     check_folder("--out", out)
     check_folder("--save-predictions", save_predictions)
-    from fssbench.engine.plan import Request
     from fssbench.engine.processes import processes_here
-    from fssbench.engine.settings import Settings, parse_bytes
-    from fssbench.results.run import Existing
-    from fssbench.results.share import Share
+    from fssbench.planning.request import Request
+    from fssbench.planning.settings import Settings, parse_bytes
+    from fssbench.results.run_reader import Existing
+    from fssbench.results.shard import Share
 
     if resume and overwrite:
         raise UsageError("--resume and --overwrite exclude each other")
@@ -235,7 +236,7 @@ def evaluate(
 
 def _plans(request: Request, methods: str, shots: str | None) -> list[Plan]:
     """Return a plan for each method and number of shots; those of several go to folders of their own."""
-    from fssbench.engine.plan import plan
+    from fssbench.planning.plan import plan
 
     names = _listed("--method", methods)
     asked = [None] if shots is None else [_number("--shots", text) for text in _listed("--shots", shots)]
@@ -269,11 +270,11 @@ def _number(option: str, text: str) -> int:
 
 
 def _run(plans: Sequence[Plan], save: Path | None, processes: Processes, *, quiet: bool) -> None:
-    from fssbench.engine.profile import profile_of, write_profile
-    from fssbench.engine.progress import Silent, progress_for
+    from fssbench.engine.features.cache import StoreCount
+    from fssbench.engine.profiling.profile import profile_of, write_profile
+    from fssbench.engine.profiling.timers import Stages
     from fssbench.engine.runner import run_plans
-    from fssbench.engine.stages import Stages
-    from fssbench.engine.store import StoreCount
+    from fssbench.results.progress import Silent, progress_for
 
     progress = Silent() if quiet else progress_for(sys.stderr, "\n".join(map(_headline, plans)))
     stages, count = Stages(), StoreCount()

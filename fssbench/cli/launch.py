@@ -8,8 +8,8 @@ from typing import Annotated
 
 import typer
 
+from fssbench.cli.console import say
 from fssbench.cli.paths import check_folder, given_path
-from fssbench.cli.printing import say
 from fssbench.errors import UsageError
 
 
@@ -40,7 +40,7 @@ def launch(
 
     fssbench launch --slurm --shards 16 -- eval --method hsnet --dataset coco20i --shots 5 --out runs/coco
     """
-    from fssbench.engine.launching import Resources, shard_commands, submit
+    from fssbench.engine.cluster import Resources, shard_commands, submit
 
     if slurm and local:
         raise UsageError("--slurm and --local exclude each other")

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from fssbench.cli.printing import print_table
+from fssbench.cli.console import print_table
 
 if TYPE_CHECKING:
-    from fssbench.methods import MethodInfo
+    from fssbench.methods.catalogue import MethodInfo
 
 What = Literal["methods", "datasets", "protocols", "backbones"]
 _TASKS = {"fss": "fss", "fscs": "fs-cs"}
@@ -25,7 +25,7 @@ Listing = tuple[Sequence[str], list[tuple[str, ...]]]
 
 
 def _methods() -> Listing:
-    from fssbench.methods import list_methods, method_info
+    from fssbench.methods.catalogue import list_methods, method_info
 
     infos = [method_info(name) for name in list_methods()]
     return ("method", "tasks", "variants", "ablation", "backbones", "what it is", "venue"), [
@@ -51,9 +51,9 @@ def _forms(info: MethodInfo) -> tuple[str, str]:
 
 
 def _datasets() -> Listing:
-    from fssbench.config import FOLDERS
-    from fssbench.datasets import REGISTRY
-    from fssbench.protocols import list_protocols, protocol
+    from fssbench.datasets.catalogue import REGISTRY
+    from fssbench.datasets.roots import FOLDERS
+    from fssbench.protocols.rules import list_protocols, protocol
 
     return ("data set", "folds", "folder", "protocols"), [
         (
@@ -67,7 +67,7 @@ def _datasets() -> Listing:
 
 
 def _protocols() -> Listing:
-    from fssbench.protocols import list_protocols, protocol
+    from fssbench.protocols.rules import list_protocols, protocol
 
     return ("protocol", "task", "ways", "episodes", "input", "IoU at", "255", "data sets", "what it is"), [
         (
@@ -86,7 +86,7 @@ def _protocols() -> Listing:
 
 
 def _backbones() -> Listing:
-    from fssbench.methods import list_methods, method_info
+    from fssbench.methods.catalogue import list_methods, method_info
 
     users: dict[str, list[str]] = {}
     for name in list_methods():

@@ -35,7 +35,7 @@ def merge(
     from fssbench.errors import UsageError
     from fssbench.results.merge import lists_of, shards_in
     from fssbench.results.merge import merge as put_together
-    from fssbench.results.run import Existing
+    from fssbench.results.run_reader import Existing
 
     check_folder("--out", out)
     if resume and overwrite:

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from fssbench.cli.printing import print_table
-from fssbench.cli.words import numbers, words
+from fssbench.cli.console import print_table
+from fssbench.cli.options import numbers, words
 
 if TYPE_CHECKING:
-    from fssbench.publication_search import Wanted
+    from fssbench.publications.search import Wanted
 
 app = typer.Typer(help="The printed numbers: list and filter them, show each with its source.", no_args_is_help=True)
 
@@ -43,10 +43,10 @@ def list_rows(
     ] = "terminal",
 ) -> None:
     """List printed rows, ablations and re-runs included; every filter takes several values with commas between."""
-    from fssbench import publication_listing as listing
-    from fssbench.publication_search import select
-    from fssbench.publication_status import PUBLISHED_ONLY
-    from fssbench.publications import publications
+    from fssbench.publications import listing as listing
+    from fssbench.publications.load import publications
+    from fssbench.publications.search import select
+    from fssbench.publications.status import PUBLISHED_ONLY
 
     known = publications()
     found = select(known, _wanted(method, dataset, backbone, shots, ways, task, source, venue))
@@ -82,9 +82,9 @@ def show(
     form: Annotated[Literal["terminal", "csv", "json"], typer.Option("--format", help="How to show it.")] = "terminal",
 ) -> None:
     """Show all that is known of printed rows: numbers, source, place, protocol, confidence and notes."""
-    from fssbench import publication_listing as listing
-    from fssbench.publication_search import row_of, select
-    from fssbench.publications import publications
+    from fssbench.publications import listing as listing
+    from fssbench.publications.load import publications
+    from fssbench.publications.search import row_of, select
 
     known = publications()
     asked = words(names)
@@ -111,7 +111,7 @@ def _wanted(
     source: list[str] | None,
     venue: list[str] | None,
 ) -> Wanted:
-    from fssbench.publication_search import Wanted
+    from fssbench.publications.search import Wanted
 
     return Wanted(
         methods=words(method),

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from fssbench.cli.printing import console
+from fssbench.cli.console import console
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from rich.table import Table
 
-    from fssbench.engine.profile import Profile
+    from fssbench.engine.profiling.profile import Profile
     from fssbench.episode import EpisodeList
-    from fssbench.metrics import FoldSummary, Summary
+    from fssbench.metrics.summary import FoldSummary, Summary
     from fssbench.results.record import ProtocolRecord
-    from fssbench.results.run import Results
+    from fssbench.results.run_reader import Results
 
 
 def report(results: Results, lists: Sequence[EpisodeList], remarks: Sequence[str] = ()) -> None:
@@ -26,7 +26,7 @@ def report(results: Results, lists: Sequence[EpisodeList], remarks: Sequence[str
         lists: Its episode lists.
         remarks: What the data set has to say of itself (`Dataset.remarks`).
     """
-    from fssbench.engine.notes import notes
+    from fssbench.results.notes import notes
 
     summary = results.summary()
     output = console()
@@ -62,7 +62,7 @@ def _table(summary: Summary, protocol: ProtocolRecord) -> Table:
 
 
 def _cells(summary: Summary | FoldSummary, measures: Mapping[str, str]) -> list[str]:
-    from fssbench.runs import spread_of
+    from fssbench.metrics.runs import spread_of
 
     cells = []
     for name in measures:

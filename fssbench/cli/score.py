@@ -78,10 +78,10 @@ def score(
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")] = False,
 ) -> None:
     """Score predictions in files: the same rows, numbers, tables and checks as those of `fssbench eval`."""
-    from fssbench.engine.progress import Silent, progress_for
     from fssbench.predictions.plan import ScoreRequest, plan_score
     from fssbench.predictions.score import score as count
-    from fssbench.results.run import Existing
+    from fssbench.results.progress import Silent, progress_for
+    from fssbench.results.run_reader import Existing
 
     check_folder("--out", out)
     planned = plan_score(

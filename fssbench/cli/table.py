@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from fssbench.cli.console import say
+from fssbench.cli.options import numbers, words
 from fssbench.cli.paths import check_file, given_path
-from fssbench.cli.printing import say
-from fssbench.cli.words import numbers, words
 from fssbench.errors import FSSBenchError, UsageError
 
 if TYPE_CHECKING:
@@ -79,9 +79,9 @@ def table(
     """
     from fssbench.tables import Comparison, render
     from fssbench.tables import compare as answer
-    from fssbench.tables.chosen_runs import compared, layout_of
     from fssbench.tables.compare import method_names
-    from fssbench.tables.render_terminal import WIDTH, render_terminal
+    from fssbench.tables.render.terminal import WIDTH, render_terminal
+    from fssbench.tables.runs import compared, layout_of
 
     check_file("--out", out)
     asked_ways = numbers("--ways", ways)
@@ -115,7 +115,7 @@ def table(
     finally:
         leave_out.warn()
     if out is not None:
-        from fssbench.atomic import write_text
+        from fssbench.files import write_text
 
         try:
             write_text(out, render(tables, form))

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from fssbench.cli.console import say
 from fssbench.cli.paths import check_folder, given_path
-from fssbench.cli.printing import say
 from fssbench.cli.signals import resume_command
 
 if TYPE_CHECKING:
-    from fssbench.engine.plan import Task
+    from fssbench.planning.request import Task
 
 _TASKS: dict[str, Task] = {"fss": "fss", "fs-cs": "fscs", "fscs": "fscs"}
 
@@ -100,7 +100,7 @@ def train(
             tensorboard=tensorboard,
         )
     )
-    from fssbench.training.report import reporter
+    from fssbench.training.progress import reporter
     from fssbench.training.run import run_plan
 
     try:

@@ -3,8 +3,8 @@
 With x the mIoU (or another number) of a run and the first run as reference, of each other run:
 
 - difference d = x - x_reference;
-- interval d ± t s, as in `fssbench.intervals`, s from a bootstrap whose draws of query images are the same for both
-  runs (`fssbench.resampling.bootstrap`): what makes an image hard for both falls out of d;
+- interval d ± t s, as in `fssbench.metrics.intervals`, s from a bootstrap whose draws of query images are
+  the same for both runs (`fssbench.metrics.bootstrap`): what makes an image hard for both falls out of d;
 - p-value of a permutation test, and the same after Holm over all methods that are held against the reference, for
   each number and each fold apart (`fssbench.comparison.permutation`).
 """
@@ -19,13 +19,13 @@ import numpy as np
 
 from fssbench.comparison.pairing import pair
 from fssbench.comparison.permutation import EQUAL, holm, permutation_p, swaps
-from fssbench.counting import Counted, Counting, counted
 from fssbench.errors import UsageError
-from fssbench.intervals import Interval, Sample, interval_of_mean
-from fssbench.metrics import DRAWS, LEVEL
-from fssbench.resampling import bootstrap, freedom_of
+from fssbench.metrics.bootstrap import bootstrap, freedom_of
+from fssbench.metrics.counts import Counted, Counting, counted
+from fssbench.metrics.intervals import Interval, Sample, interval_of_mean
+from fssbench.metrics.summary import DRAWS, LEVEL
+from fssbench.metrics.tally import Floats, Ratios, base_classes_of, mean_ratios
 from fssbench.results.summary import named
-from fssbench.tallies import Floats, Ratios, base_classes_of, mean_ratios
 
 if TYPE_CHECKING:
     import pandas as pd

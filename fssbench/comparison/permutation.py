@@ -13,9 +13,9 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from fssbench.counting import Counted
-from fssbench.resampling import blocks
-from fssbench.tallies import Floats, Ratios, mean_ratios
+from fssbench.metrics.bootstrap import blocks
+from fssbench.metrics.counts import Counted
+from fssbench.metrics.tally import Floats, Ratios, mean_ratios
 
 EQUAL = 1e-9
 """Differences, in per cent, that only the order of additions makes."""

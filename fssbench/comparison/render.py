@@ -13,7 +13,7 @@ from textwrap import fill
 from typing import Literal
 
 from fssbench.comparison.paired import Comparison, Difference, Duel
-from fssbench.plain_text import plain
+from fssbench.escape import plain
 
 Form = Literal["terminal", "markdown", "csv", "json"]
 WIDTH = 100

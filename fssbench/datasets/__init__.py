@@ -5,61 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from fssbench.datasets.catalogue import REGISTRY, list_datasets
 from fssbench.errors import UsageError
-from fssbench.registry import Registry
 
 if TYPE_CHECKING:
     from fssbench.datasets.dataset import Dataset
 
-
-def _base() -> type:
-    from fssbench.datasets.dataset import Dataset
-
-    return Dataset
-
-
-REGISTRY: Registry[type[Dataset]] = Registry(
-    "dataset",
-    _base,
-    {
-        "pascal5i": "fssbench.datasets.pascal5i:Pascal5i",
-        "coco20i": "fssbench.datasets.coco20i:Coco20i",
-        "fss1000": "fssbench.datasets.fss1000:FSS1000",
-        "folder": "fssbench.datasets.folder:Folder",
-        "suim": "fssbench.datasets.suim:Suim",
-        "deepglobe": "fssbench.datasets.deepglobe:DeepGlobe",
-        "isic2018": "fssbench.datasets.isic2018:Isic2018",
-        "chestxray": "fssbench.datasets.chestxray:ChestXray",
-        "shapes20i": "fssbench.datasets.shapes20i:Shapes20i",
-        "shapes20i-underwater": "fssbench.datasets.shapes20i:Shapes20iUnderwater",
-    },
-)
-
-
-def list_datasets() -> list[str]:
-    """Return the names of all data sets, sorted."""
-    return REGISTRY.names()
-
-
-def own_data_in(root: Path) -> str | None:
-    """Return "folder" if a folder of one's own data is at `root`, None otherwise."""
-    from fssbench.datasets.folder_description import FILE
-
-    return "folder" if (root / FILE).is_file() else None
-
-
-def require_training(name: str, remedy: str) -> None:
-    """Refuse a data set as what weights were trained on if it trains nothing.
-
-    Args:
-        name: One of `list_datasets()`.
-        remedy: What to do instead.
-
-    Raises:
-        UsageError: If it has no training classes.
-    """
-    if REGISTRY.get(name).seen_in_training(0) == ():
-        raise UsageError(f"{name} trains nothing: it is asked of weights that were trained elsewhere", remedy)
+__all__ = ["REGISTRY", "list_datasets", "open_dataset"]
 
 
 def open_dataset(
@@ -76,7 +28,7 @@ def open_dataset(
         name: One of `list_datasets()`.
         root: The folder that holds its files; default as `fssbench data where` shows.
         train_dataset: What the weights that are to answer were trained on, where that is another data set: the folds
-            are then its folds (`fssbench.datasets.seen_from`).
+            are then its folds (`fssbench.datasets.transfer.view`).
         test_classes: Which classes are asked then: "unseen", "all", "own", or a release's choice; default as the pair
             of data sets is asked.
         **options: The data set's own, e.g. `labels="pycocotools"` for coco20i.
@@ -91,6 +43,6 @@ def open_dataset(
         if test_classes is not None:
             raise UsageError("test_classes says which classes weights from elsewhere are asked", "train_dataset=NAME")
         return opened
-    from fssbench.datasets.seen_from import seen_from
+    from fssbench.datasets.transfer.view import seen_from
 
     return seen_from(opened, train_dataset, test_classes)

@@ -64,9 +64,14 @@ class Dataset(ABC):
     """The side that evaluations ask."""
 
     trained_on: str | None = None
-    """The data set whose folds it is seen by, where that is another one (`fssbench.datasets.seen_from`)."""
+    """The data set whose folds it is seen by, where that is another one (`fssbench.datasets.transfer.view`)."""
     test_classes: str | None = None
-    """Which of its classes are asked then (`fssbench.datasets.seen_from`)."""
+    """Which of its classes are asked then (`fssbench.datasets.transfer.view`)."""
+
+    checked_by: str = ""
+    """What `fssbench data check` calls with it, as "module:function"; empty where counting its lists is all."""
+    checked_unopened: str = ""
+    """What looks at its folder also where it can't be opened, as "module:function"; empty if there is no such check."""
 
     root: Path | None
     """The folder that holds the files; None for a rendered data set."""

@@ -9,10 +9,10 @@ from functools import cache
 import numpy as np
 
 from fssbench.datasets.dataset import Label
-from fssbench.datasets.photos import value_counts
+from fssbench.datasets.io.images import value_counts
 from fssbench.errors import UsageError
-from fssbench.protocols import OWN_DATA, Protocol, list_protocols, protocol
-from fssbench.transforms import input_label
+from fssbench.protocols.rules import OWN_DATA, Protocol, list_protocols, protocol
+from fssbench.protocols.transforms import input_label
 
 Lost = tuple[int, tuple[int, int]]
 """A class without a pixel left, and the network's (height, width)."""

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import numpy as np
 
-from fssbench.datasets.folder_files import listed
-from fssbench.datasets.photos import read_grey, size_of
-from fssbench.datasets.progress import tracked
+from fssbench.datasets.folder.files import listed
+from fssbench.datasets.io.images import read_grey, size_of
 from fssbench.errors import FSSBenchError
+from fssbench.progress import tracked
 
 _DARK, _LIGHT = 32, 224
 _OBJECT = 128
-"""As `fssbench.datasets.fss1000.FOREGROUND`."""
+"""As `fssbench.datasets.fss1000.dataset.FOREGROUND`."""
 _MOST_BETWEEN = 0.5
 """The greys of FSS-1000's masks lie between dark and light for up to 4 per cent of the pixels, those of its photos for
 more than 90."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from fssbench.datasets.folder_files import listed
-from fssbench.datasets.photos import turned_in_place
+from fssbench.datasets.folder.files import listed
+from fssbench.datasets.io.images import turned_in_place
 from fssbench.errors import FSSBenchError
 
 

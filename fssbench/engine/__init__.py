@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from fssbench.engine.evaluation import evaluate
-    from fssbench.results.run import Results
+    from fssbench.results.run_reader import Results
 
 __all__ = ["Results", "evaluate"]
 
 # Looked up when used: the loop needs torch, planning an evaluation does not.
-_HOMES = {"Results": "fssbench.results.run", "evaluate": "fssbench.engine.evaluation"}
+_HOMES = {"Results": "fssbench.results.run_reader", "evaluate": "fssbench.engine.evaluation"}
 
 
 def __getattr__(name: str) -> object:

@@ -5,29 +5,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from fssbench.checkpoints.hashes import weights_in_memory
 from fssbench.datasets.dataset import Dataset
-from fssbench.engine.features import AnyMethod
+from fssbench.engine.features.features import AnyMethod
 from fssbench.engine.folds import Job, Part, answer
-from fssbench.engine.leaks import check_leaks
-from fssbench.engine.progress import Progress
-from fssbench.engine.provenance import (
-    Origin,
-    choose_device,
-    dataset_record,
-    fold_record,
-    method_record,
-    protocol_record,
-    start,
-    weights_in_memory,
-)
-from fssbench.engine.settings import Settings
 from fssbench.episode import Episode, EpisodeList
 from fssbench.errors import UsageError
-from fssbench.protocols import Protocol
-from fssbench.protocols import protocol as protocol_of
-from fssbench.results.folder import RunFolder
+from fssbench.planning.leaks import check_leaks
+from fssbench.planning.records import Origin, dataset_record, fold_record, method_record, protocol_record
+from fssbench.planning.settings import Settings, choose_device
+from fssbench.protocols.rules import Protocol
+from fssbench.protocols.rules import protocol as protocol_of
+from fssbench.results.environment import start
+from fssbench.results.progress import Progress
 from fssbench.results.record import Run
-from fssbench.results.run import Existing, Results
+from fssbench.results.run_reader import Existing, Results
+from fssbench.results.run_writer import RunFolder
 
 
 def evaluate(

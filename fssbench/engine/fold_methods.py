@@ -11,12 +11,16 @@ import copy
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from torch import nn
 
-from fssbench.engine.features import AnyMethod
-from fssbench.engine.provenance import encoder_sha256
-from fssbench.engine.weights import Source, load
+from fssbench.checkpoints.hashes import encoder_sha256
+from fssbench.engine.features.features import AnyMethod
+from fssbench.planning.weights import Source
+
+if TYPE_CHECKING:
+    from fssbench.methods.base.method import Method
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,3 +89,15 @@ class _Held:
             load(self._method, source)
             self._paths = source.paths
         return self._method
+
+
+def load(method: Method[Any, Any], source: Source) -> None:
+    """Load weights into a method that was built for them; random weights and none need nothing.
+
+    Raises:
+        CheckpointError: If they do not fit.
+    """
+    if source.paths:
+        from fssbench.checkpoints import load_into
+
+        load_into(method, *source.paths)

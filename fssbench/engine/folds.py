@@ -8,18 +8,18 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Protocol
 
-from fssbench.engine.answering import Keep, answers
-from fssbench.engine.features import AnyMethod, Asking
+from fssbench.engine.features.cache import StoreCount
+from fssbench.engine.features.features import AnyMethod, Asking
+from fssbench.engine.loop import Keep, answers
 from fssbench.engine.order import order_of_work
 from fssbench.engine.processes import ALONE, Processes
-from fssbench.engine.progress import Progress, Silent
+from fssbench.engine.profiling.timers import Stages
 from fssbench.engine.same_photos import check_same_photos
-from fssbench.engine.settings import Settings
-from fssbench.engine.stages import Stages
-from fssbench.engine.store import StoreCount
 from fssbench.errors import FSSBenchError
+from fssbench.planning.settings import Settings
+from fssbench.results.progress import Progress, Silent
 from fssbench.results.rows import Row, frame_of
-from fssbench.results.run import Results
+from fssbench.results.run_reader import Results
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,13 +28,13 @@ if TYPE_CHECKING:
 
     from fssbench.datasets.dataset import Dataset
     from fssbench.episode import EpisodeList
-    from fssbench.protocols import Protocol as Rules
+    from fssbench.protocols.rules import Protocol as Rules
     from fssbench.results.record import Run
-    from fssbench.results.share import Share
+    from fssbench.results.shard import Share
 
 
 class Folder(Protocol):
-    """Where the rows of a run go: `fssbench.results.run.RunFolder`, or one process's part of it."""
+    """Where the rows of a run go: `fssbench.results.run_reader.RunFolder`, or one process's part of it."""
 
     path: Path
     run: Run
@@ -62,7 +62,7 @@ class Part:
     Attributes:
         run: Its record.
         jobs: Its folds.
-        protocol: The rules of counting, brought to the data set by `fssbench.protocols.Protocol.on`.
+        protocol: The rules of counting, brought to the data set by `fssbench.protocols.rules.Protocol.on`.
         folder: Where rows go and where earlier ones are; None keeps them in memory.
         keep: Given each answer before its row is stored.
         together: Whether its jobs' methods can be there at once; otherwise giving one may change the last.

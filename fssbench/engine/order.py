@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence, Set
 
 from fssbench.episode import Episode
-from fssbench.results.share import WHOLE, Share
+from fssbench.results.shard import WHOLE, Share
 
 
 def order_of_work(episodes: Sequence[Episode], done: Set[int] = frozenset(), share: Share = WHOLE) -> list[int]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from fssbench.errors import UsageError
-from fssbench.results.share import Share
+from fssbench.results.shard import Share
 
 PATIENCE = timedelta(days=14)
 """How long a process that is done waits for the others: shares differ, and a dead process ends the wait."""

@@ -11,21 +11,22 @@ from typing import Any
 
 import torch
 
-import fssbench
-from fssbench.engine.answering import Keep
+from fssbench.engine.features.cache import StoreCount
 from fssbench.engine.fold_methods import fold_methods
 from fssbench.engine.folds import Folder, Job, Part, answer
-from fssbench.engine.plan import Plan
+from fssbench.engine.loop import Keep
 from fssbench.engine.processes import ALONE, Processes
-from fssbench.engine.progress import Progress, Silent
-from fssbench.engine.provenance import choose_device, planned_run, start
-from fssbench.engine.scoring import Answered
-from fssbench.engine.stages import Stages
-from fssbench.engine.store import StoreCount
-from fssbench.methods.method import Method
+from fssbench.engine.profiling.timers import Stages
+from fssbench.methods import build
+from fssbench.methods.base.method import Method
+from fssbench.planning.plan import Plan, planned_run
+from fssbench.planning.settings import choose_device
 from fssbench.predictions.saving import SavedPredictions
-from fssbench.results.folder import PartFolder, RunFolder
-from fssbench.results.run import Existing, Results
+from fssbench.results.environment import start
+from fssbench.results.progress import Progress, Silent
+from fssbench.results.run_reader import Existing, Results
+from fssbench.results.run_writer import PartFolder, RunFolder
+from fssbench.results.scoring import Answered
 
 
 def run_plans(
@@ -41,7 +42,7 @@ def run_plans(
     """Evaluate what was planned, together, and return the results, which are in the plans' folders too.
 
     Args:
-        plans: From `fssbench.engine.plan.plan`, of one data set, device and way to compute.
+        plans: From `fssbench.planning.plan.plan`, of one data set, device and way to compute.
         progress: Told of each row.
         command: What was typed, for the record.
         save: Folder to which the label maps of the only plan go too, as `fssbench score` reads them.
@@ -125,6 +126,4 @@ def _build(plan: Plan) -> Method[Any, Any]:
     if seeds:
         torch.manual_seed(seeds[0])
     # The plan's options are already those of the data set that the weights were trained on.
-    return fssbench.build(
-        plan.info.name, plan.backbone, plan.variant, plan.way, plan.shot, trained_on=None, **plan.options
-    )
+    return build(plan.info.name, plan.backbone, plan.variant, plan.way, plan.shot, trained_on=None, **plan.options)

@@ -9,8 +9,8 @@ from fssbench.episode.episode import EpisodeList
 from fssbench.episode.samplers import Sampler, sampler
 from fssbench.episode.samplers.lists import ImageLists, area_rule, read_lists
 from fssbench.errors import MissingError, UsageError
-from fssbench.protocols import Protocol
-from fssbench.protocols import protocol as protocol_of
+from fssbench.protocols.rules import Protocol
+from fssbench.protocols.rules import protocol as protocol_of
 
 MAX_EPISODES = 1_000_000
 """No list is longer: far beyond any published evaluation, and still a file that can be read."""

@@ -62,7 +62,7 @@ class EpisodeList(Sequence[Episode]):
         run_length: Episodes per run, where a release asks several runs, each with its own seed: the runs stand one
             after the other, and `seed` is that of the first. None for a single run.
         train_dataset: The data set whose folds these are, where weights that were trained there are asked elsewhere.
-        test_classes: Which classes are asked then (`fssbench.datasets.seen_from`).
+        test_classes: Which classes are asked then (`fssbench.datasets.transfer.view`).
     """
 
     episodes: tuple[Episode, ...]

@@ -13,12 +13,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fssbench.atomic import write_text
 from fssbench.episode.episode import Episode, EpisodeList
 from fssbench.errors import BrokenFileError, MissingError, UsageError
-from fssbench.foreign_files import without_mark
-from fssbench.protocols import list_protocols
-from fssbench.protocols import protocol as protocol_of
+from fssbench.files import without_mark, write_text
+from fssbench.protocols.rules import list_protocols
+from fssbench.protocols.rules import protocol as protocol_of
 
 if TYPE_CHECKING:
     from fssbench.episode.schema import EpisodeFile

@@ -44,7 +44,7 @@ class EpisodeRecord(_Strict):
 
 
 class AnswerRecord(_Strict):
-    """What whoever answers has to know of the protocol; see `fssbench.protocols.Protocol`."""
+    """What whoever answers has to know of the protocol; see `fssbench.protocols.rules.Protocol`."""
 
     task: Literal["fss", "fscs"]
     input: tuple[Pixels, Pixels]

@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import Literal
 
 from fssbench.datasets.dataset import Dataset
-from fssbench.datasets.seen_from import seen_from
+from fssbench.datasets.transfer.view import seen_from
 from fssbench.episode.draw import episodes as draw
 from fssbench.episode.draw import lists_of
 from fssbench.episode.episode import EpisodeList
 from fssbench.episode.samplers import sampler
 from fssbench.errors import FSSBenchError
-from fssbench.protocols import list_protocols
-from fssbench.protocols import protocol as protocol_of
+from fssbench.protocols.rules import list_protocols
+from fssbench.protocols.rules import protocol as protocol_of
 
 State = Literal["ok", "note", "failed"]
 

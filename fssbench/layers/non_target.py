@@ -12,8 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from fssbench.layers.enrichment import resize
-from fssbench.layers.masks import foreground
-from fssbench.layers.pooling import masked_average
+from fssbench.layers.masks import foreground, masked_average
 
 _EVERYWHERE_WEIGHT = 0.5
 """The release's erfa: how much it counts that background is said everywhere."""

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from fssbench.layers.together import one_by_one
+from fssbench.layers.devices import serial_on
 from fssbench.layers.trees import Ragged, padded
 
 _EPS = 1e-7
@@ -97,7 +97,7 @@ def prior_mask(query: Tensor, support: Tensor | KeptColumns, size: tuple[int, in
     """
     batch, _, height, width = query.shape
     if isinstance(support, KeptColumns):
-        if one_by_one(query.device):
+        if serial_on(query.device):
             pairs = zip(torch.split(query, 1), support.each(), strict=True)
             alike = torch.cat([_most_alike(*pair) for pair in pairs])
         else:

@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from fssbench.layers.pooling import masked_average
+from fssbench.layers.masks import masked_average
 
 _SPATIAL_WEIGHT = 1 / 100
 _EPS = 1e-7

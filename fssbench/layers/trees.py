@@ -1,7 +1,7 @@
 """Trees of tensors: what methods keep of images, taken apart and put side by side without knowing whose it is.
 
 They are tensors, or tuples, lists, dicts and dataclasses of such; every tensor has the batch as its first axis
-(`fssbench.methods.method.Method`). All else in them is the same for every image of a batch.
+(`fssbench.methods.base.method.Method`). All else in them is the same for every image of a batch.
 """
 
 from __future__ import annotations

@@ -13,11 +13,11 @@ from torch import Tensor, nn
 from fssbench.backbones.folding import run
 from fssbench.backbones.staged import staged
 from fssbench.layers.enrichment import Bins, FeatureEnrichment
+from fssbench.layers.losses import segmentation_loss
 from fssbench.layers.masks import foreground, resize_mask
-from fssbench.layers.staged import QueryMaps, StagedMethod, StageMaps, decide_each
 from fssbench.layers.superpixels import Prototypes, allocate, joined, prototypes
-from fssbench.methods.method import Prediction, TrainingBatch
-from fssbench.training.losses import segmentation_loss
+from fssbench.methods.base.method import Prediction, TrainingBatch
+from fssbench.methods.base.staged import QueryMaps, StagedMethod, StageMaps, decide_each
 
 _ITERATIONS = 5
 _TRAINING_ITERATIONS = 10

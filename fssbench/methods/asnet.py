@@ -18,6 +18,7 @@ from fssbench.errors import UsageError
 from fssbench.layers.attentive_answer import Squeezed, add_coarser, correlations
 from fssbench.layers.attentive_squeeze import AttentiveSqueezeLayer, pool_wide_maps
 from fssbench.layers.decoding import decode, decoder, resize_query_positions
+from fssbench.layers.devices import serial_on
 from fssbench.layers.hypercorrelation import (
     Maps,
     UnitMaps,
@@ -28,8 +29,7 @@ from fssbench.layers.hypercorrelation import (
     unit_maps,
 )
 from fssbench.layers.masks import foreground
-from fssbench.layers.pairwise import PairwiseMethod
-from fssbench.layers.together import one_by_one
+from fssbench.methods.base.pairwise import PairwiseMethod
 
 Variant = Literal["fss", "fscs", "fscs-local", "fscs-unmasked", "fscs-single-level"]
 
@@ -120,7 +120,7 @@ def squeeze_pairs(
         device = query.units[0].device
         # Products are written in place, which autocast knows nothing of.
         with torch.autocast(device.type, enabled=False):
-            if one_by_one(device):
+            if serial_on(device):
                 masks = [None] * len(query.units[0]) if mask is None else torch.split(mask, 1)
                 pairs = zip(each_query(query), each_query(support), masks, strict=True)
                 return torch.cat([learner.answer(*pair) for pair in pairs])

@@ -17,9 +17,9 @@ from fssbench.backbones.folding import answering
 from fssbench.layers.attentive_squeeze import pool_wide_maps
 from fssbench.layers.hypercorrelation import Maps, UnitMaps, unit_maps
 from fssbench.layers.masks import foreground, resize_mask
-from fssbench.layers.pairwise import PairwiseMethod
 from fssbench.methods.asnet import AttentionLearner, MaskedSupport, squeeze_pairs
-from fssbench.methods.method import Prediction
+from fssbench.methods.base.method import Prediction
+from fssbench.methods.base.pairwise import PairwiseMethod
 
 
 @dataclass(frozen=True, eq=False)

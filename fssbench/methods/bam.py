@@ -19,11 +19,11 @@ from fssbench.backbones.staged import staged
 from fssbench.errors import UsageError
 from fssbench.layers.aspp import ASPP
 from fssbench.layers.enrichment import classifier
+from fssbench.layers.losses import pixel_loss, segmentation_loss
 from fssbench.layers.prior import KeptColumns, prior_mask
 from fssbench.layers.pyramid_pooling import pyramid_head
-from fssbench.layers.staged import QueryMaps, StagedMethod, StageMaps, decide_each
-from fssbench.methods.method import Prediction, TrainingBatch
-from fssbench.training.losses import pixel_loss, segmentation_loss
+from fssbench.methods.base.method import Prediction, TrainingBatch
+from fssbench.methods.base.staged import QueryMaps, StagedMethod, StageMaps, decide_each
 
 _REWEIGHTING_WIDTH = 2
 """kshot_trans_dim of every released configuration."""

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from fssbench.backbones import backbone as build_backbone
 from fssbench.layers.masks import foreground, resize_mask
-from fssbench.methods.method import Method, Prediction
+from fssbench.methods.base.method import Method, Prediction
 
 Variant = Literal["fss", "fscs"]
 

@@ -17,6 +17,7 @@ from fssbench.backbones.folding import answering
 from fssbench.errors import UsageError
 from fssbench.layers.centerpivot import CenterPivotConv4d
 from fssbench.layers.decoding import decode, decoder, resize_query_positions
+from fssbench.layers.devices import serial_on
 from fssbench.layers.hypercorrelation import (
     KeptPositions,
     Maps,
@@ -29,9 +30,8 @@ from fssbench.layers.hypercorrelation import (
     keep_positions,
 )
 from fssbench.layers.masks import foreground, resize_mask
-from fssbench.layers.pairwise import PairwiseMethod
 from fssbench.layers.squeeze import add_coarser, grid_of, mix, squeeze
-from fssbench.layers.together import one_by_one
+from fssbench.methods.base.pairwise import PairwiseMethod
 
 Channels = tuple[int, int, int]
 
@@ -88,7 +88,7 @@ class HSNet(PairwiseMethod[Masked]):
             device = query.units[0].device
             # Products are written in place, which autocast knows nothing of.
             with torch.autocast(device.type, enabled=False):
-                if one_by_one(device):
+                if serial_on(device):
                     pairs = zip(each_query(query), each_support(support), strict=True)
                     return torch.cat([learner.answer(*pair) for pair in pairs])
                 # `answer` leaves out half of the sums and more, but takes them in hundreds of small products a pair,

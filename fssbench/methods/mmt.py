@@ -14,12 +14,11 @@ from torch import Tensor
 
 from fssbench.errors import UsageError
 from fssbench.layers.enrichment import Bins
-from fssbench.layers.masks import foreground, resize_mask
-from fssbench.layers.pooling import masked_average
-from fssbench.layers.staged import StageMaps
+from fssbench.layers.masks import foreground, masked_average, resize_mask
 from fssbench.layers.style_memory import StyleMemory, style
 from fssbench.methods.asgnet import ASGNet
-from fssbench.methods.method import TrainingBatch
+from fssbench.methods.base.method import TrainingBatch
+from fssbench.methods.base.staged import StageMaps
 
 _TEMPERATURE = 0.1
 

@@ -24,14 +24,13 @@ from fssbench.layers.enrichment import (
     resize,
     two_convolutions,
 )
-from fssbench.layers.masks import foreground, resize_mask
+from fssbench.layers.losses import segmentation_loss
+from fssbench.layers.masks import foreground, masked_average, resize_mask
 from fssbench.layers.non_target import DistractingObjects, background_loss, neither
-from fssbench.layers.pooling import masked_average
 from fssbench.layers.prior import prior_mask
-from fssbench.layers.staged import QueryMaps, StagedMethod, StageMaps, decide_each, layer4_in
-from fssbench.methods.method import Prediction, TrainingBatch
+from fssbench.methods.base.method import Prediction, TrainingBatch
+from fssbench.methods.base.staged import QueryMaps, StagedMethod, StageMaps, decide_each, layer4_in
 from fssbench.methods.pfenet import PFENetSupport
-from fssbench.training.losses import segmentation_loss
 
 _ENRICHED_WEIGHT = 0.4
 _INITIAL_WEIGHT = 0.6

@@ -17,11 +17,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from fssbench.backbones import backbone as build_backbone
+from fssbench.layers.losses import ifsl_losses, label_loss, likelihood_loss
 from fssbench.layers.masks import foreground, resize_mask
-from fssbench.layers.pairwise import presence
-from fssbench.layers.together import JointMethod
-from fssbench.methods.method import Prediction, TrainingBatch
-from fssbench.training.losses import ifsl_losses, label_loss, likelihood_loss
+from fssbench.methods.base.joint import JointMethod
+from fssbench.methods.base.method import Prediction, TrainingBatch
+from fssbench.methods.base.pairwise import presence
 
 _SCALE = 20.0
 """alpha of Eq. 2: cosine distances are multiplied by it."""

@@ -17,11 +17,11 @@ from fssbench.backbones.folding import run
 from fssbench.backbones.staged import Stages, staged
 from fssbench.errors import UsageError
 from fssbench.layers.enrichment import Bins, FeatureEnrichment
-from fssbench.layers.pairwise import merge_ways
+from fssbench.layers.losses import ifsl_losses, segmentation_loss
 from fssbench.layers.prior import KeptColumns, prior_mask
-from fssbench.layers.staged import QueryMaps, StagedMethod, StageMaps, decide_each, layer4_in
-from fssbench.methods.method import Prediction, TrainingBatch
-from fssbench.training.losses import ifsl_losses, segmentation_loss
+from fssbench.methods.base.method import Prediction, TrainingBatch
+from fssbench.methods.base.pairwise import merge_ways
+from fssbench.methods.base.staged import QueryMaps, StagedMethod, StageMaps, decide_each, layer4_in
 
 _AUXILIARY_WEIGHT = 1.0
 """aux_weight of every released configuration, the paper's sigma."""

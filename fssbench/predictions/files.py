@@ -16,10 +16,10 @@ from stat import S_ISREG
 import numpy as np
 from PIL import Image as PillowImage
 
-from fssbench.datasets.photos import read_values
-from fssbench.engine.scoring import Answer
+from fssbench.datasets.io.images import read_values
 from fssbench.episode.files import episode_id
 from fssbench.errors import BrokenFileError, MissingError, UsageError
+from fssbench.results.scoring import Answer
 
 SUFFIX, BASE_SUFFIX = ".png", "-base.png"
 """What follows an episode's id in the name of its label map, and of that of base classes where they are asked apart."""

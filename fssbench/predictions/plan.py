@@ -8,20 +8,20 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fssbench.engine.given_lists import check_every_fold, given_lists, seen_by
-from fssbench.engine.leaks import check_leaks
 from fssbench.episode.files import episode_id
 from fssbench.errors import BrokenFileError, UsageError
+from fssbench.planning.episode_lists import check_every_fold, given_lists, seen_by
+from fssbench.planning.leaks import check_leaks
 from fssbench.predictions.files import PRESENCE, Listing, file_name, fold_of, named, names_in
 from fssbench.predictions.presence import Presence, check_presence, find_presence, read_presence
-from fssbench.protocols import Protocol, ScoreAt, list_protocols
-from fssbench.protocols import protocol as protocol_of
+from fssbench.protocols.rules import Protocol, ScoreAt, list_protocols
+from fssbench.protocols.rules import protocol as protocol_of
 
 if TYPE_CHECKING:
     from fssbench.datasets.dataset import Dataset
     from fssbench.episode import EpisodeList
-    from fssbench.results.folder import Seen
-    from fssbench.results.run import Existing
+    from fssbench.results.run_reader import Existing
+    from fssbench.results.run_writer import Seen
 
 _NAME = re.compile(r"[^\x00-\x1f\x7f-\x9f]{1,100}")
 
@@ -91,10 +91,11 @@ def plan_score(request: ScoreRequest) -> ScorePlan:
         MissingError: If data, a list, a folder or predictions are not there.
         BrokenFileError: If a list or the presence answers can't be read or do not fit, or files are of no episode.
     """
-    from fssbench.datasets import REGISTRY, open_dataset
-    from fssbench.datasets.seen_from import seen_from
-    from fssbench.results.folder import check_folder
-    from fssbench.results.run import RUN, Existing
+    from fssbench.datasets import open_dataset
+    from fssbench.datasets.catalogue import REGISTRY
+    from fssbench.datasets.transfer.view import seen_from
+    from fssbench.results.run_reader import RUN, Existing
+    from fssbench.results.run_writer import check_folder
 
     lists = given_lists(request.episodes, request.fold)
     if not lists:

@@ -8,13 +8,13 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fssbench.atomic import locked_folder, remove_leftovers, replace_locked
-from fssbench.engine.scoring import Answered
 from fssbench.episode.files import episode_id
 from fssbench.errors import UsageError
+from fssbench.files import locked_folder, remove_leftovers, replace_locked
 from fssbench.predictions.files import PRESENCE, file_name, fold_of, named, names_in, png_of
 from fssbench.predictions.presence import Presence, read_presence
-from fssbench.results.run import Existing
+from fssbench.results.run_reader import Existing
+from fssbench.results.scoring import Answered
 
 if TYPE_CHECKING:
     from fssbench.results.rows import Row

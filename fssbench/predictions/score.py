@@ -8,18 +8,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from fssbench.datasets.label_maps import LabelMaps
-from fssbench.engine.progress import Progress, Silent
-from fssbench.engine.provenance import dataset_record, fold_record, protocol_record, start
-from fssbench.engine.scoring import Answer, Answered, Truth, row_of
+from fssbench.datasets.io.label_maps import LabelMaps
 from fssbench.episode.files import episode_id
 from fssbench.errors import BrokenFileError
+from fssbench.planning.records import dataset_record, fold_record, protocol_record
 from fssbench.predictions.files import Listing, file_name, named, read_answer, read_file
 from fssbench.predictions.plan import ScorePlan
-from fssbench.results.folder import RunFolder
+from fssbench.results.environment import start
+from fssbench.results.progress import Progress, Silent
 from fssbench.results.record import MethodRecord, Run, Weights
 from fssbench.results.rows import Row
-from fssbench.results.run import Existing, Results
+from fssbench.results.run_reader import Existing, Results
+from fssbench.results.run_writer import RunFolder
+from fssbench.results.scoring import Answer, Answered, Truth, row_of
 
 if TYPE_CHECKING:
     from fssbench.datasets.dataset import Label

@@ -4,6 +4,6 @@ from __future__ import annotations
 
 from fssbench.results.record import Run
 from fssbench.results.rows import Row, read_rows
-from fssbench.results.run import Existing, Results, load_run, read_run
+from fssbench.results.run_reader import Existing, Results, load_run, read_run
 
 __all__ = ["Existing", "Results", "Row", "Run", "load_run", "read_rows", "read_run"]

@@ -8,11 +8,11 @@ from pathlib import Path
 
 from fssbench.episode import EpisodeList, read_episodes
 from fssbench.errors import BrokenFileError, MissingError, UsageError
-from fssbench.results.folder import RunFolder
 from fssbench.results.photos import check_one_photo_a_name
 from fssbench.results.record import Run, Start, first_difference
 from fssbench.results.rows import Row
-from fssbench.results.run import RUN, SHARDS, Existing, Results, read_run, stored_rows
+from fssbench.results.run_reader import RUN, SHARDS, Existing, Results, read_run, stored_rows
+from fssbench.results.run_writer import RunFolder
 
 
 def shards_in(folders: Iterable[Path]) -> list[Path]:

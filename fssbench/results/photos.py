@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fssbench.errors import BrokenFileError, MissingError
-from fssbench.foreign_files import file_size
+from fssbench.files import file_size
 
 if TYPE_CHECKING:
     from fssbench.results.rows import Row

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
 from typing import ClassVar, Literal
 
-from fssbench.protocols import BaseRule
-from fssbench.results.share import WHOLE, Share
+from fssbench.protocols.rules import BaseRule
+from fssbench.results.shard import WHOLE, Share
 
 Option = str | int | float | bool | tuple[int | float, ...] | None
 _CONFIG: dict[str, object] = {"extra": "forbid", "strict": True, "allow_inf_nan": False}
@@ -80,7 +80,7 @@ class DatasetRecord:
 
 @dataclass(frozen=True)
 class ProtocolRecord:
-    """The rules of counting, as in `fssbench.protocols.Protocol`, on the data set of the run."""
+    """The rules of counting, as in `fssbench.protocols.rules.Protocol`, on the data set of the run."""
 
     __pydantic_config__: ClassVar[dict[str, object]] = _CONFIG
 
@@ -191,7 +191,7 @@ class Run:
         train_dataset: What the weights were trained on, where it is another data set than the one asked; None: the
             same, or nothing was trained.
         shard: (part, parts) where only a part of each fold is asked, in the order of work; None for all of it.
-        precision: In which the method computed; see `fssbench.engine.settings.Settings`.
+        precision: In which the method computed; see `fssbench.planning.settings.Settings`.
         schema_version: Raised when the meaning of a field changes.
     """
 

@@ -16,9 +16,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, ClassVar, Self
 
-from fssbench.atomic import replace_locked
 from fssbench.errors import BrokenFileError, MissingError, UsageError
-from fssbench.foreign_files import file_size, without_mark
+from fssbench.files import file_size, replace_locked, without_mark
 
 if sys.platform != "win32":
     import fcntl

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict
 
-from fssbench.metrics import FoldSummary, Summary
+from fssbench.metrics.summary import FoldSummary, Summary
 from fssbench.results.lost import NOTHING, Lost
 
 ALL_CLASSES = ("miou_all_classes", "base_miou_all_classes", "total_miou_all_classes")

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from fssbench.errors import MissingError, UsageError, unknown_name
-from fssbench.methods import list_methods, method_info
-from fssbench.publications import ER_FOLDS, FOLDS, PrintedRow, Publications, publications
-from fssbench.tables.chosen_runs import LeaveOut, find_runs, read_runs, refuse
-from fssbench.tables.emphasis import emphasise
+from fssbench.methods.catalogue import list_methods, method_info
+from fssbench.publications.load import publications
+from fssbench.publications.rows import ER_FOLDS, FOLDS, PrintedRow, Publications
+from fssbench.publications.titles import BACKBONES, dataset_title
 from fssbench.tables.entry import Entry, parameters, rounded
 from fssbench.tables.footnotes import DAGGER, Footnotes
-from fssbench.tables.layout import BACKBONES, dataset_title
+from fssbench.tables.layout import emphasise
 from fssbench.tables.measured import (
     asked_on,
     measured_entries,
@@ -23,6 +23,7 @@ from fssbench.tables.measured import (
     setting_of,
 )
 from fssbench.tables.printed import entry_of, wants_backbone
+from fssbench.tables.runs import LeaveOut, find_runs, read_runs, refuse
 from fssbench.tables.table import MISSING, Block, Cell, Column, Footnote, Group, Row, Table
 
 if TYPE_CHECKING:

@@ -7,9 +7,9 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from fssbench.publications import Publications
+from fssbench.publications.names import Names
+from fssbench.publications.rows import Publications
 from fssbench.tables.entry import Entry, Remark, rounded
-from fssbench.tables.names import Names
 from fssbench.tables.printed import printed_entries
 
 if TYPE_CHECKING:
@@ -22,13 +22,13 @@ _MEASURES = {"mean": "miou", "fb_iou": "fb_iou", "er_mean": "exact_ratio"}
 
 
 def reaches(one: Measurement, columns: Iterable[str]) -> dict[str, str]:
-    """Return half the width of the 95 % interval of each number, by column (`fssbench.publications.NUMBERS`).
+    """Return half the width of the 95 % interval of each number, by column (`fssbench.publications.rows.NUMBERS`).
 
     Args:
         one: The folds of one configuration, from one run or several.
         columns: Those that are wanted; nothing is drawn for others.
     """
-    from fssbench.metrics import summary_of
+    from fssbench.metrics.summary import summary_of
 
     columns = list(columns)
     known = {*_MEASURES, *(f"{kind}{fold}" for fold in one.folds for kind in ("fold", "er_fold"))}

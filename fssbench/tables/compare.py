@@ -9,21 +9,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from fssbench.errors import MissingError, UsageError, unknown_name
-from fssbench.publication_status import released_weights
-from fssbench.publications import Publications, publications
+from fssbench.publications.load import publications
+from fssbench.publications.names import Names, names_from
+from fssbench.publications.rows import Publications
+from fssbench.publications.status import released_weights
 from fssbench.tables.beside import beside_printed, reaches
-from fssbench.tables.chosen_runs import LeaveOut, find_runs, merged, read_runs, refuse
 from fssbench.tables.entry import Entry
 from fssbench.tables.layout import LayoutName, lay_out
 from fssbench.tables.measured import asked_on, form_of, measured_entries, measurements
-from fssbench.tables.names import Names, names_from
 from fssbench.tables.printed import printed_entries, wants_backbone
-from fssbench.tables.render_csv import render_csv
-from fssbench.tables.render_html import render_html
-from fssbench.tables.render_json import render_json
-from fssbench.tables.render_latex import render_latex
-from fssbench.tables.render_markdown import render_markdown
-from fssbench.tables.render_terminal import render_terminal
+from fssbench.tables.render.csv import render_csv
+from fssbench.tables.render.html import render_html
+from fssbench.tables.render.json import render_json
+from fssbench.tables.render.latex import render_latex
+from fssbench.tables.render.markdown import render_markdown
+from fssbench.tables.render.terminal import render_terminal
+from fssbench.tables.runs import LeaveOut, find_runs, merged, read_runs, refuse
 from fssbench.tables.table import Footnote, Table
 
 if TYPE_CHECKING:
@@ -209,7 +210,7 @@ def _datasets(asked: Comparison, known: Publications, runs: Mapping[Path, Run]) 
         if asked.folders:
             return tuple(dict.fromkeys(asked_on(runs[folder]) for folder in asked.folders if folder in runs))
         return of_runs if asked.source == "measured" else DEFAULT_DATASETS
-    from fssbench.datasets import list_datasets
+    from fssbench.datasets.catalogue import list_datasets
 
     there_are = {*(row.dataset for row in known.rows), *of_runs, *list_datasets()}
     for name in asked.datasets:

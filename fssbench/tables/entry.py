@@ -43,7 +43,7 @@ class Entry:
         way: N, None if not printed.
         shot: K, None if not printed.
         line: Entries of one line stand in one row, side by side by shot.
-        numbers: Text by column (`fssbench.publications.NUMBERS`): as printed, or with four decimals if measured.
+        numbers: Text by column (`fssbench.publications.rows.NUMBERS`): as printed, or with four decimals if measured.
         source: Short form of where it was printed; for a measured one, the run folders.
         location: Table or figure within the source.
         competes: Whether it takes part in best and second best.

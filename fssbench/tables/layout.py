@@ -5,31 +5,19 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from decimal import Decimal
 from typing import Literal
 
-from fssbench.publications import ER_FOLDS, FOLDS
+from fssbench.datasets.catalogue import fold_count_of
+from fssbench.publications.rows import ER_FOLDS, FOLDS
+from fssbench.publications.titles import BACKBONES, dataset_title
 from fssbench.tables.beside import differences
-from fssbench.tables.emphasis import emphasise
 from fssbench.tables.entry import NO_BACKBONE, Entry, parameters, rounded
-from fssbench.tables.folds import fold_count_of
 from fssbench.tables.footnotes import Footnotes
-from fssbench.tables.table import MISSING, Block, Cell, Column, Group, Row, Table
+from fssbench.tables.table import MISSING, Block, Cell, Column, Emphasis, Group, Row, Table
 
 LayoutName = Literal["fss", "fscs"]
 SHOTS_PER_TABLE = 2
-
-DATASETS = {
-    "pascal5i": "PASCAL-5i",
-    "coco20i": "COCO-20i",
-    "fss1000": "FSS-1000",
-    "folder": "own data",
-    "shapes20i": "shapes20i",
-    "suim": "SUIM",
-    "deepglobe": "DeepGlobe",
-    "isic2018": "ISIC 2018",
-    "chestxray": "Chest X-ray",
-}
-BACKBONES = {"vgg16": "VGG16", "resnet50": "ResNet50", "resnet101": "ResNet101", "": "backbone not printed"}
 
 
 @dataclass(frozen=True)
@@ -44,11 +32,6 @@ class _Columns:
 
     def shows(self, entry: Entry) -> bool:
         return self.shot is None or (entry.shot or 0) == self.shot
-
-
-def dataset_title(name: str) -> str:
-    """Return a data set's name as papers print it; "A_to_B" is trained on A and tested on B."""
-    return " → ".join(DATASETS.get(part, part) for part in name.split("_to_"))
 
 
 def lay_out(entries: Iterable[Entry], layout: LayoutName) -> list[Table]:
@@ -195,3 +178,27 @@ def _line_order(line: list[Entry]) -> tuple[int, str, str, bool]:
     first = line[0]
     year = re.search(r"\d{4}", first.venue)
     return (int(year.group()) if year else 0, first.method, first.label, first.origin == "measured")
+
+
+def emphasise(column: Sequence[str], competes: Sequence[bool]) -> list[Emphasis]:
+    """Return the emphasis of each cell of a column, higher numbers being better.
+
+    What looks equal is equal: the numbers are compared as they are shown. All that share the highest number are best,
+    all that share the next lower one are second. A number that stands alone is neither.
+
+    Args:
+        column: The cells' texts, "-" for a missing one.
+        competes: For each cell whether it takes part.
+    """
+    numbers = [
+        Decimal(text) if competing and text != MISSING else None
+        for text, competing in zip(column, competes, strict=True)
+    ]
+    present = [number for number in numbers if number is not None]
+    if len(present) < 2:
+        return [""] * len(column)
+    ranks = sorted(set(present), reverse=True)
+    emphasis: dict[Decimal | None, Emphasis] = {ranks[0]: "best"}
+    if len(ranks) > 1:
+        emphasis[ranks[1]] = "second"
+    return [emphasis.get(number, "") if number is not None else "" for number in numbers]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from fssbench.tables.entry import rounded
 
 if TYPE_CHECKING:
-    from fssbench.metrics import FoldSummary
+    from fssbench.metrics.summary import FoldSummary
 
     Folds = Mapping[int, tuple[tuple[int, ...], FoldSummary]]
     """All classes of each fold, and what was answered."""

@@ -8,17 +8,17 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from fssbench.datasets.catalogue import fold_count_of
 from fssbench.errors import FSSBenchError, MissingError
-from fssbench.publications import Paper
-from fssbench.tables.chosen_runs import LeaveOut, refuse
+from fssbench.publications.rows import Paper
 from fssbench.tables.entry import NO_BACKBONE, Entry, Remark
-from fssbench.tables.folds import fold_count_of
 from fssbench.tables.left_out import class_cautions, over_all_classes
 from fssbench.tables.neighbours import Neighbours
+from fssbench.tables.runs import LeaveOut, refuse
 
 if TYPE_CHECKING:
-    from fssbench.counting import Counted
-    from fssbench.metrics import FoldSummary
+    from fssbench.metrics.counts import Counted
+    from fssbench.metrics.summary import FoldSummary
     from fssbench.results import Results, Run
     from fssbench.results.lost import Lost
     from fssbench.results.record import FoldRecord
@@ -87,7 +87,7 @@ def asked_on(run: Run) -> str:
 
 def form_of(run: Run) -> str:
     """Return the variant that was measured, empty where it is the one that the method takes by default for the task."""
-    from fssbench.methods import REGISTRY, method_info
+    from fssbench.methods.catalogue import REGISTRY, method_info
 
     variant = run.method.variant
     if variant is None or run.method.name not in REGISTRY.names():
@@ -103,7 +103,7 @@ def printed_form(method: str, name: str, variant: str) -> str:
         name: As tables print it; methods.toml may put it before the row's name, as in "MMT:(a)".
         variant: The form.
     """
-    from fssbench.methods import list_methods, method_info
+    from fssbench.methods.catalogue import list_methods, method_info
 
     if method not in list_methods():
         return variant

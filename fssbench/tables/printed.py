@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from fnmatch import fnmatchcase
 
-from fssbench.publications import ER_FOLDS, FOLDS, PrintedRow, Publications
+from fssbench.publications.names import Names
+from fssbench.publications.rows import ER_FOLDS, FOLDS, PrintedRow, Publications
 from fssbench.tables.entry import Entry, Remark, rounded
-from fssbench.tables.names import Names
 
 Key = tuple[str, str, str, int | None, int | None]
 

@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 
 from fssbench.datasets.dataset import Image, Label
+from fssbench.protocols.transforms import IGNORE, IMAGENET_MEAN, input_image
 from fssbench.training.recipe import Crops
-from fssbench.transforms import IGNORE, IMAGENET_MEAN, input_image
 
 _OUTSIDE = tuple(255.0 * mean for mean in IMAGENET_MEAN)
 

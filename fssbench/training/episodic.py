@@ -10,7 +10,7 @@ from typing import Any
 
 from torch import nn
 
-from fssbench.methods.method import Method
+from fssbench.methods.base.method import Method
 from fssbench.training.loop import Watch, Watcher, fit
 from fssbench.training.pictures import EpisodeBatches
 from fssbench.training.plan import Plan

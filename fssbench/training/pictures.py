@@ -13,14 +13,14 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from fssbench.datasets.dataset import Dataset, Image, Label
-from fssbench.datasets.label_maps import check_size
+from fssbench.datasets.io.label_maps import check_size
 from fssbench.episode.episode import Episode
 from fssbench.errors import UsageError
-from fssbench.methods.method import TrainingBatch
+from fssbench.methods.base.method import TrainingBatch
+from fssbench.protocols.transforms import IGNORE, input_image, nearest_label
 from fssbench.training.crops import random_crop
 from fssbench.training.draws import EpisodeSampler
 from fssbench.training.recipe import Augmentation, Recipe, at
-from fssbench.transforms import IGNORE, input_image, nearest_label
 
 _LEAST_PIXELS = 64
 """A view that shows fewer pixels of the class asked for is given up for the whole picture."""

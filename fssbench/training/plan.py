@@ -11,14 +11,15 @@ from typing import Literal
 
 from fssbench.checkpoints import locate
 from fssbench.checkpoints.registry import find_backbone
-from fssbench.datasets import open_dataset, require_training
+from fssbench.datasets import open_dataset
+from fssbench.datasets.catalogue import require_training
 from fssbench.datasets.dataset import Dataset
-from fssbench.engine.base_classes import check_number
-from fssbench.engine.likeness import FROM_SCRATCH, configured, recipes_like, rules_of
 from fssbench.errors import MissingError, UsageError
-from fssbench.methods import MethodInfo, check_build, check_weak, list_methods, method_info
-from fssbench.protocols import Protocol, default_protocol
-from fssbench.protocols import protocol as protocol_of
+from fssbench.methods.catalogue import MethodInfo, check_build, check_weak, list_methods, method_info
+from fssbench.planning.base_classes import check_number
+from fssbench.planning.defaults import FROM_SCRATCH, configured, recipes_like, rules_of
+from fssbench.protocols.rules import Protocol, default_protocol
+from fssbench.protocols.rules import protocol as protocol_of
 from fssbench.training.draws import training_lists
 from fssbench.training.recipe import Option, Recipe
 from fssbench.training.recipes import recipes

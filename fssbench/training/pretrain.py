@@ -14,13 +14,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from fssbench.backbones import Backbone, backbone
+from fssbench.layers.losses import pixel_contrast_loss, pixel_loss
+from fssbench.protocols.transforms import IGNORE
 from fssbench.training.loop import Watch, Watcher, fit
-from fssbench.training.losses import pixel_contrast_loss, pixel_loss
 from fssbench.training.pictures import Batch, EpisodeBatches
 from fssbench.training.plan import Plan
 from fssbench.training.recipes import of_stage
 from fssbench.training.state import Place
-from fssbench.transforms import IGNORE
 
 _THINNED = slice(1, None, 4)
 """Targets are looked at in every fourth row and column: the maps are coarser still."""

@@ -12,8 +12,8 @@ from pathlib import Path
 from pydantic import TypeAdapter, ValidationError
 
 from fssbench.errors import BrokenFileError, MissingError, UsageError
-from fssbench.protocols import OWN_DATA
-from fssbench.toml_text import parse, text_of
+from fssbench.protocols.rules import OWN_DATA
+from fssbench.toml import parse, text_of
 from fssbench.training.recipe import Recipe
 
 _BUILT_IN = Path(__file__).parent / "recipes.toml"

@@ -12,19 +12,20 @@ import torch
 from safetensors.torch import save
 from torch import Tensor
 
-import fssbench
-from fssbench.atomic import write_bytes
 from fssbench.checkpoints import file_sha256, read_state
 from fssbench.checkpoints.naming import backbone_keys, backbone_state
 from fssbench.checkpoints.weights import cast, check_not_zero
-from fssbench.engine.provenance import choose_device
 from fssbench.errors import CheckpointError, UsageError
-from fssbench.methods.method import Method
+from fssbench.files import write_bytes
+from fssbench.methods import build
+from fssbench.methods.base.method import Method
+from fssbench.planning.settings import choose_device
 from fssbench.training.episodic import train
 from fssbench.training.loop import Watcher
 from fssbench.training.plan import Plan, state_file
 from fssbench.training.pretrain import pretrain
 from fssbench.training.recipes import of_stage
+from fssbench.version import __version__
 
 WEIGHTS_FILE = "weights.safetensors"
 """All of a network: what `fssbench eval --checkpoint` takes."""
@@ -51,7 +52,7 @@ def run_plan(plan: Plan, watch: Watcher | None = None) -> Path:
         return write_weights(plan, net.state_dict())
     variant = plan.variant or None
     options: dict[str, Any] = dict(plan.options)
-    method = fssbench.build(plan.method, plan.backbone, variant, plan.way, plan.shot, **options)
+    method = build(plan.method, plan.backbone, variant, plan.way, plan.shot, **options)
     for stage in method.training_stages:
         of_stage(plan.recipes, stage, f"{plan.network}/{plan.dataset.name}")
     if unknown := next((stage for stage in plan.recipes if stage and stage not in method.training_stages), None):
@@ -102,7 +103,7 @@ def write_weights(plan: Plan, state: Mapping[str, Tensor], name: str = WEIGHTS_F
         "fold": str(plan.fold),
         "seed": str(plan.seed),
         "steps": "+".join(str(its.steps) for its in recipes),
-        "fssbench": fssbench.__version__,
+        "fssbench": __version__,
         "torch": torch.__version__,
     }
     target = plan.folder / name

@@ -11,9 +11,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from fssbench.atomic import write_bytes, write_text
 from fssbench.checkpoints.files import check_contents, recognise
 from fssbench.errors import BrokenFileError, CheckpointError
+from fssbench.files import write_bytes, write_text
 from fssbench.training.plan import state_file
 
 _STATE: Mapping[str, type] = {

@@ -5,13 +5,13 @@ from __future__ import annotations
 import torch
 
 from fssbench.datasets.dataset import Dataset
-from fssbench.engine.answering import rows_of
-from fssbench.engine.features import AnyMethod
+from fssbench.engine.features.features import AnyMethod
+from fssbench.engine.loop import rows_of
 from fssbench.episode import EpisodeList, episodes
 from fssbench.episode.draw import lists_of
 from fssbench.errors import MissingError
-from fssbench.metrics import summarise
-from fssbench.protocols import Protocol
+from fssbench.metrics.summary import summarise
+from fssbench.protocols.rules import Protocol
 from fssbench.results.rows import frame_of
 from fssbench.training.draws import EpisodeSampler, usable_lists
 from fssbench.training.recipe import Recipe, Validation

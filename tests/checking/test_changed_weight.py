@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from fssbench import cli
-from fssbench.resources import shipped
+from fssbench.files import shipped
 from tests.checking.runs import baselines_of
 
 HEAD = "fssbench/checkpoints/weights/hsnet-small-shapes20i-fold0.safetensors"

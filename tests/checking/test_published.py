@@ -10,7 +10,8 @@ import pytest
 from fssbench.checking import Check, Report, given, report_of
 from fssbench.checking.against_published import against_published
 from fssbench.checking.measured import measured
-from fssbench.publications import PrintedRow, publications
+from fssbench.publications.load import publications
+from fssbench.publications.rows import PrintedRow
 from fssbench.results import Run
 from fssbench.results.record import Weights
 from tests.checking.runs import released, with_folds

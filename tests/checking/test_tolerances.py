@@ -7,8 +7,8 @@ import pytest
 from fssbench.checking.tolerances import given, tolerance_of, tolerances
 from fssbench.checking.verdict import Check, Report, Subject, Tolerance, judge, not_comparable
 from fssbench.errors import UsageError
-from fssbench.protocols import list_protocols
-from fssbench.publications import publications
+from fssbench.protocols.rules import list_protocols
+from fssbench.publications.load import publications
 
 
 @pytest.mark.parametrize(("thousands", "fold"), [((1, 1), 3.6), ((1, 5), 2.8), ((5, 5), 1.6), ((20, 20), 0.8)], ids=str)

@@ -19,7 +19,7 @@ from torch import Tensor
 import fssbench
 from fssbench.checkpoints import load_into, load_release, read_state
 from fssbench.errors import BrokenFileError, CheckpointError
-from fssbench.methods.method import Method
+from fssbench.methods.base.method import Method
 
 CHANNELS = (4, 4, 4)
 

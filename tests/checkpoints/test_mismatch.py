@@ -8,7 +8,7 @@ import pytest
 
 import fssbench
 from fssbench.checkpoints.mismatch import why
-from fssbench.methods import method_info
+from fssbench.methods.catalogue import method_info
 
 Shape = tuple[str, str | None, str]
 

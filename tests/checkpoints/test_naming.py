@@ -12,7 +12,7 @@ from torch import Tensor
 import fssbench
 from fssbench.checkpoints import load_into, load_release
 from fssbench.errors import CheckpointError
-from fssbench.methods.method import Method
+from fssbench.methods.base.method import Method
 from fssbench.training.run import load_backbone
 
 State = dict[str, Tensor]

@@ -13,7 +13,7 @@ from torch import Tensor
 import fssbench
 from fssbench.checkpoints import load_into, load_release, read_state
 from fssbench.errors import BrokenFileError, CheckpointError
-from fssbench.methods.method import Method
+from fssbench.methods.base.method import Method
 from fssbench.training.run import load_backbone
 
 KERNEL, BIAS, COUNTER = (

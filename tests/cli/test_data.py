@@ -13,7 +13,9 @@ from typer.testing import CliRunner
 
 from fssbench.cli.data import app
 from fssbench.config import config_file
-from fssbench.datasets import imported, pascal5i, shapes20i
+from fssbench.datasets.pascal5i import dataset as pascal5i
+from fssbench.datasets.shapes20i import dataset as shapes20i
+from fssbench.datasets.splits import stored as imported
 from fssbench.errors import BrokenFileError, FSSBenchError, MissingError, UsageError
 from tests.datasets.trees import annotation, box, coco_tree, label_map, own_tree, truncate, voc_tree
 

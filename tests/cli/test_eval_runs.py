@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from fssbench.episode import read_episodes
-from fssbench.protocols import protocol
+from fssbench.metrics.runs import spread_of
+from fssbench.protocols.rules import protocol
 from fssbench.results import load_run
-from fssbench.runs import spread_of
 
 FLOOR = ["eval", "--method", "copy-mask", "--dataset", "shapes20i", "--protocol", "bam", "--fold", "1", "-q"]
 pytestmark = pytest.mark.usefixtures("elsewhere")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from fssbench.engine.progress import PlainLines, TerminalBar
+from fssbench.results.progress import PlainLines, TerminalBar
 from tests.datasets.trees import label_map, own_tree, save_photo
 
 Run = Callable[..., tuple[int, str, str]]

@@ -14,9 +14,10 @@ from fssbench import config
 from fssbench.checkpoints import add, fetch, locate, records
 from fssbench.checkpoints.fetching import present
 from fssbench.checkpoints.registry import Record, user_registry
-from fssbench.config import NoHomeError, cache_folder, config_file, configured_roots, find_root, require_root
-from fssbench.datasets import imported
-from fssbench.datasets.index_cache import cached_index
+from fssbench.config import NoHomeError, cache_folder, config_file
+from fssbench.datasets.io.index_cache import cached_index
+from fssbench.datasets.roots import configured_roots, find_root, require_root
+from fssbench.datasets.splits import stored as imported
 from fssbench.errors import MissingError
 
 Fssbench = Callable[..., tuple[int, str, str]]

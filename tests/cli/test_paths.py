@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from fssbench.atomic import write_text
+from fssbench.files import write_text
 from tests.tables.runs import run_of, write_run
 
 Fssbench = Callable[..., tuple[int, str, str]]

@@ -13,9 +13,9 @@ from typer.testing import CliRunner
 from fssbench.checkpoints.registry import _shipped
 from fssbench.cli.published import app
 from fssbench.errors import FSSBenchError, MissingError, UsageError
-from fssbench.publication_listing import COLUMNS
-from fssbench.publication_status import released_weights
-from fssbench.publications import publications
+from fssbench.publications.listing import COLUMNS
+from fssbench.publications.load import publications
+from fssbench.publications.status import released_weights
 
 
 def run(*arguments: str) -> Any:

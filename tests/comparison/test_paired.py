@@ -18,7 +18,7 @@ from fssbench.comparison import Comparison, Duel, Episodes, compare
 from fssbench.comparison.paired import _episodes, episode_ious
 from fssbench.comparison.render import COLUMNS, render
 from fssbench.errors import BrokenFileError, UsageError
-from fssbench.protocols import BaseRule
+from fssbench.protocols.rules import BaseRule
 from fssbench.results import Results, Run, load_run
 from tests.tables.runs import limited, run_of, write_run
 

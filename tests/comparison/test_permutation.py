@@ -7,7 +7,7 @@ import pytest
 import scipy.stats
 
 from fssbench.comparison.permutation import holm, permutation_p, swaps
-from fssbench.counting import Counted
+from fssbench.metrics.counts import Counted
 from tests.comparison.simulation import simulate
 
 

@@ -16,8 +16,8 @@ from torch import Tensor
 from fssbench.datasets.dataset import Dataset, Image, Label, Split
 from fssbench.episode import Episode, EpisodeList
 from fssbench.errors import BrokenFileError
-from fssbench.methods.method import Method, Prediction
-from fssbench.protocols import Protocol, protocol
+from fssbench.methods.base.method import Method, Prediction
+from fssbench.protocols.rules import Protocol, protocol
 
 CLASSES = (1, 2, 3)
 

@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from fssbench import evaluate
-from fssbench.engine.settings import Settings
-from fssbench.layers import together
+from fssbench.layers import devices
+from fssbench.planning.settings import Settings
 from tests.engine.stub import Patches, questions, rules
 from tests.methods.narrow import SIDE, narrow
 
@@ -34,7 +34,7 @@ def test_rows_do_not_depend_on_the_batch_size_or_the_workers(
     alone = _rows(name, variant, Settings(batch_size=1))
     assert sum(row[1] for row in alone["intersection"]) > 0
     if jointly:
-        monkeypatch.setattr(together, "ONE_BY_ONE_ON", frozenset())
+        monkeypatch.setattr(devices, "SERIAL_ON", frozenset())
     for settings in (
         Settings(batch_size=4),
         Settings(batch_size=4, workers=3),

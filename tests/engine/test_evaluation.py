@@ -11,14 +11,15 @@ import pytest
 import torch
 
 from fssbench import evaluate
-from fssbench.engine import answering, folds
-from fssbench.engine.progress import PlainLines, Silent
-from fssbench.engine.settings import Settings
+from fssbench.engine import folds
+from fssbench.engine import loop as answering
 from fssbench.episode import Episode
 from fssbench.errors import BrokenFileError, UsageError
+from fssbench.planning.settings import Settings
+from fssbench.protocols.transforms import nearest_label
 from fssbench.results import Row, load_run
+from fssbench.results.progress import PlainLines, Silent
 from fssbench.results.rows import frame_of
-from fssbench.transforms import nearest_label
 from tests.engine.stub import NearestColour, Patches, questions, rules
 
 
@@ -87,7 +88,7 @@ def test_presence_is_a_matter_of_the_original_label():
 
 
 def test_the_answer_is_that_of_segment():
-    from fssbench.transforms import input_image, support_mask
+    from fssbench.protocols.transforms import input_image, support_mask
 
     dataset, method, size = Patches(), NearestColour(2, 2).eval(), (24, 24)
     episodes = questions(way=2, shot=2, count=4)

@@ -10,10 +10,10 @@ import torch
 
 import fssbench
 from fssbench.engine.fold_methods import beside, fold_methods
-from fssbench.engine.weights import Source
 from fssbench.errors import CheckpointError
-from fssbench.methods import list_methods
-from fssbench.methods.method import Method
+from fssbench.methods.base.method import Method
+from fssbench.methods.catalogue import list_methods
+from fssbench.planning.weights import Source
 
 SHARING = {"hsnet": 96, "asnet": 192, "asnet-hm": 192, "mmt": 96, "pfenet": 96, "ntrenet": 96, "bam": 96, "asgnet": 96}
 """Methods that say what their encoder is, and the side of images that each can take."""

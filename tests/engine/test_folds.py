@@ -12,13 +12,14 @@ import torch
 
 import fssbench
 from fssbench.engine.order import order_of_work
-from fssbench.engine.plan import Plan, Request, plan
-from fssbench.engine.progress import Silent
+from fssbench.engine.profiling.timers import Stages
 from fssbench.engine.runner import run_plans
-from fssbench.engine.settings import Settings
-from fssbench.engine.stages import Stages
+from fssbench.planning.plan import Plan, plan
+from fssbench.planning.request import Request
+from fssbench.planning.settings import Settings
 from fssbench.results import Existing, Row
-from fssbench.results.run import Results
+from fssbench.results.progress import Silent
+from fssbench.results.run_reader import Results
 
 FOLDS = 4
 EPISODES = 3
@@ -167,7 +168,7 @@ def test_methods_and_shots_and_folds_are_planned_as_one():
 
 
 def test_a_share_of_each_fold_is_as_it_is_alone(tmp_path: Path):
-    from fssbench.results.share import Share
+    from fssbench.results.shard import Share
 
     checkpoints = write_checkpoints(tmp_path, one_encoder=True)
     half = planned(Path("half"), checkpoint=checkpoints, shard=Share(2, 2))

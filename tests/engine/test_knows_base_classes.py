@@ -8,11 +8,12 @@ from typing import Any
 import pytest
 
 import fssbench
-from fssbench.engine.base_classes import check_asked, check_counted, check_number
-from fssbench.engine.plan import Request, plan
 from fssbench.errors import UsageError
-from fssbench.methods import MethodInfo, method_info
-from fssbench.protocols import protocol
+from fssbench.methods.catalogue import MethodInfo, method_info
+from fssbench.planning.base_classes import check_asked, check_counted, check_number
+from fssbench.planning.plan import plan
+from fssbench.planning.request import Request
+from fssbench.protocols.rules import protocol
 from fssbench.training import plan as training
 from tests.episode.stub import ListsOnly
 
@@ -62,7 +63,7 @@ def test_an_evaluation_with_another_number_is_refused_when_planned(
     monkeypatch.chdir(tmp_path)
     request = Request("bam", "shapes20i", fold="0", episodes="2", random_weights=True)
     plan(request)
-    monkeypatch.setattr("fssbench.engine.plan.method_info", lambda _: replace(BAM, base_classes=60))
+    monkeypatch.setattr("fssbench.planning.plan.method_info", lambda _: replace(BAM, base_classes=60))
     with pytest.raises(UsageError, match="60 base classes here; shapes20i fold 0 has 15"):
         plan(request)
 

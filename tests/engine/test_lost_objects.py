@@ -11,13 +11,13 @@ import pandas as pd
 import pytest
 
 from fssbench import evaluate
-from fssbench.engine.notes import notes
-from fssbench.engine.settings import Settings
 from fssbench.episode import Episode
-from fssbench.protocols import Protocol, ResizeRule
+from fssbench.planning.settings import Settings
+from fssbench.protocols.rules import Protocol, ResizeRule
 from fssbench.results import Results, load_run
 from fssbench.results.lost import Lost, lost_in
 from fssbench.results.merge import merge
+from fssbench.results.notes import notes
 from fssbench.tables.measured import measured_entries, measurements
 from tests.engine.stub import NearestColour, Patches, questions, rules
 

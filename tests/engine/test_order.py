@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from fssbench.engine.order import order_of_work
 from fssbench.errors import UsageError
-from fssbench.results.share import Share
+from fssbench.results.shard import Share
 from tests.engine.stub import questions
 
 

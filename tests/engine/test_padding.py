@@ -13,12 +13,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fssbench import evaluate
-from fssbench.engine import answering
-from fssbench.engine.provenance import choose_device
-from fssbench.engine.scoring import count
+from fssbench.engine import loop as answering
 from fssbench.episode import Episode
-from fssbench.protocols import Protocol, protocol
-from fssbench.transforms import input_image, input_label, support_mask
+from fssbench.planning.settings import choose_device
+from fssbench.protocols.rules import Protocol, protocol
+from fssbench.protocols.transforms import input_image, input_label, support_mask
+from fssbench.results.scoring import count
 from tests.engine.stub import NearestColour, Patches, questions
 
 

@@ -11,15 +11,15 @@ import pytest
 
 from fssbench import evaluate
 from fssbench.comparison.pairing import pair
-from fssbench.datasets.seen_from import SeenFrom
+from fssbench.datasets.transfer.view import SeenFrom
 from fssbench.engine import folds
-from fssbench.engine.loading import Loader, View
-from fssbench.engine.progress import Silent
-from fssbench.engine.settings import Settings
+from fssbench.engine.features.loader import Loader, View
 from fssbench.errors import BrokenFileError, MissingError, UsageError
+from fssbench.planning.settings import Settings
 from fssbench.results import Row, load_run, read_rows
 from fssbench.results.merge import merge
 from fssbench.results.photos import check_one_photo_a_name
+from fssbench.results.progress import Silent
 from fssbench.results.rows import line_of
 from tests.engine.stub import NearestColour, Patches, questions, rules
 
@@ -140,7 +140,7 @@ class Exchanging(Silent):
 
 
 def test_photos_exchanged_while_they_are_asked(dataset: InFiles, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("fssbench.engine.loading.PICTURE_BYTES", 0)
+    monkeypatch.setattr("fssbench.engine.features.loader.PICTURE_BYTES", 0)
     with pytest.raises(BrokenFileError, match="was exchanged while the run was answered"):
         answer(
             dataset,

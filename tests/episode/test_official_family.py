@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from fssbench.datasets.dataset import Split
-from fssbench.datasets.pascal5i import index_of
+from fssbench.datasets.pascal5i.dataset import index_of
 from fssbench.episode import episodes
 from fssbench.episode.verify import official, official_finding
 from tests.episode.stub import ListsOnly

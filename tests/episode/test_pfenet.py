@@ -20,7 +20,7 @@ from fssbench.episode.samplers.lists import read_lists
 from fssbench.episode.samplers.pfenet import base_seeds, listed, worker_streams
 from fssbench.episode.verify import verify
 from fssbench.errors import MissingError, UsageError
-from fssbench.protocols import protocol
+from fssbench.protocols.rules import protocol
 from tests.episode.stub import ListsOnly
 
 MEASURED = {

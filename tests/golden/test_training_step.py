@@ -11,7 +11,7 @@ import pytest
 import torch
 
 import fssbench
-from fssbench.methods import method_info
+from fssbench.methods.catalogue import method_info
 from fssbench.training.episodic import training_mode
 from tests.golden import training_step
 from tests.golden.first_cases import first_of_each_method

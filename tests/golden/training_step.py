@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from fssbench.methods.method import TrainingBatch
+from fssbench.methods.base.method import TrainingBatch
 from tests.golden import formula
 
 SAMPLED = 3

@@ -12,7 +12,7 @@ import fssbench
 from fssbench.layers.attentive_answer import Squeezed, attend
 from fssbench.layers.attentive_squeeze import AttentiveSqueezeLayer
 from fssbench.layers.hypercorrelation import UnitMaps
-from fssbench.methods.method import Method
+from fssbench.methods.base.method import Method
 
 SIZE = (192, 176)
 

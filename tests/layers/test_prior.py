@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from fssbench.layers import prior, together
+from fssbench.layers import devices, prior
 from fssbench.layers.prior import KeptColumns, kept_columns, prior_mask
 from fssbench.layers.trees import joined
 
@@ -112,7 +112,7 @@ def test_supports_that_keep_different_numbers_may_be_joined(
     alone: bool, columns: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(prior, "_COLUMNS", columns)
-    monkeypatch.setattr(together, "ONE_BY_ONE_ON", frozenset({"cpu"} if alone else ()))
+    monkeypatch.setattr(devices, "SERIAL_ON", frozenset({"cpu"} if alone else ()))
     # Everything, a few positions, nothing. The first query is the opposite of all supports, so its cosines are
     # negative: nothing is masked out in the first support, and no 0 may lift them.
     weights = torch.zeros(3, 1, 4, 5)

@@ -9,8 +9,8 @@ import torch
 from torch import nn
 
 import fssbench
-from fssbench.methods import method_info
-from fssbench.methods.method import Method
+from fssbench.methods.base.method import Method
+from fssbench.methods.catalogue import method_info
 
 SIDE = 144
 """Side of the images at which they are narrow and quick."""

@@ -9,9 +9,9 @@ import torch
 
 import fssbench
 from fssbench.errors import UsageError
-from fssbench.methods import method_info
 from fssbench.methods.asnet import ASNet
-from fssbench.methods.method import TrainingBatch
+from fssbench.methods.base.method import TrainingBatch
+from fssbench.methods.catalogue import method_info
 
 SIDE = 136
 PARTS = [variant for variant in method_info("asnet").ablation if variant != "fscs"]

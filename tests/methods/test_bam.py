@@ -12,9 +12,9 @@ from torch import Tensor
 
 import fssbench
 from fssbench.errors import CheckpointError, UsageError
-from fssbench.methods import method_info
 from fssbench.methods.bam import BAM, BAMSupport, gram_matrix, scene_difference
-from fssbench.methods.method import TrainingBatch
+from fssbench.methods.base.method import TrainingBatch
+from fssbench.methods.catalogue import method_info
 
 SIDES = (72, 56)
 BASE = 4

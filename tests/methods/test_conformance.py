@@ -9,8 +9,8 @@ import torch
 
 import fssbench
 from fssbench.errors import UsageError
-from fssbench.methods import method_info
-from fssbench.methods.method import Method
+from fssbench.methods.base.method import Method
+from fssbench.methods.catalogue import method_info
 
 SIDE = 192
 

@@ -12,8 +12,8 @@ import torch
 import fssbench
 from fssbench.errors import UsageError
 from fssbench.layers.style_memory import style
-from fssbench.methods import method_info
-from fssbench.methods.method import TrainingBatch
+from fssbench.methods.base.method import TrainingBatch
+from fssbench.methods.catalogue import method_info
 from fssbench.methods.mmt import MMT, PARTS, contrast_loss
 
 SIDE = (72, 96)

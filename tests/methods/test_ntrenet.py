@@ -11,8 +11,8 @@ from torch import Tensor, nn
 
 import fssbench
 from fssbench.errors import UsageError
-from fssbench.methods import method_info
-from fssbench.methods.method import TrainingBatch
+from fssbench.methods.base.method import TrainingBatch
+from fssbench.methods.catalogue import method_info
 from fssbench.methods.ntrenet import NTRENet
 from fssbench.methods.pfenet import PFENet
 

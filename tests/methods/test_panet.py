@@ -10,7 +10,7 @@ import torch.nn.functional as F
 
 import fssbench
 from fssbench.errors import UsageError
-from fssbench.methods.method import TrainingBatch
+from fssbench.methods.base.method import TrainingBatch
 from fssbench.methods.panet import PANetMaps, PANetSupport, alignment_loss, scaled_cosine
 
 SIDE = 96

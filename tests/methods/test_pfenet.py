@@ -12,9 +12,9 @@ from torch import Tensor, nn
 
 import fssbench
 from fssbench.errors import CheckpointError, UsageError
-from fssbench.layers.staged import WHOLE, StageMaps
-from fssbench.methods import method_info
-from fssbench.methods.method import TrainingBatch
+from fssbench.methods.base.method import TrainingBatch
+from fssbench.methods.base.staged import WHOLE, StageMaps
+from fssbench.methods.catalogue import method_info
 from fssbench.methods.pfenet import PFENet, PFENetSupport
 
 SIDES = (72, 56)

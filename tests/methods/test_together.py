@@ -10,11 +10,12 @@ from torch import Tensor
 
 import fssbench
 from fssbench.engine.batches import singles
-from fssbench.layers import pairwise, together
-from fssbench.layers.pairwise import PairwiseMethod
-from fssbench.layers.staged import StagedMethod
-from fssbench.methods import method_info
-from fssbench.methods.method import Method, Prediction
+from fssbench.layers import devices
+from fssbench.methods.base import pairwise
+from fssbench.methods.base.method import Method, Prediction
+from fssbench.methods.base.pairwise import PairwiseMethod
+from fssbench.methods.base.staged import StagedMethod
+from fssbench.methods.catalogue import method_info
 from tests.methods.narrow import SIDE, narrow
 
 EPISODES = 8
@@ -73,7 +74,7 @@ def _in_batches(method: Method[Any, Any], asked: Asked, batch: int) -> list[Pred
 @pytest.fixture
 def jointly(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every device takes several episodes together."""
-    monkeypatch.setattr(together, "ONE_BY_ONE_ON", frozenset())
+    monkeypatch.setattr(devices, "SERIAL_ON", frozenset())
 
 
 def _assert_alike(answer: Prediction, expected: Prediction, within: float = 1e-5) -> None:
@@ -102,7 +103,7 @@ def test_answers_do_not_depend_on_the_batch_size(
         # On a processor to the last bit.
         assert torch.equal(answer.logits, expected.logits)
         assert torch.equal(answer.labels, expected.labels)
-    monkeypatch.setattr(together, "ONE_BY_ONE_ON", frozenset())
+    monkeypatch.setattr(devices, "SERIAL_ON", frozenset())
     jointly = _in_batches(method, asked, 8)
     # Where a mask leaves little of an image both ways to score a pair are 1e-5 from float64, not on the same side.
     within = 4e-5 if isinstance(method, PairwiseMethod) else 1e-5
@@ -139,7 +140,7 @@ def test_a_head_runs_once_for_all_episodes_or_on_a_processor_once_for_each(
     method.predict_many(*asked)
     assert batches == [1] * EPISODES
     batches.clear()
-    monkeypatch.setattr(together, "ONE_BY_ONE_ON", frozenset())
+    monkeypatch.setattr(devices, "SERIAL_ON", frozenset())
     method.predict_many(*asked)
     assert batches == [EPISODES]
 
@@ -163,7 +164,7 @@ def test_pairs_are_scored_as_many_at_once_as_have_room(
     monkeypatch.setattr(method, "score", counted)
     alone = method.predict_many(*asked)
     assert sizes == [1] * pairs
-    monkeypatch.setattr(together, "ONE_BY_ONE_ON", frozenset())
+    monkeypatch.setattr(devices, "SERIAL_ON", frozenset())
     sizes.clear()
     method.predict_many(*asked)
     assert sizes == [pairs]

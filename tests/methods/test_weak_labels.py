@@ -11,8 +11,8 @@ from torch import Tensor
 
 import fssbench
 from fssbench.errors import UsageError
-from fssbench.methods import method_info
-from fssbench.methods.method import Method, TrainingBatch
+from fssbench.methods.base.method import Method, TrainingBatch
+from fssbench.methods.catalogue import method_info
 
 SIDE = 136
 OPTIONS: dict[str, dict[str, Any]] = {

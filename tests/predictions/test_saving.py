@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fssbench.engine.scoring import Answered
 from fssbench.errors import UsageError
 from fssbench.predictions.saving import SavedPredictions
 from fssbench.results import Existing, Row
+from fssbench.results.scoring import Answered
 
 LABELS = np.array([[0, 1, 2]], dtype=np.uint8)
 ROW = Row(0, 0, "q", (1, 2), (("s",), ("t",)), (1, 1, 1), (1, 1, 1), (True, False), (True, True), 0.1)

@@ -13,7 +13,7 @@ from fssbench.errors import BrokenFileError, MissingError, UsageError
 from fssbench.predictions.plan import ScoreRequest, plan_score
 from fssbench.predictions.score import score
 from fssbench.results import Existing, load_run, read_rows
-from fssbench.results.folder import RunFolder
+from fssbench.results.run_writer import RunFolder
 from tests.engine.stub import NearestColour, Patches
 from tests.predictions.tiny import Doubtful, answered_natively, empty_answers, listed, timeless
 

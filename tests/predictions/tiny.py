@@ -12,12 +12,12 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from fssbench.engine.answering import rows_of
-from fssbench.engine.scoring import Answered
+from fssbench.engine.loop import rows_of
 from fssbench.episode import EpisodeList, write_episodes
-from fssbench.methods.method import Prediction
-from fssbench.protocols import protocol
+from fssbench.methods.base.method import Prediction
+from fssbench.protocols.rules import protocol
 from fssbench.results import Row
+from fssbench.results.scoring import Answered
 from tests.engine.stub import NearestColour, Patches, questions
 
 

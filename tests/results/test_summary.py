@@ -9,14 +9,14 @@ import pandas as pd
 import pytest
 
 from fssbench import evaluate
-from fssbench.engine.notes import notes
-from fssbench.metrics import summarise
-from fssbench.protocols import BaseRule, protocol
+from fssbench.metrics.summary import summarise
+from fssbench.protocols.rules import BaseRule, protocol
 from fssbench.results import Results, Run, load_run
+from fssbench.results.notes import notes
 from fssbench.results.rows import Row, frame_of
 from fssbench.results.summary import summary_record, truth_notes
 from tests.engine.stub import NearestColour, Patches, questions, rules
-from tests.results.test_run import STORED
+from tests.results.test_run_reader import STORED
 from tests.tables.runs import run_of, write_run
 
 

@@ -11,8 +11,8 @@ import pytest
 
 from fssbench import methods
 from fssbench.errors import MissingError, UsageError
-from fssbench.methods import list_methods, method_info
-from fssbench.publications import publications
+from fssbench.methods.catalogue import list_methods, method_info
+from fssbench.publications.load import publications
 from fssbench.tables import FORMATS, Comparison, compare, render
 from fssbench.tables.ablation import Ablation, ablation
 from fssbench.tables.measured import printed_form

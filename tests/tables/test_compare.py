@@ -8,9 +8,9 @@ import io
 import pytest
 
 from fssbench.errors import MissingError, UsageError
-from fssbench.publications import publications
+from fssbench.publications.load import publications
+from fssbench.publications.names import Names
 from fssbench.tables import Comparison, compare, render
-from fssbench.tables.names import Names
 from fssbench.tables.printed import printed_entries
 from fssbench.tables.table import Table
 

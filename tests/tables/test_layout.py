@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from fssbench.tables.emphasis import emphasise
+from fssbench.publications.titles import dataset_title
 from fssbench.tables.entry import Remark, parameters, rounded
-from fssbench.tables.layout import dataset_title, lay_out
+from fssbench.tables.layout import emphasise, lay_out
 from fssbench.tables.table import Cell, Row, Table
 from tests.tables.samples import folds, printed, small
 
@@ -195,8 +195,7 @@ def test_data_sets_are_called_as_papers_call_them(name: str, title: str) -> None
 
 
 def test_data_sets_of_printed_tables_have_the_folds_that_are_taken_for_granted() -> None:
-    from fssbench.datasets import REGISTRY
-    from fssbench.tables.folds import PAPERS, fold_count_of
+    from fssbench.datasets.catalogue import PAPERS, REGISTRY, fold_count_of
 
     for name in ("pascal5i", "coco20i"):
         assert REGISTRY.get(name).fold_count == PAPERS == fold_count_of(name) == fold_count_of(f"{name}_to_suim")

@@ -10,12 +10,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import fssbench.counting
-import fssbench.metrics
+import fssbench.metrics.counts
+import fssbench.metrics.summary
 import fssbench.results
 from fssbench.checking import report_of
 from fssbench.checking.measured import measured
-from fssbench.resampling import _slices
+from fssbench.metrics.bootstrap import _slices
 from fssbench.tables import Comparison, compare, render
 from fssbench.tables import measured as tables_measured
 from fssbench.tables import neighbours as tables_neighbours
@@ -30,8 +30,8 @@ class Calls:
 
     def __init__(self, patch: pytest.MonkeyPatch) -> None:
         self.count: Counter[str] = Counter()
-        self._watch(patch, fssbench.metrics, "bootstrap", lambda _, draws, __: draws > 0)
-        self._watch(patch, fssbench.counting, "tally")
+        self._watch(patch, fssbench.metrics.summary, "bootstrap", lambda _, draws, __: draws > 0)
+        self._watch(patch, fssbench.metrics.counts, "tally")
         self._watch(patch, fssbench.results, "load_run")
 
     def _watch(

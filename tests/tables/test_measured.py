@@ -13,7 +13,7 @@ import pytest
 
 from fssbench.errors import BrokenFileError, MissingError, UsageError
 from fssbench.tables import Comparison, compare, render
-from fssbench.tables.chosen_runs import find_runs
+from fssbench.tables.runs import find_runs
 from fssbench.tables.table import Row, Table
 from tests.tables.runs import limited, run_of, write_run
 

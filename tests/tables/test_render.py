@@ -18,8 +18,8 @@ from fssbench.errors import UsageError
 from fssbench.tables import FORMATS, Comparison, compare, render
 from fssbench.tables.entry import Entry, Remark
 from fssbench.tables.layout import lay_out
-from fssbench.tables.render_latex import escaped
-from fssbench.tables.render_terminal import render_terminal
+from fssbench.tables.render.latex import escaped
+from fssbench.tables.render.terminal import render_terminal
 from tests.tables.samples import folds, printed, small
 
 GOLDEN = Path(__file__).parent / "golden"

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from fssbench.publications import ER_FOLDS, FOLDS
+from fssbench.publications.rows import ER_FOLDS, FOLDS
 from fssbench.tables import Comparison, compare, render
 from fssbench.tables.ablation import Ablation, ablation
 from fssbench.tables.entry import rounded

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
+from fssbench.protocols.transforms import input_image
 from fssbench.training.crops import random_crop
 from fssbench.training.recipe import Crops
-from fssbench.transforms import input_image
 
 PLAIN = Crops(turned=0.0, mirror=0.0)
 

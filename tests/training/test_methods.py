@@ -13,8 +13,8 @@ from safetensors.torch import load_file, save_file
 import fssbench
 from fssbench.checkpoints import load_into, stated_options
 from fssbench.episode import Episode
-from fssbench.methods import method_info
-from fssbench.protocols import protocol
+from fssbench.methods.catalogue import method_info
+from fssbench.protocols.rules import protocol
 from fssbench.training.plan import Plan, Request, plan
 from fssbench.training.run import run_plan
 from fssbench.training.state import Step

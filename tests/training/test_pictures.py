@@ -10,9 +10,9 @@ import torch
 
 from fssbench.datasets.dataset import Image
 from fssbench.errors import BrokenFileError, UsageError
+from fssbench.protocols.transforms import input_image, nearest_label
 from fssbench.training.pictures import EpisodeBatches, augmented, binary_mask
 from fssbench.training.recipe import Augmentation, Crops
-from fssbench.transforms import input_image, nearest_label
 from tests.training.tiny import SIDE, Squares, tiny_recipe
 
 

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 
 import fssbench
-from fssbench.methods import method_info
-from fssbench.methods.method import Method, TrainingBatch
+from fssbench.methods.base.method import Method, TrainingBatch
+from fssbench.methods.catalogue import method_info
 from fssbench.training.episodic import training_mode
 from tests.golden.formula import image, mask
 from tests.golden.training_step import dropout_by_number

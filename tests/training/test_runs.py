@@ -15,7 +15,7 @@ from safetensors.torch import load_file
 import fssbench
 from fssbench.episode.episode import Episode
 from fssbench.errors import BrokenFileError, CheckpointError, UsageError
-from fssbench.methods.method import TrainingBatch
+from fssbench.methods.base.method import TrainingBatch
 from fssbench.training.draws import EpisodeSampler
 from fssbench.training.pictures import Pictures
 from fssbench.training.run import run_plan

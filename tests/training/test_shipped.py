@@ -10,8 +10,8 @@ from safetensors import safe_open
 
 import fssbench
 from fssbench.checkpoints import find, load_into, locate, records
-from fssbench.methods import method_info
-from fssbench.resources import shipped
+from fssbench.files import shipped
+from fssbench.methods.catalogue import method_info
 
 FLOORS = {"all-foreground", "copy-mask", "prototype"}
 TRAINED = {"hsnet", "asnet", "pfenet", "ntrenet", "bam", "panet", "mmt"}

@@ -9,7 +9,7 @@ import torch
 
 import fssbench
 from fssbench.errors import MissingError
-from fssbench.protocols import protocol
+from fssbench.protocols.rules import protocol
 from fssbench.training.recipe import Validation
 from fssbench.training.validation import Validator, base_lists, validation_episodes
 from tests.training.tiny import Indexed, tiny_recipe

@@ -1,0 +1,158 @@
+"""Is the data on this machine what the release has? Counts, lists, and files that are missing or unreadable."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+from fssbench.datasets import open_dataset
+from fssbench.datasets.catalogue import REGISTRY
+from fssbench.datasets.dataset import Dataset, Split
+from fssbench.datasets.io.images import size_of
+from fssbench.datasets.roots import require_root
+from fssbench.errors import BrokenFileError, FSSBenchError, MissingError
+from fssbench.progress import tracked
+from fssbench.registry import imported
+
+
+def check_at(name: str, root: Path | None = None, *, decode: bool = True, **options: str) -> Report:
+    """Hold a data set against its release by its name; one's own `folder` is looked at also where it can't be opened.
+
+    Args:
+        name: A data set.
+        root: Its folder; default as `fssbench data where` shows.
+        decode: As for `check`.
+        **options: The data set's own.
+
+    Raises:
+        UsageError: If the name or an option is unknown.
+        MissingError: If there is no folder.
+    """
+    cls = REGISTRY.get(name)
+    if not cls.checked_unopened:
+        return check(open_dataset(name, root, **options), decode=decode)
+    cls.refuse_options(options)
+    report: Report = _function(cls.checked_unopened)(require_root(name, root), decode=decode)
+    return report
+
+
+def _function(target: str) -> Callable[..., Report]:
+    return cast("Callable[..., Report]", imported(target))
+
+
+def check(dataset: Dataset, *, decode: bool = True) -> Report:
+    """Hold a data set against its release.
+
+    Args:
+        dataset: The opened data set.
+        decode: Whether to decode every photo (minutes for COCO); else photos are only opened.
+    """
+    if dataset.checked_by:
+        report: Report = _function(dataset.checked_by)(dataset, decode=decode)
+        return report
+    folds = range(dataset.fold_count)
+    sides: tuple[Split, ...] = ("val", "train")
+    counts = [
+        Count(f"{side} entries, fold {fold}", len(dataset.entries(fold, side))) for side in sides for fold in folds
+    ]
+    return Report(dataset.name, dataset.root, tuple(counts))
+
+
+def report_of(
+    dataset: Dataset, counts: Iterable[Count], problems: Sequence[FSSBenchError], notes: Iterable[str] = ()
+) -> Report:
+    """Return the report of a data set, its problems told apart into broken and missing files."""
+    return Report(
+        dataset.name,
+        dataset.root,
+        counts=tuple(counts),
+        broken=tuple(error.message for error in problems if not isinstance(error, MissingError)),
+        missing=tuple(error.message for error in problems if isinstance(error, MissingError)),
+        notes=tuple(notes),
+    )
+
+
+def equal_count(what: str, here: int, official: int) -> Count:
+    """Return a count that is right where it equals the release's."""
+    return Count(what, here, official, here == official)
+
+
+def unreadable_labels(dataset: Dataset, names: Sequence[str]) -> Iterator[FSSBenchError]:
+    """Yield an error for each label map that is missing or can't be read."""
+    for name in tracked(names, "reading the masks", "masks"):
+        try:
+            dataset.label(name)
+        except FSSBenchError as error:
+            yield error
+
+
+def photo_problems(
+    dataset: Dataset, names: Sequence[str], *, decode: bool, same_size: bool = True
+) -> Iterator[FSSBenchError]:
+    """Yield an error for each photo that is missing, unreadable, or not of the size of its labels."""
+    for name in tracked(names, "reading the photos", "photos"):
+        path = dataset.photo_path(name)
+        if path is None:
+            continue
+        try:
+            size = dataset.image(name).shape[:2] if decode else size_of(path)
+            expected = dataset.image_size(name) if same_size else size
+        except FSSBenchError as error:
+            yield error
+            continue
+        if tuple(size) != expected:
+            here, labels = f"{size[1]} x {size[0]}", f"{expected[1]} x {expected[0]}"
+            yield BrokenFileError(f"{path} has {here} pixels, its labels {labels}")
+
+
+NOT_AT_HAND = "not counted"
+"""Stands for a number that a missing or broken file keeps from being counted."""
+
+
+@dataclass(frozen=True)
+class Count:
+    """One number that was counted.
+
+    Attributes:
+        what: What was counted.
+        here: The number here, or `NOT_AT_HAND`.
+        official: The number of the complete release; None where there is none to compare with.
+        same: Whether it is as it should be: equal numbers, and for lists equal content.
+        note: What more is to say, e.g. that a list is the release's.
+    """
+
+    what: str
+    here: int | str
+    official: int | None = None
+    same: bool = True
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Report:
+    """What `check` found.
+
+    Attributes:
+        dataset: Name of the data set.
+        root: Its folder; None if it is rendered.
+        counts: The numbers.
+        broken: Files that are there but not as they should be, a sentence each.
+        missing: Files that are not there, a sentence each.
+        notes: What is worth knowing but not wrong.
+        faults: Of one's own data, what is wrong and what mends it.
+    """
+
+    dataset: str
+    root: Path | None
+    counts: tuple[Count, ...]
+    broken: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    faults: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def complete(self) -> bool:
+        """Whether nothing is wrong."""
+        return not (self.broken or self.missing or self.faults) and all(count.same for count in self.counts)

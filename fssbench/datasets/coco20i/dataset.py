@@ -1,0 +1,304 @@
+"""COCO-20i as HSNet splits it: the 80 classes of COCO 2014, class k in fold k % 4.
+
+Labels come straight from the instance annotations, or from the ready-made PNG masks that HSNet's authors distribute.
+An image is listed under a class if its label map has at least 2048 pixels of it. The order of HSNet's lists is
+known to HSNet's split files only: once imported (`fssbench data import-splits coco20i`) they decide.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, Self, cast, get_args
+
+import numpy as np
+
+from fssbench.datasets.coco20i import facts as coco_facts
+from fssbench.datasets.coco20i.facts import Side
+from fssbench.datasets.coco20i.image_order import image_order
+from fssbench.datasets.coco20i.labels import AnnotatedImage, check_side, paint, read_annotations
+from fssbench.datasets.dataset import Dataset, Image, ImageOrder, Label, Split
+from fssbench.datasets.io.images import read_label, read_photo, size_of, value_counts
+from fssbench.datasets.io.index_cache import cached_index, fingerprint_of, frame_of, key_of
+from fssbench.datasets.roots import require_root
+from fssbench.datasets.splits import stored as imported
+from fssbench.errors import BrokenFileError, MissingError, UsageError
+from fssbench.progress import tracked
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+LabelRule = Literal["hsnet", "pycocotools", "png"]
+Extent = Literal["all", "here"]
+
+CLASS_COUNT = 80
+MIN_PIXELS = 2048
+"""Pixels of a class that an image needs to be listed under it (2 * 32 * 32)."""
+
+_IMPORT = "fssbench data import-splits coco20i --from DIR with data/splits/coco of HSNet's release"
+
+
+def index_of(labels: Iterator[tuple[str, Label]]) -> pd.DataFrame:
+    """Return a row per (image, class) that has a pixel: `name`, `class_id`, `pixels`.
+
+    Args:
+        labels: Image names and label maps (H, W), values 0..80.
+    """
+    rows: list[tuple[str | int, ...]] = []
+    for name, label in labels:
+        pixels = value_counts(label)
+        rows += [(name, int(c), int(pixels[c])) for c in np.flatnonzero(pixels[1:]) + 1]
+    return frame_of(rows)
+
+
+class Coco20i(Dataset):
+    """COCO2014/{train,val}2014/*.jpg, COCO2014/annotations/instances_{train,val}2014.json; or COCO 2017's files.
+
+    Args:
+        root: The folder COCO2014.
+        labels: The rule of the label maps: "hsnet" or "pycocotools" (see `coco_labels`), or "png": the masks
+            annotations/{train,val}2014/COCO_*.png.
+        lists: Of imported lists, "all" entries, so that everybody is asked the same, or only those whose image and
+            class are "here": for a part of the data, and then no longer the release's lists.
+    """
+
+    name = "coco20i"
+    checked_by = "fssbench.datasets.coco20i.check:check"
+    root: Path
+
+    def __init__(self, root: Path, labels: LabelRule = "hsnet", lists: Extent = "all") -> None:
+        self.root = root
+        self.labels = labels
+        self.lists = lists
+        self.annotations = root / "annotations"
+        self._images: dict[Side, dict[int, AnnotatedImage]] = {}
+        self._indices: dict[Side, pd.DataFrame] = {}
+        self._imported: dict[Side, dict[int, list[int]] | None] = {}
+        self._fingerprints: dict[Side, str] = {}
+        if not self.annotations.is_dir():
+            raise MissingError(
+                f"{root} has no folder annotations with COCO's instance annotations",
+                "put instances_train2014.json and instances_val2014.json there, or give another --root",
+            )
+
+    @classmethod
+    def open(cls, root: Path | None = None, **options: object) -> Self:
+        """Open COCO2014 at `root` (or in it), or where the configuration says.
+
+        Args:
+            root: The folder.
+            **options: `labels`: "hsnet" (default), "pycocotools" or "png"; `lists`: "all" (default) or "here".
+        """
+        cls.refuse_options(options, ("labels", "lists"))
+        labels, lists = options.get("labels", "hsnet"), options.get("lists", "all")
+        if labels not in get_args(LabelRule):
+            raise UsageError(f"coco20i has no label rule '{labels}'; there are {', '.join(get_args(LabelRule))}")
+        if lists not in get_args(Extent):
+            raise UsageError(f"the lists of coco20i can be {' or '.join(get_args(Extent))}, not '{lists}'")
+        return cls(require_root(cls.name, root), cast("LabelRule", labels), cast("Extent", lists))
+
+    @classmethod
+    def seen_in_training(cls, fold: int) -> tuple[str, ...] | None:
+        """Return the names of the 60 base classes of a fold."""
+        classes = coco_facts.facts().classes
+        return tuple(classes[class_id - 1] for class_id in coco_facts.fold_classes(fold, "train"))
+
+    @cached_property
+    def class_names(self) -> Mapping[int, str]:
+        """The names of COCO's 80 categories, in order of their ids."""
+        return dict(enumerate(coco_facts.facts().classes, 1))
+
+    def split_fingerprint(self, split: Split) -> str:
+        """Return the hex sha256 of one side: label rule, pixels per image and class, lists in their order."""
+        side = self._side(split)
+        if side not in self._fingerprints:
+            rule = {"dataset": self.name, "side": side, "labels": self.labels, "order": self._order(side)}
+            lists = self._lists(side)
+            pairs = ((coco_facts.image_name(side, i), c) for c in range(1, CLASS_COUNT + 1) for i in lists[c])
+            self._fingerprints[side] = fingerprint_of(rule, self._index(side), pairs)
+        return self._fingerprints[side]
+
+    @property
+    def list_order(self) -> str:
+        """Whether the lists are HSNet's own, imported, or in an order of this project: by image id."""
+        return self._order("val")
+
+    def fold_classes(self, fold: int, split: Split = "val") -> tuple[int, ...]:
+        """Return fold + 1, fold + 5, ... (20 classes) for "val", the 60 others for "train"."""
+        return coco_facts.fold_classes(self.check_fold(fold), self._side(split))
+
+    def index(self, split: Split) -> pd.DataFrame:
+        """Return `name`, `class_id`, `pixels` of every class in every image of the side, by name and class."""
+        return self._index(self._side(split)).copy()
+
+    def entries(self, fold: int, split: Split = "val") -> pd.DataFrame:
+        """Return the fold's lists, class by class: the imported ones where they are, else by image id."""
+        return self.entries_of(self.fold_classes(fold, split), split)
+
+    def entries_of(self, classes: Collection[int], split: Split) -> pd.DataFrame:
+        """Return the lists of some classes, class by class."""
+        side = self._side(split)
+        lists = self._lists(side)
+        rows = ((coco_facts.image_name(side, i), c) for c in sorted(classes) for i in lists[c])
+        return frame_of(rows, ("name", "class_id"))
+
+    def image_order(self, split: Split) -> ImageOrder | None:
+        """Return PFENet's order of the val images if it was imported (`fssbench data import-splits coco20i`)."""
+        return image_order() if self._side(split) == "val" else None
+
+    def image(self, name: str) -> Image:
+        """Return the photo of that name, or the one of COCO 2017 with its id."""
+        return read_photo(self.photo_path(name), self.remedy)
+
+    def photo_path(self, name: str) -> Path:
+        """Return where the photo is: under its name, or as COCO 2017 names it; under its name if nowhere."""
+        number = f"{_parts(name)[1]:012d}.jpg"
+        places = (self.root / name, self.root / "train2017" / number, self.root / "val2017" / number)
+        return next((path for path in places if path.is_file()), places[0])
+
+    def label(self, name: str) -> Label:
+        """Return the label map, painted or read as the rule says; crowds are background."""
+        if self.labels == "png":
+            return read_label(self._mask_path(name), CLASS_COUNT, ignore=False, remedy=self.remedy)
+        return paint(self._annotated(name), self.labels)
+
+    def image_size(self, name: str) -> tuple[int, int]:
+        """Return (height, width) from the annotations, or the header of the PNG mask."""
+        if self.labels == "png":
+            return size_of(self._mask_path(name), self.remedy)
+        image = self._annotated(name)
+        return image.height, image.width
+
+    def image_names(self, side: Side) -> list[str]:
+        """Return the names of all images of a side, by id, whatever is in them."""
+        if self.labels == "png":
+            folder = self.annotations / f"{side}2014"
+            names = sorted(f"{side}2014/{path.stem}.jpg" for path in folder.glob(f"COCO_{side}2014_*.png"))
+            if not names:
+                raise MissingError(
+                    f"{folder} holds no masks COCO_{side}2014_*.png",
+                    "put the masks there that HSNet's authors distribute, or use the label rule hsnet",
+                )
+            return names
+        return [coco_facts.image_name(side, i) for i in self._side_images(side)]
+
+    def annotation_files(self, side: Side) -> list[Path]:
+        """Return the annotation files of a side: COCO 2014's, or else those of COCO 2017 that are there.
+
+        Raises:
+            MissingError: If there is none, or only COCO 2017's and no imported lists: COCO 2017 moved images between
+                train and val and does not say where they were in 2014.
+        """
+        path = self.annotations / f"instances_{side}2014.json"
+        if path.is_file():
+            return [path]
+        later = [self.annotations / f"instances_{other}2017.json" for other in ("train", "val")]
+        later = [path for path in later if path.is_file()]
+        if not later:
+            raise MissingError(f"there is no file {path}", "put COCO 2014's instance annotations there")
+        if self._imported_lists(side) is None:
+            raise MissingError(
+                f"{self.annotations} holds annotations of COCO 2017 only, which do not say what was {side} in "
+                "COCO 2014, and so which images COCO-20i asks",
+                f"put {path.name} there, or {_IMPORT}",
+            )
+        return later
+
+    def _side_images(self, side: Side) -> dict[int, AnnotatedImage]:
+        if side not in self._images:
+            files = self.annotation_files(side)
+            remedy = "replace the file with COCO's own (annotations_trainval2014.zip)"
+            images: dict[int, AnnotatedImage] = {}
+            for path in files:
+                found = read_annotations(path, remedy)
+                if (twice := min(found.keys() & images.keys(), default=None)) is not None:
+                    raise BrokenFileError(f"{path} has the image {twice}, which {files[0].name} has too", remedy)
+                images |= found
+            if files[0].stem.endswith("2014"):
+                check_side(images, side, files[0])
+            else:
+                listed = {i for ids in (self._imported_lists(side) or {}).values() for i in ids}
+                images = {i: images[i] for i in sorted(listed & set(images))}
+            self._images[side] = images
+        return self._images[side]
+
+    def _annotated(self, name: str) -> AnnotatedImage:
+        side, image_id = _parts(name)
+        images = self._side_images(side)
+        if image_id not in images:
+            raise MissingError(
+                f"the annotations in {self.annotations} have no image {name}",
+                f"{self.check_command} says what else is missing; "
+                "a part of the data has its own lists with --lists here (in Python lists='here')",
+            )
+        return images[image_id]
+
+    def _mask_path(self, name: str) -> Path:
+        _parts(name)
+        return (self.annotations / name).with_suffix(".png")
+
+    def _index(self, side: Side) -> pd.DataFrame:
+        if side not in self._indices:
+            if self.labels == "png":
+                files = [self._mask_path(name) for name in self.image_names(side)]
+                imported_key = ""
+            else:
+                files = self.annotation_files(side)
+                imported_key = "" if files[0].stem.endswith("2014") else str(self._imported_lists(side))
+            key = key_of(files, self.name, side, self.labels, imported_key)
+            name = f"{self.name}-{self.labels}-{side}"
+            self._indices[side] = cached_index(name, key, lambda: self._read(side))
+        return self._indices[side]
+
+    def _read(self, side: Side) -> pd.DataFrame:
+        doing = f"{'reading' if self.labels == 'png' else 'painting'} the {side} masks"
+        names = self.image_names(side)
+        return index_of((name, self.label(name)) for name in tracked(names, doing, "masks"))
+
+    def _imported_lists(self, side: Side) -> dict[int, list[int]] | None:
+        if side not in self._imported:
+            self._imported[side] = imported.load_class_lists(self.name, side, CLASS_COUNT)
+        return self._imported[side]
+
+    def _lists(self, side: Side) -> dict[int, list[int]]:
+        """Return the image ids of each class in list order: as imported, or in our own order."""
+        given = self._imported_lists(side)
+        if given is not None and self.lists == "all":
+            return {c: given.get(c, []) for c in range(1, CLASS_COUNT + 1)}
+        index = self._index(side)
+        if given is None:
+            index = index[index["pixels"] >= MIN_PIXELS]
+        here: dict[int, list[int]] = {c: [] for c in range(1, CLASS_COUNT + 1)}
+        for image_id, class_id in zip(index["name"].str[-16:-4].astype("int64"), index["class_id"], strict=True):
+            here[int(class_id)].append(int(image_id))
+        if given is None:
+            return {c: sorted(ids) for c, ids in here.items()}
+        known = {c: set(ids) for c, ids in here.items()}
+        return {c: [i for i in given.get(c, []) if i in known[c]] for c in here}
+
+    def _order(self, side: Side) -> str:
+        given = self._imported_lists(side)
+        if given is None:
+            return "canonical (by image id)"
+        total, here = sum(map(len, given.values())), sum(map(len, self._lists(side).values()))
+        order = "official (HSNet)" if coco_facts.is_official(side, given) else "imported (not HSNet's)"
+        return order if here == total else f"{order}, {here} of {total} entries are here"
+
+    def _side(self, split: Split) -> Side:
+        if split == "test":
+            raise UsageError("coco20i has no test images; papers test on its val images", "--split val")
+        return split
+
+
+def _parts(name: str) -> tuple[Side, int]:
+    """Return side and image id of a name such as "val2014/COCO_val2014_000000000139.jpg".
+
+    Raises:
+        UsageError: If it is no such name.
+    """
+    side: Side = "val" if name.startswith("val") else "train"
+    digits = name.removesuffix(".jpg")[-12:]
+    if not (digits.isascii() and digits.isdecimal()) or name != coco_facts.image_name(side, int(digits)):
+        raise UsageError(f"'{name}' is no image name of coco20i, such as {coco_facts.image_name('val', 139)}")
+    return side, int(digits)

@@ -1,0 +1,85 @@
+"""The order of COCO-20i's val images in PFENet's family, from the file val_data_list.txt of one of its releases.
+
+Its samplers run through all images of val2014 that hold anything, in an order that no rule gives. HSNet's lists follow
+the same order class by class, which does not say how the images of different classes lie to each other.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import cast
+
+from fssbench.datasets.coco20i import facts as coco_facts
+from fssbench.datasets.dataset import ImageOrder
+from fssbench.datasets.splits import stored as imported
+from fssbench.errors import BrokenFileError
+from fssbench.files import file_size, without_mark
+
+FILE = "val_data_list.txt"
+MAX_BYTES = 64 << 20
+"""The releases' files have 4 MB."""
+
+_STORED = "coco20i-images"
+_KEY = "images"
+
+
+def read_image_list(path: Path) -> list[int]:
+    """Return the image ids of a file that has a line `PHOTO LABEL` for each image.
+
+    Raises:
+        BrokenFileError: If a line is none of val2014, or an image is listed twice.
+    """
+    try:
+        file_size(path)
+        raw = without_mark(path.read_bytes()[: MAX_BYTES + 1])
+        lines = raw.decode("ascii").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise BrokenFileError(f"can't read {path}: {error}") from error
+    if len(raw) > MAX_BYTES:
+        raise BrokenFileError(f"{path} is too large for a list of images")
+    ids = [_image_id(line, number, path) for number, line in enumerate(lines, 1)]
+    if not ids or len(set(ids)) < len(ids):
+        raise BrokenFileError(f"{path} lists {'an image twice' if ids else 'no image'}")
+    return ids
+
+
+def _image_id(line: str, number: int, path: Path) -> int:
+    match = re.search(r"COCO_val2014_([0-9]{12})\.jpg(?:\s|$)", line)
+    if match is None:
+        raise BrokenFileError(f"{path}, line {number} names no photo COCO_val2014_*.jpg")
+    return int(match[1])
+
+
+def store_image_list(ids: Sequence[int]) -> Path:
+    """Keep the order of the val images, and return the file's path.
+
+    Raises:
+        UsageError: If the user's data folder can't be written.
+    """
+    return imported.store(_STORED, "val", {_KEY: list(ids)})
+
+
+def is_official(ids: Sequence[int]) -> bool:
+    """Say whether the order is that of PFENet's family."""
+    return coco_facts.hash_of([coco_facts.image_name("val", i) for i in ids]) == coco_facts.facts().image_list_sha256
+
+
+def image_order() -> ImageOrder | None:
+    """Return the order of the val images as it was imported; None if it was not.
+
+    Raises:
+        BrokenFileError: If the file is not what was stored.
+    """
+    stored = imported.load(_STORED, "val")
+    if stored is None:
+        return None
+    if stored.keys() != {_KEY} or not all(isinstance(i, int) for i in stored[_KEY]):
+        raise BrokenFileError(
+            f"{imported.path_of(_STORED, 'val')} does not hold image ids",
+            "fssbench data import-splits coco20i --from DIR",
+        )
+    ids = cast("list[int]", stored[_KEY])
+    words = "official (PFENet)" if is_official(ids) else "imported (not PFENet's)"
+    return ImageOrder(words, tuple(coco_facts.image_name("val", i) for i in ids))

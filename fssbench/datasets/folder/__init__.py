@@ -1,0 +1,1 @@
+"""Data of one's own: a folder of photos and label maps."""

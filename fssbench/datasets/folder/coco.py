@@ -1,0 +1,293 @@
+"""The label maps of a folder of one's own data, from a COCO json: outlines or run lengths, painted in rising id.
+
+Later annotations are painted over earlier ones and crowds are background, as in COCO-20i; outlines are filled by COCO's
+own rasteriser.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Annotated, Literal
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import Field, TypeAdapter, ValidationError
+
+from fssbench.datasets.coco20i.labels import MAX_BYTES, Instance, Outlines, check_length, mask_of
+from fssbench.datasets.folder.description import Fault
+from fssbench.datasets.folder.files import PHOTOS, listed
+from fssbench.datasets.io.images import MAX_PIXELS
+from fssbench.errors import BrokenFileError
+from fssbench.files import file_size, without_mark
+
+SIZE = "export the json again: it knows the photos at another size"
+NO_PIXEL = (
+    "draw such an object again, as an outline of three points or more in the photo, or take it out of the json; "
+    "a box [x, y, width, height] is no outline"
+)
+SHOWN_ERRORS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class RunLengths:
+    """A mask as COCO's run lengths: of background and foreground by turns, down the columns."""
+
+    counts: Annotated[list[Annotated[int, Field(ge=0)]], Field(max_length=MAX_PIXELS)] | str
+    size: tuple[Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1)]]
+
+
+@dataclass(frozen=True, slots=True)
+class Annotation:
+    """One annotation of the file."""
+
+    id: int
+    image_id: int | str
+    category_id: int
+    segmentation: Annotated[Outlines | RunLengths, Field(union_mode="left_to_right")]
+    iscrowd: Literal[0, 1] = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Image:
+    id: int | str
+    file_name: Annotated[str, Field(min_length=1, max_length=1000)]
+    height: Annotated[int, Field(ge=1)]
+    width: Annotated[int, Field(ge=1)]
+
+
+@dataclass(frozen=True, slots=True)
+class _Category:
+    id: int
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Document:
+    images: list[_Image]
+    annotations: list[Annotation]
+    categories: list[_Category]
+
+
+@dataclass(frozen=True, slots=True)
+class AnnotatedPhoto:
+    """What the file says of one photo.
+
+    Attributes:
+        size: (height, width).
+        painted: Label value and annotation, in the order of painting.
+        crowds: Those that are not painted because they are crowds.
+    """
+
+    size: tuple[int, int]
+    painted: tuple[tuple[int, Annotation], ...]
+    crowds: tuple[tuple[int, Annotation], ...] = ()
+
+
+def read_annotations(
+    path: Path, classes: Mapping[int, str] | None, photos: Mapping[str, Path]
+) -> tuple[dict[str, AnnotatedPhoto], list[Fault], list[str]]:
+    """Return what a COCO json says of each photo, every fault of it, and the names of its categories.
+
+    Args:
+        path: The file.
+        classes: Name of each label value; None if that is not known, and then nothing is painted.
+        photos: By image name.
+    """
+    document, faults = _parse(path)
+    if document is None:
+        return {}, faults, []
+    used = {annotation.category_id for annotation in document.annotations}
+    names = {category.id: unicodedata.normalize("NFC", category.name) for category in document.categories}
+    images, found = _images(document, photos, path)
+    faults += [*found, *_foreign(document, path, names)]
+    if classes is None:
+        return {}, faults, list(names.values())
+    values = {name: class_id for class_id, name in classes.items()}
+    faults += [
+        Fault(
+            f"{path}: the category {names[number][:80]!r} is no class of dataset.toml",
+            "add the class to [classes] of dataset.toml, or take its annotations out of the json",
+        )
+        for number in sorted(used & set(names))
+        if names[number] not in values
+    ]
+    of_photo: dict[int | str, list[tuple[int, Annotation]]] = {}
+    crowds: dict[int | str, list[tuple[int, Annotation]]] = {}
+    for annotation in sorted(document.annotations, key=lambda its: its.id):
+        value = values.get(names.get(annotation.category_id, ""))
+        if value is not None:
+            kind = crowds if annotation.iscrowd else of_photo
+            kind.setdefault(annotation.image_id, []).append((value, annotation))
+    return (
+        {
+            name: AnnotatedPhoto(
+                (image.height, image.width), tuple(of_photo.get(image.id, ())), tuple(crowds.get(image.id, ()))
+            )
+            for name, image in images.items()
+        },
+        faults,
+        list(names.values()),
+    )
+
+
+def paint(
+    annotated: AnnotatedPhoto, photo: Path, size: tuple[int, int], *, every_object: bool = False
+) -> npt.NDArray[np.uint8]:
+    """Return a photo's annotations as a label map: uint8 (height, width), 0 and label values.
+
+    Args:
+        annotated: What the file says.
+        photo: The photo, to be named.
+        size: Its (height, width).
+        every_object: Whether each annotation has to have a pixel.
+
+    Raises:
+        BrokenFileError: If the file knows it at another size, a mask is none or lacks a pixel that it has to have, or
+            outlines are too long for it.
+    """
+    if annotated.size != size:
+        raise BrokenFileError(
+            f"{photo} has {size[1]} x {size[0]} pixels, in the json {annotated.size[1]} x {annotated.size[0]}", SIZE
+        )
+    shapes = [annotation.segmentation for _, annotation in annotated.painted]
+    outlines = (outline for shape in shapes if not isinstance(shape, RunLengths) for outline in shape)
+    check_length(outlines, *size, str(photo))
+    label = np.zeros(size, dtype=np.uint8)
+    for value, annotation in annotated.painted:
+        mask = mask_in(annotation, photo, size)
+        if every_object and not mask.any():
+            raise BrokenFileError(f"no pixel of {photo} belongs to annotation {annotation.id} of the json", NO_PIXEL)
+        label[mask] = value
+    return label
+
+
+def mask_in(annotation: Annotation, photo: Path, size: tuple[int, int]) -> npt.NDArray[np.bool_]:
+    """Return where an annotation is in a photo of `size` (height, width), which is named: bool (height, width).
+
+    Raises:
+        BrokenFileError: If its run lengths do not fit the photo.
+    """
+    if isinstance(annotation.segmentation, RunLengths):
+        return _decoded(annotation.segmentation, size, f"annotation {annotation.id} of {photo}")
+    return mask_of(Instance(annotation.id, 0, tuple(annotation.segmentation)), *size)
+
+
+def counts_of(text: str) -> list[int]:
+    """Return the run lengths that COCO's compressed form holds.
+
+    Each number is in groups of five bits, the lowest first, a character from "0" on each; the sixth bit says that there
+    are more, and the highest bit of the last group is the sign. From the fourth number on it is the difference to the
+    last but one.
+
+    Raises:
+        ValueError: If it is no such text.
+    """
+    counts: list[int] = []
+    number = shift = 0
+    for char in text:
+        group = ord(char) - ord("0")
+        if not 0 <= group < 64 or shift > 30:
+            raise ValueError("no run lengths")
+        number |= (group & 31) << shift
+        shift += 5
+        if group & 32:
+            continue
+        if group & 16:
+            number -= 1 << shift
+        counts.append(number + counts[-2] if len(counts) > 2 else number)
+        number = shift = 0
+    if shift:
+        raise ValueError("cut off")
+    return counts
+
+
+def _decoded(runs: RunLengths, size: tuple[int, int], where: str) -> npt.NDArray[np.bool_]:
+    try:
+        counts = counts_of(runs.counts) if isinstance(runs.counts, str) else runs.counts
+    except ValueError:
+        counts = []
+    height, width = size
+    if runs.size != size or min(counts, default=-1) < 0 or sum(counts) != height * width:
+        raise BrokenFileError(f"{where} has run lengths that do not fill {width} x {height} pixels", SIZE)
+    values = np.arange(len(counts)) % 2 == 1
+    return np.repeat(values, counts).reshape(width, height).T
+
+
+def _parse(path: Path) -> tuple[_Document | None, list[Fault]]:
+    remedy = f"export {path.name} again as COCO's instance annotations"
+    try:
+        if file_size(path) > MAX_BYTES:
+            return None, [Fault(f"{path} is too large for annotations", remedy)]
+        raw = without_mark(path.read_bytes())
+    except OSError as error:
+        return None, [Fault(f"can't read {path}: {error.strerror}", remedy)]
+    try:
+        return TypeAdapter(_Document).validate_json(raw), []
+    except ValidationError as error:
+        errors = error.errors(include_url=False, include_input=False, include_context=False)
+    # A polygon that is none is no run lengths either: one sentence for the annotation is enough.
+    said = {".".join(map(str, one["loc"][:3])): one["msg"] for one in reversed(errors)}
+    faults = [
+        Fault(f"{path} is no COCO json{f' ({place})' if place else ''}: {message}", remedy)
+        for place, message in sorted(said.items())
+    ]
+    more = len(faults) - SHOWN_ERRORS
+    return None, faults[:SHOWN_ERRORS] + ([Fault(f"{path}: and {more} more of the kind", remedy)] if more > 0 else [])
+
+
+def _images(document: _Document, photos: Mapping[str, Path], path: Path) -> tuple[dict[str, _Image], list[Fault]]:
+    """Return the file's images by image name, and what does not fit the photos that are there."""
+    found: dict[str, _Image] = {}
+    faults = []
+    for image in document.images:
+        # Some tools write the folder, others do not.
+        file = PurePosixPath(image.file_name.replace("\\", "/"))
+        parts = file.parts[1:] if file.parts[:1] == (PHOTOS,) else file.parts
+        name = unicodedata.normalize("NFC", PurePosixPath(*parts).with_suffix("").as_posix()) if parts else ""
+        if name in found:
+            faults.append(
+                Fault(f"{path} has two images of the name {name[:80]!r}", "take one of each two out of the json")
+            )
+        elif name in photos:
+            found[name] = image
+        else:
+            faults.append(
+                Fault(
+                    f"{path}: there is no photo {image.file_name[:80]!r}",
+                    f"put the photo into {PHOTOS}/, or take it out of the json",
+                )
+            )
+    faults += [
+        Fault(f"{photo} is not in {path.name}", f"annotate it, or move it out of {PHOTOS}/")
+        for name, photo in photos.items()
+        if name not in found
+    ]
+    return found, faults
+
+
+def _foreign(document: _Document, path: Path, names: Mapping[int, str]) -> Iterator[Fault]:
+    """Yield what the file itself does not know: images and categories of annotations, ids that are there twice."""
+    ids = [image.id for image in document.images]
+    repeated = {
+        "images": len(ids) - len(set(ids)),
+        "annotations": len(document.annotations) - len({annotation.id for annotation in document.annotations}),
+        "categories": len(document.categories) - len(names),
+    }
+    remedy = f"export {path.name} again; it contradicts itself"
+    yield from (
+        Fault(f"{path}: {count} {what} have the id of another one", remedy) for what, count in repeated.items() if count
+    )
+    known = set(ids)
+    for what, wrong in (
+        ("image", [its.id for its in document.annotations if its.image_id not in known]),
+        ("category", [its.id for its in document.annotations if its.category_id not in names]),
+        ("outline", [its.id for its in document.annotations if not its.iscrowd and its.segmentation == []]),
+    ):
+        if wrong:
+            numbers = listed(map(str, wrong))
+            yield Fault(
+                f"{path}: {len(wrong)} annotations have no {what} that is in the file, with the ids {numbers}", remedy
+            )

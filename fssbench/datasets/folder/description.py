@@ -1,0 +1,175 @@
+"""dataset.toml: what a folder of one's own data says of itself. It may come from anybody, so it is parsed."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+import unicodedata
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from fssbench.datasets.dataset import check_command
+from fssbench.errors import unknown_name
+from fssbench.escape import escaped
+from fssbench.files import file_size
+from fssbench.toml import line_of, parse
+
+FILE = "dataset.toml"
+MAX_BYTES = 1 << 20
+MAX_CLASSES = 254
+"""Label values are bytes: 0 is the background, 255 is ignored."""
+
+Kind = Literal["indexed", "binary", "coco"]
+Exif = Literal["upright", "stored"]
+
+
+@dataclass(frozen=True)
+class Fault:
+    """Something that keeps a folder from being used.
+
+    Attributes:
+        text: What is wrong and where, without a full stop.
+        remedy: What mends it; faults of one kind have one remedy.
+    """
+
+    text: str
+    remedy: str
+
+
+@dataclass(frozen=True)
+class Description:
+    """What dataset.toml says.
+
+    Attributes:
+        classes: Name of each label value, rising.
+        folds: The novel classes of each fold, rising; one fold of all classes if the file names none.
+        masks: What the masks are; None if that is to be seen from the files.
+        min_pixels: Pixels of a class that a photo needs to be listed under it.
+        exif: Whether photos are turned upright as their EXIF orientation says, or taken as they are stored.
+    """
+
+    classes: Mapping[int, str]
+    folds: tuple[tuple[int, ...], ...]
+    masks: Kind | None = None
+    min_pixels: int = 1
+    exif: Exif = "upright"
+
+
+def read_description(root: Path) -> tuple[Description | None, list[Fault]]:
+    """Return what the file in `root` says, None if it can't be read, and all that is wrong with it."""
+    path = root / FILE
+    remedy = f"edit {path}"
+    try:
+        if file_size(path) > MAX_BYTES:
+            return None, [Fault(f"{path} is too large for a description of data", remedy)]
+        text = path.read_text(encoding="utf-8-sig")
+        raw = parse(text)
+    except FileNotFoundError:
+        return None, [
+            Fault(
+                f"there is no {path}, which names the classes",
+                f"write it; {check_command('folder', root)} shows one to begin with",
+            )
+        ]
+    except (OSError, UnicodeDecodeError) as error:
+        return None, [Fault(f"can't read {path}: {error}", remedy)]
+    except tomllib.TOMLDecodeError as error:
+        return None, [Fault(f"{path} is not TOML: {error}", remedy)]
+    return parse_description(raw, text, path)
+
+
+def parse_description(raw: Mapping[str, object], text: str, path: Path) -> tuple[Description | None, list[Fault]]:
+    """Return a parsed file as a description, and every fault of it.
+
+    Args:
+        raw: What the TOML holds.
+        text: The TOML, to tell lines.
+        path: What the file is called.
+    """
+    from typing import Annotated
+
+    from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+
+    name_type = Annotated[
+        str,
+        StringConstraints(min_length=1, max_length=100, pattern=r"^[^\x00-\x1f\x7f-\x9f/\\]+$"),
+        AfterValidator(lambda name: unicodedata.normalize("NFC", name)),
+    ]
+
+    class File(BaseModel):
+        model_config = ConfigDict(extra="forbid", strict=True)
+        classes: Annotated[dict[str, name_type], Field(min_length=1)]
+        folds: Annotated[list[list[name_type]], Field(min_length=1, max_length=100)] | None = None
+        masks: Kind | None = None
+        min_pixels: Annotated[int, Field(ge=1)] = 1
+        exif: Exif = "upright"
+
+    remedy = f"edit {path}"
+    try:
+        found = File.model_validate(raw)
+    except ValidationError as error:
+        errors = error.errors(include_url=False, include_input=False)
+        return None, [Fault(_sentence(one, text, path, list(File.model_fields)), remedy) for one in errors]
+    wrong = [*_wrong_ids(found.classes), *_wrong_folds(found.folds, list(found.classes.values()))]
+    if wrong:
+        return None, [Fault(f"{path}: {sentence}", remedy) for sentence in wrong]
+    classes = {int(key): found.classes[key] for key in sorted(found.classes, key=int)}
+    ids = {name: class_id for class_id, name in classes.items()}
+    folds = found.folds if found.folds is not None else [list(ids)]
+    return Description(
+        classes=classes,
+        folds=tuple(tuple(sorted(ids[name] for name in fold)) for fold in folds),
+        masks=found.masks,
+        min_pixels=found.min_pixels,
+        exif=found.exif,
+    ), []
+
+
+def draft(names: Sequence[str] | Mapping[int, str]) -> str:
+    """Return a dataset.toml to begin with, for classes that were found: names, or names by label value."""
+    numbered = names if isinstance(names, Mapping) else dict(enumerate(names, 1))
+    rows = [f"{class_id} = {_quoted(name)}" for class_id, name in sorted(numbered.items())]
+    return "\n".join(["[classes]", *rows])
+
+
+def _quoted(name: str) -> str:
+    quoted = name.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped(quoted)}"'
+
+
+def _sentence(error: Mapping[str, Any], text: str, path: Path, keys: list[str]) -> str:
+    """Return a schema's complaint as a sentence with the line that it is about."""
+    place = [str(part) for part in error["loc"]]
+    key = place[-1] if place else ""
+    # A place inside a list is told by the list's own line.
+    line = line_of(text, next((part for part in reversed(place) if not part.isdecimal() or part == key), key))
+    if error["type"] == "extra_forbidden" and len(place) == 1:
+        return f"{path}, line {line}: {unknown_name('key', key, keys).message}"
+    if error["type"] == "missing":
+        return f"{path} has no table [{key}], which names the label values"
+    return f"{path}, line {line}: {'.'.join(place)}: {error['msg'].removeprefix('Value error, ')}"
+
+
+def _wrong_ids(classes: Mapping[str, str]) -> Iterator[str]:
+    for key in classes:
+        if not (re.fullmatch("[1-9][0-9]{0,2}", key) and int(key) <= MAX_CLASSES):
+            yield f"{key[:20]!r} in [classes] is no label value, 1 to {MAX_CLASSES} (0 is background, 255 ignored)"
+    for name, count in Counter(classes.values()).items():
+        if count > 1:
+            values = ", ".join(key for key, its in classes.items() if its == name)
+            yield f"the label values {values} have one name, '{name}'"
+
+
+def _wrong_folds(folds: list[list[str]] | None, names: list[str]) -> Iterator[str]:
+    for number, fold in enumerate(folds or []):
+        if not fold:
+            yield f"fold {number} holds no class"
+        for name in fold:
+            if name not in names:
+                yield f"fold {number}: {unknown_name('class', name, names).message}"
+    for name, count in Counter(name for fold in folds or [] for name in fold).items():
+        if count > 1:
+            yield f"class '{name}' is in folds {count} times; a class is novel in one fold"

@@ -1,0 +1,144 @@
+"""The index of a data set (which class has how many pixels in which image), cached and fingerprinted.
+
+Two hashes with two purposes:
+
+- The *key* of the cache is taken over the absolute paths, sizes, inodes, and times of modification and change of the
+  files that an index is computed from. It is cheap, means nothing on another machine, and only decides whether a
+  cached index still holds.
+- The *fingerprint* (`fingerprint_of`) is taken over the index itself, the lists in their order and the rules that
+  made them. It is the same on every machine that has the same labels, and stands in the provenance of results. A change
+  of a mask that keeps the pixel count of every class goes unnoticed by it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import logging
+import zipfile
+import zlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from fssbench.config import cache_folder, reachable
+from fssbench.files import remove_leftovers, write_bytes
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+VERSION = 1
+"""Part of every key: raised when what an index holds changes."""
+
+Row = tuple[str, int, int]
+"""Image name, class, pixels; further whole numbers may follow."""
+
+
+def frame_of(
+    rows: Iterable[tuple[str | int, ...]], columns: Sequence[str] = ("name", "class_id", "pixels")
+) -> pd.DataFrame:
+    """Return rows as a frame: the first column str, the others int64."""
+    import pandas as pd
+
+    held = list(rows)
+    data: dict[str, object] = {columns[0]: pd.Series([str(row[0]) for row in held], dtype="str")}
+    for place, column in enumerate(columns[1:], 1):
+        data[column] = np.array([row[place] for row in held], dtype=np.int64)
+    return pd.DataFrame(data)
+
+
+def key_of(files: Iterable[Path], *rules: str) -> str:
+    """Return the key of an index that is computed from these files by these rules.
+
+    Raises:
+        OSError: If a file is not there.
+    """
+    digest = hashlib.sha256(json.dumps([VERSION, *rules]).encode())
+    for path in files:
+        # A relative path means another file in another folder. Archives and copies set the time of modification, and
+        # an editor may keep it; no program sets the time of change (ctime).
+        stat = path.stat()
+        facts = (path.absolute(), stat.st_size, stat.st_ino, stat.st_mtime_ns, stat.st_ctime_ns)
+        digest.update(("\0".join(map(str, facts)) + "\n").encode("utf-8", "surrogateescape"))
+    return digest.hexdigest()
+
+
+def cached_index(name: str, key: str, build: Callable[[], pd.DataFrame]) -> pd.DataFrame:
+    """Return the index under that name if the cached one has that key; else build it and keep it.
+
+    A cached file that can't be read, or is not what it should be, is built again; a cache folder that can't be
+    written, or that no home folder could hold, is done without.
+
+    Args:
+        name: File name without suffix, e.g. "pascal5i-val".
+        key: As `key_of` returns it.
+        build: Computes the index: a column `name` and columns of whole numbers.
+    """
+    path = reachable(lambda: cache_folder() / "index" / f"{name}-{key[:16]}.npz")
+    if path is None:
+        return build()
+    cached = _read(path, key)
+    if cached is not None:
+        return cached
+    frame = build()
+    _write(path, key, frame)
+    return frame
+
+
+def fingerprint_of(facts: Mapping[str, str], index: pd.DataFrame, lists: Iterable[tuple[str, int]]) -> str:
+    """Return the hex sha256 of what decides labels and lists, the same on every machine.
+
+    Args:
+        facts: Data set, side, label rule, list order: anything that is no row.
+        index: `name`, `class_id`, `pixels`; taken in sorted order.
+        lists: The (name, class) pairs that the lists admit, in list order.
+    """
+    digest = hashlib.sha256(json.dumps(dict(sorted(facts.items()))).encode("ascii"))
+    rows = sorted(zip(index["name"], index["class_id"].tolist(), index["pixels"].tolist(), strict=True))
+    text = "".join(f"\n{name} {class_id} {pixels}" for name, class_id, pixels in rows)
+    text += "".join(f"\n{name} {class_id}" for name, class_id in lists)
+    digest.update(text.encode("utf-8", "surrogateescape"))
+    return digest.hexdigest()
+
+
+def _read(path: Path, key: str) -> pd.DataFrame | None:
+    import pandas as pd
+
+    try:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+            if str(arrays["key"]) != key:
+                return None
+            names = arrays["names"].tobytes().decode("utf-8", "surrogateescape").split("\0")
+            columns = {
+                column.removeprefix("column_"): arrays[column]
+                for column in arrays.files
+                if column.startswith("column_")
+            }
+            codes = arrays["codes"]
+        if any(values.shape != codes.shape or values.dtype != np.int64 for values in columns.values()):
+            return None
+        frame = pd.DataFrame({"name": pd.Series(np.array(names, dtype=object)[codes], dtype="str")})
+        return frame.assign(**columns)
+    except (OSError, ValueError, KeyError, IndexError, EOFError, TypeError, zipfile.BadZipFile, zlib.error):
+        # Whatever is wrong with it, it is a cache: the files themselves say it all.
+        return None
+
+
+def _write(path: Path, key: str, frame: pd.DataFrame) -> None:
+    names, codes = np.unique(frame["name"].to_numpy(dtype=object), return_inverse=True)
+    arrays = {f"column_{column}": frame[column].to_numpy() for column in frame.columns if column != "name"}
+    arrays["names"] = np.frombuffer("\0".join(names).encode("utf-8", "surrogateescape"), dtype=np.uint8)
+    arrays["codes"] = codes.astype(np.int64)
+    arrays["key"] = np.array(key)
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, **arrays)  # type: ignore[arg-type]
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        remove_leftovers(path.parent, "*")  # the folder is this cache's alone
+        write_bytes(path, buffer.getvalue())
+    except OSError as error:
+        # A full or read-only cache folder costs time, not the result.
+        logging.getLogger(__name__).info("the index is not kept: %s", error)

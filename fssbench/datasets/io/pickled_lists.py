@@ -1,0 +1,121 @@
+"""Reading split files that are pickles, without unpickling: only dicts, lists, strings and whole numbers exist here.
+
+A pickle is a program for a small machine. This one runs the few instructions that those four kinds of value need
+and refuses all others, so nothing can be imported, called or built. The standard library's parser of
+instructions checks their arguments against the end of the file; what a file can allocate is bounded by its size.
+"""
+
+from __future__ import annotations
+
+import pickletools
+from pathlib import Path
+from typing import cast
+
+from fssbench.errors import BrokenFileError, MissingError
+from fssbench.files import file_size
+
+MAX_BYTES = 64 << 20
+"""The release's largest split file has 6 MB."""
+
+Value = int | str | list["Value"] | dict["Value", "Value"]
+
+_PUSH_ARGUMENT = {"BININT", "BININT1", "BININT2", "BINUNICODE", "SHORT_BINUNICODE", "INT", "LONG", "LONG1", "UNICODE"}
+_NOTHING = {"PROTO", "FRAME"}
+
+
+class _Mark:
+    """Where a group of items starts on the stack."""
+
+
+def read_pickle(path: Path) -> Value:
+    """Return what a pickle of dicts, lists, strings and whole numbers holds.
+
+    Raises:
+        MissingError: If there is no such file.
+        BrokenFileError: If it is truncated, no pickle, too large, or holds anything else.
+    """
+    try:
+        if file_size(path) > MAX_BYTES:
+            raise BrokenFileError(f"{path} is too large for a split file")
+        raw = path.read_bytes()
+    except FileNotFoundError as error:
+        raise MissingError(f"there is no file {path}") from error
+    except OSError as error:
+        raise BrokenFileError(f"can't read {path}: {error.strerror}") from error
+    try:
+        return _run(raw)
+    except _RefusedError as error:
+        raise BrokenFileError(
+            f"{path} is not a split file: it holds {error}; only dicts, lists, strings and whole numbers are read"
+        ) from error
+    except (ValueError, TypeError, IndexError, KeyError, AttributeError, RecursionError) as error:
+        raise BrokenFileError(f"{path} is truncated or no pickle of lists") from error
+
+
+class _RefusedError(Exception):
+    """An instruction that builds something else."""
+
+
+def _run(raw: bytes) -> Value:
+    """Run the pickle's instructions; any of the standard exceptions means that they make no sense."""
+    stack: list[Value | _Mark] = []
+    memo: dict[int, Value] = {}
+    for instruction, argument, _ in pickletools.genops(raw):
+        name = instruction.name
+        if isinstance(argument, bool):  # How the oldest pickles write true and false: as the numbers 01 and 00.
+            raise _RefusedError("true or false")
+        if name in _PUSH_ARGUMENT:
+            stack.append(cast("int | str", argument))
+        elif name == "EMPTY_DICT":
+            stack.append({})
+        elif name == "EMPTY_LIST":
+            stack.append([])
+        elif name == "MARK":
+            stack.append(_Mark())
+        elif name in ("BINPUT", "LONG_BINPUT", "PUT"):
+            memo[cast("int", argument)] = _value(stack[-1])
+        elif name == "MEMOIZE":
+            memo[len(memo)] = _value(stack[-1])
+        elif name in ("BINGET", "LONG_BINGET", "GET"):
+            stack.append(memo[cast("int", argument)])
+        elif name in ("APPEND", "APPENDS"):
+            items = [_value(stack.pop())] if name == "APPEND" else _group(stack)
+            _list(stack[-1]).extend(items)
+        elif name in ("SETITEM", "SETITEMS"):
+            items = [_value(item) for item in (stack.pop(-2), stack.pop())] if name == "SETITEM" else _group(stack)
+            _dict(stack[-1]).update(zip(items[::2], items[1::2], strict=True))
+        elif name in ("LIST", "DICT"):
+            items = _group(stack)
+            stack.append(items if name == "LIST" else dict(zip(items[::2], items[1::2], strict=True)))
+        elif name == "STOP":
+            (result,) = stack
+            return _value(result)
+        elif name not in _NOTHING:
+            raise _RefusedError(f"the instruction {name}")
+    raise ValueError("no end")
+
+
+def _group(stack: list[Value | _Mark]) -> list[Value]:
+    """Remove the items above the last mark from the stack, and the mark, and return them."""
+    items: list[Value] = []
+    while not isinstance(item := stack.pop(), _Mark):
+        items.append(item)
+    return items[::-1]
+
+
+def _value(item: Value | _Mark) -> Value:
+    if isinstance(item, _Mark):
+        raise TypeError("a mark is no value")
+    return item
+
+
+def _list(item: Value | _Mark) -> list[Value]:
+    if not isinstance(item, list):
+        raise TypeError("not a list")
+    return item
+
+
+def _dict(item: Value | _Mark) -> dict[Value, Value]:
+    if not isinstance(item, dict):
+        raise TypeError("not a dict")
+    return item

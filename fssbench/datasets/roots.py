@@ -1,0 +1,156 @@
+"""Where the files of data sets are: the option, then FSSBENCH_DATA, then the configuration file."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from fssbench.config import _expanded, config_file, config_name, reachable
+from fssbench.errors import BrokenFileError, MissingError
+from fssbench.files import file_size
+from fssbench.toml import line_of, parse, text_of
+
+DATA_VARIABLE = "FSSBENCH_DATA"
+"""Environment variable: a folder that holds the data folders of `FOLDERS`."""
+
+
+FOLDERS = {
+    "pascal5i": "VOC2012",
+    "coco20i": "COCO2014",
+    "fss1000": "FSS-1000",
+    "suim": "SUIM",
+    "deepglobe": "Deepglobe",
+    "isic2018": "ISIC",
+    "chestxray": "LungSegmentation",
+    "folder": "own-data",
+}
+"""The data folder of each data set that has files, named as in HSNet's and PATNet's releases; one's own may be any."""
+
+
+How = Literal["option", "environment", "config file"]
+
+
+@dataclass(frozen=True)
+class Root:
+    """A data folder and how it was found."""
+
+    path: Path
+    how: How
+
+
+def configured_roots() -> dict[str, Path]:
+    """Return the data folders that the configuration file names in its table [data], by data set.
+
+    A relative folder is taken from the file's own place; `~` is the user's home.
+
+    Raises:
+        BrokenFileError: If the file is not TOML or says something unknown, with the line.
+    """
+    path = reachable(config_file)
+    if path is None:
+        return {}
+    try:
+        file_size(path)
+        text = text_of(path)
+    except FileNotFoundError:
+        return {}
+    except OSError as error:
+        raise BrokenFileError(f"can't read {path}: {error}", f"edit {path}") from error
+    return {name: path.parent / _expanded(folder, f"{path}, {name}") for name, folder in _parse(text, path).items()}
+
+
+def _parse(text: str, path: Path) -> dict[str, Path]:
+    from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+    from fssbench.datasets.catalogue import list_datasets
+    from fssbench.errors import unknown_name
+
+    class ConfigFile(BaseModel):
+        model_config = ConfigDict(extra="forbid")
+        data: dict[str, Path] = Field(default_factory=dict)
+
+    try:
+        roots = ConfigFile.model_validate(parse(text)).data
+    except tomllib.TOMLDecodeError as error:
+        raise BrokenFileError(f"{path} is not TOML: {error}", f"edit {path}") from error
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        key = str(first["loc"][-1])
+        line = line_of(text, key)
+        raise BrokenFileError(f"{path}, line {line}: {key}: {first['msg']}", f"edit {path}") from error
+    known = list_datasets()
+    for name in roots:
+        if name not in known:
+            hint = unknown_name("data set", name, known).message
+            raise BrokenFileError(f"{path}, line {line_of(text, name)}: {hint}", f"edit {path}")
+    return roots
+
+
+def find_root(dataset: str, option: Path | None = None) -> Root | None:
+    """Return the data folder of a data set and how it was found; None if nothing names one.
+
+    What is named may be the data folder itself or its parent. A folder named by FSSBENCH_DATA that does not
+    hold this data set is passed over: it may hold the others.
+
+    Args:
+        dataset: A key of `FOLDERS`, or another data set that the configuration file names.
+        option: What the user gave on the command line or in Python.
+
+    Raises:
+        MissingError: If the option or the configuration file names a folder that is not there.
+        BrokenFileError: If the configuration file is broken.
+    """
+    if option is not None:
+        return Root(_existing(dataset, _expanded(option, "--root"), "--root"), "option")
+    folder = FOLDERS.get(dataset, dataset)
+    if variable := os.environ.get(DATA_VARIABLE):
+        parent = _expanded(Path(variable), DATA_VARIABLE)
+        if (parent / folder).is_dir():
+            return Root(parent / folder, "environment")
+        if parent.name == folder and parent.is_dir():
+            return Root(parent, "environment")
+    configured = configured_roots().get(dataset)
+    if configured is not None:
+        return Root(_existing(dataset, configured, f"{config_file()}"), "config file")
+    return None
+
+
+def require_root(dataset: str, option: Path | None = None) -> Path:
+    """Return the data folder of a data set.
+
+    Raises:
+        MissingError: If nothing names one, with what to set.
+        BrokenFileError: If the configuration file is broken.
+    """
+    found = find_root(dataset, option)
+    if found is not None:
+        return found.path
+    folder = FOLDERS.get(dataset, dataset)
+    variable = os.environ.get(DATA_VARIABLE)
+    looked = f"{DATA_VARIABLE}={variable} holds no {folder}" if variable else f"{DATA_VARIABLE} is not set"
+    raise MissingError(
+        f"{dataset} needs its folder {folder}, and nothing says where it is: no root was given, {looked}, "
+        f"and {config_name()} names none",
+        f"--root DIR, or export {DATA_VARIABLE}=DIR where DIR holds {folder}; fssbench data where shows what is found",
+    )
+
+
+def _existing(dataset: str, path: Path, named_by: str) -> Path:
+    inner = path / FOLDERS.get(dataset, dataset)
+    if inner.is_dir():
+        return inner
+    if path.is_dir():
+        return path
+    raise MissingError(
+        f"there is no folder {path}, which {named_by} names as the root of {dataset}", "fssbench data where"
+    )
+
+
+def own_data_in(root: Path) -> str | None:
+    """Return "folder" if a folder of one's own data is at `root`, None otherwise."""
+    from fssbench.datasets.folder.description import FILE
+
+    return "folder" if (root / FILE).is_file() else None

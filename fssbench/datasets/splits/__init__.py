@@ -1,0 +1,1 @@
+"""Split files of releases, brought into the project's own form."""

@@ -1,0 +1,126 @@
+"""Split lists that were imported once from a release, kept in the user's data folder.
+
+A list is named by a string: the label value for COCO-20i ("1" -> image ids), "classes" for FSS-1000 (-> names).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, cast
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from fssbench.config import reachable, user_data_folder
+from fssbench.datasets.dataset import Split
+from fssbench.errors import BrokenFileError, UsageError
+from fssbench.files import file_size, write_text
+
+MAX_BYTES = 64 << 20
+"""No split file is larger: HSNet's lists of COCO's train side take 2 MB here."""
+
+Ids = list[Annotated[int, Field(ge=0, lt=10**12)]]
+
+
+class StoredLists(BaseModel):
+    """The file: what it is for, and the lists in their order."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    dataset: str
+    side: Split
+    lists: dict[str, Ids | list[str]]
+
+
+def path_of(dataset: str, side: Split) -> Path:
+    """Return where the imported lists of one side are kept; the file need not exist.
+
+    Raises:
+        NoHomeError: If there is no home folder that it could be in.
+    """
+    return user_data_folder() / "splits" / f"{dataset}-{side}.json"
+
+
+def is_there(dataset: str, side: Split) -> bool:
+    """Return whether lists of one side were imported; they are not read."""
+    path = reachable(lambda: path_of(dataset, side))
+    return path is not None and path.is_file()
+
+
+def store(dataset: str, side: Split, lists: Mapping[str, list[int] | list[str]]) -> Path:
+    """Keep lists, all or nothing, and return the file's path.
+
+    Raises:
+        UsageError: If the user's data folder can't be written.
+    """
+    path = path_of(dataset, side)
+    text = json.dumps({"dataset": dataset, "side": side, "lists": dict(lists)}, separators=(",", ":"))
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_text(path, text)
+    except OSError as error:
+        raise UsageError(f"can't write {path}: {error.strerror}") from error
+    return path
+
+
+def load(dataset: str, side: Split) -> dict[str, list[int] | list[str]] | None:
+    """Return lists as they were imported; None if they were not.
+
+    Raises:
+        BrokenFileError: If the file is not what was stored.
+    """
+    path = reachable(lambda: path_of(dataset, side))
+    if path is None:
+        return None
+    remedy = _remedy(dataset)
+    try:
+        if file_size(path) > MAX_BYTES:
+            raise BrokenFileError(f"{path} is too large for split lists", remedy)
+        stored = StoredLists.model_validate_json(path.read_bytes())
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise BrokenFileError(f"can't read {path}: {error.strerror}", remedy) from error
+    except ValidationError as error:
+        message = error.errors(include_url=False, include_input=False)[0]["msg"]
+        raise BrokenFileError(f"{path} does not hold imported lists: {message}", remedy) from error
+    if (stored.dataset, stored.side) != (dataset, side):
+        raise BrokenFileError(f"{path} holds lists of {stored.dataset}, {stored.side}", remedy)
+    return dict(stored.lists)
+
+
+def load_class_lists(dataset: str, side: Split, class_count: int) -> dict[int, list[int]] | None:
+    """Return image ids by label value as they were imported; None if they were not.
+
+    Raises:
+        BrokenFileError: If the file is not what was stored.
+    """
+    stored = load(dataset, side)
+    if stored is None:
+        return None
+    lists: dict[int, list[int]] = {}
+    for key, ids in stored.items():
+        if not key.isdecimal() or not 1 <= int(key) <= class_count or not all(isinstance(i, int) for i in ids):
+            raise BrokenFileError(f"{path_of(dataset, side)} does not hold image ids by class", _remedy(dataset))
+        lists[int(key)] = cast("list[int]", ids)
+    return lists
+
+
+def load_names(dataset: str, side: Split) -> list[str] | None:
+    """Return class names as they were imported; None if they were not.
+
+    Raises:
+        BrokenFileError: If the file is not what was stored.
+    """
+    stored = load(dataset, side)
+    if stored is None:
+        return None
+    names = stored.get("classes", [])
+    if not names or not all(isinstance(name, str) for name in names):
+        raise BrokenFileError(f"{path_of(dataset, side)} does not hold class names", _remedy(dataset))
+    return cast("list[str]", names)
+
+
+def _remedy(dataset: str) -> str:
+    return f"fssbench data import-splits {dataset} --from DIR"

@@ -1,0 +1,1 @@
+"""The target sets of cross-domain few-shot segmentation."""

@@ -1,0 +1,1 @@
+"""A data set as the training of another one sees it."""

@@ -1,0 +1,124 @@
+"""Time and memory of methods, each measured in a process of its own."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from fssbench.engine.profiling.profile import PROFILE, Line, Profile
+from fssbench.errors import FSSBenchError, UsageError
+from fssbench.metrics.summary import summarise
+from fssbench.progress import tracked
+from fssbench.results.run_reader import load_run
+
+
+@dataclass(frozen=True)
+class Case:
+    """What is measured: the options of `fssbench eval` that differ between the rows of a bench."""
+
+    method: str
+    shots: int
+    precision: str
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What a case took.
+
+    Attributes:
+        case: The case.
+        profile: Where its time went.
+        backbone: Name of the backbone; None if it has none.
+        learnable_parameters: How many parameters training moves.
+        miou: In per cent, over the episodes asked.
+        random: Whether its weights are random, so that its mIoU says nothing.
+    """
+
+    case: Case
+    profile: Profile
+    backbone: str | None
+    learnable_parameters: int | None
+    miou: float
+    random: bool
+
+    @property
+    def rate(self) -> float:
+        """Episodes per second."""
+        return self.profile.episodes / max(self.profile.seconds, 1e-9)
+
+    def record(self) -> dict[str, str | int | float | None]:
+        """Return it as a flat row, for a CSV."""
+        profile = self.profile
+        flops = sum(line.flops for line in profile.lines)
+        return {
+            "method": self.case.method,
+            "backbone": self.backbone,
+            "shots": self.case.shots,
+            "precision": self.case.precision,
+            "episodes": profile.episodes,
+            "episodes_per_second": round(self.rate, 4),
+            **{f"{line.stage}_ms": round(1000 * line.seconds / profile.episodes, 2) for line in profile.lines},
+            "gflop_per_episode": round(flops / profile.episodes / 1e9, 2),
+            "share_of_matmul_peak": round(flops / max(profile.seconds, 1e-9) / profile.peak_flops, 4),
+            "images_encoded": profile.images,
+            "store_hits": profile.hits,
+            "store_misses": profile.misses,
+            "peak_memory_mib": profile.peak_bytes >> 20,
+            "learnable_parameters": self.learnable_parameters,
+            "miou": None if self.random else round(self.miou, 4),
+            "device": profile.device,
+            "threads": profile.threads,
+            "matmul_gflops": round(profile.peak_flops / 1e9, 1),
+        }
+
+
+def measure(cases: Sequence[Case], options: Sequence[str]) -> Iterator[Measured]:
+    """Evaluate each case in a process of its own, so that memory and caches are its own, and yield what it took.
+
+    Args:
+        cases: What is measured.
+        options: Options of `fssbench eval` that all share.
+
+    Raises:
+        UsageError: With what `fssbench eval` said, if it refused.
+    """
+    for case in tracked(cases, "measuring", "cases"):
+        with tempfile.TemporaryDirectory(prefix="fssbench-bench-") as folder:
+            yield _measured(case, options, Path(folder) / "run")
+
+
+def _measured(case: Case, options: Sequence[str], out: Path) -> Measured:
+    command = [sys.executable, "-m", "fssbench", "eval", "--method", case.method, "--shots", str(case.shots)]
+    command += ["--precision", case.precision, *options, "--out", str(out), "--profile", "--quiet"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - this very program
+    if done.returncode:
+        raise _refusal(case, done.stderr)
+    results = load_run(out)
+    return Measured(
+        case=case,
+        profile=read_profile(out / PROFILE),
+        backbone=results.run.method.backbone,
+        learnable_parameters=results.run.method.learnable_parameters,
+        miou=summarise(results.frame, draws=0).miou,
+        random=any(fold.weights.kind == "random" for fold in results.run.folds),
+    )
+
+
+def read_profile(path: Path) -> Profile:
+    """Return a profile that `fssbench.engine.profiling.profile.write_profile` has written."""
+    record = json.loads(path.read_text(encoding="utf-8"))
+    lines = tuple(Line(**line) for line in record.pop("lines"))
+    return Profile(lines=lines, **record)
+
+
+def _refusal(case: Case, said: str) -> FSSBenchError:
+    text = [line for line in said.strip().splitlines() if line.strip()]
+    remedy = next((line.strip().removeprefix("try: ") for line in text if line.strip().startswith("try: ")), None)
+    last = text[-1] if text else "it failed without a word"
+    message = next((line.removeprefix("error: ") for line in text if line.startswith("error: ")), last)
+    return UsageError(f"{case.method}, {case.shots}-shot, {case.precision}: {message}", remedy)

@@ -1,0 +1,1 @@
+"""What methods share: the contract, and the designs that several papers have in common."""

@@ -1,0 +1,66 @@
+"""Build a method by its name."""
+
+from __future__ import annotations
+
+import inspect
+from typing import TYPE_CHECKING, Any
+
+from fssbench.errors import UsageError
+from fssbench.methods.base.built import BuiltAs
+from fssbench.methods.catalogue import REGISTRY, check_build, check_weak
+
+if TYPE_CHECKING:
+    from fssbench.methods.base.method import Method
+
+
+def build(
+    name: str,
+    backbone: str | None = None,
+    variant: str | None = None,
+    way: int = 1,
+    shot: int = 1,
+    trained_on: str | None = None,
+    **options: Any,  # noqa: ANN401 - each method documents its own
+) -> Method[Any, Any]:
+    """Build a method: eval mode, random weights, nothing downloaded.
+
+    Args:
+        name: One of `list_methods()`.
+        backbone: One of the variant's backbones; default its first.
+        variant: Where a method was released in several forms, e.g. "fscs"; default its first.
+        way: N of the episodes it will answer.
+        shot: K of the episodes it will answer.
+        trained_on: The data set whose released configuration is built, e.g. "coco20i": a release's configurations may
+            differ in what its weights do not show, as PFENet's pyramid does. Default the method's own default, which
+            is that of PASCAL-5i where the release has one. `options` come first.
+        **options: The method's own, e.g. `weak=True` for asnet.
+
+    Raises:
+        UsageError: If a name is unknown or the arguments do not fit the method.
+    """
+    info = check_build(name, backbone, variant, way, shot)
+    if trained_on is not None:
+        from fssbench.datasets.catalogue import REGISTRY as DATASETS
+
+        DATASETS.require(trained_on)
+        options = info.options_on(trained_on, variant) | options
+    if options.get("weak"):
+        check_weak(info, variant)
+    cls = REGISTRY.get(name)
+    arguments: dict[str, Any] = dict(options, way=way, shot=shot)
+    if info.backbones:
+        arguments["backbone"] = backbone or info.backbones_for(variant)[0]
+    if len(info.tasks) > 1:
+        arguments["variant"] = variant or next(iter(info.tasks))
+    try:
+        method = cls(**arguments)
+    except TypeError as error:
+        if "unexpected keyword argument" not in str(error):
+            raise
+        known = [its for its in inspect.signature(cls).parameters if its not in ("backbone", "variant", "way", "shot")]
+        raise UsageError(
+            f"{name}: {str(error).split(') ')[-1]}; its options: {', '.join(known) or 'none'}",
+            "leave it out, or give one of these",
+        ) from error
+    method.built = BuiltAs(name, arguments.get("variant"), arguments.get("backbone"), way, shot, options, trained_on)
+    return method.eval()

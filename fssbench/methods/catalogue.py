@@ -1,0 +1,157 @@
+"""The methods by name. Their code (and torch) is imported only when one is built."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from fssbench.errors import UsageError
+from fssbench.registry import Registry
+
+if TYPE_CHECKING:
+    from fssbench.methods.base.method import Method
+
+
+@dataclass(frozen=True)
+class MethodInfo:
+    """What is known of a method without importing it (methods.toml).
+
+    Attributes:
+        name: Name in the registry.
+        target: "module:class".
+        title: The paper's title, or what it does.
+        venue: e.g. "ICCV 2021"; empty for a floor.
+        source: The release whose code decides; empty for a floor.
+        tasks: For each variant ("" where there is only one form) its task, default variant first.
+        backbones: Names of the backbones it was released with, default first; empty if it needs none.
+        trainable: Whether `fssbench train` can train it; floors need no checkpoint.
+        protocols: For each task the protocol that its release evaluates by.
+        weak: Whether it has a weakly supervised form, which `build(..., weak=True)` makes.
+        on: For each data set the arguments of `build` that the release's configuration for it differs in; a table
+            named after a variant holds that variant's own.
+        ablation: For each variant of the paper's ablation the name that its printed row has in `fssbench.published`.
+        backbones_of: For a variant that was not released with all of `backbones`, its own, default first.
+        base_classes: How many base classes it knows by itself unless an option of that name says otherwise: 0 if it
+            answers of the novel class alone, None if that is not said.
+    """
+
+    name: str
+    target: str
+    title: str
+    venue: str
+    source: str
+    tasks: dict[str, Literal["fss", "fscs"]]
+    backbones: tuple[str, ...]
+    trainable: bool
+    protocols: Mapping[str, str] = field(default_factory=lambda: {"fss": "hsnet", "fscs": "ifsl-fscs"})
+    weak: bool = False
+    on: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    ablation: Mapping[str, str] = field(default_factory=dict)
+    backbones_of: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    base_classes: int | None = 0
+
+    def backbones_for(self, variant: str | None) -> tuple[str, ...]:
+        """Return the backbones of a variant (None: the default one), default first; empty if it needs none."""
+        name = next(iter(self.tasks)) if variant is None else variant
+        return tuple(self.backbones_of.get(name, self.backbones))
+
+    def options_on(self, dataset: str, variant: str | None = None) -> dict[str, Any]:
+        """Return the arguments of `build` that belong to a data set; lists come as tuples.
+
+        Args:
+            dataset: Name of the data set.
+            variant: The form; None for the first.
+        """
+        given = self.on.get(dataset, {})
+        own = given.get(next(iter(self.tasks)) if variant is None else variant, {})
+        options = {key: value for key, value in given.items() if key not in self.tasks} | dict(own)
+        return {key: tuple(value) if isinstance(value, list) else value for key, value in options.items()}
+
+    def variant_for(self, task: str) -> str | None:
+        """Return the variant that answers `task`, None if there is none."""
+        return next((variant for variant, its in self.tasks.items() if its == task), None)
+
+
+_SEEN_IN_WEIGHTS = frozenset({"base_classes"})
+"""Options that change the shape of a parameter: a checkpoint of another configuration is refused anyway."""
+
+
+@cache
+def _built_in() -> dict[str, MethodInfo]:
+    with (Path(__file__).parent / "methods.toml").open("rb") as file:
+        raw = tomllib.load(file)
+    return {
+        name: MethodInfo(**{**fields, "name": name, "backbones": tuple(fields["backbones"])})
+        for name, fields in raw.items()
+    }
+
+
+REGISTRY: Registry[type[Method[Any, Any]]] = Registry(
+    "method", "fssbench.methods.base.method:Method", {name: info.target for name, info in _built_in().items()}
+)
+
+
+def list_methods() -> list[str]:
+    """Return the names of all methods, sorted."""
+    return REGISTRY.names()
+
+
+def method_info(name: str) -> MethodInfo:
+    """Return what is known of a method; for one registered by another package, what its class says.
+
+    Raises:
+        UsageError: If the name is unknown.
+    """
+    REGISTRY.require(name)
+    if name in _built_in():
+        return _built_in()[name]
+    cls = REGISTRY.get(name)
+    info = getattr(cls, "info", None)
+    if isinstance(info, MethodInfo):
+        return info
+    target = f"{cls.__module__}:{cls.__qualname__}"
+    return MethodInfo(name, target, cls.__name__, "", "", {"": "fss"}, (), False, base_classes=None)
+
+
+def check_build(name: str, backbone: str | None, variant: str | None, way: int, shot: int) -> MethodInfo:
+    """Refuse arguments of `build` that do not fit the method, without importing it.
+
+    Raises:
+        UsageError: Naming what is allowed.
+    """
+    info = method_info(name)
+    if variant is not None and variant not in info.tasks:
+        raise UsageError(f"{name} has no variant '{variant}'; it has {', '.join(v or 'one form' for v in info.tasks)}")
+    backbones = info.backbones_for(variant)
+    if backbone is not None and backbones and backbone not in backbones:
+        form = f" in variant {variant or next(iter(info.tasks))}" if backbone in info.backbones else ""
+        raise UsageError(f"{name} has no backbone '{backbone}'{form}; it has {', '.join(backbones)}")
+    if way < 1 or shot < 1:
+        raise UsageError(f"way and shot are at least 1, not {way} and {shot}")
+    task = info.tasks[variant] if variant is not None else next(iter(info.tasks.values()))
+    if task == "fss" and way != 1:
+        joint = info.variant_for("fscs")
+        raise UsageError(
+            f"{name} answers 1-way episodes only" + (f" unless variant='{joint}'" if joint else "") + f", not {way}-way"
+        )
+    return info
+
+
+def check_weak(info: MethodInfo, variant: str | None) -> None:
+    """Refuse a weakly supervised form that the method does not have.
+
+    Raises:
+        UsageError: Naming the form that learns from image-level labels, if there is one.
+    """
+    if not info.weak:
+        raise UsageError(f"{info.name} has no weakly supervised form", "leave --weak out")
+    form = next(iter(info.tasks)) if variant is None else variant
+    if info.tasks[form] != "fscs":
+        raise UsageError(
+            f"{info.name} learns from image-level labels in form {info.variant_for('fscs')}, not in form {form}",
+            "--task fs-cs, or leave --weak out",
+        )

@@ -1,0 +1,8 @@
+"""From rows to numbers: tally -> counts -> runs -> bootstrap and intervals -> summary."""
+
+from __future__ import annotations
+
+from fssbench.metrics.intervals import Interval
+from fssbench.metrics.summary import COLUMNS, DRAWS, LEVEL, FoldSummary, Scores, Summary, summarise
+
+__all__ = ["COLUMNS", "DRAWS", "LEVEL", "FoldSummary", "Interval", "Scores", "Summary", "summarise"]

@@ -1,0 +1,136 @@
+"""The episode lists that somebody gave, in files."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fssbench.errors import MissingError, UsageError
+
+if TYPE_CHECKING:
+    from fssbench.episode import EpisodeList
+    from fssbench.planning.request import Request
+
+
+def given_lists(text: str | None, fold: str | None) -> list[EpisodeList]:
+    """Return the lists that --episodes names; none if it is a number.
+
+    Args:
+        text: What was given; {fold} in it stands for each fold.
+        fold: The fold asked for; None or "all" for every one that has a file (see `check_every_fold`).
+
+    Raises:
+        MissingError: If there is no such file.
+        BrokenFileError: If it is no list.
+        UsageError: If the lists of several folds do not ask the same, or one asks another fold.
+    """
+    from fssbench.episode import read_episodes
+
+    if text is None or re.fullmatch(r"[+-]?\d+", text):
+        return []
+    if "{fold}" not in text:
+        return [read_episodes(text)]
+    if fold is not None and fold != "all":
+        return [_of_fold(read_episodes(text.replace("{fold}", fold)), fold)]
+    lists: list[EpisodeList] = []
+    while Path(path := text.replace("{fold}", str(len(lists)))).exists() or not lists:
+        lists.append(_of_fold(read_episodes(path), str(len(lists))))
+    for name in ("dataset", "split", "way", "shot", "protocol", "train_dataset", "test_classes"):
+        said = {getattr(episodes, name): episodes.fold for episodes in lists}
+        if len(said) > 1:
+            first, other, *_ = said.items()
+            raise UsageError(
+                f"the lists {text} do not ask the same: the {name} is {first[0]} for fold {first[1]}, "
+                f"{other[0]} for fold {other[1]}",
+                "evaluate fold by fold",
+            )
+    return lists
+
+
+def check_every_fold(text: str | None, fold: str | None, lists: Sequence[EpisodeList], fold_count: int) -> None:
+    """Refuse lists of some folds where all are asked for: their mean would be taken for that of all.
+
+    Args:
+        text: What was given as --episodes.
+        fold: The fold asked for; None or "all" for every one.
+        lists: The lists that were found.
+        fold_count: How many folds the data set has.
+
+    Raises:
+        MissingError: Naming the first list that is not there.
+    """
+    if text is None or "{fold}" not in text or fold not in (None, "all"):
+        return
+    there = {episodes.fold for episodes in lists}
+    if missing := [number for number in range(fold_count) if number not in there]:
+        path = text.replace("{fold}", str(missing[0]))
+        raise MissingError(
+            f"there is no episode list {path}, and all {fold_count} folds are asked",
+            f"put it there, or ask fold by fold: --fold {lists[0].fold}",
+        )
+
+
+def as_given(request: Request, episodes: EpisodeList) -> Request:
+    """Return the request with what its lists say.
+
+    Raises:
+        UsageError: If an option says otherwise, or asks for further lists.
+    """
+    if request.runs is not None:
+        raise UsageError(
+            f"--runs draws lists with further seeds; the list {request.episodes} is fixed", "leave --runs out"
+        )
+    said: dict[str, tuple[object, object]] = {
+        "--dataset": (request.dataset, episodes.dataset),
+        "--shots": (request.shots, episodes.shot),
+        "--ways": (request.ways, episodes.way),
+        "--seed": (request.seed, episodes.seed if episodes.run_length is None else "those of several runs"),
+    }
+    if "{fold}" not in (request.episodes or ""):
+        said["--fold"] = (None if request.fold in (None, "all") else request.fold, str(episodes.fold))
+    for option, (asked, listed) in said.items():
+        if asked is not None and asked != listed:
+            raise UsageError(
+                f"{option} {asked} does not fit the list {request.episodes}, which has {listed}", f"leave {option} out"
+            )
+    protocol = request.protocol or episodes.protocol
+    train, choice = seen_by(episodes, request.train_dataset, request.test_classes)
+    return replace(
+        request,
+        shots=episodes.shot,
+        ways=episodes.way,
+        protocol=protocol,
+        train_dataset=train,
+        test_classes=choice,
+    )
+
+
+def seen_by(episodes: EpisodeList, train: str | None, choice: str | None) -> tuple[str | None, str | None]:
+    """Return what the weights were trained on and which classes are asked: as the list says, or as somebody says.
+
+    A list that was drawn without regard to any training asks the classes of the data set's own folds.
+
+    Raises:
+        UsageError: If the two do not fit.
+    """
+    asked = {"--train-dataset": (train, episodes.train_dataset), "--test-classes": (choice, episodes.test_classes)}
+    if episodes.train_dataset is None:
+        asked.pop("--train-dataset")
+        asked["--test-classes"] = (choice, "own")
+    for option, (said, listed) in asked.items():
+        if said is not None and said != listed:
+            raise UsageError(
+                f"{option} {said} does not fit the list, which has {listed or 'none'}", f"leave {option} out"
+            )
+    if episodes.train_dataset is not None:
+        return episodes.train_dataset, episodes.test_classes
+    return train, None if train in (None, episodes.dataset) else "own"
+
+
+def _of_fold(episodes: EpisodeList, fold: str) -> EpisodeList:
+    if str(episodes.fold) != fold:
+        raise UsageError(f"the list for fold {fold} asks fold {episodes.fold}", "fssbench episodes show FILE")
+    return episodes

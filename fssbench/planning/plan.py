@@ -1,0 +1,258 @@
+"""From what a person asks for to what will be done: every mistake is found here, before torch is imported."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fssbench.errors import UsageError
+from fssbench.methods.catalogue import MethodInfo, check_build, check_weak, method_info
+from fssbench.planning.base_classes import check_asked, check_counted, check_number
+from fssbench.planning.defaults import configured
+from fssbench.planning.episode_lists import as_given, check_every_fold, given_lists
+from fssbench.planning.leaks import check_leaks
+from fssbench.planning.records import dataset_record, fold_record, protocol_record
+from fssbench.planning.request import DEVICES, Request
+from fssbench.planning.resolve import resolve_backbone, resolve_protocol, resolve_task, resolve_variant
+from fssbench.planning.weights import Source, sources_for
+from fssbench.protocols.rules import Protocol
+from fssbench.results.record import MethodRecord, Run
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from fssbench.datasets.dataset import Dataset
+    from fssbench.episode import EpisodeList
+    from fssbench.results.record import Option
+    from fssbench.results.run_writer import Seen
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What will be done.
+
+    Attributes:
+        request: What was asked for.
+        info: The method.
+        variant: Its form.
+        backbone: Its backbone; None if it has none.
+        dataset: The opened data set.
+        protocol: The rules of counting, brought to the data set.
+        lists: What is asked, an episode list per fold.
+        sources: Where each fold's weights come from.
+        out: The run folder.
+        seen: What was in it when this was planned.
+    """
+
+    request: Request
+    info: MethodInfo
+    variant: str
+    backbone: str | None
+    dataset: Dataset
+    protocol: Protocol
+    lists: tuple[EpisodeList, ...]
+    sources: dict[int, Source]
+    out: Path
+    seen: Seen | None = None
+
+    @property
+    def way(self) -> int:
+        """N."""
+        return self.lists[0].way
+
+    @property
+    def shot(self) -> int:
+        """K."""
+        return self.lists[0].shot
+
+    @property
+    def options(self) -> dict[str, Option]:
+        """The method's own arguments of `fssbench.build`: what the weights need, and what was asked for.
+
+        All that belongs to a data set is taken from the one that the weights were trained on, also where no parameter
+        depends on it: a network is asked as it was trained. Only the input size is the protocol's.
+        """
+        needed = dict(next(iter(self.sources.values())).options)
+        options = (
+            self.info.options_on(configured(self.request.trained_on, self.info, self.backbone), self.variant) | needed
+        )
+        return options | {"weak": True} if self.request.weak else options
+
+
+def plan(request: Request, opened: Dataset | None = None) -> Plan:
+    """Check a request and draw or read its episode lists. Nothing is written, torch is not imported.
+
+    Names and numbers come first, then data, then weights, then the run folder: a newcomer is told one thing at a time.
+
+    Args:
+        request: What is asked for.
+        opened: Its data set, if that is open already.
+
+    Raises:
+        UsageError: If a name, a number or an option does not exist or does not fit the others.
+        MissingError: If data, a list or weights are not there.
+        BrokenFileError: If a file can't be read.
+    """
+    from fssbench.datasets import open_dataset
+    from fssbench.datasets.catalogue import REGISTRY
+    from fssbench.datasets.transfer.view import known_fold_count, seen_from
+    from fssbench.results.run_reader import RUN, Existing
+    from fssbench.results.run_writer import check_continues, check_folder
+
+    info = method_info(request.method)
+    for name in (request.dataset, request.trained_on):
+        REGISTRY.require(name)
+    _check_numbers(request)
+    given = given_lists(request.episodes, request.fold)
+    if given:
+        request = as_given(request, given[0])
+        REGISTRY.require(request.trained_on)
+    request = replace(request, shots=_or(request.shots, 1), ways=_or(request.ways, 1))
+    ways, shots = _or(request.ways, 1), _or(request.shots, 1)
+    task = resolve_task(request, info)
+    protocol = resolve_protocol(request, info, task)
+    check_asked(info, protocol)
+    check_counted(info, protocol, request.trained_on, request.dataset)
+    protocol.check(request.dataset, ways, shots)
+    variant = resolve_variant(request, info, protocol.task)
+    if request.weak:
+        check_weak(info, variant)
+    backbone = resolve_backbone(request, info, protocol, variant)
+    check_build(request.method, backbone, variant, ways, shots)
+    seen = None
+    if request.leads and request.out is not None:
+        # Before the data set is opened, which takes long.
+        seen = check_folder(_out(request, request.out), request.existing or Existing.REFUSE)
+    known = known_fold_count(request.dataset, request.trained_on, request.test_classes)
+    if known and not given:
+        _folds(request, known)
+    dataset = opened or seen_from(
+        open_dataset(request.dataset, request.root, **request.dataset_options), request.trained_on, request.test_classes
+    )
+    check_every_fold(request.episodes, request.fold, given, dataset.fold_count)
+    folds = [episodes.fold for episodes in given] or _folds(request, dataset.fold_count)
+    sources = sources_for(request, info, variant, backbone, folds)
+    out = _out(request, request.out or _default_folder(request, info, protocol, backbone, folds, dataset))
+    if request.leads and seen is None:
+        seen = check_folder(out, request.existing or Existing.REFUSE)
+    lists = given or [_draw(request, dataset, fold, ways, shots, protocol) for fold in folds]
+    check_leaks(dataset, lists, allowed=request.allow_leak)
+    _check_shard(request, lists)
+    found = Plan(request, info, variant, backbone, dataset, protocol, tuple(lists), sources, out, seen)
+    if request.trained_on == request.dataset:
+        for episodes in lists:
+            check_number(info, found.options, dataset, episodes.fold)
+    if request.leads and request.existing is Existing.RESUME and (out / RUN).exists():
+        check_continues(out, planned_run(found))
+    return found
+
+
+def _check_shard(request: Request, lists: Sequence[EpisodeList]) -> None:
+    sizes = [len(one) if request.limit is None else min(len(one), request.limit) for one in lists]
+    shard, most = request.shard, max(sizes, default=0)
+    if shard is not None and not any(stop - start for start, stop in map(shard.bounds, sizes)):
+        of = f"{most} episodes" if len(sizes) == 1 else f"lists of {most} episodes at most"
+        raise UsageError(
+            f"shard {shard} of {of} is empty",
+            f"no more shards than episodes: --shard 1/{most} to --shard {most}/{most}",
+        )
+
+
+def _out(request: Request, folder: Path) -> Path:
+    """Return where rows go if the run, or the one that this is a shard of, goes to `folder`."""
+    shard = request.shard
+    return folder if shard is None else folder / f"shard-{shard.part}-of-{shard.of}"
+
+
+def _or(value: int | None, default: int) -> int:
+    return default if value is None else value
+
+
+def _check_numbers(request: Request) -> None:
+    if request.limit is not None and request.limit < 1:
+        raise UsageError(f"--limit is 1 or more episodes, not {request.limit}")
+    if request.limit is not None and request.runs is not None:
+        raise UsageError(
+            "--limit cuts the list of all runs, not each run", f"--episodes {request.limit} asks so many in each run"
+        )
+    for name, number in (("--shots", request.shots), ("--ways", request.ways), ("--runs", request.runs)):
+        if number is not None and number < 1:
+            raise UsageError(f"{name} is 1 or more, not {number}")
+    if not DEVICES.fullmatch(request.device):
+        raise UsageError(f"there is no device '{request.device}'; there are auto, cpu, cuda, cuda:0, ...")
+    if request.checkpoint is not None and request.random_weights:
+        raise UsageError("--checkpoint and --random-weights exclude each other")
+    if request.backbone_weights is not None and request.checkpoint is None:
+        raise UsageError("--backbone-weights goes with --checkpoint: it completes one that has no backbone")
+
+
+def _folds(request: Request, count: int) -> list[int]:
+    if request.fold in (None, "all"):
+        return list(range(count))
+    fold = request.fold or ""
+    if not (fold.isascii() and fold.isdecimal()):
+        raise UsageError(f"a fold is a number or all, not '{fold}'")
+    if int(fold) >= count:
+        known = f"its folds are 0 to {count - 1}" if count > 1 else "it has only fold 0"
+        whose = request.dataset if request.test_classes == "own" else request.trained_on
+        raise UsageError(f"{whose} has no fold {fold}: {known}")
+    return [int(fold)]
+
+
+def _draw(request: Request, dataset: Dataset, fold: int, ways: int, shots: int, protocol: Protocol) -> EpisodeList:
+    from fssbench.episode import episodes
+
+    count = None if request.episodes is None else int(request.episodes)
+    return episodes(
+        dataset,
+        fold,
+        ways,
+        shots,
+        protocol.name,
+        count,
+        request.seed,
+        skip_short_classes=request.skip_short_classes,
+        runs=request.runs,
+    )
+
+
+def _default_folder(
+    request: Request, info: MethodInfo, protocol: Protocol, backbone: str | None, folds: list[int], dataset: Dataset
+) -> Path:
+    # The protocol tells the task, and with it the form, unless it is not the task's first.
+    form = None if request.variant == info.variant_for(protocol.task) else request.variant
+    parts = [request.method, form, backbone]
+    parts += [request.trained_on, "to"] if request.trained_on != request.dataset else []
+    parts += [request.dataset, request.test_classes, protocol.name.replace("@", "-")]
+    parts += [f"{request.ways}way", f"{request.shots}shot"]
+    if len(folds) < dataset.fold_count:
+        parts.append("fold" + "".join(map(str, folds)))
+    parts += [f"{request.runs}runs"] if request.runs else []
+    parts += [name for name, said in (("weak", request.weak), ("random", request.random_weights)) if said]
+    return Path("runs") / "-".join(part for part in parts if part)
+
+
+def planned_run(plan: Plan) -> Run:
+    """Return the record of a run that was planned: all but what is known only when it starts."""
+    several = len(plan.info.tasks) > 1
+    return Run(
+        method=MethodRecord(
+            name=plan.info.name,
+            variant=plan.variant if several else None,
+            backbone=plan.backbone,
+            task=plan.info.tasks[plan.variant],
+            options=plan.options,
+        ),
+        dataset=dataset_record(plan.dataset, plan.lists[0].split, plan.request.dataset_options),
+        protocol=protocol_record(plan.protocol),
+        way=plan.way,
+        shot=plan.shot,
+        split=plan.lists[0].split,
+        folds=tuple(fold_record(one, plan.dataset, plan.sources[one.fold].record, plan.protocol) for one in plan.lists),
+        limit=plan.request.limit,
+        starts=(),
+        train_dataset=None if plan.request.trained_on == plan.request.dataset else plan.request.trained_on,
+        shard=None if plan.request.shard is None else (plan.request.shard.part, plan.request.shard.of),
+        precision=plan.request.settings.precision,
+    )

@@ -1,0 +1,99 @@
+"""What a run says of itself: versions, device, weights. Torch is imported only by what needs it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING
+
+from fssbench.episode.draw import classes_of
+from fssbench.planning.leaks import leaking
+from fssbench.results.record import (
+    DatasetRecord,
+    FoldRecord,
+    MethodRecord,
+    Option,
+    ProtocolRecord,
+    Weights,
+)
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    from fssbench.datasets.dataset import Dataset, Split
+    from fssbench.episode import EpisodeList
+    from fssbench.methods.base.method import Method
+    from fssbench.protocols.rules import Protocol
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What only the caller knows of a run; all of it goes into run.json.
+
+    Attributes:
+        command: What was typed.
+        weights: Where the method's weights come from, for each fold; default: hashed from memory.
+        dataset_options: Arguments of `open_dataset` besides the root.
+    """
+
+    command: tuple[str, ...] = ()
+    weights: Mapping[int, Weights] = field(default_factory=dict)
+    dataset_options: Mapping[str, Option] = field(default_factory=dict)
+
+
+def protocol_record(protocol: Protocol) -> ProtocolRecord:
+    """Return the rules of counting of a protocol that `Protocol.on` has brought to its data set."""
+    return ProtocolRecord(
+        name=protocol.name,
+        task=protocol.task,
+        input=protocol.input,
+        resize=protocol.resize,
+        score_at=protocol.score_at,
+        ignore=protocol.ignore,
+        base=protocol.base,
+        absent=protocol.absent,
+    )
+
+
+def dataset_record(dataset: Dataset, split: Split, options: Mapping[str, Option]) -> DatasetRecord:
+    """Return what decides labels and lists of the side of a data set that is asked, and which classes are."""
+    chosen = {} if dataset.test_classes is None else {"test_classes": dataset.test_classes}
+    folds = None if type(dataset).fold_count else dataset.fold_count
+    fingerprint, order = dataset.split_fingerprint(split), dataset.list_order
+    return DatasetRecord(dataset.name, fingerprint, order, {**options, **chosen}, folds)
+
+
+def fold_record(episodes: EpisodeList, dataset: Dataset, weights: Weights, protocol: Protocol) -> FoldRecord:
+    """Return what a list asks of one fold, counted by the rules of a protocol."""
+    return FoldRecord(
+        fold=episodes.fold,
+        classes=classes_of(dataset, episodes),
+        episodes=len(episodes),
+        episodes_hash=episodes.hash,
+        drawn_by=episodes.protocol,
+        seed=episodes.seed,
+        list_order=episodes.list_order,
+        data_fingerprint=episodes.data_fingerprint,
+        left_out=episodes.left_out,
+        weights=weights,
+        base_classes=() if protocol.base is None else dataset.fold_classes(episodes.fold, "train"),
+        run_length=episodes.run_length,
+        leaking=leaking(dataset, episodes),
+    )
+
+
+def method_record(method: Method[Any, Any]) -> MethodRecord:
+    """Return how a method was built; of one not made by `fssbench.build`, its class."""
+    parameters = method.learnable_parameters
+    if method.built is None:
+        cls = type(method)
+        return MethodRecord(f"{cls.__module__}:{cls.__qualname__}", None, None, method.task, {}, parameters)
+    built = {key: value for key, value in asdict(method.built).items() if key not in ("way", "shot", "trained_on")}
+    options = {key: _option(value) for key, value in built.pop("options").items()}
+    return MethodRecord(**built, task=method.task, options=options, learnable_parameters=parameters)
+
+
+def _option(value: object) -> Option:
+    if isinstance(value, list | tuple) and all(isinstance(item, int) for item in value):
+        return tuple(value)
+    return value if isinstance(value, str | int | float | bool | None) else repr(value)

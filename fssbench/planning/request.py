@@ -1,0 +1,71 @@
+"""What a person asks to have evaluated."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from fssbench.planning.settings import Settings
+from fssbench.protocols.rules import ScoreAt
+
+if TYPE_CHECKING:
+    from fssbench.results.run_reader import Existing
+    from fssbench.results.shard import Share
+
+
+Task = Literal["fss", "fscs"]
+
+
+DEVICES = re.compile(r"auto|cpu|cuda(:\d+)?")
+
+
+@dataclass(frozen=True)
+class Request:
+    """What was asked for; None where nothing was said. See `fssbench eval --help`."""
+
+    method: str
+    dataset: str
+    train_dataset: str | None = None
+    test_classes: str | None = None
+    allow_leak: bool = False
+    fold: str | None = None
+    shots: int | None = None
+    ways: int | None = None
+    backbone: str | None = None
+    variant: str | None = None
+    task: Task | None = None
+    protocol: str | None = None
+    score_at: ScoreAt | None = None
+    checkpoint: str | None = None
+    backbone_weights: str | None = None
+    random_weights: bool = False
+    weak: bool = False
+    episodes: str | None = None
+    limit: int | None = None
+    seed: int | None = None
+    runs: int | None = None
+    skip_short_classes: bool = False
+    labels: str | None = None
+    lists: str | None = None
+    part: str | None = None
+    root: Path | None = None
+    device: str = "auto"
+    out: Path | None = None
+    existing: Existing | None = None
+    settings: Settings = field(default_factory=Settings)
+    shard: Share | None = None
+    leads: bool = True
+    """False for a further process of a run, whose folder the first process looks after."""
+
+    @property
+    def trained_on(self) -> str:
+        """The data set whose weights answer: the one that is asked, unless another was named."""
+        return self.train_dataset or self.dataset
+
+    @property
+    def dataset_options(self) -> dict[str, str]:
+        """What `open_dataset` is given besides."""
+        given = {"labels": self.labels, "lists": self.lists, "part": self.part}
+        return {name: value for name, value in given.items() if value is not None}

@@ -1,0 +1,116 @@
+"""How an evaluation computes: none of it changes what is asked, most of it changes no digit of the answer."""
+
+from __future__ import annotations
+
+import re
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, get_args
+
+from fssbench.errors import UsageError
+
+if TYPE_CHECKING:
+    import torch
+
+if TYPE_CHECKING:
+    import torch
+
+Precision = Literal["float32", "tf32", "bfloat16", "float16"]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How to compute.
+
+    Attributes:
+        feature_cache: Bytes of features that are kept between episodes; None for a third of the free memory, 4 GiB at
+            most; 0 for none.
+        batch_size: How many images are encoded, and how many episodes are answered, in one call; None for 1 on a
+            processor and 8 on a graphics card.
+        workers: Threads that read photos ahead; None for as many as suit the device, 0 for none.
+        precision: "float32"; "tf32" (graphics cards); "bfloat16" and "float16" (autocast). Only "float32" gives the
+            releases' digits, so a run keeps on record if it was another.
+        compiled: Whether `encode` is compiled by torch first.
+        profiled: Whether operations are counted and a graphics card is waited for (`fssbench.engine.profiling.timers`).
+
+    Raises:
+        UsageError: If one is out of its range.
+    """
+
+    feature_cache: int | None = None
+    batch_size: int | None = None
+    workers: int | None = None
+    precision: Precision = "float32"
+    compiled: bool = False
+    profiled: bool = False
+
+    def __post_init__(self) -> None:
+        if self.feature_cache is not None and self.feature_cache < 0:
+            raise UsageError(f"a feature cache has 0 bytes or more, not {self.feature_cache}")
+        if self.batch_size is not None and self.batch_size < 1:
+            raise UsageError(f"a batch has 1 episode or more, not {self.batch_size}")
+        if self.workers is not None and not 0 <= self.workers <= 64:
+            raise UsageError(f"photos are read by 0 to 64 threads, not {self.workers}")
+        if self.precision not in get_args(Precision):
+            raise UsageError(
+                f"there is no precision '{self.precision}'; there are {', '.join(get_args(Precision))}",
+            )
+
+    def batch_on(self, device: torch.device) -> int:
+        """Return how many images or episodes go into one call on a device."""
+        return self.batch_size or (8 if device.type == "cuda" else 1)
+
+    def autocast(self, device: torch.device) -> AbstractContextManager[object]:
+        """Return the context in which methods are called on a device.
+
+        Raises:
+            UsageError: If the device has no such precision.
+        """
+        import torch
+
+        if device.type == "cuda":
+            # Off by default here: torch allows TF32 in convolutions, which moves digits.
+            torch.backends.cudnn.allow_tf32 = self.precision != "float32"
+            torch.backends.cuda.matmul.allow_tf32 = self.precision != "float32"
+        elif self.precision == "tf32":
+            raise UsageError("tf32 is a precision of graphics cards", "--precision bfloat16, or leave it out")
+        if self.precision in ("bfloat16", "float16"):
+            return torch.autocast(device.type, dtype=getattr(torch, self.precision))
+        return nullcontext()
+
+
+def parse_bytes(text: str) -> int:
+    """Return how many bytes "4GiB", "500MB" or "0" are.
+
+    Raises:
+        UsageError: If it is no such amount.
+    """
+    units = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
+    units |= {"KIB": 1 << 10, "MIB": 1 << 20, "GIB": 1 << 30, "TIB": 1 << 40}
+    found = re.fullmatch(r"(\d{1,15}(?:\.\d{1,6})?)\s*([A-Za-z]*)", text.strip(), re.ASCII)
+    if found is None or found[2].upper() not in units:
+        raise UsageError(f"'{text}' is no amount of memory", "--feature-cache 4GiB, or 0 to keep nothing")
+    return int(float(found[1]) * units[found[2].upper()])
+
+
+def choose_device(name: str) -> torch.device:
+    """Return the device of that name: "auto" (a graphics card if there is one), "cpu", "cuda" or "cuda:N".
+
+    Raises:
+        UsageError: If there is no such device here.
+    """
+    import torch
+
+    cuda = torch.cuda.is_available()
+    if name == "auto":
+        return torch.device("cuda" if cuda else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise UsageError(f"there is no device '{name}'; there are auto, cpu, cuda, cuda:0, ...") from error
+    if device.type not in ("cpu", "cuda"):
+        raise UsageError(f"fssbench computes on cpu or cuda, not on '{name}'", "--device auto")
+    if device.type == "cuda" and (not cuda or (device.index or 0) >= torch.cuda.device_count()):
+        seen = f"sees {torch.cuda.device_count()} of them" if cuda else "sees none"
+        raise UsageError(f"there is no device {name}: PyTorch {seen}", "--device cpu")
+    return device

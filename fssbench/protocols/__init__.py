@@ -1,0 +1,7 @@
+"""The rules of evaluation protocols: rules.py reads protocols.toml, transforms.py carries the rules out."""
+
+from __future__ import annotations
+
+from fssbench.protocols.rules import BaseRule, Protocol, ResizeRule, list_protocols, protocol
+
+__all__ = ["BaseRule", "Protocol", "ResizeRule", "list_protocols", "protocol"]

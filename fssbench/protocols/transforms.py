@@ -1,0 +1,203 @@
+"""Photos and label maps brought to a network's size, to the bit as the releases do it.
+
+The one place that resizes what goes in, by the rules that protocols name (`fssbench.protocols.rules.ResizeRule`):
+
+- "pillow-bilinear" (HSNet, iFSL): Pillow's bilinear filter, then what torchvision's ToTensor and Normalize compute
+  in float32. Label maps by torch's nearest neighbour, whose float32 scale decides which pixel is the nearest.
+- "pillow" (PANet): photos alike; label maps by Pillow's nearest neighbour.
+- "opencv-pad" (PFENet and its family): OpenCV's bilinear filter on float32, the longer side to that of a square, both
+  floored to multiples of 8, at the top left; black to the right and below. Label maps by OpenCV's nearest
+  neighbour, 255 to the right and below.
+
+Torch is imported by what makes tensors: label maps are brought to a size without it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image as PillowImage
+
+from fssbench.errors import UsageError
+from fssbench.protocols.rules import ResizeRule
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from fssbench.datasets.dataset import Image, Label
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+IGNORE = 255
+
+
+STRIDE = 8
+"""The sides of a padded photo are multiples of it: PFENet's networks shrink by 8."""
+
+
+def input_image(image: Image, size: tuple[int, int], rule: ResizeRule = "pillow-bilinear") -> Tensor:
+    """Return a photo as the networks take it.
+
+    Args:
+        image: RGB uint8 (H, W, 3).
+        size: (height, width).
+        rule: How it gets there; "opencv-pad" keeps the aspect ratio up to the multiples of 8, the others do not.
+
+    Returns:
+        float32 (3, height, width): resized, scaled to 0..1 (padded ones stay at 0..255), ImageNet mean taken off,
+        divided by the ImageNet standard deviation (for padded ones 255 times both), in this order and each in float32.
+
+    Raises:
+        UsageError: If the photo is not RGB uint8, or the rule can't bring it to that size.
+    """
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
+        raise UsageError(f"a photo is RGB uint8 (H, W, 3), not {image.dtype} {image.shape}")
+    return _padded_image(image, size) if rule == "opencv-pad" else _squashed_image(image, size)
+
+
+def _squashed_image(image: Image, size: tuple[int, int]) -> Tensor:
+    import torch
+
+    height, width = size
+    resized = PillowImage.fromarray(image).resize((width, height), PillowImage.Resampling.BILINEAR)
+    pixels = torch.from_numpy(np.array(resized)).permute(2, 0, 1).contiguous()
+    mean = torch.tensor(IMAGENET_MEAN).view(3, 1, 1)
+    std = torch.tensor(IMAGENET_STD).view(3, 1, 1)
+    return pixels.to(torch.float32).div(255).sub_(mean).div_(std)
+
+
+def _padded_image(image: Image, size: tuple[int, int]) -> Tensor:
+    import cv2
+    import torch
+
+    height, width = padded_shape((image.shape[0], image.shape[1]), size)
+    square = np.zeros((*size, 3), dtype=np.float32)
+    square[:height, :width] = cv2.resize(image.astype(np.float32), (width, height), interpolation=cv2.INTER_LINEAR)
+    mean = torch.tensor([255 * value for value in IMAGENET_MEAN]).view(3, 1, 1)
+    std = torch.tensor([255 * value for value in IMAGENET_STD]).view(3, 1, 1)
+    return torch.from_numpy(square).permute(2, 0, 1).contiguous().sub_(mean).div_(std)
+
+
+def padded_shape(shape: tuple[int, int], size: tuple[int, int]) -> tuple[int, int]:
+    """Return (height, width) that a photo takes up in the square it is padded to.
+
+    Raises:
+        UsageError: If `size` is no square, or the photo is so narrow that nothing is left of it.
+    """
+    if size[0] != size[1]:
+        raise UsageError(f"photos are padded to a square, not to {size[0]} x {size[1]}")
+    # The order of the operations decides how sides are truncated: the ratio comes first, as in the release.
+    ratio = size[0] / max(shape)
+    height, width = (size[0] if side == max(shape) else int(side * ratio) for side in shape)
+    height, width = height // STRIDE * STRIDE, width // STRIDE * STRIDE
+    if not (height and width):
+        raise UsageError(f"a photo of {shape[0]} x {shape[1]} pixels is too narrow to be padded to {size[0]}")
+    return height, width
+
+
+def scored_shape(shape: tuple[int, int], rule: ResizeRule) -> tuple[int, int]:
+    """Return (height, width) to which a prediction is brought so that its top left corner fits a photo.
+
+    A padded photo is the corner of a square, so its prediction is one too: of the photo's longer side. The release
+    counts on that square, with 255 beside the photo's label map; to cut the photo out gives the same counts.
+
+    Args:
+        shape: (height, width) of the photo itself.
+        rule: How it was brought to the network's size.
+    """
+    return (max(shape), max(shape)) if rule == "opencv-pad" else shape
+
+
+def input_label(label: Label, size: tuple[int, int], rule: ResizeRule = "pillow-bilinear") -> Label:
+    """Return a label map at the network's size, in the same places as `input_image` puts the photo.
+
+    Args:
+        label: uint8 or uint16 (H, W).
+        size: (height, width).
+        rule: How it gets there; "opencv-pad" fills with 255.
+
+    Raises:
+        UsageError: If it is not such a map, or the rule can't bring it to that size.
+    """
+    if rule == "pillow-bilinear":
+        return nearest_label(label, size)
+    _check_label(label)
+    if rule == "pillow":
+        height, width = size
+        resized = PillowImage.fromarray(label).resize((width, height), PillowImage.Resampling.NEAREST)
+        return np.array(resized, dtype=label.dtype)
+    return _padded_label(label, size)
+
+
+def _padded_label(label: Label, size: tuple[int, int]) -> Label:
+    import cv2
+
+    height, width = padded_shape((label.shape[0], label.shape[1]), size)
+    square = np.full(size, IGNORE, dtype=label.dtype)
+    square[:height, :width] = cv2.resize(label.astype(np.float32), (width, height), interpolation=cv2.INTER_NEAREST)
+    return square
+
+
+def nearest_label(label: Label, size: tuple[int, int]) -> Label:
+    """Return a label map at another size, each pixel the nearest one's value.
+
+    Args:
+        label: uint8 or uint16 (H, W).
+        size: (height, width).
+
+    Returns:
+        (height, width) of the same dtype, equal to `F.interpolate(..., mode="nearest")` on the map as float32, which
+        holds each such value exactly.
+
+    Raises:
+        UsageError: If it is not such a map.
+    """
+    _check_label(label)
+    down, across = (_nearest(its, wanted) for its, wanted in zip(label.shape, size, strict=True))
+    return label[down[:, None], across]
+
+
+def _nearest(length: int, wanted: int) -> npt.NDArray[np.int64]:
+    """Return for each of `wanted` places in a row which of `length` pixels torch takes: its scale is a float32."""
+    scale = np.float32(length) / np.float32(wanted)
+    places: npt.NDArray[np.float32] = np.floor(np.arange(wanted, dtype=np.float32) * scale)
+    return np.minimum(places, length - 1).astype(np.int64)
+
+
+def _check_label(label: Label) -> None:
+    if label.dtype not in (np.uint8, np.uint16) or label.ndim != 2:
+        raise UsageError(f"a label map is uint8 or uint16 (H, W), not {label.dtype} {label.shape}")
+
+
+def support_mask(
+    label: Label, class_id: int, size: tuple[int, int], rule: ResizeRule = "pillow-bilinear"
+) -> npt.NDArray[np.uint8]:
+    """Return the mask of one class at the network's size.
+
+    HSNet's and iFSL's releases resize first and make it binary after, PFENet's the other way round: with a nearest
+    neighbour that is the same.
+
+    Args:
+        label: uint8 (H, W), 255 = ignore; or uint16 (H, W), where 255 is a class like any other (FSS-1000).
+        class_id: The label value asked for.
+        size: (height, width).
+        rule: How it gets there, as for `input_label`.
+
+    Returns:
+        uint8 (height, width): 1 where the class is, 255 where a uint8 label is 255 or was padded, 0 elsewhere. HSNet,
+        ASNet and PFENet take 255 as background; that is the method's business.
+
+    Raises:
+        UsageError: If `class_id` can't be a class of such a map.
+    """
+    resized = input_label(label, size, rule)
+    rim = label.dtype == np.uint8
+    largest = IGNORE - 1 if rim else np.iinfo(label.dtype).max
+    if not 1 <= class_id <= largest:
+        raise UsageError(f"a class is a label value from 1 to {largest}, not {class_id}")
+    mask: npt.NDArray[np.uint8] = (resized == class_id).astype(np.uint8)
+    if rim:
+        mask[resized == IGNORE] = IGNORE
+    return mask

@@ -1,0 +1,161 @@
+"""Printed rows as text: a line each to find them, or all that is known of each."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterable, Sequence
+from textwrap import fill
+
+from fssbench.escape import harmless, markdown_escaped, printable
+from fssbench.publications.load import record_of
+from fssbench.publications.rows import ER_FOLDS, FOLDS, FRAME_COLUMNS, PrintedRow, Publications, Source
+from fssbench.publications.search import FoundRow
+from fssbench.publications.status import released_weights, status_of, why
+from fssbench.publications.titles import BACKBONES, dataset_title, short_venue
+
+WIDTH = 100
+HEADS = ("id", "method", "venue", "data set", "task", "way", "shot", "backbone", "mean", "status")
+COLUMNS = ("id", "status", *FRAME_COLUMNS)
+"""Of CSV and JSON: numbers in percent, learnable_params in millions; nothing where nothing was printed."""
+
+_KINDS = {
+    "survey": "as a survey's slides show it",
+    "readme": "official repository",
+    "page": "text on a public page",
+    "paper": "the paper",
+}
+_FOLDERS = {"mIoU": (FOLDS, "mean"), "exact ratio": (ER_FOLDS, "er_mean")}
+_OTHERS = {"fb_iou": "FB-IoU", "precision": "precision", "learnable_params": "learnable parameters (M)"}
+_LEAD = 12
+
+
+def lines_of(known: Publications, found: Sequence[FoundRow]) -> list[tuple[str, ...]]:
+    """Return a row of `HEADS` for each printed row, "-" where nothing was printed."""
+    status = status_of({one.row.method for one in found})
+    return [
+        (
+            one.id,
+            name_of(known, one),
+            short_venue(known.methods[one.row.method].venue) or "-",
+            one.row.dataset,
+            one.row.task.removesuffix("-domain"),
+            *(str(count) if count else "-" for count in (one.row.way, one.row.shot)),
+            one.row.backbone or "-",
+            one.row.numbers.get("mean", "-"),
+            status[one.row.method],
+        )
+        for one in found
+    ]
+
+
+def name_of(known: Publications, one: FoundRow) -> str:
+    """Return what tables call a row, e.g. "NTRENet: +BGEM"; the role too where it is no result of the method."""
+    name, variant = known.methods[one.row.method].name, one.row.variant
+    called = f"{name}: {variant}" if variant else name
+    return called if one.row.role in ("result", "ablation") else f"{called} ({one.row.role})"
+
+
+def as_json(known: Publications, found: Sequence[FoundRow]) -> str:
+    """Return a list with an object of `COLUMNS` per row, null where nothing was printed."""
+    return json.dumps(_records(known, found), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def as_csv(known: Publications, found: Sequence[FoundRow]) -> str:
+    """Return a line of `COLUMNS` per row."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    for record in _records(known, found):
+        writer.writerow(harmless("" if record[column] is None else str(record[column])) for column in COLUMNS)
+    return out.getvalue()
+
+
+def as_markdown(known: Publications, found: Sequence[FoundRow]) -> str:
+    """Return a table of `HEADS` with the source of each row."""
+    lines = [(*HEADS, "source"), (":---",) * (len(HEADS) + 1)]
+    body = [
+        (*line, f"{known.sources[one.row.source].cite}, {one.row.location}")
+        for line, one in zip(lines_of(known, found), found, strict=True)
+    ]
+    rows = [*lines, *(tuple(map(markdown_escaped, line)) for line in body)]
+    return "".join(f"| {' | '.join(cells)} |\n" for cells in rows)
+
+
+def _records(known: Publications, found: Iterable[FoundRow]) -> list[dict[str, str | int | float | None]]:
+    found = tuple(found)
+    status = status_of({one.row.method for one in found})
+    return [{"id": one.id, "status": status[one.row.method], **record_of(known, one.row)} for one in found]
+
+
+def described(known: Publications, found: Sequence[FoundRow], width: int = WIDTH) -> str:
+    """Return rows with all that is known of them, under a head for each method."""
+    released = released_weights()
+    blocks = []
+    for method in dict.fromkeys(one.row.method for one in found):
+        of_method = [one for one in found if one.row.method == method]
+        blocks.append(_head(known, method, released.get(method, ()), len(of_method), width))
+        blocks += [_one(known, one, width) for one in of_method]
+    return "\n\n".join(blocks) + "\n"
+
+
+def _head(known: Publications, method: str, released: Sequence[str], count: int, width: int) -> str:
+    paper = known.methods[method]
+    unread = " (not read at a source listed here)" if paper.unread else ""
+    lines = [f"{paper.name} ({paper.venue})" if paper.venue else paper.name]
+    lines += _said("paper", paper.title + unread, width)
+    lines += _said("code", paper.code or "none known", width)
+    lines += _said("status", why(method, released), width)
+    return "\n".join([*lines, *_said("rows", str(count), width)])
+
+
+def _one(known: Publications, one: FoundRow, width: int) -> str:
+    row, source = one.row, known.sources[one.row.source]
+    setting = (
+        name_of(known, one),
+        dataset_title(row.dataset),
+        row.task,
+        " ".join(f"{count or '?'}-{what}" for count, what in ((row.way, "way"), (row.shot, "shot"))),
+        BACKBONES.get(row.backbone, row.backbone),
+    )
+    lines = fill(f"{one.id}  {', '.join(setting)}", width, subsequent_indent="  ").split("\n")
+    for title, (folds, mean) in _FOLDERS.items():
+        if any(column in row.numbers for column in (*folds, mean)):
+            printed = " ".join(row.numbers.get(fold, "-") for fold in folds)
+            lines += _said(title, f"folds {printed}, mean {row.numbers.get(mean, '-')}", width)
+    others = [f"{title} {row.numbers[column]}" for column, title in _OTHERS.items() if column in row.numbers]
+    if others:
+        lines += _said("besides", ", ".join(others), width)
+    lines += _said("source", _source(source, row.location), width)
+    rule = known.protocols.get(row.protocol)
+    lines += _said("protocol", f"{row.protocol}: {rule.title}" if rule else _not_known(known, row), width)
+    lines += _said("confidence", row.confidence, width)
+    if row.note:
+        lines += _said("note", row.note, width)
+    return "\n".join(lines)
+
+
+def _not_known(known: Publications, row: PrintedRow) -> str:
+    """Return in words why it is not known how a printed number was evaluated."""
+    cite = known.sources[row.source].cite
+    if row.role == "unresolved":
+        return "not known, as the method is not"
+    if row.role == "rerun":
+        return f"not known: the {cite} has the method evaluated anew, and does not say how"
+    if row.task == "cross-domain":
+        return f"not known: that of the {cite}, whose code is not released"
+    others = sorted({other.protocol for other in known.rows if other.method == row.method and other.protocol})
+    if others:
+        return f"not known of this number; other numbers of the method are by {', '.join(others)}"
+    return "not known: no released code of the method was read"
+
+
+def _source(source: Source, location: str) -> str:
+    superseded = "; superseded by later numbers of the same authors" if source.superseded else ""
+    return f"{source.cite}, {location}; {_KINDS[source.kind]}: {source.place}{superseded}"
+
+
+def _said(what: str, text: str, width: int) -> list[str]:
+    lead = f"  {what:<{_LEAD}}"
+    return fill(lead + printable(text), width, subsequent_indent=" " * len(lead), break_on_hyphens=False).split("\n")

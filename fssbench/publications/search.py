@@ -1,0 +1,127 @@
+"""Printed rows by what they are of: filters and row ids."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+from fssbench.errors import MissingError, UsageError, unknown_name
+from fssbench.publications.names import names_from
+from fssbench.publications.rows import PrintedRow, Publications
+
+_LIST = "fssbench published list"
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Which printed rows are asked for; an empty tuple asks for all there are.
+
+    Attributes:
+        methods: Names and wildcards, and "name:variant" patterns for ablations, re-runs and the like.
+        datasets: Keys and wildcards.
+        backbones: Names and wildcards.
+        shots: Numbers of supports.
+        ways: Numbers of classes.
+        tasks: Of `fssbench.publications.rows.TASKS`.
+        sources: Keys of sources and wildcards.
+        venues: Where the method appeared, e.g. "CVPR 2022" or "cvpr*"; without regard to case.
+    """
+
+    methods: tuple[str, ...] = ()
+    datasets: tuple[str, ...] = ()
+    backbones: tuple[str, ...] = ()
+    shots: tuple[int, ...] = ()
+    ways: tuple[int, ...] = ()
+    tasks: tuple[str, ...] = ()
+    sources: tuple[str, ...] = ()
+    venues: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class FoundRow:
+    """A printed row under its id: the source and the row's number within it, e.g. "vat-readme:7"."""
+
+    id: str
+    row: PrintedRow
+
+
+def all_rows(known: Publications) -> list[FoundRow]:
+    """Return every printed row with its id, in the order of `known.rows`."""
+    counts: dict[str, int] = {}
+    found = []
+    for row in known.rows:
+        counts[row.source] = counts.get(row.source, 0) + 1
+        found.append(FoundRow(f"{row.source}:{counts[row.source]}", row))
+    return found
+
+
+def select(known: Publications, wanted: Wanted) -> list[FoundRow]:
+    """Return the rows that are asked for.
+
+    Raises:
+        UsageError: If a name or a pattern fits nothing that was ever printed, with the nearest names.
+        MissingError: If each name is known, but no row is of all of them.
+    """
+    called: dict[str, set[str]] = {}
+    for row in known.rows:
+        for name in (row.method, known.methods[row.method].name):
+            called.setdefault(name, set()).add(row.variant)
+    names = names_from(wanted.methods, called, _LIST)
+    _check("data set", wanted.datasets, {row.dataset for row in known.rows})
+    _check("backbone", wanted.backbones, {row.backbone for row in known.rows} - {""})
+    _check("task", wanted.tasks, {row.task for row in known.rows})
+    _check("source", wanted.sources, known.sources)
+    _check("venue", wanted.venues, {paper.venue for paper in known.methods.values()} - {""})
+    found = [
+        one
+        for one in all_rows(known)
+        # Unlike in tables, a method's name asks for its ablations and re-runs, too.
+        if names.wants((one.row.method, known.methods[one.row.method].name), one.row.variant, True)
+        and _fits(one.row.dataset, wanted.datasets)
+        and _fits(one.row.backbone, wanted.backbones)
+        and _fits(one.row.task, wanted.tasks)
+        and _fits(one.row.source, wanted.sources)
+        and _fits(known.methods[one.row.method].venue, wanted.venues)
+        and (not wanted.shots or one.row.shot in wanted.shots)
+        and (not wanted.ways or one.row.way in wanted.ways)
+    ]
+    if not found:
+        raise MissingError(f"no row was printed with {_said(wanted)}", f"{_LIST}, with fewer filters")
+    return found
+
+
+def row_of(known: Publications, identifier: str) -> FoundRow | None:
+    """Return the row of that id; None if it is not the id of a row, but may be a method's name.
+
+    Raises:
+        UsageError: If there is no such source, or it has no row of that number.
+    """
+    source, colon, number = identifier.strip().lower().rpartition(":")
+    if not colon or (source not in known.sources and not number.isdecimal()):
+        return None
+    if source not in known.sources:
+        raise unknown_name("source", source, known.sources, _LIST)
+    of_source = {one.id: one for one in all_rows(known) if one.row.source == source}
+    if f"{source}:{number}" not in of_source:
+        raise UsageError(
+            f"{source} has rows {source}:1 to {source}:{len(of_source)}, not '{identifier}'",
+            f"{_LIST} --source {source}",
+        )
+    return of_source[f"{source}:{number}"]
+
+
+def _fits(value: str, patterns: Iterable[str]) -> bool:
+    patterns = tuple(patterns)
+    return not patterns or any(fnmatchcase(value.lower(), pattern.lower()) for pattern in patterns)
+
+
+def _check(kind: str, patterns: Iterable[str], known: Iterable[str]) -> None:
+    names = {name.lower() for name in known}
+    for pattern in patterns:
+        if not any(fnmatchcase(name, pattern.lower()) for name in names):
+            raise unknown_name(kind, pattern, names, _LIST)
+
+
+def _said(wanted: Wanted) -> str:
+    return ", ".join(f"{name} {' or '.join(map(str, values))}" for name, values in vars(wanted).items() if values)

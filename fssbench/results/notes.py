@@ -1,0 +1,191 @@
+"""What has to be said beside a number so that nobody takes it for another one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from fssbench.episode import EpisodeList
+from fssbench.episode.verify import official, runs_in
+from fssbench.metrics.runs import spread_of
+from fssbench.metrics.summary import Summary
+from fssbench.protocols.rules import list_protocols
+from fssbench.protocols.rules import protocol as protocol_of
+from fssbench.results.lost import lost_in
+from fssbench.results.run_reader import Results
+from fssbench.results.summary import truth_notes
+
+if TYPE_CHECKING:
+    from fssbench.results.record import FoldRecord, Run
+
+
+def notes(results: Results, summary: Summary, lists: Sequence[EpisodeList]) -> list[str]:
+    """Return the sentences that belong to a run's numbers: whose episodes, how many, which weights.
+
+    Args:
+        results: The run.
+        summary: Its numbers over the classes that were asked.
+        lists: Its episode lists.
+    """
+    said = [*_lists(lists, results), *_limit(results), *_shard(results), *_runs(summary, lists)]
+    return [
+        *said,
+        *_lost(results),
+        *_classes(results, summary),
+        *truth_notes(summary),
+        *_training(results),
+        *_weights(results),
+    ]
+
+
+def _training(results: Results) -> list[str]:
+    """Say what weights that were trained elsewhere are asked, and whether they have seen it."""
+    run = results.run
+    if run.train_dataset is None:
+        return []
+    said = []
+    choice = run.dataset.options.get("test_classes")
+    if choice is not None:
+        said.append(f"test classes: {choice}, folds are those of {run.train_dataset}")
+    if not_known(run.folds):
+        said.append(f"which of the classes training on {run.train_dataset} has seen is not known")
+    if words := leak_words(run):
+        said.append(f"LEAK: this run {words}; its numbers are not those of unseen classes")
+    return said
+
+
+def _lists(lists: Sequence[EpisodeList], results: Results) -> list[str]:
+    said = []
+    known = [official(episodes) for episodes in lists]
+    protocol = lists[0].protocol.partition("@")[0]
+    orders = " and ".join(sorted({episodes.list_order for episodes in lists}))
+    if all(known):
+        said.append(f"episodes: those of {protocol}'s release")
+    elif False in known:
+        said.append(f"episodes: not those of {protocol}'s release, as the image lists differ; their order: {orders}")
+    else:
+        seeds = ", ".join(sorted({_seeds(episodes) for episodes in lists}))
+        said.append(f"episodes: drawn by {protocol}, seed {seeds}, from image lists in order: {orders}")
+    if any(episodes.data_fingerprint != results.run.dataset.fingerprint for episodes in lists):
+        said.append("the list was drawn from other data than this: fssbench episodes verify shows how they differ")
+    said += _repeated(lists, results)
+    if short := [f"fold {episodes.fold}: {list(episodes.left_out)}" for episodes in lists if episodes.left_out]:
+        said.append(f"not the protocol's own list: classes left out, {'; '.join(short)}")
+    return said
+
+
+def _repeated(lists: Sequence[EpisodeList], results: Results) -> list[str]:
+    """Say of one's own data in how many episodes a draw shows a support more than once: HSNet's release lets it."""
+    if results.run.dataset.name != "folder":
+        return []
+    every = [episode for episodes in lists for episode in episodes]
+    again = sum(any(len(set(names)) < len(names) for names in episode.supports) for episode in every)
+    if not again:
+        return []
+    shot = lists[0].shot
+    return [
+        f"in {again} of {len(every)} episodes a support is there more than once: they show fewer than {shot} photos"
+    ]
+
+
+def _seeds(episodes: EpisodeList) -> str:
+    """Return the seed of a list, or those of its runs."""
+    if episodes.run_length is None or episodes.protocol.partition("@")[0] not in list_protocols():
+        return str(episodes.seed)
+    return " ".join(map(str, protocol_of(episodes.protocol).run_seeds(episodes.seed, runs_in(episodes))))
+
+
+def _runs(summary: Summary, lists: Sequence[EpisodeList]) -> list[str]:
+    """Say what the numbers of several runs are: papers print their mean or the best of them."""
+    spread = spread_of(summary, "miou")
+    if spread is None:
+        return []
+    return [
+        f"{len(summary.runs)} runs of {lists[0].run_length} episodes: mIoU is their mean with their standard "
+        f"deviation, {spread.mean:.2f} ± {spread.std:.2f}"
+    ]
+
+
+def _limit(results: Results) -> list[str]:
+    run = results.run
+    cut = run.limit is not None and any(run.limit < fold.episodes for fold in run.folds)
+    return [f"--limit: only the first {run.limit} episodes of each list were asked"] if cut else []
+
+
+def _shard(results: Results) -> list[str]:
+    if not results.run.is_shard:
+        return []
+    return [f"shard {results.run.share}: only a part of each list, which fssbench merge puts together with the others"]
+
+
+def _lost(results: Results) -> list[str]:
+    """Say in how many episodes an object has no pixel left at the size where it is shown, or counted."""
+    lost, size = lost_in(results.frame, results.run.protocol.task), "{} x {}".format(*results.run.protocol.input)
+    said = []
+    if lost.support_episodes:
+        empty = f"; in {lost.empty_episodes} no support of a class shows it" if results.run.shot > 1 else ""
+        said.append(
+            f"in {lost.support_episodes} of {len(results.frame)} episodes a support has no pixel of its class at the "
+            f"network's size, {size}: the method is shown no object{empty}"
+        )
+    if lost.query_episodes:
+        said.append(
+            f"in {lost.query_episodes} of {len(results.frame)} episodes the query's object has no pixel at {size}, "
+            f"where counts are made: no answer finds it there"
+        )
+    if lost.absent_episodes:
+        said.append(
+            f"in {lost.absent_episodes} of {len(results.frame)} episodes the query's label map has no pixel of the "
+            f"class asked: no answer finds it there"
+        )
+    return said
+
+
+def _classes(results: Results, summary: Summary) -> list[str]:
+    short = [
+        f"fold {fold.fold}: {len(fold.asked)} of {len(results.run.classes[fold.fold])} classes asked"
+        for fold in summary.folds
+        if len(fold.asked) < len(results.run.classes[fold.fold])
+    ]
+    if results.run.generalised:
+        sizes = {fold.fold: len(fold.base_classes) for fold in results.run.folds}
+        short += [
+            f"fold {fold.fold}: {len(fold.base_classes)} of {sizes[fold.fold]} base classes in the pictures"
+            for fold in summary.folds
+            if len(fold.base_classes) < sizes[fold.fold]
+        ]
+    if not short:
+        return []
+    said = f"mIoU is {summary.miou_all_classes:.2f}"
+    if summary.base_miou_all_classes is not None:
+        said = (
+            f"novel mIoU is {summary.miou_all_classes:.2f}, base {summary.base_miou_all_classes:.2f}, "
+            f"all {summary.total_miou_all_classes:.2f}"
+        )
+    return [f"incomplete, {'; '.join(short)}: with the others as 0, as releases count them, {said}"]
+
+
+def _weights(results: Results) -> list[str]:
+    random = any(fold.weights.kind == "random" for fold in results.run.folds)
+    said = ["random weights: these numbers say nothing about the method"] if random else []
+    given = sorted({str(fold.weights.path) for fold in results.run.folds if fold.weights.kind == "predictions"})
+    if given:
+        said.append(f"answers: {len(results.frame)} label maps from {', '.join(given)}, not computed here")
+    if left := {fold.fold: fold.unanswered for fold in results.run.folds if fold.unanswered}:
+        missing = ", ".join(f"{count} of fold {fold}" for fold, count in left.items())
+        said.append(f"incomplete: episodes without a prediction are left out, {missing}")
+    return said
+
+
+def leak_words(run: Run) -> str:
+    """Return which classes of a run training has seen, by fold, in words; empty where none are known to be."""
+    found = [(fold.fold, fold.leaking) for fold in run.folds if fold.leaking]
+    if not found:
+        return ""
+    folds = "; ".join(f"fold {fold}: {', '.join(names)}" for fold, names in found)
+    return f"tests classes that training on {run.train_dataset} has seen, {folds}"
+
+
+def not_known(folds: Sequence[FoldRecord]) -> bool:
+    """Return whether nobody knows which of the classes asked training has seen."""
+    return any(fold.leaking is None for fold in folds)

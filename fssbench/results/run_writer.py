@@ -1,0 +1,339 @@
+"""Run folders being written: by one process, or by several that answer a run together."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from fssbench.errors import BrokenFileError, UsageError
+from fssbench.files import remove_leftovers
+from fssbench.results.lost import lost_in
+from fssbench.results.record import Run, first_difference
+from fssbench.results.rows import Row, RowWriter, frame_of, is_held, read_rows
+from fssbench.results.run_reader import (
+    LISTS,
+    PARTS,
+    ROWS,
+    RUN,
+    SHARDS,
+    SUMMARY,
+    Existing,
+    Results,
+    check_rows,
+    read_run,
+    schema,
+    stored_rows,
+    write_atomically,
+)
+from fssbench.results.sound_rows import read_sound_rows, words_of_damage
+from fssbench.results.summary import summary_record
+from fssbench.writable import check_writable
+
+if TYPE_CHECKING:
+    from fssbench.episode import EpisodeList
+
+_PUT_BACK = "put it back, start the run again with --overwrite, or give another --out"
+_LOG = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What a command found in its folder when it began: inode, size and time of run.json, if there was one."""
+
+    record: tuple[int, int, int] | None
+
+
+class RunFolder:
+    """A run being written. Nothing is written before the first row is there.
+
+    Args:
+        path: The folder.
+        run: What is asked.
+        lists: The episode list of each fold.
+        existing: What to do if there is a run already.
+        seen: What `check_folder` has returned when the command began; default: what it returns now.
+
+    Attributes:
+        rows: The rows that a run to be continued has already.
+
+    Raises:
+        UsageError: If there is a run and `existing` is "refuse"; or it is to be continued and asked something else.
+        BrokenFileError: If the run to be continued is damaged.
+    """
+
+    def __init__(
+        self, path: Path, run: Run, lists: Mapping[int, EpisodeList], existing: Existing, seen: Seen | None = None
+    ) -> None:
+        self.path = path
+        self.run = run
+        self.rows: list[Row] = []
+        self._lists = lists
+        self._existing = existing
+        self._writer: RowWriter | None = None
+        self._started = False
+        there = check_folder(path, existing)
+        self._seen = seen or there
+        if existing is Existing.RESUME and (path / RUN).exists():
+            try:
+                self._continue()
+            except BaseException:
+                self.close()
+                raise
+
+    def append(self, row: Row) -> None:
+        """Write one row; before the first, the folder with run.json and the episode lists.
+
+        Raises:
+            UsageError: If another command has written a run there since, or the row can't be written.
+        """
+        self.begin().append(row)
+        self.rows.append(row)
+
+    def begin(self) -> RowWriter:
+        """Write what is asked, unless that is done already, and return where rows go."""
+        return self._writer if self._started and self._writer else self._start()
+
+    def close(self) -> None:
+        """Let go of the files; what was written stays."""
+        if self._writer is not None:
+            self._writer.close()
+
+    def discard(self) -> None:
+        """Take back what this run has written; the folder goes too, unless it holds something else."""
+        self.close()
+        if self._writer is not None:
+            files = (SUMMARY, ROWS, RUN, LISTS, PARTS)
+            for old in (path for name in files for path in self.path.glob(name)):
+                old.unlink(missing_ok=True)
+            if not any(self.path.iterdir()):
+                with suppress(OSError):  # the folder one is in stays
+                    self.path.rmdir()
+
+    def finish(self) -> Results:
+        """Bring all rows together, in the order of the lists where none is missing, and write summary.json."""
+        self._gather()
+        for name in (RUN, ROWS, SUMMARY, LISTS):
+            remove_leftovers(self.path, name)
+        results = Results(frame_of(self.rows), self.run, self.path)
+        if self.rows and not results.missing:
+            record = summary_record(results.summary(), lost_in(results.frame, self.run.protocol.task))
+            write_atomically(self.path / SUMMARY, json.dumps(record, indent=1) + "\n")
+            ordered = sorted(self.rows, key=lambda row: (row.fold, row.episode))
+            if ordered != self.rows and self._writer is not None:
+                self.rows = ordered
+                self._writer.rewrite(ordered)
+        return results
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _continue(self) -> None:
+        stored = check_continues(self.path, self.run)
+        self.run = replace(self.run, starts=stored.starts + self.run.starts)
+        # Locked before it is read: another run must not write in between.
+        self._writer = RowWriter(self.path / ROWS)
+        self.rows, bad = read_sound_rows(self.path / ROWS)
+        check_rows(self.rows, stored, self.path / ROWS)
+        if bad:
+            _LOG.warning("%s", words_of_damage(self.path / ROWS, len(self.rows), bad))
+            (self.path / SUMMARY).unlink(missing_ok=True)  # it counts rows that are gone
+            self._writer.rewrite(self.rows)
+        self._gather(damaged=True)
+        for row in self.rows:
+            episode = self._lists[row.fold][row.episode]
+            if (row.query, row.classes, row.supports) != (episode.query, episode.classes, episode.supports):
+                raise BrokenFileError(
+                    f"{self.path / ROWS}: fold {row.fold}, episode {row.episode} is not the list's episode",
+                    "start the run again with --overwrite",
+                )
+            if self.run.limit is not None and row.episode >= self.run.limit:
+                raise UsageError(
+                    f"the run in {self.path} holds fold {row.fold}, episode {row.episode}, "
+                    f"which --limit {self.run.limit} leaves out",
+                    "leave --limit out, or give another --out",
+                )
+
+    def _gather(self, *, damaged: bool = False) -> None:
+        """Append what other processes have written to this one's file; their files go.
+
+        Args:
+            damaged: Whether lines that are no rows are passed over, and told of.
+        """
+        parts = sorted(self.path.glob(PARTS))
+        if not parts or self._writer is None:
+            return
+        have = {(row.fold, row.episode) for row in self.rows}
+        for path in parts:
+            for row in self._part(path, damaged):
+                if (row.fold, row.episode) not in have:
+                    self._writer.append(row)
+                    self.rows.append(row)
+                    have.add((row.fold, row.episode))
+        for path in parts:
+            path.unlink()
+
+    def _part(self, path: Path, damaged: bool) -> list[Row]:
+        rows, bad = read_sound_rows(path) if damaged else (read_rows(path), [])
+        check_rows(rows, self.run, path)
+        if bad:
+            _LOG.warning("%s", words_of_damage(path, len(rows), bad))
+        return rows
+
+    def _start(self) -> RowWriter:
+        from fssbench.episode import write_episodes
+
+        if self._writer is None:
+            self._writer = self._claim()
+        (self.path / SUMMARY).unlink(missing_ok=True)
+        if not self.rows:
+            # Rows first: at no moment are there rows without the record of what they answer.
+            self._writer.clear()
+            for old in (*self.path.glob(PARTS), self.path / RUN, *self.path.glob(LISTS)):
+                old.unlink(missing_ok=True)
+        for fold, episodes in self._lists.items():
+            write_episodes(episodes, self.path / f"episodes-fold{fold}.json")
+        write_atomically(self.path / RUN, schema().dump_json(self.run, indent=1).decode() + "\n")
+        self._started = True
+        return self._writer
+
+    def _claim(self) -> RowWriter:
+        """Lock the folder, and look again: another command may have written a run since this one looked."""
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UsageError(f"can't make {self.path}: {error.strerror}", "give another --out") from error
+        writer = RowWriter(self.path / ROWS)
+        if self._existing is Existing.OVERWRITE:
+            written = _seen(self.path) != self._seen  # what was there may be replaced, and no other run
+        else:
+            written = (self.path / RUN).exists() or _holds_rows(self.path)
+        if written:
+            writer.close()
+            raise UsageError(
+                f"another command has written a run to {self.path} since this one began; it stays as it is",
+                "continue it with --resume, replace it with --overwrite, or give another --out",
+            )
+        return writer
+
+
+class PartFolder:
+    """What a further process writes of a run whose folder the first has made: rows of its own.
+
+    Args:
+        path: The folder.
+        rank: Number of the process, from 1.
+
+    Attributes:
+        run: What the first process has written of the run.
+        rows: The rows that the run had before.
+
+    Raises:
+        BrokenFileError: If the run is damaged.
+    """
+
+    def __init__(self, path: Path, rank: int) -> None:
+        self.path = path
+        self.run = read_run(path)
+        self.rows = stored_rows(path, self.run)
+        self._writer = RowWriter(path / PARTS.replace("*", str(rank)))
+
+    def append(self, row: Row) -> None:
+        """Write one row."""
+        self._writer.append(row)
+        self.rows.append(row)
+
+    def finish(self) -> Results:
+        """Return what this process knows; the first one knows all."""
+        return Results(frame_of(self.rows), self.run, self.path)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._writer.close()
+
+
+def check_folder(path: Path, existing: Existing) -> Seen:
+    """Refuse a folder that a run can't be written to, and return what is there; nothing is written.
+
+    Raises:
+        UsageError: If it holds a run that is neither to be continued nor replaced, or that another command writes, or
+            other files; or it can't be made or written.
+        BrokenFileError: If it holds a run to be continued whose record or rows are gone.
+    """
+    _check_content(path, existing)
+    if existing is Existing.OVERWRITE and is_held(path / ROWS):
+        raise UsageError(f"another run is writing to {path}", "wait for it, or give another --out")
+    check_writable(path)
+    return _seen(path)
+
+
+def _seen(path: Path) -> Seen:
+    try:
+        found = (path / RUN).stat()
+    except OSError:
+        return Seen(None)
+    return Seen((found.st_ino, found.st_size, found.st_mtime_ns))
+
+
+def _check_content(path: Path, existing: Existing) -> None:
+    if path.exists() and not path.is_dir():
+        raise UsageError(f"{path} is a file, not a folder", "give another --out")
+    if not path.exists() or all(entry.match(SHARDS) for entry in path.iterdir()):
+        return
+    if not (path / RUN).exists() and not (path / ROWS).exists():
+        raise UsageError(f"{path} holds other files than a run's", "give another --out")
+    if existing is Existing.REFUSE:
+        raise UsageError(
+            f"{path} holds a run already",
+            "continue it with --resume, replace it with --overwrite, or give another --out",
+        )
+    if existing is Existing.RESUME:
+        _check_whole(path)
+
+
+def _check_whole(path: Path) -> None:
+    if not (path / RUN).exists() and _holds_rows(path):
+        raise BrokenFileError(
+            f"the run in {path} can't be continued: it has rows, but no {RUN} that says what they answer", _PUT_BACK
+        )
+    if (path / RUN).exists() and not any(path.glob(PARTS)) and not (path / ROWS).exists():
+        _LOG.warning("%s has %s, but no %s: every episode is evaluated, from the first", path, RUN, ROWS)
+
+
+def _holds_rows(path: Path) -> bool:
+    """Return whether there is a row, or what was one, in one of the files that rows are written to."""
+    return any(file.stat().st_size > 0 for file in (path / ROWS, *path.glob(PARTS)) if file.exists())
+
+
+def check_continues(path: Path, run: Run) -> Run:
+    """Return the run that is stored in a folder if `run` asks the same of the same.
+
+    Raises:
+        UsageError: Naming the first field that differs.
+        BrokenFileError: If what is stored can't be read.
+    """
+    try:
+        stored = read_run(path)
+    except BrokenFileError as error:
+        raise BrokenFileError(f"the run in {path} can't be continued: {error.message}", _PUT_BACK) from error
+    if found := first_difference(stored, run):
+        raise UsageError(
+            f"the run in {path} can't be continued: "
+            f"its {found.field} is {found.stored}, this command's is {found.asked}",
+            "type the command as before, or give another --out",
+        )
+    return stored

@@ -1,0 +1,110 @@
+"""Tables as one HTML page that needs no other file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from html import escape
+
+from fssbench.escape import plain
+from fssbench.tables.table import Cell, Row, Table
+
+_SHAPES = {"": "{}", "best": "<b>{}</b>", "second": "<u>{}</u>"}
+
+_STYLE = """\
+:root { color-scheme: light dark; }
+body { font: 15px/1.45 system-ui, sans-serif; margin: 2rem auto; max-width: 80rem; padding: 0 1rem; }
+.wide { overflow-x: auto; }
+table { border-collapse: collapse; font-variant-numeric: tabular-nums; white-space: nowrap; }
+table { border-top: 2px solid; border-bottom: 2px solid; }
+caption { text-align: left; padding-bottom: .5rem; white-space: normal; }
+sup { line-height: 0; }
+caption strong { display: block; font-size: 1.15rem; }
+th, td { padding: .15rem .45rem; text-align: right; }
+th { font-weight: 600; }
+td.text, th.text { text-align: left; }
+td.venue { opacity: .7; }
+td.first, th.first { padding-left: 1.4rem; }
+th.block { text-align: center; border-bottom: 1px solid; }
+tbody { border-top: 1px solid; }
+th.group { text-align: left; font-style: italic; font-weight: 400; }
+tbody tr:hover td { background: color-mix(in srgb, currentColor 8%, transparent); }
+tr.under td { font-size: .85em; opacity: .75; }
+tr.under td.text { padding-left: 1.4rem; }
+ul.notes { list-style: none; padding: 0; font-size: .85rem; }
+section { margin-bottom: 3rem; }"""
+
+
+def render_html(tables: Iterable[Table]) -> str:
+    """Return a page with all tables; it loads nothing from elsewhere."""
+    tables = list(tables)
+    title = escaped("; ".join(table.title for table in tables))
+    return (
+        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f"<title>{title}</title>\n<style>\n{_STYLE}\n</style>\n</head>\n<body>\n"
+        + "".join(map(_render, tables))
+        + "</body>\n</html>\n"
+    )
+
+
+def _render(table: Table) -> str:
+    lines = [
+        '<section>\n<div class="wide">\n<table>',
+        f"<caption><strong>{escaped(table.title)}</strong>{escaped(table.legend)}; "
+        "best in <b>bold</b>, second <u>underlined</u>.</caption>",
+        "<thead>",
+        *_heads(table),
+        "</thead>",
+    ]
+    starts = frozenset(table.offsets())
+    span = 2 + sum(len(block.columns) for block in table.blocks)
+    for group in table.groups:
+        lines += [
+            "<tbody>",
+            f'<tr><th class="group" colspan="{span}" scope="rowgroup">{escaped(group.title)}</th></tr>',
+        ]
+        lines += [_row(row, starts, under) for row, under in group.lines()]
+        lines.append("</tbody>")
+    lines.append("</table>\n</div>")
+    if table.footnotes:
+        lines.append('<ul class="notes">')
+        for note in table.footnotes:
+            lead = f"<sup>{escaped(note.mark)}</sup> " if note.mark else ""
+            lines.append(f"<li>{lead}{escaped(note.text)}</li>")
+        lines.append("</ul>")
+    lines.append("</section>")
+    return "\n".join(lines) + "\n"
+
+
+def _heads(table: Table) -> list[str]:
+    titles = '<tr><td colspan="2"></td>'
+    names = "<tr>" + "".join(f'<th class="text" scope="col">{escaped(head)}</th>' for head in table.heads)
+    for block in table.blocks:
+        width = len(block.columns)
+        titles += (
+            f'<th class="block first" colspan="{width}" scope="colgroup">{escaped(block.title)}</th>'
+            if block.title
+            else f'<td colspan="{width}"></td>'
+        )
+        for place, column in enumerate(block.columns):
+            first = ' class="first"' if place == 0 else ""
+            names += f'<th{first} scope="col">{escaped(column.name)}</th>'
+    return [titles + "</tr>", names + "</tr>"]
+
+
+def _row(row: Row, starts: frozenset[int], under: bool) -> str:
+    marks = f"<sup>{escaped(','.join(row.marks))}</sup>" if row.marks else ""
+    cells = "".join(_cell(cell, place in starts) for place, cell in enumerate(row.cells))
+    name = f'<td class="text">{escaped(row.label)}{marks}</td>'
+    opening = '<tr class="under">' if under else "<tr>"
+    return f'{opening}{name}<td class="text venue">{escaped(row.venue)}</td>{cells}</tr>'
+
+
+def _cell(cell: Cell, first: bool) -> str:
+    opening = '<td class="first">' if first else "<td>"
+    return f"{opening}{_SHAPES[cell.emphasis].format(escaped(cell.text))}</td>"
+
+
+def escaped(text: str) -> str:
+    """Return text that a page shows as it is, on one line."""
+    return escape(plain(text))

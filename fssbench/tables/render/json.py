@@ -1,0 +1,78 @@
+"""Tables as JSON: each row with the cells that are drawn and the results behind them, for other programs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+
+from fssbench.escape import escaped
+from fssbench.tables.beside import differences
+from fssbench.tables.entry import NO_BACKBONE, Entry
+from fssbench.tables.table import Table
+
+
+def render_json(tables: Iterable[Table]) -> str:
+    """Return a list of tables: title, legend, groups of rows, footnotes.
+
+    A row has its marks and results; a result its numbers in percent by column, null in `backbone`, `way` and `shot`
+    where nothing was printed. Of a measured one `reach` is half the width of the 95 % interval, `printed` what was
+    printed of the same question, `difference` the measured less the printed number at one decimal. Where the lists
+    leave out classes of a fold, `all_classes` is mIoU with these as 0, as releases count them.
+    """
+    return (
+        escaped(
+            json.dumps([_table(table) for table in tables], indent=1, ensure_ascii=False, allow_nan=False), keep="\n"
+        )
+        + "\n"
+    )
+
+
+def _table(table: Table) -> dict[str, object]:
+    columns = [f"{block.title} {column.name}".strip() for block in table.blocks for column in block.columns]
+    groups = [
+        {
+            "title": group.title,
+            "rows": [
+                {
+                    "name": row.label,
+                    table.heads[1]: row.venue,
+                    "marks": row.marks,
+                    "cells": {head: cell.text for head, cell in zip(columns, row.cells, strict=True)},
+                    "best": [h for h, cell in zip(columns, row.cells, strict=True) if cell.emphasis == "best"],
+                    "second": [h for h, cell in zip(columns, row.cells, strict=True) if cell.emphasis == "second"],
+                    "results": [_result(entry) for entry in row.entries],
+                }
+                for row in group.rows
+            ],
+        }
+        for group in table.groups
+    ]
+    notes = [{"mark": note.mark, "text": note.text} for note in table.footnotes]
+    return {"title": table.title, "legend": table.legend, "groups": groups, "footnotes": notes}
+
+
+def _result(entry: Entry) -> dict[str, object]:
+    return {
+        "origin": entry.origin,
+        "method": entry.method,
+        "variant": entry.variant,
+        "dataset": entry.dataset,
+        "task": entry.task,
+        "protocol": entry.protocol,
+        "way": entry.way,
+        "shot": entry.shot,
+        "backbone": None if entry.backbone in ("", NO_BACKBONE) else entry.backbone,
+        "numbers": _floats(entry.numbers),
+        "reach": _floats(entry.reach),
+        "printed": _floats(entry.beside),
+        "difference": _floats(differences(entry)),
+        **({"all_classes": _floats(entry.all_classes)} if entry.all_classes else {}),
+        "source": entry.source,
+        "location": entry.location,
+        "remarks": [remark.text for remark in entry.remarks],
+        "note": entry.note,
+    }
+
+
+def _floats(numbers: Mapping[str, str]) -> dict[str, float]:
+    return {column: float(text) for column, text in numbers.items()}

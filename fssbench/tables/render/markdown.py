@@ -1,0 +1,52 @@
+"""Tables as Markdown, with the little HTML that GitHub lets through for underline and footnote marks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from fssbench.escape import markdown_escaped
+from fssbench.tables.table import Cell, Row, Table
+
+_SHAPES = {"": "{}", "best": "**{}**", "second": "<u>{}</u>"}
+
+
+def render_markdown(tables: Iterable[Table]) -> str:
+    """Return tables as GitHub-flavoured Markdown; heads of blocks are part of their columns' names."""
+    return "\n".join(_render(table) for table in tables)
+
+
+def _render(table: Table) -> str:
+    heads = [f"{block.title} {column.name}".strip() for block in table.blocks for column in block.columns]
+    columns = [*table.heads, *heads]
+    lines = [
+        f"### {markdown_escaped(table.title)}",
+        "",
+        f"{markdown_escaped(table.legend)}; best in bold, second underlined.",
+        "",
+    ]
+    lines += [_line(markdown_escaped(column) for column in columns), _line([":---", ":---", *["---:"] * len(heads)])]
+    for group in table.groups:
+        lines.append(_line([f"*{markdown_escaped(group.title)}*", *[""] * (len(columns) - 1)]))
+        for row, under in group.lines():
+            lines.append(
+                _line(
+                    [("&nbsp;" * 3 if under else "") + _name(row), markdown_escaped(row.venue), *map(_cell, row.cells)]
+                )
+            )
+    lines.append("")
+    for note in table.footnotes:
+        lead = f"<sup>{note.mark}</sup> " if note.mark else ""
+        lines.append(f"- {lead}{markdown_escaped(note.text)}")
+    return "\n".join(lines) + "\n"
+
+
+def _name(row: Row) -> str:
+    return markdown_escaped(row.label) + (f"<sup>{','.join(row.marks)}</sup>" if row.marks else "")
+
+
+def _cell(cell: Cell) -> str:
+    return _SHAPES[cell.emphasis].format(markdown_escaped(cell.text))
+
+
+def _line(cells: Iterable[str]) -> str:
+    return f"| {' | '.join(cells)} |"

@@ -1,0 +1,134 @@
+"""Progress of a training run: a bar on a terminal, plain lines elsewhere; curves for TensorBoard where asked for."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+
+from fssbench.escape import printable
+from fssbench.training.loop import Watcher
+from fssbench.training.plan import Plan
+from fssbench.training.recipes import of_stage
+from fssbench.training.state import Step
+
+_LINES = 20
+_SMOOTHED = 50
+
+
+class Pace:
+    """Rate, time left, recent loss and last validation of a stage.
+
+    Args:
+        steps: How many steps it has.
+        measure: What a validation gives, in words.
+    """
+
+    def __init__(self, steps: int, measure: str = "mIoU") -> None:
+        self._steps = steps
+        self._measure = measure
+        self._started: tuple[int, float] | None = None
+        self._recent: list[float] = []
+        self._validation: float | None = None
+
+    def text(self, done: Step) -> str:
+        """Take note of a finished step and return e.g. "loss 0.3511, mIoU 41.2, 3.20 steps/s, 1:40 left".
+
+        The first step it is told of starts the clock: a rate is known from the second on.
+        """
+        self._recent = [*self._recent[1 - _SMOOTHED :], done.loss]
+        if done.validation is not None:
+            self._validation = done.validation
+        said = [f"loss {sum(self._recent) / len(self._recent):.4f}"]
+        if self._validation is not None:
+            said.append(f"{self._measure} {self._validation:.1f}")
+        if self._started is None:
+            self._started = done.step, time.monotonic()
+        else:
+            step, then = self._started
+            rate = (done.step - step) / max(time.monotonic() - then, 1e-6)
+            left = round((self._steps - done.step) / max(rate, 1e-9))
+            said += [f"{rate:.2f} steps/s", f"{left // 60}:{left % 60:02d} left"]
+        return ", ".join(said)
+
+
+@contextmanager
+def reporter(plan: Plan) -> Iterator[Watcher]:
+    """Give a watcher that reports on stderr, and to TensorBoard where the plan says so."""
+    with ExitStack() as stack:
+        watchers = [stack.enter_context(_bar(plan) if sys.stderr.isatty() else _lines(plan))]
+        if plan.tensorboard:
+            watchers.append(stack.enter_context(_curves(plan)))
+
+        def watch(stage: str, steps: int, done: Step) -> None:
+            for watcher in watchers:
+                watcher(stage, steps, done)
+
+        yield watch
+
+
+def _title(plan: Plan, stage: str) -> str:
+    parts = [plan.network, plan.variant, stage, plan.dataset.name, f"fold {plan.fold}"]
+    return ", ".join(part for part in parts if part)
+
+
+def _measure(plan: Plan, stage: str) -> str:
+    validation = of_stage(plan.recipes, stage, plan.network).validation
+    return "ER" if validation and validation.measure == "exact_ratio" else "mIoU"
+
+
+@contextmanager
+def _bar(plan: Plan) -> Iterator[Watcher]:
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
+
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[pace]}", markup=False),
+    )
+    with Progress(*columns, console=Console(stderr=True)) as progress:
+        stages: dict[str, tuple[TaskID, Pace]] = {}
+
+        def watch(stage: str, steps: int, done: Step) -> None:
+            if stage not in stages:
+                stages[stage] = (
+                    progress.add_task(printable(_title(plan, stage)), total=steps, pace=""),
+                    Pace(steps, _measure(plan, stage)),
+                )
+            task, pace = stages[stage]
+            progress.update(task, completed=done.step, pace=pace.text(done))
+
+        yield watch
+
+
+@contextmanager
+def _lines(plan: Plan) -> Iterator[Watcher]:
+    paces: dict[str, Pace] = {}
+
+    def watch(stage: str, steps: int, done: Step) -> None:
+        text = paces.setdefault(stage, Pace(steps, _measure(plan, stage))).text(done)
+        if done.step % max(1, steps // _LINES) == 0 or done.step == steps:
+            sys.stderr.write(f"{printable(_title(plan, stage))}: step {done.step}/{steps}, {text}\n")
+            sys.stderr.flush()
+
+    yield watch
+
+
+@contextmanager
+def _curves(plan: Plan) -> Iterator[Watcher]:
+    from torch.utils.tensorboard import SummaryWriter
+
+    with SummaryWriter(str(plan.folder / "tensorboard")) as writer:
+
+        def watch(stage: str, steps: int, done: Step) -> None:  # noqa: ARG001 - a watcher's arguments
+            curves = {"loss": done.loss, "learning_rate": done.learning_rate}
+            curves |= {f"loss/{name}": value for name, value in done.losses.items()}
+            if done.validation is not None:
+                curves["validation"] = done.validation
+            for name, value in curves.items():
+                writer.add_scalar(f"{stage}/{name}" if stage else name, value, done.step)
+
+        yield watch

@@ -1,0 +1,96 @@
+"""The store of features: what it keeps when room is short."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from fssbench.engine.batches import bytes_of, singles
+from fssbench.engine.features.cache import NEVER, Store
+from fssbench.errors import UsageError
+from fssbench.methods.base.staged import StageMaps
+from fssbench.planning.settings import parse_bytes
+
+
+def block(bytes_: int) -> torch.Tensor:
+    return torch.zeros(bytes_, dtype=torch.uint8)
+
+
+def test_what_is_needed_latest_goes_first():
+    store: Store[str] = Store(200, {"a": [1], "b": [9], "c": [2]})
+    for key in "abc":
+        store.put(key, block(100), 0)
+    assert ("a" in store, "b" in store, "c" in store) == (True, False, True)
+    assert (store.count.evicted, store.count.peak_bytes) == (1, 200)
+
+
+def test_a_large_thing_goes_before_a_small_one_that_is_needed_later():
+    store: Store[str] = Store(1000, {"large": [5], "small": [8], "next": [1]})
+    store.put("large", block(900), 0)
+    store.put("small", block(50), 0)
+    store.put("next", block(200), 0)
+    assert ("large" in store, "small" in store, "next" in store) == (False, True, True)
+
+
+def test_there_is_room_where_what_is_needed_later_may_go():
+    store: Store[str] = Store(100, {"soon": [1], "late": [9]})
+    for key in ("soon", "late"):
+        store.put(key, block(50), 0)
+    assert not store.has_room(1)
+    assert (store.has_room(50, 9), store.has_room(51, 9), store.has_room(1, 10)) == (True, False, False)
+
+
+def test_what_is_not_needed_again_is_not_kept():
+    store: Store[str] = Store(1000, {"a": [0, 3], "b": [1]})
+    store.put("a", block(10), 1)
+    store.put("b", block(10), 2)
+    assert ("a" in store, "b" in store) == (True, False)
+    store.pass_by(["a"], 4)
+    assert "a" not in store
+    assert store.next_use("a", 4) == NEVER
+
+
+def test_hits_and_misses_are_counted():
+    store: Store[str] = Store(1000, {"a": [3]})
+    assert store.get("a") is None
+    store.put("a", block(10), 0)
+    assert store.get("a") is not None
+    assert (store.count.hits, store.count.misses) == (1, 1)
+
+
+def test_without_a_budget_nothing_is_kept():
+    store: Store[str] = Store(0, {"a": [3]})
+    store.put("a", block(1), 0)
+    assert "a" not in store
+
+
+def test_the_bytes_of_what_methods_keep():
+    maps = StageMaps(torch.zeros(1, 2, 3, 3), torch.zeros(1, 4, 3, 3), (24, 24))
+    assert bytes_of(maps) == 4 * 9 * (2 + 4)
+    shared = torch.zeros(10)
+    assert bytes_of((shared, [shared[:2]], {"again": shared})) == 40
+    assert bytes_of(("name", 3, None)) == 0
+
+
+def test_a_batch_comes_apart_into_images_of_their_own():
+    maps = StageMaps(torch.arange(6.0).view(3, 2, 1, 1), torch.zeros(3, 1, 1, 1), (24, 24))
+    parts = singles(maps, 3)
+    assert [part.layer2.flatten().tolist() for part in parts] == [[0, 1], [2, 3], [4, 5]]
+    assert all(part.size == (24, 24) and part.deep == {} for part in parts)
+    assert bytes_of(parts[0]) == 12
+    pyramid = singles((torch.zeros(2, 3), torch.ones(2, 1)), 2)
+    assert [tuple(map(tuple, (part[0].shape, part[1].shape))) for part in pyramid] == [((1, 3), (1, 1))] * 2
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("0", 0), ("4GiB", 4 << 30), ("1.5 kb", 1500), ("500MB", 500 * 10**6), ("12", 12), ("1TiB", 1 << 40)],
+)
+def test_amounts_of_memory(text: str, expected: int):
+    assert parse_bytes(text) == expected
+
+
+@pytest.mark.parametrize("text", ["", "lots", "-1", "4GiBs", "1e9", "GiB", "٤GB"])
+def test_what_is_no_amount_of_memory(text: str):
+    with pytest.raises(UsageError, match="no amount of memory"):
+        parse_bytes(text)

@@ -1,0 +1,175 @@
+"""Episodes answered by several threads at once: what each of them has to itself, and what it has of its caller's."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from functools import partial
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+from torch.utils.flop_counter import FlopCounterMode
+
+from fssbench.methods.base import joint as together
+from fssbench.methods.base.joint import AT_ONCE, Call, answered_by_threads, answers_to, under_way
+from fssbench.methods.base.method import Prediction
+from fssbench.methods.floors import CopyMask
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(params=[2])
+def threads(request: pytest.FixtureRequest, threads_restored: None) -> int:
+    """Torch has so many threads."""
+    count: int = request.param
+    torch.set_num_threads(count)
+    return count
+
+
+def _ask(predict: Any, count: int) -> list[Prediction]:
+    return answered_by_threads([partial(predict, torch.full((1,), float(n)), [], (n + 1, 1)) for n in range(count)])
+
+
+def _named(query: Tensor, _: object, size: tuple[int, int]) -> Prediction:
+    return Prediction(query.expand(size), torch.zeros(size, dtype=torch.uint8), torch.ones(1, dtype=torch.bool))
+
+
+@torch.inference_mode()
+def test_answers_come_in_the_order_of_the_episodes_from_as_many_threads_at_once(threads: int) -> None:
+    meeting, names = threading.Barrier(threads, timeout=30), set()
+
+    def predict(*episode: Any) -> Prediction:
+        meeting.wait()  # passes only if the others are under way as well
+        names.add(threading.current_thread().name)
+        return _named(*episode)
+
+    for n, answer in enumerate(_ask(predict, 3 * threads)):
+        assert answer.logits.shape == (n + 1, 1)
+        assert (answer.logits == n).all()
+    assert len(names) == threads
+    assert threading.main_thread().name not in names
+
+
+@pytest.mark.parametrize(("threads", "each"), [(2, 1), (3, 1), (2 * AT_ONCE, 2)], indirect=["threads"])
+@pytest.mark.parametrize("count", [1, 5])
+@torch.inference_mode()
+def test_an_answer_has_as_many_threads_to_itself_whatever_else_is_asked(threads: int, each: int, count: int) -> None:
+    found = set()
+
+    def predict(*episode: Any) -> Prediction:
+        found.add(torch.get_num_threads())
+        return _named(*episode)
+
+    _ask(predict, count)
+    assert found == {each}
+    assert torch.get_num_threads() == threads
+    later: list[int] = []
+    thread = threading.Thread(target=lambda: later.append(torch.get_num_threads()))
+    thread.start()
+    thread.join()
+    assert later == [threads]
+
+
+@pytest.mark.usefixtures("threads_restored")
+def test_as_many_are_under_way_as_torch_has_threads_up_to_a_bound() -> None:
+    found = []
+    for count in (1, 2, 5, 12, 40):
+        torch.set_num_threads(count)
+        found.append((under_way(CPU), under_way(torch.device("cuda"))))
+    assert found == [(1, 1), (2, 1), (5, 1), (6, 1), (AT_ONCE, 1)]
+
+
+@pytest.mark.usefixtures("threads")
+def test_they_are_in_the_callers_modes() -> None:
+    found = []
+
+    def predict(query: Tensor, *rest: Any) -> Prediction:
+        product = torch.ones(2, 2) @ torch.ones(2, 2)
+        found.append((threading.current_thread() is threading.main_thread(), product.dtype, product.is_inference()))
+        return _named(query, *rest)
+
+    with torch.inference_mode():
+        _ask(predict, 1)
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            _ask(predict, 1)
+    # Whoever may want a gradient, or watches what is computed, has it all in the own thread.
+    _ask(predict, 1)
+    with torch.inference_mode(), FlopCounterMode(display=False) as counter:
+        _ask(predict, 1)
+    assert found == [
+        (False, torch.float32, True),
+        (False, torch.bfloat16, True),
+        (True, torch.float32, False),
+        (True, torch.float32, True),
+    ]
+    assert counter.get_total_flops() == 2 * 2**3
+
+
+@pytest.mark.usefixtures("threads")
+@torch.inference_mode()
+def test_a_mistake_reaches_the_caller() -> None:
+    def predict(*_: Any) -> Prediction:
+        raise ValueError("no such size")
+
+    with pytest.raises(ValueError, match="no such size"):
+        _ask(predict, 4)
+    assert len(_ask(_named, 4)) == 4
+
+
+class Meeting(CopyMask):
+    """Answers once as many others are at it."""
+
+    asked_by_threads = True
+
+    def __init__(self, barrier: threading.Barrier) -> None:
+        super().__init__("fss", 1, 1)
+        self.barrier = barrier
+
+    def predict(self, query: None, supports: Any, size: tuple[int, int]) -> Prediction:
+        self.barrier.wait()
+        return super().predict(query, supports, size)
+
+
+class Inverted(Meeting):
+    """Says nothing of threads."""
+
+    def predict(self, query: None, supports: Any, size: tuple[int, int]) -> Prediction:
+        assert threading.current_thread() is threading.main_thread()
+        said = CopyMask.predict(self, query, supports, size)
+        return Prediction(-said.logits, 1 - said.labels, said.present)
+
+
+class OneByOne(Meeting):
+    """Asks itself."""
+
+    def predict_many(self, queries: Any, supports: Any, sizes: Any) -> list[Prediction]:
+        return [CopyMask.predict(self, *one) for one in zip(queries, supports, sizes, strict=True)]
+
+
+@pytest.mark.usefixtures("threads")
+@torch.inference_mode()
+def test_threads_take_the_episodes_of_several_methods_as_one_call() -> None:
+    barrier = threading.Barrier(2, timeout=30)
+    masks = [torch.eye(4)[None], torch.ones(1, 4, 4)]
+    methods = [Meeting(barrier), Inverted(barrier), OneByOne(barrier), Meeting(barrier)]
+    # Two calls for one episode each meet: neither waits for the other's end.
+    calls = [Call(method, [None], [[[masks[n % 2]]]], [(4, 4)]) for n, method in enumerate(methods)]
+    answered = answers_to(calls)
+    assert [len(its) for its in answered] == [1, 1, 1, 1]
+    labels = [its[0].labels.sum().item() for its in answered]
+    assert labels == [4, 0, 4, 16]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork") or sys.platform == "darwin", reason="needs fork")
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
+@pytest.mark.usefixtures("threads")
+@torch.inference_mode()
+def test_a_child_process_has_threads_of_its_own() -> None:
+    _ask(_named, 4)
+    child = os.fork()
+    if child == 0:
+        os._exit(0 if together._crew.cache_info().currsize == 0 else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0

@@ -1,0 +1,250 @@
+"""Resizing to the bit as the releases do it: with Pillow, torchvision's arithmetic, and torch's nearest."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from PIL import Image
+
+from fssbench.errors import UsageError
+from fssbench.protocols.rules import ResizeRule
+from fssbench.protocols.transforms import (
+    input_image,
+    input_label,
+    nearest_label,
+    padded_shape,
+    scored_shape,
+    support_mask,
+)
+
+SIZES = [(400, 400), (192, 192), (473, 473), (50, 50), (7, 3), (1, 1), (333, 500), (500, 333), (401, 399)]
+
+
+def synthetic_photo(height: int, width: int, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
+
+
+def as_released(photo: Image.Image, height: int, width: int) -> torch.Tensor:
+    """Resize, ToTensor, Normalize, each step as torchvision defines it for a PIL image."""
+    resized = photo.resize((width, height), Image.Resampling.BILINEAR)
+    raw = torch.frombuffer(bytearray(resized.tobytes()), dtype=torch.uint8)
+    scaled = raw.view(height, width, 3).permute(2, 0, 1).to(torch.float32) / 255
+    mean = torch.tensor([0.485, 0.456, 0.406], dtype=torch.float32)
+    std = torch.tensor([0.229, 0.224, 0.225], dtype=torch.float32)
+    return (scaled - mean[:, None, None]) / std[:, None, None]
+
+
+@pytest.mark.parametrize("size", [(400, 400), (192, 192), (60, 100), (375, 500)])
+def test_synthetic_photos_equal_the_release(size: tuple[int, int]):
+    photo = synthetic_photo(375, 500)
+    given = input_image(photo, size)
+    assert given.dtype == torch.float32
+    assert given.shape == (3, *size)
+    assert given.is_contiguous()
+    assert torch.equal(given, as_released(Image.fromarray(photo), *size))
+
+
+@pytest.mark.parametrize("folder", ["VOC2012/JPEGImages", "COCO2014/val2014", "fss1000-sample/african_elephant"])
+def test_real_photos_equal_the_release(shared: Path, folder: str):
+    paths = sorted((shared / "data" / folder).glob("*.jpg"))[::25][:12]
+    assert paths
+    for path in paths:
+        with Image.open(path) as photo:
+            rgb = photo.convert("RGB")
+        assert torch.equal(input_image(np.asarray(rgb), (400, 400)), as_released(rgb, 400, 400)), path.name
+
+
+def test_known_pixels():
+    grey = np.full((10, 20, 3), 128, dtype=np.uint8)
+    expected = (torch.tensor(128 / 255) - torch.tensor([0.485, 0.456, 0.406])) / torch.tensor([0.229, 0.224, 0.225])
+    assert torch.equal(input_image(grey, (4, 6)), expected[:, None, None].expand(3, 4, 6))
+
+
+def test_shrinking_averages_over_all_pixels():
+    photo = np.zeros((8, 8, 3), dtype=np.uint8)
+    photo[::4] = 255  # a filter that looks at the nearest two rows only would see none of the white ones
+    red = input_image(photo, (2, 2))[0] * 0.229 + 0.485
+    assert 0.15 < red.min() <= red.max() < 0.35
+
+
+def test_the_photo_is_left_as_it_was():
+    photo = synthetic_photo(20, 30)
+    before = photo.copy()
+    input_image(photo, (20, 30)).fill_(0)
+    input_image(photo, (10, 10))
+    assert np.array_equal(photo, before)
+    photo.flags.writeable = False
+    input_image(photo, (20, 30))
+    input_image(photo[:, ::-1], (20, 30))
+
+
+@pytest.mark.parametrize("photo", [np.zeros((4, 4), np.uint8), np.zeros((4, 4, 4), np.uint8), np.zeros((4, 4, 3))])
+def test_what_is_no_photo_is_refused(photo: np.ndarray):
+    with pytest.raises(UsageError, match="RGB uint8"):
+        input_image(photo, (4, 4))
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("source", [(375, 500), (500, 333), (224, 224), (1, 1), (427, 640), (3, 400)])
+def test_nearest_equals_torch_on_floats(source: tuple[int, int], size: tuple[int, int]):
+    label = np.random.default_rng(0).integers(0, 256, source, dtype=np.uint8)
+    released = F.interpolate(torch.tensor(label)[None, None].float(), size, mode="nearest").squeeze()
+    given = nearest_label(label, size)
+    assert given.dtype == np.uint8
+    assert given.shape == size
+    assert np.array_equal(given.astype(np.float32), released.reshape(size).numpy())
+
+
+def test_nearest_takes_the_pixel_at_the_upper_left():
+    label = np.arange(4, dtype=np.uint8)[None]
+    assert nearest_label(label, (1, 2)).tolist() == [[0, 2]]
+    assert nearest_label(label, (1, 8)).tolist() == [[0, 0, 1, 1, 2, 2, 3, 3]]
+
+
+def test_same_size_is_a_copy():
+    label = np.arange(12, dtype=np.uint8).reshape(3, 4)
+    same = nearest_label(label, (3, 4))
+    assert np.array_equal(same, label)
+    same[:] = 0
+    assert label[2, 3] == 11
+
+
+@pytest.mark.parametrize("label", [np.zeros((4, 4, 1), np.uint8), np.zeros((4, 4), np.int64), np.zeros((4, 4), bool)])
+def test_what_is_no_label_map_is_refused(label: np.ndarray):
+    with pytest.raises(UsageError, match="label map is uint8 or uint16"):
+        nearest_label(label, (4, 4))
+
+
+def test_support_mask_keeps_the_class_and_the_rim():
+    label = np.array([[0, 7, 255], [8, 7, 7]], dtype=np.uint8)
+    assert support_mask(label, 7, (2, 3)).tolist() == [[0, 1, 255], [0, 1, 1]]
+    assert support_mask(label, 9, (2, 3)).tolist() == [[0, 0, 255], [0, 0, 0]]
+
+
+def test_support_mask_is_resized_before_it_is_made_binary():
+    label = np.random.default_rng(1).choice(np.array([0, 3, 5, 255], dtype=np.uint8), (375, 500))
+    resized = nearest_label(label, (400, 400))
+    mask = support_mask(label, 5, (400, 400))
+    assert mask.dtype == np.uint8
+    assert np.array_equal(mask == 1, resized == 5)
+    assert np.array_equal(mask == 255, resized == 255)
+    assert set(np.unique(mask)) == {0, 1, 255}
+
+
+@pytest.mark.parametrize("class_id", [0, 255, -1, 256])
+def test_background_and_ignore_are_no_class(class_id: int):
+    with pytest.raises(UsageError, match="from 1 to 254"):
+        support_mask(np.zeros((2, 2), np.uint8), class_id, (2, 2))
+
+
+def test_maps_of_more_than_254_classes():
+    label = np.array([[0, 254, 255], [256, 1000, 255]], dtype=np.uint16)
+    doubled = nearest_label(label, (4, 6))
+    assert doubled.dtype == np.uint16
+    assert np.array_equal(doubled[::2, ::2], label)
+    mask = support_mask(label, 255, (2, 3))
+    assert mask.dtype == np.uint8
+    assert mask.tolist() == [[0, 0, 1], [0, 0, 1]], "255 is a class there"
+    assert support_mask(label, 1000, (2, 3)).tolist() == [[0, 0, 0], [0, 1, 0]]
+    with pytest.raises(UsageError, match="from 1 to 65535"):
+        support_mask(label, 0, (2, 3))
+
+
+def padded_as_released(photo: np.ndarray, label: np.ndarray, side: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """PFENet's Resize, ToTensor and Normalize, read from their description."""
+    height, width = label.shape
+    ratio = side * 1.0 / max(height, width)
+    new = (side, int(width * ratio)) if height >= width else (int(height * ratio), side)
+    rows, columns = (length - length % 8 for length in new)
+    image, mask = np.zeros((side, side, 3)), np.ones((side, side)) * 255
+    image[:rows, :columns] = cv2.resize(np.float32(photo), dsize=(columns, rows), interpolation=cv2.INTER_LINEAR)
+    mask[:rows, :columns] = cv2.resize(label.astype(np.float32), dsize=(columns, rows), interpolation=cv2.INTER_NEAREST)
+    channels = torch.from_numpy(image.transpose(2, 0, 1)).float()
+    for channel, mean, std in zip(channels, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225), strict=True):
+        channel.sub_(mean * 255).div_(std * 255)
+    return channels, torch.from_numpy(mask).long()
+
+
+@pytest.mark.parametrize("side", [473, 641, 192])
+@pytest.mark.parametrize(("height", "width"), [(375, 500), (500, 375), (500, 500), (333, 501), (480, 640), (97, 61)])
+def test_padding_equals_the_release(height: int, width: int, side: int):
+    photo = synthetic_photo(height, width)
+    label = np.random.default_rng(1).choice(np.array([0, 1, 7, 255], np.uint8), (height, width))
+    image, mask = padded_as_released(photo, label, side)
+    assert torch.equal(input_image(photo, (side, side), "opencv-pad"), image)
+    assert np.array_equal(input_label(label, (side, side), "opencv-pad"), mask.numpy())
+    # The release makes the mask binary before it resizes it.
+    binary = np.where(label == 255, 255, label == 7).astype(np.uint8)
+    given = support_mask(label, 7, (side, side), "opencv-pad")
+    assert np.array_equal(given, padded_as_released(photo, binary, side)[1].numpy())
+
+
+def test_padded_photos_leave_a_column_and_black_beside_them():
+    assert padded_shape((375, 500), (473, 473)) == (352, 472)
+    assert padded_shape((640, 480), (641, 641)) == (640, 480)
+    white = np.full((375, 500, 3), 255, dtype=np.uint8)
+    image = input_image(white, (473, 473), "opencv-pad")
+    black = -torch.tensor([0.485, 0.456, 0.406]) / torch.tensor([0.229, 0.224, 0.225])
+    for beside in (image[:, 352:, :], image[:, :, 472:]):
+        assert torch.allclose(beside, black[:, None, None].expand_as(beside))
+    assert (image[:, :352, :472] > 2).all()
+
+
+@pytest.mark.parametrize(("shape", "size"), [((8, 500), (473, 473)), ((375, 500), (473, 641))])
+def test_what_can_not_be_padded_is_refused(shape: tuple[int, int], size: tuple[int, int]):
+    with pytest.raises(UsageError, match="padded"):
+        input_image(synthetic_photo(*shape), size, "opencv-pad")
+
+
+@pytest.mark.parametrize("size", [(417, 417), (192, 100), (7, 3)])
+def test_pillow_squashes_label_maps_as_panet_does(size: tuple[int, int]):
+    label = np.random.default_rng(2).choice(np.array([0, 3, 255], np.uint8), (375, 500))
+    squashed = Image.fromarray(label).resize((size[1], size[0]), Image.Resampling.NEAREST)
+    assert np.array_equal(input_label(label, size, "pillow"), np.asarray(squashed))
+    assert not np.array_equal(input_label(label, size, "pillow"), nearest_label(label, size))
+    photo = synthetic_photo(375, 500)
+    assert torch.equal(input_image(photo, size, "pillow"), as_released(Image.fromarray(photo), *size))
+
+
+@pytest.mark.parametrize("rule", ["pillow-bilinear", "pillow", "opencv-pad"])
+def test_large_label_values_survive_every_rule(rule: ResizeRule):
+    label = np.full((50, 40), 999, dtype=np.uint16)
+    resized = input_label(label, (96, 96), rule)
+    assert resized.dtype == np.uint16
+    assert resized[0, 0] == 999
+
+
+def test_a_padded_prediction_is_a_square_of_the_longer_side():
+    assert scored_shape((375, 500), "opencv-pad") == (500, 500)
+    assert scored_shape((375, 500), "pillow") == (375, 500)
+
+
+@pytest.mark.parametrize(
+    ("shape", "side", "released"),
+    [
+        ((296, 407), 473, (336, 472)),
+        ((645, 600), 473, (472, 432)),
+        ((98, 294), 192, (56, 192)),
+        ((294, 196), 192, (192, 120)),
+    ],
+)
+def test_sides_are_truncated_after_the_ratio_is_taken(shape: tuple[int, int], side: int, released: tuple[int, int]):
+    # 296 · 473 / 407 is 344, and 296 · (473 / 407) a hair less, of which int() leaves 343.
+    assert padded_shape(shape, (side, side)) == released
+    label = np.random.default_rng(1).choice(np.array([0, 1, 7, 255], np.uint8), shape)
+    image, mask = padded_as_released(synthetic_photo(*shape), label, side)
+    assert torch.equal(input_image(synthetic_photo(*shape), (side, side), "opencv-pad"), image)
+    assert np.array_equal(input_label(label, (side, side), "opencv-pad"), mask.numpy())
+
+
+@pytest.mark.parametrize("length", [58, 70, 105, 333, 500])
+def test_which_pixel_is_the_nearest_is_decided_in_float32(length: int):
+    # With a scale of 64 bits some of 58, 70 and 105 pixels would be others at 400.
+    row = np.arange(length, dtype=np.uint16)[None]
+    expected = F.interpolate(torch.from_numpy(row.astype(np.float32))[None, None], (1, 400), mode="nearest")
+    assert nearest_label(row, (1, 400)).tolist() == expected[0, 0].to(torch.int64).tolist()

@@ -1,0 +1,120 @@
+"""Counts against the evaluators that the releases describe, on random answers."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+import torch
+
+from fssbench.errors import UsageError
+from fssbench.methods.base.method import Prediction
+from fssbench.protocols.rules import protocol
+from fssbench.results.scoring import answer_of, count, score_labels, truth_present
+
+Map = npt.NDArray[np.uint8]
+
+
+def histogram(values: torch.Tensor, labels: int) -> torch.Tensor:
+    """Bins of width one over 0..labels-1; what lies outside falls in none."""
+    return torch.histc(values.float(), bins=labels, min=0, max=labels - 1)
+
+
+def released_fss(answer: Map, label: Map, class_id: int) -> tuple[list[float], list[float]]:
+    """One way: where the label is 255, both maps are set to 255 and fall out of the bins 0 and 1."""
+    prediction = torch.from_numpy(answer.astype(np.float32))
+    truth = torch.from_numpy((label == class_id).astype(np.float32))
+    ignored = torch.from_numpy(label == 255)
+    prediction[ignored] = truth[ignored] = 255
+    both = histogram(prediction[prediction == truth], 2)
+    either = histogram(prediction, 2) + histogram(truth, 2) - both
+    return both.tolist(), either.tolist()
+
+
+def released_fscs(answer: Map, label: Map, classes: tuple[int, ...]) -> tuple[list[float], list[float]]:
+    """N ways: all other labels are background, 255 too."""
+    prediction = torch.from_numpy(answer.astype(np.float32))
+    truth = torch.zeros_like(prediction)
+    for n, class_id in enumerate(classes, 1):
+        truth[torch.from_numpy(label == class_id)] = n
+    labels = len(classes) + 1
+    both = histogram(prediction[prediction == truth], labels)
+    either = histogram(prediction, labels) + histogram(truth, labels) - both
+    return both.tolist(), either.tolist()
+
+
+@pytest.fixture
+def generator() -> np.random.Generator:
+    return np.random.default_rng(7)
+
+
+def test_one_way_leaves_255_out(generator: np.random.Generator):
+    for _ in range(50):
+        label = generator.choice([0, 3, 4, 255], (31, 17)).astype(np.uint8)
+        answer = generator.integers(0, 2, label.shape, dtype=np.uint8)
+        counts = count(answer, label, (3,), "leave-out")
+        assert (list(counts.intersection), list(counts.union)) == released_fss(answer, label, 3)
+
+
+@pytest.mark.parametrize("classes", [(4,), (4, 9), (9, 1, 4, 7, 2)])
+def test_many_ways_count_255_as_background(generator: np.random.Generator, classes: tuple[int, ...]):
+    for _ in range(20):
+        label = generator.choice([0, 1, 4, 5, 9, 255], (23, 40)).astype(np.uint8)
+        answer = generator.integers(0, len(classes) + 1, label.shape, dtype=np.uint8)
+        counts = count(answer, label, classes, "background")
+        assert (list(counts.intersection), list(counts.union)) == released_fscs(answer, label, classes)
+
+
+def test_the_two_rules_differ_by_the_rim():
+    label = np.array([[0, 1, 255, 255]], dtype=np.uint8)
+    answer = np.array([[0, 1, 1, 0]], dtype=np.uint8)
+    assert count(answer, label, (1,), "leave-out").union == (1, 1)
+    assert count(answer, label, (1,), "background").union == (3, 2)
+
+
+def test_all_ignored_counts_nothing():
+    label = np.full((2, 2), 255, dtype=np.uint8)
+    counts = count(np.ones((2, 2), dtype=np.uint8), label, (1,), "leave-out")
+    assert (counts.intersection, counts.union) == ((0, 0), (0, 0))
+
+
+def test_255_is_a_class_where_there_are_so_many():
+    label = np.array([[255, 700, 0]], dtype=np.uint16)
+    answer = np.array([[1, 0, 1]], dtype=np.uint8)
+    counts = count(answer, label, (255,), "leave-out")
+    assert (counts.intersection, counts.union) == ((1, 1), (2, 2))
+    assert truth_present(label, (255, 700, 3)) == (True, True, False)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [np.zeros((2, 3), dtype=np.uint8), np.zeros((2, 2), dtype=np.int64), np.full((2, 2), 2, dtype=np.uint8)],
+    ids=["shape", "type", "value"],
+)
+def test_an_answer_that_is_none_is_refused(answer: npt.NDArray[np.uint8]):
+    with pytest.raises(UsageError, match="the method answered"):
+        count(answer, np.zeros((2, 2), dtype=np.uint8), (1,), "leave-out")
+
+
+def test_what_the_truth_has_not_is_left_out_where_a_release_leaves_it_out():
+    label = np.array([[1, 1], [1, 255]], dtype=np.uint8)  # no background
+    answer = np.array([[1, 0], [1, 1]], dtype=np.uint8)
+    counts, _ = score_labels(answer, None, label, (1,), (), protocol("panet"))
+    assert (counts.intersection, counts.union) == ((0, 2), (0, 3))
+    counts, _ = score_labels(answer, None, label, (1,), (), protocol("hsnet"))
+    assert (counts.intersection, counts.union) == ((0, 2), (1, 3))
+    counts, _ = score_labels(answer, None, np.zeros((2, 2), np.uint8), (1,), (), protocol("panet"))
+    assert (counts.intersection, counts.union) == ((1, 0), (4, 0))
+
+
+def test_the_novel_class_is_where_it_is_surer_than_the_threshold():
+    rule = replace(protocol("bam-gfss"), base=replace(protocol("bam-gfss").base, threshold=0.5))  # type: ignore[type-var]
+    logits = torch.zeros(2, 1, 3)
+    logits[1, 0, 2] = 1e-3
+    logits[1, 0, 0] = -1e-3
+    none = torch.zeros(1, 3, dtype=torch.uint8)
+    labels, base = answer_of(Prediction(logits, none, torch.tensor([True]), base=none), rule)
+    assert labels.tolist() == [[0, 0, 1]]  # half and half is not sure enough
+    assert base is None
