@@ -159,6 +159,9 @@ def evaluate(
         typer.Option("--precision", help="In which the network computes; only float32 gives the releases' digits."),
     ] = "float32",
     compiled: Annotated[bool, typer.Option("--compile", help="Compile the encoder by torch first.")] = False,
+    plain: Annotated[
+        bool, typer.Option("--plain", help="Let the method itself predict, as its paper says, without its fast form.")
+    ] = False,
     profile: Annotated[
         bool, typer.Option("--profile", help="Say where the time went; profile.json in the run folder has it, too.")
     ] = False,
@@ -192,6 +195,7 @@ def evaluate(
         precision=precision,
         compiled=compiled,
         profiled=profile,
+        plain=plain,
     )
     request = Request(
         method=method,

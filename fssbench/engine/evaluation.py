@@ -83,6 +83,7 @@ def evaluate(
         limit=check_limit(limit),
         starts=(start(origin.command, chosen, dataset.root),),
         precision=settings.precision,
+        plain=settings.plain,
         train_dataset=dataset.trained_on,
     )
     job = Job(asked, lambda: method)

@@ -16,6 +16,7 @@ from fssbench.engine.processes import ALONE, Processes
 from fssbench.engine.profiling.timers import Stages
 from fssbench.engine.same_photos import check_same_photos
 from fssbench.errors import FSSBenchError
+from fssbench.fast.form import fast_form
 from fssbench.planning.settings import Settings
 from fssbench.results.progress import Progress, Silent
 from fssbench.results.rows import Row, frame_of
@@ -119,7 +120,7 @@ def answer(
         for together in [turns] if all(part.together for part in parts) else [[turn] for turn in turns]:
             asked = [one for turn in together for one in turn.asked]
             made = [
-                Asking(job.method().to(device).eval(), job.episodes, parts[place].protocol, numbers)
+                Asking(_form_of(job, device, settings), job.episodes, parts[place].protocol, numbers)
                 for place, job, numbers in asked
             ]
             with closing(answers(made, dataset, device, settings, stages, processes.local, count)) as coming:
@@ -184,3 +185,9 @@ def _turn(fold: int, parts: Sequence[Part], rows: Sequence[Sequence[Row]], share
                 numbers = numbers[slice(*share.bounds(len(numbers)))]
                 asked += [(place, job, numbers)] if numbers else []
     return _Turn(fold, asked, earlier)
+
+
+def _form_of(job: Job, device: torch.device, settings: Settings) -> AnyMethod:
+    """Return what predicts: the method in eval mode on its device, or its fast form."""
+    method = job.method().to(device).eval()
+    return method if settings.plain else fast_form(method)

@@ -37,6 +37,7 @@ class MethodInfo:
         backbones_of: For a variant that was not released with all of `backbones`, its own, default first.
         base_classes: How many base classes it knows by itself unless an option of that name says otherwise: 0 if it
             answers of the novel class alone, None if that is not said.
+        fast: "module:class" of its fast form (`fssbench.fast.form`); empty if it has none.
     """
 
     name: str
@@ -53,6 +54,7 @@ class MethodInfo:
     ablation: Mapping[str, str] = field(default_factory=dict)
     backbones_of: Mapping[str, Sequence[str]] = field(default_factory=dict)
     base_classes: int | None = 0
+    fast: str = ""
 
     def backbones_for(self, variant: str | None) -> tuple[str, ...]:
         """Return the backbones of a variant (None: the default one), default first; empty if it needs none."""

@@ -255,4 +255,5 @@ def planned_run(plan: Plan) -> Run:
         train_dataset=None if plan.request.trained_on == plan.request.dataset else plan.request.trained_on,
         shard=None if plan.request.shard is None else (plan.request.shard.part, plan.request.shard.of),
         precision=plan.request.settings.precision,
+        plain=plan.request.settings.plain,
     )

@@ -12,9 +12,6 @@ from fssbench.errors import UsageError
 if TYPE_CHECKING:
     import torch
 
-if TYPE_CHECKING:
-    import torch
-
 Precision = Literal["float32", "tf32", "bfloat16", "float16"]
 
 
@@ -31,6 +28,8 @@ class Settings:
         precision: "float32"; "tf32" (graphics cards); "bfloat16" and "float16" (autocast). Only "float32" gives the
             releases' digits, so a run keeps on record if it was another.
         compiled: Whether `encode` is compiled by torch first.
+        plain: Whether the method itself predicts, in place of its fast form (`fssbench.fast.form`); a run keeps that on
+            record.
         profiled: Whether operations are counted and a graphics card is waited for (`fssbench.engine.profiling.timers`).
 
     Raises:
@@ -43,6 +42,7 @@ class Settings:
     precision: Precision = "float32"
     compiled: bool = False
     profiled: bool = False
+    plain: bool = False
 
     def __post_init__(self) -> None:
         if self.feature_cache is not None and self.feature_cache < 0:

@@ -192,6 +192,7 @@ class Run:
             same, or nothing was trained.
         shard: (part, parts) where only a part of each fold is asked, in the order of work; None for all of it.
         precision: In which the method computed; see `fssbench.planning.settings.Settings`.
+        plain: Whether the methods themselves predicted, in place of their fast forms.
         schema_version: Raised when the meaning of a field changes.
     """
 
@@ -209,6 +210,7 @@ class Run:
     train_dataset: str | None = None
     shard: tuple[int, int] | None = None
     precision: Literal["float32", "tf32", "bfloat16", "float16"] = "float32"
+    plain: bool = False
     schema_version: Literal[1] = 1
 
     @property
