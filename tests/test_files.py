@@ -92,11 +92,11 @@ def test_a_folder_without_locks_is_written_all_the_same(
 _KILLED = """
 import os, signal, sys
 from pathlib import Path
-from fssbench import atomic
+from fssbench import files
 Path.replace = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
 for name in sys.argv[1:]:
     if os.fork() == 0:
-        atomic.write_bytes(Path(name), b"half")
+        files.write_bytes(Path(name), b"half")
     os.wait()
 """
 

@@ -81,7 +81,7 @@ def test_the_wheel_holds_the_package_and_its_data_and_nothing_else(built: Built)
     data = {"checkpoints.toml", *tree("benchmarks/published"), *tree("benchmarks/baselines")}
     assert names - about == tree("fssbench") | {f"fssbench/shipped/{name}" for name in data}
     assert {name.rpartition("/")[2] for name in about} == {"METADATA", "WHEEL", "RECORD", "entry_points.txt", "LICENSE"}
-    for needed in ("py.typed", "protocols.toml", "methods/methods.toml", "shipped/checkpoints.toml"):
+    for needed in ("py.typed", "protocols/protocols.toml", "methods/methods.toml", "shipped/checkpoints.toml"):
         assert f"fssbench/{needed}" in names
     assert any(name.endswith(".safetensors") for name in names)
     assert any(name.startswith("fssbench/shipped/benchmarks/published/") for name in names)

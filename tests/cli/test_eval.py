@@ -181,17 +181,17 @@ def test_kill_9_in_mid_run_and_resume(tmp_path: Path):
 
 
 def test_forms_are_listed_apart_from_parts_of_an_ablation(monkeypatch: pytest.MonkeyPatch):
-    from fssbench import methods
     from fssbench.cli.listing import _LISTINGS
+    from fssbench.methods import catalogue
 
     info = replace(
-        methods.method_info("asnet"),
+        catalogue.method_info("asnet"),
         tasks={"fss": "fss", "fscs": "fscs", "fscs-no-mask": "fscs", "fscs-wide": "fscs"},
         ablation={"fscs-no-mask": "(b)", "fscs": "full model"},
     )
     single = replace(info, name="hsnet", tasks={"": "fss"}, ablation={})
-    monkeypatch.setattr(methods, "_built_in", lambda: {"asnet": info, "hsnet": single})
-    monkeypatch.setattr(methods, "list_methods", lambda: ["asnet", "hsnet"])
+    monkeypatch.setattr(catalogue, "_built_in", lambda: {"asnet": info, "hsnet": single})
+    monkeypatch.setattr(catalogue, "list_methods", lambda: ["asnet", "hsnet"])
     head, rows = _LISTINGS["methods"]()
     assert head[:4] == ("method", "tasks", "variants", "ablation")
     assert rows[0][:4] == ("asnet", "fss, fs-cs", "fss, fscs, fscs-wide", "fscs-no-mask")

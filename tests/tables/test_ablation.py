@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from fssbench import methods
 from fssbench.errors import MissingError, UsageError
+from fssbench.methods import catalogue
 from fssbench.methods.catalogue import list_methods, method_info
 from fssbench.publications.load import publications
 from fssbench.tables import FORMATS, Comparison, compare, render
@@ -31,8 +31,8 @@ def _forms(monkeypatch: pytest.MonkeyPatch) -> None:
     """Give ASNet three forms of its paper's ablation, whatever forms it has besides."""
     info = method_info("asnet")
     tasks = {**info.tasks, **dict.fromkeys(FORMS, "fscs")}
-    built_in = {**methods._built_in(), "asnet": replace(info, tasks=tasks, ablation=FORMS)}
-    monkeypatch.setattr(methods, "_built_in", lambda: built_in)
+    built_in = {**catalogue._built_in(), "asnet": replace(info, tasks=tasks, ablation=FORMS)}
+    monkeypatch.setattr(catalogue, "_built_in", lambda: built_in)
 
 
 def run_form(folder: Path, variant: str, iou: float, **said: object) -> Path:
