@@ -3,16 +3,17 @@
 #   make demo    evaluate trained methods and floors on the embedded data set, print the comparison tables
 #   make test    run the tests of all behaviour, one case a method against its release; minutes
 #   make test-all  run every test
-#   make lint    style and types
+#   make lint    style, spelling and types
 #   make check   evaluate a few methods on the embedded data set, and hold them against benchmarks/baselines
 #   make wheel   build wheel and source archive into dist/
+#   make lock    write the tested versions into constraints.txt; UPGRADE=1 takes newer ones, TORCH=X.Y.Z another torch
 #   make clean   remove what the other targets made, the environment included
 #
 # Another interpreter: make PYTHON=/path/to/python3.12 demo
 
 SHELL := /bin/bash
 .DELETE_ON_ERROR:
-.PHONY: demo test test-all lint check wheel clean
+.PHONY: demo test test-all lint check wheel lock clean
 
 NEW_ENOUGH := -c 'import sys; sys.exit(sys.version_info < (3, 11))'
 # The first of these that is new enough; python3 if none is, so that there is something to name in the complaint.
@@ -84,6 +85,7 @@ test-all: $(READY)
 lint: $(READY)
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
+	$(BIN)/codespell
 	$(BIN)/mypy
 
 # A trained method, one that knows nothing but a backbone, and a floor: what moves the data, the episodes, the counts or
@@ -101,6 +103,9 @@ check-%: $(READY)
 
 wheel: $(READY)
 	$(BIN)/python -m build --no-isolation
+
+lock: $(READY)
+	$(BIN)/python .ci/lock.py $(if $(UPGRADE),--upgrade) $(if $(TORCH),--torch $(TORCH))
 
 clean:
 	rm -rf $(VENV) dist build runs/demo runs/check .pytest_cache .mypy_cache .ruff_cache .hypothesis

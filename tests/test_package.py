@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import ast
 import contextlib
+import importlib
+import json
 import os
 import re
 import shlex
 import subprocess
 import sys
 import tomllib
-from collections.abc import Iterator
-from importlib.metadata import packages_distributions
+from collections.abc import Iterable, Iterator
+from importlib.metadata import distribution, packages_distributions
 from pathlib import Path
 from typing import Any
 
 import pytest
 import typer
+from packaging.requirements import Requirement
+from packaging.version import Version
 
 import fssbench
 from fssbench.cli import app
@@ -58,6 +62,64 @@ def test_every_dependency_is_pinned_and_torch_first():
     assert {canonical(requirement) for requirement in needed} - set(pinned) == set()
 
 
+def reached(requirements: Iterable[str]) -> dict[str, str]:
+    """Return the version of all that requirements need, as installed here; without what a CUDA build of torch needs."""
+    found: dict[str, str] = {}
+    waiting = [(text, "", "") for text in requirements]
+    while waiting:
+        text, extra, by = waiting.pop()
+        requirement = Requirement(text)
+        name = canonical(requirement.name)
+        for_here = requirement.marker is None or requirement.marker.evaluate({"extra": extra})
+        if not for_here or name in found or (by == "torch" and re.match(r"nvidia-|cuda-|triton", name)):
+            continue
+        held = distribution(name)
+        found[name] = Version(held.version).public
+        waiting += [(needed, extra, name) for extra in ("", *requirement.extras) for needed in held.requires or ()]
+    return found
+
+
+def test_the_lock_is_all_that_is_needed_and_what_is_tested():
+    needed = PROJECT["dependencies"] + PROJECT["optional-dependencies"]["dev"]
+    assert reached(needed) == pins(), "make lock"
+
+
+def test_the_lock_is_as_its_command_writes_it(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.syspath_prepend(REPOSITORY / ".ci")
+    lock = importlib.import_module("lock")
+    needed = PROJECT["dependencies"] + PROJECT["optional-dependencies"]["dev"]
+    names = {canonical(line): line.partition("==")[0] for line in read("constraints.txt").splitlines()}
+    held = {
+        name: lock.Package(names[name], version, tuple(distribution(name).requires or ()))
+        for name, version in reached(needed).items()
+    }
+    assert lock.lock(held) == read("constraints.txt"), "make lock"
+    # What nothing needs goes, what is needed in turn stays.
+    assert lock.reached(["pandas"], held) >= {"pandas", "numpy", "python-dateutil", "tzdata"}
+    assert "torch" not in lock.reached(["pandas"], held)
+
+
+def test_the_lock_keeps_torch_and_what_is_asked_to_be_kept(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    monkeypatch.syspath_prepend(REPOSITORY / ".ci")
+    lock = importlib.import_module("lock")
+    given: list[list[str]] = []
+
+    def resolved(requirements: list[str], constraints: list[str]) -> dict[str, object]:
+        given.append(sorted(constraints))
+        names = {canonical(text) for text in requirements}
+        return {name: lock.Package(name, "3.0" if name == "numpy" else "1.0", ()) for name in names}
+
+    monkeypatch.setattr(lock, "resolved", resolved)
+    monkeypatch.setattr(lock, "LOCK", tmp_path / "constraints.txt")
+    for arguments in ([], ["--upgrade"], ["--torch", "9.9"], ["--upgrade", "--torch", "9.9"]):
+        (tmp_path / "constraints.txt").write_text("# a lock\ntorch==2.13.0\nNumPy==2.4.6\n")
+        monkeypatch.setattr(sys, "argv", ["lock.py", *arguments])
+        lock.main()
+        assert "\nnumpy==3.0\n" in (tmp_path / "constraints.txt").read_text()
+    both = ["numpy==2.4.6", "torch==2.13.0"]
+    assert given == [both, ["torch==2.13.0"], ["numpy==2.4.6", "torch==9.9"], ["torch==9.9"]]
+
+
 def imports_of(folder: str) -> set[str]:
     return {
         name.partition(".")[0]
@@ -83,7 +145,7 @@ def test_what_is_imported_is_what_is_declared():
     assert imported - optional == {canonical(requirement) for requirement in PROJECT["dependencies"]}
 
 
-@pytest.mark.parametrize("target", ["demo", "test", "lint", "check", "wheel", "clean"])
+@pytest.mark.parametrize("target", ["demo", "test", "lint", "check", "wheel", "lock", "clean"])
 def test_make_target(target: str, tmp_path: Path):
     plan = subprocess.run(
         ["make", "--dry-run", f"VENV={tmp_path / 'venv'}", f"PYTHON={sys.executable}", target],
@@ -91,7 +153,8 @@ def test_make_target(target: str, tmp_path: Path):
     ).stdout  # fmt: skip
     installs = plan.find("--constraint constraints.txt --no-build-isolation --editable '.[dev]'")
     work = {"demo": "fssbench table", "test": "-m pytest", "lint": "mypy", "wheel": "-m build", "clean": "rm -rf"}
-    works = plan.find((work | {"check": "fssbench check --against baseline"})[target])
+    work |= {"check": "fssbench check --against baseline", "lock": "python .ci/lock.py"}
+    works = plan.find(work[target])
     assert works > installs
     assert (installs >= 0) == (target != "clean")
 
@@ -112,7 +175,71 @@ def test_an_old_python_is_told_in_a_sentence(tmp_path: Path):
 def test_ci_runs_style_types_tests_and_baselines():
     assert os.access(REPOSITORY / ".ci" / "run", os.X_OK)
     assert re.search(r"^set -euo pipefail$.*^make lint test-all check$", read(".ci/run"), re.MULTILINE | re.DOTALL)
-    assert set(re.findall(r"run: make (\w+)", read(".github/workflows/ci.yml"))) == {"lint", "test", "check"}
+    runs = re.findall(r"run: make (?:PYTHON=\S+ )?([\w-]+)", read(".github/workflows/ci.yml"))
+    assert runs == ["lint", "test-all", "check"]
+
+
+def test_ci_tests_every_python_that_is_declared():
+    declared = [line.rpartition(" ")[2] for line in PROJECT["classifiers"] if "Python ::" in line]
+    assert declared == ["3.11", "3.12", "3.13"]
+    for workflow in ("ci.yml", "release.yml"):
+        assert f"python: {json.dumps(declared)}" in read(f".github/workflows/{workflow}")
+
+
+def test_lint_holds_style_spelling_and_types_before_each_commit_too():
+    rule = read("Makefile").partition("\nlint: ")[2].partition("\n\n")[0]
+    tools = re.findall(r"\$\(BIN\)/(\w+)", rule)
+    assert tools == ["ruff", "ruff", "codespell", "mypy"]
+    assert re.findall(r"entry: \.venv/bin/(\w+)", read(".pre-commit-config.yaml")) == [
+        "ruff",
+        "ruff",
+        "mypy",
+        "codespell",
+    ]
+
+
+def test_the_spelling_check_finds_mistakes(tmp_path: Path):
+    wrong = tmp_path / "notes.md"
+    wrong.write_text("Teh query is recieved.\n")  # codespell:ignore teh,recieved
+    found = subprocess.run(
+        [sys.executable, "-m", "codespell_lib", "--toml", str(REPOSITORY / "pyproject.toml"), str(wrong)],
+        check=False, capture_output=True, text=True, cwd=tmp_path,
+    )  # fmt: skip
+    assert found.returncode != 0
+    assert len(found.stdout.splitlines()) == 2
+
+
+def test_actions_are_named_by_the_hash_of_a_commit():
+    used = [line for path in sorted((REPOSITORY / ".github/workflows").glob("*.yml"))
+            for line in path.read_text().splitlines() if "uses:" in line]  # fmt: skip
+    assert len(used) > 10
+    assert [line for line in used if not re.search(r"uses: [\w./-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+$", line)] == []
+
+
+def test_a_release_is_built_tested_and_attested_in_this_order():
+    text = read(".github/workflows/release.yml")
+    steps = [
+        "make lint test-all check",
+        "make wheel",
+        "dist/*.whl",
+        "check --against baseline",
+        "attest-build-provenance",
+    ]
+    places = [text.find(step) for step in steps]
+    assert places == sorted(places)
+    assert -1 not in places
+    assert re.findall(r"needs: (\w+)", text) == ["build", "test"]
+    # Only the last job may write anything.
+    assert "write" not in text.partition("\n  attest:")[0]
+
+
+def test_the_version_in_a_tag_is_read_from_the_project():
+    command = re.search(r"\$\((sed .*?)\)\"$", read(".github/workflows/release.yml"), re.MULTILINE)
+    assert command is not None
+    found = subprocess.run(
+        ["sh", "-c", command[1]], check=True, capture_output=True, text=True, cwd=REPOSITORY
+    )  # fmt: skip
+    assert found.stdout.strip() == fssbench.__version__
 
 
 def code_blocks(name: str, language: str) -> list[str]:

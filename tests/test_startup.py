@@ -48,7 +48,7 @@ EVAL = ["eval", "--method", "copy-mask"]
 MISTAKES = {
     "command": ["evla"],
     "option": ["--colour"],
-    "subcommand": ["episodes", "shwo"],
+    "subcommand": ["episodes", "shwo"],  # codespell:ignore shwo
     "missing option": ["episodes", "export"],
     "not a number": [*EVAL, "--dataset", "pascal5i", "--shots", "five"],
     "what to list": ["list", "planets"],

@@ -98,8 +98,15 @@ def test_the_source_archive_can_be_tested(built: Built):
         "Makefile",
         "README.md",
         "LICENSE",
+        "SECURITY.md",
+        ".editorconfig",
+        ".pre-commit-config.yaml",
         ".ci/run",
+        ".ci/lock.py",
+        ".github/pull_request_template.md",
+        ".github/ISSUE_TEMPLATE/bug.yml",
         ".github/workflows/ci.yml",
+        ".github/workflows/release.yml",
     ):
         assert file in names
 

@@ -86,7 +86,7 @@ def test_a_defect_of_ours_is_not_hidden(end: End):
         (["evla"], 2, "error: unknown command 'evla'; did you mean eval?\n  try: fssbench --help"),
         (["--colour"], 2, "error: no such option: --colour\n  try: fssbench --help"),
         (
-            ["episodes", "shwo"],
+            ["episodes", "shwo"],  # codespell:ignore shwo
             2,
             "error: no such command 'shwo'. Did you mean 'show'?\n  try: fssbench episodes --help",
         ),

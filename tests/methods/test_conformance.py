@@ -162,4 +162,4 @@ def test_segment_refuses_shapes_that_do_not_fit(shapes: tuple[tuple[int, ...], .
 
 def test_an_option_that_a_method_does_not_have_names_those_it_has() -> None:
     with pytest.raises(UsageError, match=r"pfenet: got an unexpected keyword argument 'widht'; its options: .*width"):
-        fssbench.build("pfenet", "small", widht=20)
+        fssbench.build("pfenet", "small", widht=20)  # codespell:ignore widht

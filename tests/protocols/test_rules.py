@@ -180,7 +180,7 @@ def test_check_refuses(name: str, arguments: tuple[str, int, int], message: str)
         {"task": "segmentation"},
         {"input": [400]},
         {"misspelt": 1},
-        {"overrides": {"coco20i": {"epsiodes": 3}}},
+        {"overrides": {"coco20i": {"epsiodes": 3}}},  # codespell:ignore epsiodes
     ],
 )
 def test_the_file_is_held_against_a_schema(change: dict[str, object]):
