@@ -26,7 +26,8 @@ READY := $(VENV)/.ready
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq install --constraint constraints.txt
 
 # Two processes of one thread each (tests/conftest.py), on two cores and on more.
-PYTEST := $(BIN)/python -m pytest --numprocesses 2 --dist loadscope --quiet
+# The examples in docstrings are tests, too.
+PYTEST := $(BIN)/python -m pytest --numprocesses 2 --dist loadscope --quiet --doctest-modules tests fssbench
 
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) $(NEW_ENOUGH) 2>/dev/null || { \

@@ -21,6 +21,14 @@ class FSSBenchError(Exception):
     Args:
         message: One line: what is wrong, and where.
         remedy: The command or the step that mends it, without a full stop; None if there is none.
+
+    Examples:
+        >>> import fssbench
+        >>> try:
+        ...     fssbench.build("hsnett")
+        ... except fssbench.FSSBenchError as error:
+        ...     print(error.message, "--", error.remedy)
+        unknown method 'hsnett'; did you mean hsnet or asnet or asgnet? -- fssbench list methods
     """
 
     exit_code: ClassVar[int] = 2

@@ -145,14 +145,17 @@ def test_what_is_imported_is_what_is_declared():
     assert imported - optional == {canonical(requirement) for requirement in PROJECT["dependencies"]}
 
 
-@pytest.mark.parametrize("target", ["demo", "test", "lint", "check", "wheel", "lock", "clean"])
+@pytest.mark.parametrize("target", ["demo", "test", "test-all", "lint", "check", "wheel", "lock", "clean"])
 def test_make_target(target: str, tmp_path: Path):
     plan = subprocess.run(
         ["make", "--dry-run", f"VENV={tmp_path / 'venv'}", f"PYTHON={sys.executable}", target],
         check=True, capture_output=True, text=True, cwd=REPOSITORY,
     ).stdout  # fmt: skip
     installs = plan.find("--constraint constraints.txt --no-build-isolation --editable '.[dev]'")
-    work = {"demo": "fssbench table", "test": "-m pytest", "lint": "mypy", "wheel": "-m build", "clean": "rm -rf"}
+    work = {"demo": "fssbench table", "lint": "mypy", "wheel": "-m build", "clean": "rm -rf"}
+    # The examples in docstrings are tests, too.
+    examples = "--doctest-modules tests fssbench"
+    work |= {"test": f"{examples} -m 'not slow'", "test-all": examples}
     work |= {"check": "fssbench check --against baseline", "lock": "python .ci/lock.py"}
     works = plan.find(work[target])
     assert works > installs

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import doctest
 import inspect
 import re
 from collections.abc import Iterator
@@ -69,6 +70,15 @@ def test_a_public_name_is_there_typed_and_explained(name: str):
             assert parameter.annotation != "Any" or parameter.kind is inspect.Parameter.VAR_KEYWORD
             # Every argument is explained where there are several.
             assert len(signature.parameters) == 1 or f"{parameter.name}:" in (inspect.getdoc(value) or "")
+
+
+@pytest.mark.parametrize("name", [name for name in PUBLIC if name != "__version__"])
+def test_a_public_name_has_an_example_that_runs(name: str):
+    # `make test` runs it as a doctest.
+    examples = doctest.DocTestParser().get_examples(inspect.getdoc(getattr(fssbench, name)) or "")
+    assert examples[0].source == "import fssbench\n"
+    assert any(f"fssbench.{name}" in example.source for example in examples)
+    assert examples[-1].want
 
 
 @pytest.mark.parametrize(("name", "positional", "named"), CALLS.values(), ids=CALLS.keys())

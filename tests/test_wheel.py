@@ -99,6 +99,7 @@ def test_the_source_archive_can_be_tested(built: Built):
         "README.md",
         "LICENSE",
         "SECURITY.md",
+        "conftest.py",
         ".editorconfig",
         ".pre-commit-config.yaml",
         ".ci/run",

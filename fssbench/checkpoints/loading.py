@@ -203,6 +203,13 @@ def load_release(
         CheckpointError: If a key is missing, unexpected or misshapen, naming the first ones; if weights are not finite,
             zero throughout, or of another kind than the parameter, such as integers. The method is unchanged.
         UsageError: If the method was built as another data set's configuration.
+
+    Examples:
+        >>> import fssbench
+        >>> method = fssbench.build("hsnet", backbone="small")
+        >>> released = {f"module.{key}": value for key, value in method.state_dict().items()}
+        >>> fssbench.load_release(method, released) is method
+        True
     """
     _check_configuration(method, trained_on)
     _load_strictly(method, state_dict)

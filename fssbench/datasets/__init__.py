@@ -36,6 +36,14 @@ def open_dataset(
     Raises:
         UsageError: If the name or an option is unknown.
         MissingError: If the data is not there.
+
+    Examples:
+        >>> import fssbench
+        >>> dataset = fssbench.open_dataset("shapes20i")
+        >>> dataset.fold_classes(0)
+        (1, 2, 3, 4, 5)
+        >>> dataset.class_names[1]
+        'gear'
     """
     cls = REGISTRY.get(name)
     opened: Dataset = cls.open(None if root is None else Path(root), **options)

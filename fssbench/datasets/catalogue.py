@@ -46,7 +46,13 @@ REGISTRY: Registry[type[Dataset]] = Registry(
 
 
 def list_datasets() -> list[str]:
-    """Return the names of all data sets, sorted."""
+    """Return the names of all data sets, sorted.
+
+    Examples:
+        >>> import fssbench
+        >>> "pascal5i" in fssbench.list_datasets()
+        True
+    """
     return REGISTRY.names()
 
 

@@ -64,6 +64,16 @@ def evaluate(
         UsageError: If arguments do not fit each other, training has seen a class, or `out` holds a run already.
         MissingError: If a photo or mask is not there. Rows that are stored stay.
         BrokenFileError: If a photo or mask can't be read. Rows that are stored stay.
+
+    Examples:
+        >>> import fssbench
+        >>> dataset = fssbench.open_dataset("shapes20i")
+        >>> episodes = fssbench.episodes(dataset, fold=0, way=1, shot=1, protocol="shapes", count=3)
+        >>> results = fssbench.evaluate(fssbench.build("copy-mask"), dataset, episodes)
+        >>> results.frame["intersection"].tolist()  # of background and class, in pixels
+        [(31654, 0), (40920, 0), (40169, 42)]
+        >>> f"{results.summary().miou:.2f} %"
+        '0.54 %'
     """
     origin, settings = origin or Origin(), settings or Settings()
     asked = _as_list(episodes, dataset, protocol)

@@ -52,6 +52,13 @@ def episodes(
     Raises:
         UsageError: If the protocol does not define the ways, shots or data set, or a number is out of range.
         MissingError: If the lists are empty, or a class has too few images.
+
+    Examples:
+        >>> import fssbench
+        >>> dataset = fssbench.open_dataset("shapes20i")
+        >>> episodes = fssbench.episodes(dataset, fold=0, way=1, shot=1, protocol="shapes", count=3)
+        >>> episodes[0]
+        Episode(query='val_0001', classes=(1,), supports=(('val_0261',),), query_class=1)
     """
     chosen = protocol_of(protocol).on(dataset.name)
     chosen.check(dataset.name, way, shot)

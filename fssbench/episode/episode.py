@@ -19,6 +19,14 @@ class Episode:
         classes: The N label values asked for; way n (1-based) of a prediction is `classes[n - 1]`.
         supports: For each class its K support image names: `supports[n - 1][k]`.
         query_class: The label value under which the query is listed. In FS-CS it need not be among `classes`.
+
+    Examples:
+        >>> import fssbench
+        >>> episode = fssbench.Episode(
+        ...     query="val_0001", classes=(1, 4), supports=(("val_0261",), ("val_0012",)), query_class=1
+        ... )
+        >>> episode.way, episode.shot
+        (2, 1)
     """
 
     query: str
@@ -63,6 +71,17 @@ class EpisodeList(Sequence[Episode]):
             after the other, and `seed` is that of the first. None for a single run.
         train_dataset: The data set whose folds these are, where weights that were trained there are asked elsewhere.
         test_classes: Which classes are asked then (`fssbench.datasets.transfer.view`).
+
+    Examples:
+        >>> import fssbench
+        >>> dataset = fssbench.open_dataset("shapes20i")
+        >>> episodes = fssbench.episodes(dataset, fold=0, way=1, shot=1, protocol="shapes", count=3)
+        >>> isinstance(episodes, fssbench.EpisodeList)
+        True
+        >>> episodes.hash[:16]
+        'efdc907f5979e9c3'
+        >>> [episode.query for episode in episodes]
+        ['val_0001', 'val_0002', 'val_0002']
     """
 
     episodes: tuple[Episode, ...]

@@ -37,6 +37,14 @@ def build(
 
     Raises:
         UsageError: If a name is unknown or the arguments do not fit the method.
+
+    Examples:
+        >>> import fssbench
+        >>> import torch
+        >>> method = fssbench.build("prototype", backbone="small")
+        >>> query, supports, masks = torch.rand(3, 96, 96), torch.rand(1, 1, 3, 96, 96), torch.ones(1, 1, 96, 96)
+        >>> method.segment(query, supports, masks).labels.shape
+        torch.Size([96, 96])
     """
     info = check_build(name, backbone, variant, way, shot)
     if trained_on is not None:

@@ -98,7 +98,13 @@ REGISTRY: Registry[type[Method[Any, Any]]] = Registry(
 
 
 def list_methods() -> list[str]:
-    """Return the names of all methods, sorted."""
+    """Return the names of all methods, sorted.
+
+    Examples:
+        >>> import fssbench
+        >>> "hsnet" in fssbench.list_methods()
+        True
+    """
     return REGISTRY.names()
 
 

@@ -182,6 +182,15 @@ def summarise(
 
     Raises:
         UsageError: If there is no row, a column is missing, or `classes` does not fit the rows.
+
+    Examples:
+        >>> import fssbench
+        >>> dataset = fssbench.open_dataset("shapes20i")
+        >>> episodes = fssbench.episodes(dataset, fold=0, way=1, shot=1, protocol="shapes", count=3)
+        >>> results = fssbench.evaluate(fssbench.build("all-foreground"), dataset, episodes)
+        >>> summary = fssbench.summarise(results.frame)
+        >>> f"mIoU {summary.miou:.2f} %, FB-IoU {summary.fb_iou:.2f} %"
+        'mIoU 5.26 %, FB-IoU 2.72 %'
     """
     folds = counted(frame, Counting(classes, base_classes, generalised, run_length))
     return summary_of(folds, draws=draws, level=level, seed=seed)

@@ -209,7 +209,13 @@ def _all() -> dict[str, Protocol]:
 
 
 def list_protocols() -> list[str]:
-    """Return the names of all protocols, in the order of protocols.toml."""
+    """Return the names of all protocols, in the order of protocols.toml.
+
+    Examples:
+        >>> import fssbench
+        >>> fssbench.list_protocols()[:3]
+        ['hsnet', 'ifsl-fss', 'ifsl-fscs']
+    """
     return list(_all())
 
 

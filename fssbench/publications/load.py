@@ -49,6 +49,13 @@ def published() -> pd.DataFrame:
 
     Raises:
         BrokenFileError: If a shipped file is damaged.
+
+    Examples:
+        >>> import fssbench
+        >>> printed = fssbench.published()
+        >>> rows = printed.query("method == 'hsnet' and dataset == 'pascal5i' and task == 'fss' and shot == 1")
+        >>> rows.loc[rows["source"] == "ifsl-paper", ["backbone", "mean"]].values.tolist()
+        [['resnet50', 64.0]]
     """
     import pandas as pd
 
