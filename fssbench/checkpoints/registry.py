@@ -12,7 +12,7 @@ import tomlkit
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from fssbench.config import config_folder, reachable
-from fssbench.datasets.catalogue import REGISTRY as DATASETS
+from fssbench.datasets.catalogue import dataset_info
 from fssbench.errors import BrokenFileError, MissingError, UsageError, unknown_name
 from fssbench.files import locked, shipped, write_text
 from fssbench.methods.catalogue import MethodInfo, check_build, method_info
@@ -173,8 +173,8 @@ def find(
     form = f" ({chosen}{', weak' if weak else ''})" if len(info.tasks) > 1 else ""
     options = f"--method {method} --backbone {backbone} --dataset {dataset} --fold {fold}"
     options += (f" --variant {chosen}" if chosen != next(iter(info.tasks)) else "") + (" --weak" if weak else "")
-    shows = DATASETS.get(dataset).shows
-    elsewhere = f"--train-dataset {shows} takes the weights of the same scenes there; or " if shows else ""
+    shown = dataset_info(dataset).same_scenes_as
+    elsewhere = f"--train-dataset {shown} takes the weights of the same scenes there; or " if shown else ""
     raise MissingError(
         f"no checkpoint is registered for {method}{form} with {backbone} on {dataset} fold {fold}{known}",
         f"{elsewhere}fssbench checkpoints add FILE {options}; or --checkpoint FILE, or --random-weights",
@@ -296,7 +296,7 @@ def check_record_arguments(method: str, variant: str, backbone: str, dataset: st
     info = check_build(method, backbone, variant or None, way, 1)
     if not info.trainable:
         raise UsageError(f"{method} has no weights of its own")
-    count = DATASETS.get(dataset).fold_count
+    count = dataset_info(dataset).folds
     if fold < 0 or (count and fold >= count):
         known = f"its folds are 0 to {count - 1}" if count else "folds are counted from 0"
         raise UsageError(f"{dataset} has no fold {fold}: {known}")

@@ -35,18 +35,18 @@ def where(
     from rich.text import Text
 
     from fssbench.config import config_name
-    from fssbench.datasets.catalogue import REGISTRY
-    from fssbench.datasets.roots import DATA_VARIABLE, FOLDERS, find_root, own_data_in
+    from fssbench.datasets.catalogue import dataset_info, folder_name, list_datasets
+    from fssbench.datasets.roots import DATA_VARIABLE, find_root, own_data_in
 
     table = Table(box=None, pad_edge=False)
     for heading in ("data set", "found by", "folder"):
         table.add_column(heading, overflow="fold")
     missing = []
-    for name in REGISTRY:
-        if REGISTRY.get(name).rendered:
+    for name in list_datasets():
+        if dataset_info(name).rendered:
             table.add_row(name, "rendered", "needs no files")
             continue
-        folder = FOLDERS.get(name, name)
+        folder = folder_name(name)
         holds = root is not None and (root.name == folder or (root / folder).is_dir() or own_data_in(root) == name)
         given = root if holds else None
         try:
@@ -60,7 +60,7 @@ def where(
     output = console()
     output.print(table)
     if missing:
-        folders = ", ".join(FOLDERS.get(name, name) for name in missing)
+        folders = ", ".join(map(folder_name, missing))
         say(
             "",
             "To set a folder, in the order in which they count:",

@@ -51,18 +51,17 @@ def _forms(info: MethodInfo) -> tuple[str, str]:
 
 
 def _datasets() -> Listing:
-    from fssbench.datasets.catalogue import REGISTRY
-    from fssbench.datasets.roots import FOLDERS
+    from fssbench.datasets.catalogue import dataset_info, list_datasets
     from fssbench.protocols.rules import list_protocols, protocol
 
     return ("data set", "folds", "folder", "protocols"), [
         (
-            name,
-            str(REGISTRY.get(name).fold_count or "its own"),
-            "rendered, needs none" if REGISTRY.get(name).rendered else FOLDERS.get(name, name),
-            ", ".join(p for p in list_protocols() if protocol(p).takes(name)),
+            info.name,
+            str(info.folds or "its own"),
+            "rendered, needs none" if info.rendered else info.folder_name,
+            ", ".join(p for p in list_protocols() if protocol(p).takes(info.name)),
         )
-        for name in REGISTRY
+        for info in map(dataset_info, list_datasets())
     ]
 
 

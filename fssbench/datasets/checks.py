@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import cast
 
 from fssbench.datasets import open_dataset
-from fssbench.datasets.catalogue import REGISTRY
+from fssbench.datasets.catalogue import REGISTRY, dataset_info, list_datasets
 from fssbench.datasets.dataset import Dataset, Split
 from fssbench.datasets.io.images import size_of
 from fssbench.datasets.roots import require_root
@@ -30,11 +30,11 @@ def check_at(name: str, root: Path | None = None, *, decode: bool = True, **opti
         UsageError: If the name or an option is unknown.
         MissingError: If there is no folder.
     """
-    cls = REGISTRY.get(name)
-    if not cls.checked_unopened:
+    cls, look = REGISTRY.get(name), dataset_info(name).check_unopened
+    if not look:
         return check(open_dataset(name, root, **options), decode=decode)
     cls.refuse_options(options)
-    report: Report = _function(cls.checked_unopened)(require_root(name, root), decode=decode)
+    report: Report = _function(look)(require_root(name, root), decode=decode)
     return report
 
 
@@ -49,8 +49,9 @@ def check(dataset: Dataset, *, decode: bool = True) -> Report:
         dataset: The opened data set.
         decode: Whether to decode every photo (minutes for COCO); else photos are only opened.
     """
-    if dataset.checked_by:
-        report: Report = _function(dataset.checked_by)(dataset, decode=decode)
+    known = dataset.name in list_datasets() and isinstance(dataset, REGISTRY.get(dataset.name))
+    if known and (target := dataset_info(dataset.name).check):
+        report: Report = _function(target)(dataset, decode=decode)
         return report
     folds = range(dataset.fold_count)
     sides: tuple[Split, ...] = ("val", "train")

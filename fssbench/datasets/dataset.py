@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Literal, Self, cast
 import numpy as np
 import numpy.typing as npt
 
+from fssbench.datasets.catalogue import built_in
 from fssbench.errors import UsageError
 
 if TYPE_CHECKING:
@@ -38,7 +39,8 @@ class ImageOrder:
 class Dataset(ABC):
     """A few-shot segmentation data set.
 
-    Label values are 0 for background, 1..C for the classes, 255 for pixels to ignore.
+    Label values are 0 for background, 1..C for the classes, 255 for pixels to ignore. A data set of datasets.toml has
+    `fold_count`, `rendered` and `own` from there; one of another package says them itself.
     """
 
     name: str
@@ -50,12 +52,6 @@ class Dataset(ABC):
     """Whether its release has photos of another size than their label maps, which are brought to one size there."""
     rendered: bool = False
     """Whether it is drawn when it is asked for, so that it has no files."""
-    shows: str | None = None
-    """The data set whose scenes it shows in another way: classes, folds and lists are the same, the pixels are not."""
-
-    resembles: str | None = None
-    """The data set whose training recipes and whose options of methods serve it, where it has none of its own."""
-
     own: bool = False
     """Whether it is one's own data, which no release has asked: a class with fewer than K + 1 images is not asked then,
     also where a release's draw would repeat supports."""
@@ -68,13 +64,15 @@ class Dataset(ABC):
     test_classes: str | None = None
     """Which of its classes are asked then (`fssbench.datasets.transfer.view`)."""
 
-    checked_by: str = ""
-    """What `fssbench data check` calls with it, as "module:function"; empty where counting its lists is all."""
-    checked_unopened: str = ""
-    """What looks at its folder also where it can't be opened, as "module:function"; empty if there is no such check."""
-
     root: Path | None
     """The folder that holds the files; None for a rendered data set."""
+
+    def __init_subclass__(cls) -> None:
+        """Take what datasets.toml says of the class, if it stands there: no class has to say it again."""
+        super().__init_subclass__()
+        info = built_in().get(getattr(cls, "name", ""))
+        if info is not None and info.target == f"{cls.__module__}:{cls.__qualname__}":
+            cls.fold_count, cls.rendered, cls.own = info.folds, info.rendered, info.own
 
     @property
     def check_command(self) -> str:

@@ -9,25 +9,13 @@ from pathlib import Path
 from typing import Literal
 
 from fssbench.config import _expanded, config_file, config_name, reachable
-from fssbench.errors import BrokenFileError, MissingError
+from fssbench.datasets.catalogue import folder_name, list_datasets
+from fssbench.errors import BrokenFileError, MissingError, unknown_name
 from fssbench.files import file_size
 from fssbench.toml import line_of, parse, text_of
 
 DATA_VARIABLE = "FSSBENCH_DATA"
-"""Environment variable: a folder that holds the data folders of `FOLDERS`."""
-
-
-FOLDERS = {
-    "pascal5i": "VOC2012",
-    "coco20i": "COCO2014",
-    "fss1000": "FSS-1000",
-    "suim": "SUIM",
-    "deepglobe": "Deepglobe",
-    "isic2018": "ISIC",
-    "chestxray": "LungSegmentation",
-    "folder": "own-data",
-}
-"""The data folder of each data set that has files, named as in HSNet's and PATNet's releases; one's own may be any."""
+"""Environment variable: a folder that holds the data folders, each called as datasets.toml says."""
 
 
 How = Literal["option", "environment", "config file"]
@@ -65,9 +53,6 @@ def configured_roots() -> dict[str, Path]:
 def _parse(text: str, path: Path) -> dict[str, Path]:
     from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-    from fssbench.datasets.catalogue import list_datasets
-    from fssbench.errors import unknown_name
-
     class ConfigFile(BaseModel):
         model_config = ConfigDict(extra="forbid")
         data: dict[str, Path] = Field(default_factory=dict)
@@ -96,7 +81,7 @@ def find_root(dataset: str, option: Path | None = None) -> Root | None:
     hold this data set is passed over: it may hold the others.
 
     Args:
-        dataset: A key of `FOLDERS`, or another data set that the configuration file names.
+        dataset: Its name; the folder of one that is not registered has that name, too.
         option: What the user gave on the command line or in Python.
 
     Raises:
@@ -105,7 +90,7 @@ def find_root(dataset: str, option: Path | None = None) -> Root | None:
     """
     if option is not None:
         return Root(_existing(dataset, _expanded(option, "--root"), "--root"), "option")
-    folder = FOLDERS.get(dataset, dataset)
+    folder = folder_name(dataset)
     if variable := os.environ.get(DATA_VARIABLE):
         parent = _expanded(Path(variable), DATA_VARIABLE)
         if (parent / folder).is_dir():
@@ -128,7 +113,7 @@ def require_root(dataset: str, option: Path | None = None) -> Path:
     found = find_root(dataset, option)
     if found is not None:
         return found.path
-    folder = FOLDERS.get(dataset, dataset)
+    folder = folder_name(dataset)
     variable = os.environ.get(DATA_VARIABLE)
     looked = f"{DATA_VARIABLE}={variable} holds no {folder}" if variable else f"{DATA_VARIABLE} is not set"
     raise MissingError(
@@ -139,7 +124,7 @@ def require_root(dataset: str, option: Path | None = None) -> Path:
 
 
 def _existing(dataset: str, path: Path, named_by: str) -> Path:
-    inner = path / FOLDERS.get(dataset, dataset)
+    inner = path / folder_name(dataset)
     if inner.is_dir():
         return inner
     if path.is_dir():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from fssbench.datasets.catalogue import dataset_info
 from fssbench.datasets.dataset import Dataset
 from fssbench.errors import UsageError
 from fssbench.methods.catalogue import MethodInfo, list_methods, method_info
@@ -53,15 +54,10 @@ def check_counted(info: MethodInfo, protocol: Protocol, trained_on: str, dataset
     Raises:
         UsageError: Naming both data sets.
     """
-    if protocol.base is not None and info.base_classes and _scenes(trained_on) != _scenes(dataset):
+    scenes = {dataset_info(name).scenes for name in (trained_on, dataset)}
+    if protocol.base is not None and info.base_classes and len(scenes) > 1:
         raise UsageError(
             f"protocol {protocol.name} counts base classes; those that {info.name} learnt on {trained_on} "
             f"are not {dataset}'s",
             "--protocol pfenet, which counts the novel classes alone",
         )
-
-
-def _scenes(dataset: str) -> str:
-    from fssbench.datasets.catalogue import REGISTRY
-
-    return REGISTRY.get(dataset).shows or dataset

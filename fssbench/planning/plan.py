@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from fssbench.errors import UsageError
 from fssbench.methods.catalogue import MethodInfo, check_build, check_weak, method_info
 from fssbench.planning.base_classes import check_asked, check_counted, check_number
-from fssbench.planning.defaults import configured
+from fssbench.planning.defaults import options_source
 from fssbench.planning.episode_lists import as_given, check_every_fold, given_lists
 from fssbench.planning.leaks import check_leaks
 from fssbench.planning.records import dataset_record, fold_record, protocol_record
@@ -75,7 +75,8 @@ class Plan:
         """
         needed = dict(next(iter(self.sources.values())).options)
         options = (
-            self.info.options_on(configured(self.request.trained_on, self.info, self.backbone), self.variant) | needed
+            self.info.options_on(options_source(self.request.trained_on, self.info, self.backbone), self.variant)
+            | needed
         )
         return options | {"weak": True} if self.request.weak else options
 

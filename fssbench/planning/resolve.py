@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fssbench.errors import UsageError
 from fssbench.methods.catalogue import MethodInfo
-from fssbench.planning.defaults import rules_of
+from fssbench.planning.defaults import protocol_source
 from fssbench.planning.request import Request, Task
 from fssbench.protocols.rules import Protocol, default_protocol
 from fssbench.protocols.rules import protocol as protocol_of
@@ -34,7 +34,7 @@ def resolve_task(request: Request, info: MethodInfo) -> Task:
 
 def resolve_protocol(request: Request, info: MethodInfo, task: Task) -> Protocol:
     """Return the protocol: the one that was named, or the one that the method's release evaluates by."""
-    rules = rules_of(request.dataset, request.trained_on, request.backbone)
+    rules = protocol_source(request.dataset, request.trained_on, request.backbone)
     protocol = protocol_of(request.protocol or default_protocol(rules, task, info.protocols[task]))
     if request.task is not None and protocol.task != request.task:
         raise UsageError(

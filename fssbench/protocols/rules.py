@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from functools import cache
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, cast
 
 from fssbench.errors import UsageError, unknown_name
 
@@ -77,7 +77,8 @@ class Protocol:
         absent: Whether a class, or the background, without a pixel in the label map that is counted on counts
             (the answer's pixels go into the union) or is left out of that episode's counts.
         way: Smallest and largest N.
-        datasets: The data sets it is defined for, besides `OWN_DATA`, which every protocol takes without overrides.
+        datasets: The data sets it is defined for: those of its release, and those that name it in datasets.toml.
+            Every protocol takes `OWN_DATA` too, without overrides.
         overrides: For some of them, what differs there; `on` applies it.
         default_for: The data sets on which it is the default for its task, whatever the method.
         backbone: The backbone that is the default at its input size; None leaves it to the method.
@@ -205,7 +206,23 @@ def _all() -> dict[str, Protocol]:
     schema = TypeAdapter(dict[str, Protocol])
     with (Path(__file__).with_name("protocols.toml")).open("rb") as file:
         raw = tomllib.load(file)
-    return schema.validate_python({name: {"name": name, **fields} for name, fields in raw.items()})
+    found = schema.validate_python({name: {"name": name, **fields} for name, fields in raw.items()})
+    return {name: replace(one, datasets=one.datasets + _further(name)) for name, one in found.items()}
+
+
+@cache
+def _dataset_tables() -> dict[str, dict[str, object]]:
+    # Only the file is read: protocols know no data set's code.
+    with (Path(__file__).parents[1] / "datasets" / "datasets.toml").open("rb") as file:
+        return tomllib.load(file)
+
+
+def _further(name: str) -> tuple[str, ...]:
+    """Return the data sets that a protocol takes as it stands, because datasets.toml says so."""
+    tables = _dataset_tables()
+    return tuple(
+        dataset for dataset, fields in tables.items() if name in cast("list[str]", fields.get("protocols", []))
+    )
 
 
 def list_protocols() -> list[str]:

@@ -8,12 +8,13 @@ import json
 from collections.abc import Iterable, Sequence
 from textwrap import fill
 
+from fssbench.datasets.catalogue import dataset_title
 from fssbench.escape import harmless, markdown_escaped, printable
 from fssbench.publications.load import record_of
 from fssbench.publications.rows import ER_FOLDS, FOLDS, FRAME_COLUMNS, PrintedRow, Publications, Source
 from fssbench.publications.search import FoundRow
 from fssbench.publications.status import released_weights, status_of, why
-from fssbench.publications.titles import BACKBONES, dataset_title, short_venue
+from fssbench.publications.titles import BACKBONES, short_venue
 
 WIDTH = 100
 HEADS = ("id", "method", "venue", "data set", "task", "way", "shot", "backbone", "mean", "status")

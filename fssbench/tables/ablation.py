@@ -7,11 +7,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from fssbench.datasets.catalogue import dataset_title
 from fssbench.errors import MissingError, UsageError, unknown_name
 from fssbench.methods.catalogue import list_methods, method_info
 from fssbench.publications.load import publications
 from fssbench.publications.rows import ER_FOLDS, FOLDS, PrintedRow, Publications
-from fssbench.publications.titles import BACKBONES, dataset_title
+from fssbench.publications.titles import BACKBONES
 from fssbench.tables.entry import Entry, parameters, rounded
 from fssbench.tables.footnotes import DAGGER, Footnotes
 from fssbench.tables.layout import emphasise

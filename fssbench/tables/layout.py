@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Literal
 
-from fssbench.datasets.catalogue import fold_count_of
+from fssbench.datasets.catalogue import dataset_title, fold_count_of
 from fssbench.publications.rows import ER_FOLDS, FOLDS
-from fssbench.publications.titles import BACKBONES, dataset_title
+from fssbench.publications.titles import BACKBONES
 from fssbench.tables.beside import differences
 from fssbench.tables.entry import NO_BACKBONE, Entry, parameters, rounded
 from fssbench.tables.footnotes import Footnotes

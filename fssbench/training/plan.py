@@ -17,7 +17,7 @@ from fssbench.datasets.dataset import Dataset
 from fssbench.errors import MissingError, UsageError
 from fssbench.methods.catalogue import MethodInfo, check_build, check_weak, list_methods, method_info
 from fssbench.planning.base_classes import check_number
-from fssbench.planning.defaults import FROM_SCRATCH, configured, recipes_like, rules_of
+from fssbench.planning.defaults import FROM_SCRATCH, options_source, protocol_source, recipe_source
 from fssbench.protocols.rules import Protocol, default_protocol
 from fssbench.protocols.rules import protocol as protocol_of
 from fssbench.training.draws import training_lists
@@ -132,7 +132,7 @@ def plan(request: Request) -> Plan:
     info = method_info(request.method) if request.method else None
     variant = _variant(request, info)
     require_training(request.dataset, "--dataset pascal5i")
-    like = recipes_like(request.dataset, request.backbone)
+    like = recipe_source(request.dataset, request.backbone)
     found = recipes(network, request.dataset, request.config, variant=variant, weak=request.weak, like=like)
     found = {stage: _changed(its, request) for stage, its in found.items()}
     backbone = _same("backbone", {its.backbone for its in found.values()}) or network
@@ -259,7 +259,7 @@ def _options(request: Request, info: MethodInfo, variant: str, found: Mapping[st
     if request.weak:
         check_weak(info, variant)
         options["weak"] = True
-    return info.options_on(configured(request.dataset, info, request.backbone), variant) | options
+    return info.options_on(options_source(request.dataset, info, request.backbone), variant) | options
 
 
 def _rules(info: MethodInfo, variant: str, request: Request, found: Mapping[str, Recipe]) -> Protocol | None:
@@ -268,7 +268,7 @@ def _rules(info: MethodInfo, variant: str, request: Request, found: Mapping[str,
         return None
     task = info.tasks[variant]
     name = _same("the protocol of their validation", {its.protocol for its in validated})
-    asked = rules_of(request.dataset, request.dataset, request.backbone)
+    asked = protocol_source(request.dataset, request.dataset, request.backbone)
     rules = protocol_of(name or default_protocol(asked, task, info.protocols[task])).on(request.dataset)
     if rules.task != task:
         raise UsageError(f"protocol {rules.name} is for the task {rules.task}, not {task}", "fssbench list protocols")

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from fssbench.publications.titles import dataset_title
+from fssbench.datasets.catalogue import dataset_title
 from fssbench.tables.entry import Remark, parameters, rounded
 from fssbench.tables.layout import emphasise, lay_out
 from fssbench.tables.table import Cell, Row, Table

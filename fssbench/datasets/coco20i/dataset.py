@@ -64,7 +64,6 @@ class Coco20i(Dataset):
     """
 
     name = "coco20i"
-    checked_by = "fssbench.datasets.coco20i.check:check"
     root: Path
 
     def __init__(self, root: Path, labels: LabelRule = "hsnet", lists: Extent = "all") -> None:

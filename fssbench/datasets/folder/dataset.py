@@ -102,13 +102,7 @@ class Folder(Dataset):
     """
 
     name = "folder"
-    checked_by = "fssbench.datasets.folder.check:check"
-    checked_unopened = "fssbench.datasets.folder.check:check_folder"
     has_ignore = True
-    fold_count = 0
-    """Known once it is open: dataset.toml says."""
-    resembles = "pascal5i"
-    own = True
     root: Path
 
     def __init__(self, contents: Contents) -> None:

@@ -35,9 +35,7 @@ class FSS1000(Dataset):
     """FSS-1000/CLASS/N.jpg with masks CLASS/N.png; an image's name is "CLASS/N.jpg"."""
 
     name = "fss1000"
-    checked_by = "fssbench.datasets.fss1000.check:check"
     sizes_differ = True
-    fold_count = 1
     asked: Split = "test"
     root: Path
 

@@ -140,7 +140,6 @@ class Pascal5i(Dataset):
     """VOC2012/JPEGImages/NAME.jpg and VOC2012/SegmentationClassAug/NAME.png; photos are needed only when read."""
 
     name = "pascal5i"
-    checked_by = "fssbench.datasets.pascal5i.check:check"
     has_ignore = True
     class_count: ClassVar[int] = CLASS_COUNT
     root: Path

@@ -80,7 +80,6 @@ class Shapes20i(Dataset):
 
     name = "shapes20i"
     has_ignore = True
-    rendered = True
     root = None
 
     def __init__(self, seed: int = 0) -> None:
@@ -206,8 +205,6 @@ class Shapes20iUnderwater(Shapes20i):
     """The scenes of `shapes20i` under water: red is gone, blue-green haze grows with distance, blur, specks, noise."""
 
     name = "shapes20i-underwater"
-    shows = Shapes20i.name
-    resembles = Shapes20i.name
 
     def split_fingerprint(self, split: Split) -> str:
         """Return the hex sha256 of the renderer's two versions, what its lists admit, and the seed."""

@@ -51,8 +51,6 @@ class TargetDataset(Dataset):
     A subclass says where masks and photos are (`mask_files`, `labels`, `label`, `photo_path`).
     """
 
-    fold_count = 1
-    checked_by = "fssbench.datasets.targets.check:check"
     asked: Split = "test"
     whole_photos: bool = True
     """Whether an image is a photo's file, and not a part of one."""

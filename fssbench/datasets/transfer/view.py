@@ -18,7 +18,7 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from fssbench.datasets.catalogue import REGISTRY
+from fssbench.datasets.catalogue import REGISTRY, dataset_info
 from fssbench.datasets.dataset import Dataset, Image, ImageOrder, Label, Split
 from fssbench.datasets.transfer.classes import choices_for, counterparts, facts, seen, supposed
 from fssbench.errors import UsageError
@@ -29,21 +29,21 @@ if TYPE_CHECKING:
 
 def same_scenes(one: str, other: str) -> bool:
     """Return whether two data sets show the same scenes, so that folds, classes and lists of one are the other's."""
-    return (REGISTRY.get(one).shows or one) == (REGISTRY.get(other).shows or other)
+    return dataset_info(one).scenes == dataset_info(other).scenes
 
 
 def default_choice(dataset: Dataset, train: str) -> str:
     """Return which classes of a data set are asked of weights that were trained elsewhere."""
-    if not REGISTRY.get(train).fold_count:
+    if not dataset_info(train).folds:
         return "own"  # How many folds the training had is known to its files alone.
     return "unseen" if dataset.fold_count > 1 else "all"
 
 
 def known_fold_count(test: str, train: str, choice: str | None = None) -> int:
     """Return how many folds a data set has as seen from the one that was trained on; 0 where only its files say it."""
-    folds = REGISTRY.get(train).fold_count
+    folds = dataset_info(train).folds
     own = same_scenes(train, test) or choice == "own" or not folds
-    return REGISTRY.get(test).fold_count if own else folds
+    return dataset_info(test).folds if own else folds
 
 
 def seen_from(dataset: Dataset, train: str, choice: str | None = None) -> Dataset:
@@ -67,7 +67,7 @@ def seen_from(dataset: Dataset, train: str, choice: str | None = None) -> Datase
                 "leave --test-classes out",
             )
         return dataset
-    known = choices_for(train, dataset.name) if REGISTRY.get(train).fold_count else ("own",)
+    known = choices_for(train, dataset.name) if dataset_info(train).folds else ("own",)
     if choice is not None and choice not in known:
         raise UsageError(f"{train} to {dataset.name} has no test classes '{choice}'; there are {', '.join(known)}")
     view = SeenFrom(dataset, train, choice or default_choice(dataset, train))
@@ -95,15 +95,10 @@ class SeenFrom(Dataset):
     def __init__(self, inner: Dataset, train: str, choice: str) -> None:
         self.inner = inner
         self.name, self.root = inner.name, inner.root
-        self.has_ignore, self.rendered, self.shows, self.asked = (
-            inner.has_ignore,
-            inner.rendered,
-            inner.shows,
-            inner.asked,
-        )
+        self.has_ignore, self.rendered, self.asked = inner.has_ignore, inner.rendered, inner.asked
         self.own, self.sizes_differ = inner.own, inner.sizes_differ
         self.trained_on, self.test_classes = train, choice
-        self.fold_count = inner.fold_count if choice == "own" else REGISTRY.get(train).fold_count
+        self.fold_count = inner.fold_count if choice == "own" else dataset_info(train).folds
         self._means = counterparts(train, inner.name, inner.class_names)
 
     @classmethod

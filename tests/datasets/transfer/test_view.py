@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from fssbench import episodes, open_dataset
-from fssbench.datasets.fss1000.dataset import FSS1000
+from fssbench.datasets.catalogue import built_in, dataset_info
 from fssbench.datasets.splits import stored as imported
 from fssbench.datasets.transfer.view import SeenFrom, known_fold_count, same_scenes, seen_from
 from fssbench.episode import read_episodes, write_episodes
@@ -130,7 +131,7 @@ def test_the_same_scenes_have_the_same_folds():
 
 
 def test_a_training_whose_files_alone_say_its_folds_asks_the_data_sets_own(voc: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(FSS1000, "fold_count", 0)
+    monkeypatch.setitem(built_in(), "fss1000", replace(dataset_info("fss1000"), folds=0))
     found = view(voc, train="fss1000")
     assert (found.test_classes, found.fold_count, found.fold_classes(1)) == ("own", 4, (6, 7, 8, 9, 10))
     assert found.leaking(1, found.fold_classes(1)) is None
