@@ -19,7 +19,7 @@ from fssbench.engine.profiling.memory import default_budget, freed_memory_kept
 from fssbench.engine.profiling.timers import Stages
 from fssbench.episode import EpisodeList
 from fssbench.errors import BrokenFileError
-from fssbench.methods.base.joint import Call, answers_to, under_way
+from fssbench.fast.threads import Call, predict_calls, under_way
 from fssbench.methods.base.method import Prediction
 from fssbench.planning.settings import Settings
 from fssbench.protocols.rules import Protocol
@@ -162,7 +162,7 @@ def _answer(
         for asking, own in by_asking.items()
     ]
     with stages.stage("predict", len(places)):
-        answered = answers_to(calls)
+        answered = predict_calls(calls)
     rows = []
     with stages.stage("score"):
         for place, prediction in zip(chain(*by_asking.values()), chain(*answered), strict=True):

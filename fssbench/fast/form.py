@@ -6,13 +6,17 @@ The file of a method holds its paper. What makes it fast stands here in `fssbenc
 
 from __future__ import annotations
 
-from typing import Any
+import copy
+from typing import Any, TypeVar
+
+from torch import nn
 
 from fssbench.methods.base.method import Method
 from fssbench.methods.catalogue import REGISTRY, method_info
 from fssbench.registry import imported
 
 AnyMethod = Method[Any, Any]
+Module = TypeVar("Module", bound=nn.Module)
 
 _OWN = ("_parameters", "_buffers", "_modules")
 """What a form has of its own, so that a part can be exchanged in it and stays in the plain method."""
@@ -21,7 +25,8 @@ _OWN = ("_parameters", "_buffers", "_modules")
 class FastForm:
     """Mixed into a subclass of a method that predicts as it does, with less work.
 
-    It is made by `fast_form` alone, is never trained, and computes under `torch.inference_mode`.
+    It is made by `fast_form` alone, is never trained, and computes under `torch.inference_mode`. On a processor several
+    threads predict with it at once, so that `predict` leaves the form as it is.
     """
 
     def prepare(self) -> None:
@@ -52,3 +57,30 @@ def fast_form(method: AnyMethod) -> AnyMethod:
         vars(form)[name] = vars(method)[name].copy()
     form.prepare()
     return form
+
+
+def shallow_copy(module: Module) -> Module:
+    """Return a module that shares all its parts with another; a part exchanged in it stays in the other."""
+    own = copy.copy(module)
+    for name in _OWN:
+        vars(own)[name] = vars(module)[name].copy()
+    return own
+
+
+def flag_of(cls: type, flag: str, *steps: str) -> bool:
+    """Return a flag of a class, such as `Method.predicts_in_threads`.
+
+    It holds for the steps of the class that sets it: a subclass that overrides one of them and does not set the flag
+    may have a way of its own, and has False.
+
+    Args:
+        cls: A subclass of `Method`.
+        flag: Name of the flag.
+        steps: The methods that it speaks of.
+    """
+    for base in cls.__mro__:
+        if flag in vars(base):
+            return bool(vars(base)[flag])
+        if any(step in vars(base) for step in steps):
+            return False
+    return False

@@ -10,20 +10,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from fssbench.layers.attentive_answer import (
-    Kernel,
-    Squeezed,
-    at_keys,
-    attend,
-    convolve_positions,
-    convolve_support,
-    keys_in,
-    normalise,
-)
 from fssbench.layers.masks import resize_mask
 
 _GROUPS = 4
-_HEADS = 8
+HEADS = 8
 _MASKED = -1e9
 
 
@@ -44,10 +34,10 @@ class AttentiveSqueezeLayer(nn.Module):
     ) -> None:
         super().__init__()
         if local:
-            self.attn: _Attention = _LocalAttention(inputs, outputs, kernel, stride, pool_keys=False)
+            self.attn: Attention = LocalAttention(inputs, outputs, kernel, stride, pool_keys=False)
         else:
-            self.attn = _Attention(inputs, outputs, kernel, stride, pool_keys=pool_keys)
-        self.ff = _FeedForward(outputs)
+            self.attn = Attention(inputs, outputs, kernel, stride, pool_keys=pool_keys)
+        self.ff = FeedForward(outputs)
 
     def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
         """Return (B, outputs, h, w, rows, columns).
@@ -59,18 +49,8 @@ class AttentiveSqueezeLayer(nn.Module):
         out: Tensor = self.ff(self.attn(x.flatten(2, 3), mask))
         return out.view(*out.shape[:2], *x.shape[2:4], *out.shape[3:])
 
-    def answer(self, x: Squeezed, mask: Tensor | None) -> Squeezed:
-        """Return the same as `forward` for B = 1, computed as fast as it can be; no gradient.
 
-        Args:
-            x: What it squeezes.
-            mask: Support foreground float32 (1, H, W), or None.
-        """
-        attended = self.attn.answer(x, mask)
-        return Squeezed(self.ff.answer(attended.values), attended.size)
-
-
-class _SupportConv(nn.Conv3d):
+class SupportConv(nn.Conv3d):
     """A convolution over (h', w') alone, its parameters shaped as the release's 3D ones.
 
     The query positions join the batch, so that 2D kernels do the work: the same sums, several times faster on a CPU.
@@ -78,7 +58,6 @@ class _SupportConv(nn.Conv3d):
 
     def __init__(self, inputs: int, outputs: int, kernel: int, stride: int, *, bias: bool = True) -> None:
         self.margin = kernel // 2 if kernel > 2 else 0
-        self.kernel = Kernel(kernel, stride, self.margin)
         padding = (0, self.margin, self.margin)
         super().__init__(inputs, outputs, (1, kernel, kernel), stride=(1, stride, stride), padding=padding, bias=bias)
 
@@ -89,7 +68,9 @@ class _SupportConv(nn.Conv3d):
         return out.view(-1, x.shape[2], *out.shape[1:]).transpose(1, 2)
 
 
-class _Attention(nn.Module):
+class Attention(nn.Module):
+    """Attention of each query to all keys, and a shortcut; arguments as `AttentiveSqueezeLayer` has them."""
+
     def __init__(self, inputs: int, outputs: int, kernel: int, stride: int, *, pool_keys: bool) -> None:
         super().__init__()
         hidden = outputs // 2
@@ -98,53 +79,25 @@ class _Attention(nn.Module):
         self.short_cut: nn.Module = nn.Identity()
         if not keeps_shape:
             self.short_cut = nn.Sequential(
-                _SupportConv(inputs, outputs, kernel, stride, bias=False), nn.GroupNorm(_GROUPS, outputs), nn.ReLU()
+                SupportConv(inputs, outputs, kernel, stride, bias=False), nn.GroupNorm(_GROUPS, outputs), nn.ReLU()
             )
-        self.qhead = _SupportConv(inputs, hidden, kernel, stride)
-        self.khead = _SupportConv(inputs, hidden, *at_keys)
-        self.vhead = _SupportConv(inputs, hidden, *at_keys)
+        self.qhead = SupportConv(inputs, hidden, kernel, stride)
+        self.khead = SupportConv(inputs, hidden, *at_keys)
+        self.vhead = SupportConv(inputs, hidden, *at_keys)
         self.agg = nn.Sequential(
             nn.GroupNorm(_GROUPS, hidden),
             nn.ReLU(),
-            _SupportConv(hidden, outputs, 1, 1, bias=False),
+            SupportConv(hidden, outputs, 1, 1, bias=False),
             nn.GroupNorm(_GROUPS, outputs),
             nn.ReLU(),
         )
         self.out_norm = nn.GroupNorm(_GROUPS, outputs)
 
     def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
+        """Return (B, outputs, T, rows, columns) for x (B, inputs, T, h', w')."""
         out = self.agg(self.attend(self.qhead(x), self.khead(x), self.vhead(x), mask))
         normed: Tensor = self.out_norm(out + self.short_cut(x))
         return normed
-
-    def answer(self, x: Squeezed, mask: Tensor | None) -> Squeezed:
-        """Return the same as `forward` for B = 1; see `AttentiveSqueezeLayer.answer`."""
-        squeezing: list[_SupportConv] = [self.qhead]
-        if isinstance(self.short_cut, nn.Sequential):
-            squeezing += [layer for layer in self.short_cut if isinstance(layer, _SupportConv)]
-        pooled = self.khead.kernel_size == self.qhead.kernel_size and self.khead.stride == self.qhead.stride
-        reading: list[_SupportConv] = [self.khead, self.vhead]
-        if pooled:
-            squeezing += reading
-        squeezed = convolve_support(x, *_joined(squeezing), self.qhead.kernel)
-        parts = list(torch.split(squeezed.values, [its.out_channels for its in squeezing]))
-        query = parts.pop(0)
-        short_cut = parts.pop(0) if isinstance(self.short_cut, nn.Sequential) else None
-        keys = keys_in(mask, squeezed.size if pooled else x.size)
-        nowhere = keys is not None and len(keys) == 0
-        left = None if nowhere else keys
-        if pooled:
-            key, value = (at_keys(its, left) for its in parts)
-        else:
-            key, value = convolve_positions(at_keys(x.values, left), *_joined(reading)).chunk(2)
-        # Where the object touches no sampled key the release's attention is uniform: that of a query of zeros.
-        gathered = attend(torch.zeros_like(query) if nowhere else query, key, value, _HEADS)
-        back = next(layer for layer in self.agg if isinstance(layer, _SupportConv))
-        inner, outer = _norms(self.agg)
-        out = convolve_positions(normalise(inner, gathered, relu=True), back.weight)
-        out = normalise(outer, out, relu=True)
-        out += x.values if short_cut is None else normalise(_norms(self.short_cut)[0], short_cut, relu=True)
-        return Squeezed(normalise(self.out_norm, out), squeezed.size)
 
     def attend(self, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None) -> Tensor:
         """Return what each query gathers from all keys, in the shape of `query` (B, C, T, rows, columns)."""
@@ -165,14 +118,14 @@ class _Attention(nn.Module):
         return out.reshape(query.shape)
 
 
-class _LocalAttention(_Attention):
+class LocalAttention(Attention):
     """Attention of each query to the keys under its own kernel; positions of the padding are no keys."""
 
     def attend(self, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None) -> Tensor:
         """Return what each query gathers from the keys beside it, in the shape of `query` (B, C, T, rows, columns)."""
         batch, channels, queries = query.shape[:3]
         padding = self._beside(torch.ones_like(key[:1, :1, 0])) == 0
-        asked = query.transpose(1, 2).reshape(batch * queries, _HEADS, -1, 1, query[0, 0, 0].numel())
+        asked = query.transpose(1, 2).reshape(batch * queries, HEADS, -1, 1, query[0, 0, 0].numel())
         near_keys, near_values = (
             self._beside(x.transpose(1, 2).flatten(0, 1)).reshape(*asked.shape[:3], -1, asked.shape[-1])
             for x in (key, value)
@@ -192,45 +145,31 @@ class _LocalAttention(_Attention):
         return columns.view(*images.shape[:2], kernel[0] * kernel[1], -1)
 
 
-def _norms(layers: nn.Module) -> list[nn.GroupNorm]:
-    return [layer for layer in layers.children() if isinstance(layer, nn.GroupNorm)]
-
-
-def _joined(convolutions: list[_SupportConv]) -> tuple[Tensor, Tensor]:
-    """Return weight (outputs, C, side, side) and bias of convolutions side by side."""
-    weights = [its.weight[:, :, 0] for its in convolutions]
-    biases = [its.weight.new_zeros(its.out_channels) if its.bias is None else its.bias for its in convolutions]
-    return torch.cat(weights), torch.cat(biases)
-
-
 def _heads(x: Tensor) -> Tensor:
     # (B, C, T, h', w') to (B * T, heads, positions, C / heads)
     batch, channels, queries = x.shape[:3]
-    split = x.reshape(batch, _HEADS, channels // _HEADS, queries, -1)
+    split = x.reshape(batch, HEADS, channels // HEADS, queries, -1)
     # With one channel to a head `contiguous` would keep a stride that sends the attention down its slow path.
     return split.permute(0, 3, 1, 4, 2).clone(memory_format=torch.contiguous_format).flatten(0, 1)
 
 
-class _FeedForward(nn.Module):
+class FeedForward(nn.Module):
+    """Two convolutions of single positions, and a shortcut."""
+
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.ff = nn.Sequential(
-            _SupportConv(channels, channels // 2, 1, 1, bias=False),
+            SupportConv(channels, channels // 2, 1, 1, bias=False),
             nn.GroupNorm(_GROUPS, channels // 2),
             nn.ReLU(),
-            _SupportConv(channels // 2, channels, 1, 1, bias=False),
+            SupportConv(channels // 2, channels, 1, 1, bias=False),
         )
         self.out_norm = nn.GroupNorm(_GROUPS, channels)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Return (B, C, T, rows, columns) for x of the same shape."""
         normed: Tensor = self.out_norm(self.ff(x) + x)
         return normed
-
-    def answer(self, x: Tensor) -> Tensor:
-        """Return the same as `forward` for (C, positions, T)."""
-        narrow, wide = (layer.weight for layer in self.ff if isinstance(layer, _SupportConv))
-        hidden = normalise(_norms(self.ff)[0], convolve_positions(x, narrow), relu=True)
-        return normalise(self.out_norm, convolve_positions(hidden, wide).add_(x))
 
 
 def pool_wide_maps(features: Tensor, threshold: int = 50) -> Tensor:

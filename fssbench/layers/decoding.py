@@ -5,8 +5,6 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from fssbench.backbones.folding import run
-
 
 def decoder(channels: int, hidden: int) -> tuple[nn.Sequential, nn.Sequential]:
     """Return the two halves of the 2D decoder, before and after its doubling of the size.
@@ -24,9 +22,10 @@ def decoder(channels: int, hidden: int) -> tuple[nn.Sequential, nn.Sequential]:
 
 def decode(first: nn.Sequential, second: nn.Sequential, squeezed: Tensor) -> Tensor:
     """Return the logits (B, 2, 2w, 2w) of a squeezed tensor (B, C, h, w)."""
-    x = run(first, squeezed)
+    x: Tensor = first(squeezed)
     side = 2 * x.shape[-1]  # quirk of both releases: the width decides both axes
-    return run(second, F.interpolate(x, (side, side), mode="bilinear", align_corners=True)).contiguous()
+    logits: Tensor = second(F.interpolate(x, (side, side), mode="bilinear", align_corners=True))
+    return logits
 
 
 def resize_query_positions(x: Tensor, like: Tensor) -> Tensor:

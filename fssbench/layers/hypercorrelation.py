@@ -1,94 +1,32 @@
-"""Hypercorrelation pyramid: cosine similarities of all query and support positions (HSNet, Eq. 1 and 2).
-
-Maps may come as they are, or made ready once for all episodes that use them: `UnitMaps` of a query, `KeptPositions` of
-a support whose background is zero. The numbers are the same.
-"""
+"""Hypercorrelation pyramid: cosine similarities of all query and support positions (HSNet, Eq. 1 and 2)."""
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
-from dataclasses import dataclass, replace
-from typing import TypeVar
+from collections.abc import Sequence
 
 import torch
-import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
-from fssbench.layers.masks import resize_mask
-from fssbench.layers.trees import Ragged, padded
-
-_EPS = 1e-5
+EPS = 1e-5
+"""Added to the length of a feature before it is divided by it."""
 
 
-@dataclass(frozen=True, eq=False)
-class UnitMaps:
-    """Feature maps brought to length 1 at every position, shallow level first.
+def hypercorrelation(query: Sequence[Tensor], support: Sequence[Tensor], levels: tuple[int, int, int]) -> list[Tensor]:
+    """Return the pyramid of stacked correlations, deepest level first (HSNet, Eq. 2).
 
-    Attributes:
-        units: Each (B, h, w, C), contiguous, so that a position is a row.
+    Args:
+        query: Feature maps, shallow level first, each (B, C, h, w).
+        support: The same maps of the support, each (B, C, h', w').
+        levels: How many maps the shallow, middle and deep level have.
+
+    Returns:
+        Three tensors (B, maps, h, w, h', w'); within a level the maps are in forward order.
     """
-
-    units: tuple[Tensor, ...]
-
-
-@dataclass(frozen=True, eq=False)
-class KeptPositions(Ragged):
-    """What is left of masked maps where the mask leaves something, brought to length 1; all else is exactly zero.
-
-    Attributes:
-        units: Of each map the positions kept, (B, n, C); an image that keeps fewer than others has zeros behind them.
-        places: Of each map where they are in row-major order, rising, int64 (B, n); -1 behind them.
-        sizes: Of each map (h', w').
-    """
-
-    units: tuple[Tensor, ...]
-    places: tuple[Tensor, ...]
-    sizes: tuple[tuple[int, int], ...]
-
-    @property
-    def kind(self) -> Hashable:
-        """Sizes, channels and precision of the maps."""
-        return self.sizes, tuple((its.shape[2], its.dtype, its.device) for its in self.units)
-
-    def beside(self, others: Sequence[KeptPositions]) -> KeptPositions:
-        """Return what is left of these maps and of others of the same sizes."""
-        every = (self, *others)
-        units = tuple(padded(its, 0.0) for its in zip(*(kept.units for kept in every), strict=True))
-        places = tuple(padded(its, -1) for its in zip(*(kept.places for kept in every), strict=True))
-        return KeptPositions(units, places, self.sizes)
-
-
-Ready = TypeVar("Ready", UnitMaps, KeptPositions)
-Maps = tuple[Tensor, ...] | UnitMaps
-"""Feature maps (B, C, h, w), shallow level first, as a backbone gives them or made ready to be correlated."""
-
-
-def unit_maps(features: Sequence[Tensor]) -> UnitMaps:
-    """Return feature maps (B, C, h, w) made ready to be correlated."""
-    return UnitMaps(tuple(_unit_rows(its.permute(0, 2, 3, 1)) for its in features))
-
-
-def keep_positions(features: Sequence[Tensor], mask: Tensor) -> KeptPositions:
-    """Return maps (B, C, h', w') under a mask (B, H, W) in [0, 1], made ready to be correlated.
-
-    A map is multiplied by the mask at its size, which says what is kept; maps of one size share their places.
-    """
-    weights: dict[tuple[int, int], tuple[Tensor, Tensor]] = {}
-    units, places, sizes = [], [], []
-    for its in features:
-        size = (its.shape[-2], its.shape[-1])
-        if size not in weights:
-            resized = resize_mask(mask, its).flatten(1)
-            weights[size] = resized, _places(resized)
-        resized, kept = weights[size]
-        at = kept.clamp(min=0)
-        weight = resized.gather(1, at) * (kept >= 0)
-        rows = its.permute(0, 2, 3, 1).flatten(1, 2)
-        taken = torch.stack([one.index_select(0, where) for one, where in zip(rows, at, strict=True)])
-        units.append(_unit_rows(taken * weight[..., None]))
-        places.append(kept)
-        sizes.append(size)
-    return KeptPositions(tuple(units), tuple(places), tuple(sizes))
+    pyramid = []
+    for start, stop in bounds(levels):
+        pairs = zip(query[start:stop], support[start:stop], strict=True)
+        pyramid.append(torch.stack([correlate(q, s) for q, s in pairs], dim=1))
+    return pyramid[::-1]
 
 
 def correlate(query: Tensor, support: Tensor) -> Tensor:
@@ -105,111 +43,14 @@ def correlate(query: Tensor, support: Tensor) -> Tensor:
     return correlation.view(-1, *query.shape[2:], *support.shape[2:])
 
 
-def hypercorrelation(
-    query: Sequence[Tensor] | UnitMaps,
-    support: Sequence[Tensor] | UnitMaps | KeptPositions,
-    levels: tuple[int, int, int],
-) -> list[Tensor]:
-    """Return the pyramid of stacked correlations, deepest level first (HSNet, Eq. 2).
-
-    Args:
-        query: Feature maps, shallow level first, each (B, C, h, w), or made ready.
-        support: The same maps of the support, each (B, C, h', w'), or made ready.
-        levels: How many maps the shallow, middle and deep level have.
-
-    Returns:
-        Three tensors (B, maps, h, w, h', w'); within a level the maps are in forward order.
-    """
-    if not isinstance(query, UnitMaps) and not isinstance(support, UnitMaps | KeptPositions):
-        pyramid = []
-        for start, stop in bounds(levels):
-            pairs = zip(query[start:stop], support[start:stop], strict=True)
-            pyramid.append(torch.stack([correlate(q, s) for q, s in pairs], dim=1))
-        return pyramid[::-1]
-    ready = query if isinstance(query, UnitMaps) else unit_maps(query)
-    if isinstance(support, KeptPositions):
-        dense = _spread(support)
-    else:
-        dense = support if isinstance(support, UnitMaps) else unit_maps(support)
-    return [_stacked(ready.units[start:stop], dense.units[start:stop]) for start, stop in bounds(levels)][::-1]
-
-
-def correlation_bytes(query: Maps) -> int:
-    """Return how many bytes the correlations of one query take with support maps of its own sizes, in float32."""
-    sizes = [its.shape[1:3] for its in query.units] if isinstance(query, UnitMaps) else [its.shape[2:] for its in query]
-    return sum(4 * size.numel() ** 2 for size in sizes)
-
-
-def in_precision_of(maps: Ready, weights: nn.Module) -> Ready:
-    """Return maps made ready in the precision of the parameters that will see them, whatever autocast made of them."""
-    dtype = next(weights.parameters()).dtype
-    return replace(maps, units=tuple(its.to(dtype) for its in maps.units))
-
-
-def each_query(maps: UnitMaps) -> list[UnitMaps]:
-    """Return the maps of B queries as those of each, B = 1."""
-    return [UnitMaps(tuple(its[one : one + 1] for its in maps.units)) for one in range(len(maps.units[0]))]
-
-
-def each_support(maps: KeptPositions) -> list[KeptPositions]:
-    """Return what is kept of B supports as that of each, B = 1, without what is behind its places."""
-    batch = len(maps.units[0])
-    if batch == 1:
-        return [maps]
-    alone = []
-    for one in range(batch):
-        counts = [int((its[one] >= 0).sum()) for its in maps.places]
-        units, places = (
-            tuple(its[one : one + 1, :count] for its, count in zip(of, counts, strict=True))
-            for of in (maps.units, maps.places)
-        )
-        alone.append(KeptPositions(units, places, maps.sizes))
-    return alone
-
-
 def bounds(levels: Sequence[int]) -> list[tuple[int, int]]:
     """Return of each level, shallow first, where its maps begin and end among all."""
     stops = [sum(levels[: n + 1]) for n in range(len(levels))]
     return [(stop - count, stop) for stop, count in zip(stops, levels, strict=True)]
 
 
-def _stacked(query: Sequence[Tensor], support: Sequence[Tensor]) -> Tensor:
-    batch, height, width, _ = query[0].shape
-    rows, columns = support[0].shape[1:3]
-    # Every product is written where it belongs in the stack, which is clamped in place.
-    stack = query[0].new_empty(batch, len(query), height * width, rows * columns)
-    for number, (q, s) in enumerate(zip(query, support, strict=True)):
-        for one in range(batch):
-            torch.mm(q[one].flatten(0, 1), s[one].flatten(0, 1).T, out=stack[one, number])
-    return stack.clamp_(min=0).view(batch, len(query), height, width, rows, columns)
-
-
-def _spread(kept: KeptPositions) -> UnitMaps:
-    maps = []
-    for units, places, (height, width) in zip(kept.units, kept.places, kept.sizes, strict=True):
-        batch, _, channels = units.shape
-        # What is behind the places of an image is put beside the map.
-        at = torch.where(places < 0, height * width, places)
-        dense = units.new_zeros(batch, height * width + 1, channels)
-        dense.scatter_(1, at[..., None].expand_as(units), units)
-        maps.append(dense[:, :-1].view(batch, height, width, channels))
-    return UnitMaps(tuple(maps))
-
-
-def _places(weights: Tensor) -> Tensor:
-    """Return where weights (B, positions) are not 0, int64 (B, n), -1 behind the places of an image that has fewer."""
-    found = [its.nonzero()[:, 0] for its in weights]
-    most = max(len(its) for its in found)
-    return torch.stack([F.pad(its, (0, most - len(its)), value=-1) for its in found])
-
-
 def _unit(features: Tensor) -> Tensor:
     # The release adds the constant to the norm instead of clamping the norm from below.
     flat = features.flatten(2)
     norm: Tensor = torch.linalg.vector_norm(flat, dim=1, keepdim=True)
-    return flat / (norm + _EPS)
-
-
-def _unit_rows(features: Tensor) -> Tensor:
-    norm: Tensor = torch.linalg.vector_norm(features, dim=-1, keepdim=True)
-    return (features / (norm + _EPS)).contiguous()
+    return flat / (norm + EPS)

@@ -8,26 +8,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-import torch
 from torch import Tensor, nn
 
 from fssbench.backbones import Pyramid
 from fssbench.backbones import backbone as build_backbone
-from fssbench.backbones.folding import answering
 from fssbench.errors import UsageError
-from fssbench.layers.attentive_answer import Squeezed, add_coarser, correlations
 from fssbench.layers.attentive_squeeze import AttentiveSqueezeLayer, pool_wide_maps
 from fssbench.layers.decoding import decode, decoder, resize_query_positions
-from fssbench.layers.devices import serial_on
-from fssbench.layers.hypercorrelation import (
-    Maps,
-    UnitMaps,
-    bounds,
-    each_query,
-    hypercorrelation,
-    in_precision_of,
-    unit_maps,
-)
+from fssbench.layers.hypercorrelation import hypercorrelation
 from fssbench.layers.masks import foreground
 from fssbench.methods.base.pairwise import PairwiseMethod
 
@@ -38,7 +26,7 @@ Variant = Literal["fss", "fscs", "fscs-local", "fscs-unmasked", "fscs-single-lev
 class MaskedSupport:
     """The pooled maps of support images, and their foreground float32 (B, H, W); None where it is not looked at."""
 
-    features: Maps
+    features: Pyramid
     mask: Tensor | None
 
 
@@ -89,47 +77,18 @@ class ASNet(PairwiseMethod[MaskedSupport]):
 
         The maps are not masked: the mask acts inside the attention alone.
         """
-        pooled = tuple(pool_wide_maps(f) for f in features)
+        pooled = tuple(pool_wide_maps(feature) for feature in features)
         inside = foreground(mask) if self.masked else None
-        return MaskedSupport(unit_maps(pooled) if answering() else pooled, inside)
+        return MaskedSupport(pooled, inside)
 
-    def score(self, query: Maps, support: MaskedSupport) -> Tensor:
+    def score(self, query: Pyramid, support: MaskedSupport) -> Tensor:
         """Return raw logits (B, 2, h, w) of B pairs: correlate, squeeze by attention, mix, decode.
 
         Raises:
             UsageError: If the images have a size at which the support positions do not shrink to one.
         """
-        return squeeze_pairs(self.learner, query, support.features, support.mask, self.backbone.levels)
-
-
-def squeeze_pairs(
-    learner: nn.Module, query: Maps, support: Maps, mask: Tensor | None, levels: tuple[int, int, int]
-) -> Tensor:
-    """Return raw logits (B, 2, h, w) of B pairs of a query and a support, whose maps and mask are given.
-
-    Raises:
-        UsageError: If the images have a size at which the support positions do not shrink to one.
-    """
-    if (
-        isinstance(query, UnitMaps)
-        and isinstance(support, UnitMaps)
-        and isinstance(learner, AttentionLearner)
-        and not learner.local
-    ):
-        query, support = in_precision_of(query, learner), in_precision_of(support, learner)
-        device = query.units[0].device
-        # Products are written in place, which autocast knows nothing of.
-        with torch.autocast(device.type, enabled=False):
-            if serial_on(device):
-                masks = [None] * len(query.units[0]) if mask is None else torch.split(mask, 1)
-                pairs = zip(each_query(query), each_query(support), masks, strict=True)
-                return torch.cat([learner.answer(*pair) for pair in pairs])
-            # `answer` has a product for each support position of each layer of each pair, and waits for the host to
-            # count the keys that a mask leaves; `forward` has a few convolutions for all pairs.
-            together: Tensor = learner(hypercorrelation(query, support, levels), mask)
-            return together
-    logits: Tensor = learner(hypercorrelation(query, support, levels), mask)
-    return logits
+        logits: Tensor = self.learner(hypercorrelation(query, support.features, self.backbone.levels), support.mask)
+        return logits
 
 
 class AttentionLearner(nn.Module):
@@ -166,23 +125,6 @@ class AttentionLearner(nn.Module):
         mixed = resize_query_positions(mixed, squeezed2) + squeezed2
         mixed = _run(self.encoder_layer3to2, mixed, mask)
         return decode(self.decoder1, self.decoder2, mixed[..., 0, 0])
-
-    def answer(self, query: UnitMaps, support: UnitMaps, mask: Tensor | None) -> Tensor:
-        """Return the same as `forward` for one pair, (1, 2, 2w, 2w), computed as fast as it can be; no gradient."""
-        squeezed, sizes, grids = [], [], []
-        blocks = (self.encoder_layer2, self.encoder_layer3, self.encoder_layer4)
-        for block, (start, stop) in zip(blocks, bounds(self.levels), strict=True):
-            of = [[its[0] for its in maps.units[start:stop]] for maps in (query, support)]
-            sizes.append((of[0][0].shape[0], of[0][0].shape[1]))
-            grids.append((of[1][0].shape[0], of[1][0].shape[1]))
-            squeezed.append(_answer(block, correlations(*of), mask))
-        shallow, middle, deep = squeezed
-        _check_sizes(grids[1::-1], [middle.size, shallow.size])
-
-        deep = Squeezed(deep.values.mean(dim=1, keepdim=True), (1, 1))
-        mixed = _answer(self.encoder_layer4to3, add_coarser(middle, deep, sizes[1], sizes[2]), mask)
-        mixed = _answer(self.encoder_layer3to2, add_coarser(shallow, mixed, sizes[0], sizes[1]), mask)
-        return decode(self.decoder1, self.decoder2, mixed.values[:, 0].view(1, -1, *sizes[0]))
 
 
 class SingleLevelLearner(nn.Module):
@@ -228,19 +170,21 @@ def _run(block: nn.ModuleList, x: Tensor, mask: Tensor | None) -> Tensor:
     return x
 
 
-def _answer(block: nn.ModuleList, x: Squeezed, mask: Tensor | None) -> Squeezed:
-    for layer in block:
-        if isinstance(layer, AttentiveSqueezeLayer):
-            x = layer.answer(x, mask)
-    return x
-
-
 def _check_grids(pyramid: list[Tensor], squeezed: list[Tensor]) -> None:
-    _check_sizes(*([(its.shape[-2], its.shape[-1]) for its in levels] for levels in (pyramid, squeezed)))
+    given, found = ([(level.shape[-2], level.shape[-1]) for level in levels] for levels in (pyramid, squeezed))
+    check_sizes(given, found)
 
 
-def _check_sizes(given: list[tuple[int, int]], squeezed: list[tuple[int, int]]) -> None:
-    # The mixing layers take one position off each axis, so all must have arrived at 2 x 2.
+def check_sizes(given: list[tuple[int, int]], squeezed: list[tuple[int, int]]) -> None:
+    """Refuse levels that do not squeeze to 2 x 2 support positions: the mixing layers take one off each axis.
+
+    Args:
+        given: Of each level (h', w').
+        squeezed: What it squeezes to.
+
+    Raises:
+        UsageError: Naming sizes of images that work.
+    """
     if any(size != (2, 2) for size in squeezed):
         sides, found = (" and ".join(map(str, sizes)) for sizes in (given, squeezed))
         raise UsageError(

@@ -5,20 +5,17 @@ Facts from dahyun-kang/ifsl at d0b0c0d, fs-cs/model/asnethm.py.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from fssbench.backbones import Pyramid
 from fssbench.backbones import backbone as build_backbone
-from fssbench.backbones.folding import answering
 from fssbench.layers.attentive_squeeze import pool_wide_maps
-from fssbench.layers.hypercorrelation import Maps, UnitMaps, unit_maps
+from fssbench.layers.hypercorrelation import hypercorrelation
 from fssbench.layers.masks import foreground, resize_mask
-from fssbench.methods.asnet import AttentionLearner, MaskedSupport, squeeze_pairs
-from fssbench.methods.base.method import Prediction
+from fssbench.methods.asnet import AttentionLearner
 from fssbench.methods.base.pairwise import PairwiseMethod
 
 
@@ -39,7 +36,7 @@ class HybridSupport:
     mask: Tensor
 
 
-class ASNetHM(PairwiseMethod[HybridSupport | MaskedSupport]):
+class ASNetHM(PairwiseMethod[HybridSupport]):
     """Attentive squeeze network whose support maps are masked twice.
 
     Where a map under the mask (feature masking) is positive it stays; elsewhere it is the map of the masked image
@@ -73,50 +70,30 @@ class ASNetHM(PairwiseMethod[HybridSupport | MaskedSupport]):
         """Return the hybrid maps and the foreground; 255 counts as background."""
         *maps, image = features
         inside = foreground(mask)
-        pooled = tuple(pool_wide_maps(its) for its in maps)
+        pooled = tuple(pool_wide_maps(feature) for feature in maps)
         masked = image * inside[:, None]
         return HybridSupport(self._hybrid(pooled, masked, inside), pooled, masked, inside)
 
-    def as_query(self, features: Maps) -> Maps:
-        """Return the maps made ready to be correlated; a query's image itself is not looked at again."""
-        if isinstance(features, UnitMaps):
-            return features
-        return super().as_query(features[: sum(self.backbone.levels)])
+    def as_way(self, support: HybridSupport, n: int) -> HybridSupport:
+        """Return a support as it is where the foreground of its mask has the value n; with `unit_masks` as it was."""
+        if n == 1 or self.unit_masks:
+            return support
+        mask = n * support.mask
+        return replace(support, features=self._hybrid(support.maps, n * support.image, mask), mask=mask)
 
-    def score(self, query: Maps, support: HybridSupport | MaskedSupport) -> Tensor:
-        """Return raw logits (B, 2, h, w) of B pairs; see `ASNet.score`.
+    def score(self, query: Pyramid, support: HybridSupport) -> Tensor:
+        """Return raw logits (B, 2, h, w) of B pairs; see `ASNet.score`. The query's image is not looked at again.
 
         Raises:
             UsageError: If the images have a size at which the support positions do not shrink to one.
         """
-        return squeeze_pairs(self.learner, query, support.features, support.mask, self.backbone.levels)
-
-    def answers(
-        self,
-        queries: Sequence[Maps],
-        supports: Sequence[Sequence[Sequence[HybridSupport | MaskedSupport]]],
-        sizes: Sequence[tuple[int, int]],
-    ) -> list[Prediction]:
-        """Return the answers to several episodes; see `PairwiseMethod.answers`."""
-        valued = [
-            [[self._valued(its, 1 if self.unit_masks else way) for its in shots] for way, shots in enumerate(ways, 1)]
-            for ways in supports
-        ]
-        return super().answers(queries, valued, sizes)
-
-    def _valued(self, support: HybridSupport | MaskedSupport, value: int) -> MaskedSupport:
-        """Return what is scored of a support as it is where the mask's foreground has a value."""
-        if isinstance(support, MaskedSupport):
-            return support
-        features, mask = support.features, value * support.mask
-        if value != 1:
-            features = self._hybrid(support.maps, value * support.image, mask)
-        return MaskedSupport(unit_maps(features) if answering() else features, mask)
+        logits: Tensor = self.learner(hypercorrelation(query, support.features, self.backbone.levels), support.mask)
+        return logits
 
     def _hybrid(self, maps: Pyramid, masked_image: Tensor, mask: Tensor) -> Pyramid:
         with torch.no_grad():
-            by_input = [pool_wide_maps(its) for its in self.backbone(masked_image)]
-            by_feature = [its * resize_mask(mask, its) for its in maps]
+            by_input = [pool_wide_maps(feature) for feature in self.backbone(masked_image)]
+            by_feature = [feature * resize_mask(mask, feature) for feature in maps]
             return tuple(
                 torch.where(feature > 0, feature, other) for feature, other in zip(by_feature, by_input, strict=True)
             )

@@ -6,41 +6,23 @@ Facts from juhongm999/hsnet at 6b1bc12; the FS-CS form from dahyun-kang/ifsl at 
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import ClassVar, Literal
+from typing import Literal
 
-import torch
 from torch import Tensor, nn
 
 from fssbench.backbones import Pyramid
 from fssbench.backbones import backbone as build_backbone
-from fssbench.backbones.folding import answering
 from fssbench.errors import UsageError
 from fssbench.layers.centerpivot import CenterPivotConv4d
 from fssbench.layers.decoding import decode, decoder, resize_query_positions
-from fssbench.layers.devices import serial_on
-from fssbench.layers.hypercorrelation import (
-    KeptPositions,
-    Maps,
-    UnitMaps,
-    bounds,
-    each_query,
-    each_support,
-    hypercorrelation,
-    in_precision_of,
-    keep_positions,
-)
+from fssbench.layers.hypercorrelation import hypercorrelation
 from fssbench.layers.masks import foreground, resize_mask
-from fssbench.layers.squeeze import add_coarser, grid_of, mix, squeeze
 from fssbench.methods.base.pairwise import PairwiseMethod
 
 Channels = tuple[int, int, int]
 
 
-Masked = Pyramid | KeptPositions
-"""Support maps with the background zeroed; to answer, only what the mask leaves of them."""
-
-
-class HSNet(PairwiseMethod[Masked]):
+class HSNet(PairwiseMethod[Pyramid]):
     """Hypercorrelation squeeze network.
 
     Args:
@@ -48,11 +30,9 @@ class HSNet(PairwiseMethod[Masked]):
         variant: "fss" as its authors released it, or "fscs" as iFSL re-implements it.
         way: N; more than 1 in FS-CS only.
         shot: K.
-        weak: FS-CS only: trained with image-level labels. The answer still takes the support masks.
+        weak: FS-CS only: trained with image-level labels. Support masks are still looked at.
         channels: Widths of the squeezing blocks; the release has (16, 64, 128).
     """
-
-    peak: ClassVar[int] = 4
 
     def __init__(
         self,
@@ -69,36 +49,23 @@ class HSNet(PairwiseMethod[Masked]):
         self._learner_name = "hpn_learner" if variant == "fss" else "learner"
         self.add_module(self._learner_name, HPNLearner(self.backbone.levels, channels))
 
-    def condition(self, features: Pyramid, mask: Tensor) -> Masked:
+    @property
+    def hpn(self) -> nn.Module:
+        """The `HPNLearner`, under whichever name."""
+        return self.get_submodule(self._learner_name)
+
+    def condition(self, features: Pyramid, mask: Tensor) -> Pyramid:
         """Return the support maps with the background zeroed (section 4.1); 255 counts as background."""
         object_mask = foreground(mask)
-        if answering():
-            return keep_positions(features, object_mask)
         return tuple(feature * resize_mask(object_mask, feature) for feature in features)
 
-    def score(self, query: Maps, support: Masked) -> Tensor:
-        """Return raw logits (B, 2, h, w) of B pairs: correlate, squeeze, mix, decode.
+    def score(self, query: Pyramid, support: Pyramid) -> Tensor:
+        """Return raw logits (B, 2, h, w) of B pairs: correlate (Eq. 1 and 2), squeeze, mix, decode.
 
         Raises:
             UsageError: If the images have a size at which the levels do not shrink to the same support positions.
         """
-        learner = self.get_submodule(self._learner_name)
-        if isinstance(query, UnitMaps) and isinstance(support, KeptPositions) and isinstance(learner, HPNLearner):
-            query, support = in_precision_of(query, learner), in_precision_of(support, learner)
-            device = query.units[0].device
-            # Products are written in place, which autocast knows nothing of.
-            with torch.autocast(device.type, enabled=False):
-                if serial_on(device):
-                    pairs = zip(each_query(query), each_support(support), strict=True)
-                    return torch.cat([learner.answer(*pair) for pair in pairs])
-                # `answer` leaves out half of the sums and more, but takes them in hundreds of small products a pair,
-                # and which ones the host must read from the places kept, level by level. A graphics card is done with
-                # each before the next is launched, so it would wait for the host. `forward` has some forty steps for
-                # all pairs, and no wait.
-                together: Tensor = learner(hypercorrelation(query, support, self.backbone.levels))
-                return together
-        pyramid = hypercorrelation(query, support, self.backbone.levels)
-        logits: Tensor = learner(pyramid)
+        logits: Tensor = self.hpn(hypercorrelation(query, support, self.backbone.levels))
         return logits
 
 
@@ -129,7 +96,7 @@ class HPNLearner(nn.Module):
         squeezed4 = self.encoder_layer4(pyramid[0])
         squeezed3 = self.encoder_layer3(pyramid[1])
         squeezed2 = self.encoder_layer2(pyramid[2])
-        _check_grids([(its.shape[-2], its.shape[-1]) for its in (squeezed4, squeezed3, squeezed2)])
+        check_grids([(level.shape[-2], level.shape[-1]) for level in (squeezed4, squeezed3, squeezed2)])
 
         mixed = resize_query_positions(squeezed4, squeezed3) + squeezed3
         mixed = self.encoder_layer4to3(mixed)
@@ -138,23 +105,16 @@ class HPNLearner(nn.Module):
 
         return decode(self.decoder1, self.decoder2, mixed.mean(dim=(-1, -2)))
 
-    def answer(self, query: UnitMaps, support: KeptPositions) -> Tensor:
-        """Return the same as `forward` for one pair, (1, 2, 2w, 2w), computed as fast as it can be; no gradient."""
-        squeezed = []
-        blocks = (self.encoder_layer2, self.encoder_layer3, self.encoder_layer4)
-        for block, (start, stop) in zip(blocks, bounds(self.levels), strict=True):
-            maps = [units[0] for units in query.units[start:stop]]
-            kept = [units[0] for units in support.units[start:stop]]
-            squeezed.append(squeeze(block, maps, kept, grid_of(support.places[start][0], support.sizes[start])))
-        shallow, middle, deep = squeezed
-        _check_grids([(len(its.grid), len(its.grid[0])) for its in (deep, middle, shallow)])
-        mixed = mix(self.encoder_layer4to3, add_coarser(middle, deep))
-        mixed = mix(self.encoder_layer3to2, add_coarser(shallow, mixed))
-        return decode(self.decoder1, self.decoder2, mixed.images.mean(dim=0)[None].permute(0, 3, 1, 2))
 
+def check_grids(grids: list[tuple[int, int]]) -> None:
+    """Refuse levels whose support positions can't be added one by one; a single one goes to all, as in the release.
 
-def _check_grids(grids: list[tuple[int, int]]) -> None:
-    # Levels are added position by position; a single one goes to all, as in the release.
+    Args:
+        grids: Of each level (h', w'), deepest first.
+
+    Raises:
+        UsageError: Naming sizes of images that work.
+    """
     if any(len({side for side in sides if side > 1}) > 1 for sides in zip(*grids, strict=True)):
         raise UsageError(
             "hsnet can't take images of this size with this backbone: its levels squeeze to support maps of "

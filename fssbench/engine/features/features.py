@@ -19,6 +19,7 @@ from fssbench.engine.features.cache import NEVER, Store
 from fssbench.engine.features.loader import Loader, View
 from fssbench.engine.profiling.timers import AS_QUERY, Stages
 from fssbench.episode import Episode, EpisodeList
+from fssbench.fast.form import flag_of
 from fssbench.methods.base.method import Method
 from fssbench.protocols.rules import Protocol
 from fssbench.protocols.transforms import support_mask
@@ -111,7 +112,9 @@ class Features:
         self._makers, self._encoders = [makers.index(its) for its in makers], [encoders.index(its) for its in encoders]
         # Those of a later fold are another's: what is asked again much later would take room from what is asked now.
         queries = [
-            (its.episodes.fold, encoder, type(its.method).as_query) if its.method.query_of_features_alone else maker
+            (its.episodes.fold, encoder, type(its.method).as_query)
+            if flag_of(type(its.method), "query_of_features_alone", "as_query")
+            else maker
             for its, maker, encoder in zip(askings, self._makers, self._encoders, strict=True)
         ]
         self._query_makers = [queries.index(its) for its in queries]

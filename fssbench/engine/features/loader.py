@@ -15,7 +15,7 @@ from fssbench.datasets.dataset import Dataset, Image, Label
 from fssbench.datasets.io.label_maps import check_size
 from fssbench.engine.features.lru import Recent
 from fssbench.errors import BrokenFileError
-from fssbench.methods.base.joint import compute_with
+from fssbench.fast.threads import compute_with
 from fssbench.protocols.rules import ResizeRule
 from fssbench.protocols.transforms import input_image
 from fssbench.results.photos import photo_digest

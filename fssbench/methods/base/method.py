@@ -79,31 +79,20 @@ class Method(nn.Module, ABC, Generic[Features, Support]):
         built: The arguments of `fssbench.build`; None for a method made otherwise.
         training_stages: Names of the stages in which it is trained, in their order; one nameless stage for most.
         query_of_features_alone: Whether `as_query` depends on nothing of the method, so that others with the same
-            `as_query` and encoder can be given what it returns.
-        asked_by_threads: Whether on a processor several threads may call `predict` at once in place of `predict_many`.
+            `as_query` and encoder can be given what it returns. A class that overrides `as_query` and does not set it
+            is taken to use its weights.
+        predicts_in_threads: Whether on a processor several threads may call `predict` at once in place of
+            `predict_many`. A class that overrides either and does not set it is taken not to allow that.
     """
 
     training_stages: ClassVar[tuple[str, ...]] = ("",)
     query_of_features_alone: ClassVar[bool] = True
-    asked_by_threads: ClassVar[bool] = False
+    predicts_in_threads: ClassVar[bool] = False
 
     task: Task
     way: int
     shot: int
     built: BuiltAs | None = None
-
-    def __init_subclass__(cls, **options: object) -> None:
-        """Ask a class that predicts in a way of its own, and says nothing of several episodes, one by one.
-
-        One that makes queries ready in a way of its own is taken to use its weights, unless it says otherwise.
-        """
-        super().__init_subclass__(**options)
-        if "as_query" in vars(cls) and "query_of_features_alone" not in vars(cls):
-            cls.query_of_features_alone = False
-        if {"predict", "predict_many"} & vars(cls).keys() and "asked_by_threads" not in vars(cls):
-            cls.asked_by_threads = False
-        if "predict" in vars(cls) and "predict_many" not in vars(cls):
-            setattr(cls, "predict_many", Method.predict_many)  # noqa: B010 - mypy takes it for a mistake
 
     @abstractmethod
     def encode(self, image: Tensor) -> Features:
@@ -160,8 +149,7 @@ class Method(nn.Module, ABC, Generic[Features, Support]):
     ) -> list[Prediction]:
         """Return the answers to several episodes of equal ways, shots and input size, each as `predict` gives it.
 
-        Here one after the other; a method whose work for several can be joined does so where that is faster
-        (`fssbench.methods.base.joint`).
+        Here one after the other; fast forms join the work of several where that is faster.
 
         Args:
             queries: Of each episode the features of its query, batch 1.

@@ -5,50 +5,32 @@ from __future__ import annotations
 import math
 from abc import abstractmethod
 from collections.abc import Sequence
-from itertools import islice
-from typing import Any, ClassVar, Self, TypeVar
+from typing import Self, TypeVar
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from fssbench.backbones import Backbone, Pyramid
-from fssbench.backbones.folding import answering
-from fssbench.layers.devices import serial_on
-from fssbench.layers.hypercorrelation import Maps, UnitMaps, correlation_bytes, unit_maps
 from fssbench.layers.losses import ifsl_losses, segmentation_loss
-from fssbench.layers.trees import alike, joined
-from fssbench.methods.base.joint import Call, answered_by_threads, device_of
 from fssbench.methods.base.method import Method, Prediction, Task, TrainingBatch
 
 Support = TypeVar("Support")
 
-ROOM = 4 << 30
-"""Bytes that pairs scored in one call may take at their peak."""
 
-
-class PairwiseMethod(Method[Any, Support]):
+class PairwiseMethod(Method[Pyramid, Support]):
     """A method on a frozen backbone whose network sees one query and one support of one class.
 
-    Subclasses give `condition` and `score`; ways and shots are merged here by the rule of the task. On a processor
-    `score` is asked by several threads at once, so it leaves the method as it is.
+    Subclasses give `condition` and `score`; ways and shots are merged here by the rule of the task.
 
     Attributes:
         backbone: The frozen backbone.
         weak: Whether it learns from image-level labels (FS-CS). That changes the loss; whether support masks are
             looked at is the subclass's own business, as it is in iFSL's release.
-        peak: How many times `correlation_bytes` it takes to score a pair beside others. Measured at 400 pixels on a
-            processor: HSNet 3.2, ASNet 2.2, and 9.3 where attention is local. On a graphics card the weights of an
-            attention with so few channels to a head are held whole, which brings ASNet to about 7.
-
-    Features are a `Pyramid` to `condition`, and to `predict` that or `UnitMaps`.
     """
 
     backbone: Backbone
     weak: bool = False
-    peak: ClassVar[int] = 10
-    query_of_features_alone: ClassVar[bool] = True
-    asked_by_threads: ClassVar[bool] = True
 
     def __init__(self, backbone: Backbone, task: Task, way: int, shot: int) -> None:
         super().__init__()
@@ -61,7 +43,7 @@ class PairwiseMethod(Method[Any, Support]):
         return self.backbone
 
     @abstractmethod
-    def score(self, query: Maps, support: Support) -> Tensor:
+    def score(self, query: Pyramid, support: Support) -> Tensor:
         """Return raw logits (B, 2, h, w), background first, of B pairs of a query and a support."""
 
     def train(self, mode: bool = True) -> Self:
@@ -75,60 +57,21 @@ class PairwiseMethod(Method[Any, Support]):
         with torch.no_grad():
             return self.backbone(image)
 
-    def as_query(self, features: Maps) -> Maps:
-        """Return the maps made ready to be correlated, where only the answer is wanted; see `Method.as_query`."""
-        return features if isinstance(features, UnitMaps) or not answering() else unit_maps(features)
+    def as_way(self, support: Support, n: int) -> Support:
+        """Return a support as one of the n-th class, from 1; most methods score all classes alike."""
+        return support
 
-    def predict(self, query: Maps, supports: Sequence[Sequence[Support]], size: tuple[int, int]) -> Prediction:
-        """Return the answer to one episode; see `answers`."""
-        return self.answers([query], [supports], [size])[0]
-
-    def predict_many(
-        self,
-        queries: Sequence[Maps],
-        supports: Sequence[Sequence[Sequence[Support]]],
-        sizes: Sequence[tuple[int, int]],
-    ) -> list[Prediction]:
-        """Return the answers to several episodes; see `Method.predict_many` and `serial_on`."""
-        if serial_on(device_of(queries)):
-            return answered_by_threads(Call(self, queries, supports, sizes).episodes)
-        return self.answers(queries, supports, sizes)
-
-    def answers(
-        self,
-        queries: Sequence[Maps],
-        supports: Sequence[Sequence[Sequence[Support]]],
-        sizes: Sequence[tuple[int, int]],
-    ) -> list[Prediction]:
-        """Return the answers to several episodes; see `vote` and `merge_ways`, `serial_on` and `pairs_at_once`."""
-        pairs = [
-            (query, support)
-            for query, ways in zip(map(self.as_query, queries), supports, strict=True)
-            for shot in zip(*ways, strict=True)
-            for support in shot
+    def predict(self, query: Pyramid, supports: Sequence[Sequence[Support]], size: tuple[int, int]) -> Prediction:
+        """Return the prediction of one episode: every support is scored alone, and the scores are merged."""
+        logits = [
+            torch.cat([self.score(query, self.as_way(support, n)) for n, support in enumerate(shot, 1)])
+            for shot in zip(*supports, strict=True)
         ]
-        logits = iter(self._score_pairs(pairs))
-        answers = []
-        for ways, size in zip(supports, sizes, strict=True):
-            scored = torch.cat(list(islice(logits, sum(map(len, ways)))))  # of K shots of N ways
-            if self.task == "fss":
-                answers.append(vote(scored, size))
-            else:
-                answers.append(merge_ways(scored.view(-1, len(ways), *scored.shape[1:]), size))
-        return answers
+        return self.merge(torch.stack(logits), size)
 
-    def _score_pairs(self, pairs: Sequence[tuple[Maps, Support]]) -> list[Tensor]:
-        """Return the logits (1, 2, h, w) of each pair; on a graphics card as many are scored in a call as have room."""
-        if serial_on(device_of(pairs)):
-            return [self.score(*pair) for pair in pairs]
-        found: dict[int, Tensor] = {}
-        for group in alike(pairs):
-            together = pairs_at_once(self.peak * correlation_bytes(pairs[group[0]][0]))
-            for start in range(0, len(group), together):
-                places = group[start : start + together]
-                logits = self.score(*joined([pairs[place] for place in places]))
-                found |= zip(places, torch.split(logits, 1), strict=True)
-        return [found[place] for place in range(len(pairs))]
+    def merge(self, logits: Tensor, size: tuple[int, int]) -> Prediction:
+        """Return the prediction for the logits (K, N, 2, h, w) of K shots of N ways; see `vote` and `merge_ways`."""
+        return vote(logits[:, 0], size) if self.task == "fss" else merge_ways(logits, size)
 
     def losses(self, batch: TrainingBatch) -> dict[str, Tensor]:
         """Return "segmentation" or, with weak labels, "classification".
@@ -153,11 +96,6 @@ class PairwiseMethod(Method[Any, Support]):
         return ifsl_losses(by_shot, masks, weak=self.weak, foreground_weight=batch.foreground_weight)
 
 
-def pairs_at_once(each: int) -> int:
-    """Return how many pairs are scored in one call where each takes so many bytes: at least one."""
-    return max(1, ROOM // max(1, each))
-
-
 def vote(logits: Tensor, size: tuple[int, int]) -> Prediction:
     """Merge K shots as HSNet's release does (paper, section 4.3; model/hsnet.py at 6b1bc12).
 
@@ -166,7 +104,7 @@ def vote(logits: Tensor, size: tuple[int, int]) -> Prediction:
 
     Args:
         logits: float32 (K, 2, h, w), raw.
-        size: (height, width) of the answer.
+        size: (height, width) of the prediction.
 
     Returns:
         Labels in {0, 1}; the logits are the mean of the K resized ones, and with K > 1 the labels are not their argmax.
@@ -187,7 +125,7 @@ def merge_ways(logits: Tensor, size: tuple[int, int]) -> Prediction:
 
     Args:
         logits: float32 (K, N, 2, h, w), raw.
-        size: (height, width) of the answer.
+        size: (height, width) of the prediction.
 
     Returns:
         Log-probabilities (N+1, H, W) as logits, their argmax, and presence.

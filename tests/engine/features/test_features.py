@@ -18,6 +18,7 @@ from fssbench.engine.loop import answers, rows_of
 from fssbench.engine.order import order_of_work
 from fssbench.engine.profiling.timers import Stages
 from fssbench.errors import UsageError
+from fssbench.fast.form import fast_form, flag_of
 from fssbench.planning.settings import Settings
 from fssbench.results.rows import Row, frame_of
 from tests.engine.stub import NearestColour, Patches, questions, rules
@@ -218,12 +219,14 @@ def test_methods_that_make_queries_ready_alike_have_each_made_once(second: str, 
     assert encoder is not None
     methods[1].shared_encoder.load_state_dict(encoder.state_dict())
     small, episodes = replace(rules(), input=(192, 192)), questions(count=6)
-    askings = [Asking(method, episodes, small, range(6)) for method in methods]
+    forms = [fast_form(method) for method in methods]
+    askings = [Asking(form, episodes, small, range(6)) for form in forms]
     stages, count = Stages(), StoreCount()
     list(answers(askings, Patches(), CPU, ALL, stages, count=count))
     queries = {episode.query for episode in episodes.episodes}
     assert stages.of["as_query"].calls == len(queries) * (1 if shared else 2)
-    assert [type(its).query_of_features_alone for its in methods] == [True, shared]
+    alone = [flag_of(type(form), "query_of_features_alone", "as_query") for form in forms]
+    assert alone == [True, shared]
 
 
 def test_a_class_with_its_own_way_to_make_queries_ready_is_taken_to_use_its_weights():
@@ -237,5 +240,5 @@ def test_a_class_with_its_own_way_to_make_queries_ready_is_taken_to_use_its_weig
         def as_query(self, features):
             return super().as_query(features)
 
-    assert not Scaled.query_of_features_alone
-    assert Declared.query_of_features_alone
+    assert not flag_of(Scaled, "query_of_features_alone", "as_query")
+    assert flag_of(Declared, "query_of_features_alone", "as_query")

@@ -10,10 +10,11 @@ from torch import Tensor
 
 import fssbench
 from fssbench.engine.batches import singles
+from fssbench.fast import correlation, pairwise
+from fssbench.fast.form import fast_form
+from fssbench.fast.pairwise import FastPairwise
 from fssbench.layers import devices
-from fssbench.methods.base import pairwise
 from fssbench.methods.base.method import Method, Prediction
-from fssbench.methods.base.pairwise import PairwiseMethod
 from fssbench.methods.base.staged import StagedMethod
 from fssbench.methods.catalogue import method_info
 from tests.methods.narrow import SIDE, narrow
@@ -32,7 +33,7 @@ Asked = tuple[list[Any], list[list[list[Any]]], list[tuple[int, int]]]
 
 
 def _build(name: str, variant: str, shot: int) -> Method[Any, Any]:
-    return narrow(name, variant, 2 if variant.startswith("fscs") else 1, shot)
+    return fast_form(narrow(name, variant, 2 if variant.startswith("fscs") else 1, shot))
 
 
 def _images(count: int, side: int = SIDE) -> tuple[Tensor, Tensor]:
@@ -106,7 +107,7 @@ def test_answers_do_not_depend_on_the_batch_size(
     monkeypatch.setattr(devices, "SERIAL_ON", frozenset())
     jointly = _in_batches(method, asked, 8)
     # Where a mask leaves little of an image both ways to score a pair are 1e-5 from float64, not on the same side.
-    within = 4e-5 if isinstance(method, PairwiseMethod) else 1e-5
+    within = 4e-5 if isinstance(method, FastPairwise) else 1e-5
     for answer, expected in zip(jointly, alone, strict=True):
         _assert_alike(answer, expected, within)
     fewer = tuple(its[:4] for its in asked)
@@ -119,7 +120,7 @@ def test_answers_do_not_depend_on_the_batch_size(
 @pytest.mark.usefixtures("jointly")
 def test_maps_that_were_not_made_ready_are_taken_together_too(name: str) -> None:
     method = _build(name, next(iter(method_info(name).tasks)), 2)
-    with torch.no_grad():
+    with torch.inference_mode():
         asked = _ask(method, ready=False)
         alone = [method.predict(*one) for one in zip(*asked, strict=True)]
         for answer, expected in zip(_in_batches(method, asked, 8), alone, strict=True):
@@ -151,7 +152,7 @@ def test_pairs_are_scored_as_many_at_once_as_have_room(
     name: str, variant: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     method = _build(name, variant, 2)
-    assert isinstance(method, PairwiseMethod)
+    assert isinstance(method, FastPairwise)
     asked, pairs = _ask(method), EPISODES * method.way * 2
     sizes: list[int] = []
     score = method.score
@@ -169,7 +170,7 @@ def test_pairs_are_scored_as_many_at_once_as_have_room(
     method.predict_many(*asked)
     assert sizes == [pairs]
     sizes.clear()
-    monkeypatch.setattr(pairwise, "ROOM", 5 * method.peak * pairwise.correlation_bytes(asked[0][0]))
+    monkeypatch.setattr(pairwise, "ROOM", 5 * method.peak * correlation.correlation_bytes(asked[0][0]))
     bounded = method.predict_many(*asked)
     assert sizes == [5] * (pairs // 5) + [pairs % 5]
     for answer, expected in zip(bounded, alone, strict=True):
@@ -199,15 +200,14 @@ def test_no_episode_is_no_answer(name: str) -> None:
 
 def test_memory_of_a_pair_and_how_many_have_room(monkeypatch: pytest.MonkeyPatch) -> None:
     maps = (torch.zeros(2, 5, 3, 4), torch.zeros(2, 7, 2, 2))
-    assert pairwise.correlation_bytes(maps) == 4 * (12 * 12 + 4 * 4)
-    assert pairwise.correlation_bytes(pairwise.unit_maps(maps)) == 4 * (12 * 12 + 4 * 4)
+    assert correlation.correlation_bytes(correlation.unit_maps(maps)) == 4 * (12 * 12 + 4 * 4)
     monkeypatch.setattr(pairwise, "ROOM", 1000)
     assert [pairwise.pairs_at_once(each) for each in (0, 100, 501, 1001)] == [1000, 10, 1, 1]
 
 
 @pytest.mark.parametrize("name", ["hsnet", "pfenet", "panet"])
 def test_a_subclass_that_predicts_in_its_own_way_is_asked_episode_by_episode(name: str) -> None:
-    method = _build(name, "fss", 1)
+    method = narrow(name, "fss", 1, 1)
     plain = type(method)
 
     class Inverted(plain):  # type: ignore[misc, valid-type]
@@ -219,5 +219,6 @@ def test_a_subclass_that_predicts_in_its_own_way_is_asked_episode_by_episode(nam
         asked = _ask(method)
         expected = [1 - said.labels for said in method.predict_many(*asked)]
         method.__class__ = Inverted
+        assert fast_form(method) is method
         for mine, said in zip(expected, method.predict_many(*asked), strict=True):
             assert torch.equal(mine, said.labels)

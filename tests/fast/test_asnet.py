@@ -1,4 +1,4 @@
-"""ASNet where only the answer is wanted, against its layers run on the whole tensors."""
+"""The fast forms of ASNet and ASNet-HM against their layers run on the whole tensors."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ import torch
 from torch import Tensor
 
 import fssbench
-from fssbench.layers.attentive_answer import Squeezed, attend
+from fssbench.fast.attention import Squeezed, attend, squeeze_by
+from fssbench.fast.correlation import UnitMaps
+from fssbench.fast.form import fast_form
 from fssbench.layers.attentive_squeeze import AttentiveSqueezeLayer
-from fssbench.layers.hypercorrelation import UnitMaps
 from fssbench.methods.base.method import Method
 
 SIZE = (192, 176)
@@ -52,20 +53,22 @@ def test_pairs_score_as_by_the_whole_tensors(name: str, variant: str, options: d
         maps, supports = _pairs(method, query, images, masks)
         expected = [method.score(method.as_query(maps), its) for its in supports]
         assert not isinstance(method.as_query(maps), UnitMaps)
+    fast = fast_form(method)
     with torch.inference_mode():
-        maps, supports = _pairs(method, query, images, masks)
-        ready = method.as_query(maps)
-        given = [method.score(ready, its) for its in supports]
-        answer = method.predict(ready, [supports], (90, 70))
-        assert torch.equal(method.predict(maps, [supports], (90, 70)).logits, answer.logits)
-        assert torch.equal(method.predict(method.as_query(ready), [supports], (90, 70)).logits, answer.logits)
+        maps, supports = _pairs(fast, query, images, masks)
+        ready = fast.as_query(maps)
+        assert isinstance(ready, UnitMaps)
+        given = [fast.score(ready, fast.as_way(its, 1)) for its in supports]
+        answer = fast.predict(ready, [supports], (90, 70))
+        assert torch.equal(fast.predict(maps, [supports], (90, 70)).logits, answer.logits)
+        assert torch.equal(fast.predict(fast.as_query(ready), [supports], (90, 70)).logits, answer.logits)
     for ours, plain in zip(given, expected, strict=True):
         torch.testing.assert_close(ours, plain, atol=1e-3 * plain.abs().max().item(), rtol=0)
 
 
 def test_a_batch_of_pairs_scores_as_each() -> None:
     torch.manual_seed(0)
-    method = fssbench.build("asnet", backbone="small", channels=(16, 32))
+    method = fast_form(fssbench.build("asnet", backbone="small", channels=(16, 32)))
     query, images, masks = _episode()
     with torch.inference_mode():
         maps, supports = _pairs(method, query, images, masks)
@@ -115,7 +118,7 @@ def test_without_a_key_left_the_fast_layer_is_the_plain_one_whatever_the_similar
     x = torch.randn(1, 3, 2, 3, 5, 5) * scale
     with torch.inference_mode():
         plain = layer(x, torch.zeros(1, 20, 20))
-        fast = layer.answer(
-            Squeezed(x[0].flatten(3).flatten(1, 2).transpose(1, 2).contiguous(), (5, 5)), torch.zeros(1, 20, 20)
+        fast = squeeze_by(
+            layer, Squeezed(x[0].flatten(3).flatten(1, 2).transpose(1, 2).contiguous(), (5, 5)), torch.zeros(1, 20, 20)
         )
     torch.testing.assert_close(fast.values.view(16, 3, 3, 2, 3).permute(0, 3, 4, 1, 2), plain[0], atol=1e-4, rtol=1e-4)

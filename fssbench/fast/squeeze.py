@@ -1,4 +1,4 @@
-"""HSNet's squeezing and mixing blocks where only the answer is wanted: the same sums, fewer of them.
+"""HSNet's squeezing and mixing blocks for predictions alone: the same sums, fewer of them.
 
 A tensor of B = 1 is kept as `Rows`: every support position is a row, an image over the query positions with its
 channels innermost. Then
@@ -116,9 +116,9 @@ def _convolve_correlations(convolution: CenterPivotConv4d, correlations: Tensor,
     # The last row is that of all positions with nothing under their kernel.
     images[-1] = bias
     for number, place in enumerate(near):
-        rows, its = zip(*((row, tap[0]) for row, tap in taps[place].items()), strict=True)
+        rows, at_taps = zip(*((row, tap[0]) for row, tap in taps[place].items()), strict=True)
         under = correlations[list(rows)].flatten(2).flatten(0, 1)
-        torch.addmm(bias, under.T, by_tap[list(its)].flatten(0, 1), out=images[number].flatten(0, 1))
+        torch.addmm(bias, under.T, by_tap[list(at_taps)].flatten(0, 1), out=images[number].flatten(0, 1))
     centres = [row for line in grid[::stride] for row in line[::stride]]
     at, rows_there = [], []
     for number, place in enumerate(near):
@@ -155,9 +155,8 @@ def _convolve(convolution: CenterPivotConv4d, x: Rows) -> Rows:
 
 def _over_query(convolution: CenterPivotConv4d, images: Tensor, bias: Tensor | None) -> Tensor:
     """Return the half that moves over the query, (n, h, w, outputs) contiguous, of images (n, C, h, w)."""
-    its: nn.Conv2d = convolution.conv1
-    weight = its.weight.contiguous(memory_format=torch.channels_last)
-    return F.conv2d(images, weight, bias, padding=its.padding).permute(0, 2, 3, 1).contiguous()
+    weight = convolution.conv1.weight.contiguous(memory_format=torch.channels_last)
+    return F.conv2d(images, weight, bias, padding=convolution.conv1.padding).permute(0, 2, 3, 1).contiguous()
 
 
 def _normalise(norm: nn.GroupNorm, x: Rows) -> Rows:

@@ -1,4 +1,4 @@
-"""ASNet's attentive squeeze layers where only the answer is wanted: the same sums in one layout, and fewer of them.
+"""ASNet's attentive squeeze layers for predictions alone: the same sums in one layout, and fewer of them.
 
 A tensor of B = 1 is kept with the channels outermost and the query positions innermost, (C, positions, T): every query
 position is squeezed alone, so the T of them are what a processor's vectors run along. Then every convolution over the
@@ -16,6 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from fssbench.layers.attentive_squeeze import HEADS, Attention, AttentiveSqueezeLayer, FeedForward, SupportConv
 from fssbench.layers.masks import resize_mask
 
 Size = tuple[int, int]
@@ -43,6 +44,79 @@ class Kernel:
     side: int
     stride: int
     margin: int
+
+
+def squeeze(block: nn.ModuleList, x: Squeezed, mask: Tensor | None) -> Squeezed:
+    """Return what a block of attentive squeeze layers makes of x.
+
+    Args:
+        block: The layers.
+        x: What the first one squeezes.
+        mask: Support foreground float32 (1, H, W), or None.
+    """
+    for layer in block:
+        if isinstance(layer, AttentiveSqueezeLayer):
+            x = squeeze_by(layer, x, mask)
+    return x
+
+
+def squeeze_by(layer: AttentiveSqueezeLayer, x: Squeezed, mask: Tensor | None) -> Squeezed:
+    """Return what an attentive squeeze layer makes of x; see `squeeze` and `AttentiveSqueezeLayer.forward`."""
+    attended = _attended(layer.attn, x, mask)
+    return Squeezed(_fed_forward(layer.ff, attended.values), attended.size)
+
+
+def _attended(layer: Attention, x: Squeezed, mask: Tensor | None) -> Squeezed:
+    squeezing: list[SupportConv] = [layer.qhead]
+    if isinstance(layer.short_cut, nn.Sequential):
+        squeezing += [part for part in layer.short_cut if isinstance(part, SupportConv)]
+    pooled = layer.khead.kernel_size == layer.qhead.kernel_size and layer.khead.stride == layer.qhead.stride
+    reading: list[SupportConv] = [layer.khead, layer.vhead]
+    if pooled:
+        squeezing += reading
+    squeezed = convolve_support(x, *_side_by_side(squeezing), _kernel(layer.qhead))
+    parts = list(torch.split(squeezed.values, [convolution.out_channels for convolution in squeezing]))
+    query = parts.pop(0)
+    short_cut = parts.pop(0) if isinstance(layer.short_cut, nn.Sequential) else None
+    keys = keys_in(mask, squeezed.size if pooled else x.size)
+    nowhere = keys is not None and len(keys) == 0
+    left = None if nowhere else keys
+    if pooled:
+        key, value = (at_keys(part, left) for part in parts)
+    else:
+        key, value = convolve_positions(at_keys(x.values, left), *_side_by_side(reading)).chunk(2)
+    # Where the object touches no sampled key the release's attention is uniform: that of a query of zeros.
+    gathered = attend(torch.zeros_like(query) if nowhere else query, key, value, HEADS)
+    back = next(part for part in layer.agg if isinstance(part, SupportConv))
+    inner, outer = _norms(layer.agg)
+    out = convolve_positions(normalise(inner, gathered, relu=True), back.weight)
+    out = normalise(outer, out, relu=True)
+    out += x.values if short_cut is None else normalise(_norms(layer.short_cut)[0], short_cut, relu=True)
+    return Squeezed(normalise(layer.out_norm, out), squeezed.size)
+
+
+def _fed_forward(layer: FeedForward, x: Tensor) -> Tensor:
+    narrow, wide = (part.weight for part in layer.ff if isinstance(part, SupportConv))
+    hidden = normalise(_norms(layer.ff)[0], convolve_positions(x, narrow), relu=True)
+    return normalise(layer.out_norm, convolve_positions(hidden, wide).add_(x))
+
+
+def _norms(layers: nn.Module) -> list[nn.GroupNorm]:
+    return [layer for layer in layers.children() if isinstance(layer, nn.GroupNorm)]
+
+
+def _kernel(convolution: SupportConv) -> Kernel:
+    return Kernel(convolution.kernel_size[1], convolution.stride[1], convolution.margin)
+
+
+def _side_by_side(convolutions: Sequence[SupportConv]) -> tuple[Tensor, Tensor]:
+    """Return weight (outputs, C, side, side) and bias of convolutions of one kernel as those of a single one."""
+    weights = [convolution.weight[:, :, 0] for convolution in convolutions]
+    biases = [
+        convolution.weight.new_zeros(convolution.out_channels) if convolution.bias is None else convolution.bias
+        for convolution in convolutions
+    ]
+    return torch.cat(weights), torch.cat(biases)
 
 
 def correlations(query: Sequence[Tensor], support: Sequence[Tensor]) -> Squeezed:

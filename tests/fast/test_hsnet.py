@@ -1,4 +1,4 @@
-"""HSNet's head where only the answer is wanted, against the same layers run as they are written in the paper."""
+"""HSNet's fast form against the same layers run as they are written in the paper."""
 
 from __future__ import annotations
 
@@ -10,8 +10,11 @@ from torch import Tensor
 
 import fssbench
 from fssbench.backbones import Pyramid
-from fssbench.layers.hypercorrelation import KeptPositions, hypercorrelation, keep_positions, unit_maps
-from fssbench.methods.hsnet import HPNLearner, HSNet
+from fssbench.fast.correlation import KeptPositions, dense_hypercorrelation, keep_positions, unit_maps
+from fssbench.fast.form import fast_form
+from fssbench.fast.hsnet import FastHSNet, score_pair
+from fssbench.layers.hypercorrelation import hypercorrelation
+from fssbench.methods.hsnet import HPNLearner
 
 LEVELS = (2, 2, 1)
 
@@ -54,7 +57,7 @@ SIDES = {
 
 @pytest.mark.parametrize("shape", SIDES)
 @pytest.mark.parametrize("kind", ["full", "empty", "middle", "corner", "two"])
-def test_the_answer_is_that_of_the_whole_tensors(shape: str, kind: str) -> None:
+def test_the_logits_are_those_of_the_whole_tensors(shape: str, kind: str) -> None:
     torch.manual_seed(0)
     learner = HPNLearner(LEVELS, (4, 8, 8))
     for parameter in learner.parameters():
@@ -63,7 +66,7 @@ def test_the_answer_is_that_of_the_whole_tensors(shape: str, kind: str) -> None:
     query, support, mask = _maps(sides, 1, 0), _maps(sides, 1, 1), _mask(kind, size)[None]
     expected = _plain(learner, query, support, mask)
     with torch.inference_mode():
-        given = learner.answer(unit_maps(query), keep_positions(support, mask))
+        given = score_pair(learner, unit_maps(query), keep_positions(support, mask))
     torch.testing.assert_close(given, expected, atol=1e-4 * expected.abs().max().item(), rtol=0)
 
 
@@ -79,13 +82,13 @@ def test_kept_positions_are_those_of_the_mask_and_spread_back_to_the_masked_map(
         for its in support
     ]
     for ours, plain in zip(
-        hypercorrelation(unit_maps(query), kept, LEVELS), hypercorrelation(query, masked, LEVELS), strict=True
+        dense_hypercorrelation(unit_maps(query), kept, LEVELS), hypercorrelation(query, masked, LEVELS), strict=True
     ):
         torch.testing.assert_close(ours, plain, atol=1e-6, rtol=0)
 
 
 @pytest.mark.parametrize("backbone", ["small", pytest.param("vgg16", marks=pytest.mark.slow)])
-def test_a_method_answers_as_without_inference_mode(backbone: str) -> None:
+def test_the_fast_form_predicts_as_the_plain_one_does_in_float64(backbone: str) -> None:
     torch.manual_seed(0)
     method = fssbench.build("hsnet", backbone=backbone, shot=2, channels=(4, 8, 8))
     for part in method.modules():
@@ -100,17 +103,18 @@ def test_a_method_answers_as_without_inference_mode(backbone: str) -> None:
             exact.condition(exact.encode(its[None].double()), masks[n][None]) for n, its in enumerate(images[:2])
         ]
         plain = exact.predict(exact.encode(images[2:].double()), [supports], (90, 70))
+    fast = fast_form(method)
+    assert isinstance(fast, FastHSNet)
     with torch.inference_mode():
-        together = method.condition(method.encode(images[:2]), masks)
-        kept = [method.condition(method.encode(images[n : n + 1]), masks[n : n + 1]) for n in range(2)]
-        query = method.encode(images[2:])
-        ready = method.as_query(query)
-        answer = method.predict(ready, [kept], (90, 70))
-        assert torch.equal(method.predict(query, [kept], (90, 70)).logits, answer.logits)
-        assert torch.equal(method.predict(method.as_query(ready), [kept], (90, 70)).logits, answer.logits)
-        assert isinstance(method, HSNet)
-        scores = method.score(method.as_query(method.encode(images[[2, 2]])), together)
-        apart = torch.cat([method.score(ready, its) for its in kept])
+        together = fast.condition(fast.encode(images[:2]), masks)
+        kept = [fast.condition(fast.encode(images[n : n + 1]), masks[n : n + 1]) for n in range(2)]
+        query = fast.encode(images[2:])
+        ready = fast.as_query(query)
+        answer = fast.predict(ready, [kept], (90, 70))
+        assert torch.equal(fast.predict(query, [kept], (90, 70)).logits, answer.logits)
+        assert torch.equal(fast.predict(fast.as_query(ready), [kept], (90, 70)).logits, answer.logits)
+        scores = fast.score(fast.as_query(fast.encode(images[[2, 2]])), together)
+        apart = torch.cat([fast.score(ready, its) for its in kept])
     assert all(isinstance(its, KeptPositions) for its in kept)
     close = 1e-4 * plain.logits.abs().max().item()
     torch.testing.assert_close(answer.logits.double(), plain.logits, atol=close, rtol=0)

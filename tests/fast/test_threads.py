@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
-from fssbench.methods.base import joint as together
-from fssbench.methods.base.joint import AT_ONCE, Call, answered_by_threads, answers_to, under_way
+from fssbench.fast import threads as in_threads
+from fssbench.fast.threads import AT_ONCE, Call, predict_calls, predict_in_threads, under_way
 from fssbench.methods.base.method import Prediction
 from fssbench.methods.floors import CopyMask
 
@@ -30,7 +30,7 @@ def threads(request: pytest.FixtureRequest, threads_restored: None) -> int:
 
 
 def _ask(predict: Any, count: int) -> list[Prediction]:
-    return answered_by_threads([partial(predict, torch.full((1,), float(n)), [], (n + 1, 1)) for n in range(count)])
+    return predict_in_threads([partial(predict, torch.full((1,), float(n)), [], (n + 1, 1)) for n in range(count)])
 
 
 def _named(query: Tensor, _: object, size: tuple[int, int]) -> Prediction:
@@ -122,7 +122,7 @@ def test_a_mistake_reaches_the_caller() -> None:
 class Meeting(CopyMask):
     """Answers once as many others are at it."""
 
-    asked_by_threads = True
+    predicts_in_threads = True
 
     def __init__(self, barrier: threading.Barrier) -> None:
         super().__init__("fss", 1, 1)
@@ -157,7 +157,7 @@ def test_threads_take_the_episodes_of_several_methods_as_one_call() -> None:
     methods = [Meeting(barrier), Inverted(barrier), OneByOne(barrier), Meeting(barrier)]
     # Two calls for one episode each meet: neither waits for the other's end.
     calls = [Call(method, [None], [[[masks[n % 2]]]], [(4, 4)]) for n, method in enumerate(methods)]
-    answered = answers_to(calls)
+    answered = predict_calls(calls)
     assert [len(its) for its in answered] == [1, 1, 1, 1]
     labels = [its[0].labels.sum().item() for its in answered]
     assert labels == [4, 0, 4, 16]
@@ -171,5 +171,5 @@ def test_a_child_process_has_threads_of_its_own() -> None:
     _ask(_named, 4)
     child = os.fork()
     if child == 0:
-        os._exit(0 if together._crew.cache_info().currsize == 0 else 1)
+        os._exit(0 if in_threads._crew.cache_info().currsize == 0 else 1)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0

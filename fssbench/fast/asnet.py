@@ -1,0 +1,108 @@
+"""The fast forms of ASNet and ASNet-HM: a pair's attentive squeeze layers in one layout, over the keys in the mask."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from fssbench.backbones import Pyramid
+from fssbench.fast.attention import Squeezed, add_coarser, correlations, squeeze
+from fssbench.fast.correlation import UnitMaps, dense_hypercorrelation, each_image, in_precision_of, unit_maps
+from fssbench.fast.pairwise import FastPairwise, with_fast_decoder
+from fssbench.layers.decoding import decode
+from fssbench.layers.devices import serial_on
+from fssbench.layers.hypercorrelation import bounds
+from fssbench.methods.asnet import ASNet, AttentionLearner, check_sizes
+from fssbench.methods.asnet_hm import ASNetHM, HybridSupport
+
+
+@dataclass(frozen=True)
+class UnitSupport:
+    """The maps of support images made ready to be correlated, and their foreground float32 (B, H, W), if looked at."""
+
+    features: UnitMaps
+    mask: Tensor | None
+
+
+class FastASNet(FastPairwise, ASNet):
+    """ASNet whose queries are `UnitMaps` and whose supports are `UnitSupport`."""
+
+    def prepare(self) -> None:
+        """Lay out the decoder's weights as convolutions are fastest."""
+        super().prepare()
+        self.learner = with_fast_decoder(self.learner)
+
+    def condition(self, features: Pyramid, mask: Tensor) -> UnitSupport:  # type: ignore[override] # read here alone
+        """Return the support maps, made ready, and the foreground."""
+        support = super().condition(features, mask)
+        return UnitSupport(unit_maps(support.features), support.mask)
+
+    def score(self, query: UnitMaps, support: UnitSupport) -> Tensor:  # type: ignore[override] # from `condition`
+        """Return what `ASNet.score` does."""
+        return score_pairs(self.learner, query, support, self.backbone.levels)
+
+
+class FastASNetHM(FastPairwise, ASNetHM):
+    """ASNet-HM whose queries are `UnitMaps`, and whose supports become `UnitSupport` with the way they stand for."""
+
+    def prepare(self) -> None:
+        """Lay out the decoder's weights as convolutions are fastest."""
+        super().prepare()
+        self.learner = with_fast_decoder(self.learner)
+
+    def as_query(self, features: Pyramid | UnitMaps) -> UnitMaps:  # type: ignore[override] # read by `score` alone
+        """Return the maps made ready to be correlated, without the image."""
+        return features if isinstance(features, UnitMaps) else super().as_query(features[: sum(self.backbone.levels)])
+
+    def as_way(self, support: HybridSupport, n: int) -> UnitSupport:  # type: ignore[override] # read by `score` alone
+        """Return a support as one of the n-th class, made ready to be correlated."""
+        valued = super().as_way(support, n)
+        return UnitSupport(unit_maps(valued.features), valued.mask)
+
+    def score(self, query: UnitMaps, support: UnitSupport) -> Tensor:  # type: ignore[override] # from `as_way`
+        """Return what `ASNetHM.score` does."""
+        return score_pairs(self.learner, query, support, self.backbone.levels)
+
+
+def score_pairs(learner: nn.Module, query: UnitMaps, support: UnitSupport, levels: tuple[int, int, int]) -> Tensor:
+    """Return raw logits (B, 2, h, w) of B pairs of a query and a support.
+
+    Raises:
+        UsageError: If the images have a size at which the support positions do not shrink to one.
+    """
+    features, mask = support.features, support.mask
+    if not isinstance(learner, AttentionLearner) or learner.local:
+        logits: Tensor = learner(dense_hypercorrelation(query, features, levels), mask)
+        return logits.contiguous()
+    query, features = in_precision_of(query, learner), in_precision_of(features, learner)
+    device = query.units[0].device
+    # Products are written in place, which autocast knows nothing of.
+    with torch.autocast(device.type, enabled=False):
+        if serial_on(device):
+            masks = [None] * len(query.units[0]) if mask is None else torch.split(mask, 1)
+            pairs = zip(each_image(query), each_image(features), masks, strict=True)
+            return torch.cat([score_pair(learner, *pair) for pair in pairs])
+        # `score_pair` has a product for each support position of each layer of each pair, and waits for the host to
+        # count the keys that a mask leaves; `forward` has a few convolutions for all pairs.
+        together: Tensor = learner(dense_hypercorrelation(query, features, levels), mask)
+        return together.contiguous()
+
+
+def score_pair(learner: AttentionLearner, query: UnitMaps, support: UnitMaps, mask: Tensor | None) -> Tensor:
+    """Return the logits (1, 2, 2w, 2w) that the learner has for one pair; see `AttentionLearner.forward`."""
+    squeezed, sizes, grids = [], [], []
+    blocks = (learner.encoder_layer2, learner.encoder_layer3, learner.encoder_layer4)
+    for block, (start, stop) in zip(blocks, bounds(learner.levels), strict=True):
+        of = [[units[0] for units in maps.units[start:stop]] for maps in (query, support)]
+        sizes.append((of[0][0].shape[0], of[0][0].shape[1]))
+        grids.append((of[1][0].shape[0], of[1][0].shape[1]))
+        squeezed.append(squeeze(block, correlations(*of), mask))
+    shallow, middle, deep = squeezed
+    check_sizes(grids[1::-1], [middle.size, shallow.size])
+
+    deep = Squeezed(deep.values.mean(dim=1, keepdim=True), (1, 1))
+    mixed = squeeze(learner.encoder_layer4to3, add_coarser(middle, deep, sizes[1], sizes[2]), mask)
+    mixed = squeeze(learner.encoder_layer3to2, add_coarser(shallow, mixed, sizes[0], sizes[1]), mask)
+    return decode(learner.decoder1, learner.decoder2, mixed.values[:, 0].view(1, -1, *sizes[0])).contiguous()

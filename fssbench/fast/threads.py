@@ -1,0 +1,127 @@
+"""Several episodes on a processor, each predicted by a thread of its own."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from itertools import islice
+from typing import Any
+
+import torch
+from torch.utils._python_dispatch import _get_current_dispatch_mode
+
+from fssbench.fast.form import FastForm, flag_of
+from fssbench.layers.devices import serial_on
+from fssbench.layers.trees import tensors_of
+from fssbench.methods.base.method import Method, Prediction
+
+Predicting = Callable[[], Prediction]
+"""Predicts an episode."""
+
+AT_ONCE = 8
+"""Predictions under way at once on a processor at most: each takes memory of its own."""
+
+
+def device_of(features: object) -> torch.device:
+    """Return where features are; a processor if there are none."""
+    return next((tensor.device for tensor in tensors_of(features)), torch.device("cpu"))
+
+
+@dataclass(frozen=True, eq=False)
+class Call:
+    """What `Method.predict_many` is given."""
+
+    method: Method[Any, Any]
+    queries: Sequence[Any]
+    supports: Sequence[Sequence[Sequence[Any]]]
+    sizes: Sequence[tuple[int, int]]
+
+    @property
+    def takes_threads(self) -> bool:
+        """Whether several threads may predict with the method at once; see `Method.predicts_in_threads`."""
+        return isinstance(self.method, FastForm) or flag_of(
+            type(self.method), "predicts_in_threads", "predict", "predict_many"
+        )
+
+    @property
+    def episodes(self) -> list[Predicting]:
+        """Each episode alone."""
+        each = zip(self.queries, self.supports, self.sizes, strict=True)
+        return [partial(self.method.predict, *episode) for episode in each]
+
+
+def predict_calls(calls: Sequence[Call]) -> list[list[Prediction]]:
+    """Return what each method predicts; see `Method.predict_many` and `predict_in_threads`.
+
+    The threads of a processor, which are idle at the end until the last is done, take the episodes of all calls as one.
+    """
+    in_threads = [call for call in calls if call.takes_threads and serial_on(device_of(call.queries))]
+    predicted = iter(predict_in_threads([episode for call in in_threads for episode in call.episodes]))
+    return [
+        list(islice(predicted, len(call.sizes)))
+        if call in in_threads
+        else call.method.predict_many(call.queries, call.supports, call.sizes)
+        for call in calls
+    ]
+
+
+def under_way(device: torch.device) -> int:
+    """Return how many episodes are predicted at the same time; see `predict_in_threads`."""
+    return _teams(torch.get_num_threads())[0] if serial_on(device) else 1
+
+
+def predict_in_threads(episodes: Sequence[Predicting]) -> list[Prediction]:
+    """Return the predictions of several episodes, in their order, as many at once as torch has threads.
+
+    Each is computed by one thread (by more where there are more than `AT_ONCE`), which need not wait for others after
+    every layer: on two cores that takes up to a quarter less time than one after the other by both. A prediction has as
+    many threads to itself in a call for one episode as in a call for many.
+
+    Args:
+        episodes: What predicts each, and leaves its method as it is.
+    """
+    threads = torch.get_num_threads()
+    # What watches this thread's operations, such as a counter of them, would not see those of others.
+    if threads == 1 or not torch.is_inference_mode_enabled() or _get_current_dispatch_mode() is not None:
+        return [predict() for predict in episodes]
+    cast, dtype = torch.is_autocast_enabled("cpu"), torch.get_autocast_dtype("cpu")
+
+    def in_modes(predict: Predicting) -> Prediction:
+        with torch.inference_mode(), torch.autocast("cpu", dtype, enabled=cast):
+            return predict()
+
+    try:
+        return list(_crew(*_teams(threads)).map(in_modes, episodes))
+    finally:
+        # Threads that begin later have as many as was said last, by whomever.
+        torch.set_num_threads(threads)
+
+
+def _teams(threads: int) -> tuple[int, int]:
+    """Return how many predictions are under way where torch has so many threads, and how many threads each has."""
+    each = -(-threads // AT_ONCE)
+    return threads // each, each
+
+
+@lru_cache(maxsize=1)
+def _crew(size: int, threads: int) -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(size, "fssbench-predict", compute_with, (threads,))
+
+
+def compute_with(threads: int) -> None:
+    """Let torch compute with so many threads when this one calls it, whatever others say of theirs.
+
+    Otherwise each thread has a team of its own as large as the main one's, and all wait for processors that are asked
+    for several times.
+    """
+    # What a thread is told before it first asks is forgotten once another thread is told something else.
+    torch.get_num_threads()
+    torch.set_num_threads(threads)
+
+
+if hasattr(os, "register_at_fork"):
+    # A child process has none of its parent's threads.
+    os.register_at_fork(after_in_child=_crew.cache_clear)
