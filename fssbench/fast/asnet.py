@@ -52,6 +52,10 @@ class FastASNetHM(FastPairwise, ASNetHM):
         super().prepare()
         self.learner = with_fast_decoder(self.learner)
 
+    def encode(self, image: Tensor) -> Pyramid:
+        """Return the backbone's maps and the images."""
+        return *super().encode(image), image
+
     def as_query(self, features: Pyramid | UnitMaps) -> UnitMaps:  # type: ignore[override] # read by `score` alone
         """Return the maps made ready to be correlated, without the image."""
         return features if isinstance(features, UnitMaps) else super().as_query(features[: sum(self.backbone.levels)])
@@ -73,14 +77,11 @@ def score_pairs(learner: nn.Module, query: UnitMaps, support: UnitSupport, level
         UsageError: If the images have a size at which the support positions do not shrink to one.
     """
     features, mask = support.features, support.mask
-    if not isinstance(learner, AttentionLearner) or learner.local:
-        logits: Tensor = learner(dense_hypercorrelation(query, features, levels), mask)
-        return logits.contiguous()
     query, features = in_precision_of(query, learner), in_precision_of(features, learner)
     device = query.units[0].device
     # Products are written in place, which autocast knows nothing of.
     with torch.autocast(device.type, enabled=False):
-        if serial_on(device):
+        if isinstance(learner, AttentionLearner) and not learner.local and serial_on(device):
             masks = [None] * len(query.units[0]) if mask is None else torch.split(mask, 1)
             pairs = zip(each_image(query), each_image(features), masks, strict=True)
             return torch.cat([score_pair(learner, *pair) for pair in pairs])

@@ -40,6 +40,10 @@ class FastPairwise(FastForm, PairwiseMethod[Any]):
     peak: ClassVar[int] = 10
     query_of_features_alone: ClassVar[bool] = True
 
+    def encode(self, image: Tensor) -> Pyramid:
+        """Return the backbone's maps, under autocast in its precision, so that they take less room."""
+        return self.backbone(image)
+
     @abstractmethod
     def score(self, query: UnitMaps, support: Any) -> Tensor:  # type: ignore[override] # noqa: ANN401 - each has its own
         """Return what `PairwiseMethod.score` does, for a query that was made ready."""

@@ -107,3 +107,20 @@ def test_runs_that_can_not_be_drawn_are_refused(fssbench, arguments: list[str], 
     assert code == 2
     assert told in err
     assert remedy in err
+
+
+@pytest.mark.parametrize("method", ["hsnet", "asnet"])
+def test_the_plain_form_gives_the_rows_of_the_fast_one_and_is_on_record(fssbench, tmp_path: Path, method: str):
+    rows = {}
+    asked = ["eval", "--method", method, "--dataset", "shapes20i", "--fold", "1", "-q", "--episodes", "3"]
+    for form, folder in (("fast", "one"), ("plain", "two")):
+        code, _, err = fssbench(*asked, *(["--plain"] if form == "plain" else []), "--out", folder)
+        assert (code, err) == (0, "")
+        lines = (tmp_path / folder / "rows.jsonl").read_text().splitlines()
+        rows[form] = [{key: value for key, value in json.loads(line).items() if key != "seconds"} for line in lines]
+        assert json.loads((tmp_path / folder / "run.json").read_text()).get("plain", False) is (form == "plain")
+    assert len(rows["fast"]) == 3
+    assert rows["plain"] == rows["fast"]
+    code, _, err = fssbench(*asked, "--out", "two", "--resume")
+    assert code == 2
+    assert "plain" in err

@@ -15,6 +15,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 import fssbench
+from fssbench.fast.form import FastForm, fast_form
+from fssbench.methods.catalogue import method_info
 from tests.golden import formula
 from tests.golden.first_cases import first_of_each_method
 
@@ -58,7 +60,8 @@ def _assert_close(actual: Tensor, expected: dict[str, Any], tolerance: float) ->
 
 
 @pytest.mark.parametrize("path", first_of_each_method(CASES))
-def test_answers_as_the_release_does(path: Path) -> None:
+@pytest.mark.parametrize("form", ["plain", "fast"])
+def test_predicts_as_the_release_does(path: Path, form: str) -> None:
     case = json.loads(path.read_text())
     arguments = dict(case["build"])
     # All cases are of the releases' configurations for PASCAL-5i.
@@ -66,6 +69,10 @@ def test_answers_as_the_release_does(path: Path) -> None:
     shapes = {key: tuple(value.shape) for key, value in method.state_dict().items()}
     assert len(shapes) == case["parameters"]
     fssbench.load_release(method, {f"module.{k}": v for k, v in formula.state(shapes, case["overrides"]).items()})
+
+    if form == "fast":
+        method = fast_form(method)
+        assert isinstance(method, FastForm) == bool(method_info(case["build"]["method"]).fast)
 
     query, images, masks = _inputs(case)
     size = tuple(case["size"])

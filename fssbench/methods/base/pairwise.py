@@ -55,7 +55,8 @@ class PairwiseMethod(Method[Pyramid, Support]):
     def encode(self, image: Tensor) -> Pyramid:
         """Return the backbone's maps of images float32 (B, 3, H, W), shallow level first; no gradient."""
         with torch.no_grad():
-            return self.backbone(image)
+            # Under autocast the backbone alone computes in low precision.
+            return tuple(feature.to(image.dtype) for feature in self.backbone(image))
 
     def as_way(self, support: Support, n: int) -> Support:
         """Return a support as one of the n-th class, from 1; most methods score all classes alike."""
@@ -63,11 +64,10 @@ class PairwiseMethod(Method[Pyramid, Support]):
 
     def predict(self, query: Pyramid, supports: Sequence[Sequence[Support]], size: tuple[int, int]) -> Prediction:
         """Return the prediction of one episode: every support is scored alone, and the scores are merged."""
-        logits = [
-            torch.cat([self.score(query, self.as_way(support, n)) for n, support in enumerate(shot, 1)])
-            for shot in zip(*supports, strict=True)
-        ]
-        return self.merge(torch.stack(logits), size)
+        shots = [[self.as_way(support, n) for n, support in enumerate(shot, 1)] for shot in zip(*supports, strict=True)]
+        with torch.autocast(query[0].device.type, enabled=False):
+            logits = torch.stack([torch.cat([self.score(query, support) for support in ways]) for ways in shots])
+        return self.merge(logits, size)
 
     def merge(self, logits: Tensor, size: tuple[int, int]) -> Prediction:
         """Return the prediction for the logits (K, N, 2, h, w) of K shots of N ways; see `vote` and `merge_ways`."""

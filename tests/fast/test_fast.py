@@ -1,0 +1,251 @@
+"""Every fast form predicts as the method that it is the fast form of, on every path."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+import fssbench
+from fssbench.fast.form import FastForm, fast_form
+from fssbench.fast.threads import Call, predict_calls
+from fssbench.layers import devices
+from fssbench.methods.base.method import Method, Prediction
+from fssbench.methods.catalogue import method_info
+from tests.methods.narrow import OPTIONS, SIDE, narrow
+
+FAST = [name for name in fssbench.list_methods() if method_info(name).fast]
+CPU = torch.device("cpu")
+CASES = [
+    (name, variant, way, shot)
+    for name in FAST
+    for variant, task in method_info(name).tasks.items()
+    for way in ((1, 2) if task == "fscs" else (1,))
+    for shot in (1, 5)
+]
+
+
+def _first_of_its_task(name: str, variant: str) -> bool:
+    tasks = method_info(name).tasks
+    return next(other for other, task in tasks.items() if task == tasks[variant]) == variant
+
+
+def _brief(name: str, variant: str, way: int, shot: int) -> bool:
+    """Return whether a case is among those that show most in least time; the others are slow."""
+    most = 2 if method_info(name).tasks[variant] == "fscs" else 1
+    return _first_of_its_task(name, variant) and (way, shot) in ((most, 1), (1, 5) if most == 1 else (most, 1))
+
+
+PATHS = [pytest.param(*case, marks=() if _brief(*case) else pytest.mark.slow) for case in CASES]
+BACKBONES = [
+    pytest.param(name, backbone, marks=pytest.mark.slow)
+    for name in FAST
+    for backbone in ("resnet50", "vgg16")
+    if backbone in method_info(name).backbones_for(None)
+]
+BFLOAT16 = 2.0**-8
+"""The largest relative error of rounding to bfloat16."""
+EPISODES = 3
+SIZES = [(90, 70), (SIDE, SIDE), (61, 130)]
+Episodes = tuple[list[Any], list[list[list[Any]]]]
+
+
+@cache
+def tolerance(name: str) -> float:
+    """Return how far logits of a method may be from those of its release, in parts of the largest; see tests/golden."""
+    found = []
+    for path in (Path(__file__).parent.parent / "golden" / "cases").glob("*.json"):
+        case = json.loads(path.read_text(encoding="utf-8"))
+        if case["build"]["method"] == name:
+            found.append(case["tolerance"] / max(abs(case["scores"]["min"]), abs(case["scores"]["max"])))
+    return max(found, default=1e-4)
+
+
+def built(name: str, variant: str, way: int, shot: int, backbone: str = "small") -> Method[Any, Any]:
+    if backbone == "small":
+        return narrow(name, variant, way, shot)
+    torch.manual_seed(0)
+    method = fssbench.build(name, backbone, variant, way, shot, **OPTIONS.get(name, {}))
+    for part in method.modules():
+        if isinstance(part, torch.nn.Conv2d):
+            torch.nn.init.kaiming_normal_(part.weight)
+    return method
+
+
+def images_and_masks(count: int, side: int = SIDE) -> tuple[Tensor, Tensor]:
+    """Images, and masks of all, of little, of nothing, and of squares."""
+    images = torch.randn(count, 3, side, side, generator=torch.Generator().manual_seed(5))
+    masks = torch.zeros(count, side, side, dtype=torch.uint8)
+    for n in range(count):
+        masks[n, 10 + 2 * n : 70 + 3 * n, 5 * n : 60 + 4 * n] = 1
+    masks[1] = 1
+    masks[2, 70:75, 30:40] = 1
+    masks[3] = 0
+    masks[4, :, :9] = 255
+    return images, masks
+
+
+def episodes(method: Method[Any, Any], count: int, side: int = SIDE) -> Episodes:
+    """What `Method.predict_many` takes, as this method makes it."""
+    images, masks = images_and_masks(6, side)
+    maps = [method.encode(image[None]) for image in images]
+    kept = [method.condition(feature, mask[None]) for feature, mask in zip(maps, masks, strict=True)]
+    queries = [method.as_query(maps[n % 6]) for n in range(count)]
+    supports = [
+        [[kept[(n + 2 * way + shot + 1) % 6] for shot in range(method.shot)] for way in range(method.way)]
+        for n in range(count)
+    ]
+    return queries, supports
+
+
+def predictions(method: Method[Any, Any], count: int = EPISODES, side: int = SIDE) -> list[Prediction]:
+    """Predict some episodes, each alone."""
+    queries, supports = episodes(method, count, side)
+    return [method.predict(*episode) for episode in zip(queries, supports, SIZES[:count], strict=True)]
+
+
+def assert_equal(found: Prediction, expected: Prediction, within: float, shots: Sequence[Prediction] = ()) -> None:
+    """Labels, presence and base classes are equal, and logits but for so many parts of the largest.
+
+    A label may differ where two scores are equal but for that: either is right.
+
+    Args:
+        found: Of the fast form.
+        expected: Of the plain one.
+        within: In parts of the largest logit.
+        shots: What the plain form predicts of each shot alone, where each is decided alone.
+    """
+    scale = expected.logits.abs().max().item()
+    torch.testing.assert_close(found.logits, expected.logits, atol=within * scale, rtol=0)
+    tied = torch.zeros_like(expected.labels, dtype=torch.bool)
+    for prediction in (expected, *shots):
+        best = prediction.logits.topk(2, dim=0).values
+        tied |= best[0] - best[1] <= 2 * within * scale
+    assert tied.float().mean() < 0.05
+    assert torch.equal(found.labels[~tied], expected.labels[~tied])
+    assert torch.equal(found.present, expected.present)
+    assert (found.base is None) == (expected.base is None)
+    if found.base is not None and expected.base is not None:
+        assert (found.base != expected.base).float().mean() < 1e-3
+
+
+def test_every_method_whose_work_can_be_shortened_has_a_fast_form() -> None:
+    assert set(FAST) >= {"hsnet", "asnet", "asnet-hm"}
+    for name in FAST:
+        method = narrow(name, next(iter(method_info(name).tasks)), 1, 1)
+        fast = fast_form(method)
+        assert isinstance(fast, FastForm)
+        assert isinstance(fast, type(method))
+        assert not isinstance(method, FastForm)
+
+
+@pytest.mark.parametrize(("name", "variant", "way", "shot"), PATHS)
+@pytest.mark.usefixtures("threads_restored")
+@torch.inference_mode()
+def test_it_predicts_as_the_plain_form_on_every_path(
+    name: str, variant: str, way: int, shot: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = built(name, variant, way, shot)
+    fast = fast_form(plain)
+    queries, supports = episodes(plain, EPISODES)
+    expected = [plain.predict(*episode) for episode in zip(queries, supports, SIZES, strict=True)]
+    labelled = torch.cat([prediction.labels.flatten() for prediction in expected])
+    assert 0.01 < (labelled > 0).float().mean() < 0.99
+    shots: list[list[Prediction]] = [[] for _ in expected]
+    if plain.task == "fss" and shot > 1:
+        each = zip(queries, supports, SIZES, strict=True)
+        shots = [[plain.predict(query, [[one]], size) for one in way[0]] for query, way, size in each]
+
+    queries, supports = episodes(fast, EPISODES)
+    alone = [fast.predict(*episode) for episode in zip(queries, supports, SIZES, strict=True)]
+    for ours, one, by_shot in zip(alone, expected, shots, strict=True):
+        assert_equal(ours, one, tolerance(name), by_shot)
+    for threads in (1, 2):
+        torch.set_num_threads(threads)
+        several = predict_calls([Call(fast, queries, supports, SIZES)])[0]
+        # On a processor it is the same to the last bit, however many episodes and threads there are.
+        assert all(torch.equal(ours.logits, one.logits) for ours, one in zip(several, alone, strict=True))
+        assert all(torch.equal(ours.labels, one.labels) for ours, one in zip(several, alone, strict=True))
+    torch.set_num_threads(1)
+    monkeypatch.setattr(devices, "SERIAL_ON", frozenset())
+    for ours, one, by_shot in zip(fast.predict_many(queries, supports, SIZES), expected, shots, strict=True):
+        assert_equal(ours, one, tolerance(name), by_shot)
+
+
+@pytest.mark.parametrize(
+    ("name", "variant"),
+    [
+        pytest.param(name, variant, marks=() if _first_of_its_task(name, variant) else pytest.mark.slow)
+        for name in FAST
+        for variant in method_info(name).tasks
+    ],
+)
+@torch.inference_mode()
+def test_under_autocast_it_is_as_near_to_float32_as_the_plain_form(name: str, variant: str) -> None:
+    plain = built(name, variant, 1, 1)
+    fast = fast_form(plain)
+    exact = predictions(plain, 2)
+    with torch.autocast("cpu", torch.bfloat16):
+        rough, ours = predictions(plain, 2), predictions(fast, 2)
+    for found, coarse, reference in zip(ours, rough, exact, strict=True):
+        assert found.logits.dtype == coarse.logits.dtype
+        scale = reference.logits.abs().max()
+        errors = [(of.logits.float() - reference.logits).abs().mean() / scale for of in (found, coarse)]
+        # It keeps features in that precision, and rounds once more where it divides them by their length.
+        assert 0 < errors[0] < errors[1] + 3 * BFLOAT16
+        wrong = [(of.labels != reference.labels).float().mean() for of in (found, coarse)]
+        assert wrong[0] < wrong[1] + 0.02
+
+
+@pytest.mark.parametrize(("name", "backbone"), BACKBONES)
+@torch.inference_mode()
+def test_it_predicts_as_the_plain_form_on_the_backbones_of_the_papers(name: str, backbone: str) -> None:
+    plain = built(name, next(iter(method_info(name).tasks)), 1, 1, backbone)
+    fast = fast_form(plain)
+    for ours, expected in zip(predictions(fast, 2, 400), predictions(plain, 2, 400), strict=True):
+        assert_equal(ours, expected, tolerance(name))
+
+
+@pytest.mark.parametrize("name", FAST)
+def test_the_plain_method_stays_as_it_was(name: str) -> None:
+    method = narrow(name, next(iter(method_info(name).tasks)), 1, 1)
+    before = {key: value.clone() for key, value in method.state_dict().items()}
+    layout = {key: value.stride() for key, value in method.state_dict().items()}
+    modules = dict(method.named_modules())
+    learning = {key: parameter.requires_grad for key, parameter in method.named_parameters()}
+    with torch.inference_mode():
+        predictions(fast_form(method), 1)
+    after = method.state_dict()
+    assert set(after) == set(before)
+    assert all(torch.equal(after[key], value) for key, value in before.items())
+    assert {key: value.stride() for key, value in after.items()} == layout
+    assert dict(method.named_modules()) == modules
+    assert {key: parameter.requires_grad for key, parameter in method.named_parameters()} == learning
+
+
+@pytest.mark.parametrize("name", FAST)
+def test_segment_takes_the_form_it_is_called_on(name: str) -> None:
+    method = narrow(name, next(iter(method_info(name).tasks)), 1, 1)
+    images, masks = images_and_masks(6)
+    plain, fast = (form.segment(images[0], images[None, 5:], masks[None, 5:]) for form in (method, fast_form(method)))
+    assert_equal(fast, plain, tolerance(name))
+
+
+def test_a_subclass_or_a_method_made_by_hand_has_no_fast_form() -> None:
+    method = narrow("hsnet", "fss", 1, 1)
+    assert fast_form(fast_form(method)) is not method
+
+    class Own(type(method)):  # type: ignore[misc]
+        pass
+
+    method.__class__ = Own
+    assert fast_form(method) is method
+    method.__class__ = Own.__base__
+    method.built = None
+    assert fast_form(method) is method
