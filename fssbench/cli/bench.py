@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from fssbench.cli.console import console
+from fssbench.cli.options import Backbone, DatasetName, Device, MaybeProtocol, Root
 from fssbench.cli.paths import check_file, given_path
 from fssbench.errors import UsageError
 
@@ -21,22 +22,22 @@ if TYPE_CHECKING:
 
 def bench(
     method: Annotated[str, typer.Option("--method", help="Several of `fssbench list methods`: hsnet,asnet.")],
-    dataset: Annotated[str, typer.Option("--dataset", help="One of `fssbench list datasets`.")] = "shapes20i",
+    dataset: DatasetName = "shapes20i",
     fold: Annotated[str, typer.Option("--fold", help="A fold, or all.")] = "0",
     shots: Annotated[str, typer.Option("--shots", help="Supports per class, K: 1,5.")] = "1",
     precision: Annotated[str, typer.Option("--precision", help="float32,bfloat16,...; the first is compared with.")] = (
         "float32"
     ),
     episodes: Annotated[int, typer.Option("--episodes", help="How many a fold.")] = 20,
-    backbone: Annotated[str | None, typer.Option("--backbone", help="One of `fssbench list backbones`.")] = None,
-    protocol: Annotated[str | None, typer.Option("--protocol", help="One of `fssbench list protocols`.")] = None,
+    backbone: Backbone = None,
+    protocol: MaybeProtocol = None,
     random_weights: Annotated[
         bool, typer.Option("--random-weights", help="Time and memory alone: no checkpoint is needed.")
     ] = False,
     feature_cache: Annotated[str | None, typer.Option("--feature-cache", help="As for eval.")] = None,
     batch_size: Annotated[int | None, typer.Option("--batch-size", help="As for eval.")] = None,
-    device: Annotated[str, typer.Option("--device", help="auto, cpu, cuda or cuda:N.")] = "auto",
-    root: Annotated[Path | None, typer.Option("--root", parser=given_path, help="Folder of the data set.")] = None,
+    device: Device = "auto",
+    root: Root = None,
     out: Annotated[Path | None, typer.Option("--out", parser=given_path, help="CSV file for the numbers.")] = None,
 ) -> None:
     """Compare what methods cost: episodes per second, time by stage, operations, memory, parameters.

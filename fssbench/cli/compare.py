@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from fssbench.cli.options import OutFile
 from fssbench.cli.paths import check_file, given_path
 from fssbench.errors import UsageError
 
@@ -23,14 +24,7 @@ def compare(
     form: Annotated[
         Literal["terminal", "markdown", "csv", "json"], typer.Option("--format", help="How to show it.")
     ] = "terminal",
-    out: Annotated[
-        Path | None,
-        typer.Option(
-            "--out",
-            parser=given_path,
-            help="File to write; default the terminal.",
-        ),
-    ] = None,
+    out: OutFile = None,
 ) -> None:
     """Compare runs episode by episode: differences per fold and in the mean, intervals, p-values, episodes won.
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from fssbench.cli.console import console, say
+from fssbench.cli.options import Labels, Part, Root
 from fssbench.cli.paths import given_path
 from fssbench.errors import FSSBenchError, MissingError
 
@@ -75,15 +76,9 @@ def where(
 @app.command()
 def check(
     name: Annotated[str, typer.Argument(help="Data set, e.g. pascal5i.")],
-    root: Annotated[
-        Path | None, typer.Option("--root", parser=given_path, help="Folder of the data set; see `data where`.")
-    ] = None,
-    labels: Annotated[
-        str | None, typer.Option("--labels", help="Label rule of coco20i: hsnet, pycocotools or png.")
-    ] = None,
-    part: Annotated[
-        str | None, typer.Option("--part", help="Of suim all images, or those of its test folder: all or test.")
-    ] = None,
+    root: Root = None,
+    labels: Labels = None,
+    part: Part = None,
     quick: Annotated[bool, typer.Option("--quick", help="Open the photos without decoding them.")] = False,
     every: Annotated[bool, typer.Option("--all", help="Name every file, not the first few of each kind.")] = False,
 ) -> None:

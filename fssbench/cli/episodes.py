@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, cast
 
 import typer
 
 from fssbench.cli.console import console, say
+from fssbench.cli.options import DataOptions, DatasetName, MaybeDataset, ProtocolName, SkipShortClasses, with_fields
 from fssbench.cli.paths import check_file, given_path
 from fssbench.errors import BrokenFileError, CheckFailedError, UsageError
 
@@ -23,65 +25,73 @@ app = typer.Typer(
     no_args_is_help=True,
 )
 
-DatasetName = Annotated[str, typer.Option("--dataset", help="Data set, e.g. pascal5i.")]
-MaybeDataset = Annotated[str | None, typer.Option("--dataset", help="Data set, e.g. pascal5i.")]
-Fold = Annotated[str, typer.Option("--fold", help="Fold.")]
-Shots = Annotated[int, typer.Option("--shots", help="Supports per class, K.")]
-Ways = Annotated[int, typer.Option("--ways", help="Classes per episode, N.")]
-ProtocolName = Annotated[str, typer.Option("--protocol", help="One of `fssbench list protocols`.")]
-Count = Annotated[int | None, typer.Option("--count", help="How many episodes a run; default the protocol's number.")]
-Seed = Annotated[
-    int | None, typer.Option("--seed", help="Seed of the draw, for one run; default the release's, all its runs.")
-]
-Split = Annotated[
-    Literal["train", "val", "test"] | None,
-    typer.Option("--split", help="Side of the data set; default the protocol's."),
-]
-Root = Annotated[
-    Path | None, typer.Option("--root", parser=given_path, help="Folder of the data set; see `fssbench data where`.")
-]
-Labels = Annotated[str | None, typer.Option("--labels", help="Label rule of coco20i: hsnet, pycocotools or png.")]
-Lists = Annotated[
-    str | None, typer.Option("--lists", help="Of coco20i's imported lists: all entries, or only those that are here.")
-]
-Part = Annotated[str | None, typer.Option("--part", help="Of suim all images, or those of its test folder: all, test.")]
-TrainDataset = Annotated[
-    str | None,
-    typer.Option("--train-dataset", help="What the weights that answer were trained on: the folds are its folds."),
-]
-TestClasses = Annotated[
-    str | None,
-    typer.Option("--test-classes", help="With --train-dataset which classes are asked: unseen, all, own, ..."),
-]
-SkipShort = Annotated[
-    bool,
-    typer.Option("--skip-short-classes", help="Leave classes out that have too few images to be asked."),
-]
+
+@dataclass(frozen=True)
+class DrawOptions:
+    """What decides a list that is drawn, besides the data set."""
+
+    shots: Annotated[int, typer.Option("--shots", help="Supports per class, K.")] = 1
+    ways: Annotated[int, typer.Option("--ways", help="Classes per episode, N.")] = 1
+    protocol: ProtocolName = "hsnet"
+    count: Annotated[
+        int | None, typer.Option("--count", help="How many episodes a run; default the protocol's number.")
+    ] = None
+    seed: Annotated[
+        int | None,
+        typer.Option("--seed", help="Seed of the draw, for one run; default the release's, all its runs."),
+    ] = None
+    split: Annotated[
+        Literal["train", "val", "test"] | None,
+        typer.Option("--split", help="Side of the data set; default the protocol's."),
+    ] = None
+    train_dataset: Annotated[
+        str | None,
+        typer.Option("--train-dataset", help="What the weights that answer were trained on: the folds are its folds."),
+    ] = None
+    test_classes: Annotated[
+        str | None,
+        typer.Option("--test-classes", help="With --train-dataset which classes are asked: unseen, all, own, ..."),
+    ] = None
+    skip_short_classes: SkipShortClasses = False
+
+    def open(self, dataset: str, data: DataOptions) -> Dataset:
+        """Return the data set, its folds those of the training if that was on another one."""
+        from fssbench.datasets import open_dataset
+
+        seen = {"train_dataset": self.train_dataset, "test_classes": self.test_classes}
+        given = data.given | {option: value for option, value in seen.items() if value is not None}
+        return open_dataset(dataset, data.root, **given)
+
+    def draw(self, dataset: Dataset, fold: int) -> EpisodeList:
+        """Return the list of a fold."""
+        from fssbench.episode import episodes
+
+        return episodes(
+            dataset,
+            fold,
+            self.ways,
+            self.shots,
+            self.protocol,
+            self.count,
+            self.seed,
+            self.split,
+            skip_short_classes=self.skip_short_classes,
+        )
 
 
 @app.command()
+@with_fields
 def export(
     dataset: DatasetName,
     out: Annotated[
         Path, typer.Option("--out", parser=given_path, help="File to write; with --fold all, {fold} in its name.")
     ],
+    draw: DrawOptions,
+    data: DataOptions,
     fold: Annotated[str, typer.Option("--fold", help="Fold, or all.")] = "0",
-    shots: Shots = 1,
-    ways: Ways = 1,
-    protocol: ProtocolName = "hsnet",
-    count: Count = None,
-    seed: Seed = None,
-    split: Split = None,
-    root: Root = None,
-    labels: Labels = None,
-    lists: Lists = None,
-    part: Part = None,
-    train_dataset: TrainDataset = None,
-    test_classes: TestClasses = None,
-    skip_short_classes: SkipShort = False,
 ) -> None:
     """Draw a list as a protocol does and write it to a file, for `fssbench eval --episodes FILE`."""
-    from fssbench.episode import episodes, write_episodes
+    from fssbench.episode import write_episodes
     from fssbench.episode.verify import official_finding
 
     check_file("--out", out)
@@ -90,11 +100,9 @@ def export(
             "--fold all writes a file per fold, so the name after --out has to say where the fold goes",
             f"--out {out.with_name(out.stem + '-fold{fold}' + out.suffix)}",
         )
-    opened = _open(dataset, root, labels, lists, part, train_dataset, test_classes)
+    opened = draw.open(dataset, data)
     for number in range(opened.fold_count) if fold == "all" else [_number(fold)]:
-        drawn = episodes(
-            opened, number, ways, shots, protocol, count, seed, split, skip_short_classes=skip_short_classes
-        )
+        drawn = draw.draw(opened, number)
         path = write_episodes(drawn, out.with_name(out.name.replace("{fold}", str(number))))
         say(f"{path}: {len(drawn)} episodes, hash {drawn.hash}")
         if finding := official_finding(drawn):
@@ -104,55 +112,38 @@ def export(
 
 
 @app.command()
+@with_fields
 def show(
+    draw: DrawOptions,
+    data: DataOptions,
     file: Annotated[
-        Path | None,
-        typer.Argument(
-            parser=given_path,
-            help="A list; or give --dataset to draw one.",
-        ),
+        Path | None, typer.Argument(parser=given_path, help="A list; or give --dataset to draw one.")
     ] = None,
     dataset: MaybeDataset = None,
-    fold: Fold = "0",
-    shots: Shots = 1,
-    ways: Ways = 1,
-    protocol: ProtocolName = "hsnet",
-    count: Count = None,
-    seed: Seed = None,
-    split: Split = None,
-    root: Root = None,
-    labels: Labels = None,
-    lists: Lists = None,
-    part: Part = None,
-    train_dataset: TrainDataset = None,
-    test_classes: TestClasses = None,
-    skip_short_classes: SkipShort = False,
+    fold: Annotated[str, typer.Option("--fold", help="Fold.")] = "0",
     rows: Annotated[int, typer.Option("--rows", min=0, help="How many episodes to show.")] = 10,
 ) -> None:
     """Show what a list asks: its header and hash, how often each class, the first episodes."""
-    from fssbench.episode import episodes, read_episodes
+    from fssbench.episode import read_episodes
 
     if (file is None) == (dataset is None):
         raise UsageError("show takes either a file or --dataset", "fssbench episodes show FILE")
     if file is not None:
         _print_list(read_episodes(file), None, rows)
         return
-    opened = _open(cast("str", dataset), root, labels, lists, part, train_dataset, test_classes)
-    number = _number(fold)
-    drawn = episodes(opened, number, ways, shots, protocol, count, seed, split, skip_short_classes=skip_short_classes)
-    _print_list(drawn, opened, rows)
+    opened = draw.open(cast("str", dataset), data)
+    _print_list(draw.draw(opened, _number(fold)), opened, rows)
 
 
 @app.command()
+@with_fields
 def verify(
+    data: DataOptions,
     file: Annotated[Path, typer.Argument(parser=given_path, help="A list written by `fssbench episodes export`.")],
     dataset: MaybeDataset = None,
-    root: Root = None,
-    labels: Labels = None,
-    lists: Lists = None,
-    part: Part = None,
 ) -> None:
     """Check a list: its hash, and with --dataset its names, its classes and its protocol's own draw."""
+    from fssbench.datasets import open_dataset
     from fssbench.episode import read_episodes
     from fssbench.episode.verify import Finding, official_finding
     from fssbench.episode.verify import verify as verify_against
@@ -164,8 +155,8 @@ def verify(
     findings = [Finding("ok", f"holds {len(episodes)} episodes with the hash it says, {episodes.hash}")]
     if known := official_finding(episodes):
         findings.append(known)
-    if any(given is not None for given in (dataset, root, labels, lists, part)):
-        findings += verify_against(episodes, _open(dataset or episodes.dataset, root, labels, lists, part))
+    if dataset is not None or data != DataOptions():
+        findings += verify_against(episodes, open_dataset(dataset or episodes.dataset, data.root, **data.given))
     else:
         hint = f"names and draw were not checked: fssbench episodes verify {file} --dataset {episodes.dataset}"
         findings.append(Finding("note", hint))
@@ -173,27 +164,6 @@ def verify(
     failed = [finding.text for finding in findings if finding.state == "failed"]
     if failed:
         raise CheckFailedError(f"{file} {failed[0]}")
-
-
-def _open(
-    name: str,
-    root: Path | None,
-    labels: str | None,
-    lists: str | None,
-    part: str | None,
-    train_dataset: str | None = None,
-    test_classes: str | None = None,
-) -> Dataset:
-    from fssbench.datasets import open_dataset
-
-    given = {
-        "labels": labels,
-        "lists": lists,
-        "part": part,
-        "train_dataset": train_dataset,
-        "test_classes": test_classes,
-    }
-    return open_dataset(name, root, **{option: value for option, value in given.items() if value is not None})
 
 
 def _number(fold: str) -> int:

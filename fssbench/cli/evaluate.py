@@ -2,15 +2,33 @@
 
 from __future__ import annotations
 
-import re
 import sys
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from fssbench.cli.console import say
+from fssbench.cli.options import (
+    AllowLeak,
+    Backbone,
+    DataOptions,
+    DatasetName,
+    Device,
+    MaybeProtocol,
+    MaybeTask,
+    Overwrite,
+    Quiet,
+    RunFolder,
+    SkipShortClasses,
+    existing_of,
+    fields_for,
+    names_of,
+    task_of,
+    whole_number,
+    with_fields,
+)
 from fssbench.cli.paths import check_folder, given_path
 from fssbench.cli.report import print_profile, report
 from fssbench.cli.signals import resume_command
@@ -21,16 +39,17 @@ if TYPE_CHECKING:
 
     from fssbench.engine.processes import Processes
     from fssbench.planning.plan import Plan
-    from fssbench.planning.request import Request, Task
-
-_TASKS: dict[str, Task] = {"fss": "fss", "fs-cs": "fscs", "fscs": "fscs"}
+    from fssbench.planning.request import Request
 
 
-def evaluate(
+@dataclass(frozen=True)
+class EvalOptions:
+    """The options of `fssbench eval`, besides those of the data set."""
+
     method: Annotated[
         str, typer.Option("--method", help="One of `fssbench list methods`, or several: hsnet,asnet in one pass.")
-    ],
-    dataset: Annotated[str, typer.Option("--dataset", help="One of `fssbench list datasets`.")],
+    ]
+    dataset: DatasetName
     train_dataset: Annotated[
         str | None,
         typer.Option(
@@ -38,7 +57,7 @@ def evaluate(
             help="What the weights were trained on, to see what a shift of domain costs.",
             show_default="--dataset",
         ),
-    ] = None,
+    ] = None
     test_classes: Annotated[
         str | None,
         typer.Option(
@@ -46,41 +65,33 @@ def evaluate(
             help="With --train-dataset: unseen, all, own, or repri-released (flawed) of coco20i to pascal5i.",
             show_default="the pair's",
         ),
-    ] = None,
-    allow_leak: Annotated[
-        bool, typer.Option("--allow-leak", help="Ask also classes that training on --train-dataset has seen; marked.")
-    ] = False,
-    fold: Annotated[str | None, typer.Option("--fold", help="A fold, or all.", show_default="all")] = None,
+    ] = None
+    allow_leak: AllowLeak = False
+    fold: Annotated[str | None, typer.Option("--fold", help="A fold, or all.", show_default="all")] = None
     shots: Annotated[
         str | None, typer.Option("--shots", help="Supports per class, K; several: 1,5 in one pass.", show_default="1")
-    ] = None,
-    ways: Annotated[int | None, typer.Option("--ways", help="Classes per episode, N.", show_default="1")] = None,
-    backbone: Annotated[str | None, typer.Option("--backbone", help="One of `fssbench list backbones`.")] = None,
-    variant: Annotated[str | None, typer.Option("--variant", help="Form of the method, where it has several.")] = None,
-    task: Annotated[
-        Literal["fss", "fs-cs", "fscs"] | None,
-        typer.Option("--task", help="Segmentation, or classification and segmentation.", show_default="the method's"),
-    ] = None,
-    protocol: Annotated[
-        str | None,
-        typer.Option("--protocol", help="One of `fssbench list protocols`.", show_default="that of the release"),
-    ] = None,
+    ] = None
+    ways: Annotated[int | None, typer.Option("--ways", help="Classes per episode, N.", show_default="1")] = None
+    backbone: Backbone = None
+    variant: Annotated[str | None, typer.Option("--variant", help="Form of the method, where it has several.")] = None
+    task: MaybeTask = None
+    protocol: MaybeProtocol = None
     score_at: Annotated[
         Literal["input", "original"] | None,
         typer.Option("--score-at", help="Size at which IoU is counted.", show_default="the protocol's"),
-    ] = None,
+    ] = None
     checkpoint: Annotated[
         str | None,
         typer.Option("--checkpoint", help="Weights, in whose name {fold} may stand.", show_default="the registered"),
-    ] = None,
+    ] = None
     backbone_weights: Annotated[
         str | None,
         typer.Option("--backbone-weights", help="The frozen backbone, where the checkpoint is without it."),
-    ] = None,
+    ] = None
     random_weights: Annotated[
         bool, typer.Option("--random-weights", help="Evaluate without a checkpoint, with random weights.")
-    ] = False,
-    weak: Annotated[bool, typer.Option("--weak", help="The form that learnt from image-level labels (FS-CS).")] = False,
+    ] = False
+    weak: Annotated[bool, typer.Option("--weak", help="The form that learnt from image-level labels (FS-CS).")] = False
     episodes: Annotated[
         str | None,
         typer.Option(
@@ -88,12 +99,12 @@ def evaluate(
             help="How many (a run), or a list from `fssbench episodes export`, in whose name {fold} may stand.",
             show_default="the protocol's",
         ),
-    ] = None,
-    limit: Annotated[int | None, typer.Option("--limit", help="Ask only the first so many of each fold.")] = None,
+    ] = None
+    limit: Annotated[int | None, typer.Option("--limit", help="Ask only the first so many of each fold.")] = None
     seed: Annotated[
         int | None,
         typer.Option("--seed", help="Seed of the draw, of the first run.", show_default="the release's, all its runs"),
-    ] = None,
+    ] = None
     runs: Annotated[
         int | None,
         typer.Option(
@@ -101,32 +112,10 @@ def evaluate(
             help="Evaluate so many lists, with the release's seeds or seed, seed + 1, ...: mean and deviation.",
             show_default="the release's; 1 with --seed",
         ),
-    ] = None,
-    skip_short_classes: Annotated[
-        bool, typer.Option("--skip-short-classes", help="Leave classes out that have too few images to be asked.")
-    ] = False,
-    labels: Annotated[str | None, typer.Option("--labels", help="Label rule of coco20i.")] = None,
-    lists: Annotated[
-        str | None,
-        typer.Option(
-            "--lists", help="Of coco20i's imported lists all entries, or those that are here.", show_default="all"
-        ),
-    ] = None,
-    part: Annotated[
-        str | None, typer.Option("--part", help="Of suim all images, or those of its test folder.", show_default="all")
-    ] = None,
-    root: Annotated[
-        Path | None,
-        typer.Option(
-            "--root",
-            parser=given_path,
-            help="Folder of the data set; see `fssbench data where`.",
-        ),
-    ] = None,
-    device: Annotated[str, typer.Option("--device", help="auto, cpu, cuda or cuda:N.")] = "auto",
-    out: Annotated[
-        Path | None, typer.Option("--out", parser=given_path, help="Run folder.", show_default="runs/METHOD-...")
-    ] = None,
+    ] = None
+    skip_short_classes: SkipShortClasses = False
+    device: Device = "auto"
+    out: RunFolder = None
     save_predictions: Annotated[
         Path | None,
         typer.Option(
@@ -134,10 +123,10 @@ def evaluate(
             parser=given_path,
             help="Folder for the label maps too, as `fssbench score` reads them.",
         ),
-    ] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Continue the run in that folder, if there is one.")] = False,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the run in that folder.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")] = False,
+    ] = None
+    resume: Annotated[bool, typer.Option("--resume", help="Continue the run in that folder, if there is one.")] = False
+    overwrite: Overwrite = False
+    quiet: Quiet = False
     feature_cache: Annotated[
         str | None,
         typer.Option(
@@ -145,105 +134,74 @@ def evaluate(
             help="Memory for features of images that come again: 4GiB, 0.",
             show_default="a third of what is free, at most 4GiB",
         ),
-    ] = None,
+    ] = None
     batch_size: Annotated[
         int | None,
         typer.Option("--batch-size", help="Images or episodes in one call.", show_default="1, on a graphics card 8"),
-    ] = None,
+    ] = None
     workers: Annotated[
         int | None,
         typer.Option("--workers", help="Threads that read photos ahead.", show_default="1, on a graphics card 4"),
-    ] = None,
+    ] = None
     precision: Annotated[
         Literal["float32", "tf32", "bfloat16", "float16"],
         typer.Option("--precision", help="In which the network computes; only float32 gives the releases' digits."),
-    ] = "float32",
-    compiled: Annotated[bool, typer.Option("--compile", help="Compile the encoder by torch first.")] = False,
+    ] = "float32"
+    compiled: Annotated[bool, typer.Option("--compile", help="Compile the encoder by torch first.")] = False
     plain: Annotated[
         bool, typer.Option("--plain", help="Let the method itself predict, as its paper says, without its fast form.")
-    ] = False,
-    profile: Annotated[
+    ] = False
+    profiled: Annotated[
         bool, typer.Option("--profile", help="Say where the time went; profile.json in the run folder has it, too.")
-    ] = False,
+    ] = False
     shard: Annotated[
         str | None,
         typer.Option(
             "--shard", help="Answer one part of the run, for job arrays: 1/8. `fssbench merge` puts the parts together."
         ),
-    ] = None,
-) -> None:
+    ] = None
+
+
+@with_fields
+def evaluate(options: EvalOptions, data: DataOptions) -> None:
     """Evaluate a method: a row per episode in the run folder, and mIoU and FB-IoU (or exact ratio) per fold.
 
     Under torchrun the processes share the work: torchrun --nproc-per-node 2 -m fssbench eval ...
     """
     # Before the imports, which take seconds.
-    check_folder("--out", out)
-    check_folder("--save-predictions", save_predictions)
+    check_folder("--out", options.out)
+    check_folder("--save-predictions", options.save_predictions)
     from fssbench.engine.processes import processes_here
     from fssbench.planning.request import Request
     from fssbench.planning.settings import Settings, parse_bytes
-    from fssbench.results.run_reader import Existing
     from fssbench.results.shard import Share
 
-    if resume and overwrite:
-        raise UsageError("--resume and --overwrite exclude each other")
+    existing = existing_of(resume=options.resume, overwrite=options.overwrite)
     processes = processes_here()
-    settings = Settings(
-        feature_cache=None if feature_cache is None else parse_bytes(feature_cache),
-        batch_size=batch_size,
-        workers=workers,
-        precision=precision,
-        compiled=compiled,
-        profiled=profile,
-        plain=plain,
-    )
-    request = Request(
-        method=method,
-        dataset=dataset,
-        train_dataset=train_dataset,
-        test_classes=test_classes,
-        allow_leak=allow_leak,
-        fold=fold,
-        ways=ways,
-        backbone=backbone,
-        variant=variant,
-        task=None if task is None else _TASKS[task],
-        protocol=protocol,
-        score_at=score_at,
-        checkpoint=checkpoint,
-        backbone_weights=backbone_weights,
-        random_weights=random_weights,
-        weak=weak,
-        episodes=episodes,
-        limit=limit,
-        seed=seed,
-        runs=runs,
-        skip_short_classes=skip_short_classes,
-        labels=labels,
-        lists=lists,
-        part=part,
-        root=root,
-        device=device,
-        out=out,
-        existing=Existing.RESUME if resume else Existing.OVERWRITE if overwrite else Existing.REFUSE,
-        settings=settings,
-        shard=None if shard is None else Share.parse(shard),
-        leads=processes.first,
-    )
-    plans = _plans(request, method, shots)
-    if save_predictions is not None and (len(plans) > 1 or shard is not None or processes.size > 1):
+    memory = None if options.feature_cache is None else parse_bytes(options.feature_cache)
+    own: dict[str, Any] = {
+        "task": task_of(options.task),
+        "shots": None,  # each of them, where it is planned
+        "existing": existing,
+        "settings": Settings(**fields_for(Settings, options) | {"feature_cache": memory}),
+        "shard": None if options.shard is None else Share.parse(options.shard),
+        "leads": processes.first,
+    }
+    plans = _plans(Request(**fields_for(Request, options, data) | own), options.method, options.shots)
+    save = options.save_predictions
+    if save is not None and (len(plans) > 1 or options.shard is not None or processes.size > 1):
         raise UsageError(
             "--save-predictions goes with one run in one process", "leave it out, or evaluate the runs one by one"
         )
-    _run(plans, save_predictions, processes, quiet=quiet)
+    _run(plans, save, processes, quiet=options.quiet)
 
 
 def _plans(request: Request, methods: str, shots: str | None) -> list[Plan]:
     """Return a plan for each method and number of shots; those of several go to folders of their own."""
     from fssbench.planning.plan import plan
 
-    names = _listed("--method", methods)
-    asked = [None] if shots is None else [_number("--shots", text) for text in _listed("--shots", shots)]
+    names = names_of("--method", methods)
+    asked = [None] if shots is None else [whole_number("--shots", text) for text in names_of("--shots", shots)]
     if len(names) * len(asked) == 1:
         return [plan(replace(request, method=names[0], shots=asked[0]))]
     if request.checkpoint is not None and len(names) > 1:
@@ -258,19 +216,6 @@ def _plans(request: Request, methods: str, shots: str | None) -> list[Plan]:
             known = plans[0].dataset if plans else None
             plans.append(plan(replace(request, method=name, shots=shot, out=out), known))
     return plans
-
-
-def _listed(option: str, text: str) -> list[str]:
-    found = [part.strip() for part in text.split(",")]
-    if not all(found) or len(set(found)) < len(found):
-        raise UsageError(f"{option} takes names with commas between them, each once, not '{text}'")
-    return found
-
-
-def _number(option: str, text: str) -> int:
-    if not re.fullmatch(r"[+-]?\d{1,9}", text, re.ASCII):
-        raise UsageError(f"{option} is a number or several with commas between them, not '{text}'", f"{option} 1")
-    return int(text)
 
 
 def _run(plans: Sequence[Plan], save: Path | None, processes: Processes, *, quiet: bool) -> None:

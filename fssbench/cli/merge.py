@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from fssbench.cli.options import Overwrite, existing_of
 from fssbench.cli.paths import check_folder, given_path
 
 
@@ -27,7 +28,7 @@ def merge(
             show_default="the folder of the shards",
         ),
     ] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the run in that folder.")] = False,
+    overwrite: Overwrite = False,
     resume: Annotated[bool, typer.Option("--resume", help="Add to the run in that folder.")] = False,
 ) -> None:
     """Put the shards of a run together; exit code 1 while episodes are missing, which `eval --resume` answers."""
@@ -35,12 +36,9 @@ def merge(
     from fssbench.errors import UsageError
     from fssbench.results.merge import lists_of, shards_in
     from fssbench.results.merge import merge as put_together
-    from fssbench.results.run_reader import Existing
 
     check_folder("--out", out)
-    if resume and overwrite:
-        raise UsageError("--resume and --overwrite exclude each other")
-    existing = Existing.RESUME if resume else Existing.OVERWRITE if overwrite else Existing.REFUSE
+    existing = existing_of(resume=resume, overwrite=overwrite)
     found = shards_in(folders)
     target = out or (folders[0] if found[0] != folders[0] else None)
     if target is None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from fssbench.cli.console import say
-from fssbench.cli.options import numbers, words
+from fssbench.cli.options import OutFile, numbers, words
 from fssbench.cli.paths import check_file, given_path
 from fssbench.errors import FSSBenchError, UsageError
 
@@ -64,14 +64,7 @@ def table(
         typer.Option("--ablation", help="The ablation table of a method, with what was measured of its variants."),
     ] = None,
     form: Annotated[FormatName, typer.Option("--format", help="How to draw it.")] = "terminal",
-    out: Annotated[
-        Path | None,
-        typer.Option(
-            "--out",
-            parser=given_path,
-            help="File to write; default the terminal.",
-        ),
-    ] = None,
+    out: OutFile = None,
 ) -> None:
     """Compare methods, or the forms of one, in a table as in the papers; works without data, weights or runs.
 

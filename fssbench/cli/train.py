@@ -2,40 +2,37 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated
 
 import typer
 
 from fssbench.cli.console import say
+from fssbench.cli.options import DatasetName, Device, MaybeTask, Root, fields_for, task_of, with_fields
 from fssbench.cli.paths import check_folder, given_path
 from fssbench.cli.signals import resume_command
 
-if TYPE_CHECKING:
-    from fssbench.planning.request import Task
 
-_TASKS: dict[str, Task] = {"fss": "fss", "fs-cs": "fscs", "fscs": "fscs"}
+@dataclass(frozen=True)
+class TrainOptions:
+    """The options of `fssbench train`."""
 
-
-def train(
-    dataset: Annotated[str, typer.Option("--dataset", help="One of `fssbench list datasets`.")],
-    fold: Annotated[int, typer.Option("--fold", help="The fold whose classes are not seen.")],
+    dataset: DatasetName
+    fold: Annotated[int, typer.Option("--fold", help="The fold whose classes are not seen.")]
     method: Annotated[
         str | None, typer.Option("--method", help="The method; left out, the backbone itself is trained.")
-    ] = None,
+    ] = None
     variant: Annotated[
         str | None, typer.Option("--variant", help="Its form, e.g. fscs.", show_default="the task's first")
-    ] = None,
-    task: Annotated[
-        Literal["fss", "fs-cs", "fscs"] | None,
-        typer.Option("--task", help="Segmentation, or classification and segmentation.", show_default="the method's"),
-    ] = None,
-    ways: Annotated[int | None, typer.Option("--ways", help="N of an episode.", show_default="the recipe's")] = None,
-    shots: Annotated[int | None, typer.Option("--shots", help="K of an episode.", show_default="the recipe's")] = None,
-    weak: Annotated[bool, typer.Option("--weak", help="Learn from image-level labels.")] = False,
-    backbone: Annotated[
-        str | None, typer.Option("--backbone", help="Its backbone.", show_default="the recipe's")
-    ] = None,
+    ] = None
+    task: MaybeTask = None
+    ways: Annotated[int | None, typer.Option("--ways", help="N of an episode.", show_default="the recipe's")] = None
+    shots: Annotated[int | None, typer.Option("--shots", help="K of an episode.", show_default="the recipe's")] = None
+    weak: Annotated[bool, typer.Option("--weak", help="Learn from image-level labels.")] = False
+    backbone: Annotated[str | None, typer.Option("--backbone", help="Its backbone.", show_default="the recipe's")] = (
+        None
+    )
     backbone_weights: Annotated[
         Path | None,
         typer.Option(
@@ -44,62 +41,34 @@ def train(
             help="File of the weights its backbone starts with.",
             show_default="registered",
         ),
-    ] = None,
+    ] = None
     config: Annotated[
         Path | None,
         typer.Option("--config", parser=given_path, help="Recipes of your own, laid out as training/recipes.toml."),
-    ] = None,
-    steps: Annotated[
-        int | None, typer.Option("--steps", help="Steps of each stage.", show_default="the recipe's")
-    ] = None,
-    batch: Annotated[
-        int | None, typer.Option("--batch", help="Episodes per step.", show_default="the recipe's")
-    ] = None,
-    seed: Annotated[int, typer.Option("--seed", help="Seed of initial weights and episodes.")] = 0,
-    root: Annotated[
-        Path | None,
-        typer.Option(
-            "--root",
-            parser=given_path,
-            help="Folder of the data set; see `fssbench data where`.",
-        ),
-    ] = None,
-    device: Annotated[str, typer.Option("--device", help="auto, cpu, cuda or cuda:N.")] = "cpu",
+    ] = None
+    steps: Annotated[int | None, typer.Option("--steps", help="Steps of each stage.", show_default="the recipe's")] = (
+        None
+    )
+    batch: Annotated[int | None, typer.Option("--batch", help="Episodes per step.", show_default="the recipe's")] = None
+    seed: Annotated[int, typer.Option("--seed", help="Seed of initial weights and episodes.")] = 0
+    root: Root = None
+    device: Device = "cpu"
     out: Annotated[
         Path | None, typer.Option("--out", parser=given_path, help="Folder.", show_default="runs/train-...")
-    ] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in that folder.")] = False,
+    ] = None
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in that folder.")] = False
     tensorboard: Annotated[
         bool, typer.Option("--tensorboard", help="Write curves for TensorBoard into the folder too.")
-    ] = False,
-) -> None:
+    ] = False
+
+
+@with_fields
+def train(options: TrainOptions) -> None:
     """Train on the base classes of a fold: state and log.csv in the folder, weights.safetensors at the end."""
-    check_folder("--out", out)
+    check_folder("--out", options.out)
     from fssbench.training.plan import Request, plan
 
-    planned = plan(
-        Request(
-            dataset=dataset,
-            fold=fold,
-            method=method,
-            variant=variant,
-            task=None if task is None else _TASKS[task],
-            ways=ways,
-            shots=shots,
-            weak=weak,
-            backbone=backbone,
-            backbone_weights=backbone_weights,
-            config=config,
-            steps=steps,
-            batch=batch,
-            seed=seed,
-            device=device,
-            out=out,
-            root=root,
-            resume=resume,
-            tensorboard=tensorboard,
-        )
-    )
+    planned = plan(Request(**fields_for(Request, options) | {"task": task_of(options.task)}))
     from fssbench.training.progress import reporter
     from fssbench.training.run import run_plan
 
