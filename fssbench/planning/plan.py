@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fssbench.errors import UsageError
-from fssbench.methods.catalogue import MethodInfo, check_build, check_weak, method_info
-from fssbench.planning.base_classes import check_asked, check_counted, check_number
+from fssbench.methods.catalogue import MethodInfo, method_info
+from fssbench.planning.base_classes import check_number
 from fssbench.planning.defaults import options_source
 from fssbench.planning.episode_lists import as_given, check_every_fold, given_lists
 from fssbench.planning.leaks import check_leaks
 from fssbench.planning.records import dataset_record, fold_record, protocol_record
 from fssbench.planning.request import DEVICES, Request
-from fssbench.planning.resolve import resolve_backbone, resolve_protocol, resolve_task, resolve_variant
+from fssbench.planning.resolve import Names, Setting, resolve
 from fssbench.planning.weights import Source, sources_for
 from fssbench.protocols.rules import Protocol
 from fssbench.results.record import MethodRecord, Run
@@ -34,11 +34,8 @@ class Plan:
 
     Attributes:
         request: What was asked for.
-        info: The method.
-        variant: Its form.
-        backbone: Its backbone; None if it has none.
+        setting: What the names in it mean.
         dataset: The opened data set.
-        protocol: The rules of counting, brought to the data set.
         lists: What is asked, an episode list per fold.
         sources: Where each fold's weights come from.
         out: The run folder.
@@ -46,15 +43,32 @@ class Plan:
     """
 
     request: Request
-    info: MethodInfo
-    variant: str
-    backbone: str | None
+    setting: Setting
     dataset: Dataset
-    protocol: Protocol
     lists: tuple[EpisodeList, ...]
     sources: dict[int, Source]
     out: Path
     seen: Seen | None = None
+
+    @property
+    def info(self) -> MethodInfo:
+        """The method."""
+        return self.setting.info
+
+    @property
+    def variant(self) -> str:
+        """Its form."""
+        return self.setting.variant
+
+    @property
+    def backbone(self) -> str | None:
+        """Its backbone; None if it has none."""
+        return self.setting.backbone
+
+    @property
+    def protocol(self) -> Protocol:
+        """The rules of counting, brought to the data set."""
+        return self.setting.rules
 
     @property
     def way(self) -> int:
@@ -101,7 +115,7 @@ def plan(request: Request, opened: Dataset | None = None) -> Plan:
     from fssbench.results.run_reader import RUN, Existing
     from fssbench.results.run_writer import check_continues, check_folder
 
-    info = method_info(request.method)
+    method_info(request.method)
     for name in (request.dataset, request.trained_on):
         REGISTRY.require(name)
     _check_numbers(request)
@@ -109,18 +123,10 @@ def plan(request: Request, opened: Dataset | None = None) -> Plan:
     if given:
         request = as_given(request, given[0])
         REGISTRY.require(request.trained_on)
-    request = replace(request, shots=_or(request.shots, 1), ways=_or(request.ways, 1))
     ways, shots = _or(request.ways, 1), _or(request.shots, 1)
-    task = resolve_task(request, info)
-    protocol = resolve_protocol(request, info, task)
-    check_asked(info, protocol)
-    check_counted(info, protocol, request.trained_on, request.dataset)
-    protocol.check(request.dataset, ways, shots)
-    variant = resolve_variant(request, info, protocol.task)
-    if request.weak:
-        check_weak(info, variant)
-    backbone = resolve_backbone(request, info, protocol, variant)
-    check_build(request.method, backbone, variant, ways, shots)
+    request = replace(request, shots=shots, ways=ways)
+    setting = resolve(_names(request, ways, shots))
+    info, protocol, backbone = setting.info, setting.rules, setting.backbone
     seen = None
     if request.leads and request.out is not None:
         # Before the data set is opened, which takes long.
@@ -133,20 +139,37 @@ def plan(request: Request, opened: Dataset | None = None) -> Plan:
     )
     check_every_fold(request.episodes, request.fold, given, dataset.fold_count)
     folds = [episodes.fold for episodes in given] or _folds(request, dataset.fold_count)
-    sources = sources_for(request, info, variant, backbone, folds)
+    sources = sources_for(request, info, setting.variant, backbone, folds)
     out = _out(request, request.out or _default_folder(request, info, protocol, backbone, folds, dataset))
     if request.leads and seen is None:
         seen = check_folder(out, request.existing or Existing.REFUSE)
     lists = given or [_draw(request, dataset, fold, ways, shots, protocol) for fold in folds]
     check_leaks(dataset, lists, allowed=request.allow_leak)
     _check_shard(request, lists)
-    found = Plan(request, info, variant, backbone, dataset, protocol, tuple(lists), sources, out, seen)
+    found = Plan(request, setting, dataset, tuple(lists), sources, out, seen)
     if request.trained_on == request.dataset:
         for episodes in lists:
             check_number(info, found.options, dataset, episodes.fold)
     if request.leads and request.existing is Existing.RESUME and (out / RUN).exists():
         check_continues(out, planned_run(found))
     return found
+
+
+def _names(request: Request, ways: int, shots: int) -> Names:
+    return Names(
+        purpose="evaluate",
+        dataset=request.dataset,
+        trained_on=request.trained_on,
+        method=request.method,
+        variant=request.variant,
+        task=request.task,
+        backbone=request.backbone,
+        protocol=request.protocol,
+        score_at=request.score_at,
+        way=ways,
+        shot=shots,
+        weak=request.weak,
+    )
 
 
 def _check_shard(request: Request, lists: Sequence[EpisodeList]) -> None:

@@ -1,64 +1,180 @@
-"""From the names that were typed to what they mean."""
+"""From the names that were typed to what they mean: the same way for `eval`, `score` and `train`."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import Literal
+
 from fssbench.errors import UsageError
-from fssbench.methods.catalogue import MethodInfo
+from fssbench.methods.catalogue import MethodInfo, check_build, check_weak, method_info
+from fssbench.planning.base_classes import check_asked, check_counted
 from fssbench.planning.defaults import protocol_source
-from fssbench.planning.request import Request, Task
-from fssbench.protocols.rules import Protocol, default_protocol
+from fssbench.planning.request import Task
+from fssbench.protocols.rules import Protocol, ScoreAt, default_protocol
 from fssbench.protocols.rules import protocol as protocol_of
 
+Purpose = Literal["evaluate", "score", "train"]
 
-def resolve_task(request: Request, info: MethodInfo) -> Task:
-    """Return the task: the one that was named, or the one that the variant and the protocol share."""
-    if request.task is not None:
-        task = request.task
-    elif request.variant in info.tasks:
-        task = info.tasks[request.variant]
-    elif request.protocol is not None:
-        task = protocol_of(request.protocol).task
-    elif (request.ways or 1) > 1:
+
+@dataclass(frozen=True)
+class Names:
+    """What was typed, None where nothing was.
+
+    Attributes:
+        purpose: What it is for. Only an evaluation has to fit a method's base classes; a training is validated by a
+            protocol, and may have other ways.
+        dataset: What is evaluated or trained on.
+        trained_on: What the weights were trained on.
+        method: None if predictions come from elsewhere, or a backbone is trained.
+        variant: Form of the method.
+        task: "fss" or "fscs".
+        backbone: Name of the backbone.
+        recipe_backbone: The one that a recipe trains with, where none was named.
+        protocol: Name of the protocol.
+        score_at: Size at which IoU is counted.
+        way: N.
+        shot: K.
+        weak: Whether the form that learns from image-level labels is meant.
+        counted: Whether anything is counted: a training without validation needs no protocol.
+    """
+
+    purpose: Purpose
+    dataset: str
+    trained_on: str
+    method: str | None = None
+    variant: str | None = None
+    task: Task | None = None
+    backbone: str | None = None
+    recipe_backbone: str | None = None
+    protocol: str | None = None
+    score_at: ScoreAt | None = None
+    way: int = 1
+    shot: int = 1
+    weak: bool = False
+    counted: bool = True
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What is evaluated, scored or trained, once it is known to exist and to fit.
+
+    Attributes:
+        method: What is known of the method; None if predictions come from elsewhere, or a backbone is trained.
+        variant: Its form; empty where it has only one.
+        backbone: Its backbone; None if it has none.
+        protocol: The rules of counting, brought to the data set; None if nothing is counted.
+        trained_on: What the weights were trained on.
+        dataset: What is evaluated or trained on.
+        way: N.
+        shot: K.
+    """
+
+    method: MethodInfo | None
+    variant: str
+    backbone: str | None
+    protocol: Protocol | None
+    trained_on: str
+    dataset: str
+    way: int
+    shot: int
+
+    @property
+    def info(self) -> MethodInfo:
+        """The method, where there is one."""
+        assert self.method is not None  # noqa: S101 - an evaluation always has one
+        return self.method
+
+    @property
+    def rules(self) -> Protocol:
+        """The protocol, where there is one."""
+        assert self.protocol is not None  # noqa: S101 - an evaluation and a score always have one
+        return self.protocol
+
+
+def resolve(names: Names) -> Setting:
+    """Return what names mean.
+
+    Raises:
+        UsageError: If a name does not exist or does not fit the others.
+    """
+    info = None if names.method is None else method_info(names.method)
+    task = None if info is None else resolve_task(names, info)
+    protocol = _protocol(names, info, task) if names.counted else None
+    if protocol is not None and names.purpose != "train":
+        if info is not None:
+            check_asked(info, protocol)
+            check_counted(info, protocol, names.trained_on, names.dataset)
+        protocol.check(names.dataset, names.way, names.shot)
+    variant = "" if info is None or task is None else resolve_variant(names, info, task)
+    if info is not None and names.weak:
+        check_weak(info, variant)
+    backbone = names.backbone if info is None else _backbone(names, info, protocol, variant)
+    if info is not None:
+        check_build(info.name, backbone, variant, names.way, names.shot)
+    return Setting(info, variant, backbone, protocol, names.trained_on, names.dataset, names.way, names.shot)
+
+
+def resolve_task(names: Names, info: MethodInfo) -> Task:
+    """Return the task: the one that was named, or the one that the variant, the protocol or the ways mean.
+
+    Raises:
+        UsageError: If the method has no form for it, or the variant is for another.
+    """
+    if names.task is not None:
+        task = names.task
+    elif names.variant in info.tasks:
+        task = info.tasks[names.variant]
+    elif names.protocol is not None:
+        task = protocol_of(names.protocol).task
+    elif names.way > 1:
         task = "fscs"
     else:
         task = next(iter(info.tasks.values()))
-    if request.variant in info.tasks and info.tasks[request.variant] != task:
-        raise UsageError(
-            f"{info.name}'s form {request.variant} is for the task {info.tasks[request.variant]}, not {task}",
-            "leave --task out",
-        )
+    if names.variant in info.tasks and info.tasks[names.variant] != task:
+        other = info.tasks[names.variant]
+        if names.purpose == "train":
+            raise UsageError(f"{info.name} in variant {names.variant} is for the task {other}, not {task}")
+        raise UsageError(f"{info.name}'s form {names.variant} is for the task {other}, not {task}", "leave --task out")
     if info.variant_for(task) is None:
         raise UsageError(f"{info.name} has no form for the task {task}", "fssbench list methods")
     return task
 
 
-def resolve_protocol(request: Request, info: MethodInfo, task: Task) -> Protocol:
-    """Return the protocol: the one that was named, or the one that the method's release evaluates by."""
-    rules = protocol_source(request.dataset, request.trained_on, request.backbone)
-    protocol = protocol_of(request.protocol or default_protocol(rules, task, info.protocols[task]))
-    if request.task is not None and protocol.task != request.task:
-        raise UsageError(
-            f"protocol {protocol.name} is for the task {protocol.task}, not {request.task}", "fssbench list protocols"
-        )
-    if request.score_at is not None:
-        protocol = protocol.at(request.score_at)
-    return protocol.on(request.dataset)
-
-
-def resolve_variant(request: Request, info: MethodInfo, task: str) -> str:
+def resolve_variant(names: Names, info: MethodInfo, task: Task) -> str:
     """Return the variant: the one that was named, or the first of the task."""
-    if request.variant is not None:
-        return request.variant
+    if names.variant is not None:
+        return names.variant
     return info.variant_for(task) or next(iter(info.tasks))
 
 
-def resolve_backbone(request: Request, info: MethodInfo, protocol: Protocol, variant: str) -> str | None:
-    """Return the backbone: the one that was named, or the first of the variant."""
+def _protocol(names: Names, info: MethodInfo | None, task: Task | None) -> Protocol:
+    """Return the protocol: the one that was named, or the one that the method's release evaluates by."""
+    name = names.protocol
+    if name is None:
+        if info is None or task is None:
+            raise UsageError("nothing says by whose rules to count", "--protocol NAME")
+        source = protocol_source(names.dataset, names.trained_on, names.backbone)
+        name = default_protocol(source, task, info.protocols[task])
+    protocol = protocol_of(name)
+    wanted = task if names.purpose == "train" else names.task
+    if wanted is not None and protocol.task != wanted:
+        raise UsageError(
+            f"protocol {protocol.name} is for the task {protocol.task}, not {wanted}", "fssbench list protocols"
+        )
+    if names.score_at is not None:
+        protocol = protocol.at(names.score_at)
+    return protocol.on(names.dataset)
+
+
+def _backbone(names: Names, info: MethodInfo, protocol: Protocol | None, variant: str) -> str | None:
+    """Return the backbone: the one that was named, or the recipe's, the protocol's, the first of the variant."""
     backbones = info.backbones_for(variant)
     if not backbones:
-        if request.backbone is not None:
+        if names.backbone is not None:
             raise UsageError(f"{info.name} has no backbone", "leave --backbone out")
         return None
-    if request.backbone is None and protocol.backbone in backbones:
+    if named := names.backbone or names.recipe_backbone:
+        return named
+    if protocol is not None and protocol.backbone in backbones:
         return protocol.backbone
-    return request.backbone or backbones[0]
+    return backbones[0]

@@ -12,10 +12,10 @@ from fssbench.episode.files import episode_id
 from fssbench.errors import BrokenFileError, UsageError
 from fssbench.planning.episode_lists import check_every_fold, given_lists, seen_by
 from fssbench.planning.leaks import check_leaks
+from fssbench.planning.resolve import Names, Setting, resolve
 from fssbench.predictions.files import PRESENCE, Listing, file_name, fold_of, named, names_in
 from fssbench.predictions.presence import Presence, check_presence, find_presence, read_presence
 from fssbench.protocols.rules import Protocol, ScoreAt, list_protocols
-from fssbench.protocols.rules import protocol as protocol_of
 
 if TYPE_CHECKING:
     from fssbench.datasets.dataset import Dataset
@@ -63,8 +63,8 @@ class ScorePlan:
     Attributes:
         request: What was asked for.
         method: Name of the method that answered.
+        setting: What the names mean; the method itself is not known here.
         dataset: The opened data set.
-        protocol: The rules of counting, brought to the data set.
         lists: What was asked, an episode list per fold.
         found: What was answered of each.
         presence: Which classes are said to be there; None where the label maps say it.
@@ -74,13 +74,18 @@ class ScorePlan:
 
     request: ScoreRequest
     method: str
+    setting: Setting
     dataset: Dataset
-    protocol: Protocol
     lists: tuple[EpisodeList, ...]
     found: tuple[Listing, ...]
     presence: Presence | None
     out: Path
     seen: Seen | None = None
+
+    @property
+    def protocol(self) -> Protocol:
+        """The rules of counting, brought to the data set."""
+        return self.setting.rules
 
 
 def plan_score(request: ScoreRequest) -> ScorePlan:
@@ -110,7 +115,8 @@ def plan_score(request: ScoreRequest) -> ScorePlan:
     request = replace(request, train_dataset=train)
     if train is not None:
         REGISTRY.require(train)
-    rules = _protocol(request, first)
+    setting = _setting(request, first)
+    rules = setting.rules
     method = _name(request)
     out = request.out or _default_folder(request, method, rules, lists)
     if (out / RUN).exists() and request.existing is not Existing.OVERWRITE:
@@ -122,7 +128,7 @@ def plan_score(request: ScoreRequest) -> ScorePlan:
     dataset = seen_from(dataset, train or first.dataset, choice)
     check_every_fold(request.episodes, request.fold, lists, dataset.fold_count)
     check_leaks(dataset, lists, allowed=request.allow_leak)
-    return ScorePlan(request, method, dataset, rules, tuple(lists), found, presence, out, seen)
+    return ScorePlan(request, method, setting, dataset, tuple(lists), found, presence, out, seen)
 
 
 def _check_options(request: ScoreRequest, first: EpisodeList) -> None:
@@ -138,15 +144,22 @@ def _check_options(request: ScoreRequest, first: EpisodeList) -> None:
         )
 
 
-def _protocol(request: ScoreRequest, first: EpisodeList) -> Protocol:
+def _setting(request: ScoreRequest, first: EpisodeList) -> Setting:
     name = request.protocol or first.protocol
     if request.protocol is None and name.partition("@")[0] not in list_protocols():
         raise UsageError(f"the list {request.episodes} names no protocol to count by", "--protocol NAME")
-    rules = protocol_of(name)
-    if request.score_at is not None:
-        rules = rules.at(request.score_at)
-    rules.check(first.dataset, first.way, first.shot)
-    return rules.on(first.dataset)
+    return resolve(
+        Names(
+            purpose="score",
+            dataset=first.dataset,
+            trained_on=request.train_dataset or first.dataset,
+            backbone=request.backbone,
+            protocol=name,
+            score_at=request.score_at,
+            way=first.way,
+            shot=first.shot,
+        )
+    )
 
 
 def _name(request: ScoreRequest) -> str:

@@ -15,11 +15,11 @@ from fssbench.datasets import open_dataset
 from fssbench.datasets.catalogue import require_training
 from fssbench.datasets.dataset import Dataset
 from fssbench.errors import MissingError, UsageError
-from fssbench.methods.catalogue import MethodInfo, check_build, check_weak, list_methods, method_info
+from fssbench.methods.catalogue import MethodInfo, check_build, list_methods, method_info
 from fssbench.planning.base_classes import check_number
-from fssbench.planning.defaults import FROM_SCRATCH, options_source, protocol_source, recipe_source
-from fssbench.protocols.rules import Protocol, default_protocol
-from fssbench.protocols.rules import protocol as protocol_of
+from fssbench.planning.defaults import FROM_SCRATCH, options_source, recipe_source
+from fssbench.planning.resolve import Names, Setting, resolve, resolve_task, resolve_variant
+from fssbench.protocols.rules import Protocol
 from fssbench.training.draws import training_lists
 from fssbench.training.recipe import Option, Recipe
 from fssbench.training.recipes import recipes
@@ -130,19 +130,15 @@ def plan(request: Request) -> Plan:
     """
     network = _network(request)
     info = method_info(request.method) if request.method else None
-    variant = _variant(request, info)
+    names = _names(request)
+    variant = _variant(names, info)
     require_training(request.dataset, "--dataset pascal5i")
     like = recipe_source(request.dataset, request.backbone)
     found = recipes(network, request.dataset, request.config, variant=variant, weak=request.weak, like=like)
     found = {stage: _changed(its, request) for stage, its in found.items()}
-    backbone = _same("backbone", {its.backbone for its in found.values()}) or network
-    options: dict[str, Option] = {}
-    rules = None
-    if info is not None:
-        way = max(its.way for its in found.values())
-        check_build(info.name, backbone, variant or None, way, 1)
-        options = _options(request, info, variant, found)
-        rules = _rules(info, variant, request, found)
+    setting = _setting(replace(names, variant=variant or None), info, found)
+    backbone = setting.backbone or network
+    options = {} if info is None else _options(request, info, variant, found)
     dataset = open_dataset(request.dataset, request.root)
     dataset.check_fold(request.fold)
     dataset.check_learnable(request.fold)
@@ -164,7 +160,7 @@ def plan(request: Request) -> Plan:
         backbone_weights=weights,
         recipes={stage: in_steps(its, dataset, request.fold) for stage, its in found.items()},
         options=options,
-        rules=rules,
+        rules=setting.protocol,
         dataset=dataset,
         fold=request.fold,
         seed=request.seed,
@@ -205,24 +201,42 @@ def _network(request: Request) -> str:
     return request.backbone
 
 
-def _variant(request: Request, info: MethodInfo | None) -> str:
-    """Return the form that is trained: the one asked for, or the task's, or the first."""
+def _names(request: Request) -> Names:
+    return Names(
+        purpose="train",
+        dataset=request.dataset,
+        trained_on=request.dataset,
+        method=request.method,
+        variant=request.variant,
+        task=request.task,
+        backbone=request.backbone,
+        way=request.ways or 1,
+        weak=request.weak,
+    )
+
+
+def _variant(names: Names, info: MethodInfo | None) -> str:
+    """Return the form that is trained, by which recipes are found: the one that was named, or the task's first."""
     if info is None:
         return ""
-    if request.variant is not None:
-        check_build(info.name, None, request.variant, 1, 1)
-        if request.task is not None and info.tasks[request.variant] != request.task:
-            raise UsageError(
-                f"{info.name} in variant {request.variant} is for the task {info.tasks[request.variant]}, "
-                f"not {request.task}"
-            )
-        return request.variant
-    first = next(iter(info.tasks.values()))
-    task: str = request.task or ("fscs" if (request.ways or 1) > 1 else first)
-    found = info.variant_for(task)
-    if found is None:
-        raise UsageError(f"{info.name} has no form for the task {task}", "fssbench list methods")
-    return found
+    if names.variant is not None:
+        check_build(info.name, None, names.variant, 1, 1)
+    return resolve_variant(names, info, resolve_task(names, info))
+
+
+def _setting(names: Names, info: MethodInfo | None, found: Mapping[str, Recipe]) -> Setting:
+    """Return what is trained as recipes say, and by whose rules it is validated."""
+    validated = [recipe.validation for recipe in found.values() if recipe.validation]
+    protocols = {validation.protocol for validation in validated} or {""}
+    return resolve(
+        replace(
+            names,
+            recipe_backbone=_same("backbone", {recipe.backbone for recipe in found.values()}) or None,
+            way=max(recipe.way for recipe in found.values()),
+            counted=info is not None and bool(validated),
+            protocol=_same("the protocol of their validation", protocols) or None,
+        )
+    )
 
 
 def _changed(chosen: Recipe, request: Request) -> Recipe:
@@ -257,22 +271,8 @@ def _options(request: Request, info: MethodInfo, variant: str, found: Mapping[st
             if options.setdefault(name, value) != value:
                 raise UsageError(f"the stages have recipes that differ in the option {name}: they train one network")
     if request.weak:
-        check_weak(info, variant)
         options["weak"] = True
     return info.options_on(options_source(request.dataset, info, request.backbone), variant) | options
-
-
-def _rules(info: MethodInfo, variant: str, request: Request, found: Mapping[str, Recipe]) -> Protocol | None:
-    validated = [its.validation for its in found.values() if its.validation]
-    if not validated:
-        return None
-    task = info.tasks[variant]
-    name = _same("the protocol of their validation", {its.protocol for its in validated})
-    asked = protocol_source(request.dataset, request.dataset, request.backbone)
-    rules = protocol_of(name or default_protocol(asked, task, info.protocols[task])).on(request.dataset)
-    if rules.task != task:
-        raise UsageError(f"protocol {rules.name} is for the task {rules.task}, not {task}", "fssbench list protocols")
-    return rules
 
 
 def _default_folder(request: Request, network: str, variant: str, info: MethodInfo | None) -> Path:
