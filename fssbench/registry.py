@@ -22,14 +22,19 @@ class Registry(Generic[T]):
         base: The base class every entry must have, as "module:attribute" or a function that returns it (called at the
             first look-up).
         entries: The built-in names and their "module:attribute".
+        by_code: A function, as "module:attribute", that returns class and short name for a name that is code,
+            "./my.py:MyNet".
     """
 
-    def __init__(self, kind: str, base: Callable[[], type] | str, entries: dict[str, str]) -> None:
+    def __init__(
+        self, kind: str, base: Callable[[], type] | str, entries: dict[str, str], *, by_code: str = ""
+    ) -> None:
         self.kind = kind
         self._base = base
         self._entries: dict[str, T | str] = dict(entries)
         self._origins = dict.fromkeys(entries, "fssbench")
         self._discovered = False
+        self._by_code = by_code
 
     def _discover(self) -> None:
         if self._discovered:
@@ -75,9 +80,16 @@ class Registry(Generic[T]):
             UsageError: If it is not, with the nearest names.
         """
         self._discover()
+        if name not in self._entries and self._by_code and ":" in name:
+            self._load(name)
         if name not in self._entries:
             raise unknown_name(self.kind, name, self._entries, f"fssbench list {self.kind}s")
         return name
+
+    def _load(self, name: str) -> None:
+        cls, short = cast("Callable[[str], tuple[T, str]]", imported(self._by_code))(name)
+        for known in (name, short):
+            self._entries[known], self._origins[known] = cls, name
 
     def get(self, name: str) -> T:
         """Return the class registered under `name`, importing it if need be.

@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from fssbench.errors import UsageError
-from fssbench.registry import Registry
+from fssbench.registry import Registry, imported
 
 if TYPE_CHECKING:
     from fssbench.methods.base.method import Method
+
+
+@dataclass(frozen=True)
+class OwnSource:
+    """The code of a method that is not registered: its file and the hex sha256 of it; empty where there is no file."""
+
+    path: str
+    sha256: str
 
 
 @dataclass(frozen=True)
@@ -38,6 +46,8 @@ class MethodInfo:
         base_classes: How many base classes it knows by itself unless an option of that name says otherwise: 0 if it
             answers of the novel class alone, None if that is not said.
         fast: "module:class" of its fast form (`fssbench.fast.form`); empty if it has none.
+        weights: Whether it has weights of its own, so that it needs a checkpoint; None: those that have a backbone do.
+        own: Where the code of a method is that is not registered but named by its code, "./my.py:MyNet".
     """
 
     name: str
@@ -55,6 +65,13 @@ class MethodInfo:
     backbones_of: Mapping[str, Sequence[str]] = field(default_factory=dict)
     base_classes: int | None = 0
     fast: str = ""
+    weights: bool | None = None
+    own: OwnSource | None = None
+
+    @property
+    def needs_weights(self) -> bool:
+        """Whether it predicts only with weights that somebody gives, or says that random ones will do."""
+        return bool(self.backbones) if self.weights is None else self.weights
 
     def backbones_for(self, variant: str | None) -> tuple[str, ...]:
         """Return the backbones of a variant (None: the default one), default first; empty if it needs none."""
@@ -93,7 +110,10 @@ def _built_in() -> dict[str, MethodInfo]:
 
 
 REGISTRY: Registry[type[Method[Any, Any]]] = Registry(
-    "method", "fssbench.methods.base.method:Method", {name: info.target for name, info in _built_in().items()}
+    "method",
+    "fssbench.methods.base.method:Method",
+    {name: info.target for name, info in _built_in().items()},
+    by_code="fssbench.methods.own.method:own_method",
 )
 
 
@@ -121,8 +141,8 @@ def method_info(name: str) -> MethodInfo:
     info = getattr(cls, "info", None)
     if isinstance(info, MethodInfo):
         return info
-    target = f"{cls.__module__}:{cls.__qualname__}"
-    return MethodInfo(name, target, cls.__name__, "", "", {"": "fss"}, (), False, base_classes=None)
+    plug_in = cast("Callable[[type, str], MethodInfo]", imported("fssbench.methods.own.method:plug_in_info"))
+    return plug_in(cls, name)
 
 
 def check_build(name: str, backbone: str | None, variant: str | None, way: int, shot: int) -> MethodInfo:

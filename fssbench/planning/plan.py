@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,7 +13,7 @@ from fssbench.planning.base_classes import check_number
 from fssbench.planning.defaults import options_source
 from fssbench.planning.episode_lists import as_given, check_every_fold, given_lists
 from fssbench.planning.leaks import check_leaks
-from fssbench.planning.records import dataset_record, fold_record, protocol_record
+from fssbench.planning.records import code_record, dataset_record, fold_record, protocol_record
 from fssbench.planning.request import DEVICES, Request
 from fssbench.planning.resolve import Names, Setting, resolve
 from fssbench.planning.weights import Source, sources_for
@@ -246,7 +247,7 @@ def _default_folder(
 ) -> Path:
     # The protocol tells the task, and with it the form, unless it is not the task's first.
     form = None if request.variant == info.variant_for(protocol.task) else request.variant
-    parts = [request.method, form, backbone]
+    parts = [re.sub(r"[^\w.-]+", "-", info.name), form, backbone]
     parts += [request.trained_on, "to"] if request.trained_on != request.dataset else []
     parts += [request.dataset, request.test_classes, protocol.name.replace("@", "-")]
     parts += [f"{request.ways}way", f"{request.shots}shot"]
@@ -267,6 +268,7 @@ def planned_run(plan: Plan) -> Run:
             backbone=plan.backbone,
             task=plan.info.tasks[plan.variant],
             options=plan.options,
+            code=code_record(plan.info),
         ),
         dataset=dataset_record(plan.dataset, plan.lists[0].split, plan.request.dataset_options),
         protocol=protocol_record(plan.protocol),

@@ -7,8 +7,10 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING
 
 from fssbench.episode.draw import classes_of
+from fssbench.methods.catalogue import MethodInfo, method_info
 from fssbench.planning.leaks import leaking
 from fssbench.results.record import (
+    CodeRecord,
     DatasetRecord,
     FoldRecord,
     MethodRecord,
@@ -90,7 +92,13 @@ def method_record(method: Method[Any, Any]) -> MethodRecord:
         return MethodRecord(f"{cls.__module__}:{cls.__qualname__}", None, None, method.task, {}, parameters)
     built = {key: value for key, value in asdict(method.built).items() if key not in ("way", "shot", "trained_on")}
     options = {key: _option(value) for key, value in built.pop("options").items()}
-    return MethodRecord(**built, task=method.task, options=options, learnable_parameters=parameters)
+    code = code_record(method_info(method.built.name))
+    return MethodRecord(**built, task=method.task, options=options, learnable_parameters=parameters, code=code)
+
+
+def code_record(info: MethodInfo) -> CodeRecord | None:
+    """Return what a run keeps of the code of a method that is not registered; None of one that is."""
+    return None if info.own is None else CodeRecord(info.own.path or None, info.own.sha256 or None)
 
 
 def _option(value: object) -> Option:

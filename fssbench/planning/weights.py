@@ -148,20 +148,25 @@ def sources_for(
         MissingError: If a checkpoint is not there or not registered.
         BrokenFileError: If a file is no checkpoint.
     """
-    if backbone is None:
-        if request.checkpoint is not None:
-            raise UsageError(f"{info.name} has no weights", "leave --checkpoint out")
+    if not info.needs_weights and request.checkpoint is None:
         return dict.fromkeys(folds, Source("none"))
+    if not info.needs_weights and info.own is None:
+        raise UsageError(f"{info.name} has no weights", "leave --checkpoint out")
     if request.random_weights:
         return dict.fromkeys(folds, Source("random", seed=request.seed or 0))
     require_training(request.trained_on, "--train-dataset NAME says on what; or --random-weights")
     if request.checkpoint is not None:
         sources = _given_sources(request.checkpoint, request, folds)
+    elif info.own is not None:
+        raise UsageError(
+            f"{info.name} has weights, and none were named",
+            "--checkpoint FILE, or --random-weights; or has_weights = False in the class that loads its own",
+        )
     else:
         from fssbench.checkpoints import find
 
         name, weak, shots = request.trained_on, request.weak, request.shots
-        found = [find(info.name, variant, backbone, name, fold, weak=weak, shots=shots) for fold in folds]
+        found = [find(info.name, variant, backbone or "", name, fold, weak=weak, shots=shots) for fold in folds]
         sources = {fold: registered_source(entry) for fold, entry in zip(folds, found, strict=True)}
     first = next(iter(sources.values()))
     if other := next((its for its in sources.values() if dict(its.options) != dict(first.options)), None):

@@ -35,6 +35,7 @@ def notes(results: Results, summary: Summary, lists: Sequence[EpisodeList]) -> l
         *truth_notes(summary),
         *_training(results),
         *_weights(results),
+        *_code(results),
     ]
 
 
@@ -189,3 +190,11 @@ def leak_words(run: Run) -> str:
 def not_known(folds: Sequence[FoldRecord]) -> bool:
     """Return whether nobody knows which of the classes asked training has seen."""
     return any(fold.leaking is None for fold in folds)
+
+
+def _code(results: Results) -> list[str]:
+    code = results.run.method.code
+    if code is None:
+        return []
+    whose = f"code of {code.path}, sha256 {(code.sha256 or '')[:12]}" if code.path else "code without a file"
+    return [f"{results.run.method.name} is not a registered method: {whose}"]

@@ -14,6 +14,21 @@ _CONFIG: dict[str, object] = {"extra": "forbid", "strict": True, "allow_inf_nan"
 
 
 @dataclass(frozen=True)
+class CodeRecord:
+    """The code of a method that is not registered.
+
+    Attributes:
+        path: Its file, as it was named; None where it is not known.
+        sha256: Hex hash of that file; None where there is none.
+    """
+
+    __pydantic_config__: ClassVar[dict[str, object]] = _CONFIG
+
+    path: str | None
+    sha256: str | None
+
+
+@dataclass(frozen=True)
 class MethodRecord:
     """The method as it was built.
 
@@ -24,6 +39,7 @@ class MethodRecord:
         task: "fss" or "fscs".
         options: Further arguments of `fssbench.build`.
         learnable_parameters: How many parameters training moves; None until it is built.
+        code: Of a method that is not registered its code; None for one that is.
     """
 
     __pydantic_config__: ClassVar[dict[str, object]] = _CONFIG
@@ -34,6 +50,7 @@ class MethodRecord:
     task: Literal["fss", "fscs"]
     options: Mapping[str, Option] = field(default_factory=dict)
     learnable_parameters: int | None = None
+    code: CodeRecord | None = None
 
 
 @dataclass(frozen=True)
