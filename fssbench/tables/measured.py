@@ -90,6 +90,8 @@ def form_of(run: Run) -> str:
     from fssbench.methods.catalogue import REGISTRY, method_info
 
     variant = run.method.variant
+    if run.method.code is not None and variant == run.method.task:
+        return ""  # one of a method that is not registered; the task is said beside
     if variant is None or run.method.name not in REGISTRY.names():
         return variant or ""
     return "" if variant == method_info(run.method.name).variant_for(run.method.task) else variant

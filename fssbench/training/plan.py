@@ -192,6 +192,11 @@ def _network(request: Request) -> str:
         info = method_info(request.method)
         if info.trainable:
             return request.method
+        if info.own is not None:
+            raise UsageError(
+                f"{info.name} has nothing to train: it has no losses",
+                "give the class losses(batch), which returns the losses of a TrainingBatch by name",
+            )
         able = [name for name in list_methods() if method_info(name).trainable]
         raise UsageError(f"{request.method} has nothing to train; there are {', '.join(able)}")
     if request.backbone is None:
