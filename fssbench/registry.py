@@ -80,7 +80,8 @@ class Registry(Generic[T]):
             UsageError: If it is not, with the nearest names.
         """
         self._discover()
-        if name not in self._entries and self._by_code and ":" in name:
+        # Anew each time, since the file may have changed; a short name stands for what was loaded last.
+        if self._by_code and ":" in name and self._origins.get(name, name) == name:
             self._load(name)
         if name not in self._entries:
             raise unknown_name(self.kind, name, self._entries, f"fssbench list {self.kind}s")

@@ -43,7 +43,7 @@ def fast_form(method: AnyMethod) -> AnyMethod:
     Args:
         method: In eval mode, on its device.
     """
-    if method.built is None:
+    if method.built is None or ":" in method.built.name:
         return method
     info = method_info(method.built.name)
     if not info.fast or type(method) is not REGISTRY.get(info.name):

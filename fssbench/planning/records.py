@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING
 
 from fssbench.episode.draw import classes_of
-from fssbench.methods.catalogue import MethodInfo, method_info
+from fssbench.methods.catalogue import MethodInfo
 from fssbench.planning.leaks import leaking
 from fssbench.results.record import (
     CodeRecord,
@@ -92,7 +92,8 @@ def method_record(method: Method[Any, Any]) -> MethodRecord:
         return MethodRecord(f"{cls.__module__}:{cls.__qualname__}", None, None, method.task, {}, parameters)
     built = {key: value for key, value in asdict(method.built).items() if key not in ("way", "shot", "trained_on")}
     options = {key: _option(value) for key, value in built.pop("options").items()}
-    code = code_record(method_info(method.built.name))
+    info = getattr(type(method), "info", None)
+    code = code_record(info) if isinstance(info, MethodInfo) else None
     return MethodRecord(**built, task=method.task, options=options, learnable_parameters=parameters, code=code)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from itertools import chain
@@ -58,7 +59,8 @@ class Plan:
         method: The method, None if the backbone is what is trained.
         variant: Its form; empty where it has only one.
         backbone: Its backbone.
-        backbone_weights: The file of the weights its backbone starts with; None if the backbone is what is trained.
+        backbone_weights: The file of the weights its backbone starts with; None if the backbone is what is trained, or
+            the method makes its own.
         recipes: How it is trained, by stage ("" for what holds where a stage has none), with what the user changed;
             every length is in steps.
         options: What it is built with besides.
@@ -134,7 +136,8 @@ def plan(request: Request) -> Plan:
     variant = _variant(names, info)
     require_training(request.dataset, "--dataset pascal5i")
     like = recipe_source(request.dataset, request.backbone)
-    found = recipes(network, request.dataset, request.config, variant=variant, weak=request.weak, like=like)
+    called, form = _recipe_name(network, info, variant, request)
+    found = recipes(called, request.dataset, request.config, variant=form, weak=request.weak, like=like)
     found = {stage: _changed(its, request) for stage, its in found.items()}
     setting = _setting(replace(names, variant=variant or None), info, found)
     backbone = setting.backbone or network
@@ -147,7 +150,8 @@ def plan(request: Request) -> Plan:
         if info.base_classes and there != info.base_classes:
             options.setdefault("base_classes", there)  # what learns base classes learns those that the fold has
         check_number(info, options, dataset, request.fold)
-    weights = None if request.method is None else _weights(request, backbone)
+    alone = request.method is None or (info is not None and info.own is not None and not info.backbones)
+    weights = None if alone else _weights(request, backbone)
     folder = request.out or _default_folder(request, network, variant, info)
     if not request.resume and any(folder.glob("state*.pt")):
         raise UsageError(f"{folder} holds a training run already", "--resume to go on with it, or another --out")
@@ -183,6 +187,19 @@ def in_steps(chosen: Recipe, dataset: Dataset, fold: int) -> Recipe:
         every = epoch * (1 if every == "epoch" else int(every.split()[0]))
     validation = chosen.validation and replace(chosen.validation, every=every)
     return replace(chosen, steps=steps, epochs=None, validation=validation)
+
+
+def _recipe_name(network: str, info: MethodInfo | None, variant: str, request: Request) -> tuple[str, str]:
+    """Return by which method's recipe, and variant of it, a network is trained.
+
+    A method that is not registered has the recipe that `--config` names after its class, "MyNet/pascal5i"; without a
+    file it is trained as HSNet is.
+    """
+    if info is None or info.own is None:
+        return network, variant
+    if request.config is not None:
+        return info.name.rpartition(":")[2], variant
+    return "hsnet", "fscs" if info.tasks[variant] == "fscs" else ""
 
 
 def _network(request: Request) -> str:
@@ -271,7 +288,9 @@ def _same(what: str, said: set[str]) -> str:
 
 def _options(request: Request, info: MethodInfo, variant: str, found: Mapping[str, Recipe]) -> dict[str, Option]:
     options: dict[str, Option] = {}
-    for its in found.values():
+    # The options of HSNet's recipe are HSNet's.
+    borrowed = info.own is not None and request.config is None
+    for its in () if borrowed else found.values():
         for name, value in its.options.items():
             if options.setdefault(name, value) != value:
                 raise UsageError(f"the stages have recipes that differ in the option {name}: they train one network")
@@ -282,7 +301,12 @@ def _options(request: Request, info: MethodInfo, variant: str, found: Mapping[st
 
 def _default_folder(request: Request, network: str, variant: str, info: MethodInfo | None) -> Path:
     first = info is None or variant == next(iter(info.tasks))
-    parts = [network, "" if first else variant, "weak" if request.weak else "", request.dataset]
+    parts = [
+        re.sub(r"[^\w.-]+", "-", network if info is None else info.name),
+        "" if first else variant,
+        "weak" if request.weak else "",
+        request.dataset,
+    ]
     parts += [f"{request.ways}way" if request.ways else "", f"{request.shots}shot" if request.shots else ""]
     return Path("runs") / "-".join(["train", *(part for part in parts if part), f"fold{request.fold}"])
 

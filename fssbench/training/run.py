@@ -47,7 +47,7 @@ def run_plan(plan: Plan, watch: Watcher | None = None) -> Path:
     """
     plan = replace(plan, device=str(choose_device(plan.device)))
     torch.manual_seed(plan.seed)
-    if plan.method is None or plan.backbone_weights is None:
+    if plan.method is None:
         net = pretrain(plan, watch)
         return write_weights(plan, net.state_dict())
     variant = plan.variant or None
@@ -61,10 +61,12 @@ def run_plan(plan: Plan, watch: Watcher | None = None) -> Path:
             f"a table for one of its stages: {', '.join(stage or 'all at once' for stage in method.training_stages)}",
         )
     _check_folder(plan, method.training_stages)
-    given = load_backbone(method, plan.backbone, plan.backbone_weights)
-    train(method, plan, watch, backbone_sha256=file_sha256(plan.backbone_weights))
+    given, sha256 = {}, ""
+    if plan.backbone_weights is not None:
+        given, sha256 = load_backbone(method, plan.backbone, plan.backbone_weights), file_sha256(plan.backbone_weights)
+    train(method, plan, watch, backbone_sha256=sha256)
     state = method.state_dict()
-    if all(torch.equal(state[key], tensor) for key, tensor in given.items()):
+    if given and all(torch.equal(state[key], tensor) for key, tensor in given.items()):
         # The backbone is what it was: a registry that keeps backbones apart needs the rest alone.
         write_weights(plan, {key: value for key, value in state.items() if key not in given}, HEAD_FILE)
     return write_weights(plan, state)

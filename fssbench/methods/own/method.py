@@ -127,6 +127,9 @@ def _of_class(code: OwnCode, given: type) -> type[AnyMethod]:
         self.task = getattr(self, "task", cast("Task", offered.get("variant", "fss")))
         self.way, self.shot = way, shot
 
+    if _taken(given) is not None:
+        setattr(build, "__signature__", inspect.signature(given.__init__) if _taken(given) else inspect.Signature())  # type: ignore[misc]  # noqa: B010
+
     def predict(
         self: AnyMethod, query: object, supports: Sequence[Sequence[object]], size: tuple[int, int]
     ) -> Prediction:
