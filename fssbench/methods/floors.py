@@ -58,7 +58,7 @@ class CopyMask(Method[None, Tensor]):
         logits = torch.cat([1.0 - stretched.amax(dim=0, keepdim=True), stretched])
         winner = stretched.argmax(dim=0) + 1
         labels = torch.where(stretched.amax(dim=0) >= 0.5, winner, 0).to(torch.uint8)
-        return Prediction(logits, labels, torch.ones(len(supports), dtype=torch.bool))
+        return Prediction(logits, labels, torch.ones(len(supports), dtype=torch.bool, device=labels.device))
 
 
 class PrototypeCosine(Method[Tensor, Tensor]):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -121,8 +122,8 @@ def test_it_predicts_where_it_is(name: str, variant: str, form: str) -> None:
             several = predicts.predict_many(queries, supports, [SIZE, SIZE])
             alone = predicts.predict(queries[0], supports[0], SIZE)
     for prediction, reference in zip([*several, alone], [*expected, expected[0]], strict=True):
-        on_device = isinstance(prediction.labels, OnSecond) and isinstance(prediction.logits, OnSecond)
-        assert on_device == (name not in LOOKS_AT_NOTHING)
+        devices = {tensor.device for tensor in (prediction.logits, prediction.labels, prediction.present)}
+        assert devices == {torch.device("cpu") if name in LOOKS_AT_NOTHING else SECOND}
         torch.testing.assert_close(prediction.logits.cpu(), reference.logits, atol=2e-6, rtol=1e-5)
         assert int((prediction.labels.cpu() != reference.labels).sum()) <= 2
         assert prediction.present.tolist() == reference.present.tolist()
