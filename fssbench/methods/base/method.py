@@ -185,7 +185,9 @@ class Method(nn.Module, ABC, Generic[Features, Support]):
     def segment(
         self, query: Tensor, support_images: Tensor, support_masks: Tensor, size: tuple[int, int] | None = None
     ) -> Prediction:
-        """Answer one episode from its images.
+        """Answer one episode from its images, by the form it is called on.
+
+        `fssbench.build` gives the plain form; `fssbench.fast.form.fast_form(method)` predicts the same in less time.
 
         Args:
             query: float32 (3, H, W), normalised.
