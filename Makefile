@@ -5,6 +5,7 @@
 #   make test-all  run every test
 #   make lint    style, spelling and types
 #   make check   evaluate a few methods on the embedded data set, and hold them against benchmarks/baselines
+#   make gpu     on a machine with a graphics card: its tests, and a short benchmark into benchmarks/speed/gpu.csv
 #   make wheel   build wheel and source archive into dist/
 #   make lock    write the tested versions into constraints.txt; UPGRADE=1 takes newer ones, TORCH=X.Y.Z another torch
 #   make clean   remove what the other targets made, the environment included
@@ -13,7 +14,7 @@
 
 SHELL := /bin/bash
 .DELETE_ON_ERROR:
-.PHONY: demo test test-all lint check wheel lock clean
+.PHONY: demo test test-all lint check gpu wheel lock clean
 
 NEW_ENOUGH := -c 'import sys; sys.exit(sys.version_info < (3, 11))'
 # The first of these that is new enough; python3 if none is, so that there is something to name in the complaint.
@@ -101,6 +102,10 @@ check: $(READY)
 
 check-%: $(READY)
 	OMP_NUM_THREADS=1 $(BIN)/fssbench eval --method $* --dataset shapes20i --fold 0 --shots 1 --quiet --out $(CHECK)/$*
+
+gpu: $(READY)
+	$(BIN)/python -m pytest --quiet -m gpu tests/gpu
+	$(BIN)/python benchmarks/speed/gpu.py --out benchmarks/speed/gpu.csv
 
 wheel: $(READY)
 	$(BIN)/python -m build --no-isolation

@@ -145,7 +145,7 @@ def test_what_is_imported_is_what_is_declared():
     assert imported - optional == {canonical(requirement) for requirement in PROJECT["dependencies"]}
 
 
-@pytest.mark.parametrize("target", ["demo", "test", "test-all", "lint", "check", "wheel", "lock", "clean"])
+@pytest.mark.parametrize("target", ["demo", "test", "test-all", "lint", "check", "gpu", "wheel", "lock", "clean"])
 def test_make_target(target: str, tmp_path: Path):
     plan = subprocess.run(
         ["make", "--dry-run", f"VENV={tmp_path / 'venv'}", f"PYTHON={sys.executable}", target],
@@ -156,6 +156,7 @@ def test_make_target(target: str, tmp_path: Path):
     # The examples in docstrings are tests, too.
     examples = "--doctest-modules tests fssbench"
     work |= {"test": f"{examples} -m 'not slow'", "test-all": examples}
+    work["gpu"] = "-m pytest --quiet -m gpu tests/gpu"
     work |= {"check": "fssbench check --against baseline", "lock": "python .ci/lock.py"}
     works = plan.find(work[target])
     assert works > installs
