@@ -103,9 +103,9 @@ def reached(requirements: Iterable[str], packages: Mapping[str, Package]) -> set
 def lock(packages: Mapping[str, Package]) -> str:
     """Return the text of the lock: what is named in pyproject.toml apart from what that needs in turn."""
     runtime, checks = needed()
-    named = [{canonicalize_name(Requirement(text).name) for text in texts} for texts in (runtime, checks)]
+    named = [{str(canonicalize_name(Requirement(text).name)) for text in texts} for texts in (runtime, checks)]
     below = reached(runtime, packages)
-    groups = {
+    groups: dict[str, set[str]] = {
         "what fssbench imports": named[0],
         "what that needs": below - named[0],
         "tests, style, spelling, types, wheel": named[1] - below,

@@ -26,7 +26,7 @@ def folders(tmp_path: Path) -> dict[str, Path]:
     return made
 
 
-def test_option_comes_before_environment_before_config_file(folders: dict[str, Path], monkeypatch):
+def test_option_comes_before_environment_before_config_file(folders: dict[str, Path], monkeypatch) -> None:
     assert find_root("pascal5i") is None
     configure(f'[data]\npascal5i = "{folders["config"]}"\n')
     assert find_root("pascal5i") == Root(folders["config"], "config file")
@@ -35,7 +35,7 @@ def test_option_comes_before_environment_before_config_file(folders: dict[str, P
     assert find_root("pascal5i", folders["option"]) == Root(folders["option"], "option")
 
 
-def test_a_root_may_be_the_data_folder_or_its_parent(folders: dict[str, Path], monkeypatch):
+def test_a_root_may_be_the_data_folder_or_its_parent(folders: dict[str, Path], monkeypatch) -> None:
     folder = folders["option"]
     assert require_root("pascal5i", folder) == require_root("pascal5i", folder.parent) == folder
     monkeypatch.setenv("FSSBENCH_DATA", str(folder))
@@ -45,14 +45,16 @@ def test_a_root_may_be_the_data_folder_or_its_parent(folders: dict[str, Path], m
     assert require_root("pascal5i") == folder
 
 
-def test_an_environment_folder_without_this_data_set_is_passed_over(folders: dict[str, Path], tmp_path, monkeypatch):
+def test_an_environment_folder_without_this_data_set_is_passed_over(
+    folders: dict[str, Path], tmp_path, monkeypatch
+) -> None:
     (tmp_path / "coco" / "COCO2014").mkdir(parents=True)
     configure(f'[data]\ncoco20i = "{tmp_path / "coco"}"\n')
     monkeypatch.setenv("FSSBENCH_DATA", str(folders["environment"].parent))
     assert find_root("coco20i") == Root(tmp_path / "coco" / "COCO2014", "config file")
 
 
-def test_home_and_relative_folders_in_the_config_file(tmp_path, monkeypatch):
+def test_home_and_relative_folders_in_the_config_file(tmp_path, monkeypatch) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     (tmp_path / "mine").mkdir()
     path = configure('[data]\npascal5i = "~/mine"\ncoco20i = "near"\n')
@@ -61,7 +63,7 @@ def test_home_and_relative_folders_in_the_config_file(tmp_path, monkeypatch):
     assert require_root("coco20i") == path.parent / "near"
 
 
-def test_nothing_set_says_what_was_looked_at(monkeypatch, tmp_path):
+def test_nothing_set_says_what_was_looked_at(monkeypatch, tmp_path) -> None:
     with pytest.raises(MissingError, match=r"pascal5i needs its folder VOC2012.*FSSBENCH_DATA is not set") as caught:
         require_root("pascal5i")
     assert "export FSSBENCH_DATA=DIR" in str(caught.value.remedy)
@@ -70,7 +72,7 @@ def test_nothing_set_says_what_was_looked_at(monkeypatch, tmp_path):
         require_root("pascal5i")
 
 
-def test_a_named_folder_that_is_not_there(tmp_path):
+def test_a_named_folder_that_is_not_there(tmp_path) -> None:
     with pytest.raises(MissingError, match=r"no folder .*nowhere, which --root names"):
         find_root("pascal5i", tmp_path / "nowhere")
     configure(f'[data]\npascal5i = "{tmp_path / "gone"}"\n')
@@ -87,14 +89,14 @@ def test_a_named_folder_that_is_not_there(tmp_path):
         ('[data]\n[extra]\nname = "x"\n', "line 2: extra"),
     ],
 )
-def test_a_broken_config_file_names_the_line(text: str, message: str):
+def test_a_broken_config_file_names_the_line(text: str, message: str) -> None:
     path = configure(text)
     with pytest.raises(BrokenFileError, match=message) as caught:
         find_root("pascal5i")
     assert str(path) in caught.value.message
 
 
-def test_a_config_file_that_is_not_text():
+def test_a_config_file_that_is_not_text() -> None:
     path = configure("")
     path.write_bytes(b"\xff\xfe\x00")
     with pytest.raises(BrokenFileError, match="can't read"):

@@ -48,13 +48,13 @@ def root(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("name", ["images/p0.jpg", "images/new.png", "masks/p1.png", "dataset.toml", "val.txt"])
 @pytest.mark.parametrize("decode", [True, False])
-def test_a_pipe_in_own_data_is_named(root: Path, name: str, decode: bool):
+def test_a_pipe_in_own_data_is_named(root: Path, name: str, decode: bool) -> None:
     path = pipe(root / name)
     found = [text for text, _ in check_folder(root, decode=decode).faults]
     assert any(str(path) in text and "a pipe, a socket or a device" in text for text in found)
 
 
-def test_a_pipe_as_json_is_no_json(root: Path):
+def test_a_pipe_as_json_is_no_json(root: Path) -> None:
     pipe(root / "annotations.json")
     assert check_folder(root).complete
 
@@ -69,14 +69,14 @@ def test_a_pipe_as_json_is_no_json(root: Path):
         lambda path: find_presence(path.parent, {"presence.json"}),
     ],
 )
-def test_no_reader_waits_for_a_pipe(tmp_path: Path, read: Callable[[Path], object]):
+def test_no_reader_waits_for_a_pipe(tmp_path: Path, read: Callable[[Path], object]) -> None:
     for name in ("run.json", "presence.json"):
         pipe(tmp_path / name)
     with pytest.raises(BrokenFileError, match=r"it is a pipe|is no file"):
         read(tmp_path / "run.json")
 
 
-def test_pipes_in_data_sets_and_the_configuration(tmp_path: Path):
+def test_pipes_in_data_sets_and_the_configuration(tmp_path: Path) -> None:
     voc = voc_tree(tmp_path, MASKS, ["p0"])
     pipe(voc / "ImageSets" / "Segmentation" / "val.txt")
     with pytest.raises(BrokenFileError, match="it is a pipe"):
@@ -94,7 +94,7 @@ def test_pipes_in_data_sets_and_the_configuration(tmp_path: Path):
         find_root("pascal5i")
 
 
-def test_a_device_is_no_file():
+def test_a_device_is_no_file() -> None:
     with pytest.raises(OSError, match="a device"):
         file_size(Path("/dev/zero"))
 
@@ -105,7 +105,7 @@ def mark(path: Path) -> Path:
     return path
 
 
-def test_a_coco_json_with_a_byte_order_mark(tmp_path: Path, root: Path):
+def test_a_coco_json_with_a_byte_order_mark(tmp_path: Path, root: Path) -> None:
     coco = coco_tree(tmp_path, {"val": ([1], [annotation(1, 1, 1, box(0, 0, 60, 60))])})
     mark(coco / "annotations" / "instances_val2014.json")
     assert fssbench.open_dataset("coco20i", coco).entries(0)["name"].tolist() == [image_name("val", 1)]
@@ -121,7 +121,7 @@ def test_a_coco_json_with_a_byte_order_mark(tmp_path: Path, root: Path):
     assert fssbench.open_dataset("folder", root).index("val")["pixels"].tolist() == [900] * 3
 
 
-def test_lists_and_answers_with_a_byte_order_mark(tmp_path: Path):
+def test_lists_and_answers_with_a_byte_order_mark(tmp_path: Path) -> None:
     path = write_episodes(questions(), tmp_path / "list.json")
     assert read_episodes(mark(path)) == questions()
     for name, text in (("a.json", '{"fold0-00000": [1, 0]}'), ("a.csv", "fold0-00000,1,0\n"), ("b.csv", "id,1\n")):
@@ -139,7 +139,7 @@ def test_lists_and_answers_with_a_byte_order_mark(tmp_path: Path):
     assert find_root("pascal5i") is not None
 
 
-def test_split_files_with_a_byte_order_mark(tmp_path: Path):
+def test_split_files_with_a_byte_order_mark(tmp_path: Path) -> None:
     voc = voc_tree(tmp_path, MASKS, ["p0", "p1"])
     mark(voc / "ImageSets" / "Segmentation" / "val.txt")
     assert fssbench.open_dataset("pascal5i", voc).val_names == {"p0", "p1"}  # type: ignore[attr-defined]
@@ -151,7 +151,7 @@ def test_split_files_with_a_byte_order_mark(tmp_path: Path):
     assert imported.load_names("fss1000", "test") == ["apple", "pear"]
 
 
-def test_a_run_and_baselines_with_a_byte_order_mark(tmp_path: Path):
+def test_a_run_and_baselines_with_a_byte_order_mark(tmp_path: Path) -> None:
     run = write_run(tmp_path / "run", run_of())
     for name in ("run.json", "rows.jsonl"):
         mark(run / name)

@@ -43,18 +43,18 @@ def pins() -> dict[str, str]:
     return {canonical(name): version for name, _, version in (line.partition("==") for line in lines)}
 
 
-def test_the_version_is_one():
+def test_the_version_is_one() -> None:
     assert PROJECT["version"] == fssbench.__version__
     assert f"## [{fssbench.__version__}]" in read("CHANGELOG.md")
     assert re.search(rf"^version: {re.escape(fssbench.__version__)}$", read("CITATION.cff"), re.MULTILINE)
 
 
-def test_the_licence_is_the_one_declared():
+def test_the_licence_is_the_one_declared() -> None:
     assert read("LICENSE").startswith(f"{PROJECT['license']} License")
     assert re.search(rf"^license: {PROJECT['license']}$", read("CITATION.cff"), re.MULTILINE)
 
 
-def test_every_dependency_is_pinned_and_torch_first():
+def test_every_dependency_is_pinned_and_torch_first() -> None:
     pinned = pins()
     assert next(iter(pinned.items())) == ("torch", "2.13.0")
     assert all(re.fullmatch(r"[\d.]+", version) for version in pinned.values())
@@ -79,12 +79,12 @@ def reached(requirements: Iterable[str]) -> dict[str, str]:
     return found
 
 
-def test_the_lock_is_all_that_is_needed_and_what_is_tested():
+def test_the_lock_is_all_that_is_needed_and_what_is_tested() -> None:
     needed = PROJECT["dependencies"] + PROJECT["optional-dependencies"]["dev"]
     assert reached(needed) == pins(), "make lock"
 
 
-def test_the_lock_is_as_its_command_writes_it(monkeypatch: pytest.MonkeyPatch):
+def test_the_lock_is_as_its_command_writes_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(REPOSITORY / ".ci")
     lock = importlib.import_module("lock")
     needed = PROJECT["dependencies"] + PROJECT["optional-dependencies"]["dev"]
@@ -99,7 +99,7 @@ def test_the_lock_is_as_its_command_writes_it(monkeypatch: pytest.MonkeyPatch):
     assert "torch" not in lock.reached(["pandas"], held)
 
 
-def test_the_lock_keeps_torch_and_what_is_asked_to_be_kept(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+def test_the_lock_keeps_torch_and_what_is_asked_to_be_kept(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.syspath_prepend(REPOSITORY / ".ci")
     lock = importlib.import_module("lock")
     given: list[list[str]] = []
@@ -135,7 +135,7 @@ def imports_of(folder: str) -> set[str]:
     }
 
 
-def test_what_is_imported_is_what_is_declared():
+def test_what_is_imported_is_what_is_declared() -> None:
     providers = packages_distributions()
     # pytest alone loads the plugin, so that it need not come with fssbench.
     foreign = imports_of("fssbench") - set(sys.stdlib_module_names) - {"fssbench", "pytest", ""}
@@ -146,7 +146,7 @@ def test_what_is_imported_is_what_is_declared():
 
 
 @pytest.mark.parametrize("target", ["demo", "test", "test-all", "lint", "check", "gpu", "wheel", "lock", "clean"])
-def test_make_target(target: str, tmp_path: Path):
+def test_make_target(target: str, tmp_path: Path) -> None:
     plan = subprocess.run(
         ["make", "--dry-run", f"VENV={tmp_path / 'venv'}", f"PYTHON={sys.executable}", target],
         check=True, capture_output=True, text=True, cwd=REPOSITORY,
@@ -163,7 +163,7 @@ def test_make_target(target: str, tmp_path: Path):
     assert (installs >= 0) == (target != "clean")
 
 
-def test_an_old_python_is_told_in_a_sentence(tmp_path: Path):
+def test_an_old_python_is_told_in_a_sentence(tmp_path: Path) -> None:
     old = tmp_path / "python"
     old.write_text("#!/bin/sh\n[ \"$1\" = --version ] && echo 'Python 3.9.2' && exit\nexit 1\n")
     old.chmod(0o755)
@@ -176,21 +176,21 @@ def test_an_old_python_is_told_in_a_sentence(tmp_path: Path):
     assert not (tmp_path / "venv").exists()
 
 
-def test_ci_runs_style_types_tests_and_baselines():
+def test_ci_runs_style_types_tests_and_baselines() -> None:
     assert os.access(REPOSITORY / ".ci" / "run", os.X_OK)
     assert re.search(r"^set -euo pipefail$.*^make lint test-all check$", read(".ci/run"), re.MULTILINE | re.DOTALL)
     runs = re.findall(r"run: make (?:PYTHON=\S+ )?([\w-]+)", read(".github/workflows/ci.yml"))
     assert runs == ["lint", "test-all", "check"]
 
 
-def test_ci_tests_every_python_that_is_declared():
+def test_ci_tests_every_python_that_is_declared() -> None:
     declared = [line.rpartition(" ")[2] for line in PROJECT["classifiers"] if "Python ::" in line]
     assert declared == ["3.11", "3.12", "3.13"]
     for workflow in ("ci.yml", "release.yml"):
         assert f"python: {json.dumps(declared)}" in read(f".github/workflows/{workflow}")
 
 
-def test_lint_holds_style_spelling_and_types_before_each_commit_too():
+def test_lint_holds_style_spelling_and_types_before_each_commit_too() -> None:
     rule = read("Makefile").partition("\nlint: ")[2].partition("\n\n")[0]
     tools = re.findall(r"\$\(BIN\)/(\w+)", rule)
     assert tools == ["ruff", "ruff", "codespell", "mypy"]
@@ -202,7 +202,7 @@ def test_lint_holds_style_spelling_and_types_before_each_commit_too():
     ]
 
 
-def test_the_spelling_check_finds_mistakes(tmp_path: Path):
+def test_the_spelling_check_finds_mistakes(tmp_path: Path) -> None:
     wrong = tmp_path / "notes.md"
     wrong.write_text("Teh query is recieved.\n")  # codespell:ignore teh,recieved
     found = subprocess.run(
@@ -213,14 +213,14 @@ def test_the_spelling_check_finds_mistakes(tmp_path: Path):
     assert len(found.stdout.splitlines()) == 2
 
 
-def test_actions_are_named_by_the_hash_of_a_commit():
+def test_actions_are_named_by_the_hash_of_a_commit() -> None:
     used = [line for path in sorted((REPOSITORY / ".github/workflows").glob("*.yml"))
             for line in path.read_text().splitlines() if "uses:" in line]  # fmt: skip
     assert len(used) > 10
     assert [line for line in used if not re.search(r"uses: [\w./-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+$", line)] == []
 
 
-def test_a_release_is_built_tested_and_attested_in_this_order():
+def test_a_release_is_built_tested_and_attested_in_this_order() -> None:
     text = read(".github/workflows/release.yml")
     steps = [
         "make lint test-all check",
@@ -237,7 +237,7 @@ def test_a_release_is_built_tested_and_attested_in_this_order():
     assert "write" not in text.partition("\n  attest:")[0]
 
 
-def test_the_version_in_a_tag_is_read_from_the_project():
+def test_the_version_in_a_tag_is_read_from_the_project() -> None:
     command = re.search(r"\$\((sed .*?)\)\"$", read(".github/workflows/release.yml"), re.MULTILINE)
     assert command is not None
     found = subprocess.run(
@@ -259,7 +259,7 @@ def commands() -> Iterator[tuple[str, str]]:
 
 
 @pytest.mark.parametrize("command", sorted({command for _, command in commands()}))
-def test_a_command_in_the_documents_can_be_typed(command: str):
+def test_a_command_in_the_documents_can_be_typed(command: str) -> None:
     # Parsing alone: unknown commands, options and missing arguments are refused, nothing is run.
     words = shlex.split(command, comments=True)[1:]
     click: Any = typer.main.get_command(app)
@@ -271,7 +271,7 @@ def test_a_command_in_the_documents_can_be_typed(command: str):
         assert context.command_path.startswith("fssbench ")
 
 
-def test_the_python_in_the_readme_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_the_python_in_the_readme_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     blocks = code_blocks("README.md", "python")
     assert blocks

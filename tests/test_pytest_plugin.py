@@ -39,7 +39,7 @@ def outcome(repository: pytest.Pytester, line: str) -> pytest.RunResult:
         "import fssbench.results as r; fssbench_check.number(r.load_run('mine'), miou=66.1, tolerance=0.4)",
     ],
 )
-def test_still_the_same(repository: pytest.Pytester, line: str):
+def test_still_the_same(repository: pytest.Pytester, line: str) -> None:
     outcome(repository, line).assert_outcomes(passed=1)
 
 
@@ -62,19 +62,19 @@ def test_still_the_same(repository: pytest.Pytester, line: str):
         ("fssbench_check.against('mine')", "*nothing to compare with*"),
     ],
 )
-def test_a_miss_fails_the_test_in_words(repository: pytest.Pytester, line: str, told: str):
+def test_a_miss_fails_the_test_in_words(repository: pytest.Pytester, line: str, told: str) -> None:
     result = outcome(repository, line)
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines([told])
 
 
-def test_pytest_finds_it_once_it_is_installed():
+def test_pytest_finds_it_once_it_is_installed() -> None:
     entries = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]["entry-points"]["pytest11"]
     # The name is the module's, so that `-p fssbench.pytest_plugin` does not register it a second time.
     assert entries == {"fssbench.pytest_plugin": "fssbench.pytest_plugin"}
 
 
-def test_it_costs_nothing_at_pytests_start():
+def test_it_costs_nothing_at_pytests_start() -> None:
     heavy = ("torch", "pandas", "numpy", "pydantic", "rich", "fssbench.checking")
     code = f"import sys, fssbench.pytest_plugin; print([name for name in {heavy} if name in sys.modules])"
     answer = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, cwd=REPOSITORY)

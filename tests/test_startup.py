@@ -105,14 +105,14 @@ def fssbench(arguments: list[str], path: Path, cwd: Path) -> subprocess.Complete
 
 
 @pytest.mark.parametrize("arguments", ANSWERS, ids=" ".join)
-def test_answers_without_torch(arguments: list[str], without_torch: Path, tmp_path: Path):
+def test_answers_without_torch(arguments: list[str], without_torch: Path, tmp_path: Path) -> None:
     answer = fssbench(arguments, without_torch, tmp_path)
     assert (answer.returncode, answer.stderr) == (0, "")
     assert answer.stdout
 
 
 @pytest.mark.parametrize("arguments", MISTAKES.values(), ids=MISTAKES.keys())
-def test_a_mistake_ends_in_two_lines_without_torch(arguments: list[str], without_torch: Path, tmp_path: Path):
+def test_a_mistake_ends_in_two_lines_without_torch(arguments: list[str], without_torch: Path, tmp_path: Path) -> None:
     answer = fssbench(arguments, without_torch, tmp_path)
     lines = answer.stderr.splitlines()
     assert (answer.returncode, answer.stdout) == (2, ""), answer
@@ -135,7 +135,7 @@ QUICK = {
 @pytest.mark.parametrize(("arguments", "needed"), QUICK.values(), ids=QUICK.keys())
 def test_a_quick_command_imports_no_more_than_it_needs(
     arguments: list[str], needed: set[str], without_torch: Path, tmp_path: Path
-):
+) -> None:
     """What a command imports is what it takes to start; the seconds belong to benchmarks."""
     report = tmp_path / "imported.json"
     code = (
@@ -149,7 +149,7 @@ def test_a_quick_command_imports_no_more_than_it_needs(
     assert imported & DEPENDENCIES <= needed
 
 
-def test_importing_fssbench_imports_nothing_heavy():
+def test_importing_fssbench_imports_nothing_heavy() -> None:
     heavy = ("torch", "pandas", "numpy", "cv2", "pydantic", "rich")
     code = f"import sys, fssbench; dir(fssbench); print([name for name in {heavy} if name in sys.modules])"
     answer = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, cwd=REPOSITORY)
@@ -157,7 +157,7 @@ def test_importing_fssbench_imports_nothing_heavy():
 
 
 @pytest.mark.parametrize("arguments", [["list", "methods"], ["table"], ["--help"]], ids=" ".join)
-def test_a_closed_pipe_is_quiet(arguments: list[str], without_torch: Path, tmp_path: Path):
+def test_a_closed_pipe_is_quiet(arguments: list[str], without_torch: Path, tmp_path: Path) -> None:
     environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(without_torch), str(REPOSITORY)])}
     reader, writer = os.pipe()
     os.close(reader)

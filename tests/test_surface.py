@@ -52,13 +52,13 @@ CALLS = {
 }
 
 
-def test_the_public_names_are_these():
+def test_the_public_names_are_these() -> None:
     assert sorted(fssbench.__all__) == sorted(PUBLIC)
     assert dir(fssbench) == sorted(PUBLIC)
 
 
 @pytest.mark.parametrize("name", [name for name in PUBLIC if name != "__version__"])
-def test_a_public_name_is_there_typed_and_explained(name: str):
+def test_a_public_name_is_there_typed_and_explained(name: str) -> None:
     value = getattr(fssbench, name)
     assert value.__name__ == name
     assert (inspect.getdoc(value) or "").partition("\n")[0].endswith(".")
@@ -73,7 +73,7 @@ def test_a_public_name_is_there_typed_and_explained(name: str):
 
 
 @pytest.mark.parametrize("name", [name for name in PUBLIC if name != "__version__"])
-def test_a_public_name_has_an_example_that_runs(name: str):
+def test_a_public_name_has_an_example_that_runs(name: str) -> None:
     # `make test` runs it as a doctest.
     examples = doctest.DocTestParser().get_examples(inspect.getdoc(getattr(fssbench, name)) or "")
     assert examples[0].source == "import fssbench\n"
@@ -82,22 +82,22 @@ def test_a_public_name_has_an_example_that_runs(name: str):
 
 
 @pytest.mark.parametrize(("name", "positional", "named"), CALLS.values(), ids=CALLS.keys())
-def test_the_calls_of_scripts_fit(name: str, positional: tuple[str, ...], named: dict[str, object]):
+def test_the_calls_of_scripts_fit(name: str, positional: tuple[str, ...], named: dict[str, object]) -> None:
     inspect.signature(getattr(fssbench, name)).bind(*positional, **named)
 
 
-def test_a_star_import_gives_the_public_names():
+def test_a_star_import_gives_the_public_names() -> None:
     names: dict[str, object] = {}
     exec("from fssbench import *", names)  # noqa: S102 - the project's own text
     assert {name for name in names if name != "__builtins__"} == set(PUBLIC)
 
 
-def test_an_unknown_name_is_an_attribute_error():
+def test_an_unknown_name_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match="no attribute 'evaluates'"):
         _ = fssbench.evaluates
 
 
-def test_the_tree_of_errors_is_written_down():
+def test_the_tree_of_errors_is_written_down() -> None:
     classes = [value for value in vars(errors).values() if inspect.isclass(value) and issubclass(value, Exception)]
     tree = inspect.getdoc(errors) or ""
     drawn = {match[1]: match[2] for match in re.finditer(r"^[├└]── (\w+) .*?(?:\(exit (\d)\))?$", tree, re.MULTILINE)}
@@ -108,7 +108,7 @@ def test_the_tree_of_errors_is_written_down():
         assert drawn.get(cls.__name__, "2") == str(cls.exit_code)
 
 
-def test_an_error_is_also_what_python_users_expect():
+def test_an_error_is_also_what_python_users_expect() -> None:
     assert issubclass(errors.UsageError, ValueError)
     assert issubclass(errors.MissingError, FileNotFoundError)
     assert str(errors.MissingError("no x", "make x")) == "no x\n  try: make x"
@@ -145,28 +145,28 @@ def lines_with(pattern: str, *suffixes: str) -> list[str]:
 TEXT = (".py", ".toml", ".md", ".txt", ".json", ".csv", ".yaml", ".yml", ".cff", "")
 
 
-def test_no_photo_is_in_the_tree():
+def test_no_photo_is_in_the_tree() -> None:
     assert [str(path) for path in files() if path.suffix.lower() in (".jpg", ".jpeg", ".tif", ".tiff", ".bmp")] == []
 
 
-def test_no_folder_of_a_machine_is_in_the_tree():
+def test_no_folder_of_a_machine_is_in_the_tree() -> None:
     home = r"(?<![\w.])/(home|Users|root|mnt|work|workspace)/\w"
     assert lines_with(home, *TEXT) == []
 
 
-def test_nothing_foreign_is_unpickled():
+def test_nothing_foreign_is_unpickled() -> None:
     unsafe = lines_with(r"\bpickle\.load[s]?\(|allow_pickle=(True)|weights_only=(False)|\btorch\.load[(]", ".py")
     ours = [line for line in unsafe if line.startswith("fssbench/")]
     assert [line for line in ours if "weights_only=True" not in line] == []
 
 
-def test_nothing_is_left_for_later():
+def test_nothing_is_left_for_later() -> None:
     later = r"\b(TOD[O]|FIXM[E]|XX[X])\b|raise NotImplemented[E]rror|mark\.xfai[l]"
     silenced = r"# no[q]a(?!:)|type: ignor[e](?!\[)"
     assert lines_with(f"{later}|{silenced}", ".py") == []
 
 
-def test_the_tree_is_small():
+def test_the_tree_is_small() -> None:
     large = {str(path): path.stat().st_size for path in files() if path.stat().st_size > 4 << 20}
     assert large == {}
     weights = [path.stat().st_size for path in files() if path.suffix == ".safetensors"]

@@ -74,7 +74,7 @@ def tree(folder: str) -> set[str]:
     }
 
 
-def test_the_wheel_holds_the_package_and_its_data_and_nothing_else(built: Built):
+def test_the_wheel_holds_the_package_and_its_data_and_nothing_else(built: Built) -> None:
     with zipfile.ZipFile(built.wheel) as archive:
         names = set(archive.namelist())
     about = {name for name in names if name.startswith(f"fssbench-{fssbench.__version__}.dist-info/")}
@@ -87,7 +87,7 @@ def test_the_wheel_holds_the_package_and_its_data_and_nothing_else(built: Built)
     assert any(name.startswith("fssbench/shipped/benchmarks/published/") for name in names)
 
 
-def test_the_source_archive_can_be_tested(built: Built):
+def test_the_source_archive_can_be_tested(built: Built) -> None:
     with tarfile.open(built.sdist) as archive:
         names = {name.partition("/")[2] for name in archive.getnames()}
     for folder in ("fssbench", "tests", "benchmarks"):
@@ -112,7 +112,7 @@ def test_the_source_archive_can_be_tested(built: Built):
         assert file in names
 
 
-def test_the_package_imported_is_the_wheels(installed: Installed):
+def test_the_package_imported_is_the_wheels(installed: Installed) -> None:
     answer = installed.run("python", "-c", "import fssbench, torch; print(fssbench.__file__)")
     assert Path(answer.stdout.strip()).is_relative_to(installed.folder)
 
@@ -130,7 +130,7 @@ def test_the_package_imported_is_the_wheels(installed: Installed):
         "data where",
     ],
 )
-def test_the_wheel_answers_like_the_checkout(command: str, installed: Installed):
+def test_the_wheel_answers_like_the_checkout(command: str, installed: Installed) -> None:
     answer = installed.run("fssbench", *command.split())
     assert (answer.returncode, answer.stderr) == (0, "")
     here = subprocess.run(
@@ -140,7 +140,7 @@ def test_the_wheel_answers_like_the_checkout(command: str, installed: Installed)
     assert answer.stdout == here.stdout
 
 
-def test_the_wheel_evaluates_with_the_weights_it_ships(installed: Installed):
+def test_the_wheel_evaluates_with_the_weights_it_ships(installed: Installed) -> None:
     answer = installed.run(
         *"fssbench eval --method hsnet --dataset shapes20i --fold 0 --limit 2 --out run".split()  # noqa: SIM905
     )
@@ -148,7 +148,7 @@ def test_the_wheel_evaluates_with_the_weights_it_ships(installed: Installed):
     assert list((installed.empty / "run").rglob("run.json"))
 
 
-def test_pytest_finds_the_wheels_fixture_by_itself(installed: Installed):
+def test_pytest_finds_the_wheels_fixture_by_itself(installed: Installed) -> None:
     answer = installed.run("python", "-m", "pytest", "--fixtures", "-p", "no:cacheprovider")
     assert "fssbench_check [session scope]" in answer.stdout, answer.stdout + answer.stderr
     twice = installed.run("python", "-m", "pytest", "--version", "-p", "fssbench.pytest_plugin")

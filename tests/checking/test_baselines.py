@@ -24,7 +24,7 @@ def report(folder: Path, known: Path, **arguments):
     return report_of([folder], "baseline", baselines=known, **arguments)
 
 
-def test_the_same_is_exact(tmp_path: Path, known: Path):
+def test_the_same_is_exact(tmp_path: Path, known: Path) -> None:
     its = report(tmp_path / "before", known)
     assert len(its.checks) == 8
     assert {check.verdict for check in its.checks} == {"pass"}
@@ -32,7 +32,7 @@ def test_the_same_is_exact(tmp_path: Path, known: Path):
     assert its.uncompared == ()
 
 
-def test_one_hundredth_is_a_miss(tmp_path: Path, known: Path):
+def test_one_hundredth_is_a_miss(tmp_path: Path, known: Path) -> None:
     its = report(write_run(tmp_path / "now", on(run_of()), 0.501), known)
     assert [check.title for check in its.missed][:2] == ["fold 0 mIoU", "fold 0 FB-IoU"]
     assert its.missed[0].difference == pytest.approx(0.1)
@@ -41,7 +41,7 @@ def test_one_hundredth_is_a_miss(tmp_path: Path, known: Path):
 @pytest.mark.parametrize(
     ("where", "told"), [({"torch": "2.12.0"}, "torch 2.12.0 here, 2.13.0 there"), ({"device": "cuda:0"}, "cuda:0 here")]
 )
-def test_other_versions_and_devices_have_a_stated_tolerance(tmp_path: Path, known: Path, where, told: str):
+def test_other_versions_and_devices_have_a_stated_tolerance(tmp_path: Path, known: Path, where, told: str) -> None:
     near = report(write_run(tmp_path / "near", on(run_of(), **where), 0.502), known)
     assert near.missed == ()
     assert near.checks[0].tolerance is not None
@@ -50,7 +50,7 @@ def test_other_versions_and_devices_have_a_stated_tolerance(tmp_path: Path, know
     assert report(write_run(tmp_path / "far", on(run_of(), **where), 0.51), known).missed
 
 
-def test_a_number_in_another_precision_is_not_held_to_be_exact_and_names_it(tmp_path: Path, known: Path):
+def test_a_number_in_another_precision_is_not_held_to_be_exact_and_names_it(tmp_path: Path, known: Path) -> None:
     run = replace(on(run_of()), precision="bfloat16")
     near = report(write_run(tmp_path / "near", run, 0.502), known)
     assert near.missed == ()
@@ -59,7 +59,7 @@ def test_a_number_in_another_precision_is_not_held_to_be_exact_and_names_it(tmp_
     assert report(write_run(tmp_path / "far", run, 0.51), known).missed
 
 
-def test_other_weights_are_a_miss_whatever_they_reach(tmp_path: Path, known: Path):
+def test_other_weights_are_a_miss_whatever_they_reach(tmp_path: Path, known: Path) -> None:
     run = with_folds(on(run_of()), lambda fold: replace(fold, weights=Weights("checkpoint", "2" * 64)))
     folder = write_run(tmp_path / "now", run, 0.5)
     its = report(folder, known)
@@ -79,14 +79,14 @@ def test_other_weights_are_a_miss_whatever_they_reach(tmp_path: Path, known: Pat
         (lambda run: with_folds(run, lambda fold: replace(fold, data_fingerprint="b")), "other data"),
     ],
 )
-def test_another_question_is_not_compared(tmp_path: Path, known: Path, change, told: str):
+def test_another_question_is_not_compared(tmp_path: Path, known: Path, change, told: str) -> None:
     its = report(write_run(tmp_path / "now", change(on(run_of())), 0.5), known)
     assert {check.verdict for check in its.checks} == {"none"}
     assert len(its.uncompared) == 4
     assert told in its.uncompared[0]
 
 
-def test_one_fold_without_a_baseline_is_named(tmp_path: Path):
+def test_one_fold_without_a_baseline_is_named(tmp_path: Path) -> None:
     run = on(run_of())
     rows = [cells_of(run, run.folds[0], {"miou": "50.00", "fb_iou": "75.00"})]
     its = report(write_run(tmp_path / "now", run, 0.5), write_baselines(tmp_path / "known", rows))
@@ -108,7 +108,7 @@ GOOD = {"miou": "50.00", "fb_iou": "75.00"}
         ({"method": ""}, "method"),
     ],
 )
-def test_a_broken_cell_is_named(tmp_path: Path, cells: dict[str, str], column: str):
+def test_a_broken_cell_is_named(tmp_path: Path, cells: dict[str, str], column: str) -> None:
     run = on(run_of())
     folder = write_baselines(tmp_path / "known", [cells_of(run, run.folds[0], {**GOOD, **cells})])
     with pytest.raises(BrokenFileError, match=rf"shapes20i\.csv, line 2, column {column}"):
@@ -123,13 +123,13 @@ def test_a_broken_cell_is_named(tmp_path: Path, cells: dict[str, str], column: s
         (b"\xff\xfe", "is not a CSV file"),
     ],
 )
-def test_a_broken_file_is_named(tmp_path: Path, content: bytes, told: str):
+def test_a_broken_file_is_named(tmp_path: Path, content: bytes, told: str) -> None:
     (tmp_path / "shapes20i.csv").write_bytes(content)
     with pytest.raises(BrokenFileError, match=told):
         read_baselines(tmp_path, ["shapes20i"])
 
 
-def test_a_data_set_without_a_file_has_none(tmp_path: Path):
+def test_a_data_set_without_a_file_has_none(tmp_path: Path) -> None:
     assert read_baselines(tmp_path, ["shapes20i", "../shapes20i"]) == []
     with pytest.raises(MissingError, match="no folder of baselines"):
         read_baselines(tmp_path / "gone", [])

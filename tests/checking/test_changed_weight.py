@@ -16,7 +16,7 @@ HEAD = "fssbench/checkpoints/weights/hsnet-small-shapes20i-fold0.safetensors"
 
 def test_one_changed_weight_is_caught(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-):
+) -> None:
     import torch
     from safetensors import safe_open
     from safetensors.torch import load_file, save_file

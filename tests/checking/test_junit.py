@@ -25,7 +25,7 @@ def report(tmp_path: Path) -> Report:
     return replace(its, checks=(*its.checks, none))
 
 
-def test_junit_counts_and_explains(report: Report):
+def test_junit_counts_and_explains(report: Report) -> None:
     whole = ElementTree.fromstring(junit(report))  # noqa: S314 - written here
     suites = whole.findall("testsuite")
     assert len(suites) == 2
@@ -38,7 +38,7 @@ def test_junit_counts_and_explains(report: Report):
     assert suites[1].attrib["name"] == "<b>|`x`??[31m name</b> (a & b)"
 
 
-def test_markdown_holds_a_row_per_check_and_the_sources(report: Report):
+def test_markdown_holds_a_row_per_check_and_the_sources(report: Report) -> None:
     lines = markdown(report).splitlines()
     assert lines[0].startswith(f"### fssbench check: {len(report.missed)} of ")
     rows = [line for line in lines if line.startswith("| ")]

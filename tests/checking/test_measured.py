@@ -21,7 +21,7 @@ def begun(folder: Path, folds: tuple[int, ...], answered: tuple[int, ...]) -> No
     (folder / "rows.jsonl").write_text("".join(kept))
 
 
-def test_a_fold_that_one_run_has_not_begun_is_answered_by_another(tmp_path: Path):
+def test_a_fold_that_one_run_has_not_begun_is_answered_by_another(tmp_path: Path) -> None:
     begun(tmp_path / "a", (0, 1), (0,))
     begun(tmp_path / "b", (1, 2), (1, 2))
     [one] = measured([tmp_path])
@@ -30,7 +30,7 @@ def test_a_fold_that_one_run_has_not_begun_is_answered_by_another(tmp_path: Path
     assert one.subject.folders == f"{tmp_path / 'a'}, {tmp_path / 'b'}"
 
 
-def test_a_fold_that_nobody_answered_is_told(tmp_path: Path):
+def test_a_fold_that_nobody_answered_is_told(tmp_path: Path) -> None:
     begun(tmp_path / "a", (0, 1), (0,))
     begun(tmp_path / "b", (2, 3), (2, 3))
     [one] = measured([tmp_path / "a", tmp_path / "b", tmp_path])
@@ -40,7 +40,7 @@ def test_a_fold_that_nobody_answered_is_told(tmp_path: Path):
     assert not one.whole
 
 
-def test_a_run_without_an_answer_is_told(tmp_path: Path):
+def test_a_run_without_an_answer_is_told(tmp_path: Path) -> None:
     begun(tmp_path / "a", (0,), ())
     [one] = measured([tmp_path])
     assert one.summary is None
@@ -56,12 +56,12 @@ def test_a_run_without_an_answer_is_told(tmp_path: Path):
         ({"variant": "fscs", "task": "fscs"}, "hsnet resnet50 shapes20i FS-CS 1-way 1-shot"),
     ],
 )
-def test_name(change: dict[str, str], name: str):
+def test_name(change: dict[str, str], name: str) -> None:
     run = run_of()
     assert subject_name(replace(run, method=replace(run.method, **change))) == name
 
 
-def test_a_shard_is_held_against_nothing_and_makes_no_mean(tmp_path: Path):
+def test_a_shard_is_held_against_nothing_and_makes_no_mean(tmp_path: Path) -> None:
     write_run(tmp_path / "part" / "shard-1-of-2", replace(run_of(), shard=(1, 2)))
     [one] = measured([tmp_path])
     assert {fold.partial for fold in one.folds} == {"shard 1/2 of a run, only a part of the list (fssbench merge)"}
@@ -73,11 +73,11 @@ def test_a_shard_is_held_against_nothing_and_makes_no_mean(tmp_path: Path):
     assert one.whole
 
 
-def test_a_precision_that_is_not_float32_is_part_of_the_name():
+def test_a_precision_that_is_not_float32_is_part_of_the_name() -> None:
     assert subject_name(replace(run_of(), precision="tf32")) == "hsnet resnet50 tf32 shapes20i 1-way 1-shot"
 
 
-def test_folds_in_two_precisions_are_two_measurements_without_a_mean(tmp_path: Path):
+def test_folds_in_two_precisions_are_two_measurements_without_a_mean(tmp_path: Path) -> None:
     write_run(tmp_path / "exact", run_of(folds=(0, 1)), 0.5)
     write_run(tmp_path / "rounded", replace(run_of(folds=(2, 3)), precision="bfloat16"), 0.6)
     found = measured([tmp_path])
@@ -86,7 +86,7 @@ def test_folds_in_two_precisions_are_two_measurements_without_a_mean(tmp_path: P
     assert not any(one.whole for one in found)
 
 
-def test_a_number_of_classes_that_training_has_seen_is_no_number_to_hold_against_another(tmp_path: Path):
+def test_a_number_of_classes_that_training_has_seen_is_no_number_to_hold_against_another(tmp_path: Path) -> None:
     write_run(tmp_path / "a", run_of(dataset="pascal5i", train_dataset="coco20i", leaking={2: ("cat",)}))
     [one] = measured([tmp_path])
     assert [fold.partial for fold in one.folds] == [

@@ -27,7 +27,7 @@ def of(report: Report, title: str) -> Check:
     return check
 
 
-def test_folds_come_before_the_mean_of_the_printed_folds(tmp_path: Path):
+def test_folds_come_before_the_mean_of_the_printed_folds(tmp_path: Path) -> None:
     its = report(tmp_path, released())
     assert [check.title for check in its.checks][:5] == [*(f"fold {n} mIoU" for n in range(4)), "mean mIoU"]
     first = its.checks[0]
@@ -45,20 +45,20 @@ def test_folds_come_before_the_mean_of_the_printed_folds(tmp_path: Path):
     assert mean.interval is not None
 
 
-def test_one_fold_is_checked_without_a_mean(tmp_path: Path):
+def test_one_fold_is_checked_without_a_mean(tmp_path: Path) -> None:
     its = report(tmp_path, released((0,)), 0.6)
     assert [check.title for check in its.checks] == ["fold 0 mIoU"]
     assert [check.verdict for check in its.checks] == ["miss"]
 
 
-def test_folds_of_several_runs_make_the_mean(tmp_path: Path):
+def test_folds_of_several_runs_make_the_mean(tmp_path: Path) -> None:
     for fold in range(4):
         write_run(tmp_path / str(fold), released((fold,)), 0.6)
     mean = of(report_of([tmp_path], "published"), "mean mIoU")
     assert mean.measured == pytest.approx(60.0)
 
 
-def test_other_episodes_are_given_what_the_draw_moves(tmp_path: Path):
+def test_other_episodes_are_given_what_the_draw_moves(tmp_path: Path) -> None:
     first = report(tmp_path, released(same=False)).checks[0]
     assert first.tolerance is not None
     assert first.tolerance.tier == "same weights and protocol, other episodes"
@@ -74,7 +74,7 @@ def test_other_episodes_are_given_what_the_draw_moves(tmp_path: Path):
         (Weights("random"), None),
     ],
 )
-def test_weights_that_are_not_the_releases(tmp_path: Path, weights: Weights, tier: str | None):
+def test_weights_that_are_not_the_releases(tmp_path: Path, weights: Weights, tier: str | None) -> None:
     run = with_folds(released(), lambda fold: replace(fold, weights=weights))
     first = report(tmp_path, run).checks[0]
     if tier is None:
@@ -86,7 +86,7 @@ def test_weights_that_are_not_the_releases(tmp_path: Path, weights: Weights, tie
         assert first.tolerance.above == 2.0
 
 
-def test_another_protocol_gets_no_verdict(tmp_path: Path):
+def test_another_protocol_gets_no_verdict(tmp_path: Path) -> None:
     run = released()
     run = replace(run, protocol=replace(run.protocol, name="hsnet@original"))
     its = report(tmp_path, run)
@@ -95,7 +95,7 @@ def test_another_protocol_gets_no_verdict(tmp_path: Path):
 
 
 @pytest.mark.parametrize("shortened", [lambda run: limited(run, 2), lambda run: run], ids=["limit", "unfinished"])
-def test_a_part_of_a_list_is_compared_with_nothing(tmp_path: Path, shortened):
+def test_a_part_of_a_list_is_compared_with_nothing(tmp_path: Path, shortened) -> None:
     run = shortened(released((0,)))
     folder = write_run(tmp_path / "run", run, 0.643, answered=2)
     its = report_of([folder], "published")
@@ -104,25 +104,27 @@ def test_a_part_of_a_list_is_compared_with_nothing(tmp_path: Path, shortened):
 
 
 @pytest.mark.parametrize(("protocol", "verdict"), [("ntrenet", "pass"), ("pfenet", "none")])
-def test_a_release_of_pfenets_family_is_held_against_its_own_protocol(tmp_path: Path, protocol: str, verdict: str):
+def test_a_release_of_pfenets_family_is_held_against_its_own_protocol(
+    tmp_path: Path, protocol: str, verdict: str
+) -> None:
     run = run_of("ntrenet", (0,), dataset="pascal5i", protocol=protocol)
     check = report(tmp_path, run, 0.654).checks[0]
     assert (check.verdict, check.expected) == (verdict, 65.4)
     assert check.tolerance is None or check.tolerance.tier.startswith("re-trained")
 
 
-def test_what_nobody_printed_is_said(tmp_path: Path):
+def test_what_nobody_printed_is_said(tmp_path: Path) -> None:
     its = report(tmp_path, run_of("hsnet"))
     assert not its.decided
     assert "no source prints this" in its.uncompared[0]
 
 
-def test_a_stated_tolerance_replaces_the_tiers(tmp_path: Path):
+def test_a_stated_tolerance_replaces_the_tiers(tmp_path: Path) -> None:
     check = report(tmp_path, released((1,)), stated=given(10.0)).checks[0]
     assert (check.verdict, check.tolerance) == ("pass", given(10.0))
 
 
-def test_a_source_that_is_met_is_enough_and_named(tmp_path: Path):
+def test_a_source_that_is_met_is_enough_and_named(tmp_path: Path) -> None:
     [one] = measured([write_run(tmp_path / "run", released((0,)), 0.6)])
     known = publications()
     asked = ("hsnet", "pascal5i", "fss", "resnet50", 1)
@@ -140,13 +142,13 @@ def test_a_source_that_is_met_is_enough_and_named(tmp_path: Path):
         assert ignored.checks[0].verdict == "miss", change
 
 
-def test_the_means_that_disagree_with_their_folds_are_never_expected():
+def test_the_means_that_disagree_with_their_folds_are_never_expected() -> None:
     rows = publications().rows
     wrong = [row for row in rows if row.mean_disagrees()]
     assert len(wrong) == 6
 
 
-def test_a_quoted_mean_that_disagrees_is_not_expected(tmp_path: Path):
+def test_a_quoted_mean_that_disagrees_is_not_expected(tmp_path: Path) -> None:
     [one] = measured([write_run(tmp_path / "run", released(), 0.7)])
     known = publications()
     row = PrintedRow("hsnet", "", "result", "bam-readme", "t", "pascal5i", "fss", "hsnet", 1, 1, "resnet50",

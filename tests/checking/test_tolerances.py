@@ -12,7 +12,7 @@ from fssbench.publications.load import publications
 
 
 @pytest.mark.parametrize(("thousands", "fold"), [((1, 1), 3.6), ((1, 5), 2.8), ((5, 5), 1.6), ((20, 20), 0.8)], ids=str)
-def test_other_episodes_move_a_fold_by_what_the_draw_does(thousands: tuple[float, float], fold: float):
+def test_other_episodes_move_a_fold_by_what_the_draw_does(thousands: tuple[float, float], fold: float) -> None:
     its = tolerance_of("drawn", "miou", mean=False, thousands=thousands)
     assert its is not None
     assert its.above == pytest.approx(fold, abs=0.05)
@@ -22,7 +22,7 @@ def test_other_episodes_move_a_fold_by_what_the_draw_does(thousands: tuple[float
     assert mean.above == pytest.approx(its.above / 2)
 
 
-def test_more_shots_damp_the_draw():
+def test_more_shots_damp_the_draw() -> None:
     one, five = (tolerance_of("drawn", "miou", mean=False, shot=shot, thousands=(1, 1)) for shot in (1, 5))
     assert one is not None
     assert five is not None
@@ -45,7 +45,7 @@ def test_more_shots_damp_the_draw():
         ("versions", "fb_iou", False, 0.45),
     ],
 )
-def test_tier(tier, measure: str, mean: bool, points: float):
+def test_tier(tier, measure: str, mean: bool, points: float) -> None:
     its = tolerance_of(tier, measure, mean=mean, thousands=(1.0, 1.0))
     assert its is not None
     assert its.above == pytest.approx(points)
@@ -53,11 +53,11 @@ def test_tier(tier, measure: str, mean: bool, points: float):
     assert its.source
 
 
-def test_nobody_knows_how_far_retraining_moves_the_exact_ratio():
+def test_nobody_knows_how_far_retraining_moves_the_exact_ratio() -> None:
     assert tolerance_of("trained", "exact_ratio", mean=True) is None
 
 
-def test_the_bound_itself_is_admitted_and_no_more():
+def test_the_bound_itself_is_admitted_and_no_more() -> None:
     its = given(0.3)
     assert its.admits(64.3 - 64.0)
     assert its.admits(64.0 - 64.3)
@@ -66,12 +66,12 @@ def test_the_bound_itself_is_admitted_and_no_more():
 
 
 @pytest.mark.parametrize("points", [-0.1, float("nan"), float("inf"), 101.0])
-def test_no_distance(points: float):
+def test_no_distance(points: float) -> None:
     with pytest.raises(UsageError, match="tolerance is 0 to 100"):
         given(points)
 
 
-def test_the_data_names_what_there_is():
+def test_the_data_names_what_there_is() -> None:
     known = tolerances()
     assert set(known.printed) <= set(list_protocols())
     held_against = {release for its in known.printed.values() for release in its.release.values()}
@@ -81,7 +81,7 @@ def test_the_data_names_what_there_is():
 
 
 @pytest.mark.parametrize("points", [0.0, 0.1, 0.3])
-def test_a_bound_is_admitted_however_its_binary_digits_fall(points: float):
+def test_a_bound_is_admitted_however_its_binary_digits_fall(points: float) -> None:
     tolerance = given(points)
     # 1.3 - 1.0 is 0.30000000000000004.
     assert tolerance.admits((1.0 + points) - 1.0)
@@ -100,11 +100,11 @@ def test_a_bound_is_admitted_however_its_binary_digits_fall(points: float):
         (4.0, 3.6, "-4.00 +3.60"),
     ],
 )
-def test_a_tolerance_is_said_as_it_is(below: float, above: float, text: str):
+def test_a_tolerance_is_said_as_it_is(below: float, above: float, text: str) -> None:
     assert str(Tolerance(below, above, "t", "s")) == text
 
 
-def test_both_bounds_are_their_own():
+def test_both_bounds_are_their_own() -> None:
     tolerance = Tolerance(1.0, 0.5, "t", "s")
     assert tolerance.admits(-0.9)
     assert not tolerance.admits(-1.1)
@@ -112,7 +112,7 @@ def test_both_bounds_are_their_own():
     assert not tolerance.admits(0.6)
 
 
-def test_a_verdict_is_of_measured_less_expected():
+def test_a_verdict_is_of_measured_less_expected() -> None:
     subject, tolerance = Subject("hsnet", "runs/a"), Tolerance(1.0, 0.5, "t", "s")
 
     def verdict(expected: float, measured: float) -> Check:

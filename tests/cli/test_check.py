@@ -34,7 +34,7 @@ def fssbench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Cap
 BASELINE = ("--against", "baseline", "--baselines", "known")
 
 
-def test_a_hit(fssbench):
+def test_a_hit(fssbench) -> None:
     code, out, err = fssbench(*BASELINE, "hit")
     assert (code, err) == (0, "")
     first = out.splitlines()[1].split()
@@ -44,7 +44,7 @@ def test_a_hit(fssbench):
     assert "tolerance, same weights, episodes and versions: counts are integers" in out
 
 
-def test_a_miss_ends_with_1_after_the_table(fssbench):
+def test_a_miss_ends_with_1_after_the_table(fssbench) -> None:
     code, out, err = fssbench(*BASELINE, "hit", "missed")
     assert code == 1
     assert out.count("MISS") == 8
@@ -66,14 +66,14 @@ def test_a_miss_ends_with_1_after_the_table(fssbench):
         ((*BASELINE, "--junit", "gone/it.xml", "hit"), "can't write"),
     ],
 )
-def test_nothing_to_compare_ends_with_2(fssbench, arguments: tuple[str, ...], told: str):
+def test_nothing_to_compare_ends_with_2(fssbench, arguments: tuple[str, ...], told: str) -> None:
     code, _, err = fssbench(*arguments)
     assert code == 2
     assert told in err
     assert len(err.splitlines()) <= 2
 
 
-def test_printed_numbers_are_the_default(fssbench, tmp_path: Path):
+def test_printed_numbers_are_the_default(fssbench, tmp_path: Path) -> None:
     write_run(tmp_path / "released", released((0,)), 0.643)
     code, out, _ = fssbench("released")
     assert code == 0
@@ -81,12 +81,12 @@ def test_printed_numbers_are_the_default(fssbench, tmp_path: Path):
     assert "HSNet" in out or "iFSL" in out
 
 
-def test_a_stated_tolerance(fssbench):
+def test_a_stated_tolerance(fssbench) -> None:
     assert fssbench(*BASELINE, "--tolerance", "10.1", "missed")[0] == 0
     assert fssbench(*BASELINE, "--tolerance", "9.9", "missed")[0] == 1
 
 
-def test_files_for_ci_are_written_on_a_miss_too(fssbench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_files_for_ci_are_written_on_a_miss_too(fssbench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(tmp_path / "step.md"))
     (tmp_path / "step.md").write_text("before\n")
     assert fssbench(*BASELINE, "--junit", "it.xml", "missed")[0] == 1

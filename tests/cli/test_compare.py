@@ -17,7 +17,7 @@ def _runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_run(tmp_path / "b", run_of("asnet", episodes=6), 0.75)
 
 
-def test_two_runs(fssbench, tmp_path: Path):
+def test_two_runs(fssbench, tmp_path: Path) -> None:
     code, out, err = fssbench("compare", "a", "b")
     assert (code, err) == (0, "")
     lines = out.splitlines()
@@ -28,7 +28,7 @@ def test_two_runs(fssbench, tmp_path: Path):
     assert mean.split()[-3:] == ["24", "0", "0"]
 
 
-def test_a_file_is_written(fssbench, tmp_path: Path):
+def test_a_file_is_written(fssbench, tmp_path: Path) -> None:
     assert fssbench("compare", "a", "b", "--format", "json", "--out", "it.json") == (0, "", "")
     assert json.loads((tmp_path / "it.json").read_text())["reference"] == "hsnet resnet50"
     code, _, err = fssbench("compare", "a", "b", "--out", "gone/it.json")
@@ -45,7 +45,7 @@ def test_a_file_is_written(fssbench, tmp_path: Path):
         (["a", "other"], "differ in the episode list of fold 0"),
     ],
 )
-def test_mistakes_are_named(fssbench, tmp_path: Path, arguments: list[str], told: str):
+def test_mistakes_are_named(fssbench, tmp_path: Path, arguments: list[str], told: str) -> None:
     write_run(tmp_path / "other", run_of("asnet", episodes=6, lists="z"))
     code, out, err = fssbench("compare", *arguments)
     assert (code, out) == (2, "")

@@ -34,7 +34,7 @@ def voc(tmp_path: Path) -> Path:
     return voc_tree(tmp_path, labels, ["2008_000001", "2008_000002"])
 
 
-def test_where_says_how_each_root_is_found(voc: Path, tmp_path: Path, monkeypatch):
+def test_where_says_how_each_root_is_found(voc: Path, tmp_path: Path, monkeypatch) -> None:
     output, error = run("where")
     assert error is None
     assert [line.split()[:2] for line in output.splitlines()[1:11]] == [
@@ -53,7 +53,7 @@ def test_where_says_how_each_root_is_found(voc: Path, tmp_path: Path, monkeypatc
     assert "config file" in rows["fss1000"]
 
 
-def test_where_says_what_an_option_would_find(voc: Path):
+def test_where_says_what_an_option_would_find(voc: Path) -> None:
     for root in (voc, voc.parent):
         rows = {line.split()[0]: line for line in run("where", "--root", root)[0].splitlines() if line}
         assert "option" in rows["pascal5i"]
@@ -62,14 +62,14 @@ def test_where_says_what_an_option_would_find(voc: Path):
     assert error is None
 
 
-def test_where_finds_own_data_under_any_name(tmp_path: Path):
+def test_where_finds_own_data_under_any_name(tmp_path: Path) -> None:
     root = own_tree(tmp_path / "reef", {"a": label_map((1, 0, 0, 9, 9))}, '[classes]\n1 = "fish"\n')
     rows = {line.split()[0]: line for line in run("where", "--root", root)[0].splitlines() if line}
     assert ("option" in rows["folder"], "option" in rows["pascal5i"]) == (True, False)
     assert str(root) in rows["folder"]
 
 
-def test_where_survives_a_folder_that_is_gone_but_not_a_broken_file(tmp_path: Path):
+def test_where_survives_a_folder_that_is_gone_but_not_a_broken_file(tmp_path: Path) -> None:
     config_file().parent.mkdir(parents=True)
     config_file().write_text(f'[data]\nfss1000 = "{tmp_path / "gone"}"\n')
     output, error = run("where")
@@ -80,7 +80,7 @@ def test_where_survives_a_folder_that_is_gone_but_not_a_broken_file(tmp_path: Pa
     assert isinstance(error, BrokenFileError)
 
 
-def test_check_shows_counts_and_ends_with_2(voc: Path):
+def test_check_shows_counts_and_ends_with_2(voc: Path) -> None:
     output, error = run("check", "pascal5i", "--root", voc.parent)
     row = next(line.split() for line in output.splitlines() if line.startswith("val entries, fold 0"))
     assert "masks" in output
@@ -91,7 +91,7 @@ def test_check_shows_counts_and_ends_with_2(voc: Path):
     assert error.message.startswith(f"pascal5i in {voc} is not the complete release: 11 of 11 counts differ")
 
 
-def test_check_names_the_first_problems_and_counts_the_rest(voc: Path, monkeypatch):
+def test_check_names_the_first_problems_and_counts_the_rest(voc: Path, monkeypatch) -> None:
     # The sample lacks masks of the release; nothing but its broken photos is of interest here.
     none: dict[str, frozenset[tuple[str, int]]] = {"add": frozenset(), "remove": frozenset()}
     small = replace(pascal5i.facts(), exceptions={"val": none, "train": none})
@@ -108,14 +108,14 @@ def test_check_names_the_first_problems_and_counts_the_rest(voc: Path, monkeypat
     assert "is truncated" not in run("check", "pascal5i", "--root", voc, "--quick")[0]
 
 
-def test_check_of_a_rendered_data_set(monkeypatch):
+def test_check_of_a_rendered_data_set(monkeypatch) -> None:
     monkeypatch.setattr(shapes20i, "COUNTS", {"train": 60, "val": 40})
     output, error = run("check", "shapes20i")
     assert error is None
     assert "val entries, fold 3" in output
 
 
-def test_check_explains_every_problem_of_own_data(tmp_path: Path):
+def test_check_explains_every_problem_of_own_data(tmp_path: Path) -> None:
     labels = {f"p{n}": label_map((1 + n % 2, 0, 0, 9, 9)) for n in range(9)}
     root = own_tree(tmp_path / "reef", labels, '[classes]\n1 = "fish"\n2 = "crab"\n')
     output, error = run("check", "folder", "--root", root)
@@ -140,7 +140,7 @@ def test_check_explains_every_problem_of_own_data(tmp_path: Path):
     assert isinstance(run("check", "folder", "--root", root, "--labels", "png")[1], UsageError)
 
 
-def test_check_takes_the_label_rule(tmp_path: Path):
+def test_check_takes_the_label_rule(tmp_path: Path) -> None:
     root = coco_tree(tmp_path, {"val": ([1], [annotation(1, 1, 1, box(0, 0, 60, 60))])})
     output, _ = run("check", "coco20i", "--root", root, "--labels", "pycocotools")
     assert "label rule: pycocotools" in output
@@ -160,14 +160,14 @@ def test_check_takes_the_label_rule(tmp_path: Path):
         (("import-splits", "shapes20i", "--from", "/"), UsageError, "needs no imported splits"),
     ],
 )
-def test_mistakes_are_sentences(arguments: tuple[str, ...], kind: type[FSSBenchError], message: str):
+def test_mistakes_are_sentences(arguments: tuple[str, ...], kind: type[FSSBenchError], message: str) -> None:
     _, error = run(*arguments)
     assert isinstance(error, kind)
     assert message in error.message
     assert "\n" not in error.message
 
 
-def test_import_splits_says_what_was_kept(tmp_path: Path):
+def test_import_splits_says_what_was_kept(tmp_path: Path) -> None:
     (tmp_path / "val.json").write_text(json.dumps({str(k): [k] for k in range(80)}))
     output, error = run("import-splits", "coco20i", "--from", tmp_path)
     assert error is None
@@ -176,13 +176,13 @@ def test_import_splits_says_what_was_kept(tmp_path: Path):
     assert imported.path_of("coco20i", "val").is_file()
 
 
-def test_import_of_the_release(shared: Path):
+def test_import_of_the_release(shared: Path) -> None:
     output, error = run("import-splits", "fss1000", "--from", shared / "reference" / "splits")
     assert error is None
     assert output.count(", HSNet's release;") == 3
 
 
-def test_no_command_imports_torch(voc: Path):
+def test_no_command_imports_torch(voc: Path) -> None:
     script = (
         "import sys; sys.argv = ['data', 'check', 'pascal5i', '--root', sys.argv[1]]\n"
         "from fssbench.cli.data import app\n"

@@ -26,7 +26,7 @@ def answers(folder: Path) -> list[dict[str, object]]:
     return [{key: value for key, value in row.items() if key != "seconds"} for row in rows]
 
 
-def test_a_run_tells_its_numbers_and_where_they_are(fssbench, tmp_path: Path):
+def test_a_run_tells_its_numbers_and_where_they_are(fssbench, tmp_path: Path) -> None:
     code, out, err = fssbench(*COPY, "--episodes", "20", "--out", "here")
     assert code == 0
     summary = load_run(tmp_path / "here").summary()
@@ -43,7 +43,7 @@ def test_a_run_tells_its_numbers_and_where_they_are(fssbench, tmp_path: Path):
     assert "fold 3: 20/20" in err
 
 
-def test_weights_of_the_data_set_above_water_are_asked_below(fssbench, tmp_path: Path):
+def test_weights_of_the_data_set_above_water_are_asked_below(fssbench, tmp_path: Path) -> None:
     water = ["eval", "--method", "hsnet", "--dataset", "shapes20i-underwater", "--fold", "0", "--episodes", "2"]
     code, _, err = fssbench(*water)
     assert code == 2
@@ -61,7 +61,7 @@ def test_weights_of_the_data_set_above_water_are_asked_below(fssbench, tmp_path:
     assert dry.run.train_dataset is None
 
 
-def test_run_json_has_the_command_and_what_repeats_it(fssbench, tmp_path: Path):
+def test_run_json_has_the_command_and_what_repeats_it(fssbench, tmp_path: Path) -> None:
     fssbench(*COPY, "--fold", "1", "--episodes", "3", "--shots", "2", "--out", "here", "--quiet")
     run = load_run(tmp_path / "here").run
     assert run.starts[0].command == (
@@ -74,7 +74,7 @@ def test_run_json_has_the_command_and_what_repeats_it(fssbench, tmp_path: Path):
     assert answers(tmp_path / "again") == answers(tmp_path / "here")
 
 
-def test_fs_cs_tells_the_exact_ratio(fssbench, tmp_path: Path):
+def test_fs_cs_tells_the_exact_ratio(fssbench, tmp_path: Path) -> None:
     code, out, _ = fssbench(*COPY, "--fold", "0", "--ways", "2", "--episodes", "8", "--out", "here")
     assert code == 0
     results = load_run(tmp_path / "here")
@@ -83,7 +83,7 @@ def test_fs_cs_tells_the_exact_ratio(fssbench, tmp_path: Path):
     assert f"{results.summary().exact_ratio:.2f}" in out.splitlines()[1]
 
 
-def test_an_incomplete_run_says_so(fssbench, tmp_path: Path):
+def test_an_incomplete_run_says_so(fssbench, tmp_path: Path) -> None:
     code, out, _ = fssbench(*COPY, "--fold", "0", "--limit", "2", "--out", "here", "-q")
     assert code == 0
     assert "--limit: only the first 2 episodes of each list were asked" in out
@@ -93,7 +93,7 @@ def test_an_incomplete_run_says_so(fssbench, tmp_path: Path):
     assert out.count(f"mIoU is {strict:.2f}") == 1
 
 
-def test_random_weights_are_the_same_each_time_and_owned_up_to(fssbench, tmp_path: Path):
+def test_random_weights_are_the_same_each_time_and_owned_up_to(fssbench, tmp_path: Path) -> None:
     arguments = ["eval", "--method", "prototype", "--dataset", "shapes20i", "--fold", "0", "--episodes", "4", "-q"]
     for out in ("one", "two"):
         code, told, _ = fssbench(*arguments, "--random-weights", "--out", out)
@@ -103,7 +103,7 @@ def test_random_weights_are_the_same_each_time_and_owned_up_to(fssbench, tmp_pat
     assert load_run(tmp_path / "one").run.folds[0].weights.kind == "random"
 
 
-def test_a_checkpoint_of_another_network_is_named_and_nothing_is_written(fssbench, tmp_path: Path):
+def test_a_checkpoint_of_another_network_is_named_and_nothing_is_written(fssbench, tmp_path: Path) -> None:
     import torch
 
     from fssbench import build
@@ -128,7 +128,7 @@ def test_a_checkpoint_of_another_network_is_named_and_nothing_is_written(fssbenc
     assert not (tmp_path / "here").exists()
 
 
-def test_a_run_that_is_there(fssbench, tmp_path: Path):
+def test_a_run_that_is_there(fssbench, tmp_path: Path) -> None:
     arguments = [*COPY, "--fold", "0", "--episodes", "3", "--out", "here", "-q"]
     first = fssbench(*arguments)
     assert fssbench(*arguments) == (
@@ -159,7 +159,7 @@ def rows_in(folder: Path) -> int:
 
 @pytest.mark.slow  # test_shards kills a process of two
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGKILL")
-def test_kill_9_in_mid_run_and_resume(tmp_path: Path):
+def test_kill_9_in_mid_run_and_resume(tmp_path: Path) -> None:
     whole, parts = tmp_path / "whole", tmp_path / "parts"
     for goal in (7, 60):
         running = start("parts")
@@ -180,7 +180,7 @@ def test_kill_9_in_mid_run_and_resume(tmp_path: Path):
     assert len(load_run(parts).run.starts) == 3
 
 
-def test_forms_are_listed_apart_from_parts_of_an_ablation(monkeypatch: pytest.MonkeyPatch):
+def test_forms_are_listed_apart_from_parts_of_an_ablation(monkeypatch: pytest.MonkeyPatch) -> None:
     from fssbench.cli.listing import _LISTINGS
     from fssbench.methods import catalogue
 
@@ -207,7 +207,7 @@ def test_forms_are_listed_apart_from_parts_of_an_ablation(monkeypatch: pytest.Mo
         ("backbones", ["resnet50", "vgg16", "small"]),
     ],
 )
-def test_lists(fssbench, what: str, some: list[str]):
+def test_lists(fssbench, what: str, some: list[str]) -> None:
     code, out, err = fssbench("list", what)
     assert (code, err) == (0, "")
     assert all(word in out for word in some)

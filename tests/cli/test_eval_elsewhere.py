@@ -28,7 +28,7 @@ def _data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
 
-def test_each_fold_is_asked_its_unseen_classes(fssbench):
+def test_each_fold_is_asked_its_unseen_classes(fssbench) -> None:
     code, out, err = fssbench(*VOC, "--out", "run")
     assert (code, err) == (0, "")
     run = load_run(Path("run")).run
@@ -40,7 +40,7 @@ def test_each_fold_is_asked_its_unseen_classes(fssbench):
     assert fssbench(*VOC)[1].splitlines()[-1] == "rows: runs/copy-mask-coco20i-to-pascal5i-hsnet-1way-1shot"
 
 
-def test_classes_that_training_has_seen_are_refused_by_name(fssbench):
+def test_classes_that_training_has_seen_are_refused_by_name(fssbench) -> None:
     code, out, err = fssbench(*VOC, "--test-classes", "repri-released", "--out", "run")
     assert (code, out) == (2, "")
     assert "training on coco20i has seen classes that pascal5i would ask" in err
@@ -52,7 +52,7 @@ def test_classes_that_training_has_seen_are_refused_by_name(fssbench):
     assert fssbench(*VOC, "--test-classes", "repri-released", "--fold", "1")[0] == 0
 
 
-def test_forced_they_are_asked_and_marked_everywhere(fssbench):
+def test_forced_they_are_asked_and_marked_everywhere(fssbench) -> None:
     code, out, _ = fssbench(*VOC, "--test-classes", "repri-released", "--allow-leak", "--out", "runs/forced")
     assert code == 0
     assert "LEAK: this run tests classes that training on coco20i has seen, fold 2: cat; fold 3: car" in out
@@ -65,14 +65,14 @@ def test_forced_they_are_asked_and_marked_everywhere(fssbench):
     assert fssbench(*VOC, "--test-classes", "repri-released", "--out", "runs/forced", "--resume")[0] == 2
 
 
-def test_classes_that_are_left_out_can_not_leak(fssbench, tmp_path: Path):
+def test_classes_that_are_left_out_can_not_leak(fssbench, tmp_path: Path) -> None:
     for mask in (tmp_path / "data" / "VOC2012" / "SegmentationClassAug").glob("200?_000008.png"):
         mask.unlink()
     released = (*VOC, "--test-classes", "repri-released", "--fold", "2")
     assert fssbench(*released, "--skip-short-classes")[0] == 0
 
 
-def test_an_own_list_of_the_data_set_is_held_against_training_too(fssbench):
+def test_an_own_list_of_the_data_set_is_held_against_training_too(fssbench) -> None:
     fssbench("episodes", "export", "--dataset", "pascal5i", "--fold", "1", "--count", "4", "--out", "own.json")
     asked = ("eval", "--method", "copy-mask", "--dataset", "pascal5i", "--episodes", "own.json", "--quiet")
     assert fssbench(*asked)[0] == 0
@@ -83,7 +83,7 @@ def test_an_own_list_of_the_data_set_is_held_against_training_too(fssbench):
     assert (code, "--test-classes unseen does not fit the list, which has own" in err) == (2, True)
 
 
-def test_a_list_says_itself_whose_folds_it_asks(fssbench):
+def test_a_list_says_itself_whose_folds_it_asks(fssbench) -> None:
     export = ("episodes", "export", "--dataset", "pascal5i", "--train-dataset", "coco20i", "--fold", "all")
     assert fssbench(*export, "--count", "4", "--out", "l{fold}.json")[0] == 0
     assert fssbench("episodes", "verify", "l2.json", "--dataset", "pascal5i")[0] == 0
@@ -102,7 +102,7 @@ def test_a_list_says_itself_whose_folds_it_asks(fssbench):
     assert scored.summary(draws=0).miou == load_run(Path("given")).summary(draws=0).miou
 
 
-def test_predictions_for_classes_that_training_has_seen(fssbench):
+def test_predictions_for_classes_that_training_has_seen(fssbench) -> None:
     fssbench("episodes", "export", "--dataset", "pascal5i", "--fold", "1", "--count", "4", "--out", "own.json")
     native = ("eval", "--method", "copy-mask", "--dataset", "pascal5i", "--episodes", "own.json", "--quiet")
     fssbench(*native, "--save-predictions", "answers")
@@ -114,7 +114,7 @@ def test_predictions_for_classes_that_training_has_seen(fssbench):
 
 
 @pytest.mark.parametrize("train", ["coco20i", "pascal5i"])
-def test_every_fold_is_asked_all_classes_of_suim(fssbench, train: str):
+def test_every_fold_is_asked_all_classes_of_suim(fssbench, train: str) -> None:
     across = ("eval", "--method", "copy-mask", "--train-dataset", train, "--dataset", "suim", "--quiet")
     code, out, _ = fssbench(*across, "--episodes", "7", "--out", "run")
     run = load_run(Path("run")).run
@@ -130,7 +130,7 @@ def test_every_fold_is_asked_all_classes_of_suim(fssbench, train: str):
     assert (code, f"{train} has no fold 4: its folds are 0 to 3" in err) == (2, True)
 
 
-def test_what_trains_nothing_needs_weights_from_elsewhere(fssbench):
+def test_what_trains_nothing_needs_weights_from_elsewhere(fssbench) -> None:
     code, _, err = fssbench("eval", "--method", "hsnet", "--dataset", "suim", "--skip-short-classes")
     assert code == 2
     assert "suim trains nothing: it is asked of weights that were trained elsewhere" in err
@@ -139,7 +139,7 @@ def test_what_trains_nothing_needs_weights_from_elsewhere(fssbench):
     assert (code, "suim trains nothing" in err) == (2, True)
 
 
-def test_patnets_data_sets_are_asked_by_patnets_protocol(fssbench):
+def test_patnets_data_sets_are_asked_by_patnets_protocol(fssbench) -> None:
     across = ("eval", "--method", "copy-mask", "--train-dataset", "pascal5i", "--dataset", "isic2018", "--quiet")
     code, _, _ = fssbench(*across, "--episodes", "6", "--shots", "5", "--out", "run")
     run = load_run(Path("run")).run
@@ -148,7 +148,7 @@ def test_patnets_data_sets_are_asked_by_patnets_protocol(fssbench):
     assert load_run(Path("fscs")).run.way == 3
 
 
-def test_from_python_too():
+def test_from_python_too() -> None:
     method = build("copy-mask")
     released = open_dataset("pascal5i", train_dataset="coco20i", test_classes="repri-released")
     asked = draw(released, fold=2, shot=1, protocol="hsnet", count=3)

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.usefixtures("elsewhere")
 ALL = ("eval", "--method", "all-foreground", "--dataset", "folder", "--root", "own", "--fold", "0", "-q")
 
 
-def test_crowds_are_said_beside_the_numbers(fssbench, tmp_path: Path):
+def test_crowds_are_said_beside_the_numbers(fssbench, tmp_path: Path) -> None:
     names = [f"p{number}.jpg" for number in range(3)]
     for name in names:
         save_photo(tmp_path / "own" / "images" / name, (40, 60))
@@ -39,7 +39,7 @@ def test_crowds_are_said_beside_the_numbers(fssbench, tmp_path: Path):
     assert any(line.startswith(said) for line in out.splitlines())
 
 
-def test_more_shots_than_photos_are_refused_and_repeated_supports_counted(fssbench, tmp_path: Path):
+def test_more_shots_than_photos_are_refused_and_repeated_supports_counted(fssbench, tmp_path: Path) -> None:
     labels = {f"p{number}": label_map((1, 3, 3, 20, 20), size=(40, 60)) for number in range(4)}
     own_tree(tmp_path / "own", labels, '[classes]\n1 = "leaf"\n')
     code, out, err = fssbench(*ALL, "--shots", "4", "--episodes", "8", "--out", "four")
@@ -57,7 +57,7 @@ def test_more_shots_than_photos_are_refused_and_repeated_supports_counted(fssben
     assert (code, "more than once" in out) == (0, False)
 
 
-def test_photos_exchanged_since_a_run_began_end_it(fssbench, tmp_path: Path):
+def test_photos_exchanged_since_a_run_began_end_it(fssbench, tmp_path: Path) -> None:
     labels = {f"p{number}": label_map((1, 3, 3, 20, 20), size=(40, 60)) for number in range(6)}
     own_tree(tmp_path / "own", labels, '[classes]\n1 = "leaf"\n')
     assert fssbench(*ALL, "--episodes", "8", "--limit", "4", "--out", "run")[0] == 0

@@ -17,7 +17,7 @@ FLOOR = ["eval", "--method", "copy-mask", "--dataset", "shapes20i", "--protocol"
 pytestmark = pytest.mark.usefixtures("elsewhere")
 
 
-def test_all_runs_are_asked_and_told_apart(fssbench, tmp_path: Path):
+def test_all_runs_are_asked_and_told_apart(fssbench, tmp_path: Path) -> None:
     code, out, err = fssbench(*FLOOR, "--episodes", "4", "--out", "all")
     assert (code, err) == (0, "")
     summary = load_run(tmp_path / "all").summary(draws=0)
@@ -40,7 +40,7 @@ def test_all_runs_are_asked_and_told_apart(fssbench, tmp_path: Path):
     assert len(json.loads((tmp_path / "all" / "summary.json").read_text())["runs"]) == 5
 
 
-def test_a_seed_asks_one_run(fssbench, tmp_path: Path):
+def test_a_seed_asks_one_run(fssbench, tmp_path: Path) -> None:
     code, out, _ = fssbench(*FLOOR, "--episodes", "4", "--seed", "365", "--out", "one")
     assert code == 0
     assert "std" not in out
@@ -50,7 +50,7 @@ def test_a_seed_asks_one_run(fssbench, tmp_path: Path):
     assert one.summary(draws=0).miou == whole.runs[protocol("bam").seeds.index(365)].miou
 
 
-def test_a_list_of_several_runs_is_exported_and_asked(fssbench, tmp_path: Path):
+def test_a_list_of_several_runs_is_exported_and_asked(fssbench, tmp_path: Path) -> None:
     asked = ["--dataset", "shapes20i", "--protocol", "bam", "--fold", "1", "--count", "3"]
     assert fssbench("episodes", "export", *asked, "--out", "bam.json")[0] == 0
     assert read_episodes(tmp_path / "bam.json").run_length == 3
@@ -66,7 +66,7 @@ def test_a_list_of_several_runs_is_exported_and_asked(fssbench, tmp_path: Path):
 SHAPES = ["eval", "--method", "copy-mask", "--dataset", "shapes20i", "--fold", "1", "-q", "--episodes", "4"]
 
 
-def test_any_protocol_is_asked_several_runs(fssbench, tmp_path: Path):
+def test_any_protocol_is_asked_several_runs(fssbench, tmp_path: Path) -> None:
     code, out, err = fssbench(*SHAPES, "--runs", "3", "--seed", "7", "--out", "all")
     assert (code, err) == (0, "")
     assert "episodes: drawn by shapes, seed 7 8 9, from image lists in order: canonical (by name)" in out
@@ -84,7 +84,7 @@ def test_any_protocol_is_asked_several_runs(fssbench, tmp_path: Path):
     assert fssbench("episodes", "verify", "all/episodes-fold1.json", "--dataset", "shapes20i")[0] == 0
 
 
-def test_fewer_runs_than_the_release_are_its_first(fssbench, tmp_path: Path):
+def test_fewer_runs_than_the_release_are_its_first(fssbench, tmp_path: Path) -> None:
     assert fssbench(*FLOOR, "--episodes", "4", "--runs", "2", "--out", "two")[0] == 0
     fssbench(*FLOOR, "--episodes", "4", "--out", "all")
     two, whole = (load_run(tmp_path / name).summary(draws=0) for name in ("two", "all"))
@@ -101,7 +101,7 @@ def test_fewer_runs_than_the_release_are_its_first(fssbench, tmp_path: Path):
         ([*FLOOR[:5], "--runs", "2", "--episodes", "fixed.json"], "the list fixed.json is fixed", "leave --runs out"),
     ],
 )
-def test_runs_that_can_not_be_drawn_are_refused(fssbench, arguments: list[str], told: str, remedy: str):
+def test_runs_that_can_not_be_drawn_are_refused(fssbench, arguments: list[str], told: str, remedy: str) -> None:
     fssbench("episodes", "export", "--dataset", "shapes20i", "--fold", "1", "--count", "3", "--out", "fixed.json")
     code, _, err = fssbench(*arguments)
     assert code == 2
@@ -110,7 +110,7 @@ def test_runs_that_can_not_be_drawn_are_refused(fssbench, arguments: list[str], 
 
 
 @pytest.mark.parametrize("method", ["hsnet", "asnet"])
-def test_the_plain_form_gives_the_rows_of_the_fast_one_and_is_on_record(fssbench, tmp_path: Path, method: str):
+def test_the_plain_form_gives_the_rows_of_the_fast_one_and_is_on_record(fssbench, tmp_path: Path, method: str) -> None:
     rows = {}
     asked = ["eval", "--method", method, "--dataset", "shapes20i", "--fold", "1", "-q", "--episodes", "3"]
     for form, folder in (("fast", "one"), ("plain", "two")):

@@ -25,7 +25,7 @@ def own(tmp_path: Path) -> Path:
     return own_tree(tmp_path / "x[/y]", labels, f"[classes]\n{lines}")
 
 
-def test_data_check_shows_names_and_path_as_they_are(fssbench: Run, own: Path):
+def test_data_check_shows_names_and_path_as_they_are(fssbench: Run, own: Path) -> None:
     code, out, err = fssbench("data", "check", "folder", "--root", str(own))
     assert (code, err) == (0, ""), out
     assert all(f"fold 0: {name} " in out for name in SHOWN)
@@ -33,7 +33,7 @@ def test_data_check_shows_names_and_path_as_they_are(fssbench: Run, own: Path):
     assert out.replace("\n", "").isprintable()
 
 
-def test_episodes_show_shows_names_as_they_are(fssbench: Run, own: Path):
+def test_episodes_show_shows_names_as_they_are(fssbench: Run, own: Path) -> None:
     given = ("--dataset", "folder", "--root", str(own), "--count", "5")
     code, out, _ = fssbench("episodes", "show", *given)
     assert code == 0
@@ -41,7 +41,7 @@ def test_episodes_show_shows_names_as_they_are(fssbench: Run, own: Path):
     assert out.replace("\n", "").isprintable()
 
 
-def test_data_where_shows_a_path_as_it_is(fssbench: Run, own: Path, monkeypatch: pytest.MonkeyPatch):
+def test_data_where_shows_a_path_as_it_is(fssbench: Run, own: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("a[b]", "q[", "[/red]", "with :cow:", "esc\x1b[2J"):
         place = own.parent / name
         (place / "VOC2012").mkdir(parents=True)
@@ -53,7 +53,7 @@ def test_data_where_shows_a_path_as_it_is(fssbench: Run, own: Path, monkeypatch:
         assert "    [data]\n" in out
 
 
-def test_a_draft_of_dataset_toml_cannot_drive_the_terminal(fssbench: Run, tmp_path: Path):
+def test_a_draft_of_dataset_toml_cannot_drive_the_terminal(fssbench: Run, tmp_path: Path) -> None:
     names = ["fish\x1b[2J", "crab\u202e", "eel [x]"]
     save_photo(tmp_path / "images" / "a.jpg")
     document = {
@@ -71,7 +71,7 @@ def test_a_draft_of_dataset_toml_cannot_drive_the_terminal(fssbench: Run, tmp_pa
     assert list(tomllib.loads("\n".join(draft))["classes"].values()) == names
 
 
-def test_progress_cannot_drive_the_terminal(capsys: pytest.CaptureFixture[str]):
+def test_progress_cannot_drive_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
     for progress in (PlainLines(headline="a\x1b[2J [/b] :cow:\nnext"), TerminalBar("a\x1b[2J [/b] :cow:\nnext")):
         progress.start(0, 1)
         progress.close()

@@ -39,29 +39,29 @@ def raising(error: BaseException) -> Callable[[], None]:
     return command
 
 
-def test_success(end: End):
+def test_success(end: End) -> None:
     assert end(lambda: typer.echo("done")) == (0, "done\n", "")
 
 
-def test_a_mistake_is_told_with_its_remedy(end: End):
+def test_a_mistake_is_told_with_its_remedy(end: End) -> None:
     assert end(raising(MissingError("there is no x", "make x"))) == (2, "", "error: there is no x\n  try: make x\n")
     assert end(raising(BrokenFileError("x is cut off"))) == (2, "", "error: x is cut off\n")
 
 
-def test_a_failed_check_is_1(end: End):
+def test_a_failed_check_is_1(end: End) -> None:
     assert end(raising(CheckFailedError("50.1 is not 64.0"))) == (1, "", "error: 50.1 is not 64.0\n")
 
 
-def test_an_exit_code_is_kept(end: End):
+def test_an_exit_code_is_kept(end: End) -> None:
     assert end(raising(typer.Exit(3)))[0] == 3
 
 
 @pytest.mark.parametrize("stop", [KeyboardInterrupt(), typer.Abort()], ids=["Ctrl-C", "abort"])
-def test_an_interrupt_is_130_and_one_word(end: End, stop: BaseException):
+def test_an_interrupt_is_130_and_one_word(end: End, stop: BaseException) -> None:
     assert end(raising(stop)) == (130, "", "interrupted\n")
 
 
-def test_what_the_system_refuses_is_told_in_its_words(end: End, tmp_path: Path):
+def test_what_the_system_refuses_is_told_in_its_words(end: End, tmp_path: Path) -> None:
     full = OSError(errno.ENOSPC, "No space left on device", "rows.csv")
     assert end(raising(full)) == (2, "", "error: rows.csv: No space left on device\n")
     code, _, told = end(lambda: tmp_path.write_text("a folder is no file"))
@@ -69,12 +69,12 @@ def test_what_the_system_refuses_is_told_in_its_words(end: End, tmp_path: Path):
     assert told == f"error: {tmp_path}: Is a directory\n"
 
 
-def test_a_foreign_name_cannot_steer_the_terminal(end: End):
+def test_a_foreign_name_cannot_steer_the_terminal(end: End) -> None:
     _, _, told = end(raising(MissingError("there is no \x1b[2Jé.png\r")))
     assert told == "error: there is no \\x1b[2Jé.png\\r\n"
 
 
-def test_a_defect_of_ours_is_not_hidden(end: End):
+def test_a_defect_of_ours_is_not_hidden(end: End) -> None:
     with pytest.raises(ZeroDivisionError):
         end(raising(ZeroDivisionError()))
 
@@ -101,7 +101,7 @@ def test_a_defect_of_ours_is_not_hidden(end: End):
 )
 def test_usage(
     arguments: list[str], code: int, told: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-):
+) -> None:
     monkeypatch.setattr(sys, "argv", ["fssbench", *arguments])
     with pytest.raises(SystemExit) as stop:
         cli.main()
@@ -110,7 +110,9 @@ def test_usage(
 
 
 @pytest.mark.parametrize("what", ["methods", "datasets", "protocols", "backbones"])
-def test_a_piped_table_keeps_each_row_on_its_line_and_cuts_nothing(what: str, capsys: pytest.CaptureFixture[str]):
+def test_a_piped_table_keeps_each_row_on_its_line_and_cuts_nothing(
+    what: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     from fssbench.cli.listing import _LISTINGS, listing
 
     listing(what)  # type: ignore[arg-type]

@@ -38,7 +38,7 @@ def answers(folder: str) -> list[dict[str, object]]:
     ],
     ids=lambda asked: " ".join(asked),
 )
-def test_saved_predictions_give_the_rows_and_numbers_of_the_run(asked: tuple[str, ...], fssbench: Run):
+def test_saved_predictions_give_the_rows_and_numbers_of_the_run(asked: tuple[str, ...], fssbench: Run) -> None:
     native = ("eval", "--dataset", "shapes20i", "--fold", "1", "--episodes", "4", *asked, "--quiet")
     code, printed, _ = fssbench(*native, "--out", "native", "--save-predictions", "given")
     assert code == 0
@@ -51,7 +51,7 @@ def test_saved_predictions_give_the_rows_and_numbers_of_the_run(asked: tuple[str
     assert f"label maps from {Path('given').resolve()}, not computed here" in scored
 
 
-def test_several_folds_in_one_folder_and_in_tables(fssbench: Run):
+def test_several_folds_in_one_folder_and_in_tables(fssbench: Run) -> None:
     native = ("eval", "--method", "copy-mask", "--dataset", "shapes20i", "--episodes", "2", "--quiet")
     assert fssbench(*native, "--out", "native", "--save-predictions", "given")[0] == 0
     lists = ("--episodes", "native/episodes-fold{fold}.json")
@@ -81,7 +81,7 @@ def test_several_folds_in_one_folder_and_in_tables(fssbench: Run):
     assert "there is no episode list native/episodes-fold3.json, and all 4 folds are asked" in err
 
 
-def test_a_run_with_saved_predictions_is_continued(fssbench: Run):
+def test_a_run_with_saved_predictions_is_continued(fssbench: Run) -> None:
     native = ("eval", "--method", "copy-mask", "--dataset", "shapes20i", "--fold", "0", "--episodes", "6", "--quiet")
     keep = ("--out", "native", "--save-predictions", "given")
     assert fssbench(*native, *keep, "--limit", "3")[0] == 0
@@ -93,7 +93,7 @@ def test_a_run_with_saved_predictions_is_continued(fssbench: Run):
     assert answers("scored") == answers("native")
 
 
-def test_torch_is_not_needed(fssbench: Run, tmp_path: Path, cache: Path):
+def test_torch_is_not_needed(fssbench: Run, tmp_path: Path, cache: Path) -> None:
     """Nor photos: the masks alone are counted on."""
     native = ("eval", "--method", "copy-mask", "--dataset", "shapes20i", "--fold", "0", "--episodes", "3", "--quiet")
     for protocol in ("shapes", "hsnet", "pfenet@input"):
@@ -112,7 +112,7 @@ def test_torch_is_not_needed(fssbench: Run, tmp_path: Path, cache: Path):
         assert answers(f"scored-{protocol}") == answers(protocol)
 
 
-def test_mistakes_end_in_two_lines_and_leave_nothing(fssbench: Run):
+def test_mistakes_end_in_two_lines_and_leave_nothing(fssbench: Run) -> None:
     assert fssbench("episodes", "export", "--dataset", "shapes20i", "--protocol", "shapes", "--out", "l.json")[0] == 0
     Path("given").mkdir()
     for number in range(200):

@@ -52,7 +52,7 @@ def torchrun(processes: int, *arguments: str) -> subprocess.Popen[str]:
     )
 
 
-def test_shards_put_together_are_the_run_in_one_go(fssbench, whole: Path):
+def test_shards_put_together_are_the_run_in_one_go(fssbench, whole: Path) -> None:
     for part in (2, 1, 3):
         assert fssbench(*COPY, "--out", "parts", "--shard", f"{part}/3")[0] == 0
         found = load_run(Path("parts") / f"shard-{part}-of-3")
@@ -68,7 +68,7 @@ def test_shards_put_together_are_the_run_in_one_go(fssbench, whole: Path):
     assert "holds a run already" in err
 
 
-def test_a_shard_says_that_it_is_one_wherever_it_is_read(fssbench, whole: Path):
+def test_a_shard_says_that_it_is_one_wherever_it_is_read(fssbench, whole: Path) -> None:
     for part in (1, 2):
         _, out, _ = fssbench(*COPY, "--out", "parts", "--shard", f"{part}/2")
         assert f"shard {part}/2: only a part of each list" in out
@@ -87,7 +87,7 @@ def test_a_shard_says_that_it_is_one_wherever_it_is_read(fssbench, whole: Path):
     assert "shard" not in lines[1]
 
 
-def test_a_missing_shard_is_told_and_added_later(fssbench, whole: Path):
+def test_a_missing_shard_is_told_and_added_later(fssbench, whole: Path) -> None:
     fssbench(*COPY, "--out", "parts", "--shard", "1/2")
     code, _, err = fssbench("merge", "parts")
     assert code == 1
@@ -97,14 +97,14 @@ def test_a_missing_shard_is_told_and_added_later(fssbench, whole: Path):
     assert answers(Path("parts")) == answers(whole)
 
 
-def test_what_shards_left_is_answered_by_the_whole_run(fssbench, whole: Path):
+def test_what_shards_left_is_answered_by_the_whole_run(fssbench, whole: Path) -> None:
     fssbench(*COPY, "--out", "parts", "--shard", "2/2")
     fssbench("merge", "parts")
     assert fssbench(*COPY, "--out", "parts", "--resume")[0] == 0
     assert answers(Path("parts")) == answers(whole)
 
 
-def test_parts_that_do_not_belong_together_are_refused(fssbench):
+def test_parts_that_do_not_belong_together_are_refused(fssbench) -> None:
     fssbench(*COPY, "--out", "parts", "--shard", "1/2")
     fssbench(*COPY, "--seed", "7", "--out", "other", "--shard", "2/2")
     code, _, err = fssbench("merge", "parts", "other", "--out", "both")
@@ -113,7 +113,7 @@ def test_parts_that_do_not_belong_together_are_refused(fssbench):
     assert not Path("both").exists()
 
 
-def test_two_answers_to_one_episode_are_refused(fssbench):
+def test_two_answers_to_one_episode_are_refused(fssbench) -> None:
     for part in (1, 2):
         fssbench(*COPY, "--out", "parts", "--shard", f"{part}/2")
     rows = Path("parts/shard-2-of-2/rows.jsonl")
@@ -143,7 +143,7 @@ def test_two_answers_to_one_episode_are_refused(fssbench):
         ([*COPY, "--precision", "tf32", "--device", "cpu"], "graphics cards"),
     ],
 )
-def test_mistakes_end_in_a_sentence(fssbench, arguments: list[str], said: str):
+def test_mistakes_end_in_a_sentence(fssbench, arguments: list[str], said: str) -> None:
     code, _, err = fssbench(*arguments)
     assert code == 2
     assert said in err
@@ -151,7 +151,7 @@ def test_mistakes_end_in_a_sentence(fssbench, arguments: list[str], said: str):
 
 
 @pytest.mark.parametrize("processes", [2, pytest.param(4, marks=pytest.mark.slow)])
-def test_the_rows_are_the_same_for_any_number_of_processes(whole: Path, processes: int):
+def test_the_rows_are_the_same_for_any_number_of_processes(whole: Path, processes: int) -> None:
     run = torchrun(processes, *COPY, "--out", "several")
     out, err = run.communicate(timeout=300)
     assert run.returncode == 0, err
@@ -162,7 +162,7 @@ def test_the_rows_are_the_same_for_any_number_of_processes(whole: Path, processe
 
 
 @pytest.mark.slow
-def test_processes_share_each_of_all_folds(fssbench):
+def test_processes_share_each_of_all_folds(fssbench) -> None:
     asked = ["all" if part == "0" else part for part in COPY]
     run = torchrun(2, *asked, "--out", "several")
     _, err = run.communicate(timeout=300)
@@ -173,7 +173,7 @@ def test_processes_share_each_of_all_folds(fssbench):
     assert Path("several/summary.json").read_bytes() == Path("straight/summary.json").read_bytes()
 
 
-def test_a_dead_process_loses_only_what_it_had_not_answered(fssbench, whole: Path):
+def test_a_dead_process_loses_only_what_it_had_not_answered(fssbench, whole: Path) -> None:
     asked = [part if part != "12" else "600" for part in COPY]
     run = torchrun(2, *asked, "--out", "several")
     parts = [Path("several/rows.jsonl"), Path("several/rows-part1.jsonl")]
@@ -197,7 +197,7 @@ def test_a_dead_process_loses_only_what_it_had_not_answered(fssbench, whole: Pat
     assert answers(Path("several")) == answers(Path("straight"))
 
 
-def test_launched_jobs_are_the_run(fssbench, whole: Path):
+def test_launched_jobs_are_the_run(fssbench, whole: Path) -> None:
     pytest.importorskip("submitit")
     command = [*COPY, "--out", str(Path("jobs").resolve())]
     code, out, err = fssbench("launch", "--shards", "2", "--", *command)
@@ -217,7 +217,7 @@ def test_launched_jobs_are_the_run(fssbench, whole: Path):
     assert answers(Path("jobs")) == answers(whole)
 
 
-def test_slurm_that_is_not_there(fssbench):
+def test_slurm_that_is_not_there(fssbench) -> None:
     pytest.importorskip("submitit")
     code, _, err = fssbench("launch", "--slurm", "--shards", "2", "--", *COPY, "--out", "jobs")
     assert code == 2
@@ -225,7 +225,7 @@ def test_slurm_that_is_not_there(fssbench):
     assert "Traceback" not in err
 
 
-def test_a_profile_says_where_the_time_went(fssbench):
+def test_a_profile_says_where_the_time_went(fssbench) -> None:
     code, out, _ = fssbench(
         "eval", "--method", "hsnet", "--dataset", "shapes20i", "--fold", "0", "--episodes", "3", "--profile", "--quiet"
     )
@@ -238,7 +238,7 @@ def test_a_profile_says_where_the_time_went(fssbench):
     assert record["images"] <= 6
 
 
-def test_a_bench_compares_methods_and_precisions(fssbench):
+def test_a_bench_compares_methods_and_precisions(fssbench) -> None:
     asked = ["--method", "prototype", "--precision", "float32,bfloat16", "--episodes", "2", "--out", "b.csv"]
     code, out, err = fssbench("bench", *asked)
     assert code == 0, err

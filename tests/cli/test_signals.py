@@ -11,7 +11,6 @@ from types import SimpleNamespace
 
 import pytest
 
-from fssbench.cli import signals
 from fssbench.cli.signals import StoppedError, resume_command, stop_on_signals
 
 
@@ -75,7 +74,7 @@ def test_a_training_says_where_its_state_is(
 
 def test_a_request_that_comes_twice_stops_no_clean_up(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [100.0]
-    monkeypatch.setattr(signals.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr("fssbench.cli.signals.time.monotonic", lambda: now[0])
     with stop_on_signals():
         for number in (signal.SIGTERM, signal.SIGHUP):
             with pytest.raises(StoppedError) as stop:

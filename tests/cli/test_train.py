@@ -33,7 +33,7 @@ def _invoke(*arguments: object) -> Any:
     return result
 
 
-def test_backbone_then_method_then_eval_loads_it(tmp_path: Path):
+def test_backbone_then_method_then_eval_loads_it(tmp_path: Path) -> None:
     from fssbench import build
     from fssbench.checkpoints import load_into, stated_options
 
@@ -78,14 +78,14 @@ def test_backbone_then_method_then_eval_loads_it(tmp_path: Path):
         (["--method", "hsnet", "--fold", 0, "--shots", 0], "--shots is at least 1"),
     ],
 )
-def test_usage_errors(arguments: list[object], said: str):
+def test_usage_errors(arguments: list[object], said: str) -> None:
     result = _invoke("--dataset", "shapes20i", *arguments)
     assert isinstance(result.exception, UsageError)
     assert said in str(result.exception)
     assert result.exception.exit_code == 2
 
 
-def test_no_weights_for_the_backbone_says_how_to_get_them(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+def test_no_weights_for_the_backbone_says_how_to_get_them(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr("fssbench.checkpoints.registry.records", list)
     arguments = ["--method", "hsnet", "--dataset", "shapes20i", "--fold", 1]
     own = _invoke(*arguments)
@@ -99,7 +99,7 @@ def test_no_weights_for_the_backbone_says_how_to_get_them(monkeypatch: pytest.Mo
     assert "none.pt" in str(absent.exception)
 
 
-def test_usage_errors_come_without_torch():
+def test_usage_errors_come_without_torch() -> None:
     program = (
         "import sys\n"
         "from fssbench.errors import UsageError\n"
@@ -113,7 +113,9 @@ def test_usage_errors_come_without_torch():
     assert done.stdout.strip() == "shapes20i has no fold 9: its folds are 0 to 3 False"
 
 
-def test_tensorboard_that_is_not_installed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, backbone_weights: Path):
+def test_tensorboard_that_is_not_installed(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, backbone_weights: Path
+) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     arguments = ["--method", "hsnet", "--dataset", "shapes20i", "--fold", 0, "--backbone-weights", backbone_weights]
     refused = _invoke(*arguments, "--out", tmp_path / "run", "--tensorboard")
@@ -131,7 +133,7 @@ def test_tensorboard_that_is_not_installed(monkeypatch: pytest.MonkeyPatch, tmp_
 )
 def test_what_is_asked_for_decides_form_and_folder(
     asked: dict[str, Any], folder: str, form: tuple[str, int, int], backbone_weights: Path
-):
+) -> None:
     from fssbench.training.plan import Request, plan
 
     planned = plan(Request("shapes20i", 1, "hsnet", backbone_weights=backbone_weights, **asked))

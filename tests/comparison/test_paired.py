@@ -42,7 +42,7 @@ def of(duel: Duel, measure: str, fold: int | None):
     return next(its for its in duel.differences if (its.measure, its.fold) == (measure, fold))
 
 
-def test_differences_are_those_of_the_summaries(stored: Callable[..., Results]):
+def test_differences_are_those_of_the_summaries(stored: Callable[..., Results]) -> None:
     one, other = noisy(stored("a"), 0.0, 1), noisy(stored("b", run_of("asnet", episodes=12)), 0.1, 2)
     comparison = compare([one, other], draws=300)
     (duel,) = comparison.duels
@@ -61,7 +61,7 @@ def test_differences_are_those_of_the_summaries(stored: Callable[..., Results]):
 
 
 @pytest.mark.parametrize("places", [(0, 1), (1, 0), (1, 2)])
-def test_a_shard_is_refused_by_name(stored: Callable[..., Results], tmp_path: Path, places: tuple[int, int]):
+def test_a_shard_is_refused_by_name(stored: Callable[..., Results], tmp_path: Path, places: tuple[int, int]) -> None:
     run = run_of(episodes=12)
     runs = [
         stored("whole", run),
@@ -73,7 +73,7 @@ def test_a_shard_is_refused_by_name(stored: Callable[..., Results], tmp_path: Pa
     assert refused.value.remedy == f"fssbench merge {tmp_path / 'part'}"
 
 
-def test_what_is_missing_of_shards_put_together_is_asked_by_the_whole_run(stored: Callable[..., Results]):
+def test_what_is_missing_of_shards_put_together_is_asked_by_the_whole_run(stored: Callable[..., Results]) -> None:
     run = run_of(episodes=12)
     typed = ("fssbench", "eval", "--method", "hsnet", "--out", "a", "--shard", "2/2", "--quiet")
     for words in (typed, (*typed[:6], "--shard=2/2", "--quiet")):
@@ -84,14 +84,14 @@ def test_what_is_missing_of_shards_put_together_is_asked_by_the_whole_run(stored
         assert refused.value.remedy == "fssbench eval --method hsnet --out a --quiet --resume"
 
 
-def test_runs_in_two_precisions_are_told_apart_by_name(stored: Callable[..., Results]):
+def test_runs_in_two_precisions_are_told_apart_by_name(stored: Callable[..., Results]) -> None:
     exact = run_of(episodes=12)
     runs = [stored("a", exact), stored("b", replace(exact, precision="bfloat16"))]
     comparison = compare(runs, draws=10)
     assert [comparison.reference, comparison.duels[0].name] == ["hsnet resnet50", "hsnet resnet50 bfloat16"]
 
 
-def test_who_is_compared_with_whom_changes_only_the_sign(stored: Callable[..., Results]):
+def test_who_is_compared_with_whom_changes_only_the_sign(stored: Callable[..., Results]) -> None:
     one, other = noisy(stored("a"), 0.0, 1), noisy(stored("b", run_of("asnet", episodes=12)), 0.1, 2)
     forth, back = compare([one, other], draws=300).duels[0], compare([other, one], draws=300).duels[0]
     for there, here in zip(forth.differences, back.differences, strict=True):
@@ -101,13 +101,13 @@ def test_who_is_compared_with_whom_changes_only_the_sign(stored: Callable[..., R
     assert [(its.won, its.lost) for its in forth.episodes] == [(its.lost, its.won) for its in back.episodes]
 
 
-def test_the_order_of_rows_changes_nothing(stored: Callable[..., Results]):
+def test_the_order_of_rows_changes_nothing(stored: Callable[..., Results]) -> None:
     runs = [noisy(stored("a"), 0.0, 1), noisy(stored("b", run_of("asnet", episodes=12)), 0.1, 2)]
     mixed = [replace(its, frame=its.frame.sample(frac=1, random_state=n)) for n, its in enumerate(runs)]
     assert compare(mixed, draws=100) == compare(runs, draws=100)
 
 
-def test_what_both_find_hard_does_not_widen_the_interval(stored: Callable[..., Results]):
+def test_what_both_find_hard_does_not_widen_the_interval(stored: Callable[..., Results]) -> None:
     one = noisy(stored("a"), 0.0, 1)
     by = [20 + number % 3 for number in range(len(one.frame))]
     counts = zip(one.frame["intersection"], by, strict=True)
@@ -118,7 +118,7 @@ def test_what_both_find_hard_does_not_widen_the_interval(stored: Callable[..., R
     assert interval.high - interval.low < 0.1 * (alone.high - alone.low)
 
 
-def test_a_difference_that_few_queries_agree_on_is_not_sure(stored: Callable[..., Results]):
+def test_a_difference_that_few_queries_agree_on_is_not_sure(stored: Callable[..., Results]) -> None:
     one = noisy(stored("a"), 0.0, 1)
     shifted = one.frame.assign(intersection=[(b, f - 20) for b, f in one.frame["intersection"]])
     duel = compare([one, replace(stored("b", run_of("asnet", episodes=12)), frame=shifted)], draws=100).duels[0]
@@ -130,7 +130,7 @@ def test_a_difference_that_few_queries_agree_on_is_not_sure(stored: Callable[...
         assert bounds.high == pytest.approx(-2.0 + 102.0 * unseen)
 
 
-def test_holm_corrects_for_all_methods(stored: Callable[..., Results]):
+def test_holm_corrects_for_all_methods(stored: Callable[..., Results]) -> None:
     one = noisy(stored("a"), 0.0, 1)
     others = [noisy(stored(f"b{n}", run_of(f"m{n}", episodes=12)), 0.05 * n, n + 2) for n in range(3)]
     comparison = compare([one, *others], draws=500)
@@ -144,12 +144,12 @@ def test_holm_corrects_for_all_methods(stored: Callable[..., Results]):
     assert alone.interval == values[1].interval
 
 
-def test_exact_ratio_is_compared_where_presence_is_asked(stored: Callable[..., Results]):
+def test_exact_ratio_is_compared_where_presence_is_asked(stored: Callable[..., Results]) -> None:
     runs = [stored(name, run_of(name, task="fscs", episodes=12)) for name in ("a", "b")]
     assert compare(runs, draws=10).measures == ("miou", "fb_iou", "exact_ratio")
 
 
-def test_several_runs_are_compared_by_their_means(stored: Callable[..., Results]):
+def test_several_runs_are_compared_by_their_means(stored: Callable[..., Results]) -> None:
     pair = []
     for name, seed in (("a", 1), ("b", 2)):
         run = run_of(name, episodes=12)
@@ -161,7 +161,7 @@ def test_several_runs_are_compared_by_their_means(stored: Callable[..., Results]
     assert (its.reference, its.value) == pytest.approx((first.miou, second.miou))
 
 
-def test_episodes_are_won_by_their_own_iou():
+def test_episodes_are_won_by_their_own_iou() -> None:
     frame = pd.DataFrame(
         {
             "intersection": [(9, 1), (9, 0), (9, 0), (9, 3, 1), (9, 3, 0)],
@@ -171,7 +171,7 @@ def test_episodes_are_won_by_their_own_iou():
     assert episode_ious(frame).tolist() == [50.0, 100.0, 0.0, 50.0, 87.5]
 
 
-def test_won_lost_and_tied(stored: Callable[..., Results]):
+def test_won_lost_and_tied(stored: Callable[..., Results]) -> None:
     one, other = stored("a"), stored("b", run_of("asnet", episodes=12))
     answers = [(1000, 400 + 100 * (n % 3)) for n in range(len(other.frame))]
     duel = compare([one, replace(other, frame=other.frame.assign(intersection=answers))], draws=10).duels[0]
@@ -193,7 +193,7 @@ OTHERS: dict[str, tuple[Callable[[Run], Run], str, str]] = {
 @pytest.mark.parametrize(("change", "told", "mend"), OTHERS.values(), ids=OTHERS.keys())
 def test_runs_that_were_asked_or_counted_otherwise_are_refused(
     stored: Callable[..., Results], change: Callable[[Run], Run], told: str, mend: str
-):
+) -> None:
     one, other = stored("a"), stored("b", change(run_of("asnet", episodes=12)))
     with pytest.raises(UsageError, match=told) as error:
         compare([one, other])
@@ -204,7 +204,7 @@ def test_runs_that_were_asked_or_counted_otherwise_are_refused(
     assert f"{one.folder}/episodes-fold{{fold}}.json" in (error.value.remedy or "")
 
 
-def test_unfinished_runs_and_the_same_run_twice_are_refused(stored: Callable[..., Results]):
+def test_unfinished_runs_and_the_same_run_twice_are_refused(stored: Callable[..., Results]) -> None:
     whole, part = stored("a"), stored("b", answered=3)
     with pytest.raises(UsageError, match="unfinished: 36 of 48 episodes are missing") as error:
         compare([whole, part])
@@ -215,14 +215,14 @@ def test_unfinished_runs_and_the_same_run_twice_are_refused(stored: Callable[...
         compare([whole])
 
 
-def test_changed_rows_are_refused(stored: Callable[..., Results]):
+def test_changed_rows_are_refused(stored: Callable[..., Results]) -> None:
     one, other = stored("a"), stored("b", run_of("asnet", episodes=12))
     changed = other.frame.assign(query=["else", *other.frame["query"][1:]])
     with pytest.raises(BrokenFileError, match="fold 0, episode 0 has another query"):
         compare([one, replace(other, frame=changed)])
 
 
-def test_parts_of_the_same_lists_are_compared_where_they_meet(stored: Callable[..., Results]):
+def test_parts_of_the_same_lists_are_compared_where_they_meet(stored: Callable[..., Results]) -> None:
     one, other = noisy(stored("a"), 0.0, 1), stored("b", limited(run_of("asnet", episodes=12), 8))
     comparison = compare([one, other], draws=50)
     assert [its.won + its.lost + its.tied for its in comparison.duels[0].episodes] == [8, 8, 8, 8, 32]
@@ -239,7 +239,7 @@ def comparison(stored: Callable[..., Results]) -> Comparison:
     return compare(runs, draws=200)
 
 
-def test_csv_has_a_line_per_number(comparison: Comparison):
+def test_csv_has_a_line_per_number(comparison: Comparison) -> None:
     rows = list(csv.DictReader(io.StringIO(render(comparison, "csv"))))
     assert tuple(rows[0]) == COLUMNS
     assert len(rows) == 2 * 2 * 5
@@ -249,14 +249,14 @@ def test_csv_has_a_line_per_number(comparison: Comparison):
     assert int(row["won"]) + int(row["lost"]) + int(row["tied"]) == 48
 
 
-def test_json_holds_everything(comparison: Comparison):
+def test_json_holds_everything(comparison: Comparison) -> None:
     record = json.loads(render(comparison, "json"))
     assert record["draws"] == 200
     assert record["duels"][1]["differences"][0]["p_holm"] == comparison.duels[1].differences[0].p_holm
 
 
 @pytest.mark.parametrize("form", ["terminal", "markdown"])
-def test_text_shows_the_numbers_and_no_foreign_control(comparison: Comparison, form: str):
+def test_text_shows_the_numbers_and_no_foreign_control(comparison: Comparison, form: str) -> None:
     text = render(comparison, form)
     its = of(comparison.duels[0], "miou", None)
     assert f"{its.difference:+.2f}" in text
@@ -279,7 +279,9 @@ def counting_base(results: Results, base: tuple[tuple[int, int, int, int], ...])
 
 
 @pytest.mark.parametrize("reversed_", [False, True])
-def test_a_base_class_that_no_label_holds_is_no_class_of_the_mean(stored: Callable[..., Results], reversed_: bool):
+def test_a_base_class_that_no_label_holds_is_no_class_of_the_mean(
+    stored: Callable[..., Results], reversed_: bool
+) -> None:
     one = counting_base(stored("a"), ((9, 50, 100, 60),))
     # Class 10 is in answers of one run alone, never in a label.
     other = counting_base(stored("b", run_of("asnet", episodes=12)), ((9, 60, 100, 60), (10, 0, 40, 0)))
@@ -291,7 +293,7 @@ def test_a_base_class_that_no_label_holds_is_no_class_of_the_mean(stored: Callab
     assert {of(duel, "base_miou", 0).reference, of(duel, "base_miou", 0).value} == {50.0, 60.0}
 
 
-def test_what_only_the_order_of_additions_makes_is_a_tie(stored: Callable[..., Results]):
+def test_what_only_the_order_of_additions_makes_is_a_tie(stored: Callable[..., Results]) -> None:
     run = run_of(episodes=12)
     ways = [(0.1, 0.2, 0.3), (0.3, 0.2, 0.1)]
     pair = []
@@ -309,7 +311,7 @@ def test_what_only_the_order_of_additions_makes_is_a_tie(stored: Callable[..., R
 
 
 @pytest.mark.parametrize(("draws", "level"), [(0, 0.95), (10, 0.0), (10, 1.0), (10, float("nan"))])
-def test_draws_and_levels_that_there_are_not(stored: Callable[..., Results], draws: int, level: float):
+def test_draws_and_levels_that_there_are_not(stored: Callable[..., Results], draws: int, level: float) -> None:
     with pytest.raises(UsageError, match="draws are 1 or more and a level is between 0 and 1"):
         compare([stored("a"), stored("b")], draws=draws, level=level)
 
@@ -321,7 +323,9 @@ def moved(results: Results, *correct: int) -> Results:
 
 
 @pytest.mark.parametrize("count", [2, 3])
-def test_folds_of_a_difference_are_drawn_apart_and_known_better_together(stored: Callable[..., Results], count: int):
+def test_folds_of_a_difference_are_drawn_apart_and_known_better_together(
+    stored: Callable[..., Results], count: int
+) -> None:
     folds = tuple(range(count))
     one = moved(stored("a", run_of(folds=folds, episodes=6)), 500)
     other = moved(stored("b", run_of("asnet", folds=folds, episodes=6)), 500, 530, 560)
@@ -337,7 +341,7 @@ def test_folds_of_a_difference_are_drawn_apart_and_known_better_together(stored:
         assert (bounds.high - bounds.low) / 2 == pytest.approx(expected, rel=0.05)
 
 
-def test_a_seed_decides_draws_and_swaps(stored: Callable[..., Results]):
+def test_a_seed_decides_draws_and_swaps(stored: Callable[..., Results]) -> None:
     runs = [noisy(stored("a"), 0.0, 1), noisy(stored("b", run_of("asnet", episodes=12)), 0.02, 2)]
     first, again, other = (of(compare(runs, draws=200, seed=seed).duels[0], "miou", 0) for seed in (0, 0, 1))
     assert first == again
@@ -346,7 +350,7 @@ def test_a_seed_decides_draws_and_swaps(stored: Callable[..., Results]):
     assert len(p_values) > 1
 
 
-def test_a_class_without_a_pixel_is_said(stored: Callable[..., Results]):
+def test_a_class_without_a_pixel_is_said(stored: Callable[..., Results]) -> None:
     runs = [noisy(stored(name, run_of(name, episodes=12)), 0.0, 1) for name in ("hsnet", "asnet")]
     truth = [(row not in ((3,), (4,)),) for row in runs[0].frame["classes"]]
     changed = [replace(run, frame=run.frame.assign(truth=truth)) for run in runs]
@@ -354,7 +358,7 @@ def test_a_class_without_a_pixel_is_said(stored: Callable[..., Results]):
     assert note == "no query of fold 1 has a pixel of classes 3, 4, which counts 0 in mIoU of all"
 
 
-def test_one_fold_has_no_mean_over_folds(stored: Callable[..., Results]):
+def test_one_fold_has_no_mean_over_folds(stored: Callable[..., Results]) -> None:
     runs = [stored(name, run_of(name, folds=(2,), episodes=6)) for name in ("hsnet", "asnet")]
     duel = compare(runs, draws=10).duels[0]
     assert [each.fold for each in duel.episodes] == [2]

@@ -11,7 +11,7 @@ from fssbench.metrics.counts import Counted
 from tests.comparison.simulation import simulate
 
 
-def test_p_values_are_those_of_scipy():
+def test_p_values_are_those_of_scipy() -> None:
     # Nine images: scipy goes through all 2⁹ ways to swap them.
     generator = np.random.default_rng(5)
     asked = simulate.images(generator, 1, 9)
@@ -34,7 +34,7 @@ def test_p_values_are_those_of_scipy():
     assert permutation_p(float(exact.statistic), chance["miou"]) == pytest.approx(exact.pvalue, abs=0.01)
 
 
-def test_the_test_errs_as_seldom_as_it_says():
+def test_the_test_errs_as_seldom_as_it_says() -> None:
     repetitions = 300
     called, left_out = simulate.errors(5, 15, repetitions, draws=99)
     high = scipy.stats.binom.ppf(0.999, repetitions, 0.05) / repetitions
@@ -43,20 +43,20 @@ def test_the_test_errs_as_seldom_as_it_says():
     assert left_out <= high
 
 
-def test_a_better_method_is_found():
+def test_a_better_method_is_found() -> None:
     called, _ = simulate.errors(
         5, 15, 20, draws=99, other=lambda generator, asked: simulate.answers(generator, asked, skill=2.0)
     )
     assert called >= 0.9
 
 
-def test_p_is_never_0_and_1_where_nothing_differs():
+def test_p_is_never_0_and_1_where_nothing_differs() -> None:
     assert permutation_p(50.0, np.array([1.0, -2.0, 3.0])) == 0.25
     assert permutation_p(0.0, np.zeros(3)) == 1.0
     assert permutation_p(3.0, np.array([1.0, -3.0, 3.0])) == 0.75
 
 
-def test_one_coin_serves_all_episodes_of_an_image():
+def test_one_coin_serves_all_episodes_of_an_image() -> None:
     # The same image in two folds: never is one swapped without the other.
     counts = [np.array([[[50, 100, 10, 10, 1, 1]]]), np.array([[[90, 100, 10, 10, 1, 1]]])]
     pair = tuple(Counted(simulate.tally_of(its)) for its in counts)
@@ -75,9 +75,9 @@ def test_one_coin_serves_all_episodes_of_an_image():
         ([], []),
     ],
 )
-def test_holm(values: list[float], expected: list[float]):
+def test_holm(values: list[float], expected: list[float]) -> None:
     assert holm(values) == pytest.approx(expected)
 
 
-def test_what_only_the_order_of_additions_makes_is_as_large():
+def test_what_only_the_order_of_additions_makes_is_as_large() -> None:
     assert permutation_p(0.1 + 0.2, np.array([0.3, -0.3, 0.2, 0.0])) == 0.6

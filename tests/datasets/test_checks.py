@@ -46,7 +46,7 @@ def numbers(report: Report) -> dict[str, tuple[int | str, int | None, bool]]:
     return {count.what: (count.here, count.official, count.same) for count in report.counts}
 
 
-def test_a_part_of_voc_is_not_complete(voc: Path):
+def test_a_part_of_voc_is_not_complete(voc: Path) -> None:
     report = check(open_dataset("pascal5i", voc))
     found = numbers(report)
     assert found["masks"] == (3, 12031, False)
@@ -78,20 +78,20 @@ def _small_release(voc: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("_small_release")
 class TestCompleteVoc:
-    def test_it_is_complete(self, voc: Path):
+    def test_it_is_complete(self, voc: Path) -> None:
         dataset = open_dataset("pascal5i", voc)
         report = check(dataset)
         assert report.complete
         assert {count.note for count in report.counts if "entries" in count.what} == {"HSNet's list"}
         assert dataset.list_order == "official (HSNet)"
 
-    def test_lists_of_equal_length_may_differ(self, voc: Path):
+    def test_lists_of_equal_length_may_differ(self, voc: Path) -> None:
         save_palette(voc / "SegmentationClassAug" / "2008_000001.png", label_map((2, 0, 0, 96, 96)))
         report = check(open_dataset("pascal5i", voc))
         assert numbers(report)["val entries, fold 0"] == (1, 1, False)
         assert not report.complete
 
-    def test_missing_and_broken_files_are_named(self, voc: Path):
+    def test_missing_and_broken_files_are_named(self, voc: Path) -> None:
         (voc / "JPEGImages" / "2008_000001.jpg").unlink()
         truncate(voc / "JPEGImages" / "2008_000002.jpg")
         save_photo(voc / "JPEGImages" / "2008_000003.jpg", (50, 60))
@@ -101,23 +101,23 @@ class TestCompleteVoc:
         assert "2008_000002.jpg is truncated" in truncated
         assert "2008_000003.jpg has 60 x 50 pixels, its labels 96 x 128" in of_other_size
 
-    def test_quick_opens_photos_without_decoding(self, voc: Path):
+    def test_quick_opens_photos_without_decoding(self, voc: Path) -> None:
         truncate(voc / "JPEGImages" / "2008_000002.jpg", 0.8)
         assert check(open_dataset("pascal5i", voc), decode=False).complete
         assert not check(open_dataset("pascal5i", voc)).complete
 
-    def test_a_broken_mask_keeps_lists_from_being_counted(self, voc: Path):
+    def test_a_broken_mask_keeps_lists_from_being_counted(self, voc: Path) -> None:
         save_palette(voc / "SegmentationClassAug" / "2008_000003.png", label_map((33, 0, 0, 2, 2)))
         report = check(open_dataset("pascal5i", voc))
         assert numbers(report)["val entries, fold 0"] == (NOT_AT_HAND, 1, False)
         assert "holds the label 33" in (report.broken + report.missing)[0]
 
-    def test_a_mask_of_val_that_is_missing_is_named(self, voc: Path):
+    def test_a_mask_of_val_that_is_missing_is_named(self, voc: Path) -> None:
         (voc / "SegmentationClassAug" / "2008_000002.png").unlink()
         report = check(open_dataset("pascal5i", voc))
         assert "there is no mask of 2008_000002" in (report.broken + report.missing)[0]
 
-    def test_without_val_names(self, voc: Path):
+    def test_without_val_names(self, voc: Path) -> None:
         (voc / "ImageSets" / "Segmentation" / "val.txt").unlink()
         report = check(open_dataset("pascal5i", voc))
         assert "val.txt" in (report.broken + report.missing)[0]
@@ -129,7 +129,7 @@ def coco(root: Path) -> Path:
     return coco_tree(root, {"val": ([1, 2], [annotation(1, 1, 1, large), annotation(2, 2, 1, large)])})
 
 
-def test_coco_counts_images_photos_and_entries(tmp_path: Path):
+def test_coco_counts_images_photos_and_entries(tmp_path: Path) -> None:
     root = coco(tmp_path)
     (root / image_name("val", 2)).unlink()
     report = check(open_dataset("coco20i", root))
@@ -144,7 +144,7 @@ def test_coco_counts_images_photos_and_entries(tmp_path: Path):
     assert any("import-splits" in note for note in report.notes)
 
 
-def test_coco_tells_the_releases_order_from_its_entries(tmp_path: Path, monkeypatch):
+def test_coco_tells_the_releases_order_from_its_entries(tmp_path: Path, monkeypatch) -> None:
     root = coco(tmp_path)
     lines = [f"{image_name('val', i)} 0" for i in (2, 1)]
     facts = coco_facts.facts()
@@ -170,7 +170,7 @@ def test_coco_tells_the_releases_order_from_its_entries(tmp_path: Path, monkeypa
     assert first_list() == (False, "not HSNet's list")
 
 
-def test_fss_counts_classes_and_images(tmp_path: Path, monkeypatch):
+def test_fss_counts_classes_and_images(tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setattr(fss_facts, "IMAGES_PER_CLASS", 3)
     root = fss_tree(tmp_path, ["ant", "bus", "cup"])
     for side, names in (("train", ["ant"]), ("val", ["bus"]), ("test", ["cup", "gone"])):
@@ -191,7 +191,7 @@ def test_fss_counts_classes_and_images(tmp_path: Path, monkeypatch):
     assert any("val.txt was not imported" in p for p in check(open_dataset("fss1000", root)).missing)
 
 
-def test_fss_masks_that_are_photos_or_of_another_size_are_named(tmp_path: Path):
+def test_fss_masks_that_are_photos_or_of_another_size_are_named(tmp_path: Path) -> None:
     root = fss_tree(tmp_path, ["cup", "hat"])
     imported.store("fss1000", "test", {"classes": ["cup", "hat"]})
     assert check(open_dataset("fss1000", root)).notes == ()
@@ -215,7 +215,7 @@ def test_fss_masks_that_are_photos_or_of_another_size_are_named(tmp_path: Path):
     )
 
 
-def test_fss_masks_without_an_object_or_of_nothing_else_are_named(tmp_path: Path):
+def test_fss_masks_without_an_object_or_of_nothing_else_are_named(tmp_path: Path) -> None:
     root = fss_tree(tmp_path, ["cup", "hat"])
     imported.store("fss1000", "test", {"classes": ["cup", "hat"]})
     ones = (np.arange(32 * 32).reshape(32, 32) % 5 == 0).astype(np.uint8)
@@ -230,7 +230,9 @@ def test_fss_masks_without_an_object_or_of_nothing_else_are_named(tmp_path: Path
 
 
 @pytest.mark.parametrize(("orientation", "size"), [(3, (32, 24)), (2, (32, 24)), (6, (32, 32))])
-def test_photos_that_turn_without_another_size_are_counted(tmp_path: Path, orientation: int, size: tuple[int, int]):
+def test_photos_that_turn_without_another_size_are_counted(
+    tmp_path: Path, orientation: int, size: tuple[int, int]
+) -> None:
     exif = Image.Exif()
     exif[0x0112] = orientation
     root = fss_tree(tmp_path, ["cup"])
@@ -239,14 +241,14 @@ def test_photos_that_turn_without_another_size_are_counted(tmp_path: Path, orien
     for photo in (root / "cup" / "2.jpg", voc / "JPEGImages" / "2007_000001.jpg"):
         with Image.open(photo) as picture:
             picture.resize((size[1], size[0])).save(photo, exif=exif)
-    for name, folder, photo in (("fss1000", root, "2.jpg"), ("pascal5i", voc, "2007_000001.jpg")):
+    for name, folder, shown in (("fss1000", root, "2.jpg"), ("pascal5i", voc, "2007_000001.jpg")):
         assert check(open_dataset(name, folder)).notes[-1] == (
-            f"photos whose EXIF orientation keeps their size: 1, {photo}; they are read as they are stored, as masks "
+            f"photos whose EXIF orientation keeps their size: 1, {shown}; they are read as they are stored, as masks "
             "are taken to be"
         )
 
 
-def test_a_rendered_data_set_has_nothing_to_miss(monkeypatch):
+def test_a_rendered_data_set_has_nothing_to_miss(monkeypatch) -> None:
     monkeypatch.setattr(shapes20i, "COUNTS", {"train": 60, "val": 40})
     report = check(open_dataset("shapes20i"))
     assert report.complete

@@ -115,7 +115,7 @@ def test_the_answer_is_that_of_segment():
 
 def test_the_order_of_work_is_free(monkeypatch: pytest.MonkeyPatch):
     straight = evaluate(NearestColour(), Patches(), questions(), protocol=rules())
-    order = folds.order_of_work
+    order = folds.order_of_work  # type: ignore[attr-defined]
     monkeypatch.setattr(folds, "order_of_work", lambda *asked: order(*asked)[::-1])
     back = evaluate(NearestColour(), Patches(), questions(), protocol=rules())
     pd.testing.assert_frame_equal(counted(straight.frame), counted(back.frame))

@@ -18,6 +18,7 @@ from fssbench.episode import Episode
 from fssbench.planning.settings import choose_device
 from fssbench.protocols.rules import Protocol, protocol
 from fssbench.protocols.transforms import input_image, input_label, support_mask
+from fssbench.results.rows import Row
 from fssbench.results.scoring import count
 from tests.engine.stub import NearestColour, Patches, questions
 
@@ -88,7 +89,7 @@ def test_the_order_of_work_is_free(name: str):
     rules = replace(protocol(name), input=(33, 33))
     device = choose_device("cpu")
 
-    def rows(numbers: list[int]) -> list[object]:
+    def rows(numbers: list[int]) -> list[Row]:
         method = NearestColour().eval()
         answered = answering.rows_of(method, dataset, episodes, rules, numbers, device)
         return sorted((replace(row, seconds=0.0) for row in answered), key=lambda row: row.episode)

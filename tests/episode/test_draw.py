@@ -20,7 +20,7 @@ def partial(name: str) -> ListsOnly:
     return ListsOnly(name, PARTIAL, (1, 2, 3, 4))
 
 
-def test_defaults_are_the_protocols():
+def test_defaults_are_the_protocols() -> None:
     drawn = episodes(synthetic("pascal5i"))
     assert (len(drawn), drawn.seed, drawn.split, drawn.way, drawn.shot) == (1000, 0, "val", 1, 5)
     assert (drawn.dataset, drawn.fold, drawn.protocol) == ("pascal5i", 0, "hsnet")
@@ -43,58 +43,58 @@ def test_defaults_are_the_protocols():
         ({"protocol": "shapes"}, "not defined for pascal5i"),
     ],
 )
-def test_refuses(arguments: dict[str, object], message: str):
+def test_refuses(arguments: dict[str, object], message: str) -> None:
     with pytest.raises(UsageError, match=message):
         episodes(synthetic("pascal5i"), **arguments)
 
 
-def test_a_query_without_another_image_of_its_class_is_refused_by_name():
+def test_a_query_without_another_image_of_its_class_is_refused_by_name() -> None:
     with pytest.raises(MissingError, match=r"class1 \(1\); an episode needs 2") as caught:
         episodes(partial("pascal5i"))
     assert "class3" not in caught.value.message, "a class that is never asked needs no images"
     assert "--skip-short-classes" in str(caught.value.remedy)
 
 
-def test_where_classes_are_drawn_an_empty_one_is_refused_too():
+def test_where_classes_are_drawn_an_empty_one_is_refused_too() -> None:
     with pytest.raises(MissingError, match=r"class1 \(1\), class3 \(0\)"):
         episodes(partial("coco20i"))
 
 
-def test_fscs_needs_shot_and_query():
+def test_fscs_needs_shot_and_query() -> None:
     with pytest.raises(MissingError, match=r"class1 \(1\), class2 \(2\), class3 \(0\); an episode needs 3"):
         episodes(partial("pascal5i"), shot=2, protocol="ifsl-fscs")
 
 
 @pytest.mark.parametrize("name", ["pascal5i", "coco20i"])
-def test_short_classes_can_be_left_out_and_the_list_says_so(name: str):
+def test_short_classes_can_be_left_out_and_the_list_says_so(name: str) -> None:
     drawn = episodes(partial(name), count=50, skip_short_classes=True)
     assert drawn.left_out == (1, 3)
     assert {e.query_class for e in drawn} == {2, 4}
 
 
-def test_nothing_is_left_out_where_nothing_is_short():
+def test_nothing_is_left_out_where_nothing_is_short() -> None:
     dataset = synthetic("pascal5i")
     assert episodes(dataset, skip_short_classes=True) == episodes(dataset)
 
 
-def test_leaving_out_may_leave_too_little():
+def test_leaving_out_may_leave_too_little() -> None:
     with pytest.raises(MissingError, match="has 1 val classes with enough images; 1-way episodes need 2"):
         episodes(partial("pascal5i"), shot=5, protocol="ifsl-fscs", skip_short_classes=True)
 
 
-def test_empty_lists_are_missing_data():
+def test_empty_lists_are_missing_data() -> None:
     with pytest.raises(MissingError, match="lists no val image"):
         episodes(ListsOnly("pascal5i", [], (1, 2)), skip_short_classes=True)
 
 
-def test_each_image_once_is_not_asked_twice():
+def test_each_image_once_is_not_asked_twice() -> None:
     dataset = ListsOnly("fss1000", [(f"ant/{i}.jpg", 1) for i in range(1, 11)])
     assert len(episodes(dataset, shot=1, count=3)) == 3
     with pytest.raises(UsageError, match="10 episodes, not 11"):
         episodes(dataset, shot=1, count=11)
 
 
-def test_drawing_needs_no_torch():
+def test_drawing_needs_no_torch() -> None:
     code = (
         "import sys; from tests.episode.stub import synthetic; import fssbench;"
         "fssbench.episodes(synthetic('pascal5i'), count=3); sys.exit('torch' in sys.modules)"

@@ -30,24 +30,24 @@ def rewrite(path: Path, change) -> Path:
     return path
 
 
-def test_what_is_written_is_read(drawn: EpisodeList, written: Path):
+def test_what_is_written_is_read(drawn: EpisodeList, written: Path) -> None:
     back = read_episodes(written)
     assert back == drawn
     assert back.hash == drawn.hash
 
 
-def test_left_out_classes_and_odd_names_survive(drawn: EpisodeList, tmp_path: Path):
+def test_left_out_classes_and_odd_names_survive(drawn: EpisodeList, tmp_path: Path) -> None:
     odd = replace(drawn.episodes[0], query='val2014/é "x".jpg')
     changed = replace(drawn, episodes=(odd, *drawn.episodes[1:]), left_out=(3, 5))
     assert read_episodes(write_episodes(changed, tmp_path / "odd.json")) == changed
 
 
-def test_the_same_list_gives_the_same_bytes(drawn: EpisodeList, written: Path, tmp_path: Path):
+def test_the_same_list_gives_the_same_bytes(drawn: EpisodeList, written: Path, tmp_path: Path) -> None:
     assert write_episodes(read_episodes(written), tmp_path / "again.json").read_bytes() == written.read_bytes()
     assert len(written.read_text().splitlines()) < len(drawn) + 25, "one line per episode"
 
 
-def test_layout_does_not_matter_to_the_hash(drawn: EpisodeList, written: Path):
+def test_layout_does_not_matter_to_the_hash(drawn: EpisodeList, written: Path) -> None:
     assert read_episodes(rewrite(written, lambda document: None)) == drawn
 
 
@@ -84,7 +84,7 @@ def test_layout_does_not_matter_to_the_hash(drawn: EpisodeList, written: Path):
         (lambda d: d.pop("seed"), "seed"),
     ],
 )
-def test_a_changed_file_is_refused(written: Path, change, message: str):
+def test_a_changed_file_is_refused(written: Path, change, message: str) -> None:
     rewrite(written, change)
     with pytest.raises(BrokenFileError, match=message) as caught:
         read_episodes(written)
@@ -92,14 +92,14 @@ def test_a_changed_file_is_refused(written: Path, change, message: str):
 
 
 @pytest.mark.parametrize("content", [b"", b"[]", b"\x89PNG\r\n", b'{"format": ', b"[" * 100_000, b"\xff\xfe"])
-def test_what_is_no_list_is_refused(tmp_path: Path, content: bytes):
+def test_what_is_no_list_is_refused(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "no.json"
     path.write_bytes(content)
     with pytest.raises(BrokenFileError, match="not an episode list"):
         read_episodes(path)
 
 
-def test_a_missing_file_says_how_to_make_one(tmp_path: Path):
+def test_a_missing_file_says_how_to_make_one(tmp_path: Path) -> None:
     with pytest.raises(MissingError, match="no episode list") as caught:
         read_episodes(tmp_path / "none.json")
     assert "fssbench episodes export" in str(caught.value.remedy)
@@ -107,7 +107,7 @@ def test_a_missing_file_says_how_to_make_one(tmp_path: Path):
         read_episodes(tmp_path)
 
 
-def test_a_failed_write_leaves_what_was_there(drawn: EpisodeList, written: Path, monkeypatch):
+def test_a_failed_write_leaves_what_was_there(drawn: EpisodeList, written: Path, monkeypatch) -> None:
     before = written.read_bytes()
 
     def fail(self: Path, target: Path) -> Path:
@@ -120,14 +120,14 @@ def test_a_failed_write_leaves_what_was_there(drawn: EpisodeList, written: Path,
     assert list(written.parent.iterdir()) == [written]
 
 
-def test_a_folder_that_is_not_there(drawn: EpisodeList, tmp_path: Path):
+def test_a_folder_that_is_not_there(drawn: EpisodeList, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="can't write") as caught:
         write_episodes(drawn, tmp_path / "none" / "list.json")
     assert "mkdir" in str(caught.value.remedy)
 
 
 @pytest.mark.parametrize("change", [{"episodes": ()}, {"shot": 4}, {"dataset": ""}, {"fold": -1}])
-def test_what_could_not_be_read_is_not_written(drawn: EpisodeList, tmp_path: Path, change: dict[str, object]):
+def test_what_could_not_be_read_is_not_written(drawn: EpisodeList, tmp_path: Path, change: dict[str, object]) -> None:
     with pytest.raises(UsageError, match="could not be read again"):
         write_episodes(replace(drawn, **change), tmp_path / "list.json")
     assert list(tmp_path.iterdir()) == []

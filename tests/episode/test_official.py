@@ -7,6 +7,7 @@ import hashlib
 import json
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -44,7 +45,7 @@ def as_released(episode: Episode, task: str) -> dict[str, object]:
     return {"query": episode.query, "support": list(episode.supports[0]), "class": episode.classes[0]}
 
 
-def draw(shared: Path, case: str) -> tuple[EpisodeList, dict]:
+def draw(shared: Path, case: str) -> tuple[EpisodeList, dict[str, Any]]:
     expected = json.loads((shared / f"reference/episodes/{case}.json").read_text())
     fold = expected["fold"]
     dataset = (pascal if "-pascal-" in case else coco)(shared / "reference/splits", fold)
@@ -52,12 +53,12 @@ def draw(shared: Path, case: str) -> tuple[EpisodeList, dict]:
     return episodes(dataset, fold, expected["way"], expected["shot"], protocol), expected
 
 
-def test_every_official_list_is_among_the_cases(shared: Path):
+def test_every_official_list_is_among_the_cases(shared: Path) -> None:
     assert sorted(CASES) == sorted(path.stem for path in (shared / "reference/episodes").glob("*.json"))
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_official_list(shared: Path, case: str):
+def test_official_list(shared: Path, case: str) -> None:
     drawn, expected = draw(shared, case)
     records = [as_released(episode, case[:4]) for episode in drawn]
     assert records[:200] == expected["episodes"]
@@ -68,12 +69,12 @@ def test_official_list(shared: Path, case: str):
 
 @pytest.mark.parametrize("protocol", ["hsnet", "ifsl-fss", "ifsl-fscs"])
 @pytest.mark.parametrize("fold", range(4))
-def test_the_known_hashes_of_coco(shared: Path, protocol: str, fold: int):
+def test_the_known_hashes_of_coco(shared: Path, protocol: str, fold: int) -> None:
     drawn = episodes(coco(shared / "reference/splits", fold), fold, 1, 1, protocol)
     assert official(drawn) is True
 
 
-def test_another_order_of_the_lists_is_not_the_releases(shared: Path):
+def test_another_order_of_the_lists_is_not_the_releases(shared: Path) -> None:
     lists = coco(shared / "reference/splits", 0)
     by_name = ListsOnly("coco20i", sorted(lists.pairs, key=lambda pair: (pair[1], pair[0])))
     assert official(episodes(by_name, shot=1)) is False

@@ -42,14 +42,14 @@ def voc(shared: Path) -> OfficialMasks:
 
 @pytest.mark.parametrize(("protocol", "length"), [("pfenet", 5001), ("ntrenet", 1001), ("bam", 5000)])
 @pytest.mark.parametrize("fold", range(4))
-def test_the_known_hashes(voc: OfficialMasks, protocol: str, length: int, fold: int):
+def test_the_known_hashes(voc: OfficialMasks, protocol: str, length: int, fold: int) -> None:
     for shot in (1, 5):
         drawn = episodes(voc, fold, 1, shot, protocol)
         assert len(drawn) == length
         assert official(drawn) is True
 
 
-def test_other_labels_are_not_the_releases(voc: OfficialMasks):
+def test_other_labels_are_not_the_releases(voc: OfficialMasks) -> None:
     fewer = OfficialMasks(voc.counts[voc.counts["name"] != "2007_000129"])
     finding = official_finding(episodes(fewer, 0, 1, 1, "ntrenet"))
     assert finding is not None
@@ -57,5 +57,5 @@ def test_other_labels_are_not_the_releases(voc: OfficialMasks):
 
 
 @pytest.mark.parametrize("changes", [{"count": 5001}, {"seed": 1}, {"seed": 510}])
-def test_nothing_is_known_of_other_draws(voc: OfficialMasks, changes: dict[str, int]):
+def test_nothing_is_known_of_other_draws(voc: OfficialMasks, changes: dict[str, int]) -> None:
     assert official(episodes(voc, 0, 1, 1, "bam", **changes)) is None

@@ -23,7 +23,7 @@ def generator() -> Iterator[None]:
 
 @pytest.mark.usefixtures("generator")
 @pytest.mark.parametrize("shot", [1, 5])
-def test_the_draws_are_those_of_the_release(shot: int):
+def test_the_draws_are_those_of_the_release(shot: int) -> None:
     lists = ImageLists(tuple((name, c) for c, names in LISTS.items() for name in names), LISTS)
     drawn = list(in_turn(lists, 1, shot, 20, seed=0))
     np.random.seed(0)  # noqa: NPY002 - what the release does

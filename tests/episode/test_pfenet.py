@@ -84,13 +84,13 @@ def by_hand(dataset: Areas, fold: int, shot: int, count: int, seed: int, workers
 
 
 @pytest.mark.parametrize("seed", MEASURED)
-def test_the_measured_base_seeds(seed: int):
+def test_the_measured_base_seeds(seed: int) -> None:
     assert tuple(itertools.islice(base_seeds(seed), len(MEASURED[seed]))) == MEASURED[seed]
 
 
 @given(st.integers(0, 2**32 - 1))
 @settings(max_examples=200, deadline=None)
-def test_base_seeds_are_torchs(seed: int):
+def test_base_seeds_are_torchs(seed: int) -> None:
     generator = torch.Generator().manual_seed(seed)
     drawn = [int(torch.empty((), dtype=torch.int64).random_(generator=generator).item()) for _ in range(3)]
     assert list(itertools.islice(base_seeds(seed), 3)) == drawn
@@ -109,7 +109,7 @@ class OneDraw(Dataset[float]):
 
 
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
-def test_the_streams_are_those_of_a_loader():
+def test_the_streams_are_those_of_a_loader() -> None:
     loader = DataLoader(OneDraw(), batch_size=None, num_workers=2)
     torch.manual_seed(9)
     drawn = [value for _ in range(2) for value in loader]
@@ -121,13 +121,13 @@ def test_the_streams_are_those_of_a_loader():
     ("name", "chosen", "workers"), [("pascal5i", "pfenet", 8), ("coco20i", "pfenet", 16), ("pascal5i", "ntrenet", 8)]
 )
 @pytest.mark.parametrize("shot", [1, 3])
-def test_draws_are_the_releases(name: str, chosen: str, workers: int, shot: int):
+def test_draws_are_the_releases(name: str, chosen: str, workers: int, shot: int) -> None:
     dataset = Areas(name)
     drawn = episodes(dataset, shot=shot, protocol=chosen, count=130)
     assert list(drawn) == by_hand(dataset, 0, shot, 130, 321, workers)
 
 
-def test_the_area_rule_admits_but_does_not_choose_the_class():
+def test_the_area_rule_admits_but_does_not_choose_the_class() -> None:
     dataset = Areas()
     large = dataset.areas[dataset.areas["pixels"] >= 2048]
     pairs = set(zip(large["name"], large["class_id"], strict=True))
@@ -139,7 +139,7 @@ def test_the_area_rule_admits_but_does_not_choose_the_class():
 
 @given(st.integers(1, 90), st.integers(1, 90), st.integers(1, 20), st.integers(0, 2**32 - 1))
 @settings(max_examples=25, deadline=None)
-def test_a_shorter_list_is_the_beginning_of_a_longer(short: int, more: int, workers: int, seed: int):
+def test_a_shorter_list_is_the_beginning_of_a_longer(short: int, more: int, workers: int, seed: int) -> None:
     dataset = Areas()
     lists = read_lists(dataset, 0, "val", dataset.classes, "2048 pixels")
     longer = list(listed(lists, 1, short + more, seed, workers))
@@ -148,13 +148,13 @@ def test_a_shorter_list_is_the_beginning_of_a_longer(short: int, more: int, work
         assert episode.query not in episode.supports[0]
 
 
-def test_another_number_of_processes_asks_other_episodes():
+def test_another_number_of_processes_asks_other_episodes() -> None:
     dataset = Areas()
     lists = read_lists(dataset, 0, "val", dataset.classes, "2048 pixels")
     assert list(listed(lists, 1, 40, 321, 8)) != list(listed(lists, 1, 40, 321, 16))
 
 
-def test_bam_asks_five_runs_in_one_list(tmp_path: Path):
+def test_bam_asks_five_runs_in_one_list(tmp_path: Path) -> None:
     dataset = Areas()
     drawn = episodes(dataset, shot=1, protocol="bam", count=60)
     seeds = protocol("bam").seeds
@@ -168,17 +168,17 @@ def test_bam_asks_five_runs_in_one_list(tmp_path: Path):
 
 
 @pytest.mark.parametrize(("chosen", "seed"), [("pfenet", None), ("bam", None), ("bam", 365), ("panet", None)])
-def test_drawn_lists_pass_their_own_check(chosen: str, seed: int | None):
+def test_drawn_lists_pass_their_own_check(chosen: str, seed: int | None) -> None:
     dataset = Areas(images=60)
     drawn = episodes(dataset, shot=2, protocol=chosen, count=50, seed=seed)
     assert {finding.state for finding in verify(drawn, dataset)} == {"ok"}
 
 
-def test_the_seeds_of_bam_are_drawn_as_its_release_draws_them():
+def test_the_seeds_of_bam_are_drawn_as_its_release_draws_them() -> None:
     assert protocol("bam").seeds == tuple(np.random.RandomState(123).randint(0, 1000, 5).tolist())
 
 
-def test_a_class_that_only_queries_hold_is_refused_as_it_has_no_support():
+def test_a_class_that_only_queries_hold_is_refused_as_it_has_no_support() -> None:
     dataset = Areas()
     dataset.areas.loc[dataset.areas["class_id"] == 7, "pixels"] = 100
     with pytest.raises(MissingError, match=r"class7 \(0\)"):
@@ -189,7 +189,7 @@ def test_a_class_that_only_queries_hold_is_refused_as_it_has_no_support():
 
 
 @pytest.mark.parametrize("shot", [1, 5])
-def test_panet_draws_are_the_releases(shot: int):
+def test_panet_draws_are_the_releases(shot: int) -> None:
     dataset = Areas("coco20i", images=80)
     drawn = episodes(dataset, shot=shot, protocol="panet", count=70)
     expected = []
@@ -206,6 +206,6 @@ def test_panet_draws_are_the_releases(shot: int):
     assert (drawn.split, drawn.run_length, drawn.data_fingerprint) == ("train", 70, "b" * 64)
 
 
-def test_seeds_out_of_range_are_refused():
+def test_seeds_out_of_range_are_refused() -> None:
     with pytest.raises(UsageError, match="a seed is a number from 0"):
         episodes(Areas(), protocol="bam", seed=-1)

@@ -79,7 +79,7 @@ def fscs_oracle(generator, dataset: ListsOnly, way: int, shot: int, count: int, 
 @pytest.mark.parametrize("shot", [1, 5])
 @pytest.mark.parametrize("protocol", ["hsnet", "ifsl-fss"])
 @pytest.mark.parametrize("name", ["pascal5i", "coco20i", "shapes20i"])
-def test_fss_draws_are_the_global_generators(global_generator, name: str, protocol: str, shot: int):
+def test_fss_draws_are_the_global_generators(global_generator, name: str, protocol: str, shot: int) -> None:
     dataset = synthetic(name)
     rules = {"per_episode": protocol == "ifsl-fss", "listed": name != "coco20i"}
     expected = tuple(fss_oracle(global_generator, dataset, shot, 200, **rules))
@@ -88,13 +88,13 @@ def test_fss_draws_are_the_global_generators(global_generator, name: str, protoc
 
 @pytest.mark.parametrize(("way", "shot"), [(1, 1), (2, 5), (5, 2)])
 @pytest.mark.parametrize("name", ["pascal5i", "coco20i"])
-def test_fscs_draws_are_the_global_generators(global_generator, name: str, way: int, shot: int):
+def test_fscs_draws_are_the_global_generators(global_generator, name: str, way: int, shot: int) -> None:
     dataset = synthetic(name)
     expected = tuple(fscs_oracle(global_generator, dataset, way, shot, 100, listed=name == "pascal5i"))
     assert episodes(dataset, way=way, shot=shot, protocol="ifsl-fscs", count=100).episodes == expected
 
 
-def test_fss1000_asks_each_image_once_and_draws_file_numbers(global_generator):
+def test_fss1000_asks_each_image_once_and_draws_file_numbers(global_generator) -> None:
     order = [1, 10, *range(2, 10)]  # as paths sort
     pairs = [(f"{name}/{number}.jpg", c) for c, name in ((1, "ant"), (2, "bus")) for number in order]
     drawn = episodes(ListsOnly("fss1000", pairs), shot=5, protocol="hsnet")
@@ -102,14 +102,15 @@ def test_fss1000_asks_each_image_once_and_draws_file_numbers(global_generator):
     assert drawn.split == "test"
     global_generator.seed(0)
     for episode in drawn:
-        folder, expected = episode.query.split("/")[0], []
+        folder = episode.query.split("/")[0]
+        expected: list[str] = []
         while len(expected) < 5:
             name = f"{folder}/{global_generator.choice(range(1, 11), 1, replace=False)[0]}.jpg"
             expected += [name] if name != episode.query else []
         assert list(episode.supports[0]) == expected
 
 
-def test_drawing_leaves_the_global_generator_alone(global_generator):
+def test_drawing_leaves_the_global_generator_alone(global_generator) -> None:
     global_generator.seed(5)
     before = global_generator.get_state()[1].tolist()
     episodes(synthetic("pascal5i"), count=10)
@@ -117,12 +118,12 @@ def test_drawing_leaves_the_global_generator_alone(global_generator):
 
 
 @pytest.mark.parametrize("case", PINS, ids=str)
-def test_pinned(case: tuple[str, str, int, int]):
+def test_pinned(case: tuple[str, str, int, int]) -> None:
     protocol, name, way, shot = case
     assert episodes(synthetic(name), way=way, shot=shot, protocol=protocol, count=300).hash == PINS[case]
 
 
-def test_hsnet_repeats_supports_and_fscs_does_not():
+def test_hsnet_repeats_supports_and_fscs_does_not() -> None:
     def repeated(drawn: EpisodeList) -> int:
         return sum(len(set(names)) < len(names) for episode in drawn for names in episode.supports)
 
@@ -133,19 +134,19 @@ def test_hsnet_repeats_supports_and_fscs_does_not():
 
 @pytest.mark.parametrize("way", [1, 2, 3, 4, 5])
 @pytest.mark.parametrize("shot", [1, 10])
-def test_fscs_on_shapes_takes_one_to_five_ways(way: int, shot: int):
+def test_fscs_on_shapes_takes_one_to_five_ways(way: int, shot: int) -> None:
     drawn = episodes(synthetic("shapes20i", images=60), way=way, shot=shot, protocol="ifsl-fscs", count=40)
     for episode in drawn:
         assert episode.way == len(set(episode.classes)) == way
         assert all(len(set(names)) == shot and episode.query not in names for names in episode.supports)
 
 
-def test_fscs_asks_the_querys_class_half_the_time():
+def test_fscs_asks_the_querys_class_half_the_time() -> None:
     drawn = episodes(synthetic("coco20i"), shot=1, protocol="ifsl-fscs", count=1000)
     assert sum(e.query_class in e.classes for e in drawn) == pytest.approx(500, abs=50)
 
 
-def test_coco_classes_are_drawn_evenly_whatever_their_lists():
+def test_coco_classes_are_drawn_evenly_whatever_their_lists() -> None:
     pairs = [(f"a{i}", 1) for i in range(100)] + [(f"b{i}", 2) for i in range(4)]
     asked = Counter(e.query_class for e in episodes(ListsOnly("coco20i", pairs), shot=1, count=1000))
     assert asked[1] == pytest.approx(500, abs=50)
@@ -153,13 +154,13 @@ def test_coco_classes_are_drawn_evenly_whatever_their_lists():
 
 @pytest.mark.parametrize("protocol", ["hsnet", "ifsl-fss", "ifsl-fscs"])
 @pytest.mark.parametrize("name", ["pascal5i", "coco20i"])
-def test_fewer_episodes_are_the_first_ones(name: str, protocol: str):
+def test_fewer_episodes_are_the_first_ones(name: str, protocol: str) -> None:
     dataset = synthetic(name)
     assert episodes(dataset, protocol=protocol, count=20)[:7] == episodes(dataset, protocol=protocol, count=7)[:]
 
 
 @pytest.mark.parametrize("protocol", ["hsnet", "ifsl-fss", "ifsl-fscs"])
-def test_seeds_ask_other_questions_and_each_its_own(protocol: str):
+def test_seeds_ask_other_questions_and_each_its_own(protocol: str) -> None:
     dataset = synthetic("coco20i", images=60)
     hashes = {episodes(dataset, protocol=protocol, count=30, seed=seed).hash for seed in (0, 1, 2)}
     assert len(hashes) == 3
@@ -169,14 +170,14 @@ def test_seeds_ask_other_questions_and_each_its_own(protocol: str):
     assert not set(first) & set(other)
 
 
-def test_unknown_sampler_names_the_nearest():
+def test_unknown_sampler_names_the_nearest() -> None:
     with pytest.raises(UsageError, match="hsnet-listed"):
         sampler("hsnet-liste")
     assert sampler("hsnet-listed") is SAMPLERS["hsnet-listed"]
 
 
 @pytest.mark.parametrize("names", [("b2_bomber", "f16"), ("747", "747a"), ("x/y3", "x/y3z")])
-def test_fss1000_draws_file_numbers_whatever_numbers_a_class_is_named_by(names: tuple[str, str]):
+def test_fss1000_draws_file_numbers_whatever_numbers_a_class_is_named_by(names: tuple[str, str]) -> None:
     order = [1, 10, *range(2, 10)]
     plain, numbered = (
         episodes(ListsOnly("fss1000", [(f"{n}/{k}.jpg", c) for c, n in enumerate(pair, 1) for k in order]), shot=5)
@@ -189,7 +190,7 @@ def test_fss1000_draws_file_numbers_whatever_numbers_a_class_is_named_by(names: 
     assert files(numbered) == files(plain)
 
 
-def test_fss1000_draws_files_of_one_number_or_none_by_name():
+def test_fss1000_draws_files_of_one_number_or_none_by_name() -> None:
     def drawn(names: list[str]) -> list[tuple[str, ...]]:
         return [e.supports[0] for e in episodes(ListsOnly("fss1000", [(name, 1) for name in names]), shot=3)]
 

@@ -32,19 +32,19 @@ def one_class(clusters: int, seed: int = 0) -> Tally:
 
 @pytest.mark.parametrize("freedom", [1, 2, 3, 4, 5, 10, 39, 995, 3980])
 @pytest.mark.parametrize("share", [0.5, 0.9, 0.975, 0.9995])
-def test_quantiles_are_those_of_student(freedom: int, share: float):
+def test_quantiles_are_those_of_student(freedom: int, share: float) -> None:
     assert student_quantile(share, freedom) == pytest.approx(scipy.stats.t.ppf(share, freedom), rel=1e-9, abs=1e-12)
 
 
 @pytest.mark.parametrize("freedom", [1.2, 1.5, 1.9, 2.5, 7.3, 61.9])
-def test_quantiles_between_whole_degrees_of_freedom(freedom: float):
+def test_quantiles_between_whole_degrees_of_freedom(freedom: float) -> None:
     for share in (0.5, 0.9, 0.975):
         tolerance = 0.05 if freedom < 2 else 0.005
         assert student_quantile(share, freedom) == pytest.approx(scipy.stats.t.ppf(share, freedom), rel=tolerance)
 
 
 @pytest.mark.parametrize("clusters", [8, 60])
-def test_draws_spread_as_those_of_scipy(clusters: int):
+def test_draws_spread_as_those_of_scipy(clusters: int) -> None:
     tally = one_class(clusters)
     both, either = tally.sums[:, 0], tally.sums[:, 1]
 
@@ -67,7 +67,7 @@ def test_draws_spread_as_those_of_scipy(clusters: int):
         assert ours.high == pytest.approx(theirs.confidence_interval.high, abs=0.15 * width)
 
 
-def test_the_spread_of_a_mean_is_the_textbook_one():
+def test_the_spread_of_a_mean_is_the_textbook_one() -> None:
     # The exact ratio is a plain mean over episodes where each query is asked once: s / √n, s² with n - 1.
     generator = np.random.default_rng(3)
     asked = simulate.images(generator, 1, 12)
@@ -78,14 +78,14 @@ def test_the_spread_of_a_mean_is_the_textbook_one():
     assert np.std(drawn.exact_ratio) == pytest.approx(np.std(right, ddof=1) / np.sqrt(12), rel=0.02)
 
 
-def test_nothing_is_known_from_one_query():
+def test_nothing_is_known_from_one_query() -> None:
     tally = one_class(1)
     (drawn,) = bootstrap([tally], 100, np.random.default_rng(0))
     assert interval(50.0, drawn.miou, freedom_of([tally]), 0.95) == Interval(0.0, 100.0)
     assert interval(5.0, drawn.miou, freedom_of([tally]), 0.95, -100.0) == Interval(-100.0, 100.0)
 
 
-def test_one_query_of_a_class_does_not_make_a_number_sure():
+def test_one_query_of_a_class_does_not_make_a_number_sure() -> None:
     # Class 1 answered alike twice, class 2 asked once: drawn within classes alone, no draw would differ from another.
     frame = rows(classes=[(1,), (1,), (2,)], intersection=[(0, 5), (0, 5), (0, 0)], union=[(5, 10), (5, 10), (5, 10)])
     drawn = summarise(frame, draws=500).intervals["miou"]
@@ -94,7 +94,7 @@ def test_one_query_of_a_class_does_not_make_a_number_sure():
 
 @pytest.mark.parametrize("count", [2, 3, 10, 1000])
 @pytest.mark.parametrize("level", [0.9, 0.95])
-def test_queries_that_agree_are_as_sure_as_they_are_many(count: int, level: float):
+def test_queries_that_agree_are_as_sure_as_they_are_many(count: int, level: float) -> None:
     frame = rows(classes=[(1,)] * count, intersection=[(5, 5)] * count, union=[(10, 10)] * count)
     summary = summarise(frame, draws=50, level=level)
     # So large a share of others could be missing among so many queries with this probability (less one degree).
@@ -109,18 +109,18 @@ def test_queries_that_agree_are_as_sure_as_they_are_many(count: int, level: floa
     assert summary.intervals["exact_ratio"].low == pytest.approx(100 * (1 - unseen))
 
 
-def test_two_queries_that_agree_leave_nearly_all_open():
+def test_two_queries_that_agree_leave_nearly_all_open() -> None:
     found = interval(50.0, np.full(100, 50.0), 1, 0.95)
     assert (found.low, found.high) == pytest.approx((2.5, 97.5))
     found = interval(10.0, np.full(100, 10.0), 1, 0.95, -100.0)
     assert (found.low, found.high) == pytest.approx((-94.5, 95.5))
 
 
-def test_one_draw_has_no_spread():
+def test_one_draw_has_no_spread() -> None:
     assert interval(50.0, np.array([40.0]), 1, 0.95) == Interval(pytest.approx(2.5), pytest.approx(97.5))
 
 
-def test_what_is_not_known_of_a_fold_is_not_known_of_the_mean():
+def test_what_is_not_known_of_a_fold_is_not_known_of_the_mean() -> None:
     generator = np.random.default_rng(0)
     known = [Sample(50.0, generator.normal(50.0, 2.0, 4000), 99) for _ in range(2)]
     for single in (Sample(20.0, np.full(4000, 20.0), 0), Sample(20.0, generator.normal(20.0, 1.0, 4000), 0)):
@@ -134,7 +134,7 @@ def test_what_is_not_known_of_a_fold_is_not_known_of_the_mean():
     assert interval_of_mean([single] * 3, 0.95) == Interval(0.0, pytest.approx(100.0))
 
 
-def test_two_queries_of_a_fold_decide_how_sure_the_mean_is():
+def test_two_queries_of_a_fold_decide_how_sure_the_mean_is() -> None:
     generator = np.random.default_rng(0)
     large, small = (generator.normal(50.0, width, 20_000) for width in (1.0, 20.0))
     samples = [Sample(50.0, large, 99), Sample(50.0, small, 1)]
@@ -151,7 +151,7 @@ def test_two_queries_of_a_fold_decide_how_sure_the_mean_is():
 
 
 @pytest.mark.parametrize("sizes", [(100, 1), (1, 40), (100, 2), (3, 30)])
-def test_few_queries_in_one_fold_do_not_make_the_mean_sure(sizes: tuple[int, ...]):
+def test_few_queries_in_one_fold_do_not_make_the_mean_sure(sizes: tuple[int, ...]) -> None:
     generator = np.random.default_rng(0)
     held, repetitions = 0, 200
     for _ in range(repetitions):
@@ -166,7 +166,7 @@ def test_few_queries_in_one_fold_do_not_make_the_mean_sure(sizes: tuple[int, ...
     assert held / repetitions >= 0.85
 
 
-def test_one_query_in_one_fold_of_several():
+def test_one_query_in_one_fold_of_several() -> None:
     many = [(int(right),) for right in np.random.default_rng(0).integers(20, 80, 100)]
     folds = [
         rows(classes=[(1,)] * len(right), intersection=[(5, *each) for each in right], union=[(10, 100)] * len(right))
@@ -180,7 +180,7 @@ def test_one_query_in_one_fold_of_several():
     assert mean.low < summary.miou < mean.high
 
 
-def test_classes_of_one_query_are_drawn_together():
+def test_classes_of_one_query_are_drawn_together() -> None:
     frame = rows(
         classes=[(1,), (1,), (1,), (2,), (3,)],
         intersection=[(0, 1), (0, 2), (0, 3), (0, 4), (0, 4)],
@@ -194,18 +194,18 @@ def test_classes_of_one_query_are_drawn_together():
     assert {0.0} < set(second)
 
 
-def test_no_share_is_beyond_all_or_nothing():
+def test_no_share_is_beyond_all_or_nothing() -> None:
     assert interval(99.0, np.array([90.0, 108.0]), 10, 0.95) == Interval(pytest.approx(78.95, abs=0.01), 100.0)
 
 
-def test_draws_do_not_depend_on_the_parts_they_are_drawn_with():
+def test_draws_do_not_depend_on_the_parts_they_are_drawn_with() -> None:
     tally = one_class(30)
     (alone,) = bootstrap([tally], 50, np.random.default_rng(4))
     first, second = bootstrap([tally, tally], 50, np.random.default_rng(4))
     assert alone.miou.tolist() == first.miou.tolist() == second.miou.tolist()
 
 
-def test_intervals_hold_the_truth_as_often_as_they_say():
+def test_intervals_hold_the_truth_as_often_as_they_say() -> None:
     repetitions = 200
     held, _ = simulate.coverage(5, 40, repetitions, draws=200)
     low, high = scipy.stats.binom.ppf([0.001, 0.999], repetitions, 0.95) / repetitions
@@ -213,12 +213,12 @@ def test_intervals_hold_the_truth_as_often_as_they_say():
         assert low <= held[name] <= high
 
 
-def test_with_few_queries_they_hold_it_more_often_than_percentiles():
+def test_with_few_queries_they_hold_it_more_often_than_percentiles() -> None:
     ours, percentiles = simulate.coverage(5, 5, 300, draws=200)
     assert all(ours[name] >= percentiles[name] + 0.01 for name in simulate.MEASURES)
 
 
-def test_one_query_of_a_class_is_drawn_with_the_smallest_class():
+def test_one_query_of_a_class_is_drawn_with_the_smallest_class() -> None:
     frame = rows(
         classes=[(1,), (1,), (1,), (1,), (2,), (2,), (3,), (3,), (3,)],
         intersection=[(0, 4), (0, 4), (0, 4), (0, 4), (0, 2), (0, 2), (0, 3), (0, 3), (0, 3)],
@@ -234,7 +234,7 @@ def test_one_query_of_a_class_is_drawn_with_the_smallest_class():
     assert {0.0} < set(fourth)
 
 
-def test_each_class_counts_as_much_in_a_draw_as_in_the_list():
+def test_each_class_counts_as_much_in_a_draw_as_in_the_list() -> None:
     # All queries of a class alike: 2 of one, 5 of another. Whatever is drawn, 2 of 7 pixels are right.
     frame = rows(classes=[(1,)] * 2 + [(2,)] * 5, intersection=[(0, 10)] * 2 + [(0, 0)] * 5, union=[(0, 10)] * 7)
     (drawn,) = bootstrap([tally(frame, 0, None, None)], 50, np.random.default_rng(0))
@@ -243,7 +243,7 @@ def test_each_class_counts_as_much_in_a_draw_as_in_the_list():
 
 
 @pytest.mark.parametrize("count", [1 << 16, (1 << 16) + 1, 3 << 16])
-def test_lists_of_more_queries_than_16_bits_number(count: int):
+def test_lists_of_more_queries_than_16_bits_number(count: int) -> None:
     # The queries at the end are right, all others wrong: they are drawn as often as any.
     sums = np.tile(np.array([[0, 1, 1, 1, 1, 1]], dtype=np.int64), (count, 1))
     sums[-(count // 4) :, 0] = 1
@@ -252,7 +252,7 @@ def test_lists_of_more_queries_than_16_bits_number(count: int):
     assert drawn.miou == pytest.approx(np.full(2, 25.0), abs=1.5)
 
 
-def test_a_class_is_known_by_the_queries_that_hold_it():
+def test_a_class_is_known_by_the_queries_that_hold_it() -> None:
     frame = rows(
         classes=[(1, 2), (2, 1), (1, 2), (2, 1)],
         intersection=[(0, 1, 1), (0, 1, 1), (0, 0, 1), (0, 1, 0)],
@@ -267,7 +267,7 @@ def test_a_class_is_known_by_the_queries_that_hold_it():
     assert tally(frame, 0, (1, 2, 3), None).freedom_of_class(2) == 0
 
 
-def test_of_two_queries_something_is_known():
+def test_of_two_queries_something_is_known() -> None:
     tally = one_class(2)
     expected = scipy.stats.t.ppf(0.975, 1) * np.array([-0.1, 0.1])
     assert freedom_of([tally]) == 1
@@ -275,7 +275,7 @@ def test_of_two_queries_something_is_known():
     assert (found.low, found.high) == pytest.approx(tuple(50.0 + expected))
 
 
-def test_objects_of_one_pixel_count_whole():
+def test_objects_of_one_pixel_count_whole() -> None:
     counts = tally(rows(classes=[(1,)], intersection=[(1, 1)], union=[(1, 1)]), 0, None, None)
     ratios = counts.ratios(counts.sums.sum(axis=0))
     assert (ratios.miou, ratios.fb_iou) == (100.0, 100.0)

@@ -65,21 +65,21 @@ def released_fscs(frame: pd.DataFrame, classes: tuple[int, ...]) -> tuple[float,
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_one_way_equals_the_release(seed: int):
+def test_one_way_equals_the_release(seed: int) -> None:
     frame = random_rows(1, seed=seed)
     summary = summarise(frame, CLASSES)
     assert (summary.miou, summary.fb_iou) == pytest.approx(released_fss(frame, CLASSES), rel=1e-6)
 
 
 @pytest.mark.parametrize("way", [1, 2, 5])
-def test_many_ways_equal_the_release(way: int):
+def test_many_ways_equal_the_release(way: int) -> None:
     frame = random_rows(way)
     summary = summarise(frame, CLASSES)
     got = (summary.miou, summary.fb_iou, summary.exact_ratio)
     assert got == pytest.approx(released_fscs(frame, CLASSES), rel=1e-6)
 
 
-def test_a_class_never_asked_counts_0_if_it_is_named():
+def test_a_class_never_asked_counts_0_if_it_is_named() -> None:
     frame = random_rows(1)
     frame = frame[[row != (8,) for row in frame["classes"]]]
     asked, all_five = summarise(frame, draws=0), summarise(frame, CLASSES, draws=0)
@@ -89,7 +89,7 @@ def test_a_class_never_asked_counts_0_if_it_is_named():
     assert asked.intervals == {}
 
 
-def test_sums_come_before_the_ratio():
+def test_sums_come_before_the_ratio() -> None:
     frame = random_rows(1, count=2).assign(classes=[(6,), (6,)], intersection=[(5, 1), (5, 9)], union=[(9, 2), (9, 98)])
     summary = summarise(frame)
     assert summary.miou == pytest.approx(100 * 10 / 100)
@@ -97,7 +97,7 @@ def test_sums_come_before_the_ratio():
     assert table[["fold", "class_id", "episodes", "intersection", "union"]].to_numpy().tolist() == [[1, 6, 2, 10, 100]]
 
 
-def test_folds_are_averaged_plainly():
+def test_folds_are_averaged_plainly() -> None:
     first, second = random_rows(1, count=30, fold=0), random_rows(1, count=90, fold=3, seed=1)
     summary = summarise(pd.concat([first, second]))
     apart = [summarise(frame) for frame in (first, second)]
@@ -111,7 +111,7 @@ def test_folds_are_averaged_plainly():
 
 
 @pytest.mark.parametrize("way", [1, 3])
-def test_the_order_of_rows_changes_no_digit(way: int):
+def test_the_order_of_rows_changes_no_digit(way: int) -> None:
     frame = random_rows(way)
     one, other = summarise(frame), summarise(frame.sample(frac=1, random_state=3))
     assert (one.miou, one.fb_iou, one.exact_ratio) == (other.miou, other.fb_iou, other.exact_ratio)
@@ -133,7 +133,7 @@ def drawn_anew(frame: pd.DataFrame, draws: int) -> dict[str, list[float]]:
     return found
 
 
-def test_intervals_equal_those_of_a_bootstrap_written_out():
+def test_intervals_equal_those_of_a_bootstrap_written_out() -> None:
     frame = random_rows(1)
     summary = summarise(frame, CLASSES)
     clusters = len(set(zip(frame["classes"], frame["query"], strict=True)))
@@ -145,7 +145,7 @@ def test_intervals_equal_those_of_a_bootstrap_written_out():
         assert interval.high - interval.low == pytest.approx(2 * reach, rel=0.15)
 
 
-def test_episodes_of_one_query_are_not_independent():
+def test_episodes_of_one_query_are_not_independent() -> None:
     frame = random_rows(1, count=40)
     again = pd.concat([frame] * 3).assign(episode=range(120))
     for name, interval in summarise(again).intervals.items():
@@ -153,7 +153,7 @@ def test_episodes_of_one_query_are_not_independent():
         assert (interval.low, interval.high) == pytest.approx((once.low, once.high), rel=1e-12)
 
 
-def test_many_ways_draw_queries_of_the_whole_fold():
+def test_many_ways_draw_queries_of_the_whole_fold() -> None:
     frame = random_rows(2, count=200).assign(query=[f"image{i}" for i in range(200)])
     right = [p == t for p, t in zip(frame["present"], frame["truth"], strict=True)]
     summary = summarise(frame)
@@ -163,7 +163,7 @@ def test_many_ways_draw_queries_of_the_whole_fold():
     assert (interval.high - interval.low) / 2 == pytest.approx(expected, rel=0.15)
 
 
-def test_large_sums_are_exact():
+def test_large_sums_are_exact() -> None:
     large = 3 * 2**52 + 1
     frame = random_rows(1, count=2).assign(
         classes=[(6,), (6,)], intersection=[(1, 1), (1, 0)], union=[(1, large), (1, 2)]
@@ -172,7 +172,7 @@ def test_large_sums_are_exact():
 
 
 @pytest.mark.parametrize("pixels", [2**62, 10**30])
-def test_sums_that_64_bits_do_not_hold_are_refused(pixels: int):
+def test_sums_that_64_bits_do_not_hold_are_refused(pixels: int) -> None:
     row = {"fold": 0, "query": "a", "classes": (1,), "present": (True,), "truth": (True,)}
     counts = {"intersection": (1, pixels), "union": (1, pixels)}
     with pytest.raises(UsageError, match="more than pictures have"):
@@ -182,7 +182,7 @@ def test_sums_that_64_bits_do_not_hold_are_refused(pixels: int):
         summarise(pd.DataFrame([row | base] * 3))
 
 
-def test_what_does_not_fit_is_refused():
+def test_what_does_not_fit_is_refused() -> None:
     frame = random_rows(1)
     with pytest.raises(UsageError, match="no episode"):
         summarise(frame.iloc[:0])
@@ -201,7 +201,7 @@ def test_what_does_not_fit_is_refused():
 @pytest.mark.parametrize(
     ("draws", "level"), [(-1, 0.95), (10, 0.0), (10, 1.0), (10, -0.1), (10, 1.5), (10, float("nan"))]
 )
-def test_numbers_of_draws_and_levels_that_there_are_not(draws: int, level: float):
+def test_numbers_of_draws_and_levels_that_there_are_not(draws: int, level: float) -> None:
     with pytest.raises(UsageError, match="draws are 0 or more and a level is between 0 and 1"):
         summarise(random_rows(1, count=10), draws=draws, level=level)
 
@@ -229,7 +229,7 @@ def answers(*correct: int, fold: int = 0, class_id: int = 1, union: int = 100) -
     )
 
 
-def test_folds_are_drawn_apart_from_each_other():
+def test_folds_are_drawn_apart_from_each_other() -> None:
     # Two folds alike in all but their number: the spread of the mean is that of one over √2.
     one = random_rows(1, count=80, fold=0)
     freedom = len(set(zip(one["classes"], one["query"], strict=True))) - len(CLASSES)
@@ -242,7 +242,7 @@ def test_folds_are_drawn_apart_from_each_other():
     assert single != summary.folds[1].intervals["miou"]
 
 
-def test_folds_of_few_queries_are_known_better_together():
+def test_folds_of_few_queries_are_known_better_together() -> None:
     frames = [answers(50, 52, 54, fold=fold) for fold in range(4)]
     summary = summarise(pd.concat(frames))
     # s / √n with n - 1: 2 / √3; of four such folds half as much. Degrees of freedom add up: 2 each, 8 together.
@@ -251,7 +251,7 @@ def test_folds_of_few_queries_are_known_better_together():
 
 
 @pytest.mark.parametrize("level", [0.5, 0.95, 0.99])
-def test_a_level_is_what_student_gives_for_it(level: float):
+def test_a_level_is_what_student_gives_for_it(level: float) -> None:
     summary = summarise(answers(50, 52, 54), level=level)
     expected = scipy.stats.t.ppf(0.5 + level / 2, 2) * 2 / 3**0.5
     assert half(summary.intervals["miou"]) == pytest.approx(expected, rel=0.03)
@@ -259,7 +259,7 @@ def test_a_level_is_what_student_gives_for_it(level: float):
     assert half(Interval(table["low"], table["high"])) == pytest.approx(expected, rel=0.03)
 
 
-def test_how_sure_a_class_is_depends_on_its_own_queries():
+def test_how_sure_a_class_is_depends_on_its_own_queries() -> None:
     few, many = answers(40, 50, 60), answers(*range(20, 80), class_id=2)
     many["query"] = [f"p{number}" for number in range(len(many))]
     together = summarise(pd.concat([few, many]), draws=500).per_class.set_index("class_id")
@@ -270,7 +270,7 @@ def test_how_sure_a_class_is_depends_on_its_own_queries():
         assert half(Interval(row["low"], row["high"])) == pytest.approx(expected, rel=0.12)
 
 
-def test_classes_may_be_given_in_any_order():
+def test_classes_may_be_given_in_any_order() -> None:
     frame = random_rows(1)
     rising = summarise(frame, CLASSES, draws=50)
     for given in (CLASSES[::-1], {1: (9, 7, 6, 10, 8)}):
@@ -280,7 +280,7 @@ def test_classes_may_be_given_in_any_order():
         assert summary.intervals == rising.intervals
 
 
-def test_episodes_of_several_ways_belong_to_no_one_class():
+def test_episodes_of_several_ways_belong_to_no_one_class() -> None:
     # Drawn within the class that is asked first, what is left over would differ.
     frame = random_rows(2, count=60)
     turned = frame.assign(
@@ -294,13 +294,13 @@ def test_episodes_of_several_ways_belong_to_no_one_class():
 
 
 @pytest.mark.parametrize("count", [0, 1])
-def test_draws_may_be_as_few_as_none(count: int):
+def test_draws_may_be_as_few_as_none(count: int) -> None:
     assert set(summarise(random_rows(1), draws=count).intervals) == {"miou", "fb_iou", "exact_ratio"} - (
         set() if count else {"miou", "fb_iou", "exact_ratio"}
     )
 
 
-def test_a_number_that_one_fold_lacks_has_no_mean():
+def test_a_number_that_one_fold_lacks_has_no_mean() -> None:
     frame = pd.concat([answers(50, 60, 70, 80, fold=fold) for fold in (0, 1)], ignore_index=True)
     base = [((7, 10, 20, 20),) if fold == 0 else None for fold in frame["fold"]]
     for run_length in (None, 2):
@@ -313,7 +313,7 @@ def test_a_number_that_one_fold_lacks_has_no_mean():
 
 
 @pytest.mark.parametrize(("pixels", "refused"), [(2**62 - 1, False), (2**62, True)])
-def test_the_largest_sum_that_is_counted(pixels: int, refused: bool):
+def test_the_largest_sum_that_is_counted(pixels: int, refused: bool) -> None:
     frame = answers(1).assign(union=[(0, pixels)], intersection=[(0, pixels)])
     if not refused:
         assert summarise(frame, draws=0).per_class["union"].tolist() == [pixels]

@@ -15,6 +15,7 @@ import torch
 import fssbench
 from fssbench import evaluate
 from fssbench.datasets import open_dataset
+from fssbench.datasets.dataset import Dataset
 from fssbench.errors import BrokenFileError, UsageError
 from fssbench.methods.bam import BAM
 from fssbench.methods.base.method import Prediction
@@ -103,7 +104,7 @@ def test_means_by_hand() -> None:
 
 def test_intervals_of_base_classes_hold_the_mean() -> None:
     generator = np.random.default_rng(0)
-    rows = []
+    rows: list[Row] = []
     for row in _rows() * 20:
         pixels = int(generator.integers(10, 40))
         rows.append(replace(row, episode=len(rows), query=f"q{len(rows)}", base=((3, pixels, 40, 40),)))
@@ -201,7 +202,7 @@ def test_the_engine_counts_what_the_method_answers(name: str, bam: BAM) -> None:
         assert summary.total_miou == pytest.approx(sum(base + novel_ious) / 20)
 
 
-def _input(dataset: fssbench.Dataset, name: str) -> torch.Tensor:
+def _input(dataset: Dataset, name: str) -> torch.Tensor:
     from fssbench.protocols.transforms import input_image
 
     return input_image(dataset.image(name), (64, 64), "opencv-pad")

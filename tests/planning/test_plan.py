@@ -39,14 +39,14 @@ def planned(method: str = "copy-mask", dataset: str = "shapes20i", **said: Any) 
         ("asnet", {"variant": "fscs", "protocol": "ifsl-fss"}, "ifsl-fss", "fscs"),
     ],
 )
-def test_protocol_and_form_follow_what_was_said(method: str, said: dict[str, Any], protocol: str, variant: str):
+def test_protocol_and_form_follow_what_was_said(method: str, said: dict[str, Any], protocol: str, variant: str) -> None:
     found = planned(method, random_weights=method != "copy-mask", **said)
     assert (found.protocol.name, found.variant) == (protocol, variant)
     assert (found.way, found.shot) == (said.get("ways", 1), 1)
     assert {one.protocol for one in found.lists} == {protocol}
 
 
-def test_each_method_is_evaluated_as_its_release_does():
+def test_each_method_is_evaluated_as_its_release_does() -> None:
     from fssbench.methods.catalogue import method_info
     from fssbench.protocols.rules import default_protocol
 
@@ -66,14 +66,14 @@ def test_each_method_is_evaluated_as_its_release_does():
     }
 
 
-def test_all_folds_are_the_default():
+def test_all_folds_are_the_default() -> None:
     found = planned(fold=None)
     assert [one.fold for one in found.lists] == [0, 1, 2, 3]
     assert found.out == Path("runs/copy-mask-shapes20i-shapes-1way-1shot")
     assert planned(fold="2").out == Path("runs/copy-mask-shapes20i-shapes-1way-1shot-fold2")
 
 
-def test_the_default_folder_says_what_was_trained_on_and_which_form():
+def test_the_default_folder_says_what_was_trained_on_and_which_form() -> None:
     said = {"random_weights": True, "train_dataset": "shapes20i"}
     found = planned("asnet", "shapes20i-underwater", **said)
     assert found.out.name == "asnet-small-shapes20i-to-shapes20i-underwater-shapes-1way-1shot-fold0-random"
@@ -84,7 +84,7 @@ def test_the_default_folder_says_what_was_trained_on_and_which_form():
     assert found.out.name.startswith("asnet-fscs-small-shapes20i-shapes-1way")
 
 
-def test_a_network_is_asked_with_the_options_it_was_trained_with():
+def test_a_network_is_asked_with_the_options_it_was_trained_with() -> None:
     def options(dataset: str, train_dataset: str | None = None) -> dict[str, Any]:
         return planned("pfenet", dataset, train_dataset=train_dataset, random_weights=True).options
 
@@ -95,7 +95,7 @@ def test_a_network_is_asked_with_the_options_it_was_trained_with():
     assert options("shapes20i-underwater") == options("shapes20i-underwater", "shapes20i") == {"bins": "fractions"}
 
 
-def test_the_embedded_data_set_has_its_own_backbone():
+def test_the_embedded_data_set_has_its_own_backbone() -> None:
     assert planned("hsnet", random_weights=True).backbone == "small"
     assert planned("hsnet", random_weights=True, protocol="hsnet").backbone == "resnet50"
     assert planned("hsnet", random_weights=True, backbone="vgg16").backbone == "vgg16"
@@ -136,19 +136,19 @@ def test_the_embedded_data_set_has_its_own_backbone():
         ("hsnet", {"seed": -1, "random_weights": True}, "a seed is a number from 0"),
     ],
 )
-def test_a_mistake_is_a_sentence(method: str, said: dict[str, Any], told: str, tmp_path: Path):
+def test_a_mistake_is_a_sentence(method: str, said: dict[str, Any], told: str, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=told):
         planned(method, **said)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_data_is_missed_before_weights():
+def test_data_is_missed_before_weights() -> None:
     with pytest.raises(MissingError, match="pascal5i needs its folder VOC2012") as missed:
         planned("hsnet", "pascal5i")
     assert "--root DIR" in (missed.value.remedy or "")
 
 
-def test_weights_that_are_nowhere():
+def test_weights_that_are_nowhere() -> None:
     with pytest.raises(
         MissingError, match=r"no checkpoint is registered for hsnet .* vgg16 on shapes20i fold 0"
     ) as missed:
@@ -162,13 +162,13 @@ def test_weights_that_are_nowhere():
         planned("hsnet", checkpoint="gone-{fold}.pt", fold="all")
 
 
-def test_a_file_that_is_no_checkpoint(tmp_path: Path):
+def test_a_file_that_is_no_checkpoint(tmp_path: Path) -> None:
     (tmp_path / "page.pt").write_text("<!DOCTYPE html><html>")
     with pytest.raises(BrokenFileError, match="web page"):
         planned("hsnet", checkpoint="page.pt")
 
 
-def test_one_checkpoint_does_not_answer_all_folds(tmp_path: Path):
+def test_one_checkpoint_does_not_answer_all_folds(tmp_path: Path) -> None:
     torch.save(fssbench.build("hsnet", "small").state_dict(), tmp_path / "fold0.pt")
     with pytest.raises(UsageError, match="each fold has its own checkpoint"):
         planned("hsnet", checkpoint="fold0.pt", fold="all")
@@ -177,7 +177,7 @@ def test_one_checkpoint_does_not_answer_all_folds(tmp_path: Path):
     assert found.sources[0].record.path == "fold0.pt"
 
 
-def test_a_list_says_what_is_asked(tmp_path: Path):
+def test_a_list_says_what_is_asked(tmp_path: Path) -> None:
     drawn = episodes(fssbench.open_dataset("shapes20i"), 2, 2, 3, "ifsl-fscs", 4)
     write_episodes(drawn, tmp_path / "list.json")
     found = planned(fold=None, episodes="list.json")
@@ -188,7 +188,7 @@ def test_a_list_says_what_is_asked(tmp_path: Path):
             planned(**{"fold": None, **said}, episodes="list.json")
 
 
-def test_a_list_per_fold(tmp_path: Path):
+def test_a_list_per_fold(tmp_path: Path) -> None:
     dataset = fssbench.open_dataset("shapes20i")
     lists = tuple(episodes(dataset, fold, 1, 1, "shapes", 3) for fold in range(4))
     for drawn in lists:
@@ -211,14 +211,14 @@ def test_a_list_per_fold(tmp_path: Path):
         planned(episodes="nowhere.json")
 
 
-def test_a_folder_that_is_taken(tmp_path: Path):
+def test_a_folder_that_is_taken(tmp_path: Path) -> None:
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.tex").touch()
     with pytest.raises(FSSBenchError, match="other files"):
         planned(out=tmp_path / "mine")
 
 
-def test_a_run_that_asked_something_else_is_not_continued(tmp_path: Path):
+def test_a_run_that_asked_something_else_is_not_continued(tmp_path: Path) -> None:
     from fssbench.engine.runner import run_plan
     from fssbench.results import Existing
 
@@ -236,7 +236,7 @@ def test_a_run_that_asked_something_else_is_not_continued(tmp_path: Path):
             planned(**{**again, **said})
 
 
-def test_classes_with_too_few_images_can_be_left_out(shared: Path):
+def test_classes_with_too_few_images_can_be_left_out(shared: Path) -> None:
     said = {"root": shared / "data" / "VOC2012", "fold": "1", "episodes": "20"}
     with pytest.raises(MissingError, match="too few images of bus"):
         planned("copy-mask", "pascal5i", **said)
@@ -263,14 +263,14 @@ def test_options_of_the_data_set_are_handed_on() -> None:
 )
 def test_own_data_is_asked_as_what_the_weights_were_trained_on(
     tmp_path: Path, method: str, said: dict[str, Any], protocol: str
-):
+) -> None:
     own = own_data(tmp_path / "own")
     found = planned(method, "folder", root=own, **said)
     assert found.protocol.name == protocol
     assert found.dataset.root == own
 
 
-def test_the_folds_of_own_data_are_those_of_its_description(tmp_path: Path):
+def test_the_folds_of_own_data_are_those_of_its_description(tmp_path: Path) -> None:
     own = own_data(tmp_path / "own", 'folds = [["leaf", "stem"]]\n')
     assert [one.fold for one in planned(dataset="folder", root=own, fold=None).lists] == [0]
     assert planned(dataset="folder", root=own).out == Path("runs/copy-mask-folder-hsnet-1way-1shot")

@@ -50,14 +50,14 @@ def request(**said: object) -> Request:
     return Request("hsnet", "shapes20i", **{"fold": "1", "episodes": "2", **said})
 
 
-def test_a_registered_checkpoint_is_found_and_named(weights: Path, tmp_path: Path):
+def test_a_registered_checkpoint_is_found_and_named(weights: Path, tmp_path: Path) -> None:
     register(weights, fold=1)
     run_plan(plan(request(out=tmp_path / "run")))
     found = load_run(tmp_path / "run").run.folds[0].weights
     assert (found.kind, found.checkpoint, found.sha256) == ("checkpoint", "mine", file_sha256(weights))
 
 
-def test_named_and_registered_weights_give_the_same_run(weights: Path, tmp_path: Path):
+def test_named_and_registered_weights_give_the_same_run(weights: Path, tmp_path: Path) -> None:
     run_plan(plan(request(out=tmp_path / "named", checkpoint=str(weights))))
     register(weights, fold=1)
     run_plan(plan(request(out=tmp_path / "registered")))
@@ -65,7 +65,7 @@ def test_named_and_registered_weights_give_the_same_run(weights: Path, tmp_path:
     assert rows[0].equals(rows[1])
 
 
-def test_weights_that_have_seen_the_classes_do_not_answer(weights: Path):
+def test_weights_that_have_seen_the_classes_do_not_answer(weights: Path) -> None:
     register(weights, fold=2)
     with pytest.raises(UsageError, match="registered as mine: it was trained on classes of fold 1"):
         plan(request(checkpoint=str(weights)))
@@ -82,7 +82,7 @@ def test_weights_that_have_seen_the_classes_do_not_answer(weights: Path):
 )
 def test_a_file_is_taken_at_its_word(
     said: dict[str, str], error: type[Exception], told: str, remedy: str, tmp_path: Path
-):
+) -> None:
     as_trained = {"network": "hsnet", "dataset": "shapes20i", "fold": "1"}
     file = tmp_path / "trained.safetensors"
     save_file({"some": torch.zeros(1)}, file, metadata=as_trained)
@@ -93,7 +93,7 @@ def test_a_file_is_taken_at_its_word(
     assert str(getattr(refused.value, "remedy", "")).startswith(remedy)
 
 
-def test_weights_of_another_data_set_answer_only_as_such(weights: Path, tmp_path: Path):
+def test_weights_of_another_data_set_answer_only_as_such(weights: Path, tmp_path: Path) -> None:
     register(weights, fold=1)
     with pytest.raises(UsageError, match="registered as mine: it was trained on shapes20i, not on pascal5i") as told:
         given_source((weights,), "hsnet", "pascal5i", 1)
@@ -117,7 +117,9 @@ def test_weights_of_another_data_set_answer_only_as_such(weights: Path, tmp_path
         plan(replace(resumed, train_dataset=None))
 
 
-def test_each_checkpoint_is_tried_first_and_the_first_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_each_checkpoint_is_tried_first_and_the_first_is_read_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     state = fssbench.build("hsnet", "small").state_dict()
     for fold in range(4):
         torch.save({key: value + fold for key, value in state.items()}, tmp_path / f"{fold}.pt")
@@ -138,13 +140,13 @@ def test_each_checkpoint_is_tried_first_and_the_first_is_read_once(tmp_path: Pat
         assert rows.drop(columns="seconds").equals(alone.frame.drop(columns="seconds"))
 
 
-def test_a_registered_file_that_was_changed(weights: Path):
+def test_a_registered_file_that_was_changed(weights: Path) -> None:
     register(weights, fold=1, sha256="0" * 64)
     with pytest.raises(BrokenFileError, match=r"mine: .* is not the file that was recorded"):
         plan(request())
 
 
-def test_checkpoints_that_need_different_networks_are_not_one_run(weights: Path):
+def test_checkpoints_that_need_different_networks_are_not_one_run(weights: Path) -> None:
     for fold in range(4):
         options = {"channels": (8, 16, 32)} if fold == 2 else {}
         add(
@@ -162,7 +164,7 @@ def test_checkpoints_that_need_different_networks_are_not_one_run(weights: Path)
         plan(request(fold="all"))
 
 
-def test_options_that_weights_need_are_built_and_recorded(tmp_path: Path):
+def test_options_that_weights_need_are_built_and_recorded(tmp_path: Path) -> None:
     path = tmp_path / "narrow.pt"
     torch.save(fssbench.build("hsnet", "small", channels=(8, 16, 32)).state_dict(), path)
     options = {"channels": (8, 16, 32)}
@@ -177,7 +179,7 @@ def test_options_that_weights_need_are_built_and_recorded(tmp_path: Path):
     assert len(run_plan(plan(request(out=tmp_path / "run", existing=Existing.RESUME))).frame) == 2
 
 
-def test_loading_is_strict_and_nothing_needs_no_loading(weights: Path):
+def test_loading_is_strict_and_nothing_needs_no_loading(weights: Path) -> None:
     method = fssbench.build("hsnet", "small")
     load(method, Source("none"))
     before = {key: value.clone() for key, value in method.state_dict().items()}
@@ -190,13 +192,13 @@ def test_loading_is_strict_and_nothing_needs_no_loading(weights: Path):
         load(fssbench.build("asnet", "small"), given_source((weights,), "hsnet", "shapes20i", 0))
 
 
-def test_the_weakly_supervised_form_is_built_and_recorded(tmp_path: Path):
+def test_the_weakly_supervised_form_is_built_and_recorded(tmp_path: Path) -> None:
     said = {"fold": "1", "episodes": "1", "weak": True, "random_weights": True, "out": tmp_path / "run"}
     run_plan(plan(Request("asnet", "shapes20i", task="fscs", **said)))
     assert load_run(tmp_path / "run").run.method.options == {"weak": True}
 
 
-def test_a_backbone_that_is_kept_apart(weights: Path, tmp_path: Path):
+def test_a_backbone_that_is_kept_apart(weights: Path, tmp_path: Path) -> None:
     state = torch.load(weights, weights_only=True)
     torch.save({k: v for k, v in state.items() if not k.startswith("backbone.")}, tmp_path / "head.pt")
     backbone = {k.removeprefix("backbone."): v for k, v in state.items() if k.startswith("backbone.")}

@@ -23,7 +23,7 @@ PAGE = (Path(__file__).resolve().parents[2] / "docs" / "predictions.md").read_te
 @pytest.mark.parametrize(("name", "way"), [("shapes", 1), ("shapes-fscs", 2)])
 def test_the_snippet_writes_what_is_scored(
     name: str, way: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, patches: None
-):
+) -> None:
     monkeypatch.chdir(tmp_path)
     episodes, path = listed(name, way, tmp_path)
     path.rename("list-fold0.json")
@@ -44,7 +44,7 @@ def test_the_snippet_writes_what_is_scored(
     assert np.concatenate(results.frame["union"].to_list()).sum() > 0
 
 
-def test_the_presence_answers_on_the_page_are_read(tmp_path: Path):
+def test_the_presence_answers_on_the_page_are_read(tmp_path: Path) -> None:
     as_json = re.search(r"^ {4}(\{.*\})$", PAGE, re.MULTILINE)
     as_csv = re.search(r"^ {4}id,1,2\n(?: {4}.*\n)+", PAGE, re.MULTILINE)
     assert as_json
@@ -54,7 +54,7 @@ def test_the_presence_answers_on_the_page_are_read(tmp_path: Path):
     assert read_presence(tmp_path / "presence.json") == read_presence(tmp_path / "presence.csv")
 
 
-def test_every_field_of_a_list_is_explained(tmp_path: Path):
+def test_every_field_of_a_list_is_explained(tmp_path: Path) -> None:
     _, path = listed("shapes", 1, tmp_path)
     document = json.loads(path.read_text())
     for fields in (document, document["answer"], document["episodes"][0]):

@@ -65,14 +65,14 @@ def coloured() -> Image.Image:
         raw_png(LABELS, 8, 0),
     ],
 )
-def test_grey_and_palette_of_any_depth_are_the_same(raw: bytes):
+def test_grey_and_palette_of_any_depth_are_the_same(raw: bytes) -> None:
     read = read_answer(PATH, raw, SIZE, 2)
     assert read.dtype == np.uint8
     assert np.array_equal(read, LABELS)
 
 
 @pytest.mark.parametrize("raw", [png(Image.fromarray(LABELS > 1)), raw_png((LABELS > 1).astype(np.uint8), 1, 3)])
-def test_one_bit_is_zero_and_one(raw: bytes):
+def test_one_bit_is_zero_and_one(raw: bytes) -> None:
     assert np.array_equal(read_answer(PATH, raw, SIZE, 1), LABELS > 1)
 
 
@@ -101,13 +101,13 @@ Image.fromarray(LABELS).save(JPEG, "JPEG")
         (raw_png(LABELS, 8, 0, claimed=(0, 9)), "fold0-00000"),
     ],
 )
-def test_what_is_no_label_map_is_refused(raw: bytes, message: str):
+def test_what_is_no_label_map_is_refused(raw: bytes, message: str) -> None:
     with pytest.raises(BrokenFileError, match=message) as caught:
         read_answer(PATH, raw, SIZE, 2)
     assert "fold0-00000.png" in caught.value.message
 
 
-def test_what_is_no_file_is_not_opened(tmp_path: Path):
+def test_what_is_no_file_is_not_opened(tmp_path: Path) -> None:
     (tmp_path / "folder.png").mkdir()
     os.mkfifo(tmp_path / "pipe.png")  # to open it would wait for ever
     (tmp_path / "loop.png").symlink_to("loop.png")
@@ -121,7 +121,7 @@ def test_what_is_no_file_is_not_opened(tmp_path: Path):
             read_file(tmp_path / f"{name}.png")
 
 
-def test_names_in_a_folder(tmp_path: Path):
+def test_names_in_a_folder(tmp_path: Path) -> None:
     (tmp_path / "a.png").touch()
     (tmp_path / ".hidden").touch()
     assert names_in(tmp_path) == {"a.png"}
@@ -131,19 +131,19 @@ def test_names_in_a_folder(tmp_path: Path):
         names_in(tmp_path / "a.png")
 
 
-def test_of_which_fold_a_name_is():
+def test_of_which_fold_a_name_is() -> None:
     assert [fold_of(name) for name in ("fold3-00012.png", "fold12-00012-base.png", "fold0-123456")] == [3, 12, 0]
     for name in ("fold3-12.png", "fold3-00012.PNG", "../fold3-00012.png", "fold3-00012.png\n", "fold٣-00012", "x"):
         assert fold_of(name) is None
 
 
-def test_the_first_are_named_and_all_counted():
+def test_the_first_are_named_and_all_counted() -> None:
     assert named(["a"]) == "a"
     assert named(["a", "b", "c"]) == "a, b, c"
     assert named(["a", "b", "c", "d", "e"]) == "a, b, c and 2 more"
 
 
-def test_greys_that_were_numbered_anew_are_refused():
+def test_greys_that_were_numbered_anew_are_refused() -> None:
     """Only the second class is there: 0 and 2 of a grey map have become 0 and 1."""
     picture = Image.fromarray((LABELS == 2).astype(np.uint8))
     picture.putpalette([0, 0, 0, 2, 2, 2])

@@ -21,7 +21,7 @@ SAID = {"fold0-00000": (True, False), "fold0-00001": (False, False)}
         ("p.csv", "id,class 1,class 2\r\nfold0-00000, True, False\r\n\r\nfold0-00001,false,FALSE\r\n"),
     ],
 )
-def test_both_forms_say_the_same(name: str, text: str, tmp_path: Path):
+def test_both_forms_say_the_same(name: str, text: str, tmp_path: Path) -> None:
     (tmp_path / name).write_text(text)
     assert read_presence(tmp_path / name) == SAID
 
@@ -44,27 +44,27 @@ def test_both_forms_say_the_same(name: str, text: str, tmp_path: Path):
         ("p.csv", b"fold0-00000,\n", "line 1: presence is 1 or 0"),
     ],
 )
-def test_what_says_nothing_is_refused(name: str, content: bytes, message: str, tmp_path: Path):
+def test_what_says_nothing_is_refused(name: str, content: bytes, message: str, tmp_path: Path) -> None:
     (tmp_path / name).write_bytes(content)
     with pytest.raises(BrokenFileError, match=message):
         read_presence(tmp_path / name)
 
 
-def test_a_file_that_is_not_there(tmp_path: Path):
+def test_a_file_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(MissingError, match="no file of presence answers"):
         read_presence(tmp_path / "gone.json")
     with pytest.raises(BrokenFileError, match="can't read"):
         read_presence(tmp_path)
 
 
-def test_what_lies_beside_the_label_maps(tmp_path: Path):
+def test_what_lies_beside_the_label_maps(tmp_path: Path) -> None:
     assert find_presence(tmp_path, {"fold0-00000.png"}) is None
     assert find_presence(tmp_path, {"presence.csv", "x"}) == tmp_path / "presence.csv"
     with pytest.raises(UsageError, match="both"):
         find_presence(tmp_path, {"presence.csv", "presence.json"})
 
 
-def test_answers_that_do_not_fit_are_counted_and_named():
+def test_answers_that_do_not_fit_are_counted_and_named() -> None:
     known = {f"fold0-{n:05d}" for n in range(6)}
     check_presence(SAID, ["fold0-00000"], known, {0}, 2, "p.json")
     said = SAID | {"fold0-00009": (True, True), "fold1-00000": (True, True), "fold0-00002": (True,), "x": (True, True)}

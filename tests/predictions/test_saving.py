@@ -32,7 +32,7 @@ def saved(folder: Path, fold: int = 0, count: int = 2) -> SavedPredictions:
     return its
 
 
-def test_each_answer_is_a_map_and_a_line_of_presence(tmp_path: Path):
+def test_each_answer_is_a_map_and_a_line_of_presence(tmp_path: Path) -> None:
     saved(tmp_path / "a" / "b")
     assert names(tmp_path / "a" / "b") == ["fold0-00000.png", "fold0-00001.png", "presence.json"]
     with Image.open(tmp_path / "a" / "b" / "fold0-00001.png") as picture:
@@ -41,7 +41,7 @@ def test_each_answer_is_a_map_and_a_line_of_presence(tmp_path: Path):
     assert said == {"fold0-00000": [True, False], "fold0-00001": [True, False]}
 
 
-def test_folds_go_into_one_folder_one_after_the_other(tmp_path: Path):
+def test_folds_go_into_one_folder_one_after_the_other(tmp_path: Path) -> None:
     saved(tmp_path, 0)
     saved(tmp_path, 1)
     assert len(json.loads((tmp_path / "presence.json").read_text())) == 4
@@ -49,7 +49,7 @@ def test_folds_go_into_one_folder_one_after_the_other(tmp_path: Path):
         SavedPredictions(tmp_path, [0], Existing.REFUSE)
 
 
-def test_what_is_replaced_leaves_nothing_behind(tmp_path: Path):
+def test_what_is_replaced_leaves_nothing_behind(tmp_path: Path) -> None:
     saved(tmp_path, 0, 5)
     saved(tmp_path, 1)
     again = SavedPredictions(tmp_path, [0], Existing.OVERWRITE)
@@ -63,7 +63,7 @@ def test_what_is_replaced_leaves_nothing_behind(tmp_path: Path):
 
 
 @pytest.mark.parametrize("existing", [Existing.REFUSE, Existing.RESUME])
-def test_maps_that_another_command_saved_meanwhile_stay(tmp_path: Path, existing: Existing):
+def test_maps_that_another_command_saved_meanwhile_stay(tmp_path: Path, existing: Existing) -> None:
     late = SavedPredictions(tmp_path, [0], existing)
     late.begin([])
     saved(tmp_path)
@@ -73,7 +73,7 @@ def test_maps_that_another_command_saved_meanwhile_stay(tmp_path: Path, existing
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
-def test_folds_that_are_saved_at_the_same_time_keep_each_others_presence(tmp_path: Path):
+def test_folds_that_are_saved_at_the_same_time_keep_each_others_presence(tmp_path: Path) -> None:
     late = SavedPredictions(tmp_path, [0], Existing.REFUSE)
     saved(tmp_path, 1)
     late.finish([ROW])
@@ -81,7 +81,7 @@ def test_folds_that_are_saved_at_the_same_time_keep_each_others_presence(tmp_pat
     assert list(said) == ["fold0-00000", "fold1-00000", "fold1-00001"]
 
 
-def test_a_run_is_continued_only_with_all_its_maps(tmp_path: Path):
+def test_a_run_is_continued_only_with_all_its_maps(tmp_path: Path) -> None:
     saved(tmp_path, 0, 3)
     going_on = SavedPredictions(tmp_path, [0], Existing.RESUME)
     rows = [replace(ROW, episode=number) for number in range(2)]
@@ -91,7 +91,7 @@ def test_a_run_is_continued_only_with_all_its_maps(tmp_path: Path):
         SavedPredictions(tmp_path, [0], Existing.RESUME).begin([replace(ROW, episode=n) for n in range(1, 4)])
 
 
-def test_a_failed_write_leaves_no_half_map(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_failed_write_leaves_no_half_map(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     its = SavedPredictions(tmp_path, [0], Existing.REFUSE)
 
     def fail(self: Path, target: Path) -> Path:
@@ -103,7 +103,7 @@ def test_a_failed_write_leaves_no_half_map(tmp_path: Path, monkeypatch: pytest.M
     assert names(tmp_path) == []
 
 
-def test_what_a_killed_command_left_goes(tmp_path: Path):
+def test_what_a_killed_command_left_goes(tmp_path: Path) -> None:
     for name in ("fold0-00007.png", "presence.json", "fold1-00007.png"):
         (tmp_path / f".{name}.0123abcd").touch()
     saved(tmp_path)

@@ -32,7 +32,7 @@ def request(tmp_path: Path, **more: object) -> ScoreRequest:
         ("shapes-fscs", 2), ("ifsl-fscs", 2), ("ifsl-fscs", 3),
     ],
 )  # fmt: skip
-def test_the_rows_are_those_of_the_method_itself(name: str, way: int, tmp_path: Path):
+def test_the_rows_are_those_of_the_method_itself(name: str, way: int, tmp_path: Path) -> None:
     episodes, _ = listed(name, way, tmp_path)
     native = answered_natively(episodes, tmp_path / "given", NearestColour(way), presence=False)
     assert any(row.intersection[-1] for row in native)
@@ -43,7 +43,7 @@ def test_the_rows_are_those_of_the_method_itself(name: str, way: int, tmp_path: 
     assert results.run.protocol.name == name
 
 
-def test_presence_answers_are_taken_as_given(tmp_path: Path):
+def test_presence_answers_are_taken_as_given(tmp_path: Path) -> None:
     episodes, _ = listed("shapes-fscs", 2, tmp_path)
     native = answered_natively(episodes, tmp_path / "given", Doubtful(2), presence=True)
     score(plan_score(request(tmp_path)))
@@ -55,7 +55,7 @@ def test_presence_answers_are_taken_as_given(tmp_path: Path):
     assert other.run.folds[0].weights.sha256 != first, "the hash is over presence answers too"
 
 
-def test_the_run_says_that_the_answers_came_as_files(tmp_path: Path):
+def test_the_run_says_that_the_answers_came_as_files(tmp_path: Path) -> None:
     episodes, _ = listed("shapes", 1, tmp_path)
     given = empty_answers(episodes, tmp_path / "given")
     run = score(plan_score(request(tmp_path, method_name="Old Torch Net", backbone="vgg16"))).run
@@ -70,7 +70,7 @@ def test_the_run_says_that_the_answers_came_as_files(tmp_path: Path):
     assert changed.folds[0].weights.sha256 != weights.sha256
 
 
-def test_missing_and_extra_are_counted_and_named(tmp_path: Path):
+def test_missing_and_extra_are_counted_and_named(tmp_path: Path) -> None:
     episodes, _ = listed("shapes", 1, tmp_path)
     given = empty_answers(episodes, tmp_path / "given")
     for number in (1, 2, 5, 7, 8):
@@ -87,7 +87,7 @@ def test_missing_and_extra_are_counted_and_named(tmp_path: Path):
     assert not (tmp_path / "run").exists()
 
 
-def test_only_on_request_episodes_are_left_out_and_the_run_says_so(tmp_path: Path):
+def test_only_on_request_episodes_are_left_out_and_the_run_says_so(tmp_path: Path) -> None:
     episodes, _ = listed("shapes", 1, tmp_path)
     given = empty_answers(episodes, tmp_path / "given")
     (given / "fold0-00004.png").unlink()
@@ -101,7 +101,7 @@ def test_only_on_request_episodes_are_left_out_and_the_run_says_so(tmp_path: Pat
         plan_score(request(tmp_path, allow_missing=True, out=tmp_path / "other"))
 
 
-def test_label_maps_of_another_size_are_counted_and_named(tmp_path: Path):
+def test_label_maps_of_another_size_are_counted_and_named(tmp_path: Path) -> None:
     episodes, _ = listed("hsnet", 1, tmp_path)
     empty_answers(episodes, tmp_path / "given")
     with pytest.raises(BrokenFileError) as caught:
@@ -114,7 +114,7 @@ def test_label_maps_of_another_size_are_counted_and_named(tmp_path: Path):
     assert score(plan_score(request(tmp_path, score_at="original"))).run.protocol.name == "hsnet@original"
 
 
-def test_a_run_that_can_not_be_written_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_run_that_can_not_be_written_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     episodes, _ = listed("shapes", 1, tmp_path)
     empty_answers(episodes, tmp_path / "given")
     append = RunFolder.append
@@ -130,7 +130,7 @@ def test_a_run_that_can_not_be_written_leaves_nothing(tmp_path: Path, monkeypatc
     assert not (tmp_path / "run").exists()
 
 
-def test_a_run_is_replaced_only_on_request(tmp_path: Path):
+def test_a_run_is_replaced_only_on_request(tmp_path: Path) -> None:
     episodes, _ = listed("shapes", 1, tmp_path)
     empty_answers(episodes, tmp_path / "given")
     score(plan_score(request(tmp_path)))
@@ -160,7 +160,7 @@ def test_a_run_is_replaced_only_on_request(tmp_path: Path):
         ({"method_name": " "}, UsageError, "printable"),
     ],
 )
-def test_mistakes(more: dict[str, object], kind: type[Exception], message: str, tmp_path: Path):
+def test_mistakes(more: dict[str, object], kind: type[Exception], message: str, tmp_path: Path) -> None:
     episodes, _ = listed("shapes", 1, tmp_path)
     empty_answers(episodes, tmp_path / "given")
     with pytest.raises(kind, match=message):
@@ -168,7 +168,7 @@ def test_mistakes(more: dict[str, object], kind: type[Exception], message: str, 
     assert not (tmp_path / "run").exists()
 
 
-def test_a_list_of_no_protocol_needs_one(tmp_path: Path):
+def test_a_list_of_no_protocol_needs_one(tmp_path: Path) -> None:
     episodes, _ = listed("none", 1, tmp_path)
     empty_answers(episodes, tmp_path / "given")
     assert "answer" not in json.loads((tmp_path / "list.json").read_text())
@@ -177,7 +177,7 @@ def test_a_list_of_no_protocol_needs_one(tmp_path: Path):
     assert score(plan_score(request(tmp_path, protocol="shapes"))).run.folds[0].drawn_by == "none"
 
 
-def test_runs_are_compared_on_what_both_answer(tmp_path: Path):
+def test_runs_are_compared_on_what_both_answer(tmp_path: Path) -> None:
     episodes, _ = listed("shapes", 1, tmp_path)
     given = empty_answers(episodes, tmp_path / "given")
     whole = score(plan_score(request(tmp_path)))
@@ -199,7 +199,7 @@ def test_runs_are_compared_on_what_both_answer(tmp_path: Path):
         pair([one, other])
 
 
-def test_a_query_that_lost_its_class_is_not_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_query_that_lost_its_class_is_not_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     episodes, _ = listed("shapes", 1, tmp_path)
     empty_answers(episodes, tmp_path / "given")
     plan = plan_score(request(tmp_path))

@@ -17,7 +17,7 @@ from fssbench.errors import UsageError
 from fssbench.protocols.rules import Protocol, list_protocols, protocol
 
 
-def test_the_protocols_in_order():
+def test_the_protocols_in_order() -> None:
     assert list_protocols() == [
         "hsnet",
         "ifsl-fss",
@@ -37,7 +37,7 @@ def test_the_protocols_in_order():
 
 
 @pytest.mark.parametrize("name", list_protocols())
-def test_every_protocol_names_what_exists(name: str):
+def test_every_protocol_names_what_exists(name: str) -> None:
     chosen = protocol(name)
     assert set(chosen.overrides) <= set(chosen.datasets) <= set(list_datasets())
     assert chosen.score_at in chosen.score_sizes
@@ -72,7 +72,7 @@ def test_every_protocol_names_what_exists(name: str):
         ("panet", "pascal5i", "panet-drawn", 1000, "train"),
     ],
 )
-def test_each_data_set_has_its_own_draw(name: str, dataset: str, sampler: str, episodes: int, split: str):
+def test_each_data_set_has_its_own_draw(name: str, dataset: str, sampler: str, episodes: int, split: str) -> None:
     chosen = protocol(name).on(dataset)
     assert (chosen.sampler, chosen.episodes, chosen.split) == (sampler, episodes, split)
     assert chosen.on(dataset) == chosen, "applying it again changes nothing"
@@ -86,14 +86,14 @@ def test_each_data_set_has_its_own_draw(name: str, dataset: str, sampler: str, e
         ("ifsl-fscs", "original", "background", "fscs"),
     ],
 )
-def test_what_the_releases_count(name: str, score_at: str, ignore: str, task: str):
+def test_what_the_releases_count(name: str, score_at: str, ignore: str, task: str) -> None:
     chosen = protocol(name)
     assert (chosen.score_at, chosen.ignore, chosen.task) == (score_at, ignore, task)
     assert (chosen.input, chosen.resize, chosen.seed) == ((400, 400), "pillow-bilinear", 0)
 
 
 @pytest.mark.parametrize("name", ["pfenet", "ntrenet", "bam"])
-def test_pfenets_family_pads_and_counts_at_the_original_size(name: str):
+def test_pfenets_family_pads_and_counts_at_the_original_size(name: str) -> None:
     chosen = protocol(name)
     assert (chosen.resize, chosen.score_at, chosen.ignore, chosen.absent) == (
         "opencv-pad",
@@ -105,13 +105,13 @@ def test_pfenets_family_pads_and_counts_at_the_original_size(name: str):
     assert chosen.at("input").name == f"{name}@input"
 
 
-def test_the_seeds_of_the_runs():
+def test_the_seeds_of_the_runs() -> None:
     assert protocol("pfenet").seeds == protocol("ntrenet").seeds == (321,)
     assert protocol("bam").seeds == (510, 365, 382, 322, 988)
     assert protocol("panet").seeds == (1234, 1235, 1236, 1237, 1238)
 
 
-def test_panet_counts_at_417_and_leaves_absent_classes_out():
+def test_panet_counts_at_417_and_leaves_absent_classes_out() -> None:
     chosen = protocol("panet")
     assert (chosen.input, chosen.resize, chosen.score_sizes, chosen.absent) == (
         (417, 417),
@@ -121,7 +121,7 @@ def test_panet_counts_at_417_and_leaves_absent_classes_out():
     )
 
 
-def test_counting_at_the_original_size_has_its_own_name():
+def test_counting_at_the_original_size_has_its_own_name() -> None:
     original = protocol("hsnet").at("original")
     assert (original.name, original.score_at) == ("hsnet@original", "original")
     assert protocol("hsnet@original") == original
@@ -139,13 +139,13 @@ def test_counting_at_the_original_size_has_its_own_name():
         ("nothing@original", "unknown protocol 'nothing'"),
     ],
 )
-def test_unknown_names(name: str, message: str):
+def test_unknown_names(name: str, message: str) -> None:
     with pytest.raises(UsageError, match=message):
         protocol(name)
 
 
 @pytest.mark.parametrize("name", list_protocols())
-def test_every_protocol_asks_own_data_as_it_stands(name: str):
+def test_every_protocol_asks_own_data_as_it_stands(name: str) -> None:
     chosen = protocol(name)
     assert chosen.takes("folder")
     assert chosen.on("folder") == replace(chosen, overrides={}, split=chosen.split.replace("test", "val"))
@@ -154,7 +154,7 @@ def test_every_protocol_asks_own_data_as_it_stands(name: str):
     assert not chosen.takes("folders")
 
 
-def test_fss1000_is_scored_at_the_input_size_only():
+def test_fss1000_is_scored_at_the_input_size_only() -> None:
     with pytest.raises(UsageError, match="on fss1000 at the input size only"):
         protocol("hsnet@original").on("fss1000")
 
@@ -168,7 +168,7 @@ def test_fss1000_is_scored_at_the_input_size_only():
         ("hsnet", ("pascal5i", 1, 0), "at least one support"),
     ],
 )
-def test_check_refuses(name: str, arguments: tuple[str, int, int], message: str):
+def test_check_refuses(name: str, arguments: tuple[str, int, int], message: str) -> None:
     with pytest.raises(UsageError, match=message):
         protocol(name).check(*arguments)
 
@@ -183,7 +183,7 @@ def test_check_refuses(name: str, arguments: tuple[str, int, int], message: str)
         {"overrides": {"coco20i": {"epsiodes": 3}}},  # codespell:ignore epsiodes
     ],
 )
-def test_the_file_is_held_against_a_schema(change: dict[str, object]):
+def test_the_file_is_held_against_a_schema(change: dict[str, object]) -> None:
     path = Path(sys.modules[Protocol.__module__].__file__).with_name("protocols.toml")
     fields = tomllib.loads(path.read_text())["hsnet"]
     schema = TypeAdapter(Protocol)
@@ -192,7 +192,7 @@ def test_the_file_is_held_against_a_schema(change: dict[str, object]):
         schema.validate_python({"name": "hsnet", **fields, **change})
 
 
-def test_protocols_need_no_torch():
+def test_protocols_need_no_torch() -> None:
     code = "import sys, fssbench; fssbench.list_protocols(); sys.exit('torch' in sys.modules)"
     top = Path(__file__).parents[2]
     assert subprocess.run([sys.executable, "-c", code], check=False, cwd=top).returncode == 0

@@ -40,7 +40,7 @@ def as_released(photo: Image.Image, height: int, width: int) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("size", [(400, 400), (192, 192), (60, 100), (375, 500)])
-def test_synthetic_photos_equal_the_release(size: tuple[int, int]):
+def test_synthetic_photos_equal_the_release(size: tuple[int, int]) -> None:
     photo = synthetic_photo(375, 500)
     given = input_image(photo, size)
     assert given.dtype == torch.float32
@@ -50,7 +50,7 @@ def test_synthetic_photos_equal_the_release(size: tuple[int, int]):
 
 
 @pytest.mark.parametrize("folder", ["VOC2012/JPEGImages", "COCO2014/val2014", "fss1000-sample/african_elephant"])
-def test_real_photos_equal_the_release(shared: Path, folder: str):
+def test_real_photos_equal_the_release(shared: Path, folder: str) -> None:
     paths = sorted((shared / "data" / folder).glob("*.jpg"))[::25][:12]
     assert paths
     for path in paths:
@@ -59,20 +59,20 @@ def test_real_photos_equal_the_release(shared: Path, folder: str):
         assert torch.equal(input_image(np.asarray(rgb), (400, 400)), as_released(rgb, 400, 400)), path.name
 
 
-def test_known_pixels():
+def test_known_pixels() -> None:
     grey = np.full((10, 20, 3), 128, dtype=np.uint8)
     expected = (torch.tensor(128 / 255) - torch.tensor([0.485, 0.456, 0.406])) / torch.tensor([0.229, 0.224, 0.225])
     assert torch.equal(input_image(grey, (4, 6)), expected[:, None, None].expand(3, 4, 6))
 
 
-def test_shrinking_averages_over_all_pixels():
+def test_shrinking_averages_over_all_pixels() -> None:
     photo = np.zeros((8, 8, 3), dtype=np.uint8)
     photo[::4] = 255  # a filter that looks at the nearest two rows only would see none of the white ones
     red = input_image(photo, (2, 2))[0] * 0.229 + 0.485
     assert 0.15 < red.min() <= red.max() < 0.35
 
 
-def test_the_photo_is_left_as_it_was():
+def test_the_photo_is_left_as_it_was() -> None:
     photo = synthetic_photo(20, 30)
     before = photo.copy()
     input_image(photo, (20, 30)).fill_(0)
@@ -84,14 +84,14 @@ def test_the_photo_is_left_as_it_was():
 
 
 @pytest.mark.parametrize("photo", [np.zeros((4, 4), np.uint8), np.zeros((4, 4, 4), np.uint8), np.zeros((4, 4, 3))])
-def test_what_is_no_photo_is_refused(photo: np.ndarray):
+def test_what_is_no_photo_is_refused(photo: np.ndarray) -> None:
     with pytest.raises(UsageError, match="RGB uint8"):
         input_image(photo, (4, 4))
 
 
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("source", [(375, 500), (500, 333), (224, 224), (1, 1), (427, 640), (3, 400)])
-def test_nearest_equals_torch_on_floats(source: tuple[int, int], size: tuple[int, int]):
+def test_nearest_equals_torch_on_floats(source: tuple[int, int], size: tuple[int, int]) -> None:
     label = np.random.default_rng(0).integers(0, 256, source, dtype=np.uint8)
     released = F.interpolate(torch.tensor(label)[None, None].float(), size, mode="nearest").squeeze()
     given = nearest_label(label, size)
@@ -100,13 +100,13 @@ def test_nearest_equals_torch_on_floats(source: tuple[int, int], size: tuple[int
     assert np.array_equal(given.astype(np.float32), released.reshape(size).numpy())
 
 
-def test_nearest_takes_the_pixel_at_the_upper_left():
+def test_nearest_takes_the_pixel_at_the_upper_left() -> None:
     label = np.arange(4, dtype=np.uint8)[None]
     assert nearest_label(label, (1, 2)).tolist() == [[0, 2]]
     assert nearest_label(label, (1, 8)).tolist() == [[0, 0, 1, 1, 2, 2, 3, 3]]
 
 
-def test_same_size_is_a_copy():
+def test_same_size_is_a_copy() -> None:
     label = np.arange(12, dtype=np.uint8).reshape(3, 4)
     same = nearest_label(label, (3, 4))
     assert np.array_equal(same, label)
@@ -115,18 +115,18 @@ def test_same_size_is_a_copy():
 
 
 @pytest.mark.parametrize("label", [np.zeros((4, 4, 1), np.uint8), np.zeros((4, 4), np.int64), np.zeros((4, 4), bool)])
-def test_what_is_no_label_map_is_refused(label: np.ndarray):
+def test_what_is_no_label_map_is_refused(label: np.ndarray) -> None:
     with pytest.raises(UsageError, match="label map is uint8 or uint16"):
         nearest_label(label, (4, 4))
 
 
-def test_support_mask_keeps_the_class_and_the_rim():
+def test_support_mask_keeps_the_class_and_the_rim() -> None:
     label = np.array([[0, 7, 255], [8, 7, 7]], dtype=np.uint8)
     assert support_mask(label, 7, (2, 3)).tolist() == [[0, 1, 255], [0, 1, 1]]
     assert support_mask(label, 9, (2, 3)).tolist() == [[0, 0, 255], [0, 0, 0]]
 
 
-def test_support_mask_is_resized_before_it_is_made_binary():
+def test_support_mask_is_resized_before_it_is_made_binary() -> None:
     label = np.random.default_rng(1).choice(np.array([0, 3, 5, 255], dtype=np.uint8), (375, 500))
     resized = nearest_label(label, (400, 400))
     mask = support_mask(label, 5, (400, 400))
@@ -137,12 +137,12 @@ def test_support_mask_is_resized_before_it_is_made_binary():
 
 
 @pytest.mark.parametrize("class_id", [0, 255, -1, 256])
-def test_background_and_ignore_are_no_class(class_id: int):
+def test_background_and_ignore_are_no_class(class_id: int) -> None:
     with pytest.raises(UsageError, match="from 1 to 254"):
         support_mask(np.zeros((2, 2), np.uint8), class_id, (2, 2))
 
 
-def test_maps_of_more_than_254_classes():
+def test_maps_of_more_than_254_classes() -> None:
     label = np.array([[0, 254, 255], [256, 1000, 255]], dtype=np.uint16)
     doubled = nearest_label(label, (4, 6))
     assert doubled.dtype == np.uint16
@@ -172,7 +172,7 @@ def padded_as_released(photo: np.ndarray, label: np.ndarray, side: int) -> tuple
 
 @pytest.mark.parametrize("side", [473, 641, 192])
 @pytest.mark.parametrize(("height", "width"), [(375, 500), (500, 375), (500, 500), (333, 501), (480, 640), (97, 61)])
-def test_padding_equals_the_release(height: int, width: int, side: int):
+def test_padding_equals_the_release(height: int, width: int, side: int) -> None:
     photo = synthetic_photo(height, width)
     label = np.random.default_rng(1).choice(np.array([0, 1, 7, 255], np.uint8), (height, width))
     image, mask = padded_as_released(photo, label, side)
@@ -184,7 +184,7 @@ def test_padding_equals_the_release(height: int, width: int, side: int):
     assert np.array_equal(given, padded_as_released(photo, binary, side)[1].numpy())
 
 
-def test_padded_photos_leave_a_column_and_black_beside_them():
+def test_padded_photos_leave_a_column_and_black_beside_them() -> None:
     assert padded_shape((375, 500), (473, 473)) == (352, 472)
     assert padded_shape((640, 480), (641, 641)) == (640, 480)
     white = np.full((375, 500, 3), 255, dtype=np.uint8)
@@ -196,13 +196,13 @@ def test_padded_photos_leave_a_column_and_black_beside_them():
 
 
 @pytest.mark.parametrize(("shape", "size"), [((8, 500), (473, 473)), ((375, 500), (473, 641))])
-def test_what_can_not_be_padded_is_refused(shape: tuple[int, int], size: tuple[int, int]):
+def test_what_can_not_be_padded_is_refused(shape: tuple[int, int], size: tuple[int, int]) -> None:
     with pytest.raises(UsageError, match="padded"):
         input_image(synthetic_photo(*shape), size, "opencv-pad")
 
 
 @pytest.mark.parametrize("size", [(417, 417), (192, 100), (7, 3)])
-def test_pillow_squashes_label_maps_as_panet_does(size: tuple[int, int]):
+def test_pillow_squashes_label_maps_as_panet_does(size: tuple[int, int]) -> None:
     label = np.random.default_rng(2).choice(np.array([0, 3, 255], np.uint8), (375, 500))
     squashed = Image.fromarray(label).resize((size[1], size[0]), Image.Resampling.NEAREST)
     assert np.array_equal(input_label(label, size, "pillow"), np.asarray(squashed))
@@ -212,14 +212,14 @@ def test_pillow_squashes_label_maps_as_panet_does(size: tuple[int, int]):
 
 
 @pytest.mark.parametrize("rule", ["pillow-bilinear", "pillow", "opencv-pad"])
-def test_large_label_values_survive_every_rule(rule: ResizeRule):
+def test_large_label_values_survive_every_rule(rule: ResizeRule) -> None:
     label = np.full((50, 40), 999, dtype=np.uint16)
     resized = input_label(label, (96, 96), rule)
     assert resized.dtype == np.uint16
     assert resized[0, 0] == 999
 
 
-def test_a_padded_prediction_is_a_square_of_the_longer_side():
+def test_a_padded_prediction_is_a_square_of_the_longer_side() -> None:
     assert scored_shape((375, 500), "opencv-pad") == (500, 500)
     assert scored_shape((375, 500), "pillow") == (375, 500)
 
@@ -233,7 +233,9 @@ def test_a_padded_prediction_is_a_square_of_the_longer_side():
         ((294, 196), 192, (192, 120)),
     ],
 )
-def test_sides_are_truncated_after_the_ratio_is_taken(shape: tuple[int, int], side: int, released: tuple[int, int]):
+def test_sides_are_truncated_after_the_ratio_is_taken(
+    shape: tuple[int, int], side: int, released: tuple[int, int]
+) -> None:
     # 296 · 473 / 407 is 344, and 296 · (473 / 407) a hair less, of which int() leaves 343.
     assert padded_shape(shape, (side, side)) == released
     label = np.random.default_rng(1).choice(np.array([0, 1, 7, 255], np.uint8), shape)
@@ -243,7 +245,7 @@ def test_sides_are_truncated_after_the_ratio_is_taken(shape: tuple[int, int], si
 
 
 @pytest.mark.parametrize("length", [58, 70, 105, 333, 500])
-def test_which_pixel_is_the_nearest_is_decided_in_float32(length: int):
+def test_which_pixel_is_the_nearest_is_decided_in_float32(length: int) -> None:
     # With a scale of 64 bits some of 58, 70 and 105 pixels would be others at 400.
     row = np.arange(length, dtype=np.uint16)[None]
     expected = F.interpolate(torch.from_numpy(row.astype(np.float32))[None, None], (1, 400), mode="nearest")

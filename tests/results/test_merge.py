@@ -38,7 +38,7 @@ def part(whole: Path, folder: Path, rows: slice, *times: str, **changed: object)
 EARLY, MIDDLE, LATE = (f"2024-01-0{day}T00:00:00+00:00" for day in (1, 2, 3))
 
 
-def test_starts_stand_once_by_their_time(whole: Path, tmp_path: Path):
+def test_starts_stand_once_by_their_time(whole: Path, tmp_path: Path) -> None:
     parts = [
         part(whole, tmp_path / "b", slice(2, 4), LATE, EARLY),
         part(whole, tmp_path / "a", slice(2), EARLY, MIDDLE),
@@ -49,7 +49,7 @@ def test_starts_stand_once_by_their_time(whole: Path, tmp_path: Path):
     assert load_run(tmp_path / "out").summary(draws=0).miou == load_run(whole).summary(draws=0).miou
 
 
-def test_rows_that_are_there_are_not_written_again(whole: Path, tmp_path: Path):
+def test_rows_that_are_there_are_not_written_again(whole: Path, tmp_path: Path) -> None:
     first, second = part(whole, tmp_path / "a", slice(2), EARLY), part(whole, tmp_path / "b", slice(1, 4), LATE)
     merge([first], tmp_path / "out")
     merged = merge([first, second], tmp_path / "out", Existing.RESUME)
@@ -57,7 +57,7 @@ def test_rows_that_are_there_are_not_written_again(whole: Path, tmp_path: Path):
     assert len((tmp_path / "out" / "rows.jsonl").read_text().splitlines()) == 4
 
 
-def test_another_time_is_no_other_answer(whole: Path, tmp_path: Path):
+def test_another_time_is_no_other_answer(whole: Path, tmp_path: Path) -> None:
     first, again = (
         part(whole, tmp_path / "a", slice(4), EARLY),
         part(whole, tmp_path / "b", slice(2), EARLY, seconds=9.5),
@@ -68,7 +68,7 @@ def test_another_time_is_no_other_answer(whole: Path, tmp_path: Path):
         merge([first, other], tmp_path / "no")
 
 
-def test_a_list_that_is_not_the_run_s_is_refused(whole: Path, tmp_path: Path):
+def test_a_list_that_is_not_the_run_s_is_refused(whole: Path, tmp_path: Path) -> None:
     first = part(whole, tmp_path / "a", slice(4), EARLY)
     write_episodes(questions(count=3), first / "episodes-fold0.json")
     with pytest.raises(BrokenFileError, match=r"episodes-fold0\.json is not the list of the run beside it"):

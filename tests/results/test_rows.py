@@ -38,11 +38,11 @@ def path(tmp_path: Path) -> Path:
     return path
 
 
-def test_rows_come_back_as_they_were(path: Path):
+def test_rows_come_back_as_they_were(path: Path) -> None:
     assert read_rows(path) == ROWS
 
 
-def test_a_line_is_plain_json(path: Path):
+def test_a_line_is_plain_json(path: Path) -> None:
     record = json.loads(path.read_text("ascii").splitlines()[0])
     assert list(record) == [
         "episode", "fold", "query", "classes", "supports", "intersection", "union", "present", "truth", "seconds",
@@ -50,7 +50,7 @@ def test_a_line_is_plain_json(path: Path):
     assert record["supports"] == [["a", "b"], ["c", "d"]]
 
 
-def test_digests_of_photos_are_read_where_they_are(path: Path):
+def test_digests_of_photos_are_read_where_they_are(path: Path) -> None:
     known = replace(ROW, photos=("0a", "1b", "2c", "3d", "4e"))
     path.write_text(f"{line_of(known)}\n{line_of(ROWS[1])}\n")
     assert read_rows(path) == [known, ROWS[1]]
@@ -60,7 +60,7 @@ def test_digests_of_photos_are_read_where_they_are(path: Path):
         read_rows(path)
 
 
-def test_wherever_a_write_was_cut_the_whole_rows_remain(path: Path):
+def test_wherever_a_write_was_cut_the_whole_rows_remain(path: Path) -> None:
     raw = path.read_bytes()
     for cut in range(len(raw) + 1):
         path.write_bytes(raw[:cut])
@@ -69,7 +69,7 @@ def test_wherever_a_write_was_cut_the_whole_rows_remain(path: Path):
 
 
 @pytest.mark.parametrize("left", [0, 1, 40])
-def test_a_torn_line_is_cut_off_before_the_next_is_written(path: Path, left: int):
+def test_a_torn_line_is_cut_off_before_the_next_is_written(path: Path, left: int) -> None:
     raw = path.read_bytes()
     end = raw.rstrip(b"\n").rfind(b"\n") + 1
     path.write_bytes(raw[: end + left])
@@ -78,7 +78,7 @@ def test_a_torn_line_is_cut_off_before_the_next_is_written(path: Path, left: int
     assert path.read_bytes() == raw
 
 
-def test_a_long_torn_line_too(path: Path):
+def test_a_long_torn_line_too(path: Path) -> None:
     raw = path.read_bytes()
     path.write_bytes(raw + b"x" * 200_000)
     RowWriter(path).close()
@@ -125,7 +125,7 @@ def test_a_long_torn_line_too(path: Path):
         "",
     ],
 )
-def test_any_other_bad_line_is_named(path: Path, line: str):
+def test_any_other_bad_line_is_named(path: Path, line: str) -> None:
     lines = path.read_text().splitlines()
     path.write_text("\n".join([lines[0], line, lines[2], ""]))
     with pytest.raises(
@@ -134,19 +134,19 @@ def test_any_other_bad_line_is_named(path: Path, line: str):
         read_rows(path)
 
 
-def test_a_bad_last_line_with_its_end_is_no_torn_one(path: Path):
+def test_a_bad_last_line_with_its_end_is_no_torn_one(path: Path) -> None:
     path.write_text(path.read_text() + '{"episode":\n')
     with pytest.raises(BrokenFileError, match="line 4"):
         read_rows(path)
 
 
-def test_two_runs_do_not_write_to_one_file(path: Path):
+def test_two_runs_do_not_write_to_one_file(path: Path) -> None:
     with RowWriter(path), pytest.raises(UsageError, match="another run is writing"):
         RowWriter(path)
     RowWriter(path).close()
 
 
-def test_the_frame_is_by_fold_and_episode():
+def test_the_frame_is_by_fold_and_episode() -> None:
     frame = frame_of([replace(ROW, fold=1, episode=0), *reversed(ROWS), replace(ROW, fold=1, episode=10)])
     assert frame[["fold", "episode"]].to_numpy().tolist() == [[1, 0], [1, 10], [2, 0], [2, 1], [2, 2]]
     assert frame["classes"].tolist()[0] == (3, 17)
@@ -154,7 +154,7 @@ def test_the_frame_is_by_fold_and_episode():
     assert list(frame_of([]).columns) == list(frame.columns)
 
 
-def test_what_is_not_there(tmp_path: Path):
+def test_what_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(MissingError, match="no file of rows"):
         read_rows(tmp_path / "none.jsonl")
     with pytest.raises(UsageError, match="can't write"):
@@ -164,7 +164,7 @@ def test_what_is_not_there(tmp_path: Path):
 @pytest.mark.parametrize("size", [1, 7, 100])
 def test_a_write_that_the_system_cuts_short_is_continued(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: Path, size: int
-):
+) -> None:
     write = os.write
     monkeypatch.setattr(os, "write", lambda file, data: write(file, data[:size]))
     with RowWriter(tmp_path / "short.jsonl") as writer:
@@ -178,7 +178,7 @@ def test_a_write_that_the_system_cuts_short_is_continued(
     [(3, 2, 5), (-1, 5, 2), (2, 5, 1), (2, 5, 6), (0, 5, -1)],
     ids=["above", "negative", "missed", "part", "none"],
 )
-def test_counts_of_a_base_class_fit_each_other(path: Path, counts: tuple[int, int, int]):
+def test_counts_of_a_base_class_fit_each_other(path: Path, counts: tuple[int, int, int]) -> None:
     good = replace(ROW, base=((5, 2, 5, 3), (6, 0, 4, 0), (7, 0, 4, 4), (8, 4, 4, 4)))
     path.write_text(line_of(good) + "\n")
     assert read_rows(path) == [good]
@@ -187,7 +187,7 @@ def test_counts_of_a_base_class_fit_each_other(path: Path, counts: tuple[int, in
         read_rows(path)
 
 
-def test_what_is_at_its_bound_is_a_row(path: Path):
+def test_what_is_at_its_bound_is_a_row(path: Path) -> None:
     largest = replace(
         NEXT, fold=2**31 - 1, episode=2**31 - 1, classes=(0, 65_535), union=(2**41, 12, 2**41), seconds=0.0,
         base=((65_535, 2**41, 2**41, 2**41),),
@@ -199,14 +199,14 @@ def test_what_is_at_its_bound_is_a_row(path: Path):
 
 
 @pytest.mark.parametrize("turn", [1, -1])
-def test_a_frame_of_rows_with_and_without_base_classes_has_their_column(turn: int):
+def test_a_frame_of_rows_with_and_without_base_classes_has_their_column(turn: int) -> None:
     rows = [ROW, replace(ROW, episode=1, query="zzz", base=((5, 1, 2, 2),))]
     counts = [row.base for row in rows][::turn]
     frame = frame_of([replace(row, base=base) for row, base in zip(rows, counts, strict=True)])
     assert frame["base"].tolist() == counts
 
 
-def test_what_is_lost_by_resizing_is_read_where_it_is(path: Path):
+def test_what_is_lost_by_resizing_is_read_where_it_is(path: Path) -> None:
     lost = replace(ROW, lost_supports=(0, 2), truth=(True, False), lost_query=(True, False))
     path.write_text(f"{line_of(lost)}\n{line_of(ROWS[1])}\n")
     assert read_rows(path) == [lost, ROWS[1]]

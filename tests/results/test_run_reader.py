@@ -25,7 +25,7 @@ def run(tmp_path: Path) -> Path:
     return tmp_path / "run"
 
 
-def test_a_run_folder_holds_question_answer_and_meaning(run: Path):
+def test_a_run_folder_holds_question_answer_and_meaning(run: Path) -> None:
     assert sorted(path.name for path in run.iterdir()) == [
         "episodes-fold0.json", "rows.jsonl", "run.json", "summary.json",
     ]  # fmt: skip
@@ -42,7 +42,7 @@ def test_a_run_folder_holds_question_answer_and_meaning(run: Path):
     assert all(environment[name] for name in ("python", "platform", "device_name", "threads"))
 
 
-def test_what_is_asked_again_can_be_read(run: Path):
+def test_what_is_asked_again_can_be_read(run: Path) -> None:
     from fssbench.episode import read_episodes
 
     assert read_episodes(run / "episodes-fold0.json") == questions(count=4)
@@ -50,7 +50,7 @@ def test_what_is_asked_again_can_be_read(run: Path):
     assert again.summary().miou == load_run(run).summary().miou
 
 
-def test_summary_json_holds_the_numbers(run: Path):
+def test_summary_json_holds_the_numbers(run: Path) -> None:
     record, summary = json.loads((run / "summary.json").read_text()), load_run(run).summary()
     assert (record["miou"], record["fb_iou"], record["episodes"]) == (summary.miou, summary.fb_iou, 4)
     assert record["intervals"]["miou"] == {
@@ -88,33 +88,33 @@ def change(path: Path, edit: Callable[[dict[str, Any]], object]) -> None:
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_a_record_that_is_none_is_refused(run: Path, edit: Callable[[dict[str, Any]], object], told: str):
+def test_a_record_that_is_none_is_refused(run: Path, edit: Callable[[dict[str, Any]], object], told: str) -> None:
     change(run / "run.json", edit)
     with pytest.raises(BrokenFileError, match=rf"no record of a run .*\({told}\)"):
         read_run(run)
 
 
-def test_rows_of_other_episodes_are_refused(run: Path):
+def test_rows_of_other_episodes_are_refused(run: Path) -> None:
     change(run / "run.json", lambda r: r["folds"][0].update(episodes=3))
     with pytest.raises(BrokenFileError, match="episode 3, which the run does not ask"):
         load_run(run)
 
 
-def test_rows_that_the_list_does_not_ask_are_not_continued(run: Path):
+def test_rows_that_the_list_does_not_ask_are_not_continued(run: Path) -> None:
     text = (run / "rows.jsonl").read_text()
     (run / "rows.jsonl").write_text(text.replace('"query":"p1"', '"query":"p2"'))
     with pytest.raises(BrokenFileError, match="episode 1 is not the list's episode"):
         evaluate(NearestColour(), Patches(), questions(count=4), protocol=rules(), out=run, resume=True)
 
 
-def test_a_smaller_limit_does_not_continue(run: Path):
+def test_a_smaller_limit_does_not_continue(run: Path) -> None:
     arguments = {"protocol": rules(), "out": run, "resume": True}
     with pytest.raises(UsageError, match="which --limit 2 leaves out"):
         evaluate(NearestColour(), Patches(), questions(count=4), limit=2, **arguments)
     assert evaluate(NearestColour(), Patches(), questions(count=4), limit=4, **arguments).missing == 0
 
 
-def test_a_larger_limit_continues(tmp_path: Path):
+def test_a_larger_limit_continues(tmp_path: Path) -> None:
     arguments = {"protocol": rules(), "out": tmp_path / "run", "resume": True}
     assert len(evaluate(NearestColour(), Patches(), questions(), limit=2, **arguments).frame) == 2
     assert len(evaluate(NearestColour(), Patches(), questions(), limit=5, **arguments).frame) == 5
@@ -122,7 +122,7 @@ def test_a_larger_limit_continues(tmp_path: Path):
     assert len(load_run(tmp_path / "run").frame) == 12
 
 
-def test_a_run_that_another_process_writes_is_not_joined(run: Path):
+def test_a_run_that_another_process_writes_is_not_joined(run: Path) -> None:
     whole = load_run(run)
     with RowWriter(run / "rows.jsonl"), pytest.raises(UsageError, match="another run is writing"):
         RunFolder(run, whole.run, {0: questions(count=4)}, Existing.RESUME)
@@ -130,7 +130,7 @@ def test_a_run_that_another_process_writes_is_not_joined(run: Path):
 
 
 @pytest.mark.parametrize("existing", list(Existing))
-def test_a_folder_of_other_files_is_never_touched(tmp_path: Path, existing: Existing):
+def test_a_folder_of_other_files_is_never_touched(tmp_path: Path, existing: Existing) -> None:
     (tmp_path / "thesis.tex").write_text("dear")
     with pytest.raises(UsageError, match="other files"):
         check_folder(tmp_path, existing)
@@ -139,13 +139,13 @@ def test_a_folder_of_other_files_is_never_touched(tmp_path: Path, existing: Exis
     check_folder(tmp_path / "new", existing)
 
 
-def test_a_folder_without_a_run(tmp_path: Path):
+def test_a_folder_without_a_run(tmp_path: Path) -> None:
     with pytest.raises(MissingError, match="there is no run"):
         load_run(tmp_path)
 
 
 @pytest.mark.parametrize("folder", sorted(STORED.iterdir()), ids=lambda path: path.name)
-def test_stored_runs_of_earlier_versions_still_load(folder: Path):
+def test_stored_runs_of_earlier_versions_still_load(folder: Path) -> None:
     results = load_run(folder)
     expected = json.loads((folder / "summary.json").read_text())
     summary = results.summary()

@@ -49,7 +49,7 @@ class Meanwhile(Silent):
 
 
 @pytest.mark.parametrize("rows", ["rows.jsonl", "rows-part1.jsonl"])
-def test_rows_without_the_record_of_the_run_are_not_continued(run: Path, rows: str):
+def test_rows_without_the_record_of_the_run_are_not_continued(run: Path, rows: str) -> None:
     (run / "run.json").unlink()
     (run / "rows.jsonl").rename(run / rows)
     (run / "rows.jsonl").touch()
@@ -66,7 +66,7 @@ def test_rows_without_the_record_of_the_run_are_not_continued(run: Path, rows: s
     assert not list(run.glob("rows-part*"))
 
 
-def test_a_record_without_rows_is_begun_and_says_so(run: Path, caplog: pytest.LogCaptureFixture):
+def test_a_record_without_rows_is_begun_and_says_so(run: Path, caplog: pytest.LogCaptureFixture) -> None:
     before = load_run(run).frame.drop(columns="seconds")
     (run / "rows.jsonl").unlink()
     answer(run, resume=True, limit=2)
@@ -74,7 +74,7 @@ def test_a_record_without_rows_is_begun_and_says_so(run: Path, caplog: pytest.Lo
     pd.testing.assert_frame_equal(load_run(run).frame.drop(columns="seconds"), before)
 
 
-def test_a_run_that_died_before_it_was_on_record_is_begun(tmp_path: Path):
+def test_a_run_that_died_before_it_was_on_record_is_begun(tmp_path: Path) -> None:
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "rows.jsonl").touch()
     answer(tmp_path / "run", resume=True)
@@ -83,7 +83,9 @@ def test_a_run_that_died_before_it_was_on_record_is_begun(tmp_path: Path):
 
 @pytest.mark.parametrize("said", [{}, {"resume": True}])
 @pytest.mark.parametrize("limit", [None, 2])
-def test_a_run_that_another_command_wrote_meanwhile_stays(tmp_path: Path, said: dict[str, bool], limit: int | None):
+def test_a_run_that_another_command_wrote_meanwhile_stays(
+    tmp_path: Path, said: dict[str, bool], limit: int | None
+) -> None:
     out = tmp_path / "run"
     with pytest.raises(UsageError, match=r"another command has written a run to .*; it stays as it is"):
         answer(out, **said, progress=Meanwhile(lambda: answer(out, limit=limit)))
@@ -92,7 +94,7 @@ def test_a_run_that_another_command_wrote_meanwhile_stays(tmp_path: Path, said: 
     assert (out / "summary.json").exists()
 
 
-def test_a_run_that_another_command_writes_at_the_moment_stays(tmp_path: Path):
+def test_a_run_that_another_command_writes_at_the_moment_stays(tmp_path: Path) -> None:
     answer(tmp_path / "other")
     whole = load_run(tmp_path / "other")
     rows = read_rows(tmp_path / "other" / "rows.jsonl")
@@ -111,7 +113,7 @@ def test_a_run_that_another_command_writes_at_the_moment_stays(tmp_path: Path):
     assert len(load_run(out).frame) == 1
 
 
-def test_of_two_commands_that_replace_a_run_one_is_refused(run: Path):
+def test_of_two_commands_that_replace_a_run_one_is_refused(run: Path) -> None:
     rows, whole = read_rows(run / "rows.jsonl"), load_run(run)
     first, second = (RunFolder(run, whole.run, LISTS, Existing.OVERWRITE) for _ in range(2))
     first.append(rows[1])
@@ -126,7 +128,7 @@ def test_of_two_commands_that_replace_a_run_one_is_refused(run: Path):
     assert [row.episode for row in read_rows(run / "rows.jsonl")] == [1]
 
 
-def test_a_run_written_between_plan_and_start_is_not_replaced(tmp_path: Path, elsewhere: None):
+def test_a_run_written_between_plan_and_start_is_not_replaced(tmp_path: Path, elsewhere: None) -> None:
     asked = Request("copy-mask", "shapes20i", fold="0", episodes="2", out=tmp_path / "run", existing=Existing.OVERWRITE)
     early, other = plan(asked), plan(replace(asked, method="all-foreground"))
     run_plan(other)
@@ -138,7 +140,7 @@ def test_a_run_written_between_plan_and_start_is_not_replaced(tmp_path: Path, el
     assert load_run(tmp_path / "run").run.method.name == "copy-mask"
 
 
-def test_what_is_refused_takes_nothing_back(tmp_path: Path):
+def test_what_is_refused_takes_nothing_back(tmp_path: Path) -> None:
     """As `fssbench score` does, which discards what it has written when it ends early."""
     out = tmp_path / "run"
     answer(tmp_path / "other")
@@ -152,7 +154,7 @@ def test_what_is_refused_takes_nothing_back(tmp_path: Path):
     assert contents(out) == before
 
 
-def test_the_folder_one_is_in_is_written_to_and_cleared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_the_folder_one_is_in_is_written_to_and_cleared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     answer(tmp_path / "other")
     whole = load_run(tmp_path / "other")
     (tmp_path / "here").mkdir()
@@ -164,7 +166,7 @@ def test_the_folder_one_is_in_is_written_to_and_cleared(tmp_path: Path, monkeypa
     assert list(Path().iterdir()) == []
 
 
-def test_the_label_maps_of_a_run_written_meanwhile_stay(tmp_path: Path, elsewhere: None):
+def test_the_label_maps_of_a_run_written_meanwhile_stay(tmp_path: Path, elsewhere: None) -> None:
     asked = Request("copy-mask", "shapes20i", fold="0", episodes="2", out=tmp_path / "run")
     planned, other = plan(asked), plan(replace(asked, method="all-foreground"))
     maps = tmp_path / "maps"
@@ -175,7 +177,7 @@ def test_the_label_maps_of_a_run_written_meanwhile_stay(tmp_path: Path, elsewher
     assert kept == contents(tmp_path / "maps-again")
 
 
-def test_the_lock_is_on_the_file_that_has_the_name(run: Path, monkeypatch: pytest.MonkeyPatch):
+def test_the_lock_is_on_the_file_that_has_the_name(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A run that finishes puts an ordered file in the place of the one that is locked."""
     path = run / "rows.jsonl"
     rows, lock, waits = read_rows(path), fcntl.flock, [True]
@@ -195,14 +197,14 @@ def test_the_lock_is_on_the_file_that_has_the_name(run: Path, monkeypatch: pytes
     assert [row.episode for row in read_rows(path)] == [1, 0, 3]
 
 
-def test_a_folder_that_holds_a_damaged_run_may_be_replaced(run: Path):
+def test_a_folder_that_holds_a_damaged_run_may_be_replaced(run: Path) -> None:
     (run / "run.json").unlink()
     check_folder(run, Existing.OVERWRITE)
     with pytest.raises(UsageError, match="holds a run already"):
         check_folder(run, Existing.REFUSE)
 
 
-def test_what_killed_commands_left_goes_when_the_run_is_finished(run: Path):
+def test_what_killed_commands_left_goes_when_the_run_is_finished(run: Path) -> None:
     left = [run / f".{name}.0123abc_" for name in ("run.json", "rows.jsonl", "summary.json", "episodes-fold0.json")]
     other = run / ".notes.txt.0123abc_"
     for path in (*left, other):

@@ -50,7 +50,7 @@ def generator() -> np.random.Generator:
     return np.random.default_rng(7)
 
 
-def test_one_way_leaves_255_out(generator: np.random.Generator):
+def test_one_way_leaves_255_out(generator: np.random.Generator) -> None:
     for _ in range(50):
         label = generator.choice([0, 3, 4, 255], (31, 17)).astype(np.uint8)
         answer = generator.integers(0, 2, label.shape, dtype=np.uint8)
@@ -59,7 +59,7 @@ def test_one_way_leaves_255_out(generator: np.random.Generator):
 
 
 @pytest.mark.parametrize("classes", [(4,), (4, 9), (9, 1, 4, 7, 2)])
-def test_many_ways_count_255_as_background(generator: np.random.Generator, classes: tuple[int, ...]):
+def test_many_ways_count_255_as_background(generator: np.random.Generator, classes: tuple[int, ...]) -> None:
     for _ in range(20):
         label = generator.choice([0, 1, 4, 5, 9, 255], (23, 40)).astype(np.uint8)
         answer = generator.integers(0, len(classes) + 1, label.shape, dtype=np.uint8)
@@ -67,20 +67,20 @@ def test_many_ways_count_255_as_background(generator: np.random.Generator, class
         assert (list(counts.intersection), list(counts.union)) == released_fscs(answer, label, classes)
 
 
-def test_the_two_rules_differ_by_the_rim():
+def test_the_two_rules_differ_by_the_rim() -> None:
     label = np.array([[0, 1, 255, 255]], dtype=np.uint8)
     answer = np.array([[0, 1, 1, 0]], dtype=np.uint8)
     assert count(answer, label, (1,), "leave-out").union == (1, 1)
     assert count(answer, label, (1,), "background").union == (3, 2)
 
 
-def test_all_ignored_counts_nothing():
+def test_all_ignored_counts_nothing() -> None:
     label = np.full((2, 2), 255, dtype=np.uint8)
     counts = count(np.ones((2, 2), dtype=np.uint8), label, (1,), "leave-out")
     assert (counts.intersection, counts.union) == ((0, 0), (0, 0))
 
 
-def test_255_is_a_class_where_there_are_so_many():
+def test_255_is_a_class_where_there_are_so_many() -> None:
     label = np.array([[255, 700, 0]], dtype=np.uint16)
     answer = np.array([[1, 0, 1]], dtype=np.uint8)
     counts = count(answer, label, (255,), "leave-out")
@@ -93,12 +93,12 @@ def test_255_is_a_class_where_there_are_so_many():
     [np.zeros((2, 3), dtype=np.uint8), np.zeros((2, 2), dtype=np.int64), np.full((2, 2), 2, dtype=np.uint8)],
     ids=["shape", "type", "value"],
 )
-def test_an_answer_that_is_none_is_refused(answer: npt.NDArray[np.uint8]):
+def test_an_answer_that_is_none_is_refused(answer: npt.NDArray[np.uint8]) -> None:
     with pytest.raises(UsageError, match="the method answered"):
         count(answer, np.zeros((2, 2), dtype=np.uint8), (1,), "leave-out")
 
 
-def test_what_the_truth_has_not_is_left_out_where_a_release_leaves_it_out():
+def test_what_the_truth_has_not_is_left_out_where_a_release_leaves_it_out() -> None:
     label = np.array([[1, 1], [1, 255]], dtype=np.uint8)  # no background
     answer = np.array([[1, 0], [1, 1]], dtype=np.uint8)
     counts, _ = score_labels(answer, None, label, (1,), (), protocol("panet"))
@@ -109,7 +109,7 @@ def test_what_the_truth_has_not_is_left_out_where_a_release_leaves_it_out():
     assert (counts.intersection, counts.union) == ((1, 0), (4, 0))
 
 
-def test_the_novel_class_is_where_it_is_surer_than_the_threshold():
+def test_the_novel_class_is_where_it_is_surer_than_the_threshold() -> None:
     rule = replace(protocol("bam-gfss"), base=replace(protocol("bam-gfss").base, threshold=0.5))  # type: ignore[type-var]
     logits = torch.zeros(2, 1, 3)
     logits[1, 0, 2] = 1e-3

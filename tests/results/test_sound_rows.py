@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from fssbench import evaluate
 from fssbench.errors import BrokenFileError
+from fssbench.methods.base.method import Prediction
 from fssbench.results import Results, load_run, read_rows
 from fssbench.results.rows import line_of
 from tests.engine.stub import NearestColour, Patches, questions, rules
@@ -24,7 +26,7 @@ class Counting(NearestColour):
         super().__init__()
         self.asked = 0
 
-    def predict(self, *arguments: object) -> object:
+    def predict(self, *arguments: Any) -> Prediction:  # type: ignore[override]
         self.asked += 1
         return super().predict(*arguments)
 
@@ -75,7 +77,7 @@ def with_line(content: bytes, place: int, line: bytes, instead: int = 0) -> byte
 )
 def test_one_bad_line_costs_what_it_held(
     run: Path, finished: dict[str, bytes], caplog: pytest.LogCaptureFixture, line: bytes, instead: int, lost: int
-):
+) -> None:
     (run / "rows.jsonl").write_bytes(with_line(finished["rows.jsonl"], 2, line, instead))
     with pytest.raises(BrokenFileError, match="line 3 is no row") as refused:
         load_run(run)
@@ -92,7 +94,9 @@ def test_one_bad_line_costs_what_it_held(
     assert load_run(run).summary().miou == json.loads(finished["summary.json"])["miou"]
 
 
-def test_a_byte_order_mark_costs_nothing(run: Path, finished: dict[str, bytes], caplog: pytest.LogCaptureFixture):
+def test_a_byte_order_mark_costs_nothing(
+    run: Path, finished: dict[str, bytes], caplog: pytest.LogCaptureFixture
+) -> None:
     (run / "rows.jsonl").write_bytes(b"\xef\xbb\xbf" + finished["rows.jsonl"])
     method = Counting()
     assert load_run(run).missing == 0
@@ -101,7 +105,9 @@ def test_a_byte_order_mark_costs_nothing(run: Path, finished: dict[str, bytes], 
     assert not caplog.text
 
 
-def test_several_bad_lines_and_a_torn_end(run: Path, finished: dict[str, bytes], caplog: pytest.LogCaptureFixture):
+def test_several_bad_lines_and_a_torn_end(
+    run: Path, finished: dict[str, bytes], caplog: pytest.LogCaptureFixture
+) -> None:
     lines = finished["rows.jsonl"].splitlines()
     (run / "rows.jsonl").write_bytes(b"\n".join([b"", lines[0], b"\0\0", lines[1], lines[2], lines[3][:40]]))
     method = Counting()
@@ -112,7 +118,7 @@ def test_several_bad_lines_and_a_torn_end(run: Path, finished: dict[str, bytes],
 
 
 @pytest.mark.parametrize("fewer", [0, 1])
-def test_two_rows_of_an_episode_are_refused(run: Path, finished: dict[str, bytes], fewer: int):
+def test_two_rows_of_an_episode_are_refused(run: Path, finished: dict[str, bytes], fewer: int) -> None:
     rows = read_rows(run / "rows.jsonl")
     other = replace(rows[1], intersection=tuple(max(0, pixels - fewer) for pixels in rows[1].intersection))
     content = finished["rows.jsonl"] + line_of(other).encode() + b"\n"
@@ -125,7 +131,7 @@ def test_two_rows_of_an_episode_are_refused(run: Path, finished: dict[str, bytes
 
 
 @pytest.mark.parametrize("content", [b"\0" * 4096 + b"\n", b"\n\n\n", b"ro\n", "{}\n".encode("utf-16")])
-def test_a_file_without_any_row_is_not_replaced(run: Path, content: bytes):
+def test_a_file_without_any_row_is_not_replaced(run: Path, content: bytes) -> None:
     (run / "rows.jsonl").write_bytes(content)
     whole = content[: content.rfind(b"\n") + 1]
     with pytest.raises(BrokenFileError, match="holds no row: line 1 is no row"):
@@ -133,7 +139,7 @@ def test_a_file_without_any_row_is_not_replaced(run: Path, content: bytes):
     assert (run / "rows.jsonl").read_bytes() == whole
 
 
-def test_rows_of_a_later_version_are_not_thrown_away(run: Path, finished: dict[str, bytes]):
+def test_rows_of_a_later_version_are_not_thrown_away(run: Path, finished: dict[str, bytes]) -> None:
     content = finished["rows.jsonl"].replace(b'{"episode":4,', b'{"colour":1,"episode":4,')
     (run / "rows.jsonl").write_bytes(content)
     with pytest.raises(BrokenFileError, match=r"line 5 is no row \(colour\)") as refused:
@@ -142,14 +148,16 @@ def test_rows_of_a_later_version_are_not_thrown_away(run: Path, finished: dict[s
     assert (run / "rows.jsonl").read_bytes() == content
 
 
-def test_a_run_that_is_not_continued_keeps_its_damaged_rows(run: Path, finished: dict[str, bytes]):
+def test_a_run_that_is_not_continued_keeps_its_damaged_rows(run: Path, finished: dict[str, bytes]) -> None:
     content = with_line(finished["rows.jsonl"], 2, b"")
     (run / "rows.jsonl").write_bytes(content.replace(b'"query":"p4"', b'"query":"p5"'))
     with pytest.raises(BrokenFileError, match="is not the list's episode"):
         answer(run, resume=True)
 
 
-def test_a_damaged_part_of_another_process(run: Path, finished: dict[str, bytes], caplog: pytest.LogCaptureFixture):
+def test_a_damaged_part_of_another_process(
+    run: Path, finished: dict[str, bytes], caplog: pytest.LogCaptureFixture
+) -> None:
     lines = finished["rows.jsonl"].splitlines()
     (run / "rows.jsonl").write_bytes(lines[0] + b"\n")
     (run / "rows-part1.jsonl").write_bytes(b"\n".join([lines[1], b"\0\0\0", lines[3], b""]))
@@ -161,7 +169,7 @@ def test_a_damaged_part_of_another_process(run: Path, finished: dict[str, bytes]
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"\0" * 100, b"[]", b'{"schema_version":1}'])
-def test_a_torn_record_is_not_continued(run: Path, finished: dict[str, bytes], content: bytes):
+def test_a_torn_record_is_not_continued(run: Path, finished: dict[str, bytes], content: bytes) -> None:
     (run / "run.json").write_bytes(content)
     with pytest.raises(BrokenFileError, match=r"can't be continued: .*run\.json is no record of a run") as refused:
         answer(run, resume=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import pandas as pd
 import pytest
@@ -36,7 +37,7 @@ def run_with(classes: tuple[int, ...], *, folds: int = 1, run_length: int | None
     return replace(run, folds=tuple(replace(fold, classes=classes, run_length=run_length) for fold in run.folds))
 
 
-def test_both_means_stand_under_their_names(tmp_path: Path):
+def test_both_means_stand_under_their_names(tmp_path: Path) -> None:
     write_run(tmp_path / "run", run_with((1, 2, 3, 4, 5)), iou=0.5, answered=2)
     short = load_run(tmp_path / "run")
     frame = short.frame[short.frame["episode"] < 2]
@@ -44,7 +45,7 @@ def test_both_means_stand_under_their_names(tmp_path: Path):
     summary = replace(short, frame=frame).summary(draws=0)
     record = summary_record(summary)
     assert (record["miou"], record["miou_all_classes"]) == (50.0, pytest.approx(20.0))
-    (fold,) = record["folds"]  # type: ignore[misc]
+    [fold] = cast("list[dict[str, object]]", record["folds"])
     assert (fold["miou"], fold["miou_all_classes"], fold["asked"]) == (50.0, pytest.approx(20.0), (1, 2))
     assert summary.frame[["fold", "miou", "miou_all_classes"]].to_numpy().tolist() == [
         ["0", 50.0, pytest.approx(20.0)],
@@ -54,7 +55,7 @@ def test_both_means_stand_under_their_names(tmp_path: Path):
     assert not {"base_miou_all_classes", "total_miou_all_classes", "notes"} & record.keys()
 
 
-def test_the_means_are_one_where_every_class_is_asked():
+def test_the_means_are_one_where_every_class_is_asked() -> None:
     results = Results(frame_of([perfect(1, 0), perfect(2, 1)]), run_with((1, 2)))
     record = summary_record(results.summary(draws=0))
     assert record["miou"] == record["miou_all_classes"] == 100.0
@@ -62,7 +63,7 @@ def test_the_means_are_one_where_every_class_is_asked():
     assert strict.miou == strict.miou_all_classes == 100.0
 
 
-def test_each_run_of_a_list_has_both_means():
+def test_each_run_of_a_list_has_both_means() -> None:
     # The first run asks both classes, the second one of them.
     rows = [perfect(1, 0), perfect(2, 1), perfect(1, 2), perfect(1, 3)]
     summary = Results(frame_of(rows), run_with((1, 2), run_length=2)).summary(draws=0)
@@ -73,7 +74,7 @@ def test_each_run_of_a_list_has_both_means():
     assert [run["miou_all_classes"] for run in record["runs"]] == [100.0, 50.0]  # type: ignore[attr-defined]
 
 
-def test_base_classes_asked_together_have_both_means():
+def test_base_classes_asked_together_have_both_means() -> None:
     base = ((7, 10, 20, 20),)
     run = run_with((1, 2))
     run = replace(
@@ -88,7 +89,7 @@ def test_base_classes_asked_together_have_both_means():
     assert summary_record(summary)["total_miou_all_classes"] == 37.5
 
 
-def test_base_classes_asked_apart_are_those_that_a_label_holds():
+def test_base_classes_asked_apart_are_those_that_a_label_holds() -> None:
     run = run_with((1, 2))
     run = replace(run, folds=tuple(replace(fold, base_classes=(7, 8)) for fold in run.folds))
     rows = [perfect(1, 0, base=((7, 10, 20, 20),))]
@@ -101,7 +102,7 @@ def together() -> BaseRule | None:
     return protocol("bam-gfss").base
 
 
-def test_rows_alone_do_not_say_which_classes_there_are():
+def test_rows_alone_do_not_say_which_classes_there_are() -> None:
     summary = summarise(frame_of([perfect(1, 0)]), draws=0)
     assert summary.miou_all_classes is None
     assert "miou_all_classes" not in summary_record(summary)
@@ -109,7 +110,7 @@ def test_rows_alone_do_not_say_which_classes_there_are():
 
 
 @pytest.mark.parametrize("folder", sorted(STORED.iterdir()), ids=lambda path: path.name)
-def test_earlier_runs_have_both_means(folder: Path):
+def test_earlier_runs_have_both_means(folder: Path) -> None:
     summary = load_run(folder).summary(draws=0)
     assert summary.miou_all_classes is not None
     assert 0.0 < summary.miou_all_classes <= summary.miou
@@ -119,7 +120,7 @@ def of_five(*absent: int, fold: int = 0) -> list[Row]:
     return [perfect(c, 5 * n + c, c not in absent, fold) for n in range(2) for c in range(1, 6)]
 
 
-def test_a_class_without_a_pixel_counts_0_and_that_is_said():
+def test_a_class_without_a_pixel_counts_0_and_that_is_said() -> None:
     summary = summarise(frame_of(of_five(3)), draws=0)
     assert summary.miou == 80.0
     assert summary.folds[0].without_truth == (3,)
@@ -131,7 +132,7 @@ def test_a_class_without_a_pixel_counts_0_and_that_is_said():
     assert truth_notes(summarise(frame_of(of_five()), draws=0)) == []
 
 
-def test_one_fold_of_several():
+def test_one_fold_of_several() -> None:
     frame = frame_of([*of_five(), *of_five(2, 4, fold=1)])
     summary = summarise(frame, draws=0)
     assert [fold.without_truth for fold in summary.folds] == [(), (2, 4)]
@@ -139,7 +140,7 @@ def test_one_fold_of_several():
 
 
 @pytest.mark.parametrize("answered", [0, 30])
-def test_a_class_whose_truth_is_to_be_ignored_throughout(answered: int):
+def test_a_class_whose_truth_is_to_be_ignored_throughout(answered: int) -> None:
     # The label map has no pixel of it, whatever the answer says of the others.
     rows = [
         row if row.classes != (3,) else replace(row, union=(100, answered), intersection=(100 - answered, 0))
@@ -148,12 +149,12 @@ def test_a_class_whose_truth_is_to_be_ignored_throughout(answered: int):
     assert summarise(frame_of(rows), draws=0).folds[0].without_truth == (3,)
 
 
-def test_a_class_whose_last_pixel_is_lost_at_the_size_that_is_counted():
+def test_a_class_whose_last_pixel_is_lost_at_the_size_that_is_counted() -> None:
     rows = [row if row.classes != (3,) else replace(row, truth=(True,)) for row in of_five(3)]
     assert summarise(frame_of(rows), draws=0).folds[0].without_truth == (3,)
 
 
-def test_rows_say_where_the_last_pixel_was_lost_whatever_the_answer():
+def test_rows_say_where_the_last_pixel_was_lost_whatever_the_answer() -> None:
     wrong = {"truth": (True,), "union": (100, 30), "intersection": (70, 0)}
     rows = [row if row.classes != (3,) else replace(row, **wrong) for row in of_five(3)]
     assert summarise(frame_of(rows), draws=0).folds[0].without_truth == ()
@@ -163,7 +164,7 @@ def test_rows_say_where_the_last_pixel_was_lost_whatever_the_answer():
     assert summarise(frame_of(mixed), draws=0).folds[0].without_truth == ()
 
 
-def test_a_class_of_several_ways_that_no_query_shows():
+def test_a_class_of_several_ways_that_no_query_shows() -> None:
     row = Row(
         episode=0, fold=0, query="q", classes=(1, 2), supports=(("s",), ("s",)), intersection=(60, 40, 0),
         union=(60, 40, 0), present=(True, False), truth=(True, False), seconds=0.0,
@@ -178,12 +179,12 @@ def test_a_class_of_several_ways_that_no_query_shows():
     assert summarise(frame_of([row, swapped, shown]), draws=0).folds[0].without_truth == ()
 
 
-def test_one_query_that_shows_a_class_is_enough():
+def test_one_query_that_shows_a_class_is_enough() -> None:
     frame = pd.concat([frame_of(of_five(3)), frame_of([perfect(3, 20)])])
     assert summarise(frame, draws=0).folds[0].without_truth == ()
 
 
-def test_it_is_said_beside_the_numbers(tmp_path: Path):
+def test_it_is_said_beside_the_numbers(tmp_path: Path) -> None:
     lists = questions(count=4)
     results = evaluate(NearestColour(), Patches(), lists, protocol=rules(), out=tmp_path / "run")
     assert not [said for said in notes(results, results.summary(draws=0), [lists]) if "no query has" in said]

@@ -65,22 +65,22 @@ def shown(runs: Path, form: str = "json", **more: object) -> str:
     return render(compare(Comparison(source="measured", runs=runs, **more)), form)
 
 
-def test_each_fold_is_counted_once_and_drawn_of_once(runs: Path, calls: Calls):
+def test_each_fold_is_counted_once_and_drawn_of_once(runs: Path, calls: Calls) -> None:
     shown(runs)
     assert calls.count == {"load_run": 5, "tally": 4 * 4 + 2, "bootstrap": 4 * 4 + 2}
 
 
-def test_runs_of_other_shots_are_not_read(runs: Path, calls: Calls):
+def test_runs_of_other_shots_are_not_read(runs: Path, calls: Calls) -> None:
     shown(runs, shots=(5,))
     assert calls.count == {"load_run": 2, "tally": 8, "bootstrap": 8}
 
 
-def test_nothing_is_drawn_of_what_is_not_shown(runs: Path, calls: Calls):
+def test_nothing_is_drawn_of_what_is_not_shown(runs: Path, calls: Calls) -> None:
     shown(runs, shots=(1,), methods=("hsnet",))
     assert calls.count == {"load_run": 3, "tally": 10, "bootstrap": 4}
 
 
-def test_where_means_alone_have_intervals_only_they_are_drawn(runs: Path, calls: Calls):
+def test_where_means_alone_have_intervals_only_they_are_drawn(runs: Path, calls: Calls) -> None:
     whole, means = shown(runs, "csv"), shown(runs, "csv", reaches=("mean",))
     assert whole == means
     calls.count.clear()
@@ -88,7 +88,7 @@ def test_where_means_alone_have_intervals_only_they_are_drawn(runs: Path, calls:
     assert calls.count["bootstrap"] == 8, "half a run has no mean"
 
 
-def test_counts_of_a_fold_give_the_intervals_that_its_rows_give(runs: Path):
+def test_counts_of_a_fold_give_the_intervals_that_its_rows_give(runs: Path) -> None:
     from fssbench.results import load_run
     from fssbench.tables.beside import DRAWS
 
@@ -102,9 +102,9 @@ def test_counts_of_a_fold_give_the_intervals_that_its_rows_give(runs: Path):
     assert reaches(one, ["learnable_params"]) == {}
 
 
-def test_rows_are_let_go_when_they_are_counted(runs: Path):
+def test_rows_are_let_go_when_they_are_counted(runs: Path) -> None:
     [one] = measurements([runs / "hsnet-1"])
-    [counts] = {fold.answers.func.__self__ for fold in one.folds.values()}
+    [counts] = {fold.answers.func.__self__ for fold in one.folds.values()}  # type: ignore[attr-defined]
     assert counts._results is None
 
 
@@ -118,7 +118,7 @@ class Looks(dict[int, MeasuredFold]):
         return super().keys()
 
 
-def test_the_place_of_a_repeat_is_found_without_a_look_at_all_earlier_ones(monkeypatch: pytest.MonkeyPatch):
+def test_the_place_of_a_repeat_is_found_without_a_look_at_all_earlier_ones(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Looks, "count", 0)
     run = run_of("hsnet", (0,))
     found = put_together((run, Looks({number % 2: object()})) for number in range(400))
@@ -127,7 +127,7 @@ def test_the_place_of_a_repeat_is_found_without_a_look_at_all_earlier_ones(monke
     assert [one.repeat for one in found] == list(range(200))
 
 
-def test_each_measurement_is_held_against_all_others_at_once(runs: Path, monkeypatch: pytest.MonkeyPatch):
+def test_each_measurement_is_held_against_all_others_at_once(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     looks: Counter[str] = Counter()
     traits, configuration = tables_neighbours._traits, tables_measured._configuration
 
@@ -144,7 +144,7 @@ def test_each_measurement_is_held_against_all_others_at_once(runs: Path, monkeyp
     assert looks["traits"] == 2 * 300
 
 
-def test_a_majority_is_what_more_have_than_anything_else():
+def test_a_majority_is_what_more_have_than_anything_else() -> None:
     generator = np.random.default_rng(0)
     for size in (1, 2, 3, 5, 8) * 20:
         values = generator.integers(0, 4, size).tolist()
@@ -163,14 +163,14 @@ def test_a_majority_is_what_more_have_than_anything_else():
             )
 
 
-def test_nothing_is_computed_of_a_run_that_nothing_was_printed_of(tmp_path: Path, calls: Calls):
+def test_nothing_is_computed_of_a_run_that_nothing_was_printed_of(tmp_path: Path, calls: Calls) -> None:
     write_run(tmp_path / "own", run_of("mynet", dataset="pascal5i"))
     report = report_of([tmp_path / "own"], "published")
     assert "no source prints this method" in report.uncompared[0]
     assert calls.count["tally"] == calls.count["bootstrap"] == 0
 
 
-def test_no_interval_is_drawn_of_a_run_that_has_no_baseline_or_is_not_comparable(tmp_path: Path, calls: Calls):
+def test_no_interval_is_drawn_of_a_run_that_has_no_baseline_or_is_not_comparable(tmp_path: Path, calls: Calls) -> None:
     write_run(tmp_path / "own", run_of("mynet"))
     (tmp_path / "baselines").mkdir()
     report = report_of([tmp_path / "own"], "baseline", baselines=tmp_path / "baselines")
@@ -181,7 +181,7 @@ def test_no_interval_is_drawn_of_a_run_that_has_no_baseline_or_is_not_comparable
     assert calls.count["bootstrap"] == 0
 
 
-def test_the_numbers_of_a_check_are_those_of_the_run(runs: Path):
+def test_the_numbers_of_a_check_are_those_of_the_run(runs: Path) -> None:
     from fssbench.results import load_run
 
     [one] = measured([runs / "hsnet-1"])
@@ -193,7 +193,7 @@ def test_the_numbers_of_a_check_are_those_of_the_run(runs: Path):
 
 
 @pytest.mark.parametrize("shape", [(0, 5), (1, 1), (131, 1000), (3, 400_000), (7, 100)])
-def test_weights_are_multiplied_in_slices_that_one_thread_takes(shape: tuple[int, int]):
+def test_weights_are_multiplied_in_slices_that_one_thread_takes(shape: tuple[int, int]) -> None:
     weights, columns = np.arange(shape[0], dtype=float)[:, None] * np.ones(shape), 14
     slices = list(_slices(weights, columns))
     assert np.array_equal(np.concatenate(slices) if slices else weights, weights)

@@ -21,7 +21,7 @@ def _picture(height: int = 60, width: int = 80) -> tuple[np.ndarray, np.ndarray]
     return image, label
 
 
-def test_a_crop_of_a_larger_picture_is_a_window_of_it():
+def test_a_crop_of_a_larger_picture_is_a_window_of_it() -> None:
     image, label = _picture()
     whole = input_image(image, label.shape)
     view, seen = random_crop(image, label, 7, np.random.default_rng(0), PLAIN, (40, 40))
@@ -34,7 +34,7 @@ def test_a_crop_of_a_larger_picture_is_a_window_of_it():
     assert any(np.array_equal(seen.numpy(), label[top : top + 40, left : left + 40]) for top, left in places)
 
 
-def test_a_small_picture_is_padded_around_with_the_mean_and_255():
+def test_a_small_picture_is_padded_around_with_the_mean_and_255() -> None:
     image, label = _picture()
     view, seen = random_crop(image, label, 7, np.random.default_rng(0), PLAIN, (70, 91))
     assert torch.equal(view[:, 5:65, 5:85], input_image(image, label.shape))
@@ -47,7 +47,7 @@ def test_a_small_picture_is_padded_around_with_the_mean_and_255():
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_image_and_label_move_together(seed: int):
+def test_image_and_label_move_together(seed: int) -> None:
     image, label = _picture(90, 100)
     recipe = Crops(scale=(0.8, 1.25), turn=10.0, turned=1.0, blurred=0.5, blur=3)
     view, seen = random_crop(image, label, 7, np.random.default_rng(seed), recipe, (96, 96))
@@ -57,7 +57,7 @@ def test_image_and_label_move_together(seed: int):
     assert (seen == 255).any()
 
 
-def test_the_asked_class_is_kept():
+def test_the_asked_class_is_kept() -> None:
     image, label = _picture(48, 48)
     label[:] = 0
     label[:12, :12] = 7
@@ -68,7 +68,7 @@ def test_the_asked_class_is_kept():
     assert any((seen == 7).sum() < 0.85 * 144 for seen in loose)
 
 
-def test_a_crop_that_keeps_too_little_is_made_1_and_31_times():
+def test_a_crop_that_keeps_too_little_is_made_1_and_31_times() -> None:
     image, label = _picture(60, 80)
     label[:] = 7
     rng, again = np.random.default_rng(0), np.random.default_rng(0)

@@ -20,7 +20,7 @@ from tests.episode.stub import ListsOnly
 LISTS = {3: tuple(f"a{n}" for n in range(40)), 5: ("b0", "b1"), 9: ("c0", "c1", "c2")}
 
 
-def test_a_step_draws_the_same_episodes_whenever_it_comes():
+def test_a_step_draws_the_same_episodes_whenever_it_comes() -> None:
     sampler = EpisodeSampler(LISTS, seed=7)
     later = sampler.draw(sampler.generator(12), 6)
     for step in range(12):
@@ -29,7 +29,7 @@ def test_a_step_draws_the_same_episodes_whenever_it_comes():
     assert EpisodeSampler(LISTS, seed=8).draw(EpisodeSampler(LISTS, seed=8).generator(12), 6) != later
 
 
-def test_classes_come_evenly_and_pictures_differ():
+def test_classes_come_evenly_and_pictures_differ() -> None:
     sampler = EpisodeSampler(LISTS, seed=0)
     drawn = sampler.draw(sampler.generator(0), 3000)
     assert all(900 < count < 1100 for count in Counter(its.query_class for its in drawn).values())
@@ -40,7 +40,7 @@ def test_classes_come_evenly_and_pictures_differ():
         assert {its.query, *supports} <= set(LISTS[its.query_class])
 
 
-def test_a_class_of_one_picture_makes_no_episode():
+def test_a_class_of_one_picture_makes_no_episode() -> None:
     dataset = ListsOnly("lists", [("a", 1), ("b", 2), ("c", 2), ("c", 2)])
     assert EpisodeSampler.of_fold(dataset, 0, 0).lists == {2: ("b", "c")}
 
@@ -70,7 +70,7 @@ class Sized(ListsOnly):
         ("2048 pixels, base alone", {1: ("b", "e"), 2: ("a", "d")}),
     ],
 )
-def test_which_pictures_a_class_is_learnt_from(rule: TrainingLists, lists: dict[int, tuple[str, ...]]):
+def test_which_pictures_a_class_is_learnt_from(rule: TrainingLists, lists: dict[int, tuple[str, ...]]) -> None:
     assert EpisodeSampler.of_fold(Sized(), 0, 0, rule=rule).lists == lists
     epoch = len({name for names in lists.values() for name in names})
     made = Recipe("m/d", "mine", 1, (64, 64), (64, 64), epochs=1, lists=rule)
@@ -79,13 +79,13 @@ def test_which_pictures_a_class_is_learnt_from(rule: TrainingLists, lists: dict[
     assert {(its.query, its.query_class) for its in drawn} == {(n, c) for c, names in lists.items() for n in names}
 
 
-def test_nothing_to_learn_from():
+def test_nothing_to_learn_from() -> None:
     with pytest.raises(MissingError, match="no class with two training pictures"):
         EpisodeSampler.of_fold(ListsOnly("lists", [("a", 1), ("b", 2)]), 0, 0)
 
 
 @pytest.mark.parametrize("shot", [0, 1, 2])
-def test_shots(shot: int):
+def test_shots(shot: int) -> None:
     lists = {class_id: names for class_id, names in LISTS.items() if len(names) > shot}
     drawn = EpisodeSampler(lists, seed=1, shot=shot).draw(np.random.default_rng(0), 200)
     for its in drawn:
@@ -95,7 +95,7 @@ def test_shots(shot: int):
     assert {its.query_class for its in drawn} == set(lists)
 
 
-def test_joint_episodes_hold_none_some_or_all_of_their_classes():
+def test_joint_episodes_hold_none_some_or_all_of_their_classes() -> None:
     lists = {c: tuple(f"{c}-{n}" for n in range(6)) for c in (1, 2, 3, 4, 5)}
     sampler = EpisodeSampler(lists, seed=0, way=2, shot=3, task="fscs")
     drawn = sampler.draw(sampler.generator(0), 4000)
@@ -110,26 +110,26 @@ def test_joint_episodes_hold_none_some_or_all_of_their_classes():
     assert sum(its.query_class in its.classes for its in drawn) / 4000 == pytest.approx(expected, abs=0.03)
 
 
-def test_stages_draw_different_episodes():
+def test_stages_draw_different_episodes() -> None:
     first, second = EpisodeSampler(LISTS, seed=0), EpisodeSampler(LISTS, seed=0, stage=1)
     assert first.draw(first.generator(3), 8) != second.draw(second.generator(3), 8)
 
 
-def test_more_ways_than_classes():
+def test_more_ways_than_classes() -> None:
     dataset = ListsOnly("lists", [("a", 1), ("b", 2), ("c", 2), ("c", 2)])
     with pytest.raises(UsageError, match="1 classes to learn from, not 2"):
         EpisodeSampler.of_fold(dataset, 0, 0, way=2, task="fscs")
 
 
 @pytest.mark.parametrize("weight", [0.25, 0.9])
-def test_the_weight_of_the_querys_class(weight: float):
+def test_the_weight_of_the_querys_class(weight: float) -> None:
     lists = {c: tuple(f"{c}-{n}" for n in range(4)) for c in (1, 2, 3, 4, 5)}
     sampler = EpisodeSampler(lists, seed=0, task="fscs")
     drawn = sampler.draw(sampler.generator(0), 4000, weight)
     assert sum(its.query_class in its.classes for its in drawn) / 4000 == pytest.approx(weight, abs=0.03)
 
 
-def test_every_image_is_drawn_alike_and_stands_under_the_first_base_class():
+def test_every_image_is_drawn_alike_and_stands_under_the_first_base_class() -> None:
     sampler = EpisodeSampler.of_fold(Sized(), 0, 0, shot=0, rule="every image")
     assert sampler.lists == {1: ("a", "b", "c", "d", "e")}
     drawn = sampler.draw(sampler.generator(0), 2000)

@@ -51,7 +51,7 @@ def _place(folder: Path) -> Place:
     return Place(folder, {"what": "two"})
 
 
-def test_sgd_moves_by_gradient_momentum_and_decay(tmp_path: Path):
+def test_sgd_moves_by_gradient_momentum_and_decay(tmp_path: Path) -> None:
     net = Two()
     optimiser = Optimiser(0.1, kind="sgd", momentum=0.5, weight_decay=0.01)
     fit(net, lambda step: {"a": 2.0 * net.a, "b": net.b}, _recipe(2, optimiser), _place(tmp_path))
@@ -61,7 +61,7 @@ def test_sgd_moves_by_gradient_momentum_and_decay(tmp_path: Path):
     assert net.a.item() == pytest.approx(a)
 
 
-def test_the_longest_beginning_decides_the_rate(tmp_path: Path):
+def test_the_longest_beginning_decides_the_rate(tmp_path: Path) -> None:
     net = nn.ModuleDict({"head": nn.ModuleDict({"x": nn.Linear(1, 1, bias=False), "y": nn.Linear(1, 1, bias=False)})})
     start = {name: its.item() for name, its in net.named_parameters()}
     optimiser = Optimiser(0.01, kind="sgd", rates={"head.": 10.0, "head.y": 0.0})
@@ -70,7 +70,7 @@ def test_the_longest_beginning_decides_the_rate(tmp_path: Path):
     assert moved == pytest.approx({"head.x.weight": 0.1, "head.y.weight": 0.0})
 
 
-def test_poly_and_drops():
+def test_poly_and_drops() -> None:
     poly = Optimiser(0.1, "poly", power=0.9)
     assert learning_rate(poly, 0, 10) == pytest.approx(0.1 * 0.9**0.9)
     assert learning_rate(poly, 9, 10) == 0.0
@@ -78,7 +78,9 @@ def test_poly_and_drops():
     assert [learning_rate(drops, step, 6) for step in range(6)] == pytest.approx([0.1, 0.1, 0.01, 0.01, 0.001, 0.001])
 
 
-def test_a_state_holds_momentum_statistics_and_what_the_method_keeps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_state_holds_momentum_statistics_and_what_the_method_keeps(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     recipe = _recipe(5, Optimiser(0.1, kind="sgd"))
     whole = Two()
     fit(whole, whole.losses, recipe, _place(tmp_path / "whole"))
@@ -102,7 +104,7 @@ def test_a_state_holds_momentum_statistics_and_what_the_method_keeps(tmp_path: P
 
 
 @pytest.mark.parametrize("resume", [False, True])
-def test_a_state_that_another_command_wrote_meanwhile_stays(tmp_path: Path, resume: bool):
+def test_a_state_that_another_command_wrote_meanwhile_stays(tmp_path: Path, resume: bool) -> None:
     place, other = _place(tmp_path), Two()
 
     def meanwhile(stage: str, steps: int, done: Step) -> None:
@@ -129,7 +131,7 @@ def test_a_state_that_another_command_wrote_meanwhile_stays(tmp_path: Path, resu
 )
 def test_a_kill_loses_no_validation_and_not_much_time(
     recipe: Recipe, seconds: float, kept: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
+) -> None:
     monkeypatch.setattr("fssbench.training.loop.SAVE_AFTER", seconds)
 
     def kill(stage: str, steps: int, done: Step) -> None:
@@ -145,7 +147,7 @@ def test_a_kill_loses_no_validation_and_not_much_time(
 
 
 @pytest.mark.parametrize(("choose", "expected"), [("best", 0.8), ("last", 0.6)])
-def test_which_weights_are_the_result(choose: str, expected: float, tmp_path: Path):
+def test_which_weights_are_the_result(choose: str, expected: float, tmp_path: Path) -> None:
     values = iter([1.0, 3.0, 2.0, 3.0])
     validation = Validation(every=1, choose=choose)  # type: ignore[arg-type]
     recipe = _recipe(4, Optimiser(0.1, kind="sgd", momentum=0.0), validation=validation)
@@ -158,7 +160,7 @@ def test_which_weights_are_the_result(choose: str, expected: float, tmp_path: Pa
     assert torch.equal(again.a, net.a), "a finished run gives its result again"
 
 
-def test_validation_comes_every_so_often_and_at_the_end(tmp_path: Path):
+def test_validation_comes_every_so_often_and_at_the_end(tmp_path: Path) -> None:
     net = Two()
     watch = Watch(validate=lambda: 50.0)
     recipe = _recipe(7, validation=Validation(every=3))
@@ -169,20 +171,20 @@ def test_validation_comes_every_so_often_and_at_the_end(tmp_path: Path):
     assert [line.split(",")[3] for line in lines[1:]] == ["", "", "50.000", "", "", "50.000", "50.000"]
 
 
-def test_a_loss_that_is_no_number_ends_the_run(tmp_path: Path):
+def test_a_loss_that_is_no_number_ends_the_run(tmp_path: Path) -> None:
     net = Two()
     with pytest.raises(UsageError, match=r"step 1: b is nan"):
         fit(net, lambda step: {"a": net.a, "b": net.b * float("nan")}, _recipe(), _place(tmp_path))
     assert torch.isfinite(net.a)
 
 
-def test_nothing_to_move(tmp_path: Path):
+def test_nothing_to_move(tmp_path: Path) -> None:
     net = Two().requires_grad_(requires_grad=False)
     with pytest.raises(UsageError, match="no parameter"):
         fit(net, net.losses, _recipe(), _place(tmp_path))
 
 
-def test_a_state_of_other_shape_is_refused(tmp_path: Path):
+def test_a_state_of_other_shape_is_refused(tmp_path: Path) -> None:
     net = Two()
     fit(net, net.losses, _recipe(), _place(tmp_path))
     state = torch.load(_place(tmp_path).state, weights_only=True)
@@ -192,7 +194,7 @@ def test_a_state_of_other_shape_is_refused(tmp_path: Path):
         fit(Two(), net.losses, _recipe(), _place(tmp_path), resume=True)
 
 
-def test_freezing_and_batch_norms():
+def test_freezing_and_batch_norms() -> None:
     net = Two()
     freeze(net, ("norm.", "b"))
     assert [name for name, its in net.named_parameters() if its.requires_grad] == ["a"]
@@ -206,7 +208,7 @@ def test_freezing_and_batch_norms():
     assert all(its.requires_grad for its in net.parameters())
 
 
-def test_validation_half_way_begins_in_the_second_interval():
+def test_validation_half_way_begins_in_the_second_interval() -> None:
     recipe = Recipe("a/b", "here", 1, (32, 32), (32, 32), steps=17, validation=Validation(every=5, halfway=True))
     # round(5 / 2) is 2, and the release validates after the batch of that index, counted from 0.
     assert [step for step in range(1, 18) if _is_validated(recipe, step, 17)] == [5, 8, 10, 13, 15, 17]

@@ -70,7 +70,7 @@ def _answers(name: str, variant: str, *files: Path) -> pd.DataFrame:
 
 
 @pytest.mark.parametrize(("name", "variant"), FORMS)
-def test_it_trains_and_its_weights_answer(name: str, variant: str, tmp_path: Path, half_weights: Path):
+def test_it_trains_and_its_weights_answer(name: str, variant: str, tmp_path: Path, half_weights: Path) -> None:
     file = run_plan(_plan(name, tmp_path, half_weights, variant=variant))
     logs = [pd.read_csv(path) for path in tmp_path.glob("log*.csv")]
     assert len(logs) == len(fssbench.build(name, "small", variant or None).training_stages)
@@ -91,7 +91,7 @@ def test_it_trains_and_its_weights_answer(name: str, variant: str, tmp_path: Pat
 @pytest.mark.parametrize("name", STATEFUL)
 def test_a_killed_run_ends_as_if_it_had_not_been(
     name: str, tmp_path: Path, half_weights: Path, monkeypatch: pytest.MonkeyPatch
-):
+) -> None:
     whole = load_file(run_plan(_plan(name, tmp_path / "whole", half_weights, steps=4)))
     monkeypatch.setattr("fssbench.training.loop.SAVE_EVERY", 2)
     planned = _plan(name, tmp_path / "killed", half_weights, steps=4)
@@ -114,7 +114,7 @@ def test_a_killed_run_ends_as_if_it_had_not_been(
 
 
 @pytest.mark.parametrize("name", [name for name, variant in FORMS if method_info(name).tasks[variant] == "fscs"])
-def test_two_ways(name: str, tmp_path: Path, half_weights: Path):
+def test_two_ways(name: str, tmp_path: Path, half_weights: Path) -> None:
     planned = _plan(name, tmp_path, half_weights, variant=method_info(name).variant_for("fscs"), ways=2)
     assert planned.way == 2
     run_plan(planned)

@@ -31,7 +31,7 @@ backbone = "vgg16"
 @pytest.mark.parametrize(
     ("name", "batch"), [("hsnet/pascal5i", 20), ("hsnet/coco20i", 40), ("asnet/pascal5i", 12), ("asnet/coco20i", 24)]
 )
-def test_released_recipes(name: str, batch: int):
+def test_released_recipes(name: str, batch: int) -> None:
     network, dataset = name.split("/")
     released = recipe(network, dataset)
     assert (released.batch, released.view, released.optimiser) == (
@@ -42,14 +42,14 @@ def test_released_recipes(name: str, batch: int):
     assert (released.rim, released.foreground_weight, released.augmentation.view) == ("background", 1.0, (1.0, 1.0))
 
 
-def test_a_file_of_ones_own_comes_first(tmp_path: Path):
+def test_a_file_of_ones_own_comes_first(tmp_path: Path) -> None:
     file = tmp_path / "mine.toml"
     file.write_text(OWN)
     assert recipe("hsnet", "pascal5i", file).source == "mine"
 
 
 @pytest.mark.parametrize("name", ["hsnet/pascal5", "hsnt/pascal5i", "asnet/pascal5i", "hsnet:last/coco20i"])
-def test_a_file_that_decides_nothing_is_not_passed_over(name: str, tmp_path: Path):
+def test_a_file_that_decides_nothing_is_not_passed_over(name: str, tmp_path: Path) -> None:
     file = tmp_path / "mine.toml"
     file.write_text(OWN.replace("hsnet/pascal5i", name))
     with pytest.raises(UsageError, match=f"decides how hsnet/pascal5i is trained; it has {name}") as told:
@@ -57,14 +57,14 @@ def test_a_file_that_decides_nothing_is_not_passed_over(name: str, tmp_path: Pat
     assert told.value.remedy == 'a table ["hsnet/pascal5i"], or leave --config out'
 
 
-def test_a_misspelt_name_is_told_before_what_is_missing_for_it(tmp_path: Path):
+def test_a_misspelt_name_is_told_before_what_is_missing_for_it(tmp_path: Path) -> None:
     file = tmp_path / "mine.toml"
     file.write_text(OWN.replace("batch", "bacth"))
     with pytest.raises(BrokenFileError, match=r"hsnet/pascal5i\.bacth: Unexpected keyword"):
         recipe("hsnet", "pascal5i", file)
 
 
-def test_an_unknown_recipe_names_the_known_ones():
+def test_an_unknown_recipe_names_the_known_ones() -> None:
     with pytest.raises(UsageError, match=r"no recipe hsnet/fss1000; there are hsnet.*, hsnet/coco20i"):
         recipe("hsnet", "fss1000")
 
@@ -78,19 +78,19 @@ def test_an_unknown_recipe_names_the_known_ones():
         ("steps = 3", "steps"),
     ],
 )
-def test_a_broken_file_is_named_with_the_place(text: str, said: str, tmp_path: Path):
+def test_a_broken_file_is_named_with_the_place(text: str, said: str, tmp_path: Path) -> None:
     file = tmp_path / "mine.toml"
     file.write_text(text)
     with pytest.raises(BrokenFileError, match=rf"mine\.toml.*{said}"):
         read_recipes(file)
 
 
-def test_a_missing_file(tmp_path: Path):
+def test_a_missing_file(tmp_path: Path) -> None:
     with pytest.raises(MissingError, match=r"none\.toml"):
         read_recipes(tmp_path / "none.toml")
 
 
-def test_learning_rates():
+def test_learning_rates() -> None:
     assert {learning_rate(Optimiser(0.1), step, 100) for step in range(100)} == {0.1}
     rates = [learning_rate(Optimiser(0.1, "cosine"), step, 100) for step in range(100)]
     assert rates[0] == pytest.approx(0.01)
@@ -105,7 +105,7 @@ def _tables(*names: str) -> str:
     return "\n".join(f'["{name}"]\n{fields}{place}' for place, name in enumerate(names, 1))
 
 
-def test_the_most_specific_recipe_wins(tmp_path: Path):
+def test_the_most_specific_recipe_wins(tmp_path: Path) -> None:
     file = tmp_path / "mine.toml"
     file.write_text(_tables("m/d", "m.v/d", "m:s/d", "m.v:s/d", "m.v-weak/d", "n/d"))
 
@@ -118,7 +118,7 @@ def test_the_most_specific_recipe_wins(tmp_path: Path):
     assert steps(variant="v", weak=True) == {"": 5, "s": 4}
 
 
-def test_a_stage_takes_its_own_recipe_or_the_common_one(tmp_path: Path):
+def test_a_stage_takes_its_own_recipe_or_the_common_one(tmp_path: Path) -> None:
     file = tmp_path / "mine.toml"
     file.write_text(_tables("m:base/d"))
     assert recipe("m", "d", file, stage="base").steps == 1
@@ -138,14 +138,14 @@ def test_a_stage_takes_its_own_recipe_or_the_common_one(tmp_path: Path):
         ("options = { width = { a = 1 } }", "options"),
     ],
 )
-def test_what_is_no_recipe(line: str, said: str, tmp_path: Path):
+def test_what_is_no_recipe(line: str, said: str, tmp_path: Path) -> None:
     file = tmp_path / "mine.toml"
     file.write_text(_tables("m/d") + "\n" + line)
     with pytest.raises(BrokenFileError, match=said):
         read_recipes(file)
 
 
-def test_another_view_of_known_scenes_is_trained_by_their_recipes(tmp_path: Path):
+def test_another_view_of_known_scenes_is_trained_by_their_recipes(tmp_path: Path) -> None:
     for network in ("small", "hsnet", "bam", "ntrenet"):
         assert recipes(network, "shapes20i-underwater", like="shapes20i") == recipes(network, "shapes20i")
     file = tmp_path / "mine.toml"
@@ -156,7 +156,7 @@ def test_another_view_of_known_scenes_is_trained_by_their_recipes(tmp_path: Path
         recipes("m", "dry", file)
 
 
-def test_training_under_water_is_planned_as_on_clear_water(tmp_path: Path):
+def test_training_under_water_is_planned_as_on_clear_water(tmp_path: Path) -> None:
     def planned(dataset: str) -> Plan:
         weights = tmp_path / "backbone"
         weights.touch()
@@ -169,7 +169,7 @@ def test_training_under_water_is_planned_as_on_clear_water(tmp_path: Path):
     assert plan(Request("shapes20i-underwater", 0, backbone="small", out=tmp_path / "b")).network == "small"
 
 
-def test_who_learns_a_class_from_pictures_with_enough_of_it():
+def test_who_learns_a_class_from_pictures_with_enough_of_it() -> None:
     rules = {name: its.lists for name, its in read_recipes().items() if its.lists != "data set's"}
     large, pure = "2048 pixels", "2048 pixels, base alone"
     expected = {(m, d): large for m in ("pfenet", "ntrenet", "asgnet", "mmt") for d in ("pascal5i", "coco20i")}
@@ -178,7 +178,7 @@ def test_who_learns_a_class_from_pictures_with_enough_of_it():
     assert rules == {f"{method}/{dataset}": rule for (method, dataset), rule in expected.items()} | every
 
 
-def test_options_keep_their_types(tmp_path: Path):
+def test_options_keep_their_types(tmp_path: Path) -> None:
     file = tmp_path / "mine.toml"
     file.write_text(_tables("m/d") + '\noptions = { a = true, b = 3, c = 0.5, d = "x", e = [8, 16], f = [1.0, 0.5] }')
     options = recipe("m", "d", file).options
@@ -186,7 +186,7 @@ def test_options_keep_their_types(tmp_path: Path):
     assert [type(its) for its in options.values()] == [bool, int, float, str, tuple, tuple]
 
 
-def test_schedules_give_the_rates_that_the_releases_own_functions_give():
+def test_schedules_give_the_rates_that_the_releases_own_functions_give() -> None:
     """The figures are those of each release's poly_learning_rate with its configuration, for two parameter groups."""
     with (Path(__file__).parent / "released_rates.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
@@ -198,7 +198,7 @@ def test_schedules_give_the_rates_that_the_releases_own_functions_give():
         assert rate * factor == pytest.approx(float(row["rate"]), rel=1e-9), row
 
 
-def test_released_recipes_of_the_pfenet_family_and_of_ifsl():
+def test_released_recipes_of_the_pfenet_family_and_of_ifsl() -> None:
     pfenet = recipe("pfenet", "pascal5i", variant="fss")
     assert (pfenet.epochs, pfenet.batch, pfenet.view, pfenet.rim) == (200, 4, (473, 473), "leave-out")
     assert pfenet.optimiser == Optimiser(2.5e-2, "poly", 1e-4, "sgd", momentum=0.9, power=0.9)
@@ -213,7 +213,7 @@ def test_released_recipes_of_the_pfenet_family_and_of_ifsl():
             assert not name.endswith("/shapes20i"), "what is trained here looks at nothing novel"
 
 
-def test_epochs_become_steps():
+def test_epochs_become_steps() -> None:
     dataset = ListsOnly("lists", [(f"p{n}", n % 3 + 1) for n in range(11)] + [("p0", 2)])
     made = Recipe("m/d", "mine", 4, (64, 64), (64, 64), epochs=3, validation=Validation(every="2 epochs"))
     counted = in_steps(made, dataset, 0)
@@ -222,7 +222,7 @@ def test_epochs_become_steps():
     assert (longer.steps, longer.validation and longer.validation.every) == (30, 20)
 
 
-def test_a_number_may_change_while_training(tmp_path: Path):
+def test_a_number_may_change_while_training(tmp_path: Path) -> None:
     file = tmp_path / "own.toml"
     text = 'source = "here"\nbatch = 1\npicture = [64, 64]\nview = [64, 64]\nsteps = 11\n'
     file.write_text(f'["hsnet/shapes20i"]\n{text}foreground_weight = {{ first = 4.0, last = 2.0, over = 0.5 }}\n')
@@ -236,7 +236,7 @@ def test_a_number_may_change_while_training(tmp_path: Path):
             read_recipes(file)
 
 
-def test_own_data_is_trained_by_the_recipes_it_resembles(tmp_path: Path):
+def test_own_data_is_trained_by_the_recipes_it_resembles(tmp_path: Path) -> None:
     """Without a look at what is asked; the backbone that is trained here is trained as on the embedded data set."""
     labels = {f"p{n}": label_map((1, 0, 0, 50, 90), (2, 60, 0, 50, 90)) for n in range(4)}
     root = own_tree(tmp_path / "own", labels, 'folds = [["leaf"], ["stem"]]\n[classes]\n1 = "leaf"\n2 = "stem"\n')
@@ -269,7 +269,7 @@ def test_own_data_is_trained_by_the_recipes_it_resembles(tmp_path: Path):
     assert recipes("hsnet", "folder", file, like="pascal5i")[""].steps == 1
 
 
-def test_every_image_is_for_single_images(tmp_path: Path):
+def test_every_image_is_for_single_images(tmp_path: Path) -> None:
     file = tmp_path / "mine.toml"
     file.write_text(_tables("m/d") + '\nlists = "every image"')
     with pytest.raises(BrokenFileError, match="single images"):

@@ -39,7 +39,7 @@ def _equal(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
 
 
 @pytest.mark.parametrize("name", ["hsnet", "asnet"])
-def test_gradients_reach_the_head_and_not_the_backbone(name: str):
+def test_gradients_reach_the_head_and_not_the_backbone(name: str) -> None:
     torch.manual_seed(0)
     method = fssbench.build(name, backbone="small", channels=tiny_recipe(name).options["channels"]).train()
     mask = torch.zeros(2, 1, SIDE, SIDE, dtype=torch.uint8)
@@ -58,7 +58,9 @@ def test_gradients_reach_the_head_and_not_the_backbone(name: str):
 
 
 @pytest.mark.parametrize("network", ["small", "hsnet"])
-def test_one_seed_gives_the_same_weights_and_another_seed_others(network: str, tmp_path: Path, backbone_weights: Path):
+def test_one_seed_gives_the_same_weights_and_another_seed_others(
+    network: str, tmp_path: Path, backbone_weights: Path
+) -> None:
     first = _run(network, tmp_path / "a", backbone_weights)
     assert _equal(first, _run(network, tmp_path / "b", backbone_weights))
     assert not _equal(first, _run(network, tmp_path / "c", backbone_weights, seed=1))
@@ -67,7 +69,7 @@ def test_one_seed_gives_the_same_weights_and_another_seed_others(network: str, t
 @pytest.mark.parametrize("network", NETWORKS)
 def test_a_killed_run_ends_as_if_it_had_not_been(
     network: str, tmp_path: Path, backbone_weights: Path, monkeypatch: pytest.MonkeyPatch
-):
+) -> None:
     whole = _run(network, tmp_path / "whole", backbone_weights, steps=5)
     monkeypatch.setattr("fssbench.training.loop.SAVE_EVERY", 2)
     given = None if network == "small" else backbone_weights
@@ -86,7 +88,7 @@ def test_a_killed_run_ends_as_if_it_had_not_been(
     assert (tmp_path / "killed" / "log.csv").read_text() == (tmp_path / "whole" / "log.csv").read_text()
 
 
-def test_the_log_has_a_row_per_step(tmp_path: Path, backbone_weights: Path):
+def test_the_log_has_a_row_per_step(tmp_path: Path, backbone_weights: Path) -> None:
     seen: list[Step] = []
     run_plan(tiny_plan("hsnet", tmp_path, weights=backbone_weights), lambda stage, steps, done: seen.append(done))
     log = pd.read_csv(tmp_path / "log.csv")
@@ -102,7 +104,7 @@ def test_the_log_has_a_row_per_step(tmp_path: Path, backbone_weights: Path):
 @pytest.mark.parametrize("network", ["small", "hsnet"])
 def test_novel_classes_are_never_seen(
     network: str, fold: int, tmp_path: Path, backbone_weights: Path, monkeypatch: pytest.MonkeyPatch
-):
+) -> None:
     drawn: list[Episode] = []
     read: list[torch.Tensor] = []
     draw, batch = EpisodeSampler.draw, Pictures.batch
@@ -130,7 +132,7 @@ def test_novel_classes_are_never_seen(
     assert not novel & set(torch.cat(read).unique().tolist())
 
 
-def test_the_lists_of_the_embedded_data_set_hold_no_novel_pixel():
+def test_the_lists_of_the_embedded_data_set_hold_no_novel_pixel() -> None:
     dataset = fssbench.open_dataset("shapes20i")
     for fold in range(dataset.fold_count):
         novel = set(dataset.fold_classes(fold))
@@ -142,7 +144,7 @@ def test_the_lists_of_the_embedded_data_set_hold_no_novel_pixel():
             assert not novel & set(dataset.label(name).ravel().tolist()), name
 
 
-def test_the_weights_say_what_they_are(tmp_path: Path, backbone_weights: Path):
+def test_the_weights_say_what_they_are(tmp_path: Path, backbone_weights: Path) -> None:
     file = run_plan(tiny_plan("hsnet", tmp_path, weights=backbone_weights, fold=1, seed=4))
     with safe_open(file, "pt") as opened:
         note = opened.metadata()
@@ -150,14 +152,14 @@ def test_the_weights_say_what_they_are(tmp_path: Path, backbone_weights: Path):
     assert expected.items() <= note.items()
 
 
-def test_a_state_of_another_run_is_refused(tmp_path: Path, backbone_weights: Path):
+def test_a_state_of_another_run_is_refused(tmp_path: Path, backbone_weights: Path) -> None:
     plan = tiny_plan("hsnet", tmp_path, weights=backbone_weights)
     run_plan(plan)
     with pytest.raises(CheckpointError, match="another run: its seed differ"):
         run_plan(replace(plan, seed=5, resume=True))
 
 
-def test_the_folder_of_another_method_is_left_alone(tmp_path: Path, backbone_weights: Path):
+def test_the_folder_of_another_method_is_left_alone(tmp_path: Path, backbone_weights: Path) -> None:
     # A method of other stages names its states otherwise, and would begin anew beside them.
     (tmp_path / "state-base.pt").write_bytes(b"of bam's first stage")
     (tmp_path / "weights.safetensors").write_bytes(b"bam's")
@@ -166,20 +168,20 @@ def test_the_folder_of_another_method_is_left_alone(tmp_path: Path, backbone_wei
     assert (tmp_path / "weights.safetensors").read_bytes() == b"bam's"
 
 
-def test_a_recipe_of_no_stage_is_refused(tmp_path: Path, backbone_weights: Path):
+def test_a_recipe_of_no_stage_is_refused(tmp_path: Path, backbone_weights: Path) -> None:
     plan = tiny_plan("hsnet", tmp_path, weights=backbone_weights)
     with pytest.raises(UsageError, match="hsnet has no stage 'bsae'"):
         run_plan(replace(plan, recipes={**plan.recipes, "bsae": plan.recipes[""]}))
 
 
-def test_a_broken_state_is_refused(tmp_path: Path, backbone_weights: Path):
+def test_a_broken_state_is_refused(tmp_path: Path, backbone_weights: Path) -> None:
     (tmp_path / "state.pt").write_bytes(b"not a state")
     plan = tiny_plan("hsnet", tmp_path, weights=backbone_weights, resume=True)
     with pytest.raises(BrokenFileError, match=r"state\.pt"):
         run_plan(plan)
 
 
-def test_a_state_with_a_changed_byte_is_refused(tmp_path: Path, backbone_weights: Path):
+def test_a_state_with_a_changed_byte_is_refused(tmp_path: Path, backbone_weights: Path) -> None:
     plan = tiny_plan("hsnet", tmp_path, weights=backbone_weights, steps=2)
     run_plan(plan)
     content = bytearray((tmp_path / "state.pt").read_bytes())
@@ -190,7 +192,7 @@ def test_a_state_with_a_changed_byte_is_refused(tmp_path: Path, backbone_weights
         run_plan(replace(plan, resume=True))
 
 
-def test_weights_of_another_backbone_are_refused(tmp_path: Path, backbone_weights: Path):
+def test_weights_of_another_backbone_are_refused(tmp_path: Path, backbone_weights: Path) -> None:
     state = load_file(backbone_weights)
     state.pop("layer3.0.conv1.weight")
     other = tmp_path / "other.pt"
@@ -202,6 +204,6 @@ def test_weights_of_another_backbone_are_refused(tmp_path: Path, backbone_weight
         run_plan(tiny_plan("hsnet", tmp_path / "run", weights=other))
 
 
-def test_a_device_that_is_not_there(tmp_path: Path, backbone_weights: Path):
+def test_a_device_that_is_not_there(tmp_path: Path, backbone_weights: Path) -> None:
     with pytest.raises(UsageError, match="cuda:99"):
         run_plan(tiny_plan("hsnet", tmp_path, weights=backbone_weights, device="cuda:99"))

@@ -30,7 +30,7 @@ def baselines() -> pd.DataFrame:
     return _read(Path(shipped("benchmarks/baselines/shapes20i.csv")))
 
 
-def test_every_method_is_measured_on_every_fold(baselines: pd.DataFrame):
+def test_every_method_is_measured_on_every_fold(baselines: pd.DataFrame) -> None:
     asked = {
         (task, ways, shots): {(method, fold) for method, fold in zip(rows["method"], rows["fold"], strict=True)}
         for (task, ways, shots), rows in baselines.groupby(["task", "ways", "shots"])
@@ -42,7 +42,7 @@ def test_every_method_is_measured_on_every_fold(baselines: pd.DataFrame):
         assert asked["fscs", ways, 1] >= {(method, fold) for method in JOINT for fold in folds}
 
 
-def test_trained_methods_beat_every_floor_on_every_fold(baselines: pd.DataFrame):
+def test_trained_methods_beat_every_floor_on_every_fold(baselines: pd.DataFrame) -> None:
     rows = baselines[(baselines["task"] == "fss") & baselines["variant"].isin(["", "fss", "full"])]
     for (shots, fold), group in rows.groupby(["shots", "fold"]):
         miou = group.set_index("method")["miou"]
@@ -52,7 +52,7 @@ def test_trained_methods_beat_every_floor_on_every_fold(baselines: pd.DataFrame)
         assert miou[["hsnet", "asnet"]].min() > floor + 5.0, (shots, fold)
 
 
-def test_the_readme_has_the_means_of_the_rows(baselines: pd.DataFrame):
+def test_the_readme_has_the_means_of_the_rows(baselines: pd.DataFrame) -> None:
     text = Path(shipped("benchmarks/baselines/README.md")).read_text(encoding="utf-8")
     lines = [[cell.strip() for cell in line.split("|")[1:-1]] for line in text.splitlines() if line.startswith("| `")]
     told = {(cells[0], cells[5], cells[6]) for cells in lines if len(cells) == 7}
@@ -73,7 +73,7 @@ def test_the_readme_has_the_means_of_the_rows(baselines: pd.DataFrame):
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
-def test_the_numbers_belong_to_these_files_and_episodes(path: Path):
+def test_the_numbers_belong_to_these_files_and_episodes(path: Path) -> None:
     known = {record.id: record for record in OURS}
     dataset = fssbench.open_dataset(path.stem)
     rows = _read(path)
@@ -94,14 +94,14 @@ def test_the_numbers_belong_to_these_files_and_episodes(path: Path):
         assert drawn.hash == row.episodes_hash
 
 
-def test_the_files_are_there_and_small():
+def test_the_files_are_there_and_small() -> None:
     files = {path for record in OURS for path in locate(record)}
     assert files == set(Path(shipped("fssbench/checkpoints/weights")).glob("*.safetensors"))
     assert sum(path.stat().st_size for path in files) < 12_000_000
 
 
 @pytest.mark.parametrize("record", OURS, ids=lambda record: record.id)
-def test_a_file_says_which_fold_it_has_not_seen(record):
+def test_a_file_says_which_fold_it_has_not_seen(record) -> None:
     with safe_open(locate(record)[0], "pt") as opened:
         note = opened.metadata()
     assert note["network"].partition(".")[0] == (record.method or record.backbone)
@@ -110,7 +110,7 @@ def test_a_file_says_which_fold_it_has_not_seen(record):
 
 
 @pytest.mark.parametrize("fold", [0, 1, 2, 3])
-def test_every_eighth_episode_of_each_fold(fold: int):
+def test_every_eighth_episode_of_each_fold(fold: int) -> None:
     dataset = fssbench.open_dataset("shapes20i")
     asked = fssbench.episodes(dataset, fold, 1, 1, "shapes")[::8]
     reached = {}

@@ -17,7 +17,7 @@ from tests.training.tiny import Indexed, tiny_recipe
 RULES = replace(protocol("shapes"), datasets=("squares",), input=(136, 136))
 
 
-def test_base_pictures_hold_base_classes_alone():
+def test_base_pictures_hold_base_classes_alone() -> None:
     dataset = Indexed()
     lists = base_lists(dataset, 0, Validation(), 1)
     assert set(lists) == {3, 4}
@@ -29,19 +29,19 @@ def test_base_pictures_hold_base_classes_alone():
     assert asked.hash != validation_episodes(dataset, 0, Validation(episodes=7, seed=1), RULES, 1, 1).hash
 
 
-def test_no_base_picture():
+def test_no_base_picture() -> None:
     with pytest.raises(MissingError, match="to validate on"):
         base_lists(Indexed(), 0, Validation(), 20)
 
 
-def test_novel_episodes_are_those_of_the_protocol():
+def test_novel_episodes_are_those_of_the_protocol() -> None:
     dataset = fssbench.open_dataset("shapes20i")
     recipe = Validation(episodes=5, classes="novel")
     asked = validation_episodes(dataset, 2, recipe, protocol("shapes"), 1, 1)
     assert asked.hash == fssbench.episodes(dataset, 2, 1, 1, "shapes", 5).hash
 
 
-def test_novel_episodes_end_with_the_last_round_of_the_list():
+def test_novel_episodes_end_with_the_last_round_of_the_list() -> None:
     dataset = fssbench.open_dataset("shapes20i")
     # So many draws leave no image of the list out.
     images = len({episode.query for episode in fssbench.episodes(dataset, 2, 1, 1, "shapes", 10_000)})
@@ -54,7 +54,7 @@ def test_novel_episodes_end_with_the_last_round_of_the_list():
 
 
 @pytest.mark.parametrize("measure", ["miou", "exact_ratio"])
-def test_it_gives_what_evaluation_gives(measure: str):
+def test_it_gives_what_evaluation_gives(measure: str) -> None:
     torch.manual_seed(0)
     method = fssbench.build("hsnet", backbone="small", variant="fscs", channels=(4, 4, 4)).train()
     rules = replace(protocol("shapes-fscs"), datasets=("squares",), input=(136, 136))

@@ -56,7 +56,7 @@ def import_lists(side: str, lists: dict[int, list[int]]) -> None:
     imported.store("coco20i", side, {str(c): lists.get(c, []) for c in range(1, 81)})
 
 
-def test_folds_take_every_fourth_class(coco: Path):
+def test_folds_take_every_fourth_class(coco: Path) -> None:
     dataset = opened(coco)
     assert dataset.fold_classes(0)[:3] == (1, 5, 9)
     assert dataset.fold_classes(3)[-1] == 80
@@ -69,7 +69,7 @@ def test_folds_take_every_fourth_class(coco: Path):
     assert not dataset.has_ignore
 
 
-def test_lists_without_import_are_in_order_of_image_id(coco: Path):
+def test_lists_without_import_are_in_order_of_image_id(coco: Path) -> None:
     dataset = opened(coco.parent)
     assert ids(dataset, 0) == {1: [7, 30]}
     assert ids(dataset, 1) == {2: [100]}, "an object of 121 pixels is not listed"
@@ -82,7 +82,7 @@ def test_lists_without_import_are_in_order_of_image_id(coco: Path):
     assert entries["class_id"].dtype == np.int64
 
 
-def test_the_threshold_is_2048_pixels(tmp_path: Path):
+def test_the_threshold_is_2048_pixels(tmp_path: Path) -> None:
     # Edges are included: 32 x 64 pixels are exactly enough, 32 x 63 are not.
     sides = {"val": ([1, 2], [annotation(1, 1, 1, box(0, 0, 31, 63)), annotation(2, 2, 1, box(0, 0, 31, 62))])}
     dataset = opened(coco_tree(tmp_path, sides))
@@ -90,7 +90,7 @@ def test_the_threshold_is_2048_pixels(tmp_path: Path):
     assert ids(dataset, 0) == {1: [1]}
 
 
-def test_the_index_has_small_objects_too(coco: Path):
+def test_the_index_has_small_objects_too(coco: Path) -> None:
     rows = list(opened(coco).index("val").itertuples(index=False, name=None))
     assert rows == [
         (image_name("val", 7), 1, 60 * 61), (image_name("val", 7), 12, 61 * 61),
@@ -99,7 +99,7 @@ def test_the_index_has_small_objects_too(coco: Path):
     ]  # fmt: skip
 
 
-def test_imported_lists_decide_order_and_membership(coco: Path):
+def test_imported_lists_decide_order_and_membership(coco: Path) -> None:
     import_lists("val", {1: [30, 7], 2: [30, 100]})
     dataset = opened(coco)
     assert ids(dataset, 0) == {1: [30, 7]}
@@ -109,7 +109,7 @@ def test_imported_lists_decide_order_and_membership(coco: Path):
     assert ids(dataset, 0, "train") == {2: [8]}, "the other side was not imported"
 
 
-def test_imported_lists_ask_everybody_the_same(coco: Path):
+def test_imported_lists_ask_everybody_the_same(coco: Path) -> None:
     import_lists("val", {1: [555, 30, 7], 12: [30]})
     dataset = opened(coco)
     assert ids(dataset, 0) == {1: [555, 30, 7]}
@@ -119,7 +119,7 @@ def test_imported_lists_ask_everybody_the_same(coco: Path):
     assert "--lists here" in str(caught.value.remedy)
 
 
-def test_imported_lists_can_be_cut_to_what_is_here_and_say_so(coco: Path):
+def test_imported_lists_can_be_cut_to_what_is_here_and_say_so(coco: Path) -> None:
     import_lists("val", {1: [555, 30, 7], 2: [666, 100], 12: [30]})
     dataset = opened(coco, lists="here")
     assert ids(dataset, 0) == {1: [30, 7]}
@@ -127,7 +127,7 @@ def test_imported_lists_can_be_cut_to_what_is_here_and_say_so(coco: Path):
     assert dataset.list_order == "imported (not HSNet's), 3 of 6 entries are here"
 
 
-def test_label_rules_differ_and_are_part_of_the_fingerprint(coco: Path):
+def test_label_rules_differ_and_are_part_of_the_fingerprint(coco: Path) -> None:
     hsnet, plain = opened(coco), opened(coco, labels="pycocotools")
     assert hsnet.index("val")["pixels"].tolist() != plain.index("val")["pixels"].tolist()
     assert plain.label(image_name("val", 30)).sum() == 60 * 60 + 2 * 100
@@ -138,12 +138,12 @@ def test_label_rules_differ_and_are_part_of_the_fingerprint(coco: Path):
         opened(coco, label="png")
 
 
-def test_the_extent_of_lists_has_two_names(coco: Path):
+def test_the_extent_of_lists_has_two_names(coco: Path) -> None:
     with pytest.raises(UsageError, match="can be all or here, not 'some'"):
         opened(coco, lists="some")
 
 
-def test_the_fingerprint_follows_the_order_and_not_the_place(coco: Path, tmp_path: Path):
+def test_the_fingerprint_follows_the_order_and_not_the_place(coco: Path, tmp_path: Path) -> None:
     fingerprint = opened(coco).fingerprint
     copy = coco_tree(tmp_path / "copy", {"val": VAL})
     assert opened(copy).fingerprint == fingerprint, "the train side is not needed"
@@ -152,7 +152,7 @@ def test_the_fingerprint_follows_the_order_and_not_the_place(coco: Path, tmp_pat
     assert opened(coco).split_fingerprint("train") != opened(coco).fingerprint
 
 
-def test_ready_made_masks(coco: Path):
+def test_ready_made_masks(coco: Path) -> None:
     names = [image_name("val", i) for i in (7, 30)]
     painted = opened(coco)
     fingerprint = painted.fingerprint
@@ -173,7 +173,7 @@ def test_ready_made_masks(coco: Path):
         dataset.index("train")
 
 
-def test_photos_by_either_name(coco: Path):
+def test_photos_by_either_name(coco: Path) -> None:
     name = image_name("val", 7)
     dataset = opened(coco)
     photo = dataset.image(name)
@@ -187,7 +187,7 @@ def test_photos_by_either_name(coco: Path):
         dataset.image(name)
 
 
-def test_a_grey_photo_is_rgb(coco: Path):
+def test_a_grey_photo_is_rgb(coco: Path) -> None:
     path = coco / image_name("val", 7)
     Image.new("L", (96, 128), 70).save(path)
     assert opened(coco).image(image_name("val", 7)).shape == (128, 96, 3)
@@ -206,33 +206,33 @@ class Test2017:
             (folder / "annotations" / f"instances_{side}2017.json").write_text(text)
         return folder
 
-    def test_without_imported_lists_it_is_refused_with_the_reason(self, coco2017: Path):
+    def test_without_imported_lists_it_is_refused_with_the_reason(self, coco2017: Path) -> None:
         with pytest.raises(MissingError, match=r"COCO 2017 only, which do not say what was val in COCO 2014") as caught:
             opened(coco2017).entries(0)
         assert "import-splits" in str(caught.value.remedy)
 
-    def test_with_imported_lists_the_lists_say_it(self, coco2017: Path):
+    def test_with_imported_lists_the_lists_say_it(self, coco2017: Path) -> None:
         import_lists("val", {1: [30, 7], 2: [100]})
         dataset = opened(coco2017)
         assert ids(dataset, 0) == {1: [30, 7]}
         assert ids(dataset, 1) == {2: [100]}
         assert set(dataset.index("val")["name"]) == {image_name("val", i) for i in (7, 30, 100)}
 
-    def test_an_image_in_both_files_is_refused(self, coco2017: Path):
+    def test_an_image_in_both_files_is_refused(self, coco2017: Path) -> None:
         import_lists("val", {1: [30, 7], 2: [100]})
         text = instances("val", [7, 30, 100], [], year=2017)
         (coco2017 / "annotations" / "instances_val2017.json").write_text(text)
         with pytest.raises(BrokenFileError, match=r"val2017.json has the image 30, which instances_train2017"):
             opened(coco2017).index("val")
 
-    def test_a_renamed_file_is_recognised(self, coco2017: Path):
+    def test_a_renamed_file_is_recognised(self, coco2017: Path) -> None:
         folder = coco2017 / "annotations"
         (folder / "instances_val2017.json").rename(folder / "instances_val2014.json")
         with pytest.raises(BrokenFileError, match="it is not the annotations of COCO 2014 val"):
             opened(coco2017).entries(0)
 
 
-def test_missing_and_broken_files(coco: Path):
+def test_missing_and_broken_files(coco: Path) -> None:
     with pytest.raises(MissingError, match="nothing says where it is"):
         opened(None)  # type: ignore[arg-type]
     with pytest.raises(MissingError, match="no folder annotations"):
@@ -249,18 +249,18 @@ def test_missing_and_broken_files(coco: Path):
 
 
 @pytest.mark.parametrize("name", ["val2014/000000000007.jpg", "../x.jpg", "val2014/COCO_val2014_7.jpg", "", "x"])
-def test_names_of_another_kind(coco: Path, name: str):
+def test_names_of_another_kind(coco: Path, name: str) -> None:
     for read in (opened(coco).label, opened(coco).image, opened(coco, labels="png").label):
         with pytest.raises(UsageError, match="no image name of coco20i"):
             read(name)
 
 
-def test_an_image_that_the_annotations_do_not_have(coco: Path):
+def test_an_image_that_the_annotations_do_not_have(coco: Path) -> None:
     with pytest.raises(MissingError, match="have no image"):
         opened(coco).label(image_name("val", 8))
 
 
-def test_a_test_side_is_refused(coco: Path):
+def test_a_test_side_is_refused(coco: Path) -> None:
     with pytest.raises(UsageError, match="no test images"):
         opened(coco).entries(0, "test")
 
@@ -268,7 +268,7 @@ def test_a_test_side_is_refused(coco: Path):
 @pytest.mark.parametrize("text", ["", "{}", '{"dataset": "coco20i", "side": "val", "lists": {"1": ["a"]}}',
     '{"dataset": "coco20i", "side": "val", "lists": {"81": [1]}}', '{"dataset": "fss1000", "side": "val", "lists": {}}',
     '{"dataset": "coco20i", "side": "val", "lists": {"1": [-1]}}'])  # fmt: skip
-def test_broken_imported_lists(coco: Path, text: str):
+def test_broken_imported_lists(coco: Path, text: str) -> None:
     path = imported.path_of("coco20i", "val")
     path.parent.mkdir(parents=True)
     path.write_text(text)
@@ -277,7 +277,7 @@ def test_broken_imported_lists(coco: Path, text: str):
     assert "import-splits coco20i" in str(caught.value.remedy)
 
 
-def test_lists_of_the_real_sample(shared: Path):
+def test_lists_of_the_real_sample(shared: Path) -> None:
     expected = json.loads(gzip.decompress((shared / "reference/splits/coco/our_images.json.gz").read_bytes()))
     dataset = opened(shared / "data")
     for side in ("val", "train"):
@@ -293,7 +293,7 @@ def test_lists_of_the_real_sample(shared: Path):
 
 
 @pytest.mark.parametrize("shots", [1, 5])
-def test_the_released_episodes_from_the_released_lists(shared: Path, shots: int):
+def test_the_released_episodes_from_the_released_lists(shared: Path, shots: int) -> None:
     """A part of the data is enough to be asked what the release asks."""
     import_splits("coco20i", shared / "reference" / "splits")
     dataset = opened(shared / "data")

@@ -27,7 +27,7 @@ def write(folder: Path, *ids: int, tail: str = "") -> Path:
 
 
 @pytest.mark.parametrize("above", ["lists/coco", "data/lists/coco", "coco", "."])
-def test_the_order_is_kept_as_it_is(tmp_path: Path, above: str):
+def test_the_order_is_kept_as_it_is(tmp_path: Path, above: str) -> None:
     assert image_order() is None
     write(tmp_path / above, 30, 10, 20)
     [side] = import_splits("coco20i", tmp_path)
@@ -49,7 +49,7 @@ def test_the_order_is_kept_as_it_is(tmp_path: Path, above: str):
         ((30,), "\xe9", "can't read"),
     ],
 )
-def test_what_is_no_list_is_refused(tmp_path: Path, ids: tuple[int, ...], tail: str, message: str):
+def test_what_is_no_list_is_refused(tmp_path: Path, ids: tuple[int, ...], tail: str, message: str) -> None:
     path = write(tmp_path, *ids)
     path.write_bytes(path.read_bytes() + tail.encode("latin-1"))
     with pytest.raises(BrokenFileError, match=message):
@@ -57,13 +57,13 @@ def test_what_is_no_list_is_refused(tmp_path: Path, ids: tuple[int, ...], tail: 
     assert image_order() is None
 
 
-def test_a_folder_without_lists_says_which_there_are(tmp_path: Path):
+def test_a_folder_without_lists_says_which_there_are(tmp_path: Path) -> None:
     with pytest.raises(MissingError, match=r"nor val_data_list\.txt") as caught:
         import_splits("coco20i", tmp_path)
     assert "lists/coco of PFENet's" in str(caught.value.remedy)
 
 
-def test_a_changed_store_is_refused(tmp_path: Path):
+def test_a_changed_store_is_refused(tmp_path: Path) -> None:
     path = coco_image_list.store_image_list([1, 2])
     document = json.loads(path.read_text())
     path.write_text(json.dumps(document | {"lists": {"images": ["a"]}}))
@@ -72,7 +72,7 @@ def test_a_changed_store_is_refused(tmp_path: Path):
     assert imported.path_of("coco20i-images", "val") == path
 
 
-def test_the_order_decides_whom_pfenet_asks(shared: Path, tmp_path: Path):
+def test_the_order_decides_whom_pfenet_asks(shared: Path, tmp_path: Path) -> None:
     dataset = Coco20i(shared / "data/COCO2014")
     index = dataset.index("val")
     names = list(dict.fromkeys(index.loc[index["pixels"] >= 2048, "name"]))

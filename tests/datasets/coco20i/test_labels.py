@@ -27,14 +27,14 @@ def painted(tmp_path: Path, rule: coco_labels.PaintRule, *annotations: dict[str,
     return label
 
 
-def test_hsnets_rule_truncates_vertices_and_includes_edges(tmp_path: Path):
+def test_hsnets_rule_truncates_vertices_and_includes_edges(tmp_path: Path) -> None:
     label = painted(tmp_path, "hsnet", annotation(1, 9, 1, box(10.9, 20.9, 30, 40)))
     expected = np.zeros(SIZE, dtype=np.uint8)
     expected[20:61, 10:41] = 1
     assert (label == expected).all()
 
 
-def test_pycocotools_rule_is_pycocotools(tmp_path: Path):
+def test_pycocotools_rule_is_pycocotools(tmp_path: Path) -> None:
     label = painted(tmp_path, "pycocotools", annotation(1, 9, 1, box(10, 20, 30, 40)))
     expected = np.zeros(SIZE, dtype=np.uint8)
     expected[20:60, 10:40] = 1
@@ -43,35 +43,35 @@ def test_pycocotools_rule_is_pycocotools(tmp_path: Path):
 
 @pytest.mark.parametrize("rule", ["hsnet", "pycocotools"])
 class TestBothRules:
-    def test_later_ids_are_painted_over_earlier_ones_wherever_they_stand(self, tmp_path: Path, rule):
+    def test_later_ids_are_painted_over_earlier_ones_wherever_they_stand(self, tmp_path: Path, rule) -> None:
         over, under = annotation(7, 9, 2, box(0, 0, 40, 40)), annotation(3, 9, 1, box(20, 20, 60, 60))
         label = painted(tmp_path, rule, over, under)
         assert (label[10, 10], label[30, 30], label[60, 60]) == (2, 2, 1)
 
-    def test_a_class_is_the_place_of_its_category(self, tmp_path: Path, rule):
+    def test_a_class_is_the_place_of_its_category(self, tmp_path: Path, rule) -> None:
         # Category 13 (stop sign) is the 12th, category 90 (toothbrush) the 80th.
         label = painted(tmp_path, rule, annotation(1, 9, 13, box(0, 0, 9, 9)), annotation(2, 9, 90, box(50, 50, 9, 9)))
         assert (label[4, 4], label[54, 54], facts().classes[11], facts().classes[79]) == (
             12, 80, "stop sign", "toothbrush"
         )  # fmt: skip
 
-    def test_crowds_are_background(self, tmp_path: Path, rule):
+    def test_crowds_are_background(self, tmp_path: Path, rule) -> None:
         assert not painted(tmp_path, rule, annotation(1, 9, 1, iscrowd=1)).any()
 
-    def test_parts_of_an_object_that_overlap_stay_filled(self, tmp_path: Path, rule):
+    def test_parts_of_an_object_that_overlap_stay_filled(self, tmp_path: Path, rule) -> None:
         label = painted(tmp_path, rule, annotation(1, 9, 1, box(0, 0, 40, 40), box(20, 20, 40, 40)))
         assert label[30, 30] == 1
 
-    def test_vertices_outside_of_the_photo(self, tmp_path: Path, rule):
+    def test_vertices_outside_of_the_photo(self, tmp_path: Path, rule) -> None:
         label = painted(tmp_path, rule, annotation(1, 9, 1, box(-20, -20, 4000, 4000)))
         assert (label == 1).all()
 
-    def test_an_image_without_objects(self, tmp_path: Path, rule):
+    def test_an_image_without_objects(self, tmp_path: Path, rule) -> None:
         assert not painted(tmp_path, rule).any()
         assert not painted(tmp_path, rule, annotation(1, 9, 1)).any(), "an annotation without polygons"
 
 
-def test_pixels_of_the_real_sample(shared: Path):
+def test_pixels_of_the_real_sample(shared: Path) -> None:
     """Counts that were found independently, for both rules: 317 images, 1,182 pairs and more."""
     import gzip
 
@@ -94,7 +94,7 @@ def zigzag(vertices: int) -> list[int]:
     return [value for n in range(vertices) for value in ((65_000, n % 50) if n % 2 else (-65_000, n % 50))]
 
 
-def test_an_outline_as_long_as_may_be_is_painted(tmp_path: Path):
+def test_an_outline_as_long_as_may_be_is_painted(tmp_path: Path) -> None:
     assert painted(tmp_path, "pycocotools", annotation(1, 9, 1, zigzag(32), box(5, 5, 4, 4)))[5:9, 5:9].all()
 
 
@@ -123,7 +123,7 @@ def file_with(tmp_path: Path, change: dict[str, object]) -> Path:
         ({"id": None}, r"annotations\.0\.id"),
     ],
 )
-def test_annotations_that_can_not_be_painted(tmp_path: Path, change: dict[str, object], message: str):
+def test_annotations_that_can_not_be_painted(tmp_path: Path, change: dict[str, object], message: str) -> None:
     with pytest.raises(BrokenFileError, match=message) as caught:
         read_annotations(file_with(tmp_path, change), "copy it again")
     assert "instances_val2014.json" in caught.value.message
@@ -132,7 +132,7 @@ def test_annotations_that_can_not_be_painted(tmp_path: Path, change: dict[str, o
 
 
 @pytest.mark.parametrize("size", [(0, 5), (-1, 5), (100_000, 100_000), ("a", 1)])
-def test_images_of_impossible_size(tmp_path: Path, size: tuple[object, object]):
+def test_images_of_impossible_size(tmp_path: Path, size: tuple[object, object]) -> None:
     path = tmp_path / "instances_val2014.json"
     document = json.loads(instances("val", [9], []))
     document["images"][0] |= {"height": size[0], "width": size[1]}
@@ -142,7 +142,7 @@ def test_images_of_impossible_size(tmp_path: Path, size: tuple[object, object]):
 
 
 @pytest.mark.parametrize("keep", [0.0, 0.4, 0.99])
-def test_a_truncated_file(tmp_path: Path, keep: float):
+def test_a_truncated_file(tmp_path: Path, keep: float) -> None:
     path = file_with(tmp_path, {})
     truncate(path, keep)
     with pytest.raises(BrokenFileError, match="is truncated or no instance annotations"):
@@ -150,14 +150,14 @@ def test_a_truncated_file(tmp_path: Path, keep: float):
 
 
 @pytest.mark.parametrize("text", ["[]", "{}", '{"images": []}', "[" * 5000, '{"images": {}, "annotations": []}'])
-def test_json_of_another_kind(tmp_path: Path, text: str):
+def test_json_of_another_kind(tmp_path: Path, text: str) -> None:
     path = tmp_path / "captions.json"
     path.write_text(text)
     with pytest.raises(BrokenFileError, match="no instance annotations"):
         read_annotations(path, "")
 
 
-def test_missing_and_too_large_files(tmp_path: Path, monkeypatch):
+def test_missing_and_too_large_files(tmp_path: Path, monkeypatch) -> None:
     with pytest.raises(MissingError, match="no file"):
         read_annotations(tmp_path / "none.json", "")
     monkeypatch.setattr(coco_labels, "MAX_BYTES", 10)
@@ -165,7 +165,7 @@ def test_missing_and_too_large_files(tmp_path: Path, monkeypatch):
         read_annotations(file_with(tmp_path, {}), "")
 
 
-def test_two_points_enclose_nothing_for_pycocotools(tmp_path: Path):
+def test_two_points_enclose_nothing_for_pycocotools(tmp_path: Path) -> None:
     line, object_ = [20.0, 20.0, 60.0, 50.0], box(10, 10, 60, 60)
     assert not painted(tmp_path, "pycocotools", annotation(1, 9, 1, line)).any()
     for outlines in ([line, object_], [object_, line], [line, line, object_]):
@@ -173,7 +173,7 @@ def test_two_points_enclose_nothing_for_pycocotools(tmp_path: Path):
 
 
 @pytest.mark.parametrize("what", ["image", "annotation"])
-def test_an_id_that_is_there_twice(tmp_path: Path, what: str):
+def test_an_id_that_is_there_twice(tmp_path: Path, what: str) -> None:
     path = tmp_path / "instances_val2014.json"
     document = json.loads(instances("val", [9], [annotation(5, 9, 1, box(1, 1, 9, 9))]))
     document[f"{what}s"].append(document[f"{what}s"][0] | {"height": 7, "category_id": 2})
@@ -183,12 +183,12 @@ def test_an_id_that_is_there_twice(tmp_path: Path, what: str):
         read_annotations(path, "copy it again")
 
 
-def test_the_length_of_an_outline_is_that_of_the_longer_side_of_each_step():
+def test_the_length_of_an_outline_is_that_of_the_longer_side_of_each_step() -> None:
     assert coco_labels.length_of(coco_labels.vertices([0, 0, 30, 10, 30, 90])) == 30 + 80 + 90
 
 
 @pytest.mark.parametrize("rule", ["hsnet", "pycocotools"])
-def test_all_outlines_of_an_image_have_a_length_too(tmp_path: Path, rule: coco_labels.PaintRule):
+def test_all_outlines_of_an_image_have_a_length_too(tmp_path: Path, rule: coco_labels.PaintRule) -> None:
     assert painted(tmp_path, rule, annotation(1, 9, 1, zigzag(32))).any()
     with pytest.raises(BrokenFileError, match=r"the outlines of image 9 .* are \d+ pixels long, .* 96 x 128"):
         painted(tmp_path, rule, *(annotation(n, 9, 1, zigzag(32)) for n in (1, 2)))

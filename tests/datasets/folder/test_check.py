@@ -28,7 +28,7 @@ def faults(report: Report) -> list[str]:
     return [text.replace(f"{report.root}/", "") for text, _ in report.faults]
 
 
-def test_what_a_sound_folder_can_be_asked(root: Path):
+def test_what_a_sound_folder_can_be_asked(root: Path) -> None:
     report = check(fssbench.open_dataset("folder", root))
     assert report.complete
     assert [(count.what, count.here, count.note) for count in report.counts] == [
@@ -50,7 +50,7 @@ def test_what_a_sound_folder_can_be_asked(root: Path):
         check_at("folder")
 
 
-def test_everything_is_named_at_once(root: Path):
+def test_everything_is_named_at_once(root: Path) -> None:
     (root / "masks" / "p0.png").unlink()
     save_photo(root / "images" / "new.JPG")
     save_palette(root / "masks" / "lost.png", LABELS["p0"])
@@ -79,7 +79,7 @@ def test_everything_is_named_at_once(root: Path):
     assert f"and 2 more: fssbench data check folder --root {root}" in str(caught.value.remedy)
 
 
-def test_a_folder_that_may_not_be_read_is_named(root: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_folder_that_may_not_be_read_is_named(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (root / "images" / "wet").mkdir()
     scan = os.scandir
 
@@ -93,7 +93,7 @@ def test_a_folder_that_may_not_be_read_is_named(root: Path, monkeypatch: pytest.
         check_folder(root)
 
 
-def test_reading_stops_at_the_first_mask_that_is_wrong(root: Path):
+def test_reading_stops_at_the_first_mask_that_is_wrong(root: Path) -> None:
     save_palette(root / "masks" / "p2.png", label_map((9, 0, 0, 2, 2)))
     dataset = fssbench.open_dataset("folder", root)
     with pytest.raises(BrokenFileError, match=r"p2\.png holds values that are no class: 9") as caught:
@@ -101,7 +101,7 @@ def test_reading_stops_at_the_first_mask_that_is_wrong(root: Path):
     assert f"fssbench data check folder --root {root} shows all" in str(caught.value.remedy)
 
 
-def test_empty_classes_and_classes_of_one_photo(root: Path):
+def test_empty_classes_and_classes_of_one_photo(root: Path) -> None:
     (root / "dataset.toml").write_text(f'min_pixels = 300\n{DESCRIPTION}4 = "bark"\n')
     save_palette(root / "masks" / "p0.png", label_map((1, 0, 0, 20, 20), (3, 0, 50, 20, 20)))
     assert faults(check_folder(root)) == [
@@ -110,14 +110,14 @@ def test_empty_classes_and_classes_of_one_photo(root: Path):
     ]
 
 
-def test_one_class_drawn_as_255(tmp_path: Path):
+def test_one_class_drawn_as_255(tmp_path: Path) -> None:
     root = own_tree(tmp_path, {"a": label_map((255, 0, 0, 9, 9))}, '[classes]\n1 = "leaf"\n')
     ((text, remedy),) = check_folder(root).faults
     assert "no mask has a pixel of class 'leaf'" in text
     assert "255, the only value here, is ignored: black and white masks belong into masks/CLASS/" in remedy
 
 
-def test_overlapping_masks(tmp_path: Path):
+def test_overlapping_masks(tmp_path: Path) -> None:
     for name in ("a", "b"):
         save_photo(tmp_path / "images" / f"{name}.jpg", (20, 20))
         for place, folder in enumerate(("leaf", "stem")):
@@ -131,7 +131,7 @@ def test_overlapping_masks(tmp_path: Path):
     ]
 
 
-def test_a_description_to_begin_with(tmp_path: Path):
+def test_a_description_to_begin_with(tmp_path: Path) -> None:
     root = own_tree(tmp_path / "own", LABELS, "")
     (root / "dataset.toml").unlink()
     report = check_folder(root)
@@ -141,7 +141,7 @@ def test_a_description_to_begin_with(tmp_path: Path):
     assert check_folder(root).complete
 
 
-def test_a_broken_description_hides_nothing_else(root: Path):
+def test_a_broken_description_hides_nothing_else(root: Path) -> None:
     (root / "dataset.toml").write_text("fold = 1\n")
     (root / "masks" / "p0.png").unlink()
     truncate(root / "images" / "p4.jpg")
@@ -157,7 +157,7 @@ def test_a_broken_description_hides_nothing_else(root: Path):
 
 
 @pytest.mark.parametrize(("orientation", "counts"), [(1, False), (2, True), (3, True), (4, True), (6, False)])
-def test_photos_turned_in_a_way_that_keeps_their_size_are_counted(root: Path, orientation: int, counts: bool):
+def test_photos_turned_in_a_way_that_keeps_their_size_are_counted(root: Path, orientation: int, counts: bool) -> None:
     """Masks of the stored pixels have the right size then, and are of another picture."""
     for name in ("p1", "p4"):
         turn(root / "images" / f"{name}.jpg", orientation)
@@ -169,7 +169,7 @@ def test_photos_turned_in_a_way_that_keeps_their_size_are_counted(root: Path, or
     assert any(note.startswith(f"{said}as they are stored") for note in check_folder(root).notes) is counts
 
 
-def test_a_square_photo_keeps_its_size_whatever_turns_it(tmp_path: Path):
+def test_a_square_photo_keeps_its_size_whatever_turns_it(tmp_path: Path) -> None:
     square = {f"p{n}": label_map((1, 2, 2, 9, 9), size=(20, 20)) for n in range(3)}
     root = own_tree(tmp_path / "own", square, '[classes]\n1 = "leaf"\n')
     turn(root / "images" / "p2.jpg", 6)
@@ -185,7 +185,7 @@ def turn(path: Path, orientation: int) -> None:
         photo.copy().save(path, exif=exif)
 
 
-def test_objects_that_are_too_small_for_the_networks_are_counted(root: Path):
+def test_objects_that_are_too_small_for_the_networks_are_counted(root: Path) -> None:
     large = (1500, 1500)
     dots = [(3, 1, 1, 1, 1), (1, 0, 0, 0, 0), (1, 200, 200, 300, 300)]
     for name, boxes in {"p0": dots, "p1": [(3, 2, 3, 600, 1)], "p2": [(3, 5, 5, 90, 90)]}.items():

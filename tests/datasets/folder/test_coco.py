@@ -54,7 +54,7 @@ def faults(root: Path) -> list[str]:
     return [fault.text.replace(f"{root}/", "") for fault in survey(root).faults]
 
 
-def test_outlines_are_painted_in_rising_id_by_class_name(write):
+def test_outlines_are_painted_in_rising_id_by_class_name(write) -> None:
     label = fssbench.open_dataset("folder", write(document())).label("a")
     assert (label.dtype, label.shape) == (np.uint8, SIZE)
     assert np.bincount(label.ravel(), minlength=3)[1:].tolist() == [300, 200]
@@ -65,7 +65,7 @@ def test_outlines_are_painted_in_rising_id_by_class_name(write):
 
 
 @pytest.mark.parametrize("compressed", [False, True])
-def test_run_lengths_are_those_of_pycocotools(write, compressed: bool):
+def test_run_lengths_are_those_of_pycocotools(write, compressed: bool) -> None:
     from pycocotools import mask as coco_mask
 
     mask = np.zeros(SIZE, dtype=np.uint8)
@@ -83,7 +83,7 @@ def test_run_lengths_are_those_of_pycocotools(write, compressed: bool):
     assert (fssbench.open_dataset("folder", write(content)).label("a") == mask).all()
 
 
-def test_two_points_are_no_box(write):
+def test_two_points_are_no_box(write) -> None:
     content = document()
     content["annotations"][0]["segmentation"] = [[0, 0, 30, 30]]
     content["annotations"][1]["segmentation"].append([5, 5, 50, 30])
@@ -110,7 +110,7 @@ def with_outlines(*outlines: object) -> dict[str, Any]:
     ],
     ids=["a box", "equal points", "outside", "before the photo", "a line", "within a pixel"],
 )
-def test_an_object_without_a_pixel_is_counted_named_and_refused(write, outline: list[float]):
+def test_an_object_without_a_pixel_is_counted_named_and_refused(write, outline: list[float]) -> None:
     root = write(with_outlines(outline))
     ((text, remedy),) = check_folder(root).faults
     assert text == f"{root}/export.json: no pixel of the photo belongs to 1 annotation (1 of 'stem'; id 7)"
@@ -119,7 +119,7 @@ def test_an_object_without_a_pixel_is_counted_named_and_refused(write, outline: 
         fssbench.open_dataset("folder", root).index("val")
 
 
-def test_run_lengths_of_background_alone_are_no_object(write):
+def test_run_lengths_of_background_alone_are_no_object(write) -> None:
     content = with_outlines()
     content["annotations"][2]["segmentation"] = {"counts": [2400], "size": list(SIZE)}
     content["annotations"][0]["segmentation"] = [[1, 1, 2, 2]]
@@ -128,7 +128,7 @@ def test_run_lengths_of_background_alone_are_no_object(write):
     assert text.endswith("belongs to 3 annotations (1 of 'leaf', 2 of 'stem'; ids 1, 2, 7)")
 
 
-def test_objects_under_others_and_parts_that_enclose_nothing_are_said(write):
+def test_objects_under_others_and_parts_that_enclose_nothing_are_said(write) -> None:
     content = with_outlines(box(2, 2, 9, 9), [1, 1, 30, 30])
     content["annotations"] += [
         {"id": 8, "image_id": 6, "category_id": 31, "segmentation": [box(0, 0, 20, 20)]},
@@ -143,7 +143,7 @@ def test_objects_under_others_and_parts_that_enclose_nothing_are_said(write):
     ], "2 is under 9, but of the same class"
 
 
-def test_crowds_are_counted_by_class(write):
+def test_crowds_are_counted_by_class(write) -> None:
     content = document()
     assert fssbench.open_dataset("folder", write(content)).remarks == ()
     runs = {"counts": [0, 9], "size": [3, 3]}
@@ -160,7 +160,7 @@ def test_crowds_are_counted_by_class(write):
     assert seen.remarks == (said,)
 
 
-def test_crowds_are_background(write):
+def test_crowds_are_background(write) -> None:
     content = document()
     content["annotations"][0] |= {"iscrowd": 1, "segmentation": {"counts": [0, 9], "size": [3, 3]}}
     assert fssbench.open_dataset("folder", write(content)).index("val")["class_id"].tolist() == [1]
@@ -179,14 +179,14 @@ def test_crowds_are_background(write):
         ("5O", SIZE),
     ],
 )
-def test_run_lengths_that_do_not_fit_the_photo(write, counts: object, size: tuple[int, int]):
+def test_run_lengths_that_do_not_fit_the_photo(write, counts: object, size: tuple[int, int]) -> None:
     content = document()
     content["annotations"][1]["segmentation"] = {"counts": counts, "size": list(size)}
     with pytest.raises(BrokenFileError, match=r"annotation 1 of .*a\.jpg has run lengths that do not fill 60 x 40"):
         fssbench.open_dataset("folder", write(content)).label("a")
 
 
-def test_every_fault_of_the_json_is_named(write):
+def test_every_fault_of_the_json_is_named(write) -> None:
     content = document()
     content["images"][1]["file_name"] = "gone\u001b.jpg"
     content["categories"][1]["name"] = "bark"
@@ -206,7 +206,7 @@ def test_every_fault_of_the_json_is_named(write):
     ]
 
 
-def test_what_is_no_coco_json(write):
+def test_what_is_no_coco_json(write) -> None:
     assert faults(write("{"))[0].startswith("export.json is no COCO json: Invalid JSON")
     assert faults(write([1]))[0].startswith("export.json is no COCO json")
     content = document()
@@ -223,7 +223,7 @@ def test_what_is_no_coco_json(write):
 
 
 @pytest.mark.parametrize("iscrowd", [0, 1])
-def test_outlines_that_no_photo_holds_are_refused(write, iscrowd: int):
+def test_outlines_that_no_photo_holds_are_refused(write, iscrowd: int) -> None:
     zigzag = [value for n in range(2000) for value in ((65_000, n % 50) if n % 2 else (-65_000, n % 50))]
     content = with_outlines(zigzag)
     content["annotations"][2]["iscrowd"] = iscrowd
@@ -232,7 +232,7 @@ def test_outlines_that_no_photo_holds_are_refused(write, iscrowd: int):
     assert "outlines are longer than 4194304 pixels" in found
 
 
-def test_a_json_of_other_sizes(write):
+def test_a_json_of_other_sizes(write) -> None:
     content = document()
     content["images"][0]["width"] = 61
     dataset = fssbench.open_dataset("folder", write(content))
@@ -241,7 +241,7 @@ def test_a_json_of_other_sizes(write):
         dataset.index("val")
 
 
-def test_many_objects_whose_outlines_no_photo_holds_are_refused(write):
+def test_many_objects_whose_outlines_no_photo_holds_are_refused(write) -> None:
     content = document()
     zigzag = [value for n in range(32) for value in ((65_000, n % 50) if n % 2 else (-65_000, n % 50))]
     for annotation in content["annotations"]:

@@ -42,7 +42,7 @@ def opened(root: Path) -> Folder:
     return dataset
 
 
-def test_classes_folds_and_lists(root: Path):
+def test_classes_folds_and_lists(root: Path) -> None:
     dataset = opened(root)
     assert (dataset.name, dataset.fold_count, dataset.list_order) == ("folder", 2, "canonical (by name)")
     assert dict(dataset.class_names) == {1: "leaf", 2: "stem", 3: "root", 9: "bark"}
@@ -64,7 +64,7 @@ def test_classes_folds_and_lists(root: Path):
         dataset.label("q")
 
 
-def test_val_photos_are_set_aside(root: Path):
+def test_val_photos_are_set_aside(root: Path) -> None:
     assert opened(root).index("train").equals(opened(root).index("val"))
     with pytest.raises(MissingError, match=r"has no val\.txt: what is learnt from would be asked again"):
         opened(root).check_learnable(0)
@@ -78,7 +78,7 @@ def test_val_photos_are_set_aside(root: Path):
         opened(root).check_learnable(0)
 
 
-def test_a_class_needs_as_many_pixels_as_the_description_says(root: Path):
+def test_a_class_needs_as_many_pixels_as_the_description_says(root: Path) -> None:
     (root / "dataset.toml").write_text(f"min_pixels = 3001\n{DESCRIPTION}")
     assert opened(root).entries(0).empty
     assert len(opened(root).index("val")) == 32
@@ -86,7 +86,7 @@ def test_a_class_needs_as_many_pixels_as_the_description_says(root: Path):
 
 @pytest.mark.parametrize("name", list_protocols())
 @pytest.mark.parametrize("shot", [1, 3])
-def test_every_protocol_draws_from_it(root: Path, tmp_path: Path, name: str, shot: int):
+def test_every_protocol_draws_from_it(root: Path, tmp_path: Path, name: str, shot: int) -> None:
     dataset = opened(root)
     way = protocol(name).way[1] and min(protocol(name).way[1], 2)
     drawn = fssbench.episodes(dataset, fold=1, way=way, shot=shot, protocol=name, count=8)
@@ -97,7 +97,7 @@ def test_every_protocol_draws_from_it(root: Path, tmp_path: Path, name: str, sho
     assert {finding.state for finding in verify(drawn, dataset)} == {"ok"}
 
 
-def test_too_few_images_are_named_and_skipped_on_request(root: Path):
+def test_too_few_images_are_named_and_skipped_on_request(root: Path) -> None:
     dataset = opened(root)
     with pytest.raises(MissingError, match=r"folder \(fold 0, val\) has too few images of leaf \(8\), stem \(8\)"):
         fssbench.episodes(dataset, fold=0, way=2, shot=8, protocol="ifsl-fscs")
@@ -107,7 +107,7 @@ def test_too_few_images_are_named_and_skipped_on_request(root: Path):
 
 
 @pytest.mark.parametrize("name", list_protocols())
-def test_k_shots_need_k_other_photos_by_every_protocol(root: Path, name: str):
+def test_k_shots_need_k_other_photos_by_every_protocol(root: Path, name: str) -> None:
     way = protocol(name).way[1] and min(protocol(name).way[1], 2)
     assert fssbench.episodes(opened(root), fold=1, way=way, shot=7, protocol=name, count=3).shot == 7
     dataset = fssbench.open_dataset("folder", root, train_dataset="shapes20i", test_classes="own")
@@ -130,7 +130,7 @@ def test_k_shots_need_k_other_photos_by_every_protocol(root: Path, name: str):
         "a photo less",
     ],
 )
-def test_the_fingerprint_covers_what_decides(root: Path, change: str):
+def test_the_fingerprint_covers_what_decides(root: Path, change: str) -> None:
     before = opened(root).fingerprint
     assert opened(root).fingerprint == before
     text = {
@@ -150,7 +150,7 @@ def test_the_fingerprint_covers_what_decides(root: Path, change: str):
     assert opened(root).fingerprint != before
 
 
-def test_the_fingerprint_is_of_the_labels_not_of_their_files(root: Path, tmp_path: Path):
+def test_the_fingerprint_is_of_the_labels_not_of_their_files(root: Path, tmp_path: Path) -> None:
     """The same labels as binary masks, elsewhere, behind a link, with photos of another suffix."""
     for path in sorted((root / "masks").iterdir()):
         save_palette(path, np.where(LABELS[path.stem] == 255, 0, LABELS[path.stem]).astype(np.uint8))
@@ -166,7 +166,7 @@ def test_the_fingerprint_is_of_the_labels_not_of_their_files(root: Path, tmp_pat
     assert opened(tmp_path / "link").fingerprint == before
 
 
-def test_photos_of_phones_are_upright(root: Path):
+def test_photos_of_phones_are_upright(root: Path) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6
     stored = np.zeros((96, 128, 3), dtype=np.uint8)  # 128 x 96 once it is upright, as its mask
@@ -180,7 +180,7 @@ def test_photos_of_phones_are_upright(root: Path):
     assert opened(root).image("p00").shape[:2] == opened(root).label("p00").shape == (96, 128)
 
 
-def test_it_is_evaluated_like_any_other(root: Path):
+def test_it_is_evaluated_like_any_other(root: Path) -> None:
     dataset = opened(root)
     episodes = fssbench.episodes(dataset, fold=0, way=1, shot=2, protocol="shapes", count=4)
     results = fssbench.evaluate(fssbench.build("copy-mask"), dataset, episodes)
@@ -190,7 +190,7 @@ def test_it_is_evaluated_like_any_other(root: Path):
     assert fold.classes == (1, 2)
 
 
-def test_voc_photos_answer_as_pascal5i(shared: Path, tmp_path: Path):
+def test_voc_photos_answer_as_pascal5i(shared: Path, tmp_path: Path) -> None:
     """A folder of a handful of VOC photos gives the rows of pascal5i on the same episodes."""
     source = shared / "data" / "VOC2012"
     pascal = fssbench.open_dataset("pascal5i", source)
@@ -218,7 +218,7 @@ def test_voc_photos_answer_as_pascal5i(shared: Path, tmp_path: Path):
         assert found["query"].tolist() == [e.query for e in asked]
 
 
-def test_small_objects_under_the_rule_of_2048_pixels_name_the_rule(tmp_path: Path):
+def test_small_objects_under_the_rule_of_2048_pixels_name_the_rule(tmp_path: Path) -> None:
     """All is well with the folder, so that a check of it would say nothing."""
     small = {f"p{n}": label_map((1 + n % 2, 5, 5, 30, 24)) for n in range(6)}
     dataset = opened(own_tree(tmp_path / "small", small, '[classes]\n1 = "leaf"\n2 = "stem"\n'))
@@ -237,7 +237,7 @@ def test_small_objects_under_the_rule_of_2048_pixels_name_the_rule(tmp_path: Pat
     assert "2048" not in caught.value.message, "that rule is not at fault"
 
 
-def test_small_objects_to_learn_from_name_the_rule(tmp_path: Path):
+def test_small_objects_to_learn_from_name_the_rule(tmp_path: Path) -> None:
     small = {f"p{n}": label_map((1 + n % 2, 5, 5, 30, 24)) for n in range(6)}
     description = 'folds = [["leaf"], ["stem"]]\n[classes]\n1 = "leaf"\n2 = "stem"\n'
     dataset = opened(own_tree(tmp_path / "small", small, description))

@@ -20,25 +20,25 @@ def said(root: Path, text: str) -> tuple[Description | None, list[str]]:
     return description, [fault.text for fault in faults]
 
 
-def test_names_alone_make_one_fold(tmp_path: Path):
+def test_names_alone_make_one_fold(tmp_path: Path) -> None:
     description, _ = said(tmp_path, CLASSES)
     assert description == Description({1: "leaf", 2: "root", 7: "stem"}, ((1, 2, 7),), None, 1, "upright")
     assert list(description.classes) == [1, 2, 7]
 
 
-def test_all_that_it_can_say(tmp_path: Path):
+def test_all_that_it_can_say(tmp_path: Path) -> None:
     head = 'masks = "binary"\nmin_pixels = 9\nexif = "stored"\nfolds = [["stem", "leaf"], ["root"]]\n'
     description, _ = said(tmp_path, head + CLASSES)
     assert description == Description({1: "leaf", 2: "root", 7: "stem"}, ((1, 7), (2,)), "binary", 9, "stored")
 
 
-def test_a_class_may_be_in_no_fold(tmp_path: Path):
+def test_a_class_may_be_in_no_fold(tmp_path: Path) -> None:
     description, _ = said(tmp_path, 'folds = [["stem"]]\n' + CLASSES)
     assert description is not None
     assert description.folds == ((7,),)
 
 
-def test_names_are_composed(tmp_path: Path):
+def test_names_are_composed(tmp_path: Path) -> None:
     description, _ = said(tmp_path, 'folds = [["bl\u00fcte"]]\n[classes]\n1 = "blu\u0308te"\n')
     assert description is not None
     assert (description.classes[1], description.folds) == ("bl\u00fcte", ((1,),))
@@ -67,7 +67,7 @@ def test_names_are_composed(tmp_path: Path):
         (CLASSES + "[more]\n", ["line 5: unknown key 'more'"]),
     ],
 )
-def test_every_fault_is_a_sentence(tmp_path: Path, text: str, messages: list[str]):
+def test_every_fault_is_a_sentence(tmp_path: Path, text: str, messages: list[str]) -> None:
     _, found = said(tmp_path, text) if messages else (None, [])
     for message in messages:
         assert sum(message in one for one in found) == 1, found
@@ -75,7 +75,7 @@ def test_every_fault_is_a_sentence(tmp_path: Path, text: str, messages: list[str
     assert not any("\n" in one or "\x1b" in one for one in found)
 
 
-def test_what_is_no_file_of_ours(tmp_path: Path):
+def test_what_is_no_file_of_ours(tmp_path: Path) -> None:
     (fault,) = read_description(tmp_path)[1]
     assert "there is no" in fault.text
     (tmp_path / "dataset.toml").write_bytes(b"\xff\xfe\x00")
@@ -87,6 +87,6 @@ def test_what_is_no_file_of_ours(tmp_path: Path):
     assert "can't read" in read_description(tmp_path)[1][0].text
 
 
-def test_a_draft_is_toml(tmp_path: Path):
+def test_a_draft_is_toml(tmp_path: Path) -> None:
     assert tomllib.loads(draft(['say "a"', "b\\c"])) == {"classes": {"1": 'say "a"', "2": "b\\c"}}
     assert said(tmp_path, draft({3: "x", 1: "y"}))[0] == Description({1: "y", 3: "x"}, ((1, 3),))

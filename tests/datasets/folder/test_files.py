@@ -26,7 +26,7 @@ def found(root: Path, description: Description | None = TWO) -> tuple[Files, lis
     return files, [fault.text.replace(f"{root}/", "") for fault in faults]
 
 
-def test_photos_and_masks_belong_together_by_name(root: Path):
+def test_photos_and_masks_belong_together_by_name(root: Path) -> None:
     (root / "images" / "a.jpg").rename(root / "images" / "a.JPEG")
     (root / "masks" / "b.png").rename(root / "masks" / "b.PNG")
     (root / "images" / ".DS_Store").write_text("")
@@ -39,7 +39,7 @@ def test_photos_and_masks_belong_together_by_name(root: Path):
     assert files.notes == (f"1 other files in {root / 'images'} are passed over: notes.txt",)
 
 
-def test_names_are_composed_however_a_machine_writes_them(root: Path):
+def test_names_are_composed_however_a_machine_writes_them(root: Path) -> None:
     for folder, suffix, form in (("images", ".JPG", "NFD"), ("masks", ".png", "NFC")):
         name = unicodedata.normalize(form, "bl\u00fcte \u65e5\u672c") + suffix
         next((root / folder).glob("a.*")).rename(root / folder / name)
@@ -48,7 +48,7 @@ def test_names_are_composed_however_a_machine_writes_them(root: Path):
     assert list(files.photos) == ["b", "bl\u00fcte \u65e5\u672c"]
 
 
-def test_folders_below_and_links(root: Path, tmp_path: Path):
+def test_folders_below_and_links(root: Path, tmp_path: Path) -> None:
     for folder, name in (("images", "a.jpg"), ("masks", "a.png")):
         (root / folder / "wet").mkdir()
         (root / folder / name).rename(root / folder / "wet" / name)
@@ -61,7 +61,7 @@ def test_folders_below_and_links(root: Path, tmp_path: Path):
     assert files.kind == "indexed"
 
 
-def test_binary_masks_are_told_by_their_folders(root: Path, tmp_path: Path):
+def test_binary_masks_are_told_by_their_folders(root: Path, tmp_path: Path) -> None:
     for name in ("a", "b"):
         (root / "masks" / f"{name}.png").unlink()
     save_binary(root / "masks" / "stem" / "a.png", np.ones((4, 4), dtype=bool))
@@ -78,7 +78,7 @@ def test_binary_masks_are_told_by_their_folders(root: Path, tmp_path: Path):
     ]
 
 
-def test_what_does_not_belong_together(root: Path):
+def test_what_does_not_belong_together(root: Path) -> None:
     save_photo(root / "images" / "c.png")
     save_photo(root / "images" / "b.png")
     (root / "images" / "d.webp").write_text("")
@@ -101,14 +101,14 @@ def test_what_does_not_belong_together(root: Path):
     )
 
 
-def test_a_name_that_is_no_text(root: Path):
+def test_a_name_that_is_no_text(root: Path) -> None:
     Path(str(root / "images" / "n\udcff.jpg")).write_bytes(b"")
     _, (fault,) = found(root)
     fault.encode("utf-8")
     assert "can't stand in an episode list" in fault
 
 
-def test_what_is_missing(tmp_path: Path):
+def test_what_is_missing(tmp_path: Path) -> None:
     _, faults = found(tmp_path)
     assert faults == ["there is no folder images", "there is no folder masks, and no COCO json"]
     (tmp_path / "images").mkdir()
@@ -116,7 +116,7 @@ def test_what_is_missing(tmp_path: Path):
     assert found(tmp_path)[1] == ["images holds no photo"]
 
 
-def test_a_json_and_masks_need_a_word(root: Path):
+def test_a_json_and_masks_need_a_word(root: Path) -> None:
     (root / "coco.json").write_text("{}")
     assert found(root)[1] == [f"{root} holds both masks/ and coco.json"]
     assert found(root, Description({1: "a"}, ((1,),), "indexed"))[1] == []
@@ -128,7 +128,7 @@ def test_a_json_and_masks_need_a_word(root: Path):
     ]
 
 
-def test_val_names_photos_with_or_without_suffix(root: Path):
+def test_val_names_photos_with_or_without_suffix(root: Path) -> None:
     (root / "val.txt").write_text("\ufeffb.JPG\r\n\r\n", encoding="utf-8")
     assert found(root)[0].val == frozenset({"b"})
     (root / "val.txt").write_text("a\nzz\n")

@@ -26,7 +26,7 @@ def photo(tmp_path: Path) -> Path:
     return tmp_path / "a.jpg"
 
 
-def test_palette_and_grey_masks_hold_values(photo: Path, tmp_path: Path):
+def test_palette_and_grey_masks_hold_values(photo: Path, tmp_path: Path) -> None:
     save_palette(tmp_path / "p.png", LABEL)
     Image.fromarray(LABEL).save(tmp_path / "l.png")
     for name in ("p", "l"):
@@ -34,7 +34,7 @@ def test_palette_and_grey_masks_hold_values(photo: Path, tmp_path: Path):
 
 
 @pytest.mark.parametrize("bits", [1, 2, 4])
-def test_masks_of_few_bits_hold_the_same_values(photo: Path, tmp_path: Path, bits: int):
+def test_masks_of_few_bits_hold_the_same_values(photo: Path, tmp_path: Path, bits: int) -> None:
     few = np.minimum(LABEL, 1)
     picture = Image.fromarray(few)
     picture.putpalette([0, 0, 0, 9, 9, 9])
@@ -47,7 +47,7 @@ def test_masks_of_few_bits_hold_the_same_values(photo: Path, tmp_path: Path, bit
 
 
 @pytest.mark.parametrize("mode", ["RGB", "RGBA", "LA", "I;16"])
-def test_pictures_that_hold_no_values(photo: Path, tmp_path: Path, mode: str):
+def test_pictures_that_hold_no_values(photo: Path, tmp_path: Path, mode: str) -> None:
     Image.new(mode, (30, 20)).save(tmp_path / "m.png")
     with pytest.raises(
         BrokenFileError, match=r"m\.png has pixels that are .*, not palette or grey of 8 bits"
@@ -56,7 +56,7 @@ def test_pictures_that_hold_no_values(photo: Path, tmp_path: Path, mode: str):
     assert caught.value.remedy == FORMAT
 
 
-def test_values_that_are_no_class(photo: Path, tmp_path: Path):
+def test_values_that_are_no_class(photo: Path, tmp_path: Path) -> None:
     save_palette(tmp_path / "m.png", label_map((2, 0, 0, 2, 2), (9, 5, 5, 1, 3), (7, 9, 9, 2, 2), size=SHAPE))
     with pytest.raises(BrokenFileError, match=r"no class: 2 \(4 pixels\), 9 \(3 pixels\)\n") as caught:
         read_indexed(tmp_path / "m.png", photo, SHAPE, NAMES)
@@ -66,7 +66,7 @@ def test_values_that_are_no_class(photo: Path, tmp_path: Path):
         read_indexed(tmp_path / "m.png", photo, SHAPE, NAMES)
 
 
-def test_masks_of_another_size(photo: Path, tmp_path: Path):
+def test_masks_of_another_size(photo: Path, tmp_path: Path) -> None:
     save_palette(tmp_path / "m.png", LABEL[:, :-1])
     with pytest.raises(BrokenFileError, match=r"m\.png has 29 x 20 pixels, its photo a\.jpg 30 x 20\n") as caught:
         read_indexed(tmp_path / "m.png", photo, SHAPE, NAMES)
@@ -75,7 +75,7 @@ def test_masks_of_another_size(photo: Path, tmp_path: Path):
         read_indexed(tmp_path / "m.png", photo, (30, 20), NAMES)
 
 
-def test_missing_and_foreign_masks(photo: Path, tmp_path: Path):
+def test_missing_and_foreign_masks(photo: Path, tmp_path: Path) -> None:
     with pytest.raises(MissingError, match="there is no file"):
         read_indexed(tmp_path / "m.png", photo, SHAPE, NAMES)
     (tmp_path / "m.png").write_text("<html>")
@@ -84,7 +84,7 @@ def test_missing_and_foreign_masks(photo: Path, tmp_path: Path):
 
 
 @pytest.mark.parametrize("mode", ["1", "L0", "L1", "L128", "P", "RGB", "RGBA", "LA", "I;16"])
-def test_every_kind_of_black_and_one_colour_is_binary(photo: Path, tmp_path: Path, mode: str):
+def test_every_kind_of_black_and_one_colour_is_binary(photo: Path, tmp_path: Path, mode: str) -> None:
     shown = LABEL == 7
     if mode[0] == "L" and mode[1:].isdecimal():
         picture = Image.fromarray(np.where(shown, int(mode[1:]), 0).astype(np.uint8))
@@ -97,7 +97,7 @@ def test_every_kind_of_black_and_one_colour_is_binary(photo: Path, tmp_path: Pat
     assert (read_binary({7: tmp_path / "m.png"}, photo, SHAPE, NAMES) == expected).all()
 
 
-def test_several_classes_and_an_empty_one(photo: Path, tmp_path: Path):
+def test_several_classes_and_an_empty_one(photo: Path, tmp_path: Path) -> None:
     save_binary(tmp_path / "leaf.png", LABEL == 1)
     save_binary(tmp_path / "stem.png", LABEL == 7, value=1)
     save_binary(tmp_path / "none.png", LABEL == 99)
@@ -107,7 +107,7 @@ def test_several_classes_and_an_empty_one(photo: Path, tmp_path: Path):
     assert (label == np.where(LABEL == 255, 0, LABEL)).all()
 
 
-def test_overlap_is_counted(photo: Path, tmp_path: Path):
+def test_overlap_is_counted(photo: Path, tmp_path: Path) -> None:
     save_binary(tmp_path / "leaf.png", LABEL == 1)
     save_binary(tmp_path / "stem.png", (LABEL == 7) | (np.indices(SHAPE).sum(axis=0) < 3))
     with pytest.raises(BrokenFileError, match=r"masks of .*a\.jpg overlap: 6 pixels are both leaf and stem") as caught:
@@ -115,7 +115,7 @@ def test_overlap_is_counted(photo: Path, tmp_path: Path):
     assert caught.value.remedy == OVERLAP
 
 
-def test_what_is_not_binary(photo: Path, tmp_path: Path):
+def test_what_is_not_binary(photo: Path, tmp_path: Path) -> None:
     path = tmp_path / "m.png"
     for pixels in (LABEL, np.stack([LABEL, 255 - LABEL, LABEL], axis=-1)):
         Image.fromarray(pixels).save(path)
@@ -135,7 +135,7 @@ def test_what_is_not_binary(photo: Path, tmp_path: Path):
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(damage=st.lists(st.tuples(st.floats(0, 0.999), st.integers(0, 255)), min_size=1, max_size=8))
-def test_a_damaged_mask_is_a_label_map_or_one_of_our_errors(tmp_path: Path, damage: list[tuple[float, int]]):
+def test_a_damaged_mask_is_a_label_map_or_one_of_our_errors(tmp_path: Path, damage: list[tuple[float, int]]) -> None:
     photo, path = tmp_path / "a.jpg", tmp_path / "m.png"
     save_photo(photo, SHAPE)
     save_palette(path, LABEL)
@@ -150,7 +150,7 @@ def test_a_damaged_mask_is_a_label_map_or_one_of_our_errors(tmp_path: Path, dama
         assert read_binary({1: path}, photo, SHAPE, NAMES).shape == SHAPE
 
 
-def test_a_grey_mask_that_was_indexed_anew_is_refused(photo: Path, tmp_path: Path):
+def test_a_grey_mask_that_was_indexed_anew_is_refused(photo: Path, tmp_path: Path) -> None:
     """0 and 7 of a grey mask are 0 and 1 of a palette that shows the same greys."""
     picture = Image.fromarray((LABEL == 7).astype(np.uint8))
     picture.putpalette([0, 0, 0, 7, 7, 7])

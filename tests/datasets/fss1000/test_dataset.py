@@ -22,7 +22,7 @@ def fss(tmp_path: Path) -> Path:
     return fss_tree(tmp_path, ["zebra", "ant", "bus", "Yak", "cup", "abe's_fish", "in_no_list"], images=11)
 
 
-def test_label_values_are_hsnets_class_ids_plus_1(fss: Path):
+def test_label_values_are_hsnets_class_ids_plus_1(fss: Path) -> None:
     dataset = open_dataset("fss1000", fss.parent)
     assert dict(dataset.class_names) == {
         1: "ant", 2: "zebra", 521: "absent", 522: "bus", 761: "Yak", 762: "abe's_fish", 763: "cup"
@@ -35,14 +35,14 @@ def test_label_values_are_hsnets_class_ids_plus_1(fss: Path):
         dataset.fold_classes(1, "test")
 
 
-def test_every_image_is_listed_in_order_of_its_path(fss: Path):
+def test_every_image_is_listed_in_order_of_its_path(fss: Path) -> None:
     entries = open_dataset("fss1000", fss).entries(0, "test")
     assert entries["name"].tolist()[:4] == ["Yak/1.jpg", "Yak/10.jpg", "Yak/11.jpg", "Yak/2.jpg"]
     assert entries["class_id"].tolist() == [761] * 11 + [762] * 11 + [763] * 11
     assert open_dataset("fss1000", fss).entries(0, "val")["class_id"].tolist() == [522] * 11
 
 
-def test_grey_128_is_foreground(fss: Path):
+def test_grey_128_is_foreground(fss: Path) -> None:
     label = open_dataset("fss1000", fss).label("cup/2.jpg")
     assert label.dtype == np.uint16
     assert sorted(np.unique(label)) == [0, 763]
@@ -51,7 +51,7 @@ def test_grey_128_is_foreground(fss: Path):
     assert ((label == 763) == expected).all()
 
 
-def test_index_and_sizes(fss: Path):
+def test_index_and_sizes(fss: Path) -> None:
     dataset = open_dataset("fss1000", fss)
     index = dataset.index("train")
     assert set(index["class_id"]) == {1, 2}
@@ -60,7 +60,7 @@ def test_index_and_sizes(fss: Path):
     assert dataset.image_size("cup/1.jpg") == dataset.image("cup/1.jpg").shape[:2] == (32, 32)
 
 
-def test_fingerprint_and_order(fss: Path):
+def test_fingerprint_and_order(fss: Path) -> None:
     dataset = open_dataset("fss1000", fss)
     assert dataset.list_order == "imported (not HSNet's test classes)"
     before = dataset.fingerprint
@@ -69,14 +69,14 @@ def test_fingerprint_and_order(fss: Path):
     assert open_dataset("fss1000", fss).split_fingerprint("train") == dataset.split_fingerprint("train")
 
 
-def test_episodes_of_hsnets_protocol(fss: Path):
+def test_episodes_of_hsnets_protocol(fss: Path) -> None:
     drawn = episodes(open_dataset("fss1000", fss), shot=1)
     assert len(drawn) == 33
     assert drawn[0].query == "Yak/1.jpg"
     assert {episode.classes[0] for episode in drawn} == {761, 762, 763}
 
 
-def test_what_is_missing_or_broken(fss: Path, tmp_path: Path):
+def test_what_is_missing_or_broken(fss: Path, tmp_path: Path) -> None:
     dataset = open_dataset("fss1000", fss)
     truncate(fss / "cup" / "1.png", 0.6)
     with pytest.raises(BrokenFileError, match=r"cup.1\.png"):
@@ -95,7 +95,7 @@ def test_what_is_missing_or_broken(fss: Path, tmp_path: Path):
         open_dataset("fss1000", tmp_path / "empty")
 
 
-def test_the_real_sample(shared: Path):
+def test_the_real_sample(shared: Path) -> None:
     import_splits("fss1000", shared / "reference" / "splits" / "fss")
     dataset = open_dataset("fss1000", shared / "data" / "fss1000-sample")
     entries = dataset.entries(0, "train")

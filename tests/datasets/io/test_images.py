@@ -28,7 +28,7 @@ from fssbench.errors import BrokenFileError, FSSBenchError, MissingError
 from tests.datasets.trees import label_map, save_palette, save_photo, truncate
 
 
-def test_a_photo_is_rgb_and_may_be_written_to(tmp_path: Path):
+def test_a_photo_is_rgb_and_may_be_written_to(tmp_path: Path) -> None:
     Image.fromarray(np.full((5, 7), 40, dtype=np.uint8)).save(tmp_path / "grey.png")
     photo = read_photo(tmp_path / "grey.png")
     assert (photo.shape, photo.dtype) == ((5, 7, 3), np.uint8)
@@ -36,7 +36,7 @@ def test_a_photo_is_rgb_and_may_be_written_to(tmp_path: Path):
     photo[0] = 1
 
 
-def test_exif_rotation_is_left_alone(tmp_path: Path):
+def test_exif_rotation_is_left_alone(tmp_path: Path) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6
     Image.new("RGB", (20, 10)).save(tmp_path / "turned.jpg", exif=exif)
@@ -46,7 +46,7 @@ def test_exif_rotation_is_left_alone(tmp_path: Path):
 
 @pytest.mark.parametrize("orientation", range(1, 9))
 @pytest.mark.parametrize("kind", ["jpg", "png"])
-def test_upright_is_what_viewers_show(tmp_path: Path, orientation: int, kind: str):
+def test_upright_is_what_viewers_show(tmp_path: Path, orientation: int, kind: str) -> None:
     exif = Image.Exif()
     exif[0x0112] = orientation
     path = tmp_path / f"turned.{kind}"
@@ -60,7 +60,7 @@ def test_upright_is_what_viewers_show(tmp_path: Path, orientation: int, kind: st
     assert size_of(path, upright=True) == expected.shape[:2]
 
 
-def test_a_broken_exif_block_turns_nothing(tmp_path: Path):
+def test_a_broken_exif_block_turns_nothing(tmp_path: Path) -> None:
     for number, block in enumerate((b"Exif\0\0", b"Exif\0\0II*\0\xff\xff\xff\xff", b"Exif\0\0" + bytes(40))):
         path = tmp_path / f"{number}.jpg"
         Image.new("RGB", (20, 10)).save(path, exif=block)
@@ -80,7 +80,7 @@ def test_a_broken_exif_block_turns_nothing(tmp_path: Path):
 )
 def test_every_kind_of_photo_becomes_rgb(
     tmp_path: Path, mode: str, colour: object, kind: str, expected: tuple[int, ...]
-):
+) -> None:
     path = tmp_path / f"p.{kind}"
     Image.new(mode, (6, 4), colour).save(path)  # type: ignore[arg-type]
     photo = read_photo(path)
@@ -88,7 +88,7 @@ def test_every_kind_of_photo_becomes_rgb(
     assert np.abs(photo.astype(int) - expected).max() <= 2
 
 
-def test_palettes_with_and_without_transparency(tmp_path: Path):
+def test_palettes_with_and_without_transparency(tmp_path: Path) -> None:
     picture = Image.new("P", (6, 4), 1)
     picture.putpalette([0, 0, 0, 10, 200, 30])
     picture.save(tmp_path / "plain.png")
@@ -97,7 +97,7 @@ def test_palettes_with_and_without_transparency(tmp_path: Path):
         assert (read_photo(tmp_path / f"{name}.png") == (10, 200, 30)).all()
 
 
-def test_sixteen_bits_keep_their_brightness(tmp_path: Path):
+def test_sixteen_bits_keep_their_brightness(tmp_path: Path) -> None:
     ramp = np.linspace(0, 65_535, 24).astype(np.uint16).reshape(4, 6)
     Image.fromarray(ramp).save(tmp_path / "grey.png")
     assert (read_photo(tmp_path / "grey.png") == (ramp >> 8)[..., None]).all()
@@ -106,13 +106,13 @@ def test_sixteen_bits_keep_their_brightness(tmp_path: Path):
     assert np.abs(read_photo(tmp_path / "colour.png").astype(int) - (colour >> 8)).max() <= 1
 
 
-def test_names_of_every_script(tmp_path: Path):
+def test_names_of_every_script(tmp_path: Path) -> None:
     path = tmp_path / "f\u00f6to \u5199\u771f \U0001f33f.JPEG"
     save_photo(path)
     assert read_photo(path).shape == (*size_of(path), 3)
 
 
-def test_a_mask_coded_by_colour_keeps_its_colours(tmp_path: Path):
+def test_a_mask_coded_by_colour_keeps_its_colours(tmp_path: Path) -> None:
     colours = np.array([[[255, 0, 7], [0, 128, 255]], [[1, 2, 3], [0, 0, 0]]], dtype=np.uint8)
     for suffix in ("bmp", "png"):
         path = tmp_path / f"mask.{suffix}"
@@ -130,7 +130,7 @@ def test_a_mask_coded_by_colour_keeps_its_colours(tmp_path: Path):
 
 
 @pytest.mark.parametrize("keep", [0.0, 0.02, 0.3, 0.9])
-def test_a_truncated_jpeg_is_named_in_one_line(tmp_path: Path, keep: float):
+def test_a_truncated_jpeg_is_named_in_one_line(tmp_path: Path, keep: float) -> None:
     path = tmp_path / "cut.jpg"
     save_photo(path)
     truncate(path, keep)
@@ -143,7 +143,7 @@ def test_a_truncated_jpeg_is_named_in_one_line(tmp_path: Path, keep: float):
 
 
 @pytest.mark.parametrize("keep", [0.1, 0.5, 0.95])
-def test_a_truncated_mask(tmp_path: Path, keep: float):
+def test_a_truncated_mask(tmp_path: Path, keep: float) -> None:
     path = tmp_path / "cut.png"
     noise = np.random.default_rng(0).integers(0, 20, (60, 60), dtype=np.uint8)
     save_palette(path, noise)
@@ -152,7 +152,7 @@ def test_a_truncated_mask(tmp_path: Path, keep: float):
         read_label(path, 20, ignore=True)
 
 
-def test_missing_and_foreign_files(tmp_path: Path):
+def test_missing_and_foreign_files(tmp_path: Path) -> None:
     with pytest.raises(MissingError, match="no file"):
         read_photo(tmp_path / "none.jpg")
     (tmp_path / "page.jpg").write_text("<html>moved</html>")
@@ -178,14 +178,14 @@ def png_that_claims(width: int, height: int) -> bytes:
 
 
 @pytest.mark.parametrize("side", [8_001, 11_000, 60_000])
-def test_a_decompression_bomb_is_refused_with_a_sentence(tmp_path: Path, side: int):
+def test_a_decompression_bomb_is_refused_with_a_sentence(tmp_path: Path, side: int) -> None:
     path = tmp_path / "bomb.png"
     path.write_bytes(png_that_claims(side, side))
     with pytest.raises(BrokenFileError, match="not decoded"):
         read_photo(path)
 
 
-def test_label_values(tmp_path: Path):
+def test_label_values(tmp_path: Path) -> None:
     path = tmp_path / "mask.png"
     label = label_map((20, 0, 0, 3, 3), (255, 5, 5, 2, 2))
     save_palette(path, label)
@@ -199,25 +199,25 @@ def test_label_values(tmp_path: Path):
 
 
 @pytest.mark.parametrize("mode", ["RGB", "RGBA", "1", "I;16", "LA"])
-def test_a_picture_that_is_no_label_map(tmp_path: Path, mode: str):
+def test_a_picture_that_is_no_label_map(tmp_path: Path, mode: str) -> None:
     Image.new(mode, (4, 4)).save(tmp_path / "mask.png")
     with pytest.raises(BrokenFileError, match="is no label map"):
         read_label(tmp_path / "mask.png", 20, ignore=True)
 
 
-def test_grey_of_rgba_takes_the_luma(tmp_path: Path):
+def test_grey_of_rgba_takes_the_luma(tmp_path: Path) -> None:
     Image.new("RGBA", (2, 2), (255, 0, 0, 0)).save(tmp_path / "red.png")
     assert (read_grey(tmp_path / "red.png") == 76).all()
 
 
-def test_value_counts():
+def test_value_counts() -> None:
     counts = value_counts(label_map((3, 0, 0, 2, 5), (255, 4, 4, 1, 1), size=(10, 10)))
     assert (counts[0], counts[3], counts[255], counts.sum(), counts.shape) == (89, 10, 1, 100, (256,))
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(damage=st.lists(st.tuples(st.floats(0, 0.999), st.integers(0, 255)), min_size=1, max_size=12))
-def test_a_damaged_file_is_an_array_or_one_of_our_errors(tmp_path: Path, damage: list[tuple[float, int]]):
+def test_a_damaged_file_is_an_array_or_one_of_our_errors(tmp_path: Path, damage: list[tuple[float, int]]) -> None:
     for path, read in ((tmp_path / "p.jpg", read_photo), (tmp_path / "p.png", read_grey)):
         if path.suffix == ".jpg":
             save_photo(path, (24, 24))
@@ -233,7 +233,7 @@ def test_a_damaged_file_is_an_array_or_one_of_our_errors(tmp_path: Path, damage:
 
 
 @pytest.mark.parametrize("depth", [2, 4])
-def test_grey_label_maps_of_few_bits_hold_their_values(tmp_path: Path, depth: int):
+def test_grey_label_maps_of_few_bits_hold_their_values(tmp_path: Path, depth: int) -> None:
     """Pillow spreads them over 0 to 255: 1 of 4 bits becomes 17, which is a class of PASCAL."""
     label = np.arange(64, dtype=np.uint8).reshape(8, 8) % 2**depth
     path = tmp_path / "mask.png"
@@ -263,7 +263,7 @@ def save_greys(path: Path, values: np.ndarray, *greys: int) -> Path:
 
 
 @pytest.mark.parametrize("greys", [(0, 2), (0, 15, 1), (0, 1, 255), (255, 0, 7)])
-def test_a_grey_mask_that_was_indexed_anew_is_refused(tmp_path: Path, greys: tuple[int, ...]):
+def test_a_grey_mask_that_was_indexed_anew_is_refused(tmp_path: Path, greys: tuple[int, ...]) -> None:
     values = np.arange(16, dtype=np.uint8).reshape(4, 4) % len(greys)
     path = save_greys(tmp_path / "mask.png", values, *greys)
     with pytest.raises(BrokenFileError, match=r"mask\.png has a palette that shows the value \d as grey \d+") as caught:
@@ -275,13 +275,13 @@ def test_a_grey_mask_that_was_indexed_anew_is_refused(tmp_path: Path, greys: tup
 
 
 @pytest.mark.parametrize("greys", [(0, 255), (0, 1, 2), (0, 85, 170), (9, 40), (255, 0)])
-def test_palettes_of_greys_that_only_show_labels_are_read(tmp_path: Path, greys: tuple[int, ...]):
+def test_palettes_of_greys_that_only_show_labels_are_read(tmp_path: Path, greys: tuple[int, ...]) -> None:
     values = np.arange(16, dtype=np.uint8).reshape(4, 4) % len(greys)
     path = save_greys(tmp_path / "mask.png", values, *greys)
     assert (read_label(path, 20, ignore=True) == values).all()
 
 
-def test_a_colour_in_the_palette_says_that_it_is_one(tmp_path: Path):
+def test_a_colour_in_the_palette_says_that_it_is_one(tmp_path: Path) -> None:
     values = np.arange(16, dtype=np.uint8).reshape(4, 4) % 2
     picture = Image.fromarray(values)
     picture.putpalette([0, 0, 0, 2, 2, 2, 192, 0, 0])
@@ -298,7 +298,7 @@ def save_colours(path: Path, label: np.ndarray, order: tuple[int, ...]) -> Path:
     return path
 
 
-def test_the_colour_map_of_voc():
+def test_the_colour_map_of_voc() -> None:
     known = {
         (0, 0, 0): 0,
         (128, 0, 0): 1,
@@ -312,7 +312,7 @@ def test_the_colour_map_of_voc():
 
 
 @pytest.mark.parametrize("order", [(0, 15), (15, 0), (0, 3, 15, 255), (255, 0, 3)])
-def test_a_mask_in_the_colours_of_voc_that_was_indexed_anew_is_refused(tmp_path: Path, order: tuple[int, ...]):
+def test_a_mask_in_the_colours_of_voc_that_was_indexed_anew_is_refused(tmp_path: Path, order: tuple[int, ...]) -> None:
     label = np.array(order, dtype=np.uint8)[np.arange(16).reshape(4, 4) % len(order)]
     path = save_colours(tmp_path / "mask.png", label, order)
     with pytest.raises(
@@ -323,7 +323,7 @@ def test_a_mask_in_the_colours_of_voc_that_was_indexed_anew_is_refused(tmp_path:
         read_values(path, path.read_bytes(), (4, 4), labels=(0, 3, 15, 255))
 
 
-def test_masks_in_the_colours_of_voc_and_in_any_others_are_read(tmp_path: Path):
+def test_masks_in_the_colours_of_voc_and_in_any_others_are_read(tmp_path: Path) -> None:
     label = (np.arange(16, dtype=np.uint8).reshape(4, 4) % 3) * 7
     path = save_colours(tmp_path / "mask.png", label, tuple(range(21)))
     assert (read_label(path, 20, ignore=True) == label).all()

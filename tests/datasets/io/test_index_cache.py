@@ -33,7 +33,7 @@ def cached_file() -> Path:
     return path
 
 
-def test_frames_have_the_columns_and_types_of_an_index():
+def test_frames_have_the_columns_and_types_of_an_index() -> None:
     assert list(FRAME.columns) == ["name", "class_id", "pixels"]
     assert FRAME["class_id"].dtype == FRAME["pixels"].dtype == np.int64
     empty = frame_of([])
@@ -49,14 +49,14 @@ def test_frames_have_the_columns_and_types_of_an_index():
         frame_of([("ä/b\nc.jpg", 1, 2, 3), ("\udcff", 1, 2, 3)], ("name", "class_id", "pixels", "cells")),
     ],
 )
-def test_an_index_is_built_once_and_comes_back_equal(frame: pd.DataFrame):
+def test_an_index_is_built_once_and_comes_back_equal(frame: pd.DataFrame) -> None:
     build = Builder(frame)
     assert_frame_equal(cached_index("x", "key", build), frame)
     assert_frame_equal(cached_index("x", "key", build), frame)
     assert build.calls == 1
 
 
-def test_another_key_builds_again():
+def test_another_key_builds_again() -> None:
     build = Builder()
     cached_index("x", "a" * 64, build)
     cached_index("x", "b" * 64, build)
@@ -67,7 +67,7 @@ def test_another_key_builds_again():
 
 
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04", b"garbage" * 100, None])
-def test_a_corrupt_cache_is_built_again(content: bytes | None):
+def test_a_corrupt_cache_is_built_again(content: bytes | None) -> None:
     build = Builder()
     cached_index("x", "key", build)
     path = cached_file()
@@ -78,7 +78,7 @@ def test_a_corrupt_cache_is_built_again(content: bytes | None):
     assert build.calls == 2, "it is kept again"
 
 
-def test_a_cache_with_pickled_objects_is_not_loaded():
+def test_a_cache_with_pickled_objects_is_not_loaded() -> None:
     build = Builder()
     cached_index("x", "key", build)
     path = cached_file()
@@ -89,7 +89,7 @@ def test_a_cache_with_pickled_objects_is_not_loaded():
     assert build.calls == 2
 
 
-def test_a_cache_whose_columns_do_not_fit_is_built_again():
+def test_a_cache_whose_columns_do_not_fit_is_built_again() -> None:
     build = Builder()
     cached_index("x", "key", build)
     path = cached_file()
@@ -102,7 +102,7 @@ def test_a_cache_whose_columns_do_not_fit_is_built_again():
     assert build.calls == 2
 
 
-def test_a_folder_that_cannot_be_written_is_done_without():
+def test_a_folder_that_cannot_be_written_is_done_without() -> None:
     cache_folder().parent.mkdir(parents=True, exist_ok=True)
     cache_folder().write_text("a file where the folder should be")
     build = Builder()
@@ -110,7 +110,7 @@ def test_a_folder_that_cannot_be_written_is_done_without():
     assert build.calls == 1
 
 
-def test_nothing_half_written_is_left(monkeypatch):
+def test_nothing_half_written_is_left(monkeypatch) -> None:
     def fails(*_args: object, **_kwargs: object) -> None:
         raise OSError("disk full")
 
@@ -119,7 +119,7 @@ def test_nothing_half_written_is_left(monkeypatch):
     assert list((cache_folder() / "index").iterdir()) == []
 
 
-def test_the_key_follows_names_sizes_times_and_rules(tmp_path: Path):
+def test_the_key_follows_names_sizes_times_and_rules(tmp_path: Path) -> None:
     path = tmp_path / "mask"
     path.write_bytes(b"abc")
     os.utime(path, ns=(1, 1))
@@ -133,7 +133,7 @@ def test_the_key_follows_names_sizes_times_and_rules(tmp_path: Path):
     assert key_of([path], "rule") != key
 
 
-def test_the_fingerprint_is_of_content_and_order_of_lists():
+def test_the_fingerprint_is_of_content_and_order_of_lists() -> None:
     lists = [("a", 1), ("b", 2)]
     fingerprint = fingerprint_of({"rule": "r"}, FRAME, lists)
     assert fingerprint_of({"rule": "r"}, FRAME.iloc[::-1], lists) == fingerprint, "the index has no order"
@@ -143,7 +143,7 @@ def test_the_fingerprint_is_of_content_and_order_of_lists():
     assert fingerprint == "f4692c96962d3302df98f06df9fe5756d46a350471c5eac7fee61905552dec05"
 
 
-def test_one_relative_path_in_two_folders_has_two_keys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_one_relative_path_in_two_folders_has_two_keys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     keys = []
     for folder in ("one", "two"):
         (tmp_path / folder).mkdir()
@@ -156,7 +156,7 @@ def test_one_relative_path_in_two_folders_has_two_keys(tmp_path: Path, monkeypat
     assert keys[0] != keys[1]
 
 
-def test_a_file_changed_in_place_has_another_key_though_size_and_time_are_kept(tmp_path: Path):
+def test_a_file_changed_in_place_has_another_key_though_size_and_time_are_kept(tmp_path: Path) -> None:
     mask = tmp_path / "mask.png"
     mask.write_bytes(b"before")
     os.utime(mask, ns=(10**18, 10**18))
@@ -167,7 +167,7 @@ def test_a_file_changed_in_place_has_another_key_though_size_and_time_are_kept(t
     assert key_of([mask]) != before
 
 
-def test_a_link_to_another_folder_of_the_same_names_has_another_key(tmp_path: Path):
+def test_a_link_to_another_folder_of_the_same_names_has_another_key(tmp_path: Path) -> None:
     keys = []
     link = tmp_path / "data"
     for folder in ("one", "two"):
@@ -181,7 +181,7 @@ def test_a_link_to_another_folder_of_the_same_names_has_another_key(tmp_path: Pa
     assert keys[0] != keys[1]
 
 
-def test_what_killed_commands_left_of_any_data_set_goes():
+def test_what_killed_commands_left_of_any_data_set_goes() -> None:
     (cache_folder() / "index").mkdir(parents=True)
     (cache_folder() / "index" / ".y-0123456789abcdef.npz.0123abcd").touch()
     cached_index("x", "key", Builder())

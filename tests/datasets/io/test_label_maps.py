@@ -38,7 +38,7 @@ def exchange(root: Path, *names: str) -> None:
         os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
 
 
-def test_masks_changed_with_size_and_time_kept_have_new_lists_and_another_fingerprint(root: Path):
+def test_masks_changed_with_size_and_time_kept_have_new_lists_and_another_fingerprint(root: Path) -> None:
     before = fssbench.open_dataset("folder", root)
     assert before.entries(0)["class_id"].tolist() == [1, 1, 1, 2, 2, 2]
     exchange(root, *MASKS)
@@ -48,7 +48,7 @@ def test_masks_changed_with_size_and_time_kept_have_new_lists_and_another_finger
 
 
 @pytest.mark.parametrize("changed", ["query", "support"])
-def test_a_class_lost_since_the_lists_were_made_ends_the_evaluation(root: Path, changed: str):
+def test_a_class_lost_since_the_lists_were_made_ends_the_evaluation(root: Path, changed: str) -> None:
     dataset = fssbench.open_dataset("folder", root)
     episodes = fssbench.episodes(dataset, fold=0, shot=1, protocol="shapes", count=1)
     asked = episodes[0]
@@ -62,7 +62,7 @@ def test_a_class_lost_since_the_lists_were_made_ends_the_evaluation(root: Path, 
     assert str(cache_folder() / "index") in (caught.value.remedy or "")
 
 
-def test_what_the_index_never_had_may_be_missing(tmp_path: Path):
+def test_what_the_index_never_had_may_be_missing(tmp_path: Path) -> None:
     """FSS-1000 lists every image of a class, and asks also those without a pixel of it."""
     imported.store("fss1000", "test", {"classes": ["apple"]})
     folder = fss_tree(tmp_path, ["apple"])

@@ -30,11 +30,11 @@ def file_of(tmp_path: Path, content: bytes) -> Path:
 
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(value=values, protocol=st.integers(0, pickle.HIGHEST_PROTOCOL))
-def test_what_a_pickle_of_plain_values_holds_comes_back(tmp_path: Path, value: object, protocol: int):
+def test_what_a_pickle_of_plain_values_holds_comes_back(tmp_path: Path, value: object, protocol: int) -> None:
     assert read_pickle(file_of(tmp_path, pickle.dumps(value, protocol))) == value
 
 
-def test_shared_values_stay_shared(tmp_path: Path):
+def test_shared_values_stay_shared(tmp_path: Path) -> None:
     name = "val2014/COCO_val2014_000000000139.jpg"
     ids = [name, name]
     read = read_pickle(file_of(tmp_path, pickle.dumps({0: ids, 1: ids, 2: []}, 3)))
@@ -64,7 +64,7 @@ class Runs:
         (bytearray(b"x"), "(BYTEARRAY|GLOBAL)"),
     ],
 )
-def test_everything_else_is_refused_by_name(tmp_path: Path, value: object, instruction: str, monkeypatch):
+def test_everything_else_is_refused_by_name(tmp_path: Path, value: object, instruction: str, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
     for protocol in (4, 5):
         path = file_of(tmp_path, pickle.dumps(value, protocol))
@@ -74,7 +74,7 @@ def test_everything_else_is_refused_by_name(tmp_path: Path, value: object, instr
 
 
 @pytest.mark.parametrize("protocol", [0, 1])
-def test_true_of_the_oldest_protocols_is_no_number(tmp_path: Path, protocol: int):
+def test_true_of_the_oldest_protocols_is_no_number(tmp_path: Path, protocol: int) -> None:
     with pytest.raises(BrokenFileError, match="true or false"):
         read_pickle(file_of(tmp_path, pickle.dumps([True], protocol)))
 
@@ -88,7 +88,7 @@ def test_true_of_the_oldest_protocols_is_no_number(tmp_path: Path, protocol: int
         b"\x80\x03}(ib\nb\nb.",  # INST
     ],
 )
-def test_hand_made_programs_are_refused(tmp_path: Path, content: bytes):
+def test_hand_made_programs_are_refused(tmp_path: Path, content: bytes) -> None:
     with pytest.raises(BrokenFileError, match=r"not a split file|truncated or no pickle"):
         read_pickle(file_of(tmp_path, content))
 
@@ -111,14 +111,14 @@ def test_hand_made_programs_are_refused(tmp_path: Path, content: bytes):
         b"\x80\x03K\x01r\xff\xff\xff\xff" * 3,  # places of the memo that would fill the memory
     ],
 )
-def test_senseless_programs_are_broken_files(tmp_path: Path, content: bytes):
+def test_senseless_programs_are_broken_files(tmp_path: Path, content: bytes) -> None:
     with pytest.raises(BrokenFileError):
         read_pickle(file_of(tmp_path, content))
 
 
 @settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(content=st.binary(max_size=60))
-def test_noise_is_a_value_or_a_broken_file(tmp_path: Path, content: bytes):
+def test_noise_is_a_value_or_a_broken_file(tmp_path: Path, content: bytes) -> None:
     try:
         value = read_pickle(file_of(tmp_path, b"\x80\x03" + content))
     except BrokenFileError:
@@ -126,7 +126,7 @@ def test_noise_is_a_value_or_a_broken_file(tmp_path: Path, content: bytes):
     assert isinstance(value, int | str | list | dict)
 
 
-def test_missing_and_too_large_files(tmp_path: Path, monkeypatch):
+def test_missing_and_too_large_files(tmp_path: Path, monkeypatch) -> None:
     with pytest.raises(MissingError):
         read_pickle(tmp_path / "none.pkl")
     path = file_of(tmp_path, pickle.dumps([1]))

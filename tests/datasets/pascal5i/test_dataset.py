@@ -55,7 +55,7 @@ def masks(shared: Path) -> Iterator[tuple[str, npt.NDArray[np.uint8]]]:
 
 
 @pytest.mark.slow  # the facts and the rule of one pixel are tested below
-def test_all_eight_lists_are_the_release_line_for_line(shared: Path):
+def test_all_eight_lists_are_the_release_line_for_line(shared: Path) -> None:
     val = {Path(line.split()[0]).stem for line in (shared / "reference/splits/pfenet/val.txt").read_text().splitlines()}
     index = index_of(masks(shared))
     of_val = index["name"].isin(val)
@@ -69,7 +69,7 @@ def test_all_eight_lists_are_the_release_line_for_line(shared: Path):
     assert len(val) == facts().official.val_names
 
 
-def test_the_official_facts_are_those_of_the_release(shared: Path):
+def test_the_official_facts_are_those_of_the_release(shared: Path) -> None:
     release = shared / "reference" / "splits" / "pascal"
     for side, folder in (("val", "val"), ("train", "trn")):
         counts = [len((release / folder / f"fold{f}.txt").read_text().splitlines()) for f in range(4)]
@@ -86,7 +86,7 @@ label_maps = arrays.arrays(
 
 @settings(max_examples=60, deadline=None)
 @given(label=label_maps)
-def test_the_rule_looks_at_one_pixel_of_each_cell(label: npt.NDArray[np.uint8]):
+def test_the_rule_looks_at_one_pixel_of_each_cell(label: npt.NDArray[np.uint8]) -> None:
     index = index_of([("x", label)])
     height, width = label.shape
     for class_id in range(1, 21):
@@ -104,7 +104,7 @@ def test_the_rule_looks_at_one_pixel_of_each_cell(label: npt.NDArray[np.uint8]):
     assert 255 not in index["class_id"].tolist()
 
 
-def test_val_lists_go_by_name_and_train_lists_by_class():
+def test_val_lists_go_by_name_and_train_lists_by_class() -> None:
     index = index_of(sorted(LABELS.items()))
     by_name = [("2008_000001", 1), ("2008_000001", 7), ("2008_000002", 1), ("2008_000003", 1), ("2008_000003", 7)]
     for side, key in (("val", lambda pair: pair), ("train", lambda pair: pair[::-1])):
@@ -114,7 +114,7 @@ def test_val_lists_go_by_name_and_train_lists_by_class():
 
 
 @pytest.mark.parametrize("side", SIDES)
-def test_exceptions_decide_only_for_their_own_masks(side: str):
+def test_exceptions_decide_only_for_their_own_masks(side: str) -> None:
     added = sorted(facts().exceptions[side]["add"])[0]
     removed = sorted(facts().exceptions[side]["remove"])[0]
     small, large = label_map((added[1], 3, 3, 1, 1)), label_map((removed[1], 0, 0, *SIZE))
@@ -128,7 +128,7 @@ def test_exceptions_decide_only_for_their_own_masks(side: str):
 # --- the data set -----------------------------------------------------------------------------------------------
 
 
-def test_lists_of_a_small_voc(voc: Path):
+def test_lists_of_a_small_voc(voc: Path) -> None:
     dataset = open_dataset("pascal5i", voc.parent)
     assert isinstance(dataset, Pascal5i)
     assert pairs(dataset, 0, "val") == [("2008_000001", 1), ("2008_000002", 1)]
@@ -141,7 +141,7 @@ def test_lists_of_a_small_voc(voc: Path):
     assert dataset.list_order == "official (HSNet), of the masks that are here"
 
 
-def test_the_index_has_every_class_that_has_a_pixel(voc: Path):
+def test_the_index_has_every_class_that_has_a_pixel(voc: Path) -> None:
     index = open_dataset("pascal5i", voc).index("val")
     rows = list(index.itertuples(index=False, name=None))
     assert rows == [
@@ -154,7 +154,7 @@ def test_the_index_has_every_class_that_has_a_pixel(voc: Path):
     assert index["class_id"].dtype == index["pixels"].dtype == np.int64
 
 
-def test_folds_and_classes(voc: Path):
+def test_folds_and_classes(voc: Path) -> None:
     dataset = open_dataset("pascal5i", voc)
     assert [dataset.fold_classes(fold) for fold in range(4)] == [
         (1, 2, 3, 4, 5), (6, 7, 8, 9, 10), (11, 12, 13, 14, 15), (16, 17, 18, 19, 20)
@@ -168,7 +168,7 @@ def test_folds_and_classes(voc: Path):
         dataset.index("test")
 
 
-def test_photos_are_needed_only_when_read(tmp_path: Path):
+def test_photos_are_needed_only_when_read(tmp_path: Path) -> None:
     dataset = open_dataset("pascal5i", voc_tree(tmp_path, LABELS, VAL, photos=False))
     assert len(dataset.entries(0)) == 2
     assert (dataset.label("2008_000001") == LABELS["2008_000001"]).all()
@@ -177,13 +177,13 @@ def test_photos_are_needed_only_when_read(tmp_path: Path):
         dataset.image("2008_000001")
 
 
-def test_photo_and_label_of_a_name(voc: Path):
+def test_photo_and_label_of_a_name(voc: Path) -> None:
     dataset = open_dataset("pascal5i", voc)
     assert (dataset.image("2008_000003") == read_photo(voc / "JPEGImages" / "2008_000003.jpg")).all()
     assert set(np.unique(dataset.label("2008_000001"))) == {0, 1, 7, 255}
 
 
-def test_the_fingerprint_is_of_content_and_not_of_place_or_time(voc: Path, tmp_path: Path):
+def test_the_fingerprint_is_of_content_and_not_of_place_or_time(voc: Path, tmp_path: Path) -> None:
     fingerprint = open_dataset("pascal5i", voc).fingerprint
     copy = voc_tree(tmp_path / "copy", LABELS, VAL, photos=False)
     dataset = open_dataset("pascal5i", copy)
@@ -197,7 +197,7 @@ def test_the_fingerprint_is_of_content_and_not_of_place_or_time(voc: Path, tmp_p
     assert open_dataset("pascal5i", copy).fingerprint != fingerprint
 
 
-def test_a_cached_index_is_not_read_from_masks_again(voc: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_cached_index_is_not_read_from_masks_again(voc: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first = open_dataset("pascal5i", voc).index("val")
     with monkeypatch.context() as patch:
         patch.setattr(Pascal5i, "label", lambda *_: pytest.fail("read again"))
@@ -209,7 +209,7 @@ def test_a_cached_index_is_not_read_from_masks_again(voc: Path, monkeypatch: pyt
 # --- what is wrong ----------------------------------------------------------------------------------------------
 
 
-def test_a_wrong_class_id_in_a_mask_names_file_and_value(voc: Path):
+def test_a_wrong_class_id_in_a_mask_names_file_and_value(voc: Path) -> None:
     save_palette(voc / "SegmentationClassAug" / "2008_000002.png", label_map((21, 3, 3, 4, 4)))
     dataset = open_dataset("pascal5i", voc)
     with pytest.raises(BrokenFileError, match=r"2008_000002\.png holds the label 21 \(16 pixels\)") as caught:
@@ -217,7 +217,7 @@ def test_a_wrong_class_id_in_a_mask_names_file_and_value(voc: Path):
     assert f"fssbench data check pascal5i --root {dataset.root}" in str(caught.value.remedy)
 
 
-def test_a_truncated_photo_and_mask(voc: Path):
+def test_a_truncated_photo_and_mask(voc: Path) -> None:
     truncate(voc / "JPEGImages" / "2008_000001.jpg")
     truncate(voc / "SegmentationClassAug" / "2008_000001.png")
     dataset = open_dataset("pascal5i", voc)
@@ -227,7 +227,7 @@ def test_a_truncated_photo_and_mask(voc: Path):
         dataset.index("val")
 
 
-def test_missing_folders_and_lists(voc: Path, tmp_path: Path):
+def test_missing_folders_and_lists(voc: Path, tmp_path: Path) -> None:
     with pytest.raises(MissingError, match="nothing says where it is"):
         open_dataset("pascal5i")
     with pytest.raises(MissingError, match="no folder SegmentationClassAug"):
@@ -241,19 +241,19 @@ def test_missing_folders_and_lists(voc: Path, tmp_path: Path):
         open_dataset("pascal5i", tmp_path / "empty").entries(0)
 
 
-def test_an_unknown_option(voc: Path):
+def test_an_unknown_option(voc: Path) -> None:
     with pytest.raises(UsageError, match="pascal5i has no option 'labels'; it has none") as told:
         open_dataset("pascal5i", voc, labels="hsnet")
     assert told.value.remedy == "leave --labels out (in Python labels=...)"
 
 
-def test_the_real_sample(shared: Path):
+def test_the_real_sample(shared: Path) -> None:
     dataset = open_dataset("pascal5i", shared / "data")
     official = {
         line for f in range(4) for line in (shared / f"reference/splits/pascal/val/fold{f}.txt").read_text().split()
     }
     here = [line for f in range(4) for line in lines_of(dataset.entries(f)).split()]
-    names = set(dataset.side_names("val"))
+    names = set(dataset.side_names("val"))  # type: ignore[attr-defined]
     assert len(names) == 445
     assert sorted(here) == sorted(line for line in official if line.partition("__")[0] in names)
     assert dataset.image(here[0][:11]).shape[:2] == dataset.label(here[0][:11]).shape

@@ -36,7 +36,7 @@ def change(folder: Path, file: str, key: object, value: object) -> None:
     path.write_bytes(pickle.dumps(names | {key: value}, 3))
 
 
-def test_pickles_are_read_kept_and_compared(tmp_path: Path):
+def test_pickles_are_read_kept_and_compared(tmp_path: Path) -> None:
     lists = release(tmp_path)
     val, train = import_splits("coco20i", tmp_path)
     assert (val.side, train.side) == ("val", "train")
@@ -50,12 +50,12 @@ def test_pickles_are_read_kept_and_compared(tmp_path: Path):
 
 
 @pytest.mark.parametrize("above", [".", "coco", "splits/coco", "data/splits/coco"])
-def test_a_folder_above_will_do(tmp_path: Path, above: str):
+def test_a_folder_above_will_do(tmp_path: Path, above: str) -> None:
     release(tmp_path / above, ("val",))
     assert [side.side for side in import_splits("coco20i", tmp_path)] == ["val"]
 
 
-def test_json_by_class_from_0(tmp_path: Path):
+def test_json_by_class_from_0(tmp_path: Path) -> None:
     text = json.dumps({str(k): [k + 5, k] for k in range(80)})
     (tmp_path / "val.json.gz").write_bytes(gzip.compress(text.encode()))
     (tmp_path / "trn.json").write_text(text)
@@ -75,7 +75,7 @@ def test_a_damaged_archive_is_told(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "text", ["", "{", "[]", '{"0": [1]}', json.dumps({str(k): ["1"] for k in range(80)}), '{"a": [1]}']
 )
-def test_json_of_another_kind(tmp_path: Path, text: str):
+def test_json_of_another_kind(tmp_path: Path, text: str) -> None:
     (tmp_path / "val.json").write_text(text)
     with pytest.raises(BrokenFileError, match=r"val\.json"):
         import_splits("coco20i", tmp_path)
@@ -98,7 +98,7 @@ def test_json_of_another_kind(tmp_path: Path, text: str):
         ("trn/fold2.pkl", 0, [image_name("train", 3)], "lists class 0 otherwise than another fold's"),
     ],
 )
-def test_lists_that_make_no_sense(tmp_path: Path, file: str, key: object, value: object, message: str):
+def test_lists_that_make_no_sense(tmp_path: Path, file: str, key: object, value: object, message: str) -> None:
     release(tmp_path)
     change(tmp_path, file, key, value)
     with pytest.raises(BrokenFileError, match=message) as caught:
@@ -114,7 +114,7 @@ class Runs:
         return Path.mkdir, (Path("made-by-a-pickle"),)
 
 
-def test_a_malicious_pickle_is_refused_and_not_run(tmp_path: Path, monkeypatch):
+def test_a_malicious_pickle_is_refused_and_not_run(tmp_path: Path, monkeypatch) -> None:
     release(tmp_path / "coco", ("val",))
     change(tmp_path / "coco", "val/fold3.pkl", 3, [Runs()])
     monkeypatch.chdir(tmp_path)
@@ -125,7 +125,7 @@ def test_a_malicious_pickle_is_refused_and_not_run(tmp_path: Path, monkeypatch):
     assert [path.name for path in tmp_path.iterdir()] == ["coco"]
 
 
-def test_what_is_missing(tmp_path: Path):
+def test_what_is_missing(tmp_path: Path) -> None:
     with pytest.raises(MissingError, match="no folder"):
         import_splits("coco20i", tmp_path / "none")
     with pytest.raises(MissingError, match="holds no COCO-20i lists"):
@@ -140,7 +140,7 @@ def test_what_is_missing(tmp_path: Path):
         import_splits("coco20i", tmp_path)
 
 
-def test_a_failed_write_leaves_what_was_there(tmp_path: Path, monkeypatch):
+def test_a_failed_write_leaves_what_was_there(tmp_path: Path, monkeypatch) -> None:
     lists = release(tmp_path)
     import_splits("coco20i", tmp_path)
 
@@ -155,7 +155,7 @@ def test_a_failed_write_leaves_what_was_there(tmp_path: Path, monkeypatch):
     assert len(list(imported.path_of("coco20i", "val").parent.iterdir())) == 2, "no temporary file is left"
 
 
-def test_fss_classes(tmp_path: Path):
+def test_fss_classes(tmp_path: Path) -> None:
     (tmp_path / "trn.txt").write_text("zebra\none-armed_bandit\n")
     (tmp_path / "test.txt").write_text("abe's_flyingfish\r\n")
     train, test = import_splits("fss1000", tmp_path)
@@ -167,13 +167,13 @@ def test_fss_classes(tmp_path: Path):
 
 
 @pytest.mark.parametrize("text", ["", "a\na\n", "../up\n", "a/b\n", "a\x00b\n", ".\n", "..\n"])
-def test_fss_classes_that_are_no_folder_names(tmp_path: Path, text: str):
+def test_fss_classes_that_are_no_folder_names(tmp_path: Path, text: str) -> None:
     (tmp_path / "trn.txt").write_text(text)
     with pytest.raises(BrokenFileError, match=r"trn\.txt"):
         import_splits("fss1000", tmp_path)
 
 
-def test_the_released_lists_as_json(shared: Path):
+def test_the_released_lists_as_json(shared: Path) -> None:
     for side in import_splits("coco20i", shared / "reference" / "splits"):
         assert side.differences == ()
         lists = imported.load_class_lists("coco20i", side.side, 80)
@@ -186,7 +186,7 @@ def test_the_released_lists_as_json(shared: Path):
         assert side.differences == ()
 
 
-def test_another_order_and_other_entries_are_told_apart(shared: Path, tmp_path: Path):
+def test_another_order_and_other_entries_are_told_apart(shared: Path, tmp_path: Path) -> None:
     text = gzip.decompress((shared / "reference/splits/coco/val.json.gz").read_bytes())
     lists: dict[str, list[int]] = json.loads(text)
     lists["0"].reverse()

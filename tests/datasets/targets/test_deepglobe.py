@@ -59,7 +59,7 @@ def opened(root: Path) -> DeepGlobe:
     return dataset
 
 
-def test_tiles_with_several_large_colours_are_asked(photos: Path):
+def test_tiles_with_several_large_colours_are_asked(photos: Path) -> None:
     dataset = opened(photos.parent)
     assert dataset.image_names == tuple(f"{n}_sat_{place}" for n in ("119", "12") for place in ("00", "10", "11"))
     rows = list(dataset.index("test").itertuples(index=False, name=None))
@@ -79,12 +79,12 @@ def test_tiles_with_several_large_colours_are_asked(photos: Path):
         ([(360, 1), (20, 5), (20, 0)], True),
     ],
 )
-def test_each_colour_has_to_be_on_more_than_4_8_percent(pixels: list[tuple[int, int]], asked: bool):
+def test_each_colour_has_to_be_on_more_than_4_8_percent(pixels: list[tuple[int, int]], asked: bool) -> None:
     codes = np.concatenate([np.full(count, code, dtype=np.uint8) for count, code in pixels]).reshape(20, 20)
     assert is_asked(codes) is asked
 
 
-def test_tiles_cover_a_photo_once_as_the_script_cuts():
+def test_tiles_cover_a_photo_once_as_the_script_cuts() -> None:
     picture = np.arange(2448 * 2450, dtype=np.int64).reshape(2448, 2450)
     tiles = [tile_of(picture, row, column) for row in range(6) for column in range(6)]  # type: ignore[arg-type]
     assert sum(tile.size for tile in tiles) == picture.size
@@ -92,7 +92,7 @@ def test_tiles_cover_a_photo_once_as_the_script_cuts():
     assert tiles[7][0, 0] == picture[int(1 * 2448 / 6), int(1 * 2450 / 6)]
 
 
-def test_a_tile_is_a_part_of_photo_and_mask(photos: Path):
+def test_a_tile_is_a_part_of_photo_and_mask(photos: Path) -> None:
     dataset = opened(photos)
     with Image.open(photos / "train" / "12_sat.jpg") as picture:
         whole = np.array(picture)
@@ -101,7 +101,7 @@ def test_a_tile_is_a_part_of_photo_and_mask(photos: Path):
     assert dataset.image_size("12_sat_10") == (20, 20)
 
 
-def test_folders_of_tiles_ask_the_same(photos: Path, tmp_path: Path):
+def test_folders_of_tiles_ask_the_same(photos: Path, tmp_path: Path) -> None:
     cut = opened(photos)
     for folder, mask in (("a", "{head}_sat_{place}"), ("b/04_train_cat", "{head}_mask_{place}")):
         root = tile_tree(tmp_path / folder, cut, mask)
@@ -113,14 +113,14 @@ def test_folders_of_tiles_ask_the_same(photos: Path, tmp_path: Path):
         assert check(prepared).complete
 
 
-def test_a_mask_changed_since_is_read_again(photos: Path):
+def test_a_mask_changed_since_is_read_again(photos: Path) -> None:
     before = opened(photos)
     assert before.label("12_sat_55").max() == 1
     save_mask(photos / "train" / "12_mask.png", COLOURS[np.full((SIDE, SIDE), 4, dtype=np.uint8)])
     assert opened(photos).label("12_sat_55").max() == 4
 
 
-def test_no_number_of_tiles_is_known_to_compare_with(photos: Path):
+def test_no_number_of_tiles_is_known_to_compare_with(photos: Path) -> None:
     report = check(opened(photos))
     assert report.complete
     assert {count.official for count in report.counts} == {None}
@@ -130,7 +130,7 @@ def test_no_number_of_tiles_is_known_to_compare_with(photos: Path):
     assert "119_mask.png is truncated" in report.broken[0]
 
 
-def test_what_is_missing_or_broken(photos: Path, tmp_path: Path):
+def test_what_is_missing_or_broken(photos: Path, tmp_path: Path) -> None:
     dataset, empty = opened(photos), tmp_path / "empty"
     empty.mkdir()
     for name in ("12", "12_sat_6x", "12_sat_06", "12_sat_012", "a/12_sat_00"):
@@ -151,5 +151,5 @@ def test_what_is_missing_or_broken(photos: Path, tmp_path: Path):
         opened(prepared).label("12_sat_55")
 
 
-def test_the_colours_are_those_of_the_release():
+def test_the_colours_are_those_of_the_release() -> None:
     assert [int(facts().values[(r > 0) * 4 + (g > 0) * 2 + (b > 0)]) for r, g, b in COLOURS.tolist()] == list(range(7))

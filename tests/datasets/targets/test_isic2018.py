@@ -24,7 +24,7 @@ def isic(tmp_path: Path) -> Path:
     return isic_tree(tmp_path, CLASSES)
 
 
-def test_the_class_is_the_images_and_the_mask_the_lesions(isic: Path):
+def test_the_class_is_the_images_and_the_mask_the_lesions(isic: Path) -> None:
     dataset = open_dataset("isic2018", isic.parent)
     rows = list(dataset.index("test").itertuples(index=False, name=None))
     assert rows == [
@@ -35,7 +35,7 @@ def test_the_class_is_the_images_and_the_mask_the_lesions(isic: Path):
     assert dataset.image("ISIC_0000003").shape == (*dataset.image_size("ISIC_0000003"), 3)
 
 
-def test_class_folders_say_the_same(isic: Path, tmp_path: Path):
+def test_class_folders_say_the_same(isic: Path, tmp_path: Path) -> None:
     listed = open_dataset("isic2018", isic)
     sorted_in = open_dataset("isic2018", isic_tree(tmp_path / "b", CLASSES, folders=FOLDERS))
     assert sorted_in.index("test").equals(listed.index("test"))
@@ -45,12 +45,12 @@ def test_class_folders_say_the_same(isic: Path, tmp_path: Path):
     assert drawn[0].hash == drawn[1].hash
 
 
-def test_photos_that_no_list_names_are_passed_over(isic: Path):
+def test_photos_that_no_list_names_are_passed_over(isic: Path) -> None:
     save_photo(isic / isic2018.PHOTOS / "ISIC_9999999.jpg", (40, 60))
     assert len(open_dataset("isic2018", isic).index("test")) == 4
 
 
-def test_check_compares_the_classes_with_the_release(isic: Path):
+def test_check_compares_the_classes_with_the_release(isic: Path) -> None:
     report = check(open_dataset("isic2018", isic))
     counts = {count.what: (count.here, count.official) for count in report.counts}
     assert counts["images, all"] == (4, 2594)
@@ -71,13 +71,13 @@ def test_check_compares_the_classes_with_the_release(isic: Path):
         (b"\xff\xfe\x00", "can't read"),
     ],
 )
-def test_a_list_of_classes_that_is_none(isic: Path, text: str | bytes, told: str):
+def test_a_list_of_classes_that_is_none(isic: Path, text: str | bytes, told: str) -> None:
     (isic / "class_id.csv").write_bytes(text.encode() if isinstance(text, str) else text)
     with pytest.raises(BrokenFileError, match=told):
         open_dataset("isic2018", isic).index("test")
 
 
-def test_what_is_missing(isic: Path, tmp_path: Path):
+def test_what_is_missing(isic: Path, tmp_path: Path) -> None:
     (isic / "class_id.csv").unlink()
     with pytest.raises(MissingError, match="of which class an image") as missed:
         open_dataset("isic2018", isic).index("test")
@@ -89,7 +89,7 @@ def test_what_is_missing(isic: Path, tmp_path: Path):
         dataset.label("ISIC_9")
 
 
-def test_the_list_is_known_by_its_hash(isic: Path, monkeypatch: pytest.MonkeyPatch):
+def test_the_list_is_known_by_its_hash(isic: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import hashlib
 
     own = hashlib.sha256((isic / "class_id.csv").read_bytes()).hexdigest()

@@ -49,12 +49,12 @@ def opened(root: Path, **options: object) -> Suim:
         ((127, 128, 130), "wrecks and ruins"),
     ],
 )
-def test_each_colour_is_its_class(colour: tuple[int, int, int], name: str | None):
+def test_each_colour_is_its_class(colour: tuple[int, int, int], name: str | None) -> None:
     value = int(label_of(np.array([[colour]], dtype=np.uint8))[0, 0])
     assert (target_facts("suim").classes[value - 1] if value else None) == name
 
 
-def test_the_whole_set_is_in_order_of_the_file_names(suim: Path):
+def test_the_whole_set_is_in_order_of_the_file_names(suim: Path) -> None:
     dataset = opened(suim.parent)
     assert dataset.image_names == ("test/d_1", "train_val/e_3", "test/n_2")
     rows = list(dataset.index("test").itertuples(index=False, name=None))
@@ -63,7 +63,7 @@ def test_the_whole_set_is_in_order_of_the_file_names(suim: Path):
     assert dataset.image("test/n_2").shape == (*dataset.image_size("test/n_2"), 3)
 
 
-def test_the_test_folder_alone_has_to_be_asked_for_and_is_said(suim: Path):
+def test_the_test_folder_alone_has_to_be_asked_for_and_is_said(suim: Path) -> None:
     part = opened(suim, part="test")
     assert part.image_names == ("test/d_1", "test/n_2")
     assert part.list_order.startswith("canonical (by name), test folder")
@@ -76,13 +76,13 @@ def test_the_test_folder_alone_has_to_be_asked_for_and_is_said(suim: Path):
         opened(suim, part="train")
 
 
-def test_the_case_of_the_folder_does_not_matter(suim: Path):
+def test_the_case_of_the_folder_does_not_matter(suim: Path) -> None:
     fingerprint = opened(suim).fingerprint
     (suim / "TEST").rename(suim / "test")
     assert opened(suim).fingerprint == fingerprint
 
 
-def test_merged_folders(tmp_path: Path):
+def test_merged_folders(tmp_path: Path) -> None:
     dataset = opened(suim_part(tmp_path / "SUIM", CODES))
     assert dataset.image_names == ("d_1", "n_2")
     assert dict(dataset.parts) == {"all": 2, "merged": 2}
@@ -91,7 +91,7 @@ def test_merged_folders(tmp_path: Path):
         opened(tmp_path / "SUIM", part="test")
 
 
-def test_classes_with_too_few_images_are_named_and_left_out_on_request_only(suim: Path):
+def test_classes_with_too_few_images_are_named_and_left_out_on_request_only(suim: Path) -> None:
     with pytest.raises(MissingError, match=r"human divers \(1\), plants and sea-grass \(0\)"):
         episodes(opened(suim), shot=1, protocol="suim")
     drawn = episodes(opened(suim), shot=1, protocol="suim", count=4, skip_short_classes=True)
@@ -99,7 +99,7 @@ def test_classes_with_too_few_images_are_named_and_left_out_on_request_only(suim
     assert {one.classes for one in drawn} == {(1,)}
 
 
-def test_what_is_missing(suim: Path, tmp_path: Path):
+def test_what_is_missing(suim: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="is no image name of suim"):
         opened(suim).label("elsewhere/n_2")
     (suim / "TEST" / "images" / "n_2.jpg").unlink()
@@ -111,7 +111,7 @@ def test_what_is_missing(suim: Path, tmp_path: Path):
         opened(tmp_path / "none")
 
 
-def test_the_real_sample(shared: Path):
+def test_the_real_sample(shared: Path) -> None:
     dataset = opened(shared / "data")
     images = dataset.index("test")["class_id"].value_counts().to_dict()
     # As the README of the sample counts them: FV 4, HD 6, RI 7, RO 2, WR 2.

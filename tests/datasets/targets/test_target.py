@@ -28,7 +28,7 @@ def opened(root: Path, name: str = "chestxray") -> TargetDataset:
     return dataset
 
 
-def test_lungs_are_where_the_grey_is_128_or_lighter(lungs: Path):
+def test_lungs_are_where_the_grey_is_128_or_lighter(lungs: Path) -> None:
     dataset = opened(lungs.parent)
     assert dataset.root == lungs
     assert dict(dataset.class_names) == {1: "lung"}
@@ -37,7 +37,7 @@ def test_lungs_are_where_the_grey_is_128_or_lighter(lungs: Path):
     assert dataset.image("CHNCXR_0001_0").shape == (*dataset.image_size("CHNCXR_0001_0"), 3) == (40, 60, 3)
 
 
-def test_all_images_are_asked_in_order_of_their_names(lungs: Path):
+def test_all_images_are_asked_in_order_of_their_names(lungs: Path) -> None:
     dataset = opened(lungs)
     assert dataset.entries(0, "test")["name"].tolist() == sorted(NAMES) == list(dataset.image_names)
     assert dataset.index("test")["pixels"].tolist() == [600, 600, 600]
@@ -48,18 +48,18 @@ def test_all_images_are_asked_in_order_of_their_names(lungs: Path):
 
 
 @pytest.mark.parametrize("split", ["train", "val"])
-def test_there_is_nothing_to_train_or_to_validate_on(lungs: Path, split: str):
+def test_there_is_nothing_to_train_or_to_validate_on(lungs: Path, split: str) -> None:
     for call in (opened(lungs).index, opened(lungs).split_fingerprint, lambda side: opened(lungs).entries(0, side)):
         with pytest.raises(UsageError, match=f"chestxray has no {split} images"):
             call(split)  # type: ignore[arg-type]
 
 
-def test_masks_of_another_name_are_passed_over(lungs: Path):
+def test_masks_of_another_name_are_passed_over(lungs: Path) -> None:
     save_mask(lungs / "masks" / "MCUCXR_0001_0.png", label_map((255, 0, 0, 9, 9)))
     assert len(opened(lungs).image_names) == 3
 
 
-def test_the_fingerprint_is_of_content_and_not_of_place(lungs: Path, tmp_path: Path):
+def test_the_fingerprint_is_of_content_and_not_of_place(lungs: Path, tmp_path: Path) -> None:
     fingerprint = opened(lungs).fingerprint
     copy = lung_tree(tmp_path / "copy", NAMES)
     assert opened(copy).fingerprint == fingerprint
@@ -67,13 +67,13 @@ def test_the_fingerprint_is_of_content_and_not_of_place(lungs: Path, tmp_path: P
     assert opened(copy).fingerprint != fingerprint
 
 
-def test_a_cached_index_is_not_read_from_masks_again(lungs: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_cached_index_is_not_read_from_masks_again(lungs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first = opened(lungs).index("test")
     monkeypatch.setattr(ChestXray, "label", lambda *_: pytest.fail("read again"))
     assert opened(lungs).index("test").equals(first)
 
 
-def test_episodes_take_each_class_in_turn(lungs: Path):
+def test_episodes_take_each_class_in_turn(lungs: Path) -> None:
     drawn = episodes(opened(lungs), shot=2, protocol="patnet", count=5)
     assert {one.classes for one in drawn} == {(1,)}
     assert all(one.query not in one.supports[0] for one in drawn)
@@ -81,12 +81,12 @@ def test_episodes_take_each_class_in_turn(lungs: Path):
         episodes(opened(lungs), shot=1, protocol="targets-fscs", count=5)
 
 
-def test_one_image_is_too_few(tmp_path: Path):
+def test_one_image_is_too_few(tmp_path: Path) -> None:
     with pytest.raises(MissingError, match=r"too few images of lung \(1\)"):
         episodes(opened(lung_tree(tmp_path, NAMES[:1])), shot=1, protocol="patnet")
 
 
-def test_check_counts_and_names_what_is_wrong(lungs: Path, monkeypatch: pytest.MonkeyPatch):
+def test_check_counts_and_names_what_is_wrong(lungs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     report = check(opened(lungs))
     assert [(count.what, count.here, count.official, count.same) for count in report.counts] == [
         ("images, all", 3, 566, False), ("images with lung", 3, None, True)
@@ -106,7 +106,7 @@ def test_check_counts_and_names_what_is_wrong(lungs: Path, monkeypatch: pytest.M
     assert report.counts[0].here == NOT_AT_HAND
 
 
-def test_what_is_missing_or_broken(lungs: Path, tmp_path: Path):
+def test_what_is_missing_or_broken(lungs: Path, tmp_path: Path) -> None:
     truncate(lungs / "masks" / f"{NAMES[0]}_mask.png", 0.6)
     with pytest.raises(BrokenFileError, match=NAMES[0]) as broken:
         opened(lungs).index("test")

@@ -44,14 +44,14 @@ def names(dataset: SeenFrom, fold: int) -> set[str]:
     return {dataset.class_names[c] for c in dataset.fold_classes(fold)}
 
 
-def test_each_fold_asks_what_its_training_has_not_seen(voc: Path):
+def test_each_fold_asks_what_its_training_has_not_seen(voc: Path) -> None:
     dataset = view(voc)
     assert [names(dataset, fold) for fold in range(4)] == PRINTED
     assert [dataset.leaking(fold, dataset.fold_classes(fold)) for fold in range(4)] == [()] * 4
     assert (dataset.name, dataset.trained_on, dataset.test_classes) == ("pascal5i", "coco20i", "unseen")
 
 
-def test_repris_classes_are_offered_and_known_to_leak(voc: Path):
+def test_repris_classes_are_offered_and_known_to_leak(voc: Path) -> None:
     dataset = view(voc, "repri-released")
     assert names(dataset, 2) == PRINTED[2] - {"car"} | {"cat"}
     assert names(dataset, 3) == PRINTED[3] - {"cat"} | {"car"}
@@ -59,14 +59,14 @@ def test_repris_classes_are_offered_and_known_to_leak(voc: Path):
     assert leaks == [(), (), ("cat",), ("car",)]
 
 
-def test_own_folds_and_all_classes(voc: Path):
+def test_own_folds_and_all_classes(voc: Path) -> None:
     own = view(voc, "own")
     assert own.fold_classes(1) == (6, 7, 8, 9, 10)
     assert own.leaking(1, own.fold_classes(1)) == ("car", "cat", "chair", "cow")
     assert view(voc, "all").fold_classes(3) == tuple(range(1, 21))
 
 
-def test_lists_are_the_data_sets_own_cut_to_the_classes(voc: Path):
+def test_lists_are_the_data_sets_own_cut_to_the_classes(voc: Path) -> None:
     dataset, inner = view(voc), open_dataset("pascal5i", voc)
     entries = dataset.entries(1)
     assert entries["name"].tolist() == sorted(entries["name"]), "by name, as HSNet's val lists are"
@@ -78,7 +78,7 @@ def test_lists_are_the_data_sets_own_cut_to_the_classes(voc: Path):
     assert dataset.image_size("2008_000002") == dataset.image("2008_000002").shape[:2]
 
 
-def test_folds_are_those_of_the_training(voc: Path, tmp_path: Path):
+def test_folds_are_those_of_the_training(voc: Path, tmp_path: Path) -> None:
     lungs = open_dataset("chestxray", lung_tree(tmp_path, ["a", "b"]), train_dataset="coco20i")
     assert (lungs.fold_count, lungs.fold_classes(3, "test"), lungs.test_classes) == (4, (1,), "all")
     with pytest.raises(UsageError, match="coco20i has no fold 4"):
@@ -90,7 +90,7 @@ def test_folds_are_those_of_the_training(voc: Path, tmp_path: Path):
     assert known_fold_count("suim", "pascal5i", "own") == 1
 
 
-def test_classes_are_compared_by_name_where_there_is_no_table(tmp_path: Path):
+def test_classes_are_compared_by_name_where_there_is_no_table(tmp_path: Path) -> None:
     imported.store("fss1000", "test", {"classes": ["bus", "motorbike", "ocarina"]})
     root = fss_tree(tmp_path, ["bus", "motorbike", "ocarina"])
     fss = open_dataset("fss1000", root, train_dataset="coco20i")
@@ -101,7 +101,7 @@ def test_classes_are_compared_by_name_where_there_is_no_table(tmp_path: Path):
     assert [unseen.fold_classes(fold, "test") for fold in range(4)] == [(763,), (761, 763), (763,), (762, 763)]
 
 
-def test_coco_by_the_folds_of_pascal(tmp_path: Path):
+def test_coco_by_the_folds_of_pascal(tmp_path: Path) -> None:
     root = coco_tree(tmp_path, {"val": ([1], [annotation(1, 1, 6, box(0, 0, 60, 60))])})
     coco = open_dataset("coco20i", root, train_dataset="pascal5i")
     assert len(coco.fold_classes(1)) == 65
@@ -110,7 +110,7 @@ def test_coco_by_the_folds_of_pascal(tmp_path: Path):
     assert coco.entries(0).empty
 
 
-def test_what_training_sees_may_not_be_known(voc: Path):
+def test_what_training_sees_may_not_be_known(voc: Path) -> None:
     with pytest.raises(UsageError, match="training on fss1000 has seen is not known here") as refused:
         view(voc, train="fss1000")
     assert "--test-classes all" in str(refused.value.remedy)
@@ -120,7 +120,7 @@ def test_what_training_sees_may_not_be_known(voc: Path):
     assert len(view(voc, train="fss1000").fold_classes(0)) == 19
 
 
-def test_the_same_scenes_have_the_same_folds():
+def test_the_same_scenes_have_the_same_folds() -> None:
     wet = open_dataset("shapes20i-underwater")
     assert seen_from(wet, "shapes20i") is wet
     assert same_scenes("shapes20i", "shapes20i-underwater")
@@ -130,7 +130,9 @@ def test_the_same_scenes_have_the_same_folds():
         seen_from(wet, wet.name, "all")
 
 
-def test_a_training_whose_files_alone_say_its_folds_asks_the_data_sets_own(voc: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_training_whose_files_alone_say_its_folds_asks_the_data_sets_own(
+    voc: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setitem(built_in(), "fss1000", replace(dataset_info("fss1000"), folds=0))
     found = view(voc, train="fss1000")
     assert (found.test_classes, found.fold_count, found.fold_classes(1)) == ("own", 4, (6, 7, 8, 9, 10))
@@ -140,7 +142,7 @@ def test_a_training_whose_files_alone_say_its_folds_asks_the_data_sets_own(voc: 
         view(voc, "all", "fss1000")
 
 
-def test_what_is_refused(voc: Path):
+def test_what_is_refused(voc: Path) -> None:
     with pytest.raises(UsageError, match="has no test classes 'novel'; there are unseen, all, own, repri-released"):
         view(voc, "novel")
     with pytest.raises(UsageError, match="has no test classes 'repri-released'"):
@@ -154,7 +156,7 @@ def test_what_is_refused(voc: Path):
 
 
 @pytest.mark.parametrize(("protocol", "way"), [("hsnet", 1), ("ifsl-fscs", 2), ("pfenet", 1), ("panet", 1)])
-def test_any_protocol_of_the_data_set_can_ask(voc: Path, tmp_path: Path, protocol: str, way: int):
+def test_any_protocol_of_the_data_set_can_ask(voc: Path, tmp_path: Path, protocol: str, way: int) -> None:
     if protocol == "panet":
         voc = voc_tree(tmp_path / "train", LABELS, [])
     drawn = episodes(view(voc), fold=2, way=way, shot=1, protocol=protocol, count=8)
@@ -163,7 +165,7 @@ def test_any_protocol_of_the_data_set_can_ask(voc: Path, tmp_path: Path, protoco
     assert official(drawn) is None, "other classes than the release's"
 
 
-def test_a_list_knows_whose_folds_it_asks(voc: Path, tmp_path: Path):
+def test_a_list_knows_whose_folds_it_asks(voc: Path, tmp_path: Path) -> None:
     drawn = episodes(view(voc), fold=3, shot=1, protocol="hsnet", count=6)
     again = read_episodes(write_episodes(drawn, tmp_path / "list.json"))
     assert again == drawn
@@ -173,7 +175,7 @@ def test_a_list_knows_whose_folds_it_asks(voc: Path, tmp_path: Path):
     assert "train_dataset" not in write_episodes(plainly, tmp_path / "plain.json").read_text()
 
 
-def test_suim_from_both_sources_asks_the_same(tmp_path: Path):
+def test_suim_from_both_sources_asks_the_same(tmp_path: Path) -> None:
     part = suim_part(
         tmp_path / "SUIM" / "TEST", {f"a{n}": label_map((n, 0, 0, 9, 9), size=(20, 20)) for n in range(1, 8)}
     )
