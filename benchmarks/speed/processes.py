@@ -20,7 +20,7 @@ import torch
 from measured import keep, questions
 
 import fssbench
-from fssbench.engine.features.features import Asking
+from fssbench.engine.features.features import FoldJob
 from fssbench.engine.loop import answers
 from fssbench.engine.profiling.timers import Stages
 from fssbench.planning.settings import Settings
@@ -41,11 +41,11 @@ def answer(
     spread = its.order[:: max(1, len(its.order) // given.answer)][: given.answer]
     numbers = spread[slice(*share.bounds(len(spread)))]
     settings, cpu = Settings(workers=0), torch.device("cpu")
-    list(answers([Asking(method, its.episodes, its.rules, numbers[:1])], its.dataset, cpu, settings))
+    list(answers([FoldJob(method, its.episodes, its.rules, numbers[:1])], its.dataset, cpu, settings))
     stages = Stages()
     start.wait()
     began = time.perf_counter()
-    for _ in answers([Asking(method, its.episodes, its.rules, numbers)], its.dataset, cpu, settings, stages, share.of):
+    for _ in answers([FoldJob(method, its.episodes, its.rules, numbers)], its.dataset, cpu, settings, stages, share.of):
         pass
     done.put((time.perf_counter() - began, stages.images))
 

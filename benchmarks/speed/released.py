@@ -24,7 +24,7 @@ from releases import Answer, released
 import fssbench
 from fssbench.datasets.dataset import Dataset
 from fssbench.engine.features.cache import StoreCount
-from fssbench.engine.features.features import Asking
+from fssbench.engine.features.features import FoldJob
 from fssbench.engine.loop import answers
 from fssbench.engine.profiling.memory import peak_memory
 from fssbench.engine.profiling.profile import Line, Profile, profile_of
@@ -110,7 +110,7 @@ def main() -> None:
     before, theirs = timed(release, asked)
     stages, count = Stages(), StoreCount()
     settings, cpu = Settings(feature_cache=given.feature_cache), torch.device("cpu")
-    asking = Asking(method, episodes, rules, order)
+    asking = FoldJob(method, episodes, rules, order)
     ours = {}
     began = time.perf_counter()
     for _, its_row, answered in answers([asking], dataset, cpu, settings, stages, 1, count):
@@ -121,7 +121,7 @@ def main() -> None:
 
     # Counting takes time itself: operations are counted in another pass, over the first episodes, and taken per call.
     counted = Stages()
-    some = Asking(method, episodes, rules, order[:COUNTED])
+    some = FoldJob(method, episodes, rules, order[:COUNTED])
     for _ in answers([some], dataset, cpu, Settings(feature_cache=given.feature_cache, profiled=True), counted):
         pass
     profile = profile_of(stages, count)

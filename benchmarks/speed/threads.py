@@ -17,7 +17,7 @@ import torch
 from measured import PROTOCOLS, keep, questions
 
 import fssbench
-from fssbench.engine.features.features import Asking, Features
+from fssbench.engine.features.features import Features, FoldJob
 from fssbench.engine.features.loader import Loader
 from fssbench.engine.profiling.memory import freed_memory_kept
 from fssbench.engine.profiling.timers import Stages
@@ -44,7 +44,7 @@ def main() -> None:
 
     its = questions(given.root, PROTOCOLS[given.method], given.shots, answer=given.answer)
     method = fssbench.build(given.method, "resnet50", shot=given.shots).eval()
-    asking = Asking(method, its.episodes, its.rules, its.order)
+    asking = FoldJob(method, its.episodes, its.rules, its.order)
     steps = [(0, number) for number in its.order]
     alone: list[float] = []
     by_threads: list[float] = []

@@ -20,7 +20,7 @@ import torch
 from measured import keep, questions
 
 import fssbench
-from fssbench.engine.features.features import Asking
+from fssbench.engine.features.features import FoldJob
 from fssbench.engine.loop import answers
 from fssbench.engine.profiling.timers import Stages
 from fssbench.methods.base.method import Method
@@ -36,7 +36,7 @@ def asked(methods: Sequence[Method[Any, Any]], given: argparse.Namespace) -> tup
     stages = Stages()
     rows: list[list[Row]] = [[] for _ in methods]
     began = time.perf_counter()
-    askings = [Asking(method, its.episodes, its.rules, asked_first) for method in methods]
+    askings = [FoldJob(method, its.episodes, its.rules, asked_first) for method in methods]
     for place, row, _ in answers(askings, its.dataset, torch.device("cpu"), Settings(), stages):
         rows[place].append(replace(row, seconds=0.0))
     return time.perf_counter() - began, stages.images, rows

@@ -1,4 +1,4 @@
-"""Asking a method that is at hand, from Python."""
+"""FoldJob a method that is at hand, from Python."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from fssbench.checkpoints.hashes import weights_in_memory
 from fssbench.datasets.dataset import Dataset
 from fssbench.engine.features.features import AnyMethod
-from fssbench.engine.folds import Job, Part, answer
+from fssbench.engine.folds import RunJob, answer
 from fssbench.episode import Episode, EpisodeList
 from fssbench.errors import UsageError
 from fssbench.planning.leaks import check_leaks
@@ -96,14 +96,15 @@ def evaluate(
         plain=settings.plain,
         train_dataset=dataset.trained_on,
     )
-    job = Job(asked, lambda: method)
     if out is None:
-        return answer([Part(run, [job], rules)], dataset, chosen, settings, progress)[0]
+        return answer([RunJob(run, [asked], lambda _: method, rules)], dataset, chosen, settings, progress)[0]
     if resume and overwrite:
         raise UsageError("a run is either continued or replaced: resume and overwrite exclude each other")
     existing = Existing.RESUME if resume else Existing.OVERWRITE if overwrite else Existing.REFUSE
     with RunFolder(Path(out), run, {asked.fold: asked}, existing) as folder:
-        return answer([Part(folder.run, [job], rules, folder)], dataset, chosen, settings, progress)[0]
+        return answer(
+            [RunJob(folder.run, [asked], lambda _: method, rules, folder)], dataset, chosen, settings, progress
+        )[0]
 
 
 def check_limit(limit: int | None) -> int | None:

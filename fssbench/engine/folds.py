@@ -9,7 +9,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Protocol
 
 from fssbench.engine.features.cache import StoreCount
-from fssbench.engine.features.features import AnyMethod, Asking
+from fssbench.engine.features.features import AnyMethod, FoldJob
 from fssbench.engine.loop import Keep, answers
 from fssbench.engine.order import order_of_work
 from fssbench.engine.processes import ALONE, Processes
@@ -48,29 +48,23 @@ class Folder(Protocol):
         """Return the results."""
 
 
-@dataclass(frozen=True)
-class Job:
-    """One fold of a run: its list, and what gives the method that answers when its turn has come."""
-
-    episodes: EpisodeList
-    method: Callable[[], AnyMethod]
-
-
 @dataclass(frozen=True, eq=False)
-class Part:
-    """A run among those that are evaluated together, on one data set.
+class RunJob:
+    """A run to be evaluated, alone or with others on one data set; each of its folds becomes a `FoldJob`.
 
     Attributes:
         run: Its record.
-        jobs: Its folds.
+        lists: Of each of its folds the episodes.
+        method_of: Gives the method of a fold when its turn has come.
         protocol: The rules of counting, brought to the data set by `fssbench.protocols.rules.Protocol.on`.
         folder: Where rows go and where earlier ones are; None keeps them in memory.
         keep: Given each answer before its row is stored.
-        together: Whether its jobs' methods can be there at once; otherwise giving one may change the last.
+        together: Whether the methods of all folds can be there at once; otherwise giving one may change the last.
     """
 
     run: Run
-    jobs: Sequence[Job]
+    lists: Sequence[EpisodeList]
+    method_of: Callable[[int], AnyMethod]
     protocol: Rules
     folder: Folder | None = None
     keep: Keep | None = None
@@ -78,7 +72,7 @@ class Part:
 
 
 def answer(
-    parts: Sequence[Part],
+    jobs: Sequence[RunJob],
     dataset: Dataset,
     device: torch.device,
     settings: Settings,
@@ -93,7 +87,7 @@ def answer(
     encoded once for those that share an encoder.
 
     Args:
-        parts: The runs.
+        jobs: The runs.
         dataset: The opened data set.
         device: Where to compute.
         settings: How to compute.
@@ -108,86 +102,72 @@ def answer(
         BrokenFileError: If one can't be read, or was exchanged meanwhile.
     """
     shown = progress or Silent()
-    rows = [[] if part.folder is None else part.folder.rows for part in parts]
+    rows = [[] if job.folder is None else job.folder.rows for job in jobs]
     if processes.first:
-        for part in parts:
-            if part.folder is not None and sum(map(part.run.expected, part.run.folds)) > len(part.folder.rows):
-                check_same_photos(part.folder.rows, dataset, part.folder.path)
+        for job in jobs:
+            if job.folder is not None and sum(map(job.run.expected, job.run.folds)) > len(job.folder.rows):
+                check_same_photos(job.folder.rows, dataset, job.folder.path)
     processes.wait()  # until all have read what is answered: they cut the rest into shares alike
-    folds = sorted({one.fold for part in parts for one in part.run.folds})
-    turns = [_turn(fold, parts, rows, processes.share) for fold in folds]
+    folds = sorted({one.fold for job in jobs for one in job.run.folds})
+    left = {fold: _left(fold, jobs, rows, processes.share) for fold in folds}
     try:
-        for together in [turns] if all(part.together for part in parts) else [[turn] for turn in turns]:
-            asked = [one for turn in together for one in turn.asked]
+        for batch in [folds] if all(job.together for job in jobs) else [[fold] for fold in folds]:
+            work = [one for fold in batch for one in left[fold]]
             made = [
-                Asking(_form_of(job, device, settings), job.episodes, parts[place].protocol, numbers)
-                for place, job, numbers in asked
+                FoldJob(_form_of(jobs[place].method_of(fold), device, settings), one, jobs[place].protocol, numbers)
+                for fold in batch
+                for place, one, numbers in left[fold]
             ]
             with closing(answers(made, dataset, device, settings, stages, processes.local, count)) as coming:
-                for turn in together:
-                    shown.start(turn.fold, turn.left + sum(map(len, turn.earlier)), *turn.earlier)
-                    for which, row, answered in islice(coming, turn.left):
-                        place = asked[which][0]
-                        part = parts[place]
-                        if part.keep is not None:
-                            part.keep(turn.fold, row.episode, answered)
-                        if part.folder is None:
+                for fold in batch:
+                    earlier = [[row for row in known if row.fold == fold] for known in rows]
+                    number = sum(len(numbers) for _, _, numbers in left[fold])
+                    shown.start(fold, number + sum(map(len, earlier)), *earlier)
+                    for which, row, answered in islice(coming, number):
+                        place = work[which][0]
+                        job = jobs[place]
+                        if job.keep is not None:
+                            job.keep(fold, row.episode, answered)
+                        if job.folder is None:
                             rows[place].append(row)
                         else:
-                            part.folder.append(row)
+                            job.folder.append(row)
                         shown.advance(row, place)
     except (FSSBenchError, KeyboardInterrupt) as error:
-        for part, its in zip(parts, rows, strict=True):
-            if part.folder is not None and part.folder.rows:
+        for job, known in zip(jobs, rows, strict=True):
+            if job.folder is not None and job.folder.rows:
                 error.add_note(
-                    f"{len(its)} answered episodes are kept in {part.folder.path}; resume continues after them"
+                    f"{len(known)} answered episodes are kept in {job.folder.path}; resume continues after them"
                 )
         raise
     finally:
         shown.close()
     processes.wait()  # until all rows are written
     return [
-        Results(frame_of(its), part.run) if part.folder is None else part.folder.finish()
-        for part, its in zip(parts, rows, strict=True)
+        Results(frame_of(known), job.run) if job.folder is None else job.folder.finish()
+        for job, known in zip(jobs, rows, strict=True)
     ]
 
 
-@dataclass(frozen=True, eq=False)
-class _Turn:
-    """What is asked of one fold.
+def _left(
+    fold: int, jobs: Sequence[RunJob], rows: Sequence[Sequence[Row]], share: Share
+) -> list[tuple[int, EpisodeList, list[int]]]:
+    """Return what one process has to evaluate of a fold: the place of a run, its list, and the numbers of episodes.
 
-    Attributes:
-        fold: Its number.
-        asked: The place of a run, its job, and the numbers of the episodes to be answered, in the order of work.
-        earlier: Of each run the rows that it has.
+    The numbers are in the order of work, without those that have a row.
     """
-
-    fold: int
-    asked: list[tuple[int, Job, list[int]]]
-    earlier: list[list[Row]]
-
-    @property
-    def left(self) -> int:
-        """How many episodes are to be answered."""
-        return sum(len(numbers) for _, _, numbers in self.asked)
-
-
-def _turn(fold: int, parts: Sequence[Part], rows: Sequence[Sequence[Row]], share: Share) -> _Turn:
-    """Return what one process is to ask of a fold, of all runs."""
-    asked: list[tuple[int, Job, list[int]]] = []
-    earlier: list[list[Row]] = []
-    for place, part in enumerate(parts):
-        earlier.append([row for row in rows[place] if row.fold == fold])
-        for record, job in zip(part.run.folds, part.jobs, strict=True):
+    left: list[tuple[int, EpisodeList, list[int]]] = []
+    for place, job in enumerate(jobs):
+        done = {row.episode for row in rows[place] if row.fold == fold}
+        for record, episodes in zip(job.run.folds, job.lists, strict=True):
             if record.fold == fold:
-                episodes = job.episodes[: part.run.asked(record)]
-                numbers = order_of_work(episodes, {row.episode for row in earlier[place]}, part.run.share)
+                numbers = order_of_work(episodes[: job.run.asked(record)], done, job.run.share)
                 numbers = numbers[slice(*share.bounds(len(numbers)))]
-                asked += [(place, job, numbers)] if numbers else []
-    return _Turn(fold, asked, earlier)
+                left += [(place, episodes, numbers)] if numbers else []
+    return left
 
 
-def _form_of(job: Job, device: torch.device, settings: Settings) -> AnyMethod:
+def _form_of(method: AnyMethod, device: torch.device, settings: Settings) -> AnyMethod:
     """Return what predicts: the method in eval mode on its device, or its fast form."""
-    method = job.method().to(device).eval()
+    method = method.to(device).eval()
     return method if settings.plain else fast_form(method)

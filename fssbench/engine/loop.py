@@ -12,7 +12,7 @@ import torch
 from fssbench.datasets.dataset import Dataset, Label
 from fssbench.datasets.io.label_maps import LabelMaps
 from fssbench.engine.features.cache import StoreCount
-from fssbench.engine.features.features import AnyMethod, Asking, Features, Step
+from fssbench.engine.features.features import AnyMethod, Features, FoldJob, Step
 from fssbench.engine.features.loader import Loader, default_workers
 from fssbench.engine.order import work_key
 from fssbench.engine.profiling.memory import default_budget, freed_memory_kept
@@ -50,15 +50,15 @@ def rows_of(
     settings: Settings | None = None,
 ) -> Iterator[Row]:
     """Yield a row per episode of these numbers, in their order. Nothing is kept for gradients."""
-    asking = Asking(method, episodes, protocol, numbers)
-    for _, row, answered in answers([asking], dataset, device, settings or Settings()):
+    job = FoldJob(method, episodes, protocol, numbers)
+    for _, row, answered in answers([job], dataset, device, settings or Settings()):
         if keep is not None:
             keep(episodes.fold, row.episode, answered)
         yield row
 
 
 def answers(
-    askings: Sequence[Asking],
+    jobs: Sequence[FoldJob],
     dataset: Dataset,
     device: torch.device,
     settings: Settings,
@@ -66,13 +66,13 @@ def answers(
     processes: int = 1,
     count: StoreCount | None = None,
 ) -> Generator[tuple[int, Row, Answered], None, None]:
-    """Yield for each episode the place of its asking, its row and what was answered, in the order of work.
+    """Yield for each episode the place of its job, its row and what was answered, in the order of work.
 
-    Several askings are merged, fold after fold, by class and query, each keeping its own order where it is the order of
+    Several jobs are merged, fold after fold, by class and query, each keeping its own order where it is the order of
     work; a lone one is answered in the order of its numbers.
 
     Args:
-        askings: Who is asked what.
+        jobs: Methods, and the episodes that each is evaluated on.
         dataset: The opened data set.
         device: Where methods compute; they are there.
         settings: How to compute.
@@ -88,49 +88,49 @@ def answers(
     stages.device, stages.waiting = device, settings.profiled
     # Under autocast torch counts operations by calls that it does not cast.
     stages.counting = settings.profiled and settings.precision in ("float32", "tf32")
-    steps = _merged(askings)
+    steps = _merged(jobs)
     batch = settings.batch_on(device)
     at_once = under_way(device)
     together = batch if at_once == 1 else max(batch, min(TURNS * at_once, MOST_TOGETHER))
     budget = default_budget(device, processes) if settings.feature_cache is None else settings.feature_cache
     workers = default_workers(device, processes) if settings.workers is None else settings.workers
-    labels = _label_maps(askings, dataset)
+    labels = _label_maps(jobs, dataset)
     with (
         freed_memory_kept(device),
         Loader(dataset, workers, max(AHEAD, 2 * together), pinned=device.type == "cuda", label=labels.of) as loader,
     ):
-        features = Features(askings, steps, loader, budget, device, batch, stages, compiled=settings.compiled)
+        features = Features(jobs, steps, loader, budget, device, batch, stages, compiled=settings.compiled)
         features.store.count = count or features.store.count
         for start in range(0, len(steps), together):
             began = time.perf_counter()
             places = range(start, min(start + together, len(steps)))
             with torch.inference_mode(), settings.autocast(device):
                 features.want(range(start, min(places.stop + AHEAD, len(steps))))
-                answered = _answer(askings, steps, places, features, loader, dataset, stages)
+                answered = _answer(jobs, steps, places, features, loader, dataset, stages)
             stages.episodes += len(places)
             seconds = round((time.perf_counter() - began) / len(places), 6)
-            for asking, row, said in answered:
+            for which, row, said in answered:
                 photos = loader.digests_of(photo_names(row.query, row.supports))
-                yield asking, replace(row, seconds=seconds, photos=photos), said
+                yield which, replace(row, seconds=seconds, photos=photos), said
 
 
-def _label_maps(askings: Sequence[Asking], dataset: Dataset) -> LabelMaps:
-    asked = [asking.episodes[number] for asking in askings for number in asking.numbers]
+def _label_maps(jobs: Sequence[FoldJob], dataset: Dataset) -> LabelMaps:
+    asked = [job.episodes[number] for job in jobs for number in job.numbers]
     names = {name for episode in asked for name in chain([episode.query], *episode.supports)}
-    return LabelMaps(dataset, names, {asking.episodes.split for asking in askings})
+    return LabelMaps(dataset, names, {job.episodes.split for job in jobs})
 
 
-def _merged(askings: Sequence[Asking]) -> list[Step]:
-    lists = [asking.episodes for asking in askings]
-    steps = [(place, number) for place, asking in enumerate(askings) for number in asking.numbers]
-    if len(askings) > 1:
-        # Stable: within one query the askings follow each other.
+def _merged(jobs: Sequence[FoldJob]) -> list[Step]:
+    lists = [job.episodes for job in jobs]
+    steps = [(place, number) for place, job in enumerate(jobs) for number in job.numbers]
+    if len(jobs) > 1:
+        # Stable: within one query the jobs follow each other.
         steps.sort(key=lambda step: (lists[step[0]].fold, work_key(lists[step[0]][step[1]])))
     return steps
 
 
 def _answer(
-    askings: Sequence[Asking],
+    jobs: Sequence[FoldJob],
     steps: Sequence[Step],
     places: range,
     features: Features,
@@ -142,52 +142,50 @@ def _answer(
     found = features.of(places)
     truths: dict[int, Truth] = {}
     sizes: dict[int, tuple[int, int]] = {}
-    by_asking: dict[int, list[int]] = {}
+    by_job: dict[int, list[int]] = {}
     for place in places:
-        asking, number = steps[place]
-        asked, episode = askings[asking], askings[asking].episodes[number]
+        which, number = steps[place]
+        job, episode = jobs[which], jobs[which].episodes[number]
         with stages.stage("decode"):
             label = loader.label(episode.query)
         with stages.stage("score"):
-            truths[place] = Truth.of(label, episode.classes, asked.protocol)
-        sizes[place] = _asked_size(asked, dataset, loader, episode.query, label)
-        by_asking.setdefault(asking, []).append(place)
+            truths[place] = Truth.of(label, episode.classes, job.protocol)
+        sizes[place] = _asked_size(job, dataset, loader, episode.query, label)
+        by_job.setdefault(which, []).append(place)
     calls = [
         Call(
-            askings[asking].method,
+            jobs[which].method,
             [found[features.query(place)] for place in own],
             [[[found[key] for key in shots] for shots in features.supports(place)] for place in own],
             [sizes[place] for place in own],
         )
-        for asking, own in by_asking.items()
+        for which, own in by_job.items()
     ]
     with stages.stage("predict", len(places)):
         answered = predict_calls(calls)
     rows = []
     with stages.stage("score"):
-        for place, prediction in zip(chain(*by_asking.values()), chain(*answered), strict=True):
-            asking, number = steps[place]
-            row, said = _counted(askings[asking], dataset, number, prediction, truths[place])
-            rows.append((asking, replace(row, lost_supports=features.lost_supports(place)), said))
+        for place, prediction in zip(chain(*by_job.values()), chain(*answered), strict=True):
+            which, number = steps[place]
+            row, said = _counted(jobs[which], dataset, number, prediction, truths[place])
+            rows.append((which, replace(row, lost_supports=features.lost_supports(place)), said))
     return rows
 
 
-def _counted(
-    asked: Asking, dataset: Dataset, number: int, prediction: Prediction, truth: Truth
-) -> tuple[Row, Answered]:
+def _counted(job: FoldJob, dataset: Dataset, number: int, prediction: Prediction, truth: Truth) -> tuple[Row, Answered]:
     height, width = truth.label.shape
     if prediction.labels.shape != truth.label.shape:
         prediction = prediction.cropped(height, width)
-    rules, episodes = asked.protocol, asked.episodes
+    rules, episodes = job.protocol, job.episodes
     base_classes = () if rules.base is None else dataset.fold_classes(episodes.fold, "train")
     answered = Answered(*answer_of(prediction, rules), tuple(bool(said) for said in prediction.present.tolist()))
     return row_of(episodes, number, answered, truth, base_classes, rules), answered
 
 
-def _asked_size(asked: Asking, dataset: Dataset, loader: Loader, name: str, label: Label) -> tuple[int, int]:
+def _asked_size(job: FoldJob, dataset: Dataset, loader: Loader, name: str, label: Label) -> tuple[int, int]:
     """Return the (height, width) that a method is asked to answer at."""
-    if asked.protocol.score_at == "input":
-        return asked.protocol.input
+    if job.protocol.score_at == "input":
+        return job.protocol.input
     size = loader.shapes[name]
     if size != label.shape:
         raise BrokenFileError(
@@ -195,4 +193,4 @@ def _asked_size(asked: Asking, dataset: Dataset, loader: Loader, name: str, labe
             f"{label.shape[0]} x {label.shape[1]}",
             dataset.check_command,
         )
-    return scored_shape((label.shape[0], label.shape[1]), asked.protocol.resize)
+    return scored_shape((label.shape[0], label.shape[1]), job.protocol.resize)

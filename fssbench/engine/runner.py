@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ import torch
 
 from fssbench.engine.features.cache import StoreCount
 from fssbench.engine.fold_methods import fold_methods
-from fssbench.engine.folds import Folder, Job, Part, answer
+from fssbench.engine.folds import Folder, RunJob, answer
 from fssbench.engine.loop import Keep
 from fssbench.engine.processes import ALONE, Processes
 from fssbench.engine.profiling.timers import Stages
@@ -61,18 +60,18 @@ def run_plans(
     device, settings = choose_device(name), first.request.settings
     settings.autocast(device)  # refused before weights are read
     with processes.joined(str(device)), ExitStack() as stack:
-        parts, saved = [], None
+        jobs, saved = [], None
         for plan in plans:
             if save is not None:
                 saved = SavedPredictions(save, [one.fold for one in plan.lists], _existing(plan))
-            part = _part(plan, device, command, processes, stack)
-            parts.append(part if saved is None else replace(part, keep=_claimed(part.folder, saved.keep)))
+            job = _job(plan, device, command, processes, stack)
+            jobs.append(job if saved is None else replace(job, keep=_claimed(job.folder, saved.keep)))
         if saved is not None:
-            saved.begin([] if parts[0].folder is None else parts[0].folder.rows)
+            saved.begin([] if jobs[0].folder is None else jobs[0].folder.rows)
         shown = progress if processes.first else Silent()
-        results = answer(parts, first.dataset, device, settings, shown, stages, count, processes)
-        if saved is not None and parts[0].folder is not None:
-            saved.finish(parts[0].folder.rows)
+        results = answer(jobs, first.dataset, device, settings, shown, stages, count, processes)
+        if saved is not None and jobs[0].folder is not None:
+            saved.finish(jobs[0].folder.rows)
         return results
 
 
@@ -83,7 +82,7 @@ def run_plan(
     return run_plans([plan], progress, command, save=save)[0]
 
 
-def _part(plan: Plan, device: torch.device, command: tuple[str, ...], processes: Processes, stack: ExitStack) -> Part:
+def _job(plan: Plan, device: torch.device, command: tuple[str, ...], processes: Processes, stack: ExitStack) -> RunJob:
     method = _build(plan)
     methods = fold_methods(method, plan.sources)  # all weights are tried before the first episode
     run = planned_run(plan)
@@ -92,7 +91,6 @@ def _part(plan: Plan, device: torch.device, command: tuple[str, ...], processes:
         method=replace(run.method, learnable_parameters=method.learnable_parameters),
         starts=(start(command, device, plan.dataset.root),),
     )
-    jobs = [Job(episodes, partial(methods.of, episodes.fold)) for episodes in plan.lists]
     lists = {episodes.fold: episodes for episodes in plan.lists}
     folder: Folder
     if processes.first:
@@ -103,7 +101,7 @@ def _part(plan: Plan, device: torch.device, command: tuple[str, ...], processes:
     else:
         processes.wait()  # until the first has made the folder
         folder = stack.enter_context(PartFolder(plan.out, processes.rank))
-    return Part(folder.run, jobs, plan.protocol, folder, together=methods.together)
+    return RunJob(folder.run, plan.lists, methods.of, plan.protocol, folder, together=methods.together)
 
 
 def _claimed(folder: Folder | None, keep: Keep) -> Keep:

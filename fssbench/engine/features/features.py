@@ -28,8 +28,8 @@ AnyMethod = Method[Any, Any]
 
 
 @dataclass(frozen=True, eq=False)
-class Asking:
-    """A method and the episodes it is asked.
+class FoldJob:
+    """A method and the episodes of one fold that it is evaluated on.
 
     Attributes:
         method: In eval mode, on its device.
@@ -50,7 +50,7 @@ class Asking:
 
 
 Step = tuple[int, int]
-"""Place of an asking, number of an episode of it."""
+"""Place of a job, number of an episode of it."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ class Features:
     """What methods make of images, for steps that are known beforehand.
 
     Args:
-        askings: Who is asked what.
+        jobs: Methods, and the episodes that each is evaluated on.
         steps: All episodes in the order of work.
         loader: Reads photos and label maps.
         budget: Bytes that may be kept between steps.
@@ -93,7 +93,7 @@ class Features:
 
     def __init__(
         self,
-        askings: Sequence[Asking],
+        jobs: Sequence[FoldJob],
         steps: Sequence[Step],
         loader: Loader,
         budget: int,
@@ -103,11 +103,11 @@ class Features:
         *,
         compiled: bool = False,
     ) -> None:
-        self._askings, self._steps, self._loader = askings, steps, loader
+        self._jobs, self._steps, self._loader = jobs, steps, loader
         self._device, self._batch_size, self._stages = device, batch_size, stages
         # Weights are hashed only where there is somebody to share with.
         hashed = cache(encoder_sha256)  # by module: folds hold the same encoder
-        identities = [_identity(its.method, hashed) if len(askings) > 1 else (0, 0) for its in askings]
+        identities = [_identity(its.method, hashed) if len(jobs) > 1 else (0, 0) for its in jobs]
         makers, encoders = ([its[part] for its in identities] for part in (0, 1))
         self._makers, self._encoders = [makers.index(its) for its in makers], [encoders.index(its) for its in encoders]
         # Those of a later fold are another's: what is asked again much later would take room from what is asked now.
@@ -115,14 +115,14 @@ class Features:
             (its.episodes.fold, encoder, type(its.method).as_query)
             if flag_of(type(its.method), "query_of_features_alone", "as_query")
             else maker
-            for its, maker, encoder in zip(askings, self._makers, self._encoders, strict=True)
+            for its, maker, encoder in zip(jobs, self._makers, self._encoders, strict=True)
         ]
         self._query_makers = [queries.index(its) for its in queries]
         self._encode: dict[int, Callable[[Tensor], Any]] = {
-            place: compiling.compiled(askings[place].method.encode) if compiled else askings[place].method.encode
+            place: compiling.compiled(jobs[place].method.encode) if compiled else jobs[place].method.encode
             for place in set(self._encoders)
         }
-        folds = [askings[place].episodes.fold for place, _ in steps]
+        folds = [jobs[place].episodes.fold for place, _ in steps]
         self._fold_ends = [place for place in range(1, len(folds)) if folds[place] != folds[place - 1]] + [NEVER]
         uses: dict[Derived, list[int]] = {}
         for place in range(len(steps)):
@@ -141,9 +141,9 @@ class Features:
 
     def supports(self, place: int) -> list[list[Derived]]:
         """Return the supports of a step, by way and shot."""
-        asking, episode = self._steps[place][0], self._episode(place)
+        job, episode = self._steps[place][0], self._episode(place)
         return [
-            [self._key(asking, name, class_id) for name in names]
+            [self._key(job, name, class_id) for name in names]
             for class_id, names in zip(episode.classes, episode.supports, strict=True)
         ]
 
@@ -192,12 +192,12 @@ class Features:
         self._loader.want(wanted)
 
     def _episode(self, place: int) -> Episode:
-        asking, number = self._steps[place]
-        return self._askings[asking].episodes[number]
+        job, number = self._steps[place]
+        return self._jobs[job].episodes[number]
 
-    def _key(self, asking: int, name: str, class_id: int | None = None) -> Derived:
-        maker = (self._query_makers if class_id is None else self._makers)[asking]
-        return Derived(maker, self._encoders[asking], self._askings[asking].view, name, class_id)
+    def _key(self, job: int, name: str, class_id: int | None = None) -> Derived:
+        maker = (self._query_makers if class_id is None else self._makers)[job]
+        return Derived(maker, self._encoders[job], self._jobs[job].view, name, class_id)
 
     def _encoded(self, batch: Sequence[tuple[int, View, str]]) -> list[Any]:
         with self._stages.stage("decode"):
@@ -238,9 +238,9 @@ class Features:
         return self.store.count.evicted == 0 and self.store.has_room(size)
 
     def _made(self, key: Derived, raw: object) -> Any:  # noqa: ANN401 - each method has its own type
-        method = self._askings[key.maker].method
+        method = self._jobs[key.maker].method
         # A copy, since a method may note in features what it has computed of them, and others read them too.
-        own = copy.copy(raw) if len(self._askings) > 1 else raw
+        own = copy.copy(raw) if len(self._jobs) > 1 else raw
         if key.class_id is None:
             with self._stages.stage(AS_QUERY):
                 return method.as_query(own)

@@ -13,7 +13,7 @@ from fssbench.backbones import backbone
 from fssbench.backbones.staged import SmallStages
 from fssbench.checkpoints.hashes import encoder_sha256
 from fssbench.engine.features.cache import StoreCount
-from fssbench.engine.features.features import Asking
+from fssbench.engine.features.features import FoldJob
 from fssbench.engine.loop import answers, rows_of
 from fssbench.engine.order import order_of_work
 from fssbench.engine.profiling.timers import Stages
@@ -31,7 +31,7 @@ def counted(rows: list[Row]) -> pd.DataFrame:
     return frame_of(rows).drop(columns="seconds")
 
 
-def ask(askings: list[Asking], settings: Settings = ALL, stages: Stages | None = None) -> list[list[Row]]:
+def ask(askings: list[FoldJob], settings: Settings = ALL, stages: Stages | None = None) -> list[list[Row]]:
     rows: list[list[Row]] = [[] for _ in askings]
     for place, row, _ in answers(askings, Patches(), CPU, settings, stages):
         rows[place].append(row)
@@ -43,7 +43,7 @@ def test_every_photo_is_read_once_and_with_room_encoded_once(cache: int):
     method, dataset = NearestColour(), Patches()
     episodes = replace(questions(), episodes=(*questions(), *questions(seed=5)))
     count = StoreCount()
-    asking = Asking(method.eval(), episodes, rules(), order_of_work(episodes))
+    asking = FoldJob(method.eval(), episodes, rules(), order_of_work(episodes))
     settings = Settings(feature_cache=cache, workers=0)
     assert len(list(answers([asking], dataset, CPU, settings, count=count))) == 24
     assert len(dataset.read) == 12
@@ -71,7 +71,7 @@ def test_methods_with_one_frozen_backbone_encode_each_image_once():
         torch.nn.init.normal_(parameter, std=0.02)
     small = replace(rules(), input=(192, 192))
     episodes = questions(count=4)
-    askings = [Asking(its, episodes, small, order_of_work(episodes)) for its in (hsnet, other)]
+    askings = [FoldJob(its, episodes, small, order_of_work(episodes)) for its in (hsnet, other)]
     stages = Stages()
     both = ask(askings, stages=stages)
     images = len({name for e in episodes for name in (e.query, *e.supports[0])})
@@ -99,7 +99,7 @@ def test_methods_with_one_backbone_in_stages_share_its_last_stage(monkeypatch: p
     methods[1].stages.load_state_dict(methods[0].stages.state_dict())
     small = replace(rules(), input=(96, 96))
     episodes = questions(count=4)
-    askings = [Asking(its, episodes, small, order_of_work(episodes)) for its in methods]
+    askings = [FoldJob(its, episodes, small, order_of_work(episodes)) for its in methods]
     ran = []
     plain = SmallStages.deep
     monkeypatch.setattr(SmallStages, "deep", lambda self, layer3: ran.append(1) or plain(self, layer3))
@@ -118,7 +118,7 @@ def test_methods_with_other_backbones_do_not_share():
     small = replace(rules(), input=(192, 192))
     episodes = questions(count=1)
     stages = Stages()
-    ask([Asking(its, episodes, small, [0]) for its in methods], stages=stages)
+    ask([FoldJob(its, episodes, small, [0]) for its in methods], stages=stages)
     images = len({episodes[0].query, *episodes[0].supports[0]})
     assert stages.images == 2 * images
 
@@ -126,7 +126,7 @@ def test_methods_with_other_backbones_do_not_share():
 def test_several_shots_in_one_pass_are_as_one_by_one():
     one, two = questions(shot=1), questions(shot=2)
     method = NearestColour(1, 1).eval()
-    askings = [Asking(method, its, rules(), order_of_work(its)) for its in (one, two)]
+    askings = [FoldJob(method, its, rules(), order_of_work(its)) for its in (one, two)]
     stages = Stages()
     for together, asking in zip(ask(askings, stages=stages), askings, strict=True):
         [alone] = ask([asking])
@@ -143,9 +143,9 @@ class OneEncoder(NearestColour):
         return torch.nn.Identity()
 
 
-def of_folds(count: int = 2) -> list[Asking]:
+def of_folds(count: int = 2) -> list[FoldJob]:
     lists = [replace(questions(seed=fold, count=24), fold=fold) for fold in range(count)]
-    return [Asking(OneEncoder(radius=1.1 + its.fold / 10).eval(), its, rules(), order_of_work(its)) for its in lists]
+    return [FoldJob(OneEncoder(radius=1.1 + its.fold / 10).eval(), its, rules(), order_of_work(its)) for its in lists]
 
 
 def test_folds_follow_each_other_and_encode_each_image_once():
@@ -202,7 +202,7 @@ def test_operations_are_counted_where_that_is_asked():
     small = replace(rules(), input=(192, 192))
     episodes = questions(count=2)
     stages = Stages()
-    ask([Asking(method, episodes, small, [0, 1])], replace(ALL, profiled=True), stages)
+    ask([FoldJob(method, episodes, small, [0, 1])], replace(ALL, profiled=True), stages)
     assert stages.flops("encode") > 1e8
     assert stages.flops("predict") > 1e8
     assert stages.flops("score") == 0
@@ -220,7 +220,7 @@ def test_methods_that_make_queries_ready_alike_have_each_made_once(second: str, 
     methods[1].shared_encoder.load_state_dict(encoder.state_dict())
     small, episodes = replace(rules(), input=(192, 192)), questions(count=6)
     forms = [fast_form(method) for method in methods]
-    askings = [Asking(form, episodes, small, range(6)) for form in forms]
+    askings = [FoldJob(form, episodes, small, range(6)) for form in forms]
     stages, count = Stages(), StoreCount()
     list(answers(askings, Patches(), CPU, ALL, stages, count=count))
     queries = {episode.query for episode in episodes.episodes}
