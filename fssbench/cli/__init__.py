@@ -32,6 +32,8 @@ _COMMANDS = {
     "episodes": "episodes:app",
     "checkpoints": "checkpoints:app",
     "list": "listing:listing",
+    "new": "new:app",
+    "validate": "validate:validate",
 }
 """Each command and the function or group of `fssbench.cli` behind it, in the order of `fssbench --help`."""
 

@@ -87,7 +87,7 @@ class PrototypeCosine(Method[Tensor, Tensor]):
 
     def condition(self, features: Tensor, mask: Tensor) -> Tensor:
         """Return the mean feature of background and foreground, (B, 2, C); 255 counts as background."""
-        inside = resize_mask(foreground(mask), features)
+        inside = resize_mask(foreground(mask), features).to(features.dtype)
         weights = torch.cat([1.0 - inside, inside], dim=1)
         sums = torch.einsum("bkhw,bchw->bkc", weights, features)
         return sums / (weights.sum(dim=(-1, -2))[..., None] + 1e-5)

@@ -11,6 +11,7 @@ import fssbench
 from fssbench.errors import UsageError
 from fssbench.methods.base.method import Method
 from fssbench.methods.catalogue import method_info
+from fssbench.methods.own.validate import CHECKS, subjects
 
 SIDE = 192
 
@@ -32,6 +33,19 @@ def _episode(way: int, shot: int, seed: int = 0) -> tuple[torch.Tensor, torch.Te
 
 
 CASES = [(name, variant) for name in fssbench.list_methods() for variant in method_info(name).tasks]
+
+
+@pytest.mark.parametrize("check", CHECKS)
+@pytest.mark.parametrize(
+    ("name", "variant"),
+    [
+        pytest.param(name, variant, marks=[] if variant == next(iter(method_info(name).tasks)) else [pytest.mark.slow])
+        for name, variant in CASES
+    ],
+)
+def test_every_method_passes_the_suite(name: str, variant: str, check: str) -> None:
+    subject = next(one for one in subjects(name) if one.variant == variant)
+    assert CHECKS[check](subject) == ""
 
 
 @pytest.mark.parametrize(("name", "variant"), CASES)
