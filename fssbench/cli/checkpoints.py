@@ -34,8 +34,8 @@ def list_records(
     wanted = {"method": method, "dataset": dataset, "backbone": backbone}
     shown = [r for r in records() if all(value in (None, getattr(r, name)) for name, value in wanted.items())]
     if not shown:
-        asked = ", ".join(f"{name} {value}" for name, value in wanted.items() if value)
-        raise UsageError(f"no checkpoint is registered for {asked}", "fssbench checkpoints list")
+        described = ", ".join(f"{name} {value}" for name, value in wanted.items() if value)
+        raise UsageError(f"no checkpoint is registered for {described}", "fssbench checkpoints list")
     print_table(
         ("id", "trained as", "shots", "hash", "here"),
         (

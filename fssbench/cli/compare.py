@@ -28,7 +28,7 @@ def compare(
 ) -> None:
     """Compare runs episode by episode: differences per fold and in the mean, intervals, p-values, episodes won.
 
-    The runs must have been asked the same episodes and counted alike; what differs is named otherwise.
+    The runs must have the same episodes and count alike; otherwise what differs is named.
     """
     from fssbench.comparison import compare as answer
     from fssbench.comparison.render import render

@@ -1,4 +1,4 @@
-"""`fssbench episodes`: export, show and verify the lists of questions."""
+"""`fssbench episodes`: export, show and verify episode lists."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from fssbench.episode.verify import Finding
 
 app = typer.Typer(
-    help="The lists of questions: draw them as a protocol does, look at them, check them.",
+    help="Episode lists: draw them as a protocol does, look at them, check them.",
     no_args_is_help=True,
 )
 
@@ -46,11 +46,11 @@ class DrawOptions:
     ] = None
     train_dataset: Annotated[
         str | None,
-        typer.Option("--train-dataset", help="What the weights that answer were trained on: the folds are its folds."),
+        typer.Option("--train-dataset", help="The data set that the weights were trained on: its folds are used."),
     ] = None
     test_classes: Annotated[
         str | None,
-        typer.Option("--test-classes", help="With --train-dataset which classes are asked: unseen, all, own, ..."),
+        typer.Option("--test-classes", help="With --train-dataset which classes are tested: unseen, all, own, ..."),
     ] = None
     skip_short_classes: SkipShortClasses = False
 
@@ -123,7 +123,7 @@ def show(
     fold: Annotated[str, typer.Option("--fold", help="Fold.")] = "0",
     rows: Annotated[int, typer.Option("--rows", min=0, help="How many episodes to show.")] = 10,
 ) -> None:
-    """Show what a list asks: its header and hash, how often each class, the first episodes."""
+    """Show a list: header and hash, how often each class occurs, the first episodes."""
     from fssbench.episode import read_episodes
 
     if (file is None) == (dataset is None):
@@ -211,7 +211,7 @@ def _class_table(episodes: EpisodeList, dataset: Dataset | None) -> Table:
     asked = Counter(class_id for episode in episodes for class_id in episode.classes)
     listed = Counter(episode.query_class for episode in episodes)
     queries = Counter(class_id for _, class_id in {(e.query, e.query_class) for e in episodes})
-    # With the data at hand, classes that are never asked are shown too: they count 0 in a mean over classes.
+    # With the data at hand, classes in no episode are shown too: they count 0 in a mean over classes.
     never = classes_of(dataset, episodes) if dataset else ()
     for class_id in sorted({*asked, *listed, *never}):
         name = f"{class_id} {dataset.class_names.get(class_id, '')}" if dataset else str(class_id)

@@ -1,4 +1,4 @@
-"""`fssbench eval`: ask a method the episodes of a protocol, and say how well it answered."""
+"""`fssbench eval`: evaluate a method on the episodes of a protocol."""
 
 from __future__ import annotations
 
@@ -100,7 +100,9 @@ class EvalOptions:
             show_default="the protocol's",
         ),
     ] = None
-    limit: Annotated[int | None, typer.Option("--limit", help="Ask only the first so many of each fold.")] = None
+    limit: Annotated[
+        int | None, typer.Option("--limit", help="Evaluate only the first so many episodes of each fold.")
+    ] = None
     seed: Annotated[
         int | None,
         typer.Option("--seed", help="Seed of the draw, of the first run.", show_default="the release's, all its runs"),
@@ -157,7 +159,8 @@ class EvalOptions:
     shard: Annotated[
         str | None,
         typer.Option(
-            "--shard", help="Answer one part of the run, for job arrays: 1/8. `fssbench merge` puts the parts together."
+            "--shard",
+            help="Evaluate one part of the run, for job arrays: 1/8. `fssbench merge` puts the parts together.",
         ),
     ] = None
 
@@ -201,16 +204,16 @@ def _plans(request: Request, methods: str, shots: str | None) -> list[Plan]:
     from fssbench.planning.plan import plan
 
     names = names_of("--method", methods)
-    asked = [None] if shots is None else [whole_number("--shots", text) for text in names_of("--shots", shots)]
-    if len(names) * len(asked) == 1:
-        return [plan(replace(request, method=names[0], shots=asked[0]))]
+    shot_counts = [None] if shots is None else [whole_number("--shots", text) for text in names_of("--shots", shots)]
+    if len(names) * len(shot_counts) == 1:
+        return [plan(replace(request, method=names[0], shots=shot_counts[0]))]
     if request.checkpoint is not None and len(names) > 1:
         raise UsageError(
             "--checkpoint is of one method", "evaluate the methods one by one, or register the checkpoints"
         )
     plans: list[Plan] = []
     for name in names:
-        for shot in asked:
+        for shot in shot_counts:
             form = name if shot is None else f"{name}-{shot}shot"
             out = None if request.out is None else request.out / form
             known = plans[0].dataset if plans else None

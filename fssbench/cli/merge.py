@@ -31,7 +31,7 @@ def merge(
     overwrite: Overwrite = False,
     resume: Annotated[bool, typer.Option("--resume", help="Add to the run in that folder.")] = False,
 ) -> None:
-    """Put the shards of a run together; exit code 1 while episodes are missing, which `eval --resume` answers."""
+    """Put the shards of a run together; exit code 1 while episodes are missing, which `eval --resume` evaluates."""
     from fssbench.cli.report import report
     from fssbench.errors import UsageError
     from fssbench.results.merge import lists_of, shards_in

@@ -32,10 +32,13 @@ MaybeTask = Annotated[
     typer.Option("--task", help="Segmentation, or classification and segmentation.", show_default="the method's"),
 ]
 AllowLeak = Annotated[
-    bool, typer.Option("--allow-leak", help="Ask also classes that training on --train-dataset has seen; marked.")
+    bool,
+    typer.Option(
+        "--allow-leak", help="Test also classes that training on --train-dataset has seen; the run is marked."
+    ),
 ]
 SkipShortClasses = Annotated[
-    bool, typer.Option("--skip-short-classes", help="Leave classes out that have too few images to be asked.")
+    bool, typer.Option("--skip-short-classes", help="Leave out classes that have too few images.")
 ]
 Labels = Annotated[str | None, typer.Option("--labels", help="Label rule of coco20i: hsnet, pycocotools or png.")]
 Lists = Annotated[

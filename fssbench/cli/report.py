@@ -1,4 +1,4 @@
-"""What is printed of a run: its numbers, what has to be said beside them, and where its time went."""
+"""What is printed of a run: numbers, caveats, and where the time went."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def report(results: Results, lists: Sequence[EpisodeList], remarks: Sequence[str] = ()) -> None:
-    """Print the numbers of a run, what has to be said beside them, and where its rows are.
+    """Print the numbers of a run, their caveats, and where the rows are.
 
     Args:
         results: The run.

@@ -1,4 +1,4 @@
-"""`fssbench score`: count predictions that were made elsewhere, as if a method here had answered."""
+"""`fssbench score`: count predictions that were made elsewhere, as those of a method here."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class ScoreOptions:
     episodes: Annotated[
         str,
         typer.Option(
-            "--episodes", help="The list they answer (`fssbench episodes export`), in whose name {fold} may stand."
+            "--episodes", help="The list that they predict (`fssbench episodes export`); {fold} may stand in its name."
         ),
     ]
     dataset: Annotated[str | None, typer.Option("--dataset", help="Data set.", show_default="the list's")] = None
@@ -57,7 +57,7 @@ class ScoreOptions:
         typer.Option(
             "--presence",
             parser=given_path,
-            help="JSON or CSV: which classes are said to be there.",
+            help="JSON or CSV: which classes are predicted to be present.",
             show_default="presence.json or .csv in the folder, else those with a pixel",
         ),
     ] = None

@@ -1,4 +1,4 @@
-"""Signals that end a command: it stops as if interrupted, so that what is kept is said."""
+"""Signals that end a command: it stops as if interrupted, and prints what is kept."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _REPEATED = 5.0
 
 
 class StoppedError(KeyboardInterrupt):
-    """A signal has asked the command to end.
+    """A signal told the command to end.
 
     Attributes:
         name: The signal's, e.g. "SIGTERM".

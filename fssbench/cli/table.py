@@ -49,7 +49,7 @@ def table(
         typer.Option(
             "--layout",
             help="Segmentation, or classification and segmentation.",
-            show_default="fss; fscs where --ways asks more than 1, or the run folders are of it",
+            show_default="fss; fscs where --ways has more than 1, or the run folders are of it",
         ),
     ] = None,
     runs: Annotated[
@@ -99,7 +99,7 @@ def table(
     )
     if ablation is not None:
         others = {"--compare": compare, "--layout": layout, "--all-sources": all_sources}
-        if other := next((option for option, said in others.items() if said), None):
+        if other := next((option for option, given in others.items() if given), None):
             raise UsageError(
                 f"--ablation shows the table of one method; {other} has no place there", f"without {other}"
             )
