@@ -87,8 +87,8 @@ def show(
     from fssbench.publications.search import row_of, select
 
     known = publications()
-    chosen = words(names)
-    rows = {name: row_of(known, name) for name in chosen}
+    requested = words(names)
+    rows = {name: row_of(known, name) for name in requested}
     found = {one.id: one for one in rows.values() if one is not None}
     if methods := [name for name, one in rows.items() if one is None]:
         wanted = _wanted(methods, dataset, backbone, shots, ways, task, source, None)
