@@ -1,8 +1,8 @@
-"""Time the steps of a method as the layers are written against how they are computed for answers, in one run.
+"""Time the steps of a method against those of its fast form, in one run.
 
-Outside `torch.inference_mode` every layer runs as its paper and release have it; inside, batch norm is folded, maps are
-kept where a mask leaves something, and what depends on one image alone is computed once. Both are timed in turn, so
-that what else the machine does meets both alike; the ratio is to be read, not the seconds.
+In the method every layer runs as its paper and release have it. In the fast form batch norm is folded, maps are kept
+where a mask leaves something, and what depends on one image alone is computed once. Both are timed in turn, so that
+what else the machine does meets both alike; the ratio is to be read, not the seconds.
 
     OMP_NUM_THREADS=2 python benchmarks/speed/kernels.py --method hsnet --method asnet --out kernels.csv
 """
@@ -16,7 +16,6 @@ import statistics
 import sys
 import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +23,7 @@ import torch
 from torch import Tensor
 
 import fssbench
+from fssbench.fast.form import fast_form
 from fssbench.methods.base.method import Method
 
 SIDES = {"hsnet": 400, "asnet": 400, "asnet-hm": 400}
@@ -114,26 +114,23 @@ def compare(name: str, args: argparse.Namespace, clock: Callable[[], float]) -> 
     method = fssbench.build(name, backbone=args.backbone, shot=args.shot)
     side = args.side or SIDES.get(name, 473)
     images, mask = torch.randn(2, 3, side, side), ellipse(side, args.share)
-    modes: dict[str, Callable[[], AbstractContextManager[object]]] = {
-        "plain": torch.no_grad,
-        "fast": torch.inference_mode,
-    }
-    taken: dict[str, list[dict[str, float]]] = {mode: [] for mode in modes}
+    forms = {"plain": method, "fast": fast_form(method)}
+    taken: dict[str, list[dict[str, float]]] = {form: [] for form in forms}
     sizes: dict[str, dict[str, int]] = {}
-    # What both do for the first time (folding, choosing kernels) is not counted.
+    # What both do for the first time (choosing kernels) is not counted.
     for repeat in range(args.repeats + 1):
-        for mode, context in modes.items():
-            with context():
-                seconds, sizes[mode] = steps(method, images, mask, clock)
+        for form, predicting in forms.items():
+            with torch.inference_mode():
+                seconds, sizes[form] = steps(predicting, images, mask, clock)
             if repeat:
-                taken[mode].append(seconds)
+                taken[form].append(seconds)
     rows = []
     for step in STEPS:
-        medians = {mode: statistics.median(its[step] for its in taken[mode]) for mode in modes}
+        medians = {form: statistics.median(seconds[step] for seconds in taken[form]) for form in forms}
         row: dict[str, Any] = {"method": name, "backbone": args.backbone, "shot": args.shot, "side": side, "step": step}
-        row |= {f"{mode}_seconds": round(medians[mode], 4) for mode in modes}
+        row |= {f"{form}_seconds": round(medians[form], 4) for form in forms}
         row["ratio"] = round(medians["plain"] / medians["fast"], 2) if medians["fast"] > 1e-4 else ""
-        row |= {f"{mode}_megabytes": round(sizes[mode].get(step, 0) / 1e6, 1) for mode in modes}
+        row |= {f"{form}_megabytes": round(sizes[form].get(step, 0) / 1e6, 1) for form in forms}
         rows.append(row | {"repeats": args.repeats})
     return rows
 

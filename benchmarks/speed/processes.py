@@ -23,6 +23,7 @@ import fssbench
 from fssbench.engine.features.features import FoldJob
 from fssbench.engine.loop import answers
 from fssbench.engine.profiling.timers import Stages
+from fssbench.fast.form import fast_form
 from fssbench.planning.settings import Settings
 from fssbench.results.environment import environment
 from fssbench.results.shard import Share
@@ -35,7 +36,7 @@ def answer(
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
     torch.manual_seed(0)
-    method = fssbench.build(given.method, "resnet50", shot=given.shots).eval()
+    method = fast_form(fssbench.build(given.method, "resnet50", shot=given.shots))
     its = questions(given.root, given.protocol, given.shots)
     # Of all classes: shares of the whole list have hardly an image in common, those of one class's episodes have most.
     spread = its.order[:: max(1, len(its.order) // given.answer)][: given.answer]

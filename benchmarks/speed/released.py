@@ -29,6 +29,7 @@ from fssbench.engine.loop import answers
 from fssbench.engine.profiling.memory import peak_memory
 from fssbench.engine.profiling.profile import Line, Profile, profile_of
 from fssbench.engine.profiling.timers import COMPUTING, Stages
+from fssbench.fast.form import fast_form
 from fssbench.planning.settings import Settings, parse_bytes
 from fssbench.protocols.rules import Protocol
 from fssbench.protocols.transforms import input_image, scored_shape, support_mask
@@ -103,7 +104,7 @@ def main() -> None:
     state = network.state_dict()
     logits = release.raw(episodes[sample[0]])
     state[CALIBRATED[given.method]][1] -= (logits[:, 1] - logits[:, 0]).median()
-    method = fssbench.build(given.method, "resnet50", shot=given.shots)
+    method = fast_form(fssbench.build(given.method, "resnet50", shot=given.shots))
     fssbench.load_release(method, {key: value.clone() for key, value in state.items()})
 
     asked = [episodes[number] for number in sample]

@@ -21,6 +21,8 @@ from fssbench.engine.features.features import Features, FoldJob
 from fssbench.engine.features.loader import Loader
 from fssbench.engine.profiling.memory import freed_memory_kept
 from fssbench.engine.profiling.timers import Stages
+from fssbench.fast.form import fast_form
+from fssbench.fast.threads import Call, predict_calls
 from fssbench.methods.base.method import Prediction
 from fssbench.results.environment import environment
 
@@ -43,7 +45,7 @@ def main() -> None:
     torch.manual_seed(0)
 
     its = questions(given.root, PROTOCOLS[given.method], given.shots, answer=given.answer)
-    method = fssbench.build(given.method, "resnet50", shot=given.shots).eval()
+    method = fast_form(fssbench.build(given.method, "resnet50", shot=given.shots))
     asking = FoldJob(method, its.episodes, its.rules, its.order)
     steps = [(0, number) for number in its.order]
     alone: list[float] = []
@@ -61,7 +63,7 @@ def main() -> None:
             for way in ("alone", "threads") if len(alone) % 2 else ("threads", "alone"):
                 began = time.perf_counter()
                 if way == "threads":
-                    answers[way] = method.predict_many(queries, supports, sizes)
+                    answers[way] = predict_calls([Call(method, queries, supports, sizes)])[0]
                 else:
                     answers[way] = [method.predict(*one) for one in zip(queries, supports, sizes, strict=True)]
                 (by_threads if way == "threads" else alone).append((time.perf_counter() - began) / len(places))

@@ -23,6 +23,7 @@ import fssbench
 from fssbench.engine.features.features import FoldJob
 from fssbench.engine.loop import answers
 from fssbench.engine.profiling.timers import Stages
+from fssbench.fast.form import fast_form
 from fssbench.methods.base.method import Method
 from fssbench.planning.settings import Settings
 from fssbench.results.environment import environment
@@ -58,7 +59,7 @@ def main() -> None:
     torch.set_num_threads(given.threads)
     cv2.setNumThreads(given.threads)
 
-    methods = [fssbench.build(name, "resnet50", shot=given.shots).eval() for name in given.method.split(",")]
+    methods = [fast_form(fssbench.build(name, "resnet50", shot=given.shots)) for name in given.method.split(",")]
     encoder = methods[0].shared_encoder
     for method in methods[1:]:
         if encoder is None or method.shared_encoder is None:

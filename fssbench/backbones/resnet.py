@@ -10,11 +10,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from fssbench.backbones import Backbone, Pyramid, UnusedLinear
-from fssbench.backbones.folding import answering, channels_last, convolve, run
 
 EXPANSION = 4
-Box = tuple[int, int, int, int]
-"""(top, bottom, left, right) of a part of a map."""
 
 
 class Bottleneck(nn.Module):
@@ -45,30 +42,22 @@ class Bottleneck(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the sum of branch and shortcut, before the ReLU: (B, expansion * width, h, w)."""
-        out = convolve(x, self.conv1, self.bn1, relu=True)
-        out = convolve(out, self.conv2, self.bn2, relu=True)
-        out = convolve(out, self.conv3, self.bn3)
-        shortcut = x if self.downsample is None else run(self.downsample, x)
-        return out.add_(shortcut) if answering() else out + shortcut
+        out = F.relu(self.bn1(self.conv1(x)))
+        out = F.relu(self.bn2(self.conv2(out)))
+        out = self.bn3(self.conv3(out))
+        shortcut = x if self.downsample is None else self.downsample(x)
+        total: Tensor = out + shortcut
+        return total
 
-    def within(self, x: Tensor, given: Box, wanted: Box) -> Tensor:
-        """Return a part of what `forward` gives for a whole map, at stride 1.
 
-        Args:
-            x: The input in the box `given`.
-            given: (top, bottom, left, right): `wanted` and what the 3x3 convolution reaches around it inside the map.
-            wanted: The box of the output.
-        """
-        reach = self.conv2.dilation[0]
-        out = convolve(x, self.conv1, self.bn1, relu=True)
-        # Where the map ends, the convolution sees zeros.
-        inset = (wanted[0] - given[0], given[1] - wanted[1], wanted[2] - given[2], given[3] - wanted[3])
-        top, bottom, left, right = (reach - its for its in inset)
-        out = convolve(F.pad(out, (left, right, top, bottom)), self.conv2, self.bn2, relu=True, padding=0)
-        out = convolve(out, self.conv3, self.bn3)
-        inner = x[:, :, inset[0] : x.shape[-2] - inset[1], inset[2] : x.shape[-1] - inset[3]]
-        shortcut = inner if self.downsample is None else run(self.downsample, inner)
-        return out.add_(shortcut) if answering() else out + shortcut
+class Bottlenecks(nn.Sequential):
+    """Bottlenecks one behind the other, each followed by a ReLU."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the map of the last one, after its ReLU."""
+        for block in self:
+            x = F.relu(block(x))
+        return x
 
 
 class ResNet(Backbone):
@@ -92,10 +81,8 @@ class ResNet(Backbone):
 
     def forward(self, image: Tensor) -> Pyramid:
         """Return the maps of layer2, layer3 and layer4, each after the addition and before the ReLU."""
-        x = convolve(channels_last(image), self.conv1, self.bn1, relu=True)
-        x = F.max_pool2d(x, 3, stride=2, padding=1)
-        for block in self.layer1:
-            x = F.relu(block(x))
+        x = F.relu(self.bn1(self.conv1(image)))
+        x = self.layer1(F.max_pool2d(x, 3, stride=2, padding=1))
         maps = []
         for layer in (self.layer2, self.layer3, self.layer4):
             for block in layer:
@@ -105,9 +92,9 @@ class ResNet(Backbone):
         return tuple(maps)
 
 
-def _layer(inputs: int, width: int, count: int, stride: int) -> nn.Sequential:
+def _layer(inputs: int, width: int, count: int, stride: int) -> Bottlenecks:
     first = Bottleneck(inputs, width, stride)
-    return nn.Sequential(first, *(Bottleneck(width * EXPANSION, width, 1) for _ in range(count - 1)))
+    return Bottlenecks(first, *(Bottleneck(width * EXPANSION, width, 1) for _ in range(count - 1)))
 
 
 def resnet50() -> ResNet:

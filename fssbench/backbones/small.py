@@ -10,8 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from fssbench.backbones import Backbone, Pyramid
-from fssbench.backbones.folding import channels_last, run
-from fssbench.backbones.resnet import Bottleneck
+from fssbench.backbones.resnet import Bottleneck, Bottlenecks
 
 _STEM = (16, 32, 48)
 _WIDTHS = (32, 48, 64)
@@ -38,7 +37,7 @@ class Small(Backbone):
 
     def forward(self, image: Tensor) -> Pyramid:
         """Return two maps of each level, each after the addition and before the ReLU."""
-        x = run(self.stem, channels_last(image))
+        x = self.stem(image)
         maps = []
         for level in (self.layer2, self.layer3, self.layer4):
             for block in level:
@@ -48,10 +47,10 @@ class Small(Backbone):
         return tuple(maps)
 
 
-def _level(inputs: int, width: int, stride: int, dilation: int) -> nn.Sequential:
+def _level(inputs: int, width: int, stride: int, dilation: int) -> Bottlenecks:
     first = Bottleneck(inputs, width, stride, dilation=dilation, expansion=_EXPANSION)
     rest = (Bottleneck(width * _EXPANSION, width, 1, dilation=dilation, expansion=_EXPANSION) for _ in range(_MAPS - 1))
-    return nn.Sequential(first, *rest)
+    return Bottlenecks(first, *rest)
 
 
 def small() -> Small:

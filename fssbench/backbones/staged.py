@@ -10,11 +10,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from itertools import pairwise
 
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from fssbench.backbones.folding import answering, channels_last, run
-from fssbench.backbones.resnet import EXPANSION, Bottleneck, Box
+from fssbench.backbones.resnet import EXPANSION, Bottleneck, Bottlenecks
 from fssbench.backbones.small import small
 from fssbench.errors import UsageError
 
@@ -38,16 +36,6 @@ class Stages(nn.Module, ABC):
     @abstractmethod
     def deep(self, layer3: Tensor) -> Tensor:
         """Return the map of layer4, after its ReLU, of a map of layer3 (B, C, h, w)."""
-
-    def deep_within(self, layer3: Tensor, weights: Tensor, box: Box) -> Tensor | None:
-        """Return what is in a box of the map of layer4 of masked maps; None where the whole map has to be computed.
-
-        Args:
-            layer3: (B, C, h, w).
-            weights: The mask by which it is multiplied first, (B, 1, h, w), zero outside the box.
-            box: (top, bottom, left, right).
-        """
-        return None
 
     @abstractmethod
     def from_imagenet(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -79,16 +67,13 @@ class DeepStemResNet(Stages):
 
     def shallow(self, image: Tensor) -> tuple[Tensor, Tensor]:
         """Return layer2 (B, 512, h, w) and layer3 (B, 1024, h, w), both at an eighth of the image's size."""
-        layer2 = _run(self.layer2, _run(self.layer1, run(self.layer0, channels_last(image))))
-        return layer2, _run(self.layer3, layer2)
+        layer2 = self.layer2(self.layer1(self.layer0(image)))
+        return layer2, self.layer3(layer2)
 
     def deep(self, layer3: Tensor) -> Tensor:
         """Return layer4 (B, 2048, h, w)."""
-        return _run(self.layer4, layer3)
-
-    def deep_within(self, layer3: Tensor, weights: Tensor, box: Box) -> Tensor:
-        """Return layer4 in a box, (B, 2048, bottom - top, right - left)."""
-        return _run_within(self.layer4, layer3, weights, box)
+        layer4: Tensor = self.layer4(layer3)
+        return layer4
 
     def from_imagenet(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Rename the release's resnet50_v2.pth: conv1, bn1, ... conv3, bn3 are the stem."""
@@ -121,16 +106,13 @@ class DilatedResNet(Stages):
 
     def shallow(self, image: Tensor) -> tuple[Tensor, Tensor]:
         """Return layer2 (B, 512, h, w) and layer3 (B, 1024, h, w), both at an eighth of the image's size."""
-        layer2 = _run(self.backbone2, _run(self.backbone1, run(self.backbone0, channels_last(image))))
-        return layer2, _run(self.backbone3, layer2)
+        layer2 = self.backbone2(self.backbone1(self.backbone0(image)))
+        return layer2, self.backbone3(layer2)
 
     def deep(self, layer3: Tensor) -> Tensor:
         """Return layer4 (B, 2048, h, w)."""
-        return _run(self.backbone4, layer3)
-
-    def deep_within(self, layer3: Tensor, weights: Tensor, box: Box) -> Tensor:
-        """Return layer4 in a box, (B, 2048, bottom - top, right - left)."""
-        return _run_within(self.backbone4, layer3, weights, box)
+        layer4: Tensor = self.backbone4(layer3)
+        return layer4
 
     def from_imagenet(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Rename torchvision's file."""
@@ -161,14 +143,15 @@ class VGGStages(Stages):
 
     def shallow(self, image: Tensor) -> tuple[Tensor, Tensor]:
         """Return layer2 (B, 256, h, w) and layer3 (B, 512, ceil(h / 2), ceil(w / 2))."""
-        layer2 = channels_last(image)
+        layer2 = image
         for number in range(3):
-            layer2 = run(self.get_submodule(f"layer{number}"), layer2)
-        return layer2, run(self.get_submodule("layer3"), layer2)
+            layer2 = self.get_submodule(f"layer{number}")(layer2)
+        return layer2, self.get_submodule("layer3")(layer2)
 
     def deep(self, layer3: Tensor) -> Tensor:
         """Return layer4 (B, 512, h, w)."""
-        return run(self.get_submodule("layer4"), layer3)
+        layer4: Tensor = self.get_submodule("layer4")(layer3)
+        return layer4
 
     def from_imagenet(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Rename torchvision's vgg16_bn: features.7 is layer1.0."""
@@ -192,12 +175,13 @@ class SmallStages(Stages):
 
     def shallow(self, image: Tensor) -> tuple[Tensor, Tensor]:
         """Return layer2 and layer3, both at an eighth of the image's size."""
-        layer2 = _run(self.backbone.layer2, run(self.backbone.stem, channels_last(image)))
-        return layer2, _run(self.backbone.layer3, layer2)
+        layer2 = self.backbone.layer2(self.backbone.stem(image))
+        return layer2, self.backbone.layer3(layer2)
 
     def deep(self, layer3: Tensor) -> Tensor:
         """Return layer4, at half the size of layer3."""
-        return _run(self.backbone.layer4, layer3)
+        layer4: Tensor = self.backbone.layer4(layer3)
+        return layer4
 
     def from_imagenet(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Put the backbone's own names under `backbone`."""
@@ -225,45 +209,15 @@ def staged(name: str, *, stem: str = "deep") -> Stages:
 
 def _dilated_layers(
     inputs: int, blocks: tuple[int, int, int, int]
-) -> tuple[nn.Sequential, nn.Sequential, nn.Sequential, nn.Sequential]:
+) -> tuple[Bottlenecks, Bottlenecks, Bottlenecks, Bottlenecks]:
     layers = []
     for count, width, stride, dilation in zip(blocks, (64, 128, 256, 512), (1, 2, 1, 1), (1, 1, 2, 4), strict=True):
         first = Bottleneck(inputs, width, stride, dilation=dilation)
         inputs = width * EXPANSION
         rest = (Bottleneck(inputs, width, 1, dilation=dilation) for _ in range(count - 1))
-        layers.append(nn.Sequential(first, *rest))
+        layers.append(Bottlenecks(first, *rest))
     one, two, three, four = layers
     return one, two, three, four
-
-
-def _run(layer: nn.Sequential, x: Tensor) -> Tensor:
-    for block in layer:
-        x = F.relu_(block(x)) if answering() else F.relu(block(x))
-    return x
-
-
-def _run_within(layer: nn.Sequential, x: Tensor, weights: Tensor, box: Box) -> Tensor:
-    """Return what bottlenecks of stride 1 make of masked maps in a box.
-
-    Each reads of its input the box and as far around it as its 3x3 convolution reaches, so the first has the largest
-    share of the map to compute. What is outside the map is zero to every convolution, as in the whole.
-    """
-    size = (x.shape[-2], x.shape[-1])
-    blocks = [block for block in layer if isinstance(block, Bottleneck)]
-    boxes = [box]
-    for block in reversed(blocks):
-        boxes.append(_grown(boxes[-1], block.conv2.dilation[0], size))
-    boxes.reverse()
-    its = boxes[0]
-    x = x[:, :, its[0] : its[1], its[2] : its[3]] * weights[:, :, its[0] : its[1], its[2] : its[3]]
-    for block, given, wanted in zip(blocks, boxes, boxes[1:], strict=False):
-        x = F.relu_(block.within(x, given, wanted))
-    return x
-
-
-def _grown(box: Box, reach: int, size: tuple[int, int]) -> Box:
-    top, bottom, left, right = box
-    return max(top - reach, 0), min(bottom + reach, size[0]), max(left - reach, 0), min(right + reach, size[1])
 
 
 def _renamed(state: Mapping[str, Tensor], names: Mapping[str, str]) -> dict[str, Tensor]:

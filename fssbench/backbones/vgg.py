@@ -5,16 +5,13 @@ Simonyan and Zisserman, "Very Deep Convolutional Networks for Large-Scale Image 
 
 from __future__ import annotations
 
-from itertools import pairwise
-
 from torch import Tensor, nn
 
 from fssbench.backbones import Backbone, Pyramid, UnusedLinear
-from fssbench.backbones.folding import channels_last, run
 
 _WIDTHS = ((64, 2), (128, 2), (256, 3), (512, 3), (512, 3))
 # conv4_1 to conv4_3, conv5_1 to conv5_3 before their ReLU, and the last max-pool: HSNet's model/hsnet.py at 6b1bc12.
-_TAKEN = (17, 19, 21, 24, 26, 28, 30)
+TAKEN = (17, 19, 21, 24, 26, 28, 30)
 
 
 class VGG(Backbone):
@@ -45,13 +42,12 @@ class VGG(Backbone):
 
     def forward(self, image: Tensor) -> Pyramid:
         """Return the seven maps; the last one, a pool output, is the only one after a ReLU."""
-        x = channels_last(image)
+        x = image
         maps = []
-        taken = [position + 1 for position in _TAKEN]
-        for start, stop in pairwise([0, *taken]):
-            # Maps are taken between a convolution and its ReLU, which begins the next piece.
-            x = run(self.features[start:stop], x)
-            maps.append(x)
+        for place, layer in enumerate(self.features):
+            x = layer(x)
+            if place in TAKEN:
+                maps.append(x)
         return tuple(maps)
 
 

@@ -30,7 +30,7 @@ class FastASNet(FastPairwise, ASNet):
     """ASNet whose queries are `UnitMaps` and whose supports are `UnitSupport`."""
 
     def prepare(self) -> None:
-        """Lay out the decoder's weights as convolutions are fastest."""
+        """Fold backbone and decoder."""
         super().prepare()
         self.learner = with_fast_decoder(self.learner)
 
@@ -48,7 +48,7 @@ class FastASNetHM(FastPairwise, ASNetHM):
     """ASNet-HM whose queries are `UnitMaps`, and whose supports become `UnitSupport` with the way they stand for."""
 
     def prepare(self) -> None:
-        """Lay out the decoder's weights as convolutions are fastest."""
+        """Fold backbone and decoder."""
         super().prepare()
         self.learner = with_fast_decoder(self.learner)
 

@@ -32,7 +32,7 @@ class FastHSNet(FastPairwise, HSNet):
     peak: ClassVar[int] = 4
 
     def prepare(self) -> None:
-        """Lay out the decoder's weights as convolutions are fastest."""
+        """Fold backbone and decoder."""
         super().prepare()
         self._modules[self._learner_name] = with_fast_decoder(self.hpn)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from abc import abstractmethod
 from collections.abc import Sequence
 from itertools import islice
@@ -13,6 +12,7 @@ from torch import Tensor, nn
 
 from fssbench.backbones import Pyramid
 from fssbench.fast.correlation import UnitMaps, correlation_bytes, unit_maps
+from fssbench.fast.folding import folded, folded_encoder
 from fssbench.fast.form import FastForm, shallow_copy
 from fssbench.fast.threads import Call, device_of, predict_in_threads
 from fssbench.layers.devices import serial_on
@@ -39,6 +39,10 @@ class FastPairwise(FastForm, PairwiseMethod[Any]):
 
     peak: ClassVar[int] = 10
     query_of_features_alone: ClassVar[bool] = True
+
+    def prepare(self) -> None:
+        """Exchange the backbone for its folded copy, which all share who hold it."""
+        self.backbone = folded_encoder(self.backbone)
 
     def encode(self, image: Tensor) -> Pyramid:
         """Return the backbone's maps, under autocast in its precision, so that they take less room."""
@@ -101,13 +105,8 @@ def pairs_at_once(each: int) -> int:
 
 
 def with_fast_decoder(learner: Learner) -> Learner:
-    """Return a learner that shares all with another but its decoder, whose weights have channels innermost."""
+    """Return a learner that shares all with another but its decoder, which is folded."""
     own = shallow_copy(learner)
     for name in ("decoder1", "decoder2"):
-        half = copy.deepcopy(learner.get_submodule(name))
-        for layer in half.modules():
-            if isinstance(layer, nn.Conv2d):
-                weight = layer.weight.detach().contiguous(memory_format=torch.channels_last)
-                layer.weight = nn.Parameter(weight, requires_grad=False)
-        own.add_module(name, half)
+        own.add_module(name, folded(learner.get_submodule(name)))
     return own

@@ -5,8 +5,6 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from fssbench.backbones.folding import run
-
 DILATIONS = (6, 12, 18)
 
 
@@ -31,7 +29,7 @@ class ASPP(nn.Module):
         """Return (B, 5 C, h, w) for a map (B, C, h, w), the branch of the global average first."""
         average = self.layer6_0(x.mean(dim=(2, 3), keepdim=True)).expand_as(x)
         branches = (self.layer6_1, self.layer6_2, self.layer6_3, self.layer6_4)
-        return torch.cat([average, *(run(branch, x) for branch in branches)], dim=1)
+        return torch.cat([average, *(branch(x) for branch in branches)], dim=1)
 
 
 def _branch(convolution: nn.Conv2d) -> nn.Sequential:

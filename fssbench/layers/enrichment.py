@@ -13,7 +13,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from fssbench.backbones.folding import run
 from fssbench.errors import UsageError
 
 FRACTIONS = (1.0, 0.5, 0.25, 0.125)
@@ -75,7 +74,7 @@ class FeatureEnrichment(nn.Module):
             sources = [F.adaptive_avg_pool2d(pooled, cells)]
             sources += [vector.expand(-1, -1, *cells) for vector in vectors]
             sources += [resize(source, cells) for source in resized]
-            merged = run(first.get_submodule(str(scale)), torch.cat(sources, dim=1))
+            merged = first.get_submodule(str(scale))(torch.cat(sources, dim=1))
             maps.append(self.interact(scale, merged, maps[-1] if maps else None, size))
         return maps
 
@@ -91,12 +90,13 @@ class FeatureEnrichment(nn.Module):
         if finer is not None:
             # Quirk: the finer map comes by way of the query's size, not straight from its own.
             brought = resize(resize(finer, size), (merged.shape[-2], merged.shape[-1]))
-            merged = run(self.get_submodule(f"alpha_conv.{scale - 1}"), torch.cat([merged, brought], dim=1)) + merged
-        return run(self.get_submodule(f"beta_conv.{scale}"), merged) + merged
+            merged = self.get_submodule(f"alpha_conv.{scale - 1}")(torch.cat([merged, brought], dim=1)) + merged
+        refined: Tensor = self.get_submodule(f"beta_conv.{scale}")(merged) + merged
+        return refined
 
     def inner_logits(self, maps: Sequence[Tensor]) -> list[Tensor]:
         """Return what each scale alone says, (B, 2, bin, bin) raw: the input of the auxiliary loss L_1."""
-        return [inner(its) for inner, its in zip(self.inner_cls, maps, strict=True)]
+        return [inner(enriched) for inner, enriched in zip(self.inner_cls, maps, strict=True)]
 
     def classify(self, maps: Sequence[Tensor], size: tuple[int, int]) -> Tensor:
         """Return the logits of all scales together, (B, 2, *size) raw.
@@ -105,8 +105,9 @@ class FeatureEnrichment(nn.Module):
             maps: From `enrich`.
             size: (height, width) of the query's map.
         """
-        joined = run(self.res1, torch.cat([resize(its, size) for its in maps], dim=1))
-        return run(self.cls, run(self.res2, joined) + joined)
+        joined = self.res1(torch.cat([resize(enriched, size) for enriched in maps], dim=1))
+        logits: Tensor = self.cls(self.res2(joined) + joined)
+        return logits
 
 
 def classifier(width: int, classes: int = 2) -> nn.Sequential:

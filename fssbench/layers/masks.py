@@ -6,8 +6,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from fssbench.backbones.folding import answering
-
 
 def foreground(mask: Tensor) -> Tensor:
     """Return the foreground of a mask as float32 (B, H, W) in {0, 1}; pixels labelled 255 count as background.
@@ -28,16 +26,6 @@ def resize_mask(mask: Tensor, like: Tensor) -> Tensor:
     return F.interpolate(mask[:, None].float(), like.shape[-2:], mode="bilinear", align_corners=True)
 
 
-def bounding_box(weights: Tensor) -> tuple[int, int, int, int]:
-    """Return (top, bottom, left, right) of what is not 0 in any of B weights (B, 1, h, w); one position if all are 0.
-
-    On a GPU this waits for it.
-    """
-    there = weights.amax(dim=(0, 1)) != 0
-    rows, columns = (there.any(dim=axis).nonzero()[:, 0].tolist() or [0] for axis in (1, 0))
-    return rows[0], rows[-1] + 1, columns[0], columns[-1] + 1
-
-
 def masked_average(features: Tensor, mask: Tensor, eps: float = 0.0005) -> Tensor:
     """Return the mean feature under a mask, (B, C, 1, 1).
 
@@ -49,9 +37,5 @@ def masked_average(features: Tensor, mask: Tensor, eps: float = 0.0005) -> Tenso
         mask: (B, 1, h, w) in [0, 1].
         eps: Added to the sum of the mask.
     """
-    if answering():
-        rows = features.permute(0, 2, 3, 1).flatten(1, 2)
-        summed = torch.bmm(mask.flatten(2).to(rows.dtype), rows).transpose(1, 2)[..., None]
-        return summed / (mask.sum(dim=(2, 3), keepdim=True) + eps)
     total = (features * mask).sum(dim=(2, 3), keepdim=True)
     return total / (mask.sum(dim=(2, 3), keepdim=True) + eps)

@@ -2,130 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from fssbench.layers.devices import serial_on
-from fssbench.layers.trees import Ragged, padded
-
-_EPS = 1e-7
+EPS = 1e-7
 
 
-_COLUMNS = 512
-"""Support positions compared at once: the similarities of a block stay in the cache."""
+def prior_mask(query: Tensor, support: Tensor, size: tuple[int, int]) -> Tensor:
+    """Return how similar each query position is to the support position most similar to it, (B, 1, *size) in [0, 1).
 
-
-@dataclass(frozen=True, eq=False)
-class KeptColumns(Ragged):
-    """What a mask leaves of layer4 of B supports; all else is exactly zero.
-
-    Attributes:
-        columns: The features of the positions kept, (B, n, C); an image that keeps fewer has zeros behind them.
-        places: Where they are in row-major order, int64 (B, n); -1 behind them.
-        size: (h, w) of the whole map.
-    """
-
-    columns: Tensor
-    places: Tensor
-    size: tuple[int, int]
-
-    @property
-    def kind(self) -> Hashable:
-        """Size of the whole map, channels and precision."""
-        return self.size, self.columns.shape[2], self.columns.dtype, self.columns.device
-
-    def beside(self, others: Sequence[KeptColumns]) -> KeptColumns:
-        """Return what is left of these supports and of others of the same size."""
-        every = (self, *others)
-        columns, places = padded([its.columns for its in every], 0.0), padded([its.places for its in every], -1)
-        return KeptColumns(columns, places, self.size)
-
-    def each(self) -> list[KeptColumns]:
-        """Return what is left of each support, B = 1, without what is behind its places. On a GPU this waits for it."""
-        counts = (self.places >= 0).sum(dim=1).tolist()
-        return [
-            KeptColumns(self.columns[one : one + 1, :count], self.places[one : one + 1, :count], self.size)
-            for one, count in enumerate(counts)
-        ]
-
-    def spread(self) -> Tensor:
-        """Return the whole map, (B, C, h, w)."""
-        batch, _, channels = self.columns.shape
-        height, width = self.size
-        at = torch.where(self.places < 0, height * width, self.places)
-        whole = self.columns.new_zeros(batch, height * width + 1, channels)
-        whole.scatter_(1, at[..., None].expand_as(self.columns), self.columns)
-        return whole[:, :-1].view(batch, height, width, channels).permute(0, 3, 1, 2)
-
-
-def kept_columns(features: Tensor, weights: Tensor, box: tuple[int, int, int, int] | None = None) -> KeptColumns:
-    """Return what is left of maps multiplied by a mask.
-
-    Args:
-        features: (B, C, h, w), or what is in the box of it.
-        weights: The mask at the size of the whole map, (B, 1, h, w) in [0, 1].
-        box: (top, bottom, left, right) outside of which the mask is zero; default the whole map.
-    """
-    height, width = weights.shape[-2:]
-    top, bottom, left, right = box or (0, height, 0, width)
-    inside = weights[:, 0, top:bottom, left:right].flatten(1)
-    found = [its.nonzero()[:, 0] for its in inside]
-    most = max(len(its) for its in found)
-    columns, places = [], []
-    for its, weight, at in zip(features.permute(0, 2, 3, 1).flatten(1, 2), inside, found, strict=True):
-        kept = its.index_select(0, at) * weight.index_select(0, at)[:, None]
-        columns.append(F.pad(kept, (0, 0, 0, most - len(at))))
-        row, column = at // (right - left) + top, at % (right - left) + left
-        places.append(F.pad(row * width + column, (0, most - len(at)), value=-1))
-    return KeptColumns(torch.stack(columns), torch.stack(places), (height, width))
-
-
-def prior_mask(query: Tensor, support: Tensor | KeptColumns, size: tuple[int, int]) -> Tensor:
-    """Return how alike each query position is to the support position most like it, (B, 1, *size) in [0, 1).
-
-    As released: 1e-7 is added to the product of the norms, the largest cosine over all support positions is taken
-    (masked-out positions, whose cosine is 0, are among them), then it is spread to [0, 1) over the query's positions.
+    As released: 1e-7 is added to the product of the norms, and the largest cosine over all support positions is taken
+    (masked-out positions, whose cosine is 0, are among them); then see `normalized`.
 
     Args:
         query: layer4 of the query, (B, C, h, w).
-        support: layer4 of the support, its background zeroed, (B, C, h', w'), or what is left of it.
+        support: layer4 of the support, its background zeroed, (B, C, h', w').
         size: (height, width) to which it is resized, bilinear with aligned corners.
     """
-    batch, _, height, width = query.shape
-    if isinstance(support, KeptColumns):
-        if serial_on(query.device):
-            pairs = zip(torch.split(query, 1), support.each(), strict=True)
-            alike = torch.cat([_most_alike(*pair) for pair in pairs])
-        else:
-            alike = _most_alike(query, support)
-    else:
-        a, b = query.flatten(2), support.flatten(2)
-        norms = a.norm(dim=1)[:, :, None] * b.norm(dim=1)[:, None, :]
-        cosine = torch.bmm(a.transpose(1, 2), b) / (norms + _EPS)
-        alike = cosine.amax(dim=2)
-    low, high = alike.amin(dim=1, keepdim=True), alike.amax(dim=1, keepdim=True)
-    spread = (alike - low) / (high - low + _EPS)
-    return F.interpolate(spread.view(batch, 1, height, width), size, mode="bilinear", align_corners=True)
+    a, b = query.flatten(2), support.flatten(2)
+    norms = a.norm(dim=1)[:, :, None] * b.norm(dim=1)[:, None, :]
+    cosine = torch.bmm(a.transpose(1, 2), b) / (norms + EPS)
+    return normalized(cosine.amax(dim=2), (query.shape[-2], query.shape[-1]), size)
 
 
-def _most_alike(query: Tensor, support: KeptColumns) -> Tensor:
-    """Return the largest cosine of each position of queries (B, C, h, w) with those of their supports, (B, h * w)."""
-    rows = query.flatten(2)
-    columns = support.columns
-    lengths, of_columns = torch.linalg.vector_norm(rows, dim=1), torch.linalg.vector_norm(columns, dim=2)
-    positions = support.size[0] * support.size[1]
-    # A position that was masked out has cosine 0; where none was, the largest may be negative. An image that keeps
-    # fewer than another has masked-out positions, and the zeros behind its columns have their cosine: if another keeps
-    # all, that 0 is among those compared.
-    nothing = 0.0 if columns.shape[1] < positions else -torch.inf
-    most = rows.new_full((len(rows), rows.shape[2]), nothing)
-    for start in range(0, columns.shape[1], _COLUMNS):
-        block = slice(start, start + _COLUMNS)
-        cosine = torch.bmm(columns[:, block], rows)
-        cosine /= (of_columns[:, block, None] * lengths[:, None]).add_(_EPS)
-        most = torch.maximum(most, cosine.amax(dim=1))
-    return most
+def normalized(similarity: Tensor, grid: tuple[int, int], size: tuple[int, int]) -> Tensor:
+    """Return similarities (B, h * w) of a grid (h, w) brought to [0, 1) over its positions, resized: (B, 1, *size)."""
+    low, high = similarity.amin(dim=1, keepdim=True), similarity.amax(dim=1, keepdim=True)
+    spread = (similarity - low) / (high - low + EPS)
+    return F.interpolate(spread.view(-1, 1, *grid), size, mode="bilinear", align_corners=True)

@@ -8,8 +8,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from fssbench.backbones.folding import answering, folded, run
-
 BINS = (1, 2, 3, 6)
 
 
@@ -45,51 +43,10 @@ class PyramidPooling(nn.Module):
 
     def grids(self, x: Tensor) -> list[Tensor]:
         """Return the averages over each grid, reduced, (B, C / len(bins), cells, cells)."""
-        return [run(grid, x) for grid in self.features]
+        return [grid(x) for grid in self.features]
 
 
-class PyramidHead(nn.Sequential):
-    """Pyramid pooling, then the classifier; see `pyramid_head`."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Return raw logits (B, classes, h, w) for a map (B, C, h, w)."""
-        pooling, classifier = self
-        if not answering() or not isinstance(pooling, PyramidPooling) or not isinstance(classifier, nn.Sequential):
-            logits: Tensor = classifier(pooling(x))
-            return logits
-        convolution, norm, *rest = classifier
-        if not isinstance(convolution, nn.Conv2d) or not isinstance(norm, nn.BatchNorm2d) or norm.training:
-            return run(classifier, pooling(x))
-        weight, bias = folded(convolution, norm)
-        grids = pooling.grids(x)
-        own, *others = torch.split(weight, [its.shape[1] for its in (x, *grids)], dim=1)
-        out = F.conv2d(x, own.contiguous(memory_format=torch.channels_last), bias, padding=convolution.padding)
-        for grid, its in zip(grids, others, strict=True):
-            out += _convolve_stretched(grid, its, (x.shape[-2], x.shape[-1]))
-        return run(nn.Sequential(*rest), out.relu_())
-
-
-def _convolve_stretched(grid: Tensor, weight: Tensor, size: tuple[int, int]) -> Tensor:
-    """Return a padded 3x3 convolution of a grid stretched to a size, (B, outputs, h, w), from the grid's few cells.
-
-    Stretching and convolving are linear, so each tap of each cell is spread by a map of its own, which is the same for
-    all channels.
-
-    Args:
-        grid: (B, C, cells, cells).
-        weight: (outputs, C, 3, 3).
-        size: (h, w).
-    """
-    cells = grid.shape[-2] * grid.shape[-1]
-    one_cell = torch.eye(cells, dtype=grid.dtype, device=grid.device).view(cells, 1, *grid.shape[-2:])
-    spread = F.interpolate(one_cell, size, mode="bilinear", align_corners=True)
-    maps = F.unfold(spread, 3, padding=1)  # (cells, 9, h * w)
-    by_tap = torch.einsum("oct,bcn->bont", weight.flatten(2), grid.flatten(2))
-    out = by_tap.flatten(2) @ maps.flatten(0, 1)
-    return out.view(len(grid), -1, *size)
-
-
-def pyramid_head(inputs: int, classes: int, width: int = 512) -> PyramidHead:
+def pyramid_head(inputs: int, classes: int, width: int = 512) -> nn.Sequential:
     """Return PSPNet's head: pyramid pooling, then the classifier.
 
     Args:
@@ -105,4 +62,4 @@ def pyramid_head(inputs: int, classes: int, width: int = 512) -> PyramidHead:
         nn.Dropout2d(0.1),
         nn.Conv2d(width, classes, 1),
     )
-    return PyramidHead(pooling, classifier)
+    return nn.Sequential(pooling, classifier)

@@ -6,18 +6,18 @@ Facts from Reagan1311/ASGNet at cd898c5, in its pyramid form (`pyramid: True` in
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
-from fssbench.backbones.folding import run
 from fssbench.backbones.staged import staged
 from fssbench.layers.enrichment import Bins, FeatureEnrichment
 from fssbench.layers.losses import segmentation_loss
 from fssbench.layers.masks import foreground, resize_mask
 from fssbench.layers.superpixels import Prototypes, allocate, joined, prototypes
 from fssbench.methods.base.method import Prediction, TrainingBatch
-from fssbench.methods.base.staged import QueryMaps, StagedMethod, StageMaps, decide_each
+from fssbench.methods.base.staged import StagedMethod, StageMaps, decide_each
 
 _ITERATIONS = 5
 _TRAINING_ITERATIONS = 10
@@ -26,7 +26,15 @@ _AUXILIARY_WEIGHT = 1.0
 _AREAS = {"vgg16": 25.0, "small": 16.0}
 
 
-class ASGNet(StagedMethod[Prototypes]):
+@dataclass(frozen=True, eq=False)
+class ASGNetQuery:
+    """What the head reads of B queries: `reduced` (B, width, h, w), of images of `size` (height, width)."""
+
+    reduced: Tensor
+    size: tuple[int, int]
+
+
+class ASGNet(StagedMethod[ASGNetQuery, Prototypes]):
     """Adaptive superpixel-guided network.
 
     As released, prototypes carry no gradient: the reduction learns from the query alone.
@@ -76,17 +84,15 @@ class ASGNet(StagedMethod[Prototypes]):
 
     def middle(self, maps: StageMaps) -> Tensor:
         """Return layer3 and layer2 as one map, (B, C, h, w)."""
-        return torch.cat([maps.layer3, maps.layer2], dim=1)
+        return maps.middle
 
     def condition(self, features: StageMaps, mask: Tensor) -> Prototypes:
         """Return the prototypes of supports by superpixel-guided clustering; 255 counts as background."""
-        return self.prototypes_of(run(self.down_conv, self.middle(features)), mask)
+        return self.prototypes_of(self.down_conv(self.middle(features)), mask)
 
-    def as_query(self, features: StageMaps | QueryMaps) -> QueryMaps:
+    def read_query(self, maps: StageMaps) -> ASGNetQuery:
         """Return the reduced map of queries."""
-        if isinstance(features, QueryMaps):
-            return features
-        return QueryMaps(run(self.down_conv, self.middle(features)), features.size)
+        return ASGNetQuery(self.down_conv(self.middle(maps)), maps.size)
 
     def prototypes_of(self, reduced: Tensor, mask: Tensor) -> Prototypes:
         """Return the prototypes of reduced support maps (B, width, h, w) under masks (B, H, W) in {0, 1, 255}."""
@@ -101,7 +107,7 @@ class ASGNet(StagedMethod[Prototypes]):
         )
 
     def answers(
-        self, query: QueryMaps, supports: Sequence[Sequence[Prototypes]], sizes: Sequence[tuple[int, int]]
+        self, query: ASGNetQuery, supports: Sequence[Sequence[Prototypes]], sizes: Sequence[tuple[int, int]]
     ) -> list[Prediction]:
         """Return the answers to B episodes, raw logits; see `decide`."""
         reduced = query.reduced

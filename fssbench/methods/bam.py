@@ -1,6 +1,6 @@
 """BAM: Lang et al., "Learning What Not to Segment: A New Perspective on Few-Shot Segmentation", CVPR 2022.
 
-A base learner finds the classes seen in training, a meta learner the class of the support; their ensemble answers.
+A base learner finds the classes seen in training, a meta learner the class of the support; their ensemble decides.
 Facts from chunbolang/BAM at c0f935c, model/BAM.py and model/PSPNet.py.
 """
 
@@ -14,16 +14,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from fssbench.backbones.folding import run
 from fssbench.backbones.staged import staged
 from fssbench.errors import UsageError
 from fssbench.layers.aspp import ASPP
-from fssbench.layers.enrichment import classifier
+from fssbench.layers.enrichment import classifier, one_by_one, reduction, two_convolutions
 from fssbench.layers.losses import pixel_loss, segmentation_loss
-from fssbench.layers.prior import KeptColumns, prior_mask
 from fssbench.layers.pyramid_pooling import pyramid_head
 from fssbench.methods.base.method import Prediction, TrainingBatch
-from fssbench.methods.base.staged import QueryMaps, StagedMethod, StageMaps, decide_each
+from fssbench.methods.base.staged import StagedMethod, StageMaps, decide_each
 
 _REWEIGHTING_WIDTH = 2
 """kshot_trans_dim of every released configuration."""
@@ -34,23 +32,42 @@ _EPS = 1e-7
 
 
 @dataclass(frozen=True, eq=False)
+class BAMQuery:
+    """What both learners and their ensemble read of B queries.
+
+    Attributes:
+        reduced: The reduced middle-level maps, (B, width, h, w).
+        layer4: layer4, (B, C, h', w').
+        base: What the base learner finds, (B, base classes + 1, h', w'), raw, Eq. 1.
+        gram: Gram matrix of layer2, (B, C, C), Eq. 8.
+        size: (height, width) of the images.
+    """
+
+    reduced: Tensor
+    layer4: Tensor
+    base: Tensor
+    gram: Tensor
+    size: tuple[int, int]
+
+
+@dataclass(frozen=True, eq=False)
 class BAMSupport:
     """What is kept of B support images.
 
     Attributes:
         prototype: Masked average of the reduced middle-level maps, (B, width, 1, 1), Eq. 5.
-        layer4: layer4 of the masked maps, masked again, (B, C, h, w), or what is left of it; the prior is read from it.
+        layer4: layer4 of the masked maps, masked again, (B, C, h, w); the prior is read from it.
         gram: Gram matrix of the unmasked layer2, (B, C, C), Eq. 8.
     """
 
     prototype: Tensor
-    layer4: Tensor | KeptColumns
+    layer4: Tensor
     gram: Tensor
 
 
 @dataclass(frozen=True, eq=False)
 class BAMLogits:
-    """What the learners say of B queries, at the size of the query's map.
+    """The maps of the learners for B queries, at the size of the query's map.
 
     Attributes:
         meta: Of the meta learner, (B, 2, h, w), raw, Eq. 7.
@@ -63,8 +80,8 @@ class BAMLogits:
     final: Tensor
 
 
-class BAM(StagedMethod[BAMSupport]):
-    """Base and meta learner.
+class BAM(StagedMethod[BAMQuery, BAMSupport]):
+    """Base and meta learner, in the order of the paper: base learner, meta learner, ensemble, K-shot setting.
 
     It is trained in two stages: "base" trains backbone and base learner to segment the base classes, "meta" trains the
     rest on episodes while these stay as they are. A method just built is as in stage "meta".
@@ -84,13 +101,7 @@ class BAM(StagedMethod[BAMSupport]):
     training_stages: ClassVar[tuple[str, ...]] = ("base", "meta")
 
     def __init__(
-        self,
-        backbone: str,
-        way: int,
-        shot: int,
-        base_classes: int = 15,
-        width: int = 256,
-        base_width: int = 512,
+        self, backbone: str, way: int, shot: int, base_classes: int = 15, width: int = 256, base_width: int = 512
     ) -> None:
         if base_classes < 1:
             raise UsageError(f"bam needs at least one base class, not {base_classes}")
@@ -99,17 +110,12 @@ class BAM(StagedMethod[BAMSupport]):
         self.base_classes = base_classes
         layer2, layer3, layer4 = self.stages.channels
         self.learner_base = pyramid_head(layer4, base_classes + 1, base_width)
-        self.down_query = _reduction(layer2 + layer3, width)
-        self.down_supp = _reduction(layer2 + layer3, width)
-        self.init_merge = _one_by_one(2 * width + 1, width)
+        self.down_query = reduction(layer2 + layer3, width)
+        self.down_supp = reduction(layer2 + layer3, width)
+        self.init_merge = one_by_one(2 * width + 1, width)
         self.ASPP_meta = ASPP(width)
-        self.res1_meta = _one_by_one(5 * width, width)
-        self.res2_meta = nn.Sequential(
-            nn.Conv2d(width, width, 3, padding=1, bias=False),
-            nn.ReLU(),
-            nn.Conv2d(width, width, 3, padding=1, bias=False),
-            nn.ReLU(),
-        )
+        self.res1_meta = one_by_one(5 * width, width)
+        self.res2_meta = two_convolutions(width)
         self.cls_meta = classifier(width)
         self.gram_merge = _first_of_two()
         self.cls_merge = _first_of_two()
@@ -119,6 +125,103 @@ class BAM(StagedMethod[BAMSupport]):
             )
         self._stage = "meta"
         self.enter_training_stage("meta")
+
+    def base_learner(self, layer4: Tensor) -> Tensor:
+        """Return the base learner's logits (B, base classes + 1, h', w'), Eq. 1, of layer4; no gradient."""
+        with torch.no_grad():
+            logits: Tensor = self.learner_base(layer4)
+            return logits
+
+    def condition(self, features: StageMaps, mask: Tensor) -> BAMSupport:
+        """Return prototype, masked layer4 and Gram matrix of supports; 255 counts as background."""
+        layer4 = self.masked_layer4(features, mask)
+        return BAMSupport(self.prototype_of(self.down_supp, features, mask), layer4, gram_matrix(features.layer2))
+
+    def read_query(self, maps: StageMaps, reduced: Tensor | None = None) -> BAMQuery:
+        """Return what both learners read of queries, whose middle-level map may be reduced already."""
+        reduced = self.down_query(maps.middle) if reduced is None else reduced
+        layer4, gram = self.layer4_of(maps), gram_matrix(maps.layer2)
+        return BAMQuery(reduced, layer4, self.base_learner(layer4), gram, maps.size)
+
+    def meta_learner(self, query: Tensor, prototype: Tensor, prior: Tensor) -> Tensor:
+        """Return the meta learner's logits (B, 2, h, w), Eq. 6 and 7.
+
+        Args:
+            query: Reduced maps of the queries, (B, width, h, w).
+            prototype: (B, width, 1, 1).
+            prior: (B, 1, h, w).
+        """
+        guided = self.init_merge(torch.cat([query, prototype.expand_as(query), prior], dim=1))
+        context = self.res1_meta(self.ASPP_meta(guided))
+        logits: Tensor = self.cls_meta(self.res2_meta(context) + context)
+        return logits
+
+    def ensemble(self, meta: Tensor, base: Tensor, difference: Tensor, left_out: Tensor | None = None) -> Tensor:
+        """Return the final map (B, 2, h, w), Eq. 9 to 11.
+
+        Args:
+            meta: From `meta_learner`.
+            base: From `base_learner`, at the size of `meta`.
+            difference: How different the scenes of query and support are, (B,); see `scene_difference`.
+            left_out: int64 (B,), a base class of each query that does not count as one.
+        """
+        probabilities = base.softmax(dim=1)
+        if left_out is not None:
+            kept = torch.ones_like(probabilities[:, :, :1, :1])
+            kept.scatter_(1, (left_out + 1).view(-1, 1, 1, 1), 0.0)
+            probabilities = probabilities * kept
+        base_classes = probabilities[:, 1:].sum(dim=1, keepdim=True)
+        ground, novel = torch.split(meta.softmax(dim=1), 1, dim=1)
+        factor = difference.view(-1, 1, 1, 1).expand_as(ground)
+        # The same two weights adjust both.
+        ground = self.gram_merge(torch.cat([ground, factor], dim=1))
+        novel = self.gram_merge(torch.cat([novel, factor], dim=1))
+        return torch.cat([self.cls_merge(torch.cat([ground, base_classes], dim=1)), novel], dim=1)
+
+    def shot_weights(self, differences: Tensor) -> Tensor:
+        """Return weights of K shots, (B, K), summing to 1, from the differences (B, K) between the query and each.
+
+        The more similar a scene, the more it may count. The differences are read in rising order, so that it does not
+        matter which shot comes first.
+        """
+        if self.shot == 1:
+            return torch.ones_like(differences)
+        rising, order = differences.sort(dim=1)
+        scores: Tensor = self.kshot_rw(rising[:, :, None, None])[:, :, 0, 0]
+        return scores.gather(1, order.argsort(dim=1)).softmax(dim=1)
+
+    def score(
+        self, query: StageMaps | BAMQuery, shots: Sequence[BAMSupport], left_out: Tensor | None = None
+    ) -> BAMLogits:
+        """Return the logits of B episodes.
+
+        Args:
+            query: Maps of B queries.
+            shots: The K supports of each.
+            left_out: See `ensemble`.
+        """
+        read = self.as_query(query)
+        size = (read.reduced.shape[-2], read.reduced.shape[-1])
+        differences = torch.stack([scene_difference(read.gram, shot.gram) for shot in shots], dim=1)
+        weights = self.shot_weights(differences)
+        priors = torch.cat([self.prior(read.layer4, shot.layer4, size) for shot in shots], dim=1)
+        prior = (weights[:, :, None, None] * priors).sum(dim=1, keepdim=True)
+        prototypes = torch.stack([shot.prototype for shot in shots], dim=1)
+        prototype = (weights[:, :, None, None, None] * prototypes).sum(dim=1)
+        meta, base = self.meta_learner(read.reduced, prototype, prior), _at(read.base, size)
+        return BAMLogits(meta, base, self.ensemble(meta, base, (weights * differences).sum(dim=1), left_out))
+
+    def answers(
+        self, query: BAMQuery, supports: Sequence[Sequence[BAMSupport]], sizes: Sequence[tuple[int, int]]
+    ) -> list[Prediction]:
+        """Return the predictions of B episodes: logits are `BAMLogits.final`, `base` is by the base learner."""
+        logits = self.score(query, supports[0])
+        decided = decide_each(logits.final, query.size, sizes)
+        base = torch.split(_at(logits.base, query.size), 1)
+        return [
+            replace(prediction, base=_at(found, size)[0].argmax(dim=0).to(torch.uint8))
+            for prediction, found, size in zip(decided, base, sizes, strict=True)
+        ]
 
     def enter_training_stage(self, stage: str) -> None:
         """Say which parameters a stage moves: "base" backbone and base learner, "meta" all others."""
@@ -141,50 +244,6 @@ class BAM(StagedMethod[BAMSupport]):
                     module.eval()
         return self
 
-    def condition(self, features: StageMaps, mask: Tensor) -> BAMSupport:
-        """Return prototype, masked layer4 and Gram matrix of supports; 255 counts as background."""
-        layer4 = self.masked_layer4(features, mask)
-        return BAMSupport(self.prototype_of(self.down_supp, features, mask), layer4, gram_matrix(features.layer2))
-
-    def as_query(self, features: StageMaps | QueryMaps) -> QueryMaps:
-        """Return the reduced map, layer4 and Gram matrix of queries, and what the base learner says of them."""
-        if isinstance(features, QueryMaps):
-            return features
-        return self._ready(features, run(self.down_query, _middle(features)))
-
-    def _ready(self, maps: StageMaps, reduced: Tensor) -> QueryMaps:
-        layer4, gram = self.layer4_of(maps), gram_matrix(maps.layer2)
-        return QueryMaps(reduced, maps.size, layer4, base=self.base_logits(maps), gram=gram)
-
-    def base_logits(self, maps: StageMaps) -> Tensor:
-        """Return what the base learner says, (B, base classes + 1, h', w') raw at the size of layer4; computed once."""
-        if maps.base is None:
-            layer4 = self.layer4_of(maps)
-            with torch.no_grad():
-                maps.base = self.learner_base(layer4)
-        return maps.base
-
-    def score(self, query: StageMaps | QueryMaps, shots: Sequence[BAMSupport]) -> BAMLogits:
-        """Return the logits of B episodes.
-
-        Args:
-            query: Maps of B queries.
-            shots: The K supports of each.
-        """
-        return self._score(self.as_query(query), shots, None)
-
-    def answers(
-        self, query: QueryMaps, supports: Sequence[Sequence[BAMSupport]], sizes: Sequence[tuple[int, int]]
-    ) -> list[Prediction]:
-        """Return the answers to B episodes; logits as in `BAMLogits.final`, `base` what the base learner says."""
-        said = self.score(query, supports[0])
-        answers = decide_each(said.final, query.size, sizes)
-        base = torch.split(_at(said.base, query.size), 1)
-        return [
-            replace(answer, base=_at(its, size)[0].argmax(dim=0).to(torch.uint8))
-            for answer, its, size in zip(answers, base, sizes, strict=True)
-        ]
-
     def losses(self, batch: TrainingBatch) -> dict[str, Tensor]:
         """Return the losses of the stage, each a cross entropy at the size of the query image.
 
@@ -198,63 +257,18 @@ class BAM(StagedMethod[BAMSupport]):
             return {"base": pixel_loss(logits, batch.query_labels.long())}
         # The order of the steps is the release's, which the dropout depends on.
         query = self.encode(batch.query)
-        reduced = self.down_query(_middle(query))
+        reduced = self.down_query(query.middle)
         shots = [
             self.condition(self.encode(batch.supports[:, 0, k]), batch.support_masks[:, 0, k])
             for k in range(batch.supports.shape[2])
         ]
-        said = self._score(self._ready(query, reduced), shots, batch.classes[:, 0])
+        logits = self.score(self.read_query(query, reduced), shots, left_out=batch.classes[:, 0])
         mask = batch.query_masks[:, 0]
         return {
-            "final": segmentation_loss(said.final, mask, batch.foreground_weight),
-            "meta": _META_WEIGHT * segmentation_loss(said.meta, mask, batch.foreground_weight),
-            "base": _BASE_WEIGHT * pixel_loss(said.base, batch.query_labels.long()),
+            "final": segmentation_loss(logits.final, mask, batch.foreground_weight),
+            "meta": _META_WEIGHT * segmentation_loss(logits.meta, mask, batch.foreground_weight),
+            "base": _BASE_WEIGHT * pixel_loss(logits.base, batch.query_labels.long()),
         }
-
-    def _score(self, query: QueryMaps, shots: Sequence[BAMSupport], left_out: Tensor | None) -> BAMLogits:
-        """Return the logits; `left_out` int64 (B,) is a base class of each query that does not count as one."""
-        reduced, layer4, gram, said = query.reduced, query.layer4, query.gram, query.base
-        if layer4 is None or gram is None or said is None:
-            raise TypeError("these queries were made ready for another method")
-        size = (reduced.shape[-2], reduced.shape[-1])
-        differences = torch.stack([scene_difference(gram, its.gram) for its in shots], dim=1)
-        weights = self._weights(differences)
-        priors = torch.cat([prior_mask(layer4, its.layer4, size) for its in shots], dim=1)
-        prior = (weights[:, :, None, None] * priors).sum(dim=1, keepdim=True)
-        prototypes = torch.stack([its.prototype for its in shots], dim=1)
-        prototype = (weights[:, :, None, None, None] * prototypes).sum(dim=1)
-        merged = run(self.init_merge, torch.cat([reduced, prototype.expand_as(reduced), prior], dim=1))
-        base = _at(said, size)
-        context = run(self.res1_meta, self.ASPP_meta(merged))
-        meta = run(self.cls_meta, run(self.res2_meta, context) + context)
-        difference = (weights * differences).sum(dim=1)
-        return BAMLogits(meta, base, self._ensemble(meta, base, difference, left_out))
-
-    def _weights(self, differences: Tensor) -> Tensor:
-        """Return the weight of each shot, (B, K), summing to 1: the more alike the scenes, the more it may count.
-
-        K-shot reweighting reads the differences in rising order, so that it does not matter which shot comes first.
-        """
-        if self.shot == 1:
-            return torch.ones_like(differences)
-        rising, order = differences.sort(dim=1)
-        scores: Tensor = self.kshot_rw(rising[:, :, None, None])[:, :, 0, 0]
-        return scores.gather(1, order.argsort(dim=1)).softmax(dim=1)
-
-    def _ensemble(self, meta: Tensor, base: Tensor, difference: Tensor, left_out: Tensor | None) -> Tensor:
-        """Return the final map (B, 2, h, w), Eq. 9 to 11."""
-        probabilities = base.softmax(dim=1)
-        if left_out is not None:
-            kept = torch.ones_like(probabilities[:, :, :1, :1])
-            kept.scatter_(1, (left_out + 1).view(-1, 1, 1, 1), 0.0)
-            probabilities = probabilities * kept
-        base_classes = probabilities[:, 1:].sum(dim=1, keepdim=True)
-        ground, object_ = torch.split(meta.softmax(dim=1), 1, dim=1)
-        factor = difference.view(-1, 1, 1, 1).expand_as(ground)
-        # The same two weights adjust both.
-        ground = self.gram_merge(torch.cat([ground, factor], dim=1))
-        object_ = self.gram_merge(torch.cat([object_, factor], dim=1))
-        return torch.cat([self.cls_merge(torch.cat([ground, base_classes], dim=1)), object_], dim=1)
 
 
 def gram_matrix(features: Tensor) -> Tensor:
@@ -271,18 +285,6 @@ def scene_difference(query: Tensor, support: Tensor) -> Tensor:
     """
     difference: Tensor = torch.linalg.matrix_norm(query - support)
     return difference / query.shape[-1]
-
-
-def _middle(maps: StageMaps) -> Tensor:
-    return torch.cat([maps.layer3, maps.layer2], dim=1)
-
-
-def _reduction(inputs: int, width: int) -> nn.Sequential:
-    return nn.Sequential(nn.Conv2d(inputs, width, 1, bias=False), nn.ReLU(), nn.Dropout2d(0.5))
-
-
-def _one_by_one(inputs: int, width: int) -> nn.Sequential:
-    return nn.Sequential(nn.Conv2d(inputs, width, 1, bias=False), nn.ReLU())
 
 
 def _first_of_two() -> nn.Conv2d:

@@ -12,7 +12,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from fssbench.backbones.folding import run
 from fssbench.backbones.staged import staged
 from fssbench.layers.enrichment import (
     Bins,
@@ -27,9 +26,8 @@ from fssbench.layers.enrichment import (
 from fssbench.layers.losses import segmentation_loss
 from fssbench.layers.masks import foreground, masked_average, resize_mask
 from fssbench.layers.non_target import DistractingObjects, background_loss, neither
-from fssbench.layers.prior import prior_mask
 from fssbench.methods.base.method import Prediction, TrainingBatch
-from fssbench.methods.base.staged import QueryMaps, StagedMethod, StageMaps, decide_each, layer4_in
+from fssbench.methods.base.staged import StagedMethod, StageMaps, decide_each
 from fssbench.methods.pfenet import PFENetSupport
 
 _ENRICHED_WEIGHT = 0.4
@@ -61,6 +59,23 @@ PARTS = {
 
 
 @dataclass(frozen=True, eq=False)
+class NTRENetQuery:
+    """What the head reads of B queries.
+
+    Attributes:
+        reduced: The reduced middle-level maps, (B, width, h, w).
+        layer4: layer4, (B, C, h', w').
+        background: Where the learnt prototype finds background, (B, 2, h, w); None without DOEM.
+        size: (height, width) of the images.
+    """
+
+    reduced: Tensor
+    layer4: Tensor
+    background: Tensor | None
+    size: tuple[int, int]
+
+
+@dataclass(frozen=True, eq=False)
 class NTRENetLogits:
     """What is said of B queries, raw, background first but for `background`.
 
@@ -77,7 +92,7 @@ class NTRENetLogits:
     enriched: list[Tensor]
 
 
-class NTRENet(StagedMethod[PFENetSupport]):
+class NTRENet(StagedMethod[NTRENetQuery, PFENetSupport]):
     """Non-target region eliminating network: PFENet, from whose query map non-target regions are taken first.
 
     Of the release these are corrected, since with them it does not run at all: a full-width comma in the constructor, a
@@ -157,15 +172,13 @@ class NTRENet(StagedMethod[PFENetSupport]):
         layer4 = self.masked_layer4(features, mask)
         return PFENetSupport(self.prototype_of(self.down_supp, features, mask), layer4)
 
-    def as_query(self, features: StageMaps | QueryMaps) -> QueryMaps:
+    def read_query(self, maps: StageMaps) -> NTRENetQuery:
         """Return the reduced map and layer4 of queries, and the background mined in them."""
-        if isinstance(features, QueryMaps):
-            return features
-        reduced = run(self.down_query, _middle(features))
+        reduced = self.down_query(maps.middle)
         background = self.mine_background(reduced) if self.parts.distracting else None
-        return QueryMaps(reduced, features.size, self.layer4_of(features), background)
+        return NTRENetQuery(reduced, self.layer4_of(maps), background, maps.size)
 
-    def score(self, query: StageMaps | QueryMaps, shots: Sequence[PFENetSupport]) -> NTRENetLogits:
+    def score(self, query: StageMaps | NTRENetQuery, shots: Sequence[PFENetSupport]) -> NTRENetLogits:
         """Return the logits of B episodes.
 
         Args:
@@ -173,10 +186,10 @@ class NTRENet(StagedMethod[PFENetSupport]):
             shots: The K supports of each.
         """
         ready = self.as_query(query)
-        return self._score(ready.reduced, layer4_in(ready), shots, ready.background)
+        return self._score(ready.reduced, ready.layer4, shots, ready.background)
 
     def answers(
-        self, query: QueryMaps, supports: Sequence[Sequence[PFENetSupport]], sizes: Sequence[tuple[int, int]]
+        self, query: NTRENetQuery, supports: Sequence[Sequence[PFENetSupport]], sizes: Sequence[tuple[int, int]]
     ) -> list[Prediction]:
         """Return the answers to B episodes, raw logits; see `decide`."""
         return decide_each(self.score(query, supports[0]).final, query.size, sizes)
@@ -187,8 +200,9 @@ class NTRENet(StagedMethod[PFENetSupport]):
         Args:
             reduced: Reduced map of a query or a support, (B, width, h, w).
         """
-        compared = run(self.down_bg, torch.cat([reduced, self.bg_prototype.expand_as(reduced)], dim=1))
-        return run(self.bg_cls, run(self.bg_res1, compared) + compared)
+        compared = self.down_bg(torch.cat([reduced, self.bg_prototype.expand_as(reduced)], dim=1))
+        logits: Tensor = self.bg_cls(self.bg_res1(compared) + compared)
+        return logits
 
     def losses(self, batch: TrainingBatch) -> dict[str, Tensor]:
         """Return the losses of the form's parts; `seen` learns the batch's distracting objects.
@@ -201,16 +215,16 @@ class NTRENet(StagedMethod[PFENetSupport]):
         """
         query = self.encode(batch.query)
         layer4 = self.layer4_of(query)
-        reduced = self.down_query(_middle(query))
+        reduced = self.down_query(query.middle)
         masks = batch.support_masks[:, 0].unbind(1)
         supports: list[Tensor] = []
         shots: list[PFENetSupport] = []
         for images, mask in zip(batch.supports[:, 0].unbind(1), masks, strict=True):
             maps = self.encode(images)
             shot4 = self.masked_layer4(maps, mask)
-            supports.append(self.down_supp(_middle(maps)))
+            supports.append(self.down_supp(maps.middle))
             shots.append(PFENetSupport(_prototype(supports[-1], mask), shot4))
-        mined = [self.mine_background(its) for its in (reduced, *supports)] if self.parts.background else []
+        mined = [self.mine_background(image) for image in (reduced, *supports)] if self.parts.background else []
         said = self._score(reduced, layer4, shots, mined[0] if mined else None)
 
         mask, weight = batch.query_masks[:, 0], batch.foreground_weight
@@ -246,8 +260,8 @@ class NTRENet(StagedMethod[PFENetSupport]):
     ) -> NTRENetLogits:
         size = (reduced.shape[-2], reduced.shape[-1])
         # K shots: means of the prototypes and of the priors.
-        prototype = torch.stack([its.prototype for its in shots]).mean(dim=0)
-        prior = torch.stack([prior_mask(layer4, its.layer4, size) for its in shots]).mean(dim=0)
+        prototype = torch.stack([shot.prototype for shot in shots]).mean(dim=0)
+        prior = torch.stack([self.prior(layer4, shot.layer4, size) for shot in shots]).mean(dim=0)
         head = self._head[0]
         maps: list[Tensor] = []
         initial: list[Tensor] = []
@@ -256,7 +270,7 @@ class NTRENet(StagedMethod[PFENetSupport]):
             pooled = F.adaptive_avg_pool2d(reduced, cells)
             merged = self._without_background(scale, pooled)
             sources = [merged, prototype.expand(-1, -1, *cells), resize(prior, cells)]
-            merged = run(self.get_submodule(f"init_merge2.{scale}"), torch.cat(sources, dim=1))
+            merged = self.get_submodule(f"init_merge2.{scale}")(torch.cat(sources, dim=1))
             if background is not None and self.parts.distracting:
                 merged, said = self._without_distracting_objects(scale, merged, pooled, background)
                 initial.append(said)
@@ -270,7 +284,8 @@ class NTRENet(StagedMethod[PFENetSupport]):
         if not self.parts.background:
             return pooled
         prototype = self.bg_prototype.expand(len(pooled), -1, *pooled.shape[-2:])
-        return run(self.get_submodule(f"init_merge1.{scale}"), torch.cat([pooled, prototype], dim=1))
+        merged: Tensor = self.get_submodule(f"init_merge1.{scale}")(torch.cat([pooled, prototype], dim=1))
+        return merged
 
     def _without_distracting_objects(
         self, scale: int, merged: Tensor, pooled: Tensor, background: Tensor
@@ -279,8 +294,8 @@ class NTRENet(StagedMethod[PFENetSupport]):
 
         Distracting objects are what is neither background nor, by the initial prediction, the target.
         """
-        merged = run(self.get_submodule(f"inital_beta_conv.{scale}"), merged) + merged
-        initial = run(self.get_submodule(f"inital_inner_cls.{scale}"), merged)
+        merged = self.get_submodule(f"inital_beta_conv.{scale}")(merged) + merged
+        initial = self.get_submodule(f"inital_inner_cls.{scale}")(merged)
         at_scale = resize(background, (merged.shape[-2], merged.shape[-1]))
         inside = neither(at_scale, initial.argmax(dim=1, keepdim=True))
         # Quirk: the mean over all positions, not over those of the objects.
@@ -289,10 +304,6 @@ class NTRENet(StagedMethod[PFENetSupport]):
             torch.cat([merged, prototype.expand_as(pooled)], dim=1)
         )
         return eliminated, initial
-
-
-def _middle(maps: StageMaps) -> Tensor:
-    return torch.cat([maps.layer3, maps.layer2], dim=1)
 
 
 def _prototype(reduced: Tensor, mask: Tensor) -> Tensor:

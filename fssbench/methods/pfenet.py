@@ -13,18 +13,31 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from fssbench.backbones.folding import run
 from fssbench.backbones.staged import Stages, staged
 from fssbench.errors import UsageError
-from fssbench.layers.enrichment import Bins, FeatureEnrichment
+from fssbench.layers.enrichment import Bins, FeatureEnrichment, reduction
 from fssbench.layers.losses import ifsl_losses, segmentation_loss
-from fssbench.layers.prior import KeptColumns, prior_mask
 from fssbench.methods.base.method import Prediction, TrainingBatch
 from fssbench.methods.base.pairwise import merge_ways
-from fssbench.methods.base.staged import QueryMaps, StagedMethod, StageMaps, decide_each, layer4_in
+from fssbench.methods.base.staged import StagedMethod, StageMaps, decide_each
 
 _AUXILIARY_WEIGHT = 1.0
 """aux_weight of every released configuration, the paper's sigma."""
+
+
+@dataclass(frozen=True, eq=False)
+class PFENetQuery:
+    """What the head reads of B queries.
+
+    Attributes:
+        reduced: The reduced middle-level maps, (B, width, h, w).
+        layer4: layer4, (B, C, h', w').
+        size: (height, width) of the images.
+    """
+
+    reduced: Tensor
+    layer4: Tensor
+    size: tuple[int, int]
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,14 +46,14 @@ class PFENetSupport:
 
     Attributes:
         prototype: Masked average of the reduced middle-level maps, (B, width, 1, 1).
-        layer4: layer4 of the masked maps, masked again, (B, C, h, w), or what is left of it; the prior is read from it.
+        layer4: layer4 of the masked maps, masked again, (B, C, h, w); the prior is read from it.
     """
 
     prototype: Tensor
-    layer4: Tensor | KeptColumns
+    layer4: Tensor
 
 
-class PFENet(StagedMethod[PFENetSupport]):
+class PFENet(StagedMethod[PFENetQuery, PFENetSupport]):
     """Prior guided feature enrichment network.
 
     The FS-CS form keeps a bug of iFSL's: with N > 1 ways the masked layer4 maps of all ways, (N, C, h, w), are read as
@@ -92,7 +105,7 @@ class PFENet(StagedMethod[PFENetSupport]):
         # The two releases name the same network differently.
         self._reductions = ("down_query", "down_supp") if released else ("down_qry", "down_spt")
         for name in self._reductions:
-            self.add_module(name, _reduction(layer2 + layer3, width))
+            self.add_module(name, reduction(layer2 + layer3, width))
         if bins is None:
             bins = "fractions" if backbone == "small" else (60, 30, 15, 8) if released else (50, 25, 13, 7)
         enrichment = FeatureEnrichment(2 * width + 1, width, bins)
@@ -107,14 +120,12 @@ class PFENet(StagedMethod[PFENetSupport]):
         layer4 = self.masked_layer4(features, mask)
         return PFENetSupport(self.prototype_of(self._reduction(1), features, mask), layer4)
 
-    def as_query(self, features: StageMaps | QueryMaps) -> QueryMaps:
+    def read_query(self, maps: StageMaps) -> PFENetQuery:
         """Return the reduced map and layer4 of queries."""
-        if isinstance(features, QueryMaps):
-            return features
-        layer4 = self.layer4_of(features)
-        return QueryMaps(self._reduced(features, 0), features.size, layer4)
+        layer4 = self.layer4_of(maps)
+        return PFENetQuery(self._reduction(0)(maps.middle), layer4, maps.size)
 
-    def score_ways(self, query: StageMaps | QueryMaps, supports: Sequence[Sequence[PFENetSupport]]) -> Tensor:
+    def score_ways(self, query: StageMaps | PFENetQuery, supports: Sequence[Sequence[PFENetSupport]]) -> Tensor:
         """Return raw logits (B, N, 2, h, w), background first, at the size of the query's map.
 
         Args:
@@ -125,7 +136,7 @@ class PFENet(StagedMethod[PFENetSupport]):
         return _by_way(self._enrichment[0].classify(maps, size), len(supports))
 
     def answers(
-        self, query: QueryMaps, supports: Sequence[Sequence[PFENetSupport]], sizes: Sequence[tuple[int, int]]
+        self, query: PFENetQuery, supports: Sequence[Sequence[PFENetSupport]], sizes: Sequence[tuple[int, int]]
     ) -> list[Prediction]:
         """Return the answers to B episodes.
 
@@ -133,7 +144,7 @@ class PFENet(StagedMethod[PFENetSupport]):
         """
         logits = self.score_ways(query, supports)
         if self.task == "fscs":
-            return [merge_ways(its, size) for its, size in zip(torch.split(logits, 1), sizes, strict=True)]
+            return [merge_ways(alone, size) for alone, size in zip(torch.split(logits, 1), sizes, strict=True)]
         return decide_each(logits[:, 0], query.size, sizes)
 
     def losses(self, batch: TrainingBatch) -> dict[str, Tensor]:
@@ -142,7 +153,7 @@ class PFENet(StagedMethod[PFENetSupport]):
         Main is the cross entropy of the answer, auxiliary the mean of that of each scale, both at the size of the query
         image. The order of the steps is the release's, which the moving statistics and the dropout depend on.
         """
-        query = self.as_query(self.encode(batch.query))
+        query = self.read_query(self.encode(batch.query))
         ways, shots = batch.supports.shape[1:3]
         supports = [
             [self.condition(self.encode(batch.supports[:, n, k]), batch.support_masks[:, n, k]) for k in range(shots)]
@@ -155,38 +166,42 @@ class PFENet(StagedMethod[PFENetSupport]):
             return ifsl_losses(logits, batch.query_masks, weak=self.weak, foreground_weight=weight)
         inner = enrichment.inner_logits(maps)
         every = (enrichment.classify(maps, size), *inner)
-        main, *auxiliary = (segmentation_loss(its, batch.query_masks[:, 0], weight) for its in every)
+        main, *auxiliary = (segmentation_loss(logits, batch.query_masks[:, 0], weight) for logits in every)
         return {"main": main, "auxiliary": _AUXILIARY_WEIGHT * torch.stack(auxiliary).mean()}
 
     def _enriched(
-        self, query: QueryMaps, supports: Sequence[Sequence[PFENetSupport]]
+        self, query: PFENetQuery, supports: Sequence[Sequence[PFENetSupport]]
     ) -> tuple[list[Tensor], tuple[int, int]]:
         """Return the enriched maps of B * N ways (the ways of an episode side by side), and the query map's size."""
         ways = len(supports)
         size = (query.reduced.shape[-2], query.reduced.shape[-1])
         # K shots: means of the prototypes and of the priors.
-        prototypes = torch.stack([_mean([its.prototype for its in shots]) for shots in supports], dim=1)
-        prior = self._prior(layer4_in(query), supports, size)
+        prototypes = torch.stack([_mean([shot.prototype for shot in shots]) for shots in supports], dim=1)
+        prior = self.prior_of_ways(query.layer4, supports, size)
         reduced = query.reduced if ways == 1 else query.reduced.repeat_interleave(ways, dim=0)
         maps = self._enrichment[0].enrich(reduced, [prototypes.flatten(0, 1)], [prior.flatten(0, 1)])
         return maps, size
 
-    def _prior(self, layer4: Tensor, supports: Sequence[Sequence[PFENetSupport]], size: tuple[int, int]) -> Tensor:
-        """Return the prior of each way, (B, N, 1, *size)."""
+    def prior_of_ways(
+        self, layer4: Tensor, supports: Sequence[Sequence[PFENetSupport]], size: tuple[int, int]
+    ) -> Tensor:
+        """Return the prior of each way, (B, N, 1, *size).
+
+        Args:
+            layer4: Of the queries, (B, C, h', w').
+            supports: `supports[n][k]` is the k-th support of the n-th way, of B episodes.
+            size: (height, width).
+        """
         ways = len(supports)
         if self.per_way_prior or ways == 1:
             return torch.stack(
-                [_mean([prior_mask(layer4, its.layer4, size) for its in shots]) for shots in supports], dim=1
+                [_mean([self.prior(layer4, shot.layer4, size) for shot in shots]) for shots in supports], dim=1
             )
-        shots = zip(*supports, strict=True)
         # Quirk: (B, N, C, h, w) is read as (B, C, N * h, w), which mixes up ways and channels.
-        stacked = [torch.stack([_whole(its.layer4) for its in shot], dim=1) for shot in shots]
-        mixed = [its.reshape(len(its), its.shape[2], -1, its.shape[4]) for its in stacked]
-        shared = _mean([prior_mask(layer4, its, size) for its in mixed])
+        stacked = [torch.stack([way.layer4 for way in shot], dim=1) for shot in zip(*supports, strict=True)]
+        mixed = [maps.reshape(len(maps), maps.shape[2], -1, maps.shape[4]) for maps in stacked]
+        shared = _mean([self.prior(layer4, maps, size) for maps in mixed])
         return shared[:, None].expand(-1, ways, -1, -1, -1)
-
-    def _reduced(self, maps: StageMaps, which: int) -> Tensor:
-        return run(self._reduction(which), torch.cat([maps.layer3, maps.layer2], dim=1))
 
     def _reduction(self, which: int) -> nn.Sequential:
         reduction: nn.Sequential = getattr(self, self._reductions[which])
@@ -196,14 +211,6 @@ class PFENet(StagedMethod[PFENetSupport]):
 def _stages(backbone: str, variant: str) -> Stages:
     # iFSL's release, asked for ResNet-101, silently builds a ResNet-50: methods.toml leaves it out for "fscs".
     return staged(backbone) if variant == "fss" else staged(backbone, stem="torchvision")
-
-
-def _reduction(inputs: int, width: int) -> nn.Sequential:
-    return nn.Sequential(nn.Conv2d(inputs, width, 1, bias=False), nn.ReLU(), nn.Dropout2d(0.5))
-
-
-def _whole(layer4: Tensor | KeptColumns) -> Tensor:
-    return layer4.spread() if isinstance(layer4, KeptColumns) else layer4
 
 
 def _by_way(logits: Tensor, ways: int) -> Tensor:

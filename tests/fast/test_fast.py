@@ -17,8 +17,9 @@ from fssbench.fast.form import FastForm, fast_form
 from fssbench.fast.threads import Call, predict_calls
 from fssbench.layers import devices
 from fssbench.methods.base.method import Method, Prediction
+from fssbench.methods.base.pairwise import PairwiseMethod
 from fssbench.methods.catalogue import method_info
-from tests.methods.narrow import OPTIONS, SIDE, narrow
+from tests.methods.narrow import OPTIONS, SIDE, centre, narrow
 
 FAST = [name for name in fssbench.list_methods() if method_info(name).fast]
 CPU = torch.device("cpu")
@@ -58,13 +59,17 @@ Episodes = tuple[list[Any], list[list[list[Any]]]]
 
 @cache
 def tolerance(name: str) -> float:
-    """Return how far logits of a method may be from those of its release, in parts of the largest; see tests/golden."""
+    """Return how far logits may be from the plain form's, in parts of the largest.
+
+    That is how far the method's may be from its release's (see tests/golden), and at most 5e-4: so much leaves few
+    pixels of these narrow methods undecided.
+    """
     found = []
     for path in (Path(__file__).parent.parent / "golden" / "cases").glob("*.json"):
         case = json.loads(path.read_text(encoding="utf-8"))
         if case["build"]["method"] == name:
             found.append(case["tolerance"] / max(abs(case["scores"]["min"]), abs(case["scores"]["max"])))
-    return max(found, default=1e-4)
+    return min(max(found, default=1e-4), 5e-4)
 
 
 def built(name: str, variant: str, way: int, shot: int, backbone: str = "small") -> Method[Any, Any]:
@@ -110,10 +115,15 @@ def predictions(method: Method[Any, Any], count: int = EPISODES, side: int = SID
     return [method.predict(*episode) for episode in zip(queries, supports, SIZES[:count], strict=True)]
 
 
+def labelled(predictions: Sequence[Prediction]) -> float:
+    """Return the share of foreground in all predictions."""
+    return torch.cat([prediction.labels.flatten() for prediction in predictions]).gt(0).float().mean().item()
+
+
 def assert_equal(found: Prediction, expected: Prediction, within: float, shots: Sequence[Prediction] = ()) -> None:
     """Labels, presence and base classes are equal, and logits but for so many parts of the largest.
 
-    A label may differ where two scores are equal but for that: either is right.
+    A label may differ where two scores are equal but for what the logits of both forms differ by: either is right.
 
     Args:
         found: Of the fast form.
@@ -123,12 +133,14 @@ def assert_equal(found: Prediction, expected: Prediction, within: float, shots: 
     """
     scale = expected.logits.abs().max().item()
     torch.testing.assert_close(found.logits, expected.logits, atol=within * scale, rtol=0)
-    tied = torch.zeros_like(expected.labels, dtype=torch.bool)
+    # Of shots that are decided alone only the mean is known.
+    apart = within * scale if shots else (found.logits - expected.logits).abs().max().item()
+    differing, tied = found.labels != expected.labels, torch.zeros_like(expected.labels, dtype=torch.bool)
     for prediction in (expected, *shots):
         best = prediction.logits.topk(2, dim=0).values
-        tied |= best[0] - best[1] <= 2 * within * scale
-    assert torch.equal(found.labels[~tied], expected.labels[~tied])
-    assert (found.labels != expected.labels).float().mean() < 0.002
+        tied |= best[0] - best[1] <= 2 * apart
+    assert not (differing & ~tied).any()
+    assert differing.float().mean() < 2e-3
     assert torch.equal(found.present, expected.present)
     assert (found.base is None) == (expected.base is None)
     if found.base is not None and expected.base is not None:
@@ -152,13 +164,15 @@ def test_it_predicts_as_the_plain_form_on_every_path(
     name: str, variant: str, way: int, shot: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plain = built(name, variant, way, shot)
-    fast = fast_form(plain)
     queries, supports = episodes(plain, EPISODES)
     expected = [plain.predict(*episode) for episode in zip(queries, supports, SIZES, strict=True)]
-    labelled = torch.cat([prediction.labels.flatten() for prediction in expected])
-    assert 0.01 < (labelled > 0).float().mean() < 0.99
+    if name in OPTIONS and not 0.01 < labelled(expected) < 0.99:
+        centre(plain, name, expected[0].logits)
+        expected = [plain.predict(*episode) for episode in zip(queries, supports, SIZES, strict=True)]
+    assert name not in OPTIONS or 0.01 < labelled(expected) < 0.99
+    fast = fast_form(plain)
     shots: list[list[Prediction]] = [[] for _ in expected]
-    if plain.task == "fss" and shot > 1:
+    if isinstance(plain, PairwiseMethod) and plain.task == "fss" and shot > 1:
         each = zip(queries, supports, SIZES, strict=True)
         shots = [[plain.predict(query, [[one]], size) for one in way[0]] for query, way, size in each]
 

@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 import fssbench
 from fssbench.methods.base.method import Method
@@ -28,17 +28,22 @@ def narrow(name: str, variant: str, way: int, shot: int) -> Method[Any, Any]:
         torch.manual_seed(0)
         backbone = "small" if method_info(name).backbones else None
         method = fssbench.build(name, backbone, variant, way, shot, **OPTIONS.get(name, {}))
-        last = [its for path, its in method.named_modules() if _LAST.fullmatch(path)]
-        assert bool(last) == (name in OPTIONS)
         images = torch.randn(1 + way * shot, 3, SIDE, SIDE)
         masks = torch.zeros(way, shot, SIDE, SIDE, dtype=torch.uint8)
         masks[:, :, 30:90, 40:110] = 1
-        for layer in last:
-            assert isinstance(layer, nn.Conv2d)
-            assert layer.bias is not None
+        if name in OPTIONS:
             logits = method.segment(images[0], images[1:].view(way, shot, 3, SIDE, SIDE), masks).logits
-            # BAM's are probabilities, of which the difference is half as large.
-            margin = (logits[1] - logits[0]).median() * (2 if name == "bam" else 1)
-            with torch.no_grad():
-                layer.bias[1] -= margin
+            centre(method, name, logits)
         return method
+
+
+@torch.no_grad()
+def centre(method: Method[Any, Any], name: str, logits: Tensor) -> None:
+    """Move the bias of a method's last layer such that half of the pixels of these logits would be foreground."""
+    last = [part for path, part in method.named_modules() if _LAST.fullmatch(path)]
+    assert last
+    for layer in last:
+        assert isinstance(layer, nn.Conv2d)
+        assert layer.bias is not None
+        # BAM's are probabilities, of which the difference is half as large.
+        layer.bias[1] -= (logits[1] - logits[0]).median() * (2 if name == "bam" else 1)

@@ -270,11 +270,12 @@ def test_what_the_base_learner_says_comes_with_the_answer_and_is_computed_once()
     calls = []
     method.get_submodule("learner_base").register_forward_hook(lambda *_: calls.append(1))
     with torch.inference_mode():
-        query, shots = method.encode(batch.query), _supports(method, batch)
+        maps, shots = method.encode(batch.query), _supports(method, batch)
         assert not calls
+        query = method.as_query(maps)
         answers = [method.predict(query, [shots], (40, 50)) for _ in range(2)]
-        logits = method.base_logits(query)
-    assert len(calls) == 1
+        assert len(calls) == 1
+        logits = method.base_learner(method.layer4_of(maps))
     assert answers[0].base is not None
     assert (answers[0].base.dtype, answers[0].base.shape) == (torch.uint8, (40, 50))
     best = logits[0].argmax(dim=0)

@@ -13,9 +13,8 @@ from torch import Tensor, nn
 import fssbench
 from fssbench.errors import CheckpointError, UsageError
 from fssbench.methods.base.method import TrainingBatch
-from fssbench.methods.base.staged import WHOLE, StageMaps
 from fssbench.methods.catalogue import method_info
-from fssbench.methods.pfenet import PFENet, PFENetSupport
+from fssbench.methods.pfenet import PFENet, PFENetQuery, PFENetSupport
 
 SIDES = (72, 56)
 
@@ -133,12 +132,7 @@ def test_with_two_ways_channels_of_the_released_prior_are_pairs_of_one_way() -> 
     alike = cosine.amax(dim=2)
     expected = ((alike - alike.min()) / (alike.max() - alike.min())).view(4, 4)
 
-    maps = StageMaps(
-        torch.zeros(1, method.stages.channels[0], 4, 4),
-        torch.zeros(1, method.stages.channels[1], 4, 4),
-        (32, 32),
-        {WHOLE: query},
-    )
+    maps = PFENetQuery(torch.zeros(1, 8, 4, 4), query, (32, 32))
     seen: list[Tensor] = []
     method.learner.init_merge[0].register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
     method.score_ways(maps, [[PFENetSupport(torch.zeros(1, 8, 1, 1), layer4)] for layer4 in (first, second)])

@@ -8,7 +8,7 @@ import torch
 from fssbench.engine.batches import bytes_of, singles
 from fssbench.engine.features.cache import NEVER, Store
 from fssbench.errors import UsageError
-from fssbench.methods.base.staged import StageMaps
+from fssbench.fast.staged import SharedMaps
 from fssbench.planning.settings import parse_bytes
 
 
@@ -65,7 +65,7 @@ def test_without_a_budget_nothing_is_kept():
 
 
 def test_the_bytes_of_what_methods_keep():
-    maps = StageMaps(torch.zeros(1, 2, 3, 3), torch.zeros(1, 4, 3, 3), (24, 24))
+    maps = SharedMaps(torch.zeros(1, 2, 3, 3), torch.zeros(1, 4, 3, 3), (24, 24))
     assert bytes_of(maps) == 4 * 9 * (2 + 4)
     shared = torch.zeros(10)
     assert bytes_of((shared, [shared[:2]], {"again": shared})) == 40
@@ -73,7 +73,7 @@ def test_the_bytes_of_what_methods_keep():
 
 
 def test_a_batch_comes_apart_into_images_of_their_own():
-    maps = StageMaps(torch.arange(6.0).view(3, 2, 1, 1), torch.zeros(3, 1, 1, 1), (24, 24))
+    maps = SharedMaps(torch.arange(6.0).view(3, 2, 1, 1), torch.zeros(3, 1, 1, 1), (24, 24))
     parts = singles(maps, 3)
     assert [part.layer2.flatten().tolist() for part in parts] == [[0, 1], [2, 3], [4, 5]]
     assert all(part.size == (24, 24) and part.deep == {} for part in parts)

@@ -99,7 +99,7 @@ def test_methods_with_one_backbone_in_stages_share_its_last_stage(monkeypatch: p
     methods[1].stages.load_state_dict(methods[0].stages.state_dict())
     small = replace(rules(), input=(96, 96))
     episodes = questions(count=4)
-    askings = [FoldJob(its, episodes, small, order_of_work(episodes)) for its in methods]
+    askings = [FoldJob(fast_form(method), episodes, small, order_of_work(episodes)) for method in methods]
     ran = []
     plain = SmallStages.deep
     monkeypatch.setattr(SmallStages, "deep", lambda self, layer3: ran.append(1) or plain(self, layer3))

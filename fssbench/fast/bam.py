@@ -1,0 +1,74 @@
+"""BAM's fast form: its base learner's head convolves the few cells of a grid in place of the grid stretched."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from fssbench.fast.staged import FastStaged
+from fssbench.layers.pyramid_pooling import PyramidPooling
+from fssbench.methods.bam import BAM
+
+
+class FastBAM(FastStaged, BAM):
+    """See `BAM`."""
+
+    def prepare(self) -> None:
+        """Fold all parts, and cut the base learner's head."""
+        super().prepare()
+        self.learner_base = CutPyramidHead(self.learner_base)
+
+
+class CutPyramidHead(nn.Sequential):
+    """`fssbench.layers.pyramid_pooling.pyramid_head`, its first convolution cut into one for each part of its input.
+
+    Args:
+        head: Folded; it is shared.
+    """
+
+    def __init__(self, head: nn.Sequential) -> None:
+        super().__init__(*head)
+        pooling, (convolution, *rest) = _parts(head)
+        reductions = [part.out_channels for part in pooling.features.modules() if isinstance(part, nn.Conv2d)]
+        own, *grids = torch.split(convolution.weight, [pooling.channels - sum(reductions), *reductions], dim=1)
+        self._pooling, self._rest = (pooling,), (nn.Sequential(*rest),)
+        self._own, self._grids = own.contiguous(memory_format=torch.channels_last), grids
+        self._bias, self._padding = convolution.bias, convolution.padding
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return raw logits (B, classes, h, w) for a map (B, C, h, w)."""
+        out = F.conv2d(x, self._own, self._bias, padding=self._padding)
+        for grid, weight in zip(self._pooling[0].grids(x), self._grids, strict=True):
+            out += _convolve_stretched(grid, weight, (x.shape[-2], x.shape[-1]))
+        logits: Tensor = self._rest[0](out)
+        return logits
+
+
+def _parts(head: nn.Sequential) -> tuple[PyramidPooling, tuple[nn.Conv2d, *tuple[nn.Module, ...]]]:
+    pooling, classifier = head
+    if isinstance(pooling, PyramidPooling) and isinstance(classifier, nn.Sequential):
+        convolution, *rest = classifier
+        if isinstance(convolution, nn.Conv2d):
+            return pooling, (convolution, *rest)
+    raise TypeError("this is no pyramid head")
+
+
+def _convolve_stretched(grid: Tensor, weight: Tensor, size: tuple[int, int]) -> Tensor:
+    """Return a padded 3x3 convolution of a grid stretched to a size, (B, outputs, h, w), from the grid's few cells.
+
+    Stretching and convolving are linear, so each tap of each cell is spread by a map of its own, which is the same for
+    all channels.
+
+    Args:
+        grid: (B, C, cells, cells).
+        weight: (outputs, C, 3, 3).
+        size: (h, w).
+    """
+    cells = grid.shape[-2] * grid.shape[-1]
+    one_cell = torch.eye(cells, dtype=grid.dtype, device=grid.device).view(cells, 1, *grid.shape[-2:])
+    spread = F.interpolate(one_cell, size, mode="bilinear", align_corners=True)
+    maps = F.unfold(spread, 3, padding=1)  # (cells, 9, h * w)
+    by_tap = torch.einsum("oct,bcn->bont", weight.flatten(2), grid.flatten(2))
+    out = by_tap.flatten(2) @ maps.flatten(0, 1)
+    return out.view(len(grid), -1, *size)

@@ -1,0 +1,204 @@
+"""Fast forms of methods on a backbone in stages.
+
+Convolutions are folded once. Of a masked support only what the mask keeps is computed: layer4 in the box around it, its
+columns inside it. What methods on one backbone compute of an image alike is computed once for all.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from fssbench.backbones.resnet import Bottleneck, Bottlenecks
+from fssbench.backbones.staged import DeepStemResNet, DilatedResNet, Stages
+from fssbench.fast.folding import fold_form
+from fssbench.fast.form import FastForm
+from fssbench.fast.prior import Box, KeptColumns, kept_columns, prior_of_kept
+from fssbench.layers.masks import foreground, resize_mask
+from fssbench.methods.asgnet import ASGNet
+from fssbench.methods.base.staged import StagedMethod, StageMaps
+from fssbench.methods.mmt import MMT
+from fssbench.methods.ntrenet import NTRENet
+from fssbench.methods.pfenet import PFENet, PFENetSupport
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_WHOLE = b""
+
+
+@dataclass(frozen=True, eq=False)
+class SharedMaps(StageMaps):
+    """The maps of B images, and what was computed of them.
+
+    Attributes:
+        deep: Layer4, (B, C, h', w') or what is left of it, by the digest of the mask that was laid on the maps before
+            it, `_WHOLE` without one. Copies share it, so methods on one backbone do, too.
+    """
+
+    deep: dict[bytes, Tensor | KeptColumns] = field(default_factory=dict)
+
+
+class FastStaged(FastForm, StagedMethod[Any, Any]):
+    """Mixed into a method on a backbone in stages."""
+
+    def prepare(self) -> None:
+        """Fold the backbone, for all who share it, and the head."""
+        fold_form(self, self.stages)
+
+    def encode(self, image: Tensor) -> SharedMaps:
+        """Return the maps of images, with room for what is computed of them."""
+        maps = super().encode(image)
+        return SharedMaps(maps.layer2, maps.layer3, maps.size)
+
+    def layer4_of(self, maps: StageMaps) -> Tensor:
+        """Return layer4 of the unmasked maps, computed once."""
+        known = maps.deep.get(_WHOLE) if isinstance(maps, SharedMaps) else None
+        if isinstance(known, Tensor):
+            return known
+        layer4 = super().layer4_of(maps)
+        if isinstance(maps, SharedMaps):
+            maps.deep[_WHOLE] = layer4
+        return layer4
+
+    def masked_layer4(self, maps: StageMaps, mask: Tensor) -> Any:  # noqa: ANN401 - only `prior` reads it
+        """Return what the mask leaves of layer4 of supports, `KeptColumns`, computed once for each mask."""
+        digest = sha256(mask.cpu().numpy().tobytes()).digest()
+        known = maps.deep if isinstance(maps, SharedMaps) else {}
+        if digest not in known:
+            known[digest] = self._kept_layer4(maps, foreground(mask))
+        return known[digest]
+
+    def prototype_of(self, reduction: nn.Sequential, maps: StageMaps, mask: Tensor) -> Tensor:
+        """Return the masked average of reduced middle-level maps; outside the mask no map is reduced."""
+        inside = resize_mask(foreground(mask), maps.layer3)
+        top, bottom, left, right = bounding_box(inside)
+        layer2, layer3, inside = (part[:, :, top:bottom, left:right] for part in (maps.layer2, maps.layer3, inside))
+        return averaged(reduction(StageMaps(layer2, layer3, maps.size).middle), inside)
+
+    def prior(self, query: Tensor, support: Any, size: tuple[int, int]) -> Tensor:  # noqa: ANN401 - from `masked_layer4`
+        """Return the prior mask (B, 1, *size) from what is left of a support, or from a whole map."""
+        if isinstance(support, KeptColumns):
+            return prior_of_kept(query, support, size)
+        return super().prior(query, support, size)
+
+    def _kept_layer4(self, maps: StageMaps, inside: Tensor) -> KeptColumns:
+        before = resize_mask(inside, maps.layer3)
+        box = bounding_box(before)
+        layer4 = deep_within(self.stages, maps.layer3, before, box)
+        if layer4 is not None:
+            return kept_columns(layer4, before, box)
+        layer4 = self.stages.deep(maps.layer3 * before)
+        return kept_columns(layer4, resize_mask(inside, layer4))
+
+
+class FastPFENet(FastStaged, PFENet):
+    """See `PFENet`."""
+
+    def prior_of_ways(
+        self, layer4: Tensor, supports: Sequence[Sequence[PFENetSupport]], size: tuple[int, int]
+    ) -> Tensor:
+        """Return the prior of each way; where ways share one, it is read from whole maps."""
+        if len(supports) > 1 and not self.per_way_prior:
+            supports = [[_whole(support) for support in shots] for shots in supports]
+        return super().prior_of_ways(layer4, supports, size)
+
+
+class FastNTRENet(FastStaged, NTRENet):
+    """See `NTRENet`."""
+
+
+class FastASGNet(FastStaged, ASGNet):
+    """See `ASGNet`."""
+
+
+class FastMMT(FastStaged, MMT):
+    """See `MMT`."""
+
+
+def deep_within(stages: Stages, layer3: Tensor, weights: Tensor, box: Box) -> Tensor | None:
+    """Return what is in a box of the map of layer4 of masked maps; None where the whole map has to be computed.
+
+    Args:
+        stages: The backbone, folded.
+        layer3: (B, C, h, w).
+        weights: The mask by which it is multiplied first, (B, 1, h, w), zero outside the box.
+        box: What is wanted.
+    """
+    if isinstance(stages, DeepStemResNet):
+        return _run_within(stages.layer4, layer3, weights, box)
+    if isinstance(stages, DilatedResNet):
+        return _run_within(stages.backbone4, layer3, weights, box)
+    return None
+
+
+def bounding_box(weights: Tensor) -> Box:
+    """Return the box of what is not 0 in any of B weights (B, 1, h, w); one position if all are 0.
+
+    On a GPU this waits for it.
+    """
+    there = weights.amax(dim=(0, 1)) != 0
+    rows, columns = (there.any(dim=axis).nonzero()[:, 0].tolist() or [0] for axis in (1, 0))
+    return rows[0], rows[-1] + 1, columns[0], columns[-1] + 1
+
+
+def averaged(features: Tensor, mask: Tensor, eps: float = 0.0005) -> Tensor:
+    """Return what `fssbench.layers.masks.masked_average` does, (B, C, 1, 1), as a product of matrices."""
+    rows = features.permute(0, 2, 3, 1).flatten(1, 2)
+    summed = torch.bmm(mask.flatten(2).to(rows.dtype), rows).transpose(1, 2)[..., None]
+    return summed / (mask.sum(dim=(2, 3), keepdim=True) + eps)
+
+
+def _run_within(layer: Bottlenecks, x: Tensor, weights: Tensor, box: Box) -> Tensor:
+    """Return what bottlenecks of stride 1 make of masked maps in a box.
+
+    Each reads of its input the box and as far around it as its 3x3 convolution reaches, so the first has the largest
+    share of the map to compute. What is outside the map is zero to every convolution, as in the whole.
+    """
+    size = (x.shape[-2], x.shape[-1])
+    blocks = [block for block in layer if isinstance(block, Bottleneck)]
+    boxes = [box]
+    for block in reversed(blocks):
+        boxes.append(_grown(boxes[-1], block.conv2.dilation[0], size))
+    boxes.reverse()
+    top, bottom, left, right = boxes[0]
+    x = x[:, :, top:bottom, left:right] * weights[:, :, top:bottom, left:right]
+    for block, given, wanted in zip(blocks, boxes, boxes[1:], strict=False):
+        x = _block_within(block, x, given, wanted).relu_()
+    return x
+
+
+def _block_within(block: Bottleneck, x: Tensor, given: Box, wanted: Box) -> Tensor:
+    """Return a part of what a folded bottleneck of stride 1 gives for a whole map, before its ReLU.
+
+    Args:
+        block: The bottleneck.
+        x: The input in the box `given`.
+        given: `wanted` and what the 3x3 convolution reaches around it inside the map.
+        wanted: The box of the output.
+    """
+    reach, middle = block.conv2.dilation[0], block.conv2
+    out = block.conv1(x).relu_()
+    # Where the map ends, the convolution sees zeros.
+    inset = (wanted[0] - given[0], given[1] - wanted[1], wanted[2] - given[2], given[3] - wanted[3])
+    top, bottom, left, right = (reach - side for side in inset)
+    out = F.pad(out, (left, right, top, bottom))
+    out = F.conv2d(out, middle.weight, middle.bias, middle.stride, 0, middle.dilation, middle.groups).relu_()
+    inner = x[:, :, inset[0] : x.shape[-2] - inset[1], inset[2] : x.shape[-1] - inset[3]]
+    total: Tensor = block.conv3(out).add_(inner if block.downsample is None else block.downsample(inner))
+    return total
+
+
+def _grown(box: Box, reach: int, size: tuple[int, int]) -> Box:
+    top, bottom, left, right = box
+    return max(top - reach, 0), min(bottom + reach, size[0]), max(left - reach, 0), min(right + reach, size[1])
+
+
+def _whole(support: PFENetSupport) -> PFENetSupport:
+    layer4: object = support.layer4
+    return replace(support, layer4=layer4.spread()) if isinstance(layer4, KeptColumns) else support
