@@ -14,9 +14,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from fssbench.fast.pytree import Ragged, padded
 from fssbench.layers.hypercorrelation import EPS, bounds
 from fssbench.layers.masks import resize_mask
-from fssbench.layers.trees import Ragged, padded
 
 
 @dataclass(frozen=True, eq=False)

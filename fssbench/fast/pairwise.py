@@ -14,9 +14,9 @@ from fssbench.backbones import Pyramid
 from fssbench.fast.correlation import UnitMaps, correlation_bytes, unit_maps
 from fssbench.fast.folding import folded, folded_encoder
 from fssbench.fast.form import FastForm, shallow_copy
+from fssbench.fast.pytree import collate, group_by_shape
 from fssbench.fast.threads import Call, device_of, predict_in_threads
 from fssbench.layers.devices import serial_on
-from fssbench.layers.trees import alike, joined
 from fssbench.methods.base.method import Prediction
 from fssbench.methods.base.pairwise import PairwiseMethod
 
@@ -90,11 +90,11 @@ class FastPairwise(FastForm, PairwiseMethod[Any]):
         if serial_on(device_of(pairs)):
             return [self.score(*pair) for pair in pairs]
         found: dict[int, Tensor] = {}
-        for group in alike(pairs):
+        for group in group_by_shape(pairs):
             together = pairs_at_once(self.peak * correlation_bytes(pairs[group[0]][0]))
             for start in range(0, len(group), together):
                 places = group[start : start + together]
-                logits = self.score(*joined([pairs[place] for place in places]))
+                logits = self.score(*collate([pairs[place] for place in places]))
                 found |= zip(places, torch.split(logits, 1), strict=True)
         return [found[place] for place in range(len(pairs))]
 

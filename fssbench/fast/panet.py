@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from fssbench.fast.folding import fold_form
-from fssbench.fast.form import FastForm
+from fssbench.fast.joint import FastJoint
 from fssbench.methods.panet import PANet
 
 
-class FastPANet(FastForm, PANet):
+class FastPANet(FastJoint, PANet):
     """See `PANet`."""
 
     def prepare(self) -> None:

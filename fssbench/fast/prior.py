@@ -9,9 +9,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from fssbench.fast.pytree import Ragged, padded
 from fssbench.layers.devices import serial_on
 from fssbench.layers.prior import EPS, normalized
-from fssbench.layers.trees import Ragged, padded
 
 Box = tuple[int, int, int, int]
 """(top, bottom, left, right) of a part of a map."""

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from fssbench.backbones.resnet import Bottleneck, Bottlenecks
 from fssbench.backbones.staged import DeepStemResNet, DilatedResNet, Stages
 from fssbench.fast.folding import fold_form
-from fssbench.fast.form import FastForm
+from fssbench.fast.joint import FastJoint
 from fssbench.fast.prior import Box, KeptColumns, kept_columns, prior_of_kept
 from fssbench.layers.masks import foreground, resize_mask
 from fssbench.methods.asgnet import ASGNet
@@ -44,7 +44,7 @@ class SharedMaps(StageMaps):
     deep: dict[bytes, Tensor | KeptColumns] = field(default_factory=dict)
 
 
-class FastStaged(FastForm, StagedMethod[Any, Any]):
+class FastStaged(FastJoint, StagedMethod[Any, Any]):
     """Mixed into a method on a backbone in stages."""
 
     def prepare(self) -> None:

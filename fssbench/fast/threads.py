@@ -14,8 +14,8 @@ import torch
 from torch.utils._python_dispatch import _get_current_dispatch_mode
 
 from fssbench.fast.form import FastForm, flag_of
+from fssbench.fast.pytree import tensors_of
 from fssbench.layers.devices import serial_on
-from fssbench.layers.trees import tensors_of
 from fssbench.methods.base.method import Method, Prediction
 
 Predicting = Callable[[], Prediction]

@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 
 from fssbench.fast.correlation import dense_hypercorrelation, each_support, keep_positions, unit_maps
+from fssbench.fast.pytree import collate
 from fssbench.layers.hypercorrelation import hypercorrelation
 from fssbench.layers.masks import resize_mask
-from fssbench.layers.trees import joined
 
 
 def test_supports_that_keep_different_numbers_of_positions_may_be_joined() -> None:
@@ -17,7 +17,7 @@ def test_supports_that_keep_different_numbers_of_positions_may_be_joined() -> No
     mask = torch.zeros(4, 12, 10)
     mask[0], mask[1, 3:8, 2:5], mask[2, 11, 9] = 1, 1, 1
     alone = [keep_positions([its[n : n + 1] for its in support], mask[n : n + 1]) for n in range(4)]
-    kept = joined([joined(alone[:1]), joined(alone[1:3]), alone[3]])
+    kept = collate([collate(alone[:1]), collate(alone[1:3]), alone[3]])
     assert (kept.places[0] >= 0).sum(dim=1).tolist() == [30, 6, 1, 0]
     masked = [its * resize_mask(mask, its) for its in support]
     levels = (1, 1, 1)

@@ -8,9 +8,9 @@ from torch import Tensor
 
 from fssbench.fast import prior
 from fssbench.fast.prior import KeptColumns, kept_columns, prior_of_kept
+from fssbench.fast.pytree import collate
 from fssbench.layers import devices
 from fssbench.layers.prior import prior_mask
-from fssbench.layers.trees import joined
 
 
 def _random(shape: tuple[int, ...], seed: int) -> Tensor:
@@ -66,7 +66,7 @@ def test_supports_that_keep_different_numbers_may_be_joined(
     weights[0], weights[1, 0, 1, 1:4] = 1, 1
     features = _random((3, 8, 4, 5), 1).abs()
     query = -_random((3, 8, 5, 6), 0).abs()
-    kept = joined([kept_columns(features[n : n + 1], weights[n : n + 1]) for n in range(3)])
+    kept = collate([kept_columns(features[n : n + 1], weights[n : n + 1]) for n in range(3)])
     assert isinstance(kept, KeptColumns)
     assert (kept.places >= 0).sum(dim=1).tolist() == [20, 3, 0]
     assert kept.columns.shape == (3, 20, 8)

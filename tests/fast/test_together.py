@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 
 import fssbench
-from fssbench.engine.batches import singles
 from fssbench.fast import correlation, pairwise
 from fssbench.fast.form import fast_form
 from fssbench.fast.pairwise import FastPairwise
+from fssbench.fast.pytree import singles
 from fssbench.layers import devices
 from fssbench.methods.base.method import Method, Prediction
 from fssbench.methods.base.staged import StagedMethod

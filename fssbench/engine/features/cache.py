@@ -11,7 +11,7 @@ from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from fssbench.engine.batches import bytes_of
+from fssbench.fast.pytree import bytes_of
 
 Key = TypeVar("Key", bound=Hashable)
 

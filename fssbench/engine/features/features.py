@@ -13,13 +13,13 @@ import torch
 from torch import Tensor, nn
 
 from fssbench.checkpoints.hashes import encoder_sha256, state_sha256
-from fssbench.engine.batches import bytes_of, singles
 from fssbench.engine.features import compiling
 from fssbench.engine.features.cache import NEVER, Store
 from fssbench.engine.features.loader import Loader, View
 from fssbench.engine.profiling.timers import AS_QUERY, Stages
 from fssbench.episode import Episode, EpisodeList
 from fssbench.fast.form import flag_of
+from fssbench.fast.pytree import bytes_of, singles
 from fssbench.methods.base.method import Method
 from fssbench.protocols.rules import Protocol
 from fssbench.protocols.transforms import support_mask

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
-from fssbench.engine.batches import bytes_of, singles
 from fssbench.engine.features.cache import NEVER, Store
 from fssbench.errors import UsageError
+from fssbench.fast.pytree import bytes_of, singles
 from fssbench.fast.staged import SharedMaps
 from fssbench.planning.settings import parse_bytes
 

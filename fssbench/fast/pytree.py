@@ -1,4 +1,4 @@
-"""Trees of tensors: what methods keep of images, taken apart and put side by side without knowing whose it is.
+"""Trees of tensors: what methods keep of images, taken apart and collated without knowing whose it is.
 
 They are tensors, or tuples, lists, dicts and dataclasses of such; every tensor has the batch as its first axis
 (`fssbench.methods.base.method.Method`). All else in them is the same for every image of a batch.
@@ -31,13 +31,13 @@ class Ragged(ABC):
         """Return this and others of its kind as one batch, in this order, padded where an image holds less."""
 
 
-def joined(trees: Sequence[Tree]) -> Tree:
+def collate(trees: Sequence[Tree]) -> Tree:
     """Return trees of one kind as one whose batch is all of theirs, in this order; a single one as it is."""
-    joint: Tree = trees[0] if len(trees) == 1 else _joined(trees)
+    joint: Tree = trees[0] if len(trees) == 1 else _collate(trees)
     return joint
 
 
-def alike(trees: Sequence[object]) -> list[list[int]]:
+def group_by_shape(trees: Sequence[object]) -> list[list[int]]:
     """Return the places of trees in groups that can be joined, each rising, the group of the first tree first."""
     groups: dict[Hashable, list[int]] = {}
     for place, tree in enumerate(trees):
@@ -51,7 +51,7 @@ def kind_of(tree: object) -> Hashable:
         return tuple(tree.shape[1:]), tree.dtype, tree.device
     if isinstance(tree, Ragged):
         return type(tree), tree.kind
-    parts = parts_of(tree)
+    parts = children(tree)
     if not parts:
         return type(tree), repr(tree)
     keys = tuple(tree) if isinstance(tree, dict) else ()
@@ -69,10 +69,10 @@ def tensors_of(tree: object) -> list[Tensor]:
     """Return the tensors of a tree, in its order."""
     if isinstance(tree, Tensor):
         return [tree]
-    return [tensor for part in parts_of(tree) for tensor in tensors_of(part)]
+    return [tensor for part in children(tree) for tensor in tensors_of(part)]
 
 
-def parts_of(tree: object) -> list[object]:
+def children(tree: object) -> list[object]:
     """Return what a tuple, list, dict or dataclass consists of; nothing for all else."""
     if isinstance(tree, list | tuple):
         return list(tree)
@@ -83,8 +83,8 @@ def parts_of(tree: object) -> list[object]:
     return []
 
 
-def rebuilt(tree: Any, parts: Sequence[Any]) -> Any:  # noqa: ANN401 - each method has its own type
-    """Return a tree like this one of other parts, in the order of `parts_of`; what has no parts stays as it is."""
+def unflatten(tree: Any, parts: Sequence[Any]) -> Any:  # noqa: ANN401 - each method has its own type
+    """Return a tree like this one of other parts, in the order of `children`; what has no parts stays as it is."""
     if isinstance(tree, list | tuple):
         return type(tree)(*parts) if hasattr(tree, "_fields") else type(tree)(parts)
     if isinstance(tree, dict):
@@ -95,11 +95,37 @@ def rebuilt(tree: Any, parts: Sequence[Any]) -> Any:  # noqa: ANN401 - each meth
     return tree
 
 
-def _joined(trees: Sequence[Any]) -> Any:  # noqa: ANN401 - each method has its own type
+def _collate(trees: Sequence[Any]) -> Any:  # noqa: ANN401 - each method has its own type
     first, *others = trees
     if isinstance(first, Tensor):
         return torch.cat(list(trees))
     if isinstance(first, Ragged):
         return first.beside(others)
-    columns = zip(*(parts_of(tree) for tree in trees), strict=True)
-    return rebuilt(first, [_joined(parts) for parts in columns])
+    columns = zip(*(children(tree) for tree in trees), strict=True)
+    return unflatten(first, [_collate(parts) for parts in columns])
+
+
+def bytes_of(tree: object) -> int:
+    """Return how many bytes of tensors are held; a storage that several share is counted once."""
+    storages: dict[int, int] = {}
+    for tensor in tensors_of(tree):
+        storage = tensor.untyped_storage()
+        storages[storage.data_ptr()] = storage.nbytes()
+    return sum(storages.values())
+
+
+def singles(tree: Tree, count: int) -> list[Tree]:
+    """Return the images of a batch one by one, each in memory of its own, batch 1.
+
+    Args:
+        tree: Features of a batch.
+        count: How many images it has.
+    """
+    return [tree] if count == 1 else [_single(tree, place) for place in range(count)]
+
+
+def _single(tree: Any, place: int) -> Any:  # noqa: ANN401 - each method has its own type
+    if isinstance(tree, Tensor):
+        # A view would keep the whole batch alive.
+        return tree[place : place + 1].clone()
+    return unflatten(tree, [_single(part, place) for part in children(tree)])

@@ -9,8 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from fssbench.engine.batches import singles
-from fssbench.layers.trees import alike, joined, kind_of, padded
+from fssbench.fast.pytree import collate, group_by_shape, kind_of, padded, singles
 
 
 class Pair(NamedTuple):
@@ -35,7 +34,7 @@ def _kept(batch: int, side: int = 4, size: tuple[int, int] = (9, 7)) -> Kept:
 
 def test_images_taken_apart_and_joined_are_the_batch() -> None:
     batch = _kept(3)
-    again = joined(singles(batch, 3))
+    again = collate(singles(batch, 3))
     assert isinstance(again, Kept)
     assert isinstance(again.pair, Pair)
     assert again.size == (9, 7)
@@ -47,18 +46,18 @@ def test_images_taken_apart_and_joined_are_the_batch() -> None:
 
 def test_batches_of_any_number_are_joined_and_one_alone_stays_itself() -> None:
     two, three = torch.randn(2, 5), torch.randn(3, 5)
-    assert torch.equal(joined([two, three]), torch.cat([two, three]))
-    assert joined([two]) is two
+    assert torch.equal(collate([two, three]), torch.cat([two, three]))
+    assert collate([two]) is two
 
 
 def test_groups_are_of_equal_shape_precision_and_kind() -> None:
     trees = [_kept(1), _kept(1, side=5), _kept(2), _kept(1, size=(9, 8)), _kept(1, side=5)]
-    assert alike(trees) == [[0, 2], [1, 4], [3]]
-    assert alike([]) == []
+    assert group_by_shape(trees) == [[0, 2], [1, 4], [3]]
+    assert group_by_shape([]) == []
     one = torch.zeros(1, 3)
     assert kind_of(one) == kind_of(one + 1)
     others: list[object] = [one[:, :2], one.double(), [one], (one,), {"a": one}, {"b": one}, None, [one, one]]
-    assert len(alike([one, *others])) == len(others) + 1
+    assert len(group_by_shape([one, *others])) == len(others) + 1
 
 
 @pytest.mark.parametrize("value", [0.0, -1])
