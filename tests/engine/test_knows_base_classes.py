@@ -63,7 +63,7 @@ def test_an_evaluation_with_another_number_is_refused_when_planned(
     monkeypatch.chdir(tmp_path)
     request = Request("bam", "shapes20i", fold="0", episodes="2", random_weights=True)
     plan(request)
-    monkeypatch.setattr("fssbench.planning.plan.method_info", lambda _: replace(BAM, base_classes=60))
+    monkeypatch.setattr("fssbench.planning.resolve.method_info", lambda _: replace(BAM, base_classes=60))
     with pytest.raises(UsageError, match="60 base classes here; shapes20i fold 0 has 15"):
         plan(request)
 
