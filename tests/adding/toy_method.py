@@ -30,7 +30,7 @@ class Toy(Method[Tensor, Tensor]):
 
     def condition(self, features: Tensor, mask: Tensor) -> Tensor:
         """Return the mean feature of background and foreground, (B, 2, C)."""
-        inside = resize_mask(foreground(mask), features)
+        inside = resize_mask(foreground(mask), features).to(features.dtype)
         weights = torch.cat([1.0 - inside, inside], dim=1)
         return torch.einsum("bkhw,bchw->bkc", weights, features) / (weights.sum(dim=(-1, -2))[..., None] + 1e-5)
 
