@@ -125,7 +125,12 @@ def test_it_predicts_where_it_is(name: str, variant: str, form: str) -> None:
         devices = {tensor.device for tensor in (prediction.logits, prediction.labels, prediction.present)}
         assert devices == {torch.device("cpu") if name in LOOKS_AT_NOTHING else SECOND}
         torch.testing.assert_close(prediction.logits.cpu(), reference.logits, atol=2e-6, rtol=1e-5)
-        assert int((prediction.labels.cpu() != reference.labels).sum()) <= 2
+        # Where the two best logits tie, the last digit decides; of shots that are decided alone only the mean is known.
+        apart = (prediction.logits.cpu() - reference.logits).abs().max()
+        best = reference.logits.topk(2, dim=0).values
+        differing, tied = prediction.labels.cpu() != reference.labels, best[0] - best[1] <= 2 * apart
+        assert int(differing.sum()) <= 2 or (shot == 1 and not (differing & ~tied).any())
+        assert differing.float().mean() < 2e-3
         assert prediction.present.tolist() == reference.present.tolist()
 
 
