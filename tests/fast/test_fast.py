@@ -80,6 +80,15 @@ def built(name: str, variant: str, way: int, shot: int, backbone: str = "small")
     for part in method.modules():
         if isinstance(part, torch.nn.Conv2d):
             torch.nn.init.kaiming_normal_(part.weight)
+    # As in a trained network maps keep their size from block to block, so that rounding is not blown up.
+    norms = [part for part in method.modules() if isinstance(part, torch.nn.BatchNorm2d)]
+    for norm in norms:
+        norm.momentum = 1.0
+        norm.train()
+    with torch.no_grad():
+        method.encode(images_and_masks(6)[0][:2])
+    for norm in norms:
+        norm.eval()
     return method
 
 
