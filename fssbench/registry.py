@@ -35,6 +35,8 @@ class Registry(Generic[T]):
         self._origins = dict.fromkeys(entries, "fssbench")
         self._discovered = False
         self._by_code = by_code
+        # Apart from the entries: what somebody names by its code is in no list of names.
+        self._named_by_code: dict[str, tuple[T, str]] = {}
 
     def _discover(self) -> None:
         if self._discovered:
@@ -71,7 +73,7 @@ class Registry(Generic[T]):
     def origin(self, name: str) -> str:
         """Return which package or module an entry comes from."""
         self.require(name)
-        return self._origins[name]
+        return self._named_by_code[name][1] if name in self._named_by_code else self._origins[name]
 
     def require(self, name: str) -> str:
         """Return `name` if it is registered; nothing is imported.
@@ -81,8 +83,10 @@ class Registry(Generic[T]):
         """
         self._discover()
         # Anew each time, since the file may have changed; a short name stands for what was loaded last.
-        if self._by_code and ":" in name and self._origins.get(name, name) == name:
-            self._load(name)
+        if self._by_code and ":" in name:
+            if self._named_by_code.get(name, (None, name))[1] == name:
+                self._load(name)
+            return name
         if name not in self._entries:
             raise unknown_name(self.kind, name, self._entries, f"fssbench list {self.kind}s")
         return name
@@ -90,7 +94,7 @@ class Registry(Generic[T]):
     def _load(self, name: str) -> None:
         cls, short = cast("Callable[[str], tuple[T, str]]", imported(self._by_code))(name)
         for known in (name, short):
-            self._entries[known], self._origins[known] = cls, name
+            self._named_by_code[known] = cls, name
 
     def get(self, name: str) -> T:
         """Return the class registered under `name`, importing it if need be.
@@ -98,12 +102,13 @@ class Registry(Generic[T]):
         Raises:
             UsageError: If the name is unknown or its class is not of the right kind.
         """
-        entry = self._entries[self.require(name)]
+        self.require(name)
+        entry = self._named_by_code[name][0] if name in self._named_by_code else self._entries[name]
         if isinstance(entry, str):
             self._entries[name] = entry = cast("T", imported(entry))
         base = imported(self._base) if isinstance(self._base, str) else self._base()
         if not (isinstance(entry, type) and issubclass(entry, cast("type", base))):
-            raise UsageError(f"{self.kind} '{name}' ({self._origins[name]}) is not a {cast('type', base).__name__}")
+            raise UsageError(f"{self.kind} '{name}' ({self._origins.get(name, name)}) is not a {cast('type', base).__name__}")
         return entry
 
     def __iter__(self) -> Iterator[str]:
