@@ -108,7 +108,9 @@ class Registry(Generic[T]):
             self._entries[name] = entry = cast("T", imported(entry))
         base = imported(self._base) if isinstance(self._base, str) else self._base()
         if not (isinstance(entry, type) and issubclass(entry, cast("type", base))):
-            raise UsageError(f"{self.kind} '{name}' ({self._origins.get(name, name)}) is not a {cast('type', base).__name__}")
+            raise UsageError(
+                f"{self.kind} '{name}' ({self._origins.get(name, name)}) is not a {cast('type', base).__name__}"
+            )
         return entry
 
     def __iter__(self) -> Iterator[str]:
