@@ -20,7 +20,7 @@ from fssbench.layers import devices
 from fssbench.methods.base.method import Method, Prediction
 from fssbench.methods.base.pairwise import PairwiseMethod
 from fssbench.methods.catalogue import method_info
-from tests.methods.narrow import OPTIONS, SIDE, centre, narrow
+from tests.methods.narrow import OPTIONS, SIDE, centre, narrow, without_offset
 
 FAST = [name for name in fssbench.list_methods() if method_info(name).fast]
 CPU = torch.device("cpu")
@@ -205,6 +205,9 @@ def test_it_predicts_as_the_plain_form_on_every_path(
 @torch.inference_mode()
 def test_under_autocast_it_is_as_near_to_float32_as_the_plain_form(name: str, variant: str) -> None:
     plain = built(name, variant, 1, 1)
+    if name in OPTIONS:
+        # What both logits share decides nothing, and is all that bfloat16 has digits for in a narrow method.
+        without_offset(plain, predictions(plain, 1)[0].logits)
     fast = fast_form(plain)
     exact = predictions(plain, 2)
     with torch.autocast("cpu", torch.bfloat16):
@@ -215,9 +218,15 @@ def test_under_autocast_it_is_as_near_to_float32_as_the_plain_form(name: str, va
         errors = [(of.logits.float() - reference.logits).abs().mean() / scale for of in (found, coarse)]
         # It keeps features in that precision, and rounds once more where it divides them by their length.
         assert 0 < errors[0] < errors[1] + 3 * BFLOAT16
-        wrong = [(of.labels != reference.labels).float().mean() for of in (found, coarse)]
-        # Where bfloat16 itself turns a quarter of a narrow method's labels, how many more turn says nothing.
-        assert wrong[0] < wrong[1] + (0.02 if wrong[1] < 0.1 else wrong[1])
+        wrong = [(of.labels != reference.labels)[_decided(reference)].float().mean() for of in (found, coarse)]
+        assert wrong[0] < wrong[1] + 0.02
+
+
+def _decided(prediction: Prediction) -> Tensor:
+    """Return the half of the pixels whose best two logits are furthest apart; rounding tosses for the others."""
+    best = prediction.logits.topk(2, dim=0).values
+    apart = best[0] - best[1]
+    return apart >= apart.median()
 
 
 @pytest.mark.parametrize(("name", "backbone"), BACKBONES)

@@ -40,10 +40,24 @@ def narrow(name: str, variant: str, way: int, shot: int) -> Method[Any, Any]:
 @torch.no_grad()
 def centre(method: Method[Any, Any], name: str, logits: Tensor) -> None:
     """Move the bias of a method's last layer such that half of the pixels of these logits would be foreground."""
+    for bias in _last_biases(method):
+        # BAM's are probabilities, of which the difference is half as large.
+        bias[1] -= (logits[1] - logits[0]).median() * (2 if name == "bam" else 1)
+
+
+@torch.no_grad()
+def without_offset(method: Method[Any, Any], logits: Tensor) -> None:
+    """Take what these logits have in common off the bias of a method's last layer."""
+    for bias in _last_biases(method):
+        bias -= logits.mean()
+
+
+def _last_biases(method: Method[Any, Any]) -> list[Tensor]:
     last = [part for path, part in method.named_modules() if _LAST.fullmatch(path)]
     assert last
+    biases = []
     for layer in last:
         assert isinstance(layer, nn.Conv2d)
         assert layer.bias is not None
-        # BAM's are probabilities, of which the difference is half as large.
-        layer.bias[1] -= (logits[1] - logits[0]).median() * (2 if name == "bam" else 1)
+        biases.append(layer.bias)
+    return biases
