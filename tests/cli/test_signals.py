@@ -6,12 +6,21 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
 from fssbench.cli.signals import StoppedError, resume_command, stop_on_signals
+
+
+@pytest.fixture(autouse=True)
+def _hung_up_as_by_default() -> Iterator[None]:
+    """Let SIGHUP stop what is started here, also where the tests themselves run under nohup."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129)])
