@@ -16,6 +16,11 @@ def plain(text: str) -> str:
     return printable(" ".join(text.split()))
 
 
+def in_path(name: str) -> str:
+    """Return a name as a part of a file's name: a hyphen for what is not letters, digits, ".", "_" or "-"."""
+    return re.sub(r"[^\w.-]+", "-", name)
+
+
 def escaped(text: str, keep: str = "") -> str:
     r"""Return text with \u escapes, as JSON and TOML know them, for characters that are not printed.
 

@@ -22,8 +22,8 @@ class Registry(Generic[T]):
         base: The base class every entry must have, as "module:attribute" or a function that returns it (called at the
             first look-up).
         entries: The built-in names and their "module:attribute".
-        by_code: A function, as "module:attribute", that returns class and short name for a name that is code,
-            "./my.py:MyNet".
+        by_code: A function, as "module:attribute", that returns the class for a name that is code, "./my.py:MyNet".
+            Such a class is in no list of names.
     """
 
     def __init__(
@@ -35,8 +35,6 @@ class Registry(Generic[T]):
         self._origins = dict.fromkeys(entries, "fssbench")
         self._discovered = False
         self._by_code = by_code
-        # Apart from the entries: what somebody names by its code is in no list of names.
-        self._named_by_code: dict[str, tuple[T, str]] = {}
 
     def _discover(self) -> None:
         if self._discovered:
@@ -73,28 +71,26 @@ class Registry(Generic[T]):
     def origin(self, name: str) -> str:
         """Return which package or module an entry comes from."""
         self.require(name)
-        return self._named_by_code[name][1] if name in self._named_by_code else self._origins[name]
+        return self._origins.get(name, name)
 
     def require(self, name: str) -> str:
-        """Return `name` if it is registered; nothing is imported.
+        """Return `name` if it is registered, or code that can be loaded; nothing that is registered is imported.
 
         Raises:
             UsageError: If it is not, with the nearest names.
         """
         self._discover()
-        # Anew each time, since the file may have changed; a short name stands for what was loaded last.
-        if self._by_code and ":" in name:
-            if self._named_by_code.get(name, (None, name))[1] == name:
-                self._load(name)
-            return name
-        if name not in self._entries:
+        if self._is_code(name):
+            self._of_code(name)
+        elif name not in self._entries:
             raise unknown_name(self.kind, name, self._entries, f"fssbench list {self.kind}s")
         return name
 
-    def _load(self, name: str) -> None:
-        cls, short = cast("Callable[[str], tuple[T, str]]", imported(self._by_code))(name)
-        for known in (name, short):
-            self._named_by_code[known] = cls, name
+    def _is_code(self, name: str) -> bool:
+        return bool(self._by_code) and ":" in name
+
+    def _of_code(self, name: str) -> T:
+        return cast("Callable[[str], T]", imported(self._by_code))(name)
 
     def get(self, name: str) -> T:
         """Return the class registered under `name`, importing it if need be.
@@ -102,15 +98,12 @@ class Registry(Generic[T]):
         Raises:
             UsageError: If the name is unknown or its class is not of the right kind.
         """
-        self.require(name)
-        entry = self._named_by_code[name][0] if name in self._named_by_code else self._entries[name]
+        entry = self._of_code(name) if self._is_code(name) else self._entries[self.require(name)]
         if isinstance(entry, str):
             self._entries[name] = entry = cast("T", imported(entry))
         base = imported(self._base) if isinstance(self._base, str) else self._base()
         if not (isinstance(entry, type) and issubclass(entry, cast("type", base))):
-            raise UsageError(
-                f"{self.kind} '{name}' ({self._origins.get(name, name)}) is not a {cast('type', base).__name__}"
-            )
+            raise UsageError(f"{self.kind} '{name}' ({self.origin(name)}) is not a {cast('type', base).__name__}")
         return entry
 
     def __iter__(self) -> Iterator[str]:

@@ -13,12 +13,13 @@ from fssbench.errors import unknown_name
 Pyramid = tuple[Tensor, ...]
 """Feature maps (B, C, h, w) of an image in forward order, shallow level first."""
 
-_BACKBONES = {
+BACKBONES = {
     "resnet50": "fssbench.backbones.resnet",
     "resnet101": "fssbench.backbones.resnet",
     "vgg16": "fssbench.backbones.vgg",
     "small": "fssbench.backbones.small",
 }
+"""The module of each backbone."""
 
 
 class Backbone(nn.Module, ABC):
@@ -61,7 +62,7 @@ def backbone(name: str) -> Backbone:
     Raises:
         UsageError: If there is no such backbone.
     """
-    if name not in _BACKBONES:
-        raise unknown_name("backbone", name, _BACKBONES)
-    built: Backbone = getattr(importlib.import_module(_BACKBONES[name]), name)()
+    if name not in BACKBONES:
+        raise unknown_name("backbone", name, BACKBONES)
+    built: Backbone = getattr(importlib.import_module(BACKBONES[name]), name)()
     return built

@@ -33,6 +33,7 @@ from fssbench.cli.paths import check_folder, given_path
 from fssbench.cli.report import print_profile, report
 from fssbench.cli.signals import resume_command
 from fssbench.errors import FSSBenchError, UsageError
+from fssbench.escape import in_path
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -214,7 +215,7 @@ def _plans(request: Request, methods: str, shots: str | None) -> list[Plan]:
     plans: list[Plan] = []
     for name in names:
         for shot in shot_counts:
-            form = name if shot is None else f"{name}-{shot}shot"
+            form = in_path(name).strip("-.") + ("" if shot is None else f"-{shot}shot")
             out = None if request.out is None else request.out / form
             known = plans[0].dataset if plans else None
             plans.append(plan(replace(request, method=name, shots=shot, out=out), known))

@@ -124,4 +124,5 @@ def _build(plan: Plan) -> Method[Any, Any]:
     if seeds:
         torch.manual_seed(seeds[0])
     # The plan's options are already those of the data set that the weights were trained on.
-    return build(plan.info.name, plan.backbone, plan.variant, plan.way, plan.shot, trained_on=None, **plan.options)
+    name, options = plan.request.method, plan.options
+    return build(name, plan.backbone, plan.variant, plan.way, plan.shot, trained_on=None, **options)

@@ -7,7 +7,7 @@ The file of a method holds its paper. What makes it fast stands here in `fssbenc
 from __future__ import annotations
 
 import copy
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from torch import nn
 
@@ -43,19 +43,17 @@ def fast_form(method: AnyMethod) -> AnyMethod:
     Args:
         method: In eval mode, on its device.
     """
-    if method.built is None or ":" in method.built.name:
+    if method.built is None:
         return method
-    info = method_info(method.built.name)
+    info = method.info or method_info(method.built.name)
     if not info.fast or type(method) is not REGISTRY.get(info.name):
         return method
     cls = imported(info.fast)
     if not (isinstance(cls, type) and issubclass(cls, FastForm) and issubclass(cls, type(method))):
         raise TypeError(f"{info.fast} is no fast form of {info.target}")
-    form = cls.__new__(cls)
-    vars(form).update(vars(method))
-    for name in _OWN:
-        vars(form)[name] = vars(method)[name].copy()
-    form.prepare()
+    form = shallow_copy(method)
+    form.__class__ = cls
+    cast("FastForm", form).prepare()
     return form
 
 

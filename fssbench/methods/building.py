@@ -70,7 +70,5 @@ def build(
             f"{name}: {str(error).split(') ')[-1]}; its options: {', '.join(known) or 'none'}",
             "leave it out, or give one of these",
         ) from error
-    method.built = BuiltAs(
-        info.name, arguments.get("variant"), arguments.get("backbone"), way, shot, options, trained_on
-    )
+    method.built = BuiltAs(name, arguments.get("variant"), arguments.get("backbone"), way, shot, options, trained_on)
     return method.eval()

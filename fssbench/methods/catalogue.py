@@ -138,11 +138,10 @@ def method_info(name: str) -> MethodInfo:
     if name in _built_in():
         return _built_in()[name]
     cls = REGISTRY.get(name)
-    info = getattr(cls, "info", None)
-    if isinstance(info, MethodInfo):
-        return info
-    plug_in = cast("Callable[[type, str], MethodInfo]", imported("fssbench.methods.own.method:plug_in_info"))
-    return plug_in(cls, name)
+    if cls.info is not None:
+        return cls.info
+    described = cast("Callable[[type, str, str], MethodInfo]", imported("fssbench.methods.own.method:described"))
+    return described(cls, name, f"{cls.__module__}:{cls.__qualname__}")
 
 
 def check_build(name: str, backbone: str | None, variant: str | None, way: int, shot: int) -> MethodInfo:

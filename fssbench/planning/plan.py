@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fssbench.errors import UsageError
+from fssbench.escape import in_path
 from fssbench.methods.catalogue import MethodInfo, method_info
 from fssbench.planning.base_classes import check_number
 from fssbench.planning.defaults import options_source
@@ -247,7 +247,7 @@ def _default_folder(
 ) -> Path:
     # The protocol tells the task, and with it the form, unless it is not the task's first.
     form = None if request.variant == info.variant_for(protocol.task) else request.variant
-    parts = [re.sub(r"[^\w.-]+", "-", info.name), form, backbone]
+    parts = [in_path(info.name), form, backbone]
     parts += [request.trained_on, "to"] if request.trained_on != request.dataset else []
     parts += [request.dataset, request.test_classes, protocol.name.replace("@", "-")]
     parts += [f"{request.ways}way", f"{request.shots}shot"]

@@ -92,8 +92,9 @@ def method_record(method: Method[Any, Any]) -> MethodRecord:
         return MethodRecord(f"{cls.__module__}:{cls.__qualname__}", None, None, method.task, {}, parameters)
     built = {key: value for key, value in asdict(method.built).items() if key not in ("way", "shot", "trained_on")}
     options = {key: _option(value) for key, value in built.pop("options").items()}
-    info = getattr(type(method), "info", None)
-    code = code_record(info) if isinstance(info, MethodInfo) else None
+    code = None if method.info is None else code_record(method.info)
+    if method.info is not None and method.info.own is not None:
+        built["name"] = method.info.name
     return MethodRecord(**built, task=method.task, options=options, learnable_parameters=parameters, code=code)
 
 

@@ -109,8 +109,8 @@ def resolve(names: Names) -> Setting:
     if info is not None and names.weak:
         check_weak(info, variant)
     backbone = names.backbone if info is None else _backbone(names, info, protocol, variant)
-    if info is not None:
-        check_build(info.name, backbone, variant, names.way, names.shot)
+    if names.method is not None:
+        check_build(names.method, backbone, variant, names.way, names.shot)
     return Setting(info, variant, backbone, protocol, names.trained_on, names.dataset, names.way, names.shot)
 
 

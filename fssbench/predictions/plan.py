@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from fssbench.episode.files import episode_id
 from fssbench.errors import BrokenFileError, UsageError
+from fssbench.escape import in_path
 from fssbench.planning.episode_lists import check_every_fold, given_lists, seen_by
 from fssbench.planning.leaks import check_leaks
 from fssbench.planning.resolve import Names, Setting, resolve
@@ -234,7 +235,7 @@ def _extra(
 
 def _default_folder(request: ScoreRequest, method: str, rules: Protocol, lists: Sequence[EpisodeList]) -> Path:
     first = lists[0]
-    parts = [re.sub(r"[^\w.-]+", "-", method).strip("-.") or "predictions"]
+    parts = [in_path(method).strip("-.") or "predictions"]
     parts += [request.train_dataset, "to"] if request.train_dataset else []
     parts += [first.dataset, rules.name.replace("@", "-"), f"{first.way}way", f"{first.shot}shot"]
     parts.append("fold" + "".join(str(one.fold) for one in lists))

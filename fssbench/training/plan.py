@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from itertools import chain
@@ -16,6 +15,7 @@ from fssbench.datasets import open_dataset
 from fssbench.datasets.catalogue import require_training
 from fssbench.datasets.dataset import Dataset
 from fssbench.errors import MissingError, UsageError
+from fssbench.escape import in_path
 from fssbench.methods.catalogue import MethodInfo, check_build, list_methods, method_info
 from fssbench.planning.base_classes import check_number
 from fssbench.planning.defaults import FROM_SCRATCH, options_source, recipe_source
@@ -239,10 +239,10 @@ def _names(request: Request) -> Names:
 
 def _variant(names: Names, info: MethodInfo | None) -> str:
     """Return the form that is trained, by which recipes are found: the one that was named, or the task's first."""
-    if info is None:
+    if info is None or names.method is None:
         return ""
     if names.variant is not None:
-        check_build(info.name, None, names.variant, 1, 1)
+        check_build(names.method, None, names.variant, 1, 1)
     return resolve_variant(names, info, resolve_task(names, info))
 
 
@@ -302,7 +302,7 @@ def _options(request: Request, info: MethodInfo, variant: str, found: Mapping[st
 def _default_folder(request: Request, network: str, variant: str, info: MethodInfo | None) -> Path:
     first = info is None or variant == next(iter(info.tasks))
     parts = [
-        re.sub(r"[^\w.-]+", "-", network if info is None else info.name),
+        in_path(network if info is None else info.name),
         "" if first else variant,
         "weak" if request.weak else "",
         request.dataset,

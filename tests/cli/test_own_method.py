@@ -266,3 +266,17 @@ def test_logits_and_labels_are_brought_to_size() -> None:
         assert answer.labels[:, :3].max() == 0
         assert answer.labels[:, 5:].min() == 1
         assert answer.present.tolist() == [True]
+
+
+@pytest.mark.usefixtures("elsewhere")
+def test_files_of_one_name_are_two_methods(fssbench: Any) -> None:
+    for folder, label in (("a", 0), ("b", 1)):
+        Path(folder).mkdir()
+        Path(folder, "my.py").write_text(f"def f(query, images, masks):\n    return masks[0, 0].long() * 0 + {label}\n")
+    above = str(Path("a", "my.py").resolve())
+    code, _, err = fssbench(*EVAL, "--method", f"{above}:f,b/my.py:f", "--out", "runs")
+    assert code == 0, err
+    folders = sorted(path.parent for path in Path("runs").glob("*/run.json"))
+    assert len(folders) == 2, "each in a folder of its own, below --out"
+    covered = {load_run(folder).frame["intersection"].map(lambda pixels: pixels[1]).sum() > 0 for folder in folders}
+    assert covered == {True, False}

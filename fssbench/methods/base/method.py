@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from fssbench.errors import UsageError
 from fssbench.methods.base.built import BuiltAs
+from fssbench.methods.catalogue import MethodInfo
 
 Features = TypeVar("Features")
 Support = TypeVar("Support")
@@ -81,12 +82,14 @@ class Method(nn.Module, ABC, Generic[Features, Support]):
         query_of_features_alone: Whether `as_query` depends on nothing of the method, so that others with the same
             `as_query` and encoder can be given what it returns. A class that overrides `as_query` and does not set it
             is taken to use its weights.
+        info: What is known of a method that methods.toml does not name.
         predicts_in_threads: Whether on a processor several threads may call `predict` at once in place of
             `predict_many`. A class that overrides either and does not set it is taken not to allow that.
     """
 
     training_stages: ClassVar[tuple[str, ...]] = ("",)
     query_of_features_alone: ClassVar[bool] = True
+    info: ClassVar[MethodInfo | None] = None
     predicts_in_threads: ClassVar[bool] = False
 
     task: Task

@@ -8,6 +8,7 @@ import importlib.util
 import inspect
 import sys
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 
@@ -65,7 +66,7 @@ def load_code(spec: str) -> OwnCode:
         module = _from_name(source, spec)
         file = getattr(module, "__file__", None)
         path = None if file is None else Path(file)
-        name, sha256 = spec, None if path is None else hashlib.sha256(path.read_bytes()).hexdigest()
+        name, sha256 = spec, None if path is None else _sha256_when_imported(path)
     found = getattr(module, attribute, None)
     if found is None:
         there = [key for key, value in vars(module).items() if _defined_in(module, value) and not key.startswith("_")]
@@ -137,6 +138,12 @@ def _from_name(source: str, spec: str) -> ModuleType:
         raise
     except Exception as error:
         raise UsageError(f"{spec} can't be imported: {own_frame(error, None)}", f"mend {source}") from error
+
+
+@cache
+def _sha256_when_imported(path: Path) -> str:
+    """Return the hash of a module's file; what is written to it later is not what runs."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _defined_in(module: ModuleType, value: object) -> bool:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Sequence
-from functools import wraps
+from dataclasses import replace
+from functools import cache, wraps
 from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from fssbench.backbones import BACKBONES
 from fssbench.errors import FSSBenchError, UsageError
 from fssbench.methods.base.method import Method, Prediction, Task
 from fssbench.methods.catalogue import MethodInfo, OwnSource
@@ -18,13 +20,10 @@ from fssbench.methods.own.code import OwnCode, load_code, own_frame
 
 AnyMethod = Method[Any, Any]
 _STEPS = ("encode", "condition", "predict")
-_BACKBONES = ("resnet50", "resnet101", "vgg16", "small")
 
 
-def own_method(spec: str) -> tuple[type[AnyMethod], str]:
-    """Return the method that a user names by its code, and its name in records.
-
-    Its class attribute `info` says what is known of it.
+def own_method(spec: str) -> type[AnyMethod]:
+    """Return the method that a user names by its code; its class attribute `info` says what is known of it.
 
     A class has `encode`, `condition` and `predict`, as `Method` says; it need not inherit from it. A function takes
     `(query, support_images, support_masks)`, float32 (3, H, W), float32 (N, K, 3, H, W) and uint8 (N, K, H, W), and
@@ -37,15 +36,22 @@ def own_method(spec: str) -> tuple[type[AnyMethod], str]:
         MissingError: If there is no such file or module.
         UsageError: If it can't be imported, has nothing of that name, or that is no method.
     """
-    code = load_code(spec)
+    return _method_of(load_code(spec), spec)
+
+
+@cache
+def _method_of(code: OwnCode, spec: str) -> type[AnyMethod]:
+    """Return the method made of code, which is made once for each content of a file."""
     if inspect.isclass(code.found):
         cls = _of_class(code, code.found)
     elif callable(code.found):
         cls = _of_function(code, code.found)
     else:
         raise UsageError(f"{spec} is neither a class nor a function", "name a class with encode, condition, predict")
-    setattr(cls, "info", _info(cls, code, spec))  # noqa: B010 - an attribute that only such classes have
-    return cls, code.name
+    own = OwnSource(str(code.path) if code.path else "", code.sha256 or "")
+    info = cls.info or described(cls, code.name, spec, made_of=code.found)
+    cls.info = replace(info, name=code.name, target=spec, own=own)
+    return cls
 
 
 def as_prediction(found: object, way: int, size: tuple[int, int], who: str) -> Prediction:
@@ -127,9 +133,6 @@ def _of_class(code: OwnCode, given: type) -> type[AnyMethod]:
         self.task = getattr(self, "task", cast("Task", offered.get("variant", "fss")))
         self.way, self.shot = way, shot
 
-    if _taken(given) is not None:
-        setattr(build, "__signature__", inspect.signature(given.__init__) if _taken(given) else inspect.Signature())  # type: ignore[misc]  # noqa: B010
-
     def predict(
         self: AnyMethod, query: object, supports: Sequence[Sequence[object]], size: tuple[int, int]
     ) -> Prediction:
@@ -138,6 +141,7 @@ def _of_class(code: OwnCode, given: type) -> type[AnyMethod]:
 
     own: dict[str, object] = {
         "__init__": build,
+        "__signature__": inspect.signature(given),
         "__doc__": given.__doc__,
         "__module__": given.__module__,
         "encode": _told(given.encode, code),  # type: ignore[attr-defined]
@@ -199,30 +203,37 @@ def _told(step: Callable[..., Any], code: OwnCode) -> Callable[..., Any]:
     return told
 
 
-def _info(cls: type[AnyMethod], code: OwnCode, spec: str) -> MethodInfo:
-    given = getattr(cls, "info", None)
-    own = OwnSource(str(code.path) if code.path else "", code.sha256 or "")
-    if isinstance(given, MethodInfo):
-        return MethodInfo(**{**vars(given), "name": code.name, "target": spec, "own": own})
+def described(cls: type[AnyMethod], name: str, target: str, made_of: object = None) -> MethodInfo:
+    """Return what a method that has no `info` says of itself by its class attributes.
+
+    Args:
+        cls: The class.
+        name: Its name in records.
+        target: What names it: "module:class" of a registered one, or its code.
+        made_of: The user's class or function that it was made of. Then it is built for either task unless it names one,
+            and on any backbone if it takes one and names none.
+
+    Raises:
+        UsageError: If its task is none.
+    """
     task = getattr(cls, "task", None)
     if task not in ("fss", "fscs", None):
-        raise UsageError(f"{code.name} has the task '{task}'", 'task = "fss" or task = "fscs"')
-    base = next((one for one in cls.__mro__[1:] if one is not Method and one is not nn.Module), None)
-    taken = set() if base is None else _taken(base) or set()
-    backbones = tuple(getattr(cls, "backbones", _BACKBONES if "backbone" in taken else ()))
-    title = (inspect.getdoc(code.found) or code.name).split("\n")[0]
+        raise UsageError(f"{name} has the task '{task}'", 'task = "fss" or task = "fscs"')
+    takes_any = inspect.isclass(made_of) and "backbone" in (_taken(made_of) or ())
+    backbones = tuple(getattr(cls, "backbones", BACKBONES if takes_any else ()))
+    given = getattr(cls, "has_weights", None)
+    tasks: dict[str, Task] = {"": task or "fss"} if task or made_of is None else {"fss": "fss", "fscs": "fscs"}
     return MethodInfo(
-        code.name,
-        spec,
-        title,
+        name,
+        target,
+        inspect.cleandoc(cls.__doc__ or name).split("\n")[0],
         "",
         "",
-        {"": task} if task else {"fss": "fss", "fscs": "fscs"},
+        tasks,
         backbones,
-        trainable=getattr(cls, "losses", None) is not Method.losses,
+        trainable=cls.losses is not Method.losses,
         base_classes=None,
-        weights=bool(getattr(cls, "has_weights", _has_parameters(cls, backbones))),
-        own=own,
+        weights=_has_parameters(cls, backbones) if given is None else bool(given),
     )
 
 
@@ -231,22 +242,3 @@ def _has_parameters(cls: type[AnyMethod], backbones: tuple[str, ...]) -> bool:
     with torch.random.fork_rng(devices=[]):
         built = cls(way=1, shot=1, **({"backbone": backbones[-1]} if backbones else {}))
     return any(True for _ in built.parameters())
-
-
-def plug_in_info(cls: type[AnyMethod], name: str) -> MethodInfo:
-    """Return what is known of a method that another package registered without an `info`."""
-    title = (inspect.getdoc(cls) or cls.__name__).split("\n")[0]
-    backbones = tuple(getattr(cls, "backbones", ()))
-    task: Task = getattr(cls, "task", "fss")
-    return MethodInfo(
-        name,
-        f"{cls.__module__}:{cls.__qualname__}",
-        title,
-        "",
-        "",
-        {"": task},
-        backbones,
-        trainable=cls.losses is not Method.losses,
-        base_classes=None,
-        weights=bool(getattr(cls, "has_weights", _has_parameters(cls, backbones))),
-    )
