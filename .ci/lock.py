@@ -73,7 +73,8 @@ def resolved(requirements: Iterable[str], constraints: Iterable[str]) -> dict[st
         command += ["--ignore-installed", "--constraint", str(given), "--report", str(report), *requirements]
         subprocess.run(command, check=True)
         items = json.loads(report.read_text(encoding="utf-8"))["install"]
-    return {canonicalize_name(its["name"]): package(its) for its in (item["metadata"] for item in items)}
+    known = [item["metadata"] for item in items]
+    return {canonicalize_name(metadata["name"]): package(metadata) for metadata in known}
 
 
 def package(metadata: Mapping[str, object]) -> Package:

@@ -60,9 +60,9 @@ def kind_of(tree: object) -> Hashable:
 
 def padded(tensors: Sequence[Tensor], value: float) -> Tensor:
     """Return tensors (B, n, ...) as one batch in which all have the largest n, `value` behind their own."""
-    most = max(its.shape[1] for its in tensors)
+    most = max(tensor.shape[1] for tensor in tensors)
     beyond = (0, 0) * (tensors[0].ndim - 2)
-    return torch.cat([F.pad(its, (*beyond, 0, most - its.shape[1]), value=value) for its in tensors])
+    return torch.cat([F.pad(one, (*beyond, 0, most - one.shape[1]), value=value) for one in tensors])
 
 
 def tensors_of(tree: object) -> list[Tensor]:
