@@ -35,12 +35,18 @@ def _episode(way: int, shot: int, seed: int = 0) -> tuple[torch.Tensor, torch.Te
 CASES = [(name, variant) for name in fssbench.list_methods() for variant in method_info(name).tasks]
 
 
-@pytest.mark.parametrize("check", CHECKS)
+def _is_slow(name: str, variant: str, check: str) -> bool:
+    """Return whether a case is long: of further variants, or of many shots and ways, of which a few are tried below."""
+    several = check.startswith("shapes") and name in ("hsnet", "asnet", "asnet-hm")
+    return several or variant != next(iter(method_info(name).tasks))
+
+
 @pytest.mark.parametrize(
-    ("name", "variant"),
+    ("name", "variant", "check"),
     [
-        pytest.param(name, variant, marks=[] if variant == next(iter(method_info(name).tasks)) else [pytest.mark.slow])
+        pytest.param(name, variant, check, marks=[pytest.mark.slow] if _is_slow(name, variant, check) else [])
         for name, variant in CASES
+        for check in CHECKS
     ],
 )
 def test_every_method_passes_the_suite(name: str, variant: str, check: str) -> None:
