@@ -43,7 +43,7 @@ $(READY): pyproject.toml constraints.txt
 
 DEMO := runs/demo
 # Jobs are METHODS.VARIANT: two at a time, of one thread each, keep two cores busy to the end. The methods of a job are
-# asked together, so that each photo is drawn, and encoded where they share a backbone, once for all of them.
+# evaluated together, so that each image is drawn, and encoded where they share a backbone, once for all of them.
 FSS := asnet,panet,pfenet,prototype. hsnet,mmt,ntrenet,bam,copy-mask,all-foreground.
 FSCS := asnet,pfenet. hsnet.
 WATER := mmt,hsnet,prototype. mmt.baseline
@@ -51,7 +51,7 @@ WATER := mmt,hsnet,prototype. mmt.baseline
 # A method's own name and, after --variant, its form.
 form = --method $(word 1,$(subst ., ,$(1))) $(addprefix --variant ,$(word 2,$(subst ., ,$(1))))
 # Evaluate $(1) with the options $(3) into the folder $(2) of the demo.
-ask = @set -o pipefail; export OMP_NUM_THREADS=1; \
+evaluate = @set -o pipefail; export OMP_NUM_THREADS=1; \
 	(set -x; $(BIN)/fssbench eval $(call form,$(1)) --fold all --shots 1 $(3) --out $(DEMO)/$(2)/$(patsubst %.,%,$(1)) --overwrite) \
 	2>&1 | sed 's/^/$(2) $(patsubst %.,%,$(1)): /'
 table = $(BIN)/fssbench table --source measured
@@ -63,20 +63,20 @@ demo: $(READY)
 	$(table) --dataset shapes20i --runs $(DEMO)/fss
 	@echo; echo "Classification and segmentation together (FS-CS), 1 and 2 ways:"
 	$(table) --dataset shapes20i --layout fscs --ways 1,2 --runs $(DEMO)
-	@echo; echo "The same questions under water, by methods trained above it:"
+	@echo; echo "The same episodes under water, by methods trained above it:"
 	$(table) --dataset shapes20i_to_shapes20i-underwater --runs $(DEMO)/water
 
 demo-fss-%: $(READY)
-	$(call ask,$*,fss,--dataset shapes20i)
+	$(call evaluate,$*,fss,--dataset shapes20i)
 
 demo-ways1-%: $(READY)
-	$(call ask,$*,ways1,--dataset shapes20i --task fs-cs --ways 1 --limit 50)
+	$(call evaluate,$*,ways1,--dataset shapes20i --task fs-cs --ways 1 --limit 50)
 
 demo-ways2-%: $(READY)
-	$(call ask,$*,ways2,--dataset shapes20i --task fs-cs --ways 2 --limit 50)
+	$(call evaluate,$*,ways2,--dataset shapes20i --task fs-cs --ways 2 --limit 50)
 
 demo-water-%: $(READY)
-	$(call ask,$*,water,--train-dataset shapes20i --dataset shapes20i-underwater --limit 100)
+	$(call evaluate,$*,water,--train-dataset shapes20i --dataset shapes20i-underwater --limit 100)
 
 test: $(READY)
 	$(PYTEST) -m 'not slow'
