@@ -47,7 +47,7 @@ def rows_of(folder: Path) -> list[list[object]]:
         raise SystemExit(f"{folder} lacks {results.missing} episodes")
     run = results.run
     if run.is_shard or run.limit is not None:
-        raise SystemExit(f"{folder} has a part of its lists only: --limit {run.limit}, shard {run.share}")
+        raise SystemExit(f"{folder} has a part of its lists only: --limit {run.limit}, shard {run.as_shard}")
     if run.precision != PRECISION:
         raise SystemExit(f"{folder} was computed in {run.precision}; baselines are measured in {PRECISION}")
     rows: list[list[object]] = []

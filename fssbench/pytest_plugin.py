@@ -62,11 +62,11 @@ class Checker:
         Raises:
             MissingError: If a run is not there, or has nothing to be compared with.
         """
-        from fssbench.checking import given
+        from fssbench.checking import stated_tolerance
         from fssbench.checking.report import report_of
         from fssbench.errors import MissingError
 
-        stated = None if tolerance is None else given(tolerance, "stated by the test")
+        stated = None if tolerance is None else stated_tolerance(tolerance, "stated by the test")
         report = report_of([Path(run) for run in runs], to, stated, None if baselines is None else Path(baselines))
         _fail_on_miss(report)
         if report.uncompared:
@@ -74,11 +74,11 @@ class Checker:
 
 
 def _fail_on_miss(report: Report) -> None:
-    from fssbench.checking.junit import told
+    from fssbench.checking.junit import describe
 
     __tracebackhide__ = True
     if report.missed:
-        pytest.fail("\n".join(f"{check.subject.name}: {told(check)}" for check in report.missed), pytrace=False)
+        pytest.fail("\n".join(f"{check.subject.name}: {describe(check)}" for check in report.missed), pytrace=False)
 
 
 @pytest.fixture(scope="session")

@@ -15,10 +15,10 @@ from functools import cache
 import numpy as np
 
 from fssbench.comparison.permutation import permutation_p, swaps
-from fssbench.metrics.bootstrap import bootstrap, freedom_of
-from fssbench.metrics.counts import Counted
+from fssbench.metrics.bootstrap import bootstrap, degrees_of_freedom
+from fssbench.metrics.counts import ClusterCounts, Floats, Integers
+from fssbench.metrics.fold_counts import FoldCounts
 from fssbench.metrics.intervals import interval
-from fssbench.metrics.tally import Floats, Integers, Tally
 
 MEASURES = ("miou", "fb_iou", "exact_ratio")
 PIXELS = 160_000
@@ -35,7 +35,7 @@ def images(generator: np.random.Generator, classes: int, each: int) -> Floats:
 
 
 def answers(generator: np.random.Generator, asked: Floats, noise: float = 0.9, skill: float = 0.0) -> Integers:
-    """Return the counts of a method: (classes, each, 6) as `Tally.sums` has them, of one class.
+    """Return the counts of a method: (classes, each, 6) as `ClusterCounts.sums` has them, of one class.
 
     Args:
         generator: The method's own chance.
@@ -53,8 +53,8 @@ def answers(generator: np.random.Generator, asked: Floats, noise: float = 0.9, s
     return np.rint(counts * episodes[..., None]).astype(np.int64)
 
 
-def tally_of(counts: Integers) -> Tally:
-    """Return counts of `answers` as the tally of a fold."""
+def counts_of(counts: Integers) -> ClusterCounts:
+    """Return counts of `answers` as the counts of a fold."""
     classes, each = counts.shape[:2]
     sums = np.zeros((classes, each, 2 * classes + 4), dtype=np.int64)
     for number in range(classes):
@@ -63,7 +63,7 @@ def tally_of(counts: Integers) -> Tally:
     sums[..., 2 * classes :] = counts[..., 2:]
     clusters = tuple((c + 1, f"class{c} image{n:06}") for c in range(classes) for n in range(each))
     times = counts[..., 5].sum(axis=1)
-    return Tally(0, tuple(range(1, classes + 1)), clusters, sums.reshape(classes * each, -1), times)
+    return ClusterCounts(0, tuple(range(1, classes + 1)), clusters, sums.reshape(classes * each, -1), times)
 
 
 @cache
@@ -74,8 +74,8 @@ def truth(classes: int, noise: float = 0.9, skill: float = 0.0) -> dict[str, flo
         generator = np.random.default_rng([part, 99])
         asked = images(generator, classes, 200_000 // classes)
         total += answers(generator, asked, noise, skill).sum(axis=1, keepdims=True)
-    tally = tally_of(total)
-    ratios = tally.ratios(tally.sums.sum(axis=0))
+    counts = counts_of(total)
+    ratios = counts.ratios(counts.sums.sum(axis=0))
     return {name: float(getattr(ratios, name)) for name in MEASURES}
 
 
@@ -91,13 +91,13 @@ def coverage(
     held = {name: [0, 0] for name in MEASURES}
     for repetition in range(repetitions):
         generator = np.random.default_rng([seed, classes, each, repetition])
-        tally = tally_of(answers(generator, images(generator, classes, each)))
-        ratios = tally.ratios(tally.sums.sum(axis=0))
-        (drawn,) = bootstrap([tally], draws, generator)
+        counts = counts_of(answers(generator, images(generator, classes, each)))
+        ratios = counts.ratios(counts.sums.sum(axis=0))
+        (drawn,) = bootstrap([counts], draws, generator)
         times = generator.multinomial(each, np.full(each, 1.0 / each), (draws, classes)).reshape(draws, -1)
-        plain = tally.ratios(times.astype(np.float64) @ tally.sums)
+        plain = counts.ratios(times.astype(np.float64) @ counts.sums)
         for name in MEASURES:
-            bounds = interval(float(getattr(ratios, name)), getattr(drawn, name), freedom_of([tally]), 0.95)
+            bounds = interval(float(getattr(ratios, name)), getattr(drawn, name), degrees_of_freedom([counts]), 0.95)
             low, high = np.percentile(getattr(plain, name), [2.5, 97.5])
             held[name][0] += bounds.low <= expected[name] <= bounds.high
             held[name][1] += bool(low <= expected[name] <= high)
@@ -127,13 +127,13 @@ def errors(
     for repetition in range(repetitions):
         generator = np.random.default_rng([seed, classes, each, repetition, 7])
         asked = images(generator, classes, each)
-        mine, theirs = tally_of(answers(generator, asked)), tally_of(other(generator, asked))
+        mine, theirs = counts_of(answers(generator, asked)), counts_of(other(generator, asked))
         numbers = [float(its.ratios(its.sums.sum(axis=0)).miou) for its in (mine, theirs)]
         difference = numbers[1] - numbers[0]
-        (chance,) = swaps([(Counted(mine), Counted(theirs))], draws, generator)
+        (chance,) = swaps([(FoldCounts(mine), FoldCounts(theirs))], draws, generator)
         called += permutation_p(difference, chance["miou"]) <= 0.05
         drawn = bootstrap([mine, theirs], draws, generator)
-        bounds = interval(difference, drawn[1].miou - drawn[0].miou, freedom_of([mine]), 0.95, -100.0)
+        bounds = interval(difference, drawn[1].miou - drawn[0].miou, degrees_of_freedom([mine]), 0.95, -100.0)
         left_out += not bounds.low <= 0.0 <= bounds.high
     return called / repetitions, left_out / repetitions
 

@@ -26,11 +26,11 @@ from fssbench.engine.profiling.timers import Stages
 from fssbench.fast.form import fast_form
 from fssbench.planning.settings import Settings
 from fssbench.results.environment import environment
-from fssbench.results.shard import Share
+from fssbench.results.shard import Shard
 
 
 def answer(
-    given: argparse.Namespace, share: Share, start: Barrier, done: multiprocessing.Queue[tuple[float, int]]
+    given: argparse.Namespace, share: Shard, start: Barrier, done: multiprocessing.Queue[tuple[float, int]]
 ) -> None:
     """Answer one share, and put its seconds and how many images were encoded."""
     torch.set_num_threads(1)
@@ -46,7 +46,9 @@ def answer(
     stages = Stages()
     start.wait()
     began = time.perf_counter()
-    for _ in answers([FoldJob(method, its.episodes, its.rules, numbers)], its.dataset, cpu, settings, stages, share.of):
+    for _ in answers(
+        [FoldJob(method, its.episodes, its.rules, numbers)], its.dataset, cpu, settings, stages, share.count
+    ):
         pass
     done.put((time.perf_counter() - began, stages.images))
 
@@ -66,7 +68,7 @@ def main() -> None:
     rate = 0.0
     for count in map(int, given.processes.split(",")):
         start, done = context.Barrier(count), context.Queue()
-        shares = [Share(number + 1, count) for number in range(count)]
+        shares = [Shard(number + 1, count) for number in range(count)]
         workers = [context.Process(target=answer, args=(given, share, start, done)) for share in shares]
         for worker in workers:
             worker.start()

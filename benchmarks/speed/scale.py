@@ -13,7 +13,7 @@ import argparse
 
 import numpy as np
 
-from fssbench.results.shard import Share
+from fssbench.results.shard import Shard
 
 JOBS = (1, 8, 64, 512, 4096)
 SPREAD = 0.15
@@ -49,7 +49,7 @@ def main() -> None:
     for jobs in JOBS:
         # Runs are given out whole as long as there are enough of them, and cut only beyond that.
         cuts = max(1, jobs // given.runs)
-        bounds = [Share(part, cuts).bounds(len(order)) for part in range(1, cuts + 1)]
+        bounds = [Shard(part, cuts).bounds(len(order)) for part in range(1, cuts + 1)]
         shares = [(len(np.unique(order[start:stop])), stop - start) for start, stop in bounds] * given.runs
         speeds = np.maximum(0.5, generator.normal(1, SPREAD, jobs)) if jobs > 1 else np.ones(1)
         busy = given.start * generator.lognormal(0, 0.3, jobs)

@@ -13,7 +13,7 @@ from fssbench.metrics.summary import FoldSummary, Interval, Summary
 from fssbench.publications.load import publications
 from fssbench.publications.rows import FOLDS, PrintedRow, Publications
 from fssbench.results.record import Weights
-from fssbench.tables.measured import asked_on, form_of
+from fssbench.tables.measured import dataset_key, measured_variant
 
 MEANS = (("miou", "mean"), ("exact_ratio", "er_mean"), ("fb_iou", "fb_iou"))
 
@@ -56,10 +56,10 @@ def against_published(
 
 def _fits(row: PrintedRow, one: Measured, known: Publications) -> bool:
     run = one.run
-    asked = (method_key(one), asked_on(run), run.method.task, run.way, run.shot, run.method.backbone)
+    asked = (method_key(one), dataset_key(run), run.method.task, run.way, run.shot, run.method.backbone)
     printed = (row.method, row.dataset, row.task, row.way, row.shot, row.backbone)
     usable = row.role == "result" and not row.variant and row.confidence != "uncertain"
-    return asked == printed and usable and not known.sources[row.source].superseded and not form_of(run)
+    return asked == printed and usable and not known.sources[row.source].superseded and not measured_variant(run)
 
 
 def method_key(one: Measured) -> str:
@@ -187,7 +187,7 @@ def _case(one: Measured, folds: Sequence[MeasuredFold], row: PrintedRow) -> _Cas
         return _Case(None, f"other protocol: {', '.join(sorted(other))} here, {wanted} there")
     if run.dataset.options:
         return _Case(None, "the data set was read with options of its own")
-    without = known.unreleased(method_key(one), run.method.backbone or "", asked_on(run))
+    without = known.unreleased(method_key(one), run.method.backbone or "", dataset_key(run))
     if without is not None and without.tier == "none":
         return _Case(None, without.reason)
     if any(fold.record.weights.kind in ("random", "none") for fold in folds):

@@ -32,15 +32,15 @@ def _counts(checks: tuple[Check, ...], name: str) -> dict[str, str]:
 def _case(suite: Element, check: Check) -> None:
     case = SubElement(suite, "testcase", {"classname": plain(check.subject.name), "name": check.title, "time": "0"})
     if check.verdict == "miss":
-        failure = SubElement(case, "failure", {"type": "miss", "message": plain(told(check))})
+        failure = SubElement(case, "failure", {"type": "miss", "message": plain(describe(check))})
         failure.text = plain(" ".join(filter(None, (_where(check), check.remark))))
     elif check.verdict == "none":
         SubElement(case, "skipped", {"message": plain(f"no verdict: {check.remark}")})
     else:
-        SubElement(case, "system-out").text = plain(f"{told(check)}. {_where(check)}")
+        SubElement(case, "system-out").text = plain(f"{describe(check)}. {_where(check)}")
 
 
-def told(check: Check) -> str:
+def describe(check: Check) -> str:
     """Return a check as a sentence without a full stop."""
     if check.expected is None or check.measured is None:
         return f"{check.title}: {check.remark}"

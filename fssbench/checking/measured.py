@@ -13,8 +13,8 @@ from fssbench.errors import MissingError
 from fssbench.metrics.summary import FoldSummary, Interval, Summary, summary_of
 from fssbench.results import load_run
 from fssbench.tables.measured import MeasuredFold as Answers
-from fssbench.tables.measured import Measurement, asked_on, fold_count, folds_of, put_together
-from fssbench.tables.runs import find_runs, merged
+from fssbench.tables.measured import Measurement, dataset_key, fold_count, folds_of, group_folds
+from fssbench.tables.runs import deduplicated, find_runs
 
 if TYPE_CHECKING:
     from fssbench.results import Run
@@ -98,13 +98,13 @@ def measured(folders: Iterable[Path]) -> list[Measured]:
         if not found:
             raise MissingError(f"there is no run in {folder}", "fssbench eval --out DIR makes one")
         # A run is checked once, however many of the folders it is found in.
-        paths = merged(paths, found)
+        paths = deduplicated(paths, found)
     runs: dict[Path, Run] = {}
     answered: dict[Path, dict[int, Answers]] = {}
     for path in paths:
         results = load_run(path)
         runs[path], answered[path] = results.run, folds_of(results, path)
-    together = [_together(one, runs) for one in put_together((runs[path], answered[path]) for path in paths)]
+    together = [_together(one, runs) for one in group_folds((runs[path], answered[path]) for path in paths)]
     return [*together, *(_of([path], {}, runs) for path in paths if not answered[path])]
 
 
@@ -132,18 +132,18 @@ def _of(folders: Sequence[Path], answered: Mapping[int, Answers], runs: Mapping[
             # A fold that one run has not begun may be answered by another; if by none, it is still told.
             its = answered.get(record.fold)
             if its is None or its.folder == folder:
-                reason = partial_reason(run, record, 0 if its is None else run.expected(record) - its.missing)
+                reason = explain_incomplete(run, record, 0 if its is None else run.expected(record) - its.missing)
                 folds[record.fold] = MeasuredFold(record, reason, run.starts, its, summarise)
     subject = Subject(subject_name(runs[folders[0]]), ", ".join(map(str, folders)))
     return Measured(runs[folders[0]], subject, tuple(folds[fold] for fold in sorted(folds)), summarise)
 
 
-def partial_reason(run: Run, record: FoldRecord, answered: int) -> str:
+def explain_incomplete(run: Run, record: FoldRecord, answered: int) -> str:
     """Return why a fold's number is that of no list, empty if the whole list was answered."""
     if run.is_shard:
-        return f"shard {run.share} of a run, only a part of the list (fssbench merge)"
-    if run.asked(record) < record.episodes:
-        return f"only the first {run.asked(record)} of {record.episodes} episodes were asked (--limit)"
+        return f"shard {run.as_shard} of a run, only a part of the list (fssbench merge)"
+    if run.requested(record) < record.episodes:
+        return f"only the first {run.requested(record)} of {record.episodes} episodes were asked (--limit)"
     if record.unanswered:
         return f"{record.unanswered} episodes without a prediction are left out"
     if missing := run.expected(record) - answered:
@@ -160,5 +160,5 @@ def subject_name(run: Run) -> str:
     method = run.method
     form = method.variant if method.variant not in (None, method.task) else ""
     precision = "" if run.precision == "float32" else run.precision
-    words = [method.name, form, method.backbone, precision, asked_on(run), "FS-CS" if method.task == "fscs" else ""]
+    words = [method.name, form, method.backbone, precision, dataset_key(run), "FS-CS" if method.task == "fscs" else ""]
     return " ".join([*(word for word in words if word), f"{run.way}-way", f"{run.shot}-shot"])

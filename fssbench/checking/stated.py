@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fssbench.checking.measured import measured, partial_reason, subject_name
-from fssbench.checking.tolerances import given
+from fssbench.checking.measured import explain_incomplete, measured, subject_name
+from fssbench.checking.tolerances import stated_tolerance
 from fssbench.checking.verdict import Report, Subject, judge
 from fssbench.errors import UsageError
 
@@ -34,7 +34,7 @@ def against_stated(
     stated = {measure: value for measure, value in expected.items() if value is not None}
     if not stated:
         raise UsageError("no number is stated", "e.g. fssbench_check.number(run, miou=66.1, tolerance=0.4)")
-    allowed = given(tolerance, "stated by the test")
+    allowed = stated_tolerance(tolerance, "stated by the test")
     record, subject, summary = _of_folders(Path(run)) if isinstance(run, str | Path) else _of_results(run)
     if "exact_ratio" in stated and record.method.task != "fscs":
         raise UsageError(f"{subject.name} has no exact ratio: only FS-CS asks which classes are there")
@@ -70,7 +70,7 @@ def _of_results(results: Results) -> tuple[Run, Subject, Summary]:
     run = results.run
     subject = Subject(subject_name(run), str(results.folder or "in memory"))
     answered = {its.fold: int((results.frame["fold"] == its.fold).sum()) for its in run.folds}
-    _refuse(subject, [partial_reason(run, its, answered[its.fold]) for its in run.folds])
+    _refuse(subject, [explain_incomplete(run, its, answered[its.fold]) for its in run.folds])
     return run, subject, results.summary()
 
 

@@ -96,7 +96,7 @@ def tolerances() -> Tolerances:
         raise BrokenFileError(f"{path.name} can't be read: {error}", "reinstall fssbench, or mend the file") from error
 
 
-def given(points: float, source: str = "given with --tolerance") -> Tolerance:
+def stated_tolerance(points: float, source: str = "given with --tolerance") -> Tolerance:
     """Return a tolerance that the caller states, in per cent points.
 
     Raises:

@@ -59,11 +59,11 @@ def check(
 
     Ends with 1 if a number misses, with 2 if a run, or a fold against baselines, has nothing to be compared with.
     """
-    from fssbench.checking import given, report_of
+    from fssbench.checking import report_of, stated_tolerance
 
     for option, file in (("--junit", junit), ("--step-summary", summary)):
         check_file(option, file)
-    report = report_of(runs, against, None if tolerance is None else given(tolerance), baselines)
+    report = report_of(runs, against, None if tolerance is None else stated_tolerance(tolerance), baselines)
     _write(report, junit, summary)
     _show(report)
     _end(report)
@@ -97,11 +97,11 @@ def _write(report: Report, junit: Path | None, summary: Path | None) -> None:
 
 def _end(report: Report) -> None:
     if report.missed:
-        from fssbench.checking.junit import told
+        from fssbench.checking.junit import describe
 
         first = report.missed[0]
         raise CheckFailedError(
-            f"{len(report.missed)} of {report.decided} checks missed, first {first.subject.name}, {told(first)}"
+            f"{len(report.missed)} of {report.decided} checks missed, first {first.subject.name}, {describe(first)}"
         )
     if report.uncompared:
         remedy = "fssbench table --source published" if report.against == "printed numbers" else "give --baselines DIR"

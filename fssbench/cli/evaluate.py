@@ -178,7 +178,7 @@ def evaluate(options: EvalOptions, data: DataOptions) -> None:
     from fssbench.engine.processes import processes_here
     from fssbench.planning.request import Request
     from fssbench.planning.settings import Settings, parse_bytes
-    from fssbench.results.shard import Share
+    from fssbench.results.shard import Shard
 
     existing = existing_of(resume=options.resume, overwrite=options.overwrite)
     processes = processes_here()
@@ -188,7 +188,7 @@ def evaluate(options: EvalOptions, data: DataOptions) -> None:
         "shots": None,  # each of them, where it is planned
         "existing": existing,
         "settings": Settings(**fields_for(Settings, options) | {"feature_cache": memory}),
-        "shard": None if options.shard is None else Share.parse(options.shard),
+        "shard": None if options.shard is None else Shard.parse(options.shard),
         "leads": processes.first,
     }
     plans = _plans(Request(**fields_for(Request, options, data) | own), options.method, options.shots)

@@ -35,7 +35,7 @@ def merge(
     from fssbench.cli.report import report
     from fssbench.errors import UsageError
     from fssbench.results.merge import lists_of, shards_in
-    from fssbench.results.merge import merge as put_together
+    from fssbench.results.merge import merge as merge_shards
 
     check_folder("--out", out)
     existing = existing_of(resume=resume, overwrite=overwrite)
@@ -43,7 +43,7 @@ def merge(
     target = out or (folders[0] if found[0] != folders[0] else None)
     if target is None:
         raise UsageError("where does the whole run go?", "fssbench merge DIR... --out DIR")
-    results = put_together(found, target, existing)
+    results = merge_shards(found, target, existing)
     report(results, list(lists_of(target, results.run).values()))
     if results.missing:
         typer.echo(

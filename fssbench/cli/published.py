@@ -12,7 +12,7 @@ from fssbench.cli.console import print_table
 from fssbench.cli.options import numbers, words
 
 if TYPE_CHECKING:
-    from fssbench.publications.search import Wanted
+    from fssbench.publications.search import Filters
 
 app = typer.Typer(help="The printed numbers: list and filter them, show each with its source.", no_args_is_help=True)
 
@@ -110,10 +110,10 @@ def _wanted(
     task: list[str] | None,
     source: list[str] | None,
     venue: list[str] | None,
-) -> Wanted:
-    from fssbench.publications.search import Wanted
+) -> Filters:
+    from fssbench.publications.search import Filters
 
-    return Wanted(
+    return Filters(
         methods=words(method),
         datasets=words(dataset),
         backbones=words(backbone),

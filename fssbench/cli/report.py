@@ -26,12 +26,12 @@ def report(results: Results, lists: Sequence[EpisodeList], remarks: Sequence[str
         lists: Its episode lists.
         remarks: What the data set has to say of itself (`Dataset.remarks`).
     """
-    from fssbench.results.notes import notes
+    from fssbench.results.caveats import caveats
 
     summary = results.summary()
     output = console()
     output.print(_table(summary, results.run.protocol))
-    for note in (*notes(results, summary, lists), *remarks):
+    for note in (*caveats(results, summary, lists), *remarks):
         output.print(note, soft_wrap=True)
     output.print(f"rows: {results.folder}", soft_wrap=True)
 

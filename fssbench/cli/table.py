@@ -74,11 +74,11 @@ def table(
     from fssbench.tables import compare as answer
     from fssbench.tables.compare import method_names
     from fssbench.tables.render.terminal import WIDTH, render_terminal
-    from fssbench.tables.runs import compared, layout_of
+    from fssbench.tables.runs import choose_layout, parse_compare
 
     check_file("--out", out)
     asked_ways = numbers("--ways", ways)
-    named = compared(words(compare), method_names() if compare else ())
+    named = parse_compare(words(compare), method_names() if compare else ())
     for folder in named.hidden:
         say(f"note: {folder} is the method here; --compare ./{folder} is the folder of that name", err=True)
     leave_out = _LeaveOut({*named.named, *(() if runs is None else (runs,))})
@@ -90,12 +90,12 @@ def table(
         ways=asked_ways,
         backbones=words(backbone),
         source=source,
-        layout=layout or layout_of(named.folders, asked_ways, leave_out),
+        layout=layout or choose_layout(named.folders, asked_ways, leave_out),
         runs=runs,
         all_sources=all_sources,
         folders=named.folders,
         # Of intervals, comma separated values have that of the mean alone.
-        reaches=("mean",) if form == "csv" else (),
+        interval_columns=("mean",) if form == "csv" else (),
     )
     if ablation is not None:
         others = {"--compare": compare, "--layout": layout, "--all-sources": all_sources}

@@ -20,12 +20,12 @@ import numpy as np
 from fssbench.comparison.pairing import pair
 from fssbench.comparison.permutation import EQUAL, holm, permutation_p, swaps
 from fssbench.errors import UsageError
-from fssbench.metrics.bootstrap import bootstrap, freedom_of
-from fssbench.metrics.counts import Counted, Counting, counted
+from fssbench.metrics.bootstrap import bootstrap, degrees_of_freedom
+from fssbench.metrics.counts import Floats, Ratios, base_classes_of, mean_ratios
+from fssbench.metrics.fold_counts import CountingRules, FoldCounts, count_folds
 from fssbench.metrics.intervals import Interval, Sample, interval_of_mean
 from fssbench.metrics.summary import DRAWS, LEVEL
-from fssbench.metrics.tally import Floats, Ratios, base_classes_of, mean_ratios
-from fssbench.results.summary import named
+from fssbench.results.summary import format_classes
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -131,7 +131,7 @@ def compare(runs: Sequence[Results], *, draws: int = DRAWS, level: float = LEVEL
     pairing = pair(runs)
     run = runs[0].run
     folds = _counted(pairing.frames, runs[0])
-    drawn = [_bootstrap(its, draws, np.random.default_rng([seed, its[0].together.fold])) for its in folds]
+    drawn = [_bootstrap(its, draws, np.random.default_rng([seed, its[0].total.fold])) for its in folds]
     measures = ["miou", "fb_iou"] + (["exact_ratio"] if run.method.task == "fscs" else [])
     measures += ["base_miou", "total_miou"] if run.generalised else []
     found = [
@@ -166,7 +166,7 @@ def compare(runs: Sequence[Results], *, draws: int = DRAWS, level: float = LEVEL
     )
 
 
-def _counted(frames: Sequence[pd.DataFrame], reference: Results) -> list[tuple[Counted, ...]]:
+def _counted(frames: Sequence[pd.DataFrame], reference: Results) -> list[tuple[FoldCounts, ...]]:
     """Return for each fold the counts of each run, all over the same classes."""
     run = reference.run
     lengths = {fold.fold: fold.run_length for fold in run.folds if fold.run_length}
@@ -177,27 +177,27 @@ def _counted(frames: Sequence[pd.DataFrame], reference: Results) -> list[tuple[C
             fold: tuple(sorted({c for frame in frames for c in base_classes_of(frame[frame["fold"] == fold])}))
             for fold in folds
         }
-    counting = Counting(None, base, run.generalised, lengths, whole=False)
-    return list(zip(*(counted(frame, counting) for frame in frames), strict=True))
+    counting = CountingRules(None, base, run.generalised, lengths, whole=False)
+    return list(zip(*(count_folds(frame, counting) for frame in frames), strict=True))
 
 
-def _without_truth(folds: Sequence[tuple[Counted, ...]]) -> list[str]:
+def _without_truth(folds: Sequence[tuple[FoldCounts, ...]]) -> list[str]:
     return [
-        f"no query of fold {its[0].together.fold} has a pixel of {named(its[0].without_truth)}, "
+        f"no query of fold {its[0].total.fold} has a pixel of {format_classes(its[0].without_truth)}, "
         "which counts 0 in mIoU of all"
         for its in folds
         if its[0].without_truth
     ]
 
 
-def _bootstrap(its: Sequence[Counted], draws: int, generator: np.random.Generator) -> list[Ratios]:
+def _bootstrap(its: Sequence[FoldCounts], draws: int, generator: np.random.Generator) -> list[Ratios]:
     """Return the numbers of each run in the same draws."""
     drawn = iter(bootstrap([part for one in its for part in one.parts], draws, generator))
     return [mean_ratios([next(drawn) for _ in one.parts]) for one in its]
 
 
 def _differences(
-    folds: Sequence[tuple[Counted, Counted]],
+    folds: Sequence[tuple[FoldCounts, FoldCounts]],
     drawn: Sequence[tuple[Ratios, Ratios]],
     measures: Sequence[str],
     draws: int,
@@ -207,13 +207,13 @@ def _differences(
     """Return the differences of two runs, not yet corrected for others."""
     numbers = [(mine.ratios(), theirs.ratios()) for mine, theirs in folds]
     swapped = swaps(folds, draws, np.random.default_rng([seed, draws]))
-    freedom = [freedom_of([mine.together]) for mine, _ in folds]
+    freedom = [degrees_of_freedom([mine.total]) for mine, _ in folds]
     found = []
     for measure in measures:
         values = np.array([[_value(its, measure) for its in pair_] for pair_ in numbers], dtype=np.float64)
         moved = np.array([_value(theirs, measure) - _value(mine, measure) for mine, theirs in drawn])
         chance = np.array([its[measure] for its in swapped])
-        rows = [(fold[0].together.fold, [place]) for place, fold in enumerate(folds)]
+        rows = [(fold[0].total.fold, [place]) for place, fold in enumerate(folds)]
         for fold, places in [*rows, *([(None, list(range(len(folds))))] if len(folds) > 1 else [])]:
             reference, value = values[places].mean(axis=0).tolist()
             difference = value - reference

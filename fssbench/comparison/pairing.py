@@ -55,7 +55,8 @@ def pair(runs: Sequence[Results]) -> Pairing:
     for its in runs:
         if its.run.is_shard:
             raise UsageError(
-                f"{_where(its)} is shard {its.run.share} of a run, only a part of each list: runs are compared whole",
+                f"{_where(its)} is shard {its.run.as_shard} of a run, only a part of each list; "
+                "only whole runs can be compared",
                 f"fssbench merge {shlex.quote(str(its.folder.parent))}" if its.folder else "fssbench merge",
             )
         if its.missing or its.frame.empty:
@@ -162,18 +163,18 @@ def _command(its: Results, option: str) -> str:
 def _cut(runs: Sequence[Results]) -> tuple[list[pd.DataFrame], list[str]]:
     """Return the rows of the episodes that all runs have, and what to say of it."""
     asked = {
-        fold.fold: min(its.run.asked(other) for its in runs for other in its.run.folds if other.fold == fold.fold)
+        fold.fold: min(its.run.requested(other) for its in runs for other in its.run.folds if other.fold == fold.fold)
         for fold in runs[0].run.folds
     }
     notes = []
-    counts = [tuple(its.run.asked(fold) for fold in its.run.folds) for its in runs]
+    counts = [tuple(its.run.requested(fold) for fold in its.run.folds) for its in runs]
     if len(set(counts)) > 1:
         said = "; ".join(
             f"{_where(its)} {'was asked all' if its.run.limit is None else f'only the first {its.run.limit}'}"
             for its in runs
         )
         notes.append(f"the runs have different parts of the same lists ({said}): compared on what all have")
-    elif any(its.run.asked(fold) < fold.episodes for its in runs for fold in its.run.folds):
+    elif any(its.run.requested(fold) < fold.episodes for its in runs for fold in its.run.folds):
         notes.append(f"--limit: only the first {runs[0].run.limit} episodes of each list were asked")
     notes += [
         f"{_where(its)} has random weights: its numbers say nothing about the method"
@@ -183,7 +184,7 @@ def _cut(runs: Sequence[Results]) -> tuple[list[pd.DataFrame], list[str]]:
     parts = (its.frame[its.frame["episode"] < its.frame["fold"].map(asked)] for its in runs)
     frames = [part.sort_values(["fold", "episode"], ignore_index=True) for part in parts]
     if partial := [_where(its) for its in runs if any(fold.unanswered for fold in its.run.folds)]:
-        frames = _answered_by_all(frames)
+        frames = _predicted_in_all(frames)
         notes.append(f"episodes without a prediction in {', '.join(partial)} are left out of all runs")
     notes += [note for its, frame in zip(runs[1:], frames[1:], strict=True) for note in _photos(frames[0], frame, its)]
     return frames, notes
@@ -199,7 +200,7 @@ def _photos(mine: pd.DataFrame, theirs: pd.DataFrame, other: Results) -> list[st
     return [f"{_where(other)} saw other photos of the same names in {count} of {len(mine)} episodes"] if count else []
 
 
-def _answered_by_all(frames: Sequence[pd.DataFrame]) -> list[pd.DataFrame]:
+def _predicted_in_all(frames: Sequence[pd.DataFrame]) -> list[pd.DataFrame]:
     """Return the rows of the episodes that every frame has."""
     keys = [list(zip(frame["fold"], frame["episode"], strict=True)) for frame in frames]
     common = set(keys[0]).intersection(*keys[1:])

@@ -14,8 +14,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from fssbench.metrics.bootstrap import blocks
-from fssbench.metrics.counts import Counted
-from fssbench.metrics.tally import Floats, Ratios, mean_ratios
+from fssbench.metrics.counts import Floats, Ratios, mean_ratios
+from fssbench.metrics.fold_counts import FoldCounts
 
 EQUAL = 1e-9
 """Differences, in per cent, that only the order of additions makes."""
@@ -27,7 +27,7 @@ def permutation_p(difference: float, chance: Floats) -> float:
 
 
 def swaps(
-    folds: Sequence[tuple[Counted, Counted]], draws: int, generator: np.random.Generator
+    folds: Sequence[tuple[FoldCounts, FoldCounts]], draws: int, generator: np.random.Generator
 ) -> list[Mapping[str, Floats]]:
     """Return for each fold the differences of its numbers where a coin swaps the answers to each query image.
 
@@ -38,7 +38,7 @@ def swaps(
         draws: How often all coins are thrown.
         generator: Random numbers.
     """
-    images = sorted({query for mine, _ in folds for _, query in mine.together.clusters})
+    images = sorted({query for mine, _ in folds for _, query in mine.total.clusters})
     place = {query: number for number, query in enumerate(images)}
     pairs = [list(zip(mine.parts, theirs.parts, strict=True)) for mine, theirs in folds]
     apart = []

@@ -51,6 +51,6 @@ def open_dataset(
         if test_classes is not None:
             raise UsageError("test_classes says which classes weights from elsewhere are asked", "train_dataset=NAME")
         return opened
-    from fssbench.datasets.transfer.view import seen_from
+    from fssbench.datasets.transfer.view import transfer_view
 
-    return seen_from(opened, train_dataset, test_classes)
+    return transfer_view(opened, train_dataset, test_classes)

@@ -116,6 +116,7 @@ def dataset_info(name: str) -> DatasetInfo:
         folds=cls.fold_count,
         rendered=cls.rendered,
         own=cls.own,
+        # A class without `info` may still have the attributes of version 0.1.
         same_scenes_as=getattr(cls, "shows", None),
         recipes_of=getattr(cls, "resembles", None),
         check=getattr(cls, "checked_by", ""),

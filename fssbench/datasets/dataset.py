@@ -56,8 +56,8 @@ class Dataset(ABC):
     """Whether it is one's own data, which no release has asked: a class with fewer than K + 1 images is not asked then,
     also where a release's draw would repeat supports."""
 
-    asked: Split = "val"
-    """The side that evaluations ask."""
+    evaluated_split: Split = "val"
+    """The split that evaluations use. A subclass may still call it `asked`, as it was called before version 0.2."""
 
     trained_on: str | None = None
     """The data set whose folds it is seen by, where that is another one (`fssbench.datasets.transfer.view`)."""
@@ -70,6 +70,8 @@ class Dataset(ABC):
     def __init_subclass__(cls) -> None:
         """Take what datasets.toml says of the class, if it stands there: no class has to say it again."""
         super().__init_subclass__()
+        if "asked" in vars(cls):
+            cls.evaluated_split = vars(cls)["asked"]
         info = built_in().get(getattr(cls, "name", ""))
         if info is not None and info.target == f"{cls.__module__}:{cls.__qualname__}":
             cls.fold_count, cls.rendered, cls.own = info.folds, info.rendered, info.own
@@ -107,7 +109,7 @@ class Dataset(ABC):
     @property
     def fingerprint(self) -> str:
         """The fingerprint of the side that evaluations ask: they depend on no other."""
-        return self.split_fingerprint(self.asked)
+        return self.split_fingerprint(self.evaluated_split)
 
     @abstractmethod
     def split_fingerprint(self, split: Split) -> str:

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from fssbench.episode import EpisodeList
     from fssbench.protocols.rules import Protocol as Rules
     from fssbench.results.record import Run
-    from fssbench.results.shard import Share
+    from fssbench.results.shard import Shard
 
 
 class Folder(Protocol):
@@ -150,7 +150,7 @@ def answer(
 
 
 def _left(
-    fold: int, jobs: Sequence[RunJob], rows: Sequence[Sequence[Row]], share: Share
+    fold: int, jobs: Sequence[RunJob], rows: Sequence[Sequence[Row]], share: Shard
 ) -> list[tuple[int, EpisodeList, list[int]]]:
     """Return what one process has to evaluate of a fold: the place of a run, its list, and the numbers of episodes.
 
@@ -161,7 +161,7 @@ def _left(
         done = {row.episode for row in rows[place] if row.fold == fold}
         for record, episodes in zip(job.run.folds, job.lists, strict=True):
             if record.fold == fold:
-                numbers = order_of_work(episodes[: job.run.asked(record)], done, job.run.share)
+                numbers = order_of_work(episodes[: job.run.requested(record)], done, job.run.as_shard)
                 numbers = numbers[slice(*share.bounds(len(numbers)))]
                 left += [(place, episodes, numbers)] if numbers else []
     return left

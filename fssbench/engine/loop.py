@@ -26,9 +26,9 @@ from fssbench.protocols.rules import Protocol
 from fssbench.protocols.transforms import scored_shape
 from fssbench.results.photos import photo_names
 from fssbench.results.rows import Row
-from fssbench.results.scoring import Answered, Truth, answer_of, row_of
+from fssbench.results.scoring import PredictedLabels, Truth, label_maps_of, row_of
 
-Keep = Callable[[int, int, Answered], None]
+Keep = Callable[[int, int, PredictedLabels], None]
 """Is given what was answered, after the fold and the number of the episode."""
 
 AHEAD = 8
@@ -65,7 +65,7 @@ def answers(
     stages: Stages | None = None,
     processes: int = 1,
     count: StoreCount | None = None,
-) -> Generator[tuple[int, Row, Answered], None, None]:
+) -> Generator[tuple[int, Row, PredictedLabels], None, None]:
     """Yield for each episode the place of its job, its row and what was answered, in the order of work.
 
     Several jobs are merged, fold after fold, by class and query, each keeping its own order where it is the order of
@@ -137,7 +137,7 @@ def _answer(
     loader: Loader,
     dataset: Dataset,
     stages: Stages,
-) -> list[tuple[int, Row, Answered]]:
+) -> list[tuple[int, Row, PredictedLabels]]:
     """Return the rows of some consecutive steps, their time still 0."""
     found = features.of(places)
     truths: dict[int, Truth] = {}
@@ -172,13 +172,17 @@ def _answer(
     return rows
 
 
-def _counted(job: FoldJob, dataset: Dataset, number: int, prediction: Prediction, truth: Truth) -> tuple[Row, Answered]:
+def _counted(
+    job: FoldJob, dataset: Dataset, number: int, prediction: Prediction, truth: Truth
+) -> tuple[Row, PredictedLabels]:
     height, width = truth.label.shape
     if prediction.labels.shape != truth.label.shape:
         prediction = prediction.cropped(height, width)
     rules, episodes = job.protocol, job.episodes
     base_classes = () if rules.base is None else dataset.fold_classes(episodes.fold, "train")
-    answered = Answered(*answer_of(prediction, rules), tuple(bool(said) for said in prediction.present.tolist()))
+    answered = PredictedLabels(
+        *label_maps_of(prediction, rules), tuple(bool(said) for said in prediction.present.tolist())
+    )
     return row_of(episodes, number, answered, truth, base_classes, rules), answered
 
 

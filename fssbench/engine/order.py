@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence, Set
 
 from fssbench.episode import Episode
-from fssbench.results.shard import WHOLE, Share
+from fssbench.results.shard import WHOLE, Shard
 
 
-def order_of_work(episodes: Sequence[Episode], done: Set[int] = frozenset(), share: Share = WHOLE) -> list[int]:
+def order_of_work(episodes: Sequence[Episode], done: Set[int] = frozenset(), share: Shard = WHOLE) -> list[int]:
     """Return the numbers of the episodes of a share that are still to be answered, in the order of work.
 
     The share is cut from the order of all episodes, whatever of them is done already: it is the same at every start.

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from fssbench.errors import UsageError
-from fssbench.results.shard import Share
+from fssbench.results.shard import Shard
 
 PATIENCE = timedelta(days=14)
 """How long a process that is done waits for the others: shares differ, and a dead process ends the wait."""
@@ -38,9 +38,9 @@ class Processes:
         return self.rank == 0
 
     @property
-    def share(self) -> Share:
+    def share(self) -> Shard:
         """Its share of the work."""
-        return Share(self.rank + 1, self.size)
+        return Shard(self.rank + 1, self.size)
 
     def device(self, name: str) -> str:
         """Return the device that it computes on, of the one that was asked for: each process its own card."""

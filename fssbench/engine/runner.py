@@ -25,7 +25,7 @@ from fssbench.results.environment import start
 from fssbench.results.progress import Progress, Silent
 from fssbench.results.run_reader import Existing, Results
 from fssbench.results.run_writer import PartFolder, RunFolder
-from fssbench.results.scoring import Answered
+from fssbench.results.scoring import PredictedLabels
 
 
 def run_plans(
@@ -107,7 +107,7 @@ def _job(plan: Plan, device: torch.device, command: tuple[str, ...], processes: 
 def _claimed(folder: Folder | None, keep: Keep) -> Keep:
     """Return `keep`, which makes sure that the run folder is this command's before it saves an answer."""
 
-    def claim_and_keep(fold: int, number: int, answered: Answered) -> None:
+    def claim_and_keep(fold: int, number: int, answered: PredictedLabels) -> None:
         if isinstance(folder, RunFolder):
             folder.begin()
         keep(fold, number, answered)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from fssbench.datasets.dataset import Dataset
 from fssbench.errors import BrokenFileError, UsageError
-from fssbench.results.photos import check_one_photo_a_name, photo_digest
+from fssbench.results.photos import check_photo_digests, photo_digest
 from fssbench.results.rows import Row
 
 
@@ -27,7 +27,7 @@ def check_same_photos(rows: Sequence[Row], dataset: Dataset, folder: Path) -> No
         MissingError: If a photo is not there any more.
     """
     now: dict[Path, str] = {}  # a file may hold several photos, as of tiles
-    before = check_one_photo_a_name(rows, folder)
+    before = check_photo_digests(rows, folder)
     exchanged = []
     for name, digest in sorted(before.items()):
         path = dataset.photo_path(name)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from fssbench.datasets.dataset import Dataset
-from fssbench.datasets.transfer.view import seen_from
+from fssbench.datasets.transfer.view import transfer_view
 from fssbench.episode.draw import episodes as draw
 from fssbench.episode.draw import lists_of
 from fssbench.episode.episode import EpisodeList
@@ -88,7 +88,7 @@ def verify(episodes: EpisodeList, dataset: Dataset) -> list[Finding]:
     if episodes.dataset != dataset.name:
         return [Finding("failed", f"asks {episodes.dataset}, not {dataset.name}")]
     if episodes.train_dataset is not None and dataset.trained_on is None:
-        dataset = seen_from(dataset, episodes.train_dataset, episodes.test_classes)
+        dataset = transfer_view(dataset, episodes.train_dataset, episodes.test_classes)
     findings = [_same_data(episodes, dataset), *_names(episodes, dataset)]
     if any(finding.state == "failed" for finding in findings):
         return findings

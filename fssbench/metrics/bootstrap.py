@@ -7,7 +7,7 @@ from itertools import groupby, pairwise
 
 import numpy as np
 
-from fssbench.metrics.tally import Floats, Integers, Ratios, Tally
+from fssbench.metrics.counts import ClusterCounts, Floats, Integers, Ratios
 
 _ONE_THREAD = 1 << 18
 """Multiplications up to which OpenBLAS takes one thread for a product of matrices (interface/gemm.c)."""
@@ -15,37 +15,37 @@ _BLOCK = 1 << 17
 """Weights that are held at once: they stay in a processor's cache, however long the list."""
 
 
-def clusters_of(tallies: Sequence[Tally]) -> list[tuple[int, str]]:
-    """Return the clusters that any of the tallies has, rising."""
-    return sorted({cluster for tally in tallies for cluster in tally.clusters})
+def clusters_of(parts: Sequence[ClusterCounts]) -> list[tuple[int, str]]:
+    """Return the clusters that any of the parts has, rising."""
+    return sorted({cluster for counts in parts for cluster in counts.clusters})
 
 
-def freedom_of(tallies: Sequence[Tally]) -> int:
+def degrees_of_freedom(parts: Sequence[ClusterCounts]) -> int:
     """Return the degrees of freedom that a spread over draws has: clusters less strata."""
-    clusters = clusters_of(tallies)
+    clusters = clusters_of(parts)
     return len(clusters) - len({stratum for stratum, _ in clusters})
 
 
-def bootstrap(tallies: Sequence[Tally], draws: int, generator: np.random.Generator) -> list[Ratios]:
-    """Return the ratios of each tally in each of `draws` draws of clusters.
+def bootstrap(parts: Sequence[ClusterCounts], draws: int, generator: np.random.Generator) -> list[Ratios]:
+    """Return the ratios of each part in each of `draws` draws of clusters.
 
     Within a stratum of n clusters, n - 1 are drawn with replacement, each then counting n / (n - 1) times: so the
     spread of the draws is that of the stratum, where n of n draws would be too near to each other (Rao and Wu, JASA
     83, 1988; McCarthy and Snowden 1985). Strata of one cluster are drawn from together, see `_drawn_together`.
 
-    All tallies see the same draws, so that the draws of two runs of the same list can be subtracted.
+    All parts see the same draws, so that the draws of two runs of the same list can be subtracted.
 
     Args:
-        tallies: Of one fold: of its runs, or of several methods.
+        parts: Of one fold: of its runs, or of several methods.
         draws: How many.
         generator: Random numbers.
     """
-    clusters = clusters_of(tallies)
+    clusters = clusters_of(parts)
     place = {cluster: number for number, cluster in enumerate(clusters)}
-    edges = [0, *np.cumsum([tally.sums.shape[1] for tally in tallies]).tolist()]
+    edges = [0, *np.cumsum([counts.sums.shape[1] for counts in parts]).tolist()]
     pooled = np.zeros((len(clusters), edges[-1]))
-    for tally, (first, last) in zip(tallies, pairwise(edges), strict=True):
-        pooled[[place[cluster] for cluster in tally.clusters], first:last] = tally.sums
+    for counts, (first, last) in zip(parts, pairwise(edges), strict=True):
+        pooled[[place[cluster] for cluster in counts.clusters], first:last] = counts.sums
     groups = _drawn_together([len(list(group)) for _, group in groupby(clusters, key=lambda cluster: cluster[0])])
     totals = np.zeros((draws, edges[-1]))
     done = 0
@@ -53,7 +53,7 @@ def bootstrap(tallies: Sequence[Tally], draws: int, generator: np.random.Generat
         for some in _slices(weights, edges[-1]):
             totals[done : done + len(some)] = some @ pooled
             done += len(some)
-    return [tally.ratios(totals[:, first:last]) for tally, (first, last) in zip(tallies, pairwise(edges), strict=True)]
+    return [counts.ratios(totals[:, first:last]) for counts, (first, last) in zip(parts, pairwise(edges), strict=True)]
 
 
 def _slices(weights: Floats, columns: int) -> Iterator[Floats]:

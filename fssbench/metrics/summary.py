@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, TypeVar, cast
 import numpy as np
 
 from fssbench.errors import UsageError
-from fssbench.metrics.bootstrap import bootstrap, freedom_of
-from fssbench.metrics.counts import COLUMNS, Counted, Counting, counted
+from fssbench.metrics.bootstrap import bootstrap, degrees_of_freedom
+from fssbench.metrics.counts import RATIOS, Floats, Ratios, mean_ratios
+from fssbench.metrics.fold_counts import COLUMNS, CountingRules, FoldCounts, count_folds
 from fssbench.metrics.intervals import Interval, Sample, interval, interval_of_mean
-from fssbench.metrics.tally import RATIOS, Floats, Ratios, mean_ratios
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -192,21 +192,21 @@ def summarise(
         >>> f"mIoU {summary.miou:.2f} %, FB-IoU {summary.fb_iou:.2f} %"
         'mIoU 5.26 %, FB-IoU 2.72 %'
     """
-    folds = counted(frame, Counting(classes, base_classes, generalised, run_length))
+    folds = count_folds(frame, CountingRules(classes, base_classes, generalised, run_length))
     return summary_of(folds, draws=draws, level=level, seed=seed)
 
 
-def summary_of(folds: Sequence[Counted], *, draws: int = DRAWS, level: float = LEVEL, seed: int = 0) -> Summary:
+def summary_of(folds: Sequence[FoldCounts], *, draws: int = DRAWS, level: float = LEVEL, seed: int = 0) -> Summary:
     """Return the numbers of folds that are counted already, by rising fold; see `summarise`."""
     if draws < 0 or not 0 < level < 1:
         raise UsageError(f"draws are 0 or more and a level is between 0 and 1, not {draws} and {level}")
-    drawn = [_draw(its, draws, np.random.default_rng([seed, its.together.fold])) for its in folds]
+    drawn = [_draw(its, draws, np.random.default_rng([seed, its.total.fold])) for its in folds]
     summaries = tuple(_fold_summary(its, sample, level) for its, sample in zip(folds, drawn, strict=True))
     numbers = mean_ratios([its.ratios() for its in folds])
     complete = min(len(fold.runs) for fold in summaries)
     return Summary(
         **_values(numbers),
-        episodes=sum(its.together.episodes for its in folds),
+        episodes=sum(its.total.episodes for its in folds),
         folds=summaries,
         per_class=_class_table(folds, drawn, level),
         intervals=_intervals(_values(numbers), folds, drawn, level),
@@ -222,8 +222,8 @@ class _Drawn:
     per_class: Floats
 
 
-def _draw(its: Counted, draws: int, generator: np.random.Generator) -> _Drawn:
-    together, *runs = bootstrap([its.together, *its.runs], draws, generator)
+def _draw(its: FoldCounts, draws: int, generator: np.random.Generator) -> _Drawn:
+    together, *runs = bootstrap([its.total, *its.runs], draws, generator)
     return _Drawn(mean_ratios(runs or [together]), cast("Floats", together.per_class))
 
 
@@ -237,13 +237,13 @@ def _mean_scores(over: Sequence[Scores]) -> Scores:
 
 
 def _intervals(
-    names: Iterable[str], folds: Sequence[Counted], drawn: Sequence[_Drawn], level: float
+    names: Iterable[str], folds: Sequence[FoldCounts], drawn: Sequence[_Drawn], level: float
 ) -> dict[str, Interval]:
     """Return the interval of each number's mean over folds."""
     if not drawn[0].numbers.miou.size:
         return {}
     parts = [
-        (_values(its.ratios()), sample.numbers, freedom_of([its.together]))
+        (_values(its.ratios()), sample.numbers, degrees_of_freedom([its.total]))
         for its, sample in zip(folds, drawn, strict=True)
     ]
     return {
@@ -254,14 +254,14 @@ def _intervals(
     }
 
 
-def _fold_summary(its: Counted, drawn: _Drawn, level: float) -> FoldSummary:
-    numbers, together = its.ratios(), its.together
+def _fold_summary(its: FoldCounts, drawn: _Drawn, level: float) -> FoldSummary:
+    numbers, together = its.ratios(), its.total
     return FoldSummary(
         **_values(numbers),
         fold=together.fold,
         episodes=together.episodes,
         classes=together.classes,
-        asked=tuple(c for c, times in zip(together.classes, together.times_asked, strict=True) if times),
+        asked=tuple(c for c, times in zip(together.classes, together.episodes_per_class, strict=True) if times),
         intervals=_intervals(_values(numbers), [its], [drawn], level),
         base_classes=together.base_counted,
         runs=tuple(Scores(**_values(run.ratios(run.sums.sum(axis=0)))) for run in its.runs),
@@ -269,16 +269,16 @@ def _fold_summary(its: Counted, drawn: _Drawn, level: float) -> FoldSummary:
     )
 
 
-def _class_table(folds: Sequence[Counted], drawn: Sequence[_Drawn], level: float) -> pd.DataFrame:
+def _class_table(folds: Sequence[FoldCounts], drawn: Sequence[_Drawn], level: float) -> pd.DataFrame:
     import pandas as pd
 
     tables = []
-    for its, sample in zip((fold.together for fold in folds), drawn, strict=True):
+    for its, sample in zip((fold.total for fold in folds), drawn, strict=True):
         width = len(its.classes)
         sums = its.sums.sum(axis=0)
         iou = cast("Floats", its.ratios(sums).per_class)
         bounds = [
-            interval(float(value), sample.per_class[:, place], its.freedom_of_class(place), level)
+            interval(float(value), sample.per_class[:, place], its.class_degrees_of_freedom(place), level)
             if len(sample.per_class)
             else Interval(np.nan, np.nan)
             for place, value in enumerate(iou)
@@ -286,7 +286,7 @@ def _class_table(folds: Sequence[Counted], drawn: Sequence[_Drawn], level: float
         columns = {
             "fold": np.full(width, its.fold, dtype=np.int64),
             "class_id": np.array(its.classes, dtype=np.int64),
-            "episodes": its.times_asked,
+            "episodes": its.episodes_per_class,
             "intersection": sums[:width],
             "union": sums[width : 2 * width],
             "iou": iou,

@@ -112,7 +112,7 @@ def plan(request: Request, opened: Dataset | None = None) -> Plan:
     """
     from fssbench.datasets import open_dataset
     from fssbench.datasets.catalogue import REGISTRY
-    from fssbench.datasets.transfer.view import known_fold_count, seen_from
+    from fssbench.datasets.transfer.view import known_fold_count, transfer_view
     from fssbench.results.run_reader import RUN, Existing
     from fssbench.results.run_writer import check_continues, check_folder
 
@@ -135,7 +135,7 @@ def plan(request: Request, opened: Dataset | None = None) -> Plan:
     known = known_fold_count(request.dataset, request.trained_on, request.test_classes)
     if known and not given:
         _folds(request, known)
-    dataset = opened or seen_from(
+    dataset = opened or transfer_view(
         open_dataset(request.dataset, request.root, **request.dataset_options), request.trained_on, request.test_classes
     )
     check_every_fold(request.episodes, request.fold, given, dataset.fold_count)
@@ -187,7 +187,7 @@ def _check_shard(request: Request, lists: Sequence[EpisodeList]) -> None:
 def _out(request: Request, folder: Path) -> Path:
     """Return where rows go if the run, or the one that this is a shard of, goes to `folder`."""
     shard = request.shard
-    return folder if shard is None else folder / f"shard-{shard.part}-of-{shard.of}"
+    return folder if shard is None else folder / f"shard-{shard.number}-of-{shard.count}"
 
 
 def _or(value: int | None, default: int) -> int:
@@ -279,7 +279,7 @@ def planned_run(plan: Plan) -> Run:
         limit=plan.request.limit,
         starts=(),
         train_dataset=None if plan.request.trained_on == plan.request.dataset else plan.request.trained_on,
-        shard=None if plan.request.shard is None else (plan.request.shard.part, plan.request.shard.of),
+        shard=None if plan.request.shard is None else (plan.request.shard.number, plan.request.shard.count),
         precision=plan.request.settings.precision,
         plain=plan.request.settings.plain,
     )

@@ -12,7 +12,7 @@ from fssbench.protocols.rules import ScoreAt
 
 if TYPE_CHECKING:
     from fssbench.results.run_reader import Existing
-    from fssbench.results.shard import Share
+    from fssbench.results.shard import Shard
 
 
 Task = Literal["fss", "fscs"]
@@ -55,7 +55,7 @@ class Request:
     out: Path | None = None
     existing: Existing | None = None
     settings: Settings = field(default_factory=Settings)
-    shard: Share | None = None
+    shard: Shard | None = None
     leads: bool = True
     """False for a further process of a run, whose folder the first process looks after."""
 

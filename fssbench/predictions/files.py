@@ -19,7 +19,7 @@ from PIL import Image as PillowImage
 from fssbench.datasets.io.images import read_values
 from fssbench.episode.files import episode_id
 from fssbench.errors import BrokenFileError, MissingError, UsageError
-from fssbench.results.scoring import Answer
+from fssbench.results.scoring import LabelMap
 
 SUFFIX, BASE_SUFFIX = ".png", "-base.png"
 """What follows an episode's id in the name of its label map, and of that of base classes where they are asked apart."""
@@ -51,7 +51,7 @@ def named(names: Sequence[str], limit: int = NAMED) -> str:
     return ", ".join(names[:limit]) + more
 
 
-def png_of(labels: Answer) -> bytes:
+def png_of(labels: LabelMap) -> bytes:
     """Return a label map, uint8 (H, W), as a grey PNG of 8 bits."""
     content = io.BytesIO()
     PillowImage.fromarray(np.ascontiguousarray(labels)).save(content, "PNG")
@@ -128,7 +128,7 @@ def read_file(path: Path) -> bytes:
         raise BrokenFileError(f"can't read {path}: {error.strerror}") from error
 
 
-def read_answer(path: Path, raw: bytes, size: tuple[int, int], largest: int) -> Answer:
+def read_answer(path: Path, raw: bytes, size: tuple[int, int], largest: int) -> LabelMap:
     """Return a label map from what its file holds: uint8 (height, width), values 0 to `largest`.
 
     Args:

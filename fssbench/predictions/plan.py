@@ -99,7 +99,7 @@ def plan_score(request: ScoreRequest) -> ScorePlan:
     """
     from fssbench.datasets import open_dataset
     from fssbench.datasets.catalogue import REGISTRY
-    from fssbench.datasets.transfer.view import seen_from
+    from fssbench.datasets.transfer.view import transfer_view
     from fssbench.results.run_reader import RUN, Existing
     from fssbench.results.run_writer import check_folder
 
@@ -126,7 +126,7 @@ def plan_score(request: ScoreRequest) -> ScorePlan:
     folders = [Path(request.predictions.replace("{fold}", str(one.fold))) for one in lists]
     found, presence = _found(request, rules, lists, folders)
     dataset = open_dataset(first.dataset, request.root, **request.dataset_options)
-    dataset = seen_from(dataset, train or first.dataset, choice)
+    dataset = transfer_view(dataset, train or first.dataset, choice)
     check_every_fold(request.episodes, request.fold, lists, dataset.fold_count)
     check_leaks(dataset, lists, allowed=request.allow_leak)
     return ScorePlan(request, method, setting, dataset, tuple(lists), found, presence, out, seen)

@@ -14,7 +14,7 @@ from fssbench.files import locked_folder, remove_leftovers, replace_locked
 from fssbench.predictions.files import PRESENCE, file_name, fold_of, named, names_in, png_of
 from fssbench.predictions.presence import Presence, read_presence
 from fssbench.results.run_reader import Existing
-from fssbench.results.scoring import Answered
+from fssbench.results.scoring import PredictedLabels
 
 if TYPE_CHECKING:
     from fssbench.results.rows import Row
@@ -67,7 +67,7 @@ class SavedPredictions:
         for fold in self._folds:
             remove_leftovers(self.folder, f"fold{fold}-*.png")
 
-    def keep(self, fold: int, number: int, answered: Answered) -> None:
+    def keep(self, fold: int, number: int, answered: PredictedLabels) -> None:
         """Write the label maps of one answer.
 
         Raises:

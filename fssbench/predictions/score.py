@@ -20,7 +20,7 @@ from fssbench.results.record import MethodRecord, Run, Weights
 from fssbench.results.rows import Row
 from fssbench.results.run_reader import Existing, Results
 from fssbench.results.run_writer import RunFolder
-from fssbench.results.scoring import Answer, Answered, Truth, row_of
+from fssbench.results.scoring import LabelMap, PredictedLabels, Truth, row_of
 
 if TYPE_CHECKING:
     from fssbench.datasets.dataset import Label
@@ -108,12 +108,12 @@ class _Fold:
             self.rows.append(replace(row, seconds=round(time.perf_counter() - started, 6)))
             progress.advance(self.rows[-1])
 
-    def _answered(self, number: int, label: Label, base_classes: int) -> Answered:
+    def _answered(self, number: int, label: Label, base_classes: int) -> PredictedLabels:
         way, rule, name = self.episodes.way, self.plan.protocol.base, episode_id(self.episodes.fold, number)
         size = (label.shape[0], label.shape[1])
         together = rule is not None and rule.asked == "together"
 
-        def read(largest: int, *, base: bool) -> Answer:
+        def read(largest: int, *, base: bool) -> LabelMap:
             file = file_name(self.episodes.fold, number, base=base)
             raw = read_file(self.found.folder / file)
             self.parts.append((file, hashlib.sha256(raw).hexdigest()))
@@ -122,10 +122,10 @@ class _Fold:
         labels = read(way + base_classes if together else way, base=False)
         base = read(base_classes, base=True) if self.found.with_base else None
         if self.plan.presence is None:
-            return Answered(labels, base, tuple(bool((labels == n).any()) for n in range(1, way + 1)))
+            return PredictedLabels(labels, base, tuple(bool((labels == n).any()) for n in range(1, way + 1)))
         present = self.plan.presence[name]
         self.parts.append((name, "".join(str(int(said)) for said in present)))
-        return Answered(labels, base, present)
+        return PredictedLabels(labels, base, present)
 
 
 def _remedy(plan: ScorePlan) -> str:

@@ -13,7 +13,7 @@ from fssbench.escape import harmless, markdown_escaped, printable
 from fssbench.publications.load import record_of
 from fssbench.publications.rows import ER_FOLDS, FOLDS, FRAME_COLUMNS, PrintedRow, Publications, Source
 from fssbench.publications.search import FoundRow
-from fssbench.publications.status import released_weights, status_of, why
+from fssbench.publications.status import explain_status, released_weights, status_of
 from fssbench.publications.titles import BACKBONES, short_venue
 
 WIDTH = 100
@@ -107,7 +107,7 @@ def _head(known: Publications, method: str, released: Sequence[str], count: int,
     lines = [f"{paper.name} ({paper.venue})" if paper.venue else paper.name]
     lines += _said("paper", paper.title + unread, width)
     lines += _said("code", paper.code or "none known", width)
-    lines += _said("status", why(method, released), width)
+    lines += _said("status", explain_status(method, released), width)
     return "\n".join([*lines, *_said("rows", str(count), width)])
 
 

@@ -21,7 +21,7 @@ class Names:
 
     patterns: tuple[str, ...] = ()
 
-    def wants(self, names: Iterable[str], variant: str, is_result: bool) -> bool:
+    def matches(self, names: Iterable[str], variant: str, is_result: bool) -> bool:
         """Return whether a result is asked for.
 
         Args:

@@ -14,7 +14,7 @@ _LIST = "fssbench published list"
 
 
 @dataclass(frozen=True)
-class Wanted:
+class Filters:
     """Which printed rows are asked for; an empty tuple asks for all there are.
 
     Attributes:
@@ -56,7 +56,7 @@ def all_rows(known: Publications) -> list[FoundRow]:
     return found
 
 
-def select(known: Publications, wanted: Wanted) -> list[FoundRow]:
+def select(known: Publications, wanted: Filters) -> list[FoundRow]:
     """Return the rows that are asked for.
 
     Raises:
@@ -77,7 +77,7 @@ def select(known: Publications, wanted: Wanted) -> list[FoundRow]:
         one
         for one in all_rows(known)
         # Unlike in tables, a method's name asks for its ablations and re-runs, too.
-        if names.wants((one.row.method, known.methods[one.row.method].name), one.row.variant, True)
+        if names.matches((one.row.method, known.methods[one.row.method].name), one.row.variant, True)
         and _fits(one.row.dataset, wanted.datasets)
         and _fits(one.row.backbone, wanted.backbones)
         and _fits(one.row.task, wanted.tasks)
@@ -123,5 +123,5 @@ def _check(kind: str, patterns: Iterable[str], known: Iterable[str]) -> None:
             raise unknown_name(kind, pattern, names, _LIST)
 
 
-def _said(wanted: Wanted) -> str:
+def _said(wanted: Filters) -> str:
     return ", ".join(f"{name} {' or '.join(map(str, values))}" for name, values in vars(wanted).items() if values)

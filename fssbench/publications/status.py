@@ -39,7 +39,7 @@ def released_weights() -> dict[str, list[str]]:
     return found
 
 
-def why(method: str, released: Sequence[str]) -> str:
+def explain_status(method: str, released: Sequence[str]) -> str:
     """Return in words whether the numbers of a method can be measured here.
 
     Args:

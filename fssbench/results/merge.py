@@ -8,7 +8,7 @@ from pathlib import Path
 
 from fssbench.episode import EpisodeList, read_episodes
 from fssbench.errors import BrokenFileError, MissingError, UsageError
-from fssbench.results.photos import check_one_photo_a_name
+from fssbench.results.photos import check_photo_digests
 from fssbench.results.record import Run, Start, first_difference
 from fssbench.results.rows import Row
 from fssbench.results.run_reader import RUN, SHARDS, Existing, Results, read_run, stored_rows
@@ -63,7 +63,7 @@ def merge(folders: Sequence[Path], out: Path, existing: Existing = Existing.REFU
     for folder, run in zip(folders[1:], runs[1:], strict=True):
         if found := first_difference(whole, replace(run, shard=None)):
             raise UsageError(
-                f"{folder} is no part of the run in {folders[0]}: its {found.field} is {found.asked}, "
+                f"{folder} is no part of the run in {folders[0]}: its {found.field} is {found.requested}, "
                 f"the other's {found.stored}",
                 "merge the shards of one run",
             )
@@ -74,7 +74,7 @@ def merge(folders: Sequence[Path], out: Path, existing: Existing = Existing.REFU
     rows = _together(folders, runs)
     lists = lists_of(folders[0], whole)
     with RunFolder(out, whole, lists, existing) as written:
-        check_one_photo_a_name([*written.rows, *rows], out)
+        check_photo_digests([*written.rows, *rows], out)
         have = {(row.fold, row.episode) for row in written.rows}
         for row in rows:
             if (row.fold, row.episode) not in have:
@@ -87,7 +87,7 @@ def _together(folders: Sequence[Path], runs: Sequence[Run]) -> list[Row]:
     photos: dict[str, str] = {}
     for folder, run in zip(folders, runs, strict=True):
         found = stored_rows(folder, run)
-        photos = check_one_photo_a_name(found, folder, photos)
+        photos = check_photo_digests(found, folder, photos)
         for row in found:
             other, where = rows.setdefault((row.fold, row.episode), (row, folder))
             # What an earlier version did not write down is no other answer.

@@ -46,7 +46,7 @@ def digests_of(rows: Iterable[Row]) -> Iterator[tuple[str, str]]:
         yield from zip(photo_names(row.query, row.supports), row.photos or (), strict=row.photos is not None)
 
 
-def check_one_photo_a_name(rows: Iterable[Row], folder: Path, known: Mapping[str, str] | None = None) -> dict[str, str]:
+def check_photo_digests(rows: Iterable[Row], folder: Path, known: Mapping[str, str] | None = None) -> dict[str, str]:
     """Return the digest of each photo of some rows.
 
     Args:

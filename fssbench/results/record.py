@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, fields, is_dataclass
 from typing import ClassVar, Literal
 
 from fssbench.protocols.rules import BaseRule
-from fssbench.results.shard import WHOLE, Share
+from fssbench.results.shard import WHOLE, Shard
 
 Option = str | int | float | bool | tuple[int | float, ...] | None
 _CONFIG: dict[str, object] = {"extra": "forbid", "strict": True, "allow_inf_nan": False}
@@ -231,14 +231,14 @@ class Run:
     schema_version: Literal[1] = 1
 
     @property
-    def share(self) -> Share:
+    def as_shard(self) -> Shard:
         """The part of each fold that is asked."""
-        return WHOLE if self.shard is None else Share(*self.shard)
+        return WHOLE if self.shard is None else Shard(*self.shard)
 
     @property
     def is_shard(self) -> bool:
         """Whether it is one of several parts of a run."""
-        return self.share.of > 1
+        return self.as_shard.count > 1
 
     @property
     def classes(self) -> dict[int, tuple[int, ...]]:
@@ -250,13 +250,13 @@ class Run:
         """Whether novel and base classes were asked together."""
         return self.protocol.base is not None and self.protocol.base.asked == "together"
 
-    def asked(self, fold: FoldRecord) -> int:
+    def requested(self, fold: FoldRecord) -> int:
         """Return how many episodes of its list a fold is asked, from the first on."""
         return fold.episodes if self.limit is None else min(self.limit, fold.episodes)
 
     def expected(self, fold: FoldRecord) -> int:
         """Return how many rows a fold will have: of all that it is asked, but for those left out on request."""
-        start, stop = self.share.bounds(self.asked(fold))
+        start, stop = self.as_shard.bounds(self.requested(fold))
         return stop - start - fold.unanswered
 
 
@@ -270,33 +270,33 @@ class Difference:
 
     field: str
     stored: object
-    asked: object
+    requested: object
 
 
-def first_difference(stored: Run, asked: Run) -> Difference | None:
+def first_difference(stored: Run, requested: Run) -> Difference | None:
     """Return the first field in which two runs differ so that their rows must not be mixed; None if there is none."""
-    return _difference(stored, asked, "")
+    return _difference(stored, requested, "")
 
 
-def _difference(stored: object, asked: object, name: str) -> Difference | None:
-    if is_dataclass(stored) and type(stored) is type(asked):
+def _difference(stored: object, requested: object, name: str) -> Difference | None:
+    if is_dataclass(stored) and type(stored) is type(requested):
         for entry in fields(stored):
             inner = f"{name}.{entry.name}" if name else entry.name
             if inner in _FREE or entry.name in _FREE:
                 continue
-            if found := _difference(getattr(stored, entry.name), getattr(asked, entry.name), inner):
+            if found := _difference(getattr(stored, entry.name), getattr(requested, entry.name), inner):
                 return found
         return None
-    if name == "folds" and isinstance(stored, tuple) and isinstance(asked, tuple):
-        return _fold_difference(stored, asked)
-    return None if stored == asked else Difference(name, stored, asked)
+    if name == "folds" and isinstance(stored, tuple) and isinstance(requested, tuple):
+        return _fold_difference(stored, requested)
+    return None if stored == requested else Difference(name, stored, requested)
 
 
-def _fold_difference(stored: tuple[FoldRecord, ...], asked: tuple[FoldRecord, ...]) -> Difference | None:
-    theirs, ours = [fold.fold for fold in stored], [fold.fold for fold in asked]
+def _fold_difference(stored: tuple[FoldRecord, ...], requested: tuple[FoldRecord, ...]) -> Difference | None:
+    theirs, ours = [fold.fold for fold in stored], [fold.fold for fold in requested]
     if theirs != ours:
         return Difference("folds", theirs, ours)
-    for before, now in zip(stored, asked, strict=True):
+    for before, now in zip(stored, requested, strict=True):
         if found := _difference(before, now, f"folds[{now.fold}]"):
             return found
     return None

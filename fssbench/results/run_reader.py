@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from fssbench.errors import BrokenFileError, MissingError, UsageError
 from fssbench.files import file_size, without_mark, write_text
-from fssbench.metrics.counts import Counted, Counting, counted
+from fssbench.metrics.fold_counts import CountingRules, FoldCounts, count_folds
 from fssbench.metrics.summary import DRAWS, Summary, summary_of, with_all_classes
 from fssbench.results.record import Run
 from fssbench.results.rows import MAX_NUMBER, Row, frame_of, read_rows
@@ -60,7 +60,7 @@ class Results:
         """How many episodes are not answered yet."""
         return sum(self.run.expected(fold) for fold in self.run.folds) - len(self.frame)
 
-    def counted(self, *, all_classes: bool = False) -> list[Counted]:
+    def fold_counts(self, *, all_classes: bool = False) -> list[FoldCounts]:
         """Return the counts of each fold that has a row.
 
         Args:
@@ -71,16 +71,16 @@ class Results:
         """
         run = self.run
         strict = all_classes and run.generalised
-        counting = Counting(
+        counting = CountingRules(
             run.classes if all_classes else None,
             {fold.fold: fold.base_classes for fold in run.folds} if strict else None,
             run.generalised,
             {fold.fold: fold.run_length for fold in run.folds if fold.run_length},
         )
-        return counted(self.frame, counting)
+        return count_folds(self.frame, counting)
 
     def summary(
-        self, *, all_classes: bool = False, draws: int | None = None, counts: Sequence[Counted] | None = None
+        self, *, all_classes: bool = False, draws: int | None = None, counts: Sequence[FoldCounts] | None = None
     ) -> Summary:
         """Return mIoU, FB-IoU, exact ratio with intervals; see `fssbench.summarise`.
 
@@ -90,13 +90,13 @@ class Results:
             all_classes: Count a class that no episode asked as 0, as the releases do, instead of leaving it out.
                 Whole lists of the protocols ask every class.
             draws: Bootstrap draws; 0 for no intervals.
-            counts: What `counted` has returned for the same classes, if it was called already.
+            counts: What `fold_counts` has returned for the same classes, if it was called already.
         """
-        found = self.counted(all_classes=all_classes) if counts is None else counts
+        found = self.fold_counts(all_classes=all_classes) if counts is None else counts
         summary = summary_of(found, draws=DRAWS if draws is None else draws)
         if all_classes or self._asks_all(summary):
             return with_all_classes(summary, summary)
-        return with_all_classes(summary, summary_of(self.counted(all_classes=True), draws=0))
+        return with_all_classes(summary, summary_of(self.fold_counts(all_classes=True), draws=0))
 
     def _asks_all(self, summary: Summary) -> bool:
         """Return whether the numbers are over all classes of the folds: in each run, where there are several."""

@@ -31,7 +31,7 @@ from fssbench.results.run_reader import (
     stored_rows,
     write_atomically,
 )
-from fssbench.results.sound_rows import read_sound_rows, words_of_damage
+from fssbench.results.sound_rows import describe_damage, read_sound_rows
 from fssbench.results.summary import summary_record
 from fssbench.writable import check_writable
 
@@ -146,7 +146,7 @@ class RunFolder:
         self.rows, bad = read_sound_rows(self.path / ROWS)
         check_rows(self.rows, stored, self.path / ROWS)
         if bad:
-            _LOG.warning("%s", words_of_damage(self.path / ROWS, len(self.rows), bad))
+            _LOG.warning("%s", describe_damage(self.path / ROWS, len(self.rows), bad))
             (self.path / SUMMARY).unlink(missing_ok=True)  # it counts rows that are gone
             self._writer.rewrite(self.rows)
         self._gather(damaged=True)
@@ -187,7 +187,7 @@ class RunFolder:
         rows, bad = read_sound_rows(path) if damaged else (read_rows(path), [])
         check_rows(rows, self.run, path)
         if bad:
-            _LOG.warning("%s", words_of_damage(path, len(rows), bad))
+            _LOG.warning("%s", describe_damage(path, len(rows), bad))
         return rows
 
     def _start(self) -> RowWriter:
@@ -333,7 +333,7 @@ def check_continues(path: Path, run: Run) -> Run:
     if found := first_difference(stored, run):
         raise UsageError(
             f"the run in {path} can't be continued: "
-            f"its {found.field} is {found.stored}, this command's is {found.asked}",
+            f"its {found.field} is {found.stored}, this command's is {found.requested}",
             "type the command as before, or give another --out",
         )
     return stored

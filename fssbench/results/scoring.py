@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 BaseCounts = tuple[tuple[int, int, int, int], ...]
 """As in `fssbench.results.Row.base`."""
 
-Answer = npt.NDArray[np.uint8]
+LabelMap = npt.NDArray[np.uint8]
 """A label map as a method answers it: uint8 (H, W)."""
 
 
@@ -90,15 +90,15 @@ def count(
     return Counts(tuple(intersection.tolist()), tuple(union.tolist()), tuple(pairs.sum(axis=1).tolist()))
 
 
-def answer_of(prediction: Prediction, protocol: Protocol) -> tuple[Answer, Answer | None]:
+def label_maps_of(prediction: Prediction, protocol: Protocol) -> tuple[LabelMap, LabelMap | None]:
     """Return the label maps of a prediction that are counted: as `labels` and `base` of `score_labels`.
 
     Raises:
         UsageError: If base classes are asked together with the novel one, and the method knows none.
     """
     rule = protocol.base
-    labels: Answer = prediction.labels.cpu().numpy()
-    said: Answer | None = None if rule is None or prediction.base is None else prediction.base.cpu().numpy()
+    labels: LabelMap = prediction.labels.cpu().numpy()
+    said: LabelMap | None = None if rule is None or prediction.base is None else prediction.base.cpu().numpy()
     if rule is None or rule.asked == "apart":
         return labels, said
     if said is None:
@@ -111,8 +111,8 @@ def answer_of(prediction: Prediction, protocol: Protocol) -> tuple[Answer, Answe
 
 
 def score_labels(
-    labels: Answer,
-    base: Answer | None,
+    labels: LabelMap,
+    base: LabelMap | None,
     label: Label,
     classes: Sequence[int],
     base_classes: Sequence[int],
@@ -188,18 +188,18 @@ class Truth:
 
 
 @dataclass(frozen=True)
-class Answered:
+class PredictedLabels:
     """What was answered to an episode: label maps as `score_labels` takes them, and for each class if it is there."""
 
-    labels: Answer
-    base: Answer | None
+    labels: LabelMap
+    base: LabelMap | None
     present: tuple[bool, ...]
 
 
 def row_of(
     episodes: EpisodeList,
     number: int,
-    answered: Answered,
+    answered: PredictedLabels,
     truth: Truth,
     base_classes: Sequence[int],
     protocol: Protocol,

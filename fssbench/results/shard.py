@@ -8,7 +8,7 @@ from fssbench.errors import UsageError
 
 
 @dataclass(frozen=True)
-class Share:
+class Shard:
     """One of several equal parts of a run.
 
     Attributes:
@@ -16,18 +16,18 @@ class Share:
         of: How many there are.
     """
 
-    part: int
-    of: int
+    number: int
+    count: int
 
     def __post_init__(self) -> None:
-        if not 1 <= self.part <= self.of:
+        if not 1 <= self.number <= self.count:
             raise UsageError(
-                f"of {self.of} shards there is no shard {self.part}",
-                f"--shard 1/{self.of} to --shard {self.of}/{self.of}" if self.of > 0 else "--shard 1/8",
+                f"of {self.count} shards there is no shard {self.number}",
+                f"--shard 1/{self.count} to --shard {self.count}/{self.count}" if self.count > 0 else "--shard 1/8",
             )
 
     @classmethod
-    def parse(cls, text: str) -> Share:
+    def parse(cls, text: str) -> Shard:
         """Return the share that "2/8" names.
 
         Raises:
@@ -40,10 +40,10 @@ class Share:
 
     def bounds(self, length: int) -> tuple[int, int]:
         """Return where the share begins and ends in a sequence; shares differ by one at most."""
-        return (self.part - 1) * length // self.of, self.part * length // self.of
+        return (self.number - 1) * length // self.count, self.number * length // self.count
 
     def __str__(self) -> str:
-        return f"{self.part}/{self.of}"
+        return f"{self.number}/{self.count}"
 
 
-WHOLE = Share(1, 1)
+WHOLE = Shard(1, 1)

@@ -33,7 +33,7 @@ def read_sound_rows(path: Path) -> tuple[list[Row], list[BadLine]]:
     return [row for _, row in rows.values()], bad
 
 
-def words_of_damage(path: Path, kept: int, bad: Sequence[BadLine]) -> str:
+def describe_damage(path: Path, kept: int, bad: Sequence[BadLine]) -> str:
     """Return what is to be said of a damaged file: where, and what becomes of it."""
     more = f", nor are {len(bad) - 1} other lines" if len(bad) > 1 else ""
     return f"{path} is damaged: {bad[0]}{more}. The other {kept} rows are kept; what is missing is evaluated anew"

@@ -26,7 +26,7 @@ def summary_record(summary: Summary, lost: Lost = NOTHING) -> dict[str, object]:
     folds = [_fold(fold) for fold in summary.folds]
     more = {name: its for name in OPTIONAL if (its := getattr(summary, name)) is not None}
     runs = {"runs": [_run(asdict(run)) for run in summary.runs]} if summary.runs else {}
-    notes = {"notes": said} if (said := truth_notes(summary)) else {}
+    notes = {"notes": said} if (said := caveats_without_truth(summary)) else {}
     return {
         "episodes": summary.episodes,
         "miou": summary.miou,
@@ -42,17 +42,17 @@ def summary_record(summary: Summary, lost: Lost = NOTHING) -> dict[str, object]:
     }
 
 
-def truth_notes(summary: Summary) -> list[str]:
+def caveats_without_truth(summary: Summary) -> list[str]:
     """Return what has to be said of classes that are asked, but of which no query has a pixel."""
     return [
-        f"fold {fold.fold}: no query has a pixel of {named(fold.without_truth)}, which counts 0 in mIoU, however right "
-        "the answers are, as in releases (by PANet's the mean is not a number)"
+        f"fold {fold.fold}: no query has a pixel of {format_classes(fold.without_truth)}, which counts 0 in mIoU "
+        "whatever is predicted, as in the releases (in PANet's, the mean is NaN)"
         for fold in summary.folds
         if fold.without_truth
     ]
 
 
-def named(classes: Sequence[int]) -> str:
+def format_classes(classes: Sequence[int]) -> str:
     """Return classes by their numbers."""
     return f"class{'es' if len(classes) > 1 else ''} {', '.join(map(str, classes))}"
 

@@ -17,13 +17,13 @@ from fssbench.tables.entry import Entry, parameters, rounded
 from fssbench.tables.footnotes import DAGGER, Footnotes
 from fssbench.tables.layout import emphasise
 from fssbench.tables.measured import (
-    asked_on,
+    dataset_key,
     measured_entries,
     measurements,
-    printed_form,
+    printed_variant_name,
     setting_of,
 )
-from fssbench.tables.printed import entry_of, wants_backbone
+from fssbench.tables.printed import entry_of, matches_backbone
 from fssbench.tables.runs import LeaveOut, find_runs, read_runs, refuse
 from fssbench.tables.table import MISSING, Block, Cell, Column, Footnote, Group, Row, Table
 
@@ -107,7 +107,9 @@ def ablation(asked: Ablation, leave_out: LeaveOut = refuse) -> list[Table]:
 def _forms(method: str, known: Publications) -> dict[str, str]:
     """Return for each variant of a method's ablation the name of its printed row."""
     paper = known.methods.get(method)
-    return {variant: printed_form(method, paper.name, variant) for variant in method_info(method).ablation if paper}
+    return {
+        variant: printed_variant_name(method, paper.name, variant) for variant in method_info(method).ablation if paper
+    }
 
 
 def _printed(method: str, known: Publications) -> list[list[PrintedRow]]:
@@ -130,10 +132,10 @@ def _measured(asked: Ablation, forms: dict[str, str], known: Publications, leave
         if (
             run.method.name == asked.method
             and (run.method.variant or first) in forms
-            and (not asked.datasets or asked_on(run) in asked.datasets)
+            and (not asked.datasets or dataset_key(run) in asked.datasets)
             and (not asked.shots or run.shot in asked.shots)
             and (not asked.ways or run.way in asked.ways)
-            and wants_backbone(run.method.backbone or "", asked.backbones)
+            and matches_backbone(run.method.backbone or "", asked.backbones)
         ):
             folders.append(folder)
     settings: dict[str, list[Measurement]] = {}

@@ -13,18 +13,18 @@ from fssbench.publications.load import publications
 from fssbench.publications.names import Names, names_from
 from fssbench.publications.rows import Publications
 from fssbench.publications.status import released_weights
-from fssbench.tables.beside import beside_printed, reaches
 from fssbench.tables.entry import Entry
 from fssbench.tables.layout import LayoutName, lay_out
-from fssbench.tables.measured import asked_on, form_of, measured_entries, measurements
-from fssbench.tables.printed import printed_entries, wants_backbone
+from fssbench.tables.measured import dataset_key, measured_entries, measured_variant, measurements
+from fssbench.tables.printed import matches_backbone, printed_entries
 from fssbench.tables.render.csv import render_csv
 from fssbench.tables.render.html import render_html
 from fssbench.tables.render.json import render_json
 from fssbench.tables.render.latex import render_latex
 from fssbench.tables.render.markdown import render_markdown
 from fssbench.tables.render.terminal import render_terminal
-from fssbench.tables.runs import LeaveOut, find_runs, merged, read_runs, refuse
+from fssbench.tables.row_annotations import half_widths, with_printed_numbers
+from fssbench.tables.runs import LeaveOut, deduplicated, find_runs, read_runs, refuse
 from fssbench.tables.table import Footnote, Table
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ class Comparison:
     runs: Path | None = None
     all_sources: bool = False
     folders: tuple[Path, ...] = ()
-    reaches: tuple[str, ...] = ()
+    interval_columns: tuple[str, ...] = ()
 
     @property
     def others(self) -> bool:
@@ -106,7 +106,7 @@ def compare(asked: Comparison, leave_out: LeaveOut = refuse) -> list[Table]:
     wanted = {
         folder: run
         for folder, run in runs.items()
-        if asked_on(run) in datasets and _of_counts(asked, run.way, run.shot)
+        if dataset_key(run) in datasets and _of_counts(asked, run.way, run.shot)
     }
     measured = _measured(asked, known, wanted, leave_out)
     tables = []
@@ -116,16 +116,22 @@ def compare(asked: Comparison, leave_out: LeaveOut = refuse) -> list[Table]:
             printed = printed_entries(known, dataset, tasks, names, asked.all_sources)
         own = [
             # Only what is shown is worth the time that an interval takes.
-            replace(entry, reach=reaches(one, [c for c in entry.numbers if not asked.reaches or c in asked.reaches]))
+            replace(
+                entry,
+                half_width=half_widths(
+                    one, [c for c in entry.numbers if not asked.interval_columns or c in asked.interval_columns]
+                ),
+            )
             for entry, one in measured
             if entry.dataset == dataset
             and entry.task in tasks
-            and _asked_for(asked, entry)
+            and _selects(asked, entry)
             and (
-                _is_named(asked, one) or names.wants((entry.method, entry.label.partition(":")[0]), entry.variant, True)
+                _is_named(asked, one)
+                or names.matches((entry.method, entry.label.partition(":")[0]), entry.variant, True)
             )
         ]
-        entries = [*(entry for entry in printed if _asked_for(asked, entry)), *beside_printed(known, own)]
+        entries = [*(entry for entry in printed if _selects(asked, entry)), *with_printed_numbers(known, own)]
         if entries:
             absent = _absent(names, entries)
             tables += [
@@ -133,7 +139,7 @@ def compare(asked: Comparison, leave_out: LeaveOut = refuse) -> list[Table]:
                 for table in lay_out(entries, asked.layout)
             ]
     if not tables:
-        raise _nothing(asked, datasets, names, {asked_on(run) for run in runs.values()})
+        raise _nothing(asked, datasets, names, {dataset_key(run) for run in runs.values()})
     return tables
 
 
@@ -153,8 +159,12 @@ def render(tables: Iterable[Table], form: str) -> str:
     return FORMATS[form](tables)
 
 
-def _asked_for(asked: Comparison, entry: Entry) -> bool:
-    return _of_counts(asked, entry.way, entry.shot) and wants_backbone(entry.backbone, asked.backbones)
+def _interval_columns(asked: Comparison, entry: Entry) -> list[str]:
+    return [column for column in entry.numbers if not asked.interval_columns or column in asked.interval_columns]
+
+
+def _selects(asked: Comparison, entry: Entry) -> bool:
+    return _of_counts(asked, entry.way, entry.shot) and matches_backbone(entry.backbone, asked.backbones)
 
 
 def _of_counts(asked: Comparison, way: int | None, shot: int | None) -> bool:
@@ -174,7 +184,7 @@ def _runs(asked: Comparison, leave_out: LeaveOut) -> dict[Path, Run]:
             raise MissingError("there are no runs to show", "fssbench eval makes one; --runs DIR says where they are")
         return {}
     others = find_runs(asked.runs) if asked.runs is not None and asked.others else []
-    return read_runs(merged(asked.folders, others), leave_out)
+    return read_runs(deduplicated(asked.folders, others), leave_out)
 
 
 def _measured(
@@ -187,7 +197,7 @@ def _measured(
     found = measurements(folders, leave_out)
     together: dict[str, list[Measurement]] = {}
     for one in found:
-        together.setdefault(asked_on(one.run), []).append(one)
+        together.setdefault(dataset_key(one.run), []).append(one)
     return [
         pair for ones in together.values() for pair in zip(measured_entries(ones, known.methods), ones, strict=True)
     ]
@@ -200,15 +210,15 @@ def _callable(known: Publications, runs: Iterable[Run]) -> dict[str, set[str]]:
         for name in (row.method, known.methods[row.method].name):
             names.setdefault(name, set()).add(row.variant)
     for run in runs:
-        names.setdefault(run.method.name, set()).add(form_of(run))
+        names.setdefault(run.method.name, set()).add(measured_variant(run))
     return names
 
 
 def _datasets(asked: Comparison, known: Publications, runs: Mapping[Path, Run]) -> tuple[str, ...]:
-    of_runs = tuple(dict.fromkeys(asked_on(run) for run in runs.values()))
+    of_runs = tuple(dict.fromkeys(dataset_key(run) for run in runs.values()))
     if not asked.datasets:
         if asked.folders:
-            return tuple(dict.fromkeys(asked_on(runs[folder]) for folder in asked.folders if folder in runs))
+            return tuple(dict.fromkeys(dataset_key(runs[folder]) for folder in asked.folders if folder in runs))
         return of_runs if asked.source == "measured" else DEFAULT_DATASETS
     from fssbench.datasets.catalogue import list_datasets
 

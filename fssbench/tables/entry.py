@@ -77,9 +77,9 @@ class Entry:
     remarks: tuple[Remark, ...] = ()
     note: str = ""
     variant: str = ""
-    reach: Mapping[str, str] = field(default_factory=dict)
+    half_width: Mapping[str, str] = field(default_factory=dict)
     fold_count: int | None = None
-    beside: Mapping[str, str] = field(default_factory=dict)
+    printed: Mapping[str, str] = field(default_factory=dict)
     all_classes: Mapping[str, str] = field(default_factory=dict)
 
 

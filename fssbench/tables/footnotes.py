@@ -73,8 +73,8 @@ class Footnotes:
         said = [
             words
             for words, there in (
-                ("its 95 % interval over the choice of queries", any(entry.reach for entry in self._entries)),
-                ("its difference to what was printed", any(entry.beside for entry in self._entries)),
+                ("its 95 % interval over the choice of queries", any(entry.half_width for entry in self._entries)),
+                ("its difference to what was printed", any(entry.printed for entry in self._entries)),
             )
             if there
         ]

@@ -11,9 +11,9 @@ from typing import Literal
 from fssbench.datasets.catalogue import dataset_title, fold_count_of
 from fssbench.publications.rows import ER_FOLDS, FOLDS
 from fssbench.publications.titles import BACKBONES
-from fssbench.tables.beside import differences
 from fssbench.tables.entry import NO_BACKBONE, Entry, parameters, rounded
 from fssbench.tables.footnotes import Footnotes
+from fssbench.tables.row_annotations import differences
 from fssbench.tables.table import MISSING, Block, Cell, Column, Emphasis, Group, Row, Table
 
 LayoutName = Literal["fss", "fscs"]
@@ -128,7 +128,7 @@ def _row(line: list[Entry], blocks: list[_Columns], notes: Footnotes) -> Row:
 def _under(line: list[Entry], blocks: list[_Columns]) -> tuple[Row, ...]:
     """Return the lines below a measured row: intervals, and differences to what was printed."""
     lines = (
-        ("95 % interval", lambda entry: {column: f"±{rounded(text)}" for column, text in entry.reach.items()}),
+        ("95 % interval", lambda entry: {column: f"±{rounded(text)}" for column, text in entry.half_width.items()}),
         ("minus printed", differences),
     )
     under = []

@@ -21,7 +21,7 @@ def class_cautions(folds: Folds, count: int) -> list[str]:
         folds: By number.
         count: How many folds make a mean.
     """
-    from fssbench.results.summary import named
+    from fssbench.results.summary import format_classes
 
     cautions = []
     short = [
@@ -36,7 +36,7 @@ def class_cautions(folds: Folds, count: int) -> list[str]:
             f"releases count them: {numbers}"
         )
     cautions += [
-        f"no query of fold {number} has a pixel of {named(summary.without_truth)}, which counts 0 in mIoU"
+        f"no query of fold {number} has a pixel of {format_classes(summary.without_truth)}, which counts 0 in mIoU"
         for number, (_, summary) in folds.items()
         if summary.without_truth
     ]

@@ -17,7 +17,7 @@ from fssbench.tables.neighbours import Neighbours
 from fssbench.tables.runs import LeaveOut, refuse
 
 if TYPE_CHECKING:
-    from fssbench.metrics.counts import Counted
+    from fssbench.metrics.fold_counts import FoldCounts
     from fssbench.metrics.summary import FoldSummary
     from fssbench.results import Results, Run
     from fssbench.results.lost import Lost
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 def fold_count(run: Run) -> int:
     """Return how many folds make a mean on the data set of a run."""
-    return run.dataset.fold_count or fold_count_of(asked_on(run))
+    return run.dataset.fold_count or fold_count_of(dataset_key(run))
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,24 +38,24 @@ class MeasuredFold:
         missing: How many episodes are not answered yet.
         folder: The run's.
         lost: What is lost at the network's size.
-        answers: Returns the counts of the answered episodes, and what they mean, without intervals.
+        compute: Returns the counts of the answered episodes, and what they mean, without intervals.
     """
 
     record: FoldRecord
     missing: int
     folder: Path
     lost: Lost
-    answers: Callable[[], tuple[Counted, FoldSummary]]
+    compute: Callable[[], tuple[FoldCounts, FoldSummary]]
 
     @property
-    def counts(self) -> Counted:
+    def counts(self) -> FoldCounts:
         """The counts of the answered episodes."""
-        return self.answers()[0]
+        return self.compute()[0]
 
     @property
     def summary(self) -> FoldSummary:
         """What was answered, without intervals."""
-        return self.answers()[1]
+        return self.compute()[1]
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,12 +80,12 @@ class Measurement:
         return ", ".join(sorted({str(fold.folder) for fold in self.folds.values()}))
 
 
-def asked_on(run: Run) -> str:
+def dataset_key(run: Run) -> str:
     """Return the data set of a run, as printed rows have it: "A_to_B" is trained on A and asked on B."""
     return run.dataset.name if run.train_dataset is None else f"{run.train_dataset}_to_{run.dataset.name}"
 
 
-def form_of(run: Run) -> str:
+def measured_variant(run: Run) -> str:
     """Return the variant that was measured, empty where it is the one that the method takes by default for the task."""
     from fssbench.methods.catalogue import REGISTRY, method_info
 
@@ -97,7 +97,7 @@ def form_of(run: Run) -> str:
     return "" if variant == method_info(run.method.name).variant_for(run.method.task) else variant
 
 
-def printed_form(method: str, name: str, variant: str) -> str:
+def printed_variant_name(method: str, name: str, variant: str) -> str:
     """Return what the paper's ablation calls a variant, else the variant's own name.
 
     Args:
@@ -139,7 +139,7 @@ def measurements(folders: Iterable[Path], leave_out: LeaveOut = refuse) -> list[
                 results = load_run(folder)
                 found = folds_of(results, folder)
                 for fold in found.values():
-                    fold.answers()  # of many runs the counts are kept, not the rows
+                    fold.compute()  # of many runs the counts are kept, not the rows
             except FSSBenchError as error:
                 leave_out(folder, error)
                 continue
@@ -148,10 +148,10 @@ def measurements(folders: Iterable[Path], leave_out: LeaveOut = refuse) -> list[
                 leave_out(folder, MissingError(f"no episode of the run in {folder} is answered yet"))
             yield results.run, found
 
-    return put_together(read())
+    return group_folds(read())
 
 
-def put_together(runs: Iterable[tuple[Run, dict[int, MeasuredFold]]]) -> list[Measurement]:
+def group_folds(runs: Iterable[tuple[Run, dict[int, MeasuredFold]]]) -> list[Measurement]:
     """Put folds of one configuration together; see `measurements`.
 
     Args:
@@ -198,12 +198,12 @@ class _Counts:
 
     def __init__(self, results: Results) -> None:
         self._results: Results | None = results
-        self._found: dict[int, tuple[Counted, FoldSummary]] = {}
+        self._found: dict[int, tuple[FoldCounts, FoldSummary]] = {}
 
-    def of(self, fold: int) -> tuple[Counted, FoldSummary]:
+    def of(self, fold: int) -> tuple[FoldCounts, FoldSummary]:
         """Return the counts of a fold, and what they mean."""
         if self._results is not None:
-            counts = self._results.counted()
+            counts = self._results.fold_counts()
             folds = self._results.summary(draws=0, counts=counts).folds
             self._found = {its.fold: (count, its) for count, its in zip(counts, folds, strict=True)}
             self._results = None
@@ -221,7 +221,7 @@ def _configuration(run: Run) -> str:
         {(fold.drawn_by, fold.seed, fold.list_order, fold.weights.kind, _runs_asked(fold)) for fold in run.folds}
     )
     setting = (run.train_dataset, run.dataset, run.protocol, run.way, run.shot, run.split, run.limit, run.precision)
-    return repr((method, setting, draws, run.share))
+    return repr((method, setting, draws, run.as_shard))
 
 
 def measured_entries(found: Iterable[Measurement], methods: Mapping[str, Paper]) -> list[Entry]:
@@ -250,7 +250,7 @@ def _entry(one: Measurement, methods: Mapping[str, Paper], differs: list[str]) -
     run = one.run
     key = "asnet-w" if run.method.name == "asnet" and run.method.options.get("weak") else run.method.name
     paper = methods.get(key)
-    name, form = paper.name if paper else run.method.name, form_of(run)
+    name, form = paper.name if paper else run.method.name, measured_variant(run)
     counted = sorted({fold.summary.episodes for fold in one.folds.values()})
     per_fold = f"{counted[0]}" if len(counted) == 1 else f"{counted[0]} to {counted[-1]}"
     counting = ""
@@ -273,10 +273,10 @@ def _entry(one: Measurement, methods: Mapping[str, Paper], differs: list[str]) -
     return Entry(
         origin="measured",
         method=key,
-        label=f"{name}: {printed_form(run.method.name, name, form)}" if form else name,
+        label=f"{name}: {printed_variant_name(run.method.name, name, form)}" if form else name,
         venue=paper.venue if paper else "",
         backbone=run.method.backbone or NO_BACKBONE,
-        dataset=asked_on(run),
+        dataset=dataset_key(run),
         task=run.method.task,
         protocol=run.protocol.name,
         way=run.way,
@@ -319,7 +319,7 @@ def _cautions(one: Measurement, weights: Sequence[str]) -> list[str]:
     ):
         cautions.append(f"objects that are not there or lost at the network's size, {lost}")
     if one.run.is_shard:
-        cautions.append(f"shard {one.run.share}, only a part of each list, so it is not ranked (fssbench merge)")
+        cautions.append(f"shard {one.run.as_shard}, only a part of each list, so it is not ranked (fssbench merge)")
     if missing := sum(fold.missing for fold in one.folds.values()):
         cautions.append(f"unfinished: {missing} episodes are missing")
     if one.run.limit is not None:

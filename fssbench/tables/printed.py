@@ -32,7 +32,7 @@ def printed_entries(
     candidates: dict[Key, list[PrintedRow]] = {}
     for row in known.rows:
         called = (row.method, known.methods[row.method].name)
-        if row.dataset == dataset and row.task in tasks and names.wants(called, row.variant, row.role == "result"):
+        if row.dataset == dataset and row.task in tasks and names.matches(called, row.variant, row.role == "result"):
             candidates.setdefault((row.method, row.variant, row.backbone, row.way, row.shot), []).append(row)
     if all_sources:
         return [
@@ -154,7 +154,7 @@ def entry_of(
     )
 
 
-def wants_backbone(backbone: str, patterns: Iterable[str]) -> bool:
+def matches_backbone(backbone: str, patterns: Iterable[str]) -> bool:
     """Return whether a backbone is among those asked for, wildcards allowed; no pattern asks for all."""
     patterns = tuple(patterns)
     return not patterns or any(fnmatchcase(backbone.lower(), pattern.lower()) for pattern in patterns)

@@ -31,7 +31,7 @@ def refuse(folder: Path, error: FSSBenchError) -> None:  # noqa: ARG001 - a `Lea
 
 
 @dataclass(frozen=True)
-class ComparedWords:
+class CompareArguments:
     """What the words of `--compare` are: names and patterns of methods, or run folders.
 
     Attributes:
@@ -108,7 +108,7 @@ def _was_merged(folder: Path) -> bool:
     return folder.match(SHARDS) and (folder.parent / RUN).is_file() and is_part(folder, folder.parent)
 
 
-def compared(words: Sequence[str], methods: Container[str] = ()) -> ComparedWords:
+def parse_compare(words: Sequence[str], methods: Container[str] = ()) -> CompareArguments:
     """Tell run folders from names of methods; a folder of run folders stands for all of them.
 
     A word is a folder if it has a slash, or if a folder of that name with runs is there. The name of a method is that
@@ -139,10 +139,10 @@ def compared(words: Sequence[str], methods: Container[str] = ()) -> ComparedWord
             named += [folder for folder in roots if Path(word) == folder and folder in found]
         else:
             names.append(word)
-    return ComparedWords(tuple(names), tuple(folders), tuple(named), tuple(hidden))
+    return CompareArguments(tuple(names), tuple(folders), tuple(named), tuple(hidden))
 
 
-def layout_of(folders: Sequence[Path], ways: Sequence[int], leave_out: LeaveOut = refuse) -> LayoutName:
+def choose_layout(folders: Sequence[Path], ways: Sequence[int], leave_out: LeaveOut = refuse) -> LayoutName:
     """Return the layout that shows what is asked: "fscs" for more ways than 1, or where no run is of another task."""
     if ways and max(ways) > 1:
         return "fscs"
@@ -174,7 +174,7 @@ def read_runs(folders: Sequence[Path], leave_out: LeaveOut = refuse) -> dict[Pat
     return found
 
 
-def merged(named: Sequence[Path], others: Sequence[Path]) -> list[Path]:
+def deduplicated(named: Sequence[Path], others: Sequence[Path]) -> list[Path]:
     """Return run folders, those named first, none of them twice under different spellings."""
     taken = {folder.resolve() for folder in named}
     return [*named, *(folder for folder in others if folder.resolve() not in taken)]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from fssbench.checking import given, report_of
+from fssbench.checking import report_of, stated_tolerance
 from fssbench.checking.baselines import COLUMNS, read_baselines
 from fssbench.errors import BrokenFileError, MissingError
 from fssbench.results.record import Weights
@@ -39,14 +39,15 @@ def test_one_hundredth_is_a_miss(tmp_path: Path, known: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("where", "told"), [({"torch": "2.12.0"}, "torch 2.12.0 here, 2.13.0 there"), ({"device": "cuda:0"}, "cuda:0 here")]
+    ("where", "message"),
+    [({"torch": "2.12.0"}, "torch 2.12.0 here, 2.13.0 there"), ({"device": "cuda:0"}, "cuda:0 here")],
 )
-def test_other_versions_and_devices_have_a_stated_tolerance(tmp_path: Path, known: Path, where, told: str) -> None:
+def test_other_versions_and_devices_have_a_stated_tolerance(tmp_path: Path, known: Path, where, message: str) -> None:
     near = report(write_run(tmp_path / "near", on(run_of(), **where), 0.502), known)
     assert near.missed == ()
     assert near.checks[0].tolerance is not None
     assert near.checks[0].tolerance.tier == "same weights and episodes, other versions or device"
-    assert told in near.checks[0].remark
+    assert message in near.checks[0].remark
     assert report(write_run(tmp_path / "far", on(run_of(), **where), 0.51), known).missed
 
 
@@ -65,11 +66,11 @@ def test_other_weights_are_a_miss_whatever_they_reach(tmp_path: Path, known: Pat
     its = report(folder, known)
     assert [check.title for check in its.missed] == [f"fold {n} weights" for n in range(4)]
     assert "222222222222 here, 000000000000 there" in its.missed[0].remark
-    assert report(folder, known, stated=given(0.1)).missed == ()
+    assert report(folder, known, stated=stated_tolerance(0.1)).missed == ()
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "message"),
     [
         (lambda run: limited(run, 2), "only the first 2 of 4"),
         (lambda run: replace(run, shot=5), "no baseline"),
@@ -79,11 +80,11 @@ def test_other_weights_are_a_miss_whatever_they_reach(tmp_path: Path, known: Pat
         (lambda run: with_folds(run, lambda fold: replace(fold, data_fingerprint="b")), "other data"),
     ],
 )
-def test_another_question_is_not_compared(tmp_path: Path, known: Path, change, told: str) -> None:
+def test_another_question_is_not_compared(tmp_path: Path, known: Path, change, message: str) -> None:
     its = report(write_run(tmp_path / "now", change(on(run_of())), 0.5), known)
     assert {check.verdict for check in its.checks} == {"none"}
     assert len(its.uncompared) == 4
-    assert told in its.uncompared[0]
+    assert message in its.uncompared[0]
 
 
 def test_one_fold_without_a_baseline_is_named(tmp_path: Path) -> None:
@@ -116,16 +117,16 @@ def test_a_broken_cell_is_named(tmp_path: Path, cells: dict[str, str], column: s
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "message"),
     [
         (b"method,miou\n", "line 1: the columns are not"),
         ((",".join(COLUMNS) + "\nhsnet\n").encode(), "line 2: not 21 cells"),
         (b"\xff\xfe", "is not a CSV file"),
     ],
 )
-def test_a_broken_file_is_named(tmp_path: Path, content: bytes, told: str) -> None:
+def test_a_broken_file_is_named(tmp_path: Path, content: bytes, message: str) -> None:
     (tmp_path / "shapes20i.csv").write_bytes(content)
-    with pytest.raises(BrokenFileError, match=told):
+    with pytest.raises(BrokenFileError, match=message):
         read_baselines(tmp_path, ["shapes20i"])
 
 

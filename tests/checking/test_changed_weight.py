@@ -49,11 +49,11 @@ def test_one_changed_weight_is_caught(
     backbone = str(shipped("fssbench/checkpoints/weights/small-shapes20i-fold0.safetensors"))
     weights = ["--checkpoint", "changed.safetensors", "--backbone-weights", backbone]
     assert fssbench(*evaluate, "after", *weights)[0] == 0
-    code, told = fssbench(*check, "after")
+    code, message = fssbench(*check, "after")
     assert code == 1
-    assert "fold 0 mIoU is" in told
-    assert "other weights than the baseline's: checkpoint" in told
+    assert "fold 0 mIoU is" in message
+    assert "other weights than the baseline's: checkpoint" in message
     # Even where only the number counts, and not the file that gave it.
-    code, told = fssbench(*check, "--tolerance", "0.005", "after")
+    code, message = fssbench(*check, "--tolerance", "0.005", "after")
     assert code == 1
-    assert "other weights" not in told
+    assert "other weights" not in message

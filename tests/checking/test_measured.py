@@ -1,4 +1,4 @@
-"""Folds of several runs as one measurement, and what is told of those that are not answered."""
+"""Folds of several runs as one measurement, and what is message of those that are not answered."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from fssbench.checking import Check, Report, given, report_of
+from fssbench.checking import Check, Report, report_of, stated_tolerance
 from fssbench.checking.against_published import against_published
 from fssbench.checking.measured import measured
 from fssbench.publications.load import publications
@@ -120,8 +120,8 @@ def test_what_nobody_printed_is_said(tmp_path: Path) -> None:
 
 
 def test_a_stated_tolerance_replaces_the_tiers(tmp_path: Path) -> None:
-    check = report(tmp_path, released((1,)), stated=given(10.0)).checks[0]
-    assert (check.verdict, check.tolerance) == ("pass", given(10.0))
+    check = report(tmp_path, released((1,)), stated=stated_tolerance(10.0)).checks[0]
+    assert (check.verdict, check.tolerance) == ("pass", stated_tolerance(10.0))
 
 
 def test_a_source_that_is_met_is_enough_and_named(tmp_path: Path) -> None:

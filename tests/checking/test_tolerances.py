@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from fssbench.checking.tolerances import given, tolerance_of, tolerances
+from fssbench.checking.tolerances import stated_tolerance, tolerance_of, tolerances
 from fssbench.checking.verdict import Check, Report, Subject, Tolerance, judge, not_comparable
 from fssbench.errors import UsageError
 from fssbench.protocols.rules import list_protocols
@@ -58,7 +58,7 @@ def test_nobody_knows_how_far_retraining_moves_the_exact_ratio() -> None:
 
 
 def test_the_bound_itself_is_admitted_and_no_more() -> None:
-    its = given(0.3)
+    its = stated_tolerance(0.3)
     assert its.admits(64.3 - 64.0)
     assert its.admits(64.0 - 64.3)
     assert not its.admits(0.301)
@@ -68,7 +68,7 @@ def test_the_bound_itself_is_admitted_and_no_more() -> None:
 @pytest.mark.parametrize("points", [-0.1, float("nan"), float("inf"), 101.0])
 def test_no_distance(points: float) -> None:
     with pytest.raises(UsageError, match="tolerance is 0 to 100"):
-        given(points)
+        stated_tolerance(points)
 
 
 def test_the_data_names_what_there_is() -> None:
@@ -82,7 +82,7 @@ def test_the_data_names_what_there_is() -> None:
 
 @pytest.mark.parametrize("points", [0.0, 0.1, 0.3])
 def test_a_bound_is_admitted_however_its_binary_digits_fall(points: float) -> None:
-    tolerance = given(points)
+    tolerance = stated_tolerance(points)
     # 1.3 - 1.0 is 0.30000000000000004.
     assert tolerance.admits((1.0 + points) - 1.0)
     assert tolerance.admits(1.0 - (1.0 + points))

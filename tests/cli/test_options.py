@@ -18,10 +18,10 @@ from fssbench.errors import UsageError
 from fssbench.planning import request, settings
 from fssbench.predictions import plan as scoring
 from fssbench.results.run_reader import Existing
-from fssbench.results.shard import Share
+from fssbench.results.shard import Shard
 from fssbench.training import plan as training
 
-TYPES = {"Existing": Existing, "Share": Share}
+TYPES = {"Existing": Existing, "Shard": Shard}
 
 COMMANDS = [
     (EvalOptions, (request.Request, settings.Settings), {"resume", "overwrite", "quiet", "save_predictions"}),

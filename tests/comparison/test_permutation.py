@@ -7,7 +7,7 @@ import pytest
 import scipy.stats
 
 from fssbench.comparison.permutation import holm, permutation_p, swaps
-from fssbench.metrics.counts import Counted
+from fssbench.metrics.fold_counts import FoldCounts
 from tests.comparison.simulation import simulate
 
 
@@ -15,7 +15,7 @@ def test_p_values_are_those_of_scipy() -> None:
     # Nine images: scipy goes through all 2⁹ ways to swap them.
     generator = np.random.default_rng(5)
     asked = simulate.images(generator, 1, 9)
-    mine, theirs = (simulate.tally_of(simulate.answers(generator, asked, skill=skill)) for skill in (0.0, 0.3))
+    mine, theirs = (simulate.counts_of(simulate.answers(generator, asked, skill=skill)) for skill in (0.0, 0.3))
     counts = np.concatenate([mine.sums[:, :2], theirs.sums[:, :2]])
 
     def difference(one: np.ndarray, other: np.ndarray, axis: int) -> np.ndarray:
@@ -28,7 +28,7 @@ def test_p_values_are_those_of_scipy() -> None:
     exact = scipy.stats.permutation_test(
         (np.arange(9), np.arange(9, 18)), difference, permutation_type="samples", vectorized=True, n_resamples=np.inf
     )
-    (chance,) = swaps([(Counted(mine), Counted(theirs))], 40_000, generator)
+    (chance,) = swaps([(FoldCounts(mine), FoldCounts(theirs))], 40_000, generator)
     assert 0.01 < exact.pvalue < 0.9
     # scipy doubles the smaller tail; ours counts both as they are. Both are symmetric here.
     assert permutation_p(float(exact.statistic), chance["miou"]) == pytest.approx(exact.pvalue, abs=0.01)
@@ -59,7 +59,7 @@ def test_p_is_never_0_and_1_where_nothing_differs() -> None:
 def test_one_coin_serves_all_episodes_of_an_image() -> None:
     # The same image in two folds: never is one swapped without the other.
     counts = [np.array([[[50, 100, 10, 10, 1, 1]]]), np.array([[[90, 100, 10, 10, 1, 1]]])]
-    pair = tuple(Counted(simulate.tally_of(its)) for its in counts)
+    pair = tuple(FoldCounts(simulate.counts_of(its)) for its in counts)
     first, second = swaps([pair, pair], 200, np.random.default_rng(0))
     assert first["miou"].tolist() == second["miou"].tolist()
     assert set(first["miou"].round(9).tolist()) == {40.0, -40.0}

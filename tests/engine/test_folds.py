@@ -168,10 +168,10 @@ def test_methods_and_shots_and_folds_are_planned_as_one():
 
 
 def test_a_share_of_each_fold_is_as_it_is_alone(tmp_path: Path):
-    from fssbench.results.shard import Share
+    from fssbench.results.shard import Shard
 
     checkpoints = write_checkpoints(tmp_path, one_encoder=True)
-    half = planned(Path("half"), checkpoint=checkpoints, shard=Share(2, 2))
+    half = planned(Path("half"), checkpoint=checkpoints, shard=Shard(2, 2))
     asked(half)
-    expected = [(its.fold, number) for its in half.lists for number in order_of_work(its, share=Share(2, 2))]
+    expected = [(its.fold, number) for its in half.lists for number in order_of_work(its, share=Shard(2, 2))]
     assert sorted((row["fold"], row["episode"]) for row in counted(half.out)) == sorted(expected)

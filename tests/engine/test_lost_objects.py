@@ -15,9 +15,9 @@ from fssbench.episode import Episode
 from fssbench.planning.settings import Settings
 from fssbench.protocols.rules import Protocol, ResizeRule
 from fssbench.results import Results, load_run
+from fssbench.results.caveats import caveats
 from fssbench.results.lost import Lost, lost_in
 from fssbench.results.merge import merge
-from fssbench.results.notes import notes
 from fssbench.tables.measured import measured_entries, measurements
 from tests.engine.stub import NearestColour, Patches, questions, rules
 
@@ -46,7 +46,7 @@ def supports_lost(shot: int, count: int = 12) -> list[int]:
 
 
 def said(results: Results, shot: int = 1) -> list[str]:
-    return [note for note in notes(results, results.summary(draws=0), [questions(shot=shot)]) if "no pixel" in note]
+    return [note for note in caveats(results, results.summary(draws=0), [questions(shot=shot)]) if "no pixel" in note]
 
 
 @pytest.mark.parametrize("rule", RULES)

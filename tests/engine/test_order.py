@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from fssbench.engine.order import order_of_work
 from fssbench.errors import UsageError
-from fssbench.results.shard import Share
+from fssbench.results.shard import Shard
 from tests.engine.stub import questions
 
 
@@ -23,7 +23,7 @@ def test_episodes_of_a_class_and_of_an_image_follow_each_other():
 
 @given(st.integers(1, 40), st.integers(0, 60))
 def test_shares_are_all_of_it_and_equal(parts: int, length: int):
-    bounds = [Share(part, parts).bounds(length) for part in range(1, parts + 1)]
+    bounds = [Shard(part, parts).bounds(length) for part in range(1, parts + 1)]
     assert [place for start, stop in bounds for place in range(start, stop)] == list(range(length))
     sizes = {stop - start for start, stop in bounds}
     assert max(sizes) - min(sizes) <= 1
@@ -32,17 +32,17 @@ def test_shares_are_all_of_it_and_equal(parts: int, length: int):
 @pytest.mark.parametrize("done", [set(), {0, 5, 7}, set(range(12))])
 def test_a_share_is_the_same_whatever_is_done_already(done: set[int]):
     episodes = questions(count=12)
-    fresh = [order_of_work(episodes, share=Share(part, 3)) for part in (1, 2, 3)]
-    again = [order_of_work(episodes, done, Share(part, 3)) for part in (1, 2, 3)]
+    fresh = [order_of_work(episodes, share=Shard(part, 3)) for part in (1, 2, 3)]
+    again = [order_of_work(episodes, done, Shard(part, 3)) for part in (1, 2, 3)]
     assert again == [[number for number in share if number not in done] for share in fresh]
 
 
 @pytest.mark.parametrize("text", ["", "1", "0/4", "5/4", "1/0", "-1/4", "a/b", "1/2/3", "٣/٤"])
 def test_what_is_no_share(text: str):
     with pytest.raises(UsageError, match="shard"):
-        Share.parse(text)
+        Shard.parse(text)
 
 
 def test_a_share_by_name():
-    assert Share.parse("2/8") == Share(2, 8)
-    assert str(Share(2, 8)) == "2/8"
+    assert Shard.parse("2/8") == Shard(2, 8)
+    assert str(Shard(2, 8)) == "2/8"

@@ -11,14 +11,14 @@ import pytest
 
 from fssbench import evaluate
 from fssbench.comparison.pairing import pair
-from fssbench.datasets.transfer.view import SeenFrom
+from fssbench.datasets.transfer.view import TransferView
 from fssbench.engine import folds
 from fssbench.engine.features.loader import Loader, View
 from fssbench.errors import BrokenFileError, MissingError, UsageError
 from fssbench.planning.settings import Settings
 from fssbench.results import Row, load_run, read_rows
 from fssbench.results.merge import merge
-from fssbench.results.photos import check_one_photo_a_name
+from fssbench.results.photos import check_photo_digests
 from fssbench.results.progress import Silent
 from fssbench.results.rows import line_of
 from tests.engine.stub import NearestColour, Patches, questions, rules
@@ -148,7 +148,7 @@ def test_photos_exchanged_while_they_are_asked(dataset: InFiles, tmp_path: Path,
             progress=Exchanging(dataset),
             settings=Settings(workers=0, feature_cache=0, batch_size=1),
         )
-    check_one_photo_a_name(read_rows(tmp_path / "run" / "rows.jsonl"), tmp_path)
+    check_photo_digests(read_rows(tmp_path / "run" / "rows.jsonl"), tmp_path)
 
 
 def test_a_loader_reads_the_file_of_each_photo_it_reads(dataset: InFiles):
@@ -160,7 +160,7 @@ def test_a_loader_reads_the_file_of_each_photo_it_reads(dataset: InFiles):
 
 
 def test_a_data_set_seen_from_another_has_its_files(dataset: InFiles):
-    view = object.__new__(SeenFrom)
+    view = object.__new__(TransferView)
     view.inner = dataset
     assert view.photo_path("p3") == dataset.photo_path("p3")
 

@@ -9,10 +9,10 @@ import pandas as pd
 import pytest
 import scipy.stats
 
-from fssbench.metrics.bootstrap import bootstrap, freedom_of
+from fssbench.metrics.bootstrap import bootstrap, degrees_of_freedom
+from fssbench.metrics.counts import ClusterCounts, cluster_counts
 from fssbench.metrics.intervals import Interval, Sample, interval, interval_of_mean, student_quantile
 from fssbench.metrics.summary import summarise
-from fssbench.metrics.tally import Tally, tally
 from tests.comparison.simulation import simulate
 
 
@@ -23,10 +23,10 @@ def rows(**counted: Sequence[tuple[int, ...]]) -> pd.DataFrame:
     return pd.DataFrame({"fold": 0, "query": [f"q{n}" for n in range(count)], **given})
 
 
-def one_class(clusters: int, seed: int = 0) -> Tally:
+def one_class(clusters: int, seed: int = 0) -> ClusterCounts:
     generator = np.random.default_rng(seed)
-    counts = simulate.tally_of(simulate.answers(generator, simulate.images(generator, 1, clusters)))
-    assert isinstance(counts, Tally)
+    counts = simulate.counts_of(simulate.answers(generator, simulate.images(generator, 1, clusters)))
+    assert isinstance(counts, ClusterCounts)
     return counts
 
 
@@ -45,8 +45,8 @@ def test_quantiles_between_whole_degrees_of_freedom(freedom: float) -> None:
 
 @pytest.mark.parametrize("clusters", [8, 60])
 def test_draws_spread_as_those_of_scipy(clusters: int) -> None:
-    tally = one_class(clusters)
-    both, either = tally.sums[:, 0], tally.sums[:, 1]
+    counts = one_class(clusters)
+    both, either = counts.sums[:, 0], counts.sums[:, 1]
 
     def iou(both: np.ndarray, either: np.ndarray, axis: int) -> np.ndarray:
         return 100 * both.sum(axis=axis) / either.sum(axis=axis)
@@ -55,12 +55,12 @@ def test_draws_spread_as_those_of_scipy(clusters: int) -> None:
         (both, either), iou, paired=True, vectorized=True, n_resamples=20_000, method="percentile",
         rng=np.random.default_rng(1),
     )  # fmt: skip
-    (drawn,) = bootstrap([tally], 20_000, np.random.default_rng(2))
+    (drawn,) = bootstrap([counts], 20_000, np.random.default_rng(2))
     # scipy draws n of n clusters, whose spread is too small by √((n - 1) / n).
     expected = theirs.standard_error * np.sqrt(clusters / (clusters - 1))
     assert np.std(drawn.miou) == pytest.approx(expected, rel=0.05 if clusters > 10 else 0.12)
-    value = float(tally.ratios(tally.sums.sum(axis=0)).miou)
-    ours = interval(value, drawn.miou, freedom_of([tally]), 0.95)
+    value = float(counts.ratios(counts.sums.sum(axis=0)).miou)
+    ours = interval(value, drawn.miou, degrees_of_freedom([counts]), 0.95)
     width = theirs.confidence_interval.high - theirs.confidence_interval.low
     if clusters > 10:
         assert ours.low == pytest.approx(theirs.confidence_interval.low, abs=0.15 * width)
@@ -72,17 +72,17 @@ def test_the_spread_of_a_mean_is_the_textbook_one() -> None:
     generator = np.random.default_rng(3)
     asked = simulate.images(generator, 1, 12)
     asked[..., 2] = 1
-    tally = simulate.tally_of(simulate.answers(generator, asked))
-    right = 100.0 * tally.sums[:, 4]
-    (drawn,) = bootstrap([tally], 40_000, generator)
+    counts = simulate.counts_of(simulate.answers(generator, asked))
+    right = 100.0 * counts.sums[:, 4]
+    (drawn,) = bootstrap([counts], 40_000, generator)
     assert np.std(drawn.exact_ratio) == pytest.approx(np.std(right, ddof=1) / np.sqrt(12), rel=0.02)
 
 
 def test_nothing_is_known_from_one_query() -> None:
-    tally = one_class(1)
-    (drawn,) = bootstrap([tally], 100, np.random.default_rng(0))
-    assert interval(50.0, drawn.miou, freedom_of([tally]), 0.95) == Interval(0.0, 100.0)
-    assert interval(5.0, drawn.miou, freedom_of([tally]), 0.95, -100.0) == Interval(-100.0, 100.0)
+    counts = one_class(1)
+    (drawn,) = bootstrap([counts], 100, np.random.default_rng(0))
+    assert interval(50.0, drawn.miou, degrees_of_freedom([counts]), 0.95) == Interval(0.0, 100.0)
+    assert interval(5.0, drawn.miou, degrees_of_freedom([counts]), 0.95, -100.0) == Interval(-100.0, 100.0)
 
 
 def test_one_query_of_a_class_does_not_make_a_number_sure() -> None:
@@ -186,7 +186,7 @@ def test_classes_of_one_query_are_drawn_together() -> None:
         intersection=[(0, 1), (0, 2), (0, 3), (0, 4), (0, 4)],
         union=[(5, 9)] * 5,
     )
-    (drawn,) = bootstrap([tally(frame, 0, None, None)], 400, np.random.default_rng(0))
+    (drawn,) = bootstrap([cluster_counts(frame, 0, None, None)], 400, np.random.default_rng(0))
     first, second, third = np.asarray(drawn.per_class).T
     # Of two clusters one is drawn, for both; the others are drawn from their own class, whose IoU is never 0.
     assert first.min() > 0
@@ -199,9 +199,9 @@ def test_no_share_is_beyond_all_or_nothing() -> None:
 
 
 def test_draws_do_not_depend_on_the_parts_they_are_drawn_with() -> None:
-    tally = one_class(30)
-    (alone,) = bootstrap([tally], 50, np.random.default_rng(4))
-    first, second = bootstrap([tally, tally], 50, np.random.default_rng(4))
+    counts = one_class(30)
+    (alone,) = bootstrap([counts], 50, np.random.default_rng(4))
+    first, second = bootstrap([counts, counts], 50, np.random.default_rng(4))
     assert alone.miou.tolist() == first.miou.tolist() == second.miou.tolist()
 
 
@@ -225,7 +225,7 @@ def test_one_query_of_a_class_is_drawn_with_the_smallest_class() -> None:
         union=[(5, 9)] * 9,
     )
     single = pd.concat([frame, rows(classes=[(4,)], intersection=[(0, 9)], union=[(5, 9)]).assign(query="last")])
-    (drawn,) = bootstrap([tally(single, 0, None, None)], 400, np.random.default_rng(0))
+    (drawn,) = bootstrap([cluster_counts(single, 0, None, None)], 400, np.random.default_rng(0))
     first, second, third, fourth = np.asarray(drawn.per_class).T
     # Of the three clusters of classes 2 and 4 two are drawn: each is missing now and then. The others never are.
     assert set(first.round(9)) == {round(400 / 9, 9)}
@@ -237,7 +237,7 @@ def test_one_query_of_a_class_is_drawn_with_the_smallest_class() -> None:
 def test_each_class_counts_as_much_in_a_draw_as_in_the_list() -> None:
     # All queries of a class alike: 2 of one, 5 of another. Whatever is drawn, 2 of 7 pixels are right.
     frame = rows(classes=[(1,)] * 2 + [(2,)] * 5, intersection=[(0, 10)] * 2 + [(0, 0)] * 5, union=[(0, 10)] * 7)
-    (drawn,) = bootstrap([tally(frame, 0, None, None)], 50, np.random.default_rng(0))
+    (drawn,) = bootstrap([cluster_counts(frame, 0, None, None)], 50, np.random.default_rng(0))
     assert drawn.fb_iou == pytest.approx(np.full(50, 50 * 2 / 7))
     assert drawn.exact_ratio == pytest.approx(np.full(50, 100.0))
 
@@ -247,7 +247,7 @@ def test_lists_of_more_queries_than_16_bits_number(count: int) -> None:
     # The queries at the end are right, all others wrong: they are drawn as often as any.
     sums = np.tile(np.array([[0, 1, 1, 1, 1, 1]], dtype=np.int64), (count, 1))
     sums[-(count // 4) :, 0] = 1
-    large = Tally(0, (1,), tuple((1, f"{number:06}") for number in range(count)), sums, np.array([count]))
+    large = ClusterCounts(0, (1,), tuple((1, f"{number:06}") for number in range(count)), sums, np.array([count]))
     (drawn,) = bootstrap([large], 2, np.random.default_rng(0))
     assert drawn.miou == pytest.approx(np.full(2, 25.0), abs=1.5)
 
@@ -260,27 +260,27 @@ def test_a_class_is_known_by_the_queries_that_hold_it() -> None:
         present=[(True, True)] * 4,
         truth=[(True, True)] * 4,
     )
-    counts = tally(frame, 0, None, None)
+    counts = cluster_counts(frame, 0, None, None)
     assert counts.clusters == ((0, "q0"), (0, "q1"), (0, "q2"), (0, "q3"))
-    assert freedom_of([counts]) == 3
-    assert [counts.freedom_of_class(place) for place in (0, 1)] == [1, 3]
-    assert tally(frame, 0, (1, 2, 3), None).freedom_of_class(2) == 0
+    assert degrees_of_freedom([counts]) == 3
+    assert [counts.class_degrees_of_freedom(place) for place in (0, 1)] == [1, 3]
+    assert cluster_counts(frame, 0, (1, 2, 3), None).class_degrees_of_freedom(2) == 0
 
 
 def test_of_two_queries_something_is_known() -> None:
-    tally = one_class(2)
+    counts = one_class(2)
     expected = scipy.stats.t.ppf(0.975, 1) * np.array([-0.1, 0.1])
-    assert freedom_of([tally]) == 1
+    assert degrees_of_freedom([counts]) == 1
     found = interval(50.0, np.array([49.9, 50.1]), 1, 0.95)
     assert (found.low, found.high) == pytest.approx(tuple(50.0 + expected))
 
 
 def test_objects_of_one_pixel_count_whole() -> None:
-    counts = tally(rows(classes=[(1,)], intersection=[(1, 1)], union=[(1, 1)]), 0, None, None)
+    counts = cluster_counts(rows(classes=[(1,)], intersection=[(1, 1)], union=[(1, 1)]), 0, None, None)
     ratios = counts.ratios(counts.sums.sum(axis=0))
     assert (ratios.miou, ratios.fb_iou) == (100.0, 100.0)
     # Also where another class has none at all.
     frame = rows(classes=[(1,), (2,)], intersection=[(1, 1), (1, 0)], union=[(1, 1), (1, 0)])
-    counts = tally(frame, 0, None, None)
+    counts = cluster_counts(frame, 0, None, None)
     ratios = counts.ratios(counts.sums.sum(axis=0))
     assert (ratios.miou, ratios.fb_iou) == (50.0, 100.0)

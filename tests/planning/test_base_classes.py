@@ -23,7 +23,7 @@ from fssbench.protocols.rules import Protocol, protocol
 from fssbench.results import Row, load_run
 from fssbench.results.progress import Silent
 from fssbench.results.rows import frame_of, read_rows
-from fssbench.results.scoring import BaseCounts, Counts, answer_of, merge_base, score_labels
+from fssbench.results.scoring import BaseCounts, Counts, label_maps_of, merge_base, score_labels
 from tests.engine.stub import NearestColour, Patches, questions, rules
 
 NOVEL = torch.tensor([[9.0, 9.0, 0.0, 0.0, 9.0]])  # the probability of the novel class is .9999, or a half
@@ -38,7 +38,7 @@ def _prediction() -> Prediction:
 
 def counted(prediction: Prediction, name: str) -> tuple[Counts, BaseCounts | None]:
     its = protocol(name)
-    return score_labels(*answer_of(prediction, its), LABEL, (7,), (4, 6, 9), its)
+    return score_labels(*label_maps_of(prediction, its), LABEL, (7,), (4, 6, 9), its)
 
 
 @pytest.mark.parametrize(

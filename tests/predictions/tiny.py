@@ -17,7 +17,7 @@ from fssbench.episode import EpisodeList, write_episodes
 from fssbench.methods.base.method import Prediction
 from fssbench.protocols.rules import protocol
 from fssbench.results import Row
-from fssbench.results.scoring import Answered
+from fssbench.results.scoring import PredictedLabels
 from tests.engine.stub import NearestColour, Patches, questions
 
 
@@ -40,7 +40,7 @@ def answered_natively(episodes: EpisodeList, folder: Path, method: NearestColour
     folder.mkdir()
     document = {}
 
-    def dump(fold: int, number: int, answered: Answered) -> None:
+    def dump(fold: int, number: int, answered: PredictedLabels) -> None:
         name = f"fold{fold}-{number:05d}"
         Image.fromarray(answered.labels).save(folder / f"{name}.png")
         document[name] = list(answered.present)

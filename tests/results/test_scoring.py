@@ -12,7 +12,7 @@ import torch
 from fssbench.errors import UsageError
 from fssbench.methods.base.method import Prediction
 from fssbench.protocols.rules import protocol
-from fssbench.results.scoring import answer_of, count, score_labels, truth_present
+from fssbench.results.scoring import count, label_maps_of, score_labels, truth_present
 
 Map = npt.NDArray[np.uint8]
 
@@ -115,6 +115,6 @@ def test_the_novel_class_is_where_it_is_surer_than_the_threshold() -> None:
     logits[1, 0, 2] = 1e-3
     logits[1, 0, 0] = -1e-3
     none = torch.zeros(1, 3, dtype=torch.uint8)
-    labels, base = answer_of(Prediction(logits, none, torch.tensor([True]), base=none), rule)
+    labels, base = label_maps_of(Prediction(logits, none, torch.tensor([True]), base=none), rule)
     assert labels.tolist() == [[0, 0, 1]]  # half and half is not sure enough
     assert base is None

@@ -13,9 +13,9 @@ from fssbench import evaluate
 from fssbench.metrics.summary import summarise
 from fssbench.protocols.rules import BaseRule, protocol
 from fssbench.results import Results, Run, load_run
-from fssbench.results.notes import notes
+from fssbench.results.caveats import caveats
 from fssbench.results.rows import Row, frame_of
-from fssbench.results.summary import summary_record, truth_notes
+from fssbench.results.summary import caveats_without_truth, summary_record
 from tests.engine.stub import NearestColour, Patches, questions, rules
 from tests.results.test_run_reader import STORED
 from tests.tables.runs import run_of, write_run
@@ -124,19 +124,21 @@ def test_a_class_without_a_pixel_counts_0_and_that_is_said() -> None:
     summary = summarise(frame_of(of_five(3)), draws=0)
     assert summary.miou == 80.0
     assert summary.folds[0].without_truth == (3,)
-    (note,) = truth_notes(summary)
+    (note,) = caveats_without_truth(summary)
     assert note.startswith("fold 0: no query has a pixel of class 3, which counts 0 in mIoU")
     record = summary_record(summary)
     assert record["notes"] == [note]
     assert record["folds"][0]["without_truth"] == (3,)  # type: ignore[index]
-    assert truth_notes(summarise(frame_of(of_five()), draws=0)) == []
+    assert caveats_without_truth(summarise(frame_of(of_five()), draws=0)) == []
 
 
 def test_one_fold_of_several() -> None:
     frame = frame_of([*of_five(), *of_five(2, 4, fold=1)])
     summary = summarise(frame, draws=0)
     assert [fold.without_truth for fold in summary.folds] == [(), (2, 4)]
-    assert [note.partition(",")[0] for note in truth_notes(summary)] == ["fold 1: no query has a pixel of classes 2"]
+    assert [note.partition(",")[0] for note in caveats_without_truth(summary)] == [
+        "fold 1: no query has a pixel of classes 2"
+    ]
 
 
 @pytest.mark.parametrize("answered", [0, 30])
@@ -187,8 +189,8 @@ def test_one_query_that_shows_a_class_is_enough() -> None:
 def test_it_is_said_beside_the_numbers(tmp_path: Path) -> None:
     lists = questions(count=4)
     results = evaluate(NearestColour(), Patches(), lists, protocol=rules(), out=tmp_path / "run")
-    assert not [said for said in notes(results, results.summary(draws=0), [lists]) if "no query has" in said]
+    assert not [said for said in caveats(results, results.summary(draws=0), [lists]) if "no query has" in said]
     frame = results.frame.assign(truth=[(row != (2,),) for row in results.frame["classes"]])
     changed = replace(results, frame=frame)
-    said = notes(changed, changed.summary(draws=0), [lists])
+    said = caveats(changed, changed.summary(draws=0), [lists])
     assert len([line for line in said if "no query has a pixel of class 2," in line]) == 1

@@ -15,7 +15,7 @@ from fssbench.methods.catalogue import list_methods, method_info
 from fssbench.publications.load import publications
 from fssbench.tables import FORMATS, Comparison, compare, render
 from fssbench.tables.ablation import Ablation, ablation
-from fssbench.tables.measured import printed_form
+from fssbench.tables.measured import printed_variant_name
 from fssbench.tables.table import Row, Table
 from tests.tables.runs import limited, run_of, write_run
 
@@ -80,7 +80,7 @@ def test_every_form_of_an_ablation_is_a_printed_row_and_every_printed_number_is_
     info, known = method_info(method), publications()
     assert set(info.ablation) <= set(info.tasks)
     printed = [row for row in known.rows if (row.method, row.role) == (method, "ablation")]
-    forms = {printed_form(method, known.methods[method].name, variant) for variant in info.ablation}
+    forms = {printed_variant_name(method, known.methods[method].name, variant) for variant in info.ablation}
     assert forms <= {row.variant for row in printed}
     shown = [
         entry.numbers for table in ablation(Ablation(method)) for row in rows(table).values() for entry in row.entries

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import fssbench.metrics.counts
+import fssbench.metrics.fold_counts
 import fssbench.metrics.summary
 import fssbench.results
 from fssbench.checking import report_of
@@ -19,9 +19,9 @@ from fssbench.metrics.bootstrap import _slices
 from fssbench.tables import Comparison, compare, render
 from fssbench.tables import measured as tables_measured
 from fssbench.tables import neighbours as tables_neighbours
-from fssbench.tables.beside import reaches
-from fssbench.tables.measured import MeasuredFold, measured_entries, measurements, put_together
+from fssbench.tables.measured import MeasuredFold, group_folds, measured_entries, measurements
 from fssbench.tables.neighbours import Majority
+from fssbench.tables.row_annotations import half_widths
 from tests.tables.runs import run_of, write_run
 
 
@@ -31,7 +31,7 @@ class Calls:
     def __init__(self, patch: pytest.MonkeyPatch) -> None:
         self.count: Counter[str] = Counter()
         self._watch(patch, fssbench.metrics.summary, "bootstrap", lambda _, draws, __: draws > 0)
-        self._watch(patch, fssbench.metrics.counts, "tally")
+        self._watch(patch, fssbench.metrics.fold_counts, "cluster_counts")
         self._watch(patch, fssbench.results, "load_run")
 
     def _watch(
@@ -67,44 +67,44 @@ def shown(runs: Path, form: str = "json", **more: object) -> str:
 
 def test_each_fold_is_counted_once_and_drawn_of_once(runs: Path, calls: Calls) -> None:
     shown(runs)
-    assert calls.count == {"load_run": 5, "tally": 4 * 4 + 2, "bootstrap": 4 * 4 + 2}
+    assert calls.count == {"load_run": 5, "cluster_counts": 4 * 4 + 2, "bootstrap": 4 * 4 + 2}
 
 
 def test_runs_of_other_shots_are_not_read(runs: Path, calls: Calls) -> None:
     shown(runs, shots=(5,))
-    assert calls.count == {"load_run": 2, "tally": 8, "bootstrap": 8}
+    assert calls.count == {"load_run": 2, "cluster_counts": 8, "bootstrap": 8}
 
 
 def test_nothing_is_drawn_of_what_is_not_shown(runs: Path, calls: Calls) -> None:
     shown(runs, shots=(1,), methods=("hsnet",))
-    assert calls.count == {"load_run": 3, "tally": 10, "bootstrap": 4}
+    assert calls.count == {"load_run": 3, "cluster_counts": 10, "bootstrap": 4}
 
 
 def test_where_means_alone_have_intervals_only_they_are_drawn(runs: Path, calls: Calls) -> None:
-    whole, means = shown(runs, "csv"), shown(runs, "csv", reaches=("mean",))
+    whole, means = shown(runs, "csv"), shown(runs, "csv", interval_columns=("mean",))
     assert whole == means
     calls.count.clear()
-    shown(runs, "csv", reaches=("mean",), shots=(1,))
+    shown(runs, "csv", interval_columns=("mean",), shots=(1,))
     assert calls.count["bootstrap"] == 8, "half a run has no mean"
 
 
 def test_counts_of_a_fold_give_the_intervals_that_its_rows_give(runs: Path) -> None:
     from fssbench.results import load_run
-    from fssbench.tables.beside import DRAWS
+    from fssbench.tables.row_annotations import DRAWS
 
     [one] = measurements([runs / "hsnet-1"])
     summary = load_run(runs / "hsnet-1").summary(draws=DRAWS)
     bounds = {"mean": summary.intervals["miou"], **{f"fold{its.fold}": its.intervals["miou"] for its in summary.folds}}
     numbers = {"mean": summary.miou, **{f"fold{its.fold}": its.miou for its in summary.folds}}
-    assert reaches(one, bounds) == {
+    assert half_widths(one, bounds) == {
         column: f"{max(numbers[column] - its.low, its.high - numbers[column]):.4f}" for column, its in bounds.items()
     }
-    assert reaches(one, ["learnable_params"]) == {}
+    assert half_widths(one, ["learnable_params"]) == {}
 
 
 def test_rows_are_let_go_when_they_are_counted(runs: Path) -> None:
     [one] = measurements([runs / "hsnet-1"])
-    [counts] = {fold.answers.func.__self__ for fold in one.folds.values()}  # type: ignore[attr-defined]
+    [counts] = {fold.compute.func.__self__ for fold in one.folds.values()}  # type: ignore[attr-defined]
     assert counts._results is None
 
 
@@ -121,7 +121,7 @@ class Looks(dict[int, MeasuredFold]):
 def test_the_place_of_a_repeat_is_found_without_a_look_at_all_earlier_ones(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Looks, "count", 0)
     run = run_of("hsnet", (0,))
-    found = put_together((run, Looks({number % 2: object()})) for number in range(400))
+    found = group_folds((run, Looks({number % 2: object()})) for number in range(400))
     assert Looks.count <= 3 * 400
     assert [sorted(one.folds) for one in found] == [[0, 1]] * 200
     assert [one.repeat for one in found] == list(range(200))
@@ -167,7 +167,7 @@ def test_nothing_is_computed_of_a_run_that_nothing_was_printed_of(tmp_path: Path
     write_run(tmp_path / "own", run_of("mynet", dataset="pascal5i"))
     report = report_of([tmp_path / "own"], "published")
     assert "no source prints this method" in report.uncompared[0]
-    assert calls.count["tally"] == calls.count["bootstrap"] == 0
+    assert calls.count["cluster_counts"] == calls.count["bootstrap"] == 0
 
 
 def test_no_interval_is_drawn_of_a_run_that_has_no_baseline_or_is_not_comparable(tmp_path: Path, calls: Calls) -> None:

@@ -137,18 +137,18 @@ def test_latex_rows_have_as_many_cells_as_the_table_has_columns() -> None:
     assert re.findall(r"\\multicolumn\{(\d+)\}\{@\{\}l\}", text) == [str(columns)] * 2
 
 
-def beside_printed() -> list[Entry]:
+def with_printed_numbers() -> list[Entry]:
     """Return a printed and a measured row of one method, the second with its interval and the first beside it."""
     numbers = folds("64.3", "70.7", "60.3", "60.5", "64.0", "76.7")
     measured = folds("64.81", "69.94", "60.30", "60.5", "63.9", "77.0")
-    reach = dict.fromkeys(measured, "1.2345")
-    own = replace(printed("HSNet", measured), origin="measured", line="own", reach=reach, beside=numbers)
+    half_width = dict.fromkeys(measured, "1.2345")
+    own = replace(printed("HSNet", measured), origin="measured", line="own", half_width=half_width, printed=numbers)
     return [printed("HSNet", numbers), own]
 
 
 @pytest.mark.parametrize("form", [form for form in FORMATS if form not in ("csv", "json")])
 def test_below_a_measured_row_are_its_interval_and_its_difference_to_the_printed_one(form: str) -> None:
-    text = render(lay_out(beside_printed(), "fss"), form)
+    text = render(lay_out(with_printed_numbers(), "fss"), form)
     values = re.compile(r"[-+±]\d+\.\d")
     plain = text.replace("$\\pm$", "±")
     interval, minus = (
@@ -160,7 +160,7 @@ def test_below_a_measured_row_are_its_interval_and_its_difference_to_the_printed
 
 
 def test_json_holds_each_result_with_interval_and_difference() -> None:
-    (table,) = json.loads(render(lay_out(beside_printed(), "fss"), "json"))
+    (table,) = json.loads(render(lay_out(with_printed_numbers(), "fss"), "json"))
     printed_row, measured_row = table["groups"][0]["rows"]
     assert printed_row["results"][0]["reach"] == printed_row["results"][0]["difference"] == {}
     (result,) = measured_row["results"]
@@ -171,12 +171,12 @@ def test_json_holds_each_result_with_interval_and_difference() -> None:
 
 
 def test_csv_holds_interval_and_printed_mean_of_measured_rows_only() -> None:
-    rows = list(csv.DictReader(io.StringIO(render(lay_out(beside_printed(), "fss"), "csv"))))
+    rows = list(csv.DictReader(io.StringIO(render(lay_out(with_printed_numbers(), "fss"), "csv"))))
     assert [(row["mean_reach"], row["printed_mean"]) for row in rows] == [("", ""), ("1.2345", "64.0")]
 
 
 @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="no TeX on this machine")
-@pytest.mark.parametrize("entries", [small(), beside_printed()], ids=["names", "measured"])
+@pytest.mark.parametrize("entries", [small(), with_printed_numbers()], ids=["names", "measured"])
 def test_latex_compiles(entries: list[Entry], tmp_path: Path) -> None:
     body = render(lay_out(entries, "fss"), "latex")
     document = "\\documentclass{article}\\usepackage[T1]{fontenc}\\usepackage{booktabs}\\begin{document}\n"

@@ -36,7 +36,7 @@ class FSS1000(Dataset):
 
     name = "fss1000"
     sizes_differ = True
-    asked: Split = "test"
+    evaluated_split: Split = "test"
     root: Path
 
     def __init__(self, root: Path) -> None:

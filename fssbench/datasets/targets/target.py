@@ -51,7 +51,7 @@ class TargetDataset(Dataset):
     A subclass says where masks and photos are (`mask_files`, `labels`, `label`, `photo_path`).
     """
 
-    asked: Split = "test"
+    evaluated_split: Split = "test"
     whole_photos: bool = True
     """Whether an image is a photo's file, and not a part of one."""
     root: Path

@@ -46,7 +46,7 @@ def known_fold_count(test: str, train: str, choice: str | None = None) -> int:
     return dataset_info(test).folds if own else folds
 
 
-def seen_from(dataset: Dataset, train: str, choice: str | None = None) -> Dataset:
+def transfer_view(dataset: Dataset, train: str, choice: str | None = None) -> Dataset:
     """Return a data set as it is asked of weights that were trained on another; itself where the scenes are the same.
 
     Args:
@@ -70,7 +70,7 @@ def seen_from(dataset: Dataset, train: str, choice: str | None = None) -> Datase
     known = choices_for(train, dataset.name) if dataset_info(train).folds else ("own",)
     if choice is not None and choice not in known:
         raise UsageError(f"{train} to {dataset.name} has no test classes '{choice}'; there are {', '.join(known)}")
-    view = SeenFrom(dataset, train, choice or default_choice(dataset, train))
+    view = TransferView(dataset, train, choice or default_choice(dataset, train))
     if view.test_classes == "unseen" and any(view.training(fold) is None for fold in range(view.fold_count)):
         raise UsageError(
             f"which classes training on {train} has seen is not known here, nor which of {dataset.name} are unseen",
@@ -79,7 +79,7 @@ def seen_from(dataset: Dataset, train: str, choice: str | None = None) -> Datase
     return view
 
 
-class SeenFrom(Dataset):
+class TransferView(Dataset):
     """A data set whose folds are those of another.
 
     Args:
@@ -95,8 +95,8 @@ class SeenFrom(Dataset):
     def __init__(self, inner: Dataset, train: str, choice: str) -> None:
         self.inner = inner
         self.name, self.root = inner.name, inner.root
-        self.has_ignore, self.rendered, self.asked = inner.has_ignore, inner.rendered, inner.asked
-        self.own, self.sizes_differ = inner.own, inner.sizes_differ
+        self.has_ignore, self.rendered, self.own = inner.has_ignore, inner.rendered, inner.own
+        self.sizes_differ, self.evaluated_split = inner.sizes_differ, inner.evaluated_split
         self.trained_on, self.test_classes = train, choice
         self.fold_count = inner.fold_count if choice == "own" else dataset_info(train).folds
         self._means = counterparts(train, inner.name, inner.class_names)
@@ -151,8 +151,9 @@ class SeenFrom(Dataset):
         if split == "train":
             return ()
         if self.test_classes == "own":
-            return self.inner.fold_classes(fold, self.asked)
-        every = sorted({c for own in range(self.inner.fold_count) for c in self.inner.fold_classes(own, self.asked)})
+            return self.inner.fold_classes(fold, self.evaluated_split)
+        folds = range(self.inner.fold_count)
+        every = sorted({c for own in folds for c in self.inner.fold_classes(own, self.evaluated_split)})
         if self.test_classes == "all":
             return tuple(every)
         means = self._means if self.test_classes == "unseen" else supposed(self.test_classes)
@@ -178,7 +179,7 @@ class SeenFrom(Dataset):
 
     def entries(self, fold: int, split: Split = "val") -> pd.DataFrame:
         """Return what the data set's lists admit of the fold's classes, in its own order."""
-        return self.inner.entries_of(self.fold_classes(fold, self.asked), split)
+        return self.inner.entries_of(self.fold_classes(fold, self.evaluated_split), split)
 
     def image_order(self, split: Split) -> ImageOrder | None:
         """Return the data set's own."""

@@ -38,7 +38,7 @@ def render_csv(tables: Iterable[Table]) -> str:
                 *("" if entry.way is None else str(entry.way), "" if entry.shot is None else str(entry.shot)),
                 *(entry.origin, entry.protocol),
                 *(entry.numbers.get(number, "") for number in NUMBERS),
-                *(entry.reach.get("mean", ""), entry.beside.get("mean", "")),
+                *(entry.half_width.get("mean", ""), entry.printed.get("mean", "")),
                 *(entry.source, entry.location, "; ".join(r.text for r in entry.remarks), entry.note),
                 *(entry.all_classes.get(number, "") for number in more),
             )

@@ -6,8 +6,8 @@ import json
 from collections.abc import Iterable, Mapping
 
 from fssbench.escape import escaped
-from fssbench.tables.beside import differences
 from fssbench.tables.entry import NO_BACKBONE, Entry
+from fssbench.tables.row_annotations import differences
 from fssbench.tables.table import Table
 
 
@@ -63,8 +63,8 @@ def _result(entry: Entry) -> dict[str, object]:
         "shot": entry.shot,
         "backbone": None if entry.backbone in ("", NO_BACKBONE) else entry.backbone,
         "numbers": _floats(entry.numbers),
-        "reach": _floats(entry.reach),
-        "printed": _floats(entry.beside),
+        "reach": _floats(entry.half_width),
+        "printed": _floats(entry.printed),
         "difference": _floats(differences(entry)),
         **({"all_classes": _floats(entry.all_classes)} if entry.all_classes else {}),
         "source": entry.source,

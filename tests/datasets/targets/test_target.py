@@ -41,7 +41,7 @@ def test_all_images_are_asked_in_order_of_their_names(lungs: Path) -> None:
     dataset = opened(lungs)
     assert dataset.entries(0, "test")["name"].tolist() == sorted(NAMES) == list(dataset.image_names)
     assert dataset.index("test")["pixels"].tolist() == [600, 600, 600]
-    assert (dataset.fold_count, dataset.asked, dataset.has_ignore) == (1, "test", False)
+    assert (dataset.fold_count, dataset.evaluated_split, dataset.has_ignore) == (1, "test", False)
     assert (dataset.fold_classes(0), dataset.fold_classes(0, "train")) == ((1,), ())
     with pytest.raises(UsageError, match="chestxray has no fold 1"):
         dataset.fold_classes(1)

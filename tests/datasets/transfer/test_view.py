@@ -10,7 +10,7 @@ import pytest
 from fssbench import episodes, open_dataset
 from fssbench.datasets.catalogue import built_in, dataset_info
 from fssbench.datasets.splits import stored as imported
-from fssbench.datasets.transfer.view import SeenFrom, known_fold_count, same_scenes, seen_from
+from fssbench.datasets.transfer.view import TransferView, known_fold_count, same_scenes, transfer_view
 from fssbench.episode import read_episodes, write_episodes
 from fssbench.episode.verify import official, verify
 from fssbench.errors import UsageError
@@ -34,13 +34,13 @@ def voc(tmp_path: Path) -> Path:
     return voc_tree(tmp_path, LABELS, list(LABELS))
 
 
-def view(voc: Path, choice: str | None = None, train: str = "coco20i") -> SeenFrom:
+def view(voc: Path, choice: str | None = None, train: str = "coco20i") -> TransferView:
     found = open_dataset("pascal5i", voc, train_dataset=train, test_classes=choice)
-    assert isinstance(found, SeenFrom)
+    assert isinstance(found, TransferView)
     return found
 
 
-def names(dataset: SeenFrom, fold: int) -> set[str]:
+def names(dataset: TransferView, fold: int) -> set[str]:
     return {dataset.class_names[c] for c in dataset.fold_classes(fold)}
 
 
@@ -122,12 +122,12 @@ def test_what_training_sees_may_not_be_known(voc: Path) -> None:
 
 def test_the_same_scenes_have_the_same_folds() -> None:
     wet = open_dataset("shapes20i-underwater")
-    assert seen_from(wet, "shapes20i") is wet
+    assert transfer_view(wet, "shapes20i") is wet
     assert same_scenes("shapes20i", "shapes20i-underwater")
     with pytest.raises(UsageError, match="there is no other choice"):
-        seen_from(wet, "shapes20i", "all")
+        transfer_view(wet, "shapes20i", "all")
     with pytest.raises(UsageError, match="weights that were trained elsewhere"):
-        seen_from(wet, wet.name, "all")
+        transfer_view(wet, wet.name, "all")
 
 
 def test_a_training_whose_files_alone_say_its_folds_asks_the_data_sets_own(
@@ -152,7 +152,7 @@ def test_what_is_refused(voc: Path) -> None:
     with pytest.raises(UsageError, match="weights from elsewhere"):
         open_dataset("pascal5i", voc, test_classes="all")
     with pytest.raises(UsageError, match=r"by open_dataset\(\.\.\., train_dataset=NAME\)"):
-        SeenFrom.open(voc)
+        TransferView.open(voc)
 
 
 @pytest.mark.parametrize(("protocol", "way"), [("hsnet", 1), ("ifsl-fscs", 2), ("pfenet", 1), ("panet", 1)])

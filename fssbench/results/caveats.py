@@ -13,13 +13,13 @@ from fssbench.protocols.rules import list_protocols
 from fssbench.protocols.rules import protocol as protocol_of
 from fssbench.results.lost import lost_in
 from fssbench.results.run_reader import Results
-from fssbench.results.summary import truth_notes
+from fssbench.results.summary import caveats_without_truth
 
 if TYPE_CHECKING:
     from fssbench.results.record import FoldRecord, Run
 
 
-def notes(results: Results, summary: Summary, lists: Sequence[EpisodeList]) -> list[str]:
+def caveats(results: Results, summary: Summary, lists: Sequence[EpisodeList]) -> list[str]:
     """Return the sentences that belong to a run's numbers: whose episodes, how many, which weights.
 
     Args:
@@ -32,7 +32,7 @@ def notes(results: Results, summary: Summary, lists: Sequence[EpisodeList]) -> l
         *said,
         *_lost(results),
         *_classes(results, summary),
-        *truth_notes(summary),
+        *caveats_without_truth(summary),
         *_training(results),
         *_weights(results),
         *_code(results),
@@ -48,9 +48,9 @@ def _training(results: Results) -> list[str]:
     choice = run.dataset.options.get("test_classes")
     if choice is not None:
         said.append(f"test classes: {choice}, folds are those of {run.train_dataset}")
-    if not_known(run.folds):
+    if leaks_unknown(run.folds):
         said.append(f"which of the classes training on {run.train_dataset} has seen is not known")
-    if words := leak_words(run):
+    if words := describe_leaks(run):
         said.append(f"LEAK: this run {words}; its numbers are not those of unseen classes")
     return said
 
@@ -116,7 +116,9 @@ def _limit(results: Results) -> list[str]:
 def _shard(results: Results) -> list[str]:
     if not results.run.is_shard:
         return []
-    return [f"shard {results.run.share}: only a part of each list, which fssbench merge puts together with the others"]
+    return [
+        f"shard {results.run.as_shard}: only a part of each list, which fssbench merge puts together with the others"
+    ]
 
 
 def _lost(results: Results) -> list[str]:
@@ -178,7 +180,7 @@ def _weights(results: Results) -> list[str]:
     return said
 
 
-def leak_words(run: Run) -> str:
+def describe_leaks(run: Run) -> str:
     """Return which classes of a run training has seen, by fold, in words; empty where none are known to be."""
     found = [(fold.fold, fold.leaking) for fold in run.folds if fold.leaking]
     if not found:
@@ -187,7 +189,7 @@ def leak_words(run: Run) -> str:
     return f"tests classes that training on {run.train_dataset} has seen, {folds}"
 
 
-def not_known(folds: Sequence[FoldRecord]) -> bool:
+def leaks_unknown(folds: Sequence[FoldRecord]) -> bool:
     """Return whether nobody knows which of the classes asked training has seen."""
     return any(fold.leaking is None for fold in folds)
 

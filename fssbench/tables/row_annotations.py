@@ -21,7 +21,7 @@ DRAWS = 2000
 _MEASURES = {"mean": "miou", "fb_iou": "fb_iou", "er_mean": "exact_ratio"}
 
 
-def reaches(one: Measurement, columns: Iterable[str]) -> dict[str, str]:
+def half_widths(one: Measurement, columns: Iterable[str]) -> dict[str, str]:
     """Return half the width of the 95 % interval of each number, by column (`fssbench.publications.rows.NUMBERS`).
 
     Args:
@@ -45,7 +45,7 @@ def reaches(one: Measurement, columns: Iterable[str]) -> dict[str, str]:
     }
 
 
-def beside_printed(known: Publications, measured: Iterable[Entry]) -> list[Entry]:
+def with_printed_numbers(known: Publications, measured: Iterable[Entry]) -> list[Entry]:
     """Return measured results with the numbers printed of the same method, data, way, shot and backbone.
 
     The printed row is the one that a table shows. A form that was taken apart has none, nor has a method without one.
@@ -63,7 +63,7 @@ def beside_printed(known: Publications, measured: Iterable[Entry]) -> list[Entry
         where = f"{match.source}, {match.location}"
         # What several methods have in common becomes one footnote.
         said = f"printed: {where}" if match.protocol == entry.protocol else f"printed: {where}; {_other(match)}"
-        found.append(replace(entry, beside=match.numbers, remarks=(*entry.remarks, Remark("printed", said))))
+        found.append(replace(entry, printed=match.numbers, remarks=(*entry.remarks, Remark("printed", said))))
     return found
 
 
@@ -89,7 +89,7 @@ def difference(measured: str, printed: str) -> str:
 def differences(entry: Entry) -> Mapping[str, str]:
     """Return by column how far each number of a measured result is from the printed one."""
     return {
-        column: difference(text, entry.beside[column])
+        column: difference(text, entry.printed[column])
         for column, text in entry.numbers.items()
-        if column in entry.beside and column != "learnable_params"
+        if column in entry.printed and column != "learnable_params"
     }
