@@ -21,8 +21,8 @@ from measured import keep, questions
 
 import fssbench
 from fssbench.engine.features.features import FoldJob
-from fssbench.engine.loop import answers
-from fssbench.engine.profiling.timers import Stages
+from fssbench.engine.loop import evaluate_jobs
+from fssbench.engine.profiling.timers import StageTimers
 from fssbench.fast.form import fast_form
 from fssbench.planning.settings import Settings
 from fssbench.results.environment import environment
@@ -42,12 +42,12 @@ def answer(
     spread = its.order[:: max(1, len(its.order) // given.answer)][: given.answer]
     numbers = spread[slice(*share.bounds(len(spread)))]
     settings, cpu = Settings(workers=0), torch.device("cpu")
-    list(answers([FoldJob(method, its.episodes, its.rules, numbers[:1])], its.dataset, cpu, settings))
-    stages = Stages()
+    list(evaluate_jobs([FoldJob(method, its.episodes, its.rules, numbers[:1])], its.dataset, cpu, settings))
+    stages = StageTimers()
     start.wait()
     began = time.perf_counter()
-    for _ in answers(
-        [FoldJob(method, its.episodes, its.rules, numbers)], its.dataset, cpu, settings, stages, share.count
+    for _ in evaluate_jobs(
+        [FoldJob(method, its.episodes, its.rules, numbers)], its.dataset, cpu, settings, stages, share.of
     ):
         pass
     done.put((time.perf_counter() - began, stages.images))

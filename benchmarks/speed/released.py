@@ -23,12 +23,12 @@ from releases import Answer, released
 
 import fssbench
 from fssbench.datasets.dataset import Dataset
-from fssbench.engine.features.cache import StoreCount
+from fssbench.engine.features.cache import CacheCounts
 from fssbench.engine.features.features import FoldJob
-from fssbench.engine.loop import answers
+from fssbench.engine.loop import evaluate_jobs
 from fssbench.engine.profiling.memory import peak_memory
-from fssbench.engine.profiling.profile import Line, Profile, profile_of
-from fssbench.engine.profiling.timers import COMPUTING, Stages
+from fssbench.engine.profiling.profile import Line, Profile, make_profile
+from fssbench.engine.profiling.timers import COMPUTING, StageTimers
 from fssbench.fast.form import fast_form
 from fssbench.planning.settings import Settings, parse_bytes
 from fssbench.protocols.rules import Protocol
@@ -109,23 +109,23 @@ def main() -> None:
 
     asked = [episodes[number] for number in sample]
     before, theirs = timed(release, asked)
-    stages, count = Stages(), StoreCount()
+    stages, count = StageTimers(), CacheCounts()
     settings, cpu = Settings(feature_cache=given.feature_cache), torch.device("cpu")
     asking = FoldJob(method, episodes, rules, order)
     ours = {}
     began = time.perf_counter()
-    for _, its_row, answered in answers([asking], dataset, cpu, settings, stages, 1, count):
+    for _, its_row, answered in evaluate_jobs([asking], dataset, cpu, settings, stages, 1, count):
         if its_row.episode in sample:
             ours[its_row.episode] = torch.from_numpy(answered.labels)
     here = (time.perf_counter() - began) / len(order)
     after, _ = timed(release, asked)
 
     # Counting takes time itself: operations are counted in another pass, over the first episodes, and taken per call.
-    counted = Stages()
+    counted = StageTimers()
     some = FoldJob(method, episodes, rules, order[:COUNTED])
-    for _ in answers([some], dataset, cpu, Settings(feature_cache=given.feature_cache, profiled=True), counted):
+    for _ in evaluate_jobs([some], dataset, cpu, Settings(feature_cache=given.feature_cache, profiled=True), counted):
         pass
-    profile = profile_of(stages, count)
+    profile = make_profile(stages, count)
     profile = replace(profile, lines=tuple(_with_operations(line, stages, counted) for line in profile.lines))
     pixels = sum(label.numel() for label in theirs)
     differing = sum(int((mine != label).sum()) for mine, label in zip((ours[n] for n in sample), theirs, strict=True))
@@ -155,7 +155,7 @@ def main() -> None:
     keep(row, given.out)
 
 
-def _with_operations(line: Line, timed_stages: Stages, counted: Stages) -> Line:
+def _with_operations(line: Line, timed_stages: StageTimers, counted: StageTimers) -> Line:
     both = zip(counted.watches(line.stage), timed_stages.watches(line.stage), strict=True)
     return replace(line, flops=round(sum(its.flops / max(its.calls, 1) * own.calls for its, own in both)))
 

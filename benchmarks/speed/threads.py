@@ -20,7 +20,7 @@ import fssbench
 from fssbench.engine.features.features import Features, FoldJob
 from fssbench.engine.features.loader import Loader
 from fssbench.engine.profiling.memory import freed_memory_kept
-from fssbench.engine.profiling.timers import Stages
+from fssbench.engine.profiling.timers import StageTimers
 from fssbench.fast.form import fast_form
 from fssbench.fast.threads import Call, predict_calls
 from fssbench.methods.base.method import Prediction
@@ -51,7 +51,7 @@ def main() -> None:
     alone: list[float] = []
     by_threads: list[float] = []
     with freed_memory_kept(CPU), Loader(its.dataset, 0) as loader, torch.inference_mode():
-        features = Features([asking], steps, loader, 1 << 30, CPU, 1, Stages())
+        features = Features([asking], steps, loader, 1 << 30, CPU, 1, StageTimers())
         for start in range(0, len(steps), TOGETHER):
             places = range(start, min(start + TOGETHER, len(steps)))
             found = features.of(places)

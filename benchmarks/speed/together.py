@@ -21,8 +21,8 @@ from measured import keep, questions
 
 import fssbench
 from fssbench.engine.features.features import FoldJob
-from fssbench.engine.loop import answers
-from fssbench.engine.profiling.timers import Stages
+from fssbench.engine.loop import evaluate_jobs
+from fssbench.engine.profiling.timers import StageTimers
 from fssbench.fast.form import fast_form
 from fssbench.methods.base.method import Method
 from fssbench.planning.settings import Settings
@@ -34,11 +34,11 @@ def asked(methods: Sequence[Method[Any, Any]], given: argparse.Namespace) -> tup
     """Return seconds, images encoded and the rows of each method, times left out."""
     its = questions(given.root, given.protocol, given.shots, given.episodes, given.answer)
     asked_first = [number for number in its.order if given.limit is None or number < given.limit]
-    stages = Stages()
+    stages = StageTimers()
     rows: list[list[Row]] = [[] for _ in methods]
     began = time.perf_counter()
     askings = [FoldJob(method, its.episodes, its.rules, asked_first) for method in methods]
-    for place, row, _ in answers(askings, its.dataset, torch.device("cpu"), Settings(), stages):
+    for place, row, _ in evaluate_jobs(askings, its.dataset, torch.device("cpu"), Settings(), stages):
         rows[place].append(replace(row, seconds=0.0))
     return time.perf_counter() - began, stages.images, rows
 

@@ -1,7 +1,7 @@
 """Backbones cut into stages, for methods that run the last stage on masked maps (PFENet and those after it).
 
-The children of a `Stages` have the names that the releases give them at the top of their own modules, so a method that
-adopts them (`fssbench.methods.base.staged`) has the release's parameter names.
+The children of a `StagedBackbone` have the names that they have in the releases, where they are children of the model
+itself. So a method that adopts them (`fssbench.methods.base.staged`) has the release's parameter names.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _BLOCKS = {"resnet50": (3, 4, 6, 3), "resnet101": (3, 4, 23, 3)}
 _VGG_WIDTHS = ((64, 64), (128, 128), (256, 256, 256), (512, 512, 512), (512, 512, 512))
 
 
-class Stages(nn.Module, ABC):
+class StagedBackbone(nn.Module, ABC):
     """A feature extractor in two parts: up to layer3, and layer4.
 
     Attributes:
@@ -45,7 +45,7 @@ class Stages(nn.Module, ABC):
         """
 
 
-class DeepStemResNet(Stages):
+class DeepStemResNet(StagedBackbone):
     """The dilated ResNet of PFENet, NTRENet, BAM, ASGNet and SCL: layer0 to layer4.
 
     The stem has three 3x3 convolutions (64, 64, 128). Every 3x3 convolution of layer3 has dilation 2 and of layer4
@@ -83,7 +83,7 @@ class DeepStemResNet(Stages):
         return _renamed(state, stem | {f"layer{n}": f"layer{n}" for n in range(1, 5)})
 
 
-class DilatedResNet(Stages):
+class DilatedResNet(StagedBackbone):
     """torchvision's ResNet, dilated as `DeepStemResNet` is: backbone0 to backbone4 of iFSL's PFENet.
 
     dahyun-kang/ifsl at d0b0c0d, fs-cs/model/pfenet.py.
@@ -120,7 +120,7 @@ class DilatedResNet(Stages):
         return _renamed(state, names)
 
 
-class VGGStages(Stages):
+class StagedVGG(StagedBackbone):
     """VGG-16 with batch norm, as PFENet, NTRENet and BAM cut it: layer0 to layer3 end with their max-pool.
 
     Nothing is dilated: layer2 is at an eighth of the image's size, layer3 and layer4 at a sixteenth, rounded up
@@ -164,7 +164,7 @@ class VGGStages(Stages):
         return _renamed(state, names)
 
 
-class SmallStages(Stages):
+class StagedSmall(StagedBackbone):
     """The small backbone of the embedded data set in stages; its weights keep their names under `backbone`."""
 
     def __init__(self) -> None:
@@ -188,7 +188,7 @@ class SmallStages(Stages):
         return {f"backbone.{key}": value for key, value in state.items()}
 
 
-def staged(name: str, *, stem: str = "deep") -> Stages:
+def staged(name: str, *, stem: str = "deep") -> StagedBackbone:
     """Build a backbone in stages with random weights.
 
     Args:
@@ -201,9 +201,9 @@ def staged(name: str, *, stem: str = "deep") -> Stages:
     if name in _BLOCKS:
         return DeepStemResNet(_BLOCKS[name]) if stem == "deep" else DilatedResNet(_BLOCKS[name])
     if name == "vgg16":
-        return VGGStages()
+        return StagedVGG()
     if name == "small":
-        return SmallStages()
+        return StagedSmall()
     raise UsageError(f"backbone '{name}' can't be run in stages; resnet50, resnet101, vgg16 and small can")
 
 

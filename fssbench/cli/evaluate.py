@@ -223,14 +223,14 @@ def _plans(request: Request, methods: str, shots: str | None) -> list[Plan]:
 
 
 def _run(plans: Sequence[Plan], save: Path | None, processes: Processes, *, quiet: bool) -> None:
-    from fssbench.engine.features.cache import StoreCount
-    from fssbench.engine.profiling.profile import profile_of, write_profile
-    from fssbench.engine.profiling.timers import Stages
+    from fssbench.engine.features.cache import CacheCounts
+    from fssbench.engine.profiling.profile import make_profile, write_profile
+    from fssbench.engine.profiling.timers import StageTimers
     from fssbench.engine.runner import run_plans
     from fssbench.results.progress import Silent, progress_for
 
     progress = Silent() if quiet else progress_for(sys.stderr, "\n".join(map(_headline, plans)))
-    stages, count = Stages(), StoreCount()
+    stages, count = StageTimers(), CacheCounts()
     try:
         results = run_plans(
             plans,
@@ -254,7 +254,7 @@ def _run(plans: Sequence[Plan], save: Path | None, processes: Processes, *, quie
             say(f"{planned.info.name}, {planned.shot}-shot:")
         report(result, planned.lists, planned.dataset.remarks)
     if plans[0].request.settings.profiled and stages.episodes:
-        found = profile_of(stages, count)
+        found = make_profile(stages, count)
         write_profile(found, plans[0].out)
         print_profile(found)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from fssbench.checkpoints.hashes import weights_in_memory
 from fssbench.datasets.dataset import Dataset
 from fssbench.engine.features.features import AnyMethod
-from fssbench.engine.folds import RunJob, answer
+from fssbench.engine.folds import RunJob, evaluate_runs
 from fssbench.episode import Episode, EpisodeList
 from fssbench.errors import UsageError
 from fssbench.planning.leaks import check_leaks
@@ -97,12 +97,12 @@ def evaluate(
         train_dataset=dataset.trained_on,
     )
     if out is None:
-        return answer([RunJob(run, [asked], lambda _: method, rules)], dataset, chosen, settings, progress)[0]
+        return evaluate_runs([RunJob(run, [asked], lambda _: method, rules)], dataset, chosen, settings, progress)[0]
     if resume and overwrite:
         raise UsageError("a run is either continued or replaced: resume and overwrite exclude each other")
     existing = Existing.RESUME if resume else Existing.OVERWRITE if overwrite else Existing.REFUSE
     with RunFolder(Path(out), run, {asked.fold: asked}, existing) as folder:
-        return answer(
+        return evaluate_runs(
             [RunJob(folder.run, [asked], lambda _: method, rules, folder)], dataset, chosen, settings, progress
         )[0]
 

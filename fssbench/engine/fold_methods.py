@@ -57,13 +57,13 @@ def fold_methods(method: AnyMethod, sources: Mapping[int, Source]) -> FoldMethod
         if several and encoder is not None and len(encoders) < 2:
             encoders.add(encoder_sha256(encoder))
             if source.paths not in methods:
-                methods[source.paths] = beside(method, encoder)
+                methods[source.paths] = copy_sharing_encoder(method, encoder)
     if several and len(encoders) != 1:
         return FoldMethods(lambda fold: held.load(sources[fold]), together=False)
     return FoldMethods(lambda fold: methods[sources[fold].paths], together=True)
 
 
-def beside(method: AnyMethod, encoder: nn.Module) -> AnyMethod:
+def copy_sharing_encoder(method: AnyMethod, encoder: nn.Module) -> AnyMethod:
     """Return a method with the same weights that holds the very modules of an encoder, and copies of all others."""
     return copy.deepcopy(method, {id(part): part for part in encoder.modules()})
 

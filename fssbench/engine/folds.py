@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Protocol
 
-from fssbench.engine.features.cache import StoreCount
+from fssbench.engine.features.cache import CacheCounts
 from fssbench.engine.features.features import AnyMethod, FoldJob
-from fssbench.engine.loop import Keep, answers
+from fssbench.engine.loop import OnPrediction, evaluate_jobs
 from fssbench.engine.order import order_of_work
 from fssbench.engine.processes import ALONE, Processes
-from fssbench.engine.profiling.timers import Stages
+from fssbench.engine.profiling.timers import StageTimers
 from fssbench.engine.same_photos import check_same_photos
 from fssbench.errors import FSSBenchError
 from fssbench.fast.form import fast_form
@@ -58,7 +58,7 @@ class RunJob:
         method_of: Gives the method of a fold when its turn has come.
         protocol: The rules of counting, brought to the data set by `fssbench.protocols.rules.Protocol.on`.
         folder: Where rows go and where earlier ones are; None keeps them in memory.
-        keep: Given each answer before its row is stored.
+        on_prediction: Given each answer before its row is stored.
         together: Whether the methods of all folds can be there at once; otherwise giving one may change the last.
     """
 
@@ -67,18 +67,18 @@ class RunJob:
     method_of: Callable[[int], AnyMethod]
     protocol: Rules
     folder: Folder | None = None
-    keep: Keep | None = None
+    on_prediction: OnPrediction | None = None
     together: bool = False
 
 
-def answer(
+def evaluate_runs(
     jobs: Sequence[RunJob],
     dataset: Dataset,
     device: torch.device,
     settings: Settings,
     progress: Progress | None = None,
-    stages: Stages | None = None,
-    count: StoreCount | None = None,
+    stages: StageTimers | None = None,
+    count: CacheCounts | None = None,
     processes: Processes = ALONE,
 ) -> list[Results]:
     """Ask all folds of some runs what is not answered yet: fold after fold, the runs of a fold together.
@@ -118,7 +118,7 @@ def answer(
                 for fold in batch
                 for place, one, numbers in left[fold]
             ]
-            with closing(answers(made, dataset, device, settings, stages, processes.local, count)) as coming:
+            with closing(evaluate_jobs(made, dataset, device, settings, stages, processes.local, count)) as coming:
                 for fold in batch:
                     earlier = [[row for row in known if row.fold == fold] for known in rows]
                     number = sum(len(numbers) for _, _, numbers in left[fold])
@@ -126,8 +126,8 @@ def answer(
                     for which, row, answered in islice(coming, number):
                         place = work[which][0]
                         job = jobs[place]
-                        if job.keep is not None:
-                            job.keep(fold, row.episode, answered)
+                        if job.on_prediction is not None:
+                            job.on_prediction(fold, row.episode, answered)
                         if job.folder is None:
                             rows[place].append(row)
                         else:

@@ -11,15 +11,15 @@ import torch
 
 from fssbench.datasets.dataset import Dataset, Label
 from fssbench.datasets.io.label_maps import LabelMaps
-from fssbench.engine.features.cache import StoreCount
+from fssbench.engine.features.cache import CacheCounts
 from fssbench.engine.features.features import AnyMethod, Features, FoldJob, Step
 from fssbench.engine.features.loader import Loader, default_workers
 from fssbench.engine.order import work_key
 from fssbench.engine.profiling.memory import default_budget, freed_memory_kept
-from fssbench.engine.profiling.timers import Stages
+from fssbench.engine.profiling.timers import StageTimers
 from fssbench.episode import EpisodeList
 from fssbench.errors import BrokenFileError
-from fssbench.fast.threads import Call, predict_calls, under_way
+from fssbench.fast.threads import Call, episodes_at_once, predict_calls
 from fssbench.methods.base.method import Prediction
 from fssbench.planning.settings import Settings
 from fssbench.protocols.rules import Protocol
@@ -28,14 +28,14 @@ from fssbench.results.photos import photo_names
 from fssbench.results.rows import Row
 from fssbench.results.scoring import PredictedLabels, Truth, label_maps_of, row_of
 
-Keep = Callable[[int, int, PredictedLabels], None]
+OnPrediction = Callable[[int, int, PredictedLabels], None]
 """Is given what was answered, after the fold and the number of the episode."""
 
-AHEAD = 8
+STEPS_AHEAD = 8
 """How many steps ahead photos are read."""
-TURNS = 4
+EPISODES_PER_THREAD = 4
 """How many episodes of a call each thread answers: the more, the less the others wait for the last."""
-MOST_TOGETHER = 16
+MAX_EPISODES_PER_CALL = 16
 """Episodes of a call at most, on a processor: what they need is in memory."""
 
 
@@ -46,25 +46,25 @@ def rows_of(
     protocol: Protocol,
     numbers: Sequence[int],
     device: torch.device,
-    keep: Keep | None = None,
+    on_prediction: OnPrediction | None = None,
     settings: Settings | None = None,
 ) -> Iterator[Row]:
     """Yield a row per episode of these numbers, in their order. Nothing is kept for gradients."""
     job = FoldJob(method, episodes, protocol, numbers)
-    for _, row, answered in answers([job], dataset, device, settings or Settings()):
-        if keep is not None:
-            keep(episodes.fold, row.episode, answered)
+    for _, row, answered in evaluate_jobs([job], dataset, device, settings or Settings()):
+        if on_prediction is not None:
+            on_prediction(episodes.fold, row.episode, answered)
         yield row
 
 
-def answers(
+def evaluate_jobs(
     jobs: Sequence[FoldJob],
     dataset: Dataset,
     device: torch.device,
     settings: Settings,
-    stages: Stages | None = None,
+    stages: StageTimers | None = None,
     processes: int = 1,
-    count: StoreCount | None = None,
+    count: CacheCounts | None = None,
 ) -> Generator[tuple[int, Row, PredictedLabels], None, None]:
     """Yield for each episode the place of its job, its row and what was answered, in the order of work.
 
@@ -84,20 +84,22 @@ def answers(
         MissingError: If a photo or label map is not there.
         BrokenFileError: If one can't be read.
     """
-    stages = stages or Stages()
+    stages = stages or StageTimers()
     stages.device, stages.waiting = device, settings.profiled
     # Under autocast torch counts operations by calls that it does not cast.
     stages.counting = settings.profiled and settings.precision in ("float32", "tf32")
     steps = _merged(jobs)
     batch = settings.batch_on(device)
-    at_once = under_way(device)
-    together = batch if at_once == 1 else max(batch, min(TURNS * at_once, MOST_TOGETHER))
+    at_once = episodes_at_once(device)
+    together = batch if at_once == 1 else max(batch, min(EPISODES_PER_THREAD * at_once, MAX_EPISODES_PER_CALL))
     budget = default_budget(device, processes) if settings.feature_cache is None else settings.feature_cache
     workers = default_workers(device, processes) if settings.workers is None else settings.workers
     labels = _label_maps(jobs, dataset)
     with (
         freed_memory_kept(device),
-        Loader(dataset, workers, max(AHEAD, 2 * together), pinned=device.type == "cuda", label=labels.of) as loader,
+        Loader(
+            dataset, workers, max(STEPS_AHEAD, 2 * together), pinned=device.type == "cuda", label=labels.of
+        ) as loader,
     ):
         features = Features(jobs, steps, loader, budget, device, batch, stages, compiled=settings.compiled)
         features.store.count = count or features.store.count
@@ -105,8 +107,8 @@ def answers(
             began = time.perf_counter()
             places = range(start, min(start + together, len(steps)))
             with torch.inference_mode(), settings.autocast(device):
-                features.want(range(start, min(places.stop + AHEAD, len(steps))))
-                answered = _answer(jobs, steps, places, features, loader, dataset, stages)
+                features.want(range(start, min(places.stop + STEPS_AHEAD, len(steps))))
+                answered = _predict_steps(jobs, steps, places, features, loader, dataset, stages)
             stages.episodes += len(places)
             seconds = round((time.perf_counter() - began) / len(places), 6)
             for which, row, said in answered:
@@ -129,14 +131,14 @@ def _merged(jobs: Sequence[FoldJob]) -> list[Step]:
     return steps
 
 
-def _answer(
+def _predict_steps(
     jobs: Sequence[FoldJob],
     steps: Sequence[Step],
     places: range,
     features: Features,
     loader: Loader,
     dataset: Dataset,
-    stages: Stages,
+    stages: StageTimers,
 ) -> list[tuple[int, Row, PredictedLabels]]:
     """Return the rows of some consecutive steps, their time still 0."""
     found = features.of(places)
@@ -150,7 +152,7 @@ def _answer(
             label = loader.label(episode.query)
         with stages.stage("score"):
             truths[place] = Truth.of(label, episode.classes, job.protocol)
-        sizes[place] = _asked_size(job, dataset, loader, episode.query, label)
+        sizes[place] = _prediction_size(job, dataset, loader, episode.query, label)
         by_job.setdefault(which, []).append(place)
     calls = [
         Call(
@@ -167,12 +169,12 @@ def _answer(
     with stages.stage("score"):
         for place, prediction in zip(chain(*by_job.values()), chain(*answered), strict=True):
             which, number = steps[place]
-            row, said = _counted(jobs[which], dataset, number, prediction, truths[place])
+            row, said = _count_prediction(jobs[which], dataset, number, prediction, truths[place])
             rows.append((which, replace(row, lost_supports=features.lost_supports(place)), said))
     return rows
 
 
-def _counted(
+def _count_prediction(
     job: FoldJob, dataset: Dataset, number: int, prediction: Prediction, truth: Truth
 ) -> tuple[Row, PredictedLabels]:
     height, width = truth.label.shape
@@ -186,7 +188,7 @@ def _counted(
     return row_of(episodes, number, answered, truth, base_classes, rules), answered
 
 
-def _asked_size(job: FoldJob, dataset: Dataset, loader: Loader, name: str, label: Label) -> tuple[int, int]:
+def _prediction_size(job: FoldJob, dataset: Dataset, loader: Loader, name: str, label: Label) -> tuple[int, int]:
     """Return the (height, width) that a method is asked to answer at."""
     if job.protocol.score_at == "input":
         return job.protocol.input

@@ -10,12 +10,12 @@ from typing import Any
 
 import torch
 
-from fssbench.engine.features.cache import StoreCount
+from fssbench.engine.features.cache import CacheCounts
 from fssbench.engine.fold_methods import fold_methods
-from fssbench.engine.folds import Folder, RunJob, answer
-from fssbench.engine.loop import Keep
+from fssbench.engine.folds import Folder, RunJob, evaluate_runs
+from fssbench.engine.loop import OnPrediction
 from fssbench.engine.processes import ALONE, Processes
-from fssbench.engine.profiling.timers import Stages
+from fssbench.engine.profiling.timers import StageTimers
 from fssbench.methods import build
 from fssbench.methods.base.method import Method
 from fssbench.planning.plan import Plan, planned_run
@@ -34,8 +34,8 @@ def run_plans(
     command: tuple[str, ...] = (),
     *,
     save: Path | None = None,
-    stages: Stages | None = None,
-    count: StoreCount | None = None,
+    stages: StageTimers | None = None,
+    count: CacheCounts | None = None,
     processes: Processes = ALONE,
 ) -> list[Results]:
     """Evaluate what was planned, together, and return the results, which are in the plans' folders too.
@@ -65,11 +65,11 @@ def run_plans(
             if save is not None:
                 saved = SavedPredictions(save, [one.fold for one in plan.lists], _existing(plan))
             job = _job(plan, device, command, processes, stack)
-            jobs.append(job if saved is None else replace(job, keep=_claimed(job.folder, saved.keep)))
+            jobs.append(job if saved is None else replace(job, on_prediction=_claimed(job.folder, saved.save)))
         if saved is not None:
             saved.begin([] if jobs[0].folder is None else jobs[0].folder.rows)
         shown = progress if processes.first else Silent()
-        results = answer(jobs, first.dataset, device, settings, shown, stages, count, processes)
+        results = evaluate_runs(jobs, first.dataset, device, settings, shown, stages, count, processes)
         if saved is not None and jobs[0].folder is not None:
             saved.finish(jobs[0].folder.rows)
         return results
@@ -104,15 +104,15 @@ def _job(plan: Plan, device: torch.device, command: tuple[str, ...], processes: 
     return RunJob(folder.run, plan.lists, methods.of, plan.protocol, folder, together=methods.together)
 
 
-def _claimed(folder: Folder | None, keep: Keep) -> Keep:
-    """Return `keep`, which makes sure that the run folder is this command's before it saves an answer."""
+def _claimed(folder: Folder | None, save: OnPrediction) -> OnPrediction:
+    """Return `save`, which first makes sure that the run folder belongs to this command."""
 
-    def claim_and_keep(fold: int, number: int, answered: PredictedLabels) -> None:
+    def claim_and_save(fold: int, number: int, answered: PredictedLabels) -> None:
         if isinstance(folder, RunFolder):
             folder.begin()
-        keep(fold, number, answered)
+        save(fold, number, answered)
 
-    return claim_and_keep
+    return claim_and_save
 
 
 def _existing(plan: Plan) -> Existing:

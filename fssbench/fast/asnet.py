@@ -56,9 +56,11 @@ class FastASNetHM(FastPairwise, ASNetHM):
         """Return the backbone's maps and the images."""
         return *super().encode(image), image
 
-    def as_query(self, features: Pyramid | UnitMaps) -> UnitMaps:  # type: ignore[override] # read by `score` alone
+    def prepare_query(self, features: Pyramid | UnitMaps) -> UnitMaps:  # type: ignore[override] # read by `score` alone
         """Return the maps made ready to be correlated, without the image."""
-        return features if isinstance(features, UnitMaps) else super().as_query(features[: sum(self.backbone.levels)])
+        return (
+            features if isinstance(features, UnitMaps) else super().prepare_query(features[: sum(self.backbone.levels)])
+        )
 
     def as_way(self, support: HybridSupport, n: int) -> UnitSupport:  # type: ignore[override] # read by `score` alone
         """Return a support as one of the n-th class, made ready to be correlated."""

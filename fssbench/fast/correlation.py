@@ -49,7 +49,7 @@ class KeptPositions(Ragged):
         """Sizes, channels and precision of the maps."""
         return self.sizes, tuple((units.shape[2], units.dtype, units.device) for units in self.units)
 
-    def beside(self, others: Sequence[KeptPositions]) -> KeptPositions:
+    def collate_with(self, others: Sequence[KeptPositions]) -> KeptPositions:
         """Return what is left of these maps and of others of the same sizes, as one batch."""
         every = (self, *others)
         units = tuple(padded(maps, 0.0) for maps in zip(*(kept.units for kept in every), strict=True))

@@ -25,7 +25,7 @@ class FastJoint(FastForm, JointMethod[Any, Any]):
         """Return the predictions of several episodes; see `Method.predict_many` and `serial_on`."""
         if serial_on(device_of(queries)):
             return predict_in_threads(Call(self, queries, supports, sizes).episodes)
-        return predict_jointly(self.answers, [self.as_query(query) for query in queries], supports, sizes)
+        return predict_jointly(self.predict_batch, [self.prepare_query(query) for query in queries], supports, sizes)
 
 
 def predict_jointly(

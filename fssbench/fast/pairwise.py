@@ -24,7 +24,7 @@ Learner = TypeVar("Learner", bound=nn.Module)
 Supports = Sequence[Sequence[Any]]
 """`supports[n][k]`: the k-th support of the n-th class, as the form's own `condition` gives it."""
 
-ROOM = 4 << 30
+PAIR_BYTES = 4 << 30
 """Bytes that pairs scored in one call may take at their peak."""
 
 
@@ -52,7 +52,7 @@ class FastPairwise(FastForm, PairwiseMethod[Any]):
     def score(self, query: UnitMaps, support: Any) -> Tensor:  # type: ignore[override] # noqa: ANN401 - each has its own
         """Return what `PairwiseMethod.score` does, for a query that was made ready."""
 
-    def as_query(self, features: Pyramid | UnitMaps) -> UnitMaps:  # type: ignore[override] # read by `score` alone
+    def prepare_query(self, features: Pyramid | UnitMaps) -> UnitMaps:  # type: ignore[override] # read by `score` alone
         """Return the maps made ready to be correlated; those that are stay as they are."""
         return features if isinstance(features, UnitMaps) else unit_maps(features)
 
@@ -74,7 +74,7 @@ class FastPairwise(FastForm, PairwiseMethod[Any]):
         """Return the predictions of several episodes, all of whose pairs are scored first."""
         pairs = [
             (query, self.as_way(support, n))
-            for query, ways in zip(map(self.as_query, queries), supports, strict=True)
+            for query, ways in zip(map(self.prepare_query, queries), supports, strict=True)
             for shot in zip(*ways, strict=True)
             for n, support in enumerate(shot, 1)
         ]
@@ -101,7 +101,7 @@ class FastPairwise(FastForm, PairwiseMethod[Any]):
 
 def pairs_at_once(each: int) -> int:
     """Return how many pairs are scored in one call where each takes so many bytes: at least one."""
-    return max(1, ROOM // max(1, each))
+    return max(1, PAIR_BYTES // max(1, each))
 
 
 def with_fast_decoder(learner: Learner) -> Learner:

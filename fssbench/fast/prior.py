@@ -39,7 +39,7 @@ class KeptColumns(Ragged):
         """Size of the whole map, channels and precision."""
         return self.size, self.columns.shape[2], self.columns.dtype, self.columns.device
 
-    def beside(self, others: Sequence[KeptColumns]) -> KeptColumns:
+    def collate_with(self, others: Sequence[KeptColumns]) -> KeptColumns:
         """Return what is left of these supports and of others of the same size."""
         every = (self, *others)
         columns = padded([kept.columns for kept in every], 0.0)

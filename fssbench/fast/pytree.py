@@ -27,7 +27,7 @@ class Ragged(ABC):
         """What must be equal of all that are to be joined."""
 
     @abstractmethod
-    def beside(self, others: Sequence[Self]) -> Self:
+    def collate_with(self, others: Sequence[Self]) -> Self:
         """Return this and others of its kind as one batch, in this order, padded where an image holds less."""
 
 
@@ -100,7 +100,7 @@ def _collate(trees: Sequence[Any]) -> Any:  # noqa: ANN401 - each method has its
     if isinstance(first, Tensor):
         return torch.cat(list(trees))
     if isinstance(first, Ragged):
-        return first.beside(others)
+        return first.collate_with(others)
     columns = zip(*(children(tree) for tree in trees), strict=True)
     return unflatten(first, [_collate(parts) for parts in columns])
 
@@ -114,7 +114,7 @@ def bytes_of(tree: object) -> int:
     return sum(storages.values())
 
 
-def singles(tree: Tree, count: int) -> list[Tree]:
+def split_batch(tree: Tree, count: int) -> list[Tree]:
     """Return the images of a batch one by one, each in memory of its own, batch 1.
 
     Args:

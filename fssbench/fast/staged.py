@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from fssbench.backbones.resnet import Bottleneck, Bottlenecks
-from fssbench.backbones.staged import DeepStemResNet, DilatedResNet, Stages
+from fssbench.backbones.staged import DeepStemResNet, DilatedResNet, StagedBackbone
 from fssbench.fast.folding import fold_form
 from fssbench.fast.joint import FastJoint
 from fssbench.fast.prior import Box, KeptColumns, kept_columns, prior_of_kept
@@ -121,7 +121,7 @@ class FastMMT(FastStaged, MMT):
     """See `MMT`."""
 
 
-def deep_within(stages: Stages, layer3: Tensor, weights: Tensor, box: Box) -> Tensor | None:
+def deep_within(stages: StagedBackbone, layer3: Tensor, weights: Tensor, box: Box) -> Tensor | None:
     """Return what is in a box of the map of layer4 of masked maps; None where the whole map has to be computed.
 
     Args:

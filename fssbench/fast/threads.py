@@ -21,7 +21,7 @@ from fssbench.methods.base.method import Method, Prediction
 Predicting = Callable[[], Prediction]
 """Predicts an episode."""
 
-AT_ONCE = 8
+MAX_AT_ONCE = 8
 """Predictions under way at once on a processor at most: each takes memory of its own."""
 
 
@@ -68,7 +68,7 @@ def predict_calls(calls: Sequence[Call]) -> list[list[Prediction]]:
     ]
 
 
-def under_way(device: torch.device) -> int:
+def episodes_at_once(device: torch.device) -> int:
     """Return how many episodes are predicted at the same time; see `predict_in_threads`."""
     return _teams(torch.get_num_threads())[0] if serial_on(device) else 1
 
@@ -76,12 +76,12 @@ def under_way(device: torch.device) -> int:
 def predict_in_threads(episodes: Sequence[Predicting]) -> list[Prediction]:
     """Return the predictions of several episodes, in their order, as many at once as torch has threads.
 
-    Each is computed by one thread (by more where there are more than `AT_ONCE`), which need not wait for others after
-    every layer: on two cores that takes up to a quarter less time than one after the other by both. A prediction has as
-    many threads to itself in a call for one episode as in a call for many.
+    Each episode is computed by one thread, or by more where torch has more threads than `MAX_AT_ONCE`. Such a thread
+    does not wait for others after every layer: on two cores this takes up to a quarter less time than one episode after
+    the other on both cores. A prediction has as many threads in a call for one episode as in a call for many.
 
     Args:
-        episodes: What predicts each, and leaves its method as it is.
+        episodes: A function for each episode that predicts it and leaves its method unchanged.
     """
     threads = torch.get_num_threads()
     # What watches this thread's operations, such as a counter of them, would not see those of others.
@@ -102,16 +102,16 @@ def predict_in_threads(episodes: Sequence[Predicting]) -> list[Prediction]:
 
 def _teams(threads: int) -> tuple[int, int]:
     """Return how many predictions are under way where torch has so many threads, and how many threads each has."""
-    each = -(-threads // AT_ONCE)
+    each = -(-threads // MAX_AT_ONCE)
     return threads // each, each
 
 
 @lru_cache(maxsize=1)
 def _crew(size: int, threads: int) -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(size, "fssbench-predict", compute_with, (threads,))
+    return ThreadPoolExecutor(size, "fssbench-predict", use_threads, (threads,))
 
 
-def compute_with(threads: int) -> None:
+def use_threads(threads: int) -> None:
     """Let torch compute with so many threads when this one calls it, whatever others say of theirs.
 
     Otherwise each thread has a team of its own as large as the main one's, and all wait for processors that are asked

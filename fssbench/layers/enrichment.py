@@ -42,12 +42,12 @@ class FeatureEnrichment(nn.Module):
         self.bins = _checked(bins)
         self._merge = merge
         scales = range(len(self.bins))
-        self.add_module(merge, nn.ModuleList(one_by_one(inputs, width) for _ in scales))
-        self.alpha_conv = nn.ModuleList(one_by_one(2 * width, width) for _ in scales[1:])
-        self.beta_conv = nn.ModuleList(two_convolutions(width) for _ in scales)
+        self.add_module(merge, nn.ModuleList(conv1x1(inputs, width) for _ in scales))
+        self.alpha_conv = nn.ModuleList(conv1x1(2 * width, width) for _ in scales[1:])
+        self.beta_conv = nn.ModuleList(conv3x3_pair(width) for _ in scales)
         self.inner_cls = nn.ModuleList(classifier(width) for _ in scales)
-        self.res1 = one_by_one(width * len(self.bins), width)
-        self.res2 = two_convolutions(width)
+        self.res1 = conv1x1(width * len(self.bins), width)
+        self.res2 = conv3x3_pair(width)
         self.cls = classifier(width)
 
     def enrich(
@@ -122,12 +122,12 @@ def reduction(inputs: int, width: int) -> nn.Sequential:
     return nn.Sequential(nn.Conv2d(inputs, width, 1, bias=False), nn.ReLU(), nn.Dropout2d(0.5))
 
 
-def one_by_one(inputs: int, outputs: int) -> nn.Sequential:
+def conv1x1(inputs: int, outputs: int) -> nn.Sequential:
     """Return a 1x1 convolution without bias, and ReLU."""
     return nn.Sequential(nn.Conv2d(inputs, outputs, 1, bias=False), nn.ReLU())
 
 
-def two_convolutions(width: int) -> nn.Sequential:
+def conv3x3_pair(width: int) -> nn.Sequential:
     """Return two 3x3 convolutions without bias, each with ReLU; their input is added by who calls them."""
     return nn.Sequential(
         nn.Conv2d(width, width, 3, padding=1, bias=False),

@@ -106,7 +106,7 @@ class ASGNet(StagedMethod[ASGNetQuery, Prototypes]):
             iterations=_TRAINING_ITERATIONS if self.training else _ITERATIONS,
         )
 
-    def answers(
+    def predict_batch(
         self, query: ASGNetQuery, supports: Sequence[Sequence[Prototypes]], sizes: Sequence[tuple[int, int]]
     ) -> list[Prediction]:
         """Return the answers to B episodes, raw logits; see `decide`."""

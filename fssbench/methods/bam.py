@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from fssbench.backbones.staged import staged
 from fssbench.errors import UsageError
 from fssbench.layers.aspp import ASPP
-from fssbench.layers.enrichment import classifier, one_by_one, reduction, two_convolutions
+from fssbench.layers.enrichment import classifier, conv1x1, conv3x3_pair, reduction
 from fssbench.layers.losses import pixel_loss, segmentation_loss
 from fssbench.layers.pyramid_pooling import pyramid_head
 from fssbench.methods.base.method import Prediction, TrainingBatch
@@ -112,10 +112,10 @@ class BAM(StagedMethod[BAMQuery, BAMSupport]):
         self.learner_base = pyramid_head(layer4, base_classes + 1, base_width)
         self.down_query = reduction(layer2 + layer3, width)
         self.down_supp = reduction(layer2 + layer3, width)
-        self.init_merge = one_by_one(2 * width + 1, width)
+        self.init_merge = conv1x1(2 * width + 1, width)
         self.ASPP_meta = ASPP(width)
-        self.res1_meta = one_by_one(5 * width, width)
-        self.res2_meta = two_convolutions(width)
+        self.res1_meta = conv1x1(5 * width, width)
+        self.res2_meta = conv3x3_pair(width)
         self.cls_meta = classifier(width)
         self.gram_merge = _first_of_two()
         self.cls_merge = _first_of_two()
@@ -200,7 +200,7 @@ class BAM(StagedMethod[BAMQuery, BAMSupport]):
             shots: The K supports of each.
             left_out: See `ensemble`.
         """
-        read = self.as_query(query)
+        read = self.prepare_query(query)
         size = (read.reduced.shape[-2], read.reduced.shape[-1])
         differences = torch.stack([scene_difference(read.gram, shot.gram) for shot in shots], dim=1)
         weights = self.shot_weights(differences)
@@ -211,7 +211,7 @@ class BAM(StagedMethod[BAMQuery, BAMSupport]):
         meta, base = self.meta_learner(read.reduced, prototype, prior), _at(read.base, size)
         return BAMLogits(meta, base, self.ensemble(meta, base, (weights * differences).sum(dim=1), left_out))
 
-    def answers(
+    def predict_batch(
         self, query: BAMQuery, supports: Sequence[Sequence[BAMSupport]], sizes: Sequence[tuple[int, int]]
     ) -> list[Prediction]:
         """Return the predictions of B episodes: logits are `BAMLogits.final`, `base` is by the base learner."""

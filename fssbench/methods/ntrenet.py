@@ -17,11 +17,11 @@ from fssbench.layers.enrichment import (
     Bins,
     FeatureEnrichment,
     classifier,
+    conv1x1,
+    conv3x3_pair,
     grids,
-    one_by_one,
     reduction,
     resize,
-    two_convolutions,
 )
 from fssbench.layers.losses import segmentation_loss
 from fssbench.layers.masks import foreground, masked_average, resize_mask
@@ -158,13 +158,13 @@ class NTRENet(StagedMethod[NTRENetQuery, PFENetSupport]):
         if self.parts.background:
             self.bg_prototype = nn.Parameter(torch.zeros(1, width, 1, 1))
             self.down_bg = reduction(2 * width, width)
-            self.bg_res1 = two_convolutions(width)
+            self.bg_res1 = conv3x3_pair(width)
             self.bg_cls = classifier(width)
-            self.init_merge1 = nn.ModuleList(one_by_one(2 * width, width) for _ in scales)
+            self.init_merge1 = nn.ModuleList(conv1x1(2 * width, width) for _ in scales)
         if self.parts.distracting:
-            self.init_merge2 = nn.ModuleList(one_by_one(inputs, width) for _ in scales)
+            self.init_merge2 = nn.ModuleList(conv1x1(inputs, width) for _ in scales)
             # The release spells it so.
-            self.inital_beta_conv = nn.ModuleList(two_convolutions(width) for _ in scales)
+            self.inital_beta_conv = nn.ModuleList(conv3x3_pair(width) for _ in scales)
             self.inital_inner_cls = nn.ModuleList(classifier(width) for _ in scales)
 
     def condition(self, features: StageMaps, mask: Tensor) -> PFENetSupport:
@@ -185,10 +185,10 @@ class NTRENet(StagedMethod[NTRENetQuery, PFENetSupport]):
             query: Maps of B queries.
             shots: The K supports of each.
         """
-        ready = self.as_query(query)
+        ready = self.prepare_query(query)
         return self._score(ready.reduced, ready.layer4, shots, ready.background)
 
-    def answers(
+    def predict_batch(
         self, query: NTRENetQuery, supports: Sequence[Sequence[PFENetSupport]], sizes: Sequence[tuple[int, int]]
     ) -> list[Prediction]:
         """Return the answers to B episodes, raw logits; see `decide`."""

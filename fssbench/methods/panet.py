@@ -119,7 +119,7 @@ class PANet(JointMethod[PANetMaps, PANetSupport]):
             ways = sums[..., 1, :].sum(dim=1) / (areas[..., 1, :].sum(dim=1) + 1e-6)
         return torch.stack([background, *ways], dim=1)
 
-    def answers(
+    def predict_batch(
         self, query: PANetMaps, supports: Sequence[Sequence[PANetSupport]], sizes: Sequence[tuple[int, int]]
     ) -> list[Prediction]:
         """Return the answers to B episodes, each at its own size.

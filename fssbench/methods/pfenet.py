@@ -13,7 +13,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from fssbench.backbones.staged import Stages, staged
+from fssbench.backbones.staged import StagedBackbone, staged
 from fssbench.errors import UsageError
 from fssbench.layers.enrichment import Bins, FeatureEnrichment, reduction
 from fssbench.layers.losses import ifsl_losses, segmentation_loss
@@ -132,10 +132,10 @@ class PFENet(StagedMethod[PFENetQuery, PFENetSupport]):
             query: Maps of B queries.
             supports: `supports[n][k]` is the k-th support of the n-th way, of B episodes.
         """
-        maps, size = self._enriched(self.as_query(query), supports)
+        maps, size = self._enriched(self.prepare_query(query), supports)
         return _by_way(self._enrichment[0].classify(maps, size), len(supports))
 
-    def answers(
+    def predict_batch(
         self, query: PFENetQuery, supports: Sequence[Sequence[PFENetSupport]], sizes: Sequence[tuple[int, int]]
     ) -> list[Prediction]:
         """Return the answers to B episodes.
@@ -208,7 +208,7 @@ class PFENet(StagedMethod[PFENetQuery, PFENetSupport]):
         return reduction
 
 
-def _stages(backbone: str, variant: str) -> Stages:
+def _stages(backbone: str, variant: str) -> StagedBackbone:
     # iFSL's release, asked for ResNet-101, silently builds a ResNet-50: methods.toml leaves it out for "fscs".
     return staged(backbone) if variant == "fss" else staged(backbone, stem="torchvision")
 

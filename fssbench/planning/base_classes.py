@@ -11,7 +11,7 @@ from fssbench.methods.catalogue import MethodInfo, list_methods, method_info
 from fssbench.protocols.rules import Protocol
 
 
-def check_asked(info: MethodInfo, protocol: Protocol) -> None:
+def check_base_classes_known(info: MethodInfo, protocol: Protocol) -> None:
     """Refuse a protocol that asks for base classes together with the novel one, of a method that knows none.
 
     Raises:
@@ -27,7 +27,7 @@ def check_asked(info: MethodInfo, protocol: Protocol) -> None:
     )
 
 
-def check_number(info: MethodInfo, options: Mapping[str, object], dataset: Dataset, fold: int) -> None:
+def check_base_class_count(info: MethodInfo, options: Mapping[str, object], dataset: Dataset, fold: int) -> None:
     """Refuse a method whose base classes can't be those of a fold, since there are more or fewer.
 
     Args:
@@ -48,7 +48,7 @@ def check_number(info: MethodInfo, options: Mapping[str, object], dataset: Datas
         )
 
 
-def check_counted(info: MethodInfo, protocol: Protocol, trained_on: str, dataset: str) -> None:
+def check_base_classes_shared(info: MethodInfo, protocol: Protocol, trained_on: str, dataset: str) -> None:
     """Refuse to count what a method says of base classes in pictures of another data set, whose classes are others.
 
     Raises:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from fssbench.planning.request import Request
 
 
-def given_lists(text: str | None, fold: str | None) -> list[EpisodeList]:
+def episode_lists(text: str | None, fold: str | None) -> list[EpisodeList]:
     """Return the lists that --episodes names; none if it is a number.
 
     Args:
@@ -73,7 +73,7 @@ def check_every_fold(text: str | None, fold: str | None, lists: Sequence[Episode
         )
 
 
-def as_given(request: Request, episodes: EpisodeList) -> Request:
+def with_settings_of(request: Request, episodes: EpisodeList) -> Request:
     """Return the request with what its lists say.
 
     Raises:
@@ -97,7 +97,7 @@ def as_given(request: Request, episodes: EpisodeList) -> Request:
                 f"{option} {asked} does not fit the list {request.episodes}, which has {listed}", f"leave {option} out"
             )
     protocol = request.protocol or episodes.protocol
-    train, choice = seen_by(episodes, request.train_dataset, request.test_classes)
+    train, choice = training_view_of(episodes, request.train_dataset, request.test_classes)
     return replace(
         request,
         shots=episodes.shot,
@@ -108,7 +108,7 @@ def as_given(request: Request, episodes: EpisodeList) -> Request:
     )
 
 
-def seen_by(episodes: EpisodeList, train: str | None, choice: str | None) -> tuple[str | None, str | None]:
+def training_view_of(episodes: EpisodeList, train: str | None, choice: str | None) -> tuple[str | None, str | None]:
     """Return what the weights were trained on and which classes are asked: as the list says, or as somebody says.
 
     A list that was drawn without regard to any training asks the classes of the data set's own folds.

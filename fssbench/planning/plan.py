@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 from fssbench.errors import UsageError
 from fssbench.escape import in_path
 from fssbench.methods.catalogue import MethodInfo, method_info
-from fssbench.planning.base_classes import check_number
+from fssbench.planning.base_classes import check_base_class_count
 from fssbench.planning.defaults import options_source
-from fssbench.planning.episode_lists import as_given, check_every_fold, given_lists
+from fssbench.planning.episode_lists import check_every_fold, episode_lists, with_settings_of
 from fssbench.planning.leaks import check_leaks
 from fssbench.planning.records import code_record, dataset_record, fold_record, protocol_record
 from fssbench.planning.request import DEVICES, Request
@@ -120,9 +120,9 @@ def plan(request: Request, opened: Dataset | None = None) -> Plan:
     for name in (request.dataset, request.trained_on):
         REGISTRY.require(name)
     _check_numbers(request)
-    given = given_lists(request.episodes, request.fold)
+    given = episode_lists(request.episodes, request.fold)
     if given:
-        request = as_given(request, given[0])
+        request = with_settings_of(request, given[0])
         REGISTRY.require(request.trained_on)
     ways, shots = _or(request.ways, 1), _or(request.shots, 1)
     request = replace(request, shots=shots, ways=ways)
@@ -150,7 +150,7 @@ def plan(request: Request, opened: Dataset | None = None) -> Plan:
     found = Plan(request, setting, dataset, tuple(lists), sources, out, seen)
     if request.trained_on == request.dataset:
         for episodes in lists:
-            check_number(info, found.options, dataset, episodes.fold)
+            check_base_class_count(info, found.options, dataset, episodes.fold)
     if request.leads and request.existing is Existing.RESUME and (out / RUN).exists():
         check_continues(out, planned_run(found))
     return found

@@ -7,7 +7,7 @@ from typing import Literal
 
 from fssbench.errors import UsageError
 from fssbench.methods.catalogue import MethodInfo, check_build, check_weak, method_info
-from fssbench.planning.base_classes import check_asked, check_counted
+from fssbench.planning.base_classes import check_base_classes_known, check_base_classes_shared
 from fssbench.planning.defaults import protocol_source
 from fssbench.planning.request import Task
 from fssbench.protocols.rules import Protocol, ScoreAt, default_protocol
@@ -102,8 +102,8 @@ def resolve(names: Names) -> Setting:
     protocol = _protocol(names, info, task) if names.counted else None
     if protocol is not None and names.purpose != "train":
         if info is not None:
-            check_asked(info, protocol)
-            check_counted(info, protocol, names.trained_on, names.dataset)
+            check_base_classes_known(info, protocol)
+            check_base_classes_shared(info, protocol, names.trained_on, names.dataset)
         protocol.check(names.dataset, names.way, names.shot)
     variant = "" if info is None or task is None else resolve_variant(names, info, task)
     if info is not None and names.weak:

@@ -52,7 +52,7 @@ class Source:
         )
 
 
-def given_source(paths: tuple[Path, ...], method: str, dataset: str, fold: int) -> Source:
+def file_source(paths: tuple[Path, ...], method: str, dataset: str, fold: int) -> Source:
     """Return the source for a checkpoint that was named and, where it is kept apart, the file of its backbone.
 
     Args:
@@ -186,7 +186,7 @@ def _given_sources(name: str, request: Request, folds: list[int]) -> dict[int, S
             "each fold has its own checkpoint: for all folds the name after --checkpoint says where the fold goes",
             "--checkpoint 'DIR/fold{fold}.pt', or --fold 0",
         )
-    return {fold: given_source(_files(request, fold), request.method, request.trained_on, fold) for fold in folds}
+    return {fold: file_source(_files(request, fold), request.method, request.trained_on, fold) for fold in folds}
 
 
 def _files(request: Request, fold: int) -> tuple[Path, ...]:

@@ -51,7 +51,7 @@ def named(names: Sequence[str], limit: int = NAMED) -> str:
     return ", ".join(names[:limit]) + more
 
 
-def png_of(labels: LabelMap) -> bytes:
+def encode_png(labels: LabelMap) -> bytes:
     """Return a label map, uint8 (H, W), as a grey PNG of 8 bits."""
     content = io.BytesIO()
     PillowImage.fromarray(np.ascontiguousarray(labels)).save(content, "PNG")
@@ -128,7 +128,7 @@ def read_file(path: Path) -> bytes:
         raise BrokenFileError(f"can't read {path}: {error.strerror}") from error
 
 
-def read_answer(path: Path, raw: bytes, size: tuple[int, int], largest: int) -> LabelMap:
+def read_label_map(path: Path, raw: bytes, size: tuple[int, int], largest: int) -> LabelMap:
     """Return a label map from what its file holds: uint8 (height, width), values 0 to `largest`.
 
     Args:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from fssbench.episode.files import episode_id
 from fssbench.errors import BrokenFileError, UsageError
 from fssbench.escape import in_path
-from fssbench.planning.episode_lists import check_every_fold, given_lists, seen_by
+from fssbench.planning.episode_lists import check_every_fold, episode_lists, training_view_of
 from fssbench.planning.leaks import check_leaks
 from fssbench.planning.resolve import Names, Setting, resolve
 from fssbench.predictions.files import PRESENCE, Listing, file_name, fold_of, named, names_in
@@ -103,7 +103,7 @@ def plan_score(request: ScoreRequest) -> ScorePlan:
     from fssbench.results.run_reader import RUN, Existing
     from fssbench.results.run_writer import check_folder
 
-    lists = given_lists(request.episodes, request.fold)
+    lists = episode_lists(request.episodes, request.fold)
     if not lists:
         raise UsageError(
             f"--episodes is the list that was answered, not the number {request.episodes}",
@@ -112,7 +112,7 @@ def plan_score(request: ScoreRequest) -> ScorePlan:
     first = lists[0]
     _check_options(request, first)
     REGISTRY.require(first.dataset)
-    train, choice = seen_by(first, request.train_dataset, None)
+    train, choice = training_view_of(first, request.train_dataset, None)
     request = replace(request, train_dataset=train)
     if train is not None:
         REGISTRY.require(train)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from fssbench.episode.files import episode_id
 from fssbench.errors import UsageError
 from fssbench.files import locked_folder, remove_leftovers, replace_locked
-from fssbench.predictions.files import PRESENCE, file_name, fold_of, named, names_in, png_of
+from fssbench.predictions.files import PRESENCE, encode_png, file_name, fold_of, named, names_in
 from fssbench.predictions.presence import Presence, read_presence
 from fssbench.results.run_reader import Existing
 from fssbench.results.scoring import PredictedLabels
@@ -67,7 +67,7 @@ class SavedPredictions:
         for fold in self._folds:
             remove_leftovers(self.folder, f"fold{fold}-*.png")
 
-    def keep(self, fold: int, number: int, answered: PredictedLabels) -> None:
+    def save(self, fold: int, number: int, answered: PredictedLabels) -> None:
         """Write the label maps of one answer.
 
         Raises:
@@ -80,9 +80,9 @@ class SavedPredictions:
                 f"another command has saved {name} in {self.folder} since this one began; it stays as it is",
                 "give another folder",
             )
-        self._write(name, png_of(answered.labels))
+        self._write(name, encode_png(answered.labels))
         if answered.base is not None:
-            self._write(file_name(fold, number, base=True), png_of(answered.base))
+            self._write(file_name(fold, number, base=True), encode_png(answered.base))
 
     def finish(self, rows: Iterable[Row]) -> None:
         """Write which classes each row says are there, beside what is there of other folds.

@@ -12,7 +12,7 @@ from fssbench.datasets.io.label_maps import LabelMaps
 from fssbench.episode.files import episode_id
 from fssbench.errors import BrokenFileError
 from fssbench.planning.records import dataset_record, fold_record, protocol_record
-from fssbench.predictions.files import Listing, file_name, named, read_answer, read_file
+from fssbench.predictions.files import Listing, file_name, named, read_file, read_label_map
 from fssbench.predictions.plan import ScorePlan
 from fssbench.results.environment import start
 from fssbench.results.progress import Progress, Silent
@@ -117,7 +117,7 @@ class _Fold:
             file = file_name(self.episodes.fold, number, base=base)
             raw = read_file(self.found.folder / file)
             self.parts.append((file, hashlib.sha256(raw).hexdigest()))
-            return read_answer(self.found.folder / file, raw, size, largest)
+            return read_label_map(self.found.folder / file, raw, size, largest)
 
         labels = read(way + base_classes if together else way, base=False)
         base = read(base_classes, base=True) if self.found.with_base else None

@@ -11,18 +11,18 @@ from typing import Any
 from torch import nn
 
 from fssbench.methods.base.method import Method
-from fssbench.training.loop import Watch, Watcher, fit
+from fssbench.training.loop import Hooks, StepCallback, fit
 from fssbench.training.pictures import EpisodeBatches
 from fssbench.training.plan import Plan
 from fssbench.training.recipe import Recipe
-from fssbench.training.recipes import of_stage
-from fssbench.training.state import Place
+from fssbench.training.recipes import stage_recipe
+from fssbench.training.state import StageFiles
 from fssbench.training.validation import Validator
 
 AnyMethod = Method[Any, Any]
 
 
-def train(method: AnyMethod, plan: Plan, watcher: Watcher | None = None, *, backbone_sha256: str = "") -> None:
+def train(method: AnyMethod, plan: Plan, watcher: StepCallback | None = None, *, backbone_sha256: str = "") -> None:
     """Train a method, whose backbone holds its weights already, in all its stages; leaves it in eval mode.
 
     Args:
@@ -33,7 +33,7 @@ def train(method: AnyMethod, plan: Plan, watcher: Watcher | None = None, *, back
     """
     method.to(plan.device)
     for number, stage in enumerate(method.training_stages):
-        recipe = of_stage(plan.recipes, stage, f"{plan.network}/{plan.dataset.name}")
+        recipe = stage_recipe(plan.recipes, stage, f"{plan.network}/{plan.dataset.name}")
         method.enter_training_stage(stage)
         freeze(method, recipe.frozen)
         _train_stage(method, plan, recipe, stage, number, watcher, backbone_sha256)
@@ -46,14 +46,14 @@ def _train_stage(
     recipe: Recipe,
     stage: str,
     number: int,
-    watcher: Watcher | None,
+    watcher: StepCallback | None,
     backbone_sha256: str,
 ) -> None:
     batches = EpisodeBatches(plan.dataset, plan.fold, recipe, plan.seed, method.task, number)
     validator = None
     if recipe.validation is not None and plan.rules is not None:
         validator = Validator(plan.dataset, plan.fold, recipe, plan.rules, plan.device)
-    watch = Watch(
+    watch = Hooks(
         stage=stage,
         number=number,
         seed=plan.seed,
@@ -66,7 +66,7 @@ def _train_stage(
         method,
         lambda step: method.losses(batches.training_batch(step, plan.device)),
         recipe,
-        Place(plan.folder, run, stage),
+        StageFiles(plan.folder, run, stage),
         resume=plan.resume,
         watch=watch,
     )

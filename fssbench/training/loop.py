@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from fssbench.errors import UsageError
 from fssbench.training.recipe import Optimiser, Recipe
-from fssbench.training.state import Place, Step, TrainingState, restore, save
+from fssbench.training.state import StageFiles, Step, TrainingState, restore, save
 
 SAVE_EVERY = 100
 """Steps between two states on disk, at most: the state is written after each validation, too."""
@@ -23,7 +23,7 @@ SAVE_AFTER = 60.0
 """Seconds from one state to the next where steps are so slow that `SAVE_EVERY` of them take longer."""
 
 
-class Watcher(Protocol):
+class StepCallback(Protocol):
     """Is told of every step."""
 
     def __call__(self, stage: str, steps: int, done: Step) -> None:
@@ -31,7 +31,7 @@ class Watcher(Protocol):
 
 
 @dataclass(frozen=True)
-class Watch:
+class Hooks:
     """What is done beside the steps.
 
     Attributes:
@@ -48,17 +48,17 @@ class Watch:
     seed: int = 0
     validate: Callable[[], float] | None = None
     prepare: Callable[[], None] = field(default=lambda: None)
-    watcher: Watcher | None = None
+    watcher: StepCallback | None = None
 
 
 def fit(
     module: nn.Module,
     losses_at: Callable[[int], Mapping[str, Tensor]],
     recipe: Recipe,
-    place: Place,
+    place: StageFiles,
     *,
     resume: bool = False,
-    watch: Watch = Watch(),
+    watch: Hooks = Hooks(),
 ) -> list[Step]:
     """Train the parameters of `module` that want a gradient.
 

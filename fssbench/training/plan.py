@@ -17,7 +17,7 @@ from fssbench.datasets.dataset import Dataset
 from fssbench.errors import MissingError, UsageError
 from fssbench.escape import in_path
 from fssbench.methods.catalogue import MethodInfo, check_build, list_methods, method_info
-from fssbench.planning.base_classes import check_number
+from fssbench.planning.base_classes import check_base_class_count
 from fssbench.planning.defaults import FROM_SCRATCH, options_source, recipe_source
 from fssbench.planning.resolve import Names, Setting, resolve, resolve_task, resolve_variant
 from fssbench.protocols.rules import Protocol
@@ -149,7 +149,7 @@ def plan(request: Request) -> Plan:
         there = len(dataset.fold_classes(request.fold, "train"))
         if info.base_classes and there != info.base_classes:
             options.setdefault("base_classes", there)  # what learns base classes learns those that the fold has
-        check_number(info, options, dataset, request.fold)
+        check_base_class_count(info, options, dataset, request.fold)
     alone = request.method is None or (info is not None and info.own is not None and not info.backbones)
     weights = None if alone else _weights(request, backbone)
     folder = request.out or _default_folder(request, network, variant, info)

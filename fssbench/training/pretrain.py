@@ -16,11 +16,11 @@ from torch import Tensor, nn
 from fssbench.backbones import Backbone, backbone
 from fssbench.layers.losses import pixel_contrast_loss, pixel_loss
 from fssbench.protocols.transforms import IGNORE
-from fssbench.training.loop import Watch, Watcher, fit
+from fssbench.training.loop import Hooks, StepCallback, fit
 from fssbench.training.pictures import Batch, EpisodeBatches
 from fssbench.training.plan import Plan
-from fssbench.training.recipes import of_stage
-from fssbench.training.state import Place
+from fssbench.training.recipes import stage_recipe
+from fssbench.training.state import StageFiles
 
 _THINNED = slice(1, None, 4)
 """Targets are looked at in every fourth row and column: the maps are coarser still."""
@@ -64,18 +64,18 @@ class PixelClassifier(nn.Module):
         return loss
 
 
-def pretrain(plan: Plan, watcher: Watcher | None = None) -> Backbone:
+def pretrain(plan: Plan, watcher: StepCallback | None = None) -> Backbone:
     """Train the backbone `small` as planned and return it in eval mode.
 
     Args:
         plan: What is trained, on what, where.
         watcher: Is told of every step.
     """
-    recipe = of_stage(plan.recipes, "", f"{plan.network}/{plan.dataset.name}")
+    recipe = stage_recipe(plan.recipes, "", f"{plan.network}/{plan.dataset.name}")
     batches = EpisodeBatches(plan.dataset, plan.fold, recipe, plan.seed)
     classes = plan.dataset.fold_classes(plan.fold, "train")
     net = PixelClassifier(backbone(plan.backbone), classes).to(plan.device).train()
-    place = Place(plan.folder, plan.identity(recipe))
-    watch = Watch(seed=plan.seed, watcher=watcher)
+    place = StageFiles(plan.folder, plan.identity(recipe))
+    watch = Hooks(seed=plan.seed, watcher=watcher)
     fit(net, lambda step: {"pixels": net.loss(batches.at(step))}, recipe, place, resume=plan.resume, watch=watch)
     return net.backbone.cpu().eval()

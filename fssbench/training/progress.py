@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
 from fssbench.escape import printable
-from fssbench.training.loop import Watcher
+from fssbench.training.loop import StepCallback
 from fssbench.training.plan import Plan
-from fssbench.training.recipes import of_stage
+from fssbench.training.recipes import stage_recipe
 from fssbench.training.state import Step
 
 _LINES = 20
@@ -54,7 +54,7 @@ class Pace:
 
 
 @contextmanager
-def reporter(plan: Plan) -> Iterator[Watcher]:
+def reporter(plan: Plan) -> Iterator[StepCallback]:
     """Give a watcher that reports on stderr, and to TensorBoard where the plan says so."""
     with ExitStack() as stack:
         watchers = [stack.enter_context(_bar(plan) if sys.stderr.isatty() else _lines(plan))]
@@ -74,12 +74,12 @@ def _title(plan: Plan, stage: str) -> str:
 
 
 def _measure(plan: Plan, stage: str) -> str:
-    validation = of_stage(plan.recipes, stage, plan.network).validation
+    validation = stage_recipe(plan.recipes, stage, plan.network).validation
     return "ER" if validation and validation.measure == "exact_ratio" else "mIoU"
 
 
 @contextmanager
-def _bar(plan: Plan) -> Iterator[Watcher]:
+def _bar(plan: Plan) -> Iterator[StepCallback]:
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 
@@ -105,7 +105,7 @@ def _bar(plan: Plan) -> Iterator[Watcher]:
 
 
 @contextmanager
-def _lines(plan: Plan) -> Iterator[Watcher]:
+def _lines(plan: Plan) -> Iterator[StepCallback]:
     paces: dict[str, Pace] = {}
 
     def watch(stage: str, steps: int, done: Step) -> None:
@@ -118,7 +118,7 @@ def _lines(plan: Plan) -> Iterator[Watcher]:
 
 
 @contextmanager
-def _curves(plan: Plan) -> Iterator[Watcher]:
+def _curves(plan: Plan) -> Iterator[StepCallback]:
     from torch.utils.tensorboard import SummaryWriter
 
     with SummaryWriter(str(plan.folder / "tensorboard")) as writer:

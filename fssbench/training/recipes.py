@@ -118,12 +118,12 @@ def _parts(name: str) -> tuple[str, str, str]:
 
 
 def recipe(network: str, dataset: str, file: Path | None = None, *, variant: str = "", stage: str = "") -> Recipe:
-    """Return how one stage of a method or backbone is trained on a data set; see `recipes` and `of_stage`."""
+    """Return how one stage of a method or backbone is trained on a data set; see `recipes` and `stage_recipe`."""
     found = recipes(network, dataset, file, variant=variant)
-    return of_stage(found, stage, f"{network}/{dataset}")
+    return stage_recipe(found, stage, f"{network}/{dataset}")
 
 
-def of_stage(found: Mapping[str, Recipe], stage: str, name: str) -> Recipe:
+def stage_recipe(found: Mapping[str, Recipe], stage: str, name: str) -> Recipe:
     """Return the recipe of a stage: its own, or the one that holds for all.
 
     Raises:

@@ -21,10 +21,10 @@ from fssbench.methods import build
 from fssbench.methods.base.method import Method
 from fssbench.planning.settings import choose_device
 from fssbench.training.episodic import train
-from fssbench.training.loop import Watcher
+from fssbench.training.loop import StepCallback
 from fssbench.training.plan import Plan, state_file
 from fssbench.training.pretrain import pretrain
-from fssbench.training.recipes import of_stage
+from fssbench.training.recipes import stage_recipe
 from fssbench.version import __version__
 
 WEIGHTS_FILE = "weights.safetensors"
@@ -33,7 +33,7 @@ HEAD_FILE = "head.safetensors"
 """A method without its backbone where that stayed as it was, for a registry that keeps backbones apart."""
 
 
-def run_plan(plan: Plan, watch: Watcher | None = None) -> Path:
+def run_plan(plan: Plan, watch: StepCallback | None = None) -> Path:
     """Train what was planned and return the file of its weights.
 
     Args:
@@ -54,7 +54,7 @@ def run_plan(plan: Plan, watch: Watcher | None = None) -> Path:
     options: dict[str, Any] = dict(plan.options)
     method = build(plan.method, plan.backbone, variant, plan.way, plan.shot, **options)
     for stage in method.training_stages:
-        of_stage(plan.recipes, stage, f"{plan.network}/{plan.dataset.name}")
+        stage_recipe(plan.recipes, stage, f"{plan.network}/{plan.dataset.name}")
     if unknown := next((stage for stage in plan.recipes if stage and stage not in method.training_stages), None):
         raise UsageError(
             f"{plan.network} has no stage '{unknown}', for which there is a recipe",

@@ -51,7 +51,7 @@ class Step:
 
 
 @dataclass(frozen=True)
-class Place:
+class StageFiles:
     """Where a stage keeps its state.
 
     Attributes:
@@ -112,7 +112,7 @@ def moving(module: nn.Module) -> dict[str, Tensor]:
     return {name: tensor for name, tensor in module.state_dict().items() if name not in frozen}
 
 
-def save(module: nn.Module, optimiser: torch.optim.Optimizer, place: Place, state: TrainingState) -> None:
+def save(module: nn.Module, optimiser: torch.optim.Optimizer, place: StageFiles, state: TrainingState) -> None:
     """Write state and log, each whole or not at all."""
     names = loss_names(state.steps)
     packed = io.BytesIO()
@@ -149,7 +149,7 @@ def log_text(steps: Sequence[Step]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def restore(module: nn.Module, optimiser: torch.optim.Optimizer, place: Place) -> TrainingState:
+def restore(module: nn.Module, optimiser: torch.optim.Optimizer, place: StageFiles) -> TrainingState:
     """Bring module and optimiser to the state on disk and return what has happened; nothing where there is none.
 
     Raises:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from fssbench.backbones.resnet import resnet50
 from fssbench.backbones.small import small
-from fssbench.backbones.staged import Stages, staged
+from fssbench.backbones.staged import StagedBackbone, staged
 from fssbench.errors import UsageError
 
 
@@ -19,7 +19,7 @@ def _numbered(state: dict[str, Tensor]) -> dict[str, Tensor]:
     return {key: torch.full_like(value, n % 128) for n, (key, value) in enumerate(state.items())}
 
 
-def _loaded(stages: Stages, file: dict[str, Tensor]) -> dict[str, Tensor]:
+def _loaded(stages: StagedBackbone, file: dict[str, Tensor]) -> dict[str, Tensor]:
     renamed = stages.from_imagenet(file)
     stages.load_state_dict(renamed, strict=True)
     return renamed

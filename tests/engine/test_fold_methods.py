@@ -9,7 +9,7 @@ import pytest
 import torch
 
 import fssbench
-from fssbench.engine.fold_methods import beside, fold_methods
+from fssbench.engine.fold_methods import copy_sharing_encoder, fold_methods
 from fssbench.errors import CheckpointError
 from fssbench.methods.base.method import Method
 from fssbench.methods.catalogue import list_methods
@@ -114,7 +114,7 @@ def test_a_head_that_is_moved_leaves_the_others_alone():
     method = built("hsnet", 1)
     encoder = method.shared_encoder
     assert encoder is not None
-    other = beside(method, encoder)
+    other = copy_sharing_encoder(method, encoder)
     before = answer(method)
     with torch.no_grad():
         for parameter in other.hpn_learner.parameters():

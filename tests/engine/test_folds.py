@@ -12,7 +12,7 @@ import torch
 
 import fssbench
 from fssbench.engine.order import order_of_work
-from fssbench.engine.profiling.timers import Stages
+from fssbench.engine.profiling.timers import StageTimers
 from fssbench.engine.runner import run_plans
 from fssbench.planning.plan import Plan, plan
 from fssbench.planning.request import Request
@@ -65,7 +65,7 @@ def planned(out: Path, **said: Any) -> Plan:
 
 def asked(*plans: Plan, **said: Any) -> tuple[list[Results], int]:
     """Run plans; return the results and how many images were encoded."""
-    stages = Stages()
+    stages = StageTimers()
     return run_plans(plans, stages=stages, **said), stages.images
 
 

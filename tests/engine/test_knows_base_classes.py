@@ -10,7 +10,7 @@ import pytest
 import fssbench
 from fssbench.errors import UsageError
 from fssbench.methods.catalogue import MethodInfo, method_info
-from fssbench.planning.base_classes import check_asked, check_counted, check_number
+from fssbench.planning.base_classes import check_base_class_count, check_base_classes_known, check_base_classes_shared
 from fssbench.planning.plan import plan
 from fssbench.planning.request import Request
 from fssbench.protocols.rules import protocol
@@ -28,33 +28,33 @@ def test_the_number_it_is_built_with_unless_said() -> None:
 @pytest.mark.parametrize("options", [{}, {"base_classes": 3}, {"base_classes": 60}])
 def test_more_or_fewer_base_classes_are_refused(options: dict[str, int]) -> None:
     with pytest.raises(UsageError, match=rf"know {options.get('base_classes', 15)} base classes.*fold 0 has 4"):
-        check_number(BAM, options, FOUR, 0)
-    check_number(BAM, {"base_classes": 4}, FOUR, 0)
-    check_number(method_info("pfenet"), {}, FOUR, 0)
+        check_base_class_count(BAM, options, FOUR, 0)
+    check_base_class_count(BAM, {"base_classes": 4}, FOUR, 0)
+    check_base_class_count(method_info("pfenet"), {}, FOUR, 0)
 
 
 def test_other_methods_are_not_asked_for_them() -> None:
     pfenet, together = method_info("pfenet"), protocol("bam-gfss")
     with pytest.raises(UsageError, match="pfenet knows none; bam can be asked"):
-        check_asked(pfenet, together)
-    check_asked(pfenet, protocol("bam"))
-    check_asked(pfenet, protocol("hsnet"))
-    check_asked(BAM, together)
+        check_base_classes_known(pfenet, together)
+    check_base_classes_known(pfenet, protocol("bam"))
+    check_base_classes_known(pfenet, protocol("hsnet"))
+    check_base_classes_known(BAM, together)
     unsaid = MethodInfo("mine", "mine:Mine", "", "", "", {"": "fss"}, (), trainable=False, base_classes=None)
-    check_asked(unsaid, together)
+    check_base_classes_known(unsaid, together)
     with pytest.raises(UsageError):
-        check_asked(replace(unsaid, base_classes=0), together)
+        check_base_classes_known(replace(unsaid, base_classes=0), together)
 
 
 def test_base_classes_of_another_data_set_are_not_counted() -> None:
     with pytest.raises(UsageError, match="learnt on coco20i are not pascal5i's"):
-        check_counted(BAM, protocol("bam"), "coco20i", "pascal5i")
+        check_base_classes_shared(BAM, protocol("bam"), "coco20i", "pascal5i")
     # Both have fifteen, and they are not the same.
     with pytest.raises(UsageError, match="learnt on pascal5i are not shapes20i's"):
-        check_counted(BAM, protocol("bam-gfss"), "pascal5i", "shapes20i")
-    check_counted(BAM, protocol("bam"), "shapes20i", "shapes20i-underwater")
-    check_counted(BAM, protocol("pfenet"), "coco20i", "pascal5i")
-    check_counted(method_info("pfenet"), protocol("bam"), "coco20i", "pascal5i")
+        check_base_classes_shared(BAM, protocol("bam-gfss"), "pascal5i", "shapes20i")
+    check_base_classes_shared(BAM, protocol("bam"), "shapes20i", "shapes20i-underwater")
+    check_base_classes_shared(BAM, protocol("pfenet"), "coco20i", "pascal5i")
+    check_base_classes_shared(method_info("pfenet"), protocol("bam"), "coco20i", "pascal5i")
 
 
 def test_an_evaluation_with_another_number_is_refused_when_planned(

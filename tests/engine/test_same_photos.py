@@ -140,7 +140,7 @@ class Exchanging(Silent):
 
 
 def test_photos_exchanged_while_they_are_asked(dataset: InFiles, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("fssbench.engine.features.loader.PICTURE_BYTES", 0)
+    monkeypatch.setattr("fssbench.engine.features.loader.IMAGE_CACHE_BYTES", 0)
     with pytest.raises(BrokenFileError, match="was exchanged while the run was answered"):
         answer(
             dataset,

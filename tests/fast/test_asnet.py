@@ -51,17 +51,17 @@ def test_pairs_score_as_by_the_whole_tensors(name: str, variant: str, options: d
     # In float32: that masked keys are all alike, whatever is in them, is by its rounding.
     with torch.no_grad():
         maps, supports = _pairs(method, query, images, masks)
-        expected = [method.score(method.as_query(maps), its) for its in supports]
-        assert not isinstance(method.as_query(maps), UnitMaps)
+        expected = [method.score(method.prepare_query(maps), its) for its in supports]
+        assert not isinstance(method.prepare_query(maps), UnitMaps)
     fast = fast_form(method)
     with torch.inference_mode():
         maps, supports = _pairs(fast, query, images, masks)
-        ready = fast.as_query(maps)
+        ready = fast.prepare_query(maps)
         assert isinstance(ready, UnitMaps)
         given = [fast.score(ready, fast.as_way(its, 1)) for its in supports]
         answer = fast.predict(ready, [supports], (90, 70))
         assert torch.equal(fast.predict(maps, [supports], (90, 70)).logits, answer.logits)
-        assert torch.equal(fast.predict(fast.as_query(ready), [supports], (90, 70)).logits, answer.logits)
+        assert torch.equal(fast.predict(fast.prepare_query(ready), [supports], (90, 70)).logits, answer.logits)
     for ours, plain in zip(given, expected, strict=True):
         torch.testing.assert_close(ours, plain, atol=1e-3 * plain.abs().max().item(), rtol=0)
 
@@ -73,9 +73,10 @@ def test_a_batch_of_pairs_scores_as_each() -> None:
     with torch.inference_mode():
         maps, supports = _pairs(method, query, images, masks)
         together = method.score(
-            method.as_query(method.encode(query.expand(3, -1, -1, -1))), method.condition(method.encode(images), masks)
+            method.prepare_query(method.encode(query.expand(3, -1, -1, -1))),
+            method.condition(method.encode(images), masks),
         )
-        apart = torch.cat([method.score(method.as_query(maps), its) for its in supports])
+        apart = torch.cat([method.score(method.prepare_query(maps), its) for its in supports])
     torch.testing.assert_close(together, apart, atol=1e-5 * apart.abs().max().item(), rtol=0)
 
 
@@ -105,7 +106,7 @@ def test_training_runs_the_layers_themselves() -> None:
     method = fssbench.build("asnet", backbone="small", channels=(16, 32)).train()
     query, images, masks = _episode()
     maps, supports = _pairs(method, query, images[:1], masks[:1])
-    method.score(method.as_query(maps), supports[0]).sum().backward()
+    method.score(method.prepare_query(maps), supports[0]).sum().backward()
     learnt = [its for its in method.parameters() if its.requires_grad]
     assert learnt
     assert all(its.grad is not None for its in learnt)

@@ -103,7 +103,7 @@ def episodes(method: Method[Any, Any], count: int, side: int = SIDE) -> Episodes
     images = images.to(next((parameter.dtype for parameter in method.parameters()), images.dtype))
     maps = [method.encode(image[None]) for image in images]
     kept = [method.condition(feature, mask[None]) for feature, mask in zip(maps, masks, strict=True)]
-    queries = [method.as_query(maps[n % 6]) for n in range(count)]
+    queries = [method.prepare_query(maps[n % 6]) for n in range(count)]
     supports = [
         [[kept[(n + 2 * way + shot + 1) % 6] for shot in range(method.shot)] for way in range(method.way)]
         for n in range(count)

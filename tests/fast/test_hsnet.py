@@ -109,11 +109,11 @@ def test_the_fast_form_predicts_as_the_plain_one_does_in_float64(backbone: str) 
         together = fast.condition(fast.encode(images[:2]), masks)
         kept = [fast.condition(fast.encode(images[n : n + 1]), masks[n : n + 1]) for n in range(2)]
         query = fast.encode(images[2:])
-        ready = fast.as_query(query)
+        ready = fast.prepare_query(query)
         answer = fast.predict(ready, [kept], (90, 70))
         assert torch.equal(fast.predict(query, [kept], (90, 70)).logits, answer.logits)
-        assert torch.equal(fast.predict(fast.as_query(ready), [kept], (90, 70)).logits, answer.logits)
-        scores = fast.score(fast.as_query(fast.encode(images[[2, 2]])), together)
+        assert torch.equal(fast.predict(fast.prepare_query(ready), [kept], (90, 70)).logits, answer.logits)
+        scores = fast.score(fast.prepare_query(fast.encode(images[[2, 2]])), together)
         apart = torch.cat([fast.score(ready, its) for its in kept])
     assert all(isinstance(its, KeptPositions) for its in kept)
     close = 1e-4 * plain.logits.abs().max().item()
@@ -129,7 +129,7 @@ def test_training_sees_the_masked_maps_and_every_gradient() -> None:
     support = method.condition(method.encode(image), _mask("middle", (144, 144))[None])
     assert isinstance(support, tuple)
     query = method.encode(image)
-    assert method.as_query(query) is query
+    assert method.prepare_query(query) is query
     method.score(query, support).sum().backward()
     learnt = [its for its in method.parameters() if its.requires_grad]
     assert learnt

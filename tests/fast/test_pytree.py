@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from fssbench.fast.pytree import collate, group_by_shape, kind_of, padded, singles
+from fssbench.fast.pytree import collate, group_by_shape, kind_of, padded, split_batch
 
 
 class Pair(NamedTuple):
@@ -34,7 +34,7 @@ def _kept(batch: int, side: int = 4, size: tuple[int, int] = (9, 7)) -> Kept:
 
 def test_images_taken_apart_and_joined_are_the_batch() -> None:
     batch = _kept(3)
-    again = collate(singles(batch, 3))
+    again = collate(split_batch(batch, 3))
     assert isinstance(again, Kept)
     assert isinstance(again.pair, Pair)
     assert again.size == (9, 7)

@@ -81,7 +81,7 @@ def _predicted(method: Any, masks: list[list[Tensor]], *, ready: bool, seed: int
     ]
     query = method.encode(_image(seed + 9))
     if ready:
-        query = method.as_query(method.as_query(query))
+        query = method.prepare_query(method.prepare_query(query))
         assert not isinstance(query, StageMaps)
     prediction: Prediction = method.predict(query, supports, (61, 47))
     return prediction
@@ -138,7 +138,7 @@ def test_several_episodes_are_predicted_as_the_method_does_each(
         torch.set_num_threads(threads)
         with torch.inference_mode():
             kept = [form.condition(form.encode(_image(n)), _mask(kind)) for n, kind in enumerate(kinds)]
-            queries = [form.as_query(form.encode(_image(9 + n))) for n in range(3)]
+            queries = [form.prepare_query(form.encode(_image(9 + n))) for n in range(3)]
             supports = [[[kept[n], kept[n + 3]]] for n in range(3)]
             with monkeypatch.context() as patch:
                 patch.setattr(devices, "SERIAL_ON", frozenset() if jointly else frozenset({"cpu"}))
@@ -205,7 +205,7 @@ def test_the_base_learner_is_run_once_for_a_query() -> None:
         maps = form.encode(_image(0))
         support = form.condition(form.encode(_image(1)), _mask("middle"))
         assert not calls
-        query = form.as_query(maps)
+        query = form.prepare_query(maps)
         predictions = [form.predict(query, [[support]], (40, 50)) for _ in range(2)]
     assert len(calls) == 1
     assert predictions[0].base is not None
@@ -216,7 +216,7 @@ def test_a_query_made_ready_is_smaller_than_its_maps() -> None:
     _, form = _both("asgnet", "resnet50", None)
     with torch.inference_mode():
         maps = form.encode(_image(0))
-        ready = form.as_query(maps)
+        ready = form.prepare_query(maps)
     assert vars(ready).keys() == {"reduced", "size"}
     assert ready.reduced.nbytes < maps.layer3.nbytes / 10
 

@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from fssbench.fast import threads as in_threads
-from fssbench.fast.threads import AT_ONCE, Call, predict_calls, predict_in_threads, under_way
+from fssbench.fast.threads import MAX_AT_ONCE, Call, episodes_at_once, predict_calls, predict_in_threads
 from fssbench.methods.base.method import Prediction
 from fssbench.methods.floors import CopyMask
 
@@ -53,7 +53,7 @@ def test_answers_come_in_the_order_of_the_episodes_from_as_many_threads_at_once(
     assert threading.main_thread().name not in names
 
 
-@pytest.mark.parametrize(("threads", "each"), [(2, 1), (3, 1), (2 * AT_ONCE, 2)], indirect=["threads"])
+@pytest.mark.parametrize(("threads", "each"), [(2, 1), (3, 1), (2 * MAX_AT_ONCE, 2)], indirect=["threads"])
 @pytest.mark.parametrize("count", [1, 5])
 @torch.inference_mode()
 def test_an_answer_has_as_many_threads_to_itself_whatever_else_is_asked(threads: int, each: int, count: int) -> None:
@@ -78,8 +78,8 @@ def test_as_many_are_under_way_as_torch_has_threads_up_to_a_bound() -> None:
     found = []
     for count in (1, 2, 5, 12, 40):
         torch.set_num_threads(count)
-        found.append((under_way(CPU), under_way(torch.device("cuda"))))
-    assert found == [(1, 1), (2, 1), (5, 1), (6, 1), (AT_ONCE, 1)]
+        found.append((episodes_at_once(CPU), episodes_at_once(torch.device("cuda"))))
+    assert found == [(1, 1), (2, 1), (5, 1), (6, 1), (MAX_AT_ONCE, 1)]
 
 
 @pytest.mark.usefixtures("threads")

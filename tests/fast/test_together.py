@@ -12,7 +12,7 @@ import fssbench
 from fssbench.fast import correlation, pairwise
 from fssbench.fast.form import fast_form
 from fssbench.fast.pairwise import FastPairwise
-from fssbench.fast.pytree import singles
+from fssbench.fast.pytree import split_batch
 from fssbench.layers import devices
 from fssbench.methods.base.method import Method, Prediction
 from fssbench.methods.base.staged import StagedMethod
@@ -50,9 +50,13 @@ def _images(count: int, side: int = SIDE) -> tuple[Tensor, Tensor]:
 def _ask(method: Method[Any, Any], *, ready: bool = True) -> Asked:
     """Queries, supports and sizes of some episodes, as an engine keeps them."""
     images, masks = _images(7)
-    maps = singles(method.encode(images), len(images)) if method_info(_name(method)).backbones else [None] * len(images)
+    maps = (
+        split_batch(method.encode(images), len(images))
+        if method_info(_name(method)).backbones
+        else [None] * len(images)
+    )
     kept = [method.condition(its, mask[None]) for its, mask in zip(maps, masks, strict=True)]
-    queries = [method.as_query(maps[n % 7]) if ready else maps[n % 7] for n in range(EPISODES)]
+    queries = [method.prepare_query(maps[n % 7]) if ready else maps[n % 7] for n in range(EPISODES)]
     supports = [
         [[kept[(n + 2 * way + 3 * shot + 1) % 7] for shot in range(method.shot)] for way in range(method.way)]
         for n in range(EPISODES)
@@ -170,7 +174,7 @@ def test_pairs_are_scored_as_many_at_once_as_have_room(
     method.predict_many(*asked)
     assert sizes == [pairs]
     sizes.clear()
-    monkeypatch.setattr(pairwise, "ROOM", 5 * method.peak * correlation.correlation_bytes(asked[0][0]))
+    monkeypatch.setattr(pairwise, "PAIR_BYTES", 5 * method.peak * correlation.correlation_bytes(asked[0][0]))
     bounded = method.predict_many(*asked)
     assert sizes == [5] * (pairs // 5) + [pairs % 5]
     for answer, expected in zip(bounded, alone, strict=True):
@@ -185,7 +189,7 @@ def test_episodes_of_other_shapes_are_answered_apart(name: str) -> None:
     queries, supports = [], []
     for side in (144, 192, 144):
         images, masks = _images(4, side)
-        queries.append(method.as_query(method.encode(images[:1])))
+        queries.append(method.prepare_query(method.encode(images[:1])))
         supports.append([[method.condition(method.encode(images[3:]), masks[3:])]])
     sizes = [(30, 40)] * 3
     answers = method.predict_many(queries, supports, sizes)
@@ -201,7 +205,7 @@ def test_no_episode_is_no_answer(name: str) -> None:
 def test_memory_of_a_pair_and_how_many_have_room(monkeypatch: pytest.MonkeyPatch) -> None:
     maps = (torch.zeros(2, 5, 3, 4), torch.zeros(2, 7, 2, 2))
     assert correlation.correlation_bytes(correlation.unit_maps(maps)) == 4 * (12 * 12 + 4 * 4)
-    monkeypatch.setattr(pairwise, "ROOM", 1000)
+    monkeypatch.setattr(pairwise, "PAIR_BYTES", 1000)
     assert [pairwise.pairs_at_once(each) for each in (0, 100, 501, 1001)] == [1000, 10, 1, 1]
 
 

@@ -15,7 +15,7 @@ from fssbench.engine.features.loader import Loader, View, default_workers
 from fssbench.engine.loop import rows_of
 from fssbench.engine.processes import Processes
 from fssbench.engine.profiling.memory import default_budget, peak_memory
-from fssbench.fast.threads import under_way
+from fssbench.fast.threads import episodes_at_once
 from fssbench.layers.devices import serial_on
 from fssbench.methods.base.method import Prediction
 from fssbench.planning.settings import Settings, choose_device
@@ -80,7 +80,7 @@ def test_a_network_reaches_its_numbers_on_the_card(card: torch.device) -> None:
 def test_a_call_has_as_many_episodes_as_the_batch_size(given: int | None, size: int, card: torch.device) -> None:
     assert Settings(batch_size=given).batch_on(card) == size
     assert not serial_on(card)
-    assert under_way(card) == 1
+    assert episodes_at_once(card) == 1
     method = Counting().to(card).eval()
     settings = Settings(batch_size=given)
     rows = list(rows_of(method, Patches(), questions(count=12), rules(), range(12), card, settings=settings))

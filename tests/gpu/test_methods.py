@@ -31,7 +31,7 @@ CAST: dict[Precision, float] = {"tf32": 2.0**-8, "bfloat16": 2.0**-3, "float16":
 def predicted(method: Method[Any, Any], device: torch.device, way: int, shot: int) -> list[Prediction]:
     """Return the predictions of two episodes in one call, computed on a device."""
     given = moved(batch(way, shot), device)
-    queries = [method.as_query(method.encode(query[None])) for query in given.query]
+    queries = [method.prepare_query(method.encode(query[None])) for query in given.query]
     supports = [
         [[method.condition(method.encode(images[k, None]), masks[k, None]) for k in range(shot)]
          for images, masks in zip(ways, way_masks, strict=True)]

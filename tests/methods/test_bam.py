@@ -272,7 +272,7 @@ def test_what_the_base_learner_says_comes_with_the_answer_and_is_computed_once()
     with torch.inference_mode():
         maps, shots = method.encode(batch.query), _supports(method, batch)
         assert not calls
-        query = method.as_query(maps)
+        query = method.prepare_query(maps)
         answers = [method.predict(query, [shots], (40, 50)) for _ in range(2)]
         assert len(calls) == 1
         logits = method.base_learner(method.layer4_of(maps))

@@ -128,10 +128,10 @@ def test_ways_are_scored_alone_and_merged_afterwards(name: str) -> None:
     two.load_state_dict(one.state_dict())
     query, images, masks = _episode(2, 1)
     joint = two.segment(query, images, masks).logits
-    singles = [one.segment(query, images[n : n + 1], masks[n : n + 1]).logits for n in range(2)]
-    torch.testing.assert_close(joint[1], singles[0][1], atol=1e-5, rtol=1e-5)
-    torch.testing.assert_close(joint[2], singles[1][1], atol=1e-5, rtol=1e-5)
-    torch.testing.assert_close(joint[0], (singles[0][0] + singles[1][0]) / 2, atol=1e-5, rtol=1e-5)
+    split_batch = [one.segment(query, images[n : n + 1], masks[n : n + 1]).logits for n in range(2)]
+    torch.testing.assert_close(joint[1], split_batch[0][1], atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(joint[2], split_batch[1][1], atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(joint[0], (split_batch[0][0] + split_batch[1][0]) / 2, atol=1e-5, rtol=1e-5)
 
 
 @pytest.mark.parametrize(("name", "parameters"), [("hsnet", 2_573_794), ("asnet", 1_320_610)])

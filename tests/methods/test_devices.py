@@ -113,7 +113,7 @@ def test_it_predicts_where_it_is(name: str, variant: str, form: str) -> None:
         sent = moved(given, device)
         predicts = fast_form(there) if form == "fast" else there
         with torch.inference_mode():
-            queries = [predicts.as_query(predicts.encode(query[None])) for query in sent.query]
+            queries = [predicts.prepare_query(predicts.encode(query[None])) for query in sent.query]
             supports = [
                 [[predicts.condition(predicts.encode(images[k, None]), masks[k, None]) for k in range(shot)]
                  for images, masks in zip(ways, way_masks, strict=True)]

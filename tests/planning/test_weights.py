@@ -18,7 +18,7 @@ from fssbench.errors import BrokenFileError, CheckpointError, MissingError, Usag
 from fssbench.methods.base.method import Method
 from fssbench.planning.plan import plan
 from fssbench.planning.request import Request
-from fssbench.planning.weights import Source, given_source
+from fssbench.planning.weights import Source, file_source
 from fssbench.results import Existing, load_run
 
 
@@ -86,17 +86,17 @@ def test_a_file_is_taken_at_its_word(
     as_trained = {"network": "hsnet", "dataset": "shapes20i", "fold": "1"}
     file = tmp_path / "trained.safetensors"
     save_file({"some": torch.zeros(1)}, file, metadata=as_trained)
-    assert given_source((file,), "hsnet", "shapes20i", 1).kind == "checkpoint"
+    assert file_source((file,), "hsnet", "shapes20i", 1).kind == "checkpoint"
     save_file({"some": torch.zeros(1)}, file, metadata=as_trained | said)
     with pytest.raises(error, match=told) as refused:
-        given_source((file,), "hsnet", "shapes20i", 1)
+        file_source((file,), "hsnet", "shapes20i", 1)
     assert str(getattr(refused.value, "remedy", "")).startswith(remedy)
 
 
 def test_weights_of_another_data_set_answer_only_as_such(weights: Path, tmp_path: Path) -> None:
     register(weights, fold=1)
     with pytest.raises(UsageError, match="registered as mine: it was trained on shapes20i, not on pascal5i") as told:
-        given_source((weights,), "hsnet", "pascal5i", 1)
+        file_source((weights,), "hsnet", "pascal5i", 1)
     assert told.value.remedy == "--train-dataset shapes20i"
     under_water = replace(request(out=tmp_path / "run"), dataset="shapes20i-underwater")
     with pytest.raises(MissingError, match=r"hsnet .* on shapes20i-underwater fold 1") as missed:
@@ -183,13 +183,13 @@ def test_loading_is_strict_and_nothing_needs_no_loading(weights: Path) -> None:
     method = fssbench.build("hsnet", "small")
     load(method, Source("none"))
     before = {key: value.clone() for key, value in method.state_dict().items()}
-    load(method, given_source((weights,), "hsnet", "shapes20i", 0))
+    load(method, file_source((weights,), "hsnet", "shapes20i", 0))
     stored = torch.load(weights, weights_only=True)
     after = method.state_dict()
     assert all(torch.equal(after[key], stored[key]) for key in stored)
     assert any(not torch.equal(after[key], before[key]) for key in stored)
     with pytest.raises(CheckpointError, match="do not fit ASNet"):
-        load(fssbench.build("asnet", "small"), given_source((weights,), "hsnet", "shapes20i", 0))
+        load(fssbench.build("asnet", "small"), file_source((weights,), "hsnet", "shapes20i", 0))
 
 
 def test_the_weakly_supervised_form_is_built_and_recorded(tmp_path: Path) -> None:

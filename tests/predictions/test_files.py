@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from fssbench.errors import BrokenFileError, MissingError, UsageError
-from fssbench.predictions.files import MAX_BYTES, fold_of, named, names_in, png_of, read_answer, read_file
+from fssbench.predictions.files import MAX_BYTES, encode_png, fold_of, named, names_in, read_file, read_label_map
 
 LABELS = (np.indices((6, 9)).sum(axis=0) % 3).astype(np.uint8)
 SIZE = (6, 9)
@@ -56,7 +56,7 @@ def coloured() -> Image.Image:
 @pytest.mark.parametrize(
     "raw",
     [
-        png_of(LABELS),
+        encode_png(LABELS),
         png(Image.fromarray(LABELS)),
         png(coloured()),
         png(coloured(), bits=2),
@@ -66,14 +66,14 @@ def coloured() -> Image.Image:
     ],
 )
 def test_grey_and_palette_of_any_depth_are_the_same(raw: bytes) -> None:
-    read = read_answer(PATH, raw, SIZE, 2)
+    read = read_label_map(PATH, raw, SIZE, 2)
     assert read.dtype == np.uint8
     assert np.array_equal(read, LABELS)
 
 
 @pytest.mark.parametrize("raw", [png(Image.fromarray(LABELS > 1)), raw_png((LABELS > 1).astype(np.uint8), 1, 3)])
 def test_one_bit_is_zero_and_one(raw: bytes) -> None:
-    assert np.array_equal(read_answer(PATH, raw, SIZE, 1), LABELS > 1)
+    assert np.array_equal(read_label_map(PATH, raw, SIZE, 1), LABELS > 1)
 
 
 WHOLE = png(Image.fromarray(np.random.default_rng(0).integers(0, 3, SIZE, dtype=np.uint8)))
@@ -103,7 +103,7 @@ Image.fromarray(LABELS).save(JPEG, "JPEG")
 )
 def test_what_is_no_label_map_is_refused(raw: bytes, message: str) -> None:
     with pytest.raises(BrokenFileError, match=message) as caught:
-        read_answer(PATH, raw, SIZE, 2)
+        read_label_map(PATH, raw, SIZE, 2)
     assert "fold0-00000.png" in caught.value.message
 
 
@@ -148,5 +148,5 @@ def test_greys_that_were_numbered_anew_are_refused() -> None:
     picture = Image.fromarray((LABELS == 2).astype(np.uint8))
     picture.putpalette([0, 0, 0, 2, 2, 2])
     with pytest.raises(BrokenFileError, match="a palette that shows the value 1 as grey 2"):
-        read_answer(PATH, png(picture), SIZE, 2)
-    assert read_answer(PATH, png(picture), SIZE, 1).max() == 1, "there is no second class"
+        read_label_map(PATH, png(picture), SIZE, 2)
+    assert read_label_map(PATH, png(picture), SIZE, 1).max() == 1, "there is no second class"

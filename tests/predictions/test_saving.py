@@ -27,7 +27,7 @@ def saved(folder: Path, fold: int = 0, count: int = 2) -> SavedPredictions:
     its = SavedPredictions(folder, [fold], Existing.REFUSE)
     its.begin([])
     for number in range(count):
-        its.keep(fold, number, PredictedLabels(LABELS, None, (True, False)))
+        its.save(fold, number, PredictedLabels(LABELS, None, (True, False)))
     its.finish([replace(ROW, fold=fold, episode=number) for number in range(count)])
     return its
 
@@ -54,7 +54,7 @@ def test_what_is_replaced_leaves_nothing_behind(tmp_path: Path) -> None:
     saved(tmp_path, 1)
     again = SavedPredictions(tmp_path, [0], Existing.OVERWRITE)
     again.begin([])
-    again.keep(0, 0, PredictedLabels(LABELS, LABELS, (True, True)))
+    again.save(0, 0, PredictedLabels(LABELS, LABELS, (True, True)))
     again.finish([replace(ROW, present=(True, True))])
     assert names(tmp_path) == [
         "fold0-00000-base.png", "fold0-00000.png", "fold1-00000.png", "fold1-00001.png", "presence.json",
@@ -69,7 +69,7 @@ def test_maps_that_another_command_saved_meanwhile_stay(tmp_path: Path, existing
     saved(tmp_path)
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     with pytest.raises(UsageError, match=r"another command has saved fold0-00001\.png"):
-        late.keep(0, 1, PredictedLabels(LABELS[:, ::-1].copy(), None, (True, True)))
+        late.save(0, 1, PredictedLabels(LABELS[:, ::-1].copy(), None, (True, True)))
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
@@ -99,7 +99,7 @@ def test_a_failed_write_leaves_no_half_map(tmp_path: Path, monkeypatch: pytest.M
 
     monkeypatch.setattr(Path, "replace", fail)
     with pytest.raises(UsageError, match="No space left"):
-        its.keep(0, 0, PredictedLabels(LABELS, None, (True, True)))
+        its.save(0, 0, PredictedLabels(LABELS, None, (True, True)))
     assert names(tmp_path) == []
 
 

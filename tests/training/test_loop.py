@@ -11,9 +11,9 @@ from torch import Tensor, nn
 
 from fssbench.errors import BrokenFileError, UsageError
 from fssbench.training.episodic import freeze, training_mode
-from fssbench.training.loop import Watch, _is_validated, fit, learning_rate
+from fssbench.training.loop import Hooks, _is_validated, fit, learning_rate
 from fssbench.training.recipe import Optimiser, Recipe, Validation
-from fssbench.training.state import Place, Step
+from fssbench.training.state import StageFiles, Step
 
 
 class Two(nn.Module):
@@ -47,8 +47,8 @@ def _recipe(steps: int = 4, optimiser: Optimiser = ADAM, **changes: object) -> R
     return replace(made, **changes)
 
 
-def _place(folder: Path) -> Place:
-    return Place(folder, {"what": "two"})
+def _place(folder: Path) -> StageFiles:
+    return StageFiles(folder, {"what": "two"})
 
 
 def test_sgd_moves_by_gradient_momentum_and_decay(tmp_path: Path) -> None:
@@ -93,7 +93,7 @@ def test_a_state_holds_momentum_statistics_and_what_the_method_keeps(
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        fit(first, first.losses, recipe, place, watch=Watch(watcher=kill))
+        fit(first, first.losses, recipe, place, watch=Hooks(watcher=kill))
     second = Two()
     steps = fit(second, second.losses, recipe, place, resume=True)
     assert [its.step for its in steps] == [1, 2, 3, 4, 5]
@@ -113,7 +113,7 @@ def test_a_state_that_another_command_wrote_meanwhile_stays(tmp_path: Path, resu
 
     net = Two()
     with pytest.raises(UsageError, match="another command has trained into"):
-        fit(net, net.losses, _recipe(3), place, resume=resume, watch=Watch(watcher=meanwhile))
+        fit(net, net.losses, _recipe(3), place, resume=resume, watch=Hooks(watcher=meanwhile))
     assert len(place.log.read_text().splitlines()) == 3
     kept = Two()
     assert len(fit(kept, kept.losses, _recipe(2), place, resume=True)) == 2
@@ -141,7 +141,7 @@ def test_a_kill_loses_no_validation_and_not_much_time(
     net, place = Two(), _place(tmp_path)
     validate = (lambda: 1.0) if recipe.validation else None
     with pytest.raises(KeyboardInterrupt):
-        fit(net, net.losses, recipe, place, watch=Watch(validate=validate, watcher=kill))
+        fit(net, net.losses, recipe, place, watch=Hooks(validate=validate, watcher=kill))
     logged = place.log.read_text().splitlines()[1:] if place.log.exists() else []
     assert len(logged) == kept
 
@@ -152,7 +152,7 @@ def test_which_weights_are_the_result(choose: str, expected: float, tmp_path: Pa
     validation = Validation(every=1, choose=choose)  # type: ignore[arg-type]
     recipe = _recipe(4, Optimiser(0.1, kind="sgd", momentum=0.0), validation=validation)
     net, again = Two(), Two()
-    watch = Watch(validate=lambda: next(values))
+    watch = Hooks(validate=lambda: next(values))
     steps = fit(net, lambda step: {"a": net.a, "b": 0.0 * net.b}, recipe, _place(tmp_path), watch=watch)
     assert [its.validation for its in steps] == [1.0, 3.0, 2.0, 3.0]
     assert net.a.item() == pytest.approx(expected)
@@ -162,7 +162,7 @@ def test_which_weights_are_the_result(choose: str, expected: float, tmp_path: Pa
 
 def test_validation_comes_every_so_often_and_at_the_end(tmp_path: Path) -> None:
     net = Two()
-    watch = Watch(validate=lambda: 50.0)
+    watch = Hooks(validate=lambda: 50.0)
     recipe = _recipe(7, validation=Validation(every=3))
     steps = fit(net, net.losses, recipe, _place(tmp_path), watch=watch)
     assert [its.step for its in steps if its.validation is not None] == [3, 6, 7]

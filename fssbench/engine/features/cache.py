@@ -26,7 +26,7 @@ class _Kept:
 
 
 @dataclass
-class StoreCount:
+class CacheCounts:
     """What a store was asked.
 
     Attributes:
@@ -42,7 +42,7 @@ class StoreCount:
     peak_bytes: int = 0
 
 
-class Store(Generic[Key]):
+class FeatureCache(Generic[Key]):
     """Things by key, within a budget.
 
     Args:
@@ -52,7 +52,7 @@ class Store(Generic[Key]):
 
     def __init__(self, budget: int, uses: dict[Key, list[int]]) -> None:
         self.budget = budget
-        self.count = StoreCount()
+        self.count = CacheCounts()
         self._uses = uses
         self._kept: dict[Key, _Kept] = {}
         self._held = 0

@@ -14,12 +14,12 @@ from torch import Tensor, nn
 
 from fssbench.checkpoints.hashes import encoder_sha256, state_sha256
 from fssbench.engine.features import compiling
-from fssbench.engine.features.cache import NEVER, Store
+from fssbench.engine.features.cache import NEVER, FeatureCache
 from fssbench.engine.features.loader import Loader, View
-from fssbench.engine.profiling.timers import AS_QUERY, Stages
+from fssbench.engine.profiling.timers import PREPARE_QUERY, StageTimers
 from fssbench.episode import Episode, EpisodeList
 from fssbench.fast.form import flag_of
-from fssbench.fast.pytree import bytes_of, singles
+from fssbench.fast.pytree import bytes_of, split_batch
 from fssbench.methods.base.method import Method
 from fssbench.protocols.rules import Protocol
 from fssbench.protocols.transforms import support_mask
@@ -99,7 +99,7 @@ class Features:
         budget: int,
         device: torch.device,
         batch_size: int,
-        stages: Stages,
+        stages: StageTimers,
         *,
         compiled: bool = False,
     ) -> None:
@@ -112,8 +112,8 @@ class Features:
         self._makers, self._encoders = [makers.index(its) for its in makers], [encoders.index(its) for its in encoders]
         # Those of a later fold are another's: what is asked again much later would take room from what is asked now.
         queries = [
-            (its.episodes.fold, encoder, type(its.method).as_query)
-            if flag_of(type(its.method), "query_of_features_alone", "as_query")
+            (its.episodes.fold, encoder, type(its.method).prepare_query)
+            if flag_of(type(its.method), "query_of_features_alone", "prepare_query")
             else maker
             for its, maker, encoder in zip(jobs, self._makers, self._encoders, strict=True)
         ]
@@ -131,7 +131,7 @@ class Features:
         self._of_source: dict[tuple[int, View, str], list[Derived]] = {}
         for key in uses:
             self._of_source.setdefault(key.source, []).append(key)
-        self.store: Store[Derived] = Store(budget, uses)
+        self.store: FeatureCache[Derived] = FeatureCache(budget, uses)
         self._largest: dict[tuple[int, bool], int] = {}
         self._lost: dict[tuple[View, str, int], bool] = {}
 
@@ -206,7 +206,7 @@ class Features:
         with self._stages.stage("encode"):
             features = self._encode[batch[0][0]](images)
         self._stages.images += len(batch)
-        return singles(features, len(batch))
+        return split_batch(features, len(batch))
 
     def _derive(
         self, source: tuple[int, View, str], raw: object, now: list[Derived], found: dict[Derived, Any], step: int
@@ -242,8 +242,8 @@ class Features:
         # A copy, since a method may note in features what it has computed of them, and others read them too.
         own = copy.copy(raw) if len(self._jobs) > 1 else raw
         if key.class_id is None:
-            with self._stages.stage(AS_QUERY):
-                return method.as_query(own)
+            with self._stages.stage(PREPARE_QUERY):
+                return method.prepare_query(own)
         with self._stages.stage("decode"):
             label = self._loader.label(key.image)
             resized = support_mask(label, key.class_id, key.view.size, key.view.rule)

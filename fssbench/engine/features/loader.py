@@ -13,14 +13,14 @@ from torch import Tensor
 
 from fssbench.datasets.dataset import Dataset, Image, Label
 from fssbench.datasets.io.label_maps import check_size
-from fssbench.engine.features.lru import Recent
+from fssbench.engine.features.lru import LRUCache
 from fssbench.errors import BrokenFileError
-from fssbench.fast.threads import compute_with
+from fssbench.fast.threads import use_threads
 from fssbench.protocols.rules import ResizeRule
 from fssbench.protocols.transforms import input_image
 from fssbench.results.photos import photo_digest
 
-PICTURE_BYTES = 128 << 20
+IMAGE_CACHE_BYTES = 128 << 20
 """Photos that are kept, and as much of label maps: small beside features."""
 
 
@@ -61,10 +61,10 @@ class Loader:
         label: Callable[[str], Label] | None = None,
     ) -> None:
         self._dataset, self._pinned, self._ahead = dataset, pinned, ahead
-        self._pool = ThreadPoolExecutor(workers, "fssbench-photo", compute_with, (1,)) if workers else None
+        self._pool = ThreadPoolExecutor(workers, "fssbench-photo", use_threads, (1,)) if workers else None
         self._coming: dict[tuple[View, str], Future[Photo]] = {}
-        self._photos = Recent(self._picture, PICTURE_BYTES)
-        self._labels = Recent(label or dataset.label, PICTURE_BYTES)
+        self._photos = LRUCache(self._picture, IMAGE_CACHE_BYTES)
+        self._labels = LRUCache(label or dataset.label, IMAGE_CACHE_BYTES)
         self.shapes: dict[str, tuple[int, int]] = {}
         """(height, width) of each photo that was read."""
         self.digests: dict[str, str] = {}

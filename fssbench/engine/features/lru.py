@@ -13,7 +13,7 @@ import numpy as np
 Picture = TypeVar("Picture", bound=np.ndarray[Any, Any])
 
 
-class Recent(Generic[Picture]):
+class LRUCache(Generic[Picture]):
     """Reads pictures and keeps those asked last. Threads that ask the same one at once wait for one reading.
 
     Args:

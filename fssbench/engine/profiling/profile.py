@@ -8,9 +8,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fssbench.engine.features.cache import StoreCount
+from fssbench.engine.features.cache import CacheCounts
 from fssbench.engine.profiling.memory import peak_memory
-from fssbench.engine.profiling.timers import STAGES, Stages
+from fssbench.engine.profiling.timers import STAGES, StageTimers
 from fssbench.results.run_reader import write_atomically
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ class Profile:
         return said
 
 
-def profile_of(stages: Stages, count: StoreCount) -> Profile:
+def make_profile(stages: StageTimers, count: CacheCounts) -> Profile:
     """Return the profile of what a stopwatch has seen; the device's peak is measured now, in about a second."""
     import torch
 

@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 
 STAGES = ("decode", "encode", "condition", "predict", "score")
 """decode: photos and label maps read and resized, as far as the main thread waits for it. encode: the method's `encode`
-and `as_query`. condition, predict: the method's. score: label maps counted."""
+and `prepare_query`. condition, predict: the method's. score: label maps counted."""
 COMPUTING = ("encode", "condition", "predict")
-"""Stages whose operations are counted."""
-AS_QUERY = "as_query"
+"""StageTimers whose operations are counted."""
+PREPARE_QUERY = "prepare_query"
 """A stopwatch of its own within encode: it takes other operations, and operations are those of the mean call."""
 _FIRST, _EVERY = 2, 10
 
@@ -54,11 +54,11 @@ class Stopwatch:
 
 
 @dataclass
-class Stages:
+class StageTimers:
     """A stopwatch for each stage.
 
     Attributes:
-        of: By stage, and `AS_QUERY`.
+        of: By stage, and `PREPARE_QUERY`.
         images: How many images were encoded.
         episodes: How many episodes were answered.
         counting: Whether operations are counted, the first times a stage is entered and every tenth time.
@@ -66,7 +66,7 @@ class Stages:
         device: Where the method computes.
     """
 
-    of: dict[str, Stopwatch] = field(default_factory=lambda: {name: Stopwatch() for name in (*STAGES, AS_QUERY)})
+    of: dict[str, Stopwatch] = field(default_factory=lambda: {name: Stopwatch() for name in (*STAGES, PREPARE_QUERY)})
     images: int = 0
     episodes: int = 0
     counting: bool = False
@@ -83,14 +83,16 @@ class Stages:
 
     def watches(self, stage: str) -> list[Stopwatch]:
         """Return the stopwatches that make up a stage."""
-        return [self.of[stage], *([self.of[AS_QUERY]] if stage == "encode" else [])]
+        return [self.of[stage], *([self.of[PREPARE_QUERY]] if stage == "encode" else [])]
 
     @contextmanager
     def stage(self, name: str, calls: int = 1) -> Iterator[None]:
         """Time a stage in which so many calls are made."""
         watch = self.of[name]
         counted = (
-            self.counting and name in (*COMPUTING, AS_QUERY) and (watch.entered < _FIRST or watch.entered % _EVERY == 0)
+            self.counting
+            and name in (*COMPUTING, PREPARE_QUERY)
+            and (watch.entered < _FIRST or watch.entered % _EVERY == 0)
         )
         began = time.perf_counter()
         try:

@@ -15,20 +15,20 @@ Supports = Sequence[Sequence[Support]]
 
 
 class JointMethod(Method[Features, Support], Generic[Features, Support]):
-    """A method whose head predicts B episodes at once. Subclasses give `answers`."""
+    """A method whose head predicts B episodes at once. Subclasses give `predict_batch`."""
 
     @abstractmethod
-    def answers(
+    def predict_batch(
         self, query: Features, supports: Supports[Support], sizes: Sequence[tuple[int, int]]
     ) -> list[Prediction]:
         """Return the predictions of B episodes, for which the head runs once.
 
         Args:
-            query: Of B queries, made ready by `as_query`.
+            query: Of B queries, made ready by `prepare_query`.
             supports: `supports[n][k]` is the k-th support of the n-th class, of B episodes.
             sizes: Of each prediction its (height, width).
         """
 
     def predict(self, query: Features, supports: Supports[Support], size: tuple[int, int]) -> Prediction:
-        """Return the prediction of one episode; see `answers`."""
-        return self.answers(self.as_query(query), supports, [size])[0]
+        """Return the prediction of one episode; see `predict_batch`."""
+        return self.predict_batch(self.prepare_query(query), supports, [size])[0]

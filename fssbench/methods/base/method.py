@@ -75,16 +75,17 @@ class Method(nn.Module, ABC, Generic[Features, Support]):
 
     Attributes:
         task: "fss" (the query holds the class) or "fscs" (it may hold none, some or all of the N classes).
-        way: N the method was built for.
-        shot: K the method was built for.
-        built: The arguments of `fssbench.build`; None for a method made otherwise.
-        training_stages: Names of the stages in which it is trained, in their order; one nameless stage for most.
-        query_of_features_alone: Whether `as_query` depends on nothing of the method, so that others with the same
-            `as_query` and encoder can be given what it returns. A class that overrides `as_query` and does not set it
-            is taken to use its weights.
-        info: What is known of a method that methods.toml does not name.
-        predicts_in_threads: Whether on a processor several threads may call `predict` at once in place of
-            `predict_many`. A class that overrides either and does not set it is taken not to allow that.
+        way: N, for which the method was built.
+        shot: K, for which the method was built.
+        built: The arguments of `fssbench.build`; None for a method that was made otherwise.
+        training_stages: Names of the stages of its training, in their order. Most methods have one stage without a
+            name.
+        query_of_features_alone: Whether `prepare_query` depends on the features alone. Then its result also serves
+            other methods that have the same `prepare_query` and the same encoder. A class that overrides
+            `prepare_query` and does not set this flag is assumed to use its own weights.
+        info: The catalogue entry of a method that is not in methods.toml.
+        predicts_in_threads: Whether, on a CPU, several threads may call `predict` at once in place of `predict_many`. A
+            class that overrides either of them and does not set this flag is assumed not to allow it.
     """
 
     training_stages: ClassVar[tuple[str, ...]] = ("",)
@@ -96,6 +97,14 @@ class Method(nn.Module, ABC, Generic[Features, Support]):
     way: int
     shot: int
     built: BuiltAs | None = None
+
+    def __init_subclass__(cls, **arguments: object) -> None:
+        """Accept `as_query`, the earlier name of `prepare_query`: whichever a class defines, it has both."""
+        super().__init_subclass__(**arguments)
+        if cls.prepare_query is not cls.as_query:
+            names = ("prepare_query", "as_query")
+            defined = next(getattr(base, name) for base in cls.__mro__ for name in names if name in vars(base))
+            cls.prepare_query = cls.as_query = defined  # type: ignore[method-assign]
 
     @abstractmethod
     def encode(self, image: Tensor) -> Features:
@@ -133,7 +142,7 @@ class Method(nn.Module, ABC, Generic[Features, Support]):
         """
         return None
 
-    def as_query(self, features: Features) -> Features:
+    def prepare_query(self, features: Features) -> Features:
         """Return what `predict` reads of an image as a query, made ready once for all episodes that ask it.
 
         What depends on the image alone is computed here, and what `predict` does not read is left out, so that little
@@ -143,6 +152,8 @@ class Method(nn.Module, ABC, Generic[Features, Support]):
             features: What `encode` gave; they stay as they are.
         """
         return features
+
+    as_query = prepare_query
 
     def predict_many(
         self,

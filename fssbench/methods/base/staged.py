@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from fssbench.backbones.staged import Stages
+from fssbench.backbones.staged import StagedBackbone
 from fssbench.layers.masks import foreground, masked_average, resize_mask
 from fssbench.layers.prior import prior_mask
 from fssbench.methods.base.joint import JointMethod
@@ -53,7 +53,7 @@ class StagedMethod(JointMethod[Any, Support], Generic[Query, Support]):
             its parameters are frozen.
     """
 
-    def __init__(self, stages: Stages, *, moving_statistics: bool = False) -> None:
+    def __init__(self, stages: StagedBackbone, *, moving_statistics: bool = False) -> None:
         super().__init__()
         self.moving_statistics = moving_statistics
         self._stages = self.adopt(stages.requires_grad_(requires_grad=False))
@@ -69,7 +69,7 @@ class StagedMethod(JointMethod[Any, Support], Generic[Query, Support]):
         return (module,)
 
     @property
-    def stages(self) -> Stages:
+    def stages(self) -> StagedBackbone:
         """The backbone."""
         return self._stages[0]
 
@@ -102,7 +102,7 @@ class StagedMethod(JointMethod[Any, Support], Generic[Query, Support]):
     def read_query(self, maps: StageMaps) -> Query:
         """Return what the head reads of B queries."""
 
-    def as_query(self, features: StageMaps | Query) -> Query:
+    def prepare_query(self, features: StageMaps | Query) -> Query:
         """Return what the head reads of B queries; see `read_query`."""
         return self.read_query(features) if isinstance(features, StageMaps) else features
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
-from fssbench.engine.features.cache import NEVER, Store
+from fssbench.engine.features.cache import NEVER, FeatureCache
 from fssbench.errors import UsageError
-from fssbench.fast.pytree import bytes_of, singles
+from fssbench.fast.pytree import bytes_of, split_batch
 from fssbench.fast.staged import SharedMaps
 from fssbench.planning.settings import parse_bytes
 
@@ -17,7 +17,7 @@ def block(bytes_: int) -> torch.Tensor:
 
 
 def test_what_is_needed_latest_goes_first():
-    store: Store[str] = Store(200, {"a": [1], "b": [9], "c": [2]})
+    store: FeatureCache[str] = FeatureCache(200, {"a": [1], "b": [9], "c": [2]})
     for key in "abc":
         store.put(key, block(100), 0)
     assert ("a" in store, "b" in store, "c" in store) == (True, False, True)
@@ -25,7 +25,7 @@ def test_what_is_needed_latest_goes_first():
 
 
 def test_a_large_thing_goes_before_a_small_one_that_is_needed_later():
-    store: Store[str] = Store(1000, {"large": [5], "small": [8], "next": [1]})
+    store: FeatureCache[str] = FeatureCache(1000, {"large": [5], "small": [8], "next": [1]})
     store.put("large", block(900), 0)
     store.put("small", block(50), 0)
     store.put("next", block(200), 0)
@@ -33,7 +33,7 @@ def test_a_large_thing_goes_before_a_small_one_that_is_needed_later():
 
 
 def test_there_is_room_where_what_is_needed_later_may_go():
-    store: Store[str] = Store(100, {"soon": [1], "late": [9]})
+    store: FeatureCache[str] = FeatureCache(100, {"soon": [1], "late": [9]})
     for key in ("soon", "late"):
         store.put(key, block(50), 0)
     assert not store.has_room(1)
@@ -41,7 +41,7 @@ def test_there_is_room_where_what_is_needed_later_may_go():
 
 
 def test_what_is_not_needed_again_is_not_kept():
-    store: Store[str] = Store(1000, {"a": [0, 3], "b": [1]})
+    store: FeatureCache[str] = FeatureCache(1000, {"a": [0, 3], "b": [1]})
     store.put("a", block(10), 1)
     store.put("b", block(10), 2)
     assert ("a" in store, "b" in store) == (True, False)
@@ -51,7 +51,7 @@ def test_what_is_not_needed_again_is_not_kept():
 
 
 def test_hits_and_misses_are_counted():
-    store: Store[str] = Store(1000, {"a": [3]})
+    store: FeatureCache[str] = FeatureCache(1000, {"a": [3]})
     assert store.get("a") is None
     store.put("a", block(10), 0)
     assert store.get("a") is not None
@@ -59,7 +59,7 @@ def test_hits_and_misses_are_counted():
 
 
 def test_without_a_budget_nothing_is_kept():
-    store: Store[str] = Store(0, {"a": [3]})
+    store: FeatureCache[str] = FeatureCache(0, {"a": [3]})
     store.put("a", block(1), 0)
     assert "a" not in store
 
@@ -74,11 +74,11 @@ def test_the_bytes_of_what_methods_keep():
 
 def test_a_batch_comes_apart_into_images_of_their_own():
     maps = SharedMaps(torch.arange(6.0).view(3, 2, 1, 1), torch.zeros(3, 1, 1, 1), (24, 24))
-    parts = singles(maps, 3)
+    parts = split_batch(maps, 3)
     assert [part.layer2.flatten().tolist() for part in parts] == [[0, 1], [2, 3], [4, 5]]
     assert all(part.size == (24, 24) and part.deep == {} for part in parts)
     assert bytes_of(parts[0]) == 12
-    pyramid = singles((torch.zeros(2, 3), torch.ones(2, 1)), 2)
+    pyramid = split_batch((torch.zeros(2, 3), torch.ones(2, 1)), 2)
     assert [tuple(map(tuple, (part[0].shape, part[1].shape))) for part in pyramid] == [((1, 3), (1, 1))] * 2
 
 

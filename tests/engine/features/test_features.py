@@ -10,13 +10,13 @@ import torch
 
 import fssbench
 from fssbench.backbones import backbone
-from fssbench.backbones.staged import SmallStages
+from fssbench.backbones.staged import StagedSmall
 from fssbench.checkpoints.hashes import encoder_sha256
-from fssbench.engine.features.cache import StoreCount
+from fssbench.engine.features.cache import CacheCounts
 from fssbench.engine.features.features import FoldJob
-from fssbench.engine.loop import answers, rows_of
+from fssbench.engine.loop import evaluate_jobs, rows_of
 from fssbench.engine.order import order_of_work
-from fssbench.engine.profiling.timers import Stages
+from fssbench.engine.profiling.timers import StageTimers
 from fssbench.errors import UsageError
 from fssbench.fast.form import fast_form, flag_of
 from fssbench.planning.settings import Settings
@@ -31,9 +31,9 @@ def counted(rows: list[Row]) -> pd.DataFrame:
     return frame_of(rows).drop(columns="seconds")
 
 
-def ask(askings: list[FoldJob], settings: Settings = ALL, stages: Stages | None = None) -> list[list[Row]]:
+def ask(askings: list[FoldJob], settings: Settings = ALL, stages: StageTimers | None = None) -> list[list[Row]]:
     rows: list[list[Row]] = [[] for _ in askings]
-    for place, row, _ in answers(askings, Patches(), CPU, settings, stages):
+    for place, row, _ in evaluate_jobs(askings, Patches(), CPU, settings, stages):
         rows[place].append(row)
     return rows
 
@@ -42,10 +42,10 @@ def ask(askings: list[FoldJob], settings: Settings = ALL, stages: Stages | None 
 def test_every_photo_is_read_once_and_with_room_encoded_once(cache: int):
     method, dataset = NearestColour(), Patches()
     episodes = replace(questions(), episodes=(*questions(), *questions(seed=5)))
-    count = StoreCount()
+    count = CacheCounts()
     asking = FoldJob(method.eval(), episodes, rules(), order_of_work(episodes))
     settings = Settings(feature_cache=cache, workers=0)
-    assert len(list(answers([asking], dataset, CPU, settings, count=count))) == 24
+    assert len(list(evaluate_jobs([asking], dataset, CPU, settings, count=count))) == 24
     assert len(dataset.read) == 12
     assert method.encoded == 12 if cache else method.encoded > 24
     assert (count.hits > 0) is bool(cache)
@@ -72,7 +72,7 @@ def test_methods_with_one_frozen_backbone_encode_each_image_once():
     small = replace(rules(), input=(192, 192))
     episodes = questions(count=4)
     askings = [FoldJob(its, episodes, small, order_of_work(episodes)) for its in (hsnet, other)]
-    stages = Stages()
+    stages = StageTimers()
     both = ask(askings, stages=stages)
     images = len({name for e in episodes for name in (e.query, *e.supports[0])})
     assert stages.images == images
@@ -101,8 +101,8 @@ def test_methods_with_one_backbone_in_stages_share_its_last_stage(monkeypatch: p
     episodes = questions(count=4)
     askings = [FoldJob(fast_form(method), episodes, small, order_of_work(episodes)) for method in methods]
     ran = []
-    plain = SmallStages.deep
-    monkeypatch.setattr(SmallStages, "deep", lambda self, layer3: ran.append(1) or plain(self, layer3))
+    plain = StagedSmall.deep
+    monkeypatch.setattr(StagedSmall, "deep", lambda self, layer3: ran.append(1) or plain(self, layer3))
     both = ask(askings)
     whole = {episode.query for episode in episodes}
     masked = {(name, episode.classes) for episode in episodes for name in episode.supports[0]}
@@ -117,7 +117,7 @@ def test_methods_with_other_backbones_do_not_share():
     methods = [fssbench.build("hsnet", "small") for _ in range(2)]
     small = replace(rules(), input=(192, 192))
     episodes = questions(count=1)
-    stages = Stages()
+    stages = StageTimers()
     ask([FoldJob(its, episodes, small, [0]) for its in methods], stages=stages)
     images = len({episodes[0].query, *episodes[0].supports[0]})
     assert stages.images == 2 * images
@@ -127,7 +127,7 @@ def test_several_shots_in_one_pass_are_as_one_by_one():
     one, two = questions(shot=1), questions(shot=2)
     method = NearestColour(1, 1).eval()
     askings = [FoldJob(method, its, rules(), order_of_work(its)) for its in (one, two)]
-    stages = Stages()
+    stages = StageTimers()
     for together, asking in zip(ask(askings, stages=stages), askings, strict=True):
         [alone] = ask([asking])
         pd.testing.assert_frame_equal(counted(together), counted(alone))
@@ -149,8 +149,8 @@ def of_folds(count: int = 2) -> list[FoldJob]:
 
 
 def test_folds_follow_each_other_and_encode_each_image_once():
-    askings, stages = of_folds(3), Stages()
-    said = [(place, row) for place, row, _ in answers(askings[::-1], Patches(), CPU, ALL, stages)]
+    askings, stages = of_folds(3), StageTimers()
+    said = [(place, row) for place, row, _ in evaluate_jobs(askings[::-1], Patches(), CPU, ALL, stages)]
     assert [row.fold for _, row in said] == [0] * 24 + [1] * 24 + [2] * 24
     assert stages.images == 12
     for asking in askings:
@@ -162,11 +162,11 @@ def test_folds_follow_each_other_and_encode_each_image_once():
 @pytest.mark.parametrize("images", [0, 1, 2, 3, 4, 6, 9, 14])
 def test_what_a_later_fold_needs_does_not_crowd_out_the_fold_at_work(images: int):
     settings = replace(ALL, feature_cache=images * (3 * 24 * 24 * 4 + 50))
-    askings, together, alone = of_folds(3), Stages(), Stages()
-    both, one = StoreCount(), StoreCount()
-    list(answers(askings, Patches(), CPU, settings, together, count=both))
+    askings, together, alone = of_folds(3), StageTimers(), StageTimers()
+    both, one = CacheCounts(), CacheCounts()
+    list(evaluate_jobs(askings, Patches(), CPU, settings, together, count=both))
     for asking in askings:
-        list(answers([asking], Patches(), CPU, settings, alone, count=one))
+        list(evaluate_jobs([asking], Patches(), CPU, settings, alone, count=one))
     assert together.images <= alone.images
     # What was made for later folds and had to go is at most what filled the room once.
     assert both.evicted <= one.evicted + images
@@ -201,13 +201,13 @@ def test_operations_are_counted_where_that_is_asked():
     method = fssbench.build("hsnet", "small")
     small = replace(rules(), input=(192, 192))
     episodes = questions(count=2)
-    stages = Stages()
+    stages = StageTimers()
     ask([FoldJob(method, episodes, small, [0, 1])], replace(ALL, profiled=True), stages)
     assert stages.flops("encode") > 1e8
     assert stages.flops("predict") > 1e8
     assert stages.flops("score") == 0
-    # What a call of `as_query` takes, nothing here, does not thin what a call of `encode` takes.
-    assert stages.of["as_query"].calls > 0
+    # What a call of `prepare_query` takes, nothing here, does not thin what a call of `encode` takes.
+    assert stages.of["prepare_query"].calls > 0
     assert stages.flops("encode") == stages.of["encode"].flops
     assert all(watch.seconds > 0 for watch in stages.of.values())
 
@@ -221,24 +221,24 @@ def test_methods_that_make_queries_ready_alike_have_each_made_once(second: str, 
     small, episodes = replace(rules(), input=(192, 192)), questions(count=6)
     forms = [fast_form(method) for method in methods]
     askings = [FoldJob(form, episodes, small, range(6)) for form in forms]
-    stages, count = Stages(), StoreCount()
-    list(answers(askings, Patches(), CPU, ALL, stages, count=count))
+    stages, count = StageTimers(), CacheCounts()
+    list(evaluate_jobs(askings, Patches(), CPU, ALL, stages, count=count))
     queries = {episode.query for episode in episodes.episodes}
-    assert stages.of["as_query"].calls == len(queries) * (1 if shared else 2)
-    alone = [flag_of(type(form), "query_of_features_alone", "as_query") for form in forms]
+    assert stages.of["prepare_query"].calls == len(queries) * (1 if shared else 2)
+    alone = [flag_of(type(form), "query_of_features_alone", "prepare_query") for form in forms]
     assert alone == [True, shared]
 
 
 def test_a_class_with_its_own_way_to_make_queries_ready_is_taken_to_use_its_weights():
     class Scaled(type(fssbench.build("hsnet", "small"))):
-        def as_query(self, features):
-            return super().as_query(features)
+        def prepare_query(self, features):
+            return super().prepare_query(features)
 
     class Declared(Scaled):
         query_of_features_alone = True
 
-        def as_query(self, features):
-            return super().as_query(features)
+        def prepare_query(self, features):
+            return super().prepare_query(features)
 
-    assert not flag_of(Scaled, "query_of_features_alone", "as_query")
-    assert flag_of(Declared, "query_of_features_alone", "as_query")
+    assert not flag_of(Scaled, "query_of_features_alone", "prepare_query")
+    assert flag_of(Declared, "query_of_features_alone", "prepare_query")

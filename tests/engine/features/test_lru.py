@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from fssbench.datasets.dataset import Image
-from fssbench.engine.features.lru import Recent
+from fssbench.engine.features.lru import LRUCache
 from fssbench.errors import BrokenFileError
 
 EACH = 300
@@ -31,7 +31,7 @@ class Reader:
 )
 def test_the_ones_asked_last_are_kept(budget: int, read: str) -> None:
     reader = Reader()
-    recent = Recent(reader, budget)
+    recent = LRUCache(reader, budget)
     for name in "122102122":
         assert (recent.of(name) == int(name)).all()
     assert "".join(reader.names) == read
@@ -46,7 +46,7 @@ def test_who_asks_at_once_waits_for_one_reading() -> None:
         assert go_on.wait(30)
         return reader(name)
 
-    recent = Recent(slow, 0)
+    recent = LRUCache(slow, 0)
     with ThreadPoolExecutor(3) as pool:
         first = pool.submit(recent.of, "7")
         assert begun.wait(30)
@@ -63,7 +63,7 @@ def test_what_can_not_be_read_is_told_each_time() -> None:
         asked.append(name)
         raise BrokenFileError(f"{name} is cut off", "fssbench data check")
 
-    recent = Recent(broken, EACH)
+    recent = LRUCache(broken, EACH)
     for _ in range(2):
         with pytest.raises(BrokenFileError, match="p1 is cut off"):
             recent.of("p1")

@@ -53,7 +53,7 @@ def test_a_whole_answer_has_the_same_digits(name: str):
 
     def answer() -> Tensor:
         supports = [[method.condition(method.encode(support), mask)]]
-        return method.predict(method.as_query(method.encode(query)), supports, (192, 192)).logits
+        return method.predict(method.prepare_query(method.encode(query)), supports, (192, 192)).logits
 
     with torch.inference_mode():
         plain = answer()

@@ -71,8 +71,8 @@ def test_presence_looks_at_the_low_resolution_and_shots_are_averaged_after_resiz
     logits = torch.randn(2, 3, 2, 4, 4, generator=generator)
     answer = merge_ways(logits, (7, 5))
     log_p = torch.log_softmax(logits, dim=2)
-    singles = [merge_ways(logits[k : k + 1], (7, 5)).logits for k in range(2)]
-    torch.testing.assert_close(answer.logits, (singles[0] + singles[1]) / 2)
+    split_batch = [merge_ways(logits[k : k + 1], (7, 5)).logits for k in range(2)]
+    torch.testing.assert_close(answer.logits, (split_batch[0] + split_batch[1]) / 2)
     found = log_p[:, :, 1].flatten(2).max(dim=2).values >= math.log(0.5)
     assert answer.present.tolist() == (found.float().mean(dim=0) >= 0.5).tolist()
 
