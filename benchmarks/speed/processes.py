@@ -43,14 +43,14 @@ def answer(
     numbers = spread[slice(*share.bounds(len(spread)))]
     settings, cpu = Settings(workers=0), torch.device("cpu")
     list(evaluate_jobs([FoldJob(method, its.episodes, its.rules, numbers[:1])], its.dataset, cpu, settings))
-    stages = StageTimers()
+    timers = StageTimers()
     start.wait()
     began = time.perf_counter()
     for _ in evaluate_jobs(
-        [FoldJob(method, its.episodes, its.rules, numbers)], its.dataset, cpu, settings, stages, share.of
+        [FoldJob(method, its.episodes, its.rules, numbers)], its.dataset, cpu, settings, timers, share.of
     ):
         pass
-    done.put((time.perf_counter() - began, stages.images))
+    done.put((time.perf_counter() - began, timers.images))
 
 
 def main() -> None:

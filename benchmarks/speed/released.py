@@ -109,12 +109,12 @@ def main() -> None:
 
     asked = [episodes[number] for number in sample]
     before, theirs = timed(release, asked)
-    stages, count = StageTimers(), CacheCounts()
+    timers, counts = StageTimers(), CacheCounts()
     settings, cpu = Settings(feature_cache=given.feature_cache), torch.device("cpu")
     asking = FoldJob(method, episodes, rules, order)
     ours = {}
     began = time.perf_counter()
-    for _, its_row, answered in evaluate_jobs([asking], dataset, cpu, settings, stages, 1, count):
+    for _, its_row, answered in evaluate_jobs([asking], dataset, cpu, settings, timers, 1, counts):
         if its_row.episode in sample:
             ours[its_row.episode] = torch.from_numpy(answered.labels)
     here = (time.perf_counter() - began) / len(order)
@@ -125,8 +125,8 @@ def main() -> None:
     some = FoldJob(method, episodes, rules, order[:COUNTED])
     for _ in evaluate_jobs([some], dataset, cpu, Settings(feature_cache=given.feature_cache, profiled=True), counted):
         pass
-    profile = make_profile(stages, count)
-    profile = replace(profile, lines=tuple(_with_operations(line, stages, counted) for line in profile.lines))
+    profile = make_profile(timers, counts)
+    profile = replace(profile, lines=tuple(_with_operations(line, timers, counted) for line in profile.lines))
     pixels = sum(label.numel() for label in theirs)
     differing = sum(int((mine != label).sum()) for mine, label in zip((ours[n] for n in sample), theirs, strict=True))
     flops = {line.stage: line.flops / profile.episodes / 1e9 for line in profile.lines if line.stage in COMPUTING}

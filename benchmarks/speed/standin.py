@@ -17,7 +17,7 @@ import cv2
 import numpy as np
 
 
-def photo(label: np.ndarray, seed: int) -> np.ndarray:
+def image(label: np.ndarray, seed: int) -> np.ndarray:
     """Return a photo, BGR uint8 (H, W, 3): a colour for each label under smooth noise."""
     generator = np.random.default_rng(seed)
     height, width = label.shape
@@ -53,7 +53,7 @@ def main() -> None:
             shutil.copy(real, target)
         else:
             label = cv2.imread(str(root / "SegmentationClassAug" / f"{name}.png"), cv2.IMREAD_UNCHANGED)
-            cv2.imwrite(str(target), photo(label if label.ndim == 2 else label[..., 0], place))
+            cv2.imwrite(str(target), image(label if label.ndim == 2 else label[..., 0], place))
             generated += 1
     print(f"{root}: {generated} photos of the val side generated, the others copied")
 

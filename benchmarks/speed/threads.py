@@ -54,7 +54,7 @@ def main() -> None:
         features = Features([asking], steps, loader, 1 << 30, CPU, 1, StageTimers())
         for start in range(0, len(steps), TOGETHER):
             places = range(start, min(start + TOGETHER, len(steps)))
-            found = features.of(places)
+            found = features.get(places)
             queries = [found[features.query(place)] for place in places]
             supports = [[[found[key] for key in shots] for shots in features.supports(place)] for place in places]
             sizes = [its.rules.input] * len(places)

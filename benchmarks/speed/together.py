@@ -34,13 +34,13 @@ def asked(methods: Sequence[Method[Any, Any]], given: argparse.Namespace) -> tup
     """Return seconds, images encoded and the rows of each method, times left out."""
     its = questions(given.root, given.protocol, given.shots, given.episodes, given.answer)
     asked_first = [number for number in its.order if given.limit is None or number < given.limit]
-    stages = StageTimers()
+    timers = StageTimers()
     rows: list[list[Row]] = [[] for _ in methods]
     began = time.perf_counter()
     askings = [FoldJob(method, its.episodes, its.rules, asked_first) for method in methods]
-    for place, row, _ in evaluate_jobs(askings, its.dataset, torch.device("cpu"), Settings(), stages):
+    for place, row, _ in evaluate_jobs(askings, its.dataset, torch.device("cpu"), Settings(), timers):
         rows[place].append(replace(row, seconds=0.0))
-    return time.perf_counter() - began, stages.images, rows
+    return time.perf_counter() - began, timers.images, rows
 
 
 def main() -> None:

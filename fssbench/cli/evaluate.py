@@ -230,15 +230,15 @@ def _run(plans: Sequence[Plan], save: Path | None, processes: Processes, *, quie
     from fssbench.results.progress import Silent, progress_for
 
     progress = Silent() if quiet else progress_for(sys.stderr, "\n".join(map(_headline, plans)))
-    stages, count = StageTimers(), CacheCounts()
+    timers, counts = StageTimers(), CacheCounts()
     try:
         results = run_plans(
             plans,
             progress,
             ("fssbench", *sys.argv[1:]),
             save=save,
-            stages=stages,
-            count=count,
+            timers=timers,
+            cache_counts=counts,
             processes=processes,
         )
     except (FSSBenchError, KeyboardInterrupt) as error:
@@ -253,8 +253,8 @@ def _run(plans: Sequence[Plan], save: Path | None, processes: Processes, *, quie
         if len(plans) > 1:
             say(f"{planned.info.name}, {planned.shot}-shot:")
         report(result, planned.lists, planned.dataset.remarks)
-    if plans[0].request.settings.profiled and stages.episodes:
-        found = make_profile(stages, count)
+    if plans[0].request.settings.profiled and timers.episodes:
+        found = make_profile(timers, counts)
         write_profile(found, plans[0].out)
         print_profile(found)
 

@@ -1,4 +1,4 @@
-"""The evaluation loop: episodes in, rows out."""
+"""The evaluation: episodes in, rows out."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Results", "evaluate"]
 
-# Looked up when used: the loop needs torch, planning an evaluation does not.
+# Imported on use: the evaluation needs torch, planning it does not.
 _HOMES = {"Results": "fssbench.results.run_reader", "evaluate": "fssbench.engine.evaluation"}
 
 

@@ -1,4 +1,4 @@
-"""An evaluation as jobs of a cluster: one job a shard, through submitit."""
+"""Runs an evaluation as jobs of a cluster through submitit, one job for each shard."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ Cluster = Literal["slurm", "local"]
 
 @dataclass(frozen=True)
 class Resources:
-    """What each job is given.
+    """The resources of each job.
 
     Attributes:
         minutes: Time limit.
-        cpus: Processor cores.
+        cpus: CPU cores.
         gpus: Graphics cards.
-        memory_gb: Memory.
-        partition: Of Slurm; None for the cluster's default.
+        memory_gb: Memory in GB.
+        partition: Slurm partition; None for the cluster's default.
         at_once: How many jobs may run at the same time; None for all.
         extra: Further parameters of submitit, e.g. {"slurm_account": "vision"}.
     """
@@ -40,54 +40,54 @@ class Resources:
 
 
 def shard_commands(arguments: Sequence[str], shards: int) -> list[list[str]]:
-    """Return the command of each shard; a job that is started again continues its own rows.
+    """Return the command of each shard. A job that is started again continues its own rows.
 
     Args:
-        arguments: What stands after `fssbench`: "eval" and its options, with --out.
-        shards: How many.
+        arguments: The words after `fssbench`: "eval" and its options, with --out.
+        shards: Number of shards.
 
     Raises:
-        UsageError: If it is no evaluation that can be cut, or there is no shard.
+        UsageError: If the command is no evaluation that can be divided, or `shards` is below 1.
     """
     if not arguments or arguments[0] != "eval":
-        raise UsageError("what is launched is an evaluation", "fssbench launch --shards 8 -- eval --method hsnet ...")
-    for option, why in (
-        ("--shard", "launch cuts the shards itself"),
-        ("--overwrite", "a job that is started again would throw its rows away"),
-        ("--save-predictions", "predictions are saved by one process"),
+        raise UsageError("only an evaluation can be launched", "fssbench launch --shards 8 -- eval --method hsnet ...")
+    for option, reason in (
+        ("--shard", "launch sets it for each job"),
+        ("--overwrite", "a job that is started again would delete its rows"),
+        ("--save-predictions", "only a single process can save predictions"),
     ):
         if any(part == option or part.startswith(f"{option}=") for part in arguments):
-            raise UsageError(f"{option} can't be launched: {why}", f"leave {option} out")
+            raise UsageError(f"{option} can't be launched: {reason}", f"leave {option} out")
     if not any(part == "--out" or part.startswith("--out=") for part in arguments):
-        raise UsageError("the shards need a folder in which they meet", "... eval ... --out DIR")
+        raise UsageError("the shards need a common folder", "... eval ... --out DIR")
     if shards < 1:
-        raise UsageError(f"there is at least 1 shard, not {shards}")
+        raise UsageError(f"--shards is at least 1, not {shards}")
     start = [sys.executable, "-m", "fssbench", *arguments]
     resume = [] if "--resume" in arguments else ["--resume"]
     return [[*start, *resume, "--quiet", "--shard", f"{part}/{shards}"] for part in range(1, shards + 1)]
 
 
 def submit(commands: Sequence[Sequence[str]], folder: Path, cluster: Cluster, resources: Resources) -> list[str]:
-    """Hand the commands to the cluster as one job array and return the ids of the jobs.
+    """Submit the commands to the cluster as one job array and return the ids of the jobs.
 
     Args:
-        commands: One a job.
-        folder: Where the cluster's logs go.
-        cluster: "slurm", or "local" for processes of this machine.
-        resources: What each job is given.
+        commands: One for each job.
+        folder: Where the cluster writes its logs.
+        cluster: "slurm", or "local" for processes on this machine.
+        resources: The resources of each job.
 
     Raises:
-        MissingError: If submitit is not installed, or the cluster not there.
-        UsageError: If submitit does not know a parameter.
+        MissingError: If submitit is not installed, or the cluster is not available.
+        UsageError: If submitit rejects a parameter.
     """
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # pkg_resources is deprecated, which is no concern of the user
-            import pkg_resources  # noqa: F401 - submitit imports it late, and would not say what is missing
+            warnings.simplefilter("ignore")  # pkg_resources is deprecated, which users can't change
+            import pkg_resources  # noqa: F401 - submitit imports it later, with an unclear error if it is missing
             import submitit
     except ImportError as error:
         raise MissingError(
-            f"jobs are submitted by submitit, which is not whole here: {error}", "pip install 'fssbench[slurm]'"
+            f"submitit, which submits the jobs, can't be imported: {error}", "pip install 'fssbench[slurm]'"
         ) from error
     try:
         executor = submitit.AutoExecutor(folder=str(folder), cluster=cluster)
@@ -112,7 +112,7 @@ def submit(commands: Sequence[Sequence[str]], folder: Path, cluster: Cluster, re
 
 
 def run_command(command: Sequence[str]) -> int:
-    """Run one shard and return 0; what it prints goes to the job's log.
+    """Run one shard and return 0. Its output goes to the log of the job.
 
     Raises:
         subprocess.CalledProcessError: If it fails.

@@ -1,8 +1,8 @@
-"""The methods that answer the folds of a run: one module that loads one fold after the other, or one for each fold.
+"""The methods of a run's folds: one module that loads one fold after the other, or one module for each fold.
 
-The released checkpoints of a method share their frozen backbone. Then each fold costs only its head, and the work of
-all folds can be planned as one. Where the backbone was trained on each fold, one module holds the weights of the fold
-whose turn it is, so that memory stays that of one fold.
+The released checkpoints of a method share their frozen backbone. Then a further fold costs only the memory of its head,
+and all folds can be evaluated together. If each fold has its own backbone, one module loads the weights of the current
+fold, so that memory stays that of one fold.
 """
 
 from __future__ import annotations
@@ -25,54 +25,55 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class FoldMethods:
-    """What answers each fold.
+    """The method of each fold.
 
     Attributes:
-        of: Gives the method of a fold.
-        together: Whether all folds' methods are there at once; otherwise giving one takes the weights from the last.
+        method_of: Returns the method of a fold.
+        all_in_memory: Whether the methods of all folds exist at the same time. If not, each call of `method_of`
+            replaces the weights of the fold before.
     """
 
-    of: Callable[[int], AnyMethod]
-    together: bool
+    method_of: Callable[[int], AnyMethod]
+    all_in_memory: bool
 
 
 def fold_methods(method: AnyMethod, sources: Mapping[int, Source]) -> FoldMethods:
-    """Try the weights of all folds, and return what answers each.
+    """Load the weights of all folds once, so that errors come first, and return the method of each fold.
 
     Args:
-        method: Built for all of them; it holds the first fold's weights afterwards.
-        sources: Where each fold's weights come from.
+        method: Built for these weights. Afterwards it holds those of the first fold.
+        sources: Where the weights of each fold come from.
 
     Raises:
         CheckpointError: If weights do not fit.
     """
-    held, encoder = _Held(method), method.shared_encoder
+    loader, encoder = _WeightLoader(method), method.shared_encoder
     first = next(iter(sources.values())).paths
     several = any(source.paths != first for source in sources.values())
     encoders: set[str] = set()
     methods = {first: method}
-    # The first fold's are tried last, so that they need not be read again.
+    # The first fold comes last, so that its weights need not be read again.
     for source in reversed(list(sources.values())):
-        held.load(source)
+        loader.load(source)
         if several and encoder is not None and len(encoders) < 2:
             encoders.add(encoder_sha256(encoder))
             if source.paths not in methods:
                 methods[source.paths] = copy_sharing_encoder(method, encoder)
     if several and len(encoders) != 1:
-        return FoldMethods(lambda fold: held.load(sources[fold]), together=False)
-    return FoldMethods(lambda fold: methods[sources[fold].paths], together=True)
+        return FoldMethods(lambda fold: loader.load(sources[fold]), all_in_memory=False)
+    return FoldMethods(lambda fold: methods[sources[fold].paths], all_in_memory=True)
 
 
 def copy_sharing_encoder(method: AnyMethod, encoder: nn.Module) -> AnyMethod:
-    """Return a method with the same weights that holds the very modules of an encoder, and copies of all others."""
+    """Return a copy of a method that shares the modules of the encoder and has its own copy of all other modules."""
     return copy.deepcopy(method, {id(part): part for part in encoder.modules()})
 
 
-class _Held:
-    """The weights that a method holds; what it holds already is not read again.
+class _WeightLoader:
+    """Loads weights into a method, but not the weights that it holds already.
 
     Args:
-        method: Built for all that will be loaded.
+        method: Built for all weights that will be loaded.
     """
 
     def __init__(self, method: AnyMethod) -> None:
@@ -92,7 +93,7 @@ class _Held:
 
 
 def load(method: Method[Any, Any], source: Source) -> None:
-    """Load weights into a method that was built for them; random weights and none need nothing.
+    """Load weights into a method that was built for them. Random weights and missing weights load nothing.
 
     Raises:
         CheckpointError: If they do not fit.

@@ -1,4 +1,4 @@
-"""All folds of one run, or of several that are evaluated together: what is answered, by whom, and where rows go."""
+"""Evaluates all folds of one run, or of several runs together, and writes each row to the folder of its run."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 
 class Folder(Protocol):
-    """Where the rows of a run go: `fssbench.results.run_reader.RunFolder`, or one process's part of it."""
+    """Where a run's rows are written: `fssbench.results.run_writer.RunFolder`, or one process's part of it."""
 
     path: Path
     run: Run
@@ -50,16 +50,17 @@ class Folder(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class RunJob:
-    """A run to be evaluated, alone or with others on one data set; each of its folds becomes a `FoldJob`.
+    """A run to be evaluated, alone or together with other runs on the same data set; each fold becomes a `FoldJob`.
 
     Attributes:
         run: Its record.
-        lists: Of each of its folds the episodes.
-        method_of: Gives the method of a fold when its turn has come.
-        protocol: The rules of counting, brought to the data set by `fssbench.protocols.rules.Protocol.on`.
-        folder: Where rows go and where earlier ones are; None keeps them in memory.
-        on_prediction: Given each answer before its row is stored.
-        together: Whether the methods of all folds can be there at once; otherwise giving one may change the last.
+        lists: The episode list of each fold.
+        method_of: Returns the method of a fold when that fold is evaluated.
+        protocol: The counting rules for the data set (`fssbench.protocols.rules.Protocol.on`).
+        folder: Holds earlier rows and takes new ones; None keeps rows in memory.
+        on_prediction: Called with each prediction before its row is written.
+        all_in_memory: Whether the methods of all folds exist at the same time. If not, `method_of` may change the
+            method that it returned before.
     """
 
     run: Run
@@ -68,7 +69,7 @@ class RunJob:
     protocol: Rules
     folder: Folder | None = None
     on_prediction: OnPrediction | None = None
-    together: bool = False
+    all_in_memory: bool = False
 
 
 def evaluate_runs(
@@ -77,29 +78,29 @@ def evaluate_runs(
     device: torch.device,
     settings: Settings,
     progress: Progress | None = None,
-    stages: StageTimers | None = None,
-    count: CacheCounts | None = None,
+    timers: StageTimers | None = None,
+    cache_counts: CacheCounts | None = None,
     processes: Processes = ALONE,
 ) -> list[Results]:
-    """Ask all folds of some runs what is not answered yet: fold after fold, the runs of a fold together.
+    """Evaluate the episodes of runs that have no row yet: fold after fold, all runs of a fold together.
 
-    Where all methods of all folds can be there at once, the work is planned as one: an image that several folds ask is
-    encoded once for those that share an encoder.
+    If the methods of all folds exist at the same time, all folds are planned together. Then an image that occurs in
+    several folds is encoded once for all methods that share an encoder.
 
     Args:
         jobs: The runs.
         dataset: The opened data set.
         device: Where to compute.
         settings: How to compute.
-        progress: Told of each row, and of which run it is.
-        stages: Stopwatch.
-        count: Where to count what the store of features was asked.
-        processes: The processes that do this together; each answers its share, and the first has all rows in the end.
+        progress: Receives each row and the index of its run.
+        timers: Measures the time of each stage.
+        cache_counts: Counts the uses of the feature cache.
+        processes: The processes that evaluate together. Each evaluates its shard; the first has all rows at the end.
 
     Raises:
-        UsageError: If a run to be continued has rows of other photos than those of the data set now.
-        MissingError: If a photo or label map is not there.
-        BrokenFileError: If one can't be read, or was exchanged meanwhile.
+        UsageError: If a continued run has rows from photos that have changed since.
+        MissingError: If a photo or label map is missing.
+        BrokenFileError: If one can't be read, or was replaced during the evaluation.
     """
     shown = progress or Silent()
     rows = [[] if job.folder is None else job.folder.rows for job in jobs]
@@ -107,27 +108,29 @@ def evaluate_runs(
         for job in jobs:
             if job.folder is not None and sum(map(job.run.expected, job.run.folds)) > len(job.folder.rows):
                 check_same_photos(job.folder.rows, dataset, job.folder.path)
-    processes.wait()  # until all have read what is answered: they cut the rest into shares alike
+    processes.wait()  # until all have read the rows: all must divide the same remaining episodes
     folds = sorted({one.fold for job in jobs for one in job.run.folds})
-    left = {fold: _left(fold, jobs, rows, processes.share) for fold in folds}
+    remaining = {fold: _remaining(fold, jobs, rows, processes.shard) for fold in folds}
     try:
-        for batch in [folds] if all(job.together for job in jobs) else [[fold] for fold in folds]:
-            work = [one for fold in batch for one in left[fold]]
-            made = [
+        for batch in [folds] if all(job.all_in_memory for job in jobs) else [[fold] for fold in folds]:
+            work = [one for fold in batch for one in remaining[fold]]
+            fold_jobs = [
                 FoldJob(_form_of(jobs[place].method_of(fold), device, settings), one, jobs[place].protocol, numbers)
                 for fold in batch
-                for place, one, numbers in left[fold]
+                for place, one, numbers in remaining[fold]
             ]
-            with closing(evaluate_jobs(made, dataset, device, settings, stages, processes.local, count)) as coming:
+            with closing(
+                evaluate_jobs(fold_jobs, dataset, device, settings, timers, processes.local, cache_counts)
+            ) as results:
                 for fold in batch:
                     earlier = [[row for row in known if row.fold == fold] for known in rows]
-                    number = sum(len(numbers) for _, _, numbers in left[fold])
+                    number = sum(len(numbers) for _, _, numbers in remaining[fold])
                     shown.start(fold, number + sum(map(len, earlier)), *earlier)
-                    for which, row, answered in islice(coming, number):
-                        place = work[which][0]
+                    for index, row, predicted in islice(results, number):
+                        place = work[index][0]
                         job = jobs[place]
                         if job.on_prediction is not None:
-                            job.on_prediction(fold, row.episode, answered)
+                            job.on_prediction(fold, row.episode, predicted)
                         if job.folder is None:
                             rows[place].append(row)
                         else:
@@ -137,7 +140,7 @@ def evaluate_runs(
         for job, known in zip(jobs, rows, strict=True):
             if job.folder is not None and job.folder.rows:
                 error.add_note(
-                    f"{len(known)} answered episodes are kept in {job.folder.path}; resume continues after them"
+                    f"{len(known)} evaluated episodes are kept in {job.folder.path}; resume continues after them"
                 )
         raise
     finally:
@@ -149,25 +152,25 @@ def evaluate_runs(
     ]
 
 
-def _left(
-    fold: int, jobs: Sequence[RunJob], rows: Sequence[Sequence[Row]], share: Shard
+def _remaining(
+    fold: int, jobs: Sequence[RunJob], rows: Sequence[Sequence[Row]], shard: Shard
 ) -> list[tuple[int, EpisodeList, list[int]]]:
-    """Return what one process has to evaluate of a fold: the place of a run, its list, and the numbers of episodes.
+    """Return what one process has to evaluate of a fold: the index of a run, its list, and the numbers of the episodes.
 
-    The numbers are in the order of work, without those that have a row.
+    The numbers are in the order of evaluation; episodes that have a row are left out.
     """
-    left: list[tuple[int, EpisodeList, list[int]]] = []
+    remaining: list[tuple[int, EpisodeList, list[int]]] = []
     for place, job in enumerate(jobs):
         done = {row.episode for row in rows[place] if row.fold == fold}
         for record, episodes in zip(job.run.folds, job.lists, strict=True):
             if record.fold == fold:
                 numbers = order_of_work(episodes[: job.run.requested(record)], done, job.run.as_shard)
-                numbers = numbers[slice(*share.bounds(len(numbers)))]
-                left += [(place, episodes, numbers)] if numbers else []
-    return left
+                numbers = numbers[slice(*shard.bounds(len(numbers)))]
+                remaining += [(place, episodes, numbers)] if numbers else []
+    return remaining
 
 
 def _form_of(method: AnyMethod, device: torch.device, settings: Settings) -> AnyMethod:
-    """Return what predicts: the method in eval mode on its device, or its fast form."""
+    """Return the method in eval mode on its device, or its fast form."""
     method = method.to(device).eval()
     return method if settings.plain else fast_form(method)

@@ -62,9 +62,9 @@ def evaluate_jobs(
     dataset: Dataset,
     device: torch.device,
     settings: Settings,
-    stages: StageTimers | None = None,
+    timers: StageTimers | None = None,
     processes: int = 1,
-    count: CacheCounts | None = None,
+    cache_counts: CacheCounts | None = None,
 ) -> Generator[tuple[int, Row, PredictedLabels], None, None]:
     """Yield for each episode the place of its job, its row and what was answered, in the order of work.
 
@@ -76,18 +76,18 @@ def evaluate_jobs(
         dataset: The opened data set.
         device: Where methods compute; they are there.
         settings: How to compute.
-        stages: Stopwatch.
+        timers: Measures the time of each stage.
         processes: How many processes share this machine.
-        count: Where to count what the store was asked.
+        cache_counts: Counts the uses of the feature cache.
 
     Raises:
         MissingError: If a photo or label map is not there.
         BrokenFileError: If one can't be read.
     """
-    stages = stages or StageTimers()
-    stages.device, stages.waiting = device, settings.profiled
+    timers = timers or StageTimers()
+    timers.device, timers.waiting = device, settings.profiled
     # Under autocast torch counts operations by calls that it does not cast.
-    stages.counting = settings.profiled and settings.precision in ("float32", "tf32")
+    timers.counting = settings.profiled and settings.precision in ("float32", "tf32")
     steps = _merged(jobs)
     batch = settings.batch_on(device)
     at_once = episodes_at_once(device)
@@ -101,15 +101,15 @@ def evaluate_jobs(
             dataset, workers, max(STEPS_AHEAD, 2 * together), pinned=device.type == "cuda", label=labels.of
         ) as loader,
     ):
-        features = Features(jobs, steps, loader, budget, device, batch, stages, compiled=settings.compiled)
-        features.store.count = count or features.store.count
+        features = Features(jobs, steps, loader, budget, device, batch, timers, compiled=settings.compiled)
+        features.cache.counts = cache_counts or features.cache.counts
         for start in range(0, len(steps), together):
             began = time.perf_counter()
             places = range(start, min(start + together, len(steps)))
             with torch.inference_mode(), settings.autocast(device):
-                features.want(range(start, min(places.stop + STEPS_AHEAD, len(steps))))
-                answered = _predict_steps(jobs, steps, places, features, loader, dataset, stages)
-            stages.episodes += len(places)
+                features.prefetch(range(start, min(places.stop + STEPS_AHEAD, len(steps))))
+                answered = _predict_steps(jobs, steps, places, features, loader, dataset, timers)
+            timers.episodes += len(places)
             seconds = round((time.perf_counter() - began) / len(places), 6)
             for which, row, said in answered:
                 photos = loader.digests_of(photo_names(row.query, row.supports))
@@ -138,19 +138,19 @@ def _predict_steps(
     features: Features,
     loader: Loader,
     dataset: Dataset,
-    stages: StageTimers,
+    timers: StageTimers,
 ) -> list[tuple[int, Row, PredictedLabels]]:
     """Return the rows of some consecutive steps, their time still 0."""
-    found = features.of(places)
+    found = features.get(places)
     truths: dict[int, Truth] = {}
     sizes: dict[int, tuple[int, int]] = {}
     by_job: dict[int, list[int]] = {}
     for place in places:
         which, number = steps[place]
         job, episode = jobs[which], jobs[which].episodes[number]
-        with stages.stage("decode"):
+        with timers.stage("decode"):
             label = loader.label(episode.query)
-        with stages.stage("score"):
+        with timers.stage("score"):
             truths[place] = Truth.of(label, episode.classes, job.protocol)
         sizes[place] = _prediction_size(job, dataset, loader, episode.query, label)
         by_job.setdefault(which, []).append(place)
@@ -163,10 +163,10 @@ def _predict_steps(
         )
         for which, own in by_job.items()
     ]
-    with stages.stage("predict", len(places)):
+    with timers.stage("predict", len(places)):
         answered = predict_calls(calls)
     rows = []
-    with stages.stage("score"):
+    with timers.stage("score"):
         for place, prediction in zip(chain(*by_job.values()), chain(*answered), strict=True):
             which, number = steps[place]
             row, said = _count_prediction(jobs[which], dataset, number, prediction, truths[place])

@@ -1,7 +1,7 @@
-"""In which order episodes are answered, and how the work is cut into shares.
+"""The order in which episodes are evaluated, and its division into shards.
 
-Rows carry the number of their episode and hold integers, so the order is free. This one asks the same images close to
-each other: by class, because supports come from the class, then by query.
+Rows carry the number of their episode and hold integers, so any order gives the same result. This order puts episodes
+with the same images close to each other: by class, because supports come from the class, then by query.
 """
 
 from __future__ import annotations
@@ -12,21 +12,21 @@ from fssbench.episode import Episode
 from fssbench.results.shard import WHOLE, Shard
 
 
-def order_of_work(episodes: Sequence[Episode], done: Set[int] = frozenset(), share: Shard = WHOLE) -> list[int]:
-    """Return the numbers of the episodes of a share that are still to be answered, in the order of work.
+def order_of_work(episodes: Sequence[Episode], done: Set[int] = frozenset(), shard: Shard = WHOLE) -> list[int]:
+    """Return the numbers of the episodes of a shard that have no row yet, in the order of evaluation.
 
-    The share is cut from the order of all episodes, whatever of them is done already: it is the same at every start.
+    The shard is cut from the order of all episodes, whether or not they have rows: it is the same at every start.
 
     Args:
-        episodes: All that are asked.
-        done: Numbers of those that are answered.
-        share: The part that is meant.
+        episodes: The requested episodes.
+        done: Numbers of the episodes that have a row.
+        shard: Which part of the order.
     """
     order = sorted(range(len(episodes)), key=lambda number: (*work_key(episodes[number]), number))
-    start, stop = share.bounds(len(order))
+    start, stop = shard.bounds(len(order))
     return [number for number in order[start:stop] if number not in done]
 
 
 def work_key(episode: Episode) -> tuple[tuple[int, ...], str]:
-    """Return what episodes are ordered by: those with equal keys ask the same classes in the same image."""
+    """Return the sort key of an episode. Episodes with equal keys have the same classes and the same query."""
     return episode.classes, episode.query

@@ -11,20 +11,20 @@ from datetime import timedelta
 from fssbench.errors import UsageError
 from fssbench.results.shard import Shard
 
-PATIENCE = timedelta(days=14)
-"""How long a process that is done waits for the others: shares differ, and a dead process ends the wait."""
+BARRIER_TIMEOUT = timedelta(days=14)
+"""How long a finished process waits for the others. Shards take different times; a process that dies ends the wait."""
 _NAMES = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE")
 
 
 @dataclass(frozen=True)
 class Processes:
-    """The processes of a run, seen from one of them.
+    """The processes of a run, from the point of view of one of them.
 
     Attributes:
-        rank: Its number, from 0.
-        size: How many there are.
-        local_rank: Its number on its machine.
-        local: How many there are on its machine.
+        rank: Number of this process, from 0.
+        size: How many processes there are.
+        local_rank: Number of this process on its machine.
+        local: How many processes there are on its machine.
     """
 
     rank: int = 0
@@ -34,16 +34,16 @@ class Processes:
 
     @property
     def first(self) -> bool:
-        """Whether it is the one that speaks, and has all rows in the end."""
+        """Whether this process prints messages, and has all rows at the end."""
         return self.rank == 0
 
     @property
-    def share(self) -> Shard:
-        """Its share of the work."""
+    def shard(self) -> Shard:
+        """The shard of this process."""
         return Shard(self.rank + 1, self.size)
 
     def device(self, name: str) -> str:
-        """Return the device that it computes on, of the one that was asked for: each process its own card."""
+        """Return the device of this process, for the device that was requested: each process has its own card."""
         if self.size == 1 or name not in ("auto", "cuda"):
             return name
         import torch
@@ -51,15 +51,15 @@ class Processes:
         return f"cuda:{self.local_rank}" if torch.cuda.is_available() or name == "cuda" else "cpu"
 
     def wait(self) -> None:
-        """Wait until every process has come here."""
+        """Wait until every process has called this."""
         if self.size > 1:
             import torch.distributed
 
             torch.distributed.barrier()
 
     @contextmanager
-    def joined(self, device: str) -> Iterator[None]:
-        """Meet the other processes: by nccl where they compute on graphics cards, else by gloo."""
+    def process_group(self, device: str) -> Iterator[None]:
+        """Connect the processes: by nccl if they compute on graphics cards, otherwise by gloo."""
         if self.size == 1:
             yield
             return
@@ -68,7 +68,7 @@ class Processes:
         cuda = device.startswith("cuda")
         if cuda:
             torch.cuda.set_device(torch.device(device))
-        torch.distributed.init_process_group("nccl" if cuda else "gloo", timeout=PATIENCE)
+        torch.distributed.init_process_group("nccl" if cuda else "gloo", timeout=BARRIER_TIMEOUT)
         try:
             yield
         finally:
@@ -79,22 +79,25 @@ ALONE = Processes()
 
 
 def processes_here() -> Processes:
-    """Return what torchrun says of this process in the environment; one process alone where it says nothing.
+    """Return what torchrun's environment variables say about this process; a single process if they are not set.
 
     Raises:
-        UsageError: If it says what can't be.
+        UsageError: If their values are impossible.
     """
     if "MASTER_ADDR" not in os.environ or "RANK" not in os.environ:
         return ALONE
-    said = {name: os.environ.get(name, "") for name in _NAMES}
+    values = {name: os.environ.get(name, "") for name in _NAMES}
     try:
-        found = Processes(*(int(said[name]) for name in _NAMES))
+        found = Processes(*(int(values[name]) for name in _NAMES))
     except ValueError as error:
-        listed = " ".join(f"{key}={value}" for key, value in said.items())
+        listed = " ".join(f"{key}={value}" for key, value in values.items())
         raise UsageError(
-            f"the environment names processes that can't be: {listed}",
+            f"the environment variables of torchrun have no valid values: {listed}",
             "torchrun --nproc-per-node 2 -m fssbench eval ...",
         ) from error
     if not (0 <= found.rank < found.size and 0 <= found.local_rank < found.local <= found.size):
-        raise UsageError(f"process {found.rank} of {found.size} can't be", "unset RANK WORLD_SIZE MASTER_ADDR")
+        raise UsageError(
+            f"there is no process {found.rank} of {found.size}: torchrun's environment variables do not fit each other",
+            "unset RANK WORLD_SIZE MASTER_ADDR",
+        )
     return found

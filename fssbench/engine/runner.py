@@ -1,4 +1,4 @@
-"""Doing what was planned: build the methods, load each fold's weights, ask, store."""
+"""Carries out plans: builds the methods, loads the weights of each fold, evaluates, writes rows."""
 
 from __future__ import annotations
 
@@ -34,32 +34,32 @@ def run_plans(
     command: tuple[str, ...] = (),
     *,
     save: Path | None = None,
-    stages: StageTimers | None = None,
-    count: CacheCounts | None = None,
+    timers: StageTimers | None = None,
+    cache_counts: CacheCounts | None = None,
     processes: Processes = ALONE,
 ) -> list[Results]:
-    """Evaluate what was planned, together, and return the results, which are in the plans' folders too.
+    """Evaluate plans together and return their results, which are also in the plans' folders.
 
     Args:
-        plans: From `fssbench.planning.plan.plan`, of one data set, device and way to compute.
-        progress: Told of each row.
-        command: What was typed, for the record.
-        save: Folder to which the label maps of the only plan go too, as `fssbench score` reads them.
-        stages: Stopwatch.
-        count: Where to count what the store of features was asked.
-        processes: The processes that do this together.
+        plans: From `fssbench.planning.plan.plan`, with the same data set, device and settings.
+        progress: Receives each row.
+        command: The command line, for the record.
+        save: Folder in which the label maps of a single plan are saved, as `fssbench score` reads them.
+        timers: Measures the time of each stage.
+        cache_counts: Counts the uses of the feature cache.
+        processes: The processes that evaluate together.
 
     Raises:
-        UsageError: If the device is not there, or the run in the folder can't be continued.
-        CheckpointError: If weights do not fit; all folds' weights are tried before the first episode.
-        MissingError: If a photo or mask is not there. Rows that are stored stay.
-        BrokenFileError: If a photo or mask can't be read. Rows that are stored stay.
+        UsageError: If the device does not exist, or the run in the folder can't be continued.
+        CheckpointError: If weights do not fit. The weights of all folds are loaded before the first episode.
+        MissingError: If a photo or mask is missing. Rows that are written stay.
+        BrokenFileError: If a photo or mask can't be read. Rows that are written stay.
     """
     first = plans[0]
     name = processes.device(first.request.device)
     device, settings = choose_device(name), first.request.settings
-    settings.autocast(device)  # refused before weights are read
-    with processes.joined(str(device)), ExitStack() as stack:
+    settings.autocast(device)  # raises an error before weights are read
+    with processes.process_group(str(device)), ExitStack() as stack:
         jobs, saved = [], None
         for plan in plans:
             if save is not None:
@@ -69,7 +69,7 @@ def run_plans(
         if saved is not None:
             saved.begin([] if jobs[0].folder is None else jobs[0].folder.rows)
         shown = progress if processes.first else Silent()
-        results = evaluate_runs(jobs, first.dataset, device, settings, shown, stages, count, processes)
+        results = evaluate_runs(jobs, first.dataset, device, settings, shown, timers, cache_counts, processes)
         if saved is not None and jobs[0].folder is not None:
             saved.finish(jobs[0].folder.rows)
         return results
@@ -78,13 +78,13 @@ def run_plans(
 def run_plan(
     plan: Plan, progress: Progress | None = None, command: tuple[str, ...] = (), save: Path | None = None
 ) -> Results:
-    """Evaluate one plan alone; see `run_plans`."""
+    """Evaluate a single plan; see `run_plans`."""
     return run_plans([plan], progress, command, save=save)[0]
 
 
 def _job(plan: Plan, device: torch.device, command: tuple[str, ...], processes: Processes, stack: ExitStack) -> RunJob:
     method = _build(plan)
-    methods = fold_methods(method, plan.sources)  # all weights are tried before the first episode
+    methods = fold_methods(method, plan.sources)  # loads all weights before the first episode
     run = planned_run(plan)
     run = replace(
         run,
@@ -94,23 +94,23 @@ def _job(plan: Plan, device: torch.device, command: tuple[str, ...], processes: 
     lists = {episodes.fold: episodes for episodes in plan.lists}
     folder: Folder
     if processes.first:
-        folder = made = stack.enter_context(RunFolder(plan.out, run, lists, _existing(plan), plan.seen))
+        folder = run_folder = stack.enter_context(RunFolder(plan.out, run, lists, _existing(plan), plan.seen))
         if processes.size > 1:
-            made.begin()
+            run_folder.begin()
         processes.wait()
     else:
-        processes.wait()  # until the first has made the folder
+        processes.wait()  # until the first process has made the folder
         folder = stack.enter_context(PartFolder(plan.out, processes.rank))
-    return RunJob(folder.run, plan.lists, methods.of, plan.protocol, folder, together=methods.together)
+    return RunJob(folder.run, plan.lists, methods.method_of, plan.protocol, folder, all_in_memory=methods.all_in_memory)
 
 
 def _claimed(folder: Folder | None, save: OnPrediction) -> OnPrediction:
     """Return `save`, which first makes sure that the run folder belongs to this command."""
 
-    def claim_and_save(fold: int, number: int, answered: PredictedLabels) -> None:
+    def claim_and_save(fold: int, number: int, predicted: PredictedLabels) -> None:
         if isinstance(folder, RunFolder):
             folder.begin()
-        save(fold, number, answered)
+        save(fold, number, predicted)
 
     return claim_and_save
 
@@ -123,6 +123,6 @@ def _build(plan: Plan) -> Method[Any, Any]:
     seeds = [source.seed for source in plan.sources.values() if source.seed is not None]
     if seeds:
         torch.manual_seed(seeds[0])
-    # The plan's options are already those of the data set that the weights were trained on.
+    # The options of the plan already include those of the data set that the weights were trained on.
     name, options = plan.request.method, plan.options
     return build(name, plan.backbone, plan.variant, plan.way, plan.shot, trained_on=None, **options)

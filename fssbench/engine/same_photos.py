@@ -1,4 +1,4 @@
-"""Whether the photos of a run that is continued are still those that its rows were answered from."""
+"""Checks that the photos of a continued run are still those from which its rows were computed."""
 
 from __future__ import annotations
 
@@ -7,39 +7,41 @@ from pathlib import Path
 
 from fssbench.datasets.dataset import Dataset
 from fssbench.errors import BrokenFileError, UsageError
-from fssbench.results.photos import check_photo_digests, photo_digest
+from fssbench.results.photos import photo_digest
 from fssbench.results.rows import Row
 
 
 def check_same_photos(rows: Sequence[Row], dataset: Dataset, folder: Path) -> None:
-    """Read the file of every photo that rows were answered from, and refuse to go on from others.
+    """Hash the file of every photo of the rows, and refuse to continue with other photos.
 
-    The fingerprint of a data set is over its label maps; photos under the same names can be others.
+    The fingerprint of a data set covers its label maps only; other photos may have the same names.
 
     Args:
-        rows: What is answered already. Rows of earlier versions do not say from which photos.
+        rows: The rows of the run. Those of earlier versions have no hashes of photos.
         dataset: The data set as it is now.
         folder: The run folder.
 
     Raises:
-        UsageError: If a photo is another one now, naming the first and how many there are.
-        BrokenFileError: If the rows themselves are of two photos of one name, or a file can't be read.
-        MissingError: If a photo is not there any more.
+        UsageError: If photos have changed, with their number and the first of them.
+        BrokenFileError: If the rows have two different photos of one name, or a file can't be read.
+        MissingError: If a photo is missing.
     """
-    now: dict[Path, str] = {}  # a file may hold several photos, as of tiles
+    now: dict[Path, str] = {}  # a file may hold several images, such as tiles
     before = check_photo_digests(rows, folder)
-    exchanged = []
+    changed = []
     for name, digest in sorted(before.items()):
         path = dataset.photo_path(name)
         if path is None:
-            raise BrokenFileError(f"{folder} has rows of a photo '{name}' in a file, and {dataset.name} has no files")
+            raise BrokenFileError(
+                f"{folder} has rows from a file of the photo '{name}', but {dataset.name} has no files"
+            )
         if path not in now:
             now[path] = photo_digest(path, dataset.remedy)
         if now[path] != digest:
-            exchanged.append(path)
-    if exchanged:
+            changed.append(path)
+    if changed:
         raise UsageError(
-            f"the run in {folder} can't be continued: {len(exchanged)} of the {len(before)} photos of its rows were "
-            f"exchanged since, the first {exchanged[0]}",
-            "put the photos back, start the run again with --overwrite, or give another --out",
+            f"the run in {folder} can't be continued: {len(changed)} of the {len(before)} photos of its rows have "
+            f"changed since, the first {changed[0]}",
+            "restore the photos, start the run again with --overwrite, or name another --out",
         )

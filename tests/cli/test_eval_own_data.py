@@ -57,7 +57,7 @@ def test_more_shots_than_photos_are_refused_and_repeated_supports_counted(fssben
     assert (code, "more than once" in out) == (0, False)
 
 
-def test_photos_exchanged_since_a_run_began_end_it(fssbench, tmp_path: Path) -> None:
+def test_photos_changed_since_a_run_began_end_it(fssbench, tmp_path: Path) -> None:
     labels = {f"p{number}": label_map((1, 3, 3, 20, 20), size=(40, 60)) for number in range(6)}
     own_tree(tmp_path / "own", labels, '[classes]\n1 = "leaf"\n')
     assert fssbench(*ALL, "--episodes", "8", "--limit", "4", "--out", "run")[0] == 0
@@ -65,5 +65,5 @@ def test_photos_exchanged_since_a_run_began_end_it(fssbench, tmp_path: Path) -> 
         save_photo(photo, (40, 60), shade=10)
     code, out, err = fssbench(*ALL, "--episodes", "8", "--out", "run", "--resume")
     assert (code, out) == (2, "")
-    assert "the run in run can't be continued: 5 of the 5 photos of its rows were exchanged since" in err
+    assert "the run in run can't be continued: 5 of the 5 photos of its rows have changed since" in err
     assert len(load_run(tmp_path / "run").frame) == 4

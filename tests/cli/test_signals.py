@@ -45,7 +45,7 @@ def test_an_evaluation_says_what_it_keeps_and_goes_on_where_it_was(
     assert 0 < kept < 200
     assert process.returncode == code
     assert told == [
-        f"{kept} answered episodes are kept in a run; resume continues after them",
+        f"{kept} evaluated episodes are kept in a run; resume continues after them",
         f"  try: fssbench {' '.join(command)} --out 'a run' --resume",
         f"stopped by {number.name}",
     ]

@@ -190,7 +190,7 @@ def test_a_broken_photo_stops_the_run_and_keeps_what_was_answered(tmp_path: Path
         evaluate(NearestColour(), Patches(broken="p11"), questions(), protocol=rules(), out=out)
     answered = len(load_run(out).frame)
     assert 0 < answered < 12
-    assert stop.value.__notes__ == [f"{answered} answered episodes are kept in {out}; resume continues after them"]
+    assert stop.value.__notes__ == [f"{answered} evaluated episodes are kept in {out}; resume continues after them"]
     mended = evaluate(NearestColour(), Patches(), questions(), protocol=rules(), out=out, resume=True)
     whole = evaluate(NearestColour(), Patches(), questions(), protocol=rules())
     pd.testing.assert_frame_equal(counted(mended.frame), counted(whole.frame))

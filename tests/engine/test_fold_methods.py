@@ -59,8 +59,8 @@ def test_folds_hold_one_encoder_and_heads_of_their_own(tmp_path: Path, name: str
     method = built(name, 5)
     sources = written(tmp_path, name, one_encoder=True)
     found = fold_methods(method, sources)
-    assert found.together
-    methods = [found.of(fold) for fold in sources]
+    assert found.all_in_memory
+    methods = [found.method_of(fold) for fold in sources]
     assert methods[0] is method
     for its, source in zip(methods, sources.values(), strict=True):
         assert same_state(its, source)
@@ -83,9 +83,9 @@ def test_encoders_that_differ_in_the_last_fold_alone_are_held_one_at_a_time(tmp_
     sources = written(tmp_path, name, one_encoder=True)
     other = written(tmp_path, name, one_encoder=False, folds=1)
     found = fold_methods(method, sources | other)
-    assert not found.together
+    assert not found.all_in_memory
     for fold in (0, 2, 1, 1):
-        assert found.of(fold) is method
+        assert found.method_of(fold) is method
         assert same_state(method, sources[fold])
 
 
@@ -93,14 +93,14 @@ def test_a_method_that_says_nothing_of_its_encoder_holds_one_fold_at_a_time(tmp_
     method = built("panet", 5)
     assert method.shared_encoder is None
     found = fold_methods(method, written(tmp_path, "panet", one_encoder=True))
-    assert not found.together
+    assert not found.all_in_memory
 
 
 def test_one_set_of_weights_is_one_method_for_all_folds():
     method = built("panet", 5)
     found = fold_methods(method, dict.fromkeys(range(4), Source("random", seed=5)))
-    assert found.together
-    assert all(found.of(fold) is method for fold in range(4))
+    assert found.all_in_memory
+    assert all(found.method_of(fold) is method for fold in range(4))
 
 
 def test_weights_of_a_later_fold_that_do_not_fit_are_told_before_anything_is_done(tmp_path: Path):

@@ -65,8 +65,8 @@ def planned(out: Path, **said: Any) -> Plan:
 
 def asked(*plans: Plan, **said: Any) -> tuple[list[Results], int]:
     """Run plans; return the results and how many images were encoded."""
-    stages = StageTimers()
-    return run_plans(plans, stages=stages, **said), stages.images
+    timers = StageTimers()
+    return run_plans(plans, timers=timers, **said), timers.images
 
 
 def counted(out: Path) -> list[dict[str, Any]]:
@@ -173,5 +173,5 @@ def test_a_share_of_each_fold_is_as_it_is_alone(tmp_path: Path):
     checkpoints = write_checkpoints(tmp_path, one_encoder=True)
     half = planned(Path("half"), checkpoint=checkpoints, shard=Shard(2, 2))
     asked(half)
-    expected = [(its.fold, number) for its in half.lists for number in order_of_work(its, share=Shard(2, 2))]
+    expected = [(its.fold, number) for its in half.lists for number in order_of_work(its, shard=Shard(2, 2))]
     assert sorted((row["fold"], row["episode"]) for row in counted(half.out)) == sorted(expected)

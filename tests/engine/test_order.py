@@ -32,7 +32,7 @@ def test_shares_are_all_of_it_and_equal(parts: int, length: int):
 @pytest.mark.parametrize("done", [set(), {0, 5, 7}, set(range(12))])
 def test_a_share_is_the_same_whatever_is_done_already(done: set[int]):
     episodes = questions(count=12)
-    fresh = [order_of_work(episodes, share=Shard(part, 3)) for part in (1, 2, 3)]
+    fresh = [order_of_work(episodes, shard=Shard(part, 3)) for part in (1, 2, 3)]
     again = [order_of_work(episodes, done, Shard(part, 3)) for part in (1, 2, 3)]
     assert again == [[number for number in share if number not in done] for share in fresh]
 

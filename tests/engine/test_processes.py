@@ -21,7 +21,7 @@ def test_a_process_that_is_told_nothing_is_alone(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("RANK", "1")  # a batch system's own, without torchrun
     assert processes_here() is ALONE
     ALONE.wait()
-    with ALONE.joined("cpu"):
+    with ALONE.process_group("cpu"):
         assert ALONE.first
 
 
@@ -30,14 +30,14 @@ def test_a_process_among_others(monkeypatch: pytest.MonkeyPatch):
         monkeypatch.setenv(name, value)
     found = processes_here()
     assert found == Processes(rank=2, size=4, local_rank=0, local=2)
-    assert (found.first, str(found.share)) == (False, "3/4")
+    assert (found.first, str(found.shard)) == (False, "3/4")
     assert found.device("cpu") == "cpu"
     assert found.device("cuda") == "cuda:0"
 
 
 @pytest.mark.parametrize("wrong", [{"RANK": "4"}, {"RANK": "x"}, {"LOCAL_RANK": "2"}, {"WORLD_SIZE": "0"}])
-def test_processes_that_can_not_be(monkeypatch: pytest.MonkeyPatch, wrong: dict[str, str]):
+def test_impossible_processes_are_refused(monkeypatch: pytest.MonkeyPatch, wrong: dict[str, str]):
     for name, value in (TOLD | wrong).items():
         monkeypatch.setenv(name, value)
-    with pytest.raises(UsageError, match="can't be"):
+    with pytest.raises(UsageError, match=r"do not fit each other|no valid values"):
         processes_here()

@@ -13,7 +13,7 @@ from fssbench import evaluate
 from fssbench.comparison.pairing import pair
 from fssbench.datasets.transfer.view import TransferView
 from fssbench.engine import folds
-from fssbench.engine.features.loader import Loader, View
+from fssbench.engine.features.loader import InputTransform, Loader
 from fssbench.errors import BrokenFileError, MissingError, UsageError
 from fssbench.planning.settings import Settings
 from fssbench.results import Row, load_run, read_rows
@@ -83,7 +83,7 @@ def test_a_run_is_not_continued_from_other_photos(dataset: InFiles, run: Path, w
     photo = dataset.photo_path((first.query, *first.supports[0])[which])
     before, content = {path: path.read_bytes() for path in run.iterdir()}, photo.read_bytes()
     photo.write_bytes(content[:-1] + b"!")
-    said = f"can't be continued: 1 of the {len(names)} photos of its rows were exchanged since, the first {photo}"
+    said = f"can't be continued: 1 of the {len(names)} photos of its rows have changed since, the first {photo}"
     with pytest.raises(UsageError, match=said) as refused:
         answer(dataset, run, resume=True)
     assert "--overwrite" in str(refused.value.remedy)
@@ -99,7 +99,7 @@ def test_a_photo_that_is_gone_is_missed(dataset: InFiles, run: Path):
         answer(dataset, run, resume=True)
 
 
-def test_files_are_not_exchanged_for_none(run: Path):
+def test_files_are_not_replaced_by_none(run: Path):
     with pytest.raises(BrokenFileError, match="has no files"):
         answer(Patches(), run, resume=True)
 
@@ -139,9 +139,9 @@ class Exchanging(Silent):
             path.write_bytes(b"another")
 
 
-def test_photos_exchanged_while_they_are_asked(dataset: InFiles, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_photos_replaced_during_the_evaluation(dataset: InFiles, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("fssbench.engine.features.loader.IMAGE_CACHE_BYTES", 0)
-    with pytest.raises(BrokenFileError, match="was exchanged while the run was answered"):
+    with pytest.raises(BrokenFileError, match="was replaced during the evaluation"):
         answer(
             dataset,
             tmp_path / "run",
@@ -152,9 +152,9 @@ def test_photos_exchanged_while_they_are_asked(dataset: InFiles, tmp_path: Path,
 
 
 def test_a_loader_reads_the_file_of_each_photo_it_reads(dataset: InFiles):
-    view = View((24, 24), "bilinear")
+    view = InputTransform((24, 24), "bilinear")
     with Loader(dataset, 0) as loader:
-        loader.photo(view, "p3")
+        loader.image(view, "p3")
         assert loader.digests_of(["p3"]) == (hashlib.sha256(b"photo 3").hexdigest()[:12],)
         assert loader.digests_of(["p3", "p4"]) is None
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 import fssbench
-from fssbench.engine.features.loader import Loader, View, default_workers
+from fssbench.engine.features.loader import InputTransform, Loader, default_workers
 from fssbench.engine.loop import rows_of
 from fssbench.engine.processes import Processes
 from fssbench.engine.profiling.memory import default_budget, peak_memory
@@ -93,9 +93,9 @@ def test_a_call_has_as_many_episodes_as_the_batch_size(given: int | None, size: 
 
 def test_photos_come_from_pinned_memory(card: torch.device) -> None:
     with Loader(Patches(), workers=2, pinned=True) as loader:
-        view = View((24, 24), rules().resize)
-        loader.want([(view, "p0"), (view, "p1")])
-        photos = [loader.photo(view, name) for name in ("p0", "p1", "p2")]
+        view = InputTransform((24, 24), rules().resize)
+        loader.prefetch([(view, "p0"), (view, "p1")])
+        photos = [loader.image(view, name) for name in ("p0", "p1", "p2")]
     assert all(photo.is_pinned() for photo in photos)
     torch.testing.assert_close(photos[0].to(card, non_blocking=True).cpu(), photos[0])
 
@@ -120,7 +120,7 @@ def test_processes_meet_by_nccl(card: torch.device, monkeypatch: pytest.MonkeyPa
         monkeypatch.setenv(name, str(value))
     processes = Processes(rank=0, size=2, local_rank=0, local=1)
     assert processes.device("auto") == processes.device("cuda") == str(card)
-    with processes.joined(str(card)):
+    with processes.process_group(str(card)):
         assert torch.distributed.get_backend() == "nccl"
         assert torch.cuda.current_device() == card.index
         processes.wait()

@@ -1,1 +1,1 @@
-"""Images as features: loaded, encoded and kept."""
+"""Features of images: loaded, encoded and cached."""

@@ -1,8 +1,8 @@
-"""What is kept between episodes: a store with a budget in bytes that knows when each thing is needed next.
+"""The cache of features: it has a budget in bytes and knows when each entry is needed next.
 
-The episodes and their order are known before the first is answered. So what goes when room is short is what is needed
-latest, in bytes times the time it would lie idle (Belady's rule, weighted by size); what is not needed again goes at
-once.
+The episodes and their order are known before the first one is evaluated. When the budget is exceeded, the cache evicts
+the entry with the largest product of its size and the number of steps until its next use (Belady's rule, weighted by
+size). An entry that is not needed again is removed at once.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ NEVER = 1 << 62
 
 
 @dataclass
-class _Kept:
+class _Entry:
     value: Any
     bytes: int
     next_use: int
@@ -27,13 +27,13 @@ class _Kept:
 
 @dataclass
 class CacheCounts:
-    """What a store was asked.
+    """How the cache was used.
 
     Attributes:
-        hits: Things that were there.
-        misses: Things that had to be made.
-        evicted: Things that went for lack of room though they were needed again.
-        peak_bytes: The most that was held.
+        hits: Look-ups that found an entry.
+        misses: Look-ups that found none, so that the value had to be computed.
+        evicted: Entries that were evicted although they were needed again.
+        peak_bytes: Largest size of the cache.
     """
 
     hits: int = 0
@@ -43,73 +43,73 @@ class CacheCounts:
 
 
 class FeatureCache(Generic[Key]):
-    """Things by key, within a budget.
+    """Values by key, within a budget.
 
     Args:
-        budget: In bytes; with 0 nothing is kept.
-        uses: For each key the steps at which it is needed, rising.
+        budget: In bytes. With 0 nothing is entry.
+        uses: For each key the steps at which it is needed, in rising order.
     """
 
     def __init__(self, budget: int, uses: dict[Key, list[int]]) -> None:
         self.budget = budget
-        self.count = CacheCounts()
+        self.counts = CacheCounts()
         self._uses = uses
-        self._kept: dict[Key, _Kept] = {}
-        self._held = 0
+        self._entries: dict[Key, _Entry] = {}
+        self._bytes = 0
 
     def __contains__(self, key: Key) -> bool:
-        return key in self._kept
+        return key in self._entries
 
     def next_use(self, key: Key, step: int) -> int:
-        """Return the first step from `step` on at which a key is needed; `NEVER` if there is none."""
+        """Return the first step, from `step` on, at which a key is needed; `NEVER` if there is none."""
         uses = self._uses.get(key, [])
-        # Uses before now are forgotten, so that this does not search.
+        # Earlier uses are dropped, so that no search is needed.
         while uses and uses[0] < step:
             uses.pop(0)
         return uses[0] if uses else NEVER
 
-    def get(self, key: Key) -> Any:  # noqa: ANN401 - holds all kinds of things
-        """Return what is kept under a key, None if nothing is."""
-        kept = self._kept.get(key)
-        if kept is None:
-            self.count.misses += 1
+    def get(self, key: Key) -> Any:  # noqa: ANN401 - values have any type
+        """Return the value of a key; None if there is none."""
+        entry = self._entries.get(key)
+        if entry is None:
+            self.counts.misses += 1
             return None
-        self.count.hits += 1
-        return kept.value
+        self.counts.hits += 1
+        return entry.value
 
     def put(self, key: Key, value: object, step: int) -> None:
-        """Keep a thing, if it is needed from `step` on and worth more room than others."""
+        """Keep a value if it is needed from `step` on, unless other entries are worth more."""
         self.drop(key)
         next_use = self.next_use(key, step)
         size = bytes_of(value)
         if next_use == NEVER or size > self.budget:
             return
-        self._kept[key] = _Kept(value, size, next_use)
-        self._held += size
-        while self._held > self.budget:
-            self.count.evicted += 1
-            self.drop(max(self._kept, key=lambda its: self._idle(its, step)))
-        self.count.peak_bytes = max(self.count.peak_bytes, self._held)
+        self._entries[key] = _Entry(value, size, next_use)
+        self._bytes += size
+        while self._bytes > self.budget:
+            self.counts.evicted += 1
+            self.drop(max(self._entries, key=lambda other: self._cost(other, step)))
+        self.counts.peak_bytes = max(self.counts.peak_bytes, self._bytes)
 
-    def has_room(self, size: int, before: int = NEVER) -> bool:
-        """Return whether so many bytes fit without anything having to go that is needed before a step."""
-        if self._held + size <= self.budget:
+    def fits(self, size: int, before: int = NEVER) -> bool:
+        """Return whether a value of this size fits without evicting an entry that is needed before a step."""
+        if self._bytes + size <= self.budget:
             return True
-        return sum(its.bytes for its in self._kept.values() if its.next_use < before) + size <= self.budget
+        return sum(entry.bytes for entry in self._entries.values() if entry.next_use < before) + size <= self.budget
 
-    def pass_by(self, keys: Iterable[Key], step: int) -> None:
-        """Note that keys were used; what is not needed from `step` on goes."""
+    def mark_used(self, keys: Iterable[Key], step: int) -> None:
+        """Update the next use of keys; remove those that are not needed from `step` on."""
         for key in keys:
-            if key in self._kept:
-                self._kept[key].next_use = self.next_use(key, step)
-                if self._kept[key].next_use == NEVER:
+            if key in self._entries:
+                self._entries[key].next_use = self.next_use(key, step)
+                if self._entries[key].next_use == NEVER:
                     self.drop(key)
 
     def drop(self, key: Key) -> None:
-        """Let a thing go, if it is there."""
-        if (kept := self._kept.pop(key, None)) is not None:
-            self._held -= kept.bytes
+        """Remove an entry, if it is there."""
+        if (entry := self._entries.pop(key, None)) is not None:
+            self._bytes -= entry.bytes
 
-    def _idle(self, key: Key, step: int) -> int:
-        kept = self._kept[key]
-        return kept.bytes * (kept.next_use - step + 1)
+    def _cost(self, key: Key, step: int) -> int:
+        entry = self._entries[key]
+        return entry.bytes * (entry.next_use - step + 1)

@@ -1,4 +1,4 @@
-"""The encoder, compiled by torch before it is first asked."""
+"""Compiles the encoder by torch before its first call."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ Features = TypeVar("Features")
 
 
 def compiled(encode: Callable[[Tensor], Features]) -> Callable[[Tensor], Features]:
-    """Return `encode`, compiled when it is called first, and again for images of another shape.
+    """Return `encode`, which is compiled at its first call, and again for images of another shape.
 
     Raises:
-        UsageError: When it is called, if torch can't compile it here.
+        UsageError: At the first call, if torch can't compile it here.
     """
     ready: Callable[[Tensor], Features] = torch.compile(encode)
 
@@ -25,7 +25,7 @@ def compiled(encode: Callable[[Tensor], Features]) -> Callable[[Tensor], Feature
         try:
             return ready(images)
         except Exception as error:
-            # Imported here: it takes seconds, and whoever comes here has it already.
+            # Imported here because it takes seconds; after an error of the compiler it is imported already.
             from torch._dynamo.exc import TorchDynamoException
 
             if not isinstance(error, TorchDynamoException):

@@ -1,4 +1,4 @@
-"""Features of images and supports, made once and kept for as long as they are worth their room."""
+"""Computes features of queries and supports once, and caches them for later episodes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from fssbench.checkpoints.hashes import encoder_sha256, state_sha256
 from fssbench.engine.features import compiling
 from fssbench.engine.features.cache import NEVER, FeatureCache
-from fssbench.engine.features.loader import Loader, View
+from fssbench.engine.features.loader import InputTransform, Loader
 from fssbench.engine.profiling.timers import PREPARE_QUERY, StageTimers
 from fssbench.episode import Episode, EpisodeList
 from fssbench.fast.form import flag_of
@@ -34,8 +34,8 @@ class FoldJob:
     Attributes:
         method: In eval mode, on its device.
         episodes: The list.
-        protocol: The rules of counting, on the data set.
-        numbers: Which of its episodes, in the order of work.
+        protocol: The counting rules for the data set.
+        numbers: Which episodes of the list, in the order of evaluation.
     """
 
     method: AnyMethod
@@ -44,50 +44,51 @@ class FoldJob:
     numbers: Sequence[int]
 
     @property
-    def view(self) -> View:
-        """How its method sees photos."""
-        return View(self.protocol.input, self.protocol.resize)
+    def transform(self) -> InputTransform:
+        """How images are brought to the method's input size."""
+        return InputTransform(self.protocol.input, self.protocol.resize)
 
 
 Step = tuple[int, int]
-"""Place of a job, number of an episode of it."""
+"""The index of a job, and the number of one of its episodes."""
 
 
 @dataclass(frozen=True)
-class Derived:
-    """What a method makes of one image: the image as a query, or as a support of a class.
+class FeatureKey:
+    """Identifies what a method computes from one image: as a query, or as a support of a class.
 
     Attributes:
-        maker: Which method; those with the same weights share one, and of queries those that make them alike.
-        encoder: Which encoder; methods with the same frozen backbone share one.
-        view: How it sees the photo.
+        producer: The method. Methods with the same weights share a number; for queries, so do methods that prepare them
+            alike.
+        encoder: The encoder. Methods with the same frozen backbone share a number.
+        transform: How the image is brought to the input size.
         image: Name of the image.
-        class_id: Of a support the class; None for a query.
+        class_id: The class of a support; None for a query.
     """
 
-    maker: int
+    producer: int
     encoder: int
-    view: View
+    transform: InputTransform
     image: str
     class_id: int | None = None
 
     @property
-    def source(self) -> tuple[int, View, str]:
-        """What it is made of: encoder, view and image."""
-        return self.encoder, self.view, self.image
+    def source(self) -> tuple[int, InputTransform, str]:
+        """The input from which it is computed: encoder, transform and image."""
+        return self.encoder, self.transform, self.image
 
 
 class Features:
-    """What methods make of images, for steps that are known beforehand.
+    """The features that methods compute from images, for steps that are known in advance.
 
     Args:
         jobs: Methods, and the episodes that each is evaluated on.
-        steps: All episodes in the order of work.
+        steps: All episodes in the order of evaluation.
         loader: Reads photos and label maps.
-        budget: Bytes that may be kept between steps.
+        budget: Bytes that may be cached between steps.
         device: Where methods compute.
         batch_size: How many images are encoded in one call.
-        stages: Stopwatch.
+        timers: Measures the time of each stage.
         compiled: Whether `encode` is compiled first.
     """
 
@@ -99,170 +100,180 @@ class Features:
         budget: int,
         device: torch.device,
         batch_size: int,
-        stages: StageTimers,
+        timers: StageTimers,
         *,
         compiled: bool = False,
     ) -> None:
         self._jobs, self._steps, self._loader = jobs, steps, loader
-        self._device, self._batch_size, self._stages = device, batch_size, stages
-        # Weights are hashed only where there is somebody to share with.
-        hashed = cache(encoder_sha256)  # by module: folds hold the same encoder
-        identities = [_identity(its.method, hashed) if len(jobs) > 1 else (0, 0) for its in jobs]
-        makers, encoders = ([its[part] for its in identities] for part in (0, 1))
-        self._makers, self._encoders = [makers.index(its) for its in makers], [encoders.index(its) for its in encoders]
-        # Those of a later fold are another's: what is asked again much later would take room from what is asked now.
+        self._device, self._batch_size, self._timers = device, batch_size, timers
+        # Weights are hashed only if there are several jobs, which may share features.
+        hashed = cache(encoder_sha256)  # cached by module, since folds may share one encoder
+        identities = [_identity(job.method, hashed) if len(jobs) > 1 else (0, 0) for job in jobs]
+        producers, encoders = ([identity[part] for identity in identities] for part in (0, 1))
+        self._producers, self._encoders = (
+            [producers.index(one) for one in producers],
+            [encoders.index(one) for one in encoders],
+        )
+        # Folds do not share queries: features for a later fold would fill the cache that the current fold needs.
         queries = [
-            (its.episodes.fold, encoder, type(its.method).prepare_query)
-            if flag_of(type(its.method), "query_of_features_alone", "prepare_query")
-            else maker
-            for its, maker, encoder in zip(jobs, self._makers, self._encoders, strict=True)
+            (job.episodes.fold, encoder, type(job.method).prepare_query)
+            if flag_of(type(job.method), "query_of_features_alone", "prepare_query")
+            else producer
+            for job, producer, encoder in zip(jobs, self._producers, self._encoders, strict=True)
         ]
-        self._query_makers = [queries.index(its) for its in queries]
+        self._query_producers = [queries.index(one) for one in queries]
         self._encode: dict[int, Callable[[Tensor], Any]] = {
-            place: compiling.compiled(jobs[place].method.encode) if compiled else jobs[place].method.encode
-            for place in set(self._encoders)
+            index: compiling.compiled(jobs[index].method.encode) if compiled else jobs[index].method.encode
+            for index in set(self._encoders)
         }
-        folds = [jobs[place].episodes.fold for place, _ in steps]
-        self._fold_ends = [place for place in range(1, len(folds)) if folds[place] != folds[place - 1]] + [NEVER]
-        uses: dict[Derived, list[int]] = {}
-        for place in range(len(steps)):
-            for key in self.needed(place):
-                uses.setdefault(key, []).append(place)
-        self._of_source: dict[tuple[int, View, str], list[Derived]] = {}
+        folds = [jobs[index].episodes.fold for index, _ in steps]
+        self._fold_ends = [index for index in range(1, len(folds)) if folds[index] != folds[index - 1]] + [NEVER]
+        uses: dict[FeatureKey, list[int]] = {}
+        for index in range(len(steps)):
+            for key in self.needed(index):
+                uses.setdefault(key, []).append(index)
+        self._keys_by_source: dict[tuple[int, InputTransform, str], list[FeatureKey]] = {}
         for key in uses:
-            self._of_source.setdefault(key.source, []).append(key)
-        self.store: FeatureCache[Derived] = FeatureCache(budget, uses)
+            self._keys_by_source.setdefault(key.source, []).append(key)
+        self.cache: FeatureCache[FeatureKey] = FeatureCache(budget, uses)
         self._largest: dict[tuple[int, bool], int] = {}
-        self._lost: dict[tuple[View, str, int], bool] = {}
+        self._empty_masks: dict[tuple[InputTransform, str, int], bool] = {}
 
-    def query(self, place: int) -> Derived:
-        """Return the query of a step."""
-        return self._key(self._steps[place][0], self._episode(place).query)
+    def query(self, index: int) -> FeatureKey:
+        """Return the key of a step's query."""
+        return self._key(self._steps[index][0], self._episode(index).query)
 
-    def supports(self, place: int) -> list[list[Derived]]:
-        """Return the supports of a step, by way and shot."""
-        job, episode = self._steps[place][0], self._episode(place)
+    def supports(self, index: int) -> list[list[FeatureKey]]:
+        """Return the keys of a step's supports, by way and shot."""
+        job, episode = self._steps[index][0], self._episode(index)
         return [
             [self._key(job, name, class_id) for name in names]
             for class_id, names in zip(episode.classes, episode.supports, strict=True)
         ]
 
-    def lost_supports(self, place: int) -> tuple[int, ...] | None:
-        """Return for each class of a step, made before, how many supports' masks are empty; None where none is."""
+    def lost_supports(self, index: int) -> tuple[int, ...] | None:
+        """Return for each class of a past step how many support masks are empty at the input size; None if none is."""
         lost = tuple(
-            sum(self._lost[key.view, key.image, class_id] for key in shots)
-            for shots, class_id in zip(self.supports(place), self._episode(place).classes, strict=True)
+            sum(self._empty_masks[key.transform, key.image, class_id] for key in shots)
+            for shots, class_id in zip(self.supports(index), self._episode(index).classes, strict=True)
         )
         return lost if any(lost) else None
 
-    def needed(self, place: int) -> list[Derived]:
-        """Return all that a step needs, each once."""
-        ways = self.supports(place)
-        return list(dict.fromkeys([self.query(place), *(key for shots in ways for key in shots)]))
+    def needed(self, index: int) -> list[FeatureKey]:
+        """Return all keys that a step needs, each once."""
+        ways = self.supports(index)
+        return list(dict.fromkeys([self.query(index), *(key for shots in ways for key in shots)]))
 
-    def of(self, places: range) -> dict[Derived, Any]:
-        """Return all that some consecutive steps need; what later ones need of the same images is kept, too.
+    def get(self, indices: range) -> dict[FeatureKey, Any]:
+        """Return all features that consecutive steps need, and cache those that later steps need of the same images.
 
         Raises:
-            MissingError: If a photo or label map is not there.
+            MissingError: If a photo or label map is missing.
             BrokenFileError: If one can't be read.
         """
-        keys = list(dict.fromkeys(key for place in places for key in self.needed(place)))
-        found: dict[Derived, Any] = {}
-        missing: dict[tuple[int, View, str], list[Derived]] = {}
+        keys = list(dict.fromkeys(key for index in indices for key in self.needed(index)))
+        found: dict[FeatureKey, Any] = {}
+        missing: dict[tuple[int, InputTransform, str], list[FeatureKey]] = {}
         for key in keys:
-            value = self.store.get(key)
+            value = self.cache.get(key)
             if value is None:
                 missing.setdefault(key.source, []).append(key)
             else:
                 found[key] = value
-        self.store.pass_by(found, places.stop)
+        self.cache.mark_used(found, indices.stop)
         sources = list(missing)
         for start in range(0, len(sources), self._batch_size):
-            for batch in _alike(sources[start : start + self._batch_size]):
+            for batch in _group_by_encoder(sources[start : start + self._batch_size]):
                 for source, raw in zip(batch, self._encoded(batch), strict=True):
-                    self._derive(source, raw, missing[source], found, places.stop)
+                    self._derive(source, raw, missing[source], found, indices.stop)
         return found
 
-    def want(self, places: range) -> None:
-        """Begin to read the photos of steps to come that have to be encoded."""
+    def prefetch(self, indices: range) -> None:
+        """Start reading the photos that coming steps have to encode."""
         wanted = dict.fromkeys(
-            (key.view, key.image) for place in places for key in self.needed(place) if key not in self.store
+            (key.transform, key.image) for index in indices for key in self.needed(index) if key not in self.cache
         )
-        self._loader.want(wanted)
+        self._loader.prefetch(wanted)
 
-    def _episode(self, place: int) -> Episode:
-        job, number = self._steps[place]
+    def _episode(self, index: int) -> Episode:
+        job, number = self._steps[index]
         return self._jobs[job].episodes[number]
 
-    def _key(self, job: int, name: str, class_id: int | None = None) -> Derived:
-        maker = (self._query_makers if class_id is None else self._makers)[job]
-        return Derived(maker, self._encoders[job], self._jobs[job].view, name, class_id)
+    def _key(self, job: int, name: str, class_id: int | None = None) -> FeatureKey:
+        producer = (self._query_producers if class_id is None else self._producers)[job]
+        return FeatureKey(producer, self._encoders[job], self._jobs[job].transform, name, class_id)
 
-    def _encoded(self, batch: Sequence[tuple[int, View, str]]) -> list[Any]:
-        with self._stages.stage("decode"):
-            images = torch.stack([self._loader.photo(view, name) for _, view, name in batch])
+    def _encoded(self, batch: Sequence[tuple[int, InputTransform, str]]) -> list[Any]:
+        with self._timers.stage("decode"):
+            images = torch.stack([self._loader.image(transform, name) for _, transform, name in batch])
             images = images.to(self._device, non_blocking=True)
-        with self._stages.stage("encode"):
+        with self._timers.stage("encode"):
             features = self._encode[batch[0][0]](images)
-        self._stages.images += len(batch)
+        self._timers.images += len(batch)
         return split_batch(features, len(batch))
 
     def _derive(
-        self, source: tuple[int, View, str], raw: object, now: list[Derived], found: dict[Derived, Any], step: int
+        self,
+        source: tuple[int, InputTransform, str],
+        raw: object,
+        now: list[FeatureKey],
+        found: dict[FeatureKey, Any],
+        step: int,
     ) -> None:
-        """Make what is needed now, and what will be needed of the same image as far as there is room for it."""
+        """Compute what is needed now from an image, and what later steps need of it, if the cache has space."""
         later = [
             key
-            for key in self._of_source[source]
-            if key not in now and key not in self.store and self.store.next_use(key, step) != NEVER
+            for key in self._keys_by_source[source]
+            if key not in now and key not in self.cache and self.cache.next_use(key, step) != NEVER
         ]
         for key in (*now, *later):
-            if key not in now and not self._has_room(key, step):
+            if key not in now and not self._worth_computing(key, step):
                 continue
-            value = self._made(key, raw)
-            self._largest[key.maker, key.class_id is None] = max(
-                bytes_of(value), self._largest.get((key.maker, key.class_id is None), 0)
+            value = self._compute(key, raw)
+            self._largest[key.producer, key.class_id is None] = max(
+                bytes_of(value), self._largest.get((key.producer, key.class_id is None), 0)
             )
             if key in now:
                 found[key] = value
-            self.store.put(key, value, step)
+            self.cache.put(key, value, step)
 
-    def _has_room(self, key: Derived, step: int) -> bool:
-        """Return whether what is needed later is to be made now. Later folds must not crowd out the one at work."""
-        size = self._largest.get((key.maker, key.class_id is None), 0)
+    def _worth_computing(self, key: FeatureKey, step: int) -> bool:
+        """Return whether to compute a value for later use now. Later folds must not displace the current one."""
+        size = self._largest.get((key.producer, key.class_id is None), 0)
         end = self._fold_ends[bisect_right(self._fold_ends, step)]
-        if self.store.next_use(key, step) < end:
-            return self.store.has_room(size, end)
-        # Once room was short, it would be made only to go again: what is needed latest goes first.
-        return self.store.count.evicted == 0 and self.store.has_room(size)
+        if self.cache.next_use(key, step) < end:
+            return self.cache.fits(size, end)
+        # If the cache is full already, a value for a later fold would be evicted at once: its next use is the latest.
+        return self.cache.counts.evicted == 0 and self.cache.fits(size)
 
-    def _made(self, key: Derived, raw: object) -> Any:  # noqa: ANN401 - each method has its own type
-        method = self._jobs[key.maker].method
-        # A copy, since a method may note in features what it has computed of them, and others read them too.
+    def _compute(self, key: FeatureKey, raw: object) -> Any:  # noqa: ANN401 - each method has its own type
+        method = self._jobs[key.producer].method
+        # A copy, because a method may store results in the features, which other methods read too.
         own = copy.copy(raw) if len(self._jobs) > 1 else raw
         if key.class_id is None:
-            with self._stages.stage(PREPARE_QUERY):
+            with self._timers.stage(PREPARE_QUERY):
                 return method.prepare_query(own)
-        with self._stages.stage("decode"):
+        with self._timers.stage("decode"):
             label = self._loader.label(key.image)
-            resized = support_mask(label, key.class_id, key.view.size, key.view.rule)
-            self._lost[key.view, key.image, key.class_id] = not (resized == 1).any()
+            resized = support_mask(label, key.class_id, key.transform.size, key.transform.rule)
+            self._empty_masks[key.transform, key.image, key.class_id] = not (resized == 1).any()
             mask = torch.from_numpy(resized)[None].to(self._device)
-        with self._stages.stage("condition"):
+        with self._timers.stage("condition"):
             return method.condition(own, mask)
 
 
-def _alike(sources: Sequence[tuple[int, View, str]]) -> list[list[tuple[int, View, str]]]:
-    """Return sources in groups of one encoder and view."""
-    groups: dict[tuple[int, View], list[tuple[int, View, str]]] = {}
+def _group_by_encoder(
+    sources: Sequence[tuple[int, InputTransform, str]],
+) -> list[list[tuple[int, InputTransform, str]]]:
+    """Return sources in groups of the same encoder and transform."""
+    groups: dict[tuple[int, InputTransform], list[tuple[int, InputTransform, str]]] = {}
     for source in sources:
         groups.setdefault(source[:2], []).append(source)
     return list(groups.values())
 
 
 def _identity(method: AnyMethod, hashed: Callable[[nn.Module], str]) -> tuple[object, object]:
-    """Return what decides all that a method makes of an image, and what decides its `encode`."""
+    """Return what decides all that a method computes from an image, and what decides its `encode`."""
     own = (type(method), _arguments(method), state_sha256(method))
     encoder = method.shared_encoder
     return own, own if encoder is None else (type(method).encode, type(encoder), hashed(encoder))

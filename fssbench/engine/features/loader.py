@@ -1,4 +1,4 @@
-"""Photos and label maps, read and resized beside the network's work."""
+"""Reads photos and label maps in threads, and resizes them for the network."""
 
 from __future__ import annotations
 
@@ -21,34 +21,34 @@ from fssbench.protocols.transforms import input_image
 from fssbench.results.photos import photo_digest
 
 IMAGE_CACHE_BYTES = 128 << 20
-"""Photos that are kept, and as much of label maps: small beside features."""
+"""Budget of the cache of images, and that of label maps. Both are small compared to features."""
 
 
 @dataclass(frozen=True)
-class View:
-    """How a network sees photos: brought to `size` (height, width) by a rule of `fssbench.protocols.transforms`."""
+class InputTransform:
+    """How an image gets a network's input `size` (height, width): by a rule of `fssbench.protocols.transforms`."""
 
     size: tuple[int, int]
     rule: ResizeRule
 
 
 @dataclass(frozen=True)
-class Photo:
-    """A photo as a network takes it: float32 (3, h, w), and its own (height, width)."""
+class LoadedImage:
+    """An image as a network takes it, float32 (3, h, w), and the original (height, width)."""
 
     pixels: Tensor
     shape: tuple[int, int]
 
 
 class Loader:
-    """Reads photos ahead of their use, in threads, and keeps the photos and label maps used last.
+    """Reads photos in threads before they are needed, and caches the images and label maps used last.
 
     Args:
-        dataset: Where they come from.
-        workers: How many threads; with 0 each photo is read when it is used.
-        ahead: How many photos are read ahead at most.
-        pinned: Whether photos go to pinned memory, from where a graphics card fetches them while it computes.
-        label: Reads a label map by the name of its image; default the data set's own.
+        dataset: The data set.
+        workers: Number of threads. With 0, each photo is read when it is used.
+        ahead: At most so many photos are read ahead.
+        pinned: Whether images are put into pinned memory, from which a graphics card copies them while it computes.
+        label: Reads a label map by the name of its image; default the method of the data set.
     """
 
     def __init__(
@@ -62,55 +62,55 @@ class Loader:
     ) -> None:
         self._dataset, self._pinned, self._ahead = dataset, pinned, ahead
         self._pool = ThreadPoolExecutor(workers, "fssbench-photo", use_threads, (1,)) if workers else None
-        self._coming: dict[tuple[View, str], Future[Photo]] = {}
-        self._photos = LRUCache(self._picture, IMAGE_CACHE_BYTES)
+        self._pending: dict[tuple[InputTransform, str], Future[LoadedImage]] = {}
+        self._images = LRUCache(self._read_image, IMAGE_CACHE_BYTES)
         self._labels = LRUCache(label or dataset.label, IMAGE_CACHE_BYTES)
         self.shapes: dict[str, tuple[int, int]] = {}
         """(height, width) of each photo that was read."""
         self.digests: dict[str, str] = {}
-        """Digest of each photo's file that was read (`fssbench.results.photos`)."""
+        """Digest of the file of each photo that was read (`fssbench.results.photos`)."""
 
-    def want(self, photos: Iterable[tuple[View, str]]) -> None:
-        """Begin to read photos that will be needed, those needed first first."""
+    def prefetch(self, photos: Iterable[tuple[InputTransform, str]]) -> None:
+        """Start reading photos that will be needed; those that are needed first come first."""
         if self._pool is None:
             return
-        for view, name in photos:
-            if len(self._coming) >= self._ahead:
+        for transform, name in photos:
+            if len(self._pending) >= self._ahead:
                 return
-            if (view, name) not in self._coming:
-                self._coming[view, name] = self._pool.submit(self._read, view, name)
+            if (transform, name) not in self._pending:
+                self._pending[transform, name] = self._pool.submit(self._read, transform, name)
 
-    def photo(self, view: View, name: str) -> Tensor:
-        """Return a photo as float32 (3, h, w).
+    def image(self, transform: InputTransform, name: str) -> Tensor:
+        """Return an image as float32 (3, h, w).
 
         Raises:
-            MissingError: If it is not there.
-            BrokenFileError: If it can't be read.
+            MissingError: If the photo is missing.
+            BrokenFileError: If the photo can't be read.
         """
-        coming = self._coming.pop((view, name), None)
-        photo = self._read(view, name) if coming is None else coming.result()
-        self.shapes[name] = photo.shape
-        return photo.pixels
+        pending = self._pending.pop((transform, name), None)
+        loaded = self._read(transform, name) if pending is None else pending.result()
+        self.shapes[name] = loaded.shape
+        return loaded.pixels
 
     def label(self, name: str) -> Label:
         """Return a label map (H, W); see `Dataset.label`.
 
         Raises:
-            MissingError: If it is not there.
-            BrokenFileError: If it can't be read, or the photo of that name was read and has another size.
+            MissingError: If the label map is missing.
+            BrokenFileError: If it can't be read, or differs in size from the photo of that name, if that was read.
         """
-        label = self._labels.of(name)
+        label = self._labels.get(name)
         if name in self.shapes:
             check_size(self._dataset, name, self.shapes[name], label)
         return label
 
     def digests_of(self, names: Iterable[str]) -> tuple[str, ...] | None:
-        """Return the digests of some photos that were read; None if they are in no files."""
+        """Return the digests of photos that were read; None if the data set has no files."""
         found = tuple(self.digests.get(name, "") for name in names)
         return found if all(found) else None
 
     def close(self) -> None:
-        """Read nothing more."""
+        """Stop reading."""
         if self._pool is not None:
             self._pool.shutdown(wait=True, cancel_futures=True)
 
@@ -122,27 +122,27 @@ class Loader:
     ) -> None:
         self.close()
 
-    def _picture(self, name: str) -> Image:
-        picture = self._dataset.image(name)
+    def _read_image(self, name: str) -> Image:
+        image = self._dataset.image(name)
         path = self._dataset.photo_path(name)
         if path is not None:
             digest = photo_digest(path, self._dataset.remedy)
             if self.digests.setdefault(name, digest) != digest:
                 raise BrokenFileError(
-                    f"{path} was exchanged while the run was answered: its rows would be of two photos",
-                    "put the photo back, then continue with --resume",
+                    f"{path} was replaced during the evaluation: the rows would come from two different photos",
+                    "restore the photo, then continue with --resume",
                 )
-        return picture
+        return image
 
-    def _read(self, view: View, name: str) -> Photo:
-        photo = self._photos.of(name)
-        pixels = input_image(photo, view.size, view.rule)
-        # The network's inference mode is the main thread's alone: what is made here is an ordinary tensor.
-        return Photo(pixels.pin_memory() if self._pinned else pixels, (photo.shape[0], photo.shape[1]))
+    def _read(self, transform: InputTransform, name: str) -> LoadedImage:
+        image = self._images.get(name)
+        pixels = input_image(image, transform.size, transform.rule)
+        # Inference mode is on in the main thread alone, so this is an ordinary tensor.
+        return LoadedImage(pixels.pin_memory() if self._pinned else pixels, (image.shape[0], image.shape[1]))
 
 
 def default_workers(device: torch.device, processes: int = 1) -> int:
-    """Return how many threads read photos: one beside a busy processor, up to four beside a graphics card."""
+    """Return how many threads read photos: one for a CPU, which is busy anyway, up to four for a graphics card."""
     import os
 
     return max(1, min(4, (os.cpu_count() or 1) // max(processes, 1))) if device.type == "cuda" else 1

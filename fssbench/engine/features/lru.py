@@ -1,4 +1,4 @@
-"""Pictures that were read last, for whoever asks them again soon: another network at another size, another episode."""
+"""A cache of the images or label maps that were read last."""
 
 from __future__ import annotations
 
@@ -10,47 +10,47 @@ from typing import Any, Generic, TypeVar
 
 import numpy as np
 
-Picture = TypeVar("Picture", bound=np.ndarray[Any, Any])
+Array = TypeVar("Array", bound=np.ndarray[Any, Any])
 
 
-class LRUCache(Generic[Picture]):
-    """Reads pictures and keeps those asked last. Threads that ask the same one at once wait for one reading.
+class LRUCache(Generic[Array]):
+    """Reads arrays by name and keeps those that were used last. Threads that need the same array share one reading.
 
     Args:
-        read: Reads a picture by its name. What it gives is not changed by those who are given it.
-        budget: Bytes that are kept; the last one, whatever it takes.
+        read: Reads an array by its name. Callers must not change the array.
+        budget: How many bytes are kept. The array that was read last is kept even if it is larger.
     """
 
-    def __init__(self, read: Callable[[str], Picture], budget: int) -> None:
+    def __init__(self, read: Callable[[str], Array], budget: int) -> None:
         self._read, self._budget = read, budget
         self._lock = Lock()
-        self._pictures: OrderedDict[str, Future[Picture]] = OrderedDict()
+        self._arrays: OrderedDict[str, Future[Array]] = OrderedDict()
         self._bytes: dict[str, int] = {}
 
-    def of(self, name: str) -> Picture:
-        """Return a picture; whatever reading it raises is raised to all who wait for it."""
+    def get(self, name: str) -> Array:
+        """Return an array. An error while reading it is raised in every thread that waits for it."""
         with self._lock:
-            picture = self._pictures.get(name)
-            if first := picture is None:
-                picture = self._pictures[name] = Future()
-            self._pictures.move_to_end(name)
+            array = self._arrays.get(name)
+            if first := array is None:
+                array = self._arrays[name] = Future()
+            self._arrays.move_to_end(name)
         if first:
-            self._fill(name, picture)
-        return picture.result()
+            self._fill(name, array)
+        return array.result()
 
-    def _fill(self, name: str, picture: Future[Picture]) -> None:
+    def _fill(self, name: str, array: Future[Array]) -> None:
         try:
             read = self._read(name)
         except BaseException as error:
             with self._lock:
-                del self._pictures[name]
-            picture.set_exception(error)
+                del self._arrays[name]
+            array.set_exception(error)
             return
         with self._lock:
             self._bytes[name] = read.nbytes
-            # Those that are being read are not counted, and stay.
-            for oldest in [its for its in self._pictures if its in self._bytes and its != name]:
+            # Arrays that are being read are not counted, and are not evicted.
+            for oldest in [key for key in self._arrays if key in self._bytes and key != name]:
                 if sum(self._bytes.values()) <= self._budget:
                     break
-                del self._pictures[oldest], self._bytes[oldest]
-        picture.set_result(read)
+                del self._arrays[oldest], self._bytes[oldest]
+        array.set_result(read)

@@ -1,4 +1,4 @@
-"""Time and memory of methods, each measured in a process of its own."""
+"""Measures time and memory of methods, each in a process of its own."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from fssbench.results.run_reader import load_run
 
 @dataclass(frozen=True)
 class Case:
-    """What is measured: the options of `fssbench eval` that differ between the rows of a bench."""
+    """One row of a benchmark: the options of `fssbench eval` in which rows differ."""
 
     method: str
     shots: int
@@ -28,15 +28,15 @@ class Case:
 
 @dataclass(frozen=True)
 class Measured:
-    """What a case took.
+    """The measurements of a case.
 
     Attributes:
         case: The case.
         profile: Where its time went.
         backbone: Name of the backbone; None if it has none.
-        learnable_parameters: How many parameters training moves.
-        miou: In per cent, over the episodes asked.
-        random: Whether its weights are random, so that its mIoU says nothing.
+        learnable_parameters: How many parameters training changes.
+        miou: In per cent, over the evaluated episodes.
+        random: Whether its weights are random, so that its mIoU means nothing.
     """
 
     case: Case
@@ -52,7 +52,7 @@ class Measured:
         return self.profile.episodes / max(self.profile.seconds, 1e-9)
 
     def record(self) -> dict[str, str | int | float | None]:
-        """Return it as a flat row, for a CSV."""
+        """Return a flat row for a CSV file."""
         profile = self.profile
         flops = sum(line.flops for line in profile.lines)
         return {
@@ -78,14 +78,14 @@ class Measured:
 
 
 def measure(cases: Sequence[Case], options: Sequence[str]) -> Iterator[Measured]:
-    """Evaluate each case in a process of its own, so that memory and caches are its own, and yield what it took.
+    """Evaluate each case in a process of its own and yield its measurements; so cases share neither memory nor caches.
 
     Args:
-        cases: What is measured.
-        options: Options of `fssbench eval` that all share.
+        cases: The cases.
+        options: Options of `fssbench eval` that are the same for all.
 
     Raises:
-        UsageError: With what `fssbench eval` said, if it refused.
+        UsageError: If `fssbench eval` fails, with its message.
     """
     for case in tracked(cases, "measuring", "cases"):
         with tempfile.TemporaryDirectory(prefix="fssbench-bench-") as folder:
@@ -116,9 +116,9 @@ def read_profile(path: Path) -> Profile:
     return Profile(lines=lines, **record)
 
 
-def _refusal(case: Case, said: str) -> FSSBenchError:
-    text = [line for line in said.strip().splitlines() if line.strip()]
+def _refusal(case: Case, stderr: str) -> FSSBenchError:
+    text = [line for line in stderr.strip().splitlines() if line.strip()]
     remedy = next((line.strip().removeprefix("try: ") for line in text if line.strip().startswith("try: ")), None)
-    last = text[-1] if text else "it failed without a word"
+    last = text[-1] if text else "it failed without a message"
     message = next((line.removeprefix("error: ") for line in text if line.startswith("error: ")), last)
     return UsageError(f"{case.method}, {case.shots}-shot, {case.precision}: {message}", remedy)

@@ -1,4 +1,4 @@
-"""How much memory there is, how much was used at most, and what becomes of what is freed."""
+"""How much memory there is, how much was used at most, and how freed memory is reused."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ if TYPE_CHECKING:
     import torch
 
 MOST = 4 << 30
-"""What the store of features takes at most unless told otherwise, in bytes."""
+"""Default upper limit of the feature cache, in bytes."""
 _TRIM_THRESHOLD, _MMAP_THRESHOLD, _ARENA_MAX = -1, -3, -8
-"""Parameters of glibc's `mallopt` (malloc.h): two in bytes, and how many areas threads take memory from."""
+"""Parameters of glibc's `mallopt` (malloc.h): two thresholds in bytes, and the number of arenas for threads."""
 _KEPT = {_TRIM_THRESHOLD: (1 << 31) - 1, _MMAP_THRESHOLD: 1 << 30, _ARENA_MAX: 1}
 _USUAL = {_TRIM_THRESHOLD: 64 << 20, _MMAP_THRESHOLD: 32 << 20}
-"""Where glibc's own thresholds arrive once blocks of 32 MiB were freed; it counts areas by its first thread's rule."""
+"""What glibc itself sets once blocks of 32 MiB were freed. The number of arenas stays as it is."""
 _GROUP_LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
 
 
 def default_budget(device: torch.device, processes: int = 1) -> int:
-    """Return how many bytes of features to keep: a third of the free memory of the device, 4 GiB at most.
+    """Return how many bytes of features to cache: a third of the free memory of the device, at most 4 GiB.
 
     Args:
-        device: Where they are kept.
-        processes: How many share that memory.
+        device: Where the features are.
+        processes: How many processes share that memory.
     """
     if device.type == "cuda":
         import torch
@@ -40,7 +40,7 @@ def default_budget(device: torch.device, processes: int = 1) -> int:
 
 
 def available() -> int:
-    """Return how many bytes this process may still take, as far as the system says; 2 GiB where it does not."""
+    """Return how many bytes this process can still use, as far as the system reports it; otherwise 2 GiB."""
     found = []
     try:
         lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
@@ -57,7 +57,7 @@ def available() -> int:
 
 
 def peak_memory(device: torch.device | None = None) -> int:
-    """Return the most bytes that this process has had in memory; on a graphics card, that torch has had there."""
+    """Return the largest memory of this process so far, in bytes; for a graphics card, what torch has used there."""
     if device is not None and device.type == "cuda":
         import torch
 
@@ -72,12 +72,12 @@ def peak_memory(device: torch.device | None = None) -> int:
 
 @contextmanager
 def freed_memory_kept(device: torch.device) -> Iterator[None]:
-    """Keep what is freed for what comes next, instead of giving it back to the system; on a processor under glibc.
+    """Reuse freed memory instead of returning it to the system; only for a CPU under glibc.
 
-    Tensors of some megabytes are made and freed all the time. By default each comes from the system and goes back to
-    it, and every page of it is zeroed and mapped anew: 29,000 pages for one answer of ASNet, a fifth of its time. The
-    areas that threads have of their own are of pieces of 64 MiB, each given back when it is empty: so threads that
-    begin now share one. Afterwards what is free goes back to the system.
+    Tensors of some megabytes are made and freed all the time. By default each gets memory from the system and returns
+    it, so every page is mapped and zeroed anew: 29,000 pages for one prediction of ASNet, a fifth of its time. The
+    arenas of single threads consist of pieces of 64 MiB that are returned as soon as they are empty, so threads that
+    start now share one arena. At the end all free memory is returned to the system.
     """
     library = _glibc() if device.type == "cpu" else None
     if library is None:

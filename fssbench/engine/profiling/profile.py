@@ -1,4 +1,4 @@
-"""Where an evaluation's time went, beside what this machine could do."""
+"""Where the time of an evaluation went, compared with the peak speed of the machine."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _REPEATS = 5
 
 @dataclass(frozen=True)
 class Line:
-    """One stage (`timers.STAGES`): its seconds, their share of all, operations (0 if not counted)."""
+    """One stage of `timers.STAGES`: its seconds, their share of the total, and its operations (0 if not counted)."""
 
     stage: str
     seconds: float
@@ -36,16 +36,16 @@ class Profile:
     """Where the time went.
 
     Attributes:
-        lines: By stage.
-        episodes: How many episodes were answered.
+        lines: One for each stage.
+        episodes: How many episodes were predicted.
         images: How many images were encoded.
-        hits: How often what an episode needs was in the store of features.
-        misses: How often it was not.
-        evicted: How often something went from the store though it was needed again.
-        store_bytes: The most that the store held.
-        peak_bytes: The most memory that the process had.
-        peak_flops: Operations per second of this device when it multiplies matrices, measured.
-        threads: Threads of one operation on the processor.
+        hits: How often the feature cache held what an episode needs.
+        misses: How often it did not.
+        evicted: How many cached values were evicted although they were needed again.
+        store_bytes: Largest size of the feature cache.
+        peak_bytes: Largest memory of the process.
+        peak_flops: Measured operations per second of a matrix product on this device.
+        threads: Threads that one operation uses on a CPU.
         device: "cpu" or "cuda:N".
     """
 
@@ -63,47 +63,49 @@ class Profile:
 
     @property
     def seconds(self) -> float:
-        """Of all stages."""
+        """Time of all stages."""
         return sum(line.seconds for line in self.lines)
 
     @property
     def sentences(self) -> list[str]:
-        """What is said below the table of stages."""
+        """The text below the table of stages."""
         computing = sum(line.seconds for line in self.lines if line.flops)
         flops = sum(line.flops for line in self.lines)
-        asked = max(self.hits + self.misses, 1)
-        said = [
+        lookups = max(self.hits + self.misses, 1)
+        sentences = [
             f"{self.episodes / max(self.seconds, 1e-9):.2f} episodes/s on {self.device}, {self.threads} threads; "
             f"{self.images} images encoded for {self.episodes} episodes",
-            f"features: {self.hits / asked:.0%} of {asked} were in the store, which held "
-            f"{self.store_bytes / 2**30:.2f} GiB at most and let {self.evicted} go early; "
-            f"memory {self.peak_bytes / 2**30:.2f} GiB at most",
+            f"features: {self.hits / lookups:.0%} of {lookups} look-ups were in the cache, which held at most "
+            f"{self.store_bytes / 2**30:.2f} GiB and evicted {self.evicted} values too early; "
+            f"peak memory {self.peak_bytes / 2**30:.2f} GiB",
         ]
         if flops:
-            said.append(
+            sentences.append(
                 f"{flops / max(computing, 1e-9) / 1e9:.0f} GFLOP/s while computing; over the whole run "
                 f"{flops / max(self.seconds, 1e-9) / self.peak_flops:.0%} of the {self.peak_flops / 1e9:.0f} GFLOP/s "
                 "of a matrix product here (operations counted in every tenth call)"
             )
-        return said
+        return sentences
 
 
-def make_profile(stages: StageTimers, count: CacheCounts) -> Profile:
-    """Return the profile of what a stopwatch has seen; the device's peak is measured now, in about a second."""
+def make_profile(timers: StageTimers, counts: CacheCounts) -> Profile:
+    """Return the profile of an evaluation. The device's peak speed is measured now, which takes about a second."""
     import torch
 
-    device = stages.device or torch.device("cpu")
-    seconds = {name: stages.seconds(name) for name in STAGES}
+    device = timers.device or torch.device("cpu")
+    seconds = {name: timers.seconds(name) for name in STAGES}
     total = max(sum(seconds.values()), 1e-9)
-    lines = tuple(Line(name, its, its / total, stages.flops(name)) for name, its in seconds.items())
+    lines = tuple(
+        Line(name, time_spent, time_spent / total, timers.flops(name)) for name, time_spent in seconds.items()
+    )
     return Profile(
         lines=lines,
-        episodes=stages.episodes,
-        images=stages.images,
-        hits=count.hits,
-        misses=count.misses,
-        evicted=count.evicted,
-        store_bytes=count.peak_bytes,
+        episodes=timers.episodes,
+        images=timers.images,
+        hits=counts.hits,
+        misses=counts.misses,
+        evicted=counts.evicted,
+        store_bytes=counts.peak_bytes,
         peak_bytes=peak_memory(device),
         peak_flops=matmul_peak(device),
         threads=torch.get_num_threads(),
@@ -112,7 +114,7 @@ def make_profile(stages: StageTimers, count: CacheCounts) -> Profile:
 
 
 def matmul_peak(device: torch.device) -> float:
-    """Return the operations per second of a float32 matrix product: the best of a few, a multiply-add being two."""
+    """Return the operations per second of a float32 matrix product, the best of a few; a multiply-add is two."""
     import torch
 
     left, right = (torch.rand(_SIDE, _SIDE, device=device) for _ in range(2))

@@ -1,4 +1,4 @@
-"""Where the time of an evaluation goes: seconds and multiply-adds by stage."""
+"""Measures the time of an evaluation, and its operations, by stage."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ if TYPE_CHECKING:
     import torch
 
 STAGES = ("decode", "encode", "condition", "predict", "score")
-"""decode: photos and label maps read and resized, as far as the main thread waits for it. encode: the method's `encode`
-and `prepare_query`. condition, predict: the method's. score: label maps counted."""
+"""decode: photos and label maps are read and resized, as far as the main thread waits for them. encode: the method's
+`encode` and `prepare_query`. condition, predict: these steps of the method. score: pixels are counted."""
 COMPUTING = ("encode", "condition", "predict")
-"""StageTimers whose operations are counted."""
+"""The stages whose operations are counted."""
 PREPARE_QUERY = "prepare_query"
-"""A stopwatch of its own within encode: it takes other operations, and operations are those of the mean call."""
+"""Has its own stopwatch within encode: its operations differ from those of `encode`, and flops are means per call."""
 _FIRST, _EVERY = 2, 10
 
 
 @dataclass
 class Stopwatch:
-    """One stage.
+    """The measurements of one stage.
 
     Attributes:
-        entered: How often it was entered.
-        calls: How much was asked meanwhile: several episodes may be answered at once, all else is one.
+        entered: How often the stage was entered.
+        calls: How many calls were made in it. A stage may predict several episodes at once; all others make one call.
         counted: How many of the calls had their operations counted.
-        counted_flops: Operations of those, a multiply-add being two.
-        timed_seconds: Time of all others: counting takes time itself.
-        counted_seconds: Time of the counted ones.
+        counted_flops: Operations of these calls; a multiply-add is two.
+        timed_seconds: Time of all other calls. Counting itself takes time, so these are measured apart.
+        counted_seconds: Time of the calls whose operations were counted.
     """
 
     entered: int = 0
@@ -43,13 +43,13 @@ class Stopwatch:
 
     @property
     def seconds(self) -> float:
-        """Of all calls; the counted ones are taken to last as long as the others, where there are others."""
+        """Time of all calls; a counted call is taken to last as long as the mean of the others, if there are others."""
         timed = self.calls - self.counted
         return self.timed_seconds / timed * self.calls if timed else self.counted_seconds
 
     @property
     def flops(self) -> int:
-        """Of all calls, by the mean of the counted ones."""
+        """Operations of all calls, estimated from the mean of the counted calls."""
         return round(self.counted_flops / self.counted * self.calls) if self.counted else 0
 
 
@@ -58,15 +58,17 @@ class StageTimers:
     """A stopwatch for each stage.
 
     Attributes:
-        of: By stage, and `PREPARE_QUERY`.
+        stopwatches: One for each stage, and one for `PREPARE_QUERY`.
         images: How many images were encoded.
-        episodes: How many episodes were answered.
-        counting: Whether operations are counted, the first times a stage is entered and every tenth time.
-        waiting: Whether a graphics card is waited for at the end of each stage, so that its time is this stage's.
+        episodes: How many episodes were predicted.
+        counting: Whether operations are counted: the first times that a stage is entered, and then every tenth time.
+        waiting: Whether the end of each stage waits for the graphics card, so that the time belongs to the right stage.
         device: Where the method computes.
     """
 
-    of: dict[str, Stopwatch] = field(default_factory=lambda: {name: Stopwatch() for name in (*STAGES, PREPARE_QUERY)})
+    stopwatches: dict[str, Stopwatch] = field(
+        default_factory=lambda: {name: Stopwatch() for name in (*STAGES, PREPARE_QUERY)}
+    )
     images: int = 0
     episodes: int = 0
     counting: bool = False
@@ -82,13 +84,13 @@ class StageTimers:
         return sum(watch.flops for watch in self.watches(stage))
 
     def watches(self, stage: str) -> list[Stopwatch]:
-        """Return the stopwatches that make up a stage."""
-        return [self.of[stage], *([self.of[PREPARE_QUERY]] if stage == "encode" else [])]
+        """Return the stopwatches of a stage."""
+        return [self.stopwatches[stage], *([self.stopwatches[PREPARE_QUERY]] if stage == "encode" else [])]
 
     @contextmanager
     def stage(self, name: str, calls: int = 1) -> Iterator[None]:
-        """Time a stage in which so many calls are made."""
-        watch = self.of[name]
+        """Measure a stage in which `calls` calls are made."""
+        watch = self.stopwatches[name]
         counted = (
             self.counting
             and name in (*COMPUTING, PREPARE_QUERY)

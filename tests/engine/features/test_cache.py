@@ -1,4 +1,4 @@
-"""The store of features: what it keeps when room is short."""
+"""The cache of features: what it keeps when room is short."""
 
 from __future__ import annotations
 
@@ -17,51 +17,51 @@ def block(bytes_: int) -> torch.Tensor:
 
 
 def test_what_is_needed_latest_goes_first():
-    store: FeatureCache[str] = FeatureCache(200, {"a": [1], "b": [9], "c": [2]})
+    cache: FeatureCache[str] = FeatureCache(200, {"a": [1], "b": [9], "c": [2]})
     for key in "abc":
-        store.put(key, block(100), 0)
-    assert ("a" in store, "b" in store, "c" in store) == (True, False, True)
-    assert (store.count.evicted, store.count.peak_bytes) == (1, 200)
+        cache.put(key, block(100), 0)
+    assert ("a" in cache, "b" in cache, "c" in cache) == (True, False, True)
+    assert (cache.counts.evicted, cache.counts.peak_bytes) == (1, 200)
 
 
 def test_a_large_thing_goes_before_a_small_one_that_is_needed_later():
-    store: FeatureCache[str] = FeatureCache(1000, {"large": [5], "small": [8], "next": [1]})
-    store.put("large", block(900), 0)
-    store.put("small", block(50), 0)
-    store.put("next", block(200), 0)
-    assert ("large" in store, "small" in store, "next" in store) == (False, True, True)
+    cache: FeatureCache[str] = FeatureCache(1000, {"large": [5], "small": [8], "next": [1]})
+    cache.put("large", block(900), 0)
+    cache.put("small", block(50), 0)
+    cache.put("next", block(200), 0)
+    assert ("large" in cache, "small" in cache, "next" in cache) == (False, True, True)
 
 
 def test_there_is_room_where_what_is_needed_later_may_go():
-    store: FeatureCache[str] = FeatureCache(100, {"soon": [1], "late": [9]})
+    cache: FeatureCache[str] = FeatureCache(100, {"soon": [1], "late": [9]})
     for key in ("soon", "late"):
-        store.put(key, block(50), 0)
-    assert not store.has_room(1)
-    assert (store.has_room(50, 9), store.has_room(51, 9), store.has_room(1, 10)) == (True, False, False)
+        cache.put(key, block(50), 0)
+    assert not cache.fits(1)
+    assert (cache.fits(50, 9), cache.fits(51, 9), cache.fits(1, 10)) == (True, False, False)
 
 
 def test_what_is_not_needed_again_is_not_kept():
-    store: FeatureCache[str] = FeatureCache(1000, {"a": [0, 3], "b": [1]})
-    store.put("a", block(10), 1)
-    store.put("b", block(10), 2)
-    assert ("a" in store, "b" in store) == (True, False)
-    store.pass_by(["a"], 4)
-    assert "a" not in store
-    assert store.next_use("a", 4) == NEVER
+    cache: FeatureCache[str] = FeatureCache(1000, {"a": [0, 3], "b": [1]})
+    cache.put("a", block(10), 1)
+    cache.put("b", block(10), 2)
+    assert ("a" in cache, "b" in cache) == (True, False)
+    cache.mark_used(["a"], 4)
+    assert "a" not in cache
+    assert cache.next_use("a", 4) == NEVER
 
 
 def test_hits_and_misses_are_counted():
-    store: FeatureCache[str] = FeatureCache(1000, {"a": [3]})
-    assert store.get("a") is None
-    store.put("a", block(10), 0)
-    assert store.get("a") is not None
-    assert (store.count.hits, store.count.misses) == (1, 1)
+    cache: FeatureCache[str] = FeatureCache(1000, {"a": [3]})
+    assert cache.get("a") is None
+    cache.put("a", block(10), 0)
+    assert cache.get("a") is not None
+    assert (cache.counts.hits, cache.counts.misses) == (1, 1)
 
 
 def test_without_a_budget_nothing_is_kept():
-    store: FeatureCache[str] = FeatureCache(0, {"a": [3]})
-    store.put("a", block(1), 0)
-    assert "a" not in store
+    cache: FeatureCache[str] = FeatureCache(0, {"a": [3]})
+    cache.put("a", block(1), 0)
+    assert "a" not in cache
 
 
 def test_the_bytes_of_what_methods_keep():

@@ -31,9 +31,9 @@ def counted(rows: list[Row]) -> pd.DataFrame:
     return frame_of(rows).drop(columns="seconds")
 
 
-def ask(askings: list[FoldJob], settings: Settings = ALL, stages: StageTimers | None = None) -> list[list[Row]]:
+def ask(askings: list[FoldJob], settings: Settings = ALL, timers: StageTimers | None = None) -> list[list[Row]]:
     rows: list[list[Row]] = [[] for _ in askings]
-    for place, row, _ in evaluate_jobs(askings, Patches(), CPU, settings, stages):
+    for place, row, _ in evaluate_jobs(askings, Patches(), CPU, settings, timers):
         rows[place].append(row)
     return rows
 
@@ -42,13 +42,13 @@ def ask(askings: list[FoldJob], settings: Settings = ALL, stages: StageTimers | 
 def test_every_photo_is_read_once_and_with_room_encoded_once(cache: int):
     method, dataset = NearestColour(), Patches()
     episodes = replace(questions(), episodes=(*questions(), *questions(seed=5)))
-    count = CacheCounts()
+    counts = CacheCounts()
     asking = FoldJob(method.eval(), episodes, rules(), order_of_work(episodes))
     settings = Settings(feature_cache=cache, workers=0)
-    assert len(list(evaluate_jobs([asking], dataset, CPU, settings, count=count))) == 24
+    assert len(list(evaluate_jobs([asking], dataset, CPU, settings, cache_counts=counts))) == 24
     assert len(dataset.read) == 12
     assert method.encoded == 12 if cache else method.encoded > 24
-    assert (count.hits > 0) is bool(cache)
+    assert (counts.hits > 0) is bool(cache)
 
 
 def test_a_tiny_store_still_answers_the_same():
@@ -72,10 +72,10 @@ def test_methods_with_one_frozen_backbone_encode_each_image_once():
     small = replace(rules(), input=(192, 192))
     episodes = questions(count=4)
     askings = [FoldJob(its, episodes, small, order_of_work(episodes)) for its in (hsnet, other)]
-    stages = StageTimers()
-    both = ask(askings, stages=stages)
+    timers = StageTimers()
+    both = ask(askings, timers=timers)
     images = len({name for e in episodes for name in (e.query, *e.supports[0])})
-    assert stages.images == images
+    assert timers.images == images
     for together, asking in zip(both, askings, strict=True):
         [alone] = ask([asking])
         pd.testing.assert_frame_equal(counted(together), counted(alone))
@@ -117,22 +117,22 @@ def test_methods_with_other_backbones_do_not_share():
     methods = [fssbench.build("hsnet", "small") for _ in range(2)]
     small = replace(rules(), input=(192, 192))
     episodes = questions(count=1)
-    stages = StageTimers()
-    ask([FoldJob(its, episodes, small, [0]) for its in methods], stages=stages)
+    timers = StageTimers()
+    ask([FoldJob(its, episodes, small, [0]) for its in methods], timers=timers)
     images = len({episodes[0].query, *episodes[0].supports[0]})
-    assert stages.images == 2 * images
+    assert timers.images == 2 * images
 
 
 def test_several_shots_in_one_pass_are_as_one_by_one():
     one, two = questions(shot=1), questions(shot=2)
     method = NearestColour(1, 1).eval()
     askings = [FoldJob(method, its, rules(), order_of_work(its)) for its in (one, two)]
-    stages = StageTimers()
-    for together, asking in zip(ask(askings, stages=stages), askings, strict=True):
+    timers = StageTimers()
+    for together, asking in zip(ask(askings, timers=timers), askings, strict=True):
         [alone] = ask([asking])
         pd.testing.assert_frame_equal(counted(together), counted(alone))
-    assert stages.images == 12
-    assert stages.episodes == 24
+    assert timers.images == 12
+    assert timers.episodes == 24
 
 
 class OneEncoder(NearestColour):
@@ -149,10 +149,10 @@ def of_folds(count: int = 2) -> list[FoldJob]:
 
 
 def test_folds_follow_each_other_and_encode_each_image_once():
-    askings, stages = of_folds(3), StageTimers()
-    said = [(place, row) for place, row, _ in evaluate_jobs(askings[::-1], Patches(), CPU, ALL, stages)]
+    askings, timers = of_folds(3), StageTimers()
+    said = [(place, row) for place, row, _ in evaluate_jobs(askings[::-1], Patches(), CPU, ALL, timers)]
     assert [row.fold for _, row in said] == [0] * 24 + [1] * 24 + [2] * 24
-    assert stages.images == 12
+    assert timers.images == 12
     for asking in askings:
         [alone] = ask([asking])
         together = [row for _, row in said if row.fold == asking.episodes.fold]
@@ -164,9 +164,9 @@ def test_what_a_later_fold_needs_does_not_crowd_out_the_fold_at_work(images: int
     settings = replace(ALL, feature_cache=images * (3 * 24 * 24 * 4 + 50))
     askings, together, alone = of_folds(3), StageTimers(), StageTimers()
     both, one = CacheCounts(), CacheCounts()
-    list(evaluate_jobs(askings, Patches(), CPU, settings, together, count=both))
+    list(evaluate_jobs(askings, Patches(), CPU, settings, together, cache_counts=both))
     for asking in askings:
-        list(evaluate_jobs([asking], Patches(), CPU, settings, alone, count=one))
+        list(evaluate_jobs([asking], Patches(), CPU, settings, alone, cache_counts=one))
     assert together.images <= alone.images
     # What was made for later folds and had to go is at most what filled the room once.
     assert both.evicted <= one.evicted + images
@@ -201,15 +201,15 @@ def test_operations_are_counted_where_that_is_asked():
     method = fssbench.build("hsnet", "small")
     small = replace(rules(), input=(192, 192))
     episodes = questions(count=2)
-    stages = StageTimers()
-    ask([FoldJob(method, episodes, small, [0, 1])], replace(ALL, profiled=True), stages)
-    assert stages.flops("encode") > 1e8
-    assert stages.flops("predict") > 1e8
-    assert stages.flops("score") == 0
+    timers = StageTimers()
+    ask([FoldJob(method, episodes, small, [0, 1])], replace(ALL, profiled=True), timers)
+    assert timers.flops("encode") > 1e8
+    assert timers.flops("predict") > 1e8
+    assert timers.flops("score") == 0
     # What a call of `prepare_query` takes, nothing here, does not thin what a call of `encode` takes.
-    assert stages.of["prepare_query"].calls > 0
-    assert stages.flops("encode") == stages.of["encode"].flops
-    assert all(watch.seconds > 0 for watch in stages.of.values())
+    assert timers.stopwatches["prepare_query"].calls > 0
+    assert timers.flops("encode") == timers.stopwatches["encode"].flops
+    assert all(watch.seconds > 0 for watch in timers.stopwatches.values())
 
 
 @pytest.mark.parametrize(("second", "shared"), [("asnet", True), ("asnet-hm", False)])
@@ -221,10 +221,10 @@ def test_methods_that_make_queries_ready_alike_have_each_made_once(second: str, 
     small, episodes = replace(rules(), input=(192, 192)), questions(count=6)
     forms = [fast_form(method) for method in methods]
     askings = [FoldJob(form, episodes, small, range(6)) for form in forms]
-    stages, count = StageTimers(), CacheCounts()
-    list(evaluate_jobs(askings, Patches(), CPU, ALL, stages, count=count))
+    timers, counts = StageTimers(), CacheCounts()
+    list(evaluate_jobs(askings, Patches(), CPU, ALL, timers, cache_counts=counts))
     queries = {episode.query for episode in episodes.episodes}
-    assert stages.of["prepare_query"].calls == len(queries) * (1 if shared else 2)
+    assert timers.stopwatches["prepare_query"].calls == len(queries) * (1 if shared else 2)
     alone = [flag_of(type(form), "query_of_features_alone", "prepare_query") for form in forms]
     assert alone == [True, shared]
 

@@ -8,11 +8,11 @@ import pytest
 import torch
 
 from fssbench.datasets.dataset import Image
-from fssbench.engine.features.loader import Loader, View
+from fssbench.engine.features.loader import InputTransform, Loader
 from fssbench.errors import BrokenFileError
 from tests.engine.stub import Patches
 
-SMALL = View((24, 24), "pillow-bilinear")
+SMALL = InputTransform((24, 24), "pillow-bilinear")
 
 
 class Watched(Patches):
@@ -33,9 +33,9 @@ def test_threads_that_read_leave_the_network_its_own():
     torch.set_num_threads(2)
     dataset = Watched()
     with Loader(dataset, workers=2) as loader:
-        loader.want([(SMALL, "p0"), (SMALL, "p1")])
-        loader.photo(SMALL, "p0")
-        loader.photo(SMALL, "p1")
+        loader.prefetch([(SMALL, "p0"), (SMALL, "p1")])
+        loader.image(SMALL, "p0")
+        loader.image(SMALL, "p1")
     assert dataset.readers == [(False, 1), (False, 1)]
     assert torch.get_num_threads() == 2
 
@@ -44,21 +44,21 @@ def test_threads_that_read_leave_the_network_its_own():
 def test_a_photo_is_the_same_whoever_reads_it(workers: int):
     dataset = Watched()
     with Loader(dataset, workers) as loader:
-        loader.want([(SMALL, "p3")])
-        photo = loader.photo(SMALL, "p3")
+        loader.prefetch([(SMALL, "p3")])
+        photo = loader.image(SMALL, "p3")
         assert loader.shapes["p3"] == (23, 30)
     with Loader(Patches(), 0) as plain:
-        assert torch.equal(photo, plain.photo(SMALL, "p3"))
+        assert torch.equal(photo, plain.image(SMALL, "p3"))
     assert dataset.readers[0][0] is (workers == 0)
 
 
 @pytest.mark.parametrize("workers", [0, 1, 3])
 def test_networks_that_see_a_photo_at_several_sizes_have_it_decoded_once(workers: int):
     dataset = Watched()
-    views = [(SMALL, "p3"), (View((32, 32), "opencv-pad"), "p3"), (SMALL, "p4")]
+    views = [(SMALL, "p3"), (InputTransform((32, 32), "opencv-pad"), "p3"), (SMALL, "p4")]
     with Loader(dataset, workers) as loader:
-        loader.want(views)
-        photos = [loader.photo(*its) for its in views]
+        loader.prefetch(views)
+        photos = [loader.image(*its) for its in views]
     assert [tuple(its.shape) for its in photos] == [(3, 24, 24), (3, 32, 32), (3, 24, 24)]
     assert len(dataset.readers) == 2
 
@@ -66,16 +66,16 @@ def test_networks_that_see_a_photo_at_several_sizes_have_it_decoded_once(workers
 def test_no_more_is_read_ahead_than_fits():
     dataset = Watched()
     with Loader(dataset, workers=1, ahead=2) as loader:
-        loader.want([(SMALL, f"p{number}") for number in range(6)])
+        loader.prefetch([(SMALL, f"p{number}") for number in range(6)])
     assert len(dataset.readers) <= 2
 
 
 def test_a_broken_photo_is_told_when_it_is_used():
     with Loader(Watched(broken="p1"), workers=1) as loader:
-        loader.want([(SMALL, "p1"), (SMALL, "p2")])
-        loader.photo(SMALL, "p2")
+        loader.prefetch([(SMALL, "p1"), (SMALL, "p2")])
+        loader.image(SMALL, "p2")
         with pytest.raises(BrokenFileError, match="cut off"):
-            loader.photo(SMALL, "p1")
+            loader.image(SMALL, "p1")
 
 
 def test_label_maps_are_read_once(monkeypatch: pytest.MonkeyPatch):

@@ -33,7 +33,7 @@ def test_the_ones_asked_last_are_kept(budget: int, read: str) -> None:
     reader = Reader()
     recent = LRUCache(reader, budget)
     for name in "122102122":
-        assert (recent.of(name) == int(name)).all()
+        assert (recent.get(name) == int(name)).all()
     assert "".join(reader.names) == read
 
 
@@ -48,9 +48,9 @@ def test_who_asks_at_once_waits_for_one_reading() -> None:
 
     recent = LRUCache(slow, 0)
     with ThreadPoolExecutor(3) as pool:
-        first = pool.submit(recent.of, "7")
+        first = pool.submit(recent.get, "7")
         assert begun.wait(30)
-        others = [pool.submit(recent.of, "7") for _ in range(2)]
+        others = [pool.submit(recent.get, "7") for _ in range(2)]
         go_on.set()
         assert all(its.result() is first.result() for its in others)
     assert reader.names == ["7"]
@@ -66,5 +66,5 @@ def test_what_can_not_be_read_is_told_each_time() -> None:
     recent = LRUCache(broken, EACH)
     for _ in range(2):
         with pytest.raises(BrokenFileError, match="p1 is cut off"):
-            recent.of("p1")
+            recent.get("p1")
     assert asked == ["p1", "p1"]
