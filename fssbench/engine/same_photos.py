@@ -7,7 +7,7 @@ from pathlib import Path
 
 from fssbench.datasets.dataset import Dataset
 from fssbench.errors import BrokenFileError, UsageError
-from fssbench.results.photos import photo_digest
+from fssbench.results.photos import check_photo_digests, photo_digest
 from fssbench.results.rows import Row
 
 
