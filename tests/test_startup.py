@@ -16,6 +16,7 @@ ANSWERS = [
     ["--version"],
     ["--help"],
     ["list", "methods"],
+    ["list", "methods", "hsnet", "dan"],
     ["list", "datasets"],
     ["list", "protocols"],
     ["table"],

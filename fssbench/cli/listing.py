@@ -2,52 +2,99 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Annotated, Literal
+from collections.abc import Callable, Mapping, Sequence
+from typing import Annotated, Literal
 
 import typer
 
-from fssbench.cli.console import print_table
-
-if TYPE_CHECKING:
-    from fssbench.methods.catalogue import MethodInfo
+from fssbench.cli.console import print_table, say
+from fssbench.errors import UsageError
 
 What = Literal["methods", "datasets", "protocols", "backbones"]
 _TASKS = {"fss": "fss", "fscs": "fs-cs"}
 
 
-def listing(what: Annotated[What, typer.Argument(help="What to list.")]) -> None:
-    """List the methods, data sets, protocols or backbones."""
-    print_table(*_LISTINGS[what]())
+def listing(
+    what: Annotated[What, typer.Argument(help="What to list.")],
+    names: Annotated[list[str] | None, typer.Argument(metavar="[NAME]...", help="Methods to show in full.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, with every field.")] = False,
+) -> None:
+    """List the methods, data sets, protocols or backbones; `list methods NAME` shows all that is known of one."""
+    if names and what != "methods":
+        raise UsageError(f"fssbench list {what} takes no names", f"fssbench list {what}")
+    if names:
+        from fssbench.cli.method_page import pages, pages_as_json
+
+        if as_json:
+            typer.echo(pages_as_json(names))
+        else:
+            say(*pages(names))
+    elif as_json:
+        typer.echo(_as_json(what))
+    else:
+        print_table(*_LISTINGS[what]())
+        if what == "methods":
+            say("", *_published_only())
 
 
 Listing = tuple[Sequence[str], list[tuple[str, ...]]]
 
 
-def _methods() -> Listing:
-    from fssbench.methods.catalogue import list_methods, method_info
+def _as_json(what: What) -> str:
+    """Return an object per row: of methods all fields of `MethodStatus`, of others the columns of the table."""
+    import json
 
-    infos = [method_info(name) for name in list_methods()]
-    return ("method", "tasks", "variants", "ablation", "backbones", "what it is", "venue"), [
+    if what == "methods":
+        from dataclasses import asdict
+
+        from fssbench.cli.method_status import statuses
+
+        rows = [asdict(status) for status in statuses()]
+    else:
+        heads, lines = _LISTINGS[what]()
+        rows = [dict(zip(heads, line, strict=True)) for line in lines]
+    return json.dumps(rows, indent=1, ensure_ascii=False)
+
+
+def _methods() -> Listing:
+    from fssbench.cli.method_status import k_shot_text, statuses
+    from fssbench.publications.titles import short_venue
+
+    heads = ("method", "venue", "tasks", "backbones", "#par", "weights", "training", "adapts", "K shots", "variants")
+    return heads, [
         (
-            info.name,
-            ", ".join(_TASKS[task] for task in dict.fromkeys(info.tasks.values())),
-            *_forms(info),
-            ", ".join(info.backbones) or "-",
-            info.title,
-            info.venue or "floor, no training",
+            one.name,
+            short_venue(one.venue) or "floor",
+            ", ".join(one.tasks),
+            ", ".join(one.backbones) or "-",
+            millions(one.learnable, one.backbones),
+            one.weights,
+            one.training,
+            "yes" if one.adapts else "no",
+            k_shot_text(one),
+            ", ".join([*one.variants, *one.ablation]) or "-",
         )
-        for info in infos
+        for one in statuses()
     ]
 
 
-def _forms(info: MethodInfo) -> tuple[str, str]:
-    """Return the variants that are forms of their own, each task's first before others, and those that lack a part."""
-    usual = [info.variant_for(task) for task in dict.fromkeys(info.tasks.values())]
-    whole = [variant for variant in info.tasks if variant in usual or variant not in info.ablation]
-    parts = [variant for variant in info.tasks if variant not in whole]
-    named = [variant for variant in sorted(whole, key=lambda variant: variant not in usual) if variant]
-    return ", ".join(named) or "-", ", ".join(parts) or "-"
+def _published_only() -> list[str]:
+    """Return the sentence that names the methods of the printed tables that are not implemented here."""
+    from fssbench.publications.load import publications
+    from fssbench.publications.status import implementation_of
+
+    names = sorted(name for name in publications().methods if implementation_of(name) is None and name != "unresolved")
+    return [
+        "#par: learnable parameters in millions with the first backbone; weights: whose checkpoints are registered.",
+        f"Printed numbers only: {', '.join(names)}.",
+        "fssbench list methods NAME shows all that is known of one.",
+    ]
+
+
+def millions(learnable: Mapping[str, int], backbones: Sequence[str]) -> str:
+    """Return the learnable parameters with the default backbone in millions, e.g. "2.57"; "-" if nothing is learned."""
+    default = next((name for name in backbones if name in learnable), None)
+    return "-" if default is None else f"{learnable[default] / 1e6:.2f}"
 
 
 def _datasets() -> Listing:

@@ -48,6 +48,11 @@ class MethodInfo:
         fast: "module:class" of its fast form (`fssbench.fast.form`); empty if it has none.
         weights: Whether it has weights of its own, so that it needs a checkpoint; None: those that have a backbone do.
         own: Where the code of a method is that is not registered but named by its code, "./my.py:MyNet".
+        idea: The method in a few lines; empty if that is not known.
+        k_shot: For each task how K supports of a class are used, one of `K_SHOT_RULES`.
+        learnable: For each backbone the number of parameters that training moves, in the default variant, as built for
+            1-way 1-shot episodes; a test computes them anew.
+        adapts: Whether it learns from the episode's supports or query when it predicts.
     """
 
     name: str
@@ -67,6 +72,17 @@ class MethodInfo:
     fast: str = ""
     weights: bool | None = None
     own: OwnSource | None = None
+    idea: str = ""
+    k_shot: Mapping[str, str] = field(default_factory=dict)
+    learnable: Mapping[str, int] = field(default_factory=dict)
+    adapts: bool = False
+
+    @property
+    def training(self) -> str:
+        """How the method comes to its weights: "trained", "training-free", or "unknown" for code from elsewhere."""
+        if self.trainable:
+            return "trained"
+        return "training-free" if self.weights is None and self.own is None else "unknown"
 
     @property
     def needs_weights(self) -> bool:
@@ -94,6 +110,17 @@ class MethodInfo:
         """Return the variant that answers `task`, None if there is none."""
         return next((variant for variant, its in self.tasks.items() if its == task), None)
 
+
+K_SHOT_RULES = {
+    "joint": "all supports are read together, as if they were one larger support",
+    "averaged": "what each support gives is averaged: features, prototypes or scores",
+    "voted": "each support gives a mask, and the masks vote",
+    "maximum": "each support gives scores, and each position takes the largest",
+    "re-weighted": "supports are averaged with weights that the method computes",
+    "retrained": "a part of the network is trained on the supports of the episode",
+    "unused": "supports are not looked at",
+}
+"""The ways to use K supports of a class, as `MethodInfo.k_shot` names them."""
 
 _SEEN_IN_WEIGHTS = frozenset({"base_classes"})
 """Options that change the shape of a parameter: a checkpoint of another configuration is refused anyway."""

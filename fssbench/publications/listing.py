@@ -108,6 +108,8 @@ def _head(known: Publications, method: str, released: Sequence[str], count: int,
     lines += _said("paper", paper.title + unread, width)
     lines += _said("code", paper.code or "none known", width)
     lines += _said("status", explain_status(method, released), width)
+    if paper.missing:
+        lines += _said("missing", paper.missing, width)
     return "\n".join([*lines, *_said("rows", str(count), width)])
 
 

@@ -52,6 +52,7 @@ class Paper:
         venue: e.g. "ICCV 2021"; empty if unknown.
         code: The official repository, owner/name; empty if there is none.
         unread: True if title or venue were not read at a listed source.
+        missing: Of a method that is not implemented here: what its paper leaves open; empty if nobody has looked.
     """
 
     name: str
@@ -59,6 +60,7 @@ class Paper:
     venue: str
     code: str = ""
     unread: bool = False
+    missing: str = ""
 
 
 @dataclass(frozen=True)

@@ -28,15 +28,34 @@ def status_of(methods: Iterable[str]) -> dict[str, str]:
 @cache
 def released_weights() -> dict[str, list[str]]:
     """Return the ids of the released checkpoints in checkpoints.toml by the key of the method in the printed tables."""
+    # Weights that travel with fssbench have a path: they were trained here, not by the authors.
+    return _weights("url")
+
+
+@cache
+def shipped_weights() -> dict[str, list[str]]:
+    """Return the ids of the checkpoints that were trained here and travel with fssbench, by the method's key."""
+    return _weights("path")
+
+
+def _weights(place: str) -> dict[str, list[str]]:
     # Not through the registry, whose schema takes longer to import than a whole table to print.
     found: dict[str, list[str]] = {}
     for record in tomllib.loads(shipped("checkpoints.toml").read_text(encoding="utf-8"))["checkpoint"]:
-        # Weights that travel with fssbench have a path: they are its own, not the authors'.
-        if "method" in record and "url" in record:
+        if "method" in record and place in record:
             method = record["method"]
             key = _WEAK.get(method, method) if record.get("weak") else method
             found.setdefault(key, []).append(record["id"])
     return found
+
+
+def implementation_of(method: str) -> str | None:
+    """Return the method that implements a key of the printed tables; None if none does."""
+    from fssbench.methods.catalogue import list_methods
+
+    weak = {key: name for name, key in _WEAK.items()}
+    name = weak.get(method, method)
+    return name if name in list_methods() else None
 
 
 def explain_status(method: str, released: Sequence[str]) -> str:
@@ -46,11 +65,8 @@ def explain_status(method: str, released: Sequence[str]) -> str:
         method: Its key in the printed tables.
         released: Ids of its released checkpoints (`released_weights`).
     """
-    from fssbench.methods.catalogue import list_methods
-
-    implemented = {*list_methods(), *_WEAK.values()}
     if released:
         return f"{RELEASED}: implemented here, {len(released)} released checkpoints are registered"
-    if method in implemented:
+    if implementation_of(method):
         return f"{PUBLISHED_ONLY}: implemented here, but no released weights are registered"
     return f"{PUBLISHED_ONLY}: not implemented here"

@@ -41,7 +41,7 @@ def printed_entries(
     return [_chosen(known, rows, candidates) for rows in candidates.values()]
 
 
-def _merit(known: Publications, row: PrintedRow) -> tuple[bool, bool, bool, bool, int, bool]:
+def merit(known: Publications, row: PrintedRow) -> tuple[bool, bool, bool, bool, int, bool]:
     """Return how much a row is preferred; the first of equals in the order of sources.toml wins."""
     source = known.sources[row.source]
     has_folds = FOLDS[0] in row.numbers or ER_FOLDS[0] in row.numbers
@@ -56,7 +56,7 @@ def _merit(known: Publications, row: PrintedRow) -> tuple[bool, bool, bool, bool
 
 
 def _chosen(known: Publications, rows: list[PrintedRow], candidates: dict[Key, list[PrintedRow]]) -> Entry:
-    best = max(rows, key=lambda row: _merit(known, row))
+    best = max(rows, key=lambda row: merit(known, row))
     others = [row for row in rows if row is not best]
     numbers = dict(best.numbers)
     remarks: list[Remark] = []
