@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Literal
 
@@ -33,8 +34,8 @@ def listing(
         typer.echo(_as_json(what))
     else:
         print_table(*_LISTINGS[what]())
-        if what == "methods":
-            say("", *_published_only())
+        if what == "methods" and sys.stdout.isatty():
+            say("", *_reading_notes())
 
 
 Listing = tuple[Sequence[str], list[tuple[str, ...]]]
@@ -58,13 +59,12 @@ def _as_json(what: What) -> str:
 
 def _methods() -> Listing:
     from fssbench.cli.method_status import k_shot_text, statuses
-    from fssbench.publications.titles import short_venue
 
     heads = ("method", "venue", "tasks", "backbones", "#par", "weights", "training", "adapts", "K shots", "variants")
     return heads, [
         (
             one.name,
-            short_venue(one.venue) or "floor",
+            one.venue or "floor",
             ", ".join(one.tasks),
             ", ".join(one.backbones) or "-",
             millions(one.learnable, one.backbones),
@@ -78,8 +78,8 @@ def _methods() -> Listing:
     ]
 
 
-def _published_only() -> list[str]:
-    """Return the sentence that names the methods of the printed tables that are not implemented here."""
+def _reading_notes() -> list[str]:
+    """Return what the columns mean, and which methods have printed numbers alone; for readers, not for programs."""
     from fssbench.publications.load import publications
     from fssbench.publications.status import implementation_of
 

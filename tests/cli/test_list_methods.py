@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
+from fssbench.cli.listing import _reading_notes
 from fssbench.methods.catalogue import K_SHOT_RULES, list_methods, method_info
 
 Run = Callable[..., tuple[int, str, str]]
@@ -41,13 +42,25 @@ def test_a_row_of_the_list(fssbench: Run) -> None:
     code, out, err = fssbench("list", "methods")
     assert (code, err) == (0, "")
     lines = {line.split()[0]: line for line in out.splitlines() if line}
-    for word in ("ICCV'21", "fss, fs-cs", "resnet101", "2.57", "released", "trained", "voted (fss), averaged (fs-cs)"):
+    for word in (
+        "ICCV 2021",
+        "fss, fs-cs",
+        "resnet101",
+        "2.57",
+        "released",
+        "trained",
+        "voted (fss), averaged (fs-cs)",
+    ):
         assert word in lines["hsnet"]
     assert "not needed" in lines["copy-mask"]
     assert "training-free" in lines["copy-mask"]
     assert "re-weighted" in lines["bam"]
-    assert "sagnn" in lines["Printed"]
-    assert "hsnet," not in lines["Printed"]
+
+
+def test_readers_see_which_methods_have_printed_numbers_only() -> None:
+    [sentence] = [line for line in _reading_notes() if line.startswith("Printed numbers only")]
+    assert "sagnn" in sentence
+    assert not {"hsnet", "asnet-w", "unresolved"} & set(sentence.removesuffix(".").replace(":", ",").split(", "))
 
 
 def test_one_method_in_full(fssbench: Run) -> None:
