@@ -14,6 +14,7 @@ _NETWORKS = (
     ("ntrenet", r"^bg_prototype$"),
     ("mmt", r"^memory\."),
     ("asgnet", r"^corr_conv\."),
+    ("mmnet", r"^part_emb_2_level$"),
     ("pfenet", r"^(learner\.)?init_merge\.0\.0\."),
 )
 """A name that only the network's weights have, looked for in this order."""

@@ -22,6 +22,7 @@ from fssbench.fast.prior import Box, KeptColumns, kept_columns, prior_of_kept
 from fssbench.layers.masks import foreground, resize_mask
 from fssbench.methods.asgnet import ASGNet
 from fssbench.methods.base.staged import StagedMethod, StageMaps
+from fssbench.methods.mmnet import MMNet
 from fssbench.methods.mmt import MMT
 from fssbench.methods.ntrenet import NTRENet
 from fssbench.methods.pfenet import PFENet, PFENetSupport
@@ -115,6 +116,10 @@ class FastNTRENet(FastStaged, NTRENet):
 
 class FastASGNet(FastStaged, ASGNet):
     """See `ASGNet`."""
+
+
+class FastMMNet(FastStaged, MMNet):
+    """See `MMNet`."""
 
 
 class FastMMT(FastStaged, MMT):

@@ -15,7 +15,17 @@ from fssbench.methods.base.method import Method
 from fssbench.methods.catalogue import list_methods
 from fssbench.planning.weights import Source
 
-SHARING = {"hsnet": 96, "asnet": 192, "asnet-hm": 192, "mmt": 96, "pfenet": 96, "ntrenet": 96, "bam": 96, "asgnet": 96}
+SHARING = {
+    "hsnet": 96,
+    "asnet": 192,
+    "asnet-hm": 192,
+    "mmt": 96,
+    "pfenet": 96,
+    "ntrenet": 96,
+    "bam": 96,
+    "asgnet": 96,
+    "mmnet": 96,
+}
 """Methods that say what their encoder is, and the side of images that each can take."""
 
 

@@ -34,6 +34,7 @@ METHODS = [
     ("ntrenet", "small", "baseline", 1),
     ("bam", "small", None, 1),
     ("asgnet", "small", None, 1),
+    ("mmnet", "small", None, 1),
     ("mmt", "small", "full", 1),
 ]
 
