@@ -135,7 +135,7 @@ class MMNet(StagedMethod[MMNetQuery, MMNetSupport]):
         # Plain dot products: neither side is normalised, nothing is scaled.
         return torch.einsum("cm,bchw->bmhw", self.part_emb_2_level[0], reduced)
 
-    def answers(
+    def predict_batch(
         self, query: MMNetQuery, supports: Sequence[Sequence[MMNetSupport]], sizes: Sequence[tuple[int, int]]
     ) -> list[Prediction]:
         """Return the answers to B episodes, raw logits; see `decide`."""
