@@ -20,17 +20,28 @@ class Bottleneck(nn.Module):
     Args:
         inputs: Channels of the input.
         width: Channels of the 3x3 convolution.
-        stride: Its stride.
+        stride: The stride of the bottleneck.
         dilation: Its dilation.
         expansion: Channels of the output, in widths.
+        stride_first: Whether the first 1x1 convolution has the stride, as in the paper; else the 3x3 one.
     """
 
-    def __init__(self, inputs: int, width: int, stride: int, *, dilation: int = 1, expansion: int = EXPANSION) -> None:
+    def __init__(
+        self,
+        inputs: int,
+        width: int,
+        stride: int,
+        *,
+        dilation: int = 1,
+        expansion: int = EXPANSION,
+        stride_first: bool = False,
+    ) -> None:
         super().__init__()
         outputs = width * expansion
-        self.conv1 = nn.Conv2d(inputs, width, 1, bias=False)
+        first, middle = (stride, 1) if stride_first else (1, stride)
+        self.conv1 = nn.Conv2d(inputs, width, 1, stride=first, bias=False)
         self.bn1 = nn.BatchNorm2d(width)
-        self.conv2 = nn.Conv2d(width, width, 3, stride=stride, padding=dilation, dilation=dilation, bias=False)
+        self.conv2 = nn.Conv2d(width, width, 3, stride=middle, padding=dilation, dilation=dilation, bias=False)
         self.bn2 = nn.BatchNorm2d(width)
         self.conv3 = nn.Conv2d(width, outputs, 1, bias=False)
         self.bn3 = nn.BatchNorm2d(outputs)

@@ -7,7 +7,7 @@ itself. So a method that adopts them (`fssbench.methods.base.staged`) has the re
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from itertools import pairwise
 
 from torch import Tensor, nn
@@ -120,6 +120,45 @@ class DilatedResNet(StagedBackbone):
         return _renamed(state, names)
 
 
+class CaffeResNet(StagedBackbone):
+    """CANet's ResNet: conv1 to layer3 under torchvision's names, with the stride where Caffe's network has it.
+
+    The max-pool rounds up. In layer2 the first 1x1 convolution has the stride, not the 3x3 one; every 3x3 convolution
+    of layer3 has dilation 2 at stride 1, so 321 x 321 gives maps of 41. There is no layer4 (icoz69/CaNet at fdce946,
+    one_shot_network.py).
+
+    Args:
+        blocks: Number of bottlenecks in layer1 to layer4, of which the last is not looked at.
+    """
+
+    channels = (512, 1024, 0)
+
+    def __init__(self, blocks: tuple[int, int, int, int]) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(3, 64, 7, stride=2, padding=3, bias=False)
+        self.bn1 = nn.BatchNorm2d(64)
+        self.relu = nn.ReLU()
+        self.maxpool = nn.MaxPool2d(3, stride=2, padding=1, ceil_mode=True)
+        self.layer1, self.layer2, self.layer3, _ = _dilated_layers(64, blocks, stride_first=True)
+
+    def shallow(self, image: Tensor) -> tuple[Tensor, Tensor]:
+        """Return layer2 (B, 512, h, w) and layer3 (B, 1024, h, w), both at an eighth of the image's size."""
+        layer2 = self.layer2(self.layer1(self.maxpool(self.relu(self.bn1(self.conv1(image))))))
+        return layer2, self.layer3(layer2)
+
+    def deep(self, layer3: Tensor) -> Tensor:
+        """Refuse: there is no layer4.
+
+        Raises:
+            TypeError: Always.
+        """
+        raise TypeError("CANet's ResNet ends with layer3")
+
+    def from_imagenet(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Keep torchvision's names."""
+        return _renamed(state, {name: name for name in ("conv1", "bn1", "layer1", "layer2", "layer3")})
+
+
 class StagedVGG(StagedBackbone):
     """VGG-16 with batch norm, as PFENet, NTRENet and BAM cut it: layer0 to layer3 end with their max-pool.
 
@@ -193,13 +232,18 @@ def staged(name: str, *, stem: str = "deep") -> StagedBackbone:
 
     Args:
         name: "resnet50", "resnet101", "vgg16" (with batch norm) or "small".
-        stem: Of a ResNet "deep" (PFENet's) or "torchvision".
+        stem: Of a ResNet "deep" (PFENet's), "torchvision", or "caffe" (CANet's).
 
     Raises:
         UsageError: If there is no such backbone.
     """
     if name in _BLOCKS:
-        return DeepStemResNet(_BLOCKS[name]) if stem == "deep" else DilatedResNet(_BLOCKS[name])
+        kinds: dict[str, Callable[[tuple[int, int, int, int]], StagedBackbone]] = {
+            "deep": DeepStemResNet,
+            "torchvision": DilatedResNet,
+            "caffe": CaffeResNet,
+        }
+        return kinds[stem](_BLOCKS[name])
     if name == "vgg16":
         return StagedVGG()
     if name == "small":
@@ -208,11 +252,11 @@ def staged(name: str, *, stem: str = "deep") -> StagedBackbone:
 
 
 def _dilated_layers(
-    inputs: int, blocks: tuple[int, int, int, int]
+    inputs: int, blocks: tuple[int, int, int, int], *, stride_first: bool = False
 ) -> tuple[Bottlenecks, Bottlenecks, Bottlenecks, Bottlenecks]:
     layers = []
     for count, width, stride, dilation in zip(blocks, (64, 128, 256, 512), (1, 2, 1, 1), (1, 1, 2, 4), strict=True):
-        first = Bottleneck(inputs, width, stride, dilation=dilation)
+        first = Bottleneck(inputs, width, stride, dilation=dilation, stride_first=stride_first)
         inputs = width * EXPANSION
         rest = (Bottleneck(inputs, width, 1, dilation=dilation) for _ in range(count - 1))
         layers.append(Bottlenecks(first, *rest))

@@ -11,18 +11,19 @@ DILATIONS = (6, 12, 18)
 class ASPP(nn.Module):
     """The global average, a 1x1 convolution and dilated 3x3 convolutions side by side, each with a ReLU, no batch norm.
 
-    Names as in chunbolang/BAM at c0f935c, model/ASPP.py.
+    Names as in chunbolang/BAM at c0f935c, model/ASPP.py, and before it in CANet, which drops channels of each branch.
 
     Args:
         width: Channels C of the input and of each branch.
+        dropout: Part of the channels that each branch drops in training.
     """
 
-    def __init__(self, width: int) -> None:
+    def __init__(self, width: int, dropout: float = 0.0) -> None:
         super().__init__()
-        self.layer6_0 = _branch(nn.Conv2d(width, width, 1))
-        self.layer6_1 = _branch(nn.Conv2d(width, width, 1))
+        self.layer6_0 = _branch(nn.Conv2d(width, width, 1), dropout)
+        self.layer6_1 = _branch(nn.Conv2d(width, width, 1), dropout)
         self.layer6_2, self.layer6_3, self.layer6_4 = (
-            _branch(nn.Conv2d(width, width, 3, padding=reach, dilation=reach)) for reach in DILATIONS
+            _branch(nn.Conv2d(width, width, 3, padding=reach, dilation=reach), dropout) for reach in DILATIONS
         )
 
     def forward(self, x: Tensor) -> Tensor:
@@ -32,6 +33,7 @@ class ASPP(nn.Module):
         return torch.cat([average, *(branch(x) for branch in branches)], dim=1)
 
 
-def _branch(convolution: nn.Conv2d) -> nn.Sequential:
+def _branch(convolution: nn.Conv2d, dropout: float) -> nn.Sequential:
     nn.init.kaiming_normal_(convolution.weight)
-    return nn.Sequential(convolution, nn.ReLU())
+    dropped = (nn.Dropout2d(dropout),) if dropout else ()
+    return nn.Sequential(convolution, nn.ReLU(), *dropped)

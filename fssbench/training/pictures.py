@@ -55,11 +55,16 @@ class Pictures:
         images, labels = zip(*(self._cached(name) for name in names), strict=True)
         return torch.stack(images), torch.stack(labels)
 
-    def views(self, names: Sequence[str], class_ids: Sequence[int], rng: np.random.Generator) -> tuple[Tensor, Tensor]:
-        """Return a random view of each picture, of which a class has to stay in view; shapes as `batch`."""
+    def views(
+        self, names: Sequence[str], class_ids: Sequence[int], rng: np.random.Generator, whole: int = 0
+    ) -> tuple[Tensor, Tensor]:
+        """Return a random view of each picture, of which a class has to stay in view; shapes as `batch`.
+
+        The first `whole` pictures are shown whole; of crops none is.
+        """
         recipe = self._recipe
         if recipe.crops is None:
-            return augmented(*self.batch(names), class_ids, rng, recipe.augmentation, recipe.view)
+            return augmented(*self.batch(names), class_ids, rng, recipe.augmentation, recipe.view, whole)
         asked = zip(names, class_ids, strict=True)
         crops = [random_crop(*self._whole(name), its, rng, recipe.crops, recipe.view) for name, its in asked]
         images, labels = zip(*crops, strict=True)
@@ -130,7 +135,8 @@ class EpisodeBatches:
             for name in names
         ]
         names, class_ids = zip(*shown, strict=True)
-        images, labels = self._pictures.views(names, class_ids, rng)
+        whole = len(episodes) if self._recipe.augmented == "supports" else 0
+        images, labels = self._pictures.views(names, class_ids, rng, whole)
         return Batch(images, labels, episodes, rng)
 
     def training_batch(self, step: int, device: torch.device | str = "cpu") -> TrainingBatch:
@@ -163,6 +169,7 @@ def augmented(
     rng: np.random.Generator,
     recipe: Augmentation,
     size: tuple[int, int],
+    whole: int = 0,
 ) -> tuple[Tensor, Tensor]:
     """Return a random view of each picture.
 
@@ -173,16 +180,18 @@ def augmented(
         rng: Random numbers.
         recipe: How far views may differ.
         size: (height, width) of the views.
+        whole: How many of the first pictures are shown whole.
 
     Returns:
         Images float32 (B, 3, *size) and label maps uint8 (B, *size).
     """
     count = len(images)
     views = torch.tensor(np.stack([_view(rng, recipe) for _ in range(count)]), dtype=torch.float32)
-    whole = torch.eye(2, 3).expand(count, 2, 3)
+    uncut = torch.eye(2, 3).expand(count, 2, 3)
+    views = torch.cat([uncut[:whole], views[whole:]])
     seen = _sampled(labels[:, None].float(), views, size, "nearest")[:, 0].to(torch.uint8)
     kept = (seen == torch.tensor(class_ids, dtype=torch.uint8)[:, None, None]).sum(dim=(1, 2)) >= _LEAST_PIXELS
-    views = torch.where(kept[:, None, None], views, whole)
+    views = torch.where(kept[:, None, None], views, uncut)
     labels = _sampled(labels[:, None].float(), views, size, "nearest")[:, 0].to(torch.uint8)
     return _tinted(_sampled(images, views, size, "bilinear"), rng, recipe), labels
 

@@ -190,6 +190,7 @@ class Recipe:
             parameters are frozen keep their statistics; "moving": every batch norm sees the batch.
         optimiser: What moves the parameters.
         augmentation: How views differ from pictures.
+        augmented: Which pictures of an episode differ so: "every picture", or "supports" while the query is whole.
         crops: Random crops instead.
         validation: What is looked at meanwhile; nothing if left out.
     """
@@ -218,6 +219,7 @@ class Recipe:
     batch_norm: Literal["method", "frozen", "moving"] = "method"
     optimiser: Optimiser = Optimiser()
     augmentation: Augmentation = Augmentation()
+    augmented: Literal["every picture", "supports"] = "every picture"
     crops: Crops | None = None
     validation: Validation | None = None
 
@@ -227,6 +229,8 @@ class Recipe:
             raise ValueError("a recipe says either steps or epochs")
         if self.crops is not None and self.augmentation != Augmentation():
             raise ValueError("a recipe has either an augmentation or crops")
+        if self.crops is not None and self.augmented == "supports":
+            raise ValueError('augmented = "supports" is for an augmentation, not for crops')
         if self.lists == "every image" and self.shot:
             raise ValueError('lists = "every image" is for single images, shot = 0')
         if not all(value < 1.0 for value in (at(self.query_weight, 0.0), at(self.query_weight, 1.0))):

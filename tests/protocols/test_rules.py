@@ -28,6 +28,7 @@ def test_the_protocols_in_order() -> None:
         "bam-gfss",
         "bam-gfss-base",
         "panet",
+        "canet",
         "shapes",
         "shapes-fscs",
         "patnet",

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from fssbench.episode.episode import Episode
-from fssbench.episode.samplers import hsnet, ifsl, panet, patnet, pfenet
+from fssbench.episode.samplers import canet, hsnet, ifsl, panet, patnet, pfenet
 from fssbench.episode.samplers.lists import ImageLists, ListRule
 from fssbench.errors import unknown_name
 
@@ -58,6 +58,7 @@ SAMPLERS: dict[str, Sampler] = {
     "pfenet-16-workers": Sampler(pfenet.listed_by_16, distinct=True, lists="2048 pixels"),
     "bam-gfss-8-workers": Sampler(pfenet.generalised_by_8, draws_class=True, distinct=True, lists="every image"),
     "patnet-in-turn": Sampler(patnet.in_turn, draws_class=True),
+    "canet-listed": Sampler(canet.listed, distinct=True),
     "panet-drawn": Sampler(panet.drawn, draws_class=True, distinct=True, lists="any pixel"),
 }
 
