@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import importlib
+from collections import defaultdict
 from collections.abc import Callable, Iterator
+from functools import cache
 from importlib.metadata import entry_points
 from typing import Generic, TypeVar, cast
 
 from fssbench.errors import UsageError, unknown_name
 
 T = TypeVar("T", bound=type)
+
+_REGISTERED: defaultdict[str, set[str]] = defaultdict(set)
+"""Names by kind that were registered while this process runs."""
 
 
 class Registry(Generic[T]):
@@ -58,7 +63,8 @@ class Registry(Generic[T]):
             if known is not None and known is not cls and known != target:
                 raise UsageError(f"{self.kind} '{name}' is already registered by {self._origins[name]}")
             self._entries[name] = cls
-            self._origins.setdefault(name, cls.__module__)
+            if self._origins.setdefault(name, cls.__module__) != "fssbench":
+                _REGISTERED[self.kind].add(name)
             return cls
 
         return add
@@ -108,6 +114,16 @@ class Registry(Generic[T]):
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.names())
+
+
+def names_from_elsewhere(kind: str) -> set[str]:
+    """Return the names of a kind that are not fssbench's own: those of other packages, and registered ones."""
+    return _REGISTERED[kind] | set(_entry_point_names(kind))
+
+
+@cache
+def _entry_point_names(kind: str) -> tuple[str, ...]:
+    return tuple(point.name for point in entry_points(group=f"fssbench.{kind}s"))
 
 
 def imported(target: str) -> object:

@@ -182,6 +182,8 @@ def _case(one: Measured, folds: Sequence[MeasuredFold], row: PrintedRow) -> _Cas
     known, run = tolerances(), one.run
     if not row.protocol or row.protocol not in known.printed:
         return _Case(None, "how the printed number was evaluated is not known, or differently from every protocol here")
+    if run.protocol.own is not None:
+        return _Case(None, f"other protocol: {run.protocol.name} here, which is not one of fssbench's")
     wanted = known.printed[row.protocol].release.get(row.method, row.protocol)
     if other := {run.protocol.name, *(fold.record.drawn_by for fold in folds)} - {wanted}:
         return _Case(None, f"other protocol: {', '.join(sorted(other))} here, {wanted} there")

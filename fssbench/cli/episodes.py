@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from fssbench.datasets.dataset import Dataset
     from fssbench.episode import EpisodeList
     from fssbench.episode.verify import Finding
+    from fssbench.protocols.rules import Protocol
 
 app = typer.Typer(
     help="Episode lists: draw them as a protocol does, look at them, check them.",
@@ -62,7 +63,13 @@ class DrawOptions:
         given = data.given | {option: value for option, value in seen.items() if value is not None}
         return open_dataset(dataset, data.root, **given)
 
-    def draw(self, dataset: Dataset, fold: int) -> EpisodeList:
+    def rules(self) -> Protocol:
+        """Return the protocol, read once for all folds."""
+        from fssbench.protocols.rules import protocol
+
+        return protocol(self.protocol)
+
+    def draw(self, dataset: Dataset, fold: int, rules: Protocol) -> EpisodeList:
         """Return the list of a fold."""
         from fssbench.episode import episodes
 
@@ -71,7 +78,7 @@ class DrawOptions:
             fold,
             self.ways,
             self.shots,
-            self.protocol,
+            self.protocol if rules.own is None else rules,
             self.count,
             self.seed,
             self.split,
@@ -100,10 +107,12 @@ def export(
             "--fold all writes a file per fold, so the name after --out has to say where the fold goes",
             f"--out {out.with_name(out.stem + '-fold{fold}' + out.suffix)}",
         )
+    rules = draw.rules()
     opened = draw.open(dataset, data)
     for number in range(opened.fold_count) if fold == "all" else [_number(fold)]:
-        drawn = draw.draw(opened, number)
-        path = write_episodes(drawn, out.with_name(out.name.replace("{fold}", str(number))))
+        drawn = draw.draw(opened, number, rules)
+        path = out.with_name(out.name.replace("{fold}", str(number)))
+        write_episodes(drawn, path, rules if rules.own else None)
         say(f"{path}: {len(drawn)} episodes, hash {drawn.hash}")
         if finding := official_finding(drawn):
             say(f"  {finding.text}")
@@ -131,8 +140,9 @@ def show(
     if file is not None:
         _print_list(read_episodes(file), None, rows)
         return
+    rules = draw.rules()
     opened = draw.open(cast("str", dataset), data)
-    _print_list(draw.draw(opened, _number(fold)), opened, rows)
+    _print_list(draw.draw(opened, _number(fold), rules), opened, rows)
 
 
 @app.command()
@@ -141,12 +151,19 @@ def verify(
     data: DataOptions,
     file: Annotated[Path, typer.Argument(parser=given_path, help="A list written by `fssbench episodes export`.")],
     dataset: MaybeDataset = None,
+    protocol: Annotated[
+        str | None,
+        typer.Option(
+            "--protocol", help="Its protocol, where that is a file: ./mine.toml.", show_default="the one it names"
+        ),
+    ] = None,
 ) -> None:
     """Check a list: its hash, and with --dataset its names, its classes and its protocol's own draw."""
     from fssbench.datasets import open_dataset
     from fssbench.episode import read_episodes
     from fssbench.episode.verify import Finding, official_finding
     from fssbench.episode.verify import verify as verify_against
+    from fssbench.protocols.rules import protocol as protocol_of
 
     try:
         episodes = read_episodes(file)
@@ -156,7 +173,8 @@ def verify(
     if known := official_finding(episodes):
         findings.append(known)
     if dataset is not None or data != DataOptions():
-        findings += verify_against(episodes, open_dataset(dataset or episodes.dataset, data.root, **data.given))
+        rules = None if protocol is None else _its_own(protocol_of(protocol), episodes)
+        findings += verify_against(episodes, open_dataset(dataset or episodes.dataset, data.root, **data.given), rules)
     else:
         hint = f"names and draw were not checked: fssbench episodes verify {file} --dataset {episodes.dataset}"
         findings.append(Finding("note", hint))
@@ -164,6 +182,15 @@ def verify(
     failed = [finding.text for finding in findings if finding.state == "failed"]
     if failed:
         raise CheckFailedError(f"{file} {failed[0]}")
+
+
+def _its_own(rules: Protocol, episodes: EpisodeList) -> Protocol:
+    """Return a protocol that was named, if it is the one that a list names."""
+    if rules.name != episodes.protocol:
+        raise UsageError(
+            f"the list was drawn by {episodes.protocol}, not by {rules.name}", "leave --protocol out, or name that file"
+        )
+    return rules
 
 
 def _number(fold: str) -> int:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from fssbench.cli.console import print_table, say
-from fssbench.errors import UsageError
+from fssbench.errors import FSSBenchError, UsageError
+
+if TYPE_CHECKING:
+    from fssbench.protocols.rules import Protocol
 
 What = Literal["methods", "datasets", "protocols", "backbones"]
 _TASKS = {"fss": "fss", "fscs": "fs-cs"}
@@ -99,36 +102,59 @@ def millions(learnable: Mapping[str, int], backbones: Sequence[str]) -> str:
 
 def _datasets() -> Listing:
     from fssbench.datasets.catalogue import dataset_info, list_datasets
-    from fssbench.protocols.rules import list_protocols, protocol
+    from fssbench.protocols.rules import own_protocols, protocol, shipped_protocols
 
+    known = [protocol(name) for name in shipped_protocols()]
+    known += [its for name in own_protocols() if not isinstance(its := _from_outside(name), str)]
     return ("data set", "folds", "folder", "protocols"), [
         (
             info.name,
             str(info.folds or "its own"),
             "rendered, needs none" if info.rendered else info.folder_name,
-            ", ".join(p for p in list_protocols() if protocol(p).takes(info.name)),
+            ", ".join(p.name for p in known if p.takes(info.name)),
         )
         for info in map(dataset_info, list_datasets())
     ]
 
 
 def _protocols() -> Listing:
-    from fssbench.protocols.rules import list_protocols, protocol
+    from fssbench.protocols.rules import own_protocols, protocol, shipped_protocols
 
-    return ("protocol", "task", "ways", "episodes", "input", "IoU at", "255", "data sets", "what it is"), [
-        (
-            p.name,
-            _TASKS[p.task],
-            str(p.way[0]) if p.way[0] == p.way[1] else f"{p.way[0]}-{p.way[1]}",
-            f"{len(p.seeds)} x {p.episodes}" if len(p.seeds) > 1 else str(p.episodes),
-            f"{p.input[0]} x {p.input[1]}",
-            ", ".join(dict.fromkeys((p.score_at, *p.score_sizes))),
-            "left out" if p.ignore == "leave-out" else p.ignore,
-            ", ".join(p.datasets),
-            p.title,
-        )
-        for p in map(protocol, list_protocols())
-    ]
+    headings = ("protocol", "task", "ways", "episodes", "input", "IoU at", "255", "data sets", "what it is")
+    rows = [_choices(protocol(name)) for name in shipped_protocols()]
+    outside = own_protocols()
+    if not outside:
+        return headings, rows
+    rows = [(*row, "fssbench") for row in rows]
+    for name, package in outside.items():
+        its = _from_outside(name)
+        choices = (name, *("-" for _ in headings[2:]), its) if isinstance(its, str) else _choices(its)
+        rows.append((*choices, f"the package {package}"))
+    return (*headings, "from"), rows
+
+
+def _choices(p: Protocol) -> tuple[str, ...]:
+    return (
+        p.name,
+        _TASKS[p.task],
+        str(p.way[0]) if p.way[0] == p.way[1] else f"{p.way[0]}-{p.way[1]}",
+        f"{len(p.seeds)} x {p.episodes}" if len(p.seeds) > 1 else str(p.episodes),
+        f"{p.input[0]} x {p.input[1]}",
+        ", ".join(dict.fromkeys((p.score_at, *p.score_sizes))),
+        "left out" if p.ignore == "leave-out" else p.ignore,
+        ", ".join(p.datasets),
+        p.title,
+    )
+
+
+def _from_outside(name: str) -> Protocol | str:
+    """Return the protocol that a package brings, or why it can't be read: that hinders nobody from listing others."""
+    from fssbench.protocols.rules import protocol
+
+    try:
+        return protocol(name)
+    except FSSBenchError as error:
+        return f"can't be read: {error.message}"
 
 
 def _backbones() -> Listing:

@@ -14,12 +14,7 @@ from fssbench.cli.console import say
 from fssbench.errors import UsageError
 from fssbench.files import PACKAGE, write_text
 
-app = typer.Typer(no_args_is_help=True, help="Write files to begin with: a method of your own and its test.")
-
-
-@app.callback()
-def _group() -> None:
-    """Keep `method` a command of its own where it is the only one."""
+app = typer.Typer(no_args_is_help=True, help="Write files to begin with: a method or a protocol of your own.")
 
 
 @app.command("method")
@@ -44,3 +39,23 @@ def method(
         f"try: fssbench eval --method ./{name.lower()}.py:{cls} --random-weights --dataset shapes20i --fold 0",
         f"     fssbench validate ./{name.lower()}.py:{cls}",
     )
+
+
+@app.command("protocol")
+def protocol(
+    name: Annotated[str, typer.Argument(help="Its name: mine writes mine.toml.")],
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a file of this name.")] = False,
+) -> None:
+    """Write NAME.toml, HSNet's protocol with fewer episodes and smaller photos, to be changed."""
+    from fssbench.protocols.rules import shipped_protocols
+
+    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_-]{0,63}", name):
+        raise UsageError(f"'{name}' is no name of a protocol", "letters, digits, _ and -: fssbench new protocol mine")
+    if name in shipped_protocols():
+        raise UsageError(f"'{name}' is one of fssbench's own protocols", "another name")
+    path = Path(f"{name}.toml")
+    if path.exists() and not overwrite:
+        raise UsageError(f"{path} is there already", "--overwrite to replace it, or another name")
+    template = (PACKAGE / "protocols" / "mine.toml.txt").read_text(encoding="utf-8")
+    write_text(path, Template(template).substitute(name=name))
+    say(f"wrote {path}", f"try: fssbench episodes show --protocol ./{path} --dataset shapes20i")

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from fssbench.results.run_reader import Existing
 
 _DATASET = "One of `fssbench list datasets`."
-_PROTOCOL = "One of `fssbench list protocols`."
+_PROTOCOL = "One of `fssbench list protocols`, or a file: ./mine.toml."
 
 DatasetName = Annotated[str, typer.Option("--dataset", help=_DATASET)]
 MaybeDataset = Annotated[str | None, typer.Option("--dataset", help=_DATASET)]

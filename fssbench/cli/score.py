@@ -46,7 +46,8 @@ class ScoreOptions:
     allow_leak: AllowLeak = False
     fold: Annotated[str | None, typer.Option("--fold", help="A fold, or all.", show_default="the lists'")] = None
     protocol: Annotated[
-        str | None, typer.Option("--protocol", help="Whose rules count.", show_default="the list's")
+        str | None,
+        typer.Option("--protocol", help="Whose rules count: a name, or ./mine.toml.", show_default="the list's"),
     ] = None
     score_at: Annotated[
         Literal["input", "original"] | None,

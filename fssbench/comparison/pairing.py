@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from fssbench.results import Results, Run
-    from fssbench.results.record import FoldRecord
+    from fssbench.results.record import FoldRecord, MethodRecord, ProtocolRecord
 
 
 @dataclass(frozen=True, eq=False)
@@ -138,13 +138,30 @@ def _again(reference: Results, other: Results) -> str:
     """Return the command that asks the other run's method the reference's list."""
     lists = f"{_where(reference)}/episodes-fold{{fold}}.json"
     method, run = other.run.method, reference.run
-    words = ["fssbench", "eval", "--method", method.name, "--dataset", run.dataset.name]
+    words = ["fssbench", "eval", "--method", _named(method), "--dataset", run.dataset.name]
     words += ["--backbone", method.backbone] if method.backbone else []
     words += ["--variant", method.variant] if method.variant and method.task == run.method.task else []
     words += ["--episodes", lists]
+    words += ["--protocol", _file_of(run.protocol)] if run.protocol.own is not None else []
     words += ["--fold", str(run.folds[0].fold)] if len(run.folds) == 1 else []
     words += ["--limit", str(run.limit)] if run.limit else []
     return f"{shlex.join(words)} --out NEW_FOLDER"
+
+
+def _named(method: MethodRecord) -> str:
+    """Return how a method is named in a command: one that is not registered by its file."""
+    if method.code is None or method.code.path is None:
+        return method.name
+    source, _, name = method.name.rpartition(":")
+    return f"{method.code.path}:{name}" if source.endswith(".py") else method.name
+
+
+def _file_of(protocol: ProtocolRecord) -> str:
+    """Return how a protocol from outside is named in a command."""
+    if protocol.own is None or protocol.own.package is not None:
+        return protocol.name
+    table, at, size = protocol.name.rpartition(":")[2].partition("@")
+    return f"{protocol.own.path}:{table}{at}{size}"
 
 
 def _command(its: Results, option: str) -> str:

@@ -11,7 +11,7 @@ import numpy as np
 from fssbench.datasets.dataset import Label
 from fssbench.datasets.io.images import value_counts
 from fssbench.errors import UsageError
-from fssbench.protocols.rules import OWN_DATA, Protocol, list_protocols, protocol
+from fssbench.protocols.rules import OWN_DATA, Protocol, protocol, shipped_protocols
 from fssbench.protocols.transforms import input_label
 
 Lost = tuple[int, tuple[int, int]]
@@ -50,6 +50,6 @@ def lost_notes(found: Iterable[Lost], classes: Mapping[int, str]) -> list[str]:
 @cache
 def _sizes() -> tuple[Protocol, ...]:
     """Return for each size and rule of resizing one protocol that has it on one's own data."""
-    here = [protocol(name).on(OWN_DATA) for name in list_protocols()]
+    here = [protocol(name).on(OWN_DATA) for name in shipped_protocols()]
     different = {(rules.input, rules.resize): rules for rules in here}
     return tuple(different[size] for size in sorted(different))

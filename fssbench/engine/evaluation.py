@@ -14,7 +14,7 @@ from fssbench.errors import UsageError
 from fssbench.planning.leaks import check_leaks
 from fssbench.planning.records import Origin, dataset_record, fold_record, method_record, protocol_record
 from fssbench.planning.settings import Settings, choose_device
-from fssbench.protocols.rules import Protocol
+from fssbench.protocols.rules import Protocol, protocol_of_list
 from fssbench.protocols.rules import protocol as protocol_of
 from fssbench.results.environment import start
 from fssbench.results.progress import Progress
@@ -45,7 +45,8 @@ def evaluate(
         method: From `fssbench.build`, with the weights that are to answer; it is moved to the device, in eval mode.
         dataset: The opened data set.
         episodes: A list from `fssbench.episodes`, or any sequence of `Episode` whose classes are of one fold.
-        protocol: The rules of counting, e.g. "hsnet" or "hsnet@original"; default those that drew the list.
+        protocol: The rules of counting, e.g. "hsnet", "hsnet@original" or "./mine.toml"; default those that drew the
+            list.
         device: "cpu", "cuda", "cuda:N", or "auto".
         out: Folder for the rows as they come (see `fssbench.results`); default none are stored.
         resume: Continue the run in `out`, if there is one; it must ask the same of the same.
@@ -77,8 +78,7 @@ def evaluate(
     """
     origin, settings = origin or Origin(), settings or Settings()
     asked = _as_list(episodes, dataset, protocol)
-    rules = protocol if isinstance(protocol, Protocol) else protocol_of(protocol or asked.protocol)
-    rules = rules.on(dataset.name)
+    rules = _rules(protocol, asked).on(dataset.name)
     check_leaks(dataset, [asked], allowed=allow_leak)
     chosen = choose_device(device)
     weights = origin.weights.get(asked.fold) or weights_in_memory(method)
@@ -116,6 +116,12 @@ def check_limit(limit: int | None) -> int | None:
     if limit is not None and limit < 1:
         raise UsageError(f"a limit is 1 or more episodes, not {limit}")
     return limit
+
+
+def _rules(protocol: Protocol | str | None, asked: EpisodeList) -> Protocol:
+    if isinstance(protocol, Protocol):
+        return protocol
+    return protocol_of_list(asked.protocol, "the list") if protocol is None else protocol_of(protocol)
 
 
 def _as_list(episodes: Sequence[Episode], dataset: Dataset, protocol: Protocol | str | None) -> EpisodeList:

@@ -23,7 +23,7 @@ def episodes(
     fold: int = 0,
     way: int = 1,
     shot: int = 5,
-    protocol: str = "hsnet",
+    protocol: str | Protocol = "hsnet",
     count: int | None = None,
     seed: int | None = None,
     split: Split | None = None,
@@ -38,7 +38,7 @@ def episodes(
         fold: Its fold; 0 where there are none.
         way: N.
         shot: K.
-        protocol: One of `list_protocols()`.
+        protocol: One of `list_protocols()`, a file of one's own ("./mine.toml"), or the protocol itself.
         count: How many episodes a run; default the protocol's own number, of which fewer are the first.
         seed: Seed of the draw, for one run; default the release's, where it has several one run for each, all in
             one list (`EpisodeList.run_length`). Where the release seeds each episode with its number i,
@@ -60,9 +60,12 @@ def episodes(
         >>> episodes[0]
         Episode(query='val_0001', classes=(1,), supports=(('val_0261',),), query_class=1)
     """
-    chosen = protocol_of(protocol).on(dataset.name)
+    named = protocol if isinstance(protocol, Protocol) else protocol_of(protocol)
+    chosen = named.on(dataset.name)
     chosen.check(dataset.name, way, shot)
     rule = sampler(chosen.sampler)
+    if way > 1 and not rule.several_ways:
+        raise UsageError(f"the sampler {chosen.sampler} draws 1-way episodes, not {way}-way", "fssbench list protocols")
     dataset.check_fold(fold)
     side = split or chosen.split
     seeds = chosen.run_seeds(seed, runs)
@@ -85,7 +88,7 @@ def episodes(
         split=side,
         way=way,
         shot=shot,
-        protocol=protocol,
+        protocol=protocol if isinstance(protocol, str) and named.own is None else named.name,
         seed=seeds[0],
         list_order=_order(dataset, side, rule),
         data_fingerprint=dataset.split_fingerprint(side),

@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fssbench.episode.episode import Episode, EpisodeList
-from fssbench.errors import BrokenFileError, MissingError, UsageError
+from fssbench.errors import BrokenFileError, FSSBenchError, MissingError, UsageError
 from fssbench.files import without_mark, write_text
-from fssbench.protocols.rules import list_protocols
+from fssbench.protocols.rules import Protocol, list_protocols
 from fssbench.protocols.rules import protocol as protocol_of
 
 if TYPE_CHECKING:
@@ -65,13 +65,13 @@ def header(episodes: EpisodeList, version: int = VERSION) -> Header:
     return fields
 
 
-def _answer(episodes: EpisodeList) -> Header | None:
+def _answer(episodes: EpisodeList, rules: Protocol | None) -> Header | None:
     """Return what the list's protocol says to whoever answers; None if it is of no protocol known here."""
-    if episodes.protocol.partition("@")[0] not in list_protocols():
+    if rules is None and episodes.protocol.partition("@")[0] not in list_protocols():
         return None
     try:
-        rules = protocol_of(episodes.protocol).on(episodes.dataset)
-    except UsageError:
+        rules = (rules or protocol_of(episodes.protocol)).on(episodes.dataset)
+    except FSSBenchError:
         return None
     return {
         "task": rules.task,
@@ -82,8 +82,13 @@ def _answer(episodes: EpisodeList) -> Header | None:
     }
 
 
-def write_episodes(episodes: EpisodeList, path: str | Path) -> Path:
+def write_episodes(episodes: EpisodeList, path: str | Path, rules: Protocol | None = None) -> Path:
     """Write a list, all or nothing, and return its path.
+
+    Args:
+        episodes: The list.
+        path: The file.
+        rules: Its protocol, where that is one of a file of one's own, which a list's name does not find again.
 
     Raises:
         UsageError: If the folder is not there or can't be written, or the list could not be read again (it is
@@ -91,7 +96,7 @@ def write_episodes(episodes: EpisodeList, path: str | Path) -> Path:
     """
     path = Path(path)
     head: dict[str, object] = {**header(episodes)}
-    if answer := _answer(episodes):
+    if answer := _answer(episodes, rules):
         head["answer"] = answer
     lines = [f' "{key}": {json.dumps(value)},' for key, value in head.items()]
     lines += [f' "header_hash": "{_digest(head)}",', ' "episodes": [']

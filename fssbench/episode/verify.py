@@ -15,7 +15,8 @@ from fssbench.episode.draw import lists_of
 from fssbench.episode.episode import EpisodeList
 from fssbench.episode.samplers import sampler
 from fssbench.errors import FSSBenchError
-from fssbench.protocols.rules import list_protocols
+from fssbench.protocols.own import names_file
+from fssbench.protocols.rules import Protocol, list_protocols
 from fssbench.protocols.rules import protocol as protocol_of
 
 State = Literal["ok", "note", "failed"]
@@ -79,8 +80,13 @@ def official_finding(episodes: EpisodeList) -> Finding | None:
     )
 
 
-def verify(episodes: EpisodeList, dataset: Dataset) -> list[Finding]:
+def verify(episodes: EpisodeList, dataset: Dataset, rules: Protocol | None = None) -> list[Finding]:
     """Hold a list against a data set: its names, its classes, its lists, and its protocol's own draw.
+
+    Args:
+        episodes: The list.
+        dataset: The opened data set.
+        rules: Its protocol; default the one of the name that the list gives.
 
     Raises:
         UsageError: If the data set has no such fold, or the list is of weights from elsewhere that are not known.
@@ -89,10 +95,15 @@ def verify(episodes: EpisodeList, dataset: Dataset) -> list[Finding]:
         return [Finding("failed", f"asks {episodes.dataset}, not {dataset.name}")]
     if episodes.train_dataset is not None and dataset.trained_on is None:
         dataset = transfer_view(dataset, episodes.train_dataset, episodes.test_classes)
-    findings = [_same_data(episodes, dataset), *_names(episodes, dataset)]
+    if rules is None and names_file(episodes.protocol):
+        unknown = f"was drawn by {episodes.protocol}, a protocol of a file, which has to be named: --protocol FILE"
+        return [_same_data(episodes, dataset), Finding("failed", unknown)]
+    if rules is None and episodes.protocol.partition("@")[0] in list_protocols():
+        rules = protocol_of(episodes.protocol)
+    findings = [_same_data(episodes, dataset), *_names(episodes, dataset, rules)]
     if any(finding.state == "failed" for finding in findings):
         return findings
-    return [*findings, _same_draw(episodes, dataset)]
+    return [*findings, _same_draw(episodes, dataset, rules)]
 
 
 def _same_data(episodes: EpisodeList, dataset: Dataset) -> Finding:
@@ -106,9 +117,9 @@ def _same_data(episodes: EpisodeList, dataset: Dataset) -> Finding:
     )
 
 
-def _names(episodes: EpisodeList, dataset: Dataset) -> list[Finding]:
+def _names(episodes: EpisodeList, dataset: Dataset, rules: Protocol | None) -> list[Finding]:
     split = episodes.split
-    lists = _lists(episodes, dataset)
+    lists = _lists(episodes, dataset, rules)
     known = set().union(*lists.values(), dataset.index(split)["name"])
     shown = {(n, c) for e in episodes for c, names in zip(e.classes, e.supports, strict=True) for n in names}
     queries = {(e.query, e.query_class) for e in episodes}
@@ -116,7 +127,7 @@ def _names(episodes: EpisodeList, dataset: Dataset) -> list[Finding]:
     foreign = sorted({c for e in episodes for c in (*e.classes, e.query_class)} - set(lists))
     unknown = sorted({name for name, _ in asked} - known)
     # Where every image is asked (BAM's GFSS), a query need not hold the class.
-    bound = shown if _asks_every_image(episodes) else asked
+    bound = shown if _asks_every_image(rules, episodes.dataset) else asked
     unlisted = sorted(f"{n} (class {c})" for n, c in bound if n in known and c in lists and n not in lists[c])
     return [
         _finding(foreign, "every class is in the fold", f"of its classes are not in fold {episodes.fold}"),
@@ -125,17 +136,15 @@ def _names(episodes: EpisodeList, dataset: Dataset) -> list[Finding]:
     ]
 
 
-def _asks_every_image(episodes: EpisodeList) -> bool:
-    if episodes.protocol.partition("@")[0] not in list_protocols():
-        return False
-    return sampler(protocol_of(episodes.protocol).on(episodes.dataset).sampler).lists == "every image"
+def _asks_every_image(rules: Protocol | None, dataset: str) -> bool:
+    return rules is not None and sampler(rules.on(dataset).sampler).lists == "every image"
 
 
-def _lists(episodes: EpisodeList, dataset: Dataset) -> dict[int, set[str]]:
+def _lists(episodes: EpisodeList, dataset: Dataset, rules: Protocol | None) -> dict[int, set[str]]:
     """Return by class the images that the protocol lists under it or asks for it, or else the data set lists."""
-    if episodes.protocol.partition("@")[0] not in list_protocols():
+    if rules is None:
         return {c: set(names) for c, names in dataset.class_lists(episodes.fold, episodes.split).items()}
-    lists = lists_of(dataset, episodes.fold, episodes.split, protocol_of(episodes.protocol).on(dataset.name))
+    lists = lists_of(dataset, episodes.fold, episodes.split, rules.on(dataset.name))
     by_class = {c: set(names) for c, names in lists.by_class.items()}
     for name, held in lists.held.items():
         for class_id in held:
@@ -155,7 +164,7 @@ def runs_in(episodes: EpisodeList) -> int | None:
     return len(episodes) // episodes.run_length if episodes.run_length else None
 
 
-def _same_draw(episodes: EpisodeList, dataset: Dataset) -> Finding:
+def _same_draw(episodes: EpisodeList, dataset: Dataset, rules: Protocol | None) -> Finding:
     what = f"protocol {episodes.protocol} on {dataset.name} fold {episodes.fold}, first {len(episodes)}"
     runs = runs_in(episodes)
     what += f", seed {episodes.seed}" if episodes.seed and runs is None else ""
@@ -167,7 +176,7 @@ def _same_draw(episodes: EpisodeList, dataset: Dataset) -> Finding:
             fold=episodes.fold,
             way=episodes.way,
             shot=episodes.shot,
-            protocol=episodes.protocol,
+            protocol=rules or episodes.protocol,
             count=episodes.run_length or len(episodes),
             seed=episodes.seed,
             runs=runs,

@@ -155,6 +155,11 @@ def list_methods() -> list[str]:
     return REGISTRY.names()
 
 
+def list_backbones() -> list[str]:
+    """Return the names of the backbones that methods here are released with."""
+    return list(dict.fromkeys(name for info in _built_in().values() for name in info.backbones))
+
+
 def method_info(name: str) -> MethodInfo:
     """Return what is known of a method; for one registered by another package, what its class says.
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fssbench.errors import MissingError, UsageError
+from fssbench.protocols.rules import protocol_of_list
 
 if TYPE_CHECKING:
     from fssbench.episode import EpisodeList
@@ -96,7 +97,7 @@ def with_settings_of(request: Request, episodes: EpisodeList) -> Request:
             raise UsageError(
                 f"{option} {asked} does not fit the list {request.episodes}, which has {listed}", f"leave {option} out"
             )
-    protocol = request.protocol or episodes.protocol
+    protocol = request.protocol or protocol_of_list(episodes.protocol, f"the list {request.episodes}").name
     train, choice = training_view_of(episodes, request.train_dataset, request.test_classes)
     return replace(
         request,

@@ -234,7 +234,7 @@ def _draw(request: Request, dataset: Dataset, fold: int, ways: int, shots: int, 
         fold,
         ways,
         shots,
-        protocol.name,
+        protocol,
         count,
         request.seed,
         skip_short_classes=request.skip_short_classes,
@@ -249,7 +249,7 @@ def _default_folder(
     form = None if request.variant == info.variant_for(protocol.task) else request.variant
     parts = [in_path(info.name), form, backbone]
     parts += [request.trained_on, "to"] if request.trained_on != request.dataset else []
-    parts += [request.dataset, request.test_classes, protocol.name.replace("@", "-")]
+    parts += [request.dataset, request.test_classes, in_path(protocol.name)]
     parts += [f"{request.ways}way", f"{request.shots}shot"]
     if len(folds) < dataset.fold_count:
         parts.append("fold" + "".join(map(str, folds)))

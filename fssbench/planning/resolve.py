@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from fssbench.errors import UsageError
-from fssbench.methods.catalogue import MethodInfo, check_build, check_weak, method_info
+from fssbench.episode.samplers import sampler
+from fssbench.errors import UsageError, unknown_name
+from fssbench.methods.catalogue import MethodInfo, check_build, check_weak, list_backbones, method_info
 from fssbench.planning.base_classes import check_base_classes_known, check_base_classes_shared
 from fssbench.planning.defaults import protocol_source
 from fssbench.planning.request import Task
-from fssbench.protocols.rules import Protocol, ScoreAt, default_protocol
+from fssbench.protocols.rules import Protocol, ProtocolFile, ScoreAt, default_protocol
 from fssbench.protocols.rules import protocol as protocol_of
 
 Purpose = Literal["evaluate", "score", "train"]
@@ -163,7 +164,20 @@ def _protocol(names: Names, info: MethodInfo | None, task: Task | None) -> Proto
         )
     if names.score_at is not None:
         protocol = protocol.at(names.score_at)
-    return protocol.on(names.dataset)
+    here = protocol.on(names.dataset)
+    if here.own is not None:
+        _check_own(here, here.own)
+    return here
+
+
+def _check_own(protocol: Protocol, own: ProtocolFile) -> None:
+    """Refuse a protocol from outside that names a sampler or a backbone that is not there."""
+    try:
+        sampler(protocol.sampler)
+        if protocol.backbone is not None and protocol.backbone not in list_backbones():
+            raise unknown_name("backbone", protocol.backbone, list_backbones(), "fssbench list backbones")
+    except UsageError as error:
+        raise UsageError(f"{own.path}: {error.message}", f"edit {own.path}") from error
 
 
 def _backbone(names: Names, info: MethodInfo, protocol: Protocol | None, variant: str) -> str | None:

@@ -16,7 +16,8 @@ from fssbench.planning.leaks import check_leaks
 from fssbench.planning.resolve import Names, Setting, resolve
 from fssbench.predictions.files import PRESENCE, Listing, file_name, fold_of, named, names_in
 from fssbench.predictions.presence import Presence, check_presence, find_presence, read_presence
-from fssbench.protocols.rules import Protocol, ScoreAt, list_protocols
+from fssbench.protocols.own import names_file
+from fssbench.protocols.rules import Protocol, ScoreAt, list_protocols, protocol_of_list
 
 if TYPE_CHECKING:
     from fssbench.datasets.dataset import Dataset
@@ -147,8 +148,11 @@ def _check_options(request: ScoreRequest, first: EpisodeList) -> None:
 
 def _setting(request: ScoreRequest, first: EpisodeList) -> Setting:
     name = request.protocol or first.protocol
-    if request.protocol is None and name.partition("@")[0] not in list_protocols():
-        raise UsageError(f"the list {request.episodes} names no protocol to count by", "--protocol NAME")
+    if request.protocol is None:
+        where = f"the list {request.episodes}"
+        if not names_file(name) and name.partition("@")[0] not in list_protocols():
+            raise UsageError(f"{where} names no protocol to count by", "--protocol NAME")
+        name = protocol_of_list(name, where).name
     return resolve(
         Names(
             purpose="score",
@@ -237,6 +241,6 @@ def _default_folder(request: ScoreRequest, method: str, rules: Protocol, lists: 
     first = lists[0]
     parts = [in_path(method).strip("-.") or "predictions"]
     parts += [request.train_dataset, "to"] if request.train_dataset else []
-    parts += [first.dataset, rules.name.replace("@", "-"), f"{first.way}way", f"{first.shot}shot"]
+    parts += [first.dataset, in_path(rules.name), f"{first.way}way", f"{first.shot}shot"]
     parts.append("fold" + "".join(str(one.fold) for one in lists))
     return Path("runs") / "-".join(parts)

@@ -1,206 +1,48 @@
-"""The evaluation protocols, read from protocols.toml."""
+"""Protocols by their names: those of protocols.toml, of other packages, and of files of one's own."""
 
 from __future__ import annotations
 
+import logging
 import tomllib
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import replace
 from functools import cache
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
-from typing import ClassVar, Literal, cast
+from typing import cast
 
-from fssbench.errors import UsageError, unknown_name
+from fssbench.errors import MissingError, UsageError, unknown_name
+from fssbench.protocols.choices import (
+    MAX_SEED,
+    OWN_DATA,
+    BaseRule,
+    Override,
+    Protocol,
+    ProtocolFile,
+    ResizeRule,
+    ScoreAt,
+)
+from fssbench.protocols.own import is_name, names_file, package_of, protocol_of_file, protocol_of_package, without_size
 
-ScoreAt = Literal["input", "original"]
-ResizeRule = Literal["pillow-bilinear", "pillow", "opencv-pad"]
-
-
-@dataclass(frozen=True)
-class BaseRule:
-    """What is asked of base classes, of a method that knows them (BAM).
-
-    Attributes:
-        asked: "apart": what the method says of base classes is counted by itself; "together": novel and base classes
-            make one answer (generalised few-shot segmentation), and a method that knows none is refused.
-        merge: Together: whose answer stands where both say something, that of the "final" map on the novel class or
-            that of the "base" learner.
-        threshold: Together: the novel class is where its probability is larger.
-    """
-
-    __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
-
-    asked: Literal["apart", "together"]
-    merge: Literal["final", "base"] = "final"
-    threshold: float = 0.9
-
-
-@dataclass(frozen=True)
-class Override:
-    """What differs on one data set: fields as in `Protocol`, None where nothing does."""
-
-    __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
-
-    sampler: str | None = None
-    episodes: int | None = None
-    split: Literal["train", "val", "test"] | None = None
-    input: tuple[int, int] | None = None
-    score_sizes: tuple[ScoreAt, ...] | None = None
-    seeds: tuple[int, ...] | None = None
-    backbone: str | None = None
-
-
-MAX_SEED = 2**32 - 1
-
-OWN_DATA = "folder"
-"""The data set of one's own photos: no release knows it, and each protocol's rules can be asked of it."""
-
-
-@dataclass(frozen=True)
-class Protocol:
-    """The evaluation choices that make published numbers differ.
-
-    Attributes:
-        name: Name in protocols.toml; with "@original" or "@input" if another `score_at` was chosen.
-        title: What it is, in words.
-        source: The release whose code decides.
-        task: "fss" or "fscs".
-        sampler: Which function draws the episodes (`fssbench.episode.samplers`).
-        seeds: The seeds the release fixes, one for each of its runs; most have one run.
-        episodes: How many episodes a fold is asked in a run.
-        split: Side of the data set the images come from; of the training side too the novel classes are asked.
-        input: (height, width) fed to the network.
-        resize: How photos are brought to that size (`fssbench.protocols.transforms`).
-        score_at: Whether IoU is counted at the input size or at the query's own.
-        score_sizes: What `score_at` may be.
-        ignore: Whether pixels labelled 255 leave every count or count as background. A data set without such
-            pixels (COCO, FSS-1000) counts all of them either way.
-        absent: Whether a class, or the background, without a pixel in the label map that is counted on counts
-            (the answer's pixels go into the union) or is left out of that episode's counts.
-        way: Smallest and largest N.
-        datasets: The data sets it is defined for: those of its release, and those that name it in datasets.toml.
-            Every protocol takes `OWN_DATA` too, without overrides.
-        overrides: For some of them, what differs there; `on` applies it.
-        default_for: The data sets on which it is the default for its task, whatever the method.
-        backbone: The backbone that is the default at its input size; None leaves it to the method.
-        base: What is asked of base classes; None for nothing.
-    """
-
-    __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
-
-    name: str
-    title: str
-    source: str
-    task: Literal["fss", "fscs"]
-    sampler: str
-    seeds: tuple[int, ...]
-    episodes: int
-    split: Literal["train", "val", "test"]
-    input: tuple[int, int]
-    resize: ResizeRule
-    score_at: ScoreAt
-    score_sizes: tuple[ScoreAt, ...]
-    ignore: Literal["leave-out", "background"]
-    way: tuple[int, int]
-    datasets: tuple[str, ...]
-    overrides: Mapping[str, Override] = field(default_factory=dict, hash=False)
-    absent: Literal["count", "leave-out"] = "count"
-    default_for: tuple[str, ...] = ()
-    backbone: str | None = None
-    base: BaseRule | None = None
-
-    @property
-    def seed(self) -> int:
-        """The seed of the first run."""
-        return self.seeds[0]
-
-    def run_seeds(self, seed: int | None = None, runs: int | None = None) -> tuple[int, ...]:
-        """Return the seeds of runs: the release's own from its first, or else seed, seed + 1, seed + 2, ...
-
-        Args:
-            seed: Of the first run; default the release's.
-            runs: How many; default the release's number, or 1 where a seed is given.
-
-        Raises:
-            UsageError: If a number is out of range, or the release has fewer seeds of several.
-        """
-        if seed is not None and not 0 <= seed <= MAX_SEED:
-            raise UsageError(f"a seed is a number from 0 to {MAX_SEED}, not {seed}")
-        if runs is None:
-            return self.seeds if seed is None else (seed,)
-        if runs < 1:
-            raise UsageError(f"there are 1 or more runs, not {runs}")
-        first = self.seed if seed is None else seed
-        if first == self.seed and runs <= len(self.seeds):
-            return self.seeds[:runs]
-        if first == self.seed and len(self.seeds) > 1:
-            raise UsageError(
-                f"protocol {self.name} has seeds for {len(self.seeds)} runs, not for {runs}",
-                f"--seed 1 --runs {runs} asks with the seeds 1 to {runs}",
-            )
-        if first + runs - 1 > MAX_SEED:
-            raise UsageError(f"a seed is a number from 0 to {MAX_SEED}, not {first + runs - 1}")
-        return tuple(range(first, first + runs))
-
-    def takes(self, dataset: str) -> bool:
-        """Return whether it is defined for that data set."""
-        return dataset in self.datasets or dataset == OWN_DATA
-
-    def on(self, dataset: str) -> Protocol:
-        """Return the protocol as it is on one data set.
-
-        Raises:
-            UsageError: If it is not defined for that data set, or cannot count IoU there at the size chosen.
-        """
-        if not self.takes(dataset):
-            raise UsageError(
-                f"protocol {self.name} is not defined for {dataset}; it is for {', '.join(self.datasets)}",
-                "fssbench list protocols",
-            )
-        changes = asdict(self.overrides.get(dataset, Override()))
-        here = replace(self, overrides={}, **{k: v for k, v in changes.items() if v is not None})
-        if dataset == OWN_DATA and here.split == "test":
-            here = replace(here, split="val")  # The photos that are asked are its val side, of whatever protocol.
-        if here.score_at not in here.score_sizes:
-            raise UsageError(
-                f"protocol {self.name.partition('@')[0]} counts IoU on {dataset} at the "
-                f"{' or '.join(here.score_sizes)} size only, as its release does"
-            )
-        return here
-
-    def at(self, score_at: ScoreAt) -> Protocol:
-        """Return the protocol with IoU counted at another size: "input" or "original".
-
-        HSNet's release has an option for it. The episodes stay the same, the numbers do not: the name says so
-        ("hsnet@original"), and `protocol("hsnet@original")` finds it.
-
-        Raises:
-            UsageError: If the release has no such option.
-        """
-        base = self.name.partition("@")[0]
-        if score_at not in self.score_sizes:
-            sizes = " or ".join(self.score_sizes)
-            raise UsageError(f"protocol {base} counts IoU at the {sizes} size only, not {score_at}")
-        if score_at == _all()[base].score_at:
-            return replace(self, name=base, score_at=score_at)
-        return replace(self, name=f"{base}@{score_at}", score_at=score_at)
-
-    def check(self, dataset: str, way: int, shot: int) -> None:
-        """Refuse a data set, way or shot that the protocol does not define.
-
-        Raises:
-            UsageError: Naming what is allowed.
-        """
-        self.on(dataset)
-        if not self.way[0] <= way <= self.way[1]:
-            low, high = self.way
-            allowed = f"{low}-way episodes" if low == high else f"{low} to {high} ways"
-            raise UsageError(f"protocol {self.name} is defined for {allowed}, not {way} ways")
-        if shot < 1:
-            raise UsageError(f"an episode needs at least one support per class, not {shot}")
+__all__ = [
+    "MAX_SEED",
+    "OWN_DATA",
+    "BaseRule",
+    "Override",
+    "Protocol",
+    "ProtocolFile",
+    "ResizeRule",
+    "ScoreAt",
+    "default_protocol",
+    "list_protocols",
+    "own_protocols",
+    "protocol",
+    "protocol_of_list",
+    "shipped_protocols",
+]
 
 
 @cache
-def _all() -> dict[str, Protocol]:
+def _shipped() -> dict[str, Protocol]:
     from pydantic import TypeAdapter
 
     schema = TypeAdapter(dict[str, Protocol])
@@ -225,42 +67,105 @@ def _further(name: str) -> tuple[str, ...]:
     )
 
 
+@cache
+def _of_packages() -> dict[str, list[EntryPoint]]:
+    """Return the protocols that packages bring, unread; a name of fssbench's own is refused."""
+    found: dict[str, list[EntryPoint]] = {}
+    for point in entry_points(group="fssbench.protocols"):
+        if point.name in _shipped() or not is_name(point.name):
+            why = "fssbench has one of this name" if point.name in _shipped() else "that is no name of one"
+            logging.getLogger(__name__).warning(
+                "the package %s brings a protocol '%s', which is left out: %s", package_of(point), point.name, why
+            )
+            continue
+        found.setdefault(point.name, []).append(point)
+    return found
+
+
+def shipped_protocols() -> list[str]:
+    """Return the names of fssbench's own protocols, in the order of protocols.toml."""
+    return list(_shipped())
+
+
+def own_protocols() -> dict[str, str]:
+    """Return the protocols that packages bring, each with the packages' names; none of them is read."""
+    return {name: " and ".join(map(package_of, points)) for name, points in _of_packages().items()}
+
+
 def list_protocols() -> list[str]:
-    """Return the names of all protocols, in the order of protocols.toml.
+    """Return the names of all protocols: those of protocols.toml in its order, then those of other packages.
 
     Examples:
         >>> import fssbench
         >>> fssbench.list_protocols()[:3]
         ['hsnet', 'ifsl-fss', 'ifsl-fscs']
     """
-    return list(_all())
+    return [*_shipped(), *_of_packages()]
 
 
 def protocol(name: str) -> Protocol:
     """Return the protocol of that name, e.g. "hsnet" or, counting IoU at the original size, "hsnet@original".
 
+    Args:
+        name: One of `list_protocols()`; or a file of one's own, "./mine.toml", with the name of its table where it has
+            several, "./mine.toml:mine".
+
     Raises:
         UsageError: If there is none, with the nearest names.
+        MissingError: If there is no such file.
+        BrokenFileError: If the file, or that of a package, holds no protocol, with the line.
     """
-    base, _, size = name.partition("@")
-    if base not in _all():
-        raise unknown_name("protocol", base, _all(), "fssbench list protocols")
-    if "@" not in name:
-        return _all()[base]
+    base, size = without_size(name)
+    found = _named(base)
+    if size is None:
+        return found
     if size == "input":
-        return _all()[base].at("input")
+        return found.at("input")
     if size == "original":
-        return _all()[base].at("original")
+        return found.at("original")
     raise UsageError(f"after @ comes the size at which IoU is counted, input or original, not '{size}'")
 
 
+def _named(name: str) -> Protocol:
+    if names_file(name):
+        return protocol_of_file(name, tuple(_shipped()))
+    if name in _shipped():
+        return _shipped()[name]
+    points = _of_packages().get(name, [])
+    if len(points) > 1:
+        raise UsageError(f"{own_protocols()[name]} both bring a protocol '{name}'", "uninstall one of them")
+    if points:
+        return protocol_of_package(points[0])
+    if "/" in name or "\\" in name:
+        raise UsageError(f"{name} is no file of a protocol: that is TOML", "--protocol ./mine.toml")
+    raise unknown_name("protocol", name, list_protocols(), "fssbench list protocols")
+
+
+def protocol_of_list(name: str, where: str) -> Protocol:
+    """Return the protocol that an episode list names; a file is read only because a person names it.
+
+    Args:
+        name: What the list says.
+        where: The list, in an error.
+
+    Raises:
+        MissingError: If it is one of a file.
+        UsageError: If there is none of that name.
+    """
+    if names_file(name):
+        raise MissingError(
+            f"{where} was drawn by the protocol {name}, which is one of a file of somebody's own", "--protocol FILE"
+        )
+    return protocol(name)
+
+
 def default_protocol(dataset: str, task: str, release: str) -> str:
-    """Return the name of the protocol to evaluate by when none is asked for.
+    """Return the name of the protocol to evaluate by when none is asked for; never one from outside.
 
     Args:
         dataset: Data set name.
         task: "fss" or "fscs".
         release: The protocol of the method's release for that task (`MethodInfo.protocols`).
     """
-    own = (name for name, its in _all().items() if its.task == task and dataset in its.default_for)
+    own = (name for name, its in _shipped().items() if its.task == task and dataset in its.default_for)
     return next(own, release)

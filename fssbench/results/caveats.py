@@ -9,6 +9,7 @@ from fssbench.episode import EpisodeList
 from fssbench.episode.verify import official, runs_in
 from fssbench.metrics.runs import spread_of
 from fssbench.metrics.summary import Summary
+from fssbench.protocols.own import protocol_of_record
 from fssbench.protocols.rules import list_protocols
 from fssbench.protocols.rules import protocol as protocol_of
 from fssbench.results.lost import lost_in
@@ -36,6 +37,7 @@ def caveats(results: Results, summary: Summary, lists: Sequence[EpisodeList]) ->
         *_training(results),
         *_weights(results),
         *_code(results),
+        *_protocol(results),
     ]
 
 
@@ -65,7 +67,7 @@ def _lists(lists: Sequence[EpisodeList], results: Results) -> list[str]:
     elif False in known:
         said.append(f"episodes: not those of {protocol}'s release, as the image lists differ; their order: {orders}")
     else:
-        seeds = ", ".join(sorted({_seeds(episodes) for episodes in lists}))
+        seeds = ", ".join(sorted({_seeds(episodes, results.run) for episodes in lists}))
         said.append(f"episodes: drawn by {protocol}, seed {seeds}, from image lists in order: {orders}")
     if any(episodes.data_fingerprint != results.run.dataset.fingerprint for episodes in lists):
         said.append("the list was drawn from other data than this: fssbench episodes verify shows how they differ")
@@ -89,11 +91,17 @@ def _repeated(lists: Sequence[EpisodeList], results: Results) -> list[str]:
     ]
 
 
-def _seeds(episodes: EpisodeList) -> str:
+def _seeds(episodes: EpisodeList, run: Run) -> str:
     """Return the seed of a list, or those of its runs."""
-    if episodes.run_length is None or episodes.protocol.partition("@")[0] not in list_protocols():
+    if episodes.run_length is None:
         return str(episodes.seed)
-    return " ".join(map(str, protocol_of(episodes.protocol).run_seeds(episodes.seed, runs_in(episodes))))
+    if run.protocol.own is not None and run.protocol.name == episodes.protocol:
+        rules = protocol_of_record(run.protocol.name, run.protocol.own)  # also where the file is not
+    elif episodes.protocol.partition("@")[0] in list_protocols():
+        rules = protocol_of(episodes.protocol)
+    else:
+        return f"{episodes.seed} and others"
+    return " ".join(map(str, rules.run_seeds(episodes.seed, runs_in(episodes))))
 
 
 def _runs(summary: Summary, lists: Sequence[EpisodeList]) -> list[str]:
@@ -200,3 +208,21 @@ def _code(results: Results) -> list[str]:
         return []
     whose = f"code of {code.path}, sha256 {(code.sha256 or '')[:12]}" if code.path else "code without a file"
     return [f"{results.run.method.name} is not a registered method: {whose}"]
+
+
+def _protocol(results: Results) -> list[str]:
+    """Say whose rules counted, where they are not fssbench's, and where the method is for another task than they."""
+    rules, method = results.run.protocol, results.run.method
+    said = []
+    if rules.own is not None:
+        whose = f"of the package {rules.own.package}" if rules.own.package else f"of the file {rules.own.path}"
+        said.append(
+            f"protocol {rules.name} is not one of fssbench's: {whose}, sha256 {rules.own.sha256[:12]}; "
+            "no printed number was counted by it"
+        )
+    if method.task != rules.task:
+        said.append(
+            f"the tasks differ: {method.name} predicts for {method.task} (form {method.variant}), protocol "
+            f"{rules.name} is of the task {rules.task}; printed numbers of either task were not made like this"
+        )
+    return said

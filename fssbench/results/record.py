@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
 from typing import ClassVar, Literal
 
-from fssbench.protocols.rules import BaseRule
+from fssbench.protocols.choices import BaseRule, ProtocolFile
 from fssbench.results.shard import WHOLE, Shard
 
 Option = str | int | float | bool | tuple[int | float, ...] | None
@@ -97,7 +97,11 @@ class DatasetRecord:
 
 @dataclass(frozen=True)
 class ProtocolRecord:
-    """The rules of counting, as in `fssbench.protocols.rules.Protocol`, on the data set of the run."""
+    """The rules of counting, as in `fssbench.protocols.rules.Protocol`, on the data set of the run.
+
+    Attributes:
+        own: Of a protocol that is not one of fssbench's, the whole file.
+    """
 
     __pydantic_config__: ClassVar[dict[str, object]] = _CONFIG
 
@@ -109,6 +113,7 @@ class ProtocolRecord:
     ignore: Literal["leave-out", "background"]
     base: BaseRule | None = None
     absent: Literal["count", "leave-out"] = "count"
+    own: ProtocolFile | None = None
 
 
 @dataclass(frozen=True)

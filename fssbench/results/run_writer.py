@@ -11,7 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from fssbench.errors import BrokenFileError, UsageError
+from fssbench.errors import BrokenFileError, MissingError, UsageError
 from fssbench.files import remove_leftovers
 from fssbench.results.lost import lost_in
 from fssbench.results.record import Run, first_difference
@@ -39,6 +39,10 @@ if TYPE_CHECKING:
     from fssbench.episode import EpisodeList
 
 _PUT_BACK = "put it back, start the run again with --overwrite, or give another --out"
+_CHANGED = {
+    "method.code.sha256": "; the method's file was changed since",
+    "protocol.own.sha256": "; the protocol's file was changed since",
+}
 _LOG = logging.getLogger(__name__)
 
 
@@ -150,6 +154,7 @@ class RunFolder:
             (self.path / SUMMARY).unlink(missing_ok=True)  # it counts rows that are gone
             self._writer.rewrite(self.rows)
         self._gather(damaged=True)
+        self._mend_lists()
         for row in self.rows:
             episode = self._lists[row.fold][row.episode]
             if (row.query, row.classes, row.supports) != (episode.query, episode.classes, episode.supports):
@@ -163,6 +168,23 @@ class RunFolder:
                     f"which --limit {self.run.limit} leaves out",
                     "leave --limit out, or give another --out",
                 )
+
+    def _mend_lists(self) -> None:
+        """Write a list again that is gone or is not the run's: the record says by its hash which list that is."""
+        from fssbench.episode import read_episodes, write_episodes
+
+        for fold, episodes in self._lists.items():
+            path = self.path / f"episodes-fold{fold}.json"
+            try:
+                if read_episodes(path).hash == episodes.hash:
+                    continue
+                why = "is not the run's list"
+            except MissingError:
+                why = "is gone"
+            except BrokenFileError:
+                why = "can't be read"
+            write_episodes(episodes, path)
+            _LOG.warning("%s %s: it is written again", path, why)
 
     def _gather(self, *, damaged: bool = False) -> None:
         """Append what other processes have written to this one's file; their files go.
@@ -203,7 +225,7 @@ class RunFolder:
                 old.unlink(missing_ok=True)
         for fold, episodes in self._lists.items():
             write_episodes(episodes, self.path / f"episodes-fold{fold}.json")
-        write_atomically(self.path / RUN, schema().dump_json(self.run, indent=1).decode() + "\n")
+        write_atomically(self.path / RUN, _record_of(self.run))
         self._started = True
         return self._writer
 
@@ -264,6 +286,12 @@ class PartFolder:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._writer.close()
+
+
+def _record_of(run: Run) -> str:
+    """Return run.json; what only a protocol from outside has stands there for one alone, as earlier versions read it."""
+    unset: dict[str, set[str]] = {"protocol": {"own"}} if run.protocol.own is None else {}
+    return schema().dump_json(run, indent=1, exclude=unset).decode() + "\n"
 
 
 def check_folder(path: Path, existing: Existing) -> Seen:
@@ -331,9 +359,12 @@ def check_continues(path: Path, run: Run) -> Run:
     except BrokenFileError as error:
         raise BrokenFileError(f"the run in {path} can't be continued: {error.message}", _PUT_BACK) from error
     if found := first_difference(stored, run):
+        changed = _CHANGED.get(found.field, "")
         raise UsageError(
             f"the run in {path} can't be continued: "
-            f"its {found.field} is {found.stored}, this command's is {found.requested}",
-            "type the command as before, or give another --out",
+            f"its {found.field} is {found.stored}, this command's is {found.requested}{changed}",
+            "put the file back as it was, or give another --out"
+            if changed
+            else "type the command as before, or give another --out",
         )
     return stored

@@ -85,6 +85,12 @@ def dataset_key(run: Run) -> str:
     return run.dataset.name if run.train_dataset is None else f"{run.train_dataset}_to_{run.dataset.name}"
 
 
+def protocol_label(run: Run) -> str:
+    """Return what a run's protocol is called; one from outside is told from all of fssbench's, those to come too."""
+    own, name = run.protocol.own, run.protocol.name
+    return name if own is None else f"{name} ({own.package or 'a file'}, {own.sha256[:8]})"
+
+
 def measured_variant(run: Run) -> str:
     """Return the variant that was measured, empty where it is the one that the method takes by default for the task."""
     from fssbench.methods.catalogue import REGISTRY, method_info
@@ -261,7 +267,7 @@ def _entry(one: Measurement, methods: Mapping[str, Paper], differs: list[str]) -
     remarks = [
         Remark(
             "measured",
-            f"protocol {run.protocol.name}, IoU at {run.protocol.score_at} size, "
+            f"protocol {protocol_label(run)}, IoU at {run.protocol.score_at} size, "
             f"{per_fold} episodes per fold{counting}, list order {', '.join(orders)}",
         )
     ]
@@ -278,7 +284,7 @@ def _entry(one: Measurement, methods: Mapping[str, Paper], differs: list[str]) -
         backbone=run.method.backbone or NO_BACKBONE,
         dataset=dataset_key(run),
         task=run.method.task,
-        protocol=run.protocol.name,
+        protocol=protocol_label(run),
         way=run.way,
         shot=run.shot,
         # The same configuration at another shot stands in the same row.

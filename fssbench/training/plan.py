@@ -106,7 +106,8 @@ class Plan:
 
     def identity(self, recipe: Recipe) -> dict[str, str]:
         """What decides the result of a stage, by name."""
-        return {
+        own = None if self.rules is None or recipe.validation is None else self.rules.own
+        return ({} if own is None else {"protocol": own.sha256}) | {
             "network": self.network,
             "variant": self.variant,
             "options": str(dict(self.options)),

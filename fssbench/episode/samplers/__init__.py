@@ -29,6 +29,7 @@ class Sampler:
             come from the list instead, a class without any image is just never asked.
         distinct: Whether the supports of a class differ, so that it needs K images and the query.
         repeats_queries: Whether queries start again at the end of the list, so that any number can be asked.
+        several_ways: Whether it draws episodes of more than one class.
         lists: Which images it draws from (`fssbench.episode.samplers.lists.read_lists`).
     """
 
@@ -36,6 +37,7 @@ class Sampler:
     draws_class: bool = False
     distinct: bool = False
     repeats_queries: bool = True
+    several_ways: bool = False
     lists: ListRule = "data set's"
 
     def images_needed(self, shot: int) -> int:
@@ -52,8 +54,8 @@ SAMPLERS: dict[str, Sampler] = {
     "hsnet-every-image": Sampler(hsnet.every_image, repeats_queries=False),
     "ifsl-fss-listed": Sampler(ifsl.fss_listed),
     "ifsl-fss-drawn": Sampler(ifsl.fss_drawn, draws_class=True),
-    "ifsl-fscs-listed": Sampler(ifsl.fscs_listed, draws_class=True, distinct=True),
-    "ifsl-fscs-drawn": Sampler(ifsl.fscs_drawn, draws_class=True, distinct=True),
+    "ifsl-fscs-listed": Sampler(ifsl.fscs_listed, draws_class=True, distinct=True, several_ways=True),
+    "ifsl-fscs-drawn": Sampler(ifsl.fscs_drawn, draws_class=True, distinct=True, several_ways=True),
     "pfenet-8-workers": Sampler(pfenet.listed_by_8, distinct=True, lists="2048 pixels"),
     "pfenet-16-workers": Sampler(pfenet.listed_by_16, distinct=True, lists="2048 pixels"),
     "bam-gfss-8-workers": Sampler(pfenet.generalised_by_8, draws_class=True, distinct=True, lists="every image"),

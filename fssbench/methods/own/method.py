@@ -210,8 +210,8 @@ def described(cls: type[AnyMethod], name: str, target: str, made_of: object = No
         cls: The class.
         name: Its name in records.
         target: What names it: "module:class" of a registered one, or its code.
-        made_of: The user's class or function that it was made of. Then it is built for either task unless it names one,
-            and on any backbone if it takes one and names none.
+        made_of: The user's class or function that it was made of. Then it is built for either task unless it names one.
+            On any backbone if it takes one and names none.
 
     Raises:
         UsageError: If its task is none.
@@ -219,7 +219,8 @@ def described(cls: type[AnyMethod], name: str, target: str, made_of: object = No
     task = getattr(cls, "task", None)
     if task not in ("fss", "fscs", None):
         raise UsageError(f"{name} has the task '{task}'", 'task = "fss" or task = "fscs"')
-    takes_any = inspect.isclass(made_of) and "backbone" in (_taken(made_of) or ())
+    given_class = cls if made_of is None else made_of
+    takes_any = inspect.isclass(given_class) and "backbone" in (_taken(given_class) or ())
     backbones = tuple(getattr(cls, "backbones", BACKBONES if takes_any else ()))
     given = getattr(cls, "has_weights", None)
     tasks: dict[str, Task] = {"": task or "fss"} if task or made_of is None else {"fss": "fss", "fscs": "fscs"}
@@ -233,12 +234,21 @@ def described(cls: type[AnyMethod], name: str, target: str, made_of: object = No
         backbones,
         trainable=cls.losses is not Method.losses,
         base_classes=None,
-        weights=_has_parameters(cls, backbones) if given is None else bool(given),
+        weights=_has_parameters(cls, name, backbones) if given is None else bool(given),
     )
 
 
-def _has_parameters(cls: type[AnyMethod], backbones: tuple[str, ...]) -> bool:
+def _has_parameters(cls: type[AnyMethod], name: str, backbones: tuple[str, ...]) -> bool:
     """Return whether a method has parameters; for that it is built once."""
-    with torch.random.fork_rng(devices=[]):
-        built = cls(way=1, shot=1, **({"backbone": backbones[-1]} if backbones else {}))
+    try:
+        with torch.random.fork_rng(devices=[]):
+            built = cls(way=1, shot=1, **({"backbone": backbones[-1]} if backbones else {}))
+    except FSSBenchError:
+        raise
+    except Exception as error:
+        said = f"{type(error).__name__}: {' '.join(str(error).split())}"
+        raise UsageError(
+            f"{name} can't be built: {said}",
+            "let its __init__ take way and shot, or give its class `info`, a MethodInfo",
+        ) from error
     return any(True for _ in built.parameters())

@@ -1,0 +1,116 @@
+"""A package of somebody else that brings a method, a data set and protocols, through entry points alone."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from string import Template
+
+import pytest
+
+import fssbench
+
+TOYS = Path(__file__).parent
+TEMPLATE = Path(fssbench.__file__).parent / "protocols" / "mine.toml.txt"
+TEXT = Template(TEMPLATE.read_text()).substitute(name="toys")
+
+ENTRY_POINTS = """
+[fssbench.methods]
+toynet = toys.method:Toy
+
+[fssbench.datasets]
+toy = toys.dataset:Toy
+
+[fssbench.protocols]
+toys = toys:PROTOCOLS
+hsnet = toys:PROTOCOLS
+broken = toys:missing
+"""
+
+
+@pytest.fixture(scope="module")
+def packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the package and what pip writes of it."""
+    folder = tmp_path_factory.mktemp("packages")
+    (folder / "toys").mkdir()
+    (folder / "toys" / "__init__.py").write_text(
+        'from importlib.resources import files\n\nPROTOCOLS = files("toys") / "protocols.toml"\n'
+    )
+    (folder / "toys" / "protocols.toml").write_text(TEXT.replace('"shapes20i"]', '"shapes20i", "toy"]'))
+    shutil.copyfile(TOYS / "toy_method.py", folder / "toys" / "method.py")
+    shutil.copyfile(TOYS / "toy_dataset.py", folder / "toys" / "dataset.py")
+    about = folder / "toys-1.0.dist-info"
+    about.mkdir()
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: toys\nVersion: 1.0\n")
+    (about / "entry_points.txt").write_text(ENTRY_POINTS)
+    return folder
+
+
+def run(packages: Path, folder: Path, *commands: str) -> list[tuple[int, str, str]]:
+    """Run commands in one process that finds the package, and return their codes, output and messages."""
+    script = (
+        "import contextlib, io, json, sys\nfrom fssbench.cli import _run\nsaid = []\n"
+        f"for line in {commands!r}:\n"
+        "    out, err = io.StringIO(), io.StringIO()\n"
+        "    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):\n"
+        "        sys.argv = ['fssbench', *line.split()]\n"
+        "        code = _run(line.split())\n"
+        "    said.append((code, out.getvalue(), err.getvalue()))\n"
+        "print(json.dumps(said))\n"
+    )
+    path = os.pathsep.join([str(Path(fssbench.__file__).parents[1]), str(packages)])
+    environment = os.environ | {"PYTHONPATH": path, "COLUMNS": "250", "XDG_CACHE_HOME": str(folder / "cache")}
+    done = subprocess.run(
+        [sys.executable, "-c", script], check=False, capture_output=True, text=True, cwd=folder, env=environment
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    found: list[tuple[int, str, str]] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+def test_what_a_package_brings_is_evaluated(packages: Path, tmp_path: Path) -> None:
+    quick = "--fold 0 --limit 2 --quiet"
+    said = run(
+        packages,
+        tmp_path,
+        "list protocols",
+        "list datasets",
+        f"eval --method copy-mask --dataset toy {quick} --out a",
+        f"eval --method toynet --random-weights --dataset toy --protocol toys {quick} --out b",
+        f"eval --method copy-mask --dataset shapes20i --protocol toys@original {quick} --out c",
+        f"eval --method copy-mask --dataset toy --protocol broken {quick} --out d",
+        "episodes export --dataset toy --protocol toys --count 2 --out list.json",
+        f"eval --method copy-mask --dataset toy --episodes list.json {quick} --out e",
+        "table --source measured --dataset toy --runs .",
+    )
+    codes = [code for code, _, _ in said]
+    assert codes == [0, 0, 0, 0, 0, 2, 0, 0, 0], said
+    protocols, datasets, first, second, third, broken, _, _, table = ("".join(texts) for _, *texts in said)
+    assert "the package toys" in next(line for line in protocols.splitlines() if line.startswith("toys "))
+    line = next(line for line in protocols.splitlines() if line.startswith("broken "))
+    assert "can't be read" in line
+    assert "the package toys brings a protocol 'hsnet', which is left out" in protocols
+    assert "toys" in next(line for line in datasets.splitlines() if line.startswith("toy "))
+    assert "drawn by hsnet" in first, "every protocol takes a data set of a package; the method's release decides"
+    assert "protocol toys is not one of fssbench's: of the package toys" in second
+    assert "protocol toys@original is not one of fssbench's" in third
+    assert "the protocol 'broken' of the package toys can't be loaded: AttributeError" in broken
+    assert "toys (toys, " in table
+    record = json.loads((tmp_path / "b" / "run.json").read_text())
+    assert (record["dataset"]["name"], record["protocol"]["own"]["package"]) == ("toy", "toys")
+
+
+def test_where_the_package_is_not_a_run_still_explains_itself(packages: Path, tmp_path: Path) -> None:
+    asked = "eval --method copy-mask --dataset shapes20i --protocol toys --fold 0 --limit 4 --quiet --out run"
+    made = run(packages, tmp_path, f"{asked} --shard 1/2", f"{asked} --shard 2/2")
+    assert [code for code, _, _ in made] == [0, 0]
+    said = run(
+        tmp_path / "nothing", tmp_path, "merge run", "table --source measured --dataset shapes20i --runs run", asked
+    )
+    assert [code for code, _, _ in said] == [0, 0, 2]
+    assert "protocol toys is not one of fssbench's: of the package toys" in said[0][1]
+    assert "unknown protocol 'toys'" in said[2][2]
