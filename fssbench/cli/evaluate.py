@@ -244,8 +244,8 @@ def _run(plans: Sequence[Plan], save: Path | None, processes: Processes, *, quie
     except (FSSBenchError, KeyboardInterrupt) as error:
         notes: list[str] = getattr(error, "__notes__", [])
         say(*notes, err=True)
-        if notes and isinstance(error, KeyboardInterrupt) and processes.size == 1:
-            say(f"  try: {resume_command()}", err=True)
+        if notes and isinstance(error, KeyboardInterrupt) and processes.first:
+            say(f"  try: {resume_command(processes.launcher)}", err=True)
         raise
     if not processes.first:
         return

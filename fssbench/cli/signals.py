@@ -7,7 +7,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
 
@@ -53,7 +53,11 @@ def stop_on_signals() -> Iterator[None]:
             signal.signal(number, signal.SIG_DFL)
 
 
-def resume_command() -> str:
-    """Return the command that goes on with what this one has begun."""
+def resume_command(launcher: Sequence[str] = ("fssbench",)) -> str:
+    """Return the command that goes on with what this one has begun.
+
+    Args:
+        launcher: What stands before the command's own words.
+    """
     words = [word for word in sys.argv[1:] if word != "--overwrite"]
-    return shlex.join(["fssbench", *words, *(() if "--resume" in words else ("--resume",))])
+    return shlex.join([*launcher, *words, *(() if "--resume" in words else ("--resume",))])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,6 +12,9 @@ from fssbench.cli.console import say
 from fssbench.cli.options import DatasetName, Device, MaybeTask, Root, fields_for, task_of, with_fields
 from fssbench.cli.paths import check_folder, given_path
 from fssbench.cli.signals import resume_command
+
+if TYPE_CHECKING:
+    from fssbench.training.plan import Plan
 
 
 @dataclass(frozen=True)
@@ -69,6 +72,8 @@ def train(options: TrainOptions) -> None:
     from fssbench.training.plan import Request, plan
 
     planned = plan(Request(**fields_for(Request, options) | {"task": task_of(options.task)}))
+    if planned.borrowed:
+        say(_borrowed(planned), err=True)
     from fssbench.training.progress import reporter
     from fssbench.training.run import run_plan
 
@@ -81,3 +86,14 @@ def train(options: TrainOptions) -> None:
             say(f"  try: {resume_command()}", err=True)
         raise
     say(f"weights: {written}")
+
+
+def _borrowed(planned: Plan) -> str:
+    """Return by whose recipe a method of one's own is trained, and where to say otherwise."""
+    recipe = next(iter(planned.recipes.values()))
+    name = planned.network.rpartition(":")[2]
+    return (
+        f"{name} has no recipe of its own and is trained by that of {planned.borrowed}: {recipe.steps} steps of "
+        f"{recipe.batch} episodes, {recipe.optimiser.kind}, learning rate {recipe.optimiser.learning_rate:g}; "
+        f'--config FILE with a table ["{name}/{planned.dataset.name}"] says otherwise'
+    )

@@ -42,6 +42,14 @@ class Processes:
         """The shard of this process."""
         return Shard(self.rank + 1, self.size)
 
+    @property
+    def launcher(self) -> tuple[str, ...]:
+        """What stands before the words of the command that they run; on each machine, where there are several."""
+        if self.size == 1:
+            return ("fssbench",)
+        machines = ("--nnodes", str(self.size // self.local)) if self.size > self.local else ()
+        return ("torchrun", *machines, "--nproc-per-node", str(self.local), "-m", "fssbench")
+
     def device(self, name: str) -> str:
         """Return the device of this process, for the device that was requested: each process has its own card."""
         if self.size == 1 or name not in ("auto", "cuda"):

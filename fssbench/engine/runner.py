@@ -18,6 +18,7 @@ from fssbench.engine.processes import ALONE, Processes
 from fssbench.engine.profiling.timers import StageTimers
 from fssbench.methods import build
 from fssbench.methods.base.method import Method
+from fssbench.methods.building import check_unchanged
 from fssbench.planning.plan import Plan, planned_run
 from fssbench.planning.settings import choose_device
 from fssbench.predictions.saving import SavedPredictions
@@ -125,4 +126,6 @@ def _build(plan: Plan) -> Method[Any, Any]:
         torch.manual_seed(seeds[0])
     # The options of the plan already include those of the data set that the weights were trained on.
     name, options = plan.request.method, plan.options
-    return build(name, plan.backbone, plan.variant, plan.way, plan.shot, trained_on=None, **options)
+    method = build(name, plan.backbone, plan.variant, plan.way, plan.shot, trained_on=None, **options)
+    check_unchanged(plan.info.own, method)
+    return method

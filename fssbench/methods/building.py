@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from fssbench.errors import UsageError
 from fssbench.methods.base.built import BuiltAs
-from fssbench.methods.catalogue import REGISTRY, check_build, check_weak
+from fssbench.methods.catalogue import REGISTRY, OwnSource, check_build, check_weak
 
 if TYPE_CHECKING:
     from fssbench.methods.base.method import Method
@@ -72,3 +72,18 @@ def build(
         ) from error
     method.built = BuiltAs(name, arguments.get("variant"), arguments.get("backbone"), way, shot, options, trained_on)
     return method.eval()
+
+
+def check_unchanged(planned: OwnSource | None, method: Method[Any, Any]) -> None:
+    """Refuse a method of one's own that was built of another file than the one that was planned and goes on record.
+
+    Args:
+        planned: Its file when the command began; None for a registered method.
+        method: As it was built.
+
+    Raises:
+        UsageError: If its file was changed in between.
+    """
+    own = None if method.info is None else method.info.own
+    if planned is not None and (own is None or own.sha256 != planned.sha256):
+        raise UsageError(f"{planned.path} was changed while the command began", "type the command again")

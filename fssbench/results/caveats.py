@@ -14,7 +14,7 @@ from fssbench.protocols.rules import list_protocols
 from fssbench.protocols.rules import protocol as protocol_of
 from fssbench.results.lost import lost_in
 from fssbench.results.run_reader import Results
-from fssbench.results.summary import caveats_without_truth
+from fssbench.results.summary import caveats_of_protocol, caveats_without_truth
 
 if TYPE_CHECKING:
     from fssbench.results.record import FoldRecord, Run
@@ -37,7 +37,7 @@ def caveats(results: Results, summary: Summary, lists: Sequence[EpisodeList]) ->
         *_training(results),
         *_weights(results),
         *_code(results),
-        *_protocol(results),
+        *caveats_of_protocol(results.run),
     ]
 
 
@@ -208,21 +208,3 @@ def _code(results: Results) -> list[str]:
         return []
     whose = f"code of {code.path}, sha256 {(code.sha256 or '')[:12]}" if code.path else "code without a file"
     return [f"{results.run.method.name} is not a registered method: {whose}"]
-
-
-def _protocol(results: Results) -> list[str]:
-    """Say whose rules counted, where they are not fssbench's, and where the method is for another task than they."""
-    rules, method = results.run.protocol, results.run.method
-    said = []
-    if rules.own is not None:
-        whose = f"of the package {rules.own.package}" if rules.own.package else f"of the file {rules.own.path}"
-        said.append(
-            f"protocol {rules.name} is not one of fssbench's: {whose}, sha256 {rules.own.sha256[:12]}; "
-            "no printed number was counted by it"
-        )
-    if method.task != rules.task:
-        said.append(
-            f"the tasks differ: {method.name} predicts for {method.task} (form {method.variant}), protocol "
-            f"{rules.name} is of the task {rules.task}; printed numbers of either task were not made like this"
-        )
-    return said

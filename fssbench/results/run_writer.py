@@ -32,7 +32,7 @@ from fssbench.results.run_reader import (
     write_atomically,
 )
 from fssbench.results.sound_rows import describe_damage, read_sound_rows
-from fssbench.results.summary import summary_record
+from fssbench.results.summary import caveats_of_protocol, summary_record
 from fssbench.writable import check_writable
 
 if TYPE_CHECKING:
@@ -126,7 +126,8 @@ class RunFolder:
             remove_leftovers(self.path, name)
         results = Results(frame_of(self.rows), self.run, self.path)
         if self.rows and not results.missing:
-            record = summary_record(results.summary(), lost_in(results.frame, self.run.protocol.task))
+            lost = lost_in(results.frame, self.run.protocol.task)
+            record = summary_record(results.summary(), lost, caveats_of_protocol(self.run))
             write_atomically(self.path / SUMMARY, json.dumps(record, indent=1) + "\n")
             ordered = sorted(self.rows, key=lambda row: (row.fold, row.episode))
             if ordered != self.rows and self._writer is not None:
@@ -289,7 +290,7 @@ class PartFolder:
 
 
 def _record_of(run: Run) -> str:
-    """Return run.json; what only a protocol from outside has stands there for one alone, as earlier versions read it."""
+    """Return run.json; a key that only protocols from outside have is left out for others: earlier versions read it."""
     unset: dict[str, set[str]] = {"protocol": {"own"}} if run.protocol.own is None else {}
     return schema().dump_json(run, indent=1, exclude=unset).decode() + "\n"
 

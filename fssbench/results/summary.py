@@ -7,13 +7,14 @@ from dataclasses import asdict
 
 from fssbench.metrics.summary import FoldSummary, Summary
 from fssbench.results.lost import NOTHING, Lost
+from fssbench.results.record import Run
 
 ALL_CLASSES = ("miou_all_classes", "base_miou_all_classes", "total_miou_all_classes")
 OPTIONAL = ("base_miou", "total_miou", *ALL_CLASSES)
 """Numbers that not every run has."""
 
 
-def summary_record(summary: Summary, lost: Lost = NOTHING) -> dict[str, object]:
+def summary_record(summary: Summary, lost: Lost = NOTHING, further: Sequence[str] = ()) -> dict[str, object]:
     """Return a summary as summary.json holds it: per cent, and pixels for the classes.
 
     `miou` is the mean over the classes that an episode asks, `miou_all_classes` over all of a fold, the others as 0,
@@ -22,11 +23,12 @@ def summary_record(summary: Summary, lost: Lost = NOTHING) -> dict[str, object]:
     Args:
         summary: The numbers.
         lost: What is lost by resizing; it stands there where that is anything.
+        further: What else has to be said of the numbers; see `caveats_of_protocol`.
     """
     folds = [_fold(fold) for fold in summary.folds]
     more = {name: its for name in OPTIONAL if (its := getattr(summary, name)) is not None}
     runs = {"runs": [_run(asdict(run)) for run in summary.runs]} if summary.runs else {}
-    notes = {"notes": said} if (said := caveats_without_truth(summary)) else {}
+    notes = {"notes": said} if (said := [*caveats_without_truth(summary), *further]) else {}
     return {
         "episodes": summary.episodes,
         "miou": summary.miou,
@@ -49,6 +51,31 @@ def caveats_without_truth(summary: Summary) -> list[str]:
         "whatever is predicted, as in the releases (in PANet's, the mean is NaN)"
         for fold in summary.folds
         if fold.without_truth
+    ]
+
+
+def caveats_of_protocol(run: Run) -> list[str]:
+    """Return whose rules counted, where they are not fssbench's, and where the method is for another task than they."""
+    rules = run.protocol
+    said = []
+    if rules.own is not None:
+        whose = f"of the package {rules.own.package}" if rules.own.package else f"of the file {rules.own.path}"
+        said.append(
+            f"protocol {rules.name} is not one of fssbench's: {whose}, sha256 {rules.own.sha256[:12]}; "
+            "no printed number was counted by it"
+        )
+    return said + caveats_of_task(run)
+
+
+def caveats_of_task(run: Run) -> list[str]:
+    """Return that a method is asked another task than it predicts for, if it is."""
+    rules, method = run.protocol, run.method
+    if method.task == rules.task:
+        return []
+    form = f" (form {method.variant})" if method.variant else ""
+    return [
+        f"the tasks differ: {method.name} predicts for {method.task}{form}, protocol "
+        f"{rules.name} is of the task {rules.task}; printed numbers of either task were not made like this"
     ]
 
 

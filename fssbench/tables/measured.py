@@ -302,7 +302,9 @@ def _entry(one: Measurement, methods: Mapping[str, Paper], differs: list[str]) -
 
 
 def _cautions(one: Measurement, weights: Sequence[str]) -> list[str]:
-    cautions = []
+    from fssbench.results.summary import caveats_of_task
+
+    cautions = caveats_of_task(one.run)
     leaks = {number: fold.record.leaking for number, fold in sorted(one.folds.items()) if fold.record.leaking}
     if leaks:
         folds = "; ".join(f"fold {number}: {', '.join(names)}" for number, names in leaks.items())

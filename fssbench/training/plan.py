@@ -16,7 +16,7 @@ from fssbench.datasets.catalogue import require_training
 from fssbench.datasets.dataset import Dataset
 from fssbench.errors import MissingError, UsageError
 from fssbench.escape import in_path
-from fssbench.methods.catalogue import MethodInfo, check_build, list_methods, method_info
+from fssbench.methods.catalogue import MethodInfo, OwnSource, check_build, list_methods, method_info
 from fssbench.planning.base_classes import check_base_class_count
 from fssbench.planning.defaults import FROM_SCRATCH, options_source, recipe_source
 from fssbench.planning.resolve import Names, Setting, resolve, resolve_task, resolve_variant
@@ -72,6 +72,8 @@ class Plan:
         folder: Where state, log and result go.
         resume: Whether to go on from the state there.
         tensorboard: Whether curves are written for TensorBoard too.
+        own: Where the code of the method is, if it is not registered.
+        borrowed: The recipe of another method that it is trained by, for want of one of its own; empty if it is not.
     """
 
     method: str | None
@@ -88,6 +90,8 @@ class Plan:
     folder: Path
     resume: bool
     tensorboard: bool = False
+    own: OwnSource | None = None
+    borrowed: str = ""
 
     @property
     def network(self) -> str:
@@ -106,8 +110,9 @@ class Plan:
 
     def identity(self, recipe: Recipe) -> dict[str, str]:
         """What decides the result of a stage, by name."""
-        own = None if self.rules is None or recipe.validation is None else self.rules.own
-        return ({} if own is None else {"protocol": own.sha256}) | {
+        protocol = None if self.rules is None or recipe.validation is None else self.rules.own
+        files = {"code of the method": self.own, "protocol": protocol}
+        return {name: file.sha256 for name, file in files.items() if file is not None} | {
             "network": self.network,
             "variant": self.variant,
             "options": str(dict(self.options)),
@@ -173,6 +178,8 @@ def plan(request: Request) -> Plan:
         folder=folder,
         resume=request.resume,
         tensorboard=request.tensorboard,
+        own=None if info is None else info.own,
+        borrowed=found[next(iter(found))].name if info is not None and info.own and request.config is None else "",
     )
 
 

@@ -19,6 +19,7 @@ from fssbench.errors import CheckpointError, UsageError
 from fssbench.files import write_bytes
 from fssbench.methods import build
 from fssbench.methods.base.method import Method
+from fssbench.methods.building import check_unchanged
 from fssbench.planning.settings import choose_device
 from fssbench.training.episodic import train
 from fssbench.training.loop import StepCallback
@@ -53,6 +54,7 @@ def run_plan(plan: Plan, watch: StepCallback | None = None) -> Path:
     variant = plan.variant or None
     options: dict[str, Any] = dict(plan.options)
     method = build(plan.method, plan.backbone, variant, plan.way, plan.shot, **options)
+    check_unchanged(plan.own, method)
     for stage in method.training_stages:
         stage_recipe(plan.recipes, stage, f"{plan.network}/{plan.dataset.name}")
     if unknown := next((stage for stage in plan.recipes if stage and stage not in method.training_stages), None):

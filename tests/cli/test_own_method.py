@@ -161,6 +161,51 @@ def test_a_run_says_whose_code_predicted(fssbench: Any, file: Path) -> None:
     assert len(load_run("run").frame) == 3
 
 
+def test_a_file_that_changes_while_the_command_begins_is_refused(
+    fssbench: Any, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from fssbench.engine import runner
+    from fssbench.training import run
+
+    build = runner.build
+
+    def late(*given: Any, **more: Any) -> Any:
+        file.write_text(file.read_text() + "# changed\n")
+        return build(*given, **more)
+
+    monkeypatch.setattr(runner, "build", late)
+    monkeypatch.setattr(run, "build", late)
+    code, _, err = fssbench(*EVAL, "--method", "my.py:copy_mask", "--out", "run")
+    assert (code, "my.py was changed while the command began" in err) == (2, True)
+    assert not Path("run").exists()
+    code, _, err = fssbench("train", "--method", "my.py:Trained", *EVAL[1:5], "--steps", "1", "--out", "trained")
+    assert (code, "my.py was changed while the command began" in err) == (2, True)
+
+
+@pytest.mark.usefixtures("file")
+def test_a_method_of_another_task_than_the_protocol_is_told_of(fssbench: Any) -> None:
+    asked = ["--method", "my.py:copy_mask", "--variant", "fscs", "--protocol", "shapes", "--out", "run"]
+    code, out, err = fssbench(*EVAL, *asked)
+    assert code == 0, err
+    words = "the tasks differ: my.py:copy_mask predicts for fscs (form fscs), protocol shapes is of the task fss"
+    assert words in out
+    assert words in json.loads(Path("run/summary.json").read_text())["notes"][0]
+    code, out, _ = fssbench("table", "--source", "measured", "--dataset", "shapes20i", "--runs", "run")
+    assert (code, "protocol shapes is of the task fss" in " ".join(out.split())) == (0, True)
+
+
+def test_a_training_says_by_whose_recipe(fssbench: Any, file: Path) -> None:
+    asked = ["train", "--method", "./my.py:Trained", *EVAL[1:5], "--steps", "1", "--batch", "2", "--out", "trained"]
+    code, _, err = fssbench(*asked)
+    assert code == 0, err
+    assert "Trained has no recipe of its own and is trained by that of hsnet/shapes20i: 1 steps of 2 episodes" in err
+    assert '--config FILE with a table ["Trained/shapes20i"]' in err
+    file.write_text(CODE + "# changed\n")
+    code, _, err = fssbench(*asked, "--resume")
+    assert code == 2
+    assert "is the state of another run: its code of the method differ" in err
+
+
 @pytest.mark.usefixtures("file")
 def test_a_function_and_a_class_without_a_network(fssbench: Any) -> None:
     for name in ("copy_mask", "Plain"):

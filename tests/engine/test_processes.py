@@ -33,6 +33,9 @@ def test_a_process_among_others(monkeypatch: pytest.MonkeyPatch):
     assert (found.first, str(found.shard)) == (False, "3/4")
     assert found.device("cpu") == "cpu"
     assert found.device("cuda") == "cuda:0"
+    assert found.launcher == ("torchrun", "--nnodes", "2", "--nproc-per-node", "2", "-m", "fssbench")
+    assert Processes(size=4, local=4).launcher == ("torchrun", "--nproc-per-node", "4", "-m", "fssbench")
+    assert ALONE.launcher == ("fssbench",)
 
 
 @pytest.mark.parametrize("wrong", [{"RANK": "4"}, {"RANK": "x"}, {"LOCAL_RANK": "2"}, {"WORLD_SIZE": "0"}])

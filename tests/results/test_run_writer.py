@@ -212,3 +212,15 @@ def test_what_killed_commands_left_goes_when_the_run_is_finished(run: Path) -> N
     answer(run, resume=True)
     assert not [path for path in left if path.exists()]
     assert other.exists()
+
+
+@pytest.mark.parametrize("text", [None, "garbage", "{}"])
+def test_a_list_that_is_gone_or_broken_is_written_again(
+    run: Path, text: str | None, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = run / "episodes-fold0.json"
+    before = path.read_bytes()
+    path.unlink() if text is None else path.write_text(text)
+    answer(run, resume=True, limit=2)
+    assert path.read_bytes() == before
+    assert "it is written again" in caplog.text
