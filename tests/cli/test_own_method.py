@@ -165,9 +165,10 @@ def test_a_file_that_changes_while_the_command_begins_is_refused(
     fssbench: Any, file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from fssbench.engine import runner
+    from fssbench.methods import building
     from fssbench.training import run
 
-    build = runner.build
+    build = building.build
 
     def late(*given: Any, **more: Any) -> Any:
         file.write_text(file.read_text() + "# changed\n")
@@ -190,7 +191,9 @@ def test_a_method_of_another_task_than_the_protocol_is_told_of(fssbench: Any) ->
     words = "the tasks differ: my.py:copy_mask predicts for fscs (form fscs), protocol shapes is of the task fss"
     assert words in out
     assert words in json.loads(Path("run/summary.json").read_text())["notes"][0]
-    code, out, _ = fssbench("table", "--source", "measured", "--dataset", "shapes20i", "--runs", "run")
+    shown = ["--source", "measured", "--dataset", "shapes20i", "--layout", "fscs", "--runs", "run"]
+    code, out, err = fssbench("table", *shown)
+    assert code == 0, err
     assert (code, "protocol shapes is of the task fss" in " ".join(out.split())) == (0, True)
 
 
