@@ -34,8 +34,8 @@ def against_baselines(found: Sequence[Measured], known: Sequence[Baseline], stat
     uncompared: list[str] = []
     for one in found:
         for fold in one.folds:
-            its, reason = _fold(one, fold, known, stated)
-            checks += its
+            found_checks, reason = _fold(one, fold, known, stated)
+            checks += found_checks
             if reason:
                 uncompared.append(f"{one.subject.name}, fold {fold.record.fold} ({one.subject.folders}): {reason}")
     return Report("baselines", tuple(checks), tuple(uncompared))
@@ -47,7 +47,7 @@ def _fold(
     number = fold.record.fold
     mine = None if fold.numbers is None else fold.numbers.miou
     alike = [baseline for baseline in known if _question(one.run, number) == _baseline_question(baseline)]
-    match = next((its for its in alike if its.episodes_hash == fold.record.episodes_hash), None)
+    match = next((baseline for baseline in alike if baseline.episodes_hash == fold.record.episodes_hash), None)
     reason = fold.partial
     if not reason and not alike:
         reason = "there is no baseline of this method, form, data, protocol, ways and shots"
@@ -89,9 +89,9 @@ def _baseline_question(its: Baseline) -> tuple[object, ...]:
 
 def _other_versions(run: Run, fold: MeasuredFold, match: Baseline) -> str:
     """Return how versions, device and precision differ from the baseline's, empty if they do not."""
-    where = [start.environment for start in fold.starts]
-    torch = sorted({its.packages.get("torch", "unknown") for its in where} - {match.torch})
-    devices = sorted({its.device for its in where} - {DEVICE})
+    environments = [start.environment for start in fold.starts]
+    torch = sorted({environment.packages.get("torch", "unknown") for environment in environments} - {match.torch})
+    devices = sorted({environment.device for environment in environments} - {DEVICE})
     differs = [f"torch {', '.join(torch)} here, {match.torch} there"] if torch else []
     differs += [f"on {', '.join(devices)} here, on {DEVICE} there"] if devices else []
     differs += [f"in {run.precision} here, in {PRECISION} there"] if run.precision != PRECISION else []

@@ -46,20 +46,20 @@ def against_published(
     uncompared: list[str] = []
     for one in found:
         rows = [row for row in known.rows if _fits(row, one, known)]
-        its = _checks(one, rows, _wrong_means(known.rows), stated, known)
-        checks += its
-        if not any(check.verdict != "none" for check in its):
-            reasons = dict.fromkeys(check.remark for check in its)
+        found_checks = _checks(one, rows, _wrong_means(known.rows), stated, known)
+        checks += found_checks
+        if not any(check.verdict != "none" for check in found_checks):
+            reasons = dict.fromkeys(check.remark for check in found_checks)
             uncompared.append(f"{one.subject.name} ({one.subject.folders}): {'; '.join(reasons)}")
     return Report("printed numbers", tuple(checks), tuple(uncompared))
 
 
 def _fits(row: PrintedRow, one: Measured, known: Publications) -> bool:
     run = one.run
-    asked = (method_key(one), dataset_key(run), run.method.task, run.way, run.shot, run.method.backbone)
+    evaluated = (method_key(one), dataset_key(run), run.method.task, run.way, run.shot, run.method.backbone)
     printed = (row.method, row.dataset, row.task, row.way, row.shot, row.backbone)
     usable = row.role == "result" and not row.variant and row.confidence != "uncertain"
-    return asked == printed and usable and not known.sources[row.source].superseded and not measured_variant(run)
+    return evaluated == printed and usable and not known.sources[row.source].superseded and not measured_variant(run)
 
 
 def method_key(one: Measured) -> str:
@@ -86,12 +86,12 @@ def _checks(
 ) -> list[Check]:
     checks: list[Check] = []
     for fold in one.folds:
-        its = fold.record.fold
+        fold_number = fold.record.fold
         for measure, prefix in (("miou", "fold"), ("exact_ratio", "er_fold")):
-            printed = [(row, float(text)) for row in rows if (text := row.numbers.get(f"{prefix}{its}"))]
+            printed = [(row, float(text)) for row in rows if (text := row.numbers.get(f"{prefix}{fold_number}"))]
             if printed:
                 number = None if fold.numbers is None else _Number(_value(fold.numbers, measure), fold.interval)
-                checks.append(_judged(one, number, measure, its, printed, [fold], stated, known))
+                checks.append(_judged(one, number, measure, fold_number, printed, [fold], stated, known))
     if one.whole:
         for measure, column in MEANS:
             if measure == "exact_ratio" and one.run.method.task != "fscs":
@@ -119,7 +119,7 @@ def _means(rows: Sequence[PrintedRow], column: str, wrong: set[tuple[object, ...
     if of_folds:
         return of_folds
     printed = [(row, float(row.numbers[column])) for row in rows if column in row.numbers]
-    return [its for its in printed if column != "mean" or (*_key(its[0]), its[1]) not in wrong]
+    return [pair for pair in printed if column != "mean" or (*_key(pair[0]), pair[1]) not in wrong]
 
 
 @dataclass(frozen=True)
@@ -130,8 +130,8 @@ class _Number:
     interval: Callable[[str], Interval | None]
 
 
-def _value(of: FoldSummary | Summary, measure: str) -> float:
-    return float(getattr(of, measure))
+def _value(summary: FoldSummary | Summary, measure: str) -> float:
+    return float(getattr(summary, measure))
 
 
 def _interval(one: Measured, measure: str) -> Interval | None:
@@ -154,7 +154,7 @@ def _judged(
         source = f"{known.sources[row.source].cite}, {row.location}"
         source += ", mean of the printed folds" if fold is None and measure != "fb_iou" and _has_folds(row) else ""
         case = _case(one, folds, row)
-        left_out = next((its.partial for its in folds if its.partial), "")
+        left_out = next((fold_.partial for fold_ in folds if fold_.partial), "")
         tolerance = None
         if case.tier is not None:
             tolerance = stated or tolerance_of(
@@ -202,8 +202,8 @@ def _case(one: Measured, folds: Sequence[MeasuredFold], row: PrintedRow) -> _Cas
     if protocol.fixed and all(_same_episodes(one, fold) for fold in folds):
         return _Case("same", "")
     thousands = protocol.thousands.get(run.dataset.name, protocol.thousands["default"])
-    asked = min(fold.record.episodes for fold in folds) / 1000.0
-    return _Case("drawn", f"{thousands:g} thousand episodes a fold there, {asked:g} here", (thousands, asked))
+    here = min(fold.record.episodes for fold in folds) / 1000.0
+    return _Case("drawn", f"{thousands:g} thousand episodes a fold there, {here:g} here", (thousands, here))
 
 
 def _released(weights: Weights) -> bool:

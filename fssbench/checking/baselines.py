@@ -65,8 +65,8 @@ class Baseline(BaseModel):
     @property
     def numbers(self) -> dict[str, str]:
         """The numbers that were written, by measure."""
-        its = {"miou": self.miou, "fb_iou": self.fb_iou, "exact_ratio": self.exact_ratio}
-        return {measure: text for measure, text in its.items() if text}
+        texts = {"miou": self.miou, "fb_iou": self.fb_iou, "exact_ratio": self.exact_ratio}
+        return {measure: text for measure, text in texts.items() if text}
 
 
 def read_baselines(folder: Path, datasets: Iterable[str]) -> list[Baseline]:

@@ -100,45 +100,49 @@ def measured(folders: Iterable[Path]) -> list[Measured]:
         # A run is checked once, however many of the folders it is found in.
         paths = deduplicated(paths, found)
     runs: dict[Path, Run] = {}
-    answered: dict[Path, dict[int, Answers]] = {}
+    folds_with_rows: dict[Path, dict[int, Answers]] = {}
     for path in paths:
         results = load_run(path)
-        runs[path], answered[path] = results.run, folds_of(results, path)
-    together = [_together(one, runs) for one in group_folds((runs[path], answered[path]) for path in paths)]
-    return [*together, *(_of([path], {}, runs) for path in paths if not answered[path])]
+        runs[path], folds_with_rows[path] = results.run, folds_of(results, path)
+    together = [_together(one, runs) for one in group_folds((runs[path], folds_with_rows[path]) for path in paths)]
+    return [*together, *(_of([path], {}, runs) for path in paths if not folds_with_rows[path])]
 
 
 def _together(one: Measurement, runs: Mapping[Path, Run]) -> Measured:
-    return _of(sorted({its.folder for its in one.folds.values()}), one.folds, runs)
+    return _of(sorted({fold.folder for fold in one.folds.values()}), one.folds, runs)
 
 
-def _of(folders: Sequence[Path], answered: Mapping[int, Answers], runs: Mapping[Path, Run]) -> Measured:
+def _of(folders: Sequence[Path], folds_with_rows: Mapping[int, Answers], runs: Mapping[Path, Run]) -> Measured:
     """Put folds together.
 
     Args:
         folders: The runs'.
-        answered: The folds that have an answer, each from one of the runs.
+        folds_with_rows: The folds that have an answer, each from one of the runs.
         runs: What each run says of itself.
     """
 
     @cache
     def summarise() -> Summary | None:
-        return summary_of([answered[fold].counts for fold in sorted(answered)]) if answered else None
+        return (
+            summary_of([folds_with_rows[fold].counts for fold in sorted(folds_with_rows)]) if folds_with_rows else None
+        )
 
     folds: dict[int, MeasuredFold] = {}
     for folder in folders:
         run = runs[folder]
         for record in run.folds:
             # A fold that one run has not begun may be answered by another; if by none, it is still told.
-            its = answered.get(record.fold)
-            if its is None or its.folder == folder:
-                reason = explain_incomplete(run, record, 0 if its is None else run.expected(record) - its.missing)
-                folds[record.fold] = MeasuredFold(record, reason, run.starts, its, summarise)
+            counted = folds_with_rows.get(record.fold)
+            if counted is None or counted.folder == folder:
+                reason = explain_incomplete(
+                    run, record, 0 if counted is None else run.expected(record) - counted.missing
+                )
+                folds[record.fold] = MeasuredFold(record, reason, run.starts, counted, summarise)
     subject = Subject(subject_name(runs[folders[0]]), ", ".join(map(str, folders)))
     return Measured(runs[folders[0]], subject, tuple(folds[fold] for fold in sorted(folds)), summarise)
 
 
-def explain_incomplete(run: Run, record: FoldRecord, answered: int) -> str:
+def explain_incomplete(run: Run, record: FoldRecord, rows: int) -> str:
     """Return why a fold's number is that of no list, empty if the whole list was answered."""
     if run.is_shard:
         return f"shard {run.as_shard} of a run, only a part of the list (fssbench merge)"
@@ -146,7 +150,7 @@ def explain_incomplete(run: Run, record: FoldRecord, answered: int) -> str:
         return f"only the first {run.requested(record)} of {record.episodes} episodes were asked (--limit)"
     if record.unanswered:
         return f"{record.unanswered} episodes without a prediction are left out"
-    if missing := run.expected(record) - answered:
+    if missing := run.expected(record) - rows:
         return f"unfinished: {missing} episodes are missing (fssbench eval ... --resume)"
     if record.leaking:
         return f"training on {run.train_dataset} has seen classes that are asked: {', '.join(record.leaking)}"
@@ -158,7 +162,14 @@ def explain_incomplete(run: Run, record: FoldRecord, answered: int) -> str:
 def subject_name(run: Run) -> str:
     """Return what was measured, on one line."""
     method = run.method
-    form = method.variant if method.variant not in (None, method.task) else ""
+    variant = method.variant if method.variant not in (None, method.task) else ""
     precision = "" if run.precision == "float32" else run.precision
-    words = [method.name, form, method.backbone, precision, dataset_key(run), "FS-CS" if method.task == "fscs" else ""]
+    words = [
+        method.name,
+        variant,
+        method.backbone,
+        precision,
+        dataset_key(run),
+        "FS-CS" if method.task == "fscs" else "",
+    ]
     return " ".join([*(word for word in words if word), f"{run.way}-way", f"{run.shot}-shot"])

@@ -39,20 +39,20 @@ def _number(value: float | None) -> str:
 
 def notes(report: Report) -> list[str]:
     """Return what stands below the table: where tolerances and expected numbers come from, and every reason."""
-    tiers = {its.tier: its.source for check in report.checks if (its := check.tolerance)}
+    tiers = {tolerance.tier: tolerance.source for check in report.checks if (tolerance := check.tolerance)}
     found = [f"tolerance, {tier}: {source}" for tier, source in tiers.items()]
     sources: dict[str, list[str]] = {}
     for check in report.checks:
         if check.source:
             sources.setdefault(check.subject.name, []).append(check.source)
-    found += [f"expected of {name}: {'; '.join(dict.fromkeys(its))}" for name, its in sources.items()]
+    found += [f"expected of {name}: {'; '.join(dict.fromkeys(tolerance))}" for name, tolerance in sources.items()]
     remarks: dict[str, list[str]] = {}
     for check in report.checks:
         if check.remark:
             remarks.setdefault(check.remark, []).append(f"{check.subject.name} {check.title}")
-    for remark, of in remarks.items():
-        more = f" and {len(of) - 1} more" if len(of) > 1 else ""
-        found.append(f"{of[0]}{more}: {remark}")
+    for remark, checks in remarks.items():
+        more = f" and {len(checks) - 1} more" if len(checks) > 1 else ""
+        found.append(f"{checks[0]}{more}: {remark}")
     return [plain(text) for text in found]
 
 

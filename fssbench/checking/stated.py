@@ -40,7 +40,7 @@ def against_stated(
         raise UsageError(f"{subject.name} has no exact ratio: only FS-CS asks which classes are there")
     numbers: Summary | FoldSummary = summary
     if fold is not None:
-        by_fold = {its.fold: its for its in summary.folds}
+        by_fold = {fold_summary.fold: fold_summary for fold_summary in summary.folds}
         if fold not in by_fold:
             raise UsageError(f"{subject.name} has no fold {fold}, only {', '.join(map(str, by_fold))}")
         numbers = by_fold[fold]
@@ -60,7 +60,7 @@ def _of_folders(folder: Path) -> tuple[Run, Subject, Summary]:
         names = "; ".join(f"{one.subject.name} ({one.subject.folders})" for one in found[:3])
         raise UsageError(f"{folder} holds several measurements: {names}", "give the folder of one")
     [one] = found
-    _refuse(one.subject, [its.partial for its in one.folds])
+    _refuse(one.subject, [fold.partial for fold in one.folds])
     if one.summary is None:
         raise UsageError(f"{folder} holds no answer")
     return one.run, one.subject, one.summary
@@ -69,8 +69,8 @@ def _of_folders(folder: Path) -> tuple[Run, Subject, Summary]:
 def _of_results(results: Results) -> tuple[Run, Subject, Summary]:
     run = results.run
     subject = Subject(subject_name(run), str(results.folder or "in memory"))
-    answered = {its.fold: int((results.frame["fold"] == its.fold).sum()) for its in run.folds}
-    _refuse(subject, [explain_incomplete(run, its, answered[its.fold]) for its in run.folds])
+    rows = {fold.fold: int((results.frame["fold"] == fold.fold).sum()) for fold in run.folds}
+    _refuse(subject, [explain_incomplete(run, fold, rows[fold.fold]) for fold in run.folds])
     return run, subject, results.summary()
 
 

@@ -127,16 +127,16 @@ def tolerance_of(
     known = tolerances()
     tier: Tier = getattr(known, name)
     if measure == "exact_ratio":
-        reach, low_side = tier.er_mean if mean and tier.er_mean is not None else tier.er_fold, 0.0
+        half_width, low_side = tier.er_mean if mean and tier.er_mean is not None else tier.er_fold, 0.0
     else:
-        reach, low_side = _reach(tier, mean, shot, thousands), tier.low_side
-    if reach is None:
+        half_width, low_side = _half_width(tier, mean, shot, thousands), tier.low_side
+    if half_width is None:
         return None
     factor = known.fb_factor if measure == "fb_iou" else 1.0
-    return Tolerance(factor * (reach + low_side), factor * reach, tier.title, tier.source)
+    return Tolerance(factor * (half_width + low_side), factor * half_width, tier.title, tier.source)
 
 
-def _reach(tier: Tier, mean: bool, shot: int, thousands: tuple[float, float] | None) -> float | None:
+def _half_width(tier: Tier, mean: bool, shot: int, thousands: tuple[float, float] | None) -> float | None:
     if not tier.sigmas:
         return tier.mean if mean and tier.mean is not None else tier.fold
     if thousands is None:

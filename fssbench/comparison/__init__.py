@@ -1,4 +1,4 @@
-"""Two methods or more on the same questions: how far they differ, and how sure that is."""
+"""Two or more methods on the same episodes: the differences of their metrics, with intervals and significance tests."""
 
 from __future__ import annotations
 

@@ -1,12 +1,12 @@
-"""Paired comparison: the difference of two methods on the same episodes, its interval, and how likely it is by chance.
+"""Paired comparison: the difference of two methods on the same episodes, with its interval and its p-value.
 
-With x the mIoU (or another number) of a run and the first run as reference, of each other run:
+The first run is the reference. With x the mIoU (or another metric) of a run, each other run has:
 
-- difference d = x - x_reference;
-- interval d ± t s, as in `fssbench.metrics.intervals`, s from a bootstrap whose draws of query images are
-  the same for both runs (`fssbench.metrics.bootstrap`): what makes an image hard for both falls out of d;
-- p-value of a permutation test, and the same after Holm over all methods that are held against the reference, for
-  each number and each fold apart (`fssbench.comparison.permutation`).
+- the difference d = x - x_reference;
+- the interval d ± t s, as in `fssbench.metrics.intervals`. The bootstrap that gives s draws the same query images for
+  both runs (`fssbench.metrics.bootstrap`), so an image that is hard for both methods does not widen the interval;
+- the p-value of a permutation test, also with Holm's correction over all methods that are compared with the reference,
+  separately for each metric and each fold (`fssbench.comparison.permutation`).
 """
 
 from __future__ import annotations
@@ -35,17 +35,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Difference:
-    """One number of two methods.
+    """One metric of a method and of the reference.
 
     Attributes:
         measure: "miou", "fb_iou", "exact_ratio", "base_miou" or "total_miou".
-        fold: Its fold; None for the mean over the folds.
-        reference: The reference's, in per cent.
-        value: The other's, in per cent.
-        difference: value - reference, in per cent points.
-        interval: Of the difference.
-        p_value: Of the permutation test, two-sided.
-        p_holm: The same, corrected for the number of methods.
+        fold: The fold; None for the mean over the folds.
+        reference: The reference's metric, in per cent.
+        value: The method's metric, in per cent.
+        difference: value - reference, in percentage points.
+        interval: The confidence interval of the difference.
+        p_value: The two-sided p-value of the permutation test.
+        p_holm: The p-value with Holm's correction for the number of methods.
     """
 
     measure: str
@@ -60,9 +60,10 @@ class Difference:
 
 @dataclass(frozen=True)
 class Episodes:
-    """In how many episodes the other method's IoU is larger than the reference's, smaller, or the same.
+    """The number of episodes in which the method's IoU is larger than the reference's, smaller, or equal.
 
-    The IoU of an episode is the mean over its classes; a class that neither answer nor truth has counts 1.
+    The IoU of an episode is the mean over its classes. A class with neither predicted nor ground-truth pixels counts
+    as 1.
     """
 
     fold: int | None
@@ -76,10 +77,10 @@ class Duel:
     """One method against the reference.
 
     Attributes:
-        name: The method's.
-        folder: Its run's, as given.
-        differences: By measure, then by fold, the mean over the folds last where there are several.
-        episodes: By fold, their sum last where there are several.
+        name: Name of the method.
+        folder: Folder of the run, as it was passed.
+        differences: Sorted by metric, then by fold. If there are several folds, the mean over them comes last.
+        episodes: One per fold. If there are several folds, the total comes last.
     """
 
     name: str
@@ -93,14 +94,14 @@ class Comparison:
     """Methods against a reference on the same episodes.
 
     Attributes:
-        reference: The reference's name.
-        folder: Its run's, as given.
-        title: What was asked.
-        duels: The other methods, as given.
-        measures: The numbers that are compared.
-        draws: Draws of the bootstrap, and swaps of the permutation test.
+        reference: Name of the reference method.
+        folder: Folder of its run, as it was passed.
+        title: Data set, ways, shots, and number of episodes.
+        duels: The other methods, in the order of the runs.
+        measures: The metrics that are compared.
+        draws: Number of bootstrap draws, and of permutations.
         level: Nominal coverage of the intervals.
-        notes: What has to be said beside the numbers.
+        notes: Caveats that belong to the numbers.
     """
 
     reference: str
@@ -114,13 +115,13 @@ class Comparison:
 
 
 def compare(runs: Sequence[Results], *, draws: int = DRAWS, level: float = LEVEL, seed: int = 0) -> Comparison:
-    """Hold methods against a reference on the same episodes.
+    """Compare methods with a reference on the same episodes.
 
     Args:
-        runs: Two or more (`fssbench.results.load_run`), finished, of the same lists; the first is the reference.
-        draws: Draws of the bootstrap, and swaps of the permutation test.
+        runs: Two or more finished runs of the same lists (`fssbench.results.load_run`); the first is the reference.
+        draws: Number of bootstrap draws, and of permutations.
         level: Nominal coverage of the intervals.
-        seed: Seed of both.
+        seed: Seed of the bootstrap and of the permutations.
 
     Raises:
         UsageError: If the runs can't be paired (`fssbench.comparison.pair`), or a number is out of range.
@@ -131,12 +132,17 @@ def compare(runs: Sequence[Results], *, draws: int = DRAWS, level: float = LEVEL
     pairing = pair(runs)
     run = runs[0].run
     folds = _counted(pairing.frames, runs[0])
-    drawn = [_bootstrap(its, draws, np.random.default_rng([seed, its[0].total.fold])) for its in folds]
+    drawn = [_bootstrap(fold, draws, np.random.default_rng([seed, fold[0].total.fold])) for fold in folds]
     measures = ["miou", "fb_iou"] + (["exact_ratio"] if run.method.task == "fscs" else [])
     measures += ["base_miou", "total_miou"] if run.generalised else []
     found = [
         _differences(
-            [(its[0], its[other]) for its in folds], [(d[0], d[other]) for d in drawn], measures, draws, level, seed
+            [(fold[0], fold[other]) for fold in folds],
+            [(d[0], d[other]) for d in drawn],
+            measures,
+            draws,
+            level,
+            seed,
         )
         for other in range(1, len(runs))
     ]
@@ -167,7 +173,7 @@ def compare(runs: Sequence[Results], *, draws: int = DRAWS, level: float = LEVEL
 
 
 def _counted(frames: Sequence[pd.DataFrame], reference: Results) -> list[tuple[FoldCounts, ...]]:
-    """Return for each fold the counts of each run, all over the same classes."""
+    """Return the counts of each run for each fold, all over the same classes."""
     run = reference.run
     lengths = {fold.fold: fold.run_length for fold in run.folds if fold.run_length}
     base: dict[int, tuple[int, ...]] | None = None
@@ -177,23 +183,23 @@ def _counted(frames: Sequence[pd.DataFrame], reference: Results) -> list[tuple[F
             fold: tuple(sorted({c for frame in frames for c in base_classes_of(frame[frame["fold"] == fold])}))
             for fold in folds
         }
-    counting = CountingRules(None, base, run.generalised, lengths, whole=False)
+    counting = CountingRules(None, base, run.generalised, lengths, absent_as_zero=False)
     return list(zip(*(count_folds(frame, counting) for frame in frames), strict=True))
 
 
 def _without_truth(folds: Sequence[tuple[FoldCounts, ...]]) -> list[str]:
     return [
-        f"no query of fold {its[0].total.fold} has a pixel of {format_classes(its[0].without_truth)}, "
-        "which counts 0 in mIoU of all"
-        for its in folds
-        if its[0].without_truth
+        f"no query of fold {runs[0].total.fold} has a pixel of {format_classes(runs[0].without_truth)}, "
+        "which counts 0 in the mIoU of every method"
+        for runs in folds
+        if runs[0].without_truth
     ]
 
 
-def _bootstrap(its: Sequence[FoldCounts], draws: int, generator: np.random.Generator) -> list[Ratios]:
-    """Return the numbers of each run in the same draws."""
-    drawn = iter(bootstrap([part for one in its for part in one.parts], draws, generator))
-    return [mean_ratios([next(drawn) for _ in one.parts]) for one in its]
+def _bootstrap(runs: Sequence[FoldCounts], draws: int, generator: np.random.Generator) -> list[Ratios]:
+    """Return the metrics of each run, all for the same draws."""
+    drawn = iter(bootstrap([part for one in runs for part in one.parts], draws, generator))
+    return [mean_ratios([next(drawn) for _ in one.parts]) for one in runs]
 
 
 def _differences(
@@ -204,21 +210,21 @@ def _differences(
     level: float,
     seed: int,
 ) -> list[Difference]:
-    """Return the differences of two runs, not yet corrected for others."""
+    """Return the differences of two runs, not yet corrected for the number of methods."""
     numbers = [(mine.ratios(), theirs.ratios()) for mine, theirs in folds]
     swapped = swaps(folds, draws, np.random.default_rng([seed, draws]))
-    freedom = [degrees_of_freedom([mine.total]) for mine, _ in folds]
+    degrees = [degrees_of_freedom([mine.total]) for mine, _ in folds]
     found = []
     for measure in measures:
-        values = np.array([[_value(its, measure) for its in pair_] for pair_ in numbers], dtype=np.float64)
+        values = np.array([[_value(run, measure) for run in runs] for runs in numbers], dtype=np.float64)
         moved = np.array([_value(theirs, measure) - _value(mine, measure) for mine, theirs in drawn])
-        chance = np.array([its[measure] for its in swapped])
+        chance = np.array([by_measure[measure] for by_measure in swapped])
         rows = [(fold[0].total.fold, [place]) for place, fold in enumerate(folds)]
         for fold, places in [*rows, *([(None, list(range(len(folds))))] if len(folds) > 1 else [])]:
             reference, value = values[places].mean(axis=0).tolist()
             difference = value - reference
             p_value = permutation_p(difference, chance[places].mean(axis=0))
-            samples = [Sample(float(values[n, 1] - values[n, 0]), moved[n], freedom[n]) for n in places]
+            samples = [Sample(float(values[n, 1] - values[n, 0]), moved[n], degrees[n]) for n in places]
             bounds = interval_of_mean(samples, level, -100.0)
             found.append(Difference(measure, fold, reference, value, difference, bounds, p_value, p_value))
     return found
@@ -235,14 +241,14 @@ def _episodes(mine: pd.DataFrame, theirs: pd.DataFrame) -> tuple[Episodes, ...]:
     whole: list[int | None] = [None] if len(known) > 1 else []
     found = []
     for fold in known + whole:
-        its = margin if fold is None else margin[folds == fold]
-        won, lost = int(np.count_nonzero(its > EQUAL)), int(np.count_nonzero(its < -EQUAL))
-        found.append(Episodes(fold, won, lost, len(its) - won - lost))
+        margins = margin if fold is None else margin[folds == fold]
+        won, lost = int(np.count_nonzero(margins > EQUAL)), int(np.count_nonzero(margins < -EQUAL))
+        found.append(Episodes(fold, won, lost, len(margins) - won - lost))
     return tuple(found)
 
 
 def episode_ious(frame: pd.DataFrame) -> Floats:
-    """Return the IoU of each episode, in per cent: the mean over its classes, 1 for one that is nowhere."""
+    """Return the IoU of each episode, in per cent: the mean over its classes, where a class of union 0 counts as 1."""
     return np.array(
         [
             100.0 * np.mean([both / either if either else 1.0 for both, either in zip(row[1:], of[1:], strict=True)])

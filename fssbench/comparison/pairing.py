@@ -1,4 +1,4 @@
-"""Which runs may be compared episode by episode, and why not."""
+"""Whether runs can be compared episode by episode, and if not, the reason."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Pairing:
-    """Runs whose rows stand side by side.
+    """Runs with their rows of the same episodes.
 
     Attributes:
-        names: What each run is called: the method with its form and backbone, with its folder where two are alike.
-        runs: They; the first is the reference.
-        frames: The rows of each, of the same episodes in the same order.
-        notes: What has to be said beside every number.
+        names: The name of each run: method, variant and backbone, with the folder if two runs have the same name.
+        runs: The runs; the first is the reference.
+        frames: The rows of each run, for the same episodes in the same order.
+        notes: Caveats that belong to every number.
     """
 
     names: tuple[str, ...]
@@ -35,16 +35,16 @@ class Pairing:
 
 
 def pair(runs: Sequence[Results]) -> Pairing:
-    """Put the rows of runs side by side.
+    """Pair the rows of runs by episode.
 
-    Runs of one list that were cut by different limits are compared on the episodes that all of them have.
+    Runs of the same list with different limits are compared on the episodes that all of them have.
 
     Args:
-        runs: Two or more, finished; the first is the reference.
+        runs: Two or more finished runs; the first is the reference.
 
     Raises:
-        UsageError: If they are not two, one is a shard, unfinished or there twice, or they were not asked and counted
-            alike.
+        UsageError: If there are fewer than two runs, a run is a shard, is unfinished or is passed twice, or the runs
+            differ in their episodes or in the rules of counting.
         BrokenFileError: If the rows of two runs are not of the same episodes although their lists are.
     """
     if len(runs) < 2:
@@ -52,17 +52,18 @@ def pair(runs: Sequence[Results]) -> Pairing:
     for one, other in combinations(runs, 2):
         if one is other or (one.folder and other.folder and one.folder.resolve() == other.folder.resolve()):
             raise UsageError(f"{_where(one)} is given twice: a run is not compared with itself")
-    for its in runs:
-        if its.run.is_shard:
+    for results in runs:
+        if results.run.is_shard:
             raise UsageError(
-                f"{_where(its)} is shard {its.run.as_shard} of a run, only a part of each list; "
+                f"{_where(results)} is shard {results.run.as_shard} of a run, only a part of each list; "
                 "only whole runs can be compared",
-                f"fssbench merge {shlex.quote(str(its.folder.parent))}" if its.folder else "fssbench merge",
+                f"fssbench merge {shlex.quote(str(results.folder.parent))}" if results.folder else "fssbench merge",
             )
-        if its.missing or its.frame.empty:
-            asked = sum(its.run.expected(fold) for fold in its.run.folds)
+        if results.missing or results.frame.empty:
+            expected = sum(results.run.expected(fold) for fold in results.run.folds)
             raise UsageError(
-                f"{_where(its)} is unfinished: {its.missing} of {asked} episodes are missing", _command(its, "--resume")
+                f"{_where(results)} is unfinished: {results.missing} of {expected} episodes are missing",
+                _command(results, "--resume"),
             )
     reference = runs[0]
     for other in runs[1:]:
@@ -73,20 +74,20 @@ def pair(runs: Sequence[Results]) -> Pairing:
     return Pairing(_names(runs), tuple(runs), tuple(frames), tuple(notes))
 
 
-_ASKED: dict[str, Callable[[Run], object]] = {
+_EVALUATED: dict[str, Callable[[Run], object]] = {
     "data set": lambda run: run.dataset.name,
     "task": lambda run: run.method.task,
     "ways": lambda run: run.way,
     "shots": lambda run: run.shot,
-    "side of the data set": lambda run: run.split,
+    "split of the data set": lambda run: run.split,
     "data fingerprint": lambda run: run.dataset.fingerprint,
     "options of the data set": lambda run: dict(run.dataset.options),
 }
 _COUNTED: dict[str, Callable[[Run], object]] = {
     "scoring size": lambda run: _scoring_size(run),
     "rule for pixels labelled 255": lambda run: run.protocol.ignore,
-    "rule for classes that a label map has not": lambda run: run.protocol.absent,
-    "question about base classes": lambda run: None if run.protocol.base is None else run.protocol.base.asked,
+    "rule for classes without a ground-truth pixel": lambda run: run.protocol.absent,
+    "rule for base classes": lambda run: None if run.protocol.base is None else run.protocol.base.asked,
 }
 _SHORTENED = 12
 
@@ -97,24 +98,28 @@ def _scoring_size(run: Run) -> str:
 
 
 def _check_alike(reference: Results, other: Results) -> None:
-    for what, of in _ASKED.items():
-        if of(reference.run) != of(other.run):
-            raise _differ(what, of(reference.run), of(other.run), reference, other, _again(reference, other))
-    folds = [[fold.fold for fold in its.run.folds] for its in (reference, other)]
+    for what, field_of in _EVALUATED.items():
+        if field_of(reference.run) != field_of(other.run):
+            raise _differ(
+                what, field_of(reference.run), field_of(other.run), reference, other, _again(reference, other)
+            )
+    folds = [[fold.fold for fold in results.run.folds] for results in (reference, other)]
     if folds[0] != folds[1]:
         raise _differ("folds", folds[0], folds[1], reference, other, _again(reference, other))
     for mine, theirs in zip(reference.run.folds, other.run.folds, strict=True):
         _check_list(mine, theirs, reference, other)
-    for what, of in _COUNTED.items():
-        if of(reference.run) != of(other.run):
-            raise _differ(what, of(reference.run), of(other.run), reference, other, _again(reference, other))
+    for what, field_of in _COUNTED.items():
+        if field_of(reference.run) != field_of(other.run):
+            raise _differ(
+                what, field_of(reference.run), field_of(other.run), reference, other, _again(reference, other)
+            )
 
 
 def _check_list(mine: FoldRecord, theirs: FoldRecord, reference: Results, other: Results) -> None:
     if mine.episodes_hash != theirs.episodes_hash:
         lists = [
-            f"{its.episodes} episodes drawn by {its.drawn_by}, seed {its.seed} ({its.episodes_hash[:_SHORTENED]})"
-            for its in (mine, theirs)
+            f"{fold.episodes} episodes drawn by {fold.drawn_by}, seed {fold.seed} ({fold.episodes_hash[:_SHORTENED]})"
+            for fold in (mine, theirs)
         ]
         what = f"episode list of fold {mine.fold}"
         raise _differ(what, lists[0], lists[1], reference, other, _again(reference, other))
@@ -128,49 +133,49 @@ def _differ(
     if isinstance(mine, str) and what == "data fingerprint":
         mine, theirs = mine[:_SHORTENED], str(theirs)[:_SHORTENED]
     return UsageError(
-        f"these runs can't be paired, as they differ in the {what}: "
+        f"these runs can't be compared, as they differ in the {what}: "
         f"{mine} in {_where(reference)}, {theirs} in {_where(other)}",
         remedy,
     )
 
 
 def _again(reference: Results, other: Results) -> str:
-    """Return the command that asks the other run's method the reference's list."""
+    """Return the command that evaluates the other run's method on the lists of the reference."""
     lists = f"{_where(reference)}/episodes-fold{{fold}}.json"
     method, run = other.run.method, reference.run
-    words = ["fssbench", "eval", "--method", _named(method), "--dataset", run.dataset.name]
-    words += ["--backbone", method.backbone] if method.backbone else []
-    words += ["--variant", method.variant] if method.variant and method.task == run.method.task else []
-    words += ["--episodes", lists]
-    words += ["--protocol", _file_of(run.protocol)] if run.protocol.own is not None else []
-    words += ["--fold", str(run.folds[0].fold)] if len(run.folds) == 1 else []
-    words += ["--limit", str(run.limit)] if run.limit else []
-    return f"{shlex.join(words)} --out NEW_FOLDER"
+    command = ["fssbench", "eval", "--method", _method_argument(method), "--dataset", run.dataset.name]
+    command += ["--backbone", method.backbone] if method.backbone else []
+    command += ["--variant", method.variant] if method.variant and method.task == run.method.task else []
+    command += ["--episodes", lists]
+    command += ["--protocol", _protocol_argument(run.protocol)] if run.protocol.own is not None else []
+    command += ["--fold", str(run.folds[0].fold)] if len(run.folds) == 1 else []
+    command += ["--limit", str(run.limit)] if run.limit else []
+    return f"{shlex.join(command)} --out NEW_FOLDER"
 
 
-def _named(method: MethodRecord) -> str:
-    """Return how a method is named in a command: one that is not registered by its file."""
+def _method_argument(method: MethodRecord) -> str:
+    """Return the argument of --method: the name, or the file and the class of a method that is not registered."""
     if method.code is None or method.code.path is None:
         return method.name
     source, _, name = method.name.rpartition(":")
     return f"{method.code.path}:{name}" if source.endswith(".py") else method.name
 
 
-def _file_of(protocol: ProtocolRecord) -> str:
-    """Return how a protocol from outside is named in a command."""
+def _protocol_argument(protocol: ProtocolRecord) -> str:
+    """Return the argument of --protocol: the name, or the file and the table of an own protocol."""
     if protocol.own is None or protocol.own.package is not None:
         return protocol.name
     table, at, size = protocol.name.rpartition(":")[2].partition("@")
     return f"{protocol.own.path}:{table}{at}{size}"
 
 
-def _command(its: Results, option: str) -> str:
-    """Return the command that started a run, with one option more."""
-    typed = its.run.starts[-1].command if its.run.starts else ()
+def _command(results: Results, option: str) -> str:
+    """Return the command that started a run, with an option added."""
+    typed = results.run.starts[-1].command if results.run.starts else ()
     if not typed or typed[:2] != ("fssbench", "eval"):
-        return f"fssbench eval ... --out {_where(its)} {option}"
+        return f"fssbench eval ... --out {_where(results)} {option}"
     kept = [word for word in typed if word not in ("--overwrite", option)]
-    if "--shard" in kept:  # of one of the shards that the run was put together from
+    if "--shard" in kept:  # the command of one of the shards that were merged
         place = kept.index("--shard")
         del kept[place : place + 2]
     kept = [word for word in kept if not word.startswith("--shard=")]
@@ -178,52 +183,58 @@ def _command(its: Results, option: str) -> str:
 
 
 def _cut(runs: Sequence[Results]) -> tuple[list[pd.DataFrame], list[str]]:
-    """Return the rows of the episodes that all runs have, and what to say of it."""
-    asked = {
-        fold.fold: min(its.run.requested(other) for its in runs for other in its.run.folds if other.fold == fold.fold)
+    """Return the rows of the episodes that all runs have, and the caveats of that."""
+    common = {
+        fold.fold: min(
+            results.run.requested(other) for results in runs for other in results.run.folds if other.fold == fold.fold
+        )
         for fold in runs[0].run.folds
     }
     notes = []
-    counts = [tuple(its.run.requested(fold) for fold in its.run.folds) for its in runs]
+    counts = [tuple(results.run.requested(fold) for fold in results.run.folds) for results in runs]
     if len(set(counts)) > 1:
-        said = "; ".join(
-            f"{_where(its)} {'was asked all' if its.run.limit is None else f'only the first {its.run.limit}'}"
-            for its in runs
+        limits = "; ".join(
+            f"{_where(results)} has {'all' if results.run.limit is None else f'only the first {results.run.limit}'}"
+            for results in runs
         )
-        notes.append(f"the runs have different parts of the same lists ({said}): compared on what all have")
-    elif any(its.run.requested(fold) < fold.episodes for its in runs for fold in its.run.folds):
-        notes.append(f"--limit: only the first {runs[0].run.limit} episodes of each list were asked")
+        notes.append(f"the runs have different parts of the same lists ({limits}): only common episodes are compared")
+    elif any(results.run.requested(fold) < fold.episodes for results in runs for fold in results.run.folds):
+        notes.append(f"--limit: only the first {runs[0].run.limit} episodes of each list were evaluated")
     notes += [
-        f"{_where(its)} has random weights: its numbers say nothing about the method"
-        for its in runs
-        if any(fold.weights.kind == "random" for fold in its.run.folds)
+        f"{_where(results)} has random weights: its numbers say nothing about the method"
+        for results in runs
+        if any(fold.weights.kind == "random" for fold in results.run.folds)
     ]
-    parts = (its.frame[its.frame["episode"] < its.frame["fold"].map(asked)] for its in runs)
+    parts = (results.frame[results.frame["episode"] < results.frame["fold"].map(common)] for results in runs)
     frames = [part.sort_values(["fold", "episode"], ignore_index=True) for part in parts]
-    if partial := [_where(its) for its in runs if any(fold.unanswered for fold in its.run.folds)]:
+    if partial := [_where(results) for results in runs if any(fold.unanswered for fold in results.run.folds)]:
         frames = _predicted_in_all(frames)
         notes.append(f"episodes without a prediction in {', '.join(partial)} are left out of all runs")
-    notes += [note for its, frame in zip(runs[1:], frames[1:], strict=True) for note in _photos(frames[0], frame, its)]
+    notes += [
+        note for results, frame in zip(runs[1:], frames[1:], strict=True) for note in _photos(frames[0], frame, results)
+    ]
     return frames, notes
 
 
 def _photos(mine: pd.DataFrame, theirs: pd.DataFrame, other: Results) -> list[str]:
-    """Say in how many episodes another run saw other photos of the same names; rows of earlier versions do not tell."""
+    """Return a caveat if another run read different photos under the same names; rows of earlier versions don't say."""
     if "photos" not in mine.columns or "photos" not in theirs.columns or len(mine) != len(theirs):
         return []
     count = sum(
         a is not None and b is not None and a != b for a, b in zip(mine["photos"], theirs["photos"], strict=True)
     )
-    return [f"{_where(other)} saw other photos of the same names in {count} of {len(mine)} episodes"] if count else []
+    if not count:
+        return []
+    return [f"{_where(other)} read different photos under the same names in {count} of {len(mine)} episodes"]
 
 
 def _predicted_in_all(frames: Sequence[pd.DataFrame]) -> list[pd.DataFrame]:
-    """Return the rows of the episodes that every frame has."""
+    """Return the rows of the episodes that all frames have."""
     keys = [list(zip(frame["fold"], frame["episode"], strict=True)) for frame in frames]
     common = set(keys[0]).intersection(*keys[1:])
     if not common:
-        raise UsageError("no episode is answered in all of these runs")
-    return [frame[[key in common for key in its]] for frame, its in zip(frames, keys, strict=True)]
+        raise UsageError("no episode has a prediction in all of these runs")
+    return [frame[[key in common for key in of_frame]] for frame, of_frame in zip(frames, keys, strict=True)]
 
 
 def _check_rows(mine: pd.DataFrame, theirs: pd.DataFrame, reference: Results, other: Results) -> None:
@@ -241,15 +252,15 @@ def _check_rows(mine: pd.DataFrame, theirs: pd.DataFrame, reference: Results, ot
             )
 
 
-def _where(its: Results) -> str:
-    return "a run in memory" if its.folder is None else str(its.folder)
+def _where(results: Results) -> str:
+    return "a run in memory" if results.folder is None else str(results.folder)
 
 
 def _names(runs: Sequence[Results]) -> tuple[str, ...]:
     plain = []
-    for its in runs:
-        method = its.run.method
-        precision = None if its.run.precision == "float32" else its.run.precision
+    for results in runs:
+        method = results.run.method
+        precision = None if results.run.precision == "float32" else results.run.precision
         words = (
             method.name,
             method.variant,
@@ -261,6 +272,6 @@ def _names(runs: Sequence[Results]) -> tuple[str, ...]:
     if len(set(plain)) == len(plain):
         return tuple(plain)
     return tuple(
-        name if plain.count(name) == 1 else f"{name} ({its.folder or f'run {number}'})"
-        for number, (name, its) in enumerate(zip(plain, runs, strict=True), 1)
+        name if plain.count(name) == 1 else f"{name} ({results.folder or f'run {number}'})"
+        for number, (name, results) in enumerate(zip(plain, runs, strict=True), 1)
     )

@@ -1,10 +1,11 @@
-"""How likely a difference is by chance: a permutation test, and Holm's correction for many of them.
+"""The p-value of a difference: a permutation test, and Holm's correction for several tests.
 
-If two methods were alike, it would not matter which of them gave which of the two answers to a query image (Fisher
-1935; Pitman 1937). So for each image, with all its episodes, a coin decides whether the answers are swapped, and the
-difference d is taken anew, B times: p = (1 + #{|d_b| ≥ |d|}) / (1 + B). It is at most α in at most a share α of the
-cases where the methods are alike, for any number of images (Phipson and Smyth, SAGMB 9, 2010). Where they differ, but
-not in this number, that holds nearly, for many images (docs/statistics.md).
+Under the null hypothesis the two methods are exchangeable: for each query image, it does not matter which of the two
+predictions came from which method (Fisher 1935; Pitman 1937). For each image, with all its episodes, the predictions
+are swapped with probability 1/2, and the difference d_b is computed again, B times. The p-value is
+p = (1 + #{|d_b| ≥ |d|}) / (1 + B). The test is valid for any number of images: if the methods are exchangeable,
+P(p ≤ α) ≤ α (Phipson and Smyth, SAGMB 9, 2010). If they differ, but not in this metric, it holds approximately for many
+images (docs/statistics.md).
 """
 
 from __future__ import annotations
@@ -18,48 +19,51 @@ from fssbench.metrics.counts import Floats, Ratios, mean_ratios
 from fssbench.metrics.fold_counts import FoldCounts
 
 EQUAL = 1e-9
-"""Differences, in per cent, that only the order of additions makes."""
+"""Differences, in per cent, that are smaller than this are due to rounding."""
 
 
 def permutation_p(difference: float, chance: Floats) -> float:
-    """Return (1 + how many differences by chance are as large) / (1 + how many there are), two-sided."""
+    """Return the two-sided p-value of `difference`, given the differences of all permutations, (draws,)."""
     return float((1 + np.count_nonzero(np.abs(chance) >= abs(difference) - EQUAL)) / (1 + len(chance)))
 
 
 def swaps(
     folds: Sequence[tuple[FoldCounts, FoldCounts]], draws: int, generator: np.random.Generator
 ) -> list[Mapping[str, Floats]]:
-    """Return for each fold the differences of its numbers where a coin swaps the answers to each query image.
+    """Return the differences of all metrics under random swaps of the two methods, for each fold.
 
-    One coin serves all episodes of an image, whatever their class, run or fold.
+    All episodes of an image are swapped together, whatever their class, run or fold.
 
     Args:
-        folds: The counts of the reference and the other method.
-        draws: How often all coins are thrown.
-        generator: Random numbers.
+        folds: The counts of the reference and of the other method, for each fold.
+        draws: Number of permutations.
+        generator: Source of the random numbers.
+
+    Returns:
+        For each fold, by metric: the differences, (draws,).
     """
     images = sorted({query for mine, _ in folds for _, query in mine.total.clusters})
     place = {query: number for number, query in enumerate(images)}
     pairs = [list(zip(mine.parts, theirs.parts, strict=True)) for mine, theirs in folds]
-    apart = []
+    by_part = []
     for fold in pairs:
         for mine, theirs in fold:
             by_image = np.zeros((len(images), mine.sums.shape[1]))
             np.add.at(by_image, [place[query] for _, query in mine.clusters], theirs.sums - mine.sums)
-            apart.append(by_image)
-    pooled = np.concatenate(apart, axis=1)
+            by_part.append(by_image)
+    pooled = np.concatenate(by_part, axis=1)
     found: list[dict[str, list[Floats]]] = [{} for _ in folds]
     for rows in blocks(draws, len(images)):
         coins = generator.integers(0, 2, (rows, len(images)), dtype=np.uint8).astype(np.float64)
         moved, first = coins @ pooled, 0
         for fold, store in zip(pairs, found, strict=True):
-            answers: tuple[list[Ratios], list[Ratios]] = ([], [])
+            ratios: tuple[list[Ratios], list[Ratios]] = ([], [])
             for mine, theirs in fold:
                 change = moved[:, first : first + mine.sums.shape[1]]
                 first += mine.sums.shape[1]
-                answers[0].append(mine.ratios(mine.sums.sum(axis=0) + change))
-                answers[1].append(theirs.ratios(theirs.sums.sum(axis=0) - change))
-            means = [mean_ratios(side) for side in answers]
+                ratios[0].append(mine.ratios(mine.sums.sum(axis=0) + change))
+                ratios[1].append(theirs.ratios(theirs.sums.sum(axis=0) - change))
+            means = [mean_ratios(of_method) for of_method in ratios]
             for measure in vars(means[0]):
                 if getattr(means[0], measure) is not None:
                     store.setdefault(measure, []).append(getattr(means[1], measure) - getattr(means[0], measure))
@@ -67,7 +71,7 @@ def swaps(
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """Return p-values corrected for their number m: the j-th smallest times m - j + 1, none below a smaller one's.
+    """Return p-values with Holm's correction: the j-th smallest of m times m - j + 1, made monotone.
 
     Source: Holm, A simple sequentially rejective multiple test procedure, Scand. J. Statist. 6, 1979.
     """

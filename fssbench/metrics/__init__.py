@@ -1,4 +1,4 @@
-"""From rows to numbers: counts -> fold_counts -> runs -> bootstrap and intervals -> summary."""
+"""From rows to metrics: counts -> fold_counts -> runs -> bootstrap and intervals -> summary."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Drawing the queries of a list anew, as often as it takes to see how far chance moves a number."""
+"""The bootstrap: the query images of an episode list are resampled, to estimate how far a metric varies by chance."""
 
 from __future__ import annotations
 
@@ -10,35 +10,35 @@ import numpy as np
 from fssbench.metrics.counts import ClusterCounts, Floats, Integers, Ratios
 
 _ONE_THREAD = 1 << 18
-"""Multiplications up to which OpenBLAS takes one thread for a product of matrices (interface/gemm.c)."""
+"""Up to this many multiplications, OpenBLAS computes a matrix product in one thread (interface/gemm.c)."""
 _BLOCK = 1 << 17
-"""Weights that are held at once: they stay in a processor's cache, however long the list."""
+"""Number of weights that are held at once. They fit into the processor's cache, whatever the length of the list."""
 
 
 def clusters_of(parts: Sequence[ClusterCounts]) -> list[tuple[int, str]]:
-    """Return the clusters that any of the parts has, rising."""
+    """Return the clusters that occur in any of the counts, sorted."""
     return sorted({cluster for counts in parts for cluster in counts.clusters})
 
 
 def degrees_of_freedom(parts: Sequence[ClusterCounts]) -> int:
-    """Return the degrees of freedom that a spread over draws has: clusters less strata."""
+    """Return the degrees of freedom of the standard deviation over draws: number of clusters minus number of strata."""
     clusters = clusters_of(parts)
     return len(clusters) - len({stratum for stratum, _ in clusters})
 
 
 def bootstrap(parts: Sequence[ClusterCounts], draws: int, generator: np.random.Generator) -> list[Ratios]:
-    """Return the ratios of each part in each of `draws` draws of clusters.
+    """Return the ratios of each of the counts in each of `draws` resamples of the clusters.
 
-    Within a stratum of n clusters, n - 1 are drawn with replacement, each then counting n / (n - 1) times: so the
-    spread of the draws is that of the stratum, where n of n draws would be too near to each other (Rao and Wu, JASA
-    83, 1988; McCarthy and Snowden 1985). Strata of one cluster are drawn from together, see `_drawn_together`.
+    From a stratum of n clusters, n - 1 are drawn with replacement, and each is weighted by n / (n - 1). This makes the
+    variance of the draws an unbiased estimate; with n draws it would be too small (Rao and Wu, JASA 83, 1988; McCarthy
+    and Snowden 1985). Strata of one cluster are merged, see `_merge_single_strata`.
 
-    All parts see the same draws, so that the draws of two runs of the same list can be subtracted.
+    All counts get the same draws, so that the draws of two runs of the same list can be subtracted.
 
     Args:
-        parts: Of one fold: of its runs, or of several methods.
-        draws: How many.
-        generator: Random numbers.
+        parts: The counts of one fold: one for each of its runs, or one for each of several methods.
+        draws: Number of resamples.
+        generator: Source of the random numbers.
     """
     clusters = clusters_of(parts)
     place = {cluster: number for number, cluster in enumerate(clusters)}
@@ -46,7 +46,7 @@ def bootstrap(parts: Sequence[ClusterCounts], draws: int, generator: np.random.G
     pooled = np.zeros((len(clusters), edges[-1]))
     for counts, (first, last) in zip(parts, pairwise(edges), strict=True):
         pooled[[place[cluster] for cluster in counts.clusters], first:last] = counts.sums
-    groups = _drawn_together([len(list(group)) for _, group in groupby(clusters, key=lambda cluster: cluster[0])])
+    groups = _merge_single_strata([len(list(group)) for _, group in groupby(clusters, key=lambda cluster: cluster[0])])
     totals = np.zeros((draws, edges[-1]))
     done = 0
     for weights in _weights(groups, draws, generator):
@@ -57,24 +57,24 @@ def bootstrap(parts: Sequence[ClusterCounts], draws: int, generator: np.random.G
 
 
 def _slices(weights: Floats, columns: int) -> Iterator[Floats]:
-    """Yield the rows of weights, so many at a time that their product with `columns` is left to one thread.
+    """Yield blocks of rows of `weights`, each so small that OpenBLAS multiplies it in one thread.
 
-    Products of a hundred rows and few columns gain nothing from threads, which spend several times the processor time
-    on waiting for each other.
+    Products of a hundred rows and few columns are not faster with several threads: the threads mostly wait for each
+    other, and use several times the processor time.
     """
     rows = max(1, _ONE_THREAD // max(1, weights.shape[1] * columns))
     yield from (weights[first : first + rows] for first in range(0, len(weights), rows))
 
 
-def _drawn_together(sizes: Sequence[int]) -> list[Integers]:
-    """Return the places of the clusters that are drawn from together: strata, those of one cluster as one.
+def _merge_single_strata(sizes: Sequence[int]) -> list[Integers]:
+    """Return the indices of the clusters of each stratum, where all strata of a single cluster are merged into one.
 
-    One cluster says nothing of the spread of its stratum. To leave it as it is would say that it has none, so that a
-    number from few queries would look sure; collapsed strata spread rather too much instead (Cochran, Sampling
-    Techniques, 1977, 5A.12). A stratum of one cluster that is alone in this joins the smallest of the others.
+    The variance of a stratum can't be estimated from one cluster. Without merging it would be 0, and an interval from
+    few queries would be too narrow. Merged strata give an interval that is slightly too wide instead (Cochran, Sampling
+    Techniques, 1977, 5A.12). If only one stratum has a single cluster, it is merged with the smallest other stratum.
 
     Args:
-        sizes: Clusters of each stratum.
+        sizes: Number of clusters in each stratum.
     """
     edges = [0, *np.cumsum(sizes).tolist()]
     strata = [np.arange(first, last) for first, last in pairwise(edges)]
@@ -88,7 +88,7 @@ def _drawn_together(sizes: Sequence[int]) -> list[Integers]:
 
 
 def _weights(groups: Sequence[Integers], draws: int, generator: np.random.Generator) -> Iterator[Floats]:
-    """Yield how often each cluster counts in each draw, (some draws, clusters), in blocks."""
+    """Yield the weight of each cluster in each draw, in blocks of shape (draws of the block, clusters)."""
     width = sum(map(len, groups))
     for rows in blocks(draws, width):
         weights = np.ones((rows, width))
@@ -104,6 +104,6 @@ def _weights(groups: Sequence[Integers], draws: int, generator: np.random.Genera
 
 
 def blocks(draws: int, width: int) -> Iterator[int]:
-    """Yield the number of draws, in parts that need little memory where each draw has `width` random numbers."""
+    """Split `draws` into block sizes that need little memory, where each draw takes `width` random numbers."""
     rows = max(1, _BLOCK // max(1, width))
     yield from (min(rows, draws - first) for first in range(0, draws, rows))

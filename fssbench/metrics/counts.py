@@ -1,4 +1,4 @@
-"""The sums that the numbers are ratios of."""
+"""The counts of a fold, summed by query image, and the ratios (IoU, exact ratio) computed from them."""
 
 from __future__ import annotations
 
@@ -18,9 +18,11 @@ Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
 
 MAX_SUM = 1 << 62
-"""No fold has so many pixels."""
+"""An upper limit for the sum of the pixels of a fold; no real fold reaches it."""
 _FIXED = 4
+"""Columns that do not belong to a class: background intersection and union, exact episodes, episodes."""
 _PER_BASE_CLASS = 3
+"""Columns of a base class: intersection, union, ground-truth pixels."""
 
 
 @dataclass(frozen=True)
@@ -28,25 +30,32 @@ class BaseClasses:
     """How the base classes of a fold are counted.
 
     Attributes:
-        known: They, rising.
-        whole: Whether one that no label holds counts 0; it is left out of the mean else, as BAM's test.py does.
-        generalised: Whether they were asked together with the novel classes: they are foreground then.
+        known: Their label values, sorted.
+        absent_as_zero: Whether the IoU of a base class that is in no label map counts as 0. Otherwise the class is left
+            out of the mean, as in BAM's test.py.
+        generalised: Whether base and novel classes were predicted together. Base classes are foreground then.
     """
 
     known: tuple[int, ...]
-    whole: bool = False
+    absent_as_zero: bool = False
     generalised: bool = False
 
 
 @dataclass(frozen=True)
 class ClusterCounts:
-    """The counts of one fold: a row per cluster (the episodes of one query image within a stratum).
+    """The counts of one fold, with a row per cluster. A cluster is the episodes of one query image within a stratum.
 
-    `clusters` names each by its stratum and its query image, rising. The stratum is the class of 1-way episodes, 0 for
-    episodes of several ways, which belong to no one class.
-
-    `sums` int64 (clusters, 2 C + 4 + 3 B): intersection per class, union per class, intersection and union of the
-    background, episodes answered exactly, episodes; of each base class intersection, union, pixels of the truth.
+    Attributes:
+        fold: The fold.
+        classes: The novel classes, C of them.
+        clusters: Stratum and query image of each cluster, sorted. The stratum is the class in 1-way episodes, and 0
+            in episodes of several ways.
+        sums: int64 (clusters, 2 C + 4 + 3 B). The columns are: intersection of each class, union of each class,
+            intersection and union of the background, number of episodes whose predicted presence is right for all
+            classes, number of episodes; then for the B base classes their intersections, unions, and ground-truth
+            pixels.
+        episodes_per_class: int64 (C,): number of episodes that contain each class.
+        base: How base classes are counted; None if they are not.
     """
 
     fold: int
@@ -57,7 +66,7 @@ class ClusterCounts:
     base: BaseClasses | None = None
 
     def ratios(self, sums: Integers | Floats) -> Ratios:
-        """Return the ratios of summed counts (..., 2 C + 4 + 3 B)."""
+        """Return the ratios of counts that are summed over clusters, (..., 2 C + 4 + 3 B)."""
         width = len(self.classes)
         intersection, union = sums[..., :width], sums[..., width : 2 * width]
         rest = 2 * width + _FIXED
@@ -66,12 +75,12 @@ class ClusterCounts:
         both, either = intersection.sum(axis=-1), union.sum(axis=-1)
         base_miou = total_miou = None
         if self.base is not None:
-            # One block per count, each with a column per base class.
+            # Three blocks of columns, each with a column per base class.
             base_both, base_either, truth = np.moveaxis(
                 sums[..., rest:].reshape(*sums.shape[:-1], _PER_BASE_CLASS, len(self.base.known)), -2, 0
             )
             base_iou = (100.0 * base_both / np.maximum(base_either, 1)).sum(axis=-1)
-            counted = len(self.base.known) if self.base.whole else (truth > 0).sum(axis=-1)
+            counted = len(self.base.known) if self.base.absent_as_zero else (truth > 0).sum(axis=-1)
             base_miou = base_iou / np.maximum(counted, 1)
             if self.base.generalised:
                 total_miou = (per_class.sum(axis=-1) + base_iou) / (width + counted)
@@ -91,7 +100,7 @@ class ClusterCounts:
         return int(self.sums[:, 2 * len(self.classes) + _FIXED - 1].sum())
 
     def class_degrees_of_freedom(self, place: int) -> int:
-        """Return the degrees of freedom of the spread of one class: the clusters that have a pixel of it, less 1."""
+        """Return the degrees of freedom for the IoU of one class: clusters with a pixel of the class, minus 1."""
         return max(0, int(np.count_nonzero(self.sums[:, len(self.classes) + place])) - 1)
 
     @property
@@ -99,7 +108,7 @@ class ClusterCounts:
         """The base classes that the mean is over."""
         if self.base is None:
             return ()
-        if self.base.whole:
+        if self.base.absent_as_zero:
             return self.base.known
         truth = self.sums[:, self.sums.shape[1] - len(self.base.known) :].sum(axis=0)
         return tuple(c for c, pixels in zip(self.base.known, truth, strict=True) if pixels)
@@ -107,7 +116,7 @@ class ClusterCounts:
 
 @dataclass(frozen=True)
 class Ratios:
-    """Per cent; each of shape (), or (draws,) for a bootstrap; None for what was not asked."""
+    """Metrics in per cent, each of shape (), or (draws,) for a bootstrap; None for a metric that does not apply."""
 
     miou: Floats
     fb_iou: Floats
@@ -118,47 +127,51 @@ class Ratios:
 
 
 RATIOS = ("miou", "fb_iou", "exact_ratio", "base_miou", "total_miou")
-"""The numbers among them; `per_class` differs in length from fold to fold."""
+"""The metrics that can be averaged over folds. `per_class` can't, as its length differs between folds."""
 
 
 def mean_ratios(over: Sequence[Ratios]) -> Ratios:
-    """Return the mean of each number over runs or folds; None where one of them has none."""
-    known = {name: [its for ratios in over if (its := getattr(ratios, name)) is not None] for name in RATIOS}
-    return Ratios(**{name: np.mean(its, axis=0) for name, its in known.items() if len(its) == len(over)})
+    """Return the mean of each metric over runs or folds; None where one of them does not have the metric."""
+    columns = {name: [getattr(ratios, name) for ratios in over] for name in RATIOS}
+    means = {name: np.mean(values, axis=0) for name, values in columns.items() if all(v is not None for v in values)}
+    return Ratios(**means)
 
 
 def cluster_counts(
     frame: pd.DataFrame, fold: int, classes: tuple[int, ...] | None, base: BaseClasses | None
 ) -> ClusterCounts:
-    """Return the counts of the rows of one fold.
+    """Sum the rows of one fold by cluster.
 
     Args:
-        frame: Its rows.
-        fold: Its number.
-        classes: Its classes; default those that were asked.
-        base: Its base classes, where the rows count them.
+        frame: The rows of the fold.
+        fold: The fold.
+        classes: The novel classes; default: the classes of the episodes.
+        base: The base classes, if the rows count them.
 
     Raises:
-        UsageError: If a row does not fit the classes, or itself, or there are more pixels than a sum holds.
+        UsageError: If a row has a class that is not among `classes`, its counts do not match its classes, or the sums
+            are too large.
     """
     _check_size([*frame["union"], *(() if base is None else map(_unions, frame["base"]))], fold)
-    asked = [tuple(int(c) for c in row) for row in frame["classes"]]
-    known = classes or tuple(sorted({c for row in asked for c in row}))
+    episodes = [tuple(int(c) for c in row) for row in frame["classes"]]
+    known = classes or tuple(sorted({c for row in episodes for c in row}))
     place = {class_id: number for number, class_id in enumerate(known)}
-    stray = next((c for row in asked for c in row if c not in place), None)
+    stray = next((c for row in episodes for c in row if c not in place), None)
     if stray is not None:
         raise UsageError(f"fold {fold} has episodes of class {stray}, which is not among its classes {list(known)}")
-    # Rows of one class form a stratum; with several ways an episode belongs to no one class.
-    keys = [(row[0] if len(row) == 1 else 0, str(q)) for row, q in zip(asked, frame["query"], strict=True)]
+    # The 1-way episodes of a class form a stratum; episodes of several ways form a single one.
+    keys = [(row[0] if len(row) == 1 else 0, str(q)) for row, q in zip(episodes, frame["query"], strict=True)]
     clusters = {key: number for number, key in enumerate(sorted(set(keys)))}
     width = len(known)
     rest = 2 * width + _FIXED
     sums = np.zeros((len(clusters), rest + _PER_BASE_CLASS * len(base.known if base else ())), dtype=np.int64)
     episodes_per_class = np.zeros(width, dtype=np.int64)
-    answers = zip(frame["intersection"], frame["union"], frame["present"], frame["truth"], strict=True)
-    for key, row, (intersection, union, present, truth) in zip(keys, asked, answers, strict=True):
+    columns = zip(frame["intersection"], frame["union"], frame["present"], frame["truth"], strict=True)
+    for key, row, (intersection, union, present, truth) in zip(keys, episodes, columns, strict=True):
         if not len(intersection) == len(union) == len(row) + 1 or not len(present) == len(truth) == len(row):
-            raise UsageError(f"fold {fold} has an episode of {len(row)} classes with counts of another number")
+            raise UsageError(
+                f"fold {fold} has an episode of {len(row)} classes with counts of another number of classes"
+            )
         counts = sums[clusters[key]]
         places = [place[c] for c in row]
         for n, position in enumerate(places, 1):
@@ -176,14 +189,14 @@ def _unions(entries: Iterable[tuple[int, int, int, int]] | None) -> tuple[int, .
 
 
 def _check_size(unions: Iterable[Iterable[int]], fold: int) -> None:
-    """Refuse counts whose sums 64 bits do not hold: NumPy would go on with what is left of them."""
+    """Refuse counts whose sum does not fit into 64 bits: NumPy would overflow without an error."""
     pixels = sum(int(count) for counts in unions for count in counts)
     if pixels >= MAX_SUM:
-        raise UsageError(f"fold {fold} counts {pixels} pixels, more than pictures have")
+        raise UsageError(f"fold {fold} counts {pixels} pixels, more than images can have")
 
 
 def base_classes_of(frame: pd.DataFrame) -> tuple[int, ...]:
-    """Return the base classes that the rows of a fold count, rising."""
+    """Return the base classes that occur in the rows of a fold, sorted."""
     return tuple(sorted({int(entry[0]) for entries in frame["base"] for entry in entries or ()}))
 
 

@@ -1,4 +1,4 @@
-"""From the rows of a run to the counts of its folds: which classes are counted, and which rows are one run."""
+"""The counts of each fold of a run: which classes are counted, and which rows belong to one repetition of the run."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
 Classes = Sequence[int] | Mapping[int, Sequence[int]] | None
-"""Classes of the fold, or of each fold; None for those that the rows have."""
+"""Classes of the only fold, or of each fold; None for the classes that occur in the rows."""
 
 COLUMNS = ("fold", "query", "classes", "intersection", "union", "present", "truth")
-"""What a frame needs to be counted."""
+"""The columns that a frame of rows must have."""
 
 
 @dataclass(frozen=True)
@@ -25,9 +25,9 @@ class FoldCounts:
     """The counts of one fold.
 
     Attributes:
-        total: Of all its episodes.
-        runs: Of each run, where the list holds several.
-        without_truth: Classes that episodes ask although the truth of none has a pixel of them that is counted.
+        total: Counts of all episodes.
+        runs: Counts of each run, if the list holds several runs.
+        without_truth: Classes of episodes that have no ground-truth pixel in any query where it would be counted.
     """
 
     total: ClusterCounts
@@ -36,35 +36,35 @@ class FoldCounts:
 
     @property
     def parts(self) -> tuple[ClusterCounts, ...]:
-        """What the fold's numbers are means over."""
+        """The counts whose metrics are averaged: those of the runs, or the total."""
         return self.runs or (self.total,)
 
     def ratios(self) -> Ratios:
-        """Return the fold's numbers: the means over its runs."""
+        """Return the metrics of the fold: the means over its runs."""
         return mean_ratios([part.ratios(part.sums.sum(axis=0)) for part in self.parts])
 
 
 @dataclass(frozen=True)
 class CountingRules:
-    """What is counted.
+    """Which classes and runs are counted.
 
     Attributes:
-        classes: The classes of the fold, or of each fold. Default: those that were asked.
-        base_classes: Where the rows count base classes too, those. Default: those that the rows count.
-        generalised: Whether novel and base classes were asked together.
-        run_length: Episodes per run, of all folds or of each, where a list holds several runs.
-        whole: Whether a base class that no label holds counts 0; default: if they are named.
+        classes: The classes of the fold, or of each fold. Default: the classes of the episodes.
+        base_classes: The base classes of the fold, or of each fold, if the rows count them. Default: those that occur.
+        generalised: Whether novel and base classes were predicted together.
+        run_length: Episodes per run, for all folds or for each, if a list holds several runs.
+        absent_as_zero: Whether a base class that is in no label map counts 0. Default: True if `base_classes` is set.
     """
 
     classes: Classes = None
     base_classes: Classes = None
     generalised: bool = False
     run_length: int | Mapping[int, int] | None = None
-    whole: bool | None = None
+    absent_as_zero: bool | None = None
 
 
 def count_folds(frame: pd.DataFrame, counting: CountingRules) -> list[FoldCounts]:
-    """Return the counts of each fold, by rising fold.
+    """Return the counts of each fold, sorted by fold.
 
     Raises:
         UsageError: If there is no row, a column is missing, or the classes do not fit the rows.
@@ -91,16 +91,16 @@ def _counts(frame: pd.DataFrame, fold: int, folds: list[int], counting: Counting
     known = _classes_of(counting.base_classes, fold, folds)
     base = None
     if "base" in rows.columns and not rows["base"].isna().all():
-        whole = known is not None if counting.whole is None else counting.whole
-        base = BaseClasses(known or base_classes_of(rows), whole, counting.generalised)
+        as_zero = known is not None if counting.absent_as_zero is None else counting.absent_as_zero
+        base = BaseClasses(known or base_classes_of(rows), as_zero, counting.generalised)
     return cluster_counts(rows, fold, _classes_of(counting.classes, fold, folds), base)
 
 
 def _without_truth(rows: pd.DataFrame) -> tuple[int, ...]:
-    """Return the classes that are asked, but have no pixel in a label map, or in none where a pixel of them counts.
+    """Return the classes of episodes that have no counted ground-truth pixel in any query.
 
-    A label map may lose its last pixel of a class on the way to the size at which it is counted. Rows of earlier
-    versions say so only where the answer has no pixel of the class either.
+    A label map may lose the last pixel of a class when it is resized to the size at which pixels are counted. In rows
+    of earlier versions this can only be seen where no pixel of the class was predicted either (union 0).
     """
     there: dict[int, bool] = {}
     losses = rows["lost_query"] if "lost_query" in rows.columns else [None] * len(rows)
@@ -117,7 +117,7 @@ def _classes_of(classes: Classes, fold: int, folds: list[int]) -> tuple[int, ...
         return None
     if isinstance(classes, Mapping):
         if fold not in classes:
-            raise UsageError(f"the rows have fold {fold}, of which no classes are given")
+            raise UsageError(f"the rows have fold {fold}, but `classes` has no classes for it")
         return tuple(sorted(classes[fold]))
     if len(folds) > 1:
         raise UsageError(f"the rows have the folds {folds}: give the classes of each, as {{fold: classes}}")

@@ -1,7 +1,7 @@
 """Several runs of one protocol, each with its own seed.
 
-Releases that ask several runs print their mean (PANet), or their mean and the best of them (BAM). Here the result is
-the mean with the standard deviation; the best of several is no result, as it grows with their number.
+Releases that evaluate several runs print their mean (PANet), or their mean and the best of them (BAM). Here the result
+is the mean with the standard deviation. The best of several runs is not reported, as it grows with their number.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Spread:
-    """One number over the runs, in per cent.
+    """Mean and standard deviation of a metric over R runs, in per cent.
 
     Attributes:
-        mean: Their mean.
-        std: The standard deviation of what they are drawn from, estimated from them (divided by R - 1).
+        mean: The mean.
+        std: The sample standard deviation (divided by R - 1).
     """
 
     mean: float
@@ -34,17 +34,17 @@ class Spread:
 
 
 def runs_of(frame: pd.DataFrame, run_length: int | Mapping[int, int]) -> Iterator[pd.DataFrame]:
-    """Yield the rows of each run in turn, of all folds; runs without a row are left out.
+    """Yield the rows of each run, for all folds together; runs without rows are left out.
 
     Args:
         frame: Rows with the columns `fold` and `episode` (`fssbench.results.Row`).
         run_length: Episodes per run, for all folds or for each.
 
     Raises:
-        UsageError: If rows have no episode's number, or a run has no length.
+        UsageError: If the column `episode` is missing, or a run length is not positive.
     """
     if "episode" not in frame.columns:
-        raise UsageError("rows without the column 'episode' can't be put into runs")
+        raise UsageError("rows without the column 'episode' can't be split into runs")
     lengths = run_length if isinstance(run_length, Mapping) else {int(fold): run_length for fold in set(frame["fold"])}
     if any(lengths.get(int(fold), 0) < 1 for fold in set(frame["fold"])):
         raise UsageError("the runs of each fold need a length of 1 or more episodes")
@@ -54,11 +54,11 @@ def runs_of(frame: pd.DataFrame, run_length: int | Mapping[int, int]) -> Iterato
 
 
 def spread_of(summary: Summary | FoldSummary, measure: str) -> Spread | None:
-    """Return how far the runs of a summary lie apart; None where there are not two.
+    """Return mean and standard deviation of a metric over the runs of a summary; None for fewer than two runs.
 
     Args:
-        summary: Of a fold, or over folds: each run then counts with its mean over the folds.
-        measure: "miou" or another number of `fssbench.metrics.summary.Scores`.
+        summary: The summary of a fold, or of all folds (each run then has its mean over the folds).
+        measure: "miou" or another metric of `fssbench.metrics.summary.Scores`.
     """
     values = [getattr(run, measure) for run in summary.runs]
     return Spread(float(np.mean(values)), float(np.std(values, ddof=1))) if len(values) > 1 else None

@@ -1,7 +1,7 @@
-"""From rows to numbers: mIoU, FB-IoU, exact ratio, and how far chance moves them.
+"""From rows to metrics: mIoU, FB-IoU, exact ratio, and their confidence intervals.
 
-All sums are over exact integers, so neither the order of the rows nor how the work was split changes a digit. The
-releases sum in float32 and lose the last pixels of large sums: their numbers differ by about 1e-6 of their size.
+All sums are exact integers, so the result does not depend on the order of the rows or on how the work was split. The
+releases sum in float32, which is not exact for large sums: their metrics differ by about 1e-6 (relative).
 """
 
 from __future__ import annotations
@@ -29,18 +29,19 @@ LEVEL = 0.95
 
 @dataclass(frozen=True)
 class Scores:
-    """The numbers that papers print, in per cent.
+    """The metrics that papers print, in per cent.
 
     Attributes:
-        miou: Mean over the classes of a fold of each class's IoU.
-        fb_iou: Mean of the IoU of foreground and of background, each over all episodes of a fold.
-        exact_ratio: Share of episodes in which every answer "this class is (not) in the query" is right.
-        base_miou: Mean over the base classes of each one's IoU; None if they were not counted.
-        total_miou: Mean over novel and base classes; None unless they were asked together.
-        miou_all_classes: As `miou`, over all classes of a fold, those that no episode asks as 0; None where they are
-            not known (`fssbench.results.Results.summary` knows them).
-        base_miou_all_classes: As `base_miou`, those that no label holds as 0; None unless asked together.
-        total_miou_all_classes: As `total_miou`, likewise.
+        miou: Mean IoU over the classes of a fold.
+        fb_iou: Mean of foreground IoU and background IoU, each over all episodes of a fold.
+        exact_ratio: Fraction of episodes in which the predicted presence of every class is right.
+        base_miou: Mean IoU over the base classes; None if they were not counted.
+        total_miou: Mean IoU over novel and base classes; None unless they were predicted together.
+        miou_all_classes: Like `miou`, but over all classes of a fold, where a class without an episode counts as 0;
+            None where the classes of the fold are not known (`fssbench.results.Results.summary` knows them).
+        base_miou_all_classes: Like `base_miou`, but a base class that is in no label map counts as 0; None unless novel
+            and base classes were predicted together.
+        total_miou_all_classes: Like `total_miou`, with the same rules.
     """
 
     miou: float
@@ -53,23 +54,24 @@ class Scores:
     total_miou_all_classes: float | None = field(default=None, kw_only=True)
 
 
-_Of = TypeVar("_Of", bound=Scores)
+_ScoresT = TypeVar("_ScoresT", bound=Scores)
 
 
 @dataclass(frozen=True, eq=False)
 class FoldSummary(Scores):
-    """The numbers of one fold.
+    """The metrics of one fold.
 
     Attributes:
-        fold: Its number.
-        episodes: How many episodes were counted.
-        classes: The classes that the mean is over.
-        asked: Those of them that an episode asked; the others count 0.
-        intervals: For "miou", "fb_iou", "exact_ratio", and "base_miou", "total_miou" where there are, the confidence
-            interval.
-        base_classes: The base classes that their mean is over.
-        runs: Each run's numbers, where there are several; the fold's own are their means then.
-        without_truth: Those of `asked` that no query has a pixel of: they count 0, however right the answers are.
+        fold: The fold.
+        episodes: Number of episodes that were counted.
+        classes: The classes that mIoU is the mean over.
+        asked: The classes among them that have an episode; the others count as 0.
+        intervals: The confidence intervals, by metric: "miou", "fb_iou", "exact_ratio", and if they apply "base_miou"
+            and "total_miou".
+        base_classes: The base classes that `base_miou` is the mean over.
+        runs: The metrics of each run, if there are several; those of the fold are then their means.
+        without_truth: The classes of `asked` that have no ground-truth pixel in any query. They count as 0 whatever is
+            predicted.
     """
 
     fold: int
@@ -84,15 +86,15 @@ class FoldSummary(Scores):
 
 @dataclass(frozen=True, eq=False)
 class Summary(Scores):
-    """The numbers of a run: per fold, and their plain mean over the folds, as papers print it.
+    """The metrics of a run: of each fold, and their unweighted mean over the folds, as papers print it.
 
     Attributes:
-        episodes: How many episodes were counted.
-        folds: Each fold's numbers, by rising fold.
-        per_class: A row per (fold, class): `fold`, `class_id`, `episodes` (that asked it), `intersection`, `union`
+        episodes: Number of episodes that were counted.
+        folds: The metrics of each fold, sorted by fold.
+        per_class: A row per (fold, class): `fold`, `class_id`, `episodes` (with that class), `intersection`, `union`
             (pixels), `iou`, `low`, `high` (per cent).
-        intervals: For each of the numbers that there are the confidence interval of the mean over the folds.
-        runs: Each run's means over the folds, where there are several runs.
+        intervals: The confidence interval of the mean over the folds, by metric.
+        runs: The means over the folds of each run, if there are several runs.
     """
 
     episodes: int
@@ -103,9 +105,9 @@ class Summary(Scores):
 
     @property
     def frame(self) -> pd.DataFrame:
-        """The numbers as a frame: a row per fold, and one of their mean, whose `fold` is "mean".
+        """The metrics as a frame: a row per fold, and a row for the mean, whose `fold` is "mean".
 
-        Columns are `fold`, `episodes`, and the attributes of `Scores`, in per cent; NaN for what is None.
+        The columns are `fold`, `episodes`, and the attributes of `Scores`, in per cent; NaN stands for None.
         """
         import pandas as pd
 
@@ -114,17 +116,19 @@ class Summary(Scores):
             ("mean", self),
         ]
         names = [each.name for each in fields(Scores)]
-        columns = {"fold": [name for name, _ in rows], "episodes": [of.episodes for _, of in rows]}
-        numbers = {name: [getattr(of, name) for _, of in rows] for name in names}
-        return pd.DataFrame({**columns, **{name: pd.Series(of, dtype="float64") for name, of in numbers.items()}})
+        columns = {"fold": [name for name, _ in rows], "episodes": [summary.episodes for _, summary in rows]}
+        numbers = {name: [getattr(summary, name) for _, summary in rows] for name in names}
+        return pd.DataFrame(
+            {**columns, **{name: pd.Series(values, dtype="float64") for name, values in numbers.items()}}
+        )
 
 
 def with_all_classes(summary: Summary, counted_0: Summary) -> Summary:
-    """Return a summary that also has the numbers of one in which the classes that no episode asks count 0.
+    """Return a summary with `miou_all_classes` and its kin filled in from another summary.
 
     Args:
-        summary: Over the classes that were asked.
-        counted_0: Of the same rows, over all classes (`classes` and `base_classes` of `summarise`).
+        summary: The summary over the classes of the episodes.
+        counted_0: The summary of the same rows over all classes (`classes` and `base_classes` of `summarise`).
     """
     folds = tuple(
         replace(_with_all(fold, other), runs=tuple(map(_with_all, fold.runs, other.runs)))
@@ -133,13 +137,13 @@ def with_all_classes(summary: Summary, counted_0: Summary) -> Summary:
     return replace(_with_all(summary, counted_0), folds=folds, runs=tuple(map(_with_all, summary.runs, counted_0.runs)))
 
 
-def _with_all(scores: _Of, other: Scores) -> _Of:
-    together = scores.total_miou is not None
+def _with_all(scores: _ScoresT, other: Scores) -> _ScoresT:
+    generalised = scores.total_miou is not None
     return replace(
         scores,
         miou_all_classes=other.miou,
-        base_miou_all_classes=other.base_miou if together else None,
-        total_miou_all_classes=other.total_miou if together else None,
+        base_miou_all_classes=other.base_miou if generalised else None,
+        total_miou_all_classes=other.total_miou if generalised else None,
     )
 
 
@@ -154,31 +158,31 @@ def summarise(
     level: float = LEVEL,
     seed: int = 0,
 ) -> Summary:
-    """Return the numbers that the rows of a run give.
+    """Return the metrics of the rows of a run.
 
-    Per class and fold, intersections and unions are summed over the episodes before the ratio is taken
-    (`AverageMeter` in HSNet's common/logger.py and in iFSL's fs-cs/common/evaluation.py). With N ways, way n counts
-    for its class. Foreground is the sum over the classes, background the sum over the episodes' own background.
+    For each class and fold, intersections and unions are summed over the episodes before the ratio is taken
+    (`AverageMeter` in HSNet's common/logger.py and in iFSL's fs-cs/common/evaluation.py). In an N-way episode, way n
+    counts for class n of the episode. Foreground is the sum over the classes, background the sum over the episodes.
 
-    Intervals are x ± t s: s from a bootstrap that draws query images, each with all its episodes, within each class
-    for 1-way episodes and within the fold for more ways, and takes sums and ratios anew in each draw; t from Student's
-    distribution (bootstrap.py, intervals.py). They say how far the choice of queries moves
-    the number, not how far training does. With few queries of a class they are too narrow, as the ratio is biased then:
-    of nominal 95 %, about 92 % at 40 queries a class and 90 % at 10 (docs/statistics.md).
+    Intervals are x ± t s (bootstrap.py, intervals.py). s is the standard deviation over bootstrap draws: each draw
+    resamples the query images, with all episodes of an image, within each class for 1-way episodes and within the fold
+    for more ways. t is the quantile of Student's t distribution. The intervals cover the choice of the queries, not the
+    variance of training. With few queries per class they are too narrow, because the ratio is biased: a nominal 95 %
+    is about 92 % with 40 queries per class, and 90 % with 10 (docs/statistics.md).
 
     Args:
         frame: A row per episode, with the columns `COLUMNS`; see `fssbench.results.Row`.
-        classes: The classes of the fold, or of each fold. One that no episode asks then counts 0, as in the
-            releases. Default: the classes that were asked.
-        base_classes: Where the rows count base classes too (column `base`): those of the fold, or of each fold. One
-            that no label holds then counts 0. Default: those that a label holds.
-        generalised: Whether novel and base classes were asked together, so that both are foreground.
-        run_length: Episodes per run, of all folds or of each, where a list holds several runs one after the other
-            (column `episode`). The numbers are then means over the runs, and the intervals are of these means; classes
-            are of all together.
-        draws: Number of bootstrap draws; 0 leaves the intervals out.
+        classes: The classes of the fold, or of each fold. A class without an episode then counts as 0, as in the
+            releases. Default: the classes of the episodes.
+        base_classes: The base classes of the fold, or of each fold, if the rows count them (column `base`). A base
+            class that is in no label map then counts as 0. Default: the base classes that are in a label map.
+        generalised: Whether novel and base classes were predicted together, so that both are foreground.
+        run_length: Episodes per run, for all folds or for each, if a list holds several runs one after the other
+            (column `episode`). The metrics and their intervals are then those of the mean over the runs; the per-class
+            table is of all runs together.
+        draws: Number of bootstrap draws; 0 omits the intervals.
         level: Nominal coverage of the intervals.
-        seed: Seed of the draws.
+        seed: Seed of the bootstrap.
 
     Raises:
         UsageError: If there is no row, a column is missing, or `classes` does not fit the rows.
@@ -197,16 +201,16 @@ def summarise(
 
 
 def summary_of(folds: Sequence[FoldCounts], *, draws: int = DRAWS, level: float = LEVEL, seed: int = 0) -> Summary:
-    """Return the numbers of folds that are counted already, by rising fold; see `summarise`."""
+    """Return the metrics of folds whose counts are known, sorted by fold; see `summarise`."""
     if draws < 0 or not 0 < level < 1:
         raise UsageError(f"draws are 0 or more and a level is between 0 and 1, not {draws} and {level}")
-    drawn = [_draw(its, draws, np.random.default_rng([seed, its.total.fold])) for its in folds]
-    summaries = tuple(_fold_summary(its, sample, level) for its, sample in zip(folds, drawn, strict=True))
-    numbers = mean_ratios([its.ratios() for its in folds])
+    drawn = [_draw(counts, draws, np.random.default_rng([seed, counts.total.fold])) for counts in folds]
+    summaries = tuple(_fold_summary(counts, sample, level) for counts, sample in zip(folds, drawn, strict=True))
+    numbers = mean_ratios([counts.ratios() for counts in folds])
     complete = min(len(fold.runs) for fold in summaries)
     return Summary(
         **_values(numbers),
-        episodes=sum(its.total.episodes for its in folds),
+        episodes=sum(counts.total.episodes for counts in folds),
         folds=summaries,
         per_class=_class_table(folds, drawn, level),
         intervals=_intervals(_values(numbers), folds, drawn, level),
@@ -216,56 +220,58 @@ def summary_of(folds: Sequence[FoldCounts], *, draws: int = DRAWS, level: float 
 
 @dataclass(frozen=True)
 class _Drawn:
-    """What a bootstrap drew of a fold: its numbers, and its classes over all episodes."""
+    """The bootstrap draws of a fold: of its metrics, and of its classes over all episodes."""
 
     numbers: Ratios
     per_class: Floats
 
 
-def _draw(its: FoldCounts, draws: int, generator: np.random.Generator) -> _Drawn:
-    together, *runs = bootstrap([its.total, *its.runs], draws, generator)
+def _draw(counts: FoldCounts, draws: int, generator: np.random.Generator) -> _Drawn:
+    together, *runs = bootstrap([counts.total, *counts.runs], draws, generator)
     return _Drawn(mean_ratios(runs or [together]), cast("Floats", together.per_class))
 
 
 def _values(ratios: Ratios) -> dict[str, float]:
-    return {name: float(its) for name in RATIOS if (its := getattr(ratios, name)) is not None}
+    return {name: float(value) for name in RATIOS if (value := getattr(ratios, name)) is not None}
 
 
 def _mean_scores(over: Sequence[Scores]) -> Scores:
-    known = {name: [its for one in over if (its := getattr(one, name)) is not None] for name in RATIOS}
-    return Scores(**{name: float(np.mean(its)) for name, its in known.items() if len(its) == len(over)})
+    columns = {name: [getattr(scores, name) for scores in over] for name in RATIOS}
+    return Scores(
+        **{name: float(np.mean(values)) for name, values in columns.items() if all(v is not None for v in values)}
+    )
 
 
 def _intervals(
     names: Iterable[str], folds: Sequence[FoldCounts], drawn: Sequence[_Drawn], level: float
 ) -> dict[str, Interval]:
-    """Return the interval of each number's mean over folds."""
+    """Return the interval of the mean over folds, by metric."""
     if not drawn[0].numbers.miou.size:
         return {}
     parts = [
-        (_values(its.ratios()), sample.numbers, degrees_of_freedom([its.total]))
-        for its, sample in zip(folds, drawn, strict=True)
+        (_values(counts.ratios()), sample.numbers, degrees_of_freedom([counts.total]))
+        for counts, sample in zip(folds, drawn, strict=True)
     ]
     return {
         name: interval_of_mean(
-            [Sample(values[name], getattr(numbers, name), freedom) for values, numbers, freedom in parts], level
+            [Sample(values[name], getattr(numbers, name), degrees) for values, numbers, degrees in parts], level
         )
         for name in names
     }
 
 
-def _fold_summary(its: FoldCounts, drawn: _Drawn, level: float) -> FoldSummary:
-    numbers, together = its.ratios(), its.total
+def _fold_summary(counts: FoldCounts, drawn: _Drawn, level: float) -> FoldSummary:
+    numbers, total = counts.ratios(), counts.total
     return FoldSummary(
         **_values(numbers),
-        fold=together.fold,
-        episodes=together.episodes,
-        classes=together.classes,
-        asked=tuple(c for c, times in zip(together.classes, together.episodes_per_class, strict=True) if times),
-        intervals=_intervals(_values(numbers), [its], [drawn], level),
-        base_classes=together.base_counted,
-        runs=tuple(Scores(**_values(run.ratios(run.sums.sum(axis=0)))) for run in its.runs),
-        without_truth=its.without_truth,
+        fold=total.fold,
+        episodes=total.episodes,
+        classes=total.classes,
+        asked=tuple(c for c, times in zip(total.classes, total.episodes_per_class, strict=True) if times),
+        intervals=_intervals(_values(numbers), [counts], [drawn], level),
+        base_classes=total.base_counted,
+        runs=tuple(Scores(**_values(run.ratios(run.sums.sum(axis=0)))) for run in counts.runs),
+        without_truth=counts.without_truth,
     )
 
 
@@ -273,20 +279,20 @@ def _class_table(folds: Sequence[FoldCounts], drawn: Sequence[_Drawn], level: fl
     import pandas as pd
 
     tables = []
-    for its, sample in zip((fold.total for fold in folds), drawn, strict=True):
-        width = len(its.classes)
-        sums = its.sums.sum(axis=0)
-        iou = cast("Floats", its.ratios(sums).per_class)
+    for counts, sample in zip((fold.total for fold in folds), drawn, strict=True):
+        width = len(counts.classes)
+        sums = counts.sums.sum(axis=0)
+        iou = cast("Floats", counts.ratios(sums).per_class)
         bounds = [
-            interval(float(value), sample.per_class[:, place], its.class_degrees_of_freedom(place), level)
+            interval(float(value), sample.per_class[:, place], counts.class_degrees_of_freedom(place), level)
             if len(sample.per_class)
             else Interval(np.nan, np.nan)
             for place, value in enumerate(iou)
         ]
         columns = {
-            "fold": np.full(width, its.fold, dtype=np.int64),
-            "class_id": np.array(its.classes, dtype=np.int64),
-            "episodes": its.episodes_per_class,
+            "fold": np.full(width, counts.fold, dtype=np.int64),
+            "class_id": np.array(counts.classes, dtype=np.int64),
+            "episodes": counts.episodes_per_class,
             "intersection": sums[:width],
             "union": sums[width : 2 * width],
             "iou": iou,

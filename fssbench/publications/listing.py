@@ -1,4 +1,4 @@
-"""Printed rows as text: a line each to find them, or all that is known of each."""
+"""Printed rows as text: a line per row to find them, or everything that is known about each row."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from fssbench.publications.titles import BACKBONES, short_venue
 WIDTH = 100
 HEADS = ("id", "method", "venue", "data set", "task", "way", "shot", "backbone", "mean", "status")
 COLUMNS = ("id", "status", *FRAME_COLUMNS)
-"""Of CSV and JSON: numbers in percent, learnable_params in millions; nothing where nothing was printed."""
+"""The columns of CSV and JSON: numbers in percent, learnable_params in millions; empty if nothing was printed."""
 
 _KINDS = {
     "survey": "as a survey's slides show it",
@@ -33,7 +33,7 @@ _LEAD = 12
 
 
 def lines_of(known: Publications, found: Sequence[FoundRow]) -> list[tuple[str, ...]]:
-    """Return a row of `HEADS` for each printed row, "-" where nothing was printed."""
+    """Return the cells of `HEADS` for each printed row; "-" if nothing was printed."""
     status = status_of({one.row.method for one in found})
     return [
         (
@@ -52,19 +52,19 @@ def lines_of(known: Publications, found: Sequence[FoundRow]) -> list[tuple[str, 
 
 
 def name_of(known: Publications, one: FoundRow) -> str:
-    """Return what tables call a row, e.g. "NTRENet: +BGEM"; the role too where it is no result of the method."""
+    """Return the name of a row in tables, e.g. "NTRENet: +BGEM"; with its role if it is neither result nor ablation."""
     name, variant = known.methods[one.row.method].name, one.row.variant
     called = f"{name}: {variant}" if variant else name
     return called if one.row.role in ("result", "ablation") else f"{called} ({one.row.role})"
 
 
 def as_json(known: Publications, found: Sequence[FoundRow]) -> str:
-    """Return a list with an object of `COLUMNS` per row, null where nothing was printed."""
+    """Return a list with an object per row, with the keys `COLUMNS`; null if nothing was printed."""
     return json.dumps(_records(known, found), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def as_csv(known: Publications, found: Sequence[FoundRow]) -> str:
-    """Return a line of `COLUMNS` per row."""
+    """Return a line per row, with the columns `COLUMNS`."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(COLUMNS)
@@ -74,7 +74,7 @@ def as_csv(known: Publications, found: Sequence[FoundRow]) -> str:
 
 
 def as_markdown(known: Publications, found: Sequence[FoundRow]) -> str:
-    """Return a table of `HEADS` with the source of each row."""
+    """Return a table with the columns `HEADS` and the source of each row."""
     lines = [(*HEADS, "source"), (":---",) * (len(HEADS) + 1)]
     body = [
         (*line, f"{known.sources[one.row.source].cite}, {one.row.location}")
@@ -91,29 +91,29 @@ def _records(known: Publications, found: Iterable[FoundRow]) -> list[dict[str, s
 
 
 def described(known: Publications, found: Sequence[FoundRow], width: int = WIDTH) -> str:
-    """Return rows with all that is known of them, under a head for each method."""
+    """Return everything that is known about the rows, with a heading for each method."""
     released = released_weights()
     blocks = []
     for method in dict.fromkeys(one.row.method for one in found):
         of_method = [one for one in found if one.row.method == method]
-        blocks.append(_head(known, method, released.get(method, ()), len(of_method), width))
-        blocks += [_one(known, one, width) for one in of_method]
+        blocks.append(_method_text(known, method, released.get(method, ()), len(of_method), width))
+        blocks += [_row_text(known, one, width) for one in of_method]
     return "\n\n".join(blocks) + "\n"
 
 
-def _head(known: Publications, method: str, released: Sequence[str], count: int, width: int) -> str:
+def _method_text(known: Publications, method: str, released: Sequence[str], count: int, width: int) -> str:
     paper = known.methods[method]
     unread = " (not read at a source listed here)" if paper.unread else ""
     lines = [f"{paper.name} ({paper.venue})" if paper.venue else paper.name]
-    lines += _said("paper", paper.title + unread, width)
-    lines += _said("code", paper.code or "none known", width)
-    lines += _said("status", explain_status(method, released), width)
+    lines += _field("paper", paper.title + unread, width)
+    lines += _field("code", paper.code or "none known", width)
+    lines += _field("status", explain_status(method, released), width)
     if paper.missing:
-        lines += _said("missing", paper.missing, width)
-    return "\n".join([*lines, *_said("rows", str(count), width)])
+        lines += _field("missing", paper.missing, width)
+    return "\n".join([*lines, *_field("rows", str(count), width)])
 
 
-def _one(known: Publications, one: FoundRow, width: int) -> str:
+def _row_text(known: Publications, one: FoundRow, width: int) -> str:
     row, source = one.row, known.sources[one.row.source]
     setting = (
         name_of(known, one),
@@ -126,31 +126,31 @@ def _one(known: Publications, one: FoundRow, width: int) -> str:
     for title, (folds, mean) in _FOLDERS.items():
         if any(column in row.numbers for column in (*folds, mean)):
             printed = " ".join(row.numbers.get(fold, "-") for fold in folds)
-            lines += _said(title, f"folds {printed}, mean {row.numbers.get(mean, '-')}", width)
+            lines += _field(title, f"folds {printed}, mean {row.numbers.get(mean, '-')}", width)
     others = [f"{title} {row.numbers[column]}" for column, title in _OTHERS.items() if column in row.numbers]
     if others:
-        lines += _said("besides", ", ".join(others), width)
-    lines += _said("source", _source(source, row.location), width)
+        lines += _field("besides", ", ".join(others), width)
+    lines += _field("source", _source(source, row.location), width)
     rule = known.protocols.get(row.protocol)
-    lines += _said("protocol", f"{row.protocol}: {rule.title}" if rule else _not_known(known, row), width)
-    lines += _said("confidence", row.confidence, width)
+    lines += _field("protocol", f"{row.protocol}: {rule.title}" if rule else _not_known(known, row), width)
+    lines += _field("confidence", row.confidence, width)
     if row.note:
-        lines += _said("note", row.note, width)
+        lines += _field("note", row.note, width)
     return "\n".join(lines)
 
 
 def _not_known(known: Publications, row: PrintedRow) -> str:
-    """Return in words why it is not known how a printed number was evaluated."""
+    """Return why the protocol of a printed number is not known."""
     cite = known.sources[row.source].cite
     if row.role == "unresolved":
-        return "not known, as the method is not"
+        return "not known, as the method is not known"
     if row.role == "rerun":
-        return f"not known: the {cite} has the method evaluated anew, and does not say how"
+        return f"not known: the {cite} evaluated the method again, and does not say how"
     if row.task == "cross-domain":
         return f"not known: that of the {cite}, whose code is not released"
     others = sorted({other.protocol for other in known.rows if other.method == row.method and other.protocol})
     if others:
-        return f"not known of this number; other numbers of the method are by {', '.join(others)}"
+        return f"not known for this number; other numbers of the method are by {', '.join(others)}"
     return "not known: no released code of the method was read"
 
 
@@ -159,6 +159,6 @@ def _source(source: Source, location: str) -> str:
     return f"{source.cite}, {location}; {_KINDS[source.kind]}: {source.place}{superseded}"
 
 
-def _said(what: str, text: str, width: int) -> list[str]:
+def _field(what: str, text: str, width: int) -> list[str]:
     lead = f"  {what:<{_LEAD}}"
     return fill(lead + printable(text), width, subsequent_indent=" " * len(lead), break_on_hyphens=False).split("\n")

@@ -1,6 +1,6 @@
 """The numbers that papers and official repositories printed, from benchmarks/published (its README explains them).
 
-`publications()` needs the standard library only, so that tables answer at once; `published()` is the same as a frame.
+`publications()` needs only the standard library, so that tables start quickly; `published()` returns a pandas frame.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ if TYPE_CHECKING:
 
 @cache
 def publications() -> Publications:
-    """Return all printed numbers that travel with fssbench, read once, without pandas."""
+    """Return all printed numbers that are shipped with fssbench; they are read once, without pandas."""
     from fssbench.publications.reading import read_publications
 
     return read_publications(shipped("benchmarks/published"))
 
 
 def record_of(known: Publications, row: PrintedRow) -> dict[str, str | int | float | None]:
-    """Return a printed row with what is known of its method and its source, by `FRAME_COLUMNS`."""
+    """Return a printed row with the data of its method and its source, by `FRAME_COLUMNS`."""
     paper, source = known.methods[row.method], known.sources[row.source]
     values = {
         **{column: getattr(row, column) for column in CSV_COLUMNS if column not in NUMBERS},
@@ -41,11 +41,11 @@ def record_of(known: Publications, row: PrintedRow) -> dict[str, str | int | flo
 
 
 def published() -> pd.DataFrame:
-    """Return every printed number known, a row per printed result.
+    """Return all printed numbers, a row per printed result.
 
-    Columns are `FRAME_COLUMNS`; way and shot are Int64, percentages and learnable_params (millions) float64; NaN or
-    <NA> where nothing was printed. The README of benchmarks/published explains each; name, venue and title are the
-    method's, source_title to source_place the source's.
+    The columns are `FRAME_COLUMNS`: way and shot are Int64, percentages and learnable_params (millions) float64; NaN or
+    <NA> if nothing was printed. The README of benchmarks/published explains them. name, venue and title belong to the
+    method, source_title to source_place to the source.
 
     Raises:
         BrokenFileError: If a shipped file is damaged.

@@ -1,4 +1,4 @@
-"""Which methods a user means: names without regard to case, with wildcards, and variants after a colon."""
+"""Name patterns of methods: case-insensitive, with wildcards, and with variants after a colon."""
 
 from __future__ import annotations
 
@@ -13,21 +13,22 @@ _WILD = "*?["
 
 @dataclass(frozen=True)
 class Names:
-    """What `--compare` asks for.
+    """The patterns of `--compare`.
 
-    "hsnet" is a method's results, "hsnet:*" its variants (ablations, re-runs), "as*" every method so called. A method
-    may be called by its key or as it is printed ("asnet-w", "ASNet_w"). No pattern at all: every method's results.
+    "hsnet" selects the results of a method, "hsnet:*" its variants (ablations, re-runs), "as*" all methods that match.
+    A method is named by its key or its printed name ("asnet-w", "ASNet_w"). No pattern selects the results of all
+    methods.
     """
 
     patterns: tuple[str, ...] = ()
 
     def matches(self, names: Iterable[str], variant: str, is_result: bool) -> bool:
-        """Return whether a result is asked for.
+        """Return whether a result is selected.
 
         Args:
-            names: What its method may be called.
-            variant: What sets it apart within the method; empty if nothing.
-            is_result: Whether it is one of the method's results, not an ablation, a re-run or the like.
+            names: The names of its method.
+            variant: Its variant; empty if it has none.
+            is_result: Whether it is a result of the method, and not an ablation, a re-run or the like.
         """
         if not self.patterns:
             return is_result
@@ -47,18 +48,20 @@ def names_from(
     known: Mapping[str, Iterable[str]],
     remedy: str = "fssbench table without --compare shows all",
 ) -> Names:
-    """Return what the user asks for, checked against all that is known.
+    """Return the patterns of the user, checked against all known names.
 
     Args:
-        compare: Names and patterns, each possibly several with commas between.
-        known: For each name a method may be called by, its variants.
-        remedy: The command that lists them, for an unknown one.
+        compare: Names and patterns; each may be a list with commas.
+        known: The variants of each method, by each of its names.
+        remedy: The command that lists the names, for an unknown one.
 
     Raises:
-        UsageError: If a name or a pattern fits nothing, with the nearest names.
+        UsageError: If a name or a pattern matches nothing, with the nearest names.
     """
     patterns = tuple(part.strip().lower() for text in compare for part in text.split(",") if part.strip())
-    variants = {f"{name}:{variant}".lower() for name, its in known.items() for variant in its if variant}
+    variants = {
+        f"{name}:{variant}".lower() for name, variants_of in known.items() for variant in variants_of if variant
+    }
     names = {name.lower() for name in known}
     for pattern in patterns:
         pool = variants if ":" in pattern else names

@@ -1,4 +1,4 @@
-"""The files of benchmarks/published: every cell is checked when it is read. Standard library only."""
+"""Reading benchmarks/published; every cell is checked. It needs only the standard library."""
 
 from __future__ import annotations
 
@@ -56,17 +56,17 @@ def _toml(path: Path, cls: type[T]) -> dict[str, T]:
         try:
             entries[key] = make(**{k: tuple(v) if isinstance(v, list) else v for k, v in entry.items()})
         except TypeError as error:
-            # The only fault left: a required field that is not there.
+            # The only remaining fault is a missing field.
             raise BrokenFileError(f"{where}:{str(error).partition(')')[2]}", _MEND) from error
     return entries
 
 
 def _gone(path: Path) -> MissingError:
-    return MissingError(f"the printed numbers are not all there: no {path}", _MEND)
+    return MissingError(f"the printed numbers are incomplete: there is no {path}", _MEND)
 
 
 def _check(column: str, value: str, allowed: dict[str, tuple[str, ...]]) -> str | None:
-    """Return what is wrong with one cell, None if nothing is."""
+    """Return what is wrong with a cell; None if it is valid."""
     if column in allowed:
         return None if value in allowed[column] else f"'{value}' is none of {', '.join(filter(None, allowed[column]))}"
     if column in NUMBERS and value:
@@ -114,11 +114,11 @@ def _row(cells: dict[str, str]) -> PrintedRow:
 
 
 def read_publications(folder: Path) -> Publications:
-    """Read a folder laid out as benchmarks/published and check every cell.
+    """Read a folder with the layout of benchmarks/published and check every cell.
 
     Raises:
-        MissingError: If a file is not there.
-        BrokenFileError: If a file is not as it should be; names file, line and column.
+        MissingError: If a file is missing.
+        BrokenFileError: If a file is invalid, with file, line and column.
     """
     methods = _toml(folder / "methods.toml", Paper)
     sources = _toml(folder / "sources.toml", Source)
@@ -137,6 +137,6 @@ def read_publications(folder: Path) -> Publications:
     }
     rows: list[PrintedRow] = []
     for key in sources:
-        # A file holds the rows of the source it is named after.
+        # A file is named after the source of its rows.
         rows += _read_rows(folder / f"{key}.csv", {**allowed, "source": (key,)})
     return Publications(tuple(rows), methods, sources, protocols)

@@ -1,4 +1,4 @@
-"""What a printed number is: its paper, source, protocol and row."""
+"""The records of printed numbers: papers, sources, protocols and rows."""
 
 from __future__ import annotations
 
@@ -47,12 +47,12 @@ class Paper:
     """A method of the printed tables.
 
     Attributes:
-        name: As the tables print it, e.g. "HSNet".
-        title: The paper's.
-        venue: e.g. "ICCV 2021"; empty if unknown.
+        name: Printed name, e.g. "HSNet".
+        title: Title of the paper.
+        venue: E.g. "ICCV 2021"; empty if unknown.
         code: The official repository, owner/name; empty if there is none.
-        unread: True if title or venue were not read at a listed source.
-        missing: Of a method that is not implemented here: what its paper leaves open; empty if nobody has looked.
+        unread: Whether title or venue could not be checked at a listed source.
+        missing: For a method that is not implemented here: what its paper leaves open; empty if it was not examined.
     """
 
     name: str
@@ -65,15 +65,15 @@ class Paper:
 
 @dataclass(frozen=True)
 class Source:
-    """Where numbers were read.
+    """A source of printed numbers.
 
     Attributes:
-        title: Of the paper.
+        title: Title of the paper.
         venue: Where it appeared.
         kind: One of `KINDS`.
-        place: repository@commit, or in words.
+        place: repository@commit, or a description.
         cite: The short form for footnotes.
-        own: Methods whose authors are the source's.
+        own: The methods by the authors of the source.
         superseded: Whether the same authors replaced these numbers later.
     """
 
@@ -88,11 +88,11 @@ class Source:
 
 @dataclass(frozen=True)
 class ProtocolNote:
-    """How a release evaluates, in words.
+    """The description of a release's protocol.
 
     Attributes:
-        title: The rule.
-        other_folds: The data sets on which its folds hold other classes than those of the other protocols.
+        title: The description.
+        other_folds: The data sets on which its folds have other classes than in the other protocols.
     """
 
     title: str
@@ -105,11 +105,11 @@ class PrintedRow:
 
     Attributes:
         numbers: The printed numbers by column (`NUMBERS`), exactly as printed; a column that was not printed is absent.
-            Percent; `learnable_params` in millions.
-        way: N, None where not printed.
-        shot: K, None where not printed.
+            In percent; `learnable_params` in millions.
+        way: N; None if it was not printed.
+        shot: K; None if it was not printed.
 
-    The others are the columns that benchmarks/published/README.md describes.
+    The others are the columns described in benchmarks/published/README.md.
     """
 
     method: str
@@ -128,32 +128,32 @@ class PrintedRow:
     note: str
 
     def mean_of_folds(self) -> float | None:
-        """Return the mean of the four printed folds in percent, None unless all four are printed."""
+        """Return the mean of the four printed folds in percent; None unless all four are printed."""
         if any(fold not in self.numbers for fold in FOLDS):
             return None
         return sum(float(self.numbers[fold]) for fold in FOLDS) / len(FOLDS)
 
     def mean_disagrees(self) -> bool:
-        """Return whether the printed mean is not the mean of the printed folds, beyond rounding."""
+        """Return whether the printed mean differs from the mean of the printed folds by more than rounding."""
         mean = self.mean_of_folds()
         if mean is None or "mean" not in self.numbers:
             return False
-        # A second decimal that is 0 in all of them is padding.
+        # Trailing zeros are padding: they do not make a number more precise.
         decimals = [self.numbers[column].partition(".")[2].rstrip("0") for column in (*FOLDS, "mean")]
         digits = max(1, *map(len, decimals))
-        # Each fold and the mean may be half a last digit off: together one last digit.
+        # Rounding changes each fold and the mean by up to half of the last digit, together by one last digit.
         return abs(mean - float(self.numbers["mean"])) > 10.0**-digits + 1e-9
 
 
 @dataclass(frozen=True)
 class Publications:
-    """Everything in benchmarks/published.
+    """The content of benchmarks/published.
 
     Attributes:
-        rows: All printed results; by source in the order of sources.toml, within one as printed.
-        methods: Papers by the key that rows use.
-        sources: Sources by the key that rows use, the preferred first.
-        protocols: Rules by the key that rows use.
+        rows: All printed results, in the order of sources.toml, and within a source in the order of its file.
+        methods: Papers, by the keys in the rows.
+        sources: Sources, by the keys in the rows; preferred ones first.
+        protocols: Protocols, by the keys in the rows.
     """
 
     rows: tuple[PrintedRow, ...]

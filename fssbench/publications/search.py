@@ -1,4 +1,4 @@
-"""Printed rows by what they are of: filters and row ids."""
+"""Finding printed rows: by filters, or by row id."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ _LIST = "fssbench published list"
 
 @dataclass(frozen=True)
 class Filters:
-    """Which printed rows are asked for; an empty tuple asks for all there are.
+    """The filters for printed rows; an empty tuple selects everything.
 
     Attributes:
         methods: Names and wildcards, and "name:variant" patterns for ablations, re-runs and the like.
         datasets: Keys and wildcards.
         backbones: Names and wildcards.
-        shots: Numbers of supports.
-        ways: Numbers of classes.
-        tasks: Of `fssbench.publications.rows.TASKS`.
+        shots: Numbers of shots.
+        ways: Numbers of ways.
+        tasks: Tasks, from `fssbench.publications.rows.TASKS`.
         sources: Keys of sources and wildcards.
-        venues: Where the method appeared, e.g. "CVPR 2022" or "cvpr*"; without regard to case.
+        venues: Venues of the methods, e.g. "CVPR 2022" or "cvpr*"; case-insensitive.
     """
 
     methods: tuple[str, ...] = ()
@@ -40,7 +40,7 @@ class Filters:
 
 @dataclass(frozen=True)
 class FoundRow:
-    """A printed row under its id: the source and the row's number within it, e.g. "vat-readme:7"."""
+    """A printed row with its id: the source and the number of the row in it, e.g. "vat-readme:7"."""
 
     id: str
     row: PrintedRow
@@ -56,46 +56,46 @@ def all_rows(known: Publications) -> list[FoundRow]:
     return found
 
 
-def select(known: Publications, wanted: Filters) -> list[FoundRow]:
-    """Return the rows that are asked for.
+def select(known: Publications, filters: Filters) -> list[FoundRow]:
+    """Return the rows that match all filters.
 
     Raises:
-        UsageError: If a name or a pattern fits nothing that was ever printed, with the nearest names.
-        MissingError: If each name is known, but no row is of all of them.
+        UsageError: If a name or a pattern matches nothing at all, with the nearest names.
+        MissingError: If every name is known, but no row matches all filters.
     """
-    called: dict[str, set[str]] = {}
+    variants: dict[str, set[str]] = {}
     for row in known.rows:
         for name in (row.method, known.methods[row.method].name):
-            called.setdefault(name, set()).add(row.variant)
-    names = names_from(wanted.methods, called, _LIST)
-    _check("data set", wanted.datasets, {row.dataset for row in known.rows})
-    _check("backbone", wanted.backbones, {row.backbone for row in known.rows} - {""})
-    _check("task", wanted.tasks, {row.task for row in known.rows})
-    _check("source", wanted.sources, known.sources)
-    _check("venue", wanted.venues, {paper.venue for paper in known.methods.values()} - {""})
+            variants.setdefault(name, set()).add(row.variant)
+    names = names_from(filters.methods, variants, _LIST)
+    _check("data set", filters.datasets, {row.dataset for row in known.rows})
+    _check("backbone", filters.backbones, {row.backbone for row in known.rows} - {""})
+    _check("task", filters.tasks, {row.task for row in known.rows})
+    _check("source", filters.sources, known.sources)
+    _check("venue", filters.venues, {paper.venue for paper in known.methods.values()} - {""})
     found = [
         one
         for one in all_rows(known)
-        # Unlike in tables, a method's name asks for its ablations and re-runs, too.
+        # Unlike in tables, the name of a method also selects its ablations and re-runs.
         if names.matches((one.row.method, known.methods[one.row.method].name), one.row.variant, True)
-        and _fits(one.row.dataset, wanted.datasets)
-        and _fits(one.row.backbone, wanted.backbones)
-        and _fits(one.row.task, wanted.tasks)
-        and _fits(one.row.source, wanted.sources)
-        and _fits(known.methods[one.row.method].venue, wanted.venues)
-        and (not wanted.shots or one.row.shot in wanted.shots)
-        and (not wanted.ways or one.row.way in wanted.ways)
+        and _fits(one.row.dataset, filters.datasets)
+        and _fits(one.row.backbone, filters.backbones)
+        and _fits(one.row.task, filters.tasks)
+        and _fits(one.row.source, filters.sources)
+        and _fits(known.methods[one.row.method].venue, filters.venues)
+        and (not filters.shots or one.row.shot in filters.shots)
+        and (not filters.ways or one.row.way in filters.ways)
     ]
     if not found:
-        raise MissingError(f"no row was printed with {_said(wanted)}", f"{_LIST}, with fewer filters")
+        raise MissingError(f"no row was printed with {_describe(filters)}", f"{_LIST}, with fewer filters")
     return found
 
 
 def row_of(known: Publications, identifier: str) -> FoundRow | None:
-    """Return the row of that id; None if it is not the id of a row, but may be a method's name.
+    """Return the row with an id; None if the text is not an id, so that it may be the name of a method.
 
     Raises:
-        UsageError: If there is no such source, or it has no row of that number.
+        UsageError: If there is no such source, or it has no row with that number.
     """
     source, colon, number = identifier.strip().lower().rpartition(":")
     if not colon or (source not in known.sources and not number.isdecimal()):
@@ -123,5 +123,5 @@ def _check(kind: str, patterns: Iterable[str], known: Iterable[str]) -> None:
             raise unknown_name(kind, pattern, names, _LIST)
 
 
-def _said(wanted: Filters) -> str:
-    return ", ".join(f"{name} {' or '.join(map(str, values))}" for name, values in vars(wanted).items() if values)
+def _describe(filters: Filters) -> str:
+    return ", ".join(f"{name} {' or '.join(map(str, values))}" for name, values in vars(filters).items() if values)

@@ -11,15 +11,15 @@ from fssbench.files import shipped
 RELEASED = "weights"
 PUBLISHED_ONLY = "published-only"
 
-# Methods whose weakly supervised form has a key of its own in the printed tables.
+# Methods whose weakly supervised variant has a key of its own in the printed tables.
 _WEAK = {"asnet": "asnet-w"}
 
 
 def status_of(methods: Iterable[str]) -> dict[str, str]:
-    """Return for each method `RELEASED` if its authors' weights are registered here, else `PUBLISHED_ONLY`.
+    """Return the status of each method: `RELEASED` if its authors' weights are registered here, else `PUBLISHED_ONLY`.
 
-    A published-only number can't be measured again: the method is not implemented here, or no weights of it were
-    released, so that it would have to be trained.
+    A published-only number can't be measured without training: the method is not implemented here, or its weights were
+    not released.
     """
     released = released_weights()
     return {method: RELEASED if released.get(method) else PUBLISHED_ONLY for method in methods}
@@ -27,19 +27,19 @@ def status_of(methods: Iterable[str]) -> dict[str, str]:
 
 @cache
 def released_weights() -> dict[str, list[str]]:
-    """Return the ids of the released checkpoints in checkpoints.toml by the key of the method in the printed tables."""
-    # Weights that travel with fssbench have a path: they were trained here, not by the authors.
+    """Return the ids of the released checkpoints in checkpoints.toml, by the method's key in the printed tables."""
     return _weights("url")
 
 
 @cache
 def shipped_weights() -> dict[str, list[str]]:
-    """Return the ids of the checkpoints that were trained here and travel with fssbench, by the method's key."""
+    """Return the ids of the checkpoints that were trained here and are shipped with fssbench, by the method's key."""
     return _weights("path")
 
 
 def _weights(place: str) -> dict[str, list[str]]:
-    # Not through the registry, whose schema takes longer to import than a whole table to print.
+    # The registry is not used here: importing its schema takes longer than printing a table.
+    # Weights with a url are the authors'; those with a path were trained in this project.
     found: dict[str, list[str]] = {}
     for record in tomllib.loads(shipped("checkpoints.toml").read_text(encoding="utf-8"))["checkpoint"]:
         if "method" in record and place in record:
@@ -59,10 +59,10 @@ def implementation_of(method: str) -> str | None:
 
 
 def explain_status(method: str, released: Sequence[str]) -> str:
-    """Return in words whether the numbers of a method can be measured here.
+    """Return as text whether the numbers of a method can be measured here.
 
     Args:
-        method: Its key in the printed tables.
+        method: Key of the method in the printed tables.
         released: Ids of its released checkpoints (`released_weights`).
     """
     if released:

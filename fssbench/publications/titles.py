@@ -1,10 +1,10 @@
-"""Venues in little room, "NeurIPS 2021" as "NeurIPS'21", and backbones as papers print them."""
+"""Short venues ("NeurIPS'21" for "NeurIPS 2021"), and backbones as papers print them."""
 
 from __future__ import annotations
 
 
 def short_venue(venue: str) -> str:
-    """Return a venue with the year's last two digits, e.g. "ICCV'21"."""
+    """Return a venue with the last two digits of the year, e.g. "ICCV'21"."""
     name, _, year = venue.rpartition(" ")
     return f"{name}'{year[2:]}" if name and len(year) == 4 and year.isdigit() else venue
 

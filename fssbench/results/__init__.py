@@ -1,4 +1,4 @@
-"""Results: the rows on disk, what a run says of itself, and reading both back."""
+"""Results: the rows of a run on disk, the record of the run, and reading both back."""
 
 from __future__ import annotations
 

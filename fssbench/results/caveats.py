@@ -1,4 +1,4 @@
-"""What has to be said beside a number so that nobody takes it for another one."""
+"""The caveats of a run: which episodes, how many, which weights. They are printed with its numbers."""
 
 from __future__ import annotations
 
@@ -21,16 +21,18 @@ if TYPE_CHECKING:
 
 
 def caveats(results: Results, summary: Summary, lists: Sequence[EpisodeList]) -> list[str]:
-    """Return the sentences that belong to a run's numbers: whose episodes, how many, which weights.
+    """Return the sentences that have to be printed with the numbers of a run.
 
     Args:
         results: The run.
-        summary: Its numbers over the classes that were asked.
+        summary: Its metrics over the classes of the episodes.
         lists: Its episode lists.
     """
-    said = [*_lists(lists, results), *_limit(results), *_shard(results), *_runs(summary, lists)]
     return [
-        *said,
+        *_lists(lists, results),
+        *_limit(results),
+        *_shard(results),
+        *_runs(summary, lists),
         *_lost(results),
         *_classes(results, summary),
         *caveats_without_truth(summary),
@@ -42,57 +44,57 @@ def caveats(results: Results, summary: Summary, lists: Sequence[EpisodeList]) ->
 
 
 def _training(results: Results) -> list[str]:
-    """Say what weights that were trained elsewhere are asked, and whether they have seen it."""
+    """Return the caveats of weights that were trained on another data set: the test classes, and leaks."""
     run = results.run
     if run.train_dataset is None:
         return []
-    said = []
+    found = []
     choice = run.dataset.options.get("test_classes")
     if choice is not None:
-        said.append(f"test classes: {choice}, folds are those of {run.train_dataset}")
+        found.append(f"test classes: {choice}, folds are those of {run.train_dataset}")
     if leaks_unknown(run.folds):
-        said.append(f"which of the classes training on {run.train_dataset} has seen is not known")
-    if words := describe_leaks(run):
-        said.append(f"LEAK: this run {words}; its numbers are not those of unseen classes")
-    return said
+        found.append(f"which of the classes training on {run.train_dataset} has seen is not known")
+    if leaks := describe_leaks(run):
+        found.append(f"LEAK: this run {leaks}; its numbers are not those of unseen classes")
+    return found
 
 
 def _lists(lists: Sequence[EpisodeList], results: Results) -> list[str]:
-    said = []
+    found = []
     known = [official(episodes) for episodes in lists]
     protocol = lists[0].protocol.partition("@")[0]
     orders = " and ".join(sorted({episodes.list_order for episodes in lists}))
     if all(known):
-        said.append(f"episodes: those of {protocol}'s release")
+        found.append(f"episodes: those of {protocol}'s release")
     elif False in known:
-        said.append(f"episodes: not those of {protocol}'s release, as the image lists differ; their order: {orders}")
+        found.append(f"episodes: not those of {protocol}'s release, as the image lists differ; their order: {orders}")
     else:
         seeds = ", ".join(sorted({_seeds(episodes, results.run) for episodes in lists}))
-        said.append(f"episodes: drawn by {protocol}, seed {seeds}, from image lists in order: {orders}")
+        found.append(f"episodes: drawn by {protocol}, seed {seeds}, from image lists in order: {orders}")
     if any(episodes.data_fingerprint != results.run.dataset.fingerprint for episodes in lists):
-        said.append("the list was drawn from other data than this: fssbench episodes verify shows how they differ")
-    said += _repeated(lists, results)
+        found.append("the list was drawn from other data than this: fssbench episodes verify shows how they differ")
+    found += _repeated(lists, results)
     if short := [f"fold {episodes.fold}: {list(episodes.left_out)}" for episodes in lists if episodes.left_out]:
-        said.append(f"not the protocol's own list: classes left out, {'; '.join(short)}")
-    return said
+        found.append(f"not the protocol's own list: classes left out, {'; '.join(short)}")
+    return found
 
 
 def _repeated(lists: Sequence[EpisodeList], results: Results) -> list[str]:
-    """Say of one's own data in how many episodes a draw shows a support more than once: HSNet's release lets it."""
+    """For own data, return in how many episodes a support was drawn more than once, as HSNet's release allows."""
     if results.run.dataset.name != "folder":
         return []
     every = [episode for episodes in lists for episode in episodes]
-    again = sum(any(len(set(names)) < len(names) for names in episode.supports) for episode in every)
-    if not again:
+    repeated = sum(any(len(set(names)) < len(names) for names in episode.supports) for episode in every)
+    if not repeated:
         return []
-    shot = lists[0].shot
     return [
-        f"in {again} of {len(every)} episodes a support is there more than once: they show fewer than {shot} photos"
+        f"in {repeated} of {len(every)} episodes a support occurs more than once, so a class has fewer than "
+        f"{lists[0].shot} different supports"
     ]
 
 
 def _seeds(episodes: EpisodeList, run: Run) -> str:
-    """Return the seed of a list, or those of its runs."""
+    """Return the seed of a list, or the seeds of its runs."""
     if episodes.run_length is None:
         return str(episodes.seed)
     if run.protocol.own is not None and run.protocol.name == episodes.protocol:
@@ -105,7 +107,7 @@ def _seeds(episodes: EpisodeList, run: Run) -> str:
 
 
 def _runs(summary: Summary, lists: Sequence[EpisodeList]) -> list[str]:
-    """Say what the numbers of several runs are: papers print their mean or the best of them."""
+    """Return how the numbers of several runs are combined: papers print their mean or the best of them."""
     spread = spread_of(summary, "miou")
     if spread is None:
         return []
@@ -118,7 +120,7 @@ def _runs(summary: Summary, lists: Sequence[EpisodeList]) -> list[str]:
 def _limit(results: Results) -> list[str]:
     run = results.run
     cut = run.limit is not None and any(run.limit < fold.episodes for fold in run.folds)
-    return [f"--limit: only the first {run.limit} episodes of each list were asked"] if cut else []
+    return [f"--limit: only the first {run.limit} episodes of each list were evaluated"] if cut else []
 
 
 def _shard(results: Results) -> list[str]:
@@ -130,66 +132,66 @@ def _shard(results: Results) -> list[str]:
 
 
 def _lost(results: Results) -> list[str]:
-    """Say in how many episodes an object has no pixel left at the size where it is shown, or counted."""
+    """Return in how many episodes an object has no pixel at the input size, or at the size where pixels are counted."""
     lost, size = lost_in(results.frame, results.run.protocol.task), "{} x {}".format(*results.run.protocol.input)
-    said = []
+    found = []
     if lost.support_episodes:
-        empty = f"; in {lost.empty_episodes} no support of a class shows it" if results.run.shot > 1 else ""
-        said.append(
+        empty = f"; in {lost.empty_episodes} no support of a class has a pixel of it" if results.run.shot > 1 else ""
+        found.append(
             f"in {lost.support_episodes} of {len(results.frame)} episodes a support has no pixel of its class at the "
-            f"network's size, {size}: the method is shown no object{empty}"
+            f"network's size, {size}: its mask is empty{empty}"
         )
     if lost.query_episodes:
-        said.append(
+        found.append(
             f"in {lost.query_episodes} of {len(results.frame)} episodes the query's object has no pixel at {size}, "
-            f"where counts are made: no answer finds it there"
+            f"where pixels are counted: no prediction can find it"
         )
     if lost.absent_episodes:
-        said.append(
+        found.append(
             f"in {lost.absent_episodes} of {len(results.frame)} episodes the query's label map has no pixel of the "
-            f"class asked: no answer finds it there"
+            f"class: no prediction can find it"
         )
-    return said
+    return found
 
 
 def _classes(results: Results, summary: Summary) -> list[str]:
     short = [
-        f"fold {fold.fold}: {len(fold.asked)} of {len(results.run.classes[fold.fold])} classes asked"
+        f"fold {fold.fold}: {len(fold.asked)} of {len(results.run.classes[fold.fold])} classes have episodes"
         for fold in summary.folds
         if len(fold.asked) < len(results.run.classes[fold.fold])
     ]
     if results.run.generalised:
         sizes = {fold.fold: len(fold.base_classes) for fold in results.run.folds}
         short += [
-            f"fold {fold.fold}: {len(fold.base_classes)} of {sizes[fold.fold]} base classes in the pictures"
+            f"fold {fold.fold}: {len(fold.base_classes)} of {sizes[fold.fold]} base classes are in the label maps"
             for fold in summary.folds
             if len(fold.base_classes) < sizes[fold.fold]
         ]
     if not short:
         return []
-    said = f"mIoU is {summary.miou_all_classes:.2f}"
+    numbers = f"mIoU is {summary.miou_all_classes:.2f}"
     if summary.base_miou_all_classes is not None:
-        said = (
+        numbers = (
             f"novel mIoU is {summary.miou_all_classes:.2f}, base {summary.base_miou_all_classes:.2f}, "
             f"all {summary.total_miou_all_classes:.2f}"
         )
-    return [f"incomplete, {'; '.join(short)}: with the others as 0, as releases count them, {said}"]
+    return [f"incomplete, {'; '.join(short)}: with the others as 0, as releases count them, {numbers}"]
 
 
 def _weights(results: Results) -> list[str]:
     random = any(fold.weights.kind == "random" for fold in results.run.folds)
-    said = ["random weights: these numbers say nothing about the method"] if random else []
-    given = sorted({str(fold.weights.path) for fold in results.run.folds if fold.weights.kind == "predictions"})
-    if given:
-        said.append(f"answers: {len(results.frame)} label maps from {', '.join(given)}, not computed here")
+    found = ["random weights: these numbers say nothing about the method"] if random else []
+    folders = sorted({str(fold.weights.path) for fold in results.run.folds if fold.weights.kind == "predictions"})
+    if folders:
+        found.append(f"predictions: {len(results.frame)} label maps from {', '.join(folders)}, not computed here")
     if left := {fold.fold: fold.unanswered for fold in results.run.folds if fold.unanswered}:
         missing = ", ".join(f"{count} of fold {fold}" for fold, count in left.items())
-        said.append(f"incomplete: episodes without a prediction are left out, {missing}")
-    return said
+        found.append(f"incomplete: episodes without a prediction are left out, {missing}")
+    return found
 
 
 def describe_leaks(run: Run) -> str:
-    """Return which classes of a run training has seen, by fold, in words; empty where none are known to be."""
+    """Return as text which tested classes the training has seen, by fold; empty if none is known."""
     found = [(fold.fold, fold.leaking) for fold in run.folds if fold.leaking]
     if not found:
         return ""
@@ -198,7 +200,7 @@ def describe_leaks(run: Run) -> str:
 
 
 def leaks_unknown(folds: Sequence[FoldRecord]) -> bool:
-    """Return whether nobody knows which of the classes asked training has seen."""
+    """Return whether it is unknown which tested classes the training has seen."""
     return any(fold.leaking is None for fold in folds)
 
 

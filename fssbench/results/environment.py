@@ -1,4 +1,4 @@
-"""The machine and the versions of packages that a run was computed with."""
+"""The machine and the package versions that a run was computed with."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PACKAGES = ("torch", "numpy", "pandas", "pillow", "opencv-python", "pycocotools"
 
 
 def package_versions() -> dict[str, str]:
-    """Return the versions of the packages that compute, without importing them."""
+    """Return the versions of the packages that results depend on, without importing them."""
     found = {}
     for name in PACKAGES:
         try:
@@ -29,10 +29,10 @@ def package_versions() -> dict[str, str]:
 
 
 def environment(device: torch.device | None, root: Path | None) -> Environment:
-    """Return where this runs.
+    """Return the record of this machine.
 
     Args:
-        device: Where the method computes; None where none does, as when answers come from files.
+        device: The device of the method; None if no method runs, as for predictions that are read from files.
         root: Folder of the data.
     """
     name, threads = _processor(), 1
@@ -62,7 +62,7 @@ def _processor() -> str:
 
 
 def start(command: tuple[str, ...], device: torch.device | None, root: Path | None) -> Start:
-    """Return the record of a start, now and here; `device` as for `environment`."""
+    """Return the record of a start: the time, the command and this machine. `device` is as for `environment`."""
     from fssbench.version import __version__
 
     now = datetime.now(UTC).isoformat(timespec="seconds")

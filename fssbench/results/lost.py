@@ -1,4 +1,4 @@
-"""Objects that are lost when a label map is brought to another size: episodes of a run that ask what is not shown."""
+"""Objects that lose their last pixel when a label map is resized, counted over the episodes of a run."""
 
 from __future__ import annotations
 
@@ -12,15 +12,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Lost:
-    """How much of what a run asks no network sees, or no count holds.
+    """How many objects are lost by resizing, over the episodes of a run.
 
     Attributes:
-        supports: Supports without a pixel of their class at the network's size, each as often as it is shown.
-        support_episodes: Episodes with such a support.
-        empty_episodes: Those of them with a class of which no support has a pixel.
-        query_episodes: Episodes with a class that is in the query, but has no pixel at the size where counts are made.
-        absent_episodes: Episodes whose query has no pixel of any class asked, at its own size. None in FS-CS, where
-            such queries are asked on purpose.
+        supports: Number of supports without a pixel of their class at the input size. A support that is used several
+            times is counted several times.
+        support_episodes: Number of episodes with such a support.
+        empty_episodes: Number of those episodes in which no support of some class has a pixel of it.
+        query_episodes: Number of episodes with a class that is in the query, but has no pixel at the size at which
+            pixels are counted.
+        absent_episodes: Number of episodes whose query has no pixel of any class of the episode, at the original size.
+            0 in FS-CS, where such queries are intended.
     """
 
     supports: int = 0
@@ -33,12 +35,11 @@ class Lost:
         """Return whether anything is lost."""
         return bool(self.support_episodes or self.query_episodes or self.absent_episodes)
 
-    @property
-    def words(self) -> str:
-        """What is lost, for a footnote; empty if nothing is."""
-        supports = f"a support shows no object in {self.support_episodes} episodes" if self.support_episodes else ""
+    def describe(self) -> str:
+        """Return what is lost, for a footnote; empty if nothing is."""
+        supports = f"a support has no object in {self.support_episodes} episodes" if self.support_episodes else ""
         queries = f"the query's object is lost in {self.query_episodes} episodes" if self.query_episodes else ""
-        absent = f"the query holds no class asked in {self.absent_episodes} episodes" if self.absent_episodes else ""
+        absent = f"the query has no class of the episode in {self.absent_episodes}" if self.absent_episodes else ""
         return ", ".join(filter(None, (supports, queries, absent)))
 
 
@@ -46,7 +47,7 @@ NOTHING = Lost()
 
 
 def lost_in(frame: pd.DataFrame, task: str) -> Lost:
-    """Return what is lost in the rows of a run; see `fssbench.results.Row.lost_supports` and `lost_query`.
+    """Count what is lost in the rows of a run; see `fssbench.results.Row.lost_supports` and `lost_query`.
 
     Args:
         frame: The rows.
@@ -65,6 +66,6 @@ def lost_in(frame: pd.DataFrame, task: str) -> Lost:
 
 
 def _columns(frame: pd.DataFrame, *names: str) -> list[Sequence[tuple[int, ...] | None]]:
-    """Return columns of a frame of rows, all empty if one is not there."""
+    """Return columns of a frame of rows; all are empty if one is missing."""
     there = all(name in frame.columns for name in names)
     return [frame[name].tolist() if there else [] for name in names]

@@ -1,4 +1,4 @@
-"""Shards of a run, put together: the run that one process would have written."""
+"""Merging the shards of a run into the run that a single process would have written."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from fssbench.results.run_writer import RunFolder
 
 
 def shards_in(folders: Iterable[Path]) -> list[Path]:
-    """Return the run folders meant: the shards below each folder, or the folder itself where it has none.
+    """Return the run folders: the shards in each folder, or the folder itself if it has no shards.
 
     Raises:
-        MissingError: If a folder holds no run.
+        MissingError: If a folder has no run.
     """
     found: list[Path] = []
     for folder in folders:
@@ -34,7 +34,7 @@ def shards_in(folders: Iterable[Path]) -> list[Path]:
 
 
 def is_part(folder: Path, whole: Path) -> bool:
-    """Return whether a run asks a part of what another run asks, by the same method; no if one can't be read."""
+    """Return whether a run is a shard of another run; False if one of them can't be read."""
     try:
         run, other = read_run(folder), read_run(whole)
     except (BrokenFileError, MissingError):
@@ -43,20 +43,20 @@ def is_part(folder: Path, whole: Path) -> bool:
 
 
 def merge(folders: Sequence[Path], out: Path, existing: Existing = Existing.REFUSE) -> Results:
-    """Put runs of parts of the same lists together, and write the whole.
+    """Merge shards and write the whole run.
 
     Args:
-        folders: Run folders, each of some of the episodes.
+        folders: Run folders, each with some of the episodes.
         out: Folder of the whole run.
         existing: What to do if there is a run already; "resume" adds to it.
 
     Returns:
-        The whole run, in which rows may be missing still (`Results.missing`).
+        The whole run. Rows may still be missing (`Results.missing`).
 
     Raises:
-        MissingError: If a folder holds no run.
-        UsageError: If the runs do not ask the same of the same, or `out` can't be written.
-        BrokenFileError: If a file is not as it was written, or two runs answer an episode differently.
+        MissingError: If a folder has no run.
+        UsageError: If the runs are not of the same configuration, or `out` can't be written.
+        BrokenFileError: If a file is damaged, or two runs have different rows for an episode.
     """
     runs = [read_run(folder) for folder in folders]
     whole = replace(runs[0], shard=None)
@@ -71,7 +71,7 @@ def merge(folders: Sequence[Path], out: Path, existing: Existing = Existing.REFU
     for start in (one for run in runs for one in run.starts):
         starts += [] if start in starts else [start]
     whole = replace(whole, starts=tuple(sorted(starts, key=lambda start: start.time)))
-    rows = _together(folders, runs)
+    rows = _merged_rows(folders, runs)
     lists = lists_of(folders[0], whole)
     with RunFolder(out, whole, lists, existing) as written:
         check_photo_digests([*written.rows, *rows], out)
@@ -82,34 +82,34 @@ def merge(folders: Sequence[Path], out: Path, existing: Existing = Existing.REFU
         return written.finish()
 
 
-def _together(folders: Sequence[Path], runs: Sequence[Run]) -> list[Row]:
+def _merged_rows(folders: Sequence[Path], runs: Sequence[Run]) -> list[Row]:
     rows: dict[tuple[int, int], tuple[Row, Path]] = {}
     photos: dict[str, str] = {}
     for folder, run in zip(folders, runs, strict=True):
         found = stored_rows(folder, run)
         photos = check_photo_digests(found, folder, photos)
         for row in found:
-            other, where = rows.setdefault((row.fold, row.episode), (row, folder))
-            # What an earlier version did not write down is no other answer.
-            known = replace(other, seconds=row.seconds, photos=row.photos)
+            earlier, earlier_folder = rows.setdefault((row.fold, row.episode), (row, folder))
+            # Fields that an earlier version did not write are no difference.
+            known = replace(earlier, seconds=row.seconds, photos=row.photos)
             if replace(known, lost_supports=row.lost_supports, lost_query=row.lost_query) != row:
                 raise BrokenFileError(
-                    f"fold {row.fold}, episode {row.episode} is answered differently in {where} and {folder}",
+                    f"fold {row.fold}, episode {row.episode} has different rows in {earlier_folder} and {folder}",
                     "leave one of them out",
                 )
     return [row for _, (row, _) in sorted(rows.items())]
 
 
 def lists_of(folder: Path, run: Run) -> dict[int, EpisodeList]:
-    """Return the episode list of each fold of a run, as they are stored beside it.
+    """Return the episode list of each fold of a run, read from the run folder.
 
     Raises:
-        BrokenFileError: If one is not what the run says.
+        BrokenFileError: If the hash of a list is not the one in the record of the run.
     """
     lists = {}
     for fold in run.folds:
         path = folder / f"episodes-fold{fold.fold}.json"
         lists[fold.fold] = read_episodes(path)
         if lists[fold.fold].hash != fold.episodes_hash:
-            raise BrokenFileError(f"{path} is not the list of the run beside it", "fssbench eval makes it again")
+            raise BrokenFileError(f"{path} is not the list of the run in that folder", "fssbench eval makes it again")
     return lists

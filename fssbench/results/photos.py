@@ -1,4 +1,4 @@
-"""Which photos rows were answered from: a row keeps a digest of the file of each, as names alone would not tell."""
+"""Digests of the photos of each row. A name alone does not tell whether the file is still the same."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from fssbench.results.rows import Row
 
 DIGITS = 12
-"""Hex digits of a digest: enough to tell two photos of one name apart, and few in a row."""
+"""Number of hex digits of a digest: few, but enough to distinguish two photos with the same name."""
 
 
 def photo_digest(path: Path, remedy: str | None = None) -> str:
@@ -36,32 +36,32 @@ def photo_digest(path: Path, remedy: str | None = None) -> str:
 
 
 def photo_names(query: str, supports: Sequence[Sequence[str]]) -> list[str]:
-    """Return the names of an episode's photos in the order of `fssbench.results.Row.photos`: query, then supports."""
+    """Return the names of an episode's images in the order of `fssbench.results.Row.photos`: query, then supports."""
     return [query, *chain(*supports)]
 
 
 def digests_of(rows: Iterable[Row]) -> Iterator[tuple[str, str]]:
-    """Yield name and digest of each photo of some rows, as often as there are; none of rows that do not know them."""
+    """Yield the name and the digest of each photo of the rows, with repetitions; rows without digests are skipped."""
     for row in rows:
         yield from zip(photo_names(row.query, row.supports), row.photos or (), strict=row.photos is not None)
 
 
 def check_photo_digests(rows: Iterable[Row], folder: Path, known: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Return the digest of each photo of some rows.
+    """Return the digest of each photo by name, and refuse rows with two different photos of the same name.
 
     Args:
         rows: The rows.
-        folder: Where they are, for the message.
+        folder: The folder of the rows, for the message.
         known: Digests of other rows of the same run.
 
     Raises:
-        BrokenFileError: If a name stands for two photos.
+        BrokenFileError: If two rows have different photos of the same name.
     """
     found = dict(known or {})
     for name, digest in digests_of(rows):
         if found.setdefault(name, digest) != digest:
             raise BrokenFileError(
-                f"{folder} has rows of another photo '{name}' than other rows of the run: the file was exchanged",
-                "put the photos of one data set there, and evaluate all of it with --overwrite",
+                f"the rows in {folder} were computed from two different photos '{name}': the file was replaced",
+                "restore the photos of one data set, and evaluate all of it with --overwrite",
             )
     return found

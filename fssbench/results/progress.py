@@ -19,33 +19,33 @@ INTERVAL = 10.0
 
 
 class Progress(Protocol):
-    """What `fssbench.evaluate` tells of its progress."""
+    """Receives the progress of `fssbench.evaluate`."""
 
     def start(self, fold: int, total: int, *earlier: Sequence[Row]) -> None:
-        """A fold begins and will have `total` rows, those included that each run has `earlier`."""
+        """A fold begins. It will have `total` rows, including the rows `earlier` of each run."""
 
     def advance(self, row: Row, run: int = 0) -> None:
-        """A row was added to one of the runs that are evaluated together."""
+        """A row was added to a run; `run` is the index of the run among those evaluated together."""
 
     def close(self) -> None:
-        """The last fold is done, or the run was broken off."""
+        """The last fold is done, or the run was interrupted."""
 
 
 class Silent:
-    """Says nothing."""
+    """Shows no progress."""
 
     def start(self, fold: int, total: int, *earlier: Sequence[Row]) -> None:
-        """Say nothing."""
+        """Do nothing."""
 
     def advance(self, row: Row, run: int = 0) -> None:
-        """Say nothing."""
+        """Do nothing."""
 
     def close(self) -> None:
-        """Say nothing."""
+        """Do nothing."""
 
 
 class RunningMeanIoU:
-    """mIoU over the classes asked so far, in per cent."""
+    """The mIoU over the classes evaluated so far, in per cent."""
 
     def __init__(self, rows: Sequence[Row] = ()) -> None:
         self._sums: dict[int, tuple[int, int]] = {}
@@ -53,7 +53,7 @@ class RunningMeanIoU:
             self.add(row)
 
     def add(self, row: Row) -> None:
-        """Count one more episode."""
+        """Add an episode."""
         for class_id, both, either in zip(row.classes, row.intersection[1:], row.union[1:], strict=True):
             intersection, union = self._sums.get(class_id, (0, 0))
             self._sums[class_id] = intersection + both, union + either
@@ -66,10 +66,10 @@ class RunningMeanIoU:
 
 
 class RunningMeans:
-    """The running mIoU of each of the runs that are evaluated together.
+    """The running mIoU of each run that is evaluated.
 
     Args:
-        earlier: The rows that each has.
+        earlier: The rows that each run has already.
     """
 
     def __init__(self, *earlier: Sequence[Row]) -> None:
@@ -77,7 +77,7 @@ class RunningMeans:
         self.count = sum(map(len, earlier))
 
     def add(self, row: Row, run: int) -> None:
-        """Count one more episode of a run."""
+        """Add an episode of a run."""
         self._runs[run].add(row)
 
     def __str__(self) -> str:
@@ -85,11 +85,11 @@ class RunningMeans:
 
 
 class PlainLines:
-    """A line when a fold begins, every ten seconds, and when it is done; for logs.
+    """Prints a line when a fold begins, every ten seconds, and when the fold is done; for logs.
 
     Args:
-        stream: Where to; default stderr.
-        headline: Said before the first fold.
+        stream: Where to write; default stderr.
+        headline: Printed before the first fold.
         interval: Seconds between two lines.
     """
 
@@ -99,45 +99,45 @@ class PlainLines:
         self._interval = interval
         self._fold, self._total, self._done, self._new = 0, 0, 0, 0
         self._miou = RunningMeans()
-        self._began = self._said = 0.0
+        self._began = self._printed = 0.0
 
     def start(self, fold: int, total: int, *earlier: Sequence[Row]) -> None:
-        """Say what begins."""
+        """Print the number of episodes of the fold."""
         if self._headline:
-            self._say(self._headline)
+            self._print(self._headline)
             self._headline = ""
         self._miou = RunningMeans(*earlier)
         self._fold, self._total, self._done, self._new = fold, total, self._miou.count, 0
-        self._began = self._said = time.monotonic()
-        kept = f", {self._done} of them answered before" if self._done else ""
-        self._say(f"fold {fold}: {total} episodes{kept}")
+        self._began = self._printed = time.monotonic()
+        kept = f", {self._done} of them already evaluated" if self._done else ""
+        self._print(f"fold {fold}: {total} episodes{kept}")
 
     def advance(self, row: Row, run: int = 0) -> None:
-        """Count; say so now and then."""
+        """Add an episode, and print a line if the interval is over."""
         self._done += 1
         self._new += 1
         self._miou.add(row, run)
         now = time.monotonic()
-        if now - self._said < self._interval and self._done < self._total:
+        if now - self._printed < self._interval and self._done < self._total:
             return
-        self._said = now
+        self._printed = now
         rate = self._new / max(now - self._began, 1e-9)
         left = (self._total - self._done) / rate
-        self._say(
+        self._print(
             f"fold {self._fold}: {self._done}/{self._total}, {rate:.2f} episodes/s, "
             f"running mIoU {self._miou}, {clock(left)} left"
         )
 
     def close(self) -> None:
-        """Nothing is open."""
+        """Do nothing: there is nothing to close."""
 
-    def _say(self, line: str) -> None:
+    def _print(self, line: str) -> None:
         self._stream.write("\n".join(map(printable, line.split("\n"))) + "\n")
         self._stream.flush()
 
 
 class TerminalBar:
-    """A bar per fold with rate, running mIoU and time left; the headline above them."""
+    """Shows the headline, and below it a bar per fold with rate, running mIoU and remaining time."""
 
     def __init__(self, headline: str = "") -> None:
         self._headline = headline
@@ -192,12 +192,12 @@ def _bar() -> Bar:
 
 
 def clock(seconds: float) -> str:
-    """Return a time as h:mm:ss or m:ss."""
+    """Return a duration as h:mm:ss or m:ss."""
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
 
 
 def progress_for(stream: TextIO, headline: str = "") -> Progress:
-    """Return what suits the stream that messages go to: a bar on a terminal, lines elsewhere."""
+    """Return the progress display for a stream: a bar on a terminal, lines elsewhere."""
     return TerminalBar(headline) if stream.isatty() else PlainLines(stream, headline)

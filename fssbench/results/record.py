@@ -1,4 +1,4 @@
-"""What a run was: everything needed to repeat it, and to know whether two runs may stand in one table."""
+"""The record of a run: all that is needed to repeat it, and to decide whether two runs may be in one table."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ class CodeRecord:
     """The code of a method that is not registered.
 
     Attributes:
-        path: Its file, as it was named; None where it is not known.
-        sha256: Hex hash of that file; None where there is none.
+        path: The file, as it was named on the command line; None if it is not known.
+        sha256: Hex hash of the file; None if there is none.
     """
 
     __pydantic_config__: ClassVar[dict[str, object]] = _CONFIG
@@ -33,13 +33,13 @@ class MethodRecord:
     """The method as it was built.
 
     Attributes:
-        name: Name in the registry, or the class for one that is in none.
-        variant: Its form; None where there is only one.
-        backbone: Name of the backbone; None if it has none.
+        name: Name in the registry, or the class for a method that is not registered.
+        variant: The variant; None if there is only one.
+        backbone: Name of the backbone; None if the method has none.
         task: "fss" or "fscs".
         options: Further arguments of `fssbench.build`.
-        learnable_parameters: How many parameters training moves; None until it is built.
-        code: Of a method that is not registered its code; None for one that is.
+        learnable_parameters: Number of trainable parameters; None until the method is built.
+        code: The code of a method that is not registered; None for a registered one.
     """
 
     __pydantic_config__: ClassVar[dict[str, object]] = _CONFIG
@@ -55,16 +55,16 @@ class MethodRecord:
 
 @dataclass(frozen=True)
 class Weights:
-    """Which weights answered.
+    """The weights of the method.
 
     Attributes:
-        kind: "checkpoint" (a file), "memory" (given by a caller in Python), "random", "none", or "predictions": the
-            answers themselves came as files, from weights that are not known here.
-        sha256: Hex hash of the file, of the weights in memory, or of the answers (`fssbench.predictions.digest`); None
-            for "random" and "none".
-        backbone_sha256: Hash of the frozen backbone's file, where it is kept apart.
-        checkpoint: Its name in the registry of checkpoints, if it is there.
-        path: Where the file, or the folder of predictions, was on that machine.
+        kind: "checkpoint" (a file), "memory" (passed by a caller in Python), "random", "none", or "predictions": the
+            predictions were read from files, and the weights are not known.
+        sha256: Hex hash of the file, of the weights in memory, or of the predictions (`fssbench.predictions.digest`);
+            None for "random" and "none".
+        backbone_sha256: Hash of the file of the frozen backbone, if it is a separate file.
+        checkpoint: Name in the registry of checkpoints, if it is registered.
+        path: Path of the file, or of the folder of predictions, on that machine.
         seed: Seed of random weights.
     """
 
@@ -83,7 +83,7 @@ class DatasetRecord:
     """The data: `fingerprint` and `list_order` as in `fssbench.datasets.dataset.Dataset`.
 
     Attributes:
-        fold_count: Its number of folds, where its files say it; None where its name does.
+        fold_count: Number of folds, if the files of the data set define it; None if its name does.
     """
 
     __pydantic_config__: ClassVar[dict[str, object]] = _CONFIG
@@ -97,10 +97,10 @@ class DatasetRecord:
 
 @dataclass(frozen=True)
 class ProtocolRecord:
-    """The rules of counting, as in `fssbench.protocols.rules.Protocol`, on the data set of the run.
+    """The rules of `fssbench.protocols.rules.Protocol` that the run was counted by, on its data set.
 
     Attributes:
-        own: Of a protocol that is not one of fssbench's, the whole file.
+        own: For a protocol that is not one of fssbench's, its file.
     """
 
     __pydantic_config__: ClassVar[dict[str, object]] = _CONFIG
@@ -118,24 +118,23 @@ class ProtocolRecord:
 
 @dataclass(frozen=True)
 class FoldRecord:
-    """What one fold was asked, and by which weights.
+    """The episodes of one fold, and the weights.
 
     Attributes:
-        fold: Its number.
-        classes: All its classes.
+        fold: The fold.
+        classes: All classes of the fold.
         episodes: Length of the list.
         episodes_hash: `EpisodeList.hash`.
-        drawn_by: Protocol that drew the list.
+        drawn_by: The protocol that drew the list.
         seed: Seed of the draw.
-        list_order: Order of the image lists that decided the draw.
-        data_fingerprint: Fingerprint of the data it was drawn from.
+        list_order: Order of the image lists that the list was drawn from.
+        data_fingerprint: Fingerprint of the data that the list was drawn from.
         left_out: Classes that the draw left out.
-        weights: The weights that answered.
-        base_classes: Its base classes, where the protocol asks for them.
-        run_length: Episodes per run, where the list holds several (`EpisodeList.run_length`).
-        unanswered: How many of its episodes are left out because no prediction was given for them, on request.
-        leaking: Names of classes that are asked although training on another data set has seen them; None where that
-            is not known.
+        weights: The weights of the method.
+        base_classes: The base classes of the fold, if the protocol evaluates them.
+        run_length: Episodes per run, if the list holds several runs (`EpisodeList.run_length`).
+        unanswered: Number of episodes that are left out because they have no prediction, as the user requested.
+        leaking: Names of tested classes that the training on another data set has seen; None if that is not known.
     """
 
     __pydantic_config__: ClassVar[dict[str, object]] = _CONFIG
@@ -158,15 +157,15 @@ class FoldRecord:
 
 @dataclass(frozen=True)
 class Environment:
-    """Where it ran: none of this is part of the question, some of it moves the last digits.
+    """The machine and the software. They do not define the run, but some of them change the last digits.
 
     Attributes:
         python: Version of Python.
         platform: Operating system and processor.
-        packages: Versions of the packages that compute.
+        packages: Versions of the packages that results depend on.
         device: "cpu" or "cuda:N".
         device_name: Name of the processor or graphics card.
-        threads: Threads of one operation on the CPU.
+        threads: Number of threads of an operation on the CPU.
         root: Folder of the data; None if there are no files.
     """
 
@@ -187,9 +186,9 @@ class Start:
 
     Attributes:
         time: UTC, ISO 8601.
-        command: What was typed; empty if it was started from Python.
-        fssbench: Version.
-        environment: Where.
+        command: The command line; empty if the run was started from Python.
+        fssbench: Version of fssbench.
+        environment: Machine and software.
     """
 
     __pydantic_config__: ClassVar[dict[str, object]] = _CONFIG
@@ -202,19 +201,19 @@ class Start:
 
 @dataclass(frozen=True)
 class Run:
-    """A run: one method on one data set, one fold or several, one row per episode.
+    """A run: one method on one or several folds of a data set, with one row per episode.
 
     Attributes:
         way: N.
         shot: K.
-        split: Side of the data set the images come from.
-        limit: Only so many episodes of each list are asked; None for all.
-        starts: When and where it was started and continued.
-        train_dataset: What the weights were trained on, where it is another data set than the one asked; None: the
-            same, or nothing was trained.
-        shard: (part, parts) where only a part of each fold is asked, in the order of work; None for all of it.
-        precision: In which the method computed; see `fssbench.planning.settings.Settings`.
-        plain: Whether the methods themselves predicted, in place of their fast forms.
+        split: Split of the data set that the images come from.
+        limit: Number of episodes of each list that are evaluated; None for all.
+        starts: When and where the run was started and continued.
+        train_dataset: The data set that the weights were trained on, if it is another one than the evaluated one;
+            otherwise None.
+        shard: (number, count) if only a part of each fold is evaluated, in the order of work; None for all of it.
+        precision: The precision of the computation; see `fssbench.planning.settings.Settings`.
+        plain: Whether the plain methods predicted, instead of their fast forms.
         schema_version: Raised when the meaning of a field changes.
     """
 
@@ -237,12 +236,12 @@ class Run:
 
     @property
     def as_shard(self) -> Shard:
-        """The part of each fold that is asked."""
+        """The part of each fold that is evaluated."""
         return WHOLE if self.shard is None else Shard(*self.shard)
 
     @property
     def is_shard(self) -> bool:
-        """Whether it is one of several parts of a run."""
+        """Whether this is one of several shards of a run."""
         return self.as_shard.count > 1
 
     @property
@@ -252,26 +251,26 @@ class Run:
 
     @property
     def generalised(self) -> bool:
-        """Whether novel and base classes were asked together."""
+        """Whether novel and base classes are predicted together."""
         return self.protocol.base is not None and self.protocol.base.asked == "together"
 
     def requested(self, fold: FoldRecord) -> int:
-        """Return how many episodes of its list a fold is asked, from the first on."""
+        """Return how many episodes of the list of a fold are to be evaluated, counted from the first."""
         return fold.episodes if self.limit is None else min(self.limit, fold.episodes)
 
     def expected(self, fold: FoldRecord) -> int:
-        """Return how many rows a fold will have: of all that it is asked, but for those left out on request."""
+        """Return how many rows a fold will have: the requested episodes, without those left out on request."""
         start, stop = self.as_shard.bounds(self.requested(fold))
         return stop - start - fold.unanswered
 
 
-_FREE = {"limit", "starts", "method.learnable_parameters", "path", "checkpoint"}
-"""What may change between two starts of a run without changing a number."""
+_IGNORED = {"limit", "starts", "method.learnable_parameters", "path", "checkpoint"}
+"""Fields that may differ between two starts of a run, because they do not change any number."""
 
 
 @dataclass(frozen=True)
 class Difference:
-    """A field in which two runs differ, by its dotted name."""
+    """A field in which two runs differ, with its dotted name."""
 
     field: str
     stored: object
@@ -279,7 +278,7 @@ class Difference:
 
 
 def first_difference(stored: Run, requested: Run) -> Difference | None:
-    """Return the first field in which two runs differ so that their rows must not be mixed; None if there is none."""
+    """Return the first difference that forbids to mix the rows of two runs; None if there is none."""
     return _difference(stored, requested, "")
 
 
@@ -287,7 +286,7 @@ def _difference(stored: object, requested: object, name: str) -> Difference | No
     if is_dataclass(stored) and type(stored) is type(requested):
         for entry in fields(stored):
             inner = f"{name}.{entry.name}" if name else entry.name
-            if inner in _FREE or entry.name in _FREE:
+            if inner in _IGNORED or entry.name in _IGNORED:
                 continue
             if found := _difference(getattr(stored, entry.name), getattr(requested, entry.name), inner):
                 return found

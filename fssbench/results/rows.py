@@ -1,6 +1,7 @@
-"""The rows: one per episode, exact integers, one line of JSON each, appended as they are answered.
+"""The rows of a run: one line of JSON per episode, with exact integer counts, appended as episodes are evaluated.
 
-A run that is killed loses at most the row being written: its torn line is dropped when the file is read.
+A run that is killed loses at most the row that is being written: an incomplete last line is dropped when the file is
+read.
 """
 
 from __future__ import annotations
@@ -27,40 +28,41 @@ if TYPE_CHECKING:
     from pydantic import TypeAdapter
 
 MAX_BYTES = 1 << 32
-"""A larger file is no file of rows: a million of them take a tenth of it."""
+"""Larger files are refused: a million rows take a tenth of this."""
 MAX_PIXELS = 1 << 41
-"""No picture has more; with a larger count, sums over a list would not be exact integers."""
+"""Larger counts are refused: no image has so many pixels, and sums over a list would not be exact."""
 MAX_LABEL = (1 << 16) - 1
-"""Label maps are of 8 or 16 bits."""
+"""Label maps have 8 or 16 bits."""
 _TRIES, _PAUSE = 5, 0.02
-"""A command that only asks whether a file is locked (`is_held`) holds it for a moment."""
+"""Attempts and seconds between them: a command that only tests the lock (`is_held`) holds it for a moment."""
 MAX_NUMBER = 1 << 31
-"""No list has so many episodes, and no data set so many folds."""
+"""Larger numbers of episodes and folds are refused."""
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What was answered in one episode.
+    """The counts of one episode.
 
     Attributes:
         episode: Number of the episode in its list, from 0.
-        fold: The fold asked.
+        fold: The fold.
         query: Name of the query image.
-        classes: The N label values asked for.
-        supports: For each class the names of its K support images.
-        intersection: Pixels on which answer and truth agree, per label 0..N (0 is background).
-        union: Pixels that answer or truth give that label, per label 0..N.
-        present: For each class whether the method says it is in the query.
-        truth: For each class whether it is: any pixel of the label map at its original size.
-        seconds: Time the episode took, reading and counting included.
-        base: Of each base class that answer or truth gives a pixel: its label value, intersection, union, pixels of
-            the truth; None where base classes are not counted.
-        photos: Of the query and then of each support a digest of its file (`fssbench.results.photos`); None where there
-            is no file, where answers came as files, or in a run of an earlier version.
-        lost_supports: For each class how many of its supports have no pixel of it at the network's size, so that the
-            method is shown no object; None where that is none.
-        lost_query: For each class whether it is in the query, but has no pixel at the size at which counts are made;
-            None where that is none.
+        classes: The label values of the N classes.
+        supports: For each class, the names of its K support images.
+        intersection: For each label 0..N (0 is background), the number of pixels with that label in both prediction and
+            ground truth.
+        union: For each label 0..N, the number of pixels with that label in the prediction or the ground truth.
+        present: For each class, whether the method predicts that it is in the query.
+        truth: For each class, whether it has a pixel in the query's label map at the original size.
+        seconds: Time for the episode, including reading and counting.
+        base: For each base class with a predicted or ground-truth pixel: its label value, intersection, union, and
+            number of ground-truth pixels. None where base classes are not counted.
+        photos: Digests of the files of the query and then of each support (`fssbench.results.photos`). None if there
+            are no files, if predictions were read from files, or in a run of an earlier version.
+        lost_supports: For each class, the number of its supports that have no pixel of it at the input size, so that
+            their masks are empty; None if there is none.
+        lost_query: For each class, whether it is in the query, but has no pixel at the size at which pixels are
+            counted; None if there is none.
     """
 
     __pydantic_config__: ClassVar[dict[str, object]] = {"extra": "forbid", "strict": True, "allow_inf_nan": False}
@@ -82,13 +84,13 @@ class Row:
 
 
 _UNKNOWN_FIELD = "unexpected_keyword_argument"
-"""How pydantic calls it."""
+"""Pydantic's error type for an unknown field."""
 _OPTIONAL = ("base", "photos", "lost_supports", "lost_query")
 _FIELDS = tuple(field.name for field in fields(Row) if field.name not in _OPTIONAL)
 
 
 def line_of(row: Row) -> str:
-    """Return a row as its line of JSON, without the line's end."""
+    """Return a row as a line of JSON, without the newline."""
     names = (*_FIELDS, *(name for name in _OPTIONAL if getattr(row, name) is not None))
     return json.dumps({name: getattr(row, name) for name in names}, separators=(",", ":"), allow_nan=False)
 
@@ -103,25 +105,25 @@ def _schema() -> TypeAdapter[Row]:
 def _fault(row: Row) -> str | None:
     way = len(row.classes)
     if way < 1 or not (len(row.supports) == len(row.present) == len(row.truth) == way):
-        return f"a row of {way} classes with supports or presence of another number"
+        return f"a row of {way} classes with supports or presence for another number of classes"
     if not len(row.intersection) == len(row.union) == way + 1:
         return f"a row of {way} classes needs {way + 1} counts"
     if row.photos is not None and len(row.photos) != 1 + sum(map(len, row.supports)):
-        return "a row with digests of another number of photos than it has"
+        return "a row whose number of digests is not its number of photos"
     if fault := _lost_fault(row):
         return fault
     if any(not 0 <= both <= either for both, either in zip(row.intersection, row.union, strict=True)):
         return "an intersection is negative or larger than its union"
     if any(not 0 <= both <= truth <= either for _, both, either, truth in row.base or ()):
-        return "a base class has counts that do not fit each other"
+        return "a base class has inconsistent counts"
     if max(*row.union, *(either for _, _, either, _ in row.base or ())) > MAX_PIXELS:
         return f"a count of more than {MAX_PIXELS} pixels"
     if row.episode < 0 or row.fold < 0 or row.seconds < 0:
         return "a negative number"
     if max(row.episode, row.fold) >= MAX_NUMBER:
-        return f"an episode or a fold of the number {max(row.episode, row.fold)}"
+        return f"an episode or a fold with the number {max(row.episode, row.fold)}"
     if any(not 0 <= value <= MAX_LABEL for value in (*row.classes, *(entry[0] for entry in row.base or ()))):
-        return f"a class that is no label value, 0 to {MAX_LABEL}"
+        return f"a class that is not a label value, 0 to {MAX_LABEL}"
     return None
 
 
@@ -130,23 +132,23 @@ def _lost_fault(row: Row) -> str | None:
         len(row.lost_supports) != len(row.classes)
         or any(not 0 <= lost <= len(names) for lost, names in zip(row.lost_supports, row.supports, strict=True))
     ):
-        return "more lost supports than there are, or of another number of classes"
+        return "more lost supports than supports, or lost supports for another number of classes"
     if row.lost_query is not None and (
         len(row.lost_query) != len(row.classes)
         or any(lost and not there for lost, there in zip(row.lost_query, row.truth, strict=True))
     ):
-        return "a class that is lost in a query which does not hold it, or another number of classes"
+        return "a lost class that is not in the query, or another number of classes"
     return None
 
 
 @dataclass(frozen=True, slots=True)
 class BadLine:
-    """A line of a file of rows that is no row.
+    """A line of a file of rows that can't be read as a row.
 
     Attributes:
-        number: Its number, from 1.
-        fault: What is wrong with it.
-        foreign: Whether it is a row of another version, with a field that this one does not know.
+        number: The line number, from 1.
+        fault: What is wrong with the line.
+        foreign: Whether it has a field that this version does not know, and so is a row of another version.
     """
 
     number: int
@@ -154,15 +156,15 @@ class BadLine:
     foreign: bool = False
 
     def __str__(self) -> str:
-        return f"line {self.number} is no row{self.fault}"
+        return f"line {self.number} is not a row{self.fault}"
 
 
 def read_rows(path: Path) -> list[Row]:
-    """Read a file of rows, in the file's order; a last line without its end is dropped.
+    """Read a file of rows, in the order of the file; an incomplete last line is dropped.
 
     Raises:
         MissingError: If there is no such file.
-        BrokenFileError: If a line is no row, or an episode has two; with the line's number.
+        BrokenFileError: If a line is not a row, or an episode has two rows; with the line number.
     """
     rows: list[Row] = []
     seen: dict[tuple[int, int], int] = {}
@@ -180,7 +182,7 @@ def read_rows(path: Path) -> list[Row]:
 
 
 def second_row(path: Path, number: int, row: Row, first: int) -> BrokenFileError:
-    """Return the error for a further row of an episode, whose first is in line `first`."""
+    """Return the error for a second row of an episode whose first row is in line `first`."""
     return BrokenFileError(
         f"{path}, line {number}: fold {row.fold}, episode {row.episode} is in line {first} already",
         "remove the line that does not belong there, or start the run again with --overwrite",
@@ -188,7 +190,7 @@ def second_row(path: Path, number: int, row: Row, first: int) -> BrokenFileError
 
 
 def lines_of(path: Path) -> Iterator[tuple[int, Row | BadLine]]:
-    """Yield number and row of each line of a file of rows; a last line without its end is dropped.
+    """Yield the number and the row of each line of a file of rows; an incomplete last line is dropped.
 
     Raises:
         MissingError: If there is no such file.
@@ -221,14 +223,14 @@ def _parsed(number: int, line: bytes) -> Row | BadLine:
 
 
 def frame_of(rows: Iterable[Row]) -> pd.DataFrame:
-    """Return rows as a frame with a column per attribute of `Row`, by fold and episode.
+    """Return rows as a frame with a column per attribute of `Row`, sorted by fold and episode.
 
-    `base`, `photos`, `lost_supports` and `lost_query` are columns only where a row has them.
+    `base`, `photos`, `lost_supports` and `lost_query` are columns only if a row has them.
     """
     import pandas as pd
 
     ordered = sorted(rows, key=lambda row: (row.fold, row.episode))
-    # Without a type given, pandas would make something else of a column of tuples or of no row.
+    # Without explicit types, pandas would convert columns of tuples, and columns without rows.
     types = {"episode": "int64", "fold": "int64", "seconds": "float64"}
     names = (*_FIELDS, *(name for name in _OPTIONAL if any(getattr(row, name) is not None for row in ordered)))
     frame = pd.DataFrame({name: [getattr(row, name) for row in ordered] for name in names}, dtype="object")
@@ -236,7 +238,7 @@ def frame_of(rows: Iterable[Row]) -> pd.DataFrame:
 
 
 def is_held(path: Path) -> bool:
-    """Return whether a `RowWriter` writes to a file at the moment."""
+    """Return whether a `RowWriter` has a file open at the moment."""
     if sys.platform == "win32":
         return False
     try:
@@ -255,10 +257,10 @@ def is_held(path: Path) -> bool:
 
 
 class RowWriter:
-    """Appends rows to a file; each is handed to the system at once, so that killing the run keeps it.
+    """Appends rows to a file. Each row is passed to the operating system at once, so it survives if the run is killed.
 
     Args:
-        path: The file; it is made if it is not there. A torn last line is cut off.
+        path: The file; it is created if it does not exist. An incomplete last line is removed.
 
     Raises:
         UsageError: If another run writes to the file, or it can't be written.
@@ -290,7 +292,7 @@ class RowWriter:
             ) from error
 
     def rewrite(self, rows: Iterable[Row]) -> None:
-        """Put other rows in the place of those that are there, all or nothing; the file stays locked.
+        """Replace all rows of the file, atomically; the file stays locked.
 
         Raises:
             UsageError: If they can't be written.
@@ -304,11 +306,11 @@ class RowWriter:
         self._file = file
 
     def clear(self) -> None:
-        """Throw away what the file holds."""
+        """Remove all rows of the file."""
         os.ftruncate(self._file, 0)
 
     def close(self) -> None:
-        """Close the file; the lock goes with it."""
+        """Close the file, which also releases the lock."""
         if self._file >= 0:
             os.close(self._file)
             self._file = -1
@@ -322,7 +324,7 @@ class RowWriter:
         self.close()
 
     def _open(self) -> None:
-        """Open and lock the file that has the name: a run that finishes puts another in its place."""
+        """Open and lock the file, and repeat that if another run has replaced the file in the meantime."""
         while True:
             try:
                 self._file = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
@@ -334,7 +336,7 @@ class RowWriter:
             self.close()
 
     def _lock(self) -> None:
-        # The system gives the lock back when the process ends, however it ends.
+        # The system releases the lock when the process ends, however it ends.
         if sys.platform != "win32":
             for left in reversed(range(_TRIES)):
                 try:

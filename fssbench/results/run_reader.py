@@ -1,6 +1,6 @@
-"""Runs as they are read back from their folders.
+"""Reading runs from their folders.
 
-run.json and episodes-foldN.json hold what was asked, rows.jsonl what was answered, summary.json what it means.
+run.json and episodes-foldN.json define what is evaluated, rows.jsonl has the counts, and summary.json the metrics.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ if TYPE_CHECKING:
 RUN, ROWS, SUMMARY = "run.json", "rows.jsonl", "summary.json"
 LISTS = "episodes-fold*.json"
 PARTS = "rows-part*.jsonl"
-"""What further processes of a run write, each its own, until the first has them all in one file."""
+"""The files of the further processes of a run, one each, until the first process gathers the rows in one file."""
 SHARDS = "shard-*-of-*"
-"""Folders of parts of a run, inside the folder where the whole is put together."""
+"""The folders of the shards of a run, in the folder of the whole run."""
 MAX_BYTES = 1 << 26
-"""A larger run.json is none."""
+"""A larger run.json is refused."""
 
 
 class Existing(StrEnum):
-    """What to do with a run that is there already."""
+    """What to do if the folder already has a run."""
 
     REFUSE = "refuse"
     RESUME = "resume"
@@ -43,12 +43,12 @@ class Existing(StrEnum):
 
 @dataclass(frozen=True, eq=False)
 class Results:
-    """A run's answers.
+    """The results of a run.
 
     Attributes:
-        frame: A row per episode, a column per attribute of `fssbench.results.Row`, by fold and episode.
-        run: What was asked, by which weights, where.
-        folder: Where the rows are; None if they were not stored.
+        frame: A row per episode and a column per attribute of `fssbench.results.Row`, sorted by fold and episode.
+        run: The record of the run: method, weights, episodes, environment.
+        folder: The folder of the run; None if it was not stored.
     """
 
     frame: pd.DataFrame
@@ -57,23 +57,23 @@ class Results:
 
     @property
     def missing(self) -> int:
-        """How many episodes are not answered yet."""
+        """Number of episodes that have no row yet."""
         return sum(self.run.expected(fold) for fold in self.run.folds) - len(self.frame)
 
     def fold_counts(self, *, all_classes: bool = False) -> list[FoldCounts]:
         """Return the counts of each fold that has a row.
 
         Args:
-            all_classes: Count a class that no episode asked as 0 instead of leaving it out.
+            all_classes: Count a class without an episode as 0 instead of leaving it out.
 
         Raises:
             UsageError: If there is no row.
         """
         run = self.run
-        strict = all_classes and run.generalised
+        all_base_classes = all_classes and run.generalised
         counting = CountingRules(
             run.classes if all_classes else None,
-            {fold.fold: fold.base_classes for fold in run.folds} if strict else None,
+            {fold.fold: fold.base_classes for fold in run.folds} if all_base_classes else None,
             run.generalised,
             {fold.fold: fold.run_length for fold in run.folds if fold.run_length},
         )
@@ -82,24 +82,28 @@ class Results:
     def summary(
         self, *, all_classes: bool = False, draws: int | None = None, counts: Sequence[FoldCounts] | None = None
     ) -> Summary:
-        """Return mIoU, FB-IoU, exact ratio with intervals; see `fssbench.summarise`.
+        """Return mIoU, FB-IoU and exact ratio with intervals; see `fssbench.summarise`.
 
-        Numbers are over the classes that an episode asks; `miou_all_classes` is over all of a fold, the others as 0.
+        The metrics are over the classes that have episodes. `miou_all_classes` is over all classes of a fold, where a
+        class without an episode counts as 0.
 
         Args:
-            all_classes: Count a class that no episode asked as 0, as the releases do, instead of leaving it out.
-                Whole lists of the protocols ask every class.
-            draws: Bootstrap draws; 0 for no intervals.
-            counts: What `fold_counts` has returned for the same classes, if it was called already.
+            all_classes: Count a class without an episode as 0, as the releases do, instead of leaving it out. In
+                complete lists of the protocols, every class has episodes.
+            draws: Number of bootstrap draws; 0 for no intervals.
+            counts: The result of `fold_counts` for the same classes, if it is known already.
         """
         found = self.fold_counts(all_classes=all_classes) if counts is None else counts
         summary = summary_of(found, draws=DRAWS if draws is None else draws)
-        if all_classes or self._asks_all(summary):
+        if all_classes or self._has_all_classes(summary):
             return with_all_classes(summary, summary)
         return with_all_classes(summary, summary_of(self.fold_counts(all_classes=True), draws=0))
 
-    def _asks_all(self, summary: Summary) -> bool:
-        """Return whether the numbers are over all classes of the folds: in each run, where there are several."""
+    def _has_all_classes(self, summary: Summary) -> bool:
+        """Return whether every class of the folds has an episode, so that both ways of averaging are the same.
+
+        With several runs the answer is no, as a class may be missing in one of them.
+        """
         records = {fold.fold: fold for fold in self.run.folds}
         return not any(
             fold.runs
@@ -111,18 +115,18 @@ class Results:
 
 @cache
 def schema() -> TypeAdapter[Run]:
-    """Return what run.json is checked against."""
+    """Return the schema of run.json."""
     from pydantic import TypeAdapter
 
     return TypeAdapter(Run)
 
 
 def read_run(folder: Path) -> Run:
-    """Return what a run folder says of itself.
+    """Read the record of a run from its folder.
 
     Raises:
         MissingError: If there is no run.
-        BrokenFileError: If run.json is none, or of a later version.
+        BrokenFileError: If run.json is damaged, or of a later version.
     """
     from pydantic import ValidationError
 
@@ -141,15 +145,16 @@ def read_run(folder: Path) -> Run:
         first = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(str(part) for part in first["loc"])
         raise BrokenFileError(
-            f"{path} is no record of a run that this version reads{f' ({where})' if where else ''}: {first['msg']}"
+            f"{path} is not a record of a run that this version can read{f' ({where})' if where else ''}: "
+            f"{first['msg']}"
         ) from error
     if name := _out_of_bounds(run):
-        raise BrokenFileError(f"{path} is no record of a run that this version reads ({name}): out of bounds")
+        raise BrokenFileError(f"{path} is not a record of a run that this version can read ({name}): out of bounds")
     return run
 
 
 def _out_of_bounds(run: Run) -> str:
-    """Return the name of a number that no run has; empty if there is none."""
+    """Return the name of the first number that is out of bounds; empty if there is none."""
     for name, least, numbers in (
         ("way", 1, [run.way]),
         ("shot", 1, [run.shot]),
@@ -167,11 +172,11 @@ def _out_of_bounds(run: Run) -> str:
 
 
 def load_run(folder: str | Path) -> Results:
-    """Return a stored run, finished or not (`Results.missing`).
+    """Load a stored run, whether it is finished or not (`Results.missing`).
 
     Raises:
         MissingError: If there is no run.
-        BrokenFileError: If one of its files is not as it was written; with the line.
+        BrokenFileError: If one of its files is damaged; with the line.
     """
     folder = Path(folder)
     run = read_run(folder)
@@ -179,11 +184,11 @@ def load_run(folder: str | Path) -> Results:
 
 
 def stored_rows(folder: Path, run: Run) -> list[Row]:
-    """Return all rows of a run, those too that several processes have written and not yet brought together.
+    """Return all rows of a run, including those in the separate files of several processes.
 
     Raises:
         MissingError: If there is no file of rows.
-        BrokenFileError: If a row is none, or is not of the run.
+        BrokenFileError: If a row is damaged, or does not belong to the run.
     """
     parts = sorted(folder.glob(PARTS))
     rows = read_rows(folder / ROWS) if (folder / ROWS).exists() or not parts else []
@@ -192,26 +197,26 @@ def stored_rows(folder: Path, run: Run) -> list[Row]:
     for path in parts:
         found = read_rows(path)
         check_rows(found, run, path)
-        # One that was copied already before the process died is the same row.
+        # The process may have died after the row was copied: then it is in both files.
         rows += [row for row in found if (row.fold, row.episode) not in seen]
         seen |= {(row.fold, row.episode) for row in found}
     return rows
 
 
 def check_rows(rows: Sequence[Row], run: Run, path: Path) -> None:
-    """Refuse rows of episodes that a run does not ask.
+    """Refuse rows of episodes that are not in the run.
 
     Raises:
-        BrokenFileError: Naming `path` and the first such row.
+        BrokenFileError: With `path` and the first such row.
     """
     sizes = {fold.fold: fold.episodes for fold in run.folds}
     for row in rows:
         if row.episode >= sizes.get(row.fold, 0):
-            raise BrokenFileError(f"{path} has fold {row.fold}, episode {row.episode}, which the run does not ask")
+            raise BrokenFileError(f"{path} has fold {row.fold}, episode {row.episode}, which is not in the run")
 
 
 def write_atomically(path: Path, text: str) -> None:
-    """Write a small text file, all or nothing.
+    """Write a small text file, whole or not at all.
 
     Raises:
         UsageError: If it can't be written.

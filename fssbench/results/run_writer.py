@@ -1,4 +1,4 @@
-"""Run folders being written: by one process, or by several that answer a run together."""
+"""Writing run folders, by one process or by several processes of the same run."""
 
 from __future__ import annotations
 
@@ -48,26 +48,26 @@ _LOG = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Seen:
-    """What a command found in its folder when it began: inode, size and time of run.json, if there was one."""
+    """The state of a folder when the command began: inode, size and time of run.json, or None without that file."""
 
     record: tuple[int, int, int] | None
 
 
 class RunFolder:
-    """A run being written. Nothing is written before the first row is there.
+    """Writes a run. Nothing is written before the first row.
 
     Args:
         path: The folder.
-        run: What is asked.
+        run: The record of the run.
         lists: The episode list of each fold.
         existing: What to do if there is a run already.
-        seen: What `check_folder` has returned when the command began; default: what it returns now.
+        seen: The result of `check_folder` when the command began; default: its result now.
 
     Attributes:
-        rows: The rows that a run to be continued has already.
+        rows: The rows of the run, including those that a continued run had already.
 
     Raises:
-        UsageError: If there is a run and `existing` is "refuse"; or it is to be continued and asked something else.
+        UsageError: If there is a run and `existing` is "refuse", or the run to be continued differs from `run`.
         BrokenFileError: If the run to be continued is damaged.
     """
 
@@ -81,8 +81,8 @@ class RunFolder:
         self._existing = existing
         self._writer: RowWriter | None = None
         self._started = False
-        there = check_folder(path, existing)
-        self._seen = seen or there
+        seen_now = check_folder(path, existing)
+        self._seen = seen or seen_now
         if existing is Existing.RESUME and (path / RUN).exists():
             try:
                 self._continue()
@@ -91,36 +91,36 @@ class RunFolder:
                 raise
 
     def append(self, row: Row) -> None:
-        """Write one row; before the first, the folder with run.json and the episode lists.
+        """Write a row. Before the first one, write run.json and the episode lists.
 
         Raises:
-            UsageError: If another command has written a run there since, or the row can't be written.
+            UsageError: If another command has written a run there in the meantime, or the row can't be written.
         """
         self.begin().append(row)
         self.rows.append(row)
 
     def begin(self) -> RowWriter:
-        """Write what is asked, unless that is done already, and return where rows go."""
+        """Write run.json and the episode lists, unless that is done already, and return the writer of the rows."""
         return self._writer if self._started and self._writer else self._start()
 
     def close(self) -> None:
-        """Let go of the files; what was written stays."""
+        """Close the files; their content stays."""
         if self._writer is not None:
             self._writer.close()
 
     def discard(self) -> None:
-        """Take back what this run has written; the folder goes too, unless it holds something else."""
+        """Remove all files of this run, and the folder if it is then empty."""
         self.close()
         if self._writer is not None:
             files = (SUMMARY, ROWS, RUN, LISTS, PARTS)
             for old in (path for name in files for path in self.path.glob(name)):
                 old.unlink(missing_ok=True)
             if not any(self.path.iterdir()):
-                with suppress(OSError):  # the folder one is in stays
+                with suppress(OSError):  # the current folder can't be removed
                     self.path.rmdir()
 
     def finish(self) -> Results:
-        """Bring all rows together, in the order of the lists where none is missing, and write summary.json."""
+        """Gather all rows. If none is missing, sort them in the order of the lists and write summary.json."""
         self._gather()
         for name in (RUN, ROWS, SUMMARY, LISTS):
             remove_leftovers(self.path, name)
@@ -146,13 +146,13 @@ class RunFolder:
     def _continue(self) -> None:
         stored = check_continues(self.path, self.run)
         self.run = replace(self.run, starts=stored.starts + self.run.starts)
-        # Locked before it is read: another run must not write in between.
+        # Lock before reading: another run must not write in between.
         self._writer = RowWriter(self.path / ROWS)
         self.rows, bad = read_sound_rows(self.path / ROWS)
         check_rows(self.rows, stored, self.path / ROWS)
         if bad:
             _LOG.warning("%s", describe_damage(self.path / ROWS, len(self.rows), bad))
-            (self.path / SUMMARY).unlink(missing_ok=True)  # it counts rows that are gone
+            (self.path / SUMMARY).unlink(missing_ok=True)  # it includes rows that are lost
             self._writer.rewrite(self.rows)
         self._gather(damaged=True)
         self._mend_lists()
@@ -188,10 +188,10 @@ class RunFolder:
             _LOG.warning("%s %s: it is written again", path, why)
 
     def _gather(self, *, damaged: bool = False) -> None:
-        """Append what other processes have written to this one's file; their files go.
+        """Append the rows of the other processes to the file of this process, and remove their files.
 
         Args:
-            damaged: Whether lines that are no rows are passed over, and told of.
+            damaged: Whether damaged lines are skipped with a warning instead of refused.
         """
         parts = sorted(self.path.glob(PARTS))
         if not parts or self._writer is None:
@@ -220,7 +220,7 @@ class RunFolder:
             self._writer = self._claim()
         (self.path / SUMMARY).unlink(missing_ok=True)
         if not self.rows:
-            # Rows first: at no moment are there rows without the record of what they answer.
+            # Remove the rows first, so that there are never rows without their run.json.
             self._writer.clear()
             for old in (*self.path.glob(PARTS), self.path / RUN, *self.path.glob(LISTS)):
                 old.unlink(missing_ok=True)
@@ -231,14 +231,14 @@ class RunFolder:
         return self._writer
 
     def _claim(self) -> RowWriter:
-        """Lock the folder, and look again: another command may have written a run since this one looked."""
+        """Lock the folder, and check again whether another command has written a run in the meantime."""
         try:
             self.path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise UsageError(f"can't make {self.path}: {error.strerror}", "give another --out") from error
         writer = RowWriter(self.path / ROWS)
         if self._existing is Existing.OVERWRITE:
-            written = _seen(self.path) != self._seen  # what was there may be replaced, and no other run
+            written = _seen(self.path) != self._seen  # only the run that was there at the start may be replaced
         else:
             written = (self.path / RUN).exists() or _holds_rows(self.path)
         if written:
@@ -251,15 +251,15 @@ class RunFolder:
 
 
 class PartFolder:
-    """What a further process writes of a run whose folder the first has made: rows of its own.
+    """Writes the rows of a further process of a run, into a file of its own. The first process has made the folder.
 
     Args:
         path: The folder.
         rank: Number of the process, from 1.
 
     Attributes:
-        run: What the first process has written of the run.
-        rows: The rows that the run had before.
+        run: The record of the run, read from run.json.
+        rows: The rows of the run that this process knows.
 
     Raises:
         BrokenFileError: If the run is damaged.
@@ -277,7 +277,7 @@ class PartFolder:
         self.rows.append(row)
 
     def finish(self) -> Results:
-        """Return what this process knows; the first one knows all."""
+        """Return the rows that this process knows; the first process knows all."""
         return Results(frame_of(self.rows), self.run, self.path)
 
     def __enter__(self) -> Self:
@@ -296,12 +296,12 @@ def _record_of(run: Run) -> str:
 
 
 def check_folder(path: Path, existing: Existing) -> Seen:
-    """Refuse a folder that a run can't be written to, and return what is there; nothing is written.
+    """Refuse a folder that a run can't be written to, and return its state; nothing is written.
 
     Raises:
-        UsageError: If it holds a run that is neither to be continued nor replaced, or that another command writes, or
-            other files; or it can't be made or written.
-        BrokenFileError: If it holds a run to be continued whose record or rows are gone.
+        UsageError: If the folder has a run that is neither to be continued nor replaced, a run that another command is
+            writing, or other files; or if it can't be created or written.
+        BrokenFileError: If the run to be continued has lost its record or its rows.
     """
     _check_content(path, existing)
     if existing is Existing.OVERWRITE and is_held(path / ROWS):
@@ -324,10 +324,10 @@ def _check_content(path: Path, existing: Existing) -> None:
     if not path.exists() or all(entry.match(SHARDS) for entry in path.iterdir()):
         return
     if not (path / RUN).exists() and not (path / ROWS).exists():
-        raise UsageError(f"{path} holds other files than a run's", "give another --out")
+        raise UsageError(f"{path} has files that do not belong to a run", "give another --out")
     if existing is Existing.REFUSE:
         raise UsageError(
-            f"{path} holds a run already",
+            f"{path} already has a run",
             "continue it with --resume, replace it with --overwrite, or give another --out",
         )
     if existing is Existing.RESUME:
@@ -337,23 +337,23 @@ def _check_content(path: Path, existing: Existing) -> None:
 def _check_whole(path: Path) -> None:
     if not (path / RUN).exists() and _holds_rows(path):
         raise BrokenFileError(
-            f"the run in {path} can't be continued: it has rows, but no {RUN} that says what they answer", _PUT_BACK
+            f"the run in {path} can't be continued: it has rows, but no {RUN} that describes them", _PUT_BACK
         )
     if (path / RUN).exists() and not any(path.glob(PARTS)) and not (path / ROWS).exists():
-        _LOG.warning("%s has %s, but no %s: every episode is evaluated, from the first", path, RUN, ROWS)
+        _LOG.warning("%s has %s, but no %s: all episodes are evaluated again", path, RUN, ROWS)
 
 
 def _holds_rows(path: Path) -> bool:
-    """Return whether there is a row, or what was one, in one of the files that rows are written to."""
+    """Return whether one of the files of rows is not empty."""
     return any(file.stat().st_size > 0 for file in (path / ROWS, *path.glob(PARTS)) if file.exists())
 
 
 def check_continues(path: Path, run: Run) -> Run:
-    """Return the run that is stored in a folder if `run` asks the same of the same.
+    """Return the run that is stored in a folder, if `run` may continue it.
 
     Raises:
-        UsageError: Naming the first field that differs.
-        BrokenFileError: If what is stored can't be read.
+        UsageError: If they differ, with the first field that does.
+        BrokenFileError: If the stored run can't be read.
     """
     try:
         stored = read_run(path)

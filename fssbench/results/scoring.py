@@ -1,4 +1,4 @@
-"""Counting: an answer against the truth, in pixels. Torch is not needed for it."""
+"""Counting the pixels of predicted label maps against the ground truth. This needs no torch."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ BaseCounts = tuple[tuple[int, int, int, int], ...]
 """As in `fssbench.results.Row.base`."""
 
 LabelMap = npt.NDArray[np.uint8]
-"""A label map as a method answers it: uint8 (H, W)."""
+"""A predicted label map: uint8 (H, W)."""
 
 
 @dataclass(frozen=True)
 class Counts:
-    """Pixels per label 0..N: of background, then of each of the N classes in the order asked.
+    """Numbers of pixels for each label 0..N: background, then the N classes in the order of the episode.
 
     Attributes:
-        intersection: Pixels on which answer and truth agree.
-        union: Pixels that answer or truth give the label.
-        truth: Pixels that the truth gives it.
+        intersection: Pixels with the label in both prediction and ground truth.
+        union: Pixels with the label in the prediction or the ground truth.
+        truth: Pixels with the label in the ground truth.
     """
 
     intersection: tuple[int, ...]
@@ -42,72 +42,73 @@ class Counts:
     truth: tuple[int, ...]
 
     def of_present(self) -> Counts:
-        """Return the counts with 0 for each label of which the truth has no pixel."""
+        """Return the counts with union 0 for each label that has no ground-truth pixel."""
         return Counts(
             self.intersection, tuple(u if t else 0 for u, t in zip(self.union, self.truth, strict=True)), self.truth
         )
 
     def base_rows(self, classes: Sequence[int], first: int = 1) -> BaseCounts:
-        """Return `Row.base` of the labels from `first` on, which are those of base classes `classes`."""
-        counts = zip(self.intersection[first:], self.union[first:], self.truth[first:], strict=True)
-        return tuple((c, *its) for c, its in zip(classes, counts, strict=True) if its[1])
+        """Return `Row.base` for the labels from `first` on, which are the base classes `classes`."""
+        counts = zip(classes, self.intersection[first:], self.union[first:], self.truth[first:], strict=True)
+        return tuple((class_id, both, either, truth) for class_id, both, either, truth in counts if either)
 
 
 def count(
-    answer: npt.NDArray[np.uint8],
+    labels: LabelMap,
     label: Label,
     classes: Sequence[int],
     ignore: Literal["leave-out", "background"],
 ) -> Counts:
-    """Count where an answer and the truth agree.
+    """Count intersection, union and ground truth of a predicted label map.
 
-    Truth is n where the label map is `classes[n - 1]` and 0 elsewhere; other classes are background.
+    The ground truth is n where the query's label map is `classes[n - 1]`, and 0 elsewhere: other classes are
+    background.
 
     Args:
-        answer: uint8 (H, W), values 0..N.
-        label: The query's label map at the size of the answer: uint8, where 255 is a pixel to ignore, or uint16,
-            where it is a class like any other.
-        classes: The N label values asked for.
-        ignore: Whether pixels to ignore leave every count (HSNet, fs-s) or count as background (fs-cs).
+        labels: The prediction: uint8 (H, W), values 0..N.
+        label: The query's label map at the size of the prediction: uint8, where 255 is the ignore region, or uint16,
+            where 255 is a class like any other.
+        classes: The label values of the N classes.
+        ignore: Whether the ignore region is left out of all counts (HSNet, fs-s) or counts as background (fs-cs).
 
     Raises:
-        UsageError: If the answer has another shape than the label map, or values beyond N.
+        UsageError: If the prediction has another shape than the label map, or values greater than N.
     """
-    labels = len(classes) + 1
-    if answer.shape != label.shape or answer.dtype != np.uint8:
-        raise UsageError(f"the method answered with {answer.dtype} {answer.shape}; labels are uint8 {label.shape} here")
+    size = len(classes) + 1
+    if labels.shape != label.shape or labels.dtype != np.uint8:
+        raise UsageError(f"the method predicted {labels.dtype} {labels.shape}; labels must be uint8 {label.shape}")
     truth = np.zeros(label.shape, dtype=np.int64)
     for n, class_id in enumerate(classes, 1):
         truth[label == class_id] = n
     if ignore == "leave-out" and label.dtype == np.uint8:
         kept = label != IGNORE
-        truth, answer = truth[kept], answer[kept]
-    if answer.size and int(answer.max()) >= labels:
-        raise UsageError(f"the method answered with label {int(answer.max())} in a {len(classes)}-way episode")
-    pairs = np.bincount((truth * labels + answer).ravel(), minlength=labels * labels).reshape(labels, labels)
-    intersection = pairs.diagonal()
-    union = pairs.sum(axis=0) + pairs.sum(axis=1) - intersection
-    return Counts(tuple(intersection.tolist()), tuple(union.tolist()), tuple(pairs.sum(axis=1).tolist()))
+        truth, labels = truth[kept], labels[kept]
+    if labels.size and int(labels.max()) >= size:
+        raise UsageError(f"the method predicted label {int(labels.max())} in a {len(classes)}-way episode")
+    confusion = np.bincount((truth * size + labels).ravel(), minlength=size * size).reshape(size, size)
+    intersection = confusion.diagonal()
+    union = confusion.sum(axis=0) + confusion.sum(axis=1) - intersection
+    return Counts(tuple(intersection.tolist()), tuple(union.tolist()), tuple(confusion.sum(axis=1).tolist()))
 
 
 def label_maps_of(prediction: Prediction, protocol: Protocol) -> tuple[LabelMap, LabelMap | None]:
-    """Return the label maps of a prediction that are counted: as `labels` and `base` of `score_labels`.
+    """Return the label maps of a prediction that are counted, as `labels` and `base` of `score_labels`.
 
     Raises:
-        UsageError: If base classes are asked together with the novel one, and the method knows none.
+        UsageError: If the protocol evaluates novel and base classes together, and the method predicts no base classes.
     """
     rule = protocol.base
     labels: LabelMap = prediction.labels.cpu().numpy()
-    said: LabelMap | None = None if rule is None or prediction.base is None else prediction.base.cpu().numpy()
+    base: LabelMap | None = None if rule is None or prediction.base is None else prediction.base.cpu().numpy()
     if rule is None or rule.asked == "apart":
-        return labels, said
-    if said is None:
+        return labels, base
+    if base is None:
         raise UsageError(
-            f"protocol {protocol.name} asks for base classes too, and the method knows none", "--method bam"
+            f"protocol {protocol.name} evaluates base classes too, and the method predicts none", "--method bam"
         )
-    # Quirk: a softmax over what are sums of probabilities already.
+    # Quirk: a softmax over values that are sums of probabilities already.
     novel = (prediction.logits.softmax(dim=0)[1] > rule.threshold).cpu().numpy()
-    return merge_base(novel, said, rule.merge), None
+    return merge_base(novel, base, rule.merge), None
 
 
 def score_labels(
@@ -118,19 +119,20 @@ def score_labels(
     base_classes: Sequence[int],
     protocol: Protocol,
 ) -> tuple[Counts, BaseCounts | None]:
-    """Return the counts of an episode: of background and the N classes (others may follow), and of base classes.
+    """Return the counts of an episode: of background and the N classes (others may follow), and of the base classes.
 
     Args:
-        labels: uint8 (H, W), values 0..N; where base classes are asked together with the novel one, 1 + b is the b-th
-            base class, b = 1..B.
-        base: uint8 (H, W), values 0..B, where base classes are asked apart; None if nothing was said of them.
-        label: The query's label map at their size.
-        classes: The N label values asked for.
-        base_classes: The fold's, B of them.
+        labels: The prediction: uint8 (H, W), values 0..N. If novel and base classes are predicted together, the value
+            1 + b is the b-th base class, b = 1..B.
+        base: The prediction of the base classes if they are predicted separately: uint8 (H, W), values 0..B. None if
+            there is none.
+        label: The query's label map at the size of the prediction.
+        classes: The label values of the N classes.
+        base_classes: The B base classes of the fold.
         protocol: The rules of counting.
 
     Raises:
-        UsageError: If the answer does not fit the label map.
+        UsageError: If the prediction does not fit the label map.
     """
     if protocol.base is not None and protocol.base.asked == "together":
         counts = count(labels, label, (*classes, *base_classes), protocol.ignore)
@@ -144,14 +146,14 @@ def score_labels(
 def merge_base(
     novel: npt.NDArray[np.bool_], base: npt.NDArray[np.uint8], first: Literal["final", "base"]
 ) -> npt.NDArray[np.uint8]:
-    """Return one answer of novel and base classes: 0, 1 for the novel class, 1 + b for base class b.
+    """Merge the predictions of novel and base classes: 0, 1 for the novel class, 1 + b for base class b.
 
     Lang et al., CVPR 2022, Eq. 18 ("final") and Eq. S1 ("base"); chunbolang/BAM@c0f935c, test_GFSS.py.
 
     Args:
-        novel: bool (H, W): where the novel class is sure enough.
+        novel: bool (H, W): where the probability of the novel class is above the threshold.
         base: uint8 (H, W): 0, or b = 1..B.
-        first: Whose answer stands where both say something: "final" the novel class, "base" the base class.
+        first: Which prediction wins where both are foreground: "final" the novel class, "base" the base class.
     """
     base_labels = np.where(base > 0, base + 1, 0)
     if first == "final":
@@ -160,18 +162,19 @@ def merge_base(
 
 
 def truth_present(label: Label, classes: Sequence[int]) -> tuple[bool, ...]:
-    """Return for each class whether any pixel of the label map (H, W), at its original size, is of it."""
+    """Return for each class whether it has a pixel in the label map (H, W)."""
     return tuple(bool((label == class_id).any()) for class_id in classes)
 
 
 @dataclass(frozen=True)
 class Truth:
-    """What is true of a query.
+    """The ground truth of a query.
 
     Attributes:
-        label: Its label map at the size at which the protocol counts: the network's input, or its own.
-        present: For each class asked whether it is there at the original size.
-        lost: For each of them whether it is there, but not at the size of `label`; None where none is.
+        label: The label map at the size at which the protocol counts: the input size, or the original size.
+        present: For each class of the episode, whether it has a pixel at the original size.
+        lost: For each class, whether it has a pixel at the original size, but none in `label`; None if there is no such
+            class.
     """
 
     label: Label
@@ -180,7 +183,7 @@ class Truth:
 
     @classmethod
     def of(cls, label: Label, classes: Sequence[int], protocol: Protocol) -> Truth:
-        """Return what is true of a query with this label map (H, W) at its original size."""
+        """Return the ground truth of a query whose label map at the original size is `label` (H, W)."""
         counted = input_label(label, protocol.input, protocol.resize) if protocol.score_at == "input" else label
         present = truth_present(label, classes)
         lost = tuple(was and not left for was, left in zip(present, truth_present(counted, classes), strict=True))
@@ -189,7 +192,13 @@ class Truth:
 
 @dataclass(frozen=True)
 class PredictedLabels:
-    """What was answered to an episode: label maps as `score_labels` takes them, and for each class if it is there."""
+    """The prediction for an episode.
+
+    Attributes:
+        labels: Label map, as `score_labels` takes it.
+        base: Label map of the base classes, as `score_labels` takes it; None if there is none.
+        present: For each class, whether it is predicted to be in the query.
+    """
 
     labels: LabelMap
     base: LabelMap | None
@@ -199,22 +208,20 @@ class PredictedLabels:
 def row_of(
     episodes: EpisodeList,
     number: int,
-    answered: PredictedLabels,
+    predicted: PredictedLabels,
     truth: Truth,
     base_classes: Sequence[int],
     protocol: Protocol,
 ) -> Row:
-    """Return the row of one episode of a list, its time still 0.
+    """Return the row of one episode of a list; its time is still 0.
 
     Raises:
-        UsageError: If the answer does not fit the question.
+        UsageError: If the prediction does not fit the episode.
     """
     episode = episodes[number]
-    counts, base = score_labels(answered.labels, answered.base, truth.label, episode.classes, base_classes, protocol)
-    if len(answered.present) != episode.way:
-        raise UsageError(
-            f"the method said of {len(answered.present)} classes whether they are there, not of {episode.way}"
-        )
+    counts, base = score_labels(predicted.labels, predicted.base, truth.label, episode.classes, base_classes, protocol)
+    if len(predicted.present) != episode.way:
+        raise UsageError(f"the method predicted the presence of {len(predicted.present)} classes, not of {episode.way}")
     return Row(
         episode=number,
         fold=episodes.fold,
@@ -223,7 +230,7 @@ def row_of(
         supports=episode.supports,
         intersection=counts.intersection[: episode.way + 1],
         union=counts.union[: episode.way + 1],
-        present=answered.present,
+        present=predicted.present,
         truth=truth.present,
         seconds=0.0,
         base=base,

@@ -1,4 +1,4 @@
-"""One of several equal parts of a run, for runs that outgrow one process or machine."""
+"""Shards: equal parts of a run, for runs that are too large for one process or machine."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from fssbench.errors import UsageError
 
 @dataclass(frozen=True)
 class Shard:
-    """One of several equal parts of a run.
+    """A shard: one of several equal parts of a run.
 
     Attributes:
-        part: Its number, from 1.
-        of: How many there are.
+        number: The number of the shard, from 1.
+        count: The number of shards.
     """
 
     number: int
@@ -22,24 +22,24 @@ class Shard:
     def __post_init__(self) -> None:
         if not 1 <= self.number <= self.count:
             raise UsageError(
-                f"of {self.count} shards there is no shard {self.number}",
+                f"there is no shard {self.number} of {self.count}",
                 f"--shard 1/{self.count} to --shard {self.count}/{self.count}" if self.count > 0 else "--shard 1/8",
             )
 
     @classmethod
     def parse(cls, text: str) -> Shard:
-        """Return the share that "2/8" names.
+        """Parse a shard such as "2/8".
 
         Raises:
-            UsageError: If it names none.
+            UsageError: If the text is not a shard.
         """
         first, slash, second = text.partition("/")
-        if not (slash and all(its.isascii() and its.isdecimal() and len(its) < 10 for its in (first, second))):
-            raise UsageError(f"a shard is named part/parts, not '{text}'", "--shard 1/8")
+        if not (slash and all(part.isascii() and part.isdecimal() and len(part) < 10 for part in (first, second))):
+            raise UsageError(f"a shard is written NUMBER/COUNT, not '{text}'", "--shard 1/8")
         return cls(int(first), int(second))
 
     def bounds(self, length: int) -> tuple[int, int]:
-        """Return where the share begins and ends in a sequence; shares differ by one at most."""
+        """Return start and stop of the shard in a sequence; the lengths of the shards differ by at most one."""
         return (self.number - 1) * length // self.count, self.number * length // self.count
 
     def __str__(self) -> str:

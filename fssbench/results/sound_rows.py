@@ -1,4 +1,4 @@
-"""What a damaged file of rows still holds: one bad line does not cost the others."""
+"""Reading the valid rows of a damaged file: one bad line does not make the others unusable."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from fssbench.results.rows import BadLine, Row, lines_of, second_row
 
 
 def read_sound_rows(path: Path) -> tuple[list[Row], list[BadLine]]:
-    """Read the rows of a file, in the file's order, and which of its lines are none.
+    """Return the rows of a file, in the order of the file, and its damaged lines.
 
     Raises:
         MissingError: If there is no such file.
-        BrokenFileError: If it has lines and none of them is a row, or a row of a later version; or if an episode has
-            two rows: no crash does that, so something else has written there, and which is right is not known.
+        BrokenFileError: If no line is a row, a line is a row of a later version, or an episode has two rows. Two rows
+            can't come from a crash, so another program has changed the file, and it is not known which row is right.
     """
     rows: dict[tuple[int, int], tuple[int, Row]] = {}
     bad: list[BadLine] = []
@@ -29,11 +29,11 @@ def read_sound_rows(path: Path) -> tuple[list[Row], list[BadLine]]:
         if first != number:
             raise second_row(path, number, line, first)
     if bad and not rows:
-        raise BrokenFileError(f"{path} holds no row: {bad[0]}", "start the run again with --overwrite")
+        raise BrokenFileError(f"{path} has no valid row: {bad[0]}", "start the run again with --overwrite")
     return [row for _, row in rows.values()], bad
 
 
 def describe_damage(path: Path, kept: int, bad: Sequence[BadLine]) -> str:
-    """Return what is to be said of a damaged file: where, and what becomes of it."""
+    """Return the warning about a damaged file of rows."""
     more = f", nor are {len(bad) - 1} other lines" if len(bad) > 1 else ""
-    return f"{path} is damaged: {bad[0]}{more}. The other {kept} rows are kept; what is missing is evaluated anew"
+    return f"{path} is damaged: {bad[0]}{more}. The other {kept} rows are kept; the missing ones are evaluated again"

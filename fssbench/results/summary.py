@@ -1,4 +1,4 @@
-"""What summary.json holds: a run's numbers, for those who read them without fssbench."""
+"""The content of summary.json: the metrics of a run, for reading them without fssbench."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from fssbench.results.record import Run
 
 ALL_CLASSES = ("miou_all_classes", "base_miou_all_classes", "total_miou_all_classes")
 OPTIONAL = ("base_miou", "total_miou", *ALL_CLASSES)
-"""Numbers that not every run has."""
+"""Metrics that not every run has."""
 
 
 def summary_record(summary: Summary, lost: Lost = NOTHING, further: Sequence[str] = ()) -> dict[str, object]:
-    """Return a summary as summary.json holds it: per cent, and pixels for the classes.
+    """Return the content of summary.json: metrics in per cent, and pixel counts for each class.
 
-    `miou` is the mean over the classes that an episode asks, `miou_all_classes` over all of a fold, the others as 0,
-    as releases count them (docs/statistics.md).
+    `miou` is the mean over the classes that have episodes. `miou_all_classes` is the mean over all classes of a fold,
+    where a class without an episode counts as 0, as in the releases (docs/statistics.md).
 
     Args:
-        summary: The numbers.
-        lost: What is lost by resizing; it stands there where that is anything.
-        further: What else has to be said of the numbers; see `caveats_of_protocol`.
+        summary: The metrics.
+        lost: The objects that are lost by resizing; left out if there are none.
+        further: Further caveats; see `caveats_of_protocol`.
     """
     folds = [_fold(fold) for fold in summary.folds]
-    more = {name: its for name in OPTIONAL if (its := getattr(summary, name)) is not None}
+    more = {name: value for name in OPTIONAL if (value := getattr(summary, name)) is not None}
     runs = {"runs": [_run(asdict(run)) for run in summary.runs]} if summary.runs else {}
-    notes = {"notes": said} if (said := [*caveats_without_truth(summary), *further]) else {}
+    notes = {"notes": caveats} if (caveats := [*caveats_without_truth(summary), *further]) else {}
     return {
         "episodes": summary.episodes,
         "miou": summary.miou,
@@ -45,7 +45,7 @@ def summary_record(summary: Summary, lost: Lost = NOTHING, further: Sequence[str
 
 
 def caveats_without_truth(summary: Summary) -> list[str]:
-    """Return what has to be said of classes that are asked, but of which no query has a pixel."""
+    """Return a sentence about the classes of each fold that have episodes, but no ground-truth pixel in any query."""
     return [
         f"fold {fold.fold}: no query has a pixel of {format_classes(fold.without_truth)}, which counts 0 in mIoU "
         "whatever is predicted, as in the releases (in PANet's, the mean is NaN)"
@@ -55,32 +55,32 @@ def caveats_without_truth(summary: Summary) -> list[str]:
 
 
 def caveats_of_protocol(run: Run) -> list[str]:
-    """Return whose rules counted, where they are not fssbench's, and where the method is for another task than they."""
+    """Return the caveats of a protocol that is not one of fssbench's, or whose task is not that of the method."""
     rules = run.protocol
-    said = []
+    found = []
     if rules.own is not None:
         whose = f"of the package {rules.own.package}" if rules.own.package else f"of the file {rules.own.path}"
-        said.append(
+        found.append(
             f"protocol {rules.name} is not one of fssbench's: {whose}, sha256 {rules.own.sha256[:12]}; "
             "no printed number was counted by it"
         )
-    return said + caveats_of_task(run)
+    return found + caveats_of_task(run)
 
 
 def caveats_of_task(run: Run) -> list[str]:
-    """Return that a method is asked another task than it predicts for, if it is."""
+    """Return the caveat of a method that is evaluated on another task than its own, if it is."""
     rules, method = run.protocol, run.method
     if method.task == rules.task:
         return []
-    form = f" (form {method.variant})" if method.variant else ""
+    variant = f" (variant {method.variant})" if method.variant else ""
     return [
-        f"the tasks differ: {method.name} predicts for {method.task}{form}, protocol "
+        f"the tasks differ: {method.name} predicts for {method.task}{variant}, protocol "
         f"{rules.name} is of the task {rules.task}; printed numbers of either task were not made like this"
     ]
 
 
 def format_classes(classes: Sequence[int]) -> str:
-    """Return classes by their numbers."""
+    """Return the label values of classes as text, e.g. "classes 2, 4"."""
     return f"class{'es' if len(classes) > 1 else ''} {', '.join(map(str, classes))}"
 
 
@@ -89,7 +89,7 @@ def _run(scores: dict[str, object]) -> dict[str, object]:
 
 
 def _fold(fold: FoldSummary) -> dict[str, object]:
-    """Leave out what a fold has not: base classes, several runs, all classes, classes without truth."""
+    """Return the metrics of a fold without the fields that do not apply to it."""
     unset = {name for name in OPTIONAL if getattr(fold, name) is None}
     unset |= {name for name in ("base_classes", "runs", "without_truth") if not getattr(fold, name)}
     runs = {"runs": [_run(asdict(run)) for run in fold.runs]} if fold.runs else {}

@@ -1,4 +1,4 @@
-"""Comparison tables like the papers': printed and measured results, laid out once, drawn in several formats."""
+"""Comparison tables like those in papers: printed and measured results, in several output formats."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From a question ("hsnet against ntrenet, 5-shot") to tables."""
+"""From a request ("hsnet and ntrenet, 5-shot") to comparison tables."""
 
 from __future__ import annotations
 
@@ -49,20 +49,20 @@ _WAYS: dict[LayoutName, tuple[int, ...]] = {"fss": (1,), "fscs": ()}
 
 @dataclass(frozen=True)
 class Comparison:
-    """What a table is asked for; an empty tuple asks for all there is.
+    """The request for comparison tables. An empty tuple selects everything.
 
     Attributes:
         methods: Names, wildcards, and "name:variant" patterns.
-        datasets: Keys of data sets; default PASCAL-5i and COCO-20i, or those of the runs if only they are asked for.
-        shots: Numbers of supports.
-        ways: Numbers of classes; default 1 for "fss", all for "fscs".
+        datasets: Keys of data sets; default PASCAL-5i and COCO-20i, or those of the runs if only runs are requested.
+        shots: Numbers of shots.
+        ways: Numbers of ways; default 1 for "fss", all for "fscs".
         backbones: Names and wildcards.
         source: Printed numbers, measured ones, or both.
         layout: "fss", or "fscs" for classification and segmentation.
-        runs: Folder of run folders, or one of them; None: there are none.
-        all_sources: Show each source's row instead of one per result.
-        reaches: Columns of which intervals are wanted; default all.
-        folders: Run folders that are shown whatever their method; with them, "no methods" asks for no others.
+        runs: A run folder, or a folder of run folders; None if there is none.
+        all_sources: Show the row of every source instead of one row per result.
+        folders: Run folders that are shown whatever their method. With folders, empty `methods` selects no others.
+        interval_columns: The columns that get an interval; default all.
     """
 
     methods: tuple[str, ...] = ()
@@ -79,72 +79,72 @@ class Comparison:
 
     @property
     def others(self) -> bool:
-        """Whether more is asked for than the run folders that are named."""
+        """Whether more is requested than the run folders in `folders`."""
         return bool(self.methods) or not self.folders
 
 
-def compare(asked: Comparison, leave_out: LeaveOut = refuse) -> list[Table]:
-    """Return the tables that answer a question, at least one.
+def compare(request: Comparison, leave_out: LeaveOut = refuse) -> list[Table]:
+    """Return the tables for a request, at least one.
 
     Args:
-        asked: The question.
-        leave_out: What is done about a run folder that can't be read.
+        request: What to show.
+        leave_out: Called for a run folder that can't be read.
 
     Raises:
         UsageError: If a method or data set is unknown, with the nearest names.
         MissingError: If there is no result to show, or no run.
-        BrokenFileError: If a file of printed numbers is damaged, or one of a run that is not left out.
+        BrokenFileError: If a file of printed numbers is damaged, or a file of a run that is not left out.
     """
-    if asked.folders and asked.source == "published":
-        raise UsageError(f"{asked.folders[0]} was measured, and only printed numbers are asked for", "--source both")
+    if request.folders and request.source == "published":
+        raise UsageError(f"{request.folders[0]} is a run, but only printed numbers are requested", "--source both")
     known = publications()
-    tasks = _TASKS[asked.layout]
-    runs = _runs(asked, leave_out) if asked.source != "published" else {}
-    names = names_from(asked.methods, _callable(known, runs.values()))
-    datasets = _datasets(asked, known, runs)
-    # Rows of other ways and shots are of no use: no run is compared with those.
-    wanted = {
+    tasks = _TASKS[request.layout]
+    runs = _runs(request, leave_out) if request.source != "published" else {}
+    names = names_from(request.methods, _callable(known, runs.values()))
+    datasets = _datasets(request, known, runs)
+    # Rows of other ways and shots are not read, as they are not shown.
+    selected = {
         folder: run
         for folder, run in runs.items()
-        if dataset_key(run) in datasets and _of_counts(asked, run.way, run.shot)
+        if dataset_key(run) in datasets and _of_counts(request, run.way, run.shot)
     }
-    measured = _measured(asked, known, wanted, leave_out)
+    measured = _measured(request, known, selected, leave_out)
     tables = []
     for dataset in datasets:
         printed: list[Entry] = []
-        if asked.source != "measured" and asked.others:
-            printed = printed_entries(known, dataset, tasks, names, asked.all_sources)
+        if request.source != "measured" and request.others:
+            printed = printed_entries(known, dataset, tasks, names, request.all_sources)
         own = [
-            # Only what is shown is worth the time that an interval takes.
+            # An interval takes time, so it is computed for shown results only.
             replace(
                 entry,
                 half_width=half_widths(
-                    one, [c for c in entry.numbers if not asked.interval_columns or c in asked.interval_columns]
+                    one, [c for c in entry.numbers if not request.interval_columns or c in request.interval_columns]
                 ),
             )
             for entry, one in measured
             if entry.dataset == dataset
             and entry.task in tasks
-            and _selects(asked, entry)
+            and _selects(request, entry)
             and (
-                _is_named(asked, one)
+                _is_named(request, one)
                 or names.matches((entry.method, entry.label.partition(":")[0]), entry.variant, True)
             )
         ]
-        entries = [*(entry for entry in printed if _selects(asked, entry)), *with_printed_numbers(known, own)]
+        entries = [*(entry for entry in printed if _selects(request, entry)), *with_printed_numbers(known, own)]
         if entries:
             absent = _absent(names, entries)
             tables += [
                 replace(table, footnotes=(*table.footnotes, *_published_only(table), *absent))
-                for table in lay_out(entries, asked.layout)
+                for table in lay_out(entries, request.layout)
             ]
     if not tables:
-        raise _nothing(asked, datasets, names, {dataset_key(run) for run in runs.values()})
+        raise _nothing(request, datasets, names, {dataset_key(run) for run in runs.values()})
     return tables
 
 
 def method_names() -> frozenset[str]:
-    """Return what the methods with printed numbers may be called, in small letters."""
+    """Return the possible names of the methods with printed numbers, in lower case."""
     return frozenset(name.lower() for name in _callable(publications(), ()))
 
 
@@ -159,38 +159,40 @@ def render(tables: Iterable[Table], form: str) -> str:
     return FORMATS[form](tables)
 
 
-def _interval_columns(asked: Comparison, entry: Entry) -> list[str]:
-    return [column for column in entry.numbers if not asked.interval_columns or column in asked.interval_columns]
+def _interval_columns(request: Comparison, entry: Entry) -> list[str]:
+    return [column for column in entry.numbers if not request.interval_columns or column in request.interval_columns]
 
 
-def _selects(asked: Comparison, entry: Entry) -> bool:
-    return _of_counts(asked, entry.way, entry.shot) and matches_backbone(entry.backbone, asked.backbones)
+def _selects(request: Comparison, entry: Entry) -> bool:
+    return _of_counts(request, entry.way, entry.shot) and matches_backbone(entry.backbone, request.backbones)
 
 
-def _of_counts(asked: Comparison, way: int | None, shot: int | None) -> bool:
-    ways = asked.ways or _WAYS[asked.layout]
-    return (not asked.shots or shot in asked.shots) and (not ways or way in ways)
+def _of_counts(request: Comparison, way: int | None, shot: int | None) -> bool:
+    ways = request.ways or _WAYS[request.layout]
+    return (not request.shots or shot in request.shots) and (not ways or way in ways)
 
 
-def _is_named(asked: Comparison, one: Measurement) -> bool:
-    """Return whether a measurement is to be shown whatever its method: a folder of it is named, or nothing else is."""
-    return any(fold.folder in asked.folders for fold in one.folds.values()) or (asked.others and not asked.methods)
+def _is_named(request: Comparison, one: Measurement) -> bool:
+    """Return whether a measurement is shown whatever its method: its folder is requested, or no method is."""
+    return any(fold.folder in request.folders for fold in one.folds.values()) or (
+        request.others and not request.methods
+    )
 
 
-def _runs(asked: Comparison, leave_out: LeaveOut) -> dict[Path, Run]:
-    """Return what each run says of itself; their rows are read for the data sets asked for only."""
-    if asked.runs is None and not asked.folders:
-        if asked.source == "measured":
+def _runs(request: Comparison, leave_out: LeaveOut) -> dict[Path, Run]:
+    """Return the record of each run; rows are read later, and only for the requested data sets."""
+    if request.runs is None and not request.folders:
+        if request.source == "measured":
             raise MissingError("there are no runs to show", "fssbench eval makes one; --runs DIR says where they are")
         return {}
-    others = find_runs(asked.runs) if asked.runs is not None and asked.others else []
-    return read_runs(deduplicated(asked.folders, others), leave_out)
+    others = find_runs(request.runs) if request.runs is not None and request.others else []
+    return read_runs(deduplicated(request.folders, others), leave_out)
 
 
 def _measured(
-    asked: Comparison, known: Publications, runs: dict[Path, Run], leave_out: LeaveOut
+    request: Comparison, known: Publications, runs: dict[Path, Run], leave_out: LeaveOut
 ) -> list[tuple[Entry, Measurement]]:
-    tasks = _TASKS[asked.layout]
+    tasks = _TASKS[request.layout]
     folders = [folder for folder, run in runs.items() if run.method.task in tasks]
     if not folders:
         return []
@@ -204,7 +206,7 @@ def _measured(
 
 
 def _callable(known: Publications, runs: Iterable[Run]) -> dict[str, set[str]]:
-    """Return what methods may be called, with their variants."""
+    """Return the possible names of methods, with their variants."""
     names: dict[str, set[str]] = {}
     for row in known.rows:
         for name in (row.method, known.methods[row.method].name):
@@ -214,23 +216,23 @@ def _callable(known: Publications, runs: Iterable[Run]) -> dict[str, set[str]]:
     return names
 
 
-def _datasets(asked: Comparison, known: Publications, runs: Mapping[Path, Run]) -> tuple[str, ...]:
+def _datasets(request: Comparison, known: Publications, runs: Mapping[Path, Run]) -> tuple[str, ...]:
     of_runs = tuple(dict.fromkeys(dataset_key(run) for run in runs.values()))
-    if not asked.datasets:
-        if asked.folders:
-            return tuple(dict.fromkeys(dataset_key(runs[folder]) for folder in asked.folders if folder in runs))
-        return of_runs if asked.source == "measured" else DEFAULT_DATASETS
+    if not request.datasets:
+        if request.folders:
+            return tuple(dict.fromkeys(dataset_key(runs[folder]) for folder in request.folders if folder in runs))
+        return of_runs if request.source == "measured" else DEFAULT_DATASETS
     from fssbench.datasets.catalogue import list_datasets
 
     there_are = {*(row.dataset for row in known.rows), *of_runs, *list_datasets()}
-    for name in asked.datasets:
+    for name in request.datasets:
         if name not in there_are:
             raise unknown_name("data set", name, there_are, "fssbench list datasets")
-    return tuple(dict.fromkeys(asked.datasets))
+    return tuple(dict.fromkeys(request.datasets))
 
 
 def _published_only(table: Table) -> tuple[Footnote, ...]:
-    """Return the footnote that names the methods whose printed numbers can't be measured with released weights."""
+    """Return the footnote with the methods that can't be measured here with released weights."""
     shown = [entry for group in table.groups for row in group.rows for entry in row.entries]
     measured = {entry.method for entry in shown if entry.origin == "measured"}
     released = released_weights()
@@ -244,7 +246,7 @@ def _published_only(table: Table) -> tuple[Footnote, ...]:
 
 
 def _absent(names: Names, entries: Iterable[Entry]) -> tuple[Footnote, ...]:
-    """Return the footnote that names the methods asked for of which nothing is shown."""
+    """Return the footnote with the requested methods that have no number in the table."""
     shown = {name.lower() for entry in entries for name in (entry.method, entry.label)}
     plain = [pattern for pattern in names.patterns if ":" not in pattern]
     absent = [pattern for pattern in plain if not any(fnmatchcase(name, pattern) for name in shown)]
@@ -252,22 +254,24 @@ def _absent(names: Names, entries: Iterable[Entry]) -> tuple[Footnote, ...]:
 
 
 def _nothing(
-    asked: Comparison, datasets: tuple[str, ...], names: Names, measured: set[str]
+    request: Comparison, datasets: tuple[str, ...], names: Names, measured: set[str]
 ) -> MissingError | UsageError:
     what = {"published": "no printed number", "measured": "no run", "both": "neither a printed number nor a run"}
-    named = [*names.patterns, *map(str, asked.folders)]
-    of = f" of {', '.join(named)}" if named else ""
-    on = f" on {', '.join(datasets)}" if datasets else ""
-    with_ = "".join(
+    named = [*names.patterns, *map(str, request.folders)]
+    methods = f" of {', '.join(named)}" if named else ""
+    data = f" on {', '.join(datasets)}" if datasets else ""
+    filters = "".join(
         f", {name} {', '.join(map(str, values))}"
-        for name, values in (("shots", asked.shots), ("ways", asked.ways), ("backbone", asked.backbones))
+        for name, values in (("shots", request.shots), ("ways", request.ways), ("backbone", request.backbones))
         if values
     )
-    remedy = "fssbench eval measures it" if asked.source != "published" else "--source both shows measured numbers too"
+    remedy = (
+        "fssbench eval measures it" if request.source != "published" else "--source both shows measured numbers too"
+    )
     if pairs := sorted(key for key in measured for name in datasets if key.endswith(f"_to_{name}")):
-        remedy = f"--dataset {','.join(pairs)} shows what was trained elsewhere; {remedy}"
-    if asked.layout == "fss":
+        remedy = f"--dataset {','.join(pairs)} shows runs that were trained on another data set; {remedy}"
+    if request.layout == "fss":
         remedy += "; --layout fscs shows classification and segmentation"
     else:
         remedy += "; --layout fss shows segmentation alone"
-    return MissingError(f"there is {what[asked.source]}{of}{on}{with_} (layout {asked.layout})", remedy)
+    return MissingError(f"there is {what[request.source]}{methods}{data}{filters} (layout {request.layout})", remedy)

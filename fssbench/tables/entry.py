@@ -1,4 +1,4 @@
-"""What a comparison table is made of: one result, printed or measured, with all that a reader must know of it."""
+"""One result of a comparison table, printed or measured, with everything that a reader must know about it."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ Origin = Literal["published", "measured"]
 Kind = Literal["variant", "source", "mean", "also", "caution", "measured", "printed", "differs"]
 
 NO_BACKBONE = "-"
-"""Backbone of a method that has none; an empty one was not printed."""
+"""The backbone of a method without one. An empty string means that the backbone was not printed."""
 
 
 @dataclass(frozen=True)
 class Remark:
-    """Something that a footnote must say of a row.
+    """A footnote of a row.
 
     Attributes:
-        kind: Remarks of one kind about one row become one footnote.
-        text: Without a full stop.
+        kind: Some kinds of remarks about one row are joined into one footnote.
+        text: The text, without a full stop.
     """
 
     kind: Kind
@@ -29,33 +29,34 @@ class Remark:
 
 @dataclass(frozen=True)
 class Entry:
-    """One result: a method on one data set with one way and one shot.
+    """One result: the numbers of a method on one data set, for one way and one shot.
 
     Attributes:
         origin: Printed somewhere, or measured by fssbench.
         method: Key of the method, e.g. "hsnet".
-        label: What the row is called, e.g. "HSNet".
+        label: Name of the row, e.g. "HSNet".
         venue: e.g. "ICCV 2021"; empty if there is none.
         backbone: e.g. "resnet50"; "-" if the method has none, empty if it was not printed.
         dataset: e.g. "pascal5i".
         task: "fss", "fscs" or "cross-domain".
-        protocol: Name of the protocol, empty if not known.
-        way: N, None if not printed.
-        shot: K, None if not printed.
-        line: Entries of one line stand in one row, side by side by shot.
+        protocol: Name of the protocol; empty if it is not known.
+        way: N; None if it was not printed.
+        shot: K; None if it was not printed.
+        line: Entries with the same line are in the same row, in different columns by shot.
         numbers: Text by column (`fssbench.publications.rows.NUMBERS`): as printed, or with four decimals if measured.
         source: Short form of where it was printed; for a measured one, the run folders.
         location: Table or figure within the source.
-        competes: Whether it takes part in best and second best.
-        other_folds: Whether its folds hold other classes than those of other rows, so that only its mean competes.
-        remarks: For footnotes.
-        note: What the source's row says besides, for the formats that print entries.
-        variant: Which form of the method: as printed, or the `--variant` that was measured; empty for its usual one.
-        reach: Of a measured result, by column: half the width of the 95 % interval.
-        fold_count: How many folds its data set has, where its files say it; None where its name does.
-        all_classes: Of a measured result whose lists leave out classes of a fold, by column: mIoU with these as 0, as
-            releases count them.
-        beside: Of a measured result, by column: what was printed of the same method, data, way, shot and backbone.
+        competes: Whether the result is ranked (best, second best).
+        other_folds: Whether the folds have other classes than those of other rows, so that only the mean is ranked.
+        remarks: The footnotes.
+        note: A further note of the source, for the formats that print entries.
+        variant: The variant: its printed name, or the measured `--variant`; empty for the default.
+        half_width: For a measured result, half the width of the 95 % interval, by column.
+        fold_count: Number of folds of the data set, if its files define it; None if its name does.
+        printed: For a measured result, the printed numbers of the same method, data set, way, shot and backbone, by
+            column.
+        all_classes: For a measured result whose lists leave out classes of a fold, the mIoU where these count as 0, by
+            column.
     """
 
     origin: Origin
@@ -84,12 +85,12 @@ class Entry:
 
 
 def rounded(number: str) -> str:
-    """Return a printed number with one decimal, as the papers' tables have it; half a last digit is rounded up."""
+    """Return a number with one decimal, as in the papers' tables; halves are rounded up."""
     return str(Decimal(number).quantize(Decimal("0.1"), ROUND_HALF_UP))
 
 
 def parameters(millions: str) -> str:
-    """Return a parameter count in millions with one decimal, or with two where one would leave nothing."""
+    """Return a parameter count in millions with one decimal, or with two decimals if it is below 1."""
     if Decimal(millions) == 0:
         return "0"
     step = Decimal("0.1") if Decimal(millions) >= 1 else Decimal("0.01")

@@ -1,4 +1,4 @@
-"""Footnotes: a number for each source, a letter for each remark, a dagger for what was measured."""
+"""Footnotes: a number for each source, a letter for each remark, a dagger for measured results."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _ORDER = tuple(_LEADS)
 
 
 class Footnotes:
-    """Gives out marks row by row, and lists what they mean.
+    """Assigns marks to rows, and lists the footnotes.
 
     Args:
         entries: All results of the table.
@@ -34,7 +34,7 @@ class Footnotes:
         self._letters: dict[str, str] = {}
 
     def marks(self, line: Iterable[Entry]) -> tuple[str, ...]:
-        """Return the marks of one row: dagger, sources, remarks; numbered in the order in which rows ask."""
+        """Return the marks of one row: dagger, sources, remarks. They are numbered in the order of the calls."""
         line = tuple(line)
         marks = [DAGGER] if any(entry.origin == "measured" for entry in line) else []
         printed = [entry for entry in line if entry.origin == "published"]
@@ -42,11 +42,11 @@ class Footnotes:
         marks += dict.fromkeys(by_shot.values())
         letters: list[str] = []
         if len(set(by_shot.values())) > 1:
-            said = ", ".join(f"{shot}-shot from [{mark}]" for shot, mark in sorted(by_shot.items(), key=str))
-            letters.append(self._letters.setdefault(said, _letter(len(self._letters))))
+            text = ", ".join(f"{shot}-shot from [{mark}]" for shot, mark in sorted(by_shot.items(), key=str))
+            letters.append(self._letters.setdefault(text, _letter(len(self._letters))))
         for kind in _ORDER:
             texts = dict.fromkeys(r.text for entry in line for r in entry.remarks if r.kind == kind)
-            # What one row says of other sources is one sentence; a caution is often shared by many rows.
+            # Remarks about other sources are joined for each row; cautions are not, as many rows share them.
             notes = [_LEADS[kind] + "; ".join(texts)] if kind in ("also", "mean", "source") and texts else list(texts)
             for note in notes:
                 mark = self._letters.setdefault(note, _letter(len(self._letters)))
@@ -55,7 +55,7 @@ class Footnotes:
         return (*marks, *sorted(letters, key=lambda letter: (len(letter), letter)))
 
     def listed(self) -> tuple[Footnote, ...]:
-        """Return all footnotes whose marks were given out, then what holds for the whole table."""
+        """Return the footnotes of all assigned marks, then those of the whole table."""
         notes = []
         if any(entry.origin == "measured" for entry in self._entries):
             notes.append(
@@ -69,16 +69,16 @@ class Footnotes:
         return (*notes, *self._protocols())
 
     def _below(self) -> str:
-        """Return what the lines below measured rows are, in words."""
-        said = [
-            words
-            for words, there in (
+        """Return the explanation of the lines below measured rows."""
+        lines = [
+            text
+            for text, shown in (
                 ("its 95 % interval over the choice of queries", any(entry.half_width for entry in self._entries)),
                 ("its difference to what was printed", any(entry.printed for entry in self._entries)),
             )
-            if there
+            if shown
         ]
-        return f"; below a number {' and '.join(said)}" if said else ""
+        return f"; below a number {' and '.join(lines)}" if lines else ""
 
     def _protocols(self) -> list[Footnote]:
         by_protocol: dict[str, list[str]] = {}
@@ -90,8 +90,8 @@ class Footnotes:
         if len(by_protocol) < 2:
             return []
         named = sorted(by_protocol.items(), key=lambda item: (item[0] == "not known", item[0]))
-        said = "; ".join(f"{protocol}: {', '.join(sorted(labels))}" for protocol, labels in named)
-        return [Footnote("", f"Printed rows follow the evaluation of their releases, which differ: {said}.")]
+        text = "; ".join(f"{protocol}: {', '.join(sorted(labels))}" for protocol, labels in named)
+        return [Footnote("", f"Printed rows follow the protocols of their releases, which differ: {text}.")]
 
 
 def _letter(number: int) -> str:

@@ -1,4 +1,4 @@
-"""From results to a table as in the papers: rows by backbone, folds, mean and FB-IoU by shot, best and second best."""
+"""The layout of the papers' tables: rows grouped by backbone; columns for folds, mean and FB-IoU; best and second."""
 
 from __future__ import annotations
 
@@ -22,25 +22,25 @@ SHOTS_PER_TABLE = 2
 
 @dataclass(frozen=True)
 class _Columns:
-    """One block of a layout: its head, its columns, and the number that each shows."""
+    """One block of columns: its title, its columns, and the number that each column shows."""
 
     title: str
     columns: tuple[Column, ...]
     numbers: tuple[str, ...]
-    # The shot whose entries the block shows, 0 for one that was not printed; None: any.
+    # The shot of the block; 0 for a shot that was not printed, None for any shot.
     shot: int | None = None
 
-    def shows(self, entry: Entry) -> bool:
+    def includes(self, entry: Entry) -> bool:
         return self.shot is None or (entry.shot or 0) == self.shot
 
 
 def lay_out(entries: Iterable[Entry], layout: LayoutName) -> list[Table]:
-    """Return the tables that show results, two shots side by side.
+    """Return the tables of results, with up to two shots in one table.
 
     Args:
         entries: Results of one data set.
-        layout: "fss": folds, mean, FB-IoU for each shot, a table per way. "fscs": exact ratio and mIoU of the folds and
-            their mean, a table per way and shot.
+        layout: "fss" has a table per way, with folds, mean and FB-IoU for each shot. "fscs" has a table per way and
+            shot, with exact ratio and mIoU of the folds and their means.
     """
     entries = list(entries)
     tables = []
@@ -60,7 +60,7 @@ def _shot_title(shot: int) -> str:
 
 
 def _folds(entries: list[Entry]) -> range:
-    """Return the folds that have a column: none where there is one, whose number is the mean."""
+    """Return the folds that have a column: none if there is only one fold, as its number is the mean."""
     count = max(entry.fold_count or fold_count_of(entry.dataset) for entry in entries)
     return range(count if count > 1 else 0)
 
@@ -118,7 +118,7 @@ def _row(line: list[Entry], blocks: list[_Columns], notes: Footnotes) -> Row:
     cells = []
     for block in blocks:
         for number in block.numbers:
-            found = (entry.numbers[number] for entry in line if block.shows(entry) and number in entry.numbers)
+            found = (entry.numbers[number] for entry in line if block.includes(entry) and number in entry.numbers)
             text = next(found, None)
             shown = parameters if number == "learnable_params" else rounded
             cells.append(Cell(MISSING if text is None else shown(text)))
@@ -126,18 +126,18 @@ def _row(line: list[Entry], blocks: list[_Columns], notes: Footnotes) -> Row:
 
 
 def _under(line: list[Entry], blocks: list[_Columns]) -> tuple[Row, ...]:
-    """Return the lines below a measured row: intervals, and differences to what was printed."""
+    """Return the lines below a measured row: intervals, and differences to the printed numbers."""
     lines = (
         ("95 % interval", lambda entry: {column: f"±{rounded(text)}" for column, text in entry.half_width.items()}),
         ("minus printed", differences),
     )
     under = []
-    for label, of in lines:
+    for label, texts_of in lines:
         texts = []
         for block in blocks:
             shown: dict[str, str] = {}
             for entry in line:
-                shown |= of(entry) if block.shows(entry) else {}
+                shown |= texts_of(entry) if block.includes(entry) else {}
             texts += [shown.get(number, "") for number in block.numbers]
         if any(texts):
             under.append(Row(label, (), "", tuple(map(Cell, texts)), ()))
@@ -145,7 +145,7 @@ def _under(line: list[Entry], blocks: list[_Columns]) -> tuple[Row, ...]:
 
 
 def _emphasised(rows: list[Row], blocks: list[_Columns]) -> tuple[Row, ...]:
-    """Mark best and second of each column; printed and measured numbers each among themselves."""
+    """Mark best and second best of each column, separately for printed and for measured numbers."""
     numbers = [number for block in blocks for number in block.numbers]
     cells = [list(row.cells) for row in rows]
     for place, number in enumerate(numbers):
@@ -174,21 +174,21 @@ def _backbone_order(backbone: str) -> tuple[int, str]:
 
 
 def _line_order(line: list[Entry]) -> tuple[int, str, str, bool]:
-    """Order by year of the venue, as the papers' tables do; measured beside printed rows of the same method."""
+    """Sort by the year of the venue, as in the papers' tables; measured rows follow the printed rows of the method."""
     first = line[0]
     year = re.search(r"\d{4}", first.venue)
     return (int(year.group()) if year else 0, first.method, first.label, first.origin == "measured")
 
 
 def emphasise(column: Sequence[str], competes: Sequence[bool]) -> list[Emphasis]:
-    """Return the emphasis of each cell of a column, higher numbers being better.
+    """Return the emphasis of each cell of a column; higher numbers are better.
 
-    What looks equal is equal: the numbers are compared as they are shown. All that share the highest number are best,
-    all that share the next lower one are second. A number that stands alone is neither.
+    Numbers are compared as shown, so equal texts get equal emphasis. All cells with the highest number are best, all
+    with the next lower one are second. If only one number competes, it gets no emphasis.
 
     Args:
-        column: The cells' texts, "-" for a missing one.
-        competes: For each cell whether it takes part.
+        column: The texts of the cells, "-" for a missing number.
+        competes: For each cell, whether it competes.
     """
     numbers = [
         Decimal(text) if competing and text != MISSING else None

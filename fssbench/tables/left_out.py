@@ -1,4 +1,4 @@
-"""Classes of a fold that its list leaves out, or of which no query has a pixel: what they do to mIoU."""
+"""Classes of a fold without an episode or without a ground-truth pixel, and their effect on mIoU."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ if TYPE_CHECKING:
     from fssbench.metrics.summary import FoldSummary
 
     Folds = Mapping[int, tuple[tuple[int, ...], FoldSummary]]
-    """All classes of each fold, and what was answered."""
+    """For each fold, all its classes and its metrics."""
 
 
 def class_cautions(folds: Folds, count: int) -> list[str]:
-    """Return what a footnote says of such classes.
+    """Return the footnotes about such classes.
 
     Args:
-        folds: By number.
-        count: How many folds make a mean.
+        folds: The folds, by number.
+        count: The number of folds of the data set.
     """
     from fssbench.results.summary import format_classes
 
@@ -32,7 +32,7 @@ def class_cautions(folds: Folds, count: int) -> list[str]:
     if short:
         numbers = ", ".join(f"{column} {rounded(text)}" for column, text in over_all_classes(folds, count).items())
         cautions.append(
-            f"mIoU is the mean over the classes that were asked ({', '.join(short)}); with the others as 0, as "
+            f"mIoU is the mean over the classes that have episodes ({', '.join(short)}); with the others as 0, as "
             f"releases count them: {numbers}"
         )
     cautions += [
@@ -44,7 +44,7 @@ def class_cautions(folds: Folds, count: int) -> list[str]:
 
 
 def over_all_classes(folds: Folds, count: int) -> dict[str, str]:
-    """Return mIoU over all classes of the folds, by column, four decimals; empty where all of them are asked."""
+    """Return the mIoU over all classes of the folds, by column, with four decimals; empty if all have episodes."""
     known = {
         number: summary.miou_all_classes
         for number, (_, summary) in folds.items()

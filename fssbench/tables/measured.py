@@ -1,4 +1,4 @@
-"""Run folders as results: folds of one configuration side by side, and what keeps two rows from being compared."""
+"""Measured results from run folders: the folds of one configuration are combined, with cautions for the footnotes."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 def fold_count(run: Run) -> int:
-    """Return how many folds make a mean on the data set of a run."""
+    """Return the number of folds of the data set of a run, which the mean is over."""
     return run.dataset.fold_count or fold_count_of(dataset_key(run))
 
 
@@ -34,11 +34,11 @@ class MeasuredFold:
     """One fold of a run.
 
     Attributes:
-        record: What was asked.
-        missing: How many episodes are not answered yet.
-        folder: The run's.
-        lost: What is lost at the network's size.
-        compute: Returns the counts of the answered episodes, and what they mean, without intervals.
+        record: The record of the fold.
+        missing: Number of episodes that have no row yet.
+        folder: The folder of the run.
+        lost: The objects that are lost by resizing.
+        compute: Returns the counts of the fold and its metrics, without intervals.
     """
 
     record: FoldRecord
@@ -49,12 +49,12 @@ class MeasuredFold:
 
     @property
     def counts(self) -> FoldCounts:
-        """The counts of the answered episodes."""
+        """The counts of the fold."""
         return self.compute()[0]
 
     @property
     def summary(self) -> FoldSummary:
-        """What was answered, without intervals."""
+        """The metrics of the fold, without intervals."""
         return self.compute()[1]
 
 
@@ -63,10 +63,10 @@ class Measurement:
     """Folds of one method in one configuration, from one run or several.
 
     Attributes:
-        run: One of the runs; they differ in folds, weights and circumstances only.
-        folds: By number.
-        repeat: How many measurements of the same configuration and one of the same folds come before.
-        repeated: Whether there are several of that configuration.
+        run: One of the runs; they differ only in folds, weights and environment.
+        folds: The folds, by number.
+        repeat: Number of earlier measurements of the same configuration that have one of these folds.
+        repeated: Whether there are several measurements of the configuration.
     """
 
     run: Run
@@ -76,12 +76,12 @@ class Measurement:
 
     @property
     def folders(self) -> str:
-        """The run folders, with commas between."""
+        """The run folders, separated by commas."""
         return ", ".join(sorted({str(fold.folder) for fold in self.folds.values()}))
 
 
 def dataset_key(run: Run) -> str:
-    """Return the data set of a run, as printed rows have it: "A_to_B" is trained on A and asked on B."""
+    """Return the key of the data set as in printed rows: "A_to_B" is trained on A and evaluated on B."""
     return run.dataset.name if run.train_dataset is None else f"{run.train_dataset}_to_{run.dataset.name}"
 
 
@@ -92,24 +92,24 @@ def protocol_label(run: Run) -> str:
 
 
 def measured_variant(run: Run) -> str:
-    """Return the variant that was measured, empty where it is the one that the method takes by default for the task."""
+    """Return the variant of a run; empty for the default variant of the method for the task."""
     from fssbench.methods.catalogue import REGISTRY, method_info
 
     variant = run.method.variant
     if run.method.code is not None and variant == run.method.task:
-        return ""  # one of a method that is not registered; the task is said beside
+        return ""  # the variant of an unregistered method is its task, which is shown elsewhere
     if variant is None or run.method.name not in REGISTRY.names():
         return variant or ""
     return "" if variant == method_info(run.method.name).variant_for(run.method.task) else variant
 
 
 def printed_variant_name(method: str, name: str, variant: str) -> str:
-    """Return what the paper's ablation calls a variant, else the variant's own name.
+    """Return the name of a variant in the paper's ablation table, or else the variant itself.
 
     Args:
         method: Key of the method.
-        name: As tables print it; methods.toml may put it before the row's name, as in "MMT:(a)".
-        variant: The form.
+        name: Printed name of the method; methods.toml may put it before the name of the row, as in "MMT:(a)".
+        variant: The variant.
     """
     from fssbench.methods.catalogue import list_methods, method_info
 
@@ -119,20 +119,20 @@ def printed_variant_name(method: str, name: str, variant: str) -> str:
 
 
 def setting_of(one: Measurement) -> str:
-    """Return what a measurement has in common with those of the method's other forms that may stand beside it."""
+    """Return the setting of a measurement: equal for variants of a method that may be compared with each other."""
     method = replace(one.run.method, variant=None)
     return f"{_configuration(replace(one.run, method=method))} {one.repeat}"
 
 
 def measurements(folders: Iterable[Path], leave_out: LeaveOut = refuse) -> list[Measurement]:
-    """Read runs and put the folds of one configuration together.
+    """Read runs and combine the folds of each configuration.
 
-    Folds belong together if method, data, protocol, way, shot and the rule that drew the episodes are the same. A fold
-    that is there twice starts another measurement.
+    Folds are combined if method, data, protocol, way, shot and the rule that drew the episodes are the same. If a fold
+    occurs twice, it starts another measurement.
 
     Args:
         folders: The run folders.
-        leave_out: What is done about one that is damaged.
+        leave_out: Called for a damaged run.
 
     Raises:
         BrokenFileError: If a run is damaged, unless it is left out.
@@ -145,26 +145,26 @@ def measurements(folders: Iterable[Path], leave_out: LeaveOut = refuse) -> list[
                 results = load_run(folder)
                 found = folds_of(results, folder)
                 for fold in found.values():
-                    fold.compute()  # of many runs the counts are kept, not the rows
+                    fold.compute()  # keep the counts, not the rows: there may be many runs
             except FSSBenchError as error:
                 leave_out(folder, error)
                 continue
-            # No damage, so nothing that a caller who leaves out nothing is stopped by.
+            # A run without rows is not damaged, so it is no error for a caller that leaves out nothing.
             if not found and leave_out is not refuse:
-                leave_out(folder, MissingError(f"no episode of the run in {folder} is answered yet"))
+                leave_out(folder, MissingError(f"the run in {folder} has no rows yet"))
             yield results.run, found
 
     return group_folds(read())
 
 
 def group_folds(runs: Iterable[tuple[Run, dict[int, MeasuredFold]]]) -> list[Measurement]:
-    """Put folds of one configuration together; see `measurements`.
+    """Combine the folds of each configuration; see `measurements`.
 
     Args:
-        runs: Each run with its folds that are answered, wholly or in part.
+        runs: Each run with its folds that have rows.
     """
     by_configuration: dict[str, list[Measurement]] = {}
-    # Once a place is taken for some folds it stays so: the search for the next run of them goes on from there.
+    # The first place that may be free, for each set of folds: all places before it are taken.
     taken: dict[tuple[str, frozenset[int]], int] = {}
     for run, found in runs:
         if not found:
@@ -183,7 +183,7 @@ def group_folds(runs: Iterable[tuple[Run, dict[int, MeasuredFold]]]) -> list[Mea
 
 
 def folds_of(results: Results, folder: Path) -> dict[int, MeasuredFold]:
-    """Return the folds of a run that have an answer; they are counted when they are first wanted."""
+    """Return the folds of a run that have rows; they are counted when they are first used."""
     from fssbench.results.lost import lost_in
 
     counts = _Counts(results)
@@ -200,38 +200,38 @@ def folds_of(results: Results, folder: Path) -> dict[int, MeasuredFold]:
 
 
 class _Counts:
-    """The counts of a run, which lets go of its rows when they are counted."""
+    """The counts of a run. Its rows are released as soon as they are counted."""
 
     def __init__(self, results: Results) -> None:
         self._results: Results | None = results
         self._found: dict[int, tuple[FoldCounts, FoldSummary]] = {}
 
     def of(self, fold: int) -> tuple[FoldCounts, FoldSummary]:
-        """Return the counts of a fold, and what they mean."""
+        """Return the counts and the metrics of a fold."""
         if self._results is not None:
             counts = self._results.fold_counts()
             folds = self._results.summary(draws=0, counts=counts).folds
-            self._found = {its.fold: (count, its) for count, its in zip(counts, folds, strict=True)}
+            self._found = {fold.fold: (count, fold) for count, fold in zip(counts, folds, strict=True)}
             self._results = None
         return self._found[fold]
 
 
-def _runs_asked(fold: FoldRecord) -> int:
-    """Return how many runs the list of a fold holds, whose mean its number is; 0 where it is one list."""
+def _runs_in(fold: FoldRecord) -> int:
+    """Return the number of runs in the list of a fold; 0 if the list is a single run."""
     return -(-fold.episodes // fold.run_length) if fold.run_length else 0
 
 
 def _configuration(run: Run) -> str:
     method = replace(run.method, learnable_parameters=None)
     draws = sorted(
-        {(fold.drawn_by, fold.seed, fold.list_order, fold.weights.kind, _runs_asked(fold)) for fold in run.folds}
+        {(fold.drawn_by, fold.seed, fold.list_order, fold.weights.kind, _runs_in(fold)) for fold in run.folds}
     )
     setting = (run.train_dataset, run.dataset, run.protocol, run.way, run.shot, run.split, run.limit, run.precision)
     return repr((method, setting, draws, run.as_shard))
 
 
 def measured_entries(found: Iterable[Measurement], methods: Mapping[str, Paper]) -> list[Entry]:
-    """Return measurements as results, those marked that differ from their neighbours in data, protocol or episodes.
+    """Return measurements as results. Those with other data, protocol or episodes than most others get a remark.
 
     Args:
         found: Measurements of one data set and one task.
@@ -241,14 +241,14 @@ def measured_entries(found: Iterable[Measurement], methods: Mapping[str, Paper])
     neighbours: dict[tuple[int, int], Neighbours] = {}
     for one in found:
         mine = neighbours.setdefault((one.run.way, one.run.shot), Neighbours())
-        # A shard is marked for what it is; it makes nobody else the odd one out.
+        # A shard has other episodes by nature, so it does not count against the others.
         if not one.run.is_shard:
             mine.add(one)
     return [_entry(one, methods, neighbours[one.run.way, one.run.shot].differences(one)) for one in found]
 
 
-def _asked_of(one: Measurement) -> dict[int, tuple[tuple[int, ...], FoldSummary]]:
-    """Return for each fold all its classes, and what was answered."""
+def _classes_and_summaries(one: Measurement) -> dict[int, tuple[tuple[int, ...], FoldSummary]]:
+    """Return for each fold all its classes and its metrics."""
     return {number: (fold.record.classes, fold.summary) for number, fold in sorted(one.folds.items())}
 
 
@@ -256,12 +256,12 @@ def _entry(one: Measurement, methods: Mapping[str, Paper], differs: list[str]) -
     run = one.run
     key = "asnet-w" if run.method.name == "asnet" and run.method.options.get("weak") else run.method.name
     paper = methods.get(key)
-    name, form = paper.name if paper else run.method.name, measured_variant(run)
+    name, variant = paper.name if paper else run.method.name, measured_variant(run)
     counted = sorted({fold.summary.episodes for fold in one.folds.values()})
     per_fold = f"{counted[0]}" if len(counted) == 1 else f"{counted[0]} to {counted[-1]}"
     counting = ""
     if runs := {len(fold.summary.runs) for fold in one.folds.values()} - {0}:
-        counting = f" in {max(runs)} runs, whose mean is given"
+        counting = f" in {max(runs)} runs, whose mean is shown"
     weights = sorted({fold.record.weights.kind for fold in one.folds.values()})
     orders = sorted({fold.record.list_order for fold in one.folds.values()})
     remarks = [
@@ -273,13 +273,11 @@ def _entry(one: Measurement, methods: Mapping[str, Paper], differs: list[str]) -
     ]
     remarks += [Remark("caution", text) for text in _cautions(one, weights)]
     if differs:
-        remarks.append(
-            Remark("differs", f"not to be compared with the other measured rows: other {', '.join(differs)}")
-        )
+        remarks.append(Remark("differs", f"not comparable with the other measured rows: other {', '.join(differs)}"))
     return Entry(
         origin="measured",
         method=key,
-        label=f"{name}: {printed_variant_name(run.method.name, name, form)}" if form else name,
+        label=f"{name}: {printed_variant_name(run.method.name, name, variant)}" if variant else name,
         venue=paper.venue if paper else "",
         backbone=run.method.backbone or NO_BACKBONE,
         dataset=dataset_key(run),
@@ -287,17 +285,16 @@ def _entry(one: Measurement, methods: Mapping[str, Paper], differs: list[str]) -
         protocol=protocol_label(run),
         way=run.way,
         shot=run.shot,
-        # The same configuration at another shot stands in the same row.
+        # The same configuration at another shot is shown in the same row.
         line=f"{_configuration(replace(run, shot=0))} {one.repeat}",
         numbers=_numbers(one),
         source=one.folders,
-        variant=form,
-        # As printed ablations, a form that was taken apart is no rival of whole methods; nor is a part of a run, or who
-        # knows the answers.
-        competes=not form and not one.run.is_shard and not any(fold.record.leaking for fold in one.folds.values()),
+        variant=variant,
+        # Variants are not ranked, as printed ablations are not; nor are shards, and runs with leaked classes.
+        competes=not variant and not one.run.is_shard and not any(fold.record.leaking for fold in one.folds.values()),
         remarks=tuple(remarks),
         fold_count=fold_count(run),
-        all_classes=over_all_classes(_asked_of(one), fold_count(run)),
+        all_classes=over_all_classes(_classes_and_summaries(one), fold_count(run)),
     )
 
 
@@ -319,13 +316,15 @@ def _cautions(one: Measurement, weights: Sequence[str]) -> list[str]:
     if "random" in weights:
         cautions.append("random weights")
     if "predictions" in weights:
-        cautions.append("answered elsewhere, counted here from files")
+        cautions.append("predictions computed elsewhere and read from files")
     if unanswered := sum(fold.record.unanswered for fold in one.folds.values()):
         cautions.append(f"incomplete: {unanswered} episodes without a prediction are left out")
     if lost := "; ".join(
-        f"fold {number}: {words}" for number, fold in sorted(one.folds.items()) if (words := fold.lost.words)
+        f"fold {number}: {lost_text}"
+        for number, fold in sorted(one.folds.items())
+        if (lost_text := fold.lost.describe())
     ):
-        cautions.append(f"objects that are not there or lost at the network's size, {lost}")
+        cautions.append(f"objects that are absent or lost at the network's size, {lost}")
     if one.run.is_shard:
         cautions.append(f"shard {one.run.as_shard}, only a part of each list, so it is not ranked (fssbench merge)")
     if missing := sum(fold.missing for fold in one.folds.values()):
@@ -334,7 +333,7 @@ def _cautions(one: Measurement, weights: Sequence[str]) -> list[str]:
         cautions.append(f"only the first {one.run.limit} episodes of each list")
     if one.run.precision != "float32":
         cautions.append(f"computed in {one.run.precision}")
-    cautions += class_cautions(_asked_of(one), fold_count(one.run))
+    cautions += class_cautions(_classes_and_summaries(one), fold_count(one.run))
     if options := ", ".join(f"{name} = {value}" for name, value in sorted(one.run.method.options.items())):
         cautions.append(options)
     if one.repeated:
@@ -343,9 +342,9 @@ def _cautions(one: Measurement, weights: Sequence[str]) -> list[str]:
 
 
 def _numbers(one: Measurement) -> dict[str, str]:
-    """Return the numbers as text; means only where all folds are there.
+    """Return the numbers as text; means only if all folds are measured.
 
-    Four decimals, so that a table's one decimal is not rounded twice.
+    They have four decimals, so that the table does not round twice.
     """
     numbers = {}
     for fold, measured in one.folds.items():

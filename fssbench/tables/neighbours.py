@@ -1,4 +1,4 @@
-"""What keeps a measured row from being compared with those beside it: another protocol, other data, other episodes."""
+"""Why a measured row can't be compared with the other measured rows: another protocol, other data, other episodes."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ EPISODES = "episode list"
 
 @dataclass
 class Neighbours:
-    """Measurements that may be compared with each other: how many of them have which protocol, data and episodes."""
+    """The measurements of one table, with counts of their protocols, data and episodes."""
 
     counts: dict[Hashable, Majority] = field(default_factory=dict)
 
     def add(self, one: Measurement) -> None:
-        """Count one more."""
+        """Add a measurement."""
         for _, where, what in _traits(one):
             self.counts.setdefault(where, Majority()).add(what)
 
     def differences(self, one: Measurement) -> list[str]:
-        """Return in what a measurement differs from most of the others, or from each where no two agree.
+        """Return in what a measurement differs from most of the others, or from all of them if no two agree.
 
         Args:
-            one: One of those that were added, or a shard, which is counted among them for itself only.
+            one: A measurement that was added; or a shard, which is not added but counted for this comparison.
         """
         found = {
             name: None
@@ -39,25 +39,25 @@ class Neighbours:
 
 
 class Majority:
-    """How often each of some values is there."""
+    """Counts how often each value occurs."""
 
     def __init__(self) -> None:
         self._counts: Counter[Hashable] = Counter()
         self._first: list[tuple[Hashable, int]] | None = None
 
     def add(self, value: Hashable) -> None:
-        """Count one more."""
+        """Add a value."""
         self._counts[value] += 1
         self._first = None
 
     def excludes(self, value: Hashable, *, uncounted: bool = False) -> bool:
-        """Return whether another value is there as often as this one, or more often.
+        """Return whether another value occurs as often as this one, or more often.
 
-        Without a majority nobody is the odd one out: each is.
+        If no value has a majority, every value is excluded.
 
         Args:
             value: One of the values.
-            uncounted: Whether it has to be counted once more.
+            uncounted: Whether this occurrence of the value was not added.
         """
         if self._first is None:
             self._first = self._counts.most_common(2)
@@ -66,12 +66,12 @@ class Majority:
 
 
 def _traits(one: Measurement) -> Iterator[tuple[str, Hashable, Hashable]]:
-    """Yield what is compared: its name in a remark, what it is compared within, and what this one has."""
+    """Yield what is compared: its name for the remark, the group within which it is compared, and its value."""
     yield "protocol", "protocol", one.run.protocol
     yield "data", "data", one.run.dataset.fingerprint
     for number, fold in one.folds.items():
-        yield EPISODES, (EPISODES, number), _asked(fold)
+        yield EPISODES, (EPISODES, number), _episodes_of(fold)
 
 
-def _asked(fold: MeasuredFold) -> tuple[str, int]:
+def _episodes_of(fold: MeasuredFold) -> tuple[str, int]:
     return fold.record.episodes_hash, fold.summary.episodes

@@ -1,4 +1,4 @@
-"""Which printed rows a table shows: one for each result, from the source that says most, with what others say."""
+"""The printed rows of a table: one for each result, from the preferred source, with remarks about other sources."""
 
 from __future__ import annotations
 
@@ -15,18 +15,19 @@ Key = tuple[str, str, str, int | None, int | None]
 def printed_entries(
     known: Publications, dataset: str, tasks: Iterable[str], names: Names, all_sources: bool = False
 ) -> list[Entry]:
-    """Return the printed results that a table of one data set shows.
+    """Return the printed results for a table of one data set.
 
-    Where several sources print a result, one row is taken, in this order: not uncertain, not superseded, with folds,
-    the method's own authors, more numbers, not recovered, the order of sources.toml. FB-IoU and parameters that it
-    lacks are filled in from a source that prints the same mean; a remark says so, and names sources with other means.
+    If several sources print a result, the preferred row is chosen by these criteria, in this order: not uncertain, not
+    superseded, with folds, by the authors of the method, more numbers, not recovered, first in sources.toml. Missing
+    FB-IoU and parameters are filled in from a source that prints the same mean. Remarks name that source, and the
+    sources that print other means.
 
     Args:
         known: All printed numbers.
         dataset: Key of the data set.
-        tasks: The tasks that the layout shows.
-        names: The methods asked for.
-        all_sources: Return every source's row instead.
+        tasks: The tasks of the layout.
+        names: The requested methods.
+        all_sources: Return the row of every source instead.
     """
     tasks = tuple(tasks)
     candidates: dict[Key, list[PrintedRow]] = {}
@@ -42,7 +43,7 @@ def printed_entries(
 
 
 def merit(known: Publications, row: PrintedRow) -> tuple[bool, bool, bool, bool, int, bool]:
-    """Return how much a row is preferred; the first of equals in the order of sources.toml wins."""
+    """Return the sort key of a row: the largest is preferred, and of equal ones the first in sources.toml."""
     source = known.sources[row.source]
     has_folds = FOLDS[0] in row.numbers or ER_FOLDS[0] in row.numbers
     return (
@@ -64,7 +65,7 @@ def _chosen(known: Publications, rows: list[PrintedRow], candidates: dict[Key, l
         if "fb_iou" in row.numbers and "fb_iou" not in numbers and _mean(row) == _mean(best):
             numbers["fb_iou"] = row.numbers["fb_iou"]
             remarks.append(Remark("source", f"FB-IoU from the {known.sources[row.source].cite}"))
-    # Parameters belong to the method, whatever the shot.
+    # The number of parameters does not depend on the shot.
     same_method = [
         row for key in candidates if key[:3] == (best.method, best.variant, best.backbone) for row in candidates[key]
     ]
@@ -99,14 +100,14 @@ def entry_of(
     remarks: Iterable[Remark] = (),
     line: str = "",
 ) -> Entry:
-    """Return a printed row as a result, with what a reader must know of it.
+    """Return a printed row as a result, with its remarks.
 
     Args:
         known: All printed numbers.
         row: The row.
-        numbers: Its numbers, where some are filled in from elsewhere.
-        remarks: For footnotes, besides the row's own.
-        line: Sets it apart from rows that would stand in one line.
+        numbers: The numbers of the row, with those that are filled in from other sources; default: its own.
+        remarks: Further remarks.
+        line: Separates the row from others that would be in the same line.
     """
     paper = known.methods[row.method]
     is_result = row.role == "result"
@@ -129,7 +130,7 @@ def entry_of(
     other_folds = protocol is not None and row.dataset in protocol.other_folds
     if protocol and other_folds:
         own.append(
-            Remark("caution", f"its folds hold other classes (evaluation of {row.protocol}): only the mean is ranked")
+            Remark("caution", f"its folds have other classes (protocol {row.protocol}): only the mean is ranked")
         )
     return Entry(
         origin="published",
@@ -155,6 +156,6 @@ def entry_of(
 
 
 def matches_backbone(backbone: str, patterns: Iterable[str]) -> bool:
-    """Return whether a backbone is among those asked for, wildcards allowed; no pattern asks for all."""
+    """Return whether a backbone matches one of the patterns (with wildcards); no pattern matches everything."""
     patterns = tuple(patterns)
     return not patterns or any(fnmatchcase(backbone.lower(), pattern.lower()) for pattern in patterns)

@@ -1,4 +1,4 @@
-"""What stands below a measured number: how far chance moves it, and how far it is from the printed one."""
+"""The lines below a measured number: its confidence interval, and its difference to the printed number."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ if TYPE_CHECKING:
     from fssbench.tables.measured import Measurement
 
 DRAWS = 2000
-"""Bootstrap draws of a table's intervals: a fifth of those of `fssbench eval`; seldom does the decimal shown differ."""
+"""Bootstrap draws for the intervals in a table: a fifth of those of `fssbench eval`; the shown digit rarely differs."""
 
 _MEASURES = {"mean": "miou", "fb_iou": "fb_iou", "er_mean": "exact_ratio"}
 
 
 def half_widths(one: Measurement, columns: Iterable[str]) -> dict[str, str]:
-    """Return half the width of the 95 % interval of each number, by column (`fssbench.publications.rows.NUMBERS`).
+    """Return half the width of the 95 % interval, by column (`fssbench.publications.rows.NUMBERS`).
 
     Args:
         one: The folds of one configuration, from one run or several.
-        columns: Those that are wanted; nothing is drawn for others.
+        columns: The columns to compute.
     """
     from fssbench.metrics.summary import summary_of
 
@@ -36,19 +36,19 @@ def half_widths(one: Measurement, columns: Iterable[str]) -> dict[str, str]:
         return {}
     summary = summary_of([one.folds[fold].counts for fold in sorted(one.folds)], draws=DRAWS)
     found = {column: (getattr(summary, name), summary.intervals[name]) for column, name in _MEASURES.items()}
-    for its in summary.folds:
-        found[f"fold{its.fold}"] = (its.miou, its.intervals["miou"])
-        found[f"er_fold{its.fold}"] = (its.exact_ratio, its.intervals["exact_ratio"])
-    # The ends are cut at 0 and 100: the longer side is the uncut one.
+    for fold in summary.folds:
+        found[f"fold{fold.fold}"] = (fold.miou, fold.intervals["miou"])
+        found[f"er_fold{fold.fold}"] = (fold.exact_ratio, fold.intervals["exact_ratio"])
+    # Intervals are clipped to 0..100, so the longer half is the one that is not clipped.
     return {
         c: f"{max(found[c][0] - found[c][1].low, found[c][1].high - found[c][0]):.4f}" for c in columns if c in found
     }
 
 
 def with_printed_numbers(known: Publications, measured: Iterable[Entry]) -> list[Entry]:
-    """Return measured results with the numbers printed of the same method, data, way, shot and backbone.
+    """Return measured results with the printed numbers of the same method, data set, way, shot and backbone.
 
-    The printed row is the one that a table shows. A form that was taken apart has none, nor has a method without one.
+    The printed row is the one that the table shows. Variants have no printed row.
     """
     rows: dict[tuple[str, str], list[Entry]] = {}
     found = []
@@ -61,9 +61,9 @@ def with_printed_numbers(known: Publications, measured: Iterable[Entry]) -> list
             found.append(entry)
             continue
         where = f"{match.source}, {match.location}"
-        # What several methods have in common becomes one footnote.
-        said = f"printed: {where}" if match.protocol == entry.protocol else f"printed: {where}; {_other(match)}"
-        found.append(replace(entry, printed=match.numbers, remarks=(*entry.remarks, Remark("printed", said))))
+        # Equal texts of several methods become one footnote.
+        text = f"printed: {where}" if match.protocol == entry.protocol else f"printed: {where}; {_other(match)}"
+        found.append(replace(entry, printed=match.numbers, remarks=(*entry.remarks, Remark("printed", text))))
     return found
 
 
@@ -77,17 +77,17 @@ def _same(row: Entry, entry: Entry) -> bool:
 
 
 def _other(row: Entry) -> str:
-    rule = f"by the evaluation of {row.protocol}" if row.protocol else "by an evaluation that is not known"
-    return f"{rule}, not that of the measured row, so the difference is no verdict"
+    rule = f"by the protocol {row.protocol}" if row.protocol else "by an unknown protocol"
+    return f"{rule}, not that of the measured row, so the difference is not a verdict"
 
 
 def difference(measured: str, printed: str) -> str:
-    """Return a measured number less the printed one, with a sign, as the table's own decimals have it."""
+    """Return measured minus printed number with its sign, computed from the rounded numbers in the table."""
     return f"{Decimal(rounded(measured)) - Decimal(rounded(printed)):+.1f}"
 
 
 def differences(entry: Entry) -> Mapping[str, str]:
-    """Return by column how far each number of a measured result is from the printed one."""
+    """Return measured minus printed number, by column."""
     return {
         column: difference(text, entry.printed[column])
         for column, text in entry.numbers.items()

@@ -1,4 +1,4 @@
-"""Which run folders a table is made of: those named in `--compare`, and those of the asked methods in `--runs`."""
+"""The run folders of a table: those named in `--compare`, and those in `--runs`."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ _WILD = "*?["
 _DEPTH = 4
 
 LeaveOut = Callable[[Path, FSSBenchError], None]
-"""What is done about a run folder that can't be read: raise the error, or make a note and go on without it."""
+"""Called for a run folder that can't be read: it raises the error, or records it and returns."""
 
 
 def refuse(folder: Path, error: FSSBenchError) -> None:  # noqa: ARG001 - a `LeaveOut`
-    """Leave out nothing: a run that can't be read is an error.
+    """Raise the error of a run that can't be read.
 
     Raises:
         FSSBenchError: Always.
@@ -32,13 +32,13 @@ def refuse(folder: Path, error: FSSBenchError) -> None:  # noqa: ARG001 - a `Lea
 
 @dataclass(frozen=True)
 class CompareArguments:
-    """What the words of `--compare` are: names and patterns of methods, or run folders.
+    """The arguments of `--compare`, split into methods and run folders.
 
     Attributes:
-        methods: Names and patterns.
-        folders: Run folders, those too that were found in a folder that is named.
-        named: The run folders among them that are named themselves.
-        hidden: Folders with runs that have the name of a method, which is what the word stands for.
+        methods: Names and patterns of methods.
+        folders: Run folders, including those found inside an argument that is a folder of runs.
+        named: The run folders that are arguments themselves.
+        hidden: Folders with runs whose name is also the name of a method: the argument means the method.
     """
 
     methods: tuple[str, ...] = ()
@@ -48,10 +48,10 @@ class CompareArguments:
 
 
 def find_runs(folder: Path) -> list[Path]:
-    """Return the run folders in a folder, at any depth to 4, the folder itself included, sorted.
+    """Return the run folders in a folder, up to depth 4, including the folder itself, sorted.
 
-    Links are followed; a folder that is reached on several ways counts once, by the way without links if there is one.
-    Shards that were put together in the folder above them are left out: the whole is there.
+    Links are followed. A folder with several paths is returned once, by its path without links if there is one. Shards
+    are left out if the folder above them has the merged run.
 
     Raises:
         MissingError: If there is no such folder.
@@ -63,13 +63,13 @@ def find_runs(folder: Path) -> list[Path]:
 
 
 def _folders_below(base: Path) -> list[Path]:
-    """Return a folder and those in it to the depth of 4, each once however many links lead to it."""
+    """Return a folder and its subfolders up to depth 4, each once, however many links lead to it."""
     seen: dict[Path, Path] = {}
     reached: dict[Path, int] = {}
     places = [(base, base.resolve(), 0)]
     links: list[tuple[Path, Path, int]] = []
     while places or links:
-        # What needs no link comes first, and gives the folder the name it is listed by.
+        # Paths without links come first, so that folders are listed by them.
         path, real, depth = places.pop() if places else links.pop(0)
         if reached.get(real, _DEPTH + 1) <= depth:
             continue
@@ -86,7 +86,7 @@ def _folders_below(base: Path) -> list[Path]:
 
 
 def _subfolders(path: Path) -> list[tuple[str, bool]]:
-    """Return the names of the folders in a folder that may be read, and whether each is a link."""
+    """Return the names of the readable subfolders of a folder, and whether each is a link."""
     try:
         with os.scandir(path) as entries:
             return sorted((entry.name, entry.is_symlink()) for entry in entries if _is_folder(entry))
@@ -109,17 +109,18 @@ def _was_merged(folder: Path) -> bool:
 
 
 def parse_compare(words: Sequence[str], methods: Container[str] = ()) -> CompareArguments:
-    """Tell run folders from names of methods; a folder of run folders stands for all of them.
+    """Split the arguments of `--compare` into methods and run folders.
 
-    A word is a folder if it has a slash, or if a folder of that name with runs is there. The name of a method is that
-    method: `./hsnet` is the folder that is called so. Wildcards work in both.
+    An argument is a folder if it has a slash, or if a folder of that name exists and has runs. The name of a method
+    means the method: `./hsnet` is a folder of that name. A folder of run folders means all of them. Wildcards work for
+    both.
 
     Args:
-        words: What was typed.
-        methods: Names of methods, in small letters.
+        words: The arguments.
+        methods: Names of methods, in lower case.
 
     Raises:
-        MissingError: If a word with a slash is no run folder, nor a folder of such.
+        MissingError: If an argument with a slash has no run.
     """
     names: list[str] = []
     folders: dict[Path, None] = {}
@@ -143,7 +144,7 @@ def parse_compare(words: Sequence[str], methods: Container[str] = ()) -> Compare
 
 
 def choose_layout(folders: Sequence[Path], ways: Sequence[int], leave_out: LeaveOut = refuse) -> LayoutName:
-    """Return the layout that shows what is asked: "fscs" for more ways than 1, or where no run is of another task."""
+    """Return the layout for a request: "fscs" if there are several ways, or if all runs have that task; else "fss"."""
     if ways and max(ways) > 1:
         return "fscs"
     runs = read_runs(folders, leave_out).values()
@@ -151,18 +152,18 @@ def choose_layout(folders: Sequence[Path], ways: Sequence[int], leave_out: Leave
 
 
 def read_runs(folders: Sequence[Path], leave_out: LeaveOut = refuse) -> dict[Path, Run]:
-    """Return what each run says of itself.
+    """Return the record of each run.
 
     Args:
         folders: The run folders.
-        leave_out: What is done about one that is no run, or a damaged one.
+        leave_out: Called for a folder without a run, or with a damaged one.
 
     Raises:
-        BrokenFileError: If one is damaged, unless it is left out.
+        BrokenFileError: If a run is damaged, unless it is left out.
     """
     if not folders:
         return {}
-    # Reading runs needs numpy, which printed numbers alone do not.
+    # Reading runs needs numpy; a table of printed numbers does not.
     from fssbench.results import read_run
 
     found = {}
@@ -175,7 +176,7 @@ def read_runs(folders: Sequence[Path], leave_out: LeaveOut = refuse) -> dict[Pat
 
 
 def deduplicated(named: Sequence[Path], others: Sequence[Path]) -> list[Path]:
-    """Return run folders, those named first, none of them twice under different spellings."""
+    """Return the run folders of both lists, those of `named` first, without duplicates under another path."""
     taken = {folder.resolve() for folder in named}
     return [*named, *(folder for folder in others if folder.resolve() not in taken)]
 

@@ -1,4 +1,4 @@
-"""A laid-out table: what is in which cell, without a word on how it is drawn."""
+"""A table independent of the output format: the text and the emphasis of each cell."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ class Column:
     """A column of numbers.
 
     Attributes:
-        name: Full head, e.g. "fold-0".
-        short: Head where room is scarce, e.g. "f0".
+        name: Full heading, e.g. "fold-0".
+        short: Short heading for narrow output, e.g. "f0".
     """
 
     name: str
@@ -35,7 +35,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Block:
-    """Columns under one head, e.g. "1-shot"; the head may be empty."""
+    """Columns under a common title, e.g. "1-shot"; the title may be empty."""
 
     title: str
     columns: tuple[Column, ...]
@@ -43,15 +43,15 @@ class Block:
 
 @dataclass(frozen=True)
 class Row:
-    """One method.
+    """One row of the table, usually a method.
 
     Attributes:
-        label: Its name.
-        marks: Of its footnotes, in order.
+        label: Name of the method.
+        marks: The marks of its footnotes, in order.
         venue: Where its paper appeared; empty if nowhere.
-        cells: One for each column of all blocks, in order.
-        entries: The results it shows.
-        under: Lines below it that say more of its numbers, such as their intervals; they have no entries of their own.
+        cells: One cell for each column of all blocks, in order.
+        entries: The results that the row shows.
+        under: Lines below the row, such as the intervals of its numbers; they have no entries of their own.
     """
 
     label: str
@@ -62,7 +62,7 @@ class Row:
     under: tuple[Row, ...] = ()
 
     def part(self, start: int, stop: int) -> Row:
-        """Return the row with some of its cells only."""
+        """Return the row with the cells from `start` to `stop` only."""
         under = tuple(row.part(start, stop) for row in self.under)
         return replace(self, cells=self.cells[start:stop], under=under)
 
@@ -75,7 +75,7 @@ class Group:
     rows: tuple[Row, ...]
 
     def lines(self) -> Iterator[tuple[Row, bool]]:
-        """Yield each row and then those under it, and whether it is one of these."""
+        """Yield each row followed by the lines under it, each with whether it is such a line."""
         for row in self.rows:
             yield row, False
             yield from ((line, True) for line in row.under)
@@ -94,12 +94,12 @@ class Table:
     """A table as in the papers.
 
     Attributes:
-        title: What is compared on what.
-        legend: What the numbers are.
+        title: Data set and way.
+        legend: The meaning of the numbers.
         blocks: The columns, left to right.
-        groups: The rows, by backbone.
-        footnotes: Below the table.
-        heads: Of the two columns of text before the numbers: the rows' labels and what stands as their venue.
+        groups: The rows, grouped by backbone.
+        footnotes: The footnotes.
+        heads: The headings of the two text columns: the labels and the venues of the rows.
     """
 
     title: str

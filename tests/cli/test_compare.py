@@ -22,7 +22,7 @@ def test_two_runs(fssbench, tmp_path: Path) -> None:
     assert (code, err) == (0, "")
     lines = out.splitlines()
     assert lines[:2] == ["shapes20i, 1-way 1-shot, 24 episodes, 6 query images", "reference: hsnet resnet50 (a)"]
-    assert "asnet resnet50 (b) against it" in lines
+    assert "asnet resnet50 (b) against the reference" in lines
     mean = next(line for line in lines if line.split()[:1] == ["mean"])
     assert mean.split()[1:4] == ["50.00", "75.00", "+25.00"]
     assert mean.split()[-3:] == ["24", "0", "0"]

@@ -86,10 +86,10 @@ def test_fs_cs_tells_the_exact_ratio(fssbench, tmp_path: Path) -> None:
 def test_an_incomplete_run_says_so(fssbench, tmp_path: Path) -> None:
     code, out, _ = fssbench(*COPY, "--fold", "0", "--limit", "2", "--out", "here", "-q")
     assert code == 0
-    assert "--limit: only the first 2 episodes of each list were asked" in out
+    assert "--limit: only the first 2 episodes of each list were evaluated" in out
     strict = load_run(tmp_path / "here").summary(all_classes=True).miou
     asked = len(load_run(tmp_path / "here").summary().folds[0].asked)
-    assert f"fold 0: {asked} of 5 classes asked" in out
+    assert f"fold 0: {asked} of 5 classes have episodes" in out
     assert out.count(f"mIoU is {strict:.2f}") == 1
 
 
@@ -134,7 +134,7 @@ def test_a_run_that_is_there(fssbench, tmp_path: Path) -> None:
     assert fssbench(*arguments) == (
         2,
         "",
-        "error: here holds a run already\n"
+        "error: here already has a run\n"
         "  try: continue it with --resume, replace it with --overwrite, or give another --out\n",
     )
     assert fssbench(*arguments, "--resume") == first

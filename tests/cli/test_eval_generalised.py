@@ -26,7 +26,7 @@ def test_novel_base_and_all_stand_side_by_side(fssbench: Run, tmp_path: Path) ->
         assert f"{number:.2f}" in lines[1].split()
     strict = load_run(tmp_path / "here").summary(all_classes=True)
     note = next(line for line in lines if line.startswith("incomplete"))
-    assert "of 15 base classes in the pictures" in note
+    assert "of 15 base classes are in the label maps" in note
     assert note.endswith(f"novel mIoU is {strict.miou:.2f}, base {strict.base_miou:.2f}, all {strict.total_miou:.2f}")
 
 

@@ -50,7 +50,7 @@ def test_more_shots_than_photos_are_refused_and_repeated_supports_counted(fssben
     drawn = episodes(open_dataset("folder", tmp_path / "own"), 0, 1, 3, "hsnet", count=8)
     again = sum(len(set(episode.supports[0])) < 3 for episode in drawn)
     assert 0 < again < 8
-    said = f"in {again} of 8 episodes a support is there more than once: they show fewer than 3 photos"
+    said = f"in {again} of 8 episodes a support occurs more than once, so a class has fewer than 3 different supports"
     assert said in out.splitlines()
     assert len(load_run(tmp_path / "three").frame) == 8
     code, out, _ = fssbench(*ALL, "--shots", "1", "--episodes", "8", "--out", "one")

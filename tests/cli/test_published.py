@@ -106,8 +106,8 @@ def test_released_weights_are_those_of_the_registry() -> None:
         (
             "hsnet:*",
             {
-                "not known: the SCCAN README has the method evaluated anew",
-                "not known: the HM poster (ECCV 2022) has the method evaluated anew",
+                "not known: the SCCAN README evaluated the method again",
+                "not known: the HM poster (ECCV 2022) evaluated the method again",
             },
         ),
         ("scl", {"not known: that of the MMT paper (CVPR 2022), whose code is not released"}),

@@ -70,7 +70,7 @@ def test_several_folds_in_one_folder_and_in_tables(fssbench: Run) -> None:
     assert code == 0
     row = next(line for line in out.splitlines() if line.startswith("Net & Co"))
     assert f"{load_run('native').summary().miou:.1f}" in row
-    assert "answered elsewhere, counted here from files" in out
+    assert "predictions computed elsewhere and read from files" in out
     # One fold of them alone: what the folder holds of the others is passed over.
     assert fssbench(*SCORE, *lists, "--fold", "2", "--out", "one")[0] == 0
     assert answers("one") == [row for row in answers("native") if row["fold"] == 2]

@@ -65,7 +65,7 @@ def test_shards_put_together_are_the_run_in_one_go(fssbench, whole: Path) -> Non
     assert load_run("parts").run.shard is None
     code, _, err = fssbench("merge", "parts")
     assert code == 2
-    assert "holds a run already" in err
+    assert "already has a run" in err
 
 
 def test_a_shard_says_that_it_is_one_wherever_it_is_read(fssbench, whole: Path) -> None:
@@ -122,15 +122,15 @@ def test_two_answers_to_one_episode_are_refused(fssbench) -> None:
     rows.write_text(rows.read_text() + json.dumps(first) + "\n")
     code, _, err = fssbench("merge", "parts")
     assert code == 2
-    assert "is answered differently in" in err
+    assert "has different rows in" in err
 
 
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
         (["merge", "nowhere"], "there is no run in nowhere"),
-        ([*COPY, "--shard", "3/2"], "of 2 shards there is no shard 3"),
-        ([*COPY, "--shard", "half"], "a shard is named part/parts"),
+        ([*COPY, "--shard", "3/2"], "there is no shard 3 of 2"),
+        ([*COPY, "--shard", "half"], "a shard is written NUMBER/COUNT"),
         ([*COPY, "--shard", "1/2", "--save-predictions", "p"], "one run in one process"),
         (["eval", "--method", "copy-mask,copy-mask", "--dataset", "shapes20i"], "each once"),
         (["eval", "--method", "copy-mask", "--dataset", "shapes20i", "--shots", "1,x"], "--shots is a number"),

@@ -82,11 +82,11 @@ def test_a_file_that_cannot_be_written_is_said() -> None:
         (["--dataset", "shapes20i"], MissingError, "on shapes20i"),
         (["--compare", "runs/none"], MissingError, "there is no run in runs/none"),
         (["--compare", "hsnet,no*/pe*"], MissingError, "there is no run in no*/pe*"),
-        (["--ablation", "hsnet"], UsageError, "hsnet has no ablation table; there is one of"),
+        (["--ablation", "hsnet"], UsageError, "hsnet has no ablation table; these have one:"),
         (["--ablation", "mtm"], UsageError, "did you mean mmt"),
         (["--ablation", "mmt", "--compare", "hsnet"], UsageError, "--compare has no place there"),
         (["--ablation", "mmt", "--layout", "fss"], UsageError, "--layout has no place there"),
-        (["--ablation", "mmt", "--source", "measured"], MissingError, "no run of mmt's forms"),
+        (["--ablation", "mmt", "--source", "measured"], MissingError, "no run of mmt's variants"),
     ],
 )
 def test_mistakes_end_in_a_line_and_exit_code_2(arguments: list[str], kind: type, says: str) -> None:
@@ -140,9 +140,7 @@ def test_a_run_stands_with_its_interval_and_its_difference_to_the_printed_row(tm
     assert "printed: iFSL paper (CVPR 2022), FS-S table, PASCAL-5i" in notes
     assert "no verdict" not in notes
     write_run(tmp_path / "two", run_of("hsnet", dataset="pascal5i", protocol="pfenet", episodes=40), iou=0.6)
-    assert "by the evaluation of hsnet, not that of the measured row" in " ".join(
-        run("--compare", "./two").stdout.split()
-    )
+    assert "by the protocol hsnet, not that of the measured row" in " ".join(run("--compare", "./two").stdout.split())
     # Another backbone than any that was printed: nothing to subtract.
     write_run(tmp_path / "three", run_of("hsnet", dataset="pascal5i", protocol="hsnet", backbone="small"), iou=0.6)
     assert "minus printed" not in run("--compare", "./three").stdout
@@ -179,7 +177,7 @@ def test_more_ways_are_shown_as_classification_and_segmentation() -> None:
 
 def test_a_run_folder_has_no_place_among_printed_numbers_only(tmp_path: Path) -> None:
     write_run(tmp_path / "one", run_of())
-    assert "was measured" in str(run("--compare", "./one", "--source", "published").exception)
+    assert "one is a run" in str(run("--compare", "./one", "--source", "published").exception)
     assert "of one on coco20i" in str(run("--compare", "./one", "--dataset", "coco20i").exception)
 
 

@@ -226,10 +226,10 @@ def test_parts_of_the_same_lists_are_compared_where_they_meet(stored: Callable[.
     one, other = noisy(stored("a"), 0.0, 1), stored("b", limited(run_of("asnet", episodes=12), 8))
     comparison = compare([one, other], draws=50)
     assert [its.won + its.lost + its.tied for its in comparison.duels[0].episodes] == [8, 8, 8, 8, 32]
-    assert "asked all; " in comparison.notes[0]
+    assert " has all; " in comparison.notes[0]
     assert "only the first 8" in comparison.notes[0]
     both = compare([stored("c", limited(run_of(episodes=12), 8)), other], draws=50)
-    assert both.notes == ("--limit: only the first 8 episodes of each list were asked",)
+    assert both.notes == ("--limit: only the first 8 episodes of each list were evaluated",)
 
 
 @pytest.fixture
@@ -355,7 +355,7 @@ def test_a_class_without_a_pixel_is_said(stored: Callable[..., Results]) -> None
     truth = [(row not in ((3,), (4,)),) for row in runs[0].frame["classes"]]
     changed = [replace(run, frame=run.frame.assign(truth=truth)) for run in runs]
     (note,) = set(compare(changed, draws=2).notes) - set(compare(runs, draws=2).notes)
-    assert note == "no query of fold 1 has a pixel of classes 3, 4, which counts 0 in mIoU of all"
+    assert note == "no query of fold 1 has a pixel of classes 3, 4, which counts 0 in the mIoU of every method"
 
 
 def test_one_fold_has_no_mean_over_folds(stored: Callable[..., Results]) -> None:

@@ -260,7 +260,7 @@ def test_another_question_does_not_continue_a_run(tmp_path: Path, change: dict[s
 def test_a_run_that_is_there_is_not_touched_unless_told(tmp_path: Path):
     out = tmp_path / "run"
     evaluate(NearestColour(), Patches(), questions(count=3), protocol=rules(), out=out)
-    with pytest.raises(UsageError, match="holds a run already"):
+    with pytest.raises(UsageError, match="already has a run"):
         evaluate(NearestColour(), Patches(), questions(count=2), protocol=rules(), out=out)
     assert len(load_run(out).frame) == 3
     evaluate(NearestColour(), Patches(), questions(count=2), protocol=rules(), out=out, overwrite=True)

@@ -60,8 +60,8 @@ def test_supports_without_a_pixel_are_counted_by_every_rule_of_resizing(rule: Re
     episodes, empty = sum(map(bool, expected)), expected.count(2)
     assert lost_in(results.frame, "fss") == Lost(sum(expected), episodes, empty, 0)
     assert said(results, shot=2) == [
-        f"in {episodes} of 12 episodes a support has no pixel of its class at the network's size, 24 x 24: the method "
-        f"is shown no object; in {empty} no support of a class shows it"
+        f"in {episodes} of 12 episodes a support has no pixel of its class at the network's size, 24 x 24: "
+        f"its mask is empty; in {empty} no support of a class has a pixel of it"
     ]
 
 
@@ -81,8 +81,8 @@ def test_queries_without_a_pixel_where_counts_are_made(rule: ResizeRule):
     assert results.frame["lost_query"].tolist() == expected
     assert all(there == (True,) for there in results.frame["truth"])
     assert said(results)[-1] == (
-        "in 3 of 12 episodes the query's object has no pixel at 24 x 24, where counts are made: "
-        "no answer finds it there"
+        "in 3 of 12 episodes the query's object has no pixel at 24 x 24, where pixels are counted: "
+        "no prediction can find it"
     )
 
 
@@ -121,7 +121,7 @@ def test_a_table_says_it_in_a_footnote(tmp_path: Path):
     [entry] = measured_entries(measurements([tmp_path / "run"]), {})
     lost = sum(supports_lost(shot=1))
     assert (
-        f"objects that are not there or lost at the network's size, fold 0: a support shows no object in {lost} "
+        f"objects that are absent or lost at the network's size, fold 0: a support has no object in {lost} "
         "episodes, the query's object is lost in 3 episodes"
     ) in [remark.text for remark in entry.remarks]
 
@@ -131,7 +131,7 @@ def test_queries_without_the_class_asked_are_said_unless_they_are_asked_on_purpo
     results = evaluate(NearestColour(), Patches(), asked, protocol=rules())
     assert lost_in(results.frame, "fss") == Lost(absent_episodes=1)
     assert said(results) == [
-        "in 1 of 2 episodes the query's label map has no pixel of the class asked: no answer finds it there"
+        "in 1 of 2 episodes the query's label map has no pixel of the class: no prediction can find it"
     ]
     present = evaluate(NearestColour(), Patches(), asked, protocol=rules("ifsl-fscs"))
     assert said(present) == []

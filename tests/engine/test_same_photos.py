@@ -172,7 +172,7 @@ def test_parts_of_two_sets_of_photos_are_not_put_together(dataset: InFiles, tmp_
     for path in dataset.folder.iterdir():
         path.write_bytes(b"another")
     answer(dataset, tmp_path / "other", limit=3)
-    with pytest.raises(BrokenFileError, match=r"other has rows of another photo 'p\d+' than other rows of the run"):
+    with pytest.raises(BrokenFileError, match=r"other were computed from two different photos 'p\d+'"):
         merge([tmp_path / "whole", tmp_path / "other"], tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
@@ -192,7 +192,7 @@ def test_runs_on_two_sets_of_photos_say_so_when_they_are_compared(dataset: InFil
     dataset.photo_path(first).write_bytes(b"another")
     answer(dataset, tmp_path / "c")
     count = sum(first in photos_of([row]) for row in read_rows(tmp_path / "a" / "rows.jsonl"))
-    said = f"{tmp_path / 'c'} saw other photos of the same names in {count} of 6 episodes"
+    said = f"{tmp_path / 'c'} read different photos under the same names in {count} of 6 episodes"
     assert said in pair([a, load_run(tmp_path / "c")]).notes
     unknown = replace(b, frame=b.frame.drop(columns="photos"))
     assert not any("photos" in note for note in pair([a, unknown]).notes)

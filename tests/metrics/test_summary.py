@@ -175,10 +175,10 @@ def test_large_sums_are_exact() -> None:
 def test_sums_that_64_bits_do_not_hold_are_refused(pixels: int) -> None:
     row = {"fold": 0, "query": "a", "classes": (1,), "present": (True,), "truth": (True,)}
     counts = {"intersection": (1, pixels), "union": (1, pixels)}
-    with pytest.raises(UsageError, match="more than pictures have"):
+    with pytest.raises(UsageError, match="more than images can have"):
         summarise(pd.DataFrame([row | counts] * 3))
     base = {"intersection": (1, 1), "union": (1, 1), "base": ((5, pixels, pixels, pixels),)}
-    with pytest.raises(UsageError, match="more than pictures have"):
+    with pytest.raises(UsageError, match="more than images can have"):
         summarise(pd.DataFrame([row | base] * 3))
 
 
@@ -192,7 +192,7 @@ def test_what_does_not_fit_is_refused() -> None:
         summarise(frame, (6, 7, 9, 10))
     with pytest.raises(UsageError, match="classes of each"):
         summarise(pd.concat([frame, frame.assign(fold=2)]), CLASSES)
-    with pytest.raises(UsageError, match="fold 1, of which no classes"):
+    with pytest.raises(UsageError, match="fold 1, but `classes` has no classes"):
         summarise(frame, {0: CLASSES})
     with pytest.raises(UsageError, match="another number"):
         summarise(frame.assign(union=[(1, 2, 3)] * len(frame)))
@@ -318,5 +318,5 @@ def test_the_largest_sum_that_is_counted(pixels: int, refused: bool) -> None:
     if not refused:
         assert summarise(frame, draws=0).per_class["union"].tolist() == [pixels]
         return
-    with pytest.raises(UsageError, match="more than pictures have"):
+    with pytest.raises(UsageError, match="more than images can have"):
         summarise(frame, draws=0)

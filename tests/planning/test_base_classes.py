@@ -244,5 +244,5 @@ def test_a_generalised_run_broken_off_and_continued_is_the_run_in_one_go(bam: BA
 
 def test_a_method_without_base_classes_is_refused() -> None:
     chosen = replace(rules("bam-gfss"), overrides={})
-    with pytest.raises(UsageError, match="bam-gfss asks for base classes too"):
+    with pytest.raises(UsageError, match="bam-gfss evaluates base classes too"):
         evaluate(NearestColour(), Patches(), questions(), protocol=chosen)

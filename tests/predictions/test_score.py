@@ -141,7 +141,7 @@ def test_a_run_is_replaced_only_on_request(tmp_path: Path) -> None:
     assert load_run(tmp_path / "run").run.method.name == "other"
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.tex").touch()
-    with pytest.raises(UsageError, match="other files than a run's"):
+    with pytest.raises(UsageError, match="files that do not belong to a run"):
         plan_score(request(tmp_path, out=tmp_path / "mine", existing=Existing.OVERWRITE))
 
 
@@ -195,7 +195,7 @@ def test_runs_are_compared_on_what_both_answer(tmp_path: Path) -> None:
     (given / "fold0-00005.png").unlink()
     (given / ".fold0-00006.png").rename(given / "fold0-00006.png")
     other = score(plan_score(request(tmp_path, allow_missing=True, out=tmp_path / "other")))
-    with pytest.raises(UsageError, match="no episode is answered in all"):
+    with pytest.raises(UsageError, match="no episode has a prediction in all"):
         pair([one, other])
 
 

@@ -1,4 +1,4 @@
-"""Parts of a run put together: each row once, when the parts were started, by the list that they say."""
+"""Merged shards of a run: each row once, the starts of all shards, and the list of the run."""
 
 from __future__ import annotations
 
@@ -64,12 +64,12 @@ def test_another_time_is_no_other_answer(whole: Path, tmp_path: Path) -> None:
     )
     assert merge([first, again], tmp_path / "out").missing == 0
     other = part(whole, tmp_path / "c", slice(1), EARLY, present=[False])
-    with pytest.raises(BrokenFileError, match=r"fold 0, episode 0 is answered differently in .*a and .*c"):
+    with pytest.raises(BrokenFileError, match=r"fold 0, episode 0 has different rows in .*a and .*c"):
         merge([first, other], tmp_path / "no")
 
 
 def test_a_list_that_is_not_the_run_s_is_refused(whole: Path, tmp_path: Path) -> None:
     first = part(whole, tmp_path / "a", slice(4), EARLY)
     write_episodes(questions(count=3), first / "episodes-fold0.json")
-    with pytest.raises(BrokenFileError, match=r"episodes-fold0\.json is not the list of the run beside it"):
+    with pytest.raises(BrokenFileError, match=r"episodes-fold0\.json is not the list of the run in that folder"):
         merge([first], tmp_path / "out")

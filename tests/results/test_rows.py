@@ -56,7 +56,7 @@ def test_digests_of_photos_are_read_where_they_are(path: Path) -> None:
     assert read_rows(path) == [known, ROWS[1]]
     assert frame_of([known, ROWS[1]])["photos"].tolist() == [known.photos, None]
     path.write_text(f"{line_of(replace(known, photos=known.photos[:4]))}\n")
-    with pytest.raises(BrokenFileError, match=r"line 1 .*another number of photos"):
+    with pytest.raises(BrokenFileError, match=r"line 1 .*number of digests is not its number of photos"):
         read_rows(path)
 
 
@@ -129,7 +129,7 @@ def test_any_other_bad_line_is_named(path: Path, line: str) -> None:
     lines = path.read_text().splitlines()
     path.write_text("\n".join([lines[0], line, lines[2], ""]))
     with pytest.raises(
-        BrokenFileError, match=r"rows\.jsonl, line 2( is no row|: fold 2, episode 0 is in line 1 already)"
+        BrokenFileError, match=r"rows\.jsonl, line 2( is not a row|: fold 2, episode 0 is in line 1 already)"
     ):
         read_rows(path)
 
@@ -183,7 +183,7 @@ def test_counts_of_a_base_class_fit_each_other(path: Path, counts: tuple[int, in
     path.write_text(line_of(good) + "\n")
     assert read_rows(path) == [good]
     path.write_text(line_of(replace(good, base=(*good.base[:3], (8, *counts)))) + "\n")
-    with pytest.raises(BrokenFileError, match="a base class has counts that do not fit each other"):
+    with pytest.raises(BrokenFileError, match="a base class has inconsistent counts"):
         read_rows(path)
 
 

@@ -90,13 +90,13 @@ def change(path: Path, edit: Callable[[dict[str, Any]], object]) -> None:
 )
 def test_a_record_that_is_none_is_refused(run: Path, edit: Callable[[dict[str, Any]], object], told: str) -> None:
     change(run / "run.json", edit)
-    with pytest.raises(BrokenFileError, match=rf"no record of a run .*\({told}\)"):
+    with pytest.raises(BrokenFileError, match=rf"not a record of a run .*\({told}\)"):
         read_run(run)
 
 
 def test_rows_of_other_episodes_are_refused(run: Path) -> None:
     change(run / "run.json", lambda r: r["folds"][0].update(episodes=3))
-    with pytest.raises(BrokenFileError, match="episode 3, which the run does not ask"):
+    with pytest.raises(BrokenFileError, match="episode 3, which is not in the run"):
         load_run(run)
 
 
@@ -132,7 +132,7 @@ def test_a_run_that_another_process_writes_is_not_joined(run: Path) -> None:
 @pytest.mark.parametrize("existing", list(Existing))
 def test_a_folder_of_other_files_is_never_touched(tmp_path: Path, existing: Existing) -> None:
     (tmp_path / "thesis.tex").write_text("dear")
-    with pytest.raises(UsageError, match="other files"):
+    with pytest.raises(UsageError, match="do not belong to a run"):
         check_folder(tmp_path, existing)
     with pytest.raises(UsageError, match="a file, not a folder"):
         check_folder(tmp_path / "thesis.tex", existing)

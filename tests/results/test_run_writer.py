@@ -70,7 +70,7 @@ def test_a_record_without_rows_is_begun_and_says_so(run: Path, caplog: pytest.Lo
     before = load_run(run).frame.drop(columns="seconds")
     (run / "rows.jsonl").unlink()
     answer(run, resume=True, limit=2)
-    assert "has run.json, but no rows.jsonl: every episode is evaluated" in caplog.text
+    assert "has run.json, but no rows.jsonl: all episodes are evaluated again" in caplog.text
     pd.testing.assert_frame_equal(load_run(run).frame.drop(columns="seconds"), before)
 
 
@@ -200,7 +200,7 @@ def test_the_lock_is_on_the_file_that_has_the_name(run: Path, monkeypatch: pytes
 def test_a_folder_that_holds_a_damaged_run_may_be_replaced(run: Path) -> None:
     (run / "run.json").unlink()
     check_folder(run, Existing.OVERWRITE)
-    with pytest.raises(UsageError, match="holds a run already"):
+    with pytest.raises(UsageError, match="already has a run"):
         check_folder(run, Existing.REFUSE)
 
 

@@ -94,7 +94,7 @@ def test_255_is_a_class_where_there_are_so_many() -> None:
     ids=["shape", "type", "value"],
 )
 def test_an_answer_that_is_none_is_refused(answer: npt.NDArray[np.uint8]) -> None:
-    with pytest.raises(UsageError, match="the method answered"):
+    with pytest.raises(UsageError, match="the method predicted"):
         count(answer, np.zeros((2, 2), dtype=np.uint8), (1,), "leave-out")
 
 

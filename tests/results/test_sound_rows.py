@@ -79,13 +79,13 @@ def test_one_bad_line_costs_what_it_held(
     run: Path, finished: dict[str, bytes], caplog: pytest.LogCaptureFixture, line: bytes, instead: int, lost: int
 ) -> None:
     (run / "rows.jsonl").write_bytes(with_line(finished["rows.jsonl"], 2, line, instead))
-    with pytest.raises(BrokenFileError, match="line 3 is no row") as refused:
+    with pytest.raises(BrokenFileError, match="line 3 is not a row") as refused:
         load_run(run)
     assert "--resume, which keeps its other rows" in str(refused.value.remedy)
     method = Counting()
     assert answer(run, method, resume=True).missing == 0
     assert method.asked == lost
-    assert f"{run / 'rows.jsonl'} is damaged: line 3 is no row" in caplog.text
+    assert f"{run / 'rows.jsonl'} is damaged: line 3 is not a row" in caplog.text
     assert f"The other {6 - lost} rows are kept" in caplog.text
     assert counts(run / "rows.jsonl") == [
         {name: value for name, value in json.loads(row).items() if name != "seconds"}
@@ -113,7 +113,7 @@ def test_several_bad_lines_and_a_torn_end(
     method = Counting()
     assert answer(run, method, resume=True).missing == 0
     assert method.asked == 3
-    assert "line 1 is no row" in caplog.text
+    assert "line 1 is not a row" in caplog.text
     assert "nor are 1 other lines" in caplog.text
 
 
@@ -134,7 +134,7 @@ def test_two_rows_of_an_episode_are_refused(run: Path, finished: dict[str, bytes
 def test_a_file_without_any_row_is_not_replaced(run: Path, content: bytes) -> None:
     (run / "rows.jsonl").write_bytes(content)
     whole = content[: content.rfind(b"\n") + 1]
-    with pytest.raises(BrokenFileError, match="holds no row: line 1 is no row"):
+    with pytest.raises(BrokenFileError, match="has no valid row: line 1 is not a row"):
         answer(run, resume=True)
     assert (run / "rows.jsonl").read_bytes() == whole
 
@@ -142,7 +142,7 @@ def test_a_file_without_any_row_is_not_replaced(run: Path, content: bytes) -> No
 def test_rows_of_a_later_version_are_not_thrown_away(run: Path, finished: dict[str, bytes]) -> None:
     content = finished["rows.jsonl"].replace(b'{"episode":4,', b'{"colour":1,"episode":4,')
     (run / "rows.jsonl").write_bytes(content)
-    with pytest.raises(BrokenFileError, match=r"line 5 is no row \(colour\)") as refused:
+    with pytest.raises(BrokenFileError, match=r"line 5 is not a row \(colour\)") as refused:
         answer(run, resume=True)
     assert "the version of fssbench that wrote it" in str(refused.value.remedy)
     assert (run / "rows.jsonl").read_bytes() == content
@@ -171,7 +171,7 @@ def test_a_damaged_part_of_another_process(
 @pytest.mark.parametrize("content", [b"", b"{", b"\0" * 100, b"[]", b'{"schema_version":1}'])
 def test_a_torn_record_is_not_continued(run: Path, finished: dict[str, bytes], content: bytes) -> None:
     (run / "run.json").write_bytes(content)
-    with pytest.raises(BrokenFileError, match=r"can't be continued: .*run\.json is no record of a run") as refused:
+    with pytest.raises(BrokenFileError, match=r"can't be continued: .*run\.json is not a record of a run") as refused:
         answer(run, resume=True)
     assert refused.value.remedy == "put it back, start the run again with --overwrite, or give another --out"
     assert (run / "rows.jsonl").read_bytes() == finished["rows.jsonl"]

@@ -108,8 +108,8 @@ def test_measured_forms_stand_beside_the_printed_ones(tmp_path: Path) -> None:
     assert best[3] == len(rows(table)["full model"].cells)
     said = notes(table)
     assert "† measured by fssbench on shapes20i, small, 1-way 1-shot; protocol shapes-fscs" in said
-    assert "not what was printed" in said
-    assert "No form was measured" not in said
+    assert "another setting than printed" in said
+    assert "No variant was measured" not in said
 
 
 def test_each_setting_has_columns_of_its_own(tmp_path: Path) -> None:
@@ -131,7 +131,7 @@ def test_each_setting_has_columns_of_its_own(tmp_path: Path) -> None:
 
 def test_the_same_data_and_setting_may_be_compared(tmp_path: Path) -> None:
     run_form(tmp_path / "one", "fscs", 0.1, dataset="pascal5i", backbone="resnet50", protocol="ifsl-fscs")
-    assert "not what was printed" not in notes(ask(tmp_path))
+    assert "another setting than printed" not in notes(ask(tmp_path))
 
 
 def test_what_holds_for_one_form_alone_names_it(tmp_path: Path) -> None:
@@ -150,7 +150,7 @@ def test_one_side_alone(tmp_path: Path) -> None:
     for nowhere in (None, tmp_path / "one" / "empty"):
         if nowhere:
             nowhere.mkdir()
-        with pytest.raises(MissingError, match="no run of asnet's forms"):
+        with pytest.raises(MissingError, match="no run of asnet's variants"):
             ask(nowhere, source="measured")
 
 
@@ -173,7 +173,7 @@ def test_all_formats_hold_printed_and_measured_numbers(tmp_path: Path) -> None:
 
 
 def test_methods_without_an_ablation_are_told_which_have_one() -> None:
-    with pytest.raises(UsageError, match=r"hsnet has no ablation table; there is one of .*asnet"):
+    with pytest.raises(UsageError, match=r"hsnet has no ablation table; these have one: .*asnet"):
         ablation(Ablation("hsnet"))
     with pytest.raises(UsageError, match=r"unknown method 'asnt'; did you mean asnet\?"):
         ablation(Ablation("asnt"))

@@ -161,7 +161,7 @@ def test_contiguous_coco_folds_are_footnoted_and_not_ranked() -> None:
     (table,) = ask("mlc", "hsnet", datasets=("coco20i",), backbones=("resnet50",), shots=(1,))
     mlc = next(row for row in table.groups[0].rows if row.label == "MLC")
     assert [cell.emphasis for cell in mlc.cells[:5]] == ["", "", "", "", "second"]
-    assert "its folds hold other classes" in notes(table)
+    assert "its folds have other classes" in notes(table)
 
 
 def test_every_shown_number_has_a_source_in_csv() -> None:

@@ -17,7 +17,7 @@ from fssbench.tables.runs import find_runs
 from fssbench.tables.table import Row, Table
 from tests.tables.runs import limited, run_of, write_run
 
-APART = "not to be compared with the other measured rows: other "
+APART = "not comparable with the other measured rows: other "
 
 
 def ask(runs: Path, *methods: str, **rest: object) -> list[Table]:
@@ -54,7 +54,7 @@ def test_a_protocol_of_several_runs_says_that_its_mean_is_given(tmp_path: Path) 
     write_run(tmp_path / "one", replace(run, folds=folds), iou=0.5)
     (table,) = ask(tmp_path)
     measured = said(table, rows(table)["HSNet"])[1]
-    assert "4 episodes per fold in 2 runs, whose mean is given" in measured
+    assert "4 episodes per fold in 2 runs, whose mean is shown" in measured
 
 
 def test_the_mean_of_runs_and_the_number_of_one_list_are_no_mean(tmp_path: Path) -> None:

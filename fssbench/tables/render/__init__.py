@@ -1,1 +1,1 @@
-"""Tables in each format."""
+"""Tables as text: one file per format."""

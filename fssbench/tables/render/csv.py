@@ -1,4 +1,4 @@
-"""Tables as CSV: not the grid but its results, one line each, with every number as printed and its source."""
+"""Tables as CSV: a line per result (not per row of the table), with every number as printed and its source."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ COLUMNS = (
 
 
 def render_csv(tables: Iterable[Table]) -> str:
-    """Return the results that the tables show; nothing where there is no number.
+    """Return the results of the tables; a cell without a number is empty.
 
-    Columns are `COLUMNS`, numbers in percent, learnable_params in millions. Of a measured result mean_reach is half the
-    95 % interval of the mean, printed_mean what was printed of the same question. Where a list leaves out
-    classes of its fold there are columns more: mIoU of each fold and their mean with these as 0, as releases count
-    them.
+    The columns are `COLUMNS`, with numbers in percent and learnable_params in millions. For a measured result,
+    mean_reach is half the width of the 95 % interval of the mean, and printed_mean the printed number of the same
+    setting. If a list leaves out classes of its fold, there are further columns: the mIoU of each fold and their mean,
+    where these classes count as 0, as in the releases.
     """
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")

@@ -35,7 +35,7 @@ section { margin-bottom: 3rem; }"""
 
 
 def render_html(tables: Iterable[Table]) -> str:
-    """Return a page with all tables; it loads nothing from elsewhere."""
+    """Return a page with all tables; it loads no other files."""
     tables = list(tables)
     title = escaped("; ".join(table.title for table in tables))
     return (
@@ -106,5 +106,5 @@ def _cell(cell: Cell, first: bool) -> str:
 
 
 def escaped(text: str) -> str:
-    """Return text that a page shows as it is, on one line."""
+    """Return text on one line, escaped for HTML."""
     return escape(plain(text))

@@ -1,4 +1,4 @@
-"""Tables as JSON: each row with the cells that are drawn and the results behind them, for other programs."""
+"""Tables as JSON: each row with its cells and the results behind them, for other programs."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from fssbench.tables.table import Table
 def render_json(tables: Iterable[Table]) -> str:
     """Return a list of tables: title, legend, groups of rows, footnotes.
 
-    A row has its marks and results; a result its numbers in percent by column, null in `backbone`, `way` and `shot`
-    where nothing was printed. Of a measured one `reach` is half the width of the 95 % interval, `printed` what was
-    printed of the same question, `difference` the measured less the printed number at one decimal. Where the lists
-    leave out classes of a fold, `all_classes` is mIoU with these as 0, as releases count them.
+    A row has its marks and results. A result has its numbers in percent by column; `backbone`, `way` and `shot` are
+    null if they were not printed. For a measured result, `reach` is half the width of the 95 % interval, `printed` are
+    the printed numbers of the same setting, and `difference` is measured minus printed number with one decimal. If the
+    lists leave out classes of a fold, `all_classes` is the mIoU where these count as 0, as in the releases.
     """
     return (
         escaped(

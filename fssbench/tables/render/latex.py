@@ -27,7 +27,7 @@ _SPECIAL = {
     "†": "\\textdagger{}",
     "±": "$\\pm$",
     "→": "$\\rightarrow$",
-    # Behind the end of a row these two would be an argument and a star.
+    # After the end of a row, LaTeX would take these two for an option and a star.
     "[": "{[}",
     "*": "{*}",
 }
@@ -61,7 +61,7 @@ def _render(table: Table) -> str:
     lines += ["\\bottomrule", "\\end{tabular}", ""]
     if table.footnotes:
         notes = [(_mark(n.mark) if n.mark else "") + escaped(n.text) for n in table.footnotes]
-        # One paragraph: with a line for each, the notes of a whole table would not fit on its page.
+        # One paragraph: with a line for each note, the notes would not fit on the page of the table.
         lines += ["\\smallskip", "\\raggedright\\scriptsize", " \\quad\n".join(notes)]
     lines.append("\\end{table*}")
     return "\n".join(lines) + "\n"
@@ -69,7 +69,7 @@ def _render(table: Table) -> str:
 
 def _heads(table: Table) -> list[str]:
     titles, rules = ["", ""], []
-    # Columns are counted from 1, and two stand before the first block.
+    # LaTeX counts columns from 1, and there are two text columns before the first block.
     for block, start in zip(table.blocks, table.offsets(), strict=True):
         width = len(block.columns)
         titles.append(f"\\multicolumn{{{width}}}{{c}}{{{escaped(block.title)}}}")
@@ -97,5 +97,5 @@ def _line(cells: Iterable[str]) -> str:
 
 def escaped(text: str) -> str:
     """Return text with LaTeX's special characters escaped, on one line."""
-    # Two hyphens would become a dash, and an option a wrong one.
+    # LaTeX would turn the two hyphens of a command-line option into a dash.
     return "".join(_SPECIAL.get(char, char) for char in plain(text)).replace("--", "-{}-")

@@ -1,4 +1,4 @@
-"""Tables as Markdown, with the little HTML that GitHub lets through for underline and footnote marks."""
+"""Tables as Markdown, with HTML that GitHub allows for underlined numbers and footnote marks."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _SHAPES = {"": "{}", "best": "**{}**", "second": "<u>{}</u>"}
 
 
 def render_markdown(tables: Iterable[Table]) -> str:
-    """Return tables as GitHub-flavoured Markdown; heads of blocks are part of their columns' names."""
+    """Return tables as GitHub-flavoured Markdown; block titles are part of the column names."""
     return "\n".join(_render(table) for table in tables)
 
 

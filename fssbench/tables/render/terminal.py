@@ -1,4 +1,4 @@
-"""Tables for the terminal: bold and underline where it can, `*` and `+` where it can't; within 100 columns."""
+"""Tables for the terminal, up to 100 columns wide; best and second best are bold and underlined, or get `*` and `+`."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ _SIGNS = {"": " ", "best": "*", "second": "+"}
 
 
 def render_terminal(tables: Iterable[Table], styled: bool = False, width: int = WIDTH) -> str:
-    """Return tables as text, each line at most `width` wide where the names allow it.
+    """Return tables as text, with lines of at most `width` characters unless names are too long.
 
-    A table too wide for that is shown block by block, one below the other.
+    A table that is too wide is split into its blocks, one below the other.
 
     Args:
-        tables: What to show.
-        styled: Whether the terminal knows bold and underline (colour is never used); without it best and second best
-            are marked by `*` and `+`.
+        tables: The tables.
+        styled: Whether to use bold and underline (never colour); otherwise best and second best are marked by `*` and
+            `+`.
         width: Columns of the terminal.
     """
     return "\n\n".join(_render(table, styled, min(width, WIDTH)) for table in tables) + "\n"
@@ -63,7 +63,7 @@ def _venue(row: Row) -> str:
 
 
 def _joined(marks: Sequence[str]) -> str:
-    """Return marks in little room: numbers with commas between, single letters right behind."""
+    """Return marks in short form: numbers separated by commas, follspaces by single letters."""
     numbers = [mark for mark in marks if mark.isdigit()]
     others = [mark for mark in marks if not mark.isdigit()]
     if any(len(mark) > 1 for mark in others):
@@ -81,7 +81,7 @@ def _widths(table: Table, gap: int) -> tuple[int, int, list[int]]:
     cells = [max(len(head), *(len(row.cells[n].text) for row, _ in rows)) for n, head in enumerate(heads)]
     for block, start in zip(table.blocks, table.offsets(), strict=True):
         own = cells[start : start + len(block.columns)]
-        # A head that is longer than what stands below it moves its first column away.
+        # A title that is wider than its columns widens the first of them.
         cells[start] += max(0, len(printable(block.title)) - sum(own) - gap * (len(own) - 1))
     name = max(len(table.heads[0]), *(len(_name(row, under)) for row, under in rows))
     venue = max(len(_venue(row)) for row, _ in rows)
@@ -109,16 +109,16 @@ def _body(table: Table, styled: bool, gap: int) -> list[str]:
         lines += [rule, printable(group.title)]
         for row, under in group.lines():
             line = _name(row, under).ljust(name) + (f" {_venue(row).ljust(venue)}" if venue else "")
-            owed = gap
+            spaces = gap
             for place, (cell, width) in enumerate(zip(row.cells, widths, strict=True)):
                 # The sign after a number takes the first place of the gap that follows.
-                line += " " * (owed + (place in starts)) + _cell(
+                line += " " * (spaces + (place in starts)) + _cell(
                     printable(cell.text).rjust(width), cell.emphasis, styled
                 )
-                owed = gap
+                spaces = gap
                 if not styled and cell.emphasis:
                     line += _SIGNS[cell.emphasis]
-                    owed = gap - 1
+                    spaces = gap - 1
             lines.append(line)
     return [*lines, rule]
 
