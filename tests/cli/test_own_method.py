@@ -188,7 +188,7 @@ def test_a_method_of_another_task_than_the_protocol_is_told_of(fssbench: Any) ->
     asked = ["--method", "my.py:copy_mask", "--variant", "fscs", "--protocol", "shapes", "--out", "run"]
     code, out, err = fssbench(*EVAL, *asked)
     assert code == 0, err
-    words = "the tasks differ: my.py:copy_mask predicts for fscs (form fscs), protocol shapes is of the task fss"
+    words = "the tasks differ: my.py:copy_mask predicts for fscs (variant fscs), protocol shapes is of the task fss"
     assert words in out
     assert words in json.loads(Path("run/summary.json").read_text())["notes"][0]
     shown = ["--source", "measured", "--dataset", "shapes20i", "--layout", "fscs", "--runs", "run"]
