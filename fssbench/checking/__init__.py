@@ -1,4 +1,4 @@
-"""Regression checks: measured numbers held against printed ones, committed baselines, or what a test states."""
+"""Regression checks: measured numbers against printed numbers, committed baselines, or numbers stated in a test."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Runs against committed baselines: exact on the versions they were measured with, weights included."""
+"""Runs against committed baselines. With the same versions and the same weights, the numbers must be equal."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from fssbench.checking.verdict import Check, Report, Tolerance, judge, not_compa
 from fssbench.results import Run
 
 DEVICE = "cpu"
-"""What baselines are measured on; their files name no device."""
+"""The device that all baselines were measured on."""
 PRECISION = "float32"
-"""What baselines are measured in; their files name no precision."""
+"""The precision that all baselines were measured in."""
 
 _HASH = 12
 
 
 def against_baselines(found: Sequence[Measured], known: Sequence[Baseline], stated: Tolerance | None = None) -> Report:
-    """Hold runs against baselines, fold by fold.
+    """Compare runs with baselines, fold by fold.
 
-    A baseline answers for a fold if method, form, backbone, task, training data, data set, ways, shots, protocol, data
-    and episode list are the same. Its weights are part of it: other weights are a miss, whatever they reach, unless
-    a tolerance is stated.
+    A baseline applies to a fold if method, variant, backbone, task, training data, data set, ways, shots, protocol,
+    data and episode list are the same. Different weights are a miss, whatever their numbers, unless a tolerance is
+    stated.
 
     Args:
         found: The runs.
         known: Baselines of their data sets.
-        stated: A tolerance instead of the rule's.
+        stated: A tolerance that replaces the one of the tier.
     """
     checks: list[Check] = []
     uncompared: list[str] = []
@@ -46,11 +46,11 @@ def _fold(
 ) -> tuple[list[Check], str]:
     number = fold.record.fold
     mine = None if fold.numbers is None else fold.numbers.miou
-    alike = [baseline for baseline in known if _question(one.run, number) == _baseline_question(baseline)]
+    alike = [baseline for baseline in known if _setting(one.run, number) == _baseline_setting(baseline)]
     match = next((baseline for baseline in alike if baseline.episodes_hash == fold.record.episodes_hash), None)
     reason = fold.partial
     if not reason and not alike:
-        reason = "there is no baseline of this method, form, data, protocol, ways and shots"
+        reason = "there is no baseline of this method, variant, data, protocol, ways and shots"
     if not reason and match is None:
         reason = f"other episodes than the baseline's ({fold.record.episodes_hash[:_HASH]}, {alike[0].place})"
     if not reason and match is not None and match.data_fingerprint != fold.record.data_fingerprint:
@@ -61,7 +61,7 @@ def _fold(
     checks = []
     for measure, text in match.numbers.items():
         tolerance = stated or tolerance_of("versions" if other else "exact", measure, mean=False)
-        # Compared in the digits that were written.
+        # Round to the number of digits in the baseline.
         value = round(float(getattr(fold.numbers, measure)), len(text.partition(".")[2]))
         if tolerance is not None:
             numbers = (float(text), value)
@@ -72,7 +72,7 @@ def _fold(
     return checks, ""
 
 
-def _question(run: Run, fold: int) -> tuple[object, ...]:
+def _setting(run: Run, fold: int) -> tuple[object, ...]:
     method = run.method
     return (
         *(method.name, method.variant or "", method.backbone or "", method.task, run.train_dataset or ""),
@@ -80,7 +80,7 @@ def _question(run: Run, fold: int) -> tuple[object, ...]:
     )
 
 
-def _baseline_question(its: Baseline) -> tuple[object, ...]:
+def _baseline_setting(its: Baseline) -> tuple[object, ...]:
     return (
         *(its.method, its.variant, its.backbone, its.task, its.train_dataset),
         *(its.dataset, its.ways, its.shots, its.fold, its.protocol),
@@ -88,7 +88,7 @@ def _baseline_question(its: Baseline) -> tuple[object, ...]:
 
 
 def _other_versions(run: Run, fold: MeasuredFold, match: Baseline) -> str:
-    """Return how versions, device and precision differ from the baseline's, empty if they do not."""
+    """Return how versions, device and precision differ from the baseline's; empty if they do not."""
     environments = [start.environment for start in fold.starts]
     torch = sorted({environment.packages.get("torch", "unknown") for environment in environments} - {match.torch})
     devices = sorted({environment.device for environment in environments} - {DEVICE})
@@ -99,7 +99,7 @@ def _other_versions(run: Run, fold: MeasuredFold, match: Baseline) -> str:
 
 
 def _weights(one: Measured, fold: MeasuredFold, match: Baseline) -> Check | None:
-    """Return a miss if other weights answered; weights that were given in memory have no file to compare."""
+    """Return a miss if the weights differ from the baseline's; weights in memory have no file to compare."""
     weights = fold.record.weights
     if weights.kind == "memory":
         return None

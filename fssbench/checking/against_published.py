@@ -1,4 +1,4 @@
-"""Runs against printed numbers: folds before means, each with the tolerance of the case that applies."""
+"""Runs against printed numbers: each fold, then the means, with the tolerance of the tier that applies."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MEANS = (("miou", "mean"), ("exact_ratio", "er_mean"), ("fb_iou", "fb_iou"))
 
 @dataclass(frozen=True)
 class _Case:
-    """Which tolerance applies to a fold or a mean; no tier where the two are not comparable."""
+    """The tier of the tolerance for a fold or a mean; None if the numbers are not comparable."""
 
     tier: TierName | None
     reason: str
@@ -30,16 +30,17 @@ class _Case:
 def against_published(
     found: Sequence[Measured], stated: Tolerance | None = None, known: Publications | None = None
 ) -> Report:
-    """Hold runs against what papers and official repositories printed.
+    """Compare runs with the numbers that papers and official repositories printed.
 
-    Results count, not ablations, re-runs, uncertain or superseded rows. The measured mean is held against the mean of
-    the printed folds, and against a printed mean only where no source prints folds; never against one that disagrees
-    with its own folds. Where sources differ, it is enough to meet one, which is named.
+    Only results are used, not ablations, re-runs, uncertain or superseded rows. The measured mean is compared with the
+    mean of the printed folds. It is compared with a printed mean only if no source prints folds, and never with a
+    printed mean that disagrees with its own folds. If sources differ, it is enough to match one of them, and the check
+    names it.
 
     Args:
         found: The runs.
-        stated: A tolerance instead of the tier's.
-        known: The printed numbers; default: all that travel with fssbench.
+        stated: A tolerance that replaces the one of the tier.
+        known: The printed numbers; default: all that are shipped with fssbench.
     """
     known = known or publications()
     checks: list[Check] = []
@@ -63,7 +64,7 @@ def _fits(row: PrintedRow, one: Measured, known: Publications) -> bool:
 
 
 def method_key(one: Measured) -> str:
-    """Return the method's key in the printed tables: the weakly supervised ASNet has one of its own."""
+    """Return the key of the method in the printed tables: the weakly supervised ASNet has its own key."""
     method = one.run.method
     return "asnet-w" if method.name == "asnet" and method.options.get("weak") else method.name
 
@@ -73,7 +74,10 @@ def _key(row: PrintedRow) -> tuple[object, ...]:
 
 
 def _wrong_means(rows: Sequence[PrintedRow]) -> set[tuple[object, ...]]:
-    """Return the means that disagree with their folds, by question: another source may quote one without folds."""
+    """Return the printed means that disagree with their folds, with their setting.
+
+    Another source may quote such a mean without the folds.
+    """
     return {(*_key(row), float(row.numbers["mean"])) for row in rows if row.mean_disagrees()}
 
 
@@ -103,13 +107,13 @@ def _checks(
         reason = next((fold.partial for fold in one.folds if fold.partial), "")
         if rows and not reason:
             reason = "only means over the folds are printed, and not all folds are here"
-        reason = reason or "no source prints this method, form, backbone, data set, task, ways and shots"
+        reason = reason or "no source prints this method, variant, backbone, data set, task, ways and shots"
         checks.append(not_comparable(one.subject, "miou", None, None, None, "", reason))
     return checks
 
 
 def _means(rows: Sequence[PrintedRow], column: str, wrong: set[tuple[object, ...]]) -> list[tuple[PrintedRow, float]]:
-    """Return the means to compare with: of printed folds if any source prints them, else the printed ones."""
+    """Return the means to compare with: those of printed folds if a source prints folds, else the printed means."""
     folds = {"mean": FOLDS, "er_mean": tuple(f"er_{fold}" for fold in FOLDS)}.get(column, ())
     of_folds = [
         (row, sum(float(row.numbers[fold]) for fold in folds) / len(folds))
@@ -124,7 +128,7 @@ def _means(rows: Sequence[PrintedRow], column: str, wrong: set[tuple[object, ...
 
 @dataclass(frozen=True)
 class _Number:
-    """A number, and what returns its interval: that is drawn only for numbers that are compared."""
+    """A number, and a function that computes its interval, which is called only for numbers that are compared."""
 
     value: float
     interval: Callable[[str], Interval | None]
@@ -148,20 +152,20 @@ def _judged(
     stated: Tolerance | None,
     known: Publications,
 ) -> Check:
-    """Return the check against the source that is met, else against the first that is comparable, else the first."""
+    """Return the check against a source that passes, else against the first comparable source, else the first one."""
     found: list[Check] = []
     for row, expected in printed:
         source = f"{known.sources[row.source].cite}, {row.location}"
         source += ", mean of the printed folds" if fold is None and measure != "fb_iou" and _has_folds(row) else ""
         case = _case(one, folds, row)
-        left_out = next((fold_.partial for fold_ in folds if fold_.partial), "")
+        incomplete = next((part.partial for part in folds if part.partial), "")
         tolerance = None
         if case.tier is not None:
             tolerance = stated or tolerance_of(
                 case.tier, measure, mean=fold is None, shot=one.run.shot, thousands=case.thousands
             )
-        if left_out or number is None or tolerance is None:
-            reason = left_out or case.reason or "no tolerance is known for this number of re-trained weights"
+        if incomplete or number is None or tolerance is None:
+            reason = incomplete or case.reason or "no tolerance is known for this number of re-trained weights"
             value = None if number is None else number.value
             found.append(not_comparable(one.subject, measure, fold, expected, value, source, reason))
             continue
@@ -178,17 +182,17 @@ def _has_folds(row: PrintedRow) -> bool:
 
 
 def _case(one: Measured, folds: Sequence[MeasuredFold], row: PrintedRow) -> _Case:
-    """Return which tolerance applies: the loosest of the folds'."""
+    """Return the tier that applies: the loosest one of all folds."""
     known, run = tolerances(), one.run
     if not row.protocol or row.protocol not in known.printed:
-        return _Case(None, "how the printed number was evaluated is not known, or differently from every protocol here")
+        return _Case(None, "the protocol of the printed number is not known, or is none of the protocols here")
     if run.protocol.own is not None:
         return _Case(None, f"other protocol: {run.protocol.name} here, which is not one of fssbench's")
     wanted = known.printed[row.protocol].release.get(row.method, row.protocol)
     if other := {run.protocol.name, *(fold.record.drawn_by for fold in folds)} - {wanted}:
         return _Case(None, f"other protocol: {', '.join(sorted(other))} here, {wanted} there")
     if run.dataset.options:
-        return _Case(None, "the data set was read with options of its own")
+        return _Case(None, "the data set was opened with options")
     without = known.unreleased(method_key(one), run.method.backbone or "", dataset_key(run))
     if without is not None and without.tier == "none":
         return _Case(None, without.reason)
@@ -213,7 +217,7 @@ def _released(weights: Weights) -> bool:
 
 
 def _same_episodes(one: Measured, fold: MeasuredFold) -> bool:
-    """Return whether a fold was asked exactly what the release asks, by the list's hash."""
+    """Return whether a fold has exactly the episodes of the release, by the hash of the list."""
     from fssbench.episode.verify import official_hash
 
     run = one.run

@@ -1,4 +1,4 @@
-"""Committed numbers: a folder of DATASET.csv with a row per method, form, ways, shots and fold."""
+"""Baselines: committed numbers in DATASET.csv files, with a row per method, variant, ways, shots and fold."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ COLUMNS = (
     *("checkpoint", "checkpoint_sha256", "backbone_sha256", "data_fingerprint", "torch"),
 )
 MAX_BYTES = 1 << 26
-"""A larger file holds no baselines."""
+"""Larger files are refused."""
 
 Percent = Annotated[str, Field(pattern=r"^(100|\d{1,2})(\.\d{1,6})?$", max_length=12)]
 Digest = Annotated[str, Field(pattern=r"^([0-9a-f]{64})?$")]
@@ -27,10 +27,10 @@ Count = Annotated[int, Field(ge=0, lt=1 << 31)]
 
 
 class Baseline(BaseModel):
-    """What one fold reached; numbers in per cent, as they are written.
+    """The numbers of one fold, in per cent, as text.
 
     Attributes:
-        dataset: What was asked.
+        dataset: The data set.
         place: File and line.
 
     The others are the columns that benchmarks/collect_baselines.py writes.
@@ -64,17 +64,17 @@ class Baseline(BaseModel):
 
     @property
     def numbers(self) -> dict[str, str]:
-        """The numbers that were written, by measure."""
+        """The numbers that are not empty, by metric."""
         texts = {"miou": self.miou, "fb_iou": self.fb_iou, "exact_ratio": self.exact_ratio}
         return {measure: text for measure, text in texts.items() if text}
 
 
 def read_baselines(folder: Path, datasets: Iterable[str]) -> list[Baseline]:
-    """Read the baselines of data sets; one without a file has none.
+    """Read the baselines of data sets; a data set without a file has none.
 
     Raises:
-        MissingError: If the folder is not there.
-        BrokenFileError: If a file is no baselines, naming the line and the column.
+        MissingError: If the folder does not exist.
+        BrokenFileError: If a file is invalid, with the line and the column.
     """
     if not folder.is_dir():
         raise MissingError(f"there is no folder of baselines {folder}", "give the folder with --baselines DIR")
@@ -92,7 +92,7 @@ def _read(path: Path) -> list[Baseline]:
             if tuple(reader.fieldnames or ()) != COLUMNS:
                 raise BrokenFileError(
                     f"{path}, line 1: the columns are not {','.join(COLUMNS)}",
-                    "write it anew with benchmarks/collect_baselines.py",
+                    "write it again with benchmarks/collect_baselines.py",
                 )
             return [_baseline(cells, path, reader.line_num) for cells in reader]
     except (csv.Error, UnicodeDecodeError) as error:

@@ -1,4 +1,4 @@
-"""A report as JUnit XML, which CI servers show as tests: a suite per configuration, a case per number."""
+"""A report as JUnit XML for CI servers: a test suite per configuration, a test case per number."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from fssbench.escape import plain
 
 
 def junit(report: Report) -> str:
-    """Return the XML, ending with a line's end."""
+    """Return the XML, with a newline at the end."""
     whole = Element("testsuites", _counts(report.checks, f"fssbench check: {headline(report)}"))
-    # Two runs may be of one configuration: the folders tell them apart.
+    # Two runs may have the same configuration: their folders distinguish them.
     subjects = dict.fromkeys(check.subject for check in report.checks)
     for subject in subjects:
         checks = tuple(check for check in report.checks if check.subject == subject)

@@ -1,4 +1,4 @@
-"""Runs as numbers to check: folds of one configuration together, each number with its interval."""
+"""The numbers to check, from runs: the folds of one configuration are combined, each number with its interval."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from fssbench.checking.verdict import Subject
 from fssbench.errors import MissingError
 from fssbench.metrics.summary import FoldSummary, Interval, Summary, summary_of
 from fssbench.results import load_run
-from fssbench.tables.measured import MeasuredFold as Answers
+from fssbench.tables.measured import MeasuredFold as CountedFold
 from fssbench.tables.measured import Measurement, dataset_key, fold_count, folds_of, group_folds
 from fssbench.tables.runs import deduplicated, find_runs
 
@@ -26,26 +26,26 @@ class MeasuredFold:
     """One fold.
 
     Attributes:
-        record: What was asked.
-        partial: Why it is compared with nothing; empty if all of the list was answered.
-        starts: When and where.
-        counted: The counts of its answers; None if there are none.
-        summarise: Returns the numbers of all folds together, with intervals, which take long.
+        record: The record of the fold.
+        partial: Why the fold can't be compared; empty if the whole list was evaluated.
+        starts: When and where the run was started.
+        counted: The counts; None if there are no rows.
+        summarise: Returns the metrics of all folds, with intervals, which take long.
     """
 
     record: FoldRecord
     partial: str
     starts: tuple[Start, ...]
-    counted: Answers | None
+    counted: CountedFold | None
     summarise: Callable[[], Summary | None]
 
     @property
     def numbers(self) -> FoldSummary | None:
-        """What was answered, without intervals; None if nothing was."""
+        """The metrics of the fold, without intervals; None if there are no rows."""
         return None if self.counted is None else self.counted.summary
 
     def interval(self, measure: str) -> Interval | None:
-        """Return the interval of one of the numbers."""
+        """Return the interval of a metric."""
         summary = self.summarise()
         folds = () if summary is None else summary.folds
         return next((fold.intervals.get(measure) for fold in folds if fold.fold == self.record.fold), None)
@@ -57,10 +57,9 @@ class Measured:
 
     Attributes:
         run: One of the runs.
-        subject: What stands in tables.
-        folds: By rising number.
-        summarise: Returns the numbers of all folds together, with intervals, which take long; None if nothing was
-            answered.
+        subject: The name in tables.
+        folds: The folds, sorted by number.
+        summarise: Returns the metrics of all folds, with intervals, which take long; None if there are no rows.
     """
 
     run: Run
@@ -70,26 +69,26 @@ class Measured:
 
     @property
     def summary(self) -> Summary | None:
-        """The numbers of all folds together, with intervals; None if nothing was answered."""
+        """The metrics of all folds, with intervals; None if there are no rows."""
         return self.summarise()
 
     @cached_property
     def numbers(self) -> Summary | None:
-        """The numbers of all folds together, without intervals; None if nothing was answered."""
+        """The metrics of all folds, without intervals; None if there are no rows."""
         counts = [fold.counted.counts for fold in self.folds if fold.counted is not None]
         return summary_of(counts, draws=0) if counts else None
 
     @property
     def whole(self) -> bool:
-        """Whether every fold of the data set is there, so that the mean is the papers' mean."""
+        """Whether every fold of the data set is complete, so that the mean is comparable with the papers' mean."""
         return len(self.folds) == fold_count(self.run) and not any(fold.partial for fold in self.folds)
 
 
 def measured(folders: Iterable[Path]) -> list[Measured]:
-    """Read runs; a folder of runs stands for all in it.
+    """Read runs; a folder of runs means all runs in it.
 
     Raises:
-        MissingError: If a folder is not there, or holds no run.
+        MissingError: If a folder does not exist, or has no run.
         BrokenFileError: If a run is damaged.
     """
     paths: list[Path] = []
@@ -97,28 +96,30 @@ def measured(folders: Iterable[Path]) -> list[Measured]:
         found = find_runs(folder) if folder.is_dir() else []
         if not found:
             raise MissingError(f"there is no run in {folder}", "fssbench eval --out DIR makes one")
-        # A run is checked once, however many of the folders it is found in.
+        # A run is checked once, even if it is found in several folders.
         paths = deduplicated(paths, found)
     runs: dict[Path, Run] = {}
-    folds_with_rows: dict[Path, dict[int, Answers]] = {}
+    folds_with_rows: dict[Path, dict[int, CountedFold]] = {}
     for path in paths:
         results = load_run(path)
         runs[path], folds_with_rows[path] = results.run, folds_of(results, path)
-    together = [_together(one, runs) for one in group_folds((runs[path], folds_with_rows[path]) for path in paths)]
-    return [*together, *(_of([path], {}, runs) for path in paths if not folds_with_rows[path])]
+    combined = [_combined(one, runs) for one in group_folds((runs[path], folds_with_rows[path]) for path in paths)]
+    return [*combined, *(_measured([path], {}, runs) for path in paths if not folds_with_rows[path])]
 
 
-def _together(one: Measurement, runs: Mapping[Path, Run]) -> Measured:
-    return _of(sorted({fold.folder for fold in one.folds.values()}), one.folds, runs)
+def _combined(one: Measurement, runs: Mapping[Path, Run]) -> Measured:
+    return _measured(sorted({fold.folder for fold in one.folds.values()}), one.folds, runs)
 
 
-def _of(folders: Sequence[Path], folds_with_rows: Mapping[int, Answers], runs: Mapping[Path, Run]) -> Measured:
-    """Put folds together.
+def _measured(
+    folders: Sequence[Path], folds_with_rows: Mapping[int, CountedFold], runs: Mapping[Path, Run]
+) -> Measured:
+    """Combine folds.
 
     Args:
-        folders: The runs'.
-        folds_with_rows: The folds that have an answer, each from one of the runs.
-        runs: What each run says of itself.
+        folders: The folders of the runs.
+        folds_with_rows: The folds that have rows, each from one of the runs.
+        runs: The record of each run.
     """
 
     @cache
@@ -131,7 +132,7 @@ def _of(folders: Sequence[Path], folds_with_rows: Mapping[int, Answers], runs: M
     for folder in folders:
         run = runs[folder]
         for record in run.folds:
-            # A fold that one run has not begun may be answered by another; if by none, it is still told.
+            # A fold without rows in one run may have rows in another; if it has none, it is reported as incomplete.
             counted = folds_with_rows.get(record.fold)
             if counted is None or counted.folder == folder:
                 reason = explain_incomplete(
@@ -143,24 +144,24 @@ def _of(folders: Sequence[Path], folds_with_rows: Mapping[int, Answers], runs: M
 
 
 def explain_incomplete(run: Run, record: FoldRecord, rows: int) -> str:
-    """Return why a fold's number is that of no list, empty if the whole list was answered."""
+    """Return why a fold is not the result of a whole list; empty if it is."""
     if run.is_shard:
         return f"shard {run.as_shard} of a run, only a part of the list (fssbench merge)"
     if run.requested(record) < record.episodes:
-        return f"only the first {run.requested(record)} of {record.episodes} episodes were asked (--limit)"
+        return f"only the first {run.requested(record)} of {record.episodes} episodes were evaluated (--limit)"
     if record.unanswered:
         return f"{record.unanswered} episodes without a prediction are left out"
     if missing := run.expected(record) - rows:
         return f"unfinished: {missing} episodes are missing (fssbench eval ... --resume)"
     if record.leaking:
-        return f"training on {run.train_dataset} has seen classes that are asked: {', '.join(record.leaking)}"
+        return f"training on {run.train_dataset} has seen classes that are tested: {', '.join(record.leaking)}"
     if record.left_out:
         return f"{len(record.left_out)} classes were left out of the draw"
     return ""
 
 
 def subject_name(run: Run) -> str:
-    """Return what was measured, on one line."""
+    """Return the name of a run on one line: method, variant, backbone, precision, data set, ways, shots."""
     method = run.method
     variant = method.variant if method.variant not in (None, method.task) else ""
     precision = "" if run.precision == "float32" else run.precision

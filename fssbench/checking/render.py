@@ -1,4 +1,4 @@
-"""A report as text: rows for the terminal, and Markdown for the summary of a GitHub job."""
+"""A report as text: cells for the terminal, and Markdown for the summary of a GitHub job."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def _number(value: float | None) -> str:
 
 
 def notes(report: Report) -> list[str]:
-    """Return what stands below the table: where tolerances and expected numbers come from, and every reason."""
+    """Return the notes below the table: the sources of tolerances and of expected numbers, and all remarks."""
     tiers = {tolerance.tier: tolerance.source for check in report.checks if (tolerance := check.tolerance)}
     found = [f"tolerance, {tier}: {source}" for tier, source in tiers.items()]
     sources: dict[str, list[str]] = {}
@@ -62,12 +62,12 @@ def headline(report: Report) -> str:
     outcome = f"{missed} of {decided} checks missed" if missed else f"{decided} checks passed"
     if not decided:
         outcome = "nothing to compare"
-    silent = len(report.checks) - decided
-    return f"{outcome} against {report.against}" + (f", {silent} without verdict" if silent else "")
+    undecided = len(report.checks) - decided
+    return f"{outcome} against {report.against}" + (f", {undecided} without verdict" if undecided else "")
 
 
 def markdown(report: Report) -> str:
-    """Return a report as GitHub shows it, ending with a line's end."""
+    """Return a report as GitHub-flavoured Markdown, with a newline at the end."""
     lines = [f"### fssbench check: {escaped(headline(report))}", "", _cells(list(HEADINGS))]
     lines.append(_cells([":---", ":---", "---:", "---:", "---:", "---:", "---:", ":---", ":---"]))
     lines += [_cells([escaped(cell) for cell in row]) for row in table_rows(report)]
@@ -80,5 +80,5 @@ def _cells(cells: list[str]) -> str:
 
 
 def escaped(text: str) -> str:
-    """Return text that Markdown shows as it is."""
+    """Return text on one line, escaped for Markdown."""
     return re.sub(r"([\\`*_\[\]|~])", r"\\\1", html.escape(plain(text), quote=False))

@@ -1,4 +1,4 @@
-"""Run folders to a report, for the command and the pytest plugin alike."""
+"""From run folders to a report, for the command and for the pytest plugin."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ def report_of(
     stated: Tolerance | None = None,
     baselines: Path | None = None,
 ) -> Report:
-    """Hold run folders against printed numbers or baselines.
+    """Compare run folders with printed numbers or baselines.
 
     Args:
         runs: Run folders, or folders of runs.
-        against: What is expected.
-        stated: A tolerance instead of the rule's.
-        baselines: Folder of baselines; default: this project's own.
+        against: What to compare with.
+        stated: A tolerance that replaces the one of the tier.
+        baselines: Folder of baselines; default: those of this project.
 
     Raises:
-        UsageError: If `baselines` is given and not wanted.
-        MissingError: If a folder is not there, or holds no run.
+        UsageError: If `baselines` is set, but `against` is not "baseline".
+        MissingError: If a folder does not exist, or has no run.
         BrokenFileError: If a run or a file of baselines is damaged.
     """
     if baselines is not None and against != "baseline":

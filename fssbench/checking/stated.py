@@ -1,4 +1,4 @@
-"""A run against numbers that a test states: "still 66.1 ± 0.4"."""
+"""A run against numbers that are stated in a test: "still 66.1 ± 0.4"."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ if TYPE_CHECKING:
 def against_stated(
     run: str | Path | Results, expected: Mapping[str, float | None], fold: int | None, tolerance: float
 ) -> Report:
-    """Hold a run against stated numbers.
+    """Compare a run with stated numbers.
 
     Args:
         run: A run folder, a folder of runs of one configuration, or results in memory.
-        expected: By measure, in per cent; None where nothing is stated.
-        fold: The fold that is meant; None for the mean over the folds that are there.
-        tolerance: Per cent points either way.
+        expected: The stated numbers by metric, in per cent; None for a metric that is not stated.
+        fold: The fold; None for the mean over the folds of the run.
+        tolerance: The tolerance in both directions, in percentage points.
 
     Raises:
-        UsageError: If nothing is stated, or the run can't answer it.
+        UsageError: If no number is stated, or the run has no such number.
         MissingError: If there is no such run.
     """
     stated = {measure: value for measure, value in expected.items() if value is not None}
@@ -37,7 +37,7 @@ def against_stated(
     allowed = stated_tolerance(tolerance, "stated by the test")
     record, subject, summary = _of_folders(Path(run)) if isinstance(run, str | Path) else _of_results(run)
     if "exact_ratio" in stated and record.method.task != "fscs":
-        raise UsageError(f"{subject.name} has no exact ratio: only FS-CS asks which classes are there")
+        raise UsageError(f"{subject.name} has no exact ratio: only FS-CS predicts the presence of classes")
     numbers: Summary | FoldSummary = summary
     if fold is not None:
         by_fold = {fold_summary.fold: fold_summary for fold_summary in summary.folds}
@@ -58,11 +58,11 @@ def _of_folders(folder: Path) -> tuple[Run, Subject, Summary]:
     found = measured([folder])
     if len(found) > 1:
         names = "; ".join(f"{one.subject.name} ({one.subject.folders})" for one in found[:3])
-        raise UsageError(f"{folder} holds several measurements: {names}", "give the folder of one")
+        raise UsageError(f"{folder} has several measurements: {names}", "give the folder of one of them")
     [one] = found
     _refuse(one.subject, [fold.partial for fold in one.folds])
     if one.summary is None:
-        raise UsageError(f"{folder} holds no answer")
+        raise UsageError(f"the run in {folder} has no rows")
     return one.run, one.subject, one.summary
 
 

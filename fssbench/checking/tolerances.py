@@ -1,4 +1,4 @@
-"""How far a measured number may be from the expected one, by the case that applies (tolerances.toml)."""
+"""The tolerances of checks, by tier (tolerances.toml): how far a measured number may be from the expected one."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class _Data(BaseModel):
 
 
 class Tier(_Data):
-    """One case; the fields are those that tolerances.toml explains, in per cent points."""
+    """One tier. tolerances.toml explains the fields; they are in percentage points."""
 
     title: str
     source: str
@@ -40,9 +40,9 @@ class Printed(_Data):
     """The episodes behind the printed numbers of a protocol.
 
     Attributes:
-        fixed: Whether the released code asks the same ones each time.
-        thousands: Thousands of them per fold, by data set.
-        release: By method, the protocol of its release, where that is another of the family.
+        fixed: Whether the released code always evaluates the same episodes.
+        thousands: Thousands of episodes per fold, by data set.
+        release: The protocol of a method's release, by method, if it is another one of the family.
     """
 
     fixed: bool = False
@@ -61,7 +61,7 @@ class Without(_Data):
 
 
 class Tolerances(_Data):
-    """Everything in tolerances.toml."""
+    """The content of tolerances.toml."""
 
     fb_factor: float = Field(gt=0)
     exact: Tier
@@ -73,7 +73,7 @@ class Tolerances(_Data):
     without: list[Without]
 
     def unreleased(self, method: str, backbone: str, dataset: str) -> Without | None:
-        """Return what is not released of a printed row, None if nothing is known to be missing."""
+        """Return the entry that says what was not released for a printed row; None if there is no such entry."""
         for entry in self.without:
             wanted = (entry.method, entry.backbone or backbone, entry.dataset or dataset)
             if wanted == (method, backbone, dataset):
@@ -83,7 +83,7 @@ class Tolerances(_Data):
 
 @cache
 def tolerances() -> Tolerances:
-    """Return what tolerances.toml says.
+    """Read tolerances.toml.
 
     Raises:
         BrokenFileError: If it is damaged.
@@ -97,13 +97,13 @@ def tolerances() -> Tolerances:
 
 
 def stated_tolerance(points: float, source: str = "given with --tolerance") -> Tolerance:
-    """Return a tolerance that the caller states, in per cent points.
+    """Return a tolerance that the caller states, in percentage points.
 
     Raises:
-        UsageError: If it is no distance.
+        UsageError: If it is not between 0 and 100.
     """
     if not (math.isfinite(points) and 0.0 <= points <= 100.0):
-        raise UsageError(f"a tolerance is 0 to 100 per cent points, not {points}", "e.g. --tolerance 0.4")
+        raise UsageError(f"a tolerance is 0 to 100 percentage points, not {points}", "e.g. --tolerance 0.4")
     return Tolerance(points, points, "stated", source)
 
 
@@ -115,14 +115,14 @@ def tolerance_of(
     shot: int = 1,
     thousands: tuple[float, float] | None = None,
 ) -> Tolerance | None:
-    """Return the tolerance of a number, None where no figure is known for it.
+    """Return the tolerance of a number; None if the tier has none for it.
 
     Args:
-        name: The case.
+        name: The tier.
         measure: "miou", "fb_iou" or "exact_ratio".
         mean: Whether the number is the mean over the folds.
-        shot: K; the draw moves numbers of more supports less.
-        thousands: For "drawn", thousands of episodes per fold behind the printed and the measured number.
+        shot: K. With more shots, the draw of the episodes changes the number less.
+        thousands: For "drawn", thousands of episodes per fold of the printed and of the measured number.
     """
     known = tolerances()
     tier: Tier = getattr(known, name)

@@ -1,4 +1,4 @@
-"""What a check says: a number that is expected, what was measured, and how far apart they may be."""
+"""Checks and reports: the expected number, the measured number, the tolerance and the verdict."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from fssbench.metrics.intervals import Interval
 Verdict = Literal["pass", "miss", "none"]
 
 MEASURES = {"miou": "mIoU", "fb_iou": "FB-IoU", "exact_ratio": "ER", "weights": "weights"}
-"""What is checked, and as tables print it."""
+"""The metrics that are checked, with their names in tables."""
 
 
 @dataclass(frozen=True)
@@ -18,10 +18,10 @@ class Tolerance:
     """How far a measured number may be from the expected one.
 
     Attributes:
-        below: Per cent points that it may be lower.
-        above: Per cent points that it may be higher.
-        tier: Name of the case that decides, e.g. "same weights and episodes".
-        source: Where the tolerance comes from.
+        below: How much lower it may be, in percentage points.
+        above: How much higher it may be, in percentage points.
+        tier: Name of the tier, e.g. "same weights and episodes".
+        source: The reason for the tolerance.
     """
 
     below: float
@@ -30,8 +30,8 @@ class Tolerance:
     source: str
 
     def admits(self, difference: float) -> bool:
-        """Return whether measured - expected, in per cent points, is within the tolerance."""
-        # A hair more, so that 0.3 admits 64.3 - 64.0 in binary floating point.
+        """Return whether measured - expected, in percentage points, is within the tolerance."""
+        # The small margin makes 0.3 admit 64.3 - 64.0, which is slightly larger in floating point.
         return -self.below - 1e-9 <= difference <= self.above + 1e-9
 
     def __str__(self) -> str:
@@ -46,7 +46,7 @@ class Subject:
 
     Attributes:
         name: Method, data set, ways and shots, on one line.
-        folders: The run folders, with commas between.
+        folders: The run folders, separated by commas.
     """
 
     name: str
@@ -55,19 +55,19 @@ class Subject:
 
 @dataclass(frozen=True)
 class Check:
-    """One number held against its expectation.
+    """The comparison of a measured with an expected number.
 
     Attributes:
         subject: What was measured.
         measure: A key of `MEASURES`.
-        fold: Its fold; None for the mean over the folds.
-        expected: In per cent; None where nothing is comparable.
-        measured: In per cent; None where it is not known.
-        tolerance: None where there is no verdict.
-        interval: Confidence interval of the measured number, over resampled episodes; None where there is none.
-        verdict: "pass", "miss", or "none" where the two are not comparable.
-        source: Where the expected number stands.
-        remark: Why there is no verdict, or what else has to be said; empty if nothing.
+        fold: The fold; None for the mean over the folds.
+        expected: The expected number in per cent; None if there is none to compare with.
+        measured: The measured number in per cent; None if it is not known.
+        tolerance: The tolerance; None if there is no verdict.
+        interval: Confidence interval of the measured number from resampled episodes; None if there is none.
+        verdict: "pass", "miss", or "none" if the numbers are not comparable.
+        source: Where the expected number was printed.
+        remark: Why there is no verdict, or another caveat; empty if there is none.
     """
 
     subject: Subject
@@ -83,12 +83,12 @@ class Check:
 
     @property
     def difference(self) -> float | None:
-        """Measured less expected, in per cent points; None unless both are known."""
+        """Measured minus expected, in percentage points; None unless both are known."""
         return None if self.expected is None or self.measured is None else self.measured - self.expected
 
     @property
     def title(self) -> str:
-        """What is checked, e.g. "fold 0 mIoU"."""
+        """The number that is checked, e.g. "fold 0 mIoU"."""
         where = "mean" if self.fold is None else f"fold {self.fold}"
         return f"{where} {MEASURES[self.measure]}"
 
@@ -98,9 +98,9 @@ class Report:
     """All checks of a command.
 
     Attributes:
-        against: What the runs were held against, e.g. "printed numbers".
-        checks: In the order of the runs.
-        uncompared: What should have been compared and could not be, with the reason.
+        against: What the runs were compared with, e.g. "printed numbers".
+        checks: The checks, in the order of the runs.
+        uncompared: The runs and folds that could not be compared, with the reason.
     """
 
     against: str
@@ -114,7 +114,7 @@ class Report:
 
     @property
     def decided(self) -> int:
-        """How many checks have a verdict."""
+        """Number of checks with a verdict."""
         return sum(check.verdict != "none" for check in self.checks)
 
 
@@ -128,7 +128,7 @@ def judge(
     source: str,
     remark: str = "",
 ) -> Check:
-    """Return a check with its verdict; `numbers` are expected and measured, in per cent."""
+    """Return a check with its verdict; `numbers` are the expected and the measured number, in per cent."""
     expected, measured = numbers
     verdict: Verdict = "pass" if tolerance.admits(measured - expected) else "miss"
     return Check(subject, measure, fold, expected, measured, tolerance, interval, verdict, source, remark)
@@ -143,5 +143,5 @@ def not_comparable(
     source: str,
     reason: str,
 ) -> Check:
-    """Return a check without verdict, with the reason."""
+    """Return a check without a verdict, with the reason."""
     return Check(subject, measure, fold, expected, measured, None, None, "none", source, reason)

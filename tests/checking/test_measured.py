@@ -90,6 +90,6 @@ def test_a_number_of_classes_that_training_has_seen_is_no_number_to_hold_against
     write_run(tmp_path / "a", run_of(dataset="pascal5i", train_dataset="coco20i", leaking={2: ("cat",)}))
     [one] = measured([tmp_path])
     assert [fold.partial for fold in one.folds] == [
-        "", "", "training on coco20i has seen classes that are asked: cat", ""
+        "", "", "training on coco20i has seen classes that are tested: cat", ""
     ]  # fmt: skip
     assert not one.whole
