@@ -39,3 +39,20 @@ def masked_average(features: Tensor, mask: Tensor, eps: float = 0.0005) -> Tenso
     """
     total = (features * mask).sum(dim=(2, 3), keepdim=True)
     return total / (mask.sum(dim=(2, 3), keepdim=True) + eps)
+
+
+def gathering_weights(masks: Tensor, like: Tensor, *, align_corners: bool) -> Tensor:
+    """Return weights (B, k, h, w) under which a map sums to what its upsampled form sums to under masks (B, k, H, W).
+
+    The transpose of the bilinear upsampling: the same sum, without a map of hundreds of channels at the masks' size.
+
+    Args:
+        masks: Of a floating dtype.
+        like: The map, (B, C, h, w).
+        align_corners: As for the upsampling.
+    """
+    batch, kinds, height, width = masks.shape
+    weights: Tensor = torch.ops.aten.upsample_bilinear2d_backward(
+        masks.contiguous(), (height, width), (batch, kinds, *like.shape[-2:]), align_corners, None, None
+    )
+    return weights

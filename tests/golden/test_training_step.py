@@ -12,7 +12,7 @@ import torch
 
 import fssbench
 from fssbench.methods.catalogue import method_info
-from fssbench.training.episodic import training_mode
+from fssbench.training.episodic import freeze, training_mode
 from tests.golden import training_step
 from tests.golden.first_cases import first_of_each_method
 
@@ -32,8 +32,10 @@ def test_a_step_is_the_release_s(path: Path) -> None:
     training_step.fill(method, case["overrides"])
     if "stage" in case:
         method.enter_training_stage(case["stage"])
+    freeze(method, tuple(case.get("frozen", ())))
     before = {name: its.clone() for name, its in method.named_buffers()}
-    training_mode(method, "method")
+    training_mode(method, case.get("batch_norm", "method"))
+    torch.manual_seed(0)  # of what is drawn besides dropout: places and first prototypes
     with training_step.dropout_by_number():
         losses = method.losses(training_step.batch(case))
         torch.stack(list(losses.values())).sum().backward()

@@ -15,7 +15,7 @@ from fssbench.methods.catalogue import method_info
 SIDE = 144
 """Side of the images at which they are narrow and quick."""
 OPTIONS: dict[str, dict[str, Any]] = {
-    **{name: {"width": 8} for name in ("pfenet", "ntrenet", "bam", "asgnet", "mmnet", "mmt", "canet")},
+    **{name: {"width": 8} for name in ("pfenet", "ntrenet", "bam", "asgnet", "mmnet", "mmt", "canet", "rpmm")},
     "hsnet": {"channels": (4, 8, 8)},
     **{name: {"channels": (16, 16)} for name in ("asnet", "asnet-hm")},
 }
@@ -41,8 +41,10 @@ def narrow(name: str, variant: str, way: int, shot: int) -> Method[Any, Any]:
 def centre(method: Method[Any, Any], name: str, logits: Tensor) -> None:
     """Move the bias of a method's last layer such that half of the pixels of these logits would be foreground."""
     for bias in _last_biases(method):
-        # BAM's are probabilities, of which the difference is half as large; CANet's may be sums over scales.
-        bias[1] -= (logits[1] - logits[0]).median() * (2 if name == "bam" else 1) / len(getattr(method, "scales", (1,)))
+        # BAM's are probabilities, of which the difference is half as large; RPMM's of K shots are three fifths of them.
+        share = {"bam": 2.0, "rpmm": 10 / 3 if method.shot > 1 else 1.0}.get(name, 1.0)
+        # CANet's may be sums over scales.
+        bias[1] -= (logits[1] - logits[0]).median() * share / len(getattr(method, "scales", (1,)))
 
 
 @torch.no_grad()
