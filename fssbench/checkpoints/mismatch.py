@@ -11,6 +11,8 @@ _NETWORKS = (
     ("asnet", r"\.attn\.qhead\."),
     ("hsnet", r"^(hpn_)?learner\.encoder_layer4\.0\.conv1\."),
     ("bam", r"^learner_base\."),
+    ("rpmm", r"^residule1\."),
+    ("ppnet", r"^encoder\.layer4\."),
     ("ntrenet", r"^bg_prototype$"),
     ("mmt", r"^memory\."),
     ("asgnet", r"^corr_conv\."),
@@ -22,7 +24,7 @@ _NETWORKS = (
 _FSCS = {"hsnet": r"^learner\.", "pfenet": r"^learner\."}
 """Where the two forms of a network are named differently: a name that the FS-CS form has."""
 
-_LAYER3 = re.compile(r"^(backbone\.layer3|layer3|backbone3)\.\d+\.conv1\.weight$")
+_LAYER3 = re.compile(r"^((backbone|encoder|model_res)\.layer3|layer3|backbone3)\.\d+\.conv1\.weight$")
 """The blocks of a ResNet's third stage, whose number tells its depth, in the methods' names for it."""
 
 _BAM_SHOTS = ("kshot_rw.0.weight", 1)

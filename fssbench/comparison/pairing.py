@@ -94,7 +94,9 @@ _SHORTENED = 12
 
 def _scoring_size(run: Run) -> str:
     rules = run.protocol
-    return "original" if rules.score_at == "original" else f"input {rules.input[0]} x {rules.input[1]}, {rules.resize}"
+    if rules.score_at == "original" and rules.resize != "pillow-and-back":
+        return "original"
+    return f"{rules.score_at} {rules.input[0]} x {rules.input[1]}, {rules.resize}"
 
 
 def _check_alike(reference: Results, other: Results) -> None:

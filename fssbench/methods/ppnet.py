@@ -159,7 +159,7 @@ class PPNet(JointMethod[PPNetMaps, PPNetSupport]):
         """
         return torch.stack([scaled_cosine(features, each[None]).amax(dim=1) for each in prototypes], dim=1)
 
-    def answers(
+    def predict_batch(
         self, query: PPNetMaps, supports: Sequence[Sequence[PPNetSupport]], sizes: Sequence[tuple[int, int]]
     ) -> list[Prediction]:
         """Return the predictions of B episodes, each at its own size: `scores`, brought to the image's size first."""
@@ -228,9 +228,9 @@ class PPNet(JointMethod[PPNetMaps, PPNetSupport]):
         total = query.new_zeros(())
         for way in prototypes.keys() - {0}:
             for shot in supports[way - 1]:
-                answer = self.scores(shot.features, [prototypes[0], prototypes[way]])
-                answer = F.interpolate(answer, size, mode="bilinear", align_corners=True)
-                total = total + label_loss(answer, shot.inside[:, None], foreground_weight) / (
+                found = self.scores(shot.features, [prototypes[0], prototypes[way]])
+                found = F.interpolate(found, size, mode="bilinear", align_corners=True)
+                total = total + label_loss(found, shot.inside[:, None], foreground_weight) / (
                     ways * len(supports[way - 1])
                 )
         return total

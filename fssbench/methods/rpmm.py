@@ -202,7 +202,7 @@ class RPMM(JointMethod[RPMMMaps, RPMMSupport]):
         logits: Tensor = self.layer9(self.layer7(self.layer6(x)))
         return logits
 
-    def answers(
+    def predict_batch(
         self, query: RPMMMaps, supports: Sequence[Sequence[RPMMSupport]], sizes: Sequence[tuple[int, int]]
     ) -> list[Prediction]:
         """Return the predictions of B episodes, each at its own size, to which logits are brought at once.

@@ -10,7 +10,7 @@ from fssbench.errors import UsageError
 from fssbench.registry import names_from_elsewhere
 
 ScoreAt = Literal["input", "original"]
-ResizeRule = Literal["pillow-bilinear", "pillow", "opencv-pad"]
+ResizeRule = Literal["pillow-bilinear", "pillow", "pillow-and-back", "opencv-pad"]
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,8 @@ The one place that resizes what goes in, by the rules that protocols name (`fssb
 - "pillow-bilinear" (HSNet, iFSL): Pillow's bilinear filter, then what torchvision's ToTensor and Normalize compute
   in float32. Label maps by torch's nearest neighbour, whose float32 scale decides which pixel is the nearest.
 - "pillow" (PANet): photos alike; label maps by Pillow's nearest neighbour.
+- "pillow-and-back" (PMMs): as "pillow"; what is counted at a photo's own size is counted on the label map that was
+  squashed and brought back, `counted_label`.
 - "opencv-pad" (PFENet and its family): OpenCV's bilinear filter on float32, the longer side to that of a square, both
   floored to multiples of 8, at the top left; black to the right and below. Label maps by OpenCV's nearest
   neighbour, 255 to the right and below.
@@ -124,11 +126,24 @@ def input_label(label: Label, size: tuple[int, int], rule: ResizeRule = "pillow-
     if rule == "pillow-bilinear":
         return nearest_label(label, size)
     _check_label(label)
-    if rule == "pillow":
+    if rule != "opencv-pad":
         height, width = size
         resized = PillowImage.fromarray(label).resize((width, height), PillowImage.Resampling.NEAREST)
         return np.array(resized, dtype=label.dtype)
     return _padded_label(label, size)
+
+
+def counted_label(label: Label, size: tuple[int, int], rule: ResizeRule = "pillow-bilinear") -> Label:
+    """Return the label map on which IoU is counted at the original size.
+
+    Args:
+        label: uint8 or uint16 (H, W), the query's own.
+        size: (height, width) of the network's input.
+        rule: How photos get there. "pillow-and-back" takes the label map there and back; others leave it as it is.
+    """
+    if rule != "pillow-and-back":
+        return label
+    return nearest_label(input_label(label, size, rule), (label.shape[0], label.shape[1]))
 
 
 def _padded_label(label: Label, size: tuple[int, int]) -> Label:

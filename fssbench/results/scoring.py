@@ -14,7 +14,7 @@ from fssbench.datasets.io.images import IGNORE
 from fssbench.episode import EpisodeList
 from fssbench.errors import UsageError
 from fssbench.protocols.rules import Protocol
-from fssbench.protocols.transforms import input_label
+from fssbench.protocols.transforms import counted_label, input_label
 from fssbench.results.rows import Row
 
 if TYPE_CHECKING:
@@ -184,7 +184,8 @@ class Truth:
     @classmethod
     def of(cls, label: Label, classes: Sequence[int], protocol: Protocol) -> Truth:
         """Return the ground truth of a query whose label map at the original size is `label` (H, W)."""
-        counted = input_label(label, protocol.input, protocol.resize) if protocol.score_at == "input" else label
+        at_size = input_label if protocol.score_at == "input" else counted_label
+        counted = at_size(label, protocol.input, protocol.resize)
         present = truth_present(label, classes)
         lost = tuple(was and not left for was, left in zip(present, truth_present(counted, classes), strict=True))
         return cls(counted, present, lost if any(lost) else None)

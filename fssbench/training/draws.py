@@ -118,7 +118,9 @@ def training_lists(dataset: Dataset, fold: int, rule: TrainingLists) -> Mapping[
     if rule == "every image":
         # BAM's SemData goes through its whole list, and its Crop counts the pixels of label 1, the first base class.
         return {base[0]: list(dict.fromkeys(dataset.index("train")["name"]))}
-    lists = read_lists(dataset, fold, "train", base, "2048 pixels").by_class
+    lists: Mapping[int, Sequence[str]] = dataset.class_lists(fold, "train")
+    if rule != "data set's, base alone":
+        lists = read_lists(dataset, fold, "train", base, "2048 pixels").by_class
     if rule == "2048 pixels":
         return lists
     index = dataset.index("train")

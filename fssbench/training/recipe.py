@@ -14,7 +14,7 @@ Chance = Annotated[float, Field(ge=0.0, le=1.0)]
 Count = Annotated[int, Field(ge=1)]
 Factor = Annotated[float, Field(gt=0.0, le=4.0)]
 Side = Annotated[int, Field(ge=32, le=4096)]
-TrainingLists = Literal["data set's", "2048 pixels", "2048 pixels, base alone", "every image"]
+TrainingLists = Literal["data set's", "data set's, base alone", "2048 pixels", "2048 pixels, base alone", "every image"]
 Weight = Annotated[float, Field(gt=0.0, le=100.0)]
 Option = bool | int | float | str | tuple[int | float, ...]
 Interval = Count | Annotated[str, Field(pattern="^(epoch|[1-9][0-9]{0,3} epochs)$")]
@@ -173,10 +173,11 @@ class Recipe:
         epoch: Episodes in an epoch; default as many as the fold has training pictures.
         way, shot: N and K of the training episodes; K is 0 in a stage that learns from single pictures.
         kept: How many pictures are kept in memory.
-        lists: Which pictures a class is learnt from: the "data set's" own lists; those in which it has "2048 pixels"
-            at the original size, as PFENet and those after it list them; of these the ones that hold "2048 pixels,
-            base alone": no pixel of a novel class, as BAM lists them. "every image", for single images: all training
-            images alike, those without a base class too, and crops keep the first base class, as BAM's base learner.
+        lists: Which pictures a class is learnt from: the "data set's" own lists; of these the pictures of the
+            "data set's, base alone", which hold no pixel of a novel class, as PMMs lists them; those in which the class
+            has "2048 pixels" at the original size, as PFENet and those after it list them; of these "2048 pixels, base
+            alone", as BAM lists them. "every image", for single images: all training images alike, those without a base
+            class too, and crops keep the first base class, as BAM's base learner.
         rim: Whether pixels labelled 255 leave the loss or are background.
         foreground_weight: How much a foreground pixel counts in the loss; a background pixel counts 1.
         query_weight: FS-CS: the weight of the query's own class in the draw of the N classes, below 1; the others share

@@ -67,6 +67,12 @@ def test_official_list(shared: Path, case: str) -> None:
     assert official(drawn) is True
 
 
+@pytest.mark.parametrize("shot", [1, 5])
+@pytest.mark.parametrize("fold", range(4))
+def test_the_lists_of_rpmm_are_those_that_its_release_draws(shared: Path, fold: int, shot: int) -> None:
+    assert official(episodes(pascal(shared / "reference/splits", fold), fold, 1, shot, "rpmm")) is True
+
+
 @pytest.mark.parametrize("protocol", ["hsnet", "ifsl-fss", "ifsl-fscs"])
 @pytest.mark.parametrize("fold", range(4))
 def test_the_known_hashes_of_coco(shared: Path, protocol: str, fold: int) -> None:

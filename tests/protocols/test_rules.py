@@ -29,6 +29,7 @@ def test_the_protocols_in_order() -> None:
         "bam-gfss-base",
         "panet",
         "canet",
+        "rpmm",
         "shapes",
         "shapes-fscs",
         "patnet",
@@ -71,6 +72,8 @@ def test_every_protocol_names_what_exists(name: str) -> None:
         ("bam", "pascal5i", "pfenet-8-workers", 1000, "val"),
         ("bam", "coco20i", "pfenet-8-workers", 1000, "val"),
         ("panet", "pascal5i", "panet-drawn", 1000, "train"),
+        ("rpmm", "pascal5i", "pmms-listed", 1000, "val"),
+        ("rpmm", "coco20i", "pmms-drawn", 1000, "val"),
     ],
 )
 def test_each_data_set_has_its_own_draw(name: str, dataset: str, sampler: str, episodes: int, split: str) -> None:
@@ -110,6 +113,17 @@ def test_the_seeds_of_the_runs() -> None:
     assert protocol("pfenet").seeds == protocol("ntrenet").seeds == (321,)
     assert protocol("bam").seeds == (510, 365, 382, 322, 988)
     assert protocol("panet").seeds == (1234, 1235, 1236, 1237, 1238)
+
+
+def test_rpmm_counts_on_label_maps_that_were_squashed() -> None:
+    chosen = protocol("rpmm")
+    assert (chosen.input, chosen.resize, chosen.score_at, chosen.ignore, chosen.seeds) == (
+        (481, 481),
+        "pillow-and-back",
+        "original",
+        "background",
+        (1385,),
+    )
 
 
 def test_panet_counts_at_417_and_leaves_absent_classes_out() -> None:

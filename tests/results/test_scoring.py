@@ -12,7 +12,7 @@ import torch
 from fssbench.errors import UsageError
 from fssbench.methods.base.method import Prediction
 from fssbench.protocols.rules import protocol
-from fssbench.results.scoring import count, label_maps_of, score_labels, truth_present
+from fssbench.results.scoring import Truth, count, label_maps_of, score_labels, truth_present
 
 Map = npt.NDArray[np.uint8]
 
@@ -107,6 +107,16 @@ def test_what_the_truth_has_not_is_left_out_where_a_release_leaves_it_out() -> N
     assert (counts.intersection, counts.union) == ((0, 2), (1, 3))
     counts, _ = score_labels(answer, None, np.zeros((2, 2), np.uint8), (1,), (), protocol("panet"))
     assert (counts.intersection, counts.union) == ((1, 0), (4, 0))
+
+
+def test_a_label_map_is_squashed_and_blown_up_again_where_a_release_counts_on_that() -> None:
+    label = np.zeros((2, 6), dtype=np.uint8)
+    label[:, 1], label[:, 4] = 1, 255
+    rules = replace(protocol("rpmm"), input=(2, 3))
+    truth = Truth.of(label, (1,), rules)
+    # Pillow's nearest pixels are those at 1, 3 and 5; each comes back twice.
+    assert truth.label.tolist() == [[1, 1, 0, 0, 0, 0]] * 2
+    assert Truth.of(label, (1,), replace(rules, resize="pillow")).label is label
 
 
 def test_the_novel_class_is_where_it_is_surer_than_the_threshold() -> None:

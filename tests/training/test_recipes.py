@@ -172,10 +172,11 @@ def test_training_under_water_is_planned_as_on_clear_water(tmp_path: Path) -> No
 def test_who_learns_a_class_from_pictures_with_enough_of_it() -> None:
     rules = {name: its.lists for name, its in read_recipes().items() if its.lists != "data set's"}
     large, pure = "2048 pixels", "2048 pixels, base alone"
+    own = {f"rpmm/{dataset}": "data set's, base alone" for dataset in ("pascal5i", "coco20i")}
     expected = {(m, d): large for m in ("pfenet", "mmnet", "ntrenet", "asgnet", "mmt") for d in ("pascal5i", "coco20i")}
     expected |= {("bam", d): pure for d in ("pascal5i", "coco20i")}
     every = {f"bam:base/{dataset}": "every image" for dataset in ("pascal5i", "coco20i")}
-    assert rules == {f"{method}/{dataset}": rule for (method, dataset), rule in expected.items()} | every
+    assert rules == {f"{method}/{dataset}": rule for (method, dataset), rule in expected.items()} | every | own
 
 
 def test_options_keep_their_types(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from fssbench.episode.episode import Episode
-from fssbench.episode.samplers import canet, hsnet, ifsl, panet, patnet, pfenet
+from fssbench.episode.samplers import canet, hsnet, ifsl, panet, patnet, pfenet, pmms
 from fssbench.episode.samplers.lists import ImageLists, ListRule
 from fssbench.errors import unknown_name
 
@@ -62,6 +62,8 @@ SAMPLERS: dict[str, Sampler] = {
     "patnet-in-turn": Sampler(patnet.in_turn, draws_class=True),
     "canet-listed": Sampler(canet.listed, distinct=True),
     "panet-drawn": Sampler(panet.drawn, draws_class=True, distinct=True, lists="any pixel"),
+    "pmms-listed": Sampler(pmms.listed, distinct=True),
+    "pmms-drawn": Sampler(pmms.drawn, draws_class=True, distinct=True),
 }
 
 
