@@ -81,6 +81,9 @@ class RPMM(JointMethod[RPMMMaps, RPMMSupport]):
         self.layer55 = _block(2 * width, width, dilation=2)
         self.layer56 = _block(width + 2, width)
         self.layer6 = ASPP(width, _DROPOUT)
+        for part in self.layer6.modules():
+            if isinstance(part, nn.Conv2d):
+                part.reset_parameters()  # torch's own first weights, as all of this network has
         self.layer7 = nn.Sequential(nn.Conv2d(5 * width, width, 1), nn.ReLU(), nn.Dropout2d(_DROPOUT))
         self.layer9 = nn.Conv2d(width, 2, 1)
         self.residule1, self.residule2, self.residule3 = (_residual(width + more, width) for more in (2, 0, 0))
