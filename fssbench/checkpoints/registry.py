@@ -170,7 +170,7 @@ def find(
         {f"{r.variant} {r.backbone} on {r.dataset} fold {r.fold}".lstrip() for r in records() if r.method == method}
     )
     known = f"; registered for {method}: {', '.join(others[:6])}{', ...' if len(others) > 6 else ''}" if others else ""
-    form = f" ({chosen}{', weak' if weak else ''})" if len(info.tasks) > 1 else ""
+    form = f" ({chosen}{', weak' if weak else ''})" if info.names_variant else ""
     options = f"--method {method} --backbone {backbone} --dataset {dataset} --fold {fold}"
     options += (f" --variant {chosen}" if chosen != next(iter(info.tasks)) else "") + (" --weak" if weak else "")
     shown = dataset_info(dataset).same_scenes_as

@@ -134,12 +134,14 @@ def _protocols() -> Listing:
 
 
 def _choices(p: Protocol) -> tuple[str, ...]:
+    from fssbench.protocols.rules import size_in_words
+
     return (
         p.name,
         _TASKS[p.task],
         str(p.way[0]) if p.way[0] == p.way[1] else f"{p.way[0]}-{p.way[1]}",
         f"{len(p.seeds)} x {p.episodes}" if len(p.seeds) > 1 else str(p.episodes),
-        f"{p.input[0]} x {p.input[1]}",
+        size_in_words(p.input),
         ", ".join(dict.fromkeys((p.score_at, *p.score_sizes))),
         "left out" if p.ignore == "leave-out" else p.ignore,
         ", ".join(p.datasets),

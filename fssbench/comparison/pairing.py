@@ -87,6 +87,7 @@ _COUNTED: dict[str, Callable[[Run], object]] = {
     "scoring size": lambda run: _scoring_size(run),
     "rule for pixels labelled 255": lambda run: run.protocol.ignore,
     "rule for classes without a ground-truth pixel": lambda run: run.protocol.absent,
+    "rule for the query's pixels labelled 255 in prediction": lambda run: run.protocol.query_rim,
     "rule for base classes": lambda run: None if run.protocol.base is None else run.protocol.base.asked,
 }
 _SHORTENED = 12

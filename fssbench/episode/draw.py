@@ -81,8 +81,12 @@ def episodes(
     length = _how_many(count, chosen.episodes, lists, rule)
     if length * len(seeds) > MAX_EPISODES:
         raise UsageError(f"a list has 1 to {MAX_EPISODES} episodes, not {len(seeds)} runs of {length}")
+    if rule.continued:
+        drawn = tuple(rule.draw(lists, way, shot, length * len(seeds), seeds[0]))
+    else:
+        drawn = tuple(episode for one in seeds for episode in rule.draw(lists, way, shot, length, one))
     return EpisodeList(
-        episodes=tuple(episode for one in seeds for episode in rule.draw(lists, way, shot, length, one)),
+        episodes=drawn,
         dataset=dataset.name,
         fold=fold,
         split=side,

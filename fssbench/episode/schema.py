@@ -23,6 +23,7 @@ ImageName = Annotated[
     AfterValidator(_inside),
 ]
 Pixels = Annotated[int, Field(ge=1, le=65535)]
+Length = Annotated[int, Field(ge=0, le=65535)]
 ClassId = Annotated[int, Field(ge=1, le=65535)]
 
 
@@ -47,7 +48,7 @@ class AnswerRecord(_Strict):
     """What whoever answers has to know of the protocol; see `fssbench.protocols.rules.Protocol`."""
 
     task: Literal["fss", "fscs"]
-    input: tuple[Pixels, Pixels]
+    input: tuple[Length, Length]
     resize: Word
     score_at: Literal["input", "original"]
     ignore: Literal["leave-out", "background"]

@@ -97,6 +97,25 @@ def pixel_loss(scores: Tensor, target: Tensor) -> Tensor:
     return _mean_cross_entropy(resized, target)
 
 
+def smoothed_pixel_loss(scores: Tensor, target: Tensor, smoothing: float) -> Tensor:
+    """Return the mean cross entropy of a classification of every pixel, with smoothed labels.
+
+    The label has the weight 1 - smoothing, all others share the rest, as RePRI trains (src/train.py at aa54b19).
+
+    Args:
+        scores: float32 (B, C, h, w); resized bilinearly with aligned corners to the target.
+        target: int64 (B, H, W) in 0..C-1, 255 for pixels that are left out.
+        smoothing: From 0 to 1.
+    """
+    resized = F.interpolate(scores, target.shape[-2:], mode="bilinear", align_corners=True)
+    log_probabilities = torch.log_softmax(resized, dim=1)
+    counted = target != _IGNORE
+    right = log_probabilities.gather(1, torch.where(counted, target, 0)[:, None])[:, 0]
+    wrong = (log_probabilities.sum(dim=1) - right) / (scores.shape[1] - 1)
+    each = (1.0 - smoothing) * right + smoothing * wrong
+    return -(each * counted).sum() / counted.sum().clamp(min=1)
+
+
 def pixel_contrast_loss(features: Tensor, labels: Tensor, anchors: int, rng: np.random.Generator) -> Tensor:
     """Return the contrast of positions of the same class in different pictures with all other positions.
 

@@ -58,7 +58,7 @@ def build(
     arguments: dict[str, Any] = dict(options, way=way, shot=shot)
     if info.backbones:
         arguments["backbone"] = backbone or info.backbones_for(variant)[0]
-    if len(info.tasks) > 1:
+    if info.names_variant:
         arguments["variant"] = variant or next(iter(info.tasks))
     try:
         method = cls(**arguments)

@@ -47,6 +47,8 @@ class MethodInfo:
             answers of the novel class alone, None if that is not said.
         fast: "module:class" of its fast form (`fssbench.fast.form`); empty if it has none.
         weights: Whether it has weights of its own, so that it needs a checkpoint; None: those that have a backbone do.
+        partial: Whether no more than a part of the paper's method was released, so that its default form, too, is a row
+            of the ablation and the paper's results are not its own.
         own: Where the code of a method is that is not registered but named by its code, "./my.py:MyNet".
         idea: The method in a few lines; empty if that is not known.
         k_shot: For each task how K supports of a class are used, one of `K_SHOT_RULES`.
@@ -71,6 +73,7 @@ class MethodInfo:
     base_classes: int | None = 0
     fast: str = ""
     weights: bool | None = None
+    partial: bool = False
     own: OwnSource | None = None
     idea: str = ""
     k_shot: Mapping[str, str] = field(default_factory=dict)
@@ -88,6 +91,11 @@ class MethodInfo:
     def needs_weights(self) -> bool:
         """Whether it predicts only with weights that somebody gives, or says that random ones will do."""
         return bool(self.backbones) if self.weights is None else self.weights
+
+    @property
+    def names_variant(self) -> bool:
+        """Whether a run says which variant was measured."""
+        return len(self.tasks) > 1 or self.partial
 
     def backbones_for(self, variant: str | None) -> tuple[str, ...]:
         """Return the backbones of a variant (None: the default one), default first; empty if it needs none."""

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from fssbench.backbones import backbone as build_backbone
 from fssbench.layers.losses import ifsl_losses, label_loss, likelihood_loss
-from fssbench.layers.masks import foreground, resize_mask
+from fssbench.layers.masks import foreground, resize_mask, spread_back
 from fssbench.methods.base.joint import JointMethod
 from fssbench.methods.base.method import Prediction, TrainingBatch
 from fssbench.methods.base.pairwise import presence
@@ -98,7 +98,7 @@ class PANet(JointMethod[PANetMaps, PANetSupport]):
         if self.task == "fss":
             inside = inside.to(precision)
             both = torch.stack([1.0 - inside, inside], dim=1)
-            weights, areas = _spread_back(both, features.features), both.sum(dim=(2, 3))
+            weights, areas = spread_back(both, features.features, align_corners=False), both.sum(dim=(2, 3))
         else:
             touched = (resize_mask(inside, features.features) > 0).to(precision)
             weights = torch.cat([1.0 - touched, touched], dim=1)
@@ -251,15 +251,3 @@ def _decided_jointly(scores: Tensor, size: tuple[int, int]) -> Prediction:
     log_probabilities = torch.log_softmax(scores, dim=1)
     logits = F.interpolate(log_probabilities, size, mode="bilinear", align_corners=True)[0]
     return Prediction(logits, logits.argmax(dim=0).to(torch.uint8), presence(log_probabilities[:, 1:]))
-
-
-def _spread_back(masks: Tensor, like: Tensor) -> Tensor:
-    """Return weights (B, k, h, w) under which a map sums to what its upsampled form sums to under `masks`.
-
-    The transpose of the bilinear upsampling: the same sum as the release's, without hundreds of channels at full size.
-    """
-    batch, kinds, height, width = masks.shape
-    weights: Tensor = torch.ops.aten.upsample_bilinear2d_backward(
-        masks.contiguous(), (height, width), (batch, kinds, *like.shape[-2:]), False, None, None
-    )
-    return weights

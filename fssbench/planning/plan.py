@@ -260,7 +260,7 @@ def _default_folder(
 
 def planned_run(plan: Plan) -> Run:
     """Return the record of a run that was planned: all but what is known only when it starts."""
-    several = len(plan.info.tasks) > 1
+    several = plan.info.names_variant
     return Run(
         method=MethodRecord(
             name=plan.info.name,

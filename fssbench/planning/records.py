@@ -54,6 +54,7 @@ def protocol_record(protocol: Protocol) -> ProtocolRecord:
         ignore=protocol.ignore,
         base=protocol.base,
         absent=protocol.absent,
+        query_rim=protocol.query_rim,
         own=protocol.own,
     )
 

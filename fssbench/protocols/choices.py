@@ -10,7 +10,8 @@ from fssbench.errors import UsageError
 from fssbench.registry import names_from_elsewhere
 
 ScoreAt = Literal["input", "original"]
-ResizeRule = Literal["pillow-bilinear", "pillow", "pillow-and-back", "opencv-pad"]
+ResizeRule = Literal["pillow-bilinear", "pillow", "pillow-and-back", "opencv-pad", "none"]
+QueryRim = Literal["hidden", "given"]
 
 
 @dataclass(frozen=True)
@@ -85,7 +86,7 @@ class Protocol:
         seeds: The seeds the release fixes, one for each of its runs; most have one run.
         episodes: How many episodes a fold is asked in a run.
         split: Side of the data set the images come from; of the training side too the novel classes are asked.
-        input: (height, width) fed to the network.
+        input: (height, width) fed to the network; (0, 0) where each photo has its own (`resize` is "none").
         resize: How photos are brought to that size (`fssbench.protocols.transforms`).
         score_at: Whether IoU is counted at the input size or at the query's own.
         score_sizes: What `score_at` may be.
@@ -100,6 +101,8 @@ class Protocol:
         default_for: The data sets on which it is the default for its task, whatever the method.
         backbone: The backbone that is the default at its input size; None leaves it to the method.
         base: What is asked of base classes; None for nothing.
+        query_rim: Whether a method that learns of the query while it predicts is given which pixels of the query's
+            label map are 255, so that it leaves them out (`Method.leave_out`). Padding it is given in any case.
         own: The file it was read from, of one that is not in protocols.toml.
     """
 
@@ -125,6 +128,7 @@ class Protocol:
     default_for: tuple[str, ...] = ()
     backbone: str | None = None
     base: BaseRule | None = None
+    query_rim: QueryRim = "hidden"
     own: ProtocolFile | None = None
 
     @property
@@ -217,3 +221,8 @@ class Protocol:
             raise UsageError(f"protocol {self.name} is defined for {allowed}, not {way} ways")
         if shot < 1:
             raise UsageError(f"an episode needs at least one support per class, not {shot}")
+
+
+def size_in_words(size: tuple[int, int]) -> str:
+    """Return the size at which a network sees photos, in words."""
+    return f"{size[0]} x {size[1]}" if any(size) else "their own size"

@@ -253,7 +253,10 @@ def _bad_numbers(its: Protocol | Override, resize: str) -> Iterator[tuple[str, s
         if not all(0 <= seed <= MAX_SEED for seed in its.seeds):
             yield "seeds", f"a seed is a number from 0 to {MAX_SEED}"
     if its.input is not None:
-        if not all(_SIDES[0] <= side <= _SIDES[1] for side in its.input):
+        if resize == "none":
+            if any(its.input):
+                yield "input", 'with resize = "none" photos have their own size, and it is [0, 0]'
+        elif not all(_SIDES[0] <= side <= _SIDES[1] for side in its.input):
             yield "input", f"it is [height, width], each from {_SIDES[0]} to {_SIDES[1]} pixels"
         if resize == "opencv-pad" and its.input[0] != its.input[1]:
             yield "input", 'resize = "opencv-pad" pads photos to a square'

@@ -18,8 +18,10 @@ from fssbench.protocols.choices import (
     Override,
     Protocol,
     ProtocolFile,
+    QueryRim,
     ResizeRule,
     ScoreAt,
+    size_in_words,
 )
 from fssbench.protocols.own import is_name, names_file, package_of, protocol_of_file, protocol_of_package, without_size
 
@@ -30,6 +32,7 @@ __all__ = [
     "Override",
     "Protocol",
     "ProtocolFile",
+    "QueryRim",
     "ResizeRule",
     "ScoreAt",
     "default_protocol",
@@ -38,6 +41,7 @@ __all__ = [
     "protocol",
     "protocol_of_list",
     "shipped_protocols",
+    "size_in_words",
 ]
 
 

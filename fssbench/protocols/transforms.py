@@ -10,6 +10,7 @@ The one place that resizes what goes in, by the rules that protocols name (`fssb
 - "opencv-pad" (PFENet and its family): OpenCV's bilinear filter on float32, the longer side to that of a square, both
   floored to multiples of 8, at the top left; black to the right and below. Label maps by OpenCV's nearest
   neighbour, 255 to the right and below.
+- "none" (MLC): photos and label maps stay as they are, each of its own size.
 
 Torch is imported by what makes tensors: label maps are brought to a size without it.
 """
@@ -44,7 +45,7 @@ def input_image(image: Image, size: tuple[int, int], rule: ResizeRule = "pillow-
 
     Args:
         image: RGB uint8 (H, W, 3).
-        size: (height, width).
+        size: (height, width); with "none" it is not looked at.
         rule: How it gets there; "opencv-pad" keeps the aspect ratio up to the multiples of 8, the others do not.
 
     Returns:
@@ -56,15 +57,21 @@ def input_image(image: Image, size: tuple[int, int], rule: ResizeRule = "pillow-
     """
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
         raise UsageError(f"a photo is RGB uint8 (H, W, 3), not {image.dtype} {image.shape}")
+    if rule == "none":
+        return _scaled(image)
     return _padded_image(image, size) if rule == "opencv-pad" else _squashed_image(image, size)
 
 
 def _squashed_image(image: Image, size: tuple[int, int]) -> Tensor:
-    import torch
-
     height, width = size
     resized = PillowImage.fromarray(image).resize((width, height), PillowImage.Resampling.BILINEAR)
-    pixels = torch.from_numpy(np.array(resized)).permute(2, 0, 1).contiguous()
+    return _scaled(np.array(resized))
+
+
+def _scaled(image: Image) -> Tensor:
+    import torch
+
+    pixels = torch.from_numpy(image.copy()).permute(2, 0, 1).contiguous()
     mean = torch.tensor(IMAGENET_MEAN).view(3, 1, 1)
     std = torch.tensor(IMAGENET_STD).view(3, 1, 1)
     return pixels.to(torch.float32).div(255).sub_(mean).div_(std)
@@ -126,6 +133,8 @@ def input_label(label: Label, size: tuple[int, int], rule: ResizeRule = "pillow-
     if rule == "pillow-bilinear":
         return nearest_label(label, size)
     _check_label(label)
+    if rule == "none":
+        return label
     if rule != "opencv-pad":
         height, width = size
         resized = PillowImage.fromarray(label).resize((width, height), PillowImage.Resampling.NEAREST)
@@ -153,6 +162,23 @@ def _padded_label(label: Label, size: tuple[int, int]) -> Label:
     square = np.full(size, IGNORE, dtype=label.dtype)
     square[:height, :width] = cv2.resize(label.astype(np.float32), (width, height), interpolation=cv2.INTER_NEAREST)
     return square
+
+
+def ignored_pixels(label: Label, size: tuple[int, int], rule: ResizeRule, *, rim: bool) -> npt.NDArray[np.bool_]:
+    """Return where a photo is padded and, with `rim`, where its label map is 255, at the network's size.
+
+    Args:
+        label: uint8 (H, W), 255 = ignore; or uint16 (H, W), where 255 is a class like any other.
+        size: (height, width).
+        rule: How it gets there.
+        rim: Whether pixels labelled 255 count, too.
+
+    Returns:
+        bool (height, width).
+    """
+    known = label if rim and label.dtype == np.uint8 else np.zeros_like(label)
+    ignored: npt.NDArray[np.bool_] = input_label(known, size, rule) == IGNORE
+    return ignored
 
 
 def nearest_label(label: Label, size: tuple[int, int]) -> Label:

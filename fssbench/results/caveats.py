@@ -10,7 +10,7 @@ from fssbench.episode.verify import official, runs_in
 from fssbench.metrics.runs import spread_of
 from fssbench.metrics.summary import Summary
 from fssbench.protocols.own import protocol_of_record
-from fssbench.protocols.rules import list_protocols
+from fssbench.protocols.rules import list_protocols, size_in_words
 from fssbench.protocols.rules import protocol as protocol_of
 from fssbench.results.lost import lost_in
 from fssbench.results.run_reader import Results
@@ -133,7 +133,7 @@ def _shard(results: Results) -> list[str]:
 
 def _lost(results: Results) -> list[str]:
     """Return in how many episodes an object has no pixel at the input size, or at the size where pixels are counted."""
-    lost, size = lost_in(results.frame, results.run.protocol.task), "{} x {}".format(*results.run.protocol.input)
+    lost, size = lost_in(results.frame, results.run.protocol.task), size_in_words(results.run.protocol.input)
     found = []
     if lost.support_episodes:
         empty = f"; in {lost.empty_episodes} no support of a class has a pixel of it" if results.run.shot > 1 else ""

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
 from typing import ClassVar, Literal
 
-from fssbench.protocols.choices import BaseRule, ProtocolFile
+from fssbench.protocols.choices import BaseRule, ProtocolFile, QueryRim
 from fssbench.results.shard import WHOLE, Shard
 
 Option = str | int | float | bool | tuple[int | float, ...] | None
@@ -113,6 +113,7 @@ class ProtocolRecord:
     ignore: Literal["leave-out", "background"]
     base: BaseRule | None = None
     absent: Literal["count", "leave-out"] = "count"
+    query_rim: QueryRim = "hidden"
     own: ProtocolFile | None = None
 
 

@@ -92,7 +92,10 @@ def protocol_label(run: Run) -> str:
 
 
 def measured_variant(run: Run) -> str:
-    """Return the variant of a run; empty for the default variant of the method for the task."""
+    """Return the variant of a run; empty for the default variant of the method for the task.
+
+    The default variant of a partly released method has its name: printed results are not those of this variant.
+    """
     from fssbench.methods.catalogue import REGISTRY, method_info
 
     variant = run.method.variant
@@ -100,7 +103,8 @@ def measured_variant(run: Run) -> str:
         return ""  # the variant of an unregistered method is its task, which is shown elsewhere
     if variant is None or run.method.name not in REGISTRY.names():
         return variant or ""
-    return "" if variant == method_info(run.method.name).variant_for(run.method.task) else variant
+    info = method_info(run.method.name)
+    return "" if variant == info.variant_for(run.method.task) and not info.partial else variant
 
 
 def printed_variant_name(method: str, name: str, variant: str) -> str:

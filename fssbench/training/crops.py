@@ -1,6 +1,7 @@
 """Random crops of a picture in its own pixels, as PFENet and those after it make them.
 
-Facts from dvlab-research/PFENet at a505675, util/transform.py. BAM and NTRENet do the same.
+Facts from dvlab-research/PFENet at a505675, util/transform.py. BAM and NTRENet do the same; RePRI (aa54b19) keeps the
+whole picture, and MLC (616db51) pads with black.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import torch
 from torch import Tensor
 
 from fssbench.datasets.dataset import Image, Label
-from fssbench.protocols.transforms import IGNORE, IMAGENET_MEAN, input_image
+from fssbench.protocols.transforms import IGNORE, IMAGENET_MEAN, input_image, input_label
 from fssbench.training.recipe import Crops
 
 _OUTSIDE = tuple(255.0 * mean for mean in IMAGENET_MEAN)
@@ -45,7 +46,12 @@ def random_crop(
         image = cast("Image", cv2.GaussianBlur(image, (recipe.blur, recipe.blur), 0))
     if rng.random() < recipe.mirror:
         image, label = np.ascontiguousarray(image[:, ::-1]), np.ascontiguousarray(label[:, ::-1])
-    image, label = _padded(image, label, size)
+    # Nothing is drawn for what a recipe does not do, so that the others draw as they did.
+    if recipe.upside_down and rng.random() < recipe.upside_down:
+        image, label = np.ascontiguousarray(image[::-1]), np.ascontiguousarray(label[::-1])
+    if recipe.whole:
+        return input_image(image, size, "opencv-pad"), torch.from_numpy(input_label(label, size, "opencv-pad"))
+    image, label = _padded(image, label, size, recipe.outside)
     top, left = _place(label == class_id, rng, recipe, size)
     window = np.s_[top : top + size[0], left : left + size[1]]
     return input_image(np.ascontiguousarray(image[window]), size), torch.from_numpy(label[window].copy())
@@ -60,11 +66,12 @@ def _turned(image: Image, label: Label, degrees: float) -> tuple[Image, Label]:
     return cast("Image", turned), cast("Label", labels)
 
 
-def _padded(image: Image, label: Label, size: tuple[int, int]) -> tuple[Image, Label]:
+def _padded(image: Image, label: Label, size: tuple[int, int], outside: str) -> tuple[Image, Label]:
     lacking = [max(0, wanted - there) for wanted, there in zip(size, label.shape, strict=True)]
-    top, left = lacking[0] // 2, lacking[1] // 2
+    black = outside == "black"
+    top, left = (0, 0) if black else (lacking[0] // 2, lacking[1] // 2)
     sides = (top, lacking[0] - top, left, lacking[1] - left)
-    padded = cv2.copyMakeBorder(image, *sides, cv2.BORDER_CONSTANT, value=_OUTSIDE)
+    padded = cv2.copyMakeBorder(image, *sides, cv2.BORDER_CONSTANT, value=(0.0, 0.0, 0.0) if black else _OUTSIDE)
     return cast("Image", padded), cast("Label", cv2.copyMakeBorder(label, *sides, cv2.BORDER_CONSTANT, value=IGNORE))
 
 

@@ -118,6 +118,9 @@ def training_lists(dataset: Dataset, fold: int, rule: TrainingLists) -> Mapping[
     if rule == "every image":
         # BAM's SemData goes through its whole list, and its Crop counts the pixels of label 1, the first base class.
         return {base[0]: list(dict.fromkeys(dataset.index("train")["name"]))}
+    if rule == "2048 pixels, images alike":
+        listed = read_lists(dataset, fold, "train", base, "2048 pixels")
+        return {base[0]: list(dict.fromkeys(name for name, _ in listed.entries))}
     lists: Mapping[int, Sequence[str]] = dataset.class_lists(fold, "train")
     if rule != "data set's, base alone":
         lists = read_lists(dataset, fold, "train", base, "2048 pixels").by_class

@@ -146,7 +146,7 @@ def make_optimiser(module: nn.Module, recipe: Optimiser) -> torch.optim.Optimize
     given: list[dict[str, Any]] = [{"params": its, "factor": factor} for factor, its in groups.items()]
     rate, decay = recipe.learning_rate, recipe.weight_decay
     if recipe.kind == "sgd":
-        return torch.optim.SGD(given, lr=rate, momentum=recipe.momentum, weight_decay=decay)
+        return torch.optim.SGD(given, lr=rate, momentum=recipe.momentum, weight_decay=decay, nesterov=recipe.nesterov)
     made = torch.optim.Adam if recipe.kind == "adam" else torch.optim.AdamW
     return made(given, lr=rate, weight_decay=decay)
 
@@ -162,6 +162,9 @@ def learning_rate(optimiser: Optimiser, step: int, steps: int) -> float:
         return float(optimiser.learning_rate * (1.0 - (step + 1) / steps) ** optimiser.power)
     if optimiser.schedule == "drops":
         return optimiser.learning_rate * optimiser.drop ** sum(step >= its for its in optimiser.milestones)
+    if optimiser.schedule == "half-cosine":
+        fall = 0.5 * (1.0 + math.cos(math.pi * step / steps))
+        return optimiser.floor + (optimiser.learning_rate - optimiser.floor) * fall
     rise = max(1, steps // 10)
     if step < rise:
         return optimiser.learning_rate * (step + 1) / rise

@@ -157,7 +157,12 @@ class EpisodeBatches:
             supports=images[count:].view(count, way, shot, 3, *size).to(device),
             support_masks=given.view(count, way, shot, *size).to(device),
             classes=torch.tensor(places).view(count, way).to(device),
-            query_labels=base_labels(queries, self._base, leave_out_rim=leave_out).to(device),
+            query_labels=base_labels(
+                queries,
+                self._base,
+                leave_out_rim=leave_out,
+                leave_out_others=self._recipe.other_classes == "leave-out",
+            ).to(device),
             foreground_weight=at(self._recipe.foreground_weight, self._recipe.progress(step)),
         )
 
@@ -239,15 +244,17 @@ def binary_mask(labels: Tensor, class_ids: Sequence[int], *, leave_out_rim: bool
     return mask.masked_fill(labels == IGNORE, IGNORE) if leave_out_rim else mask
 
 
-def base_labels(labels: Tensor, base: Sequence[int], *, leave_out_rim: bool) -> Tensor:
+def base_labels(labels: Tensor, base: Sequence[int], *, leave_out_rim: bool, leave_out_others: bool = False) -> Tensor:
     """Return uint8 (B, H, W): 0, 1 + the place of the base class, or 255 on a rim that is left out.
 
     Args:
-        labels: uint8 (B, H, W); a class that is no base class is background.
+        labels: uint8 (B, H, W).
         base: The base classes, rising.
         leave_out_rim: Whether pixels labelled 255 stay so; else they are background.
+        leave_out_others: Whether a class that is no base class becomes 255; else it is background.
     """
-    place = torch.zeros(256, dtype=torch.uint8)
+    place = torch.full((256,), IGNORE if leave_out_others else 0, dtype=torch.uint8)
+    place[0] = 0
     place[torch.tensor(base)] = torch.arange(1, len(base) + 1, dtype=torch.uint8)
     place[IGNORE] = IGNORE if leave_out_rim else 0
     return place[labels.long()]

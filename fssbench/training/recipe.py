@@ -14,7 +14,14 @@ Chance = Annotated[float, Field(ge=0.0, le=1.0)]
 Count = Annotated[int, Field(ge=1)]
 Factor = Annotated[float, Field(gt=0.0, le=4.0)]
 Side = Annotated[int, Field(ge=32, le=4096)]
-TrainingLists = Literal["data set's", "data set's, base alone", "2048 pixels", "2048 pixels, base alone", "every image"]
+TrainingLists = Literal[
+    "data set's",
+    "data set's, base alone",
+    "2048 pixels",
+    "2048 pixels, base alone",
+    "2048 pixels, images alike",
+    "every image",
+]
 Weight = Annotated[float, Field(gt=0.0, le=100.0)]
 Option = bool | int | float | str | tuple[int | float, ...]
 Interval = Count | Annotated[str, Field(pattern="^(epoch|[1-9][0-9]{0,3} epochs)$")]
@@ -67,7 +74,7 @@ class Crops:
     """Random crops of the picture in its own pixels, as PFENet and those after it make them.
 
     In this order: scaled, turned, blurred, mirrored, padded to the size of the view where too small, cropped to it.
-    What lies outside the picture has the mean colour of ImageNet and the label 255.
+    What lies outside the picture has the label 255.
 
     Attributes:
         scale: Smallest and largest factor of both sides.
@@ -78,6 +85,11 @@ class Crops:
         mirror: Chance of a mirror image.
         kept: Least part of the asked class's pixels that a crop keeps; another crop is tried else.
         tries: How many crops are made at most; the releases make one and, where it keeps too little, up to 31 more.
+        upside_down: Chance that the picture is upside down.
+        outside: What is added to a picture that is too small: the "mean" colour of ImageNet, on all sides alike, or
+            "black", on the right and below.
+        whole: Whether, in place of padding and cropping, the whole picture is brought to the view by the rule
+            "opencv-pad" of `fssbench.protocols.transforms`.
     """
 
     __pydantic_config__: ClassVar[dict[str, str]] = _FORBID
@@ -90,6 +102,9 @@ class Crops:
     mirror: Chance = 0.5
     kept: Chance = 0.0
     tries: Annotated[int, Field(ge=1, le=1000)] = 32
+    upside_down: Chance = 0.0
+    outside: Literal["mean", "black"] = "mean"
+    whole: bool = False
 
 
 @dataclass(frozen=True)
@@ -99,13 +114,16 @@ class Optimiser:
     Attributes:
         learning_rate: The largest learning rate.
         schedule: "constant"; "cosine": a linear rise over the first tenth of the steps, then half a cosine to 0;
-            "poly": (1 - step / steps) ** power; "drops": a factor at each of `milestones`.
+            "half-cosine": half a cosine from the first step, to `floor`; "poly": (1 - step / steps) ** power; "drops":
+            a factor at each of `milestones`.
         weight_decay: Added to the gradient (adam, sgd) or decoupled from it (adamw).
         kind: Adam, AdamW, or stochastic gradient descent with momentum.
         momentum: Of sgd.
         power: Of poly.
         milestones: Steps after which drops multiplies the learning rate by `drop`.
         drop: That factor.
+        nesterov: Whether the momentum of sgd is Nesterov's.
+        floor: Of half-cosine.
         rates: Beginnings of parameter names with the factor of their learning rate, e.g. { "learner." = 10.0 }; the
             longest that fits decides, other parameters have the factor 1.
     """
@@ -113,13 +131,15 @@ class Optimiser:
     __pydantic_config__: ClassVar[dict[str, str]] = _FORBID
 
     learning_rate: Annotated[float, Field(gt=0.0)] = 1e-3
-    schedule: Literal["constant", "cosine", "poly", "drops"] = "constant"
+    schedule: Literal["constant", "cosine", "half-cosine", "poly", "drops"] = "constant"
     weight_decay: Annotated[float, Field(ge=0.0)] = 0.0
     kind: Literal["adam", "adamw", "sgd"] = "adam"
     momentum: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.9
     power: Annotated[float, Field(gt=0.0)] = 0.9
     milestones: tuple[Count, ...] = ()
     drop: Chance = 0.1
+    nesterov: bool = False
+    floor: Annotated[float, Field(ge=0.0)] = 0.0
     rates: Mapping[str, Annotated[float, Field(ge=0.0)]] = field(default_factory=dict, hash=False)
 
 
@@ -176,9 +196,12 @@ class Recipe:
         lists: Which pictures a class is learnt from: the "data set's" own lists; of these the pictures of the
             "data set's, base alone", which hold no pixel of a novel class, as PMMs lists them; those in which the class
             has "2048 pixels" at the original size, as PFENet and those after it list them; of these "2048 pixels, base
-            alone", as BAM lists them. "every image", for single images: all training images alike, those without a base
-            class too, and crops keep the first base class, as BAM's base learner.
+            alone", as BAM lists them. "2048 pixels, images alike", for single images: each image that has so much of any
+            base class, once, as RePRI trains. "every image", for single images: all training images alike, those
+            without a base class too, and crops keep the first base class, as BAM's base learner.
         rim: Whether pixels labelled 255 leave the loss or are background.
+        other_classes: Whether pixels of novel classes are background to a stage that names base classes, or leave its
+            loss.
         foreground_weight: How much a foreground pixel counts in the loss; a background pixel counts 1.
         query_weight: FS-CS: the weight of the query's own class in the draw of the N classes, below 1; the others share
             the rest. Default a half, as iFSL trains.
@@ -211,6 +234,7 @@ class Recipe:
     kept: Annotated[int, Field(ge=0)] = 0
     lists: TrainingLists = "data set's"
     rim: Literal["leave-out", "background"] = "background"
+    other_classes: Literal["leave-out", "background"] = "background"
     foreground_weight: Weight | Ramp = 1.0
     query_weight: Weight | Ramp = 0.5
     stored: Literal["float32", "float16"] = "float32"
@@ -232,8 +256,8 @@ class Recipe:
             raise ValueError("a recipe has either an augmentation or crops")
         if self.crops is not None and self.augmented == "supports":
             raise ValueError('augmented = "supports" is for an augmentation, not for crops')
-        if self.lists == "every image" and self.shot:
-            raise ValueError('lists = "every image" is for single images, shot = 0')
+        if self.lists in ("every image", "2048 pixels, images alike") and self.shot:
+            raise ValueError(f'lists = "{self.lists}" is for single images, shot = 0')
         if not all(value < 1.0 for value in (at(self.query_weight, 0.0), at(self.query_weight, 1.0))):
             raise ValueError("query_weight is below 1")
         return self

@@ -30,6 +30,11 @@ def _inputs(case: dict[str, Any]) -> tuple[Tensor, Tensor, Tensor]:
             mask = 1 - mask
         if support["ignore_from_row"] is not None:
             mask[support["ignore_from_row"] :] = 255
+        if "ignore_outside" in support:
+            top, bottom, left, right = support["ignore_outside"]
+            outside = torch.ones_like(mask, dtype=torch.bool)
+            outside[top:bottom, left:right] = False
+            mask[outside] = 255
         return mask
 
     images = [[formula.image(s["image_seed"], *s["size"]) for s in way] for way in case["supports"]]
@@ -76,7 +81,11 @@ def test_predicts_as_the_release_does(path: Path, form: str) -> None:
 
     query, images, masks = _inputs(case)
     size = tuple(case["size"])
-    answer = method.segment(query, images, masks, size=size)
+    ignored = None
+    if "query_ignored_from_row" in case:
+        ignored = torch.zeros(query.shape[1:], dtype=torch.bool)
+        ignored[case["query_ignored_from_row"] :] = True
+    answer = method.segment(query, images, masks, size=size, query_ignored=ignored)
 
     expected = _labels(case)
     assert int((answer.labels.numpy() != expected).sum()) <= case["differing_pixels"]

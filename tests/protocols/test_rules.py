@@ -30,6 +30,9 @@ def test_the_protocols_in_order() -> None:
         "panet",
         "canet",
         "rpmm",
+        "repri",
+        "repri-resnet101",
+        "mlc",
         "shapes",
         "shapes-fscs",
         "patnet",
@@ -74,6 +77,11 @@ def test_every_protocol_names_what_exists(name: str) -> None:
         ("panet", "pascal5i", "panet-drawn", 1000, "train"),
         ("rpmm", "pascal5i", "pmms-listed", 1000, "val"),
         ("rpmm", "coco20i", "pmms-drawn", 1000, "val"),
+        ("repri", "pascal5i", "repri-3-workers", 1000, "val"),
+        ("repri", "coco20i", "repri-2-workers", 1000, "val"),
+        ("repri-resnet101", "pascal5i", "repri-resnet101-3-workers", 1000, "val"),
+        ("mlc", "pascal5i", "mlc-4-workers", 1000, "val"),
+        ("mlc", "coco20i", "mlc-4-workers", 4000, "val"),
     ],
 )
 def test_each_data_set_has_its_own_draw(name: str, dataset: str, sampler: str, episodes: int, split: str) -> None:

@@ -7,6 +7,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
+from itertools import groupby
 from typing import Any
 
 import torch
@@ -22,7 +23,7 @@ from fssbench.fast.form import flag_of
 from fssbench.fast.pytree import bytes_of, split_batch
 from fssbench.methods.base.method import Method
 from fssbench.protocols.rules import Protocol
-from fssbench.protocols.transforms import support_mask
+from fssbench.protocols.transforms import ignored_pixels, support_mask
 
 AnyMethod = Method[Any, Any]
 
@@ -46,7 +47,7 @@ class FoldJob:
     @property
     def transform(self) -> InputTransform:
         """How images are brought to the method's input size."""
-        return InputTransform(self.protocol.input, self.protocol.resize)
+        return InputTransform(self.protocol.input, self.protocol.resize, self.protocol.query_rim)
 
 
 Step = tuple[int, int]
@@ -116,7 +117,7 @@ class Features:
         )
         # Folds do not share queries: features for a later fold would fill the cache that the current fold needs.
         queries = [
-            (job.episodes.fold, encoder, type(job.method).prepare_query)
+            (job.episodes.fold, encoder, type(job.method).prepare_query, type(job.method).leave_out)
             if flag_of(type(job.method), "query_of_features_alone", "prepare_query")
             else producer
             for job, producer, encoder in zip(jobs, self._producers, self._encoders, strict=True)
@@ -205,12 +206,16 @@ class Features:
 
     def _encoded(self, batch: Sequence[tuple[int, InputTransform, str]]) -> list[Any]:
         with self._timers.stage("decode"):
-            images = torch.stack([self._loader.image(transform, name) for _, transform, name in batch])
-            images = images.to(self._device, non_blocking=True)
-        with self._timers.stage("encode"):
-            features = self._encode[batch[0][0]](images)
+            read = [self._loader.image(transform, name) for _, transform, name in batch]
+        found: list[Any] = []
+        for _, equal in groupby(read, key=lambda image: image.shape):
+            with self._timers.stage("decode"):
+                images = torch.stack(list(equal)).to(self._device, non_blocking=True)
+            with self._timers.stage("encode"):
+                features = self._encode[batch[0][0]](images)
+            found += split_batch(features, len(images))
         self._timers.images += len(batch)
-        return split_batch(features, len(batch))
+        return found
 
     def _derive(
         self,
@@ -252,7 +257,8 @@ class Features:
         own = copy.copy(raw) if len(self._jobs) > 1 else raw
         if key.class_id is None:
             with self._timers.stage(PREPARE_QUERY):
-                return method.prepare_query(own)
+                query = method.prepare_query(own)
+            return query if type(method).leave_out is Method.leave_out else self._without_ignored(method, key, query)
         with self._timers.stage("decode"):
             label = self._loader.label(key.image)
             resized = support_mask(label, key.class_id, key.transform.size, key.transform.rule)
@@ -260,6 +266,17 @@ class Features:
             mask = torch.from_numpy(resized)[None].to(self._device)
         with self._timers.stage("condition"):
             return method.condition(own, mask)
+
+    def _without_ignored(self, method: AnyMethod, key: FeatureKey, query: object) -> object:
+        """Return a query that knows its padding and, if the protocol gives them, its pixels labelled 255."""
+        transform = key.transform
+        with self._timers.stage("decode"):
+            label = self._loader.label(key.image)
+            ignored = ignored_pixels(label, transform.size, transform.rule, rim=transform.query_rim == "given")
+        if not ignored.any():
+            return query
+        with self._timers.stage(PREPARE_QUERY):
+            return method.leave_out(query, torch.from_numpy(ignored)[None].to(self._device))
 
 
 def _group_by_encoder(

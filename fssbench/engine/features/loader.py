@@ -16,7 +16,7 @@ from fssbench.datasets.io.label_maps import check_size
 from fssbench.engine.features.lru import LRUCache
 from fssbench.errors import BrokenFileError
 from fssbench.fast.threads import use_threads
-from fssbench.protocols.rules import ResizeRule
+from fssbench.protocols.rules import QueryRim, ResizeRule
 from fssbench.protocols.transforms import input_image
 from fssbench.results.photos import photo_digest
 
@@ -26,10 +26,17 @@ IMAGE_CACHE_BYTES = 128 << 20
 
 @dataclass(frozen=True)
 class InputTransform:
-    """How an image gets a network's input `size` (height, width): by a rule of `fssbench.protocols.transforms`."""
+    """How an image gets a network's input size.
+
+    Attributes:
+        size: (height, width).
+        rule: A rule of `fssbench.protocols.transforms`.
+        query_rim: Whether a query comes with its pixels labelled 255 (`Protocol.query_rim`).
+    """
 
     size: tuple[int, int]
     rule: ResizeRule
+    query_rim: QueryRim = "hidden"
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from fssbench.episode.episode import Episode
-from fssbench.episode.samplers import canet, hsnet, ifsl, panet, patnet, pfenet, pmms
+from fssbench.episode.samplers import canet, hsnet, ifsl, mlc, panet, patnet, pfenet, pmms, repri
 from fssbench.episode.samplers.lists import ImageLists, ListRule
 from fssbench.errors import unknown_name
 
@@ -29,6 +29,7 @@ class Sampler:
             come from the list instead, a class without any image is just never asked.
         distinct: Whether the supports of a class differ, so that it needs K images and the query.
         repeats_queries: Whether queries start again at the end of the list, so that any number can be asked.
+        continued: Whether a run goes on where the one before has ended, so that the first seed alone decides.
         several_ways: Whether it draws episodes of more than one class.
         lists: Which images it draws from (`fssbench.episode.samplers.lists.read_lists`).
     """
@@ -37,6 +38,7 @@ class Sampler:
     draws_class: bool = False
     distinct: bool = False
     repeats_queries: bool = True
+    continued: bool = False
     several_ways: bool = False
     lists: ListRule = "data set's"
 
@@ -61,6 +63,12 @@ SAMPLERS: dict[str, Sampler] = {
     "bam-gfss-8-workers": Sampler(pfenet.generalised_by_8, draws_class=True, distinct=True, lists="every image"),
     "patnet-in-turn": Sampler(patnet.in_turn, draws_class=True),
     "canet-listed": Sampler(canet.listed, distinct=True),
+    "repri-3-workers": Sampler(repri.listed_by_3, distinct=True, continued=True, lists="2048 pixels"),
+    "repri-resnet101-3-workers": Sampler(
+        repri.listed_by_3_resnet101, distinct=True, continued=True, lists="2048 pixels"
+    ),
+    "repri-2-workers": Sampler(repri.listed_by_2, distinct=True, continued=True, lists="2048 pixels"),
+    "mlc-4-workers": Sampler(mlc.drawn_by_4, distinct=True, lists="2048 pixels"),
     "panet-drawn": Sampler(panet.drawn, draws_class=True, distinct=True, lists="any pixel"),
     "pmms-listed": Sampler(pmms.listed, distinct=True),
     "pmms-drawn": Sampler(pmms.drawn, draws_class=True, distinct=True),

@@ -13,8 +13,11 @@ import numpy as np
 from fssbench.episode.episode import Episode
 from fssbench.episode.samplers.lists import ImageLists
 
+_CHUNK = 1 << 22
+"""Numbers that are passed over at once."""
 
-def base_seeds(seed: int) -> Iterator[int]:
+
+def base_seeds(seed: int, drawn: int = 0) -> Iterator[int]:
     """Yield what PyTorch draws for its loader each time it starts, after `torch.manual_seed(seed)`.
 
     It is `torch.empty((), dtype=torch.int64).random_()` on the generator of the CPU, a Mersenne twister of 32 bits:
@@ -23,8 +26,11 @@ def base_seeds(seed: int) -> Iterator[int]:
 
     Args:
         seed: From 0 to 2**32 - 1.
+        drawn: How many numbers of 32 bits were taken from the generator before.
     """
     generator = np.random.RandomState(seed)
+    for start in range(0, drawn, _CHUNK):
+        generator.randint(0, 1 << 32, min(_CHUNK, drawn - start), dtype=np.uint32)
     while True:
         high, low = generator.randint(0, 1 << 32, 2, dtype=np.uint32).tolist()
         yield (high << 32 | low) & (1 << 63) - 1

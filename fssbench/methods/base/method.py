@@ -155,6 +155,19 @@ class Method(nn.Module, ABC, Generic[Features, Support]):
 
     as_query = prepare_query
 
+    def leave_out(self, query: Features, ignored: Tensor) -> Features:
+        """Return a query some of whose pixels take no part in what a method learns of the query while it predicts.
+
+        Called after `prepare_query`, with the padding of the image and, where a protocol gives them, the pixels that
+        the query's label map has as 255. All else of that map is given to no step. Most methods learn nothing then.
+
+        Args:
+            query: Features of queries; they stay as they are.
+            ignored: bool (B, H, W), of the size of the images.
+        """
+        del ignored
+        return query
+
     def predict_many(
         self,
         queries: Sequence[Features],
@@ -197,7 +210,12 @@ class Method(nn.Module, ABC, Generic[Features, Support]):
 
     @torch.inference_mode()
     def segment(
-        self, query: Tensor, support_images: Tensor, support_masks: Tensor, size: tuple[int, int] | None = None
+        self,
+        query: Tensor,
+        support_images: Tensor,
+        support_masks: Tensor,
+        size: tuple[int, int] | None = None,
+        query_ignored: Tensor | None = None,
     ) -> Prediction:
         """Answer one episode from its images, by the form it is called on.
 
@@ -208,6 +226,7 @@ class Method(nn.Module, ABC, Generic[Features, Support]):
             support_images: float32 (N, K, 3, H, W), normalised.
             support_masks: (N, K, H, W) in {0, 1, 255}.
             size: (height, width) at which to return the labels; default the query's own.
+            query_ignored: bool (H, W): pixels of the query that `leave_out` is given; None for none.
 
         Raises:
             UsageError: If the shapes do not fit each other.
@@ -226,5 +245,12 @@ class Method(nn.Module, ABC, Generic[Features, Support]):
             [self.condition(self.encode(image[None]), mask[None]) for image, mask in zip(images, masks, strict=True)]
             for images, masks in zip(support_images, support_masks, strict=True)
         ]
+        if query_ignored is not None and query_ignored.shape != query.shape[1:]:
+            raise UsageError(
+                f"query_ignored {tuple(query_ignored.shape)} is not of the query's size {tuple(query.shape[1:])}"
+            )
         height, width = query.shape[-2:]
-        return self.predict(self.encode(query[None]), supports, size or (height, width))
+        features = self.encode(query[None])
+        if query_ignored is not None:
+            features = self.leave_out(self.prepare_query(features), query_ignored[None])
+        return self.predict(features, supports, size or (height, width))

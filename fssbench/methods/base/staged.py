@@ -59,14 +59,8 @@ class StagedMethod(JointMethod[Any, Support], Generic[Query, Support]):
         self._stages = self.adopt(stages.requires_grad_(requires_grad=False))
 
     def adopt(self, module: Taken) -> tuple[Taken]:
-        """Make the children of a module the method's own, under their names, as the releases have them.
-
-        Returns:
-            The module in a tuple, so that keeping it does not register its parameters a second time.
-        """
-        for name, child in module.named_children():
-            self.add_module(name, child)
-        return (module,)
+        """Make the children of a module the method's own; see `adopt`."""
+        return adopt(self, module)
 
     @property
     def stages(self) -> StagedBackbone:
@@ -144,6 +138,17 @@ class StagedMethod(JointMethod[Any, Support], Generic[Query, Support]):
             size: (height, width).
         """
         return prior_mask(query, support, size)
+
+
+def adopt(method: nn.Module, module: Taken) -> tuple[Taken]:
+    """Make the children of a module a method's own, under their names, as the releases have them.
+
+    Returns:
+        The module in a tuple, so that keeping it does not register its parameters a second time.
+    """
+    for name, child in module.named_children():
+        method.add_module(name, child)
+    return (module,)
 
 
 def decide_each(logits: Tensor, image_size: tuple[int, int], sizes: Sequence[tuple[int, int]]) -> list[Prediction]:

@@ -306,4 +306,7 @@ CHECKS: Mapping[str, Check] = {
     "the state dict restores the method": _state_dict,
     "the order of the shots does not matter": _order_of_shots,
 }
-"""What has to hold, and what looks whether it does. A query's mask is given to no step, so none can read it."""
+"""What has to hold, and what looks whether it does.
+
+A query's mask is given to no step, so none can read it, but for its pixels labelled 255 in `Method.leave_out`.
+"""

@@ -1,0 +1,112 @@
+"""A ResNet for metric learning: a deep stem, no fourth stage, and no ReLU at its end (MLC).
+
+LiheYoung/MiningFSS at 616db51, model/resnet.py.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from fssbench.backbones.resnet import EXPANSION, Bottleneck, Bottlenecks
+from fssbench.backbones.small import small
+from fssbench.errors import UsageError
+
+_BLOCKS = {"resnet50": (3, 4, 6), "resnet101": (3, 4, 23)}
+_STEM = ("conv1.0", "conv1.1", "conv1.3", "conv1.4", "conv1.6", "bn1")
+
+
+class SignedResNet(nn.Module):
+    """Three 3x3 convolutions (64, 64, 128) and layer1 to layer3; the maps are an eighth of the image's size.
+
+    Layer3 has no stride. Its first block is not dilated, the others are, by 2: torchvision's rule for a stride that a
+    dilation replaces, unlike PFENet's.
+
+    Args:
+        blocks: Number of bottlenecks in layer1 to layer3.
+    """
+
+    def __init__(self, blocks: tuple[int, int, int]) -> None:
+        super().__init__()
+        self.conv1 = nn.Sequential(
+            nn.Conv2d(3, 64, 3, stride=2, padding=1, bias=False),
+            nn.BatchNorm2d(64),
+            nn.ReLU(),
+            nn.Conv2d(64, 64, 3, padding=1, bias=False),
+            nn.BatchNorm2d(64),
+            nn.ReLU(),
+            nn.Conv2d(64, 128, 3, padding=1, bias=False),
+        )
+        self.bn1 = nn.BatchNorm2d(128)
+        self.layer1 = _layer(128, 64, blocks[0])
+        self.layer2 = _layer(64 * EXPANSION, 128, blocks[1], stride=2)
+        self.layer3 = _layer(128 * EXPANSION, 256, blocks[2], dilation=2)
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Return the map of layer3 (B, 1024, h, w) before its last ReLU, of images float32 (B, 3, H, W)."""
+        x = F.max_pool2d(F.relu(self.bn1(self.conv1(image))), 3, stride=2, padding=1)
+        return without_last_relu(self.layer3, self.layer2(self.layer1(x)))
+
+    def from_imagenet(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Return ImageNet weights under the names they have here; what is not used is left out.
+
+        The release's file has these names. In PFENet's the stem is conv1, bn1, ... conv3, bn3.
+        """
+        if "conv3.weight" in state:
+            names = [f"{kind}{n}" for n in (1, 2, 3) for kind in ("conv", "bn")]
+            stem = {f"{old}.": f"{new}." for old, new in zip(names, _STEM, strict=True)}
+            state = {
+                next((new + key.removeprefix(old) for old, new in stem.items() if key.startswith(old)), key): value
+                for key, value in state.items()
+            }
+        return {key: value for key, value in state.items() if key in self.state_dict()}
+
+
+class SmallSigned(nn.Module):
+    """The small backbone of the embedded data set up to layer3, before its last ReLU; layer4 is not run."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        own = small()
+        self.stem, self.layer2, self.layer3 = own.stem, own.layer2, own.layer3
+        self.layer4 = own.layer4.requires_grad_(requires_grad=False)
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Return the map of layer3 (B, C, h, w), at an eighth of the image's size."""
+        return without_last_relu(self.layer3, self.layer2(self.stem(image)))
+
+    def from_imagenet(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Return the backbone's weights as they are."""
+        return dict(state)
+
+
+def signed(name: str) -> SignedResNet | SmallSigned:
+    """Build a backbone with random weights.
+
+    Args:
+        name: "resnet50", "resnet101" or "small".
+
+    Raises:
+        UsageError: If there is no such backbone.
+    """
+    if name in _BLOCKS:
+        return SignedResNet(_BLOCKS[name])
+    if name == "small":
+        return SmallSigned()
+    raise UsageError(f"backbone '{name}' has no form without its last ReLU; resnet50, resnet101 and small have")
+
+
+def without_last_relu(layer: Bottlenecks, x: Tensor) -> Tensor:
+    """Return the map of the last of several bottlenecks, before its ReLU."""
+    for block in itertools.islice(layer, len(layer) - 1):
+        x = F.relu(block(x))
+    last: Tensor = layer[-1](x)
+    return last
+
+
+def _layer(inputs: int, width: int, count: int, *, stride: int = 1, dilation: int = 1) -> Bottlenecks:
+    rest = (Bottleneck(width * EXPANSION, width, 1, dilation=dilation) for _ in range(count - 1))
+    return Bottlenecks(Bottleneck(inputs, width, stride), *rest)

@@ -1,0 +1,87 @@
+"""RePRI's episodes: as PFENet's, with two streams in each process of the loader.
+
+mboudiaf/RePRI-for-Few-Shot-Segmentation@aa54b19, src/dataset/dataset.py, src/test.py; PyTorch 1.7, as its README says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from random import Random
+
+import numpy as np
+
+from fssbench.episode.episode import Episode
+from fssbench.episode.samplers.lists import ImageLists
+from fssbench.episode.samplers.pfenet import base_seeds
+
+_PASCAL, _COCO, _PASCAL_RESNET101 = 72_282_488, 72_305_573, 110_162_296
+"""Numbers of 32 bits that PyTorch draws for the initial weights of ResNet-50 or -101 after the seed is set."""
+
+
+def listed(lists: ImageLists, shot: int, count: int, seed: int, *, workers: int, drawn: int) -> Iterator[Episode]:
+    """Yield 1-way episodes whose queries run through the images of the list in order and start again.
+
+    Quirks of the release: the seed is set before the network is made, whose initial weights move PyTorch's generator,
+    so another backbone asks other episodes. Supports are drawn by `random`, which each process seeds anew; the class by
+    NumPy's generator, which PyTorch 1.7 leaves to each process as it is in the main one, so all of them draw alike.
+
+    Args:
+        lists: Lists that know what each image holds (`ImageLists.held`).
+        shot: K.
+        count: How many, of all runs together: the loader is not started again between them.
+        seed: What the release seeds PyTorch and NumPy with.
+        workers: The number of the loader's processes.
+        drawn: Numbers of 32 bits that PyTorch has drawn before the loader starts.
+    """
+    queries = tuple(dict.fromkeys(name for name, _ in lists.entries))
+    items = range(len(queries))
+    asked = ((pass_seed, item) for pass_seed in base_seeds(seed, drawn) for item in items)
+    streams: list[tuple[np.random.RandomState, Random]] = []
+    for _, (pass_seed, item) in zip(range(count), asked, strict=False):
+        if item == 0:
+            of_workers = (Random(pass_seed + worker) for worker in range(workers))  # noqa: S311 - the release's generator
+            streams = [(np.random.RandomState(seed), its) for its in of_workers]
+        of_class, of_supports = streams[item % workers]
+        query = queries[item]
+        class_id = int(of_class.choice(lists.held[query]))
+        supports = draw_supports(of_supports, lists.by_class[class_id], query, shot)
+        yield Episode(query, (class_id,), (supports,), class_id)
+
+
+def draw_supports(random: Random, names: Sequence[str], query: str, shot: int) -> tuple[str, ...]:
+    """Draw K different supports of one class, none the query, in the order in which they are drawn.
+
+    Quirk of the release: each shot begins with a draw that is thrown away.
+
+    Args:
+        random: The stream of the process.
+        names: The class's images in list order; at least K of them are not the query.
+        query: Name of the query.
+        shot: K.
+    """
+    supports: list[str] = []
+    while len(supports) < shot:
+        random.randint(1, len(names))
+        name = query
+        while name == query or name in supports:
+            name = names[random.randint(1, len(names)) - 1]
+        supports.append(name)
+    return tuple(supports)
+
+
+def listed_by_3(lists: ImageLists, way: int, shot: int, count: int, seed: int) -> Iterator[Episode]:
+    """Yield the episodes of the release's configuration for PASCAL: 3 processes (`listed`)."""
+    del way
+    return listed(lists, shot, count, seed, workers=3, drawn=_PASCAL)
+
+
+def listed_by_2(lists: ImageLists, way: int, shot: int, count: int, seed: int) -> Iterator[Episode]:
+    """Yield the episodes of the release's configuration for COCO: 2 processes (`listed`)."""
+    del way
+    return listed(lists, shot, count, seed, workers=2, drawn=_COCO)
+
+
+def listed_by_3_resnet101(lists: ImageLists, way: int, shot: int, count: int, seed: int) -> Iterator[Episode]:
+    """Yield the episodes that the release's configuration for PASCAL asks of ResNet-101 (`listed`)."""
+    del way
+    return listed(lists, shot, count, seed, workers=3, drawn=_PASCAL_RESNET101)
