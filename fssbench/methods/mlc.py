@@ -100,7 +100,7 @@ class MLC(JointMethod[MLCMaps, MLCSupport]):
         prototypes = torch.stack([shot.prototypes for shot in shots]).mean(dim=0)
         return F.cosine_similarity(query.features[:, None], prototypes[..., None, None], dim=2) * _SCALE
 
-    def answers(
+    def predict_batch(
         self, query: MLCMaps, supports: Sequence[Sequence[MLCSupport]], sizes: Sequence[tuple[int, int]]
     ) -> list[Prediction]:
         """Return the predictions of B episodes: logits are the scaled cosines, brought to the image's size first."""

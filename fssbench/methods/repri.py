@@ -167,7 +167,7 @@ class RePRI(JointMethod[RePRIMaps, RePRISupport]):
         """Return features and labels of supports; pixels labelled 255 are left out."""
         return RePRISupport(features.features, _nearest(mask, features.features).to(torch.uint8))
 
-    def answers(
+    def predict_batch(
         self, query: RePRIMaps, supports: Sequence[Sequence[RePRISupport]], sizes: Sequence[tuple[int, int]]
     ) -> list[Prediction]:
         """Return the predictions of B episodes: logits are the probabilities of background and foreground.

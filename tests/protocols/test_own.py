@@ -134,5 +134,13 @@ def test_a_record_is_enough_to_know_it(file: Path) -> None:
 
 
 def test_the_template_says_every_key_that_has_no_default() -> None:
-    needed = {one.name for one in fields(Protocol)} - {"name", "own", "absent", "default_for", "backbone", "base"}
+    needed = {one.name for one in fields(Protocol)} - {
+        "name",
+        "own",
+        "absent",
+        "default_for",
+        "backbone",
+        "base",
+        "query_rim",
+    }
     assert needed == {line.split(" = ")[0] for line in TEXT.splitlines() if " = " in line} | {"overrides"}
