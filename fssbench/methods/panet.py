@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from fssbench.backbones import backbone as build_backbone
 from fssbench.layers.losses import ifsl_losses, label_loss, likelihood_loss
-from fssbench.layers.masks import foreground, resize_mask, spread_back
+from fssbench.layers.masks import foreground, gathering_weights, resize_mask
 from fssbench.methods.base.joint import JointMethod
 from fssbench.methods.base.method import Prediction, TrainingBatch
 from fssbench.methods.base.pairwise import presence
@@ -98,7 +98,7 @@ class PANet(JointMethod[PANetMaps, PANetSupport]):
         if self.task == "fss":
             inside = inside.to(precision)
             both = torch.stack([1.0 - inside, inside], dim=1)
-            weights, areas = spread_back(both, features.features, align_corners=False), both.sum(dim=(2, 3))
+            weights, areas = gathering_weights(both, features.features, align_corners=False), both.sum(dim=(2, 3))
         else:
             touched = (resize_mask(inside, features.features) > 0).to(precision)
             weights = torch.cat([1.0 - touched, touched], dim=1)

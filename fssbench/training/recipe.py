@@ -196,8 +196,8 @@ class Recipe:
         lists: Which pictures a class is learnt from: the "data set's" own lists; of these the pictures of the
             "data set's, base alone", which hold no pixel of a novel class, as PMMs lists them; those in which the class
             has "2048 pixels" at the original size, as PFENet and those after it list them; of these "2048 pixels, base
-            alone", as BAM lists them. "2048 pixels, images alike", for single images: each image that has so much of any
-            base class, once, as RePRI trains. "every image", for single images: all training images alike, those
+            alone", as BAM lists them. "2048 pixels, images alike", for single images: each image that has so much of
+            any base class, once, as RePRI trains. "every image", for single images: all training images alike, those
             without a base class too, and crops keep the first base class, as BAM's base learner.
         rim: Whether pixels labelled 255 leave the loss or are background.
         other_classes: Whether pixels of novel classes are background to a stage that names base classes, or leave its
