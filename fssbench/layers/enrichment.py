@@ -56,6 +56,7 @@ class FeatureEnrichment(nn.Module):
         vectors: Sequence[Tensor] = (),
         resized: Sequence[Tensor] = (),
         merge: nn.ModuleList | None = None,
+        finer: Sequence[Tensor] | None = None,
     ) -> list[Tensor]:
         """Return the enriched map of each scale, (B, width, bin, bin), finest first.
 
@@ -66,6 +67,7 @@ class FeatureEnrichment(nn.Module):
             vectors: Prototypes, (B, C', 1, 1), spread over all positions.
             resized: Maps brought to each scale bilinearly: the prior, (B, 1, h, w).
             merge: First convolutions other than this module's own (SCL has a second set).
+            finer: Maps of another call that each scale is given in place of this call's finer one (SCL again).
         """
         size = (pooled.shape[-2], pooled.shape[-1])
         first = self.get_submodule(self._merge) if merge is None else merge
@@ -75,7 +77,8 @@ class FeatureEnrichment(nn.Module):
             sources += [vector.expand(-1, -1, *cells) for vector in vectors]
             sources += [resize(source, cells) for source in resized]
             merged = first.get_submodule(str(scale))(torch.cat(sources, dim=1))
-            maps.append(self.interact(scale, merged, maps[-1] if maps else None, size))
+            before = maps if finer is None else finer
+            maps.append(self.interact(scale, merged, before[scale - 1] if scale else None, size))
         return maps
 
     def interact(self, scale: int, merged: Tensor, finer: Tensor | None, size: tuple[int, int]) -> Tensor:
