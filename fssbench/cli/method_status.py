@@ -102,7 +102,9 @@ def _status(info: MethodInfo, released: bool, shipped: bool) -> MethodStatus:
         training=info.training,
         adapts=info.adapts,
         k_shot={TASKS[task]: rule for task, rule in info.k_shot.items()},
-        protocols={TASKS[task]: info.protocols[task] for task in tasks if task in info.protocols},
+        protocols={
+            TASKS.get(name, name): info.protocols[name] for name in (*tasks, *info.tasks) if name in info.protocols
+        },
         idea=info.idea.strip(),
     )
 

@@ -37,7 +37,7 @@ class MethodInfo:
         tasks: For each variant ("" where there is only one form) its task, default variant first.
         backbones: Names of the backbones it was released with, default first; empty if it needs none.
         trainable: Whether `fssbench train` can train it; floors need no checkpoint.
-        protocols: For each task the protocol that its release evaluates by.
+        protocols: For each task the protocol that its release evaluates by; a variant may have its own.
         weak: Whether it has a weakly supervised form, which `build(..., weak=True)` makes.
         on: For each data set the arguments of `build` that the release's configuration for it differs in; a table
             named after a variant holds that variant's own.
@@ -113,6 +113,11 @@ class MethodInfo:
         own = given.get(next(iter(self.tasks)) if variant is None else variant, {})
         options = {key: value for key, value in given.items() if key not in self.tasks} | dict(own)
         return {key: tuple(value) if isinstance(value, list) else value for key, value in options.items()}
+
+    def protocol_for(self, task: str, variant: str | None = None) -> str:
+        """Return the protocol that the release evaluates a variant by; None is one that has none of its own."""
+        own = None if variant is None else self.protocols.get(variant)
+        return own or self.protocols[task]
 
     def variant_for(self, task: str) -> str | None:
         """Return the variant that answers `task`, None if there is none."""

@@ -66,11 +66,11 @@ class SCLSupport:
 class SCL(StagedMethod[SCLQuery, SCLSupport]):
     """Self-guided and cross-guided learning, on PFENet or on CANet.
 
-    One shot gives the raw logits of the query. Of K shots each segments the query by its own vectors, and the logits are
-    summed with the shot's score as weight and divided by K. The release has K = 5 alone, and divides by a written 5
-    with PFENet; that other K are divided by K is chosen here. A class that is neither in a support nor predicted there
-    counts as right in a score (with PFENet the release divides 0 by 0 there). In training with several shots, which
-    the release does not have, losses are averaged over the shots.
+    One shot gives the raw logits of the query. Of K shots each segments the query by its own vectors, and the logits
+    are summed with the shot's score as weight and divided by K. The release has K = 5 alone, and divides by a written
+    5 with PFENet; that other K are divided by K is chosen here. With PFENet a score takes a class that is neither in a
+    support nor predicted there as right, where the release divides 0 by 0. In training with several shots, which the
+    release does not have, losses are averaged over the shots.
 
     Args:
         backbone: Name of the frozen backbone.

@@ -155,7 +155,7 @@ def _protocol(names: Names, info: MethodInfo | None, task: Task | None) -> Proto
         if info is None or task is None:
             raise UsageError("nothing says by whose rules to count", "--protocol NAME")
         source = protocol_source(names.dataset, names.trained_on, names.backbone)
-        name = default_protocol(source, task, info.protocols[task])
+        name = default_protocol(source, task, info.protocol_for(task, resolve_variant(names, info, task)))
     protocol = protocol_of(name)
     wanted = task if names.purpose == "train" else names.task
     if wanted is not None and protocol.task != wanted:

@@ -15,7 +15,7 @@ from fssbench.methods.catalogue import method_info
 SIDE = 144
 """Side of the images at which they are narrow and quick."""
 OPTIONS: dict[str, dict[str, Any]] = {
-    **{name: {"width": 8} for name in ("pfenet", "ntrenet", "bam", "asgnet", "mmnet", "mmt", "canet", "rpmm")},
+    **{name: {"width": 8} for name in ("pfenet", "ntrenet", "bam", "asgnet", "mmnet", "mmt", "canet", "rpmm", "scl")},
     "hsnet": {"channels": (4, 8, 8)},
     **{name: {"channels": (16, 16)} for name in ("asnet", "asnet-hm")},
 }
