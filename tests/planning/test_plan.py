@@ -66,6 +66,13 @@ def test_each_method_is_evaluated_as_its_release_does() -> None:
     }
 
 
+@pytest.mark.parametrize(("variant", "protocol"), [(None, "pfenet"), ("pfenet", "pfenet"), ("canet", "scl-canet")])
+def test_a_variant_may_have_a_protocol_of_its_own(variant: str | None, protocol: str) -> None:
+    from fssbench.methods.catalogue import method_info
+
+    assert method_info("scl").protocol_for("fss", variant) == protocol
+
+
 def test_all_folds_are_the_default() -> None:
     found = planned(fold=None)
     assert [one.fold for one in found.lists] == [0, 1, 2, 3]

@@ -29,6 +29,7 @@ def test_the_protocols_in_order() -> None:
         "bam-gfss-base",
         "panet",
         "canet",
+        "scl-canet",
         "rpmm",
         "repri",
         "repri-resnet101",
