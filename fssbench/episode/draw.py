@@ -177,7 +177,7 @@ def _check_room(
     short: Collection[int],
 ) -> None:
     # An FS-CS query's class has half of the chance, so the other half needs at least one other class.
-    needed = max(way, 2) if protocol.task == "fscs" else 1
+    needed = max(way, 2) if protocol.task == "fscs" else way
     if len(lists.by_class) < needed or not lists.entries:
         why = area_rule(sampler(protocol.sampler).lists, dataset, side, short)
         raise MissingError(

@@ -6,14 +6,17 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from fssbench.protocols.transforms import OTHER_CLASS
+
 
 def foreground(mask: Tensor) -> Tensor:
-    """Return the foreground of a mask as float32 (B, H, W) in {0, 1}; pixels labelled 255 count as background.
+    """Return the foreground of a mask as float32 (B, H, W) in {0, 1}; pixels labelled 254 and 255 are not in it.
 
     Args:
-        mask: (B, H, W) with 0 = background, 255 = ignore, anything else = foreground.
+        mask: (B, H, W) with 0 = background, 254 = another class of the episode, 255 = ignore, anything else =
+            foreground.
     """
-    return ((mask != 0) & (mask != 255)).to(torch.float32)
+    return ((mask != 0) & (mask < OTHER_CLASS)).to(torch.float32)
 
 
 def resize_mask(mask: Tensor, like: Tensor) -> Tensor:

@@ -54,6 +54,7 @@ class MethodInfo:
         k_shot: For each task how K supports of a class are used, one of `K_SHOT_RULES`.
         learnable: For each backbone the number of parameters that training moves, in the default variant, as built for
             1-way 1-shot episodes; a test computes them anew.
+        ways: For a task the largest number of ways that it predicts; default 1 for "fss", any number for "fscs".
         adapts: Whether it learns from the episode's supports or query when it predicts.
     """
 
@@ -78,6 +79,7 @@ class MethodInfo:
     idea: str = ""
     k_shot: Mapping[str, str] = field(default_factory=dict)
     learnable: Mapping[str, int] = field(default_factory=dict)
+    ways: Mapping[str, int] = field(default_factory=dict)
     adapts: bool = False
 
     @property
@@ -118,6 +120,10 @@ class MethodInfo:
         """Return the protocol that the release evaluates a variant by; None is one that has none of its own."""
         own = None if variant is None else self.protocols.get(variant)
         return own or self.protocols[task]
+
+    def most_ways(self, task: str) -> int | None:
+        """Return the largest number of ways that it predicts in a task; None for any number."""
+        return self.ways.get(task, 1 if task == "fss" else None)
 
     def variant_for(self, task: str) -> str | None:
         """Return the variant that answers `task`, None if there is none."""
@@ -205,10 +211,13 @@ def check_build(name: str, backbone: str | None, variant: str | None, way: int, 
     if way < 1 or shot < 1:
         raise UsageError(f"way and shot are at least 1, not {way} and {shot}")
     task = info.tasks[variant] if variant is not None else next(iter(info.tasks.values()))
-    if task == "fss" and way != 1:
-        joint = info.variant_for("fscs")
+    most = info.most_ways(task)
+    if most is not None and way > most:
+        joint = info.variant_for("fscs") if task == "fss" else None
         raise UsageError(
-            f"{name} answers 1-way episodes only" + (f" unless variant='{joint}'" if joint else "") + f", not {way}-way"
+            f"{name} answers {'1-way episodes only' if most == 1 else f'episodes of 1 to {most} ways'}"
+            + (f" unless variant='{joint}'" if joint else "")
+            + f", not {way}-way"
         )
     return info
 

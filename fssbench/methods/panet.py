@@ -22,6 +22,7 @@ from fssbench.layers.masks import foreground, gathering_weights, resize_mask
 from fssbench.methods.base.joint import JointMethod
 from fssbench.methods.base.method import Prediction, TrainingBatch
 from fssbench.methods.base.pairwise import presence
+from fssbench.protocols.transforms import OTHER_CLASS
 
 _SCALE = 20.0
 """alpha of Eq. 2: cosine distances are multiplied by it."""
@@ -58,7 +59,7 @@ class PANet(JointMethod[PANetMaps, PANetSupport]):
     Args:
         backbone: Name of the backbone: "vgg16" for "fss", "resnet50" or "resnet101" for "fscs", "small" for both.
         variant: "fss" as its authors released it, or "fscs" as iFSL re-implements it.
-        way: N.
+        way: N; of "fss" 1 to 5.
         shot: K.
         weak: FS-CS only: trained with image-level labels. The answer still takes the support masks.
     """
@@ -89,15 +90,16 @@ class PANet(JointMethod[PANetMaps, PANetSupport]):
     def condition(self, features: PANetMaps, mask: Tensor) -> PANetSupport:
         """Return what prototypes are made of (Eq. 1); pixels labelled 255 count as background.
 
-        As released by its authors the features go up to the mask's size (bilinear, corners not aligned). In iFSL's form
-        the mask goes down to theirs, and every position that it touches is foreground.
+        As released by its authors the features go up to the mask's size (bilinear, corners not aligned), and pixels of
+        another class of the episode (254) are in neither prototype. In iFSL's form the mask goes down to the features'
+        size, and every position that it touches is foreground.
         """
         # The resizing of masks in iFSL's form is float32, as released; sums are taken in the features' precision.
         inside = foreground(mask)
         precision = torch.promote_types(inside.dtype, features.features.dtype)
         if self.task == "fss":
             inside = inside.to(precision)
-            both = torch.stack([1.0 - inside, inside], dim=1)
+            both = torch.stack([1.0 - inside - (mask == OTHER_CLASS).to(precision), inside], dim=1)
             weights, areas = gathering_weights(both, features.features, align_corners=False), both.sum(dim=(2, 3))
         else:
             touched = (resize_mask(inside, features.features) > 0).to(precision)

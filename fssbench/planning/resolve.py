@@ -127,7 +127,7 @@ def resolve_task(names: Names, info: MethodInfo) -> Task:
         task = info.tasks[names.variant]
     elif names.protocol is not None:
         task = protocol_of(names.protocol).task
-    elif names.way > 1:
+    elif names.way > 1 and not _takes_ways(names, info):
         task = "fscs"
     else:
         task = next(iter(info.tasks.values()))
@@ -139,6 +139,17 @@ def resolve_task(names: Names, info: MethodInfo) -> Task:
     if info.variant_for(task) is None:
         raise UsageError(f"{info.name} has no form for the task {task}", "fssbench list methods")
     return task
+
+
+def _takes_ways(names: Names, info: MethodInfo) -> bool:
+    """Return whether the method's own form and the protocol of its release take that many ways on the data set."""
+    task = next(iter(info.tasks.values()))
+    most = info.most_ways(task)
+    if names.purpose == "train" or task != "fss" or most is None or names.way > most:
+        return False
+    source = protocol_source(names.dataset, names.trained_on, names.backbone)
+    rules = protocol_of(default_protocol(source, task, info.protocol_for(task)))
+    return rules.takes(names.dataset) and names.way <= rules.on(names.dataset).way[1]
 
 
 def resolve_variant(names: Names, info: MethodInfo, task: Task) -> str:

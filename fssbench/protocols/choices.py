@@ -46,6 +46,7 @@ class Override:
     score_sizes: tuple[ScoreAt, ...] | None = None
     seeds: tuple[int, ...] | None = None
     backbone: str | None = None
+    way: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True)
@@ -95,6 +96,8 @@ class Protocol:
         absent: Whether a class, or the background, without a pixel in the label map that is counted on counts
             (the answer's pixels go into the union) or is left out of that episode's counts.
         way: Smallest and largest N.
+        other_classes: Whether the pixels that a support has of another class of its episode count as "background" or
+            belong to "neither" side of its mask.
         datasets: The data sets it is defined for: those of its release, and those that name it in datasets.toml.
             Every protocol takes `OWN_DATA` and the data sets of other packages too, without overrides.
         overrides: For some of them, what differs there; `on` applies it.
@@ -125,6 +128,7 @@ class Protocol:
     datasets: tuple[str, ...]
     overrides: Mapping[str, Override] = field(default_factory=dict, hash=False)
     absent: Literal["count", "leave-out"] = "count"
+    other_classes: Literal["background", "neither"] = "background"
     default_for: tuple[str, ...] = ()
     backbone: str | None = None
     base: BaseRule | None = None

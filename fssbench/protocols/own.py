@@ -231,9 +231,6 @@ def _out_of_bounds(found: Protocol) -> Iterator[tuple[str, str]]:
             yield key, f"it is one line of 1 to {_LONGEST} printed characters"
     if not found.datasets:
         yield "datasets", "a protocol is for one data set or more"
-    low, high = found.way
-    if not 1 <= low <= high <= _MOST_WAYS:
-        yield "way", f"it is [smallest, largest] N, from 1 to {_MOST_WAYS}"
     if found.score_at not in found.score_sizes:
         yield "score_at", f"it is not one of score_sizes, {', '.join(found.score_sizes) or 'which is empty'}"
     if found.base is not None and not 0 <= found.base.threshold <= 1:
@@ -245,6 +242,8 @@ def _out_of_bounds(found: Protocol) -> Iterator[tuple[str, str]]:
 
 
 def _bad_numbers(its: Protocol | Override, resize: str) -> Iterator[tuple[str, str]]:
+    if its.way is not None and not 1 <= its.way[0] <= its.way[1] <= _MOST_WAYS:
+        yield "way", f"it is [smallest, largest] N, from 1 to {_MOST_WAYS}"
     if its.episodes is not None and not 1 <= its.episodes <= _MOST_EPISODES:
         yield "episodes", f"there are 1 to {_MOST_EPISODES}"
     if its.seeds is not None:

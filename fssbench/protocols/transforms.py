@@ -17,6 +17,7 @@ Torch is imported by what makes tensors: label maps are brought to a size withou
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 IGNORE = 255
+OTHER_CLASS = 254
+"""Value of a support mask where another class of the episode is that belongs to neither side of the mask."""
 
 
 STRIDE = 8
@@ -213,7 +216,11 @@ def _check_label(label: Label) -> None:
 
 
 def support_mask(
-    label: Label, class_id: int, size: tuple[int, int], rule: ResizeRule = "pillow-bilinear"
+    label: Label,
+    class_id: int,
+    size: tuple[int, int],
+    rule: ResizeRule = "pillow-bilinear",
+    others: Sequence[int] = (),
 ) -> npt.NDArray[np.uint8]:
     """Return the mask of one class at the network's size.
 
@@ -225,10 +232,11 @@ def support_mask(
         class_id: The label value asked for.
         size: (height, width).
         rule: How it gets there, as for `input_label`.
+        others: Label values that belong to neither side of the mask.
 
     Returns:
-        uint8 (height, width): 1 where the class is, 255 where a uint8 label is 255 or was padded, 0 elsewhere. HSNet,
-        ASNet and PFENet take 255 as background; that is the method's business.
+        uint8 (height, width): 1 where the class is, 255 where a uint8 label is 255 or was padded, `OTHER_CLASS` where
+        one of `others` is, 0 elsewhere. HSNet, ASNet and PFENet take 255 as background; that is the method's business.
 
     Raises:
         UsageError: If `class_id` can't be a class of such a map.
@@ -239,6 +247,8 @@ def support_mask(
     if not 1 <= class_id <= largest:
         raise UsageError(f"a class is a label value from 1 to {largest}, not {class_id}")
     mask: npt.NDArray[np.uint8] = (resized == class_id).astype(np.uint8)
+    for other in others:
+        mask[resized == other] = OTHER_CLASS
     if rim:
         mask[resized == IGNORE] = IGNORE
     return mask

@@ -256,13 +256,16 @@ def _variant(names: Names, info: MethodInfo | None) -> str:
 
 def _setting(names: Names, info: MethodInfo | None, found: Mapping[str, Recipe]) -> Setting:
     """Return what is trained as recipes say, and by whose rules it is validated."""
+    ways = max(recipe.way for recipe in found.values())
+    if info is not None and ways > 1 and resolve_task(names, info) == "fss":
+        raise UsageError(f"{info.name} learns this task from 1-way episodes only, not {ways}-way", "leave --ways out")
     validated = [recipe.validation for recipe in found.values() if recipe.validation]
     protocols = {validation.protocol for validation in validated} or {""}
     return resolve(
         replace(
             names,
             recipe_backbone=_same("backbone", {recipe.backbone for recipe in found.values()}) or None,
-            way=max(recipe.way for recipe in found.values()),
+            way=ways,
             counted=info is not None and bool(validated),
             protocol=_same("the protocol of their validation", protocols) or None,
         )

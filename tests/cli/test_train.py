@@ -75,6 +75,10 @@ def test_backbone_then_method_then_eval_loads_it(tmp_path: Path) -> None:
         (["--method", "bam", "--fold", 0, "--task", "fs-cs"], "no form for the task fscs"),
         (["--method", "bam", "--fold", 0, "--weak"], "no weakly supervised form"),
         (["--method", "hsnet", "--fold", 0, "--variant", "fss", "--ways", 2], "1-way episodes only"),
+        (
+            ["--method", "panet", "--fold", 0, "--variant", "fss", "--ways", 2],
+            "learns this task from 1-way episodes only",
+        ),
         (["--method", "hsnet", "--fold", 0, "--shots", 0], "--shots is at least 1"),
     ],
 )

@@ -83,6 +83,31 @@ def test_a_class_that_the_counted_label_lacks(rule: str, union: bool):
     assert row.union[0] > 0, "the background is there, and missed"
 
 
+class SeesMasks(NearestColour):
+    """Keeps which values the masks have that it is given."""
+
+    def __init__(self) -> None:
+        super().__init__(way=2)
+        self.task = "fss"
+        self.seen: list[list[int]] = []
+
+    def condition(self, features: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        self.seen.append(mask.unique().tolist())
+        return super().condition(features, mask)
+
+
+@pytest.mark.parametrize("other", ["neither", "background"])
+def test_another_class_of_the_episode_is_on_neither_side_of_a_mask_where_the_protocol_says_so(other: str):
+    # p4 holds the classes 2 and 1, p8 3 and 1, p3 and p7 one.
+    asked = [Episode("p1", (2, 1), (("p4",), ("p3",)), 2), Episode("p1", (2, 3), (("p4",), ("p8",)), 2)]
+    rules = replace(protocol("panet"), input=(24, 24), split="val", other_classes=other)
+    method = SeesMasks()
+    evaluate(method, Patches(), asked, protocol=rules)
+    marked = [254 in seen for seen in method.seen]
+    # p4 as a support of class 2 is conditioned once with class 1 beside it, once with class 3.
+    assert sorted(marked) == ([False, False, False, True] if other == "neither" else [False] * 3)
+
+
 @pytest.mark.parametrize("name", ["pfenet", "panet"])
 def test_the_order_of_work_is_free(name: str):
     dataset, episodes = Patches(), questions(count=9)

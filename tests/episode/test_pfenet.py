@@ -188,20 +188,26 @@ def test_a_class_that_only_queries_hold_is_refused_as_it_has_no_support() -> Non
     assert 7 not in {e.classes[0] for e in without}
 
 
-@pytest.mark.parametrize("shot", [1, 5])
-def test_panet_draws_are_the_releases(shot: int) -> None:
-    dataset = Areas("coco20i", images=80)
-    drawn = episodes(dataset, shot=shot, protocol="panet", count=70)
+@pytest.mark.parametrize(
+    ("name", "way", "shot"), [("coco20i", 1, 1), ("coco20i", 1, 5), ("pascal5i", 2, 1), ("pascal5i", 5, 3)]
+)
+def test_panet_draws_are_the_releases(name: str, way: int, shot: int) -> None:
+    dataset = Areas(name, images=80)
+    drawn = episodes(dataset, way=way, shot=shot, protocol="panet", count=70)
     expected = []
     for seed in range(1234, 1239):
         random = Random(seed)  # noqa: S311 - the generator of the release
-        random.choices(population=range(1), k=1)
+        [query_way] = random.choices(population=range(way), k=1)
         for _ in range(70):
-            [place] = random.sample(range(5), k=1)
-            class_id = dataset.classes[place]
-            names = sorted(dataset.areas.loc[dataset.areas["class_id"] == class_id, "name"])
-            images = [names[number] for number in random.sample(range(len(names)), k=shot + 1)]
-            expected.append(Episode(images[-1], (class_id,), (tuple(images[:-1]),), class_id))
+            classes = tuple(dataset.classes[place] for place in random.sample(range(5), k=way))
+            images = []
+            for number, class_id in enumerate(classes):
+                names = sorted(dataset.areas.loc[dataset.areas["class_id"] == class_id, "name"])
+                k = shot + 1 if number == query_way else shot
+                images.append(tuple(names[number] for number in random.sample(range(len(names)), k=k)))
+            query = images[query_way][-1]
+            supports = tuple(drawn[:shot] for drawn in images)
+            expected.append(Episode(query, classes, supports, classes[query_way]))
     assert list(drawn) == expected
     assert (drawn.split, drawn.run_length, drawn.data_fingerprint) == ("train", 70, "b" * 64)
 

@@ -12,6 +12,7 @@ import fssbench
 from fssbench.errors import UsageError
 from fssbench.methods.base.method import TrainingBatch
 from fssbench.methods.panet import PANetMaps, PANetSupport, alignment_loss, scaled_cosine
+from fssbench.protocols.transforms import OTHER_CLASS
 
 SIDE = 96
 
@@ -43,6 +44,31 @@ def test_prototypes_are_those_of_features_brought_to_the_masks_size():
     torch.testing.assert_close(kept.sums[:, 0], (upsampled * (1 - inside)).sum(dim=(2, 3)), atol=1e-3, rtol=1e-5)
     assert torch.equal(kept.areas[:, 1], inside.sum(dim=(1, 2, 3)))
     assert torch.equal(kept.areas.sum(dim=1), torch.full((2,), 50.0 * 61.0))
+
+
+def test_another_class_of_the_episode_is_in_neither_prototype():
+    method = fssbench.build("panet", backbone="small", way=2)
+    features = torch.randn(1, 5, 7, 9)
+    mask = torch.zeros(1, 50, 61, dtype=torch.uint8)
+    mask[0, 10:30, 10:30] = 1
+    alone = method.condition(PANetMaps(features, (50, 61)), mask)
+    mask[0, 35:45, 5:50] = OTHER_CLASS
+    kept = method.condition(PANetMaps(features, (50, 61)), mask)
+    assert torch.equal(kept.sums[:, 1], alone.sums[:, 1])
+    assert (alone.areas - kept.areas).tolist() == [[450.0, 0.0]]
+    upsampled = F.interpolate(features, (50, 61), mode="bilinear", align_corners=False)
+    lost = upsampled[0, :, 35:45, 5:50].sum(dim=(1, 2))
+    torch.testing.assert_close(alone.sums[0, 0] - kept.sums[0, 0], lost, atol=1e-3, rtol=1e-5)
+
+
+def test_its_own_form_takes_one_to_five_ways():
+    images, masks = torch.randn(5, 2, 3, 64, 64), torch.zeros(5, 2, 64, 64, dtype=torch.uint8)
+    for way in range(5):
+        masks[way, :, 10 * way : 10 * way + 12] = 1
+    found = fssbench.build("panet", backbone="small", way=5, shot=2).segment(torch.randn(3, 64, 64), images, masks)
+    assert (found.logits.shape, found.present.shape) == ((6, 64, 64), (5,))
+    with pytest.raises(UsageError, match="panet answers episodes of 1 to 5 ways unless variant='fscs', not 6-way"):
+        fssbench.build("panet", way=6)
 
 
 def test_shots_and_ways_are_averaged_by_image_as_released_and_by_position_in_ifsl():

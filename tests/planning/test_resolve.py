@@ -24,6 +24,8 @@ TRAIN = Names("train", "pascal5i", "pascal5i", "hsnet")
         (replace(EVAL, score_at="original"), ("hsnet", "fss", "resnet50", "hsnet@original")),
         (replace(EVAL, method="copy-mask"), ("copy-mask", "fss", None, "hsnet")),
         (replace(EVAL, method="panet", variant="fscs"), ("panet", "fscs", "resnet50", "ifsl-fscs")),
+        (replace(EVAL, method="panet", way=5), ("panet", "fss", "vgg16", "panet")),
+        (replace(EVAL, method="panet", way=2, task="fscs"), ("panet", "fscs", "resnet50", "ifsl-fscs")),
         (SCORE, (None, "", None, "hsnet")),
         (replace(SCORE, backbone="vit", score_at="original"), (None, "", "vit", "hsnet@original")),
         (replace(TRAIN, recipe_backbone="small"), ("hsnet", "fss", "small", "hsnet")),
@@ -37,6 +39,11 @@ def test_what_names_mean(names: Names, expected: tuple[str | None, str, str | No
     method, protocol = found.method, found.protocol
     assert (method and method.name, found.variant, found.backbone, protocol and protocol.name) == expected
     assert (found.dataset, found.trained_on, found.way, found.shot) == ("pascal5i", "pascal5i", names.way, names.shot)
+
+
+@pytest.mark.parametrize("dataset", ["coco20i", "shapes20i"])
+def test_several_ways_mean_fs_cs_where_the_own_form_is_not_asked_them(dataset: str) -> None:
+    assert resolve(replace(EVAL, method="panet", way=2, dataset=dataset, trained_on=dataset)).variant == "fscs"
 
 
 def test_the_protocol_is_brought_to_the_data_set() -> None:

@@ -145,6 +145,14 @@ def test_panet_counts_at_417_and_leaves_absent_classes_out() -> None:
     )
 
 
+def test_panet_asks_up_to_five_ways_where_its_release_keeps_all_classes_of_a_query() -> None:
+    protocol("panet").check("pascal5i", 5, 1)
+    for dataset, way in (("pascal5i", 6), ("coco20i", 2)):
+        with pytest.raises(UsageError, match=f"not {way} ways"):
+            protocol("panet").on(dataset).check(dataset, way, 1)
+    assert protocol("panet").other_classes == "neither"
+
+
 def test_counting_at_the_original_size_has_its_own_name() -> None:
     original = protocol("hsnet").at("original")
     assert (original.name, original.score_at) == ("hsnet@original", "original")

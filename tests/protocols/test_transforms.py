@@ -14,6 +14,7 @@ from PIL import Image
 from fssbench.errors import UsageError
 from fssbench.protocols.rules import ResizeRule
 from fssbench.protocols.transforms import (
+    OTHER_CLASS,
     input_image,
     input_label,
     nearest_label,
@@ -209,6 +210,11 @@ def test_pillow_squashes_label_maps_as_panet_does(size: tuple[int, int]) -> None
     assert not np.array_equal(input_label(label, size, "pillow"), nearest_label(label, size))
     photo = synthetic_photo(375, 500)
     assert torch.equal(input_image(photo, size, "pillow"), as_released(Image.fromarray(photo), *size))
+
+
+def test_other_classes_of_an_episode_have_a_value_of_their_own() -> None:
+    label = np.array([[0, 1, 2], [3, 255, 2]], np.uint8)
+    assert support_mask(label, 2, (2, 3), "pillow", others=(1, 7)).tolist() == [[0, OTHER_CLASS, 1], [0, 255, 1]]
 
 
 @pytest.mark.parametrize("rule", ["pillow-bilinear", "pillow", "opencv-pad"])

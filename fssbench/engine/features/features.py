@@ -65,6 +65,7 @@ class FeatureKey:
         transform: How the image is brought to the input size.
         image: Name of the image.
         class_id: The class of a support; None for a query.
+        others: The other classes of its episode, rising, where the protocol puts them on neither side of its mask.
     """
 
     producer: int
@@ -72,6 +73,7 @@ class FeatureKey:
     transform: InputTransform
     image: str
     class_id: int | None = None
+    others: tuple[int, ...] = ()
 
     @property
     def source(self) -> tuple[int, InputTransform, str]:
@@ -147,8 +149,12 @@ class Features:
     def supports(self, index: int) -> list[list[FeatureKey]]:
         """Return the keys of a step's supports, by way and shot."""
         job, episode = self._steps[index][0], self._episode(index)
+        apart = self._jobs[job].protocol.other_classes == "neither"
         return [
-            [self._key(job, name, class_id) for name in names]
+            [
+                self._key(job, name, class_id, tuple(sorted({*episode.classes} - {class_id})) if apart else ())
+                for name in names
+            ]
             for class_id, names in zip(episode.classes, episode.supports, strict=True)
         ]
 
@@ -200,9 +206,9 @@ class Features:
         job, number = self._steps[index]
         return self._jobs[job].episodes[number]
 
-    def _key(self, job: int, name: str, class_id: int | None = None) -> FeatureKey:
+    def _key(self, job: int, name: str, class_id: int | None = None, others: tuple[int, ...] = ()) -> FeatureKey:
         producer = (self._query_producers if class_id is None else self._producers)[job]
-        return FeatureKey(producer, self._encoders[job], self._jobs[job].transform, name, class_id)
+        return FeatureKey(producer, self._encoders[job], self._jobs[job].transform, name, class_id, others)
 
     def _encoded(self, batch: Sequence[tuple[int, InputTransform, str]]) -> list[Any]:
         with self._timers.stage("decode"):
@@ -261,7 +267,7 @@ class Features:
             return query if type(method).leave_out is Method.leave_out else self._without_ignored(method, key, query)
         with self._timers.stage("decode"):
             label = self._loader.label(key.image)
-            resized = support_mask(label, key.class_id, key.transform.size, key.transform.rule)
+            resized = support_mask(label, key.class_id, key.transform.size, key.transform.rule, key.others)
             self._empty_masks[key.transform, key.image, key.class_id] = not (resized == 1).any()
             mask = torch.from_numpy(resized)[None].to(self._device)
         with self._timers.stage("condition"):

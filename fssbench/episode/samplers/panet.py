@@ -10,20 +10,25 @@ from fssbench.episode.samplers.lists import ImageLists
 
 
 def drawn(lists: ImageLists, way: int, shot: int, count: int, seed: int) -> Iterator[Episode]:
-    """Yield 1-way episodes of a class drawn uniformly, then K + 1 different images of it, the last the query.
+    """Yield episodes of N classes drawn uniformly, then K different images of each, and one more of the query's class.
+
+    The query may hold other classes of its episode, and be among their supports.
 
     Args:
         lists: Images by class, whatever the area of the class.
-        way: 1.
+        way: N.
         shot: K.
         count: How many.
         seed: What the release seeds `random` with before the run.
     """
     random = Random(seed)  # noqa: S311 - the generator of the release
-    random.choices(range(way), k=1)  # The release draws of which way the query is, once a run.
+    [query_way] = random.choices(range(way), k=1)  # Quirk: of which way the query is, is drawn once a run.
     classes = list(lists.by_class)
     for _ in range(count):
-        class_id = classes[random.sample(range(len(classes)), k=1)[0]]
-        names = lists.by_class[class_id]
-        *supports, query = (names[place] for place in random.sample(range(len(names)), k=shot + 1))
-        yield Episode(query, (class_id,), (tuple(supports),), class_id)
+        asked = tuple(classes[place] for place in random.sample(range(len(classes)), k=way))
+        images = []
+        for number, class_id in enumerate(asked):
+            names = lists.by_class[class_id]
+            images.append([names[place] for place in random.sample(range(len(names)), k=shot + (number == query_way))])
+        supports = tuple(tuple(drawn[:shot]) for drawn in images)
+        yield Episode(images[query_way][-1], asked, supports, asked[query_way])

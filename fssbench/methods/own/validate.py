@@ -97,7 +97,7 @@ def subjects(name: str, backbone: str | None = None) -> list[Subject]:
     for variant, task in info.tasks.items():
         known = info.backbones_for(variant)
         chosen = backbone or ("small" if "small" in known else known[0] if known else None)
-        found.append(Subject(name, variant, chosen, (1,) if task == "fss" else WAYS))
+        found.append(Subject(name, variant, chosen, tuple(way for way in WAYS if way <= (info.most_ways(task) or way))))
     return found
 
 
