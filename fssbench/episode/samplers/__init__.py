@@ -69,7 +69,7 @@ SAMPLERS: dict[str, Sampler] = {
     ),
     "repri-2-workers": Sampler(repri.listed_by_2, distinct=True, continued=True, lists="2048 pixels"),
     "mlc-4-workers": Sampler(mlc.drawn_by_4, distinct=True, lists="2048 pixels"),
-    "panet-drawn": Sampler(panet.drawn, draws_class=True, distinct=True, lists="any pixel"),
+    "panet-drawn": Sampler(panet.drawn, draws_class=True, distinct=True, several_ways=True, lists="any pixel"),
     "pmms-listed": Sampler(pmms.listed, distinct=True),
     "pmms-drawn": Sampler(pmms.drawn, draws_class=True, distinct=True),
 }
