@@ -13,8 +13,11 @@ from fssbench.engine.order import order_of_work
 from fssbench.episode import EpisodeList
 from fssbench.protocols.rules import Protocol, protocol
 
-PROTOCOLS = {"hsnet": "hsnet", "asnet": "ifsl-fss", "pfenet": "pfenet", "ntrenet": "ntrenet", "bam": "bam"}
+PROTOCOLS = {"hsnet": "hsnet", "asnet": "ifsl-fss", "pfenet": "pfenet", "ntrenet": "ntrenet", "bam": "bam",
+             "ppnet": "panet", "rpmm": "rpmm"}  # fmt: skip
 """Of each method that was released with its evaluation, the protocol of that release."""
+LISTS = {"panet": "hsnet"}
+"""Whose episodes are taken for a protocol that evaluates on training images, of which standin.py makes none."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,7 +40,8 @@ class Questions:
 def questions(root: Path, name: str, shots: int, count: int = 1000, answer: int | None = None) -> Questions:
     """Return a protocol's list of `count` episodes, of which the first `answer` in the order of work are asked."""
     dataset, rules = fssbench.open_dataset("pascal5i", root=root), protocol(name).on("pascal5i")
-    episodes = fssbench.episodes(dataset, 0, 1, shots, rules.name, count, rules.seed)
+    drawn_by = protocol(LISTS.get(name, name))
+    episodes = fssbench.episodes(dataset, 0, 1, shots, drawn_by.name, count, drawn_by.seed)
     return Questions(dataset, rules, episodes, order_of_work(episodes.episodes)[:answer])
 
 

@@ -1,8 +1,9 @@
 """Released models, built from a checkout of their repositories with random weights; nothing of them is kept here.
 
-The repositories: juhongm999/hsnet, dahyun-kang/ifsl, dvlab-research/PFENet, LIUYUANWEI98/NERTNet, chunbolang/BAM, each
-cloned into a folder of the repository's name. What they import and do not need for an answer (torchvision's download,
-Lightning, plots) is replaced by stand-ins.
+The repositories: juhongm999/hsnet, dahyun-kang/ifsl, dvlab-research/PFENet, LIUYUANWEI98/NERTNet, chunbolang/BAM,
+Xiangyi1996/PPNet-PyTorch, Yang-Bob/PMMs, each cloned into a folder of the repository's name. What they import and do
+not need for an answer (torchvision's download, Lightning, plots) is replaced by stand-ins; PPNet's distances, which
+pykeops computes on a graphics card, are computed by torch. RPMM begins with the prototypes that it begins with here.
 """
 
 from __future__ import annotations
@@ -11,17 +12,21 @@ import sys
 import types
 from argparse import Namespace
 from collections.abc import Callable
+from importlib import import_module
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 from typing import Any
 from unittest.mock import MagicMock
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
+import fssbench
 from fssbench.backbones.resnet import resnet50
 
-FOLDERS = {"hsnet": "hsnet", "asnet": "ifsl/fs-s", "pfenet": "PFENet", "ntrenet": "NERTNet", "bam": "BAM"}
+FOLDERS = {"hsnet": "hsnet", "asnet": "ifsl/fs-s", "pfenet": "PFENet", "ntrenet": "NERTNet", "bam": "BAM",
+           "ppnet": "PPNet-PyTorch", "rpmm": "PMMs"}  # fmt: skip
 Answer = Callable[[Tensor, Tensor, Tensor], Tensor]
 """Gives the logits (K, 2, h, w) of each shot, or (1, 2, h, w) of the episode, for a query (1, 3, H, W), supports
 (1, K, 3, H, W) and masks (1, K, H, W)."""
@@ -35,7 +40,9 @@ def released(name: str, folder: Path, shots: int) -> tuple[nn.Module, Answer]:
     _stand_ins()
     sys.path.insert(0, str(root))
     torch.manual_seed(0)
-    model = {"hsnet": _hsnet, "asnet": _asnet, "pfenet": _pfenet, "ntrenet": _ntrenet, "bam": _bam}[name](root, shots)
+    made = {"hsnet": _hsnet, "asnet": _asnet, "pfenet": _pfenet, "ntrenet": _ntrenet, "bam": _bam, "ppnet": _ppnet,
+            "rpmm": _rpmm}  # fmt: skip
+    model = made[name](root, shots)
     model.eval()
 
     def pairwise(query: Tensor, images: Tensor, masks: Tensor) -> Tensor:
@@ -51,7 +58,19 @@ def released(name: str, folder: Path, shots: int) -> tuple[nn.Module, Answer]:
         said = model(images, masks, query, masks[:, 0].long(), torch.zeros(1))
         return said[0] if isinstance(said, tuple) else said
 
-    return model, pairwise if name in ("hsnet", "asnet") else staged
+    def parts(query: Tensor, images: Tensor, masks: Tensor) -> Tensor:
+        np.random.seed(1234)  # noqa: NPY002 - the generator of the release
+        inside = masks.float().unbind(1)
+        return model([list(images.unbind(1))], [list(inside)], [[1 - mask for mask in inside]], [query])[0]
+
+    def mixtures(query: Tensor, images: Tensor, masks: Tensor) -> Tensor:
+        inside = masks.float()
+        if shots > 1:
+            return model.forward_5shot(query, images, inside[:, :, None])[0]
+        return model(query, images[:, 0], inside)[3]
+
+    asked = {"hsnet": pairwise, "asnet": pairwise, "ppnet": parts, "rpmm": mixtures}
+    return model, asked.get(name, staged)
 
 
 def _stand_ins() -> None:
@@ -76,6 +95,8 @@ def _stand_ins() -> None:
     resnet, vgg = module("torchvision.models.resnet", resnet50=backbone), module("torchvision.models.vgg")
     models = module("torchvision.models", resnet=resnet, vgg=vgg)
     module("torchvision", models=models, transforms=MagicMock())
+    module("pykeops")
+    module("pykeops.torch", LazyTensor=_Lazy)
     sys.modules["torchvision.transforms"] = MagicMock()
     sys.modules["pytorch_lightning"] = Lightning("pytorch_lightning")
     unused = "matplotlib matplotlib.pyplot matplotlib.ticker seaborn seaborn.distributions tqdm tensorboardX"
@@ -83,6 +104,10 @@ def _stand_ins() -> None:
         stand_in = sys.modules[name] = MagicMock()
         stand_in.__spec__ = ModuleSpec(name, None)  # torch looks for it
     # Default arguments of the releases are made on a graphics card.
+    moved = Tensor.to
+    Tensor.to = lambda self, *places, **options: (  # type: ignore[method-assign, assignment]
+        self if places and str(places[0]) == "cuda" else moved(self, *places, **options)
+    )
     Tensor.cuda = lambda self, *_arguments, **_options: self  # type: ignore[method-assign, assignment]
     nn.Module.cuda = lambda self, *_arguments, **_options: self  # type: ignore[method-assign, assignment]
 
@@ -132,3 +157,52 @@ def _bam(_root: Path, shots: int) -> nn.Module:
         return OneModel(settings)
     finally:
         torch.load = load
+
+
+def _ppnet(_root: Path, _shots: int) -> nn.Module:
+    load, torch.load = torch.load, lambda *_arguments, **_options: {}
+    try:
+        from models.FewShotSegPartResnet import FewShotSegPart
+
+        return FewShotSegPart(cfg={"center": 5})
+    finally:
+        torch.load = load
+
+
+class _Lazy:
+    """What the release's k-means asks of a LazyTensor: squared distances of points (n, 1, C) and centres (1, k, C)."""
+
+    def __init__(self, vectors: Tensor) -> None:
+        self.vectors = vectors
+
+    def __sub__(self, other: _Lazy) -> _Lazy:
+        return _Lazy(torch.cdist(self.vectors[:, 0], other.vectors[0], compute_mode="donot_use_mm_for_euclid_dist"))
+
+    def __pow__(self, _power: int) -> _Lazy:
+        return self
+
+    def sum(self, _axis: int) -> Tensor:
+        return self.vectors
+
+
+def _rpmm(_root: Path, _shots: int) -> nn.Module:
+    prototypes = import_module("models.PMMs")
+    from models.backbone import resnet_dialated
+
+    resnet_dialated.load_resnet50_param = lambda network, **_options: network
+    ours = fssbench.build("rpmm")
+
+    def begin(self: nn.Module, channels: int, components: int = 3, stage_num: int = 10) -> None:
+        nn.Module.__init__(self)
+        self.stage_num, self.num_pro, self.kappa = stage_num, components, 20
+        self.mu = self._l2norm(ours.first_prototypes(channels, components).float(), dim=1)
+
+    prototypes.PMMs.__init__ = begin
+    from networks.FRPMMs import OneModel
+
+    network = OneModel(Namespace(batch_size=1))
+    # The release begins with ImageNet's weights; its own first ones let a deep network's maps vanish.
+    for part in network.model_res.modules():
+        if isinstance(part, nn.Conv2d):
+            nn.init.kaiming_normal_(part.weight)
+    return network
