@@ -108,8 +108,9 @@ def main() -> None:
         # RPMM's logits of several shots are probabilities of three stages, over 5.
         share = 10 / 3 if given.method == "rpmm" and given.shots > 1 else 1.0
         state[CALIBRATED[given.method]][1] -= (logits[:, 1] - logits[:, 0]).median() * share
-    method = fast_form(fssbench.build(given.method, "resnet50", shot=given.shots))
-    fssbench.load_release(method, {key: value.clone() for key, value in state.items()})
+    plain = fssbench.build(given.method, "resnet50", shot=given.shots)
+    fssbench.load_release(plain, {key: value.clone() for key, value in state.items()})
+    method = fast_form(plain)
 
     asked = [episodes[number] for number in sample]
     before, theirs = timed(release, asked)

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 import torch
@@ -81,13 +81,14 @@ class PPNet(JointMethod[PPNetMaps, PPNetSupport]):
 
     Args:
         backbone: "resnet50", "resnet101" or "small".
+        variant: "pap", the part-aware network alone.
         way: N.
         shot: K.
     """
 
     order_of_shots_matters = True
 
-    def __init__(self, backbone: str, way: int, shot: int) -> None:
+    def __init__(self, backbone: str, variant: Literal["pap"], way: int, shot: int) -> None:
         super().__init__()
         self.task, self.way, self.shot = "fss", way, shot
         if backbone == "small":

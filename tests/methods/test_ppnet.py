@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+from typing import cast
+
 import numpy as np
 import pytest
 import torch
@@ -11,6 +14,9 @@ from torch import Tensor
 import fssbench
 from fssbench.layers.clustering import k_means, read_at
 from fssbench.methods.ppnet import PPNetMaps, Start, positions
+from fssbench.results import Run
+from fssbench.results.record import MethodRecord
+from fssbench.tables.measured import measured_variant, printed_variant_name
 
 
 def test_k_means_moves_centres_between_its_rounds_and_leaves_an_empty_one_zero() -> None:
@@ -76,6 +82,16 @@ def test_each_episode_draws_the_same_places(monkeypatch: pytest.MonkeyPatch) -> 
     draw = np.random.RandomState(1234)
     expected = [(count, draw.choice(count, 5).tolist()) for count, _ in counts[:2]]
     assert counts == expected * 2
+
+
+def test_a_part_of_the_method_is_not_held_against_what_is_printed_of_the_whole() -> None:
+    def run(name: str, variant: str | None) -> Run:
+        return cast("Run", SimpleNamespace(method=MethodRecord(name, variant, "resnet50", "fss")))
+
+    assert measured_variant(run("ppnet", fssbench.build("ppnet", "small").built.variant)) == "pap"
+    assert printed_variant_name("ppnet", "PPNet", "pap") == "+PAP"
+    assert measured_variant(run("ntrenet", "full")) == ""
+    assert measured_variant(run("ntrenet", "bgem")) == "bgem"
 
 
 def test_parameters_are_those_that_are_printed() -> None:
