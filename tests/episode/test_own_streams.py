@@ -1,0 +1,46 @@
+"""RePRI's and MLC's draws, as their loaders' processes make them."""
+
+from __future__ import annotations
+
+from random import Random
+
+import numpy as np
+import pytest
+import torch
+
+from fssbench.episode import episodes
+from fssbench.episode.samplers.pfenet import base_seeds
+from tests.episode.test_pfenet import Areas
+
+
+def test_what_pytorch_draws_before_moves_the_seeds_of_the_processes() -> None:
+    torch.manual_seed(2020)
+    torch.nn.init.normal_(torch.empty(64, 32))
+    expected = [int(torch.empty((), dtype=torch.int64).random_()) for _ in range(3)]
+    found = base_seeds(2020, 64 * 32)
+    assert [next(found) for _ in range(3)] == expected
+
+
+def test_repris_runs_go_on_in_one_stream() -> None:
+    dataset = Areas()
+    drawn = episodes(dataset, shot=2, protocol="repri", count=9)
+    assert (len(drawn), drawn.run_length) == (45, 9)
+    assert list(drawn)[:20] == list(episodes(dataset, shot=2, protocol="repri", count=20, runs=1))
+
+
+@pytest.mark.parametrize("shot", [1, 3])
+def test_mlc_draws_queries_again_and_small_supports_anew(shot: int) -> None:
+    dataset = Areas()
+    areas = {
+        (name, c): pixels for name, c, pixels in dataset.areas[["name", "class_id", "pixels"]].itertuples(index=False)
+    }
+    drawn = episodes(dataset, shot=shot, protocol="mlc", count=40)
+    first = list(drawn)[:40]
+    assert len({one.query for one in first}) < 40
+    assert all(areas[name, one.classes[0]] >= 2048 for one in first for name in one.supports[0])
+    base = next(base_seeds(0))
+    listed = [name for name in sorted({name for name, _ in areas}) if any(
+        pixels >= 2048 and c in dataset.classes for (other, c), pixels in areas.items() if other == name)]  # fmt: skip
+    streams = [Random(base + worker) for worker in range(4)]  # noqa: S311 - the generator of the release
+    assert [one.query for one in first[:4]] == [stream.choice(listed) for stream in streams]
+    assert np.all([one.query not in one.supports[0] for one in first])
