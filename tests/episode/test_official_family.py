@@ -40,7 +40,9 @@ def voc(shared: Path) -> OfficialMasks:
         return OfficialMasks(index_of(labels))
 
 
-@pytest.mark.parametrize(("protocol", "length"), [("pfenet", 5001), ("ntrenet", 1001), ("bam", 5000), ("repri", 5000), ("mlc", 5000)])
+@pytest.mark.parametrize(
+    ("protocol", "length"), [("pfenet", 5001), ("ntrenet", 1001), ("bam", 5000), ("repri", 5000), ("mlc", 5000)]
+)
 @pytest.mark.parametrize("fold", range(4))
 def test_the_known_hashes(voc: OfficialMasks, protocol: str, length: int, fold: int) -> None:
     for shot in (1, 5):
