@@ -86,6 +86,21 @@ def _weights(logits: Tensor, foreground_weight: float) -> Tensor:
     return logits.new_tensor([1.0] + [foreground_weight] * (logits.shape[1] - 1))
 
 
+def summed_binary_loss(scores: Tensor, mask: Tensor, foreground_weight: float = 1.0) -> Tensor:
+    """Return the sigmoid cross entropy of B pairs, summed over the pixels of each and averaged over pairs.
+
+    That is what Caffe's layer of that name gives as it stands: its mean is over the batch alone.
+
+    Args:
+        scores: Before the sigmoid, float32 (B, H, W).
+        mask: uint8 (B, H, W): 0, 1, and 255 for pixels that are left out.
+        foreground_weight: How much a foreground pixel counts; a background pixel counts 1.
+    """
+    weight = scores.new_tensor([1.0, foreground_weight])[(mask == 1).long()] * (mask != _IGNORE)
+    total = F.binary_cross_entropy_with_logits(scores, (mask == 1).to(scores.dtype), weight, reduction="sum")
+    return total / len(scores)
+
+
 def pixel_loss(scores: Tensor, target: Tensor) -> Tensor:
     """Return the mean cross entropy of a classification of every pixel.
 

@@ -56,6 +56,8 @@ class MethodInfo:
             1-way 1-shot episodes; a test computes them anew.
         ways: For a task the largest number of ways that it predicts; default 1 for "fss", any number for "fscs".
         adapts: Whether it learns from the episode's supports or query when it predicts.
+        random_start: Of `backbones` those on which its training starts from random weights: the name stands for a
+            network of its own, for which there are no weights of a backbone.
     """
 
     name: str
@@ -81,6 +83,7 @@ class MethodInfo:
     learnable: Mapping[str, int] = field(default_factory=dict)
     ways: Mapping[str, int] = field(default_factory=dict)
     adapts: bool = False
+    random_start: Sequence[str] = ()
 
     @property
     def training(self) -> str:

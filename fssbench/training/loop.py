@@ -130,20 +130,26 @@ def fit(
 
 
 def make_optimiser(module: nn.Module, recipe: Optimiser) -> torch.optim.Optimizer:
-    """Return the optimiser of the parameters that want a gradient, grouped by the factor of their learning rate.
+    """Return the optimiser of the parameters that want a gradient, grouped by their learning rate and weight decay.
 
     Raises:
         UsageError: If there is none.
     """
-    groups: dict[float, list[nn.Parameter]] = {}
+    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
     for name, parameter in module.named_parameters():
         if parameter.requires_grad:
             fitting = [start for start in recipe.rates if name.startswith(start)]
             factor = recipe.rates[max(fitting, key=len)] if fitting else 1.0
-            groups.setdefault(factor, []).append(parameter)
+            if name.endswith("bias"):
+                kind = (factor * recipe.bias_rate, recipe.weight_decay * recipe.bias_decay)
+            else:
+                kind = (factor, recipe.weight_decay)
+            groups.setdefault(kind, []).append(parameter)
     if not groups:
         raise UsageError("no parameter of the network is left to train", "leave parameters out of `frozen`")
-    given: list[dict[str, Any]] = [{"params": its, "factor": factor} for factor, its in groups.items()]
+    given: list[dict[str, Any]] = [
+        {"params": members, "factor": factor, "weight_decay": decay} for (factor, decay), members in groups.items()
+    ]
     rate, decay = recipe.learning_rate, recipe.weight_decay
     if recipe.kind == "sgd":
         return torch.optim.SGD(given, lr=rate, momentum=recipe.momentum, weight_decay=decay, nesterov=recipe.nesterov)

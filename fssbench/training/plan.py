@@ -156,8 +156,7 @@ def plan(request: Request) -> Plan:
         if info.base_classes and there != info.base_classes:
             options.setdefault("base_classes", there)  # what learns base classes learns those that the fold has
         check_base_class_count(info, options, dataset, request.fold)
-    alone = request.method is None or (info is not None and info.own is not None and not info.backbones)
-    weights = None if alone else _weights(request, backbone)
+    weights = None if _starts_alone(request, info, backbone) else _weights(request, backbone)
     folder = request.out or _default_folder(request, network, variant, info)
     if not request.resume and any(folder.glob("state*.pt")):
         raise UsageError(f"{folder} holds a training run already", "--resume to go on with it, or another --out")
@@ -325,6 +324,20 @@ def _default_folder(request: Request, network: str, variant: str, info: MethodIn
 def _check_tensorboard() -> None:
     if importlib.util.find_spec("tensorboard") is None:
         raise UsageError("TensorBoard is not installed here", "pip install 'fssbench[tensorboard]'")
+
+
+def _starts_alone(request: Request, info: MethodInfo | None, backbone: str) -> bool:
+    """Return whether training starts from no backbone's weights: what is trained is a backbone, or has none."""
+    if info is None:
+        return True
+    if backbone not in info.random_start:
+        return info.own is not None and not info.backbones
+    if request.backbone_weights is not None:
+        raise UsageError(
+            f"{info.name} with {backbone} is trained from random weights: that is a network of its own there",
+            "leave --backbone-weights out",
+        )
+    return True
 
 
 def _weights(request: Request, backbone: str) -> Path:

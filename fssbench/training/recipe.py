@@ -126,6 +126,8 @@ class Optimiser:
         floor: Of half-cosine.
         rates: Beginnings of parameter names with the factor of their learning rate, e.g. { "learner." = 10.0 }; the
             longest that fits decides, other parameters have the factor 1.
+        bias_rate: Factor of the learning rate of biases, besides `rates`.
+        bias_decay: Factor of the weight decay of biases.
     """
 
     __pydantic_config__: ClassVar[dict[str, str]] = _FORBID
@@ -141,6 +143,8 @@ class Optimiser:
     nesterov: bool = False
     floor: Annotated[float, Field(ge=0.0)] = 0.0
     rates: Mapping[str, Annotated[float, Field(ge=0.0)]] = field(default_factory=dict, hash=False)
+    bias_rate: Annotated[float, Field(ge=0.0)] = 1.0
+    bias_decay: Annotated[float, Field(ge=0.0)] = 1.0
 
 
 @dataclass(frozen=True)

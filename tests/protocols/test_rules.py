@@ -34,6 +34,7 @@ def test_the_protocols_in_order() -> None:
         "repri",
         "repri-resnet101",
         "mlc",
+        "oslsm",
         "shapes",
         "shapes-fscs",
         "patnet",

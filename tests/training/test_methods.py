@@ -28,7 +28,7 @@ FORMS = [
 ]
 STATEFUL = ["pfenet", "bam", "mmt", "ntrenet"]
 """Methods whose training is more than parameters: dropout, stages, a memory that training writes."""
-MOVES_BACKBONE = {"panet", "ppnet", "mlc"}
+MOVES_BACKBONE = {"panet", "ppnet", "mlc", "oslsm"}
 """Methods whose backbone learns too on the embedded data set, so that all of it is in their weights."""
 RULES = replace(protocol("shapes"), datasets=("squares",), input=(160, 160))
 ASKED = [Episode("11_0", (1,), (("12_1",),), 1), Episode("22_1", (2,), (("22_2",),), 2)]
@@ -55,9 +55,8 @@ def _squares(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def _plan(name: str, folder: Path, weights: Path, *, variant: str | None = None, steps: int = 2, ways: int = 1) -> Plan:
     """A run of a few steps, as the recipe on the embedded data set says, without validation."""
-    asked = Request(
-        "shapes20i", 0, name, variant, backbone_weights=weights, ways=ways, steps=steps, batch=2, out=folder
-    )
+    start = None if "small" in method_info(name).random_start else weights
+    asked = Request("shapes20i", 0, name, variant, backbone_weights=start, ways=ways, steps=steps, batch=2, out=folder)
     planned = plan(asked)
     return replace(planned, recipes={stage: replace(its, validation=None) for stage, its in planned.recipes.items()})
 
