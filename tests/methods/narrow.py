@@ -11,6 +11,7 @@ from torch import Tensor, nn
 import fssbench
 from fssbench.methods.base.method import Method
 from fssbench.methods.catalogue import method_info
+from fssbench.methods.oslsm import OSLSM
 
 SIDE = 144
 """Side of the images at which they are narrow and quick."""
@@ -18,6 +19,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     **{name: {"width": 8} for name in ("pfenet", "ntrenet", "bam", "asgnet", "mmnet", "mmt", "canet", "rpmm", "scl")},
     "hsnet": {"channels": (4, 8, 8)},
     **{name: {"channels": (16, 16)} for name in ("asnet", "asnet-hm")},
+    "oslsm": {"codes": 40},
 }
 _LAST = re.compile(r"(.*\.)?(cls\.3|cls_meta\.3|decoder2\.2|layer9)")
 
@@ -40,6 +42,12 @@ def narrow(name: str, variant: str, way: int, shot: int) -> Method[Any, Any]:
 @torch.no_grad()
 def centre(method: Method[Any, Any], name: str, logits: Tensor) -> None:
     """Move the bias of a method's last layer such that half of the pixels of these logits would be foreground."""
+    if isinstance(method, OSLSM):
+        # No layer ends in a bias: it is made of a code, which here nothing else is made of.
+        place, sign = method.hashing.places[-1], method.hashing.signs[-1]
+        assert not (method.hashing.places[:-1] == place).any()
+        method.conditioning.fc8.bias[place] -= sign * logits[1].median()
+        return
     for bias in _last_biases(method):
         # BAM's are probabilities, of which the difference is half as large; RPMM's of K shots are three fifths of them.
         share = {"bam": 2.0, "rpmm": 10 / 3 if method.shot > 1 else 1.0}.get(name, 1.0)
