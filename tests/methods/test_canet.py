@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+from typing import cast
+
 import pytest
 import torch
 
@@ -10,6 +13,9 @@ from fssbench.backbones.staged import staged
 from fssbench.errors import UsageError
 from fssbench.methods.base.method import Method
 from fssbench.methods.canet import CANet, earlier, refine
+from fssbench.results import Run
+from fssbench.results.record import MethodRecord
+from fssbench.tables.measured import measured_variant
 
 SIDE = 72
 
@@ -41,6 +47,15 @@ def test_the_backbone_has_its_stride_where_caffe_has_it() -> None:
     assert (layer2.shape[-2:], layer3.shape[-2:]) == ((9, 9), (9, 9)), "the pool rounds up"
     with pytest.raises(TypeError, match="layer3"):
         stages.deep(layer3)
+
+
+def test_one_scale_is_not_held_against_what_is_printed_of_several() -> None:
+    def run(name: str, variant: str) -> Run:
+        return cast("Run", SimpleNamespace(method=MethodRecord(name, variant, "resnet50", "fss")))
+
+    assert measured_variant(run("canet", "fss")) == "fss"
+    # SCL's printed rows are those on PFENet.
+    assert (measured_variant(run("scl", "pfenet")), measured_variant(run("scl", "canet"))) == ("", "canet")
 
 
 @torch.inference_mode()
