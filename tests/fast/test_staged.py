@@ -125,7 +125,9 @@ def test_fast_forms_predict_as_the_methods_do(
         assert (given.base != plain.base).sum() <= 3
 
 
-@pytest.mark.parametrize(("name", "variant"), [("pfenet", "fss"), ("bam", None), ("asgnet", None), ("ntrenet", "full")])
+@pytest.mark.parametrize(
+    ("name", "variant"), [("pfenet", "fss"), ("bam", None), ("asgnet", None), ("mmnet", None), ("ntrenet", "full")]
+)
 @pytest.mark.parametrize("jointly", [True, False])
 @pytest.mark.usefixtures("threads_restored")
 def test_several_episodes_are_predicted_as_the_method_does_each(
@@ -155,7 +157,9 @@ def test_several_episodes_are_predicted_as_the_method_does_each(
             assert torch.equal(one.labels, two.labels)
 
 
-@pytest.mark.parametrize(("name", "variant"), [("pfenet", "fss"), ("bam", None), ("asgnet", None), ("ntrenet", "full")])
+@pytest.mark.parametrize(
+    ("name", "variant"), [("pfenet", "fss"), ("bam", None), ("asgnet", None), ("mmnet", None), ("ntrenet", "full")]
+)
 def test_in_bfloat16_a_fast_form_is_as_near_to_float32_as_its_method(name: str, variant: str | None) -> None:
     method, form = _both(name, "small", variant)
     masks = [[_mask("middle")]]
