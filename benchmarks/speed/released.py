@@ -55,8 +55,12 @@ class Release:
         size, rule = self.rules.input, self.rules.resize
         query = input_image(self.dataset.image(episode.query), size, rule)[None]
         names = episode.supports[0]
-        images = torch.stack([input_image(self.dataset.image(name), size, rule) for name in names])[None]
+        read = [input_image(self.dataset.image(name), size, rule) for name in names]
         masks = [support_mask(self.dataset.label(name), episode.classes[0], size, rule) for name in names]
+        if rule == "none":
+            with torch.no_grad():
+                return self.answer(query, [one[None] for one in read], [torch.from_numpy(one)[None] for one in masks])
+        images = torch.stack(read)[None]
         with torch.no_grad():
             return self.answer(query, images, torch.stack([torch.from_numpy(mask) for mask in masks])[None] % 255)
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import sys
 import types
 from argparse import Namespace
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib import import_module
 from importlib.machinery import ModuleSpec
 from pathlib import Path
@@ -26,10 +26,11 @@ import fssbench
 from fssbench.backbones.resnet import resnet50
 
 FOLDERS = {"hsnet": "hsnet", "asnet": "ifsl/fs-s", "pfenet": "PFENet", "ntrenet": "NERTNet", "bam": "BAM",
-           "ppnet": "PPNet-PyTorch", "rpmm": "PMMs"}  # fmt: skip
-Answer = Callable[[Tensor, Tensor, Tensor], Tensor]
+           "ppnet": "PPNet-PyTorch", "rpmm": "PMMs", "mlc": "MiningFSS"}  # fmt: skip
+Answer = Callable[..., Tensor]
 """Gives the logits (K, 2, h, w) of each shot, or (1, 2, h, w) of the episode, for a query (1, 3, H, W), supports
-(1, K, 3, H, W) and masks (1, K, H, W)."""
+(1, K, 3, H, W) and masks (1, K, H, W). If images keep their own sizes, it takes lists of K supports (1, 3, H, W) and masks
+(1, H, W) in {0, 1, 255}."""
 
 
 def released(name: str, folder: Path, shots: int) -> tuple[nn.Module, Answer]:
@@ -41,7 +42,7 @@ def released(name: str, folder: Path, shots: int) -> tuple[nn.Module, Answer]:
     sys.path.insert(0, str(root))
     torch.manual_seed(0)
     made = {"hsnet": _hsnet, "asnet": _asnet, "pfenet": _pfenet, "ntrenet": _ntrenet, "bam": _bam, "ppnet": _ppnet,
-            "rpmm": _rpmm}  # fmt: skip
+            "rpmm": _rpmm, "mlc": _mlc}  # fmt: skip
     model = made[name](root, shots)
     model.eval()
 
@@ -69,7 +70,10 @@ def released(name: str, folder: Path, shots: int) -> tuple[nn.Module, Answer]:
             return model.forward_5shot(query, images, inside[:, :, None])[0]
         return model(query, images[:, 0], inside)[3]
 
-    asked = {"hsnet": pairwise, "asnet": pairwise, "ppnet": parts, "rpmm": mixtures}
+    def own_sizes(query: Tensor, images: Sequence[Tensor], masks: Sequence[Tensor]) -> Tensor:
+        return model(list(images), list(masks), query)
+
+    asked = {"hsnet": pairwise, "asnet": pairwise, "ppnet": parts, "rpmm": mixtures, "mlc": own_sizes}
     return model, asked.get(name, staged)
 
 
@@ -157,6 +161,16 @@ def _bam(_root: Path, shots: int) -> nn.Module:
         return OneModel(settings)
     finally:
         torch.load = load
+
+
+def _mlc(_root: Path, _shots: int) -> nn.Module:
+    import model.resnet as networks
+
+    plain = networks.resnet50
+    networks.resnet50 = lambda **_options: plain(pretrained=False)
+    from model.matching import MatchingNet
+
+    return MatchingNet("resnet50")
 
 
 def _ppnet(_root: Path, _shots: int) -> nn.Module:
