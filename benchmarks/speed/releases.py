@@ -29,8 +29,8 @@ FOLDERS = {"hsnet": "hsnet", "asnet": "ifsl/fs-s", "pfenet": "PFENet", "ntrenet"
            "ppnet": "PPNet-PyTorch", "rpmm": "PMMs", "mlc": "MiningFSS"}  # fmt: skip
 Answer = Callable[..., Tensor]
 """Gives the logits (K, 2, h, w) of each shot, or (1, 2, h, w) of the episode, for a query (1, 3, H, W), supports
-(1, K, 3, H, W) and masks (1, K, H, W). If images keep their own sizes, it takes lists of K supports (1, 3, H, W) and masks
-(1, H, W) in {0, 1, 255}."""
+(1, K, 3, H, W) and masks (1, K, H, W). If images keep their own sizes, it takes lists of K supports (1, 3, H, W) and of
+masks (1, H, W) in {0, 1, 255}."""
 
 
 def released(name: str, folder: Path, shots: int) -> tuple[nn.Module, Answer]:
