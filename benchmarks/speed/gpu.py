@@ -56,7 +56,7 @@ def steps(method: Method[Any, Any], images: Tensor, masks: Tensor, repeats: int)
     device, count, size = images.device, len(images), (images.shape[-2], images.shape[-1])
     queries = [method.as_query(method.encode(image[None])) for image in images]
     raw = method.encode(images[:1])
-    # Copies, since a method may note in features what it has computed of them.
+    # Copies, because a method may store results in the features.
     first = method.condition(copy.copy(raw), masks[:1])
     supports = [[[first] * method.shot] for _ in queries]
     calls: dict[str, tuple[Callable[[], object], int]] = {

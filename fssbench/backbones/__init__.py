@@ -1,4 +1,4 @@
-"""The feature extractors by name, with the parameter names of the released ImageNet weights."""
+"""The backbones by name, with the parameter names of the released ImageNet weights."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ BACKBONES = {
 
 
 class Backbone(nn.Module, ABC):
-    """A feature extractor that hands out its intermediate maps.
+    """A feature extractor that returns its intermediate maps.
 
     Attributes:
-        levels: How many maps belong to the shallow, the middle and the deep level of the pyramid; in a level all
-            maps have the same size.
+        levels: How many maps belong to the shallow, the middle and the deep level of the pyramid; all maps of a level
+            have the same size.
         channels: Number of channels of each map.
     """
 
@@ -45,7 +45,7 @@ class Backbone(nn.Module, ABC):
 
 
 class UnusedLinear(nn.Linear):
-    """A linear layer that a released checkpoint holds but no forward pass runs; zeros, made at once."""
+    """A linear layer that a released checkpoint holds but no forward pass uses; its weights are zeros."""
 
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__(inputs, outputs, device="meta")

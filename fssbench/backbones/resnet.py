@@ -1,7 +1,7 @@
-"""ResNet-50 and ResNet-101 with torchvision's parameter names, giving the map of every bottleneck.
+"""ResNet-50 and ResNet-101 with torchvision's parameter names; returns the map of every bottleneck.
 
-He et al., "Deep Residual Learning for Image Recognition", CVPR 2016, Table 1. As in torchvision, the stride sits on
-the 3x3 convolution, and nothing is dilated: 400 x 400 gives maps of 50, 25 and 13 pixels.
+He et al., "Deep Residual Learning for Image Recognition", CVPR 2016, Table 1. As in torchvision, the 3x3 convolution
+has the stride, and nothing is dilated: 400 x 400 gives maps of 50, 25 and 13 pixels.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class Bottleneck(nn.Module):
 
 
 class Bottlenecks(nn.Sequential):
-    """Bottlenecks one behind the other, each followed by a ReLU."""
+    """A sequence of bottlenecks, each followed by a ReLU."""
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the map of the last one, after its ReLU."""
@@ -72,7 +72,7 @@ class Bottlenecks(nn.Sequential):
 
 
 class ResNet(Backbone):
-    """A bottleneck ResNet; the pyramid is made of the bottlenecks of layer2, layer3 and layer4.
+    """A bottleneck ResNet; the pyramid has the maps of the bottlenecks of layer2, layer3 and layer4.
 
     Args:
         blocks: Number of bottlenecks in layer1 to layer4.

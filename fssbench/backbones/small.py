@@ -1,7 +1,7 @@
 """A small residual network for the embedded data set, trained from scratch on the base classes of a fold.
 
-Bottlenecks as in He et al. (CVPR 2016), narrow and few. The middle level is dilated instead of strided, so that a
-picture of 192 pixels gives maps of 24, 24 and 12: enough positions for the squeezing layers of HSNet and ASNet.
+Bottlenecks as in He et al. (CVPR 2016), but narrow and few. The middle level is dilated instead of strided, so that an
+image of 192 pixels gives maps of 24, 24 and 12 positions, enough for the squeezing layers of HSNet and ASNet.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _MAPS = 2
 
 
 class Small(Backbone):
-    """Three strided convolutions and six bottlenecks, two to a level: strides 8, 8 and 16."""
+    """Three strided convolutions and six bottlenecks, two for each level: strides 8, 8 and 16."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,7 +1,7 @@
-"""Backbones cut into stages, for methods that run the last stage on masked maps (PFENet and those after it).
+"""Backbones in stages, for methods that run the last stage on masked maps (PFENet and later methods).
 
-The children of a `StagedBackbone` have the names that they have in the releases, where they are children of the model
-itself. So a method that adopts them (`fssbench.methods.base.staged`) has the release's parameter names.
+In the releases the children of a `StagedBackbone` are children of the model itself, and they have these names there. So
+a method that adopts them (`fssbench.methods.base.staged`) has the release's parameter names.
 """
 
 from __future__ import annotations
@@ -39,9 +39,9 @@ class StagedBackbone(nn.Module, ABC):
 
     @abstractmethod
     def from_imagenet(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Return ImageNet weights, named as their file names them, under the names they have here.
+        """Return ImageNet weights, with the names of their file, under the names that they have here.
 
-        What is not used here (the classifier) is left out.
+        Unused weights (the classifier) are left out.
         """
 
 
@@ -160,7 +160,7 @@ class CaffeResNet(StagedBackbone):
 
 
 class StagedVGG(StagedBackbone):
-    """VGG-16 with batch norm, as PFENet, NTRENet and BAM cut it: layer0 to layer3 end with their max-pool.
+    """VGG-16 with batch norm, divided as in PFENet, NTRENet and BAM: layer0 to layer3 end with their max-pool.
 
     Nothing is dilated: layer2 is at an eighth of the image's size, layer3 and layer4 at a sixteenth, rounded up
     (ceil_mode). Layer4 has no pool.
@@ -204,7 +204,7 @@ class StagedVGG(StagedBackbone):
 
 
 class StagedSmall(StagedBackbone):
-    """The small backbone of the embedded data set in stages; its weights keep their names under `backbone`."""
+    """The small backbone in stages; its weights have their names under `backbone`."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -223,7 +223,7 @@ class StagedSmall(StagedBackbone):
         return layer4
 
     def from_imagenet(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Put the backbone's own names under `backbone`."""
+        """Return the weights with their names under `backbone`."""
         return {f"backbone.{key}": value for key, value in state.items()}
 
 
@@ -265,7 +265,7 @@ def _dilated_layers(
 
 
 def _renamed(state: Mapping[str, Tensor], names: Mapping[str, str]) -> dict[str, Tensor]:
-    """Return the tensors whose module is named, the longest name first, under its new name."""
+    """Return the tensors whose module has a new name, by that name; the longest matching name decides."""
     renamed = {}
     for key, value in state.items():
         old = max((name for name in names if key.startswith(f"{name}.")), key=len, default=None)

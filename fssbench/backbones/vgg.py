@@ -1,4 +1,4 @@
-"""VGG-16 with torchvision's parameter names, giving the raw outputs of its last convolutions.
+"""VGG-16 with torchvision's parameter names; returns the raw outputs of its last convolutions.
 
 Simonyan and Zisserman, "Very Deep Convolutional Networks for Large-Scale Image Recognition", ICLR 2015, Table 1 D.
 """
@@ -47,7 +47,7 @@ class VGG(Backbone):
         )
 
     def forward(self, image: Tensor) -> Pyramid:
-        """Return the seven maps; the last one, a pool output, is the only one after a ReLU."""
+        """Return the seven maps; only the last one, a pool output, is after a ReLU."""
         x = image
         maps = []
         for place, layer in enumerate(self.features):

@@ -1,4 +1,4 @@
-"""Checkpoints: a registry of records, their files found or fetched, read safely, and loaded strictly."""
+"""Checkpoints: a registry of records; their files are located or downloaded, read safely and loaded strictly."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> object:
-    # Only `loading` needs torch; finding a checkpoint and recognising a broken file do not.
+    # Only `loading` needs torch; finding a checkpoint and detecting a broken file do not.
     if name not in _HOMES:
         raise AttributeError(f"module 'fssbench.checkpoints' has no attribute '{name}'")
     return getattr(importlib.import_module(f"fssbench.checkpoints.{_HOMES[name]}"), name)

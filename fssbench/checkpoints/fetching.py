@@ -1,4 +1,4 @@
-"""From a record to the files on this machine: shipped, in the cache, or fetched with hash and progress."""
+"""From a record to its files on this machine: shipped, cached, or downloaded with a check of their hash."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from fssbench.errors import BrokenFileError, MissingError
 
 
 def cached_file(record: Record) -> Path:
-    """Return where a fetched file is kept.
+    """Return where a downloaded file is kept.
 
     Raises:
-        NoHomeError: If there is no home folder that the cache could be in.
+        NoHomeError: If there is no home folder for the cache.
     """
     suffix = Path(urlsplit(record.url).path).suffix[:12]
     return cache_folder() / "checkpoints" / f"{record.id}{suffix}"
@@ -29,7 +29,7 @@ def own_file(record: Record) -> Path:
 
 
 def present(record: Record) -> bool:
-    """Tell whether the files of a record are on this machine; nothing is read."""
+    """Return whether the files of a record are on this machine; nothing is read."""
     paths = [reachable(lambda: own_file(record))]
     if record.backbone_path:
         paths.append(record.file(record.backbone_path))
@@ -37,11 +37,11 @@ def present(record: Record) -> bool:
 
 
 def locate(record: Record) -> tuple[Path, ...]:
-    """Return the files of a record, their hashes checked: the checkpoint and, if kept apart, the backbone.
+    """Return the files of a record, whose hashes are checked: the checkpoint and, if it has its own file, the backbone.
 
     Raises:
-        MissingError: If one is not on this machine, with the command that mends it.
-        BrokenFileError: If one is not what the record says.
+        MissingError: If a file is not on this machine, with the command that gets it.
+        BrokenFileError: If a file is not the one of the record.
     """
     path = reachable(lambda: own_file(record))
     if path is None or not path.is_file():
@@ -53,16 +53,16 @@ def locate(record: Record) -> tuple[Path, ...]:
         return (path,)
     backbone = record.file(record.backbone_path)
     if not backbone.is_file():
-        raise MissingError(f"{record.id}: its backbone's file {backbone} is not there", "install fssbench again")
+        raise MissingError(f"{record.id}: the file of its backbone, {backbone}, is missing", "install fssbench again")
     _check_hash(record.id, backbone, record.backbone_sha256, "install fssbench again")
     return path, backbone
 
 
 def absent(record: Record) -> MissingError:
-    """Return the error for a record whose file is not on this machine, with what gets it."""
+    """Return the error for a record whose file is not on this machine, with the way to get it."""
     if record.path:
         return MissingError(
-            f"{record.id}: its file {own_file(record)} is not there", "fssbench checkpoints add FILE ... names another"
+            f"{record.id}: its file {own_file(record)} is missing", "fssbench checkpoints add FILE ... names another"
         )
     if record.hosting == "file":
         return MissingError(f"{record.id} is not on this machine yet", f"fssbench checkpoints fetch {record.id}")
@@ -73,15 +73,15 @@ def absent(record: Record) -> MissingError:
 
 
 def fetch(record: Record, *, progress: bool = False) -> Path:
-    """Download a record's file into the cache, if it is not there, and return it.
+    """Download a record's file into the cache, unless it is there, and return it.
 
     Args:
-        record: One with a url that is the file itself.
-        progress: Show a bar.
+        record: A record whose url is the file itself.
+        progress: Whether to show a progress bar.
 
     Raises:
-        MissingError: If the host shows a page only, or can't be reached.
-        BrokenFileError: If what came is not a weight file, or not the one that was recorded; it is not kept.
+        MissingError: If the host shows only a page, or can't be reached.
+        BrokenFileError: If the download is not a weight file, or not the recorded one; it is not kept.
     """
     import pooch
     import requests
@@ -94,7 +94,7 @@ def fetch(record: Record, *, progress: bool = False) -> Path:
         try:
             locate(record)
         except BrokenFileError:
-            pass  # the cache is ours: what is damaged there is fetched anew, and replaced once that has come
+            pass  # a damaged file in the cache is downloaded again, and replaced after that
         else:
             return target
     pooch.get_logger().setLevel(logging.ERROR)
@@ -104,7 +104,9 @@ def fetch(record: Record, *, progress: bool = False) -> Path:
         downloader = pooch.HTTPDownloader(progressbar=bar or False)
         pooch.retrieve(record.url, known_hash=None, fname=arriving.name, path=arriving.parent, downloader=downloader)
         recognise(arriving)
-        _check_hash(record.id, arriving, record.sha256, "try again later; the host has another file than was recorded")
+        _check_hash(
+            record.id, arriving, record.sha256, "try again later; the host has another file than the recorded one"
+        )
         arriving.replace(target)
     except (requests.RequestException, OSError, ValueError) as error:
         if isinstance(error, BrokenFileError):
@@ -121,7 +123,7 @@ def fetch(record: Record, *, progress: bool = False) -> Path:
 
 
 class _Bar:
-    """A rich bar behind the interface that pooch expects of a progress bar."""
+    """A rich progress bar with the interface that pooch expects."""
 
     def __init__(self, what: str) -> None:
         from rich.console import Console
@@ -135,7 +137,7 @@ class _Bar:
 
     @property
     def total(self) -> int:
-        """Size of the file in bytes; 0 where the host does not say."""
+        """Size of the file in bytes; 0 if the host does not report it."""
         return self._total
 
     @total.setter
@@ -144,22 +146,21 @@ class _Bar:
         self._shown.update(self._task, total=size or None)
 
     def update(self, count: int) -> None:
-        """So many more bytes have come."""
+        """Add downloaded bytes."""
         self._shown.advance(self._task, count)
 
     def reset(self) -> None:
-        """Begin again; pooch does so once all has come, to show the whole."""
+        """Restart the bar; pooch does so at the end, to show the whole download."""
         self._shown.reset(self._task, total=self._total or None)
 
     def close(self) -> None:
-        """Leave the terminal as it was."""
+        """Restore the terminal."""
         self._shown.stop()
 
 
 def _check_hash(identifier: str, path: Path, expected: str, remedy: str) -> None:
     if expected and not (found := file_sha256(path)).startswith(expected):
         raise BrokenFileError(
-            f"{identifier}: {path} is not the file that was recorded: "
-            f"its sha256 begins {found[:12]}, not {expected[:12]}",
+            f"{identifier}: {path} is not the recorded file: its sha256 begins {found[:12]}, not {expected[:12]}",
             remedy,
         )

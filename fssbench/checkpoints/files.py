@@ -1,4 +1,4 @@
-"""What a weight file is, told from its bytes before anything heavy is imported or anything in it is believed."""
+"""Detects the kind of a weight file from its bytes, before heavy imports and before its contents are trusted."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _HEAD = 4096
 _MAX_HEADER = 8 << 20
 _ENCRYPTED = 0x1
 _LEGACY = b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19."
-"""How torch began its files before 1.6: its magic number 0x1950a86a20f9469cfc6c, pickled with protocol 2."""
+"""First bytes of torch files before 1.6: the magic number 0x1950a86a20f9469cfc6c, pickled with protocol 2."""
 
 _ARCHIVES = {b"\x1f\x8b": "a gzip archive", b"Rar!": "a RAR archive", b"7z\xbc\xaf": "a 7z archive", b"BZh": "bzip2"}
 
@@ -28,7 +28,7 @@ def file_sha256(path: Path) -> str:
     """Return the hex sha256 of a file.
 
     Raises:
-        MissingError: If it is not there.
+        MissingError: If it is missing.
     """
     if not path.is_file():
         raise MissingError(f"there is no file {path}")
@@ -37,11 +37,11 @@ def file_sha256(path: Path) -> str:
 
 
 def recognise(path: Path) -> Kind:
-    """Return what kind of weight file this is.
+    """Return the kind of a weight file.
 
     Raises:
-        MissingError: If it is not there.
-        BrokenFileError: If it is something else, each of the usual accidents in words of its own.
+        MissingError: If it is missing.
+        BrokenFileError: If it is something else; each frequent mistake has its own message.
     """
     if path.is_dir():
         raise MissingError(f"{path} is a folder, not a checkpoint", "name the weight file inside")
@@ -53,15 +53,17 @@ def recognise(path: Path) -> Kind:
     if not head:
         raise BrokenFileError(f"{path} is empty: the download did not begin", again)
     start = head.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
-    # Microsoft's log-in page begins with a comment.
+    # Microsoft's login page begins with a comment.
     if start.startswith((b"<!doctype", b"<!--", b"<html", b"<head", b"<?xml")):
         raise BrokenFileError(
-            f"{path} is a web page, not weights: the host sent its log-in or virus-scan page under the file's name",
+            f"{path} is a web page, not weights: the host sent its login or virus-scan page under the name of the file",
             "open the link in a browser, save the file itself, then fssbench checkpoints add FILE ...",
         )
-    # Without a zero among the first bytes: a safetensors file, too, may begin with a brace, as part of a length.
+    # Without a zero byte at the start: a safetensors file may also begin with a brace, which is part of its length.
     if start.startswith((b'{"', b"{\r", b"{\n", b"{ ")) and b"\0" not in head[:8]:
-        raise BrokenFileError(f"{path} is JSON text, not weights: the host sent an error under the file's name", again)
+        raise BrokenFileError(
+            f"{path} is JSON text, not weights: the host sent an error under the name of the file", again
+        )
     if start.startswith(b"version https://git-lfs"):
         raise BrokenFileError(f"{path} is a Git LFS pointer, not the weights it points to", "git lfs pull")
     if b"annex/objects" in head[:200]:
@@ -78,11 +80,11 @@ def recognise(path: Path) -> Kind:
     if head[:1] == b"\x80" and head[1:2] in b"\x02\x03\x04\x05":
         raise BrokenFileError(
             f"{path} is a Python pickle, not weights; it was not opened",
-            "ask its author for what torch.save writes, or for safetensors",
+            "ask its author for a file written by torch.save, or for safetensors",
         )
     if (header := _safetensors_header(path)) is not None:
         return _check_safetensors(path, header, again)
-    raise BrokenFileError(f"{path} is no weight file: neither torch's format nor safetensors", again)
+    raise BrokenFileError(f"{path} is not a weight file: neither torch's format nor safetensors", again)
 
 
 def _check_zip(path: Path, again: str) -> Kind:
@@ -101,8 +103,8 @@ def _check_zip(path: Path, again: str) -> Kind:
 
 
 def _check_stored(path: Path, entries: list[zipfile.ZipInfo]) -> None:
-    # A few MB of compressed zeros fill any memory. torch.save stores its records as they are, each once.
-    again = "where you trust it, read it with torch.load(..., weights_only=True) and write it again with torch.save"
+    # A few MB of compressed zeros could fill the memory. torch.save writes its records uncompressed, each once.
+    again = "if you trust it, read it with torch.load(..., weights_only=True) and write it again with torch.save"
     for entry in entries:
         if entry.compress_type != zipfile.ZIP_STORED or entry.flag_bits & _ENCRYPTED:
             how = "encrypted" if entry.flag_bits & _ENCRYPTED else "compressed"
@@ -111,22 +113,22 @@ def _check_stored(path: Path, entries: list[zipfile.ZipInfo]) -> None:
             )
         if entry.file_size != entry.compress_size:
             raise BrokenFileError(
-                f"{path} is damaged: its record {entry.filename} is said to have {entry.file_size} bytes, "
-                f"and {entry.compress_size} in the file",
+                f"{path} is damaged: its record {entry.filename} claims {entry.file_size} bytes, "
+                f"but has {entry.compress_size} in the file",
                 "download it again",
             )
-    said, there = sum(entry.file_size for entry in entries), path.stat().st_size
-    if said > there:
+    claimed, size = sum(entry.file_size for entry in entries), path.stat().st_size
+    if claimed > size:
         raise BrokenFileError(
-            f"{path} is damaged: its records are said to have {said} bytes, more than the file's {there}",
+            f"{path} is damaged: its records claim {claimed} bytes, more than the {size} bytes of the file",
             "download it again",
         )
 
 
 def check_contents(path: Path) -> None:
-    """Hold every part of a torch zip file against the checksum the file itself carries, which torch does not do.
+    """Check every part of a torch zip file against the checksum in the file, which torch does not do.
 
-    Where nobody recorded a hash, this is all that tells a damaged file from a whole one.
+    If no hash was recorded, only this check detects a damaged file.
 
     Raises:
         BrokenFileError: If a part is damaged, naming it.
@@ -148,9 +150,9 @@ def _check_safetensors(path: Path, header: dict[str, object], again: str) -> Kin
     ]
     with path.open("rb") as file:
         length: int = struct.unpack("<Q", file.read(8))[0]
-    there = path.stat().st_size - 8 - length
-    if any(not isinstance(end, int) or end > there for end in ends):
-        raise BrokenFileError(f"{path} is cut short: its header names more than its {there} bytes of data", again)
+    data_size = path.stat().st_size - 8 - length
+    if any(not isinstance(end, int) or end > data_size for end in ends):
+        raise BrokenFileError(f"{path} is cut short: its header names more than its {data_size} bytes of data", again)
     return "safetensors"
 
 
@@ -170,33 +172,33 @@ def _safetensors_header(path: Path) -> dict[str, object] | None:
     return header if isinstance(header, dict) else None
 
 
-def stated(path: Path) -> dict[str, str]:
-    """Return what a safetensors file says of itself, by name; {} if it says nothing, or is another kind of file.
+def file_metadata(path: Path) -> dict[str, str]:
+    """Return the metadata of a safetensors file by name; {} if it has none, or is another kind of file.
 
-    `fssbench train` writes, among others, `network`, `dataset` and `fold`: the method, what it was trained on, and the
-    fold whose classes it has not seen.
+    `fssbench train` writes, among others, `network`, `dataset` and `fold`: the method, the training data set, and the
+    fold whose classes training has not seen.
     """
-    said = (_safetensors_header(path) or {}).get("__metadata__") if path.is_file() else None
-    if not isinstance(said, dict):
+    metadata = (_safetensors_header(path) or {}).get("__metadata__") if path.is_file() else None
+    if not isinstance(metadata, dict):
         return {}
-    return {str(name): value for name, value in said.items() if isinstance(value, str)}
+    return {str(name): value for name, value in metadata.items() if isinstance(value, str)}
 
 
 def stated_options(path: Path) -> dict[str, bool | int | float | str | tuple[int | float, ...]]:
-    """Return the arguments of `fssbench.build` that a safetensors file says it was made with; {} if it says none.
+    """Return the arguments of `fssbench.build` in the metadata of a safetensors file; {} if there are none.
 
-    `fssbench train` writes them, so that a network of other widths than the release's can be built again.
+    `fssbench train` writes them, so that a network can be built again with widths other than the release's.
     """
-    text = stated(path).get("options")
+    text = file_metadata(path).get("options")
     if text is None:
         return {}
     try:
         options = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise BrokenFileError(f"{path}: what it says of its options is not JSON") from error
+        raise BrokenFileError(f"{path}: the options in its metadata are not JSON") from error
     if not isinstance(options, dict) or not all(_is_option(value) for value in options.values()):
         raise BrokenFileError(
-            f"{path}: what it says of its options is not names with numbers, texts or lists of numbers"
+            f"{path}: the options in its metadata are not names with numbers, texts or lists of numbers"
         )
     return {str(name): tuple(value) if isinstance(value, list) else value for name, value in options.items()}
 

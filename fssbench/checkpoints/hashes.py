@@ -17,27 +17,27 @@ if TYPE_CHECKING:
 
 
 def weights_in_memory(method: Method[Any, Any]) -> Weights:
-    """Return the hash of a method's weights: names, types, shapes and values, in order of the names."""
+    """Return the hash of a method's weights: names, types, shapes and values, in the order of the names."""
     return Weights("memory", state_sha256(method)) if method.state_dict() else Weights("none")
 
 
 def state_sha256(module: nn.Module) -> str:
-    """Return the hex hash of a module's weights, buffers included, as `weights_in_memory` has it."""
+    """Return the hex hash of a module's weights and buffers; see `weights_in_memory`."""
     return _sha256(module.state_dict())
 
 
 def encoder_sha256(encoder: nn.Module) -> str:
-    """Return the hex hash of the weights that decide what a frozen encoder makes of an image.
+    """Return the hex hash of the weights that decide the output of a frozen encoder.
 
-    Left out: layers that never run, which some releases' files hold and others do not, and how many batches a batch
-    norm has seen, which matters in training alone.
+    Left out are layers that never run, which some releases include and others do not, and the batch counters of batch
+    norms, which matter in training only.
     """
     from fssbench.backbones import UnusedLinear
 
     unused = tuple(f"{name}." for name, layer in encoder.named_modules() if isinstance(layer, UnusedLinear))
     deciding = {
-        key: its
-        for key, its in encoder.state_dict().items()
+        key: tensor
+        for key, tensor in encoder.state_dict().items()
         if not key.startswith(unused) and not key.endswith("num_batches_tracked")
     }
     return _sha256(deciding)

@@ -1,9 +1,9 @@
-"""Reading weights safely and loading them strictly.
+"""Reads weights safely and loads them strictly.
 
-No file is ever unpickled freely. `torch.load(weights_only=True)` builds tensors and plain containers only; whatever
-else a checkpoint names (a Lightning checkpoint of iFSL keeps its arguments and the state of its callbacks, keyed by
-their classes) is looked up in a list of harmless modules and replaced by an inert stand-in: nothing is imported and
-nothing is called. A file that names anything beyond that list is refused.
+No file is ever unpickled freely. `torch.load(weights_only=True)` builds only tensors and plain containers. A checkpoint
+may name other objects: a Lightning checkpoint of iFSL, for example, holds its arguments and the state of its callbacks.
+If such an object belongs to a list of harmless modules, an empty stand-in replaces it; nothing is imported and nothing
+is called. A file that names any other object is refused.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ import torch
 from torch import Tensor
 
 from fssbench.checkpoints.files import check_contents, recognise
-from fssbench.checkpoints.mismatch import why
-from fssbench.checkpoints.naming import AnyMethod, as_in_method, named_as, unwrapped_names
+from fssbench.checkpoints.mismatch import explain_mismatch
+from fssbench.checkpoints.naming import AnyMethod, rename_checkpoint, rename_for_method, unwrapped_names
 from fssbench.checkpoints.weights import BACKBONE, cast, check_form, check_not_zero, check_values
 from fssbench.errors import BrokenFileError, CheckpointError, UsageError
 from fssbench.methods.base.built import BuiltAs
@@ -41,13 +41,13 @@ _HARMLESS = (
     "pathlib",
     "pytorch_lightning",
 )
-"""Modules whose classes released checkpoints name beside their weights; they are replaced, never imported."""
+"""Modules whose classes appear in released checkpoints besides weights; they are replaced, never imported."""
 
 _SHOWN = 3
 
 
 class _StandIn:
-    """Takes the place of an object that a checkpoint holds beside its weights; does nothing."""
+    """Replaces an object in a checkpoint that is not a weight; does nothing."""
 
     def __init__(self, *_: object, **__: object) -> None:
         pass
@@ -57,15 +57,15 @@ class _StandIn:
 
 
 def read_state(path: Path) -> dict[str, Tensor]:
-    """Return the state dict of a weight file, with wrappers and "module." prefixes taken off.
+    """Return the state dict of a weight file, without wrappers and "module." prefixes.
 
     Args:
         path: A torch file (zip or legacy) or safetensors.
 
     Raises:
-        MissingError: If it is not there.
-        BrokenFileError: If it is no weight file, or cut short.
-        CheckpointError: If it holds no state dict, objects that are no weights, or weights that are not finite.
+        MissingError: If it is missing.
+        BrokenFileError: If it is not a weight file, or is cut short.
+        CheckpointError: If it holds no state dict, objects that are not weights, or weights that are not finite.
     """
     state = unwrapped_names(_read(path))
     try:
@@ -80,11 +80,11 @@ def read_state(path: Path) -> dict[str, Tensor]:
 
 
 def _check_sizes(path: Path, state: Mapping[str, Tensor]) -> None:
-    # A tensor of stride 0 claims any number of values and has one. No type that is taken has more than one a byte.
-    claimed, there = sum(value.numel() for value in state.values()), path.stat().st_size
-    if claimed > there:
+    # A tensor of stride 0 claims many values but stores one. No accepted type has more than one value per byte.
+    claimed, size = sum(value.numel() for value in state.values()), path.stat().st_size
+    if claimed > size:
         raise BrokenFileError(
-            f"{path} claims {claimed} values, more than its {there} bytes can hold",
+            f"{path} claims {claimed} values, more than its {size} bytes can hold",
             "ask its author for a state dict of contiguous tensors",
         )
 
@@ -113,7 +113,7 @@ def _torch_load(path: Path) -> object:
         what = f", such as {named[1]}" if named else ""
         raise CheckpointError(
             f"{path} holds more than weights{what}; it was not run",
-            "ask its author for the state dict alone, or convert it to safetensors where you trust it",
+            "ask its author for the state dict alone, or convert it to safetensors if you trust it",
         ) from error
     except CheckpointError:
         raise
@@ -124,14 +124,14 @@ def _torch_load(path: Path) -> object:
 def _stand_ins(path: Path) -> AbstractContextManager[object]:
     try:
         names = torch.serialization.get_unsafe_globals_in_checkpoint(path)
-    except Exception:  # a legacy file can't be asked, and holds plain state dicts
+    except Exception:  # a legacy file can't be searched, and holds plain state dicts
         return nullcontext()
     if foreign := [name for name in names if not name.startswith(tuple(f"{module}." for module in _HARMLESS))]:
         raise CheckpointError(
-            f"{path} names {foreign[0]}, which is no weight; it was not run",
-            "use it only where you know who made it, and ask them for the state dict alone",
+            f"{path} names {foreign[0]}, which is not a weight; it was not run",
+            "use it only if you know who made it, and ask them for the state dict alone",
         )
-    # Each name has its own class, because the loader tells them apart by it.
+    # Each name gets its own class, by which the loader distinguishes them.
     replaced: list[Callable[..., object] | tuple[Callable[..., object], str]] = [
         (type("StandIn", (_StandIn,), {}), name) for name in names
     ]
@@ -158,20 +158,20 @@ def _describe(loaded: object) -> str:
 
 
 def load_into(method: AnyMethod, *paths: Path) -> None:
-    """Load weight files into a method, together strict.
+    """Load weight files into a method. Together they must hold exactly its weights.
 
     Args:
         method: Built for these weights.
-        paths: The checkpoint and, where the frozen backbone is kept apart, its file.
+        paths: The checkpoint and, if the frozen backbone has its own file, that file.
 
     Raises:
         MissingError, BrokenFileError, CheckpointError: As `read_state` and `load_release`.
     """
     state: dict[str, Tensor] = {}
     for path in paths:
-        part = as_in_method(read_state(path), method)
+        part = rename_for_method(read_state(path), method)
         if twice := next((key for key in part if key in state), None):
-            raise CheckpointError(f"{paths[0]} and {path} both hold {twice}", "leave the backbone's file out")
+            raise CheckpointError(f"{paths[0]} and {path} both hold {twice}", "leave the file of the backbone out")
         state |= part
     try:
         _load_strictly(method, state)
@@ -179,30 +179,31 @@ def load_into(method: AnyMethod, *paths: Path) -> None:
         raise CheckpointError(f"{paths[0]}: {error.message}", error.remedy) from error
 
 
-def _remedy(given: Mapping[str, Tensor], missing: Sequence[str], others: Sequence[str], cause: str) -> str:
-    apart = all(BACKBONE.match(key) for key in missing) and not any(BACKBONE.match(key) for key in given)
+def _remedy(weights: Mapping[str, Tensor], missing: Sequence[str], others: Sequence[str], cause: str) -> str:
+    apart = all(BACKBONE.match(key) for key in missing) and not any(BACKBONE.match(key) for key in weights)
     if missing and not others and apart:
-        return "add --backbone-weights FILE: the frozen backbone is kept apart from these weights"
-    what = "the method, --variant, --backbone and --shots" if cause else "the method and its form"
-    return f"give {what} that these weights were trained as, or other weights"
+        return "add --backbone-weights FILE: these weights do not include the frozen backbone"
+    what = "the method, --variant, --backbone and --shots" if cause else "the method and its variant"
+    return f"name {what} with which these weights were trained, or other weights"
 
 
 def load_release(
     method: AnyMethod, state_dict: Mapping[str, Tensor | npt.NDArray[Any]], trained_on: str | None = None
 ) -> AnyMethod:
-    """Load a released checkpoint's state dict, strictly, and return the method.
+    """Load a released checkpoint's state dict strictly and return the method.
 
     Args:
-        method: From `fssbench.build`, with the arguments the checkpoint was made for.
+        method: From `fssbench.build`, with the arguments for this checkpoint.
         state_dict: The released keys, with or without a prefix that all share, such as "module." or "model."; batch
-            counters may be left out. Tensors or arrays; values are cast to the dtype of the parameter.
-        trained_on: The data set the weights were trained on. Where a release's configurations differ in what weights do
-            not show (PFENet's pyramid) and neither this nor `build` names it, a warning says what was assumed.
+            counters may be missing. Tensors or arrays; values are cast to the dtype of the parameter.
+        trained_on: The data set that the weights were trained on. A release's configurations may differ in options that
+            weights do not show, such as PFENet's pyramid. If neither this argument nor `build` names the data set, a
+            warning says which one was assumed.
 
     Raises:
-        CheckpointError: If a key is missing, unexpected or misshapen, naming the first ones; if weights are not finite,
-            zero throughout, or of another kind than the parameter, such as integers. The method is unchanged.
-        UsageError: If the method was built as another data set's configuration.
+        CheckpointError: If a key is missing, unexpected or has another shape, naming the first ones; if weights are not
+            finite, all zero, or of another kind than the parameter, such as integers. The method is unchanged.
+        UsageError: If the method was built with the configuration of another data set.
 
     Examples:
         >>> import fssbench
@@ -219,24 +220,24 @@ def load_release(
 def _load_strictly(method: AnyMethod, state_dict: Mapping[str, Tensor | npt.NDArray[Any]]) -> None:
     if not isinstance(state_dict, Mapping):
         raise CheckpointError(f"a state dict maps keys to tensors; this is a {type(state_dict).__name__}")
-    given = named_as(method, {str(key): _tensor(key, value) for key, value in state_dict.items()})
+    weights = rename_checkpoint(method, {str(key): _tensor(key, value) for key, value in state_dict.items()})
     own = method.state_dict()
-    missing = [key for key in own if key not in given]
-    unexpected = [key for key in given if key not in own]
+    missing = [key for key in own if key not in weights]
+    unexpected = [key for key in weights if key not in own]
     misshapen = [
-        f"{key} is {tuple(given[key].shape)} instead of {tuple(own[key].shape)}"
+        f"{key} is {tuple(weights[key].shape)} instead of {tuple(own[key].shape)}"
         for key in own
-        if key in given and given[key].shape != own[key].shape
+        if key in weights and weights[key].shape != own[key].shape
     ]
     if missing or unexpected or misshapen:
         wrong = [_listed("missing", missing), _listed("unexpected", unexpected), _listed("misshapen", misshapen)]
-        cause = why(own, given)
+        cause = explain_mismatch(own, weights)
         raise CheckpointError(
             f"the weights do not fit {type(method).__name__}{f': {cause}' if cause else ''}; "
             + "; ".join(part for part in wrong if part),
-            _remedy(given, missing, [*unexpected, *misshapen], cause),
+            _remedy(weights, missing, [*unexpected, *misshapen], cause),
         )
-    taken = {key: cast(key, given[key], own[key]) for key in own}
+    taken = {key: cast(key, weights[key], own[key]) for key in own}
     check_not_zero(taken)
     method.load_state_dict(taken)
 
@@ -248,13 +249,13 @@ def _check_configuration(method: AnyMethod, trained_on: str | None) -> None:
     names = ", ".join(hidden)
     if trained_on is not None and not built.fits(trained_on):
         raise UsageError(
-            f"{built.name} was not built as its release's configuration for {trained_on}, which differs in {names}",
+            f"{built.name} was not built with its release's configuration for {trained_on}, which differs in {names}",
             f"fssbench.build('{built.name}', trained_on='{trained_on}', ...)",
         )
     if trained_on is None and built.trained_on is None and not any(option in built.options for option in hidden):
         _LOG.warning(
             "%s: weights do not show which data set they were trained on, and the release's configurations differ in "
-            "%s; that of pascal5i was assumed. Name it: fssbench.build('%s', trained_on='coco20i', ...)",
+            "%s; that of pascal5i was assumed. Name the data set: fssbench.build('%s', trained_on='coco20i', ...)",
             built.name,
             names,
             built.name,
@@ -263,12 +264,12 @@ def _check_configuration(method: AnyMethod, trained_on: str | None) -> None:
 
 def _tensor(key: str, value: Tensor | npt.NDArray[Any]) -> Tensor:
     if not isinstance(value, Tensor):
-        # A copy, in this machine's byte order: arrays may be read-only, mapped from a file or from another machine.
+        # A copy in this machine's byte order: arrays may be read-only, memory-mapped, or from another machine.
         array = np.array(value)
         try:
             value = torch.from_numpy(array.astype(array.dtype.newbyteorder("=")))
         except TypeError as error:
-            raise CheckpointError(f"{key} is no tensor but {_kind_of(array)}") from error
+            raise CheckpointError(f"{key} is not a tensor but {_kind_of(array)}") from error
     check_form(key, value)
     return value
 

@@ -1,4 +1,4 @@
-"""Whose weights these are, told by their names: what to say where they do not fit."""
+"""Explains, from their names, why weights do not fit a method."""
 
 from __future__ import annotations
 
@@ -21,33 +21,33 @@ _NETWORKS = (
     ("mmnet", r"^part_emb_2_level$"),
     ("pfenet", r"^(learner\.)?init_merge\.0\.0\."),
 )
-"""A name that only the network's weights have, looked for in this order."""
+"""A name that only this network's weights have; searched in this order."""
 
 _FSCS = {"hsnet": r"^learner\.", "pfenet": r"^learner\."}
-"""Where the two forms of a network are named differently: a name that the FS-CS form has."""
+"""Networks whose two variants have different names: a name that only the FS-CS variant has."""
 
 _LAYER3 = re.compile(r"^((backbone|encoder|model_res)\.layer3|layer3|backbone3)\.\d+\.conv1\.weight$")
-"""The blocks of a ResNet's third stage, whose number tells its depth, in the methods' names for it."""
+"""The blocks of a ResNet's third stage, as methods name them. Their number gives the depth."""
 
 _BAM_SHOTS = ("kshot_rw.0.weight", 1)
 _BAM_CLASSES = ("learner_base.1.4.weight", 0)
-"""The axes of BAM's weights that are as long as K (absent for one shot) and as its base classes and background."""
+"""The axes of BAM's weights whose lengths are K (absent for one shot), and the base classes and background."""
 
 
-def why(own: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> str:
-    """Say in words what differs between the weights a method has and those it was given; "" where it can't be told."""
-    ours, theirs = _backbone(own), _backbone(given)
+def explain_mismatch(own: Mapping[str, Tensor], weights: Mapping[str, Tensor]) -> str:
+    """Return how the weights of a method and other weights differ, in words; "" if that is unknown."""
+    ours, theirs = _backbone(own), _backbone(weights)
     if ours and theirs and ours != theirs:
         return f"they are for {theirs}, the method was built with {ours}"
-    network, other = _network(own), _network(given)
+    network, other = _network(own), _network(weights)
     if not network or not other:
         return ""
     if network != other:
-        return f"they are of {other}, not of {network}"
-    variant, other_variant = _variant(own, network), _variant(given, network)
+        return f"they belong to {other}, not to {network}"
+    variant, other_variant = _variant(own, network), _variant(weights, network)
     if variant != other_variant:
-        return f"they are of variant {other_variant}, the method was built as variant {variant}"
-    return _numbers(own, given) if network == "bam" else ""
+        return f"they belong to variant {other_variant}, the method was built as variant {variant}"
+    return _numbers(own, weights) if network == "bam" else ""
 
 
 def _backbone(state: Mapping[str, Tensor]) -> str:
@@ -70,21 +70,21 @@ def _variant(state: Mapping[str, Tensor], network: str) -> str:
     return "fscs" if any(re.search(_FSCS[network], key) for key in state) else "fss"
 
 
-def _numbers(own: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> str:
-    shots, other_shots = _size(own, _BAM_SHOTS, 1), _size(given, _BAM_SHOTS, 1)
+def _numbers(own: Mapping[str, Tensor], weights: Mapping[str, Tensor]) -> str:
+    shots, other_shots = _size(own, _BAM_SHOTS, 1), _size(weights, _BAM_SHOTS, 1)
     if shots != other_shots:
         return (
             f"they are BAM's for {other_shots}-shot episodes, the method was built for {shots}-shot ones; "
-            "each number of shots has weights of its own"
+            "each number of shots has its own weights"
         )
-    classes, other_classes = (_size(state, _BAM_CLASSES, 0) - 1 for state in (own, given))
+    classes, other_classes = (_size(state, _BAM_CLASSES, 0) - 1 for state in (own, weights))
     if classes != other_classes:
-        return f"they know {other_classes} base classes, the method was built for {classes}"
+        return f"they have {other_classes} base classes, the method was built for {classes}"
     return ""
 
 
 def _size(state: Mapping[str, Tensor], place: tuple[str, int], absent: int) -> int:
-    """Return how long an axis of a weight is; `absent` where there is no such weight."""
+    """Return the length of an axis of a weight; `absent` if there is no such weight."""
     key, axis = place
     shape = state[key].shape if key in state else ()
     return int(shape[axis]) if axis < len(shape) else absent

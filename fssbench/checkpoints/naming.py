@@ -1,4 +1,4 @@
-"""Under which names weights stand in a file, and under which in a method."""
+"""The names of weights in files and in methods."""
 
 from __future__ import annotations
 
@@ -16,44 +16,44 @@ _COUNTER = ".num_batches_tracked"
 
 
 def unwrapped_names(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Return a state without the "module." that DataParallel puts before every key."""
+    """Return a state dict without the "module." that DataParallel puts before every key."""
     if state and all(key.startswith("module.") for key in state):
         return {key.removeprefix("module."): value for key, value in state.items()}
     return dict(state)
 
 
-def as_in_method(state: Mapping[str, Tensor], method: AnyMethod) -> dict[str, Tensor]:
-    """Return the weights of a file, a whole checkpoint's or a backbone's, under the names they have in the method.
+def rename_for_method(state: Mapping[str, Tensor], method: AnyMethod) -> dict[str, Tensor]:
+    """Return the weights of a checkpoint or of a backbone's file under the names that they have in the method.
 
     Args:
-        state: As `read_state` returns it. Prefixes that all keys share are taken off until one is a name of the method.
+        state: From `read_state`. Prefixes that all keys share are removed until a key is a name of the method.
         method: Built for these weights.
 
     Returns:
-        The weights by their names; under the names they came with where none fits.
+        The weights by the method's names; under their own names if none fits.
     """
     bare = without_prefix(state, lambda names: _of_backbone(names, method) is not None or _fits(names, method))
     named = _of_backbone(bare, method)
     return bare if named is None else named
 
 
-def named_as(method: AnyMethod, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Return a state under the method's names: without a prefix that all keys share, batch counters filled in."""
+def rename_checkpoint(method: AnyMethod, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return a state dict under the method's names: without a prefix that all keys share, with batch counters added."""
     return with_counters(without_prefix(state, lambda names: _fits(names, method)), method)
 
 
 def without_prefix(state: Mapping[str, Tensor], fits: Callable[[Mapping[str, Tensor]], bool]) -> dict[str, Tensor]:
-    """Take the first part of all keys off, where they share it, until the names fit.
+    """Remove the first part of all keys, if they share it, until the names fit.
 
-    A network inside another has its names after those of the outer one: "module." (DataParallel), "model." and "net."
-    (Lightning modules), "_orig_mod." (a compiled one), or several of them.
+    The keys of a network inside another network begin with its name there: "module." (DataParallel), "model." and
+    "net." (Lightning modules), "_orig_mod." (a compiled network), or several of them.
 
     Args:
-        state: Any state.
-        fits: Tells whether these are the names that are looked for.
+        state: Any state dict.
+        fits: Returns whether these are the wanted names.
 
     Returns:
-        The state under shorter names; without "module." only where none fits.
+        The state dict under shorter names; if none fits, without "module." only.
     """
     shorter = dict(state)
     while not fits(shorter):
@@ -65,10 +65,11 @@ def without_prefix(state: Mapping[str, Tensor], fits: Callable[[Mapping[str, Ten
 
 
 def with_counters(state: Mapping[str, Tensor], method: AnyMethod) -> dict[str, Tensor]:
-    """Return a state with batch counters at zero in each child of the method for which it has weights but no counter.
+    """Add batch counters of zero to each child of the method that has weights but no counters in the state dict.
 
-    Files from before torch 0.4.1 have none, and converters leave them out; torch, too, starts them at zero. No answer
-    depends on them. Where some of a child's counters are there, a missing one is a fault of the file and stays missing.
+    Files from before torch 0.4.1 have no counters, and converters leave them out; torch also starts them at zero. No
+    prediction depends on them. If a child has some of its counters, a missing one is a fault of the file and is not
+    added.
     """
     filled = {_child(key) for key in state}
     counted = {_child(key) for key in state if key.endswith(_COUNTER)}
@@ -78,13 +79,13 @@ def with_counters(state: Mapping[str, Tensor], method: AnyMethod) -> dict[str, T
 
 
 def backbone_state(method: AnyMethod, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Return the weights of a backbone's own file under the names they have in the method."""
+    """Return the weights of a backbone's file under the names that they have in the method."""
     bare = without_prefix(state, lambda names: _of_backbone(names, method) is not None)
     return with_counters(method.from_imagenet(bare), method)
 
 
 def backbone_keys(method: AnyMethod, named: Mapping[str, Tensor]) -> list[str]:
-    """Return the method's keys that belong to its backbone: those in the children that a backbone's file fills."""
+    """Return the method's keys of its backbone: those in the children that a backbone's file fills."""
     children = {_child(key) for key in named}
     return [key for key in method.state_dict() if _child(key) in children]
 

@@ -1,4 +1,4 @@
-"""The registry of checkpoints: checkpoints.toml, shipped, and the user's own beside the configuration."""
+"""The registry of checkpoints: the shipped checkpoints.toml, and the user's own file in the configuration folder."""
 
 from __future__ import annotations
 
@@ -23,29 +23,29 @@ Option = bool | int | float | str | tuple[int | float, ...]
 
 
 class Record(BaseModel):
-    """One checkpoint: what it is, where it is, and what it should reach.
+    """One checkpoint: what it is, where it is, and its expected results.
 
     Attributes:
         id: Name, e.g. "hsnet-resnet50-pascal5i-fold0".
         kind: "method", or "backbone" for weights that a release keeps outside its checkpoints.
         method: Name of the method; empty for a backbone.
-        variant: The method's form; empty for its first.
+        variant: Variant of the method; empty for its first.
         backbone: Name of the backbone.
-        dataset: What it was trained on; empty for ImageNet weights.
+        dataset: The training data set; empty for ImageNet weights.
         fold: The fold whose classes it has not seen; None for ImageNet weights.
-        shots: The numbers of supports that its release evaluates it with; empty for any.
-        way: N it was trained with.
+        shots: The numbers of supports with which its release evaluates it; empty for any.
+        way: N of its training.
         weak: Whether it was trained with image-level labels.
         options: Further arguments of `fssbench.build`.
-        url: Where it can be had.
-        hosting: "file" if `url` is the file itself, "page" if it is a page that a browser has to open.
+        url: Where it can be downloaded.
+        hosting: "file" if `url` is the file itself, "page" if it is a page for a browser.
         path: The file, relative to the registry; instead of `url`.
-        backbone_path: The frozen backbone's file, where it is kept apart.
-        sha256: Hash of the file, or its beginning where that is all the host says; empty if nobody could take it.
+        backbone_path: The file of the frozen backbone, if it has its own file.
+        sha256: Hash of the file, or its beginning if the host gives no more; empty if unknown.
         backbone_sha256: Hash of `backbone_path`.
-        licence: Under what terms it is given.
-        source: Who released it, where.
-        expected: Printed results in percent by name, e.g. {"miou_1shot" = 64.3}.
+        licence: Its licence.
+        source: Who released it, and where.
+        expected: Printed results in per cent by name, e.g. {"miou_1shot" = 64.3}.
         expected_source: Where they are printed.
         note: Anything else.
     """
@@ -85,23 +85,23 @@ class Record(BaseModel):
         return self
 
     def file(self, relative: str) -> Path:
-        """Return a path of the record, which is relative to its registry; a shipped record's files travel with it."""
+        """Return a path of the record, which is relative to its registry; a shipped record has shipped files."""
         if self.registry == shipped("checkpoints.toml"):
             return shipped(relative)
         return (self.registry.parent / relative).resolve()
 
 
 def user_registry() -> Path:
-    """Return the file of the user's own records, which need not be there.
+    """Return the file of the user's own records, which need not exist.
 
     Raises:
-        NoHomeError: If there is no home folder that it could be in.
+        NoHomeError: If there is no home folder for it.
     """
     return config_folder() / "checkpoints.toml"
 
 
 def records() -> list[Record]:
-    """Return all records, the user's own first; one of them replaces a shipped one of the same id.
+    """Return all records, the user's own first; a user's record replaces a shipped one with the same id.
 
     Raises:
         BrokenFileError: If a registry can't be read, naming the record and the field.
@@ -113,10 +113,10 @@ def records() -> list[Record]:
 
 
 def record(identifier: str) -> Record:
-    """Return the record of that id.
+    """Return the record with that id.
 
     Raises:
-        UsageError: If there is none, with the nearest.
+        UsageError: If there is none, with similar ids.
     """
     known = {entry.id: entry for entry in records()}
     if identifier not in known:
@@ -127,8 +127,8 @@ def record(identifier: str) -> Record:
 def is_release(identifier: str | None, sha256: str | None) -> bool:
     """Return whether a checkpoint is known to be a release's own file.
 
-    It is if its hash is the one in a shipped record, or if it was registered under a shipped id of which no hash is
-    known. Weights that this project trained are no release.
+    It is if a shipped record has its hash, or if it is registered under a shipped id without a known hash. Weights that
+    were trained by this project are not a release.
 
     Args:
         identifier: Its id in the registry, if it has one.
@@ -152,18 +152,17 @@ def find(
     weak: bool = False,
     shots: int | None = None,
 ) -> Record:
-    """Return the record whose weights answer this evaluation.
+    """Return the record of the weights for an evaluation.
 
-    The user's own records come before the shipped ones, and among either those that are evaluated with `shots`
-    before others. A method without a trained part (a floor on frozen features) is answered by its backbone's own
-    weights.
+    The user's own records come before the shipped ones. Among each of them, records for this number of shots come
+    first. For a method without trained weights (a floor on frozen features) it is the record of its backbone.
 
     Raises:
-        MissingError: If none is registered, naming what is.
+        MissingError: If there is none, naming the registered ones.
     """
     info = method_info(method)
     chosen = variant or next(iter(info.tasks))
-    fitting = [entry for entry in records() if _answers(entry, info, chosen, backbone, dataset, fold, weak=weak)]
+    fitting = [entry for entry in records() if _matches(entry, info, chosen, backbone, dataset, fold, weak=weak)]
     if fitting:
         return max(fitting, key=lambda entry: _rank(entry, dataset, shots))
     others = sorted(
@@ -173,8 +172,8 @@ def find(
     form = f" ({chosen}{', weak' if weak else ''})" if info.names_variant else ""
     options = f"--method {method} --backbone {backbone} --dataset {dataset} --fold {fold}"
     options += (f" --variant {chosen}" if chosen != next(iter(info.tasks)) else "") + (" --weak" if weak else "")
-    shown = dataset_info(dataset).same_scenes_as
-    elsewhere = f"--train-dataset {shown} takes the weights of the same scenes there; or " if shown else ""
+    scenes = dataset_info(dataset).same_scenes_as
+    elsewhere = f"--train-dataset {scenes} uses weights that were trained on the same scenes; or " if scenes else ""
     raise MissingError(
         f"no checkpoint is registered for {method}{form} with {backbone} on {dataset} fold {fold}{known}",
         f"{elsewhere}fssbench checkpoints add FILE {options}; or --checkpoint FILE, or --random-weights",
@@ -182,13 +181,13 @@ def find(
 
 
 def find_backbone(backbone: str, dataset: str, fold: int) -> Record | None:
-    """Return the record of a frozen backbone's weights, for this very fold or ImageNet's; None if there is none."""
+    """Return the record of a frozen backbone's weights, trained for this fold or on ImageNet; None if there is none."""
     fitting = [entry for entry in records() if _is_backbone(entry, backbone, dataset, fold)]
     return max(fitting, key=lambda entry: _rank(entry, dataset, None), default=None)
 
 
 def _rank(entry: Record, dataset: str, shots: int | None) -> tuple[bool, bool, bool]:
-    # Weights for this very fold come before ImageNet's.
+    # Weights for this fold come before ImageNet weights.
     for_shots = shots is None or not entry.shots or shots in entry.shots
     return entry.registry != shipped("checkpoints.toml"), for_shots, entry.dataset == dataset
 
@@ -198,7 +197,7 @@ def _is_backbone(entry: Record, backbone: str, dataset: str, fold: int) -> bool:
     return (entry.kind, entry.backbone) == ("backbone", backbone) and (entry.dataset, entry.fold) in made_for
 
 
-def _answers(
+def _matches(
     entry: Record, info: MethodInfo, variant: str, backbone: str, dataset: str, fold: int, *, weak: bool
 ) -> bool:
     if not info.trainable:
@@ -211,12 +210,12 @@ def _answers(
 
 
 def add(new: Record) -> Path:
-    """Write a record into the user's own registry, in place of one of the same id, and return that file.
+    """Write a record into the user's own registry, in place of one with the same id, and return that file.
 
-    Several processes may do so at once; none loses another's record.
+    Several processes may do so at the same time; no record is lost.
 
     Raises:
-        BrokenFileError: If the registry that is there can't be read.
+        BrokenFileError: If the existing registry can't be read.
     """
     registry = user_registry()
     with locked(registry):
@@ -233,7 +232,7 @@ def add(new: Record) -> Path:
 def identifier_for(
     method: str, variant: str, backbone: str, dataset: str, fold: int, *, way: int = 1, weak: bool = False
 ) -> str:
-    """Return the id that records of the shipped registry have for this; it leaves out what is the default."""
+    """Return the id that a record has in the shipped registry; default values are left out of it."""
     form = "" if variant == next(iter(method_info(method).tasks)) else variant
     parts = [method, form, "weak" if weak else "", f"{way}way" if way > 1 else "", backbone, dataset, f"fold{fold}"]
     return re.sub(r"[^a-z0-9._-]", "-", "-".join(part for part in parts if part).lower())
@@ -250,14 +249,14 @@ def _read(path: Path) -> list[Record]:
     try:
         raw = parse(text_of(path))
     except tomllib.TOMLDecodeError as error:
-        raise BrokenFileError(f"{path} is no TOML: {error}", f"edit {path}") from error
+        raise BrokenFileError(f"{path} is not TOML: {error}", f"edit {path}") from error
     entries = raw.get("checkpoint", [])
     if not isinstance(entries, list) or raw.keys() - {"checkpoint"}:
-        raise BrokenFileError(f"{path} holds something else than [[checkpoint]] records", f"edit {path}")
+        raise BrokenFileError(f"{path} holds something other than [[checkpoint]] records", f"edit {path}")
     read = [_record(entry, number, path) for number, entry in enumerate(entries, start=1)]
     ids = [entry.id for entry in read]
     if twice := sorted({name for name in ids if ids.count(name) > 1}):
-        raise BrokenFileError(f"{path} has two records of the id {twice[0]}", f"edit {path}")
+        raise BrokenFileError(f"{path} has two records with the id {twice[0]}", f"edit {path}")
     return read
 
 
@@ -270,15 +269,15 @@ def _record(entry: object, number: int, path: Path) -> Record:
 
 
 def new_record(**fields: object) -> Record:
-    """Return a record of what a user said.
+    """Return a record with these fields.
 
     Raises:
-        UsageError: If it does not make one, naming the field.
+        UsageError: If a field is not valid, naming it.
     """
     try:
         return Record.model_validate(fields)
     except ValidationError as error:
-        raise UsageError(f"that makes no record: {_first(error)}") from error
+        raise UsageError(f"the options do not make a valid record: {_first(error)}") from error
 
 
 def _first(error: ValidationError) -> str:
@@ -291,7 +290,7 @@ def check_record_arguments(method: str, variant: str, backbone: str, dataset: st
     """Refuse a record of something that does not exist.
 
     Raises:
-        UsageError: Naming what there is.
+        UsageError: Naming what exists.
     """
     info = check_build(method, backbone, variant or None, way, 1)
     if not info.trainable:
@@ -303,7 +302,7 @@ def check_record_arguments(method: str, variant: str, backbone: str, dataset: st
 
 
 def check_not_seen(sha256: str, method: str, dataset: str, fold: int) -> None:
-    """Refuse a file that is registered for another fold of the data set: it has seen the classes of this one.
+    """Refuse a file that is registered for another fold of the data set: training has seen the classes of this fold.
 
     Raises:
         UsageError: Naming the record.

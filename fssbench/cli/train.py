@@ -74,12 +74,12 @@ def train(options: TrainOptions) -> None:
     planned = plan(Request(**fields_for(Request, options) | {"task": task_of(options.task)}))
     if planned.borrowed:
         say(_borrowed(planned), err=True)
-    from fssbench.training.progress import reporter
+    from fssbench.training.progress import progress_callback
     from fssbench.training.run import run_plan
 
     try:
-        with reporter(planned) as watch:
-            written = run_plan(planned, watch)
+        with progress_callback(planned) as callback:
+            written = run_plan(planned, callback)
     except KeyboardInterrupt:
         if any(planned.folder.glob("state*.pt")):
             say(f"the training state in {planned.folder} is kept, without the steps of the last minute", err=True)

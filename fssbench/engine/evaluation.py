@@ -1,4 +1,4 @@
-"""FoldJob a method that is at hand, from Python."""
+"""Evaluates a method object from Python."""
 
 from __future__ import annotations
 
@@ -39,32 +39,32 @@ def evaluate(
     settings: Settings | None = None,
     allow_leak: bool = False,
 ) -> Results:
-    """Ask a method the episodes of one fold and count its answers.
+    """Evaluate a method on the episodes of one fold.
 
     Args:
-        method: From `fssbench.build`, with the weights that are to answer; it is moved to the device, in eval mode.
+        method: From `fssbench.build`, with its weights loaded; it is moved to the device and put in eval mode.
         dataset: The opened data set.
-        episodes: A list from `fssbench.episodes`, or any sequence of `Episode` whose classes are of one fold.
-        protocol: The rules of counting, e.g. "hsnet", "hsnet@original" or "./mine.toml"; default those that drew the
-            list.
+        episodes: A list from `fssbench.episodes`, or any sequence of `Episode` whose classes belong to one fold.
+        protocol: The counting rules, e.g. "hsnet", "hsnet@original" or "./mine.toml"; default that of
+            the list.
         device: "cpu", "cuda", "cuda:N", or "auto".
-        out: Folder for the rows as they come (see `fssbench.results`); default none are stored.
-        resume: Continue the run in `out`, if there is one; it must ask the same of the same.
+        out: Run folder to which rows are written at once (see `fssbench.results`); default none.
+        resume: Continue the run in `out`, if there is one; it must have the same settings.
         overwrite: Replace the run in `out`.
-        limit: Ask only the first so many episodes.
-        progress: Told of each row; default nobody is.
-        origin: What goes into the record of the run besides.
-        settings: How to compute: features kept, batch size, precision, ...
-        allow_leak: Ask also classes that training on another data set has seen (`open_dataset(train_dataset=...)`);
-            the record then names them.
+        limit: Evaluate only the first so many episodes.
+        progress: Receives each row; default none.
+        origin: Further entries for the record of the run.
+        settings: How to compute: feature cache, batch size, precision, ...
+        allow_leak: Also evaluate classes that training on another data set has seen
+            (`open_dataset(train_dataset=...)`); the record then names them.
 
     Returns:
-        `frame` (a row per episode, see `fssbench.results.Row`), `run` (what was asked, by what, where), `summary()`.
+        `frame` (a row per episode, see `fssbench.results.Row`), `run` (the record), `summary()`.
 
     Raises:
-        UsageError: If arguments do not fit each other, training has seen a class, or `out` holds a run already.
-        MissingError: If a photo or mask is not there. Rows that are stored stay.
-        BrokenFileError: If a photo or mask can't be read. Rows that are stored stay.
+        UsageError: If arguments do not fit each other, training has seen a class, or `out` already holds a run.
+        MissingError: If a photo or mask is missing. Rows that are written stay.
+        BrokenFileError: If a photo or mask can't be read. Rows that are written stay.
 
     Examples:
         >>> import fssbench
@@ -77,19 +77,19 @@ def evaluate(
         '0.54 %'
     """
     origin, settings = origin or Origin(), settings or Settings()
-    asked = _as_list(episodes, dataset, protocol)
-    rules = _rules(protocol, asked).on(dataset.name)
-    check_leaks(dataset, [asked], allowed=allow_leak)
+    episode_list = _as_list(episodes, dataset, protocol)
+    rules = _rules(protocol, episode_list).on(dataset.name)
+    check_leaks(dataset, [episode_list], allowed=allow_leak)
     chosen = choose_device(device)
-    weights = origin.weights.get(asked.fold) or weights_in_memory(method)
+    weights = origin.weights.get(episode_list.fold) or weights_in_memory(method)
     run = Run(
         method=method_record(method),
-        dataset=dataset_record(dataset, asked.split, origin.dataset_options),
+        dataset=dataset_record(dataset, episode_list.split, origin.dataset_options),
         protocol=protocol_record(rules),
-        way=asked.way,
-        shot=asked.shot,
-        split=asked.split,
-        folds=(fold_record(asked, dataset, weights, rules),),
+        way=episode_list.way,
+        shot=episode_list.shot,
+        split=episode_list.split,
+        folds=(fold_record(episode_list, dataset, weights, rules),),
         limit=check_limit(limit),
         starts=(start(origin.command, chosen, dataset.root),),
         precision=settings.precision,
@@ -97,13 +97,15 @@ def evaluate(
         train_dataset=dataset.trained_on,
     )
     if out is None:
-        return evaluate_runs([RunJob(run, [asked], lambda _: method, rules)], dataset, chosen, settings, progress)[0]
+        return evaluate_runs(
+            [RunJob(run, [episode_list], lambda _: method, rules)], dataset, chosen, settings, progress
+        )[0]
     if resume and overwrite:
         raise UsageError("a run is either continued or replaced: resume and overwrite exclude each other")
     existing = Existing.RESUME if resume else Existing.OVERWRITE if overwrite else Existing.REFUSE
-    with RunFolder(Path(out), run, {asked.fold: asked}, existing) as folder:
+    with RunFolder(Path(out), run, {episode_list.fold: episode_list}, existing) as folder:
         return evaluate_runs(
-            [RunJob(folder.run, [asked], lambda _: method, rules, folder)], dataset, chosen, settings, progress
+            [RunJob(folder.run, [episode_list], lambda _: method, rules, folder)], dataset, chosen, settings, progress
         )[0]
 
 
@@ -111,17 +113,17 @@ def check_limit(limit: int | None) -> int | None:
     """Return `limit`.
 
     Raises:
-        UsageError: If it asks nothing.
+        UsageError: If it is below 1.
     """
     if limit is not None and limit < 1:
         raise UsageError(f"a limit is 1 or more episodes, not {limit}")
     return limit
 
 
-def _rules(protocol: Protocol | str | None, asked: EpisodeList) -> Protocol:
+def _rules(protocol: Protocol | str | None, episodes: EpisodeList) -> Protocol:
     if isinstance(protocol, Protocol):
         return protocol
-    return protocol_of_list(asked.protocol, "the list") if protocol is None else protocol_of(protocol)
+    return protocol_of_list(episodes.protocol, "the list") if protocol is None else protocol_of(protocol)
 
 
 def _as_list(episodes: Sequence[Episode], dataset: Dataset, protocol: Protocol | str | None) -> EpisodeList:
@@ -129,17 +131,19 @@ def _as_list(episodes: Sequence[Episode], dataset: Dataset, protocol: Protocol |
         raise UsageError("there is no episode to evaluate")
     if isinstance(episodes, EpisodeList):
         if episodes.dataset != dataset.name:
-            raise UsageError(f"the list asks of {episodes.dataset}, the data set is {dataset.name}")
+            raise UsageError(f"the list has episodes of {episodes.dataset}, but the data set is {dataset.name}")
         return episodes
     if protocol is None:
-        raise UsageError("a bare sequence of episodes names no protocol", 'evaluate(..., protocol="hsnet")')
+        raise UsageError("a plain sequence of episodes names no protocol", 'evaluate(..., protocol="hsnet")')
     first = episodes[0]
     classes = {class_id for episode in episodes for class_id in episode.classes}
-    side = (protocol if isinstance(protocol, Protocol) else protocol_of(protocol)).on(dataset.name).split
-    novel = "val" if side == "train" else side
+    split = (protocol if isinstance(protocol, Protocol) else protocol_of(protocol)).on(dataset.name).split
+    novel = "val" if split == "train" else split
     folds = [fold for fold in range(dataset.fold_count) if classes <= set(dataset.fold_classes(fold, novel))]
     if not folds:
-        raise UsageError(f"the classes {sorted(classes)} are not of one fold of {dataset.name}; evaluate fold by fold")
+        raise UsageError(
+            f"the classes {sorted(classes)} do not belong to one fold of {dataset.name}; evaluate fold by fold"
+        )
     if any(
         (episode.way, {len(names) for names in episode.supports}) != (first.way, {first.shot}) for episode in episodes
     ):
@@ -148,13 +152,13 @@ def _as_list(episodes: Sequence[Episode], dataset: Dataset, protocol: Protocol |
         episodes=tuple(episodes),
         dataset=dataset.name,
         fold=folds[0],
-        split=side,
+        split=split,
         way=first.way,
         shot=first.shot,
         protocol="none",
         seed=0,
         list_order="as given",
-        data_fingerprint=dataset.split_fingerprint(side),
+        data_fingerprint=dataset.split_fingerprint(split),
         train_dataset=dataset.trained_on,
         test_classes=dataset.test_classes,
     )

@@ -1,4 +1,4 @@
-"""The loop: for the episodes of one method or several, read, encode, condition, predict, count."""
+"""The evaluation loop: load, encode, condition, predict and count the episodes of one or several methods."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ from fssbench.results.rows import Row
 from fssbench.results.scoring import PredictedLabels, Truth, label_maps_of, row_of
 
 OnPrediction = Callable[[int, int, PredictedLabels], None]
-"""Is given what was answered, after the fold and the number of the episode."""
+"""Called with the fold, the number of the episode, and the predicted labels."""
 
 STEPS_AHEAD = 8
 """How many steps ahead photos are read."""
 EPISODES_PER_THREAD = 4
-"""How many episodes of a call each thread answers: the more, the less the others wait for the last."""
+"""Episodes of a call for each thread. With more episodes, threads wait less for the last one."""
 MAX_EPISODES_PER_CALL = 16
-"""Episodes of a call at most, on a processor: what they need is in memory."""
+"""Most episodes of a call on a CPU, because the features of all of them are in memory."""
 
 
 def rows_of(
@@ -49,11 +49,11 @@ def rows_of(
     on_prediction: OnPrediction | None = None,
     settings: Settings | None = None,
 ) -> Iterator[Row]:
-    """Yield a row per episode of these numbers, in their order. Nothing is kept for gradients."""
+    """Yield a row for each of these episodes, in the order of `numbers`. Nothing is kept for gradients."""
     job = FoldJob(method, episodes, protocol, numbers)
-    for _, row, answered in evaluate_jobs([job], dataset, device, settings or Settings()):
+    for _, row, predicted in evaluate_jobs([job], dataset, device, settings or Settings()):
         if on_prediction is not None:
-            on_prediction(episodes.fold, row.episode, answered)
+            on_prediction(episodes.fold, row.episode, predicted)
         yield row
 
 
@@ -66,67 +66,67 @@ def evaluate_jobs(
     processes: int = 1,
     cache_counts: CacheCounts | None = None,
 ) -> Generator[tuple[int, Row, PredictedLabels], None, None]:
-    """Yield for each episode the place of its job, its row and what was answered, in the order of work.
+    """Yield for each episode the index of its job, its row and the predicted labels, in the order of evaluation.
 
-    Several jobs are merged, fold after fold, by class and query, each keeping its own order where it is the order of
-    work; a lone one is answered in the order of its numbers.
+    Several jobs are merged fold after fold, sorted by class and query; within the same class and query each job keeps
+    its indices_of_job order. A single job is evaluated in the order of its numbers.
 
     Args:
         jobs: Methods, and the episodes that each is evaluated on.
         dataset: The opened data set.
-        device: Where methods compute; they are there.
+        device: Where the methods are and compute.
         settings: How to compute.
         timers: Measures the time of each stage.
         processes: How many processes share this machine.
         cache_counts: Counts the uses of the feature cache.
 
     Raises:
-        MissingError: If a photo or label map is not there.
+        MissingError: If a photo or label map is missing.
         BrokenFileError: If one can't be read.
     """
     timers = timers or StageTimers()
     timers.device, timers.waiting = device, settings.profiled
-    # Under autocast torch counts operations by calls that it does not cast.
+    # Not under autocast: torch's counting makes calls that autocast does not cast.
     timers.counting = settings.profiled and settings.precision in ("float32", "tf32")
     steps = _merged(jobs)
     batch = settings.batch_on(device)
     at_once = episodes_at_once(device)
-    together = batch if at_once == 1 else max(batch, min(EPISODES_PER_THREAD * at_once, MAX_EPISODES_PER_CALL))
+    per_call = batch if at_once == 1 else max(batch, min(EPISODES_PER_THREAD * at_once, MAX_EPISODES_PER_CALL))
     budget = default_budget(device, processes) if settings.feature_cache is None else settings.feature_cache
     workers = default_workers(device, processes) if settings.workers is None else settings.workers
     labels = _label_maps(jobs, dataset)
     with (
         freed_memory_kept(device),
         Loader(
-            dataset, workers, max(STEPS_AHEAD, 2 * together), pinned=device.type == "cuda", label=labels.of
+            dataset, workers, max(STEPS_AHEAD, 2 * per_call), pinned=device.type == "cuda", label=labels.of
         ) as loader,
     ):
         features = Features(jobs, steps, loader, budget, device, batch, timers, compiled=settings.compiled)
         features.cache.counts = cache_counts or features.cache.counts
-        for start in range(0, len(steps), together):
+        for start in range(0, len(steps), per_call):
             began = time.perf_counter()
-            places = range(start, min(start + together, len(steps)))
+            indices = range(start, min(start + per_call, len(steps)))
             with torch.inference_mode(), settings.autocast(device):
-                features.prefetch(range(start, min(places.stop + STEPS_AHEAD, len(steps))))
-                answered = _predict_steps(jobs, steps, places, features, loader, dataset, timers)
-            timers.episodes += len(places)
-            seconds = round((time.perf_counter() - began) / len(places), 6)
-            for which, row, said in answered:
+                features.prefetch(range(start, min(indices.stop + STEPS_AHEAD, len(steps))))
+                results = _predict_steps(jobs, steps, indices, features, loader, dataset, timers)
+            timers.episodes += len(indices)
+            seconds = round((time.perf_counter() - began) / len(indices), 6)
+            for job, row, predicted in results:
                 photos = loader.digests_of(photo_names(row.query, row.supports))
-                yield which, replace(row, seconds=seconds, photos=photos), said
+                yield job, replace(row, seconds=seconds, photos=photos), predicted
 
 
 def _label_maps(jobs: Sequence[FoldJob], dataset: Dataset) -> LabelMaps:
-    asked = [job.episodes[number] for job in jobs for number in job.numbers]
-    names = {name for episode in asked for name in chain([episode.query], *episode.supports)}
+    episodes = [job.episodes[number] for job in jobs for number in job.numbers]
+    names = {name for episode in episodes for name in chain([episode.query], *episode.supports)}
     return LabelMaps(dataset, names, {job.episodes.split for job in jobs})
 
 
 def _merged(jobs: Sequence[FoldJob]) -> list[Step]:
     lists = [job.episodes for job in jobs]
-    steps = [(place, number) for place, job in enumerate(jobs) for number in job.numbers]
+    steps = [(index, number) for index, job in enumerate(jobs) for number in job.numbers]
     if len(jobs) > 1:
-        # Stable: within one query the jobs follow each other.
+        # The sort is stable: jobs with the same query follow each other.
         steps.sort(key=lambda step: (lists[step[0]].fold, work_key(lists[step[0]][step[1]])))
     return steps
 
@@ -134,43 +134,43 @@ def _merged(jobs: Sequence[FoldJob]) -> list[Step]:
 def _predict_steps(
     jobs: Sequence[FoldJob],
     steps: Sequence[Step],
-    places: range,
+    indices: range,
     features: Features,
     loader: Loader,
     dataset: Dataset,
     timers: StageTimers,
 ) -> list[tuple[int, Row, PredictedLabels]]:
-    """Return the rows of some consecutive steps, their time still 0."""
-    found = features.get(places)
+    """Return the results of consecutive steps; the seconds of their rows are still 0."""
+    found = features.get(indices)
     truths: dict[int, Truth] = {}
     sizes: dict[int, tuple[int, int]] = {}
     by_job: dict[int, list[int]] = {}
-    for place in places:
-        which, number = steps[place]
-        job, episode = jobs[which], jobs[which].episodes[number]
+    for index in indices:
+        job_index, number = steps[index]
+        job, episode = jobs[job_index], jobs[job_index].episodes[number]
         with timers.stage("decode"):
             label = loader.label(episode.query)
         with timers.stage("score"):
-            truths[place] = Truth.of(label, episode.classes, job.protocol)
-        sizes[place] = _prediction_size(job, dataset, loader, episode.query, label)
-        by_job.setdefault(which, []).append(place)
+            truths[index] = Truth.of(label, episode.classes, job.protocol)
+        sizes[index] = _prediction_size(job, dataset, loader, episode.query, label)
+        by_job.setdefault(job_index, []).append(index)
     calls = [
         Call(
-            jobs[which].method,
-            [found[features.query(place)] for place in own],
-            [[[found[key] for key in shots] for shots in features.supports(place)] for place in own],
-            [sizes[place] for place in own],
+            jobs[job_index].method,
+            [found[features.query(index)] for index in indices_of_job],
+            [[[found[key] for key in shots] for shots in features.supports(index)] for index in indices_of_job],
+            [sizes[index] for index in indices_of_job],
         )
-        for which, own in by_job.items()
+        for job_index, indices_of_job in by_job.items()
     ]
-    with timers.stage("predict", len(places)):
-        answered = predict_calls(calls)
+    with timers.stage("predict", len(indices)):
+        predictions = predict_calls(calls)
     rows = []
     with timers.stage("score"):
-        for place, prediction in zip(chain(*by_job.values()), chain(*answered), strict=True):
-            which, number = steps[place]
-            row, said = _count_prediction(jobs[which], dataset, number, prediction, truths[place])
-            rows.append((which, replace(row, lost_supports=features.lost_supports(place)), said))
+        for index, prediction in zip(chain(*by_job.values()), chain(*predictions), strict=True):
+            job_index, number = steps[index]
+            row, predicted = _count_prediction(jobs[job_index], dataset, number, prediction, truths[index])
+            rows.append((job_index, replace(row, lost_supports=features.lost_supports(index)), predicted))
     return rows
 
 
@@ -182,14 +182,14 @@ def _count_prediction(
         prediction = prediction.cropped(height, width)
     rules, episodes = job.protocol, job.episodes
     base_classes = () if rules.base is None else dataset.fold_classes(episodes.fold, "train")
-    answered = PredictedLabels(
-        *label_maps_of(prediction, rules), tuple(bool(said) for said in prediction.present.tolist())
+    predicted = PredictedLabels(
+        *label_maps_of(prediction, rules), tuple(bool(present) for present in prediction.present.tolist())
     )
-    return row_of(episodes, number, answered, truth, base_classes, rules), answered
+    return row_of(episodes, number, predicted, truth, base_classes, rules), predicted
 
 
 def _prediction_size(job: FoldJob, dataset: Dataset, loader: Loader, name: str, label: Label) -> tuple[int, int]:
-    """Return the (height, width) that a method is asked to answer at."""
+    """Return the (height, width) at which a method predicts."""
     if job.protocol.score_at == "input":
         return job.protocol.input
     size = loader.shapes[name]

@@ -1,4 +1,4 @@
-"""The fast forms of ASNet and ASNet-HM: a pair's attentive squeeze layers in one layout, over the keys in the mask."""
+"""The fast forms of ASNet and ASNet-HM: attentive squeeze layers in another layout, over the keys in the mask."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from fssbench.methods.asnet_hm import ASNetHM, HybridSupport
 
 @dataclass(frozen=True)
 class UnitSupport:
-    """The maps of support images made ready to be correlated, and their foreground float32 (B, H, W), if looked at."""
+    """Unit maps of support images, and their foreground float32 (B, H, W) if it is used."""
 
     features: UnitMaps
     mask: Tensor | None
@@ -35,17 +35,17 @@ class FastASNet(FastPairwise, ASNet):
         self.learner = with_fast_decoder(self.learner)
 
     def condition(self, features: Pyramid, mask: Tensor) -> UnitSupport:  # type: ignore[override] # read here alone
-        """Return the support maps, made ready, and the foreground."""
+        """Return the unit maps of the support, and the foreground."""
         support = super().condition(features, mask)
         return UnitSupport(unit_maps(support.features), support.mask)
 
     def score(self, query: UnitMaps, support: UnitSupport) -> Tensor:  # type: ignore[override] # from `condition`
-        """Return what `ASNet.score` does."""
+        """Return the result of `ASNet.score`."""
         return score_pairs(self.learner, query, support, self.backbone.levels)
 
 
 class FastASNetHM(FastPairwise, ASNetHM):
-    """ASNet-HM whose queries are `UnitMaps`, and whose supports become `UnitSupport` with the way they stand for."""
+    """ASNet-HM whose queries are `UnitMaps`, and whose supports become `UnitSupport` once their way is known."""
 
     def prepare(self) -> None:
         """Fold backbone and decoder."""
@@ -57,18 +57,18 @@ class FastASNetHM(FastPairwise, ASNetHM):
         return *super().encode(image), image
 
     def prepare_query(self, features: Pyramid | UnitMaps) -> UnitMaps:  # type: ignore[override] # read by `score` alone
-        """Return the maps made ready to be correlated, without the image."""
+        """Return the unit maps, without the image."""
         return (
             features if isinstance(features, UnitMaps) else super().prepare_query(features[: sum(self.backbone.levels)])
         )
 
     def as_way(self, support: HybridSupport, n: int) -> UnitSupport:  # type: ignore[override] # read by `score` alone
-        """Return a support as one of the n-th class, made ready to be correlated."""
+        """Return a support of the n-th class as unit maps."""
         valued = super().as_way(support, n)
         return UnitSupport(unit_maps(valued.features), valued.mask)
 
     def score(self, query: UnitMaps, support: UnitSupport) -> Tensor:  # type: ignore[override] # from `as_way`
-        """Return what `ASNetHM.score` does."""
+        """Return the result of `ASNetHM.score`."""
         return score_pairs(self.learner, query, support, self.backbone.levels)
 
 
@@ -81,27 +81,27 @@ def score_pairs(learner: nn.Module, query: UnitMaps, support: UnitSupport, level
     features, mask = support.features, support.mask
     query, features = in_precision_of(query, learner), in_precision_of(features, learner)
     device = query.units[0].device
-    # Products are written in place, which autocast knows nothing of.
+    # Products are written in place, which autocast does not support.
     with torch.autocast(device.type, enabled=False):
         if isinstance(learner, AttentionLearner) and not learner.local and serial_on(device):
             masks = [None] * len(query.units[0]) if mask is None else torch.split(mask, 1)
             pairs = zip(each_image(query), each_image(features), masks, strict=True)
             return torch.cat([score_pair(learner, *pair) for pair in pairs])
         # `score_pair` has a product for each support position of each layer of each pair, and waits for the host to
-        # count the keys that a mask leaves; `forward` has a few convolutions for all pairs.
-        together: Tensor = learner(dense_hypercorrelation(query, features, levels), mask)
-        return together.contiguous()
+        # count the keys in the mask; `forward` has a few convolutions for all pairs.
+        logits: Tensor = learner(dense_hypercorrelation(query, features, levels), mask)
+        return logits.contiguous()
 
 
 def score_pair(learner: AttentionLearner, query: UnitMaps, support: UnitMaps, mask: Tensor | None) -> Tensor:
-    """Return the logits (1, 2, 2w, 2w) that the learner has for one pair; see `AttentionLearner.forward`."""
+    """Return the learner's logits (1, 2, 2w, 2w) for one pair; see `AttentionLearner.forward`."""
     squeezed, sizes, grids = [], [], []
     blocks = (learner.encoder_layer2, learner.encoder_layer3, learner.encoder_layer4)
     for block, (start, stop) in zip(blocks, bounds(learner.levels), strict=True):
-        of = [[units[0] for units in maps.units[start:stop]] for maps in (query, support)]
-        sizes.append((of[0][0].shape[0], of[0][0].shape[1]))
-        grids.append((of[1][0].shape[0], of[1][0].shape[1]))
-        squeezed.append(squeeze(block, correlations(*of), mask))
+        queries, supports = ([units[0] for units in maps.units[start:stop]] for maps in (query, support))
+        sizes.append((queries[0].shape[0], queries[0].shape[1]))
+        grids.append((supports[0].shape[0], supports[0].shape[1]))
+        squeezed.append(squeeze(block, correlations(queries, supports), mask))
     shallow, middle, deep = squeezed
     check_sizes(grids[1::-1], [middle.size, shallow.size])
 

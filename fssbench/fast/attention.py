@@ -1,9 +1,9 @@
-"""ASNet's attentive squeeze layers for predictions alone: the same sums in one layout, and fewer of them.
+"""ASNet's attentive squeeze layers for predictions: the same sums in another memory layout, with fewer operations.
 
-A tensor of B = 1 is kept with the channels outermost and the query positions innermost, (C, positions, T): every query
-position is squeezed alone, so the T of them are what a processor's vectors run along. Then every convolution over the
-support is a matrix product, of query, key, value and shortcut together where they have the same kernel; a head of the
-attention, and a group of a norm, is a block of memory. A key outside the mask has weight exactly 0, and is left out.
+A tensor with B = 1 is stored as (C, positions, T), with the query positions innermost: each query position is squeezed
+independently, so vector instructions run along the T positions. Then every convolution over the support is a matrix
+product, and those of query, key, value and shortcut with the same kernel are one product. A head of the attention, and
+a group of a norm, is a contiguous block of memory. A key outside the mask has weight exactly 0 and is left out.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from fssbench.layers.masks import resize_mask
 
 Size = tuple[int, int]
 _TOGETHER = 1 << 19
-"""Numbers of similarities that are computed at once: 2 MiB, which stay in a processor's cache."""
+"""How many similarities are computed at once: 2 MiB, which fit in a processor's cache."""
 
 
 @dataclass(frozen=True, eq=False)
 class Squeezed:
-    """Support positions of every query position; before the first layer the correlations, a channel for each map.
+    """The support positions of every query position; before the first layer, correlations with a channel per map.
 
     Attributes:
         values: (C, rows * columns, T), T query positions.
@@ -39,7 +39,7 @@ class Squeezed:
 
 @dataclass(frozen=True)
 class Kernel:
-    """How a convolution moves over the support: its side, stride and padding."""
+    """How a convolution moves over the support: side of its kernel, stride and padding."""
 
     side: int
     stride: int
@@ -47,11 +47,11 @@ class Kernel:
 
 
 def squeeze(block: nn.ModuleList, x: Squeezed, mask: Tensor | None) -> Squeezed:
-    """Return what a block of attentive squeeze layers makes of x.
+    """Return the result of a block of attentive squeeze layers.
 
     Args:
         block: The layers.
-        x: What the first one squeezes.
+        x: Input of the first layer.
         mask: Support foreground float32 (1, H, W), or None.
     """
     for layer in block:
@@ -61,7 +61,7 @@ def squeeze(block: nn.ModuleList, x: Squeezed, mask: Tensor | None) -> Squeezed:
 
 
 def squeeze_by(layer: AttentiveSqueezeLayer, x: Squeezed, mask: Tensor | None) -> Squeezed:
-    """Return what an attentive squeeze layer makes of x; see `squeeze` and `AttentiveSqueezeLayer.forward`."""
+    """Return the result of one attentive squeeze layer; see `squeeze` and `AttentiveSqueezeLayer.forward`."""
     attended = _attended(layer.attn, x, mask)
     return Squeezed(_fed_forward(layer.ff, attended.values), attended.size)
 
@@ -79,14 +79,14 @@ def _attended(layer: Attention, x: Squeezed, mask: Tensor | None) -> Squeezed:
     query = parts.pop(0)
     short_cut = parts.pop(0) if isinstance(layer.short_cut, nn.Sequential) else None
     keys = keys_in(mask, squeezed.size if pooled else x.size)
-    nowhere = keys is not None and len(keys) == 0
-    left = None if nowhere else keys
+    no_key = keys is not None and len(keys) == 0
+    kept_keys = None if no_key else keys
     if pooled:
-        key, value = (at_keys(part, left) for part in parts)
+        key, value = (at_keys(part, kept_keys) for part in parts)
     else:
-        key, value = convolve_positions(at_keys(x.values, left), *_side_by_side(reading)).chunk(2)
-    # Where the object touches no sampled key the release's attention is uniform: that of a query of zeros.
-    gathered = attend(torch.zeros_like(query) if nowhere else query, key, value, HEADS)
+        key, value = convolve_positions(at_keys(x.values, kept_keys), *_side_by_side(reading)).chunk(2)
+    # If no sampled key is inside the mask, the release's attention is uniform, as with a query of zeros.
+    gathered = attend(torch.zeros_like(query) if no_key else query, key, value, HEADS)
     back = next(part for part in layer.agg if isinstance(part, SupportConv))
     inner, outer = _norms(layer.agg)
     out = convolve_positions(normalise(inner, gathered, relu=True), back.weight)
@@ -132,7 +132,7 @@ def convolve_support(x: Squeezed, weight: Tensor, bias: Tensor, kernel: Kernel) 
     """Return a convolution over the support positions.
 
     Args:
-        x: What it moves over.
+        x: Its input.
         weight: (outputs, C, side, side).
         bias: (outputs,).
         kernel: How it moves.
@@ -161,72 +161,74 @@ def convolve_positions(x: Tensor, weight: Tensor, bias: Tensor | None = None) ->
 
 
 def at_keys(x: Tensor, keys: Tensor | None) -> Tensor:
-    """Return the support positions that are keys (all where `keys` is None), (C, keys, T)."""
+    """Return the support positions that are keys, (C, keys, T); all positions if `keys` is None."""
     return x if keys is None else x.index_select(1, keys)
 
 
 def keys_in(mask: Tensor | None, size: Size) -> Tensor | None:
-    """Return which support positions a mask (1, H, W) leaves, int64 (n,), n = 0 among them; None without a mask."""
+    """Return the support positions inside a mask (1, H, W), int64 (n,), possibly n = 0; None without a mask."""
     if mask is None:
         return None
     return resize_mask(mask, mask.new_empty(1, 1, *size)).flatten().nonzero()[:, 0]
 
 
 def attend(query: Tensor, key: Tensor, value: Tensor, heads: int) -> Tensor:
-    """Return what each query gathers from all keys, (C, queries, T); no scaling by the square root of the channels.
+    """Return the attention output of each query over all keys, (C, queries, T).
 
-    A head has few channels and there are few keys, so there is little in T * heads matrix products but what each costs
-    at least: products go over all T at once.
+    Similarities are not scaled by the square root of the channels.
+
+    A head has few channels and there are few keys, so T * heads separate matrix products would mostly be overhead.
+    Products therefore run over all T at once.
 
     Args:
         query: (C, queries, T).
         key: (C, keys, T).
         value: (C, keys, T).
-        heads: Into which the channels are split.
+        heads: Into which the channels are divided.
     """
     each = query.shape[0] // heads
     gathered = torch.empty_like(query, memory_format=torch.contiguous_format)
-    together = max(1, _TOGETHER // key[0].numel())
+    per_block = max(1, _TOGETHER // key[0].numel())
     for head in range(heads):
         channels = range(head * each, (head + 1) * each)
-        for start in range(0, query.shape[1], together):
-            asked = query[:, start : start + together, None]
-            similarity = asked[channels[0]] * key[channels[0]]
+        for start in range(0, query.shape[1], per_block):
+            queries = query[:, start : start + per_block, None]
+            similarity = queries[channels[0]] * key[channels[0]]
             for channel in channels[1:]:
-                similarity.addcmul_(asked[channel], key[channel])
+                similarity.addcmul_(queries[channel], key[channel])
             weights = similarity.sub_(similarity.amax(dim=1, keepdim=True)).exp_()
-            # Divided by at the end: of values that are all alike the mean is that value then, to the last digit.
+            # The division comes last: then the mean of equal values is that value, to the last digit.
             for channel in channels:
-                gathered[channel, start : start + together] = _total(weights * value[channel])
-            gathered[channels.start : channels.stop, start : start + together] /= _total(weights)
+                gathered[channel, start : start + per_block] = _total(weights * value[channel])
+            gathered[channels.start : channels.stop, start : start + per_block] /= _total(weights)
     return gathered
 
 
 def normalise(norm: nn.GroupNorm, x: Tensor, *, relu: bool = False) -> Tensor:
-    """Return (C, positions, T) after group norm, and ReLU where asked."""
+    """Return (C, positions, T) after group norm and, if requested, ReLU."""
     normed = F.group_norm(x[None], norm.num_groups, norm.weight, norm.bias, norm.eps)[0]
     return normed.relu_() if relu else normed
 
 
 def add_coarser(x: Squeezed, coarser: Squeezed, query: Size, coarser_query: Size) -> Squeezed:
-    """Return a level and what a deeper level found, brought to its query positions; `x` is used up.
+    """Return a level plus a deeper level, which is resized to its query positions; `x` is overwritten.
 
     Args:
         x: With (h, w) query positions, `query`.
-        coarser: With those of `coarser_query`; at one support position, or at as many as `x`.
+        coarser: With `coarser_query` query positions, and one support position or as many as `x`.
         query: (h, w).
         coarser_query: (h, w) of the deeper level.
     """
     images = coarser.values.view(*coarser.values.shape[:2], *coarser_query)
-    brought = F.interpolate(images, query, mode="bilinear", align_corners=True).flatten(2)
-    return Squeezed(x.values.add_(brought), x.size)
+    resized = F.interpolate(images, query, mode="bilinear", align_corners=True).flatten(2)
+    return Squeezed(x.values.add_(resized), x.size)
 
 
 def _total(x: Tensor) -> Tensor:
-    """Return the sums over the keys of (queries, keys, T), for all T in the same order; `x` is used up.
+    """Return the sums over the keys of (queries, keys, T), in the same order for all T; `x` is overwritten.
 
-    torch's own sum takes the last few of a row in another order. Where a mask leaves nothing, so that all query
-    positions are alike, the norms would make much of that.
+    torch's own sum adds the last elements of a row in another order. If a mask keeps nothing, all query positions are
+    equal, and the norms would amplify the difference.
     """
     left = x.shape[1]
     while left > 1:

@@ -1,4 +1,4 @@
-"""BAM's fast form: its base learner's head convolves the few cells of a grid in place of the grid stretched."""
+"""BAM's fast form: the base learner's head convolves the few cells of a grid instead of the enlarged grid."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ class FastBAM(FastStaged, BAM):
     """See `BAM`."""
 
     def prepare(self) -> None:
-        """Fold all parts, and cut the base learner's head."""
+        """Fold all parts, and split the base learner's head."""
         super().prepare()
-        self.learner_base = CutPyramidHead(self.learner_base)
+        self.learner_base = SplitPyramidHead(self.learner_base)
 
 
-class CutPyramidHead(nn.Sequential):
-    """`fssbench.layers.pyramid_pooling.pyramid_head`, its first convolution cut into one for each part of its input.
+class SplitPyramidHead(nn.Sequential):
+    """A `fssbench.layers.pyramid_pooling.pyramid_head` whose first convolution is split by the parts of its input.
 
     Args:
         head: Folded; it is shared.
@@ -40,7 +40,7 @@ class CutPyramidHead(nn.Sequential):
         """Return raw logits (B, classes, h, w) for a map (B, C, h, w)."""
         out = F.conv2d(x, self._own, self._bias, padding=self._padding)
         for grid, weight in zip(self._pooling[0].grids(x), self._grids, strict=True):
-            out += _convolve_stretched(grid, weight, (x.shape[-2], x.shape[-1]))
+            out += _convolve_enlarged(grid, weight, (x.shape[-2], x.shape[-1]))
         logits: Tensor = self._rest[0](out)
         return logits
 
@@ -51,14 +51,14 @@ def _parts(head: nn.Sequential) -> tuple[PyramidPooling, tuple[nn.Conv2d, *tuple
         convolution, *rest = classifier
         if isinstance(convolution, nn.Conv2d):
             return pooling, (convolution, *rest)
-    raise TypeError("this is no pyramid head")
+    raise TypeError("this is not a pyramid head")
 
 
-def _convolve_stretched(grid: Tensor, weight: Tensor, size: tuple[int, int]) -> Tensor:
-    """Return a padded 3x3 convolution of a grid stretched to a size, (B, outputs, h, w), from the grid's few cells.
+def _convolve_enlarged(grid: Tensor, weight: Tensor, size: tuple[int, int]) -> Tensor:
+    """Return a padded 3x3 convolution of an enlarged grid, (B, outputs, h, w), from the few cells of the grid.
 
-    Stretching and convolving are linear, so each tap of each cell is spread by a map of its own, which is the same for
-    all channels.
+    Enlarging and convolving are linear. So each tap of each cell is spread by its own map, which is the same for all
+    channels.
 
     Args:
         grid: (B, C, cells, cells).

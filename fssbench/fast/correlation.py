@@ -1,6 +1,6 @@
-"""Hypercorrelations of maps that were made ready once for all episodes that use them.
+"""Hypercorrelations from maps that are prepared once for all episodes that use them.
 
-`UnitMaps` of a query, `KeptPositions` of a support whose background is zero. The numbers are those of
+`UnitMaps` for a query, `KeptPositions` for a support with zero background. The values are those of
 `fssbench.layers.hypercorrelation`.
 """
 
@@ -21,7 +21,7 @@ from fssbench.layers.masks import resize_mask
 
 @dataclass(frozen=True, eq=False)
 class UnitMaps:
-    """Feature maps brought to length 1 at every position, shallow level first.
+    """Feature maps normalised to length 1 at every position, shallow level first.
 
     Attributes:
         units: Each (B, h, w, C), contiguous, so that a position is a row.
@@ -32,12 +32,12 @@ class UnitMaps:
 
 @dataclass(frozen=True, eq=False)
 class KeptPositions(Ragged):
-    """What is left of masked maps where the mask leaves something, brought to length 1; all else is exactly zero.
+    """Masked maps at the positions that the mask keeps, normalised to length 1; all other positions are exactly zero.
 
     Attributes:
-        units: Of each map the positions kept, (B, n, C); an image that keeps fewer than others has zeros behind them.
-        places: Of each map where they are in row-major order, rising, int64 (B, n); -1 behind them.
-        sizes: Of each map (h', w').
+        units: For each map the kept positions, (B, n, C), padded with zeros for an image that keeps fewer than others.
+        places: For each map the kept positions in row-major order, rising, int64 (B, n), padded with -1.
+        sizes: (h', w') of each map.
     """
 
     units: tuple[Tensor, ...]
@@ -50,25 +50,26 @@ class KeptPositions(Ragged):
         return self.sizes, tuple((units.shape[2], units.dtype, units.device) for units in self.units)
 
     def collate_with(self, others: Sequence[KeptPositions]) -> KeptPositions:
-        """Return what is left of these maps and of others of the same sizes, as one batch."""
+        """Return these maps and others of the same sizes as one batch."""
         every = (self, *others)
         units = tuple(padded(maps, 0.0) for maps in zip(*(kept.units for kept in every), strict=True))
         places = tuple(padded(maps, -1) for maps in zip(*(kept.places for kept in every), strict=True))
         return KeptPositions(units, places, self.sizes)
 
 
-Ready = TypeVar("Ready", UnitMaps, KeptPositions)
+Prepared = TypeVar("Prepared", UnitMaps, KeptPositions)
 
 
 def unit_maps(features: Sequence[Tensor]) -> UnitMaps:
-    """Return feature maps (B, C, h, w) made ready to be correlated."""
+    """Return feature maps (B, C, h, w) as unit maps."""
     return UnitMaps(tuple(_unit_rows(feature.permute(0, 2, 3, 1)) for feature in features))
 
 
 def keep_positions(features: Sequence[Tensor], mask: Tensor) -> KeptPositions:
-    """Return maps (B, C, h', w') under a mask (B, H, W) in [0, 1], made ready to be correlated.
+    """Return maps (B, C, h', w') under a mask (B, H, W) in [0, 1], at the kept positions.
 
-    A map is multiplied by the mask at its size, which says what is kept; maps of one size share their places.
+    Each map is multiplied by the resized mask, whose non-zero positions are kept; maps of one size share their
+    positions.
     """
     weights: dict[tuple[int, int], tuple[Tensor, Tensor]] = {}
     units, places, sizes = [], [], []
@@ -91,29 +92,29 @@ def keep_positions(features: Sequence[Tensor], mask: Tensor) -> KeptPositions:
 def dense_hypercorrelation(
     query: UnitMaps, support: UnitMaps | KeptPositions, levels: tuple[int, int, int]
 ) -> list[Tensor]:
-    """Return the pyramid of `fssbench.layers.hypercorrelation.hypercorrelation` for maps that were made ready."""
+    """Return the pyramid of `fssbench.layers.hypercorrelation.hypercorrelation` for prepared maps."""
     dense = _spread(support) if isinstance(support, KeptPositions) else support
     return [_stacked(query.units[start:stop], dense.units[start:stop]) for start, stop in bounds(levels)][::-1]
 
 
 def correlation_bytes(query: UnitMaps) -> int:
-    """Return how many bytes the correlations of one query take with support maps of its own sizes, in float32."""
+    """Return how many bytes the float32 correlations of a query with support maps of the same sizes use."""
     return sum(4 * units.shape[1:3].numel() ** 2 for units in query.units)
 
 
-def in_precision_of(maps: Ready, weights: nn.Module) -> Ready:
-    """Return maps made ready in the precision of the parameters that will see them, whatever autocast made of them."""
+def in_precision_of(maps: Prepared, weights: nn.Module) -> Prepared:
+    """Return prepared maps in the precision of a module's parameters, independently of autocast."""
     dtype = next(weights.parameters()).dtype
     return replace(maps, units=tuple(units.to(dtype) for units in maps.units))
 
 
 def each_image(maps: UnitMaps) -> list[UnitMaps]:
-    """Return the maps of B images as those of each, B = 1."""
+    """Return the maps of each of B images, with B = 1."""
     return [UnitMaps(tuple(units[one : one + 1] for units in maps.units)) for one in range(len(maps.units[0]))]
 
 
 def each_support(maps: KeptPositions) -> list[KeptPositions]:
-    """Return what is kept of B supports as that of each, B = 1, without what is behind its places."""
+    """Return the kept positions of each of B supports, with B = 1 and without padding."""
     batch = len(maps.units[0])
     if batch == 1:
         return [maps]
@@ -121,8 +122,8 @@ def each_support(maps: KeptPositions) -> list[KeptPositions]:
     for one in range(batch):
         counts = [int((places[one] >= 0).sum()) for places in maps.places]
         units, places = (
-            tuple(every[one : one + 1, :count] for every, count in zip(of, counts, strict=True))
-            for of in (maps.units, maps.places)
+            tuple(tensor[one : one + 1, :count] for tensor, count in zip(tensors, counts, strict=True))
+            for tensors in (maps.units, maps.places)
         )
         alone.append(KeptPositions(units, places, maps.sizes))
     return alone
@@ -131,7 +132,7 @@ def each_support(maps: KeptPositions) -> list[KeptPositions]:
 def _stacked(query: Sequence[Tensor], support: Sequence[Tensor]) -> Tensor:
     batch, height, width, _ = query[0].shape
     rows, columns = support[0].shape[1:3]
-    # Every product is written where it belongs in the stack, which is clamped in place.
+    # Every product is written directly into the stack, which is clamped in place.
     stack = query[0].new_empty(batch, len(query), height * width, rows * columns)
     for number, (q, s) in enumerate(zip(query, support, strict=True)):
         for one in range(batch):
@@ -143,7 +144,7 @@ def _spread(kept: KeptPositions) -> UnitMaps:
     maps = []
     for units, places, (height, width) in zip(kept.units, kept.places, kept.sizes, strict=True):
         batch, _, channels = units.shape
-        # What is behind the places of an image is put after the end of the map.
+        # Padding is written behind the end of the map.
         at = torch.where(places < 0, height * width, places)
         dense = units.new_zeros(batch, height * width + 1, channels)
         dense.scatter_(1, at[..., None].expand_as(units), units)
@@ -152,7 +153,7 @@ def _spread(kept: KeptPositions) -> UnitMaps:
 
 
 def _places(weights: Tensor) -> Tensor:
-    """Return where weights (B, positions) are not 0, int64 (B, n), -1 behind the places of an image that has fewer."""
+    """Return the non-zero positions of weights (B, positions), int64 (B, n), padded with -1."""
     found = [row.nonzero()[:, 0] for row in weights]
     most = max(len(places) for places in found)
     return torch.stack([F.pad(places, (0, most - len(places)), value=-1) for places in found])

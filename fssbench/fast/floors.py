@@ -11,5 +11,5 @@ class FastPrototypeCosine(FastForm, PrototypeCosine):
     """See `PrototypeCosine`."""
 
     def prepare(self) -> None:
-        """Exchange the backbone for its folded copy."""
+        """Replace the backbone by its folded copy."""
         self.backbone = folded_encoder(self.backbone)

@@ -1,7 +1,7 @@
-"""Convolution and frozen batch norm as one convolution, in copies of networks that only predict.
+"""Merges frozen batch norms into the convolutions before them, in copies of networks that only predict.
 
 Ioffe and Szegedy, "Batch Normalization", ICML 2015, section 3.1: with frozen statistics the normalisation is linear, so
-it goes into the weights of the convolution before it.
+it can be part of the weights of the convolution before it.
 """
 
 from __future__ import annotations
@@ -21,33 +21,33 @@ from fssbench.backbones.vgg import TAKEN, VGG
 Network = TypeVar("Network", bound=nn.Module)
 
 _FOLDED: WeakKeyDictionary[nn.Module, nn.Module] = WeakKeyDictionary()
-"""The newest folded copy of each encoder. It does not keep the encoder alive."""
+"""The latest folded copy of each encoder. It does not keep the encoder alive."""
 
 
 class FoldedBottleneck(Bottleneck):
-    """A bottleneck whose norms are in its convolutions; intermediate maps are overwritten."""
+    """A bottleneck whose norms are folded; intermediate maps are overwritten."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return what `Bottleneck.forward` does; `x` stays as it is."""
+        """Return the result of `Bottleneck.forward`; `x` is not changed."""
         out = self.conv2(self.conv1(x).relu_()).relu_()
         total: Tensor = self.conv3(out).add_(x if self.downsample is None else self.downsample(x))
         return total
 
 
 class FoldedBottlenecks(Bottlenecks):
-    """Folded bottlenecks one behind the other."""
+    """A sequence of folded bottlenecks."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return what `Bottlenecks.forward` does; `x` stays as it is."""
+        """Return the result of `Bottlenecks.forward`; `x` is not changed."""
         for block in self:
             x = block(x).relu_()
         return x
 
 
 def folded(network: Network) -> Network:
-    """Return a copy of a network in eval mode whose convolutions do the work of the batch norms behind them.
+    """Return a copy of a network in eval mode whose batch norms are folded into the convolutions before them.
 
-    The copy does not see later changes of the network's weights. Only layers that never run are shared.
+    Later changes of the network's weights do not reach the copy. Only layers that never run are shared.
 
     Raises:
         TypeError: If a batch norm has no running statistics.
@@ -58,7 +58,7 @@ def folded(network: Network) -> Network:
 
 
 def folded_encoder(encoder: Network) -> Network:
-    """Return a folded copy of an encoder: the same one each time, as long as the encoder's weights are the same.
+    """Return a folded copy of an encoder: the same copy at each call, as long as the encoder's weights are the same.
 
     Raises:
         TypeError: If a batch norm has no running statistics.
@@ -72,18 +72,18 @@ def folded_encoder(encoder: Network) -> Network:
 
 
 def fold_form(form: nn.Module, encoder: nn.Module | None) -> None:
-    """Give a fast form folded copies of all its modules.
+    """Replace all modules of a fast form by folded copies.
 
     Args:
-        form: Made by `fssbench.fast.form.fast_form`; the plain method stays as it is.
-        encoder: The part of it that other methods may hold, too: all get one copy.
+        form: Made by `fssbench.fast.form.fast_form`; the plain method is not changed.
+        encoder: The part that other methods may share; all of them get the same copy.
 
     Raises:
         TypeError: If a batch norm has no running statistics.
     """
     copies: dict[int, nn.Module] = {}
     if encoder is not None:
-        # Both have the same tree of modules, so that every reference to a part of one becomes one to the other's.
+        # Both have the same tree of modules, so every reference to a part of one can be replaced.
         copies = dict(zip(map(id, encoder.modules()), folded_encoder(encoder).modules(), strict=True))
     shared = list(copies.values())
     vars(form).update(copy.deepcopy(vars(form), dict(copies)))
@@ -94,29 +94,29 @@ def fold_form(form: nn.Module, encoder: nn.Module | None) -> None:
 def fold(network: nn.Module, without: Iterable[nn.Module] = ()) -> None:
     """Fold a network in place.
 
-    A batch norm is behind a convolution if it is the next child of the same module, as in all networks of
-    `fssbench.backbones` and `fssbench.layers`; an identity takes its place.
+    A batch norm belongs to a convolution if it is the next child of the same module, as in all networks of
+    `fssbench.backbones` and `fssbench.layers`; an identity replaces it.
 
     Args:
-        network: In eval mode, its modules shared with nobody.
-        without: Modules of it that are left as they are.
+        network: In eval mode; its modules are not shared with other networks.
+        without: Modules of it that are not folded.
 
     Raises:
         TypeError: If a batch norm has no running statistics.
     """
-    left = set(map(id, without))
-    parts = [part for part in network.modules() if id(part) not in left]
+    excluded = set(map(id, without))
+    parts = [part for part in network.modules() if id(part) not in excluded]
     for part in parts:
         _fold_children(part)
     for part in parts:
         if isinstance(part, nn.Conv2d):
-            _lay_out(part)
+            _use_channels_last(part)
         elif isinstance(part, Bottleneck):
             part.__class__ = FoldedBottleneck
         elif isinstance(part, Bottlenecks):
             part.__class__ = FoldedBottlenecks
         elif isinstance(part, VGG):
-            # Maps of the pyramid are taken before their ReLU.
+            # Maps of the pyramid are taken before the ReLU.
             for place, layer in enumerate(part.features):
                 if place - 1 in TAKEN and isinstance(layer, nn.ReLU):
                     layer.inplace = False
@@ -126,7 +126,7 @@ def _fold_children(part: nn.Module) -> None:
     before: nn.Module | None = None
     for name, child in list(part.named_children()):
         if isinstance(child, nn.BatchNorm2d) and isinstance(before, nn.Conv2d):
-            _absorb(before, child)
+            _fold_norm(before, child)
             setattr(part, name, nn.Identity())
             continue
         if isinstance(child, nn.ReLU) and isinstance(part, nn.Sequential):
@@ -134,8 +134,8 @@ def _fold_children(part: nn.Module) -> None:
         before = child
 
 
-def _absorb(convolution: nn.Conv2d, norm: nn.BatchNorm2d) -> None:
-    """Let a convolution do what the batch norm behind it does."""
+def _fold_norm(convolution: nn.Conv2d, norm: nn.BatchNorm2d) -> None:
+    """Fold a batch norm into the convolution before it."""
     mean, variance, bias = norm.running_mean, norm.running_var, convolution.bias
     if mean is None or variance is None:
         raise TypeError("a batch norm without running statistics can't be folded")
@@ -145,15 +145,16 @@ def _absorb(convolution: nn.Conv2d, norm: nn.BatchNorm2d) -> None:
     convolution.bias = nn.Parameter(shift if norm.bias is None else shift + norm.bias, requires_grad=False)
 
 
-def _lay_out(convolution: nn.Conv2d) -> None:
-    """Put channels innermost, as convolutions are fastest."""
+def _use_channels_last(convolution: nn.Conv2d) -> None:
+    """Store the weights with channels innermost, with which convolutions are fastest."""
     weight = convolution.weight.detach().contiguous(memory_format=torch.channels_last)
     convolution.weight = nn.Parameter(weight, requires_grad=False)
     if convolution.bias is not None:
         convolution.bias.requires_grad = False
     if convolution.kernel_size == (1, 1):
-        # One thread alone takes other code for 1 x 1 kernels, with other last digits, unless they are dilated: which
-        # says nothing of a single tap. So one process of two threads and two processes of one predict the same.
+        # With one thread torch uses other code for 1 x 1 kernels, with other last digits, unless they are dilated;
+        # dilation does not change a kernel with a single tap. So one process with two threads predicts the same as
+        # two processes with one thread each.
         convolution.dilation = (2, 2)
 
 

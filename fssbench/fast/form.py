@@ -1,7 +1,7 @@
 """A method's fast form: a subclass that shares its weights and overrides the steps that can be shortened.
 
-The file of a method holds its paper. What makes it fast stands here in `fssbench.fast`, named in methods.toml, and
-`tests/fast` holds it against the plain form: the same labels, and logits within the tolerance of the golden cases.
+The file of a method follows its paper. The optimised code is in `fssbench.fast`, and methods.toml names it.
+`tests/fast` compares it with the plain form: equal labels, and logits within the tolerance of the golden cases.
 """
 
 from __future__ import annotations
@@ -19,26 +19,26 @@ AnyMethod = Method[Any, Any]
 Module = TypeVar("Module", bound=nn.Module)
 
 _OWN = ("_parameters", "_buffers", "_modules")
-"""What a form has of its own, so that a part can be exchanged in it and stays in the plain method."""
+"""The dictionaries that a form copies, so that replacing a module in it does not change the plain method."""
 
 
 class FastForm:
-    """Mixed into a subclass of a method that predicts as it does, with less work.
+    """Mixed into a subclass of a method that predicts the same with less work.
 
-    It is made by `fast_form` alone, is never trained, and computes under `torch.inference_mode`. On a processor several
-    threads predict with it at once, so that `predict` leaves the form as it is.
+    A fast form is made only by `fast_form`, is never trained, and computes under `torch.inference_mode`. On a CPU
+    several threads predict with it at the same time, so `predict` must not change the form.
     """
 
     def prepare(self) -> None:
-        """Make ready what is computed once from the weights; called when the form is made."""
+        """Compute what depends on the weights only; called when the form is made."""
 
 
 def fast_form(method: AnyMethod) -> AnyMethod:
     """Return the fast form of a method, which shares its modules; the method itself if it has none.
 
-    A method that was not made by `fssbench.build`, or is of a subclass of the registered one, may predict in a way of
-    its own, and is returned as it is. Weights that are loaded into the method afterwards are not in the form: make it
-    anew.
+    A method that `fssbench.build` did not make, or an instance of a subclass of the registered class, may predict in
+    its own way, and is returned unchanged. Weights that are loaded into the method later do not reach the form: make a
+    new one.
 
     Args:
         method: In eval mode, on its device.
@@ -50,7 +50,7 @@ def fast_form(method: AnyMethod) -> AnyMethod:
         return method
     cls = imported(info.fast)
     if not (isinstance(cls, type) and issubclass(cls, FastForm) and issubclass(cls, type(method))):
-        raise TypeError(f"{info.fast} is no fast form of {info.target}")
+        raise TypeError(f"{info.fast} is not a fast form of {info.target}")
     form = shallow_copy(method)
     form.__class__ = cls
     cast("FastForm", form).prepare()
@@ -58,7 +58,7 @@ def fast_form(method: AnyMethod) -> AnyMethod:
 
 
 def shallow_copy(module: Module) -> Module:
-    """Return a module that shares all its parts with another; a part exchanged in it stays in the other."""
+    """Return a module that shares all its parts with another; replacing a part in it does not change the other."""
     own = copy.copy(module)
     for name in _OWN:
         vars(own)[name] = vars(module)[name].copy()
@@ -68,13 +68,13 @@ def shallow_copy(module: Module) -> Module:
 def flag_of(cls: type, flag: str, *steps: str) -> bool:
     """Return a flag of a class, such as `Method.predicts_in_threads`.
 
-    It holds for the steps of the class that sets it: a subclass that overrides one of them and does not set the flag
-    may have a way of its own, and has False.
+    The flag applies to the steps of the class that sets it. A subclass that overrides one of these steps without
+    setting the flag has False, because it may compute differently.
 
     Args:
         cls: A subclass of `Method`.
         flag: Name of the flag.
-        steps: The methods that it speaks of.
+        steps: The methods that the flag is about.
     """
     for base in cls.__mro__:
         if flag in vars(base):

@@ -37,31 +37,31 @@ class FastHSNet(FastPairwise, HSNet):
         self._modules[self._learner_name] = with_fast_decoder(self.hpn)
 
     def condition(self, features: Pyramid, mask: Tensor) -> KeptPositions:  # type: ignore[override] # read here alone
-        """Return what the mask leaves of the support maps."""
+        """Return the support maps at the positions that the mask keeps."""
         return keep_positions(features, foreground(mask))
 
     def score(self, query: UnitMaps, support: KeptPositions) -> Tensor:  # type: ignore[override] # from `condition`
-        """Return what `HSNet.score` does."""
+        """Return the result of `HSNet.score`."""
         learner = self.hpn
         if not isinstance(learner, HPNLearner):
             raise TypeError(f"HSNet's learner is an HPNLearner, not {type(learner).__name__}")
         query, support = in_precision_of(query, learner), in_precision_of(support, learner)
         device = query.units[0].device
-        # Products are written in place, which autocast knows nothing of.
+        # Products are written in place, which autocast does not support.
         with torch.autocast(device.type, enabled=False):
             if serial_on(device):
                 pairs = zip(each_image(query), each_support(support), strict=True)
                 return torch.cat([score_pair(learner, *pair) for pair in pairs])
-            # `score_pair` leaves out half of the sums and more, but takes them in hundreds of small products a pair,
-            # and which ones the host must read from the places kept, level by level. A graphics card is done with
-            # each before the next is launched, so it would wait for the host. `forward` has some forty steps for
-            # all pairs, and no wait.
+            # `score_pair` computes less than half of the sums, but in hundreds of small products per pair, which the
+            # host chooses level by level from the kept positions. A graphics card finishes each product before the
+            # next one is launched, so it would wait for the host. `forward` has about forty steps for all pairs and
+            # does not wait.
             logits: Tensor = learner(dense_hypercorrelation(query, support, self.backbone.levels))
             return logits.contiguous()
 
 
 def score_pair(learner: HPNLearner, query: UnitMaps, support: KeptPositions) -> Tensor:
-    """Return the logits (1, 2, 2w, 2w) that the learner has for one pair; see `HPNLearner.forward`."""
+    """Return the learner's logits (1, 2, 2w, 2w) for one pair; see `HPNLearner.forward`."""
     squeezed = []
     blocks = (learner.encoder_layer2, learner.encoder_layer3, learner.encoder_layer4)
     for block, (start, stop) in zip(blocks, bounds(learner.levels), strict=True):

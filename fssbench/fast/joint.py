@@ -1,4 +1,4 @@
-"""What the fast forms of methods share whose head takes several episodes at once."""
+"""The fast forms of methods whose head predicts several episodes at once."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Supports = Sequence[Sequence[Any]]
 
 
 class FastJoint(FastForm, JointMethod[Any, Any]):
-    """A joint method that predicts several episodes in threads on a processor, and at once on a graphics card."""
+    """A joint method that predicts several episodes in threads on a CPU, and in one call on a graphics card."""
 
     def predict_many(
         self, queries: Sequence[Any], supports: Sequence[Supports], sizes: Sequence[tuple[int, int]]
@@ -37,14 +37,15 @@ def predict_jointly(
     """Return the predictions of several episodes, in their order.
 
     Args:
-        head: Given queries and supports of batch B and B sizes, the predictions of B episodes.
-        queries: Of each episode; batch 1.
-        supports: Of each episode; batch 1. Episodes whose tensors differ in shape do not meet in a call of `head`.
-        sizes: Of each prediction.
+        head: Takes queries and supports of batch B and B sizes, and returns the predictions of B episodes.
+        queries: The query of each episode; batch 1.
+        supports: The supports of each episode; batch 1. Episodes with other shapes of tensors go to another call of
+            `head`.
+        sizes: The size of each prediction.
     """
     episodes = list(zip(queries, supports, strict=True))
     found: dict[int, Prediction] = {}
     for group in group_by_shape(episodes):
-        query, given = collate([episodes[place] for place in group])
-        found |= zip(group, head(query, given, [sizes[place] for place in group]), strict=True)
+        query, batched = collate([episodes[place] for place in group])
+        found |= zip(group, head(query, batched, [sizes[place] for place in group]), strict=True)
     return [found[place] for place in range(len(episodes))]

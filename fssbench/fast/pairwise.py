@@ -1,4 +1,4 @@
-"""What the fast forms of methods share that score one query against one support at a time."""
+"""The fast forms of methods that score one query against one support at a time."""
 
 from __future__ import annotations
 
@@ -22,43 +22,43 @@ from fssbench.methods.base.pairwise import PairwiseMethod
 
 Learner = TypeVar("Learner", bound=nn.Module)
 Supports = Sequence[Sequence[Any]]
-"""`supports[n][k]`: the k-th support of the n-th class, as the form's own `condition` gives it."""
+"""`supports[n][k]`: the k-th support of the n-th class, from the form's own `condition`."""
 
 PAIR_BYTES = 4 << 30
-"""Bytes that pairs scored in one call may take at their peak."""
+"""Largest memory, in bytes, of the pairs that are scored in one call."""
 
 
 class FastPairwise(FastForm, PairwiseMethod[Any]):
-    """A pairwise method whose queries are made ready once, and whose pairs are scored together on a graphics card.
+    """A pairwise method that prepares each query once, and on a graphics card scores several pairs in one call.
 
     Attributes:
-        peak: How many times `correlation_bytes` it takes to score a pair of several. Measured at 400 pixels on a
-            processor: HSNet 3.2, ASNet 2.2, and 9.3 where attention is local. On a graphics card the weights of an
-            attention with so few channels to a head are held whole, which brings ASNet to about 7.
+        peak: Peak memory of scoring a pair, as a multiple of `correlation_bytes`. Measured at 400 pixels on a CPU:
+            HSNet 3.2, ASNet 2.2, and 9.3 with local attention. On a graphics card attention with so few channels per
+            head keeps all its weights in memory, which raises ASNet to about 7.
     """
 
     peak: ClassVar[int] = 10
     query_of_features_alone: ClassVar[bool] = True
 
     def prepare(self) -> None:
-        """Exchange the backbone for its folded copy, which all share who hold it."""
+        """Replace the backbone by its folded copy, which methods with the same backbone share."""
         self.backbone = folded_encoder(self.backbone)
 
     def encode(self, image: Tensor) -> Pyramid:
-        """Return the backbone's maps, under autocast in its precision, so that they take less room."""
+        """Return the backbone's maps, under autocast in its precision, so that they need less memory."""
         return self.backbone(image)
 
     @abstractmethod
     def score(self, query: UnitMaps, support: Any) -> Tensor:  # type: ignore[override] # noqa: ANN401 - each has its own
-        """Return what `PairwiseMethod.score` does, for a query that was made ready."""
+        """Return the result of `PairwiseMethod.score` for a prepared query."""
 
     def prepare_query(self, features: Pyramid | UnitMaps) -> UnitMaps:  # type: ignore[override] # read by `score` alone
-        """Return the maps made ready to be correlated; those that are stay as they are."""
+        """Return unit maps, ready for correlation; prepared maps are returned unchanged."""
         return features if isinstance(features, UnitMaps) else unit_maps(features)
 
     def predict(self, query: Pyramid | UnitMaps, supports: Supports, size: tuple[int, int]) -> Prediction:
         """Return the prediction of one episode."""
-        return self.predict_together([query], [supports], [size])[0]
+        return self.predict_episodes([query], [supports], [size])[0]
 
     def predict_many(
         self, queries: Sequence[Pyramid | UnitMaps], supports: Sequence[Supports], sizes: Sequence[tuple[int, int]]
@@ -66,12 +66,12 @@ class FastPairwise(FastForm, PairwiseMethod[Any]):
         """Return the predictions of several episodes; see `Method.predict_many` and `serial_on`."""
         if serial_on(device_of(queries)):
             return predict_in_threads(Call(self, queries, supports, sizes).episodes)
-        return self.predict_together(queries, supports, sizes)
+        return self.predict_episodes(queries, supports, sizes)
 
-    def predict_together(
+    def predict_episodes(
         self, queries: Sequence[Pyramid | UnitMaps], supports: Sequence[Supports], sizes: Sequence[tuple[int, int]]
     ) -> list[Prediction]:
-        """Return the predictions of several episodes, all of whose pairs are scored first."""
+        """Return the predictions of several episodes, whose pairs are all scored first."""
         pairs = [
             (query, self.as_way(support, n))
             for query, ways in zip(map(self.prepare_query, queries), supports, strict=True)
@@ -86,7 +86,7 @@ class FastPairwise(FastForm, PairwiseMethod[Any]):
         return predicted
 
     def _score_pairs(self, pairs: Sequence[tuple[UnitMaps, Any]]) -> list[Tensor]:
-        """Return the logits (1, 2, h, w) of each pair; on a graphics card as many are scored in a call as have room."""
+        """Return the logits (1, 2, h, w) of each pair; a graphics card scores as many in a call as fit in memory."""
         if serial_on(device_of(pairs)):
             return [self.score(*pair) for pair in pairs]
         found: dict[int, Tensor] = {}
@@ -100,12 +100,12 @@ class FastPairwise(FastForm, PairwiseMethod[Any]):
 
 
 def pairs_at_once(each: int) -> int:
-    """Return how many pairs are scored in one call where each takes so many bytes: at least one."""
+    """Return how many pairs of this size in bytes are scored in one call; at least one."""
     return max(1, PAIR_BYTES // max(1, each))
 
 
 def with_fast_decoder(learner: Learner) -> Learner:
-    """Return a learner that shares all with another but its decoder, which is folded."""
+    """Return a copy of a learner with a folded decoder; it shares everything else with the learner."""
     own = shallow_copy(learner)
     for name in ("decoder1", "decoder2"):
         own.add_module(name, folded(learner.get_submodule(name)))

@@ -1,4 +1,4 @@
-"""The prior mask from the positions that a support's mask keeps; all others are exactly zero."""
+"""The prior mask, computed from the positions that the support mask keeps; all other positions are exactly zero."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ Box = tuple[int, int, int, int]
 """(top, bottom, left, right) of a part of a map."""
 
 _COLUMNS = 512
-"""Support positions compared at once: the similarities of a block stay in the cache."""
+"""How many support positions are compared at once, so that their similarities fit in the processor's cache."""
 
 
 @dataclass(frozen=True, eq=False)
 class KeptColumns(Ragged):
-    """What a mask leaves of layer4 of B supports; all else is exactly zero.
+    """layer4 of B supports at the positions that the masks keep; all other positions are exactly zero.
 
     Attributes:
-        columns: The features of the positions kept, (B, n, C); an image that keeps fewer has zeros behind them.
-        places: Where they are in row-major order, int64 (B, n); -1 behind them.
+        columns: The features at the kept positions, (B, n, C), padded with zeros for an image that keeps fewer.
+        places: The kept positions in row-major order, int64 (B, n), padded with -1.
         size: (h, w) of the whole map.
     """
 
@@ -40,14 +40,14 @@ class KeptColumns(Ragged):
         return self.size, self.columns.shape[2], self.columns.dtype, self.columns.device
 
     def collate_with(self, others: Sequence[KeptColumns]) -> KeptColumns:
-        """Return what is left of these supports and of others of the same size."""
+        """Return these supports and others of the same size as one batch."""
         every = (self, *others)
         columns = padded([kept.columns for kept in every], 0.0)
         places = padded([kept.places for kept in every], -1)
         return KeptColumns(columns, places, self.size)
 
     def each(self) -> list[KeptColumns]:
-        """Return what is left of each support, B = 1, without what is behind its places. On a GPU this waits for it."""
+        """Return each support with B = 1 and without padding. On a GPU this waits for it."""
         counts = (self.places >= 0).sum(dim=1).tolist()
         return [
             KeptColumns(self.columns[one : one + 1, :count], self.places[one : one + 1, :count], self.size)
@@ -65,12 +65,12 @@ class KeptColumns(Ragged):
 
 
 def kept_columns(features: Tensor, weights: Tensor, box: Box | None = None) -> KeptColumns:
-    """Return what is left of maps multiplied by a mask.
+    """Return maps multiplied by a mask, at the positions where the mask is not zero.
 
     Args:
-        features: (B, C, h, w), or what is in the box of it.
+        features: (B, C, h, w), or the part of it inside the box.
         weights: The mask at the size of the whole map, (B, 1, h, w) in [0, 1].
-        box: Outside of it the mask is zero; default the whole map.
+        box: The mask is zero outside of it; default the whole map.
     """
     height, width = weights.shape[-2:]
     top, bottom, left, right = box or (0, height, 0, width)
@@ -87,12 +87,12 @@ def kept_columns(features: Tensor, weights: Tensor, box: Box | None = None) -> K
 
 
 def prior_of_kept(query: Tensor, support: KeptColumns, size: tuple[int, int]) -> Tensor:
-    """Return what `fssbench.layers.prior.prior_mask` does, (B, 1, *size), from what is left of the supports.
+    """Return the result of `fssbench.layers.prior.prior_mask`, (B, 1, *size), from kept positions.
 
     Args:
         query: layer4 of the query, (B, C, h, w).
-        support: What is left of layer4 of the support.
-        size: (height, width) to which it is resized.
+        support: layer4 of the support at the kept positions.
+        size: (height, width) of the result.
     """
     if serial_on(query.device):
         pairs = zip(torch.split(query, 1), support.each(), strict=True)
@@ -103,14 +103,14 @@ def prior_of_kept(query: Tensor, support: KeptColumns, size: tuple[int, int]) ->
 
 
 def _largest_cosine(query: Tensor, support: KeptColumns) -> Tensor:
-    """Return the largest cosine of each position of queries (B, C, h, w) with those of their supports, (B, h * w)."""
+    """Return the largest cosine of each query position (B, C, h, w) with its supports' positions, (B, h * w)."""
     rows = query.flatten(2)
     columns = support.columns
     lengths, of_columns = torch.linalg.vector_norm(rows, dim=1), torch.linalg.vector_norm(columns, dim=2)
     positions = support.size[0] * support.size[1]
-    # A position that was masked out has cosine 0; where none was, the largest may be negative. An image that keeps
-    # fewer than another has masked-out positions, and the zeros behind its columns have their cosine: if another keeps
-    # all, that 0 is among those compared.
+    # A masked-out position has cosine 0; if there is none, the largest cosine may be negative. An image that keeps
+    # fewer positions than another has masked-out ones. Its padding has their cosine 0, which is compared if the other
+    # image keeps all positions.
     nothing = 0.0 if columns.shape[1] < positions else -torch.inf
     most = rows.new_full((len(rows), rows.shape[2]), nothing)
     for start in range(0, columns.shape[1], _COLUMNS):

@@ -1,7 +1,7 @@
-"""Trees of tensors: what methods keep of images, taken apart and collated without knowing whose it is.
+"""Pytrees: the features of any method can be taken apart, batched and split without knowing the method.
 
-They are tensors, or tuples, lists, dicts and dataclasses of such; every tensor has the batch as its first axis
-(`fssbench.methods.base.method.Method`). All else in them is the same for every image of a batch.
+A tree is a tensor, or a tuple, list, dict or dataclass of trees; the first axis of every tensor is the batch
+(`fssbench.methods.base.method.Method`). All other values in a tree are the same for every image of a batch.
 """
 
 from __future__ import annotations
@@ -19,26 +19,26 @@ Tree = TypeVar("Tree")
 
 
 class Ragged(ABC):
-    """A part of a tree of which one image may hold more than another, and which therefore says itself how it joins."""
+    """A part of a tree whose length may differ from image to image, and which therefore defines its own batching."""
 
     @property
     @abstractmethod
     def kind(self) -> Hashable:
-        """What must be equal of all that are to be joined."""
+        """What must be equal in parts that are batched."""
 
     @abstractmethod
     def collate_with(self, others: Sequence[Self]) -> Self:
-        """Return this and others of its kind as one batch, in this order, padded where an image holds less."""
+        """Return this part and others of its kind as one batch, in this order, padded to the largest length."""
 
 
 def collate(trees: Sequence[Tree]) -> Tree:
-    """Return trees of one kind as one whose batch is all of theirs, in this order; a single one as it is."""
+    """Return trees of one kind as one tree with all their images as its batch, in this order."""
     joint: Tree = trees[0] if len(trees) == 1 else _collate(trees)
     return joint
 
 
 def group_by_shape(trees: Sequence[object]) -> list[list[int]]:
-    """Return the places of trees in groups that can be joined, each rising, the group of the first tree first."""
+    """Return the indices of trees in groups that can be batched, each in rising order, the first tree's group first."""
     groups: dict[Hashable, list[int]] = {}
     for place, tree in enumerate(trees):
         groups.setdefault(kind_of(tree), []).append(place)
@@ -46,7 +46,7 @@ def group_by_shape(trees: Sequence[object]) -> list[list[int]]:
 
 
 def kind_of(tree: object) -> Hashable:
-    """Return what must be equal of trees that are to be joined: all but the batch and the numbers themselves."""
+    """Return what must be equal in trees that are batched: everything but the batch size and the values of tensors."""
     if isinstance(tree, Tensor):
         return tuple(tree.shape[1:]), tree.dtype, tree.device
     if isinstance(tree, Ragged):
@@ -59,7 +59,7 @@ def kind_of(tree: object) -> Hashable:
 
 
 def padded(tensors: Sequence[Tensor], value: float) -> Tensor:
-    """Return tensors (B, n, ...) as one batch in which all have the largest n, `value` behind their own."""
+    """Return tensors (B, n, ...) as one batch with the largest n, filled up with `value`."""
     most = max(tensor.shape[1] for tensor in tensors)
     beyond = (0, 0) * (tensors[0].ndim - 2)
     return torch.cat([F.pad(one, (*beyond, 0, most - one.shape[1]), value=value) for one in tensors])
@@ -73,7 +73,7 @@ def tensors_of(tree: object) -> list[Tensor]:
 
 
 def children(tree: object) -> list[object]:
-    """Return what a tuple, list, dict or dataclass consists of; nothing for all else."""
+    """Return the elements of a tuple, list, dict or dataclass; an empty list for anything else."""
     if isinstance(tree, list | tuple):
         return list(tree)
     if isinstance(tree, dict):
@@ -84,7 +84,7 @@ def children(tree: object) -> list[object]:
 
 
 def unflatten(tree: Any, parts: Sequence[Any]) -> Any:  # noqa: ANN401 - each method has its own type
-    """Return a tree like this one of other parts, in the order of `children`; what has no parts stays as it is."""
+    """Return a tree like this one with other parts, in the order of `children`; a tree without parts is unchanged."""
     if isinstance(tree, list | tuple):
         return type(tree)(*parts) if hasattr(tree, "_fields") else type(tree)(parts)
     if isinstance(tree, dict):
@@ -106,7 +106,7 @@ def _collate(trees: Sequence[Any]) -> Any:  # noqa: ANN401 - each method has its
 
 
 def bytes_of(tree: object) -> int:
-    """Return how many bytes of tensors are held; a storage that several share is counted once."""
+    """Return how many bytes the tensors of a tree use; a storage that several tensors share is counted once."""
     storages: dict[int, int] = {}
     for tensor in tensors_of(tree):
         storage = tensor.untyped_storage()
@@ -115,11 +115,11 @@ def bytes_of(tree: object) -> int:
 
 
 def split_batch(tree: Tree, count: int) -> list[Tree]:
-    """Return the images of a batch one by one, each in memory of its own, batch 1.
+    """Return the images of a batch as trees with batch 1, each with its own memory.
 
     Args:
         tree: Features of a batch.
-        count: How many images it has.
+        count: Number of images.
     """
     return [tree] if count == 1 else [_single(tree, place) for place in range(count)]
 

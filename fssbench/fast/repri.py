@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from fssbench.fast.bam import CutPyramidHead
+from fssbench.fast.bam import SplitPyramidHead
 from fssbench.fast.folding import fold_form
 from fssbench.fast.joint import FastJoint
 from fssbench.methods.repri import _EPS, Classifier, RePRI
@@ -17,7 +17,7 @@ class FastRePRI(FastJoint, RePRI):
     def prepare(self) -> None:
         """Fold all parts, and cut the pyramid head."""
         fold_form(self, None)
-        self.head = CutPyramidHead(nn.Sequential(self.ppm, self.bottleneck))
+        self.head = SplitPyramidHead(nn.Sequential(self.ppm, self.bottleneck))
 
     def pooled(self, layer4: Tensor) -> Tensor:
         """Return the features (B, C, h, w) of maps of layer4."""

@@ -1,7 +1,7 @@
-"""Fast forms of methods on a backbone in stages.
+"""Fast forms of methods on a staged backbone.
 
-Convolutions are folded once. Of a masked support only what the mask keeps is computed: layer4 in the box around it, its
-columns inside it. What methods on one backbone compute of an image alike is computed once for all.
+Convolutions are folded once. Of a masked support only the kept positions are computed: layer4 in their bounding box,
+and its columns at these positions. Results that methods with the same backbone share are computed once.
 """
 
 from __future__ import annotations
@@ -35,25 +35,25 @@ _WHOLE = b""
 
 @dataclass(frozen=True, eq=False)
 class SharedMaps(StageMaps):
-    """The maps of B images, and what was computed of them.
+    """The maps of B images, and results computed from them.
 
     Attributes:
-        deep: Layer4, (B, C, h', w') or what is left of it, by the digest of the mask that was laid on the maps before
-            it, `_WHOLE` without one. Copies share it, so methods on one backbone do, too.
+        deep: layer4, (B, C, h', w') or at its kept positions, by the digest of the mask that was applied before it;
+            `_WHOLE` without a mask. Copies share this dictionary, so methods with the same backbone share its values.
     """
 
     deep: dict[bytes, Tensor | KeptColumns] = field(default_factory=dict)
 
 
 class FastStaged(FastJoint, StagedMethod[Any, Any]):
-    """Mixed into a method on a backbone in stages."""
+    """Mixed into a method on a staged backbone."""
 
     def prepare(self) -> None:
-        """Fold the backbone, for all who share it, and the head."""
+        """Fold the backbone, for all methods that share it, and the head."""
         fold_form(self, self.stages)
 
     def encode(self, image: Tensor) -> SharedMaps:
-        """Return the maps of images, with room for what is computed of them."""
+        """Return the maps of images, and a dictionary for results computed from them."""
         maps = super().encode(image)
         return SharedMaps(maps.layer2, maps.layer3, maps.size)
 
@@ -68,7 +68,7 @@ class FastStaged(FastJoint, StagedMethod[Any, Any]):
         return layer4
 
     def masked_layer4(self, maps: StageMaps, mask: Tensor) -> Any:  # noqa: ANN401 - only `prior` reads it
-        """Return what the mask leaves of layer4 of supports, `KeptColumns`, computed once for each mask."""
+        """Return layer4 of supports at the positions that the mask keeps, computed once for each mask."""
         digest = sha256(mask.cpu().numpy().tobytes()).digest()
         known = maps.deep if isinstance(maps, SharedMaps) else {}
         if digest not in known:
@@ -76,14 +76,14 @@ class FastStaged(FastJoint, StagedMethod[Any, Any]):
         return known[digest]
 
     def prototype_of(self, reduction: nn.Sequential, maps: StageMaps, mask: Tensor) -> Tensor:
-        """Return the masked average of reduced middle-level maps; outside the mask no map is reduced."""
+        """Return the masked average of reduced middle-level maps; only positions inside the mask's box are reduced."""
         inside = resize_mask(foreground(mask), maps.layer3)
         top, bottom, left, right = bounding_box(inside)
         layer2, layer3, inside = (part[:, :, top:bottom, left:right] for part in (maps.layer2, maps.layer3, inside))
         return averaged(reduction(StageMaps(layer2, layer3, maps.size).middle), inside)
 
     def prior(self, query: Tensor, support: Any, size: tuple[int, int]) -> Tensor:  # noqa: ANN401 - from `masked_layer4`
-        """Return the prior mask (B, 1, *size) from what is left of a support, or from a whole map."""
+        """Return the prior mask (B, 1, *size) from the kept positions of a support, or from a whole map."""
         if isinstance(support, KeptColumns):
             return prior_of_kept(query, support, size)
         return super().prior(query, support, size)
@@ -91,7 +91,7 @@ class FastStaged(FastJoint, StagedMethod[Any, Any]):
     def _kept_layer4(self, maps: StageMaps, inside: Tensor) -> KeptColumns:
         before = resize_mask(inside, maps.layer3)
         box = bounding_box(before)
-        layer4 = deep_within(self.stages, maps.layer3, before, box)
+        layer4 = layer4_in_box(self.stages, maps.layer3, before, box)
         if layer4 is not None:
             return kept_columns(layer4, before, box)
         layer4 = self.stages.deep(maps.layer3 * before)
@@ -104,7 +104,7 @@ class FastPFENet(FastStaged, PFENet):
     def prior_of_ways(
         self, layer4: Tensor, supports: Sequence[Sequence[PFENetSupport]], size: tuple[int, int]
     ) -> Tensor:
-        """Return the prior of each way; where ways share one, it is read from whole maps."""
+        """Return the prior of each way; if all ways share one prior, it is computed from whole maps."""
         if len(supports) > 1 and not self.per_way_prior:
             supports = [[_whole(support) for support in shots] for shots in supports]
         return super().prior_of_ways(layer4, supports, size)
@@ -126,44 +126,44 @@ class FastMMT(FastStaged, MMT):
     """See `MMT`."""
 
 
-def deep_within(stages: StagedBackbone, layer3: Tensor, weights: Tensor, box: Box) -> Tensor | None:
-    """Return what is in a box of the map of layer4 of masked maps; None where the whole map has to be computed.
+def layer4_in_box(stages: StagedBackbone, layer3: Tensor, weights: Tensor, box: Box) -> Tensor | None:
+    """Return a box of layer4 of masked maps; None if the whole map has to be computed.
 
     Args:
-        stages: The backbone, folded.
+        stages: The folded backbone.
         layer3: (B, C, h, w).
-        weights: The mask by which it is multiplied first, (B, 1, h, w), zero outside the box.
-        box: What is wanted.
+        weights: The mask that layer3 is multiplied by, (B, 1, h, w), zero outside the box.
+        box: The box of the result.
     """
     if isinstance(stages, DeepStemResNet):
-        return _run_within(stages.layer4, layer3, weights, box)
+        return _run_in_box(stages.layer4, layer3, weights, box)
     if isinstance(stages, DilatedResNet):
-        return _run_within(stages.backbone4, layer3, weights, box)
+        return _run_in_box(stages.backbone4, layer3, weights, box)
     return None
 
 
 def bounding_box(weights: Tensor) -> Box:
-    """Return the box of what is not 0 in any of B weights (B, 1, h, w); one position if all are 0.
+    """Return the bounding box of the non-zero positions of B weights (B, 1, h, w); one position if all are 0.
 
     On a GPU this waits for it.
     """
-    there = weights.amax(dim=(0, 1)) != 0
-    rows, columns = (there.any(dim=axis).nonzero()[:, 0].tolist() or [0] for axis in (1, 0))
+    nonzero = weights.amax(dim=(0, 1)) != 0
+    rows, columns = (nonzero.any(dim=axis).nonzero()[:, 0].tolist() or [0] for axis in (1, 0))
     return rows[0], rows[-1] + 1, columns[0], columns[-1] + 1
 
 
 def averaged(features: Tensor, mask: Tensor, eps: float = 0.0005) -> Tensor:
-    """Return what `fssbench.layers.masks.masked_average` does, (B, C, 1, 1), as a product of matrices."""
+    """Return the result of `fssbench.layers.masks.masked_average`, (B, C, 1, 1), by a matrix product."""
     rows = features.permute(0, 2, 3, 1).flatten(1, 2)
     summed = torch.bmm(mask.flatten(2).to(rows.dtype), rows).transpose(1, 2)[..., None]
     return summed / (mask.sum(dim=(2, 3), keepdim=True) + eps)
 
 
-def _run_within(layer: Bottlenecks, x: Tensor, weights: Tensor, box: Box) -> Tensor:
-    """Return what bottlenecks of stride 1 make of masked maps in a box.
+def _run_in_box(layer: Bottlenecks, x: Tensor, weights: Tensor, box: Box) -> Tensor:
+    """Return a box of the output of bottlenecks of stride 1 for masked maps.
 
-    Each reads of its input the box and as far around it as its 3x3 convolution reaches, so the first has the largest
-    share of the map to compute. What is outside the map is zero to every convolution, as in the whole.
+    Each bottleneck needs its output's box plus a margin for its 3x3 convolution, so the first one computes the largest
+    part of the map. Positions outside the map are zero for every convolution, as in the computation of the whole map.
     """
     size = (x.shape[-2], x.shape[-1])
     blocks = [block for block in layer if isinstance(block, Bottleneck)]
@@ -173,24 +173,24 @@ def _run_within(layer: Bottlenecks, x: Tensor, weights: Tensor, box: Box) -> Ten
     boxes.reverse()
     top, bottom, left, right = boxes[0]
     x = x[:, :, top:bottom, left:right] * weights[:, :, top:bottom, left:right]
-    for block, given, wanted in zip(blocks, boxes, boxes[1:], strict=False):
-        x = _block_within(block, x, given, wanted).relu_()
+    for block, inputs, outputs in zip(blocks, boxes, boxes[1:], strict=False):
+        x = _block_in_box(block, x, inputs, outputs).relu_()
     return x
 
 
-def _block_within(block: Bottleneck, x: Tensor, given: Box, wanted: Box) -> Tensor:
-    """Return a part of what a folded bottleneck of stride 1 gives for a whole map, before its ReLU.
+def _block_in_box(block: Bottleneck, x: Tensor, inputs: Box, outputs: Box) -> Tensor:
+    """Return a box of the output of a folded bottleneck of stride 1, before its ReLU.
 
     Args:
         block: The bottleneck.
-        x: The input in the box `given`.
-        given: `wanted` and what the 3x3 convolution reaches around it inside the map.
-        wanted: The box of the output.
+        x: The input in the box `inputs`.
+        inputs: The box `outputs` plus the margin that the 3x3 convolution needs, inside the map.
+        outputs: The box of the output.
     """
     reach, middle = block.conv2.dilation[0], block.conv2
     out = block.conv1(x).relu_()
-    # Where the map ends, the convolution sees zeros.
-    inset = (wanted[0] - given[0], given[1] - wanted[1], wanted[2] - given[2], given[3] - wanted[3])
+    # Outside the map the convolution sees zeros.
+    inset = (outputs[0] - inputs[0], inputs[1] - outputs[1], outputs[2] - inputs[2], inputs[3] - outputs[3])
     top, bottom, left, right = (reach - side for side in inset)
     out = F.pad(out, (left, right, top, bottom))
     out = F.conv2d(out, middle.weight, middle.bias, middle.stride, 0, middle.dilation, middle.groups).relu_()

@@ -1,4 +1,4 @@
-"""Several episodes on a processor, each predicted by a thread of its own."""
+"""Predicts several episodes on a CPU, each in its own thread."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ from fssbench.fast.pytree import tensors_of
 from fssbench.layers.devices import serial_on
 from fssbench.methods.base.method import Method, Prediction
 
-Predicting = Callable[[], Prediction]
+PredictEpisode = Callable[[], Prediction]
 """Predicts an episode."""
 
 MAX_AT_ONCE = 8
-"""Predictions under way at once on a processor at most: each takes memory of its own."""
+"""Largest number of episodes that a CPU predicts at the same time: each needs its own memory."""
 
 
 def device_of(features: object) -> torch.device:
-    """Return where features are; a processor if there are none."""
+    """Return the device of features; the CPU if they have no tensors."""
     return next((tensor.device for tensor in tensors_of(features)), torch.device("cpu"))
 
 
 @dataclass(frozen=True, eq=False)
 class Call:
-    """What `Method.predict_many` is given."""
+    """The arguments of `Method.predict_many`."""
 
     method: Method[Any, Any]
     queries: Sequence[Any]
@@ -41,22 +41,23 @@ class Call:
 
     @property
     def takes_threads(self) -> bool:
-        """Whether several threads may predict with the method at once; see `Method.predicts_in_threads`."""
+        """Whether several threads may predict with the method at the same time; see `Method.predicts_in_threads`."""
         return isinstance(self.method, FastForm) or flag_of(
             type(self.method), "predicts_in_threads", "predict", "predict_many"
         )
 
     @property
-    def episodes(self) -> list[Predicting]:
-        """Each episode alone."""
+    def episodes(self) -> list[PredictEpisode]:
+        """A function for each episode that predicts it."""
         each = zip(self.queries, self.supports, self.sizes, strict=True)
         return [partial(self.method.predict, *episode) for episode in each]
 
 
 def predict_calls(calls: Sequence[Call]) -> list[list[Prediction]]:
-    """Return what each method predicts; see `Method.predict_many` and `predict_in_threads`.
+    """Return the predictions of each method; see `Method.predict_many` and `predict_in_threads`.
 
-    The threads of a processor, which are idle at the end until the last is done, take the episodes of all calls as one.
+    The episodes of all calls are given to the threads together: fewer threads are idle at the end than with call after
+    call.
     """
     in_threads = [call for call in calls if call.takes_threads and serial_on(device_of(call.queries))]
     predicted = iter(predict_in_threads([episode for call in in_threads for episode in call.episodes]))
@@ -70,10 +71,10 @@ def predict_calls(calls: Sequence[Call]) -> list[list[Prediction]]:
 
 def episodes_at_once(device: torch.device) -> int:
     """Return how many episodes are predicted at the same time; see `predict_in_threads`."""
-    return _teams(torch.get_num_threads())[0] if serial_on(device) else 1
+    return _split_threads(torch.get_num_threads())[0] if serial_on(device) else 1
 
 
-def predict_in_threads(episodes: Sequence[Predicting]) -> list[Prediction]:
+def predict_in_threads(episodes: Sequence[PredictEpisode]) -> list[Prediction]:
     """Return the predictions of several episodes, in their order, as many at once as torch has threads.
 
     Each episode is computed by one thread, or by more where torch has more threads than `MAX_AT_ONCE`. Such a thread
@@ -84,44 +85,43 @@ def predict_in_threads(episodes: Sequence[Predicting]) -> list[Prediction]:
         episodes: A function for each episode that predicts it and leaves its method unchanged.
     """
     threads = torch.get_num_threads()
-    # What watches this thread's operations, such as a counter of them, would not see those of others.
+    # A dispatch mode, such as a counter of operations, sees the operations of its own thread only.
     if threads == 1 or not torch.is_inference_mode_enabled() or _get_current_dispatch_mode() is not None:
         return [predict() for predict in episodes]
     cast, dtype = torch.is_autocast_enabled("cpu"), torch.get_autocast_dtype("cpu")
 
-    def in_modes(predict: Predicting) -> Prediction:
+    def in_modes(predict: PredictEpisode) -> Prediction:
         with torch.inference_mode(), torch.autocast("cpu", dtype, enabled=cast):
             return predict()
 
     try:
-        return list(_crew(*_teams(threads)).map(in_modes, episodes))
+        return list(_thread_pool(*_split_threads(threads)).map(in_modes, episodes))
     finally:
-        # Threads that begin later have as many as was said last, by whomever.
+        # The last call of set_num_threads applies to all threads that start later.
         torch.set_num_threads(threads)
 
 
-def _teams(threads: int) -> tuple[int, int]:
-    """Return how many predictions are under way where torch has so many threads, and how many threads each has."""
+def _split_threads(threads: int) -> tuple[int, int]:
+    """Return how many predictions run at the same time on `threads` threads, and how many threads each has."""
     each = -(-threads // MAX_AT_ONCE)
     return threads // each, each
 
 
 @lru_cache(maxsize=1)
-def _crew(size: int, threads: int) -> ThreadPoolExecutor:
+def _thread_pool(size: int, threads: int) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(size, "fssbench-predict", use_threads, (threads,))
 
 
 def use_threads(threads: int) -> None:
-    """Let torch compute with so many threads when this one calls it, whatever others say of theirs.
+    """Set how many threads torch uses in the calling thread, independently of other threads.
 
-    Otherwise each thread has a team of its own as large as the main one's, and all wait for processors that are asked
-    for several times.
+    Otherwise each thread would use as many threads as the main thread, and all would compete for the same cores.
     """
-    # What a thread is told before it first asks is forgotten once another thread is told something else.
+    # torch forgets a thread's setting when another thread changes its own, unless the thread has read it first.
     torch.get_num_threads()
     torch.set_num_threads(threads)
 
 
 if hasattr(os, "register_at_fork"):
-    # A child process has none of its parent's threads.
-    os.register_at_fork(after_in_child=_crew.cache_clear)
+    # A child process does not inherit the threads of its parent.
+    os.register_at_fork(after_in_child=_thread_pool.cache_clear)

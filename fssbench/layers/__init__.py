@@ -1,1 +1,1 @@
-"""Pieces that several methods share."""
+"""Layers and losses that several methods share."""

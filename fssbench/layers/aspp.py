@@ -1,4 +1,4 @@
-"""Atrous spatial pyramid pooling (Chen et al., "Rethinking Atrous Convolution", 2017), as few-shot methods have it."""
+"""Atrous spatial pyramid pooling (Chen et al., "Rethinking Atrous Convolution", 2017), as in few-shot methods."""
 
 from __future__ import annotations
 
@@ -9,13 +9,12 @@ DILATIONS = (6, 12, 18)
 
 
 class ASPP(nn.Module):
-    """The global average, a 1x1 convolution and dilated 3x3 convolutions side by side, each with a ReLU, no batch norm.
+    """The global average, a 1x1 convolution and dilated 3x3 convolutions in parallel, each with a ReLU, no batch norm.
 
-    Names as in chunbolang/BAM at c0f935c, model/ASPP.py, and before it in CANet, which drops channels of each branch.
+    Names as in chunbolang/BAM at c0f935c, model/ASPP.py.
 
     Args:
         width: Channels C of the input and of each branch.
-        dropout: Part of the channels that each branch drops in training.
     """
 
     def __init__(self, width: int, dropout: float = 0.0) -> None:

@@ -18,14 +18,14 @@ _MASKED = -1e9
 
 
 class AttentiveSqueezeLayer(nn.Module):
-    """Attention that shrinks the support positions, followed by a feed-forward layer.
+    """Attention that reduces the support positions, followed by a feed-forward layer.
 
     Args:
         inputs: Channels of the input.
         outputs: Channels of the output, a multiple of 16.
         kernel: Side of the query head's kernel; below 3 it is not padded.
         stride: Its stride over the support positions.
-        pool_keys: Whether keys and values are taken with the same kernel and stride, or at every position.
+        pool_keys: Whether keys and values use the same kernel and stride; otherwise they are taken at every position.
         local: Whether a query attends only to the positions under its own kernel; keys are not pooled then.
     """
 
@@ -51,9 +51,10 @@ class AttentiveSqueezeLayer(nn.Module):
 
 
 class SupportConv(nn.Conv3d):
-    """A convolution over (h', w') alone, its parameters shaped as the release's 3D ones.
+    """A convolution over (h', w') only, with parameters in the shape of the release's 3D convolutions.
 
-    The query positions join the batch, so that 2D kernels do the work: the same sums, several times faster on a CPU.
+    The query positions become part of the batch, so that a 2D convolution computes the same sums, several times faster
+    on a CPU.
     """
 
     def __init__(self, inputs: int, outputs: int, kernel: int, stride: int, *, bias: bool = True) -> None:
@@ -69,7 +70,7 @@ class SupportConv(nn.Conv3d):
 
 
 class Attention(nn.Module):
-    """Attention of each query to all keys, and a shortcut; arguments as `AttentiveSqueezeLayer` has them."""
+    """Attention of each query to all keys, with a shortcut; arguments as in `AttentiveSqueezeLayer`."""
 
     def __init__(self, inputs: int, outputs: int, kernel: int, stride: int, *, pool_keys: bool) -> None:
         super().__init__()
@@ -100,15 +101,15 @@ class Attention(nn.Module):
         return normed
 
     def attend(self, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None) -> Tensor:
-        """Return what each query gathers from all keys, in the shape of `query` (B, C, T, rows, columns)."""
+        """Return the attention output of each query over all keys, in the shape of `query` (B, C, T, rows, columns)."""
         bias = None
         if mask is not None:
             keys = resize_mask(mask, key).flatten(1) != 0
             some = keys.any(dim=1, keepdim=True)
-            # The release fills the similarities of masked keys with one number (masked_fill_), so a query that has no
-            # key left takes the mean of all values and gives query and keys no gradient. A query of zeros and no bias
-            # do the same. Adding -1e9 to every similarity instead would leave no room for log n in float32, and the
-            # gradient of the softmax would be n times too large.
+            # The release fills the similarities of masked keys with one number (masked_fill_). So a query whose keys
+            # are all masked takes the mean of all values, and query and keys get no gradient. A query of zeros without
+            # a bias has the same effect. If -1e9 were added to every similarity instead, log n would be lost in
+            # float32, and the gradient of the softmax would be n times too large.
             query = query * some[:, :, None, None, None].to(query.dtype)
             bias = torch.where(keys | ~some, 0.0, _MASKED).to(query.dtype)[:, None, None, None]
             bias = bias.expand(-1, query.shape[2], 1, 1, -1).flatten(0, 1)
@@ -119,27 +120,29 @@ class Attention(nn.Module):
 
 
 class LocalAttention(Attention):
-    """Attention of each query to the keys under its own kernel; positions of the padding are no keys."""
+    """Attention of each query to the keys under its own kernel; padded positions are not keys."""
 
     def attend(self, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None) -> Tensor:
-        """Return what each query gathers from the keys beside it, in the shape of `query` (B, C, T, rows, columns)."""
+        """Return the attention output of each query over the keys under its kernel, in the shape of `query`."""
         batch, channels, queries = query.shape[:3]
-        padding = self._beside(torch.ones_like(key[:1, :1, 0])) == 0
-        asked = query.transpose(1, 2).reshape(batch * queries, HEADS, -1, 1, query[0, 0, 0].numel())
+        padding = self._under_kernel(torch.ones_like(key[:1, :1, 0])) == 0
+        queries_by_head = query.transpose(1, 2).reshape(batch * queries, HEADS, -1, 1, query[0, 0, 0].numel())
         near_keys, near_values = (
-            self._beside(x.transpose(1, 2).flatten(0, 1)).reshape(*asked.shape[:3], -1, asked.shape[-1])
+            self._under_kernel(x.transpose(1, 2).flatten(0, 1)).reshape(
+                *queries_by_head.shape[:3], -1, queries_by_head.shape[-1]
+            )
             for x in (key, value)
         )
-        similarities = (asked * near_keys).sum(dim=2)
+        similarities = (queries_by_head * near_keys).sum(dim=2)
         if mask is not None:
-            touched = self._beside((resize_mask(mask, key) != 0).to(query.dtype))
+            touched = self._under_kernel((resize_mask(mask, key) != 0).to(query.dtype))
             similarities = similarities.masked_fill((touched == 0).repeat_interleave(queries, dim=0), _MASKED)
         weights = similarities.masked_fill(padding, -torch.inf).softmax(dim=2)
         out = (weights[:, :, None] * near_values).sum(dim=3)
         return out.reshape(batch, queries, channels, *query.shape[3:]).transpose(1, 2)
 
-    def _beside(self, images: Tensor) -> Tensor:
-        """Return what lies under the kernel at each query's place: (B, C, kernel area, places) of (B, C, h', w')."""
+    def _under_kernel(self, images: Tensor) -> Tensor:
+        """Return the positions under the kernel of each query: (B, C, kernel area, queries) for (B, C, h', w')."""
         kernel, stride = self.qhead.kernel_size[1:], self.qhead.stride[1:]
         columns = F.unfold(images, kernel, stride=stride, padding=self.qhead.margin)
         return columns.view(*images.shape[:2], kernel[0] * kernel[1], -1)
@@ -149,12 +152,12 @@ def _heads(x: Tensor) -> Tensor:
     # (B, C, T, h', w') to (B * T, heads, positions, C / heads)
     batch, channels, queries = x.shape[:3]
     split = x.reshape(batch, HEADS, channels // HEADS, queries, -1)
-    # With one channel to a head `contiguous` would keep a stride that sends the attention down its slow path.
+    # With one channel per head `contiguous` would keep a stride with which torch's attention is slow.
     return split.permute(0, 3, 1, 4, 2).clone(memory_format=torch.contiguous_format).flatten(0, 1)
 
 
 class FeedForward(nn.Module):
-    """Two convolutions of single positions, and a shortcut."""
+    """Two convolutions of single positions, with a shortcut."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -175,7 +178,7 @@ class FeedForward(nn.Module):
 def pool_wide_maps(features: Tensor, threshold: int = 50) -> Tensor:
     """Return a support map (B, C, h, w), halved by average pooling if its width is at least `threshold`.
 
-    Quirk of the release: only the width is looked at, and padding zeros count in the average.
+    Quirk of the release: only the width is checked, and padding zeros count in the average.
     """
     if features.shape[-1] < threshold:
         return features

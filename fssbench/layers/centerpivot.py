@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 
 class CenterPivotConv4d(nn.Module):
-    """A 4D kernel that keeps only the weights at the centre of one of its two halves.
+    """A 4D kernel that has weights only at the centre of one of its two halves.
 
     Args:
         inputs: Channels of the input.

@@ -1,19 +1,19 @@
-"""Which devices take the episodes of a call one after the other."""
+"""On which devices the episodes of a call are predicted one after the other."""
 
 from __future__ import annotations
 
 import torch
 
 SERIAL_ON = frozenset({"cpu"})
-"""Types of devices; see `serial_on`."""
+"""Types of such devices; see `serial_on`."""
 
 
 def serial_on(device: torch.device) -> bool:
-    """Return whether a device answers the episodes of a call (and scores their pairs) one after the other.
+    """Return whether a device predicts the episodes of a call, and scores their pairs, one after the other.
 
-    A processor does, on each of its cores: joined they take as long there and more memory, a lone one has paths of its
-    own that leave out more, and the last digits of a convolution depend on how many images it is given: so what is said
-    of given features is the same there to the last bit, however many episodes a call has. A graphics card, which one
-    episode does not keep busy, takes them together.
+    On a CPU each core does so. A batch of episodes would take as long there, and more memory; single episodes have code
+    paths that leave out more; and the last digits of a convolution depend on the batch size. So on a CPU a prediction
+    is the same to the last bit for any number of episodes in the call. A graphics card, which a single episode does not
+    keep busy, predicts them in one batch.
     """
     return device.type in SERIAL_ON

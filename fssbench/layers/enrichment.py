@@ -1,4 +1,4 @@
-"""PFENet's feature enrichment module and the head behind it (Tian et al., TPAMI 2020).
+"""PFENet's feature enrichment module and its classification head (Tian et al., TPAMI 2020).
 
 ASGNet's context module and SCL's decoder are the same network with other inputs. Facts from dvlab-research/PFENet at
 a505675, model/PFENet.py.
@@ -24,11 +24,11 @@ Bins = Sequence[float] | Literal["fractions"]
 class FeatureEnrichment(nn.Module):
     """Inter-source enrichment, inter-scale interaction and information concentration, then the classifier.
 
-    Its children have the names of the releases, where they are children of the model itself.
+    Its children have their names in the releases, where they are children of the model itself.
 
     Args:
         inputs: Channels of all inputs together: 2 * width + 1 for query, prototype and prior.
-        width: Channels inside; the releases have 256.
+        width: Hidden channels; the releases have 256.
         bins: Sides of the scales, finest first: above 1 a number of positions, up to 1 a fraction of the query's map;
             or "fractions".
         merge: Name of the first convolutions ("corr_conv" in ASGNet).
@@ -63,9 +63,9 @@ class FeatureEnrichment(nn.Module):
         The inputs are concatenated in this order:
 
         Args:
-            pooled: Map brought to each scale by average pooling: the query, (B, C, h, w).
-            vectors: Prototypes, (B, C', 1, 1), spread over all positions.
-            resized: Maps brought to each scale bilinearly: the prior, (B, 1, h, w).
+            pooled: A map that average pooling resizes to each scale: the query, (B, C, h, w).
+            vectors: Prototypes, (B, C', 1, 1), expanded to all positions.
+            resized: Maps that are resized bilinearly to each scale: the prior, (B, 1, h, w).
             merge: First convolutions other than this module's own (SCL has a second set).
             finer: Maps of another call that each scale is given in place of this call's finer one (SCL again).
         """
@@ -82,34 +82,34 @@ class FeatureEnrichment(nn.Module):
         return maps
 
     def interact(self, scale: int, merged: Tensor, finer: Tensor | None, size: tuple[int, int]) -> Tensor:
-        """Return the enriched map of one scale: what the finer scale found is added, then it is refined.
+        """Return the enriched map of one scale: the finer scale's map is merged, then the map is refined.
 
         Args:
-            scale: Its number, 0 is the finest.
-            merged: What was merged at this scale, (B, width, bin, bin).
+            scale: Its number; 0 is the finest.
+            merged: The merged inputs at this scale, (B, width, bin, bin).
             finer: The enriched map of the scale before; None at the finest.
             size: (height, width) of the query's map.
         """
         if finer is not None:
-            # Quirk: the finer map comes by way of the query's size, not straight from its own.
-            brought = resize(resize(finer, size), (merged.shape[-2], merged.shape[-1]))
-            merged = self.get_submodule(f"alpha_conv.{scale - 1}")(torch.cat([merged, brought], dim=1)) + merged
+            # Quirk: the finer map is resized to the query's size first, not directly to this scale.
+            resized = resize(resize(finer, size), (merged.shape[-2], merged.shape[-1]))
+            merged = self.get_submodule(f"alpha_conv.{scale - 1}")(torch.cat([merged, resized], dim=1)) + merged
         refined: Tensor = self.get_submodule(f"beta_conv.{scale}")(merged) + merged
         return refined
 
     def inner_logits(self, maps: Sequence[Tensor]) -> list[Tensor]:
-        """Return what each scale alone says, (B, 2, bin, bin) raw: the input of the auxiliary loss L_1."""
+        """Return the logits of each scale alone, (B, 2, bin, bin) raw, for the auxiliary loss L_1."""
         return [inner(enriched) for inner, enriched in zip(self.inner_cls, maps, strict=True)]
 
     def classify(self, maps: Sequence[Tensor], size: tuple[int, int]) -> Tensor:
-        """Return the logits of all scales together, (B, 2, *size) raw.
+        """Return the logits from all scales, (B, 2, *size) raw.
 
         Args:
             maps: From `enrich`.
             size: (height, width) of the query's map.
         """
-        joined = self.res1(torch.cat([resize(enriched, size) for enriched in maps], dim=1))
-        logits: Tensor = self.cls(self.res2(joined) + joined)
+        concatenated = self.res1(torch.cat([resize(enriched, size) for enriched in maps], dim=1))
+        logits: Tensor = self.cls(self.res2(concatenated) + concatenated)
         return logits
 
 
@@ -131,7 +131,7 @@ def conv1x1(inputs: int, outputs: int) -> nn.Sequential:
 
 
 def conv3x3_pair(width: int) -> nn.Sequential:
-    """Return two 3x3 convolutions without bias, each with ReLU; their input is added by who calls them."""
+    """Return two 3x3 convolutions without bias, each with ReLU; the caller adds their input."""
     return nn.Sequential(
         nn.Conv2d(width, width, 3, padding=1, bias=False),
         nn.ReLU(),
@@ -152,7 +152,7 @@ def _checked(bins: Bins) -> tuple[float, ...]:
 
 
 def grids(bins: Sequence[float], size: tuple[int, int]) -> list[tuple[int, int]]:
-    """Return the positions of each scale; the releases know square maps, on which both axes give the same."""
+    """Return the positions of each scale; the releases use square maps, for which both axes are equal."""
     height, width = size
     return [
         (max(1, int(height * side)), max(1, int(width * side))) if side <= 1 else (int(side), int(side))

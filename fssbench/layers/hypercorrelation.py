@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 EPS = 1e-5
-"""Added to the length of a feature before it is divided by it."""
+"""Added to the length of a feature before the feature is divided by it."""
 
 
 def hypercorrelation(query: Sequence[Tensor], support: Sequence[Tensor], levels: tuple[int, int, int]) -> list[Tensor]:
@@ -44,7 +44,7 @@ def correlate(query: Tensor, support: Tensor) -> Tensor:
 
 
 def bounds(levels: Sequence[int]) -> list[tuple[int, int]]:
-    """Return of each level, shallow first, where its maps begin and end among all."""
+    """Return the range (start, stop) of each level's maps among all maps, shallow level first."""
     stops = [sum(levels[: n + 1]) for n in range(len(levels))]
     return [(stop - count, stop) for stop, count in zip(stops, levels, strict=True)]
 

@@ -1,4 +1,4 @@
-"""The losses, by the paper's equation."""
+"""The losses, by their papers' equations."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def segmentation_loss(logits: Tensor, mask: Tensor, foreground_weight: float = 1
     Args:
         logits: Raw, float32 (B, 2, h, w), background first.
         mask: uint8 (B, H, W): 0, 1, and 255 for pixels that are left out.
-        foreground_weight: How much a foreground pixel counts in the mean; a background pixel counts 1.
+        foreground_weight: Weight of a foreground pixel in the mean; a background pixel has the weight 1.
 
     Returns:
         A scalar; 0 if every pixel is left out.
@@ -36,15 +36,15 @@ def ifsl_losses(
 
     "segmentation" (L_S): the background is the mean of the ways' background log-probabilities, as in `merge_ways`; the
     N + 1 maps are resized bilinearly with aligned corners, then the negative log-likelihood of every pixel's label is
-    averaged. Log-probabilities are resized, not logits, so for one way this is near `segmentation_loss`, not the same.
-    With weak labels "classification" (L_C) instead: of each way the mean log-probabilities of the map say whether the
-    class is there. The release knows one way; for more this is the mean over the ways.
+    averaged. Log-probabilities are resized, not logits, so for one way the result is close to `segmentation_loss`, but
+    not equal. With image-level labels it is "classification" (L_C) instead: for each way the mean log-probabilities of
+    the map decide whether the class is present. The release has one way; for more ways this is their mean.
 
     Args:
         logits: Raw, float32 (B, N, 2, h, w), background first.
-        masks: uint8 (B, N, H, W): 1 where the n-th class is, 0 elsewhere, 255 for pixels that are left out.
+        masks: uint8 (B, N, H, W): 1 for the n-th class, 0 elsewhere, 255 for pixels that are left out.
         weak: Whether only the presence of a class is known.
-        foreground_weight: How much a pixel of a class counts in the mean of L_S; a background pixel counts 1.
+        foreground_weight: Weight of a foreground pixel in the mean of L_S; a background pixel has the weight 1.
     """
     log_probabilities = torch.log_softmax(logits, dim=2)
     if weak:
@@ -61,15 +61,15 @@ def likelihood_loss(log_probabilities: Tensor, masks: Tensor, foreground_weight:
 
     Args:
         log_probabilities: float32 (B, N + 1, h, w), background first; resized bilinearly with aligned corners.
-        masks: uint8 (B, N, H, W): 1 where the n-th class is, 0 elsewhere, 255 for pixels that are left out.
-        foreground_weight: How much a pixel of a class counts in the mean; a background pixel counts 1.
+        masks: uint8 (B, N, H, W): 1 for the n-th class, 0 elsewhere, 255 for pixels that are left out.
+        foreground_weight: Weight of a foreground pixel in the mean; a background pixel has the weight 1.
     """
     resized = F.interpolate(log_probabilities, masks.shape[-2:], mode="bilinear", align_corners=True)
     return _mean_likelihood(resized, labels_of(masks), _weights(resized, foreground_weight))
 
 
 def label_loss(logits: Tensor, masks: Tensor, foreground_weight: float = 1.0) -> Tensor:
-    """Return the mean cross entropy of raw logits float32 (B, N + 1, H, W) that have the size of the masks.
+    """Return the mean cross entropy of raw logits float32 (B, N + 1, H, W), which have the size of the masks.
 
     `masks` and `foreground_weight` are those of `likelihood_loss`.
     """
@@ -77,7 +77,7 @@ def label_loss(logits: Tensor, masks: Tensor, foreground_weight: float = 1.0) ->
 
 
 def labels_of(masks: Tensor) -> Tensor:
-    """Return int64 (B, H, W) labels 0..N, and 255 where any mask has it, of masks uint8 (B, N, H, W)."""
+    """Return the labels int64 (B, H, W) of masks uint8 (B, N, H, W): 0..N, and 255 where any mask is 255."""
     place = torch.arange(1, masks.shape[1] + 1, device=masks.device)[:, None, None]
     return torch.where((masks == _IGNORE).any(dim=1), _IGNORE, ((masks == 1) * place).amax(dim=1))
 
@@ -105,7 +105,7 @@ def pixel_loss(scores: Tensor, target: Tensor) -> Tensor:
     """Return the mean cross entropy of a classification of every pixel.
 
     Args:
-        scores: float32 (B, C, h, w); resized bilinearly with aligned corners to the target.
+        scores: float32 (B, C, h, w); resized to the target, bilinear with aligned corners.
         target: int64 (B, H, W) in 0..C-1, 255 for pixels that are left out.
     """
     resized = F.interpolate(scores, target.shape[-2:], mode="bilinear", align_corners=True)
@@ -132,32 +132,32 @@ def smoothed_pixel_loss(scores: Tensor, target: Tensor, smoothing: float) -> Ten
 
 
 def pixel_contrast_loss(features: Tensor, labels: Tensor, anchors: int, rng: np.random.Generator) -> Tensor:
-    """Return the contrast of positions of the same class in different pictures with all other positions.
+    """Return the contrast between positions of the same class in different images and all other positions.
 
-    Wang et al., "Exploring Cross-Image Pixel Contrast for Semantic Segmentation", ICCV 2021, Eq. 3, at temperature
-    0.1: what a correlation of two pictures is later read from. Anchors are drawn from the objects, as many negatives
-    again from the background.
+    Wang et al., "Exploring Cross-Image Pixel Contrast for Semantic Segmentation", ICCV 2021, Eq. 3, at temperature 0.1.
+    It trains the similarity of positions in two images, which correlations use later. Anchors are drawn from the
+    objects, and as many negatives from the background.
 
     Args:
         features: (B, C, h, w).
         labels: uint8 (B, h, w): 0 = background, 255 = left out.
-        anchors: How many positions are drawn of the objects, and of the background.
+        anchors: How many positions are drawn from the objects, and from the background.
         rng: Random numbers.
 
     Returns:
-        A scalar; 0 if no class is in two pictures.
+        A scalar; 0 if no class is in two images.
     """
     flat = labels.flatten()
     objects = torch.nonzero((flat != 0) & (flat != _IGNORE))[:, 0]
-    ground = torch.nonzero(flat == 0)[:, 0]
-    if len(objects) == 0 or len(ground) == 0:
+    background = torch.nonzero(flat == 0)[:, 0]
+    if len(objects) == 0 or len(background) == 0:
         return features.sum() * 0.0
-    drawn = torch.cat([positions[_draws(rng, len(positions), anchors)] for positions in (objects, ground)])
-    picture = drawn // (labels.shape[1] * labels.shape[2])
+    drawn = torch.cat([positions[_draws(rng, len(positions), anchors)] for positions in (objects, background)])
+    image = drawn // (labels.shape[1] * labels.shape[2])
     units = F.normalize(features.permute(0, 2, 3, 1).flatten(0, 2)[drawn], dim=1)
     similarity = units[:anchors] @ units.T / _TEMPERATURE
     same_class = flat[drawn[:anchors], None] == flat[drawn][None]
-    positive = same_class & (picture[:anchors, None] != picture[None])
+    positive = same_class & (image[:anchors, None] != image[None])
     negatives = (similarity.exp() * ~same_class).sum(dim=1, keepdim=True)
     terms = torch.log(similarity.exp() + negatives) - similarity
     matched = positive.any(dim=1)
@@ -165,8 +165,8 @@ def pixel_contrast_loss(features: Tensor, labels: Tensor, anchors: int, rng: np.
     return (per_anchor * matched).sum() / matched.sum().clamp(min=1)
 
 
-def _draws(rng: np.random.Generator, count: int, wanted: int) -> Tensor:
-    return torch.from_numpy(rng.integers(count, size=wanted))
+def _draws(rng: np.random.Generator, count: int, size: int) -> Tensor:
+    return torch.from_numpy(rng.integers(count, size=size))
 
 
 def _mean_cross_entropy(logits: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
@@ -174,7 +174,7 @@ def _mean_cross_entropy(logits: Tensor, target: Tensor, weight: Tensor | None = 
 
 
 def _mean_likelihood(log_probabilities: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
-    """Return the weighted mean of the negative log-likelihood over the pixels that are counted; 0 if none is."""
+    """Return the weighted mean of the negative log-likelihood over the counted pixels; 0 if there are none."""
     counted = target != _IGNORE
     total = F.nll_loss(log_probabilities, target, weight, ignore_index=_IGNORE, reduction="sum")
     size = counted.sum() if weight is None else weight[target[counted]].sum()

@@ -22,9 +22,9 @@ def foreground(mask: Tensor) -> Tensor:
 def resize_mask(mask: Tensor, like: Tensor) -> Tensor:
     """Return a float32 mask (B, H, W) at the size of the feature map `like` (B, C, h, w): (B, 1, h, w) in [0, 1].
 
-    Bilinear with aligned corners in float32, as the releases of HSNet and iFSL do. The precision matters: where a
-    sample falls just beside the object the float32 operator leaves about 1e-6 instead of 0, and the cosine that
-    follows turns that into a full support position.
+    Bilinear with aligned corners in float32, as in the releases of HSNet and iFSL. The precision matters: where a
+    sample falls just outside the object, float32 gives about 1e-6 instead of 0, and the cosine that follows makes a
+    full support position of it.
     """
     return F.interpolate(mask[:, None].float(), like.shape[-2:], mode="bilinear", align_corners=True)
 
@@ -32,7 +32,7 @@ def resize_mask(mask: Tensor, like: Tensor) -> Tensor:
 def masked_average(features: Tensor, mask: Tensor, eps: float = 0.0005) -> Tensor:
     """Return the mean feature under a mask, (B, C, 1, 1).
 
-    Zhang et al., "SG-One", Eq. 1, with the small number that PFENet, BAM, NTRENet and ASGNet add to the area: an empty
+    Zhang et al., "SG-One", Eq. 1, with the small number that PFENet, BAM, NTRENet and ASGNet add to the area; an empty
     mask gives zeros.
 
     Args:

@@ -10,15 +10,15 @@ EPS = 1e-7
 
 
 def prior_mask(query: Tensor, support: Tensor, size: tuple[int, int]) -> Tensor:
-    """Return how similar each query position is to the support position most similar to it, (B, 1, *size) in [0, 1).
+    """Return for each query position its similarity to the most similar support position, (B, 1, *size) in [0, 1).
 
-    As released: 1e-7 is added to the product of the norms, and the largest cosine over all support positions is taken
-    (masked-out positions, whose cosine is 0, are among them); then see `normalized`.
+    As released: 1e-7 is added to the product of the norms, and the maximum is taken over all support positions,
+    including masked-out ones, whose cosine is 0; then see `normalized`.
 
     Args:
         query: layer4 of the query, (B, C, h, w).
-        support: layer4 of the support, its background zeroed, (B, C, h', w').
-        size: (height, width) to which it is resized, bilinear with aligned corners.
+        support: layer4 of the support with zero background, (B, C, h', w').
+        size: (height, width) to which the result is resized, bilinear with aligned corners.
     """
     a, b = query.flatten(2), support.flatten(2)
     norms = a.norm(dim=1)[:, :, None] * b.norm(dim=1)[:, None, :]
@@ -27,7 +27,7 @@ def prior_mask(query: Tensor, support: Tensor, size: tuple[int, int]) -> Tensor:
 
 
 def normalized(similarity: Tensor, grid: tuple[int, int], size: tuple[int, int]) -> Tensor:
-    """Return similarities (B, h * w) of a grid (h, w) brought to [0, 1) over its positions, resized: (B, 1, *size)."""
+    """Return similarities (B, h * w) of a grid (h, w), scaled to [0, 1) over the grid and resized: (B, 1, *size)."""
     low, high = similarity.amin(dim=1, keepdim=True), similarity.amax(dim=1, keepdim=True)
     spread = (similarity - low) / (high - low + EPS)
     return F.interpolate(spread.view(-1, 1, *grid), size, mode="bilinear", align_corners=True)

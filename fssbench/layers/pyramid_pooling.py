@@ -12,7 +12,7 @@ BINS = (1, 2, 3, 6)
 
 
 class PyramidPooling(nn.Module):
-    """A map beside what its averages over ever finer grids say: global context at every position.
+    """A map concatenated with its averages over ever finer grids: global context at every position.
 
     Names as in chunbolang/BAM at c0f935c, model/PPM.py.
 
@@ -36,7 +36,7 @@ class PyramidPooling(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return (B, `channels`, h, w), the map itself first, for a map (B, C, h, w)."""
+        """Return (B, `channels`, h, w), the map first, for a map (B, C, h, w)."""
         size = x.shape[-2:]
         pooled = [F.interpolate(grid, size, mode="bilinear", align_corners=True) for grid in self.grids(x)]
         return torch.cat([x, *pooled], dim=1)
@@ -50,9 +50,9 @@ def pyramid_head(inputs: int, classes: int, width: int = 512) -> nn.Sequential:
     """Return PSPNet's head: pyramid pooling, then the classifier.
 
     Args:
-        inputs: Channels of the map it reads.
+        inputs: Channels of the input map.
         classes: Channels of the logits, background included.
-        width: Channels between.
+        width: Hidden channels.
     """
     pooling = PyramidPooling(inputs)
     classifier = nn.Sequential(

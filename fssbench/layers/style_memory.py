@@ -1,7 +1,7 @@
 """A memory of the styles of the source domain (MMT: Wang et al., CVPR 2022).
 
-The style of an image is the mean and the standard deviation of each channel of its feature map. The paper gives the
-equations for keeping, recalling and mixing them; what it leaves open is listed at `fssbench.methods.mmt.MMT`.
+The style of an image is the mean and the standard deviation of each channel of its feature map. The paper has the
+equations for writing, recalling and mixing styles; what it leaves open is listed at `fssbench.methods.mmt.MMT`.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def style(features: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def restyled(features: Tensor, mean: Tensor, deviation: Tensor) -> Tensor:
-    """Return feature maps (B, C, h, w) normalised by their own style and given another: f_norm * v + mu.
+    """Return feature maps (B, C, h, w) normalised by their own style, with another style applied: f_norm * v + mu.
 
     Args:
         features: (B, C, h, w).
@@ -39,14 +39,14 @@ def restyled(features: Tensor, mean: Tensor, deviation: Tensor) -> Tensor:
 class StyleMemory(nn.Module):
     """The meta-memory bank: N pairs {m_j, e_j} of a mean and a standard deviation.
 
-    Both are parameters, so that the orthogonality loss moves them; `write` moves them besides, without a gradient, and
-    what is recalled carries none.
+    Both are parameters, so that the orthogonality loss trains them. `write` also changes them, without a gradient, and
+    recalled styles carry no gradient.
 
     Args:
         items: N.
         channels: C of the feature maps.
         momentum: lambda of the update, in [0, 1].
-        mix: alpha of the enhancement, in [0, 1]: the part of an instance's own style that it keeps.
+        mix: alpha of the enhancement, in [0, 1]: the weight of an instance's own style.
     """
 
     written: Tensor
@@ -60,11 +60,11 @@ class StyleMemory(nn.Module):
 
     @torch.no_grad()
     def write(self, mean: Tensor, deviation: Tensor) -> None:
-        """Keep the styles of a batch.
+        """Write the styles of a batch into the memory.
 
-        The first N instances become the N items, one each. From then on
-        m_j = lambda m_j + (1 - lambda) sum_b s_M^{jb} mu_b, and e_j likewise with s_E and v_b. An item whose shares sum
-        to less than 1 takes the rest from itself.
+        The first N instances become the N items, one each. After that m_j = lambda m_j + (1 - lambda) sum_b s_M^{jb}
+        mu_b, and e_j likewise with s_E and v_b. If the weights of an item sum to less than 1, the rest of the weight
+        goes to the item itself.
 
         Args:
             mean: mu_b, (B, C).
@@ -77,32 +77,32 @@ class StyleMemory(nn.Module):
             self.deviations[place] = deviation[: place.stop - known]
             self.written.fill_(place.stop)
             return
-        for kept, seen in ((self.means, mean), (self.deviations, deviation)):
-            # An instance goes to the items it is most like. What they get together is no more than 1, and what they do
-            # not get they keep of themselves: with full shares regardless, all items would become one.
-            shares = (_cosine(kept, seen) / _TEMPERATURE).softmax(dim=0)
-            received = shares.sum(dim=1, keepdim=True)
-            shares = shares / received.clamp(min=1)
-            kept.lerp_(shares @ seen + (1 - received).clamp(min=0) * kept, 1 - self.momentum)
+        for kept, styles in ((self.means, mean), (self.deviations, deviation)):
+            # An instance is written to the items that are most similar to it. The weights of an item sum to at most 1,
+            # and the item keeps the rest. If they always summed to 1, all items would become equal.
+            weights = (_cosine(kept, styles) / _TEMPERATURE).softmax(dim=0)
+            received = weights.sum(dim=1, keepdim=True)
+            weights = weights / received.clamp(min=1)
+            kept.lerp_(weights @ styles + (1 - received).clamp(min=0) * kept, 1 - self.momentum)
 
     @torch.no_grad()
     def recall(self, mean: Tensor, deviation: Tensor) -> tuple[Tensor, Tensor]:
-        """Return what the memory holds for instances: mu_b^M = sum_j s_M^{jb} m_j and v_b^M likewise, both (B, C).
+        """Return the recalled style of instances: mu_b^M = sum_j s_M^{jb} m_j and v_b^M likewise, both (B, C).
 
         Args:
             mean: mu_b, (B, C).
             deviation: v_b, (B, C).
         """
-        # A bank that is filling up answers with what it has; one that was never written with its random items.
+        # A bank that is not full recalls from the items it has; an empty bank from its random items.
         known = int(self.written) or len(self.means)
         recalled = []
-        for kept, seen in ((self.means[:known], mean), (self.deviations[:known], deviation)):
-            shares = (_cosine(kept, seen) / _TEMPERATURE).softmax(dim=0)  # s^{jb}, normalised over the items
-            recalled.append(shares.T @ kept)
+        for kept, styles in ((self.means[:known], mean), (self.deviations[:known], deviation)):
+            weights = (_cosine(kept, styles) / _TEMPERATURE).softmax(dim=0)  # s^{jb}, normalised over the items
+            recalled.append(weights.T @ kept)
         return recalled[0], recalled[1].clamp(min=0)
 
     def enhance(self, features: Tensor) -> Tensor:
-        """Return f_enh = f_norm * v_mix + mu_mix of feature maps (B, C, h, w), each by its own style alone.
+        """Return f_enh = f_norm * v_mix + mu_mix for feature maps (B, C, h, w); each depends on its own style only.
 
         mu_mix = alpha mu_b + (1 - alpha) mu_b^M, and v_mix likewise.
         """
@@ -123,5 +123,5 @@ class StyleMemory(nn.Module):
         return (between_means + between_deviations) / (2 * len(self.means) ** 2)
 
 
-def _cosine(kept: Tensor, seen: Tensor) -> Tensor:
-    return F.normalize(kept, dim=1) @ F.normalize(seen, dim=1).T
+def _cosine(first: Tensor, second: Tensor) -> Tensor:
+    return F.normalize(first, dim=1) @ F.normalize(second, dim=1).T

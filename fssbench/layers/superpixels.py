@@ -17,7 +17,7 @@ from fssbench.layers.masks import masked_average
 
 _SPATIAL_WEIGHT = 1 / 100
 _EPS = 1e-7
-# Off sizes of the form 8k + 1, on which a resized mask is exact, the float32 operator leaves 1 - 1e-7 inside objects.
+# A resized mask is exact only for sizes of the form 8k + 1; for others float32 gives 1 - 1e-7 inside objects.
 _INSIDE = 1 - 1e-4
 
 
@@ -26,7 +26,7 @@ class Prototypes:
     """The prototypes of B images.
 
     Attributes:
-        centres: (B, S, C); rows beyond an image's own number of prototypes are zero.
+        centres: (B, S, C); rows beyond an image's number of prototypes are zero.
         valid: bool (B, S): which rows are prototypes; at least one is.
     """
 
@@ -35,23 +35,24 @@ class Prototypes:
 
 
 def place_seeds(inside: Tensor, size: tuple[int, int], area: float, most: int) -> Tensor:
-    """Return where the clusters of an object start: as far as possible from its rim and from each other.
+    """Return the initial cluster centres of an object: as far as possible from its boundary and from each other.
 
-    There are as many as the object holds `area` (half to even), at most `most`. One is put where the Euclidean distance
-    transform has its first maximum in row-major order, then counts as background. The release smooths the distances by
-    a Gaussian of 0.1 pixels, whose kernel is a single 1. Only the object's bounding box is looked at, and what is
-    outside it is no background; if the object fills it, the first distances are from the position above its top left
-    corner, as scipy has them.
+    Their number is the object's area divided by `area` (rounded half to even), at most `most`. Each seed is placed at
+    the first maximum, in row-major order, of the Euclidean distance transform, and then counts as background. The
+    release smooths the distances by a Gaussian of 0.1 pixels, whose kernel is a single 1. Only the object's bounding
+    box is used, and positions outside it are not background; if the object fills the box, the first distances are
+    measured from the position above its top left corner, as in scipy.
 
     Args:
         inside: Foreground (H, W) in {0, 1}.
-        size: (height, width) of the map they are placed on. The mask is brought there by nearest neighbour (floor).
-            Quirk: the map takes every 8th pixel of the mask instead, so a seed may lie just outside the object.
-        area: Positions to one cluster.
+        size: (height, width) of the map on which seeds are placed. The mask is resized to it by nearest neighbour
+            (floor). Quirk: the map takes every 8th pixel of the mask instead, so a seed may lie just outside the
+            object.
+        area: Positions per cluster.
         most: Largest number of clusters.
 
     Returns:
-        int64 (n, 2), rows and columns, on the CPU; n = 0 where one prototype is enough.
+        int64 (n, 2), rows and columns, on the CPU; n = 0 if one prototype is enough.
     """
     small = cv2.resize(inside.to("cpu", torch.uint8).numpy(), size[::-1], interpolation=cv2.INTER_NEAREST)
     count = min(round(int(small.sum()) / area), most)
@@ -83,15 +84,16 @@ def _squared_distances(box: np.ndarray) -> np.ndarray:
 def superpixel_centres(features: Tensor, inside: Tensor, seeds: Tensor, iterations: int) -> Tensor:
     """Return the cluster centres of one object, (n, C) (Algorithm 1 of the paper).
 
-    Positions and centres carry their row and column along. A position belongs to a centre by exp(-D), Eq. 1 and 2, with
-    D^2 = squared feature distance + squared spatial distance / 100. Quirk: it is normalised over the positions, not
-    over the centres, so every centre is a mean over the whole object weighted by nearness.
+    Positions and centres include their row and column. A position belongs to a centre with weight exp(-D), Eq. 1 and 2,
+    with D^2 = squared feature distance + squared spatial distance / 100. Quirk: the weights are normalised over the
+    positions, not over the centres, so every centre is a mean over the whole object in which near positions have larger
+    weights.
 
     Args:
         features: (C, h, w).
         inside: bool (h, w); at least one position.
-        seeds: int64 (n, 2), where the centres start.
-        iterations: How often they are moved.
+        seeds: int64 (n, 2), the initial centres.
+        iterations: How often the centres are updated.
     """
     positions = inside.nonzero()
     pixels = features[:, positions[:, 0], positions[:, 1]].T
@@ -112,14 +114,15 @@ def prototypes(
 ) -> Prototypes:
     """Return the prototypes of B supports; no gradient, as released.
 
-    An object too small for two superpixels, or without a position of its own, has its masked average as the only one.
+    An object that is too small for two superpixels, or covers no position, has its masked average as the only
+    prototype.
 
     Args:
         features: (B, C, h, w).
         mask: Foreground (B, H, W) in {0, 1}.
-        resized: The same at the size of the features, (B, 1, h, w) in [0, 1].
+        resized: The mask at the size of the features, (B, 1, h, w) in [0, 1].
         area: See `place_seeds`.
-        most: See `place_seeds`; the S of the answer.
+        most: See `place_seeds`; the S of the result.
         iterations: See `superpixel_centres`.
     """
     batch, channels, height, width = features.shape
@@ -137,24 +140,24 @@ def prototypes(
     return Prototypes(centres, valid)
 
 
-def joined(shots: list[Prototypes]) -> Prototypes:
+def concatenate_shots(shots: list[Prototypes]) -> Prototypes:
     """Return the prototypes of K shots as those of one image."""
-    return Prototypes(torch.cat([its.centres for its in shots], dim=1), torch.cat([its.valid for its in shots], dim=1))
+    return Prototypes(torch.cat([one.centres for one in shots], dim=1), torch.cat([one.valid for one in shots], dim=1))
 
 
 def allocate(query: Tensor, prototypes: Prototypes) -> tuple[Tensor, Tensor]:
     """Return the guide feature (B, C, h, w) and the probability map (B, 1, h, w) of queries (section 4.2).
 
-    The guide holds at each position the prototype most like it by cosine (Eq. 4); the map is the sum of the cosines to
-    all prototypes.
+    The guide contains at each position the prototype with the largest cosine (Eq. 4); the map is the sum of the cosines
+    to all prototypes.
 
     Args:
         query: (B, C, h, w).
-        prototypes: Of its supports.
+        prototypes: The prototypes of its supports.
     """
     centres, valid = prototypes.centres, prototypes.valid
     cosine = torch.einsum("bsc,bchw->bshw", F.normalize(centres, dim=2, eps=_EPS), F.normalize(query, eps=_EPS))
-    known = valid[:, :, None, None]
-    most_alike = cosine.masked_fill(~known, -torch.inf).argmax(dim=1).flatten(1)
-    guide = centres.gather(1, most_alike[:, :, None].expand(-1, -1, centres.shape[2])).transpose(1, 2)
-    return guide.reshape(query.shape), (cosine * known).sum(dim=1, keepdim=True)
+    is_prototype = valid[:, :, None, None]
+    nearest = cosine.masked_fill(~is_prototype, -torch.inf).argmax(dim=1).flatten(1)
+    guide = centres.gather(1, nearest[:, :, None].expand(-1, -1, centres.shape[2])).transpose(1, 2)
+    return guide.reshape(query.shape), (cosine * is_prototype).sum(dim=1, keepdim=True)

@@ -1,4 +1,4 @@
-"""The methods by name. Their code (and torch) is imported only when one is built."""
+"""The methods by name. Their code, and torch, are imported only when one is built."""
 
 from __future__ import annotations
 

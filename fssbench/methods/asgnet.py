@@ -15,20 +15,20 @@ from fssbench.backbones.staged import staged
 from fssbench.layers.enrichment import Bins, FeatureEnrichment
 from fssbench.layers.losses import segmentation_loss
 from fssbench.layers.masks import foreground, resize_mask
-from fssbench.layers.superpixels import Prototypes, allocate, joined, prototypes
+from fssbench.layers.superpixels import Prototypes, allocate, concatenate_shots, prototypes
 from fssbench.methods.base.method import Prediction, TrainingBatch
 from fssbench.methods.base.staged import StagedMethod, StageMaps, decide_each
 
 _ITERATIONS = 5
 _TRAINING_ITERATIONS = 10
 _AUXILIARY_WEIGHT = 1.0
-# The release's 100 positions to a superpixel belong to maps at an eighth of 473 pixels; these have fewer positions.
+# The release's 100 positions per superpixel are for maps at an eighth of 473 pixels; these maps are smaller.
 _AREAS = {"vgg16": 25.0, "small": 16.0}
 
 
 @dataclass(frozen=True, eq=False)
 class ASGNetQuery:
-    """What the head reads of B queries: `reduced` (B, width, h, w), of images of `size` (height, width)."""
+    """What the head needs of B queries: `reduced` (B, width, h, w), and the `size` (height, width) of the images."""
 
     reduced: Tensor
     size: tuple[int, int]
@@ -37,24 +37,24 @@ class ASGNetQuery:
 class ASGNet(StagedMethod[ASGNetQuery, Prototypes]):
     """Adaptive superpixel-guided network.
 
-    As released, prototypes carry no gradient: the reduction learns from the query alone.
+    As released, prototypes carry no gradient: the reduction learns from the query only.
 
     Args:
         backbone: Name of the frozen backbone.
         way: 1.
-        shot: K; the prototypes of all shots are put side by side.
+        shot: K; the prototypes of all shots are used together.
         width: Channels of the head.
         bins: Sides of the context module's scales in positions, finest first, or "fractions" of the query's map (1,
-            1/2, 1/4, 1/8) as in the release's COCO configuration. Default its PASCAL's (60, 30, 15, 8), with the small
-            backbone fractions.
+            1/2, 1/4, 1/8) as in the release's COCO configuration. Default: (60, 30, 15, 8) as in its PASCAL
+            configuration; for the small backbone fractions.
         superpixels: Largest number of prototypes of a support.
-        superpixel_area: Positions to one superpixel. Default the release's 100, less on smaller maps.
-        moving_statistics: Whether in training the frozen backbone's batch norm sees the batch and moves its running
-            statistics. Default as released: it does (train.py calls `model.train()` and freezes parameters alone); with
-            the small backbone, which was not released, it does not.
+        superpixel_area: Positions per superpixel. Default 100 as in the release, less for smaller maps.
+        moving_statistics: Whether the frozen backbone's batch norm updates its running statistics in training. Default
+            as released: yes (train.py calls `model.train()` and freezes only parameters); for the small backbone, which
+            was not released: no.
 
     Raises:
-        UsageError: If `bins` are no sides.
+        UsageError: If `bins` are not valid sides.
     """
 
     def __init__(
@@ -83,7 +83,7 @@ class ASGNet(StagedMethod[ASGNetQuery, Prototypes]):
         self._context = self.adopt(FeatureEnrichment(2 * width + 1, width, bins, merge="corr_conv"))
 
     def middle(self, maps: StageMaps) -> Tensor:
-        """Return layer3 and layer2 as one map, (B, C, h, w)."""
+        """Return layer3 and layer2 concatenated, (B, C, h, w)."""
         return maps.middle
 
     def condition(self, features: StageMaps, mask: Tensor) -> Prototypes:
@@ -109,13 +109,13 @@ class ASGNet(StagedMethod[ASGNetQuery, Prototypes]):
     def predict_batch(
         self, query: ASGNetQuery, supports: Sequence[Sequence[Prototypes]], sizes: Sequence[tuple[int, int]]
     ) -> list[Prediction]:
-        """Return the answers to B episodes, raw logits; see `decide`."""
+        """Return the predictions of B episodes, with raw logits; see `decide`."""
         reduced = query.reduced
         logits = self._context[0].classify(self._enriched(reduced, supports[0]), (reduced.shape[-2], reduced.shape[-1]))
         return decide_each(logits, query.size, sizes)
 
     def losses(self, batch: TrainingBatch) -> dict[str, Tensor]:
-        """Return "main" and "auxiliary": cross entropy of the answer, and the mean of that of each scale."""
+        """Return "main", the cross entropy of the prediction, and "auxiliary", the mean cross entropy of the scales."""
         query = self.down_conv(self.middle(self.encode(batch.query)))
         supports = [self.down_conv(self.middle(self.encode(images))) for images in batch.supports[:, 0].unbind(1)]
         return self.segmentation_losses(query, supports, batch)
@@ -125,20 +125,20 @@ class ASGNet(StagedMethod[ASGNetQuery, Prototypes]):
 
         Args:
             query: (B, width, h, w).
-            supports: Of each of K shots, (B, width, h, w).
-            batch: The episodes; their masks are read.
+            supports: For each of K shots, (B, width, h, w).
+            batch: The episodes, for their masks.
         """
         masks = batch.support_masks[:, 0].unbind(1)
         shots = [self.prototypes_of(reduced, mask) for reduced, mask in zip(supports, masks, strict=True)]
         maps = self._enriched(query, shots)
         context = self._context[0]
         inner = context.inner_logits(maps)
-        answer = context.classify(maps, (query.shape[-2], query.shape[-1]))
-        main, *of_scales = [
-            segmentation_loss(logits, batch.query_masks[:, 0], batch.foreground_weight) for logits in (answer, *inner)
+        final = context.classify(maps, (query.shape[-2], query.shape[-1]))
+        main, *by_scale = [
+            segmentation_loss(logits, batch.query_masks[:, 0], batch.foreground_weight) for logits in (final, *inner)
         ]
-        return {"main": main, "auxiliary": _AUXILIARY_WEIGHT * torch.stack(of_scales).mean()}
+        return {"main": main, "auxiliary": _AUXILIARY_WEIGHT * torch.stack(by_scale).mean()}
 
     def _enriched(self, query: Tensor, shots: Sequence[Prototypes]) -> list[Tensor]:
-        guide, similarity = allocate(query, joined(list(shots)))
+        guide, similarity = allocate(query, concatenate_shots(list(shots)))
         return self._context[0].enrich(torch.cat([query, guide], dim=1), resized=[similarity])

@@ -24,7 +24,7 @@ Variant = Literal["fss", "fscs", "fscs-local", "fscs-unmasked", "fscs-single-lev
 
 @dataclass(frozen=True)
 class MaskedSupport:
-    """The pooled maps of support images, and their foreground float32 (B, H, W); None where it is not looked at."""
+    """The pooled maps of support images, and their foreground float32 (B, H, W); None if it is not used."""
 
     features: Pyramid
     mask: Tensor | None
@@ -33,24 +33,25 @@ class MaskedSupport:
 class ASNet(PairwiseMethod[MaskedSupport]):
     """Attentive squeeze network.
 
-    The paper's ablation takes the FS-CS form apart. Its code was not released and its table names the rows alone, so
-    these readings are ours:
+    The paper's ablation removes parts of the FS-CS variant. Its code was not released, and the table gives only names,
+    so these interpretations are ours:
 
-    - "fscs-local", global to local attention: a query attends to the support positions under its own kernel, out of
-      those that the mask leaves. For that keys and values are taken at every position, so in the two finer levels
-      their kernels are 1 x 1. The last two positions a side are under one kernel: there local and global are the same.
-    - "fscs-unmasked", without masked attention: every support position is a key, and nothing else stands in for the
-      mask. So support masks are not looked at; the loss is that of strong labels.
-    - "fscs-single-level", without multi-layer fusion: levels of the pyramid are not merged. The middle one alone is
-      squeezed and decoded; the layers that would mix the deeper one into it bring it to one support position. The
-      middle one because the deepest has few query positions and the shallow one little of the object's class.
+    - "fscs-local", global to local attention: a query attends to the support positions under its own kernel that are
+      inside the mask. Keys and values are taken at every position, so in the two finer levels their kernels are 1 x 1.
+      The last two positions of each side are under one kernel; for them local and global attention are the same.
+    - "fscs-unmasked", without masked attention: every support position is a key, and nothing replaces the mask. So
+      support masks are not used; the loss is that of strong labels.
+    - "fscs-single-level", without multi-layer fusion: the levels of the pyramid are not merged. Only the middle level
+      is squeezed and decoded; the layers that would mix in the deeper level reduce it to one support position. The
+      deepest level has few query positions, and the shallow one contains little about the class, so we chose the middle
+      one.
 
     Args:
         backbone: Name of the frozen backbone.
-        variant: "fss" (the folder fs-s), "fscs" (the folder fs-cs), or a form of the ablation.
+        variant: "fss" (the folder fs-s), "fscs" (the folder fs-cs), or a variant of the ablation.
         way: N; more than 1 in FS-CS only.
         shot: K.
-        weak: Whether this is ASNet_w, trained with image-level labels: support masks are not looked at.
+        weak: Whether this is ASNet_w, trained with image-level labels: support masks are not used.
         channels: Widths of the squeezing layers; the release has (32, 128).
     """
 
@@ -75,7 +76,7 @@ class ASNet(PairwiseMethod[MaskedSupport]):
     def condition(self, features: Pyramid, mask: Tensor) -> MaskedSupport:
         """Return the support maps, wide ones halved, and the foreground; 255 counts as background.
 
-        The maps are not masked: the mask acts inside the attention alone.
+        The maps are not masked: the mask is used in the attention only.
         """
         pooled = tuple(pool_wide_maps(feature) for feature in features)
         inside = foreground(mask) if self.masked else None
@@ -119,7 +120,7 @@ class AttentionLearner(nn.Module):
         squeezed2 = _run(self.encoder_layer2, pyramid[2], mask)
         _check_grids(pyramid[1:], [squeezed3, squeezed2])
 
-        # The deepest level has one support position left, which is added to every one of the middle level.
+        # The deepest level has one support position, which is added to every position of the middle level.
         mixed = resize_query_positions(squeezed4, squeezed3) + squeezed3
         mixed = _run(self.encoder_layer4to3, mixed, mask)
         mixed = resize_query_positions(mixed, squeezed2) + squeezed2
@@ -128,7 +129,7 @@ class AttentionLearner(nn.Module):
 
 
 class SingleLevelLearner(nn.Module):
-    """What is left of `AttentionLearner`, under the same names, where the middle level is not merged with others.
+    """The part of `AttentionLearner` for the middle level alone, with the same names.
 
     Args:
         levels: Number of correlation maps in the shallow, middle and deep level.
@@ -143,7 +144,7 @@ class SingleLevelLearner(nn.Module):
         self.decoder1, self.decoder2 = decoder(out, out // 2)
 
     def forward(self, pyramid: list[Tensor], mask: Tensor | None) -> Tensor:
-        """Return logits (B, 2, 2w, 2w) for the correlation pyramid, of which the middle level is read."""
+        """Return logits (B, 2, 2w, 2w) for the correlation pyramid, of which only the middle level is used."""
         squeezed = _run(self.encoder_layer3, pyramid[1], mask)
         _check_grids(pyramid[1:2], [squeezed])
         squeezed = _run(self.encoder_layer4to3, squeezed, mask)
@@ -171,22 +172,22 @@ def _run(block: nn.ModuleList, x: Tensor, mask: Tensor | None) -> Tensor:
 
 
 def _check_grids(pyramid: list[Tensor], squeezed: list[Tensor]) -> None:
-    given, found = ([(level.shape[-2], level.shape[-1]) for level in levels] for levels in (pyramid, squeezed))
-    check_sizes(given, found)
+    sizes, squeezed_sizes = ([(level.shape[-2], level.shape[-1]) for level in levels] for levels in (pyramid, squeezed))
+    check_sizes(sizes, squeezed_sizes)
 
 
-def check_sizes(given: list[tuple[int, int]], squeezed: list[tuple[int, int]]) -> None:
-    """Refuse levels that do not squeeze to 2 x 2 support positions: the mixing layers take one off each axis.
+def check_sizes(inputs: list[tuple[int, int]], squeezed: list[tuple[int, int]]) -> None:
+    """Refuse levels that do not squeeze to 2 x 2 support positions: the mixing layers remove one position on each axis.
 
     Args:
-        given: Of each level (h', w').
-        squeezed: What it squeezes to.
+        inputs: (h', w') of each level.
+        squeezed: (h', w') of each level after squeezing.
 
     Raises:
-        UsageError: Naming sizes of images that work.
+        UsageError: Naming image sizes that work.
     """
     if any(size != (2, 2) for size in squeezed):
-        sides, found = (" and ".join(map(str, sizes)) for sizes in (given, squeezed))
+        sides, found = (" and ".join(map(str, sizes)) for sizes in (inputs, squeezed))
         raise UsageError(
             f"asnet can't take images of this size: its support maps of {sides} positions squeeze to {found} instead "
             "of (2, 2); with a ResNet, sides of 400 to 512 pixels work"

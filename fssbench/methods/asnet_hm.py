@@ -25,8 +25,8 @@ class HybridSupport:
 
     Attributes:
         features: The maps after hybrid masking, wide ones halved.
-        maps: The maps before it.
-        image: The images with the background zeroed, (B, 3, H, W).
+        maps: The maps before masking.
+        image: The images with zero background, (B, 3, H, W).
         mask: Foreground float32 (B, H, W).
     """
 
@@ -39,20 +39,20 @@ class HybridSupport:
 class ASNetHM(PairwiseMethod[HybridSupport]):
     """Attentive squeeze network whose support maps are masked twice.
 
-    Where a map under the mask (feature masking) is positive it stays; elsewhere it is the map of the masked image
-    (input masking), which keeps details of the object that the other one has lost. ASNet's attention is masked as well.
+    Where the masked map (feature masking) is positive, it is used. Elsewhere the map of the masked image is used (input
+    masking), which keeps details of the object that feature masking loses. ASNet's attention is masked as well.
 
-    The release keeps a quirk of its data loader, in which the mask of the n-th class has the value n: maps and image of
-    the second way are multiplied by 2 instead of 1. The cosine would not mind, but an image of other brightness
-    has other maps. iFSL's printed N-way numbers contain it. It trains with one way, and the release has no
-    form for image-level labels: it can't run without a support mask.
+    A quirk of the release's data loader is kept: the mask of the n-th class has the value n. So maps and image of the
+    second way are multiplied by 2 instead of 1. The cosine is not affected by that, but a brighter image has other
+    maps. iFSL's printed N-way numbers include this quirk. The release trains with one way, and has no training with
+    image-level labels, because the network needs a support mask.
 
     Args:
         backbone: Name of the frozen backbone.
         way: N.
         shot: K.
         channels: Widths of the squeezing layers; the release has (32, 128).
-        unit_masks: True gives the mask of every class the value 1.
+        unit_masks: Whether the mask of every class has the value 1.
     """
 
     def __init__(
@@ -63,7 +63,7 @@ class ASNetHM(PairwiseMethod[HybridSupport]):
         self.learner = AttentionLearner(self.backbone.levels, channels)
 
     def encode(self, image: Tensor) -> Pyramid:
-        """Return the backbone's maps and, behind them, the images themselves, which input masking needs."""
+        """Return the backbone's maps, followed by the images, which input masking needs."""
         return *super().encode(image), image
 
     def condition(self, features: Pyramid, mask: Tensor) -> HybridSupport:
@@ -75,14 +75,14 @@ class ASNetHM(PairwiseMethod[HybridSupport]):
         return HybridSupport(self._hybrid(pooled, masked, inside), pooled, masked, inside)
 
     def as_way(self, support: HybridSupport, n: int) -> HybridSupport:
-        """Return a support as it is where the foreground of its mask has the value n; with `unit_masks` as it was."""
+        """Return a support whose mask has the foreground value n; with `unit_masks` the support is unchanged."""
         if n == 1 or self.unit_masks:
             return support
         mask = n * support.mask
         return replace(support, features=self._hybrid(support.maps, n * support.image, mask), mask=mask)
 
     def score(self, query: Pyramid, support: HybridSupport) -> Tensor:
-        """Return raw logits (B, 2, h, w) of B pairs; see `ASNet.score`. The query's image is not looked at again.
+        """Return raw logits (B, 2, h, w) of B pairs; see `ASNet.score`. The query's image is not used again.
 
         Raises:
             UsageError: If the images have a size at which the support positions do not shrink to one.

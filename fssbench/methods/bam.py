@@ -1,7 +1,7 @@
 """BAM: Lang et al., "Learning What Not to Segment: A New Perspective on Few-Shot Segmentation", CVPR 2022.
 
-A base learner finds the classes seen in training, a meta learner the class of the support; their ensemble decides.
-Facts from chunbolang/BAM at c0f935c, model/BAM.py and model/PSPNet.py.
+A base learner segments the classes seen in training, a meta learner the class of the support; their ensemble gives the
+prediction. Facts from chunbolang/BAM at c0f935c, model/BAM.py and model/PSPNet.py.
 """
 
 from __future__ import annotations
@@ -24,21 +24,21 @@ from fssbench.methods.base.method import Prediction, TrainingBatch
 from fssbench.methods.base.staged import StagedMethod, StageMaps, decide_each
 
 _REWEIGHTING_WIDTH = 2
-"""kshot_trans_dim of every released configuration."""
+"""kshot_trans_dim in every released configuration."""
 _META_WEIGHT = 1.0
 _BASE_WEIGHT = 1.0
-"""aux_weight1 and aux_weight2 of every released configuration."""
+"""aux_weight1 and aux_weight2 in every released configuration."""
 _EPS = 1e-7
 
 
 @dataclass(frozen=True, eq=False)
 class BAMQuery:
-    """What both learners and their ensemble read of B queries.
+    """What both learners and their ensemble need of B queries.
 
     Attributes:
         reduced: The reduced middle-level maps, (B, width, h, w).
         layer4: layer4, (B, C, h', w').
-        base: What the base learner finds, (B, base classes + 1, h', w'), raw, Eq. 1.
+        base: Logits of the base learner, (B, base classes + 1, h', w'), raw, Eq. 1.
         gram: Gram matrix of layer2, (B, C, C), Eq. 8.
         size: (height, width) of the images.
     """
@@ -56,7 +56,7 @@ class BAMSupport:
 
     Attributes:
         prototype: Masked average of the reduced middle-level maps, (B, width, 1, 1), Eq. 5.
-        layer4: layer4 of the masked maps, masked again, (B, C, h, w); the prior is read from it.
+        layer4: layer4 of the masked maps, masked again, (B, C, h, w), for the prior.
         gram: Gram matrix of the unmasked layer2, (B, C, C), Eq. 8.
     """
 
@@ -72,7 +72,7 @@ class BAMLogits:
     Attributes:
         meta: Of the meta learner, (B, 2, h, w), raw, Eq. 7.
         base: Of the base learner, (B, base classes + 1, h, w), raw, Eq. 1.
-        final: Of the ensemble, (B, 2, h, w), Eq. 11: weighted sums of probabilities, of which the larger decides.
+        final: Of the ensemble, (B, 2, h, w), Eq. 11: weighted sums of probabilities; the larger gives the label.
     """
 
     meta: Tensor
@@ -83,13 +83,13 @@ class BAMLogits:
 class BAM(StagedMethod[BAMQuery, BAMSupport]):
     """Base and meta learner, in the order of the paper: base learner, meta learner, ensemble, K-shot setting.
 
-    It is trained in two stages: "base" trains backbone and base learner to segment the base classes, "meta" trains the
-    rest on episodes while these stay as they are. A method just built is as in stage "meta".
+    It is trained in two stages. Stage "base" trains the backbone and the base learner to segment the base classes.
+    Stage "meta" trains the rest on episodes, while these are frozen. After `__init__` a method is in stage "meta".
 
     Args:
         backbone: Name of the backbone.
         way: 1.
-        shot: K; with more than one, K-shot reweighting has parameters of its own.
+        shot: K; with more than one, K-shot reweighting has its own parameters.
         base_classes: Number of the base classes of a fold: 15 on PASCAL-5i, 60 on COCO-20i.
         width: Channels of the meta learner.
         base_width: Channels of the base learner's classifier.
@@ -117,8 +117,8 @@ class BAM(StagedMethod[BAMQuery, BAMSupport]):
         self.res1_meta = conv1x1(5 * width, width)
         self.res2_meta = conv3x3_pair(width)
         self.cls_meta = classifier(width)
-        self.gram_merge = _first_of_two()
-        self.cls_merge = _first_of_two()
+        self.gram_merge = _weighted_sum()
+        self.cls_merge = _weighted_sum()
         if shot > 1:
             self.kshot_rw = nn.Sequential(
                 nn.Conv2d(shot, _REWEIGHTING_WIDTH, 1), nn.ReLU(), nn.Conv2d(_REWEIGHTING_WIDTH, shot, 1)
@@ -138,7 +138,7 @@ class BAM(StagedMethod[BAMQuery, BAMSupport]):
         return BAMSupport(self.prototype_of(self.down_supp, features, mask), layer4, gram_matrix(features.layer2))
 
     def read_query(self, maps: StageMaps, reduced: Tensor | None = None) -> BAMQuery:
-        """Return what both learners read of queries, whose middle-level map may be reduced already."""
+        """Return what both learners need of queries; `reduced` may be computed already."""
         reduced = self.down_query(maps.middle) if reduced is None else reduced
         layer4, gram = self.layer4_of(maps), gram_matrix(maps.layer2)
         return BAMQuery(reduced, layer4, self.base_learner(layer4), gram, maps.size)
@@ -163,7 +163,7 @@ class BAM(StagedMethod[BAMQuery, BAMSupport]):
             meta: From `meta_learner`.
             base: From `base_learner`, at the size of `meta`.
             difference: How different the scenes of query and support are, (B,); see `scene_difference`.
-            left_out: int64 (B,), a base class of each query that does not count as one.
+            left_out: int64 (B,), for each query a base class that is not counted as one.
         """
         probabilities = base.softmax(dim=1)
         if left_out is not None:
@@ -173,16 +173,16 @@ class BAM(StagedMethod[BAMQuery, BAMSupport]):
         base_classes = probabilities[:, 1:].sum(dim=1, keepdim=True)
         ground, novel = torch.split(meta.softmax(dim=1), 1, dim=1)
         factor = difference.view(-1, 1, 1, 1).expand_as(ground)
-        # The same two weights adjust both.
+        # Both are adjusted by the same two weights.
         ground = self.gram_merge(torch.cat([ground, factor], dim=1))
         novel = self.gram_merge(torch.cat([novel, factor], dim=1))
         return torch.cat([self.cls_merge(torch.cat([ground, base_classes], dim=1)), novel], dim=1)
 
     def shot_weights(self, differences: Tensor) -> Tensor:
-        """Return weights of K shots, (B, K), summing to 1, from the differences (B, K) between the query and each.
+        """Return weights of K shots, (B, K), summing to 1, from the differences (B, K) between the query and each shot.
 
-        The more similar a scene, the more it may count. The differences are read in rising order, so that it does not
-        matter which shot comes first.
+        More similar scenes may get larger weights. The differences are sorted first, so the order of the shots does not
+        matter.
         """
         if self.shot == 1:
             return torch.ones_like(differences)
@@ -200,31 +200,31 @@ class BAM(StagedMethod[BAMQuery, BAMSupport]):
             shots: The K supports of each.
             left_out: See `ensemble`.
         """
-        read = self.prepare_query(query)
-        size = (read.reduced.shape[-2], read.reduced.shape[-1])
-        differences = torch.stack([scene_difference(read.gram, shot.gram) for shot in shots], dim=1)
+        query = self.prepare_query(query)
+        size = (query.reduced.shape[-2], query.reduced.shape[-1])
+        differences = torch.stack([scene_difference(query.gram, shot.gram) for shot in shots], dim=1)
         weights = self.shot_weights(differences)
-        priors = torch.cat([self.prior(read.layer4, shot.layer4, size) for shot in shots], dim=1)
+        priors = torch.cat([self.prior(query.layer4, shot.layer4, size) for shot in shots], dim=1)
         prior = (weights[:, :, None, None] * priors).sum(dim=1, keepdim=True)
         prototypes = torch.stack([shot.prototype for shot in shots], dim=1)
         prototype = (weights[:, :, None, None, None] * prototypes).sum(dim=1)
-        meta, base = self.meta_learner(read.reduced, prototype, prior), _at(read.base, size)
+        meta, base = self.meta_learner(query.reduced, prototype, prior), _resize(query.base, size)
         return BAMLogits(meta, base, self.ensemble(meta, base, (weights * differences).sum(dim=1), left_out))
 
     def predict_batch(
         self, query: BAMQuery, supports: Sequence[Sequence[BAMSupport]], sizes: Sequence[tuple[int, int]]
     ) -> list[Prediction]:
-        """Return the predictions of B episodes: logits are `BAMLogits.final`, `base` is by the base learner."""
+        """Return the predictions of B episodes: logits are `BAMLogits.final`, `base` is from the base learner."""
         logits = self.score(query, supports[0])
         decided = decide_each(logits.final, query.size, sizes)
-        base = torch.split(_at(logits.base, query.size), 1)
+        base = torch.split(_resize(logits.base, query.size), 1)
         return [
-            replace(prediction, base=_at(found, size)[0].argmax(dim=0).to(torch.uint8))
+            replace(prediction, base=_resize(found, size)[0].argmax(dim=0).to(torch.uint8))
             for prediction, found, size in zip(decided, base, sizes, strict=True)
         ]
 
     def enter_training_stage(self, stage: str) -> None:
-        """Say which parameters a stage moves: "base" backbone and base learner, "meta" all others."""
+        """Set which parameters a stage trains: "base" backbone and base learner, "meta" all others."""
         self._stage = stage
         for parameter in self.parameters():
             parameter.requires_grad = stage == "meta"
@@ -233,12 +233,12 @@ class BAM(StagedMethod[BAMQuery, BAMSupport]):
         self.train(self.training)
 
     def train(self, mode: bool = True) -> Self:
-        """Set training mode; in stage "meta" no batch norm moves its statistics (the release's fix_bn)."""
+        """Set training mode; in stage "meta" no batch norm updates its statistics (the release's fix_bn)."""
         super().train(mode)
         if self._stage == "base":
             self.stages.train(mode)
         else:
-            # Quirk: the release keeps batch norm alone still; the base learner's dropout is on while it is frozen.
+            # Quirk: the release freezes batch norm only; the dropout of the frozen base learner is active.
             for module in self.learner_base.modules():
                 if isinstance(module, nn.BatchNorm2d):
                     module.eval()
@@ -248,14 +248,14 @@ class BAM(StagedMethod[BAMQuery, BAMSupport]):
         """Return the losses of the stage, each a cross entropy at the size of the query image.
 
         Stage "base": "base" (Eq. 2), over background and base classes. Stage "meta": "final" of the ensemble (Eq. 12),
-        "meta" of the meta learner alone, and "base", which moves nothing: what it measures is frozen. The weight of the
-        batch's foreground is for novel pixels, not for base classes.
+        "meta" of the meta learner alone, and "base", which has no effect because its parameters are frozen. The batch's
+        foreground weight applies to novel pixels, not to base classes.
         """
         if self._stage == "base":
             _, layer3 = self.stages.shallow(batch.query)
             logits = self.learner_base(self.stages.deep(layer3))
             return {"base": pixel_loss(logits, batch.query_labels.long())}
-        # The order of the steps is the release's, which the dropout depends on.
+        # The order of the steps is that of the release, because the dropout depends on it.
         query = self.encode(batch.query)
         reduced = self.down_query(query.middle)
         shots = [
@@ -279,7 +279,7 @@ def gram_matrix(features: Tensor) -> Tensor:
 
 
 def scene_difference(query: Tensor, support: Tensor) -> Tensor:
-    """Return how different two scenes are, (B,), from 0: Frobenius norm of the difference of their Gram matrices.
+    """Return how different two scenes are, (B,), at least 0: Frobenius norm of the difference of their Gram matrices.
 
     As released it is divided by the norm of a matrix of ones, which is C.
     """
@@ -287,12 +287,12 @@ def scene_difference(query: Tensor, support: Tensor) -> Tensor:
     return difference / query.shape[-1]
 
 
-def _first_of_two() -> nn.Conv2d:
-    """Return a weighted sum of two maps that begins as the first of them."""
+def _weighted_sum() -> nn.Conv2d:
+    """Return a weighted sum of two maps with initial weights 1 and 0."""
     merge = nn.Conv2d(2, 1, 1, bias=False)
     merge.weight = nn.Parameter(torch.tensor([1.0, 0.0]).view(1, 2, 1, 1))
     return merge
 
 
-def _at(logits: Tensor, size: tuple[int, int]) -> Tensor:
+def _resize(logits: Tensor, size: tuple[int, int]) -> Tensor:
     return F.interpolate(logits, size, mode="bilinear", align_corners=True)

@@ -1,4 +1,4 @@
-"""Build a method by its name."""
+"""Builds a method by its name."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ def build(
     Args:
         name: One of `list_methods()`.
         backbone: One of the variant's backbones; default its first.
-        variant: Where a method was released in several forms, e.g. "fscs"; default its first.
-        way: N of the episodes it will answer.
-        shot: K of the episodes it will answer.
-        trained_on: The data set whose released configuration is built, e.g. "coco20i": a release's configurations may
-            differ in what its weights do not show, as PFENet's pyramid does. Default the method's own default, which
-            is that of PASCAL-5i where the release has one. `options` come first.
-        **options: The method's own, e.g. `weak=True` for asnet.
+        variant: A variant, for methods that have several, e.g. "fscs"; default its first.
+        way: N of the episodes that it will predict.
+        shot: K of the episodes that it will predict.
+        trained_on: The data set whose released configuration is built, e.g. "coco20i". A release's configurations may
+            differ in options that its weights do not show, such as PFENet's pyramid. Default the method's own default,
+            which is that of PASCAL-5i if the release has one. `options` have priority.
+        **options: The method's own options, e.g. `weak=True` for asnet.
 
     Raises:
         UsageError: If a name is unknown or the arguments do not fit the method.
@@ -65,7 +65,11 @@ def build(
     except TypeError as error:
         if "unexpected keyword argument" not in str(error):
             raise
-        known = [its for its in inspect.signature(cls).parameters if its not in ("backbone", "variant", "way", "shot")]
+        known = [
+            option
+            for option in inspect.signature(cls).parameters
+            if option not in ("backbone", "variant", "way", "shot")
+        ]
         raise UsageError(
             f"{name}: {str(error).split(') ')[-1]}; its options: {', '.join(known) or 'none'}",
             "leave it out, or give one of these",

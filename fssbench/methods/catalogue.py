@@ -1,4 +1,4 @@
-"""The methods by name. Their code (and torch) is imported only when one is built."""
+"""The methods by name. Their code, and torch, are imported only when one is built."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class OwnSource:
-    """The code of a method that is not registered: its file and the hex sha256 of it; empty where there is no file."""
+    """The code of a method that is not registered: its file and the hex sha256; both empty if it has no file."""
 
     path: str
     sha256: str
@@ -31,33 +31,34 @@ class MethodInfo:
     Attributes:
         name: Name in the registry.
         target: "module:class".
-        title: The paper's title, or what it does.
+        title: The paper's title, or what the method does.
         venue: e.g. "ICCV 2021"; empty for a floor.
-        source: The release whose code decides; empty for a floor.
-        tasks: For each variant ("" where there is only one form) its task, default variant first.
+        source: The release that the code follows; empty for a floor.
+        tasks: For each variant ("" if there is only one) its task, default variant first.
         backbones: Names of the backbones it was released with, default first; empty if it needs none.
-        trainable: Whether `fssbench train` can train it; floors need no checkpoint.
-        protocols: For each task the protocol that its release evaluates by; a variant may have its own.
-        weak: Whether it has a weakly supervised form, which `build(..., weak=True)` makes.
-        on: For each data set the arguments of `build` that the release's configuration for it differs in; a table
-            named after a variant holds that variant's own.
-        ablation: For each variant of the paper's ablation the name that its printed row has in `fssbench.published`.
-        backbones_of: For a variant that was not released with all of `backbones`, its own, default first.
-        base_classes: How many base classes it knows by itself unless an option of that name says otherwise: 0 if it
-            answers of the novel class alone, None if that is not said.
+        trainable: Whether `fssbench train` can train it. A method without training, such as a floor, needs no
+            checkpoint of its own.
+        protocols: For each task the protocol by which its release evaluates; a variant may have its own.
+        weak: Whether it can learn from image-level labels (`build(..., weak=True)`).
+        on: For each data set, the arguments of `build` that its released configuration changes; a table named after a
+            variant applies to that variant.
+        ablation: For each variant of the paper's ablation, the name of its printed row in `fssbench.published`.
+        backbones_of: For a variant that was not released with all `backbones`, its own, default first.
+        base_classes: Number of base classes that it predicts, unless an option of that name changes it; 0 if it
+            predicts the novel class only, None if unknown.
         fast: "module:class" of its fast form (`fssbench.fast.form`); empty if it has none.
-        weights: Whether it has weights of its own, so that it needs a checkpoint; None: those that have a backbone do.
-        partial: Whether no more than a part of the paper's method was released, so that its default form, too, is a row
-            of the ablation and the paper's results are not its own.
-        own: Where the code of a method is that is not registered but named by its code, "./my.py:MyNet".
-        idea: The method in a few lines; empty if that is not known.
+        weights: Whether it has its own weights and needs a checkpoint; None: it does if it has a backbone.
+        partial: Whether only a part of the paper's method was released, so that the default variant, too, is a row of
+            the ablation, and the paper's results are not its own.
+        own: The code of a method that is not registered but named by its code, "./my.py:MyNet".
+        idea: The method in a few lines; empty if unknown.
         k_shot: For each task how K supports of a class are used, one of `K_SHOT_RULES`.
-        learnable: For each backbone the number of parameters that training moves, in the default variant, as built for
-            1-way 1-shot episodes; a test computes them anew.
+        learnable: For each backbone the number of trained parameters of the default variant, for 1-way 1-shot
+            episodes; a test computes it again.
         ways: For a task the largest number of ways that it predicts; default 1 for "fss", any number for "fscs".
         adapts: Whether it learns from the episode's supports or query when it predicts.
-        random_start: Of `backbones` those on which its training starts from random weights: the name stands for a
-            network of its own, for which there are no weights of a backbone.
+        random_start: The backbones on which its training starts from random weights, because the name stands for a
+            network of its own.
     """
 
     name: str
@@ -94,7 +95,7 @@ class MethodInfo:
 
     @property
     def needs_weights(self) -> bool:
-        """Whether it predicts only with weights that somebody gives, or says that random ones will do."""
+        """Whether it needs a checkpoint, or a request for random weights."""
         return bool(self.backbones) if self.weights is None else self.weights
 
     @property
@@ -108,15 +109,15 @@ class MethodInfo:
         return tuple(self.backbones_of.get(name, self.backbones))
 
     def options_on(self, dataset: str, variant: str | None = None) -> dict[str, Any]:
-        """Return the arguments of `build` that belong to a data set; lists come as tuples.
+        """Return the arguments of `build` for a data set; lists are returned as tuples.
 
         Args:
             dataset: Name of the data set.
-            variant: The form; None for the first.
+            variant: The variant; None for the first.
         """
-        given = self.on.get(dataset, {})
-        own = given.get(next(iter(self.tasks)) if variant is None else variant, {})
-        options = {key: value for key, value in given.items() if key not in self.tasks} | dict(own)
+        on_dataset = self.on.get(dataset, {})
+        own = on_dataset.get(next(iter(self.tasks)) if variant is None else variant, {})
+        options = {key: value for key, value in on_dataset.items() if key not in self.tasks} | dict(own)
         return {key: tuple(value) if isinstance(value, list) else value for key, value in options.items()}
 
     def protocol_for(self, task: str, variant: str | None = None) -> str:
@@ -129,8 +130,8 @@ class MethodInfo:
         return self.ways.get(task, 1 if task == "fss" else None)
 
     def variant_for(self, task: str) -> str | None:
-        """Return the variant that answers `task`, None if there is none."""
-        return next((variant for variant, its in self.tasks.items() if its == task), None)
+        """Return the first variant for a task; None if there is none."""
+        return next((variant for variant, variant_task in self.tasks.items() if variant_task == task), None)
 
 
 K_SHOT_RULES = {
@@ -145,7 +146,7 @@ K_SHOT_RULES = {
 """The ways to use K supports of a class, as `MethodInfo.k_shot` names them."""
 
 _SEEN_IN_WEIGHTS = frozenset({"base_classes"})
-"""Options that change the shape of a parameter: a checkpoint of another configuration is refused anyway."""
+"""Options that change the shape of a parameter, so that a checkpoint of another configuration does not load."""
 
 
 @cache
@@ -183,7 +184,7 @@ def list_backbones() -> list[str]:
 
 
 def method_info(name: str) -> MethodInfo:
-    """Return what is known of a method; for one registered by another package, what its class says.
+    """Return the catalogue entry of a method; for one from another package, what its class declares.
 
     Raises:
         UsageError: If the name is unknown.
@@ -206,11 +207,11 @@ def check_build(name: str, backbone: str | None, variant: str | None, way: int, 
     """
     info = method_info(name)
     if variant is not None and variant not in info.tasks:
-        raise UsageError(f"{name} has no variant '{variant}'; it has {', '.join(v or 'one form' for v in info.tasks)}")
+        raise UsageError(f"{name} has no variant '{variant}'; it has {', '.join(v or 'only one' for v in info.tasks)}")
     backbones = info.backbones_for(variant)
     if backbone is not None and backbones and backbone not in backbones:
-        form = f" in variant {variant or next(iter(info.tasks))}" if backbone in info.backbones else ""
-        raise UsageError(f"{name} has no backbone '{backbone}'{form}; it has {', '.join(backbones)}")
+        in_variant = f" in variant {variant or next(iter(info.tasks))}" if backbone in info.backbones else ""
+        raise UsageError(f"{name} has no backbone '{backbone}'{in_variant}; it has {', '.join(backbones)}")
     if way < 1 or shot < 1:
         raise UsageError(f"way and shot are at least 1, not {way} and {shot}")
     task = info.tasks[variant] if variant is not None else next(iter(info.tasks.values()))
@@ -218,7 +219,7 @@ def check_build(name: str, backbone: str | None, variant: str | None, way: int, 
     if most is not None and way > most:
         joint = info.variant_for("fscs") if task == "fss" else None
         raise UsageError(
-            f"{name} answers {'1-way episodes only' if most == 1 else f'episodes of 1 to {most} ways'}"
+            f"{name} predicts {'1-way episodes only' if most == 1 else f'episodes of 1 to {most} ways'}"
             + (f" unless variant='{joint}'" if joint else "")
             + f", not {way}-way"
         )
@@ -226,16 +227,16 @@ def check_build(name: str, backbone: str | None, variant: str | None, way: int, 
 
 
 def check_weak(info: MethodInfo, variant: str | None) -> None:
-    """Refuse a weakly supervised form that the method does not have.
+    """Refuse training with image-level labels for a method that does not support it.
 
     Raises:
-        UsageError: Naming the form that learns from image-level labels, if there is one.
+        UsageError: Naming the variant that supports it, if there is one.
     """
     if not info.weak:
-        raise UsageError(f"{info.name} has no weakly supervised form", "leave --weak out")
-    form = next(iter(info.tasks)) if variant is None else variant
-    if info.tasks[form] != "fscs":
+        raise UsageError(f"{info.name} can't learn from image-level labels", "leave --weak out")
+    chosen = next(iter(info.tasks)) if variant is None else variant
+    if info.tasks[chosen] != "fscs":
         raise UsageError(
-            f"{info.name} learns from image-level labels in form {info.variant_for('fscs')}, not in form {form}",
+            f"{info.name} learns from image-level labels in variant {info.variant_for('fscs')}, not in {chosen}",
             "--task fs-cs, or leave --weak out",
         )

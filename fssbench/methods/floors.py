@@ -1,4 +1,4 @@
-"""Floors: answers that need no training, so that every table has a zero line."""
+"""Floors: predictions without training, as lower bounds for every table."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ Variant = Literal["fss", "fscs"]
 
 
 class AllForeground(Method[None, None]):
-    """Every pixel is foreground: of the first class, and every class is present."""
+    """Every pixel is foreground of the first class, and every class is present."""
 
     def __init__(self, variant: Variant, way: int, shot: int) -> None:
         super().__init__()
         self.task, self.way, self.shot = variant, way, shot
 
     def encode(self, image: Tensor) -> None:
-        """Look at nothing."""
+        """Compute nothing."""
 
     def condition(self, features: None, mask: Tensor) -> None:
-        """Look at nothing."""
+        """Compute nothing."""
 
     def predict(self, query: None, supports: Sequence[Sequence[None]], size: tuple[int, int]) -> Prediction:
         """Return label 1 everywhere."""
@@ -38,21 +38,21 @@ class AllForeground(Method[None, None]):
 
 
 class CopyMask(Method[None, Tensor]):
-    """The support mask, stretched over the query; with several shots the part that at least half of them share."""
+    """The support mask, resized to the query; with several shots the pixels that at least half of the masks have."""
 
     def __init__(self, variant: Variant, way: int, shot: int) -> None:
         super().__init__()
         self.task, self.way, self.shot = variant, way, shot
 
     def encode(self, image: Tensor) -> None:
-        """Look at nothing."""
+        """Compute nothing."""
 
     def condition(self, features: None, mask: Tensor) -> Tensor:
         """Return the foreground float32 (B, H, W); 255 counts as background."""
         return foreground(mask)
 
     def predict(self, query: None, supports: Sequence[Sequence[Tensor]], size: tuple[int, int]) -> Prediction:
-        """Return the mean mask of each class as its logits; a pixel is of the class whose mean is largest."""
+        """Return the mean mask of each class as its logits; a pixel gets the class with the largest mean."""
         means = torch.stack([torch.cat(list(shots)).mean(dim=0) for shots in supports])
         stretched = F.interpolate(means[None], size, mode="nearest-exact")[0]
         logits = torch.cat([1.0 - stretched.amax(dim=0, keepdim=True), stretched])
@@ -64,12 +64,13 @@ class CopyMask(Method[None, Tensor]):
 class PrototypeCosine(Method[Tensor, Tensor]):
     """Masked average pooling and cosine similarity on frozen features.
 
-    Each class and the background have one prototype, the mean feature of their pixels in the supports; a query
-    position takes the nearest. Features are the last map of the middle level (layer3 of a ResNet), after the ReLU.
+    Each class and the background have one prototype, the mean feature of their pixels in the supports; a query position
+    gets the class of the nearest prototype. Features are the last map of the middle level (layer3 of a ResNet), after
+    the ReLU.
 
     Args:
         backbone: Name of the frozen backbone.
-        variant: "fss" or "fscs"; the same either way.
+        variant: "fss" or "fscs"; both are the same.
         way: N.
         shot: K.
     """

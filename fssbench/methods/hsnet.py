@@ -1,6 +1,6 @@
 """HSNet: Min, Kang and Cho, "Hypercorrelation Squeeze for Few-Shot Segmentation", ICCV 2021.
 
-Facts from juhongm999/hsnet at 6b1bc12; the FS-CS form from dahyun-kang/ifsl at d0b0c0d, fs-cs/model/hsnet.py.
+Facts from juhongm999/hsnet at 6b1bc12; the FS-CS variant from dahyun-kang/ifsl at d0b0c0d, fs-cs/model/hsnet.py.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class HSNet(PairwiseMethod[Pyramid]):
         variant: "fss" as its authors released it, or "fscs" as iFSL re-implements it.
         way: N; more than 1 in FS-CS only.
         shot: K.
-        weak: FS-CS only: trained with image-level labels. Support masks are still looked at.
+        weak: FS-CS only: trained with image-level labels. Predictions still use the support masks.
         channels: Widths of the squeezing blocks; the release has (16, 64, 128).
     """
 
@@ -51,7 +51,7 @@ class HSNet(PairwiseMethod[Pyramid]):
 
     @property
     def hpn(self) -> nn.Module:
-        """The `HPNLearner`, under whichever name."""
+        """The `HPNLearner`, whose name depends on the variant."""
         return self.get_submodule(self._learner_name)
 
     def condition(self, features: Pyramid, mask: Tensor) -> Pyramid:
@@ -107,13 +107,13 @@ class HPNLearner(nn.Module):
 
 
 def check_grids(grids: list[tuple[int, int]]) -> None:
-    """Refuse levels whose support positions can't be added one by one; a single one goes to all, as in the release.
+    """Refuse levels whose support positions can't be added; a single position is added to all, as in the release.
 
     Args:
-        grids: Of each level (h', w'), deepest first.
+        grids: (h', w') of each level, deepest first.
 
     Raises:
-        UsageError: Naming sizes of images that work.
+        UsageError: Naming image sizes that work.
     """
     if any(len({side for side in sides if side > 1}) > 1 for sides in zip(*grids, strict=True)):
         raise UsageError(

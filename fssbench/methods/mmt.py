@@ -25,12 +25,12 @@ _TEMPERATURE = 0.1
 
 @dataclass(frozen=True)
 class Parts:
-    """What a row of the paper's ablation has switched on.
+    """The parts of the method that a row of the paper's ablation has.
 
     Attributes:
-        contrast: "Cons": the contrastive loss between instances and their enhanced forms.
-        source: "MEnS": segmentation is learnt on enhanced source samples too.
-        target: "MEnT": target samples are enhanced when they are answered.
+        contrast: "Cons": the contrastive loss between instances and their enhanced versions.
+        source: "MEnS": segmentation is also trained on enhanced source samples.
+        target: "MEnT": target samples are enhanced before prediction.
     """
 
     contrast: bool
@@ -39,7 +39,7 @@ class Parts:
 
     @property
     def memory(self) -> bool:
-        """Whether any of them needs the memory bank, and with it the orthogonality loss."""
+        """Whether any part needs the memory bank, and with it the orthogonality loss."""
         return self.contrast or self.source or self.target
 
 
@@ -53,33 +53,34 @@ PARTS = {
 
 
 class MMT(ASGNet):
-    """ASGNet with a meta-memory bank, which remembers the styles of the source domain and lends them to the target.
+    """ASGNet with a meta-memory bank, which stores the styles of the source domain and applies them to the target.
 
-    What the paper's equations leave open is decided here as follows; none of it is the authors' word.
+    The paper's equations leave some choices open. They are made here as follows, and none is confirmed by the authors.
 
-    - The baseline is ASGNet in its pyramid form, its prototypes without a gradient. The frozen backbone's batch norm
-      keeps its ImageNet statistics in training: a style must mean the same in training and afterwards.
-    - The memory works on layer3 and layer2 side by side, before the reduction: the one map the head sees. Statistics
-      are those of the whole map, the padding of a picture included.
+    - The baseline is ASGNet in its pyramid form, with prototypes that carry no gradient. The frozen backbone's batch
+      norm keeps its ImageNet statistics in training, because a style must mean the same in training and afterwards.
+    - The memory works on layer3 and layer2 concatenated, before the reduction: this is the only map that the head
+      reads. Statistics are those of the whole map, including padded positions.
     - v is a standard deviation, since f_enh multiplies by it and alpha = 1 must change nothing; 1e-5 is added to the
       variance.
     - s is a softmax over the items of cosines at temperature 0.02, s_M between means and s_E between deviations. When
-      written an item's shares of a batch are brought to a sum of 1 where they sum to more; where they sum to less, the
-      rest is the item itself, so that items stay convex combinations of styles. (A softmax over the batch gives all
-      items nearly the same mean, and the bank ends as one style, L_orth at its largest.)
-    - The first N instances fill the bank; a softmax would never tell random items apart. Queries and supports are
-      written, a batch at a time, before it is read.
+      styles are written, an item's weights over the batch are scaled to a sum of 1 if they sum to more; if they sum to
+      less, the rest of the weight goes to the item itself, so that items stay convex combinations of styles. (With a
+      softmax over the batch all items would get nearly the same mean: the bank would contain one style, with the
+      largest L_orth.)
+    - The first N instances fill the bank; a softmax could not separate random items. Queries and supports are written
+      batch by batch, before the memory is read.
     - N = 16, lambda = 0.9, alpha = 0.5. h is the absolute cosine of different items.
-    - The items are parameters: L_orth reaches them alone, and nothing else has a gradient to them; the other losses see
-      what is recalled as a constant.
-    - An instance of the contrast is the masked average of an object in the reduced map, of every query and support of
-      the batch in which the object has an area at that size. Positives of an instance are the instances of its class on
-      the other side (original, enhanced), negatives all of other classes, similarity exp(cosine / 0.1). The printed
-      formula sums over |B| and divides by 2|B|; here all 2|B| instances, original and enhanced, are anchors.
-    - With MEnS the segmentation losses are means over episodes as they are and enhanced, L_pro being ASGNet's two.
-      Without it they see the former alone, and the enhanced ones serve the contrast.
+    - The items are parameters. Only L_orth has a gradient to them; the other losses treat recalled styles as constants.
+    - An instance of the contrast is the masked average of an object in the reduced map, for every query and support of
+      the batch in which the object covers an area at that size. Positives of an instance are the instances of its class
+      on the other side (original, enhanced), negatives are all instances of other classes; the similarity is exp(cosine
+      / 0.1). The printed formula sums over |B| and divides by 2|B|; here all 2|B| instances, original and enhanced, are
+      anchors.
+    - With MEnS the segmentation losses are means over original and enhanced episodes, and L_pro are ASGNet's two
+      losses. Without MEnS they use original episodes only, and enhanced ones are used in the contrast.
     - With MEnT supports and query are enhanced, each from its own style.
-    - The three losses count alike, as L_all is printed.
+    - The three losses have equal weights, as L_all is printed.
 
     Args:
         backbone: Name of the frozen backbone.
@@ -125,14 +126,14 @@ class MMT(ASGNet):
         self.memory = StyleMemory(memory_items, layer2 + layer3, momentum, mix) if self.parts.memory else None
 
     def middle(self, maps: StageMaps) -> Tensor:
-        """Return layer3 and layer2 as one map, (B, C, h, w), enhanced where target samples are (MEnT)."""
+        """Return layer3 and layer2 concatenated, (B, C, h, w); enhanced if target samples are (MEnT)."""
         middle = super().middle(maps)
         if self.memory is not None and self.parts.target and not self.training:
             return self.memory.enhance(middle)
         return middle
 
     def losses(self, batch: TrainingBatch) -> dict[str, Tensor]:
-        """Return "main" and "auxiliary" (L_pro), "contrast" (L_cont), "orthogonality" (L_orth); writes to the memory.
+        """Return "main" and "auxiliary" (L_pro), "contrast" (L_cont), "orthogonality" (L_orth); write to the memory.
 
         L_all = L_orth + L_cont + L_pro; a variant has the terms of its parts.
         """
@@ -140,9 +141,9 @@ class MMT(ASGNet):
             return super().losses(batch)
         images = [batch.query, *batch.supports[:, 0].unbind(1)]
         masks = torch.cat([batch.query_masks[:, :1], batch.support_masks[:, 0]], dim=1)
-        middles = [self.middle(self.encode(its)) for its in images]
+        middles = [self.middle(self.encode(image)) for image in images]
         if self.training:
-            self.memory.write(*(torch.cat(its) for its in zip(*map(style, middles), strict=True)))
+            self.memory.write(*(torch.cat(values) for values in zip(*map(style, middles), strict=True)))
         original = [self.down_conv(middle) for middle in middles]
         enhanced = [self.down_conv(self.memory.enhance(middle)) for middle in middles]
 
@@ -152,10 +153,10 @@ class MMT(ASGNet):
         else:
             losses = self.segmentation_losses(original[0], original[1:], batch)
         if self.parts.contrast:
-            of = [_instances(its, masks) for its in (original, enhanced)]
+            pooled, pooled_enhanced = (_instances(maps, masks) for maps in (original, enhanced))
             classes = batch.classes[:, 0].repeat(len(images))
-            there = of[0].any(dim=1)
-            losses["contrast"] = contrast_loss(of[0][there], of[1][there], classes[there])
+            nonempty = pooled.any(dim=1)
+            losses["contrast"] = contrast_loss(pooled[nonempty], pooled_enhanced[nonempty], classes[nonempty])
         losses["orthogonality"] = self.memory.orthogonality()
         return losses
 
@@ -164,7 +165,7 @@ def contrast_loss(original: Tensor, enhanced: Tensor, classes: Tensor, temperatu
     """Return L_cont = 1 / (2|B|) sum_i -log(pos / (pos + neg)) of |B| instances, original and enhanced.
 
     pos and neg are sums of exp(cosine / temperature): pos over the instances of the same class on the other side, neg
-    over those of other classes on both. Without another class it is 0.
+    over the instances of other classes on both sides. Without another class the loss is 0.
 
     Args:
         original: (|B|, C).
@@ -186,14 +187,14 @@ def contrast_loss(original: Tensor, enhanced: Tensor, classes: Tensor, temperatu
 
 
 def _twice(batch: TrainingBatch) -> TrainingBatch:
-    """Return the masks of episodes as they are, and once more for their enhanced forms."""
+    """Return the masks of episodes twice: for the original and for the enhanced maps."""
     return replace(
         batch, query_masks=torch.cat([batch.query_masks] * 2), support_masks=torch.cat([batch.support_masks] * 2)
     )
 
 
 def _instances(reduced: Sequence[Tensor], masks: Tensor) -> Tensor:
-    """Return the masked average of each object, zero where it has no area.
+    """Return the masked average of each object; zero if it covers no area.
 
     Args:
         reduced: Maps of the query and of K supports, (B, C, h, w) each.

@@ -25,7 +25,7 @@ from fssbench.layers.enrichment import (
 )
 from fssbench.layers.losses import segmentation_loss
 from fssbench.layers.masks import foreground, masked_average, resize_mask
-from fssbench.layers.non_target import DistractingObjects, background_loss, neither
+from fssbench.layers.non_target import DistractingObjects, background_loss, distractor_mask
 from fssbench.methods.base.method import Prediction, TrainingBatch
 from fssbench.methods.base.staged import StagedMethod, StageMaps, decide_each
 from fssbench.methods.pfenet import PFENetSupport
@@ -37,7 +37,7 @@ _CONTRAST_WEIGHT = 0.01
 
 @dataclass(frozen=True)
 class Parts:
-    """What a row of the paper's ablation has switched on.
+    """The parts of the method that a row of the paper's ablation has.
 
     Attributes:
         background: "BGEM": background is mined and eliminated.
@@ -60,12 +60,12 @@ PARTS = {
 
 @dataclass(frozen=True, eq=False)
 class NTRENetQuery:
-    """What the head reads of B queries.
+    """What the head needs of B queries.
 
     Attributes:
         reduced: The reduced middle-level maps, (B, width, h, w).
         layer4: layer4, (B, C, h', w').
-        background: Where the learnt prototype finds background, (B, 2, h, w); None without DOEM.
+        background: Logits of the learned background prototype, (B, 2, h, w); None without DOEM.
         size: (height, width) of the images.
     """
 
@@ -77,13 +77,13 @@ class NTRENetQuery:
 
 @dataclass(frozen=True, eq=False)
 class NTRENetLogits:
-    """What is said of B queries, raw, background first but for `background`.
+    """Raw logits of B queries, background first except in `background`.
 
     Attributes:
         final: (B, 2, h, w), at the size of the query's map.
-        background: (B, 2, h, w): channel 1 says that a position is background; None without background mining.
-        initial: Of each scale before distracting objects are eliminated, (B, 2, bin, bin); empty without DOEM.
-        enriched: Of each scale at its end, (B, 2, bin, bin); in training alone.
+        background: (B, 2, h, w), channel 1 is background; None without background mining.
+        initial: For each scale, before distracting objects are eliminated, (B, 2, bin, bin); empty without DOEM.
+        enriched: For each scale, at its end, (B, 2, bin, bin); in training only.
     """
 
     final: Tensor
@@ -93,20 +93,20 @@ class NTRENetLogits:
 
 
 class NTRENet(StagedMethod[NTRENetQuery, PFENetSupport]):
-    """Non-target region eliminating network: PFENet, from whose query map non-target regions are taken first.
+    """Non-target region eliminating network: PFENet with non-target regions eliminated from the query map first.
 
-    Of the release these are corrected, since with them it does not run at all: a full-width comma in the constructor, a
-    keyword that `forward` does not have, a sum of background losses that begins nowhere, and `bgpro_num: 2` of its one
-    configuration, which its own layers do not fit; there is one background prototype. Its training fails with more
-    than one shot; here each shot's distracting objects are kept, and the positive of the contrast is the mean of the
-    shots' prototypes.
+    The release does not run, because of these errors, which are corrected here: a full-width comma in the constructor,
+    a keyword that `forward` does not have, a sum of background losses without an initial value, and `bgpro_num: 2` in
+    its only configuration, which does not fit its own layers; there is one background prototype. Its training fails
+    with more than one shot. Here the distracting objects of each shot are kept, and the positive of the contrast is the
+    mean of the shots' prototypes.
 
-    The release has the full form alone, and no switch. What the reduced ones leave out is decided here:
+    The release has only the full network, without options for the ablation. The reduced variants are defined here:
 
-    - Without DOEM there is no initial prediction and no refinement behind it, which serve to find distracting objects;
-      the merged map of a scale goes straight to the interaction of the scales, as in PFENet. The loss of the enriched
-      scales then has the weight that both have together, 1.
-    - "bgem" mines the background by its loss, though only the prototype is used when it answers.
+    - Without DOEM there is no initial prediction and no refinement after it, which serve to find distracting objects.
+      The merged map of a scale goes directly to the interaction of the scales, as in PFENet. The loss of the enriched
+      scales then has the weight of both losses, 1.
+    - "bgem" mines the background by its loss, although a prediction uses only the prototype.
     - "baseline" merges query, prototype and prior as PFENet does.
 
     Args:
@@ -116,13 +116,13 @@ class NTRENet(StagedMethod[NTRENetQuery, PFENetSupport]):
         shot: K.
         width: Channels of the head.
         bins: Sides of the pyramid in positions, finest first, or "fractions" of the query's map (1, 1/2, 1/4, 1/8).
-            Default those of the release's configuration for PASCAL, (60, 30, 15, 8), with the small backbone fractions.
-        moving_statistics: Whether in training the frozen backbone's batch norm sees the batch and moves its running
-            statistics. Default as released: it does (train.py calls `model.train()` and freezes parameters alone); with
-            the small backbone, which was not released, it does not.
+            Default (60, 30, 15, 8), as in the release's configuration for PASCAL; for the small backbone fractions.
+        moving_statistics: Whether the frozen backbone's batch norm updates its running statistics in training. Default
+            as released: yes (train.py calls `model.train()` and freezes only parameters); for the small backbone, which
+            was not released: no.
 
     Raises:
-        UsageError: If `bins` are no sides.
+        UsageError: If `bins` are not valid sides.
     """
 
     def __init__(
@@ -163,7 +163,7 @@ class NTRENet(StagedMethod[NTRENetQuery, PFENetSupport]):
             self.init_merge1 = nn.ModuleList(conv1x1(2 * width, width) for _ in scales)
         if self.parts.distracting:
             self.init_merge2 = nn.ModuleList(conv1x1(inputs, width) for _ in scales)
-            # The release spells it so.
+            # The release has this spelling.
             self.inital_beta_conv = nn.ModuleList(conv3x3_pair(width) for _ in scales)
             self.inital_inner_cls = nn.ModuleList(classifier(width) for _ in scales)
 
@@ -173,7 +173,7 @@ class NTRENet(StagedMethod[NTRENetQuery, PFENetSupport]):
         return PFENetSupport(self.prototype_of(self.down_supp, features, mask), layer4)
 
     def read_query(self, maps: StageMaps) -> NTRENetQuery:
-        """Return the reduced map and layer4 of queries, and the background mined in them."""
+        """Return the reduced map and layer4 of queries, and the mined background."""
         reduced = self.down_query(maps.middle)
         background = self.mine_background(reduced) if self.parts.distracting else None
         return NTRENetQuery(reduced, self.layer4_of(maps), background, maps.size)
@@ -185,17 +185,17 @@ class NTRENet(StagedMethod[NTRENetQuery, PFENetSupport]):
             query: Maps of B queries.
             shots: The K supports of each.
         """
-        ready = self.prepare_query(query)
-        return self._score(ready.reduced, ready.layer4, shots, ready.background)
+        prepared = self.prepare_query(query)
+        return self._score(prepared.reduced, prepared.layer4, shots, prepared.background)
 
     def predict_batch(
         self, query: NTRENetQuery, supports: Sequence[Sequence[PFENetSupport]], sizes: Sequence[tuple[int, int]]
     ) -> list[Prediction]:
-        """Return the answers to B episodes, raw logits; see `decide`."""
+        """Return the predictions of B episodes, with raw logits; see `decide`."""
         return decide_each(self.score(query, supports[0]).final, query.size, sizes)
 
     def mine_background(self, reduced: Tensor) -> Tensor:
-        """Return where the learnt prototype finds background (BGMM), raw (B, 2, h, w); channel 1 is background.
+        """Return the logits of the learned background prototype (BGMM), raw (B, 2, h, w); channel 1 is background.
 
         Args:
             reduced: Reduced map of a query or a support, (B, width, h, w).
@@ -205,13 +205,14 @@ class NTRENet(StagedMethod[NTRENetQuery, PFENetSupport]):
         return logits
 
     def losses(self, batch: TrainingBatch) -> dict[str, Tensor]:
-        """Return the losses of the form's parts; `seen` learns the batch's distracting objects.
+        """Return the losses of the variant's parts; `seen` collects the batch's distracting objects.
 
-        "main" is the cross entropy of the answer, "enriched" and "initial" the mean of that of each scale at its end
-        and before distracting objects are eliminated, weighted 0.4 and 0.6. "background" (L_BG) is the mean over query
-        and supports of `background_loss`, "contrast" 0.01 of L_PCL, see `DistractingObjects.contrast`. Which objects
-        are in the way, and what counts as predicted, are decisions without a gradient. The order of the steps is the
-        release's, which the moving statistics and the dropout depend on.
+        "main" is the cross entropy of the prediction. "enriched" and "initial" are the mean cross entropies of the
+        scales, at their end and before distracting objects are eliminated, with weights 0.4 and 0.6. "background"
+        (L_BG) is the mean of `background_loss` over query and supports, "contrast" is 0.01 L_PCL, see
+        `DistractingObjects.contrast`. The decisions where distracting objects and the predicted target are carry no
+        gradient. The order of the steps is that of the release, because the moving statistics and the dropout depend on
+        it.
         """
         query = self.encode(batch.query)
         layer4 = self.layer4_of(query)
@@ -225,12 +226,12 @@ class NTRENet(StagedMethod[NTRENetQuery, PFENetSupport]):
             supports.append(self.down_supp(maps.middle))
             shots.append(PFENetSupport(_prototype(supports[-1], mask), shot4))
         mined = [self.mine_background(image) for image in (reduced, *supports)] if self.parts.background else []
-        said = self._score(reduced, layer4, shots, mined[0] if mined else None)
+        logits = self._score(reduced, layer4, shots, mined[0] if mined else None)
 
         mask, weight = batch.query_masks[:, 0], batch.foreground_weight
-        losses = {"main": segmentation_loss(said.final, mask, weight)}
+        losses = {"main": segmentation_loss(logits.final, mask, weight)}
         enriched, initial = (
-            [segmentation_loss(its, mask, weight) for its in scales] for scales in (said.enriched, said.initial)
+            [segmentation_loss(scale, mask, weight) for scale in scales] for scales in (logits.enriched, logits.initial)
         )
         if initial:
             losses["enriched"] = _ENRICHED_WEIGHT * torch.stack(enriched).mean()
@@ -238,22 +239,24 @@ class NTRENet(StagedMethod[NTRENetQuery, PFENetSupport]):
         else:
             losses["enriched"] = (_ENRICHED_WEIGHT + _INITIAL_WEIGHT) * torch.stack(enriched).mean()
         if mined:
-            each = [background_loss(its, of) for its, of in zip(mined, (mask, *masks), strict=True)]
+            each = [
+                background_loss(background, target) for background, target in zip(mined, (mask, *masks), strict=True)
+            ]
             losses["background"] = torch.stack(each).mean()
         if self.parts.contrast:
             contrast = self.seen.contrast(
-                said.final, [reduced, *supports], mined, [mask, *masks], batch.classes[:, 0].tolist()
+                logits.final, [reduced, *supports], mined, [mask, *masks], batch.classes[:, 0].tolist()
             )
             losses["contrast"] = _CONTRAST_WEIGHT * contrast
         return losses
 
     def training_state(self) -> dict[str, Tensor]:
-        """Return the distracting objects that were seen, by the place of their class."""
-        return {str(place): prototypes for place, prototypes in self.seen.of.items()}
+        """Return the collected distracting objects, by the index of their class."""
+        return {str(place): prototypes for place, prototypes in self.seen.prototypes.items()}
 
     def load_training_state(self, state: Mapping[str, Tensor]) -> None:
-        """Go on from what `training_state` gave."""
-        self.seen.of = {int(place): prototypes for place, prototypes in state.items()}
+        """Continue from the result of `training_state`."""
+        self.seen.prototypes = {int(place): prototypes for place, prototypes in state.items()}
 
     def _score(
         self, reduced: Tensor, layer4: Tensor, shots: Sequence[PFENetSupport], background: Tensor | None
@@ -272,15 +275,15 @@ class NTRENet(StagedMethod[NTRENetQuery, PFENetSupport]):
             sources = [merged, prototype.expand(-1, -1, *cells), resize(prior, cells)]
             merged = self.get_submodule(f"init_merge2.{scale}")(torch.cat(sources, dim=1))
             if background is not None and self.parts.distracting:
-                merged, said = self._without_distracting_objects(scale, merged, pooled, background)
-                initial.append(said)
+                merged, initial_logits = self._without_distracting_objects(scale, merged, pooled, background)
+                initial.append(initial_logits)
             maps.append(head.interact(scale, merged, maps[-1] if maps else None, size))
             if self.training:
                 enriched.append(head.inner_cls[scale](maps[-1]))
         return NTRENetLogits(head.classify(maps, size), background, initial, enriched)
 
     def _without_background(self, scale: int, pooled: Tensor) -> Tensor:
-        """Return the query at a scale less what is like the background prototype (BGEM)."""
+        """Return the query at a scale without regions like the background prototype (BGEM)."""
         if not self.parts.background:
             return pooled
         prototype = self.bg_prototype.expand(len(pooled), -1, *pooled.shape[-2:])
@@ -290,14 +293,14 @@ class NTRENet(StagedMethod[NTRENetQuery, PFENetSupport]):
     def _without_distracting_objects(
         self, scale: int, merged: Tensor, pooled: Tensor, background: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """Return a scale's merged map less what is like the distracting objects (DOEM), and the initial logits.
+        """Return a scale's merged map without regions like the distracting objects (DOEM), and the initial logits.
 
-        Distracting objects are what is neither background nor, by the initial prediction, the target.
+        Distracting objects are the positions that are neither background nor, by the initial prediction, the target.
         """
         merged = self.get_submodule(f"inital_beta_conv.{scale}")(merged) + merged
         initial = self.get_submodule(f"inital_inner_cls.{scale}")(merged)
         at_scale = resize(background, (merged.shape[-2], merged.shape[-1]))
-        inside = neither(at_scale, initial.argmax(dim=1, keepdim=True))
+        inside = distractor_mask(at_scale, initial.argmax(dim=1, keepdim=True))
         # Quirk: the mean over all positions, not over those of the objects.
         prototype = (inside * pooled).mean(dim=(2, 3), keepdim=True)
         eliminated: Tensor = self.get_submodule(f"init_merge3.{scale}")(

@@ -1,6 +1,6 @@
 """PANet: Wang et al., "PANet: Few-Shot Image Semantic Segmentation with Prototype Alignment", ICCV 2019.
 
-Facts from kaixin96/PANet at 1695bf3; the FS-CS form from dahyun-kang/ifsl at d0b0c0d, fs-cs/model/panet.py and
+Facts from kaixin96/PANet at 1695bf3; the FS-CS variant from dahyun-kang/ifsl at d0b0c0d, fs-cs/model/panet.py and
 fs-cs/model/module/panet.py.
 """
 
@@ -31,7 +31,7 @@ _VGG = ((64, 2), (128, 2), (256, 3), (512, 3), (512, 3))
 
 @dataclass(frozen=True, eq=False)
 class PANetMaps:
-    """Embedded images: `features` (B, C, h, w), before any ReLU, of images of `size` (height, width)."""
+    """Embedded images: `features` (B, C, h, w), before any ReLU, and the `size` (height, width) of the images."""
 
     features: Tensor
     size: tuple[int, int]
@@ -39,7 +39,7 @@ class PANetMaps:
 
 @dataclass(frozen=True, eq=False)
 class PANetSupport:
-    """What is kept of B support images, of background and foreground.
+    """What is kept of B support images, for background and foreground.
 
     Attributes:
         sums: Sums of the features under the mask, (B, 2, C).
@@ -51,17 +51,17 @@ class PANetSupport:
 
 
 class PANet(JointMethod[PANetMaps, PANetSupport]):
-    """Prototype alignment network: a query position takes the class of the nearest prototype.
+    """Prototype alignment network: a query position gets the class of the nearest prototype.
 
-    There is no head: the whole backbone is trained. Where the release's FS-CS form is asked for the presence of more
-    than one class it stops (an assertion); here each way follows the rule that it has for one.
+    There is no head: the whole backbone is trained. The release's FS-CS code fails with an assertion if it predicts the
+    presence of more than one class; here each way uses its rule for one class.
 
     Args:
         backbone: Name of the backbone: "vgg16" for "fss", "resnet50" or "resnet101" for "fscs", "small" for both.
         variant: "fss" as its authors released it, or "fscs" as iFSL re-implements it.
         way: N; of "fss" 1 to 5.
         shot: K.
-        weak: FS-CS only: trained with image-level labels. The answer still takes the support masks.
+        weak: FS-CS only: trained with image-level labels. Predictions still use the support masks.
     """
 
     def __init__(self, backbone: str, variant: Literal["fss", "fscs"], way: int, shot: int, weak: bool = False) -> None:
@@ -73,7 +73,7 @@ class PANet(JointMethod[PANetMaps, PANetSupport]):
             self.backbone = build_backbone(backbone)
 
     def from_imagenet(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Return a backbone's own weights under their names here; of VGG-16 the convolutions, in their order."""
+        """Return the weights of a backbone's file under their names here; for VGG-16 the convolutions, in order."""
         if hasattr(self, "backbone"):
             return super().from_imagenet(state)
         own = [name for name in self.state_dict() if name.startswith("encoder.")]
@@ -82,19 +82,19 @@ class PANet(JointMethod[PANetMaps, PANetSupport]):
         return {name: state[key] for name, key in zip(own, ordered, strict=False)}
 
     def encode(self, image: Tensor) -> PANetMaps:
-        """Return the embedded images: for FS-CS the last map of layer4, before its ReLU."""
+        """Return the embedded images; for FS-CS they are the last map of layer4, before its ReLU."""
         height, width = image.shape[-2:]
         features: Tensor = self.backbone(image)[-1] if hasattr(self, "backbone") else self.encoder(image)
         return PANetMaps(features, (height, width))
 
     def condition(self, features: PANetMaps, mask: Tensor) -> PANetSupport:
-        """Return what prototypes are made of (Eq. 1); pixels labelled 255 count as background.
+        """Return the sums and areas for prototypes (Eq. 1); pixels labelled 255 count as background.
 
-        As released by its authors the features go up to the mask's size (bilinear, corners not aligned), and pixels of
-        another class of the episode (254) are in neither prototype. In iFSL's form the mask goes down to the features'
-        size, and every position that it touches is foreground.
+        In its authors' release the features are resized to the mask (bilinear, corners not aligned), and pixels of
+        another class of the episode (254) are in neither prototype. In iFSL's variant the mask is resized to the
+        features, and every position that it touches is foreground.
         """
-        # The resizing of masks in iFSL's form is float32, as released; sums are taken in the features' precision.
+        # iFSL's variant resizes masks in float32, as released; sums are taken in the features' precision.
         inside = foreground(mask)
         precision = torch.promote_types(inside.dtype, features.features.dtype)
         if self.task == "fss":
@@ -109,14 +109,14 @@ class PANet(JointMethod[PANetMaps, PANetSupport]):
 
     def prototypes(self, supports: Sequence[Sequence[PANetSupport]]) -> Tensor:
         """Return the prototypes (B, N + 1, C), background first, of `supports[n][k]`."""
-        sums = torch.stack([torch.stack([its.sums for its in shots]) for shots in supports])  # (N, K, B, 2, C)
-        areas = torch.stack([torch.stack([its.areas for its in shots]) for shots in supports])[..., None]
+        sums = torch.stack([torch.stack([support.sums for support in shots]) for shots in supports])  # (N, K, B, 2, C)
+        areas = torch.stack([torch.stack([support.areas for support in shots]) for shots in supports])[..., None]
         if self.task == "fss":
-            # Mean over the shots of each image's mean; the background then over the ways.
+            # The mean over the shots of the images' means; for the background then over the ways.
             means = (sums / (areas + 1e-5)).mean(dim=1)
             background, ways = means[:, :, 0].mean(dim=0), means[:, :, 1]
         else:
-            # All positions of all shots (and, of the background, all ways) in one mean.
+            # One mean over all positions of all shots; for the background also of all ways.
             background = sums[..., 0, :].sum(dim=(0, 1)) / (areas[..., 0, :].sum(dim=(0, 1)) + 1e-6)
             ways = sums[..., 1, :].sum(dim=1) / (areas[..., 1, :].sum(dim=1) + 1e-6)
         return torch.stack([background, *ways], dim=1)
@@ -124,24 +124,24 @@ class PANet(JointMethod[PANetMaps, PANetSupport]):
     def predict_batch(
         self, query: PANetMaps, supports: Sequence[Sequence[PANetSupport]], sizes: Sequence[tuple[int, int]]
     ) -> list[Prediction]:
-        """Return the answers to B episodes, each at its own size.
+        """Return the predictions of B episodes, each at its own size.
 
-        For "fss" the scaled cosines (Eq. 2 without its softmax), brought to the image's size first, then to the
-        answer's. For "fscs" their log-probabilities; iFSL's merging of backgrounds is skipped, since there is one
-        background.
+        For "fss" the logits are the scaled cosines (Eq. 2 without its softmax), resized first to the image's size, then
+        to the prediction's. For "fscs" they are log-probabilities; iFSL's merging of backgrounds is not needed, since
+        there is one background.
         """
         scores = scaled_cosine(query.features, self.prototypes(supports))
         each = zip(torch.split(scores, 1), sizes, strict=True)
         if self.task == "fscs":
-            return [_decided_jointly(its, size) for its, size in each]
-        return [_decided(its, query.size, size) for its, size in each]
+            return [_decide_jointly(one, size) for one, size in each]
+        return [_decide(one, query.size, size) for one, size in each]
 
     def losses(self, batch: TrainingBatch) -> dict[str, Tensor]:
         """Return "query" (Eq. 5) and "alignment" (Eq. 7), or in FS-CS iFSL's loss."""
         pairs, ways, shots = batch.supports.shape[:3]
         images = batch.supports.flatten(0, 2)
         if self.task == "fscs":
-            # As in the release two passes: its batch norm is in training mode.
+            # Two passes, as in the release: its batch norm is in training mode.
             query, support = self.encode(batch.query), self.encode(images)
         else:
             both = self.encode(torch.cat([images, batch.query]))
@@ -162,7 +162,7 @@ class PANet(JointMethod[PANetMaps, PANetSupport]):
 
     def _ifsl_losses(self, scores: Tensor, batch: TrainingBatch) -> dict[str, Tensor]:
         if self.weak:
-            # Each way against the background; with one way, which is how the release trains, all there is.
+            # Each way against the background. The release trains with one way, for which this changes nothing.
             alone = torch.stack([scores[:, [0, n]] for n in range(1, scores.shape[1])], dim=1)
             return ifsl_losses(alone, batch.query_masks, weak=True)
         log_probabilities = torch.log_softmax(scores, dim=1)
@@ -182,7 +182,7 @@ def scaled_cosine(features: Tensor, prototypes: Tensor) -> Tensor:
 def alignment_loss(
     query: Tensor, scores: Tensor, supports: Tensor, masks: Tensor, foreground_weight: float = 1.0
 ) -> Tensor:
-    """Return L_PAR (section 3.4, Eq. 7): the supports, labelled by prototypes of the query's predicted labels.
+    """Return L_PAR (section 3.4, Eq. 7): the supports are segmented with prototypes of the query's predicted labels.
 
     A way that is predicted nowhere has no prototype and is left out. The predicted labels carry no gradient.
 
@@ -191,10 +191,10 @@ def alignment_loss(
         scores: Raw (B, N + 1, h, w), background first.
         supports: Features (B, N, K, C, h, w).
         masks: uint8 (B, N, K, H, W) in {0, 1, 255}; 255 is background.
-        foreground_weight: How much a foreground pixel counts; a background pixel counts 1.
+        foreground_weight: Weight of a foreground pixel; a background pixel has the weight 1.
 
     Returns:
-        The mean over episodes, ways and shots; what is left out counts 0.
+        The mean over episodes, ways and shots, with 0 for ways that are left out.
     """
     pairs, ways, shots = masks.shape[:3]
     predicted = F.one_hot(scores.argmax(dim=1), ways + 1).permute(0, 3, 1, 2).to(query.dtype)
@@ -206,17 +206,18 @@ def alignment_loss(
         if areas[pair, way + 1] == 0:
             continue
         against = prototypes[pair, [0, way + 1]][None].expand(shots, -1, -1)
-        answer = scaled_cosine(supports[pair, way], against)
-        answer = F.interpolate(answer, masks.shape[-2:], mode="bilinear", align_corners=False)
+        logits = scaled_cosine(supports[pair, way], against)
+        logits = F.interpolate(logits, masks.shape[-2:], mode="bilinear", align_corners=False)
         truth = foreground(masks[pair, way])[:, None]
-        total = total + label_loss(answer, truth, foreground_weight) / (pairs * ways)
+        total = total + label_loss(logits, truth, foreground_weight) / (pairs * ways)
     return total
 
 
 class DilatedVGG(nn.Module):
-    """VGG-16 without batch norm as PANet changes it (models/vgg.py): an eighth of the image's size.
+    """VGG-16 without batch norm as PANet changes it (models/vgg.py): maps at an eighth of the image's size.
 
-    Pools are 3x3, the fourth without a stride; there is no fifth. conv5 is dilated, its last convolution has no ReLU.
+    Pools are 3x3, the fourth without a stride; there is no fifth. conv5 is dilated, and its last convolution has no
+    ReLU.
     """
 
     def __init__(self) -> None:
@@ -241,7 +242,7 @@ class DilatedVGG(nn.Module):
         return features
 
 
-def _decided(scores: Tensor, image_size: tuple[int, int], size: tuple[int, int]) -> Prediction:
+def _decide(scores: Tensor, image_size: tuple[int, int], size: tuple[int, int]) -> Prediction:
     resized = F.interpolate(scores, image_size, mode="bilinear", align_corners=False)
     logits = F.interpolate(resized, size, mode="bilinear", align_corners=False)[0]
     labels = logits.argmax(dim=0).to(torch.uint8)
@@ -249,7 +250,7 @@ def _decided(scores: Tensor, image_size: tuple[int, int], size: tuple[int, int])
     return Prediction(logits, labels, present)
 
 
-def _decided_jointly(scores: Tensor, size: tuple[int, int]) -> Prediction:
+def _decide_jointly(scores: Tensor, size: tuple[int, int]) -> Prediction:
     log_probabilities = torch.log_softmax(scores, dim=1)
     logits = F.interpolate(log_probabilities, size, mode="bilinear", align_corners=True)[0]
     return Prediction(logits, logits.argmax(dim=0).to(torch.uint8), presence(log_probabilities[:, 1:]))

@@ -1,7 +1,7 @@
 """PFENet: Tian et al., "Prior Guided Feature Enrichment Network for Few-Shot Segmentation", TPAMI 2020.
 
-Facts from dvlab-research/PFENet at a505675; the FS-CS form from dahyun-kang/ifsl at d0b0c0d, fs-cs/model/pfenet.py and
-fs-cs/model/module/pfenet.py.
+Facts from dvlab-research/PFENet at a505675; the FS-CS variant from dahyun-kang/ifsl at d0b0c0d, fs-cs/model/pfenet.py
+and fs-cs/model/module/pfenet.py.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from fssbench.methods.base.pairwise import merge_ways
 from fssbench.methods.base.staged import StagedMethod, StageMaps, decide_each
 
 _AUXILIARY_WEIGHT = 1.0
-"""aux_weight of every released configuration, the paper's sigma."""
+"""aux_weight in every released configuration, the paper's sigma."""
 
 
 @dataclass(frozen=True, eq=False)
 class PFENetQuery:
-    """What the head reads of B queries.
+    """What the head needs of B queries.
 
     Attributes:
         reduced: The reduced middle-level maps, (B, width, h, w).
@@ -46,7 +46,7 @@ class PFENetSupport:
 
     Attributes:
         prototype: Masked average of the reduced middle-level maps, (B, width, 1, 1).
-        layer4: layer4 of the masked maps, masked again, (B, C, h, w); the prior is read from it.
+        layer4: layer4 of the masked maps, masked again, (B, C, h, w), for the prior.
     """
 
     prototype: Tensor
@@ -56,25 +56,26 @@ class PFENetSupport:
 class PFENet(StagedMethod[PFENetQuery, PFENetSupport]):
     """Prior guided feature enrichment network.
 
-    The FS-CS form keeps a bug of iFSL's: with N > 1 ways the masked layer4 maps of all ways, (N, C, h, w), are read as
-    (1, C, N * h * w) without bringing the ways behind the channels. So for 2 ways "channel" c of the similarity holds
-    the channels 2c and 2c + 1 of one way, and all ways share one prior. iFSL's printed N-way numbers contain it.
+    The FS-CS variant keeps a bug of iFSL's. With N > 1 ways the masked layer4 maps of all ways, (N, C, h, w), are read
+    as (1, C, N * h * w) without a permutation of ways and channels. So for 2 ways "channel" c of the similarity
+    contains the channels 2c and 2c + 1 of one way, and all ways share one prior. iFSL's printed N-way numbers include
+    this bug.
 
     Args:
         backbone: Name of the frozen backbone.
-        variant: "fss" as its authors released it, or "fscs" as iFSL re-implements it (ResNet-50 and small alone).
+        variant: "fss" as its authors released it, or "fscs" as iFSL re-implements it (ResNet-50 and small only).
         way: N; more than 1 in FS-CS only.
         shot: K.
-        weak: FS-CS only: trained with image-level labels. The answer still takes the support masks.
+        weak: FS-CS only: trained with image-level labels. Predictions still use the support masks.
         width: Channels of the head.
         bins: Sides of the pyramid in positions, finest first, or "fractions" of the query's map (1, 1/2, 1/4, 1/8) as
-            in the release's COCO configuration. Default its PASCAL's (60, 30, 15, 8), in FS-CS (50, 25, 13, 7), and
-            fractions with the small backbone.
-        per_way_prior: FS-CS only: True gives each way the prior of its own supports.
-        moving_statistics: Whether in training the frozen backbone's batch norm sees the batch and moves its running
-            statistics. Default as released: for "fss" it does (train.py calls `model.train()` and freezes parameters
-            alone, so the masked maps of supports are among what layer4's statistics follow), for "fscs" and for the
-            small backbone, which was not released, it does not.
+            in the release's COCO configuration. Default (60, 30, 15, 8) as in its PASCAL configuration, (50, 25, 13, 7)
+            in FS-CS, and fractions for the small backbone.
+        per_way_prior: FS-CS only: whether each way has the prior of its own supports.
+        moving_statistics: Whether the frozen backbone's batch norm updates its running statistics in training. Default
+            as released: for "fss" yes (train.py calls `model.train()` and freezes only parameters, so the masked maps
+            of supports contribute to layer4's statistics); for "fscs", and for the small backbone, which was not
+            released, no.
 
     Raises:
         UsageError: If an argument does not fit the variant.
@@ -138,9 +139,9 @@ class PFENet(StagedMethod[PFENetQuery, PFENetSupport]):
     def predict_batch(
         self, query: PFENetQuery, supports: Sequence[Sequence[PFENetSupport]], sizes: Sequence[tuple[int, int]]
     ) -> list[Prediction]:
-        """Return the answers to B episodes.
+        """Return the predictions of B episodes.
 
-        See `decide` for "fss", whose logits are raw, and `merge_ways` for "fscs".
+        See `decide` for "fss", with raw logits, and `merge_ways` for "fscs".
         """
         logits = self.score_ways(query, supports)
         if self.task == "fscs":
@@ -148,10 +149,11 @@ class PFENet(StagedMethod[PFENetQuery, PFENetSupport]):
         return decide_each(logits[:, 0], query.size, sizes)
 
     def losses(self, batch: TrainingBatch) -> dict[str, Tensor]:
-        """Return "main" and "auxiliary" for "fss", and for "fscs" iFSL's loss, which has no auxiliary one.
+        """Return "main" and "auxiliary" for "fss", and iFSL's loss for "fscs", which has no auxiliary loss.
 
-        Main is the cross entropy of the answer, auxiliary the mean of that of each scale, both at the size of the query
-        image. The order of the steps is the release's, which the moving statistics and the dropout depend on.
+        Main is the cross entropy of the prediction, auxiliary the mean cross entropy of the scales, both at the size of
+        the query image. The order of the steps is that of the release, because the moving statistics and the dropout
+        depend on it.
         """
         query = self.read_query(self.encode(batch.query))
         ways, shots = batch.supports.shape[1:3]
@@ -172,7 +174,7 @@ class PFENet(StagedMethod[PFENetQuery, PFENetSupport]):
     def _enriched(
         self, query: PFENetQuery, supports: Sequence[Sequence[PFENetSupport]]
     ) -> tuple[list[Tensor], tuple[int, int]]:
-        """Return the enriched maps of B * N ways (the ways of an episode side by side), and the query map's size."""
+        """Return the enriched maps of B * N ways, the ways of an episode in sequence, and the size of the query map."""
         ways = len(supports)
         size = (query.reduced.shape[-2], query.reduced.shape[-1])
         # K shots: means of the prototypes and of the priors.
@@ -197,7 +199,7 @@ class PFENet(StagedMethod[PFENetQuery, PFENetSupport]):
             return torch.stack(
                 [_mean([self.prior(layer4, shot.layer4, size) for shot in shots]) for shots in supports], dim=1
             )
-        # Quirk: (B, N, C, h, w) is read as (B, C, N * h, w), which mixes up ways and channels.
+        # Quirk: (B, N, C, h, w) is read as (B, C, N * h, w), which mixes ways and channels.
         stacked = [torch.stack([way.layer4 for way in shot], dim=1) for shot in zip(*supports, strict=True)]
         mixed = [maps.reshape(len(maps), maps.shape[2], -1, maps.shape[4]) for maps in stacked]
         shared = _mean([self.prior(layer4, maps, size) for maps in mixed])
@@ -209,7 +211,7 @@ class PFENet(StagedMethod[PFENetQuery, PFENetSupport]):
 
 
 def _stages(backbone: str, variant: str) -> StagedBackbone:
-    # iFSL's release, asked for ResNet-101, silently builds a ResNet-50: methods.toml leaves it out for "fscs".
+    # For ResNet-101 iFSL's release silently builds a ResNet-50, so methods.toml leaves it out for "fscs".
     return staged(backbone) if variant == "fss" else staged(backbone, stem="torchvision")
 
 

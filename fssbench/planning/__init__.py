@@ -1,1 +1,1 @@
-"""From what was typed to what will be done; no torch."""
+"""From the command line to a plan of what will be done; without torch."""

@@ -1,4 +1,4 @@
-"""Whether what a method says of base classes can be counted."""
+"""Checks whether a method's predictions of base classes can be counted."""
 
 from __future__ import annotations
 
@@ -12,44 +12,44 @@ from fssbench.protocols.rules import Protocol
 
 
 def check_base_classes_known(info: MethodInfo, protocol: Protocol) -> None:
-    """Refuse a protocol that asks for base classes together with the novel one, of a method that knows none.
+    """Refuse a protocol that predicts base classes together with the novel one, if the method has no base classes.
 
     Raises:
-        UsageError: Naming the methods that know base classes.
+        UsageError: Naming the methods that have base classes.
     """
     if protocol.base is None or protocol.base.asked == "apart" or info.base_classes != 0:
         return
-    able = [name for name in list_methods() if method_info(name).base_classes]
+    suitable = [name for name in list_methods() if method_info(name).base_classes]
     raise UsageError(
-        f"protocol {protocol.name} asks for base classes too, and {info.name} knows none; "
-        f"{', '.join(able)} can be asked",
-        f"--method {able[0]}" if able else None,
+        f"protocol {protocol.name} also counts base classes, which {info.name} does not predict; "
+        f"{', '.join(suitable)} can be used",
+        f"--method {suitable[0]}" if suitable else None,
     )
 
 
 def check_base_class_count(info: MethodInfo, options: Mapping[str, object], dataset: Dataset, fold: int) -> None:
-    """Refuse a method whose base classes can't be those of a fold, since there are more or fewer.
+    """Refuse a method that has more or fewer base classes than a fold.
 
     Args:
         info: The method.
-        options: What it is built with besides; `base_classes` among them is its number.
-        dataset: The data set whose base classes they should be.
-        fold: Its fold.
+        options: The options that it is built with; `base_classes` is the number of its base classes.
+        dataset: The data set of the fold.
+        fold: The fold.
 
     Raises:
         UsageError: With both numbers.
     """
-    knows = options.get("base_classes", info.base_classes)
-    there = len(dataset.fold_classes(fold, "train"))
-    if knows and knows != there:
+    expected = options.get("base_classes", info.base_classes)
+    count = len(dataset.fold_classes(fold, "train"))
+    if expected and expected != count:
         raise UsageError(
-            f"{info.name} would know {knows} base classes here; {dataset.name} fold {fold} has {there}",
-            f"weights, or options, that are made for {there} base classes",
+            f"{info.name} would have {expected} base classes here, but {dataset.name} fold {fold} has {count}",
+            f"use weights or options for {count} base classes",
         )
 
 
 def check_base_classes_shared(info: MethodInfo, protocol: Protocol, trained_on: str, dataset: str) -> None:
-    """Refuse to count what a method says of base classes in pictures of another data set, whose classes are others.
+    """Refuse to count base classes on another data set than the training's, because it has other base classes.
 
     Raises:
         UsageError: Naming both data sets.
@@ -57,7 +57,7 @@ def check_base_classes_shared(info: MethodInfo, protocol: Protocol, trained_on: 
     scenes = {dataset_info(name).scenes for name in (trained_on, dataset)}
     if protocol.base is not None and info.base_classes and len(scenes) > 1:
         raise UsageError(
-            f"protocol {protocol.name} counts base classes; those that {info.name} learnt on {trained_on} "
-            f"are not {dataset}'s",
-            "--protocol pfenet, which counts the novel classes alone",
+            f"protocol {protocol.name} counts base classes, but those that {info.name} learned on {trained_on} "
+            f"are not those of {dataset}",
+            "--protocol pfenet, which counts novel classes only",
         )

@@ -1,4 +1,4 @@
-"""By whose protocol, recipes and options a data set without its own is evaluated and trained on. No torch."""
+"""Which protocol, recipes and options apply to a data set that has none of its own; without torch."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ FROM_SCRATCH = ("small",)
 
 
 def protocol_source(dataset: str, trained_on: str, backbone: str | None) -> str:
-    """Return the data set whose default protocol holds: of one's own data, that of what the weights were trained on.
+    """Return the data set whose default protocol applies. For the user's own data it is that of the training data.
 
     Args:
-        dataset: The data set that is evaluated on.
-        trained_on: The one that the weights were trained on.
-        backbone: The name that was given, if one was.
+        dataset: The evaluated data set.
+        trained_on: The data set that the weights were trained on.
+        backbone: The named backbone; None if none was named.
     """
     if not dataset_info(dataset).own:
         return dataset
@@ -26,12 +26,12 @@ def protocol_source(dataset: str, trained_on: str, backbone: str | None) -> str:
 
 
 def recipe_source(dataset: str, backbone: str | None) -> str | None:
-    """Return the data set whose recipes serve one that has none of its own; None if there is none."""
+    """Return the data set whose recipes apply to one that has no recipes of its own; None if there is none."""
     info = dataset_info(dataset)
     return (info.recipes_of_small if backbone in FROM_SCRATCH else None) or info.recipes_of
 
 
 def options_source(trained_on: str, info: MethodInfo, backbone: str | None = None) -> str:
-    """Return the data set whose options of a method hold: for one without its own, those of `recipe_source`."""
+    """Return the data set whose options of a method apply; for one without its own, that of `recipe_source`."""
     source = recipe_source(trained_on, backbone)
     return source if source is not None and trained_on not in info.on else trained_on

@@ -1,4 +1,4 @@
-"""The episode lists that somebody gave, in files."""
+"""Episode lists that the user names as files."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ def episode_lists(text: str | None, fold: str | None) -> list[EpisodeList]:
     """Return the lists that --episodes names; none if it is a number.
 
     Args:
-        text: What was given; {fold} in it stands for each fold.
-        fold: The fold asked for; None or "all" for every one that has a file (see `check_every_fold`).
+        text: The value of --episodes; {fold} in it stands for each fold.
+        fold: The requested fold; None or "all" for every fold that has a file (see `check_every_fold`).
 
     Raises:
-        MissingError: If there is no such file.
-        BrokenFileError: If it is no list.
-        UsageError: If the lists of several folds do not ask the same, or one asks another fold.
+        MissingError: If a file is missing.
+        BrokenFileError: If a file is not an episode list.
+        UsageError: If the lists of several folds do not fit each other, or a list belongs to another fold.
     """
     from fssbench.episode import read_episodes
 
@@ -40,11 +40,11 @@ def episode_lists(text: str | None, fold: str | None) -> list[EpisodeList]:
     while Path(path := text.replace("{fold}", str(len(lists)))).exists() or not lists:
         lists.append(_of_fold(read_episodes(path), str(len(lists))))
     for name in ("dataset", "split", "way", "shot", "protocol", "train_dataset", "test_classes"):
-        said = {getattr(episodes, name): episodes.fold for episodes in lists}
-        if len(said) > 1:
-            first, other, *_ = said.items()
+        values = {getattr(episodes, name): episodes.fold for episodes in lists}
+        if len(values) > 1:
+            first, other, *_ = values.items()
             raise UsageError(
-                f"the lists {text} do not ask the same: the {name} is {first[0]} for fold {first[1]}, "
+                f"the lists {text} do not fit each other: the {name} is {first[0]} for fold {first[1]}, "
                 f"{other[0]} for fold {other[1]}",
                 "evaluate fold by fold",
             )
@@ -52,50 +52,50 @@ def episode_lists(text: str | None, fold: str | None) -> list[EpisodeList]:
 
 
 def check_every_fold(text: str | None, fold: str | None, lists: Sequence[EpisodeList], fold_count: int) -> None:
-    """Refuse lists of some folds where all are asked for: their mean would be taken for that of all.
+    """Refuse lists of some folds if all folds were requested: their mean would be mistaken for the mean of all folds.
 
     Args:
-        text: What was given as --episodes.
-        fold: The fold asked for; None or "all" for every one.
+        text: The value of --episodes.
+        fold: The requested fold; None or "all" for every one.
         lists: The lists that were found.
         fold_count: How many folds the data set has.
 
     Raises:
-        MissingError: Naming the first list that is not there.
+        MissingError: Naming the first list that is missing.
     """
     if text is None or "{fold}" not in text or fold not in (None, "all"):
         return
-    there = {episodes.fold for episodes in lists}
-    if missing := [number for number in range(fold_count) if number not in there]:
+    found = {episodes.fold for episodes in lists}
+    if missing := [number for number in range(fold_count) if number not in found]:
         path = text.replace("{fold}", str(missing[0]))
         raise MissingError(
-            f"there is no episode list {path}, and all {fold_count} folds are asked",
-            f"put it there, or ask fold by fold: --fold {lists[0].fold}",
+            f"there is no episode list {path}, but all {fold_count} folds were requested",
+            f"add it, or evaluate fold by fold: --fold {lists[0].fold}",
         )
 
 
 def with_settings_of(request: Request, episodes: EpisodeList) -> Request:
-    """Return the request with what its lists say.
+    """Return the request with the settings of its episode list: way, shot, protocol and training data set.
 
     Raises:
-        UsageError: If an option says otherwise, or asks for further lists.
+        UsageError: If an option contradicts the list, or requests further lists.
     """
     if request.runs is not None:
         raise UsageError(
             f"--runs draws lists with further seeds; the list {request.episodes} is fixed", "leave --runs out"
         )
-    said: dict[str, tuple[object, object]] = {
+    options: dict[str, tuple[object, object]] = {
         "--dataset": (request.dataset, episodes.dataset),
         "--shots": (request.shots, episodes.shot),
         "--ways": (request.ways, episodes.way),
         "--seed": (request.seed, episodes.seed if episodes.run_length is None else "those of several runs"),
     }
     if "{fold}" not in (request.episodes or ""):
-        said["--fold"] = (None if request.fold in (None, "all") else request.fold, str(episodes.fold))
-    for option, (asked, listed) in said.items():
-        if asked is not None and asked != listed:
+        options["--fold"] = (None if request.fold in (None, "all") else request.fold, str(episodes.fold))
+    for option, (typed, listed) in options.items():
+        if typed is not None and typed != listed:
             raise UsageError(
-                f"{option} {asked} does not fit the list {request.episodes}, which has {listed}", f"leave {option} out"
+                f"{option} {typed} does not fit the list {request.episodes}, which has {listed}", f"leave {option} out"
             )
     protocol = request.protocol or protocol_of_list(episodes.protocol, f"the list {request.episodes}").name
     train, choice = training_view_of(episodes, request.train_dataset, request.test_classes)
@@ -110,21 +110,21 @@ def with_settings_of(request: Request, episodes: EpisodeList) -> Request:
 
 
 def training_view_of(episodes: EpisodeList, train: str | None, choice: str | None) -> tuple[str | None, str | None]:
-    """Return what the weights were trained on and which classes are asked: as the list says, or as somebody says.
+    """Return the training data set and the choice of test classes: as the list records them, or as the options say.
 
-    A list that was drawn without regard to any training asks the classes of the data set's own folds.
+    A list that was drawn without a training data set has the classes of the data set's own folds.
 
     Raises:
-        UsageError: If the two do not fit.
+        UsageError: If the options contradict the list.
     """
-    asked = {"--train-dataset": (train, episodes.train_dataset), "--test-classes": (choice, episodes.test_classes)}
+    options = {"--train-dataset": (train, episodes.train_dataset), "--test-classes": (choice, episodes.test_classes)}
     if episodes.train_dataset is None:
-        asked.pop("--train-dataset")
-        asked["--test-classes"] = (choice, "own")
-    for option, (said, listed) in asked.items():
-        if said is not None and said != listed:
+        options.pop("--train-dataset")
+        options["--test-classes"] = (choice, "own")
+    for option, (typed, listed) in options.items():
+        if typed is not None and typed != listed:
             raise UsageError(
-                f"{option} {said} does not fit the list, which has {listed or 'none'}", f"leave {option} out"
+                f"{option} {typed} does not fit the list, which has {listed or 'none'}", f"leave {option} out"
             )
     if episodes.train_dataset is not None:
         return episodes.train_dataset, episodes.test_classes
@@ -133,5 +133,5 @@ def training_view_of(episodes: EpisodeList, train: str | None, choice: str | Non
 
 def _of_fold(episodes: EpisodeList, fold: str) -> EpisodeList:
     if str(episodes.fold) != fold:
-        raise UsageError(f"the list for fold {fold} asks fold {episodes.fold}", "fssbench episodes show FILE")
+        raise UsageError(f"the list for fold {fold} is a list of fold {episodes.fold}", "fssbench episodes show FILE")
     return episodes

@@ -1,4 +1,4 @@
-"""Whether classes that are asked were seen in training, by weights that were trained on another data set."""
+"""Checks whether training on another data set has seen classes that are evaluated."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ if TYPE_CHECKING:
 
 
 def leaking(dataset: Dataset, episodes: EpisodeList) -> tuple[str, ...] | None:
-    """Return the names of the classes of a list that training has seen; None if that is not known."""
+    """Return the names of the evaluated classes that training has seen; None if that is not known."""
     return dataset.leaking(episodes.fold, set(classes_of(dataset, episodes)) - set(episodes.left_out))
 
 
 def check_leaks(dataset: Dataset, lists: Sequence[EpisodeList], *, allowed: bool) -> None:
-    """Refuse lists that ask what training has seen, unless that is allowed.
+    """Refuse lists with classes that training has seen, unless they are allowed.
 
     Args:
-        dataset: The data set as it is asked.
+        dataset: The data set with its training data set.
         lists: Its episode lists.
-        allowed: Whether they are asked all the same; the record of the run then names the classes.
+        allowed: Whether such classes are evaluated all the same. The record of the run then names them.
 
     Raises:
-        UsageError: Naming the classes by fold.
+        UsageError: Naming the classes of each fold.
     """
     found = {one.fold: names for one in lists if (names := leaking(dataset, one))}
     if not found or allowed:
@@ -37,6 +37,6 @@ def check_leaks(dataset: Dataset, lists: Sequence[EpisodeList], *, allowed: bool
     reason = f" (these test classes, as released: {flaw})" if flaw else ""
     others = "" if dataset.test_classes == "unseen" else "--test-classes unseen leaves them out, "
     raise UsageError(
-        f"training on {dataset.trained_on} has seen classes that {dataset.name} would ask{reason}: {folds}",
-        f"{others}--allow-leak asks them all the same, and the run says so",
+        f"training on {dataset.trained_on} has seen classes that {dataset.name} would evaluate{reason}: {folds}",
+        f"{others}--allow-leak evaluates them all the same, and the run records it",
     )

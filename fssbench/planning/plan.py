@@ -1,4 +1,4 @@
-"""From what a person asks for to what will be done: every mistake is found here, before torch is imported."""
+"""From a request to a plan of the evaluation. Every mistake is found here, before torch is imported."""
 
 from __future__ import annotations
 
@@ -31,16 +31,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Plan:
-    """What will be done.
+    """What will be evaluated.
 
     Attributes:
-        request: What was asked for.
-        setting: What the names in it mean.
+        request: The request.
+        setting: What its names mean.
         dataset: The opened data set.
-        lists: What is asked, an episode list per fold.
-        sources: Where each fold's weights come from.
+        lists: An episode list for each fold.
+        sources: Where the weights of each fold come from.
         out: The run folder.
-        seen: What was in it when this was planned.
+        seen: The contents of that folder at the time of planning.
     """
 
     request: Request
@@ -58,7 +58,7 @@ class Plan:
 
     @property
     def variant(self) -> str:
-        """Its form."""
+        """Its variant."""
         return self.setting.variant
 
     @property
@@ -68,7 +68,7 @@ class Plan:
 
     @property
     def protocol(self) -> Protocol:
-        """The rules of counting, brought to the data set."""
+        """The counting rules for the data set."""
         return self.setting.rules
 
     @property
@@ -83,10 +83,10 @@ class Plan:
 
     @property
     def options(self) -> dict[str, Option]:
-        """The method's own arguments of `fssbench.build`: what the weights need, and what was asked for.
+        """The method's own arguments of `fssbench.build`: those that the weights need, and those that were requested.
 
-        All that belongs to a data set is taken from the one that the weights were trained on, also where no parameter
-        depends on it: a network is asked as it was trained. Only the input size is the protocol's.
+        All options that belong to a data set are those of the training data set, even if no parameter depends on them:
+        a network is evaluated as it was trained. Only the input size is the protocol's.
         """
         needed = dict(next(iter(self.sources.values())).options)
         options = (
@@ -97,17 +97,18 @@ class Plan:
 
 
 def plan(request: Request, opened: Dataset | None = None) -> Plan:
-    """Check a request and draw or read its episode lists. Nothing is written, torch is not imported.
+    """Check a request, and draw or read its episode lists. Nothing is written, and torch is not imported.
 
-    Names and numbers come first, then data, then weights, then the run folder: a newcomer is told one thing at a time.
+    Names and numbers are checked first, then data, then weights, then the run folder: the user sees one mistake at a
+    time.
 
     Args:
-        request: What is asked for.
-        opened: Its data set, if that is open already.
+        request: The request.
+        opened: The data set, if it is already open.
 
     Raises:
         UsageError: If a name, a number or an option does not exist or does not fit the others.
-        MissingError: If data, a list or weights are not there.
+        MissingError: If data, a list or weights are missing.
         BrokenFileError: If a file can't be read.
     """
     from fssbench.datasets import open_dataset
@@ -120,40 +121,40 @@ def plan(request: Request, opened: Dataset | None = None) -> Plan:
     for name in (request.dataset, request.trained_on):
         REGISTRY.require(name)
     _check_numbers(request)
-    given = episode_lists(request.episodes, request.fold)
-    if given:
-        request = with_settings_of(request, given[0])
+    given_lists = episode_lists(request.episodes, request.fold)
+    if given_lists:
+        request = with_settings_of(request, given_lists[0])
         REGISTRY.require(request.trained_on)
-    ways, shots = _or(request.ways, 1), _or(request.shots, 1)
+    ways, shots = _value_or(request.ways, 1), _value_or(request.shots, 1)
     request = replace(request, shots=shots, ways=ways)
     setting = resolve(_names(request, ways, shots))
     info, protocol, backbone = setting.info, setting.rules, setting.backbone
     seen = None
     if request.leads and request.out is not None:
-        # Before the data set is opened, which takes long.
+        # Checked before the data set is opened, which takes long.
         seen = check_folder(_out(request, request.out), request.existing or Existing.REFUSE)
     known = known_fold_count(request.dataset, request.trained_on, request.test_classes)
-    if known and not given:
+    if known and not given_lists:
         _folds(request, known)
     dataset = opened or transfer_view(
         open_dataset(request.dataset, request.root, **request.dataset_options), request.trained_on, request.test_classes
     )
-    check_every_fold(request.episodes, request.fold, given, dataset.fold_count)
-    folds = [episodes.fold for episodes in given] or _folds(request, dataset.fold_count)
+    check_every_fold(request.episodes, request.fold, given_lists, dataset.fold_count)
+    folds = [episodes.fold for episodes in given_lists] or _folds(request, dataset.fold_count)
     sources = sources_for(request, info, setting.variant, backbone, folds)
     out = _out(request, request.out or _default_folder(request, info, protocol, backbone, folds, dataset))
     if request.leads and seen is None:
         seen = check_folder(out, request.existing or Existing.REFUSE)
-    lists = given or [_draw(request, dataset, fold, ways, shots, protocol) for fold in folds]
+    lists = given_lists or [_draw(request, dataset, fold, ways, shots, protocol) for fold in folds]
     check_leaks(dataset, lists, allowed=request.allow_leak)
     _check_shard(request, lists)
-    found = Plan(request, setting, dataset, tuple(lists), sources, out, seen)
+    result = Plan(request, setting, dataset, tuple(lists), sources, out, seen)
     if request.trained_on == request.dataset:
         for episodes in lists:
-            check_base_class_count(info, found.options, dataset, episodes.fold)
+            check_base_class_count(info, result.options, dataset, episodes.fold)
     if request.leads and request.existing is Existing.RESUME and (out / RUN).exists():
-        check_continues(out, planned_run(found))
-    return found
+        check_continues(out, planned_run(result))
+    return result
 
 
 def _names(request: Request, ways: int, shots: int) -> Names:
@@ -177,20 +178,20 @@ def _check_shard(request: Request, lists: Sequence[EpisodeList]) -> None:
     sizes = [len(one) if request.limit is None else min(len(one), request.limit) for one in lists]
     shard, most = request.shard, max(sizes, default=0)
     if shard is not None and not any(stop - start for start, stop in map(shard.bounds, sizes)):
-        of = f"{most} episodes" if len(sizes) == 1 else f"lists of {most} episodes at most"
+        size = f"{most} episodes" if len(sizes) == 1 else f"lists of {most} episodes at most"
         raise UsageError(
-            f"shard {shard} of {of} is empty",
-            f"no more shards than episodes: --shard 1/{most} to --shard {most}/{most}",
+            f"shard {shard} of {size} is empty",
+            f"use at most as many shards as episodes: --shard 1/{most} to --shard {most}/{most}",
         )
 
 
 def _out(request: Request, folder: Path) -> Path:
-    """Return where rows go if the run, or the one that this is a shard of, goes to `folder`."""
+    """Return the run folder; for a shard, its folder within that of the whole run."""
     shard = request.shard
     return folder if shard is None else folder / f"shard-{shard.number}-of-{shard.count}"
 
 
-def _or(value: int | None, default: int) -> int:
+def _value_or(value: int | None, default: int) -> int:
     return default if value is None else value
 
 
@@ -199,7 +200,7 @@ def _check_numbers(request: Request) -> None:
         raise UsageError(f"--limit is 1 or more episodes, not {request.limit}")
     if request.limit is not None and request.runs is not None:
         raise UsageError(
-            "--limit cuts the list of all runs, not each run", f"--episodes {request.limit} asks so many in each run"
+            "--limit cuts the list of all runs, not each run", f"--episodes {request.limit} draws so many in each run"
         )
     for name, number in (("--shots", request.shots), ("--ways", request.ways), ("--runs", request.runs)):
         if number is not None and number < 1:
@@ -209,7 +210,7 @@ def _check_numbers(request: Request) -> None:
     if request.checkpoint is not None and request.random_weights:
         raise UsageError("--checkpoint and --random-weights exclude each other")
     if request.backbone_weights is not None and request.checkpoint is None:
-        raise UsageError("--backbone-weights goes with --checkpoint: it completes one that has no backbone")
+        raise UsageError("--backbone-weights needs --checkpoint: it completes a checkpoint that has no backbone")
 
 
 def _folds(request: Request, count: int) -> list[int]:
@@ -245,21 +246,21 @@ def _draw(request: Request, dataset: Dataset, fold: int, ways: int, shots: int, 
 def _default_folder(
     request: Request, info: MethodInfo, protocol: Protocol, backbone: str | None, folds: list[int], dataset: Dataset
 ) -> Path:
-    # The protocol tells the task, and with it the form, unless it is not the task's first.
-    form = None if request.variant == info.variant_for(protocol.task) else request.variant
-    parts = [in_path(info.name), form, backbone]
+    # The protocol implies the task, and the task its first variant; any other variant is named.
+    variant = None if request.variant == info.variant_for(protocol.task) else request.variant
+    parts = [in_path(info.name), variant, backbone]
     parts += [request.trained_on, "to"] if request.trained_on != request.dataset else []
     parts += [request.dataset, request.test_classes, in_path(protocol.name)]
     parts += [f"{request.ways}way", f"{request.shots}shot"]
     if len(folds) < dataset.fold_count:
         parts.append("fold" + "".join(map(str, folds)))
     parts += [f"{request.runs}runs"] if request.runs else []
-    parts += [name for name, said in (("weak", request.weak), ("random", request.random_weights)) if said]
+    parts += [name for name, chosen in (("weak", request.weak), ("random", request.random_weights)) if chosen]
     return Path("runs") / "-".join(part for part in parts if part)
 
 
 def planned_run(plan: Plan) -> Run:
-    """Return the record of a run that was planned: all but what is known only when it starts."""
+    """Return the record of a planned run: everything except what is known only at the start."""
     several = plan.info.names_variant
     return Run(
         method=MethodRecord(

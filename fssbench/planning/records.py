@@ -1,4 +1,4 @@
-"""What a run says of itself: versions, device, weights. Torch is imported only by what needs it."""
+"""What the record of a run says: data set, protocol, method, folds. Torch is imported only where it is needed."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Origin:
-    """What only the caller knows of a run; all of it goes into run.json.
+    """What only the caller knows of a run; all of it is written to run.json.
 
     Attributes:
-        command: What was typed.
-        weights: Where the method's weights come from, for each fold; default: hashed from memory.
-        dataset_options: Arguments of `open_dataset` besides the root.
+        command: The command line.
+        weights: Where the method's weights of each fold come from; by default they are hashed in memory.
+        dataset_options: Arguments of `open_dataset` other than the root.
     """
 
     command: tuple[str, ...] = ()
@@ -44,7 +44,7 @@ class Origin:
 
 
 def protocol_record(protocol: Protocol) -> ProtocolRecord:
-    """Return the rules of counting of a protocol that `Protocol.on` has brought to its data set."""
+    """Return the counting rules of a protocol that `Protocol.on` has adapted to its data set."""
     return ProtocolRecord(
         name=protocol.name,
         task=protocol.task,
@@ -60,7 +60,7 @@ def protocol_record(protocol: Protocol) -> ProtocolRecord:
 
 
 def dataset_record(dataset: Dataset, split: Split, options: Mapping[str, Option]) -> DatasetRecord:
-    """Return what decides labels and lists of the side of a data set that is asked, and which classes are."""
+    """Return what decides the labels and lists of the evaluated split, and which classes are evaluated."""
     chosen = {} if dataset.test_classes is None else {"test_classes": dataset.test_classes}
     folds = None if type(dataset).fold_count else dataset.fold_count
     fingerprint, order = dataset.split_fingerprint(split), dataset.list_order
@@ -68,7 +68,7 @@ def dataset_record(dataset: Dataset, split: Split, options: Mapping[str, Option]
 
 
 def fold_record(episodes: EpisodeList, dataset: Dataset, weights: Weights, protocol: Protocol) -> FoldRecord:
-    """Return what a list asks of one fold, counted by the rules of a protocol."""
+    """Return the record of one fold: its episode list and its weights, counted by the rules of a protocol."""
     return FoldRecord(
         fold=episodes.fold,
         classes=classes_of(dataset, episodes),
@@ -87,7 +87,7 @@ def fold_record(episodes: EpisodeList, dataset: Dataset, weights: Weights, proto
 
 
 def method_record(method: Method[Any, Any]) -> MethodRecord:
-    """Return how a method was built; of one not made by `fssbench.build`, its class."""
+    """Return how a method was built; for one that `fssbench.build` did not make, its class."""
     parameters = method.learnable_parameters
     if method.built is None:
         cls = type(method)
@@ -101,7 +101,7 @@ def method_record(method: Method[Any, Any]) -> MethodRecord:
 
 
 def code_record(info: MethodInfo) -> CodeRecord | None:
-    """Return what a run keeps of the code of a method that is not registered; None of one that is."""
+    """Return the record of the code of a method that is not registered; None for a registered one."""
     return None if info.own is None else CodeRecord(info.own.path or None, info.own.sha256 or None)
 
 

@@ -1,4 +1,4 @@
-"""What a person asks to have evaluated."""
+"""The options of an evaluation."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ DEVICES = re.compile(r"auto|cpu|cuda(:\d+)?")
 
 @dataclass(frozen=True)
 class Request:
-    """What was asked for; None where nothing was said. See `fssbench eval --help`."""
+    """The options of `fssbench eval`; None where an option was not used. See `fssbench eval --help`."""
 
     method: str
     dataset: str
@@ -57,15 +57,15 @@ class Request:
     settings: Settings = field(default_factory=Settings)
     shard: Shard | None = None
     leads: bool = True
-    """False for a further process of a run, whose folder the first process looks after."""
+    """Whether this is the first process of the run, which writes to the run folder."""
 
     @property
     def trained_on(self) -> str:
-        """The data set whose weights answer: the one that is asked, unless another was named."""
+        """The data set that the weights were trained on; default the evaluated one."""
         return self.train_dataset or self.dataset
 
     @property
     def dataset_options(self) -> dict[str, str]:
-        """What `open_dataset` is given besides."""
-        given = {"labels": self.labels, "lists": self.lists, "part": self.part}
-        return {name: value for name, value in given.items() if value is not None}
+        """Arguments of `open_dataset` other than the root."""
+        options = {"labels": self.labels, "lists": self.lists, "part": self.part}
+        return {name: value for name, value in options.items() if value is not None}

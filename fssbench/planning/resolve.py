@@ -1,4 +1,4 @@
-"""From the names that were typed to what they mean: the same way for `eval`, `score` and `train`."""
+"""From the names on the command line to what they mean, in the same way for `eval`, `score` and `train`."""
 
 from __future__ import annotations
 
@@ -19,24 +19,24 @@ Purpose = Literal["evaluate", "score", "train"]
 
 @dataclass(frozen=True)
 class Names:
-    """What was typed, None where nothing was.
+    """The names on the command line; None where nothing was typed.
 
     Attributes:
-        purpose: What it is for. Only an evaluation has to fit a method's base classes; a training is validated by a
-            protocol, and may have other ways.
-        dataset: What is evaluated or trained on.
-        trained_on: What the weights were trained on.
+        purpose: What the names are for. Only an evaluation has to fit the base classes of a method. A training has a
+            protocol for its validation only, and may have other ways.
+        dataset: The data set for evaluation or training.
+        trained_on: The data set that the weights were trained on.
         method: None if predictions come from elsewhere, or a backbone is trained.
-        variant: Form of the method.
+        variant: Variant of the method.
         task: "fss" or "fscs".
         backbone: Name of the backbone.
-        recipe_backbone: The one that a recipe trains with, where none was named.
+        recipe_backbone: The backbone of the recipe, used if none was named.
         protocol: Name of the protocol.
         score_at: Size at which IoU is counted.
         way: N.
         shot: K.
-        weak: Whether the form that learns from image-level labels is meant.
-        counted: Whether anything is counted: a training without validation needs no protocol.
+        weak: Whether the method learns from image-level labels.
+        counted: Whether pixels are counted: a training without validation needs no protocol.
     """
 
     purpose: Purpose
@@ -57,15 +57,15 @@ class Names:
 
 @dataclass(frozen=True)
 class Setting:
-    """What is evaluated, scored or trained, once it is known to exist and to fit.
+    """What is evaluated, scored or trained: the names exist and fit each other.
 
     Attributes:
-        method: What is known of the method; None if predictions come from elsewhere, or a backbone is trained.
-        variant: Its form; empty where it has only one.
+        method: Catalogue entry of the method; None if predictions come from elsewhere, or a backbone is trained.
+        variant: Its variant; empty where it has only one.
         backbone: Its backbone; None if it has none.
-        protocol: The rules of counting, brought to the data set; None if nothing is counted.
-        trained_on: What the weights were trained on.
-        dataset: What is evaluated or trained on.
+        protocol: The counting rules for the data set; None if nothing is counted.
+        trained_on: The data set that the weights were trained on.
+        dataset: The data set for evaluation or training.
         way: N.
         shot: K.
     """
@@ -81,19 +81,19 @@ class Setting:
 
     @property
     def info(self) -> MethodInfo:
-        """The method, where there is one."""
+        """The method; only for a setting that has one."""
         assert self.method is not None  # noqa: S101 - an evaluation always has one
         return self.method
 
     @property
     def rules(self) -> Protocol:
-        """The protocol, where there is one."""
+        """The protocol; only for a setting that has one."""
         assert self.protocol is not None  # noqa: S101 - an evaluation and a score always have one
         return self.protocol
 
 
 def resolve(names: Names) -> Setting:
-    """Return what names mean.
+    """Return what the names mean.
 
     Raises:
         UsageError: If a name does not exist or does not fit the others.
@@ -116,10 +116,10 @@ def resolve(names: Names) -> Setting:
 
 
 def resolve_task(names: Names, info: MethodInfo) -> Task:
-    """Return the task: the one that was named, or the one that the variant, the protocol or the ways mean.
+    """Return the task: the one that was named, or else that of the variant, of the protocol, or of the number of ways.
 
     Raises:
-        UsageError: If the method has no form for it, or the variant is for another.
+        UsageError: If the method has no variant for it, or the named variant is for another task.
     """
     if names.task is not None:
         task = names.task
@@ -135,9 +135,11 @@ def resolve_task(names: Names, info: MethodInfo) -> Task:
         other = info.tasks[names.variant]
         if names.purpose == "train":
             raise UsageError(f"{info.name} in variant {names.variant} is for the task {other}, not {task}")
-        raise UsageError(f"{info.name}'s form {names.variant} is for the task {other}, not {task}", "leave --task out")
+        raise UsageError(
+            f"{info.name}'s variant {names.variant} is for the task {other}, not {task}", "leave --task out"
+        )
     if info.variant_for(task) is None:
-        raise UsageError(f"{info.name} has no form for the task {task}", "fssbench list methods")
+        raise UsageError(f"{info.name} has no variant for the task {task}", "fssbench list methods")
     return task
 
 
@@ -153,25 +155,25 @@ def _takes_ways(names: Names, info: MethodInfo) -> bool:
 
 
 def resolve_variant(names: Names, info: MethodInfo, task: Task) -> str:
-    """Return the variant: the one that was named, or the first of the task."""
+    """Return the variant: the one that was named, or the first variant for the task."""
     if names.variant is not None:
         return names.variant
     return info.variant_for(task) or next(iter(info.tasks))
 
 
 def _protocol(names: Names, info: MethodInfo | None, task: Task | None) -> Protocol:
-    """Return the protocol: the one that was named, or the one that the method's release evaluates by."""
+    """Return the protocol: the one that was named, or the one by which the method's release evaluates."""
     name = names.protocol
     if name is None:
         if info is None or task is None:
-            raise UsageError("nothing says by whose rules to count", "--protocol NAME")
+            raise UsageError("no protocol was named, and none is known", "--protocol NAME")
         source = protocol_source(names.dataset, names.trained_on, names.backbone)
         name = default_protocol(source, task, info.protocol_for(task, resolve_variant(names, info, task)))
     protocol = protocol_of(name)
-    wanted = task if names.purpose == "train" else names.task
-    if wanted is not None and protocol.task != wanted:
+    required = task if names.purpose == "train" else names.task
+    if required is not None and protocol.task != required:
         raise UsageError(
-            f"protocol {protocol.name} is for the task {protocol.task}, not {wanted}", "fssbench list protocols"
+            f"protocol {protocol.name} is for the task {protocol.task}, not {required}", "fssbench list protocols"
         )
     if names.score_at is not None:
         protocol = protocol.at(names.score_at)
@@ -192,7 +194,7 @@ def _check_own(protocol: Protocol, own: ProtocolFile) -> None:
 
 
 def _backbone(names: Names, info: MethodInfo, protocol: Protocol | None, variant: str) -> str | None:
-    """Return the backbone: the one that was named, or the recipe's, the protocol's, the first of the variant."""
+    """Return the backbone: the one that was named, or that of the recipe, of the protocol, or the variant's first."""
     backbones = info.backbones_for(variant)
     if not backbones:
         if names.backbone is not None:

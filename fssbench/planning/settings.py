@@ -1,4 +1,4 @@
-"""How an evaluation computes: none of it changes what is asked, most of it changes no digit of the answer."""
+"""How an evaluation computes. Settings never change which episodes are evaluated; most change no digit of a result."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ class Settings:
     """How to compute.
 
     Attributes:
-        feature_cache: Bytes of features that are kept between episodes; None for a third of the free memory, 4 GiB at
-            most; 0 for none.
-        batch_size: How many images are encoded, and how many episodes are answered, in one call; None for 1 on a
-            processor and 8 on a graphics card.
-        workers: Threads that read photos ahead; None for as many as suit the device, 0 for none.
+        feature_cache: Bytes of features that are cached between episodes; None for a third of the free memory, at most
+            4 GiB; 0 for none.
+        batch_size: How many images are encoded, and how many episodes are predicted, in one call; None for 1 on a CPU
+            and 8 on a graphics card.
+        workers: Threads that read photos ahead; None for a number that suits the device, 0 for none.
         precision: "float32"; "tf32" (graphics cards); "bfloat16" and "float16" (autocast). Only "float32" gives the
-            releases' digits, so a run keeps on record if it was another.
+            digits of the releases, so a run records any other precision.
         compiled: Whether `encode` is compiled by torch first.
-        plain: Whether the method itself predicts, in place of its fast form (`fssbench.fast.form`); a run keeps that on
-            record.
-        profiled: Whether operations are counted and a graphics card is waited for (`fssbench.engine.profiling.timers`).
+        plain: Whether the method itself predicts instead of its fast form (`fssbench.fast.form`); the run records it.
+        profiled: Whether operations are counted and each stage waits for the graphics card
+            (`fssbench.engine.profiling.timers`).
 
     Raises:
-        UsageError: If one is out of its range.
+        UsageError: If a value is out of its range.
     """
 
     feature_cache: int | None = None
@@ -46,9 +46,9 @@ class Settings:
 
     def __post_init__(self) -> None:
         if self.feature_cache is not None and self.feature_cache < 0:
-            raise UsageError(f"a feature cache has 0 bytes or more, not {self.feature_cache}")
+            raise UsageError(f"a feature cache has 0 or more bytes, not {self.feature_cache}")
         if self.batch_size is not None and self.batch_size < 1:
-            raise UsageError(f"a batch has 1 episode or more, not {self.batch_size}")
+            raise UsageError(f"a batch has 1 or more episodes, not {self.batch_size}")
         if self.workers is not None and not 0 <= self.workers <= 64:
             raise UsageError(f"photos are read by 0 to 64 threads, not {self.workers}")
         if self.precision not in get_args(Precision):
@@ -57,39 +57,39 @@ class Settings:
             )
 
     def batch_on(self, device: torch.device) -> int:
-        """Return how many images or episodes go into one call on a device."""
+        """Return how many images or episodes are computed in one call on a device."""
         return self.batch_size or (8 if device.type == "cuda" else 1)
 
     def autocast(self, device: torch.device) -> AbstractContextManager[object]:
         """Return the context in which methods are called on a device.
 
         Raises:
-            UsageError: If the device has no such precision.
+            UsageError: If the device does not support the precision.
         """
         import torch
 
         if device.type == "cuda":
-            # Off by default here: torch allows TF32 in convolutions, which moves digits.
+            # TF32 is off by default here. torch allows it in convolutions, which changes digits.
             torch.backends.cudnn.allow_tf32 = self.precision != "float32"
             torch.backends.cuda.matmul.allow_tf32 = self.precision != "float32"
         elif self.precision == "tf32":
-            raise UsageError("tf32 is a precision of graphics cards", "--precision bfloat16, or leave it out")
+            raise UsageError("only graphics cards support tf32", "--precision bfloat16, or leave it out")
         if self.precision in ("bfloat16", "float16"):
             return torch.autocast(device.type, dtype=getattr(torch, self.precision))
         return nullcontext()
 
 
 def parse_bytes(text: str) -> int:
-    """Return how many bytes "4GiB", "500MB" or "0" are.
+    """Return the number of bytes of "4GiB", "500MB" or "0".
 
     Raises:
-        UsageError: If it is no such amount.
+        UsageError: If the text is not an amount of memory.
     """
     units = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
     units |= {"KIB": 1 << 10, "MIB": 1 << 20, "GIB": 1 << 30, "TIB": 1 << 40}
     found = re.fullmatch(r"(\d{1,15}(?:\.\d{1,6})?)\s*([A-Za-z]*)", text.strip(), re.ASCII)
     if found is None or found[2].upper() not in units:
-        raise UsageError(f"'{text}' is no amount of memory", "--feature-cache 4GiB, or 0 to keep nothing")
+        raise UsageError(f"'{text}' is not an amount of memory", "--feature-cache 4GiB, or 0 for no cache")
     return int(float(found[1]) * units[found[2].upper()])
 
 
@@ -97,7 +97,7 @@ def choose_device(name: str) -> torch.device:
     """Return the device of that name: "auto" (a graphics card if there is one), "cpu", "cuda" or "cuda:N".
 
     Raises:
-        UsageError: If there is no such device here.
+        UsageError: If this machine has no such device.
     """
     import torch
 

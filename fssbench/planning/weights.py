@@ -1,4 +1,4 @@
-"""Where a fold's weights come from: a file, the registry of checkpoints, chance, or nowhere."""
+"""Where the weights of a fold come from: a file, the registry of checkpoints, random initialisation, or nowhere."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Source:
 
     Attributes:
         kind: "checkpoint", "random" or "none".
-        paths: The checkpoint's file and, where the frozen backbone is kept apart, its file.
+        paths: The file of the checkpoint and, if the frozen backbone has its own file, that file.
         hashes: Their hex sha256.
         checkpoint: Name in the registry, if it was found there.
         options: Arguments of `fssbench.build` that the weights need.
@@ -41,7 +41,7 @@ class Source:
 
     @property
     def record(self) -> Weights:
-        """What the record of a run keeps of it."""
+        """Its entry in the record of a run."""
         return Weights(
             kind=self.kind,
             sha256=self.hashes[0] if self.hashes else None,
@@ -53,20 +53,20 @@ class Source:
 
 
 def file_source(paths: tuple[Path, ...], method: str, dataset: str, fold: int) -> Source:
-    """Return the source for a checkpoint that was named and, where it is kept apart, the file of its backbone.
+    """Return the source for a named checkpoint and, if the backbone has its own file, that file.
 
     Args:
         paths: The checkpoint, and the file of its backbone.
         method: Name of the method.
-        dataset: What it is said to be trained on.
+        dataset: The data set that it was trained on, according to the user.
         fold: The fold whose classes it has not seen.
 
     Raises:
-        MissingError: If it is not there.
-        BrokenFileError: If it is no weight file.
-        UsageError: If the registry knows it, or it says of itself, that it is of another data set, or for another
-            fold, whose training has seen the classes to be asked.
-        CheckpointError: If it says that it is of another method.
+        MissingError: If a file is missing.
+        BrokenFileError: If a file is not a weight file.
+        UsageError: If the registry or the file itself says that it was trained on another data set or for another fold,
+            so that training has seen the evaluated classes.
+        CheckpointError: If the file says that it belongs to another method.
     """
     from fssbench.checkpoints import file_sha256, recognise, records, stated_options
     from fssbench.checkpoints.registry import check_not_seen
@@ -83,14 +83,14 @@ def file_source(paths: tuple[Path, ...], method: str, dataset: str, fold: int) -
 
 
 def _check_trained_on(sha256: str, dataset: str) -> None:
-    """Refuse a file that is registered as trained on another data set than is said.
+    """Refuse a file that is registered as trained on another data set.
 
     Raises:
         UsageError: Naming the record.
     """
     from fssbench.checkpoints import records
 
-    # Weights of ImageNet belong to no data set.
+    # ImageNet weights belong to no data set.
     known = [entry for entry in records() if entry.sha256 == sha256 and entry.dataset]
     if known and all(entry.dataset != dataset for entry in known):
         raise UsageError(
@@ -100,28 +100,28 @@ def _check_trained_on(sha256: str, dataset: str) -> None:
 
 
 def _check_stated(path: Path, method: str, dataset: str, fold: int) -> None:
-    """Refuse a file that says of itself that it is of another method, or has seen the classes to be asked.
+    """Refuse a file whose metadata names another method, or a training that has seen the evaluated classes.
 
     Raises:
-        CheckpointError: If it is of another method.
+        CheckpointError: If it belongs to another method.
         UsageError: If it was trained on another data set, or for another fold.
     """
-    from fssbench.checkpoints.files import stated
+    from fssbench.checkpoints.files import file_metadata
     from fssbench.datasets.catalogue import list_datasets
     from fssbench.methods.catalogue import list_methods
 
-    said = stated(path)
-    # A backbone's own file, say for a prototype method, names the backbone.
-    if (network := said.get("network", method)) != method and network in list_methods():
+    metadata = file_metadata(path)
+    # The file of a backbone, which a prototype method uses, names the backbone.
+    if (network := metadata.get("network", method)) != method and network in list_methods():
         raise CheckpointError(f"{path} holds the weights of {network}, not of {method}", f"--method {network}")
-    if (trained_on := said.get("dataset", dataset)) != dataset and trained_on in list_datasets():
+    if (trained_on := metadata.get("dataset", dataset)) != dataset and trained_on in list_datasets():
         raise UsageError(
             f"{path} says that it was trained on {trained_on}, not on {dataset}", f"--train-dataset {trained_on}"
         )
-    if (its := said.get("fold", str(fold))) != str(fold) and its.isdecimal():
+    if (trained_fold := metadata.get("fold", str(fold))) != str(fold) and trained_fold.isdecimal():
         raise UsageError(
-            f"{path} says that it was trained for fold {its}: it has seen the classes of fold {fold}",
-            f"--fold {its}, or the file for fold {fold}",
+            f"{path} says that it was trained for fold {trained_fold}: it has seen the classes of fold {fold}",
+            f"--fold {trained_fold}, or the file for fold {fold}",
         )
 
 
@@ -141,12 +141,12 @@ def registered_source(entry: Record) -> Source:
 def sources_for(
     request: Request, info: MethodInfo, variant: str, backbone: str | None, folds: list[int]
 ) -> dict[int, Source]:
-    """Return where the weights of each fold come from, as somebody asked for it.
+    """Return where the weights of each fold come from.
 
     Raises:
-        UsageError: If options exclude each other or the method, or the checkpoints do not make one run.
-        MissingError: If a checkpoint is not there or not registered.
-        BrokenFileError: If a file is no checkpoint.
+        UsageError: If options exclude each other or the method, or the checkpoints do not form one run.
+        MissingError: If a checkpoint is missing or not registered.
+        BrokenFileError: If a file is not a checkpoint.
     """
     if not info.needs_weights and request.checkpoint is None:
         return dict.fromkeys(folds, Source("none"))
@@ -154,12 +154,12 @@ def sources_for(
         raise UsageError(f"{info.name} has no weights", "leave --checkpoint out")
     if request.random_weights:
         return dict.fromkeys(folds, Source("random", seed=request.seed or 0))
-    require_training(request.trained_on, "--train-dataset NAME says on what; or --random-weights")
+    require_training(request.trained_on, "--train-dataset NAME, or --random-weights")
     if request.checkpoint is not None:
         sources = _given_sources(request.checkpoint, request, folds)
     elif info.own is not None:
         raise UsageError(
-            f"{info.name} has weights, and none were named",
+            f"{info.name} needs weights, and none were named",
             "--checkpoint FILE, or --random-weights; or has_weights = False in the class that loads its own",
         )
     else:
@@ -169,9 +169,9 @@ def sources_for(
         found = [find(info.name, variant, backbone or "", name, fold, weak=weak, shots=shots) for fold in folds]
         sources = {fold: registered_source(entry) for fold, entry in zip(folds, found, strict=True)}
     first = next(iter(sources.values()))
-    if other := next((its for its in sources.values() if dict(its.options) != dict(first.options)), None):
+    if other := next((one for one in sources.values() if dict(one.options) != dict(first.options)), None):
         raise UsageError(
-            f"the checkpoints differ in what they need: {other.paths[0]} {dict(other.options)}, "
+            f"the checkpoints need different options: {other.paths[0]} {dict(other.options)}, "
             f"{first.paths[0]} {dict(first.options)}",
             "evaluate fold by fold",
         )
@@ -183,7 +183,7 @@ def _given_sources(name: str, request: Request, folds: list[int]) -> dict[int, S
         if not Path(name).is_file():
             raise MissingError(f"there is no checkpoint {name}", "fssbench checkpoints list")
         raise UsageError(
-            "each fold has its own checkpoint: for all folds the name after --checkpoint says where the fold goes",
+            "each fold has its own checkpoint: with several folds, the name after --checkpoint contains {fold}",
             "--checkpoint 'DIR/fold{fold}.pt', or --fold 0",
         )
     return {fold: file_source(_files(request, fold), request.method, request.trained_on, fold) for fold in folds}

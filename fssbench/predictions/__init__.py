@@ -1,3 +1,3 @@
-"""Predictions in files: label maps that a method outside fssbench wrote, read, checked and counted. No torch."""
+"""Predictions in files: label maps written by a method outside fssbench are read, checked and counted. No torch."""
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""The folder of predictions: a PNG per episode, named by the episode's id.
+"""The folder of predictions: a PNG for each episode, named after its id.
 
-What is in it may come from anybody: names are made here and never taken from a file, what is no regular file of
-reasonable size is not opened, and what is not of the expected size is not decoded.
+The folder may come from anyone. File names are generated here and never taken from a file. Only regular files of a
+reasonable size are opened, and only images of the expected size are decoded.
 """
 
 from __future__ import annotations
@@ -22,31 +22,31 @@ from fssbench.errors import BrokenFileError, MissingError, UsageError
 from fssbench.results.scoring import LabelMap
 
 SUFFIX, BASE_SUFFIX = ".png", "-base.png"
-"""What follows an episode's id in the name of its label map, and of that of base classes where they are asked apart."""
+"""What follows the id in the name of a label map, and in that of base classes where they are predicted apart."""
 
 PRESENCE = ("presence.json", "presence.csv")
-"""Names of the file that says which classes are there, looked for beside the label maps."""
+"""Names of the presence file in a folder of label maps."""
 
 MAX_BYTES = 1 << 26
-"""A larger file is no label map: 64 million pixels without any compression."""
+"""Larger files are refused: 64 million pixels without any compression."""
 
 NAMED = 3
-"""How many of the files with the same mistake are named; all are counted."""
+"""How many files with the same mistake are named; all are counted."""
 
 
 def file_name(fold: int, number: int, *, base: bool = False) -> str:
-    """Return the name of the file that answers an episode."""
+    """Return the name of the label map of an episode."""
     return episode_id(fold, number) + (BASE_SUFFIX if base else SUFFIX)
 
 
 def fold_of(name: str) -> int | None:
-    """Return the fold that the name of a prediction, or its id, says; None if it is no such name."""
+    """Return the fold in the name of a prediction, or in its id; None if it is no such name."""
     found = re.fullmatch(r"fold(\d{1,4})-\d{5,9}((-base)?\.png)?", name, re.ASCII)
     return int(found[1]) if found else None
 
 
 def named(names: Sequence[str], limit: int = NAMED) -> str:
-    """Return the first of some names, and how many more there are."""
+    """Return the first names of a list, and how many more there are."""
     more = f" and {len(names) - limit} more" if len(names) > limit else ""
     return ", ".join(names[:limit]) + more
 
@@ -60,14 +60,14 @@ def encode_png(labels: LabelMap) -> bytes:
 
 @dataclass(frozen=True)
 class Listing:
-    """What a folder holds of one fold.
+    """The predictions of one fold in a folder.
 
     Attributes:
         folder: The folder.
         found: Numbers of the episodes that have a label map.
-        missing: Names of the label maps that are not there.
-        with_base: Whether there are label maps of base classes too.
-        missing_base: Names of those that are not there, where others are.
+        missing: Names of the missing label maps.
+        with_base: Whether there are label maps of base classes.
+        missing_base: Names of the missing label maps of base classes, if there are any of base classes.
     """
 
     folder: Path
@@ -77,15 +77,15 @@ class Listing:
     missing_base: tuple[str, ...]
 
     @classmethod
-    def of(cls, folder: Path, names: set[str], fold: int, episodes: int, *, base: bool) -> Listing:
-        """Return what is there for `episodes` episodes of a fold.
+    def from_names(cls, folder: Path, names: set[str], fold: int, episodes: int, *, base: bool) -> Listing:
+        """Return the listing of a fold.
 
         Args:
             folder: The folder.
-            names: What it holds (`names_in`).
+            names: The names in the folder (`names_in`).
             fold: The fold.
             episodes: Length of its list.
-            base: Whether label maps of base classes are looked for.
+            base: Whether to look for label maps of base classes.
         """
         found = tuple(n for n in range(episodes) if file_name(fold, n) in names)
         missing = tuple(name for n in range(episodes) if (name := file_name(fold, n)) not in names)
@@ -95,7 +95,7 @@ class Listing:
 
 
 def names_in(folder: Path) -> set[str]:
-    """Return the names in a folder, hidden ones left out.
+    """Return the names in a folder, without hidden ones.
 
     Raises:
         MissingError: If there is no such folder.
@@ -112,15 +112,15 @@ def names_in(folder: Path) -> set[str]:
 
 
 def read_file(path: Path) -> bytes:
-    """Return what a prediction's file holds.
+    """Return the contents of a prediction's file.
 
     Raises:
-        BrokenFileError: If it is no regular file, too large, or can't be read.
+        BrokenFileError: If it is not a regular file, is too large, or can't be read.
     """
     try:
         found = path.stat()
         if not S_ISREG(found.st_mode):
-            raise BrokenFileError(f"{path} is no file")
+            raise BrokenFileError(f"{path} is not a regular file")
         if found.st_size > MAX_BYTES:
             raise BrokenFileError(f"{path} is too large for a label map")
         return path.read_bytes()
@@ -129,19 +129,19 @@ def read_file(path: Path) -> bytes:
 
 
 def read_label_map(path: Path, raw: bytes, size: tuple[int, int], largest: int) -> LabelMap:
-    """Return a label map from what its file holds: uint8 (height, width), values 0 to `largest`.
+    """Return the label map in the contents of a file: uint8 (height, width), values 0 to `largest`.
 
     Args:
-        path: What the file is called.
-        raw: What it holds.
+        path: Name of the file.
+        raw: Its contents.
         size: The (height, width) at which the protocol counts.
-        largest: N, or with base classes asked together N + B.
+        largest: N, or N + B if base classes are predicted together with the novel ones.
 
     Raises:
-        BrokenFileError: If it is no such PNG, of another size, or holds another value.
+        BrokenFileError: If it is not such a PNG, has another size, or holds another value.
     """
     labels = read_values(path, raw, size, labels=range(largest + 1))
     if labels.size and (value := int(labels.max())) > largest:
         count = int((labels > largest).sum())
-        raise BrokenFileError(f"{path} holds the value {value} ({count} pixels beyond {largest}), not 0 to {largest}")
+        raise BrokenFileError(f"{path} holds the value {value} ({count} pixels above {largest}), not 0 to {largest}")
     return labels

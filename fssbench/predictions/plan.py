@@ -1,4 +1,4 @@
-"""From what a person asks to have scored to what will be counted: every mistake that needs no pixel is found here."""
+"""From a request to a plan of what will be counted. Every mistake that needs no pixels is found here."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _NAME = re.compile(r"[^\x00-\x1f\x7f-\x9f]{1,100}")
 
 @dataclass(frozen=True)
 class ScoreRequest:
-    """What was asked for; None where nothing was said. See `fssbench score --help`."""
+    """The options of `fssbench score`; None where an option was not used. See `fssbench score --help`."""
 
     predictions: str
     episodes: str
@@ -53,9 +53,9 @@ class ScoreRequest:
 
     @property
     def dataset_options(self) -> dict[str, str]:
-        """What `open_dataset` is given besides."""
-        given = {"labels": self.labels, "lists": self.lists, "part": self.part}
-        return {name: value for name, value in given.items() if value is not None}
+        """Arguments of `open_dataset` other than the root."""
+        options = {"labels": self.labels, "lists": self.lists, "part": self.part}
+        return {name: value for name, value in options.items() if value is not None}
 
 
 @dataclass(frozen=True)
@@ -63,15 +63,15 @@ class ScorePlan:
     """What will be counted.
 
     Attributes:
-        request: What was asked for.
-        method: Name of the method that answered.
-        setting: What the names mean; the method itself is not known here.
+        request: The request.
+        method: Name of the method that made the predictions.
+        setting: What the names mean; it has no method.
         dataset: The opened data set.
-        lists: What was asked, an episode list per fold.
-        found: What was answered of each.
-        presence: Which classes are said to be there; None where the label maps say it.
+        lists: An episode list for each fold.
+        found: The predictions of each fold.
+        presence: The predicted presence of classes; None if it is taken from the label maps.
         out: The run folder.
-        seen: What was in it when this was planned.
+        seen: The contents of that folder at the time of planning.
     """
 
     request: ScoreRequest
@@ -86,7 +86,7 @@ class ScorePlan:
 
     @property
     def protocol(self) -> Protocol:
-        """The rules of counting, brought to the data set."""
+        """The counting rules for the data set."""
         return self.setting.rules
 
 
@@ -95,8 +95,8 @@ def plan_score(request: ScoreRequest) -> ScorePlan:
 
     Raises:
         UsageError: If a name or an option does not exist or does not fit the others.
-        MissingError: If data, a list, a folder or predictions are not there.
-        BrokenFileError: If a list or the presence answers can't be read or do not fit, or files are of no episode.
+        MissingError: If data, a list, a folder or predictions are missing.
+        BrokenFileError: If a list or the presence file can't be read or does not fit, or files belong to no episode.
     """
     from fssbench.datasets import open_dataset
     from fssbench.datasets.catalogue import REGISTRY
@@ -107,7 +107,7 @@ def plan_score(request: ScoreRequest) -> ScorePlan:
     lists = episode_lists(request.episodes, request.fold)
     if not lists:
         raise UsageError(
-            f"--episodes is the list that was answered, not the number {request.episodes}",
+            f"--episodes is the list of the predicted episodes, not the number {request.episodes}",
             "fssbench episodes export makes one",
         )
     first = lists[0]
@@ -122,7 +122,7 @@ def plan_score(request: ScoreRequest) -> ScorePlan:
     method = _name(request)
     out = request.out or _default_folder(request, method, rules, lists)
     if (out / RUN).exists() and request.existing is not Existing.OVERWRITE:
-        raise UsageError(f"{out} holds a run already", "replace it with --overwrite, or give another --out")
+        raise UsageError(f"{out} holds a run already", "replace it with --overwrite, or name another --out")
     seen = check_folder(out, Existing.OVERWRITE)
     folders = [Path(request.predictions.replace("{fold}", str(one.fold))) for one in lists]
     found, presence = _found(request, rules, lists, folders)
@@ -136,12 +136,12 @@ def plan_score(request: ScoreRequest) -> ScorePlan:
 def _check_options(request: ScoreRequest, first: EpisodeList) -> None:
     if request.dataset not in (None, first.dataset):
         raise UsageError(
-            f"--dataset {request.dataset} does not fit the list {request.episodes}, which asks {first.dataset}",
+            f"--dataset {request.dataset} does not fit the list {request.episodes}, which is of {first.dataset}",
             "leave --dataset out",
         )
     if "{fold}" not in request.episodes and request.fold not in (None, "all", str(first.fold)):
         raise UsageError(
-            f"--fold {request.fold} does not fit the list {request.episodes}, which asks fold {first.fold}",
+            f"--fold {request.fold} does not fit the list {request.episodes}, which is of fold {first.fold}",
             "leave --fold out",
         )
 
@@ -151,7 +151,7 @@ def _setting(request: ScoreRequest, first: EpisodeList) -> Setting:
     if request.protocol is None:
         where = f"the list {request.episodes}"
         if not names_file(name) and name.partition("@")[0] not in list_protocols():
-            raise UsageError(f"{where} names no protocol to count by", "--protocol NAME")
+            raise UsageError(f"{where} names no protocol", "--protocol NAME")
         name = protocol_of_list(name, where).name
     return resolve(
         Names(
@@ -181,32 +181,32 @@ def _name(request: ScoreRequest) -> str:
 def _found(
     request: ScoreRequest, rules: Protocol, lists: Sequence[EpisodeList], folders: Sequence[Path]
 ) -> tuple[tuple[Listing, ...], Presence | None]:
-    """Return what is there of each fold, and the presence answers; refuse what is missing or is of no episode."""
+    """Return the predictions of each fold, and the presence of classes; refuse missing and superfluous files."""
     names = {folder: names_in(folder) for folder in folders}
     apart = rules.base is not None and rules.base.asked == "apart"
     found = tuple(
-        Listing.of(folder, names[folder], one.fold, len(one), base=apart)
+        Listing.from_names(folder, names[folder], one.fold, len(one), base=apart)
         for one, folder in zip(lists, folders, strict=True)
     )
-    said = []
-    missing = [] if request.allow_missing else [name for its in found for name in its.missing]
-    asked = sum(map(len, lists))
-    if not any(its.found for its in found):
-        said.append(f"none of the {asked} predictions is there, such as {found[0].missing[0]}")
+    problems = []
+    missing = [] if request.allow_missing else [name for listing in found for name in listing.missing]
+    total = sum(map(len, lists))
+    if not any(listing.found for listing in found):
+        problems.append(f"none of the {total} predictions is there, such as {found[0].missing[0]}")
     elif missing:
-        said.append(f"{len(missing)} of {asked} predictions are missing: {named(missing)}")
-    if missing_base := [name for its in found for name in its.missing_base]:
-        said.append(f"{len(missing_base)} label maps of base classes are missing: {named(missing_base)}")
+        problems.append(f"{len(missing)} of {total} predictions are missing: {named(missing)}")
+    if missing_base := [name for listing in found for name in listing.missing_base]:
+        problems.append(f"{len(missing_base)} label maps of base classes are missing: {named(missing_base)}")
     if extra := _extra(lists, folders, names, base=apart):
         files = "1 file is" if len(extra) == 1 else f"{len(extra)} files are"
-        said.append(f"{files} of no episode: {named(extra)}")
-    if said:
-        remedy = "--allow-missing leaves episodes without one out"
+        problems.append(f"{files} of no episode: {named(extra)}")
+    if problems:
+        remedy = "--allow-missing leaves out episodes without a prediction"
         if not missing:
-            remedy = "fssbench episodes show LIST names the episodes; move what answers none of them elsewhere"
-        raise BrokenFileError(f"predictions in {request.predictions}: {'; '.join(said)}", remedy)
-    beside = [its for folder in dict.fromkeys(folders) if (its := find_presence(folder, names[folder]))]
-    paths = beside if request.presence is None else [request.presence]
+            remedy = "fssbench episodes show LIST names the episodes; move other files elsewhere"
+        raise BrokenFileError(f"predictions in {request.predictions}: {'; '.join(problems)}", remedy)
+    in_folders = [path for folder in dict.fromkeys(folders) if (path := find_presence(folder, names[folder]))]
+    paths = in_folders if request.presence is None else [request.presence]
     return found, _presence(paths, lists, found) if paths else None
 
 
@@ -214,17 +214,17 @@ def _presence(paths: Sequence[Path], lists: Sequence[EpisodeList], found: Sequen
     presence: dict[str, tuple[bool, ...]] = {}
     for path in paths:
         presence |= read_presence(path)
-    answered = [episode_id(one.fold, n) for one, its in zip(lists, found, strict=True) for n in its.found]
+    required = [episode_id(one.fold, n) for one, listing in zip(lists, found, strict=True) for n in listing.found]
     known = {episode_id(one.fold, n) for one in lists for n in range(len(one))}
     where = ", ".join(map(str, paths))
-    check_presence(presence, answered, known, {one.fold for one in lists}, lists[0].way, where)
+    check_presence(presence, required, known, {one.fold for one in lists}, lists[0].way, where)
     return presence
 
 
 def _extra(
     lists: Sequence[EpisodeList], folders: Sequence[Path], names: dict[Path, set[str]], *, base: bool
 ) -> list[str]:
-    """Return the names that answer no episode; those of folds that are not asked are passed over."""
+    """Return the names that belong to no episode; names of folds without a list are ignored."""
     kinds = (False, True) if base else (False,)
     known = {file_name(one.fold, n, base=kind) for one in lists for n in range(len(one)) for kind in kinds}
     folds = {one.fold for one in lists}

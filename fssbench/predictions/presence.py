@@ -1,4 +1,4 @@
-"""Which classes a prediction says are in the query, where the label map does not decide it: JSON or CSV."""
+"""The predicted presence of classes in queries, where it is not taken from the label maps: JSON or CSV."""
 
 from __future__ import annotations
 
@@ -11,121 +11,122 @@ from fssbench.errors import BrokenFileError, MissingError, UsageError
 from fssbench.predictions.files import PRESENCE, fold_of, named
 
 Presence = Mapping[str, tuple[bool, ...]]
-"""For each episode's id and each of its N classes, in the order asked, whether it is said to be there."""
+"""For the id of each episode, whether each of its N classes is predicted as present, in the order of the classes."""
 
 MAX_BYTES = 1 << 27
-"""A larger file is none: a million 5-way episodes take half of it."""
+"""Larger files are refused. A million 5-way episodes need half of it."""
 
 _TRUTHS = {"1": True, "true": True, "0": False, "false": False}
 
 
 def find_presence(folder: Path, names: set[str]) -> Path | None:
-    """Return the file that lies beside the label maps, None if there is none.
+    """Return the presence file in a folder of label maps; None if there is none.
 
     Raises:
         UsageError: If there are two.
-        BrokenFileError: If it is a pipe or a device, which would be waited for.
+        BrokenFileError: If it is a pipe or a device, which could block reading.
     """
     found = [name for name in PRESENCE if name in names]
     if len(found) > 1:
         raise UsageError(f"{folder} holds both {' and '.join(found)}", f"--presence {folder / found[0]}")
     path = folder / found[0] if found else None
     if path is not None and path.exists() and not path.is_file():
-        raise BrokenFileError(f"{path} is no file")
+        raise BrokenFileError(f"{path} is not a regular file")
     return path
 
 
 def read_presence(path: Path) -> Presence:
-    """Read a file of presence answers.
+    """Read a presence file.
 
-    JSON: an object from ids to lists of N times true or false, or 1 or 0. CSV (by the suffix .csv): a line per episode,
-    its id and then N times 1 or 0, or true or false; a first line that begins with `id` is a heading.
+    JSON: an object from ids to lists of N values true or false, or 1 or 0. CSV (suffix .csv): a line for each episode,
+    with its id and N values 1 or 0, or true or false; a first line that begins with `id` is a header.
 
     Raises:
-        MissingError: If there is no such file.
-        BrokenFileError: If it is none, or answers an episode twice.
+        MissingError: If the file is missing.
+        BrokenFileError: If it is not a presence file, or has an episode twice.
     """
     try:
         if path.stat().st_size > MAX_BYTES:
-            raise BrokenFileError(f"{path} is too large for a file of presence answers")
+            raise BrokenFileError(f"{path} is too large for a presence file")
         text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError as error:
-        raise MissingError(f"there is no file of presence answers {path}") from error
+        raise MissingError(f"there is no presence file {path}") from error
     except OSError as error:
         raise BrokenFileError(f"can't read {path}: {error.strerror}") from error
     except UnicodeDecodeError as error:
-        raise BrokenFileError(f"{path} is no text in UTF-8") from error
-    pairs = _of_csv(text, path) if path.suffix.lower() == ".csv" else _of_json(text, path)
+        raise BrokenFileError(f"{path} is not UTF-8 text") from error
+    pairs = _read_csv(text, path) if path.suffix.lower() == ".csv" else _read_json(text, path)
     presence: dict[str, tuple[bool, ...]] = {}
-    for name, answers in pairs:
+    for name, present in pairs:
         if name in presence:
-            raise BrokenFileError(f"{path} answers {name} twice")
-        presence[name] = answers
+            raise BrokenFileError(f"{path} has {name} twice")
+        presence[name] = present
     return presence
 
 
-def _of_csv(text: str, path: Path) -> Iterable[tuple[str, tuple[bool, ...]]]:
+def _read_csv(text: str, path: Path) -> Iterable[tuple[str, tuple[bool, ...]]]:
     try:
         for number, line in enumerate(csv.reader(text.splitlines()), 1):
             if not line or (number == 1 and line[0].strip().lower() == "id"):
                 continue
-            name, *answers = (cell.strip() for cell in line)
-            said = [_TRUTHS.get(answer.lower()) for answer in answers]
-            known = tuple(answer for answer in said if answer is not None)
-            if len(known) < len(said):
+            name, *cells = (cell.strip() for cell in line)
+            values = [_TRUTHS.get(cell.lower()) for cell in cells]
+            present = tuple(value for value in values if value is not None)
+            if len(present) < len(values):
                 raise BrokenFileError(f"{path}, line {number}: presence is 1 or 0, true or false")
-            yield name, known
+            yield name, present
     except csv.Error as error:
-        raise BrokenFileError(f"{path} is no CSV: {error}") from error
+        raise BrokenFileError(f"{path} is not CSV: {error}") from error
 
 
-def _of_json(text: str, path: Path) -> Iterable[tuple[str, tuple[bool, ...]]]:
+def _read_json(text: str, path: Path) -> Iterable[tuple[str, tuple[bool, ...]]]:
     try:
         pairs = json.loads(text, object_pairs_hook=_Pairs)
     except (ValueError, RecursionError) as error:
-        raise BrokenFileError(f"{path} is no JSON: {error}") from error
+        raise BrokenFileError(f"{path} is not JSON: {error}") from error
     if not isinstance(pairs, _Pairs):
-        raise BrokenFileError(f"{path} is no object from ids to lists")
-    for name, answers in pairs:
-        # True is 1 to Python, and NumPy's own numbers are written as 0 and 1.
-        if not isinstance(answers, list) or any(type(answer) not in (bool, int) for answer in answers):
+        raise BrokenFileError(f"{path} is not an object from ids to lists")
+    for name, values in pairs:
+        # In Python True equals 1, and NumPy's booleans may be written as 0 and 1.
+        if not isinstance(values, list) or any(type(value) not in (bool, int) for value in values):
             raise BrokenFileError(f"{path}: {name} needs a list of true or false")
-        if any(answer not in (0, 1) for answer in answers):
+        if any(value not in (0, 1) for value in values):
             raise BrokenFileError(f"{path}: {name} needs a list of true or false")
-        yield name, tuple(bool(answer) for answer in answers)
+        yield name, tuple(bool(value) for value in values)
 
 
 class _Pairs(list[tuple[str, object]]):
-    """A JSON object as it is written, so that a name that comes twice is seen."""
+    """A JSON object as a list of pairs, so that a repeated name is noticed."""
 
 
 def check_presence(
-    presence: Presence, asked: Iterable[str], known: set[str], folds: Collection[int], way: int, where: str
+    presence: Presence, required: Iterable[str], known: set[str], folds: Collection[int], way: int, where: str
 ) -> None:
-    """Refuse presence answers that do not fit the episodes.
+    """Refuse a presence file that does not fit the episodes.
 
     Args:
-        presence: What was read.
-        asked: Ids of the episodes that have to be answered.
+        presence: The contents of the file.
+        required: Ids of the episodes that must be in it.
         known: All ids of the lists.
-        folds: Their folds; answers of others are passed over.
+        folds: The folds of the lists; entries of other folds are ignored.
         way: N.
-        where: What it was read from.
+        where: The name of the file, for messages.
 
     Raises:
-        BrokenFileError: Saying how many are missing, of no episode, or not of N classes; the first are named.
+        BrokenFileError: With the numbers of missing ids, of ids without an episode, and of entries without N values;
+            the first of each are named.
     """
-    missing = [name for name in asked if name not in presence]
+    missing = [name for name in required if name not in presence]
     extra = [name for name in presence if name not in known and ((fold := fold_of(name)) is None or fold in folds)]
-    other = [name for name, answers in presence.items() if name in known and len(answers) != way]
-    said = [
+    other = [name for name, present in presence.items() if name in known and len(present) != way]
+    problems = [
         f"{what}: {named(names)}"
         for names, what in (
             (missing, f"{len(missing)} episodes are missing"),
-            (extra, f"{len(extra)} ids are of no episode"),
-            (other, f"{len(other)} have not {way} answers"),
+            (extra, f"{len(extra)} ids belong to no episode"),
+            (other, f"{len(other)} have not {way} values"),
         )
         if names
     ]
-    if said:
-        raise BrokenFileError(f"presence answers in {where}: {'; '.join(said)}")
+    if problems:
+        raise BrokenFileError(f"presence in {where}: {'; '.join(problems)}")

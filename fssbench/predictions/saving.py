@@ -1,4 +1,4 @@
-"""Saving what a method here answers, in the form in which predictions are read."""
+"""Saves the predictions of a method as files that `fssbench score` reads."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ if TYPE_CHECKING:
 
 
 class SavedPredictions:
-    """A folder of predictions being written: each label map whole or not at all, the presence answers at the end.
+    """A folder to which predictions are written: each label map atomically, the presence file at the end.
 
     Args:
-        folder: Where they go; it may hold predictions of other folds.
-        folds: The folds that will be answered.
-        existing: What to do with predictions of these folds that are there.
+        folder: The folder; it may hold predictions of other folds.
+        folds: The folds that will be evaluated.
+        existing: What to do with predictions of these folds that exist.
 
     Raises:
         UsageError: If there are predictions of these folds and `existing` is "refuse", or the folder can't be read.
-        BrokenFileError: If the presence answers of other folds, which are kept, can't be read.
+        BrokenFileError: If the presence file, whose entries of other folds are kept, can't be read.
     """
 
     def __init__(self, folder: Path, folds: Iterable[int], existing: Existing) -> None:
@@ -38,81 +38,81 @@ class SavedPredictions:
         self._existing = existing
         self._folds = frozenset(folds)
         names = names_in(folder) if folder.exists() else set()
-        self._there = {name for name in names if fold_of(name) in self._folds}
-        if self._there and existing is Existing.REFUSE:
+        self._existing_names = {name for name in names if fold_of(name) in self._folds}
+        if self._existing_names and existing is Existing.REFUSE:
             raise UsageError(
-                f"{folder} holds predictions already: {named(sorted(self._there))}",
-                "continue with --resume, replace them with --overwrite, or give another folder",
+                f"{folder} holds predictions already: {named(sorted(self._existing_names))}",
+                "continue with --resume, replace them with --overwrite, or name another folder",
             )
-        self._others()  # refused before anything is answered
+        self._others()  # raises an error before anything is predicted
 
-    def begin(self, answered: Iterable[Row]) -> None:
-        """Make ready: what is there of episodes that are still to be answered goes.
+    def begin(self, rows: Iterable[Row]) -> None:
+        """Remove label maps of episodes that have no row yet, and leftovers of interrupted writes.
 
         Args:
-            answered: The rows that the run has already.
+            rows: The rows that the run already has.
 
         Raises:
-            UsageError: If one of them has no label map.
+            UsageError: If the label map of a row is missing.
         """
-        kept = {file_name(row.fold, row.episode) for row in answered}
-        if missing := sorted(kept - self._there):
+        kept = {file_name(row.fold, row.episode) for row in rows}
+        if missing := sorted(kept - self._existing_names):
             raise UsageError(
-                f"{len(missing)} episodes of the run are answered but not saved in {self.folder}: {named(missing)}",
+                f"{len(missing)} episodes of the run are evaluated but not saved in {self.folder}: {named(missing)}",
                 "replace the run with --overwrite, or leave --save-predictions out",
             )
-        kept |= {file_name(row.fold, row.episode, base=True) for row in answered}
-        for name in self._there - kept:
+        kept |= {file_name(row.fold, row.episode, base=True) for row in rows}
+        for name in self._existing_names - kept:
             (self.folder / name).unlink(missing_ok=True)
         for fold in self._folds:
             remove_leftovers(self.folder, f"fold{fold}-*.png")
 
-    def save(self, fold: int, number: int, answered: PredictedLabels) -> None:
-        """Write the label maps of one answer.
+    def save(self, fold: int, number: int, predicted: PredictedLabels) -> None:
+        """Write the label maps of one episode.
 
         Raises:
-            UsageError: If they can't be written, or another command has written some since this one looked.
+            UsageError: If they can't be written, or another command has written some since this one began.
         """
         name = file_name(fold, number)
-        # What was there of this episode is gone since `begin`.
+        # `begin` has removed earlier files of this episode.
         if self._existing is not Existing.OVERWRITE and (self.folder / name).exists():
             raise UsageError(
                 f"another command has saved {name} in {self.folder} since this one began; it stays as it is",
-                "give another folder",
+                "name another folder",
             )
-        self._write(name, encode_png(answered.labels))
-        if answered.base is not None:
-            self._write(file_name(fold, number, base=True), encode_png(answered.base))
+        self._write(name, encode_png(predicted.labels))
+        if predicted.base is not None:
+            self._write(file_name(fold, number, base=True), encode_png(predicted.base))
 
     def finish(self, rows: Iterable[Row]) -> None:
-        """Write which classes each row says are there, beside what is there of other folds.
+        """Write the presence file: the predicted presence of each row, and the entries of other folds.
 
         Raises:
             UsageError: If it can't be written.
-            BrokenFileError: If the presence answers of other folds can't be read any more.
+            BrokenFileError: If the entries of other folds can't be read any more.
         """
-        mine = {episode_id(row.fold, row.episode): row.present for row in rows}
+        own = {episode_id(row.fold, row.episode): row.present for row in rows}
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            # Commands for other folds add to the same file.
+            # Commands for other folds write to the same file.
             with locked_folder(self.folder):
-                said = {**self._others(), **mine}
-                lines = ",\n".join(f" {json.dumps(name)}: {json.dumps(said[name])}" for name in sorted(said))
+                presence = {**self._others(), **own}
+                lines = ",\n".join(f" {json.dumps(name)}: {json.dumps(presence[name])}" for name in sorted(presence))
                 remove_leftovers(self.folder, PRESENCE[0])
                 self._write(PRESENCE[0], f"{{\n{lines}\n}}\n".encode("ascii"))
         except OSError as error:
-            raise UsageError(f"can't write {self.folder}: {error.strerror}", "give another folder") from error
+            raise UsageError(f"can't write {self.folder}: {error.strerror}", "name another folder") from error
 
     def _others(self) -> Presence:
-        """Return the presence answers of other folds, which are kept."""
+        """Return the presence of other folds' episodes, which is kept."""
         path = self.folder / PRESENCE[0]
-        said = read_presence(path) if path.exists() else {}
-        return {name: its for name, its in said.items() if fold_of(name) not in self._folds}
+        presence = read_presence(path) if path.exists() else {}
+        return {name: present for name, present in presence.items() if fold_of(name) not in self._folds}
 
     def _write(self, name: str, content: bytes) -> None:
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            # No look for leftovers with each of thousands of files.
+            # Leftovers are not searched for at each of thousands of files.
             os.close(replace_locked(self.folder / name, content))
         except OSError as error:
-            raise UsageError(f"can't write {self.folder / name}: {error.strerror}", "give another folder") from error
+            raise UsageError(f"can't write {self.folder / name}: {error.strerror}", "name another folder") from error

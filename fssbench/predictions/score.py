@@ -1,4 +1,4 @@
-"""Counting what was planned: each label map is read, checked and counted, and only then is anything written."""
+"""Counts planned predictions: each label map is read, checked and counted before anything is written."""
 
 from __future__ import annotations
 
@@ -28,18 +28,18 @@ if TYPE_CHECKING:
 
 
 def score(plan: ScorePlan, progress: Progress | None = None, command: tuple[str, ...] = ()) -> Results:
-    """Count the predictions that were planned; the results are in the plan's folder too.
+    """Count the planned predictions and return the results, which are also in the plan's folder.
 
-    Nothing is written before all of them are counted.
+    Nothing is written until all of them are counted.
 
     Args:
         plan: From `fssbench.predictions.plan.plan_score`.
-        progress: Told of each row.
-        command: What was typed, for the record.
+        progress: Receives each row.
+        command: The command line, for the record.
 
     Raises:
-        BrokenFileError: If label maps are not what they have to be; all of them are counted, the first are named.
-        MissingError: If a mask of the data set is not there.
+        BrokenFileError: If label maps are not valid, with their number and the first of them.
+        MissingError: If a mask of the data set is missing.
         UsageError: If the run can't be written.
     """
     shown = progress or Silent()
@@ -50,9 +50,9 @@ def score(plan: ScorePlan, progress: Progress | None = None, command: tuple[str,
     finally:
         shown.close()
     if mistakes := [mistake for fold in counted for mistake in fold.mistakes]:
-        asked = sum(len(its.found) for its in plan.found)
+        total = sum(len(listing.found) for listing in plan.found)
         raise BrokenFileError(
-            f"{len(mistakes)} of {asked} predictions can't be counted: {named(mistakes)}", _remedy(plan)
+            f"{len(mistakes)} of {total} predictions can't be counted: {named(mistakes)}", _remedy(plan)
         )
     run = _record(plan, counted, command)
     lists = {one.fold: one for one in plan.lists}
@@ -68,18 +68,18 @@ def score(plan: ScorePlan, progress: Progress | None = None, command: tuple[str,
 
 
 def digest(parts: Sequence[tuple[str, str]]) -> str:
-    """Return the hex sha256 over predictions.
+    """Return the hex sha256 of predictions.
 
     Args:
-        parts: For each file, in the order of the episodes, its name and the hash of what it holds; for presence answers
-            the episode's id and a string of 1 and 0.
+        parts: For each file, in the order of the episodes, its name and the hash of its contents; for presence, the id
+            of the episode and a string of 1 and 0.
     """
     return hashlib.sha256("".join(f"{name} {value}\n" for name, value in parts).encode("ascii")).hexdigest()
 
 
 @dataclass
 class _Fold:
-    """One fold being counted."""
+    """One fold that is being counted."""
 
     plan: ScorePlan
     episodes: EpisodeList
@@ -89,7 +89,7 @@ class _Fold:
     mistakes: list[str] = field(default_factory=list)
 
     def count(self, progress: Progress) -> None:
-        """Read and count what is there."""
+        """Read and count the label maps that exist."""
         plan, fold = self.plan, self.episodes.fold
         base = () if plan.protocol.base is None else plan.dataset.fold_classes(fold, "train")
         queries = {self.episodes[number].query for number in self.found.found}
@@ -100,18 +100,18 @@ class _Fold:
             episode = self.episodes[number]
             truth = Truth.of(labels.of(episode.query), episode.classes, plan.protocol)
             try:
-                answered = self._answered(number, truth.label, len(base))
+                predicted = self._read(number, truth.label, len(base))
             except BrokenFileError as error:
                 self.mistakes.append(error.message)
                 continue
-            row = row_of(self.episodes, number, answered, truth, base, plan.protocol)
+            row = row_of(self.episodes, number, predicted, truth, base, plan.protocol)
             self.rows.append(replace(row, seconds=round(time.perf_counter() - started, 6)))
             progress.advance(self.rows[-1])
 
-    def _answered(self, number: int, label: Label, base_classes: int) -> PredictedLabels:
+    def _read(self, number: int, label: Label, base_classes: int) -> PredictedLabels:
         way, rule, name = self.episodes.way, self.plan.protocol.base, episode_id(self.episodes.fold, number)
         size = (label.shape[0], label.shape[1])
-        together = rule is not None and rule.asked == "together"
+        jointly = rule is not None and rule.asked == "together"
 
         def read(largest: int, *, base: bool) -> LabelMap:
             file = file_name(self.episodes.fold, number, base=base)
@@ -119,23 +119,23 @@ class _Fold:
             self.parts.append((file, hashlib.sha256(raw).hexdigest()))
             return read_label_map(self.found.folder / file, raw, size, largest)
 
-        labels = read(way + base_classes if together else way, base=False)
+        labels = read(way + base_classes if jointly else way, base=False)
         base = read(base_classes, base=True) if self.found.with_base else None
         if self.plan.presence is None:
             return PredictedLabels(labels, base, tuple(bool((labels == n).any()) for n in range(1, way + 1)))
         present = self.plan.presence[name]
-        self.parts.append((name, "".join(str(int(said)) for said in present)))
+        self.parts.append((name, "".join(str(int(value)) for value in present)))
         return PredictedLabels(labels, base, present)
 
 
 def _remedy(plan: ScorePlan) -> str:
     rules = plan.protocol
     if rules.score_at == "original":
-        return "a label map has the size of the query's photo and says n where the n-th class is"
+        return "a label map has the size of the query's photo and the value n where the n-th class is"
     size = f"{rules.input[0]} x {rules.input[1]}"
     if "original" in rules.score_sizes:
-        return f"--score-at original, if they have the photos' own sizes; at {size} the protocol {rules.name} counts"
-    return f"write them at {size}, where the protocol {rules.name} counts"
+        return f"--score-at original, if they have the sizes of the photos; the protocol {rules.name} counts at {size}"
+    return f"write them at {size}, the size at which the protocol {rules.name} counts"
 
 
 def _record(plan: ScorePlan, counted: Sequence[_Fold], command: tuple[str, ...]) -> Run:

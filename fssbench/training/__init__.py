@@ -1,15 +1,16 @@
-"""Training on the base classes of a fold: the episodes that are drawn, the losses, the loop, and the recipes as data.
+"""Training on the base classes of a fold: episodes, losses, the training loop, and recipes as data.
 
 recipes     recipes.toml -> Recipe
-plan        what was asked for -> what will be done
-draws       which pictures are asked, by seed, stage and step
-pictures    pictures at the network's size, turned and tinted; crops: cut from them as they are
-losses      the losses, by the paper's equation
+plan        the options -> what will be trained
+draws       the images of each step, by seed, stage and step
+batches     images at the network's size, with augmentation; crops: random crops of the original images
 loop        steps, learning rate, validation
-state       what is kept on disk: state and log
-validation  what is looked at meanwhile
+state       files in the training folder: state and log
+validation  validation during training
 pretrain    the backbone `small`, from scratch
 episodic    any method, stage by stage
-run         build, train, write the weights
-report      progress
+run         builds, trains, writes the weights
+progress    progress of a training
+
+The losses are in `fssbench.layers.losses` and in the methods.
 """

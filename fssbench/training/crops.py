@@ -1,4 +1,4 @@
-"""Random crops of a picture in its own pixels, as PFENet and those after it make them.
+"""Random crops of an image at its own resolution, as PFENet and later methods make them.
 
 Facts from dvlab-research/PFENet at a505675, util/transform.py. BAM and NTRENet do the same; RePRI (aa54b19) keeps the
 whole picture, and MLC (616db51) pads with black.
@@ -23,19 +23,19 @@ _OUTSIDE = tuple(255.0 * mean for mean in IMAGENET_MEAN)
 def random_crop(
     image: Image, label: Label, class_id: int, rng: np.random.Generator, recipe: Crops, size: tuple[int, int]
 ) -> tuple[Tensor, Tensor]:
-    """Return a random crop of a picture and of its label map.
+    """Return a random crop of an image and of its label map.
 
     Args:
         image: RGB uint8 (H, W, 3).
         label: uint8 (H, W).
         class_id: The class of which a crop has to keep `recipe.kept` of the pixels.
         rng: Random numbers.
-        recipe: How far a crop may differ from the picture.
+        recipe: How far a crop may differ from the image.
         size: (height, width) of the crop.
 
     Returns:
-        Normalised float32 (3, *size) and uint8 (*size). Pixels are rounded to 0..255 between the steps, which the
-        release leaves to the end.
+        Normalised float32 (3, *size) and uint8 (*size). Pixels are rounded to 0..255 after each step, in the release
+        only at the end.
     """
     factor = rng.uniform(*recipe.scale)
     image = cast("Image", cv2.resize(image, None, fx=factor, fy=factor, interpolation=cv2.INTER_LINEAR))
@@ -67,26 +67,26 @@ def _turned(image: Image, label: Label, degrees: float) -> tuple[Image, Label]:
 
 
 def _padded(image: Image, label: Label, size: tuple[int, int], outside: str) -> tuple[Image, Label]:
-    lacking = [max(0, wanted - there) for wanted, there in zip(size, label.shape, strict=True)]
+    missing = [max(0, target - present) for target, present in zip(size, label.shape, strict=True)]
     black = outside == "black"
-    top, left = (0, 0) if black else (lacking[0] // 2, lacking[1] // 2)
-    sides = (top, lacking[0] - top, left, lacking[1] - left)
+    top, left = (0, 0) if black else (missing[0] // 2, missing[1] // 2)
+    sides = (top, missing[0] - top, left, missing[1] - left)
     padded = cv2.copyMakeBorder(image, *sides, cv2.BORDER_CONSTANT, value=(0.0, 0.0, 0.0) if black else _OUTSIDE)
     return cast("Image", padded), cast("Label", cv2.copyMakeBorder(label, *sides, cv2.BORDER_CONSTANT, value=IGNORE))
 
 
 def _place(
-    wanted: np.ndarray[tuple[int, ...], np.dtype[np.bool_]],
+    mask: np.ndarray[tuple[int, ...], np.dtype[np.bool_]],
     rng: np.random.Generator,
     recipe: Crops,
     size: tuple[int, int],
 ) -> tuple[int, int]:
-    """Return where the crop begins: the first place of several that keeps enough of the class, else the last."""
-    height, width = wanted.shape
-    least = recipe.kept * wanted.sum()
+    """Return the corner of the crop: the first of several random ones that keeps enough of the class, or the last."""
+    height, width = mask.shape
+    least = recipe.kept * mask.sum()
     top = left = 0
     for _ in range(recipe.tries):
         top, left = int(rng.integers(height - size[0] + 1)), int(rng.integers(width - size[1] + 1))
-        if wanted[top : top + size[0], left : left + size[1]].sum() >= least:
+        if mask[top : top + size[0], left : left + size[1]].sum() >= least:
             break
     return top, left

@@ -1,7 +1,8 @@
-"""The episodic trainer: any method, stage by stage, through the losses it says itself.
+"""The episodic trainer: trains any method, stage by stage, with the method's own losses.
 
-HSNet and ASNet were trained so: 1-way 1-shot whatever is evaluated later, Adam, the frozen backbone in eval mode.
-Most releases keep the weights that do best on episodes of the novel classes; a recipe says whether that is done.
+HSNet and ASNet were trained like this: 1-way 1-shot for every later evaluation, with Adam and the frozen backbone in
+eval mode. Most releases keep the weights that are best on episodes of novel classes; a recipe says whether that is
+done.
 """
 
 from __future__ import annotations
@@ -11,8 +12,8 @@ from typing import Any
 from torch import nn
 
 from fssbench.methods.base.method import Method
+from fssbench.training.batches import EpisodeBatches
 from fssbench.training.loop import Hooks, StepCallback, fit
-from fssbench.training.pictures import EpisodeBatches
 from fssbench.training.plan import Plan
 from fssbench.training.recipe import Recipe
 from fssbench.training.recipes import stage_recipe
@@ -22,21 +23,21 @@ from fssbench.training.validation import Validator
 AnyMethod = Method[Any, Any]
 
 
-def train(method: AnyMethod, plan: Plan, watcher: StepCallback | None = None, *, backbone_sha256: str = "") -> None:
-    """Train a method, whose backbone holds its weights already, in all its stages; leaves it in eval mode.
+def train(method: AnyMethod, plan: Plan, callback: StepCallback | None = None, *, backbone_sha256: str = "") -> None:
+    """Train a method in all its stages. Its backbone already has its weights. The method is left in eval mode.
 
     Args:
         method: The method, with an initial head.
-        plan: What is trained, on what, where.
-        watcher: Is told of every step.
-        backbone_sha256: Hash of the backbone's weights: a state on disk belongs to one backbone.
+        plan: The plan of the training.
+        callback: Called after every step.
+        backbone_sha256: Hash of the backbone's weights. A state file belongs to one backbone.
     """
     method.to(plan.device)
     for number, stage in enumerate(method.training_stages):
         recipe = stage_recipe(plan.recipes, stage, f"{plan.network}/{plan.dataset.name}")
         method.enter_training_stage(stage)
         freeze(method, recipe.frozen)
-        _train_stage(method, plan, recipe, stage, number, watcher, backbone_sha256)
+        _train_stage(method, plan, recipe, stage, number, callback, backbone_sha256)
     method.cpu().eval()
 
 
@@ -46,20 +47,20 @@ def _train_stage(
     recipe: Recipe,
     stage: str,
     number: int,
-    watcher: StepCallback | None,
+    callback: StepCallback | None,
     backbone_sha256: str,
 ) -> None:
     batches = EpisodeBatches(plan.dataset, plan.fold, recipe, plan.seed, method.task, number)
     validator = None
     if recipe.validation is not None and plan.rules is not None:
         validator = Validator(plan.dataset, plan.fold, recipe, plan.rules, plan.device)
-    watch = Hooks(
+    hooks = Hooks(
         stage=stage,
         number=number,
         seed=plan.seed,
         validate=None if validator is None else lambda: validator(method),
         prepare=lambda: training_mode(method, recipe.batch_norm),
-        watcher=watcher,
+        callback=callback,
     )
     run = {**plan.identity(recipe), "stage": stage, "backbone": backbone_sha256}
     fit(
@@ -68,19 +69,19 @@ def _train_stage(
         recipe,
         StageFiles(plan.folder, run, stage),
         resume=plan.resume,
-        watch=watch,
+        hooks=hooks,
     )
 
 
-def freeze(method: nn.Module, beginnings: tuple[str, ...]) -> None:
-    """Freeze the parameters whose names begin so."""
+def freeze(method: nn.Module, prefixes: tuple[str, ...]) -> None:
+    """Freeze the parameters whose names have one of these prefixes."""
     for name, parameter in method.named_parameters():
-        if name.startswith(beginnings):
+        if name.startswith(prefixes):
             parameter.requires_grad = False
 
 
 def training_mode(method: nn.Module, batch_norm: str) -> None:
-    """Put a method into training mode, its batch norms as a recipe says; see `Recipe.batch_norm`."""
+    """Put a method into training mode, and its batch norms into the mode of the recipe; see `Recipe.batch_norm`."""
     method.train()
     if batch_norm == "method":
         return

@@ -1,4 +1,4 @@
-"""The training loop: steps, learning rate, validation, state on disk, log."""
+"""The training loop: steps, learning rate, validation, state files, log."""
 
 from __future__ import annotations
 
@@ -17,30 +17,30 @@ from fssbench.training.recipe import Optimiser, Recipe
 from fssbench.training.state import StageFiles, Step, TrainingState, restore, save
 
 SAVE_EVERY = 100
-"""Steps between two states on disk, at most: the state is written after each validation, too."""
+"""Largest number of steps between two state files; the state is also written after each validation."""
 
 SAVE_AFTER = 60.0
-"""Seconds from one state to the next where steps are so slow that `SAVE_EVERY` of them take longer."""
+"""Largest number of seconds between two state files, if `SAVE_EVERY` slow steps take longer."""
 
 
 class StepCallback(Protocol):
-    """Is told of every step."""
+    """Called after every step."""
 
     def __call__(self, stage: str, steps: int, done: Step) -> None:
-        """Look at a finished step of a stage of so many steps."""
+        """Handle a finished step of a stage that has `steps` steps."""
 
 
 @dataclass(frozen=True)
 class Hooks:
-    """What is done beside the steps.
+    """Functions that the training loop calls.
 
     Attributes:
         stage: Name of the stage.
-        number: Its number, from 0.
-        seed: Seed of what the losses draw.
-        validate: Returns what a validation gives.
+        number: Number of the stage, from 0.
+        seed: Seed of random numbers in the losses.
+        validate: Returns the result of a validation.
         prepare: Puts the module into training mode, at the start and after each validation.
-        watcher: Is told of every step.
+        callback: Called after every step.
     """
 
     stage: str = ""
@@ -48,7 +48,7 @@ class Hooks:
     seed: int = 0
     validate: Callable[[], float] | None = None
     prepare: Callable[[], None] = field(default=lambda: None)
-    watcher: StepCallback | None = None
+    callback: StepCallback | None = None
 
 
 def fit(
@@ -58,29 +58,29 @@ def fit(
     place: StageFiles,
     *,
     resume: bool = False,
-    watch: Hooks = Hooks(),
+    hooks: Hooks = Hooks(),
 ) -> list[Step]:
-    """Train the parameters of `module` that want a gradient.
+    """Train the parameters of `module` that require a gradient.
 
-    What `losses_at` draws depends on the step alone: on its own, or from torch's generator, which is seeded at every
-    step. So what `module` and optimiser hold is the whole state, and a run that is killed and resumed ends with the
-    weights it would have had. A stage that is finished is not run again.
+    `losses_at` depends on the step only: its random numbers are its own, or come from torch's generator, which is
+    seeded at every step. So the module and the optimiser are the whole state, and a training that is stopped and
+    resumed gives the same weights as one that is not. A finished stage is not run again.
 
     Args:
         module: On its device.
         losses_at: Returns the losses of a step, 0-based, by name; their sum is minimised.
-        recipe: How many steps, the optimiser, and which weights are the result.
-        place: Where state and log are kept.
-        resume: Go on from the state on disk, if there is one.
-        watch: What is done beside.
+        recipe: Has the number of steps, the optimiser, and the choice of the final weights.
+        place: Where state and log are written.
+        resume: Continue from the state file, if there is one.
+        hooks: Functions that are called during training.
 
     Returns:
         Every step. The module holds the result.
 
     Raises:
-        UsageError: If a loss is no finite number, there is nothing to move, or another command has written its state
-            there meanwhile.
-        CheckpointError: If the state on disk is another run's.
+        UsageError: If a loss is not finite, there is nothing to train, or another command has written its state to the
+            same folder.
+        CheckpointError: If the state file belongs to another training.
         BrokenFileError: If it can't be read.
     """
     steps = recipe.steps or 0
@@ -91,10 +91,10 @@ def fit(
         state = restore(module, optimiser, place)
     expected = place.state.exists()
     chooses = recipe.validation is not None and recipe.validation.choose == "best"
-    watch.prepare()
+    hooks.prepare()
     saved = time.monotonic()
     for step in range(len(state.steps), steps):
-        torch.manual_seed(step_seed(watch.seed, watch.number, step))
+        torch.manual_seed(step_seed(hooks.seed, hooks.number, step))
         rate = learning_rate(recipe.optimiser, step, steps)
         for group in optimiser.param_groups:
             group["lr"] = rate * group["factor"]
@@ -103,23 +103,23 @@ def fit(
         optimiser.zero_grad(set_to_none=True)
         total.backward()  # type: ignore[no-untyped-call]
         values = {name: loss.item() for name, loss in losses.items()}
-        _check_finite(values, watch.stage, step + 1)
+        _check_finite(values, hooks.stage, step + 1)
         optimiser.step()
         done = Step(step + 1, rate, values)
-        if watch.validate is not None and _is_validated(recipe, step + 1, steps):
-            done = Step(step + 1, rate, values, watch.validate())
-            watch.prepare()
+        if hooks.validate is not None and _is_validated(recipe, step + 1, steps):
+            done = Step(step + 1, rate, values, hooks.validate())
+            hooks.prepare()
             if chooses:
                 state.keep_if_best(done, module)
         state.steps.append(done)
-        if watch.watcher is not None:
-            watch.watcher(watch.stage, steps, done)
+        if hooks.callback is not None:
+            hooks.callback(hooks.stage, steps, done)
         due = (step + 1) % SAVE_EVERY == 0 or time.monotonic() - saved >= SAVE_AFTER
         if due or done.validation is not None or step + 1 == steps:
             if place.state.exists() and not expected:
                 raise UsageError(
-                    f"another command has trained into {place.folder} since this one began; its state stays as it is",
-                    "train into another folder with --out",
+                    f"another command has trained in {place.folder} since this one began; its state is kept",
+                    "use another folder with --out",
                 )
             save(module, optimiser, place, state)
             expected = True
@@ -130,10 +130,10 @@ def fit(
 
 
 def make_optimiser(module: nn.Module, recipe: Optimiser) -> torch.optim.Optimizer:
-    """Return the optimiser of the parameters that want a gradient, grouped by their learning rate and weight decay.
+    """Return the optimiser of the parameters that require a gradient, grouped by learning rate and weight decay.
 
     Raises:
-        UsageError: If there is none.
+        UsageError: If there is no such parameter.
     """
     groups: dict[tuple[float, float], list[nn.Parameter]] = {}
     for name, parameter in module.named_parameters():
@@ -146,28 +146,31 @@ def make_optimiser(module: nn.Module, recipe: Optimiser) -> torch.optim.Optimize
                 kind = (factor, recipe.weight_decay)
             groups.setdefault(kind, []).append(parameter)
     if not groups:
-        raise UsageError("no parameter of the network is left to train", "leave parameters out of `frozen`")
-    given: list[dict[str, Any]] = [
+        raise UsageError("no parameter of the network is left to train", "remove prefixes from `frozen`")
+    parameter_groups: list[dict[str, Any]] = [
         {"params": members, "factor": factor, "weight_decay": decay} for (factor, decay), members in groups.items()
     ]
     rate, decay = recipe.learning_rate, recipe.weight_decay
     if recipe.kind == "sgd":
-        return torch.optim.SGD(given, lr=rate, momentum=recipe.momentum, weight_decay=decay, nesterov=recipe.nesterov)
-    made = torch.optim.Adam if recipe.kind == "adam" else torch.optim.AdamW
-    return made(given, lr=rate, weight_decay=decay)
+        momentum = recipe.momentum
+        return torch.optim.SGD(
+            parameter_groups, lr=rate, momentum=momentum, weight_decay=decay, nesterov=recipe.nesterov
+        )
+    optimiser_class = torch.optim.Adam if recipe.kind == "adam" else torch.optim.AdamW
+    return optimiser_class(parameter_groups, lr=rate, weight_decay=decay)
 
 
 def learning_rate(optimiser: Optimiser, step: int, steps: int) -> float:
     """Return the learning rate of a step, 0-based; see `Optimiser.schedule`.
 
-    poly counts steps from 1, as the releases do: the last step moves nothing.
+    "poly" counts steps from 1, as the releases do, so the last step changes nothing.
     """
     if optimiser.schedule == "constant":
         return optimiser.learning_rate
     if optimiser.schedule == "poly":
         return float(optimiser.learning_rate * (1.0 - (step + 1) / steps) ** optimiser.power)
     if optimiser.schedule == "drops":
-        return optimiser.learning_rate * optimiser.drop ** sum(step >= its for its in optimiser.milestones)
+        return optimiser.learning_rate * optimiser.drop ** sum(step >= milestone for milestone in optimiser.milestones)
     if optimiser.schedule == "half-cosine":
         fall = 0.5 * (1.0 + math.cos(math.pi * step / steps))
         return optimiser.floor + (optimiser.learning_rate - optimiser.floor) * fall
@@ -195,4 +198,4 @@ def _check_finite(losses: Mapping[str, float], stage: str, step: int) -> None:
     wrong = [f"{name} is {value}" for name, value in losses.items() if not math.isfinite(value)]
     if wrong:
         where = f"stage {stage}, step {step}" if stage else f"step {step}"
-        raise UsageError(f"training broke down at {where}: {', '.join(wrong)}", "a smaller learning rate")
+        raise UsageError(f"training failed at {where}: {', '.join(wrong)}", "use a smaller learning rate")

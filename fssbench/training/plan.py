@@ -1,4 +1,4 @@
-"""What a training run is, checked before anything heavy is imported. No torch."""
+"""The plan of a training, checked before anything heavy is imported. No torch."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from fssbench.training.recipes import recipes
 
 @dataclass(frozen=True)
 class Request:
-    """What the user asked for; None = as the recipe says. The fields are the options of `fssbench train`."""
+    """The options of `fssbench train`; None for an option that the recipe decides."""
 
     dataset: str
     fold: int
@@ -53,27 +53,27 @@ class Request:
 
 @dataclass(frozen=True)
 class Plan:
-    """A training run that can begin.
+    """A training that can begin.
 
     Attributes:
-        method: The method, None if the backbone is what is trained.
-        variant: Its form; empty where it has only one.
+        method: The method; None if a backbone is trained.
+        variant: Its variant; empty where it has only one.
         backbone: Its backbone.
-        backbone_weights: The file of the weights its backbone starts with; None if the backbone is what is trained, or
-            the method makes its own.
-        recipes: How it is trained, by stage ("" for what holds where a stage has none), with what the user changed;
-            every length is in steps.
-        options: What it is built with besides.
-        rules: How answers are counted in validation; None without one.
+        backbone_weights: The file of the backbone's initial weights; None if a backbone is trained, or the method
+            creates its own weights.
+        recipes: The recipe of each stage ("" for stages without their own), with the user's changes; all lengths are in
+            steps.
+        options: Further arguments of `fssbench.build`.
+        rules: The counting rules of the validation; None without one.
         dataset: The opened data set.
-        fold: The fold whose classes are not seen.
+        fold: The fold whose classes are left out.
         seed: Seed of initial weights and episodes.
-        device: Where it is computed.
-        folder: Where state, log and result go.
-        resume: Whether to go on from the state there.
-        tensorboard: Whether curves are written for TensorBoard too.
-        own: Where the code of the method is, if it is not registered.
-        borrowed: The recipe of another method that it is trained by, for want of one of its own; empty if it is not.
+        device: Where to compute.
+        folder: Where state, log and weights are written.
+        resume: Whether to continue from the state file there.
+        tensorboard: Whether curves for TensorBoard are written.
+        own: The code of the method, if it is not registered.
+        borrowed: The recipe of another method that is used because there is no own recipe; empty if there is one.
     """
 
     method: str | None
@@ -95,21 +95,21 @@ class Plan:
 
     @property
     def network(self) -> str:
-        """What is trained."""
+        """Name of the trained method or backbone."""
         return self.method or self.backbone
 
     @property
     def way(self) -> int:
         """N of the training episodes."""
-        return max(its.way for its in self.recipes.values())
+        return max(recipe.way for recipe in self.recipes.values())
 
     @property
     def shot(self) -> int:
         """K of the training episodes."""
-        return max(1, *(its.shot for its in self.recipes.values()))
+        return max(1, *(recipe.shot for recipe in self.recipes.values()))
 
     def identity(self, recipe: Recipe) -> dict[str, str]:
-        """What decides the result of a stage, by name."""
+        """Return what decides the result of a stage, by name."""
         protocol = None if self.rules is None or recipe.validation is None else self.rules.own
         files = {"code of the method": self.own, "protocol": protocol}
         return {name: file.sha256 for name, file in files.items() if file is not None} | {
@@ -124,27 +124,29 @@ class Plan:
 
 
 def state_file(stage: str) -> str:
-    """Return the name of the file that a stage goes on from."""
+    """Return the name of a stage's state file."""
     return f"state-{stage}.pt" if stage else "state.pt"
 
 
 def plan(request: Request) -> Plan:
-    """Return the run that was asked for.
+    """Return the plan of a training.
 
     Raises:
         UsageError: If a name or number does not exist, or they do not fit each other.
-        MissingError: If data, weights or a file of recipes are not there.
-        BrokenFileError: If the file of recipes is not one.
+        MissingError: If data, weights or a file of recipes are missing.
+        BrokenFileError: If the file of recipes is not valid.
     """
     network = _network(request)
     info = method_info(request.method) if request.method else None
     names = _names(request)
     variant = _variant(names, info)
     require_training(request.dataset, "--dataset pascal5i")
-    like = recipe_source(request.dataset, request.backbone)
-    called, form = _recipe_name(network, info, variant, request)
-    found = recipes(called, request.dataset, request.config, variant=form, weak=request.weak, like=like)
-    found = {stage: _changed(its, request) for stage, its in found.items()}
+    fallback = recipe_source(request.dataset, request.backbone)
+    recipe_network, recipe_variant = _recipe_name(network, info, variant, request)
+    found = recipes(
+        recipe_network, request.dataset, request.config, variant=recipe_variant, weak=request.weak, fallback=fallback
+    )
+    found = {stage: _changed(recipe, request) for stage, recipe in found.items()}
     setting = _setting(replace(names, variant=variant or None), info, found)
     backbone = setting.backbone or network
     options = {} if info is None else _options(request, info, variant, found)
@@ -152,14 +154,14 @@ def plan(request: Request) -> Plan:
     dataset.check_fold(request.fold)
     dataset.check_learnable(request.fold)
     if info is not None:
-        there = len(dataset.fold_classes(request.fold, "train"))
-        if info.base_classes and there != info.base_classes:
-            options.setdefault("base_classes", there)  # what learns base classes learns those that the fold has
+        base_count = len(dataset.fold_classes(request.fold, "train"))
+        if info.base_classes and base_count != info.base_classes:
+            options.setdefault("base_classes", base_count)  # a method with base classes learns those of the fold
         check_base_class_count(info, options, dataset, request.fold)
     weights = None if _starts_alone(request, info, backbone) else _weights(request, backbone)
     folder = request.out or _default_folder(request, network, variant, info)
     if not request.resume and any(folder.glob("state*.pt")):
-        raise UsageError(f"{folder} holds a training run already", "--resume to go on with it, or another --out")
+        raise UsageError(f"{folder} already holds a training", "--resume to continue it, or another --out")
     if request.tensorboard:
         _check_tensorboard()
     return Plan(
@@ -167,7 +169,7 @@ def plan(request: Request) -> Plan:
         variant=variant,
         backbone=backbone,
         backbone_weights=weights,
-        recipes={stage: in_steps(its, dataset, request.fold) for stage, its in found.items()},
+        recipes={stage: in_steps(recipe, dataset, request.fold) for stage, recipe in found.items()},
         options=options,
         rules=setting.protocol,
         dataset=dataset,
@@ -183,12 +185,12 @@ def plan(request: Request) -> Plan:
 
 
 def in_steps(chosen: Recipe, dataset: Dataset, fold: int) -> Recipe:
-    """Return a recipe whose length, and whose validations, are counted in steps; a last part of a batch is dropped."""
+    """Return a recipe whose length and validations are counted in steps; an incomplete last batch is dropped."""
     every = chosen.validation.every if chosen.validation else 1
     if chosen.steps is not None and isinstance(every, int):
         return chosen
-    pictures = chosen.epoch or len(set(chain.from_iterable(training_lists(dataset, fold, chosen.lists).values())))
-    epoch = max(1, pictures // chosen.batch)
+    images = chosen.epoch or len(set(chain.from_iterable(training_lists(dataset, fold, chosen.lists).values())))
+    epoch = max(1, images // chosen.batch)
     steps = chosen.steps or (chosen.epochs or 1) * epoch
     if isinstance(every, str):
         every = epoch * (1 if every == "epoch" else int(every.split()[0]))
@@ -197,10 +199,10 @@ def in_steps(chosen: Recipe, dataset: Dataset, fold: int) -> Recipe:
 
 
 def _recipe_name(network: str, info: MethodInfo | None, variant: str, request: Request) -> tuple[str, str]:
-    """Return by which method's recipe, and variant of it, a network is trained.
+    """Return the method and variant whose recipe is used.
 
-    A method that is not registered has the recipe that `--config` names after its class, "MyNet/pascal5i"; without a
-    file it is trained as HSNet is.
+    A method that is not registered uses the recipe that `--config` names after its class, "MyNet/pascal5i"; without a
+    file it is trained like HSNet.
     """
     if info is None or info.own is None:
         return network, variant
@@ -221,10 +223,10 @@ def _network(request: Request) -> str:
                 f"{info.name} has nothing to train: it has no losses",
                 "give the class losses(batch), which returns the losses of a TrainingBatch by name",
             )
-        able = [name for name in list_methods() if method_info(name).trainable]
-        raise UsageError(f"{request.method} has nothing to train; there are {', '.join(able)}")
+        trainable = [name for name in list_methods() if method_info(name).trainable]
+        raise UsageError(f"{request.method} has nothing to train; there are {', '.join(trainable)}")
     if request.backbone is None:
-        raise UsageError("nothing is named that could be trained", "--method hsnet; or --backbone small for a backbone")
+        raise UsageError("no method or backbone was named", "--method hsnet; or --backbone small for a backbone")
     if request.backbone not in FROM_SCRATCH:
         raise UsageError(f"backbone '{request.backbone}' can't be trained here; {', '.join(FROM_SCRATCH)} can")
     return request.backbone
@@ -245,7 +247,7 @@ def _names(request: Request) -> Names:
 
 
 def _variant(names: Names, info: MethodInfo | None) -> str:
-    """Return the form that is trained, by which recipes are found: the one that was named, or the task's first."""
+    """Return the trained variant, by which recipes are found: the one that was named, or the task's first."""
     if info is None or names.method is None:
         return ""
     if names.variant is not None:
@@ -254,7 +256,7 @@ def _variant(names: Names, info: MethodInfo | None) -> str:
 
 
 def _setting(names: Names, info: MethodInfo | None, found: Mapping[str, Recipe]) -> Setting:
-    """Return what is trained as recipes say, and by whose rules it is validated."""
+    """Return the setting of a training by its recipes, with the protocol of the validation."""
     ways = max(recipe.way for recipe in found.values())
     if info is not None and ways > 1 and resolve_task(names, info) == "fss":
         raise UsageError(f"{info.name} learns this task from 1-way episodes only, not {ways}-way", "leave --ways out")
@@ -263,10 +265,10 @@ def _setting(names: Names, info: MethodInfo | None, found: Mapping[str, Recipe])
     return resolve(
         replace(
             names,
-            recipe_backbone=_same("backbone", {recipe.backbone for recipe in found.values()}) or None,
+            recipe_backbone=_single_value("backbone", {recipe.backbone for recipe in found.values()}) or None,
             way=ways,
             counted=info is not None and bool(validated),
-            protocol=_same("the protocol of their validation", protocols) or None,
+            protocol=_single_value("the protocol of their validation", protocols) or None,
         )
     )
 
@@ -284,26 +286,26 @@ def _changed(chosen: Recipe, request: Request) -> Recipe:
     )
 
 
-def _number(option: str, asked: int | None) -> int | None:
-    if asked is not None and asked < 1:
-        raise UsageError(f"{option} is at least 1, not {asked}")
-    return asked
+def _number(option: str, value: int | None) -> int | None:
+    if value is not None and value < 1:
+        raise UsageError(f"{option} is at least 1, not {value}")
+    return value
 
 
-def _same(what: str, said: set[str]) -> str:
-    if len(said) > 1:
-        raise UsageError(f"the stages have recipes that differ in {what}: {', '.join(sorted(said))}")
-    return next(iter(said))
+def _single_value(what: str, values: set[str]) -> str:
+    if len(values) > 1:
+        raise UsageError(f"the recipes of the stages differ in {what}: {', '.join(sorted(values))}")
+    return next(iter(values))
 
 
 def _options(request: Request, info: MethodInfo, variant: str, found: Mapping[str, Recipe]) -> dict[str, Option]:
     options: dict[str, Option] = {}
-    # The options of HSNet's recipe are HSNet's.
+    # The options in HSNet's recipe are for HSNet only.
     borrowed = info.own is not None and request.config is None
-    for its in () if borrowed else found.values():
-        for name, value in its.options.items():
+    for recipe in () if borrowed else found.values():
+        for name, value in recipe.options.items():
             if options.setdefault(name, value) != value:
-                raise UsageError(f"the stages have recipes that differ in the option {name}: they train one network")
+                raise UsageError(f"the recipes of the stages differ in the option {name}, but all train one network")
     if request.weak:
         options["weak"] = True
     return info.options_on(options_source(request.dataset, info, request.backbone), variant) | options
@@ -355,6 +357,6 @@ def _weights(request: Request, backbone: str) -> Path:
     if registered is not None:
         return locate(registered)[0]
     raise MissingError(
-        f"{request.method} is trained on a frozen {backbone}, whose weights were not given and are not registered",
+        f"{request.method} is trained on a frozen {backbone}, whose weights were not named and are not registered",
         remedy,
     )

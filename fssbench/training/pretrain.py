@@ -1,8 +1,8 @@
-"""The backbone `small`, from scratch on the base classes of a fold.
+"""Trains the backbone `small` from scratch on the base classes of a fold.
 
-Two things are asked of it at once. Every pixel is to be named (background or one of the base classes), which gives
-features that tell the classes apart; and positions of one class are to be alike in different pictures and unlike all
-others, which is how its features are used later on classes that it has no names for.
+The loss has two parts. Every pixel is classified as background or one of the base classes, which separates the classes.
+And features of the same class in different images are pulled together and pushed away from all others, which is how the
+features are used later for novel classes.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ from torch import Tensor, nn
 from fssbench.backbones import Backbone, backbone
 from fssbench.layers.losses import pixel_contrast_loss, pixel_loss
 from fssbench.protocols.transforms import IGNORE
+from fssbench.training.batches import Batch, EpisodeBatches
 from fssbench.training.loop import Hooks, StepCallback, fit
-from fssbench.training.pictures import Batch, EpisodeBatches
 from fssbench.training.plan import Plan
 from fssbench.training.recipes import stage_recipe
 from fssbench.training.state import StageFiles
 
 _THINNED = slice(1, None, 4)
-"""Targets are looked at in every fourth row and column: the maps are coarser still."""
+"""Targets are used in every fourth row and column, since the maps are even coarser."""
 _CONTRAST = (0.0, 0.1, 0.25, 0.25, 0.25, 0.25)
-"""Weight of the contrast on each map; the first ones are too local to know a class."""
+"""Weight of the contrast on each map. The first maps are too local to tell classes apart."""
 _ANCHORS = 384
 
 
@@ -34,7 +34,7 @@ class PixelClassifier(nn.Module):
 
     Args:
         net: The backbone.
-        classes: The base classes, rising.
+        classes: The base classes in rising order.
     """
 
     def __init__(self, net: Backbone, classes: Sequence[int]) -> None:
@@ -64,18 +64,18 @@ class PixelClassifier(nn.Module):
         return loss
 
 
-def pretrain(plan: Plan, watcher: StepCallback | None = None) -> Backbone:
+def pretrain(plan: Plan, callback: StepCallback | None = None) -> Backbone:
     """Train the backbone `small` as planned and return it in eval mode.
 
     Args:
-        plan: What is trained, on what, where.
-        watcher: Is told of every step.
+        plan: The plan of the training.
+        callback: Called after every step.
     """
     recipe = stage_recipe(plan.recipes, "", f"{plan.network}/{plan.dataset.name}")
     batches = EpisodeBatches(plan.dataset, plan.fold, recipe, plan.seed)
     classes = plan.dataset.fold_classes(plan.fold, "train")
     net = PixelClassifier(backbone(plan.backbone), classes).to(plan.device).train()
     place = StageFiles(plan.folder, plan.identity(recipe))
-    watch = Hooks(seed=plan.seed, watcher=watcher)
-    fit(net, lambda step: {"pixels": net.loss(batches.at(step))}, recipe, place, resume=plan.resume, watch=watch)
+    hooks = Hooks(seed=plan.seed, callback=callback)
+    fit(net, lambda step: {"pixels": net.loss(batches.at(step))}, recipe, place, resume=plan.resume, hooks=hooks)
     return net.backbone.cpu().eval()

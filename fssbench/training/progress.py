@@ -1,4 +1,4 @@
-"""Progress of a training run: a bar on a terminal, plain lines elsewhere; curves for TensorBoard where asked for."""
+"""The progress of a training: a bar on a terminal, plain lines elsewhere, and curves for TensorBoard on request."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ _SMOOTHED = 50
 
 
 class Pace:
-    """Rate, time left, recent loss and last validation of a stage.
+    """Speed, remaining time, recent loss and last validation of a stage.
 
     Args:
-        steps: How many steps it has.
-        measure: What a validation gives, in words.
+        steps: Number of steps.
+        measure: Name of the validation measure.
     """
 
     def __init__(self, steps: int, measure: str = "mIoU") -> None:
@@ -33,39 +33,39 @@ class Pace:
         self._validation: float | None = None
 
     def text(self, done: Step) -> str:
-        """Take note of a finished step and return e.g. "loss 0.3511, mIoU 41.2, 3.20 steps/s, 1:40 left".
+        """Add a finished step and return e.g. "loss 0.3511, mIoU 41.2, 3.20 steps/s, 1:40 left".
 
-        The first step it is told of starts the clock: a rate is known from the second on.
+        The first step starts the clock, so the speed is known from the second step on.
         """
         self._recent = [*self._recent[1 - _SMOOTHED :], done.loss]
         if done.validation is not None:
             self._validation = done.validation
-        said = [f"loss {sum(self._recent) / len(self._recent):.4f}"]
+        parts = [f"loss {sum(self._recent) / len(self._recent):.4f}"]
         if self._validation is not None:
-            said.append(f"{self._measure} {self._validation:.1f}")
+            parts.append(f"{self._measure} {self._validation:.1f}")
         if self._started is None:
             self._started = done.step, time.monotonic()
         else:
             step, then = self._started
             rate = (done.step - step) / max(time.monotonic() - then, 1e-6)
             left = round((self._steps - done.step) / max(rate, 1e-9))
-            said += [f"{rate:.2f} steps/s", f"{left // 60}:{left % 60:02d} left"]
-        return ", ".join(said)
+            parts += [f"{rate:.2f} steps/s", f"{left // 60}:{left % 60:02d} left"]
+        return ", ".join(parts)
 
 
 @contextmanager
-def reporter(plan: Plan) -> Iterator[StepCallback]:
-    """Give a watcher that reports on stderr, and to TensorBoard where the plan says so."""
+def progress_callback(plan: Plan) -> Iterator[StepCallback]:
+    """Give a callback that reports on stderr and, if the plan says so, to TensorBoard."""
     with ExitStack() as stack:
-        watchers = [stack.enter_context(_bar(plan) if sys.stderr.isatty() else _lines(plan))]
+        callbacks = [stack.enter_context(_bar(plan) if sys.stderr.isatty() else _lines(plan))]
         if plan.tensorboard:
-            watchers.append(stack.enter_context(_curves(plan)))
+            callbacks.append(stack.enter_context(_curves(plan)))
 
-        def watch(stage: str, steps: int, done: Step) -> None:
-            for watcher in watchers:
-                watcher(stage, steps, done)
+        def report(stage: str, steps: int, done: Step) -> None:
+            for callback in callbacks:
+                callback(stage, steps, done)
 
-        yield watch
+        yield report
 
 
 def _title(plan: Plan, stage: str) -> str:
@@ -92,7 +92,7 @@ def _bar(plan: Plan) -> Iterator[StepCallback]:
     with Progress(*columns, console=Console(stderr=True)) as progress:
         stages: dict[str, tuple[TaskID, Pace]] = {}
 
-        def watch(stage: str, steps: int, done: Step) -> None:
+        def report(stage: str, steps: int, done: Step) -> None:
             if stage not in stages:
                 stages[stage] = (
                     progress.add_task(printable(_title(plan, stage)), total=steps, pace=""),
@@ -101,20 +101,20 @@ def _bar(plan: Plan) -> Iterator[StepCallback]:
             task, pace = stages[stage]
             progress.update(task, completed=done.step, pace=pace.text(done))
 
-        yield watch
+        yield report
 
 
 @contextmanager
 def _lines(plan: Plan) -> Iterator[StepCallback]:
     paces: dict[str, Pace] = {}
 
-    def watch(stage: str, steps: int, done: Step) -> None:
+    def report(stage: str, steps: int, done: Step) -> None:
         text = paces.setdefault(stage, Pace(steps, _measure(plan, stage))).text(done)
         if done.step % max(1, steps // _LINES) == 0 or done.step == steps:
             sys.stderr.write(f"{printable(_title(plan, stage))}: step {done.step}/{steps}, {text}\n")
             sys.stderr.flush()
 
-    yield watch
+    yield report
 
 
 @contextmanager
@@ -123,7 +123,7 @@ def _curves(plan: Plan) -> Iterator[StepCallback]:
 
     with SummaryWriter(str(plan.folder / "tensorboard")) as writer:
 
-        def watch(stage: str, steps: int, done: Step) -> None:  # noqa: ARG001 - a watcher's arguments
+        def report(stage: str, steps: int, done: Step) -> None:  # noqa: ARG001 - a watcher's arguments
             curves = {"loss": done.loss, "learning_rate": done.learning_rate}
             curves |= {f"loss/{name}": value for name, value in done.losses.items()}
             if done.validation is not None:
@@ -131,4 +131,4 @@ def _curves(plan: Plan) -> Iterator[StepCallback]:
             for name, value in curves.items():
                 writer.add_scalar(f"{stage}/{name}" if stage else name, value, done.step)
 
-        yield watch
+        yield report

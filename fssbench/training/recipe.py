@@ -1,4 +1,4 @@
-"""How one network is trained, as values: what a table of recipes.toml may say. No torch."""
+"""The recipe of a training: the values that a table of recipes.toml may have. No torch."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ Interval = Count | Annotated[str, Field(pattern="^(epoch|[1-9][0-9]{0,3} epochs)
 
 @dataclass(frozen=True)
 class Ramp:
-    """A number that changes while training: linearly from the first to the last value, then it stays.
+    """A number that changes during training: linearly from the first value to the last, then it stays.
 
     Attributes:
-        first: At the first step.
-        last: From `over` on.
+        first: Value at the first step.
+        last: Value from `over` on.
         over: The part of the steps in which it changes.
     """
 
@@ -50,14 +50,14 @@ class Ramp:
 
 @dataclass(frozen=True)
 class Augmentation:
-    """How far a training view may differ from the picture; as it stands here, not at all.
+    """How far a training view may differ from the image; the defaults change nothing.
 
     Attributes:
-        view: Smallest and largest side of a view, as a part of the picture's.
-        turn: Largest turn, degrees.
-        mirror: Chance of a mirror image.
-        shuffle_colours: Chance that red, green and blue change places.
-        tint: Largest gain of a colour less 1, and largest shift in standard deviations.
+        view: Smallest and largest side of a view, relative to the side of the image.
+        turn: Largest rotation in degrees.
+        mirror: Probability of a horizontal flip.
+        shuffle_colours: Probability of a random order of the colour channels.
+        tint: Largest deviation of a channel's gain from 1, and largest shift in standard deviations.
     """
 
     __pydantic_config__: ClassVar[dict[str, str]] = _FORBID
@@ -71,25 +71,24 @@ class Augmentation:
 
 @dataclass(frozen=True)
 class Crops:
-    """Random crops of the picture in its own pixels, as PFENet and those after it make them.
+    """Random crops of the image at its own resolution, as PFENet and later methods make them.
 
-    In this order: scaled, turned, blurred, mirrored, padded to the size of the view where too small, cropped to it.
-    What lies outside the picture has the label 255.
+    In this order: scaled, rotated, blurred, flipped, padded to the size of the view if too small, cropped to it. Pixels
+    outside the image have the label 255.
 
     Attributes:
         scale: Smallest and largest factor of both sides.
-        turn: Largest turn, degrees.
-        turned: Chance of a turn.
-        blurred: Chance of a Gaussian blur.
+        turn: Largest rotation in degrees.
+        turned: Probability of a rotation.
+        blurred: Probability of a Gaussian blur.
         blur: Side of the blur's kernel.
-        mirror: Chance of a mirror image.
-        kept: Least part of the asked class's pixels that a crop keeps; another crop is tried else.
-        tries: How many crops are made at most; the releases make one and, where it keeps too little, up to 31 more.
-        upside_down: Chance that the picture is upside down.
-        outside: What is added to a picture that is too small: the "mean" colour of ImageNet, on all sides alike, or
-            "black", on the right and below.
-        whole: Whether, in place of padding and cropping, the whole picture is brought to the view by the rule
-            "opencv-pad" of `fssbench.protocols.transforms`.
+        mirror: Probability of a horizontal flip.
+        kept: Smallest part of the class's pixels that a crop keeps; otherwise another crop is tried.
+        tries: Largest number of crops; the releases make one and, if it keeps too little, up to 31 more.
+        upside_down: Probability of a vertical flip.
+        outside: Colour of the padding: the "mean" colour of ImageNet, on all sides, or "black", on the right and below.
+        whole: Whether the whole image is resized to the view by the rule "opencv-pad" of
+            `fssbench.protocols.transforms`, in place of padding and cropping.
     """
 
     __pydantic_config__: ClassVar[dict[str, str]] = _FORBID
@@ -109,7 +108,7 @@ class Crops:
 
 @dataclass(frozen=True)
 class Optimiser:
-    """What moves the parameters.
+    """The optimiser and its learning rate.
 
     Attributes:
         learning_rate: The largest learning rate.
@@ -118,14 +117,14 @@ class Optimiser:
             a factor at each of `milestones`.
         weight_decay: Added to the gradient (adam, sgd) or decoupled from it (adamw).
         kind: Adam, AdamW, or stochastic gradient descent with momentum.
-        momentum: Of sgd.
-        power: Of poly.
-        milestones: Steps after which drops multiplies the learning rate by `drop`.
+        momentum: Momentum of sgd.
+        power: Exponent of poly.
+        milestones: Steps after which "drops" multiplies the learning rate by `drop`.
         drop: That factor.
         nesterov: Whether the momentum of sgd is Nesterov's.
-        floor: Of half-cosine.
-        rates: Beginnings of parameter names with the factor of their learning rate, e.g. { "learner." = 10.0 }; the
-            longest that fits decides, other parameters have the factor 1.
+        floor: Last learning rate of "half-cosine".
+        rates: Prefixes of parameter names, with the factor of their learning rate, e.g. { "learner." = 10.0 }. The
+            longest matching prefix decides; other parameters have the factor 1.
         bias_rate: Factor of the learning rate of biases, besides `rates`.
         bias_decay: Factor of the weight decay of biases.
     """
@@ -149,20 +148,20 @@ class Optimiser:
 
 @dataclass(frozen=True)
 class Validation:
-    """What is looked at while training.
+    """Validation during training.
 
     Attributes:
         every: Steps from one validation to the next, or "epoch", "2 epochs", ...
-        halfway: Whether there is another one half-way to the next, the first time after the first interval.
-        episodes: How many episodes, at most.
-        rounds: How often the fold's list of query images is gone through, at most; no bound if left out.
-        classes: "base": episodes of base classes in pictures that hold no other class and are not trained on;
-            "novel": the fold's own, as the releases do, whose choice of weights has therefore seen novel labels.
-        choose: Whether the weights of the best validation or the last ones are the result.
-        measure: What is best: "miou", or in FS-CS "exact_ratio".
-        split: Side of the data set that is asked.
+        halfway: Whether there is another validation half-way to the next one, the first time after the first interval.
+        episodes: Largest number of episodes.
+        rounds: Largest number of passes over the fold's list of query images; no limit if left out.
+        classes: "base": episodes of base classes in images that hold no other class and are not trained on; "novel":
+            the fold's own classes, as in the releases, so that the choice of weights has seen novel labels.
+        choose: Whether the result is the weights of the best validation or the last ones.
+        measure: What the best validation is chosen by: "miou", or in FS-CS "exact_ratio".
+        split: Split of the data set.
         seed: Seed of the episodes, the same at every validation.
-        protocol: The rules of counting; default the method's own, or the data set's.
+        protocol: The counting rules; default those of the method, or of the data set.
     """
 
     __pydantic_config__: ClassVar[dict[str, str]] = _FORBID
@@ -184,43 +183,44 @@ class Recipe:
     """How one network is trained on one data set, in one stage.
 
     Attributes:
-        name: "method/dataset", e.g. "hsnet/pascal5i"; "small/dataset" for the backbone. A form or a stage of the
+        name: "method/dataset", e.g. "hsnet/pascal5i"; "small/dataset" for the backbone. A variant or a stage of the
             method can have its own: "asnet.fscs/pascal5i", weakly supervised "asnet.fscs-weak/pascal5i",
             "bam:base/pascal5i", "bam.NAME:base/pascal5i".
         source: Where the numbers come from.
         batch: Episodes per step.
-        picture: (height, width) pictures are brought to; they are kept in memory at this size. Random `crops` are cut
-            from the pictures as they are.
-        view: (height, width) fed to the network, cut from the picture.
-        steps: Steps; or `epochs`.
-        epochs: How often the fold's training pictures are gone through, by number.
-        epoch: Episodes in an epoch; default as many as the fold has training pictures.
-        way, shot: N and K of the training episodes; K is 0 in a stage that learns from single pictures.
-        kept: How many pictures are kept in memory.
-        lists: Which pictures a class is learnt from: the "data set's" own lists; of these the pictures of the
-            "data set's, base alone", which hold no pixel of a novel class, as PMMs lists them; those in which the class
-            has "2048 pixels" at the original size, as PFENet and those after it list them; of these "2048 pixels, base
-            alone", as BAM lists them. "2048 pixels, images alike", for single images: each image that has so much of
-            any base class, once, as RePRI trains. "every image", for single images: all training images alike, those
-            without a base class too, and crops keep the first base class, as BAM's base learner.
-        rim: Whether pixels labelled 255 leave the loss or are background.
-        other_classes: Whether pixels of novel classes are background to a stage that names base classes, or leave its
-            loss.
-        foreground_weight: How much a foreground pixel counts in the loss; a background pixel counts 1.
-        query_weight: FS-CS: the weight of the query's own class in the draw of the N classes, below 1; the others share
-            the rest. Default a half, as iFSL trains.
-        stored: Precision of the weights that are written.
-        backbone: Name of the backbone; empty where a backbone is what is trained.
-        options: What `fssbench.build` is given besides, e.g. `channels`, and besides what methods.toml says of the
+        picture: (height, width) to which images are resized; they are kept in memory at this size. Random `crops` are
+            cut from the original images.
+        view: (height, width) of the network's input, cut from the image.
+        steps: Number of steps; or `epochs`.
+        epochs: How many times as many images as the fold's training images are used.
+        epoch: Episodes in an epoch; default the number of the fold's training images.
+        way, shot: N and K of the training episodes; K is 0 in a stage that learns from single images.
+        kept: How many images are kept in memory.
+        lists: Which images a class is learned from: the "data set's" own lists; of these, for "data set's, base alone",
+            the images without a pixel of a novel class, as PMMs lists them; images in which it has "2048 pixels" at
+            the original size, as PFENet and later methods list them; of these, for "2048 pixels, base alone", the
+            images without a pixel of a novel class, as BAM lists them. "2048 pixels, images alike", for single images:
+            each image with so many pixels of any base class, once, as RePRI trains. "every image", for single images:
+            all training images, also those without a base class, and crops keep the first base class, as BAM's base
+            learner.
+        rim: Whether pixels labelled 255 are left out of the loss ("leave-out") or are background.
+        other_classes: Whether pixels of novel classes are background in a stage that classifies base classes, or are
+            left out of its loss.
+        foreground_weight: Weight of a foreground pixel in the loss; a background pixel has the weight 1.
+        query_weight: FS-CS: the weight of the query's own class in the draw of the N classes, below 1; the other
+            classes share the rest. Default a half, as iFSL trains.
+        stored: Precision of the written weights.
+        backbone: Name of the backbone; empty if a backbone is trained.
+        options: Further arguments of `fssbench.build`, e.g. `channels`, besides those that methods.toml has for the
             data set.
-        frozen: Beginnings of the names of parameters that are not moved, besides those that the method freezes.
-        batch_norm: "method": in the mode in which the method's training mode puts it; "frozen": batch norms whose
-            parameters are frozen keep their statistics; "moving": every batch norm sees the batch.
-        optimiser: What moves the parameters.
-        augmentation: How views differ from pictures.
-        augmented: Which pictures of an episode differ so: "every picture", or "supports" while the query is whole.
-        crops: Random crops instead.
-        validation: What is looked at meanwhile; nothing if left out.
+        frozen: Prefixes of the names of parameters that are not trained, besides those that the method freezes.
+        batch_norm: "method": in the mode that the method's training mode sets; "frozen": batch norms with frozen
+            parameters keep their statistics; "moving": every batch norm updates its statistics.
+        optimiser: The optimiser.
+        augmentation: How views differ from images.
+        augmented: Which images of an episode are augmented: "every picture", or only its "supports".
+        crops: Random crops instead of an augmentation.
+        validation: Validation during training; none if left out.
     """
 
     __pydantic_config__: ClassVar[dict[str, str]] = _FORBID
@@ -255,22 +255,22 @@ class Recipe:
     @model_validator(mode="after")
     def _one_length(self) -> Self:
         if (self.steps is None) == (self.epochs is None):
-            raise ValueError("a recipe says either steps or epochs")
+            raise ValueError("a recipe has either steps or epochs")
         if self.crops is not None and self.augmentation != Augmentation():
             raise ValueError("a recipe has either an augmentation or crops")
         if self.crops is not None and self.augmented == "supports":
             raise ValueError('augmented = "supports" is for an augmentation, not for crops')
         if self.lists in ("every image", "2048 pixels, images alike") and self.shot:
             raise ValueError(f'lists = "{self.lists}" is for single images, shot = 0')
-        if not all(value < 1.0 for value in (at(self.query_weight, 0.0), at(self.query_weight, 1.0))):
+        if not all(value < 1.0 for value in (value_at(self.query_weight, 0.0), value_at(self.query_weight, 1.0))):
             raise ValueError("query_weight is below 1")
         return self
 
     def progress(self, step: int) -> float:
-        """Return the part of the steps that are done before a step, 0-based."""
+        """Return the part of the steps that is done before a step, 0-based."""
         return step / (self.steps or 1)
 
 
-def at(value: float | Ramp, progress: float) -> float:
-    """Return a number after the part `progress` of the steps."""
+def value_at(value: float | Ramp, progress: float) -> float:
+    """Return the value of a number or ramp after the part `progress` of the steps."""
     return value.at(progress) if isinstance(value, Ramp) else value

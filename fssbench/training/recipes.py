@@ -1,4 +1,4 @@
-"""How methods are trained: recipes.toml as typed values. No torch."""
+"""The recipes of methods: recipes.toml as typed values. No torch."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def read_recipes(path: Path = _BUILT_IN) -> dict[str, Recipe]:
 
     Raises:
         MissingError: If there is no such file.
-        BrokenFileError: If it is not TOML, or says something that is no recipe, with the place.
+        BrokenFileError: If it is not TOML, or has an entry that is not a recipe, with the place.
     """
     try:
         raw = parse(text_of(path))
@@ -37,8 +37,8 @@ def read_recipes(path: Path = _BUILT_IN) -> dict[str, Recipe]:
         return TypeAdapter(dict[str, Recipe]).validate_python(named)
     except ValidationError as error:
         wrong = error.errors(include_url=False, include_input=False)
-        # A misspelt name is missing under its right one, too; the misspelt one is what there is to be seen in the file.
-        first = next((its for its in wrong if its["type"] == "unexpected_keyword_argument"), wrong[0])
+        # A misspelt name causes two errors: an unknown name, and a missing one. Only the first is in the file.
+        first = next((one for one in wrong if one["type"] == "unexpected_keyword_argument"), wrong[0])
         place = ".".join(str(part) for part in first["loc"])
         raise BrokenFileError(f"{path}: {place}: {first['msg']}", f"edit {path}") from error
 
@@ -55,76 +55,79 @@ def recipes(
     *,
     variant: str = "",
     weak: bool = False,
-    like: str | None = None,
+    fallback: str | None = None,
 ) -> dict[str, Recipe]:
-    """Return how a method or backbone is trained on a data set: by stage, "" for what holds where a stage has none.
+    """Return the recipes of a method or backbone on a data set: by stage, "" for stages without their own.
 
-    What names the variant comes before what does not, and a file of one's own before recipes.toml. A variant named
-    after another, as "fscs-local" after "fscs", is trained as that one where nothing names it.
+    A recipe that names the variant comes before one that does not, and the user's file before recipes.toml. A variant
+    whose name extends another, as "fscs-local" extends "fscs", uses the recipe of that one if it has none of its own.
 
     Args:
         network: A method, or "small".
         dataset: A data set.
-        file: A file of recipes of your own, laid out as recipes.toml; what it does not hold is looked up there.
-        variant: The form of the method.
-        weak: Whether it learns from image-level labels; "method.variant-weak/dataset" comes first then.
-        like: The data set that it resembles, and whose recipes hold where it has none of its own. Those of one's own
-            photos then look at base classes only, as nobody has printed numbers there to be compared with.
+        file: A file of the user's own recipes, in the format of recipes.toml; recipes that are not in it are looked up
+            there.
+        variant: The variant of the method.
+        weak: Whether it learns from image-level labels; "method.variant-weak/dataset" then comes first.
+        fallback: The data set whose recipes are used if the data set has none. For the user's own data they validate on
+            base classes only, because there are no printed numbers for comparison.
 
     Raises:
-        UsageError: If there is no recipe, with those there are, or the file has none of them.
-        MissingError: If the file is not there.
+        UsageError: If there is no recipe, with the existing ones, or the file has none of the recipes that are used.
+        MissingError: If the file is missing.
         BrokenFileError: If it is not a file of recipes.
     """
     own = read_recipes(file) if file else {}
     found: dict[str, Recipe] = {}
-    # The least specific first: what comes later replaces it.
+    # The least specific recipe comes first; later ones replace it.
     words = variant.split("-") if variant else []
     forms = [network, *(f"{network}.{'-'.join(words[:count])}" for count in range(1, len(words) + 1))]
     forms += [f"{form}-weak" for form in forms] if weak else []
-    for data_set, form, source in product((like, dataset), forms, (_built_in(), own)):
-        for name, its in source.items():
+    for data_set, form, source in product((fallback, dataset), forms, (_built_in(), own)):
+        for name, recipe in source.items():
             head, stage, data = _parts(name)
             if (head, data) == (form, data_set):
-                found[stage] = _on_base_classes(its) if dataset == OWN_DATA and data == like else its
+                found[stage] = _on_base_classes(recipe) if dataset == OWN_DATA and data == fallback else recipe
     if not found:
         name = f"{network}/{dataset}"
         known = sorted({**_built_in(), **own})
-        near = [its for its in known if _parts(its)[0].partition(".")[0] == network] or known
+        near = [one for one in known if _parts(one)[0].partition(".")[0] == network] or known
         raise UsageError(
             f"there is no recipe {name}; there are {', '.join(near)}",
             f'--config FILE with a table ["{name}"]',
         )
-    if file is not None and not any(its is mine for its in found.values() for mine in own.values()):
-        # A typo in the name of a table would else train as recipes.toml says, for hours.
-        asked = f"{forms[-1]}/{dataset}"
+    if file is not None and not any(one is mine for one in found.values() for mine in own.values()):
+        # With a typo in the name of a table, hours of training would otherwise use recipes.toml.
+        expected = f"{forms[-1]}/{dataset}"
         raise UsageError(
-            f"{file} has nothing that decides how {asked} is trained; it has {', '.join(own) or 'no table'}",
-            f'a table ["{asked}"], or leave --config out',
+            f"{file} has nothing that decides how {expected} is trained; it has {', '.join(own) or 'no table'}",
+            f'a table ["{expected}"], or leave --config out',
         )
     return found
 
 
-def _on_base_classes(its: Recipe) -> Recipe:
-    """Return a recipe whose validation does not see what is asked later."""
-    return its if its.validation is None else replace(its, validation=replace(its.validation, classes="base"))
+def _on_base_classes(chosen: Recipe) -> Recipe:
+    """Return a recipe whose validation uses base classes only."""
+    return (
+        chosen if chosen.validation is None else replace(chosen, validation=replace(chosen.validation, classes="base"))
+    )
 
 
 def _parts(name: str) -> tuple[str, str, str]:
-    """Return what a recipe is for: the network with its variant, the stage, the data set."""
+    """Return the parts of a recipe's name: the network with its variant, the stage, the data set."""
     head, _, dataset = name.partition("/")
     form, _, stage = head.partition(":")
     return form, stage, dataset
 
 
 def recipe(network: str, dataset: str, file: Path | None = None, *, variant: str = "", stage: str = "") -> Recipe:
-    """Return how one stage of a method or backbone is trained on a data set; see `recipes` and `stage_recipe`."""
+    """Return the recipe of one stage of a method or backbone on a data set; see `recipes` and `stage_recipe`."""
     found = recipes(network, dataset, file, variant=variant)
     return stage_recipe(found, stage, f"{network}/{dataset}")
 
 
 def stage_recipe(found: Mapping[str, Recipe], stage: str, name: str) -> Recipe:
-    """Return the recipe of a stage: its own, or the one that holds for all.
+    """Return the recipe of a stage: its own, or the one for all stages.
 
     Raises:
         UsageError: If there is neither.

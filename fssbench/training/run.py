@@ -1,4 +1,4 @@
-"""Doing what was planned: build, train, write the weights."""
+"""Carries out the plan of a training: builds, trains, writes the weights."""
 
 from __future__ import annotations
 
@@ -29,27 +29,27 @@ from fssbench.training.recipes import stage_recipe
 from fssbench.version import __version__
 
 WEIGHTS_FILE = "weights.safetensors"
-"""All of a network: what `fssbench eval --checkpoint` takes."""
+"""All weights of a network, for `fssbench eval --checkpoint`."""
 HEAD_FILE = "head.safetensors"
-"""A method without its backbone where that stayed as it was, for a registry that keeps backbones apart."""
+"""The weights of a method without its backbone, if training did not change the backbone."""
 
 
-def run_plan(plan: Plan, watch: StepCallback | None = None) -> Path:
-    """Train what was planned and return the file of its weights.
+def run_plan(plan: Plan, callback: StepCallback | None = None) -> Path:
+    """Train as planned and return the file of the weights.
 
     Args:
         plan: From `fssbench.training.plan.plan`.
-        watch: Is told of every step.
+        callback: Called after every step.
 
     Raises:
-        UsageError: If the device is not there, or a stage has no recipe.
-        CheckpointError: If the backbone's weights, or a state to go on from, do not fit.
+        UsageError: If the device does not exist, or a stage has no recipe.
+        CheckpointError: If the backbone's weights, or a state file, do not fit.
         BrokenFileError: If one of them can't be read.
     """
     plan = replace(plan, device=str(choose_device(plan.device)))
     torch.manual_seed(plan.seed)
     if plan.method is None:
-        net = pretrain(plan, watch)
+        net = pretrain(plan, callback)
         return write_weights(plan, net.state_dict())
     variant = plan.variant or None
     options: dict[str, Any] = dict(plan.options)
@@ -63,38 +63,38 @@ def run_plan(plan: Plan, watch: StepCallback | None = None) -> Path:
             f"a table for one of its stages: {', '.join(stage or 'all at once' for stage in method.training_stages)}",
         )
     _check_folder(plan, method.training_stages)
-    given, sha256 = {}, ""
+    loaded, sha256 = {}, ""
     if plan.backbone_weights is not None:
-        given, sha256 = load_backbone(method, plan.backbone, plan.backbone_weights), file_sha256(plan.backbone_weights)
-    train(method, plan, watch, backbone_sha256=sha256)
+        loaded, sha256 = load_backbone(method, plan.backbone, plan.backbone_weights), file_sha256(plan.backbone_weights)
+    train(method, plan, callback, backbone_sha256=sha256)
     state = method.state_dict()
-    if given and all(torch.equal(state[key], tensor) for key, tensor in given.items()):
-        # The backbone is what it was: a registry that keeps backbones apart needs the rest alone.
-        write_weights(plan, {key: value for key, value in state.items() if key not in given}, HEAD_FILE)
+    if loaded and all(torch.equal(state[key], tensor) for key, tensor in loaded.items()):
+        # The backbone is unchanged: a registry with separate backbones needs only the rest.
+        write_weights(plan, {key: value for key, value in state.items() if key not in loaded}, HEAD_FILE)
     return write_weights(plan, state)
 
 
 def _check_folder(plan: Plan, stages: Sequence[str]) -> None:
-    # States are named after stages, so that a method would pass over those of one with other stages, and write its
-    # weights over the other's.
+    # State files are named after stages. A method with other stages would not notice them, and would overwrite the
+    # weights.
     known = {state_file(stage) for stage in stages}
     stray = sorted(path.name for path in plan.folder.glob("state*.pt") if path.name not in known)
     if stray:
         raise CheckpointError(
-            f"{plan.folder} holds {stray[0]}, the state of another method's training",
-            "train into another folder with --out",
+            f"{plan.folder} holds {stray[0]}, the training state of another method",
+            "use another folder with --out",
         )
 
 
 def write_weights(plan: Plan, state: Mapping[str, Tensor], name: str = WEIGHTS_FILE) -> Path:
-    """Write weights with a note of what they are, and return the file."""
+    """Write weights with metadata and return the file."""
     recipes = plan.recipes.values()
-    kept = torch.float16 if all(its.stored == "float16" for its in recipes) else torch.float32
+    kept = torch.float16 if all(recipe.stored == "float16" for recipe in recipes) else torch.float32
     tensors = {
         key: (tensor.to(kept) if tensor.is_floating_point() else tensor).contiguous().clone()
         for key, tensor in state.items()
     }
-    # `options` is what the network is built again with; see `fssbench.checkpoints.stated_options`.
+    # The network is built again with `options`; see `fssbench.checkpoints.stated_options`.
     note = {
         "network": plan.network,
         "variant": plan.variant,
@@ -106,7 +106,7 @@ def write_weights(plan: Plan, state: Mapping[str, Tensor], name: str = WEIGHTS_F
         "data_fingerprint": plan.dataset.fingerprint,
         "fold": str(plan.fold),
         "seed": str(plan.seed),
-        "steps": "+".join(str(its.steps) for its in recipes),
+        "steps": "+".join(str(recipe.steps) for recipe in recipes),
         "fssbench": __version__,
         "torch": torch.__version__,
     }
@@ -116,10 +116,11 @@ def write_weights(plan: Plan, state: Mapping[str, Tensor], name: str = WEIGHTS_F
 
 
 def load_backbone(method: Method[Any, Any], name: str, path: Path) -> dict[str, Tensor]:
-    """Load the weights that a method's backbone starts with and return them as they are in it.
+    """Load the initial weights of a method's backbone and return them by their names in the method.
 
     Raises:
-        CheckpointError: If one is missing or misshapen, or no weight: not finite, or integers, or zero throughout.
+        CheckpointError: If one is missing, has another shape, or is not a valid weight: not finite, integer, or all
+            zero.
     """
     own = method.state_dict()
     named = backbone_state(method, read_state(path))
@@ -129,9 +130,9 @@ def load_backbone(method: Method[Any, Any], name: str, path: Path) -> dict[str, 
         example = wrong[0] if wrong else "all of it"
         raise CheckpointError(f"{path} does not hold the weights of {name}: {example} is missing or misshapen")
     try:
-        given = {key: cast(key, named[key], own[key]) for key in keys}
-        check_not_zero(given)
+        loaded = {key: cast(key, named[key], own[key]) for key in keys}
+        check_not_zero(loaded)
     except CheckpointError as error:
         raise CheckpointError(f"{path}: {error.message}", error.remedy) from error
-    method.load_state_dict(own | given)
-    return given
+    method.load_state_dict(own | loaded)
+    return loaded

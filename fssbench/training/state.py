@@ -1,4 +1,4 @@
-"""What a stage of training keeps on disk: its state, to go on from, and its log, to look at."""
+"""The files of a stage of training: its state, from which it can be resumed, and its log."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ class Step:
 
     Attributes:
         step: Its number, from 1.
-        learning_rate: Of parameters without a factor of their own.
+        learning_rate: Learning rate of parameters without a factor.
         losses: Each loss by name.
-        validation: What the validation gave, if there was one after this step.
+        validation: Result of the validation after this step, if there was one.
     """
 
     step: int
@@ -52,11 +52,11 @@ class Step:
 
 @dataclass(frozen=True)
 class StageFiles:
-    """Where a stage keeps its state.
+    """The files of a stage.
 
     Attributes:
-        folder: Its folder.
-        run: What decides the result, by name: a state that differs in it is refused.
+        folder: Their folder.
+        run: What decides the result, by name. A state file in which it differs is refused.
         stage: Name of the stage.
     """
 
@@ -66,12 +66,12 @@ class StageFiles:
 
     @property
     def state(self) -> Path:
-        """The file to go on from."""
+        """The state file."""
         return self.folder / state_file(self.stage)
 
     @property
     def log(self) -> Path:
-        """The table of steps."""
+        """The table of the steps."""
         return self.folder / (f"log-{self.stage}.csv" if self.stage else "log.csv")
 
 
@@ -80,7 +80,7 @@ class Best:
     """The weights of the best validation.
 
     Attributes:
-        value: What it gave.
+        value: Its result.
         module: The part of the state dict that training changes.
     """
 
@@ -90,40 +90,44 @@ class Best:
 
 @dataclass
 class TrainingState:
-    """What has happened so far.
+    """The steps so far.
 
     Attributes:
         steps: Every step.
-        best: The best validation, if one is looked for.
+        best: The best validation, if it is needed.
     """
 
     steps: list[Step] = field(default_factory=list)
     best: Best | None = None
 
     def keep_if_best(self, done: Step, module: nn.Module) -> None:
-        """Keep the weights if no validation was better; of equal ones the first stays."""
+        """Keep the weights if no earlier validation was better or equal."""
         if done.validation is not None and (self.best is None or done.validation > self.best.value):
-            self.best = Best(done.validation, {name: its.detach().clone() for name, its in moving(module).items()})
+            self.best = Best(
+                done.validation, {name: tensor.detach().clone() for name, tensor in trainable_state(module).items()}
+            )
 
 
-def moving(module: nn.Module) -> dict[str, Tensor]:
-    """Return the part of a state dict that training can change: all but the frozen parameters; buffers belong to it."""
+def trainable_state(module: nn.Module) -> dict[str, Tensor]:
+    """Return the part of a state dict that training can change: buffers, and all parameters that are not frozen."""
     frozen = {name for name, parameter in module.named_parameters() if not parameter.requires_grad}
     return {name: tensor for name, tensor in module.state_dict().items() if name not in frozen}
 
 
 def save(module: nn.Module, optimiser: torch.optim.Optimizer, place: StageFiles, state: TrainingState) -> None:
-    """Write state and log, each whole or not at all."""
+    """Write state and log, each atomically."""
     names = loss_names(state.steps)
     packed = io.BytesIO()
     torch.save(
         {
             "run": dict(place.run),
-            "module": moving(module),
+            "module": trainable_state(module),
             "optimiser": optimiser.state_dict(),
             "own": _own_state(module),
             "names": names,
-            "steps": [[its.learning_rate, its.validation, *(its.losses.get(n) for n in names)] for its in state.steps],
+            "steps": [
+                [step.learning_rate, step.validation, *(step.losses.get(n) for n in names)] for step in state.steps
+            ],
             "best": {} if state.best is None else {"value": state.best.value, "module": state.best.module},
         },
         packed,
@@ -133,37 +137,37 @@ def save(module: nn.Module, optimiser: torch.optim.Optimizer, place: StageFiles,
 
 
 def loss_names(steps: Iterable[Step]) -> list[str]:
-    """Return the names of the losses in the order in which they come up."""
-    return list(dict.fromkeys(name for its in steps for name in its.losses))
+    """Return the names of the losses in the order of their first appearance."""
+    return list(dict.fromkeys(name for step in steps for name in step.losses))
 
 
 def log_text(steps: Sequence[Step]) -> str:
-    """Return the log: step, learning rate, the sum of the losses, the validation where there was one, each loss."""
+    """Return the log: step, learning rate, sum of the losses, result of the validation if there was one, each loss."""
     names = loss_names(steps)
     lines = [",".join((*_LOGGED, *names))]
-    for its in steps:
-        parts = [str(its.step), f"{its.learning_rate:.6g}", f"{its.loss:.6f}"]
-        parts.append("" if its.validation is None else f"{its.validation:.3f}")
-        parts += [f"{its.losses[name]:.6f}" if name in its.losses else "" for name in names]
+    for step in steps:
+        parts = [str(step.step), f"{step.learning_rate:.6g}", f"{step.loss:.6f}"]
+        parts.append("" if step.validation is None else f"{step.validation:.3f}")
+        parts += [f"{step.losses[name]:.6f}" if name in step.losses else "" for name in names]
         lines.append(",".join(parts))
     return "\n".join(lines) + "\n"
 
 
 def restore(module: nn.Module, optimiser: torch.optim.Optimizer, place: StageFiles) -> TrainingState:
-    """Bring module and optimiser to the state on disk and return what has happened; nothing where there is none.
+    """Load the state file into module and optimiser and return the steps so far; an empty state if there is no file.
 
     Raises:
-        CheckpointError: If it is another run's.
+        CheckpointError: If it belongs to another training.
         BrokenFileError: If it can't be read.
     """
     path = place.state
     if not path.exists():
         return TrainingState()
-    remedy = f"remove {path}, or train into another folder with --out"
+    remedy = f"remove {path}, or use another folder with --out"
     read = _read(path, remedy)
     if other := [name for name, value in place.run.items() if read["run"].get(name) != value]:
-        raise CheckpointError(f"{path} is the state of another run: its {', '.join(other)} differ", remedy)
-    if read["module"].keys() != moving(module).keys():
+        raise CheckpointError(f"{path} is the state of another training, which differs in {', '.join(other)}", remedy)
+    if read["module"].keys() != trainable_state(module).keys():
         raise CheckpointError(f"{path} is the state of another network", remedy)
     try:
         module.load_state_dict(module.state_dict() | read["module"])
@@ -180,10 +184,10 @@ def restore(module: nn.Module, optimiser: torch.optim.Optimizer, place: StageFil
 def _read(path: Path, remedy: str) -> dict[str, Any]:
     try:
         if recognise(path) == "torch-zip":
-            check_contents(path)  # torch itself takes a changed byte for a weight
+            check_contents(path)  # torch itself would read a changed byte as a weight
         read = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # whatever a broken file makes the reader raise
-        raise BrokenFileError(f"{path} is not a training state that can be read", remedy) from error
+    except Exception as error:  # a broken file can raise any error
+        raise BrokenFileError(f"{path} is not a readable training state", remedy) from error
     if not isinstance(read, dict) or any(not isinstance(read.get(name), kind) for name, kind in _STATE.items()):
         raise BrokenFileError(f"{path} is not a training state", remedy)
     return read
@@ -198,6 +202,6 @@ def _step(number: int, row: Sequence[float | None], names: Sequence[str]) -> Ste
 
 
 def _own_state(module: nn.Module) -> dict[str, Any]:
-    """Return what a method keeps beside its parameters and buffers, if it says so."""
-    said = getattr(module, "training_state", None)
-    return dict(said()) if callable(said) else {}
+    """Return further state of a method, besides its parameters and buffers, if it has any."""
+    training_state = getattr(module, "training_state", None)
+    return dict(training_state()) if callable(training_state) else {}

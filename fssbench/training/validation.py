@@ -1,4 +1,4 @@
-"""What is looked at while training: episodes, answered by the very engine that evaluates."""
+"""Validation during training: episodes that the evaluation engine predicts."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from fssbench.training.recipe import Recipe, Validation
 
 
 class Validator:
-    """Asks a method the same episodes whenever it is called.
+    """Evaluates a method on the same episodes at every call.
 
     Args:
         dataset: The opened data set.
-        fold: The fold whose classes are not learnt.
-        recipe: With its validation.
-        rules: How answers are counted.
+        fold: The fold whose classes are not trained.
+        recipe: A recipe with a validation.
+        rules: The counting rules.
         device: Where to compute.
     """
 
@@ -37,7 +37,7 @@ class Validator:
         self.episodes = validation_episodes(dataset, fold, recipe.validation, rules, way, shot)
 
     def __call__(self, method: AnyMethod) -> float:
-        """Return the measure, in per cent; the method is left in eval mode."""
+        """Return the measure in per cent; the method is left in eval mode."""
         rows = rows_of(
             method.eval(), self._dataset, self.episodes, self._rules, range(len(self.episodes)), self._device
         )
@@ -51,7 +51,7 @@ def validation_episodes(
     """Return the episodes of a validation.
 
     Raises:
-        MissingError: If no base class has enough pictures without other classes.
+        MissingError: If no base class has enough images without other classes.
     """
     if recipe.classes == "novel":
         count = recipe.episodes
@@ -75,7 +75,7 @@ def validation_episodes(
 
 
 def base_lists(dataset: Dataset, fold: int, recipe: Validation, shot: int) -> dict[int, tuple[str, ...]]:
-    """Return for each base class the pictures of the validation's split that hold base classes alone.
+    """Return for each base class the images of the validation's split that hold base classes only.
 
     Raises:
         MissingError: If no class has K + 1 of them.
@@ -90,7 +90,7 @@ def base_lists(dataset: Dataset, fold: int, recipe: Validation, shot: int) -> di
     usable = usable_lists(lists, shot)
     if not usable:
         raise MissingError(
-            f"{dataset.name} has no pictures of base classes of fold {fold} to validate on",
-            "a recipe without validation",
+            f"{dataset.name} has no images of base classes of fold {fold} for validation",
+            "use a recipe without validation",
         )
     return usable

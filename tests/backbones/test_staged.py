@@ -81,9 +81,9 @@ def test_sizes_and_channels_of_the_maps(name: str, stem: str, sizes: list[tuple[
     with torch.inference_mode():
         layer2, layer3 = stages.shallow(torch.randn(1, 3, 97, 65, generator=torch.Generator().manual_seed(0)))
         layer4 = stages.deep(layer3)
-    assert tuple(its.shape[1] for its in (layer2, layer3, layer4)) == stages.channels
-    assert [tuple(its.shape[-2:]) for its in (layer2, layer3, layer4)] == sizes
-    assert all(its.min() >= 0 for its in (layer2, layer3, layer4)), "after the ReLU"
+    assert tuple(layer.shape[1] for layer in (layer2, layer3, layer4)) == stages.channels
+    assert [tuple(layer.shape[-2:]) for layer in (layer2, layer3, layer4)] == sizes
+    assert all(layer.min() >= 0 for layer in (layer2, layer3, layer4)), "after the ReLU"
 
 
 @pytest.mark.parametrize(("stem", "prefix"), [("deep", "layer"), ("torchvision", "backbone")])

@@ -1,4 +1,4 @@
-"""What a weight file is, and each accident that has a sentence of its own."""
+"""The kind of a weight file, and the message for each frequent mistake."""
 
 from __future__ import annotations
 
@@ -63,9 +63,9 @@ def test_the_three_formats_are_told_apart(tmp_path: Path) -> None:
         (_tar(), "tar archive"),
         (_zip(["a.txt", "b/best_model.pt"]), "zip archive of 2 files"),
         (_zip(["archive/data.pkl"])[:-30], "cut short or damaged"),
-        (b"just some text", "no weight file"),
-        (struct.pack("<Q", 1 << 40) + b"{}", "no weight file"),
-        (struct.pack("<Q", 2) + b"[]", "no weight file"),
+        (b"just some text", "not a weight file"),
+        (struct.pack("<Q", 1 << 40) + b"{}", "not a weight file"),
+        (struct.pack("<Q", 2) + b"[]", "not a weight file"),
     ],
 )
 def test_every_accident_is_named(content: bytes, message: str, tmp_path: Path) -> None:
@@ -117,7 +117,7 @@ def test_a_record_that_claims_another_size_than_it_has_is_refused(tmp_path: Path
         struct.pack_into("<I", content, entry + 24, 1 << 30)
 
     torch.save(STATE, tmp_path / "model.pt")
-    with pytest.raises(BrokenFileError, match="data/0 is said to have 1073741824 bytes, and 12 in the file"):
+    with pytest.raises(BrokenFileError, match="data/0 claims 1073741824 bytes, but has 12 in the file"):
         recognise(_patched(tmp_path / "model.pt", larger))
 
 
@@ -126,7 +126,7 @@ def test_records_that_claim_more_than_the_file_has_are_refused(tmp_path: Path) -
         struct.pack_into("<II", content, entry + 20, 1 << 30, 1 << 30)
 
     torch.save(STATE, tmp_path / "model.pt")
-    with pytest.raises(BrokenFileError, match=r"its records are said to have 10737\d+ bytes, more than the file's"):
+    with pytest.raises(BrokenFileError, match=r"its records claim 10737\d+ bytes, more than the"):
         recognise(_patched(tmp_path / "model.pt", larger))
 
 
@@ -141,7 +141,7 @@ def test_records_that_claim_more_than_the_file_has_are_refused(tmp_path: Path) -
 def test_a_header_that_no_parser_takes_is_no_header(header: bytes, tmp_path: Path) -> None:
     path = tmp_path / "own.safetensors"
     path.write_bytes(struct.pack("<Q", len(header)) + header + bytes(4))
-    with pytest.raises(BrokenFileError, match="no weight file"):
+    with pytest.raises(BrokenFileError, match="not a weight file"):
         recognise(path)
     assert stated_options(path) == {}
 

@@ -162,8 +162,8 @@ def test_arrays_may_come_from_anywhere(how: str) -> None:
 @pytest.mark.parametrize(
     ("value", "message"),
     [
-        (None, "no tensor but a NoneType"),
-        ("abc", "no tensor but a str"),
+        (None, "not a tensor but a NoneType"),
+        ("abc", "not a tensor but a str"),
         (torch.zeros(1, dtype=torch.cfloat), "complex"),
     ],
 )
@@ -202,7 +202,7 @@ def test_a_wrong_key_is_an_error_and_changes_nothing(change: Any, message: str, 
 def test_the_cause_is_said_where_it_can_be_told() -> None:
     target = _method()
     asnet = fssbench.build("asnet", backbone="small", channels=(16, 16)).state_dict()
-    with pytest.raises(CheckpointError, match="of asnet, not of hsnet"):
+    with pytest.raises(CheckpointError, match="belong to asnet, not to hsnet"):
         load_release(target, asnet)
     with pytest.raises(CheckpointError, match="variant fscs"):
         load_release(target, _method(variant="fscs").state_dict())

@@ -1,4 +1,4 @@
-"""What is said of weights that do not fit."""
+"""The explanation of weights that do not fit."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 import fssbench
-from fssbench.checkpoints.mismatch import why
+from fssbench.checkpoints.mismatch import explain_mismatch
 from fssbench.methods.catalogue import method_info
 
 Shape = tuple[str, str | None, str]
@@ -20,14 +20,14 @@ def _state(name: str, variant: str | None = None, backbone: str = "small") -> di
 @pytest.mark.parametrize(
     ("own", "given", "said"),
     [
-        (("hsnet", None, "small"), ("asnet", None, "small"), "they are of asnet, not of hsnet"),
-        (("pfenet", None, "small"), ("hsnet", None, "small"), "they are of hsnet, not of pfenet"),
-        (("pfenet", None, "small"), ("bam", None, "small"), "they are of bam, not of pfenet"),
-        (("hsnet", "fscs", "small"), ("pfenet", "fscs", "small"), "they are of pfenet, not of hsnet"),
+        (("hsnet", None, "small"), ("asnet", None, "small"), "they belong to asnet, not to hsnet"),
+        (("pfenet", None, "small"), ("hsnet", None, "small"), "they belong to hsnet, not to pfenet"),
+        (("pfenet", None, "small"), ("bam", None, "small"), "they belong to bam, not to pfenet"),
+        (("hsnet", "fscs", "small"), ("pfenet", "fscs", "small"), "they belong to pfenet, not to hsnet"),
         (
             ("pfenet", "fss", "small"),
             ("pfenet", "fscs", "small"),
-            "they are of variant fscs, the method was built as variant fss",
+            "they belong to variant fscs, the method was built as variant fss",
         ),
         (("pfenet", None, "vgg16"), ("pfenet", None, "small"), "they are for small, the method was built with vgg16"),
         (
@@ -38,7 +38,7 @@ def _state(name: str, variant: str | None = None, backbone: str = "small") -> di
     ],
 )
 def test_network_backbone_and_variant_are_told_by_names(own: Shape, given: Shape, said: str) -> None:
-    assert why(_state(*own), _state(*given)) == said
+    assert explain_mismatch(_state(*own), _state(*given)) == said
 
 
 @pytest.mark.parametrize(
@@ -47,7 +47,7 @@ def test_network_backbone_and_variant_are_told_by_names(own: Shape, given: Shape
         ({"shot": 5}, {}, "they are BAM's for 1-shot episodes, the method was built for 5-shot ones"),
         ({}, {"shot": 5}, "they are BAM's for 5-shot episodes, the method was built for 1-shot ones"),
         ({"shot": 5}, {"shot": 3}, "they are BAM's for 3-shot episodes, the method was built for 5-shot ones"),
-        ({}, {"base_classes": 60}, "they know 60 base classes, the method was built for 15"),
+        ({}, {"base_classes": 60}, "they have 60 base classes, the method was built for 15"),
         ({"shot": 5}, {"shot": 5}, ""),
     ],
 )
@@ -56,7 +56,7 @@ def test_bam_has_weights_for_each_number_of_shots_and_of_base_classes(
 ) -> None:
     narrow: dict[str, Any] = {"backbone": "small", "width": 8, "base_width": 8}
     ours, theirs = (fssbench.build("bam", **narrow, **its) for its in (own, given))
-    found = why(ours.state_dict(), theirs.state_dict())
+    found = explain_mismatch(ours.state_dict(), theirs.state_dict())
     assert found.startswith(said)
     assert bool(found) == bool(said)
 
@@ -65,5 +65,5 @@ def test_bam_has_weights_for_each_number_of_shots_and_of_base_classes(
 def test_a_method_is_not_at_odds_with_itself(name: str) -> None:
     for variant in method_info(name).tasks:
         state = _state(name, variant)
-        assert why(state, state) == ""
-        assert why(state, {"unknown": state[next(iter(state))]}) == ""
+        assert explain_mismatch(state, state) == ""
+        assert explain_mismatch(state, {"unknown": state[next(iter(state))]}) == ""

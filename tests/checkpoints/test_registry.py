@@ -120,10 +120,10 @@ def test_records_that_are_added_at_once_are_all_kept() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("[[checkpoint", "no TOML"),
+        ("[[checkpoint", "not TOML"),
         ("[[checkpoint]]\nid = 'a'\nbackbone = 'resnet50'\npath = 'x'\ncolour = 1", r"record 1 \(colour\)"),
         ("[[checkpoint]]\nid = 'a'\nmethod = 'hsnet'\nbackbone = 'resnet50'", "a url or a path"),
-        ("[other]\nx = 1", "something else"),
+        ("[other]\nx = 1", "something other than"),
         ("[[checkpoint]]\nid = 'A b'\nmethod = 'hsnet'\nbackbone = 'r'\npath = 'x'", r"record 1 \(id\)"),
     ],
 )
@@ -143,7 +143,7 @@ def test_a_file_that_is_not_the_recorded_one_is_refused(tmp_path: Path) -> None:
     torch.save({"a": torch.zeros(1)}, tmp_path / "w.pt")
     with pytest.raises(BrokenFileError, match="sha256 begins"):
         locate(_record(str(tmp_path / "w.pt"), sha256="0" * 64))
-    with pytest.raises(MissingError, match="is not there"):
+    with pytest.raises(MissingError, match="is missing"):
         locate(_record(str(tmp_path / "absent.pt")))
 
 
@@ -188,7 +188,7 @@ def test_fetching_checks_the_hash_and_keeps_nothing_that_is_wrong(site: tuple[st
     with pytest.raises(BrokenFileError, match="web page"):
         fetch(_record(url=f"{address}/page.pt", id="page"))
     torch.save({"a": torch.ones(1)}, folder / "good.pt")
-    with pytest.raises(BrokenFileError, match="not the file that was recorded"):
+    with pytest.raises(BrokenFileError, match="not the recorded file"):
         fetch(_record(url=f"{address}/good.pt", id="other", sha256=sha256))
     with pytest.raises(MissingError, match="could not be fetched"):
         fetch(_record(url=f"{address}/absent.pt", id="absent"))

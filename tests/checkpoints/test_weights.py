@@ -59,8 +59,8 @@ def _filled(value: float, dtype: torch.dtype | None = None) -> Callable[[Tensor]
         (KERNEL, lambda w: w.to(torch.float8_e4m3fn), r"decoder2.2.weight holds float8_e4m3fn, whose scale"),
         (KERNEL, lambda w: w.to(torch.float8_e5m2), r"decoder2.2.weight holds float8_e5m2, whose scale"),
         (KERNEL, lambda w: w.to(torch.complex64), r"decoder2.2.weight holds complex numbers"),
-        (KERNEL, lambda w: w.to_sparse(), r"decoder2.2.weight is no dense tensor \(sparse_coo\)"),
-        (KERNEL, lambda w: w.reshape(2, -1).to_sparse_csr(), r"decoder2.2.weight is no dense tensor \(sparse_csr\)"),
+        (KERNEL, lambda w: w.to_sparse(), r"decoder2.2.weight is not a dense tensor \(sparse_coo\)"),
+        (KERNEL, lambda w: w.reshape(2, -1).to_sparse_csr(), r"decoder2.2.weight is not a dense tensor \(sparse_csr\)"),
         (KERNEL, lambda w: w.to("meta"), r"decoder2.2.weight has a shape but no values"),
     ],
 )

@@ -87,7 +87,7 @@ def test_a_file_that_was_added_is_found_verified_and_told_from_a_changed_one(che
     weights.write_bytes(content)
     code, out, err = checkpoints("verify", found.id)
     assert code == 1
-    assert "is not the file that was recorded" in out
+    assert "is not the recorded file" in out
     assert "1 of 1 checkpoints are not what they should be" in err
 
 
@@ -130,7 +130,7 @@ def test_the_users_own_file_comes_before_a_shipped_record_whatever_its_shots(che
         ([*NEW, "--fold", 0, "--shots", "one"], "shots are numbers"),
         ([*NEW, "--fold", 0, "--shots", "0"], "shots are numbers from 1"),
         ([*NEW, "--fold", 0, "--variant", "weak"], "has no variant 'weak'"),
-        ([*NEW, "--fold", 0, "--id", "My file"], r"that makes no record: \(id\)"),
+        ([*NEW, "--fold", 0, "--id", "My file"], r"do not make a valid record: \(id\)"),
         (["--method", "hsnet", "--backbone", "vgg19", "--dataset", "pascal5i", "--fold", 0], "no backbone 'vgg19'"),
         (
             ["--method", "copy-mask", "--backbone", "vgg16", "--dataset", "pascal5i", "--fold", 0],

@@ -47,7 +47,7 @@ def test_weights_of_the_data_set_above_water_are_asked_below(fssbench, tmp_path:
     water = ["eval", "--method", "hsnet", "--dataset", "shapes20i-underwater", "--fold", "0", "--episodes", "2"]
     code, _, err = fssbench(*water)
     assert code == 2
-    assert "try: --train-dataset shapes20i takes" in err
+    assert "try: --train-dataset shapes20i uses" in err
     code, out, err = fssbench(*water, "--train-dataset", "shapes20i")
     assert code == 0
     assert err.startswith("hsnet small on shapes20i-underwater (trained on shapes20i), 1-way")

@@ -43,7 +43,7 @@ def test_each_fold_is_asked_its_unseen_classes(fssbench) -> None:
 def test_classes_that_training_has_seen_are_refused_by_name(fssbench) -> None:
     code, out, err = fssbench(*VOC, "--test-classes", "repri-released", "--out", "run")
     assert (code, out) == (2, "")
-    assert "training on coco20i has seen classes that pascal5i would ask" in err
+    assert "training on coco20i has seen classes that pascal5i would evaluate" in err
     assert "fold 2: cat; fold 3: car" in err
     assert "7 for cat and 8 for car" in err
     assert "--allow-leak" in err

@@ -206,7 +206,7 @@ def test_a_training_says_by_whose_recipe(fssbench: Any, file: Path) -> None:
     file.write_text(CODE + "# changed\n")
     code, _, err = fssbench(*asked, "--resume")
     assert code == 2
-    assert "is the state of another run: its code of the method differ" in err
+    assert "is the state of another training, which differs in code of the method" in err
 
 
 @pytest.mark.usefixtures("file")
@@ -276,7 +276,7 @@ def test_mistakes_are_sentences(name: str, error: type[FSSBenchError], words: st
 def test_without_weights_nothing_is_scored(fssbench: Any) -> None:
     code, _, err = fssbench(*EVAL, "--method", "./my.py:MyNet", "--out", "run")
     assert code == 2
-    assert "my.py:MyNet has weights, and none were named" in err
+    assert "my.py:MyNet needs weights, and none were named" in err
     assert not Path("run").exists()
 
 

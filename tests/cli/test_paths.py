@@ -143,7 +143,8 @@ def test_a_shard_without_an_episode_is_refused(
     code, out, err = fssbench(*EVAL, *asked, "--out", "c", "--shard", shard)
     assert (code, out) == (2, "")
     assert err == (
-        f"error: shard {shard} of {what} is empty\n  try: no more shards than episodes: --shard 1/4 to --shard 4/4\n"
+        f"error: shard {shard} of {what} is empty\n"
+        "  try: use at most as many shards as episodes: --shard 1/4 to --shard 4/4\n"
     )
 
 

@@ -78,7 +78,7 @@ def test_several_folds_in_one_folder_and_in_tables(fssbench: Run) -> None:
     Path("native/episodes-fold3.json").unlink()
     code, _, err = fssbench(*SCORE, *lists, "--out", "three")
     assert (code, Path("three").exists()) == (2, False)
-    assert "there is no episode list native/episodes-fold3.json, and all 4 folds are asked" in err
+    assert "there is no episode list native/episodes-fold3.json, but all 4 folds were requested" in err
 
 
 def test_a_run_with_saved_predictions_is_continued(fssbench: Run) -> None:

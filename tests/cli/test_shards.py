@@ -139,7 +139,7 @@ def test_two_answers_to_one_episode_are_refused(fssbench) -> None:
         (["launch", "--shards", "2", "--", *COPY], "the shards need a folder"),
         (["launch", "--shards", "0", "--", *COPY, "--out", "o"], "--shards is at least 1"),
         (["launch", "--shards", "2", "--", *COPY, "--out", "o", "--overwrite"], "would delete its rows"),
-        ([*COPY, "--feature-cache", "much"], "no amount of memory"),
+        ([*COPY, "--feature-cache", "much"], "not an amount of memory"),
         ([*COPY, "--precision", "tf32", "--device", "cpu"], "graphics cards"),
     ],
 )

@@ -62,7 +62,7 @@ def test_backbone_then_method_then_eval_loads_it(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--fold", 0], "nothing is named"),
+        (["--fold", 0], "no method or backbone was named"),
         (["--method", "prototype", "--fold", 0], "has nothing to train; there are "),
         (["--method", "hsnett", "--fold", 0], "did you mean hsnet"),
         (["--method", "hsnet", "--fold", 7], "no fold 7"),
@@ -72,8 +72,8 @@ def test_backbone_then_method_then_eval_loads_it(tmp_path: Path) -> None:
         (["--backbone", "resnet50", "--fold", 0], "can't be trained here; small can"),
         (["--method", "hsnet", "--fold", 0, "--variant", "fsc"], "no variant 'fsc'"),
         (["--method", "hsnet", "--fold", 0, "--variant", "fss", "--task", "fs-cs"], "is for the task fss, not fscs"),
-        (["--method", "bam", "--fold", 0, "--task", "fs-cs"], "no form for the task fscs"),
-        (["--method", "bam", "--fold", 0, "--weak"], "no weakly supervised form"),
+        (["--method", "bam", "--fold", 0, "--task", "fs-cs"], "no variant for the task fscs"),
+        (["--method", "bam", "--fold", 0, "--weak"], "can't learn from image-level labels"),
         (["--method", "hsnet", "--fold", 0, "--variant", "fss", "--ways", 2], "1-way episodes only"),
         (
             ["--method", "panet", "--fold", 0, "--variant", "fss", "--ways", 2],

@@ -23,7 +23,7 @@ CLASSES = (1, 2, 3)
 
 
 class Patches(Dataset):
-    """Twelve pictures of 20 x 30 pixels and more; class c is a patch of its own colour, with a rim of 255.
+    """Twelve images of 20 x 30 pixels and more; class c is a patch of its own colour, with an ignore region around it.
 
     Picture i holds class i % 3 + 1, and every fourth one class 1 too.
     """
@@ -115,20 +115,20 @@ class NearestColour(Method[Tensor, Tensor]):
 
 
 def rules(name: str = "shapes") -> Protocol:
-    """A protocol at the size of the pictures."""
+    """A protocol at the size of the images."""
     return replace(protocol(name), input=(24, 24))
 
 
 def questions(way: int = 1, shot: int = 1, count: int = 12, seed: int = 0) -> EpisodeList:
-    """Episodes that ask each picture in turn."""
+    """Episodes with each image in turn as the query."""
     generator = np.random.default_rng(seed)
-    pictures = {c: [f"p{i}" for i in range(12) if i % 3 + 1 == c] for c in CLASSES}
+    images = {c: [f"p{i}" for i in range(12) if i % 3 + 1 == c] for c in CLASSES}
     episodes = []
     for number in range(count):
         query, own = f"p{number % 12}", number % 12 % 3 + 1
         others = [int(c) for c in generator.permutation([c for c in CLASSES if c != own])]
         classes = tuple([own, *others][:way])
-        supports = tuple(tuple(str(n) for n in generator.choice(pictures[c], shot)) for c in classes)
+        supports = tuple(tuple(str(n) for n in generator.choice(images[c], shot)) for c in classes)
         episodes.append(Episode(query, classes, supports, own))
     return EpisodeList(
         episodes=tuple(episodes),

@@ -1,4 +1,4 @@
-"""Rows do not depend on how many episodes are answered in a call, whoever answers them."""
+"""Rows do not depend on how many episodes are predicted in a call."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ METHODS = [("pfenet", "fss"), ("asgnet", "fss"), ("hsnet", "fss"), ("hsnet", "fs
 def _rows(name: str, variant: str, settings: Settings) -> pd.DataFrame:
     way = 2 if variant == "fscs" else 1
     method = narrow(name, variant, way, 2)
-    # Pictures are of different sizes, and so are the answers.
+    # Images have different sizes, and so do the predictions.
     chosen = replace(rules("shapes" if way == 1 else "ifsl-fscs"), input=(SIDE, SIDE), score_at="original")
-    asked = questions(way=way, shot=2, count=7)
-    return evaluate(method, Patches(), asked, protocol=chosen, settings=settings).frame.drop(columns="seconds")
+    episodes = questions(way=way, shot=2, count=7)
+    return evaluate(method, Patches(), episodes, protocol=chosen, settings=settings).frame.drop(columns="seconds")
 
 
 @pytest.mark.parametrize("jointly", [False, True])

@@ -1,4 +1,4 @@
-"""The loop: what is asked, at which size it is counted, what is kept when it breaks off."""
+"""The loop: which episodes are evaluated, at which size they are counted, what is kept after an interruption."""
 
 from __future__ import annotations
 
@@ -11,8 +11,7 @@ import pytest
 import torch
 
 from fssbench import evaluate
-from fssbench.engine import folds
-from fssbench.engine import loop as answering
+from fssbench.engine import folds, loop
 from fssbench.episode import Episode
 from fssbench.errors import BrokenFileError, UsageError
 from fssbench.planning.settings import Settings
@@ -59,7 +58,7 @@ def test_iou_is_counted_at_the_size_of_the_protocol(size: str, expected: tuple[i
     for row in frame.itertuples():
         label = dataset.label(row.query)
         label = label if expected is None else nearest_label(label, expected)
-        # Everything is foreground here, so the union is all that counts, and all but the rim counts.
+        # Everything is foreground here, so the union is every counted pixel: all outside the ignore region.
         assert row.union == ((label != 255).sum() - (label == row.classes[0]).sum(), (label != 255).sum())
         assert row.intersection == (0, (label == row.classes[0]).sum())
 
@@ -79,11 +78,11 @@ def test_presence_is_a_matter_of_the_original_label():
 
     dataset = OnePixel()
     assert not (nearest_label(dataset.label("p0"), (9, 9)) == 3).any()
-    asked = [Episode("p0", (3,), (("p2",),), 1)]
+    episodes = [Episode("p0", (3,), (("p2",),), 1)]
     small = rules().at("input")
-    frame = evaluate(NearestColour(), dataset, asked, protocol=small).frame
+    frame = evaluate(NearestColour(), dataset, episodes, protocol=small).frame
     assert frame["truth"].tolist() == [(True,)]
-    frame = evaluate(NearestColour(), Patches(), asked, protocol=small).frame
+    frame = evaluate(NearestColour(), Patches(), episodes, protocol=small).frame
     assert frame["truth"].tolist() == [(False,)]
 
 
@@ -100,23 +99,23 @@ def test_the_answer_is_that_of_segment():
             for c, names in zip(episode.classes, episode.supports, strict=True)
         ]
         label = dataset.label(episode.query)
-        answer = method.segment(
+        prediction = method.segment(
             input_image(dataset.image(episode.query), size),
             torch.stack([torch.stack(shots) for shots in images]),
             torch.stack([torch.stack(shots) for shots in masks]),
             label.shape,
         )
-        found = answer.labels.numpy()
+        found = prediction.labels.numpy()
         for n, class_id in enumerate(episode.classes, 1):
             assert row.intersection[n] == ((found == n) & (label == class_id)).sum()
             assert row.union[n] == ((found == n) | (label == class_id)).sum()
-        assert row.present == tuple(answer.present.tolist())
+        assert row.present == tuple(prediction.present.tolist())
 
 
 def test_the_order_of_work_is_free(monkeypatch: pytest.MonkeyPatch):
     straight = evaluate(NearestColour(), Patches(), questions(), protocol=rules())
     order = folds.order_of_work  # type: ignore[attr-defined]
-    monkeypatch.setattr(folds, "order_of_work", lambda *asked: order(*asked)[::-1])
+    monkeypatch.setattr(folds, "order_of_work", lambda *episodes: order(*episodes)[::-1])
     back = evaluate(NearestColour(), Patches(), questions(), protocol=rules())
     pd.testing.assert_frame_equal(counted(straight.frame), counted(back.frame))
 
@@ -132,7 +131,7 @@ def test_the_rows_are_the_same_however_many_work_and_however_much_they_keep(work
     rows = [
         row
         for part in parts
-        for row in answering.rows_of(
+        for row in loop.rows_of(
             NearestColour(1, 2).eval(), Patches(), episodes, rules(), part, torch.device("cpu"), settings=settings
         )
     ]
@@ -141,8 +140,8 @@ def test_the_rows_are_the_same_however_many_work_and_however_much_they_keep(work
 
 def test_an_image_used_twice_in_an_episode_is_encoded_once():
     method = NearestColour(1, 3)
-    asked = [Episode("p0", (1,), (("p3", "p6", "p3"),), 1)]
-    evaluate(method, Patches(), asked, protocol=rules())
+    episodes = [Episode("p0", (1,), (("p3", "p6", "p3"),), 1)]
+    evaluate(method, Patches(), episodes, protocol=rules())
     assert method.encoded == 3
 
 
@@ -188,9 +187,9 @@ def test_a_broken_photo_stops_the_run_and_keeps_what_was_answered(tmp_path: Path
     out = tmp_path / "run"
     with pytest.raises(BrokenFileError, match=r"p11\.jpg is cut off") as stop:
         evaluate(NearestColour(), Patches(broken="p11"), questions(), protocol=rules(), out=out)
-    answered = len(load_run(out).frame)
-    assert 0 < answered < 12
-    assert stop.value.__notes__ == [f"{answered} evaluated episodes are kept in {out}; resume continues after them"]
+    count = len(load_run(out).frame)
+    assert 0 < count < 12
+    assert stop.value.__notes__ == [f"{count} evaluated episodes are kept in {out}; resume continues after them"]
     mended = evaluate(NearestColour(), Patches(), questions(), protocol=rules(), out=out, resume=True)
     whole = evaluate(NearestColour(), Patches(), questions(), protocol=rules())
     pd.testing.assert_frame_equal(counted(mended.frame), counted(whole.frame))
@@ -273,7 +272,7 @@ def test_what_does_not_fit_is_refused():
         evaluate(method, dataset, [], protocol=rules())
     with pytest.raises(UsageError, match="names no protocol"):
         evaluate(method, dataset, list(questions()))
-    with pytest.raises(UsageError, match="not of one fold"):
+    with pytest.raises(UsageError, match="do not belong to one fold"):
         evaluate(method, dataset, [Episode("p0", (9,), (("p1",),), 9)], protocol=rules())
     with pytest.raises(UsageError, match="differ in ways or shots"):
         evaluate(method, dataset, [*questions(count=1), *questions(shot=2, count=1)], protocol=rules())

@@ -1,4 +1,4 @@
-"""What answers each fold: methods that hold one encoder, or one method that loads one fold after the other."""
+"""The method of each fold: methods that share one encoder, or one method that loads one fold after the other."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def same_state(method: Method[Any, Any], source: Source) -> bool:
     return own.keys() == stored.keys() and all(torch.equal(own[key], stored[key]) for key in own)
 
 
-def answer(method: Method[Any, Any], size: int = 96) -> torch.Tensor:
+def predict_logits(method: Method[Any, Any], size: int = 96) -> torch.Tensor:
     torch.manual_seed(0)
     mask = torch.zeros(1, 1, size, size, dtype=torch.uint8)
     mask[..., 20:70, 30:80] = 1
@@ -72,19 +72,19 @@ def test_folds_hold_one_encoder_and_heads_of_their_own(tmp_path: Path, name: str
     assert found.all_in_memory
     methods = [found.method_of(fold) for fold in sources]
     assert methods[0] is method
-    for its, source in zip(methods, sources.values(), strict=True):
-        assert same_state(its, source)
+    for method_of_fold, source in zip(methods, sources.values(), strict=True):
+        assert same_state(method_of_fold, source)
         fresh = built(name, 6)
         fresh.load_state_dict(torch.load(source.paths[0]))
-        assert torch.equal(answer(its, SHARING[name]), answer(fresh, SHARING[name]))
+        assert torch.equal(predict_logits(method_of_fold, SHARING[name]), predict_logits(fresh, SHARING[name]))
     encoder = method.shared_encoder
     assert encoder is not None
     frozen = {id(part) for part in encoder.parameters()}
-    shared = [{id(part) for part in its.parameters()} for its in methods]
+    shared = [{id(part) for part in one.parameters()} for one in methods]
     assert frozen
     for one, other in ((0, 1), (0, 2), (1, 2)):
         assert shared[one] & shared[other] == frozen
-    assert all(its.shared_encoder is encoder for its in methods)
+    assert all(one.shared_encoder is encoder for one in methods)
 
 
 @pytest.mark.parametrize("name", ["hsnet", "pfenet"])
@@ -125,9 +125,9 @@ def test_a_head_that_is_moved_leaves_the_others_alone():
     encoder = method.shared_encoder
     assert encoder is not None
     other = copy_sharing_encoder(method, encoder)
-    before = answer(method)
+    before = predict_logits(method)
     with torch.no_grad():
         for parameter in other.hpn_learner.parameters():
             parameter.zero_()
-    assert torch.equal(answer(method), before)
-    assert not torch.equal(answer(other), before)
+    assert torch.equal(predict_logits(method), before)
+    assert not torch.equal(predict_logits(other), before)

@@ -58,15 +58,15 @@ def write_checkpoints(folder: Path, *, one_encoder: bool) -> str:
     return str(folder / "fold{fold}.pt")
 
 
-def planned(out: Path, **said: Any) -> Plan:
+def planned(out: Path, **options: Any) -> Plan:
     settings = Settings(feature_cache=1 << 30)
-    return plan(Request("hsnet", "shapes20i", out=out, episodes=str(EPISODES), settings=settings, **said))
+    return plan(Request("hsnet", "shapes20i", out=out, episodes=str(EPISODES), settings=settings, **options))
 
 
-def asked(*plans: Plan, **said: Any) -> tuple[list[Results], int]:
+def evaluated(*plans: Plan, **options: Any) -> tuple[list[Results], int]:
     """Run plans; return the results and how many images were encoded."""
     timers = StageTimers()
-    return run_plans(plans, timers=timers, **said), timers.images
+    return run_plans(plans, timers=timers, **options), timers.images
 
 
 def counted(out: Path) -> list[dict[str, Any]]:
@@ -78,18 +78,18 @@ def counted(out: Path) -> list[dict[str, Any]]:
 def images_of(*plans: Plan) -> set[str]:
     return {
         name
-        for its in plans
-        for episodes in its.lists
+        for one in plans
+        for episodes in one.lists
         for episode in episodes
         for name in (episode.query, *(name for names in episode.supports for name in names))
     }
 
 
-def one_by_one(checkpoints: str, **said: Any) -> tuple[list[dict[str, Any]], int]:
+def fold_by_fold(checkpoints: str, **options: Any) -> tuple[list[dict[str, Any]], int]:
     rows, images = [], 0
     for fold in range(FOLDS):
         out = Path(f"alone{fold}")
-        images += asked(planned(out, fold=str(fold), checkpoint=checkpoints.format(fold=fold)), **said)[1]
+        images += evaluated(planned(out, fold=str(fold), checkpoint=checkpoints.format(fold=fold)), **options)[1]
         rows += counted(out)
     return rows, images
 
@@ -98,14 +98,14 @@ def test_folds_that_share_an_encoder_encode_each_image_once(tmp_path: Path):
     checkpoints = write_checkpoints(tmp_path, one_encoder=True)
     whole = planned(Path("all"), checkpoint=checkpoints)
     progress = Noting()
-    [results], images = asked(whole, progress=progress, save=Path("saved"))
-    rows, encoded = one_by_one(checkpoints, save=Path("saved-alone"))
+    [results], images = evaluated(whole, progress=progress, save=Path("saved"))
+    rows, encoded = fold_by_fold(checkpoints, save=Path("saved-alone"))
     assert images == len(images_of(whole)) < encoded
     assert counted(Path("all")) == rows
     assert len(results.summary(draws=0).folds) == FOLDS
-    # The heads differ, and each fold was answered by its own.
+    # The heads differ, and each fold was predicted by its own.
     assert len({tuple(row["union"]) for row in rows}) > 1
-    assert [its for its in progress.told if its[0] in ("start", "close")] == [
+    assert [event for event in progress.told if event[0] in ("start", "close")] == [
         *(("start", fold, EPISODES, 0) for fold in range(FOLDS)),
         ("close",),
     ]
@@ -120,8 +120,8 @@ def test_folds_that_share_an_encoder_encode_each_image_once(tmp_path: Path):
 def test_folds_with_encoders_of_their_own_go_one_after_the_other(tmp_path: Path):
     checkpoints = write_checkpoints(tmp_path, one_encoder=False)
     whole = planned(Path("all"), checkpoint=checkpoints)
-    _, images = asked(whole)
-    rows, encoded = one_by_one(checkpoints)
+    _, images = evaluated(whole)
+    rows, encoded = fold_by_fold(checkpoints)
     assert images == encoded > len(images_of(whole))
     assert counted(Path("all")) == rows
 
@@ -130,24 +130,24 @@ def test_folds_with_encoders_of_their_own_go_one_after_the_other(tmp_path: Path)
 def test_a_run_broken_off_in_its_second_fold_is_continued(tmp_path: Path, one_encoder: bool):
     checkpoints = write_checkpoints(tmp_path, one_encoder=one_encoder)
     with pytest.raises(KeyboardInterrupt):
-        asked(planned(Path("parts"), checkpoint=checkpoints), progress=Noting(EPISODES + 2))
+        evaluated(planned(Path("parts"), checkpoint=checkpoints), progress=Noting(EPISODES + 2))
     assert [row["fold"] for row in counted(Path("parts"))] == [0] * EPISODES + [1] * 2
     progress = Noting()
-    asked(planned(Path("parts"), checkpoint=checkpoints, existing=Existing.RESUME), progress=progress)
-    assert [its for its in progress.told if its[0] == "start"] == [
+    evaluated(planned(Path("parts"), checkpoint=checkpoints, existing=Existing.RESUME), progress=progress)
+    assert [event for event in progress.told if event[0] == "start"] == [
         ("start", 0, EPISODES, EPISODES),
         ("start", 1, EPISODES, 2),
         ("start", 2, EPISODES, 0),
         ("start", 3, EPISODES, 0),
     ]
-    assert [its[0] for its in progress.told if its[0] not in ("start", "close")] == [1] * (EPISODES - 2) + [
+    assert [event[0] for event in progress.told if event[0] not in ("start", "close")] == [1] * (EPISODES - 2) + [
         2
     ] * EPISODES + [3] * EPISODES
-    asked(planned(Path("whole"), checkpoint=checkpoints))
+    evaluated(planned(Path("whole"), checkpoint=checkpoints))
     assert counted(Path("parts")) == counted(Path("whole"))
     assert Path("parts/summary.json").read_bytes() == Path("whole/summary.json").read_bytes()
     again = Noting()
-    assert asked(planned(Path("parts"), checkpoint=checkpoints, existing=Existing.RESUME), progress=again)[1] == 0
+    assert evaluated(planned(Path("parts"), checkpoint=checkpoints, existing=Existing.RESUME), progress=again)[1] == 0
     assert again.told == [*(("start", fold, EPISODES, EPISODES) for fold in range(FOLDS)), ("close",)]
 
 
@@ -158,13 +158,13 @@ def test_methods_and_shots_and_folds_are_planned_as_one():
             request = Request(method, "shapes20i", shots=shots, out=Path(f"{method}{shots}"), random_weights=True)
             settings = Settings(feature_cache=1 << 30, batch_size=3)
             plans.append(plan(Request(**{**vars(request), "episodes": "2", "backbone": "small", "settings": settings})))
-    _, images = asked(*plans)
+    _, images = evaluated(*plans)
     assert images == len(images_of(*plans))
-    for its in plans:
-        alone = plan(Request(**{**vars(its.request), "out": Path(f"{its.out}-alone")}))
-        asked(alone)
-        assert counted(its.out) == counted(alone.out)
-        assert (its.out / "summary.json").read_bytes() == (alone.out / "summary.json").read_bytes()
+    for one in plans:
+        alone = plan(Request(**{**vars(one.request), "out": Path(f"{one.out}-alone")}))
+        evaluated(alone)
+        assert counted(one.out) == counted(alone.out)
+        assert (one.out / "summary.json").read_bytes() == (alone.out / "summary.json").read_bytes()
 
 
 def test_a_share_of_each_fold_is_as_it_is_alone(tmp_path: Path):
@@ -172,6 +172,8 @@ def test_a_share_of_each_fold_is_as_it_is_alone(tmp_path: Path):
 
     checkpoints = write_checkpoints(tmp_path, one_encoder=True)
     half = planned(Path("half"), checkpoint=checkpoints, shard=Shard(2, 2))
-    asked(half)
-    expected = [(its.fold, number) for its in half.lists for number in order_of_work(its, shard=Shard(2, 2))]
+    evaluated(half)
+    expected = [
+        (episodes.fold, number) for episodes in half.lists for number in order_of_work(episodes, shard=Shard(2, 2))
+    ]
     assert sorted((row["fold"], row["episode"]) for row in counted(half.out)) == sorted(expected)

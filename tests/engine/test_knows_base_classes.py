@@ -1,4 +1,4 @@
-"""What a method says of base classes is counted only where they are the data set's."""
+"""A method's base classes are counted only where the data set has the same ones."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def test_the_number_it_is_built_with_unless_said() -> None:
 
 @pytest.mark.parametrize("options", [{}, {"base_classes": 3}, {"base_classes": 60}])
 def test_more_or_fewer_base_classes_are_refused(options: dict[str, int]) -> None:
-    with pytest.raises(UsageError, match=rf"know {options.get('base_classes', 15)} base classes.*fold 0 has 4"):
+    with pytest.raises(UsageError, match=rf"have {options.get('base_classes', 15)} base classes.*fold 0 has 4"):
         check_base_class_count(BAM, options, FOUR, 0)
     check_base_class_count(BAM, {"base_classes": 4}, FOUR, 0)
     check_base_class_count(method_info("pfenet"), {}, FOUR, 0)
@@ -35,7 +35,7 @@ def test_more_or_fewer_base_classes_are_refused(options: dict[str, int]) -> None
 
 def test_other_methods_are_not_asked_for_them() -> None:
     pfenet, together = method_info("pfenet"), protocol("bam-gfss")
-    with pytest.raises(UsageError, match="pfenet knows none; bam can be asked"):
+    with pytest.raises(UsageError, match="pfenet does not predict; bam can be used"):
         check_base_classes_known(pfenet, together)
     check_base_classes_known(pfenet, protocol("bam"))
     check_base_classes_known(pfenet, protocol("hsnet"))
@@ -47,10 +47,10 @@ def test_other_methods_are_not_asked_for_them() -> None:
 
 
 def test_base_classes_of_another_data_set_are_not_counted() -> None:
-    with pytest.raises(UsageError, match="learnt on coco20i are not pascal5i's"):
+    with pytest.raises(UsageError, match="learned on coco20i are not those of pascal5i"):
         check_base_classes_shared(BAM, protocol("bam"), "coco20i", "pascal5i")
     # Both have fifteen, and they are not the same.
-    with pytest.raises(UsageError, match="learnt on pascal5i are not shapes20i's"):
+    with pytest.raises(UsageError, match="learned on pascal5i are not those of shapes20i"):
         check_base_classes_shared(BAM, protocol("bam-gfss"), "pascal5i", "shapes20i")
     check_base_classes_shared(BAM, protocol("bam"), "shapes20i", "shapes20i-underwater")
     check_base_classes_shared(BAM, protocol("pfenet"), "coco20i", "pascal5i")
@@ -64,7 +64,7 @@ def test_an_evaluation_with_another_number_is_refused_when_planned(
     request = Request("bam", "shapes20i", fold="0", episodes="2", random_weights=True)
     plan(request)
     monkeypatch.setattr("fssbench.planning.resolve.method_info", lambda _: replace(BAM, base_classes=60))
-    with pytest.raises(UsageError, match="60 base classes here; shapes20i fold 0 has 15"):
+    with pytest.raises(UsageError, match="60 base classes here, but shapes20i fold 0 has 15"):
         plan(request)
 
 
@@ -73,5 +73,5 @@ def test_a_training_with_another_number_is_refused_when_planned(tmp_path: Any) -
     fields = 'source = "mine"\nbatch = 2\npicture = [64, 64]\nview = [64, 64]\nsteps = 1\nbackbone = "small"\n'
     file.write_text(f'["bam/shapes20i"]\n{fields}options = {{ base_classes = 60 }}\n')
     request = training.Request("shapes20i", 0, "bam", config=file, out=tmp_path / "out")
-    with pytest.raises(UsageError, match="60 base classes here; shapes20i fold 0 has 15"):
+    with pytest.raises(UsageError, match="60 base classes here, but shapes20i fold 0 has 15"):
         training.plan(request)

@@ -1,4 +1,4 @@
-"""Objects of which no pixel is left at the network's size: counted in each episode, said with the numbers."""
+"""Objects that have no pixel left at the network's size: counted in each episode and reported with the results."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ RULES: list[ResizeRule] = ["pillow-bilinear", "pillow", "opencv-pad"]
 
 
 class Dots(Patches):
-    """Some pictures are large, and hold one pixel of their class that each rule of resizing passes over."""
+    """Some images are large and have one pixel of their class, which every resize rule drops."""
 
     def label(self, name: str) -> np.ndarray:
         label = super().label(name)
@@ -45,7 +45,7 @@ def supports_lost(shot: int, count: int = 12) -> list[int]:
     return [sum(name in LOST for name in one.supports[0]) for one in questions(shot=shot, count=count)]
 
 
-def said(results: Results, shot: int = 1) -> list[str]:
+def lost_caveats(results: Results, shot: int = 1) -> list[str]:
     return [note for note in caveats(results, results.summary(draws=0), [questions(shot=shot)]) if "no pixel" in note]
 
 
@@ -59,18 +59,18 @@ def test_supports_without_a_pixel_are_counted_by_every_rule_of_resizing(rule: Re
     assert "lost_query" not in results.frame  # The query is counted at its own size.
     episodes, empty = sum(map(bool, expected)), expected.count(2)
     assert lost_in(results.frame, "fss") == Lost(sum(expected), episodes, empty, 0)
-    assert said(results, shot=2) == [
+    assert lost_caveats(results, shot=2) == [
         f"in {episodes} of 12 episodes a support has no pixel of its class at the network's size, 24 x 24: "
         f"its mask is empty; in {empty} no support of a class has a pixel of it"
     ]
 
 
 def test_of_each_class_the_supports_are_counted():
-    asked = [
+    episodes = [
         Episode("p2", (1, 2), (("p3", "p9"), ("p4", "p7")), 3),
         Episode("p2", (1, 3), (("p3", "p0"), ("p5", "p5")), 3),
     ]
-    frame = evaluate(NearestColour(2, 2), Dots(), asked, protocol=rules("ifsl-fscs")).frame
+    frame = evaluate(NearestColour(2, 2), Dots(), episodes, protocol=rules("ifsl-fscs")).frame
     assert frame["lost_supports"].tolist() == [None, (1, 2)]
 
 
@@ -80,7 +80,7 @@ def test_queries_without_a_pixel_where_counts_are_made(rule: ResizeRule):
     expected = [(True,) if one.query in LOST else None for one in questions()]
     assert results.frame["lost_query"].tolist() == expected
     assert all(there == (True,) for there in results.frame["truth"])
-    assert said(results)[-1] == (
+    assert lost_caveats(results)[-1] == (
         "in 3 of 12 episodes the query's object has no pixel at 24 x 24, where pixels are counted: "
         "no prediction can find it"
     )
@@ -89,7 +89,7 @@ def test_queries_without_a_pixel_where_counts_are_made(rule: ResizeRule):
 def test_nothing_is_said_where_nothing_is_lost(tmp_path: Path):
     results = evaluate(NearestColour(), Patches(), questions(), protocol=small(), out=tmp_path / "run")
     assert not lost_in(results.frame, "fss")
-    assert said(results) == []
+    assert lost_caveats(results) == []
     assert "lost" not in json.loads((tmp_path / "run" / "summary.json").read_text())
     assert "lost" not in (tmp_path / "run" / "rows.jsonl").read_text()
 
@@ -127,11 +127,11 @@ def test_a_table_says_it_in_a_footnote(tmp_path: Path):
 
 
 def test_queries_without_the_class_asked_are_said_unless_they_are_asked_on_purpose():
-    asked = [Episode("p1", (1,), (("p3",),), 1), Episode("p3", (1,), (("p9",),), 1)]
-    results = evaluate(NearestColour(), Patches(), asked, protocol=rules())
+    episodes = [Episode("p1", (1,), (("p3",),), 1), Episode("p3", (1,), (("p9",),), 1)]
+    results = evaluate(NearestColour(), Patches(), episodes, protocol=rules())
     assert lost_in(results.frame, "fss") == Lost(absent_episodes=1)
-    assert said(results) == [
+    assert lost_caveats(results) == [
         "in 1 of 2 episodes the query's label map has no pixel of the class: no prediction can find it"
     ]
-    present = evaluate(NearestColour(), Patches(), asked, protocol=rules("ifsl-fscs"))
-    assert said(present) == []
+    present = evaluate(NearestColour(), Patches(), episodes, protocol=rules("ifsl-fscs"))
+    assert lost_caveats(present) == []

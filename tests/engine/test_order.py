@@ -16,8 +16,8 @@ def test_episodes_of_a_class_and_of_an_image_follow_each_other():
     episodes = [*questions(count=12), *questions(count=12, seed=3)]
     order = order_of_work(episodes)
     assert sorted(order) == list(range(24))
-    asked = [(episodes[number].classes, episodes[number].query) for number in order]
-    assert asked == sorted(asked)
+    keys = [(episodes[number].classes, episodes[number].query) for number in order]
+    assert keys == sorted(keys)
     assert order != list(range(24))
 
 

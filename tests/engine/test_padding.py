@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fssbench import evaluate
-from fssbench.engine import loop as answering
+from fssbench.engine import loop
 from fssbench.episode import Episode
 from fssbench.planning.settings import choose_device
 from fssbench.protocols.rules import Protocol, protocol
@@ -36,11 +36,13 @@ def counted(frame: pd.DataFrame) -> pd.DataFrame:
 def test_cutting_the_photo_out_counts_as_255_beside_it(height: int, width: int, seed: int):
     random = np.random.default_rng(seed)
     side = max(height, width)
-    answer = random.integers(0, 2, (side, side), dtype=np.uint8)
+    labels_of_square = random.integers(0, 2, (side, side), dtype=np.uint8)
     label = random.choice(np.array([0, 4, 255], np.uint8), (height, width))
     square = np.full((side, side), 255, dtype=np.uint8)
     square[:height, :width] = label
-    assert count(answer[:height, :width], label, (4,), "leave-out") == count(answer, square, (4,), "leave-out")
+    assert count(labels_of_square[:height, :width], label, (4,), "leave-out") == count(
+        labels_of_square, square, (4,), "leave-out"
+    )
 
 
 def test_a_padded_answer_is_counted_at_the_photos_own_size():
@@ -75,9 +77,9 @@ def test_at_the_input_size_the_padding_leaves_the_counts():
 
 @pytest.mark.parametrize(("rule", "union"), [("count", True), ("leave-out", False)])
 def test_a_class_that_the_counted_label_lacks(rule: str, union: bool):
-    asked = [Episode("p1", (3,), (("p2",),), 2)]
+    episodes = [Episode("p1", (3,), (("p2",),), 2)]
     rules = replace(protocol("panet"), input=(24, 24), absent=rule, split="val")
-    [row] = evaluate(NearestColour(radius=99.0), Patches(), asked, protocol=rules).frame.itertuples()
+    [row] = evaluate(NearestColour(radius=99.0), Patches(), episodes, protocol=rules).frame.itertuples()
     assert row.intersection == (0, 0)
     assert (row.union[1] > 0) is union
     assert row.union[0] > 0, "the background is there, and missed"
@@ -116,8 +118,8 @@ def test_the_order_of_work_is_free(name: str):
 
     def rows(numbers: list[int]) -> list[Row]:
         method = NearestColour().eval()
-        answered = answering.rows_of(method, dataset, episodes, rules, numbers, device)
-        return sorted((replace(row, seconds=0.0) for row in answered), key=lambda row: row.episode)
+        rows = loop.rows_of(method, dataset, episodes, rules, numbers, device)
+        return sorted((replace(row, seconds=0.0) for row in rows), key=lambda row: row.episode)
 
     straight = rows(list(range(9)))
     assert rows([4, 8, 0, 2, 6, 1, 7, 3, 5]) == straight

@@ -51,18 +51,18 @@ def test_pairs_score_as_by_the_whole_tensors(name: str, variant: str, options: d
     # In float32: that masked keys are all alike, whatever is in them, is by its rounding.
     with torch.no_grad():
         maps, supports = _pairs(method, query, images, masks)
-        expected = [method.score(method.prepare_query(maps), its) for its in supports]
+        expected = [method.score(method.prepare_query(maps), support) for support in supports]
         assert not isinstance(method.prepare_query(maps), UnitMaps)
     fast = fast_form(method)
     with torch.inference_mode():
         maps, supports = _pairs(fast, query, images, masks)
         ready = fast.prepare_query(maps)
         assert isinstance(ready, UnitMaps)
-        given = [fast.score(ready, fast.as_way(its, 1)) for its in supports]
-        answer = fast.predict(ready, [supports], (90, 70))
-        assert torch.equal(fast.predict(maps, [supports], (90, 70)).logits, answer.logits)
-        assert torch.equal(fast.predict(fast.prepare_query(ready), [supports], (90, 70)).logits, answer.logits)
-    for ours, plain in zip(given, expected, strict=True):
+        fast_scores = [fast.score(ready, fast.as_way(support, 1)) for support in supports]
+        prediction = fast.predict(ready, [supports], (90, 70))
+        assert torch.equal(fast.predict(maps, [supports], (90, 70)).logits, prediction.logits)
+        assert torch.equal(fast.predict(fast.prepare_query(ready), [supports], (90, 70)).logits, prediction.logits)
+    for ours, plain in zip(fast_scores, expected, strict=True):
         torch.testing.assert_close(ours, plain, atol=1e-3 * plain.abs().max().item(), rtol=0)
 
 
@@ -76,7 +76,7 @@ def test_a_batch_of_pairs_scores_as_each() -> None:
             method.prepare_query(method.encode(query.expand(3, -1, -1, -1))),
             method.condition(method.encode(images), masks),
         )
-        apart = torch.cat([method.score(method.prepare_query(maps), its) for its in supports])
+        apart = torch.cat([method.score(method.prepare_query(maps), support) for support in supports])
     torch.testing.assert_close(together, apart, atol=1e-5 * apart.abs().max().item(), rtol=0)
 
 
@@ -107,9 +107,9 @@ def test_training_runs_the_layers_themselves() -> None:
     query, images, masks = _episode()
     maps, supports = _pairs(method, query, images[:1], masks[:1])
     method.score(method.prepare_query(maps), supports[0]).sum().backward()
-    learnt = [its for its in method.parameters() if its.requires_grad]
+    learnt = [support for support in method.parameters() if support.requires_grad]
     assert learnt
-    assert all(its.grad is not None for its in learnt)
+    assert all(support.grad is not None for support in learnt)
 
 
 @pytest.mark.parametrize("scale", [1.0, 40.0])

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from fssbench.fast.bam import CutPyramidHead
+from fssbench.fast.bam import SplitPyramidHead
 from fssbench.fast.folding import folded
 from fssbench.layers.pyramid_pooling import pyramid_head
 
@@ -23,10 +23,10 @@ def test_a_head_predicts_from_the_cells_of_its_grids(size: tuple[int, int]) -> N
     pooling, classifier = head
     with torch.inference_mode():
         expected = classifier(pooling(x))
-        torch.testing.assert_close(CutPyramidHead(folded(head))(x), expected, atol=1e-5, rtol=1e-5)
+        torch.testing.assert_close(SplitPyramidHead(folded(head))(x), expected, atol=1e-5, rtol=1e-5)
         assert torch.equal(head(x), expected)
 
 
 def test_another_head_is_refused() -> None:
-    with pytest.raises(TypeError, match="no pyramid head"):
-        CutPyramidHead(nn.Sequential(nn.Identity(), nn.Sequential(nn.Conv2d(1, 1, 1))))
+    with pytest.raises(TypeError, match="not a pyramid head"):
+        SplitPyramidHead(nn.Sequential(nn.Identity(), nn.Sequential(nn.Conv2d(1, 1, 1))))

@@ -42,9 +42,9 @@ def _mask(kind: str, size: tuple[int, int]) -> Tensor:
 def _plain(learner: HPNLearner, query: Pyramid, support: Pyramid, mask: Tensor) -> Tensor:
     """The formulation of the release: masked maps, the whole correlation, every layer on all of it."""
     masked = []
-    for its in support:
-        weight = torch.nn.functional.interpolate(mask[:, None], its.shape[-2:], mode="bilinear", align_corners=True)
-        masked.append(its * weight)
+    for feature in support:
+        weight = torch.nn.functional.interpolate(mask[:, None], feature.shape[-2:], mode="bilinear", align_corners=True)
+        masked.append(feature * weight)
     with torch.no_grad():
         return learner(hypercorrelation(query, masked, LEVELS))
 
@@ -66,8 +66,8 @@ def test_the_logits_are_those_of_the_whole_tensors(shape: str, kind: str) -> Non
     query, support, mask = _maps(sides, 1, 0), _maps(sides, 1, 1), _mask(kind, size)[None]
     expected = _plain(learner, query, support, mask)
     with torch.inference_mode():
-        given = score_pair(learner, unit_maps(query), keep_positions(support, mask))
-    torch.testing.assert_close(given, expected, atol=1e-4 * expected.abs().max().item(), rtol=0)
+        fast_logits = score_pair(learner, unit_maps(query), keep_positions(support, mask))
+    torch.testing.assert_close(fast_logits, expected, atol=1e-4 * expected.abs().max().item(), rtol=0)
 
 
 def test_kept_positions_are_those_of_the_mask_and_spread_back_to_the_masked_map() -> None:
@@ -78,8 +78,9 @@ def test_kept_positions_are_those_of_the_mask_and_spread_back_to_the_masked_map(
     assert kept.units[0].shape[1] < 17 * 25
     assert (kept.places[0] >= 0).sum(dim=1)[0] == 0
     masked = [
-        its * torch.nn.functional.interpolate(mask[:, None], its.shape[-2:], mode="bilinear", align_corners=True)
-        for its in support
+        feature
+        * torch.nn.functional.interpolate(mask[:, None], feature.shape[-2:], mode="bilinear", align_corners=True)
+        for feature in support
     ]
     for ours, plain in zip(
         dense_hypercorrelation(unit_maps(query), kept, LEVELS), hypercorrelation(query, masked, LEVELS), strict=True
@@ -100,7 +101,7 @@ def test_the_fast_form_predicts_as_the_plain_one_does_in_float64(backbone: str) 
     exact = copy.deepcopy(method).double()
     with torch.no_grad():
         supports = [
-            exact.condition(exact.encode(its[None].double()), masks[n][None]) for n, its in enumerate(images[:2])
+            exact.condition(exact.encode(image[None].double()), masks[n][None]) for n, image in enumerate(images[:2])
         ]
         plain = exact.predict(exact.encode(images[2:].double()), [supports], (90, 70))
     fast = fast_form(method)
@@ -110,16 +111,16 @@ def test_the_fast_form_predicts_as_the_plain_one_does_in_float64(backbone: str) 
         kept = [fast.condition(fast.encode(images[n : n + 1]), masks[n : n + 1]) for n in range(2)]
         query = fast.encode(images[2:])
         ready = fast.prepare_query(query)
-        answer = fast.predict(ready, [kept], (90, 70))
-        assert torch.equal(fast.predict(query, [kept], (90, 70)).logits, answer.logits)
-        assert torch.equal(fast.predict(fast.prepare_query(ready), [kept], (90, 70)).logits, answer.logits)
+        prediction = fast.predict(ready, [kept], (90, 70))
+        assert torch.equal(fast.predict(query, [kept], (90, 70)).logits, prediction.logits)
+        assert torch.equal(fast.predict(fast.prepare_query(ready), [kept], (90, 70)).logits, prediction.logits)
         scores = fast.score(fast.prepare_query(fast.encode(images[[2, 2]])), together)
-        apart = torch.cat([fast.score(ready, its) for its in kept])
-    assert all(isinstance(its, KeptPositions) for its in kept)
+        apart = torch.cat([fast.score(ready, support) for support in kept])
+    assert all(isinstance(support, KeptPositions) for support in kept)
     close = 1e-4 * plain.logits.abs().max().item()
-    torch.testing.assert_close(answer.logits.double(), plain.logits, atol=close, rtol=0)
+    torch.testing.assert_close(prediction.logits.double(), plain.logits, atol=close, rtol=0)
     torch.testing.assert_close(scores, apart, atol=close, rtol=0)
-    assert (answer.labels != plain.labels).sum() <= 5
+    assert (prediction.labels != plain.labels).sum() <= 5
 
 
 def test_training_sees_the_masked_maps_and_every_gradient() -> None:
@@ -131,6 +132,6 @@ def test_training_sees_the_masked_maps_and_every_gradient() -> None:
     query = method.encode(image)
     assert method.prepare_query(query) is query
     method.score(query, support).sum().backward()
-    learnt = [its for its in method.parameters() if its.requires_grad]
+    learnt = [parameter for parameter in method.parameters() if parameter.requires_grad]
     assert learnt
-    assert all(its.grad is not None for its in learnt)
+    assert all(parameter.grad is not None for parameter in learnt)

@@ -24,7 +24,7 @@ def _weights(kind: str) -> Tensor:
         weights[:] = 1
     elif kind == "ragged":
         weights[0, 0, 2:5, 1:6] = 0.5
-        # What a resized mask leaves just beside an object: 1e-7 in the denominator shows.
+        # The resized mask just outside an object: 1e-7 in the denominator matters.
         weights[0, 0, 5, 1:6] = 1e-6
         weights[1, 0, 8, 6] = 1
     return weights
@@ -71,7 +71,7 @@ def test_supports_that_keep_different_numbers_may_be_joined(
     assert (kept.places >= 0).sum(dim=1).tolist() == [20, 3, 0]
     assert kept.columns.shape == (3, 20, 8)
     assert torch.equal(kept.spread(), features * weights)
-    assert [its.columns.shape[1] for its in kept.each()] == [20, 3, 0]
+    assert [support.columns.shape[1] for support in kept.each()] == [20, 3, 0]
     whole = prior_mask(query, features * weights, (5, 6))
     torch.testing.assert_close(prior_of_kept(query, kept, (5, 6)), whole, atol=1e-5, rtol=1e-5)
     assert whole.amax(dim=(1, 2, 3)).tolist() == [pytest.approx(1, abs=1e-3), 0, 0]

@@ -114,15 +114,15 @@ def test_fast_forms_predict_as_the_methods_do(
     masks = [[_mask(kinds[(n + k) % 5]) for k in range(shot)] for n in range(way)]
     with torch.inference_mode():
         plain = _predicted(method, masks, ready=False)
-        raw, given = _predicted(form, masks, ready=False), _predicted(form, masks, ready=True)
-    assert torch.equal(raw.logits, given.logits)
+        raw, prepared = _predicted(form, masks, ready=False), _predicted(form, masks, ready=True)
+    assert torch.equal(raw.logits, prepared.logits)
     scale = plain.logits.abs().max().item()
-    torch.testing.assert_close(given.logits, plain.logits, atol=2e-4 * scale, rtol=0)
-    assert (given.labels != plain.labels).sum() <= 3
-    assert torch.equal(given.present, plain.present)
+    torch.testing.assert_close(prepared.logits, plain.logits, atol=2e-4 * scale, rtol=0)
+    assert (prepared.labels != plain.labels).sum() <= 3
+    assert torch.equal(prepared.present, plain.present)
     if plain.base is not None:
-        assert given.base is not None
-        assert (given.base != plain.base).sum() <= 3
+        assert prepared.base is not None
+        assert (prepared.base != plain.base).sum() <= 3
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Episodes answered by several threads at once: what each of them has to itself, and what it has of its caller's."""
+"""Episodes predicted by several threads at once: the settings of each thread, and those of the caller."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def threads(request: pytest.FixtureRequest, threads_restored: None) -> int:
     return count
 
 
-def _ask(predict: Any, count: int) -> list[Prediction]:
+def _predict_all(predict: Any, count: int) -> list[Prediction]:
     return predict_in_threads([partial(predict, torch.full((1,), float(n)), [], (n + 1, 1)) for n in range(count)])
 
 
@@ -46,9 +46,9 @@ def test_answers_come_in_the_order_of_the_episodes_from_as_many_threads_at_once(
         names.add(threading.current_thread().name)
         return _named(*episode)
 
-    for n, answer in enumerate(_ask(predict, 3 * threads)):
-        assert answer.logits.shape == (n + 1, 1)
-        assert (answer.logits == n).all()
+    for n, prediction in enumerate(_predict_all(predict, 3 * threads)):
+        assert prediction.logits.shape == (n + 1, 1)
+        assert (prediction.logits == n).all()
     assert len(names) == threads
     assert threading.main_thread().name not in names
 
@@ -63,7 +63,7 @@ def test_an_answer_has_as_many_threads_to_itself_whatever_else_is_asked(threads:
         found.add(torch.get_num_threads())
         return _named(*episode)
 
-    _ask(predict, count)
+    _predict_all(predict, count)
     assert found == {each}
     assert torch.get_num_threads() == threads
     later: list[int] = []
@@ -92,13 +92,13 @@ def test_they_are_in_the_callers_modes() -> None:
         return _named(query, *rest)
 
     with torch.inference_mode():
-        _ask(predict, 1)
+        _predict_all(predict, 1)
         with torch.autocast("cpu", dtype=torch.bfloat16):
-            _ask(predict, 1)
-    # Whoever may want a gradient, or watches what is computed, has it all in the own thread.
-    _ask(predict, 1)
+            _predict_all(predict, 1)
+    # With gradients, or with a dispatch mode, everything is computed in the calling thread.
+    _predict_all(predict, 1)
     with torch.inference_mode(), FlopCounterMode(display=False) as counter:
-        _ask(predict, 1)
+        _predict_all(predict, 1)
     assert found == [
         (False, torch.float32, True),
         (False, torch.bfloat16, True),
@@ -115,8 +115,8 @@ def test_a_mistake_reaches_the_caller() -> None:
         raise ValueError("no such size")
 
     with pytest.raises(ValueError, match="no such size"):
-        _ask(predict, 4)
-    assert len(_ask(_named, 4)) == 4
+        _predict_all(predict, 4)
+    assert len(_predict_all(_named, 4)) == 4
 
 
 class Meeting(CopyMask):
@@ -138,8 +138,8 @@ class Inverted(Meeting):
 
     def predict(self, query: None, supports: Any, size: tuple[int, int]) -> Prediction:
         assert threading.current_thread() is threading.main_thread()
-        said = CopyMask.predict(self, query, supports, size)
-        return Prediction(-said.logits, 1 - said.labels, said.present)
+        prediction = CopyMask.predict(self, query, supports, size)
+        return Prediction(-prediction.logits, 1 - prediction.labels, prediction.present)
 
 
 class OneByOne(Meeting):
@@ -157,9 +157,9 @@ def test_threads_take_the_episodes_of_several_methods_as_one_call() -> None:
     methods = [Meeting(barrier), Inverted(barrier), OneByOne(barrier), Meeting(barrier)]
     # Two calls for one episode each meet: neither waits for the other's end.
     calls = [Call(method, [None], [[[masks[n % 2]]]], [(4, 4)]) for n, method in enumerate(methods)]
-    answered = predict_calls(calls)
-    assert [len(its) for its in answered] == [1, 1, 1, 1]
-    labels = [its[0].labels.sum().item() for its in answered]
+    predictions = predict_calls(calls)
+    assert [len(call) for call in predictions] == [1, 1, 1, 1]
+    labels = [call[0].labels.sum().item() for call in predictions]
     assert labels == [4, 0, 4, 16]
 
 
@@ -168,8 +168,8 @@ def test_threads_take_the_episodes_of_several_methods_as_one_call() -> None:
 @pytest.mark.usefixtures("threads")
 @torch.inference_mode()
 def test_a_child_process_has_threads_of_its_own() -> None:
-    _ask(_named, 4)
+    _predict_all(_named, 4)
     child = os.fork()
     if child == 0:
-        os._exit(0 if in_threads._crew.cache_info().currsize == 0 else 1)
+        os._exit(0 if in_threads._thread_pool.cache_info().currsize == 0 else 1)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0

@@ -1,4 +1,4 @@
-"""Several episodes in one call: what is said of each is what is said of it alone."""
+"""Several episodes in one call: each prediction is equal to that of the episode alone."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def _images(count: int, side: int = SIDE) -> tuple[Tensor, Tensor]:
     return images, masks
 
 
-def _ask(method: Method[Any, Any], *, ready: bool = True) -> Asked:
+def _arguments(method: Method[Any, Any], *, ready: bool = True) -> Asked:
     """Queries, supports and sizes of some episodes, as an engine keeps them."""
     images, masks = _images(7)
     maps = (
@@ -55,7 +55,7 @@ def _ask(method: Method[Any, Any], *, ready: bool = True) -> Asked:
         if method_info(_name(method)).backbones
         else [None] * len(images)
     )
-    kept = [method.condition(its, mask[None]) for its, mask in zip(maps, masks, strict=True)]
+    kept = [method.condition(part, mask[None]) for part, mask in zip(maps, masks, strict=True)]
     queries = [method.prepare_query(maps[n % 7]) if ready else maps[n % 7] for n in range(EPISODES)]
     supports = [
         [[kept[(n + 2 * way + 3 * shot + 1) % 7] for shot in range(method.shot)] for way in range(method.way)]
@@ -69,11 +69,11 @@ def _name(method: Method[Any, Any]) -> str:
     return method.built.name
 
 
-def _in_batches(method: Method[Any, Any], asked: Asked, batch: int) -> list[Prediction]:
-    answers: list[Prediction] = []
-    for start in range(0, len(asked[0]), batch):
-        answers += method.predict_many(*(its[start : start + batch] for its in asked))
-    return answers
+def _in_batches(method: Method[Any, Any], arguments: Asked, batch: int) -> list[Prediction]:
+    predictions: list[Prediction] = []
+    for start in range(0, len(arguments[0]), batch):
+        predictions += method.predict_many(*(part[start : start + batch] for part in arguments))
+    return predictions
 
 
 @pytest.fixture
@@ -82,16 +82,16 @@ def jointly(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(devices, "SERIAL_ON", frozenset())
 
 
-def _assert_alike(answer: Prediction, expected: Prediction, within: float = 1e-5) -> None:
-    assert answer.labels.shape == expected.labels.shape
+def _assert_close(prediction: Prediction, expected: Prediction, within: float = 1e-5) -> None:
+    assert prediction.labels.shape == expected.labels.shape
     scale = expected.logits.abs().max().item()
-    torch.testing.assert_close(answer.logits, expected.logits, atol=within * scale, rtol=within)
+    torch.testing.assert_close(prediction.logits, expected.logits, atol=within * scale, rtol=within)
     # Two scores of one pixel may be equal but for their last digit.
-    assert (answer.labels != expected.labels).sum() <= 1
-    assert torch.equal(answer.present, expected.present)
-    assert (answer.base is None) == (expected.base is None)
-    if answer.base is not None and expected.base is not None:
-        assert torch.equal(answer.base, expected.base)
+    assert (prediction.labels != expected.labels).sum() <= 1
+    assert torch.equal(prediction.present, expected.present)
+    assert (prediction.base is None) == (expected.base is None)
+    if prediction.base is not None and expected.base is not None:
+        assert torch.equal(prediction.base, expected.base)
 
 
 @pytest.mark.parametrize(("name", "variant", "shot"), CASES)
@@ -100,24 +100,24 @@ def test_answers_do_not_depend_on_the_batch_size(
     name: str, variant: str, shot: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     method = _build(name, variant, shot)
-    asked = _ask(method)
-    alone = _in_batches(method, asked, 1)
-    labelled = torch.cat([answer.labels.flatten() for answer in alone]).float()
+    arguments = _arguments(method)
+    alone = _in_batches(method, arguments, 1)
+    labelled = torch.cat([prediction.labels.flatten() for prediction in alone]).float()
     assert name in FLOORS or 0.01 < (labelled > 0).float().mean() < 0.99
-    for answer, expected in zip(_in_batches(method, asked, 3), alone, strict=True):
+    for prediction, expected in zip(_in_batches(method, arguments, 3), alone, strict=True):
         # On a processor to the last bit.
-        assert torch.equal(answer.logits, expected.logits)
-        assert torch.equal(answer.labels, expected.labels)
+        assert torch.equal(prediction.logits, expected.logits)
+        assert torch.equal(prediction.labels, expected.labels)
     monkeypatch.setattr(devices, "SERIAL_ON", frozenset())
-    jointly = _in_batches(method, asked, 8)
+    jointly = _in_batches(method, arguments, 8)
     # Where a mask leaves little of an image both ways to score a pair are 1e-5 from float64, not on the same side.
     within = 4e-5 if isinstance(method, FastPairwise) else 1e-5
-    for answer, expected in zip(jointly, alone, strict=True):
-        _assert_alike(answer, expected, within)
-    fewer = tuple(its[:4] for its in asked)
-    for answer, expected in zip(_in_batches(method, fewer, 3), jointly, strict=False):
-        _assert_alike(answer, expected)
-    _assert_alike(method.predict(*(its[0] for its in asked)), jointly[0])
+    for prediction, expected in zip(jointly, alone, strict=True):
+        _assert_close(prediction, expected, within)
+    fewer = tuple(part[:4] for part in arguments)
+    for prediction, expected in zip(_in_batches(method, fewer, 3), jointly, strict=False):
+        _assert_close(prediction, expected)
+    _assert_close(method.predict(*(part[0] for part in arguments)), jointly[0])
 
 
 @pytest.mark.parametrize("name", ["pfenet", "bam", "hsnet", "asnet", "panet"])
@@ -125,10 +125,10 @@ def test_answers_do_not_depend_on_the_batch_size(
 def test_maps_that_were_not_made_ready_are_taken_together_too(name: str) -> None:
     method = _build(name, next(iter(method_info(name).tasks)), 2)
     with torch.inference_mode():
-        asked = _ask(method, ready=False)
-        alone = [method.predict(*one) for one in zip(*asked, strict=True)]
-        for answer, expected in zip(_in_batches(method, asked, 8), alone, strict=True):
-            _assert_alike(answer, expected)
+        arguments = _arguments(method, ready=False)
+        alone = [method.predict(*one) for one in zip(*arguments, strict=True)]
+        for prediction, expected in zip(_in_batches(method, arguments, 8), alone, strict=True):
+            _assert_close(prediction, expected)
 
 
 @pytest.mark.parametrize("name", ["pfenet", "ntrenet", "bam", "asgnet", "mmt"])
@@ -139,14 +139,16 @@ def test_a_head_runs_once_for_all_episodes_or_on_a_processor_once_for_each(
     method = _build(name, next(iter(method_info(name).tasks)), 2)
     assert isinstance(method, StagedMethod)
     batches: list[int] = []
-    answers = method.answers
-    monkeypatch.setattr(method, "answers", lambda *given: (batches.append(len(given[2])), answers(*given))[1])
-    asked = _ask(method)
-    method.predict_many(*asked)
+    predict_batch = method.predict_batch
+    monkeypatch.setattr(
+        method, "predict_batch", lambda *batch: (batches.append(len(batch[2])), predict_batch(*batch))[1]
+    )
+    arguments = _arguments(method)
+    method.predict_many(*arguments)
     assert batches == [1] * EPISODES
     batches.clear()
     monkeypatch.setattr(devices, "SERIAL_ON", frozenset())
-    method.predict_many(*asked)
+    method.predict_many(*arguments)
     assert batches == [EPISODES]
 
 
@@ -157,7 +159,7 @@ def test_pairs_are_scored_as_many_at_once_as_have_room(
 ) -> None:
     method = _build(name, variant, 2)
     assert isinstance(method, FastPairwise)
-    asked, pairs = _ask(method), EPISODES * method.way * 2
+    arguments, pairs = _arguments(method), EPISODES * method.way * 2
     sizes: list[int] = []
     score = method.score
 
@@ -167,18 +169,18 @@ def test_pairs_are_scored_as_many_at_once_as_have_room(
         return logits
 
     monkeypatch.setattr(method, "score", counted)
-    alone = method.predict_many(*asked)
+    alone = method.predict_many(*arguments)
     assert sizes == [1] * pairs
     monkeypatch.setattr(devices, "SERIAL_ON", frozenset())
     sizes.clear()
-    method.predict_many(*asked)
+    method.predict_many(*arguments)
     assert sizes == [pairs]
     sizes.clear()
-    monkeypatch.setattr(pairwise, "PAIR_BYTES", 5 * method.peak * correlation.correlation_bytes(asked[0][0]))
-    bounded = method.predict_many(*asked)
+    monkeypatch.setattr(pairwise, "PAIR_BYTES", 5 * method.peak * correlation.correlation_bytes(arguments[0][0]))
+    bounded = method.predict_many(*arguments)
     assert sizes == [5] * (pairs // 5) + [pairs % 5]
-    for answer, expected in zip(bounded, alone, strict=True):
-        _assert_alike(answer, expected, 4e-5)
+    for prediction, expected in zip(bounded, alone, strict=True):
+        _assert_close(prediction, expected, 4e-5)
 
 
 @pytest.mark.parametrize("name", ["pfenet", "hsnet", "panet"])
@@ -192,9 +194,9 @@ def test_episodes_of_other_shapes_are_answered_apart(name: str) -> None:
         queries.append(method.prepare_query(method.encode(images[:1])))
         supports.append([[method.condition(method.encode(images[3:]), masks[3:])]])
     sizes = [(30, 40)] * 3
-    answers = method.predict_many(queries, supports, sizes)
-    for answer, *one in zip(answers, queries, supports, sizes, strict=True):
-        _assert_alike(answer, method.predict(*one))
+    predictions = method.predict_many(queries, supports, sizes)
+    for prediction, *one in zip(predictions, queries, supports, sizes, strict=True):
+        _assert_close(prediction, method.predict(*one))
 
 
 @pytest.mark.parametrize("name", ["pfenet", "hsnet", "panet"])
@@ -216,13 +218,13 @@ def test_a_subclass_that_predicts_in_its_own_way_is_asked_episode_by_episode(nam
 
     class Inverted(plain):  # type: ignore[misc, valid-type]
         def predict(self, query: Any, supports: Any, size: tuple[int, int]) -> Prediction:
-            said = super().predict(query, supports, size)
-            return Prediction(-said.logits, 1 - said.labels, said.present)
+            prediction = super().predict(query, supports, size)
+            return Prediction(-prediction.logits, 1 - prediction.labels, prediction.present)
 
     with torch.inference_mode():
-        asked = _ask(method)
-        expected = [1 - said.labels for said in method.predict_many(*asked)]
+        arguments = _arguments(method)
+        expected = [1 - prediction.labels for prediction in method.predict_many(*arguments)]
         method.__class__ = Inverted
         assert fast_form(method) is method
-        for mine, said in zip(expected, method.predict_many(*asked), strict=True):
-            assert torch.equal(mine, said.labels)
+        for mine, prediction in zip(expected, method.predict_many(*arguments), strict=True):
+            assert torch.equal(mine, prediction.labels)

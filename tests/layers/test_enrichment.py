@@ -1,4 +1,4 @@
-"""The feature enrichment module, on maps whose answer can be worked out by hand."""
+"""The feature enrichment module, on maps whose result can be computed by hand."""
 
 from __future__ import annotations
 
@@ -84,17 +84,17 @@ def test_all_scales_are_put_together_and_classified() -> None:
 
 def test_fractions_follow_both_sides_of_the_map() -> None:
     module = FeatureEnrichment(4, 4, "fractions")
-    sizes = [tuple(its.shape[-2:]) for its in module.enrich(torch.zeros(1, 4, 60, 41))]
+    sizes = [tuple(enriched.shape[-2:]) for enriched in module.enrich(torch.zeros(1, 4, 60, 41))]
     assert sizes == [(60, 41), (30, 20), (15, 10), (7, 5)]
-    tiny = [tuple(its.shape[-2:]) for its in module.enrich(torch.zeros(1, 4, 5, 5))]
+    tiny = [tuple(enriched.shape[-2:]) for enriched in module.enrich(torch.zeros(1, 4, 5, 5))]
     assert tiny == [(5, 5), (2, 2), (1, 1), (1, 1)]
 
 
 def test_positions_do_not_follow_the_map() -> None:
     module = FeatureEnrichment(4, 4, (6, 3))
     maps = module.enrich(torch.zeros(1, 4, 24, 16))
-    assert [tuple(its.shape) for its in maps] == [(1, 4, 6, 6), (1, 4, 3, 3)]
-    assert [tuple(its.shape) for its in module.inner_logits(maps)] == [(1, 2, 6, 6), (1, 2, 3, 3)]
+    assert [tuple(enriched.shape) for enriched in maps] == [(1, 4, 6, 6), (1, 4, 3, 3)]
+    assert [tuple(enriched.shape) for enriched in module.inner_logits(maps)] == [(1, 2, 6, 6), (1, 2, 3, 3)]
 
 
 def test_a_batch_of_three_equals_three_of_one() -> None:

@@ -59,7 +59,7 @@ def test_pixel_loss_of_three_classes():
 
 
 def test_contrast_of_one_class_in_two_pictures():
-    # Position 0 of both pictures shows class 7, along one axis; all else is background along another.
+    # Position 0 of both images shows class 7, along one axis; all else is background along another.
     features = torch.zeros(2, 2, 1, 2)
     features[:, 0, 0, 0] = 3.0
     features[:, 1, 0, 1] = 5.0
@@ -98,7 +98,7 @@ def test_contrast_pulls_a_class_together_across_pictures():
 
 def _ways(*foreground: float) -> torch.Tensor:
     """Logits (1, N, 2, 2, 2), the same everywhere, of N ways."""
-    return torch.stack([_logits(its) for its in foreground], dim=1)
+    return torch.stack([_logits(row) for row in foreground], dim=1)
 
 
 def test_ifsl_segmentation_loss_of_two_ways_by_hand():

@@ -8,15 +8,15 @@ import pytest
 import torch
 from torch import Tensor
 
-from fssbench.layers.non_target import DistractingObjects, background_loss, neither, prototype_contrast
+from fssbench.layers.non_target import DistractingObjects, background_loss, distractor_mask, prototype_contrast
 
 E = math.e
 
 
 def _saying(*rows: list[int]) -> Tensor:
     """Logits (1, 2, h, w) whose argmax is `rows`."""
-    said = torch.tensor(rows)
-    return torch.stack([1 - said, said])[None].float()
+    background = torch.tensor(rows)
+    return torch.stack([1 - background, background])[None].float()
 
 
 def test_background_loss_by_hand() -> None:
@@ -49,10 +49,10 @@ def test_without_a_target_background_is_said_everywhere_and_ignored_pixels_count
 def test_contrast_by_hand() -> None:
     # Cosines, so lengths do not matter: with the positive 1 and 0, with the negatives 1 and 0 (and 0 of an empty one).
     predicted = torch.tensor([[2.0, 0.0], [0.0, 3.0]])
-    given = torch.tensor([[5.0, 0.0], [1.0, 0.0]])
+    support = torch.tensor([[5.0, 0.0], [1.0, 0.0]])
     negatives = [torch.tensor([[1.0, 0.0], [0.0, 7.0]]), torch.tensor([[0.0, 0.0]])]
     expected = (-math.log(E / (E + 1)) - math.log(1 / 1)) / 2
-    assert prototype_contrast(predicted, given, negatives).item() == pytest.approx(expected, abs=1e-6)
+    assert prototype_contrast(predicted, support, negatives).item() == pytest.approx(expected, abs=1e-6)
 
 
 def test_the_positive_is_not_in_the_denominator() -> None:
@@ -63,7 +63,7 @@ def test_the_positive_is_not_in_the_denominator() -> None:
 def test_what_is_neither_background_nor_target() -> None:
     background = _saying([1, 0, 0, 1])
     target = torch.tensor([0.0, 1.0, 0.0, 1.0]).view(1, 1, 1, 4)
-    assert neither(background, target).flatten().tolist() == [0, 0, 1, 0]
+    assert distractor_mask(background, target).flatten().tolist() == [0, 0, 1, 0]
 
 
 def test_the_contrast_of_a_batch_by_hand() -> None:
@@ -78,7 +78,7 @@ def test_the_contrast_of_a_batch_by_hand() -> None:
     seen = DistractingObjects()
     loss = seen.contrast(final, [query, support], mined, masks, [7])
 
-    torch.testing.assert_close(seen.of[7], torch.tensor([[1.0, 1.0], [3.0, 0.0]]), atol=2e-3, rtol=0)
+    torch.testing.assert_close(seen.prototypes[7], torch.tensor([[1.0, 1.0], [3.0, 0.0]]), atol=2e-3, rtol=0)
     half = math.sqrt(0.5)
     expected = -math.log(math.exp(half) / (math.exp(1.0) + math.exp(half)))
     assert loss.item() == pytest.approx(expected, abs=1e-5)
@@ -91,8 +91,8 @@ def test_the_contrast_of_a_batch_by_hand() -> None:
     assert query.grad[0, :, 0, :2].ne(0).any(dim=0).all()
     assert support.grad[0, :, 0, [0, 3]].eq(0).all()
     assert support.grad[0, :, 0, 1:3].ne(0).any(dim=0).all()
-    assert all(its.grad is None for its in (final, *mined))
-    assert not seen.of[7].requires_grad
+    assert all(logits.grad is None for logits in (final, *mined))
+    assert not seen.prototypes[7].requires_grad
 
 
 def test_an_answer_without_a_target_has_a_finite_gradient() -> None:
@@ -110,19 +110,19 @@ def test_an_answer_without_a_target_has_a_finite_gradient() -> None:
 def test_prototypes_are_kept_by_class_the_newest_first_query_before_supports() -> None:
     seen = DistractingObjects()
     seen.add([torch.tensor([[1.0], [2.0], [3.0]]), torch.tensor([[-1.0], [-2.0], [-3.0]])], [4, 0, 4])
-    assert seen.of[4].flatten().tolist() == [1, 3, -1, -3]
-    assert seen.of[0].flatten().tolist() == [2, -2]
+    assert seen.prototypes[4].flatten().tolist() == [1, 3, -1, -3]
+    assert seen.prototypes[0].flatten().tolist() == [2, -2]
     seen.add([torch.tensor([[5.0]]), torch.tensor([[-5.0]]), torch.tensor([[-6.0]])], [4])
-    assert seen.of[4].flatten().tolist() == [5, -5, -6, 1, 3, -1, -3]
-    assert seen.of[0].flatten().tolist() == [2, -2]
+    assert seen.prototypes[4].flatten().tolist() == [5, -5, -6, 1, 3, -1, -3]
+    assert seen.prototypes[0].flatten().tolist() == [2, -2]
 
 
 def test_at_most_2000_are_kept_and_1000_compared() -> None:
     seen = DistractingObjects()
     seen.add([torch.arange(1000.0)[:, None]], [0] * 1000)
-    assert torch.equal(seen.draw(0), seen.of[0])
+    assert torch.equal(seen.draw(0), seen.prototypes[0])
     seen.add([torch.arange(1000.0, 2500.0)[:, None]], [0] * 1500)
-    kept = seen.of[0].flatten()
+    kept = seen.prototypes[0].flatten()
     assert kept.tolist() == [*range(1000, 2500), *range(500)]
 
     torch.manual_seed(3)

@@ -6,7 +6,14 @@ import numpy as np
 import pytest
 import torch
 
-from fssbench.layers.superpixels import Prototypes, allocate, joined, place_seeds, prototypes, superpixel_centres
+from fssbench.layers.superpixels import (
+    Prototypes,
+    allocate,
+    concatenate_shots,
+    place_seeds,
+    prototypes,
+    superpixel_centres,
+)
 
 
 def _box(size: tuple[int, int], rows: slice, columns: slice) -> torch.Tensor:
@@ -113,6 +120,6 @@ def test_every_position_is_guided_by_the_prototype_most_like_it() -> None:
 def test_shots_are_put_side_by_side() -> None:
     one = Prototypes(torch.ones(2, 1, 3), torch.ones(2, 1, dtype=torch.bool))
     two = Prototypes(torch.zeros(2, 4, 3), torch.zeros(2, 4, dtype=torch.bool))
-    both = joined([one, two])
+    both = concatenate_shots([one, two])
     assert both.centres.shape == (2, 5, 3)
     assert both.valid.tolist() == [[True, False, False, False, False]] * 2

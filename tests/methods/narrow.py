@@ -25,7 +25,7 @@ _LAST = re.compile(r"(.*\.)?(cls\.3|cls_meta\.3|decoder2\.2|layer9)")
 
 
 def narrow(name: str, variant: str, way: int, shot: int) -> Method[Any, Any]:
-    """Build a method on the small backbone, the bias of its last layer such that half of a picture is foreground."""
+    """Build a method on the small backbone, the bias of its last layer such that half of an image is foreground."""
     with torch.inference_mode(mode=False):
         torch.manual_seed(0)
         backbone = "small" if method_info(name).backbones else None

@@ -52,10 +52,12 @@ def test_a_form_of_the_ablation_answers_both_questions_and_learns(variant: str) 
     losses = method.losses(_batch())
     assert set(losses) == {"segmentation"}
     losses["segmentation"].backward()
-    moved = [name for name, its in method.named_parameters() if its.requires_grad]
+    moved = [name for name, parameter in method.named_parameters() if parameter.requires_grad]
     assert moved
     assert all(name.startswith("learner.") for name in moved)
-    assert all(its.grad is not None and its.grad.isfinite().all() for its in method.learner.parameters())
+    assert all(
+        parameter.grad is not None and parameter.grad.isfinite().all() for parameter in method.learner.parameters()
+    )
 
 
 def test_local_attention_changes_the_answer_and_only_the_kernels_of_keys_and_values() -> None:

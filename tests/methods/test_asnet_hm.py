@@ -47,12 +47,12 @@ def test_a_positive_masked_feature_stays_and_the_masked_image_gives_the_rest() -
 def test_the_second_ways_mask_counts_twice_unless_masks_are_units() -> None:
     released, corrected = _build(way=2), _build(way=2, unit_masks=True)
     query, images, masks = _episode(2)
-    answers = [method.segment(query, images, masks).logits for method in (released, corrected)]
-    assert torch.equal(answers[0][1], answers[1][1])
-    assert not torch.allclose(answers[0][2], answers[1][2], atol=1e-5)
+    predictions = [method.segment(query, images, masks).logits for method in (released, corrected)]
+    assert torch.equal(predictions[0][1], predictions[1][1])
+    assert not torch.allclose(predictions[0][2], predictions[1][2], atol=1e-5)
     # Corrected, a way is scored as it is alone.
     alone = _build().segment(query, images[1:], masks[1:]).logits
-    torch.testing.assert_close(answers[1][2], alone[1], atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(predictions[1][2], alone[1], atol=1e-5, rtol=1e-5)
 
 
 def test_the_backbone_is_not_moved_by_either_masking() -> None:
@@ -61,5 +61,5 @@ def test_the_backbone_is_not_moved_by_either_masking() -> None:
     support = method.condition(method.encode(images[0]), masks[0])
     assert not any(feature.requires_grad for feature in support.features)
     method.score(method.encode(query[None]), support).square().sum().backward()
-    moved = {name.split(".")[0] for name, its in method.named_parameters() if its.grad is not None}
+    moved = {name.split(".")[0] for name, parameter in method.named_parameters() if parameter.grad is not None}
     assert moved == {"learner"}

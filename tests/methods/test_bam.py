@@ -93,8 +93,8 @@ def _hand_made(shot: int = 1) -> BAM:
 
 
 def _final_by_hand(difference: float, left_out: int | None = None) -> list[float]:
-    ground, novel = (GRAM[0] * its + GRAM[1] * difference for its in _softmax(META))
-    base = sum(its for place, its in enumerate(_softmax(LEARNED)[1:]) if place != left_out)
+    ground, novel = (GRAM[0] * tensor + GRAM[1] * difference for tensor in _softmax(META))
+    base = sum(tensor for place, tensor in enumerate(_softmax(LEARNED)[1:]) if place != left_out)
     return [MERGE[0] * ground + MERGE[1] * base, novel]
 
 
@@ -149,14 +149,14 @@ def test_the_loss_of_the_base_stage_by_hand() -> None:
     losses = method.train().losses(batch)
     pixels = {label: int((labels == label).sum()) for label in (0, 1, 4)}
     expected = sum(count * _cross_entropy(LEARNED, label) for label, count in pixels.items()) / sum(pixels.values())
-    assert {name: its.item() for name, its in losses.items()} == {"base": pytest.approx(expected, rel=1e-5)}
+    assert {name: tensor.item() for name, tensor in losses.items()} == {"base": pytest.approx(expected, rel=1e-5)}
 
 
 def test_a_new_ensemble_believes_the_meta_learner() -> None:
     method, batch = _build(), _batch(1)
     with torch.inference_mode():
-        said = method.score(method.encode(batch.query), _supports(method, batch))
-    torch.testing.assert_close(said.final, said.meta.softmax(dim=1))
+        logits = method.score(method.encode(batch.query), _supports(method, batch))
+    torch.testing.assert_close(logits.final, logits.meta.softmax(dim=1))
 
 
 @pytest.mark.parametrize("shot", [1, 5])
@@ -164,10 +164,10 @@ def test_stage_meta_moves_meta_learner_and_ensemble(shot: int) -> None:
     method = _build(shot).train()
     method.enter_training_stage("meta")
     sum(method.losses(_batch(2, shot)).values(), torch.zeros(())).backward()
-    moved = {name.partition(".")[0] for name, its in method.named_parameters() if its.grad is not None}
+    moved = {name.partition(".")[0] for name, tensor in method.named_parameters() if tensor.grad is not None}
     assert moved == META_PARTS | ENSEMBLE_PARTS | ({"kshot_rw"} if shot > 1 else set())
-    free = {name for name, its in method.named_parameters() if its.requires_grad}
-    assert free == {name for name, its in method.named_parameters() if its.grad is not None}
+    free = {name for name, tensor in method.named_parameters() if tensor.requires_grad}
+    assert free == {name for name, tensor in method.named_parameters() if tensor.grad is not None}
 
 
 def test_stage_base_moves_backbone_and_base_learner() -> None:
@@ -206,7 +206,9 @@ def test_a_batch_of_three_equals_three_of_one() -> None:
     with torch.inference_mode():
         together = method.score(method.encode(batch.query), _supports(method, batch)).final
         for n in range(3):
-            one = TrainingBatch(**{key: its[n : n + 1] for key, its in vars(batch).items() if isinstance(its, Tensor)})
+            one = TrainingBatch(
+                **{key: tensor[n : n + 1] for key, tensor in vars(batch).items() if isinstance(tensor, Tensor)}
+            )
             alone = method.score(method.encode(one.query), _supports(method, one)).final
             torch.testing.assert_close(together[n : n + 1], alone, atol=1e-5, rtol=1e-5)
 
@@ -215,10 +217,10 @@ def test_a_batch_of_three_equals_three_of_one() -> None:
 def test_any_size_of_image(size: tuple[int, int]) -> None:
     mask = torch.zeros(1, 1, *size)
     mask[..., 10:40, 10:40] = 1
-    answer = _build().segment(torch.rand(3, *size), torch.rand(1, 1, 3, *size), mask, size=(31, 47))
-    assert answer.logits.shape == (2, 31, 47)
-    assert answer.base is not None
-    assert answer.base.shape == (31, 47)
+    prediction = _build().segment(torch.rand(3, *size), torch.rand(1, 1, 3, *size), mask, size=(31, 47))
+    assert prediction.logits.shape == (2, 31, 47)
+    assert prediction.base is not None
+    assert prediction.base.shape == (31, 47)
 
 
 def test_the_order_of_the_shots_does_not_matter() -> None:
@@ -249,11 +251,11 @@ def test_a_shot_in_a_scene_more_alike_can_weigh_more() -> None:
     with torch.inference_mode():
         query = method.encode(batch.query)
         images = (batch.supports[:, 0, 0], batch.query)
-        shots = [method.condition(method.encode(its), batch.support_masks[:, 0, 0]) for its in images]
+        shots = [method.condition(method.encode(tensor), batch.support_masks[:, 0, 0]) for tensor in images]
         # The other differs by nothing.
         expected = _softmax([2.0, 0.0])[1] * scene_difference(gram_matrix(query.layer2), shots[0].gram)
-        said = method.score(query, shots).final[:, 1]
-    torch.testing.assert_close(said, expected.expand_as(said), rtol=1e-4, atol=1e-6)
+        logits = method.score(query, shots).final[:, 1]
+    torch.testing.assert_close(logits, expected.expand_as(logits), rtol=1e-4, atol=1e-6)
 
 
 def test_the_scene_difference_by_hand() -> None:
@@ -273,13 +275,13 @@ def test_what_the_base_learner_says_comes_with_the_answer_and_is_computed_once()
         maps, shots = method.encode(batch.query), _supports(method, batch)
         assert not calls
         query = method.prepare_query(maps)
-        answers = [method.predict(query, [shots], (40, 50)) for _ in range(2)]
+        predictions = [method.predict(query, [shots], (40, 50)) for _ in range(2)]
         assert len(calls) == 1
         logits = method.base_learner(method.layer4_of(maps))
-    assert answers[0].base is not None
-    assert (answers[0].base.dtype, answers[0].base.shape) == (torch.uint8, (40, 50))
+    assert predictions[0].base is not None
+    assert (predictions[0].base.dtype, predictions[0].base.shape) == (torch.uint8, (40, 50))
     best = logits[0].argmax(dim=0)
-    assert answers[0].base[[0, -1], [0, -1]].tolist() == best[[0, -1], [0, -1]].tolist()
+    assert predictions[0].base[[0, -1], [0, -1]].tolist() == best[[0, -1], [0, -1]].tolist()
 
 
 @pytest.mark.parametrize(("shot", "parameters"), [(1, 4_917_254), (5, 4_917_281)])

@@ -59,15 +59,15 @@ def test_every_method_passes_the_suite(name: str, variant: str, check: str) -> N
 def test_shapes_types_and_ranges(name: str, variant: str, shot: int) -> None:
     way = 2 if variant == "fscs" else 1
     method = _build(name, variant, way, shot)
-    answer = method.segment(*_episode(way, shot), size=(90, 130))
-    assert answer.logits.shape == (way + 1, 90, 130)
-    assert answer.logits.dtype == torch.float32
-    assert answer.labels.shape == (90, 130)
-    assert answer.labels.dtype == torch.uint8
-    assert int(answer.labels.max()) <= way
-    assert answer.present.shape == (way,)
-    assert answer.present.dtype == torch.bool
-    assert not answer.logits.requires_grad
+    prediction = method.segment(*_episode(way, shot), size=(90, 130))
+    assert prediction.logits.shape == (way + 1, 90, 130)
+    assert prediction.logits.dtype == torch.float32
+    assert prediction.labels.shape == (90, 130)
+    assert prediction.labels.dtype == torch.uint8
+    assert int(prediction.labels.max()) <= way
+    assert prediction.present.shape == (way,)
+    assert prediction.present.dtype == torch.bool
+    assert not prediction.logits.requires_grad
 
 
 @pytest.mark.parametrize(("name", "variant"), CASES)

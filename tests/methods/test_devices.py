@@ -1,4 +1,4 @@
-"""Every method stays on the device it is given: a second one is pretended, so that no graphics card is needed."""
+"""Every method stays on its device: a second device is simulated, so that no graphics card is needed."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tests.second_device import SECOND, OnSecond, second_device
 AnyMethod = Method[Any, Any]
 SIZE = (100, 90)
 LOOKS_AT_NOTHING = {"all-foreground"}
-"""What is given no tensor can't know where it is to predict."""
+"""A method without tensors can't know on which device to predict."""
 
 
 def forms() -> list[Any]:
@@ -72,9 +72,11 @@ def batch(way: int, shot: int) -> TrainingBatch:
     )
 
 
-def moved(given: TrainingBatch, device: torch.device) -> TrainingBatch:
-    tensors: dict[str, Any] = {key: value.to(device) for key, value in vars(given).items() if isinstance(value, Tensor)}
-    return replace(given, **tensors)
+def moved(training_batch: TrainingBatch, device: torch.device) -> TrainingBatch:
+    tensors: dict[str, Any] = {
+        key: value.to(device) for key, value in vars(training_batch).items() if isinstance(value, Tensor)
+    }
+    return replace(training_batch, **tensors)
 
 
 def test_what_is_on_two_devices_is_refused() -> None:
@@ -103,14 +105,16 @@ def test_what_is_on_two_devices_is_refused() -> None:
 @pytest.mark.parametrize(("name", "variant", "form"), forms())
 def test_it_predicts_where_it_is(name: str, variant: str, form: str) -> None:
     way, shot = (2, 1) if method_info(name).tasks[variant] == "fscs" else (1, 2)
-    method, given = narrow(name, variant, way, shot), batch(way, shot)
+    method, training_batch = narrow(name, variant, way, shot), batch(way, shot)
     expected = [
         method.segment(query, images, masks, SIZE)
-        for query, images, masks in zip(given.query, given.supports, given.support_masks, strict=True)
+        for query, images, masks in zip(
+            training_batch.query, training_batch.supports, training_batch.support_masks, strict=True
+        )
     ]
     with second_device() as device:
         there = copy.deepcopy(method).to(device)
-        sent = moved(given, device)
+        sent = moved(training_batch, device)
         predicts = fast_form(there) if form == "fast" else there
         with torch.inference_mode():
             queries = [predicts.prepare_query(predicts.encode(query[None])) for query in sent.query]

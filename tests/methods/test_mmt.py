@@ -98,8 +98,8 @@ def test_target_samples_are_enhanced_only_with_ment(variant: str) -> None:
     method, baseline = _build(variant), _build("baseline")
     baseline.load_state_dict({k: v for k, v in method.state_dict().items() if not k.startswith("memory.")})
     batch = _batch()
-    answers = [its.segment(batch.query[0], batch.supports[0], batch.support_masks[0]) for its in (method, baseline)]
-    assert torch.equal(answers[0].logits, answers[1].logits) != PARTS[variant].target
+    predictions = [one.segment(batch.query[0], batch.supports[0], batch.support_masks[0]) for one in (method, baseline)]
+    assert torch.equal(predictions[0].logits, predictions[1].logits) != PARTS[variant].target
 
 
 @pytest.mark.parametrize("variant", ["cons", "cons-mens"])
@@ -130,7 +130,9 @@ def test_gradients_flow_where_the_equations_have_them() -> None:
     for name, loss in losses.items():
         method.zero_grad(set_to_none=True)
         loss.backward(retain_graph=True)
-        with_gradient = {key for key, its in method.named_parameters() if its.grad is not None and its.grad.any()}
+        with_gradient = {
+            key for key, parameter in method.named_parameters() if parameter.grad is not None and parameter.grad.any()
+        }
         assert not with_gradient & set(backbone)
         if name == "orthogonality":
             assert with_gradient == memory
@@ -175,12 +177,12 @@ def test_the_memory_brings_a_tinted_picture_back_towards_what_it_remembers() -> 
     method.eval()
     raw = _build("baseline")
     raw.load_state_dict({k: v for k, v in method.state_dict().items() if not k.startswith("memory.")})
-    pictures = _batch(seed=20).query
+    images = _batch(seed=20).query
     tint = torch.tensor([0.3, 1.0, 1.6])[None, :, None, None]
     with torch.inference_mode():
-        untouched = raw.middle(raw.encode(pictures))
-        drifted = raw.middle(raw.encode(pictures * tint + 0.8))
-        enhanced = method.middle(method.encode(pictures * tint + 0.8))
+        untouched = raw.middle(raw.encode(images))
+        drifted = raw.middle(raw.encode(images * tint + 0.8))
+        enhanced = method.middle(method.encode(images * tint + 0.8))
     shift = (style(drifted)[0] - style(untouched)[0]).norm(dim=1)
     left = (style(enhanced)[0] - style(untouched)[0]).norm(dim=1)
     assert bool((left < 0.6 * shift).all())
@@ -193,9 +195,9 @@ def test_any_size_and_number_of_shots(size: tuple[int, int], shot: int) -> None:
     masks = torch.zeros(1, shot, *size, dtype=torch.uint8)
     masks[0, 0, 10:60, 20:70] = 1
     masks[0, 1:, 40:43, 40:43] = 1  # and objects that vanish at the size of the map
-    answer = method.segment(torch.randn(3, *size), torch.randn(1, shot, 3, *size), masks)
-    assert answer.logits.shape == (2, *size)
-    assert bool(answer.logits.isfinite().all())
+    prediction = method.segment(torch.randn(3, *size), torch.randn(1, shot, 3, *size), masks)
+    assert prediction.logits.shape == (2, *size)
+    assert bool(prediction.logits.isfinite().all())
 
 
 def test_losses_of_several_shots_and_of_objects_that_vanish_are_finite() -> None:
@@ -206,7 +208,7 @@ def test_losses_of_several_shots_and_of_objects_that_vanish_are_finite() -> None
     total = torch.stack(list(method.losses(batch).values())).sum()
     total.backward()
     assert bool(total.isfinite())
-    assert all(bool(its.grad.isfinite().all()) for its in method.parameters() if its.grad is not None)
+    assert all(bool(one.grad.isfinite().all()) for one in method.parameters() if one.grad is not None)
 
 
 @pytest.mark.parametrize("variant", ["baseline", "full"])

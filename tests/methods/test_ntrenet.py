@@ -54,7 +54,9 @@ def _scores(method: NTRENet, batch: TrainingBatch) -> Tensor:
 
 
 def _part(batch: TrainingBatch, n: int) -> TrainingBatch:
-    return TrainingBatch(**{key: its[n : n + 1] for key, its in vars(batch).items() if isinstance(its, Tensor)})
+    return TrainingBatch(
+        **{key: tensor[n : n + 1] for key, tensor in vars(batch).items() if isinstance(tensor, Tensor)}
+    )
 
 
 def _without_dropout(method: NTRENet) -> NTRENet:
@@ -90,9 +92,9 @@ def test_any_size_of_image(size: tuple[int, int], bins: tuple[int, ...] | None) 
     query, support = torch.rand(3, *size), torch.rand(1, 1, 3, *size)
     mask = torch.zeros(1, 1, *size)
     mask[..., 10:40, 10:40] = 1
-    answer = _build(bins=bins).segment(query, support, mask, size=(33, 21))
-    assert answer.logits.shape == (2, 33, 21)
-    assert answer.logits.isfinite().all()
+    prediction = _build(bins=bins).segment(query, support, mask, size=(33, 21))
+    assert prediction.logits.shape == (2, 33, 21)
+    assert prediction.logits.isfinite().all()
 
 
 def test_supports_that_are_alike_count_as_one() -> None:
@@ -114,11 +116,11 @@ def test_supports_that_are_alike_count_as_one() -> None:
 )
 def test_a_form_has_the_parameters_of_its_parts_and_trains_them_all(variant: str, parts: set[str]) -> None:
     method = _build(variant).train()
-    named = {name: its for name, its in method.named_parameters() if its.requires_grad}
+    named = {name: tensor for name, tensor in method.named_parameters() if tensor.requires_grad}
     assert {name.partition(".")[0] for name in named} == parts
     torch.stack(list(method.losses(_batch(3)).values())).sum().backward()
-    assert [name for name, its in named.items() if its.grad is None or not its.grad.any()] == []
-    assert all(its.grad is None and not its.requires_grad for its in method.stages.parameters())
+    assert [name for name, tensor in named.items() if tensor.grad is None or not tensor.grad.any()] == []
+    assert all(tensor.grad is None and not tensor.requires_grad for tensor in method.stages.parameters())
 
 
 def test_every_printed_row_is_a_form() -> None:
@@ -132,7 +134,7 @@ def test_the_baseline_is_pfenet() -> None:
     pfenet = fssbench.build("pfenet", backbone="small", width=8)
     assert isinstance(pfenet, PFENet)
     pfenet.load_state_dict(
-        {key.replace("init_merge2", "init_merge"): its for key, its in baseline.state_dict().items()}
+        {key.replace("init_merge2", "init_merge"): tensor for key, tensor in baseline.state_dict().items()}
     )
     with torch.inference_mode():
         shots = [
@@ -152,15 +154,15 @@ def test_the_background_prototype_matters_when_it_answers(variant: str) -> None:
 
 
 def test_only_distracting_objects_need_the_background_to_be_found() -> None:
-    batch, answers = _batch(1), {}
+    batch, predictions = _batch(1), {}
     for variant in ("full", "bgem"):
         method = _build(variant)
         for bias in (-1.0, 1.0):
             _say(method, {"bg_cls.3": bias} | {f"inital_inner_cls.{n}.3": -1.0 for n in range(4) if variant == "full"})
             with torch.inference_mode():
-                answers[variant, bias] = _scores(method, batch)
-    assert not torch.equal(answers["full", -1.0], answers["full", 1.0])
-    assert torch.equal(answers["bgem", -1.0], answers["bgem", 1.0])
+                predictions[variant, bias] = _scores(method, batch)
+    assert not torch.equal(predictions["full", -1.0], predictions["full", 1.0])
+    assert torch.equal(predictions["bgem", -1.0], predictions["bgem", 1.0])
 
 
 @pytest.mark.parametrize(
@@ -179,10 +181,10 @@ def test_what_is_neither_background_nor_target_is_averaged_over_the_whole_map(
         _scores(method, batch)
         maps = method.encode(batch.query)
         reduced = method.down_query(torch.cat([maps.layer3, maps.layer2], dim=1))
-    assert [its.shape[-2:] for its in seen] == [(9, 7), (4, 3), (2, 1), (1, 1)]
+    assert [tensor.shape[-2:] for tensor in seen] == [(9, 7), (4, 3), (2, 1), (1, 1)]
     expected = reduced.mean(dim=(2, 3), keepdim=True) if all_distracting else torch.zeros(2, 8, 1, 1)
     torch.testing.assert_close(seen[0], expected.expand_as(seen[0]), atol=1e-6, rtol=1e-5)
-    assert all(not its.any() for its in seen) != all_distracting
+    assert all(not tensor.any() for tensor in seen) != all_distracting
 
 
 def test_distracting_objects_fill_a_part_of_the_map() -> None:
@@ -226,8 +228,8 @@ def test_losses_by_hand() -> None:
     everywhere = -0.5 * math.log(4 / 5)
     assert losses["background"].item() == pytest.approx((-math.log(1 / 5) + 2 * everywhere) / 2, abs=1e-5)
     # Nothing is in the way, and no support shows a target: all prototypes but the predicted are empty, their cosines 0.
-    assert {place: len(its) for place, its in method.seen.of.items()} == {0: 2, 2: 2}
-    assert not any(its.any() for its in method.seen.of.values())
+    assert {place: len(tensor) for place, tensor in method.seen.prototypes.items()} == {0: 2, 2: 2}
+    assert not any(tensor.any() for tensor in method.seen.prototypes.values())
     assert losses["contrast"].item() == pytest.approx(0.01 * math.log(2), abs=1e-6)
 
 
@@ -280,7 +282,7 @@ def test_a_loss_reaches_what_it_is_about_and_nothing_else(loss: str, reached: se
         method.get_parameter("cls.3.bias").copy_(torch.tensor([0.0, 5.0]))
         method.get_parameter("bg_cls.3.bias").copy_(torch.tensor([5.0, 0.0]))
     method.losses(_batch(3))[loss].backward()
-    moved = {name for name, its in method.named_parameters() if its.grad is not None and its.grad.any()}
+    moved = {name for name, tensor in method.named_parameters() if tensor.grad is not None and tensor.grad.any()}
     assert {name.partition(".")[0] for name in moved} == reached
 
 
@@ -298,10 +300,10 @@ def test_five_shots_that_are_alike_train_as_one() -> None:
     of_one, of_many = one.losses(batch), many.losses(five)
     for name in ("main", "enriched", "initial"):
         torch.testing.assert_close(of_many[name], of_one[name], atol=1e-5, rtol=1e-5)
-    assert len(one.seen.of[2]) == 2
-    assert len(many.seen.of[2]) == 6
-    torch.testing.assert_close(many.seen.of[2][:2], one.seen.of[2])
-    torch.testing.assert_close(many.seen.of[2][1:], one.seen.of[2][1:].expand(5, -1))
+    assert len(one.seen.prototypes[2]) == 2
+    assert len(many.seen.prototypes[2]) == 6
+    torch.testing.assert_close(many.seen.prototypes[2][:2], one.seen.prototypes[2])
+    torch.testing.assert_close(many.seen.prototypes[2][1:], one.seen.prototypes[2][1:].expand(5, -1))
 
 
 def test_what_was_seen_is_kept_for_a_resumed_run_and_not_in_the_weights() -> None:
@@ -309,15 +311,15 @@ def test_what_was_seen_is_kept_for_a_resumed_run_and_not_in_the_weights() -> Non
     before = method.state_dict().keys()
     method.losses(_batch(3))
     assert method.state_dict().keys() == before
-    state = {name: its.clone() for name, its in method.training_state().items()}
-    assert {name: its.shape for name, its in state.items()} == {"2": (4, 8), "0": (2, 8)}
+    state = {name: tensor.clone() for name, tensor in method.training_state().items()}
+    assert {name: tensor.shape for name, tensor in state.items()} == {"2": (4, 8), "0": (2, 8)}
 
     resumed, forgetful = _without_dropout(_build()), _without_dropout(_build())
     resumed.load_training_state(state)
-    after = [its.losses(_batch(3, seed=1))["contrast"] for its in (method, resumed, forgetful)]
+    after = [tensor.losses(_batch(3, seed=1))["contrast"] for tensor in (method, resumed, forgetful)]
     assert torch.equal(after[0], after[1])
     assert not torch.equal(after[0], after[2])
-    assert all(torch.equal(its, method.training_state()[name]) for name, its in resumed.training_state().items())
+    assert all(torch.equal(tensor, method.training_state()[name]) for name, tensor in resumed.training_state().items())
 
 
 def test_the_same_seed_gives_the_same_losses() -> None:
@@ -334,7 +336,7 @@ def test_moving_statistics_see_the_query_and_every_support() -> None:
     for moving in (True, False):
         method = _build(shot=2, moving_statistics=moving).train()
         method.losses(_batch(2, shot=2))
-        counts = {int(its) for key, its in method.state_dict().items() if key.endswith("num_batches_tracked")}
+        counts = {int(tensor) for key, tensor in method.state_dict().items() if key.endswith("num_batches_tracked")}
         assert counts == ({3} if moving else {0})
 
 

@@ -67,7 +67,7 @@ def test_its_own_form_takes_one_to_five_ways():
         masks[way, :, 10 * way : 10 * way + 12] = 1
     found = fssbench.build("panet", backbone="small", way=5, shot=2).segment(torch.randn(3, 64, 64), images, masks)
     assert (found.logits.shape, found.present.shape) == ((6, 64, 64), (5,))
-    with pytest.raises(UsageError, match="panet answers episodes of 1 to 5 ways unless variant='fscs', not 6-way"):
+    with pytest.raises(UsageError, match="panet predicts episodes of 1 to 5 ways unless variant='fscs', not 6-way"):
         fssbench.build("panet", way=6)
 
 
@@ -134,9 +134,9 @@ def test_ways_compete_for_one_background():
     torch.manual_seed(0)
     method = fssbench.build("panet", backbone="small", variant="fscs", way=2)
     batch = _batch(2, 1, pairs=1)
-    answer = method.segment(batch.query[0], batch.supports[0], batch.support_masks[0])
-    torch.testing.assert_close(answer.logits[:, 0, 0].exp().sum(), torch.tensor(1.0))
-    assert answer.present.shape == (2,)
+    prediction = method.segment(batch.query[0], batch.supports[0], batch.support_masks[0])
+    torch.testing.assert_close(prediction.logits[:, 0, 0].exp().sum(), torch.tensor(1.0))
+    assert prediction.present.shape == (2,)
 
 
 def test_vgg_takes_torchvisions_convolutions_in_their_order():

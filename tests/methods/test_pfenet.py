@@ -58,7 +58,9 @@ def _scores(method: PFENet, batch: TrainingBatch) -> Tensor:
 
 
 def _part(batch: TrainingBatch, n: int) -> TrainingBatch:
-    return TrainingBatch(**{key: its[n : n + 1] for key, its in vars(batch).items() if isinstance(its, Tensor)})
+    return TrainingBatch(
+        **{key: tensor[n : n + 1] for key, tensor in vars(batch).items() if isinstance(tensor, Tensor)}
+    )
 
 
 @pytest.mark.parametrize(("variant", "way"), [("fss", 1), ("fscs", 1), ("fscs", 2), ("fscs", 3)])
@@ -78,9 +80,9 @@ def test_any_size_of_image(size: tuple[int, int], bins: tuple[int, ...] | None) 
     query, support = torch.rand(3, *size), torch.rand(1, 1, 3, *size)
     mask = torch.zeros(1, 1, *size)
     mask[..., 10:40, 10:40] = 1
-    answer = _build(bins=bins).segment(query, support, mask, size=(33, 21))
-    assert answer.logits.shape == (2, 33, 21)
-    assert answer.logits.isfinite().all()
+    prediction = _build(bins=bins).segment(query, support, mask, size=(33, 21))
+    assert prediction.logits.shape == (2, 33, 21)
+    assert prediction.logits.isfinite().all()
 
 
 def test_logits_come_to_the_answer_by_way_of_the_size_of_the_image() -> None:

@@ -1,4 +1,4 @@
-"""iFSL with image-level labels: the loss knows presence alone; what is answered, and from which mask, stays."""
+"""iFSL with image-level labels: the loss uses presence only; predictions and the masks they use stay the same."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ OPTIONS: dict[str, dict[str, Any]] = {
 LOOKS_AT_MASKS = ["hsnet", "pfenet", "panet"]
 
 
-def _build(name: str, way: int = 1, **said: Any) -> Method[Any, Any]:
+def _build(name: str, way: int = 1, **options: Any) -> Method[Any, Any]:
     torch.manual_seed(0)
-    return fssbench.build(name, backbone="small", variant="fscs", way=way, **OPTIONS[name], **said)
+    return fssbench.build(name, backbone="small", variant="fscs", way=way, **OPTIONS[name], **options)
 
 
 def _batch() -> TrainingBatch:
@@ -53,7 +53,7 @@ def test_the_four_of_ifsl_have_a_weak_form() -> None:
 
 
 def _shown(monkeypatch: pytest.MonkeyPatch, name: str, method: Method[Any, Any], scores: Tensor) -> None:
-    """Let the network score as is said: of each of four pairs one position, background first."""
+    """Let the network give these scores: for each of four pairs one position, background first."""
     pairs = scores.view(4, 2, 1, 1)
     if name == "pfenet":
         monkeypatch.setattr(method.learner, "classify", lambda maps, size: pairs)
@@ -64,9 +64,9 @@ def _shown(monkeypatch: pytest.MonkeyPatch, name: str, method: Method[Any, Any],
 @pytest.mark.parametrize("name", ["hsnet", "asnet", "pfenet"])
 def test_the_loss_is_that_of_presence_alone(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     method = _build(name, way=2, weak=True)
-    # The classes are said to be there with probabilities 1/2, 1/4, 3/4, 1/5; all but the second are.
-    said = torch.tensor([0.5, 0.25, 0.75, 0.2])
-    _shown(monkeypatch, name, method, torch.stack([1 - said, said], dim=1).log())
+    # The classes have the probabilities 1/2, 1/4, 3/4, 1/5 of being present; all but the second are present.
+    scores = torch.tensor([0.5, 0.25, 0.75, 0.2])
+    _shown(monkeypatch, name, method, torch.stack([1 - scores, scores], dim=1).log())
     losses = method.losses(_batch())
     assert set(losses) == {"classification"}
     by_hand = -(math.log(0.5) + math.log(0.75) + math.log(0.75) + math.log(0.2)) / 4
@@ -79,7 +79,9 @@ def test_weak_labels_move_what_strong_ones_move(name: str) -> None:
     for weak in (True, False):
         method = _build(name, way=2, weak=weak).train()
         sum(method.losses(_batch()).values()).backward()
-        moved.append({key for key, its in method.named_parameters() if its.grad is not None and its.grad.any()})
+        moved.append(
+            {key for key, parameter in method.named_parameters() if parameter.grad is not None and parameter.grad.any()}
+        )
     assert moved[0] == moved[1] != set()
 
 
@@ -90,18 +92,18 @@ def test_the_weak_form_answers_as_the_strong_one_and_from_the_support_mask(name:
     weak.load_state_dict(strong.state_dict())
     batch = _batch()
     episode = batch.query[0], batch.supports[0, :1], batch.support_masks[0, :1]
-    answer = weak.segment(*episode)
-    assert torch.equal(answer.logits, strong.segment(*episode).logits)
-    assert not torch.equal(answer.logits, weak.segment(*episode[:2], episode[2].roll(40, dims=-1)).logits)
+    prediction = weak.segment(*episode)
+    assert torch.equal(prediction.logits, strong.segment(*episode).logits)
+    assert not torch.equal(prediction.logits, weak.segment(*episode[:2], episode[2].roll(40, dims=-1)).logits)
 
 
 @pytest.mark.parametrize("name", list(OPTIONS))
 def test_the_form_for_segmentation_alone_refuses_weak_labels(name: str) -> None:
-    with pytest.raises(UsageError, match="image-level labels in form fscs, not in form fss") as refused:
+    with pytest.raises(UsageError, match="image-level labels in variant fscs, not in fss") as refused:
         fssbench.build(name, backbone="small", weak=True)
     assert "--task fs-cs" in (refused.value.remedy or "")
 
 
 def test_a_method_outside_ifsl_has_no_weak_form() -> None:
-    with pytest.raises(UsageError, match="bam has no weakly supervised form"):
+    with pytest.raises(UsageError, match="bam can't learn from image-level labels"):
         fssbench.build("bam", backbone="small", weak=True)

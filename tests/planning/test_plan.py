@@ -115,7 +115,7 @@ def test_the_embedded_data_set_has_its_own_backbone() -> None:
         ("hsnt", {}, "unknown method 'hsnt'; did you mean hsnet"),
         ("copy-mask", {"dataset": "shapes"}, "unknown dataset 'shapes'; did you mean shapes20i"),
         ("copy-mask", {"train_dataset": "shapes"}, "unknown dataset 'shapes'; did you mean shapes20i"),
-        ("asnet", {"variant": "fss", "task": "fscs"}, "form fss is for the task fss, not fscs"),
+        ("asnet", {"variant": "fss", "task": "fscs"}, "variant fss is for the task fss, not fscs"),
         ("copy-mask", {"protocol": "hsnot"}, "unknown protocol 'hsnot'"),
         ("copy-mask", {"protocol": "hsnet@middle"}, "input or original"),
         ("copy-mask", {"protocol": "ifsl-fscs", "score_at": "input"}, "at the original size only"),
@@ -134,11 +134,11 @@ def test_the_embedded_data_set_has_its_own_backbone() -> None:
         ("copy-mask", {"backbone": "resnet50"}, "copy-mask has no backbone"),
         ("copy-mask", {"checkpoint": "some.pt"}, "copy-mask has no weights"),
         ("copy-mask", {"root": Path("here")}, "shapes20i has no files"),
-        ("bam", {"weak": True}, "bam has no weakly supervised form"),
-        ("hsnet", {"weak": True}, "image-level labels in form fscs, not in form fss"),
+        ("bam", {"weak": True}, "bam can't learn from image-level labels"),
+        ("hsnet", {"weak": True}, "image-level labels in variant fscs, not in fss"),
         ("hsnet", {"backbone": "resnet18"}, "hsnet has no backbone 'resnet18'"),
         ("hsnet", {"variant": "fsss"}, "hsnet has no variant 'fsss'"),
-        ("hsnet", {"variant": "fss", "ways": 2}, "defined for 1-way|answers 1-way"),
+        ("hsnet", {"variant": "fss", "ways": 2}, "defined for 1-way|predicts 1-way"),
         ("hsnet", {"checkpoint": "some.pt", "random_weights": True}, "exclude each other"),
         ("hsnet", {"seed": -1, "random_weights": True}, "a seed is a number from 0"),
     ],
@@ -205,14 +205,16 @@ def test_a_list_per_fold(tmp_path: Path) -> None:
     for gone in (2, 3):
         (tmp_path / f"list{gone}.json").unlink()
         for fold in (None, "all"):
-            with pytest.raises(MissingError, match=rf"no episode list list{gone}\.json, and all 4 folds are asked"):
+            with pytest.raises(
+                MissingError, match=rf"no episode list list{gone}\.json, but all 4 folds were requested"
+            ):
                 planned(fold=fold, episodes="list{fold}.json")
         assert planned(fold="1", episodes="list{fold}.json").lists == lists[1:2]
         write_episodes(lists[gone], tmp_path / f"list{gone}.json")
     write_episodes(
         replace(lists[1], shot=2, episodes=episodes(dataset, 1, 1, 2, "shapes", 3).episodes), tmp_path / "list1.json"
     )
-    with pytest.raises(UsageError, match="ask the same"):
+    with pytest.raises(UsageError, match="do not fit each other"):
         planned(fold=None, episodes="list{fold}.json")
     with pytest.raises(MissingError, match="no episode list"):
         planned(episodes="nowhere.json")
@@ -221,7 +223,7 @@ def test_a_list_per_fold(tmp_path: Path) -> None:
 def test_a_folder_that_is_taken(tmp_path: Path) -> None:
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.tex").touch()
-    with pytest.raises(FSSBenchError, match="other files"):
+    with pytest.raises(FSSBenchError, match="has files that do not belong to a run"):
         planned(out=tmp_path / "mine")
 
 

@@ -95,7 +95,7 @@ Image.fromarray(LABELS).save(JPEG, "JPEG")
         (png(Image.fromarray(LABELS).convert("LA")), "pixels that are LA"),
         (png(Image.fromarray(LABELS.astype(np.uint16))), "pixels that are I;16"),
         (png(Image.fromarray(LABELS.T.copy())), "has 9 x 6 pixels, not 6 x 9"),
-        (png(Image.fromarray(LABELS * 100)), r"value 200 \(36 pixels beyond 2\), not 0 to 2"),
+        (png(Image.fromarray(LABELS * 100)), r"value 200 \(36 pixels above 2\), not 0 to 2"),
         (raw_png(LABELS, 8, 0, claimed=(50_000, 50_000)), "far too large|too many"),
         (raw_png(LABELS, 8, 0, claimed=(7000, 7000)), "has 7000 x 7000 pixels"),
         (raw_png(LABELS, 8, 0, claimed=(0, 9)), "fold0-00000"),
@@ -114,9 +114,12 @@ def test_what_is_no_file_is_not_opened(tmp_path: Path) -> None:
     with (tmp_path / "large.png").open("wb") as file:
         file.truncate(MAX_BYTES + 1)
     for name, message in (
-        ("folder", "is no file"), ("pipe", "is no file"), ("loop", "can't read"), ("large", "too large"),
+        ("folder", "is not a regular file"),
+        ("pipe", "is not a regular file"),
+        ("loop", "can't read"),
+        ("large", "too large"),
         ("gone", "can't read"),
-    ):  # fmt: skip
+    ):
         with pytest.raises(BrokenFileError, match=message):
             read_file(tmp_path / f"{name}.png")
 

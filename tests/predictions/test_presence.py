@@ -1,4 +1,4 @@
-"""Presence answers in JSON and CSV: read alike, and refused where they do not fit."""
+"""Presence files in JSON and CSV: both are read the same way, and refused if they do not fit."""
 
 from __future__ import annotations
 
@@ -29,16 +29,16 @@ def test_both_forms_say_the_same(name: str, text: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("p.json", b"", "no JSON"),
-        ("p.json", b"[" * 100_000, "no JSON"),
-        ("p.json", b"[1, 2]", "no object"),
+        ("p.json", b"", "not JSON"),
+        ("p.json", b"[" * 100_000, "not JSON"),
+        ("p.json", b"[1, 2]", "not an object"),
         ("p.json", b'{"fold0-00000": {"a": [true]}}', "needs a list"),
         ("p.json", b'{"fold0-00000": "10"}', "needs a list"),
         ("p.json", b'{"fold0-00000": [2]}', "needs a list of true or false"),
         ("p.json", b'{"fold0-00000": [1.0]}', "needs a list of true or false"),
         ("p.json", b'{"fold0-00000": [true], "fold0-00000": [false]}', "fold0-00000 twice"),
         ("p.json", b'{"fold0-00000": [1e999, NaN]}', "needs a list"),
-        ("p.json", b"\xff\xfe", "no text"),
+        ("p.json", b"\xff\xfe", "not UTF-8 text"),
         ("p.csv", b"fold0-00000,1\nfold0-00000,0\n", "fold0-00000 twice"),
         ("p.csv", b"id,1\nfold0-00000,maybe\n", "line 2: presence is 1 or 0"),
         ("p.csv", b"fold0-00000,\n", "line 1: presence is 1 or 0"),
@@ -51,7 +51,7 @@ def test_what_says_nothing_is_refused(name: str, content: bytes, message: str, t
 
 
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:
-    with pytest.raises(MissingError, match="no file of presence answers"):
+    with pytest.raises(MissingError, match="no presence file"):
         read_presence(tmp_path / "gone.json")
     with pytest.raises(BrokenFileError, match="can't read"):
         read_presence(tmp_path)
@@ -71,6 +71,6 @@ def test_answers_that_do_not_fit_are_counted_and_named() -> None:
     with pytest.raises(BrokenFileError) as caught:
         check_presence(said, sorted(known), known, {0}, 2, "p.json")
     assert caught.value.message == (
-        "presence answers in p.json: 3 episodes are missing: fold0-00003, fold0-00004, fold0-00005; "
-        "2 ids are of no episode: fold0-00009, x; 1 have not 2 answers: fold0-00002"
+        "presence in p.json: 3 episodes are missing: fold0-00003, fold0-00004, fold0-00005; "
+        "2 ids belong to no episode: fold0-00009, x; 1 have not 2 values: fold0-00002"
     )

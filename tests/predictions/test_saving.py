@@ -1,4 +1,4 @@
-"""What a method here answers, saved in the form in which predictions are read."""
+"""Predictions of a method, saved as files that `fssbench score` reads."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def test_a_run_is_continued_only_with_all_its_maps(tmp_path: Path) -> None:
     rows = [replace(ROW, episode=number) for number in range(2)]
     going_on.begin(rows)
     assert names(tmp_path) == ["fold0-00000.png", "fold0-00001.png", "presence.json"], "the third was not answered"
-    with pytest.raises(UsageError, match="2 episodes of the run are answered but not saved"):
+    with pytest.raises(UsageError, match="2 episodes of the run are evaluated but not saved"):
         SavedPredictions(tmp_path, [0], Existing.RESUME).begin([replace(ROW, episode=n) for n in range(1, 4)])
 
 

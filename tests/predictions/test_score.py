@@ -52,7 +52,7 @@ def test_presence_answers_are_taken_as_given(tmp_path: Path) -> None:
     (tmp_path / "given" / "presence.json").unlink()
     other = score(plan_score(request(tmp_path, out=tmp_path / "other")))
     assert [row.present for row in read_rows(tmp_path / "other" / "rows.jsonl")] != [row.present for row in native]
-    assert other.run.folds[0].weights.sha256 != first, "the hash is over presence answers too"
+    assert other.run.folds[0].weights.sha256 != first, "the hash covers the presence too"
 
 
 def test_the_run_says_that_the_answers_came_as_files(tmp_path: Path) -> None:

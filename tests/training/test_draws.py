@@ -11,8 +11,8 @@ import pytest
 
 from fssbench.datasets.dataset import Split
 from fssbench.errors import MissingError, UsageError
+from fssbench.training.batches import EpisodeBatches
 from fssbench.training.draws import EpisodeSampler
-from fssbench.training.pictures import EpisodeBatches
 from fssbench.training.plan import in_steps
 from fssbench.training.recipe import Recipe, TrainingLists
 from tests.episode.stub import ListsOnly
@@ -32,12 +32,12 @@ def test_a_step_draws_the_same_episodes_whenever_it_comes() -> None:
 def test_classes_come_evenly_and_pictures_differ() -> None:
     sampler = EpisodeSampler(LISTS, seed=0)
     drawn = sampler.draw(sampler.generator(0), 3000)
-    assert all(900 < count < 1100 for count in Counter(its.query_class for its in drawn).values())
-    for its in drawn:
-        (supports,) = its.supports
-        assert its.classes == (its.query_class,)
-        assert len({its.query, *supports}) == 2
-        assert {its.query, *supports} <= set(LISTS[its.query_class])
+    assert all(900 < count < 1100 for count in Counter(episode.query_class for episode in drawn).values())
+    for episode in drawn:
+        (supports,) = episode.supports
+        assert episode.classes == (episode.query_class,)
+        assert len({episode.query, *supports}) == 2
+        assert {episode.query, *supports} <= set(LISTS[episode.query_class])
 
 
 def test_a_class_of_one_picture_makes_no_episode() -> None:
@@ -49,7 +49,7 @@ SIZES = {"a": {1: 2047, 2: 2048}, "b": {1: 2048}, "c": {1: 9000, 3: 1}, "d": {2:
 
 
 class Sized(ListsOnly):
-    """Base classes 1 and 2, novel class 3; the data set's own lists have every picture."""
+    """Base classes 1 and 2, novel class 3; the data set's own lists have every image."""
 
     def __init__(self) -> None:
         super().__init__("sized", [(name, c) for name, held in SIZES.items() for c in held], (1, 2))
@@ -76,11 +76,13 @@ def test_which_pictures_a_class_is_learnt_from(rule: TrainingLists, lists: dict[
     made = Recipe("m/d", "mine", 1, (64, 64), (64, 64), epochs=1, lists=rule)
     assert in_steps(made, Sized(), 0).steps == epoch
     drawn = EpisodeBatches(Sized(), 0, replace(made, batch=200), seed=0)._sampler.draw(np.random.default_rng(0), 200)
-    assert {(its.query, its.query_class) for its in drawn} == {(n, c) for c, names in lists.items() for n in names}
+    assert {(episode.query, episode.query_class) for episode in drawn} == {
+        (n, c) for c, names in lists.items() for n in names
+    }
 
 
 def test_nothing_to_learn_from() -> None:
-    with pytest.raises(MissingError, match="no class with two training pictures"):
+    with pytest.raises(MissingError, match="no class with two training images"):
         EpisodeSampler.of_fold(ListsOnly("lists", [("a", 1), ("b", 2)]), 0, 0)
 
 
@@ -88,26 +90,26 @@ def test_nothing_to_learn_from() -> None:
 def test_shots(shot: int) -> None:
     lists = {class_id: names for class_id, names in LISTS.items() if len(names) > shot}
     drawn = EpisodeSampler(lists, seed=1, shot=shot).draw(np.random.default_rng(0), 200)
-    for its in drawn:
-        (supports,) = its.supports
+    for episode in drawn:
+        (supports,) = episode.supports
         assert len(supports) == shot
-        assert len({its.query, *supports}) == shot + 1
-    assert {its.query_class for its in drawn} == set(lists)
+        assert len({episode.query, *supports}) == shot + 1
+    assert {episode.query_class for episode in drawn} == set(lists)
 
 
 def test_joint_episodes_hold_none_some_or_all_of_their_classes() -> None:
     lists = {c: tuple(f"{c}-{n}" for n in range(6)) for c in (1, 2, 3, 4, 5)}
     sampler = EpisodeSampler(lists, seed=0, way=2, shot=3, task="fscs")
     drawn = sampler.draw(sampler.generator(0), 4000)
-    for its in drawn:
-        assert len(set(its.classes)) == 2
-        assert its.query in lists[its.query_class]
-        for class_id, supports in zip(its.classes, its.supports, strict=True):
+    for episode in drawn:
+        assert len(set(episode.classes)) == 2
+        assert episode.query in lists[episode.query_class]
+        for class_id, supports in zip(episode.classes, episode.supports, strict=True):
             assert len(set(supports)) == 3
-            assert set(supports) <= set(lists[class_id]) - {its.query}
+            assert set(supports) <= set(lists[class_id]) - {episode.query}
     # Half of the weight first; else it is left with 1/2 against 3/8 of the other classes.
     expected = 1 / 2 + 1 / 2 * (1 / 2) / (1 / 2 + 3 / 8)
-    assert sum(its.query_class in its.classes for its in drawn) / 4000 == pytest.approx(expected, abs=0.03)
+    assert sum(episode.query_class in episode.classes for episode in drawn) / 4000 == pytest.approx(expected, abs=0.03)
 
 
 def test_stages_draw_different_episodes() -> None:
@@ -117,7 +119,7 @@ def test_stages_draw_different_episodes() -> None:
 
 def test_more_ways_than_classes() -> None:
     dataset = ListsOnly("lists", [("a", 1), ("b", 2), ("c", 2), ("c", 2)])
-    with pytest.raises(UsageError, match="1 classes to learn from, not 2"):
+    with pytest.raises(UsageError, match="1 classes to train on, not 2"):
         EpisodeSampler.of_fold(dataset, 0, 0, way=2, task="fscs")
 
 
@@ -126,7 +128,7 @@ def test_the_weight_of_the_querys_class(weight: float) -> None:
     lists = {c: tuple(f"{c}-{n}" for n in range(4)) for c in (1, 2, 3, 4, 5)}
     sampler = EpisodeSampler(lists, seed=0, task="fscs")
     drawn = sampler.draw(sampler.generator(0), 4000, weight)
-    assert sum(its.query_class in its.classes for its in drawn) / 4000 == pytest.approx(weight, abs=0.03)
+    assert sum(episode.query_class in episode.classes for episode in drawn) / 4000 == pytest.approx(weight, abs=0.03)
 
 
 def test_every_image_is_drawn_alike_and_stands_under_the_first_base_class() -> None:

@@ -93,7 +93,7 @@ def test_a_state_holds_momentum_statistics_and_what_the_method_keeps(
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        fit(first, first.losses, recipe, place, watch=Hooks(watcher=kill))
+        fit(first, first.losses, recipe, place, hooks=Hooks(callback=kill))
     second = Two()
     steps = fit(second, second.losses, recipe, place, resume=True)
     assert [its.step for its in steps] == [1, 2, 3, 4, 5]
@@ -112,8 +112,8 @@ def test_a_state_that_another_command_wrote_meanwhile_stays(tmp_path: Path, resu
             fit(other, other.losses, _recipe(2), place)
 
     net = Two()
-    with pytest.raises(UsageError, match="another command has trained into"):
-        fit(net, net.losses, _recipe(3), place, resume=resume, watch=Hooks(watcher=meanwhile))
+    with pytest.raises(UsageError, match="another command has trained in"):
+        fit(net, net.losses, _recipe(3), place, resume=resume, hooks=Hooks(callback=meanwhile))
     assert len(place.log.read_text().splitlines()) == 3
     kept = Two()
     assert len(fit(kept, kept.losses, _recipe(2), place, resume=True)) == 2
@@ -141,7 +141,7 @@ def test_a_kill_loses_no_validation_and_not_much_time(
     net, place = Two(), _place(tmp_path)
     validate = (lambda: 1.0) if recipe.validation else None
     with pytest.raises(KeyboardInterrupt):
-        fit(net, net.losses, recipe, place, watch=Hooks(validate=validate, watcher=kill))
+        fit(net, net.losses, recipe, place, hooks=Hooks(validate=validate, callback=kill))
     logged = place.log.read_text().splitlines()[1:] if place.log.exists() else []
     assert len(logged) == kept
 
@@ -152,19 +152,19 @@ def test_which_weights_are_the_result(choose: str, expected: float, tmp_path: Pa
     validation = Validation(every=1, choose=choose)  # type: ignore[arg-type]
     recipe = _recipe(4, Optimiser(0.1, kind="sgd", momentum=0.0), validation=validation)
     net, again = Two(), Two()
-    watch = Hooks(validate=lambda: next(values))
-    steps = fit(net, lambda step: {"a": net.a, "b": 0.0 * net.b}, recipe, _place(tmp_path), watch=watch)
+    hooks = Hooks(validate=lambda: next(values))
+    steps = fit(net, lambda step: {"a": net.a, "b": 0.0 * net.b}, recipe, _place(tmp_path), hooks=hooks)
     assert [its.validation for its in steps] == [1.0, 3.0, 2.0, 3.0]
     assert net.a.item() == pytest.approx(expected)
-    fit(again, again.losses, recipe, _place(tmp_path), resume=True, watch=watch)
+    fit(again, again.losses, recipe, _place(tmp_path), resume=True, hooks=hooks)
     assert torch.equal(again.a, net.a), "a finished run gives its result again"
 
 
 def test_validation_comes_every_so_often_and_at_the_end(tmp_path: Path) -> None:
     net = Two()
-    watch = Hooks(validate=lambda: 50.0)
+    hooks = Hooks(validate=lambda: 50.0)
     recipe = _recipe(7, validation=Validation(every=3))
-    steps = fit(net, net.losses, recipe, _place(tmp_path), watch=watch)
+    steps = fit(net, net.losses, recipe, _place(tmp_path), hooks=hooks)
     assert [its.step for its in steps if its.validation is not None] == [3, 6, 7]
     lines = (tmp_path / "log.csv").read_text().splitlines()
     assert lines[0] == "step,learning_rate,loss,validation,a,b"

@@ -43,7 +43,7 @@ def half_weights(backbone_weights: Path, tmp_path_factory: pytest.TempPathFactor
     """Weights of a backbone in the precision in which the recipes store them."""
     path = tmp_path_factory.mktemp("half") / "small.safetensors"
     state = load_file(backbone_weights)
-    save_file({key: its.half() if its.is_floating_point() else its for key, its in state.items()}, path)
+    save_file({key: tensor.half() if tensor.is_floating_point() else tensor for key, tensor in state.items()}, path)
     return path
 
 
@@ -56,12 +56,16 @@ def _squares(monkeypatch: pytest.MonkeyPatch) -> None:
 def _plan(name: str, folder: Path, weights: Path, *, variant: str | None = None, steps: int = 2, ways: int = 1) -> Plan:
     """A run of a few steps, as the recipe on the embedded data set says, without validation."""
     start = None if "small" in method_info(name).random_start else weights
-    asked = Request("shapes20i", 0, name, variant, backbone_weights=start, ways=ways, steps=steps, batch=2, out=folder)
-    planned = plan(asked)
-    return replace(planned, recipes={stage: replace(its, validation=None) for stage, its in planned.recipes.items()})
+    request = Request(
+        "shapes20i", 0, name, variant, backbone_weights=start, ways=ways, steps=steps, batch=2, out=folder
+    )
+    planned = plan(request)
+    return replace(
+        planned, recipes={stage: replace(recipe, validation=None) for stage, recipe in planned.recipes.items()}
+    )
 
 
-def _answers(name: str, variant: str, *files: Path) -> pd.DataFrame:
+def _rows(name: str, variant: str, *files: Path) -> pd.DataFrame:
     method = fssbench.build(name, "small", variant or None, **stated_options(files[0]))
     load_into(method, *files)
     frame = fssbench.evaluate(method, Indexed(), ASKED, protocol=replace(RULES, task=method.task)).frame
@@ -79,12 +83,12 @@ def test_it_trains_and_its_weights_answer(name: str, variant: str, tmp_path: Pat
         losses = log[list(log.columns[4:])]
         assert not losses.isna().any(axis=None)
         assert list(losses.sum(axis=1)) == pytest.approx(list(log["loss"]), abs=1e-4)
-    answers = _answers(name, variant, file)
+    rows = _rows(name, variant, file)
     head = tmp_path / "head.safetensors"
     assert head.exists() == (name not in MOVES_BACKBONE)
     if head.exists():
         assert load_file(head).keys() < load_file(file).keys()
-        pd.testing.assert_frame_equal(_answers(name, variant, head, half_weights), answers)
+        pd.testing.assert_frame_equal(_rows(name, variant, head, half_weights), rows)
 
 
 @pytest.mark.parametrize("name", STATEFUL)

@@ -12,7 +12,7 @@ import pytest
 from fssbench.errors import BrokenFileError, MissingError, UsageError
 from fssbench.training.loop import learning_rate
 from fssbench.training.plan import Plan, Request, in_steps, plan
-from fssbench.training.recipe import Crops, Optimiser, Recipe, Validation, at
+from fssbench.training.recipe import Crops, Optimiser, Recipe, Validation, value_at
 from fssbench.training.recipes import read_recipes, recipe, recipes
 from tests.datasets.trees import label_map, own_tree
 from tests.episode.stub import ListsOnly
@@ -147,11 +147,11 @@ def test_what_is_no_recipe(line: str, said: str, tmp_path: Path) -> None:
 
 def test_another_view_of_known_scenes_is_trained_by_their_recipes(tmp_path: Path) -> None:
     for network in ("small", "hsnet", "bam", "ntrenet"):
-        assert recipes(network, "shapes20i-underwater", like="shapes20i") == recipes(network, "shapes20i")
+        assert recipes(network, "shapes20i-underwater", fallback="shapes20i") == recipes(network, "shapes20i")
     file = tmp_path / "mine.toml"
     file.write_text(_tables("m/clear", "m:s/clear", "m/wet"))
-    assert {stage: its.steps for stage, its in recipes("m", "wet", file, like="clear").items()} == {"": 3, "s": 2}
-    assert recipes("m", "clear", file, like=None)[""].steps == 1
+    assert {stage: its.steps for stage, its in recipes("m", "wet", file, fallback="clear").items()} == {"": 3, "s": 2}
+    assert recipes("m", "clear", file, fallback=None)[""].steps == 1
     with pytest.raises(UsageError, match="no recipe m/dry"):
         recipes("m", "dry", file)
 
@@ -213,7 +213,7 @@ def test_released_recipes_of_the_pfenet_family_and_of_ifsl() -> None:
     assert (weak.optimiser.learning_rate, weak.validation and weak.validation.measure) == (1e-4, "exact_ratio")
     for name, its in read_recipes().items():
         if its.validation and its.validation.classes == "novel":
-            assert not name.endswith("/shapes20i"), "what is trained here looks at nothing novel"
+            assert not name.endswith("/shapes20i"), "no recipe of the embedded data set validates on novel classes"
 
 
 def test_epochs_become_steps() -> None:
@@ -230,9 +230,9 @@ def test_a_number_may_change_while_training(tmp_path: Path) -> None:
     text = 'source = "here"\nbatch = 1\npicture = [64, 64]\nview = [64, 64]\nsteps = 11\n'
     file.write_text(f'["hsnet/shapes20i"]\n{text}foreground_weight = {{ first = 4.0, last = 2.0, over = 0.5 }}\n')
     its = read_recipes(file)["hsnet/shapes20i"]
-    weights = [at(its.foreground_weight, its.progress(step)) for step in (0, 1, 10)]
+    weights = [value_at(its.foreground_weight, its.progress(step)) for step in (0, 1, 10)]
     assert weights == pytest.approx([4.0, 4.0 - 4.0 / 11, 2.0])
-    assert at(its.query_weight, 0.3) == 0.5
+    assert value_at(its.query_weight, 0.3) == 0.5
     for wrong in ("1.0", "{ first = 0.5, last = 1.5 }"):
         file.write_text(f'["hsnet/shapes20i"]\n{text}query_weight = {wrong}\n')
         with pytest.raises(BrokenFileError, match="query_weight is below 1"):
@@ -240,7 +240,7 @@ def test_a_number_may_change_while_training(tmp_path: Path) -> None:
 
 
 def test_own_data_is_trained_by_the_recipes_it_resembles(tmp_path: Path) -> None:
-    """Without a look at what is asked; the backbone that is trained here is trained as on the embedded data set."""
+    """They validate on base classes only; the backbone `small` is trained as on the embedded data set."""
     labels = {f"p{n}": label_map((1, 0, 0, 50, 90), (2, 60, 0, 50, 90)) for n in range(4)}
     root = own_tree(tmp_path / "own", labels, 'folds = [["leaf"], ["stem"]]\n[classes]\n1 = "leaf"\n2 = "stem"\n')
     weights = tmp_path / "w.pth"
@@ -269,7 +269,7 @@ def test_own_data_is_trained_by_the_recipes_it_resembles(tmp_path: Path) -> None
     assert small.rules.name == "shapes"
     file = tmp_path / "mine.toml"
     file.write_text(_tables("hsnet/folder"))
-    assert recipes("hsnet", "folder", file, like="pascal5i")[""].steps == 1
+    assert recipes("hsnet", "folder", file, fallback="pascal5i")[""].steps == 1
 
 
 def test_every_image_is_for_single_images(tmp_path: Path) -> None:

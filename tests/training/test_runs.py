@@ -16,8 +16,8 @@ import fssbench
 from fssbench.episode.episode import Episode
 from fssbench.errors import BrokenFileError, CheckpointError, UsageError
 from fssbench.methods.base.method import TrainingBatch
+from fssbench.training.batches import TrainingImages
 from fssbench.training.draws import EpisodeSampler
-from fssbench.training.pictures import Pictures
 from fssbench.training.run import run_plan
 from fssbench.training.state import Step
 from tests.training.tiny import SIDE, Squares, tiny_plan, tiny_recipe
@@ -30,8 +30,8 @@ class Killed(BaseException):
 
 
 def _run(network: str, folder: Path, weights: Path, **changes: object) -> dict[str, torch.Tensor]:
-    given = None if network == "small" else weights
-    return load_file(run_plan(tiny_plan(network, folder, weights=given, **changes)))  # type: ignore[arg-type]
+    backbone = None if network == "small" else weights
+    return load_file(run_plan(tiny_plan(network, folder, weights=backbone, **changes)))  # type: ignore[arg-type]
 
 
 def _equal(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
@@ -72,8 +72,8 @@ def test_a_killed_run_ends_as_if_it_had_not_been(
 ) -> None:
     whole = _run(network, tmp_path / "whole", backbone_weights, steps=5)
     monkeypatch.setattr("fssbench.training.loop.SAVE_EVERY", 2)
-    given = None if network == "small" else backbone_weights
-    plan = tiny_plan(network, tmp_path / "killed", weights=given, steps=5)
+    backbone = None if network == "small" else backbone_weights
+    plan = tiny_plan(network, tmp_path / "killed", weights=backbone, steps=5)
 
     def kill(stage: str, steps: int, done: Step) -> None:
         if done.step == 3:
@@ -94,8 +94,8 @@ def test_the_log_has_a_row_per_step(tmp_path: Path, backbone_weights: Path) -> N
     log = pd.read_csv(tmp_path / "log.csv")
     assert list(log.columns)[:4] == ["step", "learning_rate", "loss", "validation"]
     assert list(log["step"]) == [1, 2, 3]
-    assert list(log["loss"]) == pytest.approx([its.loss for its in seen], abs=1e-6)
-    assert list(log["learning_rate"]) == pytest.approx([its.learning_rate for its in seen], rel=1e-5)
+    assert list(log["loss"]) == pytest.approx([step.loss for step in seen], abs=1e-6)
+    assert list(log["learning_rate"]) == pytest.approx([step.learning_rate for step in seen], rel=1e-5)
     assert list(log[list(log.columns)[4:]].sum(axis=1)) == pytest.approx(list(log["loss"]), abs=1e-5)
     assert log["validation"].isna().all()
 
@@ -107,7 +107,7 @@ def test_novel_classes_are_never_seen(
 ) -> None:
     drawn: list[Episode] = []
     read: list[torch.Tensor] = []
-    draw, batch = EpisodeSampler.draw, Pictures.batch
+    draw, batch = EpisodeSampler.draw, TrainingImages.batch
 
     def spying_draw(
         self: EpisodeSampler, rng: np.random.Generator, count: int, query_weight: float = 0.5
@@ -116,18 +116,18 @@ def test_novel_classes_are_never_seen(
         drawn.extend(episodes)
         return episodes
 
-    def spying_batch(self: Pictures, names: list[str]) -> tuple[torch.Tensor, torch.Tensor]:
+    def spying_batch(self: TrainingImages, names: list[str]) -> tuple[torch.Tensor, torch.Tensor]:
         images, labels = batch(self, names)
         read.append(labels)
         return images, labels
 
     monkeypatch.setattr(EpisodeSampler, "draw", spying_draw)
-    monkeypatch.setattr(Pictures, "batch", spying_batch)
+    monkeypatch.setattr(TrainingImages, "batch", spying_batch)
     _run(network, tmp_path, backbone_weights, fold=fold, steps=6)
 
     novel = set(Squares().fold_classes(fold))
-    assert {class_id for its in drawn for class_id in its.classes} == {1, 2, 3, 4} - novel
-    assert all(its.query not in its.supports[0] for its in drawn)
+    assert {class_id for episode in drawn for class_id in episode.classes} == {1, 2, 3, 4} - novel
+    assert all(episode.query not in episode.supports[0] for episode in drawn)
     assert len(read) == 6
     assert not novel & set(torch.cat(read).unique().tolist())
 
@@ -139,8 +139,8 @@ def test_the_lists_of_the_embedded_data_set_hold_no_novel_pixel() -> None:
         sampler = EpisodeSampler.of_fold(dataset, fold, seed=0)
         assert not novel & set(sampler.lists)
         drawn = sampler.draw(sampler.generator(0), 12)
-        assert not any(set(its.classes) & novel for its in drawn)
-        for name in {name for its in drawn for name in (its.query, *its.supports[0])}:
+        assert not any(set(episode.classes) & novel for episode in drawn)
+        for name in {name for episode in drawn for name in (episode.query, *episode.supports[0])}:
             assert not novel & set(dataset.label(name).ravel().tolist()), name
 
 
@@ -155,15 +155,15 @@ def test_the_weights_say_what_they_are(tmp_path: Path, backbone_weights: Path) -
 def test_a_state_of_another_run_is_refused(tmp_path: Path, backbone_weights: Path) -> None:
     plan = tiny_plan("hsnet", tmp_path, weights=backbone_weights)
     run_plan(plan)
-    with pytest.raises(CheckpointError, match="another run: its seed differ"):
+    with pytest.raises(CheckpointError, match="another training, which differs in seed"):
         run_plan(replace(plan, seed=5, resume=True))
 
 
 def test_the_folder_of_another_method_is_left_alone(tmp_path: Path, backbone_weights: Path) -> None:
-    # A method of other stages names its states otherwise, and would begin anew beside them.
+    # A method with other stages has other state files, and would start a new training next to them.
     (tmp_path / "state-base.pt").write_bytes(b"of bam's first stage")
     (tmp_path / "weights.safetensors").write_bytes(b"bam's")
-    with pytest.raises(CheckpointError, match=r"holds state-base\.pt, the state of another method's training"):
+    with pytest.raises(CheckpointError, match=r"holds state-base\.pt, the training state of another method"):
         run_plan(tiny_plan("hsnet", tmp_path, weights=backbone_weights, resume=True))
     assert (tmp_path / "weights.safetensors").read_bytes() == b"bam's"
 
@@ -188,7 +188,7 @@ def test_a_state_with_a_changed_byte_is_refused(tmp_path: Path, backbone_weights
     weights = next(iter(torch.load(tmp_path / "state.pt", weights_only=True)["module"].values()))
     content[content.find(weights.numpy().tobytes())] ^= 1
     (tmp_path / "state.pt").write_bytes(content)
-    with pytest.raises(BrokenFileError, match=r"state\.pt is not a training state that can be read"):
+    with pytest.raises(BrokenFileError, match=r"state\.pt is not a readable training state"):
         run_plan(replace(plan, resume=True))
 
 

@@ -31,15 +31,15 @@ def baselines() -> pd.DataFrame:
 
 
 def test_every_method_is_measured_on_every_fold(baselines: pd.DataFrame) -> None:
-    asked = {
+    evaluated = {
         (task, ways, shots): {(method, fold) for method, fold in zip(rows["method"], rows["fold"], strict=True)}
         for (task, ways, shots), rows in baselines.groupby(["task", "ways", "shots"])
     }
     folds = range(4)
-    assert asked["fss", 1, 1] == {(method, fold) for method in TRAINED | FLOORS for fold in folds}
-    assert asked["fss", 1, 5] >= {(method, fold) for method in {"hsnet", "asnet"} | FLOORS for fold in folds}
+    assert evaluated["fss", 1, 1] == {(method, fold) for method in TRAINED | FLOORS for fold in folds}
+    assert evaluated["fss", 1, 5] >= {(method, fold) for method in {"hsnet", "asnet"} | FLOORS for fold in folds}
     for ways in (1, 2):
-        assert asked["fscs", ways, 1] >= {(method, fold) for method in JOINT for fold in folds}
+        assert evaluated["fscs", ways, 1] >= {(method, fold) for method in JOINT for fold in folds}
 
 
 def test_trained_methods_beat_every_floor_on_every_fold(baselines: pd.DataFrame) -> None:
@@ -61,12 +61,12 @@ def test_the_readme_has_the_means_of_the_rows(baselines: pd.DataFrame) -> None:
     assert len(joint) == 8
     rows = baselines[baselines["task"] == "fss"]
     for method, group in rows[~rows["variant"].isin(["baseline"])].groupby("method"):
-        mean = {shots: f"{its['miou'].mean():.1f}" for shots, its in group.groupby("shots")}
+        mean = {shots: f"{rows_of_group['miou'].mean():.1f}" for shots, rows_of_group in group.groupby("shots")}
         assert (f"`{method}`", mean[1], mean.get(5, "-")) in told
     for method, group in baselines[baselines["task"] == "fscs"].groupby("method"):
         means = [
-            f"{its[what].astype(float).mean():.1f}"
-            for _, its in group.groupby("ways")
+            f"{rows_of_group[what].astype(float).mean():.1f}"
+            for _, rows_of_group in group.groupby("ways")
             for what in ("exact_ratio", "miou")
         ]
         assert (f"`{method}`", *means) in joint
@@ -87,9 +87,9 @@ def test_the_numbers_belong_to_these_files_and_episodes(path: Path) -> None:
             # What is too large to ship is named by the hash of its file alone.
             assert bool(row.checkpoint_sha256) == (row.method in TRAINED | JOINT)
     lists = ["task", "ways", "shots", "fold", "protocol", "episodes"]
-    asked = rows.drop_duplicates([*lists, "episodes_hash"])
-    assert len(asked) == len(rows.drop_duplicates(lists)), "all methods are asked the same"
-    for row in asked.itertuples():
+    evaluated = rows.drop_duplicates([*lists, "episodes_hash"])
+    assert len(evaluated) == len(rows.drop_duplicates(lists)), "all methods are asked the same"
+    for row in evaluated.itertuples():
         drawn = fssbench.episodes(dataset, row.fold, row.ways, row.shots, row.protocol, row.episodes)
         assert drawn.hash == row.episodes_hash
 
@@ -112,11 +112,11 @@ def test_a_file_says_which_fold_it_has_not_seen(record) -> None:
 @pytest.mark.parametrize("fold", [0, 1, 2, 3])
 def test_every_eighth_episode_of_each_fold(fold: int) -> None:
     dataset = fssbench.open_dataset("shapes20i")
-    asked = fssbench.episodes(dataset, fold, 1, 1, "shapes")[::8]
+    evaluated = fssbench.episodes(dataset, fold, 1, 1, "shapes")[::8]
     reached = {}
     for name in ("hsnet", "prototype"):
         record = find(name, None, "small", "shapes20i", fold)
         method = fssbench.build(name, backbone="small", **record.options)
         load_into(method, *locate(record))
-        reached[name] = fssbench.evaluate(method, dataset, asked, protocol="shapes").summary(draws=0).miou
+        reached[name] = fssbench.evaluate(method, dataset, evaluated, protocol="shapes").summary(draws=0).miou
     assert reached["hsnet"] > reached["prototype"] + 5.0

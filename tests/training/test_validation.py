@@ -1,4 +1,4 @@
-"""Validation: which pictures are asked, and that the engine answers."""
+"""Validation: which images it uses, and that the evaluation engine predicts them."""
 
 from __future__ import annotations
 
@@ -22,23 +22,23 @@ def test_base_pictures_hold_base_classes_alone() -> None:
     lists = base_lists(dataset, 0, Validation(), 1)
     assert set(lists) == {3, 4}
     assert all(set(dataset.contents[name]) <= {3, 4} for names in lists.values() for name in names)
-    asked = validation_episodes(dataset, 0, Validation(episodes=7), RULES, 1, 1)
-    assert len(asked) == 7
-    assert {class_id for its in asked for class_id in its.classes} <= {3, 4}
-    assert asked.hash == validation_episodes(dataset, 0, Validation(episodes=7), RULES, 1, 1).hash
-    assert asked.hash != validation_episodes(dataset, 0, Validation(episodes=7, seed=1), RULES, 1, 1).hash
+    episodes = validation_episodes(dataset, 0, Validation(episodes=7), RULES, 1, 1)
+    assert len(episodes) == 7
+    assert {class_id for episode in episodes for class_id in episode.classes} <= {3, 4}
+    assert episodes.hash == validation_episodes(dataset, 0, Validation(episodes=7), RULES, 1, 1).hash
+    assert episodes.hash != validation_episodes(dataset, 0, Validation(episodes=7, seed=1), RULES, 1, 1).hash
 
 
 def test_no_base_picture() -> None:
-    with pytest.raises(MissingError, match="to validate on"):
+    with pytest.raises(MissingError, match="for validation"):
         base_lists(Indexed(), 0, Validation(), 20)
 
 
 def test_novel_episodes_are_those_of_the_protocol() -> None:
     dataset = fssbench.open_dataset("shapes20i")
     recipe = Validation(episodes=5, classes="novel")
-    asked = validation_episodes(dataset, 2, recipe, protocol("shapes"), 1, 1)
-    assert asked.hash == fssbench.episodes(dataset, 2, 1, 1, "shapes", 5).hash
+    episodes = validation_episodes(dataset, 2, recipe, protocol("shapes"), 1, 1)
+    assert episodes.hash == fssbench.episodes(dataset, 2, 1, 1, "shapes", 5).hash
 
 
 def test_novel_episodes_end_with_the_last_round_of_the_list() -> None:
@@ -60,7 +60,7 @@ def test_it_gives_what_evaluation_gives(measure: str) -> None:
     rules = replace(protocol("shapes-fscs"), datasets=("squares",), input=(136, 136))
     recipe = replace(tiny_recipe("hsnet"), validation=Validation(episodes=4, measure=measure))  # type: ignore[arg-type]
     validator = Validator(Indexed(), 0, recipe, rules, "cpu")
-    given = validator(method)
+    measured = validator(method)
     summary = fssbench.evaluate(method, Indexed(), validator.episodes, protocol=rules).summary(draws=0)
-    assert given == getattr(summary, measure)
+    assert measured == getattr(summary, measure)
     assert len(validator.episodes) == 4

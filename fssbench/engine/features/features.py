@@ -59,8 +59,8 @@ class FeatureKey:
     """Identifies what a method computes from one image: as a query, or as a support of a class.
 
     Attributes:
-        producer: The method. Methods with the same weights share a number; for queries, so do methods that prepare them
-            alike.
+        producer: The method. Methods with the same weights share a number; for queries, so do methods
+            that prepare them in the same way.
         encoder: The encoder. Methods with the same frozen backbone share a number.
         transform: How the image is brought to the input size.
         image: Name of the image.
@@ -197,10 +197,10 @@ class Features:
 
     def prefetch(self, indices: range) -> None:
         """Start reading the photos that coming steps have to encode."""
-        wanted = dict.fromkeys(
+        photos = dict.fromkeys(
             (key.transform, key.image) for index in indices for key in self.needed(index) if key not in self.cache
         )
-        self._loader.prefetch(wanted)
+        self._loader.prefetch(photos)
 
     def _episode(self, index: int) -> Episode:
         job, number = self._steps[index]

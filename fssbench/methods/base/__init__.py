@@ -1,1 +1,1 @@
-"""What methods share: the contract, and the designs that several papers have in common."""
+"""The contract of methods, and the designs that several papers have in common."""

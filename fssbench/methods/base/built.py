@@ -1,4 +1,4 @@
-"""What a method was built as."""
+"""The arguments with which a method was built."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from fssbench.methods.catalogue import _SEEN_IN_WEIGHTS, method_info
 
 @dataclass(frozen=True)
 class BuiltAs:
-    """The arguments that `build` made a method with, defaults filled in; they go into the record of a run.
+    """The arguments with which `build` made a method, with defaults; they are written to the record of a run.
 
     Attributes:
         name: Name in the registry.
-        variant: Its form; None where there is only one.
+        variant: Its variant; None if there is only one.
         backbone: Name of the backbone; None if it has none.
         way: N.
         shot: K.
         options: The method's own arguments.
-        trained_on: The data set whose released configuration was wanted; None if none was named.
+        trained_on: The data set whose released configuration was built; None if none was named.
     """
 
     name: str
@@ -31,14 +31,14 @@ class BuiltAs:
     trained_on: str | None = None
 
     def hidden_options(self) -> tuple[str, ...]:
-        """Return the options in which the released configurations differ without a trace in the weights."""
+        """Return the options in which released configurations differ without changing the shapes of weights."""
         info = method_info(self.name)
-        if self.backbone == "small":  # not released, and built alike for every data set
+        if self.backbone == "small":  # not released, and the same for every data set
             return ()
         found = {option for dataset in info.on for option in info.options_on(dataset, self.variant)}
         return tuple(sorted(found - _SEEN_IN_WEIGHTS))
 
     def fits(self, dataset: str) -> bool:
-        """Return whether the hidden options are those of the configuration that was released for a data set."""
-        wanted = method_info(self.name).options_on(dataset, self.variant)
-        return all(self.options.get(option) == wanted.get(option) for option in self.hidden_options())
+        """Return whether the hidden options are those of the released configuration for a data set."""
+        released = method_info(self.name).options_on(dataset, self.variant)
+        return all(self.options.get(option) == released.get(option) for option in self.hidden_options())

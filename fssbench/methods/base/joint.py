@@ -1,4 +1,4 @@
-"""Methods whose head takes several episodes at once."""
+"""Methods whose head predicts several episodes at once."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ Supports = Sequence[Sequence[Support]]
 
 
 class JointMethod(Method[Features, Support], Generic[Features, Support]):
-    """A method whose head predicts B episodes at once. Subclasses give `predict_batch`."""
+    """A method whose head predicts B episodes at once. Subclasses define `predict_batch`."""
 
     @abstractmethod
     def predict_batch(
         self, query: Features, supports: Supports[Support], sizes: Sequence[tuple[int, int]]
     ) -> list[Prediction]:
-        """Return the predictions of B episodes, for which the head runs once.
+        """Return the predictions of B episodes; the head runs once.
 
         Args:
-            query: Of B queries, made ready by `prepare_query`.
+            query: Of B queries, from `prepare_query`.
             supports: `supports[n][k]` is the k-th support of the n-th class, of B episodes.
-            sizes: Of each prediction its (height, width).
+            sizes: The (height, width) of each prediction.
         """
 
     def predict(self, query: Features, supports: Supports[Support], size: tuple[int, int]) -> Prediction:

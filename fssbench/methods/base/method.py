@@ -1,4 +1,4 @@
-"""What a method is: encode an image, condition on a support, predict an episode."""
+"""The contract of a method: encode an image, condition on a support, predict an episode."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ Task = Literal["fss", "fscs"]
 
 @dataclass(frozen=True)
 class Prediction:
-    """The answer to one episode.
+    """The prediction for one episode.
 
     Attributes:
-        logits: float32 (N+1, H, W); channel 0 is background, channel n the n-th class. What kind of score it is
-            (raw, log-probability) the method says.
+        logits: float32 (N+1, H, W); channel 0 is background, channel n the n-th class. The method documents the kind of
+            score (raw, log-probability).
         labels: uint8 (H, W), values 0..N.
-        present: bool (N,): whether the n-th class is said to be in the query.
-        base: uint8 (H, W): 0, or 1 + the place of a base class of the fold; None for a method that knows none.
+        present: bool (N,): whether the n-th class is predicted as present in the query.
+        base: uint8 (H, W): 0, or 1 + the index of a base class of the fold; None for a method without base classes.
     """
 
     logits: Tensor
@@ -37,7 +37,7 @@ class Prediction:
     base: Tensor | None = None
 
     def cropped(self, height: int, width: int) -> Prediction:
-        """Return the top left corner of the answer; a class without a label in it is no longer said to be there."""
+        """Return the top left corner; a class without a pixel in it is not present."""
         labels = self.labels[:height, :width]
         seen = torch.stack([(labels == n).any() for n in range(1, len(self.present) + 1)])
         base = None if self.base is None else self.base[:height, :width]
@@ -50,12 +50,12 @@ class TrainingBatch:
 
     Attributes:
         query: float32 (B, 3, H, W), normalised.
-        query_masks: uint8 (B, N, H, W): 1 where the n-th class is, 0 elsewhere, 255 where the loss is not counted.
+        query_masks: uint8 (B, N, H, W): 1 for the n-th class, 0 elsewhere, 255 for pixels that the loss leaves out.
         supports: float32 (B, N, K, 3, H, W), normalised.
         support_masks: uint8 (B, N, K, H, W) in {0, 1, 255}.
-        classes: int64 (B, N): each class as its place among the base classes of the fold, from 0.
-        query_labels: uint8 (B, H, W): 0, or 1 + the place of the base class, or 255.
-        foreground_weight: How much a foreground pixel counts in a segmentation loss; a background pixel counts 1.
+        classes: int64 (B, N): the index of each class among the base classes of the fold, from 0.
+        query_labels: uint8 (B, H, W): 0, or 1 + the index of the base class, or 255.
+        foreground_weight: Weight of a foreground pixel in a segmentation loss; a background pixel has the weight 1.
     """
 
     query: Tensor
@@ -116,40 +116,41 @@ class Method(nn.Module, ABC, Generic[Features, Support]):
 
     @abstractmethod
     def condition(self, features: Features, mask: Tensor) -> Support:
-        """Return what the method keeps of support images.
+        """Return what the method needs of support images.
 
         Args:
-            features: What `encode` gave for them.
-            mask: uint8 (B, H, W) in {0, 1, 255}; 255 = ignore, used as the release uses it.
+            features: From `encode`.
+            mask: uint8 (B, H, W) in {0, 1, 255}; 255 = ignore, treated as in the release.
         """
 
     @abstractmethod
     def predict(self, query: Features, supports: Sequence[Sequence[Support]], size: tuple[int, int]) -> Prediction:
-        """Return the answer to one episode.
+        """Return the prediction for one episode.
 
         Args:
             query: Features of the query, batch 1.
-            supports: `supports[n][k]` is the conditioned k-th support of the n-th class, batch 1.
-            size: (height, width) of the labels and logits returned.
+            supports: `supports[n][k]` is the k-th support of the n-th class from `condition`, batch 1.
+            size: (height, width) of the labels and logits.
         """
 
     @property
     def shared_encoder(self) -> nn.Module | None:
-        """The module that `encode` is all the work of, if its parameters alone decide it; None says nothing of it.
+        """The module that computes all of `encode`, if only its parameters decide the result; None if that is unknown.
 
-        Of methods with the same `encode` and equal encoders an engine encodes each image once for all. Where the
-        checkpoints of several folds have equal encoders, deep copies of the method that hold one encoder answer them.
+        An engine encodes each image once for all methods that have the same `encode` and equal encoders. If the
+        checkpoints of several folds have equal encoders, the folds are evaluated by copies of the method that share one
+        encoder.
         """
         return None
 
     def prepare_query(self, features: Features) -> Features:
-        """Return what `predict` reads of an image as a query, made ready once for all episodes that ask it.
+        """Return what `predict` needs of a query; computed once for all episodes with that query.
 
-        What depends on the image alone is computed here, and what `predict` does not read is left out, so that little
-        has to be kept. `predict` takes either, and says the same of both.
+        What depends on the image alone is computed here. What `predict` does not need is left out, so that cached
+        queries are small. `predict` accepts prepared queries and plain features, with the same result.
 
         Args:
-            features: What `encode` gave; they stay as they are.
+            features: From `encode`; they are not changed.
         """
         return features
 
@@ -174,34 +175,34 @@ class Method(nn.Module, ABC, Generic[Features, Support]):
         supports: Sequence[Sequence[Sequence[Support]]],
         sizes: Sequence[tuple[int, int]],
     ) -> list[Prediction]:
-        """Return the answers to several episodes of equal ways, shots and input size, each as `predict` gives it.
+        """Return the predictions of episodes with equal ways, shots and input size, each as `predict` returns it.
 
-        Here one after the other; fast forms join the work of several where that is faster.
+        Here the episodes are predicted one after the other; fast forms predict several at once where that is faster.
 
         Args:
-            queries: Of each episode the features of its query, batch 1.
-            supports: Of each episode its supports, as `predict` takes them.
-            sizes: Of each episode the (height, width) of its answer.
+            queries: The features of each episode's query, batch 1.
+            supports: The supports of each episode, as `predict` takes them.
+            sizes: The (height, width) of each prediction.
         """
         return [self.predict(*one) for one in zip(queries, supports, sizes, strict=True)]
 
     @property
     def learnable_parameters(self) -> int:
-        """How many parameters training moves (the frozen backbone is left out)."""
+        """How many parameters training changes; a frozen backbone is not counted."""
         return sum(parameter.numel() for parameter in self.parameters() if parameter.requires_grad)
 
     def from_imagenet(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Return the weights of a backbone's own file under their names in the method."""
+        """Return the weights of a backbone's file under their names in the method."""
         return {f"backbone.{key}": value for key, value in state.items()}
 
     def enter_training_stage(self, stage: str) -> None:
-        """Make ready for a stage of `training_stages`: say with `requires_grad` which parameters it moves."""
+        """Prepare for a stage of `training_stages`: set `requires_grad` of the parameters that it trains."""
 
     def losses(self, batch: TrainingBatch) -> dict[str, Tensor]:
-        """Return the losses of a batch by name, scalars whose sum is minimised, the paper's weights applied.
+        """Return the losses of a batch by name, as scalars with the paper's weights; their sum is minimised.
 
-        Called in training mode. Whatever it draws comes from torch's global generator, which the trainer seeds at
-        every step, so that a run that was killed goes on as it would have. Gradients flow where the paper says.
+        Called in training mode. All random numbers come from torch's global generator, which the trainer seeds at every
+        step, so that a resumed training continues in the same way. Gradients flow as in the paper.
 
         Raises:
             UsageError: If the method has nothing to train.
@@ -217,16 +218,16 @@ class Method(nn.Module, ABC, Generic[Features, Support]):
         size: tuple[int, int] | None = None,
         query_ignored: Tensor | None = None,
     ) -> Prediction:
-        """Answer one episode from its images, by the form it is called on.
+        """Predict one episode from its images, with the form on which this is called.
 
-        `fssbench.build` gives the plain form; `fssbench.fast.form.fast_form(method)` predicts the same in less time.
+        `fssbench.build` returns the plain form; `fssbench.fast.form.fast_form(method)` predicts the same in less time.
 
         Args:
             query: float32 (3, H, W), normalised.
             support_images: float32 (N, K, 3, H, W), normalised.
             support_masks: (N, K, H, W) in {0, 1, 255}.
-            size: (height, width) at which to return the labels; default the query's own.
-            query_ignored: bool (H, W): pixels of the query that `leave_out` is given; None for none.
+            size: (height, width) of the labels; default that of the query.
+            query_ignored: bool (H, W): pixels of the query for `leave_out`; None for none.
 
         Raises:
             UsageError: If the shapes do not fit each other.

@@ -1,4 +1,4 @@
-"""Methods that score one query against one support at a time: how ways and shots are merged afterwards."""
+"""Methods that score one query against one support at a time, and the merging of ways and shots."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ Support = TypeVar("Support")
 
 
 class PairwiseMethod(Method[Pyramid, Support]):
-    """A method on a frozen backbone whose network sees one query and one support of one class.
+    """A method on a frozen backbone whose network takes one query and one support of one class.
 
-    Subclasses give `condition` and `score`; ways and shots are merged here by the rule of the task.
+    Subclasses define `condition` and `score`; ways and shots are merged here by the rule of the task.
 
     Attributes:
         backbone: The frozen backbone.
-        weak: Whether it learns from image-level labels (FS-CS). That changes the loss; whether support masks are
-            looked at is the subclass's own business, as it is in iFSL's release.
+        weak: Whether it learns from image-level labels (FS-CS). That changes the loss. Whether support masks are used
+            depends on the subclass, as in iFSL's release.
     """
 
     backbone: Backbone
@@ -55,15 +55,15 @@ class PairwiseMethod(Method[Pyramid, Support]):
     def encode(self, image: Tensor) -> Pyramid:
         """Return the backbone's maps of images float32 (B, 3, H, W), shallow level first; no gradient."""
         with torch.no_grad():
-            # Under autocast the backbone alone computes in low precision.
+            # Under autocast only the backbone computes in low precision.
             return tuple(feature.to(image.dtype) for feature in self.backbone(image))
 
     def as_way(self, support: Support, n: int) -> Support:
-        """Return a support as one of the n-th class, from 1; most methods score all classes alike."""
+        """Return a support as one of the n-th class, from 1; most methods treat all classes in the same way."""
         return support
 
     def predict(self, query: Pyramid, supports: Sequence[Sequence[Support]], size: tuple[int, int]) -> Prediction:
-        """Return the prediction of one episode: every support is scored alone, and the scores are merged."""
+        """Return the prediction of one episode: every support is scored separately, and the scores are merged."""
         shots = [[self.as_way(support, n) for n, support in enumerate(shot, 1)] for shot in zip(*supports, strict=True)]
         with torch.autocast(query[0].device.type, enabled=False):
             logits = torch.stack([torch.cat([self.score(query, support) for support in ways]) for ways in shots])
@@ -74,15 +74,15 @@ class PairwiseMethod(Method[Pyramid, Support]):
         return vote(logits[:, 0], size) if self.task == "fss" else merge_ways(logits, size)
 
     def losses(self, batch: TrainingBatch) -> dict[str, Tensor]:
-        """Return "segmentation" or, with weak labels, "classification".
+        """Return "segmentation" or, with image-level labels, "classification".
 
         For "fss" HSNet's cross entropy (section 4.3), for "fscs" iFSL's losses; see `ifsl_losses`. Both releases train
-        with one way and one shot. Of more shots every one is scored alone, as in the evaluation, and the losses are
+        with one way and one shot. With more shots each is scored separately, as in the evaluation, and the losses are
         averaged.
         """
         pairs, ways, shots = batch.supports.shape[:3]
         images = batch.supports.flatten(0, 2)
-        # In one pass: the backbone is frozen, and its batch norm with it.
+        # One pass is enough: the backbone and its batch norm are frozen.
         maps = self.encode(torch.cat([batch.query, images]))
         masks = batch.support_masks.flatten(0, 2)
         support = self.condition(tuple(feature[pairs:] for feature in maps), masks)
@@ -99,15 +99,16 @@ class PairwiseMethod(Method[Pyramid, Support]):
 def vote(logits: Tensor, size: tuple[int, int]) -> Prediction:
     """Merge K shots as HSNet's release does (paper, section 4.3; model/hsnet.py at 6b1bc12).
 
-    Each shot is brought to `size` and decided alone; a pixel is foreground with at least half as many votes as the
-    pixel of this image that has most. So K/2 votes are not needed, and if no pixel has two votes, one is enough.
+    The logits of each shot are resized to `size` and give one vote per pixel. A pixel is foreground if it has at least
+    half as many votes as the pixel with the most votes in this image. So fewer than K/2 votes may be enough; if no
+    pixel has two votes, one vote is enough.
 
     Args:
         logits: float32 (K, 2, h, w), raw.
         size: (height, width) of the prediction.
 
     Returns:
-        Labels in {0, 1}; the logits are the mean of the K resized ones, and with K > 1 the labels are not their argmax.
+        Labels in {0, 1}. The logits are the mean of the K resized logits; for K > 1 the labels are not their argmax.
     """
     resized = F.interpolate(logits, size, mode="bilinear", align_corners=True)
     votes = (resized[:, 1] > resized[:, 0]).sum(dim=0)

@@ -1,4 +1,4 @@
-"""What methods on a backbone in stages share: the maps of an image, layer4 of masked maps, a frozen backbone."""
+"""What methods on a staged backbone share: the maps of an image, layer4 of masked maps, a frozen backbone."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from fssbench.methods.base.method import Prediction
 
 Query = TypeVar("Query")
 Support = TypeVar("Support")
-Taken = TypeVar("Taken", bound=nn.Module)
+Adopted = TypeVar("Adopted", bound=nn.Module)
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,7 +27,7 @@ class StageMaps:
     """The maps of B images.
 
     Attributes:
-        layer2: (B, C, h, w), brought to the size of layer3 (which moves VGG's only).
+        layer2: (B, C, h, w), resized to layer3 (which only changes VGG's).
         layer3: (B, C, h, w).
         size: (height, width) of the images.
     """
@@ -38,19 +38,19 @@ class StageMaps:
 
     @property
     def middle(self) -> Tensor:
-        """The middle-level map: layer3 and layer2 as one, (B, C, h, w)."""
+        """The middle-level map: layer3 and layer2 concatenated, (B, C, h, w)."""
         return torch.cat([self.layer3, self.layer2], dim=1)
 
 
 class StagedMethod(JointMethod[Any, Support], Generic[Query, Support]):
-    """A method that has taken over the stages of a frozen backbone as its own children.
+    """A method whose children include the stages of a frozen backbone.
 
-    Features are `StageMaps`; `predict` takes them, or what `read_query` makes of them.
+    Features are `StageMaps`; `predict` takes them, or the result of `read_query`.
 
     Args:
-        stages: The backbone; its children become the method's, under their names.
-        moving_statistics: Whether in training its batch norm sees the batch and moves its running statistics, though
-            its parameters are frozen.
+        stages: The backbone; its children become children of the method, with the same names.
+        moving_statistics: Whether the backbone's batch norm updates its running statistics in training, although its
+            parameters are frozen.
     """
 
     def __init__(self, stages: StagedBackbone, *, moving_statistics: bool = False) -> None:
@@ -58,8 +58,8 @@ class StagedMethod(JointMethod[Any, Support], Generic[Query, Support]):
         self.moving_statistics = moving_statistics
         self._stages = self.adopt(stages.requires_grad_(requires_grad=False))
 
-    def adopt(self, module: Taken) -> tuple[Taken]:
-        """Make the children of a module the method's own; see `adopt`."""
+    def adopt(self, module: Adopted) -> tuple[Adopted]:
+        """Make the children of a module children of the method; see `adopt`."""
         return adopt(self, module)
 
     @property
@@ -69,18 +69,18 @@ class StagedMethod(JointMethod[Any, Support], Generic[Query, Support]):
 
     @property
     def shared_encoder(self) -> nn.Module:
-        """The frozen backbone; layer4, which belongs to it, is run later."""
+        """The frozen backbone. Its layer4 runs later than `encode`."""
         return self.stages
 
     def train(self, mode: bool = True) -> Self:
-        """Set training mode; the backbone's batch norm keeps its statistics unless they are `moving_statistics`."""
+        """Set training mode; the backbone's batch norm keeps its statistics unless `moving_statistics` is set."""
         super().train(mode)
         if not self.moving_statistics:
             self.stages.eval()
         return self
 
     def from_imagenet(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Return the weights of a backbone's own file under their names in the method."""
+        """Return the weights of a backbone's file under their names in the method."""
         return self.stages.from_imagenet(state)
 
     def encode(self, image: Tensor) -> StageMaps:
@@ -94,10 +94,10 @@ class StagedMethod(JointMethod[Any, Support], Generic[Query, Support]):
 
     @abstractmethod
     def read_query(self, maps: StageMaps) -> Query:
-        """Return what the head reads of B queries."""
+        """Return what the head needs of B queries."""
 
     def prepare_query(self, features: StageMaps | Query) -> Query:
-        """Return what the head reads of B queries; see `read_query`."""
+        """Return what the head needs of B queries; see `read_query`."""
         return self.read_query(features) if isinstance(features, StageMaps) else features
 
     def layer4_of(self, maps: StageMaps) -> Tensor:
@@ -140,11 +140,11 @@ class StagedMethod(JointMethod[Any, Support], Generic[Query, Support]):
         return prior_mask(query, support, size)
 
 
-def adopt(method: nn.Module, module: Taken) -> tuple[Taken]:
-    """Make the children of a module a method's own, under their names, as the releases have them.
+def adopt(method: nn.Module, module: Adopted) -> tuple[Adopted]:
+    """Make the children of a module children of a method, with the same names, as the releases have them.
 
     Returns:
-        The module in a tuple, so that keeping it does not register its parameters a second time.
+        The module in a tuple, which keeps torch from registering its parameters a second time.
     """
     for name, child in module.named_children():
         method.add_module(name, child)
@@ -152,17 +152,17 @@ def adopt(method: nn.Module, module: Taken) -> tuple[Taken]:
 
 
 def decide_each(logits: Tensor, image_size: tuple[int, int], sizes: Sequence[tuple[int, int]]) -> list[Prediction]:
-    """Return the answers to B episodes, each at its own size, for logits (B, 2, h, w); see `decide`."""
+    """Return the predictions of B episodes, each at its own size, for logits (B, 2, h, w); see `decide`."""
     return [decide(alone, image_size, size) for alone, size in zip(torch.split(logits, 1), sizes, strict=True)]
 
 
 def decide(logits: Tensor, image_size: tuple[int, int], size: tuple[int, int]) -> Prediction:
-    """Return the answer of a 1-way method that upsamples inside, as PFENet and those after it do.
+    """Return the prediction of a 1-way method that upsamples its logits, as PFENet and later methods do.
 
     Args:
         logits: float32 (1, 2, h, w), background first.
-        image_size: (height, width) of the query image, to which they are brought first.
-        size: (height, width) of the answer, to which they are brought from there; labels are decided here.
+        image_size: (height, width) of the query image, to which the logits are resized first.
+        size: (height, width) of the prediction, to which they are then resized; labels are taken at this size.
     """
     for steps in (image_size, size):
         logits = F.interpolate(logits, steps, mode="bilinear", align_corners=True)

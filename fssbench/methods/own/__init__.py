@@ -1,1 +1,1 @@
-"""Methods of one's own: `--method ./my.py:MyNet`, a class or a function in a file or an importable module."""
+"""Methods that are named by their code: `--method ./my.py:MyNet`, a class or function in a file or a module."""

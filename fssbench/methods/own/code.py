@@ -1,4 +1,4 @@
-"""Code that a user names: `./my.py:MyNet` or `package.module:MyNet`. It runs because it was named, and only then."""
+"""Imports code that the user names: `./my.py:MyNet` or `package.module:MyNet`. No other code of the user is run."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from types import ModuleType
 from fssbench.errors import FSSBenchError, MissingError, UsageError
 
 _MAX_BYTES = 4 << 20
-"""A larger file is no source that a person wrote."""
+"""Larger files are refused, because they can't be written by hand."""
 
 
 @dataclass(frozen=True)
 class OwnCode:
-    """What was loaded.
+    """Imported code of the user.
 
     Attributes:
         found: The class or function.
-        name: How it is called in records and tables: "my.py:MyNet", or "package.module:MyNet".
+        name: Its name in records and tables: "my.py:MyNet", or "package.module:MyNet".
         path: Its file; None if it has none.
         sha256: Hex hash of that file as it was run; None if it has none.
     """
@@ -42,19 +42,21 @@ def is_own(name: str) -> bool:
 
 
 def load_code(spec: str) -> OwnCode:
-    """Load the class or function that a user names.
+    """Import the class or function that the user names.
 
     Args:
-        spec: "FILE.py:NAME" or "MODULE:NAME". A module is looked for where Python finds modules, then in the folder
-            one is in. The folder of a file is searched for what the file imports.
+        spec: "FILE.py:NAME" or "MODULE:NAME". A module is searched for on Python's path, then in the current folder. A
+            file may import other files of its folder.
 
     Raises:
         MissingError: If there is no such file or module.
-        UsageError: If it can't be imported, or has nothing of that name.
+        UsageError: If it can't be imported, or has no such name.
     """
     source, _, attribute = spec.rpartition(":")
     if not attribute.isidentifier():
-        raise UsageError(f"'{attribute}' in {spec} is no name of a class or function", "--method ./my.py:MyNet")
+        raise UsageError(
+            f"'{attribute}' in {spec} is not a valid name of a class or function", "--method ./my.py:MyNet"
+        )
     if source.endswith(".py") or "/" in source or "\\" in source:
         named = Path(source)
         content = _content(named, spec)
@@ -69,16 +71,18 @@ def load_code(spec: str) -> OwnCode:
         name, sha256 = spec, None if path is None else _sha256_when_imported(path)
     found = getattr(module, attribute, None)
     if found is None:
-        there = [key for key, value in vars(module).items() if _defined_in(module, value) and not key.startswith("_")]
+        available = [
+            key for key, value in vars(module).items() if _defined_in(module, value) and not key.startswith("_")
+        ]
         raise UsageError(
-            f"{source} has no '{attribute}'; it has {', '.join(there) or 'no class and no function'}",
-            f"--method {source}:{there[0] if there else 'NAME'}",
+            f"{source} has no '{attribute}'; it has {', '.join(available) or 'no class and no function'}",
+            f"--method {source}:{available[0] if available else 'NAME'}",
         )
     return OwnCode(found, name, path, sha256)
 
 
 def own_frame(error: BaseException, path: Path | None) -> str:
-    """Return where in a user's file an error came from, "my.py, line 12, in predict"; its kind and words after it."""
+    """Return where in the user's file an error occurred, "my.py, line 12, in predict", then its type and message."""
     place, trace = "", error.__traceback__
     while trace is not None:
         code = trace.tb_frame.f_code
@@ -93,12 +97,12 @@ def _content(path: Path, spec: str) -> bytes:
     if not path.is_file():
         raise MissingError(f"there is no file {path}, which --method {spec} names", f"fssbench new method {path.stem}")
     if path.stat().st_size > _MAX_BYTES:
-        raise UsageError(f"{path} is larger than {_MAX_BYTES >> 20} MiB: it is no Python source", "name another file")
+        raise UsageError(f"{path} is larger than {_MAX_BYTES >> 20} MiB: it is not Python source", "name another file")
     return path.read_bytes()
 
 
 def _from_file(path: Path, content: bytes, spec: str) -> ModuleType:
-    # A name of its own: a file may be called like a package that is installed.
+    # A unique module name, because a file may have the name of an installed package.
     unique = f"fssbench_own_{path.stem}_{hashlib.sha256(str(path.resolve()).encode() + content).hexdigest()[:12]}"
     if unique in sys.modules:
         return sys.modules[unique]
@@ -107,18 +111,18 @@ def _from_file(path: Path, content: bytes, spec: str) -> ModuleType:
         sys.path.append(folder)
     found = importlib.util.spec_from_file_location(unique, path.resolve())
     if found is None or found.loader is None:
-        raise UsageError(f"{path} is no Python file", "name a file that ends in .py")
+        raise UsageError(f"{path} is not a Python file", "name a file that ends in .py")
     module = importlib.util.module_from_spec(found)
     sys.modules[unique] = module
     try:
-        # What was hashed is what runs, whatever is written to the file meanwhile.
+        # Run exactly what was hashed, even if the file has changed since.
         exec(compile(content, str(path.resolve()), "exec"), vars(module))  # noqa: S102 - the user named it to be run
     except FSSBenchError:
         sys.modules.pop(unique, None)
         raise
     except Exception as error:
         sys.modules.pop(unique, None)
-        raise UsageError(f"{spec} can't be imported: {own_frame(error, path)}", f"mend {path}") from error
+        raise UsageError(f"{spec} can't be imported: {own_frame(error, path)}", f"correct {path}") from error
     return module
 
 
@@ -137,12 +141,12 @@ def _from_name(source: str, spec: str) -> ModuleType:
     except FSSBenchError:
         raise
     except Exception as error:
-        raise UsageError(f"{spec} can't be imported: {own_frame(error, None)}", f"mend {source}") from error
+        raise UsageError(f"{spec} can't be imported: {own_frame(error, None)}", f"correct {source}") from error
 
 
 @cache
 def _sha256_when_imported(path: Path) -> str:
-    """Return the hash of a module's file; what is written to it later is not what runs."""
+    """Return the hash of a module's file at its import; later changes of the file are not run."""
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 

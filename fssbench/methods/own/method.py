@@ -1,4 +1,4 @@
-"""A class or function of one's own, made a method."""
+"""Makes a method of a class or function that the user names."""
 
 from __future__ import annotations
 
@@ -23,25 +23,25 @@ _STEPS = ("encode", "condition", "predict")
 
 
 def own_method(spec: str) -> type[AnyMethod]:
-    """Return the method that a user names by its code; its class attribute `info` says what is known of it.
+    """Return the method that the user names by its code, with its catalogue entry in the class attribute `info`.
 
-    A class has `encode`, `condition` and `predict`, as `Method` says; it need not inherit from it. A function takes
+    A class has `encode`, `condition` and `predict` as in `Method`, but need not inherit from it. A function takes
     `(query, support_images, support_masks)`, float32 (3, H, W), float32 (N, K, 3, H, W) and uint8 (N, K, H, W), and
     returns logits (N+1, h, w) or labels (h, w).
 
-    What the class may say of itself: `task`, "fss" or "fscs" if it does one of them alone; `backbones`, the names that
-    `--backbone` takes; `has_weights`, whether it needs `--checkpoint` (default: whether it has parameters).
+    Optional class attributes: `task`, "fss" or "fscs", if it supports only one of them; `backbones`, the values of
+    `--backbone`; `has_weights`, whether it needs `--checkpoint` (default: whether it has parameters).
 
     Raises:
         MissingError: If there is no such file or module.
-        UsageError: If it can't be imported, has nothing of that name, or that is no method.
+        UsageError: If it can't be imported, has no such name, or the name is not a method.
     """
     return _method_of(load_code(spec), spec)
 
 
 @cache
 def _method_of(code: OwnCode, spec: str) -> type[AnyMethod]:
-    """Return the method made of code, which is made once for each content of a file."""
+    """Return the method of imported code; made once for each content of a file."""
     if inspect.isclass(code.found):
         cls = _of_class(code, code.found)
     elif callable(code.found):
@@ -55,24 +55,24 @@ def _method_of(code: OwnCode, spec: str) -> type[AnyMethod]:
 
 
 def as_prediction(found: object, way: int, size: tuple[int, int], who: str) -> Prediction:
-    """Return what a method of one's own predicts as a `Prediction` of a size.
+    """Return the result of the user's method as a `Prediction` of a size.
 
     Args:
-        found: A `Prediction`; logits, floating (N+1, h, w); or labels, integers (h, w) in 0..N. What has another
-            size is brought to `size`: logits bilinear with aligned corners, labels by the nearest neighbour.
+        found: A `Prediction`; logits, floating (N+1, h, w); or labels, integers (h, w) in 0..N. Other sizes are resized
+            to `size`: logits bilinear with aligned corners, labels by nearest neighbour.
         way: N.
         size: (height, width).
-        who: Names the method in an error.
+        who: Name of the method for messages.
 
     Raises:
-        UsageError: If it is none of these, or has labels beyond N, or logits that are not finite.
+        UsageError: If it is none of these, has labels above N, or logits that are not finite.
     """
     if isinstance(found, Prediction):
         if found.logits.shape != (way + 1, *size) or found.labels.shape != size or found.present.shape != (way,):
             raise UsageError(
                 f"{who}: predict returned logits {tuple(found.logits.shape)}, labels {tuple(found.labels.shape)} and "
                 f"present {tuple(found.present.shape)}; here they are {(way + 1, *size)}, {size} and {(way,)}",
-                "return logits (N+1, H, W), labels (H, W) and present (N,) at the size that predict was given",
+                "return logits (N+1, H, W), labels (H, W) and present (N,) at the size in the arguments of predict",
             )
         return found
     if not isinstance(found, Tensor):
@@ -105,60 +105,60 @@ def as_prediction(found: object, way: int, size: tuple[int, int], who: str) -> P
     return Prediction(logits, labels, present)
 
 
-def _of_class(code: OwnCode, given: type) -> type[AnyMethod]:
-    lacking = [step for step in _STEPS if not callable(getattr(given, step, None))]
-    if lacking:
+def _of_class(code: OwnCode, user_class: type) -> type[AnyMethod]:
+    missing = [step for step in _STEPS if not callable(getattr(user_class, step, None))]
+    if missing:
         raise UsageError(
-            f"{code.name} is no method: it has no {' and no '.join(lacking)}",
+            f"{code.name} is not a method: it has no {' and no '.join(missing)}",
             "a method has encode(image), condition(features, mask) and predict(query, supports, size)",
         )
-    bases: tuple[type, ...] = (given,) if issubclass(given, Method) else (given, Method)
+    bases: tuple[type, ...] = (user_class,) if issubclass(user_class, Method) else (user_class, Method)
 
     def build(self: AnyMethod, *, way: int, shot: int, **arguments: object) -> None:
-        if not issubclass(given, nn.Module):
+        if not issubclass(user_class, nn.Module):
             nn.Module.__init__(self)
         offered: dict[str, object] = {"way": way, "shot": shot}
         offered |= {key: arguments.pop(key) for key in ("backbone", "variant") if key in arguments}
-        taken = _taken(given)
-        passed = {key: value for key, value in offered.items() if taken is None or key in taken}
+        accepted = _argument_names(user_class)
+        passed = {key: value for key, value in offered.items() if accepted is None or key in accepted}
         try:
-            given.__init__(self, **passed, **arguments)  # type: ignore[misc]
+            user_class.__init__(self, **passed, **arguments)  # type: ignore[misc]
         except FSSBenchError:
             raise
         except Exception as error:
             if isinstance(error, TypeError) and "unexpected keyword argument" in str(error):
                 raise
             words = f"{code.name} can't be built: {own_frame(error, code.path)}"
-            raise UsageError(words, f"mend {code.path or code.name}") from error
+            raise UsageError(words, f"correct {code.path or code.name}") from error
         self.task = getattr(self, "task", cast("Task", offered.get("variant", "fss")))
         self.way, self.shot = way, shot
 
     def predict(
         self: AnyMethod, query: object, supports: Sequence[Sequence[object]], size: tuple[int, int]
     ) -> Prediction:
-        found = given.predict(self, query, supports, size)  # type: ignore[attr-defined]
+        found = user_class.predict(self, query, supports, size)  # type: ignore[attr-defined]
         return as_prediction(found, len(supports), size, code.name)
 
     own: dict[str, object] = {
         "__init__": build,
-        "__signature__": inspect.signature(given),
-        "__doc__": given.__doc__,
-        "__module__": given.__module__,
-        "encode": _told(given.encode, code),  # type: ignore[attr-defined]
-        "condition": _told(given.condition, code),  # type: ignore[attr-defined]
-        "predict": _told(predict, code),
+        "__signature__": inspect.signature(user_class),
+        "__doc__": user_class.__doc__,
+        "__module__": user_class.__module__,
+        "encode": _with_own_errors(user_class.encode, code),  # type: ignore[attr-defined]
+        "condition": _with_own_errors(user_class.condition, code),  # type: ignore[attr-defined]
+        "predict": _with_own_errors(predict, code),
     }
-    return cast("type[AnyMethod]", type(given.__name__, bases, own))
+    return cast("type[AnyMethod]", type(user_class.__name__, bases, own))
 
 
-def _taken(given: type) -> set[str] | None:
-    """Return the names of the arguments that a class is built with; None if it takes any."""
-    if given.__init__ is object.__init__:  # type: ignore[misc]
+def _argument_names(user_class: type) -> set[str] | None:
+    """Return the names of the arguments of a class's constructor; None if it accepts any."""
+    if user_class.__init__ is object.__init__:  # type: ignore[misc]
         return set()
-    parameters = inspect.signature(given.__init__).parameters.values()  # type: ignore[misc]
+    parameters = inspect.signature(user_class.__init__).parameters.values()  # type: ignore[misc]
     if any(one.kind is one.VAR_KEYWORD for one in parameters):
-        # nn.Module's own, where a class has no __init__, takes none of them.
-        return set() if given.__init__ is nn.Module.__init__ else None  # type: ignore[misc]
+        # The constructor of nn.Module itself, used by a class without __init__, accepts no arguments.
+        return set() if user_class.__init__ is nn.Module.__init__ else None  # type: ignore[misc]
     return {one.name for one in parameters}
 
 
@@ -184,45 +184,47 @@ def _of_function(code: OwnCode, function: Callable[..., object]) -> type[AnyMeth
 
     OwnFunction.__name__ = OwnFunction.__qualname__ = getattr(function, "__name__", "function")
     OwnFunction.__doc__ = function.__doc__
-    OwnFunction.predict = _told(OwnFunction.predict, code)  # type: ignore[method-assign]
+    OwnFunction.predict = _with_own_errors(OwnFunction.predict, code)  # type: ignore[method-assign]
     return OwnFunction
 
 
-def _told(step: Callable[..., Any], code: OwnCode) -> Callable[..., Any]:
-    """Return a step whose errors end in one sentence that names the line of the user's file."""
+def _with_own_errors(step: Callable[..., Any], code: OwnCode) -> Callable[..., Any]:
+    """Return a step whose errors become one message that names the line in the user's file."""
 
     @wraps(step)
-    def told(*arguments: object, **named: object) -> object:
+    def call(*arguments: object, **named: object) -> object:
         try:
             return step(*arguments, **named)
         except (FSSBenchError, torch.OutOfMemoryError):
             raise
         except Exception as error:
-            raise UsageError(f"{code.name}: {own_frame(error, code.path)}", f"mend {code.path or code.name}") from error
+            raise UsageError(
+                f"{code.name}: {own_frame(error, code.path)}", f"correct {code.path or code.name}"
+            ) from error
 
-    return told
+    return call
 
 
 def described(cls: type[AnyMethod], name: str, target: str, made_of: object = None) -> MethodInfo:
-    """Return what a method that has no `info` says of itself by its class attributes.
+    """Return the catalogue entry of a method without `info`, from its class attributes.
 
     Args:
         cls: The class.
         name: Its name in records.
-        target: What names it: "module:class" of a registered one, or its code.
-        made_of: The user's class or function that it was made of. Then it is built for either task unless it names one.
-            On any backbone if it takes one and names none.
+        target: "module:class" of a registered method, or the name of its code.
+        made_of: The user's class or function. Then it is built for both tasks unless it names one, and on any backbone
+            if its constructor takes one and it names none.
 
     Raises:
-        UsageError: If its task is none.
+        UsageError: If its task is invalid.
     """
     task = getattr(cls, "task", None)
     if task not in ("fss", "fscs", None):
         raise UsageError(f"{name} has the task '{task}'", 'task = "fss" or task = "fscs"')
     given_class = cls if made_of is None else made_of
-    takes_any = inspect.isclass(given_class) and "backbone" in (_taken(given_class) or ())
+    takes_any = inspect.isclass(given_class) and "backbone" in (_argument_names(given_class) or ())
     backbones = tuple(getattr(cls, "backbones", BACKBONES if takes_any else ()))
-    given = getattr(cls, "has_weights", None)
+    has_weights = getattr(cls, "has_weights", None)
     tasks: dict[str, Task] = {"": task or "fss"} if task or made_of is None else {"fss": "fss", "fscs": "fscs"}
     return MethodInfo(
         name,
@@ -234,21 +236,21 @@ def described(cls: type[AnyMethod], name: str, target: str, made_of: object = No
         backbones,
         trainable=cls.losses is not Method.losses,
         base_classes=None,
-        weights=_has_parameters(cls, name, backbones) if given is None else bool(given),
+        weights=_has_parameters(cls, name, backbones) if has_weights is None else bool(has_weights),
     )
 
 
 def _has_parameters(cls: type[AnyMethod], name: str, backbones: tuple[str, ...]) -> bool:
-    """Return whether a method has parameters; for that it is built once."""
+    """Return whether a method has parameters; this builds it once."""
     try:
         with torch.random.fork_rng(devices=[]):
             built = cls(way=1, shot=1, **({"backbone": backbones[-1]} if backbones else {}))
     except FSSBenchError:
         raise
     except Exception as error:
-        said = f"{type(error).__name__}: {' '.join(str(error).split())}"
+        message = f"{type(error).__name__}: {' '.join(str(error).split())}"
         raise UsageError(
-            f"{name} can't be built: {said}",
+            f"{name} can't be built: {message}",
             "let its __init__ take way and shot, or give its class `info`, a MethodInfo",
         ) from error
     return any(True for _ in built.parameters())

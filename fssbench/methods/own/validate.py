@@ -1,4 +1,4 @@
-"""The suite that every method passes, registered or one's own: what an evaluation relies on."""
+"""Checks of the properties that an evaluation relies on. Every method passes them, registered or the user's own."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ from fssbench.methods.catalogue import method_info
 
 AnyMethod = Method[Any, Any]
 SIDE = 192
-"""Side of the images that methods are tried on: one that all backbones and methods take."""
+"""Side of the test images. All backbones and methods accept it."""
 WAYS, SHOTS = (1, 2, 5), (1, 5, 10)
 SIZES = ((90, 131), (131, 90), (SIDE, SIDE))
 """(height, width) of predictions: odd, and not square."""
 _RELATIVE, _ABSOLUTE = 1e-3, 1e-4
-"""What the order of sums may move."""
+"""Allowed differences from another order of sums."""
 
 
 @dataclass(frozen=True)
 class Finding:
-    """What one check found.
+    """The result of one check.
 
     Attributes:
-        check: What has to hold.
-        variant: The variant that was tried; empty where there is only one.
-        wrong: What does not hold and what mends it, on one line; empty if the check passed.
+        check: The property that was checked.
+        variant: The variant of the method; empty if there is only one.
+        wrong: The problem and its solution, in one line; empty if the check passed.
     """
 
     check: str
@@ -40,19 +40,19 @@ class Finding:
 
     @property
     def passed(self) -> bool:
-        """Whether it holds."""
+        """Whether the check passed."""
         return not self.wrong
 
     @property
     def line(self) -> str:
         """The finding in one line."""
-        of = f" ({self.variant})" if self.variant else ""
-        return f"{'ok  ' if self.passed else 'FAIL'} {self.check}{of}{': ' + self.wrong if self.wrong else ''}"
+        variant = f" ({self.variant})" if self.variant else ""
+        return f"{'ok  ' if self.passed else 'FAIL'} {self.check}{variant}{': ' + self.wrong if self.wrong else ''}"
 
 
 @dataclass(frozen=True)
 class Subject:
-    """What is tried: a method by its name, one of its variants, and how it is built for ways and shots."""
+    """The method that is checked: its name, one of its variants, its backbone, and the numbers of ways."""
 
     name: str
     variant: str
@@ -70,7 +70,7 @@ class Subject:
 Episode = tuple[Tensor, Tensor, Tensor]
 """Query (3, H, W), supports (N, K, 3, H, W), masks uint8 (N, K, H, W)."""
 Check = Callable[[Subject], str]
-"""Returns what is wrong, empty if nothing is."""
+"""Returns the problem; empty if there is none."""
 
 
 def episode(way: int = 1, shot: int = 1, seed: int = 0, side: int = SIDE) -> Episode:
@@ -86,11 +86,11 @@ def episode(way: int = 1, shot: int = 1, seed: int = 0, side: int = SIDE) -> Epi
 
 
 def subjects(name: str, backbone: str | None = None) -> list[Subject]:
-    """Return what is tried of a method: each of its variants, on the small backbone where it takes one.
+    """Return a subject for each variant of a method, with the small backbone if the method supports it.
 
     Raises:
         UsageError: If the method is unknown or can't be imported.
-        MissingError: If its file is not there.
+        MissingError: If its file is missing.
     """
     info = method_info(name)
     found = []
@@ -102,21 +102,21 @@ def subjects(name: str, backbone: str | None = None) -> list[Subject]:
 
 
 def validate(name: str, backbone: str | None = None) -> list[Finding]:
-    """Return what each check finds of a method, and of each of its variants; see `CHECKS`.
+    """Return the results of all checks for each variant of a method; see `CHECKS`.
 
     Args:
-        name: A registered method, or one's own as "./my.py:MyNet".
-        backbone: Default the small one, where the method takes it.
+        name: A registered method, or the user's own as "./my.py:MyNet".
+        backbone: Default the small one, if the method supports it.
 
     Raises:
         UsageError: If the method is unknown or can't be imported.
-        MissingError: If its file is not there.
+        MissingError: If its file is missing.
     """
     return [finding for subject in subjects(name, backbone) for finding in checked(subject)]
 
 
 def checked(subject: Subject) -> Iterator[Finding]:
-    """Yield what each check finds."""
+    """Yield the result of each check."""
     for name, check in CHECKS.items():
         yield Finding(name, subject.variant, _run(check, subject))
 
@@ -126,7 +126,7 @@ def _run(check: Check, subject: Subject) -> str:
         return check(subject)
     except FSSBenchError as error:
         return f"{error.message}; {error.remedy}" if error.remedy else error.message
-    except Exception as error:  # whatever a method raises is a finding
+    except Exception as error:  # any error of a method is a result of the check
         return f"{type(error).__name__}: {' '.join(str(error).split())}"
 
 
@@ -134,22 +134,22 @@ def _shapes(subject: Subject) -> str:
     for way, shot in [*((way, 1) for way in subject.ways), *((1, shot) for shot in SHOTS[1:])]:
         method = subject.built(way, shot)
         for size in SIZES if (way, shot) == (1, 1) else SIZES[:1]:
-            answer = method.segment(*episode(way, shot), size=size)
-            if wrong := _misshapen(answer, way, size):
+            prediction = method.segment(*episode(way, shot), size=size)
+            if wrong := _misshapen(prediction, way, size):
                 return f"{way}-way {shot}-shot at {size}: {wrong}"
     return ""
 
 
-def _misshapen(answer: Prediction, way: int, size: tuple[int, int]) -> str:
-    if answer.logits.shape != (way + 1, *size) or answer.logits.dtype != torch.float32:
-        return f"logits are {answer.logits.dtype} {tuple(answer.logits.shape)}, not float32 {(way + 1, *size)}"
-    if answer.labels.shape != size or answer.labels.dtype != torch.uint8 or int(answer.labels.max()) > way:
-        return f"labels are {answer.labels.dtype} {tuple(answer.labels.shape)}, not uint8 {size} of 0 to {way}"
-    if answer.present.shape != (way,) or answer.present.dtype != torch.bool:
-        return f"present is {answer.present.dtype} {tuple(answer.present.shape)}, not bool ({way},)"
-    if not torch.isfinite(answer.logits).all():
+def _misshapen(prediction: Prediction, way: int, size: tuple[int, int]) -> str:
+    if prediction.logits.shape != (way + 1, *size) or prediction.logits.dtype != torch.float32:
+        return f"logits are {prediction.logits.dtype} {tuple(prediction.logits.shape)}, not float32 {(way + 1, *size)}"
+    if prediction.labels.shape != size or prediction.labels.dtype != torch.uint8 or int(prediction.labels.max()) > way:
+        return f"labels are {prediction.labels.dtype} {tuple(prediction.labels.shape)}, not uint8 {size} of 0 to {way}"
+    if prediction.present.shape != (way,) or prediction.present.dtype != torch.bool:
+        return f"present is {prediction.present.dtype} {tuple(prediction.present.shape)}, not bool ({way},)"
+    if not torch.isfinite(prediction.logits).all():
         return "logits are not finite: look for a division by zero"
-    return "logits keep a gradient: detach them" if answer.logits.requires_grad else ""
+    return "logits keep a gradient: detach them" if prediction.logits.requires_grad else ""
 
 
 def _odd_images(subject: Subject) -> str:
@@ -158,7 +158,7 @@ def _odd_images(subject: Subject) -> str:
         try:
             method.segment(*episode(side=side))
         except FSSBenchError as error:
-            # Saying which sizes it takes is right; an error of torch's is not.
+            # A message about supported sizes is right; an error from torch is not.
             if error.__cause__ is not None:
                 return f"images of {side} x {side}: {error.message}"
     return ""
@@ -177,9 +177,7 @@ def _forgets(subject: Subject) -> str:
     first = method.segment(*episode()).logits
     method.segment(*episode(seed=1))
     again = method.segment(*episode()).logits
-    return (
-        "" if torch.equal(first, again) else "what was asked before changes the logits: keep nothing between episodes"
-    )
+    return "" if torch.equal(first, again) else "earlier episodes change the logits: keep nothing between episodes"
 
 
 def _batches(subject: Subject) -> str:
@@ -196,7 +194,7 @@ def _batches(subject: Subject) -> str:
         ):
             for batched, single in zip(_tensors(both), _tensors(alone), strict=True):
                 if len(batched) != 2 or not _close(batched[1:], single):
-                    return f"{what} gives an image of a batch other values than alone: its tensors have the batch first"
+                    return f"{what} gives other values for an image in a batch: the first axis of tensors is the batch"
     return ""
 
 
@@ -213,11 +211,11 @@ def _untouched(subject: Subject) -> str:
         same = [
             (before, [query, images, masks], "its inputs"),
             (kept, list(_tensors(features))[: len(kept)], "the features of the query"),
-            (held, list(_tensors(support))[: len(held)], "what is kept of a support"),
+            (held, list(_tensors(support))[: len(held)], "the conditioned support"),
         ]
     for old, new, what in same:
         if not all(torch.equal(one, other) for one, other in zip(old, new, strict=True)):
-            return f"it writes into {what}, which other episodes use too: work on a copy"
+            return f"it changes {what}, which other episodes use too: work on a copy"
     return ""
 
 
@@ -251,10 +249,12 @@ def _precision(subject: Subject) -> str:
     double = subject.built().double()
     features = double.encode(query[None].double())
     support = double.condition(double.encode(images[0].double()), masks[0])
-    answer = double.predict(features, [[support]], (SIDE, SIDE))
-    apart = float((answer.labels != single.labels).float().mean())
+    prediction = double.predict(features, [[support]], (SIDE, SIDE))
+    different = float((prediction.labels != single.labels).float().mean())
     return (
-        "" if apart < 1e-3 else f"{100 * apart:.1f} % of the labels differ in float64: look for sums of large numbers"
+        ""
+        if different < 1e-3
+        else f"{100 * different:.1f} % of the labels differ in float64: look for sums of large numbers"
     )
 
 
@@ -262,16 +262,16 @@ def _state_dict(subject: Subject) -> str:
     one, other = subject.built(seed=0), subject.built(seed=1)
     other.load_state_dict(one.state_dict())
     same = torch.equal(one.segment(*episode()).logits, other.segment(*episode()).logits)
-    return "" if same else "loading its state_dict does not restore it: register parameters and buffers"
+    return "" if same else "its state_dict does not restore it: register parameters and buffers"
 
 
 def _order_of_shots(subject: Subject) -> str:
     method = subject.built(shot=3)
     query, images, masks = episode(shot=3)
     masks[:, 1] = torch.roll(masks[:, 1], 20, dims=-1)
-    turned = [2, 0, 1]
+    rotated = [2, 0, 1]
     one = method.segment(query, images, masks).logits
-    other = method.segment(query, images[:, turned], masks[:, turned]).logits
+    other = method.segment(query, images[:, rotated], masks[:, rotated]).logits
     if _close(one, other) or getattr(type(method), "order_of_shots_matters", False):
         return ""
     return "the order of the shots changes the logits: average over them, or say order_of_shots_matters = True"
@@ -306,7 +306,7 @@ CHECKS: Mapping[str, Check] = {
     "the state dict restores the method": _state_dict,
     "the order of the shots does not matter": _order_of_shots,
 }
-"""What has to hold, and what looks whether it does.
+"""The required properties and their checks.
 
-A query's mask is given to no step, so none can read it, but for its pixels labelled 255 in `Method.leave_out`.
+No step receives the mask of the query, so none can use it; only `Method.leave_out` gets its pixels labelled 255.
 """

@@ -92,5 +92,5 @@ def test_amounts_of_memory(text: str, expected: int):
 
 @pytest.mark.parametrize("text", ["", "lots", "-1", "4GiBs", "1e9", "GiB", "٤GB"])
 def test_what_is_no_amount_of_memory(text: str):
-    with pytest.raises(UsageError, match="no amount of memory"):
+    with pytest.raises(UsageError, match="not an amount of memory"):
         parse_bytes(text)

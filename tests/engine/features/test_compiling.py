@@ -20,7 +20,7 @@ CPU = torch.device("cpu")
 pytestmark = pytest.mark.filterwarnings("ignore:.*torch.jit.script_method:DeprecationWarning")
 
 
-def answered(compiled: bool) -> pd.DataFrame:
+def rows_frame(compiled: bool) -> pd.DataFrame:
     # Compiled functions are kept in memory by their code, whatever the compiler is by now.
     torch.compiler.reset()
     episodes = questions(count=4)
@@ -31,7 +31,7 @@ def answered(compiled: bool) -> pd.DataFrame:
 
 @pytest.mark.skipif(shutil.which("g++") is None, reason="needs a C++ compiler")
 def test_a_compiled_encoder_answers_the_same():
-    pd.testing.assert_frame_equal(answered(compiled=True), answered(compiled=False))
+    pd.testing.assert_frame_equal(rows_frame(compiled=True), rows_frame(compiled=False))
 
 
 def test_without_a_compiler_a_sentence_says_so(monkeypatch: pytest.MonkeyPatch, tmp_path):
@@ -39,5 +39,5 @@ def test_without_a_compiler_a_sentence_says_so(monkeypatch: pytest.MonkeyPatch, 
     monkeypatch.setattr("torch._inductor.config.force_disable_caches", True)
     monkeypatch.setattr("torch._inductor.config.cpp.cxx", (None, str(tmp_path / "no-compiler")))
     with pytest.raises(UsageError, match=r"can't compile the encoder here: .*ompiler") as caught:
-        answered(compiled=True)
+        rows_frame(compiled=True)
     assert "leave --compile out" in str(caught.value.remedy)

@@ -31,9 +31,9 @@ def counted(rows: list[Row]) -> pd.DataFrame:
     return frame_of(rows).drop(columns="seconds")
 
 
-def ask(askings: list[FoldJob], settings: Settings = ALL, timers: StageTimers | None = None) -> list[list[Row]]:
-    rows: list[list[Row]] = [[] for _ in askings]
-    for place, row, _ in evaluate_jobs(askings, Patches(), CPU, settings, timers):
+def rows_by_job(jobs: list[FoldJob], settings: Settings = ALL, timers: StageTimers | None = None) -> list[list[Row]]:
+    rows: list[list[Row]] = [[] for _ in jobs]
+    for place, row, _ in evaluate_jobs(jobs, Patches(), CPU, settings, timers):
         rows[place].append(row)
     return rows
 
@@ -43,15 +43,15 @@ def test_every_photo_is_read_once_and_with_room_encoded_once(cache: int):
     method, dataset = NearestColour(), Patches()
     episodes = replace(questions(), episodes=(*questions(), *questions(seed=5)))
     counts = CacheCounts()
-    asking = FoldJob(method.eval(), episodes, rules(), order_of_work(episodes))
+    job = FoldJob(method.eval(), episodes, rules(), order_of_work(episodes))
     settings = Settings(feature_cache=cache, workers=0)
-    assert len(list(evaluate_jobs([asking], dataset, CPU, settings, cache_counts=counts))) == 24
+    assert len(list(evaluate_jobs([job], dataset, CPU, settings, cache_counts=counts))) == 24
     assert len(dataset.read) == 12
     assert method.encoded == 12 if cache else method.encoded > 24
     assert (counts.hits > 0) is bool(cache)
 
 
-def test_a_tiny_store_still_answers_the_same():
+def test_a_tiny_cache_gives_the_same_rows():
     episodes = questions(shot=2)
     numbers = order_of_work(episodes)
     whole = list(rows_of(NearestColour(1, 2).eval(), Patches(), episodes, rules(), numbers, CPU, settings=ALL))
@@ -71,13 +71,13 @@ def test_methods_with_one_frozen_backbone_encode_each_image_once():
         torch.nn.init.normal_(parameter, std=0.02)
     small = replace(rules(), input=(192, 192))
     episodes = questions(count=4)
-    askings = [FoldJob(its, episodes, small, order_of_work(episodes)) for its in (hsnet, other)]
+    jobs = [FoldJob(method, episodes, small, order_of_work(episodes)) for method in (hsnet, other)]
     timers = StageTimers()
-    both = ask(askings, timers=timers)
+    both = rows_by_job(jobs, timers=timers)
     images = len({name for e in episodes for name in (e.query, *e.supports[0])})
     assert timers.images == images
-    for together, asking in zip(both, askings, strict=True):
-        [alone] = ask([asking])
+    for together, job in zip(both, jobs, strict=True):
+        [alone] = rows_by_job([job])
         pd.testing.assert_frame_equal(counted(together), counted(alone))
     assert not counted(both[0]).equals(counted(both[1]))
 
@@ -99,16 +99,16 @@ def test_methods_with_one_backbone_in_stages_share_its_last_stage(monkeypatch: p
     methods[1].stages.load_state_dict(methods[0].stages.state_dict())
     small = replace(rules(), input=(96, 96))
     episodes = questions(count=4)
-    askings = [FoldJob(fast_form(method), episodes, small, order_of_work(episodes)) for method in methods]
+    jobs = [FoldJob(fast_form(method), episodes, small, order_of_work(episodes)) for method in methods]
     ran = []
     plain = StagedSmall.deep
     monkeypatch.setattr(StagedSmall, "deep", lambda self, layer3: ran.append(1) or plain(self, layer3))
-    both = ask(askings)
+    both = rows_by_job(jobs)
     whole = {episode.query for episode in episodes}
     masked = {(name, episode.classes) for episode in episodes for name in episode.supports[0]}
     assert len(ran) == len(whole) + len(masked)
-    for together, asking in zip(both, askings, strict=True):
-        [alone] = ask([asking])
+    for together, job in zip(both, jobs, strict=True):
+        [alone] = rows_by_job([job])
         pd.testing.assert_frame_equal(counted(together), counted(alone))
 
 
@@ -118,7 +118,7 @@ def test_methods_with_other_backbones_do_not_share():
     small = replace(rules(), input=(192, 192))
     episodes = questions(count=1)
     timers = StageTimers()
-    ask([FoldJob(its, episodes, small, [0]) for its in methods], timers=timers)
+    rows_by_job([FoldJob(method, episodes, small, [0]) for method in methods], timers=timers)
     images = len({episodes[0].query, *episodes[0].supports[0]})
     assert timers.images == 2 * images
 
@@ -126,10 +126,10 @@ def test_methods_with_other_backbones_do_not_share():
 def test_several_shots_in_one_pass_are_as_one_by_one():
     one, two = questions(shot=1), questions(shot=2)
     method = NearestColour(1, 1).eval()
-    askings = [FoldJob(method, its, rules(), order_of_work(its)) for its in (one, two)]
+    jobs = [FoldJob(method, part, rules(), order_of_work(part)) for part in (one, two)]
     timers = StageTimers()
-    for together, asking in zip(ask(askings, timers=timers), askings, strict=True):
-        [alone] = ask([asking])
+    for together, job in zip(rows_by_job(jobs, timers=timers), jobs, strict=True):
+        [alone] = rows_by_job([job])
         pd.testing.assert_frame_equal(counted(together), counted(alone))
     assert timers.images == 12
     assert timers.episodes == 24
@@ -145,28 +145,30 @@ class OneEncoder(NearestColour):
 
 def of_folds(count: int = 2) -> list[FoldJob]:
     lists = [replace(questions(seed=fold, count=24), fold=fold) for fold in range(count)]
-    return [FoldJob(OneEncoder(radius=1.1 + its.fold / 10).eval(), its, rules(), order_of_work(its)) for its in lists]
+    return [
+        FoldJob(OneEncoder(radius=1.1 + part.fold / 10).eval(), part, rules(), order_of_work(part)) for part in lists
+    ]
 
 
 def test_folds_follow_each_other_and_encode_each_image_once():
-    askings, timers = of_folds(3), StageTimers()
-    said = [(place, row) for place, row, _ in evaluate_jobs(askings[::-1], Patches(), CPU, ALL, timers)]
-    assert [row.fold for _, row in said] == [0] * 24 + [1] * 24 + [2] * 24
+    jobs, timers = of_folds(3), StageTimers()
+    results = [(place, row) for place, row, _ in evaluate_jobs(jobs[::-1], Patches(), CPU, ALL, timers)]
+    assert [row.fold for _, row in results] == [0] * 24 + [1] * 24 + [2] * 24
     assert timers.images == 12
-    for asking in askings:
-        [alone] = ask([asking])
-        together = [row for _, row in said if row.fold == asking.episodes.fold]
+    for job in jobs:
+        [alone] = rows_by_job([job])
+        together = [row for _, row in results if row.fold == job.episodes.fold]
         pd.testing.assert_frame_equal(counted(alone), counted(together))
 
 
 @pytest.mark.parametrize("images", [0, 1, 2, 3, 4, 6, 9, 14])
 def test_what_a_later_fold_needs_does_not_crowd_out_the_fold_at_work(images: int):
     settings = replace(ALL, feature_cache=images * (3 * 24 * 24 * 4 + 50))
-    askings, together, alone = of_folds(3), StageTimers(), StageTimers()
+    jobs, together, alone = of_folds(3), StageTimers(), StageTimers()
     both, one = CacheCounts(), CacheCounts()
-    list(evaluate_jobs(askings, Patches(), CPU, settings, together, cache_counts=both))
-    for asking in askings:
-        list(evaluate_jobs([asking], Patches(), CPU, settings, alone, cache_counts=one))
+    list(evaluate_jobs(jobs, Patches(), CPU, settings, together, cache_counts=both))
+    for job in jobs:
+        list(evaluate_jobs([job], Patches(), CPU, settings, alone, cache_counts=one))
     assert together.images <= alone.images
     # What was made for later folds and had to go is at most what filled the room once.
     assert both.evicted <= one.evicted + images
@@ -202,7 +204,7 @@ def test_operations_are_counted_where_that_is_asked():
     small = replace(rules(), input=(192, 192))
     episodes = questions(count=2)
     timers = StageTimers()
-    ask([FoldJob(method, episodes, small, [0, 1])], replace(ALL, profiled=True), timers)
+    rows_by_job([FoldJob(method, episodes, small, [0, 1])], replace(ALL, profiled=True), timers)
     assert timers.flops("encode") > 1e8
     assert timers.flops("predict") > 1e8
     assert timers.flops("score") == 0
@@ -220,9 +222,9 @@ def test_methods_that_make_queries_ready_alike_have_each_made_once(second: str, 
     methods[1].shared_encoder.load_state_dict(encoder.state_dict())
     small, episodes = replace(rules(), input=(192, 192)), questions(count=6)
     forms = [fast_form(method) for method in methods]
-    askings = [FoldJob(form, episodes, small, range(6)) for form in forms]
+    jobs = [FoldJob(form, episodes, small, range(6)) for form in forms]
     timers, counts = StageTimers(), CacheCounts()
-    list(evaluate_jobs(askings, Patches(), CPU, ALL, timers, cache_counts=counts))
+    list(evaluate_jobs(jobs, Patches(), CPU, ALL, timers, cache_counts=counts))
     queries = {episode.query for episode in episodes.episodes}
     assert timers.stopwatches["prepare_query"].calls == len(queries) * (1 if shared else 2)
     alone = [flag_of(type(form), "query_of_features_alone", "prepare_query") for form in forms]

@@ -58,8 +58,8 @@ def test_networks_that_see_a_photo_at_several_sizes_have_it_decoded_once(workers
     views = [(SMALL, "p3"), (InputTransform((32, 32), "opencv-pad"), "p3"), (SMALL, "p4")]
     with Loader(dataset, workers) as loader:
         loader.prefetch(views)
-        photos = [loader.image(*its) for its in views]
-    assert [tuple(its.shape) for its in photos] == [(3, 24, 24), (3, 32, 32), (3, 24, 24)]
+        photos = [loader.image(*view) for view in views]
+    assert [tuple(view.shape) for view in photos] == [(3, 24, 24), (3, 32, 32), (3, 24, 24)]
     assert len(dataset.readers) == 2
 
 

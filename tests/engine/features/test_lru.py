@@ -52,19 +52,19 @@ def test_who_asks_at_once_waits_for_one_reading() -> None:
         assert begun.wait(30)
         others = [pool.submit(recent.get, "7") for _ in range(2)]
         go_on.set()
-        assert all(its.result() is first.result() for its in others)
+        assert all(future.result() is first.result() for future in others)
     assert reader.names == ["7"]
 
 
 def test_what_can_not_be_read_is_told_each_time() -> None:
-    asked: list[str] = []
+    requested: list[str] = []
 
     def broken(name: str) -> Image:
-        asked.append(name)
+        requested.append(name)
         raise BrokenFileError(f"{name} is cut off", "fssbench data check")
 
     recent = LRUCache(broken, EACH)
     for _ in range(2):
         with pytest.raises(BrokenFileError, match="p1 is cut off"):
             recent.get("p1")
-    assert asked == ["p1", "p1"]
+    assert requested == ["p1", "p1"]

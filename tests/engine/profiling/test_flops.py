@@ -51,12 +51,12 @@ def test_a_whole_answer_has_the_same_digits(name: str):
     mask = torch.zeros(1, 192, 192, dtype=torch.uint8)
     mask[:, 40:99, 51:120] = 1
 
-    def answer() -> Tensor:
+    def logits() -> Tensor:
         supports = [[method.condition(method.encode(support), mask)]]
         return method.predict(method.prepare_query(method.encode(query)), supports, (192, 192)).logits
 
     with torch.inference_mode():
-        plain = answer()
+        plain = logits()
         with Operations() as operations:
-            assert torch.equal(answer(), plain)
+            assert torch.equal(logits(), plain)
     assert operations.count > 1e8

@@ -1,4 +1,4 @@
-"""What becomes of freed memory while episodes are answered."""
+"""The reuse of freed memory during an evaluation."""
 
 from __future__ import annotations
 

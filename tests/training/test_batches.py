@@ -11,7 +11,7 @@ import torch
 from fssbench.datasets.dataset import Image
 from fssbench.errors import BrokenFileError, UsageError
 from fssbench.protocols.transforms import input_image, nearest_label
-from fssbench.training.pictures import EpisodeBatches, augmented, binary_mask
+from fssbench.training.batches import EpisodeBatches, augmented, binary_mask
 from fssbench.training.recipe import Augmentation, Crops
 from tests.training.tiny import SIDE, Squares, tiny_recipe
 
@@ -38,7 +38,7 @@ def test_a_batch_without_augmentation_is_what_evaluation_feeds():
     batch = EpisodeBatches(dataset, 0, plain, seed=3).at(5)
     names = [name for name, content in dataset.contents.items() if not {1, 2} & set(content)]
     photos = {name: input_image(dataset.image(name), (SIDE, SIDE)) for name in names}
-    class_ids = [its.query_class for its in batch.episodes] * 2
+    class_ids = [episode.query_class for episode in batch.episodes] * 2
     for image, label, class_id in zip(batch.images, batch.labels, class_ids, strict=True):
         name = min(names, key=lambda name: float((photos[name] - image).abs().sum()))
         torch.testing.assert_close(image, photos[name], atol=1e-3, rtol=0)
@@ -82,8 +82,8 @@ def test_colours_change_places():
 
 def test_masks_of_a_class_with_and_without_the_rim():
     labels = torch.tensor([[[0, 3, 255, 4]], [[0, 3, 255, 4]]], dtype=torch.uint8)
-    assert binary_mask(labels, [3, 4], leave_out_rim=True).tolist() == [[[0, 1, 255, 0]], [[0, 0, 255, 1]]]
-    assert binary_mask(labels, [3, 4], leave_out_rim=False).tolist() == [[[0, 1, 0, 0]], [[0, 0, 0, 1]]]
+    assert binary_mask(labels, [3, 4], keep_ignore=True).tolist() == [[[0, 1, 255, 0]], [[0, 0, 255, 1]]]
+    assert binary_mask(labels, [3, 4], keep_ignore=False).tolist() == [[[0, 1, 0, 0]], [[0, 0, 0, 1]]]
 
 
 def test_a_training_batch_says_what_is_where():
@@ -104,7 +104,7 @@ def test_a_training_batch_says_what_is_where():
                 label = torch.from_numpy(nearest_label(Squares().label(name), (SIDE, SIDE)))
                 mask = batch.support_masks[b, n, k]
                 assert torch.equal(mask == 1, label == class_id)
-                assert torch.equal(mask == 255, label == 255), "this recipe leaves the rim out"
+                assert torch.equal(mask == 255, label == 255), "this recipe leaves the ignore region out"
         assert torch.equal(batch.query_labels[b] == 255, shown.labels[b] == 255)
 
 
@@ -151,7 +151,7 @@ def test_labels_that_are_no_bytes_are_refused():
         def fold_classes(self, fold: int, split: str = "val") -> tuple[int, ...]:
             return (3, 300)
 
-    with pytest.raises(UsageError, match="labels beyond 254"):
+    with pytest.raises(UsageError, match="labels above 254"):
         EpisodeBatches(Many(), 0, tiny_recipe("hsnet"), seed=0)
 
 

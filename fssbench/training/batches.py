@@ -1,4 +1,4 @@
-"""Training pictures at the network's size: kept in memory, moved, turned and tinted."""
+"""Training batches: images at the network's size, kept in memory, with random views of them."""
 
 from __future__ import annotations
 
@@ -20,65 +20,67 @@ from fssbench.methods.base.method import TrainingBatch
 from fssbench.protocols.transforms import IGNORE, input_image, nearest_label
 from fssbench.training.crops import random_crop
 from fssbench.training.draws import EpisodeSampler
-from fssbench.training.recipe import Augmentation, Recipe, at
+from fssbench.training.recipe import Augmentation, Recipe, value_at
 
 _LEAST_PIXELS = 64
-"""A view that shows fewer pixels of the class asked for is given up for the whole picture."""
+"""If a view shows fewer pixels of its class, the whole image is used."""
 
 
-class Pictures:
-    """The pictures of a data set as tensors, all of one size, or cropped from what they are.
+class TrainingImages:
+    """The images of a data set as tensors of one size, or random crops of the original images.
 
     Args:
-        dataset: Where they come from.
-        recipe: Their size, how they differ from the pictures, and how many are kept in memory.
+        dataset: The data set.
+        recipe: Has the size, the augmentation, and how many images are kept in memory.
     """
 
     def __init__(self, dataset: Dataset, recipe: Recipe) -> None:
         self._dataset = dataset
         self._recipe = recipe
-        self._cached = lru_cache(maxsize=recipe.kept)(self._sized)
-        self._whole = lru_cache(maxsize=recipe.kept)(self._read)
+        self._resized = lru_cache(maxsize=recipe.kept)(self._resize)
+        self._originals = lru_cache(maxsize=recipe.kept)(self._read)
 
     def _read(self, name: str) -> tuple[Image, Label]:
         image, label = self._dataset.image(name), self._dataset.label(name)
         check_size(self._dataset, name, (image.shape[0], image.shape[1]), label)
         return image, label
 
-    def _sized(self, name: str) -> tuple[Tensor, Tensor]:
+    def _resize(self, name: str) -> tuple[Tensor, Tensor]:
         size = self._recipe.picture
         image, label = self._read(name)
         return input_image(image, size), torch.from_numpy(nearest_label(label, size))
 
     def batch(self, names: Sequence[str]) -> tuple[Tensor, Tensor]:
-        """Return normalised images float32 (B, 3, H, W) and their label maps uint8 (B, H, W), as they are kept."""
-        images, labels = zip(*(self._cached(name) for name in names), strict=True)
+        """Return normalised images float32 (B, 3, H, W) and their label maps uint8 (B, H, W), without augmentation."""
+        images, labels = zip(*(self._resized(name) for name in names), strict=True)
         return torch.stack(images), torch.stack(labels)
 
     def views(
         self, names: Sequence[str], class_ids: Sequence[int], rng: np.random.Generator, whole: int = 0
     ) -> tuple[Tensor, Tensor]:
-        """Return a random view of each picture, of which a class has to stay in view; shapes as `batch`.
+        """Return a random view of each image, in which its class stays visible; shapes as in `batch`.
 
-        The first `whole` pictures are shown whole; of crops none is.
+        The first `whole` images are not augmented. Crops are always random.
         """
         recipe = self._recipe
         if recipe.crops is None:
             return augmented(*self.batch(names), class_ids, rng, recipe.augmentation, recipe.view, whole)
-        asked = zip(names, class_ids, strict=True)
-        crops = [random_crop(*self._whole(name), its, rng, recipe.crops, recipe.view) for name, its in asked]
+        pairs = zip(names, class_ids, strict=True)
+        crops = [
+            random_crop(*self._originals(name), class_id, rng, recipe.crops, recipe.view) for name, class_id in pairs
+        ]
         images, labels = zip(*crops, strict=True)
         return torch.stack(images), torch.stack(labels)
 
 
 class Batch(NamedTuple):
-    """The pictures of B episodes: the queries, then the supports, of the first episode first, way by way.
+    """The images of B episodes: all queries, then the supports of the first episode, way by way, and so on.
 
     Attributes:
         images: float32 (B + B * N * K, 3, h, w), normalised.
         labels: uint8 (B + B * N * K, h, w).
-        episodes: Who is who.
-        rng: More random numbers of this step.
+        episodes: The episodes.
+        rng: Further random numbers of this step.
     """
 
     images: Tensor
@@ -88,19 +90,19 @@ class Batch(NamedTuple):
 
 
 class EpisodeBatches:
-    """The batches of a stage: for each step its pictures.
+    """The batches of a stage, one for each step.
 
     Args:
-        dataset: Where pictures and lists come from.
-        fold: The fold whose classes are not seen.
-        recipe: How many, how large, how changed.
-        seed: Seed of the draw.
+        dataset: The data set.
+        fold: The fold whose classes are left out.
+        recipe: The recipe of the stage.
+        seed: Seed of the episodes.
         task: "fss" or "fscs".
         stage: Number of the stage, from 0.
 
     Raises:
-        MissingError: If no class has enough pictures.
-        UsageError: If there are fewer classes than ways, or labels that are no bytes (FSS-1000).
+        MissingError: If no class has enough images.
+        UsageError: If there are fewer classes than ways, or labels do not fit in 8 bits (FSS-1000).
     """
 
     def __init__(
@@ -114,29 +116,29 @@ class EpisodeBatches:
     ) -> None:
         self._base = dataset.fold_classes(fold, "train")
         if max(self._base) >= IGNORE:
-            raise UsageError(f"{dataset.name} has labels beyond {IGNORE - 1}, which a training batch can't hold")
+            raise UsageError(f"{dataset.name} has labels above {IGNORE - 1}, which a training batch can't hold")
         way, shot = recipe.way, recipe.shot
         self._sampler = EpisodeSampler.of_fold(
             dataset, fold, seed, way=way, shot=shot, task=task, stage=stage, rule=recipe.lists
         )
-        self._pictures = Pictures(dataset, recipe)
+        self._images = TrainingImages(dataset, recipe)
         self._recipe = recipe
 
     def at(self, step: int) -> Batch:
-        """Return the pictures of a step, 0-based; they depend on the seed and the step alone."""
+        """Return the images of a step, 0-based; they depend on the seed and the step only."""
         rng = self._sampler.generator(step)
-        query_weight = at(self._recipe.query_weight, self._recipe.progress(step))
+        query_weight = value_at(self._recipe.query_weight, self._recipe.progress(step))
         episodes = self._sampler.draw(rng, self._recipe.batch, query_weight)
-        shown = [(its.query, its.query_class) for its in episodes]
+        shown = [(episode.query, episode.query_class) for episode in episodes]
         shown += [
             (name, class_id)
-            for its in episodes
-            for class_id, names in zip(its.classes, its.supports, strict=True)
+            for episode in episodes
+            for class_id, names in zip(episode.classes, episode.supports, strict=True)
             for name in names
         ]
         names, class_ids = zip(*shown, strict=True)
         whole = len(episodes) if self._recipe.augmented == "supports" else 0
-        images, labels = self._pictures.views(names, class_ids, rng, whole)
+        images, labels = self._images.views(names, class_ids, rng, whole)
         return Batch(images, labels, episodes, rng)
 
     def training_batch(self, step: int, device: torch.device | str = "cpu") -> TrainingBatch:
@@ -144,26 +146,26 @@ class EpisodeBatches:
         images, labels, episodes, _ = self.at(step)
         count, way, shot = len(episodes), self._recipe.way, self._recipe.shot
         size = images.shape[-2:]
-        leave_out = self._recipe.rim == "leave-out"
-        asked = [class_id for its in episodes for class_id in its.classes]
+        keep_ignore = self._recipe.rim == "leave-out"
+        classes = [class_id for episode in episodes for class_id in episode.classes]
         queries, supports = labels[:count], labels[count:]
-        shown = [class_id for class_id in asked for _ in range(shot)]
-        masks = binary_mask(queries.repeat_interleave(way, dim=0), asked, leave_out_rim=leave_out)
-        given = binary_mask(supports, shown, leave_out_rim=leave_out)
-        places = [self._base.index(class_id) for class_id in asked]
+        support_classes = [class_id for class_id in classes for _ in range(shot)]
+        masks = binary_mask(queries.repeat_interleave(way, dim=0), classes, keep_ignore=keep_ignore)
+        support_masks = binary_mask(supports, support_classes, keep_ignore=keep_ignore)
+        places = [self._base.index(class_id) for class_id in classes]
         return TrainingBatch(
             query=images[:count].to(device),
             query_masks=masks.view(count, way, *size).to(device),
             supports=images[count:].view(count, way, shot, 3, *size).to(device),
-            support_masks=given.view(count, way, shot, *size).to(device),
+            support_masks=support_masks.view(count, way, shot, *size).to(device),
             classes=torch.tensor(places).view(count, way).to(device),
             query_labels=base_labels(
                 queries,
                 self._base,
-                leave_out_rim=leave_out,
-                leave_out_others=self._recipe.other_classes == "leave-out",
+                keep_ignore=keep_ignore,
+                ignore_others=self._recipe.other_classes == "leave-out",
             ).to(device),
-            foreground_weight=at(self._recipe.foreground_weight, self._recipe.progress(step)),
+            foreground_weight=value_at(self._recipe.foreground_weight, self._recipe.progress(step)),
         )
 
 
@@ -176,16 +178,16 @@ def augmented(
     size: tuple[int, int],
     whole: int = 0,
 ) -> tuple[Tensor, Tensor]:
-    """Return a random view of each picture.
+    """Return a random view of each image.
 
     Args:
         images: Normalised, float32 (B, 3, H, W).
         labels: uint8 (B, H, W).
-        class_ids: For each picture the class that has to stay in view.
+        class_ids: For each image the class that has to stay visible.
         rng: Random numbers.
         recipe: How far views may differ.
         size: (height, width) of the views.
-        whole: How many of the first pictures are shown whole.
+        whole: How many of the first images are not augmented.
 
     Returns:
         Images float32 (B, 3, *size) and label maps uint8 (B, *size).
@@ -202,12 +204,12 @@ def augmented(
 
 
 def _view(rng: np.random.Generator, recipe: Augmentation) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
-    """Return the affine map (2, 3) from a view's coordinates in -1..1 to the picture's."""
+    """Return the affine map (2, 3) from the coordinates of a view, in -1..1, to those of the image."""
     side = rng.uniform(*recipe.view)
     angle = math.radians(rng.uniform(-recipe.turn, recipe.turn))
     mirror = -1.0 if rng.random() < recipe.mirror else 1.0
-    room = max(0.0, 1.0 - side)
-    shift = rng.uniform(-room, room, size=2)
+    margin = max(0.0, 1.0 - side)
+    shift = rng.uniform(-margin, margin, size=2)
     cos, sin = side * math.cos(angle), side * math.sin(angle)
     return np.array([[cos * mirror, -sin, shift[0]], [sin * mirror, cos, shift[1]]])
 
@@ -231,30 +233,30 @@ def _tinted(images: Tensor, rng: np.random.Generator, recipe: Augmentation) -> T
     return images
 
 
-def binary_mask(labels: Tensor, class_ids: Sequence[int], *, leave_out_rim: bool) -> Tensor:
-    """Return masks uint8 (B, H, W) of one class each: 1 where it is, 0 elsewhere, 255 on a rim that is left out.
+def binary_mask(labels: Tensor, class_ids: Sequence[int], *, keep_ignore: bool) -> Tensor:
+    """Return masks uint8 (B, H, W) of one class each: 1 for the class, 0 elsewhere, 255 in the ignore region.
 
     Args:
         labels: uint8 (B, H, W).
-        class_ids: For each map the label value asked for.
-        leave_out_rim: Whether pixels labelled 255 stay so; else they are background.
+        class_ids: The class of each label map.
+        keep_ignore: Whether pixels labelled 255 keep that label; otherwise they become background.
     """
-    wanted = torch.tensor(class_ids, dtype=labels.dtype)[:, None, None]
-    mask = (labels == wanted).to(torch.uint8)
-    return mask.masked_fill(labels == IGNORE, IGNORE) if leave_out_rim else mask
+    values = torch.tensor(class_ids, dtype=labels.dtype)[:, None, None]
+    mask = (labels == values).to(torch.uint8)
+    return mask.masked_fill(labels == IGNORE, IGNORE) if keep_ignore else mask
 
 
-def base_labels(labels: Tensor, base: Sequence[int], *, leave_out_rim: bool, leave_out_others: bool = False) -> Tensor:
-    """Return uint8 (B, H, W): 0, 1 + the place of the base class, or 255 on a rim that is left out.
+def base_labels(labels: Tensor, base: Sequence[int], *, keep_ignore: bool, ignore_others: bool = False) -> Tensor:
+    """Return uint8 (B, H, W): 0, 1 + the index of the base class, or 255 in the ignore region.
 
     Args:
         labels: uint8 (B, H, W).
-        base: The base classes, rising.
-        leave_out_rim: Whether pixels labelled 255 stay so; else they are background.
-        leave_out_others: Whether a class that is no base class becomes 255; else it is background.
+        base: The base classes in rising order.
+        keep_ignore: Whether pixels labelled 255 keep that label; otherwise they become background.
+        ignore_others: Whether other classes become 255; otherwise they become background.
     """
-    place = torch.full((256,), IGNORE if leave_out_others else 0, dtype=torch.uint8)
+    place = torch.full((256,), IGNORE if ignore_others else 0, dtype=torch.uint8)
     place[0] = 0
     place[torch.tensor(base)] = torch.arange(1, len(base) + 1, dtype=torch.uint8)
-    place[IGNORE] = IGNORE if leave_out_rim else 0
+    place[IGNORE] = IGNORE if keep_ignore else 0
     return place[labels.long()]
