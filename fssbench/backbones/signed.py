@@ -96,7 +96,7 @@ def signed(name: str) -> SignedResNet | SmallSigned:
         return SignedResNet(_BLOCKS[name])
     if name == "small":
         return SmallSigned()
-    raise UsageError(f"backbone '{name}' has no form without its last ReLU; resnet50, resnet101 and small have")
+    raise UsageError(f"backbone '{name}' can't be built without its last ReLU; resnet50, resnet101 and small can")
 
 
 def without_last_relu(layer: Bottlenecks, x: Tensor) -> Tensor:

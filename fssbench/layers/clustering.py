@@ -39,32 +39,33 @@ def _means(points: Tensor, labels: Tensor, count: int) -> tuple[Tensor, Tensor]:
 
 
 def read_at(features: Tensor, size: tuple[int, int], inside: Tensor) -> Tensor:
-    """Return the columns (n, C) that a map would have at some pixels, were it resized.
+    """Return the columns (n, C) of a resized map at some pixels.
 
-    The same as bilinear resizing with aligned corners and choosing pixels of the result, which is not made as a whole.
+    The result equals bilinear resizing with aligned corners followed by a selection of pixels, but the whole resized
+    map is not computed.
 
     Args:
         features: (C, h, w).
-        size: (height, width) to which it would be resized.
-        inside: bool (height, width): which pixels are wanted; they come row by row.
+        size: (height, width) of the resized map.
+        inside: bool (height, width): the selected pixels, in row-major order.
     """
     columns = features.flatten(1).T.contiguous()
     height, width = features.shape[-2:]
     rows, across = torch.nonzero(inside, as_tuple=True)
     (top, bottom, down), (left, right, along) = (
-        _between(places, length, wanted, features.dtype)
-        for places, length, wanted in ((rows, height, size[0]), (across, width, size[1]))
+        _neighbours(positions, length, resized_length, features.dtype)
+        for positions, length, resized_length in ((rows, height, size[0]), (across, width, size[1]))
     )
 
-    def row(of: Tensor) -> Tensor:
-        return columns[of * width + left] * (1 - along) + columns[of * width + right] * along
+    def row(index: Tensor) -> Tensor:
+        return columns[index * width + left] * (1 - along) + columns[index * width + right] * along
 
     return row(top) * (1 - down) + row(bottom) * down
 
 
-def _between(places: Tensor, length: int, wanted: int, dtype: torch.dtype) -> tuple[Tensor, Tensor, Tensor]:
-    """Return for places in a row of `wanted` the two neighbours in one of `length`, and the second's weight."""
-    scale = (length - 1) / (wanted - 1) if wanted > 1 else 0.0
-    exact = places.to(dtype) * torch.tensor(scale, dtype=dtype, device=places.device)
+def _neighbours(positions: Tensor, length: int, resized: int, dtype: torch.dtype) -> tuple[Tensor, Tensor, Tensor]:
+    """Return, for positions on a resized axis, the two neighbours on the original axis, and the second's weight."""
+    scale = (length - 1) / (resized - 1) if resized > 1 else 0.0
+    exact = positions.to(dtype) * torch.tensor(scale, dtype=dtype, device=positions.device)
     first = exact.long()
     return first, (first + 1).clamp(max=length - 1), (exact - first)[:, None]

@@ -67,7 +67,7 @@ class FeatureEnrichment(nn.Module):
             vectors: Prototypes, (B, C', 1, 1), expanded to all positions.
             resized: Maps that are resized bilinearly to each scale: the prior, (B, 1, h, w).
             merge: First convolutions other than this module's own (SCL has a second set).
-            finer: Maps of another call that each scale is given in place of this call's finer one (SCL again).
+            finer: Maps of another call that replace the finer maps of this call (also SCL).
         """
         size = (pooled.shape[-2], pooled.shape[-1])
         first = self.get_submodule(self._merge) if merge is None else merge

@@ -45,9 +45,9 @@ def masked_average(features: Tensor, mask: Tensor, eps: float = 0.0005) -> Tenso
 
 
 def gathering_weights(masks: Tensor, like: Tensor, *, align_corners: bool) -> Tensor:
-    """Return weights (B, k, h, w) under which a map sums to what its upsampled form sums to under masks (B, k, H, W).
+    """Return weights (B, k, h, w) whose sum over a map equals the upsampled map's sum under masks (B, k, H, W).
 
-    The transpose of the bilinear upsampling: the same sum, without a map of hundreds of channels at the masks' size.
+    This is the transpose of bilinear upsampling: the same sum without a map of hundreds of channels at the masks' size.
 
     Args:
         masks: Of a floating dtype.

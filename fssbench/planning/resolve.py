@@ -144,7 +144,7 @@ def resolve_task(names: Names, info: MethodInfo) -> Task:
 
 
 def _takes_ways(names: Names, info: MethodInfo) -> bool:
-    """Return whether the method's own form and the protocol of its release take that many ways on the data set."""
+    """Return whether the method's first variant and its release's protocol support this many ways on the data set."""
     task = next(iter(info.tasks.values()))
     most = info.most_ways(task)
     if names.purpose == "train" or task != "fss" or most is None or names.way > most:

@@ -1,7 +1,7 @@
 """Random crops of an image at its own resolution, as PFENet and later methods make them.
 
 Facts from dvlab-research/PFENet at a505675, util/transform.py. BAM and NTRENet do the same; RePRI (aa54b19) keeps the
-whole picture, and MLC (616db51) pads with black.
+whole image, and MLC (616db51) pads with black.
 """
 
 from __future__ import annotations

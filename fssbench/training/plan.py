@@ -329,14 +329,14 @@ def _check_tensorboard() -> None:
 
 
 def _starts_alone(request: Request, info: MethodInfo | None, backbone: str) -> bool:
-    """Return whether training starts from no backbone's weights: what is trained is a backbone, or has none."""
+    """Return whether training needs no backbone's weights: a backbone is trained, or the method has none."""
     if info is None:
         return True
     if backbone not in info.random_start:
         return info.own is not None and not info.backbones
     if request.backbone_weights is not None:
         raise UsageError(
-            f"{info.name} with {backbone} is trained from random weights: that is a network of its own there",
+            f"{info.name} with {backbone} is trained from random weights, because it has a network of its own",
             "leave --backbone-weights out",
         )
     return True

@@ -157,14 +157,15 @@ class Method(nn.Module, ABC, Generic[Features, Support]):
     as_query = prepare_query
 
     def leave_out(self, query: Features, ignored: Tensor) -> Features:
-        """Return a query some of whose pixels take no part in what a method learns of the query while it predicts.
+        """Return a query of which some pixels are excluded from what a method learns of it during prediction.
 
-        Called after `prepare_query`, with the padding of the image and, where a protocol gives them, the pixels that
-        the query's label map has as 255. All else of that map is given to no step. Most methods learn nothing then.
+        Called after `prepare_query` with the padding of the image and, if the protocol provides them, the pixels that
+        the query's label map has as 255. No step receives anything else of that map. Most methods learn nothing during
+        prediction.
 
         Args:
-            query: Features of queries; they stay as they are.
-            ignored: bool (B, H, W), of the size of the images.
+            query: Features of queries; they are not changed.
+            ignored: bool (B, H, W), at the size of the images.
         """
         del ignored
         return query
