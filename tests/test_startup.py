@@ -64,7 +64,7 @@ MISTAKES = {
     "no such root": [*EVAL, "--dataset", "pascal5i", "--root", "nowhere"],
     "no such checkpoint": ["eval", "--method", "hsnet", "--dataset", "shapes20i", "--checkpoint", "gone.pt"],
     "no such list": [*EVAL, "--dataset", "shapes20i", "--episodes", "gone.json"],
-    "list that was answered": ["score", "--predictions", ".", "--episodes", "gone.json"],
+    "list of the predicted episodes": ["score", "--predictions", ".", "--episodes", "gone.json"],
     "data to check": ["data", "check", "coco20i"],
     "data set to check": ["data", "check", "coco"],
     "list to show": ["episodes", "show", "gone.json"],

@@ -259,7 +259,7 @@ def test_it_is_trained_and_the_weights_answer(fssbench: Any) -> None:
         ("no_such_module:MyNet", MissingError, "there is no module no_such_module"),
         ("./my.py:Half", UsageError, "it has no condition and no predict"),
         ("./my.py:number", UsageError, "neither a class nor a function"),
-        ("./my.py:My-Net", UsageError, "is no name of a class or function"),
+        ("./my.py:My-Net", UsageError, "is not a valid name of a class or function"),
         ("./broken.py:MyNet", UsageError, r"broken\.py, line 2, in <module>: ZeroDivisionError"),
         ("./syntax.py:MyNet", UsageError, "SyntaxError"),
     ],

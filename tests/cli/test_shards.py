@@ -136,7 +136,7 @@ def test_two_answers_to_one_episode_are_refused(fssbench) -> None:
         (["eval", "--method", "copy-mask", "--dataset", "shapes20i", "--shots", "1,x"], "--shots is a number"),
         (["eval", "--method", "copy-mask", "--dataset", "shapes20i", "--shots", "+-5"], "--shots is a number"),
         (["launch", "--shards", "2", "--", "table"], "only an evaluation can be launched"),
-        (["launch", "--shards", "2", "--", *COPY], "the shards need a folder"),
+        (["launch", "--shards", "2", "--", *COPY], "the shards need a common folder"),
         (["launch", "--shards", "0", "--", *COPY, "--out", "o"], "--shards is at least 1"),
         (["launch", "--shards", "2", "--", *COPY, "--out", "o", "--overwrite"], "would delete its rows"),
         ([*COPY, "--feature-cache", "much"], "not an amount of memory"),
