@@ -1,11 +1,11 @@
-"""The errors that fssbench raises, each speaking to the person at the terminal.
+"""The errors that fssbench raises; their messages are for the user at the terminal.
 
-FSSBenchError            what is wrong and where; `remedy` is the command that mends it
+FSSBenchError            what is wrong and where; `remedy` is the command that corrects it
 ├── UsageError           a name, number or option that does not exist       (exit 2)
-├── MissingError         data, a checkpoint or a file that is not there     (exit 2)
-├── BrokenFileError      a file that is there but can't be read as it should (exit 2)
-├── CheckpointError      weights that do not fit the method                  (exit 2)
-└── CheckFailedError     a measured number that misses its expectation       (exit 1)
+├── MissingError         missing data, a missing checkpoint or file         (exit 2)
+├── BrokenFileError      a file that is damaged or of the wrong kind        (exit 2)
+├── CheckpointError      weights that do not fit the method                 (exit 2)
+└── CheckFailedError     a measured number that is not the expected one     (exit 1)
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from typing import ClassVar
 
 
 class FSSBenchError(Exception):
-    """Base of all errors a user can cause or mend.
+    """Base class of all errors that a user can cause or correct.
 
     Args:
         message: One line: what is wrong, and where.
-        remedy: The command or the step that mends it, without a full stop; None if there is none.
+        remedy: The command or the step that corrects it, without a full stop; None if there is none.
 
     Examples:
         >>> import fssbench
@@ -47,19 +47,19 @@ class UsageError(FSSBenchError, ValueError):
 
 
 class MissingError(FSSBenchError, FileNotFoundError):
-    """Something that has to be there and is not: data, masks, a checkpoint, a run."""
+    """Something required is missing: data, masks, a checkpoint, a run."""
 
 
 class BrokenFileError(FSSBenchError, ValueError):
-    """A file that is there but is truncated, corrupt or not of its kind."""
+    """A file that is truncated, corrupt or of the wrong kind."""
 
 
 class CheckpointError(FSSBenchError, ValueError):
-    """Weights that belong to another method, backbone or fold, or are not weights at all."""
+    """Weights that belong to another method, backbone or fold, or are not weights."""
 
 
 class CheckFailedError(FSSBenchError):
-    """A measured number that is not what it should be."""
+    """A measured number that is not the expected one."""
 
     exit_code: ClassVar[int] = 1
 
@@ -68,9 +68,9 @@ def unknown_name(kind: str, name: str, known: Iterable[str], remedy: str | None 
     """Return the error for an unknown `name`, with the nearest known names.
 
     Args:
-        kind: What was asked for, e.g. "method".
-        name: What the user typed.
-        known: All names there are.
+        kind: The kind of the name, e.g. "method".
+        name: The name that the user typed.
+        known: All known names.
         remedy: The command that lists them.
     """
     names = sorted(known)

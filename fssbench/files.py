@@ -1,4 +1,4 @@
-"""Writing a file whole or not at all, and changing one that others change, too."""
+"""Writing files atomically, and locking files that several processes change."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ if sys.platform != "win32":
     import fcntl
 
 _NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
-"""How some network folders say that they have no locks."""
+"""The errors of network folders that do not support locks."""
 _APPEND = os.O_RDWR | os.O_APPEND | getattr(os, "O_BINARY", 0)
 _TEMPORARY = re.compile(r"\.(.+)\.[a-z0-9_]{8}", re.DOTALL)
 _TRIES = 100
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """Write a file so that nobody ever sees half of it: into a temporary one beside it, then renamed.
+    """Write a file atomically: to a temporary file in the same folder, which is then renamed.
 
-    Temporary files of this one that killed writers have left go first.
+    Temporary files that killed processes have left are removed first.
 
     Raises:
         OSError: If the folder can't be written; nothing is left behind.
@@ -37,7 +37,7 @@ def write_bytes(path: Path, content: bytes) -> None:
 
 
 def replace_locked(path: Path, content: bytes) -> int:
-    """Write a file as `write_bytes` does, and return its handle, open for appending and locked until it is closed.
+    """Write a file like `write_bytes`, and return its handle, which is open for appending and locked until closed.
 
     Raises:
         OSError: If the folder can't be written; nothing is left behind.
@@ -49,10 +49,10 @@ def replace_locked(path: Path, content: bytes) -> int:
         written = 0
         while written < len(content):
             written += os.write(handle, memoryview(content)[written:])
-        # Others are kept out of it while it is written; what is written is there to be shared.
+        # The file is private while it is written, and readable for others afterwards.
         temporary.chmod(0o644)
-        # Its lock is held until it has its name: a temporary file that nobody holds is a leftover.
-        if sys.platform == "win32":  # where an open file has to keep its name
+        # The lock is held until the file is renamed: a temporary file without a lock is a leftover.
+        if sys.platform == "win32":  # where an open file can't be renamed
             os.close(handle)
             temporary.replace(path)
             return os.open(path, _APPEND)
@@ -65,27 +65,27 @@ def replace_locked(path: Path, content: bytes) -> int:
 
 
 def _temporary(path: Path) -> tuple[int, Path]:
-    """Make a temporary file beside `path`, locked, so that others see that its writer lives."""
+    """Create a temporary file in the folder of `path`. Its lock shows other processes that it is in use."""
     for _ in range(_TRIES):
         temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
         try:
             handle = os.open(temporary, _APPEND | os.O_CREAT | os.O_EXCL, 0o600)
         except FileExistsError:
             continue
-        with suppress(OSError):  # a folder without locks; nobody removes anything there
+        with suppress(OSError):  # in a folder without locks, leftovers are not removed
             _lock(handle)
-        if temporary.exists():  # nobody took it for a leftover before it was locked
+        if temporary.exists():  # no other process removed it as a leftover before it was locked
             return handle, temporary
         os.close(handle)
     raise FileExistsError(errno.EEXIST, "no name is left for a temporary file", str(path))
 
 
 def remove_leftovers(folder: Path, name: str) -> None:
-    """Remove temporary files that killed writers have left; one whose writer lives is locked, and stays.
+    """Remove temporary files that killed processes have left. A file that is in use is locked, and stays.
 
     Args:
-        folder: Where the file is that they were to become.
-        name: Its name, or a pattern of such names (`fnmatch`).
+        folder: The folder of the files that they were to become.
+        name: The name of such a file, or a pattern (`fnmatch`).
     """
     if sys.platform == "win32":
         return
@@ -94,10 +94,10 @@ def remove_leftovers(folder: Path, name: str) -> None:
             found = _TEMPORARY.fullmatch(entry.name)
             if found and (found[1] == name or fnmatchcase(found[1], name)) and entry.is_file(follow_symlinks=False):
                 with suppress(OSError):
-                    _remove_dead(Path(entry.path))
+                    _remove_unlocked(Path(entry.path))
 
 
-def _remove_dead(temporary: Path) -> None:
+def _remove_unlocked(temporary: Path) -> None:
     if sys.platform != "win32":
         handle = os.open(temporary, os.O_RDWR)
         try:
@@ -108,19 +108,20 @@ def _remove_dead(temporary: Path) -> None:
 
 
 def write_text(path: Path, content: str) -> None:
-    """Write a text file (UTF-8, newlines as they are) whole or not at all; see `write_bytes`."""
+    """Write a text file atomically (UTF-8, newlines unchanged); see `write_bytes`."""
     write_bytes(path, content.encode("utf-8"))
 
 
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Hold a file that is read, changed and written again: other processes and threads that do so wait.
+    """Lock a file while it is read, changed and written: other processes and threads that lock it wait.
 
-    The lock is an empty file beside it, because the file itself is replaced when it is written. It stays there: taken
-    away, two could hold locks of one name. The system gives the lock back when the process ends, however it ends.
+    The lock is held on an empty file in the same folder, because the file itself is replaced when it is written. The
+    empty file stays: if it were removed, two processes could hold locks on different files of the same name. The system
+    releases the lock when the process ends, however it ends.
 
     Raises:
-        OSError: If the folder can't be made or written.
+        OSError: If the folder can't be created or written.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.with_name(f"{path.name}.lock").open("ab") as lock:
@@ -130,10 +131,10 @@ def locked(path: Path) -> Iterator[None]:
 
 @contextmanager
 def locked_folder(folder: Path) -> Iterator[None]:
-    """Hold a folder while a file in it is read, changed and written again; nothing is left in it.
+    """Lock a folder while a file in it is read, changed and written; no lock file is left in it.
 
-    For folders that hold nothing but what a person wants there. Not every network folder can be held so; what is
-    written is whole there, too.
+    It is for folders with files of the user. Not every network folder can be locked; files are still written
+    atomically there.
 
     Raises:
         OSError: If there is no such folder.
@@ -143,7 +144,7 @@ def locked_folder(folder: Path) -> Iterator[None]:
         return
     handle = os.open(folder, os.O_RDONLY)
     try:
-        _lock(handle, also=errno.EBADF)  # where a lock wants a file that can be written
+        _lock(handle, also=errno.EBADF)  # some systems can lock only files that are open for writing
         yield
     finally:
         os.close(handle)
@@ -154,7 +155,7 @@ def _lock(handle: int, also: int | None = None) -> None:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX)
         except OSError as error:
-            # What is written there is still whole.
+            # Without locks, files are still written atomically.
             if error.errno not in (*_NO_LOCKS, also):
                 raise
 
@@ -165,17 +166,17 @@ PACKAGE = Path(__file__).resolve().parent
 def shipped(relative: str) -> Path:
     """Return the path of a shipped file or folder such as `checkpoints.toml` or `benchmarks/published`.
 
-    A wheel holds them under `fssbench/shipped`; a checkout has them at its top.
+    A wheel has them in `fssbench/shipped`; a checkout has them at its top.
     """
     installed = PACKAGE / "shipped" / relative
     return installed if installed.exists() else PACKAGE.parent / relative
 
 
 def file_size(path: Path) -> int:
-    """Return the bytes of a file that was found in a folder; to open a pipe would wait for ever for a writer.
+    """Return the size of a file in bytes, and refuse pipes: opening one would wait for a writer forever.
 
     Raises:
-        OSError: If it is not there, or is a pipe, a socket or a device.
+        OSError: If the file does not exist, or is a pipe, a socket or a device.
     """
     found = path.stat()
     if not (S_ISREG(found.st_mode) or S_ISDIR(found.st_mode)):
@@ -184,5 +185,5 @@ def file_size(path: Path) -> int:
 
 
 def without_mark(raw: bytes) -> bytes:
-    """Return what a text file holds without the byte order mark with which some editors begin UTF-8."""
+    """Return the content of a text file without the UTF-8 byte order mark that some editors write."""
     return raw.removeprefix(BOM_UTF8)

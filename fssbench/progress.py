@@ -1,4 +1,4 @@
-"""Progress of long reading: rate and time left on a terminal, nothing elsewhere and nothing for short work."""
+"""Progress of long loops: rate and remaining time on a terminal, and nothing elsewhere or for short loops."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from typing import TypeVar
 T = TypeVar("T")
 
 PATIENCE = 1.0
-"""Seconds after which a wait wants an explanation."""
+"""Seconds after which progress is shown."""
 
 
 def tracked(items: Sequence[T], doing: str, unit: str) -> Iterator[T]:
-    """Yield the items; on a terminal, once it has taken a second, show how far it is.
+    """Yield the items; on a terminal, show the progress after the first second.
 
     Args:
-        items: What is worked on.
-        doing: What is done, e.g. "reading masks".
-        unit: What one item is, in the plural, e.g. "masks".
+        items: The items.
+        doing: The text before the bar, e.g. "reading masks".
+        unit: The plural of an item, e.g. "masks".
     """
     if not sys.stderr.isatty():
         yield from items

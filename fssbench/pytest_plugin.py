@@ -1,9 +1,9 @@
-"""A pytest plugin, so that a method's own repository can hold its number: "still 66.1 ± 0.4".
+"""A pytest plugin, so that the tests of a method's own repository can check its numbers: "still 66.1 ± 0.4".
 
 def test_still_66(fssbench_check):
     fssbench_check.number("runs/mine", miou=66.1, tolerance=0.4)
 
-pytest loads this file at every start, so nothing else is imported until the fixture is used.
+pytest loads this file at every start, so it imports nothing else until the fixture is used.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class Checker:
-    """What the fixture `fssbench_check` is."""
+    """The fixture `fssbench_check`."""
 
     def number(
         self,
@@ -31,18 +31,19 @@ class Checker:
         exact_ratio: float | None = None,
         fold: int | None = None,
     ) -> None:
-        """Fail the test unless a run reaches what is stated.
+        """Fail the test unless a run has the stated numbers.
 
         Args:
-            run: A run folder, a folder of runs of one configuration, or what `fssbench.evaluate` returned.
-            tolerance: Per cent points either way.
-            miou: Expected mIoU in per cent; likewise the others; at least one.
-            fb_iou: Expected FB-IoU.
-            exact_ratio: Expected exact ratio.
-            fold: The fold that is meant; None for the mean over the folds that are there.
+            run: A run folder, a folder of runs of one configuration, or the result of `fssbench.evaluate`.
+            tolerance: The tolerance in both directions, in percentage points.
+            miou: Expected mIoU in per cent. At least one number must be stated.
+            fb_iou: Expected FB-IoU in per cent.
+            exact_ratio: Expected exact ratio in per cent.
+            fold: The fold; None for the mean over the folds of the run.
 
         Raises:
-            UsageError: If nothing is stated, or the run can't answer it: unfinished, cut by a limit, several at once.
+            UsageError: If no number is stated, or the run can't be checked: it is unfinished, has a limit, or the
+                folder has several configurations.
             MissingError: If there is no such run.
         """
         from fssbench.checking.stated import against_stated
@@ -60,7 +61,7 @@ class Checker:
         """Fail the test unless `fssbench check` passes, with its arguments.
 
         Raises:
-            MissingError: If a run is not there, or has nothing to be compared with.
+            MissingError: If a run does not exist, or there is nothing to compare it with.
         """
         from fssbench.checking import stated_tolerance
         from fssbench.checking.report import report_of
@@ -83,5 +84,5 @@ def _fail_on_miss(report: Report) -> None:
 
 @pytest.fixture(scope="session")
 def fssbench_check() -> Checker:
-    """Checks of measured numbers: `.number(run, miou=66.1, tolerance=0.4)`, `.against(run, to="published")`."""
+    """Checks measured numbers: `.number(run, miou=66.1, tolerance=0.4)`, `.against(run, to="published")`."""
     return Checker()

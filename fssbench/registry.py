@@ -1,4 +1,4 @@
-"""A registry of named things whose code is imported only when one of them is wanted."""
+"""A registry of classes by name, which imports a class only when it is used."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ _REGISTERED: defaultdict[str, set[str]] = defaultdict(set)
 
 
 class Registry(Generic[T]):
-    """Names of classes, each a class or a "module:attribute" that is imported when it is looked up.
+    """Classes by name. An entry is a class, or a "module:attribute" that is imported when it is looked up.
 
-    Other packages add their own through the entry-point group `fssbench.<kind>s`.
+    Other packages add their own classes through the entry-point group `fssbench.<kind>s`.
 
     Args:
-        kind: What the registry holds, in the singular: "method", "dataset".
-        base: The base class every entry must have, as "module:attribute" or a function that returns it (called at the
-            first look-up).
+        kind: The kind of the classes, in the singular: "method", "dataset".
+        base: The base class that every entry must have, as "module:attribute" or a function that returns it (called
+            at the first look-up).
         entries: The built-in names and their "module:attribute".
         by_code: A function, as "module:attribute", that returns the class for a name that is code, "./my.py:MyNet".
-            Such a class is in no list of names.
+            Such names are not listed.
     """
 
     def __init__(
@@ -75,19 +75,19 @@ class Registry(Generic[T]):
         return sorted(self._entries)
 
     def origin(self, name: str) -> str:
-        """Return which package or module an entry comes from."""
+        """Return the package or module that an entry comes from."""
         self.require(name)
         return self._origins.get(name, name)
 
     def require(self, name: str) -> str:
-        """Return `name` if it is registered, or code that can be loaded; nothing that is registered is imported.
+        """Return `name` if it is registered, or is code that can be loaded; registered classes are not imported.
 
         Raises:
-            UsageError: If it is not, with the nearest names.
+            UsageError: If it is neither, with the nearest names.
         """
         self._discover()
         if self._is_code(name):
-            self._of_code(name)
+            self._class_of_code(name)
         elif name not in self._entries:
             raise unknown_name(self.kind, name, self._entries, f"fssbench list {self.kind}s")
         return name
@@ -95,16 +95,16 @@ class Registry(Generic[T]):
     def _is_code(self, name: str) -> bool:
         return bool(self._by_code) and ":" in name
 
-    def _of_code(self, name: str) -> T:
+    def _class_of_code(self, name: str) -> T:
         return cast("Callable[[str], T]", imported(self._by_code))(name)
 
     def get(self, name: str) -> T:
-        """Return the class registered under `name`, importing it if need be.
+        """Return the class registered under `name`; it is imported if necessary.
 
         Raises:
             UsageError: If the name is unknown or its class is not of the right kind.
         """
-        entry = self._of_code(name) if self._is_code(name) else self._entries[self.require(name)]
+        entry = self._class_of_code(name) if self._is_code(name) else self._entries[self.require(name)]
         if isinstance(entry, str):
             self._entries[name] = entry = cast("T", imported(entry))
         base = imported(self._base) if isinstance(self._base, str) else self._base()
@@ -127,7 +127,7 @@ def _entry_point_names(kind: str) -> tuple[str, ...]:
 
 
 def imported(target: str) -> object:
-    """Return what a "module:attribute" names."""
+    """Import and return the object that a "module:attribute" names."""
     module, _, attribute = target.partition(":")
     found: object = getattr(importlib.import_module(module), attribute)
     return found

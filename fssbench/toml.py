@@ -1,4 +1,4 @@
-"""TOML from outside: what no parser of it should have to take is refused as what it is, a file that is no TOML."""
+"""Reading untrusted TOML: files that are too large, too deeply nested, or have too large integers are refused."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from typing import Any
 from fssbench.errors import BrokenFileError
 
 MAX_BYTES = 4 << 20
-"""A larger file is none that a person wrote."""
+"""Larger files are refused."""
 
 _DEEPEST = 64
 _LONG_KEY = re.compile(rf"""(?<![\w-])(?:["']?[\w-]++["']?[ \t]*+\.[ \t]*+){{{_DEEPEST}}}""")
-"""A dotted key of so many parts; reading one takes time that grows with the square of its length."""
+"""A dotted key with that many parts; the time to read one grows with the square of its length."""
 
 _LARGEST = 1 << 63
-"""TOML asks for integers of 64 bits; Python takes any, and fails to print those of more than 4,300 digits."""
+"""TOML integers have 64 bits; Python accepts larger ones, and fails to print those with more than 4,300 digits."""
 
 
 def text_of(path: Path) -> str:
-    """Return the text of a TOML file that is there.
+    """Return the text of a TOML file.
 
     Raises:
-        FileNotFoundError: If it is not.
-        BrokenFileError: If it is no text in UTF-8, can't be read, or is larger than 4 MiB.
+        FileNotFoundError: If the file does not exist.
+        BrokenFileError: If it is not UTF-8 text, can't be read, or is larger than 4 MiB.
     """
     try:
         if path.stat().st_size > MAX_BYTES:
@@ -38,10 +38,10 @@ def text_of(path: Path) -> str:
 
 
 def parse(text: str) -> dict[str, Any]:
-    """Return what a TOML text holds.
+    """Parse a TOML text.
 
     Raises:
-        tomllib.TOMLDecodeError: If it is not TOML, is nested deeper than 64 levels or has integers beyond 64 bits.
+        tomllib.TOMLDecodeError: If it is not TOML, is nested deeper than 64 levels, or has integers beyond 64 bits.
     """
     if _LONG_KEY.search(text):
         raise tomllib.TOMLDecodeError(f"it is nested deeper than {_DEEPEST} levels")
@@ -71,6 +71,6 @@ def _inside(value: object) -> list[object]:
 
 
 def line_of(text: str, key: str) -> int:
-    """Return the number of the line that sets `key` or opens the table of that name; 1 if none is found."""
+    """Return the number of the line that sets `key` or opens the table with that name; 1 if there is none."""
     pattern = re.compile(rf"""^\s*\[*\s*["']?{re.escape(key)}["']?\s*[=\].]""")
     return next((number for number, line in enumerate(text.splitlines(), 1) if pattern.match(line)), 1)

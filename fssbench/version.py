@@ -1,3 +1,3 @@
-"""The version of fssbench, apart from the package's face so that every module can name it."""
+"""The version of fssbench, in a module of its own so that every module can import it."""
 
 __version__ = "0.2.0"

@@ -1,4 +1,4 @@
-"""Whether there is a place to write to, found out before the work whose result goes there."""
+"""Checking that a folder can be written, before the work whose result goes there."""
 
 from __future__ import annotations
 
@@ -10,28 +10,28 @@ from pathlib import Path
 from fssbench.errors import UsageError
 
 _NO_UNNAMED = (errno.EOPNOTSUPP, errno.EISDIR, errno.ENOENT, errno.EINVAL)
-"""How file systems say that they have no files without a name."""
+"""The errors of file systems that do not support unnamed files."""
 
 
 def check_writable(folder: Path, option: str = "--out") -> None:
-    """Refuse a folder that can't be made, or in which nothing can be written; nothing is left there.
+    """Refuse a folder that can't be created or written; nothing is left there.
 
     Args:
-        folder: It need not exist yet, nor those that it is in.
-        option: Which gives another.
+        folder: The folder; neither it nor its parents need to exist.
+        option: The option of the folder, for the message.
 
     Raises:
-        UsageError: With the system's reason.
+        UsageError: With the reason of the system.
     """
-    there = folder
+    existing = folder
     try:
-        while not there.exists():
-            if there == there.parent or there.is_symlink():
+        while not existing.exists():
+            if existing == existing.parent or existing.is_symlink():
                 raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
-            there = there.parent
-        if not there.is_dir():
-            raise UsageError(f"can't make {folder}: {there} is a file, not a folder", f"give another {option}")
-        _try(there)
+            existing = existing.parent
+        if not existing.is_dir():
+            raise UsageError(f"can't make {folder}: {existing} is a file, not a folder", f"give another {option}")
+        _try(existing)
     except OSError as error:
         raise UsageError(f"can't write to {folder}: {error.strerror}", f"give another {option}") from error
 

@@ -64,11 +64,13 @@ def test_home_and_relative_folders_in_the_config_file(tmp_path, monkeypatch) -> 
 
 
 def test_nothing_set_says_what_was_looked_at(monkeypatch, tmp_path) -> None:
-    with pytest.raises(MissingError, match=r"pascal5i needs its folder VOC2012.*FSSBENCH_DATA is not set") as caught:
+    with pytest.raises(
+        MissingError, match=r"the folder VOC2012 of pascal5i was not found.*FSSBENCH_DATA is not set"
+    ) as caught:
         require_root("pascal5i")
     assert "export FSSBENCH_DATA=DIR" in str(caught.value.remedy)
     monkeypatch.setenv("FSSBENCH_DATA", str(tmp_path))
-    with pytest.raises(MissingError, match="holds no VOC2012"):
+    with pytest.raises(MissingError, match="has no VOC2012"):
         require_root("pascal5i")
 
 

@@ -130,7 +130,7 @@ def import_splits(
 
     for side in read_splits(name, source):
         verdict = f"{'not ' if side.differences else ''}{side.release}'s release"
-        say(f"{side.side}: {side.summary}, {verdict}; kept in {side.path}")
+        say(f"{side.split}: {side.summary}, {verdict}; kept in {side.path}")
         say(*(f"  note: {difference}" for difference in side.differences))
 
 

@@ -1,4 +1,4 @@
-"""Paths that options name: never empty, and looked at before the work that is to be written there."""
+"""Paths from the command line: they are never empty, and are checked before the work whose result goes there."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ def given_path(text: str | Path) -> Path:
     """Return a path from the command line.
 
     Raises:
-        BadParameter: If nothing was given, as by a variable that is not set: it would mean the folder one is in.
+        BadParameter: If it is empty, as with a variable that is not set: it would mean the current folder.
     """
     if not str(text).strip():
-        raise typer.BadParameter("the path is empty; a dot stands for the folder you are in")
+        raise typer.BadParameter("the path is empty; a dot stands for the current folder")
     return Path(text)
 
 
 def check_file(option: str, file: Path | None) -> None:
-    """Refuse the name of a file to be written where no file can have it, before hours are spent on what goes there.
+    """Refuse the path of a file that can't be written, before the work whose result goes there.
 
     Args:
-        option: What the name was given with.
-        file: The name, if one was.
+        option: The option of the path.
+        file: The path; None if the option is not set.
 
     Raises:
-        UsageError: If there is a folder of that name, or no folder that it can be written into.
+        UsageError: If the path is a folder, or its folder does not exist or can't be written.
     """
     if file is None:
         return
@@ -42,17 +42,14 @@ def check_file(option: str, file: Path | None) -> None:
 
 
 def check_folder(option: str, folder: Path | None) -> None:
-    """Refuse the name of a folder to be made, or written to, where a file is in the way or nothing can be written.
+    """Refuse a folder that can't be created or written.
 
     Args:
-        option: What the name was given with.
-        folder: The name, if one was.
+        option: The option of the folder.
+        folder: The folder; None if the option is not set.
 
     Raises:
-        UsageError: If the folder, or one that it is to be made in, is a file, or the system lets nothing be written.
+        UsageError: With the reason of the system.
     """
-    there = next((place for place in (folder, *folder.parents) if place.exists()), None) if folder else None
-    if there is not None and not there.is_dir():
-        raise UsageError(f"{option} is a folder, and {there} is a file", f"give another {option}")
     if folder is not None:
         check_writable(folder, option)

@@ -26,12 +26,12 @@ def open_dataset(
 
     Args:
         name: One of `list_datasets()`.
-        root: The folder that holds its files; default as `fssbench data where` shows.
-        train_dataset: What the weights that are to answer were trained on, where that is another data set: the folds
-            are then its folds (`fssbench.datasets.transfer.view`).
-        test_classes: Which classes are asked then: "unseen", "all", "own", or a release's choice; default as the pair
-            of data sets is asked.
-        **options: The data set's own, e.g. `labels="pycocotools"` for coco20i.
+        root: The folder of its files; default as `fssbench data where` shows.
+        train_dataset: The data set that the weights were trained on, if it is another one. The folds are then those of
+            the training data set (`fssbench.datasets.transfer.view`).
+        test_classes: Which classes are tested in that case: "unseen", "all", "own", or the choice of a release; the
+            default depends on the data sets.
+        **options: Options of the data set, e.g. `labels="pycocotools"` for coco20i.
 
     Raises:
         UsageError: If the name or an option is unknown.
@@ -49,7 +49,7 @@ def open_dataset(
     opened: Dataset = cls.open(None if root is None else Path(root), **options)
     if train_dataset is None:
         if test_classes is not None:
-            raise UsageError("test_classes says which classes weights from elsewhere are asked", "train_dataset=NAME")
+            raise UsageError("test_classes is only for weights trained on another data set", "train_dataset=NAME")
         return opened
     from fssbench.datasets.transfer.view import transfer_view
 

@@ -1,4 +1,4 @@
-"""The data sets by name, and what is known of them unopened; their code is imported only when one is opened."""
+"""The data sets by name, and what is known about them without opening them; code is imported when one is opened."""
 
 from __future__ import annotations
 
@@ -16,32 +16,31 @@ if TYPE_CHECKING:
 
 
 PAPERS = 4
-"""Folds of the papers' tables, and of data sets that are not known here."""
+"""Number of folds in the papers' tables, and of data sets that are not known here."""
 
 
 @dataclass(frozen=True)
 class DatasetInfo:
-    """What is known of a data set without importing it (datasets.toml).
+    """What is known about a data set without importing it (datasets.toml).
 
     Attributes:
         name: Name in the registry.
         target: "module:class".
-        title: Its name as papers print it.
-        folder: Name of its data folder, as in HSNet's and PATNet's releases; empty if it is the data set's name.
-        folds: Number of folds; 1 where it has a fixed test split, 0 where only its files say how many.
-        rendered: Whether it is drawn when it is evaluated, so that it has no files.
-        own: Whether it is one's own data, which no release has evaluated: a class with fewer than K + 1 images is left
-            out then, also where a release's draw would repeat supports.
-        same_scenes_as: The data set whose scenes it shows in another way: classes, folds and lists are the same, the
-            pixels are not.
-        recipes_of: The data set whose training recipes and whose options of methods serve it, where it has none of its
-            own.
-        recipes_of_small: The same for backbones that are trained here from scratch, if it is another one.
-        protocols: Protocols that take it as they stand in protocols.toml, besides those that name it there.
-        check: What `fssbench data check` calls with the opened data set, as "module:function"; empty where counting its
-            lists is all.
-        check_unopened: What looks at its folder also where it can't be opened, as "module:function"; empty if there is
-            no such check.
+        title: Name as papers print it.
+        folder: Name of the data folder, as in HSNet's and PATNet's releases; empty if it is the name of the data set.
+        folds: Number of folds; 1 if there is a fixed test split, 0 if only the files define it.
+        rendered: Whether the images are rendered, so that there are no files.
+        own: Whether it is the user's own data, which no release has evaluated. A class with fewer than K + 1 images is
+            then refused, even where a release's draw would repeat supports.
+        same_scenes_as: The data set with the same scenes: classes, folds and lists are the same, the pixels are not.
+        recipes_of: The data set whose training recipes and method options are used, if this one has none of its own.
+        recipes_of_small: The same for backbones that are trained from scratch here, if it is another one.
+        protocols: Protocols that can be used without overrides, in addition to those that name the data set in
+            protocols.toml.
+        check: The function that `fssbench data check` calls with the opened data set, as "module:function"; empty if
+            only the lists are counted.
+        check_unopened: A function that checks the folder even if the data set can't be opened, as "module:function";
+            empty if there is none.
     """
 
     name: str
@@ -60,12 +59,12 @@ class DatasetInfo:
 
     @property
     def folder_name(self) -> str:
-        """Name of its data folder."""
+        """Name of the data folder."""
         return self.folder or self.name
 
     @property
     def scenes(self) -> str:
-        """The data set whose scenes these are: itself, or the one that it shows in another way."""
+        """The data set that the scenes come from: `same_scenes_as`, or itself."""
         return self.same_scenes_as or self.name
 
 
@@ -97,7 +96,7 @@ def list_datasets() -> list[str]:
 
 
 def dataset_info(name: str) -> DatasetInfo:
-    """Return what is known of a data set; for one registered by another package, what its class says.
+    """Return what is known about a data set; for one of another package, its class defines it.
 
     Raises:
         UsageError: If the name is unknown.
@@ -125,24 +124,24 @@ def dataset_info(name: str) -> DatasetInfo:
 
 
 def folder_name(name: str) -> str:
-    """Return the name of a data set's folder; of one that is not registered, its own name."""
+    """Return the name of a data set's folder; its own name if it is not registered."""
     return dataset_info(name).folder_name if name in list_datasets() else name
 
 
 def dataset_title(name: str) -> str:
-    """Return a data set's name as papers print it; "A_to_B" is trained on A and tested on B."""
+    """Return the name of a data set as papers print it; "A_to_B" is trained on A and tested on B."""
     known = list_datasets()
     return " → ".join(dataset_info(part).title if part in known else part for part in name.split("_to_"))
 
 
 def fold_count_of(name: str) -> int:
-    """Return the number of folds; of "A_to_B", trained on A and tested on B, those of A."""
+    """Return the number of folds; for "A_to_B", trained on A and tested on B, that of A."""
     trained_on = name.partition("_to_")[0]
     return dataset_info(trained_on).folds if trained_on in list_datasets() else PAPERS
 
 
 def require_training(name: str, remedy: str) -> None:
-    """Refuse a data set as what weights were trained on if it trains nothing.
+    """Refuse a data set that can't be the training data of weights.
 
     Args:
         name: One of `list_datasets()`.
@@ -152,4 +151,4 @@ def require_training(name: str, remedy: str) -> None:
         UsageError: If it has no training classes.
     """
     if REGISTRY.get(name).seen_in_training(0) == ():
-        raise UsageError(f"{name} trains nothing: it is asked of weights that were trained elsewhere", remedy)
+        raise UsageError(f"{name} has no training classes: it is for weights trained on other data", remedy)

@@ -1,4 +1,4 @@
-"""Is the data on this machine what the release has? Counts, lists, and files that are missing or unreadable."""
+"""Checking the data on this machine against the release: counts, lists, missing and unreadable files."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ from fssbench.registry import imported
 
 
 def check_at(name: str, root: Path | None = None, *, decode: bool = True, **options: str) -> Report:
-    """Hold a data set against its release by its name; one's own `folder` is looked at also where it can't be opened.
+    """Check a data set by its name. The user's own `folder` is checked even if it can't be opened.
 
     Args:
-        name: A data set.
+        name: Name of the data set.
         root: Its folder; default as `fssbench data where` shows.
         decode: As for `check`.
-        **options: The data set's own.
+        **options: Options of the data set.
 
     Raises:
         UsageError: If the name or an option is unknown.
         MissingError: If there is no folder.
     """
-    cls, look = REGISTRY.get(name), dataset_info(name).check_unopened
-    if not look:
+    cls, check_folder = REGISTRY.get(name), dataset_info(name).check_unopened
+    if not check_folder:
         return check(open_dataset(name, root, **options), decode=decode)
     cls.refuse_options(options)
-    report: Report = _function(look)(require_root(name, root), decode=decode)
+    report: Report = _function(check_folder)(require_root(name, root), decode=decode)
     return report
 
 
@@ -43,20 +43,20 @@ def _function(target: str) -> Callable[..., Report]:
 
 
 def check(dataset: Dataset, *, decode: bool = True) -> Report:
-    """Hold a data set against its release.
+    """Check a data set against its release.
 
     Args:
         dataset: The opened data set.
-        decode: Whether to decode every photo (minutes for COCO); else photos are only opened.
+        decode: Whether to decode every photo (which takes minutes for COCO); otherwise photos are only opened.
     """
     known = dataset.name in list_datasets() and isinstance(dataset, REGISTRY.get(dataset.name))
     if known and (target := dataset_info(dataset.name).check):
         report: Report = _function(target)(dataset, decode=decode)
         return report
     folds = range(dataset.fold_count)
-    sides: tuple[Split, ...] = ("val", "train")
+    splits: tuple[Split, ...] = ("val", "train")
     counts = [
-        Count(f"{side} entries, fold {fold}", len(dataset.entries(fold, side))) for side in sides for fold in folds
+        Count(f"{split} entries, fold {fold}", len(dataset.entries(fold, split))) for split in splits for fold in folds
     ]
     return Report(dataset.name, dataset.root, tuple(counts))
 
@@ -64,7 +64,7 @@ def check(dataset: Dataset, *, decode: bool = True) -> Report:
 def report_of(
     dataset: Dataset, counts: Iterable[Count], problems: Sequence[FSSBenchError], notes: Iterable[str] = ()
 ) -> Report:
-    """Return the report of a data set, its problems told apart into broken and missing files."""
+    """Return the report of a data set, with the problems sorted into broken and missing files."""
     return Report(
         dataset.name,
         dataset.root,
@@ -76,7 +76,7 @@ def report_of(
 
 
 def equal_count(what: str, here: int, official: int) -> Count:
-    """Return a count that is right where it equals the release's."""
+    """Return a count that is right if it equals the number in the release."""
     return Count(what, here, official, here == official)
 
 
@@ -92,7 +92,7 @@ def unreadable_labels(dataset: Dataset, names: Sequence[str]) -> Iterator[FSSBen
 def photo_problems(
     dataset: Dataset, names: Sequence[str], *, decode: bool, same_size: bool = True
 ) -> Iterator[FSSBenchError]:
-    """Yield an error for each photo that is missing, unreadable, or not of the size of its labels."""
+    """Yield an error for each photo that is missing, unreadable, or has another size than its label map."""
     for name in tracked(names, "reading the photos", "photos"):
         path = dataset.photo_path(name)
         if path is None:
@@ -109,7 +109,7 @@ def photo_problems(
 
 
 NOT_AT_HAND = "not counted"
-"""Stands for a number that a missing or broken file keeps from being counted."""
+"""The value of a number that can't be counted because of a missing or broken file."""
 
 
 @dataclass(frozen=True)
@@ -118,10 +118,10 @@ class Count:
 
     Attributes:
         what: What was counted.
-        here: The number here, or `NOT_AT_HAND`.
-        official: The number of the complete release; None where there is none to compare with.
-        same: Whether it is as it should be: equal numbers, and for lists equal content.
-        note: What more is to say, e.g. that a list is the release's.
+        here: The number on this machine, or `NOT_AT_HAND`.
+        official: The number in the complete release; None if it is not known.
+        same: Whether the number is right, and for lists also the content.
+        note: Further information, e.g. that a list is the release's.
     """
 
     what: str
@@ -133,16 +133,16 @@ class Count:
 
 @dataclass(frozen=True)
 class Report:
-    """What `check` found.
+    """The result of `check`.
 
     Attributes:
         dataset: Name of the data set.
         root: Its folder; None if it is rendered.
         counts: The numbers.
-        broken: Files that are there but not as they should be, a sentence each.
-        missing: Files that are not there, a sentence each.
-        notes: What is worth knowing but not wrong.
-        faults: Of one's own data, what is wrong and what mends it.
+        broken: A sentence for each broken file.
+        missing: A sentence for each missing file.
+        notes: Information that is no error.
+        faults: For own data, what is wrong and how to correct it.
     """
 
     dataset: str

@@ -1,10 +1,10 @@
-"""What every data set offers: an index, photos, labels, folds, and a fingerprint. No episodes, no tensors."""
+"""The base class of all data sets: an index, images, labels, folds and a fingerprint. No episodes, no tensors."""
 
 from __future__ import annotations
 
 import shlex
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Self, cast
@@ -25,50 +25,50 @@ Label = npt.NDArray[np.uint8 | np.uint16]
 
 @dataclass(frozen=True)
 class ImageOrder:
-    """The order of a side's images, where a release has one that is not by name.
+    """The order of the images of a split, if a release has an order that is not by name.
 
     Attributes:
-        words: Whose it is, e.g. "official (PFENet)".
-        names: The images; others are not listed.
+        origin: Where the order comes from, e.g. "official (PFENet)".
+        names: The images in order; other images are not listed.
     """
 
-    words: str
+    origin: str
     names: tuple[str, ...]
 
 
 class Dataset(ABC):
     """A few-shot segmentation data set.
 
-    Label values are 0 for background, 1..C for the classes, 255 for pixels to ignore. A data set of datasets.toml has
-    `fold_count`, `rendered` and `own` from there; one of another package says them itself.
+    Label values are 0 for background, 1..C for the classes, and 255 for the ignore region. A data set in datasets.toml
+    gets `fold_count`, `rendered` and `own` from there; a data set of another package sets them itself.
     """
 
     name: str
     fold_count: int = 4
-    """Number of folds; 1 where the data set has a fixed test split, 0 of a class whose files say how many."""
+    """Number of folds; 1 if there is a fixed test split, 0 in a class whose files define it."""
     has_ignore: bool = False
     """Whether label 255 occurs."""
     sizes_differ: bool = False
-    """Whether its release has photos of another size than their label maps, which are brought to one size there."""
+    """Whether the release has images of another size than their label maps; both are resized to the input size."""
     rendered: bool = False
-    """Whether it is drawn when it is asked for, so that it has no files."""
+    """Whether the images are rendered, so that there are no files."""
     own: bool = False
-    """Whether it is one's own data, which no release has asked: a class with fewer than K + 1 images is not asked then,
-    also where a release's draw would repeat supports."""
+    """Whether it is the user's own data, which no release has evaluated: a class with fewer than K + 1 images is
+    refused, even where a release's draw would repeat supports."""
 
     evaluated_split: Split = "val"
     """The split that evaluations use. A subclass may still call it `asked`, as it was called before version 0.2."""
 
     trained_on: str | None = None
-    """The data set whose folds it is seen by, where that is another one (`fssbench.datasets.transfer.view`)."""
+    """The data set of the folds, if the weights were trained on another one (`fssbench.datasets.transfer.view`)."""
     test_classes: str | None = None
-    """Which of its classes are asked then (`fssbench.datasets.transfer.view`)."""
+    """Which classes are tested in that case (`fssbench.datasets.transfer.view`)."""
 
     root: Path | None
-    """The folder that holds the files; None for a rendered data set."""
+    """The folder of the files; None for a rendered data set."""
 
     def __init_subclass__(cls) -> None:
-        """Take what datasets.toml says of the class, if it stands there: no class has to say it again."""
+        """Set the attributes that datasets.toml defines, if the class is in it."""
         super().__init_subclass__()
         if "asked" in vars(cls):
             cls.evaluated_split = vars(cls)["asked"]
@@ -78,51 +78,56 @@ class Dataset(ABC):
 
     @property
     def check_command(self) -> str:
-        """The command that names all that is missing or broken of it."""
+        """The command that lists missing and broken files."""
         return check_command(self.name, self.root)
 
     @property
     def remedy(self) -> str:
-        """What to do about a file that is missing or broken."""
-        return f"replace the file; {self.check_command} names what is missing or broken"
+        """What to do about a missing or broken file."""
+        return f"replace the file; {self.check_command} lists what is missing or broken"
 
     @classmethod
-    @abstractmethod
     def open(cls, root: Path | None = None, **options: object) -> Self:
-        """Open the data set at `root`, or where the configuration says (see `fssbench.config`).
+        """Open the data set at `root` (or in it), or where the configuration says (see `fssbench.datasets.roots`).
+
+        By default there are no options, and the class is called with the folder.
 
         Raises:
             MissingError: If the data is not there, with the command that says where to put it.
             UsageError: If an option is unknown.
         """
+        from fssbench.datasets.roots import require_root
+
+        cls.refuse_options(options)
+        return cast("Callable[[Path], Self]", cls)(require_root(cls.name, root))
 
     @property
     def remarks(self) -> tuple[str, ...]:
-        """What is to be said beside numbers on it, because it does not hold all that somebody may think; sentences."""
+        """Caveats of the data set that belong to every number on it; sentences."""
         return ()
 
     @property
     @abstractmethod
     def class_names(self) -> Mapping[int, str]:
-        """The name of each label value 1..C, in rising order."""
+        """The name of each label value 1..C, sorted by value."""
 
     @property
     def fingerprint(self) -> str:
-        """The fingerprint of the side that evaluations ask: they depend on no other."""
+        """The fingerprint of the split that evaluations use; they do not depend on other splits."""
         return self.split_fingerprint(self.evaluated_split)
 
     @abstractmethod
     def split_fingerprint(self, split: Split) -> str:
-        """Return the hex sha256 over all that decides labels and lists of a side (files, label rule, order, seed)."""
+        """Return the hex sha256 of all that decides the labels and lists of a split: files, rules, order, seed."""
 
     @property
     @abstractmethod
     def list_order(self) -> str:
-        """Which order the lists are in, in words: e.g. "official (HSNet)" or "canonical (by name)"."""
+        """The order of the lists as text, e.g. "official (HSNet)" or "canonical (by name)"."""
 
     @abstractmethod
     def fold_classes(self, fold: int, split: Split = "val") -> tuple[int, ...]:
-        """Return the label values of a fold, rising: the novel classes for "val", the base classes for "train".
+        """Return the classes of a fold, sorted: the novel classes for "val", the base classes for "train".
 
         Raises:
             UsageError: If there is no such fold.
@@ -132,14 +137,14 @@ class Dataset(ABC):
     def index(self, split: Split) -> pd.DataFrame:
         """Return a row per (image, class): `name` (str), `class_id` (int64), `pixels` (int64, original size).
 
-        Every class with at least one pixel has a row, also where no list admits it.
+        Every class with at least one pixel in an image has a row, even if no list has the pair.
         """
 
     @abstractmethod
     def entries(self, fold: int, split: Split = "val") -> pd.DataFrame:
-        """Return the (image, class) pairs a fold's list admits, in list order: `name` (str), `class_id` (int64).
+        """Return the (image, class) pairs in the list of a fold, in list order: `name` (str), `class_id` (int64).
 
-        The order matters: samplers index into it.
+        The order matters, because samplers index into the list.
 
         Raises:
             UsageError: If there is no such fold.
@@ -147,11 +152,11 @@ class Dataset(ABC):
 
     @abstractmethod
     def image(self, name: str) -> Image:
-        """Return the photo: RGB uint8 (H, W, 3).
+        """Return an image: RGB uint8 (H, W, 3).
 
         Raises:
-            MissingError: If the photo is not there.
-            BrokenFileError: If it can't be decoded whole.
+            MissingError: If the file does not exist.
+            BrokenFileError: If it can't be decoded completely.
         """
 
     @abstractmethod
@@ -161,27 +166,27 @@ class Dataset(ABC):
         A data set of more than 254 classes (FSS-1000) returns uint16, and 255 is a class there.
 
         Raises:
-            MissingError: If the mask is not there.
-            BrokenFileError: If it can't be decoded, or holds a value that is no class.
+            MissingError: If the mask does not exist.
+            BrokenFileError: If it can't be decoded, or has a value that is not a class.
         """
 
     def photo_path(self, name: str) -> Path | None:
-        """Return the file that holds the photo, or should; None where there is none, because photos are drawn.
+        """Return the path of the photo, even if the file is missing; None if images are rendered.
 
-        By its content a run that is continued knows whether the photos are still those of its rows.
+        A continued run uses the content of the file to check that the photo is still the same.
         """
         del name
         return None
 
     def image_size(self, name: str) -> tuple[int, int]:
-        """Return (height, width) of the photo."""
+        """Return (height, width) of an image."""
         height, width = self.label(name).shape
         return height, width
 
     def entries_of(self, classes: Collection[int], split: Split) -> pd.DataFrame:
-        """Return the (image, class) pairs that the lists of all folds admit of some classes, fold by fold.
+        """Return the (image, class) pairs of some classes in the lists of all folds, fold by fold.
 
-        A data set whose lists have an order of their own keeps to it.
+        A data set whose lists have an order of their own keeps that order.
         """
         import pandas as pd
 
@@ -190,23 +195,23 @@ class Dataset(ABC):
         return pairs[pairs["class_id"].isin(list(classes))].reset_index(drop=True)
 
     def leaking(self, fold: int, classes: Collection[int]) -> tuple[str, ...] | None:
-        """Return the names of classes that the training of a fold has seen; None if that is not known.
+        """Return the names of the tested classes that the training of a fold has seen; None if that is not known.
 
         Args:
             fold: The fold of the weights.
-            classes: Label values that are asked.
+            classes: The label values of the tested classes.
         """
         del fold, classes
         return ()
 
     @classmethod
     def seen_in_training(cls, fold: int) -> tuple[str, ...] | None:
-        """Return the names of the classes that training on a fold sees; None if that is not known without the files."""
+        """Return the names of the classes that training on a fold sees; None if the files are needed to know it."""
         del fold
         return None
 
     def class_lists(self, fold: int, split: Split = "val") -> dict[int, list[str]]:
-        """Return for each class of the fold its image names in list order."""
+        """Return the image names of each class of a fold, in list order."""
         entries = self.entries(fold, split)
         lists: dict[int, list[str]] = {class_id: [] for class_id in self.fold_classes(fold, split)}
         for name, class_id in zip(entries["name"], entries["class_id"], strict=True):
@@ -214,15 +219,15 @@ class Dataset(ABC):
         return lists
 
     def image_order(self, split: Split) -> ImageOrder | None:
-        """Return the order in which lists made by counting pixels have the images; None if it is by name."""
+        """Return the image order for lists that are made by counting pixels; None if it is by name."""
         del split
         return None
 
     def check_learnable(self, fold: int) -> None:
-        """Refuse to train where the photos or classes to learn from are not apart from those that are asked.
+        """Refuse training if its images or classes are not separate from those of the evaluation.
 
         Raises:
-            MissingError: If it is not known which photos are asked.
+            MissingError: If the images of the evaluation are not known.
             UsageError: If a fold has no base class.
         """
         del fold
@@ -232,7 +237,7 @@ class Dataset(ABC):
         """Refuse options that the data set does not have.
 
         Raises:
-            UsageError: Naming the first unknown option and the known ones.
+            UsageError: With the first unknown option and the known ones.
         """
         for option in options:
             if option not in known:
@@ -253,5 +258,5 @@ class Dataset(ABC):
 
 
 def check_command(name: str, root: Path | None) -> str:
-    """Return the command that names all that is missing or broken of a data set, opened or not."""
+    """Return the command that lists missing and broken files of a data set."""
     return f"fssbench data check {name}" + (f" --root {shlex.quote(str(root))}" if root else "")

@@ -1,4 +1,4 @@
-"""Objects of which no pixel is left once a label map is brought to a network's size."""
+"""Objects that have no pixel left when a label map is resized to the input size of a network."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from fssbench.protocols.rules import OWN_DATA, Protocol, protocol, shipped_proto
 from fssbench.protocols.transforms import input_label
 
 Lost = tuple[int, tuple[int, int]]
-"""A class without a pixel left, and the network's (height, width)."""
+"""A class that has no pixel left, and the (height, width) of the input."""
 
 
 def lost_objects(label: Label, classes: Collection[int]) -> list[Lost]:
-    """Return the classes of a label map (H, W) that have a pixel in it and none at the size of a protocol's network."""
+    """Return the classes that have a pixel in a label map (H, W), but none at the input size of some protocol."""
     here = set(np.flatnonzero(value_counts(label)).tolist()) & set(classes)
     lost = []
     for rules in _sizes():
@@ -34,14 +34,14 @@ def lost_objects(label: Label, classes: Collection[int]) -> list[Lost]:
 
 
 def lost_notes(found: Iterable[Lost], classes: Mapping[int, str]) -> list[str]:
-    """Return a sentence for each class that is lost in some photos, given what is lost in each."""
+    """Return a sentence for each class that is lost in some photos."""
     counts = Counter(found)
     notes = []
     for class_id in sorted({class_id for class_id, _ in counts}):
         sizes = sorted((size, number) for (other, size), number in counts.items() if other == class_id)
-        said = ", ".join(f"{number} at {height} x {width}" for (height, width), number in sizes)
+        sizes_text = ", ".join(f"{number} at {height} x {width}" for (height, width), number in sizes)
         notes.append(
-            f"photos in which '{classes[class_id]}' ({class_id}) has no pixel left at a network's size: {said}; "
+            f"photos in which '{classes[class_id]}' ({class_id}) has no pixel left at a network's size: {sizes_text}; "
             "as supports they show no object (min_pixels in dataset.toml leaves small ones out)"
         )
     return notes
@@ -49,7 +49,7 @@ def lost_notes(found: Iterable[Lost], classes: Mapping[int, str]) -> list[str]:
 
 @cache
 def _sizes() -> tuple[Protocol, ...]:
-    """Return for each size and rule of resizing one protocol that has it on one's own data."""
+    """Return one protocol for each combination of input size and resize rule on own data."""
     here = [protocol(name).on(OWN_DATA) for name in shipped_protocols()]
     different = {(rules.input, rules.resize): rules for rules in here}
     return tuple(different[size] for size in sorted(different))

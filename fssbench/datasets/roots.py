@@ -30,12 +30,12 @@ class Root:
 
 
 def configured_roots() -> dict[str, Path]:
-    """Return the data folders that the configuration file names in its table [data], by data set.
+    """Return the data folders in the table [data] of the configuration file, by data set.
 
-    A relative folder is taken from the file's own place; `~` is the user's home.
+    A relative folder is relative to the folder of the file; `~` is the user's home.
 
     Raises:
-        BrokenFileError: If the file is not TOML or says something unknown, with the line.
+        BrokenFileError: If the file is not TOML or has an unknown key, with the line.
     """
     path = reachable(config_file)
     if path is None:
@@ -75,17 +75,17 @@ def _parse(text: str, path: Path) -> dict[str, Path]:
 
 
 def find_root(dataset: str, option: Path | None = None) -> Root | None:
-    """Return the data folder of a data set and how it was found; None if nothing names one.
+    """Return the data folder of a data set and how it was found; None if none is configured.
 
-    What is named may be the data folder itself or its parent. A folder named by FSSBENCH_DATA that does not
-    hold this data set is passed over: it may hold the others.
+    The configured folder may be the data folder itself or its parent. FSSBENCH_DATA may name a folder without this data
+    set: it may have others.
 
     Args:
-        dataset: Its name; the folder of one that is not registered has that name, too.
-        option: What the user gave on the command line or in Python.
+        dataset: Name of the data set; the folder of an unregistered data set has the same name.
+        option: The folder from the command line or from Python.
 
     Raises:
-        MissingError: If the option or the configuration file names a folder that is not there.
+        MissingError: If the option or the configuration file names a folder that does not exist.
         BrokenFileError: If the configuration file is broken.
     """
     if option is not None:
@@ -107,7 +107,7 @@ def require_root(dataset: str, option: Path | None = None) -> Path:
     """Return the data folder of a data set.
 
     Raises:
-        MissingError: If nothing names one, with what to set.
+        MissingError: If none is configured, with what to set.
         BrokenFileError: If the configuration file is broken.
     """
     found = find_root(dataset, option)
@@ -115,11 +115,11 @@ def require_root(dataset: str, option: Path | None = None) -> Path:
         return found.path
     folder = folder_name(dataset)
     variable = os.environ.get(DATA_VARIABLE)
-    looked = f"{DATA_VARIABLE}={variable} holds no {folder}" if variable else f"{DATA_VARIABLE} is not set"
+    looked = f"{DATA_VARIABLE}={variable} has no {folder}" if variable else f"{DATA_VARIABLE} is not set"
     raise MissingError(
-        f"{dataset} needs its folder {folder}, and nothing says where it is: no root was given, {looked}, "
-        f"and {config_name()} names none",
-        f"--root DIR, or export {DATA_VARIABLE}=DIR where DIR holds {folder}; fssbench data where shows what is found",
+        f"the folder {folder} of {dataset} was not found: --root is not set, {looked}, "
+        f"and {config_name()} does not name it",
+        f"--root DIR, or export {DATA_VARIABLE}=DIR where DIR has {folder}; fssbench data where shows what is found",
     )
 
 
@@ -135,7 +135,7 @@ def _existing(dataset: str, path: Path, named_by: str) -> Path:
 
 
 def own_data_in(root: Path) -> str | None:
-    """Return "folder" if a folder of one's own data is at `root`, None otherwise."""
-    from fssbench.datasets.folder.description import FILE
+    """Return "folder" if `root` is a folder of own data, otherwise None."""
+    from fssbench.datasets.folder import DESCRIPTION_FILE
 
-    return "folder" if (root / FILE).is_file() else None
+    return "folder" if (root / DESCRIPTION_FILE).is_file() else None

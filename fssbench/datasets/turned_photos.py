@@ -1,27 +1,27 @@
-"""Photos that their EXIF orientation turns in a way that sizes do not tell, so that masks may be of the other way."""
+"""Photos whose EXIF orientation keeps their size, so that the size does not tell which orientation the masks have."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
 
-from fssbench.datasets.folder.files import listed
+from fssbench.datasets.folder.files import first_names
 from fssbench.datasets.io.images import turned_in_place
 from fssbench.errors import FSSBenchError
 
 
 def turned_note(photos: Iterable[Path]) -> str | None:
-    """Return how many photos there are of the kind, and the first of them; None if there is none."""
+    """Return a sentence with the number and the names of such photos; None if there is none."""
     turned = []
     for path in photos:
         try:
             turned += [path.name] if turned_in_place(path) else []
         except FSSBenchError:
-            continue  # It is a fault of its own.
-    return f"photos whose EXIF orientation keeps their size: {len(turned)}, {listed(turned)}" if turned else None
+            continue  # Unreadable photos are reported elsewhere.
+    return f"photos whose EXIF orientation keeps their size: {len(turned)}, {first_names(turned)}" if turned else None
 
 
 def stored_note(photos: Iterable[Path]) -> list[str]:
-    """Return what is to be said of such photos in a data set that is read as it is stored."""
+    """Return the note about such photos for a data set that ignores the EXIF orientation."""
     note = turned_note(photos)
-    return [] if note is None else [f"{note}; they are read as they are stored, as masks are taken to be"]
+    return [] if note is None else [f"{note}; they are read as stored, which masks are assumed to match"]

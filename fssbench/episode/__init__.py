@@ -1,4 +1,4 @@
-"""Episodes: what is asked, drawn as the releases draw it, fixed, hashed, and kept in files."""
+"""Episode lists: drawn as in the releases, fixed, hashed, and stored in files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Drawing an episode list: a data set's lists and a protocol in, episodes out."""
+"""Drawing an episode list from the image lists of a data set, by the rules of a protocol."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from fssbench.protocols.rules import Protocol
 from fssbench.protocols.rules import protocol as protocol_of
 
 MAX_EPISODES = 1_000_000
-"""No list is longer: far beyond any published evaluation, and still a file that can be read."""
+"""The largest number of episodes in a list: far more than in any published evaluation, and still a readable file."""
 
-_OWN_LISTS = "--protocol hsnet, which asks the data set's own lists"
+_OWN_LISTS = "--protocol hsnet, which uses the data set's own lists"
 
 
 def episodes(
@@ -31,23 +31,25 @@ def episodes(
     skip_short_classes: bool = False,
     runs: int | None = None,
 ) -> EpisodeList:
-    """Draw the episodes that a protocol asks. Lists (and so masks or annotations) are needed, photos are not.
+    """Draw the episodes of a protocol. This needs the lists, and so masks or annotations, but no photos.
 
     Args:
         dataset: The opened data set.
-        fold: Its fold; 0 where there are none.
+        fold: The fold; 0 if the data set has no folds.
         way: N.
         shot: K.
-        protocol: One of `list_protocols()`, a file of one's own ("./mine.toml"), or the protocol itself.
-        count: How many episodes a run; default the protocol's own number, of which fewer are the first.
-        seed: Seed of the draw, for one run; default the release's, where it has several one run for each, all in
-            one list (`EpisodeList.run_length`). Where the release seeds each episode with its number i,
-            seed 0 is the release and any other seed s starts episode i at `RandomState([s, i])`.
-        split: Side of the data set the images come from; default the protocol's: "val", for FSS-1000 "test".
-        skip_short_classes: Leave classes out that have too few images to be asked, instead of refusing.
-            What was left out stands in `EpisodeList.left_out`; such a list is not the protocol's own.
-        runs: How many runs, each with its own seed (`Protocol.run_seeds`); default the release's number, or 1 where
-            a seed is given.
+        protocol: One of `list_protocols()`, an own file ("./mine.toml"), or the protocol itself.
+        count: Number of episodes per run; default the number of the protocol. A smaller number gives the first episodes
+            of the full list.
+        seed: Seed of the draw, for one run. Default: the seeds of the release, with one run per seed, all in one list
+            (`EpisodeList.run_length`). If the release seeds each episode with its number i, seed 0 is the release, and
+            any other seed s draws episode i from `RandomState([s, i])`.
+        split: Split of the data set that the images come from; default that of the protocol: "val", for FSS-1000
+            "test".
+        skip_short_classes: Leave out classes that have too few images for an episode, instead of raising an error. They
+            are listed in `EpisodeList.left_out`, and the list is then not the protocol's own.
+        runs: Number of runs, each with its own seed (`Protocol.run_seeds`); default the number of the release, or 1 if
+            `seed` is set.
 
     Raises:
         UsageError: If the protocol does not define the ways, shots or data set, or a number is out of range.
@@ -67,35 +69,37 @@ def episodes(
     if way > 1 and not rule.several_ways:
         raise UsageError(f"the sampler {chosen.sampler} draws 1-way episodes, not {way}-way", "fssbench list protocols")
     dataset.check_fold(fold)
-    side = split or chosen.split
+    list_split = split or chosen.split
     seeds = chosen.run_seeds(seed, runs)
-    lists = lists_of(dataset, fold, side, chosen)
-    short = _short_classes(lists, _images_needed(dataset, rule, shot))
+    lists = lists_of(dataset, fold, list_split, chosen)
+    short = _classes_with_few_images(lists, _images_needed(dataset, rule, shot))
     left_out: tuple[int, ...] = ()
     if skip_short_classes:
         left_out = tuple(short)
         lists = lists.without(short)
-    elif asked := {c: size for c, size in short.items() if rule.draws_class or size or c in _held(lists)}:
-        raise _too_short(dataset, fold, side, asked, rule, shot)
-    _check_room(lists, dataset, fold, side, way, chosen, short)
-    length = _how_many(count, chosen.episodes, lists, rule)
+    elif too_short := {
+        c: size for c, size in short.items() if rule.draws_class or size or c in _classes_in_queries(lists)
+    }:
+        raise _too_short(dataset, fold, list_split, too_short, rule, shot)
+    _check_class_count(lists, dataset, fold, list_split, way, chosen, short)
+    length = _list_length(count, chosen.episodes, lists, rule)
     if length * len(seeds) > MAX_EPISODES:
         raise UsageError(f"a list has 1 to {MAX_EPISODES} episodes, not {len(seeds)} runs of {length}")
     if rule.continued:
         drawn = tuple(rule.draw(lists, way, shot, length * len(seeds), seeds[0]))
     else:
-        drawn = tuple(episode for one in seeds for episode in rule.draw(lists, way, shot, length, one))
+        drawn = tuple(episode for run_seed in seeds for episode in rule.draw(lists, way, shot, length, run_seed))
     return EpisodeList(
         episodes=drawn,
         dataset=dataset.name,
         fold=fold,
-        split=side,
+        split=list_split,
         way=way,
         shot=shot,
         protocol=protocol if isinstance(protocol, str) and named.own is None else named.name,
         seed=seeds[0],
-        list_order=_order(dataset, side, rule),
-        data_fingerprint=dataset.split_fingerprint(side),
+        list_order=_order(dataset, list_split, rule),
+        data_fingerprint=dataset.split_fingerprint(list_split),
         left_out=left_out,
         run_length=length if len(seeds) > 1 else None,
         train_dataset=dataset.trained_on,
@@ -103,96 +107,96 @@ def episodes(
     )
 
 
-def lists_of(dataset: Dataset, fold: int, side: Split, protocol: Protocol) -> ImageLists:
+def lists_of(dataset: Dataset, fold: int, split: Split, protocol: Protocol) -> ImageLists:
     """Return the lists that a protocol draws from.
 
     Raises:
         MissingError: If they are empty.
     """
-    # A protocol that looks for its queries among the training images (PANet) asks the novel classes there.
-    classes = dataset.fold_classes(fold, "val" if side == protocol.split == "train" else side)
+    # A protocol that takes its queries from the training images (PANet) uses their novel classes.
+    classes = dataset.fold_classes(fold, "val" if split == protocol.split == "train" else split)
     rule = sampler(protocol.sampler).lists
-    lists = read_lists(dataset, fold, side, classes, rule)
+    lists = read_lists(dataset, fold, split, classes, rule)
     if not lists.entries:
-        why = area_rule(rule, dataset, side, classes)
+        reason = area_rule(rule, dataset, split, classes)
         raise MissingError(
-            f"{dataset.name} fold {fold} lists no {side} image: {why or 'there is nothing to ask'}",
-            _OWN_LISTS if why else dataset.check_command,
+            f"{dataset.name} fold {fold} lists no {split} image{f': {reason}' if reason else ''}",
+            _OWN_LISTS if reason else dataset.check_command,
         )
     return lists
 
 
-def _order(dataset: Dataset, side: Split, rule: Sampler) -> str:
+def _order(dataset: Dataset, split: Split, rule: Sampler) -> str:
     if rule.lists == "data set's":
         return dataset.list_order
-    order = dataset.image_order(side)
-    return "canonical (by name)" if order is None else order.words
+    order = dataset.image_order(split)
+    return "canonical (by name)" if order is None else order.origin
 
 
 def classes_of(dataset: Dataset, episodes: EpisodeList) -> tuple[int, ...]:
-    """Return all label values of the fold that a list asks: base classes only if it asks them of training images."""
-    own = dataset.fold_classes(episodes.fold, episodes.split)
-    asked = {class_id for episode in episodes for class_id in episode.classes}
-    return own if asked <= set(own) else dataset.fold_classes(episodes.fold, "val")
+    """Return all classes of the fold of a list: its novel classes, or its base classes if the episodes are of them."""
+    novel = dataset.fold_classes(episodes.fold, episodes.split)
+    in_episodes = {class_id for episode in episodes for class_id in episode.classes}
+    return novel if in_episodes <= set(novel) else dataset.fold_classes(episodes.fold, "val")
 
 
-def _held(lists: ImageLists) -> set[int]:
-    """Return the classes that a query may be asked for although no list has it under them."""
+def _classes_in_queries(lists: ImageLists) -> set[int]:
+    """Return the classes that a query may be drawn for although it is not listed under them."""
     return {class_id for held in lists.held.values() for class_id in held}
 
 
 def _images_needed(dataset: Dataset, rule: Sampler, shot: int) -> int:
-    """Return how many different images a class must have to be asked."""
+    """Return how many different images a class needs for an episode."""
     return shot + 1 if dataset.own else rule.images_needed(shot)
 
 
-def _short_classes(lists: ImageLists, needed: int) -> dict[int, int]:
-    """Return the classes with fewer different images than an episode needs, and how many they have."""
+def _classes_with_few_images(lists: ImageLists, needed: int) -> dict[int, int]:
+    """Return the classes with fewer different images than an episode needs, and their numbers of images."""
     sizes = {class_id: len(set(names)) for class_id, names in lists.by_class.items()}
     return {class_id: size for class_id, size in sizes.items() if size < needed}
 
 
 def _too_short(
-    dataset: Dataset, fold: int, side: Split, short: dict[int, int], rule: Sampler, shot: int
+    dataset: Dataset, fold: int, split: Split, short: dict[int, int], rule: Sampler, shot: int
 ) -> MissingError:
     names = [f"{dataset.class_names[c]} ({size})" for c, size in short.items()]
     shown = ", ".join(names[:6]) + (f" and {len(names) - 6} more" if len(names) > 6 else "")
-    why = area_rule(rule.lists, dataset, side, short)
+    reason = area_rule(rule.lists, dataset, split, short)
     return MissingError(
-        f"{dataset.name} (fold {fold}, {side}) has too few images of {shown}; "
+        f"{dataset.name} (fold {fold}, {split}) has too few images of {shown}; "
         f"an episode needs {_images_needed(dataset, rule, shot)} different ones of its class"
-        + (f"; {why}" if why else ""),
-        f"{_OWN_LISTS if why else dataset.check_command}; or leave these classes out with --skip-short-classes "
+        + (f"; {reason}" if reason else ""),
+        f"{_OWN_LISTS if reason else dataset.check_command}; or leave these classes out with --skip-short-classes "
         "(in Python skip_short_classes=True), which is then not the protocol's own list",
     )
 
 
-def _check_room(
+def _check_class_count(
     lists: ImageLists,
     dataset: Dataset,
     fold: int,
-    side: Split,
+    split: Split,
     way: int,
     protocol: Protocol,
     short: Collection[int],
 ) -> None:
-    # An FS-CS query's class has half of the chance, so the other half needs at least one other class.
+    # In FS-CS, the class of the query is drawn with probability 1/2, so there must be at least one other class.
     needed = max(way, 2) if protocol.task == "fscs" else way
     if len(lists.by_class) < needed or not lists.entries:
-        why = area_rule(sampler(protocol.sampler).lists, dataset, side, short)
+        reason = area_rule(sampler(protocol.sampler).lists, dataset, split, short)
         raise MissingError(
-            f"{dataset.name} fold {fold} has {len(lists.by_class)} {side} classes with enough images; "
-            f"{way}-way episodes need {needed}" + (f"; {why}" if why else ""),
-            (_OWN_LISTS if why else dataset.check_command)
+            f"{dataset.name} fold {fold} has {len(lists.by_class)} {split} classes with enough images; "
+            f"{way}-way episodes need {needed}" + (f"; {reason}" if reason else ""),
+            (_OWN_LISTS if reason else dataset.check_command)
             + (f"; or --ways {len(lists.by_class)} or less" if lists.by_class else ""),
         )
 
 
-def _how_many(count: int | None, default: int, lists: ImageLists, rule: Sampler) -> int:
+def _list_length(count: int | None, default: int, lists: ImageLists, rule: Sampler) -> int:
     if count is not None and not 1 <= count <= MAX_EPISODES:
         raise UsageError(f"a list has 1 to {MAX_EPISODES} episodes, not {count}")
     if rule.repeats_queries:
         return count or default
     if count is not None and count > len(lists.entries):
-        raise UsageError(f"each image is asked once: there are {len(lists.entries)} episodes, not {count}")
+        raise UsageError(f"each image is the query of one episode: there are {len(lists.entries)}, not {count}")
     return min(count or default, len(lists.entries))

@@ -1,4 +1,4 @@
-"""An episode, and a list of episodes: what is asked, fixed and hashed."""
+"""An episode, and a list of episodes with its content hash."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from typing import Literal, overload
 
 @dataclass(frozen=True, slots=True)
 class Episode:
-    """One question: label `classes` in `query`, given `supports`.
+    """One episode: segment `classes` in `query`, given the supports of each class.
 
     Attributes:
-        query: Image name of the query.
-        classes: The N label values asked for; way n (1-based) of a prediction is `classes[n - 1]`.
-        supports: For each class its K support image names: `supports[n - 1][k]`.
-        query_class: The label value under which the query is listed. In FS-CS it need not be among `classes`.
+        query: Name of the query image.
+        classes: The label values of the N classes; way n (from 1) of a prediction is `classes[n - 1]`.
+        supports: The names of the K support images of each class: `supports[n - 1][k]`.
+        query_class: The label value under which the query is listed. In FS-CS it may be none of `classes`.
 
     Examples:
         >>> import fssbench
@@ -45,7 +45,7 @@ class Episode:
         return len(self.supports[0])
 
     def canonical(self) -> str:
-        """Return the one-line JSON that the content hash is taken over."""
+        """Return the line of JSON that the content hash is computed from."""
         record = [self.query, list(self.classes), [list(names) for names in self.supports], self.query_class]
         return json.dumps(record, separators=(",", ":"), ensure_ascii=True)
 
@@ -55,22 +55,22 @@ class EpisodeList(Sequence[Episode]):
     """Episodes with the protocol that drew them.
 
     Attributes:
-        episodes: The episodes, in the order in which they are asked.
-        dataset: Data set name, e.g. "pascal5i".
-        fold: The fold whose classes are asked.
-        split: Which side of the data set the images come from.
+        episodes: The episodes, in the order of the draw.
+        dataset: Name of the data set, e.g. "pascal5i".
+        fold: The fold of the classes.
+        split: The split of the data set that the images come from.
         way: N.
         shot: K.
         protocol: Name of the protocol, e.g. "hsnet".
         seed: The seed of the draw.
-        list_order: Which order of the image lists decided the draw (`Dataset.list_order`).
-        data_fingerprint: `Dataset.split_fingerprint` of the side the list was drawn from.
-        left_out: Label values of the fold that the draw left out because they have too few images; with any,
-            the list is not the protocol's own.
-        run_length: Episodes per run, where a release asks several runs, each with its own seed: the runs stand one
-            after the other, and `seed` is that of the first. None for a single run.
-        train_dataset: The data set whose folds these are, where weights that were trained there are asked elsewhere.
-        test_classes: Which classes are asked then (`fssbench.datasets.transfer.view`).
+        list_order: The order of the image lists that the list was drawn from (`Dataset.list_order`).
+        data_fingerprint: `Dataset.split_fingerprint` of the split that the list was drawn from.
+        left_out: Classes of the fold that the draw left out because they have too few images. If there are any, the
+            list is not the protocol's own.
+        run_length: Episodes per run, if the list has several runs with different seeds, one after the other. `seed` is
+            the seed of the first run. None for a single run.
+        train_dataset: The data set that the folds belong to, if weights trained on it are evaluated on another one.
+        test_classes: Which classes are tested in that case (`fssbench.datasets.transfer.view`).
 
     Examples:
         >>> import fssbench
@@ -101,7 +101,7 @@ class EpisodeList(Sequence[Episode]):
 
     @cached_property
     def hash(self) -> str:
-        """Hex sha256 of the episodes alone: an equal hash means the same questions in the same order."""
+        """Hex sha256 of the episodes alone: equal hashes mean the same episodes in the same order."""
         lines = "\n".join(episode.canonical() for episode in self.episodes)
         return hashlib.sha256(lines.encode("ascii")).hexdigest()
 

@@ -1,8 +1,7 @@
-"""Episode lists in files: JSON with a header, one episode a line, and hashes over both.
+"""Episode lists in files: JSON with a header, one episode per line, and hashes of both.
 
-The same list gives the same bytes. What is read may come from anybody, so it is parsed against a schema, and
-names that would lead out of a data set's folder are refused. docs/predictions.md describes the format for those who
-read it without fssbench.
+The same list always gives the same bytes. A file may come from anybody, so it is validated against a schema, and names
+that lead out of the folder of a data set are refused. docs/predictions.md describes the format for other programs.
 """
 
 from __future__ import annotations
@@ -24,10 +23,10 @@ if TYPE_CHECKING:
 
 FORMAT = "fssbench-episodes"
 VERSION = 2
-"""Version 1, without `answer` and without the episodes' `id`, is still read."""
+"""Version 1, which has no `answer` and no `id` of episodes, can still be read."""
 Header = dict[str, str | int | list[int]]
 MAX_BYTES = 1 << 30
-"""A larger file is no episode list: a million 1-way 5-shot episodes of COCO take a third of it."""
+"""Larger files are refused: a million 1-way 5-shot episodes of COCO take a third of this."""
 
 _HEADER = (
     "dataset",
@@ -43,16 +42,16 @@ _HEADER = (
 )
 
 _OPTIONAL = ("run_length", "train_dataset", "test_classes")
-"""Stand in a file only where they say something."""
+"""Fields that are in a file only if they are not None."""
 
 
 def episode_id(fold: int, number: int) -> str:
-    """Return the name of an episode: that of its prediction's file, without the suffix."""
+    """Return the id of an episode, which is also the name of its prediction's file without the suffix."""
     return f"fold{fold}-{number:05d}"
 
 
 def header(episodes: EpisodeList, version: int = VERSION) -> Header:
-    """Return what a list says of itself, in the order in which a file of that version holds it."""
+    """Return the header of a list, in the order of a file of that version."""
     fields: Header = {"format": FORMAT, "version": version}
     for name in _HEADER:
         value = getattr(episodes, name)
@@ -65,8 +64,8 @@ def header(episodes: EpisodeList, version: int = VERSION) -> Header:
     return fields
 
 
-def _answer(episodes: EpisodeList, rules: Protocol | None) -> Header | None:
-    """Return what the list's protocol says to whoever answers; None if it is of no protocol known here."""
+def _evaluation_record(episodes: EpisodeList, rules: Protocol | None) -> Header | None:
+    """Return the rules of the list's protocol that predictions must follow; None if the protocol is not known here."""
     if rules is None and episodes.protocol.partition("@")[0] not in list_protocols():
         return None
     try:
@@ -83,21 +82,21 @@ def _answer(episodes: EpisodeList, rules: Protocol | None) -> Header | None:
 
 
 def write_episodes(episodes: EpisodeList, path: str | Path, rules: Protocol | None = None) -> Path:
-    """Write a list, all or nothing, and return its path.
+    """Write a list, whole or not at all, and return its path.
 
     Args:
         episodes: The list.
         path: The file.
-        rules: Its protocol, where that is one of a file of one's own, which a list's name does not find again.
+        rules: The protocol of the list, if it is an own file: it can't be found by the name in the list.
 
     Raises:
-        UsageError: If the folder is not there or can't be written, or the list could not be read again (it is
-            empty, its episodes differ in ways or shots, a name leads out of the data set's folder).
+        UsageError: If the folder does not exist or can't be written, or the list could not be read again (it is
+            empty, its episodes differ in ways or shots, or a name leads out of the folder of the data set).
     """
     path = Path(path)
     head: dict[str, object] = {**header(episodes)}
-    if answer := _answer(episodes, rules):
-        head["answer"] = answer
+    if evaluation := _evaluation_record(episodes, rules):
+        head["answer"] = evaluation
     lines = [f' "{key}": {json.dumps(value)},' for key, value in head.items()]
     lines += [f' "header_hash": "{_digest(head)}",', ' "episodes": [']
     records = [
@@ -125,7 +124,7 @@ def write_episodes(episodes: EpisodeList, path: str | Path, rules: Protocol | No
 
 
 def read_episodes(path: str | Path) -> EpisodeList:
-    """Read a list and check it against its own hashes.
+    """Read a list and verify its hashes.
 
     Raises:
         MissingError: If there is no such file.

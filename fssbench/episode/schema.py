@@ -1,4 +1,4 @@
-"""What an episode list's file may hold."""
+"""The schema of the file of an episode list."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 
 
 def _inside(name: str) -> str:
-    # A data set joins names to its folder: they must not lead out of it.
+    # A data set appends names to its folder, so they must not lead out of it.
     if name.startswith("/") or ".." in name.split("/"):
         raise ValueError(f"'{name}' leads out of the data set's folder")
     return name
 
 
-# No control characters: what a file says of itself is printed to a terminal.
+# No control characters: the header of a file is printed to a terminal.
 Word = Annotated[str, StringConstraints(min_length=1, max_length=300, pattern=r"^[^\x00-\x1f\x7f-\x9f]+$")]
 Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 ImageName = Annotated[
@@ -32,7 +32,7 @@ class _Strict(BaseModel):
 
 
 class EpisodeRecord(_Strict):
-    """One episode; see `fssbench.episode.Episode`. `id` is the name of its prediction, None in version 1."""
+    """One episode; see `fssbench.episode.Episode`. `id` is the name of its prediction; None in version 1."""
 
     id: Annotated[str, StringConstraints(pattern=r"^fold[0-9]{1,4}-[0-9]{5,9}$")] | None = None
     query: ImageName
@@ -45,7 +45,7 @@ class EpisodeRecord(_Strict):
 
 
 class AnswerRecord(_Strict):
-    """What whoever answers has to know of the protocol; see `fssbench.protocols.rules.Protocol`."""
+    """The rules of the protocol that predictions must follow; see `fssbench.protocols.rules.Protocol`."""
 
     task: Literal["fss", "fscs"]
     input: tuple[Length, Length]
@@ -57,7 +57,7 @@ class AnswerRecord(_Strict):
 class EpisodeFile(_Strict):
     """The whole file; see `fssbench.episode.EpisodeList` for the header's fields.
 
-    Version 2 has `answer` (unless the list is of no protocol) and an `id` for each episode, version 1 has neither.
+    Version 2 has `answer` (unless the protocol is not known) and an `id` for each episode; version 1 has neither.
     """
 
     format: Literal["fssbench-episodes"]

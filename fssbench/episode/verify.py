@@ -1,4 +1,4 @@
-"""Is a list what it says it is: the release's own, drawable from this data, drawn by its protocol?"""
+"""Verifying an episode list: whether it is the release's, fits the data, and can be drawn again by its protocol."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ State = Literal["ok", "note", "failed"]
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was looked at.
+    """The result of one check.
 
     Attributes:
-        state: "ok", "failed", or "note" for what is worth knowing but no mistake.
-        text: What was found, in a sentence without a full stop.
+        state: "ok", "failed", or "note" for information that is not an error.
+        text: A sentence about the list without a subject and without a full stop.
     """
 
     state: State
@@ -42,32 +42,32 @@ def _official() -> dict[str, dict[str, str]]:
 
 
 def official_hash(protocol: str, dataset: str, fold: int, way: int, shot: int) -> str | None:
-    """Return the hash of the list that a protocol's release asks, None where it is not known."""
+    """Return the hash of the list of a protocol's release; None if it is not known."""
     return _official().get(f"{protocol.partition('@')[0]}-{dataset}", {}).get(f"fold{fold}-{way}way-{shot}shot")
 
 
 def official(episodes: EpisodeList) -> bool | None:
-    """Say whether a list is the one that the protocol's release asks, by its hash; no data is needed.
+    """Return whether a list is the list of the protocol's release, by its hash; this needs no data.
 
     Returns:
-        None where no hash is known: another number of episodes, another seed, a data set of this project.
+        None if no hash is known: for another number of episodes, another seed, or a data set of this project.
     """
     if episodes.train_dataset is not None:
-        return None  # Other classes than the release's, in other folds.
+        return None  # The folds and classes are not those of the release.
     protocol = episodes.protocol.partition("@")[0]
     known = official_hash(protocol, episodes.dataset, episodes.fold, episodes.way, episodes.shot)
     if known is None:
         return None
     rules = protocol_of(protocol).on(episodes.dataset)
     length = rules.episodes if len(rules.seeds) > 1 else None
-    asked = (len(episodes), episodes.seed, episodes.run_length, episodes.split)
-    if asked != (rules.episodes * len(rules.seeds), rules.seed, length, rules.split):
+    drawn_with = (len(episodes), episodes.seed, episodes.run_length, episodes.split)
+    if drawn_with != (rules.episodes * len(rules.seeds), rules.seed, length, rules.split):
         return None
     return episodes.hash == known
 
 
 def official_finding(episodes: EpisodeList) -> Finding | None:
-    """Return what `official` found as a sentence, None where nothing is known."""
+    """Return the result of `official` as a finding; None if no hash is known."""
     same = official(episodes)
     if same is None:
         return None
@@ -81,22 +81,22 @@ def official_finding(episodes: EpisodeList) -> Finding | None:
 
 
 def verify(episodes: EpisodeList, dataset: Dataset, rules: Protocol | None = None) -> list[Finding]:
-    """Hold a list against a data set: its names, its classes, its lists, and its protocol's own draw.
+    """Check a list against a data set: names, classes and image lists, and whether it can be drawn again.
 
     Args:
         episodes: The list.
         dataset: The opened data set.
-        rules: Its protocol; default the one of the name that the list gives.
+        rules: The protocol of the list; default the protocol that the list names.
 
     Raises:
-        UsageError: If the data set has no such fold, or the list is of weights from elsewhere that are not known.
+        UsageError: If the data set has no such fold, or the training data set of the list is not known.
     """
     if episodes.dataset != dataset.name:
-        return [Finding("failed", f"asks {episodes.dataset}, not {dataset.name}")]
+        return [Finding("failed", f"is for {episodes.dataset}, not for {dataset.name}")]
     if episodes.train_dataset is not None and dataset.trained_on is None:
         dataset = transfer_view(dataset, episodes.train_dataset, episodes.test_classes)
     if rules is None and names_file(episodes.protocol):
-        unknown = f"was drawn by {episodes.protocol}, a protocol of a file, which has to be named: --protocol FILE"
+        unknown = f"was drawn by {episodes.protocol}, a protocol in a file, which has to be named: --protocol FILE"
         return [_same_data(episodes, dataset), Finding("failed", unknown)]
     if rules is None and episodes.protocol.partition("@")[0] in list_protocols():
         rules = protocol_of(episodes.protocol)
@@ -109,7 +109,7 @@ def verify(episodes: EpisodeList, dataset: Dataset, rules: Protocol | None = Non
 def _same_data(episodes: EpisodeList, dataset: Dataset) -> Finding:
     here = dataset.split_fingerprint(episodes.split)
     if episodes.data_fingerprint == here:
-        return Finding("ok", f"was drawn from this very data ({here[:12]})")
+        return Finding("ok", f"was drawn from the same data ({here[:12]})")
     return Finding(
         "note",
         f"was drawn from other data or lists ({episodes.data_fingerprint[:12]}, order '{episodes.list_order}'; "
@@ -121,14 +121,14 @@ def _names(episodes: EpisodeList, dataset: Dataset, rules: Protocol | None) -> l
     split = episodes.split
     lists = _lists(episodes, dataset, rules)
     known = set().union(*lists.values(), dataset.index(split)["name"])
-    shown = {(n, c) for e in episodes for c, names in zip(e.classes, e.supports, strict=True) for n in names}
+    supports = {(n, c) for e in episodes for c, names in zip(e.classes, e.supports, strict=True) for n in names}
     queries = {(e.query, e.query_class) for e in episodes}
-    asked = shown | queries
+    in_episodes = supports | queries
     foreign = sorted({c for e in episodes for c in (*e.classes, e.query_class)} - set(lists))
-    unknown = sorted({name for name, _ in asked} - known)
-    # Where every image is asked (BAM's GFSS), a query need not hold the class.
-    bound = shown if _asks_every_image(rules, episodes.dataset) else asked
-    unlisted = sorted(f"{n} (class {c})" for n, c in bound if n in known and c in lists and n not in lists[c])
+    unknown = sorted({name for name, _ in in_episodes} - known)
+    # If every image is a query (BAM's GFSS), a query need not have a pixel of its class.
+    must_be_listed = supports if _uses_every_image(rules, episodes.dataset) else in_episodes
+    unlisted = sorted(f"{n} (class {c})" for n, c in must_be_listed if n in known and c in lists and n not in lists[c])
     return [
         _finding(foreign, "every class is in the fold", f"of its classes are not in fold {episodes.fold}"),
         _finding(unknown, "every image is in the data set", f"of its images are not in {dataset.name}, {split}"),
@@ -136,12 +136,12 @@ def _names(episodes: EpisodeList, dataset: Dataset, rules: Protocol | None) -> l
     ]
 
 
-def _asks_every_image(rules: Protocol | None, dataset: str) -> bool:
+def _uses_every_image(rules: Protocol | None, dataset: str) -> bool:
     return rules is not None and sampler(rules.on(dataset).sampler).lists == "every image"
 
 
 def _lists(episodes: EpisodeList, dataset: Dataset, rules: Protocol | None) -> dict[int, set[str]]:
-    """Return by class the images that the protocol lists under it or asks for it, or else the data set lists."""
+    """Return the images of each class: those that the protocol lists or uses as queries, else those of the data set."""
     if rules is None:
         return {c: set(names) for c, names in dataset.class_lists(episodes.fold, episodes.split).items()}
     lists = lists_of(dataset, episodes.fold, episodes.split, rules.on(dataset.name))
@@ -160,7 +160,7 @@ def _finding(wrong: list[int] | list[str], good: str, bad: str) -> Finding:
 
 
 def runs_in(episodes: EpisodeList) -> int | None:
-    """Return how many runs a list holds; None for one that is not of runs."""
+    """Return the number of runs in a list; None if it is a single run."""
     return len(episodes) // episodes.run_length if episodes.run_length else None
 
 
@@ -187,5 +187,5 @@ def _same_draw(episodes: EpisodeList, dataset: Dataset, rules: Protocol | None) 
         return Finding("failed", f"can't be drawn again: {error.message}")
     if drawn.hash == episodes.hash:
         return Finding("ok", f"equals {what}")
-    first = next(i for i, (given, own) in enumerate(zip(episodes, drawn, strict=True)) if given != own)
-    return Finding("failed", f"differs from {what}: episode {first} is the first that does")
+    first = next(i for i, (stored, expected) in enumerate(zip(episodes, drawn, strict=True)) if stored != expected)
+    return Finding("failed", f"differs from {what}: episode {first} is the first that differs")

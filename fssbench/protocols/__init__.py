@@ -1,4 +1,4 @@
-"""The rules of evaluation protocols: rules.py reads protocols.toml, transforms.py carries the rules out."""
+"""The rules of evaluation protocols: rules.py reads protocols.toml, transforms.py applies them."""
 
 from __future__ import annotations
 

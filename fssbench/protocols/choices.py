@@ -1,4 +1,4 @@
-"""The evaluation choices that make published numbers differ, as typed values."""
+"""The choices of an evaluation protocol, as typed values."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ QueryRim = Literal["hidden", "given"]
 
 @dataclass(frozen=True)
 class BaseRule:
-    """What is asked of base classes, of a method that knows them (BAM).
+    """How base classes are evaluated, for a method that predicts them (BAM).
 
     Attributes:
-        asked: "apart": what the method says of base classes is counted by itself; "together": novel and base classes
-            make one answer (generalised few-shot segmentation), and a method that knows none is refused.
-        merge: Together: whose answer stands where both say something, that of the "final" map on the novel class or
+        asked: "apart": the predictions of base classes are counted separately. "together": novel and base classes are
+            merged into one label map (generalised few-shot segmentation), and a method without base classes is refused.
+        merge: For "together": which prediction wins where both are foreground, that of the novel class ("final") or
             that of the "base" learner.
-        threshold: Together: the novel class is where its probability is larger.
+        threshold: For "together": a pixel is of the novel class if its probability is above this.
     """
 
     __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
@@ -35,7 +35,7 @@ class BaseRule:
 
 @dataclass(frozen=True)
 class Override:
-    """What differs on one data set: fields as in `Protocol`, None where nothing does."""
+    """The differences of a protocol on one data set: fields as in `Protocol`, None for no difference."""
 
     __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
 
@@ -54,10 +54,10 @@ class ProtocolFile:
     """The file of a protocol that is not one of fssbench's.
 
     Attributes:
-        path: As it was named, or where the package has it. The same file elsewhere is the same protocol.
-        sha256: Hex hash of its bytes.
-        content: All that stands in it, so that a record explains itself where the file is not.
-        package: Which package brings it; None for a file that was named.
+        path: The path as it was named, or the path in the package. The same file elsewhere is the same protocol.
+        sha256: Hex hash of the bytes.
+        content: The text of the file, so that a record is complete without the file.
+        package: The package that provides it; None for a file that was named.
     """
 
     __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
@@ -71,7 +71,7 @@ class ProtocolFile:
 MAX_SEED = 2**32 - 1
 
 OWN_DATA = "folder"
-"""The data set of one's own photos: no release knows it, and each protocol's rules can be asked of it."""
+"""The data set for own data: no release knows it, and every protocol can be used on it."""
 
 
 @dataclass(frozen=True)
@@ -79,34 +79,35 @@ class Protocol:
     """The evaluation choices that make published numbers differ.
 
     Attributes:
-        name: Name in protocols.toml; with "@original" or "@input" if another `score_at` was chosen.
-        title: What it is, in words.
-        source: The release whose code decides.
+        name: Name in protocols.toml, with "@original" or "@input" if another `score_at` was chosen.
+        title: Description.
+        source: The release that the protocol follows.
         task: "fss" or "fscs".
-        sampler: Which function draws the episodes (`fssbench.episode.samplers`).
-        seeds: The seeds the release fixes, one for each of its runs; most have one run.
-        episodes: How many episodes a fold is asked in a run.
-        split: Side of the data set the images come from; of the training side too the novel classes are asked.
-        input: (height, width) fed to the network; (0, 0) where each photo has its own (`resize` is "none").
-        resize: How photos are brought to that size (`fssbench.protocols.transforms`).
-        score_at: Whether IoU is counted at the input size or at the query's own.
-        score_sizes: What `score_at` may be.
-        ignore: Whether pixels labelled 255 leave every count or count as background. A data set without such
-            pixels (COCO, FSS-1000) counts all of them either way.
-        absent: Whether a class, or the background, without a pixel in the label map that is counted on counts
-            (the answer's pixels go into the union) or is left out of that episode's counts.
+        sampler: The function that draws the episodes (`fssbench.episode.samplers`).
+        seeds: The seeds of the release, one for each of its runs; most releases have one run.
+        episodes: Number of episodes per fold and run.
+        split: The split that the images come from. Episodes have novel classes also on the training split.
+        input: (height, width) of the network's input; (0, 0) if each image keeps its size (`resize` is "none").
+        resize: How images are resized to the input size (`fssbench.protocols.transforms`).
+        score_at: Whether pixels are counted at the input size or at the original size of the query.
+        score_sizes: The possible values of `score_at`.
+        ignore: Whether pixels labelled 255 are left out of all counts or count as background. It makes no difference on
+            a data set without such pixels (COCO, FSS-1000).
+        absent: What happens to a class (or background) without a pixel in the label map that is counted: "count" adds
+            its predicted pixels to the union, "leave-out" leaves it out of the counts of the episode.
         way: Smallest and largest N.
-        other_classes: Whether the pixels that a support has of another class of its episode count as "background" or
-            belong to "neither" side of its mask.
-        datasets: The data sets it is defined for: those of its release, and those that name it in datasets.toml.
-            Every protocol takes `OWN_DATA` and the data sets of other packages too, without overrides.
-        overrides: For some of them, what differs there; `on` applies it.
+        other_classes: Whether the pixels of a support that show another class of its episode count as "background" of
+            its mask or as "neither" foreground nor background.
+        datasets: The data sets that the protocol is defined for: those of its release, and those that name it in
+            datasets.toml. `OWN_DATA` and data sets of other packages can be used with every protocol, without
+            overrides.
+        overrides: The differences on some data sets; `on` applies them.
         default_for: The data sets on which it is the default for its task, whatever the method.
-        backbone: The backbone that is the default at its input size; None leaves it to the method.
-        base: What is asked of base classes; None for nothing.
-        query_rim: Whether a method that learns of the query while it predicts is given which pixels of the query's
-            label map are 255, so that it leaves them out (`Method.leave_out`). Padding it is given in any case.
-        own: The file it was read from, of one that is not in protocols.toml.
+        backbone: The default backbone; None for the default of the method.
+        base: How base classes are evaluated; None if they are not.
+        query_rim: Whether a method that fits itself to the query knows the query's ignore region, so that it leaves
+            these pixels out (`Method.leave_out`). It always knows the padding.
+        own: The file of a protocol that is not in protocols.toml.
     """
 
     __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
@@ -141,14 +142,14 @@ class Protocol:
         return self.seeds[0]
 
     def run_seeds(self, seed: int | None = None, runs: int | None = None) -> tuple[int, ...]:
-        """Return the seeds of runs: the release's own from its first, or else seed, seed + 1, seed + 2, ...
+        """Return the seeds of the runs: those of the release, or else seed, seed + 1, seed + 2, ...
 
         Args:
-            seed: Of the first run; default the release's.
-            runs: How many; default the release's number, or 1 where a seed is given.
+            seed: Seed of the first run; default that of the release.
+            runs: Number of runs; default the number of the release, or 1 if `seed` is set.
 
         Raises:
-            UsageError: If a number is out of range, or the release has fewer seeds of several.
+            UsageError: If a number is out of range, or the release has several seeds, but fewer than `runs`.
         """
         if seed is not None and not 0 <= seed <= MAX_SEED:
             raise UsageError(f"a seed is a number from 0 to {MAX_SEED}, not {seed}")
@@ -162,21 +163,21 @@ class Protocol:
         if first == self.seed and len(self.seeds) > 1:
             raise UsageError(
                 f"protocol {self.name} has seeds for {len(self.seeds)} runs, not for {runs}",
-                f"--seed 1 --runs {runs} asks with the seeds 1 to {runs}",
+                f"--seed 1 --runs {runs} uses the seeds 1 to {runs}",
             )
         if first + runs - 1 > MAX_SEED:
             raise UsageError(f"a seed is a number from 0 to {MAX_SEED}, not {first + runs - 1}")
         return tuple(range(first, first + runs))
 
     def takes(self, dataset: str) -> bool:
-        """Return whether it is defined for that data set; one of another package is asked by every protocol."""
+        """Return whether the protocol can be used on a data set; data sets of other packages can be used with any."""
         return dataset in self.datasets or dataset == OWN_DATA or dataset in names_from_elsewhere("dataset")
 
     def on(self, dataset: str) -> Protocol:
-        """Return the protocol as it is on one data set.
+        """Return the protocol on one data set, with its overrides applied.
 
         Raises:
-            UsageError: If it is not defined for that data set, or cannot count IoU there at the size chosen.
+            UsageError: If it is not defined for the data set, or can't count IoU at the chosen size there.
         """
         if not self.takes(dataset):
             raise UsageError(
@@ -186,7 +187,7 @@ class Protocol:
         changes = asdict(self.overrides.get(dataset, Override()))
         here = replace(self, overrides={}, **{k: v for k, v in changes.items() if v is not None})
         if dataset == OWN_DATA and here.split == "test":
-            here = replace(here, split="val")  # The photos that are asked are its val side, of whatever protocol.
+            here = replace(here, split="val")  # Own data is evaluated on its val split, whatever the protocol.
         if here.score_at not in here.score_sizes:
             raise UsageError(
                 f"protocol {self.name.partition('@')[0]} counts IoU on {dataset} at the "
@@ -197,8 +198,8 @@ class Protocol:
     def at(self, score_at: ScoreAt) -> Protocol:
         """Return the protocol with IoU counted at another size: "input" or "original".
 
-        HSNet's release has an option for it. The episodes stay the same, the numbers do not: the name says so
-        ("hsnet@original"), and `protocol("hsnet@original")` finds it.
+        HSNet's release has an option for it. The episodes stay the same, but the numbers change, and so does the name
+        ("hsnet@original"); `protocol("hsnet@original")` returns it.
 
         Raises:
             UsageError: If the release has no such option.
@@ -209,14 +210,14 @@ class Protocol:
             raise UsageError(f"protocol {base} counts IoU at the {sizes} size only, not {score_at}")
         if score_at == self.score_at:
             return self
-        # There are two sizes: from the other one it is back to the protocol's own.
+        # There are only two sizes, so the change from the other one leads back to the default.
         return replace(self, name=base if chosen else f"{base}@{score_at}", score_at=score_at)
 
     def check(self, dataset: str, way: int, shot: int) -> None:
         """Refuse a data set, way or shot that the protocol does not define.
 
         Raises:
-            UsageError: Naming what is allowed.
+            UsageError: With what is allowed.
         """
         self.on(dataset)
         if not self.way[0] <= way <= self.way[1]:

@@ -1,4 +1,4 @@
-"""Protocols by their names: those of protocols.toml, of other packages, and of files of one's own."""
+"""Protocols by name: those of protocols.toml, those of other packages, and those in own files."""
 
 from __future__ import annotations
 
@@ -53,18 +53,18 @@ def _shipped() -> dict[str, Protocol]:
     with (Path(__file__).with_name("protocols.toml")).open("rb") as file:
         raw = tomllib.load(file)
     found = schema.validate_python({name: {"name": name, **fields} for name, fields in raw.items()})
-    return {name: replace(one, datasets=one.datasets + _further(name)) for name, one in found.items()}
+    return {name: replace(one, datasets=one.datasets + _datasets_naming(name)) for name, one in found.items()}
 
 
 @cache
 def _dataset_tables() -> dict[str, dict[str, object]]:
-    # Only the file is read: protocols know no data set's code.
+    # Only the file is read: this package must not import the code of data sets.
     with (Path(__file__).parents[1] / "datasets" / "datasets.toml").open("rb") as file:
         return tomllib.load(file)
 
 
-def _further(name: str) -> tuple[str, ...]:
-    """Return the data sets that a protocol takes as it stands, because datasets.toml says so."""
+def _datasets_naming(name: str) -> tuple[str, ...]:
+    """Return the data sets that name a protocol in datasets.toml, and so use it without overrides."""
     tables = _dataset_tables()
     return tuple(
         dataset for dataset, fields in tables.items() if name in cast("list[str]", fields.get("protocols", []))
@@ -73,13 +73,13 @@ def _further(name: str) -> tuple[str, ...]:
 
 @cache
 def _of_packages() -> dict[str, list[EntryPoint]]:
-    """Return the protocols that packages bring, unread; a name of fssbench's own is refused."""
+    """Return the entry points of packages that provide protocols; names of fssbench's own protocols are refused."""
     found: dict[str, list[EntryPoint]] = {}
     for point in entry_points(group="fssbench.protocols"):
         if point.name in _shipped() or not is_name(point.name):
-            why = "fssbench has one of this name" if point.name in _shipped() else "that is no name of one"
+            reason = "fssbench has one of this name" if point.name in _shipped() else "the name is not valid"
             logging.getLogger(__name__).warning(
-                "the package %s brings a protocol '%s', which is left out: %s", package_of(point), point.name, why
+                "the package %s provides a protocol '%s', which is left out: %s", package_of(point), point.name, reason
             )
             continue
         found.setdefault(point.name, []).append(point)
@@ -92,7 +92,7 @@ def shipped_protocols() -> list[str]:
 
 
 def own_protocols() -> dict[str, str]:
-    """Return the protocols that packages bring, each with the packages' names; none of them is read."""
+    """Return the names of the protocols of other packages, each with the names of the packages; no file is read."""
     return {name: " and ".join(map(package_of, points)) for name, points in _of_packages().items()}
 
 
@@ -108,68 +108,66 @@ def list_protocols() -> list[str]:
 
 
 def protocol(name: str) -> Protocol:
-    """Return the protocol of that name, e.g. "hsnet" or, counting IoU at the original size, "hsnet@original".
+    """Return a protocol by name, e.g. "hsnet", or "hsnet@original" to count IoU at the original size.
 
     Args:
-        name: One of `list_protocols()`; or a file of one's own, "./mine.toml", with the name of its table where it has
-            several, "./mine.toml:mine".
+        name: One of `list_protocols()`; or an own file, "./mine.toml", with the name of the table if it has several,
+            "./mine.toml:mine".
 
     Raises:
         UsageError: If there is none, with the nearest names.
         MissingError: If there is no such file.
-        BrokenFileError: If the file, or that of a package, holds no protocol, with the line.
+        BrokenFileError: If the file, or that of a package, is not a valid protocol, with the line.
     """
     base, size = without_size(name)
-    found = _named(base)
+    found = _find(base)
     if size is None:
         return found
     if size == "input":
         return found.at("input")
     if size == "original":
         return found.at("original")
-    raise UsageError(f"after @ comes the size at which IoU is counted, input or original, not '{size}'")
+    raise UsageError(f"after @ there must be the size at which IoU is counted, input or original, not '{size}'")
 
 
-def _named(name: str) -> Protocol:
+def _find(name: str) -> Protocol:
     if names_file(name):
         return protocol_of_file(name, tuple(_shipped()))
     if name in _shipped():
         return _shipped()[name]
     points = _of_packages().get(name, [])
     if len(points) > 1:
-        raise UsageError(f"{own_protocols()[name]} both bring a protocol '{name}'", "uninstall one of them")
+        raise UsageError(f"{own_protocols()[name]} both provide a protocol '{name}'", "uninstall one of them")
     if points:
         return protocol_of_package(points[0])
     if "/" in name or "\\" in name:
-        raise UsageError(f"{name} is no file of a protocol: that is TOML", "--protocol ./mine.toml")
+        raise UsageError(f"{name} is not a protocol file: such a file is TOML", "--protocol ./mine.toml")
     raise unknown_name("protocol", name, list_protocols(), "fssbench list protocols")
 
 
 def protocol_of_list(name: str, where: str) -> Protocol:
-    """Return the protocol that an episode list names; a file is read only because a person names it.
+    """Return the protocol that an episode list names. Files are not read for it: only the user may name a file.
 
     Args:
-        name: What the list says.
-        where: The list, in an error.
+        name: The name in the list.
+        where: The list, for the message.
 
     Raises:
-        MissingError: If it is one of a file.
-        UsageError: If there is none of that name.
+        MissingError: If the name is that of a file.
+        UsageError: If there is no protocol of that name.
     """
     if names_file(name):
-        raise MissingError(
-            f"{where} was drawn by the protocol {name}, which is one of a file of somebody's own", "--protocol FILE"
-        )
+        raise MissingError(f"{where} was drawn by the protocol {name}, which is in an own file", "--protocol FILE")
     return protocol(name)
 
 
 def default_protocol(dataset: str, task: str, release: str) -> str:
-    """Return the name of the protocol to evaluate by when none is asked for; never one from outside.
+    """Return the name of the default protocol; never one of another package.
 
     Args:
         dataset: Data set name.
         task: "fss" or "fscs".
         release: The protocol of the method's release for that task (`MethodInfo.protocols`).
     """
-    own = (name for name, its in _shipped().items() if its.task == task and dataset in its.default_for)
-    return next(own, release)
+    defaults = (name for name, rules in _shipped().items() if rules.task == task and dataset in rules.default_for)
+    return next(defaults, release)

@@ -1,18 +1,18 @@
-"""Photos and label maps brought to a network's size, to the bit as the releases do it.
+"""Resizing images and label maps to the network's input size, bit by bit as in the releases.
 
-The one place that resizes what goes in, by the rules that protocols name (`fssbench.protocols.rules.ResizeRule`):
+All inputs are resized here, by the rules that protocols name (`fssbench.protocols.rules.ResizeRule`):
 
-- "pillow-bilinear" (HSNet, iFSL): Pillow's bilinear filter, then what torchvision's ToTensor and Normalize compute
-  in float32. Label maps by torch's nearest neighbour, whose float32 scale decides which pixel is the nearest.
-- "pillow" (PANet): photos alike; label maps by Pillow's nearest neighbour.
-- "pillow-and-back" (PMMs): as "pillow"; what is counted at a photo's own size is counted on the label map that was
-  squashed and brought back, `counted_label`.
-- "opencv-pad" (PFENet and its family): OpenCV's bilinear filter on float32, the longer side to that of a square, both
-  floored to multiples of 8, at the top left; black to the right and below. Label maps by OpenCV's nearest
-  neighbour, 255 to the right and below.
-- "none" (MLC): photos and label maps stay as they are, each of its own size.
+- "pillow-bilinear" (HSNet, iFSL): images by Pillow's bilinear filter, then torchvision's ToTensor and Normalize in
+  float32. Label maps by torch's nearest neighbour, whose float32 scale decides which pixel is the nearest.
+- "pillow" (PANet): images in the same way; label maps by Pillow's nearest neighbour.
+- "pillow-and-back" (PMMs): as "pillow". Pixels at the original size are counted on the label map that was resized to
+  the input size and back (`counted_label`).
+- "opencv-pad" (PFENet and its family): images by OpenCV's bilinear filter in float32, so that the longer side is that
+  of a square; both sides are then rounded down to multiples of 8. The image is at the top left of the square, and the
+  rest is black. Label maps by OpenCV's nearest neighbour; the rest is 255.
+- "none" (MLC): images and label maps keep their size.
 
-Torch is imported by what makes tensors: label maps are brought to a size without it.
+Torch is imported only by functions that make tensors; label maps do not need it.
 """
 
 from __future__ import annotations
@@ -40,26 +40,27 @@ OTHER_CLASS = 254
 
 
 STRIDE = 8
-"""The sides of a padded photo are multiples of it: PFENet's networks shrink by 8."""
+"""The sides of a padded image are multiples of this: PFENet's networks downsample by 8."""
 
 
 def input_image(image: Image, size: tuple[int, int], rule: ResizeRule = "pillow-bilinear") -> Tensor:
-    """Return a photo as the networks take it.
+    """Return an image as input of the network.
 
     Args:
         image: RGB uint8 (H, W, 3).
-        size: (height, width); with "none" it is not looked at.
-        rule: How it gets there; "opencv-pad" keeps the aspect ratio up to the multiples of 8, the others do not.
+        size: (height, width) of the input; not used with "none".
+        rule: How it is resized. "opencv-pad" keeps the aspect ratio up to multiples of 8; the others do not.
 
     Returns:
-        float32 (3, height, width): resized, scaled to 0..1 (padded ones stay at 0..255), ImageNet mean taken off,
-        divided by the ImageNet standard deviation (for padded ones 255 times both), in this order and each in float32.
+        float32 (3, height, width): resized, scaled to 0..1, minus the ImageNet mean, divided by the ImageNet standard
+        deviation, in this order and in float32. "opencv-pad" does not scale; its mean and deviation are 255 times as
+        large.
 
     Raises:
-        UsageError: If the photo is not RGB uint8, or the rule can't bring it to that size.
+        UsageError: If the image is not RGB uint8, or the rule can't resize it to that size.
     """
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
-        raise UsageError(f"a photo is RGB uint8 (H, W, 3), not {image.dtype} {image.shape}")
+        raise UsageError(f"an image must be RGB uint8 (H, W, 3), not {image.dtype} {image.shape}")
     if rule == "none":
         return _scaled(image)
     return _padded_image(image, size) if rule == "opencv-pad" else _squashed_image(image, size)
@@ -93,45 +94,45 @@ def _padded_image(image: Image, size: tuple[int, int]) -> Tensor:
 
 
 def padded_shape(shape: tuple[int, int], size: tuple[int, int]) -> tuple[int, int]:
-    """Return (height, width) that a photo takes up in the square it is padded to.
+    """Return (height, width) of a resized image within the square that it is padded to.
 
     Raises:
-        UsageError: If `size` is no square, or the photo is so narrow that nothing is left of it.
+        UsageError: If `size` is not a square, or the image is so narrow that a side becomes 0.
     """
     if size[0] != size[1]:
-        raise UsageError(f"photos are padded to a square, not to {size[0]} x {size[1]}")
-    # The order of the operations decides how sides are truncated: the ratio comes first, as in the release.
+        raise UsageError(f"images are padded to a square, not to {size[0]} x {size[1]}")
+    # As in the release, the ratio is computed first: the order of the operations decides how sides are truncated.
     ratio = size[0] / max(shape)
     height, width = (size[0] if side == max(shape) else int(side * ratio) for side in shape)
     height, width = height // STRIDE * STRIDE, width // STRIDE * STRIDE
     if not (height and width):
-        raise UsageError(f"a photo of {shape[0]} x {shape[1]} pixels is too narrow to be padded to {size[0]}")
+        raise UsageError(f"an image of {shape[0]} x {shape[1]} pixels is too narrow to be padded to {size[0]}")
     return height, width
 
 
 def scored_shape(shape: tuple[int, int], rule: ResizeRule) -> tuple[int, int]:
-    """Return (height, width) to which a prediction is brought so that its top left corner fits a photo.
+    """Return (height, width) to which a prediction is resized, so that its top left part fits the original image.
 
-    A padded photo is the corner of a square, so its prediction is one too: of the photo's longer side. The release
-    counts on that square, with 255 beside the photo's label map; to cut the photo out gives the same counts.
+    A padded image is the top left part of a square, so its prediction is resized to a square with the longer side of
+    the image. The release counts on that square, with 255 outside the label map; cropping it gives the same counts.
 
     Args:
-        shape: (height, width) of the photo itself.
-        rule: How it was brought to the network's size.
+        shape: (height, width) of the original image.
+        rule: How it was resized.
     """
     return (max(shape), max(shape)) if rule == "opencv-pad" else shape
 
 
 def input_label(label: Label, size: tuple[int, int], rule: ResizeRule = "pillow-bilinear") -> Label:
-    """Return a label map at the network's size, in the same places as `input_image` puts the photo.
+    """Return a label map at the input size, aligned with the result of `input_image`.
 
     Args:
         label: uint8 or uint16 (H, W).
-        size: (height, width).
-        rule: How it gets there; "opencv-pad" fills with 255.
+        size: (height, width) of the input.
+        rule: How it is resized; "opencv-pad" fills with 255.
 
     Raises:
-        UsageError: If it is not such a map, or the rule can't bring it to that size.
+        UsageError: If it is not such a map, or the rule can't resize it to that size.
     """
     if rule == "pillow-bilinear":
         return nearest_label(label, size)
@@ -185,34 +186,34 @@ def ignored_pixels(label: Label, size: tuple[int, int], rule: ResizeRule, *, rim
 
 
 def nearest_label(label: Label, size: tuple[int, int]) -> Label:
-    """Return a label map at another size, each pixel the nearest one's value.
+    """Return a label map at another size, by nearest neighbour.
 
     Args:
         label: uint8 or uint16 (H, W).
         size: (height, width).
 
     Returns:
-        (height, width) of the same dtype, equal to `F.interpolate(..., mode="nearest")` on the map as float32, which
-        holds each such value exactly.
+        (height, width) of the same dtype, equal to `F.interpolate(..., mode="nearest")` of the map in float32, which
+        represents each label value exactly.
 
     Raises:
         UsageError: If it is not such a map.
     """
     _check_label(label)
-    down, across = (_nearest(its, wanted) for its, wanted in zip(label.shape, size, strict=True))
+    down, across = (_nearest(length, target) for length, target in zip(label.shape, size, strict=True))
     return label[down[:, None], across]
 
 
-def _nearest(length: int, wanted: int) -> npt.NDArray[np.int64]:
-    """Return for each of `wanted` places in a row which of `length` pixels torch takes: its scale is a float32."""
-    scale = np.float32(length) / np.float32(wanted)
-    places: npt.NDArray[np.float32] = np.floor(np.arange(wanted, dtype=np.float32) * scale)
+def _nearest(length: int, size: int) -> npt.NDArray[np.int64]:
+    """Return the index in 0..length - 1 that torch takes for each of `size` output pixels; its scale is a float32."""
+    scale = np.float32(length) / np.float32(size)
+    places: npt.NDArray[np.float32] = np.floor(np.arange(size, dtype=np.float32) * scale)
     return np.minimum(places, length - 1).astype(np.int64)
 
 
 def _check_label(label: Label) -> None:
     if label.dtype not in (np.uint8, np.uint16) or label.ndim != 2:
-        raise UsageError(f"a label map is uint8 or uint16 (H, W), not {label.dtype} {label.shape}")
+        raise UsageError(f"a label map must be uint8 or uint16 (H, W), not {label.dtype} {label.shape}")
 
 
 def support_mask(
@@ -222,33 +223,33 @@ def support_mask(
     rule: ResizeRule = "pillow-bilinear",
     others: Sequence[int] = (),
 ) -> npt.NDArray[np.uint8]:
-    """Return the mask of one class at the network's size.
+    """Return the mask of one class at the input size.
 
-    HSNet's and iFSL's releases resize first and make it binary after, PFENet's the other way round: with a nearest
-    neighbour that is the same.
+    HSNet's and iFSL's releases resize before they make the mask binary, PFENet's after it. With nearest neighbour, the
+    result is the same.
 
     Args:
         label: uint8 (H, W), 255 = ignore; or uint16 (H, W), where 255 is a class like any other (FSS-1000).
-        class_id: The label value asked for.
-        size: (height, width).
-        rule: How it gets there, as for `input_label`.
-        others: Label values that belong to neither side of the mask.
+        class_id: The label value of the class.
+        size: (height, width) of the input.
+        rule: How it is resized, as for `input_label`.
+        others: Label values that are neither foreground nor background of the mask.
 
     Returns:
-        uint8 (height, width): 1 where the class is, 255 where a uint8 label is 255 or was padded, `OTHER_CLASS` where
-        one of `others` is, 0 elsewhere. HSNet, ASNet and PFENet take 255 as background; that is the method's business.
+        uint8 (height, width): 1 for the class, 255 where a uint8 label is 255 or padding, `OTHER_CLASS` for one of
+        `others`, 0 elsewhere. Each method decides how it uses 255; HSNet, ASNet and PFENet take it as background.
 
     Raises:
         UsageError: If `class_id` can't be a class of such a map.
     """
     resized = input_label(label, size, rule)
-    rim = label.dtype == np.uint8
-    largest = IGNORE - 1 if rim else np.iinfo(label.dtype).max
+    has_ignore = label.dtype == np.uint8
+    largest = IGNORE - 1 if has_ignore else np.iinfo(label.dtype).max
     if not 1 <= class_id <= largest:
-        raise UsageError(f"a class is a label value from 1 to {largest}, not {class_id}")
+        raise UsageError(f"a class must be a label value from 1 to {largest}, not {class_id}")
     mask: npt.NDArray[np.uint8] = (resized == class_id).astype(np.uint8)
     for other in others:
         mask[resized == other] = OTHER_CLASS
-    if rim:
+    if has_ignore:
         mask[resized == IGNORE] = IGNORE
     return mask

@@ -93,7 +93,7 @@ def test_what_a_package_brings_is_evaluated(packages: Path, tmp_path: Path) -> N
     assert "the package toys" in next(line for line in protocols.splitlines() if line.startswith("toys "))
     line = next(line for line in protocols.splitlines() if line.startswith("broken "))
     assert "can't be read" in line
-    assert "the package toys brings a protocol 'hsnet', which is left out" in protocols
+    assert "the package toys provides a protocol 'hsnet', which is left out" in protocols
     assert "toys" in next(line for line in datasets.splitlines() if line.startswith("toy "))
     assert "drawn by hsnet" in first, "every protocol takes a data set of a package; the method's release decides"
     assert "protocol toys is not one of fssbench's: of the package toys" in second

@@ -153,7 +153,7 @@ def test_check_takes_the_label_rule(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "kind", "message"),
     [
-        (("check", "pascal5i"), MissingError, "nothing says where it is"),
+        (("check", "pascal5i"), MissingError, "was not found"),
         (("check", "pascal"), UsageError, "did you mean pascal5i"),
         (("check", "pascal5i", "--root", "/nowhere"), MissingError, "no folder /nowhere"),
         (("import-splits", "coco20i", "--from", "/nowhere"), MissingError, "no folder /nowhere"),

@@ -137,7 +137,7 @@ def test_verify_against_other_data_fails(run: Run, exported: Path) -> None:
 def test_verify_of_another_data_set_fails(run: Run, exported: Path) -> None:
     result = run("verify", exported, "--dataset", "coco20i")
     assert isinstance(result.exception, CheckFailedError)
-    assert "asks pascal5i, not coco20i" in result.exception.message
+    assert "is for pascal5i, not for coco20i" in result.exception.message
 
 
 def test_verify_of_a_tampered_file_fails_and_of_none_is_a_mistake(run: Run, exported: Path) -> None:

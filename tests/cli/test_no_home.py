@@ -36,7 +36,7 @@ def no_home(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.
         monkeypatch.setenv("HOME", request.param)
     monkeypatch.setattr(pwd, "getpwuid", _nobody)
     monkeypatch.chdir(tmp_path)
-    config._say_once.cache_clear()
+    config._warn_once.cache_clear()
     return tmp_path
 
 
@@ -61,7 +61,7 @@ def test_what_is_read_from_there_is_done_without(no_home: Path, caplog: pytest.L
     assert not imported.is_there("coco20i", "val")
     assert not present(_record(url="https://example.org/a.pt"))
     assert len(caplog.messages) == 1
-    assert "going on without cache, configuration and own checkpoints" in caplog.messages[0]
+    assert "continuing without cache, configuration and own checkpoints" in caplog.messages[0]
     assert list(no_home.iterdir()) == []
 
 
@@ -76,7 +76,7 @@ def test_what_is_written_there_is_refused_with_what_to_set(no_home: Path) -> Non
 
 
 def test_what_is_missing_is_still_said(no_home: Path) -> None:
-    with pytest.raises(MissingError, match=r"config\.toml under XDG_CONFIG_HOME names none"):
+    with pytest.raises(MissingError, match=r"config\.toml under XDG_CONFIG_HOME does not name it"):
         require_root("pascal5i")
     with pytest.raises(MissingError, match="not on this machine yet"):
         locate(_record(url="https://example.org/a.pt"))
@@ -111,7 +111,7 @@ def test_a_home_of_somebody_else_is_done_without(
         raise PermissionError(13, "Permission denied", str(path))
 
     monkeypatch.setattr(Path, "exists", denied)
-    config._say_once.cache_clear()
+    config._warn_once.cache_clear()
     assert configured_roots() == {}
     assert configured_roots() == {}
     assert [message for message in caplog.messages if "config.toml is not readable" in message] == caplog.messages
@@ -120,13 +120,13 @@ def test_a_home_of_somebody_else_is_done_without(
 
 def test_a_folder_in_nobodys_home_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     nobody = "~no-such-user-here"
-    with pytest.raises(MissingError, match=f"--root: {nobody} in {nobody}/data is the home folder of nobody"):
+    with pytest.raises(MissingError, match=f"--root: there is no user for the home folder {nobody} in {nobody}/data"):
         find_root("pascal5i", Path(f"{nobody}/data"))
     monkeypatch.setenv("FSSBENCH_DATA", nobody)
-    with pytest.raises(MissingError, match=f"FSSBENCH_DATA: {nobody} in"):
+    with pytest.raises(MissingError, match=f"FSSBENCH_DATA: there is no user for the home folder {nobody}"):
         find_root("pascal5i")
     monkeypatch.delenv("FSSBENCH_DATA")
     config_file().parent.mkdir(parents=True)
     config_file().write_text(f'[data]\npascal5i = "{nobody}/data"\n')
-    with pytest.raises(MissingError, match=rf"config\.toml, pascal5i: {nobody} in"):
+    with pytest.raises(MissingError, match=rf"config\.toml, pascal5i: there is no user for the home folder {nobody}"):
         find_root("pascal5i")

@@ -84,7 +84,7 @@ def test_a_file_where_a_folder_is_written_is_a_mistake(
     assert fssbench(*given) == (
         2,
         "",
-        f"error: {option} is a folder, and file is a file\n  try: give another {option}\n",
+        f"error: can't make {name}: file is a file, not a folder\n  try: give another {option}\n",
     )
 
 

@@ -63,15 +63,15 @@ def _small_release(voc: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the three masks be the whole release."""
     dataset = open_dataset("pascal5i", voc)
     assert isinstance(dataset, Pascal5i)
-    hashes = {side: tuple(dataset.list_sha256(fold, side) for fold in range(4)) for side in pascal5i.SIDES}
-    entries = {side: tuple(len(dataset.fold_list(fold, side)) for fold in range(4)) for side in pascal5i.SIDES}
+    hashes = {side: tuple(dataset.list_sha256(fold, side) for fold in range(4)) for side in pascal5i.LIST_SPLITS}
+    entries = {side: tuple(len(dataset.fold_list(fold, side)) for fold in range(4)) for side in pascal5i.LIST_SPLITS}
     facts = pascal5i.facts()
     val = hash_of(["2008_000001", "2008_000002"])
     official = replace(facts.official, masks=3, val_names=2, val_names_sha256=val, entries=entries, sha256=hashes)
     small = replace(
         facts,
         official=official,
-        exceptions={side: {"add": frozenset(), "remove": frozenset()} for side in pascal5i.SIDES},
+        exceptions={side: {"add": frozenset(), "remove": frozenset()} for side in pascal5i.LIST_SPLITS},
     )
     monkeypatch.setattr(pascal5i, "facts", lambda: small)
 
@@ -110,7 +110,7 @@ class TestCompleteVoc:
         save_palette(voc / "SegmentationClassAug" / "2008_000003.png", label_map((33, 0, 0, 2, 2)))
         report = check(open_dataset("pascal5i", voc))
         assert numbers(report)["val entries, fold 0"] == (NOT_AT_HAND, 1, False)
-        assert "holds the label 33" in (report.broken + report.missing)[0]
+        assert "has the label 33" in (report.broken + report.missing)[0]
 
     def test_a_mask_of_val_that_is_missing_is_named(self, voc: Path) -> None:
         (voc / "SegmentationClassAug" / "2008_000002.png").unlink()
@@ -209,7 +209,7 @@ def test_fss_masks_that_are_photos_or_of_another_size_are_named(tmp_path: Path) 
         "hat/3.png (20 x 16, its photo 32 x 32); they are stretched onto it",
     )
     assert report.notes == (
-        "masks that show a picture, of which what is lighter than grey counts: 2, cup/2.png, hat/1.png",
+        "masks that are photos, of which all pixels lighter than grey count as the object: 2, cup/2.png, hat/1.png",
         "masks of another size than their photo: 2, cup/2.png (90 x 60, its photo 32 x 32), "
         "hat/3.png (20 x 16, its photo 32 x 32)",
     )
@@ -223,9 +223,9 @@ def test_fss_masks_without_an_object_or_of_nothing_else_are_named(tmp_path: Path
     Image.fromarray(np.stack([255 * ones, 0 * ones, 0 * ones], axis=-1)).save(root / "cup" / "3.png")
     Image.fromarray(np.stack([np.full_like(ones, 255)] * 3 + [255 * ones], axis=-1)).save(root / "hat" / "2.png")
     assert check(open_dataset("fss1000", root)).notes == (
-        "masks without an object, as no pixel is of grey 128 or lighter: 2, cup/1.png (lightest 1), "
+        "masks without an object, as no pixel has grey 128 or lighter: 2, cup/1.png (lightest 1), "
         "cup/3.png (lightest 76)",
-        "masks that are all object, as every pixel is of grey 128 or lighter: 1, hat/2.png",
+        "masks that are all object, as every pixel has grey 128 or lighter: 1, hat/2.png",
     )
 
 

@@ -90,7 +90,7 @@ def test_empty_lists_are_missing_data() -> None:
 def test_each_image_once_is_not_asked_twice() -> None:
     dataset = ListsOnly("fss1000", [(f"ant/{i}.jpg", 1) for i in range(1, 11)])
     assert len(episodes(dataset, shot=1, count=3)) == 3
-    with pytest.raises(UsageError, match="10 episodes, not 11"):
+    with pytest.raises(UsageError, match="there are 10, not 11"):
         episodes(dataset, shot=1, count=11)
 
 

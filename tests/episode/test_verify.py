@@ -54,8 +54,8 @@ def changed(index: int, **fields: object) -> Callable[[EpisodeList], EpisodeList
     [
         (changed(3, query="nowhere"), "1 of its images are not in pascal5i, val: nowhere"),
         (changed(3, classes=(19,)), "1 of its classes are not in fold 0: 19"),
-        (lambda drawn: replace(drawn, seed=1), "episode 0 is the first that does"),
-        (lambda drawn: replace(drawn, dataset="coco20i"), "asks coco20i, not pascal5i"),
+        (lambda drawn: replace(drawn, seed=1), "episode 0 is the first that differs"),
+        (lambda drawn: replace(drawn, dataset="coco20i"), "is for coco20i, not for pascal5i"),
         (lambda drawn: replace(drawn, protocol="mine"), "unknown protocol 'mine'"),
     ],
 )

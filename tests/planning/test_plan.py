@@ -150,7 +150,7 @@ def test_a_mistake_is_a_sentence(method: str, said: dict[str, Any], told: str, t
 
 
 def test_data_is_missed_before_weights() -> None:
-    with pytest.raises(MissingError, match="pascal5i needs its folder VOC2012") as missed:
+    with pytest.raises(MissingError, match="the folder VOC2012 of pascal5i was not found") as missed:
         planned("hsnet", "pascal5i")
     assert "--root DIR" in (missed.value.remedy or "")
 
@@ -285,7 +285,7 @@ def test_the_folds_of_own_data_are_those_of_its_description(tmp_path: Path) -> N
     assert planned(dataset="folder", root=own).out == Path("runs/copy-mask-folder-hsnet-1way-1shot")
     with pytest.raises(UsageError, match="folder has no fold 1: it has only fold 0"):
         planned(dataset="folder", root=own, fold="1")
-    with pytest.raises(MissingError, match="folder needs its folder own-data"):
+    with pytest.raises(MissingError, match="the folder own-data of folder was not found"):
         planned(dataset="folder")
 
 

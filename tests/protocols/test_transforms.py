@@ -117,7 +117,7 @@ def test_same_size_is_a_copy() -> None:
 
 @pytest.mark.parametrize("label", [np.zeros((4, 4, 1), np.uint8), np.zeros((4, 4), np.int64), np.zeros((4, 4), bool)])
 def test_what_is_no_label_map_is_refused(label: np.ndarray) -> None:
-    with pytest.raises(UsageError, match="label map is uint8 or uint16"):
+    with pytest.raises(UsageError, match="label map must be uint8 or uint16"):
         nearest_label(label, (4, 4))
 
 

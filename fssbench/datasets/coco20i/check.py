@@ -1,4 +1,4 @@
-"""What is on this machine held against the release: counts, lists, missing and unreadable files."""
+"""Checking COCO-20i against the release: counts, lists, missing and unreadable files."""
 
 from __future__ import annotations
 
@@ -13,34 +13,34 @@ from fssbench.errors import BrokenFileError, FSSBenchError, MissingError
 
 
 def check(dataset: Coco20i, *, decode: bool) -> Report:
-    """Return what `fssbench data check` says of it; `decode` reads every photo whole."""
+    """Return the report of `fssbench data check`; `decode` decodes every photo."""
     counts: list[Count] = []
     problems: list[FSSBenchError] = []
     notes = [f"label rule: {dataset.labels}", f"order of the val lists: {_order(dataset)}"]
     if not _imported(dataset, "val"):
         notes.append("for the episodes of HSNet's release: fssbench data import-splits coco20i --from DIR")
-    for side in coco_facts.SIDES:
+    for split in coco_facts.LIST_SPLITS:
         try:
-            names = dataset.image_names(side)
+            names = dataset.image_names(split)
             unreadable = list(unreadable_labels(dataset, names)) if dataset.labels == "png" else []
         except (MissingError, BrokenFileError) as error:
             problems.append(error)
-            counts.append(Count(f"{side} images", NOT_AT_HAND, coco_facts.facts().images[side], same=False))
+            counts.append(Count(f"{split} images", NOT_AT_HAND, coco_facts.facts().images[split], same=False))
             continue
         problems += unreadable
         problems += [
             MissingError(f"there is no image {name}, which the lists name")
-            for name in _listed_elsewhere(dataset, side, names)
+            for name in _listed_elsewhere(dataset, split, names)
         ]
         photos = sum(dataset.photo_path(name).is_file() for name in names)
-        # Annotations of COCO 2017 are cut to the images of the lists, and masks may be of those only.
-        official = coco_facts.facts().images[side] if _by_2014(dataset, side) else None
+        # With annotations of COCO 2017, only the images of the lists are used, and masks may exist for these only.
+        official = coco_facts.facts().images[split] if _by_2014(dataset, split) else None
         counts += [
-            Count(f"{side} {what}", number, official, number == (official or len(names)))
+            Count(f"{split} {what}", number, official, number == (official or len(names)))
             for what, number in (("images", len(names)), ("photos", photos))
         ]
         if not unreadable:
-            counts += _coco_lists(dataset, side)
+            counts += _coco_lists(dataset, split)
         problems += photo_problems(dataset, names, decode=decode)
         notes += stored_note(map(dataset.photo_path, names))
     return report_of(dataset, counts, problems, notes)
@@ -53,31 +53,31 @@ def _order(dataset: Coco20i) -> str:
         return "unknown"
 
 
-def _by_2014(dataset: Coco20i, side: coco_facts.Side) -> bool:
-    return dataset.labels != "png" and dataset.annotation_files(side)[0].stem.endswith("2014")
+def _by_2014(dataset: Coco20i, split: coco_facts.ListSplit) -> bool:
+    return dataset.labels != "png" and dataset.annotation_files(split)[0].stem.endswith("2014")
 
 
-def _coco_lists(dataset: Coco20i, side: coco_facts.Side) -> Iterator[Count]:
+def _coco_lists(dataset: Coco20i, split: coco_facts.ListSplit) -> Iterator[Count]:
     facts = coco_facts.facts()
     here = Coco20i(dataset.root, dataset.labels, "here")
     for fold in range(here.fold_count):
-        entries = here.entries(fold, side)
+        entries = here.entries(fold, split)
         lines = [f"{n} {c - 1}" for n, c in zip(entries["name"], entries["class_id"].tolist(), strict=True)]
-        ordered = coco_facts.hash_of(lines) == facts.sha256[side][fold]
-        same = coco_facts.hash_of(sorted(lines)) == facts.sha256_sorted[side][fold]
+        ordered = coco_facts.hash_of(lines) == facts.sha256[split][fold]
+        same = coco_facts.hash_of(sorted(lines)) == facts.sha256_sorted[split][fold]
         note = "HSNet's list" if ordered else "HSNet's entries, another order" if same else "not HSNet's list"
-        # Another label rule admits other images, unless imported lists decide; that is what it was chosen for.
-        right = same or (dataset.labels == "pycocotools" and not _imported(dataset, side))
-        yield Count(f"{side} entries, fold {fold}", len(lines), facts.entries[side][fold], right, note)
+        # Without imported lists, another label rule rightly gives other lists.
+        right = same or (dataset.labels == "pycocotools" and not _imported(dataset, split))
+        yield Count(f"{split} entries, fold {fold}", len(lines), facts.entries[split][fold], right, note)
 
 
-def _listed_elsewhere(dataset: Coco20i, side: coco_facts.Side, names: Sequence[str]) -> list[str]:
-    """Return the images that imported lists name and the annotations do not have."""
-    if not _imported(dataset, side):
+def _listed_elsewhere(dataset: Coco20i, split: coco_facts.ListSplit, names: Sequence[str]) -> list[str]:
+    """Return the images in the imported lists that have no annotations."""
+    if not _imported(dataset, split):
         return []
-    listed = {name for fold in range(dataset.fold_count) for name in dataset.entries(fold, side)["name"]}
+    listed = {name for fold in range(dataset.fold_count) for name in dataset.entries(fold, split)["name"]}
     return sorted(listed - set(names))
 
 
-def _imported(dataset: Coco20i, side: coco_facts.Side) -> bool:
-    return imported.is_there(dataset.name, side)
+def _imported(dataset: Coco20i, split: coco_facts.ListSplit) -> bool:
+    return imported.is_there(dataset.name, split)

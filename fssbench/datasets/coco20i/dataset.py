@@ -1,8 +1,8 @@
 """COCO-20i as HSNet splits it: the 80 classes of COCO 2014, class k in fold k % 4.
 
-Labels come straight from the instance annotations, or from the ready-made PNG masks that HSNet's authors distribute.
-An image is listed under a class if its label map has at least 2048 pixels of it. The order of HSNet's lists is
-known to HSNet's split files only: once imported (`fssbench data import-splits coco20i`) they decide.
+Labels come from the instance annotations, or from the PNG masks that HSNet's authors distribute. An image is listed
+under a class if its label map has at least 2048 pixels of it. Only HSNet's split files define the order of HSNet's
+lists; if they were imported (`fssbench data import-splits coco20i`), they are used.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Literal, Self, cast, get_args
 import numpy as np
 
 from fssbench.datasets.coco20i import facts as coco_facts
-from fssbench.datasets.coco20i.facts import Side
+from fssbench.datasets.coco20i.facts import ListSplit
 from fssbench.datasets.coco20i.image_order import image_order
-from fssbench.datasets.coco20i.labels import AnnotatedImage, check_side, paint, read_annotations
+from fssbench.datasets.coco20i.labels import AnnotatedImage, check_split, paint, read_annotations
 from fssbench.datasets.dataset import Dataset, Image, ImageOrder, Label, Split
 from fssbench.datasets.io.images import read_label, read_photo, size_of, value_counts
 from fssbench.datasets.io.index_cache import cached_index, fingerprint_of, frame_of, key_of
@@ -34,7 +34,7 @@ Extent = Literal["all", "here"]
 
 CLASS_COUNT = 80
 MIN_PIXELS = 2048
-"""Pixels of a class that an image needs to be listed under it (2 * 32 * 32)."""
+"""Number of pixels of a class (2 * 32 * 32) from which an image is listed under it."""
 
 _IMPORT = "fssbench data import-splits coco20i --from DIR with data/splits/coco of HSNet's release"
 
@@ -57,10 +57,10 @@ class Coco20i(Dataset):
 
     Args:
         root: The folder COCO2014.
-        labels: The rule of the label maps: "hsnet" or "pycocotools" (see `coco_labels`), or "png": the masks
+        labels: The rule for label maps: "hsnet" or "pycocotools" (see labels.py), or "png" for the masks
             annotations/{train,val}2014/COCO_*.png.
-        lists: Of imported lists, "all" entries, so that everybody is asked the same, or only those whose image and
-            class are "here": for a part of the data, and then no longer the release's lists.
+        lists: "all" uses all entries of imported lists, so that the episodes are the same everywhere. "here" uses only
+            entries whose image and class exist; with a part of the data, these are no longer the release's lists.
     """
 
     name = "coco20i"
@@ -71,10 +71,10 @@ class Coco20i(Dataset):
         self.labels = labels
         self.lists = lists
         self.annotations = root / "annotations"
-        self._images: dict[Side, dict[int, AnnotatedImage]] = {}
-        self._indices: dict[Side, pd.DataFrame] = {}
-        self._imported: dict[Side, dict[int, list[int]] | None] = {}
-        self._fingerprints: dict[Side, str] = {}
+        self._images: dict[ListSplit, dict[int, AnnotatedImage]] = {}
+        self._indices: dict[ListSplit, pd.DataFrame] = {}
+        self._imported: dict[ListSplit, dict[int, list[int]] | None] = {}
+        self._fingerprints: dict[ListSplit, str] = {}
         if not self.annotations.is_dir():
             raise MissingError(
                 f"{root} has no folder annotations with COCO's instance annotations",
@@ -109,55 +109,55 @@ class Coco20i(Dataset):
         return dict(enumerate(coco_facts.facts().classes, 1))
 
     def split_fingerprint(self, split: Split) -> str:
-        """Return the hex sha256 of one side: label rule, pixels per image and class, lists in their order."""
-        side = self._side(split)
-        if side not in self._fingerprints:
-            rule = {"dataset": self.name, "side": side, "labels": self.labels, "order": self._order(side)}
-            lists = self._lists(side)
-            pairs = ((coco_facts.image_name(side, i), c) for c in range(1, CLASS_COUNT + 1) for i in lists[c])
-            self._fingerprints[side] = fingerprint_of(rule, self._index(side), pairs)
-        return self._fingerprints[side]
+        """Return the hex sha256 of one split: label rule, pixels per image and class, lists in order."""
+        split = self._list_split(split)
+        if split not in self._fingerprints:
+            rule = {"dataset": self.name, "side": split, "labels": self.labels, "order": self._order(split)}
+            lists = self._lists(split)
+            pairs = ((coco_facts.image_name(split, i), c) for c in range(1, CLASS_COUNT + 1) for i in lists[c])
+            self._fingerprints[split] = fingerprint_of(rule, self._index(split), pairs)
+        return self._fingerprints[split]
 
     @property
     def list_order(self) -> str:
-        """Whether the lists are HSNet's own, imported, or in an order of this project: by image id."""
+        """The order of the lists: HSNet's, that of other imported lists, or by image id."""
         return self._order("val")
 
     def fold_classes(self, fold: int, split: Split = "val") -> tuple[int, ...]:
         """Return fold + 1, fold + 5, ... (20 classes) for "val", the 60 others for "train"."""
-        return coco_facts.fold_classes(self.check_fold(fold), self._side(split))
+        return coco_facts.fold_classes(self.check_fold(fold), self._list_split(split))
 
     def index(self, split: Split) -> pd.DataFrame:
-        """Return `name`, `class_id`, `pixels` of every class in every image of the side, by name and class."""
-        return self._index(self._side(split)).copy()
+        """Return `name`, `class_id`, `pixels` of every class in every image of the split, by name and class."""
+        return self._index(self._list_split(split)).copy()
 
     def entries(self, fold: int, split: Split = "val") -> pd.DataFrame:
-        """Return the fold's lists, class by class: the imported ones where they are, else by image id."""
+        """Return the lists of a fold, class by class: imported lists if there are any, otherwise sorted by image id."""
         return self.entries_of(self.fold_classes(fold, split), split)
 
     def entries_of(self, classes: Collection[int], split: Split) -> pd.DataFrame:
         """Return the lists of some classes, class by class."""
-        side = self._side(split)
-        lists = self._lists(side)
-        rows = ((coco_facts.image_name(side, i), c) for c in sorted(classes) for i in lists[c])
+        split = self._list_split(split)
+        lists = self._lists(split)
+        rows = ((coco_facts.image_name(split, i), c) for c in sorted(classes) for i in lists[c])
         return frame_of(rows, ("name", "class_id"))
 
     def image_order(self, split: Split) -> ImageOrder | None:
         """Return PFENet's order of the val images if it was imported (`fssbench data import-splits coco20i`)."""
-        return image_order() if self._side(split) == "val" else None
+        return image_order() if self._list_split(split) == "val" else None
 
     def image(self, name: str) -> Image:
-        """Return the photo of that name, or the one of COCO 2017 with its id."""
+        """Return the image with a name, or the image of COCO 2017 with the same id."""
         return read_photo(self.photo_path(name), self.remedy)
 
     def photo_path(self, name: str) -> Path:
-        """Return where the photo is: under its name, or as COCO 2017 names it; under its name if nowhere."""
+        """Return the path of the photo: under its name, or under its name in COCO 2017; the former if it is missing."""
         number = f"{_parts(name)[1]:012d}.jpg"
         places = (self.root / name, self.root / "train2017" / number, self.root / "val2017" / number)
         return next((path for path in places if path.is_file()), places[0])
 
     def label(self, name: str) -> Label:
-        """Return the label map, painted or read as the rule says; crowds are background."""
+        """Return the label map, painted or read by the label rule; crowds are background."""
         if self.labels == "png":
             return read_label(self._mask_path(name), CLASS_COUNT, ignore=False, remedy=self.remedy)
         return paint(self._annotated(name), self.labels)
@@ -169,44 +169,44 @@ class Coco20i(Dataset):
         image = self._annotated(name)
         return image.height, image.width
 
-    def image_names(self, side: Side) -> list[str]:
-        """Return the names of all images of a side, by id, whatever is in them."""
+    def image_names(self, split: ListSplit) -> list[str]:
+        """Return the names of all images of a split, sorted by id, including those without objects."""
         if self.labels == "png":
-            folder = self.annotations / f"{side}2014"
-            names = sorted(f"{side}2014/{path.stem}.jpg" for path in folder.glob(f"COCO_{side}2014_*.png"))
+            folder = self.annotations / f"{split}2014"
+            names = sorted(f"{split}2014/{path.stem}.jpg" for path in folder.glob(f"COCO_{split}2014_*.png"))
             if not names:
                 raise MissingError(
-                    f"{folder} holds no masks COCO_{side}2014_*.png",
+                    f"{folder} has no masks COCO_{split}2014_*.png",
                     "put the masks there that HSNet's authors distribute, or use the label rule hsnet",
                 )
             return names
-        return [coco_facts.image_name(side, i) for i in self._side_images(side)]
+        return [coco_facts.image_name(split, i) for i in self._annotated_images(split)]
 
-    def annotation_files(self, side: Side) -> list[Path]:
-        """Return the annotation files of a side: COCO 2014's, or else those of COCO 2017 that are there.
+    def annotation_files(self, split: ListSplit) -> list[Path]:
+        """Return the annotation files of a split: that of COCO 2014, or else the existing ones of COCO 2017.
 
         Raises:
-            MissingError: If there is none, or only COCO 2017's and no imported lists: COCO 2017 moved images between
-                train and val and does not say where they were in 2014.
+            MissingError: If there is none, or if there are only COCO 2017's and no imported lists. COCO 2017 moved
+                images between train and val, and its files do not tell which split they had in 2014.
         """
-        path = self.annotations / f"instances_{side}2014.json"
+        path = self.annotations / f"instances_{split}2014.json"
         if path.is_file():
             return [path]
         later = [self.annotations / f"instances_{other}2017.json" for other in ("train", "val")]
         later = [path for path in later if path.is_file()]
         if not later:
             raise MissingError(f"there is no file {path}", "put COCO 2014's instance annotations there")
-        if self._imported_lists(side) is None:
+        if self._imported_lists(split) is None:
             raise MissingError(
-                f"{self.annotations} holds annotations of COCO 2017 only, which do not say what was {side} in "
-                "COCO 2014, and so which images COCO-20i asks",
+                f"{self.annotations} has annotations of COCO 2017 only, which do not tell which images were {split} in "
+                "COCO 2014",
                 f"put {path.name} there, or {_IMPORT}",
             )
         return later
 
-    def _side_images(self, side: Side) -> dict[int, AnnotatedImage]:
-        if side not in self._images:
-            files = self.annotation_files(side)
+    def _annotated_images(self, split: ListSplit) -> dict[int, AnnotatedImage]:
+        if split not in self._images:
+            files = self.annotation_files(split)
             remedy = "replace the file with COCO's own (annotations_trainval2014.zip)"
             images: dict[int, AnnotatedImage] = {}
             for path in files:
@@ -215,21 +215,21 @@ class Coco20i(Dataset):
                     raise BrokenFileError(f"{path} has the image {twice}, which {files[0].name} has too", remedy)
                 images |= found
             if files[0].stem.endswith("2014"):
-                check_side(images, side, files[0])
+                check_split(images, split, files[0])
             else:
-                listed = {i for ids in (self._imported_lists(side) or {}).values() for i in ids}
+                listed = {i for ids in (self._imported_lists(split) or {}).values() for i in ids}
                 images = {i: images[i] for i in sorted(listed & set(images))}
-            self._images[side] = images
-        return self._images[side]
+            self._images[split] = images
+        return self._images[split]
 
     def _annotated(self, name: str) -> AnnotatedImage:
-        side, image_id = _parts(name)
-        images = self._side_images(side)
+        split, image_id = _parts(name)
+        images = self._annotated_images(split)
         if image_id not in images:
             raise MissingError(
                 f"the annotations in {self.annotations} have no image {name}",
-                f"{self.check_command} says what else is missing; "
-                "a part of the data has its own lists with --lists here (in Python lists='here')",
+                f"{self.check_command} lists what else is missing; "
+                "for a part of the data use --lists here (in Python lists='here')",
             )
         return images[image_id]
 
@@ -237,67 +237,67 @@ class Coco20i(Dataset):
         _parts(name)
         return (self.annotations / name).with_suffix(".png")
 
-    def _index(self, side: Side) -> pd.DataFrame:
-        if side not in self._indices:
+    def _index(self, split: ListSplit) -> pd.DataFrame:
+        if split not in self._indices:
             if self.labels == "png":
-                files = [self._mask_path(name) for name in self.image_names(side)]
+                files = [self._mask_path(name) for name in self.image_names(split)]
                 imported_key = ""
             else:
-                files = self.annotation_files(side)
-                imported_key = "" if files[0].stem.endswith("2014") else str(self._imported_lists(side))
-            key = key_of(files, self.name, side, self.labels, imported_key)
-            name = f"{self.name}-{self.labels}-{side}"
-            self._indices[side] = cached_index(name, key, lambda: self._read(side))
-        return self._indices[side]
+                files = self.annotation_files(split)
+                imported_key = "" if files[0].stem.endswith("2014") else str(self._imported_lists(split))
+            key = key_of(files, self.name, split, self.labels, imported_key)
+            name = f"{self.name}-{self.labels}-{split}"
+            self._indices[split] = cached_index(name, key, lambda: self._read(split))
+        return self._indices[split]
 
-    def _read(self, side: Side) -> pd.DataFrame:
-        doing = f"{'reading' if self.labels == 'png' else 'painting'} the {side} masks"
-        names = self.image_names(side)
+    def _read(self, split: ListSplit) -> pd.DataFrame:
+        doing = f"{'reading' if self.labels == 'png' else 'painting'} the {split} masks"
+        names = self.image_names(split)
         return index_of((name, self.label(name)) for name in tracked(names, doing, "masks"))
 
-    def _imported_lists(self, side: Side) -> dict[int, list[int]] | None:
-        if side not in self._imported:
-            self._imported[side] = imported.load_class_lists(self.name, side, CLASS_COUNT)
-        return self._imported[side]
+    def _imported_lists(self, split: ListSplit) -> dict[int, list[int]] | None:
+        if split not in self._imported:
+            self._imported[split] = imported.load_class_lists(self.name, split, CLASS_COUNT)
+        return self._imported[split]
 
-    def _lists(self, side: Side) -> dict[int, list[int]]:
-        """Return the image ids of each class in list order: as imported, or in our own order."""
-        given = self._imported_lists(side)
-        if given is not None and self.lists == "all":
-            return {c: given.get(c, []) for c in range(1, CLASS_COUNT + 1)}
-        index = self._index(side)
-        if given is None:
+    def _lists(self, split: ListSplit) -> dict[int, list[int]]:
+        """Return the image ids of each class in list order: as imported, or sorted by id."""
+        lists = self._imported_lists(split)
+        if lists is not None and self.lists == "all":
+            return {c: lists.get(c, []) for c in range(1, CLASS_COUNT + 1)}
+        index = self._index(split)
+        if lists is None:
             index = index[index["pixels"] >= MIN_PIXELS]
         here: dict[int, list[int]] = {c: [] for c in range(1, CLASS_COUNT + 1)}
         for image_id, class_id in zip(index["name"].str[-16:-4].astype("int64"), index["class_id"], strict=True):
             here[int(class_id)].append(int(image_id))
-        if given is None:
+        if lists is None:
             return {c: sorted(ids) for c, ids in here.items()}
         known = {c: set(ids) for c, ids in here.items()}
-        return {c: [i for i in given.get(c, []) if i in known[c]] for c in here}
+        return {c: [i for i in lists.get(c, []) if i in known[c]] for c in here}
 
-    def _order(self, side: Side) -> str:
-        given = self._imported_lists(side)
-        if given is None:
+    def _order(self, split: ListSplit) -> str:
+        lists = self._imported_lists(split)
+        if lists is None:
             return "canonical (by image id)"
-        total, here = sum(map(len, given.values())), sum(map(len, self._lists(side).values()))
-        order = "official (HSNet)" if coco_facts.is_official(side, given) else "imported (not HSNet's)"
+        total, here = sum(map(len, lists.values())), sum(map(len, self._lists(split).values()))
+        order = "official (HSNet)" if coco_facts.is_official(split, lists) else "imported (not HSNet's)"
         return order if here == total else f"{order}, {here} of {total} entries are here"
 
-    def _side(self, split: Split) -> Side:
+    def _list_split(self, split: Split) -> ListSplit:
         if split == "test":
             raise UsageError("coco20i has no test images; papers test on its val images", "--split val")
         return split
 
 
-def _parts(name: str) -> tuple[Side, int]:
-    """Return side and image id of a name such as "val2014/COCO_val2014_000000000139.jpg".
+def _parts(name: str) -> tuple[ListSplit, int]:
+    """Return split and image id of a name such as "val2014/COCO_val2014_000000000139.jpg".
 
     Raises:
-        UsageError: If it is no such name.
+        UsageError: If it is not such a name.
     """
-    side: Side = "val" if name.startswith("val") else "train"
+    split: ListSplit = "val" if name.startswith("val") else "train"
     digits = name.removesuffix(".jpg")[-12:]
-    if not (digits.isascii() and digits.isdecimal()) or name != coco_facts.image_name(side, int(digits)):
-        raise UsageError(f"'{name}' is no image name of coco20i, such as {coco_facts.image_name('val', 139)}")
-    return side, int(digits)
+    if not (digits.isascii() and digits.isdecimal()) or name != coco_facts.image_name(split, int(digits)):
+        raise UsageError(f"'{name}' is not an image name of coco20i, such as {coco_facts.image_name('val', 139)}")
+    return split, int(digits)

@@ -1,4 +1,4 @@
-"""What is known of COCO-20i's lists: classes, folds, names, counts and hashes of HSNet's release."""
+"""Facts about the lists of COCO-20i: classes, folds, names, counts and hashes of HSNet's release."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from functools import cache
 from pathlib import Path
 from typing import Literal
 
-Side = Literal["val", "train"]
-SIDES: tuple[Side, ...] = ("val", "train")
+ListSplit = Literal["val", "train"]
+LIST_SPLITS: tuple[ListSplit, ...] = ("val", "train")
 FOLDS = 4
 
 ClassLists = dict[int, list[int]]
@@ -20,32 +20,32 @@ ClassLists = dict[int, list[int]]
 
 @dataclass(frozen=True)
 class Facts:
-    """What coco20i.toml says.
+    """The content of facts.toml.
 
     Attributes:
         classes: Names of the label values 1..80.
-        category_ids: COCO's category id of each.
-        images: Images per side.
-        entries: Per side, entries of the four lists.
-        sha256: Per side, hashes of the four lists in order.
-        sha256_sorted: Per side, hashes of the four lists sorted.
-        image_list: Images in PFENet's list of the val side.
-        image_list_sha256: Hash of their names in its order.
+        category_ids: COCO's category id of each class.
+        images: Number of images, by split.
+        entries: Number of entries of the four lists, by split.
+        sha256: Hashes of the four lists in order, by split.
+        sha256_sorted: Hashes of the four sorted lists, by split.
+        image_list: Number of images in PFENet's list of the val split.
+        image_list_sha256: Hash of the names in that list, in order.
     """
 
     classes: tuple[str, ...]
     category_ids: tuple[int, ...]
-    images: Mapping[Side, int]
-    entries: Mapping[Side, tuple[int, ...]]
-    sha256: Mapping[Side, tuple[str, ...]]
-    sha256_sorted: Mapping[Side, tuple[str, ...]]
+    images: Mapping[ListSplit, int]
+    entries: Mapping[ListSplit, tuple[int, ...]]
+    sha256: Mapping[ListSplit, tuple[str, ...]]
+    sha256_sorted: Mapping[ListSplit, tuple[str, ...]]
     image_list: int
     image_list_sha256: str
 
 
 @cache
 def facts() -> Facts:
-    """Return the facts of coco20i.toml."""
+    """Read facts.toml."""
     with (Path(__file__).parent / "facts.toml").open("rb") as file:
         raw = tomllib.load(file)
     official = raw["official"]
@@ -53,27 +53,27 @@ def facts() -> Facts:
         classes=tuple(raw["classes"]),
         category_ids=tuple(raw["category_ids"]),
         images=official["images"],
-        entries={side: tuple(official[side]["entries"]) for side in SIDES},
-        sha256={side: tuple(official[side]["sha256"]) for side in SIDES},
-        sha256_sorted={side: tuple(official[side]["sha256_sorted"]) for side in SIDES},
+        entries={split: tuple(official[split]["entries"]) for split in LIST_SPLITS},
+        sha256={split: tuple(official[split]["sha256"]) for split in LIST_SPLITS},
+        sha256_sorted={split: tuple(official[split]["sha256_sorted"]) for split in LIST_SPLITS},
         image_list=official["image_list"],
         image_list_sha256=official["image_list_sha256"],
     )
 
 
-def image_name(side: Side, image_id: int) -> str:
-    """Return the name that HSNet's lists have for an image: its photo's path in COCO2014."""
-    return f"{side}2014/COCO_{side}2014_{image_id:012d}.jpg"
+def image_name(split: ListSplit, image_id: int) -> str:
+    """Return the name of an image in HSNet's lists: the path of the photo in COCO2014."""
+    return f"{split}2014/COCO_{split}2014_{image_id:012d}.jpg"
 
 
-def fold_classes(fold: int, side: Side) -> tuple[int, ...]:
+def fold_classes(fold: int, split: ListSplit) -> tuple[int, ...]:
     """Return the label values of a list: k % 4 == fold for val, the others for train, with k counted from 0."""
-    return tuple(k + 1 for k in range(80) if (k % FOLDS == fold) == (side == "val"))
+    return tuple(k + 1 for k in range(80) if (k % FOLDS == fold) == (split == "val"))
 
 
-def list_lines(side: Side, fold: int, lists: Mapping[int, list[int]]) -> list[str]:
-    """Return the lines `NAME K` of one fold's list that the official hashes are taken over."""
-    return [f"{image_name(side, i)} {c - 1}" for c in fold_classes(fold, side) for i in lists.get(c, [])]
+def list_lines(split: ListSplit, fold: int, lists: Mapping[int, list[int]]) -> list[str]:
+    """Return the lines `NAME K` of the list of a fold, which the official hashes are computed from."""
+    return [f"{image_name(split, i)} {c - 1}" for c in fold_classes(fold, split) for i in lists.get(c, [])]
 
 
 def hash_of(lines: list[str]) -> str:
@@ -81,6 +81,6 @@ def hash_of(lines: list[str]) -> str:
     return hashlib.sha256("\n".join(lines).encode("ascii")).hexdigest()
 
 
-def is_official(side: Side, lists: Mapping[int, list[int]]) -> bool:
-    """Say whether lists are HSNet's, line for line."""
-    return all(hash_of(list_lines(side, f, lists)) == facts().sha256[side][f] for f in range(FOLDS))
+def is_official(split: ListSplit, lists: Mapping[int, list[int]]) -> bool:
+    """Return whether lists are HSNet's, line by line."""
+    return all(hash_of(list_lines(split, f, lists)) == facts().sha256[split][f] for f in range(FOLDS))

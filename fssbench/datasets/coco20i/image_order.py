@@ -1,7 +1,7 @@
 """The order of COCO-20i's val images in PFENet's family, from the file val_data_list.txt of one of its releases.
 
-Its samplers run through all images of val2014 that hold anything, in an order that no rule gives. HSNet's lists follow
-the same order class by class, which does not say how the images of different classes lie to each other.
+Its samplers run through all images of val2014 with an object, in an order that follows no known rule. HSNet's lists
+have the same order within each class, which does not define the order of images of different classes.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ from fssbench.files import file_size, without_mark
 
 FILE = "val_data_list.txt"
 MAX_BYTES = 64 << 20
-"""The releases' files have 4 MB."""
+"""Larger files are refused; the releases' files have 4 MB."""
 
 _STORED = "coco20i-images"
 _KEY = "images"
 
 
 def read_image_list(path: Path) -> list[int]:
-    """Return the image ids of a file that has a line `PHOTO LABEL` for each image.
+    """Return the image ids in a file with a line `PHOTO LABEL` for each image.
 
     Raises:
-        BrokenFileError: If a line is none of val2014, or an image is listed twice.
+        BrokenFileError: If a line is not an image of val2014, or an image is listed twice.
     """
     try:
         file_size(path)
@@ -48,12 +48,12 @@ def read_image_list(path: Path) -> list[int]:
 def _image_id(line: str, number: int, path: Path) -> int:
     match = re.search(r"COCO_val2014_([0-9]{12})\.jpg(?:\s|$)", line)
     if match is None:
-        raise BrokenFileError(f"{path}, line {number} names no photo COCO_val2014_*.jpg")
+        raise BrokenFileError(f"{path}, line {number} does not name a photo COCO_val2014_*.jpg")
     return int(match[1])
 
 
 def store_image_list(ids: Sequence[int]) -> Path:
-    """Keep the order of the val images, and return the file's path.
+    """Store the order of the val images, and return the path of the file.
 
     Raises:
         UsageError: If the user's data folder can't be written.
@@ -62,24 +62,24 @@ def store_image_list(ids: Sequence[int]) -> Path:
 
 
 def is_official(ids: Sequence[int]) -> bool:
-    """Say whether the order is that of PFENet's family."""
+    """Return whether the order is that of PFENet's family."""
     return coco_facts.hash_of([coco_facts.image_name("val", i) for i in ids]) == coco_facts.facts().image_list_sha256
 
 
 def image_order() -> ImageOrder | None:
-    """Return the order of the val images as it was imported; None if it was not.
+    """Return the imported order of the val images; None if it was not imported.
 
     Raises:
-        BrokenFileError: If the file is not what was stored.
+        BrokenFileError: If the file is damaged.
     """
     stored = imported.load(_STORED, "val")
     if stored is None:
         return None
     if stored.keys() != {_KEY} or not all(isinstance(i, int) for i in stored[_KEY]):
         raise BrokenFileError(
-            f"{imported.path_of(_STORED, 'val')} does not hold image ids",
+            f"{imported.path_of(_STORED, 'val')} does not have image ids",
             "fssbench data import-splits coco20i --from DIR",
         )
     ids = cast("list[int]", stored[_KEY])
-    words = "official (PFENet)" if is_official(ids) else "imported (not PFENet's)"
-    return ImageOrder(words, tuple(coco_facts.image_name("val", i) for i in ids))
+    origin = "official (PFENet)" if is_official(ids) else "imported (not PFENet's)"
+    return ImageOrder(origin, tuple(coco_facts.image_name("val", i) for i in ids))

@@ -1,9 +1,9 @@
 """COCO's instance annotations, and the label maps that are painted from them.
 
-Two rules, both painting the non-crowd annotations in rising id, each over the ones before:
+There are two rules. Both paint the non-crowd annotations sorted by id, each over the earlier ones:
 
-- "hsnet": every polygon by OpenCV's fillPoly, its vertices truncated to whole pixels (edges included). It is the rule
-  behind HSNet's lists and masks.
+- "hsnet": every polygon by OpenCV's fillPoly (edges included), with vertices truncated to whole pixels. This rule gives
+  HSNet's lists and masks.
 - "pycocotools": every annotation by COCO's own rasteriser.
 """
 
@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import AfterValidator, Field, PlainValidator, TypeAdapter, ValidationError
 
-from fssbench.datasets.coco20i.facts import Side, facts, image_name
+from fssbench.datasets.coco20i.facts import ListSplit, facts, image_name
 from fssbench.datasets.io.images import MAX_PIXELS
 from fssbench.errors import BrokenFileError, MissingError
 from fssbench.files import file_size, without_mark
@@ -28,16 +28,17 @@ from fssbench.files import file_size, without_mark
 PaintRule = Literal["hsnet", "pycocotools"]
 
 MAX_BYTES = 2 << 30
-"""instances_train2014.json has 0.45 GB."""
+"""Larger files are refused; instances_train2014.json has 0.45 GB."""
 
 MAX_COORDINATE = 65_536
-"""Vertices beyond it belong to no photo; rasterisers would work on them for ever."""
+"""Vertices beyond this are refused: they are outside any photo, and rasterisers would take very long."""
 
 MAX_LENGTH = 1 << 22
-"""Pixels along all outlines of an object. pycocotools takes 40 bytes for each, and crashes where it gets none."""
+"""Largest length, in pixels, of the outlines of an object. pycocotools needs 40 bytes per pixel, and crashes without
+memory."""
 
 MOST_LENGTH = 8
-"""All outlines of an image may be so many times as long as it has pixels, or `MAX_LENGTH` if that is more."""
+"""Largest length of all outlines of an image, as a multiple of its number of pixels; `MAX_LENGTH` is always allowed."""
 
 Vertices = npt.NDArray[np.float64]
 """A polygon (n, 2): x and y in pixels."""
@@ -48,9 +49,9 @@ class Instance:
     """One non-crowd annotation.
 
     Attributes:
-        annotation_id: Its id, which decides the order of painting.
+        annotation_id: The id, which decides the order of painting.
         class_id: Label value 1..80.
-        polygons: Its outlines.
+        polygons: The outlines.
     """
 
     annotation_id: int
@@ -60,7 +61,7 @@ class Instance:
 
 @dataclass(frozen=True, slots=True)
 class AnnotatedImage:
-    """An image as its annotations know it: size, and instances in order of painting."""
+    """The annotations of an image: its size, and its instances in the order of painting."""
 
     image_id: int
     file_name: str
@@ -70,7 +71,7 @@ class AnnotatedImage:
 
 
 def read_annotations(path: Path, remedy: str) -> dict[int, AnnotatedImage]:
-    """Return what an instances_*.json says, by image id in rising order.
+    """Read an instances_*.json file; the result is sorted by image id.
 
     Args:
         path: The file.
@@ -78,7 +79,7 @@ def read_annotations(path: Path, remedy: str) -> dict[int, AnnotatedImage]:
 
     Raises:
         MissingError: If there is no such file.
-        BrokenFileError: If it is truncated, or is not what COCO's instance annotations are.
+        BrokenFileError: If it is truncated, or is not COCO's instance annotations.
     """
     document = _parse(path, remedy)
     class_ids = {category: number for number, category in enumerate(facts().category_ids, 1)}
@@ -112,18 +113,18 @@ def read_annotations(path: Path, remedy: str) -> dict[int, AnnotatedImage]:
     }
 
 
-def check_side(images: Mapping[int, AnnotatedImage], side: Side, path: Path) -> None:
-    """Refuse a file whose images are not named as COCO 2014 names those of that side.
+def check_split(images: Mapping[int, AnnotatedImage], split: ListSplit, path: Path) -> None:
+    """Refuse a file whose image names are not those of the split in COCO 2014.
 
     Raises:
-        BrokenFileError: Naming the first such image.
+        BrokenFileError: With the first such image.
     """
     for image in images.values():
-        expected = Path(image_name(side, image.image_id)).name
+        expected = Path(image_name(split, image.image_id)).name
         if image.file_name != expected:
             raise BrokenFileError(
                 f"{path} names image {image.image_id} {image.file_name[:60]!r}, not {expected}: "
-                f"it is not the annotations of COCO 2014 {side}",
+                f"these are not the annotations of COCO 2014 {split}",
                 "put COCO 2014's own file there; a file of COCO 2017 keeps its own name",
             )
 
@@ -132,7 +133,7 @@ def paint(image: AnnotatedImage, rule: PaintRule) -> npt.NDArray[np.uint8]:
     """Return the label map of an image: uint8 (H, W), 0 or 1..80; crowds are background.
 
     Raises:
-        BrokenFileError: If its outlines are too long for it.
+        BrokenFileError: If its outlines are too long.
     """
     outlines = (polygon for instance in image.instances for polygon in instance.polygons)
     check_length(outlines, image.height, image.width, f"image {image.image_id} ({image.file_name[:60]!r})")
@@ -153,9 +154,9 @@ def _fill(label: npt.NDArray[np.uint8], instance: Instance) -> None:
 
 
 def mask_of(instance: Instance, height: int, width: int) -> npt.NDArray[np.bool_]:
-    """Return where an annotation's polygons are, by COCO's own rasteriser: bool (height, width).
+    """Return the mask of an annotation's polygons, by COCO's own rasteriser: bool (height, width).
 
-    Two points enclose nothing; pycocotools would take them for the corner and the size of a box, or give up.
+    Outlines of two points are left out: pycocotools would take them for the corner and the size of a box, or fail.
     """
     from pycocotools import mask as coco_mask
 
@@ -164,16 +165,16 @@ def mask_of(instance: Instance, height: int, width: int) -> npt.NDArray[np.bool_
         return np.zeros((height, width), dtype=np.bool_)
     merged = coco_mask.merge(coco_mask.frPyObjects(outlines, height, width))
     with warnings.catch_warnings():
-        # pycocotools hands its arrays over in a way that NumPy 2 deprecates; the result is right.
+        # pycocotools returns arrays in a way that NumPy 2 deprecates; the result is right.
         warnings.filterwarnings("ignore", "__array__ implementation", DeprecationWarning)
         return np.asarray(coco_mask.decode(merged), dtype=np.bool_)
 
 
 def vertices(value: object) -> Vertices:
-    """Return a flat list x0, y0, x1, ... as vertices.
+    """Convert a flat list x0, y0, x1, ... to vertices.
 
     Raises:
-        ValueError: If it is none.
+        ValueError: If it is not such a list.
     """
     flat = np.asarray(value) if isinstance(value, list) else np.empty(0, dtype=object)
     if flat.ndim != 1 or flat.dtype.kind not in "if" or flat.size < 4 or flat.size % 2:
@@ -184,22 +185,22 @@ def vertices(value: object) -> Vertices:
 
 
 def length_of(polygon: Vertices) -> float:
-    """Return how many pixels are along the closed outline of a polygon."""
-    # A step is as long as its longer side: one point is drawn for each pixel of it.
+    """Return the number of pixels along the closed outline of a polygon."""
+    # A line is as long as its longer extent: one point is drawn for each pixel of it.
     return float(np.abs(polygon - np.roll(polygon, 1, axis=0)).max(axis=1).sum())
 
 
 def check_length(outlines: Iterable[Vertices], height: int, width: int, where: str) -> None:
-    """Refuse the outlines of many objects that would take a rasteriser for ever, where each alone would not.
+    """Refuse the outlines of an image if all of them together would take a rasteriser very long.
 
     Args:
-        outlines: All of one image.
-        height: Of the image.
-        width: Of the image.
-        where: The image, to be named.
+        outlines: All outlines of the image.
+        height: Height of the image.
+        width: Width of the image.
+        where: The image, for the message.
 
     Raises:
-        BrokenFileError: If they are far longer than an image of its size can need.
+        BrokenFileError: If they are far longer than an image of this size can need.
     """
     length = sum(map(length_of, outlines))
     if length > max(MAX_LENGTH, MOST_LENGTH * height * width):
@@ -213,7 +214,7 @@ def bounded(polygons: list[Vertices]) -> list[Vertices]:
     """Return the outlines of an object.
 
     Raises:
-        ValueError: If they are so long, taken together, that a rasteriser would work on them for ever.
+        ValueError: If they are so long together that a rasteriser would take very long.
     """
     if sum(map(length_of, polygons)) > MAX_LENGTH:
         raise ValueError(f"its outlines are longer than {MAX_LENGTH} pixels")
@@ -267,11 +268,11 @@ def _parse(path: Path, remedy: str) -> _Document:
 
 
 def _problem(annotation: _Annotation, class_ids: dict[int, int], images: dict[int, _Image]) -> str | None:
-    """Return what makes an annotation impossible to paint; None if nothing does."""
+    """Return why an annotation can't be painted; None if it can."""
     if annotation.category_id not in class_ids:
         return f"has the category {annotation.category_id}, which is none of COCO's 80"
     if annotation.image_id not in images:
-        return f"is of the image {annotation.image_id}, which the file does not have"
+        return f"is of the image {annotation.image_id}, which is not in the file"
     if not isinstance(annotation.segmentation, list):
-        return "is no crowd, but its mask is run lengths; COCO's own are polygons"
+        return "is not a crowd, but its mask is in run lengths; COCO's own are polygons"
     return None

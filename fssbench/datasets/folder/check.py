@@ -1,4 +1,4 @@
-"""Everything that is wrong with a folder of one's own data, and what each class can be asked."""
+"""Checking a folder of own data: everything that is wrong, and how many shots each class allows."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import numpy as np
 
 from fssbench.datasets.checks import Count, Report
 from fssbench.datasets.dataset import Label
-from fssbench.datasets.folder.dataset import Contents, Folder, suggested, survey
+from fssbench.datasets.folder.dataset import Contents, Folder, draft_for, survey
 from fssbench.datasets.folder.description import FILE, Fault
 from fssbench.datasets.folder.files import VAL
 from fssbench.datasets.folder.masks import FORMAT
@@ -31,18 +31,18 @@ _PHOTO = f"replace the file, or make it smaller: JPEG or PNG, whole, of at most 
 
 
 def check(dataset: Folder, *, decode: bool = True) -> Report:
-    """Say what is wrong with an opened folder; see `check_folder`."""
+    """Return the report of an opened folder; see `check_folder`."""
     return check_folder(dataset.root, decode=decode)
 
 
 def check_folder(root: Path, *, decode: bool = True) -> Report:
-    """Return what a folder holds and every fault: of its files, of dataset.toml, and of each photo and mask.
+    """Return the content of a folder and all faults: of its files, of dataset.toml, and of each photo and mask.
 
-    What can't be looked at because something else is wrong (masks, where the classes are not known) is left out.
+    Checks that are impossible because of other faults are left out, e.g. of masks if the classes are not known.
 
     Args:
         root: The folder.
-        decode: Whether to decode every photo; else photos are only opened.
+        decode: Whether to decode every photo; otherwise photos are only opened.
     """
     contents = survey(root)
     files = contents.files
@@ -53,7 +53,7 @@ def check_folder(root: Path, *, decode: bool = True) -> Report:
         masks = sum(len(annotated.painted) for annotated in contents.annotated.values())
     counts = [Count("photos", len(files.photos)), Count("masks", masks, note=_KINDS[files.kind])]
     if not (root / FILE).exists():
-        text = suggested(contents, _values(contents) if files.kind == "indexed" else ())
+        text = draft_for(contents, _values(contents) if files.kind == "indexed" else ())
         notes.append(f"a {FILE} to begin with:\n{text}")
     if contents.description is not None:
         folder = Folder(_paired(contents))
@@ -65,20 +65,20 @@ def check_folder(root: Path, *, decode: bool = True) -> Report:
             counts += of_class
             faults += found
         if folder.files.val is None:
-            notes.append(f"all photos can be asked; {VAL} would set some aside, and leave the others for training")
+            notes.append(f"all photos are for evaluation; {VAL} would select some, and leave the others for training")
     pairs = tuple((fault.text, fault.remedy) for fault in faults)
     return Report(Folder.name, root, tuple(counts), notes=tuple(notes), faults=pairs)
 
 
 @dataclass(frozen=True)
 class _Seen:
-    """What the label maps hold that can be read.
+    """The content of the readable label maps.
 
     Attributes:
-        photos: By label value the photos that have enough pixels of it to be listed.
-        pixels: By label value all its pixels.
-        faults: What is wrong with the other label maps.
-        notes: What is worth knowing but not wrong.
+        photos: The photos with enough pixels to be listed, by label value.
+        pixels: The number of all pixels, by label value.
+        faults: The faults of the other label maps.
+        notes: Information that is no error.
     """
 
     photos: Mapping[int, frozenset[str]]
@@ -97,7 +97,7 @@ def _look(folder: Folder) -> _Seen:
         try:
             folder.image_size(name)
         except FSSBenchError:
-            continue  # The photo is at fault, and named already.
+            continue  # The fault of the photo is reported elsewhere.
         try:
             label = folder.label(name)
             unseen += _unseen(folder, name, label)
@@ -121,7 +121,7 @@ def _look(folder: Folder) -> _Seen:
 
 
 def _unseen(folder: Folder, name: str, label: Label) -> list[Unseen]:
-    """Return what a photo's label map does not show of its COCO json, if it has one."""
+    """Return the annotations of a photo that are not visible in its label map, for data with a COCO json."""
     if folder.contents.annotated is None:
         return []
     from fssbench.datasets.folder.objects import unseen_in
@@ -130,7 +130,7 @@ def _unseen(folder: Folder, name: str, label: Label) -> list[Unseen]:
 
 
 def _class(folder: Folder, seen: _Seen, class_id: int) -> tuple[list[Count], list[Fault]]:
-    """Return how many photos a class has to be asked and to be learnt from, and what is wrong with that."""
+    """Return how many photos a class has for evaluation and for training, and the faults of that."""
     name = folder.class_names[class_id]
     counts: list[Count] = []
     faults: list[Fault] = []
@@ -138,29 +138,29 @@ def _class(folder: Folder, seen: _Seen, class_id: int) -> tuple[list[Count], lis
     if not seen.pixels.get(class_id) and not seen.faults:
         remedy = "label some pixels of it, or take it out of [classes]"
         if seen.pixels.get(IGNORE) and set(seen.pixels) <= {0, IGNORE}:
-            remedy += f"; {IGNORE}, the only value here, is ignored: black and white masks belong into masks/CLASS/"
+            remedy += f"; {IGNORE}, the only value here, is ignored: black and white masks belong in masks/CLASS/"
         faults.append(Fault(f"no mask has a pixel of class '{name}' ({class_id})", remedy))
     for fold in folds:
-        number = len(seen.photos[class_id] & set(folder.side_names("val")))
-        shots = f"up to {number - 1}-shot" if number > 1 else "can't be asked"
+        number = len(seen.photos[class_id] & set(folder.split_names("val")))
+        shots = f"up to {number - 1}-shot" if number > 1 else "too few for an episode"
         counts.append(Count(f"fold {fold}: {name}", number, same=number > 1, note=shots))
         if number == 1 and not seen.faults:
             least = folder.description.min_pixels
             faults.append(
                 Fault(
-                    f"class '{name}' ({class_id}) can be asked of 1 photo"
+                    f"class '{name}' ({class_id}) has only 1 photo for evaluation"
                     + (f" with {least} pixels of it" if least > 1 else ""),
                     "label 2 photos or more, K + 1 for K shots; or leave the class out with --skip-short-classes",
                 )
             )
     if folder.files.val is not None or not folds:
-        number = len(seen.photos[class_id] & set(folder.side_names("train")))
-        counts.append(Count(f"to learn from: {name}", number))
+        number = len(seen.photos[class_id] & set(folder.split_names("train")))
+        counts.append(Count(f"for training: {name}", number))
     return counts, faults
 
 
 def _paired(contents: Contents) -> Contents:
-    """Return the part of a folder whose photos and masks belong together, so that it can be looked at."""
+    """Return the contents without photos that have no mask, so that the rest can be checked."""
     files = contents.files
     if contents.annotated is not None:
         whole = set(contents.annotated)
@@ -186,15 +186,15 @@ def _turned_note(contents: Contents) -> list[str]:
     if note is None:
         return []
     if contents.description is not None and contents.description.exif == "stored":
-        return [f"{note}; they are read as they are stored, and no check sees whether masks are of the upright ones"]
+        return [f"{note}; they are read as stored, and it can't be checked whether masks fit the upright photos"]
     return [
-        f"{note}; they are read upright, and no check sees whether masks are of the stored ones: "
-        'exif = "stored" in dataset.toml reads photos so'
+        f"{note}; they are read upright, and it can't be checked whether masks fit the stored photos: "
+        'exif = "stored" in dataset.toml reads photos as stored'
     ]
 
 
 def _values(contents: Contents) -> list[int]:
-    """Return the label values that the indexed masks hold, of those that can be read."""
+    """Return the label values in the readable indexed masks."""
     found: set[int] = set()
     for path in contents.files.masks.get("", {}).values():
         try:

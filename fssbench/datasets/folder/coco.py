@@ -1,7 +1,7 @@
-"""The label maps of a folder of one's own data, from a COCO json: outlines or run lengths, painted in rising id.
+"""Label maps of own data from a COCO json: outlines or run lengths, painted in the order of their ids.
 
-Later annotations are painted over earlier ones and crowds are background, as in COCO-20i; outlines are filled by COCO's
-own rasteriser.
+Later annotations are painted over earlier ones, and crowds are background, as in COCO-20i. Outlines are filled by
+COCO's own rasteriser.
 """
 
 from __future__ import annotations
@@ -18,22 +18,22 @@ from pydantic import Field, TypeAdapter, ValidationError
 
 from fssbench.datasets.coco20i.labels import MAX_BYTES, Instance, Outlines, check_length, mask_of
 from fssbench.datasets.folder.description import Fault
-from fssbench.datasets.folder.files import PHOTOS, listed
+from fssbench.datasets.folder.files import PHOTOS, first_names
 from fssbench.datasets.io.images import MAX_PIXELS
 from fssbench.errors import BrokenFileError
 from fssbench.files import file_size, without_mark
 
-SIZE = "export the json again: it knows the photos at another size"
+SIZE = "export the json again: it has another size for the photos"
 NO_PIXEL = (
-    "draw such an object again, as an outline of three points or more in the photo, or take it out of the json; "
-    "a box [x, y, width, height] is no outline"
+    "draw such an object again, as an outline of three points or more in the photo, or remove it from the json; "
+    "a box [x, y, width, height] is not an outline"
 )
 SHOWN_ERRORS = 20
 
 
 @dataclass(frozen=True, slots=True)
 class RunLengths:
-    """A mask as COCO's run lengths: of background and foreground by turns, down the columns."""
+    """A mask as COCO's run lengths: alternately of background and foreground, column by column."""
 
     counts: Annotated[list[Annotated[int, Field(ge=0)]], Field(max_length=MAX_PIXELS)] | str
     size: tuple[Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1)]]
@@ -73,12 +73,12 @@ class _Document:
 
 @dataclass(frozen=True, slots=True)
 class AnnotatedPhoto:
-    """What the file says of one photo.
+    """The annotations of one photo.
 
     Attributes:
         size: (height, width).
-        painted: Label value and annotation, in the order of painting.
-        crowds: Those that are not painted because they are crowds.
+        painted: Label values and annotations, in the order of painting.
+        crowds: Label values and annotations of crowds, which are not painted.
     """
 
     size: tuple[int, int]
@@ -89,12 +89,12 @@ class AnnotatedPhoto:
 def read_annotations(
     path: Path, classes: Mapping[int, str] | None, photos: Mapping[str, Path]
 ) -> tuple[dict[str, AnnotatedPhoto], list[Fault], list[str]]:
-    """Return what a COCO json says of each photo, every fault of it, and the names of its categories.
+    """Return the annotations of each photo in a COCO json, all faults of the file, and the names of its categories.
 
     Args:
         path: The file.
-        classes: Name of each label value; None if that is not known, and then nothing is painted.
-        photos: By image name.
+        classes: Name of each label value; None if they are not known, and then nothing is painted.
+        photos: The paths of the photos, by image name.
     """
     document, faults = _parse(path)
     if document is None:
@@ -108,15 +108,15 @@ def read_annotations(
     values = {name: class_id for class_id, name in classes.items()}
     faults += [
         Fault(
-            f"{path}: the category {names[number][:80]!r} is no class of dataset.toml",
-            "add the class to [classes] of dataset.toml, or take its annotations out of the json",
+            f"{path}: the category {names[number][:80]!r} is not a class of dataset.toml",
+            "add the class to [classes] of dataset.toml, or remove its annotations from the json",
         )
         for number in sorted(used & set(names))
         if names[number] not in values
     ]
     of_photo: dict[int | str, list[tuple[int, Annotation]]] = {}
     crowds: dict[int | str, list[tuple[int, Annotation]]] = {}
-    for annotation in sorted(document.annotations, key=lambda its: its.id):
+    for annotation in sorted(document.annotations, key=lambda annotation: annotation.id):
         value = values.get(names.get(annotation.category_id, ""))
         if value is not None:
             kind = crowds if annotation.iscrowd else of_photo
@@ -136,17 +136,17 @@ def read_annotations(
 def paint(
     annotated: AnnotatedPhoto, photo: Path, size: tuple[int, int], *, every_object: bool = False
 ) -> npt.NDArray[np.uint8]:
-    """Return a photo's annotations as a label map: uint8 (height, width), 0 and label values.
+    """Return the label map of a photo: uint8 (height, width), 0 and label values.
 
     Args:
-        annotated: What the file says.
-        photo: The photo, to be named.
-        size: Its (height, width).
-        every_object: Whether each annotation has to have a pixel.
+        annotated: The annotations.
+        photo: The photo, for messages.
+        size: (height, width) of the photo.
+        every_object: Whether each annotation must have a pixel.
 
     Raises:
-        BrokenFileError: If the file knows it at another size, a mask is none or lacks a pixel that it has to have, or
-            outlines are too long for it.
+        BrokenFileError: If the json has another size, a mask is invalid or has no pixel although it must, or outlines
+            are too long.
     """
     if annotated.size != size:
         raise BrokenFileError(
@@ -165,7 +165,7 @@ def paint(
 
 
 def mask_in(annotation: Annotation, photo: Path, size: tuple[int, int]) -> npt.NDArray[np.bool_]:
-    """Return where an annotation is in a photo of `size` (height, width), which is named: bool (height, width).
+    """Return the mask of an annotation in a photo of `size` (height, width): bool (height, width).
 
     Raises:
         BrokenFileError: If its run lengths do not fit the photo.
@@ -176,14 +176,14 @@ def mask_in(annotation: Annotation, photo: Path, size: tuple[int, int]) -> npt.N
 
 
 def counts_of(text: str) -> list[int]:
-    """Return the run lengths that COCO's compressed form holds.
+    """Decode COCO's compressed run lengths.
 
-    Each number is in groups of five bits, the lowest first, a character from "0" on each; the sixth bit says that there
-    are more, and the highest bit of the last group is the sign. From the fourth number on it is the difference to the
-    last but one.
+    A number consists of groups of five bits, the lowest first, with one character per group, from "0" on. The sixth bit
+    of a group means that another group follows; the highest bit of the last group is the sign. From the fourth number
+    on, a number is the difference to the last but one.
 
     Raises:
-        ValueError: If it is no such text.
+        ValueError: If the text is not valid.
     """
     counts: list[int] = []
     number = shift = 0
@@ -228,28 +228,28 @@ def _parse(path: Path) -> tuple[_Document | None, list[Fault]]:
         return TypeAdapter(_Document).validate_json(raw), []
     except ValidationError as error:
         errors = error.errors(include_url=False, include_input=False, include_context=False)
-    # A polygon that is none is no run lengths either: one sentence for the annotation is enough.
-    said = {".".join(map(str, one["loc"][:3])): one["msg"] for one in reversed(errors)}
+    # An invalid polygon is also invalid as run lengths: one message per annotation is enough.
+    messages = {".".join(map(str, one["loc"][:3])): one["msg"] for one in reversed(errors)}
     faults = [
-        Fault(f"{path} is no COCO json{f' ({place})' if place else ''}: {message}", remedy)
-        for place, message in sorted(said.items())
+        Fault(f"{path} is not a COCO json{f' ({place})' if place else ''}: {message}", remedy)
+        for place, message in sorted(messages.items())
     ]
     more = len(faults) - SHOWN_ERRORS
     return None, faults[:SHOWN_ERRORS] + ([Fault(f"{path}: and {more} more of the kind", remedy)] if more > 0 else [])
 
 
 def _images(document: _Document, photos: Mapping[str, Path], path: Path) -> tuple[dict[str, _Image], list[Fault]]:
-    """Return the file's images by image name, and what does not fit the photos that are there."""
+    """Return the images of the file by image name, and the faults of those that do not match the photos."""
     found: dict[str, _Image] = {}
     faults = []
     for image in document.images:
-        # Some tools write the folder, others do not.
+        # Some tools include the folder in the name, others do not.
         file = PurePosixPath(image.file_name.replace("\\", "/"))
         parts = file.parts[1:] if file.parts[:1] == (PHOTOS,) else file.parts
         name = unicodedata.normalize("NFC", PurePosixPath(*parts).with_suffix("").as_posix()) if parts else ""
         if name in found:
             faults.append(
-                Fault(f"{path} has two images of the name {name[:80]!r}", "take one of each two out of the json")
+                Fault(f"{path} has two images with the name {name[:80]!r}", "remove one of each two from the json")
             )
         elif name in photos:
             found[name] = image
@@ -257,7 +257,7 @@ def _images(document: _Document, photos: Mapping[str, Path], path: Path) -> tupl
             faults.append(
                 Fault(
                     f"{path}: there is no photo {image.file_name[:80]!r}",
-                    f"put the photo into {PHOTOS}/, or take it out of the json",
+                    f"put the photo into {PHOTOS}/, or remove it from the json",
                 )
             )
     faults += [
@@ -269,7 +269,7 @@ def _images(document: _Document, photos: Mapping[str, Path], path: Path) -> tupl
 
 
 def _foreign(document: _Document, path: Path, names: Mapping[int, str]) -> Iterator[Fault]:
-    """Yield what the file itself does not know: images and categories of annotations, ids that are there twice."""
+    """Yield the contradictions in the file: unknown images and categories of annotations, repeated ids."""
     ids = [image.id for image in document.images]
     repeated = {
         "images": len(ids) - len(set(ids)),
@@ -282,12 +282,19 @@ def _foreign(document: _Document, path: Path, names: Mapping[int, str]) -> Itera
     )
     known = set(ids)
     for what, wrong in (
-        ("image", [its.id for its in document.annotations if its.image_id not in known]),
-        ("category", [its.id for its in document.annotations if its.category_id not in names]),
-        ("outline", [its.id for its in document.annotations if not its.iscrowd and its.segmentation == []]),
+        ("image", [annotation.id for annotation in document.annotations if annotation.image_id not in known]),
+        ("category", [annotation.id for annotation in document.annotations if annotation.category_id not in names]),
+        (
+            "outline",
+            [
+                annotation.id
+                for annotation in document.annotations
+                if not annotation.iscrowd and annotation.segmentation == []
+            ],
+        ),
     ):
         if wrong:
-            numbers = listed(map(str, wrong))
+            numbers = first_names(map(str, wrong))
             yield Fault(
                 f"{path}: {len(wrong)} annotations have no {what} that is in the file, with the ids {numbers}", remedy
             )

@@ -1,7 +1,7 @@
-"""A folder of one's own data: images/, masks/ or a COCO json, and dataset.toml with class names and folds.
+"""A folder of own data: images/, masks/ or a COCO json, and dataset.toml with class names and folds.
 
-docs/own-data.md describes the layout. Lists are by name. val.txt sets photos aside to be asked; without it all photos
-are on both sides, which is enough to ask but not to train.
+docs/own-data.md describes the layout. Lists are sorted by name. val.txt selects the photos for evaluation; without it
+all photos are in both splits, which is enough for evaluation but not for training.
 """
 
 from __future__ import annotations
@@ -36,15 +36,15 @@ CANONICAL = "canonical (by name)"
 
 @dataclass(frozen=True)
 class Contents:
-    """What a folder holds, before anything is decoded.
+    """The content of a folder, before anything is decoded.
 
     Attributes:
         root: The folder.
-        description: What dataset.toml says; None if it can't be read.
+        description: The content of dataset.toml; None if it can't be read.
         files: Photos and masks.
-        annotated: By image name what the COCO json says; None where masks are files.
-        categories: The names of the COCO json's categories.
-        faults: All that is wrong.
+        annotated: The annotations of the COCO json, by image name; None if masks are files.
+        categories: The names of the categories of the COCO json.
+        faults: Everything that is wrong.
     """
 
     root: Path
@@ -56,7 +56,7 @@ class Contents:
 
 
 def survey(root: Path) -> Contents:
-    """Return what a folder holds and all that is wrong with it; no picture is decoded.
+    """Return the content of a folder and everything that is wrong with it; no image is decoded.
 
     Raises:
         BrokenFileError: If a folder in it can't be read at all.
@@ -66,7 +66,7 @@ def survey(root: Path) -> Contents:
         files, found = find_files(root, description)
     except OSError as error:
         raise BrokenFileError(
-            f"can't read {error.filename}: {error.strerror}", "ls -l shows who may read it"
+            f"can't read {error.filename}: {error.strerror}", "ls -l shows its permissions"
         ) from error
     faults += found
     annotated: dict[str, AnnotatedPhoto] | None = None
@@ -80,12 +80,12 @@ def survey(root: Path) -> Contents:
     return Contents(root, description, files, annotated, tuple(categories), tuple(faults))
 
 
-def suggested(contents: Contents, values: Iterable[int]) -> str:
-    """Return a dataset.toml to begin with.
+def draft_for(contents: Contents, values: Iterable[int]) -> str:
+    """Return a draft of dataset.toml.
 
     Args:
         contents: The folder.
-        values: The label values that indexed masks hold.
+        values: The label values in the indexed masks.
     """
     if contents.files.annotations is not None:
         return draft(contents.categories)
@@ -95,7 +95,7 @@ def suggested(contents: Contents, values: Iterable[int]) -> str:
 
 
 class Folder(Dataset):
-    """One's own images/NAME.jpg with masks/NAME.png, masks/CLASS/NAME.png or a COCO json; a name has no suffix.
+    """Own images/NAME.jpg with masks/NAME.png, masks/CLASS/NAME.png or a COCO json; names have no suffix.
 
     Args:
         contents: A folder without faults.
@@ -117,11 +117,11 @@ class Folder(Dataset):
 
     @classmethod
     def open(cls, root: Path | None = None, **options: object) -> Self:
-        """Open the folder `root` (or own-data in it), or the one that the configuration says; there are no options.
+        """Open the folder `root` (or own-data in it), or the configured one; there are no options.
 
         Raises:
-            MissingError: If there is none.
-            BrokenFileError: If something is wrong with it: the first, and how many there are.
+            MissingError: If there is no folder.
+            BrokenFileError: If it has faults; with the first one and the number of the others.
         """
         cls.refuse_options(options)
         contents = survey(require_root(cls.name, root))
@@ -137,10 +137,10 @@ class Folder(Dataset):
         return self.description.classes
 
     def split_fingerprint(self, split: Split) -> str:
-        """Return the hex sha256 of one side: description, every label map of the side, lists in their order."""
+        """Return the hex sha256 of one split: description, all label maps of the split, lists in order."""
         self._check_split(split)
         if split not in self._fingerprints:
-            index = self._side(split)
+            index = self._index_of(split)
             seen = index.drop_duplicates("name").sort_values("name")
             maps = zip(seen["name"], seen["digest"].tolist(), strict=True)
             rule = {
@@ -160,7 +160,7 @@ class Folder(Dataset):
 
     @cached_property
     def remarks(self) -> tuple[str, ...]:
-        """What the COCO json holds that is not painted: crowds."""
+        """What the COCO json has that is not painted, such as crowds."""
         if self.contents.annotated is None or self.files.annotations is None:
             return ()
         from fssbench.datasets.folder.objects import written_notes
@@ -169,26 +169,26 @@ class Folder(Dataset):
 
     @property
     def list_order(self) -> str:
-        """By name, and said so."""
+        """By name."""
         return CANONICAL
 
     def fold_classes(self, fold: int, split: Split = "val") -> tuple[int, ...]:
-        """Return the classes that dataset.toml gives to the fold for "val", all others for "train"."""
+        """Return the classes of the fold in dataset.toml for "val", all others for "train"."""
         self._check_split(split)
         novel = self.description.folds[self.check_fold(fold)]
         return novel if split == "val" else tuple(c for c in self.class_names if c not in novel)
 
     def index(self, split: Split) -> pd.DataFrame:
-        """Return `name`, `class_id`, `pixels` of every class in every photo of the side, by name and class."""
+        """Return `name`, `class_id`, `pixels` of every class in every photo of the split, by name and class."""
         self._check_split(split)
-        return self._side(split)[["name", "class_id", "pixels"]].reset_index(drop=True)
+        return self._index_of(split)[["name", "class_id", "pixels"]].reset_index(drop=True)
 
     def entries(self, fold: int, split: Split = "val") -> pd.DataFrame:
-        """Return the photos with `min_pixels` of a class: "val" by name and class, "train" by class and name."""
+        """Return the pairs with at least `min_pixels`: "val" sorted by name and class, "train" by class and name."""
         return self.entries_of(self.fold_classes(fold, split), split)
 
     def entries_of(self, classes: Collection[int], split: Split) -> pd.DataFrame:
-        """Return what is listed of some classes, of whatever fold, in the order of `entries`."""
+        """Return the pairs of some classes, of any fold, in the order of `entries`."""
         pairs = self._listed(split)
         return pairs[pairs["class_id"].isin(list(classes))].reset_index(drop=True)
 
@@ -197,7 +197,7 @@ class Folder(Dataset):
         return read_photo(self.photo_path(name), self.check_command, upright=self._upright)
 
     def photo_path(self, name: str) -> Path:
-        """Return where the photo is.
+        """Return the path of the photo.
 
         Raises:
             MissingError: If there is no photo of that name.
@@ -219,30 +219,34 @@ class Folder(Dataset):
         masks = self.files.masks
         if self.files.kind == "indexed":
             return read_indexed(masks[""][name], photo, size, self.class_names)
-        own = {c: masks[its][name] for c, its in self.class_names.items() if name in masks.get(its, {})}
+        own = {
+            c: masks[class_name][name]
+            for c, class_name in self.class_names.items()
+            if name in masks.get(class_name, {})
+        }
         return read_binary(own, photo, size, self.class_names)
 
     def image_size(self, name: str) -> tuple[int, int]:
         """Return (height, width) from the header of the photo."""
         return size_of(self.photo_path(name), self.check_command, upright=self._upright)
 
-    def side_names(self, split: Split) -> list[str]:
-        """Return the names of the photos of a side, sorted: val as val.txt has it, train the others; else all."""
+    def split_names(self, split: Split) -> list[str]:
+        """Return the sorted names of a split: val as in val.txt, train the others; without val.txt all in both."""
         self._check_split(split)
         val = self.files.val
         return [name for name in self.files.photos if val is None or (name in val) == (split == "val")]
 
     def check_learnable(self, fold: int) -> None:
-        """Refuse to train where no photo is set aside to be asked, or no class is left to learn from."""
+        """Refuse training if no photos are selected for evaluation, or no class is left for training."""
         if self.files.val is None:
             raise MissingError(
-                f"{self.root} has no {VAL}: what is learnt from would be asked again",
-                f"write {self.root / VAL} with the names of the photos to be asked, one a line; the others are for "
-                "training",
+                f"{self.root} has no {VAL}: the evaluation would use the training photos",
+                f"write {self.root / VAL} with the names of the photos for evaluation, one per line; the others are "
+                "for training",
             )
         if not self.fold_classes(fold, "train"):
             raise UsageError(
-                f"fold {fold} holds all classes of {self.root / FILE}: none is left to learn from",
+                f"fold {fold} has all classes of {self.root / FILE}: none is left for training",
                 f"give {self.root / FILE} two folds or more, e.g. folds = [[...], [...]]",
             )
 
@@ -250,24 +254,24 @@ class Folder(Dataset):
     def _upright(self) -> bool:
         return self.description.exif == "upright"
 
-    def _side(self, split: Split) -> pd.DataFrame:
-        names = self.side_names(split)
+    def _index_of(self, split: Split) -> pd.DataFrame:
+        names = self.split_names(split)
         return self._whole[self._whole["name"].isin(names)]
 
     def _listed(self, split: Split) -> pd.DataFrame:
         self._check_split(split)
-        index = self._side(split)
+        index = self._index_of(split)
         order = ["name", "class_id"] if split == "val" else ["class_id", "name"]
         enough = index["pixels"] >= self.description.min_pixels
         return index.loc[enough, ["name", "class_id"]].sort_values(order, ignore_index=True)
 
     @cached_property
     def _whole(self) -> pd.DataFrame:
-        """Every class in every photo: `name`, `class_id`, `pixels`, and `digest` of the photo's whole label map."""
+        """Every class in every photo: `name`, `class_id`, `pixels`, and `digest` of the label map of the photo."""
         files = [path for found in (self.files.photos, *self.files.masks.values()) for path in found.values()]
         files += [] if self.files.annotations is None else [self.files.annotations]
         rules = [self.name, json.dumps(dict(self.class_names)), self.files.kind, self.description.exif]
-        # An index of an earlier version may have been read from annotations without a pixel.
+        # An earlier version built indices also from annotations without a pixel.
         rules += ["every object has a pixel"] if self.files.kind == "coco" else []
         key = key_of(files, *rules, *self.files.photos)
         return cached_index(self.name, key, self._read)
@@ -282,18 +286,18 @@ class Folder(Dataset):
         try:
             return self._label(name, every_object=True)
         except FSSBenchError as error:
-            # There may be many of the kind, and only the first stops the reading.
+            # Reading stops at the first error, but there may be more of the same kind.
             again = error.remedy == self.check_command
             remedy = self.check_command if again else f"{error.remedy}; {self.check_command} shows all"
             raise type(error)(error.message, remedy) from error
 
     def _check_split(self, split: Split) -> None:
         if split == "test":
-            raise UsageError("folder has no test photos; those to be asked are its val side", "--split val")
+            raise UsageError("folder has no test photos; evaluation uses its val split", "--split val")
 
 
 def rows_of(name: str, label: Label, classes: Mapping[int, str]) -> list[tuple[str | int, ...]]:
-    """Return for each class in a label map: image name, class, pixels, and a digest of the whole map (int64)."""
+    """Return a row for each class in a label map: image name, class, pixels, and a digest of the map (int64)."""
     pixels = value_counts(label)
     content = repr(label.shape).encode("ascii") + np.ascontiguousarray(label).tobytes()
     digest = int.from_bytes(hashlib.sha256(content).digest()[:8], "big", signed=True)

@@ -1,4 +1,4 @@
-"""dataset.toml: what a folder of one's own data says of itself. It may come from anybody, so it is parsed."""
+"""dataset.toml, the description of own data. It may come from anybody, so it is validated."""
 
 from __future__ import annotations
 
@@ -12,15 +12,16 @@ from pathlib import Path
 from typing import Any, Literal
 
 from fssbench.datasets.dataset import check_command
+from fssbench.datasets.folder import DESCRIPTION_FILE
 from fssbench.errors import unknown_name
 from fssbench.escape import escaped
 from fssbench.files import file_size
 from fssbench.toml import line_of, parse
 
-FILE = "dataset.toml"
+FILE = DESCRIPTION_FILE
 MAX_BYTES = 1 << 20
 MAX_CLASSES = 254
-"""Label values are bytes: 0 is the background, 255 is ignored."""
+"""Label values are bytes: 0 is background, 255 the ignore region."""
 
 Kind = Literal["indexed", "binary", "coco"]
 Exif = Literal["upright", "stored"]
@@ -28,11 +29,11 @@ Exif = Literal["upright", "stored"]
 
 @dataclass(frozen=True)
 class Fault:
-    """Something that keeps a folder from being used.
+    """An error in a folder of own data.
 
     Attributes:
         text: What is wrong and where, without a full stop.
-        remedy: What mends it; faults of one kind have one remedy.
+        remedy: How to correct it; faults of one kind have the same remedy.
     """
 
     text: str
@@ -41,14 +42,14 @@ class Fault:
 
 @dataclass(frozen=True)
 class Description:
-    """What dataset.toml says.
+    """The content of dataset.toml.
 
     Attributes:
-        classes: Name of each label value, rising.
-        folds: The novel classes of each fold, rising; one fold of all classes if the file names none.
-        masks: What the masks are; None if that is to be seen from the files.
-        min_pixels: Pixels of a class that a photo needs to be listed under it.
-        exif: Whether photos are turned upright as their EXIF orientation says, or taken as they are stored.
+        classes: Name of each label value, sorted by value.
+        folds: The novel classes of each fold, sorted; one fold with all classes if the file has no folds.
+        masks: The kind of the masks; None if it follows from the files.
+        min_pixels: Number of pixels of a class from which a photo is listed under it.
+        exif: Whether photos are turned upright by their EXIF orientation, or read as stored.
     """
 
     classes: Mapping[int, str]
@@ -59,7 +60,7 @@ class Description:
 
 
 def read_description(root: Path) -> tuple[Description | None, list[Fault]]:
-    """Return what the file in `root` says, None if it can't be read, and all that is wrong with it."""
+    """Return the description in `root`, which is None if it can't be read, and all its faults."""
     path = root / FILE
     remedy = f"edit {path}"
     try:
@@ -71,7 +72,7 @@ def read_description(root: Path) -> tuple[Description | None, list[Fault]]:
         return None, [
             Fault(
                 f"there is no {path}, which names the classes",
-                f"write it; {check_command('folder', root)} shows one to begin with",
+                f"write it; {check_command('folder', root)} shows a draft",
             )
         ]
     except (OSError, UnicodeDecodeError) as error:
@@ -82,12 +83,12 @@ def read_description(root: Path) -> tuple[Description | None, list[Fault]]:
 
 
 def parse_description(raw: Mapping[str, object], text: str, path: Path) -> tuple[Description | None, list[Fault]]:
-    """Return a parsed file as a description, and every fault of it.
+    """Return a parsed file as a description, and all its faults.
 
     Args:
-        raw: What the TOML holds.
-        text: The TOML, to tell lines.
-        path: What the file is called.
+        raw: The parsed TOML.
+        text: The text of the file, for line numbers.
+        path: The path of the file, for messages.
     """
     from typing import Annotated
 
@@ -129,7 +130,7 @@ def parse_description(raw: Mapping[str, object], text: str, path: Path) -> tuple
 
 
 def draft(names: Sequence[str] | Mapping[int, str]) -> str:
-    """Return a dataset.toml to begin with, for classes that were found: names, or names by label value."""
+    """Return a draft of dataset.toml for the given classes: names, or names by label value."""
     numbered = names if isinstance(names, Mapping) else dict(enumerate(names, 1))
     rows = [f"{class_id} = {_quoted(name)}" for class_id, name in sorted(numbered.items())]
     return "\n".join(["[classes]", *rows])
@@ -141,10 +142,10 @@ def _quoted(name: str) -> str:
 
 
 def _sentence(error: Mapping[str, Any], text: str, path: Path, keys: list[str]) -> str:
-    """Return a schema's complaint as a sentence with the line that it is about."""
+    """Return a validation error as a sentence with its line number."""
     place = [str(part) for part in error["loc"]]
     key = place[-1] if place else ""
-    # A place inside a list is told by the list's own line.
+    # For an item of a list, the line is that of the list.
     line = line_of(text, next((part for part in reversed(place) if not part.isdecimal() or part == key), key))
     if error["type"] == "extra_forbidden" and len(place) == 1:
         return f"{path}, line {line}: {unknown_name('key', key, keys).message}"
@@ -156,17 +157,17 @@ def _sentence(error: Mapping[str, Any], text: str, path: Path, keys: list[str]) 
 def _wrong_ids(classes: Mapping[str, str]) -> Iterator[str]:
     for key in classes:
         if not (re.fullmatch("[1-9][0-9]{0,2}", key) and int(key) <= MAX_CLASSES):
-            yield f"{key[:20]!r} in [classes] is no label value, 1 to {MAX_CLASSES} (0 is background, 255 ignored)"
+            yield f"{key[:20]!r} in [classes] is not a label value, 1 to {MAX_CLASSES} (0 is background, 255 ignored)"
     for name, count in Counter(classes.values()).items():
         if count > 1:
-            values = ", ".join(key for key, its in classes.items() if its == name)
-            yield f"the label values {values} have one name, '{name}'"
+            values = ", ".join(key for key, other in classes.items() if other == name)
+            yield f"the label values {values} have the same name, '{name}'"
 
 
 def _wrong_folds(folds: list[list[str]] | None, names: list[str]) -> Iterator[str]:
     for number, fold in enumerate(folds or []):
         if not fold:
-            yield f"fold {number} holds no class"
+            yield f"fold {number} has no class"
         for name in fold:
             if name not in names:
                 yield f"fold {number}: {unknown_name('class', name, names).message}"

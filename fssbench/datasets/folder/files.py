@@ -1,4 +1,4 @@
-"""Which photos and masks a folder of one's own data holds, and how they belong together. Nothing is decoded."""
+"""Finding the photos and masks of own data, and pairing them. Nothing is decoded."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from fssbench.files import file_size
 
 PHOTOS, MASKS, VAL = "images", "masks", "val.txt"
 PHOTO_SUFFIXES = frozenset({".jpg", ".jpeg", ".png"})
-OTHER_PICTURES = frozenset(
+OTHER_IMAGES = frozenset(
     {".avif", ".bmp", ".gif", ".heic", ".heif", ".jfif", ".jp2", ".jxl", ".pgm", ".ppm", ".tif", ".tiff", ".webp"}
 )
 MAX_NAME = 300
 MAX_LIST_BYTES = 64 << 20
 
-# What an episode list's file may not hold: fssbench/episode/schema.py.
+# Characters that are not allowed in the file of an episode list: fssbench/episode/schema.py.
 _UNUSABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\\:\ud800-\udfff]")
 
 
@@ -29,13 +29,13 @@ class Files:
     """The files of a folder.
 
     Attributes:
-        photos: By image name, sorted: the path in images/ without its suffix, in Unicode's composed form, so that it
-            is the same on every machine.
-        kind: What the masks are.
-        masks: By class name ("" for indexed ones) and image name.
+        photos: The photos by image name, sorted. A name is the path in images/ without its suffix, in Unicode's
+            composed form, so that it is the same on every machine.
+        kind: The kind of the masks.
+        masks: The masks, by class name ("" for indexed masks) and image name.
         annotations: The COCO json.
-        val: The image names that val.txt sets aside to be asked; None without that file.
-        notes: What is worth knowing but not wrong.
+        val: The image names in val.txt, which are for evaluation; None without that file.
+        notes: Information that is no error.
     """
 
     photos: Mapping[str, Path]
@@ -47,16 +47,16 @@ class Files:
 
 
 def find_files(root: Path, description: Description | None) -> tuple[Files, list[Fault]]:
-    """Return what is in `root`, and every fault of it.
+    """Return the files in `root`, and all their faults.
 
     Args:
         root: The folder with images/, and masks/ or a COCO json.
-        description: What dataset.toml says; None if it can't be read, and then classes are not compared.
+        description: The content of dataset.toml; None if it can't be read, and then classes are not compared.
 
     Raises:
         OSError: If a folder can't be read.
     """
-    photos, faults, notes = _pictures(root / PHOTOS, PHOTO_SUFFIXES)
+    photos, faults, notes = _images(root / PHOTOS, PHOTO_SUFFIXES)
     if not (root / PHOTOS).is_dir():
         faults.append(Fault(f"there is no folder {root / PHOTOS}", f"put the photos into {root / PHOTOS}"))
     elif not photos and not faults:
@@ -77,15 +77,15 @@ def image_name(path: Path, folder: Path) -> str:
     return unicodedata.normalize("NFC", path.relative_to(folder).with_suffix("").as_posix())
 
 
-def _pictures(folder: Path, suffixes: frozenset[str]) -> tuple[dict[str, Path], list[Fault], list[str]]:
-    """Return the pictures of a folder by name, what is wrong with them, and a note on what is passed over."""
+def _images(folder: Path, suffixes: frozenset[str]) -> tuple[dict[str, Path], list[Fault], list[str]]:
+    """Return the images of a folder by name, their faults, and a note about files that are skipped."""
     found: dict[str, Path] = {}
     faults: list[Fault] = []
     others: list[str] = []
     for path in _walk(folder):
         suffix = path.suffix.lower()
         if suffix not in suffixes:
-            if suffix in OTHER_PICTURES | PHOTO_SUFFIXES:
+            if suffix in OTHER_IMAGES | PHOTO_SUFFIXES:
                 kinds = "PNG" if ".jpg" not in suffixes else "JPEG or PNG"
                 faults.append(Fault(f"{path} is not {kinds}", f"convert what is in {folder} to {kinds}"))
             else:
@@ -96,20 +96,20 @@ def _pictures(folder: Path, suffixes: frozenset[str]) -> tuple[dict[str, Path], 
             shown = str(path).encode("utf-8", "backslashreplace").decode()
             faults.append(
                 Fault(
-                    f"the name of {shown!r} can't stand in an episode list",
+                    f"the name of {shown!r} is not allowed in an episode list",
                     f"rename it: no control character, backslash or colon, valid UTF-8, at most {MAX_NAME} characters",
                 )
             )
         elif name in found:
-            faults.append(Fault(f"{path} and {found[name]} have one name, '{name}'", "rename one of each two"))
+            faults.append(Fault(f"{path} and {found[name]} have the same name, '{name}'", "rename one of each two"))
         else:
             found[name] = path
-    notes = [f"{len(others)} other files in {folder} are passed over: {listed(others)}"] if others else []
+    notes = [f"{len(others)} other files in {folder} are skipped: {first_names(others)}"] if others else []
     return dict(sorted(found.items())), faults, notes
 
 
 def _walk(folder: Path) -> Iterator[Path]:
-    """Yield the files of a folder and those below, links followed, hidden ones passed over, each folder once."""
+    """Yield the files of a folder and its subfolders, each folder once; links are followed, hidden files skipped."""
     seen: set[str] = set()
     if not folder.is_dir():
         return
@@ -124,35 +124,35 @@ def _walk(folder: Path) -> Iterator[Path]:
 
 
 def _give_up(error: OSError) -> None:
-    # os.walk would pass over a folder that can't be read, and its photos would be missed by nobody.
+    # os.walk would skip an unreadable folder, and its photos would be missing without a message.
     raise error
 
 
-def listed(names: Iterable[str], shown: int = 5) -> str:
-    """Return names with commas between, the first few of many."""
+def first_names(names: Iterable[str], shown: int = 5) -> str:
+    """Return names separated by commas; only the first ones if there are many."""
     every = list(names)
     return ", ".join(every[:shown]) + (f" and {len(every) - shown} more" if len(every) > shown else "")
 
 
 def _kind(root: Path, description: Description | None) -> tuple[Kind, Path | None, list[Fault]]:
-    """Return what the masks are, as dataset.toml says or as the files show, and the COCO json."""
-    said = description.masks if description else None
+    """Return the kind of the masks, from dataset.toml or from the files, and the path of the COCO json."""
+    chosen = description.masks if description else None
     documents = sorted(path for path in root.glob("*.json") if path.is_file())
     has_masks = (root / MASKS).is_dir()
-    if said == "coco" or (said is None and documents and not has_masks):
+    if chosen == "coco" or (chosen is None and documents and not has_masks):
         if len(documents) == 1:
             return "coco", documents[0], []
-        names = listed(path.name for path in documents)
+        names = first_names(path.name for path in documents)
         what = f"there is no COCO json in {root}" if not documents else f"{root} holds several json files: {names}"
-        return "coco", None, [Fault(what, f"put one COCO json into {root}, beside {PHOTOS}/")]
-    if said is None and documents:
+        return "coco", None, [Fault(what, f"put one COCO json into {root}, next to {PHOTOS}/")]
+    if chosen is None and documents:
         return (
             "indexed",
             None,
             [
                 Fault(
-                    f"{root} holds both {MASKS}/ and {documents[0].name}",
-                    'say in dataset.toml which counts: masks = "coco", "indexed" or "binary"',
+                    f"{root} has both {MASKS}/ and {documents[0].name}",
+                    'set in dataset.toml which is used: masks = "coco", "indexed" or "binary"',
                 )
             ],
         )
@@ -168,7 +168,7 @@ def _kind(root: Path, description: Description | None) -> tuple[Kind, Path | Non
                 )
             ],
         )
-    return said or _kind_of_masks(root, description), None, []
+    return chosen or _kind_of_masks(root, description), None, []
 
 
 def _kind_of_masks(root: Path, description: Description | None) -> Kind:
@@ -176,7 +176,7 @@ def _kind_of_masks(root: Path, description: Description | None) -> Kind:
     folders = {unicodedata.normalize("NFC", path.name) for path in places if path.is_dir()}
     if any(path.is_file() and path.suffix.lower() == ".png" for path in places):
         return "indexed"
-    # The photos of indexed masks may be in folders of their own, and the masks then too.
+    # With indexed masks, photos may be in subfolders, and the masks in subfolders of the same names.
     own = {unicodedata.normalize("NFC", path.name) for path in (root / PHOTOS).glob("*") if path.is_dir()}
     classes = set(description.classes.values()) if description else folders
     return "binary" if folders & classes or (folders and not folders <= own) else "indexed"
@@ -188,24 +188,26 @@ def _masks(
     folder = root / MASKS
     png = frozenset({".png"})
     if kind == "indexed":
-        found, faults, notes = _pictures(folder, png)
+        found, faults, notes = _images(folder, png)
         return {"": found}, faults, notes
     masks: dict[str, Mapping[str, Path]] = {}
     faults, notes = [], []
     for place in sorted(path for path in folder.iterdir() if not path.name.startswith(".")):
         name = unicodedata.normalize("NFC", place.name)
         if not place.is_dir():
-            faults.append(Fault(f"{place} is in no class's folder", f"binary masks are {folder}/CLASS/NAME.png"))
+            faults.append(
+                Fault(f"{place} is not in the folder of a class", f"binary masks are {folder}/CLASS/NAME.png")
+            )
             continue
         if description is not None and name not in description.classes.values():
             known = ", ".join(description.classes.values())
             faults.append(
                 Fault(
-                    f"{place} is named after no class; the classes are {known}",
+                    f"{place} does not have the name of a class; the classes are {known}",
                     "add the class to [classes] of dataset.toml, or rename or remove the folder",
                 )
             )
-        masks[name], found_faults, more = _pictures(place, png)
+        masks[name], found_faults, more = _images(place, png)
         faults += found_faults
         notes += more
     return masks, faults, notes
@@ -220,13 +222,13 @@ def _unpaired(
         if name not in masked:
             yield Fault(
                 f"{path} has no mask",
-                f"add {where} for each, all 0 where a photo holds no class; or move the photo out of {PHOTOS}/",
+                f"add {where} for each, all 0 for a photo without a class; or move the photo out of {PHOTOS}/",
             )
     for found in masks.values():
         for name, path in found.items():
             if name not in photos:
                 yield Fault(
-                    f"{path} is the mask of no photo",
+                    f"{path} is a mask without a photo",
                     f"put the photo of that name into {root / PHOTOS}, or move the mask out of {MASKS}/",
                 )
 
@@ -254,9 +256,10 @@ def _val(root: Path, photos: Mapping[str, Path]) -> tuple[frozenset[str] | None,
         else:
             faults.append(
                 Fault(
-                    f"{path}, line {number}: there is no photo {written[:80]!r}", f"edit {path}: a photo's name a line"
+                    f"{path}, line {number}: there is no photo {written[:80]!r}",
+                    f"edit {path}: it has the name of a photo per line",
                 )
             )
     if not names and not faults:
-        faults.append(Fault(f"{path} names no photo", f"edit {path}, or remove it: then all photos are asked"))
+        faults.append(Fault(f"{path} names no photo", f"edit {path}, or remove it: then all photos are used"))
     return frozenset(names), faults

@@ -1,4 +1,4 @@
-"""The label maps of a folder of one's own data, from indexed masks or from one binary mask per class."""
+"""Label maps of own data from indexed masks, or from one binary mask per class."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ FORMAT = "save masks as palette or grey PNG of 8 bits, whose values are the labe
 BINARY = "save binary masks as PNG with hard edges: black, and one colour for the class"
 SIZE = (
     "save each mask at the size of its photo, as viewers show it; if masks fit the photos as they are stored, without "
-    'their EXIF orientation, say exif = "stored" in dataset.toml'
+    'their EXIF orientation, set exif = "stored" in dataset.toml'
 )
-VALUES = "add these label values to [classes] of dataset.toml, or mend the masks"
-OVERLAP = "let each pixel have one class: take the overlap out of one of each two masks"
+VALUES = "add these label values to [classes] of dataset.toml, or correct the masks"
+OVERLAP = "each pixel must have one class: remove the overlap from one of each two masks"
 
 
 def read_indexed(path: Path, photo: Path, size: Size, classes: Collection[int]) -> npt.NDArray[np.uint8]:
     """Return an indexed mask as a label map: uint8 (height, width), 0, values of `classes`, and 255.
 
     Args:
-        path: A palette or grey PNG; of any bit depth to 8.
-        photo: Its photo, to be named.
-        size: The photo's (height, width).
-        classes: The label values there are.
+        path: A palette or grey PNG with up to 8 bits.
+        photo: The photo, for messages.
+        size: (height, width) of the photo.
+        classes: The possible label values.
 
     Raises:
-        MissingError: If it is not there.
-        BrokenFileError: If it can't be decoded, is of another size, or holds another value.
+        MissingError: If the file does not exist.
+        BrokenFileError: If it can't be decoded, has another size, or has another value.
     """
     _check_size(path, photo, size)
     label = read_values(path, _content(path), size, FORMAT, (0, IGNORE, *classes))
@@ -44,7 +44,7 @@ def read_indexed(path: Path, photo: Path, size: Size, classes: Collection[int]) 
     if wrong:
         found = ", ".join(f"{value} ({counts[value]} pixels)" for value in wrong[:5])
         more = f" and {len(wrong) - 5} more" if len(wrong) > 5 else ""
-        raise BrokenFileError(f"{path} holds values that are no class: {found}{more}", VALUES)
+        raise BrokenFileError(f"{path} has values that are not classes: {found}{more}", VALUES)
     return label
 
 
@@ -52,14 +52,14 @@ def read_binary(masks: Mapping[int, Path], photo: Path, size: Size, names: Mappi
     """Return the binary masks of one photo as a label map: uint8 (height, width), 0 and label values.
 
     Args:
-        masks: By label value the mask of that class.
-        photo: Their photo, to be named.
-        size: The photo's (height, width).
-        names: Of the classes, to be named.
+        masks: The masks, by label value.
+        photo: The photo, for messages.
+        size: (height, width) of the photo.
+        names: The names of the classes, for messages.
 
     Raises:
-        MissingError: If one is not there.
-        BrokenFileError: If one can't be decoded or is of another size, or two overlap.
+        MissingError: If a mask does not exist.
+        BrokenFileError: If a mask can't be decoded or has another size, or if two masks overlap.
     """
     label = np.zeros(size, dtype=np.uint8)
     for class_id, path in sorted(masks.items()):

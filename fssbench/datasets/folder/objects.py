@@ -1,4 +1,4 @@
-"""What a COCO json of one's own annotates and the label maps do not show: crowds, and objects without a pixel."""
+"""Annotations of a COCO json that are not visible in the label maps: crowds, and objects without a pixel."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ import numpy as np
 from fssbench.datasets.dataset import Label
 from fssbench.datasets.folder.coco import NO_PIXEL, AnnotatedPhoto, Annotation, RunLengths, mask_in
 from fssbench.datasets.folder.description import Fault
-from fssbench.datasets.folder.files import listed
+from fssbench.datasets.folder.files import first_names
 
 Objects = Iterable[tuple[int, Annotation]]
-"""Label value and annotation."""
+"""Pairs of label value and annotation."""
 
 
 @dataclass(frozen=True)
 class Unseen:
-    """The annotations of a photo of which the label map shows nothing.
+    """The annotations of a photo that are not visible in its label map.
 
     Attributes:
-        empty: Those without a pixel in the photo.
-        hidden: Those that later annotations of other classes cover wholly.
+        empty: Annotations without a pixel in the photo.
+        hidden: Annotations that are completely covered by later annotations of other classes.
     """
 
     empty: tuple[tuple[int, Annotation], ...] = ()
@@ -32,7 +32,7 @@ class Unseen:
 
 
 def unseen_in(annotated: AnnotatedPhoto, label: Label, photo: Path) -> Unseen:
-    """Return the annotations of a photo that its label map (H, W) shows nothing of."""
+    """Return the annotations of a photo that are not visible in its label map (H, W)."""
     empty, hidden = [], []
     for value, annotation in annotated.painted:
         mask = mask_in(annotation, photo, annotated.size)
@@ -44,7 +44,7 @@ def unseen_in(annotated: AnnotatedPhoto, label: Label, photo: Path) -> Unseen:
 
 
 def empty_faults(path: Path, empty: Objects, classes: Mapping[int, str]) -> list[Fault]:
-    """Return the fault that counts and names the objects without a pixel, if there are any."""
+    """Return a fault with the number and the ids of the objects without a pixel, if there are any."""
     found = list(empty)
     if not found:
         return []
@@ -52,7 +52,7 @@ def empty_faults(path: Path, empty: Objects, classes: Mapping[int, str]) -> list
 
 
 def hidden_note(path: Path, hidden: Objects, classes: Mapping[int, str]) -> list[str]:
-    """Return the sentence that says which annotations are wholly under others, if there are any."""
+    """Return a sentence about the annotations that are completely covered by others, if there are any."""
     found = list(hidden)
     if not found:
         return []
@@ -60,7 +60,7 @@ def hidden_note(path: Path, hidden: Objects, classes: Mapping[int, str]) -> list
 
 
 def written_notes(path: Path, photos: Mapping[str, AnnotatedPhoto], classes: Mapping[int, str]) -> list[str]:
-    """Return what is to be said of a json without painting it: its crowds, and outlines that are left out."""
+    """Return sentences about the crowds of a json and about outlines that are left out; nothing is painted."""
     crowds = [crowd for annotated in photos.values() for crowd in annotated.crowds]
     objects = [painted for annotated in photos.values() for painted in annotated.painted]
     short = [
@@ -72,8 +72,8 @@ def written_notes(path: Path, photos: Mapping[str, AnnotatedPhoto], classes: Map
     notes = []
     if crowds:
         notes.append(
-            f"{path}: crowds (iscrowd 1) are background: {_counted(crowds, classes)}, beside {len(objects)} that are "
-            "painted; some tools mark each mask of a brush so, and iscrowd 0 makes an object of it"
+            f"{path}: crowds (iscrowd 1) are background: {_counted(crowds, classes)}, next to {len(objects)} that are "
+            "painted; some tools mark every brush mask as a crowd, and iscrowd 0 makes it an object"
         )
     if short:
         notes.append(f"{path}: outlines of two points are left out of {_counted(short, classes)}")
@@ -81,9 +81,9 @@ def written_notes(path: Path, photos: Mapping[str, AnnotatedPhoto], classes: Map
 
 
 def _counted(objects: Objects, classes: Mapping[int, str]) -> str:
-    """Return how many annotations there are, of which classes, and their ids."""
+    """Return the number of annotations, their classes, and their ids as text."""
     every = sorted(objects, key=lambda found: found[1].id)
     by_class = Counter(value for value, _ in every)
     of_class = ", ".join(f"{count} of '{classes[value]}'" for value, count in sorted(by_class.items()))
     plural = "s" if len(every) > 1 else ""
-    return f"{len(every)} annotation{plural} ({of_class}; id{plural} {listed(str(one.id) for _, one in every)})"
+    return f"{len(every)} annotation{plural} ({of_class}; id{plural} {first_names(str(one.id) for _, one in every)})"

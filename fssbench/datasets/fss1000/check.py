@@ -1,4 +1,4 @@
-"""What is on this machine held against the release: counts, lists, missing and unreadable files."""
+"""Checking FSS-1000 against the release: counts, lists, missing and unreadable files."""
 
 from __future__ import annotations
 
@@ -21,23 +21,23 @@ from fssbench.errors import FSSBenchError, MissingError
 
 
 def check(dataset: FSS1000, *, decode: bool) -> Report:
-    """Return what `fssbench data check` says of it; `decode` reads every photo whole."""
+    """Return the report of `fssbench data check`; `decode` decodes every photo."""
     counts: list[Count] = []
     problems: list[FSSBenchError] = []
     masks: list[tuple[Path, Path]] = []
-    for side, facts in fss_facts.facts().items():
+    for split, facts in fss_facts.facts().items():
         images = facts.classes * fss_facts.IMAGES_PER_CLASS
         try:
-            classes = [dataset.class_names[class_id] for class_id in dataset.fold_classes(0, side)]
+            classes = [dataset.class_names[class_id] for class_id in dataset.fold_classes(0, split)]
         except FSSBenchError as error:
             problems.append(error)
-            counts.append(Count(f"{side} classes", NOT_AT_HAND, facts.classes, same=False))
+            counts.append(Count(f"{split} classes", NOT_AT_HAND, facts.classes, same=False))
             continue
         here = [name for name in classes if (dataset.root / name).is_dir()]
-        names = dataset.entries(0, side)["name"].tolist()
+        names = dataset.entries(0, split)["name"].tolist()
         counts += [
-            equal_count(f"{side} classes", len(here), facts.classes),
-            equal_count(f"{side} images", len(names), images),
+            equal_count(f"{split} classes", len(here), facts.classes),
+            equal_count(f"{split} images", len(names), images),
         ]
         problems += [MissingError(f"there is no folder {dataset.root / name}") for name in classes if name not in here]
         problems += [
@@ -50,5 +50,5 @@ def check(dataset: FSS1000, *, decode: bool) -> Report:
         problems += photo_problems(dataset, names, decode=decode, same_size=False)
         photos = [dataset.photo_path(name) for name in names]
         masks += [(photo.with_suffix(".png"), photo) for photo in photos]
-    # The release has some of them, and asks them: they are worth knowing, and no fault of these files.
+    # The release has some odd masks and evaluates them, so they are notes, not errors of these files.
     return report_of(dataset, counts, problems, [*odd_masks(masks), *stored_note(photo for _, photo in masks)])

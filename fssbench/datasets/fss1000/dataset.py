@@ -1,8 +1,8 @@
 """FSS-1000 (Li et al., CVPR 2020) as HSNet splits it: 1,000 classes of ten images, one object class an image.
 
-There are no folds: 520 classes to train, 240 to validate, 240 to test, by the imported class lists of the release.
-A class's label value is HSNet's class id + 1: its place in the sorted list of its side, val after train, test
-after val. So the values pass 255; label maps are uint16, and no pixel is to be ignored.
+There are no folds: 520 classes for training, 240 for validation, 240 for testing, by the imported class lists of the
+release. The label value of a class is HSNet's class id + 1: its position in the sorted list of its split, where val
+follows train and test follows val. Values exceed 255, so label maps are uint16, and there is no ignore region.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -19,7 +19,6 @@ from fssbench.datasets.fss1000.facts import facts, hash_of
 from fssbench.datasets.io.images import read_grey, read_photo, size_of
 from fssbench.datasets.io.index_cache import cached_index, fingerprint_of, frame_of, key_of
 from fssbench.datasets.odd_masks import other_sizes
-from fssbench.datasets.roots import require_root
 from fssbench.datasets.splits import stored as imported
 from fssbench.errors import MissingError, UsageError
 from fssbench.progress import tracked
@@ -28,11 +27,11 @@ if TYPE_CHECKING:
     import pandas as pd
 
 FOREGROUND = 128
-"""Grey level from which a mask's pixel is the object; masks have soft edges."""
+"""Grey level from which a pixel of a mask belongs to the object; masks have soft edges."""
 
 
 class FSS1000(Dataset):
-    """FSS-1000/CLASS/N.jpg with masks CLASS/N.png; an image's name is "CLASS/N.jpg"."""
+    """FSS-1000/CLASS/N.jpg with masks CLASS/N.png; the name of an image is "CLASS/N.jpg"."""
 
     name = "fss1000"
     sizes_differ = True
@@ -45,45 +44,39 @@ class FSS1000(Dataset):
         self._lists: dict[Split, tuple[str, ...]] = {}
         if not any(path.is_dir() for path in root.glob("*")):
             raise MissingError(
-                f"{root} holds no class folders of FSS-1000", "unpack FSS-1000 there, or give another --root"
+                f"{root} has no class folders of FSS-1000", "unpack FSS-1000 there, or give another --root"
             )
 
     @classmethod
-    def open(cls, root: Path | None = None, **options: object) -> Self:
-        """Open FSS-1000 at `root` (or in it), or where the configuration says; there are no options."""
-        cls.refuse_options(options)
-        return cls(require_root(cls.name, root))
-
-    @classmethod
     def seen_in_training(cls, fold: int) -> tuple[str, ...] | None:
-        """Return the classes of the training side; None if they were not imported."""
+        """Return the classes of the training split; None if they were not imported."""
         del fold
         names = imported.load_names(cls.name, "train")
         return None if names is None else tuple(sorted(names))
 
     @cached_property
     def class_names(self) -> Mapping[int, str]:
-        """The names of the classes of all sides that were imported."""
-        sides = [side for side in facts() if imported.is_there(self.name, side)]
-        return {class_id: name for side in sides for class_id, name in self._classes(side).items()}
+        """The names of the classes of all imported splits."""
+        splits = [split for split in facts() if imported.is_there(self.name, split)]
+        return {class_id: name for split in splits for class_id, name in self._classes(split).items()}
 
     def split_fingerprint(self, split: Split) -> str:
-        """Return the hex sha256 of one side: classes, foreground pixels per image."""
+        """Return the hex sha256 of one split: classes, foreground pixels per image."""
         pairs = self.entries(0, split)
         rule = {"dataset": self.name, "side": split, "labels": f"grey >= {FOREGROUND}"}
         return fingerprint_of(rule, self.index(split), zip(pairs["name"], pairs["class_id"].tolist(), strict=True))
 
     @property
     def list_order(self) -> str:
-        """The order of HSNet (sorted paths); with other test classes than the release's it says so."""
-        if hash_of(self._side_classes("test")) != facts()["test"].sha256:
+        """The order of HSNet (sorted paths); the text says so if the test classes are not the release's."""
+        if hash_of(self._split_classes("test")) != facts()["test"].sha256:
             return "imported (not HSNet's test classes)"
-        missing = [name for name in self._side_classes("test") if not (self.root / name).is_dir()]
+        missing = [name for name in self._split_classes("test") if not (self.root / name).is_dir()]
         return f"official (HSNet), {len(missing)} test classes are not here" if missing else "official (HSNet)"
 
     @cached_property
     def remarks(self) -> tuple[str, ...]:
-        """Which masks of the test side are of another size than their photo: each is brought to the network's size."""
+        """The masks of the test split whose size is not that of the photo; each is resized to the input size."""
         if not imported.is_there(self.name, "test"):
             return ()
         photos = [self.photo_path(name) for name in self.entries(0, "test")["name"]]
@@ -92,21 +85,21 @@ class FSS1000(Dataset):
         )
 
     def fold_classes(self, fold: int, split: Split = "val") -> tuple[int, ...]:
-        """Return the label values of a side; there is only fold 0."""
+        """Return the label values of a split; there is only fold 0."""
         self.check_fold(fold)
         return tuple(self._classes(split))
 
     def index(self, split: Split) -> pd.DataFrame:
-        """Return `name`, `class_id`, `pixels` of every image of a side that has a foreground pixel."""
+        """Return `name`, `class_id`, `pixels` of every image of a split that has a foreground pixel."""
         if split not in self._indices:
             names = self.entries(0, split)
             files = [self._mask_path(name) for name in names["name"]]
-            key = key_of(files, self.name, split, *self._side_classes(split))
+            key = key_of(files, self.name, split, *self._split_classes(split))
             self._indices[split] = cached_index(f"{self.name}-{split}", key, lambda: self._read(split, names))
         return self._indices[split].copy()
 
     def entries(self, fold: int, split: Split = "val") -> pd.DataFrame:
-        """Return every image of a side, in sorted order of the paths (1, 10, 2, ...) as in the release."""
+        """Return every image of a split, sorted by path (1, 10, 2, ...) as in the release."""
         self.check_fold(fold)
         rows = []
         for class_id, name in self._classes(split).items():
@@ -119,14 +112,14 @@ class FSS1000(Dataset):
         return read_photo(self.photo_path(name), self.remedy)
 
     def photo_path(self, name: str) -> Path:
-        """Return where the photo is, or should be."""
+        """Return the path of the photo; the file may be missing."""
         return self.root / name
 
     def label(self, name: str) -> Label:
-        """Return uint16 (H, W): the class's label value where CLASS/N.png is 128 or lighter, else 0."""
+        """Return uint16 (H, W): the label value of the class where CLASS/N.png is 128 or lighter, else 0."""
         class_id = self._class_ids.get(name.partition("/")[0])
         if class_id is None:
-            raise UsageError(f"'{name}' is in no class of the imported lists of fss1000", self.check_command)
+            raise UsageError(f"'{name}' is not in a class of the imported lists of fss1000", self.check_command)
         foreground = read_grey(self._mask_path(name), self.remedy) >= FOREGROUND
         return np.where(foreground, np.uint16(class_id), np.uint16(0))
 
@@ -140,15 +133,15 @@ class FSS1000(Dataset):
 
     def _classes(self, split: Split) -> dict[int, str]:
         first = facts()[split].first + 1
-        return dict(enumerate(self._side_classes(split), first))
+        return dict(enumerate(self._split_classes(split), first))
 
-    def _side_classes(self, split: Split) -> tuple[str, ...]:
-        """Return the sorted class names of a side."""
+    def _split_classes(self, split: Split) -> tuple[str, ...]:
+        """Return the sorted class names of a split."""
         if split not in self._lists:
             names = imported.load_names(self.name, split)
             if names is None:
                 raise MissingError(
-                    f"which classes of FSS-1000 are {split} is not known: {facts()[split].file} was not imported",
+                    f"the {split} classes of FSS-1000 are not known: {facts()[split].file} was not imported",
                     "fssbench data import-splits fss1000 --from DIR with data/splits/fss of HSNet's release",
                 )
             self._lists[split] = tuple(sorted(names))

@@ -1,4 +1,4 @@
-"""What is known of FSS-1000's splits: files, counts, class ids and hashes of HSNet's release."""
+"""Facts about the splits of FSS-1000: files, counts, class ids and hashes of HSNet's release."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ IMAGES_PER_CLASS = 10
 
 
 @dataclass(frozen=True)
-class SideFacts:
-    """One side of the data set.
+class SplitFacts:
+    """One split of the data set.
 
     Attributes:
         file: Name of the list in the release's data/splits/fss.
-        classes: How many classes it holds.
-        first: HSNet's class id of the first of them in sorted order.
-        sha256: Hash of the sorted names, as `hash_of` takes it.
+        classes: Number of classes.
+        first: HSNet's class id of the first class in sorted order.
+        sha256: Hash of the sorted names, as `hash_of` computes it.
     """
 
     file: str
@@ -32,12 +32,12 @@ class SideFacts:
 
 
 @cache
-def facts() -> Mapping[Split, SideFacts]:
-    """Return the facts of fss1000.toml."""
+def facts() -> Mapping[Split, SplitFacts]:
+    """Read facts.toml."""
     with (Path(__file__).parent / "facts.toml").open("rb") as file:
         raw = tomllib.load(file)
-    sides: tuple[Split, ...] = ("train", "val", "test")
-    return {side: SideFacts(**raw["sides"][side]) for side in sides}
+    splits: tuple[Split, ...] = ("train", "val", "test")
+    return {split: SplitFacts(**raw["sides"][split]) for split in splits}
 
 
 def hash_of(names: Iterable[str]) -> str:

@@ -1,1 +1,1 @@
-"""Images, label maps, cached indices and lists as they are read from files."""
+"""Reading images, label maps and lists from files, and caching indices."""

@@ -1,4 +1,4 @@
-"""Reading photos and label maps from files that nobody has vouched for."""
+"""Reading photos and label maps from untrusted files."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from fssbench.errors import BrokenFileError, MissingError
 from fssbench.files import file_size
 
 MAX_PIXELS = 64_000_000
-"""No photo of a segmentation data set is larger; a file that claims to be would only fill the memory."""
+"""Larger images are refused, as they would only fill the memory."""
 
 _BIT_DEPTH = 24
-"""Where a PNG says how many bits a pixel has."""
+"""The offset of the bit depth in a PNG file."""
 
 IGNORE = 255
-"""The label of pixels that belong to no class and not to the background."""
+"""The label of the ignore region."""
 
 
 _ORIENTATION = 0x0112
-"""The EXIF tag that says how a photo is turned."""
+"""The EXIF tag of the orientation of a photo."""
 
 _UPRIGHT = {
     2: PIL.Image.Transpose.FLIP_LEFT_RIGHT,
@@ -39,21 +39,20 @@ _UPRIGHT = {
     7: PIL.Image.Transpose.TRANSVERSE,
     8: PIL.Image.Transpose.ROTATE_90,
 }
-"""What brings a photo of that orientation upright; 5 and above exchange height and width."""
+"""The operation that turns a photo of each orientation upright; from 5 on it swaps height and width."""
 
 
 def read_photo(path: Path, remedy: str | None = None, *, upright: bool = False) -> Image:
     """Return a photo: RGB uint8 (H, W, 3).
 
-    Grey and palette become RGB, CMYK too (without its colour profile), alpha is dropped, of 16 bits the higher 8 are
-    kept. All but the last is what `convert("RGB")` does in the releases.
+    Grey, palette and CMYK (without its colour profile) are converted to RGB, alpha is dropped, and of 16 bits the
+    higher 8 are kept. Except for 16 bits, this is what `convert("RGB")` does in the releases.
 
     Args:
         path: A JPEG or PNG file.
         remedy: What to do if it is missing or broken.
-        upright: Whether it is turned as its EXIF orientation says. Else it is as it is stored, which is what the
-            releases get that read with Pillow (HSNet, iFSL, PANet); those that read with OpenCV (PFENet's family) get
-            it turned.
+        upright: Whether it is turned by its EXIF orientation. Otherwise it is read as stored, as in the releases that
+            use Pillow (HSNet, iFSL, PANet); OpenCV (PFENet's family) turns it.
 
     Raises:
         MissingError: If there is no such file.
@@ -70,65 +69,65 @@ def _rgb(photo: PIL.Image.Image) -> PIL.Image.Image:
     if photo.mode == "RGB":
         return photo  # A conversion would copy it, and photos can be large.
     if _is_wide(photo):
-        # Pillow's own conversion would make white of all that is above 255 of 65,535.
+        # Pillow's own conversion would make everything above 255 of 65,535 white.
         levels = np.asarray(photo).astype(np.int64).clip(0, 65_535) >> 8
         return PIL.Image.fromarray(levels.astype(np.uint8)).convert("RGB")
     if photo.mode == "P" and "transparency" in photo.info:
-        # Pillow warns of palettes with transparency unless it is made alpha first.
+        # Pillow warns about palettes with transparency, unless they are converted to RGBA first.
         return photo.convert("RGBA").convert("RGB")
     return photo.convert("RGB")
 
 
-def _is_wide(picture: PIL.Image.Image) -> bool:
-    """Return whether a picture is grey of 16 bits; Pillow cuts other pictures of 16 bits down as it decodes them."""
-    return picture.mode == "I" or picture.mode.startswith("I;16")
+def _is_wide(image: PIL.Image.Image) -> bool:
+    """Return whether an image is grey with 16 bits; Pillow reduces other images with 16 bits when it decodes them."""
+    return image.mode == "I" or image.mode.startswith("I;16")
 
 
-def _orientation(picture: PIL.Image.Image) -> int:
+def _orientation(image: PIL.Image.Image) -> int:
     """Return the EXIF orientation 1 to 8; 1 if there is none that can be read."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            value = picture.getexif().get(_ORIENTATION)
-    except Exception:  # A hostile block can raise anything inside Pillow, and the photo is good without it.
+            value = image.getexif().get(_ORIENTATION)
+    except Exception:  # A hostile EXIF block can raise anything inside Pillow; the photo is valid without it.
         return 1
     return value if isinstance(value, int) and value in _UPRIGHT else 1
 
 
 def turned_in_place(path: Path) -> bool:
-    """Return whether a photo is mirrored or turned by its EXIF orientation and keeps its size by that.
+    """Return whether the EXIF orientation mirrors or turns a photo without changing its size.
 
     Raises:
         MissingError: If there is no such file.
-        BrokenFileError: If it is no photo.
+        BrokenFileError: If it is not a photo.
     """
-    with _opened(path, ("JPEG", "PNG"), None, decode=False) as picture:
-        turn = _orientation(picture)
-        return turn in _UPRIGHT and (turn < 5 or picture.height == picture.width)
+    with _opened(path, ("JPEG", "PNG"), None, decode=False) as image:
+        turn = _orientation(image)
+        return turn in _UPRIGHT and (turn < 5 or image.height == image.width)
 
 
 def read_foreground(path: Path, remedy: str | None = None) -> npt.NDArray[np.bool_]:
     """Return where a binary mask is not black: bool (H, W).
 
     Args:
-        path: A PNG of any kind that shows one colour on black: 0 and 1, 0 and 255, a palette, RGB.
+        path: A PNG of any kind with one colour on black: 0 and 1, 0 and 255, a palette, RGB.
         remedy: What to do if it is broken.
 
     Raises:
         MissingError: If there is no such file.
         BrokenFileError: If it can't be decoded, has transparent pixels, or a third colour (a soft edge, another class).
     """
-    with _opened(path, ("PNG",), remedy) as picture:
-        if picture.has_transparency_data and np.asarray(picture.convert("RGBA"))[..., 3].min() < IGNORE:
-            raise BrokenFileError(f"{path} has transparent pixels, which say neither yes nor no", remedy)
-        plain = picture.mode in ("L", "1") or _is_wide(picture)
-        pixels = np.asarray(picture if plain else picture.convert("RGB"))
-        pixels = pixels.reshape(picture.height, picture.width, -1)
+    with _opened(path, ("PNG",), remedy) as image:
+        if image.has_transparency_data and np.asarray(image.convert("RGBA"))[..., 3].min() < IGNORE:
+            raise BrokenFileError(f"{path} has transparent pixels, which are neither object nor background", remedy)
+        plain = image.mode in ("L", "1") or _is_wide(image)
+        pixels = np.asarray(image if plain else image.convert("RGB"))
+        pixels = pixels.reshape(image.height, image.width, -1)
         foreground: npt.NDArray[np.bool_] = np.asarray(pixels.any(axis=2))
-        # Selecting by a mask would need 16 bytes a pixel.
+        # Selecting by a mask would need 16 bytes per pixel.
         colour = pixels.reshape(foreground.size, -1)[foreground.argmax()]
         if (foreground & (pixels != colour).any(axis=2)).any():
-            raise BrokenFileError(f"{path} is no binary mask: it shows more than black and one colour", remedy)
+            raise BrokenFileError(f"{path} is not a binary mask: it has more than black and one colour", remedy)
         return foreground
 
 
@@ -139,23 +138,23 @@ def read_grey(path: Path, remedy: str | None = None) -> Label:
         MissingError: If there is no such file.
         BrokenFileError: If it can't be decoded.
     """
-    with _opened(path, ("PNG", "JPEG"), remedy) as picture:
-        return np.array(picture.convert("L"), dtype=np.uint8)
+    with _opened(path, ("PNG", "JPEG"), remedy) as image:
+        return np.array(image.convert("L"), dtype=np.uint8)
 
 
 def read_colours(path: Path, remedy: str | None = None) -> Image:
-    """Return a mask that is coded by colour: RGB uint8 (H, W, 3).
+    """Return a colour-coded mask: RGB uint8 (H, W, 3).
 
     Args:
-        path: A BMP or PNG file; a JPEG would blur the colours.
+        path: A BMP or PNG file; JPEG would blur the colours.
         remedy: What to do if it is missing or broken.
 
     Raises:
         MissingError: If there is no such file.
         BrokenFileError: If it can't be decoded.
     """
-    with _opened(path, ("BMP", "PNG"), remedy) as picture:
-        return np.array(picture.convert("RGB"), dtype=np.uint8)
+    with _opened(path, ("BMP", "PNG"), remedy) as image:
+        return np.array(image.convert("RGB"), dtype=np.uint8)
 
 
 def read_label(path: Path, class_count: int, *, ignore: bool, remedy: str | None = None) -> Label:
@@ -169,16 +168,18 @@ def read_label(path: Path, class_count: int, *, ignore: bool, remedy: str | None
 
     Raises:
         MissingError: If there is no such file.
-        BrokenFileError: If it can't be decoded, is no label map, holds a value that is no class, or was re-indexed.
+        BrokenFileError: If it can't be decoded, is not a label map, has a value that is not a class, or was re-indexed.
     """
-    with _opened(path, ("PNG",), remedy) as picture:
-        if picture.mode not in ("P", "L"):
-            raise BrokenFileError(f"{path} is no label map: its pixels are {picture.mode}, not palette or grey", remedy)
+    with _opened(path, ("PNG",), remedy) as image:
+        if image.mode not in ("P", "L"):
+            raise BrokenFileError(
+                f"{path} is not a label map: its pixels are {image.mode}, not palette or grey", remedy
+            )
         with path.open("rb") as file:
             head = file.read(_BIT_DEPTH + 1)
-        label = _values(picture, head)
+        label = _values(image, head)
         labels = {*range(class_count + 1), *([IGNORE] if ignore else [])}
-        refuse_reindexed(picture, label, labels, path, remedy)
+        refuse_reindexed(image, label, labels, path, remedy)
     check_values(label, class_count, ignore=ignore, where=str(path), remedy=remedy)
     return label
 
@@ -188,45 +189,45 @@ def read_values(
 ) -> npt.NDArray[np.uint8]:
     """Return the values of a palette or grey PNG: uint8 (height, width).
 
-    What is not of that size is not even decoded.
+    A file of another size is refused before it is decoded.
 
     Args:
-        path: What the file is called.
-        raw: What it holds.
-        size: The (height, width) it has to have.
+        path: The path of the file, for messages.
+        raw: The content of the file.
+        size: The required (height, width).
         remedy: What to do if it is broken.
-        labels: The values there may be; None if that is not known, and then nobody sees that it was re-indexed.
+        labels: The possible values; None if they are not known, and then re-indexed masks are not detected.
 
     Raises:
-        BrokenFileError: If it is no such PNG, truncated, of another size, or was re-indexed.
+        BrokenFileError: If it is not such a PNG, is truncated, has another size, or was re-indexed.
     """
-    with _opened(path, ("PNG",), remedy, raw=raw, decode=False) as picture:
-        if picture.mode not in ("P", "L", "1"):
-            raise BrokenFileError(f"{path} has pixels that are {picture.mode}, not palette or grey of 8 bits", remedy)
-        if (picture.height, picture.width) != size:
+    with _opened(path, ("PNG",), remedy, raw=raw, decode=False) as image:
+        if image.mode not in ("P", "L", "1"):
+            raise BrokenFileError(f"{path} has pixels that are {image.mode}, not palette or grey of 8 bits", remedy)
+        if (image.height, image.width) != size:
             raise BrokenFileError(
-                f"{path} has {picture.height} x {picture.width} pixels, not {size[0]} x {size[1]}", remedy
+                f"{path} has {image.height} x {image.width} pixels, not {size[0]} x {size[1]}", remedy
             )
-        _decode(picture, path, remedy)
-        values = _values(picture, raw)
+        _decode(image, path, remedy)
+        values = _values(image, raw)
         if labels is not None:
-            refuse_reindexed(picture, values, labels, path, remedy)
+            refuse_reindexed(image, values, labels, path, remedy)
         return values
 
 
-def _values(picture: PIL.Image.Image, head: bytes) -> npt.NDArray[np.uint8]:
-    """Return the values that a decoded palette or grey PNG holds, whose file begins with `head`."""
-    values = np.array(picture, dtype=np.uint8)
+def _values(image: PIL.Image.Image, head: bytes) -> npt.NDArray[np.uint8]:
+    """Return the values of a decoded palette or grey PNG; `head` is the beginning of the file."""
+    values = np.array(image, dtype=np.uint8)
     depth = head[_BIT_DEPTH]
-    # Pillow spreads grey of 2 and 4 bits over 0..255.
-    return values // (255 // (2**depth - 1)) if picture.mode == "L" and depth in (2, 4) else values
+    # Pillow scales grey with 2 and 4 bits to 0..255.
+    return values // (255 // (2**depth - 1)) if image.mode == "L" and depth in (2, 4) else values
 
 
 def check_values(label: Label, class_count: int, *, ignore: bool, where: str, remedy: str | None = None) -> None:
-    """Refuse a label map that holds a value which is neither 0, a class, nor (where it may occur) 255.
+    """Refuse a label map with a value that is not 0, a class, or (if allowed) 255.
 
     Raises:
-        BrokenFileError: Naming `where` and the first such value.
+        BrokenFileError: With `where` and the first such value.
     """
     counts = value_counts(label)
     if ignore:
@@ -236,12 +237,12 @@ def check_values(label: Label, class_count: int, *, ignore: bool, where: str, re
         value = int(wrong[0]) + class_count + 1
         allowed = f"0 to {class_count}" + (f" or {IGNORE}" if ignore else "")
         raise BrokenFileError(
-            f"{where} holds the label {value} ({int(counts[value])} pixels); labels are {allowed}", remedy
+            f"{where} has the label {value} ({int(counts[value])} pixels); labels are {allowed}", remedy
         )
 
 
 def value_counts(label: Label) -> npt.NDArray[np.int64]:
-    """Return how many pixels hold each value 0..255: int64 (256,)."""
+    """Return the number of pixels with each value 0..255: int64 (256,)."""
     return np.bincount(label.ravel(), minlength=256).astype(np.int64)
 
 
@@ -250,11 +251,11 @@ def size_of(path: Path, remedy: str | None = None, *, upright: bool = False) -> 
 
     Raises:
         MissingError: If there is no such file.
-        BrokenFileError: If it is no image.
+        BrokenFileError: If it is not an image.
     """
-    with _opened(path, ("JPEG", "PNG", "BMP"), remedy, decode=False) as picture:
-        height, width = picture.height, picture.width
-        return (width, height) if upright and _orientation(picture) >= 5 else (height, width)
+    with _opened(path, ("JPEG", "PNG", "BMP"), remedy, decode=False) as image:
+        height, width = image.height, image.width
+        return (width, height) if upright and _orientation(image) >= 5 else (height, width)
 
 
 @contextmanager
@@ -264,12 +265,11 @@ def _opened(
     """Yield a decoded image, or raise one of this project's errors: MissingError or BrokenFileError."""
     try:
         with warnings.catch_warnings():
-            # Pillow warns of images that it finds too large, which are refused below with one sentence, and of EXIF
-            # blocks that are broken, without which the photo is good.
+            # Pillow warns about large images, which are refused below, and about broken EXIF blocks, which do no harm.
             warnings.simplefilter("ignore")
             if raw is None:
                 file_size(path)
-            picture = PIL.Image.open(path if raw is None else BytesIO(raw), formats=formats)
+            image = PIL.Image.open(path if raw is None else BytesIO(raw), formats=formats)
     except FileNotFoundError as error:
         raise MissingError(f"there is no file {path}", remedy) from error
     except PIL.UnidentifiedImageError as error:
@@ -278,21 +278,21 @@ def _opened(
         raise BrokenFileError(f"{path} claims to be far too large for a photo and is not decoded", remedy) from error
     except Exception as error:  # A hostile header can raise anything inside Pillow.
         raise BrokenFileError(f"can't read {path}: {_reason(error)}", remedy) from error
-    with picture:
-        if picture.width * picture.height > MAX_PIXELS:
+    with image:
+        if image.width * image.height > MAX_PIXELS:
             raise BrokenFileError(
-                f"{path} claims {picture.width} x {picture.height} pixels, too many for a photo; it is not decoded",
+                f"{path} claims {image.width} x {image.height} pixels, too many for a photo; it is not decoded",
                 remedy,
             )
         if decode:
-            _decode(picture, path, remedy)
-        yield picture
+            _decode(image, path, remedy)
+        yield image
 
 
-def _decode(picture: PIL.Image.Image, path: Path, remedy: str | None) -> None:
+def _decode(image: PIL.Image.Image, path: Path, remedy: str | None) -> None:
     try:
-        picture.load()
-    except Exception as error:  # As above: decoders raise what they like.
+        image.load()
+    except Exception as error:  # As above: decoders can raise anything.
         raise BrokenFileError(f"{path} is truncated or broken: {_reason(error)}", remedy) from error
 
 

@@ -1,13 +1,13 @@
-"""The index of a data set (which class has how many pixels in which image), cached and fingerprinted.
+"""Caching and fingerprinting the index of a data set: the number of pixels of each class in each image.
 
-Two hashes with two purposes:
+There are two hashes with two purposes:
 
-- The *key* of the cache is taken over the absolute paths, sizes, inodes, and times of modification and change of the
-  files that an index is computed from. It is cheap, means nothing on another machine, and only decides whether a
-  cached index still holds.
-- The *fingerprint* (`fingerprint_of`) is taken over the index itself, the lists in their order and the rules that
-  made them. It is the same on every machine that has the same labels, and stands in the provenance of results. A change
-  of a mask that keeps the pixel count of every class goes unnoticed by it.
+- The *key* of the cache is computed from the absolute paths, sizes, inodes, and times of modification and change of the
+  files that an index is built from. It is fast to compute, depends on the machine, and only decides whether a cached
+  index is still valid.
+- The *fingerprint* (`fingerprint_of`) is computed from the index, the lists in order, and the rules that made them. It
+  is the same on every machine with the same labels, and is part of the provenance of results. It does not detect
+  changes of a mask that keep the number of pixels of every class.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 VERSION = 1
-"""Part of every key: raised when what an index holds changes."""
+"""Part of every key; raised when the content of an index changes."""
 
 Row = tuple[str, int, int]
 """Image name, class, pixels; further whole numbers may follow."""
@@ -51,15 +51,15 @@ def frame_of(
 
 
 def key_of(files: Iterable[Path], *rules: str) -> str:
-    """Return the key of an index that is computed from these files by these rules.
+    """Return the key of an index that is built from these files by these rules.
 
     Raises:
         OSError: If a file is not there.
     """
     digest = hashlib.sha256(json.dumps([VERSION, *rules]).encode())
     for path in files:
-        # A relative path means another file in another folder. Archives and copies set the time of modification, and
-        # an editor may keep it; no program sets the time of change (ctime).
+        # Paths are absolute because a relative path means another file in another folder. Archives, copies and editors
+        # may keep the time of modification, but no program can set the time of change (ctime).
         stat = path.stat()
         facts = (path.absolute(), stat.st_size, stat.st_ino, stat.st_mtime_ns, stat.st_ctime_ns)
         digest.update(("\0".join(map(str, facts)) + "\n").encode("utf-8", "surrogateescape"))
@@ -67,15 +67,15 @@ def key_of(files: Iterable[Path], *rules: str) -> str:
 
 
 def cached_index(name: str, key: str, build: Callable[[], pd.DataFrame]) -> pd.DataFrame:
-    """Return the index under that name if the cached one has that key; else build it and keep it.
+    """Return the cached index if it has the key; otherwise build it and cache it.
 
-    A cached file that can't be read, or is not what it should be, is built again; a cache folder that can't be
-    written, or that no home folder could hold, is done without.
+    If the cached file is damaged, the index is built again. If there is no cache folder, or it can't be written, the
+    index is not cached.
 
     Args:
         name: File name without suffix, e.g. "pascal5i-val".
-        key: As `key_of` returns it.
-        build: Computes the index: a column `name` and columns of whole numbers.
+        key: The key, from `key_of`.
+        build: Builds the index: a column `name` and columns of integers.
     """
     path = reachable(lambda: cache_folder() / "index" / f"{name}-{key[:16]}.npz")
     if path is None:
@@ -89,12 +89,12 @@ def cached_index(name: str, key: str, build: Callable[[], pd.DataFrame]) -> pd.D
 
 
 def fingerprint_of(facts: Mapping[str, str], index: pd.DataFrame, lists: Iterable[tuple[str, int]]) -> str:
-    """Return the hex sha256 of what decides labels and lists, the same on every machine.
+    """Return the hex sha256 of everything that decides labels and lists; it does not depend on the machine.
 
     Args:
-        facts: Data set, side, label rule, list order: anything that is no row.
-        index: `name`, `class_id`, `pixels`; taken in sorted order.
-        lists: The (name, class) pairs that the lists admit, in list order.
+        facts: Data set, split, label rule, list order: everything that is not a row.
+        index: `name`, `class_id`, `pixels`; it is sorted before hashing.
+        lists: The (name, class) pairs in the lists, in list order.
     """
     digest = hashlib.sha256(json.dumps(dict(sorted(facts.items()))).encode("ascii"))
     rows = sorted(zip(index["name"], index["class_id"].tolist(), index["pixels"].tolist(), strict=True))
@@ -123,7 +123,7 @@ def _read(path: Path, key: str) -> pd.DataFrame | None:
         frame = pd.DataFrame({"name": pd.Series(np.array(names, dtype=object)[codes], dtype="str")})
         return frame.assign(**columns)
     except (OSError, ValueError, KeyError, IndexError, EOFError, TypeError, zipfile.BadZipFile, zlib.error):
-        # Whatever is wrong with it, it is a cache: the files themselves say it all.
+        # Whatever is wrong with the cache, the index can be built again.
         return None
 
 
@@ -140,5 +140,5 @@ def _write(path: Path, key: str, frame: pd.DataFrame) -> None:
         remove_leftovers(path.parent, "*")  # the folder is this cache's alone
         write_bytes(path, buffer.getvalue())
     except OSError as error:
-        # A full or read-only cache folder costs time, not the result.
-        logging.getLogger(__name__).info("the index is not kept: %s", error)
+        # Without a cache, only time is lost.
+        logging.getLogger(__name__).info("the index is not cached: %s", error)

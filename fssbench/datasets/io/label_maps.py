@@ -1,4 +1,4 @@
-"""Label maps held against the index of their data set, from which the lists were made."""
+"""Reading label maps, and checking them against the index that the lists were made from."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from fssbench.errors import BrokenFileError
 
 
 def check_size(dataset: Dataset, name: str, photo: tuple[int, int], label: Label) -> None:
-    """Refuse a photo that has not the size of its label map, as neither says where the other belongs.
+    """Refuse an image whose size is not that of its label map, as the pixels can't be aligned.
 
     Args:
         dataset: The opened data set.
-        name: The image.
-        photo: (height, width) of its photo.
-        label: Its label map (H, W).
+        name: Name of the image.
+        photo: (height, width) of the image.
+        label: The label map (H, W).
 
     Raises:
-        BrokenFileError: If they differ, unless the data set's release has such images (`Dataset.sizes_differ`).
+        BrokenFileError: If the sizes differ, unless the data set's release has such images (`Dataset.sizes_differ`).
     """
     if photo != label.shape and not dataset.sizes_differ:
         raise BrokenFileError(
@@ -34,14 +34,14 @@ def check_size(dataset: Dataset, name: str, photo: tuple[int, int], label: Label
 
 
 class LabelMaps:
-    """Reads the label maps of some images, and refuses those that lack a class which the index says they have.
+    """Reads the label maps of some images, and refuses those that have lost a class that is in the index.
 
-    The lists would ask such an image for a class that it no longer shows, without a word.
+    Such a label map was changed after the lists were made, so its episodes would be wrong without any message.
 
     Args:
         dataset: The opened data set.
-        names: The images that will be read; it is looked at when the first is.
-        splits: The sides that they are of.
+        names: The images that will be read; used when the first one is read.
+        splits: The splits of these images.
     """
 
     def __init__(self, dataset: Dataset, names: Collection[str], splits: Collection[Split]) -> None:
@@ -51,8 +51,8 @@ class LabelMaps:
         """Return a label map (H, W); see `Dataset.label`.
 
         Raises:
-            MissingError: If the mask is not there.
-            BrokenFileError: If it can't be decoded, or a class of the index has no pixel in it.
+            MissingError: If the mask does not exist.
+            BrokenFileError: If it can't be decoded, or a class in the index has no pixel in it.
         """
         label = self._dataset.label(name)
         if not self._dataset.rendered:
@@ -61,7 +61,7 @@ class LabelMaps:
 
     @cached_property
     def _indexed(self) -> Mapping[str, Mapping[int, int]]:
-        """By image name the pixels of each class."""
+        """The number of pixels of each class, by image name."""
         pixels: dict[str, dict[int, int]] = {name: {} for name in self._names}
         for split in sorted(self._splits):
             index = self._dataset.index(split)
@@ -79,10 +79,10 @@ class LabelMaps:
             raise BrokenFileError(
                 f"{self._dataset.name} {name}: the label map has no pixel of '{self._dataset.class_names[lost[0]]}' "
                 f"({lost[0]}), but had {listed[lost[0]]} when the lists were made",
-                f"let nothing change the masks while they are read, and run the command again{_remove_kept()}",
+                f"make sure that nothing changes the masks, and run the command again{_cache_remedy()}",
             )
 
 
-def _remove_kept() -> str:
-    kept = reachable(lambda: cache_folder() / "index")
-    return "" if kept is None else f"; if it ends here again, remove the kept lists: rm -r {shlex.quote(str(kept))}"
+def _cache_remedy() -> str:
+    cache = reachable(lambda: cache_folder() / "index")
+    return "" if cache is None else f"; if that does not help, remove the cached lists: rm -r {shlex.quote(str(cache))}"

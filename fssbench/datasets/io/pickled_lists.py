@@ -1,8 +1,8 @@
-"""Reading split files that are pickles, without unpickling: only dicts, lists, strings and whole numbers exist here.
+"""Reading pickled split files without unpickling: only dicts, lists, strings and integers are allowed.
 
-A pickle is a program for a small machine. This one runs the few instructions that those four kinds of value need
-and refuses all others, so nothing can be imported, called or built. The standard library's parser of
-instructions checks their arguments against the end of the file; what a file can allocate is bounded by its size.
+A pickle is a program for a stack machine. The machine here runs only the instructions for these four types and refuses
+all others, so nothing can be imported or called. The standard library parses the instructions and checks their
+arguments against the end of the file; the memory that a file can use is bounded by its size.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from fssbench.errors import BrokenFileError, MissingError
 from fssbench.files import file_size
 
 MAX_BYTES = 64 << 20
-"""The release's largest split file has 6 MB."""
+"""Larger files are refused; the release's largest split file has 6 MB."""
 
 Value = int | str | list["Value"] | dict["Value", "Value"]
 
@@ -24,15 +24,15 @@ _NOTHING = {"PROTO", "FRAME"}
 
 
 class _Mark:
-    """Where a group of items starts on the stack."""
+    """Marks the start of a group of items on the stack."""
 
 
 def read_pickle(path: Path) -> Value:
-    """Return what a pickle of dicts, lists, strings and whole numbers holds.
+    """Read a pickle of dicts, lists, strings and integers.
 
     Raises:
         MissingError: If there is no such file.
-        BrokenFileError: If it is truncated, no pickle, too large, or holds anything else.
+        BrokenFileError: If it is truncated, not a pickle, too large, or has any other value.
     """
     try:
         if file_size(path) > MAX_BYTES:
@@ -46,23 +46,23 @@ def read_pickle(path: Path) -> Value:
         return _run(raw)
     except _RefusedError as error:
         raise BrokenFileError(
-            f"{path} is not a split file: it holds {error}; only dicts, lists, strings and whole numbers are read"
+            f"{path} is not a split file: it has {error}; only dicts, lists, strings and integers are allowed"
         ) from error
     except (ValueError, TypeError, IndexError, KeyError, AttributeError, RecursionError) as error:
-        raise BrokenFileError(f"{path} is truncated or no pickle of lists") from error
+        raise BrokenFileError(f"{path} is truncated or not a pickle of lists") from error
 
 
 class _RefusedError(Exception):
-    """An instruction that builds something else."""
+    """An instruction or a value that is not allowed."""
 
 
 def _run(raw: bytes) -> Value:
-    """Run the pickle's instructions; any of the standard exceptions means that they make no sense."""
+    """Run the instructions of a pickle; any standard exception means that the pickle is invalid."""
     stack: list[Value | _Mark] = []
     memo: dict[int, Value] = {}
     for instruction, argument, _ in pickletools.genops(raw):
         name = instruction.name
-        if isinstance(argument, bool):  # How the oldest pickles write true and false: as the numbers 01 and 00.
+        if isinstance(argument, bool):  # The oldest pickles write true and false as the numbers 01 and 00.
             raise _RefusedError("true or false")
         if name in _PUSH_ARGUMENT:
             stack.append(cast("int | str", argument))
@@ -96,7 +96,7 @@ def _run(raw: bytes) -> Value:
 
 
 def _group(stack: list[Value | _Mark]) -> list[Value]:
-    """Remove the items above the last mark from the stack, and the mark, and return them."""
+    """Remove the last mark and the items above it from the stack, and return the items."""
     items: list[Value] = []
     while not isinstance(item := stack.pop(), _Mark):
         items.append(item)

@@ -1,7 +1,7 @@
-"""Masks that a program which makes pictures smaller has saved anew: as palette masks with other values.
+"""Detecting masks that an image optimiser has saved as palette images with other values.
 
-It keeps what a mask shows. Grey masks show their values, and colour masks often VOC's colour map, which has a colour
-for each label; in both cases the palette tells what the values were.
+Such a program keeps the visible colours, but numbers the values again. If the colours are greys, or those of VOC's
+colour map, which has a colour for each label, the palette tells the original values.
 """
 
 from __future__ import annotations
@@ -20,24 +20,23 @@ _WHITE = 255
 
 
 def refuse_reindexed(
-    picture: PIL.Image.Image, values: npt.NDArray[np.uint8], labels: Collection[int], path: Path, remedy: str | None
+    image: PIL.Image.Image, values: npt.NDArray[np.uint8], labels: Collection[int], path: Path, remedy: str | None
 ) -> None:
-    """Refuse a palette of greys or of VOC's colours which show other labels than the values are.
+    """Refuse a mask whose palette has greys, or VOC's colours, of other labels than its values.
 
-    A palette of greys that shows its only class in white says nothing of the kind, nor one with greys or colours that
-    stand for no labels.
+    A palette with only black and white is accepted, and so is one with greys or colours that stand for no labels.
 
     Args:
-        picture: A decoded PNG.
-        values: The values that it holds.
-        labels: The values that there may be.
-        path: What the file is called.
-        remedy: What to do besides.
+        image: A decoded PNG.
+        values: Its values.
+        labels: The possible values.
+        path: The path of the file, for messages.
+        remedy: A further remedy.
 
     Raises:
-        BrokenFileError: Naming a value and its grey or colour.
+        BrokenFileError: With a value and its grey or colour.
     """
-    colours = np.array(picture.getpalette("RGB") if picture.mode == "P" else [], dtype=np.uint8).reshape(-1, 3)
+    colours = np.array(image.getpalette("RGB") if image.mode == "P" else [], dtype=np.uint8).reshape(-1, 3)
     if not colours.size:
         return
     used = np.unique(values)
@@ -54,17 +53,17 @@ def refuse_reindexed(
     if moved and set(shown) <= {0, *labels}:
         raise BrokenFileError(
             f"{path} has a palette that shows the value {moved[0][0]} as {what.format(moved[0][1])}, and both may be "
-            "labels: a program that makes pictures smaller may have numbered the values anew",
+            "labels: an image optimiser may have numbered the values again",
             f"save it again as grey PNG of 8 bits with the label values; {remedy}" if remedy else None,
         )
 
 
 @cache
 def voc_labels() -> dict[tuple[int, ...], int]:
-    """Return the label of each colour (red, green, blue) of VOC's colour map, which has one for each of 256 labels.
+    """Return the label of each colour (red, green, blue) in VOC's colour map, which has 256 labels.
 
-    The bits of a label go to red, green and blue in turn, the lowest to their highest bits (VOClabelcolormap.m of VOC's
-    development kit).
+    The bits of a label are distributed to red, green and blue in turn, with the lowest bits of the label as the highest
+    bits of the colour (VOClabelcolormap.m of VOC's development kit).
     """
     places = [(bit, bit % 3, 7 - bit // 3) for bit in range(8)]
     return {

@@ -1,4 +1,4 @@
-"""What is on this machine held against the release: counts, lists, missing and unreadable files."""
+"""Checking PASCAL-5i against the release: counts, lists, missing and unreadable files."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from fssbench.errors import FSSBenchError, MissingError
 
 
 def check(dataset: Pascal5i, *, decode: bool) -> Report:
-    """Return what `fssbench data check` says of it; `decode` reads every photo whole."""
+    """Return the report of `fssbench data check`; `decode` decodes every photo."""
     official = pascal5i.facts().official
     masks = dataset.mask_names
     counts = [equal_count("masks", len(masks), official.masks)]
-    # Of the 12,031 official names, fssbench knows those that its exceptions name.
+    # fssbench has no list of the 12,031 official names, but knows those in its exceptions.
     known = {name for verbs in pascal5i.facts().exceptions.values() for pairs in verbs.values() for name, _ in pairs}
     problems: list[FSSBenchError] = []
     try:
@@ -40,14 +40,14 @@ def check(dataset: Pascal5i, *, decode: bool) -> Report:
     counts.append(equal_count("photos", len(photos), official.masks))
     problems += unreadable
     countable = len(counts) == 3 and not unreadable
-    for side in pascal5i.SIDES:
+    for split in pascal5i.LIST_SPLITS:
         for fold in range(dataset.fold_count):
-            what, expected = f"{side} entries, fold {fold}", official.entries[side][fold]
+            what, expected = f"{split} entries, fold {fold}", official.entries[split][fold]
             if not countable:
                 counts.append(Count(what, NOT_AT_HAND, expected, same=False))
                 continue
-            same = dataset.list_sha256(fold, side) == official.sha256[side][fold]
+            same = dataset.list_sha256(fold, split) == official.sha256[split][fold]
             note = "HSNet's list" if same else "not HSNet's list"
-            counts.append(Count(what, len(dataset.fold_list(fold, side)), expected, same, note))
+            counts.append(Count(what, len(dataset.fold_list(fold, split)), expected, same, note))
     problems += photo_problems(dataset, masks, decode=decode)
     return report_of(dataset, counts, problems, stored_note(map(dataset.photo_path, masks)))

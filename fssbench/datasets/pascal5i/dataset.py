@@ -1,8 +1,8 @@
 """PASCAL-5i (Shaban et al., BMVC 2017): VOC 2012 with the augmented masks of SBD, 20 classes in 4 folds.
 
 The lists are those of HSNet's release (juhongm999/hsnet, data/splits/pascal), computed from the masks: an image is
-listed under a class if the class's mask, shrunk to 1/32 by nearest neighbour, has more than two pixels. That is
-OSLSM's filter; what its resampling decided by rounding stands in pascal5i.toml.
+listed under a class if the mask of the class, downsampled to 1/32 by nearest neighbour, has more than two pixels. This
+is OSLSM's filter; facts.toml has the exceptions, which its resampling decided by rounding.
 """
 
 from __future__ import annotations
@@ -13,14 +13,13 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
 
 from fssbench.datasets.dataset import Dataset, Image, Label, Split
 from fssbench.datasets.io.images import read_label, read_photo, size_of, value_counts
 from fssbench.datasets.io.index_cache import cached_index, fingerprint_of, frame_of, key_of
-from fssbench.datasets.roots import require_root
 from fssbench.errors import BrokenFileError, MissingError, UsageError
 from fssbench.files import file_size, without_mark
 from fssbench.progress import tracked
@@ -28,46 +27,46 @@ from fssbench.progress import tracked
 if TYPE_CHECKING:
     import pandas as pd
 
-Side = Literal["val", "train"]
-SIDES: tuple[Side, ...] = ("val", "train")
+ListSplit = Literal["val", "train"]
+LIST_SPLITS: tuple[ListSplit, ...] = ("val", "train")
 
 CLASS_COUNT = 20
 CLASSES_PER_FOLD = 5
 CELL = 32
-"""Side of the cells, in pixels, of which the list rule looks at one pixel each."""
+"""Size of the cells in pixels; the list rule samples one pixel of each cell."""
 MIN_CELLS = 3
-"""Cells in which a class must be met to be listed."""
+"""Number of cells with a sampled pixel of a class from which an image is listed under it."""
 
 
 @dataclass(frozen=True)
 class Facts:
-    """What pascal5i.toml says.
+    """The content of facts.toml.
 
     Attributes:
         classes: Names of the label values 1..20.
         official: Counts and hashes of the complete data and of HSNet's lists.
-        exceptions: Per side, the (name, class) pairs to "add" to and "remove" from what the rule admits.
+        exceptions: For each split, the (name, class) pairs to "add" to and to "remove" from the result of the rule.
     """
 
     classes: tuple[str, ...]
     official: OfficialCounts
-    exceptions: Mapping[Side, Mapping[str, frozenset[tuple[str, int]]]]
+    exceptions: Mapping[ListSplit, Mapping[str, frozenset[tuple[str, int]]]]
 
 
 @dataclass(frozen=True)
 class OfficialCounts:
-    """The complete data: masks, names of the val side, and per side and fold the lines of a list and its sha256."""
+    """The complete data: number of masks, names of the val split, and for each list its length and its sha256."""
 
     masks: int
     val_names: int
     val_names_sha256: str
-    entries: Mapping[Side, tuple[int, ...]]
-    sha256: Mapping[Side, tuple[str, ...]]
+    entries: Mapping[ListSplit, tuple[int, ...]]
+    sha256: Mapping[ListSplit, tuple[str, ...]]
 
 
 @cache
 def facts() -> Facts:
-    """Return the facts of pascal5i.toml."""
+    """Read facts.toml."""
     with Path(__file__).with_name("facts.toml").open("rb") as file:
         raw = tomllib.load(file)
     official = raw["official"]
@@ -77,12 +76,12 @@ def facts() -> Facts:
             masks=official["masks"],
             val_names=official["val_names"],
             val_names_sha256=official["val_names_sha256"],
-            entries={side: tuple(official[side]["entries"]) for side in SIDES},
-            sha256={side: tuple(official[side]["sha256"]) for side in SIDES},
+            entries={split: tuple(official[split]["entries"]) for split in LIST_SPLITS},
+            sha256={split: tuple(official[split]["sha256"]) for split in LIST_SPLITS},
         ),
         exceptions={
-            side: {verb: frozenset(map(_pair, raw["exceptions"][side][verb])) for verb in ("add", "remove")}
-            for side in SIDES
+            split: {verb: frozenset(map(_pair, raw["exceptions"][split][verb])) for verb in ("add", "remove")}
+            for split in LIST_SPLITS
         },
     )
 
@@ -99,45 +98,45 @@ def index_of(labels: Iterable[tuple[str, Label]]) -> pd.DataFrame:
         labels: Image names and label maps (H, W), values 0..20 and 255.
 
     Returns:
-        `name`, `class_id`, `pixels`, and `cells`: in how many cells of 32 x 32 the pixel that decides is the class.
+        `name`, `class_id`, `pixels`, and `cells`: the number of cells of 32 x 32 whose sampled pixel is of the class.
     """
     rows: list[tuple[str | int, ...]] = []
     for name, label in labels:
         pixels = value_counts(label)
-        # The old filter's samples fall between the pixels 32i and 32i + 1 of each axis; the second fits best.
+        # The samples of the old filter are between the pixels 32i and 32i + 1 of each axis; the second fits better.
         cells = value_counts(np.ascontiguousarray(label[1::CELL, 1::CELL]))
         classes = np.flatnonzero(pixels[1 : CLASS_COUNT + 1]) + 1
         rows += [(name, int(c), int(pixels[c]), int(cells[c])) for c in classes]
     return frame_of(rows, ("name", "class_id", "pixels", "cells"))
 
 
-def listed(index: pd.DataFrame, side: Side) -> pd.DataFrame:
+def listed(index: pd.DataFrame, split: ListSplit) -> pd.DataFrame:
     """Return the (image, class) pairs of HSNet's lists, all classes, in the release's order.
 
     Args:
-        index: As `index_of` returns it, the images of one side.
-        side: "val" lists are in order of name, then class; "train" lists in order of class, then name.
+        index: The index of one split, as `index_of` returns it.
+        split: "val" lists are in order of name, then class; "train" lists in order of class, then name.
 
     Returns:
         `name`, `class_id`. The list of a fold is the rows of its classes.
     """
     import pandas as pd
 
-    exceptions = facts().exceptions[side]
+    exceptions = facts().exceptions[split]
     pairs = pd.MultiIndex.from_frame(index[["name", "class_id"]])
     admitted = (index["cells"].to_numpy() >= MIN_CELLS) | pairs.isin(list(exceptions["add"]))
     admitted &= ~pairs.isin(list(exceptions["remove"]))
-    order = ["name", "class_id"] if side == "val" else ["class_id", "name"]
+    order = ["name", "class_id"] if split == "val" else ["class_id", "name"]
     return index.loc[admitted, ["name", "class_id"]].sort_values(order, ignore_index=True)
 
 
 def lines_of(entries: pd.DataFrame) -> str:
-    """Return entries as the release's list files hold them: a line NAME__CC each, CC the class 01..20."""
+    """Return entries as lines of the release's list files: NAME__CC, where CC is the class 01..20."""
     return "".join(f"{name}__{c:02d}\n" for name, c in zip(entries["name"], entries["class_id"], strict=True))
 
 
 class Pascal5i(Dataset):
-    """VOC2012/JPEGImages/NAME.jpg and VOC2012/SegmentationClassAug/NAME.png; photos are needed only when read."""
+    """VOC2012/JPEGImages/NAME.jpg and VOC2012/SegmentationClassAug/NAME.png; photos are needed only by `image`."""
 
     name = "pascal5i"
     has_ignore = True
@@ -147,19 +146,13 @@ class Pascal5i(Dataset):
     def __init__(self, root: Path) -> None:
         self.root = root
         self.masks = root / "SegmentationClassAug"
-        self._indices: dict[Side, pd.DataFrame] = {}
-        self._fingerprints: dict[Side, str] = {}
+        self._indices: dict[ListSplit, pd.DataFrame] = {}
+        self._fingerprints: dict[ListSplit, str] = {}
         if not self.masks.is_dir():
             raise MissingError(
                 f"{root} has no folder SegmentationClassAug with the augmented masks of PASCAL-5i",
                 "put the 12,031 masks of SegmentationClassAug there, or give another --root",
             )
-
-    @classmethod
-    def open(cls, root: Path | None = None, **options: object) -> Self:
-        """Open VOC2012 at `root` (or in it), or where the configuration says; there are no options."""
-        cls.refuse_options(options)
-        return cls(require_root(cls.name, root))
 
     @classmethod
     def seen_in_training(cls, fold: int) -> tuple[str, ...] | None:
@@ -177,7 +170,7 @@ class Pascal5i(Dataset):
 
         Raises:
             MissingError: If the file is not there.
-            BrokenFileError: If it is no list of names.
+            BrokenFileError: If it is not a list of names.
         """
         path = self.root / "ImageSets" / "Segmentation" / "val.txt"
         try:
@@ -185,8 +178,8 @@ class Pascal5i(Dataset):
             names = without_mark(path.read_bytes()).decode("ascii").split()
         except FileNotFoundError as error:
             raise MissingError(
-                f"there is no {path}: it says which masks are VOC 2012 val, and so which lists they are in",
-                "copy ImageSets/Segmentation/val.txt from the VOC 2012 release to that place",
+                f"there is no {path}: it lists the val images of VOC 2012, which the lists depend on",
+                "copy ImageSets/Segmentation/val.txt from the VOC 2012 release to that path",
             ) from error
         except (OSError, UnicodeDecodeError) as error:
             raise BrokenFileError(f"can't read {path}: {error}", "copy it again from the VOC 2012 release") from error
@@ -194,71 +187,71 @@ class Pascal5i(Dataset):
 
     @cached_property
     def mask_names(self) -> tuple[str, ...]:
-        """The names of all masks that are there, sorted."""
+        """The names of all existing masks, sorted."""
         names = sorted(path.stem for path in self.masks.glob("*.png"))
         if not names:
             raise MissingError(
-                f"{self.masks} holds no mask",
+                f"{self.masks} has no masks",
                 "put the 12,031 masks of SegmentationClassAug there, or give another --root",
             )
         return tuple(names)
 
-    def side_names(self, side: Side) -> list[str]:
-        """Return the sorted names of one side: val as VOC has it, train all other masks."""
-        return [name for name in self.mask_names if (name in self.val_names) == (side == "val")]
+    def split_names(self, split: ListSplit) -> list[str]:
+        """Return the sorted names of one split: val as in VOC, train all other masks."""
+        return [name for name in self.mask_names if (name in self.val_names) == (split == "val")]
 
     def split_fingerprint(self, split: Split) -> str:
-        """Return the hex sha256 of one side: pixels per image and class, rule, lists in their order."""
-        side = self._side(split)
-        if side in self._fingerprints:
-            return self._fingerprints[side]
-        pairs = self._listed(side)
-        rule = {"dataset": self.name, "side": side, "rule": "OSLSM filter with HSNet's exceptions, order of HSNet"}
+        """Return the hex sha256 of one split: pixels per image and class, rule, lists in order."""
+        split = self._list_split(split)
+        if split in self._fingerprints:
+            return self._fingerprints[split]
+        pairs = self._listed(split)
+        rule = {"dataset": self.name, "side": split, "rule": "OSLSM filter with HSNet's exceptions, order of HSNet"}
         admitted = zip(pairs["name"], pairs["class_id"].tolist(), strict=True)
-        self._fingerprints[side] = fingerprint_of(rule, self._index(side), admitted)
-        return self._fingerprints[side]
+        self._fingerprints[split] = fingerprint_of(rule, self._index(split), admitted)
+        return self._fingerprints[split]
 
     @cached_property
     def list_order(self) -> str:
-        """The release's order; with a part of the masks it says so."""
+        """The order of the release; the text says so if masks are missing."""
         expected = facts().official.sha256["val"]
         complete = all(self.list_sha256(fold, "val") == expected[fold] for fold in range(self.fold_count))
         return "official (HSNet)" if complete else "official (HSNet), of the masks that are here"
 
-    def list_sha256(self, fold: int, side: Side) -> str:
-        """Return the hash of one of the eight lists as the release's file would be."""
-        return hashlib.sha256(lines_of(self.fold_list(fold, side)).encode()).hexdigest()
+    def list_sha256(self, fold: int, split: ListSplit) -> str:
+        """Return the hash of one of the eight lists, in the format of the release's file."""
+        return hashlib.sha256(lines_of(self.fold_list(fold, split)).encode()).hexdigest()
 
     def fold_classes(self, fold: int, split: Split = "val") -> tuple[int, ...]:
         """Return 5 novel classes for "val", the 15 others for "train"."""
         first = self.check_fold(fold) * CLASSES_PER_FOLD + 1
         novel = tuple(range(first, first + CLASSES_PER_FOLD))
-        if self._side(split) == "val":
+        if self._list_split(split) == "val":
             return novel
         return tuple(c for c in range(1, CLASS_COUNT + 1) if c not in novel)
 
     def index(self, split: Split) -> pd.DataFrame:
-        """Return `name`, `class_id`, `pixels` of every class in every image of the side, by name and class."""
-        return self._index(self._side(split))[["name", "class_id", "pixels"]]
+        """Return `name`, `class_id`, `pixels` of every class in every image of the split, by name and class."""
+        return self._index(self._list_split(split))[["name", "class_id", "pixels"]]
 
     def entries(self, fold: int, split: Split = "val") -> pd.DataFrame:
-        """Return the list of the fold for "val", those of the three others one after the other for "train"."""
+        """Return the list of the fold for "val", and the lists of the three other folds, concatenated, for "train"."""
         return self.entries_of(self.fold_classes(fold, split), split)
 
     def entries_of(self, classes: Collection[int], split: Split) -> pd.DataFrame:
-        """Return the pairs of some classes in the order of the side's lists."""
-        return self._of_classes(self._side(split), classes)
+        """Return the pairs of some classes in the order of the split's lists."""
+        return self._of_classes(self._list_split(split), classes)
 
-    def fold_list(self, fold: int, side: Side) -> pd.DataFrame:
-        """Return one of the release's eight lists: the fold's own 5 classes, on either side."""
-        return self._of_classes(side, self.fold_classes(fold, "val"))
+    def fold_list(self, fold: int, split: ListSplit) -> pd.DataFrame:
+        """Return one of the release's eight lists: the 5 classes of the fold in one split."""
+        return self._of_classes(split, self.fold_classes(fold, "val"))
 
     def image(self, name: str) -> Image:
         """Return JPEGImages/NAME.jpg."""
         return read_photo(self.photo_path(name), self.remedy)
 
     def photo_path(self, name: str) -> Path:
-        """Return where the photo is, or should be."""
+        """Return the path of the photo; the file may be missing."""
         return self.root / "JPEGImages" / f"{name}.jpg"
 
     def label(self, name: str) -> Label:
@@ -269,25 +262,25 @@ class Pascal5i(Dataset):
         """Return (height, width) from the header of the mask."""
         return size_of(self.masks / f"{name}.png", self.remedy)
 
-    def _side(self, split: Split) -> Side:
+    def _list_split(self, split: Split) -> ListSplit:
         if split == "test":
             raise UsageError("pascal5i has no test images; papers test on its val images", "--split val")
         return split
 
-    def _index(self, side: Side) -> pd.DataFrame:
-        if side not in self._indices:
-            names = self.side_names(side)
-            key = key_of((self.masks / f"{name}.png" for name in names), self.name, side)
-            self._indices[side] = cached_index(f"{self.name}-{side}", key, lambda: self._read(side, names))
-        return self._indices[side]
+    def _index(self, split: ListSplit) -> pd.DataFrame:
+        if split not in self._indices:
+            names = self.split_names(split)
+            key = key_of((self.masks / f"{name}.png" for name in names), self.name, split)
+            self._indices[split] = cached_index(f"{self.name}-{split}", key, lambda: self._read(split, names))
+        return self._indices[split]
 
-    def _read(self, side: Side, names: list[str]) -> pd.DataFrame:
-        doing = f"reading the {side} masks"
+    def _read(self, split: ListSplit, names: list[str]) -> pd.DataFrame:
+        doing = f"reading the {split} masks"
         return index_of((name, self.label(name)) for name in tracked(names, doing, "masks"))
 
-    def _listed(self, side: Side) -> pd.DataFrame:
-        return listed(self._index(side), side)
+    def _listed(self, split: ListSplit) -> pd.DataFrame:
+        return listed(self._index(split), split)
 
-    def _of_classes(self, side: Side, classes: Collection[int]) -> pd.DataFrame:
-        pairs = self._listed(side)
+    def _of_classes(self, split: ListSplit, classes: Collection[int]) -> pd.DataFrame:
+        pairs = self._listed(split)
         return pairs[pairs["class_id"].isin(list(classes))].reset_index(drop=True)

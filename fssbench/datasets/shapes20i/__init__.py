@@ -9,6 +9,6 @@ outlines  the shape of each class
 surfaces  the pattern of each class
 classes   which shape goes with which pattern
 items     one object or blob: where it lies, how it is deformed, coloured and lit
-scene     a whole picture: what is in it, its background, its label map
-water     a picture as a camera sees it under water
+scene     a whole image: what is in it, its background, its label map
+water     an image as a camera sees it under water
 """

@@ -1,11 +1,11 @@
-"""shapes-20i: rendered pictures of 20 classes of things in 4 folds. Nothing is downloaded, nothing is licensed.
+"""shapes-20i: rendered images of 20 classes of things in 4 folds. Nothing is downloaded, nothing is licensed.
 
 A class is a shape with a surface (a gear with rings, a fish with scales); form, colour, size, turn and light vary
-within it. Pictures have one to four objects among blobs of no class on a textured ground, and are drawn from a seed
+within it. Images have one to four objects among blobs of no class on a textured ground, and are drawn from a seed
 in integers: the same pixels on every machine. Fold f has the classes 5f + 1 to 5f + 5, as in PASCAL-5i.
 
-`shapes20i-underwater` shows the very same scenes under water: names, labels, folds and lists are the same, and so are
-the episodes. Methods that were trained above water are asked there what a shift of domain costs them.
+`shapes20i-underwater` has the same scenes under water: names, labels, folds and lists are the same, and so are the
+episodes. It measures how much a method that was trained above water loses by the domain shift.
 """
 
 from __future__ import annotations
@@ -31,17 +31,17 @@ if TYPE_CHECKING:
     import pandas as pd
 
 VERSION = "shapes20i 1"
-"""Part of the fingerprint: raised when a pixel changes."""
+"""Part of the fingerprint; raised when a pixel changes."""
 WATER_VERSION = "under water 1"
-"""Part of the fingerprint of the rendering under water: raised when a pixel changes there alone."""
+"""Part of the fingerprint of the underwater rendering; raised when a pixel changes only there."""
 COUNTS: Mapping[Split, int] = {"train": 2000, "val": 400}
-"""Pictures per split."""
+"""Images per split."""
 MIN_PIXELS = 400
-"""Pixels that a class needs in a picture (about 1 % of it) to be listed: less is hardly an example of a shape."""
+"""Number of pixels of a class (about 1 % of an image) from which an image is listed under it."""
 
 _SEED_LIMIT = 1 << 63
 _KEPT = 64
-"""Pictures kept in memory: about 200 kB each."""
+"""Images kept in memory: about 200 kB each."""
 
 
 @lru_cache(maxsize=_KEPT)
@@ -71,11 +71,11 @@ def _scene(seed: int, split: Split, number: int) -> Scene:
 class Shapes20i(Dataset):
     """The embedded data set: "train_0001" to "train_2000" and "val_0001" to "val_0400".
 
-    A training picture has objects of two folds alone. A fold's training list takes only pictures in which nothing of
-    its novel classes was placed, not even hidden behind something else: more than half of them.
+    A training image has objects of two folds only. The training list of a fold has only images without any object of
+    its novel classes, even a hidden one. These are more than half of the images.
 
     Args:
-        seed: Another seed is another data set of the same kind.
+        seed: Seed of the renderer; another seed gives another data set of the same kind.
     """
 
     name = "shapes20i"
@@ -91,7 +91,7 @@ class Shapes20i(Dataset):
         """Open the data set; the only option is `seed`, from 0 to 2**63 - 1.
 
         Raises:
-            UsageError: If a root is given, or an option that does not exist or fit.
+            UsageError: If there is a root, an unknown option, or an invalid seed.
         """
         if root is not None:
             raise UsageError(f"{cls.name} has no files, so no root ({root}): it is rendered", "leave --root out")
@@ -112,13 +112,13 @@ class Shapes20i(Dataset):
         return {value: shape.name for value, shape in enumerate(CLASSES, start=1)}
 
     def split_fingerprint(self, split: Split) -> str:
-        """Return the hex sha256 of the renderer's version, what its lists admit, and the seed: the same for all."""
+        """Return the hex sha256 of the renderer's version, the list rule and the seed; equal for all splits."""
         self._check_split(split)
         return _sha256(self._facts)
 
     @property
     def _facts(self) -> str:
-        """What decides labels and lists; the same above and under water."""
+        """The facts that decide labels and lists, which are the same above and under water."""
         return f"{VERSION}; {dict(COUNTS)} pictures; at least {MIN_PIXELS} pixels; seed {self.seed}"
 
     @property
@@ -135,7 +135,7 @@ class Shapes20i(Dataset):
         return tuple(value for value in self.class_names if value not in novel)
 
     def index(self, split: Split) -> pd.DataFrame:
-        """Return `name`, `class_id`, `pixels` of every class in every picture, by name and class."""
+        """Return `name`, `class_id`, `pixels` of every class in every image, by name and class."""
         if self._check_split(split) not in self._indices:
             self._indices[split] = cached_index(
                 f"{Shapes20i.name}-{split}", _sha256(self._facts), lambda: self._count(split)
@@ -143,9 +143,9 @@ class Shapes20i(Dataset):
         return self._indices[split]
 
     def entries(self, fold: int, split: Split = "val") -> pd.DataFrame:
-        """Return (picture, class) by name and class, where the class has at least `MIN_PIXELS`.
+        """Return (image, class) by name and class, where the class has at least `MIN_PIXELS`.
 
-        For "train", pictures in which an object of the fold's novel classes was placed are left out.
+        For "train", images in which an object of the fold's novel classes was placed are left out.
         """
         index = self.index(split)
         admitted = index["class_id"].isin(self.fold_classes(fold, split)) & (index["pixels"] >= MIN_PIXELS)
@@ -156,11 +156,11 @@ class Shapes20i(Dataset):
         return index.loc[admitted, ["name", "class_id"]].reset_index(drop=True)
 
     def image(self, name: str) -> Image:
-        """Return a picture: RGB uint8 (H, W, 3), its sides between 176 and 240."""
+        """Return an image: RGB uint8 (H, W, 3), its sides between 176 and 240."""
         return _rendered(self.seed, *self._place(name))[0].copy()
 
     def label(self, name: str) -> Label:
-        """Return its label map: uint8 (H, W), 0, 1..20, and 255 on the borders of objects, two pixels wide."""
+        """Return the label map: uint8 (H, W), 0, 1..20, and 255 on the borders of objects, two pixels wide."""
         return _labelled(self.seed, *self._place(name)).copy()
 
     def image_size(self, name: str) -> tuple[int, int]:
@@ -170,7 +170,7 @@ class Shapes20i(Dataset):
 
     @cached_property
     def _placed(self) -> dict[str, set[int]]:
-        """The classes of all objects of each training picture, visible or not."""
+        """The classes of all objects of each training image, visible or not."""
         numbers = range(1, COUNTS["train"] + 1)
         return {
             f"train_{number:04d}": {item.class_id for item in _scene(self.seed, "train", number).items}
@@ -188,7 +188,7 @@ class Shapes20i(Dataset):
             if len(digits) == 4 and digits.isascii() and digits.isdecimal() and 1 <= int(digits) <= count:
                 return split, int(digits)
         ranges = " and ".join(f"{split}_0001 to {split}_{count:04d}" for split, count in COUNTS.items())
-        raise MissingError(f"{self.name} has no picture '{name}': it has {ranges}")
+        raise MissingError(f"{self.name} has no image '{name}': it has {ranges}")
 
     def _count(self, split: Split) -> pd.DataFrame:
         """Render all label maps of a split and count their pixels."""
@@ -207,10 +207,10 @@ class Shapes20iUnderwater(Shapes20i):
     name = "shapes20i-underwater"
 
     def split_fingerprint(self, split: Split) -> str:
-        """Return the hex sha256 of the renderer's two versions, what its lists admit, and the seed."""
+        """Return the hex sha256 of the renderer's two versions, the list rule and the seed."""
         self._check_split(split)
         return _sha256(f"{WATER_VERSION}; {self._facts}")
 
     def image(self, name: str) -> Image:
-        """Return a picture: RGB uint8 (H, W, 3), of the size that it has above water."""
+        """Return an image: RGB uint8 (H, W, 3), with the same size as above water."""
         return _submerged(self.seed, *self._place(name)).copy()

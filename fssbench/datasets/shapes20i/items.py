@@ -1,4 +1,4 @@
-"""One object, or one blob of no class: its outline in the picture, its colours, its light and its shadow."""
+"""One object, or one blob of no class: its outline in the image, its colours, its light and its shadow."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ _SMALLEST_PERIOD = 5
 
 @dataclass(frozen=True)
 class Item:
-    """Something that lies in a picture.
+    """An object or a blob in an image.
 
     Attributes:
         class_id: Its class, 1..20; 0 for a blob of no class.
         x: Column of its middle, in 1/256 pixel.
         y: Row of its middle, in 1/256 pixel.
         radius: Half of its longer side, in 1/256 pixel.
-        angle: How far it is turned, in 1/4096 turn.
+        angle: Its rotation, in 1/4096 turn.
         mirror: -1 if it is mirrored, else 1.
         key: Seed of its form and colours.
     """
@@ -48,7 +48,7 @@ class Item:
 
 @dataclass(frozen=True)
 class Light:
-    """Where the light comes from.
+    """The light of a scene.
 
     Attributes:
         angle: Its direction, in 1/4096 turn.
@@ -63,7 +63,7 @@ class Light:
 
 @dataclass(frozen=True)
 class Window:
-    """A rectangle of the picture: rows `top` to `bottom`, columns `left` to `right`, ends excluded."""
+    """A rectangle of the image: rows `top` to `bottom`, columns `left` to `right`, ends excluded."""
 
     top: int
     bottom: int
@@ -91,7 +91,7 @@ def _divided(points: Points, pieces: int) -> Points:
 
 
 def _deformed(parts: list[Part], stream: Stream) -> list[Part]:
-    """Return the shape squeezed, sheared, bent and rippled, and brought to 1024 from the middle to the rim."""
+    """Return the shape squeezed, sheared, bent and rippled, and scaled to 1024 from the middle to the edge."""
     squeeze, shear = stream.between(82, 120), stream.between(-18, 18)
     bend, ripple = stream.between(-160, 160), stream.between(0, 45)
     waves, phase = stream.between(1, 3), stream.below(TURN)
@@ -108,7 +108,7 @@ def _deformed(parts: list[Part], stream: Stream) -> list[Part]:
 
 
 def contours(item: Item) -> list[Part]:
-    """Return the item's polygons in the picture, in 1/256 pixel."""
+    """Return the item's polygons in the image, in 1/256 pixel."""
     outline = CLASSES[item.class_id - 1].outline if item.class_id else outlines.blob
     stream = Stream(item.key, 1)
     turn_x, turn_y = cosine(item.angle), sine(item.angle)
@@ -122,7 +122,7 @@ def contours(item: Item) -> list[Part]:
 
 
 def window_of(parts: list[Part], margin: int, height: int, width: int) -> Window:
-    """Return the rectangle around an item, `margin` pixels wider, within a picture of the given size."""
+    """Return the rectangle around an item, `margin` pixels wider, within an image of the given size."""
     every = np.concatenate([part.points for part in parts])
     left, top = (int(value) for value in (every.min(axis=0) >> 8) - margin)
     right, bottom = (int(value) for value in (every.max(axis=0) >> 8) + 1 + margin)
@@ -192,7 +192,7 @@ def paint(canvas: Ints, item: Item, light: Light, tiles: Tiles) -> tuple[Window,
     Args:
         canvas: int32 (H, W, 3), drawn upon; about 0 to 255, not clipped.
         item: What to draw.
-        light: The picture's light.
+        light: The image's light.
         tiles: Noise.
 
     Returns:

@@ -1,4 +1,4 @@
-"""A whole picture: what lies in it, the ground it lies on, its label map, and what the camera makes of it."""
+"""A whole image: what lies in it, the ground it lies on, its label map, and what the camera makes of it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _FOLD_PAIRS = ((0, 1), (2, 3), (0, 2), (1, 3), (0, 3), (1, 2))
 
 @dataclass(frozen=True)
 class Scene:
-    """What is in a picture.
+    """The content of an image.
 
     Attributes:
         height: Rows.
@@ -40,7 +40,7 @@ class Scene:
 
 
 def _classes(stream: Stream, number: int, held_out: bool) -> list[int]:
-    """Return the classes of a picture's objects, the main one first.
+    """Return the classes of an image's objects, the main one first.
 
     The main classes take turns, so that every class is met about equally often. With `held_out`, all come from two
     of the four folds, and the pairs of folds take turns too.
@@ -57,7 +57,7 @@ def _classes(stream: Stream, number: int, held_out: bool) -> list[int]:
 
 
 def _placed(stream: Stream, height: int, width: int, radius: int, taken: list[tuple[int, int, int]]) -> tuple[int, int]:
-    """Return where to put something: of a few random places the one that overlaps least with what is there."""
+    """Return a place for an item: of a few random places, the one that overlaps least with the items placed so far."""
     best, least = (0, 0), 1 << 60
     margin = radius * 6 // 10
     for _ in range(6):
@@ -74,12 +74,12 @@ def _placed(stream: Stream, height: int, width: int, radius: int, taken: list[tu
 
 
 def plan(seed: int, split: int, number: int, held_out: bool) -> Scene:
-    """Return the scene of a picture.
+    """Return the scene of an image.
 
     Args:
         seed: The data set's seed.
         split: Which split, as a number.
-        number: Which picture of the split, from 0.
+        number: Which image of the split, from 0.
         held_out: Whether its classes come from two folds alone, so that two folds never see it.
     """
     stream = Stream(seed, split, number)
@@ -107,7 +107,7 @@ def plan(seed: int, split: int, number: int, held_out: bool) -> Scene:
 
 
 def _labelled(instances: Ints, scene: Scene) -> npt.NDArray[np.uint8]:
-    """Return the label map: where the neighbour belongs to another object, the pixel is to be ignored."""
+    """Return the label map; a pixel whose neighbour belongs to another object is in the ignore region."""
     classes = np.array([0, *(item.class_id for item in scene.items)], dtype=np.uint8)
     label = classes[instances]
     for axis in (0, 1):
@@ -123,7 +123,7 @@ def _instance(item: Item, place: int) -> int:
 
 
 def render_label(scene: Scene) -> npt.NDArray[np.uint8]:
-    """Return the label map alone: uint8 (H, W), 0, 1..20 and 255 along the borders of objects."""
+    """Return only the label map: uint8 (H, W), 0, 1..20 and 255 along the borders of objects."""
     instances = np.zeros((scene.height, scene.width), dtype=np.int32)
     for place, item in enumerate(scene.items, start=1):
         parts = contours(item)
@@ -185,7 +185,7 @@ def _exposed(canvas: Ints, scene: Scene, stream: Stream, noise: Tiles) -> npt.ND
 
 
 def render(scene: Scene) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
-    """Return the photo, RGB uint8 (H, W, 3), and its label map as `render_label` gives it."""
+    """Return the image, RGB uint8 (H, W, 3), and its label map as `render_label` returns it."""
     noise, stream = tiles(scene.seed), Stream(scene.key)
     canvas = _ground(scene, stream, noise)
     instances = np.zeros((scene.height, scene.width), dtype=np.int32)

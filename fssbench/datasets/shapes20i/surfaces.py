@@ -18,7 +18,7 @@ from fssbench.datasets.shapes20i.random_stream import Stream
 
 @dataclass(frozen=True)
 class Cloth:
-    """What a pattern is drawn from.
+    """The input of a pattern.
 
     Attributes:
         u: int32 (h, w), coordinate along the surface.

@@ -1,4 +1,4 @@
-"""A picture as a camera sees it under water: the second rendering of every scene, in integers like the first.
+"""An image as a camera sees it under water: the second rendering of every scene, in integers like the first.
 
 The image formation is the usual one of underwater imaging (Akkaynak and Treibitz, CVPR 2018, in its plain form):
 what reaches the camera is the scene dimmed by the water between them, red the most, plus the light that the
@@ -41,11 +41,11 @@ _TRANSMISSION = _transmission_table()
 
 @dataclass(frozen=True)
 class Water:
-    """What lies between the scene and the camera.
+    """The water between the scene and the camera.
 
     Attributes:
-        near: Optical depth of red at the bottom of the picture, in 1/256.
-        far: What is added to it towards the top.
+        near: Optical depth of red at the bottom of the image, in 1/256.
+        far: The optical depth that is added towards the top.
         attenuation: Of red, green, blue, in 1/256 of red's.
         glow: The light that deep water scatters towards the camera: red, green, blue, 0 to 255.
         haze: Radius of the blur, in pixels.

@@ -1,1 +1,1 @@
-"""Split files of releases, brought into the project's own form."""
+"""Importing the split files of releases, and storing them in the user's data folder."""

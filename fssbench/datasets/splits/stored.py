@@ -1,6 +1,6 @@
-"""Split lists that were imported once from a release, kept in the user's data folder.
+"""Split lists that were imported from a release, stored in the user's data folder.
 
-A list is named by a string: the label value for COCO-20i ("1" -> image ids), "classes" for FSS-1000 (-> names).
+The key of a list is the label value for COCO-20i ("1" -> image ids), and "classes" for FSS-1000 (-> class names).
 """
 
 from __future__ import annotations
@@ -18,44 +18,44 @@ from fssbench.errors import BrokenFileError, UsageError
 from fssbench.files import file_size, write_text
 
 MAX_BYTES = 64 << 20
-"""No split file is larger: HSNet's lists of COCO's train side take 2 MB here."""
+"""Larger files are refused: HSNet's lists of COCO's train split take 2 MB here."""
 
 Ids = list[Annotated[int, Field(ge=0, lt=10**12)]]
 
 
 class StoredLists(BaseModel):
-    """The file: what it is for, and the lists in their order."""
+    """The stored file: data set, split, and the lists in order."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
     dataset: str
-    side: Split
+    split: Split = Field(alias="side")
     lists: dict[str, Ids | list[str]]
 
 
-def path_of(dataset: str, side: Split) -> Path:
-    """Return where the imported lists of one side are kept; the file need not exist.
+def path_of(dataset: str, split: Split) -> Path:
+    """Return the path of the imported lists of one split; the file need not exist.
 
     Raises:
         NoHomeError: If there is no home folder that it could be in.
     """
-    return user_data_folder() / "splits" / f"{dataset}-{side}.json"
+    return user_data_folder() / "splits" / f"{dataset}-{split}.json"
 
 
-def is_there(dataset: str, side: Split) -> bool:
-    """Return whether lists of one side were imported; they are not read."""
-    path = reachable(lambda: path_of(dataset, side))
+def is_there(dataset: str, split: Split) -> bool:
+    """Return whether the lists of one split were imported; they are not read."""
+    path = reachable(lambda: path_of(dataset, split))
     return path is not None and path.is_file()
 
 
-def store(dataset: str, side: Split, lists: Mapping[str, list[int] | list[str]]) -> Path:
-    """Keep lists, all or nothing, and return the file's path.
+def store(dataset: str, split: Split, lists: Mapping[str, list[int] | list[str]]) -> Path:
+    """Store lists, whole or not at all, and return the path of the file.
 
     Raises:
         UsageError: If the user's data folder can't be written.
     """
-    path = path_of(dataset, side)
-    text = json.dumps({"dataset": dataset, "side": side, "lists": dict(lists)}, separators=(",", ":"))
+    path = path_of(dataset, split)
+    text = json.dumps({"dataset": dataset, "side": split, "lists": dict(lists)}, separators=(",", ":"))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_text(path, text)
@@ -64,13 +64,13 @@ def store(dataset: str, side: Split, lists: Mapping[str, list[int] | list[str]])
     return path
 
 
-def load(dataset: str, side: Split) -> dict[str, list[int] | list[str]] | None:
-    """Return lists as they were imported; None if they were not.
+def load(dataset: str, split: Split) -> dict[str, list[int] | list[str]] | None:
+    """Return the imported lists; None if they were not imported.
 
     Raises:
-        BrokenFileError: If the file is not what was stored.
+        BrokenFileError: If the file is damaged.
     """
-    path = reachable(lambda: path_of(dataset, side))
+    path = reachable(lambda: path_of(dataset, split))
     if path is None:
         return None
     remedy = _remedy(dataset)
@@ -85,40 +85,40 @@ def load(dataset: str, side: Split) -> dict[str, list[int] | list[str]] | None:
     except ValidationError as error:
         message = error.errors(include_url=False, include_input=False)[0]["msg"]
         raise BrokenFileError(f"{path} does not hold imported lists: {message}", remedy) from error
-    if (stored.dataset, stored.side) != (dataset, side):
-        raise BrokenFileError(f"{path} holds lists of {stored.dataset}, {stored.side}", remedy)
+    if (stored.dataset, stored.split) != (dataset, split):
+        raise BrokenFileError(f"{path} holds lists of {stored.dataset}, {stored.split}", remedy)
     return dict(stored.lists)
 
 
-def load_class_lists(dataset: str, side: Split, class_count: int) -> dict[int, list[int]] | None:
-    """Return image ids by label value as they were imported; None if they were not.
+def load_class_lists(dataset: str, split: Split, class_count: int) -> dict[int, list[int]] | None:
+    """Return the imported image ids by label value; None if they were not imported.
 
     Raises:
-        BrokenFileError: If the file is not what was stored.
+        BrokenFileError: If the file is damaged.
     """
-    stored = load(dataset, side)
+    stored = load(dataset, split)
     if stored is None:
         return None
     lists: dict[int, list[int]] = {}
     for key, ids in stored.items():
         if not key.isdecimal() or not 1 <= int(key) <= class_count or not all(isinstance(i, int) for i in ids):
-            raise BrokenFileError(f"{path_of(dataset, side)} does not hold image ids by class", _remedy(dataset))
+            raise BrokenFileError(f"{path_of(dataset, split)} does not hold image ids by class", _remedy(dataset))
         lists[int(key)] = cast("list[int]", ids)
     return lists
 
 
-def load_names(dataset: str, side: Split) -> list[str] | None:
-    """Return class names as they were imported; None if they were not.
+def load_names(dataset: str, split: Split) -> list[str] | None:
+    """Return the imported class names; None if they were not imported.
 
     Raises:
-        BrokenFileError: If the file is not what was stored.
+        BrokenFileError: If the file is damaged.
     """
-    stored = load(dataset, side)
+    stored = load(dataset, split)
     if stored is None:
         return None
     names = stored.get("classes", [])
     if not names or not all(isinstance(name, str) for name in names):
-        raise BrokenFileError(f"{path_of(dataset, side)} does not hold class names", _remedy(dataset))
+        raise BrokenFileError(f"{path_of(dataset, split)} does not hold class names", _remedy(dataset))
     return cast("list[str]", names)
 
 

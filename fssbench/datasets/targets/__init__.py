@@ -1,1 +1,1 @@
-"""The target sets of cross-domain few-shot segmentation."""
+"""The target data sets of cross-domain few-shot segmentation."""

@@ -1,4 +1,4 @@
-"""What is on this machine held against the release: counts, lists, missing and unreadable files."""
+"""Checking target data sets against their releases: counts, lists, missing and unreadable files."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from fssbench.progress import tracked
 
 
 def check(dataset: TargetDataset, *, decode: bool) -> Report:
-    """Return what `fssbench data check` says of it; `decode` reads every photo whole."""
+    """Return the report of `fssbench data check`; `decode` decodes every photo."""
     official = dataset.official
     notes = [f"order: {dataset.list_order}"]
     problems: list[FSSBenchError] = []

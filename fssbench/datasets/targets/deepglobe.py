@@ -1,18 +1,16 @@
-"""DeepGlobe land cover (Demir et al., CVPRW 2018) as PATNet asks it: tiles of satellite photos, six classes.
+"""DeepGlobe land cover (Demir et al., CVPRW 2018) as in PATNet's evaluation: tiles of satellite photos, six classes.
 
-Either the folders of tiles that PATNet's loader reads, or DeepGlobe's own photos, which are then cut and chosen by the
-rule of PATNet's script when they are asked. A tile of the folders was compressed a second time, so its pixels differ a
-little from those that are cut here.
+The data may be the folders of tiles that PATNet's loader reads, or DeepGlobe's own photos. The photos are cut into
+tiles, and tiles are selected, by the rule of PATNet's script. The tiles in the folders were compressed a second time,
+so their pixels differ slightly from tiles that are cut here.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Self
 
 from fssbench.datasets.dataset import Image, Label
-from fssbench.datasets.roots import require_root
 from fssbench.datasets.targets.deepglobe_tiles import CutTiles, PreparedTiles, Tiles
 from fssbench.datasets.targets.target import TargetDataset
 from fssbench.errors import MissingError
@@ -21,7 +19,7 @@ from fssbench.errors import MissingError
 class DeepGlobe(TargetDataset):
     """Deepglobe/C/test/{origin,groundtruth} for the classes C = 1 to 6, or Deepglobe/train/ID_{sat.jpg,mask.png}.
 
-    The folders may stand in Deepglobe/04_train_cat, as IFA has them; the photos in Deepglobe itself.
+    The folders may also be in Deepglobe/04_train_cat, as in IFA; the photos also in Deepglobe itself.
     """
 
     name = "deepglobe"
@@ -42,28 +40,22 @@ class DeepGlobe(TargetDataset):
         elif photos is not None:
             self._tiles = CutTiles(photos, self.remedy)
 
-    @classmethod
-    def open(cls, root: Path | None = None, **options: object) -> Self:
-        """Open Deepglobe at `root` (or in it), or where the configuration says; there are no options."""
-        cls.refuse_options(options)
-        return cls(require_root(cls.name, root))
-
     @property
     def rule(self) -> str:
-        """Whose tiles."""
-        return self._tiles.words
+        """Where the tiles come from."""
+        return self._tiles.origin
 
     @property
     def list_order(self) -> str:
-        """By name; it says whose tiles they are."""
-        return f"canonical (by name), {self._tiles.words}"
+        """By name; the text says where the tiles come from."""
+        return f"canonical (by name), {self._tiles.origin}"
 
     def mask_files(self) -> list[Path]:
         """Return the masks of all tiles, or of all photos."""
         return self._tiles.mask_files()
 
     def labels(self) -> Iterator[tuple[str, Label]]:
-        """Yield each asked tile's name and label map, by name."""
+        """Yield the name and the label map of each selected tile, sorted by name."""
         return self._tiles.labels()
 
     def label(self, name: str) -> Label:
@@ -79,5 +71,5 @@ class DeepGlobe(TargetDataset):
         return self._tiles.image_size(name)
 
     def photo_path(self, name: str) -> Path:
-        """Return the tile's file, or that of the photo it is cut from."""
+        """Return the file of the tile, or of the photo that it is cut from."""
         return self._tiles.photo_path(name)

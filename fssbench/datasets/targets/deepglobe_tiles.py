@@ -1,6 +1,6 @@
-"""Tiles of DeepGlobe's satellite photos: cut here, or found in the folders that PATNet's script and loader use.
+"""Tiles of DeepGlobe's satellite photos: cut here, or read from the folders of PATNet's script and loader.
 
-slei109/PATNet@0155c5f: data/preprocess.py cuts and chooses, data/deepglobe.py reads a folder of tiles for each class.
+slei109/PATNet@0155c5f: data/preprocess.py cuts and selects, data/deepglobe.py reads a folder of tiles for each class.
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ from fssbench.errors import BrokenFileError, MissingError, UsageError
 from fssbench.progress import tracked
 
 Codes = npt.NDArray[np.uint8]
-"""Colours of a mask: uint8 (H, W), 0..7, red, green and blue by one bit each."""
+"""The colours of a mask: uint8 (H, W), 0..7, with one bit each for red, green and blue."""
 
 
 @dataclass(frozen=True)
 class CuttingFacts:
-    """How PATNet's script cuts: see deepglobe.toml.
+    """The parameters of PATNet's script; see deepglobe.toml.
 
     Attributes:
-        values: uint8 (8,): the class of each colour, red, green and blue by one bit each; 0 for none.
-        classes: How many classes there are.
-        tiles: Tiles along each side of a photo.
-        min_share: Of a tile, for each colour in it.
+        values: uint8 (8,): the class of each colour, with one bit each for red, green and blue; 0 for no class.
+        classes: Number of classes.
+        tiles: Number of tiles along each side of a photo.
+        min_share: The fraction of a tile that each colour in it must cover.
     """
 
     values: npt.NDArray[np.uint8]
@@ -44,7 +44,7 @@ class CuttingFacts:
 
 @cache
 def facts() -> CuttingFacts:
-    """Return the facts of deepglobe.toml about cutting."""
+    """Read deepglobe.toml."""
     with (Path(__file__).parent / "deepglobe.toml").open("rb") as file:
         raw = tomllib.load(file)
     values = np.zeros(8, dtype=np.uint8)
@@ -53,18 +53,18 @@ def facts() -> CuttingFacts:
     return CuttingFacts(values, len(raw["colours"]), raw["tiles"], raw["min_share"])
 
 
-def tile_of(picture: npt.NDArray[np.uint8], row: int, column: int) -> npt.NDArray[np.uint8]:
-    """Return one of the 6 x 6 tiles of a picture (H, W) or (H, W, 3)."""
+def tile_of(array: npt.NDArray[np.uint8], row: int, column: int) -> npt.NDArray[np.uint8]:
+    """Return one of the 6 x 6 tiles of an array (H, W) or (H, W, 3)."""
     count = facts().tiles
-    height, width = picture.shape[:2]
+    height, width = array.shape[:2]
     rows = slice(row * height // count, (row + 1) * height // count)
-    return picture[rows, column * width // count : (column + 1) * width // count]
+    return array[rows, column * width // count : (column + 1) * width // count]
 
 
-def is_asked(codes: Codes) -> bool:
-    """Return whether PATNet's script keeps a tile: it has several colours, each on more than 4.8 % of it.
+def is_kept(codes: Codes) -> bool:
+    """Return whether PATNet's script keeps a tile: it must have several colours, each on more than 4.8 % of it.
 
-    The script divides by 408 x 408, which is the area of every tile of DeepGlobe.
+    The script divides by 408 x 408, which is the area of all tiles of DeepGlobe.
     """
     counts = np.bincount(codes.ravel(), minlength=8)
     found = counts[counts > 0]
@@ -72,16 +72,16 @@ def is_asked(codes: Codes) -> bool:
 
 
 class Tiles(Protocol):
-    """Where tiles come from: the parts of `fssbench.datasets.targets.target.TargetDataset` that depend on it."""
+    """A source of tiles: the part of `fssbench.datasets.targets.target.TargetDataset` that depends on the source."""
 
-    words: str
-    """Whose tiles they are."""
+    origin: str
+    """Where the tiles come from."""
 
     def mask_files(self) -> list[Path]:
         """Return the files that decide labels and lists."""
 
     def labels(self) -> Iterator[tuple[str, Label]]:
-        """Yield each tile's name and label map, by name."""
+        """Yield the name and the label map of each tile, sorted by name."""
 
     def label(self, name: str) -> Label:
         """Return the label map of a tile: uint8 (H, W), 0..6."""
@@ -93,18 +93,18 @@ class Tiles(Protocol):
         """Return (height, width) of a tile."""
 
     def photo_path(self, name: str) -> Path:
-        """Return the tile's file, or that of the photo it is cut from."""
+        """Return the file of the tile, or of the photo that it is cut from."""
 
 
 class CutTiles:
-    """Tiles ID_sat_RC, row R and column C from 0, of photos ID_sat.jpg with masks ID_mask.png.
+    """Tiles ID_sat_RC, with row R and column C from 0, of photos ID_sat.jpg with masks ID_mask.png.
 
     Args:
-        folder: Holds photos and masks.
-        remedy: What to do about a file that is missing or broken.
+        folder: The folder of photos and masks.
+        remedy: What to do about a missing or broken file.
     """
 
-    words = "tiles cut here"
+    origin = "tiles cut here"
 
     def __init__(self, folder: Path, remedy: str) -> None:
         self.folder = folder
@@ -121,11 +121,11 @@ class CutTiles:
             codes = _codes(path, _changed(path), self.remedy)
             for row, column in ((row, column) for row in count for column in count):
                 tile = tile_of(codes, row, column)
-                if is_asked(tile):
+                if is_kept(tile):
                     yield f"{path.stem.removesuffix('_mask')}_sat_{row}{column}", facts().values[tile]
 
     def label(self, name: str) -> Label:
-        """Return the label map of a tile, also of one that is not asked."""
+        """Return the label map of a tile, also of a tile that is not selected."""
         identifier, row, column = self._parts(name)
         path = self.folder / f"{identifier}_mask.png"
         label: Label = facts().values[tile_of(_codes(path, _changed(path), self.remedy), row, column)]
@@ -155,7 +155,7 @@ class CutTiles:
         identifier, _, place = name.rpartition("_sat_")
         digits = [str(number) for number in range(facts().tiles)]
         if not identifier or "/" in identifier or len(place) != 2 or not set(place) <= set(digits):
-            raise UsageError(f"'{name}' is no tile of deepglobe, such as 119_sat_05")
+            raise UsageError(f"'{name}' is not a tile of deepglobe, such as 119_sat_05")
         return identifier, int(place[0]), int(place[1])
 
 
@@ -166,11 +166,11 @@ class PreparedTiles:
     (niejiahao1998/IFA@4d5cbe6).
 
     Args:
-        folder: Holds the folders of the classes.
-        remedy: What to do about a file that is missing or broken.
+        folder: The folder that has a folder for each class.
+        remedy: What to do about a missing or broken file.
     """
 
-    words = "tiles as prepared"
+    origin = "tiles as prepared"
 
     def __init__(self, folder: Path, remedy: str) -> None:
         self.folder = folder
@@ -186,7 +186,7 @@ class PreparedTiles:
             yield name, self.label(name)
 
     def label(self, name: str) -> Label:
-        """Return each class where the grey of its mask is 128 or lighter."""
+        """Return the label map: each class where the grey level of its mask is 128 or higher."""
         size = self.image_size(name)
         label = np.zeros(size, dtype=np.uint8)
         for class_id, path in self._masks(name):
@@ -210,11 +210,11 @@ class PreparedTiles:
 
     def _classes(self, name: str) -> tuple[int, ...]:
         if name not in self._tiles:
-            raise UsageError(f"'{name}' is no tile of deepglobe in {self.folder}", "fssbench data check deepglobe")
+            raise UsageError(f"'{name}' is not a tile of deepglobe in {self.folder}", "fssbench data check deepglobe")
         return self._tiles[name]
 
     def _masks(self, name: str) -> list[tuple[int, Path]]:
-        """Return class and mask of each class in whose folder a tile is."""
+        """Return class and mask for each class whose folder has the tile."""
         found = []
         for class_id in self._classes(name):
             folder = self.folder / str(class_id) / "test" / "groundtruth"
@@ -231,13 +231,13 @@ class PreparedTiles:
             for path in (self.folder / str(class_id) / "test" / "origin").glob("*.jpg"):
                 classes.setdefault(path.stem, []).append(class_id)
         if not classes:
-            raise MissingError(f"{self.folder} holds no tile C/test/origin/NAME.jpg", "give another --root")
-        return {name: tuple(its) for name, its in sorted(classes.items())}
+            raise MissingError(f"{self.folder} has no tile C/test/origin/NAME.jpg", "give another --root")
+        return {name: tuple(of_tile) for name, of_tile in sorted(classes.items())}
 
 
 @lru_cache(maxsize=2)
 def _codes(path: Path, changed: int, remedy: str) -> Codes:
-    """Return a mask's colours; kept, as tiles are asked one by one."""
+    """Return the colours of a mask. The result is cached, as tiles of a photo are read one by one."""
     del changed
     bits = (read_colours(path, remedy) >= FOREGROUND).astype(np.uint8)
     return bits[..., 0] * 4 + bits[..., 1] * 2 + bits[..., 2]
@@ -250,5 +250,5 @@ def _photo(path: Path, changed: int, remedy: str) -> Image:
 
 
 def _changed(path: Path) -> int:
-    """Return when a file was changed; 0 if it is not there, which reading it then says."""
+    """Return when a file was changed; 0 if it is missing (reading it raises the error)."""
     return path.stat().st_mtime_ns if path.is_file() else 0

@@ -1,8 +1,8 @@
-"""SUIM (Islam et al., IROS 2020): underwater photos whose masks are coded by colour, 7 classes beside the water.
+"""SUIM (Islam et al., IROS 2020): underwater photos with colour-coded masks, 7 classes and the water as background.
 
-MMT (CVPR 2022) tests on it and released no code; that it asks all seven classes is what ABCDFSS, which follows it,
-does (Vision-Kek/ABCDFSS@9d00f68, data/suim.py). That code's README says why the whole set has to be asked: the test
-folder alone is easier. So the whole set is the default, and `part="test"` has to be asked for.
+MMT (CVPR 2022) is tested on it, but released no code. The seven classes are those of ABCDFSS, which follows MMT
+(Vision-Kek/ABCDFSS@9d00f68, data/suim.py). Its README explains why the whole set has to be evaluated: the test folder
+alone is easier. So the whole set is the default, and `part="test"` selects the test folder.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ Part = Literal["all", "test"]
 
 @cache
 def colour_values() -> npt.NDArray[np.uint8]:
-    """Return the label value of each colour, red, green and blue by one bit each: uint8 (8,)."""
+    """Return the label value of each colour, with one bit each for red, green and blue: uint8 (8,)."""
     with (Path(__file__).with_suffix(".toml")).open("rb") as file:
         return np.array(tomllib.load(file)["colours"], dtype=np.uint8)
 
@@ -47,13 +47,13 @@ def label_of(colours: npt.NDArray[np.uint8]) -> Label:
 
 
 class Suim(TargetDataset):
-    """SUIM/train_val and SUIM/TEST (in any case), or SUIM itself, each with images/NAME.jpg and masks/NAME.bmp.
+    """SUIM/train_val and SUIM/TEST (upper or lower case), or SUIM itself, each with images/NAME.jpg and masks/NAME.bmp.
 
-    An image's name is "train_val/NAME" or "test/NAME"; "NAME" where the folders are merged. Lists are in order of NAME.
+    The name of an image is "train_val/NAME" or "test/NAME"; "NAME" if the folders are merged. Lists are sorted by NAME.
 
     Args:
         root: The folder SUIM.
-        part: "all" images that are here, or those of the folder "test".
+        part: "all" images, or only those of the folder "test".
     """
 
     name = "suim"
@@ -73,45 +73,45 @@ class Suim(TargetDataset):
         cls.refuse_options(options, ("part",))
         part = options.get("part", "all")
         if part not in get_args(Part):
-            raise UsageError(f"suim can be asked {' or '.join(get_args(Part))}, not '{part}'")
+            raise UsageError(f"the part of suim is {' or '.join(get_args(Part))}, not '{part}'")
         return cls(require_root(cls.name, root), cast("Part", part))
 
     @property
     def rule(self) -> str:
-        """Colours by half of each channel's range, and which part."""
+        """A channel is set where it is at least half of its range; with the part."""
         return f"RGB >= {FOREGROUND}; part: {self.part}"
 
     @property
     def list_order(self) -> str:
-        """By file name; it says which part of the release that is."""
+        """By file name; the text says which part of the release is used."""
         some = any(self.parts.get(part, 0) != count for part, count in self.official.items())
         named = "test folder" if self.part == "test" else "whole set"
         return f"canonical (by name), {named}" + (", of the images that are here" if some else "")
 
     @property
     def parts(self) -> Mapping[str, int]:
-        """How many masks each folder holds, and all of them."""
+        """The number of masks in each folder, and of all masks."""
         counts = {part or "merged": len(names) for part, names in self._names.items()}
         return counts if self.part == "test" else {"all": sum(counts.values()), **counts}
 
     @property
     def official(self) -> Mapping[str, int]:
-        """How many masks the release has: of the test folder, of all; by folder unless they are merged."""
+        """The number of masks in the release, by part; the parts depend on the option and on the folders."""
         whole = target_facts(self.name).images
-        wanted = ["test"] if self.part == "test" else ["all"] if "" in self._folders else list(whole)
-        return {part: whole[part] for part in wanted}
+        parts = ["test"] if self.part == "test" else ["all"] if "" in self._folders else list(whole)
+        return {part: whole[part] for part in parts}
 
     def mask_files(self) -> list[Path]:
         """Return all masks."""
         return [self.mask_path(name) for name in self._listed]
 
     def labels(self) -> Iterator[tuple[str, Label]]:
-        """Yield each image's name and label map, by file name."""
+        """Yield the name and the label map of each image, sorted by file name."""
         for name in tracked(self._listed, "reading the masks", "masks"):
             yield name, self.label(name)
 
     def label(self, name: str) -> Label:
-        """Return masks/NAME.bmp by its colours: uint8 (H, W), 0..7."""
+        """Return the label map of masks/NAME.bmp: uint8 (H, W), 0..7."""
         return label_of(read_colours(self.mask_path(name), self.remedy))
 
     def image_size(self, name: str) -> tuple[int, int]:
@@ -130,29 +130,29 @@ class Suim(TargetDataset):
         part, _, stem = name.rpartition("/")
         folder = self._folders.get(part)
         if folder is None or not stem:
-            raise UsageError(f"'{name}' is no image name of suim in {self.root}", self.check_command)
+            raise UsageError(f"'{name}' is not an image name of suim in {self.root}", self.check_command)
         return folder / kind / f"{stem}{suffix}"
 
     @cached_property
     def _folders(self) -> dict[str, Path]:
-        """The folders that hold images and masks, by the part's name; "" for the root itself."""
-        there = {path.name.lower(): path for path in sorted(self.root.iterdir()) if path.is_dir()}
-        wanted = ("test",) if self.part == "test" else ("train_val", "test")
-        found = {part: there[part] for part in wanted if part in there and (there[part] / "masks").is_dir()}
+        """The folders with images and masks, by the name of the part; "" for the root itself."""
+        folders = {path.name.lower(): path for path in sorted(self.root.iterdir()) if path.is_dir()}
+        parts = ("test",) if self.part == "test" else ("train_val", "test")
+        found = {part: folders[part] for part in parts if part in folders and (folders[part] / "masks").is_dir()}
         if not found and self.part == "all" and (self.root / "masks").is_dir():
             return {"": self.root}
         return found
 
     @cached_property
     def _names(self) -> dict[str, list[str]]:
-        """The names without part, by part."""
+        """The image names without the part, by part."""
         return {
             part: [path.stem for path in (folder / "masks").glob("*.bmp")] for part, folder in self._folders.items()
         }
 
     @cached_property
     def _listed(self) -> tuple[str, ...]:
-        """All names, in order of the file name alone."""
+        """All names, sorted by file name only."""
         pairs = sorted((stem, part) for part, stems in self._names.items() for stem in stems)
         if not pairs:
             folders = " or ".join(str(folder / "masks") for folder in self._folders.values())

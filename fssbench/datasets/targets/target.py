@@ -1,4 +1,4 @@
-"""What the data sets have in common that are asked whole and train nothing: the targets of cross-domain evaluation."""
+"""The base class of target data sets: all their images are for testing, and none for training."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ if TYPE_CHECKING:
     import pandas as pd
 
 FOREGROUND = 128
-"""Value from which a pixel of a binary mask, or a channel of a colour-coded one, counts as set."""
+"""Value from which a pixel of a binary mask, or a channel of a colour-coded mask, counts as set."""
 
 
 @dataclass(frozen=True)
 class TargetFacts:
-    """What the TOML file beside a data set says.
+    """The content of the TOML file of a target data set.
 
     Attributes:
         classes: Names of the label values 1..C.
-        images: How many images the complete release has, by part; a part without a known number is left out.
+        images: Number of images in the complete release, by part; a part without a known number is left out.
     """
 
     classes: tuple[str, ...]
@@ -39,21 +39,21 @@ class TargetFacts:
 
 @cache
 def target_facts(name: str) -> TargetFacts:
-    """Return the facts of a data set's TOML file."""
+    """Read the TOML file of a target data set."""
     with (Path(__file__).parent / f"{name}.toml").open("rb") as file:
         raw = tomllib.load(file)
     return TargetFacts(tuple(raw["classes"]), raw.get("official", {}).get("images", {}))
 
 
 class TargetDataset(Dataset):
-    """One fold, side "test": every image that is here is asked, for every class that has a pixel in it.
+    """A data set with one fold and the split "test": every image is listed under each class that has a pixel in it.
 
-    A subclass says where masks and photos are (`mask_files`, `labels`, `label`, `photo_path`).
+    A subclass defines where masks and photos are (`mask_files`, `labels`, `label`, `photo_path`).
     """
 
     evaluated_split: Split = "test"
     whole_photos: bool = True
-    """Whether an image is a photo's file, and not a part of one."""
+    """Whether an image is a whole photo, not a part of one."""
     root: Path
 
     def __init__(self, root: Path) -> None:
@@ -61,14 +61,14 @@ class TargetDataset(Dataset):
 
     @classmethod
     def seen_in_training(cls, fold: int) -> tuple[str, ...] | None:
-        """Return nothing: it trains nothing."""
+        """Return no classes: there is no training."""
         del fold
         return ()
 
     @property
     @abstractmethod
     def rule(self) -> str:
-        """What decides labels and lists besides the files, for the fingerprint."""
+        """The rule that decides labels and lists in addition to the files, for the fingerprint."""
 
     @abstractmethod
     def mask_files(self) -> list[Path]:
@@ -80,20 +80,20 @@ class TargetDataset(Dataset):
 
     @abstractmethod
     def labels(self) -> Iterator[tuple[str, Label]]:
-        """Yield each image's name and label map (H, W), in list order."""
+        """Yield the name and the label map (H, W) of each image, in list order."""
 
     @abstractmethod
     def photo_path(self, name: str) -> Path:
-        """Return the file that holds the photo, or should."""
+        """Return the path of the photo; the file may be missing."""
 
     @property
     def parts(self) -> Mapping[str, int]:
-        """How many images of each part are here, by the names of `official`."""
+        """The number of existing images of each part, with the names of `official`."""
         return {"all": len(self.image_names)}
 
     @property
     def official(self) -> Mapping[str, int]:
-        """How many images of each part the release has, where that is known."""
+        """The number of images of each part in the release, if it is known."""
         return target_facts(self.name).images
 
     @cached_property
@@ -140,9 +140,7 @@ class TargetDataset(Dataset):
 
     def _check_split(self, split: Split) -> None:
         if split != "test":
-            raise UsageError(
-                f"{self.name} has no {split} images: it trains nothing, and all its images are asked", "--split test"
-            )
+            raise UsageError(f"{self.name} has no {split} images: all its images are for testing", "--split test")
 
     @cached_property
     def _index(self) -> pd.DataFrame:

@@ -1,1 +1,1 @@
-"""A data set as the training of another one sees it."""
+"""Cross-domain evaluation: a data set with the folds of another one."""

@@ -1,4 +1,4 @@
-"""What cross-domain evaluation knows of classes: which are the same thing in two data sets, and which a test asks."""
+"""The classes of cross-domain evaluation: which classes of two data sets are the same, and which are tested."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ OWN = ("unseen", "all", "own")
 
 @dataclass(frozen=True)
 class Table:
-    """Which class of one data set is which of another.
+    """A mapping of the classes of one data set to those of another.
 
     Attributes:
-        train: The data set whose names these are.
-        test: The data set whose label values 1, 2, ... they are given for.
-        classes: For each label value the name.
-        source: Who says so.
-        flaw: What is wrong with it, in words; empty for a table that holds.
+        train: The data set that the class names belong to.
+        test: The data set that the label values 1, 2, ... belong to.
+        classes: The class name for each label value.
+        source: The source of the mapping.
+        flaw: What is wrong with the mapping; empty if it is right.
     """
 
     train: str
@@ -33,12 +33,12 @@ class Table:
 
 @dataclass(frozen=True)
 class CrossDomainFacts:
-    """What cross_domain.toml says.
+    """The content of classes.toml.
 
     Attributes:
-        spellings: Further spellings of a name, all as `plain` gives them.
-        tables: Tables that hold.
-        choices: By name, tables by which a release chose its test classes although they do not hold.
+        spellings: The normalised name for each further spelling, both as `plain` returns them.
+        tables: Mappings that are right.
+        choices: Wrong mappings by which a release chose its test classes, by name.
     """
 
     spellings: Mapping[str, str]
@@ -48,7 +48,7 @@ class CrossDomainFacts:
 
 @cache
 def facts() -> CrossDomainFacts:
-    """Return the facts of cross_domain.toml."""
+    """Read classes.toml."""
     with Path(__file__).with_suffix(".toml").open("rb") as file:
         raw = tomllib.load(file)
     return CrossDomainFacts(
@@ -69,24 +69,24 @@ def _letters(name: str) -> str:
 
 
 def plain(name: str) -> str:
-    """Return a class name without case, spaces, hyphens and underscores, in one of its spellings."""
+    """Return the normalised form of a class name: without case, spaces, hyphens and underscores, in one spelling."""
     letters = _letters(name)
     return facts().spellings.get(letters, letters)
 
 
 def choices_for(train: str, test: str) -> tuple[str, ...]:
-    """Return the names of the choices of test classes that a pair of data sets has."""
+    """Return the possible choices of test classes for a pair of data sets."""
     known = facts().choices.items()
     return (*OWN, *(name for name, table in known if (table.train, table.test) == (train, test)))
 
 
 def counterparts(train: str, test: str, classes: Mapping[int, str]) -> dict[int, str]:
-    """Return for each label value of `test` the plain name of what it is in `train`.
+    """Return the normalised name of the class of `train` for each label value of `test`.
 
     Args:
-        train: Name of the data set that weights were trained on.
-        test: Name of the data set that is asked.
-        classes: The names of its label values.
+        train: Name of the training data set.
+        test: Name of the test data set.
+        classes: The names of the label values of `test`.
     """
     for table in facts().tables:
         if (table.train, table.test) == (train, test):
@@ -95,17 +95,17 @@ def counterparts(train: str, test: str, classes: Mapping[int, str]) -> dict[int,
 
 
 def supposed(choice: str) -> dict[int, str]:
-    """Return what a release took each label value for, as plain names."""
+    """Return the class that a release took each label value for, as normalised names."""
     return {value: plain(name) for value, name in enumerate(facts().choices[choice].classes, 1)}
 
 
 def seen(values: Iterable[int], meaning: Mapping[int, str], training: Iterable[str]) -> tuple[int, ...]:
-    """Return the label values that mean something that training has seen.
+    """Return the label values whose class the training has seen.
 
     Args:
         values: Label values.
-        meaning: What each of them is, as plain names.
-        training: The names of the classes seen.
+        meaning: The normalised class name of each label value.
+        training: The names of the training classes.
     """
     known = {plain(name) for name in training}
     return tuple(value for value in values if meaning.get(value) in known)

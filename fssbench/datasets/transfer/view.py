@@ -1,15 +1,15 @@
-"""A data set as it is asked of weights that were trained on another: the folds are those of the training.
+"""A test data set with the folds of the training data set, for cross-domain evaluation.
 
-Cross-domain evaluation has one set of weights for each fold of the data set that was trained on, and asks each of them
-classes of another data set. Which classes, is one of these choices:
+Cross-domain evaluation has one set of weights for each fold of the training data set, and tests each of them on classes
+of another data set. Which classes are tested is one of these choices:
 
-- "unseen": those that the training of the fold has not seen; by default where the data set has folds of its own, as
-  COCO-20i to PASCAL-5i is asked (Boudiaf et al., CVPR 2021);
-- "all": every class, for each fold; by default where it has none (SUIM, FSS-1000, PATNet's data sets);
-- "own": those of its own fold of the same number;
-- a release's choice that does not hold what it promises (`choices` in cross_domain.toml).
+- "unseen": those that the training of the fold has not seen; the default for a data set with folds of its own, as for
+  COCO-20i to PASCAL-5i (Boudiaf et al., CVPR 2021);
+- "all": all classes in every fold; the default for a data set without folds (SUIM, FSS-1000, PATNet's data sets);
+- "own": those of the data set's own fold with the same number;
+- the choice of a release, which is flawed (`choices` in classes.toml).
 
-Images and lists are those of the data set, in its own order.
+Images and lists are those of the test data set, in its own order.
 """
 
 from __future__ import annotations
@@ -28,42 +28,42 @@ if TYPE_CHECKING:
 
 
 def same_scenes(one: str, other: str) -> bool:
-    """Return whether two data sets show the same scenes, so that folds, classes and lists of one are the other's."""
+    """Return whether two data sets have the same scenes, and so the same folds, classes and lists."""
     return dataset_info(one).scenes == dataset_info(other).scenes
 
 
 def default_choice(dataset: Dataset, train: str) -> str:
-    """Return which classes of a data set are asked of weights that were trained elsewhere."""
+    """Return the default choice of test classes for weights that were trained on another data set."""
     if not dataset_info(train).folds:
-        return "own"  # How many folds the training had is known to its files alone.
+        return "own"  # Only the files of the training data set define its number of folds.
     return "unseen" if dataset.fold_count > 1 else "all"
 
 
 def known_fold_count(test: str, train: str, choice: str | None = None) -> int:
-    """Return how many folds a data set has as seen from the one that was trained on; 0 where only its files say it."""
+    """Return the number of folds for a pair of test and training data set; 0 if only the files define it."""
     folds = dataset_info(train).folds
     own = same_scenes(train, test) or choice == "own" or not folds
     return dataset_info(test).folds if own else folds
 
 
 def transfer_view(dataset: Dataset, train: str, choice: str | None = None) -> Dataset:
-    """Return a data set as it is asked of weights that were trained on another; itself where the scenes are the same.
+    """Return a data set with the folds of the training data set; the data set itself if both have the same scenes.
 
     Args:
         dataset: The opened data set.
-        train: Name of the data set that the weights were trained on; it is not opened.
-        choice: Which classes are asked; default `default_choice`.
+        train: Name of the training data set; it is not opened.
+        choice: Which classes are tested; default `default_choice`.
 
     Raises:
-        UsageError: If there is no such data set or choice, or which classes training sees is not known.
+        UsageError: If there is no such data set or choice, or the training classes are not known.
     """
     REGISTRY.require(train)
     if same_scenes(train, dataset.name):
         if choice is not None and train == dataset.name:
-            raise UsageError("test classes are chosen for weights that were trained elsewhere", "--train-dataset NAME")
+            raise UsageError("test classes are only for weights trained on another data set", "--train-dataset NAME")
         if choice not in (None, "own"):
             raise UsageError(
-                f"{dataset.name} and {train} show the same classes in the same folds: there is no other choice",
+                f"{dataset.name} and {train} have the same classes in the same folds: there is no other choice",
                 "leave --test-classes out",
             )
         return dataset
@@ -73,19 +73,20 @@ def transfer_view(dataset: Dataset, train: str, choice: str | None = None) -> Da
     view = TransferView(dataset, train, choice or default_choice(dataset, train))
     if view.test_classes == "unseen" and any(view.training(fold) is None for fold in range(view.fold_count)):
         raise UsageError(
-            f"which classes training on {train} has seen is not known here, nor which of {dataset.name} are unseen",
+            f"the classes that training on {train} has seen are not known here, so neither are the unseen ones of "
+            f"{dataset.name}",
             "--test-classes all",
         )
     return view
 
 
 class TransferView(Dataset):
-    """A data set whose folds are those of another.
+    """A test data set with the folds of a training data set.
 
     Args:
-        inner: The data set itself.
-        train: The name of the other.
-        choice: Which classes each fold asks.
+        inner: The test data set.
+        train: Name of the training data set.
+        choice: Which classes are tested in each fold.
     """
 
     trained_on: str
@@ -103,13 +104,13 @@ class TransferView(Dataset):
 
     @classmethod
     def open(cls, root: Path | None = None, **options: object) -> Self:
-        """Refuse: `open_dataset` opens the data set itself, with the argument `train_dataset`.
+        """Raise an error: a view is opened by `open_dataset` with the argument `train_dataset`.
 
         Raises:
             UsageError: Always.
         """
         del root, options
-        raise UsageError("a data set is seen from another by open_dataset(..., train_dataset=NAME)")
+        raise UsageError("use open_dataset(..., train_dataset=NAME) for the folds of another data set")
 
     @property
     def class_names(self) -> Mapping[int, str]:
@@ -118,16 +119,16 @@ class TransferView(Dataset):
 
     @property
     def remarks(self) -> tuple[str, ...]:
-        """The data set's own."""
+        """The caveats of the test data set."""
         return self.inner.remarks
 
     @property
     def list_order(self) -> str:
-        """The data set's own."""
+        """The list order of the test data set."""
         return self.inner.list_order
 
     def split_fingerprint(self, split: Split) -> str:
-        """Return the data set's own: labels and lists are the same, only folds differ."""
+        """Return the fingerprint of the test data set: labels and lists are the same, only folds differ."""
         return self.inner.split_fingerprint(split)
 
     def training(self, fold: int) -> tuple[str, ...] | None:
@@ -138,7 +139,7 @@ class TransferView(Dataset):
         """Return `fold`.
 
         Raises:
-            UsageError: If the data set that was trained on has no such fold.
+            UsageError: If the training data set has no such fold.
         """
         if not 0 <= fold < self.fold_count:
             whose = self.name if self.test_classes == "own" else self.trained_on
@@ -146,7 +147,7 @@ class TransferView(Dataset):
         return fold
 
     def fold_classes(self, fold: int, split: Split = "val") -> tuple[int, ...]:
-        """Return the label values that are asked of the weights of a fold; none for "train": it trains nothing here."""
+        """Return the classes that are tested with the weights of a fold; none for "train"."""
         self.check_fold(fold)
         if split == "train":
             return ()
@@ -161,7 +162,7 @@ class TransferView(Dataset):
         return tuple(c for c in every if c not in known)
 
     def leaking(self, fold: int, classes: Collection[int]) -> tuple[str, ...] | None:
-        """Return the names of those classes that the training of the fold has seen; None if that is not known."""
+        """Return the names of the classes that the training of the fold has seen; None if that is not known."""
         training = self.training(fold)
         if training is None:
             return None
@@ -169,7 +170,7 @@ class TransferView(Dataset):
 
     @property
     def flaw(self) -> str:
-        """What is wrong with the choice of classes, in words; empty if nothing is known to be."""
+        """What is wrong with the choice of classes; empty if nothing is known."""
         table = facts().choices.get(self.test_classes)
         return table.flaw if table else ""
 
@@ -178,11 +179,11 @@ class TransferView(Dataset):
         return self.inner.index(split)
 
     def entries(self, fold: int, split: Split = "val") -> pd.DataFrame:
-        """Return what the data set's lists admit of the fold's classes, in its own order."""
+        """Return the (image, class) pairs of the fold's classes in the lists of the test data set."""
         return self.inner.entries_of(self.fold_classes(fold, self.evaluated_split), split)
 
     def image_order(self, split: Split) -> ImageOrder | None:
-        """Return the data set's own."""
+        """Return the image order of the test data set."""
         return self.inner.image_order(split)
 
     def image(self, name: str) -> Image:

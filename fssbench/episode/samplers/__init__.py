@@ -1,4 +1,4 @@
-"""The samplers by name: how a release draws its episodes from its lists."""
+"""The samplers by name: a sampler draws episodes from image lists as a release does."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from fssbench.errors import unknown_name
 
 
 class Draw(Protocol):
-    """Yields up to `count` episodes drawn from lists in which no class is too short."""
+    """Yields up to `count` episodes, drawn from lists in which every class has enough images."""
 
     def __call__(self, lists: ImageLists, way: int, shot: int, count: int, seed: int) -> Iterator[Episode]:
-        """Yield the episodes in the order in which they are asked."""
+        """Yield the episodes in order."""
 
 
 @dataclass(frozen=True)
@@ -25,13 +25,13 @@ class Sampler:
 
     Attributes:
         draw: The function that draws.
-        draws_class: Whether classes are drawn from the fold, so that each of them needs images. Where queries
-            come from the list instead, a class without any image is just never asked.
-        distinct: Whether the supports of a class differ, so that it needs K images and the query.
-        repeats_queries: Whether queries start again at the end of the list, so that any number can be asked.
-        continued: Whether a run goes on where the one before has ended, so that the first seed alone decides.
-        several_ways: Whether it draws episodes of more than one class.
-        lists: Which images it draws from (`fssbench.episode.samplers.lists.read_lists`).
+        draws_class: Whether classes are drawn from the fold, so that every class needs images. Otherwise queries come
+            from the list, and a class without images has no episodes.
+        distinct: Whether the supports of a class are different images, so that a class needs K images and the query.
+        repeats_queries: Whether queries start again at the end of the list, so that any number of episodes is possible.
+        continued: Whether each run continues the random stream of the run before, so that only the first seed matters.
+        several_ways: Whether it can draw episodes of several classes.
+        lists: The images that it draws from (`fssbench.episode.samplers.lists.read_lists`).
     """
 
     draw: Draw
@@ -43,9 +43,9 @@ class Sampler:
     lists: ListRule = "data set's"
 
     def images_needed(self, shot: int) -> int:
-        """Return how many different images a class must have: its supports and one more, the query.
+        """Return how many different images a class must have: its supports and the query.
 
-        With fewer the releases may draw without end.
+        With fewer images, the draw of the releases may never end.
         """
         return (shot if self.distinct else 1) + 1
 
@@ -77,7 +77,7 @@ SAMPLERS: dict[str, Sampler] = {
 
 
 def sampler(name: str) -> Sampler:
-    """Return the sampler of that name.
+    """Return the sampler with a name.
 
     Raises:
         UsageError: If there is none, with the nearest names.

@@ -1,6 +1,6 @@
-"""CANet's episodes, drawn before the first is asked (icoz69/CaNet@fdce946, dataset_mask_val.py).
+"""CANet's episodes, all drawn before the evaluation (icoz69/CaNet@fdce946, dataset_mask_val.py).
 
-SCL_CANet of zbf1991/SCL@872233a draws alike, with 5 shots too.
+SCL_CANet of zbf1991/SCL@872233a draws in the same way, also with 5 shots.
 """
 
 from __future__ import annotations
@@ -13,24 +13,24 @@ from fssbench.episode.samplers.lists import ImageLists
 
 
 def listed(lists: ImageLists, way: int, shot: int, count: int, seed: int) -> Iterator[Episode]:
-    """Yield episodes whose queries run through the list, then through two shuffles of it; supports differ.
+    """Yield episodes whose queries run through the list, then through two shuffles of it; supports are distinct.
 
-    The release asks 1,000, which every fold of PASCAL-5i has after three rounds. Beyond that, here the same three
-    rounds begin again.
+    The release evaluates 1,000 episodes, which three rounds suffice for in every fold of PASCAL-5i. For more episodes,
+    the same three rounds start again here.
 
     Args:
         lists: The data set's own lists.
         way: 1.
         shot: K.
-        count: How many.
-        seed: Of `random`, which the release does not seed.
+        count: Number of episodes.
+        seed: Seed of `random`, which the release does not seed.
     """
     del way
     random = Random(seed)  # noqa: S311 - the generator of the release
     rounds = [list(lists.entries) for _ in range(3)]
     for shuffled in rounds[1:]:
         random.shuffle(shuffled)
-    queries = [entry for one in rounds for entry in one]
+    queries = [entry for of_round in rounds for entry in of_round]
     for number in range(count):
         query, class_id = queries[number % len(queries)]
         names = lists.by_class[class_id]

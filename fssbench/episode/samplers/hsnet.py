@@ -12,12 +12,12 @@ from fssbench.episode.samplers.lists import ImageLists, draw_one
 
 
 def draw_supports(random: np.random.RandomState, names: Sequence[str], query: str, shot: int) -> tuple[str, ...]:
-    """Draw K supports of one class, each anything but the query.
+    """Draw K supports of one class, none of them the query.
 
-    Quirk of the release: nothing keeps a support from being drawn twice.
+    Quirk of the release: a support may be drawn twice.
 
     Args:
-        random: The stream; it moves by one draw per support and one more for each time the query is hit.
+        random: The stream; it advances by one draw per support, and by one more each time the query is drawn.
         names: The class's images in list order; at least one of them is not the query.
         query: Name of the query.
         shot: K.
@@ -31,7 +31,7 @@ def draw_supports(random: np.random.RandomState, names: Sequence[str], query: st
 
 
 def listed(lists: ImageLists, way: int, shot: int, count: int, seed: int) -> Iterator[Episode]:
-    """Yield episodes whose queries run through the list in order and start again (PASCAL-5i)."""
+    """Yield episodes whose queries run through the list in order, again and again (PASCAL-5i)."""
     del way
     random = np.random.RandomState(seed)
     for number in range(count):
@@ -55,8 +55,8 @@ def drawn(lists: ImageLists, way: int, shot: int, count: int, seed: int) -> Iter
 def every_image(lists: ImageLists, way: int, shot: int, count: int, seed: int) -> Iterator[Episode]:
     """Yield one episode per image, in list order, at most `count` (FSS-1000).
 
-    The release draws the number of a support's file from 1 to 10, not its place in the list, where 10 comes
-    before 2. So the supports are drawn from the class's images in order of their numbers.
+    The release draws the number of a support's file from 1 to 10, not its index in the list, where 10 comes before 2.
+    So supports are drawn from the images of the class in the order of their numbers.
     """
     del way
     random = np.random.RandomState(seed)
@@ -66,6 +66,6 @@ def every_image(lists: ImageLists, way: int, shot: int, count: int, seed: int) -
 
 
 def _number(name: str) -> tuple[int, str]:
-    """Return the last number in an image name, and the name to decide between equals."""
+    """Return the sort key of an image name: the last number in it, then the name."""
     numbers = re.findall(r"\d+", name)
     return (int(numbers[-1]) if numbers else 0, name)

@@ -1,4 +1,4 @@
-"""iFSL's episodes: random numbers start afresh in each (dahyun-kang/ifsl, fs-s/data and fs-cs/data)."""
+"""iFSL's episodes: each episode has its own random stream (dahyun-kang/ifsl, fs-s/data and fs-cs/data)."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from fssbench.episode.samplers.lists import ImageLists, draw_one
 
 
 def episode_stream(seed: int, number: int) -> np.random.RandomState:
-    """Return the random numbers of one episode.
+    """Return the random stream of one episode.
 
-    Seed 0 is the release, which seeds with the episode's number. Any other seed makes a stream of the pair
-    (seed, number), which no other seed or episode has.
+    Seed 0 is the release, which seeds with the number of the episode. Any other seed gives the stream of the pair
+    (seed, number), which is different for every seed and episode.
     """
     return np.random.RandomState(number if seed == 0 else [seed, number])
 
 
 def fss_listed(lists: ImageLists, way: int, shot: int, count: int, seed: int) -> Iterator[Episode]:
-    """Yield 1-way episodes whose queries run through the list in order and start again (fs-s, PASCAL-5i)."""
+    """Yield 1-way episodes whose queries run through the list in order, again and again (fs-s, PASCAL-5i)."""
     del way
     for number in range(count):
         random = episode_stream(seed, number)
@@ -43,7 +43,7 @@ def fss_drawn(lists: ImageLists, way: int, shot: int, count: int, seed: int) -> 
 
 
 def fscs_listed(lists: ImageLists, way: int, shot: int, count: int, seed: int) -> Iterator[Episode]:
-    """Yield N-way episodes whose queries run through the list in order and start again (fs-cs, PASCAL-5i)."""
+    """Yield N-way episodes whose queries run through the list in order, again and again (fs-cs, PASCAL-5i)."""
     for number in range(count):
         random = episode_stream(seed, number)
         query, query_class = lists.entries[number % len(lists.entries)]
@@ -65,19 +65,19 @@ def _fscs_episode(
 ) -> Episode:
     """Draw the classes and the supports of one FS-CS episode.
 
-    The query's class weighs 1/2 in the draw, the other n - 1 classes of the fold share the other half. The
-    order drawn is the order of the ways.
+    In the draw, the class of the query has the weight 1/2, and the other n - 1 classes of the fold share the other
+    half. The order of the draw is the order of the ways.
     """
     classes = list(lists.by_class)
     weights = np.full(len(classes), 0.5 / (len(classes) - 1))
     weights[classes.index(query_class)] = 0.5
-    asked = tuple(int(c) for c in random.choice(classes, way, replace=False, p=weights))
-    supports = tuple(_distinct_supports(random, lists.by_class[c], query, shot) for c in asked)
-    return Episode(query, asked, supports, query_class)
+    chosen = tuple(int(c) for c in random.choice(classes, way, replace=False, p=weights))
+    supports = tuple(_distinct_supports(random, lists.by_class[c], query, shot) for c in chosen)
+    return Episode(query, chosen, supports, query_class)
 
 
 def _distinct_supports(random: np.random.RandomState, names: Sequence[str], query: str, shot: int) -> tuple[str, ...]:
-    """Draw K supports of one class, none twice and none the query; another class may draw the same image."""
+    """Draw K different supports of one class, none of them the query; another class may have the same image."""
     supports: list[str] = []
     while len(supports) < shot:
         name = draw_one(random, names)

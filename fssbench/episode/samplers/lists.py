@@ -1,4 +1,4 @@
-"""What samplers draw from, and the one way in which they draw."""
+"""The image lists that samplers draw from, and the function that draws an item."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ T = TypeVar("T")
 ListRule = Literal["data set's", "2048 pixels", "any pixel", "every image"]
 
 MIN_PIXELS = 2 * 32 * 32
-"""PFENet's area rule: pixels of a class, at the original size, that admit an image to its list."""
+"""PFENet's area rule: an image is listed under a class from this many pixels on, at the original size."""
 
 
 @dataclass(frozen=True)
 class ImageLists:
-    """The lists of one fold and side of a data set, in the order that the draws index into.
+    """The image lists of one fold and split of a data set, in the order that the draws index into.
 
     Attributes:
         entries: (image name, label value) pairs in list order.
-        by_class: For each label value of the fold, rising, its image names in list order.
-        held: For each image that is listed the label values of the fold that have any pixel in it, rising; filled
-            where the lists are made by counting pixels.
-        mixed: For each image of any class, in order, whether it holds a class of another fold; filled where every
-            image is a query.
+        by_class: The image names of each class of the fold, in list order; classes are sorted.
+        held: For each listed image, the classes of the fold that have any pixel in it, sorted. Only for lists that are
+            made by counting pixels.
+        mixed: For each image of any class, in order, whether it has a pixel of a base class. Only if every image is a
+            query.
     """
 
     entries: tuple[tuple[str, int], ...]
@@ -49,29 +49,29 @@ class ImageLists:
             held={
                 name: tuple(c for c in held if c not in classes) for name, held in self.held.items() if name in listed
             },
-            # An image that holds nothing else could be asked for nothing.
+            # An image without any remaining class can't be a query.
             mixed={name: mixed for name, mixed in self.mixed.items() if mixed or name in listed},
         )
 
 
-def read_lists(dataset: Dataset, fold: int, side: Split, classes: Sequence[int], rule: ListRule) -> ImageLists:
-    """Return the lists of some classes of a fold.
+def read_lists(dataset: Dataset, fold: int, split: Split, classes: Sequence[int], rule: ListRule) -> ImageLists:
+    """Return the image lists of some classes of a fold.
 
     Args:
         dataset: The opened data set.
-        fold: Its fold.
-        side: Where the images come from.
-        classes: The label values to list, rising.
-        rule: The data set's own lists, or its images in their order, each listed under the classes that have
-            2048 pixels (PFENet), or any pixel (PANet), at its original size; or listed by any pixel, with every other
-            image of any class besides (BAM's generalised evaluation).
+        fold: The fold.
+        split: The split that the images come from.
+        classes: The label values to list, sorted.
+        rule: "data set's": the data set's own lists. "2048 pixels" (PFENet) and "any pixel" (PANet): the images in the
+            order of the data set, listed under each class with that many pixels at the original size. "every image"
+            (BAM's generalised evaluation): listed by any pixel, with all other images in addition (`mixed`).
     """
     if rule == "data set's":
-        frame = dataset.entries(fold, side)
-        by_list = {c: tuple(names) for c, names in sorted(dataset.class_lists(fold, side).items())}
+        frame = dataset.entries(fold, split)
+        by_list = {c: tuple(names) for c, names in sorted(dataset.class_lists(fold, split).items())}
         return ImageLists(_pairs(frame), by_list)
-    whole = dataset.index(side).sort_values(["name", "class_id"])
-    if order := dataset.image_order(side):
+    whole = dataset.index(split).sort_values(["name", "class_id"])
+    if order := dataset.image_order(split):
         rank = {name: place for place, name in enumerate(order.names)}
         whole = whole[whole["name"].isin(rank)]
         whole = whole.sort_values("name", key=lambda names: names.map(rank), kind="stable")
@@ -95,24 +95,24 @@ def read_lists(dataset: Dataset, fold: int, side: Split, classes: Sequence[int],
     )
 
 
-def area_rule(rule: ListRule, dataset: Dataset, side: Split, classes: Collection[int]) -> str:
-    """Return why some classes have few images by the rule of 2048 pixels, in words; empty for other rules.
+def area_rule(rule: ListRule, dataset: Dataset, split: Split, classes: Collection[int]) -> str:
+    """Return as text how many images the rule of 2048 pixels leaves out; empty for other rules.
 
     Args:
         rule: How images are listed.
         dataset: The opened data set.
-        side: Where the images come from.
-        classes: The label values that are short of images.
+        split: The split that the images come from.
+        classes: The label values with too few images.
     """
     if rule != "2048 pixels":
         return ""
-    index = dataset.index(side)
+    index = dataset.index(split)
     small = index["pixels"][index["class_id"].isin(list(classes)) & (index["pixels"] < MIN_PIXELS)]
     if small.empty:
         return ""
     return (
-        f"the rule of PFENet and those after it lists an image under a class from {MIN_PIXELS} pixels on, at its own "
-        f"size, and leaves {len(small)} here out, of up to {small.max()}"
+        f"PFENet and later releases list an image under a class from {MIN_PIXELS} pixels on, at its own size, which "
+        f"leaves out {len(small)} images here, with up to {small.max()} pixels"
     )
 
 
@@ -125,7 +125,7 @@ def _pairs(frame: pd.DataFrame) -> tuple[tuple[str, int], ...]:
 def draw_one(random: np.random.RandomState, choices: Sequence[T]) -> T:
     """Draw one of `choices` as the releases do.
 
-    `np.random.choice(choices, 1, replace=False)` permutes all of them and takes the first, so how far the
-    stream moves depends on how many there are. The permutation is the same call without the copy of the list.
+    `np.random.choice(choices, 1, replace=False)` permutes all choices and takes the first, so how far the stream
+    advances depends on the number of choices. The permutation here gives the same item without copying the list.
     """
     return choices[int(random.permutation(len(choices))[0])]

@@ -12,9 +12,9 @@ from fssbench.episode.samplers.lists import ImageLists, draw_one
 
 
 def in_turn(lists: ImageLists, way: int, shot: int, count: int, seed: int) -> Iterator[Episode]:
-    """Yield 1-way episodes: class i mod C for episode i, then a query of it, then supports, from one stream.
+    """Yield 1-way episodes: episode i has class i mod C; query and supports are drawn from one stream.
 
-    As in HSNet's release nothing keeps a support from being drawn twice.
+    As in HSNet's release, a support may be drawn twice.
     """
     del way
     random = np.random.RandomState(seed)

@@ -18,11 +18,11 @@ _CHUNK = 1 << 22
 
 
 def base_seeds(seed: int, drawn: int = 0) -> Iterator[int]:
-    """Yield what PyTorch draws for its loader each time it starts, after `torch.manual_seed(seed)`.
+    """Yield the base seeds that PyTorch draws each time its loader starts, after `torch.manual_seed(seed)`.
 
-    It is `torch.empty((), dtype=torch.int64).random_()` on the generator of the CPU, a Mersenne twister of 32 bits:
-    two numbers, the higher half first, without the sign's bit. Process w of the loader seeds `random` with the
-    base seed + w.
+    A base seed is `torch.empty((), dtype=torch.int64).random_()` on the generator of the CPU, a Mersenne Twister with
+    32 bits: it joins two numbers, the higher half first, without the sign bit. Process w of the loader seeds `random`
+    with the base seed + w.
 
     Args:
         seed: From 0 to 2**32 - 1.
@@ -37,14 +37,14 @@ def base_seeds(seed: int, drawn: int = 0) -> Iterator[int]:
 
 
 def worker_streams(seed: int, length: int, workers: int) -> Iterator[Random]:
-    """Yield the stream that serves each item of a list that a loader runs through again and again.
+    """Yield the random stream for each item of a list, where a loader passes over the list again and again.
 
-    Item i of the list is served by process i mod W. Each pass starts new processes, with new streams.
+    Item i of the list is loaded by process i mod W. Each pass starts new processes with new streams.
 
     Args:
-        seed: What the release seeds PyTorch with before the first pass.
-        length: Items in the list.
-        workers: W, the number of the loader's processes.
+        seed: The seed that the release gives to PyTorch before the first pass.
+        length: Length of the list.
+        workers: W, the number of processes of the loader.
     """
     for base_seed in base_seeds(seed):
         streams = [Random(base_seed + worker) for worker in range(workers)]  # noqa: S311 - the generator of the release
@@ -53,10 +53,10 @@ def worker_streams(seed: int, length: int, workers: int) -> Iterator[Random]:
 
 
 def draw_supports(random: Random, names: Sequence[str], query: str, shot: int) -> tuple[str, ...]:
-    """Draw K different supports of one class, none the query, in the order in which the network gets them.
+    """Draw K different supports of one class, none of them the query, in the order in which the network gets them.
 
-    Quirks of the release: each shot begins with a draw that is thrown away, and the shots are put one before the
-    other, so that the last drawn is the first.
+    Quirks of the release: each shot begins with a draw that is discarded, and each shot is put before the earlier ones,
+    so that the last drawn is the first.
 
     Args:
         random: The stream of the process.
@@ -75,17 +75,17 @@ def draw_supports(random: Random, names: Sequence[str], query: str, shot: int) -
 
 
 def listed(lists: ImageLists, shot: int, count: int, seed: int, workers: int) -> Iterator[Episode]:
-    """Yield 1-way episodes whose queries run through the images of the list in order and start again.
+    """Yield 1-way episodes whose queries run through the images of the list in order, again and again.
 
-    The area rule decides who is a query and who supports; which class a query is asked for is drawn from all
-    classes of the fold that have any pixel in it.
+    The area rule decides which images are queries and supports. The class of an episode is drawn from all classes of
+    the fold that have any pixel in the query.
 
     Args:
-        lists: Lists that know what each image holds (`ImageLists.held`).
+        lists: Lists with the classes in each image (`ImageLists.held`).
         shot: K.
-        count: How many.
-        seed: What the release seeds PyTorch with.
-        workers: The number of the loader's processes: another number gives other episodes.
+        count: Number of episodes.
+        seed: The seed that the release gives to PyTorch.
+        workers: The number of processes of the loader; another number gives other episodes.
     """
     queries = tuple(dict.fromkeys(name for name, _ in lists.entries))
     streams = worker_streams(seed, len(queries), workers)
@@ -109,17 +109,18 @@ def listed_by_16(lists: ImageLists, way: int, shot: int, count: int, seed: int) 
 
 
 def generalised_by_8(lists: ImageLists, way: int, shot: int, count: int, seed: int) -> Iterator[Episode]:
-    """Yield 1-way episodes that ask every image, of whatever class (BAM's GFSS, loader with 8 processes).
+    """Yield 1-way episodes whose queries are all images, of any class (BAM's GFSS, loader with 8 processes).
 
-    An image without base class is asked for a novel class that it holds, any other for any of the fold's; it need not
-    hold that one. No area rule. The release fails on an image of background alone; there is none here.
+    For an image without a base class, the class of the episode is drawn from the novel classes in the image; for any
+    other image, from all novel classes of the fold, so it may have no pixel of it. There is no area rule. The release
+    fails on an image with background only; there is none here.
 
     Args:
-        lists: Lists that know of each image whether it holds a base class (`ImageLists.mixed`).
+        lists: Lists that tell which images have a base class (`ImageLists.mixed`).
         way: 1.
         shot: K.
-        count: How many.
-        seed: What the release seeds PyTorch with.
+        count: Number of episodes.
+        seed: The seed that the release gives to PyTorch.
     """
     del way
     queries = tuple(lists.mixed)

@@ -167,9 +167,9 @@ def test_ready_made_masks(coco: Path) -> None:
     assert dataset.image_size(names[0]) == (128, 96)
     assert dataset.fingerprint != fingerprint
     Image.fromarray(label_map((81, 0, 0, 2, 2))).save((coco / "annotations" / names[1]).with_suffix(".png"))
-    with pytest.raises(BrokenFileError, match=r"000000000030\.png holds the label 81 \(4 pixels\); labels are 0 to 80"):
+    with pytest.raises(BrokenFileError, match=r"000000000030\.png has the label 81 \(4 pixels\); labels are 0 to 80"):
         opened(coco, labels="png").index("val")
-    with pytest.raises(MissingError, match="holds no masks COCO_train2014"):
+    with pytest.raises(MissingError, match="has no masks COCO_train2014"):
         dataset.index("train")
 
 
@@ -207,7 +207,9 @@ class Test2017:
         return folder
 
     def test_without_imported_lists_it_is_refused_with_the_reason(self, coco2017: Path) -> None:
-        with pytest.raises(MissingError, match=r"COCO 2017 only, which do not say what was val in COCO 2014") as caught:
+        with pytest.raises(
+            MissingError, match=r"COCO 2017 only, which do not tell which images were val in COCO 2014"
+        ) as caught:
             opened(coco2017).entries(0)
         assert "import-splits" in str(caught.value.remedy)
 
@@ -228,12 +230,12 @@ class Test2017:
     def test_a_renamed_file_is_recognised(self, coco2017: Path) -> None:
         folder = coco2017 / "annotations"
         (folder / "instances_val2017.json").rename(folder / "instances_val2014.json")
-        with pytest.raises(BrokenFileError, match="it is not the annotations of COCO 2014 val"):
+        with pytest.raises(BrokenFileError, match="these are not the annotations of COCO 2014 val"):
             opened(coco2017).entries(0)
 
 
 def test_missing_and_broken_files(coco: Path) -> None:
-    with pytest.raises(MissingError, match="nothing says where it is"):
+    with pytest.raises(MissingError, match="was not found"):
         opened(None)  # type: ignore[arg-type]
     with pytest.raises(MissingError, match="no folder annotations"):
         opened(coco / "val2014")
@@ -251,7 +253,7 @@ def test_missing_and_broken_files(coco: Path) -> None:
 @pytest.mark.parametrize("name", ["val2014/000000000007.jpg", "../x.jpg", "val2014/COCO_val2014_7.jpg", "", "x"])
 def test_names_of_another_kind(coco: Path, name: str) -> None:
     for read in (opened(coco).label, opened(coco).image, opened(coco, labels="png").label):
-        with pytest.raises(UsageError, match="no image name of coco20i"):
+        with pytest.raises(UsageError, match="not an image name of coco20i"):
             read(name)
 
 

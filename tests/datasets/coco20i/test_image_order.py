@@ -31,12 +31,12 @@ def test_the_order_is_kept_as_it_is(tmp_path: Path, above: str) -> None:
     assert image_order() is None
     write(tmp_path / above, 30, 10, 20)
     [side] = import_splits("coco20i", tmp_path)
-    assert (side.side, side.release, side.summary) == ("val", "PFENet", "the order of 3 images")
+    assert (side.split, side.release, side.summary) == ("val", "PFENet", "the order of 3 images")
     assert side.differences == ("the list has 3 images, PFENet's has 40137, in its order",)
     order = image_order()
     assert order is not None
     assert order.names == tuple(image_name("val", i) for i in (30, 10, 20))
-    assert order.words == "imported (not PFENet's)"
+    assert order.origin == "imported (not PFENet's)"
 
 
 @pytest.mark.parametrize(
@@ -44,8 +44,8 @@ def test_the_order_is_kept_as_it_is(tmp_path: Path, above: str) -> None:
     [
         ((30, 10, 30), "", "lists an image twice"),
         ((), "", "lists no image"),
-        ((30,), "\n", "line 2 names no photo"),
-        ((30,), "COCO_train2014_000000000010.jpg x.png\n", "line 2 names no photo"),
+        ((30,), "\n", "line 2 does not name a photo"),
+        ((30,), "COCO_train2014_000000000010.jpg x.png\n", "line 2 does not name a photo"),
         ((30,), "\xe9", "can't read"),
     ],
 )
@@ -67,7 +67,7 @@ def test_a_changed_store_is_refused(tmp_path: Path) -> None:
     path = coco_image_list.store_image_list([1, 2])
     document = json.loads(path.read_text())
     path.write_text(json.dumps(document | {"lists": {"images": ["a"]}}))
-    with pytest.raises(BrokenFileError, match="does not hold image ids"):
+    with pytest.raises(BrokenFileError, match="does not have image ids"):
         image_order()
     assert imported.path_of("coco20i-images", "val") == path
 

@@ -109,8 +109,11 @@ def file_with(tmp_path: Path, change: dict[str, object]) -> Path:
     ("change", "message"),
     [
         ({"category_id": 12}, "annotation 5 has the category 12, which is none of COCO's 80"),
-        ({"image_id": 10}, "annotation 5 is of the image 10, which the file does not have"),
-        ({"segmentation": {"counts": [1], "size": [1, 1]}}, "annotation 5 is no crowd, but its mask is run lengths"),
+        ({"image_id": 10}, "annotation 5 is of the image 10, which is not in the file"),
+        (
+            {"segmentation": {"counts": [1], "size": [1, 1]}},
+            "annotation 5 is not a crowd, but its mask is in run lengths",
+        ),
         ({"segmentation": [[1, 2, 3]]}, r"annotations\.0\.segmentation.*x0, y0"),
         ({"segmentation": [[1, 2, "3", 4]]}, r"annotations\.0\.segmentation"),
         ({"segmentation": [[1, 2, [3], 4]]}, r"annotations\.0\.segmentation"),

@@ -153,7 +153,7 @@ def test_crowds_are_counted_by_class(write) -> None:
     ]
     root = write(content)
     (said,) = fssbench.open_dataset("folder", root).remarks
-    counted = "7 annotations (3 of 'leaf', 4 of 'stem'; ids 10, 11, 12, 13, 14 and 2 more), beside 2 that are painted"
+    counted = "7 annotations (3 of 'leaf', 4 of 'stem'; ids 10, 11, 12, 13, 14 and 2 more), next to 2 that are painted"
     assert f"{root}/export.json: crowds (iscrowd 1) are background: {counted}" in said
     assert said in check_folder(root).notes
     seen = fssbench.open_dataset("folder", root, train_dataset="shapes20i", test_classes="own")
@@ -202,13 +202,13 @@ def test_every_fault_of_the_json_is_named(write) -> None:
         "export.json: 1 annotations have no image that is in the file, with the ids 3",
         "export.json: 1 annotations have no category that is in the file, with the ids 4",
         "export.json: 1 annotations have no outline that is in the file, with the ids 1",
-        "export.json: the category 'bark' is no class of dataset.toml",
+        "export.json: the category 'bark' is not a class of dataset.toml",
     ]
 
 
 def test_what_is_no_coco_json(write) -> None:
-    assert faults(write("{"))[0].startswith("export.json is no COCO json: Invalid JSON")
-    assert faults(write([1]))[0].startswith("export.json is no COCO json")
+    assert faults(write("{"))[0].startswith("export.json is not a COCO json: Invalid JSON")
+    assert faults(write([1]))[0].startswith("export.json is not a COCO json")
     content = document()
     content["images"][0]["height"] = "tall"
     content["annotations"][0]["segmentation"] = [[1, 2, 3]]

@@ -66,7 +66,7 @@ def test_classes_folds_and_lists(root: Path) -> None:
 
 def test_val_photos_are_set_aside(root: Path) -> None:
     assert opened(root).index("train").equals(opened(root).index("val"))
-    with pytest.raises(MissingError, match=r"has no val\.txt: what is learnt from would be asked again"):
+    with pytest.raises(MissingError, match=r"has no val\.txt: the evaluation would use the training photos"):
         opened(root).check_learnable(0)
     (root / "val.txt").write_text("".join(f"p{n:02d}\n" for n in range(8)))
     dataset = opened(root)
@@ -74,7 +74,7 @@ def test_val_photos_are_set_aside(root: Path) -> None:
     assert sides == {"val": {f"p{n:02d}" for n in range(8)}, "train": {f"p{n:02d}" for n in range(8, 16)}}
     dataset.check_learnable(0)
     (root / "dataset.toml").write_text(DESCRIPTION.partition("\n")[2])
-    with pytest.raises(UsageError, match="none is left to learn from"):
+    with pytest.raises(UsageError, match="none is left for training"):
         opened(root).check_learnable(0)
 
 
@@ -223,7 +223,7 @@ def test_small_objects_under_the_rule_of_2048_pixels_name_the_rule(tmp_path: Pat
     small = {f"p{n}": label_map((1 + n % 2, 5, 5, 30, 24)) for n in range(6)}
     dataset = opened(own_tree(tmp_path / "small", small, '[classes]\n1 = "leaf"\n2 = "stem"\n'))
     assert len(fssbench.episodes(dataset, shot=2, protocol="hsnet", count=3)) == 3
-    said = r"lists no val image: the rule of PFENet .* from 2048 pixels on, .* leaves 6 here out, of up to 720"
+    said = r"lists no val image: PFENet .* from 2048 pixels on, .* leaves out 6 images here, with up to 720"
     for name in ("pfenet", "bam"):
         with pytest.raises(MissingError, match=said) as caught:
             fssbench.episodes(dataset, protocol=name, count=3)
@@ -242,5 +242,5 @@ def test_small_objects_to_learn_from_name_the_rule(tmp_path: Path) -> None:
     description = 'folds = [["leaf"], ["stem"]]\n[classes]\n1 = "leaf"\n2 = "stem"\n'
     dataset = opened(own_tree(tmp_path / "small", small, description))
     assert EpisodeSampler.of_fold(dataset, 0, seed=0).lists.keys() == {2}
-    with pytest.raises(MissingError, match=r"lists no class .* the rule of PFENet .* 2048 pixels"):
+    with pytest.raises(MissingError, match=r"lists no class .* PFENet .* 2048 pixels"):
         EpisodeSampler.of_fold(dataset, 0, seed=0, rule="2048 pixels")

@@ -36,7 +36,7 @@ def test_photos_and_masks_belong_together_by_name(root: Path) -> None:
     assert (files.kind, list(files.photos), list(files.masks[""])) == ("indexed", ["a", "b"], ["a", "b"])
     assert files.photos["a"].name == "a.JPEG"
     assert files.val is None
-    assert files.notes == (f"1 other files in {root / 'images'} are passed over: notes.txt",)
+    assert files.notes == (f"1 other files in {root / 'images'} are skipped: notes.txt",)
 
 
 def test_names_are_composed_however_a_machine_writes_them(root: Path) -> None:
@@ -73,8 +73,8 @@ def test_binary_masks_are_told_by_their_folders(root: Path, tmp_path: Path) -> N
     save_binary(root / "masks" / "bark" / "a.png", np.ones((4, 4), dtype=bool))
     (root / "masks" / "readme.md").write_text("")
     assert found(root)[1] == [
-        "masks/bark is named after no class; the classes are leaf, stem",
-        "masks/readme.md is in no class's folder",
+        "masks/bark does not have the name of a class; the classes are leaf, stem",
+        "masks/readme.md is not in the folder of a class",
     ]
 
 
@@ -89,14 +89,14 @@ def test_what_does_not_belong_together(root: Path) -> None:
     _, faults = found(root)
     assert sorted(faults) == sorted(
         [
-            "images/b.png and images/b.jpg have one name, 'b'",
+            "images/b.png and images/b.jpg have the same name, 'b'",
             "images/d.webp is not JPEG or PNG",
             "masks/e.jpg is not PNG",
             "images/a.jpg has no mask",
             "images/c.png has no mask",
-            "masks/f.png is the mask of no photo",
-            "the name of 'images/x:y.jpg' can't stand in an episode list",
-            "the name of 'images/tab\\there.jpg' can't stand in an episode list",
+            "masks/f.png is a mask without a photo",
+            "the name of 'images/x:y.jpg' is not allowed in an episode list",
+            "the name of 'images/tab\\there.jpg' is not allowed in an episode list",
         ]
     )
 
@@ -105,7 +105,7 @@ def test_a_name_that_is_no_text(root: Path) -> None:
     Path(str(root / "images" / "n\udcff.jpg")).write_bytes(b"")
     _, (fault,) = found(root)
     fault.encode("utf-8")
-    assert "can't stand in an episode list" in fault
+    assert "is not allowed in an episode list" in fault
 
 
 def test_what_is_missing(tmp_path: Path) -> None:
@@ -118,7 +118,7 @@ def test_what_is_missing(tmp_path: Path) -> None:
 
 def test_a_json_and_masks_need_a_word(root: Path) -> None:
     (root / "coco.json").write_text("{}")
-    assert found(root)[1] == [f"{root} holds both masks/ and coco.json"]
+    assert found(root)[1] == [f"{root} has both masks/ and coco.json"]
     assert found(root, Description({1: "a"}, ((1,),), "indexed"))[1] == []
     files, faults = found(root, Description({1: "a"}, ((1,),), "coco"))
     assert (files.kind, files.annotations, faults) == ("coco", root / "coco.json", [])

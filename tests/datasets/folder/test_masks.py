@@ -58,7 +58,7 @@ def test_pictures_that_hold_no_values(photo: Path, tmp_path: Path, mode: str) ->
 
 def test_values_that_are_no_class(photo: Path, tmp_path: Path) -> None:
     save_palette(tmp_path / "m.png", label_map((2, 0, 0, 2, 2), (9, 5, 5, 1, 3), (7, 9, 9, 2, 2), size=SHAPE))
-    with pytest.raises(BrokenFileError, match=r"no class: 2 \(4 pixels\), 9 \(3 pixels\)\n") as caught:
+    with pytest.raises(BrokenFileError, match=r"not classes: 2 \(4 pixels\), 9 \(3 pixels\)\n") as caught:
         read_indexed(tmp_path / "m.png", photo, SHAPE, NAMES)
     assert caught.value.remedy == VALUES
     save_palette(tmp_path / "m.png", np.arange(600, dtype=np.uint16).reshape(SHAPE).astype(np.uint8))
@@ -119,7 +119,7 @@ def test_what_is_not_binary(photo: Path, tmp_path: Path) -> None:
     path = tmp_path / "m.png"
     for pixels in (LABEL, np.stack([LABEL, 255 - LABEL, LABEL], axis=-1)):
         Image.fromarray(pixels).save(path)
-        with pytest.raises(BrokenFileError, match=r"m\.png is no binary mask: it shows more than") as caught:
+        with pytest.raises(BrokenFileError, match=r"m\.png is not a binary mask: it has more than") as caught:
             read_binary({1: path}, photo, SHAPE, NAMES)
         assert caught.value.remedy == BINARY
     Image.fromarray(np.where(LABEL == 1, 255, 0).astype(np.uint8)).convert("RGBA").save(path)

@@ -190,9 +190,9 @@ def test_label_values(tmp_path: Path) -> None:
     label = label_map((20, 0, 0, 3, 3), (255, 5, 5, 2, 2))
     save_palette(path, label)
     assert (read_label(path, 20, ignore=True) == label).all()
-    with pytest.raises(BrokenFileError, match=r"mask\.png holds the label 255 \(4 pixels\); labels are 0 to 20"):
+    with pytest.raises(BrokenFileError, match=r"mask\.png has the label 255 \(4 pixels\); labels are 0 to 20"):
         read_label(path, 20, ignore=False)
-    with pytest.raises(BrokenFileError, match=r"holds the label 20 \(9 pixels\); labels are 0 to 19 or 255"):
+    with pytest.raises(BrokenFileError, match=r"has the label 20 \(9 pixels\); labels are 0 to 19 or 255"):
         read_label(path, 19, ignore=True)
     Image.fromarray(label).save(path)
     assert (read_label(path, 20, ignore=True) == label).all(), "a grey mask is as good as a palette"
@@ -201,7 +201,7 @@ def test_label_values(tmp_path: Path) -> None:
 @pytest.mark.parametrize("mode", ["RGB", "RGBA", "1", "I;16", "LA"])
 def test_a_picture_that_is_no_label_map(tmp_path: Path, mode: str) -> None:
     Image.new(mode, (4, 4)).save(tmp_path / "mask.png")
-    with pytest.raises(BrokenFileError, match="is no label map"):
+    with pytest.raises(BrokenFileError, match="is not a label map"):
         read_label(tmp_path / "mask.png", 20, ignore=True)
 
 

@@ -68,7 +68,7 @@ def test_everything_else_is_refused_by_name(tmp_path: Path, value: object, instr
     monkeypatch.chdir(tmp_path)
     for protocol in (4, 5):
         path = file_of(tmp_path, pickle.dumps(value, protocol))
-        with pytest.raises(BrokenFileError, match=rf"it holds the instruction \w*{instruction}"):
+        with pytest.raises(BrokenFileError, match=rf"it has the instruction \w*{instruction}"):
             read_pickle(path)
         assert [path.name for path in tmp_path.iterdir()] == ["fold0.pkl"]
 

@@ -17,7 +17,7 @@ from PIL import Image
 
 from fssbench import open_dataset
 from fssbench.datasets.io.images import read_photo
-from fssbench.datasets.pascal5i.dataset import SIDES, Pascal5i, facts, index_of, lines_of, listed
+from fssbench.datasets.pascal5i.dataset import LIST_SPLITS, Pascal5i, facts, index_of, lines_of, listed
 from fssbench.errors import BrokenFileError, MissingError, UsageError
 from tests.datasets.trees import SIZE, label_map, save_palette, truncate, voc_tree
 
@@ -113,7 +113,7 @@ def test_val_lists_go_by_name_and_train_lists_by_class() -> None:
         assert found == sorted(by_name, key=key)
 
 
-@pytest.mark.parametrize("side", SIDES)
+@pytest.mark.parametrize("side", LIST_SPLITS)
 def test_exceptions_decide_only_for_their_own_masks(side: str) -> None:
     added = sorted(facts().exceptions[side]["add"])[0]
     removed = sorted(facts().exceptions[side]["remove"])[0]
@@ -212,7 +212,7 @@ def test_a_cached_index_is_not_read_from_masks_again(voc: Path, monkeypatch: pyt
 def test_a_wrong_class_id_in_a_mask_names_file_and_value(voc: Path) -> None:
     save_palette(voc / "SegmentationClassAug" / "2008_000002.png", label_map((21, 3, 3, 4, 4)))
     dataset = open_dataset("pascal5i", voc)
-    with pytest.raises(BrokenFileError, match=r"2008_000002\.png holds the label 21 \(16 pixels\)") as caught:
+    with pytest.raises(BrokenFileError, match=r"2008_000002\.png has the label 21 \(16 pixels\)") as caught:
         dataset.entries(0)
     assert f"fssbench data check pascal5i --root {dataset.root}" in str(caught.value.remedy)
 
@@ -228,7 +228,7 @@ def test_a_truncated_photo_and_mask(voc: Path) -> None:
 
 
 def test_missing_folders_and_lists(voc: Path, tmp_path: Path) -> None:
-    with pytest.raises(MissingError, match="nothing says where it is"):
+    with pytest.raises(MissingError, match="was not found"):
         open_dataset("pascal5i")
     with pytest.raises(MissingError, match="no folder SegmentationClassAug"):
         open_dataset("pascal5i", voc / "JPEGImages")
@@ -253,7 +253,7 @@ def test_the_real_sample(shared: Path) -> None:
         line for f in range(4) for line in (shared / f"reference/splits/pascal/val/fold{f}.txt").read_text().split()
     }
     here = [line for f in range(4) for line in lines_of(dataset.entries(f)).split()]
-    names = set(dataset.side_names("val"))  # type: ignore[attr-defined]
+    names = set(dataset.split_names("val"))  # type: ignore[attr-defined]
     assert len(names) == 445
     assert sorted(here) == sorted(line for line in official if line.partition("__")[0] in names)
     assert dataset.image(here[0][:11]).shape[:2] == dataset.label(here[0][:11]).shape

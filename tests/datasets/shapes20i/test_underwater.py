@@ -89,7 +89,7 @@ def test_episodes_are_those_of_the_data_set_above_water(protocol: str, way: int)
 
 
 def test_mistakes_name_this_data_set() -> None:
-    with pytest.raises(MissingError, match="shapes20i-underwater has no picture"):
+    with pytest.raises(MissingError, match="shapes20i-underwater has no image"):
         Shapes20iUnderwater().image("val_9999")
     with pytest.raises(UsageError, match="shapes20i-underwater has no files"):
         open_dataset("shapes20i-underwater", root="somewhere")

@@ -39,7 +39,7 @@ def change(folder: Path, file: str, key: object, value: object) -> None:
 def test_pickles_are_read_kept_and_compared(tmp_path: Path) -> None:
     lists = release(tmp_path)
     val, train = import_splits("coco20i", tmp_path)
-    assert (val.side, train.side) == ("val", "train")
+    assert (val.split, train.split) == ("val", "train")
     assert val.summary == "160 entries of 160 images in 80 classes"
     assert "the val list of fold 0 has 40 entries, HSNet's has 35783" in val.differences
     assert len(val.differences) == len(train.differences) == FOLDS
@@ -52,7 +52,7 @@ def test_pickles_are_read_kept_and_compared(tmp_path: Path) -> None:
 @pytest.mark.parametrize("above", [".", "coco", "splits/coco", "data/splits/coco"])
 def test_a_folder_above_will_do(tmp_path: Path, above: str) -> None:
     release(tmp_path / above, ("val",))
-    assert [side.side for side in import_splits("coco20i", tmp_path)] == ["val"]
+    assert [side.split for side in import_splits("coco20i", tmp_path)] == ["val"]
 
 
 def test_json_by_class_from_0(tmp_path: Path) -> None:
@@ -88,14 +88,14 @@ def test_json_of_another_kind(tmp_path: Path, text: str) -> None:
 @pytest.mark.parametrize(
     ("file", "key", "value", "message"),
     [
-        ("val/fold1.pkl", 1, ["train2014/COCO_train2014_000000000001.jpg"], "no image of val2014"),
-        ("val/fold1.pkl", 1, ["val2014/COCO_val2014_000000000001.jpg/../x"], "no image of val2014"),
-        ("val/fold1.pkl", 1, [7], "lists something that is no name"),
-        ("val/fold1.pkl", 0, [image_name("val", 3)], "lists class 0, which is no val class of fold 1"),
+        ("val/fold1.pkl", 1, ["train2014/COCO_train2014_000000000001.jpg"], "not an image of val2014"),
+        ("val/fold1.pkl", 1, ["val2014/COCO_val2014_000000000001.jpg/../x"], "not an image of val2014"),
+        ("val/fold1.pkl", 1, [7], "lists something that is not a name"),
+        ("val/fold1.pkl", 0, [image_name("val", 3)], "lists class 0, which is not a val class of fold 1"),
         ("val/fold1.pkl", 80, [], "the classes 0 to 79"),
         ("val/fold1.pkl", "1", [], "the classes 0 to 79"),
         ("val/fold1.pkl", 1, {}, "the classes 0 to 79"),
-        ("trn/fold2.pkl", 0, [image_name("train", 3)], "lists class 0 otherwise than another fold's"),
+        ("trn/fold2.pkl", 0, [image_name("train", 3)], "has another list of class 0 than the file of another fold"),
     ],
 )
 def test_lists_that_make_no_sense(tmp_path: Path, file: str, key: object, value: object, message: str) -> None:
@@ -119,7 +119,7 @@ def test_a_malicious_pickle_is_refused_and_not_run(tmp_path: Path, monkeypatch) 
     change(tmp_path / "coco", "val/fold3.pkl", 3, [Runs()])
     monkeypatch.chdir(tmp_path)
     with pytest.raises(
-        BrokenFileError, match=r"fold3\.pkl is not a split file: it holds the instruction STACK_GLOBAL|GLOBAL"
+        BrokenFileError, match=r"fold3\.pkl is not a split file: it has the instruction STACK_GLOBAL|GLOBAL"
     ):
         import_splits("coco20i", tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["coco"]
@@ -128,7 +128,7 @@ def test_a_malicious_pickle_is_refused_and_not_run(tmp_path: Path, monkeypatch) 
 def test_what_is_missing(tmp_path: Path) -> None:
     with pytest.raises(MissingError, match="no folder"):
         import_splits("coco20i", tmp_path / "none")
-    with pytest.raises(MissingError, match="holds no COCO-20i lists"):
+    with pytest.raises(MissingError, match="has no COCO-20i lists"):
         import_splits("coco20i", tmp_path)
     with pytest.raises(MissingError, match="holds no FSS-1000 splits"):
         import_splits("fss1000", tmp_path)
@@ -176,12 +176,12 @@ def test_fss_classes_that_are_no_folder_names(tmp_path: Path, text: str) -> None
 def test_the_released_lists_as_json(shared: Path) -> None:
     for side in import_splits("coco20i", shared / "reference" / "splits"):
         assert side.differences == ()
-        lists = imported.load_class_lists("coco20i", side.side, 80)
+        lists = imported.load_class_lists("coco20i", side.split, 80)
         assert lists is not None
-        assert is_official(side.side, lists)  # type: ignore[arg-type]
+        assert is_official(side.split, lists)  # type: ignore[arg-type]
         # Another order is not the release.
         lists[1].reverse()
-        assert not is_official(side.side, lists)  # type: ignore[arg-type]
+        assert not is_official(side.split, lists)  # type: ignore[arg-type]
     for side in import_splits("fss1000", shared / "reference" / "splits" / "fss"):
         assert side.differences == ()
 

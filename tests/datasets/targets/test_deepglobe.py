@@ -12,7 +12,7 @@ from PIL import Image
 from fssbench import open_dataset
 from fssbench.datasets.checks import check
 from fssbench.datasets.targets.deepglobe import DeepGlobe
-from fssbench.datasets.targets.deepglobe_tiles import facts, is_asked, tile_of
+from fssbench.datasets.targets.deepglobe_tiles import facts, is_kept, tile_of
 from fssbench.errors import BrokenFileError, MissingError, UsageError
 from tests.datasets.trees import label_map, save_mask, save_photo, truncate
 
@@ -81,7 +81,7 @@ def test_tiles_with_several_large_colours_are_asked(photos: Path) -> None:
 )
 def test_each_colour_has_to_be_on_more_than_4_8_percent(pixels: list[tuple[int, int]], asked: bool) -> None:
     codes = np.concatenate([np.full(count, code, dtype=np.uint8) for count, code in pixels]).reshape(20, 20)
-    assert is_asked(codes) is asked
+    assert is_kept(codes) is asked
 
 
 def test_tiles_cover_a_photo_once_as_the_script_cuts() -> None:
@@ -134,7 +134,7 @@ def test_what_is_missing_or_broken(photos: Path, tmp_path: Path) -> None:
     dataset, empty = opened(photos), tmp_path / "empty"
     empty.mkdir()
     for name in ("12", "12_sat_6x", "12_sat_06", "12_sat_012", "a/12_sat_00"):
-        with pytest.raises(UsageError, match="is no tile of deepglobe"):
+        with pytest.raises(UsageError, match="is not a tile of deepglobe"):
             dataset.label(name)
     with pytest.raises(MissingError, match=r"13_mask\.png"):
         dataset.label("13_sat_00")
@@ -147,7 +147,7 @@ def test_what_is_missing_or_broken(photos: Path, tmp_path: Path) -> None:
     (prepared / "5" / "test" / "groundtruth" / "12_sat_00.png").unlink()
     with pytest.raises(MissingError, match="there is no mask"):
         opened(prepared).index("test")
-    with pytest.raises(UsageError, match="is no tile of deepglobe in"):
+    with pytest.raises(UsageError, match="is not a tile of deepglobe in"):
         opened(prepared).label("12_sat_55")
 
 

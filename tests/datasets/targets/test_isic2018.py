@@ -66,8 +66,8 @@ def test_check_compares_the_classes_with_the_release(isic: Path) -> None:
     ("text", "told"),
     [
         ("name,kind\n", "has no columns ID and Class"),
-        ("ID,Class\nISIC_0000001,mole\n", "line 2: 'mole' is no class of isic2018"),
-        ("ID,Class\nISIC_0000001\n", "line 2: 'None' is no class"),
+        ("ID,Class\nISIC_0000001,mole\n", "line 2: 'mole' is not a class of isic2018"),
+        ("ID,Class\nISIC_0000001\n", "line 2: 'None' is not a class"),
         (b"\xff\xfe\x00", "can't read"),
     ],
 )
@@ -79,7 +79,7 @@ def test_a_list_of_classes_that_is_none(isic: Path, text: str | bytes, told: str
 
 def test_what_is_missing(isic: Path, tmp_path: Path) -> None:
     (isic / "class_id.csv").unlink()
-    with pytest.raises(MissingError, match="of which class an image") as missed:
+    with pytest.raises(MissingError, match="has the classes of the images") as missed:
         open_dataset("isic2018", isic).index("test")
     assert "slei109/PATNet" in str(missed.value.remedy)
     with pytest.raises(MissingError, match="has no folder ISIC2018_Task1-2_Training_Input"):

@@ -72,7 +72,7 @@ def test_the_test_folder_alone_has_to_be_asked_for_and_is_said(suim: Path) -> No
     assert counts == {"images, test": 110}
     counts = {count.what: count.official for count in check(opened(suim)).counts if count.official is not None}
     assert counts == {"images, all": 1635, "images, train_val": 1525, "images, test": 110}
-    with pytest.raises(UsageError, match="suim can be asked all or test, not 'train'"):
+    with pytest.raises(UsageError, match="the part of suim is all or test, not 'train'"):
         opened(suim, part="train")
 
 
@@ -100,7 +100,7 @@ def test_classes_with_too_few_images_are_named_and_left_out_on_request_only(suim
 
 
 def test_what_is_missing(suim: Path, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="is no image name of suim"):
+    with pytest.raises(UsageError, match="is not an image name of suim"):
         opened(suim).label("elsewhere/n_2")
     (suim / "TEST" / "images" / "n_2.jpg").unlink()
     with pytest.raises(MissingError, match=r"n_2\.jpg"):

@@ -111,7 +111,7 @@ def test_coco_by_the_folds_of_pascal(tmp_path: Path) -> None:
 
 
 def test_what_training_sees_may_not_be_known(voc: Path) -> None:
-    with pytest.raises(UsageError, match="training on fss1000 has seen is not known here") as refused:
+    with pytest.raises(UsageError, match="training on fss1000 has seen are not known here") as refused:
         view(voc, train="fss1000")
     assert "--test-classes all" in str(refused.value.remedy)
     every = view(voc, "all", "fss1000")
@@ -126,7 +126,7 @@ def test_the_same_scenes_have_the_same_folds() -> None:
     assert same_scenes("shapes20i", "shapes20i-underwater")
     with pytest.raises(UsageError, match="there is no other choice"):
         transfer_view(wet, "shapes20i", "all")
-    with pytest.raises(UsageError, match="weights that were trained elsewhere"):
+    with pytest.raises(UsageError, match="weights trained on another data set"):
         transfer_view(wet, wet.name, "all")
 
 
@@ -149,7 +149,7 @@ def test_what_is_refused(voc: Path) -> None:
         view(voc, "repri-released", "shapes20i")
     with pytest.raises(UsageError, match="unknown dataset 'coco'"):
         view(voc, train="coco")
-    with pytest.raises(UsageError, match="weights from elsewhere"):
+    with pytest.raises(UsageError, match="weights trained on another data set"):
         open_dataset("pascal5i", voc, test_classes="all")
     with pytest.raises(UsageError, match=r"by open_dataset\(\.\.\., train_dataset=NAME\)"):
         TransferView.open(voc)
