@@ -93,7 +93,7 @@ class Registry(Generic[T]):
         return name
 
     def _is_code(self, name: str) -> bool:
-        return bool(self._by_code) and ":" in name
+        return bool(self._by_code) and (":" in name or name.endswith(".py"))
 
     def _class_of_code(self, name: str) -> T:
         return cast("Callable[[str], T]", imported(self._by_code))(name)

@@ -89,5 +89,7 @@ def check_unchanged(planned: OwnSource | None, method: Method[Any, Any]) -> None
         UsageError: If its file was changed in between.
     """
     own = None if method.info is None else method.info.own
-    if planned is not None and (own is None or own.sha256 != planned.sha256):
-        raise UsageError(f"{planned.path} was changed while the command began", "type the command again")
+    if planned is not None and (own is None or (own.sha256, own.imports) != (planned.sha256, planned.imports)):
+        raise UsageError(
+            f"{planned.path}, or a file that it imports, was changed while the command began", "type the command again"
+        )

@@ -18,10 +18,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class OwnSource:
-    """The code of a method that is not registered: its file and the hex sha256; both empty if it has no file."""
+    """The code of a method that is not registered.
+
+    Attributes:
+        path: Its file; empty where there is none.
+        sha256: Hex hash of that file; empty where there is none.
+        imports: The files beside it that it imports: name and sha256 of each.
+    """
 
     path: str
     sha256: str
+    imports: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)

@@ -102,7 +102,9 @@ def method_record(method: Method[Any, Any]) -> MethodRecord:
 
 def code_record(info: MethodInfo) -> CodeRecord | None:
     """Return the record of the code of a method that is not registered; None for a registered one."""
-    return None if info.own is None else CodeRecord(info.own.path or None, info.own.sha256 or None)
+    if info.own is None:
+        return None
+    return CodeRecord(info.own.path or None, info.own.sha256 or None, dict(info.own.imports))
 
 
 def _option(value: object) -> Option:

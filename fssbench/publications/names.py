@@ -67,5 +67,7 @@ def names_from(
         pool = variants if ":" in pattern else names
         if pattern not in pool and not any(fnmatchcase(name, pattern) for name in pool):
             plain = "".join(char for char in pattern if char not in _WILD)
+            if ".py" in plain or "/" in plain:
+                remedy = "a method of your own by the folder of its run: --compare hsnet,runs/mynet"
             raise unknown_name("method", plain or pattern, pool, remedy)
     return Names(patterns)

@@ -20,12 +20,14 @@ class CodeRecord:
     Attributes:
         path: The file, as it was named on the command line; None if it is not known.
         sha256: Hex hash of the file; None if there is none.
+        imports: The sha256 of each file next to it that it imports, by name.
     """
 
     __pydantic_config__: ClassVar[dict[str, object]] = _CONFIG
 
     path: str | None
     sha256: str | None
+    imports: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 _PUT_BACK = "put it back, start the run again with --overwrite, or give another --out"
 _CHANGED = {
     "method.code.sha256": "; the method's file was changed since",
+    "method.code.imports": "; a file that the method imports was changed since",
     "protocol.own.sha256": "; the protocol's file was changed since",
 }
 _LOG = logging.getLogger(__name__)
@@ -291,7 +292,11 @@ class PartFolder:
 
 def _record_of(run: Run) -> str:
     """Return run.json; a key that only protocols from outside have is left out for others: earlier versions read it."""
-    unset: dict[str, set[str]] = {"protocol": {"own"}} if run.protocol.own is None else {}
+    unset: dict[str, set[str] | dict[str, set[str]]] = {}
+    if run.protocol.own is None:
+        unset["protocol"] = {"own"}
+    if run.method.code is not None and not run.method.code.imports:
+        unset["method"] = {"code": {"imports"}}
     return schema().dump_json(run, indent=1, exclude=unset).decode() + "\n"
 
 

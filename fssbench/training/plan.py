@@ -112,15 +112,20 @@ class Plan:
         """Return what decides the result of a stage, by name."""
         protocol = None if self.rules is None or recipe.validation is None else self.rules.own
         files = {"code of the method": self.own, "protocol": protocol}
-        return {name: file.sha256 for name, file in files.items() if file is not None} | {
-            "network": self.network,
-            "variant": self.variant,
-            "options": str(dict(self.options)),
-            "recipe": str(recipe),
-            "data": self.dataset.fingerprint,
-            "fold": str(self.fold),
-            "seed": str(self.seed),
-        }
+        beside = {} if self.own is None else {f"file {name}": sha256 for name, sha256 in self.own.imports}
+        return (
+            {name: file.sha256 for name, file in files.items() if file is not None}
+            | beside
+            | {
+                "network": self.network,
+                "variant": self.variant,
+                "options": str(dict(self.options)),
+                "recipe": str(recipe),
+                "data": self.dataset.fingerprint,
+                "fold": str(self.fold),
+                "seed": str(self.seed),
+            }
+        )
 
 
 def state_file(stage: str) -> str:

@@ -177,10 +177,10 @@ def test_a_file_that_changes_while_the_command_begins_is_refused(
     monkeypatch.setattr(runner, "build", late)
     monkeypatch.setattr(run, "build", late)
     code, _, err = fssbench(*EVAL, "--method", "my.py:copy_mask", "--out", "run")
-    assert (code, "my.py was changed while the command began" in err) == (2, True)
+    assert (code, "my.py, or a file that it imports, was changed while the command began" in err) == (2, True)
     assert not Path("run").exists()
     code, _, err = fssbench("train", "--method", "my.py:Trained", *EVAL[1:5], "--steps", "1", "--out", "trained")
-    assert (code, "my.py was changed while the command began" in err) == (2, True)
+    assert (code, "my.py, or a file that it imports, was changed while the command began" in err) == (2, True)
 
 
 @pytest.mark.usefixtures("file")
@@ -328,3 +328,94 @@ def test_files_of_one_name_are_two_methods(fssbench: Any) -> None:
     assert len(folders) == 2, "each in a folder of its own, below --out"
     covered = {load_run(folder).frame["intersection"].map(lambda pixels: pixels[1]).sum() > 0 for folder in folders}
     assert covered == {True, False}
+
+
+PLAIN = """
+class Plain:
+    task = "fss"
+
+    def encode(self, image):
+        return image
+
+    def condition(self, features, mask):
+        return mask
+
+    def predict(self, query, supports, size):
+        return (supports[0][0][0] == LABEL).long()
+"""
+
+
+@pytest.mark.usefixtures("elsewhere")
+def test_files_beside_it_are_imported_and_on_record(fssbench: Any) -> None:
+    Path("labels.py").write_text("from deeper.one import LABEL\n")
+    Path("deeper").mkdir()
+    Path("deeper/one.py").write_text("LABEL = 1\n")
+    Path("my.py").write_text("from labels import *\n" + PLAIN)
+    asked = [*EVAL, "--method", "my.py:Plain", "--out", "run"]
+    code, _, err = fssbench(*asked)
+    assert code == 0, err
+    kept = json.loads(Path("run/run.json").read_text())["method"]["code"]["imports"]
+    assert list(kept) == ["deeper/one.py", "labels.py"]
+    Path("deeper/one.py").write_text("LABEL = 0\n")
+    code, _, err = fssbench(*asked, "--resume")
+    assert code == 2
+    assert "a file that the method imports was changed since" in err
+
+
+@pytest.mark.usefixtures("elsewhere")
+def test_a_file_beside_another_method_is_not_taken_for_its_own(fssbench: Any) -> None:
+    for folder in ("a", "b"):
+        Path(folder).mkdir()
+        Path(folder, "beside_both.py").write_text("LABEL = 1\n")
+        Path(folder, "my.py").write_text("from beside_both import LABEL\n" + PLAIN)
+    code, _, err = fssbench(*EVAL, "--method", "a/my.py:Plain,b/my.py:Plain", "--out", "runs")
+    assert code == 2
+    assert "b/my.py imports beside_both, and of that name" in err
+    assert not Path("runs").exists()
+
+
+@pytest.mark.usefixtures("elsewhere")
+@pytest.mark.parametrize(
+    ("line", "name", "words"),
+    [
+        ("import sys; sys.exit(0)", "my.py:Plain", "SystemExit: 0"),
+        ("import os; os.chdir('/')", "my.py:Plain", "changes the folder that the command is in"),
+        ("from .labels import LABEL", "my.py:Plain", "import a file beside it without the dot"),
+        ("class Needs(Plain):\n    def __init__(self, width): ...", "my.py:Needs", "others need a default"),
+        (
+            "class Exits(Plain):\n    def encode(self, image):\n        raise SystemExit(0)",
+            "my.py:Exits",
+            "in encode: SystemExit: 0",
+        ),
+        ("", "my.py", "is a file, and no class or function of it is named"),
+        ("", ":Plain", "names no file and no module"),
+    ],
+)
+def test_what_a_file_does_to_the_command_is_told(fssbench: Any, line: str, name: str, words: str) -> None:
+    before = Path.cwd()
+    Path("my.py").write_text("LABEL = 1\n" + PLAIN + "\n" + line + "\n")
+    code, _, err = fssbench(*EVAL, "--method", name, "--out", "run")
+    assert code == 2
+    assert words in err
+    assert "Traceback" not in err
+    assert Path.cwd() == before
+
+
+@pytest.mark.usefixtures("file")
+@pytest.mark.parametrize(
+    ("returned", "words"),
+    [
+        ("1 / 0", "in losses: ZeroDivisionError"),
+        ("torch.zeros(())", "losses returned Tensor, not losses by name"),
+        ('{"a": torch.zeros(())}', "no loss depends on a parameter"),
+    ],
+)
+def test_losses_that_teach_nothing_are_refused(fssbench: Any, returned: str, words: str) -> None:
+    lines = f"\n\nclass Wrong(MyNet):\n    def losses(self, batch):\n        return {returned}\n"
+    Path("my.py").write_text(CODE + lines)
+    code, _, err = fssbench(
+        "train", "--method", "my.py:Wrong", *EVAL[1:5], "--steps", "1", "--batch", "1", "--out", "t"
+    )
+    assert code == 2
+    assert words in err
+    assert "Traceback" not in err

@@ -79,6 +79,14 @@ class Divides(Good):
         return (features * inside).sum((2, 3)) / inside.sum((2, 3))
 
 
+class NearestMask(Good):
+    def condition(self, features, mask):
+        inside = F.interpolate((mask == 1).to(features.dtype)[:, None], features.shape[-2:], mode="nearest")
+        if (mask == 1).any() and not inside.any():
+            raise ValueError("no pixel of the mask is left")
+        return super().condition(features, mask)
+
+
 class Single(Good):
     def encode(self, image):
         return F.conv2d(image, self.net.weight.float(), stride=8)
@@ -105,6 +113,7 @@ VIOLATIONS = {
     "MixesBatch": ("an image of a batch", "encode gives other values for an image in a batch"),
     "WritesInPlace": ("inputs, features", "changes the features of the query"),
     "Divides": ("empty, whole", "not finite"),
+    "NearestMask": ("empty, whole", "no pixel of the mask is left"),
     "Single": ("float32 predicts", "RuntimeError"),
     "Unregistered": ("the state dict", "register parameters"),
     "Ordered": ("the order of the shots", "average over them"),
@@ -133,6 +142,8 @@ def test_validate_says_a_line_for_each_check(fssbench: Any) -> None:
     assert (code, out.count("ok  ")) == (0, len(CHECKS))
     code, out, err = fssbench("validate", "./my.py:Ordered")
     assert (code, out.count("FAIL"), "Traceback" in err) == (1, 1, False)
+    code, out, _ = fssbench("validate", "./my.py:WrongShape")
+    assert (out.count("of shape (5, 8, 8)"), out.count("FAIL"), out.count(": as above")) == (1, 8, 7)
     assert fssbench("validate", "hsnett")[0] == 2
     assert fssbench("validate", "./none.py:Good")[0] == 2
 

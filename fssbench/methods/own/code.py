@@ -6,6 +6,7 @@ import hashlib
 import importlib
 import importlib.util
 import inspect
+import os
 import sys
 from dataclasses import dataclass
 from functools import cache
@@ -13,6 +14,7 @@ from pathlib import Path
 from types import ModuleType
 
 from fssbench.errors import FSSBenchError, MissingError, UsageError
+from fssbench.methods.own.neighbours import check_own, hashes_of, imported_files
 
 _MAX_BYTES = 4 << 20
 """Larger files are refused, because they can't be written by hand."""
@@ -27,12 +29,14 @@ class OwnCode:
         name: Its name in records and tables: "my.py:MyNet", or "package.module:MyNet".
         path: Its file; None if it has none.
         sha256: Hex hash of that file as it was run; None if it has none.
+        imports: Of a file, those beside it that it imports: name and sha256 of each.
     """
 
     found: object
     name: str
     path: Path | None
     sha256: str | None
+    imports: tuple[tuple[str, str], ...] = ()
 
 
 def is_own(name: str) -> bool:
@@ -53,6 +57,10 @@ def load_code(spec: str) -> OwnCode:
         UsageError: If it can't be imported, or has no such name.
     """
     source, _, attribute = spec.rpartition(":")
+    if spec.endswith(".py") and not Path(spec).is_dir():
+        raise UsageError(f"{spec} is a file, and no class or function of it is named", f"--method {spec}:NAME")
+    if not source:
+        raise UsageError(f"{spec} names no file and no module", f"--method ./my.py{spec}")
     if not attribute.isidentifier():
         raise UsageError(
             f"'{attribute}' in {spec} is not a valid name of a class or function", "--method ./my.py:MyNet"
@@ -60,7 +68,10 @@ def load_code(spec: str) -> OwnCode:
     if source.endswith(".py") or "/" in source or "\\" in source:
         named = Path(source)
         content = _content(named, spec)
+        beside = imported_files(named, content)
+        imports = hashes_of(named, beside)
         module = _from_file(named, content, spec)
+        check_own(named, beside)
         path: Path | None = named
         name = f"{named.name}:{attribute}"
         sha256: str | None = hashlib.sha256(content).hexdigest()
@@ -69,6 +80,7 @@ def load_code(spec: str) -> OwnCode:
         file = getattr(module, "__file__", None)
         path = None if file is None else Path(file)
         name, sha256 = spec, None if path is None else _sha256_when_imported(path)
+        imports = ()
     found = getattr(module, attribute, None)
     if found is None:
         available = [
@@ -78,7 +90,7 @@ def load_code(spec: str) -> OwnCode:
             f"{source} has no '{attribute}'; it has {', '.join(available) or 'no class and no function'}",
             f"--method {source}:{available[0] if available else 'NAME'}",
         )
-    return OwnCode(found, name, path, sha256)
+    return OwnCode(found, name, path, sha256, imports)
 
 
 def own_frame(error: BaseException, path: Path | None) -> str:
@@ -95,7 +107,9 @@ def own_frame(error: BaseException, path: Path | None) -> str:
 
 def _content(path: Path, spec: str) -> bytes:
     if not path.is_file():
-        raise MissingError(f"there is no file {path}, which --method {spec} names", f"fssbench new method {path.stem}")
+        here = path.stem.isidentifier() and path.parent == Path() and not path.exists()
+        remedy = f"fssbench new method {path.stem}" if here else "name your method's file: --method DIR/my.py:MyNet"
+        raise MissingError(f"there is no file {path}, which --method {spec} names", remedy)
     if path.stat().st_size > _MAX_BYTES:
         raise UsageError(f"{path} is larger than {_MAX_BYTES >> 20} MiB: it is not Python source", "name another file")
     return path.read_bytes()
@@ -114,15 +128,25 @@ def _from_file(path: Path, content: bytes, spec: str) -> ModuleType:
         raise UsageError(f"{path} is not a Python file", "name a file that ends in .py")
     module = importlib.util.module_from_spec(found)
     sys.modules[unique] = module
+    here = Path.cwd()
     try:
         # Run exactly what was hashed, even if the file has changed since.
         exec(compile(content, str(path.resolve()), "exec"), vars(module))  # noqa: S102 - the user named it to be run
     except FSSBenchError:
         sys.modules.pop(unique, None)
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         sys.modules.pop(unique, None)
-        raise UsageError(f"{spec} can't be imported: {own_frame(error, path)}", f"correct {path}") from error
+        relative = isinstance(error, ImportError) and "relative import" in str(error)
+        remedy = "import a file beside it without the dot: from parts import Part" if relative else f"correct {path}"
+        raise UsageError(f"{spec} can't be imported: {own_frame(error, path)}", remedy) from error
+    if Path.cwd() != here:
+        os.chdir(here)
+        sys.modules.pop(unique, None)
+        raise UsageError(
+            f"{path} changes the folder that the command is in when it is imported; paths would mean others there",
+            "leave os.chdir out, or call it only under if __name__ == '__main__'",
+        )
     return module
 
 
@@ -140,7 +164,7 @@ def _from_name(source: str, spec: str) -> ModuleType:
         raise UsageError(f"{spec} can't be imported: {own_frame(error, None)}", "install it") from error
     except FSSBenchError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise UsageError(f"{spec} can't be imported: {own_frame(error, None)}", f"correct {source}") from error
 
 

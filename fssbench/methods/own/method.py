@@ -48,7 +48,7 @@ def _method_of(code: OwnCode, spec: str) -> type[AnyMethod]:
         cls = _of_function(code, code.found)
     else:
         raise UsageError(f"{spec} is neither a class nor a function", "name a class with encode, condition, predict")
-    own = OwnSource(str(code.path) if code.path else "", code.sha256 or "")
+    own = OwnSource(str(code.path) if code.path else "", code.sha256 or "", code.imports)
     info = cls.info or described(cls, code.name, spec, made_of=code.found)
     cls.info = replace(info, name=code.name, target=spec, own=own)
     return cls
@@ -125,11 +125,13 @@ def _of_class(code: OwnCode, user_class: type) -> type[AnyMethod]:
             user_class.__init__(self, **passed, **arguments)  # type: ignore[misc]
         except FSSBenchError:
             raise
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             if isinstance(error, TypeError) and "unexpected keyword argument" in str(error):
                 raise
             words = f"{code.name} can't be built: {own_frame(error, code.path)}"
-            raise UsageError(words, f"correct {code.path or code.name}") from error
+            lacking = isinstance(error, TypeError) and "required positional argument" in str(error)
+            remedy = "__init__ is given way, shot and backbone, where it names them; others need a default"
+            raise UsageError(words, remedy if lacking else f"correct {code.path or code.name}") from error
         self.task = getattr(self, "task", cast("Task", offered.get("variant", "fss")))
         self.way, self.shot = way, shot
 
@@ -148,7 +150,31 @@ def _of_class(code: OwnCode, user_class: type) -> type[AnyMethod]:
         "condition": _with_own_errors(user_class.condition, code),  # type: ignore[attr-defined]
         "predict": _with_own_errors(predict, code),
     }
+    losses = getattr(user_class, "losses", None)
+    if callable(losses) and losses is not Method.losses:
+        own["losses"] = _told(_checked_losses(losses, code), code)
     return cast("type[AnyMethod]", type(user_class.__name__, bases, own))
+
+
+def _checked_losses(losses: Callable[..., Any], code: OwnCode) -> Callable[..., Any]:
+    """Return a method's `losses` that refuses what nothing can be learnt from."""
+
+    @wraps(losses)
+    def checked(self: AnyMethod, batch: object) -> object:
+        found = losses(self, batch)
+        named = isinstance(found, dict) and all(isinstance(name, str) for name in found)
+        if not named or not all(isinstance(one, Tensor) and one.ndim == 0 for one in found.values()):
+            raise UsageError(
+                f"{code.name}: losses returned {type(found).__name__}, not losses by name",
+                'return a dict of tensors of one number each: {"segmentation": loss}',
+            )
+        if torch.is_grad_enabled() and not any(one.requires_grad for one in found.values()):
+            raise UsageError(
+                f"{code.name}: no loss depends on a parameter", "compute the losses from what the parameters give"
+            )
+        return found
+
+    return checked
 
 
 def _argument_names(user_class: type) -> set[str] | None:
@@ -197,7 +223,7 @@ def _with_own_errors(step: Callable[..., Any], code: OwnCode) -> Callable[..., A
             return step(*arguments, **named)
         except (FSSBenchError, torch.OutOfMemoryError):
             raise
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise UsageError(
                 f"{code.name}: {own_frame(error, code.path)}", f"correct {code.path or code.name}"
             ) from error

@@ -231,7 +231,7 @@ def _masks(subject: Subject) -> str:
 
 def _one_pixel(masks: Tensor) -> Tensor:
     alone = torch.zeros_like(masks)
-    alone[..., SIDE // 3, SIDE // 3] = 1
+    alone[..., SIDE // 3 + 3, SIDE // 3 + 3] = 1  # between the pixels that remain of a mask at stride 8
     return alone
 
 
