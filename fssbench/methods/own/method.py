@@ -152,7 +152,7 @@ def _of_class(code: OwnCode, user_class: type) -> type[AnyMethod]:
     }
     losses = getattr(user_class, "losses", None)
     if callable(losses) and losses is not Method.losses:
-        own["losses"] = _told(_checked_losses(losses, code), code)
+        own["losses"] = _with_own_errors(_checked_losses(losses, code), code)
     return cast("type[AnyMethod]", type(user_class.__name__, bases, own))
 
 
