@@ -293,8 +293,9 @@ class PartFolder:
 def _record_of(run: Run) -> str:
     """Return run.json; a key that only protocols from outside have is left out for others: earlier versions read it."""
     unset: dict[str, set[str] | dict[str, set[str]]] = {}
-    if run.protocol.own is None:
-        unset["protocol"] = {"own"}
+    rules = {"own": run.protocol.own is None, "query_rim": run.protocol.query_rim == "hidden"}
+    if usual := {name for name, is_usual in rules.items() if is_usual}:
+        unset["protocol"] = usual
     if run.method.code is not None and not run.method.code.imports:
         unset["method"] = {"code": {"imports"}}
     return schema().dump_json(run, indent=1, exclude=unset).decode() + "\n"
