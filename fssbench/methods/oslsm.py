@@ -63,7 +63,7 @@ class Widths:
     codes: int
 
 
-WIDTHS = {"vgg16": Widths((64, 128, 256, 512, 512), 4096, 1000), "small": Widths((8, 12, 16, 24, 32), 64, 32)}
+WIDTHS = {"vgg16": Widths((64, 128, 256, 512, 512), 4096, 1000), "small": Widths((4, 8, 16, 24, 32), 64, 32)}
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,15 +94,16 @@ class ConditioningBranch(nn.Module):
 
     Args:
         widths: How wide it is.
+        dropout: Chance that an output of fc6 or fc7 is dropped in training.
     """
 
-    def __init__(self, widths: Widths) -> None:
+    def __init__(self, widths: Widths, dropout: float) -> None:
         super().__init__()
         self.features = convolutions(widths.convolutions, padding=1)
         self.fc6 = nn.Linear(widths.convolutions[-1] * 7 * 7, widths.hidden)
         self.fc7 = nn.Linear(widths.hidden, widths.hidden)
         self.fc8 = nn.Linear(widths.hidden, widths.codes)
-        self.dropout = nn.Dropout(0.5)
+        self.dropout = nn.Dropout(dropout)
 
     def forward(self, image: Tensor) -> Tensor:
         """Return x (B, m) of masked supports (B, 3, 224, 224)."""
@@ -143,15 +144,16 @@ class SegmentationBranch(nn.Module):
 
     Args:
         widths: How wide it is.
+        dropout: Chance that an output of fc6 or fc7 is dropped in training.
     """
 
-    def __init__(self, widths: Widths) -> None:
+    def __init__(self, widths: Widths, dropout: float) -> None:
         super().__init__()
         # Quirk: 121, where FCN-32s pads by 100.
         self.features = convolutions(widths.convolutions, padding=PADDING)
         self.fc6 = nn.Conv2d(widths.convolutions[-1], widths.hidden, 7)
         self.fc7 = nn.Conv2d(widths.hidden, widths.hidden, 1)
-        self.dropout = nn.Dropout(0.5)
+        self.dropout = nn.Dropout(dropout)
 
     def forward(self, image: Tensor) -> Tensor:
         """Return F_q (B, C, h, w) of queries (B, 3, H, W)."""
@@ -171,6 +173,7 @@ class OSLSM(JointMethod[Photos | Dense, Classifier]):
         widths: Channels of conv1 to conv5, in both branches; default the backbone's.
         hidden: Channels of fc6 and fc7.
         codes: Outputs of fc8.
+        dropout: Chance that an output of fc6 or fc7 is dropped in training.
     """
 
     query_of_features_alone = False
@@ -183,14 +186,15 @@ class OSLSM(JointMethod[Photos | Dense, Classifier]):
         widths: tuple[int, ...] | None = None,
         hidden: int | None = None,
         codes: int | None = None,
+        dropout: float = 0.5,
     ) -> None:
         super().__init__()
         self.task, self.way, self.shot = "fss", way, shot
         usual = WIDTHS[backbone]
         self.widths = Widths(widths or usual.convolutions, hidden or usual.hidden, codes or usual.codes)
-        self.conditioning = ConditioningBranch(self.widths)
+        self.conditioning = ConditioningBranch(self.widths, dropout)
         self.hashing = WeightHashing(self.widths.codes, self.widths.hidden + 1)
-        self.segmentation = SegmentationBranch(self.widths)
+        self.segmentation = SegmentationBranch(self.widths, dropout)
         self.register_buffer("bilinear", bilinear_kernel(2 * STRIDE), persistent=False)
         self.register_buffer("mean", torch.tensor(MEAN).view(3, 1, 1), persistent=False)
         self.bilinear: Tensor

@@ -190,13 +190,33 @@ def test_the_loss_is_a_sum_over_pixels() -> None:
     assert summed_binary_loss(scores, mask, 2.0).item() == pytest.approx(total / 2)
 
 
+def _batch() -> TrainingBatch:
+    images, masks = _images(2), _masks(2)
+    return TrainingBatch(
+        images, masks[:, None], images[:, None, None], masks[:, None, None], torch.tensor([[0], [1]]), masks
+    )
+
+
+def test_the_loss_falls() -> None:
+    torch.manual_seed(0)
+    method = fssbench.build("oslsm", "small", dropout=0.0).train()
+    optimiser = torch.optim.AdamW(method.parameters(), lr=2e-3)
+    losses = []
+    for _ in range(16):
+        loss = method.losses(_batch())["segmentation"]
+        losses.append(loss.item())
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+    # Less than what is lost without a look at the images, with the share of the foreground in both.
+    share = (_masks(2) == 1).float().mean().item()
+    blind = -SIDE * SIDE * (share * np.log(share) + (1 - share) * np.log(1 - share))
+    assert losses[-1] < blind < losses[0]
+
+
 def test_both_branches_learn_from_an_episode() -> None:
     method = _built().train()
-    masks = _masks(2)
-    batch = TrainingBatch(
-        _images(2), masks[:, None], _images(2)[:, None, None], masks[:, None, None], torch.tensor([[0], [1]]), masks
-    )
-    losses = method.losses(batch)
+    losses = method.losses(_batch())
     assert list(losses) == ["segmentation"]
     losses["segmentation"].backward()
     assert [name for name, its in method.named_parameters() if its.grad is None or not its.grad.any()] == []
