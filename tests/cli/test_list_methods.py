@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -115,6 +116,27 @@ def test_json(fssbench: Run) -> None:
     assert (sagnn["name"], sagnn["status"], sagnn["printed_name"]) == ("sagnn", "published-only", "SAGNN")
     _, out, _ = fssbench("list", "backbones", "--json")
     assert {"backbone", "methods"} == set(json.loads(out)[0])
+
+
+def test_the_table_of_printed_and_computed_parameters_is_right() -> None:
+    import torch
+
+    import fssbench
+
+    page = (Path(__file__).parents[2] / "docs/parameters.md").read_text(encoding="utf-8")
+    rows = [
+        [cell.strip() for cell in line.strip("|").split("|")] for line in page.splitlines() if line.startswith("| ")
+    ]
+    printed = fssbench.published()
+    for name, network, number, _, learned, _ in rows[2:]:
+        method, backbone = name.lower(), network.lower().replace("-", "")
+        # PANet's authors have no ResNet: the row is of iFSL's form.
+        variant = "fscs" if method == "panet" else None
+        with torch.device("meta"):
+            built = fssbench.build(method, backbone=backbone, variant=variant)
+        assert learned == f"{built.learnable_parameters / 1e6:.2f}", (name, network)
+        known = printed[(printed["method"] == method) & (printed["backbone"] == backbone)]["learnable_params"]
+        assert float(number) in set(known), (name, network, number)
 
 
 @pytest.mark.parametrize(
