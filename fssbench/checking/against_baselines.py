@@ -80,10 +80,10 @@ def _setting(run: Run, fold: int) -> tuple[object, ...]:
     )
 
 
-def _baseline_setting(its: Baseline) -> tuple[object, ...]:
+def _baseline_setting(baseline: Baseline) -> tuple[object, ...]:
     return (
-        *(its.method, its.variant, its.backbone, its.task, its.train_dataset),
-        *(its.dataset, its.ways, its.shots, its.fold, its.protocol),
+        *(baseline.method, baseline.variant, baseline.backbone, baseline.task, baseline.train_dataset),
+        *(baseline.dataset, baseline.ways, baseline.shots, baseline.fold, baseline.protocol),
     )
 
 

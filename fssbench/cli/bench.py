@@ -52,7 +52,7 @@ def bench(
 
     check_file("--out", out)
     parts = [[part.strip() for part in text.split(",")] for text in (method, shots, precision)]
-    if not all(part for its in parts for part in its) or not all(part.isdecimal() for part in parts[1]):
+    if not all(name for names in parts for name in names) or not all(part.isdecimal() for part in parts[1]):
         raise UsageError("--method, --shots and --precision take names with commas between them", "--shots 1,5")
     cases = [Case(name, int(shot), how) for name in parts[0] for shot in parts[1] for how in parts[2]]
     given = {
@@ -132,6 +132,6 @@ def _miou(one: Measured, found: Sequence[Measured]) -> str:
     """Return the mIoU, with the change to the first precision of the same method and shots."""
     if one.random:
         return "-"
-    first = next(its for its in found if (its.case.method, its.case.shots) == (one.case.method, one.case.shots))
+    first = next(other for other in found if (other.case.method, other.case.shots) == (one.case.method, one.case.shots))
     change = "" if first is one else f" ({one.miou - first.miou:+.2f})"
     return f"{one.miou:.2f}{change}"

@@ -74,7 +74,7 @@ def show(identifier: Identifier) -> None:
 
 def _text(value: object) -> str:
     if isinstance(value, dict):
-        return ", ".join(f"{name} {_text(its)}" for name, its in value.items())
+        return ", ".join(f"{name} {_text(item)}" for name, item in value.items())
     return ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 

@@ -128,10 +128,10 @@ def import_splits(
     """
     from fssbench.datasets.splits.importing import import_splits as read_splits
 
-    for side in read_splits(name, source):
-        verdict = f"{'not ' if side.differences else ''}{side.release}'s release"
-        say(f"{side.split}: {side.summary}, {verdict}; kept in {side.path}")
-        say(*(f"  note: {difference}" for difference in side.differences))
+    for imported in read_splits(name, source):
+        verdict = f"{'not ' if imported.differences else ''}{imported.release}'s release"
+        say(f"{imported.split}: {imported.summary}, {verdict}; kept in {imported.path}")
+        say(*(f"  note: {difference}" for difference in imported.differences))
 
 
 def _print_problems(problems: Sequence[str], what: str, *, every: bool) -> None:

@@ -43,7 +43,7 @@ class DrawOptions:
     ] = None
     split: Annotated[
         Literal["train", "val", "test"] | None,
-        typer.Option("--split", help="Side of the data set; default the protocol's."),
+        typer.Option("--split", help="Split of the data set; default that of the protocol."),
     ] = None
     train_dataset: Annotated[
         str | None,
@@ -233,16 +233,16 @@ def _class_table(episodes: EpisodeList, dataset: Dataset | None) -> Table:
     from fssbench.episode.draw import classes_of
 
     table = Table(title="How often", box=None, title_justify="left")
-    for heading in ("class", "asked", "query's class", "queries"):
+    for heading in ("class", "episodes", "query's class", "queries"):
         table.add_column(heading, justify="left" if heading == "class" else "right")
-    asked = Counter(class_id for episode in episodes for class_id in episode.classes)
+    uses = Counter(class_id for episode in episodes for class_id in episode.classes)
     listed = Counter(episode.query_class for episode in episodes)
     queries = Counter(class_id for _, class_id in {(e.query, e.query_class) for e in episodes})
     # With the data at hand, classes in no episode are shown too: they count 0 in a mean over classes.
-    never = classes_of(dataset, episodes) if dataset else ()
-    for class_id in sorted({*asked, *listed, *never}):
+    unused = classes_of(dataset, episodes) if dataset else ()
+    for class_id in sorted({*uses, *listed, *unused}):
         name = f"{class_id} {dataset.class_names.get(class_id, '')}" if dataset else str(class_id)
-        table.add_row(name, str(asked[class_id]), str(listed[class_id]), str(queries[class_id]))
+        table.add_row(name, str(uses[class_id]), str(listed[class_id]), str(queries[class_id]))
     return table
 
 

@@ -74,7 +74,7 @@ class EvalOptions:
     ] = None
     ways: Annotated[int | None, typer.Option("--ways", help="Classes per episode, N.", show_default="1")] = None
     backbone: Backbone = None
-    variant: Annotated[str | None, typer.Option("--variant", help="Form of the method, where it has several.")] = None
+    variant: Annotated[str | None, typer.Option("--variant", help="Variant of the method, if it has several.")] = None
     task: MaybeTask = None
     protocol: MaybeProtocol = None
     score_at: Annotated[

@@ -105,7 +105,7 @@ def _datasets() -> Listing:
     from fssbench.protocols.rules import own_protocols, protocol, shipped_protocols
 
     known = [protocol(name) for name in shipped_protocols()]
-    known += [its for name in own_protocols() if not isinstance(its := _from_outside(name), str)]
+    known += [read for name in own_protocols() if not isinstance(read := _from_outside(name), str)]
     return ("data set", "folds", "folder", "protocols"), [
         (
             info.name,
@@ -127,8 +127,8 @@ def _protocols() -> Listing:
         return headings, rows
     rows = [(*row, "fssbench") for row in rows]
     for name, package in outside.items():
-        its = _from_outside(name)
-        choices = (name, *("-" for _ in headings[2:]), its) if isinstance(its, str) else _choices(its)
+        read = _from_outside(name)
+        choices = (name, *("-" for _ in headings[2:]), read) if isinstance(read, str) else _choices(read)
         rows.append((*choices, f"the package {package}"))
     return (*headings, "from"), rows
 

@@ -105,8 +105,8 @@ def _without_truth(rows: pd.DataFrame) -> tuple[int, ...]:
     there: dict[int, bool] = {}
     losses = rows["lost_query"] if "lost_query" in rows.columns else [None] * len(rows)
     for classes, truth, union, lost in zip(rows["classes"], rows["truth"], rows["union"], losses, strict=True):
-        gone = lost if isinstance(lost, tuple) else (False,) * len(classes)
-        for class_id, present, pixels, none_left in zip(classes, truth, union[1:], gone, strict=True):
+        absent = lost if isinstance(lost, tuple) else (False,) * len(classes)
+        for class_id, present, pixels, none_left in zip(classes, truth, union[1:], absent, strict=True):
             counts = bool(present and pixels and not none_left)
             there[int(class_id)] = there.get(int(class_id), False) or counts
     return tuple(sorted(class_id for class_id, found in there.items() if not found))

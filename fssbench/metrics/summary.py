@@ -227,8 +227,8 @@ class _Drawn:
 
 
 def _draw(counts: FoldCounts, draws: int, generator: np.random.Generator) -> _Drawn:
-    together, *runs = bootstrap([counts.total, *counts.runs], draws, generator)
-    return _Drawn(mean_ratios(runs or [together]), cast("Floats", together.per_class))
+    total, *runs = bootstrap([counts.total, *counts.runs], draws, generator)
+    return _Drawn(mean_ratios(runs or [total]), cast("Floats", total.per_class))
 
 
 def _values(ratios: Ratios) -> dict[str, float]:

@@ -150,9 +150,9 @@ def counted_label(label: Label, size: tuple[int, int], rule: ResizeRule = "pillo
     """Return the label map on which IoU is counted at the original size.
 
     Args:
-        label: uint8 or uint16 (H, W), the query's own.
-        size: (height, width) of the network's input.
-        rule: How photos get there. "pillow-and-back" takes the label map there and back; others leave it as it is.
+        label: uint8 or uint16 (H, W), at the original size of the query.
+        size: (height, width) of the input.
+        rule: How images are resized. Only "pillow-and-back" changes the label map: to the input size and back.
     """
     if rule != "pillow-and-back":
         return label
@@ -169,13 +169,13 @@ def _padded_label(label: Label, size: tuple[int, int]) -> Label:
 
 
 def ignored_pixels(label: Label, size: tuple[int, int], rule: ResizeRule, *, rim: bool) -> npt.NDArray[np.bool_]:
-    """Return where a photo is padded and, with `rim`, where its label map is 255, at the network's size.
+    """Return the padding of an image and, with `rim`, its ignore region, at the input size.
 
     Args:
         label: uint8 (H, W), 255 = ignore; or uint16 (H, W), where 255 is a class like any other.
-        size: (height, width).
-        rule: How it gets there.
-        rim: Whether pixels labelled 255 count, too.
+        size: (height, width) of the input.
+        rule: How it is resized.
+        rim: Whether pixels labelled 255 are included.
 
     Returns:
         bool (height, width).

@@ -126,9 +126,7 @@ def _limit(results: Results) -> list[str]:
 def _shard(results: Results) -> list[str]:
     if not results.run.is_shard:
         return []
-    return [
-        f"shard {results.run.as_shard}: only a part of each list, which fssbench merge puts together with the others"
-    ]
+    return [f"shard {results.run.as_shard}: only a part of each list, which fssbench merge combines with the others"]
 
 
 def _lost(results: Results) -> list[str]:

@@ -172,7 +172,7 @@ class RunFolder:
                 )
 
     def _mend_lists(self) -> None:
-        """Write a list again that is gone or is not the run's: the record says by its hash which list that is."""
+        """Write the list again if its file is missing or has another list; the record has the hash of the list."""
         from fssbench.episode import read_episodes, write_episodes
 
         for fold, episodes in self._lists.items():
@@ -180,13 +180,13 @@ class RunFolder:
             try:
                 if read_episodes(path).hash == episodes.hash:
                     continue
-                why = "is not the run's list"
+                fault = "is not the list of the run"
             except MissingError:
-                why = "is gone"
+                fault = "is missing"
             except BrokenFileError:
-                why = "can't be read"
+                fault = "can't be read"
             write_episodes(episodes, path)
-            _LOG.warning("%s %s: it is written again", path, why)
+            _LOG.warning("%s %s: it is written again", path, fault)
 
     def _gather(self, *, damaged: bool = False) -> None:
         """Append the rows of the other processes to the file of this process, and remove their files.

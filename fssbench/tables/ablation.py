@@ -142,9 +142,9 @@ def _measured(request: Ablation, names: dict[str, str], known: Publications, lea
     for one in measurements(folders, leave_out) if folders else []:
         settings.setdefault(setting_of(one), []).append(one)
     parts = []
-    for together in settings.values():
-        entries = measured_entries(together, known.methods)
-        named = {names[one.run.method.variant or first]: entry for one, entry in zip(together, entries, strict=True)}
+    for group in settings.values():
+        entries = measured_entries(group, known.methods)
+        named = {names[one.run.method.variant or first]: entry for one, entry in zip(group, entries, strict=True)}
         parts.append(_Part("", _numbers_of(entries), named))
     return parts
 

@@ -197,11 +197,11 @@ def _measured(
     if not folders:
         return []
     found = measurements(folders, leave_out)
-    together: dict[str, list[Measurement]] = {}
+    by_dataset: dict[str, list[Measurement]] = {}
     for one in found:
-        together.setdefault(dataset_key(one.run), []).append(one)
+        by_dataset.setdefault(dataset_key(one.run), []).append(one)
     return [
-        pair for ones in together.values() for pair in zip(measured_entries(ones, known.methods), ones, strict=True)
+        pair for ones in by_dataset.values() for pair in zip(measured_entries(ones, known.methods), ones, strict=True)
     ]
 
 

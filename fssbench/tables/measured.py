@@ -86,7 +86,10 @@ def dataset_key(run: Run) -> str:
 
 
 def protocol_label(run: Run) -> str:
-    """Return what a run's protocol is called; one from outside is told from all of fssbench's, those to come too."""
+    """Return the name of a run's protocol; for a protocol from outside with its package and hash.
+
+    So it can't be mistaken for a protocol of this or a later version of fssbench with the same name.
+    """
     own, name = run.protocol.own, run.protocol.name
     return name if own is None else f"{name} ({own.package or 'a file'}, {own.sha256[:8]})"
 
@@ -174,16 +177,20 @@ def group_folds(runs: Iterable[tuple[Run, dict[int, MeasuredFold]]]) -> list[Mea
         if not found:
             continue
         configuration, folds = _configuration(run), frozenset(found)
-        together = by_configuration.setdefault(configuration, [])
+        measurements = by_configuration.setdefault(configuration, [])
         place = taken.get((configuration, folds), 0)
-        while place < len(together) and folds & together[place].folds.keys():
+        while place < len(measurements) and folds & measurements[place].folds.keys():
             place += 1
         taken[configuration, folds] = place
-        if place == len(together):
-            together.append(Measurement(run, found, repeat=place))
+        if place == len(measurements):
+            measurements.append(Measurement(run, found, repeat=place))
         else:
-            together[place] = replace(together[place], folds={**together[place].folds, **found})
-    return [replace(one, repeated=len(together) > 1) for together in by_configuration.values() for one in together]
+            measurements[place] = replace(measurements[place], folds={**measurements[place].folds, **found})
+    return [
+        replace(one, repeated=len(measurements) > 1)
+        for measurements in by_configuration.values()
+        for one in measurements
+    ]
 
 
 def folds_of(results: Results, folder: Path) -> dict[int, MeasuredFold]:

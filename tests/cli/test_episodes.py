@@ -89,9 +89,9 @@ def test_show_a_file(run: Run, exported: Path) -> None:
     for text in (drawn.hash, "pascal5i", "hsnet", drawn[0].query, drawn[1].supports[0][0]):
         assert text in result.output
     assert "The first 2" in result.output
-    asked = sum(6 in episode.classes for episode in drawn)
+    count = sum(6 in episode.classes for episode in drawn)
     [row] = [line.split() for line in result.output.splitlines() if line.split()[:1] == ["6"]][:1]
-    assert row[1] == str(asked)
+    assert row[1] == str(count)
 
 
 def test_show_draws_where_no_file_is_given(run: Run) -> None:
@@ -101,7 +101,7 @@ def test_show_draws_where_no_file_is_given(run: Run) -> None:
     assert "The first" not in result.output
 
 
-def test_show_names_classes_that_are_never_asked(run: Run) -> None:
+def test_show_names_classes_without_episodes(run: Run) -> None:
     result = run("show", "--dataset", "short", "--count", 4, "--skip-short-classes", "--rows", 0)
     rows = [line.split() for line in result.output.splitlines()]
     assert ["1", "class1", "0", "0", "0"] in rows

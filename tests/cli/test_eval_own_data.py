@@ -35,7 +35,7 @@ def test_crowds_are_said_beside_the_numbers(fssbench, tmp_path: Path) -> None:
     (tmp_path / "own" / "dataset.toml").write_text('[classes]\n1 = "leaf"\n')
     code, out, err = fssbench(*ALL, "--episodes", "4", "--out", "run")
     assert (code, err) == (0, "")
-    said = "own/export.json: crowds (iscrowd 1) are background: 1 annotation (1 of 'leaf'; id 3), beside 3"
+    said = "own/export.json: crowds (iscrowd 1) are background: 1 annotation (1 of 'leaf'; id 3), next to 3"
     assert any(line.startswith(said) for line in out.splitlines())
 
 

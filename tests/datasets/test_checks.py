@@ -243,8 +243,8 @@ def test_photos_that_turn_without_another_size_are_counted(
             picture.resize((size[1], size[0])).save(photo, exif=exif)
     for name, folder, shown in (("fss1000", root, "2.jpg"), ("pascal5i", voc, "2007_000001.jpg")):
         assert check(open_dataset(name, folder)).notes[-1] == (
-            f"photos whose EXIF orientation keeps their size: 1, {shown}; they are read as they are stored, as masks "
-            "are taken to be"
+            f"photos whose EXIF orientation keeps their size: 1, {shown}; they are read as stored, which masks "
+            "are assumed to match"
         )
 
 

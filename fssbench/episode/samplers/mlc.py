@@ -1,4 +1,4 @@
-"""MLC's episodes: query, class and supports are drawn, by the streams of the loader's 4 processes.
+"""MLC's episodes: query, class and supports are drawn by the random streams of the loader's 4 processes.
 
 LiheYoung/MiningFSS@616db51, dataset/fewshot.py and main.py.
 """
@@ -15,17 +15,17 @@ _WORKERS = 4
 
 
 def drawn_by_4(lists: ImageLists, way: int, shot: int, count: int, seed: int) -> Iterator[Episode]:
-    """Yield 1-way episodes of a query drawn from all images that are listed, so that one may be asked again.
+    """Yield 1-way episodes. Queries are drawn from all images of the lists, so one image can be drawn several times.
 
-    Its class is drawn from those with any pixel in it. Supports are drawn, by name, from the images with any pixel of
-    the class; one in which the class has too few pixels is drawn again.
+    The class is drawn from those with any pixel in the query. Supports are drawn, by name, from the images with any
+    pixel of the class; if the class has too few pixels in an image, another one is drawn.
 
     Args:
-        lists: Lists by the area rule that know what each image holds (`ImageLists.held`).
+        lists: Lists by the area rule, with the classes in each image (`ImageLists.held`).
         way: 1.
         shot: K.
-        count: How many; each run of the release is one pass of its loader.
-        seed: What the release seeds PyTorch with before the run.
+        count: Number of episodes; each run of the release is one pass of its loader.
+        seed: The seed that the release gives to PyTorch before the run.
     """
     del way
     queries = tuple(dict.fromkeys(name for name, _ in lists.entries))

@@ -12,14 +12,14 @@ from fssbench.episode.samplers.lists import ImageLists, draw_one
 
 
 def listed(lists: ImageLists, way: int, shot: int, count: int, seed: int) -> Iterator[Episode]:
-    """Yield 1-way episodes whose queries run through the list, which is shuffled each time it is through.
+    """Yield 1-way episodes whose queries run through the list; at its end, the list is shuffled and starts again.
 
     Args:
-        lists: The fold's lists.
+        lists: The lists of the fold.
         way: 1.
-        shot: K. One support is drawn until it is not the query; several are a sample of the other images of the class.
-        count: How many.
-        seed: Of the release's own generator, which each fold begins anew.
+        shot: K. A single support is drawn until it is not the query; several are a sample of the other images.
+        count: Number of episodes.
+        seed: Seed of the release's own generator, which starts again in each fold.
     """
     del way
     random = Random(seed)  # noqa: S311 - the generator of the release
@@ -43,14 +43,14 @@ def listed(lists: ImageLists, way: int, shot: int, count: int, seed: int) -> Ite
 
 
 def drawn(lists: ImageLists, way: int, shot: int, count: int, seed: int) -> Iterator[Episode]:
-    """Yield 1-way episodes of a class drawn uniformly, then K + 1 different images of it, the first the query.
+    """Yield 1-way episodes: a class is drawn uniformly, then K + 1 different images of it; the first is the query.
 
     Args:
-        lists: The fold's lists.
+        lists: The lists of the fold.
         way: 1.
         shot: K.
-        count: How many.
-        seed: Of NumPy's global generator, which the release leaves unseeded.
+        count: Number of episodes.
+        seed: Seed of NumPy's global generator, which the release does not seed.
     """
     del way
     random = np.random.RandomState(seed)

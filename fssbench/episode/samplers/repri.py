@@ -1,4 +1,4 @@
-"""RePRI's episodes: as PFENet's, with two streams in each process of the loader.
+"""RePRI's episodes: like PFENet's, with two random streams in each process of the loader.
 
 mboudiaf/RePRI-for-Few-Shot-Segmentation@aa54b19, src/dataset/dataset.py, src/test.py; PyTorch 1.7, as its README says.
 """
@@ -19,43 +19,43 @@ _PASCAL, _COCO, _PASCAL_RESNET101 = 72_282_488, 72_305_573, 110_162_296
 
 
 def listed(lists: ImageLists, shot: int, count: int, seed: int, *, workers: int, drawn: int) -> Iterator[Episode]:
-    """Yield 1-way episodes whose queries run through the images of the list in order and start again.
+    """Yield 1-way episodes whose queries run through the images of the list in order and start again at its end.
 
-    Quirks of the release: the seed is set before the network is made, whose initial weights move PyTorch's generator,
-    so another backbone asks other episodes. Supports are drawn by `random`, which each process seeds anew; the class by
-    NumPy's generator, which PyTorch 1.7 leaves to each process as it is in the main one, so all of them draw alike.
+    The release sets the seed before it creates the network. The initial weights advance PyTorch's generator, so another
+    backbone gives other episodes. Supports are drawn by `random`, which each process seeds again. The class is drawn by
+    NumPy's generator. PyTorch 1.7 copies its state from the main process to every process, so all draw the same.
 
     Args:
-        lists: Lists that know what each image holds (`ImageLists.held`).
+        lists: Lists with the classes in each image (`ImageLists.held`).
         shot: K.
-        count: How many, of all runs together: the loader is not started again between them.
-        seed: What the release seeds PyTorch and NumPy with.
-        workers: The number of the loader's processes.
-        drawn: Numbers of 32 bits that PyTorch has drawn before the loader starts.
+        count: Number of episodes in all runs; the loader is not started again between them.
+        seed: The seed that the release gives to PyTorch and NumPy.
+        workers: Number of processes of the loader.
+        drawn: How many 32-bit numbers PyTorch draws before the loader starts.
     """
     queries = tuple(dict.fromkeys(name for name, _ in lists.entries))
     items = range(len(queries))
-    asked = ((pass_seed, item) for pass_seed in base_seeds(seed, drawn) for item in items)
+    passes = ((pass_seed, item) for pass_seed in base_seeds(seed, drawn) for item in items)
     streams: list[tuple[np.random.RandomState, Random]] = []
-    for _, (pass_seed, item) in zip(range(count), asked, strict=False):
+    for _, (pass_seed, item) in zip(range(count), passes, strict=False):
         if item == 0:
-            of_workers = (Random(pass_seed + worker) for worker in range(workers))  # noqa: S311 - the release's generator
-            streams = [(np.random.RandomState(seed), its) for its in of_workers]
-        of_class, of_supports = streams[item % workers]
+            randoms = (Random(pass_seed + worker) for worker in range(workers))  # noqa: S311 - the release's generator
+            streams = [(np.random.RandomState(seed), random) for random in randoms]
+        class_stream, support_stream = streams[item % workers]
         query = queries[item]
-        class_id = int(of_class.choice(lists.held[query]))
-        supports = draw_supports(of_supports, lists.by_class[class_id], query, shot)
+        class_id = int(class_stream.choice(lists.held[query]))
+        supports = draw_supports(support_stream, lists.by_class[class_id], query, shot)
         yield Episode(query, (class_id,), (supports,), class_id)
 
 
 def draw_supports(random: Random, names: Sequence[str], query: str, shot: int) -> tuple[str, ...]:
-    """Draw K different supports of one class, none the query, in the order in which they are drawn.
+    """Draw K different supports of one class, without the query.
 
-    Quirk of the release: each shot begins with a draw that is thrown away.
+    In the release, each shot begins with a draw that is not used.
 
     Args:
         random: The stream of the process.
-        names: The class's images in list order; at least K of them are not the query.
+        names: The images of the class in list order; at least K of them are not the query.
         query: Name of the query.
         shot: K.
     """
@@ -82,6 +82,6 @@ def listed_by_2(lists: ImageLists, way: int, shot: int, count: int, seed: int) -
 
 
 def listed_by_3_resnet101(lists: ImageLists, way: int, shot: int, count: int, seed: int) -> Iterator[Episode]:
-    """Yield the episodes that the release's configuration for PASCAL asks of ResNet-101 (`listed`)."""
+    """Yield the episodes of the release's configuration for PASCAL with ResNet-101 (`listed`)."""
     del way
     return listed(lists, shot, count, seed, workers=3, drawn=_PASCAL_RESNET101)

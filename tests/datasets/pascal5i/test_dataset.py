@@ -233,11 +233,11 @@ def test_missing_folders_and_lists(voc: Path, tmp_path: Path) -> None:
     with pytest.raises(MissingError, match="no folder SegmentationClassAug"):
         open_dataset("pascal5i", voc / "JPEGImages")
     (voc / "ImageSets" / "Segmentation" / "val.txt").unlink()
-    with pytest.raises(MissingError, match=r"no .*val\.txt: it says which masks") as caught:
+    with pytest.raises(MissingError, match=r"no .*val\.txt: it lists the val images") as caught:
         open_dataset("pascal5i", voc).entries(0)
     assert "VOC 2012 release" in str(caught.value.remedy)
     (tmp_path / "empty" / "SegmentationClassAug").mkdir(parents=True)
-    with pytest.raises(MissingError, match="holds no mask"):
+    with pytest.raises(MissingError, match="has no masks"):
         open_dataset("pascal5i", tmp_path / "empty").entries(0)
 
 

@@ -130,7 +130,7 @@ def test_what_is_missing(tmp_path: Path) -> None:
         import_splits("coco20i", tmp_path / "none")
     with pytest.raises(MissingError, match="has no COCO-20i lists"):
         import_splits("coco20i", tmp_path)
-    with pytest.raises(MissingError, match="holds no FSS-1000 splits"):
+    with pytest.raises(MissingError, match="has no FSS-1000 splits"):
         import_splits("fss1000", tmp_path)
     with pytest.raises(UsageError, match="pascal5i needs no imported splits; coco20i and fss1000 do"):
         import_splits("pascal5i", tmp_path)

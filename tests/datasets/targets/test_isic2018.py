@@ -85,7 +85,7 @@ def test_what_is_missing(isic: Path, tmp_path: Path) -> None:
     with pytest.raises(MissingError, match="has no folder ISIC2018_Task1-2_Training_Input"):
         open_dataset("isic2018", tmp_path / "ISIC" / isic2018.MASKS)
     dataset = open_dataset("isic2018", isic_tree(tmp_path / "b", CLASSES))
-    with pytest.raises(UsageError, match="'ISIC_9' is no image of isic2018"):
+    with pytest.raises(UsageError, match="'ISIC_9' is not an image of isic2018"):
         dataset.label("ISIC_9")
 
 

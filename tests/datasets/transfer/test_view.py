@@ -151,7 +151,7 @@ def test_what_is_refused(voc: Path) -> None:
         view(voc, train="coco")
     with pytest.raises(UsageError, match="weights trained on another data set"):
         open_dataset("pascal5i", voc, test_classes="all")
-    with pytest.raises(UsageError, match=r"by open_dataset\(\.\.\., train_dataset=NAME\)"):
+    with pytest.raises(UsageError, match=r"use open_dataset\(\.\.\., train_dataset=NAME\)"):
         TransferView.open(voc)
 
 
