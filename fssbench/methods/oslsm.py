@@ -17,6 +17,9 @@ Paper and release leave open, and here it was chosen:
 - The start. The release starts from Caffe's VGG-16, which classifies ImageNet. Here both branches take torchvision's,
   with the first convolution rescaled to the release's input.
 - Which of the snapshots, one in 5,000 iterations, is evaluated.
+
+The trained caffemodels, which are not read here, are linked in the release's README:
+https://gtvault-my.sharepoint.com/:u:/g/personal/ashaban6_gatech_edu/EXS5Cj8nrL9CnIJjv5YkhEgBQt9WAcIabDQv22AERZEeUQ
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,11 +12,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 import fssbench
+from fssbench.errors import UsageError
 from fssbench.layers.losses import summed_binary_loss
 from fssbench.methods.base.method import TrainingBatch
 from fssbench.methods.oslsm import OSLSM, Classifier, Dense, WeightHashing
 from fssbench.protocols.transforms import input_image
 from fssbench.training.loop import make_optimiser
+from fssbench.training.plan import Request, plan
 from fssbench.training.recipes import recipe
 
 SIDE = 96
@@ -132,10 +135,9 @@ def test_upsampling_is_bilinear() -> None:
     torch.testing.assert_close(score, whole[..., 40 - 16 : 240 - 16, 40 - 16 : 240 - 16])
 
 
-@pytest.mark.parametrize("backbone", ["small"])
-def test_the_input_is_blue_green_red_less_the_mean(backbone: str) -> None:
+def test_the_input_is_blue_green_red_less_the_mean() -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (40, 50, 3), dtype=np.uint8)
-    seen = _built(backbone=backbone).encode(input_image(pixels, (40, 50), "pillow")[None]).image[0]
+    seen = _built().encode(input_image(pixels, (40, 50), "pillow")[None]).image[0]
     expected = pixels[..., ::-1].astype(np.float64) - 255 * np.array([0.40787055, 0.45752459, 0.4810938])
     np.testing.assert_allclose(seen.permute(1, 2, 0).numpy(), expected, atol=1e-4)
 
@@ -239,6 +241,14 @@ def test_rates_and_decay_are_those_of_the_release() -> None:
     }
     plain = replace(optimiser, bias_rate=1.0, bias_decay=1.0, rates={})
     assert len(make_optimiser(method, plain).param_groups) == 1
+
+
+def test_the_narrow_form_takes_no_weights_of_a_backbone(tmp_path: Path) -> None:
+    weights = tmp_path / "weights.safetensors"
+    weights.touch()
+    assert plan(Request("shapes20i", 0, "oslsm", out=tmp_path / "run")).backbone_weights is None
+    with pytest.raises(UsageError, match="oslsm with small is trained from random weights"):
+        plan(Request("shapes20i", 0, "oslsm", backbone_weights=weights, out=tmp_path / "run"))
 
 
 def test_weights_of_torchvision_see_what_they_were_trained_on() -> None:
