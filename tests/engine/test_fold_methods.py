@@ -25,6 +25,8 @@ SHARING = {
     "bam": 96,
     "asgnet": 96,
     "mmnet": 96,
+    "canet": 96,
+    "scl": 96,
 }
 """Methods that say what their encoder is, and the side of images that each can take."""
 

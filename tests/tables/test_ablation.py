@@ -86,9 +86,9 @@ def test_every_form_of_an_ablation_is_a_printed_row_and_every_printed_number_is_
         entry.numbers for table in ablation(Ablation(method)) for row in rows(table).values() for entry in row.entries
     ]
     assert shown == [row.numbers for row in printed]
-    for table in ablation(Ablation(method)):
-        cells = [cell.text for row in rows(table).values() for cell in row.cells if cell.text != "-"]
-        assert len(cells) == sum(len(row.numbers) for row in printed)
+    tables = [rows(table).values() for table in ablation(Ablation(method))]
+    cells = [cell.text for of_table in tables for row in of_table for cell in row.cells if cell.text != "-"]
+    assert len(cells) == sum(len(row.numbers) for row in printed)
 
 
 def test_measured_forms_stand_beside_the_printed_ones(tmp_path: Path) -> None:
