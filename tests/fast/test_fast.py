@@ -234,10 +234,12 @@ def _decided(prediction: Prediction) -> Tensor:
 def test_it_predicts_as_the_plain_form_on_the_backbones_of_the_papers(name: str, backbone: str) -> None:
     plain = built(name, next(iter(method_info(name).tasks)), 1, 1, backbone)
     fast = fast_form(plain)
-    expected = predictions(plain, 2, 400)
-    # ASNet with random weights blows up rounding at this size: as much as the plain form's own is allowed as well.
-    exact = predictions(copy.deepcopy(plain).double(), 2, 400) if name == "asnet" else expected
-    for ours, one, reference in zip(predictions(fast, 2, 400), expected, exact, strict=True):
+    # ASNet and MM-Net (a softmax over raw products) with random weights blow up rounding: as much as the plain form's own
+    # is allowed as well. MM-Net's maps in float64 take long.
+    side = 200 if name == "mmnet" else 400
+    expected = predictions(plain, 2, side)
+    exact = predictions(copy.deepcopy(plain).double(), 2, side) if name in ("asnet", "mmnet") else expected
+    for ours, one, reference in zip(predictions(fast, 2, side), expected, exact, strict=True):
         rounding = ((one.logits - reference.logits).abs().max() / one.logits.abs().max()).item()
         assert_equal(ours, one, tolerance(name) + 2 * rounding)
 
