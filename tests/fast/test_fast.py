@@ -234,8 +234,8 @@ def _decided(prediction: Prediction) -> Tensor:
 def test_it_predicts_as_the_plain_form_on_the_backbones_of_the_papers(name: str, backbone: str) -> None:
     plain = built(name, next(iter(method_info(name).tasks)), 1, 1, backbone)
     fast = fast_form(plain)
-    # ASNet and MM-Net (a softmax over raw products) with random weights blow up rounding: as much as the plain form's own
-    # is allowed as well. MM-Net's maps in float64 take long.
+    # ASNet and MM-Net (a softmax over raw products) with random weights blow up rounding: as much as the plain
+    # form's own is allowed as well. MM-Net's maps in float64 take long.
     side = 200 if name == "mmnet" else 400
     expected = predictions(plain, 2, side)
     exact = predictions(copy.deepcopy(plain).double(), 2, side) if name in ("asnet", "mmnet") else expected
