@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Any
 
 import torch
@@ -52,19 +52,28 @@ class Finding:
 
 @dataclass(frozen=True)
 class Subject:
-    """The method that is checked: its name, one of its variants, its backbone, and the numbers of ways."""
+    """The method that is checked.
+
+    Attributes:
+        name: Of the method.
+        variant: One of its variants.
+        backbone: Name of the backbone; None if it needs none.
+        ways: The numbers of ways that are tried.
+        options: Further arguments of `build`.
+    """
 
     name: str
     variant: str
     backbone: str | None
     ways: tuple[int, ...]
+    options: Mapping[str, Any] = field(default_factory=dict)
 
     def built(self, way: int = 1, shot: int = 1, seed: int = 0) -> AnyMethod:
         """Return the method with random weights of a seed."""
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             several = len(method_info(self.name).tasks) > 1
-            return build(self.name, self.backbone, self.variant if several else None, way, shot)
+            return build(self.name, self.backbone, self.variant if several else None, way, shot, **self.options)
 
 
 Episode = tuple[Tensor, Tensor, Tensor]
