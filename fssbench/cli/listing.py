@@ -35,10 +35,11 @@ def listing(
             say(*pages(names))
     elif as_json:
         typer.echo(_as_json(what))
+    elif what == "methods" and sys.stdout.isatty():
+        print_table(*_for_readers(*_methods()))
+        say("", *_reading_notes())
     else:
         print_table(*_LISTINGS[what]())
-        if what == "methods" and sys.stdout.isatty():
-            say("", *_reading_notes())
 
 
 Listing = tuple[Sequence[str], list[tuple[str, ...]]]
@@ -63,22 +64,36 @@ def _as_json(what: What) -> str:
 def _methods() -> Listing:
     from fssbench.cli.method_status import k_shot_text, statuses
 
-    heads = ("method", "venue", "tasks", "backbones", "#par", "weights", "training", "adapts", "K shots", "variants")
+    heads = (
+        *("method", "tasks", "variants", "ablation", "venue", "backbones", "#par", "weights", "training", "adapts"),
+        *("K shots", "what it is"),
+    )
     return heads, [
         (
             one.name,
-            one.venue or "floor",
             ", ".join(one.tasks),
+            ", ".join(one.variants) or "-",
+            ", ".join(one.ablation) or "-",
+            one.venue or "floor",
             ", ".join(one.backbones) or "-",
             millions(one.learnable, one.backbones),
             one.weights,
             one.training,
             "yes" if one.adapts else "no",
             k_shot_text(one),
-            ", ".join([*one.variants, *one.ablation]) or "-",
+            one.title,
         )
         for one in statuses()
     ]
+
+
+_FOR_PROGRAMS = ("ablation", "what it is")
+"""Columns of the methods that a terminal has no room for; `fssbench list methods NAME` shows them."""
+
+
+def _for_readers(heads: Sequence[str], rows: list[tuple[str, ...]]) -> Listing:
+    kept = [place for place, head in enumerate(heads) if head not in _FOR_PROGRAMS]
+    return [heads[place] for place in kept], [tuple(row[place] for place in kept) for row in rows]
 
 
 def _reading_notes() -> list[str]:
