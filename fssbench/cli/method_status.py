@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from fssbench.methods.catalogue import K_SHOT_RULES, MethodInfo, list_methods, method_info
+from fssbench.methods import catalogue
+from fssbench.methods.catalogue import K_SHOT_RULES, MethodInfo, method_info
 
 if TYPE_CHECKING:
     from fssbench.checkpoints.registry import Record
@@ -77,7 +78,7 @@ def statuses(names: Iterable[str] | None = None) -> list[MethodStatus]:
     released, shipped = released_weights(), shipped_weights()
     return [
         _status(method_info(name), bool(released.get(name)), bool(shipped.get(name)))
-        for name in (list_methods() if names is None else names)
+        for name in (catalogue.list_methods() if names is None else names)
     ]
 
 
