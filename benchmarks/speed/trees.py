@@ -2,9 +2,9 @@
 
     python benchmarks/speed/trees.py OLD NEW --root DIR/VOC2012 --method hsnet --shots 1
 
-OLD and NEW are checkouts, each with an environment in .venv. Both evaluate the first episodes of PASCAL-5i fold 0 with
-random weights of the same seed, each time in a new process, in turn: old new new old, and so on, so that a machine that
-grows slower or faster meanwhile is no advantage. The ratio is that of the medians.
+OLD and NEW are checkouts, each with an environment in .venv. Both evaluate the first episodes of PASCAL-5i fold 0,
+drawn by HSNet's protocol, with random weights of the same seed, each time in a new process: old new new old, and
+so on, so that a machine that grows slower or faster meanwhile is no advantage. The ratio is that of the medians.
 """
 
 from __future__ import annotations
@@ -24,11 +24,12 @@ def seconds(tree: Path, options: list[str]) -> tuple[float, str]:
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "run"
         command = [str(tree / ".venv/bin/python"), "-m", "fssbench", "eval", *options, "--out", str(out), "--quiet"]
-        subprocess.run([*command, "--profile"], check=True, cwd=tree)
+        subprocess.run([*command, "--profile"], check=True, cwd=tree, stderr=subprocess.DEVNULL)
         profile = json.loads((out / "profile.json").read_text(encoding="utf-8"))
         rows = [json.loads(line) for line in (out / "rows.jsonl").read_text(encoding="utf-8").splitlines()]
     counts = [{key: value for key, value in row.items() if "second" not in key} for row in rows]
-    return profile["seconds"] / profile["episodes"], json.dumps(counts, sort_keys=True)
+    spent = sum(line["seconds"] for line in profile["lines"])
+    return spent / profile["episodes"], json.dumps(counts, sort_keys=True)
 
 
 def main() -> None:
@@ -45,7 +46,7 @@ def main() -> None:
     chosen = parser.parse_args()
     options = ["--method", chosen.method, "--shots", str(chosen.shots), "--backbone", "resnet50", "--random-weights"]
     options += ["--dataset", "pascal5i", "--root", str(chosen.root.resolve()), "--limit", str(chosen.episodes)]
-    options += ["--skip-short-classes", "--fold", "0"]
+    options += ["--skip-short-classes", "--fold", "0", "--protocol", "hsnet"]
     trees = {"old": chosen.old.resolve(), "new": chosen.new.resolve()}
     times: dict[str, list[float]] = {"old": [], "new": []}
     rows = set()
