@@ -30,14 +30,14 @@ def compare(
 
     The runs must have the same episodes and count alike; otherwise what differs is named.
     """
-    from fssbench.comparison import compare as answer
+    from fssbench.comparison import compare as compare_runs
     from fssbench.comparison.render import render
     from fssbench.results import load_run
 
     if len(runs) < 2:
         raise UsageError("a comparison needs two runs or more", "fssbench compare RUN_A RUN_B")
     check_file("--out", out)
-    text = render(answer([load_run(folder) for folder in runs]), form)
+    text = render(compare_runs([load_run(folder) for folder in runs]), form)
     if out is None:
         typer.echo(text, nl=False)
         return

@@ -71,26 +71,26 @@ def table(
     Every printed number has its source in a footnote. Best in bold, second best underlined, within a backbone.
     """
     from fssbench.tables import Comparison, render
-    from fssbench.tables import compare as answer
+    from fssbench.tables import compare as compare_tables
     from fssbench.tables.compare import method_names
     from fssbench.tables.render.terminal import WIDTH, render_terminal
     from fssbench.tables.runs import choose_layout, parse_compare
 
     check_file("--out", out)
-    asked_ways = numbers("--ways", ways)
+    chosen_ways = numbers("--ways", ways)
     named = parse_compare(words(compare), method_names() if compare else ())
     for folder in named.hidden:
         say(f"note: {folder} is the method here; --compare ./{folder} is the folder of that name", err=True)
     leave_out = _LeaveOut({*named.named, *(() if runs is None else (runs,))})
     runs = runs if runs is not None or not DEFAULT_RUNS.is_dir() else DEFAULT_RUNS
-    asked = Comparison(
+    chosen = Comparison(
         methods=named.methods,
         datasets=tuple(word.lower() for word in words(dataset)),
         shots=numbers("--shots", shots),
-        ways=asked_ways,
+        ways=chosen_ways,
         backbones=words(backbone),
         source=source,
-        layout=layout or choose_layout(named.folders, asked_ways, leave_out),
+        layout=layout or choose_layout(named.folders, chosen_ways, leave_out),
         runs=runs,
         all_sources=all_sources,
         folders=named.folders,
@@ -104,7 +104,7 @@ def table(
                 f"--ablation shows the table of one method; {other} has no place there", f"without {other}"
             )
     try:
-        tables = answer(asked, leave_out) if ablation is None else _ablation(ablation, asked, leave_out)
+        tables = compare_tables(chosen, leave_out) if ablation is None else _ablation(ablation, chosen, leave_out)
     finally:
         leave_out.warn()
     if out is not None:
@@ -152,9 +152,9 @@ class _LeaveOut:
             say(f"warning: {folder} is left out: {reason}", err=True)
 
 
-def _ablation(method: str, asked: Comparison, leave_out: _LeaveOut) -> list[Table]:
+def _ablation(method: str, chosen: Comparison, leave_out: _LeaveOut) -> list[Table]:
     from fssbench.tables.ablation import Ablation
-    from fssbench.tables.ablation import ablation as answer
+    from fssbench.tables.ablation import ablation as ablation_tables
 
-    question = Ablation(method, asked.datasets, asked.shots, asked.ways, asked.backbones, asked.source, asked.runs)
-    return answer(question, leave_out)
+    request = Ablation(method, chosen.datasets, chosen.shots, chosen.ways, chosen.backbones, chosen.source, chosen.runs)
+    return ablation_tables(request, leave_out)

@@ -178,7 +178,7 @@ class CANet(StagedMethod[CANetQuery, Tensor]):
         """Return the features of queries at each scale."""
         if not isinstance(maps, PhotoMaps):
             raise TypeError("CANet reads the maps of its own encode")
-        return CANetQuery(tuple(self.features_of(its) for its in at_scales(self.encode, maps, self.scales)), maps.size)
+        return CANetQuery(tuple(self.features_of(one) for one in at_scales(self.encode, maps, self.scales)), maps.size)
 
     def predict_batch(
         self, query: CANetQuery, supports: Sequence[Sequence[Tensor]], sizes: Sequence[tuple[int, int]]

@@ -23,7 +23,7 @@ class OwnSource:
     Attributes:
         path: Its file; empty where there is none.
         sha256: Hex hash of that file; empty where there is none.
-        imports: The files beside it that it imports: name and sha256 of each.
+        imports: The files next to it that it imports: name and sha256 of each.
     """
 
     path: str

@@ -138,15 +138,15 @@ class MMNet(StagedMethod[MMNetQuery, MMNetSupport]):
     def predict_batch(
         self, query: MMNetQuery, supports: Sequence[Sequence[MMNetSupport]], sizes: Sequence[tuple[int, int]]
     ) -> list[Prediction]:
-        """Return the answers to B episodes, raw logits; see `decide`."""
+        """Return the predictions of B episodes, raw logits; see `decide`."""
         maps, size = self._decoded(query, supports[0])
         return decide_each(self._decoder[0].classify(maps, size), query.size, sizes)
 
     def losses(self, batch: TrainingBatch) -> dict[str, Tensor]:
         """Return "main", "auxiliary" and "reconstruction".
 
-        Main is the cross entropy of the answer, auxiliary the mean of that of each scale, both at the size of the query
-        image; for the third see `reconstruction_loss`. The order of the steps is the release's, which the moving
+        Main is the cross entropy of the prediction, auxiliary the mean of that of each scale, both at the size of the
+        query image; for the third see `reconstruction_loss`. The order of the steps is the release's, which the moving
         statistics and the dropout depend on.
         """
         query = self.read_query(self.encode(batch.query))

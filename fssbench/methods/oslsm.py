@@ -222,7 +222,7 @@ class OSLSM(JointMethod[Photos | Dense, Classifier]):
 
     def encode(self, image: Tensor) -> Photos:
         """Return images as the release feeds them; what comes next differs between queries and supports."""
-        std, mean = (image.new_tensor(its).view(3, 1, 1) for its in (IMAGENET_STD, IMAGENET_MEAN))
+        std, mean = (image.new_tensor(values).view(3, 1, 1) for values in (IMAGENET_STD, IMAGENET_MEAN))
         return Photos(((image * std + mean).flip(1) - self.mean) * 255)
 
     def condition(self, features: Photos | Dense, mask: Tensor) -> Classifier:
@@ -252,7 +252,7 @@ class OSLSM(JointMethod[Photos | Dense, Classifier]):
 
     def joint_score(self, query: Dense, shots: Sequence[Classifier]) -> Tensor:
         """Return the scores of K shots, (B, 1, H, W): the largest (section 4.4), so that one shot is enough."""
-        return torch.stack([self.score(query, its) for its in shots]).amax(dim=0)
+        return torch.stack([self.score(query, support) for support in shots]).amax(dim=0)
 
     def predict_batch(
         self, query: Photos | Dense, supports: Sequence[Sequence[Classifier]], sizes: Sequence[tuple[int, int]]

@@ -143,7 +143,7 @@ class SCL(StagedMethod[SCLQuery, SCLSupport]):
 
     def _query_of(self, maps: Sequence[StageMaps], size: tuple[int, int]) -> SCLQuery:
         layer4 = None if self._pfenet is None else self.layer4_of(maps[0])
-        return SCLQuery(tuple(self._features(its, support=False) for its in maps), layer4, size)
+        return SCLQuery(tuple(self._features(scaled, support=False) for scaled in maps), layer4, size)
 
     def condition(self, features: PhotoMaps, mask: Tensor) -> SCLSupport:
         """Return what is kept of supports; 255 counts as background."""
@@ -218,7 +218,7 @@ class SCL(StagedMethod[SCLQuery, SCLSupport]):
         maps = self.encode(batch.query)
         query = self._query_of([maps], maps.size)
         found = [self._losses_of(query, images, masks, batch) for images, masks in shots]
-        return {name: torch.stack([its[name] for its in found]).mean() for name in found[0]}
+        return {name: torch.stack([losses[name] for losses in found]).mean() for name in found[0]}
 
     def _losses_of(self, query: SCLQuery, images: Tensor, masks: Tensor, batch: TrainingBatch) -> dict[str, Tensor]:
         support, first = self.self_guided(self.encode(images), masks, inner=True)
@@ -236,11 +236,11 @@ class SCL(StagedMethod[SCLQuery, SCLSupport]):
             again = refined()
         weight = batch.foreground_weight
         truths = ((segmented, batch.query_masks[:, 0]), (first, masks), (again, masks))
-        main = torch.stack([segmentation_loss(its.logits, truth, weight) for its, truth in truths]).sum()
+        main = torch.stack([segmentation_loss(guided.logits, truth, weight) for guided, truth in truths]).sum()
         if self._pfenet is None:
             return {"main": main}
-        inner = [torch.stack([segmentation_loss(its, truth, weight) for its in one.inner]) for one, truth in truths]
-        return {"main": main, "auxiliary": torch.stack([its.mean() for its in inner]).sum()}
+        inner = [torch.stack([segmentation_loss(scale, truth, weight) for scale in one.inner]) for one, truth in truths]
+        return {"main": main, "auxiliary": torch.stack([scales.mean() for scales in inner]).sum()}
 
     @property
     def _on_canet(self) -> OnCANet:
@@ -293,7 +293,7 @@ def covered_and_missed(features: Tensor, inside: Tensor, logits: Tensor, *, cut:
 
 def _fused(logits: Sequence[Tensor], scores: Sequence[Tensor]) -> Tensor:
     """Return the mean of logits (B, 2, h, w) that are multiplied by scores (B,) first, which are not normalised."""
-    return torch.stack([score[:, None, None, None] * its for its, score in zip(logits, scores, strict=True)]).mean(
+    return torch.stack([score[:, None, None, None] * one for one, score in zip(logits, scores, strict=True)]).mean(
         dim=0
     )
 

@@ -96,7 +96,7 @@ class CANetDecoder(IterativeOptimization):
 
     def compare(self, features: Tensor, vectors: Sequence[Tensor]) -> Tensor:
         """Return the comparison features (B, width, h, w) of features and two vectors (B, width, 1, 1)."""
-        compared: Tensor = self.layer55(torch.cat([features, *(its.expand_as(features) for its in vectors)], dim=1))
+        compared: Tensor = self.layer55(torch.cat([features, *(one.expand_as(features) for one in vectors)], dim=1))
         return compared
 
 

@@ -102,7 +102,7 @@ class Results:
     def _has_all_classes(self, summary: Summary) -> bool:
         """Return whether every class of the folds has an episode, so that both ways of averaging are the same.
 
-        With several runs the answer is no, as a class may be missing in one of them.
+        With several runs the result is False, as a class may be missing in one of them.
         """
         records = {fold.fold: fold for fold in self.run.folds}
         return not any(

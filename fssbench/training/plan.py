@@ -112,10 +112,10 @@ class Plan:
         """Return what decides the result of a stage, by name."""
         protocol = None if self.rules is None or recipe.validation is None else self.rules.own
         files = {"code of the method": self.own, "protocol": protocol}
-        beside = {} if self.own is None else {f"file {name}": sha256 for name, sha256 in self.own.imports}
+        imported = {} if self.own is None else {f"file {name}": sha256 for name, sha256 in self.own.imports}
         return (
             {name: file.sha256 for name, file in files.items() if file is not None}
-            | beside
+            | imported
             | {
                 "network": self.network,
                 "variant": self.variant,

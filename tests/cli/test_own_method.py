@@ -380,7 +380,7 @@ def test_a_file_beside_another_method_is_not_taken_for_its_own(fssbench: Any) ->
     [
         ("import sys; sys.exit(0)", "my.py:Plain", "SystemExit: 0"),
         ("import os; os.chdir('/')", "my.py:Plain", "changes the folder that the command is in"),
-        ("from .labels import LABEL", "my.py:Plain", "import a file beside it without the dot"),
+        ("from .labels import LABEL", "my.py:Plain", "import a file next to it without the dot"),
         ("class Needs(Plain):\n    def __init__(self, width): ...", "my.py:Needs", "others need a default"),
         (
             "class Exits(Plain):\n    def encode(self, image):\n        raise SystemExit(0)",

@@ -29,7 +29,7 @@ class OwnCode:
         name: Its name in records and tables: "my.py:MyNet", or "package.module:MyNet".
         path: Its file; None if it has none.
         sha256: Hex hash of that file as it was run; None if it has none.
-        imports: Of a file, those beside it that it imports: name and sha256 of each.
+        imports: Of a file, those next to it that it imports: name and sha256 of each.
     """
 
     found: object
@@ -68,10 +68,10 @@ def load_code(spec: str) -> OwnCode:
     if source.endswith(".py") or "/" in source or "\\" in source:
         named = Path(source)
         content = _content(named, spec)
-        beside = imported_files(named, content)
-        imports = hashes_of(named, beside)
+        neighbours = imported_files(named, content)
+        imports = hashes_of(named, neighbours)
         module = _from_file(named, content, spec)
-        check_own(named, beside)
+        check_own(named, neighbours)
         path: Path | None = named
         name = f"{named.name}:{attribute}"
         sha256: str | None = hashlib.sha256(content).hexdigest()
@@ -138,7 +138,7 @@ def _from_file(path: Path, content: bytes, spec: str) -> ModuleType:
     except (Exception, SystemExit) as error:
         sys.modules.pop(unique, None)
         relative = isinstance(error, ImportError) and "relative import" in str(error)
-        remedy = "import a file beside it without the dot: from parts import Part" if relative else f"correct {path}"
+        remedy = "import a file next to it without the dot: from parts import Part" if relative else f"correct {path}"
         raise UsageError(f"{spec} can't be imported: {own_frame(error, path)}", remedy) from error
     if Path.cwd() != here:
         os.chdir(here)

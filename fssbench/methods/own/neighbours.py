@@ -1,4 +1,4 @@
-"""The files beside one's own method that it imports: on record too, and never those of another folder."""
+"""The files next to one's own method that it imports: on record too, and never those of another folder."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 from fssbench.errors import UsageError
 
 _MOST = 500
-"""More files than a person puts beside a method: what lies beyond is no part of it."""
+"""More files than a person puts next to a method: what lies beyond is no part of it."""
 
 
 def imported_files(path: Path, content: bytes) -> dict[str, Path]:
@@ -39,12 +39,14 @@ def hashes_of(path: Path, files: dict[str, Path]) -> tuple[tuple[str, str], ...]
     """Return the name below the method's folder and the sha256 of each file, sorted."""
     folder = path.resolve().parent
     return tuple(
-        sorted((str(its.relative_to(folder)), hashlib.sha256(its.read_bytes()).hexdigest()) for its in files.values())
+        sorted(
+            (str(file.relative_to(folder)), hashlib.sha256(file.read_bytes()).hexdigest()) for file in files.values()
+        )
     )
 
 
 def check_own(path: Path, files: dict[str, Path]) -> None:
-    """Refuse a method that got another module of the name of a file beside it: its number would be of other code.
+    """Refuse a method that got another module of the name of a file next to it: its number would be of other code.
 
     Raises:
         UsageError: Naming both.
