@@ -6,6 +6,7 @@ Two forms of it are in releases: PPNet's (torchvision's own rule) and that of Ca
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import cast
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -57,14 +58,9 @@ class AtrousResNet(nn.Module):
         x = F.max_pool2d(x, 3, stride=2, padding=1, ceil_mode=self.ceil_mode)
         maps = []
         for name in self._layers:
-            blocks = self.get_submodule(name)
-            if name == self._layers[-1] and not self.last_relu:
-                *most, last = blocks.children()
-                for block in most:
-                    x = F.relu(block(x))
-                x = last(x)
-            else:
-                x = blocks(x)
+            blocks = cast("Bottlenecks", self.get_submodule(name))
+            bare = name == self._layers[-1] and not self.last_relu
+            x = blocks.without_last_relu(x) if bare else blocks(x)
             maps.append(x)
         return tuple(maps)
 

@@ -66,9 +66,15 @@ class Bottlenecks(nn.Sequential):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the map of the last one, after its ReLU."""
-        for block in self:
+        return F.relu(self.without_last_relu(x))
+
+    def without_last_relu(self, x: Tensor) -> Tensor:
+        """Return the map of the last one, before its ReLU."""
+        *others, last = self
+        for block in others:
             x = F.relu(block(x))
-        return x
+        out: Tensor = last(x)
+        return out
 
 
 class ResNet(Backbone):

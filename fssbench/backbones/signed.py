@@ -5,7 +5,6 @@ LiheYoung/MiningFSS at 616db51, model/resnet.py.
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Mapping
 
 import torch.nn.functional as F
@@ -48,7 +47,7 @@ class SignedResNet(nn.Module):
     def forward(self, image: Tensor) -> Tensor:
         """Return the map of layer3 (B, 1024, h, w) before its last ReLU, of images float32 (B, 3, H, W)."""
         x = F.max_pool2d(F.relu(self.bn1(self.conv1(image))), 3, stride=2, padding=1)
-        return without_last_relu(self.layer3, self.layer2(self.layer1(x)))
+        return self.layer3.without_last_relu(self.layer2(self.layer1(x)))
 
     def from_imagenet(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Return ImageNet weights under the names they have here; what is not used is left out.
@@ -76,7 +75,7 @@ class SmallSigned(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         """Return the map of layer3 (B, C, h, w), at an eighth of the image's size."""
-        return without_last_relu(self.layer3, self.layer2(self.stem(image)))
+        return self.layer3.without_last_relu(self.layer2(self.stem(image)))
 
     def from_imagenet(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Return the backbone's weights as they are."""
@@ -97,14 +96,6 @@ def signed(name: str) -> SignedResNet | SmallSigned:
     if name == "small":
         return SmallSigned()
     raise UsageError(f"backbone '{name}' can't be built without its last ReLU; resnet50, resnet101 and small can")
-
-
-def without_last_relu(layer: Bottlenecks, x: Tensor) -> Tensor:
-    """Return the map of the last of several bottlenecks, before its ReLU."""
-    for block in itertools.islice(layer, len(layer) - 1):
-        x = F.relu(block(x))
-    last: Tensor = layer[-1](x)
-    return last
 
 
 def _layer(inputs: int, width: int, count: int, *, stride: int = 1, dilation: int = 1) -> Bottlenecks:

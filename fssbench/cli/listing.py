@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from fssbench.protocols.rules import Protocol
 
 What = Literal["methods", "datasets", "protocols", "backbones"]
-_TASKS = {"fss": "fss", "fscs": "fs-cs"}
 
 
 def listing(
@@ -149,11 +148,12 @@ def _protocols() -> Listing:
 
 
 def _choices(p: Protocol) -> tuple[str, ...]:
+    from fssbench.cli.method_status import TASKS
     from fssbench.protocols.rules import size_in_words
 
     return (
         p.name,
-        _TASKS[p.task],
+        TASKS[p.task],
         str(p.way[0]) if p.way[0] == p.way[1] else f"{p.way[0]}-{p.way[1]}",
         f"{len(p.seeds)} x {p.episodes}" if len(p.seeds) > 1 else str(p.episodes),
         size_in_words(p.input),

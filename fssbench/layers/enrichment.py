@@ -21,6 +21,11 @@ Bins = Sequence[float] | Literal["fractions"]
 """Sides of scales; "fractions" are those of the COCO configuration."""
 
 
+def default_bins(backbone: str) -> Bins:
+    """Return the scales of the releases' PASCAL configuration; fractions for the small backbone, which has none."""
+    return "fractions" if backbone == "small" else (60, 30, 15, 8)
+
+
 class FeatureEnrichment(nn.Module):
     """Inter-source enrichment, inter-scale interaction and information concentration, then the classifier.
 

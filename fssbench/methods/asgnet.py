@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from fssbench.backbones.staged import staged
-from fssbench.layers.enrichment import Bins, FeatureEnrichment
+from fssbench.layers.enrichment import Bins, FeatureEnrichment, default_bins
 from fssbench.layers.losses import segmentation_loss
 from fssbench.layers.masks import foreground, resize_mask
 from fssbench.layers.superpixels import Prototypes, allocate, concatenate_shots, prototypes
@@ -68,10 +68,7 @@ class ASGNet(StagedMethod[ASGNetQuery, Prototypes]):
         superpixel_area: float | None = None,
         moving_statistics: bool | None = None,
     ) -> None:
-        small = backbone == "small"
-        super().__init__(
-            staged(backbone), moving_statistics=not small if moving_statistics is None else moving_statistics
-        )
+        super().__init__(staged(backbone), moving_statistics=moving_statistics)
         self.task, self.way, self.shot = "fss", way, shot
         self.superpixels = superpixels
         self.superpixel_area = superpixel_area or _AREAS.get(backbone, 100.0)
@@ -79,7 +76,7 @@ class ASGNet(StagedMethod[ASGNetQuery, Prototypes]):
         # One reduction for query and support, without a ReLU.
         self.down_conv = nn.Sequential(nn.Conv2d(layer2 + layer3, width, 1, bias=False), nn.Dropout2d(0.5))
         if bins is None:
-            bins = "fractions" if small else (60, 30, 15, 8)
+            bins = default_bins(backbone)
         self._context = self.adopt(FeatureEnrichment(2 * width + 1, width, bins, merge="corr_conv"))
 
     def middle(self, maps: StageMaps) -> Tensor:

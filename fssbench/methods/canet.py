@@ -136,10 +136,9 @@ class CANet(StagedMethod[CANetQuery, Tensor]):
     ) -> None:
         if passes < 1:
             raise UsageError(f"a query is predicted 1 or more times, not {passes}")
-        small = backbone == "small"
         super().__init__(
             staged(backbone, stem="caffe"),
-            moving_statistics=not small if moving_statistics is None else moving_statistics,
+            moving_statistics=moving_statistics,
         )
         self.task, self.way, self.shot = "fss", way, shot
         self.scales = SCALES if variant == "multi-scale" else (1.0,)

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from fssbench.backbones import UnusedLinear
 from fssbench.backbones.staged import staged
-from fssbench.layers.enrichment import Bins, FeatureEnrichment, grids, reduction, resize
+from fssbench.layers.enrichment import Bins, FeatureEnrichment, default_bins, grids, reduction, resize
 from fssbench.layers.losses import segmentation_loss
 from fssbench.layers.masks import foreground, resize_mask
 from fssbench.methods.base.method import Prediction, TrainingBatch
@@ -96,17 +96,14 @@ class MMNet(StagedMethod[MMNetQuery, MMNetSupport]):
         bins: Bins | None = None,
         moving_statistics: bool | None = None,
     ) -> None:
-        small = backbone == "small"
-        super().__init__(
-            staged(backbone), moving_statistics=not small if moving_statistics is None else moving_statistics
-        )
+        super().__init__(staged(backbone), moving_statistics=moving_statistics)
         self.task, self.way, self.shot = "fss", way, shot
         layer2, layer3, _ = self.stages.channels
         self.down_query_level_2 = reduction(layer2 + layer3, width)
         self.down_supp_level_2 = reduction(layer2 + layer3, width)
         self.part_emb_2_level = nn.Parameter(torch.randn(1, width, memories))
         if bins is None:
-            bins = "fractions" if small else (60, 30, 15, 8)
+            bins = default_bins(backbone)
         self._decoder = self.adopt(FeatureEnrichment(memories + 1, width, bins))
         # Quirk: two layers that its checkpoints hold and its network never runs.
         self.alpha = UnusedLinear(width, width).requires_grad_(requires_grad=False)

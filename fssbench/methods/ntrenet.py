@@ -19,6 +19,7 @@ from fssbench.layers.enrichment import (
     classifier,
     conv1x1,
     conv3x3_pair,
+    default_bins,
     grids,
     reduction,
     resize,
@@ -135,10 +136,7 @@ class NTRENet(StagedMethod[NTRENetQuery, PFENetSupport]):
         bins: Bins | None = None,
         moving_statistics: bool | None = None,
     ) -> None:
-        small = backbone == "small"
-        super().__init__(
-            staged(backbone), moving_statistics=not small if moving_statistics is None else moving_statistics
-        )
+        super().__init__(staged(backbone), moving_statistics=moving_statistics)
         self.task, self.way, self.shot = "fss", way, shot
         self.parts = PARTS[variant]
         self.seen = DistractingObjects()
@@ -146,7 +144,7 @@ class NTRENet(StagedMethod[NTRENetQuery, PFENetSupport]):
         self.down_query = reduction(layer2 + layer3, width)
         self.down_supp = reduction(layer2 + layer3, width)
         if bins is None:
-            bins = "fractions" if small else (60, 30, 15, 8)
+            bins = default_bins(backbone)
         inputs = 2 * width + 1
         head = (
             FeatureEnrichment(2 * width, width, bins, merge="init_merge3")

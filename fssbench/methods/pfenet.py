@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from fssbench.backbones.staged import StagedBackbone, staged
 from fssbench.errors import UsageError
-from fssbench.layers.enrichment import Bins, FeatureEnrichment, reduction
+from fssbench.layers.enrichment import Bins, FeatureEnrichment, default_bins, reduction
 from fssbench.layers.losses import ifsl_losses, segmentation_loss
 from fssbench.methods.base.method import Prediction, TrainingBatch
 from fssbench.methods.base.pairwise import merge_ways
@@ -98,7 +98,7 @@ class PFENet(StagedMethod[PFENetQuery, PFENetSupport]):
             raise UsageError("per_way_prior corrects variant fscs; variant fss has one way", "leave per_way_prior out")
         super().__init__(
             _stages(backbone, variant),
-            moving_statistics=released and backbone != "small" if moving_statistics is None else moving_statistics,
+            moving_statistics=moving_statistics if released else bool(moving_statistics),
         )
         self.task, self.way, self.shot, self.weak = variant, way, shot, weak
         self.per_way_prior = per_way_prior
@@ -108,7 +108,7 @@ class PFENet(StagedMethod[PFENetQuery, PFENetSupport]):
         for name in self._reductions:
             self.add_module(name, reduction(layer2 + layer3, width))
         if bins is None:
-            bins = "fractions" if backbone == "small" else (60, 30, 15, 8) if released else (50, 25, 13, 7)
+            bins = default_bins(backbone) if released or backbone == "small" else (50, 25, 13, 7)
         enrichment = FeatureEnrichment(2 * width + 1, width, bins)
         if released:
             self._enrichment = self.adopt(enrichment)

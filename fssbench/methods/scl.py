@@ -16,7 +16,7 @@ from torch import Tensor
 
 from fssbench.backbones.staged import staged
 from fssbench.errors import UsageError
-from fssbench.layers.enrichment import Bins
+from fssbench.layers.enrichment import Bins, default_bins
 from fssbench.layers.losses import segmentation_loss
 from fssbench.layers.masks import foreground, masked_average, resize_mask
 from fssbench.methods.base.method import Prediction, TrainingBatch
@@ -107,14 +107,14 @@ class SCL(StagedMethod[SCLQuery, SCLSupport]):
         reset: float = 0.9,
         moving_statistics: bool | None = None,
     ) -> None:
-        small, on_canet = backbone == "small", variant == "canet"
+        on_canet = variant == "canet"
         if on_canet and bins is not None:
             raise UsageError("bins are of PFENet's pyramid; variant canet has none", "leave bins out")
         if passes < 1:
             raise UsageError(f"a query is predicted 1 or more times, not {passes}")
         super().__init__(
             staged(backbone, stem="caffe" if on_canet else "deep"),
-            moving_statistics=not small if moving_statistics is None else moving_statistics,
+            moving_statistics=moving_statistics,
         )
         self.task, self.way, self.shot = "fss", way, shot
         self.passes, self.reset = passes, reset
@@ -127,8 +127,9 @@ class SCL(StagedMethod[SCLQuery, SCLSupport]):
             initialise(self, self.stages, width)
         else:
             self.scales = (1.0,)
-            fitting: Bins = "fractions" if small else (60, 30, 15, 8)
-            self._pfenet = self.adopt(OnPFENet(layer2 + layer3, width, fitting if bins is None else bins))
+            if bins is None:
+                bins = default_bins(backbone)
+            self._pfenet = self.adopt(OnPFENet(layer2 + layer3, width, bins))
 
     def encode(self, image: Tensor) -> PhotoMaps:
         """Return layer2 and layer3 of images float32 (B, 3, H, W), and the images; no gradient."""

@@ -53,10 +53,9 @@ def worker_streams(seed: int, length: int, workers: int) -> Iterator[Random]:
 
 
 def draw_supports(random: Random, names: Sequence[str], query: str, shot: int) -> tuple[str, ...]:
-    """Draw K different supports of one class, none of them the query, in the order in which the network gets them.
+    """Draw K different supports of one class, none of them the query, in the order in which they are drawn.
 
-    Quirks of the release: each shot begins with a draw that is discarded, and each shot is put before the earlier ones,
-    so that the last drawn is the first.
+    Quirk of the releases: each shot begins with a draw that is discarded.
 
     Args:
         random: The stream of the process.
@@ -71,7 +70,12 @@ def draw_supports(random: Random, names: Sequence[str], query: str, shot: int) -
         while name == query or name in supports:
             name = names[random.randint(1, len(names)) - 1]
         supports.append(name)
-    return tuple(reversed(supports))
+    return tuple(supports)
+
+
+def _stacked(supports: tuple[str, ...]) -> tuple[str, ...]:
+    """Return supports in the order in which the network gets them: each is put before the earlier ones (a quirk)."""
+    return supports[::-1]
 
 
 def listed(lists: ImageLists, shot: int, count: int, seed: int, workers: int) -> Iterator[Episode]:
@@ -93,7 +97,8 @@ def listed(lists: ImageLists, shot: int, count: int, seed: int, workers: int) ->
         query = queries[number % len(queries)]
         held = lists.held[query]
         class_id = held[random.randint(1, len(held)) - 1]
-        yield Episode(query, (class_id,), (draw_supports(random, lists.by_class[class_id], query, shot),), class_id)
+        supports = _stacked(draw_supports(random, lists.by_class[class_id], query, shot))
+        yield Episode(query, (class_id,), (supports,), class_id)
 
 
 def listed_by_8(lists: ImageLists, way: int, shot: int, count: int, seed: int) -> Iterator[Episode]:
@@ -128,4 +133,5 @@ def generalised_by_8(lists: ImageLists, way: int, shot: int, count: int, seed: i
     for number, random in zip(range(count), worker_streams(seed, len(queries), 8), strict=False):
         query = queries[number % len(queries)]
         class_id = random.choice(novel if lists.mixed[query] else lists.held[query])
-        yield Episode(query, (class_id,), (draw_supports(random, lists.by_class[class_id], query, shot),), class_id)
+        supports = _stacked(draw_supports(random, lists.by_class[class_id], query, shot))
+        yield Episode(query, (class_id,), (supports,), class_id)

@@ -5,14 +5,14 @@ mboudiaf/RePRI-for-Few-Shot-Segmentation@aa54b19, src/dataset/dataset.py, src/te
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from random import Random
 
 import numpy as np
 
 from fssbench.episode.episode import Episode
 from fssbench.episode.samplers.lists import ImageLists
-from fssbench.episode.samplers.pfenet import base_seeds
+from fssbench.episode.samplers.pfenet import base_seeds, draw_supports
 
 _PASCAL, _COCO, _PASCAL_RESNET101 = 72_282_488, 72_305_573, 110_162_296
 """Numbers of 32 bits that PyTorch draws for the initial weights of ResNet-50 or -101 after the seed is set."""
@@ -46,27 +46,6 @@ def listed(lists: ImageLists, shot: int, count: int, seed: int, *, workers: int,
         class_id = int(class_stream.choice(lists.held[query]))
         supports = draw_supports(support_stream, lists.by_class[class_id], query, shot)
         yield Episode(query, (class_id,), (supports,), class_id)
-
-
-def draw_supports(random: Random, names: Sequence[str], query: str, shot: int) -> tuple[str, ...]:
-    """Draw K different supports of one class, without the query.
-
-    In the release, each shot begins with a draw that is not used.
-
-    Args:
-        random: The stream of the process.
-        names: The images of the class in list order; at least K of them are not the query.
-        query: Name of the query.
-        shot: K.
-    """
-    supports: list[str] = []
-    while len(supports) < shot:
-        random.randint(1, len(names))
-        name = query
-        while name == query or name in supports:
-            name = names[random.randint(1, len(names)) - 1]
-        supports.append(name)
-    return tuple(supports)
 
 
 def listed_by_3(lists: ImageLists, way: int, shot: int, count: int, seed: int) -> Iterator[Episode]:

@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from fssbench.backbones.staged import StagedBackbone
+from fssbench.backbones.staged import StagedBackbone, StagedSmall
 from fssbench.layers.masks import foreground, masked_average, resize_mask
 from fssbench.layers.prior import prior_mask
 from fssbench.methods.base.joint import JointMethod
@@ -50,12 +50,14 @@ class StagedMethod(JointMethod[Any, Support], Generic[Query, Support]):
     Args:
         stages: The backbone; its children become children of the method, with the same names.
         moving_statistics: Whether the backbone's batch norm updates its running statistics in training, although its
-            parameters are frozen.
+            parameters are frozen. None: yes, as in releases that call `model.train()` and freeze parameters alone; but
+            not for the small backbone, which was not released.
     """
 
-    def __init__(self, stages: StagedBackbone, *, moving_statistics: bool = False) -> None:
+    def __init__(self, stages: StagedBackbone, *, moving_statistics: bool | None = False) -> None:
         super().__init__()
-        self.moving_statistics = moving_statistics
+        is_small = isinstance(stages, StagedSmall)
+        self.moving_statistics = not is_small if moving_statistics is None else moving_statistics
         self._stages = self.adopt(stages.requires_grad_(requires_grad=False))
 
     def adopt(self, module: Adopted) -> tuple[Adopted]:
