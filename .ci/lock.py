@@ -48,9 +48,18 @@ class Package:
 
 
 def needed() -> tuple[list[str], list[str]]:
-    """Return the requirements of fssbench itself and those of its checks, from pyproject.toml."""
+    """Return the requirements of fssbench itself and those of its checks, from pyproject.toml.
+
+    Of the checks' requirements, fssbench's own extras are replaced by what they hold.
+    """
     project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    return project["dependencies"], project["optional-dependencies"]["dev"]
+    extras = project["optional-dependencies"]
+    checks: list[str] = []
+    for text in extras["dev"]:
+        one = Requirement(text)
+        own = canonicalize_name(one.name) == canonicalize_name(project["name"])
+        checks += [text for extra in sorted(one.extras) for text in extras[extra]] if own else [text]
+    return project["dependencies"], checks
 
 
 def pinned(text: str) -> dict[str, str]:

@@ -54,11 +54,20 @@ def test_the_licence_is_the_one_declared() -> None:
     assert re.search(rf"^license: {PROJECT['license']}$", read("CITATION.cff"), re.MULTILINE)
 
 
+def requirements() -> list[str]:
+    """Return what fssbench and its checks need; the extras that the checks take in are replaced by what they hold."""
+    extras = PROJECT["optional-dependencies"]
+    own = [extra for text in extras["dev"] if canonical(text) == "fssbench" for extra in Requirement(text).extras]
+    checks = [text for text in extras["dev"] if canonical(text) != "fssbench"]
+    assert set(own) == {"lite", "hub"}, "what tests import is installed with them"
+    return PROJECT["dependencies"] + checks + [text for extra in own for text in extras[extra]]
+
+
 def test_every_dependency_is_pinned_and_torch_first() -> None:
     pinned = pins()
     assert next(iter(pinned.items())) == ("torch", "2.13.0")
-    assert all(re.fullmatch(r"[\d.]+", version) for version in pinned.values())
-    needed = PROJECT["dependencies"] + PROJECT["optional-dependencies"]["dev"]
+    assert all(re.fullmatch(r"[\d.]+(\.post\d+)?", version) for version in pinned.values())
+    needed = requirements()
     assert {canonical(requirement) for requirement in needed} - set(pinned) == set()
 
 
@@ -80,14 +89,14 @@ def reached(requirements: Iterable[str]) -> dict[str, str]:
 
 
 def test_the_lock_is_all_that_is_needed_and_what_is_tested() -> None:
-    needed = PROJECT["dependencies"] + PROJECT["optional-dependencies"]["dev"]
+    needed = requirements()
     assert reached(needed) == pins(), "make lock"
 
 
 def test_the_lock_is_as_its_command_writes_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(REPOSITORY / ".ci")
     lock = importlib.import_module("lock")
-    needed = PROJECT["dependencies"] + PROJECT["optional-dependencies"]["dev"]
+    needed = requirements()
     names = {canonical(line): line.partition("==")[0] for line in read("constraints.txt").splitlines()}
     held = {
         name: lock.Package(names[name], version, tuple(distribution(name).requires or ()))
@@ -141,7 +150,9 @@ def test_what_is_imported_is_what_is_declared() -> None:
     foreign = imports_of("fssbench") - set(sys.stdlib_module_names) - {"fssbench", "pytest", ""}
     imported = {providers[name][0].lower().replace("_", "-") for name in foreign}
     # Imported where it is used, and missed with a sentence.
-    optional = {canonical(requirement) for requirement in PROJECT["optional-dependencies"]["slurm"]}
+    extras = PROJECT["optional-dependencies"]
+    optional = {canonical(text) for extra in ("slurm", "lite", "hub") for text in extras[extra]}
+    optional |= {"huggingface-hub"}  # comes with transformers
     assert imported - optional == {canonical(requirement) for requirement in PROJECT["dependencies"]}
 
 

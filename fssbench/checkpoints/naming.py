@@ -39,7 +39,8 @@ def rename_for_method(state: Mapping[str, Tensor], method: AnyMethod) -> dict[st
 
 def rename_checkpoint(method: AnyMethod, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Return a state dict under the method's names: without a prefix that all keys share, with batch counters added."""
-    return with_counters(without_prefix(state, lambda names: _fits(names, method)), method)
+    bare = without_prefix(state, lambda names: _fits(method.from_release(names), method))
+    return with_counters(method.from_release(bare), method)
 
 
 def without_prefix(state: Mapping[str, Tensor], fits: Callable[[Mapping[str, Tensor]], bool]) -> dict[str, Tensor]:

@@ -196,6 +196,10 @@ class Method(nn.Module, ABC, Generic[Features, Support]):
         """Return the weights of a backbone's file under their names in the method."""
         return {f"backbone.{key}": value for key, value in state.items()}
 
+    def from_release(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Return the weights of a checkpoint of its release under their names in the method; most have the same names."""
+        return dict(state)
+
     def enter_training_stage(self, stage: str) -> None:
         """Prepare for a stage of `training_stages`: set `requires_grad` of the parameters that it trains."""
 
