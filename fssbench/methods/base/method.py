@@ -197,7 +197,7 @@ class Method(nn.Module, ABC, Generic[Features, Support]):
         return {f"backbone.{key}": value for key, value in state.items()}
 
     def from_release(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Return the weights of a checkpoint of its release under their names in the method; most have the same names."""
+        """Return the weights of a checkpoint of its release under their names in the method; most are equal."""
         return dict(state)
 
     def enter_training_stage(self, stage: str) -> None:
