@@ -15,6 +15,7 @@ from fssbench.checkpoints.files import check_contents, recognise
 from fssbench.errors import BrokenFileError, CheckpointError
 from fssbench.files import write_bytes, write_text
 from fssbench.training.plan import state_file
+from fssbench.training.recorded import same_recipe
 
 _STATE: Mapping[str, type] = {
     "run": dict,
@@ -165,7 +166,8 @@ def restore(module: nn.Module, optimiser: torch.optim.Optimizer, place: StageFil
         return TrainingState()
     remedy = f"remove {path}, or use another folder with --out"
     read = _read(path, remedy)
-    if other := [name for name, value in place.run.items() if read["run"].get(name) != value]:
+    recorded: Mapping[str, object] = read["run"]
+    if other := [name for name, value in place.run.items() if not _same(name, recorded.get(name), value)]:
         raise CheckpointError(f"{path} is the state of another training, which differs in {', '.join(other)}", remedy)
     if read["module"].keys() != trainable_state(module).keys():
         raise CheckpointError(f"{path} is the state of another network", remedy)
@@ -179,6 +181,10 @@ def restore(module: nn.Module, optimiser: torch.optim.Optimizer, place: StageFil
     except (RuntimeError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise BrokenFileError(f"{path} does not fit this network", remedy) from error
     return TrainingState(steps, best)
+
+
+def _same(name: str, recorded: object, value: str) -> bool:
+    return same_recipe(recorded, value) if name == "recipe" else recorded == value
 
 
 def _read(path: Path, remedy: str) -> dict[str, Any]:

@@ -87,7 +87,9 @@ def test_the_golden_cases_hold_on_the_card(path: Path, form: str, card: torch.de
 
 
 @pytest.mark.parametrize("precision", CAST)
-@pytest.mark.parametrize("name", ["hsnet", "asnet", "pfenet", "bam", "ntrenet", "mmt", "asgnet", "panet", "prototype"])
+@pytest.mark.parametrize(
+    "name", ["hsnet", "asnet", "pfenet", "bam", "ntrenet", "mmt", "asgnet", "mmnet", "panet", "prototype"]
+)
 def test_lower_precisions_stay_near(name: str, precision: Precision, card: torch.device) -> None:
     variant = next(iter(method_info(name).tasks))
     way, shot = episode_shape(name, variant)

@@ -159,6 +159,22 @@ def test_a_state_of_another_run_is_refused(tmp_path: Path, backbone_weights: Pat
         run_plan(replace(plan, seed=5, resume=True))
 
 
+def test_a_state_of_an_older_version_resumes(tmp_path: Path, backbone_weights: Path) -> None:
+    plan = tiny_plan("hsnet", tmp_path, weights=backbone_weights)
+    weights = load_file(run_plan(plan))
+    state = torch.load(tmp_path / "state.pt", weights_only=True)
+    # Before `augmented`, `other_classes` and the optimiser's `bias_rate` there was no choice: they had their defaults.
+    for newer in ("augmented='every picture', ", "other_classes='background', ", ", bias_rate=1.0"):
+        assert newer in state["run"]["recipe"]
+        state["run"]["recipe"] = state["run"]["recipe"].replace(newer, "")
+    torch.save(state, tmp_path / "state.pt")
+    assert _equal(load_file(run_plan(replace(plan, resume=True))), weights)
+    (recipe,) = plan.recipes.values()
+    other = replace(plan, resume=True, recipes={"": replace(recipe, augmented="supports")})
+    with pytest.raises(CheckpointError, match="another training, which differs in recipe"):
+        run_plan(other)
+
+
 def test_the_folder_of_another_method_is_left_alone(tmp_path: Path, backbone_weights: Path) -> None:
     # A method with other stages has other state files, and would start a new training next to them.
     (tmp_path / "state-base.pt").write_bytes(b"of bam's first stage")
