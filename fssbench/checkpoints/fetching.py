@@ -11,6 +11,7 @@ from fssbench.checkpoints.files import file_sha256, recognise
 from fssbench.checkpoints.registry import Record
 from fssbench.config import cache_folder, reachable
 from fssbench.errors import BrokenFileError, MissingError
+from fssbench.hub.snapshots import cached, downloaded, page
 
 
 def cached_file(record: Record) -> Path:
@@ -24,13 +25,25 @@ def cached_file(record: Record) -> Path:
 
 
 def own_file(record: Record) -> Path:
-    """Return where the record's file is, or would be."""
+    """Return where the record's file is, or would be.
+
+    Raises:
+        MissingError: If it is a model of the hub that is not in the hub's cache.
+    """
+    if record.hub:
+        found = cached(record.hub, record.revision, [record.filename])
+        if found is None:
+            raise absent(record)
+        return found.folder / record.filename
     return record.file(record.path) if record.path else cached_file(record)
 
 
 def present(record: Record) -> bool:
     """Return whether the files of a record are on this machine; nothing is read."""
-    paths = [reachable(lambda: own_file(record))]
+    try:
+        paths = [reachable(lambda: own_file(record))]
+    except MissingError:
+        return False
     if record.backbone_path:
         paths.append(record.file(record.backbone_path))
     return all(path is not None and path.is_file() for path in paths)
@@ -64,6 +77,12 @@ def absent(record: Record) -> MissingError:
         return MissingError(
             f"{record.id}: its file {own_file(record)} is missing", "fssbench checkpoints add FILE ... names another"
         )
+    if record.hub:
+        terms = f"accept the terms at {page(record.hub)} and hf auth login, then " if record.gated else ""
+        return MissingError(
+            f"{record.id} is not in the cache of the Hugging Face hub yet ({record.hub})",
+            f"{terms}fssbench checkpoints fetch {record.id}",
+        )
     if record.hosting == "file":
         return MissingError(f"{record.id} is not on this machine yet", f"fssbench checkpoints fetch {record.id}")
     return MissingError(
@@ -76,7 +95,7 @@ def fetch(record: Record, *, progress: bool = False) -> Path:
     """Download a record's file into the cache, unless it is there, and return it.
 
     Args:
-        record: A record whose url is the file itself.
+        record: A record whose url is the file itself, or whose file is on the Hugging Face hub.
         progress: Whether to show a progress bar.
 
     Raises:
@@ -86,6 +105,8 @@ def fetch(record: Record, *, progress: bool = False) -> Path:
     import pooch
     import requests
 
+    if record.hub:
+        return _fetch_from_hub(record, progress=progress)
     if not record.url or record.hosting == "page":
         return locate(record)[0]
     target = cached_file(record)
@@ -120,6 +141,22 @@ def fetch(record: Record, *, progress: bool = False) -> Path:
         if bar is not None:
             bar.close()
     return target
+
+
+def _fetch_from_hub(record: Record, *, progress: bool) -> Path:
+    try:
+        return locate(record)[0]
+    except BrokenFileError as error:
+        raise BrokenFileError(error.message, f"hf download --force-download {record.hub} {record.filename}") from error
+    except MissingError:
+        pass  # it is not in the cache yet
+    own = f"fssbench checkpoints add FILE --id {record.id}, with its {record.filename} from elsewhere"
+    found = downloaded(record.hub, record.revision, [record.filename], progress=progress, instead=own)
+    if not (found.folder / record.filename).is_file():
+        raise MissingError(
+            f"{record.id}: {record.hub} has no {record.filename} at {found.revision}", f"see {page(record.hub)}"
+        )
+    return locate(record)[0]
 
 
 class _Bar:

@@ -15,6 +15,9 @@ from fssbench.errors import BrokenFileError, MissingError
 
 Kind = Literal["torch-zip", "torch-legacy", "safetensors"]
 
+_FLOATS = {"F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16"}
+"""Names of types in safetensors files."""
+
 _HEAD = 4096
 _MAX_HEADER = 8 << 20
 _ENCRYPTED = 0x1
@@ -182,6 +185,13 @@ def file_metadata(path: Path) -> dict[str, str]:
     if not isinstance(metadata, dict):
         return {}
     return {str(name): value for name, value in metadata.items() if isinstance(value, str)}
+
+
+def stored_precision(path: Path) -> str:
+    """Return the types of the floating-point numbers in a safetensors file, e.g. "float32"; "" for another file."""
+    header = _safetensors_header(path) or {}
+    found = {str(entry.get("dtype")) for entry in header.values() if isinstance(entry, dict) and "dtype" in entry}
+    return " and ".join(_FLOATS[name] for name in sorted(found) if name in _FLOATS)
 
 
 def stated_options(path: Path) -> dict[str, bool | int | float | str | tuple[int | float, ...]]:

@@ -15,6 +15,7 @@ from fssbench.config import config_folder, reachable
 from fssbench.datasets.catalogue import dataset_info
 from fssbench.errors import BrokenFileError, MissingError, UsageError, unknown_name
 from fssbench.files import locked, shipped, write_text
+from fssbench.hub.snapshots import WEIGHTS
 from fssbench.methods.catalogue import MethodInfo, check_build, method_info
 from fssbench.toml import parse, text_of
 
@@ -40,6 +41,10 @@ class Record(BaseModel):
         url: Where it can be downloaded.
         hosting: "file" if `url` is the file itself, "page" if it is a page for a browser.
         path: The file, relative to the registry; instead of `url`.
+        hub: The model's name on the Hugging Face hub; instead of `url`.
+        revision: Its branch, tag or commit there; empty for the main branch.
+        filename: Its file there.
+        gated: Whether the hub asks for an account and the acceptance of the licence.
         backbone_path: The file of the frozen backbone, if it has its own file.
         sha256: Hash of the file, or its beginning if the host gives no more; empty if unknown.
         backbone_sha256: Hash of `backbone_path`.
@@ -66,6 +71,10 @@ class Record(BaseModel):
     url: str = ""
     hosting: Literal["file", "page"] = "file"
     path: str = ""
+    hub: str = Field(default="", pattern=r"^([\w.-]+/[\w.-]+)?$")
+    revision: str = Field(default="", pattern=r"^[\w./-]*$")
+    filename: str = Field(default=WEIGHTS, pattern=r"^[\w-][\w.-]*\.safetensors$")
+    gated: bool = False
     backbone_path: str = ""
     sha256: str = Field(default="", pattern=r"^([0-9a-f]{8,64})?$")
     backbone_sha256: str = Field(default="", pattern=r"^([0-9a-f]{64})?$")
@@ -78,8 +87,8 @@ class Record(BaseModel):
 
     @model_validator(mode="after")
     def _one_place(self) -> Record:
-        if bool(self.url) == bool(self.path):
-            raise ValueError("a record has a url or a path, one of the two")
+        if sum(map(bool, (self.url, self.path, self.hub))) != 1:
+            raise ValueError("a record has a url or a path or a hub, one of them")
         if (self.kind == "method") != bool(self.method):
             raise ValueError("a method's checkpoint names its method, a backbone's does not")
         return self
@@ -135,9 +144,10 @@ def is_release(identifier: str | None, sha256: str | None) -> bool:
         sha256: Hash of the file.
     """
     for entry in _shipped():
-        if entry.url and entry.sha256 and (sha256 or "").startswith(entry.sha256):
+        released = bool(entry.url or entry.hub)
+        if released and entry.sha256 and (sha256 or "").startswith(entry.sha256):
             return True
-        if entry.url and not entry.sha256 and entry.id == identifier:
+        if released and not entry.sha256 and entry.id == identifier:
             return True
     return False
 

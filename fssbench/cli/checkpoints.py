@@ -117,7 +117,8 @@ def add(
     known = next((entry for entry in registry.records() if entry.id == identifier), None)
     if known is not None and not (method or backbone or dataset or fold is not None):
         _check_known(known, file, sha256)
-        moved = {"url", "hosting", "path", "sha256", "backbone_path", "backbone_sha256"}
+        moved = {"url", "hosting", "path", "hub", "revision", "filename", "gated"}
+        moved |= {"sha256", "backbone_path", "backbone_sha256"}
         entry = registry.Record.model_validate(known.model_dump(exclude=moved) | here)
     elif method is None or backbone is None or dataset is None or fold is None:
         raise UsageError(
@@ -207,7 +208,7 @@ def _named(name: str) -> Record | Path:
         raise MissingError(f"there is no checkpoint {path}", "fssbench checkpoints list")
     sha256 = file_sha256(path)
     known = next((entry for entry in records() if entry.sha256 and sha256.startswith(entry.sha256)), None)
-    return path if known is None else known.model_copy(update={"path": str(path.resolve()), "url": ""})
+    return path if known is None else known.model_copy(update={"path": str(path.resolve()), "url": "", "hub": ""})
 
 
 def _readable(path: Path) -> str:
@@ -222,18 +223,27 @@ def _verified(entry: Record) -> str:
 
     paths = locate(entry)
     state = "hash as recorded" if entry.sha256 else f"unverified: no hash is recorded; it is {file_sha256(paths[0])}"
-    from fssbench.checkpoints import load_into
+    from fssbench.checkpoints import load_into, read_state
     from fssbench.methods import build
     from fssbench.methods.catalogue import method_info
 
-    # ImageNet weights fit if the floor that uses nothing else takes them.
     variant = entry.variant or None
-    name = entry.method or "prototype"
+    name = entry.method or _floor_on(entry.backbone)
+    if name is None:
+        return f"{state}, {len(read_state(paths[0]))} entries; no method uses this network alone"
     options: dict[str, Any] = method_info(name).options_on(entry.dataset, variant) | entry.options
     options |= {"weak": True} if entry.weak else {}
     method = build(name, entry.backbone, variant, way=entry.way, **options)
     load_into(method, *paths)
     return f"{state}, {len(method.state_dict())} entries fit"
+
+
+def _floor_on(backbone: str) -> str | None:
+    """Return a method without training on a backbone, which ImageNet weights have to fit; None if there is none."""
+    from fssbench.methods.catalogue import list_methods, method_info
+
+    names = ["prototype", *list_methods()]
+    return next((n for n in names if backbone in (i := method_info(n)).backbones and not i.trainable), None)
 
 
 @app.command()

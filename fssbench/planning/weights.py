@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from fssbench.datasets.catalogue import require_training
 from fssbench.errors import CheckpointError, MissingError, UsageError
-from fssbench.results.record import Option, Weights
+from fssbench.results.record import HubModel, Option, Weights
 
 if TYPE_CHECKING:
     from fssbench.checkpoints import Record
@@ -25,11 +25,13 @@ class Source:
 
     Attributes:
         kind: "checkpoint", "random" or "none".
-        paths: The file of the checkpoint and, if the frozen backbone has its own file, that file.
+        paths: The file of the checkpoint and, if the frozen backbone has its own file, that file; for two joined
+            networks the file of each.
         hashes: Their hex sha256.
-        checkpoint: Name in the registry, if it was found there.
+        checkpoint: Name in the registry, if it was found there; two names are joined by "+".
         options: Arguments of `fssbench.build` that the weights need.
         seed: Seed of random weights.
+        hub: The models of the Hugging Face hub that the weights are of.
     """
 
     kind: Kind
@@ -38,6 +40,7 @@ class Source:
     checkpoint: str | None = None
     options: Mapping[str, Option] = field(default_factory=dict)
     seed: int | None = None
+    hub: tuple[HubModel, ...] = ()
 
     @property
     def record(self) -> Weights:
@@ -49,6 +52,7 @@ class Source:
             checkpoint=self.checkpoint,
             path=str(self.paths[0]) if self.paths else None,
             seed=self.seed,
+            hub=self.hub,
         )
 
 
@@ -133,9 +137,27 @@ def registered_source(entry: Record) -> Source:
         BrokenFileError: If its file is not the one that was registered.
     """
     from fssbench.checkpoints import file_sha256, locate
+    from fssbench.checkpoints.hub import hub_model
 
     paths = locate(entry)
-    return Source("checkpoint", paths, tuple(map(file_sha256, paths)), entry.id, entry.options)
+    hashes = tuple(map(file_sha256, paths))
+    hub = (hub_model(entry, paths[0], hashes[0]),) if entry.hub else ()
+    return Source("checkpoint", paths, hashes, entry.id, entry.options, hub=hub)
+
+
+def joined_source(entries: Sequence[Record]) -> Source:
+    """Return the source for the registered networks of a joined backbone; see `registered_source`."""
+    if len(entries) == 1:
+        return registered_source(entries[0])
+    parts = list(map(registered_source, entries))
+    return Source(
+        "checkpoint",
+        tuple(path for part in parts for path in part.paths),
+        tuple(sha256 for part in parts for sha256 in part.hashes),
+        "+".join(entry.id for entry in entries),
+        {name: value for entry in entries for name, value in entry.options.items()},
+        hub=tuple(model for part in parts for model in part.hub),
+    )
 
 
 def sources_for(
@@ -166,8 +188,16 @@ def sources_for(
         from fssbench.checkpoints import find
 
         name, weak, shots = request.trained_on, request.weak, request.shots
-        found = [find(info.name, variant, backbone or "", name, fold, weak=weak, shots=shots) for fold in folds]
-        sources = {fold: registered_source(entry) for fold, entry in zip(folds, found, strict=True)}
+        # Networks that are joined by "+" have a record each.
+        networks = (backbone or "").split("+")
+        found = {
+            fold: [find(info.name, variant, one, name, fold, weak=weak, shots=shots) for one in networks]
+            for fold in folds
+        }
+        # Folds with the same weights read their files once.
+        distinct = {tuple(entry.id for entry in entries): entries for entries in found.values()}
+        made = {ids: joined_source(entries) for ids, entries in distinct.items()}
+        sources = {fold: made[tuple(entry.id for entry in entries)] for fold, entries in found.items()}
     first = next(iter(sources.values()))
     if other := next((one for one in sources.values() if dict(one.options) != dict(first.options)), None):
         raise UsageError(

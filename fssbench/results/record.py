@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
+from itertools import zip_longest
 from typing import ClassVar, Literal
 
 from fssbench.protocols.choices import BaseRule, ProtocolFile, QueryRim
@@ -56,6 +57,29 @@ class MethodRecord:
 
 
 @dataclass(frozen=True)
+class HubModel:
+    """A model of the Hugging Face hub, or of a local folder in the hub's layout.
+
+    Attributes:
+        repository: Name on the hub; empty for a local folder.
+        revision: The commit; empty for a local folder.
+        sha256: Hex hash of its weight file; of weights in several files the hash of their names and hashes.
+        precision: Type of the numbers in the file, e.g. "float32"; they are converted to float32.
+        licence: According to its model card or the registry of checkpoints; empty if unknown.
+        layers: The numbers of the blocks or stages whose maps are used, from 1; empty if the method decides.
+    """
+
+    __pydantic_config__: ClassVar[dict[str, object]] = _CONFIG
+
+    repository: str
+    revision: str
+    sha256: str
+    precision: str
+    licence: str = ""
+    layers: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
 class Weights:
     """The weights of the method.
 
@@ -68,6 +92,7 @@ class Weights:
         checkpoint: Name in the registry of checkpoints, if it is registered.
         path: Path of the file, or of the folder of predictions, on that machine.
         seed: Seed of random weights.
+        hub: The models of the Hugging Face hub that the weights, or those of the backbone, come from.
     """
 
     __pydantic_config__: ClassVar[dict[str, object]] = _CONFIG
@@ -78,6 +103,7 @@ class Weights:
     checkpoint: str | None = None
     path: str | None = None
     seed: int | None = None
+    hub: tuple[HubModel, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -267,7 +293,7 @@ class Run:
         return stop - start - fold.unanswered
 
 
-_IGNORED = {"limit", "starts", "method.learnable_parameters", "path", "checkpoint"}
+_IGNORED = {"limit", "starts", "method.learnable_parameters", "path", "checkpoint", "licence"}
 """Fields that may differ between two starts of a run, because they do not change any number."""
 
 
@@ -296,6 +322,9 @@ def _difference(stored: object, requested: object, name: str) -> Difference | No
         return None
     if name == "folds" and isinstance(stored, tuple) and isinstance(requested, tuple):
         return _fold_difference(stored, requested)
+    if isinstance(stored, tuple) and isinstance(requested, tuple) and any(map(is_dataclass, (*stored, *requested))):
+        pairs = zip_longest(stored, requested)
+        return next((found for one, other in pairs if (found := _difference(one, other, name))), None)
     return None if stored == requested else Difference(name, stored, requested)
 
 
