@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from fssbench.methods.building import build
     from fssbench.methods.catalogue import list_methods
     from fssbench.metrics.summary import summarise
+    from fssbench.photos import segment
     from fssbench.protocols.rules import list_protocols
     from fssbench.publications.load import published
 
@@ -36,6 +37,7 @@ _HOMES = {
     "load_release": "fssbench.checkpoints",
     "open_dataset": "fssbench.datasets",
     "published": "fssbench.publications.load",
+    "segment": "fssbench.photos",
     "summarise": "fssbench.metrics.summary",
 }
 
@@ -53,6 +55,7 @@ __all__ = [
     "load_release",
     "open_dataset",
     "published",
+    "segment",
     "summarise",
 ]
 

@@ -29,6 +29,7 @@ PUBLIC = [
     "load_release",
     "open_dataset",
     "published",
+    "segment",
     "summarise",
 ]
 
@@ -49,6 +50,7 @@ CALLS = {
     "an evaluation": ("evaluate", ("method", "dataset", "episodes"), {}),
     "a summary": ("summarise", ("frame",), {}),
     "printed numbers": ("published", (), {}),
+    "photos": ("segment", ("query.jpg", ["a.jpg"], ["a.png"], ["dog"]), {"method": "prototype", "backbone": "small"}),
 }
 
 

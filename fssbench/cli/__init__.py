@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 _COMMANDS = {
     "eval": "evaluate:evaluate",
+    "segment": "segment:segment",
     "merge": "merge:merge",
     "launch": "launch:launch",
     "bench": "bench:bench",

@@ -65,7 +65,9 @@ class _Category:
 
 
 @dataclass(frozen=True, slots=True)
-class _Document:
+class Document:
+    """The part of a COCO json that is read."""
+
     images: list[_Image]
     annotations: list[Annotation]
     categories: list[_Category]
@@ -96,7 +98,7 @@ def read_annotations(
         classes: Name of each label value; None if they are not known, and then nothing is painted.
         photos: The paths of the photos, by image name.
     """
-    document, faults = _parse(path)
+    document, faults = parse(path)
     if document is None:
         return {}, faults, []
     used = {annotation.category_id for annotation in document.annotations}
@@ -216,7 +218,8 @@ def _decoded(runs: RunLengths, size: tuple[int, int], where: str) -> npt.NDArray
     return np.repeat(values, counts).reshape(width, height).T
 
 
-def _parse(path: Path) -> tuple[_Document | None, list[Fault]]:
+def parse(path: Path) -> tuple[Document | None, list[Fault]]:
+    """Return the content of a COCO json, or None with its faults."""
     remedy = f"export {path.name} again as COCO's instance annotations"
     try:
         if file_size(path) > MAX_BYTES:
@@ -225,7 +228,7 @@ def _parse(path: Path) -> tuple[_Document | None, list[Fault]]:
     except OSError as error:
         return None, [Fault(f"can't read {path}: {error.strerror}", remedy)]
     try:
-        return TypeAdapter(_Document).validate_json(raw), []
+        return TypeAdapter(Document).validate_json(raw), []
     except ValidationError as error:
         errors = error.errors(include_url=False, include_input=False, include_context=False)
     # An invalid polygon is also invalid as run lengths: one message per annotation is enough.
@@ -238,7 +241,7 @@ def _parse(path: Path) -> tuple[_Document | None, list[Fault]]:
     return None, faults[:SHOWN_ERRORS] + ([Fault(f"{path}: and {more} more of the kind", remedy)] if more > 0 else [])
 
 
-def _images(document: _Document, photos: Mapping[str, Path], path: Path) -> tuple[dict[str, _Image], list[Fault]]:
+def _images(document: Document, photos: Mapping[str, Path], path: Path) -> tuple[dict[str, _Image], list[Fault]]:
     """Return the images of the file by image name, and the faults of those that do not match the photos."""
     found: dict[str, _Image] = {}
     faults = []
@@ -268,7 +271,7 @@ def _images(document: _Document, photos: Mapping[str, Path], path: Path) -> tupl
     return found, faults
 
 
-def _foreign(document: _Document, path: Path, names: Mapping[int, str]) -> Iterator[Fault]:
+def _foreign(document: Document, path: Path, names: Mapping[int, str]) -> Iterator[Fault]:
     """Yield the contradictions in the file: unknown images and categories of annotations, repeated ids."""
     ids = [image.id for image in document.images]
     repeated = {

@@ -58,7 +58,7 @@ def read_photo(path: Path, remedy: str | None = None, *, upright: bool = False) 
         MissingError: If there is no such file.
         BrokenFileError: If it is not a photo, truncated, or too large.
     """
-    with _opened(path, ("JPEG", "PNG"), remedy) as photo:
+    with opened(path, ("JPEG", "PNG"), remedy) as photo:
         turn = _UPRIGHT.get(_orientation(photo)) if upright else None
         pixels = _rgb(photo)
         return np.array(pixels if turn is None else pixels.transpose(turn), dtype=np.uint8)
@@ -101,7 +101,7 @@ def turned_in_place(path: Path) -> bool:
         MissingError: If there is no such file.
         BrokenFileError: If it is not a photo.
     """
-    with _opened(path, ("JPEG", "PNG"), None, decode=False) as image:
+    with opened(path, ("JPEG", "PNG"), None, decode=False) as image:
         turn = _orientation(image)
         return turn in _UPRIGHT and (turn < 5 or image.height == image.width)
 
@@ -117,7 +117,7 @@ def read_foreground(path: Path, remedy: str | None = None) -> npt.NDArray[np.boo
         MissingError: If there is no such file.
         BrokenFileError: If it can't be decoded, has transparent pixels, or a third colour (a soft edge, another class).
     """
-    with _opened(path, ("PNG",), remedy) as image:
+    with opened(path, ("PNG",), remedy) as image:
         if image.has_transparency_data and np.asarray(image.convert("RGBA"))[..., 3].min() < IGNORE:
             raise BrokenFileError(f"{path} has transparent pixels, which are neither object nor background", remedy)
         plain = image.mode in ("L", "1") or _is_wide(image)
@@ -138,7 +138,7 @@ def read_grey(path: Path, remedy: str | None = None) -> Label:
         MissingError: If there is no such file.
         BrokenFileError: If it can't be decoded.
     """
-    with _opened(path, ("PNG", "JPEG"), remedy) as image:
+    with opened(path, ("PNG", "JPEG"), remedy) as image:
         return np.array(image.convert("L"), dtype=np.uint8)
 
 
@@ -153,7 +153,7 @@ def read_colours(path: Path, remedy: str | None = None) -> Image:
         MissingError: If there is no such file.
         BrokenFileError: If it can't be decoded.
     """
-    with _opened(path, ("BMP", "PNG"), remedy) as image:
+    with opened(path, ("BMP", "PNG"), remedy) as image:
         return np.array(image.convert("RGB"), dtype=np.uint8)
 
 
@@ -170,7 +170,7 @@ def read_label(path: Path, class_count: int, *, ignore: bool, remedy: str | None
         MissingError: If there is no such file.
         BrokenFileError: If it can't be decoded, is not a label map, has a value that is not a class, or was re-indexed.
     """
-    with _opened(path, ("PNG",), remedy) as image:
+    with opened(path, ("PNG",), remedy) as image:
         if image.mode not in ("P", "L"):
             raise BrokenFileError(
                 f"{path} is not a label map: its pixels are {image.mode}, not palette or grey", remedy
@@ -201,7 +201,7 @@ def read_values(
     Raises:
         BrokenFileError: If it is not such a PNG, is truncated, has another size, or was re-indexed.
     """
-    with _opened(path, ("PNG",), remedy, raw=raw, decode=False) as image:
+    with opened(path, ("PNG",), remedy, raw=raw, decode=False) as image:
         if image.mode not in ("P", "L", "1"):
             raise BrokenFileError(f"{path} has pixels that are {image.mode}, not palette or grey of 8 bits", remedy)
         if (image.height, image.width) != size:
@@ -253,16 +253,21 @@ def size_of(path: Path, remedy: str | None = None, *, upright: bool = False) -> 
         MissingError: If there is no such file.
         BrokenFileError: If it is not an image.
     """
-    with _opened(path, ("JPEG", "PNG", "BMP"), remedy, decode=False) as image:
+    with opened(path, ("JPEG", "PNG", "BMP"), remedy, decode=False) as image:
         height, width = image.height, image.width
         return (width, height) if upright and _orientation(image) >= 5 else (height, width)
 
 
 @contextmanager
-def _opened(
+def opened(
     path: Path, formats: tuple[str, ...], remedy: str | None, *, decode: bool = True, raw: bytes | None = None
 ) -> Iterator[PIL.Image.Image]:
-    """Yield a decoded image, or raise one of this project's errors: MissingError or BrokenFileError."""
+    """Yield an image of one of the formats, decoded unless that is not wanted; its number of pixels is limited.
+
+    Raises:
+        MissingError: If there is no such file.
+        BrokenFileError: If it is not such an image, truncated, or too large.
+    """
     try:
         with warnings.catch_warnings():
             # Pillow warns about large images, which are refused below, and about broken EXIF blocks, which do no harm.

@@ -1,0 +1,267 @@
+"""`fssbench segment`: find what supports show in one's own photos."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from fssbench.cli.console import say
+from fssbench.cli.options import Backbone, Device, Quiet, with_fields
+from fssbench.cli.paths import check_folder, given_path
+from fssbench.errors import FSSBenchError, MissingError, UsageError
+from fssbench.escape import printable
+from fssbench.files import write_bytes
+
+if TYPE_CHECKING:
+    from fssbench.photos.inputs import Photo
+    from fssbench.photos.masks import Mask
+    from fssbench.photos.segment import Segmentation, Segmenter
+
+SUFFIXES = (".jpg", ".jpeg", ".png")
+"""The files of a folder that are photos."""
+
+
+@dataclass(frozen=True)
+class SegmentOptions:
+    """The options of `fssbench segment`."""
+
+    support: Annotated[
+        list[Path], typer.Option("--support", parser=given_path, help="A photo with the object; may be repeated.")
+    ]
+    mask: Annotated[
+        list[str],
+        typer.Option(
+            "--mask",
+            help="The object in it: a.png, a.png:15 (a value), a.json (COCO), box:X0,Y0,X1,Y1, points:X,Y;X,Y.",
+        ),
+    ]
+    out: Annotated[Path, typer.Option("--out", parser=given_path, help="Folder for the masks.")]
+    query: Annotated[
+        list[Path] | None, typer.Option("--query", parser=given_path, help="A photo to segment, or a folder of photos.")
+    ] = None
+    photos: Annotated[
+        list[Path] | None, typer.Argument(help="Further photos or folders to segment.", show_default=False)
+    ] = None
+    name: Annotated[
+        list[str] | None,
+        typer.Option("--class", help="The class of each support, in their order.", show_default="one class"),
+    ] = None
+    overlay: Annotated[
+        bool, typer.Option("--overlay", help="Write each photo with outlines and a legend, too, and the supports.")
+    ] = False
+    method: Annotated[
+        str | None,
+        typer.Option(
+            "--method", help="One of `fssbench list methods`.", show_default="the best without training that is here"
+        ),
+    ] = None
+    backbone: Backbone = None
+    variant: Annotated[str | None, typer.Option("--variant", help="Variant of the method, if it has several.")] = None
+    train_dataset: Annotated[
+        str | None, typer.Option("--train-dataset", help="What the weights of a trained method were trained on.")
+    ] = None
+    fold: Annotated[
+        int | None, typer.Option("--fold", help="The fold whose classes they have not seen.", show_default="0", min=0)
+    ] = None
+    checkpoint: Annotated[
+        str | None, typer.Option("--checkpoint", help="Weights of a trained method.", show_default="the registered")
+    ] = None
+    backbone_weights: Annotated[
+        str | None,
+        typer.Option("--backbone-weights", help="The frozen backbone, where the checkpoint is without it."),
+    ] = None
+    size: Annotated[
+        int | None,
+        typer.Option("--size", min=32, max=4096, help="Side of the input.", show_default="that of the protocol"),
+    ] = None
+    device: Device = "auto"
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files of these names.")] = False
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a line per photo.")] = False
+    quiet: Quiet = False
+
+
+@dataclass(frozen=True)
+class _Work:
+    """One photo and the files that are written of it."""
+
+    photo: Path
+    mask: Path
+    overlay: Path
+
+
+@with_fields
+def segment(options: SegmentOptions) -> None:
+    """Find the classes of some supports in photos: a mask for each, and a line that says what share they have.
+
+    A mask is a palette PNG of the photo's size: 0 for the background, 1 for the first class, 2 for the second.
+    """
+    work = _work(options)
+    check_folder("--out", options.out)
+    segmenter = _segmenter(options)
+    from fssbench.progress import tracked
+
+    options.out.mkdir(parents=True, exist_ok=True)
+    if not options.as_json and not options.quiet:
+        weights = segmenter.chosen.weights
+        say(f"{segmenter.chosen.name}{f', weights {weights}' if weights else ''}", err=True)
+    found: list[dict[str, object]] = []
+    failed = 0
+    for one in work if options.quiet else tracked(work, "segmenting", "photos"):
+        try:
+            found.append(_segmented(one, segmenter, overlay=options.overlay))
+        except FSSBenchError as error:
+            # The other photos are segmented all the same.
+            failed += 1
+            say(*f"error: {error}".splitlines(), err=True)
+            continue
+        if not options.as_json:
+            say(_line(found[-1]))
+    if options.as_json:
+        typer.echo(json.dumps({"method": segmenter.chosen.name, "photos": found}, indent=1))
+    if failed:
+        if len(work) > 1:
+            say(f"{failed} of {len(work)} photos were not segmented", err=True)
+        raise typer.Exit(2)
+
+
+def _segmented(work: _Work, segmenter: Segmenter, *, overlay: bool) -> dict[str, object]:
+    from fssbench.photos.inputs import photo_from
+    from fssbench.photos.overlay import label_png
+    from fssbench.photos.overlay import overlay as drawn
+
+    photo = photo_from(work.photo)
+    result: Segmentation = segmenter(photo.pixels)
+    work.mask.parent.mkdir(parents=True, exist_ok=True)
+    write_bytes(work.mask, label_png(result.labels, len(result.classes)))
+    shares = dict(zip(result.classes, result.shares, strict=True))
+    written: dict[str, object] = {
+        "photo": str(work.photo),
+        "mask": str(work.mask),
+        "shares": shares,
+        "absent": list(result.absent),
+    }
+    if overlay:
+        legend = {n: f"{name} {_percent(share)}" for n, (name, share) in enumerate(shares.items(), 1)}
+        write_bytes(work.overlay, drawn(photo.pixels, result.labels, legend))
+        written["overlay"] = str(work.overlay)
+    return written
+
+
+def _line(found: dict[str, object]) -> str:
+    shares, absent = found["shares"], found["absent"]
+    assert isinstance(shares, dict)  # noqa: S101 - made above
+    assert isinstance(absent, list)  # noqa: S101 - made above
+    parts = [f"{name} {_percent(share)}" for name, share in shares.items() if name not in absent]
+    parts += [f"{name} absent" for name in absent]
+    return f"{found['photo']}: {', '.join(parts)}; {found['mask']}"
+
+
+def _percent(share: float) -> str:
+    return "absent" if share == 0 else "< 0.1 %" if share < 0.001 else f"{100 * share:.1f} %"
+
+
+def _segmenter(options: SegmentOptions) -> Segmenter:
+    """Read the supports, draw them if overlays are wanted, and let the method see them."""
+    from fssbench.photos.choice import Choice
+    from fssbench.photos.inputs import mask_from, photo_from
+    from fssbench.photos.segment import ONE_CLASS, Segmenter
+
+    names = [printable(name) for name in options.name or []] or [ONE_CLASS] * len(options.support)
+    if len(options.mask) != len(options.support):
+        raise UsageError(
+            f"each support has one mask: there are {len(options.support)} and {len(options.mask)}",
+            "--support a.jpg --mask a.png --support b.jpg --mask b.png",
+        )
+    if len(names) != len(options.support):
+        raise UsageError(
+            f"each support has one class: there are {len(options.support)} supports and {len(names)} classes",
+            "repeat --class for each --support, in the same order, or leave it out",
+        )
+    photos = [photo_from(path) for path in options.support]
+    masks = [mask_from(text, photo) for text, photo in zip(options.mask, photos, strict=True)]
+    choice = Choice(
+        options.method,
+        options.variant,
+        options.backbone,
+        options.train_dataset,
+        options.fold,
+        options.checkpoint,
+        options.backbone_weights,
+        options.size,
+        options.device,
+    )
+    segmenter = Segmenter([photo.pixels for photo in photos], masks, names, choice)
+    if options.overlay:
+        _draw_supports(options, photos, masks, names, segmenter)
+    return segmenter
+
+
+def _draw_supports(
+    options: SegmentOptions, photos: list[Photo], masks: list[Mask], names: list[str], segmenter: Segmenter
+) -> None:
+    import numpy as np
+
+    from fssbench.photos.overlay import overlay
+
+    options.out.mkdir(parents=True, exist_ok=True)
+    for number, (photo, mask, name) in enumerate(zip(photos, masks, names, strict=True), 1):
+        label = segmenter.classes.index(name) + 1
+        labels = np.where(mask == 1, np.uint8(label), mask)
+        write_bytes(_support_overlay(options.out, number), overlay(photo.pixels, labels, {label: f"support: {name}"}))
+
+
+def _support_overlay(out: Path, number: int) -> Path:
+    return out / f"support{number}-overlay.png"
+
+
+def _work(options: SegmentOptions) -> list[_Work]:
+    """Return the photos and the files of each.
+
+    Raises:
+        UsageError: If there are none, two would write one file, or a file is there already.
+        MissingError: If a photo or a folder does not exist.
+    """
+    sources = [*(options.query or []), *(options.photos or [])]
+    if not sources:
+        raise UsageError("no photo to segment was named", "--query b.jpg, or --query FOLDER")
+    work = []
+    for source in sources:
+        if not source.exists():
+            raise MissingError(f"there is no file {source}", "--query a photo, or a folder of photos")
+        found = _photos_in(source) if source.is_dir() else [source]
+        if not found:
+            raise UsageError(f"{source} has no photo", f"photos end in {', '.join(SUFFIXES)}")
+        for photo in found:
+            place = photo.relative_to(source) if source.is_dir() else Path(photo.name)
+            stem = options.out / place.parent / place.stem
+            work.append(_Work(photo, stem.with_name(f"{stem.name}.png"), stem.with_name(f"{stem.name}-overlay.png")))
+    _check_files(options, work)
+    return work
+
+
+def _photos_in(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
+
+
+def _check_files(options: SegmentOptions, work: list[_Work]) -> None:
+    owners: dict[Path, str] = {}
+    files = [(one.mask, f"the mask of {one.photo}") for one in work]
+    if options.overlay:
+        files += [(one.overlay, f"the overlay of {one.photo}") for one in work]
+        files += [
+            (_support_overlay(options.out, number), f"the overlay of support {number}")
+            for number in range(1, len(options.support) + 1)
+        ]
+    inputs = {path.resolve() for path in [*(one.photo for one in work), *options.support, *map(Path, options.mask)]}
+    for file, what in files:
+        if file in owners:
+            raise UsageError(f"{owners[file]} and {what} would both be {file}", "segment them into two folders")
+        owners[file] = what
+        if file.resolve() in inputs:
+            raise UsageError(f"{what} would replace {file}, which is read", "--out another folder")
+        if file.exists() and not options.overwrite:
+            raise UsageError(f"{file} is there already", "--overwrite to replace it, or another --out")

@@ -1,0 +1,232 @@
+"""One's own photos segmented: supports with masks, and photos in which their classes are found."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+import numpy.typing as npt
+import PIL.Image
+
+from fssbench.errors import UsageError
+from fssbench.photos.choice import Choice, Chosen, choose
+from fssbench.photos.inputs import MaskLike, PhotoLike, mask_from, photo_from
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from fssbench.datasets.dataset import Image
+    from fssbench.methods.base.method import Method
+    from fssbench.photos.masks import Mask
+
+MAX_LOGITS = 4_000_000
+"""Pixels of the logits: in a larger photo they have fewer pixels than the photo, and its labels are enlarged."""
+
+ONE_CLASS = "object"
+"""Name of the class if none was given."""
+
+
+@dataclass(frozen=True)
+class Segmentation:
+    """The classes found in a photo.
+
+    Attributes:
+        labels: uint8 (H, W), of the photo's size as viewers show it: 0, and n for the n-th class.
+        classes: Names of the classes.
+        method: What segmented it, in words: method, variant and backbone.
+    """
+
+    labels: npt.NDArray[np.uint8]
+    classes: tuple[str, ...]
+    method: str
+
+    @property
+    def shares(self) -> tuple[float, ...]:
+        """The share of the photo's pixels that each class has, 0 to 1."""
+        counts = np.bincount(self.labels.ravel(), minlength=len(self.classes) + 1)[1:]
+        return tuple(float(count) / self.labels.size for count in counts)
+
+    @property
+    def absent(self) -> tuple[str, ...]:
+        """The classes of which no pixel was found."""
+        return tuple(name for name, share in zip(self.classes, self.shares, strict=True) if share == 0)
+
+
+class Segmenter:
+    """Supports that a method has seen, and that any number of photos are segmented by.
+
+    Args:
+        supports: Photos, each RGB uint8 (H, W, 3).
+        masks: The mask of the class in each, uint8 (H, W) of its size: 1, 0, and 255 for neither.
+        classes: The class of each support; all classes have the same number of supports.
+        choice: What segments; by default the best that is installed and needs no training.
+
+    Attributes:
+        chosen: Method, backbone, protocol and weights.
+        classes: The classes in the order of their labels, from 1.
+
+    Raises:
+        UsageError: If a name does not exist, or classes have different numbers of supports.
+        MissingError: If weights are missing.
+        CheckpointError: If weights do not fit.
+    """
+
+    def __init__(
+        self, supports: Sequence[Image], masks: Sequence[Mask], classes: Sequence[str], choice: Choice | None = None
+    ) -> None:
+        self.classes = tuple(dict.fromkeys(classes))
+        shots = {name: [at for at, one in enumerate(classes) if one == name] for name in self.classes}
+        counts = {name: len(found) for name, found in shots.items()}
+        if len(set(counts.values())) != 1:
+            raise UsageError(
+                "classes have different numbers of supports: "
+                + ", ".join(f"{name} {count}" for name, count in counts.items()),
+                "give each class as many supports as the others",
+            )
+        way, shot = len(self.classes), len(classes) // len(self.classes)
+        choice = choice or Choice()
+        self.chosen: Chosen = choose(choice, way, shot)
+
+        import torch
+
+        from fssbench.engine.fold_methods import load
+        from fssbench.fast.form import fast_form
+        from fssbench.methods import build
+        from fssbench.planning.defaults import options_source
+        from fssbench.planning.settings import choose_device
+
+        self._device = choose_device(choice.device)
+        setting, source = self.chosen.setting, self.chosen.source
+        options = setting.info.options_on(
+            options_source(self.chosen.trained_on, setting.info, setting.backbone), setting.variant
+        )
+        method = build(
+            setting.info.name, setting.backbone, setting.variant, way, shot, **(options | dict(source.options))
+        )
+        load(method, source)
+        self._method: Method[Any, Any] = fast_form(method.to(self._device).eval())
+        with torch.inference_mode():
+            self._supports = [[self._condition(supports[at], masks[at]) for at in found] for found in shots.values()]
+
+    def __call__(self, photo: Image) -> Segmentation:
+        """Return the classes found in a photo, RGB uint8 (H, W, 3)."""
+        import torch
+
+        from fssbench.protocols.transforms import padded_shape, scored_shape
+
+        rule, (height, width) = self.chosen.setting.rules.resize, photo.shape[:2]
+        shrunk = min(1.0, (MAX_LOGITS / (height * width)) ** 0.5)
+        small = (max(1, round(height * shrunk)), max(1, round(width * shrunk)))
+        with torch.inference_mode():
+            query = self._method.prepare_query(self._method.encode(self._input(photo)))
+            if rule == "opencv-pad":
+                inside = torch.zeros(self.chosen.size, dtype=torch.bool, device=self._device)
+                down, across = padded_shape((height, width), self.chosen.size)
+                inside[:down, :across] = True
+                query = self._method.leave_out(query, ~inside[None])
+            prediction = self._method.predict(query, self._supports, scored_shape(small, rule))
+        labels = prediction.labels[: small[0], : small[1]].cpu().numpy()
+        if labels.shape != (height, width):
+            enlarged = PIL.Image.fromarray(labels).resize((width, height), PIL.Image.Resampling.NEAREST)
+            labels = np.array(enlarged, dtype=np.uint8)
+        return Segmentation(labels, self.classes, self.chosen.name)
+
+    def _input(self, photo: Image) -> Tensor:
+        from fssbench.protocols.transforms import input_image
+
+        return input_image(photo, self.chosen.size, self.chosen.setting.rules.resize)[None].to(self._device)
+
+    def _condition(self, photo: Image, mask: Mask) -> object:
+        import torch
+
+        from fssbench.protocols.transforms import support_mask
+
+        resized = support_mask(mask, 1, self.chosen.size, self.chosen.setting.rules.resize)
+        features = self._method.encode(self._input(photo))
+        return self._method.condition(features, torch.from_numpy(resized)[None].to(self._device))
+
+
+def segment(
+    query: PhotoLike | Sequence[PhotoLike],
+    supports: PhotoLike | Sequence[PhotoLike],
+    masks: MaskLike | Sequence[MaskLike],
+    classes: str | Sequence[str] | None = None,
+    *,
+    method: str | None = None,
+    backbone: str | None = None,
+    variant: str | None = None,
+    train_dataset: str | None = None,
+    fold: int | None = None,
+    checkpoint: str | Path | None = None,
+    backbone_weights: str | Path | None = None,
+    size: int | None = None,
+    device: str = "auto",
+) -> Segmentation | list[Segmentation]:
+    """Find the classes of some supports in photos, as `fssbench segment` does.
+
+    Args:
+        query: A photo, or a list of them: a path, a PIL image, or an array, RGB or grey uint8 (H, W, 3) or (H, W).
+        supports: One photo or several, each with an object.
+        masks: The object in each: bool or integer (H, W) with one value besides 0 (255 next to it is left out), a PIL
+            image, or what `--mask` takes as text.
+        classes: The class of each support; default one class for all. Label n is the n-th class that is named.
+        method: One of `list_methods()`, or one's own; default the best that is installed and needs no training.
+        backbone: Its backbone.
+        variant: Its variant.
+        train_dataset: For a trained method the data set that its weights were trained on.
+        fold: For a trained method the fold whose classes they have not seen.
+        checkpoint: For a trained method the file of its weights; default the registered ones.
+        backbone_weights: The file of the frozen backbone, if the checkpoint is without it.
+        size: Side of the square input in pixels; default that of the method's protocol.
+        device: "auto", "cpu", "cuda" or "cuda:N".
+
+    Returns:
+        A `Segmentation` of a photo; a list of them for a list.
+
+    Raises:
+        UsageError: If a name does not exist, or the arguments do not fit each other.
+        MissingError: If a file or weights are missing.
+        BrokenFileError: If a photo, mask or weight file is damaged, or a mask has another size than its photo.
+
+    Examples:
+        >>> import fssbench
+        >>> import numpy as np
+        >>> photo = np.zeros((60, 80, 3), np.uint8)
+        >>> photo[20:40, 30:60] = 255
+        >>> found = fssbench.segment(photo, photo, photo[..., 0] > 0, "square", method="copy-mask")
+        >>> found.labels.shape, found.shares
+        ((60, 80), (0.125,))
+    """
+    photos, named = _listed(supports), _listed(masks)
+    if not photos or len(photos) != len(named):
+        raise UsageError(f"each support has one mask: there are {len(photos)} supports and {len(named)} masks")
+    names = [classes or ONE_CLASS] * len(photos) if classes is None or isinstance(classes, str) else list(classes)
+    if len(names) != len(photos):
+        raise UsageError(f"each support has one class: there are {len(photos)} supports and {len(names)} classes")
+    read = [photo_from(one) for one in photos]
+    segmenter = Segmenter(
+        [photo.pixels for photo in read],
+        [mask_from(mask, photo) for mask, photo in zip(named, read, strict=True)],
+        names,
+        Choice(
+            method,
+            variant,
+            backbone,
+            train_dataset,
+            fold,
+            None if checkpoint is None else str(checkpoint),
+            None if backbone_weights is None else str(backbone_weights),
+            size,
+            device,
+        ),
+    )
+    found = [segmenter(photo_from(one).pixels) for one in _listed(query)]
+    return found if isinstance(query, list | tuple) else found[0]
+
+
+def _listed(value: PhotoLike | Sequence[PhotoLike]) -> list[PhotoLike]:
+    """Return a list of what was given as one or as several."""
+    return list(value) if isinstance(value, list | tuple) else [cast("PhotoLike", value)]
