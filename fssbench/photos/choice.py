@@ -98,7 +98,7 @@ def choose(choice: Choice, way: int, shot: int) -> Chosen:
     info = method_info(method or "")
     trained_on = _trained_on(choice, info)
     names = Names(
-        purpose="evaluate",
+        purpose="segment",
         dataset=_OWN_PHOTOS,
         trained_on=trained_on,
         method=info.name,

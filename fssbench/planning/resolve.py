@@ -14,7 +14,7 @@ from fssbench.planning.request import Task
 from fssbench.protocols.rules import Protocol, ProtocolFile, ScoreAt, default_protocol
 from fssbench.protocols.rules import protocol as protocol_of
 
-Purpose = Literal["evaluate", "score", "train"]
+Purpose = Literal["evaluate", "score", "train", "segment"]
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,8 @@ class Names:
 
     Attributes:
         purpose: What the names are for. Only an evaluation has to fit the base classes of a method. A training has a
-            protocol for its validation only, and may have other ways.
+            protocol for its validation only, and may have other ways. One's own photos have no episodes, so that of the
+            protocol only the input counts.
         dataset: The data set for evaluation or training.
         trained_on: The data set that the weights were trained on.
         method: None if predictions come from elsewhere, or a backbone is trained.
@@ -101,7 +102,7 @@ def resolve(names: Names) -> Setting:
     info = None if names.method is None else method_info(names.method)
     task = None if info is None else resolve_task(names, info)
     protocol = _protocol(names, info, task) if names.counted else None
-    if protocol is not None and names.purpose != "train":
+    if protocol is not None and names.purpose in ("evaluate", "score"):
         if info is not None:
             check_base_classes_known(info, protocol)
             check_base_classes_shared(info, protocol, names.trained_on, names.dataset)
