@@ -79,7 +79,7 @@ def mask_from(source: MaskLike, photo: Photo) -> Mask:
             raise UsageError(f"points were given for {where}, and masks or boxes are taken", "--mask FILE or box:...")
         return found
     values = np.asarray(source)
-    if values.ndim != 2 or values.dtype.kind not in "bui":
+    if values.ndim != 2 or values.dtype.kind not in ("b", "i", "u"):
         raise UsageError(f"a mask is bool or integer (H, W), not {values.dtype} {values.shape}")
     mask = object_in(values.astype(np.int64), "the mask")
     check_size(mask, "the mask", where, photo.size, photo.stored)
