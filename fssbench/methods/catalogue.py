@@ -66,6 +66,9 @@ class MethodInfo:
         adapts: Whether it learns from the episode's supports or query when it predicts.
         random_start: The backbones on which its training starts from random weights, because the name stands for a
             network of its own.
+        seen: What its weights have seen of the classes that it is evaluated on, for a method that takes weights as they
+            are; empty for one that is trained on the base classes of a fold, or is not known.
+        seen_classes: The data sets whose test classes were among the labels that its weights were trained on.
     """
 
     name: str
@@ -92,6 +95,8 @@ class MethodInfo:
     ways: Mapping[str, int] = field(default_factory=dict)
     adapts: bool = False
     random_start: Sequence[str] = ()
+    seen: str = ""
+    seen_classes: Sequence[str] = ()
 
     @property
     def training(self) -> str:
@@ -114,6 +119,15 @@ class MethodInfo:
         """Return the backbones of a variant (None: the default one), default first; empty if it needs none."""
         name = next(iter(self.tasks)) if variant is None else variant
         return tuple(self.backbones_of.get(name, self.backbones))
+
+    def small_backbone_for(self, variant: str | None = None) -> str | None:
+        """Return the backbone of a variant with which it is tried out: "small" or a tiny network, or else its default.
+
+        None if it needs no backbone.
+        """
+        known = self.backbones_for(variant)
+        tiny = (name for name in known if name == "small" or "-tiny" in name)
+        return next(tiny, known[0] if known else None)
 
     def options_on(self, dataset: str, variant: str | None = None) -> dict[str, Any]:
         """Return the arguments of `build` for a data set; lists are returned as tuples.

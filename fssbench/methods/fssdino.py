@@ -1,7 +1,7 @@
 """FSSDINO: prototypes of the last layer of a self-supervised transformer; nothing is trained.
 
-hussni0997/fssdino at 2485898: fssdino/module.py, fssdino/utils.py, fss_eval.py. The release names no paper; the sections
-below are its functions, in the order in which its evaluation calls them.
+hussni0997/fssdino at 2485898: fssdino/module.py, fssdino/utils.py, fss_eval.py. The release names no paper; the
+sections below are its functions, in the order in which its evaluation calls them.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from fssbench.backbones.dino import dino
 from fssbench.methods.base.method import Method, Prediction
@@ -77,11 +77,6 @@ class FSSDino(Method[FSSDinoMaps, FSSDinoSupport]):
         self.task, self.way, self.shot = "fss", way, shot
         self.n_clusters, self.gram, self.seed = n_clusters, gram, seed
         self.backbone = dino(backbone).requires_grad_(requires_grad=False)
-
-    @property
-    def shared_encoder(self) -> nn.Module:
-        """The transformer, which computes all of `encode`."""
-        return self.backbone
 
     def from_release(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Return the transformer's weights under their names here; the release has no others."""
@@ -165,6 +160,17 @@ class FSSDino(Method[FSSDinoMaps, FSSDinoSupport]):
 
         They are decided at the image's size. At another size the nearest pixel is taken (`nearest-exact`).
         """
+        # Under autocast only the transformer computes in low precision.
+        with torch.autocast(query.features.device.type, enabled=False):
+            logits = self.scores(query, supports)
+        if size != query.size:
+            logits = F.interpolate(logits[None], size, mode="nearest-exact")[0]
+        labels = logits.argmax(dim=0).to(torch.uint8)
+        present = torch.stack([(labels == n).any() for n in range(1, len(logits))])
+        return Prediction(logits.float(), labels, present)
+
+    def scores(self, query: FSSDinoMaps, supports: Sequence[Sequence[FSSDinoSupport]]) -> Tensor:
+        """Return the score of background and each class at the image's size, (N + 1, height, width)."""
         features = query.features[0]
         classes = self.class_patches(supports)
         scores = []
@@ -173,12 +179,7 @@ class FSSDino(Method[FSSDinoMaps, FSSDinoSupport]):
                 scores.append(self.class_score(self.similarity_maps(features, prototypes, patches), query.size))
             else:
                 scores.append(features.new_full(query.size, _ABSENT))
-        logits = torch.stack(scores)
-        if size != query.size:
-            logits = F.interpolate(logits[None], size, mode="nearest-exact")[0]
-        labels = logits.argmax(dim=0).to(torch.uint8)
-        present = torch.stack([(labels == n).any() for n in range(1, len(logits))])
-        return Prediction(logits.float(), labels, present)
+        return torch.stack(scores)
 
 
 def gram_matrix(patches: Tensor) -> Tensor:

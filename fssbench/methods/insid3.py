@@ -1,11 +1,12 @@
 """INSID3: in-context segmentation with a frozen DINOv3; nothing is trained.
 
-visinf/INSID3 at f1c9622: models/insid3.py and utils/. The sections below are those of that file, which are the stages of
-the paper. The refinement of the mask by a CRF, which is off by default and needs a graphics card, is not here.
+visinf/INSID3 at f1c9622: models/insid3.py and utils/. The sections below are those of that file, which are the stages
+of the paper. The refinement of the mask by a CRF, which is off by default and needs a graphics card, is not here.
 """
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,12 +17,18 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from fssbench.backbones.dino import Dino, dino, in_patches
+from fssbench.backbones.networks import network
 from fssbench.errors import MissingError
 from fssbench.layers.masks import foreground
+from fssbench.methods.base.mask_only import mask_prediction
 from fssbench.methods.base.method import Method, Prediction
 
 if TYPE_CHECKING:
     from types import ModuleType
+
+_LOG = logging.getLogger(__name__)
+
+_COMPONENTS = 500
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,7 +72,8 @@ class INSID3(Method[INSID3Maps, INSID3Support]):
         backbone: Name of the frozen transformer, e.g. "dinov3-vitl16".
         way: 1.
         shot: K.
-        svd_components: Dimension of the positional subspace; at most the number of channels and of patches.
+        svd_components: Dimension of the positional subspace; at most the number of channels and of patches. Default
+            500, and of a tiny network an eighth of its channels.
         tau: Cosine at which clusters are no longer merged.
         merge_threshold: Score above which a cluster belongs to the object.
     """
@@ -75,19 +83,25 @@ class INSID3(Method[INSID3Maps, INSID3Support]):
         backbone: str,
         way: int,
         shot: int,
-        svd_components: int = 500,
+        svd_components: int | None = None,
         tau: float = 0.6,
         merge_threshold: float = 0.2,
     ) -> None:
         super().__init__()
         self.task, self.way, self.shot = "fss", way, shot
-        self.backbone = PositionFree(dino(backbone), svd_components).requires_grad_(requires_grad=False)
+        encoder = dino(backbone)
+        if svd_components is None:
+            svd_components = _COMPONENTS if network(backbone).hub else encoder.channels // 8
+        if svd_components >= encoder.channels:
+            _LOG.warning(
+                "insid3: the positional subspace has %d directions and %s %d channels, so that rounding noise is "
+                "compared, as in the release; svd_components=N takes fewer",
+                svd_components,
+                backbone,
+                encoder.channels,
+            )
+        self.backbone = PositionFree(encoder, svd_components).requires_grad_(requires_grad=False)
         self.tau, self.merge_threshold = tau, merge_threshold
-
-    @property
-    def shared_encoder(self) -> nn.Module:
-        """The transformer and the positional subspace, which compute all of `encode`."""
-        return self.backbone
 
     def from_release(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Return the transformer's weights under their names here; the release has no others."""
@@ -101,7 +115,7 @@ class INSID3(Method[INSID3Maps, INSID3Support]):
     # Feature extraction, positional debiasing.
 
     def encode(self, image: Tensor) -> INSID3Maps:
-        """Return the patch tokens of the last block after the final norm, of unit length, with and without positions."""
+        """Return the patch tokens after the final norm, of unit length, with and without positions."""
         height, width = image.shape[-2:]
         features, debiased = self.backbone(image)
         return INSID3Maps(features, debiased, (height, width))
@@ -145,6 +159,8 @@ class INSID3(Method[INSID3Maps, INSID3Support]):
     def clusters(self, target: Tensor) -> Tensor:
         """Return the cluster of each patch, int64 (h * w,): average linkage of the cosine of features (C, h, w)."""
         flat = target.flatten(1).T
+        if len(flat) == 1:
+            return torch.zeros(1, dtype=torch.int64, device=target.device)
         distances = (1.0 - (flat @ flat.T).clamp(-1, 1)).cpu().numpy()
         merging = _clustering_library().AgglomerativeClustering(
             n_clusters=None, metric="precomputed", linkage="average", distance_threshold=1.0 - self.tau
@@ -195,16 +211,16 @@ class INSID3(Method[INSID3Maps, INSID3Support]):
     def predict(
         self, query: INSID3Maps, supports: Sequence[Sequence[INSID3Support]], size: tuple[int, int]
     ) -> Prediction:
-        """Return the object's mask; the logits are the share of object at a pixel and what remains.
+        """Return the object's mask; the logits are 1 for a pixel's label and 0 for the other.
 
-        The mask goes up to the image's size, and from there to another one, as 0 and 1, bilinearly, each time foreground
+        The mask goes up to the image's size, and from there to another one, each time bilinearly as 0 and 1, foreground
         above one half.
         """
-        share = _resized(self.mask(query, supports[0]), query.size)
-        if size != query.size:
-            share = _resized(share > 0.5, size)
-        labels = (share > 0.5).to(torch.uint8)
-        return Prediction(torch.stack([1.0 - share, share]), labels, labels.any()[None])
+        # Under autocast only the transformer computes in low precision.
+        with torch.autocast(query.features.device.type, enabled=False):
+            mask = self.mask(query, supports[0])
+        at_image = mask_prediction(mask, query.size)
+        return at_image if size == query.size else mask_prediction(at_image.labels > 0, size)
 
 
 class PositionFree(nn.Module):
@@ -225,8 +241,10 @@ class PositionFree(nn.Module):
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
         """Return the features of images (B, 3, H, W) with and without positions, (B, C, h, w) of unit length each."""
         fitted = in_patches(image, self.network.patch)
-        features = F.normalize(self.network(fitted), dim=1)
-        return features, F.normalize(torch.einsum("dc,bchw->bdhw", self.projector(fitted), features), dim=1)
+        features, projector = self.network(fitted), self.projector(fitted)
+        with torch.autocast(image.device.type, enabled=False):
+            features = F.normalize(features, dim=1)
+            return features, F.normalize(torch.einsum("dc,bchw->bdhw", projector, features), dim=1)
 
     def projector(self, image: Tensor) -> Tensor:
         """Return I - U U^T, (C, C), for the size, dtype and device of images (B, 3, H, W)."""
@@ -240,16 +258,19 @@ class PositionFree(nn.Module):
         # Black before normalisation.
         mean, std = (image.new_tensor(values).view(1, 3, 1, 1) for values in (self.network.mean, self.network.std))
         black = (torch.zeros_like(image[:1]) - mean) / std
-        features = F.normalize(self.network(black), dim=1)[0].flatten(1)
-        basis, _, _ = torch.linalg.svd(features - features.mean(dim=1, keepdim=True), full_matrices=False)
-        basis = basis[:, : self.components]
-        return torch.eye(len(basis), dtype=basis.dtype, device=basis.device) - basis @ basis.T
+        features: Tensor = self.network(black)
+        with torch.autocast(image.device.type, enabled=False):
+            unit = F.normalize(features, dim=1)[0].flatten(1)
+            basis: Tensor = torch.linalg.svd(unit - unit.mean(dim=1, keepdim=True), full_matrices=False).U
+            basis = basis[:, : self.components]
+            return torch.eye(len(basis), dtype=basis.dtype, device=basis.device) - basis @ basis.T
 
 
 def reference_mask(mask: Tensor, size: tuple[int, int]) -> Tensor:
     """Return a mask at the size of a map, bool (h, w): at least one patch, unless the mask is empty.
 
-    Bilinear above one half; if nothing is left, by nearest neighbour; if still nothing, the patch of the centre of mass.
+    Bilinear above one half; if nothing is left, by nearest neighbour; if still nothing, the patch of the centre of
+    mass.
 
     Args:
         mask: Of a floating dtype, (H, W) in {0, 1}.
@@ -269,10 +290,6 @@ def reference_mask(mask: Tensor, size: tuple[int, int]) -> Tensor:
     return small
 
 
-def _resized(mask: Tensor, size: tuple[int, int]) -> Tensor:
-    return F.interpolate(mask[None, None].float(), size, mode="bilinear", align_corners=False)[0, 0]
-
-
 def _clustering_library() -> ModuleType:
     try:
         import sklearn.cluster
@@ -280,4 +297,5 @@ def _clustering_library() -> ModuleType:
         raise MissingError(
             f"insid3 clusters with scikit-learn, which can't be imported: {error}", "pip install 'fssbench[hub]'"
         ) from error
-    return sklearn.cluster
+    module: ModuleType = sklearn.cluster
+    return module

@@ -1,8 +1,8 @@
 """SegGPT: Wang et al., "SegGPT: Segmenting Everything In Context", ICCV 2023.
 
-Facts from baaivision/Painter at cfec845, SegGPT/SegGPT_inference: seggpt_engine.py and models_seggpt.py. The network is
-transformers'; its encoder is run block by block, because the averages over prompts of transformers 5.24 are not those of
-the release.
+Facts from baaivision/Painter at cfec845, SegGPT/SegGPT_inference: seggpt_engine.py and models_seggpt.py. The network
+is transformers'; its encoder is run block by block, because the averages over prompts of transformers 5.24 are not
+those of the release.
 """
 
 from __future__ import annotations
@@ -128,9 +128,7 @@ class SegGPT(Method[Tensor, Prompt]):
         embeddings = cast("Any", self.backbone).model.embeddings
         patches = embeddings.patch_embeddings.num_patches
         masked = torch.arange(patches, device=query.device)[None] >= patches // 2
-        return cast(
-            "Tensor", embeddings(pictures, paintings, bool_masked_pos=masked, embedding_type=self.seg_type)
-        )
+        return cast("Tensor", embeddings(pictures, paintings, bool_masked_pos=masked, embedding_type=self.seg_type))
 
     def latent(self, embedded: Tensor) -> list[Tensor]:
         """Return the normed features of four blocks, each (K, 2 h, w, C).
@@ -172,7 +170,7 @@ class SegGPT(Method[Tensor, Prompt]):
         above = _WHITE_ABOVE[self.rule]
         labels = (brightness > above).to(torch.uint8)
         logits = torch.stack([torch.full_like(brightness, above), brightness]) / 255
-        return Prediction(logits.float(), labels, labels.any()[None])
+        return Prediction(logits.float(), labels, (labels > 0).any()[None])
 
 
 def _renamed(key: str) -> str:

@@ -12,7 +12,7 @@ import fssbench
 from fssbench.engine.fold_methods import copy_sharing_encoder, fold_methods
 from fssbench.errors import CheckpointError
 from fssbench.methods.base.method import Method
-from fssbench.methods.catalogue import list_methods
+from fssbench.methods.catalogue import list_methods, method_info
 from fssbench.planning.weights import Source
 
 SHARING = {
@@ -33,7 +33,7 @@ SHARING = {
 
 def built(name: str, seed: int) -> Method[Any, Any]:
     torch.manual_seed(seed)
-    return fssbench.build(name, "small")
+    return fssbench.build(name, method_info(name).small_backbone_for())
 
 
 def written(folder: Path, name: str, *, one_encoder: bool, folds: int = 3) -> dict[int, Source]:

@@ -6,12 +6,15 @@ ellipses.
 
 from __future__ import annotations
 
+import re
 import zlib
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
 from torch import Tensor
+
+from fssbench.protocols.transforms import IMAGENET_MEAN, IMAGENET_STD
 
 
 def _generator(seed: int) -> np.random.Generator:
@@ -43,6 +46,39 @@ def state(shapes: Mapping[str, Sequence[int]], overrides: Mapping[str, Sequence[
     for key, values in overrides.items():
         filled[key] = torch.tensor(values, dtype=torch.float32).view(tuple(shapes[key]))
     return filled
+
+
+def release_state(shapes: Mapping[str, Sequence[int]], overrides: Mapping[str, Sequence[float]]) -> dict[str, Tensor]:
+    """A whole state dict under the names of a release, which a method renames.
+
+    A key such as "blocks.0-11.norm1.weight" stands for that of each block. Of DINOv3 two entries are not drawn: the
+    mask of the biases of queries, keys and values, which removes that of the keys, and the periods.
+    """
+    every = {key: shape for listed, shape in shapes.items() for key in _of_each_block(listed)}
+    filled = state(every, overrides)
+    for key, shape in every.items():
+        if key.endswith("qkv.bias_mask"):
+            filled[key] = torch.ones(tuple(shape))
+            filled[key][shape[0] // 3 : 2 * shape[0] // 3] = 0.0
+        if key.endswith("rope_embed.periods"):
+            periods = torch.from_numpy(100.0 ** (np.arange(shape[0]) / shape[0])).to(torch.float32)
+            filled[key] = periods.bfloat16().to(torch.float32)
+    return filled
+
+
+def _of_each_block(listed: str) -> list[str]:
+    found = re.search(r"blocks\.(\d+)-(\d+)\.", listed)
+    if found is None:
+        return [listed]
+    first, last = int(found[1]), int(found[2])
+    return [f"{listed[: found.start(1)]}{number}{listed[found.end(2) :]}" for number in range(first, last + 1)]
+
+
+def picture(seed: int, height: int, width: int) -> Tensor:
+    """An image float32 (3, height, width) whose pixels are those of a file: whole numbers of 0..255, normalised."""
+    mean, std = (torch.tensor(values).view(3, 1, 1) for values in (IMAGENET_MEAN, IMAGENET_STD))
+    pixels = ((image(seed, height, width) * std + mean) * 255).round().clip(0, 255)
+    return (pixels / 255 - mean) / std
 
 
 def image(seed: int, height: int, width: int) -> Tensor:

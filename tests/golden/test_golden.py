@@ -16,6 +16,7 @@ from torch import Tensor
 
 import fssbench
 from fssbench.fast.form import FastForm, fast_form
+from fssbench.methods.base.method import Method
 from fssbench.methods.catalogue import method_info
 from tests.golden import formula
 from tests.golden.first_cases import first_of_each_method
@@ -23,7 +24,7 @@ from tests.golden.first_cases import first_of_each_method
 CASES = sorted((Path(__file__).parent / "cases").glob("*.json"))
 
 
-def _inputs(case: dict[str, Any]) -> tuple[Tensor, Tensor, Tensor]:
+def inputs(case: dict[str, Any]) -> tuple[Tensor, Tensor, Tensor]:
     def support_mask(support: dict[str, Any]) -> Tensor:
         mask = formula.mask(support["mask_seed"], *support["size"])
         if support["inverted"]:
@@ -37,10 +38,25 @@ def _inputs(case: dict[str, Any]) -> tuple[Tensor, Tensor, Tensor]:
             mask[outside] = 255
         return mask
 
-    images = [[formula.image(s["image_seed"], *s["size"]) for s in way] for way in case["supports"]]
+    drawn = formula.picture if case.get("pictures") else formula.image
+    images = [[drawn(s["image_seed"], *s["size"]) for s in way] for way in case["supports"]]
     masks = [[support_mask(s) for s in way] for way in case["supports"]]
-    query = formula.image(*case["query"])
+    query = drawn(*case["query"])
     return query, torch.stack([torch.stack(way) for way in images]), torch.stack([torch.stack(way) for way in masks])
+
+
+def built(case: dict[str, Any], **options: object) -> Method[Any, Any]:
+    """Return the method of a case with the formula's weights, loaded as a checkpoint of its release."""
+    arguments = dict(case["build"]) | options
+    # All cases are of the releases' configurations for PASCAL-5i.
+    method = fssbench.build(arguments.pop("method"), trained_on="pascal5i", **arguments)
+    if "release_shapes" in case:
+        state = formula.release_state(case["release_shapes"], case["overrides"])
+    else:
+        shapes = {key: tuple(value.shape) for key, value in method.state_dict().items()}
+        assert len(shapes) == case["parameters"]
+        state = formula.state(shapes, case["overrides"])
+    return fssbench.load_release(method, {f"module.{key}": value for key, value in state.items()})
 
 
 def _labels(case: dict[str, Any]) -> np.ndarray:
@@ -51,7 +67,7 @@ def _labels(case: dict[str, Any]) -> np.ndarray:
     return flat.reshape(height, width)
 
 
-def _assert_close(actual: Tensor, expected: dict[str, Any], tolerance: float) -> None:
+def assert_close(actual: Tensor, expected: dict[str, Any], tolerance: float) -> None:
     assert list(actual.shape) == expected["shape"]
     flat = actual.double().flatten().numpy()
     at = np.random.Generator(np.random.PCG64(0)).integers(0, flat.size, size=256)
@@ -68,18 +84,12 @@ def _assert_close(actual: Tensor, expected: dict[str, Any], tolerance: float) ->
 @pytest.mark.parametrize("form", ["plain", "fast"])
 def test_predicts_as_the_release_does(path: Path, form: str) -> None:
     case = json.loads(path.read_text())
-    arguments = dict(case["build"])
-    # All cases are of the releases' configurations for PASCAL-5i.
-    method = fssbench.build(arguments.pop("method"), trained_on="pascal5i", **arguments)
-    shapes = {key: tuple(value.shape) for key, value in method.state_dict().items()}
-    assert len(shapes) == case["parameters"]
-    fssbench.load_release(method, {f"module.{k}": v for k, v in formula.state(shapes, case["overrides"]).items()})
-
+    method = built(case)
     if form == "fast":
         method = fast_form(method)
         assert isinstance(method, FastForm) == bool(method_info(case["build"]["method"]).fast)
 
-    query, images, masks = _inputs(case)
+    query, images, masks = inputs(case)
     size = tuple(case["size"])
     ignored = None
     if "query_ignored_from_row" in case:
@@ -92,11 +102,16 @@ def test_predicts_as_the_release_does(path: Path, form: str) -> None:
     assert answer.labels.dtype == torch.uint8
     if case["present"] is not None:
         assert answer.present.tolist() == case["present"]
+    for other in case.get("further", ()):
+        changed = built(case, **other["options"]).segment(query, images, masks, size=tuple(other["size"]))
+        assert int((changed.labels.numpy() != _labels(other)).sum()) <= other["differing_pixels"]
+    if "scores" not in case:  # its scores are of another kind, and are compared with other steps of its method
+        return
     scores = answer.logits
     if case["shots_apart"]:
         shots = zip(images[0], masks[0], strict=True)
         scores = torch.stack([method.segment(query, i[None, None], m[None, None], size=size).logits for i, m in shots])
-    _assert_close(scores, case["scores"], case["tolerance"])
+    assert_close(scores, case["scores"], case["tolerance"])
 
 
 @pytest.mark.parametrize("name", ["hsnet-resnet50-1shot", pytest.param("hsnet-vgg16-1shot", marks=pytest.mark.slow)])
@@ -106,7 +121,7 @@ def test_intermediate_tensors_agree(name: str) -> None:
     method = fssbench.build(arguments.pop("method"), **arguments)
     shapes = {key: tuple(value.shape) for key, value in method.state_dict().items()}
     method.load_state_dict(formula.state(shapes, case["overrides"]))
-    query, images, masks = _inputs(case)
+    query, images, masks = inputs(case)
 
     from fssbench.layers.hypercorrelation import hypercorrelation
 

@@ -12,6 +12,7 @@ import fssbench
 from fssbench.methods.base.method import Method
 from fssbench.methods.catalogue import method_info
 from fssbench.methods.oslsm import OSLSM
+from fssbench.methods.seggpt import SegGPT
 
 SIDE = 144
 """Side of the images at which they are narrow and quick."""
@@ -28,12 +29,12 @@ def narrow(name: str, variant: str, way: int, shot: int) -> Method[Any, Any]:
     """Build a method on the small backbone, the bias of its last layer such that half of an image is foreground."""
     with torch.inference_mode(mode=False):
         torch.manual_seed(0)
-        backbone = "small" if method_info(name).backbones else None
+        backbone = method_info(name).small_backbone_for(variant)
         method = fssbench.build(name, backbone, variant, way, shot, **OPTIONS.get(name, {}))
         images = torch.randn(1 + way * shot, 3, SIDE, SIDE)
         masks = torch.zeros(way, shot, SIDE, SIDE, dtype=torch.uint8)
         masks[:, :, 30:90, 40:110] = 1
-        if name in OPTIONS:
+        if name in OPTIONS or name == "seggpt":
             # SCL weights its shots by masks that the bias changes, too: one shot has the weight 1.
             used = 1 if name == "scl" else shot
             supports = images[1:].view(way, shot, 3, SIDE, SIDE)[:, :used]
@@ -49,6 +50,11 @@ def centre(method: Method[Any, Any], name: str, logits: Tensor) -> None:
         place, sign = method.hashing.places[-1], method.hashing.signs[-1]
         assert not (method.hashing.places[:-1] == place).any()
         method.conditioning.fc8.bias[place] -= sign * logits[1].median()
+        return
+    if isinstance(method, SegGPT):
+        # Its logits are a constant and the brightness of a colour.
+        head = method.backbone.get_parameter("decoder.decoder_pred.head.bias")
+        head -= (logits[1] - logits[0]).median() / (sum(method.std) / 3)
         return
     for bias in _last_biases(method):
         # BAM's are probabilities, of which the difference is half as large; RPMM's of K shots are three fifths of them.

@@ -95,7 +95,7 @@ def episode(way: int = 1, shot: int = 1, seed: int = 0, side: int = SIDE) -> Epi
 
 
 def subjects(name: str, backbone: str | None = None) -> list[Subject]:
-    """Return a subject for each variant of a method, with the small backbone if the method supports it.
+    """Return a subject for each variant of a method, with a small backbone if the method has one.
 
     Raises:
         UsageError: If the method is unknown or can't be imported.
@@ -104,8 +104,7 @@ def subjects(name: str, backbone: str | None = None) -> list[Subject]:
     info = method_info(name)
     found = []
     for variant, task in info.tasks.items():
-        known = info.backbones_for(variant)
-        chosen = backbone or ("small" if "small" in known else known[0] if known else None)
+        chosen = backbone or info.small_backbone_for(variant)
         found.append(Subject(name, variant, chosen, tuple(way for way in WAYS if way <= (info.most_ways(task) or way))))
     return found
 
@@ -115,7 +114,7 @@ def validate(name: str, backbone: str | None = None) -> list[Finding]:
 
     Args:
         name: A registered method, or the user's own as "./my.py:MyNet".
-        backbone: Default the small one, if the method supports it.
+        backbone: Default a small one, if the method has one.
 
     Raises:
         UsageError: If the method is unknown or can't be imported.
