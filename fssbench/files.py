@@ -8,7 +8,7 @@ import re
 import secrets
 import sys
 from codecs import BOM_UTF8
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -113,18 +113,24 @@ def write_text(path: Path, content: str) -> None:
 
 
 @contextmanager
-def locked(path: Path) -> Iterator[None]:
+def locked(path: Path, waiting: Callable[[], None] | None = None) -> Iterator[None]:
     """Lock a file while it is read, changed and written: other processes and threads that lock it wait.
 
     The lock is held on an empty file in the same folder, because the file itself is replaced when it is written. The
     empty file stays: if it were removed, two processes could hold locks on different files of the same name. The system
     releases the lock when the process ends, however it ends.
 
+    Args:
+        path: The file.
+        waiting: Called if another process or thread holds the lock, before it is waited for.
+
     Raises:
         OSError: If the folder can't be created or written.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.with_name(f"{path.name}.lock").open("ab") as lock:
+        if waiting is not None and _is_locked(lock.fileno()):
+            waiting()
         _lock(lock.fileno())
         yield
 
@@ -148,6 +154,18 @@ def locked_folder(folder: Path) -> Iterator[None]:
         yield
     finally:
         os.close(handle)
+
+
+def _is_locked(handle: int) -> bool:
+    """Return whether another process or thread holds the lock of a file; if not, it is locked here."""
+    if sys.platform != "win32":
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        except OSError:
+            return False
+    return False
 
 
 def _lock(handle: int, also: int | None = None) -> None:

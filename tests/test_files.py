@@ -58,6 +58,23 @@ def test_a_lock_keeps_others_out_and_is_given_back(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         broken_off()
     _take(lock)
+
+
+def test_who_waits_for_a_lock_is_told(tmp_path: Path) -> None:
+    told: list[str] = []
+    path = tmp_path / "list.toml"
+
+    def wait() -> None:
+        with locked(path, lambda: told.append("waiting")):
+            told.append("locked")
+
+    with locked(path, lambda: told.append("never")):
+        thread = threading.Thread(target=wait)
+        thread.start()
+        while not told:
+            thread.join(0.01)
+    thread.join()
+    assert told == ["waiting", "locked"]
     assert not path.exists()
 
 

@@ -1,0 +1,1 @@
+"""Files from the network: resumed, checked, shown while they arrive, and unpacked with limits."""

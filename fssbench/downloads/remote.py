@@ -1,0 +1,81 @@
+"""A file on a host, and whether a file here is that one."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+MIRROR_VARIABLE = "FSSBENCH_MIRROR"
+"""Environment variable: the address of a copy of the hosts, as `wget -x` makes one (ADDRESS/HOST/PATH)."""
+
+
+@dataclass(frozen=True)
+class Remote:
+    """A file on a host.
+
+    Attributes:
+        url: The address.
+        name: What it is called in messages and in the folder of downloads.
+        size: Bytes; None if nobody states them.
+        sha256: Hex; empty if nobody states it.
+        md5: Hex; empty if nobody states it.
+    """
+
+    url: str
+    name: str
+    size: int | None = None
+    sha256: str = ""
+    md5: str = ""
+
+    @property
+    def hashed(self) -> bool:
+        """Whether a hash is known."""
+        return bool(self.sha256 or self.md5)
+
+    @property
+    def host(self) -> str:
+        """The name of the host."""
+        return urlsplit(self.url).netloc
+
+
+def mirrored(url: str, mirror: str | None = None) -> str:
+    """Return where a file is on the mirror: ADDRESS/HOST/PATH; the address itself if there is no mirror.
+
+    Args:
+        url: The address on the official host.
+        mirror: The address of the mirror; default that of the environment variable.
+    """
+    base = mirror or os.environ.get(MIRROR_VARIABLE, "")
+    return f"{base.rstrip('/')}/{url.partition('://')[2]}" if base else url
+
+
+def difference(path: Path, remote: Remote) -> str:
+    """Return how a file differs from the recorded one, e.g. "its md5 begins ..."; empty if it does not.
+
+    What nobody states can't differ.
+
+    Raises:
+        OSError: If it can't be read.
+    """
+    size = path.stat().st_size
+    if remote.size is not None and size != remote.size:
+        return f"it has {size} bytes, not {remote.size}"
+    for kind, expected in (("sha256", remote.sha256), ("md5", remote.md5)):
+        if expected:
+            found = digest(path, kind)
+            return "" if found == expected else f"its {kind} begins {found[:12]}, not {expected[:12]}"
+    return ""
+
+
+def digest(path: Path, kind: str = "sha256") -> str:
+    """Return the hex hash of a file.
+
+    Raises:
+        OSError: If it can't be read.
+    """
+    with path.open("rb") as file:
+        # Of old files the hosts and libraries state an md5 only; it tells damage, not malice.
+        return hashlib.file_digest(file, lambda: hashlib.new(kind, usedforsecurity=False)).hexdigest()

@@ -1,0 +1,68 @@
+"""Small files, such as photos: into memory, with a limit."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import TYPE_CHECKING
+
+from fssbench.downloads import resumable
+from fssbench.downloads.responses import HEADERS, TIMEOUT, TryAgainError, check_status, explained, refuse_page
+from fssbench.errors import BrokenFileError
+
+if TYPE_CHECKING:
+    import requests
+
+_LOCAL = threading.local()
+
+
+def read_small(url: str, most: int, instead: str) -> bytes:
+    """Return the content of a small file on a host. Each thread keeps its connection for the next file.
+
+    Args:
+        url: The address.
+        most: A larger file is refused; bytes.
+        instead: What a person can do if the host does not send it.
+
+    Raises:
+        MissingError: If the host does not send the file, or shows a page in its place.
+        BrokenFileError: If it is too large.
+    """
+    import requests
+
+    failed = 0
+    while True:
+        try:
+            return _attempt(_session(), url, most, instead)
+        except (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError) as error:
+            reason: Exception = error
+        except TryAgainError as error:
+            reason = error
+        except requests.RequestException as error:
+            raise explained(error, url, instead) from error
+        failed += 1
+        if failed >= resumable.TRIES:
+            raise explained(reason, url, instead) from reason
+        time.sleep(resumable.PAUSE * 2**failed)
+
+
+def _attempt(session: requests.Session, url: str, most: int, instead: str) -> bytes:
+    with session.get(url, headers=HEADERS, stream=True, timeout=TIMEOUT) as response:
+        check_status(response, url, instead)
+        content = bytearray()
+        for chunk in response.iter_content(resumable.CHUNK):
+            if not content:
+                refuse_page(response.headers.get("Content-Type", ""), chunk, url, instead)
+            content += chunk
+            if len(content) > most:
+                raise BrokenFileError(f"{url} has more than {most} bytes", instead)
+        return bytes(content)
+
+
+def _session() -> requests.Session:
+    import requests
+
+    session: requests.Session | None = getattr(_LOCAL, "session", None)
+    if session is None:
+        session = _LOCAL.session = requests.Session()
+    return session

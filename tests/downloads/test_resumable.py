@@ -1,0 +1,249 @@
+"""Downloads against a host on this machine that is slow, breaks off, lies, or shows pages."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import random
+import shutil
+import threading
+from collections import namedtuple
+from pathlib import Path
+
+import pytest
+
+from fssbench.downloads import space
+from fssbench.downloads.remote import Remote, mirrored
+from fssbench.downloads.resumable import CHUNK, arrived, download, part_of
+from fssbench.downloads.shown import Silent
+from fssbench.errors import BrokenFileError, MissingError
+from tests.downloads.host import Host
+
+CONTENT = random.Random(1).randbytes(400_000)
+SHA256 = hashlib.sha256(CONTENT).hexdigest()
+MD5 = hashlib.md5(CONTENT, usedforsecurity=False).hexdigest()
+INSTEAD = "see docs/data.md"
+
+
+class Notes(Silent):
+    """Keeps what is shown."""
+
+    def __init__(self) -> None:
+        self.begun: list[tuple[int, int | None]] = []
+        self.notes: list[str] = []
+        self.count = 0
+
+    def begin(self, what: str, done: int, total: int | None) -> None:
+        self.begun.append((done, total))
+
+    def advance(self, count: int) -> None:
+        self.count += count
+
+    def note(self, text: str) -> None:
+        self.notes.append(text)
+
+
+def remote(host: Host, **known: object) -> Remote:
+    return Remote(f"{host.address}/a.zip", "a.zip", **known)
+
+
+@pytest.fixture
+def served(host: Host) -> Host:
+    host.files["/a.zip"] = CONTENT
+    return host
+
+
+@pytest.mark.parametrize("known", [{}, {"size": len(CONTENT), "sha256": SHA256}, {"md5": MD5}])
+def test_a_file_arrives_whole_and_is_not_downloaded_again(served: Host, tmp_path: Path, known: dict[str, str]) -> None:
+    target, shown = tmp_path / "work" / "a.zip", Notes()
+    assert download(remote(served, **known), target, INSTEAD, shown) == target
+    assert target.read_bytes() == CONTENT
+    assert (shown.begun, shown.count) == ([(0, len(CONTENT))], len(CONTENT))
+    assert sorted(path.name for path in target.parent.iterdir()) == ["a.zip", "a.zip.lock"]
+    download(remote(served, **known), target, INSTEAD)
+    assert len(served.requests) == 1
+
+
+def test_what_was_broken_off_is_continued_from_there(served: Host, tmp_path: Path) -> None:
+    served.breaks["/a.zip"] = [3 * CHUNK, 4 * CHUNK + 99]
+    target = tmp_path / "a.zip"
+    download(remote(served), target, INSTEAD)
+    assert target.read_bytes() == CONTENT
+    assert served.ranges_of("/a.zip") == ["", f"bytes={3 * CHUNK}-", f"bytes={7 * CHUNK}-"]
+
+
+def test_what_a_killed_process_left_is_continued(served: Host, tmp_path: Path) -> None:
+    class KilledError(BaseException):
+        pass
+
+    class Killed(Silent):
+        def advance(self, count: int) -> None:
+            raise KilledError
+
+    target = tmp_path / "a.zip"
+    with pytest.raises(KilledError):
+        download(remote(served, sha256=SHA256), target, INSTEAD, Killed())
+    begun = arrived(target)
+    assert 0 < begun < len(CONTENT)
+    assert not target.exists()
+    shown = Notes()
+    download(remote(served, sha256=SHA256), target, INSTEAD, shown)
+    assert target.read_bytes() == CONTENT
+    assert shown.begun == [(begun, len(CONTENT))]
+    assert shown.count == len(CONTENT) - begun
+
+
+def test_a_file_that_has_changed_on_its_host_begins_again(served: Host, tmp_path: Path) -> None:
+    target = tmp_path / "a.zip"
+    part_of(target).write_bytes(b"x" * 1000)
+    part_of(target).with_name("a.zip.part.json").write_text(
+        json.dumps({"url": f"{served.address}/a.zip", "validator": '"of another file"'})
+    )
+    download(remote(served), target, INSTEAD)
+    assert target.read_bytes() == CONTENT
+    assert served.ranges_of("/a.zip") == ["bytes=1000-"]
+
+
+def test_a_part_without_validator_and_hash_begins_again(served: Host, tmp_path: Path) -> None:
+    served.tagged = False
+    for known, spans in (({}, ["", ""]), ({"sha256": SHA256}, ["", f"bytes={3 * CHUNK}-"])):
+        served.requests.clear()
+        served.breaks["/a.zip"] = [3 * CHUNK]
+        target = tmp_path / f"{len(known)}.zip"
+        download(remote(served, **known), target, INSTEAD)
+        assert target.read_bytes() == CONTENT
+        assert served.ranges_of("/a.zip") == spans
+
+
+def test_a_host_that_knows_no_ranges_sends_all_again(served: Host, tmp_path: Path) -> None:
+    served.ranges = False
+    served.breaks["/a.zip"] = [3 * CHUNK]
+    target = tmp_path / "a.zip"
+    download(remote(served), target, INSTEAD)
+    assert target.read_bytes() == CONTENT
+
+
+def test_a_host_that_always_breaks_off_is_given_up_and_the_part_stays(served: Host, tmp_path: Path) -> None:
+    served.ranges = False
+    served.breaks["/a.zip"] = [3 * CHUNK] * 20
+    target = tmp_path / "a.zip"
+    with pytest.raises(MissingError, match="can't be had") as stop:
+        download(remote(served), target, INSTEAD)
+    assert stop.value.remedy == INSTEAD
+    assert len(served.requests) == 6
+    assert arrived(target) == 3 * CHUNK
+
+
+def test_a_damaged_part_is_found_by_its_hash_and_downloaded_again(served: Host, tmp_path: Path) -> None:
+    target, shown = tmp_path / "a.zip", Notes()
+    part_of(target).write_bytes(b"y" * 1000)
+    part_of(target).with_name("a.zip.part.json").write_text(
+        json.dumps({"url": f"{served.address}/a.zip", "validator": ""})
+    )
+    download(remote(served, sha256=SHA256), target, INSTEAD, shown)
+    assert target.read_bytes() == CONTENT
+    assert "is damaged" in shown.notes[-1]
+    assert served.ranges_of("/a.zip") == ["bytes=1000-", ""]
+
+
+@pytest.mark.parametrize(
+    ("known", "said"),
+    [
+        ({"sha256": "0" * 64}, "its sha256 begins"),
+        ({"md5": "0" * 32}, "its md5 begins"),
+        ({"size": 7}, f"it has {len(CONTENT)} bytes, not 7"),
+    ],
+)
+def test_another_file_than_the_recorded_one_is_not_kept(
+    served: Host, tmp_path: Path, known: dict[str, object], said: str
+) -> None:
+    with pytest.raises(BrokenFileError, match="is not the recorded file") as stop:
+        download(remote(served, **known), tmp_path / "a.zip", INSTEAD)
+    assert said in stop.value.message
+    assert [path.name for path in tmp_path.iterdir()] == ["a.zip.lock"]
+    assert len(served.requests) == 1
+
+
+def test_a_page_with_status_200_is_no_file(served: Host, tmp_path: Path) -> None:
+    served.pages.add("/a.zip")
+    with pytest.raises(MissingError, match="shows a web page, not the file"):
+        download(remote(served), tmp_path / "a.zip", INSTEAD)
+    served.pages.clear()
+    served.files["/a.zip"] = b" \n<HTML>sign in"
+    with pytest.raises(MissingError, match="shows a web page, not the file"):
+        download(remote(served), tmp_path / "b.zip", INSTEAD)
+    assert not list(tmp_path.glob("*.zip"))
+
+
+def test_redirects_are_followed_but_not_in_circles(served: Host, tmp_path: Path) -> None:
+    served.redirects["/old.zip"] = "/a.zip"
+    served.redirects["/round.zip"] = "/round.zip"
+    download(Remote(f"{served.address}/old.zip", "a.zip"), tmp_path / "a.zip", INSTEAD)
+    assert (tmp_path / "a.zip").read_bytes() == CONTENT
+    with pytest.raises(MissingError, match="without end"):
+        download(Remote(f"{served.address}/round.zip", "a.zip"), tmp_path / "b.zip", INSTEAD)
+
+
+def test_codes_are_told_from_each_other(served: Host, tmp_path: Path) -> None:
+    served.codes["/a.zip"] = [503, 429]
+    download(remote(served), tmp_path / "a.zip", INSTEAD)
+    served.codes["/a.zip"] = [503] * 9
+    with pytest.raises(MissingError, match="503 Service Unavailable, several times"):
+        download(remote(served), tmp_path / "b.zip", INSTEAD)
+    served.codes["/a.zip"] = [403]
+    with pytest.raises(MissingError, match="its host says 403 Forbidden"):
+        download(remote(served), tmp_path / "b.zip", INSTEAD)
+    with pytest.raises(MissingError, match="ConnectionError"):
+        download(Remote("http://127.0.0.1:9/a.zip", "a.zip"), tmp_path / "b.zip", INSTEAD)
+    with pytest.raises(MissingError, match="InvalidSchema"):
+        download(Remote("file:///etc/passwd", "a.zip"), tmp_path / "b.zip", INSTEAD)
+
+
+def test_two_downloads_of_one_file_wait_for_each_other(served: Host, tmp_path: Path) -> None:
+    served.pause = 0.02
+    target, shown = tmp_path / "a.zip", [Notes(), Notes()]
+    threads = [
+        threading.Thread(target=download, args=(remote(served, sha256=SHA256), target, INSTEAD, one)) for one in shown
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert target.read_bytes() == CONTENT
+    assert len(served.requests) == 1
+    assert [note for one in shown for note in one.notes] == ["another process downloads a.zip; waiting for it"]
+
+
+def test_a_disk_without_room_is_found_before_anything_is_written(
+    served: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usage = namedtuple("usage", "total used free")
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(0, 0, space.RESERVE + len(CONTENT) - 1))
+    with pytest.raises(MissingError, match="a.zip needs 400 kB in .*, and 210 MB are free there"):
+        download(remote(served), tmp_path / "a.zip", INSTEAD)
+    assert arrived(tmp_path / "a.zip") == 0
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(0, 0, space.RESERVE + len(CONTENT)))
+    download(remote(served), tmp_path / "a.zip", INSTEAD)
+
+
+def test_a_disk_that_is_full_on_the_way_keeps_what_has_arrived(served: Host, tmp_path: Path) -> None:
+    class Full(Silent):
+        def advance(self, count: int) -> None:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    target = tmp_path / "a.zip"
+    with pytest.raises(MissingError, match="no space is left in .* for a.zip") as stop:
+        download(remote(served), target, INSTEAD, Full())
+    assert "the same command then continues" in str(stop.value.remedy)
+    assert arrived(target) > 0
+    download(remote(served), target, INSTEAD)
+    assert served.ranges_of("/a.zip")[1].startswith("bytes=")
+
+
+def test_a_mirror_holds_files_under_host_and_path(monkeypatch: pytest.MonkeyPatch) -> None:
+    url = "http://images.cocodataset.org/zips/val2014.zip"
+    assert mirrored(url) == url
+    monkeypatch.setenv("FSSBENCH_MIRROR", "http://localhost:8000/")
+    assert mirrored(url) == "http://localhost:8000/images.cocodataset.org/zips/val2014.zip"
+    assert mirrored(url, "https://b") == "https://b/images.cocodataset.org/zips/val2014.zip"
