@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import hashlib
 import json
-import random
 import shutil
 import threading
 from collections import namedtuple
@@ -20,7 +19,7 @@ from fssbench.downloads.shown import Silent
 from fssbench.errors import BrokenFileError, MissingError
 from tests.downloads.host import Host
 
-CONTENT = random.Random(1).randbytes(400_000)
+CONTENT = b"".join(hashlib.sha256(bytes([n % 256, n // 256])).digest() for n in range(12_500))
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
 MD5 = hashlib.md5(CONTENT, usedforsecurity=False).hexdigest()
 INSTEAD = "see docs/data.md"
@@ -220,7 +219,7 @@ def test_a_disk_without_room_is_found_before_anything_is_written(
 ) -> None:
     usage = namedtuple("usage", "total used free")
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(0, 0, space.RESERVE + len(CONTENT) - 1))
-    with pytest.raises(MissingError, match="a.zip needs 400 kB in .*, and 210 MB are free there"):
+    with pytest.raises(MissingError, match=r"a.zip needs 400 kB in .*, and 210 MB are free there"):
         download(remote(served), tmp_path / "a.zip", INSTEAD)
     assert arrived(tmp_path / "a.zip") == 0
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(0, 0, space.RESERVE + len(CONTENT)))
@@ -233,7 +232,7 @@ def test_a_disk_that_is_full_on_the_way_keeps_what_has_arrived(served: Host, tmp
             raise OSError(errno.ENOSPC, "No space left on device")
 
     target = tmp_path / "a.zip"
-    with pytest.raises(MissingError, match="no space is left in .* for a.zip") as stop:
+    with pytest.raises(MissingError, match=r"no space is left in .* for a.zip") as stop:
         download(remote(served), target, INSTEAD, Full())
     assert "the same command then continues" in str(stop.value.remedy)
     assert arrived(target) > 0

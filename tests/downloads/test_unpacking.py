@@ -143,6 +143,6 @@ def test_a_damaged_archive_is_refused_and_no_half_file_is_left(tmp_path: Path, n
 
 def test_a_zip_that_does_not_fit_is_not_begun(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("shutil.disk_usage", lambda _: type("usage", (), {"free": 1000})())
-    with pytest.raises(MissingError, match="what is in a.zip needs 3 bytes"):
+    with pytest.raises(MissingError, match=r"what is in a.zip needs 3 bytes"):
         unpacked(zipped(tmp_path / "a.zip", {"photos/a.jpg": b"one"}), tmp_path / "data")
     assert files_in(tmp_path / "data") == {}
