@@ -1,0 +1,300 @@
+"""The Segment Anything Model, as transformers builds it, with the corrections that its authors' network needs.
+
+Kirillov et al., "Segment Anything", ICCV 2023; facebookresearch/segment-anything. It has three parts: an image encoder,
+which runs once for a picture, and an encoder of prompts and a mask decoder, which run for each prompt. Target-guided
+attention and target-semantic prompting are PerSAM's (Zhang et al., ICLR 2024; ZrrSkywalker/Personalize-SAM@a7e8724,
+per_segment_anything/modeling/transformer.py).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from fssbench.backbones.networks import built, network, transformers_library
+from fssbench.errors import UsageError
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+BATCH = 64
+"""How many prompts the releases decode at once."""
+_AFTER_SOFTMAX = "fssbench-guidance-after-softmax"
+"""The name of PerSAM's attention among those of transformers."""
+_AUTHORS = "image_encoder."
+_RENAMED = (
+    (r"iou_prediction_head\.layers\.0\.", "iou_prediction_head.proj_in."),
+    (r"iou_prediction_head\.layers\.1\.", "iou_prediction_head.layers.0."),
+    (r"iou_prediction_head\.layers\.2\.", "iou_prediction_head.proj_out."),
+    (r"output_upscaling\.0\.", "upscale_conv1."),
+    (r"output_upscaling\.1\.", "upscale_layer_norm."),
+    (r"output_upscaling\.3\.", "upscale_conv2."),
+    (r"mask_downscaling\.0\.", "mask_embed.conv1."),
+    (r"mask_downscaling\.1\.", "mask_embed.layer_norm1."),
+    (r"mask_downscaling\.3\.", "mask_embed.conv2."),
+    (r"mask_downscaling\.4\.", "mask_embed.layer_norm2."),
+    (r"mask_downscaling\.6\.", "mask_embed.conv3."),
+    (r"point_embeddings\.", "point_embed."),
+    (r"pe_layer\.positional_encoding_gaussian_matrix", "shared_embedding.positional_embedding"),
+    (r"^image_encoder\.", "vision_encoder."),
+    (r"neck\.0\.", "neck.conv1."),
+    (r"neck\.1\.", "neck.layer_norm1."),
+    (r"neck\.2\.", "neck.conv2."),
+    (r"neck\.3\.", "neck.layer_norm2."),
+    (r"patch_embed\.proj\.", "patch_embed.projection."),
+    (r"\.norm", ".layer_norm"),
+    (r"\.blocks\.", ".layers."),
+    (r"(output_hypernetworks_mlps\.\d+)\.layers\.0\.", r"\1.proj_in."),
+    (r"(output_hypernetworks_mlps\.\d+)\.layers\.1\.", r"\1.layers.0."),
+    (r"(output_hypernetworks_mlps\.\d+)\.layers\.2\.", r"\1.proj_out."),
+)
+"""The authors' names, and what replaces them; in this order."""
+_POSITIONS = ("prompt_encoder.shared_embedding", "shared_image_embedding")
+"""The two places of one matrix."""
+
+
+@dataclass(frozen=True)
+class Frame:
+    """Where a picture lies in SAM's square: at the top left, its longer side filling it.
+
+    Attributes:
+        picture: (height, width) of the picture.
+        side: Side of the square in pixels.
+    """
+
+    picture: tuple[int, int]
+    side: int
+
+    @property
+    def inside(self) -> tuple[int, int]:
+        """(height, width) of the picture in the square."""
+        scale = self.side * 1.0 / max(self.picture)
+        height, width = (max(1, int(length * scale + 0.5)) for length in self.picture)
+        return height, width
+
+    def points(self, points: Tensor, of: tuple[int, int] | None = None) -> Tensor:
+        """Return points float64 (..., 2) in pixels of the square.
+
+        Args:
+            points: (x, y) in pixels of the picture.
+            of: (height, width) of a grid over the picture that the points are places of, in place of its pixels.
+        """
+        (height, width), (grid_height, grid_width) = self.inside, of or self.picture
+        return points.double() * points.new_tensor([width / grid_width, height / grid_height], dtype=torch.float64)
+
+
+@dataclass(frozen=True)
+class Prompts:
+    """P prompts for one picture.
+
+    Attributes:
+        points: (P, n, 2), (x, y) in pixels of the square.
+        labels: int (P, n): 1 for a point of the object, 0 for one beside it.
+        boxes: (P, 4), left, top, right, bottom; None for none.
+        masks: float32 (P, 1, 4s, 4s): logits of an earlier mask at low resolution; None for none.
+    """
+
+    points: Tensor
+    labels: Tensor
+    boxes: Tensor | None = None
+    masks: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class Guidance:
+    """What PerSAM tells the mask decoder of the target.
+
+    Attributes:
+        similarity: (1, 1, 1, s * s): added to the attention of the tokens to the positions of the image.
+        target: (1, 1, C): added to the tokens.
+    """
+
+    similarity: Tensor
+    target: Tensor
+
+
+class Sam(nn.Module):
+    """SAM with transformers' modules and names.
+
+    Attributes:
+        side: Side of its square input in pixels.
+        channels: Number of channels C of an embedding.
+        positions: Side s of an embedding.
+    """
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        chosen = network(name)
+        if chosen.family != "sam":
+            raise UsageError(f"{name} is not a SAM")
+        made = cast("Any", built(chosen))
+        self.shared_image_embedding: nn.Module = made.shared_image_embedding
+        self.vision_encoder: nn.Module = made.vision_encoder
+        self.prompt_encoder: nn.Module = made.prompt_encoder
+        self.mask_decoder: nn.Module = made.mask_decoder
+        self.side: int = made.config.vision_config.image_size
+        self.channels: int = made.config.vision_config.output_channels
+        self.positions: int = self.side // made.config.vision_config.patch_size
+        self._mean, self._std = chosen.mean, chosen.std
+        _guide_after_softmax(transformers_library(), made.config.mask_decoder_config)
+
+    def frame(self, size: tuple[int, int]) -> Frame:
+        """Return where a picture of (height, width) lies in the square."""
+        return Frame(size, self.side)
+
+    def fitted(self, pictures: Tensor) -> Tensor:
+        """Return pictures uint8 (B, 3, H, W) resized by Pillow so that the longer side fills the square."""
+        from PIL import Image
+
+        height, width = self.frame((pictures.shape[-2], pictures.shape[-1])).inside
+        resized = [
+            np.array(Image.fromarray(picture).resize((width, height), Image.Resampling.BILINEAR))
+            for picture in pictures.permute(0, 2, 3, 1).cpu().numpy()
+        ]
+        return torch.from_numpy(np.stack(resized)).permute(0, 3, 1, 2).contiguous().to(pictures.device)
+
+    def forward(self, fitted: Tensor) -> Tensor:
+        """Return the embeddings (B, C, s, s) of pictures.
+
+        Args:
+            fitted: uint8 (B, 3, h, w), from `fitted`.
+        """
+        return cast("Tensor", self.vision_encoder(self.normalised(fitted)).last_hidden_state)
+
+    def normalised(self, fitted: Tensor) -> Tensor:
+        """Return pictures (B, 3, h, w) in 0..255 normalised, and the square around them filled with zeros."""
+        dtype = self._weight.dtype
+        mean, std = (fitted.new_tensor(values, dtype=dtype).view(3, 1, 1) * 255 for values in (self._mean, self._std))
+        pixels = (fitted.to(dtype) - mean) / std
+        return F.pad(pixels, (0, self.side - fitted.shape[-1], 0, self.side - fitted.shape[-2]))
+
+    def decode(
+        self, embedding: Tensor, prompts: Prompts, *, several: bool, guidance: Guidance | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Return masks for prompts.
+
+        Args:
+            embedding: Of one picture, (1, C, s, s).
+            prompts: P prompts.
+            several: Whether three masks are made of a prompt (whole, part, subpart), or one.
+            guidance: What PerSAM tells the decoder of the target; None for nothing.
+
+        Returns:
+            Logits (P, M, 4s, 4s) at low resolution, and their predicted IoU (P, M); M is 3 or 1.
+        """
+        sparse, dense = self.prompt_encoder(
+            prompts.points[None],
+            prompts.labels[None],
+            None if prompts.boxes is None else prompts.boxes[None],
+            prompts.masks,
+        )
+        with self._target_in_the_last_attention(guidance):
+            logits, quality = self.mask_decoder(
+                image_embeddings=embedding,
+                image_positional_embeddings=self._code_of_positions(),
+                sparse_prompt_embeddings=sparse,
+                dense_prompt_embeddings=dense,
+                multimask_output=several,
+                attention_similarity=None if guidance is None else guidance.similarity,
+                target_embedding=None if guidance is None else guidance.target,
+            )
+        return logits[0], quality[0]
+
+    def enlarged(self, low: Tensor, frame: Frame) -> Tensor:
+        """Return maps (P, M, h, w) over the square at the size of the picture, (P, M, H, W)."""
+        height, width = frame.inside
+        square = F.interpolate(low, (self.side, self.side), mode="bilinear", align_corners=False)
+        return F.interpolate(square[..., :height, :width], frame.picture, mode="bilinear", align_corners=False)
+
+    def names_here(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Return weights under their names here.
+
+        Args:
+            state: Weights under the authors' names or those of transformers.
+        """
+        named = dict(state)
+        if any(key.startswith(_AUTHORS) for key in state):
+            named = {_renamed(key): value for key, value in state.items()}
+        for one, other in (_POSITIONS, _POSITIONS[::-1]):
+            if (value := named.get(f"{one}.positional_embedding")) is not None:
+                named.setdefault(f"{other}.positional_embedding", value)
+        return named
+
+    def _code_of_positions(self) -> Tensor:
+        centres = (
+            torch.arange(self.positions, device=self._weight.device, dtype=self._weight.dtype) + 0.5
+        ) / self.positions
+        y, x = torch.meshgrid(centres, centres, indexing="ij")
+        return cast("Tensor", self.shared_image_embedding(torch.stack([x, y], dim=-1))).permute(2, 0, 1)[None]
+
+    @property
+    def _weight(self) -> Tensor:
+        return next(self.parameters())
+
+    @contextmanager
+    def _target_in_the_last_attention(self, guidance: Guidance | None) -> Iterator[None]:
+        """Add the target to the tokens of the last attention, too, as PerSAM's release does; transformers does not."""
+        if guidance is None:
+            yield
+            return
+
+        def with_target(_: nn.Module, arguments: tuple[Any, ...], named: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+            return arguments, {**named, "query": named["query"] + guidance.target}
+
+        last = cast("Any", self.mask_decoder).transformer.final_attn_token_to_image
+        with last.register_forward_pre_hook(with_target, with_kwargs=True):
+            yield
+
+
+def sam(name: str) -> Sam:
+    """Build a SAM with random weights; nothing is downloaded.
+
+    Args:
+        name: e.g. "sam-vith" (`transformers_networks.toml`).
+
+    Raises:
+        UsageError: If there is no such network, or it is of another family.
+        MissingError: If transformers is not installed.
+    """
+    return Sam(name)
+
+
+def is_sam(state: Mapping[str, Tensor]) -> bool:
+    """Return whether weights are those of a SAM, under any names."""
+    return any(key.startswith("mask_decoder.") for key in state)
+
+
+def _renamed(key: str) -> str:
+    for pattern, replacement in _RENAMED:
+        key = re.sub(pattern, replacement, key)
+    return key
+
+
+def _guide_after_softmax(library: ModuleType, config: Any) -> None:  # noqa: ANN401 - a class of transformers
+    """Have the attention of a mask decoder add PerSAM's similarity after the softmax; transformers adds it before."""
+    library.AttentionInterface.register(_AFTER_SOFTMAX, _attention)
+    config._attn_implementation = _AFTER_SOFTMAX
+
+
+def _attention(
+    _: nn.Module,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attention_mask: Tensor | None,
+    scaling: float,
+    **__: object,
+) -> tuple[Tensor, Tensor]:
+    """Return attention, (B, n, heads, c) and its weights; with a similarity a second softmax follows."""
+    weights = torch.softmax(query @ key.transpose(2, 3) * scaling, dim=-1)
+    if attention_mask is not None:
+        weights = torch.softmax(weights + attention_mask, dim=-1)
+    return (weights @ value).transpose(1, 2).contiguous(), weights
