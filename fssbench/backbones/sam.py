@@ -167,7 +167,8 @@ class Sam(nn.Module):
         Args:
             fitted: uint8 (B, 3, h, w), from `fitted`.
         """
-        return cast("Tensor", self.vision_encoder(self.normalised(fitted)).last_hidden_state)
+        embedding: Tensor = self.vision_encoder(self.normalised(fitted)).last_hidden_state
+        return embedding.to(self._weight.dtype)  # under autocast, too
 
     def normalised(self, fitted: Tensor) -> Tensor:
         """Return pictures (B, 3, h, w) in 0..255 normalised, and the square around them filled with zeros."""

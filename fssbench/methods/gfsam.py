@@ -22,8 +22,6 @@ from fssbench.backbones.sam import BATCH, Prompts
 from fssbench.layers.masks import foreground
 from fssbench.layers.pictures import pictures
 from fssbench.methods.base.dino_sam import SIDE, DinoSam, Pictures, central_square
-from fssbench.methods.base.mask_only import mask_prediction
-from fssbench.methods.base.method import Prediction
 
 MOST_POINTS = 128
 
@@ -84,21 +82,20 @@ class GFSAM(DinoSam[Support]):
         tokens = features.tokens
         return Support(tokens, _at_patches(inside, tokens), _at_patches(1 - inside, tokens), empty, features.size)
 
-    def predict(self, query: Pictures, supports: Sequence[Sequence[Support]], size: tuple[int, int]) -> Prediction:
-        """Return the union of the masks that pass both gates; without a point the prediction is background.
+    def mask(self, target: Pictures, supports: Sequence[Support]) -> Tensor | None:
+        """Return the union of the masks that pass both gates; None if there is no point.
 
         The release means to return an empty mask if there is no point, and raises an error instead.
         """
-        target = self.prepare_query(query)
-        alignment = align(target.tokens, _with_square(supports[0]))
+        alignment = align(target.tokens, _with_square(supports))
         points = choose_points(point_map(alignment))
         if not len(points):
-            return mask_prediction(torch.zeros(target.size, dtype=torch.bool, device=points.device), size)
+            return None
         masks = self.masks(target, points)
         clusters = cluster(masks, points, alignment.positive.shape[-1])
         grown, scores = positive_gate(masks, clusters, alignment)
         consistent = overshooting_gate(masks, clusters, points, target.tokens)
-        return mask_prediction(united(masks, grown, consistent, scores), size)
+        return united(masks, grown, consistent, scores)
 
     def masks(self, target: Pictures, points: Tensor) -> Tensor:
         """Return SAM's mask of each point, bool (P, H, W).
@@ -111,7 +108,8 @@ class GFSAM(DinoSam[Support]):
         # Quirk: a point is the top left corner of its patch, truncated to whole pixels, and not the centre.
         corners = frame.points(points, of=(side, side)).int()
         found = []
-        for prompts in corners.split(BATCH):
+        for start in range(0, len(corners), BATCH):
+            prompts = corners[start : start + BATCH]
             labels = torch.ones(len(prompts), 1, dtype=torch.int, device=prompts.device)
             low, _ = self.sam.decode(target.embedded, Prompts(prompts[:, None], labels), several=False)
             found.append(self.sam.enlarged(low, frame)[:, 0] > 0)
@@ -155,7 +153,8 @@ def align(target: Tensor, supports: Sequence[Support]) -> Alignment:
 def similarity(reference: Tensor, target: Tensor) -> Tensor:
     """Return the cosine similarity (N, N) of the tokens (N, C) of a reference and a target."""
     norms = reference.norm(dim=1)[:, None] * target.norm(dim=1)[None]
-    return reference @ target.T / (norms + 1e-7)
+    cosine: Tensor = reference @ target.T / (norms + 1e-7)
+    return cosine
 
 
 def similarity_maps(similarities: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:

@@ -11,8 +11,8 @@ Nothing is learned; the settings differ between data sets.
 from __future__ import annotations
 
 import random
-from collections.abc import Container, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
 
@@ -25,8 +25,6 @@ from fssbench.layers.mask_proposals import Filter, Proposals, SeveralMasks, grid
 from fssbench.layers.masks import foreground
 from fssbench.layers.pictures import normalised, pictures
 from fssbench.methods.base.dino_sam import SIDE, DinoSam, Pictures, central_square
-from fssbench.methods.base.mask_only import mask_prediction
-from fssbench.methods.base.method import Prediction
 
 FEW_POINTS, MANY_MATCHES = 8, 40
 """Of at most 8 points all subsets are taken; of more than 40 matches the better half is."""
@@ -71,7 +69,7 @@ class Settings:
             `deep_score_norm_filter` above the best; else the best ones, whose score divided by the best is above
             `topk_scores_threshold`.
         num_merging_mask: The largest number of merged masks.
-        num_merging_mask_of_shots: The same for two shots or more.
+        num_merging_mask_5shot: The same for two shots or more (scripts/coco_5shot.sh), unless only the other is given.
     """
 
     use_dense_mask: bool = True
@@ -100,13 +98,7 @@ class Settings:
     deep_score_norm_filter: float = 0.1
     topk_scores_threshold: float = 0.0
     num_merging_mask: int = 9
-    num_merging_mask_of_shots: int = 5
-
-    def of(self, shot: int, given: Container[str]) -> Settings:
-        """Return the settings for K shots: a number of merged masks that was given is one for any number of shots."""
-        if shot == 1 or "num_merging_mask" in given:
-            return self
-        return replace(self, num_merging_mask=self.num_merging_mask_of_shots)
+    num_merging_mask_5shot: int = 5
 
 
 @dataclass(frozen=True)
@@ -151,7 +143,10 @@ class Matcher(DinoSam[Support]):
     def __init__(self, backbone: str, way: int, shot: int, seed: int = 0, **options: Any) -> None:  # noqa: ANN401
         super().__init__(backbone, way, shot)
         self.seed = seed
-        self.settings = Settings(**options).of(shot, options)
+        self.settings = Settings(**options)
+        self.merged = self.settings.num_merging_mask
+        if shot > 1 and ("num_merging_mask" not in options or "num_merging_mask_5shot" in options):
+            self.merged = self.settings.num_merging_mask_5shot
 
     def encode(self, image: Tensor) -> Pictures:
         """Return the tokens of images float32 (B, 3, H, W), and their pictures for SAM.
@@ -168,23 +163,22 @@ class Matcher(DinoSam[Support]):
         at_side = F.interpolate(foreground(mask)[:, None], (SIDE, SIDE), mode="nearest")
         return Support(features.tokens, self._patches(at_side[:, 0] > 0))
 
-    def predict(self, query: Pictures, supports: Sequence[Sequence[Support]], size: tuple[int, int]) -> Prediction:
-        """Return the union of the best masks; if no mask passes SAM's filters, background.
+    def mask(self, target: Pictures, supports: Sequence[Support]) -> Tensor | None:
+        """Return the union of the best masks; None if no mask passes SAM's filters.
 
         The release raises an error if none does. Its random numbers are one stream through all episodes; here every
         episode begins with the seed, so that it is the same alone and in any order.
         """
-        target = self.prepare_query(query)
-        matching = self.match(target, supports[0])
+        matching = self.match(target, supports)
         points = matching.points
         if not self.settings.use_points_or_centers:
             points = centres(points, self.settings.num_centers, torch.Generator().manual_seed(self.seed))
         drawn = subsets(points, self.settings, random.Random(self.seed))  # noqa: S311 - not a secret
         found = self.proposals(target, drawn, matching.points)
         if not len(found.quality):
-            return mask_prediction(torch.zeros(target.size, dtype=torch.bool, device=points.device), size)
-        chosen = merge(self.settings, self.measure(matching, found.masks))
-        return mask_prediction(found.masks[chosen].any(dim=0), size)
+            return None
+        chosen = merge(self.settings, self.measure(matching, found.masks), self.merged)
+        return found.masks[chosen].any(dim=0)
 
     # Correspondence matrix extraction and patch-level matching
 
@@ -286,7 +280,7 @@ def centres(points: Tensor, count: int, draws: torch.Generator) -> Tensor:
     places, count = points.cpu().float(), min(count, len(points))
     while True:
         found, labels = _k_means(places, count, draws)
-        if len(labels.unique()) == count:
+        if len(set(labels.tolist())) == count:
             return found.long().to(points.device)
 
 
@@ -353,12 +347,13 @@ def earth_movers_distance(costs: Tensor) -> float:
     return float(ot.emd2(*weights, costs.double().cpu().numpy()))
 
 
-def merge(settings: Settings, metrics: Metrics) -> Tensor:
+def merge(settings: Settings, metrics: Metrics, most: int) -> Tensor:
     """Return the indices int64 of the masks that are merged to the prediction.
 
     Args:
         settings: The filters.
         metrics: Of M masks, in the order of their predicted IoU.
+        most: The largest number of masks.
     """
     scores = settings.alpha * metrics.emd + settings.beta * metrics.purity * metrics.coverage**settings.exp
     left = torch.arange(len(scores), device=scores.device)
@@ -369,7 +364,6 @@ def merge(settings: Settings, metrics: Metrics) -> Tensor:
     ):
         if least > 0:
             left = left[values[left] >= min(least, float(values[left].max()))]
-    most = settings.num_merging_mask
     if settings.use_score_filter:
         distances, ranks = (1 - scores[left]).sort()
         near = distances < settings.deep_score_filter

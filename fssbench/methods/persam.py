@@ -115,18 +115,28 @@ class PerSAM(Method[Features, Tensor]):
         Background if no support has a position under its mask, or if the mask of the second pass is empty: the release
         raises an error for either.
         """
-        targets = torch.cat(list(supports[0]))
+        with torch.autocast(query.embedding.device.type, enabled=False):
+            found = self.mask(query, torch.cat(list(supports[0])))
+        if found is None:
+            found = torch.zeros(query.size, dtype=torch.bool, device=query.embedding.device)
+        return mask_prediction(found, size)
+
+    def mask(self, query: Features, targets: Tensor) -> Tensor | None:
+        """Return the best mask of the third pass, bool (H, W), or None.
+
+        Args:
+            query: Features of the query.
+            targets: (K, C), from `condition`.
+        """
         targets = targets[targets.isfinite().all(dim=1)]
-        frame = self.sam.frame(query.size)
-        nothing = torch.zeros(query.size, dtype=torch.bool, device=query.embedding.device)
         if not len(targets):
-            return mask_prediction(nothing, size)
-        target = targets.mean(dim=0)
+            return None
+        target, frame = targets.mean(dim=0), self.sam.frame(query.size)
         passes = self.passes(query.embedding, frame, self.similarity(query, target), target)
         if passes.box is None:
-            return mask_prediction(nothing, size)
+            return None
         best = passes.low[-1][passes.quality[-1].argmax()]
-        return mask_prediction(self.sam.enlarged(best[None, None], frame)[0, 0] > 0, size)
+        return self.sam.enlarged(best[None, None], frame)[0, 0] > 0
 
     # Positive-negative location prior
 

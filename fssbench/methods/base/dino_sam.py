@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
@@ -13,7 +13,8 @@ from torch import Tensor
 from fssbench.backbones.dino import dino
 from fssbench.backbones.sam import is_sam, sam
 from fssbench.errors import UsageError
-from fssbench.methods.base.method import Method
+from fssbench.methods.base.mask_only import mask_prediction
+from fssbench.methods.base.method import Method, Prediction
 
 Support = TypeVar("Support")
 SIDE = 518
@@ -80,6 +81,24 @@ class DinoSam(Method[Pictures, Support]):
             return features
         with torch.no_grad():
             return replace(features, picture=None, embedding=self.sam(features.picture))
+
+    def predict(self, query: Pictures, supports: Sequence[Sequence[Support]], size: tuple[int, int]) -> Prediction:
+        """Return the prediction of one episode; without a mask of the object it is background."""
+        target = self.prepare_query(query)
+        with torch.autocast(target.tokens.device.type, enabled=False):
+            found = self.mask(target, supports[0])
+        if found is None:
+            found = torch.zeros(target.size, dtype=torch.bool, device=target.tokens.device)
+        return mask_prediction(found, size)
+
+    @abstractmethod
+    def mask(self, target: Pictures, supports: Sequence[Support]) -> Tensor | None:
+        """Return the object's mask, bool (H, W), or None if nothing is found.
+
+        Args:
+            target: A prepared query.
+            supports: K supports.
+        """
 
     def from_imagenet(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Return the weights of a file of DINOv2 or of SAM, under the authors' names or the hub's, under those here."""
