@@ -64,6 +64,8 @@ class MethodInfo:
             episodes; a test computes it again.
         ways: For a task the largest number of ways that it predicts; default 1 for "fss", any number for "fscs".
         adapts: Whether it learns from the episode's supports or query when it predicts.
+        tried_with: The arguments of `build` with which it is tried out, for a method whose defaults take long or find
+            nothing with random weights.
         random_start: The backbones on which its training starts from random weights, because the name stands for a
             network of its own.
         seen: What its weights have seen of the classes that it is evaluated on, for a method that takes weights as they
@@ -94,6 +96,7 @@ class MethodInfo:
     learnable: Mapping[str, int] = field(default_factory=dict)
     ways: Mapping[str, int] = field(default_factory=dict)
     adapts: bool = False
+    tried_with: Mapping[str, Any] = field(default_factory=dict)
     random_start: Sequence[str] = ()
     seen: str = ""
     seen_classes: Sequence[str] = ()

@@ -21,6 +21,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "hsnet": {"channels": (4, 8, 8)},
     **{name: {"channels": (16, 16)} for name in ("asnet", "asnet-hm")},
     "oslsm": {"codes": 40},
+    **{name: dict(method_info(name).tried_with) for name in fssbench.list_methods() if method_info(name).tried_with},
 }
 _LAST = re.compile(r"(.*\.)?(cls\.3|cls_meta\.3|decoder2\.2|layer9)")
 
@@ -34,7 +35,7 @@ def narrow(name: str, variant: str, way: int, shot: int) -> Method[Any, Any]:
         images = torch.randn(1 + way * shot, 3, SIDE, SIDE)
         masks = torch.zeros(way, shot, SIDE, SIDE, dtype=torch.uint8)
         masks[:, :, 30:90, 40:110] = 1
-        if name in OPTIONS or name == "seggpt":
+        if (name in OPTIONS and method_info(name).trainable) or name == "seggpt":
             # SCL weights its shots by masks that the bias changes, too: one shot has the weight 1.
             used = 1 if name == "scl" else shot
             supports = images[1:].view(way, shot, 3, SIDE, SIDE)[:, :used]

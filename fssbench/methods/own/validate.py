@@ -105,7 +105,8 @@ def subjects(name: str, backbone: str | None = None) -> list[Subject]:
     found = []
     for variant, task in info.tasks.items():
         chosen = backbone or info.small_backbone_for(variant)
-        found.append(Subject(name, variant, chosen, tuple(way for way in WAYS if way <= (info.most_ways(task) or way))))
+        ways = tuple(way for way in WAYS if way <= (info.most_ways(task) or way))
+        found.append(Subject(name, variant, chosen, ways, info.tried_with))
     return found
 
 
