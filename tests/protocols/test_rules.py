@@ -35,6 +35,8 @@ def test_the_protocols_in_order() -> None:
         "repri-resnet101",
         "mlc",
         "oslsm",
+        "gfsam",
+        "matcher",
         "shapes",
         "shapes-fscs",
         "patnet",
