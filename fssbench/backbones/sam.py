@@ -96,16 +96,22 @@ class Prompts:
     """P prompts for one picture.
 
     Attributes:
-        points: (P, n, 2), (x, y) in pixels of the square.
-        labels: int (P, n): 1 for a point of the object, 0 for one beside it.
+        points: (P, n, 2), (x, y) in pixels of the square; None for boxes alone.
+        labels: int (P, n): 1 for a point of the object, 0 for one next to it; None without points.
         boxes: (P, 4), left, top, right, bottom; None for none.
         masks: float32 (P, 1, 4s, 4s): logits of an earlier mask at low resolution; None for none.
     """
 
-    points: Tensor
-    labels: Tensor
+    points: Tensor | None
+    labels: Tensor | None
     boxes: Tensor | None = None
     masks: Tensor | None = None
+
+    def batches(self) -> Iterator[Prompts]:
+        """Yield the prompts in batches of at most `BATCH`."""
+        given = (self.points, self.labels, self.boxes, self.masks)
+        for start in range(0, max(len(one) for one in given if one is not None), BATCH):
+            yield Prompts(*(None if one is None else one[start : start + BATCH] for one in given))
 
 
 @dataclass(frozen=True)
@@ -192,8 +198,8 @@ class Sam(nn.Module):
             Logits (P, M, 4s, 4s) at low resolution, and their predicted IoU (P, M); M is 3 or 1.
         """
         sparse, dense = self.prompt_encoder(
-            prompts.points[None],
-            prompts.labels[None],
+            None if prompts.points is None else prompts.points[None],
+            None if prompts.labels is None else prompts.labels[None],
             None if prompts.boxes is None else prompts.boxes[None],
             prompts.masks,
         )
@@ -208,6 +214,33 @@ class Sam(nn.Module):
                 target_embedding=None if guidance is None else guidance.target,
             )
         return logits[0], quality[0]
+
+    def outlined(self, picture: Tensor, points: Tensor | None, boxes: Tensor | None) -> Tensor:
+        """Return the object that a person points at, bool (H, W), as the authors' predictor finds it.
+
+        Of one point three masks are made, and the one with the largest predicted IoU counts; of several points or of a
+        box one mask is made. The masks of several boxes are united.
+
+        Args:
+            picture: uint8 (3, H, W).
+            points: (n, 2), (x, y) of points on the object in pixels of the picture; None for none.
+            boxes: (P, 4), left, top, right, bottom; used if there are no points.
+        """
+        frame = self.frame((picture.shape[-2], picture.shape[-1]))
+        embedding = self(self.fitted(picture[None]))
+        if points is not None:
+            several = len(points) == 1
+            labels = torch.ones(1, len(points), dtype=torch.int64, device=embedding.device)
+            prompts = Prompts(frame.points(points)[None].to(embedding), labels)
+        elif boxes is not None:
+            several = False
+            prompts = Prompts(None, None, frame.points(boxes.view(-1, 2, 2)).flatten(1).to(embedding))
+        else:
+            raise UsageError("SAM needs points or boxes")
+        low, quality = self.decode(embedding, prompts, several=several)
+        best = low[torch.arange(len(low)), quality.argmax(dim=1)][:, None]
+        found: Tensor = (self.enlarged(best, frame)[:, 0] > 0).any(dim=0)
+        return found
 
     def enlarged(self, low: Tensor, frame: Frame) -> Tensor:
         """Return maps (P, M, h, w) over the square at the size of the picture, (P, M, H, W)."""

@@ -18,7 +18,6 @@ from fssbench.files import write_bytes
 
 if TYPE_CHECKING:
     from fssbench.photos.inputs import Photo
-    from fssbench.photos.masks import Mask
     from fssbench.photos.segment import Segmentation, Segmenter
 
 SUFFIXES = (".jpg", ".jpeg", ".png")
@@ -196,19 +195,17 @@ def _segmenter(options: SegmentOptions) -> Segmenter:
     )
     segmenter = Segmenter([photo.pixels for photo in photos], masks, names, choice)
     if options.overlay:
-        _draw_supports(options, photos, masks, names, segmenter)
+        _draw_supports(options, photos, names, segmenter)
     return segmenter
 
 
-def _draw_supports(
-    options: SegmentOptions, photos: list[Photo], masks: list[Mask], names: list[str], segmenter: Segmenter
-) -> None:
+def _draw_supports(options: SegmentOptions, photos: list[Photo], names: list[str], segmenter: Segmenter) -> None:
     import numpy as np
 
     from fssbench.photos.overlay import overlay
 
     options.out.mkdir(parents=True, exist_ok=True)
-    for number, (photo, mask, name) in enumerate(zip(photos, masks, names, strict=True), 1):
+    for number, (photo, mask, name) in enumerate(zip(photos, segmenter.masks, names, strict=True), 1):
         label = segmenter.classes.index(name) + 1
         labels = np.where(mask == 1, np.uint8(label), mask)
         write_bytes(_support_overlay(options.out, number), overlay(photo.pixels, labels, {label: f"support: {name}"}))

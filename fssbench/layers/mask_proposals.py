@@ -6,13 +6,13 @@ Kirillov et al., "Segment Anything", ICCV 2023, section 5; the mask generator th
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from fssbench.backbones.sam import BATCH, Frame, Prompts, Sam
+from fssbench.backbones.sam import Frame, Prompts, Sam
 
 OFFSET = 1.0
 """How far logits are shifted to see whether a mask is stable."""
@@ -86,7 +86,7 @@ def proposals(
         kept: Which masks are kept.
         several: Which of three masks of each prompt are taken; None if it gives one.
     """
-    found = [_kept(sam, embedding, frame, batch, kept, several) for group in prompts for batch in _batches(group)]
+    found = [_kept(sam, embedding, frame, batch, kept, several) for group in prompts for batch in group.batches()]
     if not found:
         none = embedding.new_zeros(0)
         return Proposals(torch.zeros(0, *frame.picture, dtype=torch.bool, device=embedding.device), none, none)
@@ -97,12 +97,6 @@ def joined(parts: Iterable[Proposals]) -> Proposals:
     """Return the masks of all parts, in this order."""
     masks, quality, stability = zip(*((one.masks, one.quality, one.stability) for one in parts), strict=True)
     return Proposals(torch.cat(masks), torch.cat(quality), torch.cat(stability))
-
-
-def _batches(group: Prompts) -> Iterator[Prompts]:
-    for start in range(0, len(group.points), BATCH):
-        part = slice(start, start + BATCH)
-        yield Prompts(group.points[part], group.labels[part], None if group.boxes is None else group.boxes[part])
 
 
 def _kept(

@@ -14,7 +14,7 @@ import PIL.ImageOps
 from fssbench.datasets.dataset import Image
 from fssbench.datasets.io.images import MAX_PIXELS, read_photo, size_of
 from fssbench.errors import UsageError
-from fssbench.photos.masks import Mask, Points, check_not_empty, check_size, object_in, read_mask
+from fssbench.photos.masks import Mask, Pointed, check_not_empty, check_size, object_in, read_mask
 
 PhotoLike = str | Path | PIL.Image.Image | npt.NDArray[Any]
 MaskLike = str | Path | PIL.Image.Image | npt.NDArray[Any]
@@ -64,8 +64,8 @@ def photo_from(source: PhotoLike) -> Photo:
     return Photo(np.ascontiguousarray(pixels), (pixels.shape[0], pixels.shape[1]))
 
 
-def mask_from(source: MaskLike, photo: Photo) -> Mask:
-    """Return the mask of an object in a photo: uint8 (H, W) of 1, 0 and 255.
+def mask_from(source: MaskLike, photo: Photo) -> Mask | Pointed:
+    """Return the mask of an object in a photo, uint8 (H, W) of 1, 0 and 255; or how it is pointed at.
 
     Raises:
         UsageError: If it is no mask.
@@ -74,10 +74,7 @@ def mask_from(source: MaskLike, photo: Photo) -> Mask:
     """
     where = "the photo" if photo.path is None else str(photo.path)
     if isinstance(source, str | Path):
-        found = read_mask(str(source), photo.path or Path(where), photo.size, photo.stored)
-        if isinstance(found, Points):
-            raise UsageError(f"points were given for {where}, and masks or boxes are taken", "--mask FILE or box:...")
-        return found
+        return read_mask(str(source), photo.path or Path(where), photo.size, photo.stored)
     values = np.asarray(source)
     if values.ndim != 2 or values.dtype.kind not in ("b", "i", "u"):
         raise UsageError(f"a mask is bool or integer (H, W), not {values.dtype} {values.shape}")

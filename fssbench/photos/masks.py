@@ -39,18 +39,30 @@ _SHOWN = 6
 
 
 @dataclass(frozen=True)
-class Points:
-    """Points on the object, which only some methods take.
+class Pointed:
+    """An object that is pointed at.
 
     Attributes:
-        positions: (x, y) of each in pixels of the photo.
+        size: (height, width) of the photo.
+        points: (x, y) of points on the object in pixels of the photo.
+        boxes: (left, top, right, bottom) of boxes around it, in pixels; there are points or boxes.
     """
 
-    positions: tuple[tuple[float, float], ...]
+    size: tuple[int, int]
+    points: tuple[tuple[float, float], ...] = ()
+    boxes: tuple[tuple[int, int, int, int], ...] = ()
+
+    @property
+    def filled(self) -> Mask:
+        """The mask of all pixels in its boxes."""
+        mask = np.zeros(self.size, dtype=np.uint8)
+        for left, top, right, bottom in self.boxes:
+            mask[top:bottom, left:right] = 1
+        return mask
 
 
-def read_mask(text: str, photo: Path, size: tuple[int, int], stored: tuple[int, int]) -> Mask | Points:
-    """Return the mask of an object in a photo.
+def read_mask(text: str, photo: Path, size: tuple[int, int], stored: tuple[int, int]) -> Mask | Pointed:
+    """Return the mask of an object in a photo, or how it is pointed at.
 
     Args:
         text: How it was named; see above.
@@ -269,8 +281,8 @@ def _same_name(name: str, photo: Path) -> bool:
     return unicodedata.normalize("NFC", ours) == unicodedata.normalize("NFC", theirs)
 
 
-def _boxes(text: str, size: tuple[int, int]) -> Mask:
-    mask = np.zeros(size, dtype=np.uint8)
+def _boxes(text: str, size: tuple[int, int]) -> Pointed:
+    boxes = []
     height, width = size
     for box in text.split(";"):
         found = _numbers(box, 4, "box:X0,Y0,X1,Y1")
@@ -280,11 +292,11 @@ def _boxes(text: str, size: tuple[int, int]) -> Mask:
                 f"the box {box.strip()} is not in the photo of {width} x {height} pixels",
                 f"box:X0,Y0,X1,Y1 with 0 <= X0 < X1 <= {width} and 0 <= Y0 < Y1 <= {height}",
             )
-        mask[y0:y1, x0:x1] = 1
-    return mask
+        boxes.append((x0, y0, x1, y1))
+    return Pointed(size, boxes=tuple(boxes))
 
 
-def _points(text: str, size: tuple[int, int]) -> Points:
+def _points(text: str, size: tuple[int, int]) -> Pointed:
     height, width = size
     positions = []
     for point in text.split(";"):
@@ -292,7 +304,7 @@ def _points(text: str, size: tuple[int, int]) -> Points:
         if not (0 <= x < width and 0 <= y < height):
             raise UsageError(f"the point {point.strip()} is not in the photo of {width} x {height} pixels")
         positions.append((x, y))
-    return Points(tuple(positions))
+    return Pointed(size, points=tuple(positions))
 
 
 def _numbers(text: str, count: int, form: str) -> list[float]:

@@ -14,13 +14,13 @@ import PIL.Image
 from fssbench.errors import UsageError
 from fssbench.photos.choice import Choice, Chosen, choose
 from fssbench.photos.inputs import MaskLike, PhotoLike, mask_from, photo_from
+from fssbench.photos.masks import Mask, Pointed, check_not_empty
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from fssbench.datasets.dataset import Image
     from fssbench.methods.base.method import Method
-    from fssbench.photos.masks import Mask
 
 MAX_LOGITS = 4_000_000
 """Pixels of the logits: in a larger photo they have fewer pixels than the photo, and its labels are enlarged."""
@@ -60,22 +60,29 @@ class Segmenter:
 
     Args:
         supports: Photos, each RGB uint8 (H, W, 3).
-        masks: The mask of the class in each, uint8 (H, W) of its size: 1, 0, and 255 for neither.
+        masks: The mask of the class in each, uint8 (H, W) of its size: 1, 0, and 255 for neither; or how it is pointed
+            at. A method with a SAM outlines what is pointed at; any other takes all pixels of a box.
         classes: The class of each support; all classes have the same number of supports.
         choice: What segments; by default the best that is installed and needs no training.
 
     Attributes:
         chosen: Method, backbone, protocol and weights.
         classes: The classes in the order of their labels, from 1.
+        masks: The masks as the method has them.
 
     Raises:
-        UsageError: If a name does not exist, or classes have different numbers of supports.
+        UsageError: If a name does not exist, classes have different numbers of supports, or points are given to a
+            method without a SAM.
         MissingError: If weights are missing.
         CheckpointError: If weights do not fit.
     """
 
     def __init__(
-        self, supports: Sequence[Image], masks: Sequence[Mask], classes: Sequence[str], choice: Choice | None = None
+        self,
+        supports: Sequence[Image],
+        masks: Sequence[Mask | Pointed],
+        classes: Sequence[str],
+        choice: Choice | None = None,
     ) -> None:
         self.classes = tuple(dict.fromkeys(classes))
         shots = {name: [at for at, one in enumerate(classes) if one == name] for name in self.classes}
@@ -109,7 +116,10 @@ class Segmenter:
         load(method, source)
         self._method: Method[Any, Any] = fast_form(method.to(self._device).eval())
         with torch.inference_mode():
-            self._supports = [[self._condition(supports[at], masks[at]) for at in found] for found in shots.values()]
+            self.masks = [self._outlined(*pair) for pair in zip(supports, masks, strict=True)]
+            self._supports = [
+                [self._condition(supports[at], self.masks[at]) for at in found] for found in shots.values()
+            ]
 
     def __call__(self, photo: Image) -> Segmentation:
         """Return the classes found in a photo, RGB uint8 (H, W, 3)."""
@@ -138,6 +148,28 @@ class Segmenter:
         from fssbench.protocols.transforms import input_image
 
         return input_image(photo, self.chosen.size, self.chosen.setting.rules.resize)[None].to(self._device)
+
+    def _outlined(self, photo: Image, mask: Mask | Pointed) -> Mask:
+        """Return a mask of what is pointed at."""
+        if not isinstance(mask, Pointed):
+            return mask
+        import torch
+
+        from fssbench.backbones.sam import Sam
+
+        sam = getattr(self._method, "sam", None)
+        if not isinstance(sam, Sam):
+            if not mask.points:
+                return mask.filled
+            raise UsageError(
+                f"{self.chosen.name} takes masks and boxes, not points",
+                "draw a mask, or take a method that has a SAM: --method gfsam, matcher or persam",
+            )
+        picture = torch.from_numpy(photo).permute(2, 0, 1).to(self._device)
+        points, boxes = (torch.tensor(one, device=self._device) if one else None for one in (mask.points, mask.boxes))
+        found = sam.outlined(picture, points, boxes).to(torch.uint8).cpu().numpy()
+        check_not_empty(found, "what SAM finds there")
+        return found
 
     def _condition(self, photo: Image, mask: Mask) -> object:
         import torch

@@ -96,7 +96,10 @@ def test_a_broken_photo_does_not_stop_the_others(fssbench: Run, photos: Path) ->
         ((*SUPPORT, "--query", "b.jpg", "--class", "x", "--class", "y"), "1 supports and 2 classes"),
         (("segment", "--support", "a.jpg", "--mask", "empty.png", "--out", "m", "b.jpg"), "no pixel of empty.png"),
         (("segment", "--support", "none.jpg", "--mask", "a.png", "--out", "m", "b.jpg"), "there is no file none.jpg"),
-        (("segment", "--support", "a.jpg", "--mask", "points:1,1", "--out", "m", "b.jpg"), "masks or boxes"),
+        (
+            ("segment", "--support", "a.jpg", "--mask", "points:1,1", "--method", "copy-mask", "--out", "m", "b.jpg"),
+            "not points",
+        ),
         ((*SUPPORT[:-2], "--out", "a.jpg", "--query", "b.jpg"), "a.jpg is a file, not a folder"),
         ((*SUPPORT, "--query", "b.jpg", "--method", "hsnet"), "hsnet is trained"),
         ((*SUPPORT, "--query", "b.jpg", "--size", "5"), "--size"),

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image as PillowImage
 
 from fssbench.errors import BrokenFileError, FSSBenchError, MissingError, UsageError
-from fssbench.photos.masks import Points, read_mask
+from fssbench.photos.masks import Pointed, read_mask
 
 SIZE = (30, 40)
 PHOTO = Path("photos/a.jpg")
@@ -33,7 +33,7 @@ def saved(path: Path, values: np.ndarray, mode: str | None = None) -> str:
 
 def read(text: str) -> np.ndarray:
     mask = read_mask(text, PHOTO, SIZE, SIZE)
-    assert not isinstance(mask, Points)
+    assert not isinstance(mask, Pointed)
     assert mask.dtype == np.uint8
     return mask
 
@@ -188,8 +188,13 @@ def test_a_json_that_shows_no_object_is_refused(content: object, tmp_path: Path)
 
 
 def test_boxes() -> None:
-    assert np.array_equal(read("box:10,5,30,15"), square())
-    assert read("box:0,0,1,1; 39,29,40,30").sum() == 2
+    found = read_mask("box:10,5,30,15", PHOTO, SIZE, SIZE)
+    assert isinstance(found, Pointed)
+    assert found.boxes == ((10, 5, 30, 15),)
+    assert np.array_equal(found.filled, square())
+    two = read_mask("box:0,0,1,1; 39,29,40,30", PHOTO, SIZE, SIZE)
+    assert isinstance(two, Pointed)
+    assert two.filled.sum() == 2
 
 
 @pytest.mark.parametrize("text", ["box:", "box:1,2,3", "box:5,5,5,9", "box:0,0,41,30", "box:-1,0,3,3", "box:a,b,c,d"])
@@ -199,7 +204,7 @@ def test_boxes_that_are_none(text: str) -> None:
 
 
 def test_points() -> None:
-    assert read_mask("points:3,4;5.5,6", PHOTO, SIZE, SIZE) == Points(((3.0, 4.0), (5.5, 6.0)))
+    assert read_mask("points:3,4;5.5,6", PHOTO, SIZE, SIZE) == Pointed(SIZE, points=((3.0, 4.0), (5.5, 6.0)))
     for text in ("points:40,3", "points:3", "points:nan,1"):
         with pytest.raises(UsageError):
             read_mask(text, PHOTO, SIZE, SIZE)

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image as PillowImage
+from safetensors.torch import save_file
 
 import fssbench
 from fssbench.checkpoints import find, load_into, locate
@@ -138,7 +139,7 @@ def test_what_is_refused(episode: tuple[np.ndarray, ...], tmp_path: Path) -> Non
         (BrokenFileError, "no pixel of the mask", (query, support, np.zeros_like(mask)), SHAPES),
         (BrokenFileError, "pixels, the photo has", (query, support, mask[:-1]), SHAPES),
         (MissingError, "there is no file", (tmp_path / "none.jpg", support, mask), SHAPES),
-        (UsageError, "masks or boxes", (query, support, "points:1,2"), SHAPES),
+        (UsageError, "not points", (query, support, "points:1,2"), SHAPES),
         (UsageError, "no device", (query, support, mask), SHAPES | {"device": "tpu"}),
         (MissingError, "no checkpoint", (query, support, mask), SHAPES | {"checkpoint": str(tmp_path / "no.pt")}),
     ]
@@ -174,6 +175,31 @@ def test_supports_are_seen_once(episode: tuple[np.ndarray, ...], monkeypatch: py
     segmenter = Segmenter([support], [mask.astype(np.uint8)], ["object"], Choice(**SHAPES))  # type: ignore[arg-type]
     monkeypatch.setattr(type(segmenter._method), "condition", None)
     assert np.array_equal(segmenter(query).labels, segmenter(query).labels)
+
+
+def test_a_method_with_a_sam_outlines_what_is_pointed_at(tmp_path: Path) -> None:
+    """With random weights the outline means nothing, but it depends on the point and the box, and is what SAM says."""
+    from fssbench.photos.masks import Pointed
+
+    photo = np.random.default_rng(2).integers(0, 256, (60, 90, 3), dtype=np.uint8)
+    torch.manual_seed(0)
+    method = fssbench.build("persam", backbone="sam-tiny")
+    path = tmp_path / "sam.safetensors"
+    save_file({key: value.clone() for key, value in method.state_dict().items()}, path)
+    choice = Choice("persam", backbone="sam-tiny", checkpoint=str(path))
+    pointed = [
+        Pointed((60, 90), points=((30.0, 20.0),)),
+        Pointed((60, 90), points=((80.0, 50.0),)),
+        Pointed((60, 90), points=((30.0, 20.0), (40.0, 30.0))),
+        Pointed((60, 90), boxes=((10, 10, 50, 40),)),
+        Pointed((60, 90), boxes=((10, 10, 50, 40), (60, 5, 80, 20))),
+    ]
+    segmenter = Segmenter([photo], pointed[:1], ["object"], choice)
+    masks = [segmenter._outlined(photo, one) for one in pointed]
+    assert np.array_equal(masks[0], segmenter.masks[0])
+    assert all(mask.shape == (60, 90) and set(np.unique(mask)) <= {0, 1} for mask in masks)
+    assert len({mask.tobytes() for mask in masks[:4]}) == 4
+    assert (masks[4] >= masks[3]).all(), "boxes are united"
 
 
 def test_pictures() -> None:
