@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import importlib
 from abc import ABC, abstractmethod
+from typing import ClassVar, Self
 
 import torch
 from torch import Tensor, nn
 
 from fssbench.errors import unknown_name
+from fssbench.hub.names import is_hub_name
 
 Pyramid = tuple[Tensor, ...]
 """Feature maps (B, C, h, w) of an image in forward order, shallow level first."""
@@ -29,14 +31,23 @@ class Backbone(nn.Module, ABC):
         levels: How many maps belong to the shallow, the middle and the deep level of the pyramid; all maps of a level
             have the same size.
         channels: Number of channels of each map.
+        relu_follows: Whether the network goes on with a ReLU of each map; a method that compares activations applies
+            it to the maps.
+        preloaded: Whether it is built with its weights, so that a checkpoint need not hold them.
     """
 
+    relu_follows: ClassVar[bool] = True
+    preloaded: ClassVar[bool] = False
     levels: tuple[int, int, int]
     channels: tuple[int, ...]
 
     @abstractmethod
     def forward(self, image: Tensor) -> Pyramid:
         """Return the maps of float32 images (B, 3, H, W), shallow level first, each before its ReLU."""
+
+    def as_pyramid(self) -> Self:
+        """Return the backbone with levels of decreasing size, for methods that squeeze them to one size."""
+        return self
 
     def __call__(self, image: Tensor) -> Pyramid:
         """Run `forward` through the module hooks, with its return type kept."""
@@ -54,14 +65,17 @@ class UnusedLinear(nn.Linear):
 
 
 def backbone(name: str) -> Backbone:
-    """Build a backbone with random weights.
+    """Build a backbone with random weights; one from the Hugging Face hub with its own.
 
     Args:
-        name: "resnet50", "resnet101", "vgg16" or "small".
+        name: "resnet50", "resnet101", "vgg16" or "small"; or a model of the hub, see `fssbench.hub.networks`.
 
     Raises:
         UsageError: If there is no such backbone.
     """
+    if is_hub_name(name):
+        loaded: Backbone = importlib.import_module("fssbench.backbones.hub").hub_backbone(name)
+        return loaded
     if name not in BACKBONES:
         raise unknown_name("backbone", name, BACKBONES)
     built: Backbone = getattr(importlib.import_module(BACKBONES[name]), name)()

@@ -6,6 +6,8 @@ import hashlib
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from fssbench.checkpoints.hub import backbone_model
+from fssbench.hub.networks import HubNetwork
 from fssbench.results.record import Weights
 
 if TYPE_CHECKING:
@@ -18,7 +20,11 @@ if TYPE_CHECKING:
 
 def weights_in_memory(method: Method[Any, Any]) -> Weights:
     """Return the hash of a method's weights: names, types, shapes and values, in the order of the names."""
-    return Weights("memory", state_sha256(method)) if method.state_dict() else Weights("none")
+    if not method.state_dict():
+        return Weights("none")
+    sources = [source for part in method.modules() if (source := getattr(part, "source", None)) is not None]
+    hub = tuple(backbone_model(source) for source in sources if isinstance(source, HubNetwork))
+    return Weights("memory", state_sha256(method), hub=hub)
 
 
 def state_sha256(module: nn.Module) -> str:

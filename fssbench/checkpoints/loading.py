@@ -23,7 +23,7 @@ from torch import Tensor
 
 from fssbench.checkpoints.files import check_contents, recognise
 from fssbench.checkpoints.mismatch import explain_mismatch
-from fssbench.checkpoints.naming import AnyMethod, rename_checkpoint, rename_for_method, unwrapped_names
+from fssbench.checkpoints.naming import AnyMethod, preloaded, rename_checkpoint, rename_for_method, unwrapped_names
 from fssbench.checkpoints.weights import BACKBONE, cast, check_form, check_not_zero, check_values
 from fssbench.errors import BrokenFileError, CheckpointError, UsageError
 from fssbench.methods.base.built import BuiltAs
@@ -222,6 +222,9 @@ def _load_strictly(method: AnyMethod, state_dict: Mapping[str, Tensor | npt.NDAr
         raise CheckpointError(f"a state dict maps keys to tensors; this is a {type(state_dict).__name__}")
     weights = rename_checkpoint(method, {str(key): _tensor(key, value) for key, value in state_dict.items()})
     own = method.state_dict()
+    given = preloaded(method)
+    _check_preloaded(given, weights)
+    weights = given | weights
     missing = [key for key in own if key not in weights]
     unexpected = [key for key in weights if key not in own]
     misshapen = [
@@ -238,8 +241,19 @@ def _load_strictly(method: AnyMethod, state_dict: Mapping[str, Tensor | npt.NDAr
             _remedy(weights, missing, [*unexpected, *misshapen], cause),
         )
     taken = {key: cast(key, weights[key], own[key]) for key in own}
-    check_not_zero(taken)
+    check_not_zero({key: value for key, value in taken.items() if key not in given})
     method.load_state_dict(taken)
+
+
+def _check_preloaded(given: Mapping[str, Tensor], weights: Mapping[str, Tensor]) -> None:
+    """Refuse weights of another backbone than that which the method was built with; weights may be without it."""
+    for key, value in weights.items():
+        # A training may store its weights in 16 bits.
+        if key in given and not torch.equal(value, given[key].to(value)):
+            raise CheckpointError(
+                f"the weights were trained on another backbone than the one that was named: {key} differs",
+                "name the model, the revision and the layers with which they were trained",
+            )
 
 
 def _check_configuration(method: AnyMethod, trained_on: str | None) -> None:

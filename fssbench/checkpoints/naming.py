@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from fssbench.backbones import Backbone
 from fssbench.methods.base.method import Method
 
 AnyMethod = Method[Any, Any]
@@ -83,6 +84,13 @@ def backbone_state(method: AnyMethod, state: Mapping[str, Tensor]) -> dict[str, 
     """Return the weights of a backbone's file under the names that they have in the method."""
     bare = without_prefix(state, lambda names: _of_backbone(names, method) is not None)
     return with_counters(method.from_imagenet(bare), method)
+
+
+def preloaded(method: AnyMethod) -> dict[str, Tensor]:
+    """Return the weights that the method was built with, by their names in it: those of a backbone from the hub."""
+    names = [name for name, part in method.named_modules() if isinstance(part, Backbone) and part.preloaded]
+    own = method.state_dict()
+    return {key: own[key] for key in own if any(key.startswith(f"{name}.") for name in names)}
 
 
 def backbone_keys(method: AnyMethod, named: Mapping[str, Tensor]) -> list[str]:

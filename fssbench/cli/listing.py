@@ -181,6 +181,7 @@ def _backbones() -> Listing:
     for name in list_methods():
         for backbone in method_info(name).backbones:
             users.setdefault(backbone, []).append(name)
+    users["hf:OWNER/NAME"] = [name for name in list_methods() if method_info(name).pyramid]
     return ("backbone", "methods"), [(name, ", ".join(methods)) for name, methods in users.items()]
 
 

@@ -24,7 +24,8 @@ _PROTOCOL = "One of `fssbench list protocols`, or a file: ./mine.toml."
 
 DatasetName = Annotated[str, typer.Option("--dataset", help=_DATASET)]
 MaybeDataset = Annotated[str | None, typer.Option("--dataset", help=_DATASET)]
-Backbone = Annotated[str | None, typer.Option("--backbone", help="One of `fssbench list backbones`.")]
+_BACKBONE = "One of `fssbench list backbones`, or a model of the Hugging Face hub: hf:OWNER/NAME, hf:./FOLDER."
+Backbone = Annotated[str | None, typer.Option("--backbone", help=_BACKBONE)]
 ProtocolName = Annotated[str, typer.Option("--protocol", help=_PROTOCOL)]
 MaybeProtocol = Annotated[str | None, typer.Option("--protocol", help=_PROTOCOL, show_default="that of the release")]
 MaybeTask = Annotated[

@@ -126,6 +126,6 @@ def _build(plan: Plan) -> Method[Any, Any]:
         torch.manual_seed(seeds[0])
     # The options of the plan already include those of the data set that the weights were trained on.
     name, options = plan.request.method, plan.options
-    method = build(name, plan.backbone, plan.variant, plan.way, plan.shot, trained_on=None, **options)
+    method = build(name, plan.pinned_backbone, plan.variant, plan.way, plan.shot, trained_on=None, **options)
     check_unchanged(plan.info.own, method)
     return method

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from fssbench.errors import UsageError
+from fssbench.hub.names import hub_name, is_hub_name
 from fssbench.registry import Registry, imported
 
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ class MethodInfo:
             variant applies to that variant.
         ablation: For each variant of the paper's ablation, the name of its printed row in `fssbench.published`.
         backbones_of: For a variant that was not released with all `backbones`, its own, default first.
+        pyramid: Whether it takes any pyramid of `fssbench.backbones`: besides `backbones` those of `PYRAMIDS`.
         base_classes: Number of base classes that it predicts, unless an option of that name changes it; 0 if it
             predicts the novel class only, None if unknown.
         fast: "module:class" of its fast form (`fssbench.fast.form`); empty if it has none.
@@ -86,6 +88,7 @@ class MethodInfo:
     on: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     ablation: Mapping[str, str] = field(default_factory=dict)
     backbones_of: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    pyramid: bool = False
     base_classes: int | None = 0
     fast: str = ""
     weights: bool | None = None
@@ -233,9 +236,13 @@ def check_build(name: str, backbone: str | None, variant: str | None, way: int, 
     if variant is not None and variant not in info.tasks:
         raise UsageError(f"{name} has no variant '{variant}'; it has {', '.join(v or 'only one' for v in info.tasks)}")
     backbones = info.backbones_for(variant)
-    if backbone is not None and backbones and backbone not in backbones:
+    if backbone is not None and is_hub_name(backbone):
+        hub_name(backbone)
+    of_hub = info.pyramid and backbone is not None and is_hub_name(backbone)
+    if backbone is not None and backbones and backbone not in backbones and not of_hub:
         in_variant = f" in variant {variant or next(iter(info.tasks))}" if backbone in info.backbones else ""
-        raise UsageError(f"{name} has no backbone '{backbone}'{in_variant}; it has {', '.join(backbones)}")
+        others = ", and any model of the hub that is named hf:OWNER/NAME" if info.pyramid else ""
+        raise UsageError(f"{name} has no backbone '{backbone}'{in_variant}; it has {', '.join(backbones)}{others}")
     if way < 1 or shot < 1:
         raise UsageError(f"way and shot are at least 1, not {way} and {shot}")
     task = info.tasks[variant] if variant is not None else next(iter(info.tasks.values()))

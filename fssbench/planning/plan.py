@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from fssbench.errors import UsageError
 from fssbench.escape import in_path
+from fssbench.hub.names import hub_name, is_hub_name
 from fssbench.methods.catalogue import MethodInfo, method_info
 from fssbench.planning.base_classes import check_base_class_count
 from fssbench.planning.defaults import options_source
@@ -65,6 +66,14 @@ class Plan:
     def backbone(self) -> str | None:
         """Its backbone; None if it has none."""
         return self.setting.backbone
+
+    @property
+    def pinned_backbone(self) -> str | None:
+        """The backbone as it is built: a model of the Hugging Face hub at the commit that is on record."""
+        hub = next(iter(self.sources.values())).hub
+        if self.backbone is None or not is_hub_name(self.backbone) or not hub:
+            return self.backbone
+        return str(replace(hub_name(self.backbone), revision=hub[0].revision))
 
     @property
     def protocol(self) -> Protocol:
@@ -248,7 +257,7 @@ def _default_folder(
 ) -> Path:
     # The protocol implies the task, and the task its first variant; any other variant is named.
     variant = None if request.variant == info.variant_for(protocol.task) else request.variant
-    parts = [in_path(info.name), variant, backbone]
+    parts = [in_path(info.name), variant, in_path(backbone or "").strip("-.")]
     parts += [request.trained_on, "to"] if request.trained_on != request.dataset else []
     parts += [request.dataset, request.test_classes, in_path(protocol.name)]
     parts += [f"{request.ways}way", f"{request.shots}shot"]

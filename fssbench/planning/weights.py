@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from fssbench.datasets.catalogue import require_training
 from fssbench.errors import CheckpointError, MissingError, UsageError
+from fssbench.hub.names import is_hub_name
 from fssbench.results.record import HubModel, Option, Weights
 
 if TYPE_CHECKING:
@@ -137,11 +138,11 @@ def registered_source(entry: Record) -> Source:
         BrokenFileError: If its file is not the one that was registered.
     """
     from fssbench.checkpoints import file_sha256, locate
-    from fssbench.checkpoints.hub import hub_model
+    from fssbench.checkpoints.hub import registered_model
 
     paths = locate(entry)
     hashes = tuple(map(file_sha256, paths))
-    hub = (hub_model(entry, paths[0], hashes[0]),) if entry.hub else ()
+    hub = (registered_model(entry, paths[0], hashes[0]),) if entry.hub else ()
     return Source("checkpoint", paths, hashes, entry.id, entry.options, hub=hub)
 
 
@@ -170,6 +171,60 @@ def sources_for(
         MissingError: If a checkpoint is missing or not registered.
         BrokenFileError: If a file is not a checkpoint.
     """
+    if backbone is not None and is_hub_name(backbone):
+        return hub_sources(request, info, variant, backbone, folds)
+    return _sources(request, info, variant, backbone, folds)
+
+
+def hub_sources(request: Request, info: MethodInfo, variant: str, backbone: str, folds: list[int]) -> dict[int, Source]:
+    """Return where the weights of each fold come from, if the backbone is a model of the Hugging Face hub.
+
+    Raises:
+        UsageError, MissingError, BrokenFileError: As `sources_for`; and if the model is not there or not valid.
+    """
+    from fssbench.checkpoints.hub import backbone_model
+    from fssbench.hub.networks import hub_network
+
+    named = f"{backbone} names the weights of the backbone"
+    if request.backbone_weights is not None:
+        raise UsageError(f"{named}, and --backbone-weights others", "leave --backbone-weights out")
+    if not info.trainable and (request.checkpoint is not None or request.random_weights):
+        option = "--random-weights" if request.random_weights else "--checkpoint"
+        raise UsageError(f"{named}, and {info.name} has no others", f"leave {option} out")
+    model = backbone_model(hub_network(backbone))
+    if not info.trainable:
+        return dict.fromkeys(folds, Source("checkpoint", hashes=(model.sha256,), hub=(model,)))
+    sources = _sources(request, info, variant, backbone, folds)
+    for source in sources.values():
+        _check_hub(source, model, backbone)
+    return {
+        fold: replace(source, hashes=(*source.hashes[:1], model.sha256) if source.hashes else (), hub=(model,))
+        for fold, source in sources.items()
+    }
+
+
+def _check_hub(source: Source, model: HubModel, backbone: str) -> None:
+    """Refuse a checkpoint that says it was trained on another backbone.
+
+    Raises:
+        CheckpointError: If its metadata names another model, or other layers.
+    """
+    from fssbench.checkpoints.files import file_metadata
+
+    stated = file_metadata(source.paths[0]) if source.paths else {}
+    layers = ",".join(map(str, model.layers))
+    for what, mine in (("backbone_sha256", model.sha256), ("backbone_layers", layers)):
+        if stated.get(what, mine) != mine:
+            raise CheckpointError(
+                f"{source.paths[0]} was trained on another backbone than {backbone}: "
+                f"{what.replace('_', ' ')} {stated[what][:12]}, not {mine[:12]}",
+                f"--backbone {stated.get('backbone', 'NAME')}",
+            )
+
+
+def _sources(
+    request: Request, info: MethodInfo, variant: str, backbone: str | None, folds: list[int]
+) -> dict[int, Source]:
     if not info.needs_weights and request.checkpoint is None:
         return dict.fromkeys(folds, Source("none"))
     if not info.needs_weights and info.own is None:

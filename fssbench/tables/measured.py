@@ -235,10 +235,18 @@ def _runs_in(fold: FoldRecord) -> int:
 def _configuration(run: Run) -> str:
     method = replace(run.method, learnable_parameters=None)
     draws = sorted(
-        {(fold.drawn_by, fold.seed, fold.list_order, fold.weights.kind, _runs_in(fold)) for fold in run.folds}
+        {
+            (fold.drawn_by, fold.seed, fold.list_order, fold.weights.kind, _runs_in(fold), _models_in(fold))
+            for fold in run.folds
+        }
     )
     setting = (run.train_dataset, run.dataset, run.protocol, run.way, run.shot, run.split, run.limit, run.precision)
     return repr((method, setting, draws, run.as_shard))
+
+
+def _models_in(fold: FoldRecord) -> tuple[tuple[str, str, str], ...]:
+    """Return the models of the hub that the weights are of: repository, commit and hash."""
+    return tuple((model.repository, model.revision, model.sha256) for model in fold.weights.hub)
 
 
 def measured_entries(found: Iterable[Measurement], methods: Mapping[str, Paper]) -> list[Entry]:

@@ -10,17 +10,21 @@ from pathlib import Path
 from typing import Literal
 
 from fssbench.checkpoints import locate
+from fssbench.checkpoints.hub import backbone_model
 from fssbench.checkpoints.registry import find_backbone
 from fssbench.datasets import open_dataset
 from fssbench.datasets.catalogue import require_training
 from fssbench.datasets.dataset import Dataset
 from fssbench.errors import MissingError, UsageError
 from fssbench.escape import in_path
+from fssbench.hub.names import hub_name, is_hub_name
+from fssbench.hub.networks import hub_network
 from fssbench.methods.catalogue import MethodInfo, OwnSource, check_build, list_methods, method_info
 from fssbench.planning.base_classes import check_base_class_count
 from fssbench.planning.defaults import FROM_SCRATCH, options_source, recipe_source
 from fssbench.planning.resolve import Names, Setting, resolve, resolve_task, resolve_variant
 from fssbench.protocols.rules import Protocol
+from fssbench.results.record import HubModel
 from fssbench.training.draws import training_lists
 from fssbench.training.recipe import Option, Recipe
 from fssbench.training.recipes import recipes
@@ -73,6 +77,7 @@ class Plan:
         resume: Whether to continue from the state file there.
         tensorboard: Whether curves for TensorBoard are written.
         own: The code of the method, if it is not registered.
+        hub: The model of the Hugging Face hub that is the backbone; None for another backbone.
         borrowed: The recipe of another method that is used because there is no own recipe; empty if there is one.
     """
 
@@ -91,12 +96,20 @@ class Plan:
     resume: bool
     tensorboard: bool = False
     own: OwnSource | None = None
+    hub: HubModel | None = None
     borrowed: str = ""
 
     @property
     def network(self) -> str:
         """Name of the trained method or backbone."""
         return self.method or self.backbone
+
+    @property
+    def pinned_backbone(self) -> str:
+        """The backbone as it is built: a model of the hub at its commit."""
+        if self.hub is None:
+            return self.backbone
+        return str(replace(hub_name(self.backbone), revision=self.hub.revision))
 
     @property
     def way(self) -> int:
@@ -163,7 +176,8 @@ def plan(request: Request) -> Plan:
         if info.base_classes and base_count != info.base_classes:
             options.setdefault("base_classes", base_count)  # a method with base classes learns those of the fold
         check_base_class_count(info, options, dataset, request.fold)
-    weights = None if _starts_alone(request, info, backbone) else _weights(request, backbone)
+    hub = _hub_model(request, backbone) if is_hub_name(backbone) else None
+    weights = None if hub or _starts_alone(request, info, backbone) else _weights(request, backbone)
     folder = request.out or _default_folder(request, network, variant, info)
     if not request.resume and any(folder.glob("state*.pt")):
         raise UsageError(f"{folder} already holds a training", "--resume to continue it, or another --out")
@@ -185,6 +199,7 @@ def plan(request: Request) -> Plan:
         resume=request.resume,
         tensorboard=request.tensorboard,
         own=None if info is None else info.own,
+        hub=hub,
         borrowed=found[next(iter(found))].name if info is not None and info.own and request.config is None else "",
     )
 
@@ -345,6 +360,16 @@ def _starts_alone(request: Request, info: MethodInfo | None, backbone: str) -> b
             "leave --backbone-weights out",
         )
     return True
+
+
+def _hub_model(request: Request, backbone: str) -> HubModel:
+    """Return the model of the hub that is the backbone; it is downloaded if necessary."""
+    if request.backbone_weights is not None:
+        raise UsageError(
+            f"{backbone} names the weights of the backbone, and --backbone-weights others",
+            "leave --backbone-weights out",
+        )
+    return backbone_model(hub_network(backbone))
 
 
 def _weights(request: Request, backbone: str) -> Path:

@@ -13,7 +13,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from fssbench.checkpoints import file_sha256, read_state
-from fssbench.checkpoints.naming import backbone_keys, backbone_state
+from fssbench.checkpoints.naming import backbone_keys, backbone_state, preloaded
 from fssbench.checkpoints.weights import cast, check_not_zero
 from fssbench.errors import CheckpointError, UsageError
 from fssbench.files import write_bytes
@@ -21,6 +21,7 @@ from fssbench.methods import build
 from fssbench.methods.base.method import Method
 from fssbench.methods.building import check_unchanged
 from fssbench.planning.settings import choose_device
+from fssbench.results.record import HubModel
 from fssbench.training.episodic import train
 from fssbench.training.loop import StepCallback
 from fssbench.training.plan import Plan, state_file
@@ -53,7 +54,7 @@ def run_plan(plan: Plan, callback: StepCallback | None = None) -> Path:
         return write_weights(plan, net.state_dict())
     variant = plan.variant or None
     options: dict[str, Any] = dict(plan.options)
-    method = build(plan.method, plan.backbone, variant, plan.way, plan.shot, **options)
+    method = build(plan.method, plan.pinned_backbone, variant, plan.way, plan.shot, **options)
     check_unchanged(plan.own, method)
     for stage in method.training_stages:
         stage_recipe(plan.recipes, stage, f"{plan.network}/{plan.dataset.name}")
@@ -63,7 +64,7 @@ def run_plan(plan: Plan, callback: StepCallback | None = None) -> Path:
             f"a table for one of its stages: {', '.join(stage or 'all at once' for stage in method.training_stages)}",
         )
     _check_folder(plan, method.training_stages)
-    loaded, sha256 = {}, ""
+    loaded, sha256 = preloaded(method), "" if plan.hub is None else plan.hub.sha256
     if plan.backbone_weights is not None:
         loaded, sha256 = load_backbone(method, plan.backbone, plan.backbone_weights), file_sha256(plan.backbone_weights)
     train(method, plan, callback, backbone_sha256=sha256)
@@ -99,6 +100,7 @@ def write_weights(plan: Plan, state: Mapping[str, Tensor], name: str = WEIGHTS_F
         "network": plan.network,
         "variant": plan.variant,
         "backbone": plan.backbone,
+        **_of_hub(plan.hub),
         "options": json.dumps(dict(plan.options)),
         "way": str(plan.way),
         "shot": str(plan.shot),
@@ -113,6 +115,17 @@ def write_weights(plan: Plan, state: Mapping[str, Tensor], name: str = WEIGHTS_F
     target = plan.folder / name
     write_bytes(target, save(tensors, metadata=note))
     return target
+
+
+def _of_hub(model: HubModel | None) -> dict[str, str]:
+    """Return what weights note of a backbone from the hub, by which an evaluation sees whether it is the same."""
+    if model is None:
+        return {}
+    return {
+        "backbone_revision": model.revision,
+        "backbone_sha256": model.sha256,
+        "backbone_layers": ",".join(map(str, model.layers)),
+    }
 
 
 def load_backbone(method: Method[Any, Any], name: str, path: Path) -> dict[str, Tensor]:

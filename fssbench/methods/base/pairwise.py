@@ -34,7 +34,7 @@ class PairwiseMethod(Method[Pyramid, Support]):
 
     def __init__(self, backbone: Backbone, task: Task, way: int, shot: int) -> None:
         super().__init__()
-        self.backbone = backbone.requires_grad_(requires_grad=False)
+        self.backbone = backbone.as_pyramid().requires_grad_(requires_grad=False)
         self.task, self.way, self.shot = task, way, shot
 
     @property
