@@ -233,7 +233,7 @@ def _sources(
         return dict.fromkeys(folds, Source("random", seed=request.seed or 0))
     require_training(request.trained_on, "--train-dataset NAME, or --random-weights")
     if request.checkpoint is not None:
-        sources = _given_sources(request.checkpoint, request, folds)
+        sources = _given_sources(request.checkpoint, request, folds, shared=info.training == "training-free")
     elif info.own is not None:
         raise UsageError(
             f"{info.name} needs weights, and none were named",
@@ -263,8 +263,9 @@ def _sources(
     return sources
 
 
-def _given_sources(name: str, request: Request, folds: list[int]) -> dict[int, Source]:
-    if len(folds) > 1 and "{fold}" not in name:
+def _given_sources(name: str, request: Request, folds: list[int], *, shared: bool) -> dict[int, Source]:
+    """Return the source of each fold for a named checkpoint; `shared`: all folds may have the same one."""
+    if len(folds) > 1 and "{fold}" not in name and not (shared and Path(name).is_file()):
         if not Path(name).is_file():
             raise MissingError(f"there is no checkpoint {name}", "fssbench checkpoints list")
         raise UsageError(

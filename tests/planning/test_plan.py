@@ -184,6 +184,13 @@ def test_one_checkpoint_does_not_answer_all_folds(tmp_path: Path) -> None:
     assert found.sources[0].record.path == "fold0.pt"
 
 
+def test_all_folds_of_a_method_without_training_may_have_one_file(tmp_path: Path) -> None:
+    torch.save(fssbench.build("prototype", "small").state_dict(), tmp_path / "any.pt")
+    found = planned("prototype", backbone="small", checkpoint="any.pt", fold="all")
+    assert {source.record.path for source in found.sources.values()} == {"any.pt"}
+    assert len(found.sources) == 4
+
+
 def test_a_list_says_what_is_asked(tmp_path: Path) -> None:
     drawn = episodes(fssbench.open_dataset("shapes20i"), 2, 2, 3, "ifsl-fscs", 4)
     write_episodes(drawn, tmp_path / "list.json")
