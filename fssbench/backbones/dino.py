@@ -57,7 +57,7 @@ class Dino(nn.Module, ABC):
         """
 
     def forward(self, image: Tensor, *, normed: bool = True) -> Tensor:
-        """Return the patch tokens of the last block as a map, float32 (B, C, h, w).
+        """Return the patch tokens of the last block as a map (B, C, h, w), float32 or more precise.
 
         Args:
             image: float32 (B, 3, H, W), normalised by `mean` and `std`. It is resized to whole patches first.
@@ -66,7 +66,8 @@ class Dino(nn.Module, ABC):
         fitted = in_patches(image, self.patch)
         height, width = (side // self.patch for side in fitted.shape[-2:])
         patches = self.tokens(fitted, normed=normed)[:, self.prefix :]
-        return patches.float().transpose(1, 2).reshape(len(image), self.channels, height, width)
+        at_least_float32 = patches.to(torch.promote_types(patches.dtype, torch.float32))
+        return at_least_float32.transpose(1, 2).reshape(len(image), self.channels, height, width)
 
     def names_here(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Return weights under their names here.

@@ -41,7 +41,7 @@ AllowLeak = Annotated[
 SkipShortClasses = Annotated[
     bool, typer.Option("--skip-short-classes", help="Leave out classes that have too few images.")
 ]
-Labels = Annotated[str | None, typer.Option("--labels", help="Label rule of coco20i: hsnet, pycocotools or png.")]
+Labels = Annotated[str | None, typer.Option("--labels", help="Labels of coco20i: hsnet, pycocotools, large or png.")]
 Lists = Annotated[
     str | None,
     typer.Option(

@@ -95,7 +95,7 @@ _SHORTENED = 12
 
 def _scoring_size(run: Run) -> str:
     rules = run.protocol
-    if rules.score_at == "original" and rules.resize != "pillow-and-back":
+    if rules.score_at == "original" and rules.resize not in ("pillow-and-back", "opencv-pad-squeezed"):
         return "original"
     return f"{rules.score_at} {rules.input[0]} x {rules.input[1]}, {rules.resize}"
 

@@ -223,6 +223,14 @@ class Dataset(ABC):
         del split
         return None
 
+    def object_lists(self, split: Split) -> dict[int, list[str]] | None:
+        """Return the images of each class with a large object, by its annotation, in the order of FSSDINO's release.
+
+        None for a data set whose objects are not annotated one by one.
+        """
+        del split
+        return None
+
     def check_learnable(self, fold: int) -> None:
         """Refuse training if its images or classes are not separate from those of the evaluation.
 

@@ -129,6 +129,8 @@ def lists_of(dataset: Dataset, fold: int, split: Split, protocol: Protocol) -> I
 def _order(dataset: Dataset, split: Split, rule: Sampler) -> str:
     if rule.lists == "data set's":
         return dataset.list_order
+    if rule.lists == "large objects" and dataset.object_lists(split) is not None:
+        return "FSSDINO's (images with a large annotation, in the order of a Python set)"
     order = dataset.image_order(split)
     return "canonical (by name)" if order is None else order.origin
 

@@ -125,7 +125,7 @@ class Segmenter:
         """Return the classes found in a photo, RGB uint8 (H, W, 3)."""
         import torch
 
-        from fssbench.protocols.transforms import padded_shape, scored_shape
+        from fssbench.protocols.transforms import framed_shape, padded_shape, scored_shape
 
         rule, (height, width) = self.chosen.setting.rules.resize, photo.shape[:2]
         shrunk = min(1.0, (MAX_LOGITS / (height * width)) ** 0.5)
@@ -137,7 +137,10 @@ class Segmenter:
                 down, across = padded_shape((height, width), self.chosen.size)
                 inside[:down, :across] = True
                 query = self._method.leave_out(query, ~inside[None])
-            prediction = self._method.predict(query, self._supports, scored_shape(small, rule))
+            shape = self.chosen.size if rule == "opencv-pad-squeezed" else scored_shape(small, rule)
+            prediction = self._method.predict(query, self._supports, shape)
+        if rule == "opencv-pad-squeezed":
+            small = framed_shape((height, width), self.chosen.size)
         labels = prediction.labels[: small[0], : small[1]].cpu().numpy()
         if labels.shape != (height, width):
             enlarged = PIL.Image.fromarray(labels).resize((width, height), PIL.Image.Resampling.NEAREST)

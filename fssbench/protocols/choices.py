@@ -10,7 +10,9 @@ from fssbench.errors import UsageError
 from fssbench.registry import names_from_elsewhere
 
 ScoreAt = Literal["input", "original"]
-ResizeRule = Literal["pillow-bilinear", "pillow", "pillow-and-back", "opencv-pad", "none"]
+ResizeRule = Literal[
+    "pillow-bilinear", "pillow-bicubic", "pillow", "pillow-and-back", "opencv-pad", "opencv-pad-squeezed", "none"
+]
 QueryRim = Literal["hidden", "given"]
 
 

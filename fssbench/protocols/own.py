@@ -266,8 +266,8 @@ def _bad_numbers(rules: Protocol | Override, resize: str) -> Iterator[tuple[str,
                 yield "input", 'with resize = "none" images keep their own size, and it is [0, 0]'
         elif not all(_SIDES[0] <= side <= _SIDES[1] for side in rules.input):
             yield "input", f"it is [height, width], each from {_SIDES[0]} to {_SIDES[1]} pixels"
-        if resize == "opencv-pad" and rules.input[0] != rules.input[1]:
-            yield "input", 'resize = "opencv-pad" pads photos to a square'
+        if resize in ("opencv-pad", "opencv-pad-squeezed") and rules.input[0] != rules.input[1]:
+            yield "input", f'resize = "{resize}" pads photos to a square'
 
 
 def _line(text: str, *keys: str) -> int:

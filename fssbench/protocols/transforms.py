@@ -4,12 +4,17 @@ All inputs are resized here, by the rules that protocols name (`fssbench.protoco
 
 - "pillow-bilinear" (HSNet, iFSL): images by Pillow's bilinear filter, then torchvision's ToTensor and Normalize in
   float32. Label maps by torch's nearest neighbour, whose float32 scale decides which pixel is the nearest.
+- "pillow-bicubic" (SegGPT): as "pillow", but images by Pillow's bicubic filter.
 - "pillow" (PANet): images in the same way; label maps by Pillow's nearest neighbour.
 - "pillow-and-back" (PMMs): as "pillow". Pixels at the original size are counted on the label map that was resized to
   the input size and back (`counted_label`).
 - "opencv-pad" (PFENet and its family): images by OpenCV's bilinear filter in float32, so that the longer side is that
   of a square; both sides are then rounded down to multiples of 8. The image is at the top left of the square, and the
   rest is black. Label maps by OpenCV's nearest neighbour; the rest is 255.
+- "opencv-pad-squeezed" (FSSDINO): images by OpenCV's bilinear filter in uint8, so that the longer side is that of a
+  square, and the other side is rounded. The image is at the top left of the square; the rest is the mean colour. Label
+  maps by OpenCV's nearest neighbour; the rest is 255. Pixels at the original size are counted on the whole square,
+  squeezed to the shape of the image, its padding as background (`counted_label`).
 - "none" (MLC): images and label maps keep their size.
 
 Torch is imported only by functions that make tensors; label maps do not need it.
@@ -49,7 +54,8 @@ def input_image(image: Image, size: tuple[int, int], rule: ResizeRule = "pillow-
     Args:
         image: RGB uint8 (H, W, 3).
         size: (height, width) of the input; not used with "none".
-        rule: How it is resized. "opencv-pad" keeps the aspect ratio up to multiples of 8; the others do not.
+        rule: How it is resized. "opencv-pad" keeps the aspect ratio up to multiples of 8, "opencv-pad-squeezed" up to
+            whole pixels; the others do not.
 
     Returns:
         float32 (3, height, width): resized, scaled to 0..1, minus the ImageNet mean, divided by the ImageNet standard
@@ -63,13 +69,13 @@ def input_image(image: Image, size: tuple[int, int], rule: ResizeRule = "pillow-
         raise UsageError(f"an image must be RGB uint8 (H, W, 3), not {image.dtype} {image.shape}")
     if rule == "none":
         return _scaled(image)
-    return _padded_image(image, size) if rule == "opencv-pad" else _squashed_image(image, size)
-
-
-def _squashed_image(image: Image, size: tuple[int, int]) -> Tensor:
+    if rule == "opencv-pad":
+        return _padded_image(image, size)
+    if rule == "opencv-pad-squeezed":
+        return _framed_image(image, size)
     height, width = size
-    resized = PillowImage.fromarray(image).resize((width, height), PillowImage.Resampling.BILINEAR)
-    return _scaled(np.array(resized))
+    kind = PillowImage.Resampling.BICUBIC if rule == "pillow-bicubic" else PillowImage.Resampling.BILINEAR
+    return _scaled(np.array(PillowImage.fromarray(image).resize((width, height), kind)))
 
 
 def _scaled(image: Image) -> Tensor:
@@ -91,6 +97,29 @@ def _padded_image(image: Image, size: tuple[int, int]) -> Tensor:
     mean = torch.tensor([255 * value for value in IMAGENET_MEAN]).view(3, 1, 1)
     std = torch.tensor([255 * value for value in IMAGENET_STD]).view(3, 1, 1)
     return torch.from_numpy(square).permute(2, 0, 1).contiguous().sub_(mean).div_(std)
+
+
+def _framed_image(image: Image, size: tuple[int, int]) -> Tensor:
+    import cv2
+    import torch
+
+    height, width = framed_shape((image.shape[0], image.shape[1]), size)
+    square = torch.zeros(3, *size)
+    resized = cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR)
+    square[:, :height, :width] = _scaled(np.asarray(resized, dtype=np.uint8))
+    return square
+
+
+def framed_shape(shape: tuple[int, int], size: tuple[int, int]) -> tuple[int, int]:
+    """Return (height, width) of an image resized by "opencv-pad-squeezed" within its square, at least 1 each.
+
+    Raises:
+        UsageError: If `size` is not a square.
+    """
+    if size[0] != size[1]:
+        raise UsageError(f"images are padded to a square, not to {size[0]} x {size[1]}")
+    scale = size[0] / max(shape)
+    return max(1, round(shape[0] * scale)), max(1, round(shape[1] * scale))
 
 
 def padded_shape(shape: tuple[int, int], size: tuple[int, int]) -> tuple[int, int]:
@@ -129,7 +158,7 @@ def input_label(label: Label, size: tuple[int, int], rule: ResizeRule = "pillow-
     Args:
         label: uint8 or uint16 (H, W).
         size: (height, width) of the input.
-        rule: How it is resized; "opencv-pad" fills with 255.
+        rule: How it is resized; the rules that pad fill with 255.
 
     Raises:
         UsageError: If it is not such a map, or the rule can't resize it to that size.
@@ -139,6 +168,8 @@ def input_label(label: Label, size: tuple[int, int], rule: ResizeRule = "pillow-
     _check_label(label)
     if rule == "none":
         return label
+    if rule == "opencv-pad-squeezed":
+        return _framed_label(label, size, IGNORE)
     if rule != "opencv-pad":
         height, width = size
         resized = PillowImage.fromarray(label).resize((width, height), PillowImage.Resampling.NEAREST)
@@ -152,8 +183,13 @@ def counted_label(label: Label, size: tuple[int, int], rule: ResizeRule = "pillo
     Args:
         label: uint8 or uint16 (H, W), at the original size of the query.
         size: (height, width) of the input.
-        rule: How images are resized. Only "pillow-and-back" changes the label map: to the input size and back.
+        rule: How images are resized. Two rules change the label map, to the input size and back: "pillow-and-back",
+            and "opencv-pad-squeezed" with the padding, which is 0.
     """
+    if rule == "opencv-pad-squeezed":
+        square = _framed_label(label, size, 0)
+        down, across = (_nearest_exact(side, length) for side, length in zip(size, label.shape, strict=True))
+        return square[down[:, None], across]
     if rule != "pillow-and-back":
         return label
     return nearest_label(input_label(label, size, rule), (label.shape[0], label.shape[1]))
@@ -165,6 +201,15 @@ def _padded_label(label: Label, size: tuple[int, int]) -> Label:
     height, width = padded_shape((label.shape[0], label.shape[1]), size)
     square = np.full(size, IGNORE, dtype=label.dtype)
     square[:height, :width] = cv2.resize(label.astype(np.float32), (width, height), interpolation=cv2.INTER_NEAREST)
+    return square
+
+
+def _framed_label(label: Label, size: tuple[int, int], fill: int) -> Label:
+    import cv2
+
+    height, width = framed_shape((label.shape[0], label.shape[1]), size)
+    square = np.full(size, fill, dtype=label.dtype)
+    square[:height, :width] = cv2.resize(label, (width, height), interpolation=cv2.INTER_NEAREST)
     return square
 
 
@@ -208,6 +253,15 @@ def _nearest(length: int, size: int) -> npt.NDArray[np.int64]:
     """Return the index in 0..length - 1 that torch takes for each of `size` output pixels; its scale is a float32."""
     scale = np.float32(length) / np.float32(size)
     places: npt.NDArray[np.float32] = np.floor(np.arange(size, dtype=np.float32) * scale)
+    return np.minimum(places, length - 1).astype(np.int64)
+
+
+def _nearest_exact(length: int, size: int) -> npt.NDArray[np.int64]:
+    """Return the index in 0..length - 1 that torch's "nearest-exact" takes for each of `size` output pixels."""
+    scale = np.float64(np.float32(length) / np.float32(size))
+    # Torch fuses product and difference, and rounds to float32 once.
+    centres = ((np.arange(size) + 0.5) * scale - 0.5).astype(np.float32)
+    places: npt.NDArray[np.float32] = np.floor(centres + np.float32(0.5))
     return np.minimum(places, length - 1).astype(np.int64)
 
 

@@ -42,6 +42,9 @@ def test_the_protocols_in_order() -> None:
         "patnet",
         "suim",
         "targets-fscs",
+        "insid3",
+        "fssdino",
+        "seggpt",
     ]
 
 
@@ -136,6 +139,28 @@ def test_rpmm_counts_on_label_maps_that_were_squashed() -> None:
         "background",
         (1385,),
     )
+
+
+def test_fssdino_counts_on_the_padded_square() -> None:
+    chosen = protocol("fssdino").on("coco20i")
+    assert (chosen.sampler, chosen.seeds, chosen.episodes) == ("fssdino-drawn", (0,), 1000)
+    assert (chosen.input, chosen.resize, chosen.score_at) == ((512, 512), "opencv-pad-squeezed", "original")
+    assert (chosen.other_classes, chosen.way) == ("neither", (1, 20))
+
+
+@pytest.mark.parametrize(
+    ("dataset", "sampler", "episodes"),
+    [
+        ("coco20i", "hsnet-drawn", 1000),
+        ("isic2018", "patnet-in-turn", 600),
+        ("chestxray", "patnet-in-turn", 600),
+        ("suim", "patnet-in-turn", 3859),
+    ],
+)
+def test_insid3_draws_as_hsnet_and_patnet_and_counts_at_1024(dataset: str, sampler: str, episodes: int) -> None:
+    chosen = protocol("insid3").on(dataset)
+    assert (chosen.sampler, chosen.episodes, chosen.seeds) == (sampler, episodes, (0,))
+    assert (chosen.input, chosen.resize, chosen.score_at) == ((1024, 1024), "pillow-bilinear", "input")
 
 
 def test_panet_counts_at_417_and_leaves_absent_classes_out() -> None:

@@ -15,6 +15,7 @@ from fssbench.errors import UsageError
 from fssbench.protocols.rules import ResizeRule
 from fssbench.protocols.transforms import (
     OTHER_CLASS,
+    counted_label,
     input_image,
     input_label,
     nearest_label,
@@ -200,6 +201,35 @@ def test_padded_photos_leave_a_column_and_black_beside_them() -> None:
 def test_what_can_not_be_padded_is_refused(shape: tuple[int, int], size: tuple[int, int]) -> None:
     with pytest.raises(UsageError, match="padded"):
         input_image(synthetic_photo(*shape), size, "opencv-pad")
+
+
+@pytest.mark.parametrize(("height", "width"), [(375, 500), (480, 640), (333, 500), (200, 97), (512, 512)])
+def test_a_padded_square_is_counted_whole(height: int, width: int) -> None:
+    """FSSDINO's LongestMaxSize, PadIfNeeded and nearest-exact, read from their description."""
+    photo, side = synthetic_photo(height, width), 512
+    label = np.random.default_rng(3).choice(np.array([0, 1, 7], np.uint8), (height, width))
+    rows, columns = (round(length * (side / max(height, width))) for length in (height, width))
+    image = torch.zeros(3, side, side)
+    small = cv2.resize(photo, (columns, rows), interpolation=cv2.INTER_LINEAR)
+    image[:, :rows, :columns] = as_released(Image.fromarray(small), rows, columns)
+    assert torch.equal(input_image(photo, (side, side), "opencv-pad-squeezed"), image)
+    square = np.zeros((side, side), np.uint8)
+    square[:rows, :columns] = cv2.resize(label, (columns, rows), interpolation=cv2.INTER_NEAREST)
+    counted = F.interpolate(torch.from_numpy(square)[None, None].float(), (height, width), mode="nearest-exact")
+    assert np.array_equal(counted_label(label, (side, side), "opencv-pad-squeezed"), counted[0, 0].numpy())
+    # A support's padding is in neither side of its mask.
+    mask = support_mask(label, 7, (side, side), "opencv-pad-squeezed")
+    assert np.array_equal(mask[:rows, :columns] == 1, square[:rows, :columns] == 7)
+    assert (mask[rows:] == 255).all()
+    assert (mask[:, columns:] == 255).all()
+
+
+def test_pillow_can_be_bicubic() -> None:
+    photo = synthetic_photo(375, 500)
+    resized = Image.fromarray(photo).resize((448, 300), Image.Resampling.BICUBIC)
+    assert torch.equal(input_image(photo, (300, 448), "pillow-bicubic"), as_released(resized, 300, 448))
+    label = np.random.default_rng(2).choice(np.array([0, 3, 255], np.uint8), (375, 500))
+    assert np.array_equal(input_label(label, (300, 448), "pillow-bicubic"), input_label(label, (300, 448), "pillow"))
 
 
 @pytest.mark.parametrize("size", [(417, 417), (192, 100), (7, 3)])

@@ -17,7 +17,7 @@ import numpy as np
 from fssbench.datasets.coco20i import facts as coco_facts
 from fssbench.datasets.coco20i.facts import ListSplit
 from fssbench.datasets.coco20i.image_order import image_order
-from fssbench.datasets.coco20i.labels import AnnotatedImage, check_split, paint, read_annotations
+from fssbench.datasets.coco20i.labels import AnnotatedImage, check_split, is_large, paint, read_annotations
 from fssbench.datasets.dataset import Dataset, Image, ImageOrder, Label, Split
 from fssbench.datasets.io.images import read_label, read_photo, size_of, value_counts
 from fssbench.datasets.io.index_cache import cached_index, fingerprint_of, frame_of, key_of
@@ -29,7 +29,7 @@ from fssbench.progress import tracked
 if TYPE_CHECKING:
     import pandas as pd
 
-LabelRule = Literal["hsnet", "pycocotools", "png"]
+LabelRule = Literal["hsnet", "pycocotools", "png", "large"]
 Extent = Literal["all", "here"]
 
 CLASS_COUNT = 80
@@ -57,7 +57,7 @@ class Coco20i(Dataset):
 
     Args:
         root: The folder COCO2014.
-        labels: The rule for label maps: "hsnet" or "pycocotools" (see labels.py), or "png" for the masks
+        labels: The rule for label maps: "hsnet", "pycocotools" or "large" (see labels.py), or "png" for the masks
             annotations/{train,val}2014/COCO_*.png.
         lists: "all" uses all entries of imported lists, so that the episodes are the same everywhere. "here" uses only
             entries whose image and class exist; with a part of the data, these are no longer the release's lists.
@@ -87,7 +87,7 @@ class Coco20i(Dataset):
 
         Args:
             root: The folder.
-            **options: `labels`: "hsnet" (default), "pycocotools" or "png"; `lists`: "all" (default) or "here".
+            **options: `labels`: "hsnet" (default), "pycocotools", "large" or "png"; `lists`: "all" (default) or "here".
         """
         cls.refuse_options(options, ("labels", "lists"))
         labels, lists = options.get("labels", "hsnet"), options.get("lists", "all")
@@ -141,6 +141,26 @@ class Coco20i(Dataset):
         lists = self._lists(split)
         rows = ((coco_facts.image_name(split, i), c) for c in sorted(classes) for i in lists[c])
         return frame_of(rows, ("name", "class_id"))
+
+    def object_lists(self, split: Split) -> dict[int, list[str]] | None:
+        """Return the images of each class that have a large annotation of it; None with labels of PNG masks.
+
+        Quirk: in FSSDINO's release the order is that of a Python set of image ids, filled in the order of the file.
+        """
+        if self.labels == "png":
+            return None
+        side = self._list_split(split)
+        images = self._annotated_images(side)
+        large = sorted(
+            (one.place, one.class_id, image.image_id)
+            for image in images.values()
+            for one in image.instances
+            if is_large(one)
+        )
+        found: dict[int, set[int]] = {class_id: set() for class_id in range(1, CLASS_COUNT + 1)}
+        for _, class_id, image_id in large:
+            found[class_id].add(image_id)
+        return {class_id: [coco_facts.image_name(side, i) for i in ids] for class_id, ids in found.items()}
 
     def image_order(self, split: Split) -> ImageOrder | None:
         """Return PFENet's order of the val images if it was imported (`fssbench data import-splits coco20i`)."""

@@ -1,10 +1,11 @@
 """COCO's instance annotations, and the label maps that are painted from them.
 
-There are two rules. Both paint the non-crowd annotations sorted by id, each over the earlier ones:
+There are three rules. All paint the non-crowd annotations sorted by id, each over the earlier ones:
 
 - "hsnet": every polygon by OpenCV's fillPoly (edges included), with vertices truncated to whole pixels. This rule gives
   HSNet's lists and masks.
 - "pycocotools": every annotation by COCO's own rasteriser.
+- "large": as "pycocotools", but only annotations whose area is at least 2048 (FSSDINO).
 """
 
 from __future__ import annotations
@@ -25,7 +26,10 @@ from fssbench.datasets.io.images import MAX_PIXELS
 from fssbench.errors import BrokenFileError, MissingError
 from fssbench.files import file_size, without_mark
 
-PaintRule = Literal["hsnet", "pycocotools"]
+PaintRule = Literal["hsnet", "pycocotools", "large"]
+
+LARGE = 2048.0
+"""Area of an annotation (2 * 32 * 32 pixels) from which it is large."""
 
 MAX_BYTES = 2 << 30
 """Larger files are refused; instances_train2014.json has 0.45 GB."""
@@ -52,11 +56,15 @@ class Instance:
         annotation_id: The id, which decides the order of painting.
         class_id: Label value 1..80.
         polygons: The outlines.
+        area: Its area in pixels, as the file states it; None if it does not.
+        place: Its place in the file.
     """
 
     annotation_id: int
     class_id: int
     polygons: tuple[Vertices, ...]
+    area: float | None = None
+    place: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +100,7 @@ def read_annotations(path: Path, remedy: str) -> dict[int, AnnotatedImage]:
         if image.height * image.width > MAX_PIXELS:
             raise BrokenFileError(f"{path}: image {image.id} claims {image.width} x {image.height} pixels", remedy)
     instances: dict[int, list[Instance]] = {image_id: [] for image_id in images}
-    for annotation in document.annotations:
+    for place, annotation in enumerate(document.annotations):
         if annotation.iscrowd:
             continue
         problem = _problem(annotation, class_ids, images)
@@ -100,7 +108,9 @@ def read_annotations(path: Path, remedy: str) -> dict[int, AnnotatedImage]:
             raise BrokenFileError(f"{path}: annotation {annotation.id} {problem}", remedy)
         polygons = annotation.segmentation if isinstance(annotation.segmentation, list) else []
         class_id = class_ids[annotation.category_id]
-        instances[annotation.image_id].append(Instance(annotation.id, class_id, tuple(polygons)))
+        instances[annotation.image_id].append(
+            Instance(annotation.id, class_id, tuple(polygons), annotation.area, place)
+        )
     return {
         image_id: AnnotatedImage(
             image_id,
@@ -141,9 +151,22 @@ def paint(image: AnnotatedImage, rule: PaintRule) -> npt.NDArray[np.uint8]:
     for instance in image.instances:
         if rule == "hsnet":
             _fill(label, instance)
-        else:
+        elif rule == "pycocotools" or is_large(instance):
             label[mask_of(instance, image.height, image.width)] = instance.class_id
     return label
+
+
+def is_large(instance: Instance) -> bool:
+    """Return whether the area of an annotation is at least 2048.
+
+    Raises:
+        BrokenFileError: If the file does not state its area.
+    """
+    if instance.area is None:
+        raise BrokenFileError(
+            f"annotation {instance.annotation_id} has no area", "use COCO's own file, which states it, or other labels"
+        )
+    return instance.area >= LARGE
 
 
 def _fill(label: npt.NDArray[np.uint8], instance: Instance) -> None:
@@ -240,6 +263,7 @@ class _Annotation:
     iscrowd: Literal[0, 1]
     # Crowds are run lengths, and are not painted.
     segmentation: Annotated[Outlines | dict[str, object], Field(union_mode="left_to_right")]
+    area: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
 
 
 @dataclass(frozen=True, slots=True)

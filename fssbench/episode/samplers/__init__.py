@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from fssbench.episode.episode import Episode
-from fssbench.episode.samplers import canet, hsnet, ifsl, mlc, oslsm, panet, patnet, pfenet, pmms, repri
+from fssbench.episode.samplers import canet, fssdino, hsnet, ifsl, mlc, oslsm, panet, patnet, pfenet, pmms, repri
 from fssbench.episode.samplers.lists import ImageLists, ListRule
 from fssbench.errors import unknown_name
 
@@ -71,6 +71,7 @@ SAMPLERS: dict[str, Sampler] = {
     "mlc-4-workers": Sampler(mlc.drawn_by_4, distinct=True, lists="2048 pixels"),
     "oslsm-listed": Sampler(oslsm.listed, distinct=True),
     "panet-drawn": Sampler(panet.drawn, draws_class=True, distinct=True, several_ways=True, lists="any pixel"),
+    "fssdino-drawn": Sampler(fssdino.drawn, draws_class=True, distinct=True, several_ways=True, lists="large objects"),
     "pmms-listed": Sampler(pmms.listed, distinct=True),
     "pmms-drawn": Sampler(pmms.drawn, draws_class=True, distinct=True),
 }

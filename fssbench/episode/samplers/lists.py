@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-ListRule = Literal["data set's", "2048 pixels", "any pixel", "every image"]
+ListRule = Literal["data set's", "2048 pixels", "large objects", "any pixel", "every image"]
 
 MIN_PIXELS = 2 * 32 * 32
 """PFENet's area rule: an image is listed under a class from this many pixels on, at the original size."""
@@ -63,9 +63,17 @@ def read_lists(dataset: Dataset, fold: int, split: Split, classes: Sequence[int]
         split: The split that the images come from.
         classes: The label values to list, sorted.
         rule: "data set's": the data set's own lists. "2048 pixels" (PFENet) and "any pixel" (PANet): the images in the
-            order of the data set, listed under each class with that many pixels at the original size. "every image"
-            (BAM's generalised evaluation): listed by any pixel, with all other images in addition (`mixed`).
+            order of the data set, listed under each class with that many pixels at the original size. "large objects"
+            (FSSDINO): the images with an annotation of that area; "2048 pixels" where objects are not annotated one by
+            one. "every image" (BAM's generalised evaluation): listed by any pixel, with all other images in addition
+            (`mixed`).
     """
+    if rule == "large objects":
+        objects = dataset.object_lists(split)
+        if objects is None:
+            return read_lists(dataset, fold, split, classes, "2048 pixels")
+        by_object = {c: tuple(objects[c]) for c in classes}
+        return ImageLists(tuple((name, c) for c, names in by_object.items() for name in names), by_object)
     if rule == "data set's":
         frame = dataset.entries(fold, split)
         by_list = {c: tuple(names) for c, names in sorted(dataset.class_lists(fold, split).items())}
@@ -104,7 +112,7 @@ def area_rule(rule: ListRule, dataset: Dataset, split: Split, classes: Collectio
         split: The split that the images come from.
         classes: The label values with too few images.
     """
-    if rule != "2048 pixels":
+    if rule not in ("2048 pixels", "large objects"):
         return ""
     index = dataset.index(split)
     small = index["pixels"][index["class_id"].isin(list(classes)) & (index["pixels"] < MIN_PIXELS)]

@@ -56,6 +56,27 @@ def import_lists(side: str, lists: dict[int, list[int]]) -> None:
     imported.store("coco20i", side, {str(c): lists.get(c, []) for c in range(1, 81)})
 
 
+def test_large_objects_alone(tmp_path: Path) -> None:
+    large, small = annotation(1, 30, 1, LARGE), annotation(2, 30, 2, box(70, 0, 20, 20))
+    dataset = opened(
+        coco_tree(tmp_path, {"val": ([30], [large | {"area": 3600.0}, small | {"area": 400.0}])}), labels="large"
+    )
+    label = dataset.label(image_name("val", 30))
+    assert (label[30, 30], label[10, 80]) == (1, 0)
+    assert opened(tmp_path / "COCO2014", labels="pycocotools").label(image_name("val", 30))[10, 80] == 2
+    lists = dataset.object_lists("val")
+    assert lists is not None
+    assert [class_id for class_id, names in lists.items() if names] == [1]
+
+
+def test_large_objects_need_an_area(tmp_path: Path) -> None:
+    one = annotation(1, 30, 1, LARGE)
+    del one["area"]
+    dataset = opened(coco_tree(tmp_path, {"val": ([30], [one])}), labels="large")
+    with pytest.raises(BrokenFileError, match="annotation 1 has no area"):
+        dataset.label(image_name("val", 30))
+
+
 def test_folds_take_every_fourth_class(coco: Path) -> None:
     dataset = opened(coco)
     assert dataset.fold_classes(0)[:3] == (1, 5, 9)
