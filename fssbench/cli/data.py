@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from fssbench.cli.console import console, say
-from fssbench.cli.options import Labels, Part, Root
+from fssbench.cli.data_fetch import fetch
+from fssbench.cli.data_list import list_data
+from fssbench.cli.options import Labels, Part, Root, with_fields
 from fssbench.cli.paths import given_path
 from fssbench.errors import FSSBenchError, MissingError
 
@@ -20,6 +22,9 @@ if TYPE_CHECKING:
     from fssbench.datasets.checks import Report
 
 app = typer.Typer(help="The data on this machine: where it is, and whether it is complete.", no_args_is_help=True)
+
+app.command("list")(list_data)
+app.command("fetch")(with_fields(fetch))
 
 SHOWN_PROBLEMS = 5
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from fssbench.cli.console import say
+from fssbench.cli.eval_fetch import fetch_annotations, photos_arriving
 from fssbench.cli.options import (
     AllowLeak,
     Backbone,
@@ -127,6 +129,13 @@ class EvalOptions:
             help="Folder for the label maps too, as `fssbench score` reads them.",
         ),
     ] = None
+    fetch: Annotated[
+        bool,
+        typer.Option(
+            "--fetch",
+            help="Fetch annotations and the photos of the episodes that are not here, on the way (coco20i).",
+        ),
+    ] = False
     resume: Annotated[bool, typer.Option("--resume", help="Continue the run in that folder, if there is one.")] = False
     overwrite: Overwrite = False
     quiet: Quiet = False
@@ -191,13 +200,16 @@ def evaluate(options: EvalOptions, data: DataOptions) -> None:
         "shard": None if options.shard is None else Shard.parse(options.shard),
         "leads": processes.first,
     }
+    if options.fetch:
+        fetch_annotations(options.dataset, data.root, processes)
     plans = _plans(Request(**fields_for(Request, options, data) | own), options.method, options.shots)
     save = options.save_predictions
     if save is not None and (len(plans) > 1 or options.shard is not None or processes.size > 1):
         raise UsageError(
             "--save-predictions goes with one run in one process", "leave it out, or evaluate the runs one by one"
         )
-    _run(plans, save, processes, quiet=options.quiet)
+    with photos_arriving(plans) if options.fetch else nullcontext():
+        _run(plans, save, processes, quiet=options.quiet)
 
 
 def _plans(request: Request, methods: str, shots: str | None) -> list[Plan]:

@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, Self, cast
+from typing import TYPE_CHECKING, Literal, Protocol, Self, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -34,6 +34,13 @@ class ImageOrder:
 
     origin: str
     names: tuple[str, ...]
+
+
+class Arrivals(Protocol):
+    """Photos that are being fetched."""
+
+    def wait(self, name: str) -> None:
+        """Return as soon as a photo is here."""
 
 
 class Dataset(ABC):
@@ -66,6 +73,10 @@ class Dataset(ABC):
 
     root: Path | None
     """The folder of the files; None for a rendered data set."""
+
+    arriving: Arrivals | None = None
+    """Photos that are on their way while others are evaluated. A data set whose photos are fetched one by one waits for
+    each in `image`."""
 
     def __init_subclass__(cls) -> None:
         """Set the attributes that datasets.toml defines, if the class is in it."""

@@ -119,7 +119,8 @@ def require_root(dataset: str, option: Path | None = None) -> Path:
     raise MissingError(
         f"the folder {folder} of {dataset} was not found: --root is not set, {looked}, "
         f"and {config_name()} does not name it",
-        f"--root DIR, or export {DATA_VARIABLE}=DIR where DIR has {folder}; fssbench data where shows what is found",
+        f"--root DIR, or export {DATA_VARIABLE}=DIR where DIR has {folder}; fssbench data where shows what is found, "
+        f"fssbench data fetch {dataset} --root DIR gets the data",
     )
 
 

@@ -38,7 +38,12 @@ class Remote:
     @property
     def host(self) -> str:
         """The name of the host."""
-        return urlsplit(self.url).netloc
+        return host_of(self.url)
+
+
+def host_of(url: str) -> str:
+    """Return the name of the host of an address."""
+    return urlsplit(url).netloc
 
 
 def mirrored(url: str, mirror: str | None = None) -> str:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 HEADERS = {"Accept-Encoding": "identity", "User-Agent": "fssbench"}
 """Sent with each request: a range is one of the file's own bytes, not of compressed ones."""
 
-TIMEOUT = (15.0, 60.0)
+TIMEOUT = (15.0, 30.0)
 """Seconds to connect, and between two pieces of a file."""
 
 _LATER = (408, 425, 429, 500, 502, 503, 504)

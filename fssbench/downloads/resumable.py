@@ -130,6 +130,8 @@ def _attempt(session: requests.Session, remote: Remote, target: Path, instead: s
             _discard(target)
             raise TryAgainError("it sends another part than the one that is needed")
         begun = first  # 0 if the host sends the whole file: it has changed, or its host knows no ranges
+        kind = response.headers.get("Content-Type", "")
+        refuse_page(kind, b"", remote.url, instead)
         if None not in (total, remote.size) and total != remote.size:
             raise BrokenFileError(
                 f"{remote.url} is not the recorded file: it has {total} bytes, not {remote.size}", instead
@@ -142,7 +144,7 @@ def _attempt(session: requests.Session, remote: Remote, target: Path, instead: s
             file.seek(begun)
             for number, chunk in enumerate(chunks):
                 if not number and not begun:
-                    refuse_page(response.headers.get("Content-Type", ""), chunk, remote.url, instead)
+                    refuse_page(kind, chunk, remote.url, instead)
                 file.write(chunk)
                 shown.advance(len(chunk))
     if total is not None and arrived(part) < total:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from typing import TYPE_CHECKING
 
 from fssbench.downloads import resumable
@@ -16,13 +15,14 @@ if TYPE_CHECKING:
 _LOCAL = threading.local()
 
 
-def read_small(url: str, most: int, instead: str) -> bytes:
+def read_small(url: str, most: int, instead: str, stop: threading.Event | None = None) -> bytes:
     """Return the content of a small file on a host. Each thread keeps its connection for the next file.
 
     Args:
         url: The address.
         most: A larger file is refused; bytes.
         instead: What a person can do if the host does not send it.
+        stop: If it is set, nothing is tried again.
 
     Raises:
         MissingError: If the host does not send the file, or shows a page in its place.
@@ -41,9 +41,8 @@ def read_small(url: str, most: int, instead: str) -> bytes:
         except requests.RequestException as error:
             raise explained(error, url, instead) from error
         failed += 1
-        if failed >= resumable.TRIES:
+        if failed >= resumable.TRIES or (stop or threading.Event()).wait(resumable.PAUSE * 2**failed):
             raise explained(reason, url, instead) from reason
-        time.sleep(resumable.PAUSE * 2**failed)
 
 
 def _attempt(session: requests.Session, url: str, most: int, instead: str) -> bytes:

@@ -168,6 +168,8 @@ class Coco20i(Dataset):
 
     def image(self, name: str) -> Image:
         """Return the image with a name, or the image of COCO 2017 with the same id."""
+        if self.arriving is not None:
+            self.arriving.wait(name)
         return read_photo(self.photo_path(name), self.remedy)
 
     def photo_path(self, name: str) -> Path:

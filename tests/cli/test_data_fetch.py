@@ -1,0 +1,322 @@
+"""`fssbench data fetch` against a host on this machine."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from fssbench.downloads import space
+from tests.datasets.fetching.conftest import (
+    ANNOTATIONS,
+    COCO,
+    IDS,
+    Change,
+    coco,
+    host,
+    mirror,
+    stated,
+    tarred,
+    zipped,
+)
+from tests.downloads.host import Host
+
+__all__ = ["coco", "host", "mirror", "stated"]
+
+DRAW = ("--dataset", "coco20i", "--protocol", "hsnet", "--fold", "0", "--count", "2")
+
+
+def files_in(folder: Path) -> list[str]:
+    """The files that a person finds; those of the work folder are left out."""
+    return sorted(str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file() and ".fssbench" not in p.parts)
+
+
+def photo(i: int) -> str:
+    return f"val2014/COCO_val2014_{i:012d}.jpg"
+
+
+def test_a_split_comes_in_archives_and_is_not_fetched_twice(coco: Host, fssbench: Any, tmp_path: Path) -> None:
+    command = ("data", "fetch", "coco20i", "--split", "val", "--root", str(tmp_path))
+    code, out, err = fssbench(*command)
+    assert code == 0, err
+    assert out.splitlines()[0].startswith("annotations: annotations_trainval2014.zip from 127.0.0.1:")
+    assert "to download: " in out
+    annotations = [f"annotations/instances_{split}2014.json" for split in ("train", "val")]
+    assert files_in(tmp_path / "COCO2014") == [*annotations, *map(photo, IDS)]
+    asked = len(coco.requests)
+    code, out, _ = fssbench(*command)
+    assert (code, len(coco.requests)) == (0, asked)
+    (tmp_path / "COCO2014" / photo(3)).unlink()
+    assert fssbench(*command)[0] == 0
+    assert [path for path, _ in coco.requests[asked:]] == [f"{COCO}/zips/val2014.zip"]
+    assert (tmp_path / "COCO2014" / photo(3)).is_file()
+
+
+def test_archives_are_kept_and_used_again_if_that_is_wanted(coco: Host, fssbench: Any, tmp_path: Path) -> None:
+    command = ("data", "fetch", "coco20i", "--split", "val", "--root", str(tmp_path), "--keep-archives")
+    assert fssbench(*command)[0] == 0
+    folder = tmp_path / "COCO2014"
+    assert (folder / "archives" / "val2014.zip").read_bytes() == coco.files[f"{COCO}/zips/val2014.zip"]
+    (folder / photo(3)).unlink()
+    asked = len(coco.requests)
+    code, out, _ = fssbench(*command)
+    assert (code, len(coco.requests)) == (0, asked)
+    assert f"from {folder}/archives/val2014.zip, which is here" in out
+    assert (folder / photo(3)).is_file()
+    (folder / photo(3)).unlink()
+    with (folder / "archives" / "val2014.zip").open("ab") as archive:
+        archive.write(b"x")
+    code, _, err = fssbench(*command)
+    assert code == 2
+    assert "val2014.zip is not the recorded file: it has" in err
+
+
+def test_the_photos_of_a_list_come_one_by_one(coco: Host, fssbench: Any, tmp_path: Path) -> None:
+    root = ("--root", str(tmp_path))
+    code, _, err = fssbench("data", "fetch", "coco20i", "--fold", "1", *root, "--dry-run")
+    assert code == 0, err
+    assert files_in(tmp_path / "COCO2014") == []
+    # The annotations come first: without them nobody knows which photos a list has.
+    code, out, err = fssbench("data", "fetch", "coco20i", "--fold", "1", *root)
+    assert code == 0, err
+    assert "photos: 8 of 8 are fetched from 127.0.0.1" in out
+    assert "some 1.3 MB" in out
+    assert "8 photos fetched" in out
+    assert f"{COCO}/zips/val2014.zip" not in dict(coco.requests)
+    shutil.rmtree(tmp_path / "COCO2014" / "val2014")
+    out_file = str(tmp_path / "list.json")
+    assert fssbench("episodes", "export", *DRAW, *root, "--skip-short-classes", "--out", out_file)[0] == 0
+    code, out, err = fssbench("data", "fetch", "coco20i", "--episodes", out_file, *root)
+    assert code == 0, err
+    episodes = json.loads(Path(out_file).read_text())["episodes"]
+    names = {name for one in episodes for name in (one["query"], *(s for way in one["supports"] for s in way))}
+    assert files_in(tmp_path / "COCO2014" / "val2014") == sorted(name.removeprefix("val2014/") for name in names)
+    code, out, _ = fssbench("data", "fetch", "coco20i", "--episodes", out_file, *root)
+    assert f"all {len(names)} photos are here" in out
+
+
+@pytest.mark.parametrize("kind", ["page", "size", "half", "none"])
+def test_what_is_no_photo_of_the_right_size_is_not_put_in_place(
+    coco: Host, fssbench: Any, tmp_path: Path, kind: str
+) -> None:
+    path = f"{COCO}/{photo(3)}"
+    if kind == "page":
+        coco.pages.add(path)
+    elif kind == "size":
+        Image.new("RGB", (40, 30)).save(tmp_path / "other.jpg")
+        coco.files[path] = (tmp_path / "other.jpg").read_bytes()
+    elif kind == "half":
+        coco.files[path] = coco.files[path][:700]
+    else:
+        del coco.files[path]
+    code, _, err = fssbench("data", "fetch", "coco20i", "--fold", "0", "--root", str(tmp_path))
+    assert code == 2
+    said = {
+        "page": "shows a web page, not the file",
+        "size": "has 40 x 30 pixels, its labels 96 x 128",
+        "half": "is not a whole photo",
+        "none": "its host says 404 Not Found",
+    }
+    assert said[kind] in err
+    assert not (tmp_path / "COCO2014" / photo(3)).exists()
+
+
+def test_a_wrong_hash_and_a_page_end_the_command(coco: Host, fssbench: Any, tmp_path: Path) -> None:
+    command = ("data", "fetch", "coco20i", "--split", "val", "--root", str(tmp_path))
+    right = coco.files[ANNOTATIONS]
+    coco.files[ANNOTATIONS] = right[:-1] + b"x"
+    code, _, err = fssbench(*command)
+    assert code == 2
+    assert "is not the recorded file: its sha256 begins" in err
+    coco.files[ANNOTATIONS] = right
+    coco.pages.add(ANNOTATIONS)
+    code, _, err = fssbench(*command)
+    assert code == 2
+    assert "shows a web page" in err
+    assert "try: try again later, or save annotations_trainval2014.zip from https://cocodataset.org/#download" in err
+    assert files_in(tmp_path / "COCO2014") == []
+
+
+def test_pascal_comes_from_two_hosts_and_says_how_its_masks_are_built(
+    mirror: Host, stated: Change, fssbench: Any, tmp_path: Path
+) -> None:
+    voc = tarred(
+        {
+            "VOCdevkit/VOC2012/JPEGImages/a.jpg": b"photo",
+            "VOCdevkit/VOC2012/SegmentationClass/a.png": b"mask",
+            "VOCdevkit/VOC2012/ImageSets/Segmentation/val.txt": b"a\n",
+            "VOCdevkit/VOC2012/Annotations/a.xml": b"no",
+        }
+    )
+    sbd = tarred({"benchmark_RELEASE/dataset/cls/a.mat": b"mat", "benchmark_RELEASE/dataset/img/a.jpg": b"no"}, "w:gz")
+    berkeley = "/www2.eecs.berkeley.edu/Research/Projects/CS/vision/grouping/semantic_contours/benchmark.tgz"
+    mirror.files |= {
+        "/host.robots.ox.ac.uk/pascal/VOC/voc2012/VOCtrainval_11-May-2012.tar": voc,
+        berkeley: sbd,
+    }
+    one = {"JPEGImages/*.jpg": 1, "SegmentationClass/*.png": 1, "ImageSets/Segmentation/val.txt": 1}
+    stated("pascal5i", "VOCtrainval_11-May-2012.tar", voc, holds=one)
+    stated("pascal5i", "benchmark.tgz", None, holds={"SBD/cls/*.mat": 1})
+    code, out, err = fssbench("data", "fetch", "pascal5i", "--root", str(tmp_path))
+    assert code == 0, err
+    folder = tmp_path / "VOC2012"
+    assert files_in(folder) == [
+        "ImageSets/Segmentation/val.txt",
+        "JPEGImages/a.jpg",
+        "SBD/cls/a.mat",
+        "SegmentationClass/a.png",
+    ]
+    assert "benchmark.tgz: nobody states its hash; its sha256 is " in err
+    assert f"  fssbench data build pascal5i --voc {folder} --sbd {folder}/SBD" in out.splitlines()
+    assert f"  fssbench data check pascal5i --root {folder}" in out.splitlines()
+    # An archive that lacks what it should have is not taken for whole the next time.
+    shutil.rmtree(folder / "SBD")
+    mirror.files[berkeley] = tarred({"benchmark_RELEASE/dataset/train.txt": b""}, "w:gz")
+    code, _, err = fssbench("data", "fetch", "pascal5i", "--root", str(tmp_path))
+    assert code == 2
+    assert "does not have all of the masks of SBD: there are 0 of 1 files SBD/cls/*.mat" in err
+    mirror.files[berkeley] = sbd
+    assert fssbench("data", "fetch", "pascal5i", "--root", str(tmp_path))[0] == 0
+
+
+def test_what_masks_are_made_of_is_not_fetched_where_they_are(
+    mirror: Host, stated: Change, fssbench: Any, tmp_path: Path
+) -> None:
+    stated("pascal5i", "VOCtrainval_11-May-2012.tar", None, holds={"JPEGImages/*.jpg": 0, "SegmentationClass/*.png": 9})
+    stated("pascal5i", "augmented masks", None, holds={"SegmentationClassAug/*.png": 1})
+    (tmp_path / "VOC2012" / "SegmentationClassAug").mkdir(parents=True)
+    (tmp_path / "VOC2012" / "SegmentationClassAug" / "a.png").touch()
+    code, out, err = fssbench("data", "fetch", "pascal5i", "--root", str(tmp_path))
+    assert (code, mirror.requests) == (0, []), err
+    assert "data build" not in out
+
+
+def test_a_set_behind_a_login_is_explained_and_unpacked_where_it_was_saved(
+    mirror: Host, stated: Change, fssbench: Any, tmp_path: Path
+) -> None:
+    command = ("data", "fetch", "fss1000", "--root", str(tmp_path))
+    code, out, err = fssbench(*command)
+    assert code == 2
+    assert "open https://drive.google.com/file/d/16TgqOeI_0P41Eh3jWQlxlRXG9KIqtMgI/view in a browser" in out
+    assert "FSS-1000/CLASS/1.jpg ... 10.jpg" in out
+    assert "have to be saved by hand" in err
+    saved = zipped({f"fewshot_data/fewshot_data/ab_wheel/{n}.{end}": b"x" for n in (1, 10) for end in ("jpg", "png")})
+    stated("fss1000", "fewshot_data.zip", None, holds={"*/*.jpg": 2, "*/*.png": 2})
+    (tmp_path / "fewshot_data.zip").write_bytes(saved)
+    code, out, err = fssbench(*command)
+    assert code == 0, err
+    assert files_in(tmp_path / "FSS-1000") == [f"ab_wheel/{n}.{end}" for n in (1, 10) for end in ("jpg", "png")]
+    assert (tmp_path / "fewshot_data.zip").is_file()
+    assert mirror.requests == []
+    # What a program can have comes, whatever else is missing.
+    classes = b"ID,Class\r\n"
+    commit = "0155c5fe9212f46ce98c6c32c495008e92bb4795"
+    mirror.files[f"/raw.githubusercontent.com/slei109/PATNet/{commit}/data/isic/class_id.csv"] = classes
+    stated("isic2018", "class_id.csv", classes)
+    code, out, err = fssbench("data", "fetch", "isic2018", "--root", str(tmp_path))
+    assert code == 2
+    assert "the masks and the photos of isic2018" in err
+    assert (tmp_path / "ISIC" / "class_id.csv").read_bytes() == classes
+
+
+def test_a_disk_without_room_is_found_first(
+    coco: Host, fssbench: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    free = type("usage", (), {"free": space.RESERVE + 1000})()
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: free)
+    code, _, err = fssbench("data", "fetch", "coco20i", "--split", "val", "--root", str(tmp_path))
+    assert code == 2
+    assert "coco20i needs" in err
+    assert "give a folder on another disk with --root" in err
+    assert coco.requests == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("shapes20i",), "it is rendered"),
+        (("folder",), "it is your own data"),
+        (("coco",), "unknown dataset 'coco'"),
+        (("pascal5i", "--fold", "0", "--root", "x"), "come in archives, not one by one"),
+        (("suim", "--split", "val", "--root", "x"), "not divided by split"),
+        (("coco20i", "--split", "test", "--root", "x"), "its splits are train, val"),
+        (("coco20i",), "nothing says where coco20i should go"),
+    ],
+)
+def test_mistakes_are_sentences(fssbench: Any, arguments: tuple[str, ...], said: str) -> None:
+    code, _, err = fssbench("data", "fetch", *arguments)
+    assert code == 2
+    assert said in err
+    assert "try:" in err
+
+
+def test_the_data_folder_may_have_another_name(coco: Host, fssbench: Any, tmp_path: Path, monkeypatch) -> None:
+    (tmp_path / "mine" / "annotations").mkdir(parents=True)
+    assert fssbench("data", "fetch", "coco20i", "--fold", "0", "--root", str(tmp_path / "mine"))[0] == 0
+    assert (tmp_path / "mine" / photo(1)).is_file()
+    monkeypatch.setenv("FSSBENCH_DATA", str(tmp_path / "all"))
+    assert fssbench("data", "fetch", "coco20i", "--fold", "0")[0] == 0
+    assert (tmp_path / "all" / "COCO2014" / photo(1)).is_file()
+
+
+SCRIPT = """
+import json, sys
+from fssbench.datasets.fetching import sources
+raw = json.loads(sys.argv.pop(1))
+sources._stated = lambda: raw
+from fssbench.cli import main
+main()
+"""
+
+
+def started(*arguments: str) -> subprocess.Popen[str]:
+    """Start the command in a process of its own, with what the test states of the sources."""
+    from fssbench.datasets.fetching import sources
+
+    command = [sys.executable, "-c", SCRIPT, json.dumps(sources._stated()), *arguments]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def test_ctrl_c_prints_the_command_that_continues(coco: Host, stated: Change, fssbench: Any, tmp_path: Path) -> None:
+    content = zipped({photo(i): os.urandom(200_000) for i in IDS})
+    coco.files[f"{COCO}/zips/val2014.zip"] = content
+    stated("coco20i", "val2014.zip", content, holds={"val2014/*.jpg": len(IDS)})
+    coco.pause = 0.05
+    command = ("data", "fetch", "coco20i", "--split", "val", "--root", str(tmp_path))
+    process = started(*command)
+    part = tmp_path / "COCO2014" / ".fssbench" / "val2014.zip.part"
+    deadline = time.monotonic() + 60
+    while not (part.exists() and part.stat().st_size) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    assert f"what has arrived is kept in {tmp_path / 'COCO2014'}" in err
+    assert f"  try: fssbench {' '.join(command)}" in err.splitlines()
+    assert 0 < part.stat().st_size < len(content)
+    coco.pause = 0
+    coco.requests.clear()
+    assert fssbench(*command)[0] == 0
+    assert coco.requests[0][1].startswith("bytes=")
+    assert len(files_in(tmp_path / "COCO2014" / "val2014")) == len(IDS)
+
+
+def test_two_fetches_at_once_do_not_disturb_each_other(coco: Host, tmp_path: Path) -> None:
+    coco.pause = 0.02
+    command = ("data", "fetch", "coco20i", "--split", "val", "--root", str(tmp_path))
+    processes = [started(*command) for _ in range(2)]
+    for process in processes:
+        _, err = process.communicate(timeout=60)
+        assert process.returncode == 0, err
+    asked = [path for path, _ in coco.requests]
+    assert sorted(asked) == sorted(set(asked))
+    assert len(files_in(tmp_path / "COCO2014" / "val2014")) == len(IDS)
