@@ -109,8 +109,10 @@ def _page(status: MethodStatus) -> list[str]:
         ("backbones", ", ".join(status.backbones)),
         ("learnable", learnable or ("nothing" if status.training == "training-free" else "")),
         ("training", f"{status.training}{'; adapts to each episode when it predicts' if status.adapts else ''}"),
+        ("weights", status.seen),
         *(("K shots", sentence) for sentence in k_shot_sentences(status)),
         *(("protocol", f"{name} ({task})") for task, name in status.protocols.items()),
+        ("differs", status.differs),
     ]
     lines = [status.name, *status.idea.splitlines(), ""]
     lines += _facts(facts)

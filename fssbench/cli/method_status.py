@@ -36,6 +36,8 @@ class MethodStatus:
         k_shot: For each task how K supports are used, see `K_SHOT_RULES`.
         protocols: For each task the protocol of its release.
         idea: The method in a few lines.
+        seen: What its weights have seen of the classes that it is evaluated on, if it takes weights as they are.
+        differs: In what an evaluation here differs from that of its release, where that can't be repeated.
     """
 
     name: str
@@ -53,6 +55,8 @@ class MethodStatus:
     k_shot: Mapping[str, str]
     protocols: Mapping[str, str]
     idea: str
+    seen: str
+    differs: str
 
 
 @dataclass(frozen=True)
@@ -107,6 +111,8 @@ def _status(info: MethodInfo, released: bool, shipped: bool) -> MethodStatus:
             TASKS.get(name, name): info.protocols[name] for name in (*tasks, *info.tasks) if name in info.protocols
         },
         idea=info.idea.strip(),
+        seen=info.seen,
+        differs=info.differs,
     )
 
 

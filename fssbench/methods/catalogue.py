@@ -73,6 +73,7 @@ class MethodInfo:
         seen: What its weights have seen of the classes that it is evaluated on, for a method that takes weights as they
             are; empty for one that is trained on the base classes of a fold, or is not known.
         seen_classes: The data sets whose test classes were among the labels that its weights were trained on.
+        differs: In what an evaluation here differs from that of its release, where that can't be repeated.
     """
 
     name: str
@@ -103,6 +104,7 @@ class MethodInfo:
     random_start: Sequence[str] = ()
     seen: str = ""
     seen_classes: Sequence[str] = ()
+    differs: str = ""
 
     @property
     def training(self) -> str:
@@ -110,6 +112,10 @@ class MethodInfo:
         if self.trainable:
             return "trained"
         return "training-free" if self.weights is None and self.own is None else "unknown"
+
+    def knows_classes_of(self, dataset: str) -> bool:
+        """Return whether its weights were trained on labels of the test classes of a data set."""
+        return dataset.rpartition("_to_")[2] in self.seen_classes
 
     @property
     def needs_weights(self) -> bool:

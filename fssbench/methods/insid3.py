@@ -1,4 +1,4 @@
-"""INSID3: in-context segmentation with a frozen DINOv3; nothing is trained.
+"""INSID3: Cuttano et al., "INSID3: Training-Free In-Context Segmentation with DINOv3", CVPR 2026.
 
 visinf/INSID3 at f1c9622: models/insid3.py and utils/. The sections below are those of that file, which are the stages
 of the paper. The refinement of the mask by a CRF, which is off by default and needs a graphics card, is not here.

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from fssbench.episode import EpisodeList
 from fssbench.episode.verify import official, runs_in
+from fssbench.methods.catalogue import REGISTRY, method_info
 from fssbench.metrics.runs import spread_of
 from fssbench.metrics.summary import Summary
 from fssbench.protocols.own import protocol_of_record
@@ -37,6 +38,7 @@ def caveats(results: Results, summary: Summary, lists: Sequence[EpisodeList]) ->
         *_classes(results, summary),
         *caveats_without_truth(summary),
         *_training(results),
+        *_seen(results),
         *_weights(results),
         *_code(results),
         *caveats_of_protocol(results.run),
@@ -174,6 +176,14 @@ def _classes(results: Results, summary: Summary) -> list[str]:
             f"all {summary.total_miou_all_classes:.2f}"
         )
     return [f"incomplete, {'; '.join(short)}: with the others as 0, as releases count them, {numbers}"]
+
+
+def _seen(results: Results) -> list[str]:
+    """Return that the weights of a method were trained on labels of the test classes, if they were."""
+    name, dataset = results.run.method.name, results.run.dataset.name
+    if name not in REGISTRY.names() or not method_info(name).knows_classes_of(dataset):
+        return []
+    return [f"LEAK: {method_info(name).seen}"]
 
 
 def _weights(results: Results) -> list[str]:

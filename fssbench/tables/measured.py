@@ -15,6 +15,7 @@ from fssbench.tables.entry import NO_BACKBONE, Entry, Remark
 from fssbench.tables.left_out import class_cautions, over_all_classes
 from fssbench.tables.neighbours import Neighbours
 from fssbench.tables.runs import LeaveOut, refuse
+from fssbench.tables.seen import knows_test_classes, seen_remarks
 
 if TYPE_CHECKING:
     from fssbench.metrics.fold_counts import FoldCounts
@@ -284,11 +285,12 @@ def _entry(one: Measurement, methods: Mapping[str, Paper], differs: list[str]) -
     weights = sorted({fold.record.weights.kind for fold in one.folds.values()})
     orders = sorted({fold.record.list_order for fold in one.folds.values()})
     remarks = [
+        *seen_remarks(run.method.name, run.dataset.name),
         Remark(
             "measured",
             f"protocol {protocol_label(run)}, IoU at {run.protocol.score_at} size, "
             f"{per_fold} episodes per fold{counting}, list order {', '.join(orders)}",
-        )
+        ),
     ]
     remarks += [Remark("caution", text) for text in _cautions(one, weights)]
     if differs:
@@ -310,7 +312,10 @@ def _entry(one: Measurement, methods: Mapping[str, Paper], differs: list[str]) -
         source=one.folders,
         variant=variant,
         # Variants are not ranked, as printed ablations are not; nor are shards, and runs with leaked classes.
-        competes=not variant and not one.run.is_shard and not any(fold.record.leaking for fold in one.folds.values()),
+        competes=not variant
+        and not one.run.is_shard
+        and not any(fold.record.leaking for fold in one.folds.values())
+        and not knows_test_classes(run.method.name, run.dataset.name),
         remarks=tuple(remarks),
         fold_count=fold_count(run),
         all_classes=over_all_classes(_classes_and_summaries(one), fold_count(run)),

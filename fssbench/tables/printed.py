@@ -8,6 +8,7 @@ from fnmatch import fnmatchcase
 from fssbench.publications.names import Names
 from fssbench.publications.rows import ER_FOLDS, FOLDS, PrintedRow, Publications
 from fssbench.tables.entry import Entry, Remark, rounded
+from fssbench.tables.seen import knows_test_classes, seen_remarks
 
 Key = tuple[str, str, str, int | None, int | None]
 
@@ -126,6 +127,7 @@ def entry_of(
                 f"{row.shot}-shot: the printed mean is {row.numbers['mean']}, that of the printed folds {average}",
             )
         )
+    own += seen_remarks(row.method, row.dataset)
     protocol = known.protocols.get(row.protocol)
     other_folds = protocol is not None and row.dataset in protocol.other_folds
     if protocol and other_folds:
@@ -147,7 +149,7 @@ def entry_of(
         numbers=row.numbers if numbers is None else numbers,
         source=known.sources[row.source].cite,
         location=row.location,
-        competes=is_result,
+        competes=is_result and not knows_test_classes(row.method, row.dataset),
         other_folds=other_folds,
         remarks=(*own, *remarks),
         note=row.note,

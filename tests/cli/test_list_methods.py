@@ -81,6 +81,20 @@ def test_one_method_in_full(fssbench: Run) -> None:
     assert out.splitlines()[0] == "hsnet"
 
 
+@pytest.mark.parametrize(
+    ("name", "texts"),
+    [
+        ("seggpt", ("trained on labelled masks of the classes of PASCAL and COCO", "has no few-shot evaluation")),
+        ("fssdino", ("no class was named to it", "k-means starts anew in each episode", "FB-IoU averages the IoU")),
+        ("insid3", ("no class was named to it",)),
+    ],
+)
+def test_what_weights_have_seen_and_what_differs_is_told(fssbench: Run, name: str, texts: tuple[str, ...]) -> None:
+    _, out, _ = fssbench("list", "methods", name)
+    for text in texts:
+        assert text in " ".join(out.split())
+
+
 def test_a_method_that_is_published_only_says_what_is_missing(fssbench: Run) -> None:
     code, out, _ = fssbench("list", "methods", "dan")
     assert code == 0

@@ -61,26 +61,46 @@ def test_the_note_of_a_row_says_when_its_mean_disagrees() -> None:
         assert ("not the mean of the printed folds" in row.note) == row.mean_disagrees()
 
 
+def compiled_rows(path: Path) -> list[tuple[str, ...]]:
+    with path.open(newline="") as file:
+        return [
+            (
+                row["dataset"],
+                row["way"],
+                row["shot"],
+                row["backbone"],
+                *(row[n].removesuffix("M").strip() for n in NUMBERS),
+            )
+            for row in csv.DictReader(file)
+        ]
+
+
 def test_each_row_is_there_as_it_was_compiled(shared: Path) -> None:
-    compiled = []
-    for path in sorted((shared / "reference/published").glob("*.csv")):
-        if path.name == "checkpoints.csv":
-            continue
-        with path.open(newline="") as file:
-            for row in csv.DictReader(file):
-                numbers = {column: row[column].removesuffix("M").strip() for column in NUMBERS}
-                compiled.append((row["dataset"], row["way"], row["shot"], row["backbone"], *numbers.values()))
+    folder = shared / "reference/published"
+    later = {path.stem: compiled_rows(path) for path in sorted((folder / "later").glob("*.csv"))}
+    paths = [path for path in sorted(folder.glob("*.csv")) if path.name != "checkpoints.csv"]
     own = [
-        (row.dataset, str(row.way or ""), str(row.shot or ""), row.backbone, *(row.numbers.get(n, "") for n in NUMBERS))
+        (
+            row.source,
+            row.dataset,
+            str(row.way or ""),
+            str(row.shot or ""),
+            row.backbone,
+            *(row.numbers.get(n, "") for n in NUMBERS),
+        )
         for row in publications().rows
     ]
-    assert sorted(own) == sorted(compiled)
+    assert sorted(row[1:] for row in own if row[0] not in later) == sorted(
+        r for path in paths for r in compiled_rows(path)
+    )
+    # Of a later source there may be a part of the rows.
+    assert all(row[1:] in later[row[0]] for row in own if row[0] in later)
 
 
 def test_the_frame_has_a_row_per_printed_result_with_its_source() -> None:
     frame = fssbench.published()
     assert tuple(frame.columns) == FRAME_COLUMNS
-    assert len(frame) == 413
+    assert len(frame) == 417
     row = frame[
         (frame.method == "hsnet") & (frame.dataset == "pascal5i") & (frame.backbone == "resnet101") & (frame.shot == 1)
         & (frame.source == "vat-readme")

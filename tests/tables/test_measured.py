@@ -309,6 +309,25 @@ def test_a_run_that_tests_what_training_has_seen_is_marked_and_not_ranked(tmp_pa
     assert found["HSNet"].cells[4].text == "20.0"
 
 
+def test_what_the_weights_of_a_method_have_seen_is_a_footnote(tmp_path: Path) -> None:
+    write_run(tmp_path / "a", run_of("fssdino", backbone="dinov3-vitb16", dataset="pascal5i"), iou=0.3)
+    write_run(tmp_path / "b", run_of("seggpt", backbone="seggpt-vitl", dataset="pascal5i"), iou=0.9)
+    write_run(tmp_path / "c", run_of(dataset="pascal5i"), iou=0.2)
+    (table,) = ask(tmp_path, datasets=("pascal5i",))
+    found = rows(table)
+    assert [found[label].entries[0].competes for label in ("fssdino", "SegGPT", "HSNet")] == [True, False, True]
+    assert any("trained on images without labels" in text for text in said(table, found["fssdino"]))
+    (text,) = [text for text in said(table, found["SegGPT"]) if "trained on labelled masks" in text]
+    assert text.endswith("; not ranked here")
+    assert not any("trained on" in text for text in said(table, found["HSNet"]))
+
+
+def test_classes_that_the_weights_have_not_seen_are_ranked(tmp_path: Path) -> None:
+    write_run(tmp_path / "a", run_of("seggpt", backbone="seggpt-vitl", dataset="shapes20i"), iou=0.9)
+    (table,) = ask(tmp_path)
+    assert rows(table)["SegGPT"].entries[0].competes
+
+
 def test_what_training_has_seen_may_not_be_known(tmp_path: Path) -> None:
     unknown = dict.fromkeys(range(4))
     write_run(tmp_path / "a", run_of(dataset="suim", train_dataset="fss1000", leaking=unknown, folds=(0,)), iou=0.2)
