@@ -69,7 +69,7 @@ def fetch(options: FetchOptions) -> None:
     folder = destination(options.name, options.root)
     alone = options.episodes is not None or options.fold is not None
     split = (options.split or "val") if alone else options.split
-    parts = source.needed(folder, split, photos=not alone)
+    parts = source.needed(folder, split, photos=not alone, lists=options.episodes is None)
     wanted = Wanted(source, folder, parts, split, options.keep_archives, options.mirror)
     with interruptible(folder):
         _fetch_parts(wanted, dry=options.dry_run)
@@ -119,12 +119,22 @@ def _fetch_parts(wanted: Wanted, *, dry: bool) -> None:
         check_room(wanted)
         with shown() as progress:
             fetch_parts(wanted, progress)
+        _import_lists(wanted)
     if wanted.by_hand and not dry:
         what = " and ".join(f"the {part.what}" for part in wanted.by_hand)
         raise MissingError(
             f"{what} of {wanted.source.name} have to be saved by hand: the host asks for a login, a licence or a click",
             f"open {wanted.by_hand[0].page} and do as described above",
         )
+
+
+def _import_lists(wanted: Wanted) -> None:
+    """Import the lists of a release that are in the data folder, unless others were imported before."""
+    from fssbench.datasets.splits.importing import import_splits
+
+    if any(part.lists for part in wanted.parts):
+        for imported in import_splits(wanted.source.name, wanted.folder):
+            say(f"imported: the {imported.split} lists of {imported.release}, {imported.summary}")
 
 
 def _fetch_photos(options: FetchOptions, source: Source, folder: Path) -> None:

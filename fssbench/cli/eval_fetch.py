@@ -39,7 +39,7 @@ def fetch_annotations(name: str, root: Path | None, processes: Processes) -> Non
             "--fetch goes with one process", f"fssbench data fetch {name} --episodes LIST before, and leave --fetch out"
         )
     folder = destination(name, root)
-    wanted = Wanted(source, folder, source.needed(folder, "val", photos=False), "val")
+    wanted = Wanted(source, folder, source.needed(folder, "val", photos=False, lists=False), "val")
     if not wanted.parts:
         return
     say(*summary(wanted), err=True)

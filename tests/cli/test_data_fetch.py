@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
-import os
 import shutil
-import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 from PIL import Image
 
+from fssbench.datasets.fetching import sources
+from fssbench.datasets.splits import stored as imported
 from fssbench.downloads import space
+from fssbench.downloads.remote import digest
 from tests.datasets.fetching.conftest import (
     ANNOTATIONS,
     COCO,
@@ -228,6 +227,44 @@ def test_a_set_behind_a_login_is_explained_and_unpacked_where_it_was_saved(
     assert (tmp_path / "ISIC" / "class_id.csv").read_bytes() == classes
 
 
+def test_lists_of_a_release_are_fetched_and_imported_once(
+    mirror: Host, fssbench: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    raw = json.loads(json.dumps(sources._stated()))
+    lists = raw["fss1000"]["lists"]
+    for split, file in (("train", "trn.txt"), ("val", "val.txt"), ("test", "test.txt")):
+        content = f"{split}_a\n{split}_b\n".encode()
+        lists[split] = {file: {"size": len(content), "sha256": hashlib.sha256(content).hexdigest()}}
+        mirror.files["/" + lists["url"].format(file=file).partition("://")[2]] = content
+    raw["fss1000"]["parts"][0]["holds"] = {"*/*.jpg": 0}
+    monkeypatch.setattr(sources, "_stated", lambda: raw)
+    command = ("data", "fetch", "fss1000", "--root", str(tmp_path))
+    code, out, err = fssbench(*command)
+    assert code == 0, err
+    assert "HSNet's lists: 3 files from 127.0.0.1" in out
+    assert out.count("imported: the ") == 3
+    assert imported.load_names("fss1000", "val") == ["val_a", "val_b"]
+    asked = len(mirror.requests)
+    shutil.rmtree(tmp_path / "FSS-1000")
+    code, out, _ = fssbench(*command)
+    assert (code, len(mirror.requests)) == (0, asked)
+    assert "imported" not in out
+
+
+def test_the_stated_lists_are_those_of_the_release(shared: Path) -> None:
+    """Sizes and hashes in sources.toml are those of the release's files, as far as they are here."""
+    folder, found = shared / "reference" / "splits", 0
+    for name in ("coco20i", "fss1000"):
+        source = sources.source_of(name)
+        assert source is not None
+        for part in (part for part in source.parts if part.lists):
+            path = folder / part.into.removeprefix("splits/") / part.files[0]
+            if path.is_file():
+                found += 1
+                assert (path.stat().st_size, digest(path)) == (part.size, part.sha256)
+    assert found or pytest.skip("the release's list files are not here")
+
+
 def test_a_disk_without_room_is_found_first(
     coco: Host, fssbench: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -266,57 +303,3 @@ def test_the_data_folder_may_have_another_name(coco: Host, fssbench: Any, tmp_pa
     monkeypatch.setenv("FSSBENCH_DATA", str(tmp_path / "all"))
     assert fssbench("data", "fetch", "coco20i", "--fold", "0")[0] == 0
     assert (tmp_path / "all" / "COCO2014" / photo(1)).is_file()
-
-
-SCRIPT = """
-import json, sys
-from fssbench.datasets.fetching import sources
-raw = json.loads(sys.argv.pop(1))
-sources._stated = lambda: raw
-from fssbench.cli import main
-main()
-"""
-
-
-def started(*arguments: str) -> subprocess.Popen[str]:
-    """Start the command in a process of its own, with what the test states of the sources."""
-    from fssbench.datasets.fetching import sources
-
-    command = [sys.executable, "-c", SCRIPT, json.dumps(sources._stated()), *arguments]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-
-
-def test_ctrl_c_prints_the_command_that_continues(coco: Host, stated: Change, fssbench: Any, tmp_path: Path) -> None:
-    content = zipped({photo(i): os.urandom(200_000) for i in IDS})
-    coco.files[f"{COCO}/zips/val2014.zip"] = content
-    stated("coco20i", "val2014.zip", content, holds={"val2014/*.jpg": len(IDS)})
-    coco.pause = 0.05
-    command = ("data", "fetch", "coco20i", "--split", "val", "--root", str(tmp_path))
-    process = started(*command)
-    part = tmp_path / "COCO2014" / ".fssbench" / "val2014.zip.part"
-    deadline = time.monotonic() + 60
-    while not (part.exists() and part.stat().st_size) and time.monotonic() < deadline:
-        time.sleep(0.01)
-    process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=60)
-    assert process.returncode == 130, err
-    assert f"what has arrived is kept in {tmp_path / 'COCO2014'}" in err
-    assert f"  try: fssbench {' '.join(command)}" in err.splitlines()
-    assert 0 < part.stat().st_size < len(content)
-    coco.pause = 0
-    coco.requests.clear()
-    assert fssbench(*command)[0] == 0
-    assert coco.requests[0][1].startswith("bytes=")
-    assert len(files_in(tmp_path / "COCO2014" / "val2014")) == len(IDS)
-
-
-def test_two_fetches_at_once_do_not_disturb_each_other(coco: Host, tmp_path: Path) -> None:
-    coco.pause = 0.02
-    command = ("data", "fetch", "coco20i", "--split", "val", "--root", str(tmp_path))
-    processes = [started(*command) for _ in range(2)]
-    for process in processes:
-        _, err = process.communicate(timeout=60)
-        assert process.returncode == 0, err
-    asked = [path for path, _ in coco.requests]
-    assert sorted(asked) == sorted(set(asked))
-    assert len(files_in(tmp_path / "COCO2014" / "val2014")) == len(IDS)

@@ -27,12 +27,13 @@ def test_each_data_set_has_its_source_its_terms_and_what_is_here(fssbench: Any, 
     blocks = {block.split()[0]: block.splitlines() for block in out.strip().split("\n\n")}
     assert set(built_in()) <= set(blocks)
     coco = {line.split()[0]: line.split(maxsplit=1)[1] for line in blocks["coco20i"][1:]}
-    assert coco["from"] == "images.cocodataset.org: fssbench data fetch coco20i"
+    assert coco["from"] == "images.cocodataset.org, raw.githubusercontent.com: fssbench data fetch coco20i"
     assert coco["size"] == "20.4 GB to download"
     assert "CC BY 4.0" in coco["licence"]
     assert f"{tree}/COCO2014: " in coco["here"]
     assert "instances_val2014.json 1 of 1, " in coco["here"]
     assert "COCO_val2014_*.jpg 2 of 40504" in coco["here"]
+    assert coco["here"].endswith("imported splits of lists 0 of 2")
     assert "some 330 MB for 1,000 episodes" in coco["evaluate"]
     assert "SegmentationClassAug/*.png 1 of 12031" in "\n".join(blocks["pascal5i"])
     assert "fssbench data fetch fss1000 says how" in "\n".join(blocks["fss1000"])
@@ -46,7 +47,7 @@ def test_the_same_as_json(fssbench: Any, tree: Path, monkeypatch: pytest.MonkeyP
     assert code == 0
     found = {one["name"]: one for one in json.loads(out)}
     assert found["coco20i"]["folder"] == str(tree / "COCO2014")
-    assert found["coco20i"]["bytes"] == 252_872_794 + 6_645_013_297 + 13_510_573_713
+    assert found["coco20i"]["bytes"] == 252_872_794 + 6_645_013_297 + 13_510_573_713 + 18_816_180
     assert {"what": "photos of val2014", "pattern": "val2014/COCO_val2014_*.jpg", "here": 2, "whole": 40_504} in found[
         "coco20i"
     ]["holdings"]

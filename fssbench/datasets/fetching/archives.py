@@ -79,7 +79,7 @@ class Wanted:
 
     def arrived(self, part: Part) -> int:
         """Return how many bytes of a download are here."""
-        return arrived(work_folder(self.folder) / part.files[0])
+        return arrived(work_folder(self.folder) / part.name)
 
 
 def check_room(wanted: Wanted) -> None:
@@ -103,7 +103,7 @@ def fetch_parts(wanted: Wanted, shown: Shown) -> None:
             continue
         work = work_folder(wanted.folder)
         busy = partial(shown.note, f"another process fetches the {part.what}; waiting for it")
-        with locked(work / f"{part.files[0]}.unpacked", busy):
+        with locked(work / f"{part.name}.unpacked", busy):
             if wanted.source.missing(part, wanted.folder, wanted.split):
                 _fetch(wanted, part, work, shown)
 
@@ -139,7 +139,7 @@ def _place(wanted: Wanted, part: Part, path: Path, work: Path, shown: Shown) -> 
     folder = wanted.folder / part.into
     if not part.take:
         folder.mkdir(parents=True, exist_ok=True)
-        path.replace(folder / path.name)
+        path.replace(folder / part.files[0])
         return
     with full_disk_explained(wanted.folder, path.name):
         count = unpack(path, folder, part.take, work / f"{path.name}.unpacking", shown)
@@ -177,11 +177,14 @@ def explained(wanted: Wanted, parts: Sequence[Part]) -> list[str]:
 def summary(wanted: Wanted) -> list[str]:
     """Return lines that say what will be fetched, from where, and how much that is."""
     lines = []
-    for part in wanted.downloads:
+    for part in (part for part in wanted.downloads if not part.lists):
         size = "size not stated" if part.bytes is None else f"{'' if part.size else 'about '}{size_text(part.bytes)}"
         done = wanted.arrived(part)
         rest = f", of which {size_text(done)} are here" if done else ""
         lines.append(f"{part.what}: {part.files[0]} from {part.remote(wanted.mirror).host}, {size}{rest}")
+    if lists := [part for part in wanted.downloads if part.lists]:
+        size, host = size_text(sum(part.bytes or 0 for part in lists)), lists[0].remote(wanted.mirror).host
+        lines.append(f"{lists[0].what}: {len(lists)} files from {host}, {size}")
     saved = [(part.what, wanted.saved(part)) for part in wanted.parts]
     lines += [f"{what}: from {path}, which is here" for what, path in saved if path is not None]
     if wanted.downloads:

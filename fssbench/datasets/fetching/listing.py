@@ -88,7 +88,7 @@ def _listed(name: str, root: Path | None) -> Listed:
         source.licence,
         source.page,
         folder,
-        () if folder is None else tuple(one for part in source.parts for one in _holdings(source, part, folder)),
+        () if folder is None else _all_holdings(source, folder),
         source.evaluate,
     )
 
@@ -98,6 +98,15 @@ def _hosts(source: Source) -> tuple[str, ...]:
 
     pages = [part.page for part in source.parts if part.page]
     return tuple(dict.fromkeys([*(host_of(part.url) for part in source.parts if part.url), *pages]))
+
+
+def _all_holdings(source: Source, folder: Path) -> tuple[Holding, ...]:
+    holdings = [one for part in source.parts if not part.lists for one in _holdings(source, part, folder)]
+    lists = {part.split: part for part in source.parts if part.lists}
+    if lists:
+        imported = sum(map(source.imported, lists.values()))
+        holdings.append(Holding("lists", "imported splits of lists", imported, len(lists)))
+    return tuple(holdings)
 
 
 def _holdings(source: Source, part: Part, folder: Path) -> list[Holding]:

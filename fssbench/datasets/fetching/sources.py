@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -11,6 +11,7 @@ from typing import Any, cast
 
 from fssbench.datasets.catalogue import dataset_info, list_datasets
 from fssbench.datasets.dataset import Split
+from fssbench.datasets.splits.stored import is_there
 from fssbench.downloads.remote import Remote, mirrored
 
 FACTS = Path(__file__).with_name("sources.toml")
@@ -34,6 +35,7 @@ class Part:
         split: The split of the data set that needs it; None if every split does.
         only_for: The split that needs the files of a pattern, if not every split does.
         photos: Whether it has photos only, which can be fetched one by one instead.
+        lists: Whether it is a file of a release's lists, which is imported after it was fetched.
         size: Bytes, as somebody states them.
         about: Bytes, from memory.
         unpacked: Bytes of what is unpacked, from memory; default as many as the archive has.
@@ -54,12 +56,18 @@ class Part:
     split: Split | None = None
     only_for: Mapping[str, Split] = field(default_factory=dict)
     photos: bool = False
+    lists: bool = False
     size: int | None = None
     about: int | None = None
     unpacked: int | None = None
     sha256: str = ""
     md5: str = ""
     source: str = ""
+
+    @property
+    def name(self) -> str:
+        """What the file is called while it arrives; no two parts of a data set have the same name."""
+        return "-".join((*filter(None, self.into.split("/")), self.files[0])) if self.lists else self.files[0]
 
     @property
     def bytes(self) -> int | None:
@@ -74,7 +82,7 @@ class Part:
     def remote(self, mirror: str | None = None) -> Remote:
         """Return the file on its host, or on a mirror of it."""
         url = mirrored(self.url, mirror) if self.url else ""
-        return Remote(url, self.files[0], self.size, self.sha256, self.md5)
+        return Remote(url, self.name, self.size, self.sha256, self.md5)
 
     def counts(self, folder: Path) -> dict[str, tuple[int, int]]:
         """Return for each pattern how many files are in a data folder, and how many the whole part has."""
@@ -109,21 +117,29 @@ class Source:
         """Return the address of a photo, by its name in the data set."""
         return mirrored(self.photo.format(name=name), mirror)
 
-    def needed(self, folder: Path, split: Split | None = None, *, photos: bool = True) -> tuple[Part, ...]:
+    def needed(
+        self, folder: Path, split: Split | None = None, *, photos: bool = True, lists: bool = True
+    ) -> tuple[Part, ...]:
         """Return the parts that are not in the data folder yet.
 
         Args:
             folder: The data folder.
             split: The split that is needed; None for all.
             photos: Whether the photos come in archives.
+            lists: Whether lists of a release are needed that are not imported.
         """
         return tuple(
             part
             for part in self.parts
             if (split is None or part.split in (None, split))
             and (photos or not part.photos)
+            and not (part.lists and (not lists or self.imported(part)))
             and self.missing(part, folder, split)
         )
+
+    def imported(self, part: Part) -> bool:
+        """Return whether lists of a release for the same split were imported."""
+        return part.lists and part.split is not None and is_there(self.name, part.split)
 
     def missing(self, part: Part, folder: Path, split: Split | None = None) -> dict[str, tuple[int, int]]:
         """Return the patterns of which a data folder has too few files, with the numbers here and of the whole part.
@@ -159,12 +175,32 @@ def source_of(name: str) -> Source | None:
     raw = _stated().get(name)
     if raw is None:
         return None
-    return Source(**raw | {"name": name, "parts": tuple(map(_part, raw.get("parts", ())))})
+    facts = {key: value for key, value in raw.items() if key != "lists"}
+    parts = (*map(_part, raw.get("parts", ())), *_lists(raw.get("lists", {})))
+    return Source(**facts | {"name": name, "parts": parts})
 
 
 def _part(raw: Mapping[str, object]) -> Part:
     lists = {key: tuple(cast("list[str]", raw[key])) for key in ("files", "take") if key in raw}
     return Part(**cast("dict[str, Any]", {**raw, **lists}))
+
+
+def _lists(raw: Mapping[str, Any]) -> Iterator[Part]:
+    """Yield a part for each file of a release's lists."""
+    for split in ("val", "train", "test"):
+        for file, facts in raw.get(split, {}).items():
+            folder, _, name = f"{raw['into']}/{file}".rpartition("/")
+            yield Part(
+                raw["what"],
+                {f"{folder}/{name}": 1},
+                url=raw["url"].format(file=file),
+                files=(name,),
+                into=folder,
+                split=split,
+                lists=True,
+                source=raw["source"],
+                **facts,
+            )
 
 
 def fetched_names() -> list[str]:
