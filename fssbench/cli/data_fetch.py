@@ -44,6 +44,9 @@ class FetchOptions:
     split: Annotated[
         Literal["train", "val", "test"] | None, typer.Option("--split", help="Only what this split needs.")
     ] = None
+    without_photos: Annotated[
+        bool, typer.Option("--without-photos", help="Only what it takes to draw episodes, where photos come apart.")
+    ] = False
     keep_archives: Annotated[
         bool, typer.Option("--keep-archives", help="Keep archives in the folder archives, instead of removing them.")
     ] = False
@@ -69,15 +72,16 @@ def fetch(options: FetchOptions) -> None:
     folder = destination(options.name, options.root)
     alone = options.episodes is not None or options.fold is not None
     split = (options.split or "val") if alone else options.split
-    parts = source.needed(folder, split, photos=not alone, lists=options.episodes is None)
+    photos = not (alone or options.without_photos)
+    parts = source.needed(folder, split, photos=photos, lists=options.episodes is None)
     wanted = Wanted(source, folder, parts, split, options.keep_archives, options.mirror)
     with interruptible(folder):
         _fetch_parts(wanted, dry=options.dry_run)
-        if alone and not (options.dry_run and wanted.parts):
+        if alone and not options.without_photos and not (options.dry_run and wanted.parts):
             _fetch_photos(options, source, folder)
     if options.dry_run:
         return
-    _finish(wanted, alone=alone)
+    _finish(wanted, whole=photos)
 
 
 def _source(options: FetchOptions) -> Source:
@@ -92,9 +96,9 @@ def _source(options: FetchOptions) -> Source:
         raise UsageError(
             f"there is nothing to fetch for {options.name}: it {why}", f"fetched are {', '.join(fetched_names())}"
         )
-    if (options.episodes is not None or options.fold is not None) and not source.photo:
+    if (options.episodes is not None or options.fold is not None or options.without_photos) and not source.photo:
         raise UsageError(
-            f"the photos of {options.name} come in archives, not one by one: --episodes and --fold do not fit",
+            f"the photos of {options.name} come with the rest: --episodes, --fold and --without-photos do not fit",
             f"fssbench data fetch {options.name}",
         )
     splits = sorted({part.split for part in source.parts if part.split})
@@ -194,12 +198,12 @@ def photo_line(host: PhotoHost, missing: Sequence[str], count: int) -> str:
     return f"photos: {len(missing)} of {count} are fetched from {where}, some {size_text(host.bytes_of(missing))}"
 
 
-def _finish(wanted: Wanted, *, alone: bool) -> None:
+def _finish(wanted: Wanted, *, whole: bool) -> None:
     """Say what is here now, and what comes next."""
     name, folder = wanted.source.name, wanted.folder
-    say(f"{name}: {'what these lists need' if alone else 'what can be fetched'} is in {folder}")
+    say(f"{name}: {'what can be fetched' if whole else 'what was wanted'} is in {folder}")
     commands = [part.command.format(folder=shlex.quote(str(folder))) for part in wanted.made]
-    if not alone:
+    if whole:
         commands.append(f"fssbench data check {name} --root {shlex.quote(str(folder))}")
     if commands:
         say("next:", *(f"  {command}" for command in commands))

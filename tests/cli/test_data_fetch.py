@@ -85,6 +85,12 @@ def test_the_photos_of_a_list_come_one_by_one(coco: Host, fssbench: Any, tmp_pat
     assert code == 0, err
     assert files_in(tmp_path / "COCO2014") == []
     # The annotations come first: without them nobody knows which photos a list has.
+    code, out, err = fssbench("data", "fetch", "coco20i", "--without-photos", *root)
+    assert code == 0, err
+    assert files_in(tmp_path / "COCO2014") == [f"annotations/instances_{split}2014.json" for split in ("train", "val")]
+    assert f"coco20i: what was wanted is in {tmp_path / 'COCO2014'}" in out
+    code, out, err = fssbench("data", "fetch", "coco20i", "--fold", "1", *root, "--dry-run")
+    assert (code, out) == (0, f"photos: 8 of 8 are fetched from {coco.address.partition('//')[2]}, some 1.3 MB\n")
     code, out, err = fssbench("data", "fetch", "coco20i", "--fold", "1", *root)
     assert code == 0, err
     assert "photos: 8 of 8 are fetched from 127.0.0.1" in out
@@ -283,7 +289,7 @@ def test_a_disk_without_room_is_found_first(
         (("shapes20i",), "it is rendered"),
         (("folder",), "it is your own data"),
         (("coco",), "unknown dataset 'coco'"),
-        (("pascal5i", "--fold", "0", "--root", "x"), "come in archives, not one by one"),
+        (("pascal5i", "--fold", "0", "--root", "x"), "--episodes, --fold and --without-photos do not fit"),
         (("suim", "--split", "val", "--root", "x"), "not divided by split"),
         (("coco20i", "--split", "test", "--root", "x"), "its splits are train, val"),
         (("coco20i",), "nothing says where coco20i should go"),
