@@ -5,6 +5,7 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Iterable, Sequence
 from functools import cache
+from typing import Any
 
 from fssbench.files import shipped
 
@@ -27,8 +28,11 @@ def status_of(methods: Iterable[str]) -> dict[str, str]:
 
 @cache
 def released_weights() -> dict[str, list[str]]:
-    """Return the ids of the released checkpoints in checkpoints.toml, by the method's key in the printed tables."""
-    return _weights("url")
+    """Return the ids of the released checkpoints in checkpoints.toml, by the method's key in the printed tables.
+
+    Of a method without training they are those of its networks, if all networks of its default backbone are there.
+    """
+    return _weights("url") | _networks()
 
 
 @cache
@@ -37,15 +41,36 @@ def shipped_weights() -> dict[str, list[str]]:
     return _weights("path")
 
 
-def _weights(place: str) -> dict[str, list[str]]:
+@cache
+def _records() -> list[dict[str, Any]]:
     # The registry is not used here: importing its schema takes longer than printing a table.
+    records: list[dict[str, Any]] = tomllib.loads(shipped("checkpoints.toml").read_text(encoding="utf-8"))["checkpoint"]
+    return records
+
+
+def _weights(place: str) -> dict[str, list[str]]:
     # Weights with a url are the authors'; those with a path were trained in this project.
     found: dict[str, list[str]] = {}
-    for record in tomllib.loads(shipped("checkpoints.toml").read_text(encoding="utf-8"))["checkpoint"]:
+    for record in _records():
         if "method" in record and place in record:
             method = record["method"]
             key = _WEAK.get(method, method) if record.get("weak") else method
             found.setdefault(key, []).append(record["id"])
+    return found
+
+
+def _networks() -> dict[str, list[str]]:
+    from fssbench.methods.catalogue import list_methods, method_info
+
+    found = {}
+    public = {
+        record["backbone"]: record["id"] for record in _records() if "method" not in record and "path" not in record
+    }
+    for info in map(method_info, list_methods()):
+        if info.training == "training-free" and info.source and info.backbones:
+            networks = info.backbones[0].split("+")
+            if all(network in public for network in networks):
+                found[info.name] = [public[network] for network in networks]
     return found
 
 
