@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from fssbench.cli.console import console, say
+from fssbench.cli.data_build import build
 from fssbench.cli.data_fetch import fetch
 from fssbench.cli.data_list import list_data
 from fssbench.cli.options import Labels, Part, Root, with_fields
@@ -102,7 +103,7 @@ def check(
     output.print(_table(report))
     for note in report.notes:
         say(*note.split("\n"))
-    for what, problems in (("broken", report.broken), ("missing", report.missing)):
+    for what, problems in _problems(report):
         _print_problems(problems, f"{what} files", every=every)
     by_remedy: dict[str, list[str]] = {}
     for problem, remedy in report.faults:
@@ -113,6 +114,9 @@ def check(
     if not report.complete:
         raise _incomplete(report)
     output.print(f"{report.dataset} is complete" if report.root else f"{report.dataset} is rendered: nothing can miss")
+
+
+app.command()(build)
 
 
 @app.command("import-splits")
@@ -137,6 +141,11 @@ def import_splits(
         verdict = f"{'not ' if imported.differences else ''}{imported.release}'s release"
         say(f"{imported.split}: {imported.summary}, {verdict}; kept in {imported.path}")
         say(*(f"  note: {difference}" for difference in imported.differences))
+
+
+def _problems(report: Report) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """Return the sentences about files of a release by what is wrong with them."""
+    return (("broken", report.broken), ("different", report.different), ("missing", report.missing))
 
 
 def _print_problems(problems: Sequence[str], what: str, *, every: bool) -> None:
@@ -174,7 +183,7 @@ def _incomplete(report: Report) -> FSSBenchError:
         )
     wrong = sum(not count.same for count in report.counts)
     found = [f"{wrong} of {len(report.counts)} counts differ"] if wrong else []
-    for what, problems in (("broken", report.broken), ("missing", report.missing)):
+    for what, problems in _problems(report):
         if problems:
             found.append(f"{len(problems)} {'file is' if len(problems) == 1 else 'files are'} {what}")
     return MissingError(f"{report.dataset} in {report.root} is not the complete release: {', '.join(found)}")

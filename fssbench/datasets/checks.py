@@ -143,6 +143,7 @@ class Report:
         missing: A sentence for each missing file.
         notes: Information that is no error.
         faults: For own data, what is wrong and how to correct it.
+        different: A sentence for each file that is whole, but not the release's.
     """
 
     dataset: str
@@ -152,8 +153,10 @@ class Report:
     missing: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     faults: tuple[tuple[str, str], ...] = ()
+    different: tuple[str, ...] = ()
 
     @property
     def complete(self) -> bool:
         """Whether nothing is wrong."""
-        return not (self.broken or self.missing or self.faults) and all(count.same for count in self.counts)
+        wrong = self.broken or self.missing or self.different or self.faults
+        return not wrong and all(count.same for count in self.counts)

@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 
 from fssbench.cli.data import app
 from fssbench.config import config_file
+from fssbench.datasets.pascal5i import common_masks as common
 from fssbench.datasets.pascal5i import dataset as pascal5i
 from fssbench.datasets.shapes20i import dataset as shapes20i
 from fssbench.datasets.splits import stored as imported
@@ -96,6 +97,9 @@ def test_check_names_the_first_problems_and_counts_the_rest(voc: Path, monkeypat
     none: dict[str, frozenset[tuple[str, int]]] = {"add": frozenset(), "remove": frozenset()}
     small = replace(pascal5i.facts(), exceptions={"val": none, "train": none})
     monkeypatch.setattr(pascal5i, "facts", lambda: small)
+    hashes = {n: common.short_hash(label_map((n, 0, 0, 96, 96))) for n in range(1, 9)}
+    masks = {f"2008_00000{n}": common.CommonMask("sbd", found) for n, found in hashes.items()}
+    monkeypatch.setattr(common, "common_masks", lambda: masks)
     for path in sorted((voc / "JPEGImages").iterdir())[:7]:
         truncate(path)
     output, error = run("check", "pascal5i", "--root", voc)

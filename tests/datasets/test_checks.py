@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 from PIL import Image
 
@@ -14,6 +16,7 @@ from fssbench.datasets.checks import NOT_AT_HAND, Report, check
 from fssbench.datasets.coco20i import facts as coco_facts
 from fssbench.datasets.coco20i.facts import hash_of, image_name
 from fssbench.datasets.fss1000 import facts as fss_facts
+from fssbench.datasets.pascal5i import common_masks as common
 from fssbench.datasets.pascal5i import dataset as pascal5i
 from fssbench.datasets.pascal5i.dataset import Pascal5i
 from fssbench.datasets.shapes20i import dataset as shapes20i
@@ -54,8 +57,38 @@ def test_a_part_of_voc_is_not_complete(voc: Path) -> None:
     assert found["val entries, fold 0"] == (1, 346, False)
     assert found["train entries, fold 3"] == (1, 2086, False)
     assert {c.official for c in report.counts if "entries" in c.what} == {346, 451, 725, 2286, 3425, 5883, 2086}
-    assert report.missing[0] == "there is no mask of 2007_001408", "a name of the release that is known"
+    assert report.missing[0] == "there is no mask of 2007_000032", "the first of the common copy"
+    assert len(report.missing) == 12031 - 2, "2008_000001 is not in it"
     assert not report.complete
+
+
+def let_be_common(labels: Mapping[str, npt.NDArray[np.uint8]], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let these masks be the common copy."""
+    masks = {name: common.CommonMask("voc", common.short_hash(label)) for name, label in labels.items()}
+    monkeypatch.setattr(common, "common_masks", lambda: masks)
+
+
+def test_each_mask_is_the_common_one_another_or_missing(voc: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rim = label_map((7, 0, 0, 96, 96), (255, 96, 0, 2, 96))
+    copy = LABELS | {"2008_000002": rim, "2008_000009": label_map((3, 0, 0, 9, 9))}
+    del copy["2008_000003"]
+    let_be_common(copy, monkeypatch)
+    report = check(open_dataset("pascal5i", voc))
+    assert report.counts[0].note == "1 of the common copy, 1 with other labels, 1 that it does not have"
+    assert report.different == (
+        "the mask of 2008_000002 has other labels than that of the common copy",
+        "the mask of 2008_000003 is not in the common copy",
+    )
+    assert report.missing == ("there is no mask of 2008_000009",)
+    others, foreign, part = report.notes
+    assert others.startswith("1 masks have other labels than those of the common copy: 2008_000002; 1 of them lack the")
+    assert "not in how many pixels" in others
+    assert foreign.endswith("does not have: 2008_000003")
+    assert "a part can be evaluated all the same" in part
+    assert "with 2 of 1868 val entries" in part
+    assert not report.complete
+    save_palette(voc / "SegmentationClassAug" / "2008_000002.png", rim)
+    assert check(open_dataset("pascal5i", voc)).different == ("the mask of 2008_000003 is not in the common copy",)
 
 
 @pytest.fixture
@@ -74,6 +107,7 @@ def _small_release(voc: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         exceptions={side: {"add": frozenset(), "remove": frozenset()} for side in pascal5i.LIST_SPLITS},
     )
     monkeypatch.setattr(pascal5i, "facts", lambda: small)
+    let_be_common(LABELS, monkeypatch)
 
 
 @pytest.mark.usefixtures("_small_release")
@@ -111,6 +145,11 @@ class TestCompleteVoc:
         report = check(open_dataset("pascal5i", voc))
         assert numbers(report)["val entries, fold 0"] == (NOT_AT_HAND, 1, False)
         assert "has the label 33" in (report.broken + report.missing)[0]
+
+    def test_val_alone_is_enough_for_evaluation(self, voc: Path) -> None:
+        (voc / "SegmentationClassAug" / "2008_000003.png").unlink()
+        (note,) = check(open_dataset("pascal5i", voc)).notes
+        assert note.startswith("the lists of val are complete")
 
     def test_a_mask_of_val_that_is_missing_is_named(self, voc: Path) -> None:
         (voc / "SegmentationClassAug" / "2008_000002.png").unlink()

@@ -49,6 +49,20 @@ def voc_tree(root: Path, labels: Mapping[str, npt.NDArray[np.uint8]], val: Seque
     return folder
 
 
+def save_sbd(path: Path, label: npt.NDArray[np.generic], *, compressed: bool = True) -> None:
+    """A file of SBD's folder cls: GTcls with Boundaries (sparse, by class), Segmentation and CategoriesPresent."""
+    import scipy.io
+    import scipy.sparse
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    boundaries = np.empty((20, 1), object)
+    for class_id in range(1, 21):
+        boundaries[class_id - 1, 0] = scipy.sparse.csc_array(label == class_id)
+    present = np.setdiff1d(np.unique(label), [0]).reshape(-1, 1)
+    content = {"Boundaries": boundaries, "Segmentation": label, "CategoriesPresent": present}
+    scipy.io.savemat(path, {"GTcls": content}, do_compression=compressed)
+
+
 def box(x: float, y: float, width: float, height: float) -> list[float]:
     """A rectangle as COCO's polygons are written."""
     return [x, y, x + width, y, x + width, y + height, x, y + height]

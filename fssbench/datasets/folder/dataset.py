@@ -14,14 +14,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-import numpy as np
-
 from fssbench.datasets.dataset import Dataset, Image, Label, Split, check_command
 from fssbench.datasets.folder.description import FILE, Description, Fault, draft, read_description
 from fssbench.datasets.folder.files import VAL, Files, find_files
 from fssbench.datasets.folder.masks import read_binary, read_indexed
 from fssbench.datasets.io.images import read_photo, size_of, value_counts
 from fssbench.datasets.io.index_cache import cached_index, fingerprint_of, frame_of, key_of
+from fssbench.datasets.io.label_maps import label_hash
 from fssbench.datasets.roots import require_root
 from fssbench.errors import BrokenFileError, FSSBenchError, MissingError, UsageError
 from fssbench.progress import tracked
@@ -299,6 +298,5 @@ class Folder(Dataset):
 def rows_of(name: str, label: Label, classes: Mapping[int, str]) -> list[tuple[str | int, ...]]:
     """Return a row for each class in a label map: image name, class, pixels, and a digest of the map (int64)."""
     pixels = value_counts(label)
-    content = repr(label.shape).encode("ascii") + np.ascontiguousarray(label).tobytes()
-    digest = int.from_bytes(hashlib.sha256(content).digest()[:8], "big", signed=True)
+    digest = int.from_bytes(label_hash(label)[:8], "big", signed=True)
     return [(name, class_id, int(pixels[class_id]), digest) for class_id in classes if pixels[class_id]]

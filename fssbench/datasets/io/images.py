@@ -157,7 +157,9 @@ def read_colours(path: Path, remedy: str | None = None) -> Image:
         return np.array(image.convert("RGB"), dtype=np.uint8)
 
 
-def read_label(path: Path, class_count: int, *, ignore: bool, remedy: str | None = None) -> Label:
+def read_label(
+    path: Path, class_count: int, *, ignore: bool, remedy: str | None = None, raw: bytes | None = None
+) -> Label:
     """Return a label map stored as a palette or grey PNG: uint8 (H, W).
 
     Args:
@@ -165,19 +167,21 @@ def read_label(path: Path, class_count: int, *, ignore: bool, remedy: str | None
         class_count: The largest class.
         ignore: Whether 255 may occur.
         remedy: What to do if it is missing or broken.
+        raw: The content, if it was read already; the path is then for messages only.
 
     Raises:
         MissingError: If there is no such file.
         BrokenFileError: If it can't be decoded, is not a label map, has a value that is not a class, or was re-indexed.
     """
-    with opened(path, ("PNG",), remedy) as image:
+    with opened(path, ("PNG",), remedy, raw=raw) as image:
         if image.mode not in ("P", "L"):
             raise BrokenFileError(
                 f"{path} is not a label map: its pixels are {image.mode}, not palette or grey", remedy
             )
-        with path.open("rb") as file:
-            head = file.read(_BIT_DEPTH + 1)
-        label = _values(image, head)
+        if raw is None:
+            with path.open("rb") as file:
+                raw = file.read(_BIT_DEPTH + 1)
+        label = _values(image, raw)
         labels = {*range(class_count + 1), *([IGNORE] if ignore else [])}
         refuse_reindexed(image, label, labels, path, remedy)
     check_values(label, class_count, ignore=ignore, where=str(path), remedy=remedy)

@@ -1,7 +1,8 @@
-"""Reading label maps, and checking them against the index that the lists were made from."""
+"""Reading and hashing label maps, and checking them against the index that the lists were made from."""
 
 from __future__ import annotations
 
+import hashlib
 import shlex
 from collections.abc import Collection, Mapping
 from functools import cached_property
@@ -11,6 +12,11 @@ import numpy as np
 from fssbench.config import cache_folder, reachable
 from fssbench.datasets.dataset import Dataset, Label, Split
 from fssbench.errors import BrokenFileError
+
+
+def label_hash(label: Label) -> bytes:
+    """Return the sha256 of a label map: of its shape, written as (H, W), and of its values, row by row."""
+    return hashlib.sha256(repr(label.shape).encode("ascii") + np.ascontiguousarray(label).tobytes()).digest()
 
 
 def check_size(dataset: Dataset, name: str, photo: tuple[int, int], label: Label) -> None:

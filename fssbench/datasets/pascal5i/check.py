@@ -1,30 +1,29 @@
-"""Checking PASCAL-5i against the release: counts, lists, missing and unreadable files."""
+"""Checking PASCAL-5i against the release: masks one by one, counts, lists, missing and unreadable files."""
 
 from __future__ import annotations
 
-from fssbench.datasets.checks import (
-    NOT_AT_HAND,
-    Count,
-    Report,
-    equal_count,
-    photo_problems,
-    report_of,
-    unreadable_labels,
-)
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from fssbench.datasets.checks import NOT_AT_HAND, Count, Report, equal_count, photo_problems, report_of
 from fssbench.datasets.coco20i import facts as coco_facts
+from fssbench.datasets.folder.files import first_names
+from fssbench.datasets.io.images import IGNORE
+from fssbench.datasets.pascal5i import common_masks as common
 from fssbench.datasets.pascal5i import dataset as pascal5i
 from fssbench.datasets.pascal5i.dataset import Pascal5i
 from fssbench.datasets.turned_photos import stored_note
 from fssbench.errors import FSSBenchError, MissingError
+from fssbench.progress import tracked
 
 
 def check(dataset: Pascal5i, *, decode: bool) -> Report:
     """Return the report of `fssbench data check`; `decode` decodes every photo."""
     official = pascal5i.facts().official
-    masks = dataset.mask_names
-    counts = [equal_count("masks", len(masks), official.masks)]
-    # fssbench has no list of the 12,031 official names, but knows those in its exceptions.
-    known = {name for verbs in pascal5i.facts().exceptions.values() for pairs in verbs.values() for name, _ in pairs}
+    names = dataset.mask_names
+    masks = _compare(dataset, names)
+    counts = [replace(equal_count("masks", len(names), official.masks), note=masks.summary)]
+    known = set(common.common_masks())
     problems: list[FSSBenchError] = []
     try:
         val = dataset.val_names
@@ -34,12 +33,11 @@ def check(dataset: Pascal5i, *, decode: bool) -> Report:
         same = coco_facts.hash_of(sorted(val)) == official.val_names_sha256
         counts.append(Count("names in val.txt", len(val), official.val_names, same))
         known |= val
-    problems += [MissingError(f"there is no mask of {name}") for name in sorted(known - set(masks))]
-    unreadable = list(unreadable_labels(dataset, masks))
-    photos = [name for name in masks if dataset.photo_path(name).is_file()]
+    missing = [MissingError(f"there is no mask of {name}") for name in sorted(known - set(names))]
+    photos = [name for name in names if dataset.photo_path(name).is_file()]
     counts.append(equal_count("photos", len(photos), official.masks))
-    problems += unreadable
-    countable = len(counts) == 3 and not unreadable
+    problems += masks.unreadable
+    countable = len(counts) == 3 and not masks.unreadable
     for split in pascal5i.LIST_SPLITS:
         for fold in range(dataset.fold_count):
             what, expected = f"{split} entries, fold {fold}", official.entries[split][fold]
@@ -49,5 +47,89 @@ def check(dataset: Pascal5i, *, decode: bool) -> Report:
             same = dataset.list_sha256(fold, split) == official.sha256[split][fold]
             note = "HSNet's list" if same else "not HSNet's list"
             counts.append(Count(what, len(dataset.fold_list(fold, split)), expected, same, note))
-    problems += photo_problems(dataset, masks, decode=decode)
-    return report_of(dataset, counts, problems, stored_note(map(dataset.photo_path, masks)))
+    # The masks come last: there can be so many that other files would not be seen among them.
+    problems += [*photo_problems(dataset, names, decode=decode), *missing]
+    notes = [*masks.notes, *_part_note(dataset, bool(missing), countable=countable)]
+    report = report_of(dataset, counts, problems, [*notes, *stored_note(map(dataset.photo_path, names))])
+    return replace(report, different=masks.different)
+
+
+@dataclass(frozen=True)
+class _Masks:
+    """The masks that are here, compared with the common copy.
+
+    Attributes:
+        common: The names of those that are equal.
+        other: The names of those with other labels.
+        foreign: The names that the common copy does not have.
+        rimless: How many of `other` lack the ignored rim, which all masks of VOC have.
+        unreadable: An error for each that can't be read.
+        different: A sentence for each of `other` and `foreign`.
+    """
+
+    common: tuple[str, ...]
+    other: tuple[str, ...]
+    foreign: tuple[str, ...]
+    rimless: int
+    unreadable: tuple[FSSBenchError, ...]
+    different: tuple[str, ...]
+
+    @property
+    def summary(self) -> str:
+        """How many masks are equal and how many are not."""
+        parts = [f"{len(self.common)} of the common copy"]
+        parts += [f"{len(self.other)} with other labels"] if self.other else []
+        parts += [f"{len(self.foreign)} that it does not have"] if self.foreign else []
+        return ", ".join(parts)
+
+    @property
+    def notes(self) -> list[str]:
+        """What it means that some are not equal."""
+        notes = []
+        if self.other:
+            rim = f"; {self.rimless} of them lack the ignored rim ({IGNORE}) of VOC's masks" if self.rimless else ""
+            notes.append(
+                f"{len(self.other)} masks have other labels than those of the common copy: {first_names(self.other)}"
+                f"{rim}. A hash tells that they differ, not in how many pixels. fssbench data build pascal5i builds "
+                "the common ones from VOC 2012 and SBD"
+            )
+        if self.foreign:
+            names = first_names(self.foreign)
+            notes.append(f"{len(self.foreign)} masks are of images that the common copy does not have: {names}")
+        return notes
+
+
+def _compare(dataset: Pascal5i, names: Sequence[str]) -> _Masks:
+    table = common.common_masks()
+    equal, other, foreign, unreadable, different = [], [], [], [], []
+    rimless = 0
+    for name in tracked(names, "comparing the masks", "masks"):
+        try:
+            label = dataset.label(name)
+        except FSSBenchError as error:
+            unreadable.append(error)
+            continue
+        if name not in table:
+            foreign.append(name)
+            different.append(f"the mask of {name} is not in the common copy")
+        elif table[name].equals(label):
+            equal.append(name)
+        else:
+            other.append(name)
+            rimless += table[name].source == "voc" and not bool((label == IGNORE).any())
+            different.append(f"the mask of {name} has other labels than that of the common copy")
+    return _Masks(tuple(equal), tuple(other), tuple(foreign), rimless, tuple(unreadable), tuple(different))
+
+
+def _part_note(dataset: Pascal5i, missing: bool, *, countable: bool) -> list[str]:
+    """Return what can be evaluated if masks are missing."""
+    if not (missing and countable):
+        return []
+    official, folds = pascal5i.facts().official, range(dataset.fold_count)
+    if all(dataset.list_sha256(fold, "val") == official.sha256["val"][fold] for fold in folds):
+        return ["the lists of val are complete, on which papers evaluate; the masks that are missing are for training"]
+    entries = sum(len(dataset.fold_list(fold, "val")) for fold in folds)
+    return [
+        f"a part can be evaluated all the same: lists are made of the masks that are here, with {entries} of "
+        f"{sum(official.entries['val'])} val entries, and each run records that they are not complete"
+    ]

@@ -8,6 +8,7 @@ is OSLSM's filter; facts.toml has the exceptions, which its resampling decided b
 from __future__ import annotations
 
 import hashlib
+import shlex
 import tomllib
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
@@ -151,7 +152,7 @@ class Pascal5i(Dataset):
         if not self.masks.is_dir():
             raise MissingError(
                 f"{root} has no folder SegmentationClassAug with the augmented masks of PASCAL-5i",
-                "put the 12,031 masks of SegmentationClassAug there, or give another --root",
+                f"fssbench data build pascal5i --voc {shlex.quote(str(root))} builds them; or give another --root",
             )
 
     @classmethod
@@ -192,7 +193,7 @@ class Pascal5i(Dataset):
         if not names:
             raise MissingError(
                 f"{self.masks} has no masks",
-                "put the 12,031 masks of SegmentationClassAug there, or give another --root",
+                f"fssbench data build pascal5i --voc {shlex.quote(str(self.root))} builds them; or give another --root",
             )
         return tuple(names)
 
