@@ -19,12 +19,11 @@ from fssbench.errors import MissingError, UsageError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from fssbench.datasets.dataset import Dataset
     from fssbench.datasets.fetching.archives import Wanted
     from fssbench.datasets.fetching.photos import PhotoHost
     from fssbench.datasets.fetching.sources import Source
     from fssbench.downloads.shown import Shown
-    from fssbench.episode import Episode
+    from fssbench.episode import Episode, EpisodeList
 
 
 @dataclass(frozen=True)
@@ -70,15 +69,16 @@ def fetch(options: FetchOptions) -> None:
 
     source = _source(options)
     folder = destination(options.name, options.root)
+    lists = _lists(options)
     alone = options.episodes is not None or options.fold is not None
-    split = (options.split or "val") if alone else options.split
+    split = options.split or (lists[0].split if lists else "val" if alone else None)
     photos = not (alone or options.without_photos)
     parts = source.needed(folder, split, photos=photos, lists=options.episodes is None)
     wanted = Wanted(source, folder, parts, split, options.keep_archives, options.mirror)
     with interruptible(folder):
         _fetch_parts(wanted, dry=options.dry_run)
         if alone and not options.without_photos and not (options.dry_run and wanted.parts):
-            _fetch_photos(options, source, folder)
+            _fetch_photos(options, source, folder, lists)
     if options.dry_run:
         return
     _finish(wanted, whole=photos)
@@ -92,7 +92,7 @@ def _source(options: FetchOptions) -> Source:
     source = source_of(options.name)
     if source is None:
         info = dataset_info(options.name)
-        why = "is rendered" if info.rendered else "is your own data" if info.own else "comes with another package"
+        why = "is rendered" if info.rendered else "is your own data" if info.own else "has no recorded source"
         raise UsageError(
             f"there is nothing to fetch for {options.name}: it {why}", f"fetched are {', '.join(fetched_names())}"
         )
@@ -141,17 +141,20 @@ def _import_lists(wanted: Wanted) -> None:
             say(f"imported: the {imported.split} lists of {imported.release}, {imported.summary}")
 
 
-def _fetch_photos(options: FetchOptions, source: Source, folder: Path) -> None:
-    """Fetch the photos of lists, one by one."""
+def _fetch_photos(options: FetchOptions, source: Source, folder: Path, lists: Sequence[EpisodeList]) -> None:
+    """Fetch the photos of episode lists, or of the lists of a fold, one by one."""
     from fssbench.datasets import open_dataset
     from fssbench.datasets.fetching.photos import PhotoHost, fetch_photos
     from fssbench.downloads.shown import size_text
 
     dataset = open_dataset(options.name, folder)
     host = PhotoHost(source, dataset, options.mirror)
-    names = list(dict.fromkeys(_names(options, dataset)))
+    if lists:
+        names = [name for one in lists for episode in one for name in photos_of(episode)]
+    else:
+        names = dataset.entries(options.fold or 0, options.split or "val")["name"].tolist()
     missing = host.missing(names)
-    say(photo_line(host, missing, len(names)))
+    say(photo_line(host, missing, len(set(names))))
     if options.dry_run or not missing:
         return
     host.check_room(missing)
@@ -160,13 +163,12 @@ def _fetch_photos(options: FetchOptions, source: Source, folder: Path) -> None:
     say(f"{len(missing)} photos fetched, {size_text(count)}")
 
 
-def _names(options: FetchOptions, dataset: Dataset) -> list[str]:
-    """Return the names of the photos of the lists, in order."""
+def _lists(options: FetchOptions) -> list[EpisodeList]:
+    """Return the lists that --episodes names; none without it."""
     from fssbench.planning.episode_lists import episode_lists
 
     if options.episodes is None:
-        names: list[str] = dataset.entries(options.fold or 0, options.split or "val")["name"].tolist()
-        return names
+        return []
     lists = episode_lists(options.episodes, None if options.fold is None else str(options.fold))
     if not lists:
         raise UsageError(f"--episodes names a list, not {options.episodes}", "fssbench episodes export")
@@ -177,7 +179,7 @@ def _names(options: FetchOptions, dataset: Dataset) -> list[str]:
             raise UsageError(
                 f"the list {options.episodes} is of fold {one.fold}, {one.split}", "leave --fold and --split out"
             )
-    return [name for one in lists for episode in one for name in photos_of(episode)]
+    return lists
 
 
 def photos_of(episode: Episode) -> Iterator[str]:

@@ -56,6 +56,7 @@ def photos_arriving(plans: Sequence[Plan]) -> Iterator[None]:
         MissingError: If the disk has no room for them.
     """
     from fssbench.cli.data_fetch import photo_line
+    from fssbench.cli.signals import resume_command
     from fssbench.datasets.fetching.photos import Arriving, PhotoHost
     from fssbench.datasets.fetching.sources import source_of
     from fssbench.datasets.transfer.view import TransferView
@@ -75,8 +76,10 @@ def photos_arriving(plans: Sequence[Plan]) -> Iterator[None]:
     try:
         with Arriving(host, missing) as arriving:
             yield
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as error:
         say(f"photos that have arrived are kept in {inner.root}", err=True)
+        if not getattr(error, "__notes__", []):  # else the command was printed with the rows that are kept
+            say(f"  try: {resume_command()}", err=True)
         raise
     if missing:
         say(f"fetched: {size_text(arriving.bytes)}", err=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,7 @@ class Remote:
         size: Bytes; None if nobody states them.
         sha256: Hex; empty if nobody states it.
         md5: Hex; empty if nobody states it.
+        most: A host that sends more bytes is refused; default the size, if it is known.
     """
 
     url: str
@@ -29,6 +31,12 @@ class Remote:
     size: int | None = None
     sha256: str = ""
     md5: str = ""
+    most: int | None = None
+
+    @property
+    def limit(self) -> float:
+        """The most bytes that are taken from the host."""
+        return next((number for number in (self.size, self.most) if number is not None), math.inf)
 
     @property
     def hashed(self) -> bool:

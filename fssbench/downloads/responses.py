@@ -66,6 +66,8 @@ def explained(error: Exception, url: str, instead: str) -> FSSBenchError:
         return MissingError(f"{url} leads from one address to the next without end", instead)
     if isinstance(error, TryAgainError):
         return MissingError(f"{url} can't be had: its host says {error}, several times", instead)
-    if isinstance(error, requests.ConnectTimeout | requests.ReadTimeout):
+    if isinstance(error, requests.Timeout) or "timed out" in str(error):  # while a file comes, it is a ConnectionError
         return MissingError(f"{url} can't be had: its host does not send anything", instead)
+    if isinstance(error, requests.ConnectionError):
+        return MissingError(f"{url} can't be had: its host can't be reached, or breaks off", instead)
     return MissingError(f"{url} can't be had: {type(error).__name__}", instead)

@@ -136,6 +136,7 @@ def _attempt(session: requests.Session, remote: Remote, target: Path, instead: s
             raise BrokenFileError(
                 f"{remote.url} is not the recorded file: it has {total} bytes, not {remote.size}", instead
             )
+        _check_length(remote, total or 0, instead)
         check_space(target.parent, (total or begun) - begun, remote.name)
         write_text(_state_file(target), json.dumps({"url": remote.url, "validator": _validator(response)}))
         shown.begin(remote.name, begun, total)
@@ -145,10 +146,18 @@ def _attempt(session: requests.Session, remote: Remote, target: Path, instead: s
             for number, chunk in enumerate(chunks):
                 if not number and not begun:
                     refuse_page(kind, chunk, remote.url, instead)
+                _check_length(remote, file.tell() + len(chunk), instead)
                 file.write(chunk)
                 shown.advance(len(chunk))
     if total is not None and arrived(part) < total:
         raise TryAgainError("it ends too early")
+
+
+def _check_length(remote: Remote, count: int, instead: str) -> None:
+    if count > remote.limit:
+        raise BrokenFileError(
+            f"{remote.url} is not the file: its host sends more than {remote.limit} bytes of it", instead
+        )
 
 
 def _range_of(response: requests.Response) -> tuple[int, int | None]:

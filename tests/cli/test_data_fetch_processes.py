@@ -11,6 +11,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from fssbench.datasets.fetching import sources
 from tests.cli.test_data_fetch import files_in, photo
 from tests.datasets.fetching.conftest import COCO, IDS, Change, coco, host, mirror, stated, zipped
@@ -68,3 +70,27 @@ def test_two_fetches_at_once_do_not_disturb_each_other(coco: Host, tmp_path: Pat
     asked = [path for path, _ in coco.requests]
     assert sorted(asked) == sorted(set(asked))
     assert len(files_in(tmp_path / "COCO2014" / "val2014")) == len(IDS)
+
+
+def test_an_evaluation_that_is_interrupted_keeps_its_photos_and_goes_on(
+    coco: Host, fssbench: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    coco.pause = 0.3
+    command = ["eval", "--method", "copy-mask", "--dataset", "coco20i", "--protocol", "hsnet", "--fold", "0", "--fetch"]
+    command += ["--episodes", "6", "--root", "new", "--out", "run", "--quiet", "--skip-short-classes"]
+    process = started(*command)
+    photos = tmp_path / "new" / "COCO2014" / "val2014"
+    deadline = time.monotonic() + 60
+    while not (photos.exists() and list(photos.glob("*.jpg"))) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    assert "photos that have arrived are kept in new/COCO2014" in err
+    assert f"  try: fssbench {' '.join(command)} --resume" in err.splitlines()
+    assert 0 < len(list(photos.iterdir())) < len(IDS)
+    coco.pause = 0
+    code, _, err = fssbench(*command, "--resume")
+    assert code == 0, err
+    assert len((tmp_path / "run" / "rows.jsonl").read_text().splitlines()) == 6

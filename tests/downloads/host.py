@@ -26,6 +26,7 @@ class Host:
         breaks: Of a path the bytes after which the connection breaks off, one for each request.
         ranges: Whether requests of ranges are understood.
         tagged: Whether files have an ETag.
+        lengths: Whether it says how long a file is.
         pause: Seconds before each 64 kB.
         requests: What was asked for: path and range.
     """
@@ -39,6 +40,7 @@ class Host:
     breaks: dict[str, list[int]] = field(default_factory=dict)
     ranges: bool = True
     tagged: bool = True
+    lengths: bool = True
     pause: float = 0.0
     requests: list[tuple[str, str]] = field(default_factory=list)
 
@@ -87,7 +89,10 @@ def handler_of(host: Host) -> type[BaseHTTPRequestHandler]:
             self.send_response(code)
             for name, value in {"Content-Type": "application/zip", **(headers or {})}.items():
                 self.send_header(name, value)
-            self.send_header("Content-Length", str(len(content)))
+            if host.lengths:
+                self.send_header("Content-Length", str(len(content)))
+            else:
+                self.send_header("Connection", "close")
             self.end_headers()
             breaks = host.breaks.get(path)
             most = breaks.pop(0) if breaks else len(content)

@@ -14,6 +14,9 @@ from fssbench.datasets.dataset import Split
 from fssbench.datasets.splits.stored import is_there
 from fssbench.downloads.remote import Remote, mirrored
 
+LARGE_FILE = 64 << 20
+"""Bytes that a file may have of which nobody states a size: a list of classes, not an archive."""
+
 FACTS = Path(__file__).with_name("sources.toml")
 
 
@@ -82,7 +85,7 @@ class Part:
     def remote(self, mirror: str | None = None) -> Remote:
         """Return the file on its host, or on a mirror of it."""
         url = mirrored(self.url, mirror) if self.url else ""
-        return Remote(url, self.name, self.size, self.sha256, self.md5)
+        return Remote(url, self.name, self.size, self.sha256, self.md5, most=2 * (self.about or LARGE_FILE))
 
     def counts(self, folder: Path) -> dict[str, tuple[int, int]]:
         """Return for each pattern how many files are in a data folder, and how many the whole part has."""
