@@ -23,6 +23,7 @@ _COMMANDS = {
     "merge": "merge:merge",
     "launch": "launch:launch",
     "bench": "bench:bench",
+    "bench-backbones": "bench_backbones:bench_backbones",
     "score": "score:score",
     "table": "table:table",
     "published": "published:app",

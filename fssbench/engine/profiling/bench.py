@@ -14,7 +14,7 @@ from fssbench.engine.profiling.profile import PROFILE, Line, Profile
 from fssbench.errors import FSSBenchError, UsageError
 from fssbench.metrics.summary import summarise
 from fssbench.progress import tracked
-from fssbench.results.run_reader import load_run
+from fssbench.results.run_reader import Results, load_run
 
 
 @dataclass(frozen=True)
@@ -93,12 +93,8 @@ def measure(cases: Sequence[Case], options: Sequence[str]) -> Iterator[Measured]
 
 
 def _measured(case: Case, options: Sequence[str], out: Path) -> Measured:
-    command = [sys.executable, "-m", "fssbench", "eval", "--method", case.method, "--shots", str(case.shots)]
-    command += ["--precision", case.precision, *options, "--out", str(out), "--profile", "--quiet"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - this very program
-    if done.returncode:
-        raise _refusal(case, done.stderr)
-    results = load_run(out)
+    arguments = ["--method", case.method, "--shots", str(case.shots), "--precision", case.precision, *options]
+    results = evaluated(arguments, out, f"{case.method}, {case.shots}-shot, {case.precision}")
     return Measured(
         case=case,
         profile=read_profile(out / PROFILE),
@@ -109,6 +105,24 @@ def _measured(case: Case, options: Sequence[str], out: Path) -> Measured:
     )
 
 
+def evaluated(arguments: Sequence[str], out: Path, what: str) -> Results:
+    """Run `fssbench eval --profile` in a process of its own and return its run.
+
+    Args:
+        arguments: The other options of `fssbench eval`.
+        out: The run folder.
+        what: What is evaluated, for an error.
+
+    Raises:
+        UsageError: If it fails, with its message.
+    """
+    command = [sys.executable, "-m", "fssbench", "eval", *arguments, "--out", str(out), "--profile", "--quiet"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - this very program
+    if done.returncode:
+        raise _refusal(what, done.stderr)
+    return load_run(out)
+
+
 def read_profile(path: Path) -> Profile:
     """Return a profile that `fssbench.engine.profiling.profile.write_profile` has written."""
     record = json.loads(path.read_text(encoding="utf-8"))
@@ -116,9 +130,9 @@ def read_profile(path: Path) -> Profile:
     return Profile(lines=lines, **record)
 
 
-def _refusal(case: Case, stderr: str) -> FSSBenchError:
+def _refusal(what: str, stderr: str) -> FSSBenchError:
     text = [line for line in stderr.strip().splitlines() if line.strip()]
     remedy = next((line.strip().removeprefix("try: ") for line in text if line.strip().startswith("try: ")), None)
     last = text[-1] if text else "it failed without a message"
     message = next((line.removeprefix("error: ") for line in text if line.startswith("error: ")), last)
-    return UsageError(f"{case.method}, {case.shots}-shot, {case.precision}: {message}", remedy)
+    return UsageError(f"{what}: {message}", remedy)
