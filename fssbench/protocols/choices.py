@@ -109,6 +109,7 @@ class Protocol:
         base: How base classes are evaluated; None if they are not.
         query_rim: Whether a method that fits itself to the query knows the query's ignore region, so that it leaves
             these pixels out (`Method.leave_out`). It always knows the padding.
+        caveat: What its release does that numbers here can't show; printed with them. Empty if there is nothing.
         own: The file of a protocol that is not in protocols.toml.
     """
 
@@ -136,6 +137,7 @@ class Protocol:
     backbone: str | None = None
     base: BaseRule | None = None
     query_rim: QueryRim = "hidden"
+    caveat: str = ""
     own: ProtocolFile | None = None
 
     @property

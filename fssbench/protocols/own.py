@@ -25,7 +25,7 @@ MAX_BYTES = 1 << 16
 _FILE = re.compile(r"(?P<path>.*\.toml)(?::(?P<table>[^:@]*))?", re.DOTALL | re.IGNORECASE)
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _FILE_NAME = re.compile(r"[^@:\x00-\x1f\x7f-\x9f]{1,100}")
-_GIVEN = {"name", "own", "default_for"}
+_GIVEN = {"name", "own", "default_for", "caveat"}
 """Fields that are no keys of a file: the name is that of the table, and an installed protocol never is a default."""
 _LONGEST = 300
 _SIDES = (8, 4096)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 
 from fssbench.metrics.summary import FoldSummary, Summary
+from fssbench.protocols.rules import protocol, shipped_protocols
 from fssbench.results.lost import NOTHING, Lost
 from fssbench.results.record import Run
 
@@ -55,9 +56,12 @@ def caveats_without_truth(summary: Summary) -> list[str]:
 
 
 def caveats_of_protocol(run: Run) -> list[str]:
-    """Return the caveats of a protocol that is not one of fssbench's, or whose task is not that of the method."""
+    """Return the caveats of a protocol: its own, those of one that is not fssbench's or of another task."""
     rules = run.protocol
+    name = rules.name.partition("@")[0]
     found = []
+    if rules.own is None and name in shipped_protocols() and (caveat := protocol(name).caveat):
+        found.append(caveat)
     if rules.own is not None:
         whose = f"of the package {rules.own.package}" if rules.own.package else f"of the file {rules.own.path}"
         found.append(

@@ -143,5 +143,6 @@ def test_the_template_says_every_key_that_has_no_default() -> None:
         "base",
         "query_rim",
         "other_classes",
+        "caveat",
     }
     assert needed == {line.split(" = ")[0] for line in TEXT.splitlines() if " = " in line} | {"overrides"}
