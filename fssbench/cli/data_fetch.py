@@ -101,7 +101,7 @@ def _source(options: FetchOptions) -> Source:
             f"the photos of {options.name} come with the rest: --episodes, --fold and --without-photos do not fit",
             f"fssbench data fetch {options.name}",
         )
-    splits = sorted({part.split for part in source.parts if part.split})
+    splits = sorted({split for part in source.parts for split in (part.split, *part.command_for) if split})
     if options.split is not None and options.split not in splits:
         known = f"its splits are {', '.join(splits)}" if splits else "its files are not divided by split"
         raise UsageError(f"--split {options.split} does not fit {options.name}: {known}", "leave --split out")
@@ -204,7 +204,8 @@ def _finish(wanted: Wanted, *, whole: bool) -> None:
     """Say what is here now, and what comes next."""
     name, folder = wanted.source.name, wanted.folder
     say(f"{name}: {'what can be fetched' if whole else 'what was wanted'} is in {folder}")
-    commands = [part.command.format(folder=shlex.quote(str(folder))) for part in wanted.made]
+    made = [part.command_for.get(wanted.split or "", part.command) for part in wanted.made]
+    commands = [command.format(folder=shlex.quote(str(folder))) for command in made]
     if whole:
         commands.append(f"fssbench data check {name} --root {shlex.quote(str(folder))}")
     if commands:

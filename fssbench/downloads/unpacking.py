@@ -80,11 +80,12 @@ def unpack(
     written = total = 0
     try:
         with _opened(archive) as opened, full_disk_explained(into, archive.name):
+            needed = None  # a tar archive has no list of its files
             if isinstance(opened, zipfile.ZipFile):
                 needed = sum(entry.file_size for entry in opened.infolist() if _place(entry.filename, patterns))
                 _check_size(archive, needed, limits)
                 check_space(into, needed - _there(opened, into, patterns), f"what is in {archive.name}")
-            shown.begin(f"unpacking {archive.name}", 0, None)
+            shown.begin(f"unpacking {archive.name}", 0, needed)
             for number, member in enumerate(_members(opened), 1):
                 if number > limits.files:
                     raise BrokenFileError(f"{archive} holds more than {limits.files} files")

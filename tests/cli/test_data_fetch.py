@@ -183,6 +183,10 @@ def test_pascal_comes_from_two_hosts_and_says_how_its_masks_are_built(
     assert "benchmark.tgz: nobody states its hash; its sha256 is " in err
     assert f"  fssbench data build pascal5i --voc {folder} --sbd {folder}/SBD" in out.splitlines()
     assert f"  fssbench data check pascal5i --root {folder}" in out.splitlines()
+    code, out, _ = fssbench("data", "fetch", "pascal5i", "--root", str(tmp_path / "val"), "--split", "val")
+    assert code == 0
+    assert files_in(tmp_path / "val" / "VOC2012") == [name for name in files_in(folder) if "SBD" not in name]
+    assert f"  fssbench data build pascal5i --voc {tmp_path}/val/VOC2012" in out.splitlines()
     # An archive that lacks what it should have is not taken for whole the next time.
     shutil.rmtree(folder / "SBD")
     mirror.files[berkeley] = tarred({"benchmark_RELEASE/dataset/train.txt": b""}, "w:gz")

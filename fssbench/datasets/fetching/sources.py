@@ -30,6 +30,7 @@ class Part:
         url: The archive or the file; empty if a host shows a page only, or a command makes it.
         page: The page from which a person saves it; empty if there is a url.
         command: The command that makes it of other parts; empty if it is downloaded.
+        command_for: The same for a split, if that needs less.
         files: What it may be called where it was saved by hand; the first is its own name.
         take: Patterns of the names in the archive that are unpacked; the first group is the path in the data folder. A
             part without is a plain file.
@@ -52,6 +53,7 @@ class Part:
     url: str = ""
     page: str = ""
     command: str = ""
+    command_for: Mapping[str, str] = field(default_factory=dict)
     files: tuple[str, ...] = ()
     take: tuple[str, ...] = ()
     into: str = ""
