@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from fssbench.datasets.fetching.archives import Wanted
     from fssbench.datasets.fetching.photos import PhotoHost
-    from fssbench.datasets.fetching.sources import Source
+    from fssbench.datasets.fetching.sources import Part, Source
     from fssbench.downloads.shown import Shown
     from fssbench.episode import Episode, EpisodeList
 
@@ -77,6 +77,8 @@ def fetch(options: FetchOptions) -> None:
     wanted = Wanted(source, folder, parts, split, options.keep_archives, options.mirror)
     with interruptible(folder):
         _fetch_parts(wanted, dry=options.dry_run)
+        if not options.dry_run:
+            _make(wanted)
         if alone and not options.without_photos and not (options.dry_run and wanted.parts):
             _fetch_photos(options, source, folder, lists)
     if options.dry_run:
@@ -139,6 +141,26 @@ def _import_lists(wanted: Wanted) -> None:
     if any(part.lists for part in wanted.parts):
         for imported in import_splits(wanted.source.name, wanted.folder):
             say(f"imported: the {imported.split} lists of {imported.release}, {imported.summary}")
+
+
+def _make(wanted: Wanted) -> None:
+    """Build what is made of the fetched parts: the augmented masks of PASCAL-5i.
+
+    Raises:
+        CheckFailedError: If a mask is not that of the field's common copy.
+        MissingError: If one can't be built.
+    """
+    from fssbench.cli.data_build import build
+
+    for part in wanted.made:
+        say(f"{part.what}: {_command(wanted, part)}")
+        sbd = None if wanted.split == "val" else wanted.folder / "SBD"
+        build(wanted.source.name, voc=wanted.folder, sbd=sbd)
+
+
+def _command(wanted: Wanted, part: Part) -> str:
+    command = part.command_for.get(wanted.split or "", part.command)
+    return command.format(folder=shlex.quote(str(wanted.folder)))
 
 
 def _fetch_photos(options: FetchOptions, source: Source, folder: Path, lists: Sequence[EpisodeList]) -> None:
@@ -204,12 +226,8 @@ def _finish(wanted: Wanted, *, whole: bool) -> None:
     """Say what is here now, and what comes next."""
     name, folder = wanted.source.name, wanted.folder
     say(f"{name}: {'what can be fetched' if whole else 'what was wanted'} is in {folder}")
-    made = [part.command_for.get(wanted.split or "", part.command) for part in wanted.made]
-    commands = [command.format(folder=shlex.quote(str(folder))) for command in made]
     if whole:
-        commands.append(f"fssbench data check {name} --root {shlex.quote(str(folder))}")
-    if commands:
-        say("next:", *(f"  {command}" for command in commands))
+        say(f"  fssbench data check {name} --root {shlex.quote(str(folder))} reads and counts it")
 
 
 @contextmanager

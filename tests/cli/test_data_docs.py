@@ -9,17 +9,13 @@ from typing import Any
 
 import pytest
 
-from fssbench.datasets.pascal5i import common_masks as common
 from tests.cli.test_eval_fetch import rows, sample
-from tests.datasets.fetching.conftest import Change, host, mirror, stated, tarred
-from tests.datasets.trees import label_map, save_palette, save_photo, save_sbd
-from tests.downloads.host import Host
+from tests.datasets.fetching.conftest import Change, host, mirror, pascal, stated
 
-__all__ = ["host", "mirror", "sample", "stated"]
+__all__ = ["host", "mirror", "pascal", "sample", "stated"]
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "data.md").read_text(encoding="utf-8")
 BLOCKS = [block.splitlines() for block in re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL)]
-OF_VOC, OF_SBD = "2007_000032", "2008_000002"
 SMALL = {
     "episodes export": ["--count", "4", "--skip-short-classes"],
     "--fetch": ["--episodes", "3", "--skip-short-classes"],
@@ -49,41 +45,17 @@ def test_coco_as_the_page_says(fssbench: Any, monkeypatch: pytest.MonkeyPatch) -
     assert len(rows(Path("runs/on-the-way"))) == 3
 
 
-@pytest.mark.usefixtures("elsewhere")
-def test_pascal_as_the_page_says(
-    mirror: Host, stated: Change, fssbench: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    """Fetched, built and checked, with two images in place of 12,031; so the check finds the set not to be complete."""
+@pytest.mark.usefixtures("elsewhere", "pascal")
+def test_pascal_as_the_page_says(fssbench: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two images in place of 12,031: all is fetched and built, and the check finds that it is not the release."""
     run(fssbench, monkeypatch, BLOCKS[0][0])
-    label = label_map((1, 0, 0, 96, 96))
-    masks = {
-        name: common.CommonMask(kind, common.short_hash(label)) for name, kind in ((OF_VOC, "voc"), (OF_SBD, "sbd"))
-    }
-    monkeypatch.setattr(common, "common_masks", lambda: masks)
-    save_photo(tmp_path / "a.jpg")
-    save_palette(tmp_path / "a.png", label)
-    save_sbd(tmp_path / "a.mat", label)
-    voc, photo = "VOCdevkit/VOC2012", (tmp_path / "a.jpg").read_bytes()
-    content = tarred(
-        {
-            f"{voc}/JPEGImages/{OF_VOC}.jpg": photo,
-            f"{voc}/JPEGImages/{OF_SBD}.jpg": photo,
-            f"{voc}/SegmentationClass/{OF_VOC}.png": (tmp_path / "a.png").read_bytes(),
-            f"{voc}/ImageSets/Segmentation/val.txt": f"{OF_VOC}\n".encode(),
-        }
-    )
-    mirror.files["/host.robots.ox.ac.uk/pascal/VOC/voc2012/VOCtrainval_11-May-2012.tar"] = content
-    berkeley = "/www2.eecs.berkeley.edu/Research/Projects/CS/vision/grouping/semantic_contours/benchmark.tgz"
-    sbd = {f"benchmark_RELEASE/dataset/cls/{OF_SBD}.mat": (tmp_path / "a.mat").read_bytes()}
-    mirror.files[berkeley] = tarred(sbd, "w:gz")
-    one = {"JPEGImages/*.jpg": 2, "SegmentationClass/*.png": 1, "ImageSets/Segmentation/val.txt": 1}
-    stated("pascal5i", "VOCtrainval_11-May-2012.tar", content, holds=one)
-    stated("pascal5i", "benchmark.tgz", None, holds={"SBD/cls/*.mat": 1})
-    fetch, build, check = BLOCKS[3]
+    fetch, check = BLOCKS[3]
     said = run(fssbench, monkeypatch, fetch)
-    assert f"  {build}" in said.splitlines()
-    assert f"  {check} --root data/VOC2012" in said.splitlines()
-    assert "data/VOC2012/SegmentationClassAug: 2 masks written" in run(fssbench, monkeypatch, build)
+    (build,) = re.findall(r"`(fssbench data build [^`]*)`", PAGE)
+    assert f"augmented masks: {build}" in said.splitlines()
+    assert "data/VOC2012/SegmentationClassAug: 2 masks written" in said
+    assert f"  {check} --root data/VOC2012 reads and counts it" in said.splitlines()
+    assert "0 masks written, 2 were there" in run(fssbench, monkeypatch, build)
     code, out, err = fssbench(*shlex.split(check)[1:])
     assert code == 2
     assert "2 of the common copy" in out

@@ -17,19 +17,23 @@ from fssbench.downloads import space
 from fssbench.downloads.remote import digest
 from tests.datasets.fetching.conftest import (
     ANNOTATIONS,
+    BERKELEY,
     COCO,
     IDS,
+    OF_SBD,
+    OF_VOC,
     Change,
     coco,
     host,
     mirror,
+    pascal,
     stated,
     tarred,
     zipped,
 )
 from tests.downloads.host import Host
 
-__all__ = ["coco", "host", "mirror", "stated"]
+__all__ = ["coco", "host", "mirror", "pascal", "stated"]
 
 DRAW = ("--dataset", "coco20i", "--protocol", "hsnet", "--fold", "0", "--count", "2")
 
@@ -151,62 +155,42 @@ def test_a_wrong_hash_and_a_page_end_the_command(coco: Host, fssbench: Any, tmp_
     assert files_in(tmp_path / "COCO2014") == []
 
 
-def test_pascal_comes_from_two_hosts_and_says_how_its_masks_are_built(
-    mirror: Host, stated: Change, fssbench: Any, tmp_path: Path
-) -> None:
-    voc = tarred(
-        {
-            "VOCdevkit/VOC2012/JPEGImages/a.jpg": b"photo",
-            "VOCdevkit/VOC2012/SegmentationClass/a.png": b"mask",
-            "VOCdevkit/VOC2012/ImageSets/Segmentation/val.txt": b"a\n",
-            "VOCdevkit/VOC2012/Annotations/a.xml": b"no",
-        }
-    )
-    sbd = tarred({"benchmark_RELEASE/dataset/cls/a.mat": b"mat", "benchmark_RELEASE/dataset/img/a.jpg": b"no"}, "w:gz")
-    berkeley = "/www2.eecs.berkeley.edu/Research/Projects/CS/vision/grouping/semantic_contours/benchmark.tgz"
-    mirror.files |= {
-        "/host.robots.ox.ac.uk/pascal/VOC/voc2012/VOCtrainval_11-May-2012.tar": voc,
-        berkeley: sbd,
-    }
-    one = {"JPEGImages/*.jpg": 1, "SegmentationClass/*.png": 1, "ImageSets/Segmentation/val.txt": 1}
-    stated("pascal5i", "VOCtrainval_11-May-2012.tar", voc, holds=one)
-    stated("pascal5i", "benchmark.tgz", None, holds={"SBD/cls/*.mat": 1})
-    code, out, err = fssbench("data", "fetch", "pascal5i", "--root", str(tmp_path))
+def test_pascal_comes_from_two_hosts_and_its_masks_are_built(pascal: Host, fssbench: Any, tmp_path: Path) -> None:
+    command = ("data", "fetch", "pascal5i", "--root", str(tmp_path))
+    code, out, err = fssbench(*command)
     assert code == 0, err
     folder = tmp_path / "VOC2012"
-    assert files_in(folder) == [
-        "ImageSets/Segmentation/val.txt",
-        "JPEGImages/a.jpg",
-        "SBD/cls/a.mat",
-        "SegmentationClass/a.png",
-    ]
+    files = [f"JPEGImages/{OF_VOC}.jpg", f"JPEGImages/{OF_SBD}.jpg", f"SBD/cls/{OF_SBD}.mat"]
+    files += [f"SegmentationClass/{OF_VOC}.png", *(f"SegmentationClassAug/{name}.png" for name in (OF_VOC, OF_SBD))]
+    assert files_in(folder) == ["ImageSets/Segmentation/val.txt", *files]
     assert "benchmark.tgz: nobody states its hash; its sha256 is " in err
-    assert f"  fssbench data build pascal5i --voc {folder} --sbd {folder}/SBD" in out.splitlines()
-    assert f"  fssbench data check pascal5i --root {folder}" in out.splitlines()
-    code, out, _ = fssbench("data", "fetch", "pascal5i", "--root", str(tmp_path / "val"), "--split", "val")
-    assert code == 0
-    assert files_in(tmp_path / "val" / "VOC2012") == [name for name in files_in(folder) if "SBD" not in name]
-    assert f"  fssbench data build pascal5i --voc {tmp_path}/val/VOC2012" in out.splitlines()
-    # An archive that lacks what it should have is not taken for whole the next time.
+    assert f"augmented masks: fssbench data build pascal5i --voc {folder} --sbd {folder}/SBD" in out.splitlines()
+    assert "2 of 2 masks of the common copy" in out
+    # What masks are made of is not fetched where they are.
     shutil.rmtree(folder / "SBD")
-    mirror.files[berkeley] = tarred({"benchmark_RELEASE/dataset/train.txt": b""}, "w:gz")
-    code, _, err = fssbench("data", "fetch", "pascal5i", "--root", str(tmp_path))
+    shutil.rmtree(folder / "SegmentationClass")
+    asked = len(pascal.requests)
+    code, out, _ = fssbench(*command)
+    assert (code, len(pascal.requests)) == (0, asked)
+    assert "data build" not in out
+
+
+def test_of_pascal_val_needs_no_sbd(pascal: Host, fssbench: Any, tmp_path: Path) -> None:
+    code, _, err = fssbench("data", "fetch", "pascal5i", "--root", str(tmp_path), "--split", "val")
+    assert code == 0, err
+    assert BERKELEY not in dict(pascal.requests)
+    assert files_in(tmp_path / "VOC2012" / "SegmentationClassAug") == [f"{OF_VOC}.png"]
+
+
+def test_an_archive_that_lacks_files_is_not_taken_for_whole(pascal: Host, fssbench: Any, tmp_path: Path) -> None:
+    command = ("data", "fetch", "pascal5i", "--root", str(tmp_path))
+    right = pascal.files[BERKELEY]
+    pascal.files[BERKELEY] = tarred({"benchmark_RELEASE/dataset/train.txt": b""}, "w:gz")
+    code, _, err = fssbench(*command)
     assert code == 2
     assert "does not have all of the masks of SBD: there are 0 of 1 files SBD/cls/*.mat" in err
-    mirror.files[berkeley] = sbd
-    assert fssbench("data", "fetch", "pascal5i", "--root", str(tmp_path))[0] == 0
-
-
-def test_what_masks_are_made_of_is_not_fetched_where_they_are(
-    mirror: Host, stated: Change, fssbench: Any, tmp_path: Path
-) -> None:
-    stated("pascal5i", "VOCtrainval_11-May-2012.tar", None, holds={"JPEGImages/*.jpg": 0, "SegmentationClass/*.png": 9})
-    stated("pascal5i", "augmented masks", None, holds={"SegmentationClassAug/*.png": 1})
-    (tmp_path / "VOC2012" / "SegmentationClassAug").mkdir(parents=True)
-    (tmp_path / "VOC2012" / "SegmentationClassAug" / "a.png").touch()
-    code, out, err = fssbench("data", "fetch", "pascal5i", "--root", str(tmp_path))
-    assert (code, mirror.requests) == (0, []), err
-    assert "data build" not in out
+    pascal.files[BERKELEY] = right
+    assert fssbench(*command)[0] == 0
 
 
 def test_a_set_behind_a_login_is_explained_and_unpacked_where_it_was_saved(

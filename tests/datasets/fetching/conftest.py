@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 
 from fssbench.datasets.fetching import sources
-from tests.datasets.trees import annotation, box, instances, save_photo
+from fssbench.datasets.pascal5i import common_masks as common
+from tests.datasets.trees import annotation, box, instances, label_map, save_palette, save_photo, save_sbd
 from tests.downloads.conftest import host
 from tests.downloads.host import Host
 
@@ -89,4 +90,39 @@ def coco(mirror: Host, stated: Change, tmp_path: Path) -> Host:
     mirror.files |= {f"{COCO}/{name}": content for name, content in photos.items()}
     stated("coco20i", "annotations_trainval2014.zip", annotations)
     stated("coco20i", "val2014.zip", archive, holds={"val2014/*.jpg": len(IDS)})
+    return mirror
+
+
+OF_VOC, OF_SBD = "2007_000032", "2008_000002"
+BERKELEY = "/www2.eecs.berkeley.edu/Research/Projects/CS/vision/grouping/semantic_contours/benchmark.tgz"
+
+
+@pytest.fixture
+def pascal(mirror: Host, stated: Change, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Host:
+    """VOC 2012 and SBD with an image each in place of 12,031, on the host."""
+    label = label_map((1, 0, 0, 96, 96))
+    origins: tuple[tuple[str, common.Source], ...] = ((OF_VOC, "voc"), (OF_SBD, "sbd"))
+    masks = {name: common.CommonMask(origin, common.short_hash(label)) for name, origin in origins}
+    monkeypatch.setattr(common, "common_masks", lambda: masks)
+    official = tmp_path / "official"
+    save_photo(official / "a.jpg")
+    save_palette(official / "a.png", label)
+    save_sbd(official / "a.mat", label)
+    voc, photo = "VOCdevkit/VOC2012", (official / "a.jpg").read_bytes()
+    content = tarred(
+        {
+            f"{voc}/Annotations/{OF_VOC}.xml": b"<annotation/>",
+            f"{voc}/JPEGImages/{OF_VOC}.jpg": photo,
+            f"{voc}/JPEGImages/{OF_SBD}.jpg": photo,
+            f"{voc}/SegmentationClass/{OF_VOC}.png": (official / "a.png").read_bytes(),
+            f"{voc}/ImageSets/Segmentation/val.txt": f"{OF_VOC}\n".encode(),
+        }
+    )
+    mirror.files["/host.robots.ox.ac.uk/pascal/VOC/voc2012/VOCtrainval_11-May-2012.tar"] = content
+    sbd = {f"benchmark_RELEASE/dataset/cls/{OF_SBD}.mat": (official / "a.mat").read_bytes()}
+    mirror.files[BERKELEY] = tarred(sbd | {"benchmark_RELEASE/dataset/img/a.jpg": photo}, "w:gz")
+    holds = {"JPEGImages/*.jpg": 2, "SegmentationClass/*.png": 1, "ImageSets/Segmentation/val.txt": 1}
+    stated("pascal5i", "VOCtrainval_11-May-2012.tar", content, holds=holds)
+    stated("pascal5i", "benchmark.tgz", None, holds={"SBD/cls/*.mat": 1})
+    stated("pascal5i", "augmented masks", None, holds={"SegmentationClassAug/*.png": 2})
     return mirror
