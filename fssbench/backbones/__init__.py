@@ -19,6 +19,9 @@ BACKBONES = {
     "resnet50": "fssbench.backbones.resnet",
     "resnet101": "fssbench.backbones.resnet",
     "vgg16": "fssbench.backbones.vgg",
+    "efficientnet-lite0": "fssbench.backbones.efficientnet_lite",
+    "efficientnet-lite1": "fssbench.backbones.efficientnet_lite",
+    "efficientnet-lite2": "fssbench.backbones.efficientnet_lite",
     "small": "fssbench.backbones.small",
 }
 """The module of each backbone."""
@@ -41,9 +44,15 @@ class Backbone(nn.Module, ABC):
     levels: tuple[int, int, int]
     channels: tuple[int, ...]
 
+    @property
+    def compared(self) -> tuple[int, ...]:
+        """The maps, counted from 0, that a comparison of prototypes uses by default: the last of the middle level."""
+        shallow, middle, _ = self.levels
+        return (shallow + middle - 1,)
+
     @abstractmethod
     def forward(self, image: Tensor) -> Pyramid:
-        """Return the maps of float32 images (B, 3, H, W), shallow level first, each before its ReLU."""
+        """Return the maps of float32 images (B, 3, H, W), shallow level first, each before its ReLU if it has one."""
 
     def as_pyramid(self) -> Self:
         """Return the backbone with levels of decreasing size, for methods that squeeze them to one size."""
@@ -68,7 +77,7 @@ def backbone(name: str) -> Backbone:
     """Build a backbone with random weights; one from the Hugging Face hub with its own.
 
     Args:
-        name: "resnet50", "resnet101", "vgg16" or "small"; or a model of the hub, see `fssbench.hub.networks`.
+        name: One of `BACKBONES`; or a model of the hub, see `fssbench.hub.networks`.
 
     Raises:
         UsageError: If there is no such backbone.
@@ -78,5 +87,5 @@ def backbone(name: str) -> Backbone:
         return loaded
     if name not in BACKBONES:
         raise unknown_name("backbone", name, BACKBONES)
-    built: Backbone = getattr(importlib.import_module(BACKBONES[name]), name)()
+    built: Backbone = getattr(importlib.import_module(BACKBONES[name]), name.replace("-", "_"))()
     return built

@@ -1,7 +1,8 @@
-"""From a record to its files on this machine: shipped, cached, or downloaded with a check of their hash."""
+"""From a record to its files on this machine: shipped, in a package, cached, or downloaded; hashes are checked."""
 
 from __future__ import annotations
 
+import importlib.util
 import logging
 import os
 from pathlib import Path
@@ -24,12 +25,28 @@ def cached_file(record: Record) -> Path:
     return cache_folder() / "checkpoints" / f"{record.id}{suffix}"
 
 
+def packaged_file(record: Record) -> Path | None:
+    """Return where a file is, or would be, in an installed package, which is not imported; None without the package."""
+    name, _, inside = record.package.partition("/")
+    try:
+        spec = importlib.util.find_spec(name)
+    except (ImportError, ValueError):
+        return None
+    folders = spec.submodule_search_locations if spec is not None else None
+    return Path(next(iter(folders))) / inside if folders else None
+
+
 def own_file(record: Record) -> Path:
     """Return where the record's file is, or would be.
 
     Raises:
-        MissingError: If it is a model of the hub that is not in the hub's cache.
+        MissingError: If it is in a package that is not installed, or a model of the hub that is not in the hub's cache.
     """
+    if record.package:
+        inside = packaged_file(record)
+        if inside is None:
+            raise absent(record)
+        return inside
     if record.hub:
         found = cached(record.hub, record.revision, [record.filename])
         if found is None:
@@ -61,6 +78,8 @@ def locate(record: Record) -> tuple[Path, ...]:
         raise absent(record)
     recognise(path)
     again = "download it again" if record.path else f"fssbench checkpoints fetch {record.id}"
+    if record.package:
+        again = _reinstall(record)
     _check_hash(record.id, path, record.sha256, again)
     if not record.backbone_path:
         return (path,)
@@ -73,6 +92,12 @@ def locate(record: Record) -> tuple[Path, ...]:
 
 def absent(record: Record) -> MissingError:
     """Return the error for a record whose file is not on this machine, with the way to get it."""
+    if record.package:
+        package = record.package.partition("/")[0]
+        if (path := packaged_file(record)) is not None:
+            return MissingError(f"{record.id}: its file {path} is missing", _reinstall(record))
+        remedy = f"pip install 'fssbench[{record.extra}]'" if record.extra else f"pip install {package}"
+        return MissingError(f"{record.id} comes with the package {package}, which is not installed", remedy)
     if record.path:
         return MissingError(
             f"{record.id}: its file {own_file(record)} is missing", "fssbench checkpoints add FILE ... names another"
@@ -193,6 +218,10 @@ class _Bar:
     def close(self) -> None:
         """Restore the terminal."""
         self._shown.stop()
+
+
+def _reinstall(record: Record) -> str:
+    return f"pip install --force-reinstall {record.package.partition('/')[0].replace('_', '-')}"
 
 
 def _check_hash(identifier: str, path: Path, expected: str, remedy: str) -> None:

@@ -29,6 +29,9 @@ _FSCS = {"hsnet": r"^learner\.", "pfenet": r"^learner\."}
 _LAYER3 = re.compile(r"^((backbone|encoder|model_res)\.layer3|layer3|backbone3)\.\d+\.conv1\.weight$")
 """The blocks of a ResNet's third stage, as methods name them. Their number gives the depth."""
 
+_LITE = {(320, 1152): "efficientnet-lite0", (192, 672): "efficientnet-lite1", (208, 720): "efficientnet-lite2"}
+"""Output and input channels of the sixteenth projection: no two of the networks share them."""
+
 _BAM_SHOTS = ("kshot_rw.0.weight", 1)
 _BAM_CLASSES = ("learner_base.1.4.weight", 0)
 """The axes of BAM's weights whose lengths are K (absent for one shot), and the base classes and background."""
@@ -56,6 +59,8 @@ def _backbone(state: Mapping[str, Tensor]) -> str:
         return "vgg16"
     if any(key.startswith("backbone.stem.") for key in state):
         return "small"
+    if (head := state.get("backbone._blocks.15._project_conv.weight")) is not None and head.ndim == 4:
+        return _LITE.get((head.shape[0], head.shape[1]), "")
     depth = sum(_LAYER3.match(key) is not None for key in state)
     return {6: "resnet50", 23: "resnet101"}.get(depth, "")
 

@@ -20,6 +20,7 @@ from fssbench.methods.catalogue import MethodInfo, check_build, method_info
 from fssbench.toml import parse, text_of
 
 _ID = r"^[a-z0-9][a-z0-9._-]*$"
+_PACKAGED = r"^([A-Za-z_][A-Za-z0-9_]*(/[A-Za-z0-9_-][A-Za-z0-9._-]*)+)?$"
 Option = bool | int | float | str | tuple[int | float, ...]
 
 
@@ -45,6 +46,8 @@ class Record(BaseModel):
         revision: Its branch, tag or commit there; empty for the main branch.
         filename: Its file there.
         gated: Whether the hub asks for an account and the acceptance of the licence.
+        package: The file in an installed Python package, "PACKAGE/FILE"; instead of `url`.
+        extra: The extra of fssbench that installs this package.
         backbone_path: The file of the frozen backbone, if it has its own file.
         sha256: Hash of the file, or its beginning if the host gives no more; empty if unknown.
         backbone_sha256: Hash of `backbone_path`.
@@ -75,6 +78,8 @@ class Record(BaseModel):
     revision: str = Field(default="", pattern=r"^[\w./-]*$")
     filename: str = Field(default=WEIGHTS, pattern=r"^[\w-][\w.-]*\.safetensors$")
     gated: bool = False
+    package: str = Field(default="", pattern=_PACKAGED)
+    extra: str = Field(default="", pattern=r"^[a-z]*$")
     backbone_path: str = ""
     sha256: str = Field(default="", pattern=r"^([0-9a-f]{8,64})?$")
     backbone_sha256: str = Field(default="", pattern=r"^([0-9a-f]{64})?$")
@@ -87,8 +92,8 @@ class Record(BaseModel):
 
     @model_validator(mode="after")
     def _one_place(self) -> Record:
-        if sum(map(bool, (self.url, self.path, self.hub))) != 1:
-            raise ValueError("a record has a url or a path or a hub, one of them")
+        if sum(map(bool, (self.url, self.path, self.hub, self.package))) != 1:
+            raise ValueError("a record has a url or a path or a hub or a package, one of them")
         if (self.kind == "method") != bool(self.method):
             raise ValueError("a method's checkpoint names its method, a backbone's does not")
         return self
@@ -144,7 +149,7 @@ def is_release(identifier: str | None, sha256: str | None) -> bool:
         sha256: Hash of the file.
     """
     for entry in _shipped():
-        released = bool(entry.url or entry.hub)
+        released = bool(entry.url or entry.hub or entry.package)
         if released and entry.sha256 and (sha256 or "").startswith(entry.sha256):
             return True
         if released and not entry.sha256 and entry.id == identifier:

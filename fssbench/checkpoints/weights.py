@@ -18,7 +18,7 @@ _FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 BACKBONE = re.compile(r"(backbone\d*|encoder|layer\d)\.")
 """The names of backbones in methods."""
 
-_CLASSIFIER = re.compile(r"backbone\.(fc|classifier)\.")
+_CLASSIFIER = re.compile(r"backbone\.(_?fc|classifier)\.")
 """Layers in ImageNet files that no method uses."""
 
 _DENSE = "ask for the weights as dense tensors of 16, 32 or 64-bit floating point"

@@ -117,7 +117,7 @@ def add(
     known = next((entry for entry in registry.records() if entry.id == identifier), None)
     if known is not None and not (method or backbone or dataset or fold is not None):
         _check_known(known, file, sha256)
-        moved = {"url", "hosting", "path", "hub", "revision", "filename", "gated"}
+        moved = {"url", "hosting", "path", "hub", "revision", "filename", "gated", "package", "extra"}
         moved |= {"sha256", "backbone_path", "backbone_sha256"}
         entry = registry.Record.model_validate(known.model_dump(exclude=moved) | here)
     elif method is None or backbone is None or dataset is None or fold is None:
@@ -208,7 +208,9 @@ def _named(name: str) -> Record | Path:
         raise MissingError(f"there is no checkpoint {path}", "fssbench checkpoints list")
     sha256 = file_sha256(path)
     known = next((entry for entry in records() if entry.sha256 and sha256.startswith(entry.sha256)), None)
-    return path if known is None else known.model_copy(update={"path": str(path.resolve()), "url": "", "hub": ""})
+    if known is None:
+        return path
+    return known.model_copy(update={"path": str(path.resolve()), "url": "", "hub": "", "package": ""})
 
 
 def _readable(path: Path) -> str:

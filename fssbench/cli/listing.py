@@ -179,7 +179,7 @@ def _backbones() -> Listing:
 
     users: dict[str, list[str]] = {}
     for name in list_methods():
-        for backbone in method_info(name).backbones:
+        for backbone in method_info(name).all_backbones:
             users.setdefault(backbone, []).append(name)
     users["hf:OWNER/NAME"] = [name for name in list_methods() if method_info(name).pyramid]
     return ("backbone", "methods"), [(name, ", ".join(methods)) for name, methods in users.items()]

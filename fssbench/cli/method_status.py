@@ -101,7 +101,7 @@ def _status(info: MethodInfo, released: bool, shipped: bool) -> MethodStatus:
         tasks=tuple(TASKS[task] for task in tasks),
         variants=usual,
         ablation=parts,
-        backbones=info.backbones,
+        backbones=info.all_backbones,
         learnable=info.learnable,
         weights=weights,
         training=info.training,

@@ -12,9 +12,11 @@ from typing import TypeVar
 from weakref import WeakKeyDictionary
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from fssbench.backbones import UnusedLinear
+from fssbench.backbones.efficientnet_lite import InvertedBottleneck
 from fssbench.backbones.resnet import Bottleneck, Bottlenecks
 from fssbench.backbones.vgg import TAKEN, VGG
 
@@ -42,6 +44,17 @@ class FoldedBottlenecks(Bottlenecks):
         for block in self:
             x = block(x).relu_()
         return x
+
+
+class FoldedInvertedBottleneck(InvertedBottleneck):
+    """An inverted bottleneck whose norms are folded; intermediate maps are overwritten."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the result of `InvertedBottleneck.forward`; `x` is not changed."""
+        out = F.relu6(self._expand_conv(x), inplace=True) if self.expands else x
+        out = F.relu6(self._depthwise_conv(out), inplace=True)
+        projected: Tensor = self._project_conv(out)
+        return projected.add_(x) if self.has_shortcut else projected
 
 
 def folded(network: Network) -> Network:
@@ -115,6 +128,8 @@ def fold(network: nn.Module, without: Iterable[nn.Module] = ()) -> None:
             part.__class__ = FoldedBottleneck
         elif isinstance(part, Bottlenecks):
             part.__class__ = FoldedBottlenecks
+        elif isinstance(part, InvertedBottleneck):
+            part.__class__ = FoldedInvertedBottleneck
         elif isinstance(part, VGG):
             # Maps of the pyramid are taken before the ReLU.
             for place, layer in enumerate(part.features):

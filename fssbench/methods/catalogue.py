@@ -128,9 +128,18 @@ class MethodInfo:
         return len(self.tasks) > 1 or self.partial
 
     def backbones_for(self, variant: str | None) -> tuple[str, ...]:
-        """Return the backbones of a variant (None: the default one), default first; empty if it needs none."""
+        """Return the backbones that a variant takes (None: the default one), default first; empty if it needs none."""
         name = next(iter(self.tasks)) if variant is None else variant
-        return tuple(self.backbones_of.get(name, self.backbones))
+        return (*self.backbones_of.get(name, self.backbones), *self._pyramids)
+
+    @property
+    def all_backbones(self) -> tuple[str, ...]:
+        """The backbones that it takes in some variant, default first."""
+        return (*self.backbones, *self._pyramids)
+
+    @property
+    def _pyramids(self) -> tuple[str, ...]:
+        return PYRAMIDS if self.pyramid else ()
 
     def small_backbone_for(self, variant: str | None = None) -> str | None:
         """Return the backbone of a variant with which it is tried out: "small" or a tiny network, or else its default.
@@ -178,6 +187,9 @@ K_SHOT_RULES = {
 }
 """The ways to use K supports of a class, as `MethodInfo.k_shot` names them."""
 
+PYRAMIDS = tuple(f"efficientnet-lite{n}" for n in range(3))
+"""Backbones with a pyramid that no release of a method used."""
+
 _SEEN_IN_WEIGHTS = frozenset({"base_classes"})
 """Options that change the shape of a parameter, so that a checkpoint of another configuration does not load."""
 
@@ -217,8 +229,8 @@ def shipped_methods() -> list[str]:
 
 
 def list_backbones() -> list[str]:
-    """Return the names of the backbones that methods here are released with."""
-    return list(dict.fromkeys(name for info in _built_in().values() for name in info.backbones))
+    """Return the names of the backbones that methods here take."""
+    return list(dict.fromkeys(name for info in _built_in().values() for name in info.all_backbones))
 
 
 def method_info(name: str) -> MethodInfo:

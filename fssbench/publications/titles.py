@@ -9,4 +9,10 @@ def short_venue(venue: str) -> str:
     return f"{name}'{year[2:]}" if name and len(year) == 4 and year.isdigit() else venue
 
 
-BACKBONES = {"vgg16": "VGG16", "resnet50": "ResNet50", "resnet101": "ResNet101", "": "backbone not printed"}
+BACKBONES = {
+    "vgg16": "VGG16",
+    "resnet50": "ResNet50",
+    "resnet101": "ResNet101",
+    **{f"efficientnet-lite{n}": f"EfficientNet-Lite{n}" for n in range(3)},
+    "": "backbone not printed",
+}

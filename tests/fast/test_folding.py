@@ -36,7 +36,7 @@ def _image(*size: int) -> Tensor:
     return torch.randn(*size, generator=torch.Generator().manual_seed(1))
 
 
-@pytest.mark.parametrize("name", ["resnet50", "vgg16", "small"])
+@pytest.mark.parametrize("name", ["resnet50", "vgg16", "small", "efficientnet-lite0"])
 @pytest.mark.parametrize("size", [(65, 97), (64, 48)])
 def test_pyramids_are_those_of_the_modules(name: str, size: tuple[int, int]) -> None:
     network, image = _drawn(backbone(name)), _image(2, 3, *size)
@@ -66,7 +66,7 @@ def test_stages_are_those_of_the_modules(name: str, stem: str) -> None:
         torch.testing.assert_close(ours, plain, atol=2e-5 * plain.abs().max().item(), rtol=0)
 
 
-@pytest.mark.parametrize("name", ["resnet50", "small"])
+@pytest.mark.parametrize("name", ["resnet50", "small", "efficientnet-lite0"])
 def test_no_norm_is_left_to_compute(name: str) -> None:
     fast = folded(_drawn(backbone(name)))
     assert not [part for part in fast.modules() if isinstance(part, nn.BatchNorm2d)]
