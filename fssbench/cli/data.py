@@ -127,7 +127,8 @@ def import_splits(
         typer.Option(
             "--from",
             parser=given_path,
-            help="Folder data/splits/coco or data/splits/fss of HSNet's release, or lists/coco of PFENet's.",
+            help="HSNet's repository or a later one with its lists: archive, checkout, or the folder of the lists. For "
+            "the image order PFENet's.",
         ),
     ],
 ) -> None:

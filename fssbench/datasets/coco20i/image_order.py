@@ -26,19 +26,32 @@ _KEY = "images"
 
 
 def read_image_list(path: Path) -> list[int]:
-    """Return the image ids in a file with a line `PHOTO LABEL` for each image.
+    """Return the image ids in a file with a line `PHOTO LABEL` for each image; see `parse_image_list`."""
+    try:
+        file_size(path)
+        with path.open("rb") as file:
+            raw = file.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise BrokenFileError(f"can't read {path}: {error}") from error
+    return parse_image_list(raw, path)
+
+
+def parse_image_list(raw: bytes, path: Path) -> list[int]:
+    """Return the image ids of a list with a line `PHOTO LABEL` for each image.
+
+    Args:
+        raw: The content of the file.
+        path: The file, for messages.
 
     Raises:
         BrokenFileError: If a line is not an image of val2014, or an image is listed twice.
     """
-    try:
-        file_size(path)
-        raw = without_mark(path.read_bytes()[: MAX_BYTES + 1])
-        lines = raw.decode("ascii").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise BrokenFileError(f"can't read {path}: {error}") from error
     if len(raw) > MAX_BYTES:
         raise BrokenFileError(f"{path} is too large for a list of images")
+    try:
+        lines = without_mark(raw).decode("ascii").splitlines()
+    except UnicodeDecodeError as error:
+        raise BrokenFileError(f"can't read {path}: {error}") from error
     ids = [_image_id(line, number, path) for number, line in enumerate(lines, 1)]
     if not ids or len(set(ids)) < len(ids):
         raise BrokenFileError(f"{path} lists {'an image twice' if ids else 'no image'}")

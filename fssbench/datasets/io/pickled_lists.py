@@ -42,6 +42,19 @@ def read_pickle(path: Path) -> Value:
         raise MissingError(f"there is no file {path}") from error
     except OSError as error:
         raise BrokenFileError(f"can't read {path}: {error.strerror}") from error
+    return parse_pickle(raw, path)
+
+
+def parse_pickle(raw: bytes, path: Path) -> Value:
+    """Return the value of a pickle of dicts, lists, strings and integers.
+
+    Args:
+        raw: The content of the file.
+        path: The file, for messages.
+
+    Raises:
+        BrokenFileError: If it is truncated, not a pickle, or has any other value.
+    """
     try:
         return _run(raw)
     except _RefusedError as error:

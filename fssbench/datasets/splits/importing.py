@@ -11,14 +11,16 @@ import re
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 
 from fssbench.datasets.coco20i import facts as coco_facts
 from fssbench.datasets.coco20i import image_order as coco_image_list
 from fssbench.datasets.dataset import Split
 from fssbench.datasets.fss1000 import facts as fss_facts
-from fssbench.datasets.io.pickled_lists import MAX_BYTES, Value, read_pickle
+from fssbench.datasets.io.pickled_lists import MAX_BYTES, Value, parse_pickle
 from fssbench.datasets.splits import stored as imported
+from fssbench.datasets.splits.release_files import Layout, SplitFile, SplitFiles, find_split_files
 from fssbench.errors import BrokenFileError, MissingError, UsageError
 from fssbench.files import without_mark
 
@@ -45,39 +47,37 @@ class ImportedSplit:
     release: str = "HSNet"
 
 
-def import_splits(dataset: str, folder: Path) -> list[ImportedSplit]:
-    """Read the release's split files and store them in the user's data folder.
+def import_splits(dataset: str, source: Path) -> list[ImportedSplit]:
+    """Read a release's split files and store them in the user's data folder.
 
     Args:
         dataset: "coco20i" or "fss1000".
-        folder: The release's data/splits/coco or data/splits/fss, or a folder above it. For coco20i also lists/coco of
-            PFENet's release, or of another release with the same lists.
+        source: The release's data/splits/coco or data/splits/fss, a folder above it, a checkout of the repository, or a
+            zip or tar archive of it; the repository may be that of a later method with a copy. For coco20i also
+            lists/coco of PFENet's release, or of another release with the same lists.
 
     Raises:
-        UsageError: If the data set needs no imported splits.
-        MissingError: If the folder does not have them.
+        UsageError: If the data set needs no imported splits, or there are different copies.
+        MissingError: If the source does not exist or does not have them.
         BrokenFileError: If a file is invalid; nothing is stored in that case.
     """
     if dataset not in _READERS:
         raise UsageError(f"{dataset} needs no imported splits; {' and '.join(_READERS)} do")
-    below, read = _READERS[dataset]
-    if not folder.is_dir():
-        raise MissingError(f"there is no folder {folder}", f"fssbench data import-splits {dataset} --from DIR")
-    above = ("data/splits", "splits", "data/lists", "lists", ".")
-    candidates = (*(folder / name / below for name in above), folder)
-    return read(next(path for path in candidates if path.is_dir()))
+    layout, read = _READERS[dataset]
+    return read(find_split_files(source, layout), source)
 
 
-def _import_coco(folder: Path) -> list[ImportedSplit]:
-    found = {split: lists for split in coco_facts.LIST_SPLITS if (lists := _coco_split(folder, split)) is not None}
-    order = folder / coco_image_list.FILE
-    if not found and not order.is_file():
+def _import_coco(files: SplitFiles, source: Path) -> list[ImportedSplit]:
+    found = {split: lists for split in coco_facts.LIST_SPLITS if (lists := _coco_split(files, split)) is not None}
+    order = files.get(coco_image_list.FILE)
+    if not found and order is None:
         raise MissingError(
-            f"{folder} has no COCO-20i lists: neither val/fold0.pkl nor trn/fold0.pkl is there, nor {order.name}",
+            f"{source} has no COCO-20i lists: neither val/fold0.pkl nor trn/fold0.pkl is there, nor "
+            f"{coco_image_list.FILE}",
             "fssbench data import-splits coco20i --from DIR with data/splits/coco of HSNet's release, "
             "or lists/coco of PFENet's",
         )
-    results = [_import_order(order)] if order.is_file() else []
+    results = [_import_order(order)] if order is not None else []
     for split, lists in found.items():
         path = imported.store("coco20i", split, {str(class_id): ids for class_id, ids in sorted(lists.items())})
         images = len({image for ids in lists.values() for image in ids})
@@ -86,8 +86,8 @@ def _import_coco(folder: Path) -> list[ImportedSplit]:
     return results
 
 
-def _import_order(path: Path) -> ImportedSplit:
-    ids = coco_image_list.read_image_list(path)
+def _import_order(file: SplitFile) -> ImportedSplit:
+    ids = coco_image_list.parse_image_list(file.raw, file.path)
     expected = coco_facts.facts().image_list
     different = f"the list has {len(ids)} images, PFENet's has {expected}, in its order"
     differences = () if coco_image_list.is_official(ids) else (different,)
@@ -109,24 +109,29 @@ def _coco_differences(split: coco_facts.ListSplit, lists: ClassLists) -> list[st
     return differences
 
 
-def _coco_split(folder: Path, split: coco_facts.ListSplit) -> ClassLists | None:
+def _coco_split(files: SplitFiles, split: coco_facts.ListSplit) -> ClassLists | None:
     """Return the lists of a split from VAL/fold0.pkl to fold3.pkl or VAL.json[.gz]; None if neither exists."""
     name = {"val": "val", "train": "trn"}[split]
-    if (folder / name).is_dir():
-        return _from_pickles(folder / name, split)
-    for path in (folder / f"{name}.json", folder / f"{name}.json.gz"):
-        if path.is_file():
-            return _from_json(path)
+    if any(path.startswith(f"{name}/") for path in files):
+        return _from_pickles(files, name, split)
+    for path in (f"{name}.json", f"{name}.json.gz"):
+        if path in files:
+            return _from_json(files[path])
     return None
 
 
-def _from_pickles(folder: Path, split: coco_facts.ListSplit) -> ClassLists:
+def _from_pickles(files: SplitFiles, name: str, split: coco_facts.ListSplit) -> ClassLists:
     lists: ClassLists = {}
     for fold in range(coco_facts.FOLDS):
-        path = folder / f"fold{fold}.pkl"
-        for class_id, ids in _fold_lists(read_pickle(path), path, split, fold).items():
+        file = files.get(f"{name}/fold{fold}.pkl")
+        if file is None:
+            others = next(one.path for path, one in files.items() if path.startswith(f"{name}/"))
+            raise MissingError(f"there is no file {others.with_name(f'fold{fold}.pkl')}")
+        for class_id, ids in _fold_lists(parse_pickle(file.raw, file.path), file.path, split, fold).items():
             if lists.setdefault(class_id, ids) != ids:
-                raise BrokenFileError(f"{path} has another list of class {class_id - 1} than the file of another fold")
+                raise BrokenFileError(
+                    f"{file.path} has another list of class {class_id - 1} than the file of another fold"
+                )
     return lists
 
 
@@ -154,15 +159,17 @@ def _image_id(name: Value, path: Path, split: coco_facts.ListSplit) -> int:
     return int(match[1])
 
 
-def _from_json(path: Path) -> ClassLists:
+def _from_json(file: SplitFile) -> ClassLists:
     """Read {"0": [image ids], ..., "79": [...]}, classes counted from 0 as in the release."""
     from pydantic import TypeAdapter, ValidationError
 
-    try:
-        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
-            raw = file.read(MAX_BYTES + 1)
-    except (OSError, EOFError, zlib.error) as error:
-        raise BrokenFileError(f"can't read {path}: {error}") from error
+    raw, path = file.raw, file.path
+    if path.suffix == ".gz":
+        try:
+            with gzip.GzipFile(fileobj=BytesIO(raw)) as content:
+                raw = content.read(MAX_BYTES + 1)
+        except (OSError, EOFError, zlib.error) as error:
+            raise BrokenFileError(f"can't read {path}: {error}") from error
     if len(raw) > MAX_BYTES:
         raise BrokenFileError(f"{path} is too large for a split file")
     try:
@@ -175,13 +182,13 @@ def _from_json(path: Path) -> ClassLists:
     return {key + 1: ids for key, ids in lists.items()}
 
 
-def _import_fss(folder: Path) -> list[ImportedSplit]:
+def _import_fss(files: SplitFiles, source: Path) -> list[ImportedSplit]:
     facts = fss_facts.facts()
-    found = {split: _class_names(folder / fact.file) for split, fact in facts.items() if (folder / fact.file).is_file()}
+    found = {split: _class_names(files[fact.file]) for split, fact in facts.items() if fact.file in files}
     if not found:
-        files = ", ".join(fact.file for fact in facts.values())
+        files_of_release = ", ".join(fact.file for fact in facts.values())
         raise MissingError(
-            f"{folder} has no FSS-1000 splits: none of {files} exists",
+            f"{source} has no FSS-1000 splits: none of {files_of_release} exists",
             "fssbench data import-splits fss1000 --from DIR with data/splits/fss of HSNet's release",
         )
     results = []
@@ -197,12 +204,12 @@ def _import_fss(folder: Path) -> list[ImportedSplit]:
     return results
 
 
-def _class_names(path: Path) -> list[str]:
-    """Read a list of class names; names that lead out of a folder are refused."""
+def _class_names(file: SplitFile) -> list[str]:
+    """Return the class names of a list; names that lead out of a folder are refused."""
+    path = file.path
     try:
-        with path.open("rb") as file:
-            lines = file.read(1 << 20).decode("utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
+        lines = file.raw[: 1 << 20].decode("utf-8-sig").splitlines()
+    except UnicodeDecodeError as error:
         raise BrokenFileError(f"can't read {path}: {error}") from error
     names = [line.strip() for line in lines if line.strip()]
     for number, name in enumerate(names, 1):
@@ -213,8 +220,27 @@ def _class_names(path: Path) -> list[str]:
     return names
 
 
-_READERS: dict[str, tuple[str, Callable[[Path], list[ImportedSplit]]]] = {
-    "coco20i": ("coco", _import_coco),
-    "fss1000": ("fss", _import_fss),
+_READERS: dict[str, tuple[Layout, Callable[[SplitFiles, Path], list[ImportedSplit]]]] = {
+    "coco20i": (
+        Layout(
+            folder="coco",
+            files=(
+                *(f"{split}/fold{fold}.pkl" for split in ("val", "trn") for fold in range(coco_facts.FOLDS)),
+                *("val.json", "val.json.gz", "trn.json", "trn.json.gz", coco_image_list.FILE),
+            ),
+            released=rf"(?:val|trn)/fold[0-3]\.pkl|{re.escape(coco_image_list.FILE)}",
+            known_by="(?i:coco).*",
+        ),
+        _import_coco,
+    ),
+    "fss1000": (
+        Layout(
+            folder="fss",
+            files=tuple(fact.file for fact in fss_facts.facts().values()),
+            released=r"(?:(?<=fss/)|(?<=FSS-1000/splits/))(?:trn|val|test)\.txt",
+            known_by="(?i:fss).*",
+        ),
+        _import_fss,
+    ),
 }
-"""For each data set: the folder below data/splits, and the function that reads it."""
+"""For each data set: where its split files are, and the function that reads them."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 import gzip
 import json
 import pickle
+import tarfile
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -200,3 +202,103 @@ def test_another_order_and_other_entries_are_told_apart(shared: Path, tmp_path: 
         "the val list of fold 2 has 14562 entries, HSNet's has 14563",
     )
     assert facts().entries["val"][2] == 14563
+
+
+# --- checkouts and archives -------------------------------------------------------------------------------------
+
+
+def packed(folder: Path, path: Path, top: str = "hsnet-main") -> Path:
+    """An archive as GitHub gives it out: everything is in one folder."""
+    if path.suffix == ".zip":
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+            for file in sorted(folder.rglob("*.*")):
+                archive.write(file, Path(top, file.relative_to(folder)))
+    else:
+        with tarfile.open(path, "w:gz") as archive:
+            archive.add(folder, top)
+    return path
+
+
+@pytest.mark.parametrize(
+    "below", ["data/splits/coco", "datasets/COCO2014/splits", "fs-cs/data/splits/coco", "matcher/data/splits/coco", "."]
+)
+@pytest.mark.parametrize("kind", ["checkout", "zip", "tar.gz"])
+def test_a_repository_as_it_is(tmp_path: Path, below: str, kind: str) -> None:
+    repository = tmp_path / "repository"
+    lists = release(repository / below)
+    (repository / "data/splits/pascal/val").mkdir(parents=True)
+    (repository / "data/splits/pascal/val/fold0.txt").write_text("2007_000033__01\n")
+    (repository / ".git/val").mkdir(parents=True)
+    (repository / ".git/val/fold0.pkl").write_bytes(b"no list")
+    if kind == "checkout":
+        source = repository
+    else:
+        (repository / ".git/val/fold0.pkl").unlink()
+        source = packed(repository, tmp_path / f"main.{kind}")
+    assert [side.split for side in import_splits("coco20i", source)] == ["val", "train"]
+    for side in ("val", "train"):
+        assert imported.load_class_lists("coco20i", side, 80) == lists  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("kind", ["checkout", "zip"])
+def test_copies_have_to_be_equal(tmp_path: Path, kind: str) -> None:
+    repository = tmp_path / "repository"
+    for below in ("fs-s/data/splits/coco", "fs-cs/data/splits/coco", "other/LVIS"):
+        release(repository / below, ("val",))
+    change(repository / "other/LVIS", "val/fold1.pkl", 1, [image_name("val", 3)])
+    source = repository if kind == "checkout" else packed(repository, tmp_path / "main.zip")
+    assert len(import_splits("coco20i", source)) == 1, "LVIS is another data set"
+    change(repository / "fs-s/data/splits/coco", "val/fold1.pkl", 1, [image_name("val", 3)])
+    source = repository if kind == "checkout" else packed(repository, tmp_path / "main.zip")
+    with pytest.raises(UsageError, match=r"two different files val/fold1\.pkl: .*fs-cs.* and .*fs-s"):
+        import_splits("coco20i", source)
+
+
+@pytest.mark.parametrize("kind", ["checkout", "zip"])
+def test_fss_classes_of_a_repository(tmp_path: Path, kind: str) -> None:
+    """GF-SAM's has two copies, with the line ends of two machines; a list of PASCAL has the same name."""
+    repository = tmp_path / "repository"
+    for below, text in (
+        ("datasets/FSS-1000/splits", b"zebra\r\nabacus\r\n"),
+        ("matcher/data/splits/fss", b"zebra\nabacus\n"),
+        ("data/splits/pascal", b"2007_000033\n"),
+    ):
+        (repository / below).mkdir(parents=True)
+        (repository / below / "test.txt").write_bytes(text)
+    source = repository if kind == "checkout" else packed(repository, tmp_path / "main.zip")
+    assert [side.summary for side in import_splits("fss1000", source)] == ["2 classes"]
+    assert imported.load_names("fss1000", "test") == ["zebra", "abacus"]
+
+
+def test_pfenets_order_in_an_archive(tmp_path: Path) -> None:
+    folder = tmp_path / "repository" / "SCL_PFENet" / "lists" / "coco"
+    folder.mkdir(parents=True)
+    (folder / "val_data_list.txt").write_text("val2014/COCO_val2014_000000000009.jpg x.png\n")
+    (side,) = import_splits("coco20i", packed(tmp_path / "repository", tmp_path / "main.tar.gz"))
+    assert (side.release, side.summary) == ("PFENet", "the order of 1 images")
+
+
+def test_archives_that_are_refused(tmp_path: Path, monkeypatch) -> None:
+    repository = tmp_path / "repository"
+    release(repository / "data/splits/coco", ("val",))
+    with pytest.raises(MissingError, match=r"main\.zip has no FSS-1000 splits"):
+        import_splits("fss1000", packed(repository, tmp_path / "main.zip"))
+    change(repository / "data/splits/coco", "val/fold3.pkl", 3, [Runs()])
+    source = packed(repository, tmp_path / "main.zip")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(BrokenFileError, match=r"hsnet-main/data/splits/coco/val/fold3\.pkl is not a split file"):
+        import_splits("coco20i", source)
+    assert not (tmp_path / "made-by-a-pickle").exists()
+    with zipfile.ZipFile(tmp_path / "large.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("coco/val/fold0.pkl", bytes(65 << 20))
+    with pytest.raises(BrokenFileError, match=r"fold0\.pkl has 68157440 bytes, more than the 67108864"):
+        import_splits("coco20i", tmp_path / "large.zip")
+    with zipfile.ZipFile(tmp_path / "many.zip", "w") as archive:
+        for number in range(65):
+            archive.writestr(f"coco{number}/val/fold0.pkl", b"")
+    with pytest.raises(BrokenFileError, match="more than 64 split files"):
+        import_splits("coco20i", tmp_path / "many.zip")
+    (tmp_path / "page.zip").write_text("<html>")
+    with pytest.raises(BrokenFileError, match=r"page\.zip is not a folder, a zip"):
+        import_splits("coco20i", tmp_path / "page.zip")
+    assert not imported.path_of("coco20i", "val").exists()
