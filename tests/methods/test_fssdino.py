@@ -16,6 +16,7 @@ from fssbench.photos.choice import Choice
 from fssbench.photos.segment import Segmenter
 from fssbench.protocols.rules import protocol
 from fssbench.protocols.transforms import input_image, support_mask
+from tests.hub.models import saved
 
 SIDE = 96
 
@@ -120,3 +121,12 @@ def test_own_photos_are_segmented_without_the_padding(tmp_path: Path) -> None:
     assert 0 < inside.mean() < 1
     expected = PillowImage.fromarray(inside).resize((120, 60), PillowImage.Resampling.NEAREST)
     assert np.array_equal(found.labels, np.asarray(expected))
+
+
+def test_any_backbone_gives_its_deepest_map(tmp_path: Path) -> None:
+    saved("dinov2", tmp_path / "model")
+    method = fssbench.build("fssdino", f"hf:{tmp_path / 'model'}")
+    features = method.encode(torch.randn(1, 3, 56, 84)).features
+    assert features.shape == (1, 32, 4, 6)
+    assert method.segment(*episode()).labels.shape == (SIDE, SIDE)
+    assert fssbench.build("fssdino", "efficientnet-lite0").segment(*episode()).labels.shape == (SIDE, SIDE)
