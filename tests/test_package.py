@@ -262,7 +262,7 @@ def code_blocks(name: str, language: str) -> list[str]:
 
 
 def commands() -> Iterator[tuple[str, str]]:
-    for name in ("README.md", "CONTRIBUTING.md", "docs/continuous-integration.md", "docs/own-data.md"):
+    for name in ("README.md", "CONTRIBUTING.md", "docs/continuous-integration.md", "docs/own-data.md", "docs/data.md"):
         for block in code_blocks(name, "sh"):
             for line in block.replace("\\\n", " ").splitlines():
                 if line.startswith("fssbench "):

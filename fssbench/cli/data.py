@@ -76,6 +76,7 @@ def where(
             f"  {config_name()} with",
             "    [data]",
             f'    {missing[0]} = "DIR"',
+            "fssbench data list says where each comes from; fssbench data fetch NAME --root DIR gets one",
         )
 
 

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from fssbench.errors import UsageError
+
 MIRROR_VARIABLE = "FSSBENCH_MIRROR"
 """Environment variable: the address of a copy of the hosts, as `wget -x` makes one (ADDRESS/HOST/PATH)."""
 
@@ -60,8 +62,15 @@ def mirrored(url: str, mirror: str | None = None) -> str:
     Args:
         url: The address on the official host.
         mirror: The address of the mirror; default that of the environment variable.
+
+    Raises:
+        UsageError: If the mirror is no address.
     """
     base = mirror or os.environ.get(MIRROR_VARIABLE, "")
+    if base and not base.startswith(("http://", "https://")):
+        raise UsageError(
+            f"a mirror is an address, not '{base}'", "--mirror http://HOST, or the same as FSSBENCH_MIRROR"
+        )
     return f"{base.rstrip('/')}/{url.partition('://')[2]}" if base else url
 
 

@@ -16,7 +16,7 @@ from fssbench.downloads import resumable, space
 from fssbench.downloads.remote import Remote, mirrored
 from fssbench.downloads.resumable import CHUNK, arrived, download, part_of
 from fssbench.downloads.shown import Silent
-from fssbench.errors import BrokenFileError, MissingError
+from fssbench.errors import BrokenFileError, MissingError, UsageError
 from tests.downloads.host import Host
 
 CONTENT = b"".join(hashlib.sha256(bytes([n % 256, n // 256])).digest() for n in range(12_500))
@@ -245,6 +245,8 @@ def test_a_mirror_holds_files_under_host_and_path(monkeypatch: pytest.MonkeyPatc
     assert mirrored(url) == url
     monkeypatch.setenv("FSSBENCH_MIRROR", "http://localhost:8000/")
     assert mirrored(url) == "http://localhost:8000/images.cocodataset.org/zips/val2014.zip"
+    with pytest.raises(UsageError, match="a mirror is an address, not 'localhost:8000'"):
+        mirrored(url, "localhost:8000")
     assert mirrored(url, "https://b") == "https://b/images.cocodataset.org/zips/val2014.zip"
 
 

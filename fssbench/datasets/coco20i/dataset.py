@@ -97,6 +97,13 @@ class Coco20i(Dataset):
             raise UsageError(f"the lists of coco20i can be {' or '.join(get_args(Extent))}, not '{lists}'")
         return cls(require_root(cls.name, root), cast("LabelRule", labels), cast("Extent", lists))
 
+    @property
+    def remedy(self) -> str:
+        """What to do about a missing or broken file."""
+        return (
+            f"fssbench data fetch coco20i --episodes LIST gets its photos; {self.check_command} lists what is missing"
+        )
+
     @classmethod
     def seen_in_training(cls, fold: int) -> tuple[str, ...] | None:
         """Return the names of the 60 base classes of a fold."""
