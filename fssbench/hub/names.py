@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from fssbench.errors import UsageError
@@ -45,6 +45,11 @@ class HubName:
 def is_hub_name(name: str) -> bool:
     """Return whether the name of a backbone is one of the hub."""
     return name.startswith(PREFIX)
+
+
+def without_revision(name: str) -> str:
+    """Return the name of a backbone without the revision of a model of the hub; another name as it is."""
+    return str(replace(hub_name(name), revision="")) if is_hub_name(name) else name
 
 
 def hub_name(name: str) -> HubName:

@@ -40,6 +40,7 @@ def caveats(results: Results, summary: Summary, lists: Sequence[EpisodeList]) ->
         *_training(results),
         *_seen(results),
         *_weights(results),
+        *_models(results),
         *_code(results),
         *caveats_of_protocol(results.run),
     ]
@@ -196,6 +197,12 @@ def _weights(results: Results) -> list[str]:
         missing = ", ".join(f"{count} of fold {fold}" for fold, count in left.items())
         found.append(f"incomplete: episodes without a prediction are left out, {missing}")
     return found
+
+
+def _models(results: Results) -> list[str]:
+    """Return which models of the Hugging Face hub the weights are of."""
+    models = dict.fromkeys(model for fold in results.run.folds for model in fold.weights.hub)
+    return [f"weights of {model.describe()}" for model in models]
 
 
 def describe_leaks(run: Run) -> str:

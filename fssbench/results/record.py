@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, fields, is_dataclass
 from itertools import zip_longest
 from typing import ClassVar, Literal
 
+from fssbench.hub.names import without_revision
 from fssbench.protocols.choices import BaseRule, ProtocolFile, QueryRim
 from fssbench.results.shard import WHOLE, Shard
 
@@ -77,6 +78,13 @@ class HubModel:
     precision: str
     licence: str = ""
     layers: tuple[int, ...] = ()
+
+    def describe(self) -> str:
+        """Return the model, its commit or hash, precision, licence and layers as text."""
+        known = f"{self.repository} at {self.revision[:12]}" if self.repository else f"sha256 {self.sha256[:12]}"
+        layers = f"layers {', '.join(map(str, self.layers))}" if self.layers else ""
+        licence = f"licence {self.licence}" if self.licence else "licence unknown"
+        return ", ".join(part for part in (known, self.precision, licence, layers) if part)
 
 
 @dataclass(frozen=True)
@@ -320,6 +328,10 @@ def _difference(stored: object, requested: object, name: str) -> Difference | No
             if found := _difference(getattr(stored, entry.name), getattr(requested, entry.name), inner):
                 return found
         return None
+    if name == "method.backbone" and isinstance(stored, str) and isinstance(requested, str):
+        # The commit is compared, not how it was named.
+        same = without_revision(stored) == without_revision(requested)
+        return None if same else Difference(name, stored, requested)
     if name == "folds" and isinstance(stored, tuple) and isinstance(requested, tuple):
         return _fold_difference(stored, requested)
     if isinstance(stored, tuple) and isinstance(requested, tuple) and any(map(is_dataclass, (*stored, *requested))):

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Self
 from fssbench.errors import BrokenFileError, MissingError, UsageError
 from fssbench.files import remove_leftovers
 from fssbench.results.lost import lost_in
-from fssbench.results.record import Run, first_difference
+from fssbench.results.record import Difference, Run, first_difference
 from fssbench.results.rows import Row, RowWriter, frame_of, is_held, read_rows
 from fssbench.results.run_reader import (
     LISTS,
@@ -354,6 +354,12 @@ def _holds_rows(path: Path) -> bool:
     return any(file.stat().st_size > 0 for file in (path / ROWS, *path.glob(PARTS)) if file.exists())
 
 
+def _as_before(found: Difference, *, changed: bool) -> str:
+    if found.field.endswith("hub.revision") and found.stored:
+        return f"name the model at the commit of the run, --backbone hf:...@{found.stored}"
+    return "put the file back as it was" if changed else "type the command as before"
+
+
 def check_continues(path: Path, run: Run) -> Run:
     """Return the run that is stored in a folder, if `run` may continue it.
 
@@ -370,8 +376,6 @@ def check_continues(path: Path, run: Run) -> Run:
         raise UsageError(
             f"the run in {path} can't be continued: "
             f"its {found.field} is {found.stored}, this command's is {found.requested}{changed}",
-            "put the file back as it was, or give another --out"
-            if changed
-            else "type the command as before, or give another --out",
+            f"{_as_before(found, changed=bool(changed))}, or give another --out",
         )
     return stored

@@ -17,7 +17,9 @@ from fssbench.errors import BrokenFileError, CheckpointError, MissingError, Usag
 from fssbench.planning.plan import Plan, plan, planned_run
 from fssbench.planning.request import Request
 from fssbench.results.record import first_difference
+from fssbench.results.run_reader import Existing
 from tests.hub.conftest import COMMIT, hub_cache, hub_error, stored
+from tests.tables.runs import write_run
 
 __all__ = ["hub_cache", "hub_error", "stored"]
 
@@ -47,13 +49,16 @@ def test_the_commit_the_hash_and_the_layers_are_on_record(model: Path) -> None:
     (recorded,) = weights.hub
     assert (recorded.repository, recorded.revision, recorded.sha256) == ("owner/name", COMMIT, sha256)
     assert (recorded.precision, recorded.layers) == ("float16", (2, 3, 4))
+    assert recorded.describe() == "owner/name at 0123456789ab, float16, licence unknown, layers 2, 3, 4"
     assert planned_run(found).method.backbone == "hf:owner/name"
     assert found.pinned_backbone == f"hf:owner/name@{COMMIT}"
     assert planned("hf:owner/name@main#1,4").pinned_backbone == f"hf:owner/name@{COMMIT}#1,4"
     assert found.out.parts[-1].startswith("prototype-hf-owner-name-shapes20i")
 
 
-def test_another_commit_or_other_weights_are_another_run(model: Path, stored: Callable[..., Path]) -> None:
+def test_another_commit_or_other_weights_are_another_run(
+    model: Path, stored: Callable[..., Path], tmp_path: Path
+) -> None:
     before = planned_run(planned("hf:owner/name"))
     assert first_difference(before, planned_run(planned("hf:owner/name"))) is None
     files = {"config.json": json.dumps(CONFIG).encode(), "model.safetensors": safetensors()}
@@ -61,6 +66,11 @@ def test_another_commit_or_other_weights_are_another_run(model: Path, stored: Ca
     found = first_difference(before, planned_run(planned("hf:owner/name")))
     assert found is not None
     assert (found.stored, found.requested) == (COMMIT, "f" * 40)
+    assert first_difference(before, planned_run(planned(f"hf:owner/name@{COMMIT}"))) is None
+    write_run(tmp_path / "run", before, 0.5)
+    with pytest.raises(UsageError, match=r"hub\.revision is 0123") as caught:
+        planned("hf:owner/name", out=tmp_path / "run", existing=Existing.RESUME)
+    assert f"--backbone hf:...@{COMMIT}" in (caught.value.remedy or "")
     assert first_difference(before, planned_run(planned("hf:owner/name#1,2,3"))) is not None
 
 
