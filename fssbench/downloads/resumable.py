@@ -161,7 +161,7 @@ def _check_length(remote: Remote, count: int, instead: str) -> None:
 
 
 def _range_of(response: requests.Response) -> tuple[int, int | None]:
-    """Return at which byte an answer begins, and how many the whole file has; None if the host does not say."""
+    """Return at which byte a response begins, and how many the whole file has; None if the host does not say."""
     if response.status_code in (206, 416):
         unit, _, rest = response.headers.get("Content-Range", "").partition(" ")
         span, _, total = rest.partition("/")
