@@ -162,8 +162,8 @@ def compare(runs: Sequence[Results], *, draws: int = DRAWS, level: float = LEVEL
     return Comparison(
         reference=pairing.names[0],
         folder=str(runs[0].folder or ""),
-        title=f"{run.dataset.name}, {run.way}-way {run.shot}-shot, {len(pairing.frames[0])} episodes, "
-        f"{len(set(pairing.frames[0]['query']))} query images",
+        title=f"{run.dataset.title or run.dataset.name}, {run.way}-way {run.shot}-shot, "
+        f"{len(pairing.frames[0])} episodes, {len(set(pairing.frames[0]['query']))} query images",
         duels=duels,
         measures=tuple(measures),
         draws=draws,

@@ -128,10 +128,16 @@ def folder_name(name: str) -> str:
     return dataset_info(name).folder_name if name in list_datasets() else name
 
 
-def dataset_title(name: str) -> str:
-    """Return the name of a data set as papers print it; "A_to_B" is trained on A and tested on B."""
+def dataset_title(name: str, own: str = "") -> str:
+    """Return the name of a data set as papers print it; "A_to_B" is trained on A and tested on B.
+
+    Args:
+        name: The name, or a pair of names.
+        own: The name of the tested data, if it is the user's own.
+    """
     known = list_datasets()
-    return " → ".join(dataset_info(part).title if part in known else part for part in name.split("_to_"))
+    titles = [dataset_info(part).title if part in known else part for part in name.split("_to_")]
+    return " → ".join([*titles[:-1], own or titles[-1]])
 
 
 def fold_count_of(name: str) -> int:

@@ -63,6 +63,9 @@ class Dataset(ABC):
     """Whether it is the user's own data, which no release has evaluated: a class with fewer than K + 1 images is
     refused, even where a release's draw would repeat supports."""
 
+    given_name: str | None = None
+    """The name that the user has given to own data, if any."""
+
     evaluated_split: Split = "val"
     """The split that evaluations use. A subclass may still call it `asked`, as it was called before version 0.2."""
 

@@ -259,7 +259,8 @@ def _default_folder(
     variant = None if request.variant == info.variant_for(protocol.task) else request.variant
     parts = [in_path(info.name), variant, in_path(backbone or "").strip("-.")]
     parts += [request.trained_on, "to"] if request.trained_on != request.dataset else []
-    parts += [request.dataset, request.test_classes, in_path(protocol.name)]
+    parts += [request.dataset, *([in_path(dataset.given_name)] if dataset.given_name else [])]
+    parts += [request.test_classes, in_path(protocol.name)]
     parts += [f"{request.ways}way", f"{request.shots}shot"]
     if len(folds) < dataset.fold_count:
         parts.append("fold" + "".join(map(str, folds)))

@@ -64,7 +64,11 @@ def dataset_record(dataset: Dataset, split: Split, options: Mapping[str, Option]
     chosen = {} if dataset.test_classes is None else {"test_classes": dataset.test_classes}
     folds = None if type(dataset).fold_count else dataset.fold_count
     fingerprint, order = dataset.split_fingerprint(split), dataset.list_order
-    return DatasetRecord(dataset.name, fingerprint, order, {**options, **chosen}, folds)
+    # Two folders of own data stand under two names, also if nobody has named them.
+    unnamed = f"own data in {dataset.root.resolve().name}" if dataset.own and dataset.root else None
+    return DatasetRecord(
+        dataset.name, fingerprint, order, {**options, **chosen}, folds, title=dataset.given_name or unnamed
+    )
 
 
 def fold_record(episodes: EpisodeList, dataset: Dataset, weights: Weights, protocol: Protocol) -> FoldRecord:

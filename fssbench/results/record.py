@@ -120,6 +120,7 @@ class DatasetRecord:
 
     Attributes:
         fold_count: Number of folds, if the files of the data set define it; None if its name does.
+        title: The name of the user's own data in tables; None for other data, and in runs of earlier versions.
     """
 
     __pydantic_config__: ClassVar[dict[str, object]] = _CONFIG
@@ -129,6 +130,7 @@ class DatasetRecord:
     list_order: str
     options: Mapping[str, Option] = field(default_factory=dict)
     fold_count: int | None = None
+    title: str | None = None
 
 
 @dataclass(frozen=True)
@@ -301,7 +303,7 @@ class Run:
         return stop - start - fold.unanswered
 
 
-_IGNORED = {"limit", "starts", "method.learnable_parameters", "path", "checkpoint", "licence"}
+_IGNORED = {"limit", "starts", "method.learnable_parameters", "dataset.title", "path", "checkpoint", "licence"}
 """Fields that may differ between two starts of a run, because they do not change any number."""
 
 

@@ -152,7 +152,7 @@ def _measured(request: Ablation, names: dict[str, str], known: Publications, lea
 def _setting(entry: Entry, *, protocol: bool = False) -> str:
     """Return the setting of a column as text: data set, backbone, way, shot, protocol."""
     parts = [
-        dataset_title(entry.dataset),
+        entry.data_title,
         BACKBONES.get(entry.backbone, entry.backbone),
         " ".join(f"{count}-{what}" for count, what in ((entry.way, "way"), (entry.shot, "shot")) if count),
         f"protocol {entry.protocol}" if protocol else "",
@@ -163,7 +163,7 @@ def _setting(entry: Entry, *, protocol: bool = False) -> str:
 def _titled(parts: Sequence[_Part]) -> list[_Part]:
     """Return measured columns with titles: a dagger, and as much of the setting as distinguishes them."""
     firsts = [next(iter(part.entries.values())) for part in parts]
-    namings = ([dataset_title(entry.dataset) for entry in firsts], [_setting(e, protocol=True) for e in firsts])
+    namings = ([entry.data_title for entry in firsts], [_setting(e, protocol=True) for e in firsts])
     titles = next((names for names in namings if len(set(names)) == len(names)), namings[-1])
     return [replace(part, title=f"{title}{DAGGER}") for part, title in zip(parts, titles, strict=True)]
 

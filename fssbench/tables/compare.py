@@ -15,7 +15,14 @@ from fssbench.publications.rows import Publications
 from fssbench.publications.status import released_weights
 from fssbench.tables.entry import Entry
 from fssbench.tables.layout import LayoutName, lay_out
-from fssbench.tables.measured import dataset_key, measured_entries, measured_variant, measurements
+from fssbench.tables.measured import (
+    Data,
+    data_of,
+    dataset_key,
+    measured_entries,
+    measured_variant,
+    measurements,
+)
 from fssbench.tables.printed import matches_backbone, printed_entries
 from fssbench.tables.render.csv import render_csv
 from fssbench.tables.render.html import render_html
@@ -53,7 +60,8 @@ class Comparison:
 
     Attributes:
         methods: Names, wildcards, and "name:variant" patterns.
-        datasets: Keys of data sets; default PASCAL-5i and COCO-20i, or those of the runs if only runs are requested.
+        datasets: Keys of data sets, or names of own data in lower case; default PASCAL-5i and COCO-20i, or those of the
+            runs if only runs are requested.
         shots: Numbers of shots.
         ways: Numbers of ways; default 1 for "fss", all for "fscs".
         backbones: Names and wildcards.
@@ -106,14 +114,14 @@ def compare(request: Comparison, leave_out: LeaveOut = refuse) -> list[Table]:
     selected = {
         folder: run
         for folder, run in runs.items()
-        if dataset_key(run) in datasets and _of_counts(request, run.way, run.shot)
+        if data_of(run) in datasets and _of_counts(request, run.way, run.shot)
     }
     measured = _measured(request, known, selected, leave_out)
     tables = []
-    for dataset in datasets:
+    for data in datasets:
         printed: list[Entry] = []
-        if request.source != "measured" and request.others:
-            printed = printed_entries(known, dataset, tasks, names, request.all_sources)
+        if request.source != "measured" and request.others and not data.own:
+            printed = printed_entries(known, data.key, tasks, names, request.all_sources)
         own = [
             # An interval takes time, so it is computed for shown results only.
             replace(
@@ -123,7 +131,7 @@ def compare(request: Comparison, leave_out: LeaveOut = refuse) -> list[Table]:
                 ),
             )
             for entry, one in measured
-            if entry.dataset == dataset
+            if Data(entry.dataset, entry.own_data) == data
             and entry.task in tasks
             and _selects(request, entry)
             and (
@@ -197,9 +205,9 @@ def _measured(
     if not folders:
         return []
     found = measurements(folders, leave_out)
-    by_dataset: dict[str, list[Measurement]] = {}
+    by_dataset: dict[Data, list[Measurement]] = {}
     for one in found:
-        by_dataset.setdefault(dataset_key(one.run), []).append(one)
+        by_dataset.setdefault(data_of(one.run), []).append(one)
     return [
         pair for ones in by_dataset.values() for pair in zip(measured_entries(ones, known.methods), ones, strict=True)
     ]
@@ -216,19 +224,24 @@ def _callable(known: Publications, runs: Iterable[Run]) -> dict[str, set[str]]:
     return names
 
 
-def _datasets(request: Comparison, known: Publications, runs: Mapping[Path, Run]) -> tuple[str, ...]:
-    of_runs = tuple(dict.fromkeys(dataset_key(run) for run in runs.values()))
+def _datasets(request: Comparison, known: Publications, runs: Mapping[Path, Run]) -> tuple[Data, ...]:
+    """Return what tables are shown of. The key of own data means all of it, its name one folder of it."""
+    of_runs = tuple(dict.fromkeys(data_of(run) for run in runs.values()))
     if not request.datasets:
         if request.folders:
-            return tuple(dict.fromkeys(dataset_key(runs[folder]) for folder in request.folders if folder in runs))
-        return of_runs if request.source == "measured" else DEFAULT_DATASETS
+            return tuple(dict.fromkeys(data_of(runs[folder]) for folder in request.folders if folder in runs))
+        return of_runs if request.source == "measured" else tuple(map(Data, DEFAULT_DATASETS))
     from fssbench.datasets.catalogue import list_datasets
 
-    there_are = {*(row.dataset for row in known.rows), *of_runs, *list_datasets()}
+    keys = {*(row.dataset for row in known.rows), *(data.key for data in of_runs), *list_datasets()}
+    owns = {data.own.lower() for data in of_runs if data.own}
+    found: list[Data] = []
     for name in request.datasets:
-        if name not in there_are:
-            raise unknown_name("data set", name, there_are, "fssbench list datasets")
-    return tuple(dict.fromkeys(request.datasets))
+        if name not in keys and name not in owns:
+            raise unknown_name("data set", name, keys | owns, "fssbench list datasets")
+        found += [Data(name)] if name in keys else []
+        found += [data for data in of_runs if name in (data.key, data.own.lower())]
+    return tuple(dict.fromkeys(found))
 
 
 def _published_only(table: Table) -> tuple[Footnote, ...]:
@@ -254,12 +267,13 @@ def _absent(names: Names, entries: Iterable[Entry]) -> tuple[Footnote, ...]:
 
 
 def _nothing(
-    request: Comparison, datasets: tuple[str, ...], names: Names, measured: set[str]
+    request: Comparison, datasets: tuple[Data, ...], names: Names, measured: set[str]
 ) -> MissingError | UsageError:
     what = {"published": "no printed number", "measured": "no run", "both": "neither a printed number nor a run"}
     named = [*names.patterns, *map(str, request.folders)]
     methods = f" of {', '.join(named)}" if named else ""
-    data = f" on {', '.join(datasets)}" if datasets else ""
+    keys = tuple(dict.fromkeys(one.key for one in datasets))
+    data = f" on {', '.join(keys)}" if keys else ""
     filters = "".join(
         f", {name} {', '.join(map(str, values))}"
         for name, values in (("shots", request.shots), ("ways", request.ways), ("backbone", request.backbones))
@@ -268,7 +282,7 @@ def _nothing(
     remedy = (
         "fssbench eval measures it" if request.source != "published" else "--source both shows measured numbers too"
     )
-    if pairs := sorted(key for key in measured for name in datasets if key.endswith(f"_to_{name}")):
+    if pairs := sorted(key for key in measured for name in keys if key.endswith(f"_to_{name}")):
         remedy = f"--dataset {','.join(pairs)} shows runs that were trained on another data set; {remedy}"
     if request.layout == "fss":
         remedy += "; --layout fscs shows classification and segmentation"

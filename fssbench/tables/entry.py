@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Literal
 
+from fssbench.datasets.catalogue import dataset_title
+
 Origin = Literal["published", "measured"]
 Kind = Literal["variant", "source", "mean", "also", "caution", "measured", "printed", "differs"]
 
@@ -38,6 +40,7 @@ class Entry:
         venue: e.g. "ICCV 2021"; empty if there is none.
         backbone: e.g. "resnet50"; "-" if the method has none, empty if it was not printed.
         dataset: e.g. "pascal5i".
+        own_data: The name of the data, if it is the user's own and has one.
         task: "fss", "fscs" or "cross-domain".
         protocol: Name of the protocol; empty if it is not known.
         way: N; None if it was not printed.
@@ -82,6 +85,12 @@ class Entry:
     fold_count: int | None = None
     printed: Mapping[str, str] = field(default_factory=dict)
     all_classes: Mapping[str, str] = field(default_factory=dict)
+    own_data: str = ""
+
+    @property
+    def data_title(self) -> str:
+        """The name of the data set, or of the pair of data sets, as papers print it."""
+        return dataset_title(self.dataset, self.own_data)
 
 
 def rounded(number: str) -> str:

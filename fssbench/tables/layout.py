@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Literal
 
-from fssbench.datasets.catalogue import dataset_title, fold_count_of
+from fssbench.datasets.catalogue import fold_count_of
 from fssbench.publications.rows import ER_FOLDS, FOLDS
 from fssbench.publications.titles import BACKBONES
 from fssbench.tables.entry import NO_BACKBONE, Entry, parameters, rounded
@@ -73,7 +73,7 @@ def _fss(entries: list[Entry], way: int, shots: Sequence[int]) -> Table:
         pairs.append((Column("FB-IoU", "FB"), "fb_iou"))
     columns, numbers = tuple(column for column, _ in pairs), tuple(number for _, number in pairs)
     blocks = [_Columns(_shot_title(shot), columns, numbers, shot) for shot in shots]
-    title = f"{dataset_title(entries[0].dataset)}, {way}-way"
+    title = f"{entries[0].data_title}, {way}-way"
     legend = "mIoU in percent on each fold and their mean" if folds else "mIoU in percent"
     if len(pairs) > len(folds) + 1:
         legend += "; FB-IoU is the mean of foreground and background IoU"
@@ -87,7 +87,7 @@ def _fscs(entries: list[Entry], way: int, shot: int) -> Table:
         _Columns("exact ratio", heads, (*(f"er_fold{fold}" for fold in folds), "er_mean")),
         _Columns("mIoU", heads, (*(f"fold{fold}" for fold in folds), "mean")),
     ]
-    title = f"{dataset_title(entries[0].dataset)}, classification and segmentation, {way}-way {_shot_title(shot)}"
+    title = f"{entries[0].data_title}, classification and segmentation, {way}-way {_shot_title(shot)}"
     return _table(entries, blocks, title, "percent on each fold and their mean")
 
 

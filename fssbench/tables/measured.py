@@ -86,6 +86,19 @@ def dataset_key(run: Run) -> str:
     return run.dataset.name if run.train_dataset is None else f"{run.train_dataset}_to_{run.dataset.name}"
 
 
+@dataclass(frozen=True)
+class Data:
+    """What a table is of: the key of a data set, and the name of the data if it is the user's own."""
+
+    key: str
+    own: str = ""
+
+
+def data_of(run: Run) -> Data:
+    """Return the data of a run."""
+    return Data(dataset_key(run), run.dataset.title or "")
+
+
 def protocol_label(run: Run) -> str:
     """Return the name of a run's protocol; for a protocol from outside with its package and hash.
 
@@ -302,6 +315,7 @@ def _entry(one: Measurement, methods: Mapping[str, Paper], differs: list[str]) -
         venue=paper.venue if paper else "",
         backbone=run.method.backbone or NO_BACKBONE,
         dataset=dataset_key(run),
+        own_data=run.dataset.title or "",
         task=run.method.task,
         protocol=protocol_label(run),
         way=run.way,

@@ -295,6 +295,26 @@ def test_own_data_has_as_many_folds_as_its_files_say(tmp_path: Path, count: int,
         assert row.cells[count].text == "-", "a part of the folds has no mean"
 
 
+def test_folders_of_own_data_stand_under_their_names(tmp_path: Path) -> None:
+    for number, title in enumerate(("Coral reef", "leaves", None)):
+        run = run_of(dataset="folder", protocol="hsnet", train_dataset="shapes20i" if title == "leaves" else None)
+        data = replace(run.dataset, title=title, fingerprint=f"{number}" * 64, fold_count=4)
+        write_run(tmp_path / f"run{number}", replace(run, dataset=data), iou=(number + 1) / 10)
+    tables = {table.title: rows(table)["HSNet"].cells[0].text for table in ask(tmp_path)}
+    assert tables == {"Coral reef, 1-way": "10.0", "shapes20i → leaves, 1-way": "20.0", "own data, 1-way": "30.0"}
+    assert not any("not comparable" in note.text for table in ask(tmp_path) for note in table.footnotes)
+    assert [table.title for table in ask(tmp_path, datasets=("folder",))] == ["own data, 1-way", "Coral reef, 1-way"]
+    for name in ("coral reef", "leaves"):
+        (table,) = ask(tmp_path, datasets=(name,))
+        assert name in table.title.lower()
+    with pytest.raises(UsageError, match="unknown data set 'leafs'; did you mean leaves"):
+        ask(tmp_path, datasets=("leafs",))
+    both = ask(tmp_path, datasets=("folder",))
+    lines = list(csv.DictReader(io.StringIO(render(both, "csv"))))
+    assert [(line["dataset"], line["own_data"]) for line in lines] == [("folder", ""), ("folder", "Coral reef")]
+    assert '"own_data": "Coral reef"' in render(both, "json")
+
+
 def test_a_run_that_tests_what_training_has_seen_is_marked_and_not_ranked(tmp_path: Path) -> None:
     across = {"dataset": "pascal5i", "train_dataset": "coco20i"}
     leaks = {2: ("cat",), 3: ("car",)}

@@ -110,6 +110,7 @@ class Folder(Dataset):
         self.root = contents.root
         self.contents = contents
         self.description = contents.description
+        self.given_name = self.description.name
         self.files = contents.files
         self.fold_count = len(self.description.folds)
         self._fingerprints: dict[Split, str] = {}

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from fssbench.datasets.catalogue import dataset_title, list_datasets
 from fssbench.datasets.dataset import check_command
 from fssbench.datasets.folder import DESCRIPTION_FILE
 from fssbench.errors import unknown_name
@@ -50,6 +51,8 @@ class Description:
         masks: The kind of the masks; None if it follows from the files.
         min_pixels: Number of pixels of a class from which a photo is listed under it.
         exif: Whether photos are turned upright by their EXIF orientation, or read as stored.
+        name: The name of the data in tables; None if it has none.
+        annotations: The name of the COCO json; None if it is the only json file.
     """
 
     classes: Mapping[int, str]
@@ -57,6 +60,8 @@ class Description:
     masks: Kind | None = None
     min_pixels: int = 1
     exif: Exif = "upright"
+    name: str | None = None
+    annotations: str | None = None
 
 
 def read_description(root: Path) -> tuple[Description | None, list[Fault]]:
@@ -107,6 +112,8 @@ def parse_description(raw: Mapping[str, object], text: str, path: Path) -> tuple
         masks: Kind | None = None
         min_pixels: Annotated[int, Field(ge=1)] = 1
         exif: Exif = "upright"
+        name: Annotated[name_type, AfterValidator(_check_name)] | None = None
+        annotations: Annotated[name_type, AfterValidator(_check_json)] | None = None
 
     remedy = f"edit {path}"
     try:
@@ -126,7 +133,34 @@ def parse_description(raw: Mapping[str, object], text: str, path: Path) -> tuple
         masks=found.masks,
         min_pixels=found.min_pixels,
         exif=found.exif,
+        name=found.name,
+        annotations=found.annotations,
     ), []
+
+
+def _check_name(name: str) -> str:
+    """Refuse a name that tables would take for another data set.
+
+    Raises:
+        ValueError: With the reason.
+    """
+    known = {text.lower() for one in list_datasets() for text in (one, dataset_title(one))}
+    if name.strip() != name or "," in name or "_to_" in name:
+        raise ValueError("a name has no comma, no '_to_', and no space at its ends")
+    if name.lower() in known:
+        raise ValueError(f"{name} is the name of another data set")
+    return name
+
+
+def _check_json(name: str) -> str:
+    """Refuse a file that is no json, or in another folder.
+
+    Raises:
+        ValueError: With the reason.
+    """
+    if not name.endswith(".json") or name.startswith("."):
+        raise ValueError("it has to be the name of a json file next to dataset.toml")
+    return name
 
 
 def draft(names: Sequence[str] | Mapping[int, str]) -> str:

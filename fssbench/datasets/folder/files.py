@@ -138,6 +138,11 @@ def _kind(root: Path, description: Description | None) -> tuple[Kind, Path | Non
     """Return the kind of the masks, from dataset.toml or from the files, and the path of the COCO json."""
     chosen = description.masks if description else None
     documents = sorted(path for path in root.glob("*.json") if path.is_file())
+    if description and description.annotations and chosen in (None, "coco"):
+        path = root / description.annotations
+        if path.is_file():
+            return "coco", path, []
+        return "coco", None, [Fault(f"there is no file {path}", f"put it there, or edit {root / 'dataset.toml'}")]
     has_masks = (root / MASKS).is_dir()
     if chosen == "coco" or (chosen is None and documents and not has_masks):
         if len(documents) == 1:

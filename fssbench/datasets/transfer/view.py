@@ -98,6 +98,7 @@ class TransferView(Dataset):
         self.name, self.root = inner.name, inner.root
         self.has_ignore, self.rendered, self.own = inner.has_ignore, inner.rendered, inner.own
         self.sizes_differ, self.evaluated_split = inner.sizes_differ, inner.evaluated_split
+        self.given_name = inner.given_name
         self.trained_on, self.test_classes = train, choice
         self.fold_count = inner.fold_count if choice == "own" else dataset_info(train).folds
         self._means = counterparts(train, inner.name, inner.class_names)

@@ -22,13 +22,14 @@ def render_csv(tables: Iterable[Table]) -> str:
     The columns are `COLUMNS`, with numbers in percent and learnable_params in millions. For a measured result,
     mean_reach is half the width of the 95 % interval of the mean, and printed_mean the printed number of the same
     setting. If a list leaves out classes of its fold, there are further columns: the mIoU of each fold and their mean,
-    where these classes count as 0, as in the releases.
+    where these classes count as 0, as in the releases. If the user's own data has a name, own_data is the last column.
     """
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     entries = [e for table in tables for group in table.groups for row in group.rows for e in row.entries]
     more = [number for number in NUMBERS if any(number in entry.all_classes for entry in entries)]
-    writer.writerow([*COLUMNS, *(f"{number}_all_classes" for number in more)])
+    named = any(entry.own_data for entry in entries)
+    writer.writerow([*COLUMNS, *(f"{number}_all_classes" for number in more), *(["own_data"] if named else [])])
     for entry in entries:
         backbone = "" if entry.backbone == "-" else entry.backbone
         writer.writerow(
@@ -41,6 +42,7 @@ def render_csv(tables: Iterable[Table]) -> str:
                 *(entry.half_width.get("mean", ""), entry.printed.get("mean", "")),
                 *(entry.source, entry.location, "; ".join(r.text for r in entry.remarks), entry.note),
                 *(entry.all_classes.get(number, "") for number in more),
+                *([entry.own_data] if named else []),
             )
         )
     return out.getvalue()

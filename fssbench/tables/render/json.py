@@ -57,6 +57,7 @@ def _result(entry: Entry) -> dict[str, object]:
         "method": entry.method,
         "variant": entry.variant,
         "dataset": entry.dataset,
+        **({"own_data": entry.own_data} if entry.own_data else {}),
         "task": entry.task,
         "protocol": entry.protocol,
         "way": entry.way,

@@ -32,6 +32,26 @@ def test_all_that_it_can_say(tmp_path: Path) -> None:
     assert description == Description({1: "leaf", 2: "root", 7: "stem"}, ((1, 7), (2,)), "binary", 9, "stored")
 
 
+def test_a_name_and_the_file_of_the_annotations(tmp_path: Path) -> None:
+    description, _ = said(tmp_path, 'name = "Coral reef 2"\nannotations = "all.coco.json"\n' + CLASSES)
+    assert description is not None
+    assert (description.name, description.annotations) == ("Coral reef 2", "all.coco.json")
+
+
+@pytest.mark.parametrize(
+    "name", ["", " reef", "a, b", "day_to_night", "pascal5i", "PASCAL-5i", "own data", "a/b", "x" * 101]
+)
+def test_names_that_tables_would_take_for_something_else(tmp_path: Path, name: str) -> None:
+    _, (sentence,) = said(tmp_path, f'name = "{name}"\n{CLASSES}')
+    assert "line 1: name: " in sentence
+
+
+@pytest.mark.parametrize("name", ["../a.json", "a/b.json", "a.txt", ".json", ""])
+def test_annotations_are_a_json_next_to_the_file(tmp_path: Path, name: str) -> None:
+    _, (sentence,) = said(tmp_path, f'annotations = "{name}"\n{CLASSES}')
+    assert "line 1: annotations: " in sentence
+
+
 def test_a_class_may_be_in_no_fold(tmp_path: Path) -> None:
     description, _ = said(tmp_path, 'folds = [["stem"]]\n' + CLASSES)
     assert description is not None
