@@ -24,9 +24,13 @@ def build(
 ) -> Method[Any, Any]:
     """Build a method: eval mode, random weights, nothing downloaded.
 
+    A backbone that is a model of the Hugging Face hub has its own weights, which are frozen; what is not in the hub's
+    cache is downloaded.
+
     Args:
         name: One of `list_methods()`.
-        backbone: One of the variant's backbones; default its first.
+        backbone: One of the variant's backbones; default its first. A method that takes any pyramid also takes a model
+            of the hub, "hf:OWNER/NAME[@REVISION][#LAYERS]" or "hf:./FOLDER[#LAYERS]".
         variant: A variant, for methods that have several, e.g. "fscs"; default its first.
         way: N of the episodes that it will predict.
         shot: K of the episodes that it will predict.
