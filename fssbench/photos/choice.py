@@ -13,6 +13,17 @@ from fssbench.planning.resolve import Names, Setting, resolve
 from fssbench.planning.weights import Source, sources_for
 
 PREFERRED = (
+    ("insid3", "dinov3-vitl16"),
+    ("gfsam", "dinov2-vitl14+sam-vith"),
+    ("insid3", "dinov3-vitb16"),
+    ("fssdino", "dinov3-vitl16"),
+    ("fssdino", "dinov3-vitb16"),
+    ("fssdino", "dinov2-vitl14"),
+    ("fssdino", "dinov2-vitb14"),
+    ("fssdino", "dinov3-vits16"),
+    ("fssdino", "dinov2-vits14"),
+    ("prototype", "efficientnet-lite2"),
+    ("prototype", "efficientnet-lite1"),
     ("prototype", "efficientnet-lite0"),
     ("prototype", "resnet50"),
 )
@@ -153,11 +164,14 @@ def _default(backbone: str | None, way: int, shot: int) -> tuple[str, str | None
 
 
 def _fits(method: str, backbone: str, way: int, shot: int) -> bool:
-    try:
-        check_build(method, backbone, None, way, shot)
-    except FSSBenchError:
-        return False
-    return True
+    """Return whether a variant of a method takes so many ways."""
+    for variant in method_info(method).tasks:
+        try:
+            check_build(method, backbone, variant, way, shot)
+        except FSSBenchError:
+            continue
+        return True
+    return False
 
 
 def _installed(backbone: str) -> bool:

