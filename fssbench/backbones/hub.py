@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from fssbench.backbones import Backbone, Pyramid
-from fssbench.errors import BrokenFileError, CheckpointError, FSSBenchError, MissingError
+from fssbench.errors import BrokenFileError, CheckpointError, FSSBenchError, MissingError, UsageError
 from fssbench.escape import plain
 from fssbench.hub.families import IMAGENET_MEAN, IMAGENET_STD
 from fssbench.hub.networks import HubNetwork, hub_network
@@ -65,12 +65,25 @@ class HubBackbone(Backbone):
         self.register_buffer("std", torch.tensor(source.std))
         self.register_buffer("layers", torch.tensor(source.layers))
 
+    @property
+    def compared(self) -> tuple[int, ...]:
+        """The last map of a vision transformer, as in FSSDINO; of a hierarchical network that of the middle level."""
+        return super().compared if self.source.family.hierarchical else (len(self.channels) - 1,)
+
     def as_pyramid(self) -> Self:
         """Return the backbone with a deep level of half the size, if all of its maps have one size.
 
         HSNet and ASNet squeeze their levels to one size, for which the deep maps have to be smaller, as those of a
         ResNet are. The deep maps of a vision transformer are averaged over 2 x 2 positions.
+
+        Raises:
+            UsageError: If a level has no map.
         """
+        if not all(self.levels):
+            raise UsageError(
+                f"{self.source.name}: a pyramid has three levels, so it needs three maps or more",
+                f"#{','.join(map(str, self.source.family.default_layers(self.source.depth)))}",
+            )
         self._halved = not self.source.family.hierarchical
         return self
 

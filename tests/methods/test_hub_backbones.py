@@ -63,6 +63,21 @@ def test_every_method_with_a_free_pyramid_predicts_at_the_size_of_its_protocol(
     torch.testing.assert_close(fast.logits, plain.logits, rtol=1e-4, atol=1e-5)
 
 
+def test_prototypes_are_of_the_last_block_and_a_pyramid_needs_three_maps(models: Path) -> None:
+    def features(name: str) -> Tensor:
+        method: Any = fssbench.build("prototype", f"hf:{models / name}")
+        (feature,) = method.encode(episode(70)[0][None])
+        return feature
+
+    torch.testing.assert_close(features("dinov2"), features("dinov2#4"))
+    torch.testing.assert_close(features("convnext"), features("convnext#3"))
+    assert (features("dinov2") < 0).any(), "no ReLU follows a block"
+    for name in ("hsnet", "asnet"):
+        with pytest.raises(UsageError, match="needs three maps or more") as caught:
+            fssbench.build(name, f"hf:{models / 'dinov2'}#2,4")
+        assert caught.value.remedy == "#2,3,4"
+
+
 def test_other_methods_take_no_backbone_of_the_hub(models: Path) -> None:
     for name in ("pfenet", "bam", "panet"):
         with pytest.raises(UsageError, match=f"{name} has no backbone 'hf:"):
