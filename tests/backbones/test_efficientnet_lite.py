@@ -177,7 +177,7 @@ def test_it_tells_cats_from_dogs(lite0: EfficientNetLite, shared: Path) -> None:
 def test_names_are_known_everywhere() -> None:
     assert list(PYRAMIDS) == NAMES
     assert set(NAMES) <= set(list_backbones())
-    assert TAKING == ["asnet", "asnet-hm", "hsnet", "prototype"]
+    assert TAKING == ["asnet", "asnet-hm", "fssdino", "hsnet", "prototype"]
     for name in TAKING:
         info = method_info(name)
         assert not set(NAMES) & set(info.backbones), "no release used them"
