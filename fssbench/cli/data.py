@@ -10,6 +10,7 @@ import typer
 from fssbench.cli.console import console, say
 from fssbench.cli.data_build import build
 from fssbench.cli.data_fetch import fetch
+from fssbench.cli.data_init import init
 from fssbench.cli.data_list import list_data
 from fssbench.cli.options import Labels, Part, Root, with_fields
 from fssbench.cli.paths import given_path
@@ -118,6 +119,7 @@ def check(
 
 
 app.command()(build)
+app.command()(init)
 
 
 @app.command("import-splits")

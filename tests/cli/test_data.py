@@ -144,6 +144,24 @@ def test_check_explains_every_problem_of_own_data(tmp_path: Path) -> None:
     assert isinstance(run("check", "folder", "--root", root, "--labels", "png")[1], UsageError)
 
 
+def test_init_writes_a_description_that_the_check_takes(tmp_path: Path) -> None:
+    labels = {f"p{n}": label_map((1 + n % 2, 0, 0, 9, 9)) for n in range(4)}
+    root = own_tree(tmp_path / "reef", labels, "")
+    output, error = run("init", "folder", "--root", root)
+    assert isinstance(error, UsageError)
+    assert "is there already, and is not replaced" in error.message
+    (root / "dataset.toml").unlink()
+    output, error = run("init", "folder", "--root", root)
+    assert error is None
+    assert output.splitlines()[:3] == [f"{root}/dataset.toml:", '  name = "reef"', '  masks = "indexed"']
+    assert "guessed:" in output
+    assert output.splitlines()[-1] == f"  fssbench data check folder --root {root}"
+    assert run("check", "folder", "--root", root)[1] is None
+    assert run("init", "folder", "--root", root)[1] is not None
+    _, error = run("init", "pascal5i", "--root", root)
+    assert isinstance(error, UsageError)
+
+
 def test_check_takes_the_label_rule(tmp_path: Path) -> None:
     root = coco_tree(tmp_path, {"val": ([1], [annotation(1, 1, 1, box(0, 0, 60, 60))])})
     output, _ = run("check", "coco20i", "--root", root, "--labels", "pycocotools")

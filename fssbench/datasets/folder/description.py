@@ -8,10 +8,10 @@ import unicodedata
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
-from fssbench.datasets.catalogue import dataset_title, list_datasets
+from fssbench.datasets.catalogue import dataset_title, folder_name, list_datasets
 from fssbench.datasets.dataset import check_command
 from fssbench.datasets.folder import DESCRIPTION_FILE
 from fssbench.errors import unknown_name
@@ -52,7 +52,7 @@ class Description:
         min_pixels: Number of pixels of a class from which a photo is listed under it.
         exif: Whether photos are turned upright by their EXIF orientation, or read as stored.
         name: The name of the data in tables; None if it has none.
-        annotations: The name of the COCO json; None if it is the only json file.
+        annotations: The path of the COCO json in the folder; None if it is the only json file.
     """
 
     classes: Mapping[int, str]
@@ -113,7 +113,9 @@ def parse_description(raw: Mapping[str, object], text: str, path: Path) -> tuple
         min_pixels: Annotated[int, Field(ge=1)] = 1
         exif: Exif = "upright"
         name: Annotated[name_type, AfterValidator(_check_name)] | None = None
-        annotations: Annotated[name_type, AfterValidator(_check_json)] | None = None
+        annotations: (
+            Annotated[str, StringConstraints(min_length=1, max_length=300), AfterValidator(_check_json)] | None
+        ) = None
 
     remedy = f"edit {path}"
     try:
@@ -139,38 +141,45 @@ def parse_description(raw: Mapping[str, object], text: str, path: Path) -> tuple
 
 
 def _check_name(name: str) -> str:
-    """Refuse a name that tables would take for another data set.
+    """Refuse a name that tables would take for something else.
 
     Raises:
         ValueError: With the reason.
     """
-    known = {text.lower() for one in list_datasets() for text in (one, dataset_title(one))}
-    if name.strip() != name or "," in name or "_to_" in name:
-        raise ValueError("a name has no comma, no '_to_', and no space at its ends")
-    if name.lower() in known:
-        raise ValueError(f"{name} is the name of another data set")
+    if (fault := name_fault(name)) is not None:
+        raise ValueError(fault)
     return name
 
 
+def name_fault(name: str) -> str | None:
+    """Return why own data can't have a name; None if it can."""
+    known = {text.lower() for one in list_datasets() for text in (one, dataset_title(one), folder_name(one))}
+    if not re.fullmatch(r"[^\x00-\x1f\x7f-\x9f/\\,]{1,100}", name) or name.strip() != name or "_to_" in name:
+        return "a name has up to 100 characters, no comma, no '_to_', and no space at its ends"
+    return f"{name!r} is the name of another data set" if name.lower() in known else None
+
+
 def _check_json(name: str) -> str:
-    """Refuse a file that is no json, or in another folder.
+    """Refuse a path that is not that of a json file in the folder.
 
     Raises:
         ValueError: With the reason.
     """
-    if not name.endswith(".json") or name.startswith("."):
-        raise ValueError("it has to be the name of a json file next to dataset.toml")
+    parts = PurePosixPath(name).parts
+    if not name.endswith(".json") or "\\" in name or name.startswith("/") or {"..", "."} & set(parts):
+        raise ValueError("it has to be the path of a json file in the folder")
     return name
 
 
 def draft(names: Sequence[str] | Mapping[int, str]) -> str:
     """Return a draft of dataset.toml for the given classes: names, or names by label value."""
     numbered = names if isinstance(names, Mapping) else dict(enumerate(names, 1))
-    rows = [f"{class_id} = {_quoted(name)}" for class_id, name in sorted(numbered.items())]
+    rows = [f"{class_id} = {quoted(name)}" for class_id, name in sorted(numbered.items())]
     return "\n".join(["[classes]", *rows])
 
 
-def _quoted(name: str) -> str:
+def quoted(name: str) -> str:
+    """Return a name as a string of TOML."""
     quoted = name.replace("\\", "\\\\").replace('"', '\\"')
     return f'"{escaped(quoted)}"'
 

@@ -56,7 +56,7 @@ def find_files(root: Path, description: Description | None) -> tuple[Files, list
     Raises:
         OSError: If a folder can't be read.
     """
-    photos, faults, notes = _images(root / PHOTOS, PHOTO_SUFFIXES)
+    photos, faults, notes = images_in(root / PHOTOS, PHOTO_SUFFIXES)
     if not (root / PHOTOS).is_dir():
         faults.append(Fault(f"there is no folder {root / PHOTOS}", f"put the photos into {root / PHOTOS}"))
     elif not photos and not faults:
@@ -77,7 +77,7 @@ def image_name(path: Path, folder: Path) -> str:
     return unicodedata.normalize("NFC", path.relative_to(folder).with_suffix("").as_posix())
 
 
-def _images(folder: Path, suffixes: frozenset[str]) -> tuple[dict[str, Path], list[Fault], list[str]]:
+def images_in(folder: Path, suffixes: frozenset[str]) -> tuple[dict[str, Path], list[Fault], list[str]]:
     """Return the images of a folder by name, their faults, and a note about files that are skipped."""
     found: dict[str, Path] = {}
     faults: list[Fault] = []
@@ -173,10 +173,11 @@ def _kind(root: Path, description: Description | None) -> tuple[Kind, Path | Non
                 )
             ],
         )
-    return chosen or _kind_of_masks(root, description), None, []
+    return chosen or kind_of_masks(root, description), None, []
 
 
-def _kind_of_masks(root: Path, description: Description | None) -> Kind:
+def kind_of_masks(root: Path, description: Description | None) -> Kind:
+    """Return whether masks/ has indexed masks, or a folder for each class."""
     places = [path for path in (root / MASKS).iterdir() if not path.name.startswith(".")]
     folders = {unicodedata.normalize("NFC", path.name) for path in places if path.is_dir()}
     if any(path.is_file() and path.suffix.lower() == ".png" for path in places):
@@ -193,7 +194,7 @@ def _masks(
     folder = root / MASKS
     png = frozenset({".png"})
     if kind == "indexed":
-        found, faults, notes = _images(folder, png)
+        found, faults, notes = images_in(folder, png)
         return {"": found}, faults, notes
     masks: dict[str, Mapping[str, Path]] = {}
     faults, notes = [], []
@@ -212,7 +213,7 @@ def _masks(
                     "add the class to [classes] of dataset.toml, or rename or remove the folder",
                 )
             )
-        masks[name], found_faults, more = _images(place, png)
+        masks[name], found_faults, more = images_in(place, png)
         faults += found_faults
         notes += more
     return masks, faults, notes

@@ -33,9 +33,9 @@ def test_all_that_it_can_say(tmp_path: Path) -> None:
 
 
 def test_a_name_and_the_file_of_the_annotations(tmp_path: Path) -> None:
-    description, _ = said(tmp_path, 'name = "Coral reef 2"\nannotations = "all.coco.json"\n' + CLASSES)
+    description, _ = said(tmp_path, 'name = "Coral reef 2"\nannotations = "export/all.coco.json"\n' + CLASSES)
     assert description is not None
-    assert (description.name, description.annotations) == ("Coral reef 2", "all.coco.json")
+    assert (description.name, description.annotations) == ("Coral reef 2", "export/all.coco.json")
 
 
 @pytest.mark.parametrize(
@@ -46,8 +46,8 @@ def test_names_that_tables_would_take_for_something_else(tmp_path: Path, name: s
     assert "line 1: name: " in sentence
 
 
-@pytest.mark.parametrize("name", ["../a.json", "a/b.json", "a.txt", ".json", ""])
-def test_annotations_are_a_json_next_to_the_file(tmp_path: Path, name: str) -> None:
+@pytest.mark.parametrize("name", ["../a.json", "/a.json", "a/../../b.json", "a\\\\b.json", "a.txt", ""])
+def test_annotations_are_a_json_in_the_folder(tmp_path: Path, name: str) -> None:
     _, (sentence,) = said(tmp_path, f'annotations = "{name}"\n{CLASSES}')
     assert "line 1: annotations: " in sentence
 
