@@ -27,3 +27,21 @@ def normalised(picture: Tensor) -> Tensor:
     """Return pictures uint8 (B, 3, H, W) as images float32, normalised by the ImageNet mean and standard deviation."""
     mean, std = (torch.tensor(values, device=picture.device).view(3, 1, 1) for values in (IMAGENET_MEAN, IMAGENET_STD))
     return (picture.float() / 255 - mean) / std
+
+
+def squashed(picture: Tensor, size: tuple[int, int]) -> Tensor:
+    """Return pictures uint8 (B, 3, H, W) resized by Pillow, bilinearly, without keeping the aspect ratio.
+
+    Args:
+        picture: uint8.
+        size: (height, width).
+    """
+    import numpy as np
+    from PIL import Image
+
+    height, width = size
+    resized = [
+        np.array(Image.fromarray(one).resize((width, height), Image.Resampling.BILINEAR))
+        for one in picture.permute(0, 2, 3, 1).cpu().numpy()
+    ]
+    return torch.from_numpy(np.stack(resized)).permute(0, 3, 1, 2).contiguous().to(picture.device)

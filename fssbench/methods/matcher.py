@@ -23,8 +23,9 @@ from torch import Tensor
 from fssbench.backbones.sam import Frame, Prompts
 from fssbench.layers.mask_proposals import Filter, Proposals, SeveralMasks, grid, joined, proposals, without_repeats
 from fssbench.layers.masks import foreground
-from fssbench.layers.pictures import normalised, pictures
+from fssbench.layers.pictures import normalised, pictures, squashed
 from fssbench.methods.base.dino_sam import SIDE, DinoSam, Pictures, central_square
+from fssbench.methods.matcher_settings import Settings
 
 FEW_POINTS, MANY_MATCHES = 8, 40
 """Of at most 8 points all subsets are taken; of more than 40 matches the better half is."""
@@ -41,64 +42,6 @@ class Support:
 
     tokens: Tensor
     patches: Tensor
-
-
-@dataclass(frozen=True)
-class Settings:
-    """The options of the release's script main_oss.py, under its names; the defaults are those of scripts/coco.sh.
-
-    Attributes:
-        use_dense_mask: Whether a dense grid of points prompts SAM, too.
-        points_per_side: Side of that grid.
-        dense_multimask_output: With 0 a point of the grid gives one mask, and else the mask of this number among three.
-        pred_iou_thresh, stability_score_thresh: Predicted IoU above which masks of the grid are kept, and their least
-            stability; 0 keeps all.
-        multimask_output: Whether a prompt gives three masks, or one.
-        output_layer: Which of three: 3 for all, 4 for all but the first, 0 to 2 for one.
-        iou_filter, sel_stability_score_thresh: As `pred_iou_thresh` and `stability_score_thresh`, for prompts.
-        box_nms_thresh: The largest IoU of the boxes of two masks that are both kept.
-        use_points_or_centers: Whether prompts are drawn from the matched points, or from their k-means centres.
-        num_centers: Number of these centres.
-        use_box: Whether each prompt has the box around the matched points as well.
-        sample_range: Smallest and largest number of points of a prompt.
-        max_sample_iterations: Number of prompts of each size.
-        alpha, beta, exp: Score of a mask: alpha * emd + beta * purity * coverage ** exp.
-        coverage_filter, emd_filter, purity_filter: The least value of a metric, or the best value if that is smaller;
-            0 for no filter.
-        use_score_filter: Whether masks are merged by their distance 1 - score, below `deep_score_filter` and less than
-            `deep_score_norm_filter` above the best; else the best ones, whose score divided by the best is above
-            `topk_scores_threshold`.
-        num_merging_mask: The largest number of merged masks.
-        num_merging_mask_5shot: The same for two shots or more (scripts/coco_5shot.sh), unless only the other is given.
-    """
-
-    use_dense_mask: bool = True
-    points_per_side: int = 64
-    dense_multimask_output: int = 0
-    pred_iou_thresh: float = 0.88
-    stability_score_thresh: float = 0.95
-    multimask_output: bool = True
-    output_layer: int = 3
-    iou_filter: float = 0.85
-    sel_stability_score_thresh: float = 0.9
-    box_nms_thresh: float = 0.65
-    use_points_or_centers: bool = True
-    num_centers: int = 8
-    use_box: bool = False
-    sample_range: tuple[int, int] = (1, 6)
-    max_sample_iterations: int = 64
-    alpha: float = 1.0
-    beta: float = 0.0
-    exp: float = 0.0
-    coverage_filter: float = 0.0
-    emd_filter: float = 0.0
-    purity_filter: float = 0.02
-    use_score_filter: bool = True
-    deep_score_filter: float = 0.33
-    deep_score_norm_filter: float = 0.1
-    topk_scores_threshold: float = 0.0
-    num_merging_mask: int = 9
-    num_merging_mask_5shot: int = 5
 
 
 @dataclass(frozen=True)
@@ -153,7 +96,11 @@ class Matcher(DinoSam[Support]):
 
         All is computed at 518 x 518, as in the release: a picture of another size is resized first, as its loader does.
         """
-        fitted = image if image.shape[-2:] == (SIDE, SIDE) else normalised(_squashed(pictures(image))).to(image.dtype)
+        fitted = (
+            image
+            if image.shape[-2:] == (SIDE, SIDE)
+            else normalised(squashed(pictures(image), (SIDE, SIDE))).to(image.dtype)
+        )
         with torch.no_grad():
             tokens = F.normalize(self.encoder(fitted, normed=False), dim=1).flatten(2).transpose(1, 2)
         return Pictures(tokens, self.sam.fitted(pictures(fitted)), None, (SIDE, SIDE))
@@ -253,18 +200,6 @@ class Matcher(DinoSam[Support]):
             inside.float() / patches.sum(dim=1) + 1e-6,
             inside.float() / len(matching.points) + 1e-6,
         )
-
-
-def _squashed(picture: Tensor) -> Tensor:
-    """Return pictures uint8 (B, 3, 518, 518), resized by Pillow without keeping the aspect ratio."""
-    import numpy as np
-    from PIL import Image
-
-    resized = [
-        np.array(Image.fromarray(one).resize((SIDE, SIDE), Image.Resampling.BILINEAR))
-        for one in picture.permute(0, 2, 3, 1).cpu().numpy()
-    ]
-    return torch.from_numpy(np.stack(resized)).permute(0, 3, 1, 2).contiguous().to(picture.device)
 
 
 def centres(points: Tensor, count: int, draws: torch.Generator) -> Tensor:

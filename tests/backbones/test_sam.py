@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import load_file
 from torch import Tensor
 
 from fssbench.backbones.networks import built, network
-from fssbench.backbones.sam import Frame, Guidance, Prompts, Sam, is_sam, sam
+from fssbench.backbones.sam import Frame, Guidance, Prompts, Sam, sam
+from fssbench.backbones.sam_names import is_sam
 from fssbench.errors import UsageError
 
 CASE = Path(__file__).parents[1] / "golden" / "cases" / "persam-tiny-1shot.json"
@@ -67,6 +70,18 @@ def test_the_authors_names_of_weights_are_known() -> None:
     # The middle layer of a head: its name here is that of the authors' first.
     middle = released["mask_decoder.iou_prediction_head.layers.1.weight"]
     assert torch.equal(tiny.state_dict()["mask_decoder.iou_prediction_head.layers.0.weight"], middle)
+
+
+def test_a_model_that_transformers_saved_loads(tiny: Sam, tmp_path: Path) -> None:
+    torch.manual_seed(1)
+    saved = cast("Any", built(network("sam-tiny")))
+    saved.save_pretrained(tmp_path)
+    state = load_file(tmp_path / "model.safetensors")
+    assert len(state) < len(tiny.state_dict())  # what two places share is stored once
+    torch.manual_seed(2)
+    other = sam("sam-tiny")
+    other.load_state_dict(other.names_here(state))
+    assert all(torch.equal(value, saved.state_dict()[key]) for key, value in other.state_dict().items())
 
 
 @torch.inference_mode()

@@ -16,12 +16,12 @@ from fssbench.methods.catalogue import method_info
 from fssbench.methods.matcher import (
     Matcher,
     Metrics,
-    Settings,
     centres,
     earth_movers_distance,
     merge,
     subsets,
 )
+from fssbench.methods.matcher_settings import Settings
 
 TINY = "dinov2-tiny+sam-tiny"
 OPTIONS = dict(method_info("matcher").tried_with)

@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 
 from fssbench.backbones.dino import dino
-from fssbench.backbones.sam import is_sam, sam
+from fssbench.backbones.sam import sam
+from fssbench.backbones.sam_names import is_sam
 from fssbench.errors import UsageError
 from fssbench.methods.base.mask_only import mask_prediction
 from fssbench.methods.base.method import Method, Prediction
