@@ -245,7 +245,7 @@ def _floor_on(backbone: str) -> str | None:
     from fssbench.methods.catalogue import list_methods, method_info
 
     names = ["prototype", *list_methods()]
-    return next((n for n in names if backbone in (i := method_info(n)).backbones and not i.trainable), None)
+    return next((n for n in names if backbone in (i := method_info(n)).all_backbones and not i.trainable), None)
 
 
 @app.command()

@@ -163,6 +163,12 @@ def test_a_web_page_is_not_registered(checkpoints: Any, tmp_path: Path) -> None:
     assert not user_registry().exists()
 
 
+def test_weights_of_a_package_are_verified_by_the_method_that_takes_them(checkpoints: Any) -> None:
+    code, out, _ = checkpoints("verify", "efficientnet-lite0-imagenet")
+    assert code == 0
+    assert "hash as recorded, 296 entries fit" in out
+
+
 def test_verify_reads_a_file_that_no_record_knows(checkpoints: Any, tmp_path: Path) -> None:
     torch.save({"state_dict": {"a": torch.zeros(1), "b": torch.zeros(1)}}, tmp_path / "model.pt")
     code, out, _ = checkpoints("verify", tmp_path / "model.pt")

@@ -10,6 +10,7 @@ from safetensors import safe_open
 
 import fssbench
 from fssbench.checkpoints import find, load_into, locate, records
+from fssbench.datasets.catalogue import list_datasets
 from fssbench.files import shipped
 from fssbench.methods.catalogue import method_info
 
@@ -34,7 +35,7 @@ TRAINED = {
 JOINT = {"hsnet", "asnet", "asnet-hm", "pfenet", "panet"}
 """What is trained for classification and segmentation together (FS-CS)."""
 OURS = [record for record in records() if record.dataset == "shapes20i"]
-FILES = sorted(Path(shipped("benchmarks/baselines")).glob("*.csv"))
+FILES = [path for name in list_datasets() if (path := Path(shipped(f"benchmarks/baselines/{name}.csv"))).is_file()]
 
 
 def _read(path: Path) -> pd.DataFrame:
