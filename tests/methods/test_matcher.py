@@ -11,6 +11,8 @@ import torch
 from torch import Tensor
 
 import fssbench
+from fssbench.engine.loop import rows_of
+from fssbench.episode import episodes
 from fssbench.errors import UsageError
 from fssbench.methods.catalogue import method_info
 from fssbench.methods.matcher import (
@@ -22,6 +24,7 @@ from fssbench.methods.matcher import (
     subsets,
 )
 from fssbench.methods.matcher_settings import Settings
+from fssbench.protocols.rules import protocol
 
 TINY = "dinov2-tiny+sam-tiny"
 OPTIONS = dict(method_info("matcher").tried_with)
@@ -71,6 +74,20 @@ def test_an_episode_is_the_same_after_others_and_another_seed_differs(method: Ma
     one, same, other = (subsets(points, Settings(), random.Random(seed)) for seed in (0, 0, 1))  # noqa: S311
     assert all(torch.equal(a, b) for a, b in zip(one, same, strict=True))
     assert not torch.equal(one[3], other[3])
+
+
+def test_an_episode_has_the_same_row_alone_and_in_another_order(method: Matcher) -> None:
+    dataset = fssbench.open_dataset("shapes20i")
+    drawn, rules = episodes(dataset, 0, 1, 1, "shapes", 3), protocol("shapes").on("shapes20i")
+
+    def rows(*numbers: int) -> dict[int, Any]:
+        found = rows_of(method, dataset, drawn, rules, numbers, torch.device("cpu"))
+        return {row.episode: replace(row, seconds=0.0) for row in found}
+
+    every = rows(0, 1, 2)
+    assert rows(2, 1, 0) == every
+    assert rows(2)[2] == every[2]
+    assert len({row.intersection for row in every.values()}) == 3
 
 
 def test_of_few_points_all_subsets_are_prompts() -> None:
