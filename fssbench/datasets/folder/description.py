@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import tomllib
 import unicodedata
 from collections import Counter
@@ -12,7 +13,6 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
 from fssbench.datasets.catalogue import dataset_title, folder_name, list_datasets
-from fssbench.datasets.dataset import check_command
 from fssbench.datasets.folder import DESCRIPTION_FILE
 from fssbench.errors import unknown_name
 from fssbench.escape import escaped
@@ -77,7 +77,7 @@ def read_description(root: Path) -> tuple[Description | None, list[Fault]]:
         return None, [
             Fault(
                 f"there is no {path}, which names the classes",
-                f"write it; {check_command('folder', root)} shows a draft",
+                f"fssbench data init folder --root {shlex.quote(str(root))} writes one to begin with",
             )
         ]
     except (OSError, UnicodeDecodeError) as error:
@@ -156,6 +156,8 @@ def name_fault(name: str) -> str | None:
     known = {text.lower() for one in list_datasets() for text in (one, dataset_title(one), folder_name(one))}
     if not re.fullmatch(r"[^\x00-\x1f\x7f-\x9f/\\,]{1,100}", name) or name.strip() != name or "_to_" in name:
         return "a name has up to 100 characters, no comma, no '_to_', and no space at its ends"
+    if name.lower() in {dataset_title("folder"), folder_name("folder"), "folder"}:
+        return f"{name!r} does not tell one folder of own data from another"
     return f"{name!r} is the name of another data set" if name.lower() in known else None
 
 
