@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fssbench.checkpoints.files import file_sha256, recognise, stored_precision
-from fssbench.checkpoints.registry import Record
+from fssbench.checkpoints.registry import Record, records
 from fssbench.errors import BrokenFileError
 from fssbench.hub.snapshots import revision_of
 from fssbench.results.record import HubModel
@@ -58,9 +58,15 @@ def backbone_model(network: HubNetwork) -> HubModel:
         revision=network.snapshot.revision,
         sha256=_together(network.weights, hashes),
         precision=" and ".join(sorted({stored_precision(path) for path in network.weights})),
-        licence=network.licence,
+        licence=network.licence or _registered_licence(network.name.repository),
         layers=network.layers,
     )
+
+
+def _registered_licence(repository: str) -> str:
+    """Return the licence of a model that is registered for a method; empty if none is."""
+    known = (entry.licence for entry in records() if repository and entry.hub == repository)
+    return next(known, "")
 
 
 def _together(paths: Sequence[Path], hashes: Sequence[str]) -> str:

@@ -125,7 +125,19 @@ def _checked(path: Path, config: Json) -> Json:
         for number in _numbers(value):
             if abs(number) > _MOST or not math.isfinite(number):
                 raise BrokenFileError(f"{path}: {plain(key)[:40]} is {_shown(number)}, which no backbone here has")
-    return kept
+    if (channels := kept.get("num_channels", 3)) != 3:
+        raise UsageError(f"{path}: num_channels is {_shown(channels)}; images here have 3 channels")
+    return kept | {key: _side(path, key, kept[key]) for key in ("patch_size", "image_size") if key in kept}
+
+
+def _side(path: Path, key: str, value: object) -> object:
+    """Return the side of a square; an image may also be higher or wider."""
+    sides = list(value) if isinstance(value, list) else [value] * 2
+    if len(sides) != 2 or not all(isinstance(side, int) and side >= 1 for side in sides):
+        raise BrokenFileError(f"{path}: {key} is {_shown(value)}, not a number of pixels")
+    if sides[0] != sides[1] and key == "patch_size":
+        raise UsageError(f"{path}: {key} is {_shown(value)}; patches here are square")
+    return sides[0] if sides[0] == sides[1] else value
 
 
 def _numbers(value: object) -> Iterator[float]:

@@ -74,6 +74,8 @@ def hub_network(name: str) -> HubNetwork:
         )
     if family.hierarchical and len(wanted.layers) > 3:
         raise UsageError(f"{name}: a pyramid has at most three sizes of maps", "name at most three stages")
+    if family.form == "grid" and isinstance(config.get("image_size"), list):
+        raise UsageError(f"{path}: image_size is not that of a square", "use a model for square images")
     mean, std = statistics(snapshot.folder, family)
     return HubNetwork(
         name=wanted,

@@ -49,6 +49,11 @@ def test_blocks_at_the_half_three_quarters_and_the_end_are_the_default(tmp_path:
         hub_network(f"hf:{tmp_path}#1,2,3,4")
 
 
+def test_a_size_may_be_a_pair(tmp_path: Path) -> None:
+    config = hub_network(_folder(tmp_path, CONFIG | {"patch_size": [14, 14], "image_size": [224, 448]})).config
+    assert (config["patch_size"], config["image_size"]) == (14, [224, 448])
+
+
 def test_a_model_in_the_cache_needs_no_network(
     stored: Callable[..., Path], hub_error: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -127,7 +132,12 @@ def test_a_folder_that_is_none_or_holds_no_model_is_refused(tmp_path: Path) -> N
         (CONFIG | {"auto_map": {"AutoModel": "own.Net"}}, "code of its own"),
         ({"model_type": "clip", "vision_config": {"auto_map": {}}}, "code of its own"),
         ({"model_type": "clip"}, "no vision_config"),
+        ({"model_type": "sam", "vision_config": {"image_size": [64, 32]}}, "image_size is not that of a square"),
         (CONFIG | {"quantization_config": {}}, "quantised"),
+        (CONFIG | {"num_channels": 1}, "images here have 3 channels"),
+        (CONFIG | {"patch_size": 0}, "patch_size is 0, not a number of pixels"),
+        (CONFIG | {"patch_size": [14, 16]}, "patches here are square"),
+        (CONFIG | {"image_size": "large"}, "image_size is 'large', not a number of pixels"),
         (CONFIG | {"hidden_size": 10**12}, "hidden_size is 1000000000000, which no backbone here has"),
         (CONFIG | {"hidden_size": 10**400}, "which no backbone here has"),
         (CONFIG | {"num_hidden_layers": 10**5}, "num_hidden_layers is"),

@@ -56,6 +56,13 @@ def test_the_commit_the_hash_and_the_layers_are_on_record(model: Path) -> None:
     assert found.out.parts[-1].startswith("prototype-hf-owner-name-shapes20i")
 
 
+def test_the_licence_of_a_registered_model_is_known_without_its_card(stored: Callable[..., Path]) -> None:
+    files = {"config.json": json.dumps(CONFIG).encode(), "model.safetensors": safetensors()}
+    stored("facebook/dinov2-large", files)
+    (recorded,) = planned("hf:facebook/dinov2-large").sources[0].record.hub
+    assert recorded.licence == "Apache-2.0"
+
+
 def test_another_commit_or_other_weights_are_another_run(
     model: Path, stored: Callable[..., Path], tmp_path: Path
 ) -> None:
