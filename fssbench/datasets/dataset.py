@@ -36,6 +36,32 @@ class ImageOrder:
     names: tuple[str, ...]
 
 
+@dataclass(frozen=True)
+class PhotoObjects:
+    """The objects of one photo that a release can draw for a class.
+
+    Attributes:
+        photo: Name of the photo.
+        images: The image of each object, in order; None for an object of the kind that lacks the class (a part).
+    """
+
+    photo: str
+    images: tuple[str | None, ...]
+
+
+@dataclass(frozen=True)
+class ObjectLists:
+    """The photos of each class and the objects in them, for a release that draws photo and object in turn.
+
+    Attributes:
+        by_class: The photos of each class, in the order of the release.
+        episodes: Number of episodes of the fold, if the release takes no more than its lists have entries.
+    """
+
+    by_class: Mapping[int, tuple[PhotoObjects, ...]]
+    episodes: int | None = None
+
+
 class Arrivals(Protocol):
     """Photos that are being fetched."""
 
@@ -62,6 +88,9 @@ class Dataset(ABC):
     own: bool = False
     """Whether it is the user's own data, which no release has evaluated: a class with fewer than K + 1 images is
     refused, even where a release's draw would repeat supports."""
+
+    comparable_classes: bool = True
+    """Whether its classes can be compared by name with those of other data sets, to find what training has seen."""
 
     given_name: str | None = None
     """The name that the user has given to own data, if any."""
@@ -244,6 +273,16 @@ class Dataset(ABC):
         """
         del split
         return None
+
+    def object_choices(self, fold: int) -> ObjectLists | None:
+        """Return the photos and objects that episodes of a fold are drawn from; None if images are whole photos."""
+        del fold
+        return None
+
+    def for_shots(self, shots: int) -> Dataset:
+        """Return the data set whose folds a release evaluates with K shots; itself, unless they depend on K."""
+        del shots
+        return self
 
     def check_learnable(self, fold: int) -> None:
         """Refuse training if its images or classes are not separate from those of the evaluation.

@@ -78,6 +78,7 @@ def evaluate(
     """
     origin, settings = origin or Origin(), settings or Settings()
     episode_list = _as_list(episodes, dataset, protocol)
+    dataset = dataset.for_shots(episode_list.shot)
     rules = _rules(protocol, episode_list).on(dataset.name)
     check_leaks(dataset, [episode_list], allowed=allow_leak)
     chosen = choose_device(device)
@@ -136,6 +137,7 @@ def _as_list(episodes: Sequence[Episode], dataset: Dataset, protocol: Protocol |
     if protocol is None:
         raise UsageError("a plain sequence of episodes names no protocol", 'evaluate(..., protocol="hsnet")')
     first = episodes[0]
+    dataset = dataset.for_shots(first.shot)
     classes = {class_id for episode in episodes for class_id in episode.classes}
     split = (protocol if isinstance(protocol, Protocol) else protocol_of(protocol)).on(dataset.name).split
     novel = "val" if split == "train" else split

@@ -64,6 +64,7 @@ def episodes(
     """
     named = protocol if isinstance(protocol, Protocol) else protocol_of(protocol)
     chosen = named.on(dataset.name)
+    dataset = dataset.for_shots(shot)
     chosen.check(dataset.name, way, shot)
     rule = sampler(chosen.sampler)
     if way > 1 and not rule.several_ways:
@@ -127,7 +128,7 @@ def lists_of(dataset: Dataset, fold: int, split: Split, protocol: Protocol) -> I
 
 
 def _order(dataset: Dataset, split: Split, rule: Sampler) -> str:
-    if rule.lists == "data set's":
+    if rule.lists in ("data set's", "objects"):
         return dataset.list_order
     if rule.lists == "large objects" and dataset.object_lists(split) is not None:
         return "FSSDINO's (images with a large annotation, in the order of a Python set)"
@@ -137,6 +138,7 @@ def _order(dataset: Dataset, split: Split, rule: Sampler) -> str:
 
 def classes_of(dataset: Dataset, episodes: EpisodeList) -> tuple[int, ...]:
     """Return all classes of the fold of a list: its novel classes, or its base classes if the episodes are of them."""
+    dataset = dataset.for_shots(episodes.shot)
     novel = dataset.fold_classes(episodes.fold, episodes.split)
     in_episodes = {class_id for episode in episodes for class_id in episode.classes}
     return novel if in_episodes <= set(novel) else dataset.fold_classes(episodes.fold, "val")
@@ -154,8 +156,7 @@ def _images_needed(dataset: Dataset, rule: Sampler, shot: int) -> int:
 
 def _classes_with_few_images(lists: ImageLists, needed: int) -> dict[int, int]:
     """Return the classes with fewer different images than an episode needs, and their numbers of images."""
-    sizes = {class_id: len(set(names)) for class_id, names in lists.by_class.items()}
-    return {class_id: size for class_id, size in sizes.items() if size < needed}
+    return {class_id: size for class_id, size in lists.sizes().items() if size < needed}
 
 
 def _too_short(
@@ -198,7 +199,7 @@ def _list_length(count: int | None, default: int, lists: ImageLists, rule: Sampl
     if count is not None and not 1 <= count <= MAX_EPISODES:
         raise UsageError(f"a list has 1 to {MAX_EPISODES} episodes, not {count}")
     if rule.repeats_queries:
-        return count or default
+        return count or min(default, lists.episodes or default)
     if count is not None and count > len(lists.entries):
         raise UsageError(f"each image is the query of one episode: there are {len(lists.entries)}, not {count}")
     return min(count or default, len(lists.entries))

@@ -95,6 +95,7 @@ def verify(episodes: EpisodeList, dataset: Dataset, rules: Protocol | None = Non
         return [Finding("failed", f"is for {episodes.dataset}, not for {dataset.name}")]
     if episodes.train_dataset is not None and dataset.trained_on is None:
         dataset = transfer_view(dataset, episodes.train_dataset, episodes.test_classes)
+    dataset = dataset.for_shots(episodes.shot)
     if rules is None and names_file(episodes.protocol):
         unknown = f"was drawn by {episodes.protocol}, a protocol in a file, which has to be named: --protocol FILE"
         return [_same_data(episodes, dataset), Finding("failed", unknown)]

@@ -148,6 +148,7 @@ def plan(request: Request, opened: Dataset | None = None) -> Plan:
     dataset = opened or transfer_view(
         open_dataset(request.dataset, request.root, **request.dataset_options), request.trained_on, request.test_classes
     )
+    dataset = dataset.for_shots(shots)
     check_every_fold(request.episodes, request.fold, given_lists, dataset.fold_count)
     folds = [episodes.fold for episodes in given_lists] or _folds(request, dataset.fold_count)
     sources = sources_for(request, info, setting.variant, backbone, folds)

@@ -67,6 +67,11 @@ def transfer_view(dataset: Dataset, train: str, choice: str | None = None) -> Da
                 "leave --test-classes out",
             )
         return dataset
+    if not dataset.comparable_classes:
+        raise UsageError(
+            f"it is not known which classes of {dataset.name} training on {train} has seen",
+            "evaluate it with a method without training (fssbench list methods)",
+        )
     known = choices_for(train, dataset.name) if dataset_info(train).folds else ("own",)
     if choice is not None and choice not in known:
         raise UsageError(f"{train} to {dataset.name} has no test classes '{choice}'; there are {', '.join(known)}")

@@ -7,7 +7,20 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from fssbench.episode.episode import Episode
-from fssbench.episode.samplers import canet, fssdino, hsnet, ifsl, mlc, oslsm, panet, patnet, pfenet, pmms, repri
+from fssbench.episode.samplers import (
+    canet,
+    fssdino,
+    hsnet,
+    ifsl,
+    matcher,
+    mlc,
+    oslsm,
+    panet,
+    patnet,
+    pfenet,
+    pmms,
+    repri,
+)
 from fssbench.episode.samplers.lists import ImageLists, ListRule
 from fssbench.errors import unknown_name
 
@@ -62,6 +75,7 @@ SAMPLERS: dict[str, Sampler] = {
     "pfenet-16-workers": Sampler(pfenet.listed_by_16, distinct=True, lists="2048 pixels"),
     "bam-gfss-8-workers": Sampler(pfenet.generalised_by_8, draws_class=True, distinct=True, lists="every image"),
     "patnet-in-turn": Sampler(patnet.in_turn, draws_class=True),
+    "matcher-parts-in-turn": Sampler(matcher.parts_in_turn, draws_class=True, distinct=True, lists="objects"),
     "canet-listed": Sampler(canet.listed, distinct=True),
     "repri-3-workers": Sampler(repri.listed_by_3, distinct=True, continued=True, lists="2048 pixels"),
     "repri-resnet101-3-workers": Sampler(

@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING, Literal, TypeVar, cast
 
 import numpy as np
 
+from fssbench.datasets.dataset import PhotoObjects
+from fssbench.errors import UsageError
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -15,7 +18,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-ListRule = Literal["data set's", "2048 pixels", "large objects", "any pixel", "every image"]
+ListRule = Literal["data set's", "2048 pixels", "large objects", "any pixel", "every image", "objects"]
 
 MIN_PIXELS = 2 * 32 * 32
 """PFENet's area rule: an image is listed under a class from this many pixels on, at the original size."""
@@ -32,12 +35,23 @@ class ImageLists:
             made by counting pixels.
         mixed: For each image of any class, in order, whether it has a pixel of a base class. Only if every image is a
             query.
+        objects: The photos of each class and the objects in them. Only if objects are drawn; `by_class` then has the
+            images of the objects.
+        episodes: Number of episodes of the whole list, if the data set limits it.
     """
 
     entries: tuple[tuple[str, int], ...]
     by_class: dict[int, tuple[str, ...]]
     held: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     mixed: Mapping[str, bool] = field(default_factory=dict)
+    objects: Mapping[int, tuple[PhotoObjects, ...]] = field(default_factory=dict)
+    episodes: int | None = None
+
+    def sizes(self) -> dict[int, int]:
+        """Return how many different photos each class has."""
+        if self.objects:
+            return {c: len({one.photo for one in photos if any(one.images)}) for c, photos in self.objects.items()}
+        return {class_id: len(set(names)) for class_id, names in self.by_class.items()}
 
     def without(self, classes: Collection[int]) -> ImageLists:
         """Return the lists with some classes left out."""
@@ -51,6 +65,8 @@ class ImageLists:
             },
             # An image without any remaining class can't be a query.
             mixed={name: mixed for name, mixed in self.mixed.items() if mixed or name in listed},
+            objects={c: photos for c, photos in self.objects.items() if c not in classes},
+            episodes=self.episodes,
         )
 
 
@@ -66,8 +82,18 @@ def read_lists(dataset: Dataset, fold: int, split: Split, classes: Sequence[int]
             order of the data set, listed under each class with that many pixels at the original size. "large objects"
             (FSSDINO): the images with an annotation of that area; "2048 pixels" where objects are not annotated one by
             one. "every image" (BAM's generalised evaluation): listed by any pixel, with all other images in addition
-            (`mixed`).
+            (`mixed`). "objects" (PASCAL-Part, PACO-Part): the objects in the photos of each class.
+
+    Raises:
+        UsageError: If the data set is not listed object by object, and the rule is "objects".
     """
+    if rule == "objects":
+        choices = dataset.object_choices(fold)
+        if choices is None:
+            raise UsageError(f"{dataset.name} is not listed object by object", "fssbench list protocols")
+        frame = dataset.entries(fold, split)
+        by_photo = {c: tuple(names) for c, names in sorted(dataset.class_lists(fold, split).items())}
+        return ImageLists(_pairs(frame), by_photo, objects=dict(choices.by_class), episodes=choices.episodes)
     if rule == "large objects":
         objects = dataset.object_lists(split)
         if objects is None:

@@ -1,0 +1,69 @@
+"""Small data sets of objects and parts in the layout of the releases; photos and masks are drawn here."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from pycocotools import mask as coco_mask
+
+from tests.datasets.trees import SIZE, save_photo
+
+Boxes = Sequence[tuple[int, int, int, int]]
+
+
+def mask(*boxes: tuple[int, int, int, int], size: tuple[int, int] = SIZE) -> npt.NDArray[np.bool_]:
+    """A mask (H, W) that is set in boxes of left, top, right, bottom."""
+    found = np.zeros(size, dtype=np.bool_)
+    for left, top, right, bottom in boxes:
+        found[top:bottom, left:right] = True
+    return found
+
+
+def run_lengths(foreground: npt.NDArray[np.bool_]) -> dict[str, Any]:
+    """A mask as pycocotools compresses it, which no code of fssbench has made."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        found = coco_mask.encode(np.asfortranarray(foreground.astype(np.uint8)))
+    return {"size": [int(side) for side in found["size"]], "counts": found["counts"].decode()}
+
+
+def voc_object(name: str, box: tuple[int, int, int, int], parts: Mapping[str, Boxes]) -> dict[str, Any]:
+    """An object of PASCAL-Part: its class, its box, and the boxes that each part is made of."""
+    edges = dict(zip(("xmin", "ymin", "xmax", "ymax"), map(str, box), strict=True))
+    masks = [{"name": part, "mask": [run_lengths(mask(one)) for one in boxes]} for part, boxes in parts.items()]
+    return {"name": name, "bndbox": edges, "parts": masks}
+
+
+def part_tree(
+    root: Path, lists: Mapping[str, Mapping[str, Sequence[str]]], photos: Mapping[str, Sequence[dict[str, Any]]]
+) -> Path:
+    """Write Pascal-Part as Matcher prepared it.
+
+    Args:
+        root: The parent folder.
+        lists: For each category "object+part" -> photos of val; train has one photo of its own.
+        photos: The objects of each photo.
+    """
+    base = root / "Pascal-Part" / "VOCdevkit" / "VOC2010"
+    (base / "Annotations_Part_json_merged_part_classes").mkdir(parents=True)
+    (base / "JPEGImages").mkdir()
+    whole: dict[str, Any] = {}
+    for category, parts in lists.items():
+        objects = whole.setdefault(category, {"object": {}})["object"]
+        for name, val in parts.items():
+            kind, _, part = name.partition("+")
+            # An image list beside the parts, which nothing reads, as other keys of the release.
+            of_kind = objects.setdefault(kind, {"image": {}, "part": {}})
+            of_kind["part"][part] = {"train": ["2007_000001"] if val else [], "val": list(val)}
+    (base / "all_obj_part_to_image.json").write_text(json.dumps(whole))
+    for shade, (photo, objects) in enumerate(photos.items()):
+        save_photo(base / "JPEGImages" / f"{photo}.jpg", shade=40 + shade)
+        path = base / "Annotations_Part_json_merged_part_classes" / f"{photo}.json"
+        path.write_text(json.dumps({"folder": "VOC2010", "object": list(objects)}))
+    return root / "Pascal-Part"
