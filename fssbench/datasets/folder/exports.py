@@ -25,6 +25,9 @@ from fssbench.files import file_size, without_mark
 MAX_BYTES = 512 << 20
 """Larger files are refused. LabelMe's files may have their photo in them."""
 
+_NO_CLASSES = ("__ignore__", "_background_")
+"""Labels by which LabelMe's own converters mean 255 and 0; a COCO json can't say that."""
+
 Tool = Literal["LabelMe", "CVAT", "Label Studio"]
 Point = tuple[Annotated[float, Field(allow_inf_nan=False)], Annotated[float, Field(allow_inf_nan=False)]]
 Label = Annotated[str, Field(min_length=1, max_length=100)]
@@ -200,7 +203,9 @@ def _cvat(raw: bytes, path: Path) -> list[ExportedPhoto] | None:
 
 def _add(photo: ExportedPhoto, kind: str, label: str, points: list[Point]) -> None:
     """Add a shape to a photo: a polygon of three points or more, or one of the others."""
-    if kind == "polygon" and len(points) > 2:
+    if label in _NO_CLASSES:
+        photo.others[f"region labelled {label}"] += 1
+    elif kind == "polygon" and len(points) > 2:
         photo.polygons.append(Polygon(label, tuple(points)))
     else:
         photo.others[kind if kind != "polygon" else "polygon of less than three points"] += 1

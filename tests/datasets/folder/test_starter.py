@@ -176,6 +176,22 @@ def test_photos_with_other_shapes_are_left_out_and_named(root: Path, tool: str) 
     assert any("p1.jpg is not in" in text for text, _ in check_folder(root).faults), "it is not background"
 
 
+@pytest.mark.parametrize("label", ["__ignore__", "_background_"])
+def test_regions_that_are_no_class_are_not_made_one(root: Path, label: str) -> None:
+    """LabelMe's own example has such a region, no types of shapes and no size."""
+    exported(root, "LabelMe")
+    shapes = [{"label": name, "points": CAT, "line_color": None} for name in ("cat", label)]
+    content = {"shapes": shapes, "imagePath": "p1.jpg", "imageData": None, "lineColor": [0, 255, 0, 128]}
+    (root / "images" / "p1.json").write_text(json.dumps(content))
+    found = starter_for(root)
+    assert label not in found.description
+    assert said(found, f"region labelled {label} (1): p1")
+    content["shapes"] = shapes[:1]
+    (root / "images" / "p1.json").write_text(json.dumps(content))
+    written(root)
+    assert int((labels(root)["p1"] == 1).sum()) == 29 * 19
+
+
 def test_photos_that_do_not_match(root: Path) -> None:
     exported(root, "CVAT")
     (root / "annotations.xml").write_text(cvat(("gone.jpg", polygon("cat", CAT)), ("p0.jpg", polygon("cat", CAT))))
