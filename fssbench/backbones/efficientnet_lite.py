@@ -126,7 +126,7 @@ class EfficientNetLite(Backbone):
     def compared(self) -> tuple[int, ...]:
         """The last maps of the last three stages.
 
-        Of single maps and sums, these were best with Lite0 on 80 episodes of base classes, whichever fold was left out.
+        Chosen with Lite0 on lists of base classes (benchmarks/choose_maps.py, benchmarks/baselines/README.md).
         """
         shallow, middle, deep = self.levels
         return (shallow + middle - 1, shallow + middle + deep - 2, shallow + middle + deep - 1)
