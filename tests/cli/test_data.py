@@ -38,14 +38,14 @@ def voc(tmp_path: Path) -> Path:
 def test_where_says_how_each_root_is_found(voc: Path, tmp_path: Path, monkeypatch) -> None:
     output, error = run("where")
     assert error is None
-    assert [line.split()[:2] for line in output.splitlines()[1:12]] == [
+    assert [line.split()[:2] for line in output.splitlines()[1:13]] == [
         ["chestxray", "-"], ["coco20i", "-"], ["deepglobe", "-"], ["folder", "-"], ["fss1000", "-"], ["isic2018", "-"],
-        ["pascal5i", "-"], ["pascalpart", "-"], ["shapes20i", "rendered"],
+        ["lvis92i", "-"], ["pascal5i", "-"], ["pascalpart", "-"], ["shapes20i", "rendered"],
         ["shapes20i-underwater", "rendered"], ["suim", "-"],
     ]  # fmt: skip
     assert "export FSSBENCH_DATA=DIR" in output
     assert (
-        "DIR holds LungSegmentation, COCO2014, Deepglobe, own-data, FSS-1000, ISIC, VOC2012, Pascal-Part, SUIM"
+        "DIR holds LungSegmentation, COCO2014, Deepglobe, own-data, FSS-1000, ISIC, LVIS, VOC2012, Pascal-Part, SUIM"
         in output
     )
     assert "[data]" in output

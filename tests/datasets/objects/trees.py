@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import enum
 import json
+import pickle
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -67,3 +69,25 @@ def part_tree(
         path = base / "Annotations_Part_json_merged_part_classes" / f"{photo}.json"
         path.write_text(json.dumps({"folder": "VOC2010", "object": list(objects)}))
     return root / "Pascal-Part"
+
+
+def lvis_tree(root: Path, categories: Mapping[int, Mapping[str, Sequence[Any]]]) -> Path:
+    """Write LVIS as Matcher prepared it: category -> photo -> masks, with what detectron2 adds to annotations."""
+    content = {
+        category: {
+            photo: {"image_id": 1, "annotations": [{"segmentation": one, "bbox_mode": Mode.XYWH} for one in masks]}
+            for photo, masks in photos.items()
+        }
+        for category, photos in categories.items()
+    }
+    (root / "LVIS").mkdir(parents=True)
+    (root / "LVIS" / "lvis_val.pkl").write_bytes(pickle.dumps(content))
+    for photo in {photo for photos in categories.values() for photo in photos}:
+        save_photo(root / "LVIS" / "coco" / photo)
+    return root / "LVIS"
+
+
+class Mode(enum.IntEnum):
+    """As detectron2's BoxMode, an object in the annotations that has to be passed over."""
+
+    XYWH = 1
