@@ -59,8 +59,10 @@ def _backbone(state: Mapping[str, Tensor]) -> str:
         return "vgg16"
     if any(key.startswith("backbone.stem.") for key in state):
         return "small"
-    if (head := state.get("backbone._blocks.15._project_conv.weight")) is not None and head.ndim == 4:
-        return _LITE.get((head.shape[0], head.shape[1]), "")
+    # The file of a backbone has the names without that of the backbone in a method.
+    projection = state.get("backbone._blocks.15._project_conv.weight", state.get("_blocks.15._project_conv.weight"))
+    if projection is not None and projection.ndim == 4:
+        return _LITE.get((projection.shape[0], projection.shape[1]), "")
     depth = sum(_LAYER3.match(key) is not None for key in state)
     return {6: "resnet50", 23: "resnet101"}.get(depth, "")
 

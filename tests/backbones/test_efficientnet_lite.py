@@ -18,6 +18,7 @@ import fssbench
 from fssbench.backbones import backbone
 from fssbench.backbones.efficientnet_lite import MEAN, STD, EfficientNetLite, SameConv2d
 from fssbench.checkpoints import load_into, locate, read_state, record
+from fssbench.errors import CheckpointError
 from fssbench.fast.form import fast_form
 from fssbench.methods.catalogue import PYRAMIDS, list_backbones, list_methods, method_info
 from fssbench.protocols.transforms import input_image
@@ -207,3 +208,10 @@ def test_learnable_parameters_are_counted_in_the_table(name: str) -> None:
     info = method_info(name)
     counted = {one: fssbench.build(name, backbone=one).learnable_parameters for one in NAMES}
     assert counted == {one: info.learnable[one] for one in NAMES}
+
+
+@pytest.mark.parametrize(("built", "given"), [(0, 1), (1, 2), (2, 0)])
+def test_weights_of_another_size_are_named(built: int, given: int) -> None:
+    method = fssbench.build("prototype", backbone=NAMES[built])
+    with pytest.raises(CheckpointError, match=f"for {NAMES[given]}, the method was built with {NAMES[built]}"):
+        load_into(method, *locate(record(f"{NAMES[given]}-imagenet")))
