@@ -124,18 +124,18 @@ app.command()(init)
 
 @app.command("import-splits")
 def import_splits(
-    name: Annotated[str, typer.Argument(help="coco20i or fss1000.")],
+    name: Annotated[str, typer.Argument(help="coco20i, fss1000 or isaid5i.")],
     source: Annotated[
         Path,
         typer.Option(
             "--from",
             parser=given_path,
             help="HSNet's repository or a later one with its lists: archive, checkout, or the folder of the lists. For "
-            "the image order PFENet's.",
+            "the image order PFENet's, for isaid5i GF-SAM's.",
         ),
     ],
 ) -> None:
-    """Read a release's split files once and keep them: COCO-20i's lists and image order, FSS-1000's classes.
+    """Read a release's split files once and keep them: lists of COCO-20i and iSAID-5i, classes of FSS-1000.
 
     The pickles among them are read without unpickling: nothing in them is run.
     """

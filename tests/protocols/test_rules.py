@@ -68,6 +68,8 @@ def test_every_protocol_names_what_exists(name: str) -> None:
         ("patnet", "deepglobe", "patnet-in-turn", 600, "test"),
         ("patnet", "isic2018", "patnet-in-turn", 600, "test"),
         ("patnet", "chestxray", "patnet-in-turn", 600, "test"),
+        ("gfsam", "isaid5i", "hsnet-each-entry", 3657, "val"),
+        ("insid3", "isaid5i", "hsnet-each-entry", 3657, "val"),
         ("gfsam", "lvis92i", "patnet-in-turn", 2300, "val"),
         ("matcher", "lvis92i", "patnet-in-turn", 2300, "val"),
         ("insid3", "lvis92i", "patnet-in-turn", 2300, "val"),

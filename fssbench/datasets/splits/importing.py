@@ -1,7 +1,7 @@
-"""Reading the split files of HSNet's release: COCO-20i's lists and FSS-1000's classes.
+"""Reading the split files of releases: HSNet's lists of COCO-20i and classes of FSS-1000, GF-SAM's lists of iSAID-5i.
 
 The order of COCO-20i's lists follows no known rule, and samplers index into it, so the release's episodes can only be
-drawn from the release's own files. FSS-1000's train and val classes were drawn at random.
+drawn from the release's own files; the same holds for iSAID-5i. FSS-1000's train and val classes were drawn at random.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from fssbench.datasets.coco20i import image_order as coco_image_list
 from fssbench.datasets.dataset import Split
 from fssbench.datasets.fss1000 import facts as fss_facts
 from fssbench.datasets.io.pickled_lists import MAX_BYTES, Value, parse_pickle
+from fssbench.datasets.isaid5i import lists as isaid
 from fssbench.datasets.splits import stored as imported
 from fssbench.datasets.splits.release_files import Layout, SplitFile, SplitFiles, find_split_files
 from fssbench.errors import BrokenFileError, MissingError, UsageError
@@ -51,10 +52,11 @@ def import_splits(dataset: str, source: Path) -> list[ImportedSplit]:
     """Read a release's split files and store them in the user's data folder.
 
     Args:
-        dataset: "coco20i" or "fss1000".
+        dataset: "coco20i", "fss1000" or "isaid5i".
         source: The release's data/splits/coco or data/splits/fss, a folder above it, a checkout of the repository, or a
             zip or tar archive of it; the repository may be that of a later method with a copy. For coco20i also
-            lists/coco of PFENet's release, or of another release with the same lists.
+            lists/coco of PFENet's release, or of another release with the same lists; for isaid5i GF-SAM's
+            matcher/data/splits/isaid.
 
     Raises:
         UsageError: If the data set needs no imported splits, or there are different copies.
@@ -62,7 +64,8 @@ def import_splits(dataset: str, source: Path) -> list[ImportedSplit]:
         BrokenFileError: If a file is invalid; nothing is stored in that case.
     """
     if dataset not in _READERS:
-        raise UsageError(f"{dataset} needs no imported splits; {' and '.join(_READERS)} do")
+        *others, last = _READERS
+        raise UsageError(f"{dataset} needs no imported splits; {', '.join(others)} and {last} do")
     layout, read = _READERS[dataset]
     return read(find_split_files(source, layout), source)
 
@@ -220,6 +223,24 @@ def _class_names(file: SplitFile) -> list[str]:
     return names
 
 
+def _import_isaid(files: SplitFiles, source: Path) -> list[ImportedSplit]:
+    found = [files.get(f"val/fold{fold}.txt") for fold in range(isaid.FOLDS)]
+    if not all(found):
+        raise MissingError(
+            f"{source} has no iSAID-5i lists: val/fold0.txt to fold2.txt are not all there",
+            "fssbench data import-splits isaid5i --from DIR with matcher/data/splits/isaid of GF-SAM's release",
+        )
+    lists = {str(fold): isaid.parse_list(file.raw, fold, file.path) for fold, file in enumerate(found) if file}
+    differences = [
+        f"the list of fold {fold} is not GF-SAM's, or in another order"
+        for fold, lines in lists.items()
+        if isaid.hash_of(lines) != isaid.facts().sha256[int(fold)]
+    ]
+    path = imported.store("isaid5i", "val", lists)
+    summary = f"{sum(map(len, lists.values()))} entries in {isaid.FOLDS} folds"
+    return [ImportedSplit("val", path, summary, tuple(differences), release="GF-SAM")]
+
+
 _READERS: dict[str, tuple[Layout, Callable[[SplitFiles, Path], list[ImportedSplit]]]] = {
     "coco20i": (
         Layout(
@@ -241,6 +262,15 @@ _READERS: dict[str, tuple[Layout, Callable[[SplitFiles, Path], list[ImportedSpli
             known_by="(?i:fss).*",
         ),
         _import_fss,
+    ),
+    "isaid5i": (
+        Layout(
+            folder="isaid",
+            files=tuple(f"val/fold{fold}.txt" for fold in range(isaid.FOLDS)),
+            released=r"(?:(?<=isaid/)|(?<=iSAID/splits/))val/fold[0-2]\.txt",
+            known_by="(?i:isaid).*",
+        ),
+        _import_isaid,
     ),
 }
 """For each data set: where its split files are, and the function that reads them."""

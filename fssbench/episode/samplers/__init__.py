@@ -67,6 +67,7 @@ SAMPLERS: dict[str, Sampler] = {
     "hsnet-listed": Sampler(hsnet.listed),
     "hsnet-drawn": Sampler(hsnet.drawn, draws_class=True),
     "hsnet-every-image": Sampler(hsnet.every_image, repeats_queries=False),
+    "hsnet-each-entry": Sampler(hsnet.listed, repeats_queries=False),
     "ifsl-fss-listed": Sampler(ifsl.fss_listed),
     "ifsl-fss-drawn": Sampler(ifsl.fss_drawn, draws_class=True),
     "ifsl-fscs-listed": Sampler(ifsl.fscs_listed, draws_class=True, distinct=True, several_ways=True),

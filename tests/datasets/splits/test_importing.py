@@ -134,7 +134,7 @@ def test_what_is_missing(tmp_path: Path) -> None:
         import_splits("coco20i", tmp_path)
     with pytest.raises(MissingError, match="has no FSS-1000 splits"):
         import_splits("fss1000", tmp_path)
-    with pytest.raises(UsageError, match="pascal5i needs no imported splits; coco20i and fss1000 do"):
+    with pytest.raises(UsageError, match="pascal5i needs no imported splits; coco20i, fss1000 and isaid5i do"):
         import_splits("pascal5i", tmp_path)
     release(tmp_path)
     (tmp_path / "val" / "fold2.pkl").unlink()
