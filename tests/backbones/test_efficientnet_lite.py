@@ -128,7 +128,7 @@ def test_running_statistics_are_those_of_photos(lite0: EfficientNetLite, shared:
 
 @pytest.mark.slow
 def test_another_computation_moves_the_statistics(lite0: EfficientNetLite, shared: Path) -> None:
-    images = _photos(shared, 12)
+    images = _photos(shared, 24)
     _, variance = _misfit(lite0, images)
 
     def misfit(change: Callable[[EfficientNetLite], object]) -> float:
