@@ -66,7 +66,8 @@ class INSID3(Method[INSID3Maps, INSID3Support]):
     features is left but rounding noise: with `dinov3-vits16` the release compares noise, and so does this unless
     `svd_components` is smaller. 268 directions of ViT-B and 524 of ViT-L are left.
 
-    The release has no answer to a reference without a pixel (it fails with an IndexError); here nothing is foreground.
+    The release fails on a reference whose mask is empty (IndexError). Here it is left out; if all are, nothing is
+    foreground.
 
     Args:
         backbone: Name of the frozen transformer, e.g. "dinov3-vitl16".
@@ -94,8 +95,8 @@ class INSID3(Method[INSID3Maps, INSID3Support]):
             svd_components = _COMPONENTS if network(backbone).hub else encoder.channels // 8
         if svd_components >= encoder.channels:
             _LOG.warning(
-                "insid3: the positional subspace has %d directions and %s %d channels, so that rounding noise is "
-                "compared, as in the release; svd_components=N takes fewer",
+                "insid3: the positional subspace has %d directions and %s %d channels: of images with as many patches "
+                "nothing but rounding noise is compared, as in the release; svd_components=N takes fewer",
                 svd_components,
                 backbone,
                 encoder.channels,
@@ -150,8 +151,8 @@ class INSID3(Method[INSID3Maps, INSID3Support]):
             similar = forward > torch.quantile(forward, 0.9)
         votes = torch.zeros_like(forward, dtype=torch.int64)
         for one in references:
-            likeness = one.debiased[0].flatten(1).T @ target.flatten(1)  # (reference's patches, target's patches)
-            votes += one.mask[0].flatten()[likeness.argmax(dim=0)].view_as(votes)
+            similarity = one.debiased[0].flatten(1).T @ target.flatten(1)  # (reference's patches, target's patches)
+            votes += one.mask[0].flatten()[similarity.argmax(dim=0)].view_as(votes)
         return similar & (votes >= math.ceil(len(references) / 2))
 
     # Fine-grained clustering.
@@ -249,7 +250,9 @@ class PositionFree(nn.Module):
     def projector(self, image: Tensor) -> Tensor:
         """Return I - U U^T, (C, C), for the size, dtype and device of images (B, 3, H, W)."""
         weights = next(self.network.parameters())
-        key = (*image.shape[-2:], image.dtype, image.device, weights.data_ptr(), weights._version)
+        # Loading weights changes the version; a tensor that was made in inference mode has none, and does not change.
+        version = 0 if weights.is_inference() else weights._version
+        key = (*image.shape[-2:], image.dtype, image.device, weights.data_ptr(), version)
         if key not in self._projectors:
             self._projectors = {key: self._estimated(image)}  # the one in use: images of a run have one size, as a rule
         return self._projectors[key]

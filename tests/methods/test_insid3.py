@@ -59,6 +59,11 @@ def test_the_subspace_is_that_of_the_weights_size_and_precision() -> None:
     assert projector(method.double()).dtype == torch.float64
 
 
+def test_it_can_be_built_in_inference_mode() -> None:
+    with torch.inference_mode():
+        assert built().segment(*episode()).labels.shape == (SIDE, SIDE)
+
+
 def test_a_subspace_that_takes_everything_is_told(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING):
         built(svd_components=47)
