@@ -24,7 +24,7 @@ from fssbench.training import plan as training
 TYPES = {"Existing": Existing, "Shard": Shard}
 
 COMMANDS = [
-    (EvalOptions, (request.Request, settings.Settings), {"resume", "overwrite", "quiet", "save_predictions"}),
+    (EvalOptions, (request.Request, settings.Settings), {"resume", "overwrite", "quiet", "save_predictions", "fetch"}),
     (ScoreOptions, (scoring.ScoreRequest,), {"overwrite", "quiet"}),
     (TrainOptions, (training.Request,), set()),
 ]
