@@ -38,14 +38,14 @@ def voc(tmp_path: Path) -> Path:
 def test_where_says_how_each_root_is_found(voc: Path, tmp_path: Path, monkeypatch) -> None:
     output, error = run("where")
     assert error is None
-    assert [line.split()[:2] for line in output.splitlines()[1:14]] == [
+    assert [line.split()[:2] for line in output.splitlines()[1:15]] == [
         ["chestxray", "-"], ["coco20i", "-"], ["deepglobe", "-"], ["folder", "-"], ["fss1000", "-"], ["isaid5i", "-"],
-        ["isic2018", "-"], ["lvis92i", "-"], ["pascal5i", "-"], ["pascalpart", "-"], ["shapes20i", "rendered"],
-        ["shapes20i-underwater", "rendered"], ["suim", "-"],
+        ["isic2018", "-"], ["lvis92i", "-"], ["pacopart", "-"], ["pascal5i", "-"], ["pascalpart", "-"],
+        ["shapes20i", "rendered"], ["shapes20i-underwater", "rendered"], ["suim", "-"],
     ]  # fmt: skip
     assert "export FSSBENCH_DATA=DIR" in output
-    holds = "LungSegmentation, COCO2014, Deepglobe, own-data, FSS-1000, iSAID, ISIC, LVIS, VOC2012, Pascal-Part, SUIM"
-    assert f"DIR holds {holds}" in output
+    holds = "LungSegmentation, COCO2014, Deepglobe, own-data, FSS-1000, iSAID, ISIC, LVIS, PACO-Part, VOC2012, "
+    assert f"DIR holds {holds}Pascal-Part, SUIM" in output
     assert "[data]" in output
     monkeypatch.setenv("FSSBENCH_DATA", str(voc.parent))
     (tmp_path / "f").mkdir()

@@ -20,7 +20,7 @@ from fssbench.datasets.io.images import read_photo, size_of
 from fssbench.datasets.io.index_cache import cached_index, frame_of, key_of
 from fssbench.datasets.io.pickled_annotations import read_annotations
 from fssbench.datasets.objects.dataset import ValOnly
-from fssbench.datasets.objects.masks import CompressedMask, Segmentation, segmentation_of, union_on
+from fssbench.datasets.objects.masks import CANVAS, CompressedMask, Segmentation, segmentation_of, union_on
 from fssbench.errors import BrokenFileError, MissingError, UsageError
 from fssbench.progress import tracked
 
@@ -28,9 +28,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 LISTS = "lvis_val.pkl"
-
-CANVAS = (640, 640)
-"""Height and width that hold every photo of COCO. Pixels of outlines are counted on it, so that no photo is needed."""
 
 Masks = Mapping[str, tuple[Segmentation, ...]]
 """The masks of a class in each photo, in the order of the file."""

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fssbench.datasets.dataset import Dataset, Split
+from fssbench.datasets.dataset import Dataset, ObjectLists, Split
 from fssbench.datasets.io.index_cache import fingerprint_of
 from fssbench.errors import UsageError
 
@@ -81,3 +81,17 @@ class ValOnly(Dataset):
     def _check_split(self, split: Split) -> None:
         if split != "val":
             raise UsageError(f"{self.name} has no {split} images: it is evaluated on val", "--split val")
+
+
+def images_of(choices: ObjectLists) -> Iterator[tuple[str, int]]:
+    """Yield the image of each object that shows its class, photo by photo."""
+    for class_id, photos in choices.by_class.items():
+        for photo in photos:
+            yield from ((name, class_id) for name in photo.images if name is not None)
+
+
+def drawable_of(choices: ObjectLists) -> Iterator[tuple[str, int]]:
+    """Yield the photos of each class with all objects that can be drawn, "-" for one that does not show the class."""
+    for class_id, photos in choices.by_class.items():
+        for photo in photos:
+            yield f"{photo.photo} {' '.join(name or '-' for name in photo.images)}", class_id

@@ -17,6 +17,9 @@ from fssbench.errors import BrokenFileError
 
 Mask = npt.NDArray[np.bool_]
 
+CANVAS = (640, 640)
+"""Height and width that hold every photo of COCO. Pixels of outlines are counted on it, so that no photo is needed."""
+
 
 @dataclass(frozen=True, slots=True)
 class CompressedMask:
@@ -39,6 +42,11 @@ class Box:
     top: int
     right: int
     bottom: int
+
+    @property
+    def empty(self) -> bool:
+        """Whether it has no pixel."""
+        return self.right <= self.left or self.bottom <= self.top
 
     def crop(self, pixels: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
         """Return the part of (H, W, ...) in the box; it may be empty."""

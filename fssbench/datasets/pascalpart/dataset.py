@@ -18,7 +18,7 @@ import numpy as np
 from fssbench.datasets.dataset import Image, Label, ObjectLists, PhotoObjects
 from fssbench.datasets.io.images import read_photo
 from fssbench.datasets.io.index_cache import cached_index, frame_of, key_of
-from fssbench.datasets.objects.dataset import ValOnly
+from fssbench.datasets.objects.dataset import ValOnly, drawable_of, images_of
 from fssbench.datasets.objects.masks import union
 from fssbench.datasets.pascalpart.files import (
     ANNOTATIONS,
@@ -132,16 +132,11 @@ class PascalPart(ValOnly):
 
     def listed(self, fold: int) -> Iterator[tuple[str, int]]:
         """Yield the objects with each part, photo by photo in the order of the lists."""
-        for class_id, photos in self._choices(fold).items():
-            for photo in photos:
-                yield from ((name, class_id) for name in photo.images if name is not None)
+        return images_of(self.object_choices(fold))
 
     def drawn_from(self, fold: int) -> Iterator[tuple[str, int]]:
         """Yield every object that can be drawn, with "-" for one that lacks the part."""
-        for class_id, photos in self._choices(fold).items():
-            yield from (
-                (f"{photo.photo} {' '.join(name or '-' for name in photo.images)}", class_id) for photo in photos
-            )
+        return drawable_of(self.object_choices(fold))
 
     def object_choices(self, fold: int) -> ObjectLists:
         """Return for each class its photos and the objects in them; as many episodes as the lists have entries."""

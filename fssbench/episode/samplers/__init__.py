@@ -77,6 +77,7 @@ SAMPLERS: dict[str, Sampler] = {
     "bam-gfss-8-workers": Sampler(pfenet.generalised_by_8, draws_class=True, distinct=True, lists="every image"),
     "patnet-in-turn": Sampler(patnet.in_turn, draws_class=True),
     "matcher-parts-in-turn": Sampler(matcher.parts_in_turn, draws_class=True, distinct=True, lists="objects"),
+    "matcher-parts-drawn": Sampler(matcher.parts_drawn, draws_class=True, lists="objects"),
     "canet-listed": Sampler(canet.listed, distinct=True),
     "repri-3-workers": Sampler(repri.listed_by_3, distinct=True, continued=True, lists="2048 pixels"),
     "repri-resnet101-3-workers": Sampler(

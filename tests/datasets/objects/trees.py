@@ -91,3 +91,29 @@ class Mode(enum.IntEnum):
     """As detectron2's BoxMode, an object in the annotations that has to be passed over."""
 
     XYWH = 1
+
+
+PacoPhotos = Mapping[str, Mapping[int, tuple[Sequence[float], Sequence[Any]]]]
+"""Photo -> object -> its box [x, y, width, height] and the masks of its parts."""
+
+
+def paco_tree(root: Path, order: Sequence[int], categories: Mapping[int, PacoPhotos]) -> Path:
+    """Write PACO-Part as Matcher prepared it: every photo is listed twice, and has a part of another category."""
+    images: dict[int, list[dict[int, str]]] = {}
+    annotations: dict[int, list[dict[str, Any]]] = {}
+    for category, photos in categories.items():
+        for photo, objects in photos.items():
+            number = int(photo[-16:-4])
+            images.setdefault(category, []).append({number: f"datasets/coco/{photo}"})
+            found = annotations.setdefault(number, [])
+            for one, (edges, masks) in objects.items():
+                about = {"category_id": category, "obj_ann_id": one, "bbox_mode": Mode.XYWH}
+                found += [{**about, "obj_bbox": list(edges), "segmentation": mask} for mask in masks]
+    images = {category: [*listed, *listed] for category, listed in images.items()}
+    folder = root / "PACO-Part" / "paco"
+    folder.mkdir(parents=True)
+    (folder / "paco_part_val.pkl").write_bytes(pickle.dumps({"cid2img": images, "img2anno": annotations}))
+    (folder / "paco_part_train.pkl").write_bytes(pickle.dumps({"cid2img": {c: [] for c in order}, "img2anno": {}}))
+    for photo in {photo for photos in categories.values() for photo in photos}:
+        save_photo(root / "PACO-Part" / "coco" / photo)
+    return root / "PACO-Part"
