@@ -94,7 +94,7 @@ def without_torch(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-DEPENDENCIES = {"PIL", "cv2", "numpy", "pandas", "pooch", "pycocotools", "pydantic", "requests", "rich", "safetensors"}
+DEPENDENCIES = {"PIL", "cv2", "numpy", "pandas", "pycocotools", "pydantic", "requests", "rich", "safetensors"}
 DEPENDENCIES |= {"scipy", "tomlkit", "torch", "typer"}
 """What is installed with fssbench; each of them takes its time to import."""
 

@@ -6,7 +6,8 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from fssbench.checkpoints.fetching import fetch, locate
+    from fssbench.checkpoints.download import fetch
+    from fssbench.checkpoints.fetching import locate
     from fssbench.checkpoints.files import file_sha256, recognise, stated_options
     from fssbench.checkpoints.loading import load_into, load_release, read_state
     from fssbench.checkpoints.registry import Record, add, find, record, records
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "Record": "registry",
     "add": "registry",
-    "fetch": "fetching",
+    "fetch": "download",
     "file_sha256": "files",
     "find": "registry",
     "load_into": "loading",

@@ -1,18 +1,19 @@
-"""From a record to its files on this machine: shipped, in a package, cached, or downloaded; hashes are checked."""
+"""From a record to its files on this machine: shipped, in a package, or cached; their hashes are checked."""
 
 from __future__ import annotations
 
 import importlib.util
-import logging
-import os
+from collections.abc import Collection, Sequence
+from fnmatch import fnmatchcase
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from fssbench.checkpoints.files import file_sha256, recognise
-from fssbench.checkpoints.registry import Record
+from fssbench.checkpoints.links import link_of
+from fssbench.checkpoints.registry import Record, records, user_registry
 from fssbench.config import cache_folder, reachable
 from fssbench.errors import BrokenFileError, MissingError
-from fssbench.hub.snapshots import cached, downloaded, page
+from fssbench.hub.snapshots import cached, page
 
 
 def cached_file(record: Record) -> Path:
@@ -80,13 +81,13 @@ def locate(record: Record) -> tuple[Path, ...]:
     again = "download it again" if record.path else f"fssbench checkpoints fetch {record.id}"
     if record.package:
         again = _reinstall(record)
-    _check_hash(record.id, path, record.sha256, again)
+    check_hash(record, path, again)
     if not record.backbone_path:
         return (path,)
     backbone = record.file(record.backbone_path)
     if not backbone.is_file():
         raise MissingError(f"{record.id}: the file of its backbone, {backbone}, is missing", "install fssbench again")
-    _check_hash(record.id, backbone, record.backbone_sha256, "install fssbench again")
+    _compare(record.id, backbone, record.backbone_sha256, "install fssbench again")
     return path, backbone
 
 
@@ -110,123 +111,87 @@ def absent(record: Record) -> MissingError:
         )
     if record.hosting == "file":
         return MissingError(f"{record.id} is not on this machine yet", f"fssbench checkpoints fetch {record.id}")
+    link = link_of(record.url, record.hosting)
+    if link.by_program:
+        return MissingError(
+            f"{record.id} is not on this machine yet ({link.host})",
+            f"fssbench checkpoints fetch {record.id}; or {browser_way(record)}",
+        )
+    what = "folder" if link.folder else "page"
     return MissingError(
-        f"{record.id} has to be downloaded by hand: its host shows a page, not the file ({record.url})",
-        f"open that page in a browser, save the file, then fssbench checkpoints add FILE --id {record.id}",
+        f"{record.id} has to be downloaded by hand: {link.host} shows a {what} for a browser, not the file",
+        browser_way(record),
     )
 
 
-def fetch(record: Record, *, progress: bool = False) -> Path:
-    """Download a record's file into the cache, unless it is there, and return it.
+def absent_together(entries: Sequence[Record], needed: Sequence[Record]) -> MissingError:
+    """Return the error for several records whose files are not on this machine, with one command for all.
 
     Args:
-        record: A record whose url is the file itself, or whose file is on the Hugging Face hub.
-        progress: Whether to show a progress bar.
-
-    Raises:
-        MissingError: If the host shows only a page, or can't be reached.
-        BrokenFileError: If the download is not a weight file, or not the recorded one; it is not kept.
+        entries: The records without their files.
+        needed: These, and those that an evaluation needs besides.
     """
-    import pooch
-    import requests
-
-    if record.hub:
-        return _fetch_from_hub(record, progress=progress)
-    if not record.url or record.hosting == "page":
-        return locate(record)[0]
-    target = cached_file(record)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    if target.is_file():
-        try:
-            locate(record)
-        except BrokenFileError:
-            pass  # a damaged file in the cache is downloaded again, and replaced after that
-        else:
-            return target
-    pooch.get_logger().setLevel(logging.ERROR)
-    arriving = target.with_name(f"{target.name}.{os.getpid()}.arriving")
-    bar = _Bar(record.id) if progress else None
-    try:
-        downloader = pooch.HTTPDownloader(progressbar=bar or False)
-        pooch.retrieve(record.url, known_hash=None, fname=arriving.name, path=arriving.parent, downloader=downloader)
-        recognise(arriving)
-        _check_hash(
-            record.id, arriving, record.sha256, "try again later; the host has another file than the recorded one"
+    first = link_of(entries[0].url, entries[0].hosting)
+    if not all(entry.url and link_of(entry.url, entry.hosting).by_program == first.by_program for entry in entries):
+        return absent(entries[0])
+    ids = [entry.id for entry in entries]
+    pattern = pattern_of(ids, {entry.id for entry in needed}, [entry.id for entry in records()])
+    if first.by_program:
+        return MissingError(
+            f"{len(ids)} checkpoints are not on this machine yet ({first.host}): {', '.join(ids)}",
+            f"fssbench checkpoints fetch {pattern}",
         )
-        arriving.replace(target)
-    except (requests.RequestException, OSError, ValueError) as error:
-        if isinstance(error, BrokenFileError):
-            raise
-        raise MissingError(
-            f"{record.id} could not be fetched from {record.url}: {type(error).__name__}",
-            "try again, or download it elsewhere and fssbench checkpoints add FILE",
-        ) from error
-    finally:
-        arriving.unlink(missing_ok=True)
-        if bar is not None:
-            bar.close()
-    return target
+    return MissingError(
+        f"{len(ids)} checkpoints have to be downloaded by hand ({first.host}): {', '.join(ids)}",
+        f"fssbench checkpoints fetch {pattern} shows the page, the file and the command for each",
+    )
 
 
-def _fetch_from_hub(record: Record, *, progress: bool) -> Path:
-    try:
-        return locate(record)[0]
-    except BrokenFileError as error:
-        raise BrokenFileError(error.message, f"hf download --force-download {record.hub} {record.filename}") from error
-    except MissingError:
-        pass  # it is not in the cache yet
-    own = f"fssbench checkpoints add FILE --id {record.id}, with its {record.filename} from elsewhere"
-    found = downloaded(record.hub, record.revision, [record.filename], progress=progress, instead=own)
-    if not (found.folder / record.filename).is_file():
-        raise MissingError(
-            f"{record.id}: {record.hub} has no {record.filename} at {found.revision}", f"see {page(record.hub)}"
-        )
-    return locate(record)[0]
+def pattern_of(ids: Sequence[str], allowed: Collection[str], known: Sequence[str]) -> str:
+    """Return a pattern in quotes that fits these ids, and of the known ones no other than the allowed.
+
+    If there is none, the ids themselves are returned.
+    """
+    begin = _common_beginning(ids)
+    end = _common_beginning([name[len(begin) :][::-1] for name in ids])[::-1]
+    for pattern in (f"{begin.rpartition('-')[0]}-*", f"{begin}*{end}", f"{begin}?{end}"):
+        fitting = {name for name in known if fnmatchcase(name, pattern)}
+        if set(ids) <= fitting <= set(allowed):
+            return f"'{pattern}'"
+    return " ".join(ids)
 
 
-class _Bar:
-    """A rich progress bar with the interface that pooch expects."""
+def _common_beginning(names: Sequence[str]) -> str:
+    first, last = min(names), max(names)
+    return first[: next((n for n, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), len(first))]
 
-    def __init__(self, what: str) -> None:
-        from rich.console import Console
-        from rich.progress import DownloadColumn, Progress, TimeRemainingColumn, TransferSpeedColumn
 
-        columns = (*Progress.get_default_columns()[:2], DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
-        self._shown = Progress(*columns, console=Console(stderr=True))
-        self._task = self._shown.add_task(what, total=None)
-        self._total = 0
-        self._shown.start()
-
-    @property
-    def total(self) -> int:
-        """Size of the file in bytes; 0 if the host does not report it."""
-        return self._total
-
-    @total.setter
-    def total(self, size: int) -> None:
-        self._total = size
-        self._shown.update(self._task, total=size or None)
-
-    def update(self, count: int) -> None:
-        """Add downloaded bytes."""
-        self._shown.advance(self._task, count)
-
-    def reset(self) -> None:
-        """Restart the bar; pooch does so at the end, to show the whole download."""
-        self._shown.reset(self._task, total=self._total or None)
-
-    def close(self) -> None:
-        """Restore the terminal."""
-        self._shown.stop()
+def browser_way(record: Record) -> str:
+    """Return how a person gets the file of a record with a browser."""
+    what = record.file_pattern or ("its file" if link_of(record.url, record.hosting).folder else "the file")
+    return f"open {record.url} in a browser, save {what}, then fssbench checkpoints add FILE --id {record.id}"
 
 
 def _reinstall(record: Record) -> str:
     return f"pip install --force-reinstall {record.package.partition('/')[0].replace('_', '-')}"
 
 
-def _check_hash(identifier: str, path: Path, expected: str, remedy: str) -> None:
+def check_hash(record: Record, path: Path, remedy: str) -> None:
+    """Refuse a file that is not the recorded one.
+
+    Raises:
+        BrokenFileError: If its hash is another.
+    """
+    if record.first_seen:
+        other = f"or remove the [[fetched]] entry of {record.id} from {user_registry()}, to take what its host has"
+        which = "the file of the first fetch, for which nobody else vouches"
+        _compare(record.id, path, record.sha256, f"{remedy}; {other}", which)
+    else:
+        _compare(record.id, path, record.sha256, remedy)
+
+
+def _compare(identifier: str, path: Path, expected: str, remedy: str, which: str = "the recorded file") -> None:
     if expected and not (found := file_sha256(path)).startswith(expected):
         raise BrokenFileError(
-            f"{identifier}: {path} is not the recorded file: its sha256 begins {found[:12]}, not {expected[:12]}",
-            remedy,
+            f"{identifier}: {path} is not {which}: its sha256 begins {found[:12]}, not {expected[:12]}", remedy
         )

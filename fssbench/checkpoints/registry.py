@@ -1,9 +1,13 @@
-"""The registry of checkpoints: the shipped checkpoints.toml, and the user's own file in the configuration folder."""
+"""The registry of checkpoints: the shipped checkpoints.toml, and the user's own file in the configuration folder.
+
+The user's file has, besides own records, the hashes of files for which no hash was recorded before they were fetched.
+"""
 
 from __future__ import annotations
 
 import re
 import tomllib
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Literal
@@ -21,6 +25,7 @@ from fssbench.toml import parse, text_of
 
 _ID = r"^[a-z0-9][a-z0-9._-]*$"
 _PACKAGED = r"^([A-Za-z_][A-Za-z0-9_]*(/[A-Za-z0-9_-][A-Za-z0-9._-]*)+)?$"
+_HUB_FILE = r"[\w-][\w.-]*\.safetensors"
 Option = bool | int | float | str | tuple[int | float, ...]
 
 
@@ -44,7 +49,9 @@ class Record(BaseModel):
         path: The file, relative to the registry; instead of `url`.
         hub: The model's name on the Hugging Face hub; instead of `url`.
         revision: Its branch, tag or commit there; empty for the main branch.
-        filename: Its file there.
+        filename: Its file there; of a `url` the name that its release gives the file, with * for what it leaves open,
+            and with folders if their names tell the file apart.
+        filename_source: Where this name is stated.
         gated: Whether the hub asks for an account and the acceptance of the licence.
         package: The file in an installed Python package, "PACKAGE/FILE"; instead of `url`.
         extra: The extra of fssbench that installs this package.
@@ -56,6 +63,8 @@ class Record(BaseModel):
         expected: Printed results in per cent by name, e.g. {"miou_1shot" = 64.3}.
         expected_source: Where they are printed.
         note: Anything else.
+        registry: The registry that it is from.
+        first_seen: Whether `sha256` is that of the first file that was fetched here, for which nobody else vouches.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -76,7 +85,8 @@ class Record(BaseModel):
     path: str = ""
     hub: str = Field(default="", pattern=r"^([\w.-]+/[\w.-]+)?$")
     revision: str = Field(default="", pattern=r"^[\w./-]*$")
-    filename: str = Field(default=WEIGHTS, pattern=r"^[\w-][\w.-]*\.safetensors$")
+    filename: str = Field(default=WEIGHTS, pattern=r"^[\w*-][\w.*=-]*(/[\w*-][\w.*=-]*)*$")
+    filename_source: str = ""
     gated: bool = False
     package: str = Field(default="", pattern=_PACKAGED)
     extra: str = Field(default="", pattern=r"^[a-z]*$")
@@ -89,20 +99,44 @@ class Record(BaseModel):
     expected_source: str = ""
     note: str = ""
     registry: Path = Field(default=Path(), exclude=True)
+    first_seen: bool = Field(default=False, exclude=True)
 
     @model_validator(mode="after")
     def _one_place(self) -> Record:
+        if not self.url and not re.fullmatch(_HUB_FILE, self.filename):
+            raise ValueError(f"the filename on the hub does not fit the pattern {_HUB_FILE}")
         if sum(map(bool, (self.url, self.path, self.hub, self.package))) != 1:
             raise ValueError("a record has a url or a path or a hub or a package, one of them")
         if (self.kind == "method") != bool(self.method):
             raise ValueError("a method's checkpoint names its method, a backbone's does not")
         return self
 
+    @property
+    def file_pattern(self) -> str:
+        """The name that its release gives the file behind `url`, with * for what it leaves open; empty if unknown."""
+        return self.filename if self.url and self.filename != WEIGHTS else ""
+
     def file(self, relative: str) -> Path:
         """Return a path of the record, which is relative to its registry; a shipped record has shipped files."""
         if self.registry == shipped("checkpoints.toml"):
             return shipped(relative)
         return (self.registry.parent / relative).resolve()
+
+
+class FirstHash(BaseModel):
+    """The hash of a file for which none was recorded when it was fetched for the first time.
+
+    Attributes:
+        id: Of its record.
+        sha256: Hash of the file that came.
+        url: Where it came from.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    id: str = Field(pattern=_ID)
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+    url: str = ""
 
 
 def user_registry() -> Path:
@@ -123,7 +157,16 @@ def records() -> list[Record]:
     place = reachable(user_registry)
     own = _read(place) if place else []
     taken = {record.id for record in own}
-    return own + [record for record in _shipped() if record.id not in taken]
+    known = own + [record for record in _shipped() if record.id not in taken]
+    first = {one.id: one.sha256 for one in _first_hashes(place)} if place else {}
+    return [_with_first_hash(record, first) for record in known] if first else known
+
+
+def _with_first_hash(record: Record, first: Mapping[str, str]) -> Record:
+    """Return a record with the hash of the first fetch, unless another is recorded or the file is from elsewhere."""
+    if record.sha256 or not record.url or record.id not in first:
+        return record
+    return record.model_copy(update={"sha256": first[record.id], "first_seen": True})
 
 
 def record(identifier: str) -> Record:
@@ -204,7 +247,12 @@ def find_backbone(backbone: str, dataset: str, fold: int) -> Record | None:
 def _rank(entry: Record, dataset: str, shots: int | None) -> tuple[bool, bool, bool]:
     # Weights for this fold come before ImageNet weights.
     for_shots = shots is None or not entry.shots or shots in entry.shots
-    return entry.registry != shipped("checkpoints.toml"), for_shots, entry.dataset == dataset
+    return _is_own(entry), for_shots, entry.dataset == dataset
+
+
+def _is_own(entry: Record) -> bool:
+    # A release's file that the user has added under its id is still the release's, for its own number of shots.
+    return entry.registry != shipped("checkpoints.toml") and entry.id not in {one.id for one in _shipped()}
 
 
 def _is_backbone(entry: Record, backbone: str, dataset: str, fold: int) -> bool:
@@ -235,13 +283,32 @@ def add(new: Record) -> Path:
     registry = user_registry()
     with locked(registry):
         kept = [entry for entry in _read(registry) if entry.id != new.id]
-        document = tomlkit.document()
-        table = tomlkit.aot()
-        for entry in [*kept, new]:
-            table.append(tomlkit.item(entry.model_dump(mode="json", exclude_defaults=True)))
-        document.append("checkpoint", table)
-        write_text(registry, tomlkit.dumps(document))
+        _write(registry, [*kept, new], _first_hashes(registry))
     return registry
+
+
+def record_first_hash(entry: Record, sha256: str) -> Path:
+    """Write the hash of a file that was fetched for the first time into the user's registry, and return that file.
+
+    Raises:
+        BrokenFileError: If the existing registry can't be read.
+    """
+    registry = user_registry()
+    with locked(registry):
+        kept = [one for one in _first_hashes(registry) if one.id != entry.id]
+        _write(registry, _read(registry), [*kept, FirstHash(id=entry.id, sha256=sha256, url=entry.url)])
+    return registry
+
+
+def _write(registry: Path, entries: Sequence[Record], hashes: Sequence[FirstHash]) -> None:
+    document = tomlkit.document()
+    for name, models in (("checkpoint", entries), ("fetched", hashes)):
+        if models:
+            table = tomlkit.aot()
+            for model in models:
+                table.append(tomlkit.item(model.model_dump(mode="json", exclude_defaults=True)))
+            document.append(name, table)
+    write_text(registry, tomlkit.dumps(document))
 
 
 def identifier_for(
@@ -259,20 +326,32 @@ def _shipped() -> list[Record]:
 
 
 def _read(path: Path) -> list[Record]:
+    entries = _tables(path, "checkpoint")
+    read = [_record(entry, number, path) for number, entry in enumerate(entries, start=1)]
+    ids = [entry.id for entry in read]
+    if twice := sorted({name for name in ids if ids.count(name) > 1}):
+        raise BrokenFileError(f"{path} has two records with the id {twice[0]}", f"edit {path}")
+    return read
+
+
+def _first_hashes(path: Path) -> list[FirstHash]:
+    try:
+        return [FirstHash.model_validate(entry) for entry in _tables(path, "fetched")]
+    except ValidationError as error:
+        raise BrokenFileError(f"{path}: a [[fetched]] hash {_first(error)}", f"edit {path}") from error
+
+
+def _tables(path: Path, name: str) -> list[object]:
     if not path.is_file():
         return []
     try:
         raw = parse(text_of(path))
     except tomllib.TOMLDecodeError as error:
         raise BrokenFileError(f"{path} is not TOML: {error}", f"edit {path}") from error
-    entries = raw.get("checkpoint", [])
-    if not isinstance(entries, list) or raw.keys() - {"checkpoint"}:
+    entries = raw.get(name, [])
+    if not isinstance(entries, list) or raw.keys() - {"checkpoint", "fetched"}:
         raise BrokenFileError(f"{path} holds something other than [[checkpoint]] records", f"edit {path}")
-    read = [_record(entry, number, path) for number, entry in enumerate(entries, start=1)]
-    ids = [entry.id for entry in read]
-    if twice := sorted({name for name in ids if ids.count(name) > 1}):
-        raise BrokenFileError(f"{path} has two records with the id {twice[0]}", f"edit {path}")
-    return read
+    return entries
 
 
 def _record(entry: object, number: int, path: Path) -> Record:

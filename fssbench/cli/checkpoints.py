@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from fssbench.cli.checkpoints_fetch import fetch
+from fssbench.cli.checkpoints_status import status
 from fssbench.cli.console import print_table, say
 from fssbench.cli.paths import given_path
 from fssbench.errors import CheckFailedError, FSSBenchError, MissingError, UsageError
@@ -14,7 +16,10 @@ from fssbench.errors import CheckFailedError, FSSBenchError, MissingError, Usage
 if TYPE_CHECKING:
     from fssbench.checkpoints import Record
 
-app = typer.Typer(help="Released and own weights: list, show, add, verify, fetch.", no_args_is_help=True)
+app = typer.Typer(help="Released and own weights: list, show, add, verify, fetch, status.", no_args_is_help=True)
+
+app.command()(fetch)
+app.command()(status)
 
 _ENDINGS = (".pt", ".pth", ".ckpt", ".safetensors")
 
@@ -43,7 +48,7 @@ def list_records(
                 record.id,
                 " ".join(filter(None, (record.method or "backbone", record.variant, "weak" if record.weak else ""))),
                 ",".join(map(str, record.shots)) or "any",
-                "known" if record.sha256 else "-",
+                "first fetch" if record.first_seen else "known" if record.sha256 else "-",
                 "yes" if present(record) else "-",
             )
             for record in shown
@@ -63,6 +68,8 @@ def show(identifier: Identifier) -> None:
     lines = {name: _text(value) for name, value in entry.model_dump(exclude_defaults=True).items()}
     if not entry.sha256:
         lines["sha256"] = "not recorded: nobody has taken it yet"
+    elif entry.first_seen:
+        lines["sha256"] += ", of the first fetch; nobody else vouches for it"
     if present(entry):
         lines["here"] = str(own_file(entry))
     else:
@@ -117,8 +124,8 @@ def add(
     known = next((entry for entry in registry.records() if entry.id == identifier), None)
     if known is not None and not (method or backbone or dataset or fold is not None):
         _check_known(known, file, sha256)
-        moved = {"url", "hosting", "path", "hub", "revision", "filename", "gated", "package", "extra"}
-        moved |= {"sha256", "backbone_path", "backbone_sha256"}
+        moved = {"url", "hosting", "path", "hub", "revision", "filename", "filename_source", "gated"}
+        moved |= {"package", "extra", "sha256", "backbone_path", "backbone_sha256"}
         entry = registry.Record.model_validate(known.model_dump(exclude=moved) | here)
     elif method is None or backbone is None or dataset is None or fold is None:
         raise UsageError(
@@ -246,17 +253,3 @@ def _floor_on(backbone: str) -> str | None:
 
     names = ["prototype", *list_methods()]
     return next((n for n in names if backbone in (i := method_info(n)).all_backbones and not i.trainable), None)
-
-
-@app.command()
-def fetch(identifiers: Annotated[list[str], typer.Argument(metavar="ID...", help="Which.")]) -> None:
-    """Download checkpoints whose host hands out the file itself; what is there already is only checked."""
-    import sys
-
-    from fssbench.checkpoints import fetch as download
-    from fssbench.checkpoints import file_sha256, record
-
-    for entry in [record(name) for name in identifiers]:
-        path = download(entry, progress=sys.stderr.isatty())
-        known = () if entry.sha256 else (f"  unverified: no hash is recorded; it is {file_sha256(path)}",)
-        say(f"{entry.id}: {path}", *known)

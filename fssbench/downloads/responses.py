@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from fssbench.errors import FSSBenchError, MissingError
@@ -20,9 +21,24 @@ _LATER = (408, 425, 429, 500, 502, 503, 504)
 
 _PAGE = (b"<!doctype", b"<html", b"<head", b"<?xml")
 
+_READ = 1 << 18
+"""Bytes of a page that are looked at for its reason."""
+
+_REASONS = (
+    (r"quota|too many users|too many requests", "too many people have fetched it lately; try again after a day"),
+    (r"virus", "it asks to confirm that the file was not scanned for viruses"),
+    (r"has been (?:deleted|removed)|no longer (?:exists|available)|not found|has expired", "it may have been removed"),
+    (r"sign[ -]?in|log[ -]?in|password|access denied|anyone with the link|permission", "it asks for a login"),
+)
+"""What pages in place of a file contain, and what that means; the first that fits counts."""
+
 
 class TryAgainError(Exception):
     """The host could not send the file this time."""
+
+
+class PageError(MissingError):
+    """The host shows a web page in place of the file."""
 
 
 def refuse_page(kind: str, first: bytes, url: str, instead: str) -> None:
@@ -35,12 +51,21 @@ def refuse_page(kind: str, first: bytes, url: str, instead: str) -> None:
         instead: What a person can do.
 
     Raises:
-        MissingError: If it is a page.
+        PageError: If it is a page, with its reason if it is one of the usual ones.
     """
-    if kind.partition(";")[0].strip().lower() in ("text/html", "application/xhtml+xml") or (
-        first.lstrip().lower().startswith(_PAGE)
-    ):
-        raise MissingError(f"{url} shows a web page, not the file", instead)
+    if is_page(kind) or first.lstrip().lower().startswith(_PAGE):
+        reason = reason_of(first[:_READ].decode("utf-8", "replace"))
+        raise PageError(f"{url} shows a web page, not the file{f': {reason}' if reason else ''}", instead)
+
+
+def is_page(kind: str) -> bool:
+    """Return whether a header Content-Type is that of a web page."""
+    return kind.partition(";")[0].strip().lower() in ("text/html", "application/xhtml+xml")
+
+
+def reason_of(text: str) -> str:
+    """Return why a host does not send a file, judged by the text of its page; empty if it is not known."""
+    return next((reason for pattern, reason in _REASONS if re.search(pattern, text, re.IGNORECASE)), "")
 
 
 def check_status(response: requests.Response, url: str, instead: str) -> None:

@@ -14,7 +14,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fssbench.downloads.remote import Remote, difference
-from fssbench.downloads.responses import HEADERS, TIMEOUT, TryAgainError, check_status, explained, refuse_page
+from fssbench.downloads.responses import (
+    HEADERS,
+    TIMEOUT,
+    TryAgainError,
+    check_status,
+    explained,
+    is_page,
+    refuse_page,
+)
 from fssbench.downloads.shown import Shown, Silent
 from fssbench.downloads.space import check_space, full_disk_explained
 from fssbench.errors import BrokenFileError
@@ -131,7 +139,8 @@ def _attempt(session: requests.Session, remote: Remote, target: Path, instead: s
             raise TryAgainError("it sends another part than the one that is needed")
         begun = first  # 0 if the host sends the whole file: it has changed, or its host knows no ranges
         kind = response.headers.get("Content-Type", "")
-        refuse_page(kind, b"", remote.url, instead)
+        if is_page(kind):
+            refuse_page(kind, next(response.iter_content(CHUNK), b""), remote.url, instead)
         if None not in (total, remote.size) and total != remote.size:
             raise BrokenFileError(
                 f"{remote.url} is not the recorded file: it has {total} bytes, not {remote.size}", instead

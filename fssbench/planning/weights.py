@@ -241,6 +241,7 @@ def _sources(
         )
     else:
         from fssbench.checkpoints import find
+        from fssbench.checkpoints.fetching import absent_together, present
 
         name, weak, shots = request.trained_on, request.weak, request.shots
         # Networks that are joined by "+" have a record each.
@@ -251,6 +252,10 @@ def _sources(
         }
         # Folds with the same weights read their files once.
         distinct = {tuple(entry.id for entry in entries): entries for entries in found.values()}
+        needed = [entry for entries in distinct.values() for entry in entries]
+        missing = [entry for entry in needed if not present(entry)]
+        if len(missing) > 1:
+            raise absent_together(missing, needed)
         made = {ids: joined_source(entries) for ids, entries in distinct.items()}
         sources = {fold: made[tuple(entry.id for entry in entries)] for fold, entries in found.items()}
     first = next(iter(sources.values()))

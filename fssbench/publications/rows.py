@@ -53,6 +53,9 @@ class Paper:
         code: The official repository, owner/name; empty if there is none.
         unread: Whether title or venue could not be checked at a listed source.
         missing: For a method that is not implemented here: what its paper leaves open; empty if it was not examined.
+        weights: Of a method without checkpoints in the registry: where its release has them, "none" if it has none;
+            empty if nobody has looked.
+        weights_note: Where this was read, and of what the weights are.
     """
 
     name: str
@@ -61,6 +64,8 @@ class Paper:
     code: str = ""
     unread: bool = False
     missing: str = ""
+    weights: str = ""
+    weights_note: str = ""
 
 
 @dataclass(frozen=True)

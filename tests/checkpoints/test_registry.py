@@ -210,7 +210,7 @@ def test_what_ships_is_what_its_records_say() -> None:
 
 
 def test_fetch_shows_the_hash_that_nobody_recorded(site: tuple[str, Path], capsys: pytest.CaptureFixture[str]) -> None:
-    from fssbench.cli.checkpoints import fetch as command
+    from fssbench.cli.checkpoints_fetch import fetch as command
 
     address, folder = site
     torch.save({"a": torch.zeros(1)}, folder / "good.pt")

@@ -1,0 +1,123 @@
+"""Files and folders of Google Drive, by gdown: its page of large files is confirmed, its refusals are recognised."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+
+from fssbench.downloads.responses import TIMEOUT, PageError, reason_of
+from fssbench.downloads.shown import Shown
+from fssbench.downloads.space import check_space, full_disk_explained
+from fssbench.errors import BrokenFileError, MissingError
+
+RETRIES = 4
+"""Further attempts where a connection breaks off."""
+
+_INSTALL = "pip install 'fssbench[drive]'"
+
+
+def require_gdown(what: str, instead: str) -> None:
+    """Refuse what is on Google Drive if gdown is not installed.
+
+    Raises:
+        MissingError: With the command that installs it.
+    """
+    try:
+        import gdown  # noqa: F401 - whether it is there
+    except ImportError as error:
+        raise MissingError(
+            f"{what} is on Google Drive, which takes the package gdown", f"{_INSTALL}; or {instead}"
+        ) from error
+
+
+def folder_files(url: str, instead: str) -> dict[str, str]:
+    """Return the files of a folder and its subfolders: paths, with their ids. A folder is listed once.
+
+    Raises:
+        PageError: If the folder is not shown to everybody.
+        MissingError: If it can't be listed.
+    """
+    with _explained(url, instead):
+        found = _listing(url)
+    if not found:
+        raise PageError(f"{url} shows no files: it is empty, or asks for a login", instead)
+    return found
+
+
+@cache
+def _listing(url: str) -> dict[str, str]:
+    import gdown
+
+    found = gdown.download_folder(url, quiet=True, skip_download=True, use_cookies=False, timeout=TIMEOUT)
+    return {file.path: file.id for file in found if not isinstance(file, str)}
+
+
+def download_file(file_id: str, target: Path, what: str, most: int, instead: str, shown: Shown) -> Path:
+    """Download a file, or the rest of it, and return its path.
+
+    Args:
+        file_id: Its id on Google Drive.
+        target: Where it goes.
+        what: What it is called while it arrives.
+        most: A larger file is refused; bytes.
+        instead: What a person can do if it can't be had.
+        shown: Where the progress goes.
+
+    Raises:
+        PageError: If the host shows a page: a quota, a login.
+        MissingError: If it can't be had, or the disk is full. What has arrived is kept.
+        BrokenFileError: If it is too large.
+    """
+    import gdown
+
+    before: int | None = None
+
+    def advance(done: int, total: int | None) -> None:
+        nonlocal before
+        if max(done, total or 0) > most:
+            raise BrokenFileError(f"{what} is no weight file: its host sends more than {most} bytes", instead)
+        if before is None:
+            check_space(target.parent, max((total or done) - done, 0), what)
+            shown.begin(what, 0, total)
+            before = 0
+        shown.advance(done - before)
+        before = done
+
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with _explained(f"https://drive.google.com/file/d/{file_id}", instead), full_disk_explained(target.parent, what):
+        gdown.download(
+            id=file_id,
+            output=str(target),
+            quiet=True,
+            use_cookies=False,
+            resume=True,
+            progress=advance,
+            timeout=TIMEOUT,
+            retries=RETRIES,
+        )
+    return target
+
+
+@contextmanager
+def _explained(url: str, instead: str) -> Iterator[None]:
+    """Explain gdown's errors.
+
+    Raises:
+        PageError: If the host shows a page that says no.
+        MissingError: If it can't be reached, or breaks off.
+    """
+    import requests
+    from gdown.exceptions import DownloadError, FileURLRetrievalError
+
+    try:
+        yield
+    except FileURLRetrievalError as error:
+        reason = reason_of(str(error))
+        raise PageError(f"{url} shows a web page, not the file{f': {reason}' if reason else ''}", instead) from error
+    except DownloadError as error:
+        first = str(error).strip().partition("\n")[0]
+        raise MissingError(f"{url} can't be had: {first}", instead) from error
+    except (requests.RequestException, KeyError) as error:
+        raise MissingError(f"{url} can't be had: its host can't be reached, or breaks off", instead) from error
