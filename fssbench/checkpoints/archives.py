@@ -43,7 +43,7 @@ def archived_names(archive: Path) -> list[str]:
         raise BrokenFileError(f"{archive} is damaged: {error}", "fetch it again") from error
     if len(names) > LIMITS.files:
         raise BrokenFileError(f"{archive} holds more than {LIMITS.files} files")
-    return names
+    return [name for name in names if not name.startswith("__MACOSX/")]
 
 
 def unpack_one(archive: Path, name: str, target: Path, shown: Shown) -> Path:

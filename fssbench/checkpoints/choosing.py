@@ -31,6 +31,8 @@ _NUMBERS = {
 }
 """How they name a fold, counted from 0, and the number of supports."""
 
+_FACTS = {"fold": "the fold", "backbone": "the backbone", "dataset": "the data set", "shots": "the shots"}
+
 _SHOWN = 8
 
 
@@ -50,24 +52,40 @@ def choose(record: Record, names: Sequence[str], neighbours: Sequence[Record], r
     if not kept:
         what = f"is called {record.file_pattern}" if record.file_pattern else "fits"
         raise MissingError(f"none of the {len(names)} files there {what}: {_listed(names)}", remedy)
-    certain = _is_its_own(record, neighbours)
-    for fact in (*_WORDS, *_NUMBERS):
-        if len({_wanted(one, fact) for one in neighbours}) < 2:
-            continue
-        stating = [name for name in kept if _stated(name, fact) and _stated(name, fact) <= _wanted(record, fact)]
-        if stating:
-            kept = stating
-        elif not certain:
-            raise MissingError(f"the files there do not say of which {fact} they are: {_listed(kept)}", remedy)
-    if len(kept) > 1:
-        raise MissingError(f"{len(kept)} files there fit: {_listed(kept)}", remedy)
-    return kept[0]
+    others = [one for one in neighbours if one.id != record.id]
+    telling = [name for name in kept if all(_tells(name, record, other) for other in others)]
+    if not telling and not _is_its_own(record, others):
+        raise MissingError(f"the files there do not state {_unstated(record, kept, others)}: {_listed(kept)}", remedy)
+    fitting = telling or kept
+    if len(fitting) > 1:
+        raise MissingError(f"{len(fitting)} files there fit: {_listed(fitting)}", remedy)
+    return fitting[0]
 
 
-def _is_its_own(record: Record, neighbours: Sequence[Record]) -> bool:
+def _tells(name: str, record: Record, other: Record) -> bool:
+    """Return whether a name states something of a record that another one does not share."""
+    return any(_states(name, record, fact) for fact in _FACTS if _differ(record, other, fact))
+
+
+def _states(name: str, record: Record, fact: str) -> bool:
+    stated = _stated(name, fact)
+    return bool(stated) and stated <= _wanted(record, fact)
+
+
+def _differ(record: Record, other: Record, fact: str) -> bool:
+    mine, theirs = _wanted(record, fact), _wanted(other, fact)
+    return bool(mine) and bool(theirs) and not mine & theirs
+
+
+def _unstated(record: Record, names: Sequence[str], others: Sequence[Record]) -> str:
+    facts = [fact for fact in _FACTS if any(_differ(record, other, fact) for other in others)]
+    missing = [fact for fact in facts if not any(_states(name, record, fact) for name in names)]
+    return " and ".join(_FACTS[fact] for fact in missing) or "which of them it is"
+
+
+def _is_its_own(record: Record, others: Sequence[Record]) -> bool:
     """Return whether its release names the file, and the name of no other record."""
     pattern = record.file_pattern
-    others = [one for one in neighbours if one.id != record.id]
     return bool(pattern) and "*" not in pattern and all(one.file_pattern != pattern for one in others)
 
 
@@ -81,7 +99,7 @@ def _contradicts(record: Record, name: str) -> bool:
     """Return whether a name states another fold, backbone, data set or number of supports."""
     return any(
         stated and wanted and not stated & wanted
-        for fact in (*_WORDS, *_NUMBERS)
+        for fact in _FACTS
         for stated, wanted in [(_stated(name, fact), _wanted(record, fact))]
     )
 

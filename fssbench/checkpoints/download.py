@@ -104,10 +104,11 @@ def _brought(record: Record, link: Link, place: Path, shown: Shown) -> Path:
         elif link.kind == "drive-folder":
             require_gdown(record.id, instead)
             files = folder_files(record.url, instead)
-            chosen = choose(record, list(files), _neighbours(record), instead)
+            chosen = choose(record, [path for path, _ in files], _neighbours(record), instead)
             shown.note(f"{record.id}: {chosen}")
-            one = place.with_name(f"{place.name}-{files[chosen][:40]}")
-            arrived = download_file(files[chosen], one, record.id, MOST, instead, shown)
+            drive_id = dict(files)[chosen]
+            one = place.with_name(f"{place.name}-{drive_id[:40]}")
+            arrived = download_file(drive_id, one, record.id, MOST, instead, shown)
         elif _archive(place).is_file():
             return _unpacked(record, _archive(place), instead, shown)
         else:
@@ -126,7 +127,8 @@ def _from_addresses(record: Record, link: Link, place: Path, instead: str, shown
     """Download from the first address that sends the file."""
     refused: MissingError | None = None
     # Of a link that several records have the file is an archive, whose hash nobody states.
-    known = record.sha256 if len(record.sha256) == 64 and len(_neighbours(record)) < 2 else ""
+    stated = len(record.sha256) == 64 and not record.first_seen and len(_neighbours(record)) < 2
+    known = record.sha256 if stated else ""
     for address in link.addresses:
         try:
             return download(Remote(address, record.id, sha256=known, most=MOST), _file(place), instead, shown)

@@ -32,8 +32,8 @@ def require_gdown(what: str, instead: str) -> None:
         ) from error
 
 
-def folder_files(url: str, instead: str) -> dict[str, str]:
-    """Return the files of a folder and its subfolders: paths, with their ids. A folder is listed once.
+def folder_files(url: str, instead: str) -> list[tuple[str, str]]:
+    """Return the files of a folder and its subfolders: path and id; two may have the same path. It is listed once.
 
     Raises:
         PageError: If the folder is not shown to everybody.
@@ -47,11 +47,11 @@ def folder_files(url: str, instead: str) -> dict[str, str]:
 
 
 @cache
-def _listing(url: str) -> dict[str, str]:
+def _listing(url: str) -> list[tuple[str, str]]:
     import gdown
 
     found = gdown.download_folder(url, quiet=True, skip_download=True, use_cookies=False, timeout=TIMEOUT)
-    return {file.path: file.id for file in found if not isinstance(file, str)}
+    return [(file.path, file.id) for file in found if not isinstance(file, str)]
 
 
 def download_file(file_id: str, target: Path, what: str, most: int, instead: str, shown: Shown) -> Path:

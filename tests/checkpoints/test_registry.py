@@ -197,7 +197,7 @@ def test_fetching_checks_the_hash_and_keeps_nothing_that_is_wrong(site: tuple[st
 
 def test_a_host_that_shows_a_page_says_what_to_do() -> None:
     with pytest.raises(MissingError, match="downloaded by hand") as caught:
-        fetch(record("hsnet-resnet50-pascal5i-fold0"))
+        fetch(record("repri-resnet50-pascal5i-fold0"))
     assert "checkpoints add" in str(caught.value)
 
 
@@ -248,6 +248,7 @@ def test_a_transfer_that_breaks_off_leaves_nothing(site: tuple[str, Path], monke
         handler.wfile.write((folder / "good.pt").read_bytes()[: size // 2])
 
     monkeypatch.setattr(_Quiet, "do_GET", half)
+    monkeypatch.setattr(resumable, "PAUSE", 0.001)
     entry = _record(url=f"{address}/good.pt", id="half")
     with pytest.raises((MissingError, BrokenFileError)):
         fetch(entry)

@@ -179,10 +179,10 @@ def test_verify_reads_a_file_that_no_record_knows(checkpoints: Any, tmp_path: Pa
 
 def test_verify_and_fetch_say_what_to_download_by_hand(checkpoints: Any) -> None:
     for command in ("verify", "fetch"):
-        code, _, err = checkpoints(command, "hsnet-resnet50-pascal5i-fold0")
+        code, _, err = checkpoints(command, "repri-resnet50-pascal5i-fold0")
         assert code == 2
-        assert record("hsnet-resnet50-pascal5i-fold0").url in err
-        assert "checkpoints add FILE --id hsnet-resnet50-pascal5i-fold0" in err
+        assert record("repri-resnet50-pascal5i-fold0").url in err
+        assert "checkpoints add FILE --id repri-resnet50-pascal5i-fold0" in err
     code, _, err = checkpoints("verify", "gone.pt")
     assert code == 2
     assert "there is no checkpoint gone.pt" in err

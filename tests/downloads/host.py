@@ -23,6 +23,8 @@ class Host:
         redirects: From a path to an address.
         codes: Codes that are sent in place of a file, one after the other.
         pages: Paths that show a web page with status 200.
+        texts: The text of such a page, by path.
+        headers: Sent with each file.
         breaks: Of a path the bytes after which the connection breaks off, one for each request.
         ranges: Whether requests of ranges are understood.
         tagged: Whether files have an ETag.
@@ -37,6 +39,8 @@ class Host:
     redirects: dict[str, str] = field(default_factory=dict)
     codes: dict[str, list[int]] = field(default_factory=dict)
     pages: set[str] = field(default_factory=set)
+    texts: dict[str, str] = field(default_factory=dict)
+    headers: dict[str, str] = field(default_factory=dict)
     breaks: dict[str, list[int]] = field(default_factory=dict)
     ranges: bool = True
     tagged: bool = True
@@ -65,6 +69,8 @@ def handler_of(host: Host) -> type[BaseHTTPRequestHandler]:
                 self.answer(302, b"", {"Location": host.redirects[path]})
             elif path in host.pages:
                 self.answer(200, b"<!DOCTYPE html><title>Sign in</title>", {"Content-Type": "text/html"})
+            elif path in host.texts:
+                self.answer(200, host.texts[path].encode(), {"Content-Type": "text/html; charset=utf-8"})
             elif (content := host.files.get(path) or host.find(path)) is None:
                 self.answer(404, b"")
             else:
@@ -72,7 +78,7 @@ def handler_of(host: Host) -> type[BaseHTTPRequestHandler]:
 
         def send(self, path: str, content: bytes, span: str) -> None:
             tag = f'"{hashlib.sha256(content).hexdigest()[:16]}"'
-            headers = {"ETag": tag} if host.tagged else {}
+            headers = host.headers | ({"ETag": tag} if host.tagged else {})
             same = self.headers.get("If-Range", tag) == tag
             found = re.fullmatch(r"bytes=(\d+)-", span)
             if found is None or not host.ranges or not same:
