@@ -56,7 +56,7 @@ def link_of(url: str, hosting: str) -> Link:
         return _drive(parts.path)
     if host == "1drv.ms":
         share = base64.urlsafe_b64encode(url.encode()).decode().rstrip("=")
-        api = f"https://api.onedrive.com/v1.0/shares/u!{share}/root/content"
+        api = f"https://api.onedrive.com/v1.0/shares/u!{share}/driveItem/content"
         return Link("OneDrive", "file", (_with(url, "download", "1"), api))
     if host.endswith(".sharepoint.com"):
         return _sharepoint(url, parts.path)

@@ -43,7 +43,7 @@ def test_a_file_is_chosen_by_all_in_which_its_place_differs(identifier: str, nam
 @pytest.mark.parametrize(
     ("identifier", "names", "message"),
     [
-        ("hsnet-resnet50-pascal5i-fold0", ["a/best_model.pt", "b/best_model.pt"], "state the fold and the backbone: a/"),
+        ("hsnet-resnet50-pascal5i-fold0", ["a/best_model.pt", "b/best_model.pt"], "the fold and the backbone: a/"),
         ("hsnet-resnet50-pascal5i-fold0", ["res50/best_model.pt"], "do not state the fold: res50"),
         ("hsnet-resnet50-pascal5i-fold0", ["res50_fold0/other.pt"], "is called best_model.pt: res50_fold0/other.pt"),
         ("hsnet-resnet50-pascal5i-fold0", ["res50_fold1/best_model.pt", "vgg_fold0/best_model.pt"], "is called"),

@@ -31,7 +31,7 @@ SHAREPOINT = "https://x-my.sharepoint.com"
             "file",
             [
                 "https://1drv.ms/u/c/1/E_-a?e=b&download=1",
-                "https://api.onedrive.com/v1.0/shares/u!aHR0cHM6Ly8xZHJ2Lm1zL3UvYy8xL0VfLWE_ZT1i/root/content",
+                "https://api.onedrive.com/v1.0/shares/u!aHR0cHM6Ly8xZHJ2Lm1zL3UvYy8xL0VfLWE_ZT1i/driveItem/content",
             ],
         ),
         ("https://www.dropbox.com/sh/a/b?dl=0", "Dropbox", "file", ["https://www.dropbox.com/sh/a/b?dl=1"]),

@@ -18,7 +18,9 @@ import torch
 from fssbench.checkpoints import add, fetch, find, locate, record, records, registry
 from fssbench.checkpoints.fetching import cached_file, present
 from fssbench.checkpoints.registry import Record, check_record_arguments, user_registry
+from fssbench.downloads import resumable
 from fssbench.errors import BrokenFileError, MissingError, UsageError
+from fssbench.hub.snapshots import WEIGHTS
 
 
 def _record(path: str = "", **fields: object) -> Record:
@@ -85,6 +87,13 @@ def test_find_prefers_the_record_for_the_shots_asked() -> None:
         add(_record(f"{shots}.pt", id=f"mine-{shots}", shots=(shots,)))
     assert find("hsnet", None, "resnet50", "pascal5i", 0, shots=5).id == "mine-5"
     assert find("hsnet", None, "resnet50", "pascal5i", 0, shots=1).id == "mine-1"
+
+
+def test_a_release_s_file_that_was_added_is_for_its_own_shots(tmp_path: Path) -> None:
+    one = record("bam-vgg16-pascal5i-fold0")
+    add(one.model_copy(update={"url": "", "path": str(tmp_path / "one.pth"), "hosting": "file", "filename": WEIGHTS}))
+    assert find("bam", None, "vgg16", "pascal5i", 0, shots=5).id == "bam-vgg16-pascal5i-fold0-5shot"
+    assert find("bam", None, "vgg16", "pascal5i", 0, shots=1).path
 
 
 def test_what_to_add_names_the_form_that_is_missing() -> None:
