@@ -51,6 +51,14 @@ def test_the_settings_are_those_of_the_data_sets_script() -> None:
     coco, fss = (fssbench.build("matcher", TINY, trained_on=name).settings for name in ("coco20i", "fss1000"))
     assert coco == Settings()
     assert (fss.use_points_or_centers, fss.sample_range, fss.alpha, fss.use_dense_mask) == (False, (4, 6), 0.8, False)
+    parts, other, lvis = (
+        fssbench.build("matcher", TINY, trained_on=name).settings for name in ("pascalpart", "pacopart", "lvis92i")
+    )
+    assert lvis == coco
+    assert parts == other
+    assert (parts.use_box, parts.use_points_or_centers, parts.sample_range) == (True, True, (3, 6))
+    assert (parts.max_sample_iterations, parts.coverage_filter, parts.beta, parts.exp) == (128, 0.3, 0.5, 0.0)
+    assert (parts.box_nms_thresh, parts.topk_scores_threshold, parts.num_merging_mask) == (1.0, 0.7, 5)
     merged = {
         (name, shot): fssbench.build("matcher", TINY, shot=shot, trained_on=name).merged
         for name in ("coco20i", "fss1000")
