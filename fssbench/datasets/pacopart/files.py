@@ -50,11 +50,9 @@ def read_photos(path: Path, remedy: str) -> dict[int, Photos]:
     found: dict[int, Photos] = {}
     for category, listed in images.items():
         photos: dict[str, Mapping[int, ObjectParts]] = {}
-        seen: set[int] = set()
         try:
             for number, photo in _listed(listed):
-                if number not in seen:
-                    seen.add(number)
+                if photo not in photos:
                     photos[photo] = _objects(annotations.get(number), category)
         except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise BrokenFileError(f"{path}: category {category}: {error}", remedy) from error

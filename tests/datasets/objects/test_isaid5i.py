@@ -65,6 +65,7 @@ def test_folds_have_five_classes_in_the_order_of_the_lists(isaid: Isaid5i) -> No
 
 
 def test_labels_have_classes_and_an_ignore_region(isaid: Isaid5i) -> None:
+    assert isaid.has_ignore
     assert set(np.unique(isaid.label(NAMES[3]))) == {0, 2, 11, 255}
     assert isaid.image(NAMES[3]).shape == (64, 64, 3)
     assert isaid.index("val")["class_id"].isin(range(1, 16)).all()

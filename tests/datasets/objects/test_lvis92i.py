@@ -16,6 +16,8 @@ from fssbench.datasets.checks import check
 from fssbench.datasets.lvis92i.dataset import Lvis92i
 from fssbench.episode.verify import verify
 from fssbench.errors import BrokenFileError, MissingError, UsageError
+from fssbench.planning.plan import plan
+from fssbench.planning.request import Request
 from tests.datasets.objects.trees import lvis_tree, mask, run_lengths
 from tests.datasets.trees import SIZE, box
 
@@ -113,6 +115,13 @@ def test_the_record_of_a_run_has_the_classes_of_its_shots(lvis: Lvis92i) -> None
     results = fssbench.evaluate(fssbench.build("copy-mask"), lvis, drawn)
     assert results.run.folds[0].classes == tuple(kept(4)[0::10])
     assert results.run.dataset.fingerprint == lvis.for_shots(4).fingerprint == drawn.data_fingerprint
+
+
+def test_a_plan_has_the_data_set_of_its_shots(lvis: Lvis92i, root: Path, tmp_path: Path) -> None:
+    request = Request("copy-mask", "lvis92i", protocol="gfsam", shots=4, episodes="2", root=root, out=tmp_path / "run")
+    planned = plan(request)
+    assert planned.dataset.fingerprint == lvis.for_shots(4).fingerprint
+    assert [len({episode.classes for episode in one}) for one in planned.lists] == [1] * 10
 
 
 def test_drawing_needs_no_photo(root: Path, tmp_path: Path) -> None:
