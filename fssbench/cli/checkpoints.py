@@ -167,7 +167,8 @@ def _numbers(text: str) -> tuple[int, ...]:
 def _check_known(known: Record, file: Path, sha256: str) -> None:
     if known.sha256 and not sha256.startswith(known.sha256):
         raise UsageError(
-            f"{file} is not {known.id}: its sha256 begins {sha256[:12]}, not {known.sha256[:12]}",
+            f"{file} is not {known.id}: its sha256 begins {sha256[:12]}, not {known.sha256[:12]}"
+            f"{', as at the first fetch' if known.first_seen else ''}",
             "give it a record of its own with --method, --backbone, --dataset and --fold",
         )
 
@@ -232,6 +233,7 @@ def _verified(entry: Record) -> str:
 
     paths = locate(entry)
     state = "hash as recorded" if entry.sha256 else f"unverified: no hash is recorded; it is {file_sha256(paths[0])}"
+    state = "hash as at the first fetch, for which nobody else vouches" if entry.first_seen else state
     from fssbench.checkpoints import load_into, read_state
     from fssbench.methods import build
     from fssbench.methods.catalogue import method_info

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Annotated
 
@@ -27,11 +28,12 @@ def fetch(
     If a host does not send a file to a program, the others go on, and the way with a browser is shown at the end.
     """
     from fssbench.cli.data_fetch import interruptible, shown
-    from fssbench.config import cache_folder
+    from fssbench.config import cache_folder, reachable
 
     chosen = _chosen(identifiers)
     failures: list[tuple[Record, FSSBenchError]] = []
-    with interruptible(cache_folder() / "arriving"):
+    cache = reachable(cache_folder)  # without one, what needs it says so
+    with nullcontext() if cache is None else interruptible(cache / "arriving"):
         for entry in chosen:
             try:
                 with shown() as progress:

@@ -94,6 +94,8 @@ def test_commands_go_on(no_home: Path, fssbench: Fssbench) -> None:
     assert "config.toml under XDG_CONFIG_HOME" in " ".join(out.split())
     code, out, _ = fssbench("checkpoints", "list", "--dataset", "shapes20i")
     assert code == 0
+    code, out, _ = fssbench("checkpoints", "fetch", "small-shapes20i-fold0")
+    assert code == 0
     assert [entry.name for entry in no_home.iterdir()] == ["run"]
 
 
