@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -100,7 +101,7 @@ def _brought(record: Record, link: Link, place: Path, shown: Shown) -> Path:
     try:
         if link.kind == "drive-file":
             require_gdown(record.id, instead)
-            arrived = download_file(link.drive_id, _file(place), record.id, MOST, instead, shown)
+            arrived = _from_drive(record, link.drive_id, _file(place), instead, shown)
         elif link.kind == "drive-folder":
             require_gdown(record.id, instead)
             files = folder_files(record.url, instead)
@@ -108,7 +109,7 @@ def _brought(record: Record, link: Link, place: Path, shown: Shown) -> Path:
             shown.note(f"{record.id}: {chosen}")
             drive_id = dict(files)[chosen]
             one = place.with_name(f"{place.name}-{drive_id[:40]}")
-            arrived = download_file(drive_id, one, record.id, MOST, instead, shown)
+            arrived = _from_drive(record, drive_id, one, instead, shown)
         elif _archive(place).is_file():
             return _unpacked(record, _archive(place), instead, shown)
         else:
@@ -121,6 +122,18 @@ def _brought(record: Record, link: Link, place: Path, shown: Shown) -> Path:
     except MissingError as error:
         # A full disk or a missing package has its own remedy.
         raise error if error.remedy != instead else _explained(record, error, instead) from error
+
+
+def _from_drive(record: Record, drive_id: str, target: Path, instead: str, shown: Shown) -> Path:
+    continued = any(target.parent.glob(f"{target.name}*.part"))
+    arrived = download_file(drive_id, target, record.id, MOST, instead, shown)
+    if continued and not record.sha256 and not zipfile.is_zipfile(arrived):
+        # gdown does not check that a part of an earlier command is of the same file; without a hash, only a zip file,
+        # which has checksums of its own, tells whether it was.
+        shown.note(f"{record.id} was continued, and nothing tells whether it is whole: it is downloaded again")
+        arrived.unlink()
+        arrived = download_file(drive_id, target, record.id, MOST, instead, shown)
+    return arrived
 
 
 def _from_addresses(record: Record, link: Link, place: Path, instead: str, shown: Shown) -> Path:

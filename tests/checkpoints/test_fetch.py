@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import io
+import re
 import sys
 import threading
 import zipfile
 from pathlib import Path
 
 import pytest
+import torch
+from safetensors.torch import save
 
 from fssbench.checkpoints import fetch, file_sha256, locate, record
 from fssbench.checkpoints.fetching import cached_file, pattern_of, present
@@ -119,10 +122,6 @@ def test_what_was_broken_off_is_continued(hosts: Host) -> None:
 
 
 def test_what_an_interrupted_command_left_is_continued(hosts: Host) -> None:
-    class Interrupted(Silent):
-        def advance(self, count: int) -> None:
-            raise KeyboardInterrupt
-
     hosts.files[FORM] = weights()
     with pytest.raises(KeyboardInterrupt):
         fetch(record(ASNET), shown=Interrupted())
@@ -207,6 +206,33 @@ def test_a_file_of_google_drive_is_confirmed_and_continued(hosts: Host, without_
     assert fetch(record(MLC)).read_bytes() == weights(size=400_000)
     assert hosts.ranges_of(sent) == ["", f"bytes={1 << 20}-"]
     assert record(MLC).first_seen
+
+
+class Interrupted(Silent):
+    """Ctrl-C as soon as something has arrived."""
+
+    def advance(self, count: int) -> None:
+        raise KeyboardInterrupt
+
+
+def test_what_an_interrupted_command_left_of_google_drive_is_continued(hosts: Host) -> None:
+    hosts.headers = {"Content-Disposition": 'attachment; filename="a.pth"'}
+    hosts.files[UC] = weights(size=400_000)
+    with pytest.raises(KeyboardInterrupt):
+        fetch(record(MLC), shown=Interrupted())
+    assert fetch(record(MLC)).read_bytes() == weights(size=400_000)
+    assert re.fullmatch(r"bytes=[1-9]\d*-", hosts.ranges_of(UC)[-1])
+
+
+def test_a_part_of_another_file_is_not_joined_with_the_rest(hosts: Host) -> None:
+    """safetensors has no checksums, and gdown does not know that the file has changed since the last command."""
+    hosts.headers = {"Content-Disposition": 'attachment; filename="a.pth"'}
+    old, new = (save({"a": torch.full((400_000,), number)}) for number in (0.0, 1.0))
+    hosts.files[UC] = old
+    with pytest.raises(KeyboardInterrupt):
+        fetch(record(MLC), shown=Interrupted())
+    hosts.files[UC] = new
+    assert fetch(record(MLC)).read_bytes() == new
 
 
 def test_a_quota_of_google_drive_is_recognised(hosts: Host) -> None:
