@@ -35,7 +35,7 @@ def check_space(folder: Path, needed: int, what: str) -> None:
     if needed and needed + RESERVE > free:
         raise MissingError(
             f"{what} needs {size_text(needed)} in {folder}, and {size_text(free)} are free there",
-            "free some space, or give a folder on another disk with --root",
+            "free some space, or give a folder on another disk with --root, or for checkpoints XDG_CACHE_HOME",
         )
 
 

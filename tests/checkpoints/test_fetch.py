@@ -16,6 +16,7 @@ from safetensors.torch import save
 from fssbench.checkpoints import fetch, file_sha256, locate, record
 from fssbench.checkpoints.fetching import cached_file, pattern_of, present
 from fssbench.checkpoints.registry import user_registry
+from fssbench.downloads import space
 from fssbench.downloads.resumable import CHUNK
 from fssbench.downloads.shown import Silent
 from fssbench.errors import BrokenFileError, MissingError
@@ -156,6 +157,16 @@ def test_two_at_once_fetch_it_once(hosts: Host) -> None:
         thread.join()
     assert paths == [cached_file(record(ASNET))] * 2
     assert len(hosts.requests) == 1
+
+
+def test_what_does_not_fit_on_the_disk_is_not_begun(hosts: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    hosts.files |= {FORM: weights(), UC: weights(size=400_000)}
+    hosts.headers = {"Content-Disposition": 'attachment; filename="a.pth"'}
+    monkeypatch.setattr(space, "RESERVE", 1 << 60)
+    for identifier in (ASNET, MLC):
+        with pytest.raises(MissingError, match=rf"^{identifier} needs 1[.0-9]+ [kM]B in ") as caught:
+            fetch(record(identifier))
+        assert "XDG_CACHE_HOME" in str(caught.value.remedy)
 
 
 def zipped(files: dict[str, bytes]) -> bytes:
