@@ -14,7 +14,7 @@ from typing import Final, cast
 from fssbench.errors import BrokenFileError, MissingError
 from fssbench.files import file_size
 
-MAX_BYTES = 1 << 30
+MAX_BYTES = 4 << 30
 """Larger files are refused."""
 
 
