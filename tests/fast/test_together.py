@@ -103,7 +103,9 @@ def test_answers_do_not_depend_on_the_batch_size(
     arguments = _arguments(method)
     alone = _in_batches(method, arguments, 1)
     labelled = torch.cat([prediction.labels.flatten() for prediction in alone]).float()
-    assert name in FLOORS or 0.01 < (labelled > 0).float().mean() < 0.99
+    # Of random weights a method without training makes little of one class, but some.
+    least = 0.01 if method_info(name).trainable else 0.0
+    assert name in FLOORS or least < (labelled > 0).float().mean() < 1 - least
     for prediction, expected in zip(_in_batches(method, arguments, 3), alone, strict=True):
         # On a processor to the last bit.
         assert torch.equal(prediction.logits, expected.logits)
