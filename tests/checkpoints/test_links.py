@@ -59,7 +59,7 @@ def test_a_file_is_taken_as_it_is() -> None:
 def test_only_icloud_and_folders_of_sharepoint_take_a_browser() -> None:
     links = [link_of(entry.url, entry.hosting) for entry in records() if entry.url and entry.hosting == "page"]
     assert Counter((link.host, link.kind) for link in links) == {
-        ("SharePoint", "file"): 52,
+        ("SharePoint", "file"): 60,
         ("SharePoint", "browser"): 32,
         ("Google Drive", "drive-folder"): 36,
         ("Google Drive", "drive-file"): 16,

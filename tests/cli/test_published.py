@@ -80,8 +80,8 @@ def test_variants_come_after_a_colon_and_with_the_plain_name() -> None:
 def test_methods_without_released_weights_are_published_only() -> None:
     status = {record["method"]: record["status"] for record in found()}
     assert {method for method, its in status.items() if its == "weights"} == {
-        "hsnet", "asnet", "asnet-hm", "pfenet", "bam", "asgnet", "mlc", "mmnet", "ppnet", "repri", "rpmm", "scl",
-        "gfsam", "matcher", "persam", "seggpt",
+        "hsnet", "asnet", "asnet-hm", "panet", "pfenet", "bam", "asgnet", "mlc", "mmnet", "ppnet", "repri", "rpmm",
+        "scl", "gfsam", "matcher", "persam", "seggpt",
     }  # fmt: skip
     assert set(status.values()) == {"weights", "published-only"}
     assert "published-only: not implemented here" in run("show", "sagnn").stdout
