@@ -13,10 +13,9 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, cast
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from fssbench.backbones.networks import Network, built, network
+from fssbench.backbones.networks import Network, built, network, renamed, resized
 from fssbench.errors import CheckpointError, UsageError
 
 if TYPE_CHECKING:
@@ -83,12 +82,7 @@ class Dino(nn.Module, ABC):
                     named[f"blocks.{match[1]}.attn.{part}.{match[2]}"] = third
             else:
                 named[key] = value
-        return {self._renamed(key): value for key, value in named.items()}
-
-    def _renamed(self, key: str) -> str:
-        for pattern, replacement in self.renamed:
-            key = re.sub(pattern, replacement, key)
-        return key
+        return {renamed(key, self.renamed): value for key, value in named.items()}
 
 
 class Dinov3(Dino):
@@ -201,9 +195,7 @@ def in_patches(image: Tensor, patch: int) -> Tensor:
     Bilinear, without antialiasing.
     """
     height, width = (max(1, round(side / patch)) * patch for side in image.shape[-2:])
-    if (height, width) == tuple(image.shape[-2:]):
-        return image
-    return F.interpolate(image, (height, width), mode="bilinear", align_corners=False)
+    return resized(image, height, width)
 
 
 def _same(periods: Tensor, own: Tensor) -> bool:

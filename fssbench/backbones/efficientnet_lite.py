@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from fssbench.backbones import Backbone, Pyramid, UnusedLinear
-from fssbench.backbones.vgg import IMAGENET_MEAN, IMAGENET_STD
+from fssbench.imagenet import IMAGENET_MEAN, IMAGENET_STD
 
 _STAGES = (
     (1, 3, 1, 1, 16),

@@ -18,10 +18,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from fssbench.backbones import Backbone, Pyramid
-from fssbench.errors import BrokenFileError, CheckpointError, FSSBenchError, MissingError, UsageError
+from fssbench.backbones.networks import resized, transformers_library
+from fssbench.errors import BrokenFileError, CheckpointError, FSSBenchError, UsageError
 from fssbench.escape import plain
-from fssbench.hub.families import IMAGENET_MEAN, IMAGENET_STD
 from fssbench.hub.networks import HubNetwork, hub_network
+from fssbench.imagenet import IMAGENET_MEAN, IMAGENET_STD
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -144,29 +145,6 @@ def hub_backbone(name: str) -> HubBackbone:
         if not torch.isfinite(value.sum(dtype=torch.float64)):
             raise CheckpointError(f"{name}: {key} is not finite", "use other weights")
     return HubBackbone(source, network.eval())
-
-
-def transformers_library() -> ModuleType:
-    """Import transformers.
-
-    Raises:
-        MissingError: If it is not installed, with the command that installs it.
-    """
-    try:
-        import transformers
-    except ImportError as error:
-        raise MissingError(
-            f"backbones of the hub are built by transformers, which can't be imported: {error}",
-            "pip install 'fssbench[hub]'",
-        ) from error
-    return transformers
-
-
-def resized(image: Tensor, height: int, width: int) -> Tensor:
-    """Return images (B, C, H, W) in another size: bilinear, without antialiasing."""
-    if (height, width) == tuple(image.shape[-2:]):
-        return image
-    return F.interpolate(image, (height, width), mode="bilinear", align_corners=False)
 
 
 def _loaded(library: ModuleType, source: HubNetwork) -> nn.Module:

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fssbench.errors import MissingError, unknown_name
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from fssbench.errors import unknown_name
+from fssbench.extras import imported_extra
 
 if TYPE_CHECKING:
     from types import ModuleType
-
-    from torch import nn
 
 Statistics = tuple[float, float, float]
 """One number for each of red, green and blue."""
@@ -90,13 +93,7 @@ def transformers_library() -> ModuleType:
     Raises:
         MissingError: If it is not installed, with the command that installs it.
     """
-    try:
-        import transformers
-    except ImportError as error:
-        raise MissingError(
-            f"this backbone is built by transformers, which can't be imported: {error}", "pip install 'fssbench[hub]'"
-        ) from error
-    return transformers
+    return imported_extra("transformers", "this backbone is built by transformers, which can't be imported", "hub")
 
 
 def built(chosen: Network) -> nn.Module:
@@ -109,3 +106,22 @@ def built(chosen: Network) -> nn.Module:
     config = getattr(library, chosen.config_class)(**chosen.config)
     made: nn.Module = getattr(library, chosen.model)(config)
     return made.eval()
+
+
+def renamed(key: str, rules: Sequence[tuple[str, str]]) -> str:
+    """Return the name of a weight under which transformers has it.
+
+    Args:
+        key: The name in a file.
+        rules: Regular expressions, and what replaces them; in this order.
+    """
+    for pattern, replacement in rules:
+        key = re.sub(pattern, replacement, key)
+    return key
+
+
+def resized(image: Tensor, height: int, width: int) -> Tensor:
+    """Return images (B, C, H, W) in another size: bilinear, not antialiased; at that size they stay as they are."""
+    if (height, width) == tuple(image.shape[-2:]):
+        return image
+    return F.interpolate(image, (height, width), mode="bilinear", align_corners=False)

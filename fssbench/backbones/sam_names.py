@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 
 from torch import Tensor
+
+from fssbench.backbones.networks import renamed
 
 _AUTHORS = "image_encoder."
 _RENAMED = (
@@ -52,14 +53,8 @@ def transformers_names(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """
     named = dict(state)
     if any(key.startswith(_AUTHORS) for key in state):
-        named = {_renamed(key): value for key, value in state.items()}
+        named = {renamed(key, _RENAMED): value for key, value in state.items()}
     for one, other in (_POSITIONS, _POSITIONS[::-1]):
         if (value := named.get(f"{one}.positional_embedding")) is not None:
             named.setdefault(f"{other}.positional_embedding", value)
     return named
-
-
-def _renamed(key: str) -> str:
-    for pattern, replacement in _RENAMED:
-        key = re.sub(pattern, replacement, key)
-    return key

@@ -11,13 +11,11 @@ import torch
 from torch import Tensor, nn
 
 from fssbench.backbones import Backbone, Pyramid, UnusedLinear
+from fssbench.imagenet import IMAGENET_MEAN, IMAGENET_STD
 
 _WIDTHS = ((64, 2), (128, 2), (256, 3), (512, 3), (512, 3))
 # conv4_1 to conv4_3, conv5_1 to conv5_3 before their ReLU, and the last max-pool: HSNet's model/hsnet.py at 6b1bc12.
 TAKEN = (17, 19, 21, 24, 26, 28, 30)
-
-IMAGENET_MEAN = (0.485, 0.456, 0.406)
-IMAGENET_STD = (0.229, 0.224, 0.225)
 
 
 class VGG(Backbone):

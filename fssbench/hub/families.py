@@ -9,12 +9,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
+from fssbench.imagenet import IMAGENET_MEAN, IMAGENET_STD
+
 Form = Literal["tokens", "grid", "stages", "merging stages"]
 Statistics = tuple[float, float, float]
 """One number for each of red, green and blue, for pixels in 0..1."""
-
-IMAGENET_MEAN: Statistics = (0.485, 0.456, 0.406)
-IMAGENET_STD: Statistics = (0.229, 0.224, 0.225)
 
 
 @dataclass(frozen=True)

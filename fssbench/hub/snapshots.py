@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fssbench.errors import FSSBenchError, MissingError, UsageError
+from fssbench.extras import imported_extra
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -113,15 +114,10 @@ def hub_library() -> ModuleType:
     Raises:
         MissingError: If it is not installed, with the command that installs it.
     """
-    try:
-        import huggingface_hub
-        import huggingface_hub.constants
-        import huggingface_hub.errors
-    except ImportError as error:
-        raise MissingError(
-            f"models of the Hugging Face hub need packages that are not here: {error}", "pip install 'fssbench[hub]'"
-        ) from error
-    return huggingface_hub
+    what = "models of the Hugging Face hub need packages that are not here"
+    for name in ("huggingface_hub.constants", "huggingface_hub.errors"):  # attributes once they are imported
+        imported_extra(name, what, "hub")
+    return imported_extra("huggingface_hub", what, "hub")
 
 
 def page(repository: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from fssbench.protocols.transforms import IMAGENET_MEAN, IMAGENET_STD
+from fssbench.imagenet import IMAGENET_MEAN, IMAGENET_STD
 
 
 def pictures(image: Tensor) -> Tensor:

@@ -19,6 +19,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from fssbench.backbones.sam import BATCH, Prompts
+from fssbench.extras import imported_extra
 from fssbench.layers.masks import foreground
 from fssbench.layers.pictures import pictures
 from fssbench.methods.base.dino_sam import SIDE, DinoSam, Pictures, central_square
@@ -203,8 +204,7 @@ def cluster(masks: Tensor, points: Tensor, side: int) -> Tensor:
         points: (P, 2), (x, y) on the grid.
         side: Side of the grid.
     """
-    from scipy.sparse import csgraph
-
+    csgraph = imported_extra("scipy.sparse.csgraph", "gfsam clusters with SciPy, which can't be imported", "hub")
     grid = F.interpolate(masks[:, None].float(), (side, side), mode="nearest")[:, 0]
     covers = grid[:, points[:, 1], points[:, 0]]
     _, labels = csgraph.connected_components(covers.cpu().numpy(), directed=True, connection="weak")

@@ -10,7 +10,6 @@ import logging
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
@@ -18,13 +17,10 @@ from torch import Tensor, nn
 
 from fssbench.backbones.dino import Dino, dino, in_patches
 from fssbench.backbones.networks import network
-from fssbench.errors import MissingError
+from fssbench.extras import imported_extra
 from fssbench.layers.masks import foreground
 from fssbench.methods.base.mask_only import mask_prediction
 from fssbench.methods.base.method import Method, Prediction
-
-if TYPE_CHECKING:
-    from types import ModuleType
 
 _LOG = logging.getLogger(__name__)
 
@@ -163,7 +159,8 @@ class INSID3(Method[INSID3Maps, INSID3Support]):
         if len(flat) == 1:
             return torch.zeros(1, dtype=torch.int64, device=target.device)
         distances = (1.0 - (flat @ flat.T).clamp(-1, 1)).cpu().numpy()
-        merging = _clustering_library().AgglomerativeClustering(
+        library = imported_extra("sklearn.cluster", "insid3 clusters with scikit-learn, which can't be imported", "hub")
+        merging = library.AgglomerativeClustering(
             n_clusters=None, metric="precomputed", linkage="average", distance_threshold=1.0 - self.tau
         )
         return torch.from_numpy(merging.fit_predict(distances)).to(target.device, torch.int64)
@@ -291,14 +288,3 @@ def reference_mask(mask: Tensor, size: tuple[int, int]) -> Tensor:
     )
     small[row, column] = True
     return small
-
-
-def _clustering_library() -> ModuleType:
-    try:
-        import sklearn.cluster
-    except ImportError as error:
-        raise MissingError(
-            f"insid3 clusters with scikit-learn, which can't be imported: {error}", "pip install 'fssbench[hub]'"
-        ) from error
-    module: ModuleType = sklearn.cluster
-    return module

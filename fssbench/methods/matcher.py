@@ -21,6 +21,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from fssbench.backbones.sam import Frame, Prompts
+from fssbench.extras import imported_extra
 from fssbench.layers.mask_proposals import Filter, Proposals, SeveralMasks, grid, joined, proposals, without_repeats
 from fssbench.layers.masks import foreground
 from fssbench.layers.pictures import normalised, pictures, squashed
@@ -138,8 +139,7 @@ class Matcher(DinoSam[Support]):
             target: A prepared query.
             supports: K supports, whose patches are matched as one pool.
         """
-        from scipy.optimize import linear_sum_assignment
-
+        matching = imported_extra("scipy.optimize", "matcher matches with SciPy, which can't be imported", "hub")
         references = torch.cat([shot.tokens[0] for shot in supports])
         similarities = references @ target.tokens[0].T
         inside = torch.cat([shot.patches[0] for shot in supports])
@@ -147,8 +147,8 @@ class Matcher(DinoSam[Support]):
             square = self._patches(central_square(target.size)[None] > 0)[0].to(inside.device)
             inside = square.repeat(len(supports))
         forward = similarities[inside]
-        rows, found = (torch.from_numpy(one) for one in linear_sum_assignment(forward.cpu(), maximize=True))
-        _, back = linear_sum_assignment(similarities.T[found].cpu(), maximize=True)
+        rows, found = (torch.from_numpy(one) for one in matching.linear_sum_assignment(forward.cpu(), maximize=True))
+        _, back = matching.linear_sum_assignment(similarities.T[found].cpu(), maximize=True)
         stays = inside.cpu()[torch.from_numpy(back)]
         if stays.any():
             rows, found = rows[stays], found[stays]
@@ -276,8 +276,8 @@ def earth_movers_distance(costs: Tensor) -> float:
         costs: (R, Q): the distance between each two.
     """
     import numpy as np
-    import ot
 
+    ot = imported_extra("ot", "matcher measures distances with POT, which can't be imported", "hub")
     weights = [np.full(count, 1.0 / count) for count in costs.shape]
     return float(ot.emd2(*weights, costs.double().cpu().numpy()))
 

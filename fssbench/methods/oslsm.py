@@ -32,7 +32,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from fssbench.backbones.vgg import IMAGENET_MEAN, IMAGENET_STD, convolutions, for_caffe_input
+from fssbench.backbones.vgg import convolutions, for_caffe_input
+from fssbench.imagenet import IMAGENET_MEAN, IMAGENET_STD
 from fssbench.layers.losses import summed_binary_loss
 from fssbench.layers.masks import foreground
 from fssbench.methods.base.joint import JointMethod

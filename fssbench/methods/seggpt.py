@@ -7,7 +7,6 @@ those of the release.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, cast
@@ -16,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from fssbench.backbones.networks import built, network
+from fssbench.backbones.networks import built, network, renamed, resized
 from fssbench.layers.masks import foreground
 from fssbench.methods.base.method import Method, Prediction
 
@@ -99,7 +98,7 @@ class SegGPT(Method[Tensor, Prompt]):
     def from_release(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Return the weights under their names here: the authors' are renamed, those of transformers are kept."""
         own = {key.removeprefix("backbone."): value for key, value in state.items()}
-        return {f"backbone.{_renamed(key)}": value for key, value in own.items()}
+        return {f"backbone.{renamed(key, _RENAMED)}": value for key, value in own.items()}
 
     def from_imagenet(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Return the weights of the network's file, of the authors or of the hub, under their names here."""
@@ -107,9 +106,7 @@ class SegGPT(Method[Tensor, Prompt]):
 
     def encode(self, image: Tensor) -> Tensor:
         """Return images at the size of the network, (B, 3, S, S), resized bilinearly if they have another."""
-        if image.shape[-2:] == (self.side, self.side):
-            return image
-        return F.interpolate(image, (self.side, self.side), mode="bilinear", align_corners=False)
+        return resized(image, self.side, self.side)
 
     def condition(self, features: Tensor, mask: Tensor) -> Prompt:
         """Return prompts; masks take the nearest pixel."""
@@ -171,9 +168,3 @@ class SegGPT(Method[Tensor, Prompt]):
         labels = (brightness > above).to(torch.uint8)
         logits = torch.stack([torch.full_like(brightness, above), brightness]) / 255
         return Prediction(logits.float(), labels, (labels > 0).any()[None])
-
-
-def _renamed(key: str) -> str:
-    for pattern, replacement in _RENAMED:
-        key = re.sub(pattern, replacement, key)
-    return key

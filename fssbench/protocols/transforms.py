@@ -30,6 +30,7 @@ import numpy.typing as npt
 from PIL import Image as PillowImage
 
 from fssbench.errors import UsageError
+from fssbench.imagenet import IMAGENET_MEAN, IMAGENET_STD
 from fssbench.protocols.rules import ResizeRule
 
 if TYPE_CHECKING:
@@ -37,8 +38,6 @@ if TYPE_CHECKING:
 
     from fssbench.datasets.dataset import Image, Label
 
-IMAGENET_MEAN = (0.485, 0.456, 0.406)
-IMAGENET_STD = (0.229, 0.224, 0.225)
 IGNORE = 255
 OTHER_CLASS = 254
 """Value of a support mask where another class of the episode is that belongs to neither side of the mask."""

@@ -14,7 +14,8 @@ import torch
 from torch import Tensor
 
 from fssbench.datasets.dataset import Image, Label
-from fssbench.protocols.transforms import IGNORE, IMAGENET_MEAN, input_image, input_label
+from fssbench.imagenet import IMAGENET_MEAN
+from fssbench.protocols.transforms import IGNORE, input_image, input_label
 from fssbench.training.recipe import Crops
 
 _OUTSIDE = tuple(255.0 * mean for mean in IMAGENET_MEAN)

@@ -14,7 +14,8 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from fssbench.backbones import backbone
-from fssbench.backbones.hub import HubBackbone, resized
+from fssbench.backbones.hub import HubBackbone
+from fssbench.backbones.networks import resized
 from fssbench.errors import BrokenFileError, CheckpointError, FSSBenchError, UsageError
 from tests.hub.models import CONFIGS, saved
 

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from fssbench.protocols.transforms import IMAGENET_MEAN, IMAGENET_STD
+from fssbench.imagenet import IMAGENET_MEAN, IMAGENET_STD
 
 
 def _generator(seed: int) -> np.random.Generator:
