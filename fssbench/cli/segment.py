@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from fssbench.cli.console import say
-from fssbench.cli.options import Backbone, Device, Quiet, with_fields
+from fssbench.cli.options import Backbone, Device, Quiet, fields_for, with_fields
 from fssbench.cli.paths import check_folder, given_path
 from fssbench.errors import FSSBenchError, MissingError, UsageError
 from fssbench.escape import printable
@@ -18,7 +18,7 @@ from fssbench.files import write_bytes
 
 if TYPE_CHECKING:
     from fssbench.photos.inputs import Photo
-    from fssbench.photos.segment import Segmentation, Segmenter
+    from fssbench.photos.segment import Segmenter
 
 SUFFIXES = (".jpg", ".jpeg", ".png")
 """The files of a folder that are photos."""
@@ -111,14 +111,16 @@ def segment(options: SegmentOptions) -> None:
     failed = 0
     for one in work if options.quiet else tracked(work, "segmenting", "photos"):
         try:
-            found.append(_segmented(one, segmenter, overlay=options.overlay))
+            shares = _segmented(one, segmenter, overlay=options.overlay)
         except FSSBenchError as error:
             # The other photos are segmented all the same.
             failed += 1
             say(*f"error: {error}".splitlines(), err=True)
             continue
-        if not options.as_json:
-            say(_line(found[-1]))
+        if options.as_json:
+            found.append(_record(one, shares, overlay=options.overlay))
+        else:
+            say(_line(one, shares))
     if options.as_json:
         typer.echo(json.dumps({"method": segmenter.chosen.name, "photos": found}, indent=1))
     if failed:
@@ -127,36 +129,33 @@ def segment(options: SegmentOptions) -> None:
         raise typer.Exit(2)
 
 
-def _segmented(work: _Work, segmenter: Segmenter, *, overlay: bool) -> dict[str, object]:
+def _segmented(work: _Work, segmenter: Segmenter, *, overlay: bool) -> dict[str, float]:
+    """Write the files of a photo, and return the share of each class, 0 to 1."""
     from fssbench.photos.inputs import photo_from
     from fssbench.photos.overlay import label_png
     from fssbench.photos.overlay import overlay as drawn
 
     photo = photo_from(work.photo)
-    result: Segmentation = segmenter(photo.pixels)
+    result = segmenter(photo.pixels)
     work.mask.parent.mkdir(parents=True, exist_ok=True)
     write_bytes(work.mask, label_png(result.labels, len(result.classes)))
     shares = dict(zip(result.classes, result.shares, strict=True))
-    written: dict[str, object] = {
-        "photo": str(work.photo),
-        "mask": str(work.mask),
-        "shares": shares,
-        "absent": list(result.absent),
-    }
     if overlay:
         legend = {n: f"{name} {_percent(share)}" for n, (name, share) in enumerate(shares.items(), 1)}
         write_bytes(work.overlay, drawn(photo.pixels, result.labels, legend))
-        written["overlay"] = str(work.overlay)
-    return written
+    return shares
 
 
-def _line(found: dict[str, object]) -> str:
-    shares, absent = found["shares"], found["absent"]
-    assert isinstance(shares, dict)  # noqa: S101 - made above
-    assert isinstance(absent, list)  # noqa: S101 - made above
-    parts = [f"{name} {_percent(share)}" for name, share in shares.items() if name not in absent]
-    parts += [f"{name} absent" for name in absent]
-    return f"{found['photo']}: {', '.join(parts)}; {found['mask']}"
+def _record(work: _Work, shares: dict[str, float], *, overlay: bool) -> dict[str, object]:
+    record: dict[str, object] = {"photo": str(work.photo), "mask": str(work.mask), "shares": shares}
+    record["absent"] = [name for name, share in shares.items() if share == 0]
+    return record | ({"overlay": str(work.overlay)} if overlay else {})
+
+
+def _line(work: _Work, shares: dict[str, float]) -> str:
+    parts = [f"{name} {_percent(share)}" for name, share in shares.items() if share > 0]
+    parts += [f"{name} absent" for name, share in shares.items() if share == 0]
+    return f"{work.photo}: {', '.join(parts)}; {work.mask}"
 
 
 def _percent(share: float) -> str:
@@ -182,17 +181,7 @@ def _segmenter(options: SegmentOptions) -> Segmenter:
         )
     photos = [photo_from(path) for path in options.support]
     masks = [mask_from(text, photo) for text, photo in zip(options.mask, photos, strict=True)]
-    choice = Choice(
-        options.method,
-        options.variant,
-        options.backbone,
-        options.train_dataset,
-        options.fold,
-        options.checkpoint,
-        options.backbone_weights,
-        options.size,
-        options.device,
-    )
+    choice = Choice(**fields_for(Choice, options))
     segmenter = Segmenter([photo.pixels for photo in photos], masks, names, choice)
     if options.overlay:
         _draw_supports(options, photos, names, segmenter)

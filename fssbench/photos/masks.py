@@ -23,11 +23,10 @@ import numpy.typing as npt
 import PIL.Image
 from pydantic import Field, TypeAdapter, ValidationError
 
-from fssbench.datasets.coco20i.labels import MAX_BYTES, Outlines
-from fssbench.datasets.folder.coco import AnnotatedPhoto, Annotation, RunLengths, paint, parse
+from fssbench.datasets.coco20i.labels import Outlines
+from fssbench.datasets.folder.coco import AnnotatedPhoto, Annotation, RunLengths, annotation_bytes, paint, parsed
 from fssbench.datasets.io.images import IGNORE, opened
 from fssbench.errors import BrokenFileError, MissingError, UsageError
-from fssbench.files import file_size, without_mark
 
 Mask = npt.NDArray[np.uint8]
 """uint8 (H, W): 1 for the object, 0 for the background, 255 for what is neither."""
@@ -166,14 +165,12 @@ def _of_image(path: Path, chosen: str) -> Mask:
             opaque = np.asarray(image.convert("RGBA"))[..., 3] >= 128
             if not opaque.all():
                 return opaque.astype(np.uint8)
-        plain = image.mode in ("L", "1", "P") or image.mode.startswith("I")
-        if not plain and not _COLOUR.fullmatch(chosen):
-            image = _grey_or_colour(image)
-            plain = image.mode == "L"
         if _COLOUR.fullmatch(chosen):
             return _of_colour(np.asarray(image.convert("RGB")), chosen)
-        if not plain:
-            return _only_colour(np.asarray(image), path)
+        if image.mode not in ("L", "1", "P") and not image.mode.startswith("I"):
+            image = _grey_or_colour(image)
+            if image.mode == "RGB":
+                return _only_colour(np.asarray(image), path)
         values = np.asarray(image).astype(np.int64)
     if not chosen:
         return object_in(values, str(path))
@@ -217,26 +214,19 @@ class _Object:
 
 
 def _of_json(path: Path, chosen: str, photo: Path, size: tuple[int, int]) -> Mask:
-    annotations = _objects_alone(path)
+    if not path.exists():
+        raise MissingError(f"there is no file {path}", "--mask FILE.png or FILE.json")
+    raw = annotation_bytes(path)
+    annotations, size_there = _objects_alone(raw), size
     if annotations is None:
-        annotations, size_there = _of_photo(path, chosen, photo)
+        annotations, size_there = _of_photo(raw, path, chosen, photo)
     elif chosen:
         raise UsageError(f"{path} holds one object without a category", f"--mask {path}")
-    else:
-        size_there = size
     return paint(AnnotatedPhoto(size_there, tuple((1, one) for one in annotations)), photo, size)
 
 
-def _objects_alone(path: Path) -> list[Annotation] | None:
+def _objects_alone(raw: bytes) -> list[Annotation] | None:
     """Return the objects of a json that is no COCO json but one annotation or a list of them; None if it is not."""
-    try:
-        if file_size(path) > MAX_BYTES:
-            raise BrokenFileError(f"{path} is too large for annotations")
-        raw = without_mark(path.read_bytes())
-    except FileNotFoundError as error:
-        raise MissingError(f"there is no file {path}", "--mask FILE.png or FILE.json") from error
-    except OSError as error:
-        raise BrokenFileError(f"can't read {path}: {error.strerror}") from error
     try:
         found = TypeAdapter(_Object | list[_Object]).validate_json(raw)
     except ValidationError:
@@ -245,9 +235,9 @@ def _objects_alone(path: Path) -> list[Annotation] | None:
     return [Annotation(number, 0, 0, one.segmentation) for number, one in enumerate(objects)]
 
 
-def _of_photo(path: Path, chosen: str, photo: Path) -> tuple[list[Annotation], tuple[int, int]]:
+def _of_photo(raw: bytes, path: Path, chosen: str, photo: Path) -> tuple[list[Annotation], tuple[int, int]]:
     """Return the annotations of a photo in a COCO json, of one category if it is named, and its (height, width)."""
-    document, faults = parse(path)
+    document, faults = parsed(raw, path)
     if document is None:
         raise BrokenFileError(faults[0].text, faults[0].remedy)
     image = next((one for one in document.images if _same_name(one.file_name, photo)), None)

@@ -102,17 +102,14 @@ class Segmenter:
         from fssbench.engine.fold_methods import load
         from fssbench.fast.form import fast_form
         from fssbench.methods import build
-        from fssbench.planning.defaults import options_source
+        from fssbench.planning.defaults import build_options
         from fssbench.planning.settings import choose_device
 
         self._device = choose_device(choice.device)
         setting, source = self.chosen.setting, self.chosen.source
-        options = setting.info.options_on(
-            options_source(self.chosen.trained_on, setting.info, setting.backbone), setting.variant
-        )
-        method = build(
-            setting.info.name, setting.backbone, setting.variant, way, shot, **(options | dict(source.options))
-        )
+        info, variant = setting.info, setting.variant
+        options = build_options(info, variant, setting.backbone, self.chosen.trained_on, source.options)
+        method = build(info.name, source.pinned(setting.backbone), variant, way, shot, trained_on=None, **options)
         load(method, source)
         self._method: Method[Any, Any] = fast_form(method.to(self._device).eval())
         with torch.inference_mode():
@@ -125,18 +122,16 @@ class Segmenter:
         """Return the classes found in a photo, RGB uint8 (H, W, 3)."""
         import torch
 
-        from fssbench.protocols.transforms import framed_shape, padded_shape, scored_shape
+        from fssbench.protocols.transforms import framed_shape, ignored_pixels, scored_shape
 
         rule, (height, width) = self.chosen.setting.rules.resize, photo.shape[:2]
         shrunk = min(1.0, (MAX_LOGITS / (height * width)) ** 0.5)
         small = (max(1, round(height * shrunk)), max(1, round(width * shrunk)))
         with torch.inference_mode():
             query = self._method.prepare_query(self._method.encode(self._input(photo)))
-            if rule == "opencv-pad":
-                inside = torch.zeros(self.chosen.size, dtype=torch.bool, device=self._device)
-                down, across = padded_shape((height, width), self.chosen.size)
-                inside[:down, :across] = True
-                query = self._method.leave_out(query, ~inside[None])
+            ignored = ignored_pixels(np.zeros((height, width), np.uint8), self.chosen.size, rule, rim=False)
+            if ignored.any():
+                query = self._method.leave_out(query, torch.from_numpy(ignored)[None].to(self._device))
             shape = self.chosen.size if rule == "opencv-pad-squeezed" else scored_shape(small, rule)
             prediction = self._method.predict(query, self._supports, shape)
         if rule == "opencv-pad-squeezed":

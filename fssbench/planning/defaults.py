@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import TypeVar
+
 from fssbench.datasets.catalogue import dataset_info
 from fssbench.methods.catalogue import MethodInfo
+
+T = TypeVar("T")
 
 FROM_SCRATCH = ("small",)
 """The backbones that are trained here; the others have their ImageNet weights."""
@@ -35,3 +40,21 @@ def options_source(trained_on: str, info: MethodInfo, backbone: str | None = Non
     """Return the data set whose options of a method apply; for one without its own, that of `recipe_source`."""
     source = recipe_source(trained_on, backbone)
     return source if source is not None and trained_on not in info.on else trained_on
+
+
+def build_options(
+    info: MethodInfo, variant: str, backbone: str | None, trained_on: str, needed: Mapping[str, T]
+) -> dict[str, T]:
+    """Return the method's own arguments of `fssbench.build`: those of the training data set, and those that are needed.
+
+    All options that belong to a data set are those of the training data set, even if no parameter depends on them: a
+    network is evaluated as it was trained.
+
+    Args:
+        info: The method.
+        variant: Its variant.
+        backbone: Its backbone; None if it has none.
+        trained_on: The training data set.
+        needed: The options of the weights or of a recipe, which have priority.
+    """
+    return info.options_on(options_source(trained_on, info, backbone), variant) | dict(needed)

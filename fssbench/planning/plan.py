@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING
 
 from fssbench.errors import UsageError
 from fssbench.escape import in_path
-from fssbench.hub.names import hub_name, is_hub_name
 from fssbench.methods.catalogue import MethodInfo, method_info
 from fssbench.planning.base_classes import check_base_class_count
-from fssbench.planning.defaults import options_source
+from fssbench.planning.defaults import build_options
 from fssbench.planning.episode_lists import check_every_fold, episode_lists, with_settings_of
 from fssbench.planning.leaks import check_leaks
 from fssbench.planning.records import code_record, dataset_record, fold_record, protocol_record
@@ -70,10 +69,7 @@ class Plan:
     @property
     def pinned_backbone(self) -> str | None:
         """The backbone as it is built: a model of the Hugging Face hub at the commit that is on record."""
-        hub = next(iter(self.sources.values())).hub
-        if self.backbone is None or not is_hub_name(self.backbone) or not hub:
-            return self.backbone
-        return str(replace(hub_name(self.backbone), revision=hub[0].revision))
+        return next(iter(self.sources.values())).pinned(self.backbone)
 
     @property
     def protocol(self) -> Protocol:
@@ -94,14 +90,10 @@ class Plan:
     def options(self) -> dict[str, Option]:
         """The method's own arguments of `fssbench.build`: those that the weights need, and those that were requested.
 
-        All options that belong to a data set are those of the training data set, even if no parameter depends on them:
-        a network is evaluated as it was trained. Only the input size is the protocol's.
+        Only the input size is the protocol's; see `build_options`.
         """
-        needed = dict(next(iter(self.sources.values())).options)
-        options = (
-            self.info.options_on(options_source(self.request.trained_on, self.info, self.backbone), self.variant)
-            | needed
-        )
+        needed = next(iter(self.sources.values())).options
+        options = build_options(self.info, self.variant, self.backbone, self.request.trained_on, needed)
         return options | {"weak": True} if self.request.weak else options
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 from fssbench.datasets.catalogue import require_training
 from fssbench.errors import CheckpointError, MissingError, UsageError
-from fssbench.hub.names import is_hub_name
+from fssbench.hub.names import hub_name, is_hub_name
 from fssbench.results.record import HubModel, Option, Weights
 
 if TYPE_CHECKING:
@@ -55,6 +55,12 @@ class Source:
             seed=self.seed,
             hub=self.hub,
         )
+
+    def pinned(self, backbone: str | None) -> str | None:
+        """Return a backbone as it is built: a model of the Hugging Face hub at the commit of these weights."""
+        if backbone is None or not is_hub_name(backbone) or not self.hub:
+            return backbone
+        return str(replace(hub_name(backbone), revision=self.hub[0].revision))
 
 
 def file_source(paths: tuple[Path, ...], method: str, dataset: str, fold: int) -> Source:

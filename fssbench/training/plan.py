@@ -21,7 +21,7 @@ from fssbench.hub.names import hub_name, is_hub_name
 from fssbench.hub.networks import hub_network
 from fssbench.methods.catalogue import MethodInfo, OwnSource, check_build, list_methods, method_info
 from fssbench.planning.base_classes import check_base_class_count
-from fssbench.planning.defaults import FROM_SCRATCH, options_source, recipe_source
+from fssbench.planning.defaults import FROM_SCRATCH, build_options, recipe_source
 from fssbench.planning.resolve import Names, Setting, resolve, resolve_task, resolve_variant
 from fssbench.protocols.rules import Protocol
 from fssbench.results.record import HubModel
@@ -328,7 +328,7 @@ def _options(request: Request, info: MethodInfo, variant: str, found: Mapping[st
                 raise UsageError(f"the recipes of the stages differ in the option {name}, but all train one network")
     if request.weak:
         options["weak"] = True
-    return info.options_on(options_source(request.dataset, info, request.backbone), variant) | options
+    return build_options(info, variant, request.backbone, request.dataset, options)
 
 
 def _default_folder(request: Request, network: str, variant: str, info: MethodInfo | None) -> Path:

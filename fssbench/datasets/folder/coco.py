@@ -218,15 +218,44 @@ def _decoded(runs: RunLengths, size: tuple[int, int], where: str) -> npt.NDArray
     return np.repeat(values, counts).reshape(width, height).T
 
 
+def annotation_bytes(path: Path, most: int = MAX_BYTES) -> bytes:
+    """Return the content of a file of annotations.
+
+    Args:
+        path: The file.
+        most: A larger file is refused; bytes.
+
+    Raises:
+        BrokenFileError: If it can't be read, or is too large.
+    """
+    try:
+        if file_size(path) > most:
+            raise BrokenFileError(f"{path} is too large for annotations")
+        return without_mark(path.read_bytes())
+    except OSError as error:
+        raise BrokenFileError(f"can't read {path}: {error.strerror}") from error
+
+
 def parse(path: Path) -> tuple[Document | None, list[Fault]]:
     """Return the content of a COCO json, or None with its faults."""
-    remedy = f"export {path.name} again as COCO's instance annotations"
     try:
-        if file_size(path) > MAX_BYTES:
-            return None, [Fault(f"{path} is too large for annotations", remedy)]
-        raw = without_mark(path.read_bytes())
-    except OSError as error:
-        return None, [Fault(f"can't read {path}: {error.strerror}", remedy)]
+        return parsed(annotation_bytes(path), path)
+    except BrokenFileError as error:
+        return None, [Fault(error.message, _export_again(path))]
+
+
+def _export_again(path: Path) -> str:
+    return f"export {path.name} again as COCO's instance annotations"
+
+
+def parsed(raw: bytes, path: Path) -> tuple[Document | None, list[Fault]]:
+    """Return the content of a COCO json, or None with its faults.
+
+    Args:
+        raw: The content of the file.
+        path: The file, for messages.
+    """
+    remedy = _export_again(path)
     try:
         return TypeAdapter(Document).validate_json(raw), []
     except ValidationError as error:

@@ -19,8 +19,8 @@ from xml.parsers import expat
 
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
+from fssbench.datasets.folder.coco import annotation_bytes
 from fssbench.errors import BrokenFileError
-from fssbench.files import file_size, without_mark
 
 MAX_BYTES = 512 << 20
 """Larger files are refused. LabelMe's files may have their photo in them."""
@@ -64,12 +64,7 @@ def read_export(path: Path) -> tuple[Tool, list[ExportedPhoto]] | None:
     Raises:
         BrokenFileError: If it is an export, but damaged, or the file can't be read.
     """
-    try:
-        if file_size(path) > MAX_BYTES:
-            raise BrokenFileError(f"{path} is too large for annotations")
-        raw = without_mark(path.read_bytes())
-    except OSError as error:
-        raise BrokenFileError(f"can't read {path}: {error.strerror}") from error
+    raw = annotation_bytes(path, MAX_BYTES)
     if path.suffix.lower() == ".xml":
         found = _cvat(raw, path)
         return None if found is None else ("CVAT", found)
