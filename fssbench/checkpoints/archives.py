@@ -8,7 +8,7 @@ import zipfile
 from pathlib import Path
 
 from fssbench.downloads.shown import Shown
-from fssbench.downloads.unpacking import Limits, unpack
+from fssbench.downloads.unpacking import Limits, names_in, unpack
 from fssbench.errors import BrokenFileError
 
 LIMITS = Limits(files=10_000, size=32 << 30, ratio=20)
@@ -32,15 +32,7 @@ def archived_names(archive: Path) -> list[str]:
     Raises:
         BrokenFileError: If it is damaged, or holds too many.
     """
-    try:
-        if zipfile.is_zipfile(archive):
-            with zipfile.ZipFile(archive) as opened:
-                names = [entry.filename for entry in opened.infolist() if not entry.is_dir()]
-        else:
-            with tarfile.open(archive) as tar:
-                names = [entry.name.removeprefix("./") for entry in tar if entry.isfile()]
-    except (zipfile.BadZipFile, tarfile.TarError, OSError, ValueError, EOFError) as error:
-        raise BrokenFileError(f"{archive} is damaged: {error}", "fetch it again") from error
+    names = names_in(archive)
     if len(names) > LIMITS.files:
         raise BrokenFileError(f"{archive} holds more than {LIMITS.files} files")
     return [name for name in names if not name.startswith("__MACOSX/")]

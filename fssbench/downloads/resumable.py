@@ -8,10 +8,11 @@ known, which is checked in the end.
 from __future__ import annotations
 
 import json
-import time
+import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from fssbench.downloads.remote import Remote, difference
 from fssbench.downloads.responses import (
@@ -30,6 +31,8 @@ from fssbench.files import locked, write_text
 
 if TYPE_CHECKING:
     import requests
+
+T = TypeVar("T")
 
 TRIES = 5
 """Attempts without a new byte before a download is given up."""
@@ -96,24 +99,53 @@ def _transfer(remote: Remote, target: Path, instead: str, shown: Shown) -> bool:
     """Bring the whole part here, with as many attempts as it takes; return whether all came in this call."""
     import requests
 
-    part, failed, fresh = part_of(target), 0, arrived(part_of(target)) == 0
+    part = part_of(target)
+    begun = arrived(part)
+
+    def attempt() -> None:
+        with requests.Session() as session, full_disk_explained(target.parent, remote.name):
+            _attempt(session, remote, target, instead, shown)
+
+    persistently(attempt, remote.url, instead, progress=lambda: arrived(part))
+    return begun == 0
+
+
+def persistently(
+    attempt: Callable[[], T],
+    url: str,
+    instead: str,
+    *,
+    progress: Callable[[], int] = lambda: 0,
+    stop: threading.Event | None = None,
+) -> T:
+    """Return the result of a request that is tried again if the host or the connection fails.
+
+    Args:
+        attempt: Makes the request.
+        url: The address, for messages.
+        instead: What a person can do if it fails for good.
+        progress: How many bytes have arrived; after an attempt that brought some, the attempts are counted anew.
+        stop: If it is set, nothing is tried again.
+
+    Raises:
+        MissingError: If it fails for good.
+    """
+    import requests
+
+    failed, waiting = 0, stop or threading.Event()
     while True:
-        before = arrived(part)
+        before = progress()
         try:
-            with requests.Session() as session, full_disk_explained(target.parent, remote.name):
-                _attempt(session, remote, target, instead, shown)
+            return attempt()
         except (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError) as error:
             reason: Exception = error
         except TryAgainError as error:
             reason = error
         except requests.RequestException as error:
-            raise explained(error, remote.url, instead) from error
-        else:
-            return fresh
-        failed = 0 if arrived(part) > before else failed + 1
-        if failed >= TRIES:
-            raise explained(reason, remote.url, instead) from reason
-        time.sleep(PAUSE * 2**failed)
+            raise explained(error, url, instead) from error
+        failed = 0 if progress() > before else failed + 1
+        if failed >= TRIES or waiting.wait(PAUSE * 2**failed):
+            raise explained(reason, url, instead) from reason
 
 
 def _attempt(session: requests.Session, remote: Remote, target: Path, instead: str, shown: Shown) -> None:

@@ -6,7 +6,7 @@ import threading
 from typing import TYPE_CHECKING
 
 from fssbench.downloads import resumable
-from fssbench.downloads.responses import HEADERS, TIMEOUT, TryAgainError, check_status, explained, refuse_page
+from fssbench.downloads.responses import HEADERS, TIMEOUT, check_status, refuse_page
 from fssbench.errors import BrokenFileError
 
 if TYPE_CHECKING:
@@ -28,21 +28,7 @@ def read_small(url: str, most: int, instead: str, stop: threading.Event | None =
         MissingError: If the host does not send the file, or shows a page in its place.
         BrokenFileError: If it is too large.
     """
-    import requests
-
-    failed = 0
-    while True:
-        try:
-            return _attempt(_session(), url, most, instead)
-        except (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError) as error:
-            reason: Exception = error
-        except TryAgainError as error:
-            reason = error
-        except requests.RequestException as error:
-            raise explained(error, url, instead) from error
-        failed += 1
-        if failed >= resumable.TRIES or (stop or threading.Event()).wait(resumable.PAUSE * 2**failed):
-            raise explained(reason, url, instead) from reason
+    return resumable.persistently(lambda: _attempt(_session(), url, most, instead), url, instead, stop=stop)
 
 
 def _attempt(session: requests.Session, url: str, most: int, instead: str) -> bytes:

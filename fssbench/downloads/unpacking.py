@@ -111,6 +111,20 @@ def unpack(
     return written
 
 
+def names_in(archive: Path) -> list[str]:
+    """Return the names of the files in a zip or tar archive; links and devices of a tar archive are none.
+
+    Raises:
+        BrokenFileError: If it is damaged, or is no archive.
+    """
+    try:
+        with _opened(archive) as opened:
+            every = isinstance(opened, zipfile.ZipFile)
+            return [one.name for one in _members(opened) if every or _is_plain(one.entry)]
+    except (*_DAMAGED, OSError, ValueError) as error:
+        raise BrokenFileError(f"{archive} is damaged: {error}", "fetch it again") from error
+
+
 def _check_size(archive: Path, total: int, limits: Limits) -> None:
     if total > min(limits.size, limits.ratio * archive.stat().st_size):
         raise BrokenFileError(
