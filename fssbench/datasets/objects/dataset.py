@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator
-from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fssbench.datasets.dataset import Dataset, ObjectLists, Split
+from fssbench.datasets.dataset import ObjectLists, Split
 from fssbench.datasets.io.index_cache import fingerprint_of
+from fssbench.datasets.untrained import UntrainedDataset
 from fssbench.errors import UsageError
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
-class ValOnly(Dataset):
+class ValOnly(UntrainedDataset):
     """A data set with the split "val" alone, for methods without training.
 
     A subclass defines the images of each class (`listed`), the classes of each fold (`folds`), the pixels (`_index`),
@@ -24,18 +23,6 @@ class ValOnly(Dataset):
     """
 
     comparable_classes = False
-    root: Path
-
-    @classmethod
-    def seen_in_training(cls, fold: int) -> tuple[str, ...] | None:
-        """Return no classes: there is no training."""
-        del fold
-        return ()
-
-    @property
-    @abstractmethod
-    def rule(self) -> str:
-        """The rule that decides labels and lists in addition to the files, for the fingerprint."""
 
     @property
     @abstractmethod
@@ -50,10 +37,6 @@ class ValOnly(Dataset):
         """Return everything that the draws of a fold depend on, as (text, class) in order; for the fingerprint."""
         return self.listed(fold)
 
-    @cached_property
-    @abstractmethod
-    def _index(self) -> pd.DataFrame: ...
-
     def split_fingerprint(self, split: Split) -> str:
         """Return the hex sha256 over rule, pixels per image and class, folds and lists."""
         self._check_split(split)
@@ -65,11 +48,6 @@ class ValOnly(Dataset):
         """Return the classes of a fold; none for "train"."""
         self.check_fold(fold)
         return () if split == "train" else self.folds[fold]
-
-    def index(self, split: Split) -> pd.DataFrame:
-        """Return `name`, `class_id`, `pixels` of every class in every image."""
-        self._check_split(split)
-        return self._index.copy()
 
     def entries(self, fold: int, split: Split = "val") -> pd.DataFrame:
         """Return the (image, class) pairs of a fold, in list order."""

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fssbench.datasets.dataset import Dataset, Image, Label, Split
+from fssbench.datasets.dataset import Image, Label, Split
 from fssbench.datasets.io.images import read_photo, value_counts
 from fssbench.datasets.io.index_cache import cached_index, fingerprint_of, frame_of, key_of
+from fssbench.datasets.untrained import UntrainedDataset
 from fssbench.errors import MissingError, UsageError
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ def target_facts(name: str) -> TargetFacts:
     return TargetFacts(tuple(raw["classes"]), raw.get("official", {}).get("images", {}))
 
 
-class TargetDataset(Dataset):
+class TargetDataset(UntrainedDataset):
     """A data set with one fold and the split "test": every image is listed under each class that has a pixel in it.
 
     A subclass defines where masks and photos are (`mask_files`, `labels`, `label`, `photo_path`).
@@ -54,21 +55,9 @@ class TargetDataset(Dataset):
     evaluated_split: Split = "test"
     whole_photos: bool = True
     """Whether an image is a whole photo, not a part of one."""
-    root: Path
 
     def __init__(self, root: Path) -> None:
         self.root = root
-
-    @classmethod
-    def seen_in_training(cls, fold: int) -> tuple[str, ...] | None:
-        """Return no classes: there is no training."""
-        del fold
-        return ()
-
-    @property
-    @abstractmethod
-    def rule(self) -> str:
-        """The rule that decides labels and lists in addition to the files, for the fingerprint."""
 
     @abstractmethod
     def mask_files(self) -> list[Path]:
@@ -123,11 +112,6 @@ class TargetDataset(Dataset):
         """Return all classes; none for "train"."""
         self.check_fold(fold)
         return () if split == "train" else tuple(self.class_names)
-
-    def index(self, split: Split) -> pd.DataFrame:
-        """Return `name`, `class_id`, `pixels` of every class in every image, in list order."""
-        self._check_split(split)
-        return self._index.copy()
 
     def entries(self, fold: int, split: Split = "test") -> pd.DataFrame:
         """Return every image under each class that has a pixel in it, image by image."""

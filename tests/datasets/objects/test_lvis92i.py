@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pickle
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -47,14 +46,6 @@ def lvis(root: Path) -> Lvis92i:
     dataset = open_dataset("lvis92i", root.parent)
     assert isinstance(dataset, Lvis92i)
     return dataset
-
-
-@pytest.fixture
-def generator() -> Iterator[None]:
-    """NumPy's global generator, from which the release draws, put back as it was found."""
-    state = np.random.get_state()  # noqa: NPY002 - the release uses it
-    yield
-    np.random.set_state(state)  # noqa: NPY002 - as above
 
 
 def kept(shots: int) -> list[int]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pickle
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -45,14 +44,6 @@ def paco(root: Path) -> PacoPart:
     dataset = open_dataset("pacopart", root.parent)
     assert isinstance(dataset, PacoPart)
     return dataset
-
-
-@pytest.fixture
-def generator() -> Iterator[None]:
-    """NumPy's global generator, from which the release draws, put back as it was found."""
-    state = np.random.get_state()  # noqa: NPY002 - the release uses it
-    yield
-    np.random.set_state(state)  # noqa: NPY002 - as above
 
 
 def test_folds_are_every_fourth_category_with_enough_images(paco: PacoPart) -> None:

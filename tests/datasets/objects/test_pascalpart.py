@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -51,14 +50,6 @@ def parts(root: Path) -> PascalPart:
     dataset = open_dataset("pascalpart", root.parent)
     assert isinstance(dataset, PascalPart)
     return dataset
-
-
-@pytest.fixture
-def generator() -> Iterator[None]:
-    """NumPy's global generator, from which the release draws, put back as it was found."""
-    state = np.random.get_state()  # noqa: NPY002 - the release uses it
-    yield
-    np.random.set_state(state)  # noqa: NPY002 - as above
 
 
 def test_folds_are_the_categories_and_classes_the_parts_in_train_and_val(parts: PascalPart) -> None:
