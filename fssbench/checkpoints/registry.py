@@ -40,10 +40,10 @@ def records() -> list[Record]:
         BrokenFileError: If a registry can't be read, naming the record and the field.
     """
     place = reachable(user_registry)
-    own = _read(place) if place else []
+    own, hashes = _read(place) if place else ([], [])
     taken = {record.id for record in own}
     known = own + [record for record in _shipped() if record.id not in taken]
-    first = {one.id: one.sha256 for one in _first_hashes(place)} if place else {}
+    first = {one.id: one.sha256 for one in hashes}
     return [_with_first_hash(record, first) for record in known] if first else known
 
 
@@ -167,8 +167,9 @@ def add(new: Record) -> Path:
     """
     registry = user_registry()
     with locked(registry):
-        kept = [entry for entry in _read(registry) if entry.id != new.id]
-        _write(registry, [*kept, new], _first_hashes(registry))
+        entries, hashes = _read(registry)
+        kept = [entry for entry in entries if entry.id != new.id]
+        _write(registry, [*kept, new], hashes)
     return registry
 
 
@@ -180,8 +181,9 @@ def record_first_hash(entry: Record, sha256: str) -> Path:
     """
     registry = user_registry()
     with locked(registry):
-        kept = [one for one in _first_hashes(registry) if one.id != entry.id]
-        _write(registry, _read(registry), [*kept, FirstHash(id=entry.id, sha256=sha256, url=entry.url)])
+        entries, hashes = _read(registry)
+        kept = [one for one in hashes if one.id != entry.id]
+        _write(registry, entries, [*kept, FirstHash(id=entry.id, sha256=sha256, url=entry.url)])
     return registry
 
 
@@ -207,36 +209,33 @@ def identifier_for(
 
 @cache
 def _shipped() -> list[Record]:
-    return _read(shipped("checkpoints.toml"))
+    return _read(shipped("checkpoints.toml"))[0]
 
 
-def _read(path: Path) -> list[Record]:
-    entries = _tables(path, "checkpoint")
+def _read(path: Path) -> tuple[list[Record], list[FirstHash]]:
+    """Return the records of a registry, and the hashes of first fetches; none if there is no file."""
+    entries, fetched = _tables(path)
     read = [_record(entry, number, path) for number, entry in enumerate(entries, start=1)]
     ids = [entry.id for entry in read]
     if twice := sorted({name for name in ids if ids.count(name) > 1}):
         raise BrokenFileError(f"{path} has two records with the id {twice[0]}", f"edit {path}")
-    return read
-
-
-def _first_hashes(path: Path) -> list[FirstHash]:
     try:
-        return [FirstHash.model_validate(entry) for entry in _tables(path, "fetched")]
+        return read, [FirstHash.model_validate(entry) for entry in fetched]
     except ValidationError as error:
         raise BrokenFileError(f"{path}: a [[fetched]] hash {_first(error)}", f"edit {path}") from error
 
 
-def _tables(path: Path, name: str) -> list[object]:
+def _tables(path: Path) -> tuple[list[object], list[object]]:
     if not path.is_file():
-        return []
+        return [], []
     try:
         raw = parse(text_of(path))
     except tomllib.TOMLDecodeError as error:
         raise BrokenFileError(f"{path} is not TOML: {error}", f"edit {path}") from error
-    entries = raw.get(name, [])
-    if not isinstance(entries, list) or raw.keys() - {"checkpoint", "fetched"}:
+    entries, fetched = raw.get("checkpoint", []), raw.get("fetched", [])
+    if not (isinstance(entries, list) and isinstance(fetched, list)) or raw.keys() - {"checkpoint", "fetched"}:
         raise BrokenFileError(f"{path} holds something other than [[checkpoint]] records", f"edit {path}")
-    return entries
+    return entries, fetched
 
 
 def _record(entry: object, number: int, path: Path) -> Record:

@@ -24,8 +24,6 @@ class Family:
     form: Form
     depth: str
     default: int
-    prefix: int = 0
-    registers: str = ""
     positions: bool = False
     within: str = ""
     mean: Statistics = IMAGENET_MEAN

@@ -223,11 +223,6 @@ def list_methods() -> list[str]:
     return REGISTRY.names()
 
 
-def shipped_methods() -> list[str]:
-    """Return the names of fssbench's own methods, in the order of methods.toml."""
-    return list(_built_in())
-
-
 def list_backbones() -> list[str]:
     """Return the names of the backbones that methods here take."""
     return list(dict.fromkeys(name for info in _built_in().values() for name in info.all_backbones))

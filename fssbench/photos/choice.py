@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from fssbench.checkpoints import records
+from fssbench.checkpoints import Record, records
 from fssbench.checkpoints.fetching import present
 from fssbench.errors import FSSBenchError, MissingError, UsageError
-from fssbench.methods.catalogue import MethodInfo, check_build, list_methods, method_info
+from fssbench.methods.catalogue import MethodInfo, check_build, method_info
 from fssbench.planning.request import Request
 from fssbench.planning.resolve import Names, Setting, resolve
 from fssbench.planning.weights import Source, sources_for
@@ -151,9 +152,9 @@ def _default(backbone: str | None, way: int, shot: int) -> tuple[str, str | None
     Raises:
         MissingError: If there is none.
     """
-    known = set(list_methods())
+    registered = [entry for entry in records() if entry.kind == "backbone" and not entry.dataset]
     for method, one in PREFERRED:
-        if method in known and backbone in (None, one) and _fits(method, one, way, shot) and _installed(one):
+        if backbone in (None, one) and _fits(method, one, way, shot) and _installed(one, registered):
             return method, one
     if backbone is not None:
         return "prototype", backbone
@@ -174,7 +175,6 @@ def _fits(method: str, backbone: str, way: int, shot: int) -> bool:
     return False
 
 
-def _installed(backbone: str) -> bool:
+def _installed(backbone: str, registered: Sequence[Record]) -> bool:
     """Return whether the weights of a backbone, or of each of several that "+" joins, are on this machine."""
-    of_backbones = [entry for entry in records() if entry.kind == "backbone" and not entry.dataset]
-    return all(any(entry.backbone == part and present(entry) for entry in of_backbones) for part in backbone.split("+"))
+    return all(any(entry.backbone == part and present(entry) for entry in registered) for part in backbone.split("+"))

@@ -167,10 +167,6 @@ def render(tables: Iterable[Table], form: str) -> str:
     return FORMATS[form](tables)
 
 
-def _interval_columns(request: Comparison, entry: Entry) -> list[str]:
-    return [column for column in entry.numbers if not request.interval_columns or column in request.interval_columns]
-
-
 def _selects(request: Comparison, entry: Entry) -> bool:
     return _of_counts(request, entry.way, entry.shot) and matches_backbone(entry.backbone, request.backbones)
 

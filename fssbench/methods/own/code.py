@@ -39,12 +39,6 @@ class OwnCode:
     imports: tuple[tuple[str, str], ...] = ()
 
 
-def is_own(name: str) -> bool:
-    """Return whether a method is named by its code: "FILE.py:NAME" or "MODULE:NAME"."""
-    source, _, attribute = name.rpartition(":")
-    return bool(source) and bool(attribute)
-
-
 def load_code(spec: str) -> OwnCode:
     """Import the class or function that the user names.
 
