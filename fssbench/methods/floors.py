@@ -41,6 +41,27 @@ class AllForeground(Method[None, None]):
         return Prediction(logits, torch.ones(size, dtype=torch.uint8), torch.ones(way, dtype=torch.bool))
 
 
+class Nothing(Method[None, None]):
+    """Every pixel is background, and no class is present."""
+
+    def __init__(self, variant: Variant, way: int, shot: int) -> None:
+        super().__init__()
+        self.task, self.way, self.shot = variant, way, shot
+
+    def encode(self, image: Tensor) -> None:
+        """Compute nothing."""
+
+    def condition(self, features: None, mask: Tensor) -> None:
+        """Compute nothing."""
+
+    def predict(self, query: None, supports: Sequence[Sequence[None]], size: tuple[int, int]) -> Prediction:
+        """Return label 0 everywhere."""
+        way = len(supports)
+        logits = torch.zeros(way + 1, *size)
+        logits[0] = 1.0
+        return Prediction(logits, torch.zeros(size, dtype=torch.uint8), torch.zeros(way, dtype=torch.bool))
+
+
 class CopyMask(Method[None, Tensor]):
     """The support mask, resized to the query; with several shots the pixels that at least half of the masks have."""
 

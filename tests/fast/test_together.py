@@ -28,7 +28,7 @@ CASES = [
     for shot in (1, 2)
     if shot == 1 or list(method_info(name).tasks.values()).index(task) == list(method_info(name).tasks).index(variant)
 ]
-FLOORS = ("all-foreground", "copy-mask", "prototype")
+FLOORS = ("all-foreground", "nothing", "copy-mask", "prototype")
 Asked = tuple[list[Any], list[list[list[Any]]], list[tuple[int, int]]]
 
 

@@ -23,7 +23,7 @@ from tests.second_device import SECOND, OnSecond, second_device
 
 AnyMethod = Method[Any, Any]
 SIZE = (100, 90)
-LOOKS_AT_NOTHING = {"all-foreground"}
+LOOKS_AT_NOTHING = {"all-foreground", "nothing"}
 """A method without tensors can't know on which device to predict."""
 
 

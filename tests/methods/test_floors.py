@@ -18,6 +18,14 @@ def test_all_foreground() -> None:
     assert prediction.labels.shape == (5, 6)
 
 
+def test_nothing_finds_no_class() -> None:
+    method = fssbench.build("nothing", variant="fscs", way=2)
+    prediction = method.segment(torch.zeros(3, 8, 8), torch.zeros(2, 1, 3, 8, 8), torch.ones(2, 1, 8, 8), size=(5, 6))
+    assert prediction.labels.eq(0).all()
+    assert prediction.logits.argmax(dim=0).eq(0).all()
+    assert prediction.present.tolist() == [False, False]
+
+
 def test_copy_mask_pastes_the_support_mask() -> None:
     mask = torch.zeros(1, 1, 4, 4, dtype=torch.uint8)
     mask[..., :2, :2] = 1
