@@ -59,7 +59,7 @@ def requirements() -> list[str]:
     extras = PROJECT["optional-dependencies"]
     own = [extra for text in extras["dev"] if canonical(text) == "fssbench" for extra in Requirement(text).extras]
     checks = [text for text in extras["dev"] if canonical(text) != "fssbench"]
-    assert set(own) == {"lite", "hub", "drive"}, "what tests import is installed with them"
+    assert set(own) == {"lite", "hub", "drive", "report"}, "what tests import is installed with them"
     return PROJECT["dependencies"] + checks + [text for extra in own for text in extras[extra]]
 
 
@@ -151,7 +151,7 @@ def test_what_is_imported_is_what_is_declared() -> None:
     imported = {providers[name][0].lower().replace("_", "-") for name in foreign}
     # Imported where it is used, and missed with a sentence.
     extras = PROJECT["optional-dependencies"]
-    optional = {canonical(text) for extra in ("slurm", "lite", "hub", "drive") for text in extras[extra]}
+    optional = {canonical(text) for extra in ("slurm", "lite", "hub", "drive", "report") for text in extras[extra]}
     optional |= {"huggingface-hub"}  # comes with transformers
     assert imported - optional == {canonical(requirement) for requirement in PROJECT["dependencies"]}
 
