@@ -24,7 +24,8 @@ from fssbench.results import Row, Run
 from fssbench.results.record import DatasetRecord, Environment, FoldRecord, MethodRecord, ProtocolRecord, Start, Weights
 from fssbench.results.rows import line_of
 from fssbench.tables import Comparison, compare, render
-from fssbench.tables.measured import measured_entries, measurements
+from fssbench.tables.measured import measured_entries
+from fssbench.tables.measurements import measurements
 
 METHODS = ("hsnet", "pfenet", "asgnet", "panet", "bam", "ntrenet")
 CLASSES = (1, 2, 3, 4, 5)

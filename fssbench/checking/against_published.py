@@ -13,7 +13,8 @@ from fssbench.metrics.summary import FoldSummary, Interval, Summary
 from fssbench.publications.load import publications
 from fssbench.publications.rows import FOLDS, PrintedRow, Publications
 from fssbench.results.record import Weights
-from fssbench.tables.measured import dataset_key, measured_variant
+from fssbench.tables.measured import measured_variant
+from fssbench.tables.measurements import dataset_key
 
 MEANS = (("miou", "mean"), ("exact_ratio", "er_mean"), ("fb_iou", "fb_iou"))
 

@@ -12,8 +12,8 @@ from fssbench.checking.verdict import Subject
 from fssbench.errors import MissingError
 from fssbench.metrics.summary import FoldSummary, Interval, Summary, summary_of
 from fssbench.results import load_run
-from fssbench.tables.measured import MeasuredFold as CountedFold
-from fssbench.tables.measured import Measurement, dataset_key, fold_count, folds_of, group_folds
+from fssbench.tables.measurements import MeasuredFold as CountedFold
+from fssbench.tables.measurements import Measurement, dataset_key, fold_count, folds_of, group_folds
 from fssbench.tables.runs import deduplicated, find_runs
 
 if TYPE_CHECKING:

@@ -16,19 +16,14 @@ from fssbench.publications.titles import BACKBONES
 from fssbench.tables.entry import Entry, parameters, rounded
 from fssbench.tables.footnotes import DAGGER, Footnotes
 from fssbench.tables.layout import emphasise
-from fssbench.tables.measured import (
-    dataset_key,
-    measured_entries,
-    measurements,
-    printed_variant_name,
-    setting_of,
-)
+from fssbench.tables.measured import measured_entries, printed_variant_name
+from fssbench.tables.measurements import dataset_key, measurements, setting_of
 from fssbench.tables.printed import entry_of, matches_backbone
 from fssbench.tables.runs import LeaveOut, find_runs, read_runs, refuse
 from fssbench.tables.table import MISSING, Block, Cell, Column, Footnote, Group, Row, Table
 
 if TYPE_CHECKING:
-    from fssbench.tables.measured import Measurement
+    from fssbench.tables.measurements import Measurement
 
 _HEADS = {
     **{fold: Column(f"fold-{place}", f"f{place}") for place, fold in enumerate(FOLDS)},

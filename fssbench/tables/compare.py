@@ -15,14 +15,8 @@ from fssbench.publications.rows import Publications
 from fssbench.publications.status import released_weights
 from fssbench.tables.entry import Entry
 from fssbench.tables.layout import LayoutName, lay_out
-from fssbench.tables.measured import (
-    Data,
-    data_of,
-    dataset_key,
-    measured_entries,
-    measured_variant,
-    measurements,
-)
+from fssbench.tables.measured import measured_entries, measured_variant
+from fssbench.tables.measurements import Data, data_of, dataset_key, measurements
 from fssbench.tables.printed import matches_backbone, printed_entries
 from fssbench.tables.render.csv import render_csv
 from fssbench.tables.render.html import render_html
@@ -36,7 +30,7 @@ from fssbench.tables.table import Footnote, Table
 
 if TYPE_CHECKING:
     from fssbench.results import Run
-    from fssbench.tables.measured import Measurement
+    from fssbench.tables.measurements import Measurement
 
 SourceName = Literal["published", "measured", "both"]
 

@@ -1,102 +1,21 @@
-"""Measured results from run folders: the folds of one configuration are combined, with cautions for the footnotes."""
+"""Measurements as results of a table: their numbers, and the footnotes of each row."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import partial
-from pathlib import Path
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from fssbench.datasets.catalogue import fold_count_of
-from fssbench.errors import FSSBenchError, MissingError
 from fssbench.publications.rows import Paper
+from fssbench.tables.cautions import cautions, classes_and_summaries
 from fssbench.tables.entry import NO_BACKBONE, Entry, Remark
-from fssbench.tables.left_out import class_cautions, over_all_classes
+from fssbench.tables.left_out import over_all_classes
+from fssbench.tables.measurements import Measurement, configuration, dataset_key, fold_count
 from fssbench.tables.neighbours import Neighbours
-from fssbench.tables.runs import LeaveOut, refuse
 from fssbench.tables.seen import knows_test_classes, seen_remarks
 
 if TYPE_CHECKING:
-    from fssbench.metrics.fold_counts import FoldCounts
-    from fssbench.metrics.summary import FoldSummary
-    from fssbench.results import Results, Run
-    from fssbench.results.lost import Lost
-    from fssbench.results.record import FoldRecord
-
-
-def fold_count(run: Run) -> int:
-    """Return the number of folds of the data set of a run, which the mean is over."""
-    return run.dataset.fold_count or fold_count_of(dataset_key(run))
-
-
-@dataclass(frozen=True, eq=False)
-class MeasuredFold:
-    """One fold of a run.
-
-    Attributes:
-        record: The record of the fold.
-        missing: Number of episodes that have no row yet.
-        folder: The folder of the run.
-        lost: The objects that are lost by resizing.
-        compute: Returns the counts of the fold and its metrics, without intervals.
-    """
-
-    record: FoldRecord
-    missing: int
-    folder: Path
-    lost: Lost
-    compute: Callable[[], tuple[FoldCounts, FoldSummary]]
-
-    @property
-    def counts(self) -> FoldCounts:
-        """The counts of the fold."""
-        return self.compute()[0]
-
-    @property
-    def summary(self) -> FoldSummary:
-        """The metrics of the fold, without intervals."""
-        return self.compute()[1]
-
-
-@dataclass(frozen=True, eq=False)
-class Measurement:
-    """Folds of one method in one configuration, from one run or several.
-
-    Attributes:
-        run: One of the runs; they differ only in folds, weights and environment.
-        folds: The folds, by number.
-        repeat: Number of earlier measurements of the same configuration that have one of these folds.
-        repeated: Whether there are several measurements of the configuration.
-    """
-
-    run: Run
-    folds: Mapping[int, MeasuredFold]
-    repeat: int = 0
-    repeated: bool = False
-
-    @property
-    def folders(self) -> str:
-        """The run folders, separated by commas."""
-        return ", ".join(sorted({str(fold.folder) for fold in self.folds.values()}))
-
-
-def dataset_key(run: Run) -> str:
-    """Return the key of the data set as in printed rows: "A_to_B" is trained on A and evaluated on B."""
-    return run.dataset.name if run.train_dataset is None else f"{run.train_dataset}_to_{run.dataset.name}"
-
-
-@dataclass(frozen=True)
-class Data:
-    """What a table is of: the key of a data set, and the name of the data if it is the user's own."""
-
-    key: str
-    own: str = ""
-
-
-def data_of(run: Run) -> Data:
-    """Return the data of a run."""
-    return Data(dataset_key(run), run.dataset.title or "")
+    from fssbench.results import Run
 
 
 def protocol_label(run: Run) -> str:
@@ -139,130 +58,6 @@ def printed_variant_name(method: str, name: str, variant: str) -> str:
     return method_info(method).ablation.get(variant, variant).removeprefix(f"{name}:").strip()
 
 
-def setting_of(one: Measurement) -> str:
-    """Return the setting of a measurement: equal for variants of a method that may be compared with each other."""
-    method = replace(one.run.method, variant=None)
-    return f"{_configuration(replace(one.run, method=method))} {one.repeat}"
-
-
-def measurements(folders: Iterable[Path], leave_out: LeaveOut = refuse) -> list[Measurement]:
-    """Read runs and combine the folds of each configuration.
-
-    Folds are combined if method, data, protocol, way, shot and the rule that drew the episodes are the same. If a fold
-    occurs twice, it starts another measurement.
-
-    Args:
-        folders: The run folders.
-        leave_out: Called for a damaged run.
-
-    Raises:
-        BrokenFileError: If a run is damaged, unless it is left out.
-    """
-    from fssbench.results import load_run
-
-    def read() -> Iterator[tuple[Run, dict[int, MeasuredFold]]]:
-        for folder in folders:
-            try:
-                results = load_run(folder)
-                found = folds_of(results, folder)
-                for fold in found.values():
-                    fold.compute()  # keep the counts, not the rows: there may be many runs
-            except FSSBenchError as error:
-                leave_out(folder, error)
-                continue
-            # A run without rows is not damaged, so it is no error for a caller that leaves out nothing.
-            if not found and leave_out is not refuse:
-                leave_out(folder, MissingError(f"the run in {folder} has no rows yet"))
-            yield results.run, found
-
-    return group_folds(read())
-
-
-def group_folds(runs: Iterable[tuple[Run, dict[int, MeasuredFold]]]) -> list[Measurement]:
-    """Combine the folds of each configuration; see `measurements`.
-
-    Args:
-        runs: Each run with its folds that have rows.
-    """
-    by_configuration: dict[str, list[Measurement]] = {}
-    # The first place that may be free, for each set of folds: all places before it are taken.
-    taken: dict[tuple[str, frozenset[int]], int] = {}
-    for run, found in runs:
-        if not found:
-            continue
-        configuration, folds = _configuration(run), frozenset(found)
-        measurements = by_configuration.setdefault(configuration, [])
-        place = taken.get((configuration, folds), 0)
-        while place < len(measurements) and folds & measurements[place].folds.keys():
-            place += 1
-        taken[configuration, folds] = place
-        if place == len(measurements):
-            measurements.append(Measurement(run, found, repeat=place))
-        else:
-            measurements[place] = replace(measurements[place], folds={**measurements[place].folds, **found})
-    return [
-        replace(one, repeated=len(measurements) > 1)
-        for measurements in by_configuration.values()
-        for one in measurements
-    ]
-
-
-def folds_of(results: Results, folder: Path) -> dict[int, MeasuredFold]:
-    """Return the folds of a run that have rows; they are counted when they are first used."""
-    from fssbench.results.lost import lost_in
-
-    counts = _Counts(results)
-    found = {}
-    for record in sorted(results.run.folds, key=lambda record: record.fold):
-        rows = results.frame[results.frame["fold"] == record.fold]
-        missing = results.run.expected(record) - len(rows)
-        if len(rows):
-            fold = MeasuredFold(
-                record, missing, folder, lost_in(rows, results.run.protocol.task), partial(counts.of, record.fold)
-            )
-            found[record.fold] = fold
-    return found
-
-
-class _Counts:
-    """The counts of a run. Its rows are released as soon as they are counted."""
-
-    def __init__(self, results: Results) -> None:
-        self._results: Results | None = results
-        self._found: dict[int, tuple[FoldCounts, FoldSummary]] = {}
-
-    def of(self, fold: int) -> tuple[FoldCounts, FoldSummary]:
-        """Return the counts and the metrics of a fold."""
-        if self._results is not None:
-            counts = self._results.fold_counts()
-            folds = self._results.summary(draws=0, counts=counts).folds
-            self._found = {fold.fold: (count, fold) for count, fold in zip(counts, folds, strict=True)}
-            self._results = None
-        return self._found[fold]
-
-
-def _runs_in(fold: FoldRecord) -> int:
-    """Return the number of runs in the list of a fold; 0 if the list is a single run."""
-    return -(-fold.episodes // fold.run_length) if fold.run_length else 0
-
-
-def _configuration(run: Run) -> str:
-    method = replace(run.method, learnable_parameters=None)
-    draws = sorted(
-        {
-            (fold.drawn_by, fold.seed, fold.list_order, fold.weights.kind, _runs_in(fold), _models_in(fold))
-            for fold in run.folds
-        }
-    )
-    setting = (run.train_dataset, run.dataset, run.protocol, run.way, run.shot, run.split, run.limit, run.precision)
-    return repr((method, setting, draws, run.as_shard))
-
-
-def _models_in(fold: FoldRecord) -> tuple[tuple[str, str, str], ...]:
-    """Return the models of the hub that the weights are of: repository, commit and hash."""
-    return tuple((model.repository, model.revision, model.sha256) for model in fold.weights.hub)
-
-
 def measured_entries(found: Iterable[Measurement], methods: Mapping[str, Paper]) -> list[Entry]:
     """Return measurements as results. Those with other data, protocol or episodes than most others get a remark.
 
@@ -278,11 +73,6 @@ def measured_entries(found: Iterable[Measurement], methods: Mapping[str, Paper])
         if not one.run.is_shard:
             mine.add(one)
     return [_entry(one, methods, neighbours[one.run.way, one.run.shot].differences(one)) for one in found]
-
-
-def _classes_and_summaries(one: Measurement) -> dict[int, tuple[tuple[int, ...], FoldSummary]]:
-    """Return for each fold all its classes and its metrics."""
-    return {number: (fold.record.classes, fold.summary) for number, fold in sorted(one.folds.items())}
 
 
 def _entry(one: Measurement, methods: Mapping[str, Paper], differs: list[str]) -> Entry:
@@ -305,7 +95,7 @@ def _entry(one: Measurement, methods: Mapping[str, Paper], differs: list[str]) -
             f"{per_fold} episodes per fold{counting}, list order {', '.join(orders)}",
         ),
     ]
-    remarks += [Remark("caution", text) for text in _cautions(one, weights)]
+    remarks += [Remark("caution", text) for text in cautions(one, weights)]
     if differs:
         remarks.append(Remark("differs", f"not comparable with the other measured rows: other {', '.join(differs)}"))
     return Entry(
@@ -321,7 +111,7 @@ def _entry(one: Measurement, methods: Mapping[str, Paper], differs: list[str]) -
         way=run.way,
         shot=run.shot,
         # The same configuration at another shot is shown in the same row.
-        line=f"{_configuration(replace(run, shot=0))} {one.repeat}",
+        line=f"{configuration(replace(run, shot=0))} {one.repeat}",
         numbers=_numbers(one),
         source=one.folders,
         variant=variant,
@@ -332,51 +122,8 @@ def _entry(one: Measurement, methods: Mapping[str, Paper], differs: list[str]) -
         and not knows_test_classes(run.method.name, run.dataset.name),
         remarks=tuple(remarks),
         fold_count=fold_count(run),
-        all_classes=over_all_classes(_classes_and_summaries(one), fold_count(run)),
+        all_classes=over_all_classes(classes_and_summaries(one), fold_count(run)),
     )
-
-
-def _cautions(one: Measurement, weights: Sequence[str]) -> list[str]:
-    from fssbench.results.summary import caveats_of_task
-
-    cautions = caveats_of_task(one.run)
-    leaks = {number: fold.record.leaking for number, fold in sorted(one.folds.items()) if fold.record.leaking}
-    if leaks:
-        folds = "; ".join(f"fold {number}: {', '.join(names)}" for number, names in leaks.items())
-        cautions.append(
-            f"tests classes that training on {one.run.train_dataset} has seen, so it is not ranked ({folds})"
-        )
-    if any(fold.record.leaking is None for fold in one.folds.values()):
-        cautions.append(f"which of the classes training on {one.run.train_dataset} has seen is not known")
-    choice = one.run.dataset.options.get("test_classes")
-    if choice not in (None, "unseen", "all"):
-        cautions.append(f"test classes: {choice}")
-    if "random" in weights:
-        cautions.append("random weights")
-    if "predictions" in weights:
-        cautions.append("predictions computed elsewhere and read from files")
-    if unanswered := sum(fold.record.unanswered for fold in one.folds.values()):
-        cautions.append(f"incomplete: {unanswered} episodes without a prediction are left out")
-    if lost := "; ".join(
-        f"fold {number}: {lost_text}"
-        for number, fold in sorted(one.folds.items())
-        if (lost_text := fold.lost.describe())
-    ):
-        cautions.append(f"objects that are absent or lost at the network's size, {lost}")
-    if one.run.is_shard:
-        cautions.append(f"shard {one.run.as_shard}, only a part of each list, so it is not ranked (fssbench merge)")
-    if missing := sum(fold.missing for fold in one.folds.values()):
-        cautions.append(f"unfinished: {missing} episodes are missing")
-    if one.run.limit is not None:
-        cautions.append(f"only the first {one.run.limit} episodes of each list")
-    if one.run.precision != "float32":
-        cautions.append(f"computed in {one.run.precision}")
-    cautions += class_cautions(_classes_and_summaries(one), fold_count(one.run))
-    if options := ", ".join(f"{name} = {value}" for name, value in sorted(one.run.method.options.items())):
-        cautions.append(options)
-    if one.repeated:
-        cautions.append(f"measured more than once, here in {one.folders}")
-    return cautions
 
 
 def _numbers(one: Measurement) -> dict[str, str]:

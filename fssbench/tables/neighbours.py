@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from fssbench.tables.measured import MeasuredFold, Measurement
+    from fssbench.tables.measurements import MeasuredFold, Measurement
 
 EPISODES = "episode list"
 

@@ -13,7 +13,7 @@ from fssbench.tables.entry import Entry, Remark, rounded
 from fssbench.tables.printed import printed_entries
 
 if TYPE_CHECKING:
-    from fssbench.tables.measured import Measurement
+    from fssbench.tables.measurements import Measurement
 
 DRAWS = 2000
 """Bootstrap draws for the intervals in a table: a fifth of those of `fssbench eval`; the shown digit rarely differs."""

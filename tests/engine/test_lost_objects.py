@@ -18,7 +18,8 @@ from fssbench.results import Results, load_run
 from fssbench.results.caveats import caveats
 from fssbench.results.lost import Lost, lost_in
 from fssbench.results.merge import merge
-from fssbench.tables.measured import measured_entries, measurements
+from fssbench.tables.measured import measured_entries
+from fssbench.tables.measurements import measurements
 from tests.engine.stub import NearestColour, Patches, questions, rules
 
 LOST = {"p0", "p5", "p6"}

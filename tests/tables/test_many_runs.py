@@ -17,9 +17,10 @@ from fssbench.checking import report_of
 from fssbench.checking.measured import measured
 from fssbench.metrics.bootstrap import _slices
 from fssbench.tables import Comparison, compare, render
-from fssbench.tables import measured as tables_measured
+from fssbench.tables import measurements as tables_measurements
 from fssbench.tables import neighbours as tables_neighbours
-from fssbench.tables.measured import MeasuredFold, group_folds, measured_entries, measurements
+from fssbench.tables.measured import measured_entries
+from fssbench.tables.measurements import MeasuredFold, group_folds, measurements
 from fssbench.tables.neighbours import Majority
 from fssbench.tables.row_annotations import half_widths
 from tests.tables.runs import run_of, write_run
@@ -129,7 +130,7 @@ def test_the_place_of_a_repeat_is_found_without_a_look_at_all_earlier_ones(monke
 
 def test_each_measurement_is_held_against_all_others_at_once(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     looks: Counter[str] = Counter()
-    traits, configuration = tables_neighbours._traits, tables_measured._configuration
+    traits, configuration = tables_neighbours._traits, tables_measurements.configuration
 
     def watched(one: object) -> object:
         looks["traits"] += 1

@@ -1,0 +1,64 @@
+"""What a reader must know about a measured row: the footnotes that say in what it is less than it looks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from fssbench.tables.left_out import class_cautions
+from fssbench.tables.measurements import Measurement, fold_count
+
+if TYPE_CHECKING:
+    from fssbench.metrics.summary import FoldSummary
+
+
+def classes_and_summaries(one: Measurement) -> dict[int, tuple[tuple[int, ...], FoldSummary]]:
+    """Return for each fold all its classes and its metrics."""
+    return {number: (fold.record.classes, fold.summary) for number, fold in sorted(one.folds.items())}
+
+
+def cautions(one: Measurement, weights: Sequence[str]) -> list[str]:
+    """Return the footnotes of a measurement that say in what it is less than it looks.
+
+    Args:
+        one: The measurement.
+        weights: The kinds of its weights.
+    """
+    from fssbench.results.summary import caveats_of_task
+
+    found = caveats_of_task(one.run)
+    leaks = {number: fold.record.leaking for number, fold in sorted(one.folds.items()) if fold.record.leaking}
+    if leaks:
+        folds = "; ".join(f"fold {number}: {', '.join(names)}" for number, names in leaks.items())
+        found.append(f"tests classes that training on {one.run.train_dataset} has seen, so it is not ranked ({folds})")
+    if any(fold.record.leaking is None for fold in one.folds.values()):
+        found.append(f"which of the classes training on {one.run.train_dataset} has seen is not known")
+    choice = one.run.dataset.options.get("test_classes")
+    if choice not in (None, "unseen", "all"):
+        found.append(f"test classes: {choice}")
+    if "random" in weights:
+        found.append("random weights")
+    if "predictions" in weights:
+        found.append("predictions computed elsewhere and read from files")
+    if unanswered := sum(fold.record.unanswered for fold in one.folds.values()):
+        found.append(f"incomplete: {unanswered} episodes without a prediction are left out")
+    if lost := "; ".join(
+        f"fold {number}: {lost_text}"
+        for number, fold in sorted(one.folds.items())
+        if (lost_text := fold.lost.describe())
+    ):
+        found.append(f"objects that are absent or lost at the network's size, {lost}")
+    if one.run.is_shard:
+        found.append(f"shard {one.run.as_shard}, only a part of each list, so it is not ranked (fssbench merge)")
+    if missing := sum(fold.missing for fold in one.folds.values()):
+        found.append(f"unfinished: {missing} episodes are missing")
+    if one.run.limit is not None:
+        found.append(f"only the first {one.run.limit} episodes of each list")
+    if one.run.precision != "float32":
+        found.append(f"computed in {one.run.precision}")
+    found += class_cautions(classes_and_summaries(one), fold_count(one.run))
+    if options := ", ".join(f"{name} = {value}" for name, value in sorted(one.run.method.options.items())):
+        found.append(options)
+    if one.repeated:
+        found.append(f"measured more than once, here in {one.folders}")
+    return found

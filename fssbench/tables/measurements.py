@@ -1,0 +1,219 @@
+"""Measurements: the folds of one configuration, from one run folder or several."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fssbench.datasets.catalogue import fold_count_of
+from fssbench.errors import FSSBenchError, MissingError
+from fssbench.tables.runs import LeaveOut, refuse
+
+if TYPE_CHECKING:
+    from fssbench.metrics.fold_counts import FoldCounts
+    from fssbench.metrics.summary import FoldSummary
+    from fssbench.results import Results, Run
+    from fssbench.results.lost import Lost
+    from fssbench.results.record import FoldRecord
+
+
+def fold_count(run: Run) -> int:
+    """Return the number of folds of the data set of a run, which the mean is over."""
+    return run.dataset.fold_count or fold_count_of(dataset_key(run))
+
+
+@dataclass(frozen=True, eq=False)
+class MeasuredFold:
+    """One fold of a run.
+
+    Attributes:
+        record: The record of the fold.
+        missing: Number of episodes that have no row yet.
+        folder: The folder of the run.
+        lost: The objects that are lost by resizing.
+        compute: Returns the counts of the fold and its metrics, without intervals.
+    """
+
+    record: FoldRecord
+    missing: int
+    folder: Path
+    lost: Lost
+    compute: Callable[[], tuple[FoldCounts, FoldSummary]]
+
+    @property
+    def counts(self) -> FoldCounts:
+        """The counts of the fold."""
+        return self.compute()[0]
+
+    @property
+    def summary(self) -> FoldSummary:
+        """The metrics of the fold, without intervals."""
+        return self.compute()[1]
+
+
+@dataclass(frozen=True, eq=False)
+class Measurement:
+    """Folds of one method in one configuration, from one run or several.
+
+    Attributes:
+        run: One of the runs; they differ only in folds, weights and environment.
+        folds: The folds, by number.
+        repeat: Number of earlier measurements of the same configuration that have one of these folds.
+        repeated: Whether there are several measurements of the configuration.
+    """
+
+    run: Run
+    folds: Mapping[int, MeasuredFold]
+    repeat: int = 0
+    repeated: bool = False
+
+    @property
+    def folders(self) -> str:
+        """The run folders, separated by commas."""
+        return ", ".join(sorted({str(fold.folder) for fold in self.folds.values()}))
+
+
+def dataset_key(run: Run) -> str:
+    """Return the key of the data set as in printed rows: "A_to_B" is trained on A and evaluated on B."""
+    return run.dataset.name if run.train_dataset is None else f"{run.train_dataset}_to_{run.dataset.name}"
+
+
+@dataclass(frozen=True)
+class Data:
+    """What a table is of: the key of a data set, and the name of the data if it is the user's own."""
+
+    key: str
+    own: str = ""
+
+
+def data_of(run: Run) -> Data:
+    """Return the data of a run."""
+    return Data(dataset_key(run), run.dataset.title or "")
+
+
+def setting_of(one: Measurement) -> str:
+    """Return the setting of a measurement: equal for variants of a method that may be compared with each other."""
+    method = replace(one.run.method, variant=None)
+    return f"{configuration(replace(one.run, method=method))} {one.repeat}"
+
+
+def measurements(folders: Iterable[Path], leave_out: LeaveOut = refuse) -> list[Measurement]:
+    """Read runs and combine the folds of each configuration.
+
+    Folds are combined if method, data, protocol, way, shot and the rule that drew the episodes are the same. If a fold
+    occurs twice, it starts another measurement.
+
+    Args:
+        folders: The run folders.
+        leave_out: Called for a damaged run.
+
+    Raises:
+        BrokenFileError: If a run is damaged, unless it is left out.
+    """
+    from fssbench.results import load_run
+
+    def read() -> Iterator[tuple[Run, dict[int, MeasuredFold]]]:
+        for folder in folders:
+            try:
+                results = load_run(folder)
+                found = folds_of(results, folder)
+                for fold in found.values():
+                    fold.compute()  # keep the counts, not the rows: there may be many runs
+            except FSSBenchError as error:
+                leave_out(folder, error)
+                continue
+            # A run without rows is not damaged, so it is no error for a caller that leaves out nothing.
+            if not found and leave_out is not refuse:
+                leave_out(folder, MissingError(f"the run in {folder} has no rows yet"))
+            yield results.run, found
+
+    return group_folds(read())
+
+
+def group_folds(runs: Iterable[tuple[Run, dict[int, MeasuredFold]]]) -> list[Measurement]:
+    """Combine the folds of each configuration; see `measurements`.
+
+    Args:
+        runs: Each run with its folds that have rows.
+    """
+    by_configuration: dict[str, list[Measurement]] = {}
+    # The first place that may be free, for each set of folds: all places before it are taken.
+    taken: dict[tuple[str, frozenset[int]], int] = {}
+    for run, found in runs:
+        if not found:
+            continue
+        shared, folds = configuration(run), frozenset(found)
+        measurements = by_configuration.setdefault(shared, [])
+        place = taken.get((shared, folds), 0)
+        while place < len(measurements) and folds & measurements[place].folds.keys():
+            place += 1
+        taken[shared, folds] = place
+        if place == len(measurements):
+            measurements.append(Measurement(run, found, repeat=place))
+        else:
+            measurements[place] = replace(measurements[place], folds={**measurements[place].folds, **found})
+    return [
+        replace(one, repeated=len(measurements) > 1)
+        for measurements in by_configuration.values()
+        for one in measurements
+    ]
+
+
+def folds_of(results: Results, folder: Path) -> dict[int, MeasuredFold]:
+    """Return the folds of a run that have rows; they are counted when they are first used."""
+    from fssbench.results.lost import lost_in
+
+    counts = _Counts(results)
+    found = {}
+    for record in sorted(results.run.folds, key=lambda record: record.fold):
+        rows = results.frame[results.frame["fold"] == record.fold]
+        missing = results.run.expected(record) - len(rows)
+        if len(rows):
+            fold = MeasuredFold(
+                record, missing, folder, lost_in(rows, results.run.protocol.task), partial(counts.of, record.fold)
+            )
+            found[record.fold] = fold
+    return found
+
+
+class _Counts:
+    """The counts of a run. Its rows are released as soon as they are counted."""
+
+    def __init__(self, results: Results) -> None:
+        self._results: Results | None = results
+        self._found: dict[int, tuple[FoldCounts, FoldSummary]] = {}
+
+    def of(self, fold: int) -> tuple[FoldCounts, FoldSummary]:
+        """Return the counts and the metrics of a fold."""
+        if self._results is not None:
+            counts = self._results.fold_counts()
+            folds = self._results.summary(draws=0, counts=counts).folds
+            self._found = {fold.fold: (count, fold) for count, fold in zip(counts, folds, strict=True)}
+            self._results = None
+        return self._found[fold]
+
+
+def _runs_in(fold: FoldRecord) -> int:
+    """Return the number of runs in the list of a fold; 0 if the list is a single run."""
+    return -(-fold.episodes // fold.run_length) if fold.run_length else 0
+
+
+def configuration(run: Run) -> str:
+    """Return as text all that makes two runs one measurement if it is equal."""
+    method = replace(run.method, learnable_parameters=None)
+    draws = sorted(
+        {
+            (fold.drawn_by, fold.seed, fold.list_order, fold.weights.kind, _runs_in(fold), _models_in(fold))
+            for fold in run.folds
+        }
+    )
+    setting = (run.train_dataset, run.dataset, run.protocol, run.way, run.shot, run.split, run.limit, run.precision)
+    return repr((method, setting, draws, run.as_shard))
+
+
+def _models_in(fold: FoldRecord) -> tuple[tuple[str, str, str], ...]:
+    """Return the models of the hub that the weights are of: repository, commit and hash."""
+    return tuple((model.repository, model.revision, model.sha256) for model in fold.weights.hub)
