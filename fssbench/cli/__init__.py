@@ -7,15 +7,16 @@ import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from typer.core import TyperGroup
 
+from fssbench.cli.help import Command, Group
 from fssbench.cli.signals import StoppedError, stop_on_signals
 from fssbench.cli.streams import keep_going, written
 from fssbench.errors import FSSBenchError, unknown_name
 from fssbench.version import __version__
 
 if TYPE_CHECKING:
-    from typer._click import Command, Context  # what TyperGroup's own signatures name
+    from typer._click import Command as AnyCommand  # what Typer's own signatures name
+    from typer._click import Context
 
 _COMMANDS = {
     "eval": "evaluate:evaluate",
@@ -40,13 +41,13 @@ _COMMANDS = {
 """Each command and the function or group of `fssbench.cli` behind it, in the order of `fssbench --help`."""
 
 
-class _Commands(TyperGroup):
+class _Commands(Group):
     """The commands, each imported when it is called: `fssbench table` does not wait for `fssbench train`."""
 
     def list_commands(self, ctx: Context) -> list[str]:
         return list(_COMMANDS)
 
-    def get_command(self, ctx: Context, cmd_name: str) -> Command:
+    def get_command(self, ctx: Context, cmd_name: str) -> AnyCommand:
         if cmd_name not in _COMMANDS:
             raise unknown_name("command", cmd_name, _COMMANDS, "fssbench --help")
         module, _, attribute = _COMMANDS[cmd_name].partition(":")
@@ -55,7 +56,7 @@ class _Commands(TyperGroup):
         if isinstance(target, typer.Typer):
             holder.add_typer(target, name=cmd_name)
         else:
-            holder.command(cmd_name)(target)
+            holder.command(cmd_name, cls=Command)(target)
         return typer.main.get_group(holder).commands[cmd_name]
 
 

@@ -10,23 +10,26 @@ import typer
 from fssbench.cli.checkpoints_fetch import fetch
 from fssbench.cli.checkpoints_status import status
 from fssbench.cli.console import print_table, say
+from fssbench.cli.help import Command, Group
 from fssbench.cli.paths import given_path
 from fssbench.errors import CheckFailedError, FSSBenchError, MissingError, UsageError
 
 if TYPE_CHECKING:
     from fssbench.checkpoints import Record
 
-app = typer.Typer(help="Released and own weights: list, show, add, verify, fetch, status.", no_args_is_help=True)
+app = typer.Typer(
+    cls=Group, help="Released and own weights: list, show, add, verify, fetch, status.", no_args_is_help=True
+)
 
-app.command()(fetch)
-app.command()(status)
+app.command(cls=Command)(fetch)
+app.command(cls=Command)(status)
 
 _ENDINGS = (".pt", ".pth", ".ckpt", ".safetensors")
 
 Identifier = Annotated[str, typer.Argument(metavar="ID", help="Name in the registry; see `fssbench checkpoints list`.")]
 
 
-@app.command("list")
+@app.command("list", cls=Command)
 def list_records(
     method: Annotated[str | None, typer.Option("--method", help="Only this method.")] = None,
     dataset: Annotated[str | None, typer.Option("--dataset", help="Only this data set.")] = None,
@@ -58,7 +61,7 @@ def list_records(
     say("", f"{len(shown)} registered, {here} on this machine; fssbench checkpoints show ID says more")
 
 
-@app.command()
+@app.command(cls=Command)
 def show(identifier: Identifier) -> None:
     """Show all that is recorded of one checkpoint."""
     from fssbench.checkpoints import record
@@ -85,7 +88,7 @@ def _text(value: object) -> str:
     return ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
-@app.command()
+@app.command(cls=Command)
 def add(
     file: Annotated[
         Path, typer.Argument(parser=given_path, help="The weight file, as its authors released it or `train` wrote it.")
@@ -173,7 +176,7 @@ def _check_known(known: Record, file: Path, sha256: str) -> None:
         )
 
 
-@app.command()
+@app.command(cls=Command)
 def verify(
     names: Annotated[
         list[str] | None,

@@ -12,6 +12,7 @@ from fssbench.cli.data_build import build
 from fssbench.cli.data_fetch import fetch
 from fssbench.cli.data_init import init
 from fssbench.cli.data_list import list_data
+from fssbench.cli.help import Command, Group
 from fssbench.cli.options import Labels, Part, Root, with_fields
 from fssbench.cli.paths import given_path
 from fssbench.errors import FSSBenchError, MissingError
@@ -23,15 +24,17 @@ if TYPE_CHECKING:
 
     from fssbench.datasets.checks import Report
 
-app = typer.Typer(help="The data on this machine: where it is, and whether it is complete.", no_args_is_help=True)
+app = typer.Typer(
+    cls=Group, help="The data on this machine: where it is, and whether it is complete.", no_args_is_help=True
+)
 
-app.command("list")(list_data)
-app.command("fetch")(with_fields(fetch))
+app.command("list", cls=Command)(list_data)
+app.command("fetch", cls=Command)(with_fields(fetch))
 
 SHOWN_PROBLEMS = 5
 
 
-@app.command()
+@app.command(cls=Command)
 def where(
     root: Annotated[
         Path | None,
@@ -81,7 +84,7 @@ def where(
         )
 
 
-@app.command()
+@app.command(cls=Command)
 def check(
     name: Annotated[str, typer.Argument(help="Data set, e.g. pascal5i.")],
     root: Root = None,
@@ -118,11 +121,11 @@ def check(
     output.print(f"{report.dataset} is complete" if report.root else f"{report.dataset} is rendered: nothing can miss")
 
 
-app.command()(build)
-app.command()(init)
+app.command(cls=Command)(build)
+app.command(cls=Command)(init)
 
 
-@app.command("import-splits")
+@app.command("import-splits", cls=Command)
 def import_splits(
     name: Annotated[str, typer.Argument(help="coco20i, fss1000 or isaid5i.")],
     source: Annotated[

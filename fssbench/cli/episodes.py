@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, cast
 import typer
 
 from fssbench.cli.console import console, say
+from fssbench.cli.help import Command, Group
 from fssbench.cli.options import DataOptions, DatasetName, MaybeDataset, ProtocolName, SkipShortClasses, with_fields
 from fssbench.cli.paths import check_file, given_path
 from fssbench.errors import BrokenFileError, CheckFailedError, UsageError
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from fssbench.protocols.rules import Protocol
 
 app = typer.Typer(
+    cls=Group,
     help="Episode lists: draw them as a protocol does, look at them, check them.",
     no_args_is_help=True,
 )
@@ -86,7 +88,7 @@ class DrawOptions:
         )
 
 
-@app.command()
+@app.command(cls=Command)
 @with_fields
 def export(
     dataset: DatasetName,
@@ -120,7 +122,7 @@ def export(
             say(f"  without {_names(opened, drawn.left_out)}: not the protocol's own list")
 
 
-@app.command()
+@app.command(cls=Command)
 @with_fields
 def show(
     draw: DrawOptions,
@@ -145,7 +147,7 @@ def show(
     _print_list(draw.draw(opened, _number(fold), rules), opened, rows)
 
 
-@app.command()
+@app.command(cls=Command)
 @with_fields
 def verify(
     data: DataOptions,

@@ -11,13 +11,16 @@ from typing import Annotated
 import typer
 
 from fssbench.cli.console import say
+from fssbench.cli.help import Command, Group
 from fssbench.errors import UsageError
 from fssbench.files import PACKAGE, write_text
 
-app = typer.Typer(no_args_is_help=True, help="Write files to begin with: a method or a protocol of your own.")
+app = typer.Typer(
+    cls=Group, no_args_is_help=True, help="Write files to begin with: a method or a protocol of your own."
+)
 
 
-@app.command("method")
+@app.command("method", cls=Command)
 def method(
     name: Annotated[str, typer.Argument(help="Its name, as Python takes it: mynet writes mynet.py and test_mynet.py.")],
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files of these names.")] = False,
@@ -41,7 +44,7 @@ def method(
     )
 
 
-@app.command("protocol")
+@app.command("protocol", cls=Command)
 def protocol(
     name: Annotated[str, typer.Argument(help="Its name: mine writes mine.toml.")],
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a file of this name.")] = False,

@@ -9,12 +9,15 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from fssbench.cli.console import print_table
+from fssbench.cli.help import Command, Group
 from fssbench.cli.options import numbers, words
 
 if TYPE_CHECKING:
     from fssbench.publications.search import Filters
 
-app = typer.Typer(help="The printed numbers: list and filter them, show each with its source.", no_args_is_help=True)
+app = typer.Typer(
+    cls=Group, help="The printed numbers: list and filter them, show each with its source.", no_args_is_help=True
+)
 
 Methods = Annotated[list[str] | None, typer.Option("--method", help="Methods, e.g. hsnet,'as*'; 'hsnet:*' variants.")]
 Datasets = Annotated[list[str] | None, typer.Option("--dataset", help="Data sets, e.g. pascal5i or 'coco20i*'.")]
@@ -28,7 +31,7 @@ Sources = Annotated[
 Venues = Annotated[list[str] | None, typer.Option("--venue", help="Where the method appeared: 'CVPR 2022', 'eccv*'.")]
 
 
-@app.command("list")
+@app.command("list", cls=Command)
 def list_rows(
     method: Methods = None,
     dataset: Datasets = None,
@@ -65,7 +68,7 @@ def list_rows(
     )
 
 
-@app.command()
+@app.command(cls=Command)
 def show(
     names: Annotated[
         list[str],
