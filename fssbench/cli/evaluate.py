@@ -121,6 +121,14 @@ class EvalOptions:
     skip_short_classes: SkipShortClasses = False
     device: Device = "auto"
     out: RunFolder = None
+    label: Annotated[
+        str | None,
+        typer.Option("--label", help="Name of the row in tables: 'MyNet (ours)'.", show_default="the method's"),
+    ] = None
+    label_backbone: Annotated[
+        str | None,
+        typer.Option("--label-backbone", help="Group of the row in tables: 'ViT-B/16'.", show_default="the backbone's"),
+    ] = None
     save_predictions: Annotated[
         Path | None,
         typer.Option(
@@ -220,6 +228,10 @@ def _plans(request: Request, methods: str, shots: str | None) -> list[Plan]:
     shot_counts = [None] if shots is None else [whole_number("--shots", text) for text in names_of("--shots", shots)]
     if len(names) * len(shot_counts) == 1:
         return [plan(replace(request, method=names[0], shots=shot_counts[0]))]
+    if request.label is not None and len(names) > 1:
+        raise UsageError(
+            "--label names one method", "evaluate the methods one by one, or fssbench table --label METHOD=NAME"
+        )
     if request.checkpoint is not None and len(names) > 1:
         raise UsageError(
             "--checkpoint is of one method", "evaluate the methods one by one, or register the checkpoints"

@@ -286,4 +286,6 @@ def planned_run(plan: Plan) -> Run:
         shard=None if plan.request.shard is None else (plan.request.shard.number, plan.request.shard.count),
         precision=plan.request.settings.precision,
         plain=plan.request.settings.plain,
+        label=plan.request.label,
+        label_backbone=plan.request.label_backbone,
     )

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING
 
+from fssbench.datasets.catalogue import built_in
 from fssbench.episode.draw import classes_of
+from fssbench.errors import FSSBenchError
 from fssbench.methods.catalogue import MethodInfo
 from fssbench.planning.leaks import leaking
 from fssbench.results.record import (
@@ -62,7 +64,9 @@ def protocol_record(protocol: Protocol) -> ProtocolRecord:
 def dataset_record(dataset: Dataset, split: Split, options: Mapping[str, Option]) -> DatasetRecord:
     """Return what decides the labels and lists of the evaluated split, and which classes are evaluated."""
     chosen = {} if dataset.test_classes is None else {"test_classes": dataset.test_classes}
-    folds = None if type(dataset).fold_count else dataset.fold_count
+    # Tables know the folds of the data sets of fssbench by their names.
+    known = dataset.name in built_in() and type(dataset).fold_count
+    folds = None if known else dataset.fold_count
     fingerprint, order = dataset.split_fingerprint(split), dataset.list_order
     # Two folders of own data stand under two names, also if nobody has named them.
     unnamed = f"own data in {dataset.root.resolve().name}" if dataset.own and dataset.root else None
@@ -73,9 +77,10 @@ def dataset_record(dataset: Dataset, split: Split, options: Mapping[str, Option]
 
 def fold_record(episodes: EpisodeList, dataset: Dataset, weights: Weights, protocol: Protocol) -> FoldRecord:
     """Return the record of one fold: its episode list and its weights, counted by the rules of a protocol."""
+    classes = classes_of(dataset, episodes)
     return FoldRecord(
         fold=episodes.fold,
-        classes=classes_of(dataset, episodes),
+        classes=classes,
         episodes=len(episodes),
         episodes_hash=episodes.hash,
         drawn_by=episodes.protocol,
@@ -87,7 +92,16 @@ def fold_record(episodes: EpisodeList, dataset: Dataset, weights: Weights, proto
         base_classes=() if protocol.base is None else dataset.fold_classes(episodes.fold, "train"),
         run_length=episodes.run_length,
         leaking=leaking(dataset, episodes),
+        class_names=_class_names(dataset, classes),
     )
+
+
+def _class_names(dataset: Dataset, classes: Sequence[int]) -> tuple[str, ...]:
+    """Return the names of classes; empty if a file that they are read from is not here: no number needs them."""
+    try:
+        return tuple(dataset.class_names[c] for c in classes)
+    except (FSSBenchError, KeyError):
+        return ()
 
 
 def method_record(method: Method[Any, Any]) -> MethodRecord:

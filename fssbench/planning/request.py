@@ -56,6 +56,8 @@ class Request:
     existing: Existing | None = None
     settings: Settings = field(default_factory=Settings)
     shard: Shard | None = None
+    label: str | None = None
+    label_backbone: str | None = None
     leads: bool = True
     """Whether this is the first process of the run, which writes to the run folder."""
 

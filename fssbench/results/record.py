@@ -174,6 +174,7 @@ class FoldRecord:
         run_length: Episodes per run, if the list holds several runs (`EpisodeList.run_length`).
         unanswered: Number of episodes that are left out because they have no prediction, as the user requested.
         leaking: Names of tested classes that the training on another data set has seen; None if that is not known.
+        class_names: The name of each of `classes`; empty in runs of earlier versions.
     """
 
     __pydantic_config__: ClassVar[dict[str, object]] = _CONFIG
@@ -192,6 +193,7 @@ class FoldRecord:
     run_length: int | None = None
     unanswered: int = 0
     leaking: tuple[str, ...] | None = ()
+    class_names: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -253,6 +255,8 @@ class Run:
         shard: (number, count) if only a part of each fold is evaluated, in the order of work; None for all of it.
         precision: The precision of the computation; see `fssbench.planning.settings.Settings`.
         plain: Whether the plain methods predicted, instead of their fast forms.
+        label: The name of the row in tables; None for that of the method.
+        label_backbone: The group of the row in tables; None for that of the backbone.
         schema_version: Raised when the meaning of a field changes.
     """
 
@@ -271,6 +275,8 @@ class Run:
     shard: tuple[int, int] | None = None
     precision: Literal["float32", "tf32", "bfloat16", "float16"] = "float32"
     plain: bool = False
+    label: str | None = None
+    label_backbone: str | None = None
     schema_version: Literal[1] = 1
 
     @property
@@ -303,7 +309,10 @@ class Run:
         return stop - start - fold.unanswered
 
 
-_IGNORED = {"limit", "starts", "method.learnable_parameters", "dataset.title", "path", "checkpoint", "licence"}
+_IGNORED = {
+    *("limit", "starts", "method.learnable_parameters", "path", "checkpoint", "licence"),
+    *("dataset.title", "dataset.fold_count", "class_names", "label", "label_backbone"),
+}
 """Fields that may differ between two starts of a run, because they do not change any number."""
 
 

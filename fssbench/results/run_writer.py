@@ -146,7 +146,12 @@ class RunFolder:
 
     def _continue(self) -> None:
         stored = check_continues(self.path, self.run)
-        self.run = replace(self.run, starts=stored.starts + self.run.starts)
+        self.run = replace(
+            self.run,
+            starts=stored.starts + self.run.starts,
+            label=self.run.label or stored.label,
+            label_backbone=self.run.label_backbone or stored.label_backbone,
+        )
         # Lock before reading: another run must not write in between.
         self._writer = RowWriter(self.path / ROWS)
         self.rows, bad = read_sound_rows(self.path / ROWS)
