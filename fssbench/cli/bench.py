@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from fssbench.cli.console import console
-from fssbench.cli.options import Backbone, DatasetName, Device, MaybeProtocol, Root
+from fssbench.cli.help import COMPUTING, EPISODES, OUTPUT, WEIGHTS, WHAT
+from fssbench.cli.options import Backbone, BatchSize, DatasetName, Device, FeatureCache, MaybeProtocol, Root
 from fssbench.cli.paths import check_file, given_path
 from fssbench.errors import UsageError
 
@@ -21,28 +22,61 @@ if TYPE_CHECKING:
 
 
 def bench(
-    method: Annotated[str, typer.Option("--method", help="Several of `fssbench list methods`: hsnet,asnet.")],
+    method: Annotated[
+        str,
+        typer.Option(
+            "--method",
+            metavar="NAME,...",
+            help="Several of `fssbench list methods`: hsnet,asnet.",
+            rich_help_panel=WHAT,
+        ),
+    ],
     dataset: DatasetName = "shapes20i",
-    fold: Annotated[str, typer.Option("--fold", help="A fold, or all.")] = "0",
-    shots: Annotated[str, typer.Option("--shots", help="Supports per class, K: 1,5.")] = "1",
-    precision: Annotated[str, typer.Option("--precision", help="float32,bfloat16,...; the first is compared with.")] = (
-        "float32"
-    ),
-    episodes: Annotated[int, typer.Option("--episodes", help="How many a fold.")] = 20,
+    fold: Annotated[str, typer.Option("--fold", metavar="N", help="A fold, or all.", rich_help_panel=WHAT)] = "0",
+    shots: Annotated[
+        str, typer.Option("--shots", metavar="K,...", help="Supports per class: 1,5.", rich_help_panel=WHAT)
+    ] = "1",
+    precision: Annotated[
+        str,
+        typer.Option(
+            "--precision",
+            metavar="NAME,...",
+            help="float32,bfloat16,...; the first is compared with.",
+            rich_help_panel=COMPUTING,
+        ),
+    ] = "float32",
+    episodes: Annotated[int, typer.Option("--episodes", help="How many a fold.", rich_help_panel=EPISODES)] = 20,
     backbone: Backbone = None,
     protocol: MaybeProtocol = None,
     random_weights: Annotated[
-        bool, typer.Option("--random-weights", help="Time and memory alone: no checkpoint is needed.")
+        bool,
+        typer.Option(
+            "--random-weights", help="Time and memory alone: no checkpoint is needed.", rich_help_panel=WEIGHTS
+        ),
     ] = False,
-    feature_cache: Annotated[str | None, typer.Option("--feature-cache", help="As for eval.")] = None,
-    batch_size: Annotated[int | None, typer.Option("--batch-size", help="As for eval.")] = None,
+    feature_cache: FeatureCache = None,
+    batch_size: BatchSize = None,
     device: Device = "auto",
     root: Root = None,
-    out: Annotated[Path | None, typer.Option("--out", parser=given_path, help="CSV file for the numbers.")] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            metavar="FILE",
+            parser=given_path,
+            help="CSV file for the numbers, written after each case.",
+            show_default="they are only printed",
+            rich_help_panel=OUTPUT,
+        ),
+    ] = None,
 ) -> None:
     """Compare what methods cost: episodes per second, time by stage, operations, memory, parameters.
 
-    Each is measured in a process of its own, one after the other.
+    Examples:
+        fssbench bench --method hsnet,asnet,prototype
+        fssbench bench --method hsnet --shots 1,5 --precision float32,bfloat16 --out bench.csv
+
+    Each is measured in a process of its own, one after the other. What is measured when it is interrupted is printed.
     """
     import csv
     from io import StringIO

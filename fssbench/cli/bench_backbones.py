@@ -10,12 +10,16 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from fssbench.cli.console import console, say
+from fssbench.cli.help import EPISODES, OUTPUT, WHAT
 from fssbench.cli.options import (
+    BatchSize,
     DataOptions,
     DatasetName,
     Device,
+    FeatureCache,
     MaybeProtocol,
     Overwrite,
+    Precision,
     RunFolder,
     existing_of,
     fields_for,
@@ -45,37 +49,54 @@ class BenchOptions:
         list[str],
         typer.Option(
             "--backbone",
+            metavar="NAME,...",
+            rich_help_panel=WHAT,
             help="Several of `fssbench list backbones`, or models of the hub (hf:OWNER/NAME, hf:./FOLDER): a,b, or the "
             "option repeated. The others are compared with the first.",
         ),
     ]
     dataset: DatasetName = "shapes20i"
-    method: Annotated[str, typer.Option("--method", help="A method without training.")] = "prototype"
-    fold: Annotated[str | None, typer.Option("--fold", help="A fold, or all.", show_default="all")] = None
-    shots: Annotated[int, typer.Option("--shots", help="Supports per class, K.")] = 1
-    ways: Annotated[int, typer.Option("--ways", help="Classes per episode, N.")] = 1
+    method: Annotated[
+        str, typer.Option("--method", metavar="NAME", help="A method without training.", rich_help_panel=WHAT)
+    ] = "prototype"
+    fold: Annotated[
+        str | None,
+        typer.Option("--fold", metavar="N", help="A fold, or all.", show_default="all", rich_help_panel=WHAT),
+    ] = None
+    shots: Annotated[int, typer.Option("--shots", help="Supports per class.", rich_help_panel=WHAT)] = 1
+    ways: Annotated[int, typer.Option("--ways", help="Classes per episode.", rich_help_panel=WHAT)] = 1
     protocol: MaybeProtocol = None
     episodes: Annotated[
-        int | None, typer.Option("--episodes", help="How many (a run).", show_default="the protocol's")
+        int | None,
+        typer.Option("--episodes", help="How many (a run).", show_default="the protocol's", rich_help_panel=EPISODES),
     ] = None
-    seed: Annotated[int | None, typer.Option("--seed", help="Seed of the draw.", show_default="the release's")] = None
+    seed: Annotated[
+        int | None,
+        typer.Option("--seed", help="Seed of the draw.", show_default="the release's", rich_help_panel=EPISODES),
+    ] = None
     device: Device = "auto"
-    precision: Annotated[
-        Literal["float32", "tf32", "bfloat16", "float16"], typer.Option("--precision", help="As for eval.")
-    ] = "float32"
-    feature_cache: Annotated[str | None, typer.Option("--feature-cache", help="As for eval.")] = None
-    batch_size: Annotated[int | None, typer.Option("--batch-size", help="As for eval.")] = None
+    precision: Precision = "float32"
+    feature_cache: FeatureCache = None
+    batch_size: BatchSize = None
     out: RunFolder = None
-    resume: Annotated[bool, typer.Option("--resume", help="Keep finished runs there, and continue the others.")] = False
+    resume: Annotated[
+        bool,
+        typer.Option("--resume", help="Keep finished runs there, and continue the others.", rich_help_panel=OUTPUT),
+    ] = False
     overwrite: Overwrite = False
     form: Annotated[
-        Literal["terminal", "markdown", "csv", "json"], typer.Option("--format", help="How to show the table.")
+        Literal["terminal", "markdown", "csv", "json"],
+        typer.Option("--format", help="How to show the table.", rich_help_panel=OUTPUT),
     ] = "terminal"
 
 
 @with_fields
 def bench_backbones(options: BenchOptions, data: DataOptions) -> None:
     """Compare backbones under one training-free method: mIoU, FB-IoU, difference, time, parameters, memory.
+
+    Examples:
+        fssbench bench-backbones --backbone small,resnet50 --dataset shapes20i --fold 0
+        fssbench bench-backbones --backbone resnet50,hf:facebook/dinov2-small --dataset pascal5i
 
     All have the same episodes. Each has a run folder and a process of its own; the table is in OUT/backbones.csv, too.
     """

@@ -31,6 +31,7 @@ def check(
         float | None,
         typer.Option(
             "--tolerance",
+            metavar="POINTS",
             help="Per cent points either way, instead of the rule's.",
             show_default="by tier, see docs/continuous-integration.md",
         ),
@@ -39,16 +40,21 @@ def check(
         Path | None,
         typer.Option(
             "--baselines",
+            metavar="FOLDER",
             parser=given_path,
             help="Folder of baselines, a DATASET.csv each.",
             show_default="those of this project",
         ),
     ] = None,
-    junit: Annotated[Path | None, typer.Option("--junit", parser=given_path, help="JUnit XML to write.")] = None,
+    junit: Annotated[
+        Path | None,
+        typer.Option("--junit", metavar="FILE", parser=given_path, help="JUnit XML to write.", show_default="none"),
+    ] = None,
     summary: Annotated[
         Path | None,
         typer.Option(
             "--step-summary",
+            metavar="FILE",
             parser=given_path,
             help="Markdown to append the table to.",
             show_default="$GITHUB_STEP_SUMMARY if set",
@@ -56,6 +62,10 @@ def check(
     ] = None,
 ) -> None:
     """Check measured numbers: expected, measured, difference, tolerance, interval, verdict.
+
+    Examples:
+        fssbench check runs/hsnet-pascal
+        fssbench check runs --against baseline --junit junit.xml
 
     Ends with 1 if a number misses, with 2 if a run, or a fold against baselines, has nothing to be compared with.
     """

@@ -28,6 +28,10 @@ def compare(
 ) -> None:
     """Compare runs episode by episode: differences per fold and in the mean, intervals, p-values, episodes won.
 
+    Examples:
+        fssbench compare runs/first runs/second
+        fssbench compare runs/reference runs/a runs/b --format markdown
+
     The runs must have the same episodes and count alike; otherwise what differs is named.
     """
     from fssbench.comparison import compare as compare_runs

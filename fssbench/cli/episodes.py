@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, cast
 import typer
 
 from fssbench.cli.console import console, say
-from fssbench.cli.help import Command, Group
+from fssbench.cli.help import DATA, EPISODES, OUTPUT, WHAT, Command, Group
 from fssbench.cli.options import DataOptions, DatasetName, MaybeDataset, ProtocolName, SkipShortClasses, with_fields
 from fssbench.cli.paths import check_file, given_path
 from fssbench.errors import BrokenFileError, CheckFailedError, UsageError
@@ -33,27 +33,49 @@ app = typer.Typer(
 class DrawOptions:
     """What decides a list that is drawn, besides the data set."""
 
-    shots: Annotated[int, typer.Option("--shots", help="Supports per class, K.")] = 1
-    ways: Annotated[int, typer.Option("--ways", help="Classes per episode, N.")] = 1
+    shots: Annotated[int, typer.Option("--shots", help="Supports per class.", rich_help_panel=EPISODES)] = 1
+    ways: Annotated[int, typer.Option("--ways", help="Classes per episode.", rich_help_panel=EPISODES)] = 1
     protocol: ProtocolName = "hsnet"
     count: Annotated[
-        int | None, typer.Option("--count", help="How many episodes a run; default the protocol's number.")
+        int | None,
+        typer.Option(
+            "--count", help="How many episodes a run.", show_default="the protocol's", rich_help_panel=EPISODES
+        ),
     ] = None
     seed: Annotated[
         int | None,
-        typer.Option("--seed", help="Seed of the draw, for one run; default the release's, all its runs."),
+        typer.Option(
+            "--seed",
+            help="Seed of the draw, for one run.",
+            show_default="the release's, all its runs",
+            rich_help_panel=EPISODES,
+        ),
     ] = None
     split: Annotated[
         Literal["train", "val", "test"] | None,
-        typer.Option("--split", help="Split of the data set; default that of the protocol."),
+        typer.Option(
+            "--split", help="Split of the data set.", show_default="that of the protocol", rich_help_panel=EPISODES
+        ),
     ] = None
     train_dataset: Annotated[
         str | None,
-        typer.Option("--train-dataset", help="The data set that the weights were trained on: its folds are used."),
+        typer.Option(
+            "--train-dataset",
+            metavar="NAME",
+            help="The data set that the weights were trained on: its folds are used.",
+            show_default="--dataset",
+            rich_help_panel=DATA,
+        ),
     ] = None
     test_classes: Annotated[
         str | None,
-        typer.Option("--test-classes", help="With --train-dataset which classes are tested: unseen, all, own, ..."),
+        typer.Option(
+            "--test-classes",
+            metavar="NAME",
+            help="With --train-dataset which classes are tested: unseen, all, own, ...",
+            show_default="those of the pair",
+            rich_help_panel=DATA,
+        ),
     ] = None
     skip_short_classes: SkipShortClasses = False
 
@@ -93,13 +115,25 @@ class DrawOptions:
 def export(
     dataset: DatasetName,
     out: Annotated[
-        Path, typer.Option("--out", parser=given_path, help="File to write; with --fold all, {fold} in its name.")
+        Path,
+        typer.Option(
+            "--out",
+            metavar="FILE",
+            parser=given_path,
+            help="File to write; with --fold all, {fold} in its name.",
+            rich_help_panel=OUTPUT,
+        ),
     ],
     draw: DrawOptions,
     data: DataOptions,
-    fold: Annotated[str, typer.Option("--fold", help="Fold, or all.")] = "0",
+    fold: Annotated[str, typer.Option("--fold", metavar="N", help="A fold, or all.", rich_help_panel=WHAT)] = "0",
 ) -> None:
-    """Draw a list as a protocol does and write it to a file, for `fssbench eval --episodes FILE`."""
+    """Draw a list as a protocol does and write it to a file, for `fssbench eval --episodes FILE`.
+
+    Examples:
+        fssbench episodes export --dataset shapes20i --protocol shapes --fold 0 --out list.json
+        fssbench episodes export --dataset pascal5i --protocol hsnet --fold all --out 'list-fold{fold}.json'
+    """
     from fssbench.episode import write_episodes
     from fssbench.episode.verify import official_finding
 
@@ -131,10 +165,15 @@ def show(
         Path | None, typer.Argument(parser=given_path, help="A list; or give --dataset to draw one.")
     ] = None,
     dataset: MaybeDataset = None,
-    fold: Annotated[str, typer.Option("--fold", help="Fold.")] = "0",
-    rows: Annotated[int, typer.Option("--rows", min=0, help="How many episodes to show.")] = 10,
+    fold: Annotated[str, typer.Option("--fold", metavar="N", help="Fold.", rich_help_panel=WHAT)] = "0",
+    rows: Annotated[int, typer.Option("--rows", min=0, help="How many episodes to show.", rich_help_panel=OUTPUT)] = 10,
 ) -> None:
-    """Show a list: header and hash, how often each class occurs, the first episodes."""
+    """Show a list: header and hash, how often each class occurs, the first episodes.
+
+    Examples:
+        fssbench episodes show list.json
+        fssbench episodes show --dataset shapes20i --protocol shapes --fold 1 --rows 3
+    """
     from fssbench.episode import read_episodes
 
     if (file is None) == (dataset is None):
@@ -156,11 +195,19 @@ def verify(
     protocol: Annotated[
         str | None,
         typer.Option(
-            "--protocol", help="Its protocol, where that is a file: ./mine.toml.", show_default="the one it names"
+            "--protocol",
+            metavar="FILE",
+            help="Its protocol, where that is a file: ./mine.toml.",
+            show_default="the one it names",
         ),
     ] = None,
 ) -> None:
-    """Check a list: its hash, and with --dataset its names, its classes and its protocol's own draw."""
+    """Check a list: its hash, and with --dataset its names, its classes and its protocol's own draw.
+
+    Examples:
+        fssbench episodes verify list.json
+        fssbench episodes verify list.json --dataset shapes20i
+    """
     from fssbench.datasets import open_dataset
     from fssbench.episode import read_episodes
     from fssbench.episode.verify import Finding, official_finding

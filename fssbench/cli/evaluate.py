@@ -4,26 +4,15 @@ from __future__ import annotations
 
 import sys
 from contextlib import nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
-
-import typer
+from typing import TYPE_CHECKING, Any
 
 from fssbench.cli.console import say
 from fssbench.cli.eval_fetch import fetch_annotations, photos_arriving
+from fssbench.cli.eval_options import EvalOptions
 from fssbench.cli.options import (
-    AllowLeak,
-    Backbone,
     DataOptions,
-    DatasetName,
-    Device,
-    MaybeProtocol,
-    MaybeTask,
-    Overwrite,
-    Quiet,
-    RunFolder,
-    SkipShortClasses,
     existing_of,
     fields_for,
     names_of,
@@ -31,7 +20,7 @@ from fssbench.cli.options import (
     whole_number,
     with_fields,
 )
-from fssbench.cli.paths import check_folder, given_path
+from fssbench.cli.paths import check_folder
 from fssbench.cli.report import print_profile, report
 from fssbench.cli.signals import resume_command
 from fssbench.errors import FSSBenchError, UsageError
@@ -45,147 +34,13 @@ if TYPE_CHECKING:
     from fssbench.planning.request import Request
 
 
-@dataclass(frozen=True)
-class EvalOptions:
-    """The options of `fssbench eval`, besides those of the data set."""
-
-    method: Annotated[
-        str, typer.Option("--method", help="One of `fssbench list methods`, or several: hsnet,asnet in one pass.")
-    ]
-    dataset: DatasetName
-    train_dataset: Annotated[
-        str | None,
-        typer.Option(
-            "--train-dataset",
-            help="What the weights were trained on, to see what a shift of domain costs.",
-            show_default="--dataset",
-        ),
-    ] = None
-    test_classes: Annotated[
-        str | None,
-        typer.Option(
-            "--test-classes",
-            help="With --train-dataset: unseen, all, own, or repri-released (flawed) of coco20i to pascal5i.",
-            show_default="the pair's",
-        ),
-    ] = None
-    allow_leak: AllowLeak = False
-    fold: Annotated[str | None, typer.Option("--fold", help="A fold, or all.", show_default="all")] = None
-    shots: Annotated[
-        str | None, typer.Option("--shots", help="Supports per class, K; several: 1,5 in one pass.", show_default="1")
-    ] = None
-    ways: Annotated[int | None, typer.Option("--ways", help="Classes per episode, N.", show_default="1")] = None
-    backbone: Backbone = None
-    variant: Annotated[str | None, typer.Option("--variant", help="Variant of the method, if it has several.")] = None
-    task: MaybeTask = None
-    protocol: MaybeProtocol = None
-    score_at: Annotated[
-        Literal["input", "original"] | None,
-        typer.Option("--score-at", help="Size at which IoU is counted.", show_default="the protocol's"),
-    ] = None
-    checkpoint: Annotated[
-        str | None,
-        typer.Option("--checkpoint", help="Weights, in whose name {fold} may stand.", show_default="the registered"),
-    ] = None
-    backbone_weights: Annotated[
-        str | None,
-        typer.Option("--backbone-weights", help="The frozen backbone, where the checkpoint is without it."),
-    ] = None
-    random_weights: Annotated[
-        bool, typer.Option("--random-weights", help="Evaluate without a checkpoint, with random weights.")
-    ] = False
-    weak: Annotated[bool, typer.Option("--weak", help="The form that learnt from image-level labels (FS-CS).")] = False
-    episodes: Annotated[
-        str | None,
-        typer.Option(
-            "--episodes",
-            help="How many (a run), or a list from `fssbench episodes export`, in whose name {fold} may stand.",
-            show_default="the protocol's",
-        ),
-    ] = None
-    limit: Annotated[
-        int | None, typer.Option("--limit", help="Evaluate only the first so many episodes of each fold.")
-    ] = None
-    seed: Annotated[
-        int | None,
-        typer.Option("--seed", help="Seed of the draw, of the first run.", show_default="the release's, all its runs"),
-    ] = None
-    runs: Annotated[
-        int | None,
-        typer.Option(
-            "--runs",
-            help="Evaluate so many lists, with the release's seeds or seed, seed + 1, ...: mean and deviation.",
-            show_default="the release's; 1 with --seed",
-        ),
-    ] = None
-    skip_short_classes: SkipShortClasses = False
-    device: Device = "auto"
-    out: RunFolder = None
-    label: Annotated[
-        str | None,
-        typer.Option("--label", help="Name of the row in tables: 'MyNet (ours)'.", show_default="the method's"),
-    ] = None
-    label_backbone: Annotated[
-        str | None,
-        typer.Option("--label-backbone", help="Group of the row in tables: 'ViT-B/16'.", show_default="the backbone's"),
-    ] = None
-    save_predictions: Annotated[
-        Path | None,
-        typer.Option(
-            "--save-predictions",
-            parser=given_path,
-            help="Folder for the label maps too, as `fssbench score` reads them.",
-        ),
-    ] = None
-    fetch: Annotated[
-        bool,
-        typer.Option(
-            "--fetch",
-            help="Fetch annotations and the photos of the episodes that are not here, on the way (coco20i).",
-        ),
-    ] = False
-    resume: Annotated[bool, typer.Option("--resume", help="Continue the run in that folder, if there is one.")] = False
-    overwrite: Overwrite = False
-    quiet: Quiet = False
-    feature_cache: Annotated[
-        str | None,
-        typer.Option(
-            "--feature-cache",
-            help="Memory for features of images that come again: 4GiB, 0.",
-            show_default="a third of what is free, at most 4GiB",
-        ),
-    ] = None
-    batch_size: Annotated[
-        int | None,
-        typer.Option("--batch-size", help="Images or episodes in one call.", show_default="1, on a graphics card 8"),
-    ] = None
-    workers: Annotated[
-        int | None,
-        typer.Option("--workers", help="Threads that read photos ahead.", show_default="1, on a graphics card 4"),
-    ] = None
-    precision: Annotated[
-        Literal["float32", "tf32", "bfloat16", "float16"],
-        typer.Option("--precision", help="In which the network computes; only float32 gives the releases' digits."),
-    ] = "float32"
-    compiled: Annotated[bool, typer.Option("--compile", help="Compile the encoder by torch first.")] = False
-    plain: Annotated[
-        bool, typer.Option("--plain", help="Let the method itself predict, as its paper says, without its fast form.")
-    ] = False
-    profiled: Annotated[
-        bool, typer.Option("--profile", help="Say where the time went; profile.json in the run folder has it, too.")
-    ] = False
-    shard: Annotated[
-        str | None,
-        typer.Option(
-            "--shard",
-            help="Evaluate one part of the run, for job arrays: 1/8. `fssbench merge` puts the parts together.",
-        ),
-    ] = None
-
-
 @with_fields
 def evaluate(options: EvalOptions, data: DataOptions) -> None:
-    """Evaluate a method: a row per episode in the run folder, and mIoU and FB-IoU (or exact ratio) per fold.
+    """Evaluate methods: a row per episode in the run folder, and mIoU and FB-IoU (or exact ratio) per fold.
+
+    Examples:
+        fssbench eval --method hsnet --dataset shapes20i --fold 0
+        fssbench eval --method hsnet,asnet --dataset coco20i --shots 1,5 --out runs/both
 
     Under torchrun the processes share the work: torchrun --nproc-per-node 2 -m fssbench eval ...
     """

@@ -25,6 +25,9 @@ COMPUTING = "Computing"
 OUTPUT = "Output"
 """Groups of options, the `rich_help_panel` of each."""
 
+ORDER = (WHAT, DATA, EPISODES, WEIGHTS, COMPUTING, OUTPUT)
+"""The order of these groups in every help; a command's own groups come first."""
+
 FEW = 8
 """A command with no more options than this shows them in one list."""
 
@@ -34,8 +37,11 @@ WIDEST = 110
 NARROW = 72
 """Columns from which on the text of an option stands next to its name, not below."""
 
-_LEFT = 30
+_LEFT = 27
 """Columns of names that are aligned; the text of a longer one begins on the next line."""
+
+_SHORT = 16
+"""Columns of names next to which there is room for a text also on a narrow terminal."""
 
 _OTHER = "Other"
 _PLACEHOLDERS = {"str": "TEXT", "int": "N", "float": "X", "Path": "PATH"}
@@ -90,27 +96,28 @@ def panels_of(command: AnyCommand, ctx: Context) -> dict[str, list[Parameter]]:
     named = {getattr(one, "rich_help_panel", None) for one in options} - {None}
     if len(options) <= FEW + 1 or not named:  # --help is one of them
         return found | {"Options": options}
-    others = []
+    panels: dict[str, list[Parameter]] = {}
     for one in options:
-        panel = getattr(one, "rich_help_panel", None)
-        if panel is None:
-            others.append(one)
-        else:
-            found.setdefault(panel, []).append(one)
-    return found | {_OTHER: others}
+        panels.setdefault(getattr(one, "rich_help_panel", None) or _OTHER, []).append(one)
+    places = {panel: place for place, panel in enumerate((*ORDER, _OTHER))}
+    return found | dict(sorted(panels.items(), key=lambda panel: places.get(panel[0], -1)))
 
 
 def _help(command: Command | Group, ctx: Context) -> str:
     width = columns()
     parts = [_folded(_usage(command, ctx), width, "       "), *_described(command.help or "", width)]
     if isinstance(command, Group):
+        widest = max(map(len, command.list_commands(ctx)))
         for heading, names in command.command_groups(ctx).items():
             commands = [(name, one) for name in names if (one := command.get_command(ctx, name)) and not one.hidden]
             rows = [(name, _first_sentence(one.help or "")) for name, one in commands]
-            if rows:
-                parts.append(_heading(heading) + "\n" + _aligned(rows, width))
-    for heading, parameters in panels_of(command, ctx).items():
-        parts.append(_heading(heading) + "\n" + _aligned([(_left(one, ctx), _right(one)) for one in parameters], width))
+            parts.append(_heading(heading) + "\n" + _aligned(rows, width, widest))
+    panels = {
+        heading: [(_left(one, ctx), _right(one)) for one in parameters]
+        for heading, parameters in panels_of(command, ctx).items()
+    }
+    widest = max(len(name) for rows in panels.values() for name, _ in rows)
+    parts += [_heading(heading) + "\n" + _aligned(rows, width, widest) for heading, rows in panels.items()]
     return "\n\n".join(parts) + "\n"
 
 
@@ -133,9 +140,17 @@ def _described(text: str, width: int) -> Iterator[str]:
     for paragraph in inspect.cleandoc(text).split("\n\n"):
         first, *rest = paragraph.splitlines()
         if first == "Examples:":
-            yield "\n".join([_heading("Examples"), *(f"  {line.strip()}" for line in rest)])
+            yield "\n".join([_heading("Examples"), *(_command_line(line.strip(), width) for line in rest)])
         else:
             yield _folded(" ".join([first, *rest]), width)
+
+
+def _command_line(text: str, width: int) -> str:
+    """Return a command as a shell takes it, on several lines where one is too short."""
+    # An option stays on the line of its value.
+    joined = re.sub(r"(?<= )(--?[a-z][a-z-]*) (?!-)", "\\1\0", text)
+    lines = textwrap.wrap(joined, width - 8, break_long_words=False, break_on_hyphens=False)
+    return " \\\n      ".join([f"  {lines[0]}", *lines[1:]]).replace("\0", " ")
 
 
 def _first_sentence(text: str) -> str:
@@ -143,9 +158,15 @@ def _first_sentence(text: str) -> str:
     return first.partition("; ")[0].rstrip(".")
 
 
-def _aligned(rows: Sequence[tuple[str, str]], width: int) -> str:
-    """Return rows of a name and a text: next to each other, or the text below on a narrow terminal."""
-    left = 4 if width < NARROW else min(max((len(name) for name, _ in rows), default=0), _LEFT) + 4
+def _aligned(rows: Sequence[tuple[str, str]], width: int, widest: int) -> str:
+    """Return rows of a name and a text: next to each other, or the text below on a narrow terminal.
+
+    Args:
+        rows: Name and text of each.
+        width: Columns that there are.
+        widest: Columns of the longest name.
+    """
+    left = 6 if width < NARROW and widest > _SHORT else min(widest, _LEFT) + 4
     lines: list[str] = []
     for name, text in rows:
         folded = textwrap.wrap(text, max(width - left, 20), break_long_words=False, break_on_hyphens=False)

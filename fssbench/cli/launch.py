@@ -12,33 +12,59 @@ from fssbench.cli.console import say
 from fssbench.cli.paths import check_folder, given_path
 from fssbench.errors import UsageError
 
+WHERE = "Jobs"
+JOB = "What each job gets"
+
 
 def launch(
-    command: Annotated[list[str], typer.Argument(help="eval and its options, after --.")],
-    shards: Annotated[int, typer.Option("--shards", help="How many jobs share the work.")],
-    slurm: Annotated[bool, typer.Option("--slurm", help="Submit to Slurm.")] = False,
-    local: Annotated[bool, typer.Option("--local", help="Run as processes of this machine, to try it out.")] = False,
-    minutes: Annotated[int, typer.Option("--minutes", help="Time limit of a job.")] = 240,
-    cpus: Annotated[int, typer.Option("--cpus", help="Cores of a job.")] = 4,
-    gpus: Annotated[int, typer.Option("--gpus", help="Graphics cards of a job.")] = 0,
-    memory_gb: Annotated[int, typer.Option("--memory-gb", help="Memory of a job.")] = 16,
-    partition: Annotated[str | None, typer.Option("--partition", help="Of Slurm.")] = None,
-    at_once: Annotated[int | None, typer.Option("--at-once", help="How many jobs run at the same time.")] = None,
+    command: Annotated[list[str], typer.Argument(metavar="-- eval ...", help="eval and its options, after --.")],
+    shards: Annotated[int, typer.Option("--shards", help="How many jobs share the work.", rich_help_panel=WHERE)],
+    slurm: Annotated[bool, typer.Option("--slurm", help="Submit to Slurm.", rich_help_panel=WHERE)] = False,
+    local: Annotated[
+        bool, typer.Option("--local", help="Run as processes of this machine, to try it out.", rich_help_panel=WHERE)
+    ] = False,
+    minutes: Annotated[int, typer.Option("--minutes", help="Time limit of a job.", rich_help_panel=JOB)] = 240,
+    cpus: Annotated[int, typer.Option("--cpus", help="Cores of a job.", rich_help_panel=JOB)] = 4,
+    gpus: Annotated[int, typer.Option("--gpus", help="Graphics cards of a job.", rich_help_panel=JOB)] = 0,
+    memory_gb: Annotated[int, typer.Option("--memory-gb", help="Memory of a job.", rich_help_panel=JOB)] = 16,
+    partition: Annotated[
+        str | None,
+        typer.Option(
+            "--partition", metavar="NAME", help="Partition of Slurm.", show_default="Slurm's own", rich_help_panel=JOB
+        ),
+    ] = None,
+    at_once: Annotated[
+        int | None,
+        typer.Option(
+            "--at-once", help="How many jobs run at the same time.", show_default="all", rich_help_panel=WHERE
+        ),
+    ] = None,
     parameter: Annotated[
-        list[str] | None, typer.Option("--parameter", help="A further parameter of submitit: slurm_account=vision.")
+        list[str] | None,
+        typer.Option(
+            "--parameter",
+            metavar="NAME=VALUE",
+            help="A further parameter of submitit: slurm_account=vision; may be repeated.",
+            show_default="none",
+            rich_help_panel=JOB,
+        ),
     ] = None,
     logs: Annotated[
         Path,
         typer.Option(
             "--logs",
+            metavar="FOLDER",
             parser=given_path,
             help="Folder of the jobs' logs.",
+            rich_help_panel=WHERE,
         ),
     ] = Path("runs/logs"),
 ) -> None:
     """Cut an evaluation into shards and submit a job for each; without --slurm or --local, print their commands.
 
-    fssbench launch --slurm --shards 16 -- eval --method hsnet --dataset coco20i --shots 5 --out runs/coco
+    Examples:
+        fssbench launch --shards 4 --local -- eval --method hsnet --dataset shapes20i --out runs/shapes
+        fssbench launch --shards 16 --slurm -- eval --method hsnet --dataset coco20i --shots 5 --out runs/coco
     """
     from fssbench.engine.cluster import Resources, shard_commands, submit
 

@@ -16,6 +16,7 @@ def merge(
         list[Path],
         typer.Argument(
             parser=given_path,
+            metavar="FOLDER...",
             help="Run folders, or the folder that the shards are in.",
         ),
     ],
@@ -23,6 +24,7 @@ def merge(
         Path | None,
         typer.Option(
             "--out",
+            metavar="FOLDER",
             parser=given_path,
             help="Folder of the whole run.",
             show_default="the folder of the shards",
@@ -31,7 +33,12 @@ def merge(
     overwrite: Overwrite = False,
     resume: Annotated[bool, typer.Option("--resume", help="Add to the run in that folder.")] = False,
 ) -> None:
-    """Put the shards of a run together; exit code 1 while episodes are missing, which `eval --resume` evaluates."""
+    """Put the shards of a run together; exit code 1 while episodes are missing, which `eval --resume` evaluates.
+
+    Examples:
+        fssbench merge runs/coco
+        fssbench merge runs/coco-1of2 runs/coco-2of2 --out runs/coco
+    """
     from fssbench.cli.report import report
     from fssbench.errors import UsageError
     from fssbench.results.merge import lists_of, shards_in

@@ -25,7 +25,12 @@ def method(
     name: Annotated[str, typer.Argument(help="Its name, as Python takes it: mynet writes mynet.py and test_mynet.py.")],
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files of these names.")] = False,
 ) -> None:
-    """Write NAME.py, a prototype network that works as it stands, and test_NAME.py, which passes."""
+    """Write NAME.py, a prototype network that works as it stands, and test_NAME.py, which passes.
+
+    Examples:
+        fssbench new method mynet
+        fssbench new method mynet --overwrite
+    """
     if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", name) or keyword.iskeyword(name):
         raise UsageError(f"'{name}' is no name of a Python module", "letters, digits and _: fssbench new method mynet")
     cls = name[0].upper() + name[1:]
@@ -49,7 +54,12 @@ def protocol(
     name: Annotated[str, typer.Argument(help="Its name: mine writes mine.toml.")],
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a file of this name.")] = False,
 ) -> None:
-    """Write NAME.toml, HSNet's protocol with fewer episodes and smaller photos, to be changed."""
+    """Write NAME.toml, HSNet's protocol with fewer episodes and smaller photos, to be changed.
+
+    Examples:
+        fssbench new protocol mine
+        fssbench new protocol mine --overwrite
+    """
     from fssbench.protocols.rules import shipped_protocols
 
     if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_-]{0,63}", name):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from fssbench.cli.help import DATA, EPISODES, OUTPUT, WHAT
 from fssbench.cli.options import (
     AllowLeak,
     DataOptions,
@@ -31,43 +32,97 @@ class ScoreOptions:
     """The options of `fssbench score`, besides those of the data set."""
 
     predictions: Annotated[
-        str, typer.Option("--predictions", help="Folder of label maps as PNG, in whose name {fold} may stand.")
+        str,
+        typer.Option(
+            "--predictions",
+            metavar="FOLDER",
+            help="Folder of label maps as PNG, in whose name {fold} may stand.",
+            rich_help_panel=WHAT,
+        ),
     ]
     episodes: Annotated[
         str,
         typer.Option(
-            "--episodes", help="The list that they predict (`fssbench episodes export`); {fold} may stand in its name."
+            "--episodes",
+            metavar="FILE",
+            help="The list that they predict (`fssbench episodes export`); {fold} may stand in its name.",
+            rich_help_panel=WHAT,
         ),
     ]
-    dataset: Annotated[str | None, typer.Option("--dataset", help="Data set.", show_default="the list's")] = None
+    dataset: Annotated[
+        str | None,
+        typer.Option("--dataset", metavar="NAME", help="Data set.", show_default="the list's", rich_help_panel=DATA),
+    ] = None
     train_dataset: Annotated[
-        str | None, typer.Option("--train-dataset", help="What the method was trained on.", show_default="--dataset")
+        str | None,
+        typer.Option(
+            "--train-dataset",
+            metavar="NAME",
+            help="What the method was trained on.",
+            show_default="--dataset",
+            rich_help_panel=DATA,
+        ),
     ] = None
     allow_leak: AllowLeak = False
-    fold: Annotated[str | None, typer.Option("--fold", help="A fold, or all.", show_default="the lists'")] = None
+    fold: Annotated[
+        str | None,
+        typer.Option(
+            "--fold", metavar="N", help="A fold, or all.", show_default="those of the lists", rich_help_panel=WHAT
+        ),
+    ] = None
     protocol: Annotated[
         str | None,
-        typer.Option("--protocol", help="Whose rules count: a name, or ./mine.toml.", show_default="the list's"),
+        typer.Option(
+            "--protocol",
+            metavar="NAME",
+            help="Whose rules count: a name, or ./mine.toml.",
+            show_default="the list's",
+            rich_help_panel=EPISODES,
+        ),
     ] = None
     score_at: Annotated[
         Literal["input", "original"] | None,
-        typer.Option("--score-at", help="Size of the label maps, at which IoU is counted.", show_default="protocol's"),
+        typer.Option(
+            "--score-at",
+            help="Size of the label maps, at which IoU is counted.",
+            show_default="the protocol's",
+            rich_help_panel=EPISODES,
+        ),
     ] = None
     presence: Annotated[
         Path | None,
         typer.Option(
             "--presence",
+            metavar="FILE",
             parser=given_path,
             help="JSON or CSV: which classes are predicted to be present.",
             show_default="presence.json or .csv in the folder, else those with a pixel",
+            rich_help_panel=WHAT,
         ),
     ] = None
     method_name: Annotated[
-        str | None, typer.Option("--method-name", help="What tables call the method.", show_default="the folder's name")
+        str | None,
+        typer.Option(
+            "--method-name",
+            metavar="NAME",
+            help="What tables call the method.",
+            show_default="the folder's name",
+            rich_help_panel=OUTPUT,
+        ),
     ] = None
-    backbone: Annotated[str | None, typer.Option("--backbone", help="Its backbone, for tables.")] = None
+    backbone: Annotated[
+        str | None,
+        typer.Option(
+            "--backbone", metavar="NAME", help="Its backbone, for tables.", show_default="none", rich_help_panel=OUTPUT
+        ),
+    ] = None
     allow_missing: Annotated[
-        bool, typer.Option("--allow-missing", help="Leave episodes without a prediction out; the run says so.")
+        bool,
+        typer.Option(
+            "--allow-missing",
+            help="Leave episodes without a prediction out; the run says so.",
+            rich_help_panel=WHAT,
+        ),
     ] = False
     out: RunFolder = None
     overwrite: Overwrite = False
@@ -76,7 +131,12 @@ class ScoreOptions:
 
 @with_fields
 def score(options: ScoreOptions, data: DataOptions) -> None:
-    """Score predictions in files: the same rows, numbers, tables and checks as those of `fssbench eval`."""
+    """Score predictions in files: the same rows, numbers, tables and checks as those of `fssbench eval`.
+
+    Examples:
+        fssbench score --predictions predictions --episodes list-fold{fold}.json --method-name "My Net"
+        fssbench score --predictions maps --episodes list.json --dataset pascal5i --root DIR --out runs/mine
+    """
     from fssbench.predictions.plan import ScoreRequest, plan_score
     from fssbench.predictions.score import score as count
     from fssbench.results.progress import Silent, progress_for

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from fssbench.cli.console import say
-from fssbench.cli.options import DatasetName, Device, MaybeTask, Root, fields_for, task_of, with_fields
+from fssbench.cli.help import OUTPUT
+from fssbench.cli.options import Device, Root, fields_for, task_of, with_fields
 from fssbench.cli.paths import check_folder, given_path
 from fssbench.cli.signals import resume_command
 
@@ -17,57 +18,130 @@ if TYPE_CHECKING:
     from fssbench.training.plan import Plan
 
 
+TRAINED = "What to train"
+RECIPE = "Recipe"
+
+
 @dataclass(frozen=True)
 class TrainOptions:
     """The options of `fssbench train`."""
 
-    dataset: DatasetName
-    fold: Annotated[int, typer.Option("--fold", help="The fold whose classes are not seen.")]
+    dataset: Annotated[
+        str,
+        typer.Option("--dataset", metavar="NAME", help="One of `fssbench list datasets`.", rich_help_panel=TRAINED),
+    ]
+    fold: Annotated[int, typer.Option("--fold", help="The fold whose classes are not seen.", rich_help_panel=TRAINED)]
     method: Annotated[
-        str | None, typer.Option("--method", help="The method; left out, the backbone itself is trained.")
+        str | None,
+        typer.Option(
+            "--method",
+            metavar="NAME",
+            help="The method.",
+            show_default="none: the backbone itself is trained",
+            rich_help_panel=TRAINED,
+        ),
     ] = None
     variant: Annotated[
-        str | None, typer.Option("--variant", help="Its form, e.g. fscs.", show_default="the task's first")
+        str | None,
+        typer.Option(
+            "--variant",
+            metavar="NAME",
+            help="Its form, e.g. fscs.",
+            show_default="the task's first",
+            rich_help_panel=TRAINED,
+        ),
     ] = None
-    task: MaybeTask = None
-    ways: Annotated[int | None, typer.Option("--ways", help="N of an episode.", show_default="the recipe's")] = None
-    shots: Annotated[int | None, typer.Option("--shots", help="K of an episode.", show_default="the recipe's")] = None
-    weak: Annotated[bool, typer.Option("--weak", help="Learn from image-level labels.")] = False
-    backbone: Annotated[str | None, typer.Option("--backbone", help="Its backbone.", show_default="the recipe's")] = (
-        None
-    )
+    task: Annotated[
+        Literal["fss", "fs-cs", "fscs"] | None,
+        typer.Option(
+            "--task",
+            help="Segmentation, or classification and segmentation.",
+            show_default="the method's",
+            rich_help_panel=TRAINED,
+        ),
+    ] = None
+    backbone: Annotated[
+        str | None,
+        typer.Option(
+            "--backbone",
+            metavar="NAME",
+            help="Its backbone.",
+            show_default="the recipe's",
+            rich_help_panel=TRAINED,
+        ),
+    ] = None
     backbone_weights: Annotated[
         Path | None,
         typer.Option(
             "--backbone-weights",
+            metavar="FILE",
             parser=given_path,
             help="File of the weights its backbone starts with.",
-            show_default="registered",
+            show_default="the registered ones",
+            rich_help_panel=TRAINED,
         ),
+    ] = None
+    weak: Annotated[bool, typer.Option("--weak", help="Learn from image-level labels.", rich_help_panel=RECIPE)] = False
+    ways: Annotated[
+        int | None,
+        typer.Option("--ways", help="Classes per episode.", show_default="the recipe's", rich_help_panel=RECIPE),
+    ] = None
+    shots: Annotated[
+        int | None,
+        typer.Option("--shots", help="Supports per class.", show_default="the recipe's", rich_help_panel=RECIPE),
     ] = None
     config: Annotated[
         Path | None,
-        typer.Option("--config", parser=given_path, help="Recipes of your own, laid out as training/recipes.toml."),
+        typer.Option(
+            "--config",
+            metavar="FILE",
+            parser=given_path,
+            help="Recipes of your own, laid out as training/recipes.toml.",
+            show_default="the shipped recipes",
+            rich_help_panel=RECIPE,
+        ),
     ] = None
-    steps: Annotated[int | None, typer.Option("--steps", help="Steps of each stage.", show_default="the recipe's")] = (
-        None
-    )
-    batch: Annotated[int | None, typer.Option("--batch", help="Episodes per step.", show_default="the recipe's")] = None
-    seed: Annotated[int, typer.Option("--seed", help="Seed of initial weights and episodes.")] = 0
+    steps: Annotated[
+        int | None,
+        typer.Option("--steps", help="Steps of each stage.", show_default="the recipe's", rich_help_panel=RECIPE),
+    ] = None
+    batch: Annotated[
+        int | None,
+        typer.Option("--batch", help="Episodes per step.", show_default="the recipe's", rich_help_panel=RECIPE),
+    ] = None
+    seed: Annotated[
+        int, typer.Option("--seed", help="Seed of initial weights and episodes.", rich_help_panel=RECIPE)
+    ] = 0
     root: Root = None
     device: Device = "cpu"
     out: Annotated[
-        Path | None, typer.Option("--out", parser=given_path, help="Folder.", show_default="runs/train-...")
+        Path | None,
+        typer.Option(
+            "--out",
+            metavar="FOLDER",
+            parser=given_path,
+            help="Folder of state, log and weights.",
+            show_default="runs/train-...",
+            rich_help_panel=OUTPUT,
+        ),
     ] = None
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in that folder.")] = False
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with the run in that folder.", rich_help_panel=OUTPUT)
+    ] = False
     tensorboard: Annotated[
-        bool, typer.Option("--tensorboard", help="Write curves for TensorBoard into the folder too.")
+        bool,
+        typer.Option("--tensorboard", help="Write curves for TensorBoard into the folder too.", rich_help_panel=OUTPUT),
     ] = False
 
 
 @with_fields
 def train(options: TrainOptions) -> None:
-    """Train on the base classes of a fold: state and log.csv in the folder, weights.safetensors at the end."""
+    """Train on the base classes of a fold: state and log.csv in the folder, weights.safetensors at the end.
+
+    Examples:
+        fssbench train --method pfenet --dataset shapes20i --fold 0 --out runs/pfenet-0
+        fssbench train --method asnet --variant fscs --dataset shapes20i --fold 0 --steps 500
+    """
     check_folder("--out", options.out)
     from fssbench.training.plan import Request, plan
 

@@ -16,10 +16,15 @@ def validate(
         str, typer.Argument(help="A method of your own, ./my.py:MyNet, or one of `fssbench list methods`.")
     ],
     backbone: Annotated[
-        str | None, typer.Option("--backbone", help="Its backbone.", show_default="small, where it takes it")
+        str | None,
+        typer.Option("--backbone", metavar="NAME", help="Its backbone.", show_default="small, where it takes it"),
     ] = None,
 ) -> None:
     """Try what every registered method does: shapes, determinism, batches, masks, precision, weights; a line each.
+
+    Examples:
+        fssbench validate ./mynet.py:Mynet
+        fssbench validate hsnet --backbone resnet50
 
     Exit code 1 if something does not hold.
     """

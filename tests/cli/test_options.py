@@ -10,7 +10,7 @@ import typer
 from typer.testing import CliRunner
 
 from fssbench.cli.episodes import DrawOptions
-from fssbench.cli.evaluate import EvalOptions
+from fssbench.cli.eval_options import EvalOptions
 from fssbench.cli.options import DataOptions, existing_of, fields_for, task_of, with_fields
 from fssbench.cli.score import ScoreOptions
 from fssbench.cli.train import TrainOptions
