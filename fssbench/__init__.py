@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from fssbench.methods.building import build
     from fssbench.methods.catalogue import list_methods
     from fssbench.metrics.summary import summarise
-    from fssbench.photos import segment
+    from fssbench.photos import load, segment
     from fssbench.protocols.rules import list_protocols
     from fssbench.publications.load import published
 
@@ -34,6 +34,7 @@ _HOMES = {
     "list_datasets": "fssbench.datasets",
     "list_methods": "fssbench.methods",
     "list_protocols": "fssbench.protocols.rules",
+    "load": "fssbench.photos",
     "load_release": "fssbench.checkpoints",
     "open_dataset": "fssbench.datasets",
     "published": "fssbench.publications.load",
@@ -52,6 +53,7 @@ __all__ = [
     "list_datasets",
     "list_methods",
     "list_protocols",
+    "load",
     "load_release",
     "open_dataset",
     "published",

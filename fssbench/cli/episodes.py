@@ -10,7 +10,7 @@ import typer
 
 from fssbench.cli.console import console, say
 from fssbench.cli.help import DATA, EPISODES, OUTPUT, WHAT, Command, Group
-from fssbench.cli.options import DataOptions, DatasetName, MaybeDataset, ProtocolName, SkipShortClasses, with_fields
+from fssbench.cli.options import DataOptions, DatasetName, DrawnBy, MaybeDataset, SkipShortClasses, with_fields
 from fssbench.cli.paths import check_file, given_path
 from fssbench.errors import BrokenFileError, CheckFailedError, UsageError
 
@@ -35,7 +35,7 @@ class DrawOptions:
 
     shots: Annotated[int, typer.Option("--shots", help="Supports per class.", rich_help_panel=EPISODES)] = 1
     ways: Annotated[int, typer.Option("--ways", help="Classes per episode.", rich_help_panel=EPISODES)] = 1
-    protocol: ProtocolName = "hsnet"
+    protocol: DrawnBy = None
     count: Annotated[
         int | None,
         typer.Option(
@@ -87,11 +87,12 @@ class DrawOptions:
         given = data.given | {option: value for option, value in seen.items() if value is not None}
         return open_dataset(dataset, data.root, **given)
 
-    def rules(self) -> Protocol:
-        """Return the protocol, read once for all folds."""
+    def rules(self, dataset: Dataset) -> Protocol:
+        """Return the protocol, read once for all folds; if none was named that of the data set."""
+        from fssbench.episode.draw import protocol_for
         from fssbench.protocols.rules import protocol
 
-        return protocol(self.protocol)
+        return protocol(self.protocol or protocol_for(dataset, self.ways))
 
     def draw(self, dataset: Dataset, fold: int, rules: Protocol) -> EpisodeList:
         """Return the list of a fold."""
@@ -102,7 +103,7 @@ class DrawOptions:
             fold,
             self.ways,
             self.shots,
-            self.protocol if rules.own is None else rules,
+            self.protocol or rules.name if rules.own is None else rules,
             self.count,
             self.seed,
             self.split,
@@ -143,8 +144,8 @@ def export(
             "--fold all writes a file per fold, so the name after --out has to say where the fold goes",
             f"--out {out.with_name(out.stem + '-fold{fold}' + out.suffix)}",
         )
-    rules = draw.rules()
     opened = draw.open(dataset, data)
+    rules = draw.rules(opened)
     for number in range(opened.fold_count) if fold == "all" else [_number(fold)]:
         drawn = draw.draw(opened, number, rules)
         path = out.with_name(out.name.replace("{fold}", str(number)))
@@ -181,8 +182,8 @@ def show(
     if file is not None:
         _print_list(read_episodes(file), None, rows)
         return
-    rules = draw.rules()
     opened = draw.open(cast("str", dataset), data)
+    rules = draw.rules(opened)
     _print_list(draw.draw(opened, _number(fold), rules), opened, rows)
 
 

@@ -43,7 +43,12 @@ Variant = Annotated[
         rich_help_panel=WHAT,
     ),
 ]
-ProtocolName = Annotated[str, typer.Option("--protocol", metavar="NAME", help=_PROTOCOL, rich_help_panel=EPISODES)]
+DrawnBy = Annotated[
+    str | None,
+    typer.Option(
+        "--protocol", metavar="NAME", help=_PROTOCOL, show_default="that of the data set", rich_help_panel=EPISODES
+    ),
+]
 MaybeProtocol = Annotated[
     str | None,
     typer.Option(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Protocol, runtime_checkable
 
 from fssbench.checkpoints.hashes import weights_in_memory
 from fssbench.datasets.dataset import Dataset
@@ -14,21 +15,38 @@ from fssbench.errors import UsageError
 from fssbench.planning.leaks import check_leaks
 from fssbench.planning.records import Origin, dataset_record, fold_record, method_record, protocol_record
 from fssbench.planning.settings import Settings, choose_device
-from fssbench.protocols.rules import Protocol, protocol_of_list
+from fssbench.protocols.rules import Protocol as Rules
 from fssbench.protocols.rules import protocol as protocol_of
+from fssbench.protocols.rules import protocol_of_list
 from fssbench.results.environment import start
 from fssbench.results.progress import Progress
-from fssbench.results.record import Run
+from fssbench.results.record import Run, Weights
 from fssbench.results.run_reader import Existing, Results
 from fssbench.results.run_writer import RunFolder
 
 
+@runtime_checkable
+class Loaded(Protocol):
+    """A method with the weights of a fold: `fssbench.load` returns one."""
+
+    @property
+    def dataset(self) -> str:
+        """The data set that it was trained on."""
+
+    @property
+    def weights(self) -> Weights:
+        """Where its weights come from."""
+
+    def for_episodes(self, episodes: EpisodeList, dataset: Dataset) -> AnyMethod:
+        """Return the method for a list, or refuse a list whose classes training has seen."""
+
+
 def evaluate(
-    method: AnyMethod,
+    method: AnyMethod | Loaded,
     dataset: Dataset,
     episodes: Sequence[Episode],
     *,
-    protocol: Protocol | str | None = None,
+    protocol: Rules | str | None = None,
     device: str = "cpu",
     out: str | Path | None = None,
     resume: bool = False,
@@ -42,7 +60,8 @@ def evaluate(
     """Evaluate a method on the episodes of one fold.
 
     Args:
-        method: From `fssbench.build`, with its weights loaded; it is moved to the device and put in eval mode.
+        method: From `fssbench.load`; or from `fssbench.build`, with its weights loaded. It is moved to the device and
+            put in eval mode.
         dataset: The opened data set.
         episodes: A list from `fssbench.episodes`, or any sequence of `Episode` whose classes belong to one fold.
         protocol: The counting rules, e.g. "hsnet", "hsnet@original" or "./mine.toml"; default that of
@@ -82,9 +101,17 @@ def evaluate(
     rules = _rules(protocol, episode_list).on(dataset.name)
     check_leaks(dataset, [episode_list], allowed=allow_leak)
     chosen = choose_device(device)
-    weights = origin.weights.get(episode_list.fold) or weights_in_memory(method)
+    trained_on, weights = dataset.trained_on, origin.weights.get(episode_list.fold)
+    if isinstance(method, Loaded):
+        module = method.for_episodes(episode_list, dataset)
+        weights = weights or method.weights
+        if method.dataset != dataset.name and weights.kind != "none":
+            trained_on = method.dataset
+    else:
+        module = method
+    weights = weights or weights_in_memory(module)
     run = Run(
-        method=method_record(method),
+        method=method_record(module),
         dataset=dataset_record(dataset, episode_list.split, origin.dataset_options),
         protocol=protocol_record(rules),
         way=episode_list.way,
@@ -95,18 +122,18 @@ def evaluate(
         starts=(start(origin.command, chosen, dataset.root),),
         precision=settings.precision,
         plain=settings.plain,
-        train_dataset=dataset.trained_on,
+        train_dataset=trained_on,
     )
     if out is None:
         return evaluate_runs(
-            [RunJob(run, [episode_list], lambda _: method, rules)], dataset, chosen, settings, progress
+            [RunJob(run, [episode_list], lambda _: module, rules)], dataset, chosen, settings, progress
         )[0]
     if resume and overwrite:
         raise UsageError("a run is either continued or replaced: resume and overwrite exclude each other")
     existing = Existing.RESUME if resume else Existing.OVERWRITE if overwrite else Existing.REFUSE
     with RunFolder(Path(out), run, {episode_list.fold: episode_list}, existing) as folder:
         return evaluate_runs(
-            [RunJob(folder.run, [episode_list], lambda _: method, rules, folder)], dataset, chosen, settings, progress
+            [RunJob(folder.run, [episode_list], lambda _: module, rules, folder)], dataset, chosen, settings, progress
         )[0]
 
 
@@ -121,13 +148,13 @@ def check_limit(limit: int | None) -> int | None:
     return limit
 
 
-def _rules(protocol: Protocol | str | None, episodes: EpisodeList) -> Protocol:
-    if isinstance(protocol, Protocol):
+def _rules(protocol: Rules | str | None, episodes: EpisodeList) -> Rules:
+    if isinstance(protocol, Rules):
         return protocol
     return protocol_of_list(episodes.protocol, "the list") if protocol is None else protocol_of(protocol)
 
 
-def _as_list(episodes: Sequence[Episode], dataset: Dataset, protocol: Protocol | str | None) -> EpisodeList:
+def _as_list(episodes: Sequence[Episode], dataset: Dataset, protocol: Rules | str | None) -> EpisodeList:
     if not episodes:
         raise UsageError("there is no episode to evaluate")
     if isinstance(episodes, EpisodeList):
@@ -139,7 +166,7 @@ def _as_list(episodes: Sequence[Episode], dataset: Dataset, protocol: Protocol |
     first = episodes[0]
     dataset = dataset.for_shots(first.shot)
     classes = {class_id for episode in episodes for class_id in episode.classes}
-    split = (protocol if isinstance(protocol, Protocol) else protocol_of(protocol)).on(dataset.name).split
+    split = (protocol if isinstance(protocol, Rules) else protocol_of(protocol)).on(dataset.name).split
     novel = "val" if split == "train" else split
     folds = [fold for fold in range(dataset.fold_count) if classes <= set(dataset.fold_classes(fold, novel))]
     if not folds:

@@ -18,8 +18,9 @@ from fssbench.engine.same_photos import check_same_photos
 from fssbench.errors import FSSBenchError
 from fssbench.fast.form import fast_form
 from fssbench.planning.settings import Settings
+from fssbench.results.derived import frame_of_run
 from fssbench.results.progress import Progress, Silent
-from fssbench.results.rows import Row, frame_of
+from fssbench.results.rows import Row
 from fssbench.results.run_reader import Results
 
 if TYPE_CHECKING:
@@ -147,7 +148,7 @@ def evaluate_runs(
         shown.close()
     processes.wait()  # until all rows are written
     return [
-        Results(frame_of(known), job.run) if job.folder is None else job.folder.finish()
+        Results(frame_of_run(known, job.run), job.run) if job.folder is None else job.folder.finish()
         for job, known in zip(jobs, rows, strict=True)
     ]
 

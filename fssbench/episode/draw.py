@@ -8,8 +8,8 @@ from fssbench.datasets.dataset import Dataset, Split
 from fssbench.episode.episode import EpisodeList
 from fssbench.episode.samplers import Sampler, sampler
 from fssbench.episode.samplers.lists import ImageLists, area_rule, read_lists
-from fssbench.errors import MissingError, UsageError
-from fssbench.protocols.rules import Protocol
+from fssbench.errors import FSSBenchError, MissingError, UsageError
+from fssbench.protocols.rules import Protocol, default_protocol
 from fssbench.protocols.rules import protocol as protocol_of
 
 MAX_EPISODES = 1_000_000
@@ -22,8 +22,8 @@ def episodes(
     dataset: Dataset,
     fold: int = 0,
     way: int = 1,
-    shot: int = 5,
-    protocol: str | Protocol = "hsnet",
+    shot: int = 1,
+    protocol: str | Protocol | None = None,
     count: int | None = None,
     seed: int | None = None,
     split: Split | None = None,
@@ -33,12 +33,18 @@ def episodes(
 ) -> EpisodeList:
     """Draw the episodes of a protocol. This needs the lists, and so masks or annotations, but no photos.
 
+    Without further arguments it is the list of fold 0 that `fssbench eval --fold 0` evaluates on the data set: 1-way
+    1-shot, with protocol, number and seed that are the defaults there. Only a method whose release evaluates by a
+    protocol of its own has another list: name that protocol (`fssbench list methods NAME`).
+
     Args:
         dataset: The opened data set.
         fold: The fold; 0 if the data set has no folds.
         way: N.
         shot: K.
-        protocol: One of `list_protocols()`, an own file ("./mine.toml"), or the protocol itself.
+        protocol: One of `list_protocols()`, an own file ("./mine.toml"), or the protocol itself. Default that of the
+            data set (`protocol_for`): "shapes" for shapes20i, "hsnet" for PASCAL-5i and COCO-20i; for several ways
+            "shapes-fscs" and "ifsl-fscs".
         count: Number of episodes per run; default the number of the protocol. A smaller number gives the first episodes
             of the full list.
         seed: Seed of the draw, for one run. Default: the seeds of the release, with one run per seed, all in one list
@@ -60,8 +66,9 @@ def episodes(
         >>> dataset = fssbench.open_dataset("shapes20i")
         >>> episodes = fssbench.episodes(dataset, fold=0, way=1, shot=1, protocol="shapes", count=3)
         >>> episodes[0]
-        Episode(query='val_0001', classes=(1,), supports=(('val_0261',),), query_class=1)
+        Episode(query='val_0001', classes=(1,), supports=(('val_0261',),), query_class=1, class_names=('gear',))
     """
+    protocol = protocol_for(dataset, way) if protocol is None else protocol
     named = protocol if isinstance(protocol, Protocol) else protocol_of(protocol)
     chosen = named.on(dataset.name)
     dataset = dataset.for_shots(shot)
@@ -90,22 +97,44 @@ def episodes(
         drawn = tuple(rule.draw(lists, way, shot, length * len(seeds), seeds[0]))
     else:
         drawn = tuple(episode for run_seed in seeds for episode in rule.draw(lists, way, shot, length, run_seed))
-    return EpisodeList(
-        episodes=drawn,
-        dataset=dataset.name,
-        fold=fold,
-        split=list_split,
-        way=way,
-        shot=shot,
-        protocol=protocol if isinstance(protocol, str) and named.own is None else named.name,
-        seed=seeds[0],
-        list_order=_order(dataset, list_split, rule),
-        data_fingerprint=dataset.split_fingerprint(list_split),
-        left_out=left_out,
-        run_length=length if len(seeds) > 1 else None,
-        train_dataset=dataset.trained_on,
-        test_classes=dataset.test_classes,
+    return _with_names(
+        EpisodeList(
+            episodes=drawn,
+            dataset=dataset.name,
+            fold=fold,
+            split=list_split,
+            way=way,
+            shot=shot,
+            protocol=protocol if isinstance(protocol, str) and named.own is None else named.name,
+            seed=seeds[0],
+            list_order=_order(dataset, list_split, rule),
+            data_fingerprint=dataset.split_fingerprint(list_split),
+            left_out=left_out,
+            run_length=length if len(seeds) > 1 else None,
+            train_dataset=dataset.trained_on,
+            test_classes=dataset.test_classes,
+        ),
+        dataset,
     )
+
+
+def _with_names(drawn: EpisodeList, dataset: Dataset) -> EpisodeList:
+    """Return a list with the names of its classes; as it is if a file that they are read from is not here."""
+    try:
+        return drawn.named(dataset.class_names)
+    except FSSBenchError:
+        return drawn
+
+
+def protocol_for(dataset: Dataset, way: int = 1) -> str:
+    """Return the name of the protocol by which lists of a data set are drawn if none is named.
+
+    It is the default of the data set, or else that of most releases: "hsnet" for 1-way episodes, "ifsl-fscs" for
+    several ways. For one's own data it is that of the data set that the weights were trained on.
+    """
+    source = dataset.trained_on if dataset.own and dataset.trained_on else dataset.name
+    task, release = ("fss", "hsnet") if way == 1 else ("fscs", "ifsl-fscs")
+    return default_protocol(source, task, release)
 
 
 def lists_of(dataset: Dataset, fold: int, split: Split, protocol: Protocol) -> ImageLists:

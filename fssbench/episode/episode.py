@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Literal, overload
+from typing import TYPE_CHECKING, Literal, overload
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +22,8 @@ class Episode:
         classes: The label values of the N classes; way n (from 1) of a prediction is `classes[n - 1]`.
         supports: The names of the K support images of each class: `supports[n - 1][k]`.
         query_class: The label value under which the query is listed. In FS-CS it may be none of `classes`.
+        class_names: The names of the N classes; empty if they are not known, as in a list that was read from a file.
+            They are no part of the content hash, and episodes that differ in them alone are equal.
 
     Examples:
         >>> import fssbench
@@ -33,6 +38,7 @@ class Episode:
     classes: tuple[int, ...]
     supports: tuple[tuple[str, ...], ...]
     query_class: int
+    class_names: tuple[str, ...] = field(default=(), compare=False)
 
     @property
     def way(self) -> int:
@@ -82,6 +88,8 @@ class EpisodeList(Sequence[Episode]):
         'efdc907f5979e9c3'
         >>> [episode.query for episode in episodes]
         ['val_0001', 'val_0002', 'val_0002']
+        >>> episodes.frame[["query", "class_names"]].to_dict("records")[0]
+        {'query': 'val_0001', 'class_names': ('gear',)}
     """
 
     episodes: tuple[Episode, ...]
@@ -104,6 +112,29 @@ class EpisodeList(Sequence[Episode]):
         """Hex sha256 of the episodes alone: equal hashes mean the same episodes in the same order."""
         lines = "\n".join(episode.canonical() for episode in self.episodes)
         return hashlib.sha256(lines.encode("ascii")).hexdigest()
+
+    def named(self, names: Mapping[int, str]) -> EpisodeList:
+        """Return the list with the names of the classes in each episode.
+
+        Args:
+            names: Names by label value, e.g. `Dataset.class_names`; a class without one is called by its label value.
+        """
+        known: dict[tuple[int, ...], tuple[str, ...]] = {}
+        for episode in self.episodes:
+            if episode.classes not in known:
+                known[episode.classes] = tuple(names.get(class_id, str(class_id)) for class_id in episode.classes)
+        return replace(
+            self, episodes=tuple(replace(episode, class_names=known[episode.classes]) for episode in self.episodes)
+        )
+
+    @property
+    def frame(self) -> pd.DataFrame:
+        """A row per episode: its number, query, classes, their names, supports and query class."""
+        import pandas as pd
+
+        columns = ("query", "classes", "class_names", "supports", "query_class")
+        table = {name: [getattr(episode, name) for episode in self.episodes] for name in columns}
+        return pd.DataFrame({"episode": range(len(self.episodes))} | table)
 
     def __len__(self) -> int:
         return len(self.episodes)

@@ -1,5 +1,6 @@
-"""One's own photos segmented by supports: `fssbench segment` and `fssbench.segment`."""
+"""One's own photos segmented by supports: `fssbench segment`, `fssbench.segment` and `fssbench.load`."""
 
 from fssbench.photos.segment import Segmentation, segment
+from fssbench.photos.trained import TrainedMethod, load
 
-__all__ = ["Segmentation", "segment"]
+__all__ = ["Segmentation", "TrainedMethod", "load", "segment"]

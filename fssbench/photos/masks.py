@@ -161,23 +161,38 @@ def _parts(text: str) -> tuple[Path, str]:
 
 def _of_image(path: Path, chosen: str) -> Mask:
     with opened(path, ("PNG", "JPEG", "BMP"), "--mask FILE.png, FILE.json or box:X0,Y0,X1,Y1") as image:
-        if not chosen and image.has_transparency_data:
-            opaque = np.asarray(image.convert("RGBA"))[..., 3] >= 128
-            if not opaque.all():
-                return opaque.astype(np.uint8)
-        if _COLOUR.fullmatch(chosen):
-            return _of_colour(np.asarray(image.convert("RGB")), chosen)
-        if image.mode not in ("L", "1", "P") and not image.mode.startswith("I"):
-            image = _grey_or_colour(image)
-            if image.mode == "RGB":
-                return _only_colour(np.asarray(image), path)
-        values = np.asarray(image).astype(np.int64)
+        return mask_of_image(image, str(path), chosen)
+
+
+def mask_of_image(image: PIL.Image.Image, where: str, chosen: str = "") -> Mask:
+    """Return the mask in an image: what is opaque in a cut-out, or else its one value or colour, or a named one.
+
+    Args:
+        image: The image.
+        where: What it is called in messages.
+        chosen: A value, a range of values or a colour; empty for the only one.
+
+    Raises:
+        UsageError: If `chosen` is none of these.
+        BrokenFileError: If nothing is chosen and there are several values or colours.
+    """
+    if not chosen and image.has_transparency_data:
+        opaque = np.asarray(image.convert("RGBA"))[..., 3] >= 128
+        if not opaque.all():
+            return opaque.astype(np.uint8)
+    if _COLOUR.fullmatch(chosen):
+        return _of_colour(np.asarray(image.convert("RGB")), chosen)
+    if image.mode not in ("L", "1", "P") and not image.mode.startswith("I"):
+        image = _grey_or_colour(image)
+        if image.mode == "RGB":
+            return _only_colour(np.asarray(image), where)
+    values = np.asarray(image).astype(np.int64)
     if not chosen:
-        return object_in(values, str(path))
+        return object_in(values, where)
     found = _VALUES.fullmatch(chosen)
     if found is None:
         raise UsageError(
-            f"'{chosen}' is no value of {path}", f"--mask {path}:15, {path}:128-255 for a range, {path}:#ff0000"
+            f"'{chosen}' is no value of {where}", f"--mask {where}:15, {where}:128-255 for a range, {where}:#ff0000"
         )
     return _chosen(values, int(found[1]), None if found[2] is None else int(found[2]))
 
@@ -195,12 +210,13 @@ def _of_colour(colours: npt.NDArray[np.uint8], chosen: str) -> Mask:
     return inside.astype(np.uint8)
 
 
-def _only_colour(colours: npt.NDArray[np.uint8], path: Path) -> Mask:
+def _only_colour(colours: npt.NDArray[np.uint8], where: str) -> Mask:
     packed = colours.astype(np.int64) @ np.array([1 << 16, 1 << 8, 1])
     found = [f"#{value:06x}" for value in np.unique(packed) if value]
     if len(found) > 1:
         raise BrokenFileError(
-            f"{path} has {len(found)} colours besides black: {_listed(found)}", f"name the object's: {path}:{found[0]}"
+            f"{where} has {len(found)} colours besides black: {_listed(found)}",
+            f"name the object's: {where}:{found[0]}",
         )
     inside: npt.NDArray[np.bool_] = np.asarray(packed > 0)
     return inside.astype(np.uint8)

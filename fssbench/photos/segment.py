@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -17,6 +18,7 @@ from fssbench.photos.inputs import MaskLike, PhotoLike, mask_from, photo_from
 from fssbench.photos.masks import Mask, Pointed, check_not_empty
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor
 
     from fssbench.datasets.dataset import Image
@@ -44,6 +46,11 @@ class Segmentation:
     method: str
 
     @property
+    def masks(self) -> npt.NDArray[np.bool_]:
+        """The mask of each class: bool (N, H, W)."""
+        return np.stack([self.labels == label for label in range(1, len(self.classes) + 1)])
+
+    @property
     def shares(self) -> tuple[float, ...]:
         """The share of the photo's pixels that each class has, 0 to 1."""
         counts = np.bincount(self.labels.ravel(), minlength=len(self.classes) + 1)[1:]
@@ -55,6 +62,46 @@ class Segmentation:
         return tuple(name for name, share in zip(self.classes, self.shares, strict=True) if share == 0)
 
 
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """A method with its weights, on its device and in eval mode.
+
+    Attributes:
+        chosen: Method, backbone, protocol and weights.
+        method: The plain form of the method.
+        device: Where it computes.
+    """
+
+    chosen: Chosen
+    method: Method[Any, Any]
+    device: torch.device
+
+
+def prepared(choice: Choice, way: int, shot: int) -> Prepared:
+    """Return the method that was chosen, built for N ways and K shots, with its weights.
+
+    Raises:
+        UsageError: If a name does not exist or does not fit the others.
+        MissingError: If weights are missing.
+        BrokenFileError: If a weight file is damaged.
+        CheckpointError: If weights do not fit.
+    """
+    chosen = choose(choice, way, shot)
+
+    from fssbench.engine.fold_methods import load
+    from fssbench.methods import build
+    from fssbench.planning.defaults import build_options
+    from fssbench.planning.settings import choose_device
+
+    device = choose_device(choice.device)
+    setting, source = chosen.setting, chosen.source
+    info, variant = setting.info, setting.variant
+    options = build_options(info, variant, setting.backbone, chosen.trained_on, source.options)
+    method = build(info.name, source.pinned(setting.backbone), variant, way, shot, trained_on=None, **options)
+    load(method, source)
+    return Prepared(chosen, method.to(device).eval(), device)
+
+
 class Segmenter:
     """Supports that a method has seen, and that any number of photos are segmented by.
 
@@ -63,7 +110,8 @@ class Segmenter:
         masks: The mask of the class in each, uint8 (H, W) of its size: 1, 0, and 255 for neither; or how it is pointed
             at. A method with a SAM outlines what is pointed at; any other takes all pixels of a box.
         classes: The class of each support; all classes have the same number of supports.
-        choice: What segments; by default the best that is installed and needs no training.
+        choice: What segments, or a function that returns it for N ways and K shots; by default the best that is
+            installed and needs no training.
 
     Attributes:
         chosen: Method, backbone, protocol and weights.
@@ -82,7 +130,7 @@ class Segmenter:
         supports: Sequence[Image],
         masks: Sequence[Mask | Pointed],
         classes: Sequence[str],
-        choice: Choice | None = None,
+        choice: Choice | Callable[[int, int], Prepared] | None = None,
     ) -> None:
         self.classes = tuple(dict.fromkeys(classes))
         shots = {name: [at for at, one in enumerate(classes) if one == name] for name in self.classes}
@@ -94,24 +142,16 @@ class Segmenter:
                 "give each class as many supports as the others",
             )
         way, shot = len(self.classes), len(classes) // len(self.classes)
-        choice = choice or Choice()
-        self.chosen: Chosen = choose(choice, way, shot)
+        ready = choice if callable(choice) else partial(prepared, choice or Choice())
+        found = ready(way, shot)
 
         import torch
 
-        from fssbench.engine.fold_methods import load
         from fssbench.fast.form import fast_form
-        from fssbench.methods import build
-        from fssbench.planning.defaults import build_options
-        from fssbench.planning.settings import choose_device
 
-        self._device = choose_device(choice.device)
-        setting, source = self.chosen.setting, self.chosen.source
-        info, variant = setting.info, setting.variant
-        options = build_options(info, variant, setting.backbone, self.chosen.trained_on, source.options)
-        method = build(info.name, source.pinned(setting.backbone), variant, way, shot, trained_on=None, **options)
-        load(method, source)
-        self._method: Method[Any, Any] = fast_form(method.to(self._device).eval())
+        self.chosen: Chosen = found.chosen
+        self._device = found.device
+        self._method: Method[Any, Any] = fast_form(found.method)
         with torch.inference_mode():
             self.masks = [self._outlined(*pair) for pair in zip(supports, masks, strict=True)]
             self._supports = [
@@ -198,7 +238,8 @@ def segment(
     """Find the classes of some supports in photos, as `fssbench segment` does.
 
     Args:
-        query: A photo, or a list of them: a path, a PIL image, or an array, RGB or grey uint8 (H, W, 3) or (H, W).
+        query: A photo, or a list of them: a path, a PIL image, or an array, uint8 (H, W, 3), (H, W, 4) or (H, W): RGB,
+            RGBA (the transparency is not looked at) or grey.
         supports: One photo or several, each with an object.
         masks: The object in each: bool or integer (H, W) with one value besides 0 (255 next to it is left out), a PIL
             image, or what `--mask` takes as text.
@@ -230,6 +271,28 @@ def segment(
         >>> found.labels.shape, found.shares
         ((60, 80), (0.125,))
     """
+    choice = Choice(
+        method,
+        variant,
+        backbone,
+        train_dataset,
+        fold,
+        None if checkpoint is None else str(checkpoint),
+        None if backbone_weights is None else str(backbone_weights),
+        size,
+        device,
+    )
+    return segmented(query, supports, masks, classes, choice)
+
+
+def segmented(
+    query: PhotoLike | Sequence[PhotoLike],
+    supports: PhotoLike | Sequence[PhotoLike],
+    masks: MaskLike | Sequence[MaskLike],
+    classes: str | Sequence[str] | None,
+    choice: Choice | Callable[[int, int], Prepared],
+) -> Segmentation | list[Segmentation]:
+    """Return the classes found in photos by what was chosen; see `segment`."""
     photos, named = _listed(supports), _listed(masks)
     if not photos or len(photos) != len(named):
         raise UsageError(f"each support has one mask: there are {len(photos)} supports and {len(named)} masks")
@@ -241,17 +304,7 @@ def segment(
         [photo.pixels for photo in read],
         [mask_from(mask, photo) for mask, photo in zip(named, read, strict=True)],
         names,
-        Choice(
-            method,
-            variant,
-            backbone,
-            train_dataset,
-            fold,
-            None if checkpoint is None else str(checkpoint),
-            None if backbone_weights is None else str(backbone_weights),
-            size,
-            device,
-        ),
+        choice,
     )
     found = [segmenter(photo_from(one).pixels) for one in _listed(query)]
     return found if isinstance(query, list | tuple) else found[0]

@@ -294,6 +294,11 @@ class Run:
         """All classes of each fold."""
         return {fold.fold: fold.classes for fold in self.folds}
 
+    def class_names(self, fold: int) -> dict[int, str]:
+        """Return the names of the classes of a fold by label value; empty in runs of earlier versions."""
+        found = next((one for one in self.folds if one.fold == fold), None)
+        return dict(zip(found.classes, found.class_names, strict=False)) if found else {}
+
     @property
     def generalised(self) -> bool:
         """Whether novel and base classes are predicted together."""

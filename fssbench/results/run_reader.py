@@ -16,8 +16,9 @@ from fssbench.errors import BrokenFileError, MissingError, UsageError
 from fssbench.files import file_size, without_mark, write_text
 from fssbench.metrics.fold_counts import CountingRules, FoldCounts, count_folds
 from fssbench.metrics.summary import DRAWS, Summary, summary_of, with_all_classes
+from fssbench.results.derived import by_class, frame_of_run
 from fssbench.results.record import Run
-from fssbench.results.rows import MAX_NUMBER, Row, frame_of, read_rows
+from fssbench.results.rows import MAX_NUMBER, Row, read_rows
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -46,7 +47,8 @@ class Results:
     """The results of a run.
 
     Attributes:
-        frame: A row per episode and a column per attribute of `fssbench.results.Row`, sorted by fold and episode.
+        frame: A row per episode and a column per attribute of `fssbench.results.Row`, sorted by fold and episode; and
+            the columns `class_names` and `iou`, which are not stored (`fssbench.results.derived`).
         run: The record of the run: method, weights, episodes, environment.
         folder: The folder of the run; None if it was not stored.
     """
@@ -59,6 +61,10 @@ class Results:
     def missing(self) -> int:
         """Number of episodes that have no row yet."""
         return sum(self.run.expected(fold) for fold in self.run.folds) - len(self.frame)
+
+    def by_class(self) -> pd.DataFrame:
+        """Return a row for each class of each episode, with its name, IoU in per cent and pixel counts."""
+        return by_class(self.frame)
 
     def fold_counts(self, *, all_classes: bool = False) -> list[FoldCounts]:
         """Return the counts of each fold that has a row.
@@ -180,7 +186,7 @@ def load_run(folder: str | Path) -> Results:
     """
     folder = Path(folder)
     run = read_run(folder)
-    return Results(frame_of(stored_rows(folder, run)), run, folder)
+    return Results(frame_of_run(stored_rows(folder, run), run), run, folder)
 
 
 def stored_rows(folder: Path, run: Run) -> list[Row]:

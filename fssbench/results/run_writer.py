@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Self
 
 from fssbench.errors import BrokenFileError, MissingError, UsageError
 from fssbench.files import remove_leftovers
+from fssbench.results.derived import frame_of_run
 from fssbench.results.lost import lost_in
 from fssbench.results.record import Difference, Run, first_difference
-from fssbench.results.rows import Row, RowWriter, frame_of, is_held, read_rows
+from fssbench.results.rows import Row, RowWriter, is_held, read_rows
 from fssbench.results.run_reader import (
     LISTS,
     PARTS,
@@ -125,7 +126,7 @@ class RunFolder:
         self._gather()
         for name in (RUN, ROWS, SUMMARY, LISTS):
             remove_leftovers(self.path, name)
-        results = Results(frame_of(self.rows), self.run, self.path)
+        results = Results(frame_of_run(self.rows, self.run), self.run, self.path)
         if self.rows and not results.missing:
             lost = lost_in(results.frame, self.run.protocol.task)
             record = summary_record(results.summary(), lost, caveats_of_protocol(self.run))
@@ -284,7 +285,7 @@ class PartFolder:
 
     def finish(self) -> Results:
         """Return the rows that this process knows; the first process knows all."""
-        return Results(frame_of(self.rows), self.run, self.path)
+        return Results(frame_of_run(self.rows, self.run), self.run, self.path)
 
     def __enter__(self) -> Self:
         return self

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+import fssbench
 from fssbench.episode import episodes
+from fssbench.episode.draw import protocol_for
 from fssbench.errors import MissingError, UsageError
+from fssbench.planning.plan import plan
+from fssbench.planning.request import Request
 from tests.episode.stub import ListsOnly, synthetic
 
 # Class 1 has one image, class 2 two, class 3 none, class 4 eight.
@@ -22,7 +27,7 @@ def partial(name: str) -> ListsOnly:
 
 def test_defaults_are_the_protocols() -> None:
     drawn = episodes(synthetic("pascal5i"))
-    assert (len(drawn), drawn.seed, drawn.split, drawn.way, drawn.shot) == (1000, 0, "val", 1, 5)
+    assert (len(drawn), drawn.seed, drawn.split, drawn.way, drawn.shot) == (1000, 0, "val", 1, 1)
     assert (drawn.dataset, drawn.fold, drawn.protocol) == ("pascal5i", 0, "hsnet")
     assert (drawn.list_order, drawn.data_fingerprint, drawn.left_out) == ("as given", "0" * 64, ())
     assert len(episodes(synthetic("shapes20i"), protocol="shapes")) == 200
@@ -32,7 +37,7 @@ def test_defaults_are_the_protocols() -> None:
     ("arguments", "message"),
     [
         ({"fold": 4}, "no fold 4: its folds are 0 to 3"),
-        ({"way": 2}, "1-way"),
+        ({"way": 2, "protocol": "hsnet"}, "1-way"),
         ({"way": 6, "protocol": "ifsl-fscs"}, "1 to 5 ways"),
         ({"shot": 0}, "at least one support"),
         ({"count": 0}, "not 0"),
@@ -101,3 +106,25 @@ def test_drawing_needs_no_torch() -> None:
     )
     top = Path(__file__).parents[2]
     assert subprocess.run([sys.executable, "-c", code], check=False, cwd=top).returncode == 0
+
+
+def test_without_arguments_it_is_what_eval_evaluates() -> None:
+    dataset = fssbench.open_dataset("shapes20i")
+    for way in (1, 2):
+        planned = plan(Request("hsnet", "shapes20i", fold="0", ways=way, limit=3), dataset).lists[0]
+        assert episodes(dataset, way=way) == planned
+    assert [protocol_for(synthetic("pascal5i"), way) for way in (1, 2)] == ["hsnet", "ifsl-fscs"]
+
+
+def test_episodes_carry_the_names_of_their_classes() -> None:
+    dataset = fssbench.open_dataset("shapes20i")
+    drawn = episodes(dataset, way=2, count=4)
+    assert all(
+        episode.class_names == tuple(dataset.class_names[class_id] for class_id in episode.classes) for episode in drawn
+    )
+    assert drawn.frame["class_names"].tolist() == [episode.class_names for episode in drawn]
+    assert list(drawn.frame["episode"]) == [0, 1, 2, 3]
+    # Names are no part of what an episode is.
+    bare = [replace(episode, class_names=()) for episode in drawn]
+    assert bare == list(drawn)
+    assert replace(drawn, episodes=tuple(bare)).hash == drawn.hash
