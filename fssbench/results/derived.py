@@ -47,28 +47,16 @@ def by_class(frame: pd.DataFrame) -> pd.DataFrame:
     """
     import pandas as pd
 
-    return pd.DataFrame(
-        [
-            {
-                "fold": row.fold,
-                "episode": row.episode,
-                "query": row.query,
-                "class": class_id,
-                "class_name": row.class_names[place],
-                "iou": row.iou[place],
-                "intersection": row.intersection[place + 1],
-                "union": row.union[place + 1],
-                "present": row.present[place],
-                "truth": row.truth[place],
-            }
-            for row in frame.itertuples()
-            for place, class_id in enumerate(row.classes)
-        ],
-        columns=[
-            *("fold", "episode", "query", "class", "class_name"),
-            *("iou", "intersection", "union", "present", "truth"),
-        ],
-    )
+    columns = ("fold", "episode", "query", "class", "class_name", "iou", "intersection", "union", "present", "truth")
+    lines = [
+        (
+            *(row["fold"], row["episode"], row["query"], class_id, row["class_names"][place], row["iou"][place]),
+            *(row["intersection"][place + 1], row["union"][place + 1], row["present"][place], row["truth"][place]),
+        )
+        for row in frame.to_dict("records")
+        for place, class_id in enumerate(row["classes"])
+    ]
+    return pd.DataFrame(lines, columns=list(columns))
 
 
 def iou(intersection: int, union: int) -> float:
