@@ -64,6 +64,11 @@ class CheckFailedError(FSSBenchError):
     exit_code: ClassVar[int] = 1
 
 
+_NEAR = 3
+_FEW = 40
+"""How many names are listed where none is near; more would bury the message."""
+
+
 def unknown_name(kind: str, name: str, known: Iterable[str], remedy: str | None = None) -> UsageError:
     """Return the error for an unknown `name`, with the nearest known names.
 
@@ -74,6 +79,20 @@ def unknown_name(kind: str, name: str, known: Iterable[str], remedy: str | None 
         remedy: The command that lists them.
     """
     names = sorted(known)
-    near = difflib.get_close_matches(name.lower(), names, n=3, cutoff=0.5)
-    hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(names)}"
+    if near := nearest(name, names):
+        hint = f"did you mean {' or '.join(near)}?"
+    else:
+        hint = f"known: {', '.join(names)}" if len(names) <= _FEW else f"none of the {len(names)} known ones is like it"
     return UsageError(f"unknown {kind} '{name}'; {hint}", remedy)
+
+
+def nearest(name: str, known: Iterable[str]) -> list[str]:
+    """Return the known names that a name was probably meant to be, the nearest first: at most three."""
+    by_key: dict[str, str] = {}
+    for one in known:
+        by_key.setdefault(one.lower(), one)
+    typed = name.lower()
+    near = difflib.get_close_matches(typed, by_key, n=_NEAR, cutoff=0.5)
+    # A part of a long name is not close to the whole.
+    near += [one for one in sorted(by_key) if len(typed) >= _NEAR and typed in one and one not in near]
+    return [by_key[one] for one in near[:_NEAR]]

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import importlib
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from importlib.metadata import entry_points
 from typing import Generic, TypeVar, cast
 
 from fssbench.errors import UsageError, unknown_name
+from fssbench.names import known_name
 
 T = TypeVar("T", bound=type)
 
@@ -29,10 +30,17 @@ class Registry(Generic[T]):
         entries: The built-in names and their "module:attribute".
         by_code: A function, as "module:attribute", that returns the class for a name that is code, "./my.py:MyNet".
             Such names are not listed.
+        titles: How papers write some of the names, where that is more than other capitals and hyphens.
     """
 
     def __init__(
-        self, kind: str, base: Callable[[], type] | str, entries: dict[str, str], *, by_code: str = ""
+        self,
+        kind: str,
+        base: Callable[[], type] | str,
+        entries: dict[str, str],
+        *,
+        by_code: str = "",
+        titles: Mapping[str, str] | None = None,
     ) -> None:
         self.kind = kind
         self._base = base
@@ -40,6 +48,7 @@ class Registry(Generic[T]):
         self._origins = dict.fromkeys(entries, "fssbench")
         self._discovered = False
         self._by_code = by_code
+        self._titles = titles or {}
 
     def _discover(self) -> None:
         if self._discovered:
@@ -69,6 +78,11 @@ class Registry(Generic[T]):
 
         return add
 
+    @property
+    def built_in(self) -> list[str]:
+        """The names that are fssbench's own, sorted."""
+        return sorted(name for name, origin in self._origins.items() if origin == "fssbench")
+
     def names(self) -> list[str]:
         """Return all names, sorted."""
         self._discover()
@@ -76,21 +90,34 @@ class Registry(Generic[T]):
 
     def origin(self, name: str) -> str:
         """Return the package or module that an entry comes from."""
-        self.require(name)
-        return self._origins.get(name, name)
+        known = self.require(name)
+        return self._origins.get(known, known)
 
     def require(self, name: str) -> str:
-        """Return `name` if it is registered, or is code that can be loaded; registered classes are not imported.
+        """Return the registered name that `name` stands for; code is returned as it is, if it can be loaded.
+
+        "HSNet" stands for "hsnet" (`fssbench.names`). Registered classes are not imported.
 
         Raises:
-            UsageError: If it is neither, with the nearest names.
+            UsageError: If it stands for none, with the nearest names, or for several.
         """
         self._discover()
         if self._is_code(name):
             self._class_of_code(name)
-        elif name not in self._entries:
+            return name
+        known = known_name(self.kind, name, self._entries, self._titles)
+        if known is None:
             raise unknown_name(self.kind, name, self._entries, f"fssbench list {self.kind}s")
-        return name
+        return known
+
+    def spelled(self, name: str) -> str:
+        """Return the registered name that `name` stands for, or `name` itself; code is not loaded.
+
+        Raises:
+            UsageError: If it stands for several.
+        """
+        self._discover()
+        return name if self._is_code(name) else known_name(self.kind, name, self._entries, self._titles) or name
 
     def _is_code(self, name: str) -> bool:
         return bool(self._by_code) and (":" in name or name.endswith(".py"))
@@ -104,7 +131,11 @@ class Registry(Generic[T]):
         Raises:
             UsageError: If the name is unknown or its class is not of the right kind.
         """
-        entry = self._class_of_code(name) if self._is_code(name) else self._entries[self.require(name)]
+        if self._is_code(name):
+            entry: T | str = self._class_of_code(name)
+        else:
+            name = self.require(name)
+            entry = self._entries[name]
         if isinstance(entry, str):
             self._entries[name] = entry = cast("T", imported(entry))
         base = imported(self._base) if isinstance(self._base, str) else self._base()

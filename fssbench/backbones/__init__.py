@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from fssbench.errors import unknown_name
+from fssbench.names import known_name
 from fssbench.hub.names import is_hub_name
 
 Pyramid = tuple[Tensor, ...]
@@ -85,7 +86,9 @@ def backbone(name: str) -> Backbone:
     if is_hub_name(name):
         loaded: Backbone = importlib.import_module("fssbench.backbones.hub").hub_backbone(name)
         return loaded
-    if name not in BACKBONES:
+    known = known_name("backbone", name, BACKBONES)
+    if known is None:
         raise unknown_name("backbone", name, BACKBONES)
+    name = known
     built: Backbone = getattr(importlib.import_module(BACKBONES[name]), name.replace("-", "_"))()
     return built

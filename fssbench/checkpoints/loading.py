@@ -25,6 +25,7 @@ from fssbench.checkpoints.files import check_contents, recognise
 from fssbench.checkpoints.mismatch import explain_mismatch
 from fssbench.checkpoints.naming import AnyMethod, preloaded, rename_checkpoint, rename_for_method, unwrapped_names
 from fssbench.checkpoints.weights import BACKBONE, cast, check_form, check_not_zero, check_values
+from fssbench.datasets.catalogue import REGISTRY as DATASETS
 from fssbench.errors import BrokenFileError, CheckpointError, UsageError
 from fssbench.methods.base.built import BuiltAs
 
@@ -212,7 +213,7 @@ def load_release(
         >>> fssbench.load_release(method, released) is method
         True
     """
-    _check_configuration(method, trained_on)
+    _check_configuration(method, None if trained_on is None else DATASETS.spelled(trained_on))
     _load_strictly(method, state_dict)
     return method
 

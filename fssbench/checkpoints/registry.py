@@ -21,6 +21,7 @@ from fssbench.datasets.catalogue import dataset_info
 from fssbench.errors import BrokenFileError, MissingError, UsageError, unknown_name
 from fssbench.files import locked, shipped, write_text
 from fssbench.methods.catalogue import MethodInfo, check_build, method_info
+from fssbench.names import known_name
 from fssbench.toml import parse, text_of
 
 
@@ -61,9 +62,10 @@ def record(identifier: str) -> Record:
         UsageError: If there is none, with similar ids.
     """
     known = {entry.id: entry for entry in records()}
-    if identifier not in known:
+    name = known_name("checkpoint", identifier, known)
+    if name is None:
         raise unknown_name("checkpoint", identifier, known, "fssbench checkpoints list")
-    return known[identifier]
+    return known[name]
 
 
 def is_release(identifier: str | None, sha256: str | None) -> bool:

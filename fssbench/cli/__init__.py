@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from typing import TYPE_CHECKING, Annotated
 
@@ -52,6 +53,9 @@ class _Commands(Group):
             raise unknown_name("command", cmd_name, _COMMANDS, "fssbench --help")
         module, _, attribute = _COMMANDS[cmd_name].partition(":")
         target = getattr(importlib.import_module(f"fssbench.cli.{module}"), attribute)
+        from fssbench.cli.names import with_names
+
+        with_names(target, cmd_name)
         holder = typer.Typer()
         if isinstance(target, typer.Typer):
             holder.add_typer(target, name=cmd_name)
@@ -64,7 +68,6 @@ app = typer.Typer(
     name="fssbench",
     cls=_Commands,
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -88,11 +91,27 @@ def fssbench(
 def main() -> None:
     """Run the command line; a user's mistake ends in one or two lines and the error's exit code."""
     keep_going()
+    _complete()
     with stop_on_signals():
         code = _run(sys.argv[1:])
     if error := written(sys.stdout):
         _complain(f"standard output is not complete: {error.strerror}")
         code = code or 2
+    sys.exit(code)
+
+
+def _complete() -> None:
+    """Reply to a shell that completes a command line, and leave; see `fssbench --install-completion`."""
+    instruction = os.environ.get("_FSSBENCH_COMPLETE")
+    if not instruction:
+        return
+    from typer.completion import completion_init, shell_complete
+
+    completion_init()
+    try:
+        code = shell_complete(typer.main.get_command(app), {}, "fssbench", "_FSSBENCH_COMPLETE", instruction)
+    except FSSBenchError:
+        code = 1  # a command line that is wrong so far; what is wrong is said when it is entered
     sys.exit(code)
 
 

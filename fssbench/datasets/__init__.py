@@ -25,7 +25,7 @@ def open_dataset(
     """Open a data set.
 
     Args:
-        name: One of `list_datasets()`.
+        name: One of `list_datasets()`, also as papers write it: "PASCAL-5i".
         root: The folder of its files; default as `fssbench data where` shows.
         train_dataset: The data set that the weights were trained on, if it is another one. The folds are then those of
             the training data set (`fssbench.datasets.transfer.view`).

@@ -80,7 +80,10 @@ def built_in() -> dict[str, DatasetInfo]:
 
 
 REGISTRY: Registry[type[Dataset]] = Registry(
-    "dataset", "fssbench.datasets.dataset:Dataset", {name: info.target for name, info in built_in().items()}
+    "dataset",
+    "fssbench.datasets.dataset:Dataset",
+    {name: info.target for name, info in built_in().items()},
+    titles={name: info.title for name, info in built_in().items()},
 )
 
 
@@ -101,7 +104,7 @@ def dataset_info(name: str) -> DatasetInfo:
     Raises:
         UsageError: If the name is unknown.
     """
-    REGISTRY.require(name)
+    name = REGISTRY.require(name)
     if name in built_in():
         return built_in()[name]
     cls = REGISTRY.get(name)

@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 from fssbench.errors import UsageError
 from fssbench.methods.base.built import BuiltAs
-from fssbench.methods.catalogue import REGISTRY, OwnSource, check_build, check_weak
+from fssbench.methods.catalogue import (
+    REGISTRY,
+    OwnSource,
+    check_build,
+    check_weak,
+    known_backbone,
+    known_variant,
+    method_info,
+)
 
 if TYPE_CHECKING:
     from fssbench.methods.base.method import Method
@@ -28,7 +36,7 @@ def build(
     cache is downloaded.
 
     Args:
-        name: One of `list_methods()`.
+        name: One of `list_methods()`, also as papers write it: "HSNet". So are the other names.
         backbone: One of the variant's backbones; default its first. A method that takes any pyramid also takes a model
             of the hub, "hf:OWNER/NAME[@REVISION][#LAYERS]" or "hf:./FOLDER[#LAYERS]".
         variant: A variant, for methods that have several, e.g. "fscs"; default its first.
@@ -50,11 +58,15 @@ def build(
         >>> method.segment(query, supports, masks).labels.shape
         torch.Size([96, 96])
     """
-    info = check_build(name, backbone, variant, way, shot)
+    name = REGISTRY.require(name)
+    info = method_info(name)
+    variant = None if variant is None else known_variant(info, variant)
+    backbone = None if backbone is None else known_backbone(info, backbone, variant)
+    check_build(name, backbone, variant, way, shot)
     if trained_on is not None:
         from fssbench.datasets.catalogue import REGISTRY as DATASETS
 
-        DATASETS.require(trained_on)
+        trained_on = DATASETS.require(trained_on)
         options = info.options_on(trained_on, variant) | options
     if options.get("weak"):
         check_weak(info, variant)

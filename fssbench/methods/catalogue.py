@@ -9,8 +9,9 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
 
-from fssbench.errors import UsageError
+from fssbench.errors import UsageError, nearest
 from fssbench.hub.names import hub_name, is_hub_name
+from fssbench.names import known_name
 from fssbench.registry import Registry, imported
 
 if TYPE_CHECKING:
@@ -234,7 +235,7 @@ def method_info(name: str) -> MethodInfo:
     Raises:
         UsageError: If the name is unknown.
     """
-    REGISTRY.require(name)
+    name = REGISTRY.require(name)
     if name in _built_in():
         return _built_in()[name]
     cls = REGISTRY.get(name)
@@ -242,6 +243,18 @@ def method_info(name: str) -> MethodInfo:
         return cls.info
     described = cast("Callable[[type, str, str], MethodInfo]", imported("fssbench.methods.own.method:described"))
     return described(cls, name, f"{cls.__module__}:{cls.__qualname__}")
+
+
+def known_backbone(info: MethodInfo, name: str, variant: str | None = None) -> str:
+    """Return the backbone that a name stands for: "ResNet-50" is resnet50; an unknown name is returned as it is."""
+    if is_hub_name(name):
+        return name
+    return known_name("backbone", name, info.backbones_for(variant)) or name
+
+
+def known_variant(info: MethodInfo, name: str) -> str:
+    """Return the variant that a name stands for: "FS-CS" is fscs; an unknown name is returned as it is."""
+    return known_name("variant", name, [variant for variant in info.tasks if variant]) or name
 
 
 def check_build(name: str, backbone: str | None, variant: str | None, way: int, shot: int) -> MethodInfo:
@@ -252,7 +265,10 @@ def check_build(name: str, backbone: str | None, variant: str | None, way: int, 
     """
     info = method_info(name)
     if variant is not None and variant not in info.tasks:
-        raise UsageError(f"{name} has no variant '{variant}'; it has {', '.join(v or 'only one' for v in info.tasks)}")
+        raise UsageError(
+            f"{info.name} has no variant '{variant}'; it has {', '.join(v or 'only one' for v in info.tasks)}"
+            f"{_meant(variant, info.tasks)}"
+        )
     backbones = info.backbones_for(variant)
     if backbone is not None and is_hub_name(backbone):
         hub_name(backbone)
@@ -260,7 +276,10 @@ def check_build(name: str, backbone: str | None, variant: str | None, way: int, 
     if backbone is not None and backbones and backbone not in backbones and not of_hub:
         in_variant = f" in variant {variant or next(iter(info.tasks))}" if backbone in info.backbones else ""
         others = ", and any model of the hub that is named hf:OWNER/NAME" if info.pyramid else ""
-        raise UsageError(f"{name} has no backbone '{backbone}'{in_variant}; it has {', '.join(backbones)}{others}")
+        raise UsageError(
+            f"{info.name} has no backbone '{backbone}'{in_variant}; it has {', '.join(backbones)}{others}"
+            f"{_meant(backbone, backbones)}"
+        )
     if way < 1 or shot < 1:
         raise UsageError(f"way and shot are at least 1, not {way} and {shot}")
     task = info.tasks[variant] if variant is not None else next(iter(info.tasks.values()))
@@ -268,11 +287,16 @@ def check_build(name: str, backbone: str | None, variant: str | None, way: int, 
     if most is not None and way > most:
         joint = info.variant_for("fscs") if task == "fss" else None
         raise UsageError(
-            f"{name} predicts {'1-way episodes only' if most == 1 else f'episodes of 1 to {most} ways'}"
+            f"{info.name} predicts {'1-way episodes only' if most == 1 else f'episodes of 1 to {most} ways'}"
             + (f" unless variant='{joint}'" if joint else "")
             + f", not {way}-way"
         )
     return info
+
+
+def _meant(name: str, known: Sequence[str] | Mapping[str, str]) -> str:
+    near = nearest(name, known)[:1] if len(known) > 1 else []
+    return f"; did you mean {near[0]}?" if near else ""
 
 
 def check_weak(info: MethodInfo, variant: str | None) -> None:

@@ -11,6 +11,7 @@ from fssbench.errors import FSSBenchError, MissingError, UsageError
 from fssbench.methods.catalogue import MethodInfo, check_build, method_info
 from fssbench.planning.request import Request
 from fssbench.planning.resolve import Names, Setting, resolve
+from fssbench.planning.spelling import spelled
 from fssbench.planning.weights import Source, sources_for
 
 PREFERRED = (
@@ -104,6 +105,7 @@ def choose(choice: Choice, way: int, shot: int) -> Chosen:
         MissingError: If weights are missing, or nothing is installed that needs no training.
         BrokenFileError: If a weight file is damaged.
     """
+    choice = spelled(choice)
     if choice.method is None and (choice.checkpoint or choice.variant):
         raise UsageError("--checkpoint and --variant belong to a method, and none was named", "--method NAME")
     method, backbone = (choice.method, choice.backbone) if choice.method else _default(choice.backbone, way, shot)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from fssbench.errors import UsageError
 from fssbench.escape import in_path
-from fssbench.methods.catalogue import MethodInfo, method_info
+from fssbench.methods.catalogue import MethodInfo
 from fssbench.planning.base_classes import check_base_class_count
 from fssbench.planning.defaults import build_options
 from fssbench.planning.episode_lists import check_every_fold, episode_lists, with_settings_of
@@ -16,6 +16,7 @@ from fssbench.planning.leaks import check_leaks
 from fssbench.planning.records import code_record, dataset_record, fold_record, protocol_record
 from fssbench.planning.request import DEVICES, Request
 from fssbench.planning.resolve import Names, Setting, resolve
+from fssbench.planning.spelling import spelled
 from fssbench.planning.weights import Source, sources_for
 from fssbench.protocols.rules import Protocol
 from fssbench.results.record import MethodRecord, Run
@@ -118,7 +119,7 @@ def plan(request: Request, opened: Dataset | None = None) -> Plan:
     from fssbench.results.run_reader import RUN, Existing
     from fssbench.results.run_writer import check_continues, check_folder
 
-    method_info(request.method)
+    request = spelled(request)
     for name in (request.dataset, request.trained_on):
         REGISTRY.require(name)
     _check_numbers(request)

@@ -14,6 +14,7 @@ from fssbench.escape import in_path
 from fssbench.planning.episode_lists import check_every_fold, episode_lists, training_view_of
 from fssbench.planning.leaks import check_leaks
 from fssbench.planning.resolve import Names, Setting, resolve
+from fssbench.planning.spelling import spelled
 from fssbench.predictions.files import PRESENCE, Listing, file_name, fold_of, named, names_in
 from fssbench.predictions.presence import Presence, check_presence, find_presence, read_presence
 from fssbench.protocols.own import names_file
@@ -104,6 +105,7 @@ def plan_score(request: ScoreRequest) -> ScorePlan:
     from fssbench.results.run_reader import RUN, Existing
     from fssbench.results.run_writer import check_folder
 
+    request = spelled(request)
     lists = episode_lists(request.episodes, request.fold)
     if not lists:
         raise UsageError(

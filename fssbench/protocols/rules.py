@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import cast
 
 from fssbench.errors import MissingError, UsageError, unknown_name
+from fssbench.names import known_name
 from fssbench.protocols.choices import (
     MAX_SEED,
     OWN_DATA,
@@ -142,6 +143,8 @@ def _find(name: str) -> Protocol:
         return protocol_of_package(points[0])
     if "/" in name or "\\" in name:
         raise UsageError(f"{name} is not a protocol file: such a file is TOML", "--protocol ./mine.toml")
+    if known := known_name("protocol", name, list_protocols()):
+        return _find(known)
     raise unknown_name("protocol", name, list_protocols(), "fssbench list protocols")
 
 

@@ -23,6 +23,7 @@ from fssbench.methods.catalogue import MethodInfo, OwnSource, check_build, list_
 from fssbench.planning.base_classes import check_base_class_count
 from fssbench.planning.defaults import FROM_SCRATCH, build_options, recipe_source
 from fssbench.planning.resolve import Names, Setting, resolve, resolve_task, resolve_variant
+from fssbench.planning.spelling import spelled
 from fssbench.protocols.rules import Protocol
 from fssbench.results.record import HubModel
 from fssbench.training.draws import training_lists
@@ -154,6 +155,7 @@ def plan(request: Request) -> Plan:
         MissingError: If data, weights or a file of recipes are missing.
         BrokenFileError: If the file of recipes is not valid.
     """
+    request = spelled(request)
     network = _network(request)
     info = method_info(request.method) if request.method else None
     names = _names(request)

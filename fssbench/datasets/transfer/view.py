@@ -57,7 +57,7 @@ def transfer_view(dataset: Dataset, train: str, choice: str | None = None) -> Da
     Raises:
         UsageError: If there is no such data set or choice, or the training classes are not known.
     """
-    REGISTRY.require(train)
+    train = REGISTRY.require(train)
     if same_scenes(train, dataset.name):
         if choice is not None and train == dataset.name:
             raise UsageError("test classes are only for weights trained on another data set", "--train-dataset NAME")
