@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import re
 import sys
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,7 +13,7 @@ import typer
 from fssbench.cli.help import Command, Group
 from fssbench.cli.signals import StoppedError, stop_on_signals
 from fssbench.cli.streams import keep_going, written
-from fssbench.errors import FSSBenchError, unknown_name
+from fssbench.errors import FSSBenchError, nearest, unknown_name
 from fssbench.version import __version__
 
 if TYPE_CHECKING:
@@ -126,7 +127,7 @@ def _run(arguments: list[str]) -> int:
         # Empty where no command was given: its help has been printed.
         if message := error.format_message().replace("Value error, ", ""):
             command = getattr(getattr(error, "ctx", None), "command_path", "fssbench")
-            _complain(f"{message[0].lower()}{message[1:].rstrip('.')}\n  try: {command} --help")
+            _complain(f"{message[0].lower()}{_with_nearest(message[1:].rstrip('.'))}\n  try: {command} --help")
         return 2
     except FSSBenchError as error:
         _complain(str(error))
@@ -142,6 +143,14 @@ def _run(arguments: list[str]) -> int:
         _complain(f"{error.filename}: {error.strerror}" if error.filename else str(error))
         return 2
     return 0
+
+
+def _with_nearest(message: str) -> str:
+    """Return a message of typer on one line, with the value that was probably meant."""
+    line = re.sub(r",?\s*\n\s*", ", ", message).replace(":, ", ": ")
+    found = re.search(r"'([^']*)' is not one of (.*)$", line)
+    near = nearest(found[1], re.findall(r"'([^']*)'", found[2])) if found else []
+    return f"{line}; did you mean {near[0]}?" if near else line
 
 
 def _complain(message: str) -> None:

@@ -42,12 +42,13 @@ def build(
     What is there already is kept, so that the same command continues where it was stopped. Exit code 1 if a mask is not
     the common one, 2 if one could not be built.
     """
+    from fssbench.datasets.catalogue import require_dataset
     from fssbench.datasets.pascal5i.build import MASKS, VOC_MASKS
     from fssbench.datasets.pascal5i.build import build as build_masks
     from fssbench.datasets.pascal5i.common_masks import common_masks
     from fssbench.datasets.roots import find_root
 
-    if name != "pascal5i":
+    if require_dataset(name) != "pascal5i":
         raise UsageError(f"{name} is not built from other data; pascal5i is", "fssbench data build pascal5i --help")
     if voc is None and out is None and (root := find_root(name)) is not None:
         voc, out = (root.path if (root.path / VOC_MASKS).is_dir() else None), root.path / MASKS

@@ -22,11 +22,12 @@ def init(
     Masks are indexed, one PNG per class, or in a COCO json; polygons of LabelMe, CVAT for images and Label Studio are
     converted to one. Nothing is asked: what was guessed is printed. Nothing that is there is replaced.
     """
+    from fssbench.datasets.catalogue import require_dataset
     from fssbench.datasets.folder.description import FILE
     from fssbench.datasets.folder.starter import CONVERTED, starter_for
     from fssbench.files import write_text
 
-    if name != "folder":
+    if require_dataset(name) != "folder":
         raise UsageError(f"{name} needs no description; your own data, `folder`, does", "fssbench data init folder")
     found = starter_for(root)
     try:

@@ -43,6 +43,7 @@ _ARGUMENTS = {
     ("data check", "name"): "dataset",
     ("data fetch", "name"): "dataset",
     ("data build", "name"): "dataset",
+    ("data init", "name"): "dataset",
     ("data import-splits", "name"): "dataset",
     ("checkpoints show", "identifier"): "checkpoint",
     ("checkpoints fetch", "identifiers"): "checkpoint",
@@ -85,8 +86,13 @@ def with_names(target: typer.Typer | Callable[..., Any], command: str) -> None:
     target.__annotations__ = hints = get_type_hints(target, include_extras=True)
     for parameter, hint in hints.items():
         info = _info(hint)
-        kind = None if info is None else _kind(info, command, parameter)
-        if info is not None and kind is not None:
+        if info is None:
+            continue
+        if _is_choice(hint):
+            info.case_sensitive = False  # typer completes its values, and says which there are
+            continue
+        kind = _kind(info, command, parameter)
+        if kind is not None:
             info.autocompletion = info.autocompletion or _completion(kind, command)
             if kind in ("method", "dataset", "backbone", "protocol", "checkpoint") and info.callback is None:
                 info.callback = _spelled(kind, command)
@@ -95,9 +101,13 @@ def with_names(target: typer.Typer | Callable[..., Any], command: str) -> None:
 def _info(hint: object) -> OptionInfo | ArgumentInfo | None:
     if get_origin(hint) is not Annotated:
         return None
-    if any(get_origin(part) is Literal for part in (get_args(hint)[0], *get_args(get_args(hint)[0]))):
-        return None  # its values are completed already
     return next((one for one in get_args(hint)[1:] if isinstance(one, OptionInfo | ArgumentInfo)), None)
+
+
+def _is_choice(hint: object) -> bool:
+    """Return whether an option has a fixed set of values, or none."""
+    kind = get_args(hint)[0]
+    return any(get_origin(part) is Literal for part in (kind, *get_args(kind)))
 
 
 def _kind(info: OptionInfo | ArgumentInfo, command: str, parameter: str) -> str | None:
@@ -115,7 +125,7 @@ def _completion(kind: str, command: str) -> Callable[[typer.Context, str], list[
             known = list(_names(kind, command, ctx.params))
         except (FSSBenchError, OSError):
             return []  # the command itself says what is wrong with a configuration
-        found = (name for name in dict.fromkeys(known) if name.startswith(last.lower()) and name not in taken)
+        found = (name for name in dict.fromkeys(known) if name.startswith(last) and name not in taken)
         return [f"{before}{comma}{name}" for name in found]
 
     return complete

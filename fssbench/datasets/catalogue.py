@@ -98,6 +98,15 @@ def list_datasets() -> list[str]:
     return REGISTRY.names()
 
 
+def require_dataset(name: str) -> str:
+    """Return the name of a data set as it is registered; "PASCAL-5i" is pascal5i.
+
+    Raises:
+        UsageError: If it is unknown, with the nearest names.
+    """
+    return REGISTRY.require(name)
+
+
 def dataset_info(name: str) -> DatasetInfo:
     """Return what is known about a data set; for one of another package, its class defines it.
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 
+from fssbench.datasets.catalogue import require_dataset
 from fssbench.datasets.coco20i import facts as coco_facts
 from fssbench.datasets.coco20i import image_order as coco_image_list
 from fssbench.datasets.dataset import Split
@@ -63,6 +64,7 @@ def import_splits(dataset: str, source: Path) -> list[ImportedSplit]:
         MissingError: If the source does not exist or does not have them.
         BrokenFileError: If a file is invalid; nothing is stored in that case.
     """
+    dataset = require_dataset(dataset)
     if dataset not in _READERS:
         *others, last = _READERS
         raise UsageError(f"{dataset} needs no imported splits; {', '.join(others)} and {last} do")
