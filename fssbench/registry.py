@@ -88,6 +88,10 @@ class Registry(Generic[T]):
         self._discover()
         return sorted(self._entries)
 
+    def is_imported(self, name: str) -> bool:
+        """Return whether the class of a registered name is at hand."""
+        return not isinstance(self._entries.get(name, ""), str)
+
     def origin(self, name: str) -> str:
         """Return the package or module that an entry comes from."""
         known = self.require(name)

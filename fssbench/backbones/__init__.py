@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from fssbench.errors import unknown_name
-from fssbench.names import known_name
 from fssbench.hub.names import is_hub_name
+from fssbench.names import known_name
 
 Pyramid = tuple[Tensor, ...]
 """Feature maps (B, C, h, w) of an image in forward order, shallow level first."""

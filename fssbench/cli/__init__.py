@@ -106,11 +106,11 @@ def _complete() -> None:
     instruction = os.environ.get("_FSSBENCH_COMPLETE")
     if not instruction:
         return
-    from typer.completion import completion_init, shell_complete
+    from typer.completion import shell_complete
 
-    completion_init()
+    command = typer.main.get_command(app)  # which also makes the shells known
     try:
-        code = shell_complete(typer.main.get_command(app), {}, "fssbench", "_FSSBENCH_COMPLETE", instruction)
+        code = shell_complete(command, {}, "fssbench", "_FSSBENCH_COMPLETE", instruction)
     except FSSBenchError:
         code = 1  # a command line that is wrong so far; what is wrong is said when it is entered
     sys.exit(code)
@@ -149,7 +149,8 @@ def _with_nearest(message: str) -> str:
     """Return a message of typer on one line, with the value that was probably meant."""
     line = re.sub(r",?\s*\n\s*", ", ", message).replace(":, ", ": ")
     found = re.search(r"'([^']*)' is not one of (.*)$", line)
-    near = nearest(found[1], re.findall(r"'([^']*)'", found[2])) if found else []
+    values = re.findall(r"'([^']*)'", found[2]) if found else []
+    near = nearest(found[1], values) if found and len(values) > 2 else []
     return f"{line}; did you mean {near[0]}?" if near else line
 
 

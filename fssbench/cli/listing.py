@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
+from textwrap import wrap
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
@@ -34,9 +35,8 @@ def listing(
             say(*pages(names))
     elif as_json:
         typer.echo(_as_json(what))
-    elif what == "methods" and sys.stdout.isatty():
-        print_table(*_for_readers(*_methods()))
-        say("", *_reading_notes())
+    elif sys.stdout.isatty():
+        say(*_for_readers(what))
     else:
         print_table(*_LISTINGS[what]())
 
@@ -45,23 +45,19 @@ Listing = tuple[Sequence[str], list[tuple[str, ...]]]
 
 
 def _as_json(what: What) -> str:
-    """Return an object per row: of methods all fields of `MethodStatus`, of others the columns of the table."""
     import json
 
-    if what == "methods":
-        from dataclasses import asdict
+    from fssbench.cli import list_json
 
-        from fssbench.cli.method_status import statuses
-
-        rows = [asdict(status) for status in statuses()]
+    if what == "backbones":
+        rows = list_json.backbones(_users())
     else:
-        heads, lines = _LISTINGS[what]()
-        rows = [dict(zip(heads, line, strict=True)) for line in lines]
+        rows = {"methods": list_json.methods, "datasets": list_json.datasets, "protocols": list_json.protocols}[what]()
     return json.dumps(rows, indent=1, ensure_ascii=False)
 
 
 def _methods() -> Listing:
-    from fssbench.cli.method_status import k_shot_text, statuses
+    from fssbench.cli.method_status import k_shot_text, millions, statuses
 
     heads = (
         *("method", "tasks", "variants", "ablation", "venue", "backbones", "#par", "weights", "training", "adapts"),
@@ -75,7 +71,7 @@ def _methods() -> Listing:
             ", ".join(one.ablation) or "-",
             one.venue or "floor",
             ", ".join(one.backbones) or "-",
-            millions(one.learnable, one.backbones),
+            millions(one),
             one.weights,
             one.training,
             "yes" if one.adapts else "no",
@@ -86,40 +82,42 @@ def _methods() -> Listing:
     ]
 
 
-_FOR_PROGRAMS = ("ablation", "what it is")
-"""Columns of the methods that a terminal has no room for; `fssbench list methods NAME` shows them."""
+def _for_readers(what: What) -> list[str]:
+    """Return the lines for a terminal: a line or two for each name, and what the columns mean."""
+    from fssbench.cli import list_terminal as terminal
+
+    width = terminal.terminal_width()
+    if what == "methods":
+        from fssbench.cli.method_status import statuses
+
+        return [*terminal.method_lines(statuses(), width), "", *_reading_notes(width)]
+    if what == "protocols":
+        return terminal.protocol_lines(*_protocols())
+    more = f"+N: so many more; fssbench list {what} --json has all of them"
+    if what == "backbones":
+        return [*terminal.backbone_lines(_users(), width), "", more]
+    return [*terminal.dataset_lines(_datasets()[1], width), "", more]
 
 
-def _for_readers(heads: Sequence[str], rows: list[tuple[str, ...]]) -> Listing:
-    kept = [place for place, head in enumerate(heads) if head not in _FOR_PROGRAMS]
-    return [heads[place] for place in kept], [tuple(row[place] for place in kept) for row in rows]
-
-
-def _reading_notes() -> list[str]:
+def _reading_notes(width: int = 10_000) -> list[str]:
     """Return what the columns mean, and which methods have printed numbers alone; for readers, not for programs."""
     from fssbench.publications.load import publications
     from fssbench.publications.status import implementation_of
 
     names = sorted(name for name in publications().methods if implementation_of(name) is None and name != "unresolved")
-    return [
+    notes = (
         "#par: learnable parameters in millions with the first backbone; weights: whose checkpoints are registered.",
         f"Printed numbers only: {', '.join(names)}.",
         "fssbench list methods NAME shows all that is known of one.",
-    ]
-
-
-def millions(learnable: Mapping[str, int], backbones: Sequence[str]) -> str:
-    """Return the learnable parameters with the default backbone in millions, e.g. "2.57"; "-" if nothing is learned."""
-    default = next((name for name in backbones if name in learnable), None)
-    return "-" if default is None else f"{learnable[default] / 1e6:.2f}"
+    )
+    return [line for note in notes for line in wrap(note, width, break_on_hyphens=False)]
 
 
 def _datasets() -> Listing:
     from fssbench.datasets.catalogue import dataset_info, list_datasets
-    from fssbench.protocols.rules import own_protocols, protocol, shipped_protocols
+    from fssbench.protocols.rules import readable_protocols
 
-    known = [protocol(name) for name in shipped_protocols()]
-    known += [read for name in own_protocols() if not isinstance(read := _from_outside(name), str)]
+    known = readable_protocols()
     return ("data set", "folds", "folder", "protocols"), [
         (
             info.name,
@@ -175,14 +173,19 @@ def _from_outside(name: str) -> Protocol | str:
 
 
 def _backbones() -> Listing:
-    from fssbench.methods.catalogue import list_methods, method_info
+    return ("backbone", "methods"), [(name, ", ".join(methods)) for name, methods in _users().items()]
 
+
+def _users() -> dict[str, list[str]]:
+    """Return the methods that take each backbone; methods of other packages say so only when they are imported."""
+    from fssbench.methods.catalogue import infos_at_hand
+
+    infos = infos_at_hand()
     users: dict[str, list[str]] = {}
-    for name in list_methods():
-        for backbone in method_info(name).all_backbones:
-            users.setdefault(backbone, []).append(name)
-    users["hf:OWNER/NAME"] = [name for name in list_methods() if method_info(name).pyramid]
-    return ("backbone", "methods"), [(name, ", ".join(methods)) for name, methods in users.items()]
+    for info in infos:
+        for backbone in info.all_backbones:
+            users.setdefault(backbone, []).append(info.name)
+    return users | {"hf:OWNER/NAME": [info.name for info in infos if info.pyramid]}
 
 
 _LISTINGS: dict[What, Callable[[], Listing]] = {

@@ -38,6 +38,7 @@ class MethodStatus:
         idea: The method in a few lines.
         seen: What its weights have seen of the classes that it is evaluated on, if it takes weights as they are.
         differs: In what an evaluation here differs from that of its release, where that can't be repeated.
+        note: Of a method of another package that has not been imported, where it comes from; otherwise empty.
     """
 
     name: str
@@ -57,6 +58,7 @@ class MethodStatus:
     idea: str
     seen: str
     differs: str
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -80,10 +82,41 @@ def statuses(names: Iterable[str] | None = None) -> list[MethodStatus]:
     from fssbench.publications.status import released_weights, shipped_weights
 
     released, shipped = released_weights(), shipped_weights()
-    return [
-        _status(method_info(name), bool(released.get(name)), bool(shipped.get(name)))
-        for name in (catalogue.list_methods() if names is None else names)
-    ]
+    if names is not None:
+        return [_status(method_info(name), bool(released.get(name)), bool(shipped.get(name))) for name in names]
+    found = []
+    for name in catalogue.list_methods():
+        info = catalogue.info_at_hand(name)
+        if info is None:
+            found.append(_unread(name))
+        else:
+            found.append(_status(info, bool(released.get(name)), bool(shipped.get(name))))
+    return found
+
+
+def _unread(name: str) -> MethodStatus:
+    """Return the status of a method of another package that is not imported: importing it would take seconds."""
+    note = f"the package {catalogue.REGISTRY.origin(name)}; fssbench list methods {name} reads it"
+    return MethodStatus(
+        name=name,
+        title=note,
+        venue="",
+        source="",
+        tasks=(),
+        variants=(),
+        ablation=(),
+        backbones=(),
+        learnable={},
+        weights="unknown",
+        training="unknown",
+        adapts=False,
+        k_shot={},
+        protocols={},
+        idea="",
+        seen="",
+        differs="",
+        note=note,
+    )
 
 
 def _status(info: MethodInfo, released: bool, shipped: bool) -> MethodStatus:
@@ -180,6 +213,12 @@ def measured_means(name: str) -> list[MeasuredMean]:
         MeasuredMean(variant, backbone, dataset, TASKS[task], way, shot, len(folds), sum(folds) / len(folds))
         for (variant, backbone, dataset, task, way, shot), folds in found.items()
     ]
+
+
+def millions(status: MethodStatus) -> str:
+    """Return the learnable parameters with the default backbone in millions, e.g. "2.57"; "-" if nothing is learned."""
+    default = next((name for name in status.backbones if name in status.learnable), None)
+    return "-" if default is None else f"{status.learnable[default] / 1e6:.2f}"
 
 
 def k_shot_text(status: MethodStatus) -> str:

@@ -77,10 +77,10 @@ def with_names(target: typer.Typer | Callable[..., Any], command: str) -> None:
         command: What is typed for it, e.g. "data".
     """
     if isinstance(target, typer.Typer):
-        for info in target.registered_commands:
-            if info.callback is not None:
-                name = info.name or info.callback.__name__.replace("_", "-")
-                with_names(info.callback, f"{command} {name}")
+        for one in target.registered_commands:
+            if one.callback is not None:
+                name = one.name or one.callback.__name__.replace("_", "-")
+                with_names(one.callback, f"{command} {name}")
         return
     # Kept as they are evaluated: typer would make other objects of the texts.
     target.__annotations__ = hints = get_type_hints(target, include_extras=True)

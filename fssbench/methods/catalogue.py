@@ -245,6 +245,19 @@ def method_info(name: str) -> MethodInfo:
     return described(cls, name, f"{cls.__module__}:{cls.__qualname__}")
 
 
+def info_at_hand(name: str) -> MethodInfo | None:
+    """Return the catalogue entry of a registered method if nothing has to be imported for it; None otherwise.
+
+    A method of another package is described by its class, and importing that imports torch.
+    """
+    return method_info(name) if name in _built_in() or REGISTRY.is_imported(name) else None
+
+
+def infos_at_hand() -> list[MethodInfo]:
+    """Return the catalogue entries of all registered methods for which nothing has to be imported, sorted by name."""
+    return [info for name in list_methods() if (info := info_at_hand(name)) is not None]
+
+
 def known_backbone(info: MethodInfo, name: str, variant: str | None = None) -> str:
     """Return the backbone that a name stands for: "ResNet-50" is resnet50; an unknown name is returned as it is."""
     if is_hub_name(name):

@@ -1,4 +1,4 @@
-"""A request in the names of this program: a run records hsnet and pascal5i, also where HSNet and PASCAL-5i were typed."""
+"""A request in the names of the catalogues: a run records hsnet and pascal5i where HSNet and PASCAL-5i were typed."""
 
 from __future__ import annotations
 

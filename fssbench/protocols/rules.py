@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 import tomllib
+from contextlib import suppress
 from dataclasses import replace
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import cast
 
-from fssbench.errors import MissingError, UsageError, unknown_name
+from fssbench.errors import FSSBenchError, MissingError, UsageError, unknown_name
 from fssbench.names import known_name
 from fssbench.protocols.choices import (
     MAX_SEED,
@@ -41,6 +42,7 @@ __all__ = [
     "own_protocols",
     "protocol",
     "protocol_of_list",
+    "readable_protocols",
     "shipped_protocols",
     "size_in_words",
 ]
@@ -95,6 +97,15 @@ def shipped_protocols() -> list[str]:
 def own_protocols() -> dict[str, str]:
     """Return the names of the protocols of other packages, each with the names of the packages; no file is read."""
     return {name: " and ".join(map(package_of, points)) for name, points in _of_packages().items()}
+
+
+def readable_protocols() -> list[Protocol]:
+    """Return all protocols but those of other packages that can't be read."""
+    found = [protocol(name) for name in shipped_protocols()]
+    for name in own_protocols():
+        with suppress(FSSBenchError):
+            found.append(protocol(name))
+    return found
 
 
 def list_protocols() -> list[str]:

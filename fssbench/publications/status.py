@@ -60,13 +60,13 @@ def _weights(place: str) -> dict[str, list[str]]:
 
 
 def _networks() -> dict[str, list[str]]:
-    from fssbench.methods.catalogue import list_methods, method_info
+    from fssbench.methods.catalogue import infos_at_hand
 
     found = {}
     public = {
         record["backbone"]: record["id"] for record in _records() if "method" not in record and "path" not in record
     }
-    for info in map(method_info, list_methods()):
+    for info in infos_at_hand():
         if info.training == "training-free" and info.source and info.backbones:
             networks = info.backbones[0].split("+")
             if all(network in public for network in networks):

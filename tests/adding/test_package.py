@@ -114,3 +114,20 @@ def test_where_the_package_is_not_a_run_still_explains_itself(packages: Path, tm
     assert [code for code, _, _ in said] == [0, 0, 2]
     assert "protocol toys is not one of fssbench's: of the package toys" in said[0][1]
     assert "unknown protocol 'toys'" in said[2][2]
+
+
+def test_a_method_of_a_package_is_listed_without_importing_it(packages: Path, tmp_path: Path) -> None:
+    (tmp_path / "torch.py").write_text("raise SystemExit('torch was imported')\n")
+    path = os.pathsep.join([str(tmp_path), str(Path(fssbench.__file__).parents[1]), str(packages)])
+    environment = os.environ | {"PYTHONPATH": path}
+    listed = {}
+    for command in (["list", "methods"], ["list", "methods", "--json"], ["list", "backbones"]):
+        done = subprocess.run(
+            [sys.executable, "-m", "fssbench", *command], check=False, capture_output=True, text=True, env=environment
+        )
+        assert (done.returncode, done.stderr) == (0, ""), command
+        listed[" ".join(command)] = done.stdout
+    line = next(line for line in listed["list methods"].splitlines() if line.startswith("toynet "))
+    assert "the package toys; fssbench list methods toynet reads it" in line
+    [toynet] = [row for row in json.loads(listed["list methods --json"]) if row["name"] == "toynet"]
+    assert (toynet["training"], toynet["tasks"]) == ("unknown", [])
