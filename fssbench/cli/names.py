@@ -95,7 +95,7 @@ def with_names(target: typer.Typer | Callable[..., Any], command: str) -> None:
         if kind is not None:
             info.autocompletion = info.autocompletion or _completion(kind, command)
             if kind in ("method", "dataset", "backbone", "protocol", "checkpoint") and info.callback is None:
-                info.callback = _spelled(kind, command)
+                info.callback = _spelled(kind)
 
 
 def _info(hint: object) -> OptionInfo | ArgumentInfo | None:
@@ -131,32 +131,32 @@ def _completion(kind: str, command: str) -> Callable[[typer.Context, str], list[
     return complete
 
 
-def _spelled(kind: str, command: str) -> Callable[[Any], Any]:
+def _spelled(kind: str) -> Callable[[Any], Any]:
     def spelled(value: Any) -> Any:  # noqa: ANN401 - text, or a list of texts, or none
         if isinstance(value, str):
-            return _spelled_text(kind, command, value)
-        return [_spelled_text(kind, command, text) for text in value] if isinstance(value, list) else value
+            return _spelled_text(kind, value)
+        return [_spelled_text(kind, text) for text in value] if isinstance(value, list) else value
 
     return spelled
 
 
-def _spelled_text(kind: str, command: str, text: str) -> str:
+def _spelled_text(kind: str, text: str) -> str:
     """Return a text with each of its names as it is known here.
 
     Raises:
         UsageError: If a name stands for several.
     """
-    return ",".join(_spelled_name(kind, command, part) for part in text.split(","))
+    return ",".join(_spelled_name(kind, part) for part in text.split(","))
 
 
-def _spelled_name(kind: str, command: str, name: str) -> str:
+def _spelled_name(kind: str, name: str) -> str:
     if not name.strip() or _NOT_A_NAME.search(name):
         return name
     ends = _PAIR.split(name) if kind == "dataset" else [name]
     if len(ends) == 2:
-        return "_to_".join(_spelled_name(kind, command, end) for end in ends)
+        return "_to_".join(_spelled_name(kind, end) for end in ends)
     base, at, size = name.partition("@") if kind == "protocol" else (name, "", "")
-    known = known_name(kind, base, dict.fromkeys(_names(kind, command, {})), _titles(kind))
+    known = known_name(kind, base, _OF_KIND[kind]({}), _titles(kind))
     return name if known is None else f"{known}{at}{size}"
 
 

@@ -86,13 +86,13 @@ def test_completion_is_quick_without_torch(tmp_path: Path) -> None:
     ],
 )
 def test_names_as_papers_write_them(kind: str, typed: str, meant: str) -> None:
-    assert _spelled_text(kind, "eval", typed) == meant
+    assert _spelled_text(kind, typed) == meant
 
 
 def test_an_ambiguous_name_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("fssbench.methods.catalogue.list_methods", lambda: ["hs-net", "hsnet"])
     with pytest.raises(UsageError, match="hs-net or hsnet"):
-        _spelled_text("method", "eval", "HS-Net")
+        _spelled_text("method", "HS-Net")
 
 
 @pytest.mark.parametrize(
