@@ -98,7 +98,7 @@ def test_an_ambiguous_name_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("arguments", "near"),
     [
-        (["list", "metods"], "did you mean methods?"),
+        (["list", "metods"], "did you mean methods?"),  # codespell:ignore metods
         (["eval", "--method", "hsnet", "--dataset", "shapes20i", "--task", "fsccs"], "did you mean fscs?"),
         (["data", "build", "pascl5i"], "did you mean pascal5i"),
         (["data", "init", "foldr", "--root", "."], "did you mean folder?"),
