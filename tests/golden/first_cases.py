@@ -1,4 +1,4 @@
-"""Which golden cases `make test` runs: the first of each method; `make test-all` runs the others as well."""
+"""Which golden cases are run, and which of them by `make test`: the first of each method."""
 
 from __future__ import annotations
 
@@ -8,6 +8,32 @@ from pathlib import Path
 
 import pytest
 from _pytest.mark import ParameterSet
+
+from fssbench.methods.catalogue import method_info
+
+
+def forms_of_cases(paths: Sequence[Path]) -> list[ParameterSet]:
+    """Return the cases with the form that predicts: the plain form each, the fast form the first of its kind.
+
+    Encoding takes nearly all of a case's time, whatever K. What a fast form does with other K is compared with the
+    plain form, on narrow networks (tests/fast).
+    """
+    seen: set[tuple[object, ...]] = set()
+    cases = []
+    for case in first_of_each_method(paths):
+        (path,) = case.values
+        build = json.loads(Path(str(path)).read_text())["build"]
+        kind = tuple(build.get(key) for key in ("method", "variant", "backbone", "way"))
+        forms = ["plain", "fast"] if kind not in seen and method_info(build["method"]).fast else ["plain"]
+        cases += [pytest.param(form, path, id=f"{form}-{case.id}", marks=case.marks) for form in forms]
+        seen.add(kind)
+    return cases
+
+
+def cases_of_backbones(paths: Sequence[Path]) -> set[tuple[str, str]]:
+    """Return the pairs of method and backbone that have a golden case."""
+    builds = [json.loads(path.read_text())["build"] for path in paths]
+    return {(build["method"], build["backbone"]) for build in builds}
 
 
 def first_of_each_method(paths: Sequence[Path]) -> list[ParameterSet]:
