@@ -51,8 +51,8 @@ BACKBONES = [
     pytest.param(name, backbone, marks=pytest.mark.slow)
     for name in FAST
     for backbone in ("resnet50", "vgg16")
-    # Both forms of the others are compared with their release on this backbone (tests/golden). ASNet on VGG-16 would take
-    # a minute at the only size that it accepts, and no paper has it.
+    # Both forms of the others are compared with their release on this backbone (tests/golden). ASNet on VGG-16 would
+    # take a minute at the only size that it accepts, and no paper has it.
     if backbone in method_info(name).backbones_for(None) and (name, backbone) not in {*GOLDEN, ("asnet", "vgg16")}
 ]
 BFLOAT16 = 2.0**-8

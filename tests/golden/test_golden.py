@@ -17,7 +17,6 @@ from torch import Tensor
 import fssbench
 from fssbench.fast.form import FastForm, fast_form
 from fssbench.methods.base.method import Method
-from fssbench.methods.catalogue import method_info
 from tests.golden import formula
 from tests.golden.first_cases import forms_of_cases
 
