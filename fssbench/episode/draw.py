@@ -8,7 +8,7 @@ from fssbench.datasets.dataset import Dataset, Split
 from fssbench.episode.episode import EpisodeList
 from fssbench.episode.samplers import Sampler, sampler
 from fssbench.episode.samplers.lists import ImageLists, area_rule, read_lists
-from fssbench.errors import FSSBenchError, MissingError, UsageError
+from fssbench.errors import MissingError, UsageError
 from fssbench.protocols.rules import Protocol, default_protocol
 from fssbench.protocols.rules import protocol as protocol_of
 
@@ -97,33 +97,22 @@ def episodes(
         drawn = tuple(rule.draw(lists, way, shot, length * len(seeds), seeds[0]))
     else:
         drawn = tuple(episode for run_seed in seeds for episode in rule.draw(lists, way, shot, length, run_seed))
-    return _with_names(
-        EpisodeList(
-            episodes=drawn,
-            dataset=dataset.name,
-            fold=fold,
-            split=list_split,
-            way=way,
-            shot=shot,
-            protocol=protocol if isinstance(protocol, str) and named.own is None else named.name,
-            seed=seeds[0],
-            list_order=_order(dataset, list_split, rule),
-            data_fingerprint=dataset.split_fingerprint(list_split),
-            left_out=left_out,
-            run_length=length if len(seeds) > 1 else None,
-            train_dataset=dataset.trained_on,
-            test_classes=dataset.test_classes,
-        ),
-        dataset,
-    )
-
-
-def _with_names(drawn: EpisodeList, dataset: Dataset) -> EpisodeList:
-    """Return a list with the names of its classes; as it is if a file that they are read from is not here."""
-    try:
-        return drawn.named(dataset.class_names)
-    except FSSBenchError:
-        return drawn
+    return EpisodeList(
+        episodes=drawn,
+        dataset=dataset.name,
+        fold=fold,
+        split=list_split,
+        way=way,
+        shot=shot,
+        protocol=protocol if isinstance(protocol, str) and named.own is None else named.name,
+        seed=seeds[0],
+        list_order=_order(dataset, list_split, rule),
+        data_fingerprint=dataset.split_fingerprint(list_split),
+        left_out=left_out,
+        run_length=length if len(seeds) > 1 else None,
+        train_dataset=dataset.trained_on,
+        test_classes=dataset.test_classes,
+    ).of(dataset)
 
 
 def protocol_for(dataset: Dataset, way: int = 1) -> str:

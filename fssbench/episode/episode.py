@@ -7,14 +7,34 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Literal, overload
+from typing import TYPE_CHECKING, Literal, Self, overload
+
+from fssbench.errors import FSSBenchError
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from fssbench.datasets.dataset import Dataset
+
+
+class _FromDataset:
+    """Remembers the data set that it was drawn from, for its pictures in notebooks; this is no part of its value."""
+
+    __slots__ = ("_source",)
+    _source: Dataset
+
+    @property
+    def source(self) -> Dataset | None:
+        """The data set that it was drawn from; None if that is not known, as for a list from a file."""
+        return getattr(self, "_source", None)
+
+    def _draw_from(self, dataset: Dataset) -> Self:
+        object.__setattr__(self, "_source", dataset)
+        return self
+
 
 @dataclass(frozen=True, slots=True)
-class Episode:
+class Episode(_FromDataset):
     """One episode: segment `classes` in `query`, given the supports of each class.
 
     Attributes:
@@ -22,7 +42,8 @@ class Episode:
         classes: The label values of the N classes; way n (from 1) of a prediction is `classes[n - 1]`.
         supports: The names of the K support images of each class: `supports[n - 1][k]`.
         query_class: The label value under which the query is listed. In FS-CS it may be none of `classes`.
-        class_names: The names of the N classes; empty if they are not known, as in a list that was read from a file.
+        class_names: The names of the N classes; empty if they are not known, as in a list that was read from a file
+            (`EpisodeList.of`).
             They are no part of the content hash, and episodes that differ in them alone are equal.
 
     Examples:
@@ -55,9 +76,14 @@ class Episode:
         record = [self.query, list(self.classes), [list(names) for names in self.supports], self.query_class]
         return json.dumps(record, separators=(",", ":"), ensure_ascii=True)
 
+    def _repr_html_(self) -> str:
+        from fssbench.episode.shown import episode_html
 
-@dataclass(frozen=True)
-class EpisodeList(Sequence[Episode]):
+        return episode_html(self)
+
+
+@dataclass(frozen=True, repr=False)
+class EpisodeList(Sequence[Episode], _FromDataset):
     """Episodes with the protocol that drew them.
 
     Attributes:
@@ -113,19 +139,23 @@ class EpisodeList(Sequence[Episode]):
         lines = "\n".join(episode.canonical() for episode in self.episodes)
         return hashlib.sha256(lines.encode("ascii")).hexdigest()
 
-    def named(self, names: Mapping[int, str]) -> EpisodeList:
-        """Return the list with the names of the classes in each episode.
+    def of(self, dataset: Dataset) -> EpisodeList:
+        """Return the list with the names of its classes, and with pictures in a notebook.
 
         Args:
-            names: Names by label value, e.g. `Dataset.class_names`; a class without one is called by its label value.
+            dataset: The opened data set. If a file that its names are read from is not here, the list has none.
         """
+        try:
+            names: Mapping[int, str] = dataset.class_names
+        except FSSBenchError:
+            names = {}
         known: dict[tuple[int, ...], tuple[str, ...]] = {}
         for episode in self.episodes:
             if episode.classes not in known:
-                known[episode.classes] = tuple(names.get(class_id, str(class_id)) for class_id in episode.classes)
-        return replace(
-            self, episodes=tuple(replace(episode, class_names=known[episode.classes]) for episode in self.episodes)
-        )
+                found = tuple(names.get(class_id, str(class_id)) for class_id in episode.classes)
+                known[episode.classes] = found if names else ()
+        named = (replace(episode, class_names=known[episode.classes])._draw_from(dataset) for episode in self.episodes)
+        return replace(self, episodes=tuple(named))._draw_from(dataset)
 
     @property
     def frame(self) -> pd.DataFrame:
@@ -148,3 +178,17 @@ class EpisodeList(Sequence[Episode]):
     def __getitem__(self, index: slice) -> tuple[Episode, ...]: ...
     def __getitem__(self, index: int | slice) -> Episode | tuple[Episode, ...]:
         return self.episodes[index]
+
+    def __getstate__(self) -> dict[str, object]:
+        return dict(vars(self))  # without the data set
+
+    def __repr__(self) -> str:
+        return (
+            f"<{len(self)} episodes of {self.dataset}, fold {self.fold}, {self.split}: "
+            f"{self.way}-way {self.shot}-shot, protocol {self.protocol}, seed {self.seed}, hash {self.hash[:12]}>"
+        )
+
+    def _repr_html_(self) -> str:
+        from fssbench.episode.shown import list_html
+
+        return list_html(self)

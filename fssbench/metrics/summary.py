@@ -84,7 +84,7 @@ class FoldSummary(Scores):
     without_truth: tuple[int, ...] = ()
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Summary(Scores):
     """The metrics of a run: of each fold, and their unweighted mean over the folds, as papers print it.
 
@@ -102,6 +102,18 @@ class Summary(Scores):
     per_class: pd.DataFrame
     intervals: Mapping[str, Interval]
     runs: tuple[Scores, ...] = ()
+
+    def __repr__(self) -> str:
+        folds = f"{len(self.folds)} fold{'s' if len(self.folds) > 1 else ''}"
+        return (
+            f"<{self.episodes} episodes of {folds}: mIoU {self.miou:.2f} %, FB-IoU {self.fb_iou:.2f} %, "
+            f"exact ratio {self.exact_ratio:.2f} %>"
+        )
+
+    def _repr_html_(self) -> str:
+        from fssbench.metrics.shown import classes_html, metrics_html
+
+        return metrics_html(self) + classes_html(self, {})
 
     @property
     def frame(self) -> pd.DataFrame:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from io import BytesIO
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 from PIL import Image as PillowImage
@@ -12,28 +11,11 @@ from PIL import ImageDraw, ImageFont
 
 from fssbench.datasets.dataset import Image
 from fssbench.escape import printable
-
-COLOURS = (
-    (213, 94, 0),
-    (0, 114, 178),
-    (0, 158, 115),
-    (240, 228, 66),
-    (204, 121, 167),
-    (86, 180, 233),
-    (230, 159, 0),
-)
-"""RGB of the classes, which readers with every kind of colour vision can tell apart (Okabe and Ito, 2008)."""
+from fssbench.notebook.pictures import COLOURS as COLOURS
+from fssbench.notebook.pictures import colour_of, drawn
 
 LONGEST = 2048
 """Longer side of an overlay at most, in pixels."""
-
-_TINT = 0.45
-_IGNORE_GREY = 128
-
-
-def colour_of(label: int) -> tuple[int, int, int]:
-    """Return the colour of the n-th class, from 1; after the last colour they begin again."""
-    return COLOURS[(label - 1) % len(COLOURS)]
 
 
 def label_png(labels: npt.NDArray[np.uint8], class_count: int) -> bytes:
@@ -55,22 +37,8 @@ def overlay(photo: Image, labels: npt.NDArray[np.uint8], legend: dict[int, str])
     height, width = labels.shape
     scale = min(1.0, LONGEST / max(height, width))
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    shown = PillowImage.fromarray(photo).resize(size, PillowImage.Resampling.BILINEAR)
-    pixels = np.array(shown, dtype=np.float32)
-    small = np.array(PillowImage.fromarray(labels).resize(size, PillowImage.Resampling.NEAREST))
     thickness = max(1, round(max(size) / 300))
-    for label in [int(value) for value in np.unique(small) if value]:
-        inside = (small == label).astype(np.uint8)
-        colour = np.array((_IGNORE_GREY,) * 3 if label == 255 else colour_of(label), dtype=np.float32)
-        pixels[inside == 1] = (1 - _TINT) * pixels[inside == 1] + _TINT * colour
-        contours, _ = cv2.findContours(inside, cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
-        edge = np.zeros_like(inside)
-        cv2.drawContours(edge, contours, -1, 1, thickness + 2)
-        pixels[edge == 1] = 255.0
-        edge[:] = 0
-        cv2.drawContours(edge, contours, -1, 1, thickness)
-        pixels[edge == 1] = colour
-    image = PillowImage.fromarray(pixels.round().clip(0, 255).astype(np.uint8))
+    image = PillowImage.fromarray(drawn(photo, labels, size, thickness))
     _draw_legend(image, {label: printable(text) for label, text in legend.items()})
     return _png(image)
 
@@ -87,7 +55,7 @@ def _draw_legend(image: PillowImage.Image, legend: dict[int, str]) -> None:
     draw.rectangle((pad, pad, pad * 4 + height + width, pad * 2 + line * len(legend)), fill=(0, 0, 0, 170))
     for number, (label, text) in enumerate(legend.items()):
         top = round(pad * 1.5) + number * line
-        colour = (_IGNORE_GREY,) * 3 if label == 255 else colour_of(label)
+        colour = colour_of(label)
         draw.rectangle((pad * 2, top, pad * 2 + height, top + height), fill=colour, outline=(255, 255, 255))
         draw.text((pad * 3 + height, top + height / 2), text, font=font, fill=(255, 255, 255), anchor="lm")
 

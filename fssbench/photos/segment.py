@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -31,7 +31,7 @@ ONE_CLASS = "object"
 """Name of the class if none was given."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Segmentation:
     """The classes found in a photo.
 
@@ -39,11 +39,13 @@ class Segmentation:
         labels: uint8 (H, W), of the photo's size as viewers show it: 0, and n for the n-th class.
         classes: Names of the classes.
         method: What segmented it, in words: method, variant and backbone.
+        photo: The photo as it was given, for a picture in a notebook; None if it is not kept.
     """
 
     labels: npt.NDArray[np.uint8]
     classes: tuple[str, ...]
     method: str
+    photo: PhotoLike | None = field(default=None, compare=False)
 
     @property
     def masks(self) -> npt.NDArray[np.bool_]:
@@ -60,6 +62,16 @@ class Segmentation:
     def absent(self) -> tuple[str, ...]:
         """The classes of which no pixel was found."""
         return tuple(name for name, share in zip(self.classes, self.shares, strict=True) if share == 0)
+
+    def __repr__(self) -> str:
+        height, width = self.labels.shape
+        found = ", ".join(f"{name} {100 * share:.1f} %" for name, share in zip(self.classes, self.shares, strict=True))
+        return f"<{width} x {height} pixels: {found}; by {self.method}>"
+
+    def _repr_html_(self) -> str:
+        from fssbench.photos.shown import segmentation_html
+
+        return segmentation_html(self)
 
 
 @dataclass(frozen=True, eq=False)
@@ -306,7 +318,7 @@ def segmented(
         names,
         choice,
     )
-    found = [segmenter(photo_from(one).pixels) for one in _listed(query)]
+    found = [replace(segmenter(photo_from(one).pixels), photo=one) for one in _listed(query)]
     return found if isinstance(query, list | tuple) else found[0]
 
 

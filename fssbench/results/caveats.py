@@ -14,11 +14,11 @@ from fssbench.protocols.own import protocol_of_record
 from fssbench.protocols.rules import list_protocols, size_in_words
 from fssbench.protocols.rules import protocol as protocol_of
 from fssbench.results.lost import lost_in
-from fssbench.results.run_reader import Results
 from fssbench.results.summary import caveats_of_protocol, caveats_without_truth
 
 if TYPE_CHECKING:
     from fssbench.results.record import FoldRecord, Run
+    from fssbench.results.run_reader import Results
 
 
 def caveats(results: Results, summary: Summary, lists: Sequence[EpisodeList]) -> list[str]:
@@ -27,13 +27,13 @@ def caveats(results: Results, summary: Summary, lists: Sequence[EpisodeList]) ->
     Args:
         results: The run.
         summary: Its metrics over the classes of the episodes.
-        lists: Its episode lists.
+        lists: Its episode lists; none if they are not at hand, and then nothing is said of them.
     """
     return [
-        *_lists(lists, results),
+        *(_lists(lists, results) if lists else ()),
         *_limit(results),
         *_shard(results),
-        *_runs(summary, lists),
+        *_runs(summary, results),
         *_lost(results),
         *_classes(results, summary),
         *caveats_without_truth(summary),
@@ -109,13 +109,14 @@ def _seeds(episodes: EpisodeList, run: Run) -> str:
     return " ".join(map(str, rules.run_seeds(episodes.seed, runs_in(episodes))))
 
 
-def _runs(summary: Summary, lists: Sequence[EpisodeList]) -> list[str]:
+def _runs(summary: Summary, results: Results) -> list[str]:
     """Return how the numbers of several runs are combined: papers print their mean or the best of them."""
     spread = spread_of(summary, "miou")
     if spread is None:
         return []
+    length = results.run.folds[0].run_length
     return [
-        f"{len(summary.runs)} runs of {lists[0].run_length} episodes: mIoU is their mean with their standard "
+        f"{len(summary.runs)} runs of {length} episodes: mIoU is their mean with their standard "
         f"deviation, {spread.mean:.2f} ± {spread.std:.2f}"
     ]
 

@@ -42,7 +42,7 @@ class Existing(StrEnum):
     OVERWRITE = "overwrite"
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Results:
     """The results of a run.
 
@@ -104,6 +104,16 @@ class Results:
         if all_classes or self._has_all_classes(summary):
             return with_all_classes(summary, summary)
         return with_all_classes(summary, summary_of(self.fold_counts(all_classes=True), draws=0))
+
+    def __repr__(self) -> str:
+        from fssbench.results.shown import results_text
+
+        return f"<{results_text(self)}>"
+
+    def _repr_html_(self) -> str:
+        from fssbench.results.shown import results_html
+
+        return results_html(self)
 
     def _has_all_classes(self, summary: Summary) -> bool:
         """Return whether every class of the folds has an episode, so that both ways of averaging are the same.

@@ -89,7 +89,7 @@ class Footnote:
     text: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Table:
     """A table as in the papers.
 
@@ -108,6 +108,15 @@ class Table:
     groups: tuple[Group, ...]
     footnotes: tuple[Footnote, ...]
     heads: tuple[str, str] = ("method", "venue")
+
+    def __repr__(self) -> str:
+        rows = sum(len(group.rows) for group in self.groups)
+        return f"<table: {self.title}; {rows} rows>"
+
+    def _repr_html_(self) -> str:
+        from fssbench.tables.render.html import table_html
+
+        return table_html(self)
 
     def offsets(self) -> tuple[int, ...]:
         """Return the position of each block's first cell in a row."""

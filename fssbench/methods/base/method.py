@@ -19,7 +19,7 @@ Support = TypeVar("Support")
 Task = Literal["fss", "fscs"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Prediction:
     """The prediction for one episode.
 
@@ -42,6 +42,25 @@ class Prediction:
         seen = torch.stack([(labels == n).any() for n in range(1, len(self.present) + 1)])
         base = None if self.base is None else self.base[:height, :width]
         return Prediction(self.logits[:, :height, :width], labels, self.present & seen, base)
+
+    def _found(self) -> list[tuple[str, str, str]]:
+        """Return for each class its name, its share of the pixels, and whether it is predicted as present."""
+        ways = range(1, len(self.present) + 1)
+        shares = [f"{100 * float((self.labels == way).float().mean()):.1f} %" for way in ways]
+        there = ["present" if bool(one) else "absent" for one in self.present]
+        return [(f"class {way}", *parts) for way, *parts in zip(ways, shares, there, strict=True)]
+
+    def __repr__(self) -> str:
+        height, width = self.labels.shape
+        return f"<{width} x {height} pixels: {', '.join(map(' '.join, self._found()))}>"
+
+    def _repr_html_(self) -> str:
+        from fssbench.notebook.html import figures, table
+        from fssbench.notebook.pictures import label_picture
+
+        height, width = self.labels.shape
+        picture = label_picture(self.labels.cpu().numpy())
+        return figures([(picture, f"labels, {width} x {height} pixels")]) + table(("", "share", ""), self._found())
 
 
 @dataclass(frozen=True)

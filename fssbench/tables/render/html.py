@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from html import escape
+from typing import TYPE_CHECKING
 
 from fssbench.escape import plain
-from fssbench.tables.table import Cell, Row, Table
+
+if TYPE_CHECKING:
+    from fssbench.tables.table import Cell, Row, Table
 
 _SHAPES = {"": "{}", "best": "<b>{}</b>", "second": "<u>{}</u>"}
 
@@ -45,6 +48,11 @@ def render_html(tables: Iterable[Table]) -> str:
         + "".join(map(_render, tables))
         + "</body>\n</html>\n"
     )
+
+
+def table_html(table: Table) -> str:
+    """Return a table as a part of a page, for a notebook."""
+    return _render(table)
 
 
 def _render(table: Table) -> str:

@@ -1,0 +1,1 @@
+"""How objects are shown in notebooks: text, tables and small pictures as HTML that needs no other file."""
