@@ -77,8 +77,11 @@ def _pictures(episode: Episode, shared: int) -> str:
 def _drawn(episode: Episode, dataset: Dataset, shared: int) -> Iterator[tuple[str, str]]:
     from fssbench.notebook.pictures import picture, side_for
 
-    named = zip(episode.classes, _names(episode), episode.supports, strict=True)
-    supports = [(way, *one, image) for way, (*one, images) in enumerate(named, 1) for image in images]
+    supports = [
+        (way, class_id, name, image)
+        for way, (class_id, name) in enumerate(zip(episode.classes, _names(episode), strict=True), 1)
+        for image in episode.supports[way - 1]
+    ]
     shown = supports[: _MOST_PICTURES - 1]
     side = side_for(shared * (1 + len(shown)))
     for way, class_id, name, image in shown:

@@ -48,7 +48,7 @@ class Prediction:
         ways = range(1, len(self.present) + 1)
         shares = [f"{100 * float((self.labels == way).float().mean()):.1f} %" for way in ways]
         there = ["present" if bool(one) else "absent" for one in self.present]
-        return [(f"class {way}", *parts) for way, *parts in zip(ways, shares, there, strict=True)]
+        return [(f"class {way}", share, seen) for way, share, seen in zip(ways, shares, there, strict=True)]
 
     def __repr__(self) -> str:
         height, width = self.labels.shape
