@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from fssbench.cli.checkpoints_fetch import fetch
+from fssbench.cli.checkpoints_list import as_object, list_records
 from fssbench.cli.checkpoints_status import status
-from fssbench.cli.console import print_table, say
+from fssbench.cli.console import say
 from fssbench.cli.help import Command, Group
 from fssbench.cli.paths import given_path
 from fssbench.errors import CheckFailedError, FSSBenchError, MissingError, UsageError
@@ -23,51 +24,28 @@ app = typer.Typer(
 
 app.command(cls=Command)(fetch)
 app.command(cls=Command)(status)
+app.command("list", cls=Command)(list_records)
 
 _ENDINGS = (".pt", ".pth", ".ckpt", ".safetensors")
 
 Identifier = Annotated[str, typer.Argument(metavar="ID", help="Name in the registry; see `fssbench checkpoints list`.")]
 
 
-@app.command("list", cls=Command)
-def list_records(
-    method: Annotated[str | None, typer.Option("--method", help="Only this method.")] = None,
-    dataset: Annotated[str | None, typer.Option("--dataset", help="Only this data set.")] = None,
-    backbone: Annotated[str | None, typer.Option("--backbone", help="Only this backbone.")] = None,
-) -> None:
-    """List the registered checkpoints, and which of them are on this machine."""
-    from fssbench.checkpoints import records
-    from fssbench.checkpoints.fetching import present
-
-    wanted = {"method": method, "dataset": dataset, "backbone": backbone}
-    shown = [r for r in records() if all(value in (None, getattr(r, name)) for name, value in wanted.items())]
-    if not shown:
-        described = ", ".join(f"{name} {value}" for name, value in wanted.items() if value)
-        raise UsageError(f"no checkpoint is registered for {described}", "fssbench checkpoints list")
-    print_table(
-        ("id", "trained as", "shots", "hash", "here"),
-        (
-            (
-                record.id,
-                " ".join(filter(None, (record.method or "backbone", record.variant, "weak" if record.weak else ""))),
-                ",".join(map(str, record.shots)) or "any",
-                "first fetch" if record.first_seen else "known" if record.sha256 else "-",
-                "yes" if present(record) else "-",
-            )
-            for record in shown
-        ),
-    )
-    here = sum(present(record) for record in shown)
-    say("", f"{len(shown)} registered, {here} on this machine; fssbench checkpoints show ID says more")
-
-
 @app.command(cls=Command)
-def show(identifier: Identifier) -> None:
+def show(
+    identifier: Identifier, as_json: Annotated[bool, typer.Option("--json", help="As JSON, with every field.")] = False
+) -> None:
     """Show all that is recorded of one checkpoint."""
     from fssbench.checkpoints import record
     from fssbench.checkpoints.fetching import absent, own_file, present
 
     entry = record(identifier)
+    if as_json:
+        import json
+
+        found = as_object(entry) | {"file": str(own_file(entry)) if present(entry) else None}
+        typer.echo(json.dumps(found, indent=1, ensure_ascii=False))
+        return
     lines = {name: _text(value) for name, value in entry.model_dump(exclude_defaults=True).items()}
     if not entry.sha256:
         lines["sha256"] = "not recorded: nobody has taken it yet"

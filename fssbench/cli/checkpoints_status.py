@@ -32,6 +32,9 @@ def status(
         raise unknown_name("printed method", method, known, "fssbench checkpoints status")
     found = row_weights([method] if method else (), [dataset] if dataset else ())
     if not found:
+        printed = {row.dataset for row in row_weights()}
+        if dataset is not None and dataset not in printed:
+            raise unknown_name("data set of the printed tables", dataset, printed, "fssbench checkpoints status")
         described = " ".join(filter(None, (method, f"on {dataset}" if dataset else "")))
         raise UsageError(f"nothing is printed of {described}", "fssbench checkpoints status")
     if as_json:

@@ -186,3 +186,31 @@ def test_verify_and_fetch_say_what_to_download_by_hand(checkpoints: Any) -> None
     code, _, err = checkpoints("verify", "gone.pt")
     assert code == 2
     assert "there is no checkpoint gone.pt" in err
+
+
+def test_at_a_terminal_the_folds_of_a_set_are_one_row(checkpoints: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    code, out, _ = checkpoints("list", "--method", "HSNet", "--dataset", "PASCAL-5i")
+    rows = [line.split() for line in out.splitlines() if line.startswith("hsnet")]
+    assert code == 0
+    assert ["hsnet", "fss", "resnet50", "pascal5i", "0-3", "1,5", "-", "-"] in rows
+    assert len(rows) == 4
+    assert "16 registered" in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "near"),
+    [
+        (["list", "--method", "hsnett"], "unknown method 'hsnett'; did you mean hsnet"),
+        (["list", "--dataset", "pascal5"], "unknown data set 'pascal5'; did you mean pascal5i"),
+        (["list", "--backbone", "resnet5"], "unknown backbone 'resnet5'; did you mean resnet50"),
+        (["status", "--dataset", "pascal5"], "'pascal5'; did you mean pascal5i"),
+        (["show", "nope"], "unknown checkpoint 'nope'; none of the "),
+    ],
+)
+def test_a_near_miss_is_told_what_is_near(checkpoints: Any, arguments: list[str], near: str) -> None:
+    code, out, err = checkpoints(*arguments)
+    assert (code, out) == (2, "")
+    assert near in err
+    assert len(err) < 300
