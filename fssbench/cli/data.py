@@ -108,6 +108,8 @@ def check(
     output.print(_table(report))
     for note in report.notes:
         say(*note.split("\n"))
+    if report.part:
+        say(report.part)
     for what, problems in _problems(report):
         _print_problems(problems, f"{what} files", every=every)
     by_remedy: dict[str, list[str]] = {}
@@ -176,7 +178,7 @@ def _table(report: Report) -> Table:
     table.add_column("")
     for count in report.counts:
         official = "" if count.official is None else str(count.official)
-        wrong = "too few" if count.official is None else "differs"
+        wrong = "none" if count.here == 0 else "too few" if count.official is None else "differs"
         mark = Text("ok", style="green") if count.same else Text(wrong, style="red")
         table.add_row(count.what, str(count.here), official, mark, count.note)
     return table

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import cast
 
@@ -52,13 +52,23 @@ def check(dataset: Dataset, *, decode: bool = True) -> Report:
     known = dataset.name in list_datasets() and isinstance(dataset, REGISTRY.get(dataset.name))
     if known and (target := dataset_info(dataset.name).check):
         report: Report = _function(target)(dataset, decode=decode)
-        return report
+        return report if report.complete or dataset.own else _with_part(report, dataset)
     folds = range(dataset.fold_count)
     splits: tuple[Split, ...] = ("val", "train")
     counts = [
         Count(f"{split} entries, fold {fold}", len(dataset.entries(fold, split))) for split in splits for fold in folds
     ]
     return Report(dataset.name, dataset.root, tuple(counts))
+
+
+def _with_part(report: Report, dataset: Dataset) -> Report:
+    """Return a report of an incomplete data set with what can be evaluated all the same."""
+    from fssbench.datasets.partial import partial_note
+
+    lists = [count for count in report.counts if count.what.startswith(f"{dataset.evaluated_split} entries")]
+    official = sum(count.official or 0 for count in lists)
+    note = partial_note(dataset, official, whole=bool(lists) and all(count.same for count in lists))
+    return replace(report, part=note)
 
 
 def report_of(
@@ -144,6 +154,7 @@ class Report:
         notes: Information that is no error.
         faults: For own data, what is wrong and how to correct it.
         different: A sentence for each file that is whole, but not the release's.
+        part: What can be evaluated of an incomplete data set; empty if it is complete, or that is not known.
     """
 
     dataset: str
@@ -154,6 +165,7 @@ class Report:
     notes: tuple[str, ...] = ()
     faults: tuple[tuple[str, str], ...] = ()
     different: tuple[str, ...] = ()
+    part: str = ""
 
     @property
     def complete(self) -> bool:

@@ -80,12 +80,11 @@ def test_each_mask_is_the_common_one_another_or_missing(voc: Path, monkeypatch: 
         "the mask of 2008_000003 is not in the common copy",
     )
     assert report.missing == ("there is no mask of 2008_000009",)
-    others, foreign, part = report.notes
+    others, foreign = report.notes
     assert others.startswith("1 masks have other labels than those of the common copy: 2008_000002; 1 of them lack the")
     assert "not in how many pixels" in others
     assert foreign.endswith("does not have: 2008_000003")
-    assert "a part can be evaluated all the same" in part
-    assert "with 2 of 1868 val entries" in part
+    assert report.part.startswith("nothing can be evaluated yet"), "each class has one image, an episode needs two"
     assert not report.complete
     save_palette(voc / "SegmentationClassAug" / "2008_000002.png", rim)
     assert check(open_dataset("pascal5i", voc)).different == ("the mask of 2008_000003 is not in the common copy",)
@@ -148,8 +147,7 @@ class TestCompleteVoc:
 
     def test_val_alone_is_enough_for_evaluation(self, voc: Path) -> None:
         (voc / "SegmentationClassAug" / "2008_000003.png").unlink()
-        (note,) = check(open_dataset("pascal5i", voc)).notes
-        assert note.startswith("the lists of val are complete")
+        assert check(open_dataset("pascal5i", voc)).part == "the lists of val are complete, on which papers evaluate"
 
     def test_a_mask_of_val_that_is_missing_is_named(self, voc: Path) -> None:
         (voc / "SegmentationClassAug" / "2008_000002.png").unlink()
@@ -294,3 +292,19 @@ def test_a_rendered_data_set_has_nothing_to_miss(monkeypatch) -> None:
     assert report.root is None
     assert len(report.counts) == 8
     assert all(isinstance(count.here, int) and count.here > 0 for count in report.counts)
+
+
+def test_what_of_a_part_can_be_evaluated_is_told(voc: Path) -> None:
+    label = label_map((1, 0, 0, 96, 96))
+    for name in ("2008_000010", "2008_000011"):
+        save_palette(voc / "SegmentationClassAug" / f"{name}.png", label)
+        save_photo(voc / "JPEGImages" / f"{name}.jpg")
+    val = voc / "ImageSets" / "Segmentation" / "val.txt"
+    val.write_text(f"{val.read_text()}2008_000010\n2008_000011\n")
+    part = check(open_dataset("pascal5i", voc)).part
+    assert part.startswith("a part can be evaluated all the same, with ")
+    assert (
+        "of 1868 val entries: fold 0 with --skip-short-classes (4 of 5 classes of fold 0 have too few images)" in part
+    )
+    (voc / "JPEGImages" / "2008_000011.jpg").unlink()
+    assert "1 entries have no photo here" in check(open_dataset("pascal5i", voc)).part

@@ -51,8 +51,11 @@ def check_folder(root: Path, *, decode: bool = True) -> Report:
     masks = sum(len(found) for found in files.masks.values())
     if contents.annotated is not None:
         masks = sum(len(annotated.painted) for annotated in contents.annotated.values())
-    counts = [Count("photos", len(files.photos)), Count("masks", masks, note=_KINDS[files.kind])]
-    if not (root / FILE).exists():
+    counts = [
+        Count("photos", len(files.photos), same=bool(files.photos)),
+        Count("masks", masks, same=masks > 0, note=_KINDS[files.kind] if masks else ""),
+    ]
+    if files.photos and not (root / FILE).exists():
         text = draft_for(contents, _values(contents) if files.kind == "indexed" else ())
         notes.append(f"a {FILE} to begin with:\n{text}")
     if contents.description is not None:

@@ -49,8 +49,8 @@ def check(dataset: Pascal5i, *, decode: bool) -> Report:
             counts.append(Count(what, len(dataset.fold_list(fold, split)), expected, same, note))
     # The masks come last: there can be so many that other files would not be seen among them.
     problems += [*photo_problems(dataset, names, decode=decode), *missing]
-    notes = [*masks.notes, *_part_note(dataset, bool(missing), countable=countable)]
-    report = report_of(dataset, counts, problems, [*notes, *stored_note(map(dataset.photo_path, names))])
+    notes = [*masks.notes, *stored_note(map(dataset.photo_path, names))]
+    report = report_of(dataset, counts, problems, notes)
     return replace(report, different=masks.different)
 
 
@@ -119,17 +119,3 @@ def _compare(dataset: Pascal5i, names: Sequence[str]) -> _Masks:
             rimless += table[name].source == "voc" and not bool((label == IGNORE).any())
             different.append(f"the mask of {name} has other labels than that of the common copy")
     return _Masks(tuple(equal), tuple(other), tuple(foreign), rimless, tuple(unreadable), tuple(different))
-
-
-def _part_note(dataset: Pascal5i, missing: bool, *, countable: bool) -> list[str]:
-    """Return what can be evaluated if masks are missing."""
-    if not (missing and countable):
-        return []
-    official, folds = pascal5i.facts().official, range(dataset.fold_count)
-    if all(dataset.list_sha256(fold, "val") == official.sha256["val"][fold] for fold in folds):
-        return ["the lists of val are complete, on which papers evaluate; the masks that are missing are for training"]
-    entries = sum(len(dataset.fold_list(fold, "val")) for fold in folds)
-    return [
-        f"a part can be evaluated all the same: lists are made of the masks that are here, with {entries} of "
-        f"{sum(official.entries['val'])} val entries, and each run records that they are not complete"
-    ]
