@@ -10,7 +10,7 @@ import typer
 from fssbench.cli.checkpoints_fetch import fetch
 from fssbench.cli.checkpoints_list import as_object, list_records
 from fssbench.cli.checkpoints_status import status
-from fssbench.cli.console import say
+from fssbench.cli.console import say, say_json
 from fssbench.cli.help import Command, Group
 from fssbench.cli.paths import given_path
 from fssbench.errors import CheckFailedError, FSSBenchError, MissingError, UsageError
@@ -41,10 +41,7 @@ def show(
 
     entry = record(identifier)
     if as_json:
-        import json
-
-        found = as_object(entry) | {"file": str(own_file(entry)) if present(entry) else None}
-        typer.echo(json.dumps(found, indent=1, ensure_ascii=False))
+        say_json(as_object(entry) | {"file": str(own_file(entry)) if present(entry) else None})
         return
     lines = {name: _text(value) for name, value in entry.model_dump(exclude_defaults=True).items()}
     if not entry.sha256:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from fssbench.cli.console import print_table, say
+from fssbench.cli.console import print_table, say, say_json
 from fssbench.errors import UsageError, unknown_name
 
 if TYPE_CHECKING:
@@ -34,9 +34,7 @@ def list_records(
         described = ", ".join(f"{name} {value}" for name, value in wanted.items() if value)
         raise UsageError(f"no checkpoint is registered for {described}", "fssbench checkpoints list")
     if as_json:
-        import json
-
-        typer.echo(json.dumps([as_object(record) for record in shown], indent=1, ensure_ascii=False))
+        say_json([as_object(record) for record in shown])
         return
     here = [present(record) for record in shown]
     if sys.stdout.isatty():

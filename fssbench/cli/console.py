@@ -24,6 +24,15 @@ def say(*lines: str, err: bool = False) -> None:
         typer.echo(printable(line), err=err)
 
 
+def say_json(value: object) -> None:
+    """Print a value as JSON, and nothing else; text in it can't drive the terminal."""
+    import json
+
+    from fssbench.escape import escaped
+
+    typer.echo(escaped(json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False), keep="\n"))
+
+
 def console() -> Console:
     """Return what to print on: standard output, strings as they are, but unable to drive the terminal.
 

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fssbench.cli.console import console, say
+from fssbench.cli.console import console, say, say_json
 from fssbench.cli.data_build import build
 from fssbench.cli.data_fetch import fetch
 from fssbench.cli.data_init import init
 from fssbench.cli.data_list import list_data
 from fssbench.cli.help import Command, Group
-from fssbench.cli.options import Labels, Part, Root, with_fields
+from fssbench.cli.options import AsJson, Labels, Part, Root, with_fields
 from fssbench.cli.paths import given_path
 from fssbench.errors import FSSBenchError, MissingError
 
@@ -40,6 +41,7 @@ def where(
         Path | None,
         typer.Option("--root", parser=given_path, help="Show also what this option would find in other commands."),
     ] = None,
+    as_json: AsJson = False,
 ) -> None:
     """Show for each data set its folder and how it is found: option, environment variable, config file, or none."""
     from rich.table import Table
@@ -53,9 +55,11 @@ def where(
     for heading in ("data set", "found by", "folder"):
         table.add_column(heading, overflow="fold")
     missing = []
+    objects: list[dict[str, str | None]] = []
     for name in list_datasets():
         if dataset_info(name).rendered:
             table.add_row(name, "rendered", "needs no files")
+            objects.append({"dataset": name, "found_by": "rendered", "folder": None, "error": None})
             continue
         folder = folder_name(name)
         holds = root is not None and (root.name == folder or (root / folder).is_dir() or own_data_in(root) == name)
@@ -64,12 +68,17 @@ def where(
             found = find_root(name, given)
         except MissingError as error:
             table.add_row(name, Text("missing", style="red"), error.message)
+            objects.append({"dataset": name, "found_by": None, "folder": None, "error": error.message})
             continue
         if found is None:
             missing.append(name)
         table.add_row(name, found.how if found else "-", str(found.path) if found else "none is set")
-    output = console()
-    output.print(table)
+        how, place = (found.how, str(found.path)) if found else (None, None)
+        objects.append({"dataset": name, "found_by": how, "folder": place, "error": None})
+    if as_json:
+        say_json(objects)
+        return
+    console().print(table)
     if missing:
         folders = ", ".join(map(folder_name, missing))
         say(
@@ -92,6 +101,7 @@ def check(
     part: Part = None,
     quick: Annotated[bool, typer.Option("--quick", help="Open the photos without decoding them.")] = False,
     every: Annotated[bool, typer.Option("--all", help="Name every file, not the first few of each kind.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Count images, masks and list entries, compare them with the official release, name what is missing or broken.
 
@@ -102,6 +112,11 @@ def check(
     given = {"labels": labels, "part": part}
     options = {option: value for option, value in given.items() if value is not None}
     report = check_at(name, root, decode=not quick, **options)
+    if as_json:
+        say_json(_as_object(report))
+        if not report.complete:
+            raise _incomplete(report)
+        return
     output = console()
     place = f" in {report.root}" if report.root else ""
     output.print(f"{report.dataset}{place}", soft_wrap=True)
@@ -150,6 +165,15 @@ def import_splits(
         verdict = f"{'not ' if imported.differences else ''}{imported.release}'s release"
         say(f"{imported.split}: {imported.summary}, {verdict}; kept in {imported.path}")
         say(*(f"  note: {difference}" for difference in imported.differences))
+
+
+def _as_object(report: Report) -> dict[str, object]:
+    """Return a report as JSON takes it: everything, with no file left out."""
+    return asdict(report) | {
+        "root": None if report.root is None else str(report.root),
+        "faults": [{"problem": problem, "remedy": remedy} for problem, remedy in report.faults],
+        "complete": report.complete,
+    }
 
 
 def _problems(report: Report) -> tuple[tuple[str, tuple[str, ...]], ...]:

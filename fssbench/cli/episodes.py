@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, cast
 
 import typer
 
-from fssbench.cli.console import console, say
+from fssbench.cli.console import say, say_json
+from fssbench.cli.episodes_shown import as_object, print_list
 from fssbench.cli.help import DATA, EPISODES, OUTPUT, WHAT, Command, Group
-from fssbench.cli.options import DataOptions, DatasetName, DrawnBy, MaybeDataset, SkipShortClasses, with_fields
+from fssbench.cli.options import AsJson, DataOptions, DatasetName, DrawnBy, MaybeDataset, SkipShortClasses, with_fields
 from fssbench.cli.paths import check_file, given_path
 from fssbench.errors import BrokenFileError, CheckFailedError, UsageError
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
     from fssbench.datasets.dataset import Dataset
     from fssbench.episode import EpisodeList
     from fssbench.episode.verify import Finding
@@ -168,6 +167,7 @@ def show(
     dataset: MaybeDataset = None,
     fold: Annotated[str, typer.Option("--fold", metavar="N", help="Fold.", rich_help_panel=WHAT)] = "0",
     rows: Annotated[int, typer.Option("--rows", min=0, help="How many episodes to show.", rich_help_panel=OUTPUT)] = 10,
+    as_json: AsJson = False,
 ) -> None:
     """Show a list: header and hash, how often each class occurs, the first episodes.
 
@@ -180,11 +180,14 @@ def show(
     if (file is None) == (dataset is None):
         raise UsageError("show takes either a file or --dataset", "fssbench episodes show FILE")
     if file is not None:
-        _print_list(read_episodes(file), None, rows)
-        return
-    opened = draw.open(cast("str", dataset), data)
-    rules = draw.rules(opened)
-    _print_list(draw.draw(opened, _number(fold), rules), opened, rows)
+        opened, shown = None, read_episodes(file)
+    else:
+        opened = draw.open(cast("str", dataset), data)
+        shown = draw.draw(opened, _number(fold), draw.rules(opened))
+    if as_json:
+        say_json(as_object(shown, opened, rows))
+    else:
+        print_list(shown, opened, rows)
 
 
 @app.command(cls=Command)
@@ -202,6 +205,7 @@ def verify(
             show_default="the one it names",
         ),
     ] = None,
+    as_json: AsJson = False,
 ) -> None:
     """Check a list: its hash, and with --dataset its names, its classes and its protocol's own draw.
 
@@ -228,7 +232,10 @@ def verify(
     else:
         hint = f"names and draw were not checked: fssbench episodes verify {file} --dataset {episodes.dataset}"
         findings.append(Finding("note", hint))
-    _print_findings(findings)
+    if as_json:
+        say_json([asdict(finding) for finding in findings])
+    else:
+        _print_findings(findings)
     failed = [finding.text for finding in findings if finding.state == "failed"]
     if failed:
         raise CheckFailedError(f"{file} {failed[0]}")
@@ -257,50 +264,3 @@ def _print_findings(findings: list[Finding]) -> None:
     width = max(len(finding.state) for finding in findings)
     for finding in findings:
         say(f"{finding.state:<{width}}  {finding.text}")
-
-
-def _print_list(episodes: EpisodeList, dataset: Dataset | None, rows: int) -> None:
-
-    from fssbench.episode.files import header
-    from fssbench.episode.verify import official_finding
-
-    output = console()
-    for name, value in header(episodes).items():
-        shown = ", ".join(map(str, value)) or "none" if isinstance(value, list) else value
-        output.print(f"{name.replace('_', ' '):<17}{shown}", soft_wrap=True)
-    if finding := official_finding(episodes):
-        output.print(f"{'release':<17}{finding.text}", soft_wrap=True)
-    output.print(_class_table(episodes, dataset))
-    for line in _episode_lines(episodes, rows) if rows else ():
-        output.print(line, soft_wrap=True)
-
-
-def _class_table(episodes: EpisodeList, dataset: Dataset | None) -> Table:
-    from collections import Counter
-
-    from rich.table import Table
-
-    from fssbench.episode.draw import classes_of
-
-    table = Table(title="How often", box=None, title_justify="left")
-    for heading in ("class", "episodes", "query's class", "queries"):
-        table.add_column(heading, justify="left" if heading == "class" else "right")
-    uses = Counter(class_id for episode in episodes for class_id in episode.classes)
-    listed = Counter(episode.query_class for episode in episodes)
-    queries = Counter(class_id for _, class_id in {(e.query, e.query_class) for e in episodes})
-    # With the data at hand, classes in no episode are shown too: they count 0 in a mean over classes.
-    unused = classes_of(dataset, episodes) if dataset else ()
-    for class_id in sorted({*uses, *listed, *unused}):
-        name = f"{class_id} {dataset.class_names.get(class_id, '')}" if dataset else str(class_id)
-        table.add_row(name, str(uses[class_id]), str(listed[class_id]), str(queries[class_id]))
-    return table
-
-
-def _episode_lines(episodes: EpisodeList, rows: int) -> list[str]:
-    # Lines and not a table: names of COCO would be folded in it, and could not be copied.
-    lines = [f"The first {min(rows, len(episodes))}"]
-    for number, episode in enumerate(episodes[:rows]):
-        lines.append(f"{number:>4}  {episode.query}, listed under {episode.query_class}")
-        for class_id, names in zip(episode.classes, episode.supports, strict=True):
-            lines.append(f"      {class_id} by {', '.join(names)}")
-    return lines

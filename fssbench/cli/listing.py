@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from fssbench.cli.console import print_table, say
+from fssbench.cli.console import print_table, say, say_json
 from fssbench.errors import FSSBenchError, UsageError
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def listing(
         else:
             say(*pages(names))
     elif as_json:
-        typer.echo(_as_json(what))
+        say_json(_objects(what))
     elif sys.stdout.isatty():
         say(*_for_readers(what))
     else:
@@ -44,16 +44,12 @@ def listing(
 Listing = tuple[Sequence[str], list[tuple[str, ...]]]
 
 
-def _as_json(what: What) -> str:
-    import json
-
+def _objects(what: What) -> list[dict[str, object]]:
     from fssbench.cli import list_json
 
     if what == "backbones":
-        rows = list_json.backbones(_users())
-    else:
-        rows = {"methods": list_json.methods, "datasets": list_json.datasets, "protocols": list_json.protocols}[what]()
-    return json.dumps(rows, indent=1, ensure_ascii=False)
+        return list_json.backbones(_users())
+    return {"methods": list_json.methods, "datasets": list_json.datasets, "protocols": list_json.protocols}[what]()
 
 
 def _methods() -> Listing:

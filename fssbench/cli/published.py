@@ -10,7 +10,7 @@ import typer
 
 from fssbench.cli.console import print_table
 from fssbench.cli.help import Command, Group
-from fssbench.cli.options import numbers, words
+from fssbench.cli.options import AsJson, numbers, words
 
 if TYPE_CHECKING:
     from fssbench.publications.search import Filters
@@ -44,6 +44,7 @@ def list_rows(
     form: Annotated[
         Literal["terminal", "csv", "json", "markdown"], typer.Option("--format", help="csv and json hold every column.")
     ] = "terminal",
+    as_json: AsJson = False,
 ) -> None:
     """List printed rows, ablations and re-runs included; every filter takes several values with commas between."""
     from fssbench.publications import listing as listing
@@ -53,6 +54,7 @@ def list_rows(
 
     known = publications()
     found = select(known, _wanted(method, dataset, backbone, shots, ways, task, source, venue))
+    form = "json" if as_json else form
     if form != "terminal":
         drawn = {"csv": listing.as_csv, "json": listing.as_json, "markdown": listing.as_markdown}[form]
         typer.echo(drawn(known, found), nl=False)
@@ -83,6 +85,7 @@ def show(
     task: Tasks = None,
     source: Sources = None,
     form: Annotated[Literal["terminal", "csv", "json"], typer.Option("--format", help="How to show it.")] = "terminal",
+    as_json: AsJson = False,
 ) -> None:
     """Show all that is known of printed rows: numbers, source, place, protocol, confidence and notes."""
     from fssbench.publications import listing as listing
@@ -97,6 +100,7 @@ def show(
         wanted = _wanted(methods, dataset, backbone, shots, ways, task, source, None)
         found |= {one.id: one for one in select(known, wanted)}
     chosen = list(found.values())
+    form = "json" if as_json else form
     if form != "terminal":
         typer.echo({"csv": listing.as_csv, "json": listing.as_json}[form](known, chosen), nl=False)
         return

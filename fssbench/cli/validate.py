@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Annotated
 
 import typer
 
-from fssbench.cli.console import say
+from fssbench.cli.console import say, say_json
+from fssbench.cli.options import AsJson
 
 
 def validate(
@@ -19,6 +20,7 @@ def validate(
         str | None,
         typer.Option("--backbone", metavar="NAME", help="Its backbone.", show_default="small, where it takes it"),
     ] = None,
+    as_json: AsJson = False,
 ) -> None:
     """Try what every registered method does: shapes, determinism, batches, masks, precision, weights; a line each.
 
@@ -31,6 +33,12 @@ def validate(
     from fssbench.methods.own.validate import checked, subjects
 
     found = subjects(method, backbone)
+    if as_json:
+        findings = [finding for subject in found for finding in checked(subject)]
+        say_json([asdict(finding) | {"passed": finding.passed} for finding in findings])
+        if not all(finding.passed for finding in findings):
+            raise typer.Exit(1)
+        return
     failed = 0
     for subject in found:
         told: set[str] = set()

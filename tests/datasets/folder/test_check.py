@@ -202,3 +202,14 @@ def test_objects_that_are_too_small_for_the_networks_are_counted(root: Path) -> 
     toml = (root / "dataset.toml").read_text()
     (root / "dataset.toml").write_text(f"min_pixels = 700\n{toml}")
     assert not [note for note in check_folder(root).notes if "no pixel left" in note]
+
+
+def test_an_empty_folder_is_not_ok(tmp_path: Path) -> None:
+    report = check_folder(tmp_path)
+    assert [(count.what, count.here, count.same) for count in report.counts] == [
+        ("photos", 0, False),
+        ("masks", 0, False),
+    ]
+    assert not report.complete
+    assert not report.notes, "there is nothing of which a dataset.toml could be drafted"
+    assert any("data init folder" in remedy for _, remedy in report.faults)
