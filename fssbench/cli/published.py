@@ -50,7 +50,7 @@ def list_rows(
     from fssbench.publications import listing as listing
     from fssbench.publications.load import publications
     from fssbench.publications.search import select
-    from fssbench.publications.status import PUBLISHED_ONLY
+    from fssbench.publications.status import PUBLISHED_ONLY, UNTRAINED
 
     known = publications()
     found = select(known, _wanted(method, dataset, backbone, shots, ways, task, source, venue))
@@ -63,10 +63,11 @@ def list_rows(
     # A hundred columns are few: only names of methods and pairs of data sets may be folded.
     heads = tuple({"way": "N", "shot": "K"}.get(head, head) for head in listing.HEADS)
     print_table(heads, lines, whole=[head for head in heads if head not in ("method", "data set")])
-    only = sum(line[-1] == PUBLISHED_ONLY for line in lines)
+    only, untrained = (sum(line[-1] == status for line in lines) for status in (PUBLISHED_ONLY, UNTRAINED))
     typer.echo(
-        f"\n{len(lines)} of {len(known.rows)} printed rows, {only} {PUBLISHED_ONLY}: no released weights of the method "
-        "are registered\nfssbench published show METHOD or ID says where a row is printed"
+        f"\n{len(lines)} of {len(known.rows)} printed rows, {only} {PUBLISHED_ONLY} (does not run here), "
+        f"{untrained} {UNTRAINED} (runs here once trained)\n"
+        "fssbench published show METHOD or ID says where a row is printed"
     )
 
 

@@ -5,139 +5,162 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from dataclasses import dataclass, field
+from collections import Counter
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING
 
 import typer
 
 from fssbench.cli.console import say
-from fssbench.cli.options import OutFile, numbers, words
-from fssbench.cli.paths import check_file, given_path
+from fssbench.cli.options import numbers, with_fields, words
+from fssbench.cli.paths import check_file
+from fssbench.cli.table_options import ShownOptions, StyleOptions, TableOutput
 from fssbench.errors import FSSBenchError, UsageError
 
 if TYPE_CHECKING:
-    from fssbench.tables import Comparison
+    from fssbench.tables import Comparison, Style
     from fssbench.tables.table import Table
 
 DEFAULT_RUNS = Path("runs")
 
-FormatName = Literal["terminal", "markdown", "latex", "csv", "html", "json"]
 
-
-def table(
-    compare: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--compare",
-            help="Methods ('hsnet', 'as*', 'hsnet:*' for variants) and run folders (./hsnet). Default: all.",
-        ),
-    ] = None,
-    dataset: Annotated[
-        list[str] | None, typer.Option("--dataset", help="Data sets, e.g. pascal5i,coco20i (the default).")
-    ] = None,
-    shots: Annotated[str, typer.Option("--shots", help="Supports per class, e.g. 1,5. Default: all there are.")] = "",
-    ways: Annotated[str, typer.Option("--ways", help="Classes per episode. Default: 1; all with --layout fscs.")] = "",
-    backbone: Annotated[
-        list[str] | None, typer.Option("--backbone", help="Backbones, e.g. resnet50 or 'resnet*'. Default: all.")
-    ] = None,
-    source: Annotated[
-        Literal["published", "measured", "both"], typer.Option("--source", help="Which numbers to show.")
-    ] = "both",
-    layout: Annotated[
-        Literal["fss", "fscs"] | None,
-        typer.Option(
-            "--layout",
-            help="Segmentation, or classification and segmentation.",
-            show_default="fss; fscs where --ways has more than 1, or the run folders are of it",
-        ),
-    ] = None,
-    runs: Annotated[
-        Path | None,
-        typer.Option("--runs", parser=given_path, help="Folder of runs, or one run. Default: ./runs if it is there."),
-    ] = None,
-    all_sources: Annotated[
-        bool, typer.Option("--all-sources", help="A row for each source that prints a result, not for the best one.")
-    ] = False,
-    ablation: Annotated[
-        str | None,
-        typer.Option("--ablation", help="The ablation table of a method, with what was measured of its variants."),
-    ] = None,
-    form: Annotated[FormatName, typer.Option("--format", help="How to draw it.")] = "terminal",
-    out: OutFile = None,
-) -> None:
+@with_fields
+def table(shown: ShownOptions, style: StyleOptions, output: TableOutput) -> None:
     """Compare methods, or the forms of one, in a table as in the papers; works without data, weights or runs.
 
-    Every printed number has its source in a footnote. Best in bold, second best underlined, within a backbone.
-    """
-    from fssbench.tables import Comparison, render
-    from fssbench.tables import compare as compare_tables
-    from fssbench.tables.compare import method_names
-    from fssbench.tables.render.terminal import WIDTH, render_terminal
-    from fssbench.tables.runs import choose_layout, parse_compare
+    With runs in ./runs, or in --runs DIR, they decide which tables there are: their data sets, shots and tasks.
 
-    check_file("--out", out)
-    chosen_ways = numbers("--ways", ways)
-    named = parse_compare(words(compare), method_names() if compare else ())
-    for folder in named.hidden:
-        say(f"note: {folder} is the method here; --compare ./{folder} is the folder of that name", err=True)
-    leave_out = _LeaveOut({*named.named, *(() if runs is None else (runs,))})
-    runs = runs if runs is not None or not DEFAULT_RUNS.is_dir() else DEFAULT_RUNS
-    chosen = Comparison(
-        methods=named.methods,
-        datasets=tuple(word.lower() for word in words(dataset)),
-        shots=numbers("--shots", shots),
-        ways=chosen_ways,
-        backbones=words(backbone),
-        source=source,
-        layout=layout or choose_layout(named.folders, chosen_ways, leave_out),
-        runs=runs,
-        all_sources=all_sources,
-        folders=named.folders,
-        # Of intervals, comma separated values have that of the mean alone.
-        interval_columns=("mean",) if form == "csv" else (),
-    )
-    if ablation is not None:
-        others = {"--compare": compare, "--layout": layout, "--all-sources": all_sources}
+    Examples:
+        fssbench table --compare hsnet,ntrenet --dataset pascal5i --shots 1,5
+        fssbench table --runs runs --label 'MyNet (ours)' --out table.tex
+
+    Every printed number has its source in a footnote. Best in bold, second best underlined, within a backbone, among
+    rows that may be compared.
+    """
+    from fssbench.tables import compare as compare_tables
+
+    check_file("--out", output.out)
+    _check_together(shown, style, output)
+    drawn = _style(style)
+    left_out = _LeftOut()
+    chosen = _request(shown, style, output, left_out)
+    try:
+        if shown.per_class:
+            _per_class(chosen, drawn, output, left_out)
+            return
+        if shown.ablation is not None:
+            tables = _ablation(shown.ablation, chosen, drawn, left_out)
+        else:
+            tables = compare_tables(chosen, left_out, drawn, left_out.not_shown)
+    finally:
+        left_out.warn()
+    if style.no_footnotes:
+        _say_cautions(tables)
+    _write(tables, output)
+
+
+def _check_together(shown: ShownOptions, style: StyleOptions, output: TableOutput) -> None:
+    """Refuse options that exclude each other.
+
+    Raises:
+        UsageError: Naming the option that has no place.
+    """
+    from fssbench.tables.render.chart import CHARTS
+
+    if shown.ablation is not None:
+        others = {
+            "--compare": shown.compare,
+            "--layout": shown.layout,
+            "--all-sources": shown.all_sources,
+            "--per-class": shown.per_class,
+            "--label": style.label,
+            "--label-backbone": style.label_backbone,
+            "--columns": style.columns,
+            "--order": style.order != "year",
+            "--decimals": style.decimals != 1,
+            "--deviation": style.deviation,
+            "--cite": style.cite,
+        }
         if other := next((option for option, given in others.items() if given), None):
             raise UsageError(
                 f"--ablation shows the table of one method; {other} has no place there", f"without {other}"
             )
-    try:
-        tables = compare_tables(chosen, leave_out) if ablation is None else _ablation(ablation, chosen, leave_out)
-    finally:
-        leave_out.warn()
-    if out is not None:
-        from fssbench.files import write_text
+    if shown.per_class and shown.source == "published":
+        raise UsageError("no source prints the IoU of each class in these tables", "--per-class with runs of your own")
+    chart = output.out is not None and output.out.suffix.lower() in CHARTS
+    if chart and (not shown.per_class or output.form is not None):
+        raise UsageError(f"{output.out} would be a chart, which --per-class draws", "--per-class without --format")
 
-        try:
-            write_text(out, render(tables, form))
-        except OSError as error:
-            raise UsageError(f"can't write {out}: {error.strerror}", "give another --out") from error
-        return
-    if form == "terminal":
-        # Bold and underline are no colours, but whoever turns colour off has a reason to want plain text.
-        styled = sys.stdout.isatty() and os.environ.get("TERM") != "dumb" and "NO_COLOR" not in os.environ
-        width = shutil.get_terminal_size((WIDTH, 24)).columns
-        typer.echo(render_terminal(tables, styled, width), nl=False, color=styled)
-    else:
-        typer.echo(render(tables, form), nl=False)
+
+def _style(style: StyleOptions) -> Style:
+    from fssbench.tables import Style
+
+    return Style(
+        columns=tuple(word.lower() for word in words(style.columns)),
+        intervals=not style.no_intervals,
+        footnotes=not style.no_footnotes,
+        decimals=style.decimals,
+        order=style.order,
+        details=style.details,
+        deviation=style.deviation,
+        caption=style.caption,
+        key=style.latex_label,
+        cite=style.cite,
+        span=style.span,
+    )
+
+
+def _request(shown: ShownOptions, style: StyleOptions, output: TableOutput, left_out: _LeftOut) -> Comparison:
+    """Return what is requested, and note which runs are named."""
+    from fssbench.tables import Comparison
+    from fssbench.tables.compare import method_names
+    from fssbench.tables.runs import parse_compare
+
+    named = parse_compare(words(shown.compare), method_names() if shown.compare else ())
+    for folder in named.hidden:
+        say(f"note: {folder} is the method here; --compare ./{folder} is the folder of that name", err=True)
+    left_out.named |= {*named.named, *([shown.runs] if shown.runs else [])}
+    left_out.meant |= {*named.folders, *([shown.runs] if shown.runs else [])}
+    left_out.folder = shown.runs
+    runs = shown.runs if shown.runs is not None or not DEFAULT_RUNS.is_dir() else DEFAULT_RUNS
+    return Comparison(
+        methods=named.methods,
+        datasets=tuple(word.lower() for word in words(shown.dataset)),
+        shots=numbers("--shots", shown.shots),
+        ways=numbers("--ways", shown.ways),
+        backbones=words(shown.backbone),
+        source=shown.source,
+        layout=shown.layout,
+        runs=runs,
+        all_sources=shown.all_sources,
+        folders=named.folders,
+        labels=tuple(style.label or ()),
+        label_backbones=tuple(style.label_backbone or ()),
+        relative_to=output.out.parent if output.out is not None else None,
+    )
 
 
 @dataclass
-class _LeaveOut:
-    """A run folder that can't be read costs no table, unless it is named itself.
+class _LeftOut:
+    """The runs that a table does not show.
 
     Attributes:
-        named: The folders that are named.
-        reasons: Why each of the others is left out.
+        named: The folders that are named: one that can't be read is an error. Any other costs no table.
+        meant: Those and the runs inside of them: one that does not fit the request is named with the reason.
+        folder: The folder of runs that is named; what does not fit in there is counted.
+        reasons: Why each run is left out.
+        counted: How many runs of `folder` do not fit, by reason.
     """
 
-    named: set[Path]
+    named: set[Path] = field(default_factory=set)
+    meant: set[Path] = field(default_factory=set)
+    folder: Path | None = None
     reasons: dict[Path, str] = field(default_factory=dict)
+    counted: Counter[str] = field(default_factory=Counter)
 
     def __call__(self, folder: Path, error: FSSBenchError) -> None:
-        """Make a note of a folder.
+        """Make a note of a run that can't be read.
 
         Raises:
             FSSBenchError: If it is named.
@@ -146,15 +169,93 @@ class _LeaveOut:
             raise error
         self.reasons[folder] = error.message
 
+    def not_shown(self, folder: Path, reason: str) -> None:
+        """Make a note of a run that the request does not show."""
+        if folder in self.meant:
+            self.reasons[folder] = reason
+        elif self.folder is not None:
+            self.counted[reason] += 1
+
     def warn(self) -> None:
         """Name what is left out on standard error: all of it, as no table says so."""
         for folder, reason in self.reasons.items():
             say(f"warning: {folder} is left out: {reason}", err=True)
+        if self.counted:
+            reasons = "; ".join(f"{reason} ({count})" for reason, count in self.counted.most_common())
+            say(f"note: not shown of the runs in {self.folder}: {reasons}", err=True)
 
 
-def _ablation(method: str, chosen: Comparison, leave_out: _LeaveOut) -> list[Table]:
+def _say_cautions(tables: list[Table]) -> None:
+    """Say what the footnotes would have warned of: a number of the wrong thing is not to pass unnoticed."""
+    found: dict[str, dict[str, None]] = {}
+    for shown in tables:
+        for row in (row for group in shown.groups for row in group.rows):
+            for entry in (entry for entry in row.entries if entry.origin == "measured"):
+                texts = [remark.text for remark in entry.remarks if remark.kind in ("caution", "differs")]
+                texts += [f"mean over folds {', '.join(map(str, entry.mean_over))} alone"] if entry.mean_over else []
+                found.setdefault(entry.label, {}).update(dict.fromkeys(texts))
+    for label, cautions in found.items():
+        if cautions:
+            say(f"note: without footnotes nothing says of {label}: {'; '.join(cautions)}", err=True)
+
+
+def _ablation(method: str, chosen: Comparison, drawn: Style, left_out: _LeftOut) -> list[Table]:
     from fssbench.tables.ablation import Ablation
     from fssbench.tables.ablation import ablation as ablation_tables
 
     request = Ablation(method, chosen.datasets, chosen.shots, chosen.ways, chosen.backbones, chosen.source, chosen.runs)
-    return ablation_tables(request, leave_out)
+    return [
+        replace(
+            one,
+            footnotes=one.footnotes if drawn.footnotes else (),
+            caption=drawn.caption,
+            key=drawn.key,
+            span=drawn.span,
+        )
+        for one in ablation_tables(request, left_out)
+    ]
+
+
+def _per_class(chosen: Comparison, drawn: Style, output: TableOutput, left_out: _LeftOut) -> None:
+    from fssbench.files import write_bytes
+    from fssbench.tables.per_class import per_class
+    from fssbench.tables.render.chart import CHARTS, draw_chart
+    from fssbench.tables.render.per_class import render_per_class
+
+    found = per_class(chosen, left_out, drawn, left_out.not_shown)
+    if output.out is not None and output.out.suffix.lower() in CHARTS:
+        write_bytes(output.out, draw_chart(found, output.out))
+    elif output.format in ("csv", "json"):
+        _put(render_per_class(found, output.format), output)
+    else:
+        _write([one.table for one in found], output)
+
+
+def _write(tables: list[Table], output: TableOutput) -> None:
+    from fssbench.tables import render
+    from fssbench.tables.render.terminal import WIDTH, render_terminal
+
+    if output.out is not None or output.format != "terminal":
+        _put(render(tables, output.format), output)
+        return
+    # Bold and underline are no colours, but whoever turns colour off has a reason to want plain text.
+    styled = sys.stdout.isatty() and os.environ.get("TERM") != "dumb" and "NO_COLOR" not in os.environ
+    width = shutil.get_terminal_size((WIDTH, 24)).columns
+    typer.echo(render_terminal(tables, styled, width), nl=False, color=styled)
+
+
+def _put(text: str, output: TableOutput) -> None:
+    """Write text to the file, or else to the terminal.
+
+    Raises:
+        UsageError: If the file can't be written.
+    """
+    from fssbench.files import write_text
+
+    if output.out is None:
+        typer.echo(text, nl=False)
+        return
+    try:
+        write_text(output.out, text)
+    except OSError as error:
+        raise UsageError(f"can't write {output.out}: {error.strerror}", "give another --out") from error

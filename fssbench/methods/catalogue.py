@@ -205,6 +205,16 @@ def _built_in() -> dict[str, MethodInfo]:
     }
 
 
+def is_built_in(name: str) -> bool:
+    """Return whether a method is one of fssbench's own."""
+    return name in _built_in()
+
+
+def is_floor(name: str) -> bool:
+    """Return whether a method is a floor: one of fssbench's own that follows no paper, and that others should beat."""
+    return is_built_in(name) and not (_built_in()[name].venue or _built_in()[name].source)
+
+
 REGISTRY: Registry[type[Method[Any, Any]]] = Registry(
     "method",
     "fssbench.methods.base.method:Method",

@@ -56,6 +56,8 @@ class Paper:
         weights: Of a method without checkpoints in the registry: where its release has them, "none" if it has none;
             empty if nobody has looked.
         weights_note: Where this was read, and of what the weights are.
+        authors: The authors, as the BibTeX entry in a README of the release prints them; empty if none was read.
+        authors_read: The repository and commit of that README.
     """
 
     name: str
@@ -66,6 +68,8 @@ class Paper:
     missing: str = ""
     weights: str = ""
     weights_note: str = ""
+    authors: tuple[str, ...] = ()
+    authors_read: str = ""
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from typing import Any
 from fssbench.files import shipped
 
 RELEASED = "weights"
+UNTRAINED = "no weights"
 PUBLISHED_ONLY = "published-only"
 
 # Methods whose weakly supervised variant has a key of its own in the printed tables.
@@ -17,13 +18,19 @@ _WEAK = {"asnet": "asnet-w"}
 
 
 def status_of(methods: Iterable[str]) -> dict[str, str]:
-    """Return the status of each method: `RELEASED` if its authors' weights are registered here, else `PUBLISHED_ONLY`.
+    """Return the status of each method.
 
-    A published-only number can't be measured without training: the method is not implemented here, or its weights were
-    not released.
+    `PUBLISHED_ONLY` if it does not run here; else `RELEASED` if its authors' weights are registered, or `UNTRAINED` if
+    it has to be trained first.
     """
     released = released_weights()
-    return {method: RELEASED if released.get(method) else PUBLISHED_ONLY for method in methods}
+
+    def status(method: str) -> str:
+        if implementation_of(method) is None:
+            return PUBLISHED_ONLY
+        return RELEASED if released.get(method) else UNTRAINED
+
+    return {method: status(method) for method in methods}
 
 
 @cache
@@ -90,8 +97,8 @@ def explain_status(method: str, released: Sequence[str]) -> str:
         method: Key of the method in the printed tables.
         released: Ids of its released checkpoints (`released_weights`).
     """
+    if implementation_of(method) is None:
+        return f"{PUBLISHED_ONLY}: not implemented here"
     if released:
         return f"{RELEASED}: implemented here, {len(released)} released checkpoints are registered"
-    if implementation_of(method):
-        return f"{PUBLISHED_ONLY}: implemented here, but no released weights are registered"
-    return f"{PUBLISHED_ONLY}: not implemented here"
+    return f"{UNTRAINED}: implemented here, but no released weights are registered"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
-from fssbench.tables.compare import FORMATS, Comparison, compare, render
+from fssbench.tables.compare import FORMATS, compare, render
+from fssbench.tables.request import Comparison
+from fssbench.tables.style import Style
 
-__all__ = ["FORMATS", "Comparison", "compare", "render"]
+__all__ = ["FORMATS", "Comparison", "Style", "compare", "render"]

@@ -13,9 +13,9 @@ from fssbench.methods.catalogue import list_methods, method_info
 from fssbench.publications.load import publications
 from fssbench.publications.rows import ER_FOLDS, FOLDS, PrintedRow, Publications
 from fssbench.publications.titles import BACKBONES
-from fssbench.tables.entry import Entry, parameters, rounded
+from fssbench.tables.emphasis import emphasise, over_the_same_folds
+from fssbench.tables.entry import MEANS, Entry, parameters, rounded
 from fssbench.tables.footnotes import DAGGER, Footnotes
-from fssbench.tables.layout import emphasise
 from fssbench.tables.measured import measured_entries, printed_variant_name
 from fssbench.tables.measurements import dataset_key, measurements, setting_of
 from fssbench.tables.printed import entry_of, matches_backbone
@@ -189,7 +189,7 @@ def _table(
         held = {number for row in rows for number in row.numbers}
         title = f"printed: {dataset_title(rows[0].dataset)}"
         parts.insert(0, _Part(title, tuple(number for number in _HEADS if number in held), entries))
-    columns = [_column(part, number, entries) for part in parts for number in part.numbers]
+    columns = [_column(part, number, entries, notes) for part in parts for number in part.numbers]
     laid_out = []
     for place, (name, entry) in enumerate(entries.items()):
         shown = tuple(
@@ -207,19 +207,26 @@ def _table(
     )
 
 
-def _column(part: _Part, number: str, rows: Iterable[str]) -> list[Cell]:
+def _column(part: _Part, number: str, rows: Iterable[str], notes: Footnotes) -> list[Cell]:
     shown = parameters if number == "learnable_params" else rounded
-    found = (part.entries[name].numbers.get(number) if name in part.entries else None for name in rows)
-    texts = [MISSING if text is None else shown(text) for text in found]
+    found = [entry if (entry := part.entries.get(name)) and number in entry.numbers else None for name in rows]
+    texts = [MISSING if entry is None else shown(entry.numbers[number]) for entry in found]
     if number == "learnable_params":
         return [Cell(text) for text in texts]
-    return [Cell(text, mark) for text, mark in zip(texts, emphasise(texts, [True] * len(texts)), strict=True)]
+    competes = [entry is not None for entry in found]
+    if number in MEANS:
+        competes = over_the_same_folds(found, competes)
+    marks = [notes.mark_of_mean(entry) if entry and number in MEANS else "" for entry in found]
+    return [Cell(*cell) for cell in zip(texts, emphasise(texts, competes), marks, strict=True)]
 
 
 def _measured_notes(parts: Sequence[_Part], printed: Entry, variants: dict[str, str]) -> list[Footnote]:
     notes = []
     for part in parts:
-        remarks = {name: [remark.text for remark in entry.remarks] for name, entry in part.entries.items()}
+        remarks = {
+            name: [remark.text for remark in entry.remarks if remark.kind != "detail"]
+            for name, entry in part.entries.items()
+        }
         every = [text for text in next(iter(remarks.values())) if all(text in texts for texts in remarks.values())]
         some = [f"{name}: {text}" for name, texts in remarks.items() for text in texts if text not in every]
         setting = _setting(next(iter(part.entries.values())))

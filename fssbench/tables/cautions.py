@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from fssbench.tables.left_out import class_cautions
@@ -17,15 +16,11 @@ def classes_and_summaries(one: Measurement) -> dict[int, tuple[tuple[int, ...], 
     return {number: (fold.record.classes, fold.summary) for number, fold in sorted(one.folds.items())}
 
 
-def cautions(one: Measurement, weights: Sequence[str]) -> list[str]:
-    """Return the footnotes of a measurement that say in what it is less than it looks.
-
-    Args:
-        one: The measurement.
-        weights: The kinds of its weights.
-    """
+def cautions(one: Measurement) -> list[str]:
+    """Return the footnotes of a measurement that say in what it is less than it looks."""
     from fssbench.results.summary import caveats_of_task
 
+    weights = {fold.record.weights.kind for fold in one.folds.values()}
     found = caveats_of_task(one.run)
     leaks = {number: fold.record.leaking for number, fold in sorted(one.folds.items()) if fold.record.leaking}
     if leaks:
@@ -57,8 +52,4 @@ def cautions(one: Measurement, weights: Sequence[str]) -> list[str]:
     if one.run.precision != "float32":
         found.append(f"computed in {one.run.precision}")
     found += class_cautions(classes_and_summaries(one), fold_count(one.run))
-    if options := ", ".join(f"{name} = {value}" for name, value in sorted(one.run.method.options.items())):
-        found.append(options)
-    if one.repeated:
-        found.append(f"measured more than once, here in {one.folders}")
     return found

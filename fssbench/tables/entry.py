@@ -10,7 +10,7 @@ from typing import Literal
 from fssbench.datasets.catalogue import dataset_title
 
 Origin = Literal["published", "measured"]
-Kind = Literal["variant", "source", "mean", "also", "caution", "measured", "printed", "differs"]
+Kind = Literal["variant", "source", "mean", "also", "caution", "measured", "printed", "differs", "repeated", "detail"]
 
 NO_BACKBONE = "-"
 """The backbone of a method without one. An empty string means that the backbone was not printed."""
@@ -21,7 +21,7 @@ class Remark:
     """A footnote of a row.
 
     Attributes:
-        kind: Some kinds of remarks about one row are joined into one footnote.
+        kind: Some kinds of remarks about one row are joined into one footnote; "detail" is shown on request only.
         text: The text, without a full stop.
     """
 
@@ -47,9 +47,11 @@ class Entry:
         shot: K; None if it was not printed.
         line: Entries with the same line are in the same row, in different columns by shot.
         numbers: Text by column (`fssbench.publications.rows.NUMBERS`): as printed, or with four decimals if measured.
-        source: Short form of where it was printed; for a measured one, the run folders.
+        source: Short form of where it was printed; for a measured one, the run folders, separated by commas.
         location: Table or figure within the source.
         competes: Whether the result is ranked (best, second best).
+        comparable: Whether a measured result has data, protocol and episodes of the other measured ones, so that it may
+            be ranked among them.
         other_folds: Whether the folds have other classes than those of other rows, so that only the mean is ranked.
         remarks: The footnotes.
         note: A further note of the source, for the formats that print entries.
@@ -60,6 +62,16 @@ class Entry:
             column.
         all_classes: For a measured result whose lists leave out classes of a fold, the mIoU where these count as 0, by
             column.
+        mean_over: The folds that the means are over, if they are not all folds of the data set; empty if they are.
+        intervals: For a measured result, both ends of the 95 % interval, by column.
+        deviation: For a measured result of several runs, their standard deviation, by column.
+        own: Whether it is of a method of the user, whose row comes last.
+        group: The title of its group of rows, if it is not that of the backbone.
+        position: Its place in the order in which methods and runs were named.
+        folders: For a measured result, its run folders, relative to where the table is written.
+        url: Where a printed number can be read, if that is known; of a measured one its report or folder.
+        cite: The BibTeX key of the method's paper; empty if there is none.
+        source_cite: The BibTeX key of the paper that prints the number; empty if there is none.
     """
 
     origin: Origin
@@ -86,6 +98,17 @@ class Entry:
     printed: Mapping[str, str] = field(default_factory=dict)
     all_classes: Mapping[str, str] = field(default_factory=dict)
     own_data: str = ""
+    comparable: bool = True
+    mean_over: tuple[int, ...] = ()
+    intervals: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    deviation: Mapping[str, str] = field(default_factory=dict)
+    own: bool = False
+    group: str = ""
+    position: int = 0
+    folders: tuple[str, ...] = ()
+    url: str = ""
+    cite: str = ""
+    source_cite: str = ""
 
     @property
     def data_title(self) -> str:
@@ -93,9 +116,23 @@ class Entry:
         return dataset_title(self.dataset, self.own_data)
 
 
-def rounded(number: str) -> str:
-    """Return a number with one decimal, as in the papers' tables; halves are rounded up."""
-    return str(Decimal(number).quantize(Decimal("0.1"), ROUND_HALF_UP))
+MEANS = ("mean", "fb_iou", "er_mean")
+"""The columns that are means over folds."""
+
+
+def rounded(number: str, decimals: int = 1) -> str:
+    """Return a number with one decimal, as in the papers' tables, or with another number of them; halves go up."""
+    return str(Decimal(number).quantize(Decimal(1).scaleb(-decimals), ROUND_HALF_UP))
+
+
+def shown_number(entry: Entry, column: str, decimals: int = 1) -> str:
+    """Return a number of a result as a table shows it: a printed one with no more decimals than were printed."""
+    number = entry.numbers[column]
+    if column == "learnable_params":
+        return parameters(number)
+    if entry.origin == "published":
+        decimals = min(decimals, max(1, len(number.partition(".")[2])))
+    return rounded(number, decimals)
 
 
 def parameters(millions: str) -> str:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from fssbench.tables.entry import Entry
+from fssbench.tables.style import Style
 from fssbench.tables.table import Footnote
 
 DAGGER = "†"
+_PLAIN = Style()
 _LEADS = {
     "also": "also printed: ",
     "source": "",
@@ -17,8 +19,15 @@ _LEADS = {
     "measured": "",
     "printed": "",
     "differs": "",
+    "repeated": "",
 }
 _ORDER = tuple(_LEADS)
+
+
+def _partial(entry: Entry) -> str:
+    """Return what is said of a mean over a part of the folds."""
+    folds = f"fold{'s' if len(entry.mean_over) > 1 else ''} {', '.join(map(str, entry.mean_over))}"
+    return f"mean over {folds} alone, of {entry.fold_count} folds"
 
 
 class Footnotes:
@@ -26,36 +35,55 @@ class Footnotes:
 
     Args:
         entries: All results of the table.
+        style: How the table is drawn.
     """
 
-    def __init__(self, entries: Iterable[Entry]) -> None:
+    def __init__(self, entries: Iterable[Entry], style: Style = _PLAIN) -> None:
         self._entries = tuple(entries)
+        self._style = style
+        self._kinds = (*_ORDER, "detail") if style.details else _ORDER
         self._sources: dict[str, str] = {}
         self._letters: dict[str, str] = {}
+        self._papers: dict[str, tuple[str, str]] = {}
 
     def marks(self, line: Iterable[Entry]) -> tuple[str, ...]:
         """Return the marks of one row: dagger, sources, remarks. They are numbered in the order of the calls."""
+        if not self._style.footnotes:
+            return ()
         line = tuple(line)
         marks = [DAGGER] if any(entry.origin == "measured" for entry in line) else []
         printed = [entry for entry in line if entry.origin == "published"]
+        self._papers |= {entry.source: (entry.url, entry.source_cite) for entry in printed}
         by_shot = {e.shot: self._sources.setdefault(e.source, str(len(self._sources) + 1)) for e in printed}
         marks += dict.fromkeys(by_shot.values())
         letters: list[str] = []
         if len(set(by_shot.values())) > 1:
             text = ", ".join(f"{shot}-shot from [{mark}]" for shot, mark in sorted(by_shot.items(), key=str))
             letters.append(self._letters.setdefault(text, _letter(len(self._letters))))
-        for kind in _ORDER:
+        for kind in self._kinds:
             texts = dict.fromkeys(r.text for entry in line for r in entry.remarks if r.kind == kind)
             # Remarks about other sources are joined for each row; cautions are not, as many rows share them.
-            notes = [_LEADS[kind] + "; ".join(texts)] if kind in ("also", "mean", "source") and texts else list(texts)
+            notes = (
+                [_LEADS.get(kind, "") + "; ".join(texts)]
+                if kind in ("also", "mean", "source") and texts
+                else list(texts)
+            )
             for note in notes:
                 mark = self._letters.setdefault(note, _letter(len(self._letters)))
                 if mark not in letters:
                     letters.append(mark)
         return (*marks, *sorted(letters, key=lambda letter: (len(letter), letter)))
 
+    def mark_of_mean(self, entry: Entry) -> str:
+        """Return the mark of the means of a result; empty if they are over all folds."""
+        if not entry.mean_over or not self._style.footnotes:
+            return ""
+        return self._letters.setdefault(_partial(entry), _letter(len(self._letters)))
+
     def listed(self) -> tuple[Footnote, ...]:
         """Return the footnotes of all assigned marks, then those of the whole table."""
+        if not self._style.footnotes:
+            return ()
         notes = []
         if any(entry.origin == "measured" for entry in self._entries):
             notes.append(
@@ -64,7 +92,9 @@ class Footnotes:
                     "measured by fssbench, not printed anywhere; ranked among measured rows only" + self._below(),
                 )
             )
-        notes += [Footnote(mark, source) for source, mark in self._sources.items()]
+        for source, mark in self._sources.items():
+            href, cite = self._papers.get(source, ("", ""))
+            notes.append(Footnote(mark, source, href, cite if self._style.cite else ""))
         notes += [Footnote(mark, text) for text, mark in self._letters.items()]
         return (*notes, *self._protocols())
 
@@ -78,7 +108,9 @@ class Footnotes:
             )
             if shown
         ]
-        return f"; below a number {' and '.join(lines)}" if lines else ""
+        below = f"; below a number {' and '.join(lines)}" if lines else ""
+        spread = self._style.deviation and any(entry.deviation for entry in self._entries)
+        return f"{below}; ± is the standard deviation over runs" if spread else below
 
     def _protocols(self) -> list[Footnote]:
         by_protocol: dict[str, list[str]] = {}

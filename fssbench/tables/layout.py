@@ -1,23 +1,24 @@
-"""The layout of the papers' tables: rows grouped by backbone; columns for folds, mean and FB-IoU; best and second."""
+"""The layout of the papers' tables: rows grouped by backbone; columns for folds, mean and FB-IoU."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from decimal import Decimal
-from typing import Literal
 
 from fssbench.datasets.catalogue import fold_count_of
-from fssbench.publications.rows import ER_FOLDS, FOLDS
+from fssbench.errors import UsageError
 from fssbench.publications.titles import BACKBONES
-from fssbench.tables.entry import NO_BACKBONE, Entry, parameters, rounded
+from fssbench.tables.emphasis import emphasised
+from fssbench.tables.entry import MEANS, NO_BACKBONE, Entry, rounded, shown_number
 from fssbench.tables.footnotes import Footnotes
+from fssbench.tables.request import LayoutName
 from fssbench.tables.row_annotations import differences
-from fssbench.tables.table import MISSING, Block, Cell, Column, Emphasis, Group, Row, Table
+from fssbench.tables.style import Style
+from fssbench.tables.table import MISSING, Block, Cell, Column, Group, Row, Table
 
-LayoutName = Literal["fss", "fscs"]
 SHOTS_PER_TABLE = 2
+_PLAIN = Style()
 
 
 @dataclass(frozen=True)
@@ -33,17 +34,31 @@ class _Columns:
     def includes(self, entry: Entry) -> bool:
         return self.shot is None or (entry.shot or 0) == self.shot
 
+    def chosen(self, style: Style) -> _Columns:
+        """Return the block with the columns that are shown."""
+        by_number = dict(zip(self.numbers, self.columns, strict=True))
+        numbers = style.chosen(self.numbers)
+        return replace(self, numbers=numbers, columns=tuple(by_number[number] for number in numbers))
 
-def lay_out(entries: Iterable[Entry], layout: LayoutName) -> list[Table]:
+    def source(self, line: Iterable[Entry], number: str) -> Entry | None:
+        """Return the result of a row that a column shows; None if there is none."""
+        return next((entry for entry in line if self.includes(entry) and number in entry.numbers), None)
+
+
+def lay_out(entries: Iterable[Entry], layout: LayoutName, style: Style = _PLAIN) -> list[Table]:
     """Return the tables of results, with up to two shots in one table.
 
     Args:
         entries: Results of one data set.
         layout: "fss" has a table per way, with folds, mean and FB-IoU for each shot. "fscs" has a table per way and
             shot, with exact ratio and mIoU of the folds and their means.
+        style: How they are drawn.
+
+    Raises:
+        UsageError: If the style leaves no column.
     """
     entries = list(entries)
-    tables = []
+    tables: list[Table] = []
     for way in sorted({entry.way or 0 for entry in entries}):
         of_way = [entry for entry in entries if (entry.way or 0) == way]
         shots = sorted({entry.shot or 0 for entry in of_way})
@@ -51,7 +66,8 @@ def lay_out(entries: Iterable[Entry], layout: LayoutName) -> list[Table]:
         for start in range(0, len(shots), per_table):
             chosen = shots[start : start + per_table]
             shown = [entry for entry in of_way if (entry.shot or 0) in chosen]
-            tables.append(_fss(shown, way, chosen) if layout == "fss" else _fscs(shown, way, chosen[0]))
+            table = _fss(shown, way, chosen, style) if layout == "fss" else _fscs(shown, way, chosen[0], style)
+            tables.append(table)
     return tables
 
 
@@ -65,7 +81,7 @@ def _folds(entries: list[Entry]) -> range:
     return range(count if count > 1 else 0)
 
 
-def _fss(entries: list[Entry], way: int, shots: Sequence[int]) -> Table:
+def _fss(entries: list[Entry], way: int, shots: Sequence[int], style: Style) -> Table:
     folds = _folds(entries)
     mean = Column("mean", "mean") if folds else Column("mIoU", "mIoU")
     pairs = [*((Column(f"fold-{fold}", f"f{fold}"), f"fold{fold}") for fold in folds), (mean, "mean")]
@@ -75,12 +91,12 @@ def _fss(entries: list[Entry], way: int, shots: Sequence[int]) -> Table:
     blocks = [_Columns(_shot_title(shot), columns, numbers, shot) for shot in shots]
     title = f"{entries[0].data_title}, {way}-way"
     legend = "mIoU in percent on each fold and their mean" if folds else "mIoU in percent"
-    if len(pairs) > len(folds) + 1:
+    if "fb_iou" in style.chosen(numbers):
         legend += "; FB-IoU is the mean of foreground and background IoU"
-    return _table(entries, blocks, title, legend)
+    return _table(entries, blocks, title, legend, style)
 
 
-def _fscs(entries: list[Entry], way: int, shot: int) -> Table:
+def _fscs(entries: list[Entry], way: int, shot: int, style: Style) -> Table:
     folds = _folds(entries)
     heads = (*(Column(f"fold-{fold}", f"f{fold}") for fold in folds), Column("mean", "mean"))
     blocks = [
@@ -88,51 +104,80 @@ def _fscs(entries: list[Entry], way: int, shot: int) -> Table:
         _Columns("mIoU", heads, (*(f"fold{fold}" for fold in folds), "mean")),
     ]
     title = f"{entries[0].data_title}, classification and segmentation, {way}-way {_shot_title(shot)}"
-    return _table(entries, blocks, title, "percent on each fold and their mean")
+    return _table(entries, blocks, title, "percent on each fold and their mean", style)
 
 
-def _table(entries: list[Entry], blocks: list[_Columns], title: str, legend: str) -> Table:
+def _table(entries: list[Entry], blocks: list[_Columns], title: str, legend: str, style: Style) -> Table:
     if any("learnable_params" in entry.numbers for entry in entries):
-        blocks = [*blocks, _Columns("", (Column("params (M)", "#par"),), ("learnable_params",))]
-        legend += "; learnable parameters in millions"
-    notes = Footnotes(entries)
-    by_backbone: dict[str, dict[tuple[str, ...], list[Entry]]] = {}
+        blocks = [*blocks, _Columns("", (Column("params (M)", "par (M)"),), ("learnable_params",))]
+    blocks = [block for block in (block.chosen(style) for block in blocks) if block.columns]
+    if not blocks:
+        raise UsageError(
+            f"the table of {title} has none of the columns {', '.join(style.columns)}", "--columns folds,mean"
+        )
+    if any("learnable_params" in block.numbers for block in blocks):
+        legend += "; learnable parameters in millions (M)"
+    notes = Footnotes(entries, style)
+    by_group: dict[str, dict[tuple[str, ...], list[Entry]]] = {}
     for entry in entries:
         line = (entry.method, entry.label, entry.line, entry.origin)
-        by_backbone.setdefault(entry.backbone, {}).setdefault(line, []).append(entry)
+        by_group.setdefault(_group(entry), {}).setdefault(line, []).append(entry)
     groups = []
-    for backbone in sorted(by_backbone, key=_backbone_order):
-        lines = sorted(by_backbone[backbone].values(), key=_line_order)
-        rows = [_row(line, blocks, notes) for line in lines]
-        groups.append(Group(_backbone_title(backbone), _emphasised(rows, blocks)))
+    numbers = [number for block in blocks for number in block.numbers]
+    for group in sorted(by_group, key=_group_order):
+        lines = sorted(by_group[group].values(), key=lambda line: _line_order(line, style))
+        rows = [_row(line, blocks, notes, style) for line in lines]
+        sources = [[block.source(line, number) for block in blocks for number in block.numbers] for line in lines]
+        groups.append(Group(_group_title(group), emphasised(rows, numbers, sources)))
     return Table(
         title=title,
         legend=legend,
         blocks=tuple(Block(block.title, block.columns) for block in blocks),
         groups=tuple(groups),
         footnotes=notes.listed(),
+        venue=style.venue,
+        caption=style.caption,
+        key=style.key,
+        span=style.span,
     )
 
 
-def _row(line: list[Entry], blocks: list[_Columns], notes: Footnotes) -> Row:
-    cells = []
-    for block in blocks:
-        for number in block.numbers:
-            found = (entry.numbers[number] for entry in line if block.includes(entry) and number in entry.numbers)
-            text = next(found, None)
-            shown = parameters if number == "learnable_params" else rounded
-            cells.append(Cell(MISSING if text is None else shown(text)))
-    return Row(line[0].label, notes.marks(line), line[0].venue, tuple(cells), tuple(line), _under(line, blocks))
+def _row(line: list[Entry], blocks: list[_Columns], notes: Footnotes, style: Style) -> Row:
+    marks = notes.marks(line)
+    cells = [_cell(block.source(line, number), number, notes, style) for block in blocks for number in block.numbers]
+    first = line[0]
+    return Row(
+        first.label,
+        marks,
+        first.venue if style.venue else "",
+        tuple(cells),
+        tuple(line),
+        _under(line, blocks, style),
+        first.cite if style.cite else "",
+    )
 
 
-def _under(line: list[Entry], blocks: list[_Columns]) -> tuple[Row, ...]:
+def _cell(entry: Entry | None, number: str, notes: Footnotes, style: Style) -> Cell:
+    if entry is None:
+        return Cell(MISSING)
+    spread = entry.deviation.get(number, "") if style.deviation else ""
+    return Cell(
+        shown_number(entry, number, style.decimals),
+        mark=notes.mark_of_mean(entry) if number in MEANS else "",
+        spread=f"±{rounded(spread, style.decimals)}" if spread else "",
+        href=entry.url,
+    )
+
+
+def _under(line: list[Entry], blocks: list[_Columns], style: Style) -> tuple[Row, ...]:
     """Return the lines below a measured row: intervals, and differences to the printed numbers."""
+    digits = style.decimals
     lines = (
-        ("95 % interval", lambda entry: {column: f"±{rounded(text)}" for column, text in entry.half_width.items()}),
-        ("minus printed", differences),
+        ("95 % interval", lambda entry: {c: f"±{rounded(text, digits)}" for c, text in entry.half_width.items()}),
+        ("minus printed", lambda entry: differences(entry, digits)),
     )
     under = []
-    for label, texts_of in lines:
+    for label, texts_of in lines if style.intervals else lines[1:]:
         texts = []
         for block in blocks:
             shown: dict[str, str] = {}
@@ -144,61 +189,43 @@ def _under(line: list[Entry], blocks: list[_Columns]) -> tuple[Row, ...]:
     return tuple(under)
 
 
-def _emphasised(rows: list[Row], blocks: list[_Columns]) -> tuple[Row, ...]:
-    """Mark best and second best of each column, separately for printed and for measured numbers."""
-    numbers = [number for block in blocks for number in block.numbers]
-    cells = [list(row.cells) for row in rows]
-    for place, number in enumerate(numbers):
-        if number == "learnable_params":
-            continue
-        column = [row[place].text for row in cells]
-        for origin in ("published", "measured"):
-            competes = [_competes(row.entries[0], number) and row.entries[0].origin == origin for row in rows]
-            for row_number, emphasis in enumerate(emphasise(column, competes)):
-                if emphasis:
-                    cells[row_number][place] = Cell(column[row_number], emphasis)
-    return tuple(replace(row, cells=tuple(own)) for row, own in zip(rows, cells, strict=True))
+_GROUPS = [NO_BACKBONE, "", "small", "vgg16", "resnet50", "resnet101"]
+"""The backbones whose groups come first, in order."""
 
 
-def _competes(entry: Entry, number: str) -> bool:
-    return entry.competes and not (entry.other_folds and number in (*FOLDS, *ER_FOLDS))
+def _group(entry: Entry) -> str:
+    """Return the group of a row: its backbone, or the name that its user gives it, which may be that of a backbone."""
+    if not entry.group:
+        return entry.backbone
+
+    def flat(name: str) -> str:
+        return re.sub(r"[-_\s]", "", name).casefold()
+
+    known = {flat(_group_title(group)): group for group in (*BACKBONES, *_GROUPS)}
+    return known.get(flat(entry.group), entry.group)
 
 
-def _backbone_title(backbone: str) -> str:
-    return "no backbone" if backbone == NO_BACKBONE else BACKBONES.get(backbone, backbone)
+def _group_title(group: str) -> str:
+    return "no backbone" if group == NO_BACKBONE else BACKBONES.get(group, group)
 
 
-def _backbone_order(backbone: str) -> tuple[int, str]:
-    known = [NO_BACKBONE, "", "small", "vgg16", "resnet50", "resnet101"]
-    return (known.index(backbone) if backbone in known else len(known), backbone)
+def _group_order(group: str) -> tuple[int, str]:
+    return (_GROUPS.index(group) if group in _GROUPS else len(_GROUPS), group)
 
 
-def _line_order(line: list[Entry]) -> tuple[int, str, str, bool]:
-    """Sort by the year of the venue, as in the papers' tables; measured rows follow the printed rows of the method."""
-    first = line[0]
-    year = re.search(r"\d{4}", first.venue)
-    return (int(year.group()) if year else 0, first.method, first.label, first.origin == "measured")
+def _line_order(line: list[Entry], style: Style) -> tuple[object, ...]:
+    """Sort as the style says; by default by the year of the venue, with own methods last.
 
-
-def emphasise(column: Sequence[str], competes: Sequence[bool]) -> list[Emphasis]:
-    """Return the emphasis of each cell of a column; higher numbers are better.
-
-    Numbers are compared as shown, so equal texts get equal emphasis. All cells with the highest number are best, all
-    with the next lower one are second. If only one number competes, it gets no emphasis.
-
-    Args:
-        column: The texts of the cells, "-" for a missing number.
-        competes: For each cell, whether it competes.
+    Measured rows follow the printed rows of the method.
     """
-    numbers = [
-        Decimal(text) if competing and text != MISSING else None
-        for text, competing in zip(column, competes, strict=True)
-    ]
-    present = [number for number in numbers if number is not None]
-    if len(present) < 2:
-        return [""] * len(column)
-    ranks = sorted(set(present), reverse=True)
-    emphasis: dict[Decimal | None, Emphasis] = {ranks[0]: "best"}
-    if len(ranks) > 1:
-        emphasis[ranks[1]] = "second"
-    return [emphasis.get(number, "") if number is not None else "" for number in numbers]
+    first = line[0]
+    if style.order == "given":
+        return (first.position,)
+    if style.order == "name":
+        return (first.label.casefold(), first.origin == "measured")
+    if style.order == "mean":
+        means = [float(entry.numbers["mean"]) for entry in line if "mean" in entry.numbers]
+        return (means[0] if means else 0.0, first.label.casefold())
+    year = re.search(r"\d{4}", first.venue)
+    own = (first.own, first.position if first.own else 0)
+    return (*own, int(year.group()) if year else 0, first.method, first.label, first.origin == "measured")

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
 
-from fssbench.datasets.catalogue import fold_count_of
+from fssbench.datasets.catalogue import dataset_info, dataset_title, fold_count_of, list_datasets
 from fssbench.errors import FSSBenchError, MissingError
 from fssbench.tables.runs import LeaveOut, refuse
 
@@ -71,9 +71,9 @@ class Measurement:
     repeated: bool = False
 
     @property
-    def folders(self) -> str:
-        """The run folders, separated by commas."""
-        return ", ".join(sorted({str(fold.folder) for fold in self.folds.values()}))
+    def folders(self) -> tuple[Path, ...]:
+        """The run folders, sorted."""
+        return tuple(sorted({fold.folder for fold in self.folds.values()}))
 
 
 def dataset_key(run: Run) -> str:
@@ -83,15 +83,43 @@ def dataset_key(run: Run) -> str:
 
 @dataclass(frozen=True)
 class Data:
-    """What a table is of: the key of a data set, and the name of the data if it is the user's own."""
+    """What a table is of.
+
+    Attributes:
+        key: The key of the data set, or of the pair of data sets.
+        own: The name of the data, if it is the user's own and has one.
+        fingerprint: The fingerprint of the data, if it is the user's own: two folders are two tables.
+    """
 
     key: str
     own: str = ""
+    fingerprint: str = ""
+
+    @property
+    def title(self) -> str:
+        """The name as papers print it."""
+        return dataset_title(self.key, self.own)
 
 
 def data_of(run: Run) -> Data:
     """Return the data of a run."""
-    return Data(dataset_key(run), run.dataset.title or "")
+    name = run.dataset.name
+    if name not in list_datasets() or not dataset_info(name).own:
+        return Data(dataset_key(run), run.dataset.title or "")
+    # Runs of earlier versions have no name of the data, but its folder.
+    root = run.starts[-1].environment.root if run.starts else None
+    own = run.dataset.title or (f"own data in {PurePath(root).name}" if root else "")
+    return Data(dataset_key(run), own, run.dataset.fingerprint)
+
+
+def distinct_titles(found: Iterable[Data]) -> dict[Data, str]:
+    """Return the name of the user's own data for each table; of two with one name, with the beginning of the hash."""
+    titles = dict.fromkeys(found, "")
+    for data in titles:
+        alike = [other for other in titles if other.title == data.title]
+        name = data.own or (data.title if len(alike) > 1 else "")
+        titles[data] = f"{name} (data {data.fingerprint[:8]})" if len(alike) > 1 else name
+    return titles
 
 
 def setting_of(one: Measurement) -> str:
@@ -100,7 +128,9 @@ def setting_of(one: Measurement) -> str:
     return f"{configuration(replace(one.run, method=method))} {one.repeat}"
 
 
-def measurements(folders: Iterable[Path], leave_out: LeaveOut = refuse) -> list[Measurement]:
+def measurements(
+    folders: Iterable[Path], leave_out: LeaveOut = refuse, records: Mapping[Path, Run] | None = None
+) -> list[Measurement]:
     """Read runs and combine the folds of each configuration.
 
     Folds are combined if method, data, protocol, way, shot and the rule that drew the episodes are the same. If a fold
@@ -109,6 +139,7 @@ def measurements(folders: Iterable[Path], leave_out: LeaveOut = refuse) -> list[
     Args:
         folders: The run folders.
         leave_out: Called for a damaged run.
+        records: The records of runs whose rows have other names in a table than in their folders.
 
     Raises:
         BrokenFileError: If a run is damaged, unless it is left out.
@@ -128,7 +159,8 @@ def measurements(folders: Iterable[Path], leave_out: LeaveOut = refuse) -> list[
             # A run without rows is not damaged, so it is no error for a caller that leaves out nothing.
             if not found and leave_out is not refuse:
                 leave_out(folder, MissingError(f"the run in {folder} has no rows yet"))
-            yield results.run, found
+            named = (records or {}).get(folder, results.run)
+            yield replace(results.run, label=named.label, label_backbone=named.label_backbone), found
 
     return group_folds(read())
 
@@ -201,17 +233,25 @@ def _runs_in(fold: FoldRecord) -> int:
     return -(-fold.episodes // fold.run_length) if fold.run_length else 0
 
 
-def configuration(run: Run) -> str:
-    """Return as text all that makes two runs one measurement if it is equal."""
-    method = replace(run.method, learnable_parameters=None)
+def configuration(run: Run, *, seeds: bool = True) -> str:
+    """Return as text all that makes two runs one measurement if it is equal.
+
+    Args:
+        run: The record of the run.
+        seeds: Whether the seeds of the draws count.
+    """
+    method, dataset = replace(run.method, learnable_parameters=None), replace(run.dataset, fold_count=None)
     draws = sorted(
         {
-            (fold.drawn_by, fold.seed, fold.list_order, fold.weights.kind, _runs_in(fold), _models_in(fold))
+            (
+                *(fold.drawn_by, fold.seed if seeds else 0, fold.list_order, fold.weights.kind),
+                *(_runs_in(fold), _models_in(fold)),
+            )
             for fold in run.folds
         }
     )
-    setting = (run.train_dataset, run.dataset, run.protocol, run.way, run.shot, run.split, run.limit, run.precision)
-    return repr((method, setting, draws, run.as_shard))
+    setting = (run.train_dataset, dataset, run.protocol, run.way, run.shot, run.split, run.limit, run.precision)
+    return repr((method, setting, draws, run.as_shard, run.label, run.label_backbone))
 
 
 def _models_in(fold: FoldRecord) -> tuple[tuple[str, str, str], ...]:

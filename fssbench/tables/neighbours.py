@@ -8,9 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from fssbench.tables.measurements import MeasuredFold, Measurement
-
-EPISODES = "episode list"
+    from fssbench.tables.measurements import Measurement
 
 
 @dataclass
@@ -70,8 +68,8 @@ def _traits(one: Measurement) -> Iterator[tuple[str, Hashable, Hashable]]:
     yield "protocol", "protocol", one.run.protocol
     yield "data", "data", one.run.dataset.fingerprint
     for number, fold in one.folds.items():
-        yield EPISODES, (EPISODES, number), _episodes_of(fold)
-
-
-def _episodes_of(fold: MeasuredFold) -> tuple[str, int]:
-    return fold.record.episodes_hash, fold.summary.episodes
+        record = fold.record
+        yield "episode list", ("episode list", number), record.episodes_hash
+        yield "number of episodes", ("number of episodes", number), fold.summary.episodes
+        classes = (record.classes, record.left_out, one.run.dataset.options.get("test_classes"))
+        yield "unseen classes", ("unseen classes", number), classes

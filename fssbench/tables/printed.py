@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from fnmatch import fnmatchcase
 
+from fssbench.publications.bibtex import bibtex_key, source_key
 from fssbench.publications.names import Names
-from fssbench.publications.rows import ER_FOLDS, FOLDS, PrintedRow, Publications
+from fssbench.publications.rows import ER_FOLDS, FOLDS, PrintedRow, Publications, Source
 from fssbench.tables.entry import Entry, Remark, rounded
 from fssbench.tables.seen import knows_test_classes, seen_remarks
 
@@ -154,7 +155,18 @@ def entry_of(
         remarks=(*own, *remarks),
         note=row.note,
         variant=row.variant,
+        url=source_url(known.sources[row.source]),
+        cite=bibtex_key(row.method),
+        source_cite=source_key(row.source),
     )
+
+
+def source_url(source: Source) -> str:
+    """Return the address of a repository at the commit where numbers were read; empty for another source."""
+    name, _, commit = source.place.partition("@")
+    if source.kind != "readme" or not commit:
+        return ""
+    return f"https://github.com/{name}/tree/{commit}"
 
 
 def matches_backbone(backbone: str, patterns: Iterable[str]) -> bool:

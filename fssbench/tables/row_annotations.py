@@ -9,16 +9,24 @@ from typing import TYPE_CHECKING
 
 from fssbench.publications.names import Names
 from fssbench.publications.rows import Publications
-from fssbench.tables.entry import Entry, Remark, rounded
+from fssbench.tables.entry import MEANS, Entry, Remark, rounded
 from fssbench.tables.printed import printed_entries
 
 if TYPE_CHECKING:
+    from fssbench.metrics.intervals import Interval
     from fssbench.tables.measurements import Measurement
 
 DRAWS = 2000
 """Bootstrap draws for the intervals in a table: a fifth of those of `fssbench eval`; the shown digit rarely differs."""
 
 _MEASURES = {"mean": "miou", "fb_iou": "fb_iou", "er_mean": "exact_ratio"}
+
+
+def with_intervals(entry: Entry, one: Measurement, columns: Iterable[str]) -> Entry:
+    """Return a measured result with its 95 % intervals in some columns."""
+    found = _intervals(one, columns)
+    ends = {column: (interval.low, interval.high) for column, (_, interval) in found.items()}
+    return replace(entry, half_width=_half_widths(found), intervals=ends)
 
 
 def half_widths(one: Measurement, columns: Iterable[str]) -> dict[str, str]:
@@ -28,6 +36,11 @@ def half_widths(one: Measurement, columns: Iterable[str]) -> dict[str, str]:
         one: The folds of one configuration, from one run or several.
         columns: The columns to compute.
     """
+    return _half_widths(_intervals(one, columns))
+
+
+def _intervals(one: Measurement, columns: Iterable[str]) -> dict[str, tuple[float, Interval]]:
+    """Return numbers and their intervals, by column."""
     from fssbench.metrics.summary import summary_of
 
     columns = list(columns)
@@ -39,16 +52,19 @@ def half_widths(one: Measurement, columns: Iterable[str]) -> dict[str, str]:
     for fold in summary.folds:
         found[f"fold{fold.fold}"] = (fold.miou, fold.intervals["miou"])
         found[f"er_fold{fold.fold}"] = (fold.exact_ratio, fold.intervals["exact_ratio"])
+    return {column: found[column] for column in columns if column in found}
+
+
+def _half_widths(found: Mapping[str, tuple[float, Interval]]) -> dict[str, str]:
     # Intervals are clipped to 0..100, so the longer half is the one that is not clipped.
-    return {
-        c: f"{max(found[c][0] - found[c][1].low, found[c][1].high - found[c][0]):.4f}" for c in columns if c in found
-    }
+    return {c: f"{max(number - interval.low, interval.high - number):.4f}" for c, (number, interval) in found.items()}
 
 
 def with_printed_numbers(known: Publications, measured: Iterable[Entry]) -> list[Entry]:
     """Return measured results with the printed numbers of the same method, data set, way, shot and backbone.
 
-    The printed row is the one that the table shows. Variants have no printed row.
+    The printed row is the one that the table shows. Variants have no printed row, and a mean over a part of the folds
+    has no printed number.
     """
     rows: dict[tuple[str, str], list[Entry]] = {}
     found = []
@@ -57,13 +73,16 @@ def with_printed_numbers(known: Publications, measured: Iterable[Entry]) -> list
         if key not in rows:
             rows[key] = printed_entries(known, entry.dataset, (entry.task,), Names())
         match = next((row for row in rows[key] if not entry.variant and _same(row, entry)), None)
-        if match is None or not any(number in entry.numbers for number in match.numbers):
+        printed = (
+            {c: text for c, text in match.numbers.items() if not (entry.mean_over and c in MEANS)} if match else {}
+        )
+        if match is None or not any(number in entry.numbers for number in printed):
             found.append(entry)
             continue
         where = f"{match.source}, {match.location}"
         # Equal texts of several methods become one footnote.
         text = f"printed: {where}" if match.protocol == entry.protocol else f"printed: {where}; {_other(match)}"
-        found.append(replace(entry, printed=match.numbers, remarks=(*entry.remarks, Remark("printed", text))))
+        found.append(replace(entry, printed=printed, remarks=(*entry.remarks, Remark("printed", text))))
     return found
 
 
@@ -81,15 +100,15 @@ def _other(row: Entry) -> str:
     return f"{rule}, not that of the measured row, so the difference is not a verdict"
 
 
-def difference(measured: str, printed: str) -> str:
+def difference(measured: str, printed: str, decimals: int = 1) -> str:
     """Return measured minus printed number with its sign, computed from the rounded numbers in the table."""
-    return f"{Decimal(rounded(measured)) - Decimal(rounded(printed)):+.1f}"
+    return f"{Decimal(rounded(measured, decimals)) - Decimal(rounded(printed, decimals)):+.{decimals}f}"
 
 
-def differences(entry: Entry) -> Mapping[str, str]:
+def differences(entry: Entry, decimals: int = 1) -> Mapping[str, str]:
     """Return measured minus printed number, by column."""
     return {
-        column: difference(text, entry.printed[column])
+        column: difference(text, entry.printed[column], decimals)
         for column, text in entry.numbers.items()
         if column in entry.printed and column != "learnable_params"
     }

@@ -12,7 +12,7 @@ from fssbench.errors import FSSBenchError, MissingError
 
 if TYPE_CHECKING:
     from fssbench.results import Run
-    from fssbench.tables.layout import LayoutName
+    from fssbench.tables.request import LayoutName
 
 _WILD = "*?["
 _DEPTH = 4

@@ -14,10 +14,21 @@ MISSING = "-"
 
 @dataclass(frozen=True)
 class Cell:
-    """One number; `text` is "-" where there is none."""
+    """One number.
+
+    Attributes:
+        text: The number; "-" where there is none.
+        emphasis: Whether it is the best or the second of its column.
+        mark: The mark of the footnote about this number; empty if there is none.
+        spread: The standard deviation next to the number, e.g. "±0.4"; empty if there is none.
+        href: Where the number is from: an address, or a path from the file of the table.
+    """
 
     text: str
     emphasis: Emphasis = ""
+    mark: str = ""
+    spread: str = ""
+    href: str = ""
 
 
 @dataclass(frozen=True)
@@ -52,6 +63,7 @@ class Row:
         cells: One cell for each column of all blocks, in order.
         entries: The results that the row shows.
         under: Lines below the row, such as the intervals of its numbers; they have no entries of their own.
+        cite: The BibTeX key of the method's paper, if names are to have it.
     """
 
     label: str
@@ -60,6 +72,7 @@ class Row:
     cells: tuple[Cell, ...]
     entries: tuple[Entry, ...]
     under: tuple[Row, ...] = ()
+    cite: str = ""
 
     def part(self, start: int, stop: int) -> Row:
         """Return the row with the cells from `start` to `stop` only."""
@@ -83,15 +96,24 @@ class Group:
 
 @dataclass(frozen=True)
 class Footnote:
-    """`mark` is a number for a source, a letter for a remark, a dagger for measured rows, empty for the whole table."""
+    """A footnote.
+
+    Attributes:
+        mark: A number for a source, a letter for a remark, a dagger for measured rows, empty for the whole table.
+        text: The text.
+        href: The address of a source, if it is known.
+        cite: The BibTeX key of a source, if it is to be named.
+    """
 
     mark: str
     text: str
+    href: str = ""
+    cite: str = ""
 
 
 @dataclass(frozen=True, repr=False)
 class Table:
-    """A table as in the papers.
+    r"""A table as in the papers.
 
     Attributes:
         title: Data set and way.
@@ -100,6 +122,10 @@ class Table:
         groups: The rows, grouped by backbone.
         footnotes: The footnotes.
         heads: The headings of the two text columns: the labels and the venues of the rows.
+        venue: Whether there is a column with venues.
+        caption: What the user writes instead of title and legend; empty for these.
+        key: The key of LaTeX's `\label`; empty for none.
+        span: In LaTeX, whether the table is as wide as a column of the text or as the page.
     """
 
     title: str
@@ -108,6 +134,24 @@ class Table:
     groups: tuple[Group, ...]
     footnotes: tuple[Footnote, ...]
     heads: tuple[str, str] = ("method", "venue")
+    venue: bool = True
+    caption: str = ""
+    key: str = ""
+    span: Literal["column", "page"] = "page"
+
+    @property
+    def ranked(self) -> bool:
+        """Whether some number is marked as the best or the second."""
+        return any(cell.emphasis for group in self.groups for row in group.rows for cell in row.cells)
+
+    def part(self, start: int, stop: int) -> Table:
+        """Return the table with the columns from `start` to `stop` only."""
+        blocks = []
+        for block, offset in zip(self.blocks, self.offsets(), strict=True):
+            columns = block.columns[max(0, start - offset) : max(0, stop - offset)]
+            blocks += [Block(block.title, columns)] if columns else []
+        groups = tuple(replace(group, rows=tuple(row.part(start, stop) for row in group.rows)) for group in self.groups)
+        return replace(self, blocks=tuple(blocks), groups=groups)
 
     def __repr__(self) -> str:
         rows = sum(len(group.rows) for group in self.groups)

@@ -15,7 +15,7 @@ from fssbench.cli.published import app
 from fssbench.errors import FSSBenchError, MissingError, UsageError
 from fssbench.publications.listing import COLUMNS
 from fssbench.publications.load import publications
-from fssbench.publications.status import released_weights
+from fssbench.publications.status import implementation_of, released_weights
 
 
 def run(*arguments: str) -> Any:
@@ -77,15 +77,19 @@ def test_variants_come_after_a_colon_and_with_the_plain_name() -> None:
     assert {record["variant"] for record in found("--method", "ntrenet")} == {*variants, ""}
 
 
-def test_methods_without_released_weights_are_published_only() -> None:
+def test_published_only_are_the_methods_that_do_not_run_here() -> None:
     status = {record["method"]: record["status"] for record in found()}
     assert {method for method, its in status.items() if its == "weights"} == {
         "hsnet", "asnet", "asnet-hm", "panet", "pfenet", "bam", "asgnet", "mlc", "mmnet", "ppnet", "repri", "rpmm",
         "scl", "gfsam", "matcher", "persam", "seggpt",
     }  # fmt: skip
-    assert set(status.values()) == {"weights", "published-only"}
+    assert set(status.values()) == {"weights", "no weights", "published-only"}
+    only = {method for method, its in status.items() if its == "published-only"}
+    assert only == {method for method in status if implementation_of(method) is None}
+    assert {"sagnn", "dan"} < only
+    assert not {"ntrenet", "canet", "hsnet"} & only
     assert "published-only: not implemented here" in run("show", "sagnn").stdout
-    assert "published-only: implemented here, but no released weights" in run("show", "ntrenet").stdout
+    assert "no weights: implemented here, but no released weights" in run("show", "ntrenet").stdout
 
 
 BACKBONES = {record.id for record in _shipped() if record.kind == "backbone"}

@@ -100,9 +100,12 @@ def test_measured_forms_stand_beside_the_printed_ones(tmp_path: Path) -> None:
     table = ask(tmp_path)
     assert [block.title for block in table.blocks] == ["printed: PASCAL-5i", "shapes20i†"]
     assert column(table, "printed: PASCAL-5i", "mIoU") == ["44.6", "50.8", "51.6", "52.3"]
-    assert column(table, "shapes20i†", "mIoU") == ["10.0", "-", "-", "30.0"]
+    assert column(table, "shapes20i†", "mIoU") == ["10.0", "20.0", "-", "30.0"]
+    part = rows(table)["(b) w/o masked attention"].cells
+    assert {cell.mark for cell in part if cell.mark} == {"a"}
+    assert "a mean over folds 0, 1 alone, of 4 folds" in notes(table)
     assert column(table, "shapes20i†", "fold-1") == ["10.0", "20.0", "-", "30.0"]
-    assert column(table, "shapes20i†", "exact ratio")[1:3] == ["-", "-"]
+    assert column(table, "shapes20i†", "exact ratio")[1:3] == ["75.0", "-"]
     # Best is best within its own column.
     best = [[cell.emphasis for cell in row.cells].count("best") for row in rows(table).values()]
     assert best[3] == len(rows(table)["full model"].cells)

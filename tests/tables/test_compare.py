@@ -194,8 +194,11 @@ def test_terminal_tables_fit_a_hundred_columns() -> None:
         assert max(map(len, text.splitlines())) <= 100
 
 
-def test_methods_without_released_weights_are_named_as_published_only() -> None:
+def test_methods_that_do_not_run_here_are_named_apart_from_those_without_weights() -> None:
     (table,) = ask("hsnet", "ntrenet", "canet", datasets=("pascal5i",))
-    assert "Published-only, as no released weights are registered here: CANet, NTRENet." in notes(table)
+    assert "Runs here after training, as no released weights are registered: CANet, NTRENet." in notes(table)
+    assert "Published-only" not in notes(table)
+    (table,) = ask("hsnet", "dan", "canet", datasets=("pascal5i",))
+    assert "Published-only, as the method does not run here: DAN." in notes(table)
     (table,) = ask("hsnet", "bam", datasets=("pascal5i",))
     assert "Published-only" not in notes(table)

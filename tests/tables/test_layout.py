@@ -7,8 +7,9 @@ from dataclasses import replace
 import pytest
 
 from fssbench.datasets.catalogue import dataset_title
+from fssbench.tables.emphasis import emphasise
 from fssbench.tables.entry import Remark, parameters, rounded
-from fssbench.tables.layout import emphasise, lay_out
+from fssbench.tables.layout import lay_out
 from fssbench.tables.table import Cell, Row, Table
 from tests.tables.samples import folds, printed, small
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Iterable
 from html import escape
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 from fssbench.escape import plain
 
@@ -34,11 +37,51 @@ tbody tr:hover td { background: color-mix(in srgb, currentColor 8%, transparent)
 tr.under td { font-size: .85em; opacity: .75; }
 tr.under td.text { padding-left: 1.4rem; }
 ul.notes { list-style: none; padding: 0; font-size: .85rem; }
-section { margin-bottom: 3rem; }"""
+section { margin-bottom: 3rem; }
+td a { color: inherit; text-decoration-style: dotted; text-underline-offset: .15em; }
+th.sortable { cursor: pointer; }
+th[aria-sort] { text-decoration: underline; }"""
+
+_SCRIPT = """\
+for (const table of document.querySelectorAll("table")) {
+  const heads = [...table.tHead.rows[table.tHead.rows.length - 1].cells];
+  const order = [...table.tBodies].map((body) => [...body.rows]);
+  heads.forEach((head, place) => {
+    head.classList.add("sortable");
+    head.title = "sort the rows of each group";
+    head.addEventListener("click", () => {
+      const now = head.getAttribute("aria-sort");
+      const next = now === "descending" ? "ascending" : now === "ascending" ? null : "descending";
+      heads.forEach((other) => other.removeAttribute("aria-sort"));
+      if (next) head.setAttribute("aria-sort", next);
+      [...table.tBodies].forEach((body, number) => {
+        const [title, ...rows] = order[number];
+        const blocks = [];
+        for (const row of rows) {
+          if (row.className === "under" && blocks.length) blocks[blocks.length - 1].push(row);
+          else blocks.push([row]);
+        }
+        const key = (block) => block[0].cells[place].dataset.value ?? block[0].cells[place].textContent;
+        const compare = (one, other) => {
+          const [a, b] = [key(one), key(other)];
+          const [x, y] = [parseFloat(a), parseFloat(b)];
+          if (Number.isNaN(x) !== Number.isNaN(y)) return Number.isNaN(x) ? 1 : -1;
+          const sign = next === "descending" ? -1 : 1;
+          return sign * (Number.isNaN(x) ? a.localeCompare(b) : x - y);
+        };
+        body.replaceChildren(title, ...(next ? [...blocks].sort(compare) : blocks).flat());
+      });
+    });
+  });
+}"""
 
 
 def render_html(tables: Iterable[Table]) -> str:
-    """Return a page with all tables; it loads no other files."""
+    """Return a page with all tables, which loads no other files.
+
+    Numbers are links to where they are from. A click on a heading sorts the rows of each group; without scripts the
+    page is the same, in its first order.
+    """
     tables = list(tables)
     title = escaped("; ".join(table.title for table in tables))
     return (
@@ -46,7 +89,7 @@ def render_html(tables: Iterable[Table]) -> str:
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f"<title>{title}</title>\n<style>\n{_STYLE}\n</style>\n</head>\n<body>\n"
         + "".join(map(_render, tables))
-        + "</body>\n</html>\n"
+        + f"<script>\n{_SCRIPT}\n</script>\n</body>\n</html>\n"
     )
 
 
@@ -56,37 +99,41 @@ def table_html(table: Table) -> str:
 
 
 def _render(table: Table) -> str:
+    ranked = "; best in <b>bold</b>, second <u>underlined</u>" if table.ranked else ""
+    caption = f"<strong>{escaped(table.title)}</strong>{escaped(table.legend)}{ranked}."
+    if table.caption:
+        caption = escaped(table.caption)
     lines = [
         '<section>\n<div class="wide">\n<table>',
-        f"<caption><strong>{escaped(table.title)}</strong>{escaped(table.legend)}; "
-        "best in <b>bold</b>, second <u>underlined</u>.</caption>",
+        f"<caption>{caption}</caption>",
         "<thead>",
         *_heads(table),
         "</thead>",
     ]
     starts = frozenset(table.offsets())
-    span = 2 + sum(len(block.columns) for block in table.blocks)
+    span = 1 + table.venue + sum(len(block.columns) for block in table.blocks)
     for group in table.groups:
         lines += [
             "<tbody>",
             f'<tr><th class="group" colspan="{span}" scope="rowgroup">{escaped(group.title)}</th></tr>',
         ]
-        lines += [_row(row, starts, under) for row, under in group.lines()]
+        lines += [_row(row, starts, under, table.venue) for row, under in group.lines()]
         lines.append("</tbody>")
     lines.append("</table>\n</div>")
     if table.footnotes:
         lines.append('<ul class="notes">')
         for note in table.footnotes:
             lead = f"<sup>{escaped(note.mark)}</sup> " if note.mark else ""
-            lines.append(f"<li>{lead}{escaped(note.text)}</li>")
+            lines.append(f"<li>{lead}{_linked(escaped(note.text), note.href)}</li>")
         lines.append("</ul>")
     lines.append("</section>")
     return "\n".join(lines) + "\n"
 
 
 def _heads(table: Table) -> list[str]:
-    titles = '<tr><td colspan="2"></td>'
-    names = "<tr>" + "".join(f'<th class="text" scope="col">{escaped(head)}</th>' for head in table.heads)
+    text = table.heads if table.venue else table.heads[:1]
+    titles = f'<tr><td colspan="{len(text)}"></td>'
+    names = "<tr>" + "".join(f'<th class="text" scope="col">{escaped(head)}</th>' for head in text)
     for block in table.blocks:
         width = len(block.columns)
         titles += (
@@ -100,17 +147,33 @@ def _heads(table: Table) -> list[str]:
     return [titles + "</tr>", names + "</tr>"]
 
 
-def _row(row: Row, starts: frozenset[int], under: bool) -> str:
+def _row(row: Row, starts: frozenset[int], under: bool, venue: bool) -> str:
     marks = f"<sup>{escaped(','.join(row.marks))}</sup>" if row.marks else ""
     cells = "".join(_cell(cell, place in starts) for place, cell in enumerate(row.cells))
     name = f'<td class="text">{escaped(row.label)}{marks}</td>'
     opening = '<tr class="under">' if under else "<tr>"
-    return f'{opening}{name}<td class="text venue">{escaped(row.venue)}</td>{cells}</tr>'
+    where = ""
+    if venue:
+        year = f' data-value="{found.group()}"' if (found := re.search(r"\d{4}$", row.venue)) else ""
+        where = f'<td class="text venue"{year}>{escaped(row.venue)}</td>'
+    return f"{opening}{name}{where}{cells}</tr>"
 
 
 def _cell(cell: Cell, first: bool) -> str:
     opening = '<td class="first">' if first else "<td>"
-    return f"{opening}{_SHAPES[cell.emphasis].format(escaped(cell.text))}</td>"
+    number = _linked(_SHAPES[cell.emphasis].format(escaped(cell.text)), cell.href)
+    spread = f" {escaped(cell.spread)}" if cell.spread else ""
+    mark = f" <sup>{escaped(cell.mark)}</sup>" if cell.mark else ""
+    return f"{opening}{number}{spread}{mark}</td>"
+
+
+def _linked(shown: str, href: str) -> str:
+    """Return HTML as a link, if there is an address or a path to link to."""
+    if not href:
+        return shown
+    # A path is quoted, its colons too: the name of a folder is no scheme.
+    address = href if href.startswith("https://") else quote(href.replace(os.sep, "/"))
+    return f'<a href="{escape(address)}">{shown}</a>'
 
 
 def escaped(text: str) -> str:

@@ -8,16 +8,19 @@ from collections.abc import Iterable, Mapping
 from fssbench.escape import escaped
 from fssbench.tables.entry import NO_BACKBONE, Entry
 from fssbench.tables.row_annotations import differences
-from fssbench.tables.table import Table
+from fssbench.tables.table import MISSING, Table
 
 
 def render_json(tables: Iterable[Table]) -> str:
     """Return a list of tables: title, legend, groups of rows, footnotes.
 
-    A row has its marks and results. A result has its numbers in percent by column; `backbone`, `way` and `shot` are
-    null if they were not printed. For a measured result, `reach` is half the width of the 95 % interval, `printed` are
-    the printed numbers of the same setting, and `difference` is measured minus printed number with one decimal. If the
-    lists leave out classes of a fold, `all_classes` is the mIoU where these count as 0, as in the releases.
+    A row has its marks, its cells as they are drawn (`cells`) and as numbers (`values`, null without a number), and its
+    results. A result has its numbers in percent by column, and `learnable_params` in millions; `backbone`, `way` and
+    `shot` are null if they were not printed. For a measured result, `intervals` are both ends of the 95 % interval,
+    `reach` is half its width, `printed` are the printed numbers of the same setting, `difference` is measured minus
+    printed number with one decimal, `deviation` the standard deviation over runs, and `runs` the run folders. If means
+    are over a part of the folds, `mean_over` has these folds. If the lists leave out classes of a fold, `all_classes`
+    is the mIoU where these count as 0, as in the releases.
     """
     return (
         escaped(
@@ -38,6 +41,7 @@ def _table(table: Table) -> dict[str, object]:
                     table.heads[1]: row.venue,
                     "marks": row.marks,
                     "cells": {head: cell.text for head, cell in zip(columns, row.cells, strict=True)},
+                    "values": {head: _value(cell.text) for head, cell in zip(columns, row.cells, strict=True)},
                     "best": [h for h, cell in zip(columns, row.cells, strict=True) if cell.emphasis == "best"],
                     "second": [h for h, cell in zip(columns, row.cells, strict=True) if cell.emphasis == "second"],
                     "results": [_result(entry) for entry in row.entries],
@@ -48,7 +52,12 @@ def _table(table: Table) -> dict[str, object]:
         for group in table.groups
     ]
     notes = [{"mark": note.mark, "text": note.text} for note in table.footnotes]
-    return {"title": table.title, "legend": table.legend, "groups": groups, "footnotes": notes}
+    caption = {"caption": table.caption} if table.caption else {}
+    return {"title": table.title, **caption, "legend": table.legend, "groups": groups, "footnotes": notes}
+
+
+def _value(text: str) -> float | None:
+    return None if text == MISSING else float(text)
 
 
 def _result(entry: Entry) -> dict[str, object]:
@@ -65,9 +74,15 @@ def _result(entry: Entry) -> dict[str, object]:
         "backbone": None if entry.backbone in ("", NO_BACKBONE) else entry.backbone,
         "numbers": _floats(entry.numbers),
         "reach": _floats(entry.half_width),
+        "intervals": {
+            column: {"low": round(low, 4), "high": round(high, 4)} for column, (low, high) in entry.intervals.items()
+        },
         "printed": _floats(entry.printed),
         "difference": _floats(differences(entry)),
         **({"all_classes": _floats(entry.all_classes)} if entry.all_classes else {}),
+        **({"deviation": _floats(entry.deviation)} if entry.deviation else {}),
+        **({"mean_over": list(entry.mean_over)} if entry.mean_over else {}),
+        **({"runs": list(entry.folders)} if entry.folders else {}),
         "source": entry.source,
         "location": entry.location,
         "remarks": [remark.text for remark in entry.remarks],

@@ -24,6 +24,7 @@ _SPECIAL = {
     ">": "\\textgreater{}",
     "|": "\\textbar{}",
     '"': "\\textquotedbl{}",
+    "`": "\\textasciigrave{}",
     "†": "\\textdagger{}",
     "±": "$\\pm$",
     "→": "$\\rightarrow$",
@@ -33,54 +34,113 @@ _SPECIAL = {
 }
 
 
+_ENVIRONMENTS = {"page": "table*", "column": "table"}
+
+_MANY = 40
+"""Rows from which on a table is set smaller, to fit on a page with its footnotes."""
+
+_FEW = 8
+"""Columns of numbers that fit into a column of the text."""
+
+_WESTERN = 0x24F
+"""The last letter of the Latin scripts in Unicode, most of which pdfLaTeX can set."""
+
+
 def render_latex(tables: Iterable[Table]) -> str:
-    """Return tables as `table*` environments, which span both columns; a comment at the top names the packages."""
-    return "% needs \\usepackage{booktabs} and \\usepackage[T1]{fontenc}\n" + "\n".join(map(_render, tables))
+    """Return tables as `table*` environments, or as `table` if they are as wide as a column of the text.
+
+    A comment at the top names the packages that they need. In a column of the text the blocks of a wide table stand one
+    below the other.
+    """
+    tables = list(tables)
+    text = "\n".join(
+        _render(table, f"{table.key}-{number}" if number > 1 and table.key else table.key)
+        for number, table in enumerate(tables, 1)
+    )
+    lead = "% needs \\usepackage{booktabs} and \\usepackage[T1]{fontenc}\n"
+    if strange := "".join(sorted({char for char in text if ord(char) > _WESTERN})):
+        lead += f"% has letters that pdfLaTeX may lack; LuaLaTeX and XeLaTeX have them with a font: {strange}\n"
+    return lead + text
 
 
-def _render(table: Table) -> str:
-    count = 2 + sum(len(block.columns) for block in table.blocks)
-    spec = "ll" + "".join(" " + "c" * len(block.columns) for block in table.blocks)
+def _render(table: Table, key: str) -> str:
+    environment = _ENVIRONMENTS[table.span]
+    long = sum(len(list(group.lines())) for group in table.groups) > _MANY
+    caption = [f"\\caption{{{table.caption}}}"]
+    if not table.caption:
+        ranked = ["Best in bold, second underlined."] if table.ranked else []
+        first = f"\\caption{{{escaped(table.title)}: {escaped(table.legend)}."
+        caption = [first, *ranked]
+        caption[-1] += "}"
     lines = [
-        "\\begin{table*}[t]",
+        f"\\begin{{{environment}}}[t]",
         "\\centering",
-        f"\\caption{{{escaped(table.title)}: {escaped(table.legend)}.",
-        "Best in bold, second underlined.}",
+        *caption,
+        *([f"\\label{{{key}}}"] if key else []),
         "\\smallskip",
-        "\\footnotesize",
-        "\\setlength{\\tabcolsep}{3pt}",
-        f"\\begin{{tabular}}{{@{{}}{spec}@{{}}}}",
-        "\\toprule",
-        *_heads(table),
+        "\\scriptsize" if table.span == "column" or long else "\\footnotesize",
+        f"\\setlength{{\\tabcolsep}}{{{2 if table.span == 'column' else 3}pt}}",
+        *(["\\renewcommand{\\arraystretch}{0.88}"] if long else []),
     ]
+    for number, part in enumerate(_parts(table)):
+        lines += [*(["\\smallskip", ""] if number else []), *_tabular(part), ""]
+    if table.footnotes:
+        notes = [(_mark(n.mark) if n.mark else "") + escaped(n.text) + _cite(n.cite) for n in table.footnotes]
+        # One paragraph: with a line for each note, the notes would not fit on the page of the table.
+        size = "\\tiny" if long else "\\scriptsize"
+        lines += ["\\smallskip", f"\\raggedright{size}", " \\quad\n".join(notes)]
+    lines.append(f"\\end{{{environment}}}")
+    return "\n".join(lines) + "\n"
+
+
+def _parts(table: Table) -> list[Table]:
+    """Return the tables that stand one below the other: the whole table, unless it is to fit into a column."""
+    if table.span == "page":
+        return [table]
+    ranges: list[tuple[int, int]] = []
+    for block, start in zip(table.blocks, table.offsets(), strict=True):
+        stop = start + len(block.columns)
+        if ranges and stop - ranges[-1][0] <= _FEW:
+            ranges[-1] = (ranges[-1][0], stop)
+        else:
+            ranges.append((start, stop))
+    return [table.part(start, stop) for start, stop in ranges]
+
+
+def _tabular(table: Table) -> list[str]:
+    text = 2 if table.venue else 1
+    count = text + sum(len(block.columns) for block in table.blocks)
+    spec = "l" * text + "".join(" " + "c" * len(block.columns) for block in table.blocks)
+    lines = [f"\\begin{{tabular}}{{@{{}}{spec}@{{}}}}", "\\toprule", *_heads(table, text)]
     for group in table.groups:
         lines += ["\\midrule", f"\\multicolumn{{{count}}}{{@{{}}l}}{{\\textit{{{escaped(group.title)}}}}} \\\\"]
         for row, under in group.lines():
             name = f"\\quad {_name(row)}" if under else _name(row)
-            lines.append(_line([name, escaped(short_venue(row.venue)), *map(_cell, row.cells)]))
-    lines += ["\\bottomrule", "\\end{tabular}", ""]
-    if table.footnotes:
-        notes = [(_mark(n.mark) if n.mark else "") + escaped(n.text) for n in table.footnotes]
-        # One paragraph: with a line for each note, the notes would not fit on the page of the table.
-        lines += ["\\smallskip", "\\raggedright\\scriptsize", " \\quad\n".join(notes)]
-    lines.append("\\end{table*}")
-    return "\n".join(lines) + "\n"
+            venue = [escaped(short_venue(row.venue))] if table.venue else []
+            lines.append(_line([name, *venue, *map(_cell, row.cells)]))
+    return [*lines, "\\bottomrule", "\\end{tabular}"]
 
 
-def _heads(table: Table) -> list[str]:
-    titles, rules = ["", ""], []
-    # LaTeX counts columns from 1, and there are two text columns before the first block.
+def _heads(table: Table, text: int) -> list[str]:
+    titles, rules = [""] * text, []
+    # LaTeX counts columns from 1, and the text columns are before the first block.
     for block, start in zip(table.blocks, table.offsets(), strict=True):
         width = len(block.columns)
         titles.append(f"\\multicolumn{{{width}}}{{c}}{{{escaped(block.title)}}}")
         if block.title:
-            rules.append(f"\\cmidrule(lr){{{start + 3}-{start + 2 + width}}}")
+            rules.append(f"\\cmidrule(lr){{{start + text + 1}-{start + text + width}}}")
     names = [escaped(column.name) for block in table.blocks for column in block.columns]
-    return [_line(titles), "".join(rules), _line([*(escaped(head.capitalize()) for head in table.heads), *names])]
+    heads = _line([*(escaped(head.capitalize()) for head in table.heads[:text]), *names])
+    return [_line(titles), "".join(rules), heads] if rules else [heads]
 
 
 def _name(row: Row) -> str:
-    return escaped(row.label) + (_mark(",".join(row.marks)) if row.marks else "")
+    marks = _mark(",".join(row.marks)) if row.marks else ""
+    return escaped(row.label) + _cite(row.cite) + marks
+
+
+def _cite(key: str) -> str:
+    return f"~\\cite{{{key}}}" if key else ""
 
 
 def _mark(text: str) -> str:
@@ -88,7 +148,9 @@ def _mark(text: str) -> str:
 
 
 def _cell(cell: Cell) -> str:
-    return _SHAPES[cell.emphasis].format(escaped(cell.text))
+    number = _SHAPES[cell.emphasis].format(escaped(cell.text))
+    spread = f"\\,{escaped(cell.spread)}" if cell.spread else ""
+    return f"{number}{spread}" + (f"\\,{_mark(cell.mark)}" if cell.mark else "")
 
 
 def _line(cells: Iterable[str]) -> str:

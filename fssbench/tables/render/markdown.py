@@ -17,22 +17,21 @@ def render_markdown(tables: Iterable[Table]) -> str:
 
 def _render(table: Table) -> str:
     heads = [f"{block.title} {column.name}".strip() for block in table.blocks for column in block.columns]
-    columns = [*table.heads, *heads]
-    lines = [
-        f"### {markdown_escaped(table.title)}",
-        "",
-        f"{markdown_escaped(table.legend)}; best in bold, second underlined.",
-        "",
-    ]
-    lines += [_line(markdown_escaped(column) for column in columns), _line([":---", ":---", *["---:"] * len(heads)])]
+    text = table.heads if table.venue else table.heads[:1]
+    columns = [*text, *heads]
+    ranked = "best in bold, second underlined" if table.ranked else ""
+    if table.caption:
+        lines = [f"{markdown_escaped(table.caption)}", ""]
+    else:
+        legend = "; ".join(filter(None, (markdown_escaped(table.legend), ranked)))
+        lines = [f"### {markdown_escaped(table.title)}", "", f"{legend}.", ""]
+    lines += [_line(map(markdown_escaped, columns)), _line([*[":---"] * len(text), *["---:"] * len(heads)])]
     for group in table.groups:
         lines.append(_line([f"*{markdown_escaped(group.title)}*", *[""] * (len(columns) - 1)]))
         for row, under in group.lines():
-            lines.append(
-                _line(
-                    [("&nbsp;" * 3 if under else "") + _name(row), markdown_escaped(row.venue), *map(_cell, row.cells)]
-                )
-            )
+            name = ("&nbsp;" * 3 if under else "") + _name(row)
+            venue = [markdown_escaped(row.venue)] if table.venue else []
+            lines.append(_line([name, *venue, *map(_cell, row.cells)]))
     lines.append("")
     for note in table.footnotes:
         lead = f"<sup>{note.mark}</sup> " if note.mark else ""
@@ -45,7 +44,9 @@ def _name(row: Row) -> str:
 
 
 def _cell(cell: Cell) -> str:
-    return _SHAPES[cell.emphasis].format(markdown_escaped(cell.text))
+    number = _SHAPES[cell.emphasis].format(markdown_escaped(cell.text))
+    spread = f" {cell.spread}" if cell.spread else ""
+    return f"{number}{spread} <sup>{cell.mark}</sup>" if cell.mark else f"{number}{spread}"
 
 
 def _line(cells: Iterable[str]) -> str:

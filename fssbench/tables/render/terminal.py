@@ -1,24 +1,30 @@
-"""Tables for the terminal, up to 100 columns wide; best and second best are bold and underlined, or get `*` and `+`."""
+"""Tables for the terminal; best and second best are bold and underlined, or have `*` and `+` after them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass
 from textwrap import fill
 
 from fssbench.escape import printable
 from fssbench.publications.titles import short_venue
-from fssbench.tables.table import Footnote, Row, Table
+from fssbench.tables.table import Cell, Footnote, Row, Table
 
 WIDTH = 100
+"""Columns where no terminal says how many it has."""
+
+WIDEST = 140
+"""Columns after which a table is not made wider, and `WIDTH` those of its text."""
+
 _STYLES = {"": "{}", "best": "\x1b[1m{}\x1b[0m", "second": "\x1b[4m{}\x1b[0m"}
-_SIGNS = {"": " ", "best": "*", "second": "+"}
+_SIGNS = {"": "", "best": "*", "second": "+"}
+_GAP = 2
 
 
 def render_terminal(tables: Iterable[Table], styled: bool = False, width: int = WIDTH) -> str:
     """Return tables as text, with lines of at most `width` characters unless names are too long.
 
-    A table that is too wide is split into its blocks, one below the other.
+    A table that is too wide is split into parts, one below the other.
 
     Args:
         tables: The tables.
@@ -26,30 +32,50 @@ def render_terminal(tables: Iterable[Table], styled: bool = False, width: int = 
             `+`.
         width: Columns of the terminal.
     """
-    return "\n\n".join(_render(table, styled, min(width, WIDTH)) for table in tables) + "\n"
+    return "\n\n".join(_render(table, styled, min(width, WIDEST)) for table in tables) + "\n"
 
 
 def _render(table: Table, styled: bool, width: int) -> str:
     key = "best in bold, second underlined" if styled else "* best, + second within a backbone"
-    lines = [_styled(printable(table.title), "best" if styled else ""), *_wrapped(f"{table.legend}; {key}", width)]
-    gap = 1 if _body_width(table, 2) > width else 2
-    whole = _body_width(table, gap) <= width
-    for part in [table] if whole else _stacked(table):
-        lines += ["", *_body(part, styled, gap if whole else 2)]
+    text_width = min(width, WIDTH)
+    if table.caption:
+        heading, legend = [], [table.caption]
+    else:
+        heading, legend = _wrapped(table.title, text_width), [table.legend]
+    legend += [key] if table.ranked else []
+    lines = [_STYLES["best" if styled else ""].format(line) for line in heading]
+    lines += _wrapped("; ".join(legend), text_width)
+    for part in _parts(table, styled, width):
+        lines += ["", *_body(part, styled)]
     lines.append("")
     for note in table.footnotes:
-        lines += _footnote(note, width)
+        lines += _footnote(note, text_width)
     return "\n".join(line.rstrip() for line in lines)
 
 
-def _stacked(table: Table) -> list[Table]:
-    """Return a table per block."""
-    parts = []
-    for block, start in zip(table.blocks, table.offsets(), strict=True):
-        stop = start + len(block.columns)
-        groups = [replace(g, rows=tuple(row.part(start, stop) for row in g.rows)) for g in table.groups]
-        parts.append(replace(table, blocks=(block,), groups=tuple(groups)))
-    return parts
+def _parts(table: Table, styled: bool, width: int) -> list[Table]:
+    """Return a table in parts that fit: its blocks, as many as fit next to each other, or columns of one of them."""
+    if _fits(table, styled, width):
+        return [table]
+    parts: list[Table] = []
+    start = 0
+    for block, offset in zip(table.blocks, table.offsets(), strict=True):
+        stop = offset + len(block.columns)
+        if start < offset and not _fits(table.part(start, stop), styled, width):
+            parts.append(table.part(start, offset))
+            start = offset
+        while start < stop and not _fits(table.part(start, stop), styled, width):
+            places = range(stop - 1, start, -1)
+            end = next((place for place in places if _fits(table.part(start, place), styled, width)), start + 1)
+            parts.append(table.part(start, end))
+            start = end
+    end = table.offsets()[-1] + len(table.blocks[-1].columns)
+    return [*parts, table.part(start, end)] if start < end else parts
+
+
+def _fits(table: Table, styled: bool, width: int) -> bool:
+    columns = _Widths.of(table, styled)
+    return columns.lead + sum(columns.cells) + _GAP * len(columns.cells) + len(table.blocks) <= width
 
 
 def _name(row: Row, under: bool = False) -> str:
@@ -63,7 +89,7 @@ def _venue(row: Row) -> str:
 
 
 def _joined(marks: Sequence[str]) -> str:
-    """Return marks in short form: numbers separated by commas, follspaces by single letters."""
+    """Return marks in short form: numbers separated by commas, followed by single letters."""
     numbers = [mark for mark in marks if mark.isdigit()]
     others = [mark for mark in marks if not mark.isdigit()]
     if any(len(mark) > 1 for mark in others):
@@ -71,67 +97,86 @@ def _joined(marks: Sequence[str]) -> str:
     return ",".join(numbers) + "".join(others)
 
 
-def _rows(table: Table) -> list[tuple[Row, bool]]:
-    return [line for group in table.groups for line in group.lines()]
+def _number(cell: Cell) -> str:
+    return printable(f"{cell.text} {cell.spread}" if cell.spread else cell.text)
 
 
-def _widths(table: Table, gap: int) -> tuple[int, int, list[int]]:
-    rows = _rows(table)
-    heads = [column.short for block in table.blocks for column in block.columns]
-    cells = [max(len(head), *(len(row.cells[n].text) for row, _ in rows)) for n, head in enumerate(heads)]
-    for block, start in zip(table.blocks, table.offsets(), strict=True):
-        own = cells[start : start + len(block.columns)]
-        # A title that is wider than its columns widens the first of them.
-        cells[start] += max(0, len(printable(block.title)) - sum(own) - gap * (len(own) - 1))
-    name = max(len(table.heads[0]), *(len(_name(row, under)) for row, under in rows))
-    venue = max(len(_venue(row)) for row, _ in rows)
-    return name, venue and max(venue, len(table.heads[1])), cells
+def _after(cell: Cell, styled: bool) -> str:
+    """Return what stands after a number: a space, its rank and the mark of its footnote."""
+    marks = ("" if styled else _SIGNS[cell.emphasis]) + cell.mark
+    return f" {marks}" if marks else ""
 
 
-def _body_width(table: Table, gap: int) -> int:
-    name, venue, cells = _widths(table, gap)
-    return name + (1 + venue if venue else 0) + sum(cells) + gap * len(cells) + len(table.blocks)
+@dataclass(frozen=True)
+class _Widths:
+    """The widths of the two text columns, and in each other column of the number and of what stands after it."""
+
+    name: int
+    venue: int
+    numbers: tuple[int, ...]
+    after: tuple[int, ...]
+
+    @property
+    def lead(self) -> int:
+        return self.name + (1 + self.venue if self.venue else 0)
+
+    @property
+    def cells(self) -> tuple[int, ...]:
+        return tuple(map(sum, zip(self.numbers, self.after, strict=True)))
+
+    @classmethod
+    def of(cls, table: Table, styled: bool) -> _Widths:
+        """Return the widths that the rows of a table need."""
+        rows = [line for group in table.groups for line in group.lines()]
+        heads = [printable(column.short) for block in table.blocks for column in block.columns]
+        after = [max(len(_after(row.cells[place], styled)) for row, _ in rows) for place in range(len(heads))]
+        numbers = [
+            max(len(head) - after[place], *(len(_number(row.cells[place])) for row, _ in rows))
+            for place, head in enumerate(heads)
+        ]
+        for block, start in zip(table.blocks, table.offsets(), strict=True):
+            stop = start + len(block.columns)
+            own = sum(numbers[start:stop]) + sum(after[start:stop]) + _GAP * (stop - start - 1)
+            # A title that is wider than its columns widens the first of them.
+            numbers[start] += max(0, len(printable(block.title)) - own)
+        name = max(len(table.heads[0]), *(len(_name(row, under)) for row, under in rows))
+        venue = max(len(_venue(row)) for row, _ in rows)
+        return cls(name, venue and max(venue, len(table.heads[1])), tuple(numbers), tuple(after))
 
 
-def _body(table: Table, styled: bool, gap: int) -> list[str]:
-    name, venue, widths = _widths(table, gap)
-    lead = name + (1 + venue if venue else 0)
+def _body(table: Table, styled: bool) -> list[str]:
+    widths, gap = _Widths.of(table, styled), " " * _GAP
     starts = table.offsets()
     first, second = table.heads
-    titles, heads = " " * lead, (f"{first.ljust(name)} {second}" if venue else first).ljust(lead)
+    heads = (f"{first.ljust(widths.name)} {second}" if widths.venue else first).ljust(widths.lead)
+    titles = " " * widths.lead
     for block, start in zip(table.blocks, starts, strict=True):
-        own = widths[start : start + len(block.columns)]
-        titles += " " + " " * gap + printable(block.title).center(sum(own) + gap * (len(own) - 1))
-        heads += " " + "".join(" " * gap + printable(c.short).rjust(w) for c, w in zip(block.columns, own, strict=True))
+        own = range(start, start + len(block.columns))
+        wide = sum(widths.cells[place] for place in own) + _GAP * (len(own) - 1)
+        titles += f" {gap}{printable(block.title).center(wide)}"
+        # A heading ends where the numbers below it do.
+        named = (
+            printable(column.short).rjust(widths.numbers[place]).ljust(widths.cells[place])
+            for column, place in zip(block.columns, own, strict=True)
+        )
+        heads += " " + "".join(gap + name for name in named)
     rule = "-" * len(heads)
     lines = [titles, heads] if titles.strip() else [heads]
     for group in table.groups:
         lines += [rule, printable(group.title)]
         for row, under in group.lines():
-            line = _name(row, under).ljust(name) + (f" {_venue(row).ljust(venue)}" if venue else "")
-            spaces = gap
-            for place, (cell, width) in enumerate(zip(row.cells, widths, strict=True)):
-                # The sign after a number takes the first place of the gap that follows.
-                line += " " * (spaces + (place in starts)) + _cell(
-                    printable(cell.text).rjust(width), cell.emphasis, styled
-                )
-                spaces = gap
-                if not styled and cell.emphasis:
-                    line += _SIGNS[cell.emphasis]
-                    spaces = gap - 1
+            line = _name(row, under).ljust(widths.name)
+            line += f" {_venue(row).ljust(widths.venue)}" if widths.venue else ""
+            for place, cell in enumerate(row.cells):
+                line += " " * (place in starts) + gap + _cell(cell, styled, widths.numbers[place], widths.after[place])
             lines.append(line)
     return [*lines, rule]
 
 
-def _cell(text: str, emphasis: str, styled: bool) -> str:
-    if not styled or not emphasis:
-        return text
-    number = text.lstrip()
-    return " " * (len(text) - len(number)) + _styled(number, emphasis)
-
-
-def _styled(text: str, emphasis: str) -> str:
-    return _STYLES[emphasis].format(text)
+def _cell(cell: Cell, styled: bool, width: int, after: int) -> str:
+    number = _number(cell)
+    shown = _STYLES[cell.emphasis].format(number) if styled else number
+    return " " * (width - len(number)) + shown + _after(cell, styled).ljust(after)
 
 
 def _wrapped(text: str, width: int) -> list[str]:

@@ -1,0 +1,32 @@
+"""Tables by class as CSV and JSON: a line per class and measurement."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, fields
+
+from fssbench.escape import escaped, harmless
+from fssbench.tables.per_class import ClassNumber, ClassTable
+
+
+def render_per_class(tables: Sequence[ClassTable], form: str) -> str:
+    """Return the numbers of tables by class as "csv", or else as JSON: a record per class and measurement."""
+    numbers = [number for table in tables for number in table.numbers]
+    if form == "csv":
+        return _csv(numbers)
+    records = [asdict(number) for number in numbers]
+    return escaped(json.dumps(records, indent=1, ensure_ascii=False, allow_nan=False), keep="\n") + "\n"
+
+
+def _csv(numbers: Iterable[ClassNumber]) -> str:
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow([field.name for field in fields(ClassNumber)])
+    for number in numbers:
+        cells = {**asdict(number), "runs": ", ".join(number.runs)}
+        texts = (f"{value:.4f}" if isinstance(value, float) else str(value) for value in cells.values())
+        writer.writerow(map(harmless, texts))
+    return out.getvalue()
