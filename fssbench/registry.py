@@ -6,7 +6,7 @@ import importlib
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from functools import cache
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from typing import Generic, TypeVar, cast
 
 from fssbench.errors import UsageError, unknown_name
@@ -46,6 +46,7 @@ class Registry(Generic[T]):
         self._base = base
         self._entries: dict[str, T | str] = dict(entries)
         self._origins = dict.fromkeys(entries, "fssbench")
+        self._points: dict[str, EntryPoint] = {}
         self._discovered = False
         self._by_code = by_code
         self._titles = titles or {}
@@ -57,6 +58,7 @@ class Registry(Generic[T]):
         for point in entry_points(group=f"fssbench.{self.kind}s"):
             if point.name not in self._entries:
                 self._entries[point.name] = point.value
+                self._points[point.name] = point
                 self._origins[point.name] = point.dist.name if point.dist else point.value
 
     def register(self, name: str) -> Callable[[T], T]:
@@ -96,6 +98,11 @@ class Registry(Generic[T]):
         """Return the package or module that an entry comes from."""
         known = self.require(name)
         return self._origins.get(known, known)
+
+    def entry_point(self, name: str) -> EntryPoint | None:
+        """Return the entry point that a registered name comes from; None for any other name."""
+        self._discover()
+        return self._points.get(name)
 
     def require(self, name: str) -> str:
         """Return the registered name that `name` stands for; code is returned as it is, if it can be loaded.

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING
 
 from fssbench.errors import UsageError
 from fssbench.escape import in_path
+from fssbench.methods.catalogue import REGISTRY as METHODS
 from fssbench.methods.catalogue import MethodInfo
 from fssbench.planning.base_classes import check_base_class_count
 from fssbench.planning.defaults import build_options
 from fssbench.planning.episode_lists import check_every_fold, episode_lists, with_settings_of
 from fssbench.planning.leaks import check_leaks
+from fssbench.planning.packages import package_record
 from fssbench.planning.records import code_record, dataset_record, fold_record, protocol_record
 from fssbench.planning.request import DEVICES, Request
 from fssbench.planning.resolve import Names, Setting, resolve
@@ -274,6 +276,7 @@ def planned_run(plan: Plan) -> Run:
             task=plan.info.tasks[plan.variant],
             options=plan.options,
             code=code_record(plan.info),
+            package=package_record(METHODS, plan.info.name),
         ),
         dataset=dataset_record(plan.dataset, plan.lists[0].split, plan.request.dataset_options),
         protocol=protocol_record(plan.protocol),

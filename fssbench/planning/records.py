@@ -6,11 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING
 
+from fssbench.datasets.catalogue import REGISTRY as DATASETS
 from fssbench.datasets.catalogue import built_in
 from fssbench.episode.draw import classes_of
 from fssbench.errors import FSSBenchError
+from fssbench.methods.catalogue import REGISTRY as METHODS
 from fssbench.methods.catalogue import MethodInfo
 from fssbench.planning.leaks import leaking
+from fssbench.planning.packages import package_record
 from fssbench.results.record import (
     CodeRecord,
     DatasetRecord,
@@ -71,7 +74,13 @@ def dataset_record(dataset: Dataset, split: Split, options: Mapping[str, Option]
     # Two folders of own data stand under two names, also if nobody has named them.
     unnamed = f"own data in {dataset.root.resolve().name}" if dataset.own and dataset.root else None
     return DatasetRecord(
-        dataset.name, fingerprint, order, {**options, **chosen}, folds, title=dataset.given_name or unnamed
+        dataset.name,
+        fingerprint,
+        order,
+        {**options, **chosen},
+        folds,
+        title=dataset.given_name or unnamed,
+        package=package_record(DATASETS, dataset.name),
     )
 
 
@@ -115,7 +124,10 @@ def method_record(method: Method[Any, Any]) -> MethodRecord:
     code = None if method.info is None else code_record(method.info)
     if method.info is not None and method.info.own is not None:
         built["name"] = method.info.name
-    return MethodRecord(**built, task=method.task, options=options, learnable_parameters=parameters, code=code)
+    package = package_record(METHODS, built["name"])
+    return MethodRecord(
+        **built, task=method.task, options=options, learnable_parameters=parameters, code=code, package=package
+    )
 
 
 def code_record(info: MethodInfo) -> CodeRecord | None:

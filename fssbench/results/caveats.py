@@ -221,8 +221,11 @@ def leaks_unknown(folds: Sequence[FoldRecord]) -> bool:
 
 
 def _code(results: Results) -> list[str]:
-    code = results.run.method.code
+    method, dataset = results.run.method, results.run.dataset
+    parts = ((method.name, method.package), (dataset.name, dataset.package))
+    packages = [f"{name} is of the package {package.describe()}" for name, package in parts if package is not None]
+    code = method.code
     if code is None:
-        return []
+        return packages
     whose = f"code of {code.path}, sha256 {(code.sha256 or '')[:12]}" if code.path else "code without a file"
-    return [f"{results.run.method.name} is not a registered method: {whose}"]
+    return [*packages, f"{method.name} is not a registered method: {whose}"]

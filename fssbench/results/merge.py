@@ -8,8 +8,9 @@ from pathlib import Path
 
 from fssbench.episode import EpisodeList, read_episodes
 from fssbench.errors import BrokenFileError, MissingError, UsageError
+from fssbench.results.differences import first_difference
 from fssbench.results.photos import check_photo_digests
-from fssbench.results.record import Run, Start, first_difference
+from fssbench.results.record import Run, Start
 from fssbench.results.rows import Row
 from fssbench.results.run_reader import RUN, SHARDS, Existing, Results, read_run, stored_rows
 from fssbench.results.run_writer import RunFolder

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, is_dataclass
-from itertools import zip_longest
+from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
-from fssbench.hub.names import without_revision
 from fssbench.protocols.choices import BaseRule, ProtocolFile, QueryRim
 from fssbench.results.shard import WHOLE, Shard
 
@@ -33,6 +31,35 @@ class CodeRecord:
 
 
 @dataclass(frozen=True)
+class PackageRecord:
+    """The package of somebody else that a method or a data set comes from, through an entry point.
+
+    Attributes:
+        name: Name of the distribution.
+        version: Its version, according to its metadata; empty if it states none.
+        commit: The commit that it was installed from, where pip noted one (PEP 610); None otherwise.
+        editable: Whether its folder is on the path, so that its code may have changed since it was installed.
+        file: The file of the class, below the folder of the package's top module.
+        sha256: Hex hash of that file; None if it can't be read.
+    """
+
+    __pydantic_config__: ClassVar[dict[str, object]] = _CONFIG
+
+    name: str
+    version: str
+    commit: str | None = None
+    editable: bool = False
+    file: str | None = None
+    sha256: str | None = None
+
+    def describe(self) -> str:
+        """Return the package as text, e.g. "mynet 1.2, commit 0123456789ab, editable, net.py sha256 ba9876543210"."""
+        parts = [f"{self.name} {self.version}".strip(), f"commit {self.commit[:12]}" if self.commit else ""]
+        parts += ["editable" if self.editable else "", f"{self.file} sha256 {self.sha256[:12]}" if self.sha256 else ""]
+        return ", ".join(part for part in parts if part)
+
+
+@dataclass(frozen=True)
 class MethodRecord:
     """The method as it was built.
 
@@ -44,6 +71,7 @@ class MethodRecord:
         options: Further arguments of `fssbench.build`.
         learnable_parameters: Number of trainable parameters; None until the method is built.
         code: The code of a method that is not registered; None for a registered one.
+        package: The package that it comes from, if that is another one than fssbench; None in runs of earlier versions.
     """
 
     __pydantic_config__: ClassVar[dict[str, object]] = _CONFIG
@@ -55,6 +83,7 @@ class MethodRecord:
     options: Mapping[str, Option] = field(default_factory=dict)
     learnable_parameters: int | None = None
     code: CodeRecord | None = None
+    package: PackageRecord | None = None
 
 
 @dataclass(frozen=True)
@@ -121,6 +150,7 @@ class DatasetRecord:
     Attributes:
         fold_count: Number of folds, if the files of the data set define it; None if its name does.
         title: The name of the user's own data in tables; None for other data, and in runs of earlier versions.
+        package: The package that it comes from, as in `MethodRecord`.
     """
 
     __pydantic_config__: ClassVar[dict[str, object]] = _CONFIG
@@ -131,6 +161,7 @@ class DatasetRecord:
     options: Mapping[str, Option] = field(default_factory=dict)
     fold_count: int | None = None
     title: str | None = None
+    package: PackageRecord | None = None
 
 
 @dataclass(frozen=True)
@@ -312,55 +343,3 @@ class Run:
         """Return how many rows a fold will have: the requested episodes, without those left out on request."""
         start, stop = self.as_shard.bounds(self.requested(fold))
         return stop - start - fold.unanswered
-
-
-_IGNORED = {
-    *("limit", "starts", "method.learnable_parameters", "path", "checkpoint", "licence"),
-    *("dataset.title", "dataset.fold_count", "class_names", "label", "label_backbone"),
-}
-"""Fields that may differ between two starts of a run, because they do not change any number."""
-
-
-@dataclass(frozen=True)
-class Difference:
-    """A field in which two runs differ, with its dotted name."""
-
-    field: str
-    stored: object
-    requested: object
-
-
-def first_difference(stored: Run, requested: Run) -> Difference | None:
-    """Return the first difference that forbids to mix the rows of two runs; None if there is none."""
-    return _difference(stored, requested, "")
-
-
-def _difference(stored: object, requested: object, name: str) -> Difference | None:
-    if is_dataclass(stored) and type(stored) is type(requested):
-        for entry in fields(stored):
-            inner = f"{name}.{entry.name}" if name else entry.name
-            if inner in _IGNORED or entry.name in _IGNORED:
-                continue
-            if found := _difference(getattr(stored, entry.name), getattr(requested, entry.name), inner):
-                return found
-        return None
-    if name == "method.backbone" and isinstance(stored, str) and isinstance(requested, str):
-        # The commit is compared, not how it was named.
-        same = without_revision(stored) == without_revision(requested)
-        return None if same else Difference(name, stored, requested)
-    if name == "folds" and isinstance(stored, tuple) and isinstance(requested, tuple):
-        return _fold_difference(stored, requested)
-    if isinstance(stored, tuple) and isinstance(requested, tuple) and any(map(is_dataclass, (*stored, *requested))):
-        pairs = zip_longest(stored, requested)
-        return next((found for one, other in pairs if (found := _difference(one, other, name))), None)
-    return None if stored == requested else Difference(name, stored, requested)
-
-
-def _fold_difference(stored: tuple[FoldRecord, ...], requested: tuple[FoldRecord, ...]) -> Difference | None:
-    theirs, ours = [fold.fold for fold in stored], [fold.fold for fold in requested]
-    if theirs != ours:
-        return Difference("folds", theirs, ours)
-    for before, now in zip(stored, requested, strict=True):
-        if found := _difference(before, now, f"folds[{now.fold}]"):
-            return found
-    return None

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Self
 from fssbench.errors import BrokenFileError, MissingError, UsageError
 from fssbench.files import remove_leftovers
 from fssbench.results.derived import frame_of_run
+from fssbench.results.differences import Difference, first_difference
 from fssbench.results.lost import lost_in
-from fssbench.results.record import Difference, Run, first_difference
+from fssbench.results.record import Run
 from fssbench.results.rows import Row, RowWriter, is_held, read_rows
 from fssbench.results.run_reader import (
     LISTS,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -30,6 +31,7 @@ toys = toys:PROTOCOLS
 hsnet = toys:PROTOCOLS
 broken = toys:missing
 """
+COMMIT = "0123456789abcdef" * 2 + "01234567"
 
 
 @pytest.fixture(scope="module")
@@ -47,6 +49,8 @@ def packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
     about.mkdir()
     (about / "METADATA").write_text("Metadata-Version: 2.1\nName: toys\nVersion: 1.0\n")
     (about / "entry_points.txt").write_text(ENTRY_POINTS)
+    vcs = {"vcs": "git", "commit_id": COMMIT, "requested_revision": "main"}
+    (about / "direct_url.json").write_text(json.dumps({"url": "https://example.org/toys.git", "vcs_info": vcs}))
     return folder
 
 
@@ -102,6 +106,27 @@ def test_what_a_package_brings_is_evaluated(packages: Path, tmp_path: Path) -> N
     assert "toys (toys, " in table
     record = json.loads((tmp_path / "b" / "run.json").read_text())
     assert (record["dataset"]["name"], record["protocol"]["own"]["package"]) == ("toy", "toys")
+    method = (packages / "toys" / "method.py").read_bytes()
+    held = {"name": "toys", "version": "1.0", "commit": COMMIT, "editable": False}
+    assert record["method"]["package"] == held | {
+        "file": "toys/method.py",
+        "sha256": hashlib.sha256(method).hexdigest(),
+    }
+    assert {name: record["dataset"]["package"][name] for name in held} == held
+    assert record["dataset"]["package"]["file"] == "toys/dataset.py"
+    assert f"toynet is of the package toys 1.0, commit {COMMIT[:12]}, toys/method.py sha256" in second
+    # Another commit is another run; one of an earlier version, which did not record it, goes on.
+    again = f"eval --method toynet --random-weights --dataset toy --protocol toys {quick} --out b --resume"
+    direct = packages / "toys-1.0.dist-info" / "direct_url.json"
+    was = direct.read_text()
+    direct.write_text(was.replace(COMMIT, COMMIT[::-1]))
+    [(code, _, message)] = run(packages, tmp_path, again)
+    assert (code, "method.package.commit" in message) == (2, True), message
+    direct.write_text(was)
+    del record["method"]["package"], record["dataset"]["package"]
+    (tmp_path / "b" / "run.json").write_text(json.dumps(record))
+    [(code, _, message)] = run(packages, tmp_path, again)
+    assert code == 0, message
 
 
 def test_where_the_package_is_not_a_run_still_explains_itself(packages: Path, tmp_path: Path) -> None:

@@ -71,7 +71,7 @@ def test_joined_networks_have_a_file_each(stored: Callable[..., Path]) -> None:
 
 
 def test_another_revision_is_another_run(stored: Callable[..., Path]) -> None:
-    from fssbench.results.record import _difference
+    from fssbench.results.differences import _difference
 
     stored("facebook/dinov2-large", {"model.safetensors": save({"a": torch.zeros(2)})})
     written = registered_source(record("dinov2-vitl14")).record

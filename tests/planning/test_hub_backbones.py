@@ -16,7 +16,7 @@ from fssbench.checkpoints import file_sha256
 from fssbench.errors import BrokenFileError, CheckpointError, MissingError, UsageError
 from fssbench.planning.plan import Plan, plan, planned_run
 from fssbench.planning.request import Request
-from fssbench.results.record import first_difference
+from fssbench.results.differences import first_difference
 from fssbench.results.run_reader import Existing
 from tests.hub.conftest import COMMIT, hub_cache, hub_error, stored
 from tests.tables.runs import write_run
