@@ -21,17 +21,20 @@ from fssbench.cli.options import (
     with_fields,
 )
 from fssbench.cli.paths import check_folder
-from fssbench.cli.report import print_profile, report
+from fssbench.cli.report import Evaluated, print_profile, report, report_together
 from fssbench.cli.signals import resume_command
 from fssbench.errors import FSSBenchError, UsageError
 from fssbench.escape import in_path
+from fssbench.progress import Activity, silenced
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from fssbench.engine.processes import Processes
+    from fssbench.engine.profiling.profile import Profile
     from fssbench.planning.plan import Plan
     from fssbench.planning.request import Request
+    from fssbench.results.run_reader import Results
 
 
 @with_fields
@@ -48,12 +51,18 @@ def evaluate(options: EvalOptions, data: DataOptions) -> None:
     check_folder("--out", options.out)
     check_folder("--save-predictions", options.save_predictions)
     from fssbench.engine.processes import processes_here
+
+    processes = processes_here()
+    with silenced(options.quiet or not processes.first):
+        _evaluate(options, data, processes)
+
+
+def _evaluate(options: EvalOptions, data: DataOptions, processes: Processes) -> None:
     from fssbench.planning.request import Request
     from fssbench.planning.settings import Settings, parse_bytes
     from fssbench.results.shard import Shard
 
     existing = existing_of(resume=options.resume, overwrite=options.overwrite)
-    processes = processes_here()
     memory = None if options.feature_cache is None else parse_bytes(options.feature_cache)
     own: dict[str, Any] = {
         "task": task_of(options.task),
@@ -65,14 +74,23 @@ def evaluate(options: EvalOptions, data: DataOptions) -> None:
     }
     if options.fetch:
         fetch_annotations(options.dataset, data.root, processes)
-    plans = _plans(Request(**fields_for(Request, options, data) | own), options.method, options.shots)
+    with Activity(f"reading {options.dataset} and drawing the episodes"):
+        plans = _plans(Request(**fields_for(Request, options, data) | own), options.method, options.shots)
     save = options.save_predictions
     if save is not None and (len(plans) > 1 or options.shard is not None or processes.size > 1):
         raise UsageError(
             "--save-predictions goes with one run in one process", "leave it out, or evaluate the runs one by one"
         )
     with photos_arriving(plans) if options.fetch else nullcontext():
-        _run(plans, save, processes, quiet=options.quiet)
+        results, profile = run(plans, processes, save=save, quiet=options.quiet)
+    if not processes.first:
+        return
+    _report(plans, results)
+    if profile is not None:
+        from fssbench.engine.profiling.profile import write_profile
+
+        write_profile(profile, plans[0].out)
+        print_profile(profile)
 
 
 def _plans(request: Request, methods: str, shots: str | None) -> list[Plan]:
@@ -101,14 +119,23 @@ def _plans(request: Request, methods: str, shots: str | None) -> list[Plan]:
     return plans
 
 
-def _run(plans: Sequence[Plan], save: Path | None, processes: Processes, *, quiet: bool) -> None:
-    from fssbench.engine.features.cache import CacheCounts
-    from fssbench.engine.profiling.profile import make_profile, write_profile
-    from fssbench.engine.profiling.timers import StageTimers
-    from fssbench.engine.runner import run_plans
-    from fssbench.results.progress import Silent, progress_for
+def run(
+    plans: Sequence[Plan], processes: Processes, *, save: Path | None = None, quiet: bool = False
+) -> tuple[list[Results], Profile | None]:
+    """Evaluate plans together, and show the progress; of an interrupted run, say what is kept and how it goes on.
 
-    progress = Silent() if quiet else progress_for(sys.stderr, "\n".join(map(_headline, plans)))
+    Returns:
+        The results, and where the time went if that was measured.
+    """
+    with Activity("loading torch"):
+        from fssbench.engine.features.cache import CacheCounts
+        from fssbench.engine.profiling.profile import make_profile
+        from fssbench.engine.profiling.timers import StageTimers
+        from fssbench.engine.runner import run_plans
+        from fssbench.results.progress import Silent, progress_for
+
+    folds = len({one.fold for planned in plans for one in planned.lists})
+    progress = Silent() if quiet else progress_for(sys.stderr, _headline(plans), folds)
     timers, counts = StageTimers(), CacheCounts()
     try:
         results = run_plans(
@@ -126,21 +153,27 @@ def _run(plans: Sequence[Plan], save: Path | None, processes: Processes, *, quie
         if notes and isinstance(error, KeyboardInterrupt) and processes.first:
             say(f"  try: {resume_command(processes.launcher)}", err=True)
         raise
-    if not processes.first:
-        return
-    for planned, result in zip(plans, results, strict=True):
-        if len(plans) > 1:
-            say(f"{planned.info.name}, {planned.shot}-shot:")
-        report(result, planned.lists, planned.dataset.remarks)
-    if plans[0].request.settings.profiled and timers.episodes:
-        found = make_profile(timers, counts)
-        write_profile(found, plans[0].out)
-        print_profile(found)
+    profiled = plans[0].request.settings.profiled and timers.episodes
+    return results, make_profile(timers, counts) if profiled else None
 
 
-def _headline(planned: Plan) -> str:
-    request = planned.request
-    origin = f"(trained on {request.trained_on})" if request.trained_on != request.dataset else ""
-    parts = [planned.info.name, request.variant, planned.backbone, "on", planned.dataset.name, origin]
-    rules = f"{planned.way}-way {planned.shot}-shot, protocol {planned.protocol.name}"
-    return f"{' '.join(part for part in parts if part)}, {rules}; rows go to {planned.out}"
+def _report(plans: Sequence[Plan], results: Sequence[Results]) -> None:
+    remarks = plans[0].dataset.remarks
+    if len(plans) == 1:
+        report(results[0], plans[0].lists, remarks)
+    else:
+        pairs = zip(plans, results, strict=True)
+        report_together([Evaluated(one.info.name, result, one.lists) for one, result in pairs], remarks)
+
+
+def _headline(plans: Sequence[Plan]) -> str:
+    """Return a line that says what is evaluated, by which rules, and where the rows go."""
+    first, request = plans[0], plans[0].request
+    names = dict.fromkeys(" ".join(filter(None, (one.info.name, one.request.variant, one.backbone))) for one in plans)
+    origin = f" (trained on {request.trained_on})" if request.trained_on != request.dataset else ""
+    shots = ",".join(dict.fromkeys(str(one.shot) for one in plans))
+    protocols = ", ".join(dict.fromkeys(one.protocol.name for one in plans))
+    together = len(plans) > 1 and len({one.out.parent for one in plans}) == 1
+    out = first.out.parent if together else ", ".join(str(one.out) for one in plans)
+    rules = f"{first.way}-way {shots}-shot, protocol {protocols}"
+    return f"{', '.join(names)} on {first.dataset.name}{origin}, {rules}; rows go to {out}"

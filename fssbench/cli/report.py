@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from fssbench.cli.console import console
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def report(results: Results, lists: Sequence[EpisodeList], remarks: Sequence[str] = ()) -> None:
-    """Print the numbers of a run, their caveats, and where the rows are.
+    """Print the numbers of a run by fold, their caveats, and where the rows are.
 
     Args:
         results: The run.
@@ -30,47 +31,141 @@ def report(results: Results, lists: Sequence[EpisodeList], remarks: Sequence[str
 
     summary = results.summary()
     output = console()
-    output.print(_table(summary, results.run.protocol))
+    output.print(_folds(summary, results.run.protocol))
     for note in (*caveats(results, summary, lists), *remarks):
         output.print(note, soft_wrap=True)
     output.print(f"rows: {results.folder}", soft_wrap=True)
 
 
-def _table(summary: Summary, protocol: ProtocolRecord) -> Table:
+@dataclass(frozen=True)
+class Evaluated:
+    """One of several runs that were evaluated together.
+
+    Attributes:
+        name: What its row in the table is called.
+        results: The run.
+        lists: Its episode lists.
+    """
+
+    name: str
+    results: Results
+    lists: Sequence[EpisodeList]
+
+
+def report_together(runs: Sequence[Evaluated], remarks: Sequence[str] = ()) -> None:
+    """Print a table of several runs, then the caveats, those of a single run with its name, and where the rows are.
+
+    Args:
+        runs: The runs, on one data set.
+        remarks: What the data set has to say of itself (`Dataset.remarks`).
+    """
+    from fssbench.results.caveats import caveats
+
+    output = console()
+    summaries = [run.results.summary() for run in runs]
+    for table in tables_of(runs, summaries):
+        output.print(table)
+    titles = _titles(runs)
+    found = [(*caveats(run.results, one, run.lists), *remarks) for run, one in zip(runs, summaries, strict=True)]
+    notes = {
+        note: [titles[place] for place, told in enumerate(found) if note in told] for told in found for note in told
+    }
+    for note, named in sorted(notes.items(), key=lambda item: len(item[1]) == len(runs)):
+        whose = "" if len(named) == len(runs) else f"{'; '.join(named)}: "
+        output.print(f"{whose}{note}", soft_wrap=True)
+    if len({run.results.run.protocol.name for run in runs}) > 1:
+        output.print("the protocols differ, so these numbers can't be compared; --protocol NAME is one for all")
+    for folder, names in _folders(runs).items():
+        output.print(f"rows: {folder}{': ' if names else ''}{', '.join(names)}", soft_wrap=True)
+
+
+def tables_of(runs: Sequence[Evaluated], summaries: Sequence[Summary]) -> list[Table]:
+    """Return a table with a row for each run; a further one for each task that has other measures."""
     from rich.table import Table
 
+    measures = [_measures(one, run.results.run.protocol) for run, one in zip(runs, summaries, strict=True)]
+    found = []
+    for kind in [one for place, one in enumerate(measures) if one not in measures[:place]]:
+        chosen = [place for place, one in enumerate(measures) if one == kind]
+        spread = any(summaries[place].runs for place in chosen)
+        table = Table(box=None, pad_edge=False)
+        table.add_column("method", overflow="fold")
+        columns = {title: cells for title, cells in _settings(runs).items() if len(set(cells)) > 1}
+        for title in columns:
+            table.add_column(title, justify="left" if title == "protocol" else "right")
+        table.add_column("episodes", justify="right")
+        _add_measures(table, kind, spread=spread)
+        for place in chosen:
+            settings = [cells[place] for cells in columns.values()]
+            episodes = str(summaries[place].episodes)
+            table.add_row(runs[place].name, *settings, episodes, *_cells(summaries[place], kind, spread=spread))
+        found.append(table)
+    return found
+
+
+def _settings(runs: Sequence[Evaluated]) -> dict[str, list[str]]:
+    """Return in what runs may differ besides the method, by the heading of its column."""
+    records = [run.results.run for run in runs]
+    return {"K": [str(one.shot) for one in records], "protocol": [one.protocol.name for one in records]}
+
+
+def _titles(runs: Sequence[Evaluated]) -> list[str]:
+    """Return what notes call each run: its method, and its shots if the method is there with several."""
+    names = [run.name for run in runs]
+    return [run.name if names.count(run.name) == 1 else f"{run.name}, {run.results.run.shot}-shot" for run in runs]
+
+
+def _folders(runs: Sequence[Evaluated]) -> dict[str, list[str]]:
+    """Return the run folders below the folder that they are in, if that is one for all."""
+    folders = [run.results.folder for run in runs]
+    parents = {folder.parent for folder in folders if folder is not None}
+    if len(parents) != 1:
+        return {str(folder): [] for folder in folders}
+    return {str(parents.pop()): [folder.name for folder in folders if folder is not None]}
+
+
+def _measures(summary: Summary, protocol: ProtocolRecord) -> dict[str, str]:
+    """Return the measures of a run, with the heading of each."""
     second = ("exact_ratio", "ER") if protocol.task == "fscs" else ("fb_iou", "FB-IoU")
-    measures = dict([("miou", "mIoU"), second])
     if protocol.base is not None and protocol.base.asked == "together":
-        measures = {"miou": "novel mIoU", "base_miou": "base mIoU", "total_miou": "all mIoU"} | dict([second])
-    elif summary.base_miou is not None:
-        measures["base_miou"] = "base mIoU"
+        return {"miou": "novel mIoU", "base_miou": "base mIoU", "total_miou": "all mIoU"} | dict([second])
+    return dict([("miou", "mIoU"), second]) | ({} if summary.base_miou is None else {"base_miou": "base mIoU"})
+
+
+def _folds(summary: Summary, protocol: ProtocolRecord) -> Table:
+    from rich.table import Table
+
+    measures, spread = _measures(summary, protocol), bool(summary.runs)
     table = Table(box=None, pad_edge=False)
     table.add_column("fold")
     table.add_column("episodes", justify="right")
-    for title in measures.values():
-        table.add_column(title, justify="right")
-        table.add_column("95 %", justify="right")
-        if summary.runs:
-            table.add_column("std", justify="right")
+    _add_measures(table, measures, spread=spread)
     for fold in summary.folds:
-        table.add_row(str(fold.fold), str(fold.episodes), *_cells(fold, measures))
+        table.add_row(str(fold.fold), str(fold.episodes), *_cells(fold, measures, spread=spread))
     if len(summary.folds) > 1:
         table.add_section()
-        table.add_row("mean", str(summary.episodes), *_cells(summary, measures))
+        table.add_row("mean", str(summary.episodes), *_cells(summary, measures, spread=spread))
     return table
 
 
-def _cells(summary: Summary | FoldSummary, measures: Mapping[str, str]) -> list[str]:
+def _add_measures(table: Table, measures: Mapping[str, str], *, spread: bool) -> None:
+    for title in measures.values():
+        table.add_column(title, justify="right")
+        table.add_column("95 %", justify="right")
+        if spread:
+            table.add_column("std", justify="right")
+
+
+def _cells(summary: Summary | FoldSummary, measures: Mapping[str, str], *, spread: bool) -> list[str]:
     from fssbench.metrics.runs import spread_of
 
     cells = []
     for name in measures:
         interval = summary.intervals[name]
         cells += [f"{getattr(summary, name):.2f}", f"{interval.low:.1f} to {interval.high:.1f}"]
-        if summary.runs:
-            spread = spread_of(summary, name)
-            cells.append("-" if spread is None else f"{spread.std:.2f}")
+        if spread:
+            std = spread_of(summary, name)
+            cells.append("-" if std is None else f"{std.std:.2f}")
     return cells
 
 

@@ -22,6 +22,7 @@ from fssbench.methods.building import check_unchanged
 from fssbench.planning.plan import Plan, planned_run
 from fssbench.planning.settings import choose_device
 from fssbench.predictions.saving import SavedPredictions
+from fssbench.progress import Activity
 from fssbench.results.environment import start
 from fssbench.results.progress import Progress, Silent
 from fssbench.results.run_reader import Existing, Results
@@ -84,8 +85,9 @@ def run_plan(
 
 
 def _job(plan: Plan, device: torch.device, command: tuple[str, ...], processes: Processes, stack: ExitStack) -> RunJob:
-    method = _build(plan)
-    methods = fold_methods(method, plan.sources)  # loads all weights before the first episode
+    with Activity(f"loading the weights of {plan.info.name}"):
+        method = _build(plan)
+        methods = fold_methods(method, plan.sources)  # loads all weights before the first episode
     run = planned_run(plan)
     run = replace(
         run,

@@ -30,7 +30,6 @@ def caveats(results: Results, summary: Summary, lists: Sequence[EpisodeList]) ->
         lists: Its episode lists; none if they are not at hand, and then nothing is said of them.
     """
     return [
-        *(_lists(lists, results) if lists else ()),
         *_limit(results),
         *_shard(results),
         *_runs(summary, results),
@@ -43,6 +42,7 @@ def caveats(results: Results, summary: Summary, lists: Sequence[EpisodeList]) ->
         *_models(results),
         *_code(results),
         *caveats_of_protocol(results.run),
+        *(_lists(lists, results) if lists else ()),
     ]
 
 

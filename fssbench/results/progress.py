@@ -1,4 +1,4 @@
-"""Progress of an evaluation: a bar on a terminal, plain lines elsewhere."""
+"""Progress of an evaluation: one bar on a terminal, a line every ten seconds elsewhere."""
 
 from __future__ import annotations
 
@@ -8,14 +8,15 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol, TextIO
 
 from fssbench.escape import printable
+from fssbench.progress import INTERVAL, animated, clock
 from fssbench.results.rows import Row
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bar
     from rich.progress import TaskID
 
-INTERVAL = 10.0
-"""Seconds between plain lines."""
+_ROOM = 60
+"""Columns that the bar takes; the running mIoU stands next to it where there is room for it."""
 
 
 class Progress(Protocol):
@@ -84,22 +85,79 @@ class RunningMeans:
         return " / ".join(f"{run.value:.2f}" for run in self._runs)
 
 
+class Pace:
+    """How far a run is, and how long it will take.
+
+    Args:
+        folds: How many folds the run has. Those that have not begun count as the one that is evaluated.
+    """
+
+    def __init__(self, folds: int = 1) -> None:
+        self._after = folds
+        self._before = self._total = self._done = 0
+        self._new = 0
+        self._began = time.monotonic()
+
+    def start(self, total: int, done: int) -> None:
+        """A fold begins, of so many episodes, of which some are done."""
+        self._before += self._total
+        self._total, self._done = total, done
+        self._after = max(self._after - 1, 0)
+        if not self._new:
+            self._began = time.monotonic()
+
+    def advance(self) -> None:
+        """An episode is done."""
+        self._done += 1
+        self._new += 1
+
+    @property
+    def last(self) -> bool:
+        """Whether all episodes of all folds are done."""
+        return not self._after and self._done >= self._total
+
+    @property
+    def fold(self) -> str:
+        """How much of the fold is done, e.g. "12/200"."""
+        return f"{self._done}/{self._total}"
+
+    @property
+    def run(self) -> tuple[int, int]:
+        """How many episodes of the run are done, and how many there are."""
+        return self._before + self._done, self._before + (1 + self._after) * self._total
+
+    @property
+    def rate(self) -> float:
+        """Episodes per second."""
+        return self._new / max(time.monotonic() - self._began, 1e-9)
+
+    @property
+    def left(self) -> str:
+        """The remaining time of the run."""
+        done, total = self.run
+        return clock((total - done) / self.rate) if self._new else "-:--"
+
+
 class PlainLines:
-    """Prints a line when a fold begins, every ten seconds, and when the fold is done; for logs.
+    """Prints a line when the run begins, every ten seconds, and when it is done; for logs.
 
     Args:
         stream: Where to write; default stderr.
         headline: Printed before the first fold.
         interval: Seconds between two lines.
+        folds: How many folds the run has.
     """
 
-    def __init__(self, stream: TextIO | None = None, headline: str = "", interval: float = INTERVAL) -> None:
+    def __init__(
+        self, stream: TextIO | None = None, headline: str = "", interval: float = INTERVAL, folds: int = 1
+    ) -> None:
         self._stream = stream or sys.stderr
         self._headline = headline
         self._interval = interval
-        self._fold, self._total, self._done, self._new = 0, 0, 0, 0
+        self._fold = 0
         self._miou = RunningMeans()
-        self._began = self._printed = 0.0
+        self._pace = Pace(folds)
+        self._printed = -interval
 
     def start(self, fold: int, total: int, *earlier: Sequence[Row]) -> None:
         """Print the number of episodes of the fold."""
@@ -107,29 +165,31 @@ class PlainLines:
             self._print(self._headline)
             self._headline = ""
         self._miou = RunningMeans(*earlier)
-        self._fold, self._total, self._done, self._new = fold, total, self._miou.count, 0
-        self._began = self._printed = time.monotonic()
-        kept = f", {self._done} of them already evaluated" if self._done else ""
-        self._print(f"fold {fold}: {total} episodes{kept}")
+        self._fold = fold
+        self._pace.start(total, self._miou.count)
+        if self._due:
+            kept = f", {self._miou.count} of them already evaluated" if self._miou.count else ""
+            self._print(f"fold {fold}: {total} episodes{kept}")
 
     def advance(self, row: Row, run: int = 0) -> None:
         """Add an episode, and print a line if the interval is over."""
-        self._done += 1
-        self._new += 1
+        self._pace.advance()
         self._miou.add(row, run)
-        now = time.monotonic()
-        if now - self._printed < self._interval and self._done < self._total:
-            return
-        self._printed = now
-        rate = self._new / max(now - self._began, 1e-9)
-        left = (self._total - self._done) / rate
-        self._print(
-            f"fold {self._fold}: {self._done}/{self._total}, {rate:.2f} episodes/s, "
-            f"running mIoU {self._miou}, {clock(left)} left"
-        )
+        if self._due or self._pace.last:
+            self._print(
+                f"fold {self._fold}: {self._pace.fold}, {self._pace.rate:.2f} episodes/s, "
+                f"running mIoU {self._miou}, {self._pace.left} left"
+            )
 
     def close(self) -> None:
         """Do nothing: there is nothing to close."""
+
+    @property
+    def _due(self) -> bool:
+        if time.monotonic() - self._printed < self._interval:
+            return False
+        self._printed = time.monotonic()
+        return True
 
     def _print(self, line: str) -> None:
         self._stream.write("\n".join(map(printable, line.split("\n"))) + "\n")
@@ -137,40 +197,56 @@ class PlainLines:
 
 
 class TerminalBar:
-    """Shows the headline, and below it a bar per fold with rate, running mIoU and remaining time."""
+    """Shows the headline, and below it one bar with rate, running mIoU and remaining time until the run is done.
 
-    def __init__(self, headline: str = "") -> None:
+    Args:
+        headline: Printed before the first fold.
+        folds: How many folds the run has.
+    """
+
+    def __init__(self, headline: str = "", folds: int = 1) -> None:
         self._headline = headline
         self._bar: Bar | None = None
         self._task: TaskID | None = None
         self._miou = RunningMeans()
-        self._began, self._new = 0.0, 0
+        self._pace = Pace(folds)
 
     def start(self, fold: int, total: int, *earlier: Sequence[Row]) -> None:
-        """Show the fold's bar."""
+        """Show the bar, or let it say that the next fold begins."""
+        self._miou = RunningMeans(*earlier)
+        self._pace.start(total, self._miou.count)
         if self._bar is None:
             self._bar = _bar()
             self._bar.start()
-            if self._headline:
-                for line in self._headline.split("\n"):
-                    self._bar.console.print(printable(line), markup=False, emoji=False, highlight=False, soft_wrap=True)
-        self._miou = RunningMeans(*earlier)
-        self._began, self._new = time.monotonic(), 0
-        self._task = self._bar.add_task(
-            f"fold {fold}", total=total, completed=self._miou.count, miou=str(self._miou), rate="-"
-        )
+            for line in self._headline.split("\n") if self._headline else ():
+                self._bar.console.print(printable(line), markup=False, emoji=False, highlight=False, soft_wrap=True)
+            self._task = self._bar.add_task("", rate="", miou="", left="")
+        self._update(f"fold {fold}")
 
     def advance(self, row: Row, run: int = 0) -> None:
         """Move the bar."""
+        self._pace.advance()
+        self._miou.add(row, run)
+        self._update()
+
+    def _update(self, description: str | None = None) -> None:
         if self._bar is None or self._task is None:
             return
-        self._miou.add(row, run)
-        self._new += 1
-        rate = self._new / max(time.monotonic() - self._began, 1e-9)
-        self._bar.update(self._task, advance=1, miou=str(self._miou), rate=f"{rate:.2f}")
+        done, total = self._pace.run
+        miou = f"mIoU {self._miou}"
+        room = self._bar.console.width - len(miou) >= _ROOM
+        self._bar.update(
+            self._task,
+            completed=done,
+            total=total,
+            description=description,
+            rate=f"{self._pace.rate:.2f} episodes/s",
+            miou=miou if room else "",
+            left=f"{self._pace.left} left",
+        )
 
     def close(self) -> None:
-        """Leave the bars on the screen as they are."""
+        """Take the bar away: what follows are the numbers."""
         if self._bar is not None:
             self._bar.stop()
             self._bar = None
@@ -178,26 +254,27 @@ class TerminalBar:
 
 def _bar() -> Bar:
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
     return Progress(
         TextColumn("{task.description}"),
-        BarColumn(),
+        BarColumn(bar_width=None),
         MofNCompleteColumn(),
-        TextColumn("{task.fields[rate]} episodes/s"),
-        TextColumn("mIoU {task.fields[miou]}"),
-        TimeRemainingColumn(),
+        TextColumn("{task.fields[rate]}"),
+        TextColumn("{task.fields[miou]}"),
+        TextColumn("{task.fields[left]}"),
         console=Console(stderr=True),
+        transient=True,
+        expand=True,
     )
 
 
-def clock(seconds: float) -> str:
-    """Return a duration as h:mm:ss or m:ss."""
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
+def progress_for(stream: TextIO, headline: str = "", folds: int = 1) -> Progress:
+    """Return the progress display for a stream: a bar on a terminal, lines elsewhere.
 
-
-def progress_for(stream: TextIO, headline: str = "") -> Progress:
-    """Return the progress display for a stream: a bar on a terminal, lines elsewhere."""
-    return TerminalBar(headline) if stream.isatty() else PlainLines(stream, headline)
+    Args:
+        stream: Where to show it.
+        headline: What is evaluated.
+        folds: How many folds the run has.
+    """
+    return TerminalBar(headline, folds) if animated(stream) else PlainLines(stream, headline, folds=folds)
