@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from typer._click import Context
 
 _COMMANDS = {
+    "demo": "demo:demo",
     "eval": "evaluate:evaluate",
     "segment": "segment:segment",
     "merge": "merge:merge",

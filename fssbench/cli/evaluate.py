@@ -120,9 +120,21 @@ def _plans(request: Request, methods: str, shots: str | None) -> list[Plan]:
 
 
 def run(
-    plans: Sequence[Plan], processes: Processes, *, save: Path | None = None, quiet: bool = False
+    plans: Sequence[Plan],
+    processes: Processes,
+    *,
+    save: Path | None = None,
+    quiet: bool = False,
+    again: str | None = None,
 ) -> tuple[list[Results], Profile | None]:
     """Evaluate plans together, and show the progress; of an interrupted run, say what is kept and how it goes on.
+
+    Args:
+        plans: What is evaluated.
+        processes: The processes that evaluate together.
+        save: Folder for the label maps.
+        quiet: Whether no progress is shown.
+        again: The command that goes on with an interrupted run; default this one with --resume.
 
     Returns:
         The results, and where the time went if that was measured.
@@ -151,7 +163,7 @@ def run(
         notes: list[str] = getattr(error, "__notes__", [])
         say(*notes, err=True)
         if notes and isinstance(error, KeyboardInterrupt) and processes.first:
-            say(f"  try: {resume_command(processes.launcher)}", err=True)
+            say(f"  try: {again or resume_command(processes.launcher)}", err=True)
         raise
     profiled = plans[0].request.settings.profiled and timers.episodes
     return results, make_profile(timers, counts) if profiled else None

@@ -59,24 +59,29 @@ def report_together(runs: Sequence[Evaluated], remarks: Sequence[str] = ()) -> N
         runs: The runs, on one data set.
         remarks: What the data set has to say of itself (`Dataset.remarks`).
     """
-    from fssbench.results.caveats import caveats
-
     output = console()
     summaries = [run.results.summary() for run in runs]
     for table in tables_of(runs, summaries):
         output.print(table)
-    titles = _titles(runs)
-    found = [(*caveats(run.results, one, run.lists), *remarks) for run, one in zip(runs, summaries, strict=True)]
-    notes = {
-        note: [titles[place] for place, told in enumerate(found) if note in told] for told in found for note in told
-    }
-    for note, named in sorted(notes.items(), key=lambda item: len(item[1]) == len(runs)):
-        whose = "" if len(named) == len(runs) else f"{'; '.join(named)}: "
-        output.print(f"{whose}{note}", soft_wrap=True)
-    if len({run.results.run.protocol.name for run in runs}) > 1:
-        output.print("the protocols differ, so these numbers can't be compared; --protocol NAME is one for all")
+    for note in (*remarks, *notes_of(runs, summaries)):
+        output.print(note, soft_wrap=True)
     for folder, names in _folders(runs).items():
         output.print(f"rows: {folder}{': ' if names else ''}{', '.join(names)}", soft_wrap=True)
+
+
+def notes_of(runs: Sequence[Evaluated], summaries: Sequence[Summary]) -> list[str]:
+    """Return the caveats of several runs: those of some of them first, with their names, then those of all."""
+    from fssbench.results.caveats import caveats
+
+    titles = _titles(runs)
+    found = [caveats(run.results, one, run.lists) for run, one in zip(runs, summaries, strict=True)]
+    named = {
+        note: [titles[place] for place, told in enumerate(found) if note in told] for told in found for note in told
+    }
+    some = [f"{'; '.join(names)}: {note}" for note, names in named.items() if len(names) < len(runs)]
+    if len({run.results.run.protocol.name for run in runs}) > 1:
+        some.append("the protocols differ, so these numbers can't be compared; --protocol NAME is one for all")
+    return some + [note for note, names in named.items() if len(names) == len(runs)]
 
 
 def tables_of(runs: Sequence[Evaluated], summaries: Sequence[Summary]) -> list[Table]:
