@@ -22,26 +22,36 @@ if TYPE_CHECKING:
 
 _COMMANDS = {
     "demo": "demo:demo",
+    "list": "listing:listing",
     "eval": "evaluate:evaluate",
-    "segment": "segment:segment",
-    "merge": "merge:merge",
-    "launch": "launch:launch",
-    "bench": "bench:bench",
-    "bench-backbones": "bench_backbones:bench_backbones",
-    "score": "score:score",
     "table": "table:table",
-    "published": "published:app",
     "compare": "compare:compare",
     "check": "check:check",
-    "train": "train:train",
+    "published": "published:app",
     "data": "data:app",
-    "episodes": "episodes:app",
     "checkpoints": "checkpoints:app",
-    "list": "listing:listing",
+    "episodes": "episodes:app",
+    "segment": "segment:segment",
     "new": "new:app",
     "validate": "validate:validate",
+    "train": "train:train",
+    "score": "score:score",
+    "launch": "launch:launch",
+    "merge": "merge:merge",
+    "bench": "bench:bench",
+    "bench-backbones": "bench_backbones:bench_backbones",
 }
 """Each command and the function or group of `fssbench.cli` behind it, in the order of `fssbench --help`."""
+
+_GROUPS = {
+    "To begin with": ("demo", "list", "doctor"),
+    "Evaluate and compare": ("eval", "table", "compare", "check", "published"),
+    "Data, weights and episodes": ("data", "checkpoints", "episodes"),
+    "Your own photos": ("segment",),
+    "Your own method": ("new", "validate", "train", "score"),
+    "Large runs and speed": ("launch", "merge", "bench", "bench-backbones"),
+}
+"""The commands under the headings of `fssbench --help`, in the order in which a newcomer needs them."""
 
 
 class _Commands(Group):
@@ -49,6 +59,13 @@ class _Commands(Group):
 
     def list_commands(self, ctx: Context) -> list[str]:
         return list(_COMMANDS)
+
+    def command_groups(self, ctx: Context) -> dict[str, list[str]]:
+        """Return the commands under their headings; one without a heading comes last."""
+        names = self.list_commands(ctx)
+        found = {heading: [one for one in group if one in names] for heading, group in _GROUPS.items()}
+        rest = [one for one in names if not any(one in group for group in found.values())]
+        return found | ({"Others": rest} if rest else {})
 
     def get_command(self, ctx: Context, cmd_name: str) -> AnyCommand:
         if cmd_name not in _COMMANDS:
@@ -87,7 +104,14 @@ def fssbench(
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and leave.")
     ] = False,
 ) -> None:
-    """Measure few-shot segmentation methods on exactly the same episodes, and hold the result against the papers."""
+    """Measure few-shot segmentation methods on exactly the same episodes, and hold the result against the papers.
+
+    Examples:
+        fssbench demo
+        fssbench eval --method hsnet,asnet --dataset shapes20i --fold 0 --out runs/first
+
+    `fssbench COMMAND --help` has the options of a command, with examples.
+    """
 
 
 def main() -> None:
