@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 _COMMANDS = {
     "demo": "demo:demo",
     "list": "listing:listing",
+    "doctor": "doctor:doctor",
     "eval": "evaluate:evaluate",
     "table": "table:table",
     "compare": "compare:compare",

@@ -26,6 +26,7 @@ KEYS = {
     "checkpoints status --method hsnet": {"method", "backbone", "dataset", "ids", "command"},
     "published list --method hsnet": {"method", "dataset", "way", "shot", "mean"},
     "published show vat-readme:1": {"method", "dataset", "way", "shot", "mean"},
+    "doctor": {"versions", "devices", "data", "caches", "checkpoints", "extras", "tables", "problems"},
     "episodes show --dataset shapes20i --protocol shapes --count 3": {"hash", "classes", "first"},
 }
 
