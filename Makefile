@@ -7,6 +7,7 @@
 #   make lint    style, spelling and types
 #   make check   evaluate a few methods on the embedded data set, and hold them against benchmarks/baselines
 #   make gpu     on a machine with a graphics card: its tests, and a short benchmark into benchmarks/speed/gpu.csv
+#   make docs    build the documentation as a site, strictly, into build/site
 #   make wheel   build wheel and source archive into dist/
 #   make lock    write the tested versions into constraints.txt; UPGRADE=1 takes newer ones, TORCH=X.Y.Z another torch
 #   make clean   remove what the other targets made, the environment included
@@ -15,7 +16,7 @@
 
 SHELL := /bin/bash
 .DELETE_ON_ERROR:
-.PHONY: demo demo-full test test-all lint check gpu wheel lock clean
+.PHONY: demo demo-full test test-all lint check gpu docs wheel lock clean
 
 NEW_ENOUGH := -c 'import sys; sys.exit(sys.version_info < (3, 11))'
 # The first of these that is new enough; python3 if none is, so that there is something to name in the complaint.
@@ -110,6 +111,10 @@ check-%: $(READY)
 gpu: $(READY)
 	$(BIN)/python -m pytest --quiet -m gpu tests/gpu
 	$(BIN)/python benchmarks/speed/gpu.py --out benchmarks/speed/gpu.csv
+
+docs: $(READY)
+	@$(PIP) --no-build-isolation --editable '.[docs]'
+	$(BIN)/python -m mkdocs build --strict
 
 wheel: $(READY)
 	$(BIN)/python -m build --no-isolation

@@ -31,6 +31,9 @@ HEAD = """\
 # install PyTorch's CPU build of this version first; pip takes it for the one that is pinned.
 """
 
+DOCS = "the documentation as a site, for make docs alone"
+"""The heading of what the tests do without; all that stands below it is for the site."""
+
 
 @dataclass(frozen=True)
 class Package:
@@ -47,8 +50,8 @@ class Package:
     requires: tuple[str, ...]
 
 
-def needed() -> tuple[list[str], list[str]]:
-    """Return the requirements of fssbench itself and those of its checks, from pyproject.toml.
+def needed() -> tuple[list[str], list[str], list[str]]:
+    """Return the requirements of fssbench itself, of its checks, and of its documentation, from pyproject.toml.
 
     Of the checks' requirements, fssbench's own extras are replaced by what they hold.
     """
@@ -59,7 +62,7 @@ def needed() -> tuple[list[str], list[str]]:
         one = Requirement(text)
         own = canonicalize_name(one.name) == canonicalize_name(project["name"])
         checks += [text for extra in sorted(one.extras) for text in extras[extra]] if own else [text]
-    return project["dependencies"], checks
+    return project["dependencies"], checks, extras["docs"]
 
 
 def pinned(text: str) -> dict[str, str]:
@@ -112,14 +115,17 @@ def reached(requirements: Iterable[str], packages: Mapping[str, Package]) -> set
 
 def lock(packages: Mapping[str, Package]) -> str:
     """Return the text of the lock: what is named in pyproject.toml apart from what that needs in turn."""
-    runtime, checks = needed()
-    named = [{str(canonicalize_name(Requirement(text).name)) for text in texts} for texts in (runtime, checks)]
+    runtime, checks, docs = needed()
+    named = [{str(canonicalize_name(Requirement(text).name)) for text in texts} for texts in (runtime, checks, docs)]
     below = reached(runtime, packages)
+    tested = reached([*runtime, *checks], packages)
     groups: dict[str, set[str]] = {
         "what fssbench imports": named[0],
         "what that needs": below - named[0],
         "tests, style, spelling, types, wheel": named[1] - below,
-        "what those need": set(packages) - below - named[1],
+        "what those need": tested - below - named[1],
+        DOCS: named[2],
+        "what that needs, too": set(packages) - tested - named[2],
     }
     text = HEAD
     for title, names in groups.items():
@@ -139,8 +145,8 @@ def main() -> None:
     kept = {"torch": old["torch"]} if args.upgrade else dict(old)
     if args.torch:
         kept["torch"] = args.torch
-    runtime, checks = needed()
-    packages = resolved([*runtime, *checks], [f"{name}=={version}" for name, version in kept.items()])
+    runtime, checks, docs = needed()
+    packages = resolved([*runtime, *checks, *docs], [f"{name}=={version}" for name, version in kept.items()])
     LOCK.write_text(lock(packages), encoding="utf-8")
     new = pinned(lock(packages))
     for name in sorted(old.keys() | new.keys()):

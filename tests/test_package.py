@@ -8,22 +8,18 @@ import importlib
 import json
 import os
 import re
-import shlex
 import subprocess
 import sys
 import tomllib
-from collections.abc import Iterable, Iterator
-from importlib.metadata import distribution, packages_distributions
+from collections.abc import Iterable
+from importlib.metadata import PackageNotFoundError, distribution, packages_distributions
 from pathlib import Path
-from typing import Any
 
 import pytest
-import typer
 from packaging.requirements import Requirement
 from packaging.version import Version
 
 import fssbench
-from fssbench.cli import app
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 PROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
@@ -38,8 +34,10 @@ def canonical(requirement: str) -> str:
     return re.split(r"[\s<>=!~;\[]", requirement, maxsplit=1)[0].lower().replace("_", "-")
 
 
-def pins() -> dict[str, str]:
-    lines = [line for line in read("constraints.txt").splitlines() if line and not line.startswith("#")]
+def pins(text: str | None = None) -> dict[str, str]:
+    """Return the pinned versions by distribution: of all that is tested, without what builds the site."""
+    tested = read("constraints.txt").partition("\n# the documentation")[0] if text is None else text
+    lines = [line for line in tested.splitlines() if line and not line.startswith("#")]
     return {canonical(name): version for name, _, version in (line.partition("==") for line in lines)}
 
 
@@ -93,6 +91,16 @@ def test_the_lock_is_all_that_is_needed_and_what_is_tested() -> None:
     assert reached(needed) == pins(), "make lock"
 
 
+def test_what_builds_the_site_is_pinned_apart() -> None:
+    apart = pins(read("constraints.txt").partition("\n# the documentation")[2].partition("\n")[2])
+    assert {canonical(requirement) for requirement in PROJECT["optional-dependencies"]["docs"]} <= set(apart)
+    assert not set(apart) & set(pins())
+    # Where the extra is installed, in these versions.
+    for name, version in apart.items():
+        with contextlib.suppress(PackageNotFoundError):
+            assert distribution(name).version == version
+
+
 def test_the_lock_is_as_its_command_writes_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(REPOSITORY / ".ci")
     lock = importlib.import_module("lock")
@@ -102,6 +110,9 @@ def test_the_lock_is_as_its_command_writes_it(monkeypatch: pytest.MonkeyPatch) -
         name: lock.Package(names[name], version, tuple(distribution(name).requires or ()))
         for name, version in reached(needed).items()
     }
+    docs = read("constraints.txt").partition("\n# the documentation")[2].splitlines()[1:]
+    site = dict(line.split("==") for line in docs if line and not line.startswith("#"))
+    held |= {canonical(name): lock.Package(name, version, ()) for name, version in site.items()}
     assert lock.lock(held) == read("constraints.txt"), "make lock"
     # What nothing needs goes, what is needed in turn stays.
     assert lock.reached(["pandas"], held) >= {"pandas", "numpy", "python-dateutil", "tzdata"}
@@ -156,7 +167,9 @@ def test_what_is_imported_is_what_is_declared() -> None:
     assert imported - optional == {canonical(requirement) for requirement in PROJECT["dependencies"]}
 
 
-@pytest.mark.parametrize("target", ["demo", "test", "test-all", "lint", "check", "gpu", "wheel", "lock", "clean"])
+@pytest.mark.parametrize(
+    "target", ["demo", "test", "test-all", "lint", "check", "gpu", "docs", "wheel", "lock", "clean"]
+)
 def test_make_target(target: str, tmp_path: Path) -> None:
     plan = subprocess.run(
         ["make", "--dry-run", f"VENV={tmp_path / 'venv'}", f"PYTHON={sys.executable}", target],
@@ -167,6 +180,7 @@ def test_make_target(target: str, tmp_path: Path) -> None:
     # The examples in docstrings are tests, too.
     examples = "--doctest-modules tests fssbench"
     work |= {"test": f"{examples} -m 'not slow'", "test-all": examples}
+    work["docs"] = "mkdocs build --strict"
     work["gpu"] = "-m pytest --quiet -m gpu tests/gpu"
     work |= {"check": "fssbench check --against baseline", "lock": "python .ci/lock.py"}
     works = plan.find(work[target])
@@ -191,7 +205,7 @@ def test_ci_runs_style_types_tests_and_baselines() -> None:
     assert os.access(REPOSITORY / ".ci" / "run", os.X_OK)
     assert re.search(r"^set -euo pipefail$.*^make lint test-all check$", read(".ci/run"), re.MULTILINE | re.DOTALL)
     runs = re.findall(r"run: make (?:PYTHON=\S+ )?([\w-]+)", read(".github/workflows/ci.yml"))
-    assert runs == ["lint", "test-all", "check"]
+    assert runs == ["lint", "test-all", "docs", "check"]
 
 
 def test_ci_tests_every_python_that_is_declared() -> None:
@@ -259,27 +273,6 @@ def test_the_version_in_a_tag_is_read_from_the_project() -> None:
 
 def code_blocks(name: str, language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```", read(name), re.MULTILINE | re.DOTALL)
-
-
-def commands() -> Iterator[tuple[str, str]]:
-    for name in ("README.md", "CONTRIBUTING.md", "docs/continuous-integration.md", "docs/own-data.md", "docs/data.md"):
-        for block in code_blocks(name, "sh"):
-            for line in block.replace("\\\n", " ").splitlines():
-                if line.startswith("fssbench "):
-                    yield name, line
-
-
-@pytest.mark.parametrize("command", sorted({command for _, command in commands()}))
-def test_a_command_in_the_documents_can_be_typed(command: str) -> None:
-    # Parsing alone: unknown commands, options and missing arguments are refused, nothing is run.
-    words = shlex.split(command, comments=True)[1:]
-    click: Any = typer.main.get_command(app)
-    with contextlib.suppress(typer.Exit):  # --version answers while it is parsed
-        context = click.make_context("fssbench", words)
-        while hasattr(context.command, "resolve_command"):
-            name, found, rest = context.command.resolve_command(context, [*context._protected_args, *context.args])
-            context = found.make_context(name, list(rest), parent=context)
-        assert context.command_path.startswith("fssbench ")
 
 
 def test_the_python_in_the_readme_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

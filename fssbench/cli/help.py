@@ -113,7 +113,7 @@ def _help(command: Command | Group, ctx: Context) -> str:
             rows = [(name, _first_sentence(one.help or "")) for name, one in commands]
             parts.append(_heading(heading) + "\n" + _aligned(rows, width, widest))
     panels = {
-        heading: [(_left(one, ctx), _right(one)) for one in parameters]
+        heading: [(name_of(one, ctx), text_of(one)) for one in parameters]
         for heading, parameters in panels_of(command, ctx).items()
     }
     widest = max(len(name) for rows in panels.values() for name, _ in rows)
@@ -126,7 +126,7 @@ def _usage(command: Command | Group, ctx: Context) -> str:
     words = [ctx.command_path, "[OPTIONS]"]
     for one in command.get_params(ctx):
         if isinstance(one, TyperArgument):
-            name = _left(one, ctx)
+            name = name_of(one, ctx)
             words.append(name if one.required or name.startswith("[") else f"[{name}]")
     return f"Usage: {' '.join([*words, *(['COMMAND ...'] if isinstance(command, Group) else [])])}"
 
@@ -181,7 +181,7 @@ def _folded(text: str, width: int, indent: str = "") -> str:
     return textwrap.fill(text, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
 
 
-def _left(parameter: Parameter, ctx: Context) -> str:
+def name_of(parameter: Parameter, ctx: Context) -> str:
     """Return the name of an option and what it takes, e.g. "-q, --quiet" or "--shots N,..."."""
     if isinstance(parameter, TyperArgument):
         return parameter.metavar or parameter.display_name_raw.upper() + ("..." if parameter.nargs != 1 else "")
@@ -193,7 +193,7 @@ def _left(parameter: Parameter, ctx: Context) -> str:
     return f"{names} {_PLACEHOLDERS.get(kind, kind)}".rstrip()
 
 
-def _right(parameter: Parameter) -> str:
+def text_of(parameter: Parameter) -> str:
     """Return the help of an option, with its range, its default in words, or that it has to be given."""
     facts = []
     low, high = getattr(parameter, "min", None), getattr(parameter, "max", None)

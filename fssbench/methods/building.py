@@ -38,7 +38,7 @@ def build(
     Args:
         name: One of `list_methods()`, also as papers write it: "HSNet". So are the other names.
         backbone: One of the variant's backbones; default its first. A method that takes any pyramid also takes a model
-            of the hub, "hf:OWNER/NAME[@REVISION][#LAYERS]" or "hf:./FOLDER[#LAYERS]".
+            of the hub, `hf:OWNER/NAME[@REVISION][#LAYERS]` or `hf:./FOLDER[#LAYERS]`.
         variant: A variant, for methods that have several, e.g. "fscs"; default its first.
         way: N of the episodes that it will predict.
         shot: K of the episodes that it will predict.

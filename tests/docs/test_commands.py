@@ -1,0 +1,155 @@
+"""Every `fssbench` line of the documents: its options exist, its names are registered; a part of them is run."""
+
+from __future__ import annotations
+
+import contextlib
+import fnmatch
+import re
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+
+from fssbench.checkpoints.registry import records
+from fssbench.cli import app
+from fssbench.datasets.catalogue import list_datasets
+from fssbench.errors import FSSBenchError
+from fssbench.methods.catalogue import check_build, list_methods
+from fssbench.protocols.rules import protocol
+from fssbench.publications.load import publications
+from tests.cli.conftest import fssbench
+from tests.docs.pages import blocks, commands, lines_of, pages
+
+__all__ = ["fssbench"]
+
+OWN = {"mynet"}
+"""Methods and folders that a page tells its reader to write first."""
+
+
+def parsed(line: str) -> tuple[str, dict[str, Any]]:
+    """Return the path of a command and its parameters; unknown commands, options and missing arguments are refused."""
+    words = shlex.split(line, comments=True)[1:]
+    if words[:1] == ["launch"] and "eval" in words:  # what stands behind it is a command of its own
+        assert parsed(f"fssbench {shlex.join(words[words.index('eval') :])}")
+    click: Any = typer.main.get_command(app)
+    context = click.make_context("fssbench", words)
+    while hasattr(context.command, "resolve_command"):
+        name, found, rest = context.command.resolve_command(context, [*context._protected_args, *context.args])
+        context = found.make_context(name, list(rest), parent=context)
+    return context.command_path, context.params
+
+
+@pytest.mark.parametrize("page", sorted({name for name, _ in commands()}))
+def test_a_command_in_the_documents_can_be_typed(page: str) -> None:
+    for line in dict.fromkeys(line for name, line in commands() if name == page):
+        try:
+            check(line)
+        except (AssertionError, typer.TyperException, FSSBenchError) as error:
+            pytest.fail(f"{line}: {error}")
+
+
+def check(line: str) -> None:
+    """Refuse a line that can't be typed, or names what is not registered."""
+    for variable, value in {"$fold": "0", "$method": "hsnet", "$ways": "2"}.items():  # of a loop in a shell
+        line = line.replace(variable, value)
+    if line == "fssbench --version" or line.endswith("--help"):
+        with contextlib.suppress(typer.Exit):  # both are done while they are parsed
+            parsed(line)
+        return
+    path, given = parsed(line)
+    if "new method" in path:
+        return
+    for method in names(given.get("method")):
+        if not is_code(method) and "published" not in path and path != "fssbench table":
+            assert method in list_methods(), method
+            backbone = given.get("backbone")
+            if isinstance(backbone, str) and "," not in backbone:
+                ways, shots = given.get("ways") or 1, 1
+                check_build(method, backbone, given.get("variant"), int(ways) if given.get("variant") else 1, shots)
+    for dataset in names(given.get("dataset")) + names(given.get("train_dataset")):
+        assert not set(dataset.split("_to_")) - set(list_datasets()) or dataset == "coral reef", dataset
+    for name in names(given.get("protocol")):
+        if not name.startswith("./"):
+            assert protocol(name)
+    for pattern in names(given.get("id")) + (names(given.get("ids")) if "checkpoints" in path else []):
+        assert fnmatch.filter([record.id for record in records()], pattern) or pattern == "ID", pattern
+
+
+def names(value: object) -> list[str]:
+    """Return the names in the value of an option, which may be one, several with commas, or a list."""
+    if value is None:
+        return []
+    texts = value if isinstance(value, list | tuple) else [value]
+    return [name for text in texts for name in str(text).split(",") if name]
+
+
+def is_code(name: str) -> bool:
+    """Return whether a method is named by its code, or is one that the page tells its reader to register."""
+    return ":" in name or name in OWN
+
+
+def test_methods_of_tables_are_known() -> None:
+    known = {*list_methods(), *publications().methods}
+    for _, line in commands():
+        compared = re.search(r"--compare (\S+)", line)
+        for name in compared[1].split(",") if compared else ():
+            assert "/" in name or fnmatch.filter(known, name.strip("'")), line
+
+
+RUN = ("start.md", "reading.md", "protocols/compared.md")
+"""Pages whose commands are run from the first to the last, in an empty folder. Other pages have tests of their own."""
+
+NEEDS = ("pip ", "data fetch", "--against baseline")
+"""Lines that are not run: they need a network, or the whole evaluation."""
+
+
+def runnable(page: str) -> Iterator[str]:
+    """Yield the lines of a page that need nothing but fssbench, made quick."""
+    for line in lines_of(pages()[page]):
+        if line.startswith("fssbench ") and not any(need in line for need in NEEDS):
+            yield f"{line} --limit 3" if line.startswith("fssbench eval ") else line
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("page", RUN)
+@pytest.mark.usefixtures("elsewhere")
+def test_the_commands_of_a_page_work_one_after_the_other(page: str, fssbench: Any) -> None:
+    for line in runnable(page):
+        code, out, err = fssbench(*shlex.split(line, comments=True)[1:])
+        assert code == 0, (line, out, err)
+
+
+@pytest.mark.parametrize("block", blocks(pages()["troubleshooting.md"], "console"))
+@pytest.mark.usefixtures("elsewhere")
+def test_a_message_is_what_the_program_prints(block: str, fssbench: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("FSSBENCH_DATA", raising=False)
+    line, shown = block.removeprefix("$ fssbench ").split("\n", 1)
+    code, out, err = fssbench(*shlex.split(line))
+    pattern = re.escape(shown.rstrip()).replace(r"\.\.\.", ".*")
+    assert code == 2
+    assert re.fullmatch(pattern, f"{out}{err}".rstrip()), f"{out}{err}"
+
+
+def test_the_messages_in_the_tables_are_those_of_the_program() -> None:
+    source = "".join(
+        re.sub(r'"\s*\n\s*f?"', "", path.read_text(encoding="utf-8")) for path in Path(typer_app_folder()).rglob("*.py")
+    )
+    quoted = re.findall(r"^\| `([^`]+)`", pages()["troubleshooting.md"], re.MULTILINE)
+    assert len(quoted) > 10
+    for text in quoted:
+        parts = [
+            part
+            for part in re.split(r"\.\.\.|pfenet|hsnet|fold \d|method\.name| canonical|dataset\.toml", text)
+            if len(part) > 3
+        ]
+        assert all(part.strip() in source for part in parts), text
+
+
+def typer_app_folder() -> str:
+    """Return the folder of the program's code."""
+    import fssbench as package
+
+    return str(Path(package.__file__).parent)
