@@ -224,10 +224,10 @@ def _compared() -> str:
         "under “what its weights have seen”.",
         "## Compare them yourself\n\nThe same features under two protocols:\n\n"
         + block(
-            "fssbench eval --method prototype --backbone small --dataset shapes20i --fold 0 --protocol hsnet --limit 20 "
-            "--out runs/by-hsnet\n"
-            "fssbench eval --method prototype --backbone small --dataset shapes20i --fold 0 --protocol pfenet --limit 20 "
-            "--out runs/by-pfenet\n"
+            "fssbench eval --method prototype --backbone small --dataset shapes20i --fold 0 --protocol hsnet "
+            "--limit 20 --out runs/by-hsnet\n"
+            "fssbench eval --method prototype --backbone small --dataset shapes20i --fold 0 --protocol pfenet "
+            "--limit 20 --out runs/by-pfenet\n"
             "fssbench table --source measured --dataset shapes20i --runs runs",
             "sh",
         ),
