@@ -10,12 +10,12 @@ from pathlib import Path
 
 from fssbench.checkpoints.archives import archived_names, is_archive, unpack_one
 from fssbench.checkpoints.choosing import choose
-from fssbench.checkpoints.drive import download_file, folder_files, require_gdown
 from fssbench.checkpoints.fetching import browser_way, cached_file, check_hash, locate
 from fssbench.checkpoints.files import check_contents, file_sha256, recognise
 from fssbench.checkpoints.links import Link, link_of
 from fssbench.checkpoints.registry import Record, record_first_hash, records
 from fssbench.config import cache_folder
+from fssbench.downloads.drive import download_file, folder_files, require_gdown
 from fssbench.downloads.remote import Remote
 from fssbench.downloads.responses import PageError
 from fssbench.downloads.resumable import download

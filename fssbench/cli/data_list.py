@@ -51,7 +51,9 @@ def _lines(one: Listed) -> Iterator[tuple[str, str]]:
     elif one.kind == "by hand":
         yield "from", f"{', '.join(one.hosts)}; fssbench data fetch {one.name} says how"
     if one.hosts:
-        yield "size", "not stated" if one.bytes is None else f"{size_text(one.bytes)} to download"
+        unsized = f"{one.unsized} file{'s' if one.unsized > 1 else ''} of unknown size" if one.unsized else ""
+        sizes = [text for text in (size_text(one.bytes) if one.bytes else "", unsized) if text]
+        yield "size", f"{' and '.join(sizes)} to download" if sizes else "not stated"
         yield "licence", f"{one.licence} ({one.page})"
     yield "here", _here(one)
     yield "evaluate", one.evaluate

@@ -10,8 +10,7 @@ import requests
 import torch
 from gdown import download as gdown_download
 
-from fssbench.checkpoints import drive
-from fssbench.downloads import resumable
+from fssbench.downloads import drive, resumable
 from tests.downloads.host import Host, serving
 
 

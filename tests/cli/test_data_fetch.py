@@ -196,19 +196,21 @@ def test_an_archive_that_lacks_files_is_not_taken_for_whole(pascal: Host, fssben
 def test_a_set_behind_a_login_is_explained_and_unpacked_where_it_was_saved(
     mirror: Host, stated: Change, fssbench: Any, tmp_path: Path
 ) -> None:
-    command = ("data", "fetch", "fss1000", "--root", str(tmp_path))
+    command = ("data", "fetch", "deepglobe", "--root", str(tmp_path))
     code, out, err = fssbench(*command)
     assert code == 2
-    assert "open https://drive.google.com/file/d/16TgqOeI_0P41Eh3jWQlxlRXG9KIqtMgI/view in a browser" in out
-    assert "FSS-1000/CLASS/1.jpg ... 10.jpg" in out
+    page = "https://www.kaggle.com/datasets/balraj98/deepglobe-land-cover-classification-dataset"
+    assert f"open {page} in a browser" in out
+    assert "Deepglobe/train/ID_sat.jpg, ID_mask.png" in out
     assert "have to be saved by hand" in err
-    saved = zipped({f"fewshot_data/fewshot_data/ab_wheel/{n}.{end}": b"x" for n in (1, 10) for end in ("jpg", "png")})
-    stated("fss1000", "fewshot_data.zip", None, holds={"*/*.jpg": 2, "*/*.png": 2})
-    (tmp_path / "fewshot_data.zip").write_bytes(saved)
+    archive = page.rpartition("/")[2] + ".zip"
+    saved = zipped({f"archive/train/{n}_{end}": b"x" for n in (1, 10) for end in ("sat.jpg", "mask.png")})
+    stated("deepglobe", archive, None, holds={"train/*_mask.png": 2})
+    (tmp_path / archive).write_bytes(saved)
     code, out, err = fssbench(*command)
     assert code == 0, err
-    assert files_in(tmp_path / "FSS-1000") == [f"ab_wheel/{n}.{end}" for n in (1, 10) for end in ("jpg", "png")]
-    assert (tmp_path / "fewshot_data.zip").is_file()
+    assert files_in(tmp_path / "Deepglobe") == [f"train/{n}_{end}" for n in (10, 1) for end in ("mask.png", "sat.jpg")]
+    assert (tmp_path / archive).is_file()
     assert mirror.requests == []
     # What a program can have comes, whatever else is missing.
     classes = b"ID,Class\r\n"

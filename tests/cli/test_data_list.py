@@ -36,7 +36,8 @@ def test_each_data_set_has_its_source_its_terms_and_what_is_here(fssbench: Any, 
     assert coco["here"].endswith("imported splits of lists 0 of 2")
     assert "some 330 MB for 1,000 episodes" in coco["evaluate"]
     assert "SegmentationClassAug/*.png 1 of 12031" in "\n".join(blocks["pascal5i"])
-    assert "fssbench data fetch fss1000 says how" in "\n".join(blocks["fss1000"])
+    assert "fssbench data fetch deepglobe says how" in "\n".join(blocks["deepglobe"])
+    assert "10.3 kB and 1 file of unknown size to download" in "\n".join(blocks["fss1000"])
     assert "  here      nothing is needed" in blocks["shapes20i"]
     assert "  here      no" in blocks["suim"]
 
@@ -54,7 +55,7 @@ def test_the_same_as_json(fssbench: Any, tree: Path, monkeypatch: pytest.MonkeyP
     assert (found["folder"]["kind"], found["shapes20i"]["kind"], found["suim"]["kind"]) == (
         "own",
         "rendered",
-        "by hand",
+        "fetched",
     )
     assert found["suim"]["folder"] is None
 

@@ -10,12 +10,15 @@ from pathlib import Path
 from fssbench.datasets.dataset import Split
 from fssbench.datasets.fetching.places import work_folder
 from fssbench.datasets.fetching.sources import Part, Source
+from fssbench.downloads import drive
 from fssbench.downloads.remote import difference, digest
+from fssbench.downloads.responses import PageError
 from fssbench.downloads.resumable import arrived, download
 from fssbench.downloads.shown import Shown, size_text
 from fssbench.downloads.space import check_space, full_disk_explained
 from fssbench.downloads.unpacking import unpack
 from fssbench.errors import BrokenFileError
+from fssbench.escape import printable
 from fssbench.files import locked
 
 KEPT = "archives"
@@ -45,12 +48,12 @@ class Wanted:
     @property
     def downloads(self) -> tuple[Part, ...]:
         """The parts that are downloaded."""
-        return tuple(part for part in self.parts if part.url and self.saved(part) is None)
+        return tuple(part for part in self.parts if part.by_program and self.saved(part) is None)
 
     @property
     def by_hand(self) -> tuple[Part, ...]:
         """The parts that a person has to save from a page first."""
-        return tuple(part for part in self.parts if part.page and self.saved(part) is None)
+        return tuple(part for part in self.parts if part.page and not part.by_program and self.saved(part) is None)
 
     @property
     def made(self) -> tuple[Part, ...]:
@@ -74,12 +77,17 @@ class Wanted:
         """About how many bytes the disk needs at most while this is fetched; what has arrived is not counted again."""
         kept = sum(part.bytes or 0 for part in self.downloads) if self.keep else 0
         largest = 0 if self.keep else max((part.bytes or 0 for part in self.downloads if part.take), default=0)
-        unpacked = [part.bytes_unpacked for part in self.parts if self.saved(part) or part.url]
+        unpacked = [part.bytes_unpacked for part in self.parts if self.saved(part) or part.by_program]
         return max(sum(unpacked) + kept + largest - sum(map(self.arrived, self.downloads)), 0)
 
     def arrived(self, part: Part) -> int:
         """Return how many bytes of a download are here."""
-        return arrived(work_folder(self.folder) / part.name)
+        target = work_folder(self.folder) / part.name
+        return drive.arrived(target) if self.from_drive(part) else arrived(target)
+
+    def from_drive(self, part: Part) -> bool:
+        """Return whether a part comes from Google Drive itself, and not from a mirror."""
+        return part.on_drive and part.remote(self.mirror).host == drive.HOST
 
 
 def check_room(wanted: Wanted) -> None:
@@ -98,21 +106,31 @@ def fetch_parts(wanted: Wanted, shown: Shown) -> None:
         MissingError: If a host does not send a file, or the disk is full. What has arrived is kept.
         BrokenFileError: If a file is not the recorded one, or not what it should be.
     """
+    refused: list[PageError] = []
+    for part in wanted.downloads:
+        if wanted.from_drive(part):
+            drive.require_gdown(f"{part.name} of {wanted.source.name}", _instead(wanted, part))
     for part in wanted.parts:
-        if part.command or (part.page and wanted.saved(part) is None):
+        if part.command or part in wanted.by_hand:
             continue
         work = work_folder(wanted.folder)
         busy = partial(shown.note, f"another process fetches the {part.what}; waiting for it")
         with locked(work / f"{part.name}.unpacked", busy):
             if wanted.source.missing(part, wanted.folder, wanted.split):
-                _fetch(wanted, part, work, shown)
+                try:
+                    _fetch(wanted, part, work, shown)
+                except PageError as error:
+                    if not wanted.from_drive(part):
+                        raise
+                    refused.append(error)  # a quota: the other parts come all the same
+    if refused:
+        raise refused[0]
 
 
 def _fetch(wanted: Wanted, part: Part, work: Path, shown: Shown) -> None:
     remote, saved = part.remote(wanted.mirror), wanted.saved(part)
     if saved is None:
-        instead = _instead(wanted, part)
-        path = download(remote, work / remote.name, instead, shown)
+        path = _downloaded(wanted, part, work / remote.name, shown)
         if not remote.hashed:
             shown.note(f"{remote.name}: nobody states its hash; its sha256 is {digest(path)}")
     else:
@@ -132,6 +150,39 @@ def _fetch(wanted: Wanted, part: Part, work: Path, shown: Shown) -> None:
             path.replace(wanted.folder / KEPT / path.name)
         else:
             path.unlink(missing_ok=True)
+
+
+def _downloaded(wanted: Wanted, part: Part, target: Path, shown: Shown) -> Path:
+    """Download a part, or the rest of it, from its host, a mirror, or Google Drive, and return its file.
+
+    Raises:
+        MissingError: If it can't be had; PageError if Google Drive shows a page in its place.
+        BrokenFileError: If it is another file than the recorded one; it is not kept.
+    """
+    instead, remote = _instead(wanted, part), part.remote(wanted.mirror)
+    if not wanted.from_drive(part):
+        return download(remote, target, instead, shown)
+    if not target.is_file():
+        drive_id = drive.file_id(part.page) or _in_folder(part, instead)
+        drive.download_file(drive_id, target, part.name, int(min(remote.limit, drive.MOST)), instead, shown)
+    if wrong := difference(target, remote):
+        target.unlink()
+        raise BrokenFileError(f"{part.name} is not the recorded file: {wrong}", instead)
+    return target
+
+
+def _in_folder(part: Part, instead: str) -> str:
+    """Return the id of the file of this name in a folder of Google Drive.
+
+    Raises:
+        PageError: If the folder is not shown, or has no such file or several.
+    """
+    files = drive.folder_files(part.page, instead)
+    found = [one for path, one in files if Path(path).name == part.files[0]]
+    if len(found) != 1:
+        names = ", ".join(sorted(printable(path) for path, _ in files)[:6])
+        raise PageError(f"{part.page} has {len(found) or 'no'} files {part.files[0]}; it shows {names}", instead)
+    return found[0]
 
 
 def _place(wanted: Wanted, part: Part, path: Path, work: Path, shown: Shown) -> None:
@@ -188,6 +239,9 @@ def summary(wanted: Wanted) -> list[str]:
     saved = [(part.what, wanted.saved(part)) for part in wanted.parts]
     lines += [f"{what}: from {path}, which is here" for what, path in saved if path is not None]
     if wanted.downloads:
-        room = f"room needed in {wanted.folder}: {size_text(wanted.room)}"
-        lines.append(f"to download: {size_text(wanted.bytes)}; {room}")
+        unsized = sum(part.bytes is None for part in wanted.downloads)
+        room = f"room needed in {wanted.folder}: {'at least ' if unsized else ''}{size_text(wanted.room)}"
+        rest = f" and {unsized} file{'s' if unsized > 1 else ''} of unknown size" if unsized else ""
+        known = size_text(wanted.bytes) if wanted.bytes or not unsized else ""
+        lines.append(f"to download: {f'{known}{rest}' if known else rest.removeprefix(' and ')}; {room}")
     return lines

@@ -43,6 +43,7 @@ class Listed:
         folder: The data folder; None if none is configured or it is rendered.
         holdings: What is in the folder.
         evaluate: What an evaluation needs.
+        unsized: Number of files that are downloaded and whose size nobody states.
     """
 
     name: str
@@ -55,6 +56,7 @@ class Listed:
     folder: Path | None = None
     holdings: tuple[Holding, ...] = ()
     evaluate: str = ""
+    unsized: int = 0
 
 
 def listed(root: Path | None = None) -> list[Listed]:
@@ -77,12 +79,12 @@ def _listed(name: str, root: Path | None) -> Listed:
         return Listed(name, info.title, "own", folder=folder, evaluate="images, masks and dataset.toml of your own")
     if source is None:
         return Listed(name, info.title, "unknown", folder=folder, evaluate="see the documentation of its package")
-    downloads = [part for part in source.parts if part.url]
+    downloads = [part for part in source.parts if part.by_program]
     sizes = [part.bytes for part in downloads if part.bytes is not None]
     return Listed(
         name,
         info.title,
-        "by hand" if any(part.page for part in source.parts) else "fetched",
+        "by hand" if any(part.page and not part.by_program for part in source.parts) else "fetched",
         _hosts(source),
         sum(sizes) or None,
         source.licence,
@@ -90,6 +92,7 @@ def _listed(name: str, root: Path | None) -> Listed:
         folder,
         () if folder is None else _all_holdings(source, folder),
         source.evaluate,
+        len(downloads) - len(sizes),
     )
 
 

@@ -12,6 +12,7 @@ from typing import Any, cast
 from fssbench.datasets.catalogue import dataset_info, list_datasets
 from fssbench.datasets.dataset import Split
 from fssbench.datasets.splits.stored import is_there
+from fssbench.downloads.drive import MOST, file_id, folder_id
 from fssbench.downloads.remote import Remote, mirrored
 
 LARGE_FILE = 64 << 20
@@ -28,7 +29,8 @@ class Part:
         what: What it is, e.g. "annotations".
         holds: How many files of the whole part match each pattern of paths in the data folder.
         url: The archive or the file; empty if a host shows a page only, or a command makes it.
-        page: The page from which a person saves it; empty if there is a url.
+        page: The page from which a person saves it; empty if there is a url. A file of Google Drive, or the one of its
+            name in a folder there, is fetched by a program all the same.
         command: The command that makes it of other parts; empty if it is downloaded.
         command_for: The same for a split, if that needs less.
         files: What it may be called where it was saved by hand; the first is its own name.
@@ -75,6 +77,16 @@ class Part:
         return "-".join((*filter(None, self.into.split("/")), self.files[0])) if self.lists else self.files[0]
 
     @property
+    def on_drive(self) -> bool:
+        """Whether it is a file of Google Drive, or in a folder there."""
+        return bool(file_id(self.page) or folder_id(self.page))
+
+    @property
+    def by_program(self) -> bool:
+        """Whether `fssbench data fetch` gets it from its host."""
+        return bool(self.url) or self.on_drive
+
+    @property
     def bytes(self) -> int | None:
         """About how much is downloaded; None if it is not known."""
         return self.size if self.size is not None else self.about
@@ -85,9 +97,12 @@ class Part:
         return self.unpacked if self.unpacked is not None else self.bytes or 0
 
     def remote(self, mirror: str | None = None) -> Remote:
-        """Return the file on its host, or on a mirror of it."""
-        url = mirrored(self.url, mirror) if self.url else ""
-        return Remote(url, self.name, self.size, self.sha256, self.md5, most=2 * (self.about or LARGE_FILE))
+        """Return the file on its host, or on a mirror: there a file of Google Drive is drive.google.com/ID/NAME."""
+        drive_id = file_id(self.page) or folder_id(self.page)
+        address = self.url or (f"https://drive.google.com/{drive_id}/{self.files[0]}" if drive_id else "")
+        url = mirrored(address, mirror) if address else ""
+        most = MOST if drive_id and not self.about else 2 * (self.about or LARGE_FILE)
+        return Remote(url, self.name, self.size, self.sha256, self.md5, most=most)
 
     def counts(self, folder: Path) -> dict[str, tuple[int, int]]:
         """Return for each pattern how many files are in a data folder, and how many the whole part has."""

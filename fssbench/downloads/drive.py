@@ -2,20 +2,51 @@
 
 from __future__ import annotations
 
+import glob
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
-from fssbench.downloads.responses import TIMEOUT, PageError, reason_of
+from fssbench.downloads.responses import TIMEOUT, PageError, reason_of, refuse_page
 from fssbench.downloads.shown import Shown
 from fssbench.downloads.space import check_space, full_disk_explained
 from fssbench.errors import BrokenFileError, MissingError
 
+_RANDOM = 8
+"""Characters between the name of a file and the ending of the part that gdown keeps of it."""
+
 RETRIES = 4
 """Further attempts where a connection breaks off."""
 
+HOST = "drive.google.com"
+MOST = 64 << 30
+"""Bytes that a file may have whose size nobody states."""
+
 _INSTALL = "pip install 'fssbench[drive]'"
+_FILE = re.compile(r"https://drive\.google\.com/(?:file/d/|open\?id=)([\w-]+)(?:/view)?")
+_FOLDER = re.compile(r"https://drive\.google\.com/drive/folders/([\w-]+)")
+_FIRST = 1 << 12
+"""Bytes of a file that are looked at to see whether it is a web page."""
+
+
+def file_id(url: str) -> str:
+    """Return the id of a file by its page on Google Drive; empty if the address is no such page."""
+    found = _FILE.fullmatch(url)
+    return found[1] if found else ""
+
+
+def folder_id(url: str) -> str:
+    """Return the id of a folder by its page on Google Drive; empty if the address is no such page."""
+    found = _FOLDER.fullmatch(url)
+    return found[1] if found else ""
+
+
+def arrived(target: Path) -> int:
+    """Return how many bytes of a file are here: all of them, or the part that gdown keeps next to it, or 0."""
+    parts = [target, *target.parent.glob(f"{glob.escape(target.name)}{'?' * _RANDOM}.part")]
+    return max((path.stat().st_size for path in parts if path.is_file()), default=0)
 
 
 def require_gdown(what: str, instead: str) -> None:
@@ -77,7 +108,7 @@ def download_file(file_id: str, target: Path, what: str, most: int, instead: str
     def advance(done: int, total: int | None) -> None:
         nonlocal before
         if max(done, total or 0) > most:
-            raise BrokenFileError(f"{what} is no weight file: its host sends more than {most} bytes", instead)
+            raise BrokenFileError(f"{what} is not what it should be: its host sends more than {most} bytes", instead)
         if before is None:
             check_space(target.parent, max((total or done) - done, 0), what)
             shown.begin(what, 0, total)
@@ -97,6 +128,13 @@ def download_file(file_id: str, target: Path, what: str, most: int, instead: str
             timeout=TIMEOUT,
             retries=RETRIES,
         )
+    with target.open("rb") as file:
+        first = file.read(_FIRST)
+    try:
+        refuse_page("", first, f"https://drive.google.com/file/d/{file_id}", instead)
+    except PageError:
+        target.unlink()  # a page that gdown does not know: else it would be taken for the file the next time
+        raise
     return target
 
 
