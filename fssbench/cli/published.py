@@ -10,13 +10,15 @@ import typer
 
 from fssbench.cli.console import print_table
 from fssbench.cli.help import Command, Group
-from fssbench.cli.options import AsJson, numbers, words
+from fssbench.cli.options import AsJson, OutFile, numbers, words
 
 if TYPE_CHECKING:
     from fssbench.publications.search import Filters
 
 app = typer.Typer(
-    cls=Group, help="The printed numbers: list and filter them, show each with its source.", no_args_is_help=True
+    cls=Group,
+    help="The printed numbers: list and filter them, show each with its source, cite their papers.",
+    no_args_is_help=True,
 )
 
 Methods = Annotated[list[str] | None, typer.Option("--method", help="Methods, e.g. hsnet,'as*'; 'hsnet:*' variants.")]
@@ -107,6 +109,37 @@ def show(
         return
     width = min(shutil.get_terminal_size((listing.WIDTH, 24)).columns, listing.WIDTH) if sys.stdout.isatty() else None
     typer.echo(listing.described(known, chosen, width or listing.WIDTH), nl=False)
+
+
+@app.command(cls=Command)
+def bibtex(
+    method: Methods = None,
+    out: OutFile = None,
+) -> None:
+    """Write the BibTeX entries of methods and of the papers that print numbers, with the keys of `table --cite`.
+
+    What was read at no source is left out, and a comment names it: nearly always authors.
+
+    Examples:
+        fssbench published bibtex --out fss.bib
+        fssbench published bibtex --method hsnet,asnet
+    """
+    from fssbench.cli.paths import check_file
+    from fssbench.files import write_text
+    from fssbench.publications import bibtex as papers
+    from fssbench.publications.load import publications
+    from fssbench.publications.search import select
+
+    check_file("--out", out)
+    chosen: tuple[str, ...] = ()
+    if method is not None:
+        found = select(publications(), _wanted(method, None, None, "", "", None, None, None))
+        chosen = tuple(dict.fromkeys(one.row.method for one in found))
+    text = papers.bibtex(chosen)
+    if out is None:
+        typer.echo(text, nl=False)
+    else:
+        write_text(out, text)
 
 
 def _wanted(

@@ -223,7 +223,7 @@ class StyleOptions:
         Literal["column", "page"],
         typer.Option(
             "--span",
-            help="As wide as a column of the text (table), or as the page (table*).",
+            help="As wide as a column of the text (table, without venues), or as the page (table*).",
             rich_help_panel=LATEX,
         ),
     ] = "page"

@@ -132,10 +132,7 @@ def _table(ones: Sequence[Measurement], entries: Sequence[Entry], style: Style) 
     numbers = [replace(n, class_name=named.get((n.fold, n.class_id), f"class {n.class_id}")) for n in numbers]
     notes = Footnotes(entries, style)
     marks = [notes.marks([entry]) for entry in entries]
-    columns = []
-    for name, of_entry in zip(names, marks, strict=True):
-        shown = f"{name} [{','.join(of_entry)}]" if of_entry else name
-        columns.append(Column(shown, shown))
+    columns = [Column(name, name, of_entry) for name, of_entry in zip(names, marks, strict=True)]
     by_place = {(number.fold, number.class_id, number.name): number for number in numbers}
     groups = []
     for fold in sorted({number.fold for number in numbers}):

@@ -66,7 +66,10 @@ def requested_data(request: Comparison, known: Publications, runs: Mapping[Path,
     found: list[Data] = []
     for name in request.datasets:
         pair = name.split("_to_")
-        if name not in keys | owns and not (len(pair) == 2 and set(pair) <= set(list_datasets())):
+        # Known also before its first run.
+        if len(pair) == 2 and set(pair) <= set(list_datasets()):
+            keys.add(name)
+        if name not in keys | owns:
             raise unknown_name("data set", name, keys | owns, "fssbench list datasets")
         own = [data for data in of_runs if name in (data.key, data.own.lower())]
         # Printed rows are never of own data, so where there are runs on it, there is nothing else.

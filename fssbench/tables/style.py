@@ -74,8 +74,8 @@ class Style:
 
     @property
     def venue(self) -> bool:
-        """Whether there is a column with venues."""
-        return not self.columns or VENUE in self.columns
+        """Whether there is a column with venues: by default on a page, as a column of the text has no room for it."""
+        return VENUE in self.columns or (not self.columns and self.span == "page")
 
     def chosen(self, numbers: Sequence[str]) -> tuple[str, ...]:
         """Return the numbers of a block (`fssbench.publications.rows.NUMBERS`) that are shown, in their order."""

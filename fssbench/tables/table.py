@@ -38,10 +38,12 @@ class Column:
     Attributes:
         name: Full heading, e.g. "fold-0".
         short: Short heading for narrow output, e.g. "f0".
+        marks: The marks of its footnotes, in order.
     """
 
     name: str
     short: str
+    marks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from html import escape
 from typing import TYPE_CHECKING
 from urllib.parse import quote
@@ -143,14 +143,13 @@ def _heads(table: Table) -> list[str]:
         )
         for place, column in enumerate(block.columns):
             first = ' class="first"' if place == 0 else ""
-            names += f'<th{first} scope="col">{escaped(column.name)}</th>'
+            names += f'<th{first} scope="col">{escaped(column.name)}{_marks(column.marks)}</th>'
     return [titles + "</tr>", names + "</tr>"]
 
 
 def _row(row: Row, starts: frozenset[int], under: bool, venue: bool) -> str:
-    marks = f"<sup>{escaped(','.join(row.marks))}</sup>" if row.marks else ""
     cells = "".join(_cell(cell, place in starts) for place, cell in enumerate(row.cells))
-    name = f'<td class="text">{escaped(row.label)}{marks}</td>'
+    name = f'<td class="text">{escaped(row.label)}{_marks(row.marks)}</td>'
     opening = '<tr class="under">' if under else "<tr>"
     where = ""
     if venue:
@@ -165,6 +164,10 @@ def _cell(cell: Cell, first: bool) -> str:
     spread = f" {escaped(cell.spread)}" if cell.spread else ""
     mark = f" <sup>{escaped(cell.mark)}</sup>" if cell.mark else ""
     return f"{opening}{number}{spread}{mark}</td>"
+
+
+def _marks(marks: Sequence[str]) -> str:
+    return f"<sup>{escaped(','.join(marks))}</sup>" if marks else ""
 
 
 def _linked(shown: str, href: str) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from fssbench.escape import plain
 from fssbench.publications.titles import short_venue
-from fssbench.tables.table import Cell, Row, Table
+from fssbench.tables.table import Cell, Column, Row, Table
 
 _SHAPES = {"": "{}", "best": "\\textbf{{{}}}", "second": "\\underline{{{}}}"}
 _SPECIAL = {
@@ -39,8 +39,14 @@ _ENVIRONMENTS = {"page": "table*", "column": "table"}
 _MANY = 40
 """Rows from which on a table is set smaller, to fit on a page with its footnotes."""
 
-_FEW = 8
-"""Columns of numbers that fit into a column of the text."""
+_WIDE = 12
+"""Columns of numbers from which on they are set closer."""
+
+_COLUMN = 235
+"""Width of a column of the text in points, as in the style of CVPR."""
+
+_CHARACTER, _SPACE = 3.9, 4.0
+"""Width of a character and of the space between two columns of a table that is set for a column of the text."""
 
 _WESTERN = 0x24F
 """The last letter of the Latin scripts in Unicode, most of which pdfLaTeX can set."""
@@ -72,6 +78,7 @@ def _render(table: Table, key: str) -> str:
         first = f"\\caption{{{escaped(table.title)}: {escaped(table.legend)}."
         caption = [first, *ranked]
         caption[-1] += "}"
+    wide = sum(len(block.columns) for block in table.blocks) > _WIDE
     lines = [
         f"\\begin{{{environment}}}[t]",
         "\\centering",
@@ -79,7 +86,7 @@ def _render(table: Table, key: str) -> str:
         *([f"\\label{{{key}}}"] if key else []),
         "\\smallskip",
         "\\scriptsize" if table.span == "column" or long else "\\footnotesize",
-        f"\\setlength{{\\tabcolsep}}{{{2 if table.span == 'column' else 3}pt}}",
+        f"\\setlength{{\\tabcolsep}}{{{2 if table.span == 'column' or wide else 3}pt}}",
         *(["\\renewcommand{\\arraystretch}{0.88}"] if long else []),
     ]
     for number, part in enumerate(_parts(table)):
@@ -97,14 +104,34 @@ def _parts(table: Table) -> list[Table]:
     """Return the tables that stand one below the other: the whole table, unless it is to fit into a column."""
     if table.span == "page":
         return [table]
-    ranges: list[tuple[int, int]] = []
-    for block, start in zip(table.blocks, table.offsets(), strict=True):
-        stop = start + len(block.columns)
-        if ranges and stop - ranges[-1][0] <= _FEW:
-            ranges[-1] = (ranges[-1][0], stop)
-        else:
-            ranges.append((start, stop))
-    return [table.part(start, stop) for start, stop in ranges]
+    parts: list[Table] = []
+    rest = table
+    while (count := sum(len(block.columns) for block in rest.blocks)) > 1 and _width(rest) > _COLUMN:
+        # Blocks stay together if they fit.
+        first = len(rest.blocks[0].columns)
+        stops = (*reversed(rest.offsets()[1:]), *range(min(first, count - 1), 0, -1))
+        stop = next((stop for stop in stops if _width(rest.part(0, stop)) <= _COLUMN), 1)
+        parts.append(rest.part(0, stop))
+        rest = rest.part(stop, count)
+    return [*parts, rest]
+
+
+def _heading(column: Column, table: Table) -> str:
+    return column.short if table.span == "column" else column.name
+
+
+def _width(table: Table) -> float:
+    """Return about how wide a table is in points."""
+    rows = [line for group in table.groups for line, _ in group.lines()]
+    lead = max(len(row.label) + (0.6 * len(",".join(row.marks))) + (5 if row.cite else 0) for row in rows)
+    lead += max(len(short_venue(row.venue)) for row in rows) if table.venue else 0
+    columns = [column for block in table.blocks for column in block.columns]
+    heads = [len(_heading(column, table)) + 0.6 * len(",".join(column.marks)) for column in columns]
+    cells = [
+        max(head, *(len(cell.text + cell.spread + cell.mark) for cell in (row.cells[place] for row in rows)))
+        for place, head in enumerate(heads)
+    ]
+    return _CHARACTER * (lead + sum(cells)) + _SPACE * (len(cells) + table.venue)
 
 
 def _tabular(table: Table) -> list[str]:
@@ -129,7 +156,11 @@ def _heads(table: Table, text: int) -> list[str]:
         titles.append(f"\\multicolumn{{{width}}}{{c}}{{{escaped(block.title)}}}")
         if block.title:
             rules.append(f"\\cmidrule(lr){{{start + text + 1}-{start + text + width}}}")
-    names = [escaped(column.name) for block in table.blocks for column in block.columns]
+    names = [
+        escaped(_heading(column, table)) + (_mark(",".join(column.marks)) if column.marks else "")
+        for block in table.blocks
+        for column in block.columns
+    ]
     heads = _line([*(escaped(head.capitalize()) for head in table.heads[:text]), *names])
     return [_line(titles), "".join(rules), heads] if rules else [heads]
 

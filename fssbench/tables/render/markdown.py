@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from fssbench.escape import markdown_escaped
 from fssbench.tables.table import Cell, Row, Table
@@ -16,16 +16,20 @@ def render_markdown(tables: Iterable[Table]) -> str:
 
 
 def _render(table: Table) -> str:
-    heads = [f"{block.title} {column.name}".strip() for block in table.blocks for column in block.columns]
+    heads = [
+        markdown_escaped(f"{block.title} {column.name}".strip()) + _marks(column.marks)
+        for block in table.blocks
+        for column in block.columns
+    ]
     text = table.heads if table.venue else table.heads[:1]
-    columns = [*text, *heads]
+    columns = [*map(markdown_escaped, text), *heads]
     ranked = "best in bold, second underlined" if table.ranked else ""
     if table.caption:
         lines = [f"{markdown_escaped(table.caption)}", ""]
     else:
         legend = "; ".join(filter(None, (markdown_escaped(table.legend), ranked)))
         lines = [f"### {markdown_escaped(table.title)}", "", f"{legend}.", ""]
-    lines += [_line(map(markdown_escaped, columns)), _line([*[":---"] * len(text), *["---:"] * len(heads)])]
+    lines += [_line(columns), _line([*[":---"] * len(text), *["---:"] * len(heads)])]
     for group in table.groups:
         lines.append(_line([f"*{markdown_escaped(group.title)}*", *[""] * (len(columns) - 1)]))
         for row, under in group.lines():
@@ -40,7 +44,11 @@ def _render(table: Table) -> str:
 
 
 def _name(row: Row) -> str:
-    return markdown_escaped(row.label) + (f"<sup>{','.join(row.marks)}</sup>" if row.marks else "")
+    return markdown_escaped(row.label) + _marks(row.marks)
+
+
+def _marks(marks: Sequence[str]) -> str:
+    return f"<sup>{','.join(marks)}</sup>" if marks else ""
 
 
 def _cell(cell: Cell) -> str:

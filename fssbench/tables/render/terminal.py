@@ -8,7 +8,7 @@ from textwrap import fill
 
 from fssbench.escape import printable
 from fssbench.publications.titles import short_venue
-from fssbench.tables.table import Cell, Footnote, Row, Table
+from fssbench.tables.table import Cell, Column, Footnote, Row, Table
 
 WIDTH = 100
 """Columns where no terminal says how many it has."""
@@ -84,6 +84,10 @@ def _name(row: Row, under: bool = False) -> str:
     return f"{printable(row.label)} [{_joined(row.marks)}]" if row.marks else printable(row.label)
 
 
+def _head(column: Column) -> str:
+    return printable(f"{column.short} [{_joined(column.marks)}]" if column.marks else column.short)
+
+
 def _venue(row: Row) -> str:
     return printable(short_venue(row.venue))
 
@@ -128,7 +132,7 @@ class _Widths:
     def of(cls, table: Table, styled: bool) -> _Widths:
         """Return the widths that the rows of a table need."""
         rows = [line for group in table.groups for line in group.lines()]
-        heads = [printable(column.short) for block in table.blocks for column in block.columns]
+        heads = [_head(column) for block in table.blocks for column in block.columns]
         after = [max(len(_after(row.cells[place], styled)) for row, _ in rows) for place in range(len(heads))]
         numbers = [
             max(len(head) - after[place], *(len(_number(row.cells[place])) for row, _ in rows))
@@ -156,7 +160,7 @@ def _body(table: Table, styled: bool) -> list[str]:
         titles += f" {gap}{printable(block.title).center(wide)}"
         # A heading ends where the numbers below it do.
         named = (
-            printable(column.short).rjust(widths.numbers[place]).ljust(widths.cells[place])
+            _head(column).rjust(widths.numbers[place]).ljust(widths.cells[place])
             for column, place in zip(block.columns, own, strict=True)
         )
         heads += " " + "".join(gap + name for name in named)
