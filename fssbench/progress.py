@@ -126,10 +126,16 @@ class Activity:
                 sys.stderr.flush()
 
     def _line(self) -> str:
-        if self._total is None:
+        if not self._count:
             return f"{self.doing}, for {clock(time.monotonic() - self._began)} so far"
-        facts = (f"{self.done}/{self._total} {self._unit}", self._rate(), self._left())
-        return f"{self.doing}: {', '.join(fact for fact in facts if fact)}"
+        return f"{self.doing}: {', '.join(filter(None, (self._count, self._rate(), self._left())))}"
+
+    @property
+    def _count(self) -> str:
+        """How much is done, e.g. "12/200 masks"; empty where nothing is counted."""
+        if self._total is None:
+            return f"{self.done} {self._unit}" if self.done else ""
+        return f"{self.done}/{self._total} {self._unit}"
 
     def _draw(self) -> None:
         """Draw the line from time to time, after a while; and at the end, if the while is over."""
@@ -150,13 +156,12 @@ class Activity:
             self._bar.start()
             self._bar.add_task(self.doing, total=self._total, count="", rate="", left="")
         [task] = self._bar.task_ids
-        count = "" if self._total is None else f"{self.done}/{self._total} {self._unit}"
         self._bar.update(
             task,
             description=self.doing,
             completed=self.done,
-            count=count,
-            rate=self._rate() if self._total else clock(time.monotonic() - self._began),
+            count=self._count,
+            rate=self._rate() if self.done else clock(time.monotonic() - self._began),
             left=self._left(),
             refresh=True,
         )

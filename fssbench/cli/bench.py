@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fssbench.cli.console import console
+from fssbench.cli.console import console, say
 from fssbench.cli.help import COMPUTING, EPISODES, OUTPUT, WEIGHTS, WHAT
 from fssbench.cli.options import Backbone, BatchSize, DatasetName, Device, FeatureCache, MaybeProtocol, Root
 from fssbench.cli.paths import check_file, given_path
-from fssbench.errors import UsageError
+from fssbench.errors import FSSBenchError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -78,9 +78,6 @@ def bench(
 
     Each is measured in a process of its own, one after the other. What is measured when it is interrupted is printed.
     """
-    import csv
-    from io import StringIO
-
     from fssbench.engine.profiling.bench import Case, measure
     from fssbench.files import write_text
 
@@ -102,7 +99,30 @@ def bench(
     }
     options = [part for option, value in given.items() if value is not None for part in (option, value)]
     options += ["--random-weights"] if random_weights else []
-    found = list(measure(cases, options))
+    found: list[Measured] = []
+    try:
+        for one in measure(cases, options, _episodes(dataset, fold, episodes)):
+            found.append(one)
+            if len(cases) > 1:
+                say(f"{one.case}: {one.rate:.2f} episodes/s", err=True)
+            if out is not None:
+                write_text(out, _csv(found))
+    except (KeyboardInterrupt, FSSBenchError):
+        if found:
+            _print(found, dataset, fold)
+            say(f"not measured: {'; '.join(map(str, cases[len(found) :]))}", err=True)
+        raise
+    _print(found, dataset, fold)
+
+
+def _episodes(dataset: str, fold: str, count: int) -> int | None:
+    """Return how many episodes a case evaluates; None if only the data itself says how many folds it has."""
+    from fssbench.datasets.catalogue import dataset_info
+
+    return count if fold != "all" else count * dataset_info(dataset).folds or None
+
+
+def _print(found: Sequence[Measured], dataset: str, fold: str) -> None:
     output = console()
     output.print(_table(found))
     first = found[0].profile
@@ -111,13 +131,18 @@ def bench(
         f"{first.peak_flops / 1e9:.0f} GFLOP/s in matrix products",
         soft_wrap=True,
     )
-    if out is not None:
-        text = StringIO()
-        rows = [one.record() for one in found]
-        writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
-        write_text(out, text.getvalue())
+
+
+def _csv(found: Sequence[Measured]) -> str:
+    import csv
+    from io import StringIO
+
+    text = StringIO()
+    rows = [one.record() for one in found]
+    writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()
 
 
 def _table(found: Sequence[Measured]) -> Table:

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from fssbench.comparison import compare
+from fssbench.progress import Activity
 from fssbench.results import load_run
 from fssbench.results.run_reader import Results
 from tests.hub.models import saved
@@ -24,7 +25,7 @@ def in_process(fssbench: Any, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Evaluate in this process instead of one for each backbone, which takes seconds to start; what was evaluated."""
     evaluated: list[str] = []
 
-    def run(arguments: Sequence[str], out: Path, what: str) -> Results:
+    def run(arguments: Sequence[str], out: Path, what: str, activity: Activity) -> Results:
         evaluated.append(what)
         code, _, err = fssbench("eval", *arguments, "--out", str(out), "--profile", "--quiet")
         assert (code, "error" in err) == (0, False), err

@@ -11,7 +11,7 @@ from fssbench.engine.profiling.bench import evaluated, read_profile
 from fssbench.engine.profiling.profile import PROFILE
 from fssbench.errors import UsageError
 from fssbench.escape import in_path
-from fssbench.progress import tracked
+from fssbench.progress import Activity
 
 if TYPE_CHECKING:
     from fssbench.comparison.paired import Difference
@@ -105,9 +105,11 @@ def measure_backbones(
     Raises:
         UsageError: If `fssbench eval` fails, with its message.
     """
-    for name, folder in tracked(list(run_folders(out, backbones).items()), "measuring", "backbones"):
+    for number, (name, folder) in enumerate(run_folders(out, backbones).items(), 1):
         arguments = ["--method", method, "--backbone", name, *options]
-        results = evaluated(arguments, folder, f"{method} on {name}")
+        what = f"{method} on {name}"
+        with Activity(f"measuring {what} ({number} of {len(backbones)})", None, "episodes") as activity:
+            results = evaluated(arguments, folder, what, activity)
         profile = folder / PROFILE
         yield BackboneRun(
             backbone=name,

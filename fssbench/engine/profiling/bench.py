@@ -7,14 +7,18 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from fssbench.engine.profiling.profile import PROFILE, Line, Profile
 from fssbench.errors import FSSBenchError, UsageError
 from fssbench.metrics.summary import summarise
-from fssbench.progress import tracked
+from fssbench.progress import Activity
 from fssbench.results.run_reader import Results, load_run
+
+_LOOK = 0.5
+"""Seconds between two looks at the rows of a process."""
 
 
 @dataclass(frozen=True)
@@ -24,6 +28,9 @@ class Case:
     method: str
     shots: int
     precision: str
+
+    def __str__(self) -> str:
+        return f"{self.method}, {self.shots}-shot, {self.precision}"
 
 
 @dataclass(frozen=True)
@@ -77,24 +84,29 @@ class Measured:
         }
 
 
-def measure(cases: Sequence[Case], options: Sequence[str]) -> Iterator[Measured]:
+def measure(cases: Sequence[Case], options: Sequence[str], episodes: int | None = None) -> Iterator[Measured]:
     """Evaluate each case in a process of its own and yield its measurements; so cases share neither memory nor caches.
 
     Args:
         cases: The cases.
         options: Options of `fssbench eval` that are the same for all.
+        episodes: How many episodes each of them evaluates, if that is known; for the progress.
 
     Raises:
         UsageError: If `fssbench eval` fails, with its message.
     """
-    for case in tracked(cases, "measuring", "cases"):
-        with tempfile.TemporaryDirectory(prefix="fssbench-bench-") as folder:
-            yield _measured(case, options, Path(folder) / "run")
+    for number, case in enumerate(cases, 1):
+        doing = f"measuring {case} ({number} of {len(cases)})"
+        with (
+            tempfile.TemporaryDirectory(prefix="fssbench-bench-") as folder,
+            Activity(doing, episodes, "episodes") as now,
+        ):
+            yield _measured(case, options, Path(folder) / "run", now)
 
 
-def _measured(case: Case, options: Sequence[str], out: Path) -> Measured:
+def _measured(case: Case, options: Sequence[str], out: Path, activity: Activity) -> Measured:
     arguments = ["--method", case.method, "--shots", str(case.shots), "--precision", case.precision, *options]
-    results = evaluated(arguments, out, f"{case.method}, {case.shots}-shot, {case.precision}")
+    results = evaluated(arguments, out, str(case), activity)
     return Measured(
         case=case,
         profile=read_profile(out / PROFILE),
@@ -105,22 +117,40 @@ def _measured(case: Case, options: Sequence[str], out: Path) -> Measured:
     )
 
 
-def evaluated(arguments: Sequence[str], out: Path, what: str) -> Results:
-    """Run `fssbench eval --profile` in a process of its own and return its run.
+def evaluated(arguments: Sequence[str], out: Path, what: str, activity: Activity) -> Results:
+    """Run `fssbench eval --profile` in a process of its own and return its run; an interrupt ends that process, too.
 
     Args:
         arguments: The other options of `fssbench eval`.
         out: The run folder.
         what: What is evaluated, for an error.
+        activity: Is told how many episodes have a row.
 
     Raises:
         UsageError: If it fails, with its message.
     """
     command = [sys.executable, "-m", "fssbench", "eval", *arguments, "--out", str(out), "--profile", "--quiet"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - this very program
-    if done.returncode:
-        raise _refusal(what, done.stderr)
+    with subprocess.Popen(  # noqa: S603 - this very program
+        command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+    ) as process:
+        try:
+            stderr = _wait(process, out / "rows.jsonl", activity)
+        except BaseException:
+            process.kill()
+            raise
+    if process.returncode:
+        raise _refusal(what, stderr)
     return load_run(out)
+
+
+def _wait(process: subprocess.Popen[str], rows: Path, activity: Activity) -> str:
+    """Wait for a process, and return what it wrote on standard error."""
+    while True:
+        try:
+            return process.communicate(timeout=_LOOK)[1]
+        except subprocess.TimeoutExpired:
+            with suppress(FileNotFoundError), rows.open("rb") as file:
+                activity.done = sum(1 for _ in file)
 
 
 def read_profile(path: Path) -> Profile:
