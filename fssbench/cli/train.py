@@ -103,7 +103,12 @@ class TrainOptions:
     ] = None
     steps: Annotated[
         int | None,
-        typer.Option("--steps", help="Steps of each stage.", show_default="the recipe's", rich_help_panel=RECIPE),
+        typer.Option(
+            "--steps",
+            help="Steps of each stage; with --resume all of them, also more than it had.",
+            show_default="the recipe's",
+            rich_help_panel=RECIPE,
+        ),
     ] = None
     batch: Annotated[
         int | None,
@@ -126,7 +131,12 @@ class TrainOptions:
         ),
     ] = None
     resume: Annotated[
-        bool, typer.Option("--resume", help="Go on with the run in that folder.", rich_help_panel=OUTPUT)
+        bool,
+        typer.Option(
+            "--resume",
+            help="Go on with the run in that folder, with --steps to a larger number.",
+            rich_help_panel=OUTPUT,
+        ),
     ] = False
     tensorboard: Annotated[
         bool,
@@ -153,7 +163,7 @@ def train(options: TrainOptions) -> None:
 
     try:
         with progress_callback(planned) as callback:
-            written = run_plan(planned, callback)
+            written = run_plan(planned, callback, lambda line: say(line, err=True))
     except KeyboardInterrupt:
         if any(planned.folder.glob("state*.pt")):
             say(f"the training state in {planned.folder} is kept, without the steps of the last minute", err=True)

@@ -30,6 +30,13 @@ class StepCallback(Protocol):
         """Handle a finished step of a stage that has `steps` steps."""
 
 
+class OnContinued(Protocol):
+    """Called where a stage was given more steps than it was begun with."""
+
+    def __call__(self, stage: str, recipe: Recipe, state: TrainingState) -> None:
+        """Record it."""
+
+
 @dataclass(frozen=True)
 class Hooks:
     """Functions that the training loop calls.
@@ -41,6 +48,8 @@ class Hooks:
         validate: Returns the result of a validation.
         prepare: Puts the module into training mode, at the start and after each validation.
         callback: Called after every step.
+        continued: Called at the start of a stage that was given more steps than it was begun with: with its name,
+            recipe and state.
     """
 
     stage: str = ""
@@ -49,6 +58,7 @@ class Hooks:
     validate: Callable[[], float] | None = None
     prepare: Callable[[], None] = field(default=lambda: None)
     callback: StepCallback | None = None
+    continued: OnContinued | None = None
 
 
 def fit(
@@ -89,6 +99,8 @@ def fit(
     state = TrainingState()
     if resume:
         state = restore(module, optimiser, place)
+        if state.history and hooks.continued is not None:
+            hooks.continued(hooks.stage, recipe, state)
     expected = place.state.exists()
     chooses = recipe.validation is not None and recipe.validation.choose == "best"
     hooks.prepare()

@@ -17,7 +17,7 @@ from fssbench.backbones import Backbone, backbone
 from fssbench.layers.losses import pixel_contrast_loss, pixel_loss
 from fssbench.protocols.transforms import IGNORE
 from fssbench.training.batches import Batch, EpisodeBatches
-from fssbench.training.loop import Hooks, StepCallback, fit
+from fssbench.training.loop import Hooks, OnContinued, StepCallback, fit
 from fssbench.training.plan import Plan
 from fssbench.training.recipes import stage_recipe
 from fssbench.training.state import StageFiles
@@ -64,18 +64,19 @@ class PixelClassifier(nn.Module):
         return loss
 
 
-def pretrain(plan: Plan, callback: StepCallback | None = None) -> Backbone:
+def pretrain(plan: Plan, callback: StepCallback | None = None, continued: OnContinued | None = None) -> Backbone:
     """Train the backbone `small` as planned and return it in eval mode.
 
     Args:
         plan: The plan of the training.
         callback: Called after every step.
+        continued: Called if it was given more steps than it was begun with.
     """
     recipe = stage_recipe(plan.recipes, "", f"{plan.network}/{plan.dataset.name}")
     batches = EpisodeBatches(plan.dataset, plan.fold, recipe, plan.seed)
     classes = plan.dataset.fold_classes(plan.fold, "train")
     net = PixelClassifier(backbone(plan.backbone), classes).to(plan.device).train()
     place = StageFiles(plan.folder, plan.identity(recipe))
-    hooks = Hooks(seed=plan.seed, callback=callback)
+    hooks = Hooks(seed=plan.seed, callback=callback, continued=continued)
     fit(net, lambda step: {"pixels": net.loss(batches.at(step))}, recipe, place, resume=plan.resume, hooks=hooks)
     return net.backbone.cpu().eval()

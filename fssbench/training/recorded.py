@@ -24,12 +24,14 @@ def same_recipe(recorded: object, current: str) -> bool:
     """
     if recorded == current:
         return True
-    then, now = (_recipe(text) if isinstance(text, str) else None for text in (recorded, current))
-    return then is not None and then == now
+    then = recipe_of(recorded)
+    return then is not None and then == recipe_of(current)
 
 
-def _recipe(text: str) -> Recipe | None:
+def recipe_of(text: object) -> Recipe | None:
     """Return the recipe of a text without its source, or None if it is none of this version's fields."""
+    if not isinstance(text, str):
+        return None
     try:
         found = _value(ast.parse(text, mode="eval").body)
         return replace(found, source="") if isinstance(found, Recipe) else None

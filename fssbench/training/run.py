@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,11 +22,14 @@ from fssbench.methods.base.method import Method
 from fssbench.methods.building import check_unchanged
 from fssbench.planning.settings import choose_device
 from fssbench.results.record import HubModel
+from fssbench.training.continuing import history_text, note
 from fssbench.training.episodic import train
-from fssbench.training.loop import StepCallback
+from fssbench.training.loop import StepCallback, learning_rate
 from fssbench.training.plan import Plan, state_file
 from fssbench.training.pretrain import pretrain
+from fssbench.training.recipe import Recipe
 from fssbench.training.recipes import stage_recipe
+from fssbench.training.state import TrainingState
 from fssbench.version import __version__
 
 WEIGHTS_FILE = "weights.safetensors"
@@ -35,12 +38,16 @@ HEAD_FILE = "head.safetensors"
 """The weights of a method without its backbone, if training did not change the backbone."""
 
 
-def run_plan(plan: Plan, callback: StepCallback | None = None) -> Path:
+def run_plan(plan: Plan, callback: StepCallback | None = None, say: Callable[[str], None] | None = None) -> Path:
     """Train as planned and return the file of the weights.
+
+    A training that is continued with more steps than it was begun with is recorded in the metadata of the weights, as
+    `continued` (`fssbench.training.continuing`).
 
     Args:
         plan: From `fssbench.training.plan.plan`.
         callback: Called after every step.
+        say: Called with a sentence about a training that is given more steps.
 
     Raises:
         UsageError: If the device does not exist, or a stage has no recipe.
@@ -49,9 +56,18 @@ def run_plan(plan: Plan, callback: StepCallback | None = None) -> Path:
     """
     plan = replace(plan, device=str(choose_device(plan.device)))
     torch.manual_seed(plan.seed)
+    history: dict[str, str] = {}
+
+    def continued(stage: str, recipe: Recipe, state: TrainingState) -> None:
+        history[stage] = history_text(state.history, recipe.steps or 0)
+        done = len(state.steps)
+        if say is not None and done == state.history[-1].done and 0 < done < (recipe.steps or 0):
+            rates = state.steps[-1].learning_rate, learning_rate(recipe.optimiser, done, recipe.steps or 0)
+            say(note(recipe, state.history[-1], rates))
+
     if plan.method is None:
-        net = pretrain(plan, callback)
-        return write_weights(plan, net.state_dict())
+        net = pretrain(plan, callback, continued)
+        return write_weights(plan, net.state_dict(), history=history)
     variant = plan.variant or None
     options: dict[str, Any] = dict(plan.options)
     method = build(plan.method, plan.pinned_backbone, variant, plan.way, plan.shot, **options)
@@ -67,12 +83,13 @@ def run_plan(plan: Plan, callback: StepCallback | None = None) -> Path:
     loaded, sha256 = preloaded(method), "" if plan.hub is None else plan.hub.sha256
     if plan.backbone_weights is not None:
         loaded, sha256 = load_backbone(method, plan.backbone, plan.backbone_weights), file_sha256(plan.backbone_weights)
-    train(method, plan, callback, backbone_sha256=sha256)
+    train(method, plan, callback, backbone_sha256=sha256, continued=continued)
     state = method.state_dict()
     if loaded and all(torch.equal(state[key], tensor) for key, tensor in loaded.items()):
         # The backbone is unchanged: a registry with separate backbones needs only the rest.
-        write_weights(plan, {key: value for key, value in state.items() if key not in loaded}, HEAD_FILE)
-    return write_weights(plan, state)
+        head = {key: value for key, value in state.items() if key not in loaded}
+        write_weights(plan, head, HEAD_FILE, history=history)
+    return write_weights(plan, state, history=history)
 
 
 def _check_folder(plan: Plan, stages: Sequence[str]) -> None:
@@ -87,8 +104,21 @@ def _check_folder(plan: Plan, stages: Sequence[str]) -> None:
         )
 
 
-def write_weights(plan: Plan, state: Mapping[str, Tensor], name: str = WEIGHTS_FILE) -> Path:
-    """Write weights with metadata and return the file."""
+def write_weights(
+    plan: Plan,
+    state: Mapping[str, Tensor],
+    name: str = WEIGHTS_FILE,
+    *,
+    history: Mapping[str, str] | None = None,
+) -> Path:
+    """Write weights with metadata and return the file.
+
+    Args:
+        plan: The plan of the training.
+        state: The weights.
+        name: Name of the file.
+        history: For each stage that was given more steps than it was begun with, the record of it.
+    """
     recipes = plan.recipes.values()
     kept = torch.float16 if all(recipe.stored == "float16" for recipe in recipes) else torch.float32
     tensors = {
@@ -109,12 +139,19 @@ def write_weights(plan: Plan, state: Mapping[str, Tensor], name: str = WEIGHTS_F
         "fold": str(plan.fold),
         "seed": str(plan.seed),
         "steps": "+".join(str(recipe.steps) for recipe in recipes),
+        **_of_history(history or {}),
         "fssbench": __version__,
         "torch": torch.__version__,
     }
     target = plan.folder / name
     write_bytes(target, save(tensors, metadata=note))
     return target
+
+
+def _of_history(history: Mapping[str, str]) -> dict[str, str]:
+    """Return what weights note of stages that were given more steps, e.g. "100/100 200"."""
+    text = "; ".join(f"{stage}: {one}" if stage else one for stage, one in history.items())
+    return {"continued": text} if text else {}
 
 
 def _of_hub(model: HubModel | None) -> dict[str, str]:

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from fssbench.checkpoints.files import check_contents, recognise
 from fssbench.errors import BrokenFileError, CheckpointError
 from fssbench.files import write_bytes, write_text
+from fssbench.training.continuing import Continued, continued_from, history_text, read_history
 from fssbench.training.plan import state_file
 from fssbench.training.recorded import same_recipe
 
@@ -26,6 +27,8 @@ _STATE: Mapping[str, type] = {
     "steps": list,
     "best": dict,
 }
+_HISTORY = "history"
+"""Where the state of a training has how it was continued with more steps; it has none if it was not."""
 _LOGGED = ("step", "learning_rate", "loss", "validation")
 
 
@@ -96,10 +99,12 @@ class TrainingState:
     Attributes:
         steps: Every step.
         best: The best validation, if it is needed.
+        history: How often it was given more steps, and after which.
     """
 
     steps: list[Step] = field(default_factory=list)
     best: Best | None = None
+    history: tuple[Continued, ...] = ()
 
     def keep_if_best(self, done: Step, module: nn.Module) -> None:
         """Keep the weights if no earlier validation was better or equal."""
@@ -121,7 +126,7 @@ def save(module: nn.Module, optimiser: torch.optim.Optimizer, place: StageFiles,
     packed = io.BytesIO()
     torch.save(
         {
-            "run": dict(place.run),
+            "run": dict(place.run) | ({_HISTORY: history_text(state.history, 0)} if state.history else {}),
             "module": trainable_state(module),
             "optimiser": optimiser.state_dict(),
             "own": _own_state(module),
@@ -157,8 +162,11 @@ def log_text(steps: Sequence[Step]) -> str:
 def restore(module: nn.Module, optimiser: torch.optim.Optimizer, place: StageFiles) -> TrainingState:
     """Load the state file into module and optimiser and return the steps so far; an empty state if there is no file.
 
+    A state whose recipe has fewer steps than the current one is continued with more, as `TrainingState.history` says.
+
     Raises:
         CheckpointError: If it belongs to another training.
+        UsageError: If the current recipe has fewer steps than that of the state.
         BrokenFileError: If it can't be read.
     """
     path = place.state
@@ -167,7 +175,12 @@ def restore(module: nn.Module, optimiser: torch.optim.Optimizer, place: StageFil
     remedy = f"remove {path}, or use another folder with --out"
     read = _read(path, remedy)
     recorded: Mapping[str, object] = read["run"]
-    if other := [name for name, value in place.run.items() if not _same(name, recorded.get(name), value)]:
+    more = continued_from(recorded.get("recipe"), place.run.get("recipe", ""), len(read["steps"]), str(path))
+    if other := [
+        name
+        for name, value in place.run.items()
+        if not (more and name == "recipe") and not _same(name, recorded.get(name), value)
+    ]:
         raise CheckpointError(f"{path} is the state of another training, which differs in {', '.join(other)}", remedy)
     if read["module"].keys() != trainable_state(module).keys():
         raise CheckpointError(f"{path} is the state of another network", remedy)
@@ -176,11 +189,12 @@ def restore(module: nn.Module, optimiser: torch.optim.Optimizer, place: StageFil
         optimiser.load_state_dict(read["optimiser"])
         steps = [_step(number, row, read["names"]) for number, row in enumerate(read["steps"], 1)]
         best = Best(float(read["best"]["value"]), dict(read["best"]["module"])) if read["best"] else None
+        history = (*read_history(str(recorded.get(_HISTORY, "0"))), *([more] if more else []))
         if read["own"]:
             module.load_training_state(read["own"])  # type: ignore[operator]
     except (RuntimeError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise BrokenFileError(f"{path} does not fit this network", remedy) from error
-    return TrainingState(steps, best)
+    return TrainingState(steps, best, history)
 
 
 def _same(name: str, recorded: object, value: str) -> bool:
