@@ -168,7 +168,7 @@ def test_what_is_imported_is_what_is_declared() -> None:
 
 
 @pytest.mark.parametrize(
-    "target", ["demo", "test", "test-all", "lint", "check", "gpu", "docs", "wheel", "lock", "clean"]
+    "target", ["demo", "demo-full", "test", "test-all", "lint", "check", "gpu", "docs", "wheel", "lock", "clean"]
 )
 def test_make_target(target: str, tmp_path: Path) -> None:
     plan = subprocess.run(
@@ -176,7 +176,13 @@ def test_make_target(target: str, tmp_path: Path) -> None:
         check=True, capture_output=True, text=True, cwd=REPOSITORY,
     ).stdout  # fmt: skip
     installs = plan.find("--constraint constraints.txt --no-build-isolation --editable '.[dev]'")
-    work = {"demo": "fssbench table", "lint": "mypy", "wheel": "-m build", "clean": "rm -rf"}
+    work = {
+        "demo": "fssbench demo",
+        "demo-full": "fssbench table",
+        "lint": "mypy",
+        "wheel": "-m build",
+        "clean": "rm -rf",
+    }
     # The examples in docstrings are tests, too.
     examples = "--doctest-modules tests fssbench"
     work |= {"test": f"{examples} -m 'not slow'", "test-all": examples}
