@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from generators import generated_pages
+from generators import generated_pages, method_families
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
@@ -24,7 +24,8 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
     """Append the generated pages to the section of the navigation that begins with their index."""
     config["pages"] = generated_pages()
     nav: list[Any] = config.nav or []
-    for folder in ("methods", "datasets", "protocols", "reference/commands"):
+    _section(nav, "methods/index.md").extend({family: paths} for family, paths in method_families().items())
+    for folder in ("datasets", "protocols", "reference/commands"):
         section = _section(nav, f"{folder}/index.md")
         section += [
             path for path in config["pages"] if posixpath.dirname(path) == folder and path not in _paths(section)

@@ -1,37 +1,61 @@
-"""Draw the pictures of the documentation: python docs/pictures.py. They show shapes20i, which needs no photo."""
+"""Draw the pictures of the documentation: python docs/pictures.py [METHOD...].
+
+They show shapes20i, which needs no photo.
+"""
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Sequence
 from io import BytesIO
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 from PIL import Image as PillowImage
 
 import fssbench
+from fssbench.cli.method_status import checkpoint_folds
+from fssbench.datasets.dataset import Dataset, Image
+from fssbench.methods.catalogue import method_info
 from fssbench.photos import Segmentation
 from fssbench.photos.overlay import overlay
 
 FOLDER = Path(__file__).parent / "pictures"
+FLOORS = ("all-foreground", "copy-mask", "nothing", "prototype")
 GAP = 8
 SIDE = 288
 EPISODES = (11, 28, 23)
+SMALL_GAP, SMALL_SIDE = 4, 168
+
+Labels = npt.NDArray[np.uint8]
+
+
+def main(names: Sequence[str]) -> None:
+    """Write the pictures of some methods, or all pictures."""
+    (FOLDER / "methods").mkdir(parents=True, exist_ok=True)
+    if not names:
+        # A palette of 256 colours makes the file a third as large.
+        segment().quantize(256, dither=PillowImage.Dither.NONE).save(FOLDER / "segment.png", optimize=True)
+    for name in names or pictured():
+        method_picture(name).save(FOLDER / "methods" / f"{name}.webp", quality=78, method=6)
+
+
+def pictured() -> list[str]:
+    """Return the methods that have a picture: floors, and those whose weights for shapes20i come with fssbench."""
+    shipped = [
+        name
+        for name in fssbench.list_methods()
+        if any(one.dataset == "shapes20i" and one.place == "with fssbench" for one in checkpoint_folds(name))
+    ]
+    return sorted({*FLOORS, *shipped})
 
 
 def segment() -> PillowImage.Image:
     """Return supports above queries, as `fssbench segment --overlay` draws them, by ASNet's weights for fold 0."""
-    dataset = fssbench.open_dataset("shapes20i")
-    drawn = fssbench.episodes(dataset, fold=0, way=1, shot=1, protocol="shapes", count=60)
     columns = []
-    for number in EPISODES:
-        episode = drawn[number]
-        name, support = dataset.class_names[episode.classes[0]], episode.supports[0][0]
-        photo, mask = dataset.image(support), dataset.label(support) == episode.classes[0]
-        query = dataset.image(episode.query)
-        found = fssbench.segment(
-            query, photo, mask, name, method="asnet", backbone="small", train_dataset="shapes20i", fold=0
-        )
-        assert isinstance(found, Segmentation)
+    for _, name, photo, mask, query, _ in examples():
+        found = predicted("asnet", photo, mask, query, name)
         share = f"{name} {100 * found.shares[0]:.1f} %"
         columns.append(
             (
@@ -39,20 +63,62 @@ def segment() -> PillowImage.Image:
                 overlay(query, found.labels, {1: share}),
             )
         )
-    sheet = PillowImage.new("RGB", (len(columns) * (SIDE + GAP) - GAP, 2 * SIDE + GAP), "white")
+    return sheet(columns, SIDE, GAP)
+
+
+def method_picture(method: str) -> PillowImage.Image:
+    """Return supports, queries with the truth, and predictions with their IoU, one below the other."""
+    columns = []
+    for _, name, photo, mask, query, truth in examples():
+        labels = predicted(method, photo, mask, query, name).labels == 1
+        union = int((labels | truth).sum())
+        iou = 100 * int((labels & truth).sum()) / union if union else 100.0
+        columns.append(
+            (
+                overlay(photo, mask.astype(np.uint8), {1: f"support: {name}"}),
+                overlay(query, truth.astype(np.uint8), {1: "query: truth"}),
+                overlay(query, labels.astype(np.uint8), {1: f"found: IoU {iou:.0f} %"}),
+            )
+        )
+    return sheet(columns, SMALL_SIDE, SMALL_GAP)
+
+
+def examples() -> list[tuple[Dataset, str, Image, npt.NDArray[np.bool_], Image, npt.NDArray[np.bool_]]]:
+    """Return data set, name of the class, support, its mask, query and truth of three episodes of fold 0."""
+    dataset = fssbench.open_dataset("shapes20i")
+    drawn = fssbench.episodes(dataset, fold=0, way=1, shot=1, protocol="shapes", count=60)
+    found = []
+    for number in EPISODES:
+        episode = drawn[number]
+        (label,), support = episode.classes, episode.supports[0][0]
+        mask, truth = dataset.label(support) == label, dataset.label(episode.query) == label
+        image, query = dataset.image(support), dataset.image(episode.query)
+        found.append((dataset, dataset.class_names[label], image, mask, query, truth))
+    return found
+
+
+def predicted(method: str, photo: Image, mask: npt.NDArray[np.bool_], query: Image, name: str) -> Segmentation:
+    """Return what a method with its small weights for fold 0 finds in a query."""
+    info = method_info(method)
+    chosen = {"variant": info.variant_for("fss"), "train_dataset": "shapes20i", "fold": 0}
+    if info.backbones:
+        chosen["backbone"] = "small"
+    found = fssbench.segment(query, photo, mask, name, method=method, **chosen)
+    assert isinstance(found, Segmentation)
+    return found
+
+
+def sheet(columns: Sequence[Sequence[bytes]], side: int, gap: int) -> PillowImage.Image:
+    """Return pictures next to each other: those of a column one below the other."""
+    rows = len(columns[0])
+    size = (len(columns) * (side + gap) - gap, rows * (side + gap) - gap)
+    whole = PillowImage.new("RGB", size, "white")
     for x, column in enumerate(columns):
         for y, png in enumerate(column):
-            tile = PillowImage.open(BytesIO(png)).resize((SIDE, SIDE), PillowImage.Resampling.LANCZOS)
-            sheet.paste(tile, (x * (SIDE + GAP), y * (SIDE + GAP)))
-    return sheet
-
-
-def main() -> None:
-    """Write all pictures."""
-    FOLDER.mkdir(exist_ok=True)
-    # A palette of 256 colours makes the file a third as large.
-    segment().quantize(256, dither=PillowImage.Dither.NONE).save(FOLDER / "segment.png", optimize=True)
+            tile = PillowImage.open(BytesIO(png)).resize((side, side), PillowImage.Resampling.LANCZOS)
+            whole.paste(tile, (x * (side + gap), y * (side + gap)))
+    return whole
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

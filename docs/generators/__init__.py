@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from .command_pages import command_pages
 from .dataset_pages import dataset_pages
-from .method_pages import method_pages
+from .method_pages import method_families, method_pages
 from .protocol_pages import protocol_pages
 from .python_pages import python_pages
 
-__all__ = ["generated_pages"]
+__all__ = ["generated_pages", "method_families"]
 
 
 def generated_pages() -> dict[str, str]:

@@ -49,6 +49,13 @@ def method_pages() -> dict[str, str]:
     return pages
 
 
+def method_families() -> dict[str, list[str]]:
+    """Return the paths of the pages by heading."""
+    known = {one.name: family_of(one) for one in statuses()}
+    paths = [path for path in method_pages() if path != "methods/index.md"]
+    return {family: [path for path in paths if known[Path(path).stem] == family] for family in FAMILIES}
+
+
 def title_of(name: str) -> str:
     """Return the name of a method as papers print it."""
     papers = publications().methods
@@ -130,13 +137,13 @@ def _page(status: MethodStatus) -> str:
 
 
 def _picture(status: MethodStatus) -> str:
-    if not (PICTURES / f"{status.name}.png").exists():
+    if not (PICTURES / f"{status.name}.webp").exists():
         return ""
     return (
-        f"![{title_of(status.name)} on three episodes of shapes20i: support, query, and the predicted mask]"
-        f"(../pictures/methods/{status.name}.png)\n\nSupport, query with the true outline, and prediction, on three "
-        "episodes of `shapes20i` fold 0. Small weights that were trained for minutes; the IoU stands below each "
-        "prediction."
+        f"![{title_of(status.name)} on three episodes of shapes20i: supports, queries with the truth, predictions]"
+        f"(../pictures/methods/{status.name}.webp)\n\nSupport, query with its truth, and prediction, on three "
+        "episodes of `shapes20i` fold 0. Small weights that were trained for minutes; IoU is that of the "
+        "episode."
     )
 
 

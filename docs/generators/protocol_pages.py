@@ -189,6 +189,12 @@ def _compared() -> str:
             one["episodes"],
             one["drawn"],
             one["lists"],
+        )
+        for one in known
+    ]
+    sizes = [
+        (
+            one["title"],
             one["input"],
             one["counted"],
             f"[{one['protocol']}]({one['protocol']}.md)" if "protocol" in one else "",
@@ -196,7 +202,7 @@ def _compared() -> str:
         for one in known
     ]
     more = [(one["title"], plain(f"{one['release']}"), one.get("rim", ""), one.get("note", "")) for one in known]
-    header = ["release", "questions", "episodes", "drawn", "lists", "input", "counted at", "here as"]
+    header = ["release", "questions", "episodes", "drawn", "lists"]
     shots = [(one["title"], one["questions"], *_coco(one.get("method", ""))) for one in known]
     columns = len({one["questions"] for one in known})
     return page(
@@ -210,7 +216,10 @@ def _compared() -> str:
         "several methods on the *same* episodes, and marks numbers that are not comparable.",
         "## What was asked\n\nReleases with the same letter draw the same episodes of COCO-20i; all others draw "
         "their own. "
-        "Also within a letter, numbers differ by the size at which pixels are counted.\n\n" + table(header, rows),
+        "Two counts of episodes are those of PASCAL-5i and COCO-20i.\n\n" + table(header, rows),
+        "## At which size\n\nAlso on the same episodes, numbers differ by the size at which photos are shown and pixels "
+        "are counted. The last column names the protocol here that repeats the evaluation.\n\n"
+        + table(["release", "input", "counted at", "here as"], sizes),
         "## Where they come from, and what else differs\n\n"
         + table(["release", "commit", "pixels of 255", "note"], more),
         "## The same column, by what was asked\n\nPrinted means of COCO-20i in per cent, from `fssbench "

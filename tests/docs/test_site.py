@@ -102,7 +102,7 @@ def test_links_lead_somewhere(name: str) -> None:
 
 
 def test_pictures_are_small_and_have_a_text_of_their_own() -> None:
-    pictures = list((WRITTEN / "pictures").rglob("*.png"))
+    pictures = [path for path in (WRITTEN / "pictures").rglob("*") if path.is_file()]
     assert sum(path.stat().st_size for path in pictures) < 1_500_000
     for name, text in pages().items():
         for words, path in re.findall(r"!\[(.*?)\]\((.*?)\)", text):
@@ -110,6 +110,13 @@ def test_pictures_are_small_and_have_a_text_of_their_own() -> None:
             picture = WRITTEN / posixpath.normpath(posixpath.join(posixpath.dirname(name), path))
             with Image.open(picture) as opened:
                 assert opened.width > 100
+
+
+def test_pages_of_methods_show_their_pictures() -> None:
+    drawn = {path.stem for path in (WRITTEN / "pictures" / "methods").glob("*.webp")}
+    assert len(drawn) > 15
+    for name in drawn:
+        assert f"../pictures/methods/{name}.webp" in generated()[f"methods/{name}.md"]
 
 
 def test_the_numbers_of_the_first_pages_are_the_committed_ones() -> None:
