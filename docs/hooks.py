@@ -24,7 +24,7 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
     """Append the generated pages to the section of the navigation that begins with their index."""
     config["pages"] = generated_pages()
     nav: list[Any] = config.nav or []
-    _section(nav, "methods/index.md").extend({family: paths} for family, paths in method_families().items())
+    _section(nav, "methods/index.md")[1:1] = [{family: paths} for family, paths in method_families().items()]
     for folder in ("datasets", "protocols", "reference/commands"):
         section = _section(nav, f"{folder}/index.md")
         section += [

@@ -64,7 +64,7 @@ def _parts(command: AnyCommand, context: Context, level: int) -> list[str]:
         parts.append(f"{'#' * level} Examples\n\n{block(chr(10).join(examples), 'sh')}")
     for heading, parameters in panels_of(command, context).items():
         rows = [(code(name_of(one, context)), in_text(text_of(one))) for one in parameters]
-        if isinstance(command, Group) and len(parameters) < 2:  # --help alone
+        if len(rows) == 1 and parameters[0].name == "help":
             continue
         parts.append(f"{'#' * level} {heading}\n\n{table(['name', 'what it does'], rows)}")
     if isinstance(command, Group):

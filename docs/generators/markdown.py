@@ -16,7 +16,8 @@ def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
 
 def in_cell(text: str) -> str:
     """Return text for one cell of a table."""
-    return " ".join(text.split()).replace("|", "\\|")
+    parts = " ".join(text.split()).split("`")  # within code a bar is no border, and a backslash is shown
+    return "`".join(part if n % 2 else re.sub(r"(?<!\\)\|", r"\\|", part) for n, part in enumerate(parts))
 
 
 def plain(text: str) -> str:

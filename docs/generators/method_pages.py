@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from pathlib import Path
 
 from fssbench.cli.method_status import (
@@ -59,7 +60,11 @@ def method_families() -> dict[str, list[str]]:
 def title_of(name: str) -> str:
     """Return the name of a method as papers print it."""
     papers = publications().methods
-    return papers[name].name if name in papers else name
+    if name in papers:
+        return papers[name].name
+    module = importlib.import_module(method_info(name).target.partition(":")[0])
+    spelled = (module.__doc__ or "").partition(":")[0]
+    return spelled if spelled.lower() == name else name
 
 
 def _index(known: list[MethodStatus]) -> str:
