@@ -216,8 +216,8 @@ def _compared() -> str:
         "several methods on the *same* episodes, and marks numbers that are not comparable.",
         "## What was asked\n\nReleases with the same letter draw the same episodes of COCO-20i; all others draw "
         "their own. Two counts of episodes are those of PASCAL-5i and COCO-20i.\n\n" + table(header, rows),
-        "## At which size\n\nAlso on the same episodes, numbers differ by the size at which photos are shown and pixels "
-        "are counted. The last column names the protocol here that repeats the evaluation.\n\n"
+        "## At which size\n\nAlso on the same episodes, numbers differ by the size at which photos are shown and "
+        "pixels are counted. The last column names the protocol here that repeats the evaluation.\n\n"
         + table(["release", "input", "counted at", "here as"], sizes),
         "## Where they come from, and what else differs\n\n"
         + table(["release", "commit", "pixels of 255", "note"], more),
