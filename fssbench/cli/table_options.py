@@ -149,7 +149,8 @@ class StyleOptions:
         list[str] | None,
         typer.Option(
             "--columns",
-            help="Columns in their order: venue, folds, fold-0, ..., mean, fb-iou, miou, exact-ratio, params.",
+            help="Columns in their order: venue, folds, fold-0, ..., mean, fb-iou, miou, exact-ratio, params; "
+            "CSV has all of them.",
             show_default="all that have a number",
             rich_help_panel=ROWS,
         ),

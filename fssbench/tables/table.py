@@ -77,9 +77,10 @@ class Row:
     cite: str = ""
 
     def part(self, start: int, stop: int) -> Row:
-        """Return the row with the cells from `start` to `stop` only."""
+        """Return the row with the cells from `start` to `stop` only, and without lines under it that are empty."""
         under = tuple(row.part(start, stop) for row in self.under)
-        return replace(self, cells=self.cells[start:stop], under=under)
+        there = tuple(row for row in under if any(cell.text for cell in row.cells))
+        return replace(self, cells=self.cells[start:stop], under=there)
 
 
 @dataclass(frozen=True)

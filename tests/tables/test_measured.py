@@ -295,6 +295,8 @@ def test_own_data_has_as_many_folds_as_its_files_say(tmp_path: Path, count: int,
     assert table.title.startswith("own data, ")
     (row,) = rows(table).values()
     assert "-" not in [cell.text for cell in row.cells], "all folds and their mean are there"
+    (line,) = csv.DictReader(io.StringIO(render([table], "csv")))
+    assert all(line[f"fold{fold}"] for fold in range(count))
     if count > 1:
         write_run(tmp_path / "part" / "run", replace(run, folds=run.folds[:-1]))
         (table,) = ask(tmp_path / "part", layout=task)

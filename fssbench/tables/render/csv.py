@@ -32,7 +32,9 @@ def render_csv(tables: Iterable[Table]) -> str:
     entries = [e for table in tables for group in table.groups for row in group.rows for e in row.entries]
     more = {
         column: values
-        for column, values in (found for number in NUMBERS for found in _further(entries, number))
+        for column, values in (
+            found for number in (*NUMBERS, *_more_folds(entries)) for found in _further(entries, number)
+        )
         if any(values)
     }
     more |= {
@@ -61,10 +63,18 @@ def render_csv(tables: Iterable[Table]) -> str:
     return out.getvalue()
 
 
+def _more_folds(entries: Sequence[Entry]) -> list[str]:
+    """Return the numbers of folds that the data sets of the papers' tables do not have, in order."""
+    found = {number for entry in entries for number in entry.numbers} - {*NUMBERS}
+    return sorted(found, key=lambda number: (len(number), number))
+
+
 def _further(entries: Sequence[Entry], number: str) -> list[tuple[str, list[str]]]:
     """Return the columns about a number that not every table has, each with a cell for each result."""
     ends = [entry.intervals.get(number) for entry in entries]
+    own = [] if number in NUMBERS else [(number, [entry.numbers.get(number, "") for entry in entries])]
     return [
+        *own,
         (f"{number}_low", ["" if end is None else f"{end[0]:.4f}" for end in ends]),
         (f"{number}_high", ["" if end is None else f"{end[1]:.4f}" for end in ends]),
         (f"{number}_std", [entry.deviation.get(number, "") for entry in entries]),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from textwrap import fill
 
 from fssbench.escape import printable
@@ -45,7 +45,7 @@ def _render(table: Table, styled: bool, width: int) -> str:
     legend += [key] if table.ranked else []
     lines = [_STYLES["best" if styled else ""].format(line) for line in heading]
     lines += _wrapped("; ".join(legend), text_width)
-    for part in _parts(table, styled, width):
+    for part in _parts(_with_room(table, styled, width), styled, width):
         lines += ["", *_body(part, styled)]
     lines.append("")
     for note in table.footnotes:
@@ -71,6 +71,16 @@ def _parts(table: Table, styled: bool, width: int) -> list[Table]:
             start = end
     end = table.offsets()[-1] + len(table.blocks[-1].columns)
     return [*parts, table.part(start, end)] if start < end else parts
+
+
+def _with_room(table: Table, styled: bool, width: int) -> Table:
+    """Return a table without its venues if one of its blocks fits only so."""
+    blocks = zip(table.offsets(), table.blocks, strict=True)
+    parts = [table.part(start, start + len(block.columns)) for start, block in blocks]
+    if all(_fits(part, styled, width) for part in parts):
+        return table
+    groups = [replace(group, rows=tuple(replace(row, venue="") for row in group.rows)) for group in table.groups]
+    return replace(table, groups=tuple(groups))
 
 
 def _fits(table: Table, styled: bool, width: int) -> bool:
