@@ -32,14 +32,12 @@ def requested_runs(request: Comparison, leave_out: LeaveOut) -> dict[Path, Run]:
         MissingError: If only measured numbers are requested and no folder of runs is.
         UsageError: If it is not clear which row a label is for.
     """
-    if request.source == "published":
-        return {}
-    if request.runs is None and not request.folders:
-        if request.source == "measured":
-            raise MissingError("there are no runs to show", "fssbench eval makes one; --runs DIR says where they are")
-        return {}
-    others = find_runs(request.runs) if request.runs is not None and request.others else []
-    runs = read_runs(deduplicated(request.folders, others), leave_out)
+    runs: dict[Path, Run] = {}
+    if request.source != "published" and (request.runs is not None or request.folders):
+        others = find_runs(request.runs) if request.runs is not None and request.others else []
+        runs = read_runs(deduplicated(request.folders, others), leave_out)
+    elif request.source == "measured":
+        raise MissingError("there are no runs to show", "fssbench eval makes one; --runs DIR says where they are")
     return labelled(labelled(runs, request.labels, "label"), request.label_backbones, "label_backbone")
 
 

@@ -72,12 +72,16 @@ def test_photos_changed_since_a_run_began_end_it(fssbench, tmp_path: Path) -> No
 def test_the_name_of_the_data_is_in_the_run_and_may_change(fssbench, tmp_path: Path) -> None:
     labels = {f"p{number}": label_map((1, 3, 3, 20, 20), size=(40, 60)) for number in range(6)}
     own_tree(tmp_path / "own", labels, '[classes]\n1 = "leaf"\n')
-    assert fssbench(*ALL, "--episodes", "8", "--limit", "4", "--out", "run")[0] == 0
+    names = ("--label", "Mine (ours)", "--label-backbone", "ViT")
+    assert fssbench(*ALL, "--episodes", "8", "--limit", "4", "--out", "run", *names)[0] == 0
     before = load_run(tmp_path / "run").run.dataset
     assert before.title == "own data in own"
     (tmp_path / "own" / "dataset.toml").write_text('name = "Leaves"\n[classes]\n1 = "leaf"\n')
     assert fssbench(*ALL, "--episodes", "8", "--out", "run", "--resume")[0] == 0
-    assert len(load_run(tmp_path / "run").frame) == 8
+    continued = load_run(tmp_path / "run")
+    assert len(continued.frame) == 8
+    assert (continued.run.label, continued.run.label_backbone) == ("Mine (ours)", "ViT"), "kept if not named again"
+    assert continued.run.folds[0].class_names == ("leaf",)
     assert fssbench(*ALL, "--episodes", "4")[0] == 0
     (folder,) = (tmp_path / "runs").iterdir()
     assert "folder-Leaves-" in folder.name

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -196,3 +197,10 @@ def test_mistakes_name_what_is_near_and_exit_with_2(arguments: list[str], kind: 
     assert answer.exception.exit_code == 2
     assert answer.exception.remedy
     assert answer.stdout == ""
+
+
+def test_bibtex_is_written_for_all_methods_or_some(tmp_path: Path) -> None:
+    assert run("bibtex", "--method", "hsnet").stdout.startswith("@inproceedings{hsnet2021,\n")
+    assert run("bibtex", "--out", str(tmp_path / "fss.bib")).exit_code == 0
+    assert (tmp_path / "fss.bib").read_text().count("\n@") > 20
+    assert isinstance(run("bibtex", "--method", "hsnot").exception, UsageError)

@@ -13,8 +13,9 @@ import typer
 from typer.testing import CliRunner
 
 from fssbench.cli.table import table
+from fssbench.cli.table_options import ENDINGS
 from fssbench.errors import MissingError, UsageError
-from tests.tables.runs import run_of, write_run
+from tests.tables.runs import limited, run_of, write_run
 
 
 @pytest.fixture(autouse=True)
@@ -236,3 +237,68 @@ def test_the_name_of_a_method_is_the_method_though_a_folder_of_runs_has_it(tmp_p
     assert "HSNet [1]" in both
     assert "copy-mask [†" in both
     assert "ASNet [†" in run("--compare", "mine", "--dataset", "pascal5i").stdout, "no method is called so"
+
+
+def test_own_runs_decide_the_tables_and_are_called_as_the_user_says(tmp_path: Path) -> None:
+    write_run(tmp_path / "runs" / "mine", run_of("my.py:Net", backbone="small"), iou=0.5)
+    shown = run("--label", "MyNet (ours)").stdout
+    assert shown.startswith("shapes20i, 1-way\n")
+    assert "MyNet (ours) [†a]" in shown
+    assert "PASCAL" not in shown
+    assert "ViT-B/16\nMyNet" in run("--label", "MyNet", "--label-backbone", "ViT-B/16").stdout
+
+
+def test_a_named_run_that_is_left_out_is_named_with_the_reason(tmp_path: Path) -> None:
+    write_run(tmp_path / "mine", run_of("mynet", backbone="small", dataset="pascal5i", protocol="hsnet"))
+    asked = ("--compare", "hsnet,./mine", "--dataset", "pascal5i", "--backbone", "resnet50")
+    shown = run(*asked)
+    assert "HSNet [1]" in shown.stdout
+    assert shown.stderr == "warning: mine is left out: its backbone is small\n"
+    alone = run("--runs", "mine", "--shots", "5")
+    assert alone.stderr.startswith("warning: mine is left out: it is 1-shot\n")
+    write_run(tmp_path / "runs" / "a", run_of("mynet", backbone="small"))
+    write_run(tmp_path / "runs" / "b", run_of("mynet", backbone="vgg16"))
+    assert run("--runs", "runs", "--backbone", "vgg16").stderr == (
+        "note: not shown of the runs in runs: its backbone is small (1)\n"
+    )
+    assert run("--backbone", "vgg16").stderr == "", "nobody has named the folder"
+
+
+def test_what_footnotes_warn_of_is_said_where_they_are_left_out(tmp_path: Path) -> None:
+    write_run(tmp_path / "runs" / "mine", limited(run_of("mynet", (0, 1)), 2))
+    shown = run("--no-footnotes")
+    assert "[" not in shown.stdout
+    assert "only the first 2 episodes of each list; mean over folds 0, 1 alone" in shown.stderr
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_a_file_has_the_format_of_its_ending(ending: str, tmp_path: Path) -> None:
+    run("--compare", "hsnet", "--out", tmp_path / f"table{ending}")
+    run("--compare", "hsnet", "--format", ENDINGS[ending], "--out", tmp_path / "table.out")
+    assert (tmp_path / f"table{ending}").read_text() == (tmp_path / "table.out").read_text()
+
+
+def test_classes_are_shown_and_drawn(tmp_path: Path) -> None:
+    write_run(tmp_path / "runs" / "mine", run_of("mynet", (0,), backbone="small"))
+    assert "class 1  " in run("--per-class").stdout
+    assert run("--per-class", "--format", "csv").stdout.startswith("dataset,data,task")
+    assert run("--per-class", "--out", tmp_path / "iou.svg").exit_code == 0
+    assert (tmp_path / "iou.svg").read_text().startswith("<?xml")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--out", "iou.svg"], "would be a chart, which --per-class draws"),
+        (["--per-class", "--source", "published"], "no source prints the IoU of each class"),
+        (["--ablation", "mmt", "--label", "Ours"], "--label has no place there"),
+        (["--columns", "men"], "did you mean mean"),
+        (["--decimals", "7"], "--decimals is 0 to 4"),
+        (["--latex-label", "a{b"], "is no key"),
+        (["--label", "Ours"], "there is no run"),
+    ],
+)
+def test_options_that_do_not_fit_are_refused(arguments: list[str], says: str) -> None:
+    result = run(*arguments)
+    assert isinstance(result.exception, UsageError)
+    assert says in str(result.exception)
