@@ -31,11 +31,29 @@ _ENDINGS = (".pt", ".pth", ".ckpt", ".safetensors")
 Identifier = Annotated[str, typer.Argument(metavar="ID", help="Name in the registry; see `fssbench checkpoints list`.")]
 
 
+WHICH = "What it is"
+
+
+def _fact(option: str, text: str, default: str = "that of --id") -> Any:  # noqa: ANN401 - as typer.Option's
+    """Return an option that says what a checkpoint is."""
+    return typer.Option(option, help=text, show_default=default, rich_help_panel=WHICH)
+
+
+def _provenance(option: str, text: str) -> Any:  # noqa: ANN401 - as typer.Option's
+    """Return an option that says where a checkpoint comes from."""
+    return typer.Option(option, metavar="TEXT", help=text, show_default="none", rich_help_panel="Where it comes from")
+
+
 @app.command(cls=Command)
 def show(
     identifier: Identifier, as_json: Annotated[bool, typer.Option("--json", help="As JSON, with every field.")] = False
 ) -> None:
-    """Show all that is recorded of one checkpoint."""
+    """Show all that is recorded of one checkpoint.
+
+    Examples:
+        fssbench checkpoints show hsnet-small-shapes20i-fold0
+        fssbench checkpoints show asnet-resnet50-coco20i-fold0 --json
+    """
     from fssbench.checkpoints import record
     from fssbench.checkpoints.fetching import absent, own_file, present
 
@@ -69,27 +87,46 @@ def add(
         Path, typer.Argument(parser=given_path, help="The weight file, as its authors released it or `train` wrote it.")
     ],
     identifier: Annotated[
-        str | None, typer.Option("--id", help="A registered checkpoint that this file is, or a name for a new one.")
+        str | None,
+        typer.Option(
+            "--id",
+            metavar="ID",
+            help="A registered checkpoint that this file is, or a name for a new one.",
+            show_default="made of what it is",
+            rich_help_panel=WHICH,
+        ),
     ] = None,
-    method: Annotated[str | None, typer.Option("--method", help="The method.")] = None,
-    backbone: Annotated[str | None, typer.Option("--backbone", help="Its backbone.")] = None,
-    dataset: Annotated[str | None, typer.Option("--dataset", help="What it was trained on.")] = None,
-    fold: Annotated[int | None, typer.Option("--fold", help="The fold it has not seen.")] = None,
-    variant: Annotated[str, typer.Option("--variant", help="The method's form, e.g. fscs.")] = "",
-    shots: Annotated[
-        str, typer.Option("--shots", help="The numbers of supports it is for, e.g. 1,5.", show_default="any")
-    ] = "",
-    ways: Annotated[int, typer.Option("--ways", help="N it was trained with.")] = 1,
-    weak: Annotated[bool, typer.Option("--weak", help="Trained with image-level labels.")] = False,
+    method: Annotated[str | None, _fact("--method", "The method.")] = None,
+    backbone: Annotated[str | None, _fact("--backbone", "Its backbone.")] = None,
+    dataset: Annotated[str | None, _fact("--dataset", "What it was trained on.")] = None,
+    fold: Annotated[int | None, _fact("--fold", "The fold it has not seen.")] = None,
+    variant: Annotated[str, _fact("--variant", "The method's form, e.g. fscs.", "the first")] = "",
+    shots: Annotated[str, _fact("--shots", "The numbers of supports it is for, e.g. 1,5.", "any")] = "",
+    ways: Annotated[int, _fact("--ways", "Classes of an episode that it was trained with.", "1")] = 1,
+    weak: Annotated[
+        bool, typer.Option("--weak", help="Trained with image-level labels.", rich_help_panel=WHICH)
+    ] = False,
     backbone_file: Annotated[
         Path | None,
-        typer.Option("--backbone-file", parser=given_path, help="The frozen backbone's file, where FILE lacks it."),
+        typer.Option(
+            "--backbone-file",
+            metavar="FILE",
+            parser=given_path,
+            help="The frozen backbone's file, where the first file lacks it.",
+            show_default="it has it",
+            rich_help_panel=WHICH,
+        ),
     ] = None,
-    licence: Annotated[str, typer.Option("--licence", help="Under what terms it is given.")] = "",
-    source: Annotated[str, typer.Option("--source", help="Who released it, where.")] = "",
-    note: Annotated[str, typer.Option("--note", help="Anything else.")] = "",
+    licence: Annotated[str, _provenance("--licence", "Under what terms it is given.")] = "",
+    source: Annotated[str, _provenance("--source", "Who released it, where.")] = "",
+    note: Annotated[str, _provenance("--note", "Anything else.")] = "",
 ) -> None:
-    """Register a weight file, so that `fssbench eval` finds it."""
+    """Register a weight file, so that `fssbench eval` finds it.
+
+    Examples:
+        fssbench checkpoints add best_model.ckpt --id asnet-resnet50-coco20i-fold0
+        fssbench checkpoints add mine.pt --method hsnet --backbone resnet50 --dataset pascal5i --fold 0
+    """
     from fssbench.checkpoints import add as write
     from fssbench.checkpoints import file_sha256, recognise, registry, stated_options
 
@@ -158,7 +195,12 @@ def verify(
         typer.Argument(metavar="[ID|FILE]...", help="Which; default all that are registered and on this machine."),
     ] = None,
 ) -> None:
-    """Check that checkpoints are the files that were recorded and fit their method; exit 1 if one does not."""
+    """Check that checkpoints are the files that were recorded and fit their method; exit 1 if one does not.
+
+    Examples:
+        fssbench checkpoints verify
+        fssbench checkpoints verify hsnet-small-shapes20i-fold0 best_model.ckpt
+    """
     from fssbench.checkpoints import records
     from fssbench.checkpoints.fetching import present
 

@@ -25,6 +25,10 @@ def fetch(
 ) -> None:
     """Download released checkpoints; what is there is only checked, and what was broken off goes on.
 
+    Examples:
+        fssbench checkpoints fetch hsnet-resnet50-pascal5i-fold0
+        fssbench checkpoints fetch 'asnet-resnet50-coco20i-*' resnet50-imagenet
+
     If a host does not send a file to a program, the others go on, and the way with a browser is shown at the end.
     """
     from fssbench.cli.data_fetch import interruptible, shown

@@ -16,12 +16,17 @@ if TYPE_CHECKING:
 
 
 def list_records(
-    method: Annotated[str | None, typer.Option("--method", help="Only this method.")] = None,
-    dataset: Annotated[str | None, typer.Option("--dataset", help="Only this data set.")] = None,
-    backbone: Annotated[str | None, typer.Option("--backbone", help="Only this backbone.")] = None,
+    method: Annotated[str | None, typer.Option("--method", help="Only this method.", show_default="all")] = None,
+    dataset: Annotated[str | None, typer.Option("--dataset", help="Only this data set.", show_default="all")] = None,
+    backbone: Annotated[str | None, typer.Option("--backbone", help="Only this backbone.", show_default="all")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="As JSON, an object for each checkpoint.")] = False,
 ) -> None:
-    """List the registered checkpoints, and which of them are on this machine."""
+    """List the registered checkpoints, and which of them are on this machine.
+
+    Examples:
+        fssbench checkpoints list --dataset shapes20i
+        fssbench checkpoints list --method hsnet --backbone resnet50
+    """
     from fssbench.checkpoints import records
     from fssbench.checkpoints.fetching import present
 

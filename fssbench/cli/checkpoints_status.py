@@ -19,11 +19,20 @@ _SHOWN = 4
 
 
 def status(
-    method: Annotated[str | None, typer.Option("--method", help="Only this method of the printed tables.")] = None,
-    dataset: Annotated[str | None, typer.Option("--dataset", help="Only this data set, or A_to_B.")] = None,
+    method: Annotated[
+        str | None, typer.Option("--method", help="Only this method of the printed tables.", show_default="all")
+    ] = None,
+    dataset: Annotated[
+        str | None, typer.Option("--dataset", help="Only this data set, or A_to_B.", show_default="all")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="As JSON, with ids and commands.")] = False,
 ) -> None:
-    """Show for each printed result whether its weights were released, where they are, and which folds are here."""
+    """Show for each printed result whether its weights were released, where they are, and which folds are here.
+
+    Examples:
+        fssbench checkpoints status --method asnet
+        fssbench checkpoints status --dataset coco20i --json
+    """
     from fssbench.publications.load import publications
     from fssbench.publications.weights import row_weights
 

@@ -39,11 +39,22 @@ SHOWN_PROBLEMS = 5
 def where(
     root: Annotated[
         Path | None,
-        typer.Option("--root", parser=given_path, help="Show also what this option would find in other commands."),
+        typer.Option(
+            "--root",
+            metavar="FOLDER",
+            parser=given_path,
+            help="Show also what this option would find in other commands.",
+            show_default="none",
+        ),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show for each data set its folder and how it is found: option, environment variable, config file, or none."""
+    """Show for each data set its folder and how it is found: option, environment variable, config file, or none.
+
+    Examples:
+        fssbench data where
+        fssbench data where --root DIR
+    """
     from rich.table import Table
     from rich.text import Text
 
@@ -105,6 +116,10 @@ def check(
 ) -> None:
     """Count images, masks and list entries, compare them with the official release, name what is missing or broken.
 
+    Examples:
+        fssbench data check pascal5i
+        fssbench data check folder --root own-data
+
     Of your own data (`folder`) every problem is explained, with what mends it. Exit code 2 if anything is wrong.
     """
     from fssbench.datasets.checks import check_at
@@ -149,6 +164,7 @@ def import_splits(
         Path,
         typer.Option(
             "--from",
+            metavar="PATH",
             parser=given_path,
             help="HSNet's repository or a later one with its lists: archive, checkout, or the folder of the lists. For "
             "the image order PFENet's, for isaid5i GF-SAM's.",
@@ -156,6 +172,10 @@ def import_splits(
     ],
 ) -> None:
     """Read a release's split files once and keep them: lists of COCO-20i and iSAID-5i, classes of FSS-1000.
+
+    Examples:
+        fssbench data import-splits coco20i --from hsnet
+        fssbench data import-splits fss1000 --from hsnet/data/splits/fss
 
     The pickles among them are read without unpickling: nothing in them is run.
     """

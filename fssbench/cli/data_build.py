@@ -23,9 +23,12 @@ TITLES = {"voc": "VOC 2012", "sbd": "SBD"}
 def build(
     name: Annotated[str, typer.Argument(help="pascal5i.")],
     voc: Annotated[
-        Path | None, typer.Option("--voc", parser=given_path, help=VOC_HELP, show_default="as data where shows")
+        Path | None,
+        typer.Option("--voc", parser=given_path, help=VOC_HELP, show_default="what `fssbench data where` shows"),
     ] = None,
-    sbd: Annotated[Path | None, typer.Option("--sbd", parser=given_path, help=SBD_HELP)] = None,
+    sbd: Annotated[
+        Path | None, typer.Option("--sbd", parser=given_path, help=SBD_HELP, show_default="VOC's masks alone")
+    ] = None,
     out: Annotated[
         Path | None,
         typer.Option(
@@ -37,6 +40,10 @@ def build(
     ] = False,
 ) -> None:
     """Build SegmentationClassAug of PASCAL-5i from VOC 2012's masks and SBD's .mat files.
+
+    Examples:
+        fssbench data build pascal5i --voc DIR/VOC2012
+        fssbench data build pascal5i --voc DIR/VOC2012 --sbd benchmark_RELEASE
 
     The rule is that of the common copy, and each mask is compared with it. VOC's masks alone are enough for evaluation.
     What is there already is kept, so that the same command continues where it was stopped. Exit code 1 if a mask is not

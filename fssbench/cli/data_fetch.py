@@ -36,12 +36,18 @@ class FetchOptions:
         str | None,
         typer.Option(
             "--episodes",
+            metavar="FILE",
+            show_default="all photos",
             help="Only the photos of a list from `fssbench episodes export`, in whose name {fold} may stand.",
         ),
     ] = None
-    fold: Annotated[int | None, typer.Option("--fold", help="Only the photos that the lists of a fold have.")] = None
+    fold: Annotated[
+        int | None,
+        typer.Option("--fold", help="Only the photos that the lists of a fold have.", show_default="all folds"),
+    ] = None
     split: Annotated[
-        Literal["train", "val", "test"] | None, typer.Option("--split", help="Only what this split needs.")
+        Literal["train", "val", "test"] | None,
+        typer.Option("--split", help="Only what this split needs.", show_default="all splits"),
     ] = None
     without_photos: Annotated[
         bool, typer.Option("--without-photos", help="Only what it takes to draw episodes, where photos come apart.")
@@ -53,7 +59,9 @@ class FetchOptions:
         str | None,
         typer.Option(
             "--mirror",
+            metavar="URL",
             help="Address of a copy of the hosts, with files under HOST/PATH; or FSSBENCH_MIRROR.",
+            show_default="the hosts themselves",
         ),
     ] = None
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be fetched, and how much it is.")] = False
@@ -61,6 +69,10 @@ class FetchOptions:
 
 def fetch(options: FetchOptions) -> None:
     """Fetch a data set from its official hosts: what is there is not fetched again, what was broken off goes on.
+
+    Examples:
+        fssbench data fetch pascal5i --root DIR
+        fssbench data fetch coco20i --root DIR --fold 0 --dry-run
 
     With --episodes or --fold, photos that their host serves one by one are fetched alone, after the annotations.
     """

@@ -15,9 +15,13 @@ from fssbench.errors import UsageError
 
 def init(
     name: Annotated[str, typer.Argument(help="folder: your own data.")],
-    root: Annotated[Path, typer.Option("--root", parser=given_path, help="The folder with images/.")],
+    root: Annotated[Path, typer.Option("--root", metavar="FOLDER", parser=given_path, help="The folder with images/.")],
 ) -> None:
     """Write a dataset.toml to begin with, from the masks or annotations in a folder of your own data.
+
+    Examples:
+        fssbench data init folder --root own-data
+        fssbench data init folder --root photos/annotated
 
     Masks are indexed, one PNG per class, or in a COCO json; polygons of LabelMe, CVAT for images and Label Studio are
     converted to one. Nothing is asked: what was guessed is printed. Nothing that is there is replaced.

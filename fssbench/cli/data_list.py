@@ -20,11 +20,21 @@ if TYPE_CHECKING:
 def list_data(
     root: Annotated[
         Path | None,
-        typer.Option("--root", parser=given_path, help="Look also in this folder, which has data folders."),
+        typer.Option(
+            "--root",
+            metavar="FOLDER",
+            parser=given_path,
+            help="Look also in this folder, which has data folders.",
+            show_default="where `fssbench data where` says",
+        ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
 ) -> None:
     """List each data set: where it comes from, size, licence, what is here, and what an evaluation needs.
+
+    Examples:
+        fssbench data list
+        fssbench data list --root DIR --json
 
     Files are counted, not read; `fssbench data check NAME` reads them.
     """

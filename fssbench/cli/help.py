@@ -45,6 +45,8 @@ _SHORT = 16
 
 _OTHER = "Other"
 _PLACEHOLDERS = {"str": "TEXT", "int": "N", "float": "X", "Path": "PATH"}
+_NAMED = ("--method", "--dataset", "--backbone", "--variant", "--protocol")
+"""Options that take names."""
 
 
 class Command(TyperCommand):
@@ -190,6 +192,8 @@ def name_of(parameter: Parameter, ctx: Context) -> str:
         return names
     kind = (parameter.metavar or str(parameter.display_type_rich(ctx) or "")).strip("<>")  # type: ignore[attr-defined]
     kind = kind.removesuffix(" range").removeprefix("list[").removesuffix("]")
+    if kind == "str" and names in _NAMED:
+        kind = "NAME"
     return f"{names} {_PLACEHOLDERS.get(kind, kind)}".rstrip()
 
 

@@ -23,7 +23,12 @@ def listing(
     names: Annotated[list[str] | None, typer.Argument(metavar="[NAME]...", help="Methods to show in full.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, with every field.")] = False,
 ) -> None:
-    """List the methods, data sets, protocols or backbones; `list methods NAME` shows all that is known of one."""
+    """List the methods, data sets, protocols or backbones; `list methods NAME` shows all that is known of one.
+
+    Examples:
+        fssbench list methods
+        fssbench list methods hsnet asnet
+    """
     if names and what != "methods":
         raise UsageError(f"fssbench list {what} takes no names", f"fssbench list {what}")
     if names:

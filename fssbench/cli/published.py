@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import shutil
 import sys
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from fssbench.cli.console import print_table
-from fssbench.cli.help import Command, Group
+from fssbench.cli.help import OUTPUT, Command, Group
 from fssbench.cli.options import AsJson, OutFile, numbers, words
 
 if TYPE_CHECKING:
@@ -21,16 +21,22 @@ app = typer.Typer(
     no_args_is_help=True,
 )
 
-Methods = Annotated[list[str] | None, typer.Option("--method", help="Methods, e.g. hsnet,'as*'; 'hsnet:*' variants.")]
-Datasets = Annotated[list[str] | None, typer.Option("--dataset", help="Data sets, e.g. pascal5i or 'coco20i*'.")]
-Backbones = Annotated[list[str] | None, typer.Option("--backbone", help="Backbones, e.g. 'resnet*'.")]
-Shots = Annotated[str, typer.Option("--shots", help="Supports per class, e.g. 1,5.")]
-Ways = Annotated[str, typer.Option("--ways", help="Classes per episode, e.g. 1,2.")]
-Tasks = Annotated[list[str] | None, typer.Option("--task", help="fss, fscs or cross-domain.")]
-Sources = Annotated[
-    list[str] | None, typer.Option("--source", help="Where it is printed, e.g. vat-readme or '*-paper'.")
-]
-Venues = Annotated[list[str] | None, typer.Option("--venue", help="Where the method appeared: 'CVPR 2022', 'eccv*'.")]
+CHOICE = "Which rows"
+
+
+def _filter(option: str, text: str) -> Any:  # noqa: ANN401 - as typer.Option's
+    """Return an option by which rows are chosen."""
+    return typer.Option(option, metavar="NAME,...", help=text, show_default="all", rich_help_panel=CHOICE)
+
+
+Methods = Annotated[list[str] | None, _filter("--method", "Methods, e.g. hsnet,'as*'; 'hsnet:*' variants.")]
+Datasets = Annotated[list[str] | None, _filter("--dataset", "Data sets, e.g. pascal5i or 'coco20i*'.")]
+Backbones = Annotated[list[str] | None, _filter("--backbone", "Backbones, e.g. 'resnet*'.")]
+Shots = Annotated[str, _filter("--shots", "Supports per class, e.g. 1,5.")]
+Ways = Annotated[str, _filter("--ways", "Classes per episode, e.g. 1,2.")]
+Tasks = Annotated[list[str] | None, _filter("--task", "fss, fscs or cross-domain.")]
+Sources = Annotated[list[str] | None, _filter("--source", "Where it is printed, e.g. vat-readme or '*-paper'.")]
+Venues = Annotated[list[str] | None, _filter("--venue", "Where the method appeared: 'CVPR 2022', 'eccv*'.")]
 
 
 @app.command("list", cls=Command)
@@ -44,11 +50,17 @@ def list_rows(
     source: Sources = None,
     venue: Venues = None,
     form: Annotated[
-        Literal["terminal", "csv", "json", "markdown"], typer.Option("--format", help="csv and json hold every column.")
+        Literal["terminal", "csv", "json", "markdown"],
+        typer.Option("--format", help="csv and json hold every column.", rich_help_panel=OUTPUT),
     ] = "terminal",
     as_json: AsJson = False,
 ) -> None:
-    """List printed rows, ablations and re-runs included; every filter takes several values with commas between."""
+    """List printed rows, ablations and re-runs included; every filter takes several values with commas between.
+
+    Examples:
+        fssbench published list --venue 'cvpr*' --dataset coco20i --shots 5
+        fssbench published list --method hsnet,asnet --dataset pascal5i --format csv
+    """
     from fssbench.publications import listing as listing
     from fssbench.publications.load import publications
     from fssbench.publications.search import select
@@ -87,10 +99,17 @@ def show(
     ways: Ways = "",
     task: Tasks = None,
     source: Sources = None,
-    form: Annotated[Literal["terminal", "csv", "json"], typer.Option("--format", help="How to show it.")] = "terminal",
+    form: Annotated[
+        Literal["terminal", "csv", "json"], typer.Option("--format", help="How to show it.", rich_help_panel=OUTPUT)
+    ] = "terminal",
     as_json: AsJson = False,
 ) -> None:
-    """Show all that is known of printed rows: numbers, source, place, protocol, confidence and notes."""
+    """Show all that is known of printed rows: numbers, source, place, protocol, confidence and notes.
+
+    Examples:
+        fssbench published show bam --dataset pascal5i
+        fssbench published show vat-readme:7 --json
+    """
     from fssbench.publications import listing as listing
     from fssbench.publications.load import publications
     from fssbench.publications.search import row_of, select

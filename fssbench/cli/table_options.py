@@ -109,6 +109,8 @@ class ShownOptions:
         typer.Option(
             "--ablation",
             help="The ablation table of a method, with what was measured of its variants.",
+            metavar="METHOD",
+            show_default="none",
             rich_help_panel=SHOWN,
         ),
     ] = None
@@ -133,6 +135,7 @@ class StyleOptions:
             metavar="[RUN=]NAME",
             help="Name of your row: 'MyNet (ours)'; of one among several: runs/mynet='MyNet (ours)'. "
             "The key for LaTeX's \\ref is --latex-label.",
+            show_default="the method's",
             rich_help_panel=ROWS,
         ),
     ] = None
@@ -142,6 +145,7 @@ class StyleOptions:
             "--label-backbone",
             metavar="[RUN=]NAME",
             help="Group of your row: 'ViT-B/16'; that of ResNet50 is taken by its name.",
+            show_default="the backbone's",
             rich_help_panel=ROWS,
         ),
     ] = None
@@ -210,7 +214,10 @@ class StyleOptions:
         ),
     ] = ""
     latex_label: Annotated[
-        str, typer.Option("--latex-label", help="The key for \\ref, e.g. tab:pascal.", rich_help_panel=LATEX)
+        str,
+        typer.Option(
+            "--latex-label", help="The key for \\ref, e.g. tab:pascal.", show_default="none", rich_help_panel=LATEX
+        ),
     ] = ""
     cite: Annotated[
         bool,

@@ -68,7 +68,9 @@ def check(line: str) -> None:
             backbone = given.get("backbone")
             if isinstance(backbone, str) and "," not in backbone:
                 ways, shots = given.get("ways") or 1, 1
-                check_build(method, backbone, given.get("variant"), int(ways) if given.get("variant") else 1, shots)
+                check_build(
+                    method, backbone, given.get("variant") or None, int(ways) if given.get("variant") else 1, shots
+                )
     for dataset in names(given.get("dataset")) + names(given.get("train_dataset")):
         assert not set(dataset.split("_to_")) - set(list_datasets()) or dataset == "coral reef", dataset
     for name in names(given.get("protocol")):
