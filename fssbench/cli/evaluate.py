@@ -112,11 +112,25 @@ def _plans(request: Request, methods: str, shots: str | None) -> list[Plan]:
     plans: list[Plan] = []
     for name in names:
         for shot in shot_counts:
-            form = in_path(name).strip("-.") + ("" if shot is None else f"-{shot}shot")
-            out = None if request.out is None else request.out / form
+            out = None if request.out is None else _own_folder(request, request.out, name, shot, len(shot_counts))
             known = plans[0].dataset if plans else None
             plans.append(plan(replace(request, method=name, shots=shot, out=out), known))
     return plans
+
+
+def _own_folder(request: Request, out: Path, name: str, shot: int | None, shot_counts: int) -> Path:
+    """Return the folder of one method and one number of shots in the folder of all.
+
+    One shot is the default: where it is the only number its folder does not name it, typed or not. A run that was begun
+    in a folder of the other name is continued there.
+    """
+    from fssbench.results.run_reader import RUN, Existing
+
+    short = out / in_path(name).strip("-.")
+    long = short.with_name(f"{short.name}-{shot or 1}shot")
+    folder, other = (short, long) if shot_counts == 1 and shot in (None, 1) else (long, short)
+    elsewhere = shot in (None, 1) and (other / RUN).exists() and not (folder / RUN).exists()
+    return other if elsewhere and request.existing is Existing.RESUME else folder
 
 
 def run(

@@ -276,6 +276,11 @@ def words(texts: Iterable[str] | None) -> tuple[str, ...]:
     return tuple(word.strip() for text in texts or () for word in text.split(",") if word.strip())
 
 
+def words_or_folders(texts: Iterable[str] | None) -> tuple[str, ...]:
+    """Return words as `words` does; a text that names a folder is one word, whatever commas are in its name."""
+    return tuple(word for text in texts or () for word in ((text,) if Path(text).is_dir() else words([text])))
+
+
 def numbers(option: str, text: str) -> tuple[int, ...]:
     """Return counts from an option, e.g. "1,5".
 

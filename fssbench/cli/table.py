@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from fssbench.cli.console import say
-from fssbench.cli.options import numbers, with_fields, words
+from fssbench.cli.options import numbers, with_fields, words, words_or_folders
 from fssbench.cli.paths import check_file
 from fssbench.cli.table_options import ShownOptions, StyleOptions, TableOutput
 from fssbench.errors import FSSBenchError, UsageError
@@ -117,7 +117,7 @@ def _request(shown: ShownOptions, style: StyleOptions, output: TableOutput, left
     from fssbench.tables.compare import method_names
     from fssbench.tables.runs import parse_compare
 
-    named = parse_compare(words(shown.compare), method_names() if shown.compare else ())
+    named = parse_compare(words_or_folders(shown.compare), method_names() if shown.compare else ())
     for folder in named.hidden:
         say(f"note: {folder} is the method here; --compare ./{folder} is the folder of that name", err=True)
     left_out.named |= {*named.named, *([shown.runs] if shown.runs else [])}

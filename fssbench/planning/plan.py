@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fssbench.errors import UsageError
-from fssbench.escape import in_path
 from fssbench.methods.catalogue import REGISTRY as METHODS
 from fssbench.methods.catalogue import MethodInfo
 from fssbench.planning.base_classes import check_base_class_count
+from fssbench.planning.default_folder import default_folder
 from fssbench.planning.defaults import build_options
 from fssbench.planning.episode_lists import check_every_fold, episode_lists, with_settings_of
 from fssbench.planning.leaks import check_leaks
@@ -147,7 +147,7 @@ def plan(request: Request, opened: Dataset | None = None) -> Plan:
     check_every_fold(request.episodes, request.fold, given_lists, dataset.fold_count)
     folds = [episodes.fold for episodes in given_lists] or _folds(request, dataset.fold_count)
     sources = sources_for(request, info, setting.variant, backbone, folds)
-    out = _out(request, request.out or _default_folder(request, info, protocol, backbone, folds, dataset))
+    out = _out(request, request.out or default_folder(request, setting, folds, dataset))
     if request.leads and seen is None:
         seen = check_folder(out, request.existing or Existing.REFUSE)
     lists = given_lists or [_draw(request, dataset, fold, ways, shots, protocol) for fold in folds]
@@ -246,23 +246,6 @@ def _draw(request: Request, dataset: Dataset, fold: int, ways: int, shots: int, 
         skip_short_classes=request.skip_short_classes,
         runs=request.runs,
     )
-
-
-def _default_folder(
-    request: Request, info: MethodInfo, protocol: Protocol, backbone: str | None, folds: list[int], dataset: Dataset
-) -> Path:
-    # The protocol implies the task, and the task its first variant; any other variant is named.
-    variant = None if request.variant == info.variant_for(protocol.task) else request.variant
-    parts = [in_path(info.name), variant, in_path(backbone or "").strip("-.")]
-    parts += [request.trained_on, "to"] if request.trained_on != request.dataset else []
-    parts += [request.dataset, *([in_path(dataset.given_name)] if dataset.given_name else [])]
-    parts += [request.test_classes, in_path(protocol.name)]
-    parts += [f"{request.ways}way", f"{request.shots}shot"]
-    if len(folds) < dataset.fold_count:
-        parts.append("fold" + "".join(map(str, folds)))
-    parts += [f"{request.runs}runs"] if request.runs else []
-    parts += [name for name, chosen in (("weak", request.weak), ("random", request.random_weights)) if chosen]
-    return Path("runs") / "-".join(part for part in parts if part)
 
 
 def planned_run(plan: Plan) -> Run:

@@ -166,6 +166,7 @@ def plan(request: Request) -> Plan:
     found = recipes(
         recipe_network, request.dataset, request.config, variant=recipe_variant, weak=request.weak, fallback=fallback
     )
+    usual = next(iter(found.values()))
     found = {stage: _changed(recipe, request) for stage, recipe in found.items()}
     setting = _setting(replace(names, variant=variant or None), info, found)
     backbone = setting.backbone or network
@@ -180,7 +181,7 @@ def plan(request: Request) -> Plan:
         check_base_class_count(info, options, dataset, request.fold)
     hub = _hub_model(request, backbone) if is_hub_name(backbone) else None
     weights = None if hub or _starts_alone(request, info, backbone) else _weights(request, backbone)
-    folder = request.out or _default_folder(request, network, variant, info)
+    folder = request.out or _default_folder(request, network, variant, info, usual)
     if not request.resume and any(folder.glob("state*.pt")):
         raise UsageError(f"{folder} already holds a training", "--resume to continue it, or another --out")
     if request.tensorboard:
@@ -333,7 +334,16 @@ def _options(request: Request, info: MethodInfo, variant: str, found: Mapping[st
     return build_options(info, variant, request.backbone, request.dataset, options)
 
 
-def _default_folder(request: Request, network: str, variant: str, info: MethodInfo | None) -> Path:
+def _default_folder(request: Request, network: str, variant: str, info: MethodInfo | None, usual: Recipe) -> Path:
+    """Return the folder where none was named; ways and shots that are those of the recipe are not in its name."""
+    folder = _folder(request, network, variant, info, usual)
+    before = _folder(request, network, variant, info, None)
+    return before if request.resume and before.exists() and not folder.exists() else folder
+
+
+def _folder(request: Request, network: str, variant: str, info: MethodInfo | None, usual: Recipe | None) -> Path:
+    ways = None if usual is not None and request.ways == usual.way else request.ways
+    shots = None if usual is not None and request.shots == usual.shot else request.shots
     first = info is None or variant == next(iter(info.tasks))
     parts = [
         in_path(network if info is None else info.name),
@@ -341,7 +351,7 @@ def _default_folder(request: Request, network: str, variant: str, info: MethodIn
         "weak" if request.weak else "",
         request.dataset,
     ]
-    parts += [f"{request.ways}way" if request.ways else "", f"{request.shots}shot" if request.shots else ""]
+    parts += [f"{ways}way" if ways else "", f"{shots}shot" if shots else ""]
     return Path("runs") / "-".join(["train", *(part for part in parts if part), f"fold{request.fold}"])
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from pathlib import Path
 from typing import Annotated, get_type_hints
 
 import pytest
@@ -11,7 +12,7 @@ from typer.testing import CliRunner
 
 from fssbench.cli.episodes import DrawOptions
 from fssbench.cli.eval_options import EvalOptions
-from fssbench.cli.options import DataOptions, existing_of, fields_for, task_of, with_fields
+from fssbench.cli.options import DataOptions, existing_of, fields_for, task_of, with_fields, words_or_folders
 from fssbench.cli.score import ScoreOptions
 from fssbench.cli.train import TrainOptions
 from fssbench.errors import UsageError
@@ -95,3 +96,9 @@ def test_what_options_mean() -> None:
     assert existing_of(resume=False, overwrite=False) is Existing.REFUSE
     with pytest.raises(UsageError, match="exclude each other"):
         existing_of(resume=True, overwrite=True)
+
+
+def test_a_folder_with_a_comma_in_its_name_is_one_word(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a,b").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert words_or_folders(["a,b", "hsnet,c"]) == ("a,b", "hsnet", "c")
