@@ -22,8 +22,8 @@ def against_baselines(found: Sequence[Measured], known: Sequence[Baseline], stat
     """Compare runs with baselines, fold by fold.
 
     A baseline applies to a fold if method, variant, backbone, task, training data, data set, ways, shots, protocol,
-    data and episode list are the same. Different weights are a miss, whatever their numbers, unless a tolerance is
-    stated.
+    data and episode list are the same, and as many of its episodes were evaluated. Different weights are a miss,
+    whatever their numbers, unless a tolerance is stated.
 
     Args:
         found: The runs.
@@ -47,10 +47,15 @@ def _fold(
     number = fold.record.fold
     mine = None if fold.numbers is None else fold.numbers.miou
     alike = [baseline for baseline in known if _setting(one.run, number) == _baseline_setting(baseline)]
-    match = next((baseline for baseline in alike if baseline.episodes_hash == fold.record.episodes_hash), None)
-    reason = fold.partial
+    same = [baseline for baseline in alike if baseline.episodes_hash == fold.record.episodes_hash]
+    evaluated = fold.part or fold.record.episodes
+    match = next((baseline for baseline in same if baseline.episodes == evaluated), None)
+    reason = "" if fold.part else fold.partial
     if not reason and not alike:
         reason = "there is no baseline of this method, variant, data, protocol, ways and shots"
+    if not reason and match is None and same:
+        own = fold.partial or f"all {evaluated} episodes were evaluated"
+        reason = f"{own}, and the baseline is of {same[0].episodes} ({same[0].place})"
     if not reason and match is None:
         reason = f"other episodes than the baseline's ({fold.record.episodes_hash[:_HASH]}, {alike[0].place})"
     if not reason and match is not None and match.data_fingerprint != fold.record.data_fingerprint:
@@ -58,6 +63,7 @@ def _fold(
     if reason or match is None or fold.numbers is None:
         return [not_comparable(one.subject, "miou", number, None, mine, "", reason)], reason
     other = _other_versions(one.run, fold, match)
+    part = f"a part: the first {fold.part} of {fold.record.episodes} episodes, here and there" if fold.part else ""
     checks = []
     for measure, text in match.numbers.items():
         tolerance = stated or tolerance_of("versions" if other else "exact", measure, mean=False)
@@ -66,7 +72,8 @@ def _fold(
         if tolerance is not None:
             numbers = (float(text), value)
             interval = fold.interval(measure)
-            checks.append(judge(one.subject, measure, number, numbers, tolerance, interval, match.place, other))
+            remark = "; ".join(text for text in (part, other) if text)
+            checks.append(judge(one.subject, measure, number, numbers, tolerance, interval, match.place, remark))
     if stated is None and (weights := _weights(one, fold, match)):
         checks.append(weights)
     return checks, ""

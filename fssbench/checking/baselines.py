@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from fssbench.errors import BrokenFileError, MissingError
+from fssbench.errors import BrokenFileError, MissingError, UsageError
 from fssbench.files import file_size
 
 COLUMNS = (
@@ -33,7 +33,8 @@ class Baseline(BaseModel):
         dataset: The data set.
         place: File and line.
 
-    The others are the columns that benchmarks/collect_baselines.py writes.
+    The others are the columns that `fssbench check --update` writes. `episodes` is the number of evaluated ones: fewer
+    than the list has, if only its first ones were evaluated (`--limit`).
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -69,21 +70,54 @@ class Baseline(BaseModel):
         return {measure: text for measure, text in texts.items() if text}
 
 
-def read_baselines(folder: Path, datasets: Iterable[str]) -> list[Baseline]:
+def read_baselines(where: Path, datasets: Iterable[str]) -> list[Baseline]:
     """Read the baselines of data sets; a data set without a file has none.
 
+    Args:
+        where: A folder with a DATASET.csv each, or the file of one data set.
+        datasets: Names of data sets.
+
     Raises:
-        MissingError: If the folder does not exist.
+        MissingError: If the folder or the file does not exist.
+        UsageError: If the file is of another data set.
         BrokenFileError: If a file is invalid, with the line and the column.
     """
-    if not folder.is_dir():
-        raise MissingError(f"there is no folder of baselines {folder}", "give the folder with --baselines DIR")
+    return [row for path in baseline_files(where, datasets) if path.is_file() for row in read_file(path)]
+
+
+def baseline_files(where: Path, datasets: Iterable[str], *, needed: bool = True) -> list[Path]:
+    """Return the files of baselines of data sets, sorted; they need not exist.
+
+    Args:
+        where: A folder with a DATASET.csv each, or the file of one data set, whose name it has.
+        datasets: Names of data sets.
+        needed: Whether the folder or the file has to be there.
+
+    Raises:
+        MissingError: If it is not there.
+        UsageError: If the file is of another data set.
+    """
     names = [name for name in sorted(set(datasets)) if name.isidentifier() or name.replace("-", "_").isidentifier()]
-    paths = [folder / f"{name}.csv" for name in names]
-    return [baseline for path in paths if path.is_file() for baseline in _read(path)]
+    if where.suffix == ".csv" and not where.is_dir():
+        if others := [name for name in names if name != where.stem]:
+            raise UsageError(
+                f"{where} is the file of baselines of {where.stem}, by its name, and a run is of {others[0]}",
+                f"--baselines {where.parent}, which has a DATASET.csv each",
+            )
+        if needed and not where.is_file():
+            raise MissingError(f"there is no file of baselines {where}", "fssbench check --update writes one")
+        return [where]
+    if needed and not where.is_dir():
+        raise MissingError(f"there is no folder of baselines {where}", "give the folder with --baselines DIR")
+    return [where / f"{name}.csv" for name in names]
 
 
-def _read(path: Path) -> list[Baseline]:
+def read_file(path: Path) -> list[Baseline]:
+    """Read a file of baselines.
+
+    Raises:
+        BrokenFileError: If it is invalid, with the line and the column.
+    """
     try:
         if file_size(path) > MAX_BYTES:
             raise BrokenFileError(f"{path} is too large for baselines")
@@ -92,7 +126,7 @@ def _read(path: Path) -> list[Baseline]:
             if tuple(reader.fieldnames or ()) != COLUMNS:
                 raise BrokenFileError(
                     f"{path}, line 1: the columns are not {','.join(COLUMNS)}",
-                    "write it again with benchmarks/collect_baselines.py",
+                    "write it again with fssbench check --update --baselines DIR RUN...",
                 )
             return [_baseline(cells, path, reader.line_num) for cells in reader]
     except (csv.Error, UnicodeDecodeError) as error:

@@ -28,6 +28,8 @@ class MeasuredFold:
     Attributes:
         record: The record of the fold.
         partial: Why the fold can't be compared; empty if the whole list was evaluated.
+        part: How many episodes were evaluated, if it is only the first ones of the list (`--limit`) and nothing else is
+            missing; otherwise 0.
         starts: When and where the run was started.
         counted: The counts; None if there are no rows.
         summarise: Returns the metrics of all folds, with intervals, which take long.
@@ -35,6 +37,7 @@ class MeasuredFold:
 
     record: FoldRecord
     partial: str
+    part: int
     starts: tuple[Start, ...]
     counted: CountedFold | None
     summarise: Callable[[], Summary | None]
@@ -135,19 +138,27 @@ def _measured(
             # A fold without rows in one run may have rows in another; if it has none, it is reported as incomplete.
             counted = folds_with_rows.get(record.fold)
             if counted is None or counted.folder == folder:
-                reason = explain_incomplete(
-                    run, record, 0 if counted is None else run.expected(record) - counted.missing
-                )
-                folds[record.fold] = MeasuredFold(record, reason, run.starts, counted, summarise)
+                rows = 0 if counted is None else run.expected(record) - counted.missing
+                reason = explain_incomplete(run, record, rows)
+                cut = run.requested(record) < record.episodes and not explain_incomplete(run, record, rows, cut=True)
+                part = run.requested(record) if cut else 0
+                folds[record.fold] = MeasuredFold(record, reason, part, run.starts, counted, summarise)
     subject = Subject(subject_name(runs[folders[0]]), ", ".join(map(str, folders)))
     return Measured(runs[folders[0]], subject, tuple(folds[fold] for fold in sorted(folds)), summarise)
 
 
-def explain_incomplete(run: Run, record: FoldRecord, rows: int) -> str:
-    """Return why a fold is not the result of a whole list; empty if it is."""
+def explain_incomplete(run: Run, record: FoldRecord, rows: int, *, cut: bool = False) -> str:
+    """Return why a fold is not the result of a whole list; empty if it is.
+
+    Args:
+        run: The run.
+        record: The fold.
+        rows: How many rows it has.
+        cut: Whether a list of which only the first episodes are evaluated (`--limit`) will do.
+    """
     if run.is_shard:
         return f"shard {run.as_shard} of a run, only a part of the list (fssbench merge)"
-    if run.requested(record) < record.episodes:
+    if run.requested(record) < record.episodes and not cut:
         return f"only the first {run.requested(record)} of {record.episodes} episodes were evaluated (--limit)"
     if record.unanswered:
         return f"{record.unanswered} episodes without a prediction are left out"

@@ -40,12 +40,15 @@ def check(
         Path | None,
         typer.Option(
             "--baselines",
-            metavar="FOLDER",
+            metavar="PATH",
             parser=given_path,
-            help="Folder of baselines, a DATASET.csv each.",
+            help="Baselines of your own: a folder with a DATASET.csv each, or the file of one data set.",
             show_default="those of this project",
         ),
     ] = None,
+    update: Annotated[
+        bool, typer.Option("--update", help="Write the numbers of the runs into --baselines, in place of earlier ones.")
+    ] = False,
     junit: Annotated[
         Path | None,
         typer.Option("--junit", metavar="FILE", parser=given_path, help="JUnit XML to write.", show_default="none"),
@@ -66,17 +69,45 @@ def check(
     Examples:
         fssbench check runs/hsnet-pascal
         fssbench check runs --against baseline --junit junit.xml
+        fssbench check --update --baselines numbers runs/mine
+        fssbench check --against baseline --baselines numbers runs/mine
 
+    Against your own baselines the first episodes of a list (eval --limit) are compared with the same first episodes.
     Ends with 1 if a number misses, with 2 if a run, or a fold against baselines, has nothing to be compared with.
     """
     from fssbench.checking import report_of, stated_tolerance
 
     for option, file in (("--junit", junit), ("--step-summary", summary)):
         check_file(option, file)
+    if update:
+        if baselines is None:
+            raise UsageError("--update writes baselines of your own, and no place was named", "--baselines FOLDER")
+        _update(runs, baselines)
+        return
     report = report_of(runs, against, None if tolerance is None else stated_tolerance(tolerance), baselines)
     _write(report, junit, summary)
     _show(report)
     _end(report)
+
+
+def _update(runs: list[Path], baselines: Path) -> None:
+    """Write baselines, and say what became of each."""
+    from fssbench.checking.measured import measured
+    from fssbench.checking.update import update_baselines
+    from fssbench.cli.console import say
+
+    changes = update_baselines(measured(runs), baselines)
+    for change in changes:
+        before = (
+            "new" if change.before is None else "as before" if change.before == change.now else f"was {change.before}"
+        )
+        say(f"{change.name}: mIoU {change.now}, {before}")
+    files = ", ".join(dict.fromkeys(str(change.place) for change in changes))
+    say(
+        "",
+        f"{len(changes)} baselines written to {files}",
+        f"  fssbench check --against baseline --baselines {baselines} RUN",
+    )
 
 
 def _show(report: Report) -> None:

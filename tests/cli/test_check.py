@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -96,3 +97,45 @@ def test_files_for_ci_are_written_on_a_miss_too(fssbench, tmp_path: Path, monkey
     assert fssbench(*BASELINE, "--step-summary", "own.md", "hit")[0] == 0
     assert "8 checks passed" in (tmp_path / "own.md").read_text()
     assert (tmp_path / "step.md").read_text() == step
+
+
+def test_baselines_of_ones_own_are_written_and_replaced(fssbench, tmp_path: Path) -> None:
+    code, out, _ = fssbench("--update", "--baselines", "mine", "hit")
+    assert code == 0
+    assert "fold 0: mIoU 50.00, new" in out
+    assert fssbench("--against", "baseline", "--baselines", "mine", "hit")[0] == 0
+    assert fssbench("--against", "baseline", "--baselines", "mine", "missed")[0] == 1
+    _, out, _ = fssbench("--update", "--baselines", "mine/shapes20i.csv", "missed")
+    assert "fold 0: mIoU 60.00, was 50.00" in out
+    assert fssbench("--against", "baseline", "--baselines", "mine/shapes20i.csv", "missed")[0] == 0
+    assert [path.name for path in (tmp_path / "mine").iterdir()] == ["shapes20i.csv"]
+    assert len((tmp_path / "mine" / "shapes20i.csv").read_text().splitlines()) == 5
+
+
+def test_the_first_episodes_are_compared_with_the_same_first_ones(fssbench, tmp_path: Path) -> None:
+    write_run(tmp_path / "part-missed", limited(on(run_of()), 2), 0.6)
+    write_run(tmp_path / "shorter", limited(on(run_of()), 1), 0.5)
+    assert fssbench("--update", "--baselines", "known", "part")[0] == 0
+    code, out, _ = fssbench(*BASELINE, "part")
+    assert code == 0
+    assert "a part: the first 2 of 4 episodes, here and there" in out
+    assert fssbench(*BASELINE, "part-missed")[0] == 1
+    code, _, err = fssbench(*BASELINE, "shorter")
+    assert code == 2
+    assert "only the first 1 of 4 episodes were evaluated (--limit), and the baseline is of 2" in err
+    assert fssbench(*BASELINE, "hit")[0] == 0, "the baselines of whole lists stay"
+
+
+def test_what_is_no_baseline_is_refused(fssbench, tmp_path: Path) -> None:
+    code, _, err = fssbench("--update", "hit")
+    assert (code, "no place was named" in err) == (2, True)
+    write_run(tmp_path / "half", on(replace(run_of(), precision="bfloat16")), 0.5)
+    code, _, err = fssbench("--update", "--baselines", "mine", "half")
+    assert (code, "computed in bfloat16" in err) == (2, True)
+    code, _, err = fssbench("--update", "--baselines", "mine/pascal5i.csv", "hit")
+    assert (code, "is the file of baselines of pascal5i" in err) == (2, True)
+    (tmp_path / "bad").mkdir()
+    (tmp_path / "bad" / "shapes20i.csv").write_text("a,b\n1,2\n")
+    assert fssbench("--update", "--baselines", "bad", "hit")[0] == 2
+    assert (tmp_path / "bad" / "shapes20i.csv").read_text() == "a,b\n1,2\n"
+    assert not (tmp_path / "mine").exists()
