@@ -71,7 +71,7 @@ def pair(runs: Sequence[Results]) -> Pairing:
     frames, notes = _cut(runs)
     for other, frame in zip(runs[1:], frames[1:], strict=True):
         _check_rows(frames[0], frame, reference, other)
-    return Pairing(_names(runs), tuple(runs), tuple(frames), tuple(notes))
+    return Pairing(run_names(runs), tuple(runs), tuple(frames), tuple(notes))
 
 
 _EVALUATED: dict[str, Callable[[Run], object]] = {
@@ -146,17 +146,17 @@ def _again(reference: Results, other: Results) -> str:
     """Return the command that evaluates the other run's method on the lists of the reference."""
     lists = f"{_where(reference)}/episodes-fold{{fold}}.json"
     method, run = other.run.method, reference.run
-    command = ["fssbench", "eval", "--method", _method_argument(method), "--dataset", run.dataset.name]
+    command = ["fssbench", "eval", "--method", method_argument(method), "--dataset", run.dataset.name]
     command += ["--backbone", method.backbone] if method.backbone else []
     command += ["--variant", method.variant] if method.variant and method.task == run.method.task else []
     command += ["--episodes", lists]
-    command += ["--protocol", _protocol_argument(run.protocol)] if run.protocol.own is not None else []
+    command += ["--protocol", protocol_argument(run.protocol)] if run.protocol.own is not None else []
     command += ["--fold", str(run.folds[0].fold)] if len(run.folds) == 1 else []
     command += ["--limit", str(run.limit)] if run.limit else []
     return f"{shlex.join(command)} --out NEW_FOLDER"
 
 
-def _method_argument(method: MethodRecord) -> str:
+def method_argument(method: MethodRecord) -> str:
     """Return the argument of --method: the name, or the file and the class of a method that is not registered."""
     if method.code is None or method.code.path is None:
         return method.name
@@ -164,7 +164,7 @@ def _method_argument(method: MethodRecord) -> str:
     return f"{method.code.path}:{name}" if source.endswith(".py") else method.name
 
 
-def _protocol_argument(protocol: ProtocolRecord) -> str:
+def protocol_argument(protocol: ProtocolRecord) -> str:
     """Return the argument of --protocol: the name, or the file and the table of an own protocol."""
     if protocol.own is None or protocol.own.package is not None:
         return protocol.name
@@ -259,7 +259,8 @@ def _where(results: Results) -> str:
     return "a run in memory" if results.folder is None else str(results.folder)
 
 
-def _names(runs: Sequence[Results]) -> tuple[str, ...]:
+def run_names(runs: Sequence[Results]) -> tuple[str, ...]:
+    """Return the name of each run: method, variant and backbone, with the folder if two have the same name."""
     plain = []
     for results in runs:
         method = results.run.method

@@ -116,7 +116,7 @@ def evaluate_runs(
         for batch in [folds] if all(job.all_in_memory for job in jobs) else [[fold] for fold in folds]:
             work = [one for fold in batch for one in remaining[fold]]
             fold_jobs = [
-                FoldJob(_form_of(jobs[place].method_of(fold), device, settings), one, jobs[place].protocol, numbers)
+                FoldJob(form_of(jobs[place].method_of(fold), device, settings), one, jobs[place].protocol, numbers)
                 for fold in batch
                 for place, one, numbers in remaining[fold]
             ]
@@ -171,7 +171,7 @@ def _remaining(
     return remaining
 
 
-def _form_of(method: AnyMethod, device: torch.device, settings: Settings) -> AnyMethod:
+def form_of(method: AnyMethod, device: torch.device, settings: Settings) -> AnyMethod:
     """Return the method in eval mode on its device, or its fast form."""
     method = method.to(device).eval()
     return method if settings.plain else fast_form(method)

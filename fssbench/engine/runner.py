@@ -86,7 +86,7 @@ def run_plan(
 
 def _job(plan: Plan, device: torch.device, command: tuple[str, ...], processes: Processes, stack: ExitStack) -> RunJob:
     with Activity(f"loading the weights of {plan.info.name}"):
-        method = _build(plan)
+        method = build_planned(plan)
         methods = fold_methods(method, plan.sources)  # loads all weights before the first episode
     run = planned_run(plan)
     run = replace(
@@ -122,7 +122,8 @@ def _existing(plan: Plan) -> Existing:
     return plan.request.existing or Existing.REFUSE
 
 
-def _build(plan: Plan) -> Method[Any, Any]:
+def build_planned(plan: Plan) -> Method[Any, Any]:
+    """Return the method of a plan; its weights are not loaded yet, but random ones are drawn."""
     seeds = [source.seed for source in plan.sources.values() if source.seed is not None]
     if seeds:
         torch.manual_seed(seeds[0])
