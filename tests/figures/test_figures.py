@@ -54,7 +54,7 @@ def figures() -> Iterator[Figure]:
     yield match(ONE, OTHER)
     yield trend([0.5, 30.0], [ONE, OTHER], [0.1, 1, 100], label=HOSTILE, logarithmic=True)
     yield shares([HOSTILE], {"right": [100.0]})
-    yield lines({HOSTILE: ([1, 2], [3, 4])}, x="step", y="loss")
+    yield lines({HOSTILE: ([1, 2], [3, 4]), "b": ([1], [2])}, x="step", y="loss")
 
 
 def test_every_chart_is_an_svg_in_the_colours_of_its_page() -> None:
