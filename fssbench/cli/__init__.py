@@ -27,6 +27,8 @@ _COMMANDS = {
     "eval": "evaluate:evaluate",
     "table": "table:table",
     "compare": "compare:compare",
+    "report": "report_page:report_page",
+    "show": "show:show",
     "check": "check:check",
     "published": "published:app",
     "data": "data:app",

@@ -1,0 +1,108 @@
+"""`fssbench report`: runs as one page to look at."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from fssbench.cli.console import say
+from fssbench.cli.options import Device, Root
+from fssbench.cli.paths import check_file, check_folder, given_path
+from fssbench.errors import UsageError
+
+if TYPE_CHECKING:
+    from fssbench.reports.runs import Compared, Key
+
+Runs = Annotated[
+    list[Path],
+    typer.Argument(
+        parser=given_path,
+        help="Run folders, or folders of runs, of the same episodes; differences are from the first.",
+        metavar="RUN...",
+    ),
+]
+
+
+def report_page(
+    runs: Runs,
+    out: Annotated[Path, typer.Option("--out", parser=given_path, help="The page; with --split its folder.")] = Path(
+        "report.html"
+    ),
+    split: Annotated[
+        bool,
+        typer.Option("--split", help="Write pictures as files next to the page, which then has no limit of 20 MB."),
+    ] = False,
+    episodes: Annotated[int, typer.Option("--episodes", help="Episodes in the gallery at most.")] = 80,
+    also: Annotated[
+        list[str] | None, typer.Option("--episode", help="A further episode for the gallery: 17, 2:17 or fold2-00017.")
+    ] = None,
+    predict: Annotated[
+        Literal["chosen", "all", "none"],
+        typer.Option("--predict", help="Which predictions that were not saved are computed again."),
+    ] = "chosen",
+    predictions: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--predictions",
+            parser=given_path,
+            help="Folders of saved predictions, in the order of the runs.",
+            show_default="predictions in the run folder, or where its command saved them",
+        ),
+    ] = None,
+    no_similarity: Annotated[
+        bool, typer.Option("--no-similarity", help="Leave out how alike query and supports are.")
+    ] = False,
+    root: Root = None,
+    device: Device = "auto",
+) -> None:
+    """Write a page: numbers with intervals, charts, kinds of errors, and a gallery of episodes, all in one file.
+
+    What is no longer here, such as photos, is left out, and the page says so.
+    """
+    if episodes < 0:
+        raise UsageError(f"--episodes is 0 or more, not {episodes}")
+    (check_folder if split else check_file)("--out", out)
+    from fssbench.reports import runs as of_runs
+    from fssbench.reports.page import write
+    from fssbench.reports.report import Options, make
+
+    compared = of_runs.read(runs)
+    if predictions and len(predictions) > len(compared.methods):
+        raise UsageError(f"there are {len(compared.methods)} runs, and {len(predictions)} folders of predictions")
+    options = Options(
+        episodes=episodes,
+        predict=predict,
+        predictions=tuple(predictions or ()),
+        root=root,
+        device=device,
+        similarity=not no_similarity,
+        also=tuple(key_of(text, compared) for text in also or ()),
+    )
+    made = make(compared, options)
+    written = write(made, out, split=split)
+    for text in made.missing:
+        say(f"note: {text}", err=True)
+    if written.left_out:
+        say(f"note: {written.left_out} episodes do not fit on one page; --split has all of them", err=True)
+    say(f"{written.page}: {written.bytes / 1e6:.1f} MB, {written.episodes} episodes in the gallery")
+
+
+def key_of(text: str, runs: Compared) -> Key:
+    """Return an episode that is named by its number, "2:17" or "fold2-00017".
+
+    Raises:
+        UsageError: If it is no such name, the fold must be named, or no run has it.
+    """
+    found = re.fullmatch(r"(?:(?:fold)?(\d{1,4})[:-])?(\d{1,9})", text, re.ASCII)
+    if found is None:
+        raise UsageError(f"an episode is a number, fold:number or its id, not '{text}'", "--episode 0:17")
+    folds = sorted({fold for fold, _ in runs.keys})
+    if found[1] is None and len(folds) > 1:
+        raise UsageError(f"the runs have the folds {folds[0]} to {folds[-1]}: name one of them", f"--episode 0:{text}")
+    key = (folds[0] if found[1] is None else int(found[1]), int(found[2]))
+    if key not in runs.methods[0].rows:
+        raise UsageError(f"the runs have no row of fold {key[0]}, episode {key[1]}")
+    return key

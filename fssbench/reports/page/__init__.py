@@ -1,0 +1,7 @@
+"""The page of a report: template, style and script, and what fills them in."""
+
+from __future__ import annotations
+
+from fssbench.reports.page.render import write
+
+__all__ = ["write"]
