@@ -29,6 +29,7 @@ _COMMANDS = {
     "compare": "compare:compare",
     "report": "report_page:report_page",
     "show": "show:show",
+    "plot": "plot:plot",
     "check": "check:check",
     "published": "published:app",
     "data": "data:app",

@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fssbench.errors import UsageError
+from fssbench.errors import FSSBenchError, UsageError
 from fssbench.figures import Series, bars, dots, histogram, match, shares, trend
 from fssbench.figures.style import COLUMN
-from fssbench.reports.cases import Case
+from fssbench.reports.cases import Case, with_masks
 from fssbench.reports.gallery import episode_values
 from fssbench.reports.numbers import SIZE_EDGES, kinds, measures_of
+from fssbench.reports.predictions import all_verified, saved
+from fssbench.reports.scene import open_scene
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from fssbench.metrics.summary import FoldSummary, Summary
     from fssbench.reports.runs import Compared
+
+    Root = str | Path | None
 
 
 def by_fold(runs: Compared, summaries: Sequence[Summary], width: float = COLUMN) -> Figure:
@@ -106,3 +111,33 @@ def error_kinds(runs: Compared, cases: Sequence[Case], *, maps: bool, width: flo
     """Return the share of each kind of error by each method."""
     found = kinds(cases, len(runs.methods), maps=maps)
     return shares(runs.names, {str(kind): values for kind, values in found.items()}, width=width)
+
+
+def class_names(runs: Compared, root: Root = None) -> dict[int, str]:
+    """Return the names of the classes; none if the data is not here."""
+    try:
+        return open_scene(runs.run, None if root is None else Path(root)).class_names
+    except FSSBenchError:
+        return {}
+
+
+def seen_cases(
+    runs: Compared, cases: Sequence[Case], root: Root = None, *, maps: bool = False
+) -> tuple[list[Case], bool]:
+    """Return the cases with what the masks show, and whether all predicted label maps are known.
+
+    Args:
+        runs: The runs.
+        cases: Their cases.
+        root: Folder of the data.
+        maps: Whether saved predictions are read.
+
+    Raises:
+        MissingError: If the data is not here.
+        UsageError: If it is not that of the runs.
+        BrokenFileError: If a mask can't be read.
+    """
+    scene = open_scene(runs.run, None if root is None else Path(root))
+    predicted = [saved(method, scene, runs.keys) for method in runs.methods] if maps else []
+    known = bool(predicted) and all_verified(predicted, runs.keys)
+    return with_masks(cases, runs, scene, predicted), known

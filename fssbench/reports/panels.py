@@ -54,7 +54,7 @@ def panel(card: Card, names: Sequence[str]) -> bytes:
         if shown.prediction is not None and shown.errors is not None:
             dim = PillowImage.blend(query.convert("L").convert("RGBA"), PillowImage.new("RGBA", size, _PAPER), 0.45)
             tiles = [
-                Tile(_over(query, shown.prediction), f"{shown.origin} prediction"),
+                Tile(_over(query, shown.prediction), f"prediction, {shown.origin}"),
                 Tile(_over(dim, shown.errors), "errors"),
             ]
         rows.append((f"{title}. {shown.fault}" if shown.fault else title, tiles))

@@ -122,3 +122,8 @@ def repeat_command(folders: Sequence[Path | None], name: str) -> str:
 def unverified(predicted: Mapping[Key, Predicted]) -> list[Key]:
     """Return the episodes whose prediction is not the one of the row."""
     return [key for key, one in predicted.items() if not one.verified]
+
+
+def all_verified(predicted: Sequence[Mapping[Key, Predicted]], keys: Collection[Key]) -> bool:
+    """Return whether every method has the prediction of the row of every episode."""
+    return all(key in one and one[key].verified for one in predicted for key in keys)

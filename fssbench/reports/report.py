@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from fssbench.reports.runs import Compared, Key
 
 Predict = Literal["chosen", "all", "none"]
-WIDE = 6.0
+WIDE = 4.6
 """Inches of a chart on the page."""
 
 
@@ -255,7 +255,7 @@ def _charts(found: _Gathered, runs: Compared, summaries: Sequence[Summary]) -> l
         Chart(
             f"scatter{number}",
             f"{runs.names[0]} and {runs.names[number]}",
-            charts.against(runs, found.cases, (0, number), 4.0),
+            charts.against(runs, found.cases, (0, number), 3.6),
             f"The IoU of each episode by {runs.names[0]} and by {runs.names[number]}, against each other.",
             note="Each point is an episode. On the dashed line both are equal.",
         )

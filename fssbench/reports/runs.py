@@ -119,6 +119,19 @@ def read(folders: Sequence[Path]) -> Compared:
     return of_results([load_run(path) for path in paths])
 
 
+def read_mixed(runs: Sequence[str | Path | Results]) -> Compared:
+    """Return runs that are named by their folders or loaded; see `read`."""
+    from fssbench.results import Results
+
+    loaded: list[Results] = []
+    for one in runs:
+        if isinstance(one, Results):
+            loaded.append(one)
+        else:
+            loaded += [method.results for method in read([Path(one)]).methods]
+    return of_results(loaded)
+
+
 def of_results(runs: Sequence[Results]) -> Compared:
     """Return runs that are loaded; see `read`."""
     if len(runs) == 1:
@@ -130,7 +143,17 @@ def of_results(runs: Sequence[Results]) -> Compared:
         notes = [f"unfinished: {results.missing} episodes are missing"] if results.missing else []
         if results.run.is_shard:
             notes.append(f"shard {results.run.as_shard} of a run, only a part of each list")
-        return Compared((Method(run_names(runs)[0], results, results.frame),), tuple(notes))
+        return Compared((Method(_short(run_names(runs), runs)[0], results, results.frame),), tuple(notes))
     pairing = pair(runs)
-    methods = zip(pairing.names, pairing.runs, pairing.frames, strict=True)
+    methods = zip(_short(pairing.names, runs), pairing.runs, pairing.frames, strict=True)
     return Compared(tuple(Method(name, results, frame) for name, results, frame in methods), pairing.notes)
+
+
+def _short(names: Sequence[str], runs: Sequence[Results]) -> tuple[str, ...]:
+    """Return names without a variant that is only called after its task, if they still differ."""
+    found = []
+    for name, results in zip(names, runs, strict=True):
+        method = results.run.method
+        plain = method.variant is not None and method.variant == method.task
+        found.append(name.replace(f"{method.name} {method.variant}", method.name, 1) if plain else name)
+    return tuple(found) if len(set(found)) == len(found) else tuple(names)
