@@ -50,6 +50,7 @@ _COMMANDS = {
 _GROUPS = {
     "To begin with": ("demo", "list", "doctor"),
     "Evaluate and compare": ("eval", "table", "compare", "check", "published"),
+    "Look at what failed": ("report", "show", "plot"),
     "Data, weights and episodes": ("data", "checkpoints", "episodes"),
     "Your own photos": ("segment",),
     "Your own method": ("new", "validate", "train", "score"),

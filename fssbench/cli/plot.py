@@ -35,7 +35,12 @@ def plot(
     ] = "loss",
     root: Root = None,
 ) -> None:
-    """Draw runs as a figure for a paper: a vector with its fonts, as wide as a column."""
+    """Draw runs as a figure for a paper: a vector with its fonts, as wide as a column.
+
+    Examples:
+        fssbench plot runs/hsnet runs/asnet --kind class --out classes.pdf
+        fssbench plot runs/train-hsnet --kind history --column validation --out course.svg
+    """
     from fssbench.figures import save
     from fssbench.figures.saving import format_of
     from fssbench.reports import plot as figure_of

@@ -61,6 +61,10 @@ def report_page(
     """Write a page: numbers with intervals, charts, kinds of errors, and a gallery of episodes, all in one file.
 
     What is no longer here, such as photos, is left out, and the page says so.
+
+    Examples:
+        fssbench report runs/hsnet runs/asnet --out report.html
+        fssbench report runs/hsnet --split --episodes 500 --out report
     """
     if episodes < 0:
         raise UsageError(f"--episodes is 0 or more, not {episodes}")

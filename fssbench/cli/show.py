@@ -76,6 +76,12 @@ def show(options: ShowOptions, data: DataOptions) -> None:
     """Show episodes of runs as pictures with every prediction and its errors, or what a data set looks like.
 
     Predictions that were not saved are computed again with the run's weights, and held against its counts.
+
+    Examples:
+        fssbench show runs/hsnet --worst 5 --class dog
+        fssbench show runs/hsnet runs/asnet --disagree hsnet,asnet
+        fssbench show --dataset pascal5i --fold 1 --class cat
+        fssbench show --episodes runs/hsnet/episodes-fold0.json
     """
     check_folder("--out", options.out)
     if options.runs and (options.dataset or options.episodes):

@@ -13,7 +13,7 @@ from fssbench.planning.request import Request
 from fssbench.planning.settings import Settings
 from fssbench.reports.cases import matches_row
 from fssbench.reports.predictions import Predicted
-from fssbench.results.record import first_difference
+from fssbench.results.differences import first_difference
 from fssbench.results.scoring import PredictedLabels
 
 if TYPE_CHECKING:
