@@ -145,5 +145,9 @@ def _end(report: Report) -> None:
             f"{len(report.missed)} of {report.decided} checks missed, first {first.subject.name}, {describe(first)}"
         )
     if report.uncompared:
-        remedy = "fssbench table --source published" if report.against == "printed numbers" else "give --baselines DIR"
+        own = "fssbench check --update --baselines DIR RUN writes baselines of your own"
+        printed = "fssbench table --source published"
+        if "--limit" in report.uncompared[0]:
+            printed = f"evaluate the whole list; or {own}, also of a part"
+        remedy = printed if report.against == "printed numbers" else f"give --baselines DIR; {own}"
         raise MissingError(f"nothing to compare with: {report.uncompared[0]}", remedy)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from fnmatch import fnmatchcase
 
+from fssbench.datasets.catalogue import list_datasets
 from fssbench.errors import MissingError
 from fssbench.publications.names import Names
 from fssbench.publications.status import implementation_of, released_weights
@@ -40,6 +41,17 @@ def methods_without_numbers(names: Names, entries: Iterable[Entry]) -> tuple[Foo
     return (Footnote("", f"No number here of {', '.join(absent)}."),) if absent else ()
 
 
+def _eval_command(names: Names, keys: Sequence[str], layout: LayoutName) -> str:
+    """Return the command that makes a run for a table; "fssbench eval" where the data set is not one that is known."""
+    trained_on, _, other = (keys[0] if keys else "").partition("_to_")
+    known = list_datasets()
+    if trained_on not in known or (other and other not in known):
+        return "fssbench eval"
+    method = next((name for name in names.patterns if implementation_of(name) == name), "hsnet")
+    data = f"--train-dataset {trained_on} --dataset {other}" if other else f"--dataset {trained_on}"
+    return f"fssbench eval --method {method} {data}{' --task fs-cs' if layout == 'fscs' else ''}"
+
+
 def nothing_to_show(
     request: Comparison, layout: LayoutName, data: Iterable[Data], names: Names, measured: set[str]
 ) -> MissingError:
@@ -63,7 +75,9 @@ def nothing_to_show(
         if values
     )
     remedy = (
-        "fssbench eval measures it" if request.source != "published" else "--source both shows measured numbers too"
+        f"{_eval_command(names, keys, layout)} measures it"
+        if request.source != "published"
+        else "--source both shows measured numbers too"
     )
     if pairs := sorted(key for key in measured for name in keys if key.endswith(f"_to_{name}")):
         remedy = f"--dataset {','.join(pairs)} shows runs that were trained on another data set; {remedy}"

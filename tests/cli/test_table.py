@@ -302,3 +302,26 @@ def test_options_that_do_not_fit_are_refused(arguments: list[str], says: str) ->
     result = run(*arguments)
     assert isinstance(result.exception, UsageError)
     assert says in str(result.exception)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "command"),
+    [
+        (
+            ("--dataset", "shapes20i_to_shapes20i-underwater"),
+            "fssbench eval --method hsnet --train-dataset shapes20i --dataset shapes20i-underwater measures it",
+        ),
+        (
+            ("--dataset", "Shapes-20i", "--compare", "asnet"),
+            "fssbench eval --method asnet --dataset shapes20i ",
+        ),
+    ],
+)
+def test_before_the_first_run_the_command_that_makes_one_is_named(
+    fssbench, elsewhere, arguments: tuple[str, ...], command: str
+) -> None:
+    code, out, err = fssbench("table", *arguments)
+    assert (code, out) == (2, "")
+    assert "unknown data set" not in err
+    assert "there is neither a printed number nor a run" in err
+    assert command in err
