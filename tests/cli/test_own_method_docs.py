@@ -37,6 +37,7 @@ def test_every_command_works(fssbench: Any) -> None:
     assert "HSNet" in table
     assert "mynet.py:Mynet" in table
     assert "toprule" in said[7]
+    assert "MyNet (ours)" in said[7]
 
 
 @pytest.mark.usefixtures("elsewhere")
