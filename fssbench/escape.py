@@ -51,4 +51,4 @@ def markdown_escaped(text: str) -> str:
     """Return text on one line, escaped for a cell of a Markdown table."""
     flat = html.escape(plain(text), quote=False)
     # "-" is not escaped, as it stands for a missing value.
-    return re.sub(r"([\\`*_\[\]|~])", r"\\\1", flat)
+    return re.sub(r"([\\`*_\[\]|~$])", r"\\\1", flat)

@@ -135,7 +135,7 @@ def _table(entries: list[Entry], blocks: list[_Columns], title: str, legend: str
         blocks=tuple(Block(block.title, block.columns) for block in blocks),
         groups=tuple(groups),
         footnotes=notes.listed(),
-        venue=style.venue,
+        venue=style.venue and any(entry.venue for entry in entries),
         caption=style.caption,
         key=style.key,
         span=style.span,

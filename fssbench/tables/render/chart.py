@@ -19,6 +19,7 @@ CHARTS = (".svg", ".pdf", ".png")
 
 _INCHES_PER_BAR = 0.16
 _HEIGHT = 3.2
+_LONGEST = 40
 _COLUMN = 3.4
 """Width of a column of a paper in inches, the least of a chart."""
 
@@ -79,7 +80,8 @@ def draw_chart(tables: Sequence[ClassTable], file: Path) -> bytes:
 
 
 def _text(name: str) -> str:
-    """Return a name without what matplotlib takes for a formula, or leaves out of its legend."""
-    flat = plain(name).replace("\\", "\\\\") if "$" in name else plain(name)
+    """Return a name of at most 40 letters, without what matplotlib takes for a formula or leaves out of its legend."""
+    flat = plain(name)
+    flat = flat if len(flat) <= _LONGEST else f"{flat[: _LONGEST - 1]}…"
     flat = flat.replace("$", r"\$")
     return f" {flat}" if flat.startswith("_") else flat
