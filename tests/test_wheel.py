@@ -44,11 +44,11 @@ class Installed:
     folder: Path
     empty: Path
 
-    def run(self, *command: str) -> subprocess.CompletedProcess[str]:
+    def run(self, *command: str, timeout: int = 120) -> subprocess.CompletedProcess[str]:
         environment = {name: value for name, value in os.environ.items() if name not in NOT_PYTHONS}
         return subprocess.run(
             [self.folder / "bin" / command[0], *command[1:]],
-            check=False, capture_output=True, text=True, cwd=self.empty, env=environment, timeout=120,
+            check=False, capture_output=True, text=True, cwd=self.empty, env=environment, timeout=timeout,
         )  # fmt: skip
 
 
@@ -138,6 +138,15 @@ def test_the_wheel_answers_like_the_checkout(command: str, installed: Installed)
         check=True, capture_output=True, text=True, cwd=REPOSITORY,
     )  # fmt: skip
     assert answer.stdout == here.stdout
+
+
+@pytest.mark.slow
+def test_the_demonstration_of_the_wheel_prints_what_the_readme_shows(installed: Installed) -> None:
+    answer = installed.run("fssbench", "demo", timeout=600)
+    assert answer.returncode == 0, answer.stderr
+    shown = (REPOSITORY / "README.md").read_text(encoding="utf-8").partition("fssbench demo ")[2].split("```")[2]
+    assert shown.strip().startswith("shapes20i, 1-way 1-shot: ")
+    assert answer.stdout.startswith(shown.strip() + "\n\nWhat to try next:\n")
 
 
 def test_the_wheel_evaluates_with_the_weights_it_ships(installed: Installed) -> None:

@@ -15,6 +15,7 @@ import typer
 from fssbench.cli.console import say
 from fssbench.cli.options import Root
 from fssbench.errors import MissingError, UsageError
+from fssbench.progress import animated
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -258,7 +259,7 @@ def shown() -> Iterator[Shown]:
     """Yield where progress goes: a bar on a terminal, lines elsewhere."""
     from fssbench.downloads.shown import Bar, Lines
 
-    if sys.stderr.isatty():
+    if animated(sys.stderr):
         with Bar() as bar:
             yield bar
     else:

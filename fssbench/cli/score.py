@@ -22,6 +22,7 @@ from fssbench.cli.options import (
 )
 from fssbench.cli.paths import check_folder, given_path
 from fssbench.cli.report import report
+from fssbench.progress import Activity, silenced
 
 if TYPE_CHECKING:
     from fssbench.predictions.plan import ScorePlan
@@ -143,8 +144,9 @@ def score(options: ScoreOptions, data: DataOptions) -> None:
 
     check_folder("--out", options.out)
     existing = existing_of(resume=False, overwrite=options.overwrite)
-    planned = plan_score(ScoreRequest(**fields_for(ScoreRequest, options, data), existing=existing))
-    progress = Silent() if options.quiet else progress_for(sys.stderr, _headline(planned))
+    with silenced(options.quiet), Activity("reading the data and the episodes"):
+        planned = plan_score(ScoreRequest(**fields_for(ScoreRequest, options, data), existing=existing))
+    progress = Silent() if options.quiet else progress_for(sys.stderr, _headline(planned), len(planned.lists))
     report(count(planned, progress, ("fssbench", *sys.argv[1:])), planned.lists, planned.dataset.remarks)
 
 

@@ -16,6 +16,7 @@ from fssbench.cli.paths import check_folder, given_path
 from fssbench.errors import FSSBenchError, MissingError, UsageError
 from fssbench.escape import printable
 from fssbench.files import write_bytes
+from fssbench.progress import Activity, silenced, tracked
 
 if TYPE_CHECKING:
     from fssbench.photos.inputs import Photo
@@ -193,8 +194,8 @@ def segment(options: SegmentOptions) -> None:
     """
     work = _work(options)
     check_folder("--out", options.out)
-    segmenter = _segmenter(options)
-    from fssbench.progress import tracked
+    with silenced(options.quiet), Activity("loading the method"):
+        segmenter = _segmenter(options)
 
     options.out.mkdir(parents=True, exist_ok=True)
     if not options.as_json and not options.quiet:

@@ -13,6 +13,7 @@ from fssbench.cli.help import OUTPUT
 from fssbench.cli.options import Device, Root, fields_for, task_of, with_fields
 from fssbench.cli.paths import check_folder, given_path
 from fssbench.cli.signals import resume_command
+from fssbench.progress import Activity
 
 if TYPE_CHECKING:
     from fssbench.training.plan import Plan
@@ -155,11 +156,13 @@ def train(options: TrainOptions) -> None:
     check_folder("--out", options.out)
     from fssbench.training.plan import Request, plan
 
-    planned = plan(Request(**fields_for(Request, options) | {"task": task_of(options.task)}))
+    with Activity(f"reading {options.dataset}"):
+        planned = plan(Request(**fields_for(Request, options) | {"task": task_of(options.task)}))
     if planned.borrowed:
         say(_borrowed(planned), err=True)
-    from fssbench.training.progress import progress_callback
-    from fssbench.training.run import run_plan
+    with Activity("loading torch"):
+        from fssbench.training.progress import progress_callback
+        from fssbench.training.run import run_plan
 
     try:
         with progress_callback(planned) as callback:

@@ -14,6 +14,7 @@ from fssbench.hub.configs import CONFIG, Json, depth_of, read_config, read_json,
 from fssbench.hub.families import Family, Statistics
 from fssbench.hub.names import HubName, hub_name
 from fssbench.hub.snapshots import INDEX, WEIGHTS, Snapshot, cached, downloaded, page
+from fssbench.progress import animated
 
 _SHARD = re.compile(r"[\w-][\w.-]*\.safetensors", re.ASCII)
 _PICKLED = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.h5", "*.msgpack")
@@ -133,7 +134,7 @@ def _snapshot(wanted: HubName) -> Snapshot:
     instead = "copy the model's folder from elsewhere, and name it as hf:./FOLDER"
     if Path(wanted.repository).is_dir():
         instead = f"hf:./{wanted.repository} for the folder here"
-    found = downloaded(wanted.repository, revision, progress=sys.stderr.isatty(), instead=instead)
+    found = downloaded(wanted.repository, revision, progress=animated(sys.stderr), instead=instead)
     for needed, there in ((CONFIG, (found.folder / CONFIG).is_file()), (WEIGHTS, weight_files(found.folder))):
         if not there:
             raise MissingError(

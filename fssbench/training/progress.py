@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
 from fssbench.escape import printable
+from fssbench.progress import animated
 from fssbench.training.loop import StepCallback
 from fssbench.training.plan import Plan
 from fssbench.training.recipes import stage_recipe
@@ -57,7 +58,7 @@ class Pace:
 def progress_callback(plan: Plan) -> Iterator[StepCallback]:
     """Give a callback that reports on stderr and, if the plan says so, to TensorBoard."""
     with ExitStack() as stack:
-        callbacks = [stack.enter_context(_bar(plan) if sys.stderr.isatty() else _lines(plan))]
+        callbacks = [stack.enter_context(_bar(plan) if animated(sys.stderr) else _lines(plan))]
         if plan.tensorboard:
             callbacks.append(stack.enter_context(_curves(plan)))
 
@@ -83,21 +84,15 @@ def _bar(plan: Plan) -> Iterator[StepCallback]:
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 
-    columns = (
-        TextColumn("{task.description}", markup=False),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[pace]}", markup=False),
-    )
-    with Progress(*columns, console=Console(stderr=True)) as progress:
+    columns = (BarColumn(bar_width=None), MofNCompleteColumn(), TextColumn("{task.fields[pace]}", markup=False))
+    with Progress(*columns, console=Console(stderr=True), expand=True) as progress:
         stages: dict[str, tuple[TaskID, Pace]] = {}
 
         def report(stage: str, steps: int, done: Step) -> None:
             if stage not in stages:
-                stages[stage] = (
-                    progress.add_task(printable(_title(plan, stage)), total=steps, pace=""),
-                    Pace(steps, _measure(plan, stage)),
-                )
+                title = printable(_title(plan, stage))
+                progress.console.print(title, markup=False, emoji=False, highlight=False, soft_wrap=True)
+                stages[stage] = progress.add_task(title, total=steps, pace=""), Pace(steps, _measure(plan, stage))
             task, pace = stages[stage]
             progress.update(task, completed=done.step, pace=pace.text(done))
 
