@@ -31,10 +31,8 @@ def class_cautions(folds: Folds, count: int) -> list[str]:
     ]
     if short:
         numbers = ", ".join(f"{column} {rounded(text)}" for column, text in over_all_classes(folds, count).items())
-        cautions.append(
-            f"mIoU is the mean over the classes that have episodes ({', '.join(short)}); with the others as 0, as "
-            f"releases count them: {numbers}"
-        )
+        with_all = f"; with the others as 0, as releases count them: {numbers}" if numbers else ""
+        cautions.append(f"mIoU is the mean over the classes that have episodes ({', '.join(short)}){with_all}")
     cautions += [
         f"no query of fold {number} has a pixel of {format_classes(summary.without_truth)}, which counts 0 in mIoU"
         for number, (_, summary) in folds.items()

@@ -420,3 +420,11 @@ def test_a_class_without_a_pixel_is_named(tmp_path: Path) -> None:
     assert "no query of fold 1 has a pixel of class 4, which counts 0 in mIoU" in "; ".join(
         said(table, rows(table)["HSNet"])
     )
+
+
+def test_where_both_means_are_the_same_there_is_one(tmp_path: Path) -> None:
+    run = run_of()
+    write_run(tmp_path / "none", replace(run, folds=(replace(run.folds[0], classes=(1, 2, 3)),)), iou=0.0)
+    (table,) = ask(tmp_path)
+    texts = said(table, rows(table)["HSNet"])
+    assert "mIoU is the mean over the classes that have episodes (fold 0: 2 of 3)" in texts
