@@ -86,6 +86,12 @@ def unknown_name(kind: str, name: str, known: Iterable[str], remedy: str | None 
     return UsageError(f"unknown {kind} '{name}'; {hint}", remedy)
 
 
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Return the end of a message that has named all known values: "; did you mean fscs?", or nothing."""
+    near = nearest(name, known)
+    return f"; did you mean {near[0]}?" if near else ""
+
+
 def nearest(name: str, known: Iterable[str]) -> list[str]:
     """Return the known names that a name was probably meant to be, the nearest first: at most three."""
     by_key: dict[str, str] = {}

@@ -10,6 +10,7 @@ import typer
 
 from fssbench.cli.console import print_table, say
 from fssbench.errors import UsageError, unknown_name
+from fssbench.names import known_name
 
 if TYPE_CHECKING:
     from fssbench.publications.weights import RowWeights
@@ -37,6 +38,9 @@ def status(
     from fssbench.publications.weights import row_weights
 
     known = publications().methods
+    if method is not None:
+        titles = {key: paper.name for key, paper in known.items()}
+        method = known_name("printed method", method, known, titles) or method
     if method is not None and method not in known:
         raise unknown_name("printed method", method, known, "fssbench checkpoints status")
     found = row_weights([method] if method else (), [dataset] if dataset else ())

@@ -18,6 +18,7 @@ from fssbench.cli.method_status import (
 )
 from fssbench.errors import unknown_name
 from fssbench.methods.catalogue import list_methods
+from fssbench.names import known_name
 from fssbench.publications.load import publications, record_of
 from fssbench.publications.rows import PrintedRow
 from fssbench.publications.search import FoundRow, all_rows
@@ -33,6 +34,7 @@ def pages(names: Sequence[str]) -> list[str]:
     Raises:
         UsageError: If a name is of no method, neither here nor in the printed tables.
     """
+    names = [_spelled(name) for name in names]
     shown = [_published_only(name) or _page(_status(name)) for name in names]
     return [line for lines in shown for line in ("", *lines)][1:]
 
@@ -45,7 +47,13 @@ def pages_as_json(names: Sequence[str]) -> str:
     Raises:
         UsageError: If a name is of no method, neither here nor in the printed tables.
     """
-    return json.dumps([_object(name) for name in names], indent=1, ensure_ascii=False, allow_nan=False)
+    return json.dumps([_object(_spelled(name)) for name in names], indent=1, ensure_ascii=False, allow_nan=False)
+
+
+def _spelled(name: str) -> str:
+    """Return the name of a method as it is known, here or in the printed tables: "VRP-SAM" is vrp-sam."""
+    printed = {key: paper.name for key, paper in publications().methods.items()}
+    return name if ":" in name else known_name("method", name, {*list_methods(), *printed}, printed) or name
 
 
 def _object(name: str) -> dict[str, object]:

@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
 
-from fssbench.errors import UsageError, nearest
+from fssbench.errors import UsageError, did_you_mean
 from fssbench.hub.names import hub_name, is_hub_name
 from fssbench.names import known_name
 from fssbench.registry import Registry, imported
@@ -290,7 +290,7 @@ def check_build(name: str, backbone: str | None, variant: str | None, way: int, 
     if variant is not None and variant not in info.tasks:
         raise UsageError(
             f"{info.name} has no variant '{variant}'; it has {', '.join(v or 'only one' for v in info.tasks)}"
-            f"{_meant(variant, info.tasks)}"
+            f"{did_you_mean(variant, info.tasks)}"
         )
     backbones = info.backbones_for(variant)
     if backbone is not None and is_hub_name(backbone):
@@ -301,7 +301,7 @@ def check_build(name: str, backbone: str | None, variant: str | None, way: int, 
         others = ", and any model of the hub that is named hf:OWNER/NAME" if info.pyramid else ""
         raise UsageError(
             f"{info.name} has no backbone '{backbone}'{in_variant}; it has {', '.join(backbones)}{others}"
-            f"{_meant(backbone, backbones)}"
+            f"{did_you_mean(backbone, backbones)}"
         )
     if way < 1 or shot < 1:
         raise UsageError(f"way and shot are at least 1, not {way} and {shot}")
@@ -315,11 +315,6 @@ def check_build(name: str, backbone: str | None, variant: str | None, way: int, 
             + f", not {way}-way"
         )
     return info
-
-
-def _meant(name: str, known: Sequence[str] | Mapping[str, str]) -> str:
-    near = nearest(name, known)[:1] if len(known) > 1 else []
-    return f"; did you mean {near[0]}?" if near else ""
 
 
 def check_weak(info: MethodInfo, variant: str | None) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fssbench.errors import UsageError
+from fssbench.errors import UsageError, did_you_mean
 from fssbench.methods.catalogue import REGISTRY as METHODS
 from fssbench.methods.catalogue import MethodInfo
 from fssbench.planning.base_classes import check_base_class_count
@@ -211,7 +211,10 @@ def _check_numbers(request: Request) -> None:
         if number is not None and number < 1:
             raise UsageError(f"{name} is 1 or more, not {number}")
     if not DEVICES.fullmatch(request.device):
-        raise UsageError(f"there is no device '{request.device}'; there are auto, cpu, cuda, cuda:0, ...")
+        raise UsageError(
+            f"there is no device '{request.device}'; there are auto, cpu, cuda, cuda:0, ..."
+            f"{did_you_mean(request.device, ('auto', 'cpu', 'cuda'))}"
+        )
     if request.checkpoint is not None and request.random_weights:
         raise UsageError("--checkpoint and --random-weights exclude each other")
     if request.backbone_weights is not None and request.checkpoint is None:

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from fssbench.errors import unknown_name
+from fssbench.names import folded
 
 _WILD = "*?["
+_NOT_A_NAME = f"{_WILD}:/\\."
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,7 @@ def names_from(
         f"{name}:{variant}".lower() for name, variants_of in known.items() for variant in variants_of if variant
     }
     names = {name.lower() for name in known}
+    patterns = tuple(_spelled(pattern, names) for pattern in patterns)
     for pattern in patterns:
         pool = variants if ":" in pattern else names
         if pattern not in pool and not any(fnmatchcase(name, pattern) for name in pool):
@@ -71,3 +74,10 @@ def names_from(
                 remedy = "a method of your own by the folder of its run: --compare hsnet,runs/mynet"
             raise unknown_name("method", plain or pattern, pool, remedy)
     return Names(patterns)
+
+
+def _spelled(pattern: str, names: set[str]) -> str:
+    """Return the name that a spelling stands for ("hs-net"); a method's key and its printed name may both fit."""
+    if pattern in names or set(pattern) & set(_NOT_A_NAME):
+        return pattern
+    return next((name for name in sorted(names) if folded(name) == folded(pattern)), pattern)

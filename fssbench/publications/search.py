@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 
 from fssbench.errors import MissingError, UsageError, unknown_name
+from fssbench.names import known_name
 from fssbench.publications.names import names_from
 from fssbench.publications.rows import PrintedRow, Publications
 
@@ -68,11 +69,14 @@ def select(known: Publications, filters: Filters) -> list[FoundRow]:
         for name in (row.method, known.methods[row.method].name):
             variants.setdefault(name, set()).add(row.variant)
     names = names_from(filters.methods, variants, _LIST)
-    _check("data set", filters.datasets, {row.dataset for row in known.rows})
-    _check("backbone", filters.backbones, {row.backbone for row in known.rows} - {""})
-    _check("task", filters.tasks, {row.task for row in known.rows})
-    _check("source", filters.sources, known.sources)
-    _check("venue", filters.venues, {paper.venue for paper in known.methods.values()} - {""})
+    filters = replace(
+        filters,
+        datasets=_known("data set", filters.datasets, {row.dataset for row in known.rows}),
+        backbones=_known("backbone", filters.backbones, {row.backbone for row in known.rows} - {""}),
+        tasks=_known("task", filters.tasks, {row.task for row in known.rows}),
+        sources=_known("source", filters.sources, known.sources),
+        venues=_known("venue", filters.venues, {paper.venue for paper in known.methods.values()} - {""}),
+    )
     found = [
         one
         for one in all_rows(known)
@@ -116,11 +120,22 @@ def _fits(value: str, patterns: Iterable[str]) -> bool:
     return not patterns or any(fnmatchcase(value.lower(), pattern.lower()) for pattern in patterns)
 
 
-def _check(kind: str, patterns: Iterable[str], known: Iterable[str]) -> None:
+def _known(kind: str, patterns: Iterable[str], known: Iterable[str]) -> tuple[str, ...]:
+    """Return patterns, names among them as they are known: "CVPR-2022" is "cvpr 2022".
+
+    Raises:
+        UsageError: If one fits nothing, with the nearest names; or is a name that stands for several.
+    """
     names = {name.lower() for name in known}
+    found = []
     for pattern in patterns:
-        if not any(fnmatchcase(name, pattern.lower()) for name in names):
+        if any(fnmatchcase(name, pattern.lower()) for name in names):
+            found.append(pattern)
+        elif name := known_name(kind, pattern, names):
+            found.append(name)
+        else:
             raise unknown_name(kind, pattern, names, _LIST)
+    return tuple(found)
 
 
 def _describe(filters: Filters) -> str:

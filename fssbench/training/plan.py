@@ -15,7 +15,7 @@ from fssbench.checkpoints.registry import find_backbone
 from fssbench.datasets import open_dataset
 from fssbench.datasets.catalogue import require_training
 from fssbench.datasets.dataset import Dataset
-from fssbench.errors import MissingError, UsageError
+from fssbench.errors import MissingError, UsageError, did_you_mean
 from fssbench.escape import in_path
 from fssbench.hub.names import hub_name, is_hub_name
 from fssbench.hub.networks import hub_network
@@ -251,7 +251,10 @@ def _network(request: Request) -> str:
     if request.backbone is None:
         raise UsageError("no method or backbone was named", "--method hsnet; or --backbone small for a backbone")
     if request.backbone not in FROM_SCRATCH:
-        raise UsageError(f"backbone '{request.backbone}' can't be trained here; {', '.join(FROM_SCRATCH)} can")
+        raise UsageError(
+            f"backbone '{request.backbone}' can't be trained here; {', '.join(FROM_SCRATCH)} can"
+            f"{did_you_mean(request.backbone, FROM_SCRATCH)}"
+        )
     return request.backbone
 
 

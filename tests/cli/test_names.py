@@ -104,6 +104,10 @@ def test_an_ambiguous_name_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
         (["data", "init", "foldr", "--root", "."], "did you mean folder?"),
         (["data", "import-splits", "coco2i", "--from", "."], "did you mean coco20i?"),
         (["eval", "--method", "hsnet", "--dataset", "shapes20i", "--variant", "fcss"], "did you mean fss?"),
+        (["eval", "--method", "hsnet", "--dataset", "shapes20i", "--device", "cudda"], "did you mean cuda?"),
+        (["eval", "--method", "hsnet", "--dataset", "coco20i", "--labels", "hsnt"], "did you mean hsnet?"),
+        (["train", "--backbone", "smal", "--dataset", "shapes20i", "--fold", "0"], "did you mean small?"),
+        (["published", "list", "--task", "fcss"], "did you mean fss"),
         (["checkpoints", "show", "hsnet-resnet50-pascal5i-fold9"], "did you mean hsnet-resnet50-pascal5i-fold"),
     ],
     ids=" ".join,
@@ -117,3 +121,24 @@ def test_a_near_miss_is_told_what_is_near(fssbench: Run, arguments: list[str], n
 def test_what_is_missing_is_told_on_one_line(fssbench: Run) -> None:
     message = "error: missing argument 'what'. Choose from: methods, datasets, protocols, backbones\n"
     assert fssbench("list") == (2, "", f"{message}  try: fssbench list --help\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (["list", "methods", "VRP-SAM"], "published only"),
+        (["list", "methods", "HS-Net"], "Centre-pivot 4D"),
+        (["checkpoints", "status", "--method", "ASNet_w"], "asnet-w"),
+        (["checkpoints", "show", "HSNet-VGG16-PASCAL5i-fold0"], "hsnet-vgg16-pascal5i-fold0"),
+        (
+            ["published", "list", "--method", "HS-Net", "--venue", "ICCV-2021", "--dataset", "PASCAL-5^i"],
+            "ifsl-paper:51",
+        ),
+        (["table", "--compare", "VAT_HM", "--dataset", "PASCAL-5i", "--backbone", "ResNet-50"], "VAT-HM"),
+    ],
+    ids=" ".join,
+)
+def test_printed_names_too(fssbench: Run, arguments: list[str], text: str) -> None:
+    code, out, err = fssbench(*arguments)
+    assert (code, err) == (0, "")
+    assert text in out

@@ -23,7 +23,7 @@ from fssbench.datasets.io.images import read_label, read_photo, size_of, value_c
 from fssbench.datasets.io.index_cache import cached_index, fingerprint_of, frame_of, key_of
 from fssbench.datasets.roots import require_root
 from fssbench.datasets.splits import stored as imported
-from fssbench.errors import BrokenFileError, MissingError, UsageError
+from fssbench.errors import BrokenFileError, MissingError, UsageError, did_you_mean
 from fssbench.progress import tracked
 
 if TYPE_CHECKING:
@@ -92,7 +92,9 @@ class Coco20i(Dataset):
         cls.refuse_options(options, ("labels", "lists"))
         labels, lists = options.get("labels", "hsnet"), options.get("lists", "all")
         if labels not in get_args(LabelRule):
-            raise UsageError(f"coco20i has no label rule '{labels}'; there are {', '.join(get_args(LabelRule))}")
+            rules = get_args(LabelRule)
+            meant = did_you_mean(str(labels), rules)
+            raise UsageError(f"coco20i has no label rule '{labels}'; there are {', '.join(rules)}{meant}")
         if lists not in get_args(Extent):
             raise UsageError(f"the lists of coco20i can be {' or '.join(get_args(Extent))}, not '{lists}'")
         return cls(require_root(cls.name, root), cast("LabelRule", labels), cast("Extent", lists))

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Self
 from fssbench.datasets.catalogue import REGISTRY, dataset_info
 from fssbench.datasets.dataset import Dataset, Image, ImageOrder, Label, Split
 from fssbench.datasets.transfer.classes import choices_for, counterparts, facts, seen, supposed
-from fssbench.errors import UsageError
+from fssbench.errors import UsageError, did_you_mean
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -74,7 +74,10 @@ def transfer_view(dataset: Dataset, train: str, choice: str | None = None) -> Da
         )
     known = choices_for(train, dataset.name) if dataset_info(train).folds else ("own",)
     if choice is not None and choice not in known:
-        raise UsageError(f"{train} to {dataset.name} has no test classes '{choice}'; there are {', '.join(known)}")
+        raise UsageError(
+            f"{train} to {dataset.name} has no test classes '{choice}'; there are {', '.join(known)}"
+            f"{did_you_mean(choice, known)}"
+        )
     view = TransferView(dataset, train, choice or default_choice(dataset, train))
     if view.test_classes == "unseen" and any(view.training(fold) is None for fold in range(view.fold_count)):
         raise UsageError(
