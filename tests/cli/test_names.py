@@ -106,7 +106,7 @@ def test_an_ambiguous_name_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
         (["eval", "--method", "hsnet", "--dataset", "shapes20i", "--variant", "fcss"], "did you mean fss?"),
         (["eval", "--method", "hsnet", "--dataset", "shapes20i", "--device", "cudda"], "did you mean cuda?"),
         (["eval", "--method", "hsnet", "--dataset", "coco20i", "--labels", "hsnt"], "did you mean hsnet?"),
-        (["train", "--backbone", "smal", "--dataset", "shapes20i", "--fold", "0"], "did you mean small?"),
+        (["train", "--backbone", "smalx", "--dataset", "shapes20i", "--fold", "0"], "did you mean small?"),
         (["published", "list", "--task", "fcss"], "did you mean fss"),
         (["checkpoints", "show", "hsnet-resnet50-pascal5i-fold9"], "did you mean hsnet-resnet50-pascal5i-fold"),
     ],
