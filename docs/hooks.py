@@ -14,7 +14,7 @@ from mkdocs.structure.pages import Page
 
 REPOSITORY = Path(__file__).parent.parent
 DOCUMENTS = {"CONTRIBUTING.md": "contributing.md", "CHANGELOG.md": "changelog.md", "SECURITY.md": "security.md"}
-DOCUMENTS["benchmarks/baselines/README.md"] = "baselines.md"
+DOCUMENTS |= {"benchmarks/baselines/README.md": "baselines.md", "benchmarks/published/README.md": "published.md"}
 """Documents of the repository that are pages of the site, too."""
 
 _LINK = re.compile(r"\]\((?P<path>[^)#:\s]+)(?P<anchor>#[^)\s]*)?\)")

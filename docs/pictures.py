@@ -1,11 +1,16 @@
-"""Draw the pictures of the documentation: python docs/pictures.py [METHOD...].
+"""Draw the pictures of the documentation: python docs/pictures.py [table] [METHOD...]; without names all of them.
 
-They show shapes20i, which needs no photo.
+They show shapes20i, which needs no photo. That of a table is what a browser shows of `fssbench demo`, so that it needs
+Chromium.
 """
 
 from __future__ import annotations
 
+import os
+import shutil
+import subprocess
 import sys
+import tempfile
 from collections.abc import Sequence
 from io import BytesIO
 from pathlib import Path
@@ -13,6 +18,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 from PIL import Image as PillowImage
+from PIL import ImageChops
 
 import fssbench
 from fssbench.cli.method_status import checkpoint_folds
@@ -37,7 +43,9 @@ def main(names: Sequence[str]) -> None:
     if not names:
         # A palette of 256 colours makes the file a third as large.
         segment().quantize(256, dither=PillowImage.Dither.NONE).save(FOLDER / "segment.png", optimize=True)
-    for name in names or pictured():
+    if not names or "table" in names:
+        table().quantize(32, dither=PillowImage.Dither.NONE).save(FOLDER / "table.png", optimize=True)
+    for name in [name for name in names if name != "table"] or ([] if names else pictured()):
         method_picture(name).save(FOLDER / "methods" / f"{name}.webp", quality=78, method=6)
 
 
@@ -64,6 +72,30 @@ def segment() -> PillowImage.Image:
             )
         )
     return sheet(columns, SIDE, GAP)
+
+
+def table() -> PillowImage.Image:
+    """Return the HTML table of `fssbench demo`, as a browser shows it."""
+    browser = shutil.which("chromium") or shutil.which("google-chrome")
+    if browser is None:
+        sys.exit("no picture of a table without Chromium")
+    with tempfile.TemporaryDirectory() as folder:
+        program = [sys.executable, "-m", "fssbench"]
+        style = ["--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--force-device-scale-factor=1.5"]
+        of_runs = ["table", "--runs", "runs/demo", "--dataset", "shapes20i", "--out", "table.html"]
+        page = Path(folder, "table.html").as_uri()
+        environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent)}
+        for command in (
+            [*program, "demo"],
+            [*program, *of_runs],
+            [browser, *style, "--window-size=860,720", "--screenshot=table.png", page],
+        ):
+            subprocess.run(command, check=True, cwd=folder, env=environment, stdout=subprocess.DEVNULL)
+        shot = PillowImage.open(Path(folder, "table.png")).convert("RGB")
+        whole = shot.crop((0, 0, shot.width, shot.height - 160))  # headless Chromium leaves the last lines undrawn
+    ink = ImageChops.difference(whole, PillowImage.new("RGB", whole.size, whole.getpixel((0, 0)))).getbbox()
+    assert ink is not None, "the page is not empty"
+    return whole.crop((max(0, ink[0] - 20), max(0, ink[1] - 20), ink[2] + 20, ink[3] + 20))
 
 
 def method_picture(method: str) -> PillowImage.Image:

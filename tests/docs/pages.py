@@ -11,7 +11,7 @@ from docs.generators import generated_pages
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 WRITTEN = REPOSITORY / "docs"
-DOCUMENTS = ("README.md", "CONTRIBUTING.md", "benchmarks/baselines/README.md")
+DOCUMENTS = ("README.md", "CONTRIBUTING.md", "benchmarks/baselines/README.md", "benchmarks/published/README.md")
 
 
 @cache

@@ -101,11 +101,11 @@ def test_methods_of_tables_are_known() -> None:
             assert "/" in name or fnmatch.filter(known, name.strip("'")), line
 
 
-RUN = ("start.md", "reading.md", "protocols/compared.md")
+RUN = ("start.md", "reading.md", "printed.md", "protocols/compared.md")
 """Pages whose commands are run from the first to the last, in an empty folder. Other pages have tests of their own."""
 
-NEEDS = ("pip ", "data fetch", "--against baseline")
-"""Lines that are not run: they need a network, or the whole evaluation."""
+NEEDS = ("pip ", "data fetch", "--against baseline", "runs/asnet-coco", "fssbench demo", "runs/demo")
+"""Lines that are not run: they need a network, or a run of minutes."""
 
 
 def runnable(page: str) -> Iterator[str]:

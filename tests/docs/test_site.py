@@ -21,7 +21,7 @@ from fssbench.protocols.rules import protocol, shipped_protocols
 from tests.docs.pages import REPOSITORY, WRITTEN, blocks, generated, heading_ids, pages
 
 CONFIG = (REPOSITORY / "mkdocs.yml").read_text(encoding="utf-8")
-PAGES_OF_DOCUMENTS = {"contributing.md", "changelog.md", "security.md", "baselines.md"}
+PAGES_OF_DOCUMENTS = {"contributing.md", "changelog.md", "security.md", "baselines.md", "published.md"}
 
 
 def test_every_method_data_set_protocol_and_command_has_a_page() -> None:
