@@ -8,6 +8,7 @@ import re
 from dataclasses import replace
 from html.parser import HTMLParser
 from io import BytesIO
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -127,6 +128,13 @@ def test_an_episode_of_large_photos_stays_small(way: int, shot: int) -> None:
         assert "\x1b" not in shown
     left = 1 + way * shot - len(Page(named[0]._repr_html_()).pictures)
     assert (f"and {left} more supports" in named[0]._repr_html_()) == (left > 0)
+
+
+def test_a_data_set_is_its_name(tmp_path: Path) -> None:
+    assert repr(fssbench.open_dataset("shapes20i")) == "<shapes20i>"
+    placed = Named()
+    placed.root, placed.trained_on = tmp_path, "coco20i"
+    assert repr(placed) == f"<shapes20i, trained on coco20i in {tmp_path}>"
 
 
 def test_without_photos_the_reason_stands_there(drawn: fssbench.EpisodeList) -> None:

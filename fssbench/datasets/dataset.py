@@ -144,6 +144,11 @@ class Dataset(ABC):
         cls.refuse_options(options)
         return cast("Callable[[Path], Self]", cls)(require_root(cls.name, root))
 
+    def __repr__(self) -> str:
+        trained = f", trained on {self.trained_on}" if self.trained_on else ""
+        where = f" in {self.root}" if self.root is not None else ""
+        return f"<{self.name}{trained}{where}>"
+
     @property
     def remarks(self) -> tuple[str, ...]:
         """Caveats of the data set that belong to every number on it; sentences."""
