@@ -16,6 +16,7 @@ import torch
 from PIL import Image as PillowImage
 
 import fssbench
+from fssbench.datasets.dataset import Dataset
 from fssbench.datasets.shapes20i.dataset import Shapes20i
 from fssbench.episode import read_episodes, write_episodes
 from fssbench.errors import MissingError
@@ -132,7 +133,7 @@ def test_an_episode_of_large_photos_stays_small(way: int, shot: int) -> None:
 
 def test_a_data_set_is_its_name(tmp_path: Path) -> None:
     assert repr(fssbench.open_dataset("shapes20i")) == "<shapes20i>"
-    placed = Named()
+    placed: Dataset = Named()
     placed.root, placed.trained_on = tmp_path, "coco20i"
     assert repr(placed) == f"<shapes20i, trained on coco20i in {tmp_path}>"
 
