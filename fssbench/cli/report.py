@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from fssbench.cli.console import console
+from fssbench.cli.help import NARROW
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -86,14 +87,12 @@ def notes_of(runs: Sequence[Evaluated], summaries: Sequence[Summary]) -> list[st
 
 def tables_of(runs: Sequence[Evaluated], summaries: Sequence[Summary]) -> list[Table]:
     """Return a table with a row for each run; a further one for each task that has other measures."""
-    from rich.table import Table
-
     measures = [_measures(one, run.results.run.protocol) for run, one in zip(runs, summaries, strict=True)]
     found = []
     for kind in [one for place, one in enumerate(measures) if one not in measures[:place]]:
         chosen = [place for place, one in enumerate(measures) if one == kind]
         spread = any(summaries[place].runs for place in chosen)
-        table = Table(box=None, pad_edge=False)
+        table = _table()
         table.add_column("method", overflow="fold")
         columns = {title: cells for title, cells in _settings(runs).items() if len(set(cells)) > 1}
         for title in columns:
@@ -138,10 +137,9 @@ def _measures(summary: Summary, protocol: ProtocolRecord) -> dict[str, str]:
 
 
 def _folds(summary: Summary, protocol: ProtocolRecord) -> Table:
-    from rich.table import Table
 
     measures, spread = _measures(summary, protocol), bool(summary.runs)
-    table = Table(box=None, pad_edge=False)
+    table = _table()
     table.add_column("fold")
     table.add_column("episodes", justify="right")
     _add_measures(table, measures, spread=spread)
@@ -153,12 +151,19 @@ def _folds(summary: Summary, protocol: ProtocolRecord) -> Table:
     return table
 
 
+def _table() -> Table:
+    """Return a table without rules; on a narrow terminal columns are one blank apart, so that rows are whole."""
+    from rich.table import Table
+
+    return Table(box=None, pad_edge=False, padding=(0, 1) if console().width >= NARROW else (0, 1, 0, 0))
+
+
 def _add_measures(table: Table, measures: Mapping[str, str], *, spread: bool) -> None:
     for title in measures.values():
-        table.add_column(title, justify="right")
-        table.add_column("95 %", justify="right")
+        table.add_column(title, justify="right", no_wrap=True)
+        table.add_column("95 %", justify="right", no_wrap=True)
         if spread:
-            table.add_column("std", justify="right")
+            table.add_column("std", justify="right", no_wrap=True)
 
 
 def _cells(summary: Summary | FoldSummary, measures: Mapping[str, str], *, spread: bool) -> list[str]:

@@ -9,12 +9,16 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from fssbench.cli.console import say
+from fssbench.cli.help import OUTPUT
 from fssbench.cli.options import Device, Root
 from fssbench.cli.paths import check_file, check_folder, given_path
 from fssbench.errors import UsageError
 
 if TYPE_CHECKING:
     from fssbench.reports.runs import Compared, Key
+
+GALLERY = "Gallery"
+PREDICTIONS = "Predictions"
 
 Runs = Annotated[
     list[Path],
@@ -28,20 +32,48 @@ Runs = Annotated[
 
 def report_page(
     runs: Runs,
-    out: Annotated[Path, typer.Option("--out", parser=given_path, help="The page; with --split its folder.")] = Path(
-        "report.html"
-    ),
+    out: Annotated[
+        Path,
+        typer.Option(
+            "--out",
+            parser=given_path,
+            help="The page; with --split its folder.",
+            metavar="FILE",
+            rich_help_panel=OUTPUT,
+        ),
+    ] = Path("report.html"),
     split: Annotated[
         bool,
-        typer.Option("--split", help="Write pictures as files next to the page, which then has no limit of 20 MB."),
+        typer.Option(
+            "--split",
+            help="Write pictures as files next to the page, which then has no limit of 20 MB.",
+            rich_help_panel=OUTPUT,
+        ),
     ] = False,
-    episodes: Annotated[int, typer.Option("--episodes", help="Episodes in the gallery at most.")] = 80,
+    episodes: Annotated[
+        int,
+        typer.Option(
+            "--episodes",
+            help="Episodes in the gallery at most.",
+            rich_help_panel=GALLERY,
+        ),
+    ] = 80,
     also: Annotated[
-        list[str] | None, typer.Option("--episode", help="A further episode for the gallery: 17, 2:17 or fold2-00017.")
+        list[str] | None,
+        typer.Option(
+            "--episode",
+            help="A further episode for the gallery: 17, 2:17 or fold2-00017.",
+            show_default="none",
+            rich_help_panel=GALLERY,
+        ),
     ] = None,
     predict: Annotated[
         Literal["chosen", "all", "none"],
-        typer.Option("--predict", help="Which predictions that were not saved are computed again."),
+        typer.Option(
+            "--predict",
+            help="Which predictions that were not saved are computed again.",
+            rich_help_panel=PREDICTIONS,
+        ),
     ] = "chosen",
     predictions: Annotated[
         list[Path] | None,
@@ -50,10 +82,17 @@ def report_page(
             parser=given_path,
             help="Folders of saved predictions, in the order of the runs.",
             show_default="predictions in the run folder, or where its command saved them",
+            metavar="FOLDER",
+            rich_help_panel=PREDICTIONS,
         ),
     ] = None,
     no_similarity: Annotated[
-        bool, typer.Option("--no-similarity", help="Leave out how alike query and supports are.")
+        bool,
+        typer.Option(
+            "--no-similarity",
+            help="Leave out how alike query and supports are.",
+            rich_help_panel=GALLERY,
+        ),
     ] = False,
     root: Root = None,
     device: Device = "auto",

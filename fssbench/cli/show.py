@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from fssbench.cli.console import say
+from fssbench.cli.help import DATA, OUTPUT
 from fssbench.cli.options import DataOptions, Device, with_fields, words
 from fssbench.cli.paths import check_folder, given_path
 from fssbench.cli.report_page import key_of
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     from fssbench.datasets.dataset import Dataset
     from fssbench.reports.cases import Case
     from fssbench.reports.runs import Compared, Key
+
+CHOSEN = "Which episodes of the runs"
+SHEETS = "Contact sheets"
 
 _DEFAULT_WORST = 3
 
@@ -33,40 +37,142 @@ class ShowOptions:
         typer.Argument(parser=given_path, help="Run folders of the same episodes.", metavar="[RUN...]"),
     ] = None
     episode: Annotated[
-        list[str] | None, typer.Option("--episode", help="An episode: 17, 2:17 or fold2-00017. Can be repeated.")
+        list[str] | None,
+        typer.Option(
+            "--episode",
+            help="An episode: 17, 2:17 or fold2-00017. Can be repeated.",
+            show_default="the worst three",
+            rich_help_panel=CHOSEN,
+        ),
     ] = None
-    worst: Annotated[int | None, typer.Option("--worst", help="So many episodes with the lowest IoU.")] = None
-    best: Annotated[int | None, typer.Option("--best", help="So many with the highest IoU.")] = None
-    random: Annotated[int | None, typer.Option("--random", help="So many at random, always the same.")] = None
+    worst: Annotated[
+        int | None,
+        typer.Option(
+            "--worst",
+            help="So many episodes with the lowest IoU.",
+            show_default="3 if nothing else is chosen",
+            rich_help_panel=CHOSEN,
+        ),
+    ] = None
+    best: Annotated[
+        int | None,
+        typer.Option(
+            "--best",
+            help="So many with the highest IoU.",
+            show_default="none",
+            rich_help_panel=CHOSEN,
+        ),
+    ] = None
+    random: Annotated[
+        int | None,
+        typer.Option(
+            "--random",
+            help="So many at random, always the same.",
+            show_default="none",
+            rich_help_panel=CHOSEN,
+        ),
+    ] = None
     disagree: Annotated[
         str | None,
         typer.Option(
             "--disagree",
             help="Those on which two methods differ most: the other run's folder, or two names: hsnet,asnet.",
+            show_default="none",
+            rich_help_panel=CHOSEN,
         ),
     ] = None
-    class_name: Annotated[str | None, typer.Option("--class", help="Only episodes or images of this class.")] = None
-    fold: Annotated[int | None, typer.Option("--fold", help="Only this fold.")] = None
-    count: Annotated[int, typer.Option("--count", help="With --disagree, --dataset or --episodes: how many.")] = 24
-    dataset: Annotated[str | None, typer.Option("--dataset", help="Contact sheets of a data set.")] = None
-    episodes: Annotated[
-        Path | None, typer.Option("--episodes", parser=given_path, help="Contact sheets of an episode list.")
+    class_name: Annotated[
+        str | None,
+        typer.Option(
+            "--class",
+            help="Only episodes or images of this class.",
+            metavar="NAME",
+            show_default="all",
+            rich_help_panel=CHOSEN,
+        ),
     ] = None
-    rim: Annotated[bool, typer.Option("--rim", help="Outline the ignore region (255) in the contact sheets.")] = False
+    fold: Annotated[
+        int | None,
+        typer.Option(
+            "--fold",
+            help="Only this fold.",
+            show_default="all",
+            rich_help_panel=CHOSEN,
+        ),
+    ] = None
+    count: Annotated[
+        int,
+        typer.Option(
+            "--count",
+            help="With --disagree, --dataset or --episodes: how many.",
+            rich_help_panel=CHOSEN,
+        ),
+    ] = 24
+    dataset: Annotated[
+        str | None,
+        typer.Option(
+            "--dataset",
+            help="Contact sheets of a data set.",
+            show_default="none",
+            rich_help_panel=SHEETS,
+        ),
+    ] = None
+    episodes: Annotated[
+        Path | None,
+        typer.Option(
+            "--episodes",
+            parser=given_path,
+            help="Contact sheets of an episode list.",
+            metavar="FILE",
+            show_default="none",
+            rich_help_panel=SHEETS,
+        ),
+    ] = None
+    rim: Annotated[
+        bool,
+        typer.Option(
+            "--rim",
+            help="Outline the ignore region (255) in the contact sheets.",
+            rich_help_panel=SHEETS,
+        ),
+    ] = False
     split: Annotated[
         Literal["train", "val", "test"] | None,
-        typer.Option("--split", help="Split of the contact sheets.", show_default="the evaluated one"),
+        typer.Option(
+            "--split",
+            help="Split of the contact sheets.",
+            show_default="the evaluated one",
+            rich_help_panel=SHEETS,
+        ),
     ] = None
     predictions: Annotated[
         list[Path] | None,
         typer.Option(
-            "--predictions", parser=given_path, help="Folders of saved predictions, in the order of the runs."
+            "--predictions",
+            parser=given_path,
+            help="Folders of saved predictions, in the order of the runs.",
+            metavar="FOLDER",
+            show_default="predictions in the run folder, or where its command saved them",
+            rich_help_panel=DATA,
         ),
     ] = None
-    out: Annotated[Path, typer.Option("--out", parser=given_path, help="Folder of the pictures.")] = Path("pictures")
+    out: Annotated[
+        Path,
+        typer.Option(
+            "--out",
+            parser=given_path,
+            help="Folder of the pictures.",
+            metavar="FOLDER",
+            rich_help_panel=OUTPUT,
+        ),
+    ] = Path("pictures")
     preview: Annotated[
         Literal["auto", "kitty", "iterm2", "sixel", "none"],
-        typer.Option("--preview", help="How the terminal shows pictures, too."),
+        typer.Option(
+            "--preview",
+            help="How the terminal shows pictures, too.",
+            rich_help_panel=OUTPUT,
+        ),
     ] = "auto"
     device: Device = "auto"
 
