@@ -17,8 +17,8 @@ from fssbench.errors import BrokenFileError, UsageError
 from fssbench.planning.settings import Settings
 from fssbench.protocols.transforms import nearest_label
 from fssbench.results import Row, load_run
+from fssbench.results.derived import frame_of_run
 from fssbench.results.progress import PlainLines, Silent
-from fssbench.results.rows import frame_of
 from tests.engine.stub import NearestColour, Patches, questions, rules
 
 
@@ -135,7 +135,7 @@ def test_the_rows_are_the_same_however_many_work_and_however_much_they_keep(work
             NearestColour(1, 2).eval(), Patches(), episodes, rules(), part, torch.device("cpu"), settings=settings
         )
     ]
-    pd.testing.assert_frame_equal(counted(straight.frame), counted(frame_of(rows)))
+    pd.testing.assert_frame_equal(counted(straight.frame), counted(frame_of_run(rows, straight.run)))
 
 
 def test_an_image_used_twice_in_an_episode_is_encoded_once():
