@@ -15,7 +15,7 @@ from fssbench.reports.cases import Case, with_masks
 from fssbench.reports.gallery import episode_values
 from fssbench.reports.numbers import SIZE_EDGES, kinds, measures_of
 from fssbench.reports.predictions import all_verified, saved
-from fssbench.reports.scene import open_scene
+from fssbench.reports.scene import open_scene, recorded_names
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -114,11 +114,11 @@ def error_kinds(runs: Compared, cases: Sequence[Case], *, maps: bool, width: flo
 
 
 def class_names(runs: Compared, root: Root = None) -> dict[int, str]:
-    """Return the names of the classes; none if the data is not here."""
+    """Return the names of the classes; as the runs have them if the data is not here."""
     try:
         return open_scene(runs.run, None if root is None else Path(root)).class_names
     except FSSBenchError:
-        return {}
+        return recorded_names(runs.run)
 
 
 def seen_cases(

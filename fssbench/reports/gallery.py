@@ -33,6 +33,8 @@ SIZES = (("tiny", 1.0), ("small", 5.0), ("medium", 15.0), ("large", 100.0))
 """The name of each size of an object, and the share of the query in per cent up to which it is called so."""
 
 
+SUPPORT_SIDE = 240
+"""Longer side of the picture of a support, in pixels."""
 OTHER_PREDICTION = "its counts are not those of the run: this is another prediction than the one of the number"
 
 
@@ -138,7 +140,7 @@ def episode_values(cases: Sequence[Case]) -> dict[Key, tuple[float, ...]]:
     return found
 
 
-def choose(cases: Sequence[Case], count: int, seed: int = 0) -> list[Key]:
+def choose(cases: Sequence[Case], count: int, rows: Mapping[Key, Row] | None = None, seed: int = 0) -> list[Key]:
     """Return episodes to look at, each once.
 
     First the worst of each class; then in turn the worst, the best, the one on which methods differ most, a random one.
@@ -146,6 +148,7 @@ def choose(cases: Sequence[Case], count: int, seed: int = 0) -> list[Key]:
     Args:
         cases: The cases of all episodes.
         count: How many.
+        rows: Their rows: an episode that a list has several times is then shown once.
         seed: Of the random ones.
     """
     values = {key: value for key, value in episode_values(cases).items() if not np.isnan(value).any()}
@@ -158,12 +161,22 @@ def choose(cases: Sequence[Case], count: int, seed: int = 0) -> list[Key]:
     rank = {key: place for place, key in enumerate(worst)}
     for case in sorted((case for case in cases if case.key in rank), key=lambda case: rank[case.key]):
         of_class.setdefault(case.class_id, case.key)
-    chosen = dict.fromkeys(list(of_class.values())[:count])
+    chosen: dict[Key, None] = {}
+    seen: set[object] = set()
+
+    def take(key: Key) -> None:
+        row = None if rows is None else rows[key]
+        same = key if row is None else (row.query, row.classes, row.supports)
+        if len(chosen) < count and same not in seen:
+            seen.add(same)
+            chosen.setdefault(key)
+
+    for key in of_class.values():
+        take(key)
     orders = [worst, worst[::-1], drawn] + ([differing] if any(len(value) > 1 for value in values.values()) else [])
     for places in zip(*orders, strict=True):
         for key in places:
-            if len(chosen) < count:
-                chosen.setdefault(key)
+            take(key)
     return list(chosen)
 
 
@@ -209,9 +222,7 @@ def card(
         said = f"IoU {values[number]:.1f} %"
         layer = mask_layer(labels, colours, rim=False)
         errors = error_layer(labels.astype(np.uint8), truth, row.classes)
-        fault = (
-            "" if one.verified else "its counts are not those of the run: this is another prediction than the number"
-        )
+        fault = "" if one.verified else OTHER_PREDICTION
         shown.append(
             Shown(
                 values[number],
@@ -266,7 +277,7 @@ def _part(labels: Label, photo: tuple[int, ...], frame: tuple[int, int], scene: 
 
 def _support(name: str, class_id: int, class_name: str, colour: RGB, scene: Scene) -> Support:
     photo, label = scene.dataset.image(name), scene.dataset.label(name)
-    size = shown_size((photo.shape[0], photo.shape[1]), 200)
+    size = shown_size((photo.shape[0], photo.shape[1]), SUPPORT_SIDE)
     mask = mask_layer(shown_labels(label, size), {class_id: colour}, tint=60)
     return Support(
         Picture(jpeg(shown_photo(photo, size)), "jpg", f"support {name}"),

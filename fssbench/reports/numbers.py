@@ -84,14 +84,14 @@ def differences(runs: Compared) -> Table | None:
     found = compare([method.results for method in runs.methods])
     names = measures_of(runs.run)
     rows = []
-    for duel in found.duels:
+    for duel, name in zip(found.duels, runs.names[1:], strict=True):
         total = duel.episodes[-1]
         for one in duel.differences:
             if one.fold is None or len(duel.episodes) == 1:
                 won = f"{total.won} / {total.lost} / {total.tied}" if one.measure == "miou" else ""
                 rows.append(
                     (
-                        duel.name,
+                        name,
                         names.get(one.measure, one.measure),
                         f"{one.difference:+.2f}",
                         f"{one.interval.low:+.2f} to {one.interval.high:+.2f}",
@@ -100,7 +100,7 @@ def differences(runs: Compared) -> Table | None:
                     )
                 )
     notes = (
-        f"Differences from {found.reference} in percentage points, on the same episodes, with {found.level:.0%} "
+        f"Differences from {runs.names[0]} in percentage points, on the same episodes, with {found.level:.0%} "
         "intervals; p of a permutation test, with Holm's correction for the number of methods.",
     )
     heads = ("method", "metric", "difference", "95 %", "p", "episodes won / lost / tied")

@@ -127,10 +127,10 @@ def mask_layer(labels: Label, values: dict[int, RGB], *, rim: bool = True, tint:
 
 
 def outline(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
-    """Return the pixels of a mask (h, w) that are within its edge, about a hundred and fiftieth of the picture wide."""
+    """Return the pixels of a mask (h, w) that are within its edge, about a hundredth of the picture wide."""
     if not mask.any():
         return mask
-    width = max(1, round(max(mask.shape) / 150))
+    width = max(2, round(max(mask.shape) / 120))
     kernel = np.ones((3, 3), dtype=np.uint8)
     padded = cv2.copyMakeBorder(mask.astype(np.uint8), 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=0)
     inner = cv2.erode(padded, kernel, iterations=width)[1:-1, 1:-1]

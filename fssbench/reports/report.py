@@ -13,8 +13,8 @@ from fssbench.reports import charts, numbers
 from fssbench.reports.again import again
 from fssbench.reports.cases import Case, plain_cases, with_masks
 from fssbench.reports.gallery import Card, card, choose
-from fssbench.reports.predictions import Predicted, saved, unverified
-from fssbench.reports.scene import Scene, open_scene
+from fssbench.reports.predictions import Predicted, all_verified, saved, unverified
+from fssbench.reports.scene import Scene, open_scene, recorded_names
 from fssbench.reports.similarity import features, with_similarity
 
 if TYPE_CHECKING:
@@ -151,26 +151,35 @@ def _caveats(runs: Compared, summaries: Sequence[Summary]) -> list[str]:
 def _look(found: _Gathered, runs: Compared, options: Options) -> None:
     """Add what masks, photos and saved predictions show, as far as they are here."""
     try:
-        found.scene = scene = open_scene(runs.run, options.root)
+        scene = open_scene(runs.run, options.root)
         found.cases = with_masks(found.cases, runs, scene)
     except FSSBenchError as error:
-        found.scene = None
         found.missing.append(
             f"The masks and photos are not here ({error.message}): sizes, kinds of errors and the gallery are left out."
         )
         return
+    found.scene = scene
     for number, method in enumerate(runs.methods):
         given = options.predictions[number] if number < len(options.predictions) else None
         found.predicted[number] = saved(method, scene, runs.keys, given)
+        if other := unverified(found.predicted[number]):
+            found.missing.append(
+                f"{len(other)} of {len(found.predicted[number])} saved predictions of {method.name} have other counts "
+                "than its rows: they are not those of the run."
+            )
         if options.predict == "all":
             _predict_again(found, runs, number, list(runs.keys), options)
-    found.maps = all(key in predicted and predicted[key].verified for predicted in found.predicted for key in runs.keys)
+    found.maps = all_verified(found.predicted, runs.keys)
     if any(found.predicted):
         found.cases = with_masks(found.cases, runs, scene, found.predicted)
     if not found.maps:
-        lacking = [name for name, known in zip(runs.names, found.predicted, strict=True) if len(known) < len(runs.keys)]
+        lacking = [
+            name
+            for name, known in zip(runs.names, found.predicted, strict=True)
+            if not all_verified([known], runs.keys)
+        ]
         found.missing.append(
-            f"The predictions of {', '.join(lacking or runs.names)} were not all saved (fssbench "
+            f"The predictions of {', '.join(lacking)} were not all saved (fssbench "
             "eval --save-predictions): among the shares of errors, 'outline only' and 'wrong object' count as 'part "
             "missing' or 'too much'."
         )
@@ -195,7 +204,7 @@ def _cards(found: _Gathered, runs: Compared, options: Options) -> list[Card]:
     scene = found.scene
     if scene is None or not options.episodes:
         return []
-    keys = list(dict.fromkeys((*options.also, *choose(found.cases, options.episodes))))
+    keys = list(dict.fromkeys((*options.also, *choose(found.cases, options.episodes, runs.methods[0].rows))))
     here = [key for key in keys if "is not here" not in scene.photo_fault(runs.methods[0].rows[key])]
     if len(here) < len(keys):
         left = "the gallery is left out" if not here else f"{len(keys) - len(here)} episodes are not shown"
@@ -225,7 +234,7 @@ def _cards(found: _Gathered, runs: Compared, options: Options) -> list[Card]:
 
 
 def _charts(found: _Gathered, runs: Compared, summaries: Sequence[Summary]) -> list[Chart]:
-    names = {} if found.scene is None else found.scene.class_names
+    names = recorded_names(runs.run) if found.scene is None else found.scene.class_names
     several = ", ".join(runs.names)
     best = max(zip(summaries, runs.names, strict=True), key=lambda pair: pair[0].miou)
     charted = [

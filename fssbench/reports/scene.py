@@ -119,3 +119,8 @@ def rules_of(run: Run) -> Protocol:
     if any(getattr(rules, name) != getattr(record, name) for name in _COUNTING):
         raise UsageError(f"the protocol {record.name} has changed since the run: its pixels can't be counted again")
     return rules
+
+
+def recorded_names(run: Run) -> dict[int, str]:
+    """Return the names of the classes as the record of a run has them; runs of earlier versions have none."""
+    return {value: name for fold in run.folds for value, name in run.class_names(fold.fold).items()}

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from fssbench.reports.page.render import write
+from fssbench.reports.page.writing import render, write
 
-__all__ = ["write"]
+__all__ = ["render", "write"]

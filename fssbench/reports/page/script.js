@@ -43,9 +43,11 @@
   const arrange = () => {
     const order = orders[chosen("sort")];
     const sorted = [...cards].sort((a, b) => order(a, b) || (a.id < b.id ? -1 : 1));
+    // A node that is moved loses the focus, so nodes stay where they are in order already.
+    const moved = sorted.some((card, place) => box.children[place] !== card.node);
     for (const card of sorted) {
       card.node.hidden = !fits(card);
-      box.append(card.node);
+      if (moved) box.append(card.node);
     }
     const count = shown().length;
     field("count").textContent = `${count} of ${cards.length} episodes`;
