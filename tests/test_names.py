@@ -63,3 +63,8 @@ def test_the_nearest_names_come_first_and_a_part_of_a_name_is_near() -> None:
 def test_a_name_like_none_of_many_is_told_without_all_of_them() -> None:
     message = unknown_name("checkpoint", "nope", [f"weights{n:03}" for n in range(100)]).message
     assert message == "unknown checkpoint 'nope'; none of the 100 known ones is like it"
+
+
+def test_a_trained_method_is_of_the_data_set_that_was_meant() -> None:
+    trained = fssbench.load("HSNet", "Shapes-20i", 1)
+    assert repr(trained) == "<hsnet with small, trained on shapes20i, fold 1, weights hsnet-small-shapes20i-fold1>"

@@ -155,7 +155,7 @@ def load(
         >>> found.labels.shape, found.masks.shape, found.classes
         ((181, 220), (1, 181, 220), ('object',))
     """
-    REGISTRY.require(dataset)
+    dataset = REGISTRY.require(dataset)
     count = dataset_info(dataset).folds
     if method_info(method).trainable and (fold < 0 or (count and fold >= count)):
         known = f"its folds are 0 to {count - 1}" if count > 1 else "it has only fold 0"
