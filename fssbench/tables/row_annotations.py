@@ -73,9 +73,8 @@ def with_printed_numbers(known: Publications, measured: Iterable[Entry]) -> list
         if key not in rows:
             rows[key] = printed_entries(known, entry.dataset, (entry.task,), Names())
         match = next((row for row in rows[key] if not entry.variant and _same(row, entry)), None)
-        printed = (
-            {c: text for c, text in match.numbers.items() if not (entry.mean_over and c in MEANS)} if match else {}
-        )
+        left_out = MEANS if entry.mean_over else ()
+        printed = {c: text for c, text in match.numbers.items() if c not in left_out} if match else {}
         if match is None or not any(number in entry.numbers for number in printed):
             found.append(entry)
             continue
