@@ -26,11 +26,11 @@ EPISODES = 50
 
 FOLDER = Path("runs/demo")
 
-_NEXT = (
-    ("fssbench table --dataset {dataset} --runs {runs}", "these runs as a table of a paper"),
-    ("fssbench table --compare hsnet,asnet --dataset pascal5i", "what their papers print"),
-    ("fssbench new method mynet", "a method of your own, on the same episodes"),
-)
+_NEXT = {
+    "as a table of a paper": "fssbench table --dataset {dataset} --runs {runs}",
+    "what papers print": "fssbench table --compare hsnet,asnet --dataset pascal5i",
+    "a method of your own": "fssbench new method mynet",
+}
 
 
 def demo(
@@ -77,9 +77,9 @@ def demo(
     say(*(note for note in notes_of(evaluated, summaries) if not note.startswith(("--limit", "episodes: drawn"))))
     for table in tables_of(evaluated, summaries):
         console().print(table)
-    commands = [(command.format(dataset=DATASET, runs=folder), what) for command, what in _NEXT]
-    widest = max(len(command) for command, _ in commands)
-    say("", "What to try next:", *(f"  {command:<{widest}}  # {what}" for command, what in commands))
+    widest = max(map(len, _NEXT))
+    lines = (f"  {what:<{widest}}  {command.format(dataset=DATASET, runs=folder)}" for what, command in _NEXT.items())
+    say("", "What to try next:", *lines)
 
 
 def _plans(out: Path | None) -> list[Plan]:
