@@ -1,7 +1,6 @@
-"""Draw the pictures of the documentation: python docs/pictures.py [table] [METHOD...]; without names all of them.
+"""Draw the pictures of the documentation: python docs/pictures.py [table] [report] [METHOD...]; all without names.
 
-They show shapes20i, which needs no photo. That of a table is what a browser shows of `fssbench demo`, so that it needs
-Chromium.
+They show shapes20i, which needs no photo. Those of a table and of a report are what a browser shows, and need Chromium.
 """
 
 from __future__ import annotations
@@ -32,6 +31,7 @@ FLOORS = ("all-foreground", "copy-mask", "nothing", "prototype")
 GAP = 8
 SIDE = 288
 EPISODES = (11, 28, 23)
+UNDRAWN = 170  # lines that headless Chromium leaves undrawn at the end of a window
 SMALL_GAP, SMALL_SIDE = 4, 168
 
 Labels = npt.NDArray[np.uint8]
@@ -45,7 +45,9 @@ def main(names: Sequence[str]) -> None:
         segment().quantize(256, dither=PillowImage.Dither.NONE).save(FOLDER / "segment.png", optimize=True)
     if not names or "table" in names:
         table().quantize(32, dither=PillowImage.Dither.NONE).save(FOLDER / "table.png", optimize=True)
-    for name in [name for name in names if name != "table"] or ([] if names else pictured()):
+    if not names or "report" in names:
+        report().resize((1100, 1240)).save(FOLDER / "report.webp", quality=80, method=6)
+    for name in [name for name in names if name not in ("table", "report")] or ([] if names else pictured()):
         method_picture(name).save(FOLDER / "methods" / f"{name}.webp", quality=78, method=6)
 
 
@@ -76,23 +78,37 @@ def segment() -> PillowImage.Image:
 
 def table() -> PillowImage.Image:
     """Return the HTML table of `fssbench demo`, as a browser shows it."""
+    of_runs = ["table", "--runs", "runs/demo", "--dataset", "shapes20i", "--out", "page.html"]
+    return seen_in_a_browser([["demo"], of_runs], 860, 560)
+
+
+def report() -> PillowImage.Image:
+    """Return the first screen of a report of a floor and a method, as a browser shows it."""
+    runs = [f"runs/{name}" for name in ("prototype", "hsnet")]
+    on = ["--dataset", "shapes20i", "--fold", "0", "--shots", "1", "--quiet"]
+    evaluated = [
+        ["eval", "--method", Path(run).name, *on, "--out", run, "--save-predictions", f"{run}/predictions"]
+        for run in runs
+    ]
+    return seen_in_a_browser([*evaluated, ["report", *runs, "--episodes", "6", "--out", "page.html"]], 1100, 1250)
+
+
+def seen_in_a_browser(commands: Sequence[Sequence[str]], width: int, height: int) -> PillowImage.Image:
+    """Return what a browser shows of page.html, which the last of some commands of fssbench writes."""
     browser = shutil.which("chromium") or shutil.which("google-chrome")
     if browser is None:
-        sys.exit("no picture of a table without Chromium")
+        sys.exit("no picture of a page without Chromium")
+    style = ["--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--force-device-scale-factor=1.5"]
     with tempfile.TemporaryDirectory() as folder:
-        program = [sys.executable, "-m", "fssbench"]
-        style = ["--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--force-device-scale-factor=1.5"]
-        of_runs = ["table", "--runs", "runs/demo", "--dataset", "shapes20i", "--out", "table.html"]
-        page = Path(folder, "table.html").as_uri()
         environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent)}
+        drawing = [*style, f"--window-size={width},{height + UNDRAWN}", "--screenshot=page.png"]
         for command in (
-            [*program, "demo"],
-            [*program, *of_runs],
-            [browser, *style, "--window-size=860,720", "--screenshot=table.png", page],
+            *([sys.executable, "-m", "fssbench", *words] for words in commands),
+            [browser, *drawing, Path(folder, "page.html").as_uri()],
         ):
             subprocess.run(command, check=True, cwd=folder, env=environment, stdout=subprocess.DEVNULL)
-        shot = PillowImage.open(Path(folder, "table.png")).convert("RGB")
-        whole = shot.crop((0, 0, shot.width, shot.height - 160))  # headless Chromium leaves the last lines undrawn
+        shot = PillowImage.open(Path(folder, "page.png")).convert("RGB")
+    whole = shot.crop((0, 0, shot.width, shot.height - round(1.5 * UNDRAWN)))
     ink = ImageChops.difference(whole, PillowImage.new("RGB", whole.size, whole.getpixel((0, 0)))).getbbox()
     assert ink is not None, "the page is not empty"
     return whole.crop((max(0, ink[0] - 20), max(0, ink[1] - 20), ink[2] + 20, ink[3] + 20))

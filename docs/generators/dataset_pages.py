@@ -105,11 +105,12 @@ def _tree(info: DatasetInfo, source: Source | None) -> str:
     if source is None:
         return ""
     rows = [
-        (f"{info.folder_name}/{pattern}", f"{count:,}", _what(part, pattern))
+        (code(f"{info.folder_name}/{pattern}"), f"{count:,}", _what(part, pattern))
         for part in source.parts
         for pattern, count in part.holds.items()
     ]
-    text = f"## The tree\n\nBelow the data folder, with the number of files of the whole data set:\n\n{_lined_up(rows)}"
+    text = "## The tree\n\nBelow the data folder, with the number of files of the whole data set:\n\n"
+    text += table(["path", "files", "what"], rows)
     if source.tree:
         text += f"\nIn words, and what else is understood:\n\n{block(source.tree.strip(chr(10)))}"
     return text
@@ -120,12 +121,6 @@ def _what(part: Part, pattern: str) -> str:
     if pattern in part.made_into:
         needed.append(f"not needed once the {part.made_into[pattern]} are there")
     return f"{part.what}{f' ({chr(44).join(needed)})' if needed else ''}".replace(",", ", ")
-
-
-def _lined_up(rows: list[tuple[str, str, str]]) -> str:
-    widths = [max(len(row[n]) for row in rows) for n in range(2)]
-    lines = [f"{path:<{widths[0]}}  {count:>{widths[1]}}  {what}" for path, count, what in rows]
-    return block("\n".join(lines))
 
 
 def _facts(info: DatasetInfo) -> dict[str, object]:

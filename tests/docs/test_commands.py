@@ -101,7 +101,7 @@ def test_methods_of_tables_are_known() -> None:
             assert "/" in name or fnmatch.filter(known, name.strip("'")), line
 
 
-RUN = ("start.md", "reading.md", "printed.md", "protocols/compared.md")
+RUN = ("start.md", "reading.md", "reports.md", "printed.md", "protocols/compared.md")
 """Pages whose commands are run from the first to the last, in an empty folder. Other pages have tests of their own."""
 
 NEEDS = ("pip ", "data fetch", "--against baseline", "runs/asnet-coco", "fssbench demo", "runs/demo")
