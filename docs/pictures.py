@@ -46,7 +46,10 @@ def main(names: Sequence[str]) -> None:
     if not names or "table" in names:
         table().quantize(32, dither=PillowImage.Dither.NONE).save(FOLDER / "table.png", optimize=True)
     if not names or "report" in names:
-        report().resize((1100, 1240)).save(FOLDER / "report.webp", quality=80, method=6)
+        shown = report()
+        shown.resize((1100, round(1100 * shown.height / shown.width))).save(
+            FOLDER / "report.webp", quality=80, method=6
+        )
     for name in [name for name in names if name not in ("table", "report")] or ([] if names else pictured()):
         method_picture(name).save(FOLDER / "methods" / f"{name}.webp", quality=78, method=6)
 

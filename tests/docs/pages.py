@@ -49,6 +49,14 @@ def commands() -> Iterator[tuple[str, str]]:
                 yield name, match[1]
 
 
+def in_text() -> Iterator[tuple[str, str]]:
+    """Yield each `fssbench` command in running text with its page; it may lack what is left to the reader."""
+    for name, text in pages().items():
+        prose = re.sub(r"^```.*?^```$", "", text, flags=re.MULTILINE | re.DOTALL)
+        for line in re.findall(r"`(fssbench [a-z][^`]*)`", prose):
+            yield name, " ".join(line.split())
+
+
 def heading_ids(text: str) -> set[str]:
     """Return the anchors of a page's headings, as the site's generator makes them."""
     from markdown_it import MarkdownIt  # comes with rich

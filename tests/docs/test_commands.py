@@ -21,7 +21,7 @@ from fssbench.methods.catalogue import check_build, list_methods
 from fssbench.protocols.rules import protocol
 from fssbench.publications.load import publications
 from tests.cli.conftest import fssbench
-from tests.docs.pages import blocks, commands, lines_of, pages
+from tests.docs.pages import blocks, commands, in_text, lines_of, pages
 
 __all__ = ["fssbench"]
 
@@ -49,6 +49,23 @@ def test_a_command_in_the_documents_can_be_typed(page: str) -> None:
             check(line)
         except (AssertionError, typer.TyperException, FSSBenchError) as error:
             pytest.fail(f"{line}: {error}")
+
+
+def test_a_command_in_running_text_exists() -> None:
+    """Its options, too; a required one may be left to the reader."""
+    seen = set()
+    for page, line in in_text():
+        if line in seen or line.startswith("fssbench launch "):
+            continue
+        seen.add(line)
+        try:
+            parsed(line)
+        except typer.Exit:
+            continue
+        except (typer.TyperException, FSSBenchError) as error:
+            if type(error).__name__ not in ("MissingParameter", "NoArgsIsHelpError", "BadOptionUsage"):
+                pytest.fail(f"{page}: {line}: {error}")
+    assert len(seen) > 50
 
 
 def check(line: str) -> None:
