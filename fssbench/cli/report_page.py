@@ -109,12 +109,13 @@ def report_page(
         raise UsageError(f"--episodes is 0 or more, not {episodes}")
     (check_folder if split else check_file)("--out", out)
     from fssbench.reports import runs as of_runs
-    from fssbench.reports.page import write
-    from fssbench.reports.report import Options, make
 
     compared = of_runs.read(runs)
     if predictions and len(predictions) > len(compared.methods):
         raise UsageError(f"there are {len(compared.methods)} runs, and {len(predictions)} folders of predictions")
+    from fssbench.reports.page import write
+    from fssbench.reports.report import Options, make
+
     options = Options(
         episodes=episodes,
         predict=predict,

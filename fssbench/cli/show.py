@@ -204,6 +204,11 @@ def show(options: ShowOptions, data: DataOptions) -> None:
 
 def _show_runs(options: ShowOptions, data: DataOptions) -> None:
     from fssbench.reports import runs as of_runs
+
+    folders = list(options.runs or [])
+    others = words([options.disagree] if options.disagree else None)
+    folders += [Path(word) for word in others if (Path(word) / "run.json").exists()]
+    runs = of_runs.read(folders)
     from fssbench.reports.again import again
     from fssbench.reports.cases import plain_cases, with_masks
     from fssbench.reports.gallery import card
@@ -211,10 +216,6 @@ def _show_runs(options: ShowOptions, data: DataOptions) -> None:
     from fssbench.reports.predictions import saved
     from fssbench.reports.scene import open_scene
 
-    folders = list(options.runs or [])
-    others = words([options.disagree] if options.disagree else None)
-    folders += [Path(word) for word in others if (Path(word) / "run.json").exists()]
-    runs = of_runs.read(folders)
     scene = open_scene(runs.run, data.root)
     cases = plain_cases(runs)
     keys = _chosen(options, runs, _of_class(options, cases, scene.dataset), others)
