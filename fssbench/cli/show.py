@@ -321,11 +321,11 @@ def _show_data(options: ShowOptions, data: DataOptions) -> None:
         wanted = None if options.class_name is None else class_of(dataset, options.class_name)
         images = images_of(dataset, options.fold, wanted, options.split or dataset.evaluated_split)
         parts = [dataset.name, "" if options.fold is None else f"fold {options.fold}"]
-        parts += ["" if wanted is None else dataset.class_names[wanted], "ignore region" if options.rim else ""]
+        parts += ["" if wanted is None else dataset.class_names[wanted], "ignore region (255)" if options.rim else ""]
         title = ", ".join(part for part in parts if part)
         shown = _spread(images, options.count)
         sheets = image_sheets(dataset, shown, f"{title}: {len(shown)} of {len(images)} images", rim=options.rim)
-        name = in_path("-".join(part.replace(" ", "") for part in parts if part))
+        name = in_path("-".join(part.replace(" ", "") for part in parts if part)).rstrip("-")
     for number, png in enumerate(sheets, 1):
         _write(png, options, f"{name}-{number}.png" if len(sheets) > 1 else f"{name}.png", title)
 

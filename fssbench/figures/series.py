@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
+_LETTER, _MARK = 0.055, 0.4
+
+
 @dataclass(frozen=True)
 class Series:
     """The numbers of one method.
@@ -42,5 +45,7 @@ def legend(figure: Figure, axes: Axes, count: int) -> None:
     """Show the names of the methods above the axes; one method alone needs no legend."""
     if count > 1:
         handles, labels = axes.get_legend_handles_labels()
-        columns = 1 if max(map(len, labels)) > 28 else min(count, 3)
+        # About the width of a letter and of a mark in inches: a legend wider than its figure would be cut off.
+        widest = _MARK + _LETTER * max(map(len, labels))
+        columns = max(1, min(count, int(figure.get_figwidth() / widest)))
         figure.legend(handles, labels, loc="outside upper left", ncols=columns, columnspacing=1, handlelength=1.5)

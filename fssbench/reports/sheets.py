@@ -94,7 +94,7 @@ def _image_tile(dataset: Dataset, name: str, class_id: int, *, rim: bool) -> Til
     if rim:
         share = float((label == IGNORE).mean()) if label.dtype == np.uint8 else 0.0
         layer = mask_layer(labels, {class_id: MISSED, IGNORE: VERMILION} if share else {class_id: MISSED}, tint=90)
-        text = f"{name}, 255: {100 * share:.1f} %"
+        text = f"{100 * share:.1f} %, {name}"
     else:
         layer = mask_layer(labels, {class_id: VERMILION}, tint=80)
         text = f"{name}, {dataset.class_names[class_id]}"

@@ -122,7 +122,7 @@ def test_show_draws_contact_sheets_of_data_and_lists(fssbench, two_runs: Path, t
     code, out, _ = fssbench("show", "--dataset", "shapes20i", "--fold", "0", "--class", "gear", "--count", "7")
     assert (code, out.partition(":")[0]) == (0, "pictures/shapes20i-fold0-gear.png")
     code, out, _ = fssbench("show", "--dataset", "shapes20i", "--fold", "1", "--rim", "--count", "2", "--out", "rim")
-    assert (code, out.partition(":")[0]) == (0, "rim/shapes20i-fold1-ignoreregion.png")
+    assert (code, out.partition(":")[0]) == (0, "rim/shapes20i-fold1-ignoreregion-255.png")
     listed = two_runs / "copied" / "episodes-fold0.json"
     code, out, _ = fssbench("show", "--episodes", str(listed), "--count", "5")
     assert code == 0

@@ -72,6 +72,13 @@ def test_every_chart_is_an_svg_in_the_colours_of_its_page() -> None:
         assert not any("mathdefault" in text for text in texts)
 
 
+def test_a_legend_is_not_wider_than_its_figure() -> None:
+    names = ["all-foreground", "copy-mask", "prototype efficientnet-lite0"]
+    figure = bars([Series(name, [1.0]) for name in names], ["0"], y="mIoU")
+    figure.canvas.draw()
+    assert figure.legends[0].get_window_extent().x1 <= figure.bbox.width
+
+
 def test_a_figure_for_a_paper_is_a_vector_with_its_fonts(tmp_path: Path) -> None:
     path = tmp_path / "fig.pdf"
     figure = bars([ONE], ["0", "1"], y="mIoU")
