@@ -61,6 +61,8 @@ def _page(info: DatasetInfo) -> str:
     source = source_of(info.name)
     module = info.target.partition(":")[0]
     described = inspect.getdoc(importlib.import_module(module)) or ""
+    if info.same_scenes_as:  # one of two in its module
+        described = f"{inspect.getdoc(REGISTRY.get(info.name)) or ''}\n\n{described}"
     return page(
         info.title,
         f"`--dataset {info.name}`. {_paragraphs(described)}",
@@ -94,11 +96,17 @@ def _how_to_get(info: DatasetInfo, source: Source | None) -> str:
     if by_hand:
         rows = [(part.what, linked(part.page), " or ".join(map(code, part.files))) for part in by_hand]
         parts.append(
-            "A program can't fetch these. Open the page in a browser, save the file under its name in the folder "
+            f"{_fetched_by(by_hand)}Open the page in a browser, save the file under its name in the folder "
             f"`{info.folder_name}`, and run the first command again: it unpacks the file.\n\n"
             + table(["what", "page", "file"], rows)
         )
     return "\n\n".join(parts)
+
+
+def _fetched_by(by_hand: list[Part]) -> str:
+    if all("drive.google.com" in part.page for part in by_hand):
+        return "Files on Google Drive are fetched after `pip install 'fssbench[drive]'`, or by hand. "
+    return "A program can't fetch these. "
 
 
 def _tree(info: DatasetInfo, source: Source | None) -> str:
@@ -112,7 +120,9 @@ def _tree(info: DatasetInfo, source: Source | None) -> str:
     text = "## The tree\n\nBelow the data folder, with the number of files of the whole data set:\n\n"
     text += table(["path", "files", "what"], rows)
     if source.tree:
-        text += f"\nIn words, and what else is understood:\n\n{block(source.tree.strip(chr(10)))}"
+        text += (
+            f"\nThe same in words, with the other layouts that are understood:\n\n{block(source.tree.strip(chr(10)))}"
+        )
     return text
 
 

@@ -138,7 +138,13 @@ def _page(rule: Protocol) -> str:
 
 def _sampler(name: str) -> str:
     text = inspect.getdoc(SAMPLERS[name].draw) or ""
-    return " ".join(text.split("\n\n")[0].split()).removeprefix("Yield ").replace(" (`listed`)", "").rstrip(".")
+    return (
+        " ".join(text.split("\n\n")[0].split())
+        .removeprefix("Yield ")
+        .removeprefix("episodes: ")
+        .replace(" (`listed`)", "")
+        .rstrip(".")
+    )
 
 
 def _other_size(rule: Protocol) -> str:
