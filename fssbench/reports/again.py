@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
@@ -82,7 +83,9 @@ def plan_again(method: Method, fold: FoldRecord, scene: Scene, device: str = "au
     stored = replace(run, folds=(fold,), limit=None, shard=None)
     stored = replace(stored, folds=(replace(fold, unanswered=0),))
     if found := first_difference(stored, now):
-        raise UsageError(f"its {found.field} was {found.stored}, and is {found.requested} now")
+        both = (str(found.stored), str(found.requested))
+        was, now_is = (re.sub(r"\b([0-9a-f]{12})[0-9a-f]{28,}\b", r"\1", text) for text in both)
+        raise UsageError(f"its {found.field} was {was}, and is {now_is} now")
     return planned
 
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     Mask = npt.NDArray[np.bool_]
     Vector = npt.NDArray[np.float32]
 
-MOST = 600
+MOST = 300
 """Episodes that are looked at at most: the first of a fixed random order."""
 _SIDE = 224
 _BINS = 6

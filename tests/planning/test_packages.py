@@ -40,7 +40,7 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_an_editable_install_is_marked_and_its_file_hashed(package: Path) -> None:
-    direct = {"url": "file:///home/me/plugged-in", "dir_info": {"editable": True}}
+    direct = {"url": "file:///opt/plugged-in", "dir_info": {"editable": True}}
     found = record(package, json.dumps(direct))
     sha256 = hashlib.sha256((package / "plugged_in" / "net.py").read_bytes()).hexdigest()
     assert found == PackageRecord("plugged-in", "2.1", None, True, "plugged_in/net.py", sha256)
