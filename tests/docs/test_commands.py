@@ -6,6 +6,7 @@ import contextlib
 import fnmatch
 import re
 import shlex
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from fssbench.methods.catalogue import check_build, list_methods
 from fssbench.protocols.rules import protocol
 from fssbench.publications.load import publications
 from tests.cli.conftest import fssbench
-from tests.docs.pages import blocks, commands, in_text, lines_of, pages
+from tests.docs.pages import REPOSITORY, blocks, commands, in_text, lines_of, pages
 
 __all__ = ["fssbench"]
 
@@ -116,6 +117,20 @@ def test_methods_of_tables_are_known() -> None:
         compared = re.search(r"--compare (\S+)", line)
         for name in compared[1].split(",") if compared else ():
             assert "/" in name or fnmatch.filter(known, name.strip("'")), line
+
+
+def test_extras_and_targets_of_make_in_the_documents_exist() -> None:
+    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    targets = re.findall(r"^([\w-]+):", (REPOSITORY / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+    written = "\n".join(pages().values())
+    extras = {name for names in re.findall(r"fssbench\[([\w,]+)\]", written) for name in names.split(",")}
+    assert len(extras) > 4
+    assert extras <= set(project["optional-dependencies"])
+    makes = {
+        word for line in re.findall(r"(?:^|`)make ([a-z][a-z -]*)", written, re.MULTILINE) for word in line.split()
+    }
+    assert {"demo-full", "docs", "test-all"} <= makes & set(targets)
+    assert not makes - set(targets), makes - set(targets)
 
 
 RUN = ("start.md", "reading.md", "reports.md", "printed.md", "protocols/compared.md")
