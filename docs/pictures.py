@@ -31,7 +31,7 @@ FLOORS = ("all-foreground", "copy-mask", "nothing", "prototype")
 GAP = 8
 SIDE = 288
 EPISODES = (11, 28, 23)
-UNDRAWN = 170  # lines that headless Chromium leaves undrawn at the end of a window
+UNDRAWN = 200  # lines that headless Chromium leaves undrawn at the end of a window
 SMALL_GAP, SMALL_SIDE = 4, 168
 
 Labels = npt.NDArray[np.uint8]

@@ -140,11 +140,15 @@ NEEDS = ("pip ", "data fetch", "--against baseline", "runs/asnet-coco", "fssbenc
 """Lines that are not run: they need a network, or a run of minutes."""
 
 
+QUICK = {"eval": "--limit 3", "report": "--episodes 2 --no-similarity"}
+"""What commands are given besides, so that they take little time."""
+
+
 def runnable(page: str) -> Iterator[str]:
     """Yield the lines of a page that need nothing but fssbench, made quick."""
     for line in lines_of(pages()[page]):
         if line.startswith("fssbench ") and not any(need in line for need in NEEDS):
-            yield f"{line} --limit 3" if line.startswith("fssbench eval ") else line
+            yield f"{line} {QUICK.get(line.split()[1], '')}"
 
 
 @pytest.mark.slow
