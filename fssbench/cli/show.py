@@ -2,179 +2,23 @@
 
 from __future__ import annotations
 
-import sys
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
-
-import typer
+from typing import TYPE_CHECKING
 
 from fssbench.cli.console import say
-from fssbench.cli.help import DATA, OUTPUT
-from fssbench.cli.options import DataOptions, Device, with_fields, words
-from fssbench.cli.paths import check_folder, given_path
+from fssbench.cli.options import DataOptions, with_fields, words
+from fssbench.cli.paths import check_folder
 from fssbench.cli.report_page import key_of
+from fssbench.cli.show_options import ShowOptions, write_picture
 from fssbench.errors import UsageError
-from fssbench.escape import in_path
 
 if TYPE_CHECKING:
     from fssbench.datasets.dataset import Dataset
     from fssbench.reports.cases import Case
     from fssbench.reports.runs import Compared, Key
 
-CHOSEN = "Which episodes of the runs"
-SHEETS = "Contact sheets"
 
 _DEFAULT_WORST = 3
-
-
-@dataclass(frozen=True)
-class ShowOptions:
-    """The options of `fssbench show`, besides those of the data set."""
-
-    runs: Annotated[
-        list[Path] | None,
-        typer.Argument(parser=given_path, help="Run folders of the same episodes.", metavar="[RUN...]"),
-    ] = None
-    episode: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--episode",
-            help="An episode: 17, 2:17 or fold2-00017. Can be repeated.",
-            show_default="the worst three",
-            rich_help_panel=CHOSEN,
-        ),
-    ] = None
-    worst: Annotated[
-        int | None,
-        typer.Option(
-            "--worst",
-            help="So many episodes with the lowest IoU.",
-            show_default="3 if nothing else is chosen",
-            rich_help_panel=CHOSEN,
-        ),
-    ] = None
-    best: Annotated[
-        int | None,
-        typer.Option(
-            "--best",
-            help="So many with the highest IoU.",
-            show_default="none",
-            rich_help_panel=CHOSEN,
-        ),
-    ] = None
-    random: Annotated[
-        int | None,
-        typer.Option(
-            "--random",
-            help="So many at random, always the same.",
-            show_default="none",
-            rich_help_panel=CHOSEN,
-        ),
-    ] = None
-    disagree: Annotated[
-        str | None,
-        typer.Option(
-            "--disagree",
-            help="Those on which two methods differ most: the other run's folder, or two names: hsnet,asnet.",
-            show_default="none",
-            rich_help_panel=CHOSEN,
-        ),
-    ] = None
-    class_name: Annotated[
-        str | None,
-        typer.Option(
-            "--class",
-            help="Only episodes or images of this class.",
-            metavar="NAME",
-            show_default="all",
-            rich_help_panel=CHOSEN,
-        ),
-    ] = None
-    fold: Annotated[
-        int | None,
-        typer.Option(
-            "--fold",
-            help="Only this fold.",
-            show_default="all",
-            rich_help_panel=CHOSEN,
-        ),
-    ] = None
-    count: Annotated[
-        int,
-        typer.Option(
-            "--count",
-            help="With --disagree, --dataset or --episodes: how many.",
-            rich_help_panel=CHOSEN,
-        ),
-    ] = 24
-    dataset: Annotated[
-        str | None,
-        typer.Option(
-            "--dataset",
-            help="Contact sheets of a data set.",
-            show_default="none",
-            rich_help_panel=SHEETS,
-        ),
-    ] = None
-    episodes: Annotated[
-        Path | None,
-        typer.Option(
-            "--episodes",
-            parser=given_path,
-            help="Contact sheets of an episode list.",
-            metavar="FILE",
-            show_default="none",
-            rich_help_panel=SHEETS,
-        ),
-    ] = None
-    rim: Annotated[
-        bool,
-        typer.Option(
-            "--rim",
-            help="Outline the ignore region (255) in the contact sheets.",
-            rich_help_panel=SHEETS,
-        ),
-    ] = False
-    split: Annotated[
-        Literal["train", "val", "test"] | None,
-        typer.Option(
-            "--split",
-            help="Split of the contact sheets.",
-            show_default="the evaluated one",
-            rich_help_panel=SHEETS,
-        ),
-    ] = None
-    predictions: Annotated[
-        list[Path] | None,
-        typer.Option(
-            "--predictions",
-            parser=given_path,
-            help="Folders of saved predictions, in the order of the runs.",
-            metavar="FOLDER",
-            show_default="predictions in the run folder, or where its command saved them",
-            rich_help_panel=DATA,
-        ),
-    ] = None
-    out: Annotated[
-        Path,
-        typer.Option(
-            "--out",
-            parser=given_path,
-            help="Folder of the pictures.",
-            metavar="FOLDER",
-            rich_help_panel=OUTPUT,
-        ),
-    ] = Path("pictures")
-    preview: Annotated[
-        Literal["auto", "kitty", "iterm2", "sixel", "none"],
-        typer.Option(
-            "--preview",
-            help="How the terminal shows pictures, too.",
-            rich_help_panel=OUTPUT,
-        ),
-    ] = "auto"
-    device: Device = "auto"
 
 
 @with_fields
@@ -197,7 +41,9 @@ def show(options: ShowOptions, data: DataOptions) -> None:
     if options.runs:
         _show_runs(options, data)
     elif options.dataset or options.episodes:
-        _show_data(options, data)
+        from fssbench.cli.show_data import show_data
+
+        show_data(options, data)
     else:
         raise UsageError("name a run, --dataset or --episodes", "fssbench show RUN --worst 5")
 
@@ -237,7 +83,7 @@ def _show_runs(options: ShowOptions, data: DataOptions) -> None:
         for note in one.notes:
             say(f"warning: {one.name}: {note}", err=True)
         text = ", ".join(f"{name} {shown.iou:.1f} %" for name, shown in zip(runs.names, one.shown, strict=True))
-        _write(panel(one, runs.names), options, f"{one.name}.png", text)
+        write_picture(panel(one, runs.names), options, f"{one.name}.png", text)
 
 
 def _of_class(options: ShowOptions, cases: list[Case], dataset: Dataset) -> list[Case]:
@@ -296,59 +142,3 @@ def _two(runs: Compared, others: tuple[str, ...]) -> tuple[int, int]:
     if one == other:
         raise UsageError("--disagree names two different methods", "--disagree hsnet,asnet")
     return one, other
-
-
-def _show_data(options: ShowOptions, data: DataOptions) -> None:
-    from fssbench.datasets import open_dataset
-    from fssbench.reports.sheets import class_of, episode_sheets, image_sheets, images_of
-
-    if options.episodes is not None:
-        from fssbench.episode import read_episodes
-        from fssbench.episode.files import episode_id
-
-        episodes = read_episodes(options.episodes)
-        dataset = open_dataset(episodes.dataset, data.root, **data.given)
-        wanted = None if options.class_name is None else class_of(dataset, options.class_name)
-        chosen = [
-            (episode_id(episodes.fold, number), episode)
-            for number, episode in enumerate(episodes)
-            if wanted is None or wanted in episode.classes
-        ][: options.count]
-        title = f"{episodes.dataset}, fold {episodes.fold}, {episodes.way}-way {episodes.shot}-shot"
-        sheets, name = episode_sheets(dataset, chosen, title), in_path(options.episodes.stem)
-    else:
-        dataset = open_dataset(options.dataset or "", data.root, **data.given)
-        wanted = None if options.class_name is None else class_of(dataset, options.class_name)
-        images = images_of(dataset, options.fold, wanted, options.split or dataset.evaluated_split)
-        parts = [dataset.name, "" if options.fold is None else f"fold {options.fold}"]
-        parts += ["" if wanted is None else dataset.class_names[wanted], "ignore region (255)" if options.rim else ""]
-        title = ", ".join(part for part in parts if part)
-        shown = _spread(images, options.count)
-        sheets = image_sheets(dataset, shown, f"{title}: {len(shown)} of {len(images)} images", rim=options.rim)
-        name = in_path("-".join(part.replace(" ", "") for part in parts if part)).rstrip("-")
-    for number, png in enumerate(sheets, 1):
-        _write(png, options, f"{name}-{number}.png" if len(sheets) > 1 else f"{name}.png", title)
-
-
-def _spread(images: list[tuple[str, int]], count: int) -> list[tuple[str, int]]:
-    """Return so many images from the whole list, at even distances."""
-    step = max(1.0, len(images) / count)
-    return [images[int(place * step)] for place in range(min(count, len(images)))]
-
-
-def _write(png: bytes, options: ShowOptions, name: str, text: str) -> None:
-    from fssbench.files import write_bytes
-    from fssbench.reports.preview import encoded, way_of
-
-    path = options.out / name
-    try:
-        options.out.mkdir(parents=True, exist_ok=True)
-        write_bytes(path, png)
-    except OSError as error:
-        raise UsageError(f"can't write {path}: {error.strerror}", "give another --out") from error
-    way = options.preview
-    if way == "auto":
-        way = way_of() if sys.stdout.isatty() else "none"
-    if way != "none":
-        typer.echo(encoded(png, way), nl=False)
-    say(f"{path}: {text}")

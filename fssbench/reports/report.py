@@ -9,23 +9,20 @@ from typing import TYPE_CHECKING, Literal
 
 from fssbench.errors import FSSBenchError
 from fssbench.progress import tracked
-from fssbench.reports import charts, numbers
+from fssbench.reports import numbers
 from fssbench.reports.again import again
 from fssbench.reports.cases import Case, plain_cases, with_masks
 from fssbench.reports.gallery import Card, card, choose
+from fssbench.reports.page_charts import Chart, charts_of
 from fssbench.reports.predictions import Predicted, all_verified, saved, unverified
 from fssbench.reports.scene import Scene, open_scene, recorded_names
 from fssbench.reports.similarity import features, with_similarity
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
     from fssbench.metrics.summary import Summary
     from fssbench.reports.runs import Compared, Key
 
 Predict = Literal["chosen", "all", "none"]
-WIDE = 4.6
-"""Inches of a chart on the page."""
 
 
 @dataclass(frozen=True)
@@ -50,18 +47,6 @@ class Options:
     device: str = "auto"
     similarity: bool = True
     also: tuple[Key, ...] = ()
-
-
-@dataclass(frozen=True, eq=False)
-class Chart:
-    """A chart with its title, what it shows in words, and the numbers behind it."""
-
-    name: str
-    title: str
-    figure: Figure
-    alt: str
-    table: numbers.Table | None = None
-    note: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,11 +105,12 @@ def make(runs: Compared, options: Options | None = None) -> Report:
         "cost": numbers.cost(runs),
     }
     run = runs.run
+    names = recorded_names(run) if found.scene is None else found.scene.class_names
     return Report(
         runs=runs,
         title=f"{run.dataset.title or run.dataset.name}, {run.way}-way {run.shot}-shot, {len(runs.keys)} episodes",
         tables={name: table for name, table in tables.items() if table is not None},
-        charts=tuple(_charts(found, runs, summaries)),
+        charts=tuple(charts_of(runs, found.cases, summaries, names, maps=found.maps)),
         cards=tuple(cards),
         provenance=tuple(numbers.provenance(method) for method in runs.methods),
         notes=(*runs.notes, *_caveats(runs, summaries)),
@@ -231,92 +217,3 @@ def _cards(found: _Gathered, runs: Compared, options: Options) -> list[Card]:
         except FSSBenchError as error:
             found.missing.append(f"An episode is not shown: {error.message}.")
     return cards
-
-
-def _charts(found: _Gathered, runs: Compared, summaries: Sequence[Summary]) -> list[Chart]:
-    names = recorded_names(runs.run) if found.scene is None else found.scene.class_names
-    several = ", ".join(runs.names)
-    best = max(zip(summaries, runs.names, strict=True), key=lambda pair: pair[0].miou)
-    charted = [
-        Chart(
-            "fold",
-            "Folds",
-            charts.by_fold(runs, summaries, WIDE),
-            f"Bars of the folds for {several}. The best mean has {best[1]} with {best[0].miou:.1f} %.",
-            note="With 95 % intervals over the choice of the queries.",
-        ),
-        Chart(
-            "class",
-            "Classes",
-            charts.by_class(runs, summaries, names, WIDE),
-            f"The IoU of each class by {several}, from the easiest to the hardest; the table below has the numbers.",
-            _class_table(runs, summaries, names),
-            "From the easiest to the hardest class; pixels are summed over its episodes, with 95 % intervals.",
-        ),
-        Chart(
-            "histogram",
-            "Episodes by IoU",
-            charts.distribution(runs, found.cases, WIDE),
-            f"How many episodes have which IoU, for {several}.",
-        ),
-    ]
-    charted += [
-        Chart(
-            f"scatter{number}",
-            f"{runs.names[0]} and {runs.names[number]}",
-            charts.against(runs, found.cases, (0, number), 3.6),
-            f"The IoU of each episode by {runs.names[0]} and by {runs.names[number]}, against each other.",
-            note="Each point is an episode. On the dashed line both are equal.",
-        )
-        for number in range(1, min(len(runs.methods), 4))
-    ]
-    if found.scene is not None:
-        shared = numbers.kinds(found.cases, len(runs.methods), maps=found.maps)
-        table = numbers.Table(
-            ("kind of error", *runs.names),
-            tuple((str(kind), *(f"{value:.1f} %" for value in values)) for kind, values in shared.items()),
-        )
-        charted.append(
-            Chart(
-                "errors",
-                "Kinds of errors",
-                charts.error_kinds(runs, found.cases, maps=found.maps, width=WIDE),
-                f"The share of each kind of error by {several}; the table below has the numbers.",
-                table,
-            )
-        )
-        charted.append(
-            Chart(
-                "size",
-                "IoU and size of the object",
-                charts.by_size(runs, found.cases, WIDE),
-                f"The IoU of objects against their share of the query, for {several}; the next section has the means.",
-                note="Points are objects, lines are means of bins with 1.96 standard errors.",
-            )
-        )
-        alike = charts.by_similarity(runs, found.cases, WIDE)
-        if alike is not None:
-            charted.append(
-                Chart(
-                    "similarity",
-                    "IoU and similarity of query and supports",
-                    alike,
-                    f"The IoU of objects against the similarity of query and supports, for {several}.",
-                    note=f"Cosine of the mean features of the class in query and supports, by {features().name}.",
-                )
-            )
-    return charted
-
-
-def _class_table(runs: Compared, summaries: Sequence[Summary], names: dict[int, str]) -> numbers.Table:
-    first = summaries[0].per_class
-    rows = []
-    for place, (fold, class_id, episodes) in enumerate(
-        zip(first["fold"], first["class_id"], first["episodes"], strict=True)
-    ):
-        cells = [names.get(int(class_id), f"class {class_id}"), str(fold), str(episodes)]
-        for summary in summaries:
-            low, value, high = (float(summary.per_class[column].iloc[place]) for column in ("low", "iou", "high"))
-            cells.append(f"{value:.1f} ({low:.1f} to {high:.1f})")
-        rows.append(tuple(cells))
-    return numbers.Table(("class", "fold", "episodes", *runs.names), tuple(rows))
