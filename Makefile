@@ -7,6 +7,7 @@
 #   make lint    style, spelling and types
 #   make check   evaluate a few methods on the embedded data set, and hold them against benchmarks/baselines
 #   make gpu     on a machine with a graphics card: its tests, and a short benchmark into benchmarks/speed/gpu.csv
+#   make soak    kill commands at random moments for ten minutes, and see that nothing is lost; MINUTES=60 for longer
 #   make docs    build the documentation as a site, strictly, into build/site
 #   make wheel   build wheel and source archive into dist/
 #   make lock    write the tested versions into constraints.txt; UPGRADE=1 takes newer ones, TORCH=X.Y.Z another torch
@@ -16,7 +17,7 @@
 
 SHELL := /bin/bash
 .DELETE_ON_ERROR:
-.PHONY: demo demo-full test test-all lint check gpu docs wheel lock clean
+.PHONY: demo demo-full test test-all lint check gpu soak docs wheel lock clean
 
 NEW_ENOUGH := -c 'import sys; sys.exit(sys.version_info < (3, 11))'
 # The first of these that is new enough; python3 if none is, so that there is something to name in the complaint.
@@ -111,6 +112,10 @@ check-%: $(READY)
 gpu: $(READY)
 	$(BIN)/python -m pytest --quiet -m gpu tests/gpu
 	$(BIN)/python benchmarks/speed/gpu.py --out benchmarks/speed/gpu.csv
+
+soak: $(READY)
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.reliability.soak --minutes $(or $(MINUTES),10)
+	$(BIN)/python -m pytest --quiet tests/reliability
 
 docs: $(READY)
 	@$(PIP) --no-build-isolation --editable '.[docs]'

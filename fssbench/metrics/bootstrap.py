@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from itertools import groupby, pairwise
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
+from itertools import pairwise
 
 import numpy as np
 
@@ -11,12 +13,16 @@ from fssbench.metrics.counts import ClusterCounts, Floats, Integers, Ratios
 
 _ONE_THREAD = 1 << 18
 """Up to this many multiplications, OpenBLAS computes a matrix product in one thread (interface/gemm.c)."""
+_KEPT = 1 << 22
+"""Up to so many weights are kept for the next run of the list: 32 MiB, for eight lists."""
 _BLOCK = 1 << 17
 """Number of weights that are held at once. They fit into the processor's cache, whatever the length of the list."""
 
 
 def clusters_of(parts: Sequence[ClusterCounts]) -> list[tuple[int, str]]:
     """Return the clusters that occur in any of the counts, sorted."""
+    if len(parts) == 1:
+        return list(parts[0].clusters)  # which are sorted
     return sorted({cluster for counts in parts for cluster in counts.clusters})
 
 
@@ -26,7 +32,9 @@ def degrees_of_freedom(parts: Sequence[ClusterCounts]) -> int:
     return len(clusters) - len({stratum for stratum, _ in clusters})
 
 
-def bootstrap(parts: Sequence[ClusterCounts], draws: int, generator: np.random.Generator) -> list[Ratios]:
+def bootstrap(
+    parts: Sequence[ClusterCounts], draws: int, generator: np.random.Generator | Sequence[int]
+) -> list[Ratios]:
     """Return the ratios of each of the counts in each of `draws` resamples of the clusters.
 
     From a stratum of n clusters, n - 1 are drawn with replacement, and each is weighted by n / (n - 1). This makes the
@@ -38,18 +46,20 @@ def bootstrap(parts: Sequence[ClusterCounts], draws: int, generator: np.random.G
     Args:
         parts: The counts of one fold: one for each of its runs, or one for each of several methods.
         draws: Number of resamples.
-        generator: Source of the random numbers.
+        generator: Source of the random numbers, or its seed. Runs of one list have the same clusters: with the same
+            seed their weights are drawn once.
     """
     clusters = clusters_of(parts)
-    place = {cluster: number for number, cluster in enumerate(clusters)}
     edges = [0, *np.cumsum([counts.sums.shape[1] for counts in parts]).tolist()]
     pooled = np.zeros((len(clusters), edges[-1]))
+    place = {cluster: number for number, cluster in enumerate(clusters)} if len(parts) > 1 else {}
     for counts, (first, last) in zip(parts, pairwise(edges), strict=True):
-        pooled[[place[cluster] for cluster in counts.clusters], first:last] = counts.sums
-    groups = _merge_single_strata([len(list(group)) for _, group in groupby(clusters, key=lambda cluster: cluster[0])])
+        there = [place[cluster] for cluster in counts.clusters] if place else slice(None)
+        pooled[there, first:last] = counts.sums
+    sizes = list(Counter(stratum for stratum, _ in clusters).values())
     totals = np.zeros((draws, edges[-1]))
     done = 0
-    for weights in _weights(groups, draws, generator):
+    for weights in _weights_of(sizes, draws, generator):
         for some in _slices(weights, edges[-1]):
             totals[done : done + len(some)] = some @ pooled
             done += len(some)
@@ -85,6 +95,23 @@ def _merge_single_strata(sizes: Sequence[int]) -> list[Integers]:
     if len(single) == 1 and others:
         single.append(others.pop(min(range(len(others)), key=lambda number: len(others[number]))))
     return [*others, np.concatenate(single)]
+
+
+def _weights_of(sizes: Sequence[int], draws: int, generator: np.random.Generator | Sequence[int]) -> Iterable[Floats]:
+    """Return the weights of `_weights` for strata of these sizes; those of a seed are kept unless they are large."""
+    if isinstance(generator, np.random.Generator):
+        return _weights(_merge_single_strata(sizes), draws, generator)
+    if draws * sum(sizes) <= _KEPT:
+        return _kept_weights(tuple(sizes), draws, tuple(generator))
+    return _weights(_merge_single_strata(sizes), draws, np.random.default_rng(list(generator)))
+
+
+@lru_cache(maxsize=8)
+def _kept_weights(sizes: tuple[int, ...], draws: int, seed: tuple[int, ...]) -> list[Floats]:
+    found = list(_weights(_merge_single_strata(sizes), draws, np.random.default_rng(list(seed))))
+    for weights in found:
+        weights.flags.writeable = False
+    return found
 
 
 def _weights(groups: Sequence[Integers], draws: int, generator: np.random.Generator) -> Iterator[Floats]:

@@ -19,7 +19,7 @@ Integers = npt.NDArray[np.int64]
 
 MAX_SUM = 1 << 62
 """An upper limit for the sum of the pixels of a fold; no real fold reaches it."""
-_FIXED = 4
+FIXED_COLUMNS = 4
 """Columns that do not belong to a class: background intersection and union, exact episodes, episodes."""
 _PER_BASE_CLASS = 3
 """Columns of a base class: intersection, union, ground-truth pixels."""
@@ -69,7 +69,7 @@ class ClusterCounts:
         """Return the ratios of counts that are summed over clusters, (..., 2 C + 4 + 3 B)."""
         width = len(self.classes)
         intersection, union = sums[..., :width], sums[..., width : 2 * width]
-        rest = 2 * width + _FIXED
+        rest = 2 * width + FIXED_COLUMNS
         background, background_union, exact, episodes = np.moveaxis(sums[..., 2 * width : rest], -1, 0)
         per_class = 100.0 * intersection / np.maximum(union, 1)
         both, either = intersection.sum(axis=-1), union.sum(axis=-1)
@@ -97,7 +97,7 @@ class ClusterCounts:
     @property
     def episodes(self) -> int:
         """How many episodes were counted."""
-        return int(self.sums[:, 2 * len(self.classes) + _FIXED - 1].sum())
+        return int(self.sums[:, 2 * len(self.classes) + FIXED_COLUMNS - 1].sum())
 
     def class_degrees_of_freedom(self, place: int) -> int:
         """Return the degrees of freedom for the IoU of one class: clusters with a pixel of the class, minus 1."""
@@ -163,7 +163,7 @@ def cluster_counts(
     keys = [(row[0] if len(row) == 1 else 0, str(q)) for row, q in zip(episodes, frame["query"], strict=True)]
     clusters = {key: number for number, key in enumerate(sorted(set(keys)))}
     width = len(known)
-    rest = 2 * width + _FIXED
+    rest = 2 * width + FIXED_COLUMNS
     sums = np.zeros((len(clusters), rest + _PER_BASE_CLASS * len(base.known if base else ())), dtype=np.int64)
     episodes_per_class = np.zeros(width, dtype=np.int64)
     columns = zip(frame["intersection"], frame["union"], frame["present"], frame["truth"], strict=True)

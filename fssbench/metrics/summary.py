@@ -212,11 +212,21 @@ def summarise(
     return summary_of(folds, draws=draws, level=level, seed=seed)
 
 
-def summary_of(folds: Sequence[FoldCounts], *, draws: int = DRAWS, level: float = LEVEL, seed: int = 0) -> Summary:
-    """Return the metrics of folds whose counts are known, sorted by fold; see `summarise`."""
+def summary_of(
+    folds: Sequence[FoldCounts], *, draws: int = DRAWS, level: float = LEVEL, seed: int = 0, by_class: bool = True
+) -> Summary:
+    """Return the metrics of folds whose counts are known, sorted by fold; see `summarise`.
+
+    Args:
+        folds: The counts.
+        draws: As for `summarise`.
+        level: As for `summarise`.
+        seed: As for `summarise`.
+        by_class: Whether the table of the classes is wanted; it takes longer than the rest where no interval is drawn.
+    """
     if draws < 0 or not 0 < level < 1:
         raise UsageError(f"draws are 0 or more and a level is between 0 and 1, not {draws} and {level}")
-    drawn = [_draw(counts, draws, np.random.default_rng([seed, counts.total.fold])) for counts in folds]
+    drawn = [_draw(counts, draws, (seed, counts.total.fold)) for counts in folds]
     summaries = tuple(_fold_summary(counts, sample, level) for counts, sample in zip(folds, drawn, strict=True))
     numbers = mean_ratios([counts.ratios() for counts in folds])
     complete = min(len(fold.runs) for fold in summaries)
@@ -224,7 +234,7 @@ def summary_of(folds: Sequence[FoldCounts], *, draws: int = DRAWS, level: float 
         **_values(numbers),
         episodes=sum(counts.total.episodes for counts in folds),
         folds=summaries,
-        per_class=_class_table(folds, drawn, level),
+        per_class=_class_table(folds if by_class else [], drawn if by_class else [], level),
         intervals=_intervals(_values(numbers), folds, drawn, level),
         runs=tuple(_mean_scores([fold.runs[run] for fold in summaries]) for run in range(complete)),
     )
@@ -238,8 +248,11 @@ class _Drawn:
     per_class: Floats
 
 
-def _draw(counts: FoldCounts, draws: int, generator: np.random.Generator) -> _Drawn:
-    total, *runs = bootstrap([counts.total, *counts.runs], draws, generator)
+def _draw(counts: FoldCounts, draws: int, seed: tuple[int, int]) -> _Drawn:
+    if not draws:
+        none = np.zeros(0)
+        return _Drawn(Ratios(none, none, none), np.zeros((0, len(counts.total.classes))))
+    total, *runs = bootstrap([counts.total, *counts.runs], draws, seed)
     return _Drawn(mean_ratios(runs or [total]), cast("Floats", total.per_class))
 
 
@@ -312,4 +325,4 @@ def _class_table(folds: Sequence[FoldCounts], drawn: Sequence[_Drawn], level: fl
             "high": [each.high for each in bounds],
         }
         tables.append(pd.DataFrame(columns))
-    return pd.concat(tables, ignore_index=True)
+    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from fssbench.metrics.fold_counts import FoldCounts
     from fssbench.metrics.summary import FoldSummary
     from fssbench.results import Results, Run
+    from fssbench.results.counted import CountedRun
     from fssbench.results.lost import Lost
     from fssbench.results.record import FoldRecord
 
@@ -144,23 +145,19 @@ def measurements(
     Raises:
         BrokenFileError: If a run is damaged, unless it is left out.
     """
-    from fssbench.results import load_run
 
     def read() -> Iterator[tuple[Run, dict[int, MeasuredFold]]]:
         for folder in folders:
             try:
-                results = load_run(folder)
-                found = folds_of(results, folder)
-                for fold in found.values():
-                    fold.compute()  # keep the counts, not the rows: there may be many runs
+                run, found = read_folds(folder)
             except FSSBenchError as error:
                 leave_out(folder, error)
                 continue
             # A run without rows is not damaged, so it is no error for a caller that leaves out nothing.
             if not found and leave_out is not refuse:
                 leave_out(folder, MissingError(f"the run in {folder} has no rows yet"))
-            named = (records or {}).get(folder, results.run)
-            yield replace(results.run, label=named.label, label_backbone=named.label_backbone), found
+            named = (records or {}).get(folder, run)
+            yield replace(run, label=named.label, label_backbone=named.label_backbone), found
 
     return group_folds(read())
 
@@ -192,6 +189,46 @@ def group_folds(runs: Iterable[tuple[Run, dict[int, MeasuredFold]]]) -> list[Mea
         for measurements in by_configuration.values()
         for one in measurements
     ]
+
+
+def read_folds(folder: Path) -> tuple[Run, dict[int, MeasuredFold]]:
+    """Read a run, and count the folds that have rows. Its rows are not kept: there may be many runs.
+
+    Raises:
+        MissingError: If there is no run.
+        BrokenFileError: If it is damaged.
+    """
+    from fssbench.results import load_run, read_run
+    from fssbench.results.counted import counted_run
+
+    run = read_run(folder)
+    if (counted := counted_run(folder, run)) is not None:
+        return run, _folds_of_columns(counted, folder)
+    results = load_run(folder)
+    found = folds_of(results, folder)
+    for fold in found.values():
+        fold.compute()
+    return results.run, found
+
+
+def _folds_of_columns(counted: CountedRun, folder: Path) -> dict[int, MeasuredFold]:
+    counts = counted.fold_counts()
+    records = {record.fold: record for record in counted.run.folds}
+    summaries = counted.summary(counts).folds
+    return {
+        one.total.fold: MeasuredFold(
+            records[one.total.fold],
+            counted.missing(records[one.total.fold]),
+            folder,
+            counted.lost(one.total.fold),
+            partial(_known, one, summary),
+        )
+        for one, summary in zip(counts, summaries, strict=True)
+    }
+
+
+def _known(counts: FoldCounts, summary: FoldSummary) -> tuple[FoldCounts, FoldSummary]:
+    return counts, summary
 
 
 def folds_of(results: Results, folder: Path) -> dict[int, MeasuredFold]:

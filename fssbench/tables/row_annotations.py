@@ -19,6 +19,11 @@ if TYPE_CHECKING:
 DRAWS = 2000
 """Bootstrap draws for the intervals in a table: a fifth of those of `fssbench eval`; the shown digit rarely differs."""
 
+_WEIGHTS = 1 << 26
+"""Weights that are drawn for the interval of a fold. Of more than 33,000 queries fewer draws are made: with 335 draws
+of 200,000 the width of their interval, which is narrow, has an error of 4 %."""
+_LEAST_DRAWS = 200
+
 _MEASURES = {"mean": "miou", "fb_iou": "fb_iou", "er_mean": "exact_ratio"}
 
 
@@ -47,7 +52,10 @@ def _intervals(one: Measurement, columns: Iterable[str]) -> dict[str, tuple[floa
     known = {*_MEASURES, *(f"{kind}{fold}" for fold in one.folds for kind in ("fold", "er_fold"))}
     if not known & set(columns):
         return {}
-    summary = summary_of([one.folds[fold].counts for fold in sorted(one.folds)], draws=DRAWS)
+    counts = [one.folds[fold].counts for fold in sorted(one.folds)]
+    longest = max(len(fold.total.clusters) for fold in counts)
+    draws = min(DRAWS, max(_LEAST_DRAWS, _WEIGHTS // longest))
+    summary = summary_of(counts, draws=draws, by_class=False)
     found = {column: (getattr(summary, name), summary.intervals[name]) for column, name in _MEASURES.items()}
     for fold in summary.folds:
         found[f"fold{fold.fold}"] = (fold.miou, fold.intervals["miou"])

@@ -7,7 +7,7 @@ import re
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -59,6 +59,10 @@ def handler_of(host: Host) -> type[BaseHTTPRequestHandler]:
 
         def log_message(self, *_: object) -> None:
             """Keep quiet."""
+
+        def handle(self) -> None:
+            with suppress(ConnectionResetError):  # the other side was killed
+                super().handle()
 
         def do_GET(self) -> None:
             path, span = self.path, self.headers.get("Range", "")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import shutil
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
@@ -12,9 +13,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import fssbench.metrics.columns
 import fssbench.metrics.fold_counts
 import fssbench.metrics.summary
 import fssbench.results
+import fssbench.results.counted
 from fssbench.checking import report_of
 from fssbench.checking.measured import measured
 from fssbench.metrics.bootstrap import _slices
@@ -35,7 +38,9 @@ class Calls:
         self.count: Counter[str] = Counter()
         self._watch(patch, fssbench.metrics.summary, "bootstrap", lambda _, draws, __: draws > 0)
         self._watch(patch, fssbench.metrics.fold_counts, "cluster_counts")
+        self._watch(patch, fssbench.metrics.columns, "_fold_counts")
         self._watch(patch, fssbench.results, "load_run")
+        self._watch(patch, fssbench.results.counted, "counted_run")
 
     def _watch(
         self, patch: pytest.MonkeyPatch, place: object, name: str, counts: Callable[..., bool] = lambda *_: True
@@ -70,17 +75,36 @@ def shown(runs: Path, form: str = "json", **more: object) -> str:
 
 def test_each_fold_is_counted_once_and_drawn_of_once(runs: Path, calls: Calls) -> None:
     shown(runs)
-    assert calls.count == {"load_run": 5, "cluster_counts": 4 * 4 + 2, "bootstrap": 4 * 4 + 2}
+    assert calls.count == {"counted_run": 5, "_fold_counts": 4 * 4 + 2, "bootstrap": 4 * 4 + 2}
+
+
+def test_rows_of_another_form_are_counted_once_too(runs: Path, calls: Calls) -> None:
+    folder = with_spaces(runs / "hsnet-1", runs.parent / f"{runs.name}-spaces")
+    [slow], [fast] = measurements([folder]), measurements([runs / "hsnet-1"])
+    assert calls.count == {"counted_run": 2, "load_run": 1, "cluster_counts": 4, "_fold_counts": 4}
+    for fold, found in slow.folds.items():
+        assert found.summary == fast.folds[fold].summary
+        assert (found.missing, found.lost) == (fast.folds[fold].missing, fast.folds[fold].lost)
+    [counts] = {fold.compute.func.__self__ for fold in slow.folds.values()}  # type: ignore[attr-defined]
+    assert counts._results is None, "rows are let go when they are counted"
+
+
+def with_spaces(run: Path, folder: Path) -> Path:
+    """Write a run as it is, but for the spaces between the fields of its rows."""
+    shutil.copytree(run, folder, dirs_exist_ok=True)
+    rows = (run / "rows.jsonl").read_text()
+    (folder / "rows.jsonl").write_text(rows.replace(',"', ', "'))
+    return folder
 
 
 def test_runs_of_other_shots_are_not_read(runs: Path, calls: Calls) -> None:
     shown(runs, shots=(5,))
-    assert calls.count == {"load_run": 2, "cluster_counts": 8, "bootstrap": 8}
+    assert calls.count == {"counted_run": 2, "_fold_counts": 8, "bootstrap": 8}
 
 
 def test_nothing_is_drawn_of_what_is_not_shown(runs: Path, calls: Calls) -> None:
     shown(runs, shots=(1,), methods=("hsnet",))
-    assert calls.count == {"load_run": 1, "cluster_counts": 4, "bootstrap": 4}
+    assert calls.count == {"counted_run": 1, "_fold_counts": 4, "bootstrap": 4}
 
 
 def test_where_means_alone_have_intervals_only_they_are_drawn(runs: Path, calls: Calls) -> None:
@@ -112,8 +136,8 @@ def test_counts_of_a_fold_give_the_intervals_that_its_rows_give(runs: Path) -> N
 
 def test_rows_are_let_go_when_they_are_counted(runs: Path) -> None:
     [one] = measurements([runs / "hsnet-1"])
-    [counts] = {fold.compute.func.__self__ for fold in one.folds.values()}  # type: ignore[attr-defined]
-    assert counts._results is None
+    kept = [part for fold in one.folds.values() for part in fold.compute.args]  # type: ignore[attr-defined]
+    assert {type(part).__name__ for part in kept} == {"FoldCounts", "FoldSummary"}
 
 
 class Looks(dict[int, MeasuredFold]):
