@@ -14,5 +14,10 @@ BACKBONES = {
     "resnet50": "ResNet50",
     "resnet101": "ResNet101",
     **{f"efficientnet-lite{n}": f"EfficientNet-Lite{n}" for n in range(3)},
+    "vit-b16-384": "ViT-B/16 at 384",
+    "deit-t16": "DeiT-T/16",
+    "deit-s16": "DeiT-S/16",
+    "deit-b16-384": "DeiT-B/16 at 384",
+    "stable-diffusion-2.1": "Stable Diffusion 2.1",
     "": "backbone not printed",
 }

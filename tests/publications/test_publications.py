@@ -27,6 +27,9 @@ KNOWN_DISAGREEMENTS = {
     ("ssp-readme", "ssp", "HSNet evaluation", "coco20i", "resnet101", 5),
     ("hm-readme", "hsnet", "re-trained by HM", "pascal5i", "resnet50", 1),
     ("pmms-readme", "rpmm", "", "pascal5i", "resnet50", 5),
+    ("pemp-readme", "rpmm", "", "pascal5i", "resnet50", 5),
+    ("diffews-page", "diffews", "trained for N shots", "coco20i", "stable-diffusion-2.1", 1),
+    ("hmnet-page", "pfenet", "", "coco20i", "resnet50", 1),
 }
 
 
@@ -44,7 +47,7 @@ def _means(row: PrintedRow) -> list[tuple[float, float]]:
     return pairs
 
 
-def test_every_printed_mean_is_the_mean_of_its_folds_but_for_six() -> None:
+def test_every_printed_mean_is_the_mean_of_its_folds_but_for_nine() -> None:
     rows = publications().rows
     assert {_key(row) for row in rows if row.mean_disagrees()} == KNOWN_DISAGREEMENTS
     checked = 0
@@ -53,12 +56,16 @@ def test_every_printed_mean_is_the_mean_of_its_folds_but_for_six() -> None:
             checked += 1
             if _key(row) not in KNOWN_DISAGREEMENTS:
                 assert abs(of_folds - printed) <= 0.1 + 1e-9, row
-    assert checked == 338
+    assert checked == 451
 
 
 def test_the_note_of_a_row_says_when_its_mean_disagrees() -> None:
     for row in publications().rows:
         assert ("not the mean of the printed folds" in row.note) == row.mean_disagrees()
+
+
+# The names here of backbones that were compiled under other names.
+_BACKBONES = {"dinov2-vit-l14+sam-vit-h": "dinov2-vitl14+sam-vith", "dinov3-vit-l16": "dinov3-vitl16"}
 
 
 def compiled_rows(path: Path) -> list[tuple[str, ...]]:
@@ -68,7 +75,7 @@ def compiled_rows(path: Path) -> list[tuple[str, ...]]:
                 row["dataset"],
                 row["way"],
                 row["shot"],
-                row["backbone"].replace("dinov2-vit-l14+sam-vit-h", "dinov2-vitl14+sam-vith"),  # its name here
+                _BACKBONES.get(row["backbone"], row["backbone"]),
                 *(row[n].removesuffix("M").strip() for n in NUMBERS),
             )
             for row in csv.DictReader(file)
@@ -93,14 +100,14 @@ def test_each_row_is_there_as_it_was_compiled(shared: Path) -> None:
     assert sorted(row[1:] for row in own if row[0] not in later) == sorted(
         r for path in paths for r in compiled_rows(path)
     )
-    # Of a later source there may be a part of the rows.
-    assert all(row[1:] in later[row[0]] for row in own if row[0] in later)
+    for source, compiled in later.items():
+        assert sorted(row[1:] for row in own if row[0] == source) == sorted(compiled), source
 
 
 def test_the_frame_has_a_row_per_printed_result_with_its_source() -> None:
     frame = fssbench.published()
     assert tuple(frame.columns) == FRAME_COLUMNS
-    assert len(frame) == 477
+    assert len(frame) == 698
     row = frame[
         (frame.method == "hsnet") & (frame.dataset == "pascal5i") & (frame.backbone == "resnet101") & (frame.shot == 1)
         & (frame.source == "vat-readme")

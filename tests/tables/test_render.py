@@ -200,6 +200,22 @@ def test_the_largest_table_fits_on_a_page(tmp_path: Path) -> None:
     assert "Overfull" not in done.stdout
 
 
+def test_a_table_that_is_longer_than_a_page_is_continued_under_its_number() -> None:
+    table, _ = compare(Comparison(source="published"))
+    text = render([replace(table, key="tab:all")], "latex")
+    first, second = text.split("\\begin{table*}")[1:]
+    assert "\\label{tab:all}" in first
+    assert "\\label" not in second
+    assert "\\addtocounter{table}{-1}\n\\caption{PASCAL-5i, 1-way (continued)}" in second
+    # A group that is cut is named on both pages, and every row is there once, above the footnotes.
+    assert "\\textit{ResNet50}" in first
+    assert "\\textit{ResNet50 (continued)}" in second
+    rows = [row for group in table.groups for row in group.rows]
+    assert text.count(" \\\\\n") == len(rows) + 2 * 2 + len(table.groups) + 1
+    assert "\\raggedright" not in first
+    assert "\\raggedright" in second
+
+
 def test_markdown_rows_have_as_many_cells_as_the_head() -> None:
     lines = [line for line in render(lay_out(small(), "fss"), "markdown").splitlines() if line.startswith("|")]
     assert len({len(re.findall(r"(?<!\\)\|", line)) for line in lines}) == 1

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from fssbench.escape import plain
 from fssbench.publications.titles import short_venue
-from fssbench.tables.table import Cell, Column, Row, Table
+from fssbench.tables.table import Cell, Column, Group, Row, Table
 
 _SHAPES = {"": "{}", "best": "\\textbf{{{}}}", "second": "\\underline{{{}}}"}
 _SPECIAL = {
@@ -39,6 +40,9 @@ _ENVIRONMENTS = {"page": "table*", "column": "table"}
 _MANY = 40
 """Rows from which on a table is set smaller, to fit on a page with its footnotes."""
 
+_PAGE = 70
+"""Lines of a table, titles of groups among them, that fit on a page with the footnotes of the shipped numbers."""
+
 _WIDE = 12
 """Columns of numbers from which on they are set closer."""
 
@@ -60,8 +64,9 @@ def render_latex(tables: Iterable[Table]) -> str:
     """
     tables = list(tables)
     text = "\n".join(
-        _render(table, f"{table.key}-{number}" if number > 1 and table.key else table.key)
+        _render(part, (f"{table.key}-{number}" if number > 1 and table.key else table.key) if first else "", first)
         for number, table in enumerate(tables, 1)
+        for part, first in _pages(table)
     )
     lead = "% needs \\usepackage{booktabs} and \\usepackage[T1]{fontenc}\n"
     if strange := "".join(sorted({char for char in text if ord(char) > _WESTERN})):
@@ -69,15 +74,49 @@ def render_latex(tables: Iterable[Table]) -> str:
     return lead + text
 
 
-def _render(table: Table, key: str) -> str:
+def _pages(table: Table) -> list[tuple[Table, bool]]:
+    """Return the parts of a table that fit on a page each, and whether a part is the first; the last has the footnotes.
+
+    A group that goes over the end of a page is continued on the next one, under its title. A table for a column of the
+    text is left whole.
+    """
+    lines = [(group, row) for group in table.groups for row in group.rows]
+    height = len(table.groups) + sum(1 + len(row.under) for _, row in lines)
+    count = 1 if table.span == "column" else -(-height // _PAGE)
+    if count < 2:
+        return [(table, True)]
+    pages: list[list[Group]] = [[]]
+    filled = 0
+    for group in table.groups:
+        begun = False
+        for row in group.rows:
+            if filled >= height / count and len(pages) < count:
+                pages.append([])
+                filled = 0
+            if not pages[-1] or not begun or filled == 0:
+                pages[-1].append(replace(group, title=f"{group.title} (continued)" if begun else group.title, rows=()))
+                filled += 1
+            pages[-1][-1] = replace(pages[-1][-1], rows=(*pages[-1][-1].rows, row))
+            filled += 1 + len(row.under)
+            begun = True
+    last = len(pages) - 1
+    return [
+        (replace(table, groups=tuple(groups), footnotes=table.footnotes if number == last else ()), number == 0)
+        for number, groups in enumerate(pages)
+    ]
+
+
+def _render(table: Table, key: str, first: bool = True) -> str:
     environment = _ENVIRONMENTS[table.span]
     long = sum(len(list(group.lines())) for group in table.groups) > _MANY
     caption = [f"\\caption{{{table.caption}}}"]
     if not table.caption:
         ranked = ["Best in bold, second underlined."] if table.ranked else []
-        first = f"\\caption{{{escaped(table.title)}: {escaped(table.legend)}."
-        caption = [first, *ranked]
+        caption = [f"\\caption{{{escaped(table.title)}: {escaped(table.legend)}.", *ranked]
         caption[-1] += "}"
+    if not first:
+        # The number of the table is that of its first part.
+        caption = ["\\addtocounter{table}{-1}", f"\\caption{{{table.caption or escaped(table.title)} (continued)}}"]
     wide = sum(len(block.columns) for block in table.blocks) > _WIDE
     lines = [
         f"\\begin{{{environment}}}[t]",
