@@ -72,6 +72,7 @@ class Entry:
         url: Where a printed number can be read, if that is known; of a measured one its report or folder.
         cite: The BibTeX key of the method's paper; empty if there is none.
         source_cite: The BibTeX key of the paper that prints the number; empty if there is none.
+        quoted: Whether the source of a printed number is by others than the authors of the method.
     """
 
     origin: Origin
@@ -109,6 +110,7 @@ class Entry:
     url: str = ""
     cite: str = ""
     source_cite: str = ""
+    quoted: bool = False
 
     @property
     def data_title(self) -> str:

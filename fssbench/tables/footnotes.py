@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from fssbench.publications.titles import BACKBONES
 from fssbench.tables.entry import Entry
 from fssbench.tables.style import Style
 from fssbench.tables.table import Footnote
@@ -96,7 +97,7 @@ class Footnotes:
             href, cite = self._papers.get(source, ("", ""))
             notes.append(Footnote(mark, source, href, cite if self._style.cite else ""))
         notes += [Footnote(mark, text) for text, mark in self._letters.items()]
-        return (*notes, *self._protocols())
+        return (*notes, *self._quoted(), *self._protocols())
 
     def _below(self) -> str:
         """Return the explanation of the lines below measured rows."""
@@ -111,6 +112,24 @@ class Footnotes:
         below = f"; below a number {' and '.join(lines)}" if lines else ""
         spread = self._style.deviation and any(entry.deviation for entry in self._entries)
         return f"{below}; ± is the standard deviation over runs" if spread else below
+
+    def _quoted(self) -> list[Footnote]:
+        """Return the note that names the results for which no source of the method's own authors was read."""
+        backbones: dict[str, dict[bool, list[str]]] = {}
+        for entry in self._entries:
+            if entry.origin == "published" and entry.competes:
+                found = backbones.setdefault(entry.label, {}).setdefault(entry.quoted, [])
+                if entry.backbone not in found:
+                    found.append(entry.backbone)
+        named = [
+            f"{label} ({', '.join(sorted(BACKBONES.get(name, name) for name in of[True]))})" if False in of else label
+            for label, of in sorted(backbones.items())
+            if True in of
+        ]
+        if not named:
+            return []
+        text = "As others quote them, since no table by the authors of the method was read"
+        return [Footnote("", f"{text}: {', '.join(named)}.")]
 
     def _protocols(self) -> list[Footnote]:
         by_protocol: dict[str, list[str]] = {}

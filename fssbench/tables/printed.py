@@ -11,6 +11,9 @@ from fssbench.publications.rows import ER_FOLDS, FOLDS, PrintedRow, Publications
 from fssbench.tables.entry import Entry, Remark, rounded
 from fssbench.tables.seen import knows_test_classes, seen_remarks
 
+FOLDS_FROM = "folds from the"
+"""How the remark begins that names the source of folds next to the mean of another."""
+
 Key = tuple[str, str, str, int | None, int | None]
 
 
@@ -20,9 +23,9 @@ def printed_entries(
     """Return the printed results for a table of one data set.
 
     If several sources print a result, the preferred row is chosen by these criteria, in this order: not uncertain, not
-    superseded, with folds, by the authors of the method, more numbers, not recovered, first in sources.toml. Missing
-    FB-IoU and parameters are filled in from a source that prints the same mean. Remarks name that source, and the
-    sources that print other means.
+    superseded, by the authors of the method, with folds, more numbers, not recovered, first in sources.toml. Missing
+    folds, FB-IoU and parameters are filled in from a source that prints the same mean. Remarks name that source, and
+    the sources that print other means, folds or FB-IoU.
 
     Args:
         known: All printed numbers.
@@ -51,8 +54,8 @@ def merit(known: Publications, row: PrintedRow) -> tuple[bool, bool, bool, bool,
     return (
         row.confidence != "uncertain",
         not source.superseded,
-        has_folds,
         row.method in source.own,
+        has_folds,
         len(row.numbers),
         row.confidence != "recovered",
     )
@@ -63,6 +66,11 @@ def _chosen(known: Publications, rows: list[PrintedRow], candidates: dict[Key, l
     others = [row for row in rows if row is not best]
     numbers = dict(best.numbers)
     remarks: list[Remark] = []
+    agreeing = [row for row in others if _may_fill(known, best, row)]
+    if agreeing and not any(column in best.numbers for column in (*FOLDS, *ER_FOLDS)):
+        of_folds = max(agreeing, key=lambda row: merit(known, row))
+        numbers |= {fold: of_folds.numbers[fold] for fold in FOLDS}
+        remarks.append(Remark("source", f"{FOLDS_FROM} {known.sources[of_folds.source].cite}"))
     for row in others:
         if "fb_iou" in row.numbers and "fb_iou" not in numbers and _mean(row) == _mean(best):
             numbers["fb_iou"] = row.numbers["fb_iou"]
@@ -75,7 +83,7 @@ def _chosen(known: Publications, rows: list[PrintedRow], candidates: dict[Key, l
     if counted and "learnable_params" not in numbers:
         numbers["learnable_params"] = counted[0].numbers["learnable_params"]
         remarks.append(Remark("source", f"parameters from the {known.sources[counted[0].source].cite}"))
-    remarks += _other_means(known, best, others)
+    remarks += _disagreements(known, best, others)
     return entry_of(known, best, numbers, remarks)
 
 
@@ -83,16 +91,43 @@ def _mean(row: PrintedRow) -> str:
     return rounded(row.numbers["mean"]) if "mean" in row.numbers else ""
 
 
-def _other_means(known: Publications, best: PrintedRow, others: list[PrintedRow]) -> list[Remark]:
+def _may_fill(known: Publications, best: PrintedRow, row: PrintedRow) -> bool:
+    """Return whether the folds of a row may stand next to the mean of another source."""
+    return (
+        all(fold in row.numbers for fold in FOLDS)
+        and _mean(row) == _mean(best)
+        and not row.mean_disagrees()
+        and row.confidence != "uncertain"
+        and not known.sources[row.source].superseded
+        and row.protocol == best.protocol
+    )
+
+
+def _disagreements(known: Publications, best: PrintedRow, others: list[PrintedRow]) -> list[Remark]:
+    """Return what other sources print differently: their mean, else their folds and FB-IoU."""
     cites: dict[str, list[str]] = {}
     for row in others:
-        if _mean(row) and _mean(row) != _mean(best):
-            found = cites.setdefault(row.numbers["mean"], [])
+        for text in _different(best, row):
+            found = cites.setdefault(text, [])
             cite = known.sources[row.source].cite
             if cite not in found:
                 found.append(cite)
     setting = f"{best.shot}-shot" if best.task != "fscs" else f"{best.way}-way"
-    return [Remark("also", f"{setting} mean {mean} in the {', '.join(names)}") for mean, names in cites.items()]
+    return [Remark("also", f"{setting} {text} in the {', '.join(names)}") for text, names in cites.items()]
+
+
+def _different(best: PrintedRow, row: PrintedRow) -> list[str]:
+    if _mean(row) and _mean(row) != _mean(best):
+        return [f"mean {row.numbers['mean']}"]
+
+    def differs(column: str) -> bool:
+        # Half of the last digit of a table with one decimal is rounding.
+        both = column in best.numbers and column in row.numbers
+        return both and abs(float(best.numbers[column]) - float(row.numbers[column])) > 0.05 + 1e-9
+
+    folds = [f"{fold.removeprefix('fold')}: {row.numbers[fold]}" for fold in FOLDS if differs(fold)]
+    texts = [f"fold {', '.join(folds)}"] if folds else []
+    return [*texts, f"FB-IoU {row.numbers['fb_iou']}"] if differs("fb_iou") else texts
 
 
 def entry_of(
@@ -155,6 +190,7 @@ def entry_of(
         remarks=(*own, *remarks),
         note=row.note,
         variant=row.variant,
+        quoted=row.method not in known.sources[row.source].own,
         url=source_url(known.sources[row.source]),
         cite=bibtex_key(row.method),
         source_cite=source_key(row.source),

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from fssbench.publications.names import Names
 from fssbench.publications.rows import Publications
 from fssbench.tables.entry import MEANS, Entry, Remark, rounded
-from fssbench.tables.printed import printed_entries
+from fssbench.tables.printed import FOLDS_FROM, printed_entries
 
 if TYPE_CHECKING:
     from fssbench.metrics.intervals import Interval
@@ -86,7 +86,8 @@ def with_printed_numbers(known: Publications, measured: Iterable[Entry]) -> list
         if match is None or not any(number in entry.numbers for number in printed):
             found.append(entry)
             continue
-        where = f"{match.source}, {match.location}"
+        filled = [remark.text for remark in match.remarks if remark.text.startswith(FOLDS_FROM)]
+        where = ", ".join([match.source, match.location, *filled])
         # Equal texts of several methods become one footnote.
         text = f"printed: {where}" if match.protocol == entry.protocol else f"printed: {where}; {_other(match)}"
         found.append(replace(entry, printed=printed, remarks=(*entry.remarks, Remark("printed", text))))

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import csv
 import io
+from dataclasses import replace
 
 import pytest
 
 from fssbench.errors import MissingError, UsageError
 from fssbench.publications.load import publications
 from fssbench.publications.names import Names
+from fssbench.publications.rows import PrintedRow
 from fssbench.tables import Comparison, compare, render
 from fssbench.tables.printed import printed_entries
 from fssbench.tables.table import Table
@@ -140,6 +142,45 @@ def test_the_row_with_folds_is_preferred_and_its_gaps_are_filled_from_an_agreein
     # Folds: VAT README; parameters: iFSL paper, which prints means only.
     assert [cell.text for cell in row.cells] == ["36.3", "43.1", "38.7", "38.7", "39.2", "68.2", "2.6"]
     assert "parameters from the iFSL paper (CVPR 2022)" in notes(table)
+
+
+def test_the_authors_own_source_is_preferred_and_its_folds_come_from_one_with_the_same_mean() -> None:
+    (table,) = ask("bam", datasets=("pascal5i",), backbones=("resnet50",), shots=(1,))
+    (row,) = table.groups[0].rows
+    assert row.entries[0].source == "BAM README"
+    # BAM's README prints 67.81 alone.
+    assert [cell.text for cell in row.cells[:5]] == ["69.0", "73.6", "67.6", "61.1", "67.8"]
+    assert "folds from the " in notes(table)
+    assert "As others quote them" not in notes(table)
+
+
+def test_a_result_of_which_no_own_source_was_read_is_named() -> None:
+    (table,) = ask("hsnet", "ntrenet", datasets=("pascal5i",), shots=(1,))
+    assert (
+        "As others quote them, since no table by the authors of the method was read: HSNet, NTRENet (ResNet50, VGG16)."
+        in notes(table)
+    )
+
+
+def _two_sources(**other: str) -> str:
+    """Return the remarks of HDMNet's row by its authors, of which another source prints numbers too."""
+    known = publications()
+    numbers = {**{f"fold{fold}": "50.0" for fold in range(4)}, "mean": "50.0", "fb_iou": "70.0"}
+    own = PrintedRow("hdmnet", "", "result", "hdmnet-readme", "t", "pascal5i", "fss", "", 1, 1, "resnet50", numbers,
+                     "printed", "")  # fmt: skip
+    quoted = replace(own, source="hmnet-page", numbers=numbers | other)
+    (entry,) = printed_entries(replace(known, rows=(quoted, own)), "pascal5i", ("fss",), Names())
+    assert entry.source == "HDMNet README"
+    return "; ".join(remark.text for remark in entry.remarks)
+
+
+def test_sources_that_disagree_are_named_with_what_they_print() -> None:
+    where = "in the HMNet paper (NeurIPS 2024)"
+    assert _two_sources() == ""
+    assert _two_sources(fold1="50.04") == "", "rounding"
+    assert _two_sources(mean="51.0") == f"1-shot mean 51.0 {where}"
+    assert _two_sources(fold1="51.0", fold2="49.0") == f"1-shot fold 1: 51.0, 2: 49.0 {where}"
+    assert _two_sources(fb_iou="71.0") == f"1-shot FB-IoU 71.0 {where}"
 
 
 def test_doubtful_folds_are_not_preferred() -> None:
