@@ -52,7 +52,8 @@ def test_a_pattern_fetches_a_set_and_says_that_nobody_vouches_for_it(hosts: Host
     code, out, _ = fssbench(
         "checkpoints", "list", "--method", "asnet", "--backbone", "resnet50", "--dataset", "coco20i"
     )
-    assert [line.split()[-3:] for line in out.splitlines() if line.startswith(IDS[0])] == [["first", "fetch", "yes"]]
+    (line,) = [line.split() for line in out.splitlines() if line.startswith(IDS[0])]
+    assert line[-6:] == ["first", "fetch", "yes", "0", "resnet50", "coco20i"]
 
 
 def test_the_others_go_on_and_failures_are_listed_at_the_end(hosts: Host, fssbench: Command) -> None:

@@ -21,8 +21,9 @@ from tests.downloads.host import Host
 __all__ = ["coco", "host", "mirror", "stated"]
 
 SCRIPT = """
-import json, sys
+import json, signal, sys
 from fssbench.datasets.fetching import sources
+signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where the tests run in the background of a shell
 raw = json.loads(sys.argv.pop(1))
 sources._stated = lambda: raw
 from fssbench.cli import main

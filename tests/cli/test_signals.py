@@ -57,7 +57,7 @@ def test_a_training_says_where_its_state_is(
     from fssbench import cli
     from fssbench.training import run
 
-    def told_to_end(plan: SimpleNamespace, watch: object) -> None:
+    def told_to_end(plan: SimpleNamespace, watch: object, notify: object) -> None:
         if plan.seed:
             plan.folder.mkdir()
             (plan.folder / "state.pt").write_bytes(b"")
