@@ -6,6 +6,7 @@
 #   make test-all  run every test
 #   make lint    style, spelling and types
 #   make check   evaluate a few methods on the embedded data set, and hold them against benchmarks/baselines
+#   make fuzz    files from outside changed at random, MINUTES=10 long; what breaks a reader goes to tests/fuzz/findings
 #   make gpu     on a machine with a graphics card: its tests, and a short benchmark into benchmarks/speed/gpu.csv
 #   make soak    kill commands at random moments for ten minutes, and see that nothing is lost; MINUTES=60 for longer
 #   make docs    build the documentation as a site, strictly, into build/site
@@ -17,7 +18,7 @@
 
 SHELL := /bin/bash
 .DELETE_ON_ERROR:
-.PHONY: demo demo-full test test-all lint check gpu soak docs wheel lock clean
+.PHONY: demo demo-full test test-all lint check fuzz gpu soak docs wheel lock clean
 
 NEW_ENOUGH := -c 'import sys; sys.exit(sys.version_info < (3, 11))'
 # The first of these that is new enough; python3 if none is, so that there is something to name in the complaint.
@@ -108,6 +109,11 @@ check: $(READY)
 
 check-%: $(READY)
 	OMP_NUM_THREADS=1 $(BIN)/fssbench eval --method $* --dataset shapes20i --fold 0 --shots 1 --quiet --out $(CHECK)/$*
+
+MINUTES := 10
+
+fuzz: $(READY)
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.fuzz --minutes $(MINUTES)
 
 gpu: $(READY)
 	$(BIN)/python -m pytest --quiet -m gpu tests/gpu

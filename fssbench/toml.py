@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from fssbench.errors import BrokenFileError
+from fssbench.files import file_size
 
 MAX_BYTES = 4 << 20
 """Larger files are refused."""
@@ -28,7 +29,7 @@ def text_of(path: Path) -> str:
         BrokenFileError: If it is not UTF-8 text, can't be read, or is larger than 4 MiB.
     """
     try:
-        if path.stat().st_size > MAX_BYTES:
+        if file_size(path) > MAX_BYTES:
             raise BrokenFileError(f"{path} is too large for a file of settings", f"edit {path}")
         return path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:

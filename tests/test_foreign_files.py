@@ -67,6 +67,9 @@ def test_a_pipe_as_json_is_no_json(root: Path) -> None:
         lambda path: read_pickle(path),
         lambda path: read_image_list(path),
         lambda path: find_presence(path.parent, {"presence.json"}),
+        lambda path: read_presence(path),
+        lambda path: read_episodes(path),
+        lambda path: read_recipes(path),
     ],
 )
 def test_no_reader_waits_for_a_pipe(tmp_path: Path, read: Callable[[Path], object]) -> None:

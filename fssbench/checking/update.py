@@ -12,6 +12,7 @@ from fssbench.checking.against_baselines import PRECISION
 from fssbench.checking.baselines import COLUMNS, Baseline, baseline_files, read_file
 from fssbench.checking.measured import Measured, MeasuredFold
 from fssbench.errors import MissingError, UsageError
+from fssbench.escape import harmless, plain
 from fssbench.files import locked_folder, write_text
 from fssbench.writable import check_writable
 
@@ -120,7 +121,14 @@ def cells_of(one: Measured, fold: MeasuredFold) -> dict[str, str]:
         "data_fingerprint": record.data_fingerprint,
         "torch": fold.starts[-1].environment.packages.get("torch", ""),
     }
-    return {name: str(value) for name, value in cells.items()}
+    texts = {name: str(value) for name, value in cells.items()}
+    if wrong := next((name for name, text in texts.items() if harmless(text) != text), None):
+        # A baseline is compared letter by letter, so that a name can't be escaped in its file.
+        raise UsageError(
+            f"{one.subject.folders} is no baseline: its {wrong} {plain(texts[wrong])[:80]} is no plain text, or begins "
+            "as a formula in a spreadsheet",
+        )
+    return texts
 
 
 def _cells(row: Baseline) -> dict[str, str]:

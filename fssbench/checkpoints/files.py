@@ -11,6 +11,7 @@ import zlib
 from pathlib import Path
 from typing import Literal
 
+from fssbench.checkpoints.programs import names_in, shown
 from fssbench.errors import BrokenFileError, MissingError
 
 Kind = Literal["torch-zip", "torch-legacy", "safetensors"]
@@ -82,7 +83,7 @@ def recognise(path: Path) -> Kind:
         return "torch-legacy"
     if head[:1] == b"\x80" and head[1:2] in b"\x02\x03\x04\x05":
         raise BrokenFileError(
-            f"{path} is a Python pickle, not weights; it was not opened",
+            f"{path} is a Python pickle, not weights{shown(names_in(path))}; it was not opened",
             "ask its author for a file written by torch.save, or for safetensors",
         )
     if (header := _safetensors_header(path)) is not None:

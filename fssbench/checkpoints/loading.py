@@ -24,6 +24,7 @@ from torch import Tensor
 from fssbench.checkpoints.files import check_contents, recognise
 from fssbench.checkpoints.mismatch import explain_mismatch
 from fssbench.checkpoints.naming import AnyMethod, preloaded, rename_checkpoint, rename_for_method, unwrapped_names
+from fssbench.checkpoints.programs import check_program
 from fssbench.checkpoints.weights import BACKBONE, cast, check_form, check_not_zero, check_values
 from fssbench.datasets.catalogue import REGISTRY as DATASETS
 from fssbench.errors import BrokenFileError, CheckpointError, UsageError
@@ -102,6 +103,7 @@ def _read(path: Path) -> Mapping[str, Tensor]:
         return state or _unwrapped(state, path)
     if kind == "torch-zip":
         check_contents(path)
+    check_program(path, legacy=kind == "torch-legacy")
     return _unwrapped(_torch_load(path), path)
 
 
@@ -110,7 +112,7 @@ def _torch_load(path: Path) -> object:
         with _stand_ins(path):
             return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
-        named = re.search(r"Unsupported global: GLOBAL (\S+)", str(error))
+        named = re.search(r"GLOBAL ([\w.]+)", str(error))
         what = f", such as {named[1]}" if named else ""
         raise CheckpointError(
             f"{path} holds more than weights{what}; it was not run",

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from fssbench.episode.episode import Episode, EpisodeList
 from fssbench.errors import BrokenFileError, FSSBenchError, MissingError, UsageError
-from fssbench.files import without_mark, write_text
+from fssbench.files import file_size, without_mark, write_text
 from fssbench.protocols.rules import Protocol, list_protocols
 from fssbench.protocols.rules import protocol as protocol_of
 
@@ -132,7 +132,7 @@ def read_episodes(path: str | Path) -> EpisodeList:
     """
     path = Path(path)
     try:
-        if path.stat().st_size > MAX_BYTES:
+        if file_size(path) > MAX_BYTES:
             raise BrokenFileError(f"{path} is too large for an episode list")
         raw = without_mark(path.read_bytes())
     except FileNotFoundError as error:

@@ -88,7 +88,7 @@ def statistics(folder: Path, family: Family) -> tuple[Statistics, Statistics]:
         if not isinstance(inner, Mapping) or not inner.keys() & {"image_mean", "image_std", "do_normalize"}:
             continue
         scale = inner.get("rescale_factor", _RESCALE)
-        if not isinstance(scale, int | float) or not math.isclose(scale, _RESCALE, rel_tol=1e-3):
+        if not isinstance(scale, int | float) or not 0.999 * _RESCALE <= scale <= 1.001 * _RESCALE:
             raise BrokenFileError(f"{path}: rescale_factor is {_shown(scale)}; pixels are scaled by 1/255 here")
         if inner.get("do_normalize") is False:
             return (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)

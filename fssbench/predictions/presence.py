@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 
 from fssbench.errors import BrokenFileError, MissingError, UsageError
+from fssbench.files import file_size
 from fssbench.predictions.files import PRESENCE, fold_of, named
 
 Presence = Mapping[str, tuple[bool, ...]]
@@ -46,7 +47,7 @@ def read_presence(path: Path) -> Presence:
         BrokenFileError: If it is not a presence file, or has an episode twice.
     """
     try:
-        if path.stat().st_size > MAX_BYTES:
+        if file_size(path) > MAX_BYTES:
             raise BrokenFileError(f"{path} is too large for a presence file")
         text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError as error:

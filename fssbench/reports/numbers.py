@@ -14,6 +14,7 @@ import numpy as np
 from fssbench.errors import FSSBenchError
 from fssbench.escape import plain
 from fssbench.figures.points import bin_means
+from fssbench.files import file_size
 from fssbench.reports.cases import Case
 from fssbench.reports.errors import NEEDS_MAPS, Category
 
@@ -215,12 +216,12 @@ def _peak_memory(folder: Path | None) -> int | None:
         return None
     try:
         path = folder / _PROFILE
-        if path.stat().st_size > _MAX_PROFILE:
+        if file_size(path) > _MAX_PROFILE:
             return None
         found = json.loads(path.read_bytes()).get("peak_bytes")
     except (OSError, ValueError, AttributeError, RecursionError):
         return None
-    return found if isinstance(found, int) else None
+    return found if isinstance(found, int) and 0 <= found < 1 << 63 else None
 
 
 def provenance(method: Method) -> Table:

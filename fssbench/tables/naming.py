@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -58,7 +59,7 @@ def _meant(text: str, runs: Mapping[Path, Run], field: Field) -> tuple[list[Path
     whose, equals, name = text.partition("=")
     if equals:
         place = Path(whose.strip())
-        folders = [folder for folder in runs if folder == place or folder.resolve() == place.resolve()]
+        folders = [folder for folder in runs if folder == place or os.path.realpath(folder) == os.path.realpath(place)]
         folders = folders or [f for f, run in runs.items() if run.method.name.lower() == whose.strip().lower()]
         if folders:
             return folders, name

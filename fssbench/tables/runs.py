@@ -66,7 +66,7 @@ def _folders_below(base: Path) -> list[Path]:
     """Return a folder and its subfolders up to depth 4, each once, however many links lead to it."""
     seen: dict[Path, Path] = {}
     reached: dict[Path, int] = {}
-    places = [(base, base.resolve(), 0)]
+    places = [(base, _real(base), 0)]
     links: list[tuple[Path, Path, int]] = []
     while places or links:
         # Paths without links come first, so that folders are listed by them.
@@ -79,10 +79,15 @@ def _folders_below(base: Path) -> list[Path]:
             continue
         for name, is_link in _subfolders(path):
             if is_link:
-                links.append((path / name, (path / name).resolve(), depth + 1))
+                links.append((path / name, _real(path / name), depth + 1))
             else:
                 places.append((path / name, real / name, depth + 1))
     return list(seen.values())
+
+
+def _real(path: Path) -> Path:
+    """Return a path without links; unlike `Path.resolve`, it takes links that lead to themselves as they are."""
+    return Path(os.path.realpath(path))
 
 
 def _subfolders(path: Path) -> list[tuple[str, bool]]:
@@ -177,8 +182,8 @@ def read_runs(folders: Sequence[Path], leave_out: LeaveOut = refuse) -> dict[Pat
 
 def deduplicated(named: Sequence[Path], others: Sequence[Path]) -> list[Path]:
     """Return the run folders of both lists, those of `named` first, without duplicates under another path."""
-    taken = {folder.resolve() for folder in named}
-    return [*named, *(folder for folder in others if folder.resolve() not in taken)]
+    taken = {_real(folder) for folder in named}
+    return [*named, *(folder for folder in others if _real(folder) not in taken)]
 
 
 def _folders(word: str) -> list[Path]:

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from fssbench.checkpoints.files import check_contents, recognise
+from fssbench.checkpoints.programs import check_program
 from fssbench.errors import BrokenFileError, CheckpointError
 from fssbench.files import write_bytes, write_text
 from fssbench.training.continuing import Continued, continued_from, history_text, read_history
@@ -203,8 +204,10 @@ def _same(name: str, recorded: object, value: str) -> bool:
 
 def _read(path: Path, remedy: str) -> dict[str, Any]:
     try:
-        if recognise(path) == "torch-zip":
+        kind = recognise(path)
+        if kind == "torch-zip":
             check_contents(path)  # torch itself would read a changed byte as a weight
+        check_program(path, legacy=kind == "torch-legacy")
         read = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # a broken file can raise any error
         raise BrokenFileError(f"{path} is not a readable training state", remedy) from error

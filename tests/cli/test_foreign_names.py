@@ -11,6 +11,7 @@ import pytest
 
 from fssbench.results.progress import PlainLines, TerminalBar
 from tests.datasets.trees import label_map, own_tree, save_photo
+from tests.tables.runs import run_of, write_run
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -76,3 +77,26 @@ def test_progress_cannot_drive_the_terminal(capsys: pytest.CaptureFixture[str]) 
         progress.start(0, 1)
         progress.close()
         assert "a?[2J [/b] :cow:\nnext\n" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["show", "report", "table"])
+def test_a_link_to_itself_is_no_folder(fssbench: Run, tmp_path: Path, command: str) -> None:
+    loop = tmp_path / "loop"
+    loop.symlink_to(loop)
+    given = {"report": ("--out", str(tmp_path / "page.html")), "table": ("--runs",)}.get(command, ())
+    code, out, err = fssbench(command, *given, str(loop))
+    assert (code, out) == (2, "")
+    assert err.startswith("error: ")
+    assert not (tmp_path / "page.html").exists()
+
+
+@pytest.mark.parametrize("name", ["=1+1", "+cmd", "@SUM(1)", "a\x1b[2J", "a\nb"])
+def test_no_baseline_is_a_formula_or_drives_a_terminal(fssbench: Run, tmp_path: Path, name: str) -> None:
+    write_run(tmp_path / "run", run_of(name, (0,)))
+    (tmp_path / "baselines").mkdir()
+    given = ("--update", "--baselines", str(tmp_path / "baselines"), str(tmp_path / "run"))
+    code, _, err = fssbench("check", *given)
+    assert code == 2
+    assert "is no plain text, or begins as a formula" in err
+    assert err.replace("\n", "").isprintable()
+    assert not list((tmp_path / "baselines").iterdir())

@@ -78,7 +78,7 @@ def _run(raw: bytes) -> object:
         elif name in ("SETITEMS", "SETITEM"):
             items = _group(stack) if name == "SETITEMS" else [stack.pop(-2), stack.pop()]
             if stack[-1] is not OPAQUE:
-                _dict(stack[-1]).update(zip(items[::2], items[1::2], strict=True))
+                _dict(stack[-1]).update(zip(map(_key, items[::2]), items[1::2], strict=True))
         elif name == "MARK":
             stack.append(_Mark())
         elif name in _RECALL:
@@ -99,7 +99,7 @@ def _run(raw: bytes) -> object:
         elif name in ("TUPLE", "LIST", "DICT"):
             items = _group(stack)
             made = {"TUPLE": tuple, "LIST": list}.get(name)
-            stack.append(made(items) if made else dict(zip(items[::2], items[1::2], strict=True)))
+            stack.append(made(items) if made else dict(zip(map(_key, items[::2]), items[1::2], strict=True)))
         elif name in _TAKEN_BY_OBJECT:
             for _number in range(_TAKEN_BY_OBJECT[name]):
                 stack.pop()
@@ -110,6 +110,13 @@ def _run(raw: bytes) -> object:
         elif name not in _NOTHING:
             raise ValueError(f"the instruction {name}")
     raise ValueError("no end")
+
+
+def _key(value: object) -> object:
+    """Refuse a tuple of tuples as a key: they may share their parts, and then the time to hash them has no end."""
+    if isinstance(value, tuple) and any(isinstance(part, tuple) for part in value):
+        raise TypeError("not a key")
+    return value
 
 
 def _group(stack: list[object]) -> list[object]:
