@@ -14,9 +14,9 @@ from fssbench.cli.options import (
     Backbone,
     BackboneWeights,
     BatchSize,
-    DatasetName,
     Device,
     FeatureCache,
+    MaybeDataset,
     MaybeProtocol,
     MaybeTask,
     Overwrite,
@@ -34,15 +34,16 @@ class EvalOptions:
     """The options of `fssbench eval`, besides those of the data set."""
 
     method: Annotated[
-        str,
+        str | None,
         typer.Option(
             "--method",
             metavar="NAME,...",
             help="One of `fssbench list methods`, or several: hsnet,asnet in one pass.",
+            show_default="that of --replay",
             rich_help_panel=WHAT,
         ),
-    ]
-    dataset: DatasetName
+    ] = None
+    dataset: MaybeDataset = None
     fold: Annotated[
         str | None,
         typer.Option("--fold", metavar="N", help="A fold, or all.", show_default="all", rich_help_panel=WHAT),
@@ -195,6 +196,17 @@ class EvalOptions:
             help="Evaluate one part of the run, for job arrays: 1/8. `fssbench merge` puts the parts together.",
             show_default="the whole run",
             rich_help_panel=COMPUTING,
+        ),
+    ] = None
+    replay: Annotated[
+        Path | None,
+        typer.Option(
+            "--replay",
+            metavar="RUN",
+            parser=given_path,
+            help="Evaluate a run (its folder or run.json) again, and say what differs; exit code 1 if a row does.",
+            show_default="a new run",
+            rich_help_panel=WHAT,
         ),
     ] = None
     out: RunFolder = None

@@ -21,6 +21,7 @@ from fssbench.cli.options import (
     with_fields,
 )
 from fssbench.cli.paths import check_folder
+from fssbench.cli.replay import replay
 from fssbench.cli.report import Evaluated, print_profile, report, report_together
 from fssbench.cli.signals import resume_command
 from fssbench.errors import FSSBenchError, UsageError
@@ -72,6 +73,12 @@ def _evaluate(options: EvalOptions, data: DataOptions, processes: Processes) -> 
         "shard": None if options.shard is None else Shard.parse(options.shard),
         "leads": processes.first,
     }
+    if options.replay is not None:
+        replay(options, data, processes, own)
+        return
+    if options.method is None or options.dataset is None:
+        missing = "--method" if options.method is None else "--dataset"
+        raise UsageError(f"missing option '{missing}'", "fssbench eval --help")
     if options.fetch:
         fetch_annotations(options.dataset, data.root, processes)
     with Activity(f"reading {options.dataset} and drawing the episodes"):

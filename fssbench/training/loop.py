@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from fssbench.errors import UsageError
 from fssbench.training.recipe import Optimiser, Recipe
-from fssbench.training.state import StageFiles, Step, TrainingState, restore, save
+from fssbench.training.state import StageFiles, Step, TrainingState, mend_files, restore, save
 
 SAVE_EVERY = 100
 """Largest number of steps between two state files; the state is also written after each validation."""
@@ -99,6 +99,7 @@ def fit(
     state = TrainingState()
     if resume:
         state = restore(module, optimiser, place)
+        mend_files(place, state)
         if state.history and hooks.continued is not None:
             hooks.continued(hooks.stage, recipe, state)
     expected = place.state.exists()

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from fssbench.checkpoints.files import check_contents, recognise
 from fssbench.checkpoints.programs import check_program
 from fssbench.errors import BrokenFileError, CheckpointError
-from fssbench.files import write_bytes, write_text
+from fssbench.files import remove_leftovers, write_bytes, write_text
 from fssbench.training.continuing import Continued, continued_from, history_text, read_history
 from fssbench.training.plan import state_file
 from fssbench.training.recorded import same_recipe
@@ -141,6 +141,21 @@ def save(module: nn.Module, optimiser: torch.optim.Optimizer, place: StageFiles,
     )
     write_bytes(place.state, packed.getvalue())
     write_text(place.log, log_text(state.steps))
+
+
+def mend_files(place: StageFiles, state: TrainingState) -> None:
+    """Finish what a killed command had begun to write: the state is written before the log, each in a temporary file.
+
+    Args:
+        place: The files of the stage.
+        state: What was read from its state file.
+    """
+    for path in (place.state, place.log):
+        remove_leftovers(place.folder, path.name)
+    if state.steps:
+        text = log_text(state.steps)
+        if not place.log.exists() or place.log.read_bytes() != text.encode():
+            write_text(place.log, text)
 
 
 def loss_names(steps: Iterable[Step]) -> list[str]:

@@ -75,7 +75,8 @@ class Killing:
         assert ended.code == 0, f"{where}: exit {ended.code}: {ended.err}"
         assert "Traceback" not in ended.err, f"{where}: {ended.err}"
         self.work.check(folder, self.undisturbed.folder)
-        assert files_in(folder) == files_in(self.undisturbed.folder), f"{where}: files are left, or missing"
+        found, expected = files_in(folder), files_in(self.undisturbed.folder)
+        assert found == expected, f"{where}: other files: {sorted(set(found) ^ set(expected))}"
         for path in self.undisturbed.folder.glob("*/rows.jsonl"):
             name = path.parent.name
             assert counted(folder / name) == counted(path.parent), f"{where}: other rows"

@@ -88,6 +88,18 @@ def test_a_killed_run_ends_as_if_it_had_not_been(
     assert (tmp_path / "killed" / "log.csv").read_text() == (tmp_path / "whole" / "log.csv").read_text()
 
 
+def test_a_log_that_a_killed_command_did_not_write_is_written(tmp_path: Path) -> None:
+    plan = tiny_plan("small", tmp_path)
+    run_plan(plan)
+    log = (tmp_path / "log.csv").read_text()
+    for left in (".log.csv.0123abcd", ".state.pt.0123abcd"):
+        (tmp_path / left).write_bytes(b"half")
+    (tmp_path / "log.csv").write_text(log[: log.rindex("3,")])
+    run_plan(replace(plan, resume=True))
+    assert (tmp_path / "log.csv").read_text() == log
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["log.csv", "state.pt", "weights.safetensors"]
+
+
 def test_the_log_has_a_row_per_step(tmp_path: Path, backbone_weights: Path) -> None:
     seen: list[Step] = []
     run_plan(tiny_plan("hsnet", tmp_path, weights=backbone_weights), lambda stage, steps, done: seen.append(done))

@@ -1,0 +1,96 @@
+"""`fssbench eval --replay`: a run again, by its record, and what differs."""
+
+from __future__ import annotations
+
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from fssbench.cli.console import say
+from fssbench.errors import UsageError
+from fssbench.progress import Activity
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from fssbench.cli.eval_options import EvalOptions
+    from fssbench.cli.options import DataOptions
+    from fssbench.engine.processes import Processes
+    from fssbench.results.record import Run
+    from fssbench.results.rows import Row
+
+FREE = {
+    *("replay", "out", "resume", "overwrite", "quiet", "profiled", "device"),
+    *("feature_cache", "batch_size", "workers", "compiled"),
+}
+"""Options of an evaluation that do not decide what is evaluated."""
+
+
+def replay(options: EvalOptions, data: DataOptions, processes: Processes, own: dict[str, Any]) -> None:
+    """Evaluate a run again into a folder of its own, and say what differs; exit code 1 if a row does.
+
+    Args:
+        options: The options of the command; `replay` is set.
+        data: Those of the data set.
+        processes: The processes that evaluate together.
+        own: What the options mean: settings, existing, leads.
+
+    Raises:
+        UsageError: If there is an option that the record of the run decides, or the run can't be replayed.
+    """
+    from fssbench.cli.evaluate import run as evaluate
+    from fssbench.planning.plan import plan
+    from fssbench.planning.replay import request_of
+    from fssbench.results.rows import read_rows
+    from fssbench.results.run_reader import ROWS, load_run, stored_rows
+
+    folder = _folder(options.replay or Path())
+    usual = type(options)()
+    typed = [one.name for one in fields(options) if getattr(options, one.name) != getattr(usual, one.name)]
+    typed += [one.name for one in fields(data) if one.name != "root" and getattr(data, one.name) is not None]
+    if decided := [name for name in typed if name not in FREE]:
+        raise UsageError(
+            f"--replay evaluates as {folder} was evaluated, and --{decided[0].replace('_', '-')} would change that",
+            "leave it out",
+        )
+    before = load_run(folder)
+    out = options.out or folder.with_name(f"{folder.name}-replay")
+    request = request_of(before.run, folder, own["settings"], data.root)
+    request = replace(request, device=options.device, out=out, existing=own["existing"], leads=processes.first)
+    if request.shard is not None:
+        request = replace(request, out=out.parent if out.name.startswith("shard-") else out)
+    with Activity(f"reading {request.dataset} and the episodes"):
+        planned = plan(request)
+    results, _ = evaluate([planned], processes, quiet=options.quiet)
+    if not processes.first:
+        return
+    now = results[0].run
+    different = _report(stored_rows(folder, before.run), read_rows(planned.out / ROWS), before.run, now)
+    say(f"replayed: {planned.out}")
+    if different:
+        raise typer.Exit(1)
+
+
+def _folder(given: Path) -> Path:
+    """Return the folder of a run that is named by its folder or its run.json."""
+    from fssbench.results.run_reader import RUN
+
+    folder = given.parent if given.name == RUN else given
+    return folder.resolve() if folder == Path() else folder
+
+
+def _report(before: Sequence[Row], now: Sequence[Row], first: Run, second: Run) -> bool:
+    """Print what differs, and return whether a row does."""
+    from fssbench.results.replayed import changed_photos, record_differences, row_differences
+
+    found = record_differences(first, second)
+    if photos := changed_photos(before, now):
+        found["data"].append(f"{len(photos)} photos are other files, the first {photos[0]}")
+    for topic, lines in found.items():
+        if topic != "other" or lines:
+            say(f"{topic:<9} {lines[0] if lines else 'the same'}", *(f"{'':<9} {line}" for line in lines[1:]))
+    rows = row_differences(before, now)
+    say(f"{'rows':<9} {rows.describe()}")
+    return bool(rows)

@@ -1,0 +1,105 @@
+"""A run again: the request that its record and its episode lists stand for."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fssbench.errors import UsageError
+from fssbench.hub.names import hub_name, is_hub_name
+from fssbench.planning.request import Request
+from fssbench.results.record import Run
+from fssbench.results.shard import Shard
+
+if TYPE_CHECKING:
+    from fssbench.planning.settings import Settings
+
+
+def request_of(run: Run, folder: Path, settings: Settings, root: Path | None = None) -> Request:
+    """Return the request that evaluates a run again, on the episode lists in its folder.
+
+    Args:
+        run: The record of the run.
+        folder: Its folder.
+        settings: How to compute; precision and form are those of the run.
+        root: Folder of the data; default the recorded one if it is there, else where the data set is found.
+
+    Raises:
+        UsageError: If the run can't be evaluated from its record: its weights were in memory, its predictions came from
+            files, or it has some folds of several.
+    """
+    first, options = run.folds[0], dict(run.dataset.options)
+    kinds = {"memory": "its weights were those of a Python program", "predictions": "its predictions came from files"}
+    if first.weights.kind in kinds:
+        raise UsageError(
+            f"the run in {folder} can't be replayed: {kinds[first.weights.kind]}",
+            "fssbench score counts files again" if first.weights.kind == "predictions" else "run that program again",
+        )
+    if root is None and run.starts and run.starts[-1].environment.root:
+        recorded = Path(run.starts[-1].environment.root)
+        root = recorded if recorded.is_dir() else None
+    own, method = run.protocol.own, run.method.name
+    if run.method.code is not None and run.method.code.path:
+        method = f"{run.method.code.path}:{method.rpartition(':')[2]}"
+    trained_on = run.train_dataset
+
+    def option(name: str) -> str | None:
+        value = options.get(name)
+        return None if value is None else str(value)
+
+    return Request(
+        method=method,
+        dataset=run.dataset.name,
+        train_dataset=trained_on,
+        test_classes=option("test_classes") if trained_on else None,
+        allow_leak=True,  # what it tested is on record, and is marked again
+        fold=str(first.fold) if len(run.folds) == 1 else "all",
+        backbone=_pinned(run),
+        variant=run.method.variant,
+        task=run.method.task,
+        protocol=own.path if own is not None and own.package is None else run.protocol.name.partition("@")[0],
+        score_at=run.protocol.score_at,
+        checkpoint=_checkpoint(run, folder),
+        random_weights=first.weights.kind == "random",
+        seed=first.weights.seed or None,  # 0 is the default, whatever the seed of the list
+        weak=bool(run.method.options.get("weak", False)),
+        episodes=str(folder / "episodes-fold{fold}.json"),
+        limit=run.limit,
+        labels=option("labels"),
+        lists=option("lists"),
+        part=option("part"),
+        root=root,
+        settings=replace(settings, precision=run.precision, plain=run.plain),
+        shard=None if run.shard is None else Shard(*run.shard),
+        label=run.label,
+        label_backbone=run.label_backbone,
+    )
+
+
+def _pinned(run: Run) -> str | None:
+    """Return the backbone; a model of the Hugging Face hub at the commit of the run."""
+    backbone, models = run.method.backbone, run.folds[0].weights.hub
+    if backbone is None or not is_hub_name(backbone) or not models or not models[0].revision:
+        return backbone
+    return str(replace(hub_name(backbone), revision=models[0].revision))
+
+
+def _checkpoint(run: Run, folder: Path) -> str | None:
+    """Return the file of the weights, with {fold} where folds have their own; None for registered ones."""
+    weights = [fold.weights for fold in run.folds]
+    if weights[0].kind != "checkpoint" or all(one.checkpoint or one.path is None for one in weights):
+        return None
+    paths = {fold.fold: fold.weights.path or "" for fold in run.folds}
+    first = run.folds[0].fold
+    if len(set(paths.values())) == 1:
+        return paths[first]
+    parts = paths[first].split(str(first))
+    for place in range(1, len(parts)):
+        name = str(first).join(parts[:place]) + "{fold}" + str(first).join(parts[place:])
+        if all(name.replace("{fold}", str(fold)) == path for fold, path in paths.items()):
+            return name
+    raise UsageError(
+        f"the run in {folder} can't be replayed: its folds have weights whose names are not alike",
+        "fssbench eval, fold by fold, with --checkpoint FILE",
+    )
