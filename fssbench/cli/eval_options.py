@@ -16,12 +16,12 @@ from fssbench.cli.options import (
     BatchSize,
     Device,
     FeatureCache,
-    MaybeDataset,
     MaybeProtocol,
     MaybeTask,
     Overwrite,
     Precision,
     Quiet,
+    ReplayableDataset,
     RunFolder,
     SkipShortClasses,
     Variant,
@@ -34,16 +34,16 @@ class EvalOptions:
     """The options of `fssbench eval`, besides those of the data set."""
 
     method: Annotated[
-        str | None,
+        str,
         typer.Option(
             "--method",
             metavar="NAME,...",
             help="One of `fssbench list methods`, or several: hsnet,asnet in one pass.",
-            show_default="that of --replay",
+            show_default="none; needed without --replay",
             rich_help_panel=WHAT,
         ),
-    ] = None
-    dataset: MaybeDataset = None
+    ] = ""
+    dataset: ReplayableDataset = ""
     fold: Annotated[
         str | None,
         typer.Option("--fold", metavar="N", help="A fold, or all.", show_default="all", rich_help_panel=WHAT),

@@ -74,11 +74,10 @@ def _evaluate(options: EvalOptions, data: DataOptions, processes: Processes) -> 
         "leads": processes.first,
     }
     if options.replay is not None:
-        replay(options, data, processes, own)
+        replay(options, data, processes, own, lambda plans: run(plans, processes, quiet=options.quiet)[0])
         return
-    if options.method is None or options.dataset is None:
-        missing = "--method" if options.method is None else "--dataset"
-        raise UsageError(f"missing option '{missing}'", "fssbench eval --help")
+    if missing := next((name for name in ("method", "dataset") if not getattr(options, name)), None):
+        raise UsageError(f"missing option '--{missing}'", "fssbench eval --help")
     if options.fetch:
         fetch_annotations(options.dataset, data.root, processes)
     with Activity(f"reading {options.dataset} and drawing the episodes"):

@@ -25,6 +25,12 @@ _PROTOCOL = "One of `fssbench list protocols`, or a file: ./mine.toml."
 _BACKBONE = "One of `fssbench list backbones`, or a model of the Hugging Face hub: hf:OWNER/NAME, hf:./FOLDER."
 
 DatasetName = Annotated[str, typer.Option("--dataset", metavar="NAME", help=_DATASET, rich_help_panel=WHAT)]
+ReplayableDataset = Annotated[
+    str,
+    typer.Option(
+        "--dataset", metavar="NAME", help=_DATASET, show_default="none; needed without --replay", rich_help_panel=WHAT
+    ),
+]
 MaybeDataset = Annotated[
     str | None,
     typer.Option("--dataset", metavar="NAME", help=_DATASET, show_default="none", rich_help_panel=WHAT),

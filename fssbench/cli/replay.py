@@ -13,13 +13,17 @@ from fssbench.errors import UsageError
 from fssbench.progress import Activity
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from fssbench.cli.eval_options import EvalOptions
     from fssbench.cli.options import DataOptions
     from fssbench.engine.processes import Processes
+    from fssbench.planning.plan import Plan
     from fssbench.results.record import Run
     from fssbench.results.rows import Row
+    from fssbench.results.run_reader import Results
+
+    Evaluate = Callable[[Sequence[Plan]], list[Results]]
 
 FREE = {
     *("replay", "out", "resume", "overwrite", "quiet", "profiled", "device"),
@@ -28,7 +32,9 @@ FREE = {
 """Options of an evaluation that do not decide what is evaluated."""
 
 
-def replay(options: EvalOptions, data: DataOptions, processes: Processes, own: dict[str, Any]) -> None:
+def replay(
+    options: EvalOptions, data: DataOptions, processes: Processes, own: dict[str, Any], evaluate: Evaluate
+) -> None:
     """Evaluate a run again into a folder of its own, and say what differs; exit code 1 if a row does.
 
     Args:
@@ -36,11 +42,11 @@ def replay(options: EvalOptions, data: DataOptions, processes: Processes, own: d
         data: Those of the data set.
         processes: The processes that evaluate together.
         own: What the options mean: settings, existing, leads.
+        evaluate: Evaluates plans (`fssbench.cli.evaluate.run`).
 
     Raises:
         UsageError: If there is an option that the record of the run decides, or the run can't be replayed.
     """
-    from fssbench.cli.evaluate import run as evaluate
     from fssbench.planning.plan import plan
     from fssbench.planning.replay import request_of
     from fssbench.results.rows import read_rows
@@ -63,7 +69,7 @@ def replay(options: EvalOptions, data: DataOptions, processes: Processes, own: d
         request = replace(request, out=out.parent if out.name.startswith("shard-") else out)
     with Activity(f"reading {request.dataset} and the episodes"):
         planned = plan(request)
-    results, _ = evaluate([planned], processes, quiet=options.quiet)
+    results = evaluate([planned])
     if not processes.first:
         return
     now = results[0].run

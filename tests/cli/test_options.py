@@ -25,7 +25,11 @@ from fssbench.training import plan as training
 TYPES = {"Existing": Existing, "Shard": Shard}
 
 COMMANDS = [
-    (EvalOptions, (request.Request, settings.Settings), {"resume", "overwrite", "quiet", "save_predictions", "fetch"}),
+    (
+        EvalOptions,
+        (request.Request, settings.Settings),
+        {"resume", "overwrite", "quiet", "save_predictions", "fetch", "replay"},
+    ),
     (ScoreOptions, (scoring.ScoreRequest,), {"overwrite", "quiet"}),
     (TrainOptions, (training.Request,), set()),
 ]
