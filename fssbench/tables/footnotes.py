@@ -128,7 +128,7 @@ class Footnotes:
         ]
         if not named:
             return []
-        text = "As others quote them, since no table by the authors of the method was read"
+        text = "As others quote them, since these results were read in no source of the method's own authors"
         return [Footnote("", f"{text}: {', '.join(named)}.")]
 
     def _protocols(self) -> list[Footnote]:

@@ -157,8 +157,8 @@ def test_the_authors_own_source_is_preferred_and_its_folds_come_from_one_with_th
 def test_a_result_of_which_no_own_source_was_read_is_named() -> None:
     (table,) = ask("hsnet", "ntrenet", datasets=("pascal5i",), shots=(1,))
     assert (
-        "As others quote them, since no table by the authors of the method was read: HSNet, NTRENet (ResNet50, VGG16)."
-        in notes(table)
+        "As others quote them, since these results were read in no source of the method's own authors: "
+        "HSNet, NTRENet (ResNet50, VGG16)." in notes(table)
     )
 
 
