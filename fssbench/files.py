@@ -33,11 +33,17 @@ def write_bytes(path: Path, content: bytes) -> None:
         OSError: If the folder can't be written; nothing is left behind.
     """
     remove_leftovers(path.parent, path.name)
-    os.close(replace_locked(path, content))
+    os.close(replace_locked(path, content, durable=True))
 
 
-def replace_locked(path: Path, content: bytes) -> int:
+def replace_locked(path: Path, content: bytes, *, durable: bool = False) -> int:
     """Write a file like `write_bytes`, and return its handle, which is open for appending and locked until closed.
+
+    Args:
+        path: The file.
+        content: All of it.
+        durable: Whether it is on the disk before it is renamed. If not, a power cut may leave an empty file in place of
+            the old one.
 
     Raises:
         OSError: If the folder can't be written; nothing is left behind.
@@ -49,6 +55,8 @@ def replace_locked(path: Path, content: bytes) -> int:
         written = 0
         while written < len(content):
             written += os.write(handle, memoryview(content)[written:])
+        if durable:
+            _sync(handle)
         # The file is private while it is written, and readable for others afterwards.
         temporary.chmod(0o644)
         # The lock is held until the file is renamed: a temporary file without a lock is a leftover.
@@ -62,6 +70,15 @@ def replace_locked(path: Path, content: bytes) -> int:
         temporary.unlink(missing_ok=True)
         raise
     return handle
+
+
+def _sync(handle: int) -> None:
+    """Wait until a file is on the disk, where its file system can promise that."""
+    try:
+        os.fsync(handle)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP):
+            raise  # a network disk may say only now that it is full
 
 
 def _temporary(path: Path) -> tuple[int, Path]:

@@ -40,6 +40,21 @@ def test_a_failure_leaves_the_old_file_and_nothing_else(
     assert [entry.name for entry in tmp_path.iterdir()] == ["rows.json"]
 
 
+def test_it_is_on_the_disk_before_it_takes_the_place_of_the_old_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, seen, fsync = tmp_path / "rows.json", [], os.fsync
+    write_text(path, "old")
+
+    def noted(handle: int) -> None:
+        seen.append((os.fstat(handle).st_size, path.read_text()))
+        fsync(handle)
+
+    monkeypatch.setattr(os, "fsync", noted)
+    write_text(path, "newer")
+    assert (seen, path.read_text()) == ([(5, "old")], "newer")
+
+
 def _take(lock: Path) -> None:
     with lock.open() as other:
         fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -299,7 +299,7 @@ class RowWriter:
         """
         content = "".join(f"{line_of(row)}\n" for row in rows).encode("ascii")
         try:
-            file = replace_locked(self.path, content)
+            file = replace_locked(self.path, content, durable=True)
         except OSError as error:
             raise UsageError(f"can't write {self.path}: {error.strerror}", "make room, then try again") from error
         self.close()
