@@ -55,9 +55,9 @@ def test_an_evaluation_is_written_whole_whoever_reads_its_output(closed: str, tm
     ],
 )
 def test_no_traceback_and_the_exit_code_of_the_command(
-    arguments: tuple[str, ...], rest: str, code: int, out: str, err: str
+    arguments: tuple[str, ...], rest: str, code: int, out: str, err: str, tmp_path: Path
 ) -> None:
-    done = in_shell(arguments, rest)
+    done = in_shell(arguments, rest, cwd=tmp_path)
     assert (done.returncode, done.stdout, done.stderr) == (code, out, err)
 
 

@@ -40,7 +40,7 @@ def test_without_options_both_data_sets_are_shown_within_a_hundred_columns() -> 
 
 def test_two_methods_are_compared_on_one_data_set() -> None:
     result = run("--compare", "hsnet,ntrenet", "--dataset", "pascal5i", "--shots", "1", "--backbone", "resnet50")
-    numbers = [line.split("  ") for line in result.stdout.splitlines() if line.startswith(("HSNet", "NTRENet"))]
+    numbers = [line.split("  ") for line in result.stdout.splitlines() if line.startswith(("HSNet [", "NTRENet ["))]
     assert [[part.strip() for part in line if part.strip()] for line in numbers] == [
         ["HSNet [1]", "ICCV'21", "64.3 +", "70.7 +", "60.3 *", "60.5 *", "64.0 +", "76.7 +", "2.6"],
         ["NTRENet [2] CVPR'22", "65.4 *", "72.3 *", "59.4 +", "59.8 +", "64.2 *", "77.0 *", "-"],
