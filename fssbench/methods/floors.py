@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
@@ -20,46 +20,40 @@ Variant = Literal["fss", "fscs"]
 PrototypeVariant = Literal["fss", "fscs", "foreground", "middle", "deep"]
 
 
-class AllForeground(Method[None, None]):
+class _Constant(Method[None, None]):
+    """A floor that predicts the same of every episode."""
+
+    _positive: ClassVar[bool]
+
+    def __init__(self, variant: Variant, way: int, shot: int) -> None:
+        super().__init__()
+        self.task, self.way, self.shot = variant, way, shot
+
+    def encode(self, image: Tensor) -> None:
+        """Compute nothing."""
+
+    def condition(self, features: None, mask: Tensor) -> None:
+        """Compute nothing."""
+
+    def predict(self, query: None, supports: Sequence[Sequence[None]], size: tuple[int, int]) -> Prediction:
+        """Return the same label everywhere: 1, or 0."""
+        way = len(supports)
+        logits = torch.full((way + 1, *size), float(self._positive))
+        logits[0] = float(not self._positive)
+        labels = torch.full(size, int(self._positive), dtype=torch.uint8)
+        return Prediction(logits, labels, torch.full((way,), self._positive))
+
+
+class AllForeground(_Constant):
     """Every pixel is foreground of the first class, and every class is present."""
 
-    def __init__(self, variant: Variant, way: int, shot: int) -> None:
-        super().__init__()
-        self.task, self.way, self.shot = variant, way, shot
-
-    def encode(self, image: Tensor) -> None:
-        """Compute nothing."""
-
-    def condition(self, features: None, mask: Tensor) -> None:
-        """Compute nothing."""
-
-    def predict(self, query: None, supports: Sequence[Sequence[None]], size: tuple[int, int]) -> Prediction:
-        """Return label 1 everywhere."""
-        way = len(supports)
-        logits = torch.ones(way + 1, *size)
-        logits[0] = 0.0
-        return Prediction(logits, torch.ones(size, dtype=torch.uint8), torch.ones(way, dtype=torch.bool))
+    _positive = True
 
 
-class Nothing(Method[None, None]):
+class Nothing(_Constant):
     """Every pixel is background, and no class is present."""
 
-    def __init__(self, variant: Variant, way: int, shot: int) -> None:
-        super().__init__()
-        self.task, self.way, self.shot = variant, way, shot
-
-    def encode(self, image: Tensor) -> None:
-        """Compute nothing."""
-
-    def condition(self, features: None, mask: Tensor) -> None:
-        """Compute nothing."""
-
-    def predict(self, query: None, supports: Sequence[Sequence[None]], size: tuple[int, int]) -> Prediction:
-        """Return label 0 everywhere."""
-        way = len(supports)
-        logits = torch.zeros(way + 1, *size)
-        logits[0] = 1.0
-        return Prediction(logits, torch.zeros(size, dtype=torch.uint8), torch.zeros(way, dtype=torch.bool))
+    _positive = False
 
 
 class CopyMask(Method[None, Tensor]):

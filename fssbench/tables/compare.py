@@ -30,9 +30,9 @@ from fssbench.tables.selection import (
     NotShown,
     callable_names,
     layouts_of,
-    reason_not_shown,
     requested_data,
     requested_runs,
+    selected_runs,
 )
 from fssbench.tables.shortfalls import methods_not_measured, methods_without_numbers, nothing_to_show
 from fssbench.tables.style import Style
@@ -111,12 +111,7 @@ def compare(
     runs = requested_runs(request, leave_out)
     names = names_from(request.methods, callable_names(known, runs.values()))
     data = requested_data(request, known, runs)
-    selected = {}
-    for folder, run in runs.items():
-        if reason := reason_not_shown(request, folder, run, names, data, known):
-            not_shown(folder, reason)
-        else:
-            selected[folder] = run
+    selected = selected_runs(request, runs, names, data, known, not_shown)
     if not data and not selected:
         # A table of runs that are named is of their data, also if none of them fits.
         data = tuple(dict.fromkeys(data_of(run) for folder, run in runs.items() if request.names_run(folder)))

@@ -18,7 +18,7 @@ from fssbench.tables.measurements import Data, data_of, distinct_titles, measure
 from fssbench.tables.request import Comparison
 from fssbench.tables.row_annotations import DRAWS
 from fssbench.tables.runs import LeaveOut, refuse
-from fssbench.tables.selection import NotShown, callable_names, reason_not_shown, requested_data, requested_runs
+from fssbench.tables.selection import NotShown, callable_names, requested_data, requested_runs, selected_runs
 from fssbench.tables.style import Style
 from fssbench.tables.table import MISSING, Block, Cell, Column, Group, Row, Table
 
@@ -100,12 +100,7 @@ def per_class(
     runs = requested_runs(replace(request, source="measured"), leave_out)
     names = names_from(request.methods, callable_names(known, runs.values()))
     data = requested_data(request, known, runs)
-    selected = {}
-    for folder, run in runs.items():
-        if reason := reason_not_shown(request, folder, run, names, data, known):
-            not_shown(folder, reason)
-        else:
-            selected[folder] = run
+    selected = selected_runs(request, runs, names, data, known, not_shown)
     groups: dict[tuple[Data, str, int, int], list[Measurement]] = {}
     for one in measurements(selected, leave_out, selected) if selected else []:
         groups.setdefault((data_of(one.run), one.run.method.task, one.run.way, one.run.shot), []).append(one)

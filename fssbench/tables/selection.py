@@ -76,7 +76,7 @@ def requested_data(request: Comparison, known: Publications, runs: Mapping[Path,
     return tuple(dict.fromkeys(found))
 
 
-def reason_not_shown(
+def _reason_not_shown(
     request: Comparison, folder: Path, run: Run, names: Names, data: tuple[Data, ...], known: Publications
 ) -> str:
     """Return why a run is not shown; empty if it is.
@@ -106,6 +106,33 @@ def reason_not_shown(
         other = "fscs" if run.method.task == "fscs" else "fss"
         return f"its task is that of --layout {other}"
     return ""
+
+
+def selected_runs(
+    request: Comparison,
+    runs: Mapping[Path, Run],
+    names: Names,
+    data: tuple[Data, ...],
+    known: Publications,
+    not_shown: NotShown,
+) -> dict[Path, Run]:
+    """Return the runs that a request shows; `not_shown` is called for each of the others.
+
+    Args:
+        request: The request.
+        runs: The runs in its folders.
+        names: The requested methods.
+        data: The data that the request names; empty if it names none.
+        known: All printed numbers.
+        not_shown: Called with a folder and the reason.
+    """
+    selected = {}
+    for folder, run in runs.items():
+        if reason := _reason_not_shown(request, folder, run, names, data, known):
+            not_shown(folder, reason)
+        else:
+            selected[folder] = run
+    return selected
 
 
 def layouts_of(request: Comparison, runs: Mapping[Path, Run]) -> tuple[LayoutName, ...]:
