@@ -9,12 +9,13 @@ from itertools import combinations
 from typing import TYPE_CHECKING
 
 from fssbench.errors import BrokenFileError, UsageError
+from fssbench.results.arguments import method_argument, protocol_argument
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from fssbench.results import Results, Run
-    from fssbench.results.record import FoldRecord, MethodRecord, ProtocolRecord
+    from fssbench.results.record import FoldRecord
 
 
 @dataclass(frozen=True, eq=False)
@@ -154,22 +155,6 @@ def _again(reference: Results, other: Results) -> str:
     command += ["--fold", str(run.folds[0].fold)] if len(run.folds) == 1 else []
     command += ["--limit", str(run.limit)] if run.limit else []
     return f"{shlex.join(command)} --out NEW_FOLDER"
-
-
-def method_argument(method: MethodRecord) -> str:
-    """Return the argument of --method: the name, or the file and the class of a method that is not registered."""
-    if method.code is None or method.code.path is None:
-        return method.name
-    source, _, name = method.name.rpartition(":")
-    return f"{method.code.path}:{name}" if source.endswith(".py") else method.name
-
-
-def protocol_argument(protocol: ProtocolRecord) -> str:
-    """Return the argument of --protocol: the name, or the file and the table of an own protocol."""
-    if protocol.own is None or protocol.own.package is not None:
-        return protocol.name
-    table, at, size = protocol.name.rpartition(":")[2].partition("@")
-    return f"{protocol.own.path}:{table}{at}{size}"
 
 
 def _command(results: Results, option: str) -> str:

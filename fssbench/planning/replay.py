@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from fssbench.errors import UsageError
 from fssbench.hub.names import hub_name, is_hub_name
 from fssbench.planning.request import Request
+from fssbench.results.arguments import method_argument, protocol_argument
 from fssbench.results.record import Run
 from fssbench.results.shard import Shard
 
@@ -36,12 +37,6 @@ def request_of(run: Run, folder: Path, settings: Settings, root: Path | None = N
             f"the run in {folder} can't be replayed: {kinds[first.weights.kind]}",
             "fssbench score counts files again" if first.weights.kind == "predictions" else "run that program again",
         )
-    if root is None and run.starts and run.starts[-1].environment.root:
-        recorded = Path(run.starts[-1].environment.root)
-        root = recorded if recorded.is_dir() else None
-    own, method = run.protocol.own, run.method.name
-    if run.method.code is not None and run.method.code.path:
-        method = f"{run.method.code.path}:{method.rpartition(':')[2]}"
     trained_on = run.train_dataset
 
     def option(name: str) -> str | None:
@@ -49,7 +44,7 @@ def request_of(run: Run, folder: Path, settings: Settings, root: Path | None = N
         return None if value is None else str(value)
 
     return Request(
-        method=method,
+        method=method_argument(run.method),
         dataset=run.dataset.name,
         train_dataset=trained_on,
         test_classes=option("test_classes") if trained_on else None,
@@ -58,8 +53,7 @@ def request_of(run: Run, folder: Path, settings: Settings, root: Path | None = N
         backbone=_pinned(run),
         variant=run.method.variant,
         task=run.method.task,
-        protocol=own.path if own is not None and own.package is None else run.protocol.name.partition("@")[0],
-        score_at=run.protocol.score_at,
+        protocol=protocol_argument(run.protocol),
         checkpoint=_checkpoint(run, folder),
         random_weights=first.weights.kind == "random",
         seed=first.weights.seed or None,  # 0 is the default, whatever the seed of the list
@@ -69,12 +63,18 @@ def request_of(run: Run, folder: Path, settings: Settings, root: Path | None = N
         labels=option("labels"),
         lists=option("lists"),
         part=option("part"),
-        root=root,
+        root=root or recorded_root(run),
         settings=replace(settings, precision=run.precision, plain=run.plain),
         shard=None if run.shard is None else Shard(*run.shard),
         label=run.label,
         label_backbone=run.label_backbone,
     )
+
+
+def recorded_root(run: Run) -> Path | None:
+    """Return the folder of the data at the last start of a run; None if it is not here."""
+    recorded = run.starts[-1].environment.root if run.starts else None
+    return Path(recorded) if recorded and Path(recorded).is_dir() else None
 
 
 def _pinned(run: Run) -> str | None:

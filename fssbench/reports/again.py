@@ -5,12 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Collection
 from dataclasses import replace
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from fssbench.comparison.pairing import method_argument, protocol_argument
 from fssbench.errors import FSSBenchError, UsageError
-from fssbench.planning.request import Request
+from fssbench.planning.replay import request_of
 from fssbench.planning.settings import Settings
 from fssbench.reports.cases import matches_row
 from fssbench.reports.predictions import Predicted
@@ -21,43 +19,7 @@ if TYPE_CHECKING:
     from fssbench.planning.plan import Plan
     from fssbench.reports.runs import Key, Method
     from fssbench.reports.scene import Scene
-    from fssbench.results import Run
     from fssbench.results.record import FoldRecord
-
-
-def request_of(run: Run, folder: Path, fold: FoldRecord, device: str = "auto") -> Request:
-    """Return the options that evaluate a fold of a run again.
-
-    Raises:
-        UsageError: If they are not known: the weights were in memory, or the predictions came from files.
-    """
-    weights = fold.weights
-    if weights.kind == "memory":
-        raise UsageError("its weights were in memory", "evaluate with --save-predictions")
-    if weights.kind == "predictions":
-        raise UsageError("its predictions came from files", "--predictions the folder of the files")
-    given = {name: run.dataset.options.get(name) for name in ("labels", "lists", "part")}
-    options: dict[str, Any] = {name: None if value is None else str(value) for name, value in given.items()}
-    named = weights.kind == "checkpoint" and not weights.checkpoint
-    return Request(
-        method=method_argument(run.method),
-        dataset=run.dataset.name,
-        train_dataset=run.train_dataset,
-        allow_leak=bool(fold.leaking),
-        fold=str(fold.fold),
-        backbone=run.method.backbone,
-        variant=run.method.variant,
-        task=run.method.task,
-        protocol=protocol_argument(run.protocol),
-        checkpoint=weights.path if named else None,
-        random_weights=weights.kind == "random",
-        weak=bool(run.method.options.get("weak")),
-        episodes=str(folder / f"episodes-fold{fold.fold}.json"),
-        device=device,
-        settings=Settings(precision=run.precision, plain=run.plain),
-        leads=False,
-        **options,
-    )
 
 
 def plan_again(method: Method, fold: FoldRecord, scene: Scene, device: str = "auto") -> Plan:
@@ -73,10 +35,12 @@ def plan_again(method: Method, fold: FoldRecord, scene: Scene, device: str = "au
     run = method.run
     if method.folder is None:
         raise UsageError("the run has no folder")
-    request = request_of(run, method.folder, fold, device)
+    whole = replace(run, folds=(fold,), limit=None, shard=None)
+    request = request_of(whole, method.folder, Settings(), scene.dataset.root)
+    # A seed would be that of a draw; that of random weights is set below.
+    request = replace(request, device=device, seed=None, leads=False)
     planned = plan(request, scene.dataset)
     if fold.weights.seed is not None:
-        # As an option, it would be the seed of a draw.
         source = replace(planned.sources[fold.fold], seed=fold.weights.seed)
         planned = replace(planned, sources={fold.fold: source})
     now = replace(planned_run(planned), limit=None, shard=None)

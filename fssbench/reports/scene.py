@@ -11,6 +11,7 @@ from fssbench.datasets import open_dataset
 from fssbench.datasets.transfer.view import transfer_view
 from fssbench.errors import FSSBenchError, UsageError
 from fssbench.files import file_size
+from fssbench.planning.replay import recorded_root
 from fssbench.protocols.own import protocol_of_record
 from fssbench.protocols.rules import Protocol
 from fssbench.protocols.rules import protocol as protocol_of
@@ -87,10 +88,7 @@ def open_scene(run: Run, root: Path | None = None) -> Scene:
     """
     options: dict[str, Any] = dict(run.dataset.options)
     choice = options.pop("test_classes", None)
-    recorded = run.starts[-1].environment.root if run.starts else None
-    if root is None and recorded is not None and Path(recorded).is_dir():
-        root = Path(recorded)
-    dataset = open_dataset(run.dataset.name, root, **options)
+    dataset = open_dataset(run.dataset.name, root or recorded_root(run), **options)
     dataset = transfer_view(dataset, run.train_dataset or run.dataset.name, None if choice is None else str(choice))
     dataset = dataset.for_shots(run.shot)
     if dataset.split_fingerprint(run.split) != run.dataset.fingerprint:

@@ -60,6 +60,17 @@ def test_the_same_rows_in_a_process_that_differs_in_all_that_must_not_matter(run
     ]
 
 
+def test_a_run_by_one_of_several_own_protocols(fssbench, run: Path, tmp_path: Path) -> None:
+    assert fssbench("new", "protocol", "mine")[0] == 0
+    first = (tmp_path / "mine.toml").read_text()
+    (tmp_path / "mine.toml").write_text(first + first.replace("[mine", "[second"))
+    lists = ("--episodes", "run/episodes-fold{fold}.json")
+    assert fssbench(*OWN, *lists, "--protocol", "./mine.toml:second", "--out", "two")[0] == 0
+    code, out, err = fssbench("eval", "--replay", "two", "--quiet")
+    assert (code, err) == (0, "")
+    assert "protocol  the same" in out
+
+
 def test_what_differs_is_said(fssbench, run: Path) -> None:
     row = json.loads((run / "rows.jsonl").read_text().splitlines()[5])
     both, either = row["intersection"], row["union"]

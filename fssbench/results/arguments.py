@@ -1,0 +1,21 @@
+"""What a record stands for on a command line."""
+
+from __future__ import annotations
+
+from fssbench.results.record import MethodRecord, ProtocolRecord
+
+
+def method_argument(method: MethodRecord) -> str:
+    """Return the argument of --method: the name, or the file and the class of a method that is not registered."""
+    if method.code is None or method.code.path is None:
+        return method.name
+    source, _, name = method.name.rpartition(":")
+    return f"{method.code.path}:{name}" if source.endswith(".py") else method.name
+
+
+def protocol_argument(protocol: ProtocolRecord) -> str:
+    """Return the argument of --protocol: the name, or the file and the table of an own protocol."""
+    if protocol.own is None or protocol.own.package is not None:
+        return protocol.name
+    table, at, size = protocol.name.rpartition(":")[2].partition("@")
+    return f"{protocol.own.path}:{table}{at}{size}"
