@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from fssbench.cli.console import console, say
+from fssbench.cli.fields import fields_for, with_fields
 from fssbench.cli.help import EPISODES, OUTPUT, WHAT
 from fssbench.cli.options import (
     BatchSize,
@@ -21,11 +22,9 @@ from fssbench.cli.options import (
     Overwrite,
     Precision,
     RunFolder,
-    existing_of,
-    fields_for,
-    with_fields,
 )
 from fssbench.cli.paths import check_folder
+from fssbench.cli.values import existing_of
 from fssbench.errors import UsageError
 
 if TYPE_CHECKING:

@@ -13,8 +13,9 @@ from fssbench.cli.data_build import build
 from fssbench.cli.data_fetch import fetch
 from fssbench.cli.data_init import init
 from fssbench.cli.data_list import list_data
+from fssbench.cli.fields import with_fields
 from fssbench.cli.help import Command, Group
-from fssbench.cli.options import AsJson, Labels, Part, Root, with_fields
+from fssbench.cli.options import AsJson, Labels, Part, Root
 from fssbench.cli.paths import given_path
 from fssbench.errors import FSSBenchError, MissingError
 

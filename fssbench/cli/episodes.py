@@ -10,8 +10,9 @@ import typer
 
 from fssbench.cli.console import say, say_json
 from fssbench.cli.episodes_shown import as_object, print_list
+from fssbench.cli.fields import with_fields
 from fssbench.cli.help import DATA, EPISODES, OUTPUT, WHAT, Command, Group
-from fssbench.cli.options import AsJson, DataOptions, DatasetName, DrawnBy, MaybeDataset, SkipShortClasses, with_fields
+from fssbench.cli.options import AsJson, DataOptions, DatasetName, DrawnBy, MaybeDataset, SkipShortClasses
 from fssbench.cli.paths import check_file, given_path
 from fssbench.errors import BrokenFileError, CheckFailedError, UsageError
 

@@ -16,6 +16,8 @@ from fssbench.cli.options import (
     BatchSize,
     Device,
     FeatureCache,
+    Label,
+    LabelBackbone,
     MaybeProtocol,
     MaybeTask,
     Overwrite,
@@ -215,26 +217,8 @@ class EvalOptions:
         typer.Option("--resume", help="Continue the run in that folder, if there is one.", rich_help_panel=OUTPUT),
     ] = False
     overwrite: Overwrite = False
-    label: Annotated[
-        str | None,
-        typer.Option(
-            "--label",
-            metavar="TEXT",
-            help="Name of the row in tables: 'MyNet (ours)'.",
-            show_default="the method's",
-            rich_help_panel=OUTPUT,
-        ),
-    ] = None
-    label_backbone: Annotated[
-        str | None,
-        typer.Option(
-            "--label-backbone",
-            metavar="TEXT",
-            help="Group of the row in tables: 'ViT-B/16'.",
-            show_default="the backbone's",
-            rich_help_panel=OUTPUT,
-        ),
-    ] = None
+    label: Label = None
+    label_backbone: LabelBackbone = None
     save_predictions: Annotated[
         Path | None,
         typer.Option(

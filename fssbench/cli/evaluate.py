@@ -11,19 +11,13 @@ from typing import TYPE_CHECKING, Any
 from fssbench.cli.console import say
 from fssbench.cli.eval_fetch import fetch_annotations, photos_arriving
 from fssbench.cli.eval_options import EvalOptions
-from fssbench.cli.options import (
-    DataOptions,
-    existing_of,
-    fields_for,
-    names_of,
-    task_of,
-    whole_number,
-    with_fields,
-)
+from fssbench.cli.fields import fields_for, with_fields
+from fssbench.cli.options import DataOptions
 from fssbench.cli.paths import check_folder
 from fssbench.cli.replay import replay
 from fssbench.cli.report import Evaluated, print_profile, report, report_together
 from fssbench.cli.signals import resume_command
+from fssbench.cli.values import existing_of, names_of, task_of, whole_number
 from fssbench.errors import FSSBenchError, UsageError
 from fssbench.escape import in_path
 from fssbench.progress import Activity, silenced

@@ -7,8 +7,9 @@ from typing import Annotated
 
 import typer
 
-from fssbench.cli.options import Overwrite, existing_of
+from fssbench.cli.options import Overwrite
 from fssbench.cli.paths import check_folder, given_path
+from fssbench.cli.values import existing_of
 
 
 def merge(

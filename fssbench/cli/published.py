@@ -10,7 +10,8 @@ import typer
 
 from fssbench.cli.console import print_table
 from fssbench.cli.help import OUTPUT, Command, Group
-from fssbench.cli.options import AsJson, OutFile, numbers, words
+from fssbench.cli.options import AsJson, OutFile
+from fssbench.cli.values import numbers, words
 
 if TYPE_CHECKING:
     from fssbench.publications.search import Filters

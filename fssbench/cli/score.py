@@ -9,19 +9,12 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from fssbench.cli.fields import fields_for, with_fields
 from fssbench.cli.help import DATA, EPISODES, OUTPUT, WHAT
-from fssbench.cli.options import (
-    AllowLeak,
-    DataOptions,
-    Overwrite,
-    Quiet,
-    RunFolder,
-    existing_of,
-    fields_for,
-    with_fields,
-)
+from fssbench.cli.options import AllowLeak, DataOptions, Label, LabelBackbone, Overwrite, Quiet, RunFolder
 from fssbench.cli.paths import check_folder, given_path
 from fssbench.cli.report import report
+from fssbench.cli.values import existing_of
 from fssbench.progress import Activity, silenced
 
 if TYPE_CHECKING:
@@ -111,6 +104,8 @@ class ScoreOptions:
             rich_help_panel=OUTPUT,
         ),
     ] = None
+    label: Label = None
+    label_backbone: LabelBackbone = None
     backbone: Annotated[
         str | None,
         typer.Option(

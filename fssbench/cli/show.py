@@ -6,10 +6,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fssbench.cli.console import say
-from fssbench.cli.options import DataOptions, with_fields, words
+from fssbench.cli.fields import with_fields
+from fssbench.cli.options import DataOptions
 from fssbench.cli.paths import check_folder
 from fssbench.cli.report_page import key_of
 from fssbench.cli.show_options import ShowOptions, write_picture
+from fssbench.cli.values import words
 from fssbench.errors import UsageError
 
 if TYPE_CHECKING:

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING
 import typer
 
 from fssbench.cli.console import say
-from fssbench.cli.options import numbers, with_fields, words, words_or_folders
+from fssbench.cli.fields import with_fields
 from fssbench.cli.paths import check_file
 from fssbench.cli.table_options import ShownOptions, StyleOptions, TableOutput
+from fssbench.cli.values import numbers, words, words_or_folders
 from fssbench.errors import FSSBenchError, UsageError
 
 if TYPE_CHECKING:

@@ -154,7 +154,7 @@ class StyleOptions:
         typer.Option(
             "--columns",
             help="Columns in their order: venue, folds, fold-0, ..., mean, fb-iou, miou, exact-ratio, params; "
-            "CSV has all of them.",
+            "the results in JSON have all of them.",
             show_default="all that have a number",
             rich_help_panel=ROWS,
         ),

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from fssbench.cli.console import say
+from fssbench.cli.fields import fields_for, with_fields
 from fssbench.cli.help import OUTPUT
-from fssbench.cli.options import Device, Root, fields_for, task_of, with_fields
+from fssbench.cli.options import Device, Root
 from fssbench.cli.paths import check_folder, given_path
 from fssbench.cli.signals import resume_command
+from fssbench.cli.values import task_of
 from fssbench.progress import Activity
 
 if TYPE_CHECKING:

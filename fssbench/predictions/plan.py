@@ -44,6 +44,8 @@ class ScoreRequest:
     presence: Path | None = None
     method_name: str | None = None
     backbone: str | None = None
+    label: str | None = None
+    label_backbone: str | None = None
     allow_missing: bool = False
     labels: str | None = None
     lists: str | None = None

@@ -157,4 +157,6 @@ def _record(plan: ScorePlan, counted: Sequence[_Fold], command: tuple[str, ...])
         limit=None,
         starts=(start(command, None, dataset.root),),
         train_dataset=None if trained_on == dataset.name else trained_on,
+        label=plan.request.label,
+        label_backbone=plan.request.label_backbone,
     )

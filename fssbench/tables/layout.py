@@ -139,6 +139,7 @@ def _table(entries: list[Entry], blocks: list[_Columns], title: str, legend: str
         caption=style.caption,
         key=style.key,
         span=style.span,
+        chosen=style.chosen(numbers) if style.columns else (),
     )
 
 

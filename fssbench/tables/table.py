@@ -129,6 +129,7 @@ class Table:
         caption: What the user writes instead of title and legend; empty for these.
         key: The key of LaTeX's `\label`; empty for none.
         span: In LaTeX, whether the table is as wide as a column of the text or as the page.
+        chosen: The names of the numbers that the user chose, in their order; empty for all.
     """
 
     title: str
@@ -141,6 +142,7 @@ class Table:
     caption: str = ""
     key: str = ""
     span: Literal["column", "page"] = "page"
+    chosen: tuple[str, ...] = ()
 
     @property
     def ranked(self) -> bool:

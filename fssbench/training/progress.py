@@ -8,13 +8,12 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
 from fssbench.escape import printable
-from fssbench.progress import animated
+from fssbench.progress import INTERVAL, animated
 from fssbench.training.loop import StepCallback
 from fssbench.training.plan import Plan
 from fssbench.training.recipes import stage_recipe
 from fssbench.training.state import Step
 
-_LINES = 20
 _SMOOTHED = 50
 
 
@@ -101,11 +100,15 @@ def _bar(plan: Plan) -> Iterator[StepCallback]:
 
 @contextmanager
 def _lines(plan: Plan) -> Iterator[StepCallback]:
+    """Print a line at the end of each stage, and before that one every `INTERVAL` seconds at most."""
     paces: dict[str, Pace] = {}
+    printed = time.monotonic()
 
     def report(stage: str, steps: int, done: Step) -> None:
+        nonlocal printed
         text = paces.setdefault(stage, Pace(steps, _measure(plan, stage))).text(done)
-        if done.step % max(1, steps // _LINES) == 0 or done.step == steps:
+        if done.step == steps or time.monotonic() - printed >= INTERVAL:
+            printed = time.monotonic()
             sys.stderr.write(f"{printable(_title(plan, stage))}: step {done.step}/{steps}, {text}\n")
             sys.stderr.flush()
 

@@ -12,9 +12,11 @@ from typer.testing import CliRunner
 
 from fssbench.cli.episodes import DrawOptions
 from fssbench.cli.eval_options import EvalOptions
-from fssbench.cli.options import DataOptions, existing_of, fields_for, task_of, with_fields, words_or_folders
+from fssbench.cli.fields import fields_for, with_fields
+from fssbench.cli.options import DataOptions
 from fssbench.cli.score import ScoreOptions
 from fssbench.cli.train import TrainOptions
+from fssbench.cli.values import existing_of, task_of, words_or_folders
 from fssbench.errors import UsageError
 from fssbench.planning import request, settings
 from fssbench.predictions import plan as scoring

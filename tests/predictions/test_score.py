@@ -55,6 +55,15 @@ def test_presence_answers_are_taken_as_given(tmp_path: Path) -> None:
     assert other.run.folds[0].weights.sha256 != first, "the hash covers the presence too"
 
 
+def test_names_for_tables_are_on_record(tmp_path: Path) -> None:
+    episodes, _ = listed("shapes", 1, tmp_path)
+    empty_answers(episodes, tmp_path / "given")
+    named = {"label": "MyNet (ours)", "label_backbone": "ViT-B/16"}
+    run = score(plan_score(request(tmp_path, **named))).run
+    assert (run.label, run.label_backbone) == ("MyNet (ours)", "ViT-B/16")
+    assert load_run(tmp_path / "run").run == run
+
+
 def test_the_run_says_that_the_answers_came_as_files(tmp_path: Path) -> None:
     episodes, _ = listed("shapes", 1, tmp_path)
     given = empty_answers(episodes, tmp_path / "given")

@@ -70,6 +70,23 @@ def test_a_chosen_column_is_chosen_in_every_format() -> None:
         assert "ICCV" not in text
 
 
+def test_csv_has_the_chosen_numbers_in_their_order_and_what_belongs_to_them() -> None:
+    def header(*columns: str) -> list[str]:
+        return render([only(columns=columns)], "csv").splitlines()[0].split(",")
+
+    fixed = {"dataset", "task", "method", "name", "backbone", "way", "shot", "origin", "protocol"}
+    assert header("params", "fold-2") == [
+        *(name for name in header("params", "fold-2") if name in fixed),
+        *("learnable_params", "fold2", "source", "location", "remarks", "note"),
+        "fold2_std",
+    ]
+    with_venue = header("venue", "mean")
+    assert {*with_venue} - fixed >= {"venue", "mean", "mean_reach", "printed_mean", "mean_std"}
+    assert not {"fold0", "fb_iou"} & {*with_venue}
+    (row, *_) = csv.DictReader(io.StringIO(render([only(columns=("mean",))], "csv")))
+    assert (row["name"], row["mean"]) == ("Old", "2.512")
+
+
 def test_decimals_are_those_of_measured_numbers() -> None:
     found = texts(only(decimals=3))
     assert found["MyNet"][:2] == ["64.812", "69.944"]
