@@ -19,6 +19,7 @@ ANSWERS = [
     ["list", "methods", "hsnet", "dan"],
     ["list", "datasets"],
     ["list", "protocols"],
+    ["list", "protocols", "hsnet", "hdmnet"],
     ["table"],
     ["table", "--compare", "hsnet,ntrenet", "--dataset", "pascal5i"],
     ["published", "list", "--method", "hsnet"],

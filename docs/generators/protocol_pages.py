@@ -4,34 +4,23 @@ from __future__ import annotations
 
 import inspect
 import re
-import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 
 from fssbench.datasets.catalogue import dataset_title
 from fssbench.episode.samplers import SAMPLERS
+from fssbench.explaining.meaning import release_meaning, stated_text
 from fssbench.methods.catalogue import list_methods, method_info
 from fssbench.protocols import rules
+from fssbench.protocols.choices import RESIZING
+from fssbench.protocols.releases import TOPICS, Release, releases
 from fssbench.protocols.rules import Protocol, protocol, shipped_protocols, size_in_words
 
 from .markdown import block, code, page, plain, table
 from .method_pages import printed_means
 
-COMPARED = Path(__file__).with_name("compared.toml")
 TOML = Path(rules.__file__).with_name("protocols.toml")
-
-RESIZE = {
-    "pillow-bilinear": "squashed: photos by Pillow (bilinear), label maps by torch (nearest)",
-    "pillow-bicubic": "squashed: photos by Pillow (bicubic), label maps by Pillow",
-    "pillow": "squashed by Pillow",
-    "pillow-and-back": "squashed by Pillow; a label map goes to the input size and back before pixels are counted",
-    "opencv-pad": "proportions kept: the longer side becomes the input's, at the top left of a black square",
-    "opencv-pad-squeezed": "proportions kept and padded; pixels are counted on the padded square, squeezed to "
-    "the photo",
-    "none": "not resized",
-}
-"""What the rules of resizing do, in a line."""
 
 
 def protocol_pages() -> dict[str, str]:
@@ -40,12 +29,6 @@ def protocol_pages() -> dict[str, str]:
     return {"protocols/compared.md": _compared(), "protocols/index.md": _index(rows)} | {
         f"protocols/{rule.name}.md": _page(rule) for rule in rows
     }
-
-
-@cache
-def compared() -> dict[str, dict[str, str]]:
-    """Return what is known of each release's evaluation, by name."""
-    return tomllib.loads(COMPARED.read_text(encoding="utf-8"))
 
 
 def _index(rows: list[Protocol]) -> str:
@@ -97,7 +80,7 @@ def _page(rule: Protocol) -> str:
         ("seeds", ", ".join(map(str, rule.seeds))),
         ("split", rule.split),
         ("input", size_in_words(rule.input)),
-        ("resizing", RESIZE[rule.resize]),
+        ("resizing", RESIZING[rule.resize]),
         ("pixels are counted", f"at the {rule.score_at} size{_other_size(rule)}"),
         ("pixels labelled 255", "left out of all counts" if rule.ignore == "leave-out" else "count as background"),
         ("a class without a pixel", "left out of the counts of the episode" if rule.absent == "leave-out" else ""),
@@ -187,56 +170,41 @@ def comments() -> Mapping[str, list[str]]:
 
 
 def _compared() -> str:
-    known = compared().values()
-    rows = [
-        (
-            one["title"],
-            one["questions"],
-            one["episodes"],
-            one["drawn"],
-            one["lists"],
-        )
-        for one in known
-    ]
-    sizes = [
-        (
-            one["title"],
-            one["input"],
-            one["counted"],
-            f"[{one['protocol']}]({one['protocol']}.md)" if "protocol" in one else "",
-        )
-        for one in known
-    ]
-    more = [(one["title"], plain(f"{one['release']}"), one.get("rim", ""), one.get("note", "")) for one in known]
-    header = ["release", "questions", "episodes", "drawn", "lists"]
-    shots = [(one["title"], one["questions"], *_coco(one.get("method", ""))) for one in known]
-    columns = len({one["questions"] for one in known})
+    known = [one for one in releases().values() if "coco20i" in one.datasets]
+    others = [one for one in releases().values() if one not in known]
+    asked = len({one.questions or one.name for one in known})
     return page(
         "One column, many questions",
         "Tables put numbers of many papers into one column, “COCO-20i, 1-shot, mIoU”. This page says what was "
-        "asked to get "
-        "them, read from the evaluation code of each release at the commit below. "
-        f"These {len(known)} releases define {columns} different sets of questions.",
+        "asked to get them, read from the evaluation code of each release at the commit below. "
+        f"These {len(known)} releases ask {asked} sets of questions that are not known to be the same.",
         '!!! warning "What follows for a table"\n\n    A difference of a point or two between two papers can be the '
         "episodes, the size at which pixels are counted, or the ignored rim, and not the method. fssbench evaluates "
         "several methods on the *same* episodes, and marks numbers that are not comparable.",
-        "## What was asked\n\nReleases with the same letter draw the same episodes of COCO-20i; all others draw "
-        "their own. Two counts of episodes are those of PASCAL-5i and COCO-20i.\n\n" + table(header, rows),
-        "## At which size\n\nAlso on the same episodes, numbers differ by the size at which photos are shown and "
-        "pixels are counted. The last column names the protocol here that repeats the evaluation.\n\n"
-        + table(["release", "input", "counted at", "here as"], sizes),
-        "## Where they come from, and what else differs\n\n"
-        + table(["release", "commit", "pixels of 255", "note"], more),
+        "## What was asked\n\nReleases with the same letter draw the same episodes of COCO-20i; those of two "
+        "letters are not known to.\n\n"
+        + _facts(known, "coco20i", ("episodes", "seeds", "generator", "queries", "supports")),
+        "## Of which photos\n\n" + _facts(known, "coco20i", ("lists", "small", "folds", "training")),
+        "## At which size, and how it is counted\n\nAlso on the same episodes, numbers differ by the size at which "
+        "photos are shown and pixels are counted.\n\n"
+        + _facts(known, "coco20i", ("input", "resize", "scored", "ignore"), runnable=True),
+        "## How supports and classes are put together\n\n" + _facts(known, "coco20i", ("shots", "average", "note")),
+        "## PASCAL-5i, where it is other\n\nThe facts that differ from those of COCO-20i, and the releases that have "
+        "PASCAL-5i alone.\n\n" + _on_pascal([*known, *others]),
+        "## Where they are read\n\nThe files of each fact are in `fssbench list protocols NAME --json`.\n\n"
+        + table(["release", "repository and commit"], [(one.title, plain(one.place)) for one in releases().values()]),
         "## The same column, by what was asked\n\nPrinted means of COCO-20i in per cent, from `fssbench "
-        "published list`, "
-        "where this project has them with their source.\n\n"
-        + table(["release", "questions", "backbone", "1-shot", "5-shot"], [row for row in shots if row[3] or row[4]]),
+        "published list`, where this project has them with their source.\n\n"
+        + table(["release", "questions", "backbone", "1-shot", "5-shot"], _printed(known)),
         "Beyond the episodes there is a question of what the weights have seen. SegGPT was trained on COCO with "
-        "its test "
-        "classes, and so was SANSA's generalist adapter, and SegIC in its in-domain form; a page of a method "
-        "here says so "
-        "under “what its weights have seen”.",
-        "## Compare them yourself\n\nThe same features under two protocols:\n\n"
+        "its test classes, and so was SANSA's generalist adapter, and SegIC in its in-domain form; a page of a method "
+        "here says so under “what its weights have seen”.",
+        "## Compare two of them\n\n"
+        + block(
+            "fssbench list protocols hsnet pfenet\nfssbench list protocols bam hdmnet sccan --dataset pascal5i",
+            "sh",
+        ),
+        "What differs comes first. The same features under two protocols:\n\n"
         + block(
             "fssbench eval --method prototype --backbone small --dataset shapes20i --fold 0 --protocol hsnet "
             "--limit 20 --out runs/by-hsnet\n"
@@ -247,6 +215,37 @@ def _compared() -> str:
         ),
         "The table keeps the rows apart, and says why.",
     )
+
+
+def _facts(known: Sequence[Release], dataset: str, topics: Sequence[str], *, runnable: bool = False) -> str:
+    """Return a table of facts, a row for each release."""
+    rows = []
+    for one in known:
+        meaning = release_meaning(one, dataset)
+        here = (f"[{one.protocol}]({one.protocol}.md)" if one.protocol else "not runnable here",) if runnable else ()
+        facts = [plain(stated_text(meaning, topic)) if topic in meaning.choices else "" for topic in topics]
+        rows.append((one.title, one.questions, *facts, *here))
+    heads = [TOPICS[topic] for topic in topics] + (["here as"] if runnable else [])
+    return table(["release", "questions", *heads], rows)
+
+
+def _on_pascal(known: Sequence[Release]) -> str:
+    rows = []
+    for one in known:
+        if "pascal5i" not in one.datasets:
+            continue
+        there = release_meaning(one, "pascal5i")
+        coco = release_meaning(one, "coco20i") if "coco20i" in one.datasets else None
+        for topic, words in TOPICS.items():
+            text = stated_text(there, topic)
+            if topic in there.choices and (coco is None or text != stated_text(coco, topic)):
+                rows.append((one.title, words, plain(text)))
+    return table(["release", "", "on PASCAL-5i"], rows)
+
+
+def _printed(known: Sequence[Release]) -> list[tuple[str, ...]]:
+    rows = [(one.title, one.questions, *_coco(one.methods[-1] if one.methods else "")) for one in known]
+    return [row for row in rows if row[3] or row[4]]
 
 
 def _coco(method: str) -> tuple[str, str, str]:

@@ -20,18 +20,36 @@ What = Literal["methods", "datasets", "protocols", "backbones"]
 
 def listing(
     what: Annotated[What, typer.Argument(help="What to list.")],
-    names: Annotated[list[str] | None, typer.Argument(metavar="[NAME]...", help="Methods to show in full.")] = None,
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[NAME]...", help="Methods to show in full; protocols and releases to compare."),
+    ] = None,
+    dataset: Annotated[
+        str | None,
+        typer.Option(
+            "--dataset",
+            metavar="NAME",
+            help="Data set on which protocols are compared.",
+            show_default="coco20i, or the first that all have",
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, with every field.")] = False,
 ) -> None:
-    """List the methods, data sets, protocols or backbones; `list methods NAME` shows all that is known of one.
+    """List the methods, data sets, protocols or backbones; with names show all that is known of each.
 
     Examples:
-        fssbench list methods
         fssbench list methods hsnet asnet
+        fssbench list protocols hsnet pfenet hdmnet
+
+    Of several protocols, what differs comes first. Releases that no protocol here repeats are known, too.
     """
-    if names and what != "methods":
+    if names and what not in ("methods", "protocols"):
         raise UsageError(f"fssbench list {what} takes no names", f"fssbench list {what}")
-    if names:
+    if dataset is not None and not (names and what == "protocols"):
+        raise UsageError("--dataset is where protocols are compared", "fssbench list protocols hsnet pfenet")
+    if names and what == "protocols":
+        _compared(names, dataset, as_json=as_json)
+    elif names:
         from fssbench.cli.method_page import pages, pages_as_json
 
         if as_json:
@@ -44,6 +62,18 @@ def listing(
         say(*_for_readers(what))
     else:
         print_table(*_LISTINGS[what]())
+
+
+def _compared(names: Sequence[str], dataset: str | None, *, as_json: bool) -> None:
+    from fssbench.cli import list_protocols
+    from fssbench.cli.console import PIPED
+    from fssbench.cli.list_terminal import terminal_width
+
+    found = list_protocols.meanings(names, dataset)
+    if as_json:
+        say_json(list_protocols.as_json(found))
+    else:
+        say(*list_protocols.lines(found, terminal_width() if sys.stdout.isatty() else PIPED))
 
 
 Listing = tuple[Sequence[str], list[tuple[str, ...]]]
@@ -93,7 +123,7 @@ def _for_readers(what: What) -> list[str]:
 
         return [*terminal.method_lines(statuses(), width), "", *_reading_notes(width)]
     if what == "protocols":
-        return terminal.protocol_lines(*_protocols())
+        return [*terminal.protocol_lines(*_protocols()), "", *_release_notes(width)]
     more = f"+N: so many more; fssbench list {what} --json has all of them"
     if what == "backbones":
         return [*terminal.backbone_lines(_users(), width), "", more]
@@ -110,6 +140,18 @@ def _reading_notes(width: int = 10_000) -> list[str]:
         "#par: learnable parameters in millions with the first backbone; weights: whose checkpoints are registered.",
         f"Printed numbers only: {', '.join(names)}.",
         "fssbench list methods NAME shows all that is known of one.",
+    )
+    return [line for note in notes for line in wrap(note, width, break_on_hyphens=False)]
+
+
+def _release_notes(width: int) -> list[str]:
+    """Return which releases are known without a protocol, and how protocols are compared."""
+    from fssbench.protocols.releases import releases
+
+    known = [name for name, one in releases().items() if not one.protocol]
+    notes = (
+        f"Known, but not runnable here: {', '.join(known)}.",
+        "fssbench list protocols NAME NAME says what differs between two.",
     )
     return [line for note in notes for line in wrap(note, width, break_on_hyphens=False)]
 

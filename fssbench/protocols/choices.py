@@ -232,6 +232,22 @@ class Protocol:
             raise UsageError(f"an episode needs at least one support per class, not {shot}")
 
 
+RESIZING: dict[ResizeRule, str] = {
+    "pillow-bilinear": "squashed: photos by Pillow (bilinear), label maps by torch (nearest)",
+    "pillow-bicubic": "squashed: photos by Pillow (bicubic), label maps by Pillow",
+    "pillow": "squashed by Pillow",
+    "pillow-and-back": "squashed by Pillow; a label map goes to the input size and back before pixels are counted",
+    "opencv-pad": "proportions kept: the longer side becomes the input's, at the top left of a black square",
+    "opencv-pad-squeezed": "proportions kept and padded; pixels are counted on the padded square, squeezed to "
+    "the photo",
+    "none": "not resized",
+}
+"""What the rules of resizing do, in words."""
+
+IGNORING = {"leave-out": "left out", "background": "background"}
+"""What becomes of pixels labelled 255, in words."""
+
+
 def size_in_words(size: tuple[int, int]) -> str:
     """Return the size at which a network sees photos, in words."""
     return f"{size[0]} x {size[1]}" if any(size) else "their own size"

@@ -35,6 +35,8 @@ def test_a_protocol_takes_two_lines(fssbench: Run, monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("COLUMNS", "80")
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
     _, out, _ = fssbench("list", "protocols")
-    lines = out.splitlines()[1:]
+    table, notes = out.split("\n\n")
+    lines = table.splitlines()[1:]
+    assert "not runnable here: scl-pfenet, hdmnet" in notes
     assert [line.split()[0] for line in lines[::2]] == list_protocols()
     assert "  HSNet's released evaluation" in lines
