@@ -89,11 +89,17 @@ def _folder(given: Path) -> Path:
 
 def _report(before: Sequence[Row], now: Sequence[Row], first: Run, second: Run) -> bool:
     """Print what differs, and return whether a row does."""
-    from fssbench.results.replayed import changed_photos, record_differences, row_differences
+    from fssbench.results.replayed import changed_images, record_differences, row_differences
 
     found = record_differences(first, second)
-    if photos := changed_photos(before, now):
+    if photos := changed_images(before, now, "photos"):
         found["data"].append(f"{len(photos)} photos are other files, the first {photos[0]}")
+    if masks := changed_images(before, now, "masks"):
+        found["data"].append(f"{len(masks)} masks are others, the first that of {masks[0]}")
+    if any(row.masks for row in now) and (unknown := sum(row.masks is None for row in before)):
+        found["data"].append(
+            f"the masks of {unknown} of {len(before)} rows can't be compared: an earlier version kept no digests"
+        )
     for topic, lines in found.items():
         if topic != "other" or lines:
             say(f"{topic:<9} {lines[0] if lines else 'the same'}", *(f"{'':<9} {line}" for line in lines[1:]))

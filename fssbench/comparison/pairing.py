@@ -199,21 +199,30 @@ def _cut(runs: Sequence[Results]) -> tuple[list[pd.DataFrame], list[str]]:
         frames = _predicted_in_all(frames)
         notes.append(f"episodes without a prediction in {', '.join(partial)} are left out of all runs")
     notes += [
-        note for results, frame in zip(runs[1:], frames[1:], strict=True) for note in _photos(frames[0], frame, results)
+        note for results, frame in zip(runs[1:], frames[1:], strict=True) for note in _images(frames[0], frame, results)
     ]
     return frames, notes
 
 
-def _photos(mine: pd.DataFrame, theirs: pd.DataFrame, other: Results) -> list[str]:
-    """Return a caveat if another run read different photos under the same names; rows of earlier versions don't say."""
-    if "photos" not in mine.columns or "photos" not in theirs.columns or len(mine) != len(theirs):
+def _images(mine: pd.DataFrame, theirs: pd.DataFrame, other: Results) -> list[str]:
+    """Return caveats if another run read different photos, or masks of supports, under the same names."""
+    found = []
+    for kind, what in (("photos", "photos"), ("masks", "masks of supports")):
+        pairs = _digests(mine, theirs, kind)
+        if count := sum(any(x != y for x, y in zip(a, b, strict=True) if x and y) for a, b in pairs):
+            which = f"{count} of {len(mine)} episodes"
+            found.append(f"{_where(other)} read different {what} under the same names in {which}")
+    return found
+
+
+def _digests(mine: pd.DataFrame, theirs: pd.DataFrame, kind: str) -> list[tuple[tuple[str, ...], tuple[str, ...]]]:
+    """Return the digests of each episode in two runs, in the order of `Row.photos`; empty ones if a run has none."""
+    if kind not in mine.columns or kind not in theirs.columns or len(mine) != len(theirs):
         return []
-    count = sum(
-        a is not None and b is not None and a != b for a, b in zip(mine["photos"], theirs["photos"], strict=True)
-    )
-    if not count:
-        return []
-    return [f"{_where(other)} read different photos under the same names in {count} of {len(mine)} episodes"]
+    return [
+        (a, b) if isinstance(a, tuple) and isinstance(b, tuple) and len(a) == len(b) else ((), ())
+        for a, b in zip(mine[kind], theirs[kind], strict=True)
+    ]
 
 
 def _predicted_in_all(frames: Sequence[pd.DataFrame]) -> list[pd.DataFrame]:
@@ -238,6 +247,22 @@ def _check_rows(mine: pd.DataFrame, theirs: pd.DataFrame, reference: Results, ot
                 f"{_where(reference)}, though their lists are the same: the rows of one were changed",
                 _command(other, "--overwrite"),
             )
+    _check_truth(mine, theirs, reference, other)
+
+
+def _check_truth(mine: pd.DataFrame, theirs: pd.DataFrame, reference: Results, other: Results) -> None:
+    """Refuse runs whose pixels were counted on different masks of the queries: their differences are not paired."""
+    changed = {
+        str(query)
+        for query, (a, b) in zip(mine["query"], _digests(mine, theirs, "masks"), strict=False)
+        if a[:1] != b[:1] and all((*a[:1], *b[:1]))
+    }
+    if changed:
+        raise UsageError(
+            f"these runs can't be compared: the masks of {len(changed)} queries are others in {_where(other)} than in "
+            f"{_where(reference)}, the first that of {min(changed)}",
+            _again(reference, other),
+        )
 
 
 def _where(results: Results) -> str:

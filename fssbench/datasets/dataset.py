@@ -83,6 +83,8 @@ class Dataset(ABC):
     """Whether label 255 occurs."""
     sizes_differ: bool = False
     """Whether the release has images of another size than their label maps; both are resized to the input size."""
+    exact_index: bool = False
+    """Whether `index` has exactly the pixels of `label`; then a label map with other counts was changed since."""
     rendered: bool = False
     """Whether the images are rendered, so that there are no files."""
     own: bool = False

@@ -14,6 +14,7 @@ from fssbench.engine.loop import OnPrediction, evaluate_jobs
 from fssbench.engine.order import order_of_work
 from fssbench.engine.processes import ALONE, Processes
 from fssbench.engine.profiling.timers import StageTimers
+from fssbench.engine.same_masks import check_same_masks
 from fssbench.engine.same_photos import check_same_photos
 from fssbench.errors import FSSBenchError
 from fssbench.fast.form import fast_form
@@ -99,7 +100,7 @@ def evaluate_runs(
         processes: The processes that evaluate together. Each evaluates its shard; the first has all rows at the end.
 
     Raises:
-        UsageError: If a continued run has rows from photos that have changed since.
+        UsageError: If a continued run has rows from photos or masks that have changed since.
         MissingError: If a photo or label map is missing.
         BrokenFileError: If one can't be read, or was replaced during the evaluation.
     """
@@ -109,6 +110,7 @@ def evaluate_runs(
         for job in jobs:
             if job.folder is not None and sum(map(job.run.expected, job.run.folds)) > len(job.folder.rows):
                 check_same_photos(job.folder.rows, dataset, job.folder.path)
+                check_same_masks(job.folder.rows, dataset, job.folder.path)
     processes.wait()  # until all have read the rows: all must divide the same remaining episodes
     folds = sorted({one.fold for job in jobs for one in job.run.folds})
     remaining = {fold: _remaining(fold, jobs, rows, processes.shard) for fold in folds}

@@ -112,8 +112,9 @@ def evaluate_jobs(
             timers.episodes += len(indices)
             seconds = round((time.perf_counter() - began) / len(indices), 6)
             for job, row, predicted in results:
-                photos = loader.digests_of(photo_names(row.query, row.supports))
-                yield job, replace(row, seconds=seconds, photos=photos), predicted
+                names = photo_names(row.query, row.supports)
+                photos, masks = loader.digests_of(names), loader.mask_digests_of(names)
+                yield job, replace(row, seconds=seconds, photos=photos, masks=masks), predicted
 
 
 def _label_maps(jobs: Sequence[FoldJob], dataset: Dataset) -> LabelMaps:

@@ -14,7 +14,7 @@ from fssbench.results.rows import Row
 def check_same_photos(rows: Sequence[Row], dataset: Dataset, folder: Path) -> None:
     """Hash the file of every photo of the rows, and refuse to continue with other photos.
 
-    The fingerprint of a data set covers its label maps only; other photos may have the same names.
+    The fingerprint of a data set covers no photos; other photos may have the same names.
 
     Args:
         rows: The rows of the run. Those of earlier versions have no hashes of photos.

@@ -27,6 +27,9 @@ SUFFIX, BASE_SUFFIX = ".png", "-base.png"
 PRESENCE = ("presence.json", "presence.csv")
 """Names of the presence file in a folder of label maps."""
 
+MASKS = "masks.json"
+"""Name of the file with the digests of the queries' masks in a folder of saved predictions."""
+
 MAX_BYTES = 1 << 26
 """Larger files are refused: 64 million pixels without any compression."""
 

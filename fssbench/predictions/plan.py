@@ -15,7 +15,7 @@ from fssbench.planning.episode_lists import check_every_fold, episode_lists, tra
 from fssbench.planning.leaks import check_leaks
 from fssbench.planning.resolve import Names, Setting, resolve
 from fssbench.planning.spelling import spelled
-from fssbench.predictions.files import PRESENCE, Listing, file_name, fold_of, named, names_in
+from fssbench.predictions.files import MASKS, PRESENCE, Listing, file_name, fold_of, named, names_in
 from fssbench.predictions.presence import Presence, check_presence, find_presence, read_presence
 from fssbench.protocols.own import names_file
 from fssbench.protocols.rules import Protocol, ScoreAt, list_protocols, protocol_of_list
@@ -234,7 +234,7 @@ def _extra(
     folds = {one.fold for one in lists}
     extra = []
     for folder in dict.fromkeys(folders):
-        for name in sorted(names[folder] - known - set(PRESENCE)):
+        for name in sorted(names[folder] - known - {*PRESENCE, MASKS}):
             fold = fold_of(name)
             if fold is None or fold in folds:
                 extra.append(name)

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fssbench.episode.files import episode_id
 from fssbench.errors import UsageError
 from fssbench.files import locked_folder, remove_leftovers, replace_locked
-from fssbench.predictions.files import PRESENCE, encode_png, file_name, fold_of, named, names_in
+from fssbench.predictions.files import MASKS, PRESENCE, encode_png, file_name, fold_of, named, names_in
 from fssbench.predictions.presence import Presence, read_presence
+from fssbench.predictions.saved_masks import masks_of, read_masks
 from fssbench.results.run_reader import Existing
 from fssbench.results.scoring import PredictedLabels
 
@@ -44,7 +45,7 @@ class SavedPredictions:
                 f"{folder} holds predictions already: {named(sorted(self._existing_names))}",
                 "continue with --resume, replace them with --overwrite, or name another folder",
             )
-        self._others()  # raises an error before anything is predicted
+        self._others(), self._other_masks()  # raise an error before anything is predicted
 
     def begin(self, rows: Iterable[Row]) -> None:
         """Remove label maps of episodes that have no row yet, and leftovers of interrupted writes.
@@ -85,21 +86,23 @@ class SavedPredictions:
             self._write(file_name(fold, number, base=True), encode_png(predicted.base))
 
     def finish(self, rows: Iterable[Row]) -> None:
-        """Write the presence file: the predicted presence of each row, and the entries of other folds.
+        """Write the presence file and that of the masks: what each row has of them, and the entries of other folds.
 
         Raises:
             UsageError: If it can't be written.
             BrokenFileError: If the entries of other folds can't be read any more.
         """
+        rows = list(rows)
         own = {episode_id(row.fold, row.episode): row.present for row in rows}
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             # Commands for other folds write to the same file.
             with locked_folder(self.folder):
-                presence = {**self._others(), **own}
-                lines = ",\n".join(f" {json.dumps(name)}: {json.dumps(presence[name])}" for name in sorted(presence))
-                remove_leftovers(self.folder, PRESENCE[0])
-                self._write(PRESENCE[0], f"{{\n{lines}\n}}\n".encode("ascii"))
+                self._write_entries(PRESENCE[0], {**self._others(), **own})
+                masks = {name: digest for name, digest in self._other_masks().items() if name not in own}
+                masks |= masks_of(rows)
+                if masks or (self.folder / MASKS).exists():
+                    self._write_entries(MASKS, masks)
         except OSError as error:
             raise UsageError(f"can't write {self.folder}: {error.strerror}", "name another folder") from error
 
@@ -108,6 +111,15 @@ class SavedPredictions:
         path = self.folder / PRESENCE[0]
         presence = read_presence(path) if path.exists() else {}
         return {name: present for name, present in presence.items() if fold_of(name) not in self._folds}
+
+    def _other_masks(self) -> dict[str, str]:
+        return {name: digest for name, digest in read_masks(self.folder).items() if fold_of(name) not in self._folds}
+
+    def _write_entries(self, name: str, entries: Mapping[str, object]) -> None:
+        """Write a JSON object, an entry a line, sorted by name."""
+        lines = ",\n".join(f" {json.dumps(key)}: {json.dumps(entries[key])}" for key in sorted(entries))
+        remove_leftovers(self.folder, name)
+        self._write(name, f"{{\n{lines}\n}}\n".encode("ascii"))
 
     def _write(self, name: str, content: bytes) -> None:
         try:

@@ -14,7 +14,9 @@ from fssbench.errors import BrokenFileError
 from fssbench.planning.records import dataset_record, fold_record, protocol_record
 from fssbench.predictions.files import Listing, file_name, named, read_file, read_label_map
 from fssbench.predictions.plan import ScorePlan
+from fssbench.predictions.saved_masks import check_saved_masks
 from fssbench.results.environment import start
+from fssbench.results.photos import mask_digest, photo_names
 from fssbench.results.progress import Progress, Silent
 from fssbench.results.record import MethodRecord, Run, Weights
 from fssbench.results.rows import Row
@@ -38,7 +40,8 @@ def score(plan: ScorePlan, progress: Progress | None = None, command: tuple[str,
         command: The command line, for the record.
 
     Raises:
-        BrokenFileError: If label maps are not valid, with their number and the first of them.
+        BrokenFileError: If label maps are not valid, with their number and the first of them; if masks of the data set
+            changed since the predictions were saved, or while they are counted.
         MissingError: If a mask of the data set is missing.
         UsageError: If the run can't be written.
     """
@@ -49,6 +52,7 @@ def score(plan: ScorePlan, progress: Progress | None = None, command: tuple[str,
             fold.count(shown)
     finally:
         shown.close()
+    check_saved_masks([row for fold in counted for row in fold.rows], {one.folder for one in plan.found})
     if mistakes := [mistake for fold in counted for mistake in fold.mistakes]:
         total = sum(len(listing.found) for listing in plan.found)
         raise BrokenFileError(
@@ -98,14 +102,18 @@ class _Fold:
         for number in self.found.found:
             started = time.perf_counter()
             episode = self.episodes[number]
-            truth = Truth.of(labels.of(episode.query), episode.classes, plan.protocol)
+            label = labels.of(episode.query)
+            truth = Truth.of(label, episode.classes, plan.protocol)
             try:
                 predicted = self._read(number, truth.label, len(base))
             except BrokenFileError as error:
                 self.mistakes.append(error.message)
                 continue
             row = row_of(self.episodes, number, predicted, truth, base, plan.protocol)
-            self.rows.append(replace(row, seconds=round(time.perf_counter() - started, 6)))
+            # The masks of the supports are not read: what the method made of them is in the prediction.
+            unread = ("",) * (len(photo_names(episode.query, episode.supports)) - 1)
+            masks = None if plan.dataset.rendered else (mask_digest(label), *unread)
+            self.rows.append(replace(row, seconds=round(time.perf_counter() - started, 6), masks=masks))
             progress.advance(self.rows[-1])
 
     def _read(self, number: int, label: Label, base_classes: int) -> PredictedLabels:

@@ -129,7 +129,7 @@ def with_masks(
         if not known_maps and all(case.found is not None and case.categories for case in by_key[key]):
             found += by_key[key]
             continue
-        label = scene.dataset.label(rows[0].query)
+        label = scene.label(rows[0])
         truth = scene.truth(rows[0], label)
         for case in by_key[key]:
             seen = case.found or object_in(label, truth.label, case.class_id, scene)

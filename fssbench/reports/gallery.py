@@ -205,7 +205,7 @@ def card(
     row = runs.methods[0].rows[key]
     names = tuple(scene.class_names.get(class_id, str(class_id)) for class_id in row.classes)
     colours = class_colours(len(names))
-    photo, label = scene.dataset.image(row.query), scene.dataset.label(row.query)
+    photo, label = scene.dataset.image(row.query), scene.label(row)
     frame = shown_size((photo.shape[0], photo.shape[1]))
     truth = _part(scene.truth(row, label).label, photo.shape[:2], frame, scene)
     by_value = {class_id: colours[n] for n, class_id in enumerate(row.classes, 1)}

@@ -15,7 +15,7 @@ from fssbench.planning.replay import recorded_root
 from fssbench.protocols.own import protocol_of_record
 from fssbench.protocols.rules import Protocol
 from fssbench.protocols.rules import protocol as protocol_of
-from fssbench.results.photos import photo_digest, photo_names
+from fssbench.results.photos import digests_of, mask_digest, photo_digest, photo_names
 from fssbench.results.scoring import Truth
 
 if TYPE_CHECKING:
@@ -51,15 +51,30 @@ class Scene:
             row: The episode.
             label: The label map of its query, if it has been read.
         """
-        label = self.dataset.label(row.query) if label is None else label
+        label = self.label(row) if label is None else label
         return Truth.of(label, row.classes, self.rules)
+
+    def label(self, row: Row) -> Label:
+        """Return the label map of a query, (H, W) as in the data set.
+
+        Raises:
+            UsageError: If it is not the one from which the row was computed.
+            MissingError: If the mask does not exist.
+            BrokenFileError: If it can't be read.
+        """
+        label = self.dataset.label(row.query)
+        if dict(digests_of([row], "masks")).get(row.query, found := mask_digest(label)) != found:
+            raise UsageError(
+                f"the mask of {row.query} has changed since the run", "--root the folder of the data that was evaluated"
+            )
+        return label
 
     def base_classes(self, fold: int) -> tuple[int, ...]:
         """Return the base classes of a fold, if the protocol counts them."""
         return () if self.rules.base is None else self.dataset.fold_classes(fold, "train")
 
     def photo_fault(self, row: Row) -> str:
-        """Return why the photos of an episode are not those of the run; empty if they are."""
+        """Return why the photos or masks of an episode are not those of the run; empty if they are."""
         names = photo_names(row.query, row.supports)
         digests = row.photos or (None,) * len(names)
         for name, before in zip(names, digests, strict=True):
@@ -71,6 +86,12 @@ class Scene:
                         return f"the photo {name} has changed since the run"
             except (FSSBenchError, OSError):
                 return f"the photo {name} is not here"
+        for name, known in dict(digests_of([row], "masks")).items():
+            try:
+                if mask_digest(self.dataset.label(name)) != known:
+                    return f"the mask of {name} has changed since the run"
+            except (FSSBenchError, OSError):
+                return f"the mask of {name} is not here"
         return ""
 
 

@@ -151,7 +151,7 @@ def _pattern(way: int, shot: int) -> re.Pattern[bytes]:
         rf'"classes":\[({several(_NUMBER, way)})\],"supports":\[{supports}\]',
         rf'"intersection":\[({several(_NUMBER, way + 1)})\],"union":\[({several(_NUMBER, way + 1)})\]',
         rf'"present":\[({several(_BOOLEAN, way)})\],"truth":\[({several(_BOOLEAN, way)})\],"seconds":{_SECONDS}'
-        rf'(?:,"photos":\[{several(_NAME, 1 + way * shot)}\])?'
+        rf'(?:,"photos":\[{several(_NAME, 1 + way * shot)}\])?(?:,"masks":\[{several(_NAME, 1 + way * shot)}\])?'
         rf'(?:,"lost_supports":\[({several(_NUMBER, way)})\])?(?:,"lost_query":\[({several(_BOOLEAN, way)})\])?}}\n',
     )
     return re.compile(",".join(parts).encode("ascii"), re.MULTILINE)

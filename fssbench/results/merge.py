@@ -9,7 +9,7 @@ from pathlib import Path
 from fssbench.episode import EpisodeList, read_episodes
 from fssbench.errors import BrokenFileError, MissingError, UsageError
 from fssbench.results.differences import first_difference
-from fssbench.results.photos import check_photo_digests
+from fssbench.results.photos import check_mask_digests, check_photo_digests
 from fssbench.results.record import Run, Start
 from fssbench.results.rows import Row
 from fssbench.results.run_reader import RUN, SHARDS, Existing, Results, read_run, stored_rows
@@ -76,6 +76,7 @@ def merge(folders: Sequence[Path], out: Path, existing: Existing = Existing.REFU
     lists = lists_of(folders[0], whole)
     with RunFolder(out, whole, lists, existing) as written:
         check_photo_digests([*written.rows, *rows], out)
+        check_mask_digests([*written.rows, *rows], out)
         have = {(row.fold, row.episode) for row in written.rows}
         for row in rows:
             if (row.fold, row.episode) not in have:
@@ -86,13 +87,15 @@ def merge(folders: Sequence[Path], out: Path, existing: Existing = Existing.REFU
 def _merged_rows(folders: Sequence[Path], runs: Sequence[Run]) -> list[Row]:
     rows: dict[tuple[int, int], tuple[Row, Path]] = {}
     photos: dict[str, str] = {}
+    masks: dict[str, str] = {}
     for folder, run in zip(folders, runs, strict=True):
         found = stored_rows(folder, run)
         photos = check_photo_digests(found, folder, photos)
+        masks = check_mask_digests(found, folder, masks)
         for row in found:
             earlier, earlier_folder = rows.setdefault((row.fold, row.episode), (row, folder))
             # Fields that an earlier version did not write are no difference.
-            known = replace(earlier, seconds=row.seconds, photos=row.photos)
+            known = replace(earlier, seconds=row.seconds, photos=row.photos, masks=row.masks)
             if replace(known, lost_supports=row.lost_supports, lost_query=row.lost_query) != row:
                 raise BrokenFileError(
                     f"fold {row.fold}, episode {row.episode} has different rows in {earlier_folder} and {folder}",

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from typing import TYPE_CHECKING
 
-from fssbench.results.photos import digests_of
+from fssbench.results.photos import Kind, digests_of
 
 if TYPE_CHECKING:
     from fssbench.results.record import Run
@@ -98,9 +98,9 @@ def record_differences(before: Run, now: Run) -> dict[str, list[str]]:
     return found
 
 
-def changed_photos(before: Sequence[Row], now: Sequence[Row]) -> list[str]:
-    """Return the names of photos whose files differ."""
-    first, second = dict(digests_of(before)), dict(digests_of(now))
+def changed_images(before: Sequence[Row], now: Sequence[Row], kind: Kind) -> list[str]:
+    """Return the names of images whose photos or masks differ."""
+    first, second = dict(digests_of(before, kind)), dict(digests_of(now, kind))
     return sorted(name for name in first.keys() & second.keys() if first[name] != second[name])
 
 

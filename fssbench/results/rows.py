@@ -59,6 +59,9 @@ class Row:
             number of ground-truth pixels. None where base classes are not counted.
         photos: Digests of the files of the query and then of each support (`fssbench.results.photos`). None if there
             are no files, if predictions were read from files, or in a run of an earlier version.
+        masks: Digests of the label maps of the query and then of each support (`fssbench.results.photos`); empty for
+            one that was not read, as those of supports where predictions are read from files. None if the data set is
+            rendered, or in a run of an earlier version.
         lost_supports: For each class, the number of its supports that have no pixel of it at the input size, so that
             their masks are empty; None if there is none.
         lost_query: For each class, whether it is in the query, but has no pixel at the size at which pixels are
@@ -79,13 +82,14 @@ class Row:
     seconds: float
     base: tuple[tuple[int, int, int, int], ...] | None = None
     photos: tuple[str, ...] | None = None
+    masks: tuple[str, ...] | None = None
     lost_supports: tuple[int, ...] | None = None
     lost_query: tuple[bool, ...] | None = None
 
 
 _UNKNOWN_FIELD = "unexpected_keyword_argument"
 """Pydantic's error type for an unknown field."""
-_OPTIONAL = ("base", "photos", "lost_supports", "lost_query")
+_OPTIONAL = ("base", "photos", "masks", "lost_supports", "lost_query")
 _FIELDS = tuple(field.name for field in fields(Row) if field.name not in _OPTIONAL)
 
 
@@ -108,7 +112,8 @@ def _fault(row: Row) -> str | None:
         return f"a row of {way} classes with supports or presence for another number of classes"
     if not len(row.intersection) == len(row.union) == way + 1:
         return f"a row of {way} classes needs {way + 1} counts"
-    if row.photos is not None and len(row.photos) != 1 + sum(map(len, row.supports)):
+    photos = 1 + sum(map(len, row.supports))
+    if any(digests is not None and len(digests) != photos for digests in (row.photos, row.masks)):
         return "a row whose number of digests is not its number of photos"
     if fault := _lost_fault(row):
         return fault
@@ -225,7 +230,7 @@ def _parsed(number: int, line: bytes) -> Row | BadLine:
 def frame_of(rows: Iterable[Row]) -> pd.DataFrame:
     """Return rows as a frame with a column per attribute of `Row`, sorted by fold and episode.
 
-    `base`, `photos`, `lost_supports` and `lost_query` are columns only if a row has them.
+    `base`, `photos`, `masks`, `lost_supports` and `lost_query` are columns only if a row has them.
     """
     import pandas as pd
 

@@ -16,6 +16,7 @@ from fssbench.files import remove_leftovers
 from fssbench.results.derived import frame_of_run
 from fssbench.results.differences import Difference, first_difference
 from fssbench.results.lost import lost_in
+from fssbench.results.photos import check_mask_digests, check_photo_digests
 from fssbench.results.record import Run
 from fssbench.results.rows import Row, RowWriter, is_held, read_rows
 from fssbench.results.run_reader import (
@@ -123,8 +124,15 @@ class RunFolder:
                     self.path.rmdir()
 
     def finish(self) -> Results:
-        """Gather all rows. If none is missing, sort them in the order of the lists and write summary.json."""
+        """Gather all rows. If none is missing, sort them in the order of the lists and write summary.json.
+
+        Raises:
+            BrokenFileError: If two rows were computed from different photos or masks of the same name: a file was
+                replaced during the run, and each process, or each start, has read another one.
+        """
         self._gather()
+        check_photo_digests(self.rows, self.path)
+        check_mask_digests(self.rows, self.path)
         for name in (RUN, ROWS, SUMMARY, LISTS):
             remove_leftovers(self.path, name)
         results = Results(frame_of_run(self.rows, self.run), self.run, self.path)

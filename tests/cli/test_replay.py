@@ -137,3 +137,16 @@ def test_random_weights_have_their_seed_again(fssbench) -> None:
     code, out, _ = fssbench("eval", "--replay", "random", "--quiet")
     assert (code, "rows      2 equal" in out) == (0, True), out
     shutil.rmtree("random-replay")
+
+
+def test_masks_that_were_moved_are_named(fssbench, run: Path, tmp_path: Path) -> None:
+    labels = {f"p{number}": label_map((1, 3, 3, 20 + number, 20), size=(40, 60)) for number in range(6)}
+    labels["p4"] = labels["p4"][:, ::-1].copy()
+    shutil.rmtree(tmp_path / "own")
+    own_tree(tmp_path / "own", labels, '[classes]\n1 = "leaf"\n')
+    _, out, _ = fssbench("eval", "--replay", "run", "--quiet")
+    assert "1 masks are others, the first that of p4" in out
+    rows = [json.loads(line) for line in (run / "rows.jsonl").read_text().splitlines()]
+    (run / "rows.jsonl").write_text("".join(f"{json.dumps({**row, 'masks': None})}\n" for row in rows))
+    _, out, _ = fssbench("eval", "--replay", "run", "--quiet", "--overwrite")
+    assert "the masks of 8 of 8 rows can't be compared" in out

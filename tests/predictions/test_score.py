@@ -7,11 +7,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from fssbench.comparison.pairing import pair
+from fssbench.datasets.dataset import Label
+from fssbench.engine.loop import rows_of
 from fssbench.errors import BrokenFileError, MissingError, UsageError
 from fssbench.predictions.plan import ScoreRequest, plan_score
+from fssbench.predictions.saving import SavedPredictions
 from fssbench.predictions.score import score
+from fssbench.protocols.rules import protocol
 from fssbench.results import Existing, load_run, read_rows
 from fssbench.results.run_writer import RunFolder
 from tests.engine.stub import NearestColour, Patches
@@ -216,3 +221,47 @@ def test_a_query_that_lost_its_class_is_not_counted(tmp_path: Path, monkeypatch:
     with pytest.raises(BrokenFileError, match=r"p0: the label map has no pixel of 'class1' \(1\)"):
         score(plan)
     assert not (tmp_path / "run").exists()
+
+
+class Repainted(Patches):
+    """One mask is its mirror image: as many pixels, elsewhere."""
+
+    def label(self, name: str) -> Label:
+        label = super().label(name)
+        return np.ascontiguousarray(label[:, ::-1]) if name == "p2" else label
+
+
+def test_a_mask_that_was_replaced_since_the_predictions_were_saved(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    episodes, _ = listed("shapes", 1, tmp_path)
+    saved = SavedPredictions(tmp_path / "given", [0], Existing.REFUSE)
+    rows = list(
+        rows_of(
+            NearestColour().eval(),
+            Patches(),
+            episodes,
+            protocol("shapes").on("shapes20i"),
+            range(len(episodes)),
+            torch.device("cpu"),
+            saved.save,
+        )
+    )
+    saved.finish(rows)
+    results = score(plan_score(request(tmp_path)))
+    assert timeless(read_rows(tmp_path / "run" / "rows.jsonl")) == timeless(rows)
+    assert results.frame["masks"].tolist() == [(row.masks[0], "") for row in rows if row.masks]
+    monkeypatch.setattr("fssbench.datasets.open_dataset", lambda *asked, **options: Repainted())
+    changed = [row.episode for row in rows if row.query == "p2"]
+    message = f"the masks of {len(changed)} of 12 queries have changed .* the first that of fold0-{changed[0]:05d}"
+    with pytest.raises(BrokenFileError, match=message) as refused:
+        score(plan_score(request(tmp_path, out=tmp_path / "other")))
+    assert not (tmp_path / "other").exists()
+    assert str(tmp_path / "given" / "masks.json") in str(refused.value.remedy)
+    twice = '{"fold0-00002": "a", "fold0-00002": "b"}'
+    for text, said in ((twice, "twice"), ("[]", "not an object"), ("{", "not JSON")):
+        (tmp_path / "given" / "masks.json").write_text(text)
+        with pytest.raises(BrokenFileError, match=said):
+            score(plan_score(request(tmp_path, out=tmp_path / "other")))
+    (tmp_path / "given" / "masks.json").unlink()
+    score(plan_score(request(tmp_path, out=tmp_path / "other")))

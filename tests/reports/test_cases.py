@@ -21,6 +21,7 @@ from fssbench.reports.gallery import choose, episode_values, size_word
 from fssbench.reports.predictions import Predicted, saved, saved_folder
 from fssbench.reports.runs import Compared, Key, read
 from fssbench.reports.scene import Scene, open_scene
+from fssbench.results.photos import mask_digest
 
 
 def test_an_object_has_its_size_its_parts_and_whether_it_is_cut_off(scene: Scene) -> None:
@@ -62,6 +63,21 @@ def test_masks_that_do_not_fit_the_counts_are_refused(compared: Compared, scene:
     row = method.rows[key]
     method.rows[key] = replace(row, intersection=(row.intersection[0], 10**6), union=(row.union[0], 10**6))
     with pytest.raises(BrokenFileError, match="do not fit the counts of the run"):
+        with_masks(plain_cases(compared), compared, scene)
+
+
+def test_masks_that_have_changed_since_are_said(compared: Compared, scene: Scene) -> None:
+    method = compared.methods[0]
+    row = method.rows[compared.keys[0]]
+    digests = [mask_digest(scene.dataset.label(name)) for name in (row.query, *row.supports[0])]
+    same, other = replace(row, masks=tuple(digests)), replace(row, masks=("0" * 12, *digests[1:]))
+    assert (scene.label(same) == scene.dataset.label(row.query)).all()
+    assert scene.photo_fault(same) == ""
+    assert scene.photo_fault(other) == f"the mask of {row.query} has changed since the run"
+    support = replace(row, masks=(digests[0], "0" * 12))
+    assert scene.photo_fault(support) == f"the mask of {row.supports[0][0]} has changed since the run"
+    method.rows[compared.keys[0]] = other
+    with pytest.raises(UsageError, match=f"the mask of {row.query} has changed"):
         with_masks(plain_cases(compared), compared, scene)
 
 

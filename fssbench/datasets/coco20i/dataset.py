@@ -64,6 +64,7 @@ class Coco20i(Dataset):
     """
 
     name = "coco20i"
+    exact_index = True
     root: Path
 
     def __init__(self, root: Path, labels: LabelRule = "hsnet", lists: Extent = "all") -> None:

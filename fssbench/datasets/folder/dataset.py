@@ -102,6 +102,7 @@ class Folder(Dataset):
 
     name = "folder"
     has_ignore = True
+    exact_index = True
     root: Path
 
     def __init__(self, contents: Contents) -> None:

@@ -35,6 +35,7 @@ class FSS1000(Dataset):
 
     name = "fss1000"
     sizes_differ = True
+    exact_index = True
     evaluated_split: Split = "test"
     root: Path
 

@@ -42,6 +42,7 @@ def check_size(dataset: Dataset, name: str, photo: tuple[int, int], label: Label
 class LabelMaps:
     """Reads the label maps of some images, and refuses those that have lost a class that is in the index.
 
+    Where the index counts what label maps have (`Dataset.exact_index`), other numbers of pixels are refused too.
     Such a label map was changed after the lists were made, so its episodes would be wrong without any message.
 
     Args:
@@ -80,11 +81,14 @@ class LabelMaps:
     def _compare(self, name: str, label: Label) -> None:
         listed = self._indexed[name]
         counts = np.bincount(label.ravel(), minlength=max(listed, default=0) + 1)
-        lost = [class_id for class_id in listed if not counts[class_id]]
-        if lost:
+        exact = self._dataset.exact_index
+        changed = [c for c, pixels in listed.items() if not counts[c] or (exact and counts[c] != pixels)]
+        if changed:
+            class_id = changed[0]
+            number = f"{counts[class_id]} pixels" if counts[class_id] else "no pixel"
             raise BrokenFileError(
-                f"{self._dataset.name} {name}: the label map has no pixel of '{self._dataset.class_names[lost[0]]}' "
-                f"({lost[0]}), but had {listed[lost[0]]} when the lists were made",
+                f"{self._dataset.name} {name}: the label map has {number} of '{self._dataset.class_names[class_id]}' "
+                f"({class_id}), but had {listed[class_id]} when the lists were made",
                 f"make sure that nothing changes the masks, and run the command again{_cache_remedy()}",
             )
 

@@ -33,6 +33,7 @@ class Isaid5i(ValOnly):
 
     name = "isaid5i"
     has_ignore = True
+    exact_index = True
 
     def __init__(self, root: Path) -> None:
         self.root = root

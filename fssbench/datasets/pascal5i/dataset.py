@@ -141,6 +141,7 @@ class Pascal5i(Dataset):
 
     name = "pascal5i"
     has_ignore = True
+    exact_index = True
     class_count: ClassVar[int] = CLASS_COUNT
     root: Path
 

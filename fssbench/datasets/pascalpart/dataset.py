@@ -86,6 +86,7 @@ class PascalPart(ValOnly):
     """
 
     name = "pascalpart"
+    exact_index = True
 
     def __init__(self, root: Path) -> None:
         self.root = root

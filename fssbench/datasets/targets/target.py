@@ -53,6 +53,7 @@ class TargetDataset(UntrainedDataset):
     """
 
     evaluated_split: Split = "test"
+    exact_index = True
     whole_photos: bool = True
     """Whether an image is a whole photo, not a part of one."""
 

@@ -105,6 +105,7 @@ class TransferView(Dataset):
         self.inner = inner
         self.name, self.root = inner.name, inner.root
         self.has_ignore, self.rendered, self.own = inner.has_ignore, inner.rendered, inner.own
+        self.exact_index = inner.exact_index
         self.sizes_differ, self.evaluated_split = inner.sizes_differ, inner.evaluated_split
         self.given_name = inner.given_name
         self.trained_on, self.test_classes = train, choice

@@ -18,7 +18,7 @@ from fssbench.errors import BrokenFileError
 from fssbench.fast.threads import use_threads
 from fssbench.protocols.rules import QueryRim, ResizeRule
 from fssbench.protocols.transforms import input_image
-from fssbench.results.photos import photo_digest
+from fssbench.results.photos import mask_digest, photo_digest
 
 IMAGE_CACHE_BYTES = 128 << 20
 """Budget of the cache of images, and that of label maps. Both are small compared to features."""
@@ -71,11 +71,14 @@ class Loader:
         self._pool = ThreadPoolExecutor(workers, "fssbench-photo", use_threads, (1,)) if workers else None
         self._pending: dict[tuple[InputTransform, str], Future[LoadedImage]] = {}
         self._images = LRUCache(self._read_image, IMAGE_CACHE_BYTES)
-        self._labels = LRUCache(label or dataset.label, IMAGE_CACHE_BYTES)
+        self._read_raw = label or dataset.label
+        self._labels = LRUCache(self._read_label, IMAGE_CACHE_BYTES)
         self.shapes: dict[str, tuple[int, int]] = {}
         """(height, width) of each photo that was read."""
         self.digests: dict[str, str] = {}
         """Digest of the file of each photo that was read (`fssbench.results.photos`)."""
+        self.mask_digests: dict[str, str] = {}
+        """Digest of each label map that was read, unless it is rendered."""
 
     def prefetch(self, photos: Iterable[tuple[InputTransform, str]]) -> None:
         """Start reading photos that will be needed; those that are needed first come first."""
@@ -116,6 +119,10 @@ class Loader:
         found = tuple(self.digests.get(name, "") for name in names)
         return found if all(found) else None
 
+    def mask_digests_of(self, names: Iterable[str]) -> tuple[str, ...] | None:
+        """Return the digests of label maps, empty for one that was not read; None if the data set is rendered."""
+        return None if self._dataset.rendered else tuple(self.mask_digests.get(name, "") for name in names)
+
     def close(self) -> None:
         """Stop reading."""
         if self._pool is not None:
@@ -140,6 +147,18 @@ class Loader:
                     "restore the photo, then continue with --resume",
                 )
         return image
+
+    def _read_label(self, name: str) -> Label:
+        label = self._read_raw(name)
+        if not self._dataset.rendered:
+            digest = mask_digest(label)
+            if self.mask_digests.setdefault(name, digest) != digest:
+                raise BrokenFileError(
+                    f"the mask of {name} was replaced during the evaluation: the rows would come from two different "
+                    "masks",
+                    "restore the mask, then continue with --resume",
+                )
+        return label
 
     def _read(self, transform: InputTransform, name: str) -> LoadedImage:
         image = self._images.get(name)
