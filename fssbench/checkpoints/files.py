@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import math
 import struct
 import zipfile
@@ -13,6 +12,7 @@ from typing import Literal
 
 from fssbench.checkpoints.programs import names_in, shown
 from fssbench.errors import BrokenFileError, MissingError
+from fssbench.unique_keys import RepeatedKeyError, loads
 
 Kind = Literal["torch-zip", "torch-legacy", "safetensors"]
 
@@ -170,7 +170,9 @@ def _safetensors_header(path: Path) -> dict[str, object] | None:
         if not 2 <= length <= min(size - 8, _MAX_HEADER):
             return None
         try:
-            header = json.loads(file.read(length))
+            header = loads(file.read(length))
+        except RepeatedKeyError as error:
+            raise BrokenFileError(f"{path}: its header can't be trusted: {error}") from error
         except (ValueError, RecursionError):
             return None
     return header if isinstance(header, dict) else None
@@ -204,7 +206,7 @@ def stated_options(path: Path) -> dict[str, bool | int | float | str | tuple[int
     if text is None:
         return {}
     try:
-        options = json.loads(text)
+        options = loads(text)
     except (ValueError, RecursionError) as error:
         raise BrokenFileError(f"{path}: the options in its metadata are not JSON") from error
     if not isinstance(options, dict) or not all(_is_option(value) for value in options.values()):

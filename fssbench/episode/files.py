@@ -17,6 +17,7 @@ from fssbench.errors import BrokenFileError, FSSBenchError, MissingError, UsageE
 from fssbench.files import file_size, without_mark, write_text
 from fssbench.protocols.rules import Protocol, list_protocols
 from fssbench.protocols.rules import protocol as protocol_of
+from fssbench.unique_keys import refuse_repeated
 
 if TYPE_CHECKING:
     from fssbench.episode.schema import EpisodeFile
@@ -159,6 +160,7 @@ def _parse(raw: bytes, path: Path) -> EpisodeList:
             f"{path} is not an episode list{f' ({where})' if where else ''}: {first['msg']}",
             "export it again with fssbench episodes export",
         ) from error
+    refuse_repeated(raw, path, "export it again with fssbench episodes export")
     episodes = EpisodeList(
         episodes=tuple(Episode(e.query, e.classes, e.supports, e.query_class) for e in document.episodes),
         **{name: getattr(document, name) for name in (*_HEADER, *_OPTIONAL)},

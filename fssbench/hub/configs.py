@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import cast
 from fssbench.errors import BrokenFileError, MissingError, UsageError
 from fssbench.escape import plain
 from fssbench.hub.families import Family, Statistics, families
+from fssbench.unique_keys import RepeatedKeyError, loads
 
 CONFIG = "config.json"
 _PREPROCESSORS = ("preprocessor_config.json", "processor_config.json")
@@ -109,7 +109,9 @@ def read_json(path: Path) -> Json:
     if path.stat().st_size > _MOST_BYTES:
         raise BrokenFileError(f"{path} has more than {_MOST_BYTES >> 20} MiB")
     try:
-        found = json.loads(path.read_bytes())
+        found = loads(path.read_bytes())
+    except RepeatedKeyError as error:
+        raise BrokenFileError(f"{path}: {error}") from error
     except (ValueError, RecursionError) as error:
         raise BrokenFileError(f"{path} is not JSON") from error
     if not isinstance(found, dict):

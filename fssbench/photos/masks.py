@@ -27,6 +27,7 @@ from fssbench.datasets.coco20i.labels import Outlines
 from fssbench.datasets.folder.coco import AnnotatedPhoto, Annotation, RunLengths, annotation_bytes, paint, parsed
 from fssbench.datasets.io.images import IGNORE, opened
 from fssbench.errors import BrokenFileError, MissingError, UsageError
+from fssbench.unique_keys import refuse_repeated
 
 Mask = npt.NDArray[np.uint8]
 """uint8 (H, W): 1 for the object, 0 for the background, 255 for what is neither."""
@@ -233,6 +234,7 @@ def _of_json(path: Path, chosen: str, photo: Path, size: tuple[int, int]) -> Mas
     if not path.exists():
         raise MissingError(f"there is no file {path}", "--mask FILE.png or FILE.json")
     raw = annotation_bytes(path)
+    refuse_repeated(raw, path)
     annotations, size_there = _objects_alone(raw), size
     if annotations is None:
         annotations, size_there = _of_photo(raw, path, chosen, photo)

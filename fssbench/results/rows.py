@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, ClassVar, Self
 
 from fssbench.errors import BrokenFileError, MissingError, UsageError
 from fssbench.files import file_size, replace_locked, without_mark
+from fssbench.unique_keys import RepeatedKeyError, loads
 
 if sys.platform != "win32":
     import fcntl
@@ -223,8 +224,19 @@ def _parsed(number: int, line: bytes) -> Row | BadLine:
         where = ".".join(str(part) for part in found[0]["loc"])
         unknown = any(one["type"] == _UNKNOWN_FIELD for one in found)
         return BadLine(number, f"{f' ({where})' if where else ''}: {found[0]['msg']}", unknown)
-    fault = _fault(row)
+    fault = _fault(row) or _repeated(row, line)
     return row if fault is None else BadLine(number, f": {fault}")
+
+
+def _repeated(row: Row, line: bytes) -> str | None:
+    """Return the fault of a line that has a field twice. Only one with more colons than fields is parsed again."""
+    if line.count(b'":') == len(_FIELDS) + sum(getattr(row, name) is not None for name in _OPTIONAL):
+        return None
+    try:
+        loads(line)
+    except RepeatedKeyError as error:
+        return str(error)
+    return None
 
 
 def frame_of(rows: Iterable[Row]) -> pd.DataFrame:

@@ -19,6 +19,7 @@ from fssbench.metrics.summary import DRAWS, Summary, summary_of, with_all_classe
 from fssbench.results.derived import by_class, frame_of_run
 from fssbench.results.record import Run
 from fssbench.results.rows import MAX_NUMBER, Row, read_rows
+from fssbench.unique_keys import refuse_repeated
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -164,6 +165,7 @@ def read_run(folder: Path) -> Run:
             f"{path} is not a record of a run that this version can read{f' ({where})' if where else ''}: "
             f"{first['msg']}"
         ) from error
+    refuse_repeated(raw, path)
     if name := _out_of_bounds(run):
         raise BrokenFileError(f"{path} is not a record of a run that this version can read ({name}): out of bounds")
     return run

@@ -25,6 +25,7 @@ from fssbench.datasets.coco20i.facts import ListSplit, facts, image_name
 from fssbench.datasets.io.images import MAX_PIXELS
 from fssbench.errors import BrokenFileError, MissingError
 from fssbench.files import file_size, without_mark
+from fssbench.unique_keys import refuse_repeated
 
 PaintRule = Literal["hsnet", "pycocotools", "large"]
 
@@ -282,13 +283,15 @@ def _parse(path: Path, remedy: str) -> _Document:
     except OSError as error:
         raise BrokenFileError(f"can't read {path}: {error.strerror}", remedy) from error
     try:
-        return TypeAdapter(_Document).validate_json(raw)
+        document = TypeAdapter(_Document).validate_json(raw)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False, include_context=False)[0]
         where = ".".join(str(part) for part in first["loc"][:3])
         raise BrokenFileError(
             f"{path} is truncated or no instance annotations{f' ({where})' if where else ''}: {first['msg']}", remedy
         ) from error
+    refuse_repeated(raw, path, remedy)
+    return document
 
 
 def _problem(annotation: _Annotation, class_ids: dict[int, int], images: dict[int, _Image]) -> str | None:

@@ -22,6 +22,7 @@ from fssbench.datasets.folder.files import PHOTOS, first_names
 from fssbench.datasets.io.images import MAX_PIXELS
 from fssbench.errors import BrokenFileError
 from fssbench.files import file_size, without_mark
+from fssbench.unique_keys import refuse_repeated
 
 SIZE = "export the json again: it has another size for the photos"
 NO_PIXEL = (
@@ -257,9 +258,14 @@ def parsed(raw: bytes, path: Path) -> tuple[Document | None, list[Fault]]:
     """
     remedy = _export_again(path)
     try:
-        return TypeAdapter(Document).validate_json(raw), []
+        document = TypeAdapter(Document).validate_json(raw)
+        refuse_repeated(raw, path, remedy)
+    except BrokenFileError as error:
+        return None, [Fault(error.message, remedy)]
     except ValidationError as error:
         errors = error.errors(include_url=False, include_input=False, include_context=False)
+    else:
+        return document, []
     # An invalid polygon is also invalid as run lengths: one message per annotation is enough.
     messages = {".".join(map(str, one["loc"][:3])): one["msg"] for one in reversed(errors)}
     faults = [

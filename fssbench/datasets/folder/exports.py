@@ -7,7 +7,6 @@ if the object were background.
 
 from __future__ import annotations
 
-import json
 import re
 from collections import Counter
 from collections.abc import Mapping
@@ -21,6 +20,7 @@ from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
 from fssbench.datasets.folder.coco import annotation_bytes
 from fssbench.errors import BrokenFileError
+from fssbench.unique_keys import RepeatedKeyError, loads
 
 MAX_BYTES = 512 << 20
 """Larger files are refused. LabelMe's files may have their photo in them."""
@@ -69,7 +69,9 @@ def read_export(path: Path) -> tuple[Tool, list[ExportedPhoto]] | None:
         found = _cvat(raw, path)
         return None if found is None else ("CVAT", found)
     try:
-        content = json.loads(raw)
+        content = loads(raw)
+    except RepeatedKeyError as error:
+        raise BrokenFileError(f"{path}: {error}", "export it again") from error
     except (ValueError, RecursionError):
         return None
     try:

@@ -12,6 +12,7 @@ from pydantic import AfterValidator, Field, TypeAdapter, ValidationError
 from fssbench.datasets.objects.masks import Box, CompressedMask
 from fssbench.errors import BrokenFileError, MissingError
 from fssbench.files import file_size, without_mark
+from fssbench.unique_keys import refuse_repeated
 
 T = TypeVar("T")
 
@@ -122,7 +123,8 @@ def _read(path: Path, schema: TypeAdapter[T], remedy: str) -> T:
     try:
         if file_size(path) > MAX_BYTES:
             raise BrokenFileError(f"{path} is too large for annotations of PASCAL-Part", remedy)
-        return schema.validate_json(without_mark(path.read_bytes()))
+        raw = without_mark(path.read_bytes())
+        found = schema.validate_json(raw)
     except FileNotFoundError as error:
         raise MissingError(f"there is no file {path}", remedy) from error
     except OSError as error:
@@ -133,3 +135,5 @@ def _read(path: Path, schema: TypeAdapter[T], remedy: str) -> T:
         raise BrokenFileError(
             f"{path} is truncated or no file of PASCAL-Part{f' ({where})' if where else ''}: {first['msg']}", remedy
         ) from error
+    refuse_repeated(raw, path, remedy)
+    return found

@@ -25,6 +25,7 @@ from fssbench.datasets.splits import stored as imported
 from fssbench.datasets.splits.release_files import Layout, SplitFile, SplitFiles, find_split_files
 from fssbench.errors import BrokenFileError, MissingError, UsageError
 from fssbench.files import without_mark
+from fssbench.unique_keys import refuse_repeated
 
 ClassLists = dict[int, list[int]]
 """Label value 1..80 -> image ids in list order."""
@@ -182,6 +183,7 @@ def _from_json(file: SplitFile) -> ClassLists:
     except ValidationError as error:
         message = error.errors(include_url=False, include_input=False)[0]["msg"]
         raise BrokenFileError(f"{path} is not JSON with lists of image ids: {message}") from error
+    refuse_repeated(without_mark(raw), path)
     if set(lists) != set(range(80)):
         raise BrokenFileError(f"{path} does not have the classes 0 to 79")
     return {key + 1: ids for key, ids in lists.items()}

@@ -16,6 +16,7 @@ from fssbench.config import reachable, user_data_folder
 from fssbench.datasets.dataset import Split
 from fssbench.errors import BrokenFileError, UsageError
 from fssbench.files import file_size, write_text
+from fssbench.unique_keys import refuse_repeated
 
 MAX_BYTES = 64 << 20
 """Larger files are refused: HSNet's lists of COCO's train split take 2 MB here."""
@@ -77,7 +78,8 @@ def load(dataset: str, split: Split) -> dict[str, list[int] | list[str]] | None:
     try:
         if file_size(path) > MAX_BYTES:
             raise BrokenFileError(f"{path} is too large for split lists", remedy)
-        stored = StoredLists.model_validate_json(path.read_bytes())
+        raw = path.read_bytes()
+        stored = StoredLists.model_validate_json(raw)
     except FileNotFoundError:
         return None
     except OSError as error:
@@ -85,6 +87,7 @@ def load(dataset: str, split: Split) -> dict[str, list[int] | list[str]] | None:
     except ValidationError as error:
         message = error.errors(include_url=False, include_input=False)[0]["msg"]
         raise BrokenFileError(f"{path} does not hold imported lists: {message}", remedy) from error
+    refuse_repeated(raw, path, remedy)
     if (stored.dataset, stored.split) != (dataset, split):
         raise BrokenFileError(f"{path} holds lists of {stored.dataset}, {stored.split}", remedy)
     return dict(stored.lists)
