@@ -15,6 +15,8 @@ from fssbench.cli.paths import check_file, check_folder, given_path
 from fssbench.errors import UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from fssbench.reports.runs import Compared, Key
 
 GALLERY = "Gallery"
@@ -24,7 +26,7 @@ Runs = Annotated[
     list[Path],
     typer.Argument(
         parser=given_path,
-        help="Run folders, or folders of runs, of the same episodes; differences are from the first.",
+        help="Run folders, or folders of runs. Those of the same episodes are compared, with the first of them.",
         metavar="RUN...",
     ),
 ]
@@ -54,7 +56,7 @@ def report_page(
         int,
         typer.Option(
             "--episodes",
-            help="Episodes in the gallery at most.",
+            help="Episodes in the gallery of each list at most.",
             rich_help_panel=GALLERY,
         ),
     ] = 80,
@@ -110,28 +112,58 @@ def report_page(
     (check_folder if split else check_file)("--out", out)
     from fssbench.reports import runs as of_runs
 
-    compared = of_runs.read(runs)
-    if predictions and len(predictions) > len(compared.methods):
-        raise UsageError(f"there are {len(compared.methods)} runs, and {len(predictions)} folders of predictions")
+    loaded = of_runs.load_all(runs)
+    if predictions and len(predictions) > len(loaded):
+        raise UsageError(f"there are {len(loaded)} runs, and {len(predictions)} folders of predictions")
+    given = dict(zip(map(id, loaded), predictions or (), strict=False))
+    lists = [of_runs.of_results(group) for group in of_runs.by_list(loaded)]
+    named = [keys_of(text, lists) for text in also or ()]
+    from fssbench.reports.lists import titles_of
     from fssbench.reports.page import write
     from fssbench.reports.report import Options, make
 
-    options = Options(
-        episodes=episodes,
-        predict=predict,
-        predictions=tuple(predictions or ()),
-        root=root,
-        device=device,
-        similarity=not no_similarity,
-        also=tuple(key_of(text, compared) for text in also or ()),
-    )
-    made = make(compared, options)
-    written = write(made, out, split=split)
-    for text in made.missing:
-        say(f"note: {text}", err=True)
+    reports = []
+    for place, (compared, title) in enumerate(zip(lists, titles_of(lists), strict=True)):
+        options = Options(
+            episodes=episodes,
+            predict=predict,
+            predictions=tuple(given.get(id(method.results)) for method in compared.methods),
+            root=root,
+            device=device,
+            similarity=not no_similarity,
+            also=tuple(key for keys in named if (key := keys[place]) is not None),
+        )
+        made = make(compared, options, title)
+        reports.append(made)
+        if len(lists) > 1:
+            say(f"{title}: {', '.join(compared.names)}", err=True)
+        for text in made.missing:
+            say(f"note: {text}", err=True)
+    written = write(reports, out, split=split)
+    if len(lists) > 1:
+        say("note: the runs are of several lists of episodes: each is a section, and compared within it", err=True)
     if written.left_out:
         say(f"note: {written.left_out} episodes do not fit on one page; --split has all of them", err=True)
     say(f"{written.page}: {written.bytes / 1e6:.1f} MB, {written.episodes} episodes in the gallery")
+
+
+def keys_of(text: str, lists: Sequence[Compared]) -> list[Key | None]:
+    """Return for each list the episode that a text names; None where a list has no such episode.
+
+    Raises:
+        UsageError: If none has it.
+    """
+    found: list[Key | None] = []
+    errors = []
+    for runs in lists:
+        try:
+            found.append(key_of(text, runs))
+        except UsageError as error:
+            found.append(None)
+            errors.append(error)
+    if len(errors) == len(lists):
+        raise errors[0]
+    return found
 
 
 def key_of(text: str, runs: Compared) -> Key:

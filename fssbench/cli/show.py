@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING
 from fssbench.cli.console import say
 from fssbench.cli.fields import with_fields
 from fssbench.cli.options import DataOptions
-from fssbench.cli.paths import check_folder
 from fssbench.cli.report_page import key_of
-from fssbench.cli.show_options import ShowOptions, write_picture
+from fssbench.cli.show_options import ShowOptions, check_out, write_picture
 from fssbench.cli.values import words
 from fssbench.errors import UsageError
 
@@ -35,7 +34,7 @@ def show(options: ShowOptions, data: DataOptions) -> None:
         fssbench show --dataset pascal5i --fold 1 --class cat
         fssbench show --episodes runs/hsnet/episodes-fold0.json
     """
-    check_folder("--out", options.out)
+    check_out(options)
     if options.runs and (options.dataset or options.episodes):
         raise UsageError("RUN shows a run; --dataset and --episodes show a data set", "leave one of them out")
     if options.count < 1:
@@ -61,7 +60,7 @@ def _show_runs(options: ShowOptions, data: DataOptions) -> None:
     from fssbench.reports.cases import plain_cases, with_masks
     from fssbench.reports.gallery import card
     from fssbench.reports.panels import panel
-    from fssbench.reports.predictions import saved
+    from fssbench.reports.predictions import refused_path, saved
     from fssbench.reports.scene import open_scene
 
     scene = open_scene(runs.run, data.root)
@@ -71,6 +70,8 @@ def _show_runs(options: ShowOptions, data: DataOptions) -> None:
     for number, method in enumerate(runs.methods):
         given = (options.predictions or [])[number : number + 1]
         found = saved(method, scene, keys, given[0] if given else None)
+        if refused := refused_path(method):
+            say(f"note: {method.name}: run.json has a path to predictions that is not followed: {refused}", err=True)
         made, reason = again(method, scene, [key for key in keys if key not in found], options.device)
         if reason:
             say(f"note: {method.name} can't be computed again: {reason}", err=True)
@@ -85,7 +86,7 @@ def _show_runs(options: ShowOptions, data: DataOptions) -> None:
         for note in one.notes:
             say(f"warning: {one.name}: {note}", err=True)
         text = ", ".join(f"{name} {shown.iou:.1f} %" for name, shown in zip(runs.names, one.shown, strict=True))
-        write_picture(panel(one, runs.names), options, f"{one.name}.png", text)
+        write_picture(panel(one, runs.names), options, one.name, one.name if len(keys) > 1 else "", text)
 
 
 def _of_class(options: ShowOptions, cases: list[Case], dataset: Dataset) -> list[Case]:

@@ -42,7 +42,8 @@ def show_data(options: ShowOptions, data: DataOptions) -> None:
         sheets = image_sheets(dataset, shown, f"{title}: {len(shown)} of {len(images)} images", rim=options.rim)
         name = in_path("-".join(part.replace(" ", "") for part in parts if part)).rstrip("-")
     for number, png in enumerate(sheets, 1):
-        write_picture(png, options, f"{name}-{number}.png" if len(sheets) > 1 else f"{name}.png", title)
+        part = str(number) if len(sheets) > 1 else ""
+        write_picture(png, options, f"{name}-{part}" if part else name, part, title)
 
 
 def _spread(images: list[tuple[str, int]], count: int) -> list[tuple[str, int]]:

@@ -12,11 +12,12 @@ import typer
 from fssbench.cli.console import say
 from fssbench.cli.help import DATA, OUTPUT
 from fssbench.cli.options import Device
-from fssbench.cli.paths import given_path
+from fssbench.cli.paths import check_folder, given_path
 from fssbench.errors import UsageError
 
 CHOSEN = "Which episodes of the runs"
 SHEETS = "Contact sheets"
+_OTHER_KINDS = (".jpg", ".jpeg", ".webp", ".gif", ".pdf", ".svg", ".html")
 
 
 @dataclass(frozen=True)
@@ -152,8 +153,8 @@ class ShowOptions:
         typer.Option(
             "--out",
             parser=given_path,
-            help="Folder of the pictures.",
-            metavar="FOLDER",
+            help="Folder of the pictures, or a .png; several are then named after it.",
+            metavar="FOLDER|FILE",
             rich_help_panel=OUTPUT,
         ),
     ] = Path("pictures")
@@ -168,8 +169,37 @@ class ShowOptions:
     device: Device = "auto"
 
 
-def write_picture(png: bytes, options: ShowOptions, name: str, text: str) -> None:
-    """Write a PNG to the folder of the options, show it in the terminal if that can, and say what it is.
+def check_out(options: ShowOptions) -> None:
+    """Refuse an `--out` that is the name of a file of another kind.
+
+    Raises:
+        UsageError: If it is.
+    """
+    if options.out.suffix.lower() in _OTHER_KINDS and not options.out.is_dir():
+        raise UsageError(f"pictures are PNG, not {options.out.suffix}", f"--out {options.out.with_suffix('.png')}")
+    check_folder("--out", options.out.parent if _names_file(options.out) else options.out)
+
+
+def _names_file(out: Path) -> bool:
+    return out.suffix.lower() == ".png" and not out.is_dir()
+
+
+def _path_of(out: Path, name: str, part: str) -> Path:
+    """Return the file of a picture: in the folder `out`, or where it names a PNG, that file or one named after it."""
+    if not _names_file(out):
+        return out / f"{name}.png"
+    return out.with_name(f"{out.stem}-{part}{out.suffix}") if part else out
+
+
+def write_picture(png: bytes, options: ShowOptions, name: str, part: str, text: str) -> None:
+    """Write a PNG where the options say, show it in the terminal if that can, and say what it is.
+
+    Args:
+        png: The picture.
+        options: The options.
+        name: Its name in a folder, without the ending.
+        part: What tells it from the other pictures of the command; empty if it is the only one.
+        text: What it shows.
 
     Raises:
         UsageError: If it can't be written.
@@ -177,9 +207,9 @@ def write_picture(png: bytes, options: ShowOptions, name: str, text: str) -> Non
     from fssbench.files import write_bytes
     from fssbench.reports.preview import encoded, way_of
 
-    path = options.out / name
+    path = _path_of(options.out, name, part)
     try:
-        options.out.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
         write_bytes(path, png)
     except OSError as error:
         raise UsageError(f"can't write {path}: {error.strerror}", "give another --out") from error

@@ -101,6 +101,16 @@ def _scoring_size(run: Run) -> str:
     return f"{rules.score_at} {rules.input[0]} x {rules.input[1]}, {rules.resize}"
 
 
+def counted_alike(one: Run, other: Run) -> bool:
+    """Return whether two runs have the same data, episode lists and rules of counting, so that they can be compared."""
+    return _list_key(one) == _list_key(other)
+
+
+def _list_key(run: Run) -> list[object]:
+    lists = [(fold.fold, fold.episodes_hash, fold.run_length) for fold in run.folds]
+    return [lists, *(field_of(run) for field_of in (*_EVALUATED.values(), *_COUNTED.values()))]
+
+
 def _check_alike(reference: Results, other: Results) -> None:
     for what, field_of in _EVALUATED.items():
         if field_of(reference.run) != field_of(other.run):

@@ -21,6 +21,7 @@ from fssbench.methods.base.method import Method
 from fssbench.methods.building import check_unchanged
 from fssbench.planning.plan import Plan, planned_run
 from fssbench.planning.settings import choose_device
+from fssbench.predictions.places import path_from
 from fssbench.predictions.saving import SavedPredictions
 from fssbench.progress import Activity
 from fssbench.results.environment import start
@@ -66,7 +67,7 @@ def run_plans(
         for plan in plans:
             if save is not None:
                 saved = SavedPredictions(save, [one.fold for one in plan.lists], _existing(plan))
-            job = _job(plan, device, command, processes, stack)
+            job = _job(plan, device, command, processes, stack, save)
             jobs.append(job if saved is None else replace(job, on_prediction=_claimed(job.folder, saved.save)))
         if saved is not None:
             saved.begin([] if jobs[0].folder is None else jobs[0].folder.rows)
@@ -84,7 +85,14 @@ def run_plan(
     return run_plans([plan], progress, command, save=save)[0]
 
 
-def _job(plan: Plan, device: torch.device, command: tuple[str, ...], processes: Processes, stack: ExitStack) -> RunJob:
+def _job(
+    plan: Plan,
+    device: torch.device,
+    command: tuple[str, ...],
+    processes: Processes,
+    stack: ExitStack,
+    save: Path | None,
+) -> RunJob:
     with Activity(f"loading the weights of {plan.info.name}"):
         method = build_planned(plan)
         methods = fold_methods(method, plan.sources)  # loads all weights before the first episode
@@ -93,6 +101,7 @@ def _job(plan: Plan, device: torch.device, command: tuple[str, ...], processes: 
         run,
         method=replace(run.method, learnable_parameters=method.learnable_parameters),
         starts=(start(command, device, plan.dataset.root),),
+        predictions=None if save is None else path_from(plan.out, save),
     )
     lists = {episodes.fold: episodes for episodes in plan.lists}
     folder: Folder

@@ -145,7 +145,9 @@ def hard(cases: Sequence[Case], runs: Compared) -> Table | None:
         cells = [title, str(len(chosen))]
         for number in range(len(runs.methods)):
             found = bin_means([0.5] * len(chosen), [case.ious[number] for case in chosen], [0, 1])
-            cells.append(f"{found[0].mean:.1f} ±{found[0].margin:.1f}" if found else "-")
+            # A single object says nothing of the spread.
+            spread = f" ±{found[0].margin:.1f}" if len(chosen) > 1 else ""
+            cells.append(f"{found[0].mean:.1f}{spread}" if found else "-")
         rows.append(tuple(cells))
     note = (
         "Mean IoU of the classes of episodes, in per cent, ±1.96 standard errors; this is not the mIoU, which sums "

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from fssbench.errors import FSSBenchError
 from fssbench.predictions.files import file_name, names_in, read_file, read_label_map
+from fssbench.predictions.places import place_of
 from fssbench.progress import tracked
 from fssbench.reports.cases import matches_row
 
@@ -42,31 +43,63 @@ class Predicted:
     verified: bool = False
 
 
-def saved_folder(method: Method, given: Path | None = None) -> Path | None:
-    """Return the folder of a run's saved predictions; None if there is none.
+@dataclass(frozen=True)
+class Place:
+    """A folder of saved predictions.
 
-    Looked at are the given folder, "predictions" in the run folder, the folder that `fssbench score` has read, and the
-    one that the command of the run names. A wrong one does no harm, as each prediction is held against its row.
+    Attributes:
+        folder: The folder.
+        named: Whether the user has named it, or it is in the run folder or next to it. Any other is one that a record
+            names, and a record may have come from anybody: of its files only those are shown whose counts are those of
+            the rows.
     """
-    folders = [given] if given is not None else []
+
+    folder: Path
+    named: bool = True
+
+
+def saved_folder(method: Method, given: Path | None = None) -> Path | None:
+    """Return the folder of a run's saved predictions; None if there is none."""
+    place = saved_place(method, given)
+    return None if place is None else place.folder
+
+
+def saved_place(method: Method, given: Path | None = None) -> Place | None:
+    """Return where a run's predictions are saved; None if they are not.
+
+    Looked at are the given folder, "predictions" in the run folder, the folder that the record names, the one that
+    `fssbench score` has read, and the one that the command of the run names.
+    """
+    places = [Place(given)] if given is not None else []
+    run = method.run
     if method.folder is not None:
-        folders.append(method.folder / FOLDER)
-    sources = [fold.weights for fold in method.run.folds]
-    folders += [Path(one.path) for one in sources if one.kind == "predictions" and one.path]
-    folders += _named_by(method.run)
-    return next((folder for folder in folders if _holds(folder, method)), None)
+        places.append(Place(method.folder / FOLDER))
+        recorded = None if run.predictions is None else place_of(method.folder, run.predictions)
+        places += [] if recorded is None else [Place(recorded)]
+    sources = [fold.weights for fold in run.folds]
+    elsewhere = [one.path for one in sources if one.kind == "predictions" and one.path] + _named_by(run)
+    places += [Place(Path(text), named=False) for text in elsewhere if text.isprintable()]
+    return next((place for place in places if _holds(place.folder, method)), None)
 
 
-def _named_by(run: Run) -> list[Path]:
+def refused_path(method: Method) -> str:
+    """Return the path of predictions in a record that is not followed; empty if there is none."""
+    recorded = method.run.predictions
+    if method.folder is None or recorded is None or place_of(method.folder, recorded) is not None:
+        return ""
+    return recorded
+
+
+def _named_by(run: Run) -> list[str]:
     """Return the folders that --save-predictions names in the commands of a run."""
     found = []
     for start in reversed(run.starts):
         words = list(start.command)
         for place, word in enumerate(words):
             if word == "--save-predictions" and place + 1 < len(words):
-                found.append(Path(words[place + 1]))
+                found.append(words[place + 1])
             elif word.startswith("--save-predictions="):
-                found.append(Path(word.partition("=")[2]))
+                found.append(word.partition("=")[2])
     return found
 
 
@@ -87,9 +120,10 @@ def saved(method: Method, scene: Scene, keys: Collection[Key], given: Path | Non
         keys: The episodes.
         given: The folder, if it is known.
     """
-    folder = saved_folder(method, given)
-    if folder is None:
+    place = saved_place(method, given)
+    if place is None:
         return {}
+    folder = place.folder
     names, found = names_in(folder), {}
     wanted = [key for key in keys if file_name(*key) in names]
     for key in tracked(wanted, f"reading predictions of {method.name}", "episodes"):
@@ -104,7 +138,9 @@ def saved(method: Method, scene: Scene, keys: Collection[Key], given: Path | Non
             base_name = file_name(*key, base=True)
             base = _read(folder / base_name, shape, base_classes) if base_name in names else None
             one = Predicted(labels, base, "saved")
-            found[key] = replace(one, verified=matches_row(row, one, truth, scene))
+            verified = matches_row(row, one, truth, scene)
+            if verified or place.named:
+                found[key] = replace(one, verified=verified)
         except FSSBenchError:
             continue
     return found

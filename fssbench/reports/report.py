@@ -13,8 +13,9 @@ from fssbench.reports import numbers
 from fssbench.reports.again import again
 from fssbench.reports.cases import Case, plain_cases, with_masks
 from fssbench.reports.gallery import Card, card, choose
+from fssbench.reports.lists import title_of
 from fssbench.reports.page_charts import Chart, charts_of
-from fssbench.reports.predictions import Predicted, all_verified, saved, unverified
+from fssbench.reports.predictions import Predicted, all_verified, refused_path, saved, unverified
 from fssbench.reports.scene import Scene, open_scene, recorded_names
 from fssbench.reports.similarity import features, with_similarity
 
@@ -60,6 +61,8 @@ class Report:
         charts: The charts, in order.
         cards: The episodes of the gallery.
         provenance: What repeats each run.
+        summaries: The metrics of each run.
+        warnings: What a reader must know before the numbers, such as a limit.
         notes: Caveats that belong to every number.
         missing: What is left out, and why.
     """
@@ -70,6 +73,8 @@ class Report:
     charts: tuple[Chart, ...]
     cards: tuple[Card, ...]
     provenance: tuple[numbers.Table, ...]
+    summaries: tuple[Summary, ...]
+    warnings: tuple[str, ...]
     notes: tuple[str, ...]
     missing: tuple[str, ...]
 
@@ -85,12 +90,13 @@ class _Gathered:
     maps: bool = False
 
 
-def make(runs: Compared, options: Options | None = None) -> Report:
+def make(runs: Compared, options: Options | None = None, title: str = "") -> Report:
     """Gather a report. What can't be had, such as photos that are no longer here, is left out, and the report says so.
 
     Args:
         runs: From `fssbench.reports.runs.read`.
         options: What it has.
+        title: Its title; default what the runs are of.
     """
     options = options or Options()
     summaries = [method.results.summary() for method in runs.methods]
@@ -104,16 +110,17 @@ def make(runs: Compared, options: Options | None = None) -> Report:
         "hard": numbers.hard(found.cases, runs),
         "cost": numbers.cost(runs),
     }
-    run = runs.run
-    names = recorded_names(run) if found.scene is None else found.scene.class_names
+    names = recorded_names(runs.run) if found.scene is None else found.scene.class_names
     return Report(
         runs=runs,
-        title=f"{run.dataset.title or run.dataset.name}, {run.way}-way {run.shot}-shot, {len(runs.keys)} episodes",
+        title=title or title_of(runs),
         tables={name: table for name, table in tables.items() if table is not None},
         charts=tuple(charts_of(runs, found.cases, summaries, names, maps=found.maps)),
         cards=tuple(cards),
         provenance=tuple(numbers.provenance(method) for method in runs.methods),
-        notes=(*runs.notes, *_caveats(runs, summaries)),
+        summaries=tuple(summaries),
+        warnings=runs.notes,
+        notes=tuple(_caveats(runs, summaries)),
         missing=tuple(found.missing),
     )
 
@@ -148,6 +155,11 @@ def _look(found: _Gathered, runs: Compared, options: Options) -> None:
     for number, method in enumerate(runs.methods):
         given = options.predictions[number] if number < len(options.predictions) else None
         found.predicted[number] = saved(method, scene, runs.keys, given)
+        if refused := refused_path(method):
+            found.missing.append(
+                f"The record of {method.name} has a path to predictions that is not followed, as it is neither in the "
+                f"run folder nor next to it: {refused[:100]}."
+            )
         if other := unverified(found.predicted[number]):
             found.missing.append(
                 f"{len(other)} of {len(found.predicted[number])} saved predictions of {method.name} have other counts "

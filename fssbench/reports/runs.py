@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fssbench.comparison.pairing import pair, run_names
+from fssbench.comparison.pairing import counted_alike, pair, run_names
 from fssbench.errors import UsageError
 from fssbench.results import load_run
 from fssbench.results.rows import Row
@@ -102,7 +102,7 @@ class Compared:
 
 
 def read(folders: Sequence[Path]) -> Compared:
-    """Read runs; a folder of runs means all runs in it.
+    """Read runs of one list; a folder of runs means all runs in it.
 
     A single run may be unfinished; several are compared, so that they must be complete.
 
@@ -111,12 +111,35 @@ def read(folders: Sequence[Path]) -> Compared:
         BrokenFileError: If a run is damaged.
         UsageError: If the runs are not of the same episodes, or a single one has no row.
     """
+    return of_results(load_all(folders))
+
+
+def load_all(folders: Sequence[Path]) -> list[Results]:
+    """Load runs, each once; a folder of runs means all runs in it.
+
+    Raises:
+        MissingError: If there is no run in a folder.
+        BrokenFileError: If a run is damaged.
+        UsageError: If no folder is named.
+    """
     paths: list[Path] = []
     for folder in folders:
         paths = deduplicated(paths, find_runs(folder) if folder.is_dir() else [folder])
     if not paths:
         raise UsageError(f"there is no run in {', '.join(map(str, folders))}", "fssbench eval --out DIR makes one")
-    return of_results([load_run(path) for path in paths])
+    return [load_run(path) for path in paths]
+
+
+def by_list(runs: Sequence[Results]) -> list[list[Results]]:
+    """Return runs in groups that may be compared: the same episodes, counted alike. The order is that of the runs."""
+    groups: list[list[Results]] = []
+    for one in runs:
+        group = next((group for group in groups if counted_alike(group[0].run, one.run)), None)
+        if group is None:
+            groups.append([one])
+        else:
+            group.append(one)
+    return groups
 
 
 def read_mixed(runs: Sequence[str | Path | Results]) -> Compared:

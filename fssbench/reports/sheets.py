@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 SIDE = 200
 """Longer side of a picture on a sheet, in pixels."""
 COLUMNS = 6
+_NAME = 12
 
 
 def class_of(dataset: Dataset, name: str) -> int:
@@ -94,11 +96,17 @@ def _image_tile(dataset: Dataset, name: str, class_id: int, *, rim: bool) -> Til
     if rim:
         share = float((label == IGNORE).mean()) if label.dtype == np.uint8 else 0.0
         layer = mask_layer(labels, {class_id: MISSED, IGNORE: VERMILION} if share else {class_id: MISSED}, tint=90)
-        text = f"{100 * share:.1f} %, {name}"
+        text = f"{100 * share:.1f} %, {_short(name)}"
     else:
         layer = mask_layer(labels, {class_id: VERMILION}, tint=80)
-        text = f"{name}, {dataset.class_names[class_id]}"
+        text = f"{dataset.class_names[class_id]}, {_short(name)}"
     return Tile(PillowImage.fromarray(layer.on(shown_photo(photo, size))), text)
+
+
+def _short(name: str) -> str:
+    """Return the end of an image's name, by which it differs from others: "…00283113"."""
+    bare = re.sub(r"\.[A-Za-z]{2,5}$", "", name)
+    return bare if len(bare) <= _NAME else f"…{bare[-_NAME + 4 :]}"
 
 
 def episode_sheets(

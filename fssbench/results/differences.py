@@ -10,7 +10,7 @@ from fssbench.results.record import FoldRecord, Run
 
 _IGNORED = {
     *("limit", "starts", "method.learnable_parameters", "path", "checkpoint", "licence"),
-    *("dataset.title", "dataset.fold_count", "class_names", "label", "label_backbone"),
+    *("dataset.title", "dataset.fold_count", "class_names", "label", "label_backbone", "predictions"),
 }
 """Fields that may differ between two starts of a run, because they do not change any number."""
 

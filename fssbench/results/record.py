@@ -288,6 +288,8 @@ class Run:
         plain: Whether the plain methods predicted, instead of their fast forms.
         label: The name of the row in tables; None for that of the method.
         label_backbone: The group of the row in tables; None for that of the backbone.
+        predictions: Where the predicted label maps were saved, as a path from the run folder, if they are in it or next
+            to it; otherwise None. See `near`.
         schema_version: Raised when the meaning of a field changes.
     """
 
@@ -308,6 +310,7 @@ class Run:
     plain: bool = False
     label: str | None = None
     label_backbone: str | None = None
+    predictions: str | None = None
     schema_version: Literal[1] = 1
 
     @property

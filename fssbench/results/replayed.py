@@ -13,7 +13,10 @@ if TYPE_CHECKING:
     from fssbench.results.rows import Row
 
 TOPICS = ("versions", "data", "weights", "protocol", "other")
-_IGNORED = ("time", "command", "root", "path", "checkpoint", "learnable_parameters", "label", "label_backbone")
+_IGNORED = (
+    *("time", "command", "root", "path", "checkpoint", "learnable_parameters"),
+    *("label", "label_backbone", "predictions"),
+)
 _VERSIONS = ("fssbench", "python", "platform", "packages", "device", "device_name", "threads", "package", "code")
 _DATA = ("dataset", "split", "episodes_hash", "data_fingerprint", "list_order")
 

@@ -161,6 +161,7 @@ class RunFolder:
             starts=stored.starts + self.run.starts,
             label=self.run.label or stored.label,
             label_backbone=self.run.label_backbone or stored.label_backbone,
+            predictions=self.run.predictions or stored.predictions,
         )
         # Lock before reading: another run must not write in between.
         self._writer = RowWriter(self.path / ROWS)

@@ -101,6 +101,31 @@ def test_show_draws_the_worst_the_disputed_and_the_named_episode(fssbench, two_r
     assert (np.abs(pixels - VERMILION).sum(axis=-1) < 90).mean() > 0.05
 
 
+def test_pictures_are_named_after_a_file(fssbench, two_runs: Path, tmp_path: Path) -> None:
+    code, out, _ = fssbench("show", str(two_runs / "copied"), "--episode", "2", "--out", "sheets/x.png")
+    assert (code, out.partition(":")[0]) == (0, "sheets/x.png")
+    code, out, _ = fssbench("show", str(two_runs / "copied"), "--episode", "2", "--episode", "4", "--out", "x.png")
+    assert [line.partition(":")[0] for line in out.splitlines()] == ["x-fold0-00002.png", "x-fold0-00004.png"]
+    fssbench("show", "--dataset", "shapes20i", "--fold", "0", "--count", "2", "--out", "y.png")
+    fssbench("show", "--dataset", "shapes20i", "--fold", "0", "--count", "26", "--out", "z.png")
+    pictures = {"x-fold0-00002.png", "x-fold0-00004.png", "y.png", "z-1.png", "z-2.png"}
+    assert {path.name for path in tmp_path.iterdir() if path.is_file() and path.suffix == ".png"} == pictures
+    code, _, err = fssbench("show", "--dataset", "shapes20i", "--out", "x.jpg")
+    assert (code, err) == (2, "error: pictures are PNG, not .jpg\n  try: --out x.png\n")
+
+
+def test_a_report_of_two_lists_has_a_section_for_each(fssbench, two_runs: Path, tmp_path: Path) -> None:
+    on = ("--dataset", "shapes20i", "--fold", "0", "--limit", "2", "--quiet")
+    assert fssbench("eval", "--method", "nothing", *on, "--shots", "5", "--out", "five")[0] == 0
+    few = ("--episodes", "1", "--no-similarity", "--predict", "none")
+    code, out, err = fssbench("report", str(two_runs), "five", *few, "--out", "page.html")
+    assert code == 0
+    assert "2 episodes in the gallery" in out
+    assert "shapes20i, 1-way 1-shot, 6 episodes: copy-mask, all-foreground\n" in err
+    assert "note: the runs are of several lists of episodes: each is a section, and compared within it" in err
+    assert (tmp_path / "page.html").read_text().count('<section class="list"') == 2
+
+
 def test_show_names_the_other_run_by_its_folder(fssbench, two_runs: Path) -> None:
     code, out, _ = fssbench(
         "show",

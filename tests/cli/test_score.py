@@ -42,6 +42,7 @@ def test_saved_predictions_give_the_rows_and_numbers_of_the_run(asked: tuple[str
     native = ("eval", "--dataset", "shapes20i", "--fold", "1", "--episodes", "4", *asked, "--quiet")
     code, printed, _ = fssbench(*native, "--out", "native", "--save-predictions", "given")
     assert code == 0
+    assert json.loads(Path("native/run.json").read_text())["predictions"] == "../given"
     code, scored, err = fssbench(*SCORE, "--episodes", "native/episodes-fold1.json", "--out", "scored")
     assert (code, err) == (0, "")
     assert answers("scored") == answers("native")

@@ -13,13 +13,14 @@ import fssbench
 from fssbench.errors import BrokenFileError, UsageError
 from fssbench.planning.settings import Settings
 from fssbench.predictions.files import encode_png, file_name
+from fssbench.predictions.places import path_from
 from fssbench.reports import cases as of_cases
 from fssbench.reports.again import again
 from fssbench.reports.cases import object_in, plain_cases, with_masks
 from fssbench.reports.errors import Category
 from fssbench.reports.gallery import choose, episode_values, size_word
-from fssbench.reports.predictions import Predicted, saved, saved_folder
-from fssbench.reports.runs import Compared, Key, read
+from fssbench.reports.predictions import Predicted, refused_path, saved, saved_folder
+from fssbench.reports.runs import Compared, Key, Method, read
 from fssbench.reports.scene import Scene, open_scene
 from fssbench.results.photos import mask_digest
 
@@ -140,6 +141,69 @@ def test_saved_predictions_are_where_the_command_put_them(with_predictions: Path
     run = replace(method.run, starts=(start,))
     monkeypatch.chdir(tmp_path)
     assert saved_folder(replace(method, results=replace(method.results, run=run))) == Path("maps")
+
+
+def recorded(folder: Path, path: str) -> Method:
+    """Return a run whose record has a path to predictions."""
+    method = read([folder]).methods[0]
+    return replace(method, results=replace(method.results, run=replace(method.run, predictions=path)))
+
+
+def test_recorded_predictions_are_found_also_after_the_run_was_moved(with_predictions: Path, tmp_path: Path) -> None:
+    (with_predictions / "predictions").rename(tmp_path / "maps")
+    assert path_from(with_predictions, tmp_path / "maps") == "../maps"
+    assert path_from(with_predictions, with_predictions / "a" / "maps") == "a/maps"
+    elsewhere = (tmp_path, tmp_path.parent / "maps", with_predictions)
+    assert [path_from(with_predictions, folder) for folder in elsewhere] == [None, None, None]
+    moved = tmp_path / "moved"
+    moved.mkdir()
+    for name in ("copied", "maps"):
+        (tmp_path / name).rename(moved / name)
+    method = recorded(moved / "copied", "../maps")
+    assert len(saved(method, open_scene(method.run), list(method.rows))) == 6
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        *(
+            "/etc",
+            "../../maps",
+            "a/../../../maps",
+            "..",
+            ".",
+            "",
+            "\\\\server\\maps",
+            "C:/maps",
+            "C:maps",
+            "//server/maps",
+        ),
+        *("ma\0ps", "ma\nps", "x" * 2000, "link"),
+    ],
+)
+def test_a_hostile_path_in_a_record_is_not_followed(with_predictions: Path, tmp_path: Path, path: str) -> None:
+    outside = (with_predictions / "predictions").rename(tmp_path.parent / f"{tmp_path.name}-outside")
+    (with_predictions / "link").symlink_to(outside)
+    method = recorded(with_predictions, path)
+    assert saved_folder(method) is None
+    assert refused_path(method) == path
+
+
+def test_of_a_folder_elsewhere_only_the_predictions_of_the_rows_are_shown(
+    with_predictions: Path, two_runs: Path, tmp_path: Path
+) -> None:
+    # A command in a record may come from anybody, too.
+    maps = (with_predictions / "predictions").rename(tmp_path / "maps")
+    for folder, count in ((with_predictions, 6), (two_runs / "everything", 0)):
+        method = read([folder]).methods[0]
+        start = replace(method.run.starts[0], command=("fssbench", "eval", "--save-predictions", str(maps)))
+        method = replace(method, results=replace(method.results, run=replace(method.run, starts=(start,))))
+        assert len(saved(method, open_scene(method.run), list(method.rows))) == count
+    broken = replace(start, command=("fssbench", "--save-predictions", "ma\0ps"))
+    assert (
+        saved_folder(replace(method, results=replace(method.results, run=replace(method.run, starts=(broken,)))))
+        is None
+    )
 
 
 def test_a_damaged_prediction_is_left_out(with_predictions: Path) -> None:

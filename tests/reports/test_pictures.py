@@ -18,6 +18,7 @@ from fssbench.reports.cases import plain_cases
 from fssbench.reports.pictures import error_layer, mask_layer, outline, photo_part, shown_size
 from fssbench.reports.runs import Compared
 from fssbench.reports.scene import Scene
+from fssbench.reports.sheets import _short
 
 
 def test_errors_are_coloured_by_what_they_are() -> None:
@@ -96,3 +97,15 @@ def test_without_the_package_colours_are_compared_and_the_page_names_them(monkey
 
     monkeypatch.setattr("fssbench.checkpoints.locate", absent)
     assert similarity.features().name.startswith("colours in 6 x 6 x 6")
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("val2014/COCO_val2014_000000283113.jpg", "…00283113"),
+        ("2007_000464", "2007_000464"),
+        ("images/cat1.jpg", "images/cat1"),
+    ],
+)
+def test_a_long_name_on_a_sheet_keeps_its_end(name: str, shown: str) -> None:
+    assert _short(name) == shown

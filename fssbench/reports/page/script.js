@@ -1,9 +1,12 @@
 "use strict";
 (() => {
-  const box = document.getElementById("episodes");
-  if (!box) return;
-  const form = document.getElementById("choose");
-  const field = (name) => document.getElementById(name);
+// Caveats are printed with the numbers.
+addEventListener("beforeprint", () => document.querySelectorAll(".caveats").forEach((one) => (one.open = true)));
+const help = document.getElementById("help");
+const galleries = [...document.querySelectorAll(".gallery")].map((section) => {
+  const field = (name) => document.getElementById(section.dataset.prefix + name);
+  const box = field("episodes");
+  const form = field("choose");
   const chosen = (name) => (field(name) ? field(name).value : "");
   const cards = [...box.children].map((node) => ({
     node,
@@ -101,27 +104,39 @@
     if (event.target.closest(".copy")) copy(node);
     else if (node) current = node;
   });
-  addEventListener("keydown", (event) => {
-    if (event.ctrlKey || event.metaKey || event.altKey || /SELECT|INPUT|TEXTAREA/.test(event.target.tagName)) return;
-    if (field("help").open) return;
+  const next = () => {
     const sort = field("sort");
-    const keys = {
-      j: () => step(1),
-      ArrowRight: () => step(1),
-      k: () => step(-1),
-      ArrowLeft: () => step(-1),
-      g: () => go(shown()[0]),
-      s: () => {
-        sort.selectedIndex = (sort.selectedIndex + 1) % sort.options.length;
-        arrange();
-      },
-      c: () => current && copy(current),
-      "?": () => field("help").showModal(),
-    };
-    if (!(event.key in keys)) return;
-    event.preventDefault();
-    keys[event.key]();
-  });
+    sort.selectedIndex = (sort.selectedIndex + 1) % sort.options.length;
+    arrange();
+  };
   arrange();
   follow();
+  return { section, step, next, first: () => go(shown()[0]), copy: () => current && copy(current) };
+});
+
+// Keys are for the gallery of the episode that was gone to last, or else for the first one that is on the screen.
+const visible = (one) => {
+  const place = one.section.getBoundingClientRect();
+  return place.top < innerHeight && place.bottom > 0;
+};
+const chosen = () =>
+  galleries.find((one) => one.section.contains(document.activeElement)) || galleries.find(visible) || galleries[0];
+
+addEventListener("keydown", (event) => {
+  if (event.ctrlKey || event.metaKey || event.altKey || /SELECT|INPUT|TEXTAREA/.test(event.target.tagName)) return;
+  if (help.open || !galleries.length) return;
+  const keys = {
+    j: () => chosen().step(1),
+    ArrowRight: () => chosen().step(1),
+    k: () => chosen().step(-1),
+    ArrowLeft: () => chosen().step(-1),
+    g: () => chosen().first(),
+    s: () => chosen().next(),
+    c: () => chosen().copy(),
+    "?": () => help.showModal(),
+  };
+  if (!(event.key in keys)) return;
+  event.preventDefault();
+  keys[event.key]();
+});
 })();

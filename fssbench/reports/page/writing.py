@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from fssbench.errors import UsageError
 from fssbench.escape import plain
@@ -14,6 +15,8 @@ from fssbench.extras import imported_extra
 from fssbench.figures import to_svg
 from fssbench.files import write_bytes, write_text
 from fssbench.reports.errors import MEANING
+from fssbench.reports.gallery import SIZES
+from fssbench.reports.lists import overview
 from fssbench.version import __version__
 
 if TYPE_CHECKING:
@@ -46,11 +49,53 @@ class Written:
     left_out: int
 
 
-def write(report: Report, out: Path, *, split: bool = False) -> Written:
-    """Write a report.
+@dataclass(frozen=True, eq=False)
+class _Part:
+    """A list of episodes on the page.
+
+    Attributes:
+        report: What is shown of it.
+        cards: Its episodes.
+        pre: The beginning of its anchors; empty if it is the only one.
+        svgs: Its charts, as markup.
+    """
+
+    report: Report
+    cards: Sequence[Card]
+    pre: str
+    svgs: Mapping[str, str]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The methods."""
+        return self.report.runs.names
+
+    @property
+    def classes(self) -> list[str]:
+        """The classes of the episodes."""
+        return sorted({name for card in self.cards for name in card.classes})
+
+    @property
+    def folds(self) -> list[int]:
+        """The folds of the episodes."""
+        return sorted({card.fold for card in self.cards})
+
+    @property
+    def sizes(self) -> list[str]:
+        """The sizes of objects in the episodes, in words."""
+        return [word for word, _ in SIZES if any(word in card.sizes for card in self.cards)]
+
+    @property
+    def shown_kinds(self) -> list[str]:
+        """The kinds of errors in the episodes."""
+        return [str(kind) for kind in MEANING if any(kind in one.kinds for card in self.cards for one in card.shown)]
+
+
+def write(reports: Report | Sequence[Report], out: Path, *, split: bool = False) -> Written:
+    """Write a report, or several of different episode lists as one page.
 
     Args:
-        report: From `fssbench.reports.report.make`.
+        reports: From `fssbench.reports.report.make`.
         out: The page; with `split` its folder, in which the page is index.html.
         split: Whether pictures are files next to the page, so that there is no limit.
 
@@ -58,18 +103,24 @@ def write(report: Report, out: Path, *, split: bool = False) -> Written:
         UsageError: If it can't be written.
         MissingError: If Jinja2 or matplotlib is not installed.
     """
+    each = _listed(reports)
     try:
         if split:
-            return _split(report, out)
-        kept = _fitting(report)
-        html = render(report, kept, _inline)
+            return _split(each, out)
+        kept = _fitting(each)
+        html = render(each, kept, _inline)
         write_text(out, html)
-        return Written(out, len(html.encode()), len(kept), len(report.cards) - len(kept))
+        count = sum(map(len, kept))
+        return Written(out, len(html.encode()), count, sum(len(report.cards) for report in each) - count)
     except OSError as error:
         raise UsageError(f"can't write {error.filename or out}: {error.strerror}", "give another --out") from error
 
 
-def _split(report: Report, folder: Path) -> Written:
+def _listed(reports: Report | Sequence[Report]) -> Sequence[Report]:
+    return reports if isinstance(reports, Sequence) else [reports]
+
+
+def _split(reports: Sequence[Report], folder: Path) -> Written:
     (folder / PICTURES).mkdir(parents=True, exist_ok=True)
     total = 0
 
@@ -80,22 +131,25 @@ def _split(report: Report, folder: Path) -> Written:
         total += len(picture.content)
         return f"{PICTURES}/{file}"
 
-    html = render(report, report.cards, beside)
+    html = render(reports, [report.cards for report in reports], beside)
     page = folder / "index.html"
     write_text(page, html)
-    return Written(page, total + len(html.encode()), len(report.cards), 0)
+    return Written(page, total + len(html.encode()), sum(len(report.cards) for report in reports), 0)
 
 
-def _fitting(report: Report) -> Sequence[Card]:
-    """Return the episodes that fit on one page."""
-    room = MOST_BYTES - len(render(report, (), _inline).encode())
-    kept = []
-    for card in report.cards:
-        # Base 64 has four characters for three bytes.
-        room -= card.bytes * 4 // 3 + _OVERHEAD
-        if room < 0:
-            break
-        kept.append(card)
+def _fitting(reports: Sequence[Report]) -> list[list[Card]]:
+    """Return the episodes of each report that fit on one page: of each report one in turn."""
+    room = MOST_BYTES - len(render(reports, [()] * len(reports), _inline).encode())
+    kept: list[list[Card]] = [[] for _ in reports]
+    for cards in zip_longest(*(report.cards for report in reports)):
+        for place, card in enumerate(cards):
+            if card is None:
+                continue
+            # Base 64 has four characters for three bytes.
+            room -= card.bytes * 4 // 3 + _OVERHEAD
+            if room < 0:
+                return kept
+            kept[place].append(card)
     return kept
 
 
@@ -103,14 +157,18 @@ def _inline(picture: Picture, name: str) -> str:  # noqa: ARG001 - a place
     return f"data:{_TYPES[picture.kind]};base64,{base64.b64encode(picture.content).decode('ascii')}"
 
 
-def render(report: Report, cards: Sequence[Card], place: Callable[[Picture, str], str]) -> str:
+def render(
+    reports: Report | Sequence[Report],
+    cards: Sequence[Card] | Sequence[Sequence[Card]],
+    place: Callable[[Picture, str], str],
+) -> str:
     """Return the page.
 
     Everything from outside, such as names of classes, files and methods, is escaped by the template.
 
     Args:
-        report: The report.
-        cards: The episodes that are shown.
+        reports: The report, or one for each list of episodes.
+        cards: The episodes that are shown, of each report.
         place: Returns the address of a picture, which it is given with a name for its file.
     """
     jinja2 = imported_extra("jinja2", "the page is made by Jinja2, which can't be imported", "report")
@@ -122,26 +180,25 @@ def render(report: Report, cards: Sequence[Card], place: Callable[[Picture, str]
         lstrip_blocks=True,
     )
     environment.filters["plain"] = lambda text: plain(str(text))
-    # SVG is made here, by matplotlib, which escapes the names in it.
-    svgs = {chart.name: jinja2.utils.markupsafe.Markup(to_svg(chart.figure, chart.name)) for chart in report.charts}
-    raw = {
-        name: jinja2.utils.markupsafe.Markup((_HERE / name).read_text(encoding="utf-8"))
-        for name in ("style.css", "script.js")
-    }
-    kinds = {str(kind): text for kind, text in MEANING.items()}
+    markup = jinja2.utils.markupsafe.Markup
+    raw = {name: markup((_HERE / name).read_text(encoding="utf-8")) for name in ("style.css", "script.js")}
+    each = _listed(reports)
+    shown: Any = cards if isinstance(reports, Sequence) else [cards]
+    parts = []
+    for number, (report, of_report) in enumerate(zip(each, shown, strict=True), 1):
+        pre = "" if len(each) == 1 else f"list{number}-"
+        # SVG is made here, by matplotlib, which escapes the names in it.
+        svgs = {chart.name: markup(to_svg(chart.figure, pre + chart.name)) for chart in report.charts}
+        parts.append(_Part(report, of_report, pre, svgs))
+    several = len(parts) > 1
     text: str = environment.get_template("report.html.j2").render(
-        report=report,
-        cards=cards,
+        title=f"{len(parts)} lists of episodes" if several else f"{each[0].title}: {', '.join(parts[0].names)}",
+        parts=parts,
+        overview=overview(each) if several else None,
         place=place,
-        svgs=svgs,
         style=raw["style.css"],
         script=raw["script.js"],
-        meanings=kinds,
-        shown_kinds=[kind for kind in kinds if any(kind in one.kinds for card in cards for one in card.shown)],
-        classes=sorted({name for card in cards for name in card.classes}),
-        folds=sorted({card.fold for card in cards}),
-        sizes=[word for word in ("tiny", "small", "medium", "large") if any(word in card.sizes for card in cards)],
-        names=report.runs.names,
+        meanings={str(kind): meaning for kind, meaning in MEANING.items()},
         version=__version__,
     )
     return text
