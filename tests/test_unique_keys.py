@@ -109,7 +109,7 @@ READERS: dict[str, tuple[Callable[[Path], object], str, str]] = {
     "COCO": (coco, instances("val", [7], [annotation(1, 7, 1, box(0, 0, 9, 9))]), "image_id"),
     "own COCO": (own_coco, json.dumps(OWN), "file_name"),
     "LabelMe": (read_export, json.dumps(LABELME), "imagePath"),
-    "split lists": (split_lists, "", "split"),
+    "split lists": (split_lists, "", "side"),
     "rows": (read_rows, f"{line_of(ROW)}\n", "query"),
     "run.json": (lambda path: read_run(path.parent), STORED.read_text(), "way"),
     "config.json": (read_json, '{"model_type": "vit"}', "model_type"),
