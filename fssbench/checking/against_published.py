@@ -170,12 +170,23 @@ def _judged(
             value = None if number is None else number.value
             found.append(not_comparable(one.subject, measure, fold, expected, value, source, reason))
             continue
+        interval = number.interval(measure)
+        if case.tier != "same" and (reason := _says_nothing(interval, tolerance)):
+            found.append(not_comparable(one.subject, measure, fold, expected, number.value, source, reason))
+            continue
         numbers = (expected, number.value)
-        found.append(
-            judge(one.subject, measure, fold, numbers, tolerance, number.interval(measure), source, case.reason)
-        )
+        found.append(judge(one.subject, measure, fold, numbers, tolerance, interval, source, case.reason))
     order = {"pass": 0, "miss": 1, "none": 2}
     return min(found, key=lambda check: order[check.verdict])
+
+
+def _says_nothing(interval: Interval | None, tolerance: Tolerance) -> str:
+    """Return why a verdict on these episodes would say nothing of the printed number; empty if it says something."""
+    if interval is not None and not interval.given:
+        return f"no verdict, as its interval can't be given: {interval.reason}"
+    if max(tolerance.below, tolerance.above) > tolerances().widest:
+        return f"so few episodes that the tolerance would be {tolerance} points, which says nothing"
+    return ""
 
 
 def _has_folds(row: PrintedRow) -> bool:

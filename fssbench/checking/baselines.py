@@ -21,6 +21,7 @@ MAX_BYTES = 1 << 26
 """Larger files are refused."""
 
 Percent = Annotated[str, Field(pattern=r"^(100|\d{1,2})(\.\d{1,6})?$", max_length=12)]
+MaybePercent = Annotated[str, Field(pattern=r"^((100|\d{1,2})(\.\d{1,6})?)?$", max_length=12)]
 Digest = Annotated[str, Field(pattern=r"^([0-9a-f]{64})?$")]
 Name = Annotated[str, Field(max_length=200)]
 Count = Annotated[int, Field(ge=0, lt=1 << 31)]
@@ -34,7 +35,8 @@ class Baseline(BaseModel):
         place: File and line.
 
     The others are the columns that `fssbench check --update` writes. `episodes` is the number of evaluated ones: fewer
-    than the list has, if only its first ones were evaluated (`--limit`).
+    than the list has, if only its first ones were evaluated (`--limit`). The ends of the interval are empty where it
+    can't be given, and `exact_ratio` where presence is not predicted.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -53,10 +55,10 @@ class Baseline(BaseModel):
     episodes: Count
     episodes_hash: Name
     miou: Percent
-    miou_low: Percent
-    miou_high: Percent
+    miou_low: MaybePercent
+    miou_high: MaybePercent
     fb_iou: Percent
-    exact_ratio: Annotated[str, Field(pattern=r"^((100|\d{1,2})(\.\d{1,6})?)?$", max_length=12)]
+    exact_ratio: MaybePercent
     checkpoint: Name
     checkpoint_sha256: Digest
     backbone_sha256: Digest

@@ -27,7 +27,7 @@ def _row(check: Check) -> list[str]:
         _number(check.measured),
         "" if difference is None else f"{difference:+.2f}",
         "" if check.tolerance is None else str(check.tolerance),
-        "" if interval is None else f"{interval.low:.2f} to {interval.high:.2f}",
+        "" if interval is None else interval.text(".2f"),
         _WORDS[check.verdict],
         "not comparable" if check.tolerance is None else check.tolerance.tier,
     ]
@@ -48,8 +48,10 @@ def notes(report: Report) -> list[str]:
     found += [f"expected of {name}: {'; '.join(dict.fromkeys(tolerance))}" for name, tolerance in sources.items()]
     remarks: dict[str, list[str]] = {}
     for check in report.checks:
-        if check.remark:
-            remarks.setdefault(check.remark, []).append(f"{check.subject.name} {check.title}")
+        unknown = check.interval.reason if check.interval is not None else ""
+        for remark in (check.remark, f"the 95 % interval can't be given: {unknown}" if unknown else ""):
+            if remark:
+                remarks.setdefault(remark, []).append(f"{check.subject.name} {check.title}")
     for remark, checks in remarks.items():
         more = f" and {len(checks) - 1} more" if len(checks) > 1 else ""
         found.append(f"{checks[0]}{more}: {remark}")

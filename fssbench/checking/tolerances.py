@@ -64,6 +64,7 @@ class Tolerances(_Data):
     """The content of tolerances.toml."""
 
     fb_factor: float = Field(gt=0)
+    widest: float = Field(gt=0)
     exact: Tier
     versions: Tier
     same: Tier

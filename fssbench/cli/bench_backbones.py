@@ -212,14 +212,14 @@ def _cells(run: BackboneRun, difference: Difference | None) -> list[str]:
     intervals, summary = run.summary.intervals, run.summary
     against = ["", "", ""]
     if difference is not None:
-        low, high = difference.interval.low, difference.interval.high
-        against = [f"{difference.difference:+.2f}", f"{low:+.1f} to {high:+.1f}", f"{difference.p_holm:.4f}"]
+        p_value = "-" if difference.no_p else f"{difference.p_holm:.4f}"
+        against = [f"{difference.difference:+.2f}", difference.interval.text("+.1f"), p_value]
     return [
         run.backbone,
         f"{summary.miou:.2f}",
-        f"{intervals['miou'].low:.1f} to {intervals['miou'].high:.1f}",
+        intervals["miou"].text(),
         f"{summary.fb_iou:.2f}",
-        f"{intervals['fb_iou'].low:.1f} to {intervals['fb_iou'].high:.1f}",
+        intervals["fb_iou"].text(),
         *against,
         "-" if run.milliseconds is None else f"{run.milliseconds:.1f}",
         f"{run.parameters / 1e6:.1f}M",
@@ -237,7 +237,21 @@ def _notes(runs: Sequence[BackboneRun], comparison: Comparison | None) -> list[s
         "difference: of mIoU to the first, on the same episodes; ms/image: time to encode an image; params: of the "
         "network; GiB: largest memory of the process, or of the graphics card",
     ]
+    notes += _not_given(runs, comparison)
     return notes + list(() if comparison is None else comparison.notes)
+
+
+def _not_given(runs: Sequence[BackboneRun], comparison: Comparison | None) -> list[str]:
+    """Return why intervals and p-values in the table can't be given."""
+    from fssbench.metrics.unknown import without_interval
+
+    found = [(run.backbone, text) for run in runs for text in without_interval(run.summary, ("miou", "fb_iou"))]
+    for run, difference in zip(runs, _differences(runs, comparison), strict=True):
+        if difference is not None and difference.interval.reason:
+            found.append((run.backbone, f"the interval of the difference can't be given: {difference.interval.reason}"))
+        if difference is not None and difference.no_p:
+            found.append((run.backbone, f"p can't be given: {difference.no_p}"))
+    return [f"{name}: {text}" for name, text in found]
 
 
 def _markdown(runs: Sequence[BackboneRun], comparison: Comparison | None) -> list[str]:

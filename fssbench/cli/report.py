@@ -171,8 +171,7 @@ def _cells(summary: Summary | FoldSummary, measures: Mapping[str, str], *, sprea
 
     cells = []
     for name in measures:
-        interval = summary.intervals[name]
-        cells += [f"{getattr(summary, name):.2f}", f"{interval.low:.1f} to {interval.high:.1f}"]
+        cells += [f"{getattr(summary, name):.2f}", summary.intervals[name].text()]
         if spread:
             std = spread_of(summary, name)
             cells.append("-" if std is None else f"{std.std:.2f}")

@@ -12,19 +12,20 @@ The first run is the reference. With x the mIoU (or another metric) of a run, ea
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from math import nan
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
 from fssbench.comparison.pairing import pair
-from fssbench.comparison.permutation import EQUAL, holm, permutation_p, swaps
+from fssbench.comparison.permutation import EQUAL, holm, permutation_p, swaps, undecided
 from fssbench.errors import UsageError
-from fssbench.metrics.bootstrap import bootstrap, degrees_of_freedom
+from fssbench.metrics.bootstrap import bootstrap
 from fssbench.metrics.counts import Floats, Ratios, base_classes_of, mean_ratios
 from fssbench.metrics.fold_counts import CountingRules, FoldCounts, count_folds
-from fssbench.metrics.intervals import Interval, Sample, interval_of_mean
-from fssbench.metrics.summary import DRAWS, LEVEL
+from fssbench.metrics.intervals import Interval, interval_of_mean
+from fssbench.metrics.summary import DRAWS, LEVEL, sample_of
 from fssbench.results.summary import format_classes
 
 if TYPE_CHECKING:
@@ -43,9 +44,10 @@ class Difference:
         reference: The reference's metric, in per cent.
         value: The method's metric, in per cent.
         difference: value - reference, in percentage points.
-        interval: The confidence interval of the difference.
-        p_value: The two-sided p-value of the permutation test.
-        p_holm: The p-value with Holm's correction for the number of methods.
+        interval: The confidence interval of the difference, or why it can't be given.
+        p_value: The two-sided p-value of the permutation test; NaN if it can't be given.
+        p_holm: The p-value with Holm's correction for the number of methods; NaN if it can't be given.
+        no_p: Why there is no p-value; empty if there is one.
     """
 
     measure: str
@@ -56,6 +58,7 @@ class Difference:
     interval: Interval
     p_value: float
     p_holm: float
+    no_p: str = ""
 
 
 @dataclass(frozen=True)
@@ -152,8 +155,7 @@ def compare(runs: Sequence[Results], *, draws: int = DRAWS, level: float = LEVEL
             name=pairing.names[other],
             folder=str(runs[other].folder or ""),
             differences=tuple(
-                Difference(**(vars(each) | {"p_holm": corrected[place][other - 1]}))
-                for place, each in enumerate(found[other - 1])
+                replace(each, p_holm=corrected[place][other - 1]) for place, each in enumerate(found[other - 1])
             ),
             episodes=_episodes(pairing.frames[0], pairing.frames[other]),
         )
@@ -213,7 +215,6 @@ def _differences(
     """Return the differences of two runs, not yet corrected for the number of methods."""
     numbers = [(mine.ratios(), theirs.ratios()) for mine, theirs in folds]
     swapped = swaps(folds, draws, np.random.default_rng([seed, draws]))
-    degrees = [degrees_of_freedom([mine.total]) for mine, _ in folds]
     found = []
     for measure in measures:
         values = np.array([[_value(run, measure) for run in runs] for runs in numbers], dtype=np.float64)
@@ -223,10 +224,12 @@ def _differences(
         for fold, places in [*rows, *([(None, list(range(len(folds))))] if len(folds) > 1 else [])]:
             reference, value = values[places].mean(axis=0).tolist()
             difference = value - reference
-            p_value = permutation_p(difference, chance[places].mean(axis=0))
-            samples = [Sample(float(values[n, 1] - values[n, 0]), moved[n], degrees[n]) for n in places]
+            by_chance = chance[places].mean(axis=0)
+            no_p = undecided(by_chance)
+            p_value = nan if no_p else permutation_p(difference, by_chance)
+            samples = [sample_of(folds[n][0].total, float(values[n, 1] - values[n, 0]), moved[n]) for n in places]
             bounds = interval_of_mean(samples, level, -100.0)
-            found.append(Difference(measure, fold, reference, value, difference, bounds, p_value, p_value))
+            found.append(Difference(measure, fold, reference, value, difference, bounds, p_value, p_value, no_p))
     return found
 
 

@@ -5,12 +5,14 @@ predictions came from which method (Fisher 1935; Pitman 1937). For each image, w
 are swapped with probability 1/2, and the difference d_b is computed again, B times. The p-value is
 p = (1 + #{|d_b| ≥ |d|}) / (1 + B). The test is valid for any number of images: if the methods are exchangeable,
 P(p ≤ α) ≤ α (Phipson and Smyth, SAGMB 9, 2010). If they differ, but not in this metric, it holds approximately for many
-images (docs/statistics.md).
+images (docs/statistics.md). Where every swap leaves a difference of the same size, p could only be 1, and is not given:
+the runs are equal in this number, or differ in one image alone.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from math import isnan, nan
 
 import numpy as np
 
@@ -25,6 +27,16 @@ EQUAL = 1e-9
 def permutation_p(difference: float, chance: Floats) -> float:
     """Return the two-sided p-value of `difference`, given the differences of all permutations, (draws,)."""
     return float((1 + np.count_nonzero(np.abs(chance) >= abs(difference) - EQUAL)) / (1 + len(chance)))
+
+
+def undecided(chance: Floats) -> str:
+    """Return why the differences of all permutations, (draws,), decide nothing; empty if they decide something."""
+    sizes = np.abs(chance)
+    if np.ptp(sizes) > EQUAL:
+        return ""
+    if sizes.max() <= EQUAL:
+        return "no swap of predictions changes a number"
+    return "every swap of predictions leaves a difference of the same size"
 
 
 def swaps(
@@ -73,11 +85,18 @@ def swaps(
 def holm(p_values: Sequence[float]) -> list[float]:
     """Return p-values with Holm's correction: the j-th smallest of m times m - j + 1, made monotone.
 
+    A p-value that can't be given (NaN) stays so, and counts among the m as the largest.
+
     Source: Holm, A simple sequentially rejective multiple test procedure, Scand. J. Statist. 6, 1979.
     """
     corrected = [0.0] * len(p_values)
     largest = 0.0
-    for rank, place in enumerate(sorted(range(len(p_values)), key=p_values.__getitem__)):
+    for rank, place in enumerate(
+        sorted(range(len(p_values)), key=lambda n: 2.0 if isnan(p_values[n]) else p_values[n])
+    ):
+        if isnan(p_values[place]):
+            corrected[place] = nan
+            continue
         largest = max(largest, min(1.0, p_values[place] * (len(p_values) - rank)))
         corrected[place] = largest
     return corrected

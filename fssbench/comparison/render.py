@@ -9,6 +9,7 @@ import json
 import re
 from collections.abc import Sequence
 from dataclasses import asdict
+from math import isnan
 from textwrap import fill
 from typing import Literal
 
@@ -19,9 +20,10 @@ Format = Literal["terminal", "markdown", "csv", "json"]
 WIDTH = 100
 COLUMNS = (
     *("reference", "reference_folder", "method", "folder", "measure", "fold", "reference_value", "value"),
-    *("difference", "low", "high", "p_value", "p_holm", "won", "lost", "tied"),
+    *("difference", "low", "high", "p_value", "p_holm", "won", "lost", "tied", "no_interval", "no_p"),
 )
-"""The columns of the CSV. Values are in per cent, differences in percentage points; won, lost and tied are per fold."""
+"""The columns of the CSV. Values are in per cent, differences in percentage points; won, lost and tied are per fold;
+no_interval and no_p say why low and high, or p_value and p_holm, are empty."""
 
 _MEASURES = {
     "miou": "mIoU", "fb_iou": "FB-IoU", "exact_ratio": "ER", "base_miou": "base mIoU", "total_miou": "all mIoU",
@@ -32,10 +34,19 @@ _FORMULA = ("=", "+", "-", "@")
 def render(comparison: Comparison, form: Format) -> str:
     """Return a comparison as text in one of the formats, with a newline at the end."""
     if form == "json":
-        return json.dumps(asdict(comparison), indent=1, allow_nan=False) + "\n"
+        return json.dumps(_without_nan(asdict(comparison)), indent=1, allow_nan=False) + "\n"
     if form == "csv":
         return _csv(comparison)
     return _markdown(comparison) if form == "markdown" else _terminal(comparison)
+
+
+def _without_nan(value: object) -> object:
+    """Return nested values with None for each NaN, which JSON does not have."""
+    if isinstance(value, dict):
+        return {name: _without_nan(each) for name, each in value.items()}
+    if isinstance(value, tuple | list):
+        return [_without_nan(each) for each in value]
+    return None if isinstance(value, float) and isnan(value) else value
 
 
 def _terminal(comparison: Comparison) -> str:
@@ -79,9 +90,10 @@ def _csv(comparison: Comparison) -> str:
                 [
                     *(f"'{text}" if (text := plain(name)).startswith(_FORMULA) else text for name in names),
                     *(difference.measure, "mean" if difference.fold is None else difference.fold),
-                    *(f"{number:.4f}" for number in numbers),
-                    *(f"{difference.p_value:.6f}", f"{difference.p_holm:.6f}"),
+                    *("" if isnan(number) else f"{number:.4f}" for number in numbers),
+                    *("" if difference.no_p else f"{p:.6f}" for p in (difference.p_value, difference.p_holm)),
                     *episodes[difference.fold],
+                    *(difference.interval.reason, difference.no_p),
                 ]
             )
     return out.getvalue()
@@ -106,7 +118,7 @@ def _table(comparison: Comparison, duel: Duel) -> list[list[str]]:
             [
                 *("" if name == before else name, "mean" if difference.fold is None else str(difference.fold)),
                 *(f"{difference.reference:.2f}", f"{difference.value:.2f}", f"{difference.difference:+.2f}"),
-                f"{difference.interval.low:+.2f} to {difference.interval.high:+.2f}",
+                difference.interval.text("+.2f"),
                 *_p_values(difference, several),
                 *(counts if difference.measure == "miou" else [""] * 3),
             ]
@@ -116,7 +128,8 @@ def _table(comparison: Comparison, duel: Duel) -> list[list[str]]:
 
 
 def _p_values(difference: Difference, several: bool) -> list[str]:
-    return [f"{difference.p_value:.4f}", *([f"{difference.p_holm:.4f}"] if several else [])]
+    values = [difference.p_value, *([difference.p_holm] if several else [])]
+    return ["-" if difference.no_p else f"{value:.4f}" for value in values]
 
 
 def _notes(comparison: Comparison) -> list[str]:
@@ -129,7 +142,22 @@ def _notes(comparison: Comparison) -> list[str]:
     ]
     if count > 1:
         notes.append(f"Holm: corrected for {count} methods against one reference, for each metric and fold separately")
-    return [*notes, *comparison.notes]
+    return [*notes, *not_given(comparison), *comparison.notes]
+
+
+def not_given(comparison: Comparison) -> list[str]:
+    """Return a sentence for each reason why intervals or p-values can't be given, with their numbers."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for duel in comparison.duels:
+        name = f"{plain(duel.name)}: " if len(comparison.duels) > 1 else ""
+        for difference in duel.differences:
+            where = "mean" if difference.fold is None else f"fold {difference.fold}"
+            number = f"{name}{where} {_MEASURES[difference.measure]}"
+            if difference.interval.reason:
+                found.setdefault(("interval", difference.interval.reason), []).append(number)
+            if difference.no_p:
+                found.setdefault(("p", difference.no_p), []).append(number)
+    return [f"{what} can't be given for {', '.join(numbers)}: {reason}" for (what, reason), numbers in found.items()]
 
 
 def _named(name: str, folder: str) -> str:

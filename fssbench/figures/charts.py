@@ -9,7 +9,7 @@ import numpy as np
 
 from fssbench.figures.palette import COLOURS, GREY, hex_of, series_colour, series_marker
 from fssbench.figures.saving import shown_name
-from fssbench.figures.series import Series, legend
+from fssbench.figures.series import STAR, Series, legend, starred
 from fssbench.figures.style import COLUMN, INK, PAPER, new_figure, styled
 
 if TYPE_CHECKING:
@@ -46,9 +46,11 @@ def bars(
                 hatch=_HATCHES[number // len(COLOURS) % len(_HATCHES)] or None,
                 error_kw={"elinewidth": 0.7, "capsize": 1.5, "ecolor": INK},
             )
-        axes.set_xticks(places, [shown_name(label) for label in labels])
+        marked = starred(series, labels)
+        axes.set_xticks(places, [shown_name(label) for label in marked])
         axes.grid(visible=False, axis="x")
         axes.set_ylabel(y)
+        axes.set_xlabel(STAR if marked != list(labels) else "")
         axes.set_ylim(bottom=0)
         legend(figure, axes, len(series))
         return figure
@@ -84,9 +86,10 @@ def dots(
                 capsize=1.2,
                 label=shown_name(one.name),
             )
-        axes.set_yticks(places, [shown_name(label) for label in labels])
+        marked = starred(series, labels)
+        axes.set_yticks(places, [shown_name(label) for label in marked])
         axes.set_ylim(-0.7, len(labels) - 0.3)
-        axes.set_xlabel(x)
+        axes.set_xlabel(f"{x}\n{STAR}" if marked != list(labels) else x)
         axes.set_xlim(left=0)
         legend(figure, axes, len(series))
         return figure

@@ -159,7 +159,8 @@ class Bin:
 def bin_means(x: Numbers, values: Numbers, edges: Sequence[float]) -> list[Bin]:
     """Return the mean of the values in each bin that has any, with its interval mean ± 1.96 s / sqrt(n).
 
-    The last bin includes its upper end. The interval takes episodes for independent; those of one query are not.
+    The last bin includes its upper end. The interval takes episodes for independent; those of one query are not. Of a
+    single value, or of equal ones, it can't be given: the margin is NaN.
     """
     at, y = np.asarray(x, dtype=np.float64), np.asarray(values, dtype=np.float64)
     found = []
@@ -168,7 +169,7 @@ def bin_means(x: Numbers, values: Numbers, edges: Sequence[float]) -> list[Bin]:
         count = int(inside.sum())
         if count:
             chosen = y[inside]
-            spread = float(chosen.std(ddof=1)) if count > 1 else 0.0
+            spread = float(chosen.std(ddof=1)) if count > 1 and np.ptp(chosen) > 0 else float("nan")
             margin = 1.96 * spread / count**0.5
             found.append(Bin(low, high, float(np.median(at[inside])), float(chosen.mean()), margin, count))
     return found

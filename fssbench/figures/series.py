@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 
 _LETTER, _MARK = 0.055, 0.4
+STAR = "* no 95 % interval can be given"
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,7 @@ class Series:
     Attributes:
         name: Its name in the legend.
         values: One for each label of the axis; NaN where there is none.
-        low: Lower ends of the intervals; empty for none.
+        low: Lower ends of the intervals; empty for none, NaN where one can't be given.
         high: Upper ends.
     """
 
@@ -33,12 +34,26 @@ class Series:
     high: Sequence[float] = ()
 
     def errors(self) -> list[list[float]] | None:
-        """Return the distances to the ends of the intervals, below and above; None without intervals."""
+        """Return the distances to the ends of the intervals, below and above; None without intervals.
+
+        One that can't be given is NaN, so that nothing is drawn: a bar of no length would look sure.
+        """
         if not len(self.low):
             return None
-        below = [max(0.0, value - low) for value, low in zip(self.values, self.low, strict=True)]
-        above = [max(0.0, high - value) for value, high in zip(self.values, self.high, strict=True)]
-        return [np.nan_to_num(below).tolist(), np.nan_to_num(above).tolist()]
+        values = np.asarray(self.values, dtype=np.float64)
+        below = np.maximum(values - np.asarray(self.low, dtype=np.float64), 0.0)
+        above = np.maximum(np.asarray(self.high, dtype=np.float64) - values, 0.0)
+        return [below.tolist(), above.tolist()]
+
+
+def starred(series: Sequence[Series], labels: Sequence[str]) -> list[str]:
+    """Return the labels of an axis, with a star where a method has a value whose interval can't be given."""
+    return [
+        f"{label}*"
+        if any(len(one.low) and np.isnan(one.low[n]) and not np.isnan(one.values[n]) for one in series)
+        else label
+        for n, label in enumerate(labels)
+    ]
 
 
 def legend(figure: Figure, axes: Axes, count: int) -> None:

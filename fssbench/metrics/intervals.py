@@ -5,9 +5,9 @@ Student's t distribution. Percentile intervals, the usual choice, are worse for 
 ratio of sums, and do not depend on the number of images. Their coverage is lower, and that of BCa intervals is not
 better (docs/statistics.md).
 
-If all draws are equal, s is 0, although few images prove little. The interval then follows the "rule of three" (Hanley
-and Lippman-Hand, JAMA 249, 1983): with f degrees of freedom, a fraction of up to 1 - (1 - level)^(1 / f) of the images
-may behave differently and have any value. With f = 0 the interval covers the whole range.
+Where s is not known there is no interval, and the reason takes its place: no class has two images, all draws are equal
+(the images that were not drawn need not be like these), or so few images spread so far that x ± t s is every possible
+value. What is not known of a fold is not known of the mean over the folds.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
+from math import isnan, nan
 
 import numpy as np
 import numpy.typing as npt
@@ -27,12 +28,34 @@ _MANY = 30
 """From this many degrees of freedom, Student's quantile is within a few per cent of the normal distribution's."""
 
 
+FEW = "no class has two query images"
+_ONE_DRAW = "a single draw has no spread"
+_EQUAL = "it is the same in all draws of the query images"
+_WIDE = "so few query images leave every value possible"
+
+
 @dataclass(frozen=True)
 class Interval:
-    """A confidence interval, in per cent."""
+    """A confidence interval, in per cent, or the reason why it can't be given.
+
+    Attributes:
+        low: Its lower end; NaN if it can't be given.
+        high: Its upper end; NaN if it can't be given.
+        reason: Why it can't be given; empty if it is.
+    """
 
     low: float
     high: float
+    reason: str = ""
+
+    @property
+    def given(self) -> bool:
+        """Whether there is an interval."""
+        return not self.reason and not isnan(self.low)
+
+    def text(self, form: str = ".1f") -> str:
+        """Return the ends as text, each in a format of Python, e.g. "46.1 to 52.0"; "-" if it can't be given."""
+        return f"{self.low:{form}} to {self.high:{form}}" if self.given else "-"
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,53 +66,68 @@ class Sample:
         value: The metric, in per cent.
         drawn: Its bootstrap draws, (draws,).
         degrees_of_freedom: Number of clusters minus number of strata.
+        name: What a mean calls it, e.g. "fold 0".
+        few: Why there is no interval if there is no degree of freedom.
     """
 
     value: float
     drawn: Floats
     degrees_of_freedom: int
+    name: str = ""
+    few: str = FEW
+
+    @property
+    def unknown(self) -> str:
+        """Why its spread is not known; empty if it is."""
+        if self.degrees_of_freedom < 1:
+            return self.few
+        if self.drawn.size < 2:
+            return _ONE_DRAW
+        return _EQUAL if np.ptp(self.drawn) <= _ROUNDING else ""
 
 
-def interval(value: float, drawn: Floats, degrees_of_freedom: int, level: float, lowest: float = 0.0) -> Interval:
-    """Return the confidence interval of a metric.
+def interval(
+    value: float, drawn: Floats, degrees_of_freedom: int, level: float, lowest: float = 0.0, few: str = FEW
+) -> Interval:
+    """Return the confidence interval of a metric, or the reason why it can't be given.
 
     Args:
         value: The metric, in per cent.
         drawn: Its bootstrap draws, (draws,).
-        degrees_of_freedom: Number of clusters minus number of strata. With 0 the interval covers the whole range.
+        degrees_of_freedom: Number of clusters minus number of strata. With 0 there is no interval.
         level: The nominal coverage, between 0 and 1.
         lowest: The smallest possible value: 0 for a metric, -100 for a difference of metrics. The largest is 100.
+        few: Why there is no interval if there is no degree of freedom.
     """
-    return interval_of_mean([Sample(value, drawn, degrees_of_freedom)], level, lowest)
+    return interval_of_mean([Sample(value, drawn, degrees_of_freedom, few=few)], level, lowest)
 
 
 def interval_of_mean(samples: Sequence[Sample], level: float, lowest: float = 0.0) -> Interval:
     """Return the confidence interval of the mean of metrics that were drawn independently, such as those of folds.
 
-    A metric whose draws are all equal widens the interval of the mean of k metrics by 1 / k of its own interval.
+    There is none if that of one of the metrics can't be given, or if it would be every possible value.
 
     Args:
         samples: The metrics, each with the same number of draws.
         level: The nominal coverage, between 0 and 1.
         lowest: As for `interval`.
     """
-    count = len(samples)
-    # The standard deviation of a single draw means nothing.
-    spread = [sample for sample in samples if sample.degrees_of_freedom >= 1 and np.ptp(sample.drawn) > _ROUNDING]
-    below = above = 0.0
-    if spread:
-        moved = np.mean([sample.drawn for sample in spread], axis=0) * (len(spread) / count)
-        pooled = _pooled_freedom(
-            [float(np.var(sample.drawn)) for sample in spread], [sample.degrees_of_freedom for sample in spread]
-        )
-        below = above = student_quantile(0.5 + level / 2.0, pooled) * float(np.std(moved))
     for sample in samples:
-        if sample not in spread:
-            unseen = 1.0 - (1.0 - level) ** (1.0 / sample.degrees_of_freedom) if sample.degrees_of_freedom >= 1 else 1.0
-            below += unseen * (sample.value - lowest) / count
-            above += unseen * (100.0 - sample.value) / count
+        if reason := sample.unknown:
+            return not_given(f"{sample.name}: {reason}" if sample.name and len(samples) > 1 else reason)
+    freedom = _pooled_freedom(
+        [float(np.var(sample.drawn)) for sample in samples], [sample.degrees_of_freedom for sample in samples]
+    )
+    spread = float(np.std(np.mean([sample.drawn for sample in samples], axis=0)))
+    reach = student_quantile(0.5 + level / 2.0, freedom) * spread
     value = float(np.mean([sample.value for sample in samples]))
-    return Interval(max(lowest, value - below), min(100.0, value + above))
+    low, high = max(lowest, value - reach), min(100.0, value + reach)
+    return not_given(_WIDE) if low <= lowest and high >= 100.0 else Interval(low, high)
+
+
+def not_given(reason: str) -> Interval:
+    """Return an interval that can't be given, with the reason."""
+    return Interval(nan, nan, reason)
 
 
 def _pooled_freedom(variances: Sequence[float], degrees: Sequence[int]) -> float:

@@ -44,7 +44,7 @@ def classes_html(summary: Summary, names: Mapping[int, Mapping[int, str]]) -> st
             row["fold"],
             row["episodes"],
             f"{row['iou']:.2f}",
-            _bounds(row["low"], row["high"]),
+            row["no_interval"] or _bounds(row["low"], row["high"]),
         )
         for row in summary.per_class.to_dict("records")
     ]
@@ -56,9 +56,8 @@ def classes_html(summary: Summary, names: Mapping[int, Mapping[int, str]]) -> st
 def _number(summary: FoldSummary | Summary, metric: str) -> str:
     interval = summary.intervals.get(metric)
     value = f"{getattr(summary, metric):.2f}"
-    return value if interval is None else f"{value} {_bounds(interval.low, interval.high)}"
+    return value if interval is None or not interval.given else f"{value} {_bounds(interval.low, interval.high)}"
 
 
 def _bounds(low: float, high: float) -> str:
-    """Return an interval; nothing if there is none."""
-    return f"[{low:.1f}, {high:.1f}]" if low == low else ""  # NaN differs from itself
+    return f"[{low:.1f}, {high:.1f}]"

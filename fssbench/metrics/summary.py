@@ -14,9 +14,9 @@ import numpy as np
 
 from fssbench.errors import UsageError
 from fssbench.metrics.bootstrap import bootstrap, degrees_of_freedom
-from fssbench.metrics.counts import RATIOS, Floats, Ratios, mean_ratios
+from fssbench.metrics.counts import RATIOS, ClusterCounts, Floats, Ratios, mean_ratios
 from fssbench.metrics.fold_counts import COLUMNS, CountingRules, FoldCounts, count_folds
-from fssbench.metrics.intervals import Interval, Sample, interval, interval_of_mean
+from fssbench.metrics.intervals import FEW, Interval, Sample, interval, interval_of_mean, not_given
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,6 +25,7 @@ __all__ = ["COLUMNS", "DRAWS", "LEVEL", "FoldSummary", "Interval", "Scores", "Su
 
 DRAWS = 10_000
 LEVEL = 0.95
+NOT_DRAWN = "none was drawn"
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,7 @@ class FoldSummary(Scores):
         classes: The classes that mIoU is the mean over.
         asked: The classes among them that have an episode; the others count as 0.
         intervals: The confidence intervals, by metric: "miou", "fb_iou", "exact_ratio", and if they apply "base_miou"
-            and "total_miou".
+            and "total_miou". One that can't be given has the reason instead of its ends.
         base_classes: The base classes that `base_miou` is the mean over.
         runs: The metrics of each run, if there are several; those of the fold are then their means.
         without_truth: The classes of `asked` that have no ground-truth pixel in any query. They count as 0 whatever is
@@ -92,8 +93,10 @@ class Summary(Scores):
         episodes: Number of episodes that were counted.
         folds: The metrics of each fold, sorted by fold.
         per_class: A row per (fold, class): `fold`, `class_id`, `episodes` (with that class), `intersection`, `union`
-            (pixels), `iou`, `low`, `high` (per cent).
-        intervals: The confidence interval of the mean over the folds, by metric.
+            (pixels), `iou`, `low`, `high` (per cent), and `no_interval`: why there is no interval, so that `low` and
+            `high` are NaN; empty if there is one.
+        intervals: The confidence interval of the mean over the folds, by metric. One that can't be given has the reason
+            instead of its ends.
         runs: The means over the folds of each run, if there are several runs.
     """
 
@@ -112,8 +115,10 @@ class Summary(Scores):
 
     def _repr_html_(self) -> str:
         from fssbench.metrics.shown import classes_html, metrics_html
+        from fssbench.metrics.unknown import without_interval
+        from fssbench.notebook.html import notes
 
-        return metrics_html(self) + classes_html(self, {})
+        return metrics_html(self) + notes(without_interval(self, self.intervals)) + classes_html(self, {})
 
     @property
     def frame(self) -> pd.DataFrame:
@@ -180,7 +185,8 @@ def summarise(
     resamples the query images, with all episodes of an image, within each class for 1-way episodes and within the fold
     for more ways. t is the quantile of Student's t distribution. The intervals cover the choice of the queries, not the
     variance of training. With few queries per class they are too narrow, because the ratio is biased: a nominal 95 %
-    is about 92 % with 40 queries per class, and 90 % with 10 (docs/statistics.md).
+    is about 92 % with 40 queries per class, and 90 % with 10 (docs/statistics.md). One that can't be given, such as
+    that of a single query, has NaN at its ends, and the reason (`Interval`).
 
     Args:
         frame: A row per episode, with the columns `COLUMNS`; see `fssbench.results.Row`.
@@ -274,15 +280,26 @@ def _intervals(
     if not drawn[0].numbers.miou.size:
         return {}
     parts = [
-        (_values(counts.ratios()), sample.numbers, degrees_of_freedom([counts.total]))
-        for counts, sample in zip(folds, drawn, strict=True)
+        (counts.total, _values(counts.ratios()), sample.numbers) for counts, sample in zip(folds, drawn, strict=True)
     ]
     return {
         name: interval_of_mean(
-            [Sample(values[name], getattr(numbers, name), degrees) for values, numbers, degrees in parts], level
+            [sample_of(total, values[name], getattr(numbers, name)) for total, values, numbers in parts], level
         )
         for name in names
     }
+
+
+def sample_of(total: ClusterCounts, value: float, drawn: Floats) -> Sample:
+    """Return a metric of a fold with its draws.
+
+    Args:
+        total: The counts of the fold.
+        value: The metric, in per cent.
+        drawn: Its draws, (draws,).
+    """
+    few = "there is one query image" if len(total.clusters) == 1 else FEW
+    return Sample(value, drawn, degrees_of_freedom([total]), f"fold {total.fold}", few)
 
 
 def _fold_summary(counts: FoldCounts, drawn: _Drawn, level: float) -> FoldSummary:
@@ -309,9 +326,15 @@ def _class_table(folds: Sequence[FoldCounts], drawn: Sequence[_Drawn], level: fl
         sums = counts.sums.sum(axis=0)
         iou = cast("Floats", counts.ratios(sums).per_class)
         bounds = [
-            interval(float(value), sample.per_class[:, place], counts.class_degrees_of_freedom(place), level)
+            interval(
+                float(value),
+                sample.per_class[:, place],
+                counts.class_degrees_of_freedom(place),
+                level,
+                few=f"{'one query image has' if sums[width + place] else 'no query image has'} a pixel of it",
+            )
             if len(sample.per_class)
-            else Interval(np.nan, np.nan)
+            else not_given(NOT_DRAWN)
             for place, value in enumerate(iou)
         ]
         columns = {
@@ -323,6 +346,7 @@ def _class_table(folds: Sequence[FoldCounts], drawn: Sequence[_Drawn], level: fl
             "iou": iou,
             "low": [each.low for each in bounds],
             "high": [each.high for each in bounds],
+            "no_interval": [each.reason for each in bounds],
         }
         tables.append(pd.DataFrame(columns))
     return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()

@@ -13,7 +13,7 @@ import numpy as np
 
 from fssbench.errors import FSSBenchError
 from fssbench.escape import plain
-from fssbench.figures.points import bin_means
+from fssbench.figures.points import Bin, bin_means
 from fssbench.files import file_size
 from fssbench.reports.cases import Case
 from fssbench.reports.errors import NEEDS_MAPS, Category
@@ -70,7 +70,7 @@ def metrics(runs: Compared, summaries: Sequence[Summary]) -> Table:
         for measure in measures:
             value, interval = getattr(summary, measure), summary.intervals.get(measure)
             cells.append(_number(value))
-            cells.append("" if interval is None else f"{interval.low:.1f} to {interval.high:.1f}")
+            cells.append("" if interval is None else interval.text())
         cells += [_number(getattr(fold, first)) for fold in summary.folds] if len(folds) > 1 else []
         rows.append(tuple(cells))
     return Table(tuple(heads), tuple(rows))
@@ -81,6 +81,7 @@ def differences(runs: Compared) -> Table | None:
     if len(runs.methods) < 2:
         return None
     from fssbench.comparison import compare
+    from fssbench.comparison.render import not_given
 
     found = compare([method.results for method in runs.methods])
     names = measures_of(runs.run)
@@ -95,14 +96,15 @@ def differences(runs: Compared) -> Table | None:
                         name,
                         names.get(one.measure, one.measure),
                         f"{one.difference:+.2f}",
-                        f"{one.interval.low:+.2f} to {one.interval.high:+.2f}",
-                        f"{one.p_holm:.4f}",
+                        one.interval.text("+.2f"),
+                        "-" if one.no_p else f"{one.p_holm:.4f}",
                         won,
                     )
                 )
     notes = (
         f"Differences from {runs.names[0]} in percentage points, on the same episodes, with {found.level:.0%} "
         "intervals; p of a permutation test, with Holm's correction for the number of methods.",
+        *(f"{text}." for text in not_given(found)),
     )
     heads = ("method", "metric", "difference", "95 %", "p", "episodes won / lost / tied")
     return Table(heads, tuple(rows), 2, notes)
@@ -145,16 +147,18 @@ def hard(cases: Sequence[Case], runs: Compared) -> Table | None:
         cells = [title, str(len(chosen))]
         for number in range(len(runs.methods)):
             found = bin_means([0.5] * len(chosen), [case.ious[number] for case in chosen], [0, 1])
-            # A single object says nothing of the spread.
-            spread = f" ±{found[0].margin:.1f}" if len(chosen) > 1 else ""
-            cells.append(f"{found[0].mean:.1f}{spread}" if found else "-")
+            cells.append(_with_margin(found[0]) if found else "-")
         rows.append(tuple(cells))
     note = (
         "Mean IoU of the classes of episodes, in per cent, ±1.96 standard errors; this is not the mIoU, which sums "
-        "pixels. Connected parts are several instances, or one behind something; parts of less than 1 % of the object "
-        "don't count."
+        "pixels. A single object, or equal ones, have no standard error. Connected parts are several instances, or one "
+        "behind something; parts of less than 1 % of the object don't count."
     )
     return Table(("objects", "number", *runs.names), tuple(rows), 1, (note,))
+
+
+def _with_margin(found: Bin) -> str:
+    return f"{found.mean:.1f}" if np.isnan(found.margin) else f"{found.mean:.1f} ±{found.margin:.1f}"
 
 
 def _between(low: float, high: float) -> Callable[[Case], bool]:

@@ -126,6 +126,7 @@ def _class_table(runs: Compared, summaries: Sequence[Summary], names: dict[int, 
         cells = [names.get(int(class_id), f"class {class_id}"), str(fold), str(episodes)]
         for summary in summaries:
             low, value, high = (float(summary.per_class[column].iloc[place]) for column in ("low", "iou", "high"))
-            cells.append(f"{value:.1f} ({low:.1f} to {high:.1f})")
+            why = summary.per_class["no_interval"].iloc[place]
+            cells.append(f"{value:.1f} ({why or f'{low:.1f} to {high:.1f}'})")
         rows.append(tuple(cells))
     return numbers.Table(("class", "fold", "episodes", *runs.names), tuple(rows))

@@ -127,11 +127,13 @@ def make(runs: Compared, options: Options | None = None, title: str = "") -> Rep
 
 def _caveats(runs: Compared, summaries: Sequence[Summary]) -> list[str]:
     from fssbench.episode import read_episodes
+    from fssbench.metrics.unknown import without_interval
     from fssbench.results.caveats import caveats
 
     found: list[str] = []
     for method, summary in zip(runs.methods, summaries, strict=True):
         if method.folder is None:
+            found += [f"{method.name}: {text}" for text in without_interval(summary, summary.intervals)]
             continue
         try:
             lists = [read_episodes(method.folder / f"episodes-fold{fold.fold}.json") for fold in method.run.folds]

@@ -10,6 +10,7 @@ from fssbench.episode.verify import official, runs_in
 from fssbench.methods.catalogue import REGISTRY, method_info
 from fssbench.metrics.runs import spread_of
 from fssbench.metrics.summary import Summary
+from fssbench.metrics.unknown import without_interval
 from fssbench.protocols.own import protocol_of_record
 from fssbench.protocols.rules import list_protocols, size_in_words
 from fssbench.protocols.rules import protocol as protocol_of
@@ -29,6 +30,7 @@ def caveats(results: Results, summary: Summary, lists: Sequence[EpisodeList]) ->
         summary: Its metrics over the classes of the episodes.
         lists: Its episode lists; none if they are not at hand, and then nothing is said of them.
     """
+    scored = results.run.protocol.task == "fscs"
     return [
         *_limit(results),
         *_shard(results),
@@ -36,6 +38,7 @@ def caveats(results: Results, summary: Summary, lists: Sequence[EpisodeList]) ->
         *_lost(results),
         *_classes(results, summary),
         *caveats_without_truth(summary),
+        *without_interval(summary, [name for name in summary.intervals if name != "exact_ratio" or scored]),
         *_training(results),
         *_seen(results),
         *_weights(results),

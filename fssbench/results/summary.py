@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import asdict
 
-from fssbench.metrics.summary import FoldSummary, Summary
+from fssbench.metrics.summary import FoldSummary, Interval, Summary
 from fssbench.protocols.rules import protocol, shipped_protocols
 from fssbench.results.lost import NOTHING, Lost
 from fssbench.results.record import Run
@@ -38,11 +38,26 @@ def summary_record(summary: Summary, lost: Lost = NOTHING, further: Sequence[str
         **more,
         **runs,
         **notes,
-        "intervals": {name: asdict(interval) for name, interval in summary.intervals.items()},
+        "intervals": _intervals(summary.intervals),
         **({"lost": asdict(lost)} if lost else {}),
         "folds": folds,
-        "per_class": summary.per_class.to_dict("records"),
+        "per_class": [_class(row) for row in summary.per_class.to_dict("records")],
     }
+
+
+def _intervals(intervals: Mapping[str, Interval]) -> dict[str, dict[str, float | str | None]]:
+    """Return the ends of intervals by metric; null, and the reason, for one that can't be given."""
+    return {
+        name: {"low": one.low, "high": one.high} if one.given else {"low": None, "high": None, "reason": one.reason}
+        for name, one in intervals.items()
+    }
+
+
+def _class(row: Mapping[Hashable, object]) -> dict[str, object]:
+    """Return the record of a class; without the reason for the lack of an interval, where there is one."""
+    if row["no_interval"]:
+        return {**{str(name): value for name, value in row.items()}, "low": None, "high": None}
+    return {str(name): value for name, value in row.items() if name != "no_interval"}
 
 
 def caveats_without_truth(summary: Summary) -> list[str]:
@@ -97,4 +112,5 @@ def _fold(fold: FoldSummary) -> dict[str, object]:
     unset = {name for name in OPTIONAL if getattr(fold, name) is None}
     unset |= {name for name in ("base_classes", "runs", "without_truth") if not getattr(fold, name)}
     runs = {"runs": [_run(asdict(run)) for run in fold.runs]} if fold.runs else {}
-    return {name: value for name, value in asdict(fold).items() if name not in unset} | runs
+    more = runs | {"intervals": _intervals(fold.intervals)}
+    return {name: value for name, value in asdict(fold).items() if name not in unset} | more

@@ -58,6 +58,7 @@ def _merged(entries: Sequence[Entry]) -> Entry:
         deviation={column: _spread(found) for column, found in values.items()},
         half_width={},
         intervals={},
+        no_interval={},
         all_classes={},
         comparable=all(entry.comparable for entry in entries),
         remarks=(*remarks, joined),

@@ -64,6 +64,7 @@ class Entry:
             column.
         mean_over: The folds that the means are over, if they are not all folds of the data set; empty if they are.
         intervals: For a measured result, both ends of the 95 % interval, by column.
+        no_interval: For a measured result, why a number has no such interval, by column.
         deviation: For a measured result of several runs, their standard deviation, by column.
         own: Whether it is of a method of the user, whose row comes last.
         group: The title of its group of rows, if it is not that of the backbone.
@@ -111,6 +112,7 @@ class Entry:
     cite: str = ""
     source_cite: str = ""
     quoted: bool = False
+    no_interval: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def data_title(self) -> str:

@@ -17,6 +17,7 @@ _LEADS = {
     "mean": "",
     "variant": "",
     "caution": "",
+    "interval": "",
     "measured": "",
     "printed": "",
     "differs": "",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from fssbench.datasets.catalogue import fold_count_of
@@ -170,11 +170,17 @@ def _cell(entry: Entry | None, number: str, notes: Footnotes, style: Style) -> C
     )
 
 
+def _reaches(entry: Entry, digits: int) -> dict[str, str]:
+    """Return the half widths of the intervals of a result by column, and a dash where none can be given."""
+    found = {column: f"±{rounded(text, digits)}" for column, text in entry.half_width.items()}
+    return found | dict.fromkeys(entry.no_interval, MISSING)
+
+
 def _under(line: list[Entry], blocks: list[_Columns], style: Style) -> tuple[Row, ...]:
     """Return the lines below a measured row: intervals, and differences to the printed numbers."""
     digits = style.decimals
-    lines = (
-        ("95 % interval", lambda entry: {c: f"±{rounded(text, digits)}" for c, text in entry.half_width.items()}),
+    lines: tuple[tuple[str, Callable[[Entry], Mapping[str, str]]], ...] = (
+        ("95 % interval", lambda entry: _reaches(entry, digits)),
         ("minus printed", lambda entry: differences(entry, digits)),
     )
     under = []

@@ -46,9 +46,10 @@ class ClassNumber:
         backbone: The backbone; empty if there is none.
         episodes: Number of episodes with the class.
         iou: Percent.
-        low: Lower end of the 95 % interval, percent.
+        low: Lower end of the 95 % interval, percent; None if it can't be given.
         high: Upper end.
         runs: The run folders.
+        no_interval: Why there is no interval; empty if there is one.
     """
 
     dataset: str
@@ -64,9 +65,10 @@ class ClassNumber:
     backbone: str
     episodes: int
     iou: float
-    low: float
-    high: float
+    low: float | None
+    high: float | None
     runs: tuple[str, ...]
+    no_interval: str = ""
 
 
 @dataclass(frozen=True)
@@ -198,9 +200,10 @@ def _numbers(one: Measurement, entry: Entry, name: str) -> Iterable[ClassNumber]
             backbone="" if entry.backbone == NO_BACKBONE else entry.backbone,
             episodes=int(row["episodes"]),
             iou=float(row["iou"]),
-            low=float(row["low"]),
-            high=float(row["high"]),
+            low=None if row["no_interval"] else float(row["low"]),
+            high=None if row["no_interval"] else float(row["high"]),
             runs=entry.folders,
+            no_interval=str(row["no_interval"]),
         )
 
 

@@ -24,18 +24,33 @@ _WEIGHTS = 1 << 26
 of 200,000 the width of their interval, which is narrow, has an error of 4 %."""
 _LEAST_DRAWS = 200
 
+_TITLES = {"mean": "the mean", "fb_iou": "FB-IoU", "er_mean": "the mean ER"}
 _MEASURES = {"mean": "miou", "fb_iou": "fb_iou", "er_mean": "exact_ratio"}
 
 
 def with_intervals(entry: Entry, one: Measurement, columns: Iterable[str]) -> Entry:
-    """Return a measured result with its 95 % intervals in some columns."""
+    """Return a measured result with its 95 % intervals in some columns, and why there is none in others."""
     found = _intervals(one, columns)
-    ends = {column: (interval.low, interval.high) for column, (_, interval) in found.items()}
-    return replace(entry, half_width=_half_widths(found), intervals=ends)
+    ends = {column: (interval.low, interval.high) for column, (_, interval) in found.items() if interval.given}
+    none = {column: interval.reason for column, (_, interval) in found.items() if not interval.given}
+    remarks = [Remark("interval", text) for text in _sentences(none)]
+    remarks = [*entry.remarks, *remarks]
+    return replace(entry, half_width=_half_widths(found), intervals=ends, no_interval=none, remarks=tuple(remarks))
+
+
+def _sentences(none: Mapping[str, str]) -> list[str]:
+    """Return a sentence for each reason why columns have no interval."""
+    where: dict[str, list[str]] = {}
+    for column, reason in none.items():
+        where.setdefault(reason, []).append(_TITLES.get(column) or f"fold {column.removeprefix('er_')[len('fold') :]}")
+    return [
+        f"no 95 % interval can be given for {', '.join(dict.fromkeys(titles))}: {reason}"
+        for reason, titles in where.items()
+    ]
 
 
 def half_widths(one: Measurement, columns: Iterable[str]) -> dict[str, str]:
-    """Return half the width of the 95 % interval, by column (`fssbench.publications.rows.NUMBERS`).
+    """Return half the width of the 95 % interval, by column (`fssbench.publications.rows.NUMBERS`), where there is one.
 
     Args:
         one: The folds of one configuration, from one run or several.
@@ -65,7 +80,11 @@ def _intervals(one: Measurement, columns: Iterable[str]) -> dict[str, tuple[floa
 
 def _half_widths(found: Mapping[str, tuple[float, Interval]]) -> dict[str, str]:
     # Intervals are clipped to 0..100, so the longer half is the one that is not clipped.
-    return {c: f"{max(number - interval.low, interval.high - number):.4f}" for c, (number, interval) in found.items()}
+    return {
+        column: f"{max(number - interval.low, interval.high - number):.4f}"
+        for column, (number, interval) in found.items()
+        if interval.given
+    }
 
 
 def with_printed_numbers(known: Publications, measured: Iterable[Entry]) -> list[Entry]:

@@ -17,9 +17,9 @@ from tests.tables.runs import run_of, write_run
 TORCH = "2.13.0"
 
 
-def released(folds: tuple[int, ...] = (0, 1, 2, 3), *, same: bool = True, shot: int = 1) -> Run:
+def released(folds: tuple[int, ...] = (0, 1, 2, 3), *, same: bool = True, shot: int = 1, episodes: int = 4) -> Run:
     """HSNet's released ResNet50 on PASCAL-5i, on its release's own episodes or on others."""
-    run = run_of("hsnet", folds, dataset="pascal5i", protocol="hsnet", shot=shot)
+    run = run_of("hsnet", folds, dataset="pascal5i", protocol="hsnet", shot=shot, episodes=episodes)
     return with_folds(run, lambda f: replace(f, episodes_hash=_hash(f.fold, shot) if same else "z", weights=_own(f)))
 
 

@@ -10,6 +10,7 @@ import pytest
 from fssbench.checking import Check, Report, report_of, stated_tolerance
 from fssbench.checking.against_published import against_published
 from fssbench.checking.measured import measured
+from fssbench.checking.render import HEADINGS, notes, table_rows
 from fssbench.publications.load import publications
 from fssbench.publications.rows import PrintedRow
 from fssbench.results import Run
@@ -59,10 +60,30 @@ def test_folds_of_several_runs_make_the_mean(tmp_path: Path) -> None:
 
 
 def test_other_episodes_are_given_what_the_draw_moves(tmp_path: Path) -> None:
-    first = report(tmp_path, released(same=False)).checks[0]
+    first = report(tmp_path, released((0,), same=False, episodes=80)).checks[0]
     assert first.tolerance is not None
     assert first.tolerance.tier == "same weights and protocol, other episodes"
     assert "thousand episodes" in first.remark
+
+
+def test_a_list_too_short_to_say_anything_gets_no_verdict(tmp_path: Path) -> None:
+    its = report(tmp_path, released((0,), same=False, episodes=40))
+    assert (its.checks[0].verdict, its.checks[0].measured) == ("none", pytest.approx(64.3))
+    assert "the tolerance would be -13." in its.uncompared[0]
+
+
+@pytest.mark.parametrize(("same", "verdict"), [(True, "pass"), (False, "none")])
+def test_no_verdict_rests_on_a_number_without_an_interval(tmp_path: Path, same: bool, verdict: str) -> None:
+    # All rows alike, of as many episodes as a verdict needs. The same weights on the same episodes are another matter:
+    # there, chance has no part.
+    folder = write_run(tmp_path / "run", released((0,), same=same, episodes=80), 0.643, spread=0)
+    its = report_of([folder], "published")
+    (check,) = its.checks
+    assert (check.verdict, check.measured) == (verdict, pytest.approx(64.3))
+    said = [note for note in notes(its) if "interval can't be given: it is the same in all draws" in note]
+    assert len(said) == 1
+    (cells,) = table_rows(its)
+    assert cells[HEADINGS.index("95 %")] == ("-" if same else "")
 
 
 @pytest.mark.parametrize(

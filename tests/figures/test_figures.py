@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Iterator
+from math import nan
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -40,6 +41,22 @@ def test_a_bin_has_the_mean_of_its_values_and_the_last_one_its_end() -> None:
     found = bin_means([1, 2, 5, 10], [10, 30, np.nan, 70], [0, 5, 10])
     assert [(one.low, one.mean, one.count) for one in found] == [(0, 20.0, 2), (5, 70.0, 1)]
     assert found[0].margin == pytest.approx(1.96 * np.std([10, 30], ddof=1) / 2**0.5)
+    # A single value has no spread, and equal ones have none that is known.
+    assert np.isnan(found[1].margin)
+    assert np.isnan(bin_means([1, 2], [30, 30], [0, 5])[0].margin)
+
+
+@pytest.mark.parametrize("drawn", [bars, dots])
+def test_an_interval_that_cannot_be_given_is_a_star_and_no_bar(drawn: Any) -> None:
+    some = Series("a", [40.0, 60.0], [nan, 50.0], [nan, 70.0])
+    axes: Any = drawn([some], ["fold 0", "fold 1"], **{"y" if drawn is bars else "x": "mIoU"}).axes[0]
+    (spans,) = axes.collections
+    assert [segment.tolist() for segment in spans.get_segments() if len(segment)] == [
+        [[1.0, 50.0], [1.0, 70.0]] if drawn is bars else [[50.0, 0.0], [70.0, 0.0]]
+    ]
+    labels = axes.get_xticklabels() if drawn is bars else axes.get_yticklabels()
+    assert [text.get_text() for text in labels] == ["fold 0*", "fold 1"]
+    assert "* no 95 % interval can be given" in axes.get_xlabel()
 
 
 def test_shares_follow_each_other_up_to_a_hundred() -> None:

@@ -11,8 +11,9 @@ import scipy.stats
 
 from fssbench.metrics.bootstrap import bootstrap, degrees_of_freedom
 from fssbench.metrics.counts import ClusterCounts, cluster_counts
-from fssbench.metrics.intervals import Interval, Sample, interval, interval_of_mean, student_quantile
+from fssbench.metrics.intervals import Interval, Sample, interval, interval_of_mean, not_given, student_quantile
 from fssbench.metrics.summary import summarise
+from fssbench.metrics.unknown import without_interval
 from tests.comparison.simulation import simulate
 
 
@@ -81,57 +82,55 @@ def test_the_spread_of_a_mean_is_the_textbook_one() -> None:
 def test_nothing_is_known_from_one_query() -> None:
     counts = one_class(1)
     (drawn,) = bootstrap([counts], 100, np.random.default_rng(0))
-    assert interval(50.0, drawn.miou, degrees_of_freedom([counts]), 0.95) == Interval(0.0, 100.0)
-    assert interval(5.0, drawn.miou, degrees_of_freedom([counts]), 0.95, -100.0) == Interval(-100.0, 100.0)
+    for lowest in (0.0, -100.0):
+        found = interval(50.0, drawn.miou, degrees_of_freedom([counts]), 0.95, lowest, few="one query")
+        assert found == not_given("one query")
+        assert (found.given, found.text()) == (False, "-")
+        assert np.isnan([found.low, found.high]).all()
 
 
 def test_one_query_of_a_class_does_not_make_a_number_sure() -> None:
     # Class 1 answered alike twice, class 2 asked once: drawn within classes alone, no draw would differ from another.
     frame = rows(classes=[(1,), (1,), (2,)], intersection=[(0, 5), (0, 5), (0, 0)], union=[(5, 10), (5, 10), (5, 10)])
     drawn = summarise(frame, draws=500).intervals["miou"]
-    assert (drawn.low, drawn.high) == (0.0, 100.0)
+    assert drawn == not_given("so few query images leave every value possible")
 
 
 @pytest.mark.parametrize("count", [2, 3, 10, 1000])
 @pytest.mark.parametrize("level", [0.9, 0.95])
-def test_queries_that_agree_are_as_sure_as_they_are_many(count: int, level: float) -> None:
+def test_the_spread_of_queries_that_agree_is_not_known(count: int, level: float) -> None:
     frame = rows(classes=[(1,)] * count, intersection=[(5, 5)] * count, union=[(10, 10)] * count)
     summary = summarise(frame, draws=50, level=level)
-    # So large a share of others could be missing among so many queries with this probability (less one degree).
-    unseen = 1 - (1 - level) ** (1 / (count - 1))
-    assert (1 - unseen) ** (count - 1) == pytest.approx(1 - level)
-    for found in (
-        *(summary.intervals["miou"], summary.folds[0].intervals["fb_iou"]),
-        Interval(*summary.per_class[["low", "high"]].iloc[0]),
-    ):
-        assert (found.low, found.high) == pytest.approx((50 * (1 - unseen), 50 + 50 * unseen))
-    assert summary.intervals["exact_ratio"].high == 100.0
-    assert summary.intervals["exact_ratio"].low == pytest.approx(100 * (1 - unseen))
+    same = "it is the same in all draws of the query images"
+    for name in ("miou", "fb_iou", "exact_ratio"):
+        assert summary.intervals[name] == summary.folds[0].intervals[name] == not_given(same)
+    (row,) = summary.per_class.to_dict("records")
+    assert (row["iou"], row["no_interval"]) == (50.0, same)
+    assert np.isnan([row["low"], row["high"]]).all()
 
 
-def test_two_queries_that_agree_leave_nearly_all_open() -> None:
-    found = interval(50.0, np.full(100, 50.0), 1, 0.95)
-    assert (found.low, found.high) == pytest.approx((2.5, 97.5))
-    found = interval(10.0, np.full(100, 10.0), 1, 0.95, -100.0)
-    assert (found.low, found.high) == pytest.approx((-94.5, 95.5))
+def test_an_interval_is_never_every_possible_value() -> None:
+    drawn = np.array([-80.0, 180.0] * 50)
+    assert interval(50.0, drawn, 1, 0.95).reason == "so few query images leave every value possible"
+    assert interval(50.0, drawn, 1, 0.95, -100.0).reason == "so few query images leave every value possible"
+    # One end alone may be as far as it goes.
+    assert interval(0.5, np.array([0.0, 1.0] * 50), 200, 0.95) == Interval(0.0, pytest.approx(1.486, abs=1e-3))
 
 
 def test_one_draw_has_no_spread() -> None:
-    assert interval(50.0, np.array([40.0]), 1, 0.95) == Interval(pytest.approx(2.5), pytest.approx(97.5))
+    assert interval(50.0, np.array([40.0]), 1, 0.95) == not_given("a single draw has no spread")
 
 
 def test_what_is_not_known_of_a_fold_is_not_known_of_the_mean() -> None:
     generator = np.random.default_rng(0)
     known = [Sample(50.0, generator.normal(50.0, 2.0, 4000), 99) for _ in range(2)]
-    for single in (Sample(20.0, np.full(4000, 20.0), 0), Sample(20.0, generator.normal(20.0, 1.0, 4000), 0)):
-        found = interval_of_mean([*known, single], 0.95)
-        reach = scipy.stats.t.ppf(0.975, 198) * 2.0 * np.sqrt(2) / 3
-        # The third fold is anywhere between 0 and 100.
-        assert found.low == pytest.approx(40.0 - reach - 20.0 / 3, abs=0.05)
-        assert found.high == pytest.approx(40.0 + reach + 80.0 / 3, abs=0.05)
-        difference = interval_of_mean([*known, single], 0.95, -100.0)
-        assert difference.low == pytest.approx(40.0 - reach - 120.0 / 3, abs=0.05)
-    assert interval_of_mean([single] * 3, 0.95) == Interval(0.0, pytest.approx(100.0))
+    for drawn in (np.full(4000, 20.0), generator.normal(20.0, 1.0, 4000)):
+        single = Sample(20.0, drawn, 0, "fold 2")
+        assert interval_of_mean([*known, single], 0.95) == not_given("fold 2: no class has two query images")
+        assert interval_of_mean([*known, single], 0.95, -100.0).reason.startswith("fold 2: ")
+    agreeing = Sample(20.0, np.full(4000, 20.0), 99, "fold 2")
+    assert interval_of_mean([*known, agreeing], 0.95).reason.startswith("fold 2: it is the same in all draws")
+    assert interval_of_mean(known, 0.95).given
 
 
 def test_two_queries_of_a_fold_decide_how_sure_the_mean_is() -> None:
@@ -161,7 +160,8 @@ def test_few_queries_in_one_fold_do_not_make_the_mean_sure(sizes: tuple[int, ...
             drawn = seen[generator.integers(0, size, (200, max(1, size - 1)))].mean(axis=1)
             samples.append(Sample(float(seen.mean()), drawn, size - 1))
         found = interval_of_mean(samples, 0.95)
-        held += found.low <= 50.0 <= found.high
+        held += not found.given or found.low <= 50.0 <= found.high
+        assert found.given or min(sizes) <= 2
     # Degrees of freedom that are added up hold it in 14 to 80 %.
     assert held / repetitions >= 0.85
 
@@ -175,9 +175,13 @@ def test_one_query_in_one_fold_of_several() -> None:
     frame = pd.concat([each.assign(fold=number) for number, each in enumerate(folds)])
     summary = summarise(frame, draws=500)
     mean, whole = summary.intervals["miou"], summary.folds[2].intervals["miou"]
-    assert whole == Interval(0.0, 100.0)
-    assert mean.high - mean.low > 100 / 3
-    assert mean.low < summary.miou < mean.high
+    assert whole == not_given("there is one query image")
+    assert mean == not_given("fold 2: there is one query image")
+    assert summary.folds[0].intervals["miou"].given
+    assert without_interval(summary, ["miou", "fb_iou"]) == [
+        "the interval of mIoU, FB-IoU can't be given for fold 2: there is one query image",
+        "the interval of mIoU, FB-IoU can't be given for the mean: fold 2: there is one query image",
+    ]
 
 
 def test_classes_of_one_query_are_drawn_together() -> None:

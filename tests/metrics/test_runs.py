@@ -6,8 +6,9 @@ import pandas as pd
 import pytest
 
 from fssbench.errors import UsageError
+from fssbench.metrics.intervals import not_given
 from fssbench.metrics.runs import spread_of
-from fssbench.metrics.summary import Interval, summarise
+from fssbench.metrics.summary import summarise
 from fssbench.results.summary import summary_record
 
 
@@ -57,7 +58,7 @@ def test_intervals_are_of_the_mean_over_the_runs() -> None:
     # One query in both runs: what is right in one run is wrong in the other, so that their mean never moves.
     frame = pd.DataFrame(rows(0, 10, 90, 90, 10))
     apart, together = summarise(frame, run_length=2).intervals["miou"], summarise(frame).intervals["miou"]
-    assert apart == together == Interval(pytest.approx(2.5), pytest.approx(97.5))  # as of two queries that agree
+    assert apart == together == not_given("it is the same in all draws of the query images")
     frame = pd.DataFrame([*rows(0, 10, 10, 90, 90)])
     assert summarise(frame.assign(query=["a", "b", "c", "d"]), run_length=2).intervals["miou"].low < 50.0
 

@@ -69,6 +69,21 @@ def test_the_page_has_the_numbers_the_episodes_and_what_repeats_them(report: Rep
     assert links <= ids
 
 
+def test_what_has_no_interval_says_why(report: Report, page: str) -> None:
+    summaries = [method.results.summary() for method in report.runs.methods]
+    # Of six episodes four or five classes have one each.
+    reasons = {why for summary in summaries for why in summary.per_class["no_interval"] if why}
+    assert "one query image has a pixel of it" in reasons
+    (chart,) = [chart for chart in report.charts if chart.name == "class"]
+    assert chart.table is not None
+    for place in range(len(summaries[0].per_class)):
+        for number, summary in enumerate(summaries):
+            why = summary.per_class["no_interval"].iloc[place]
+            cell = chart.table.rows[place][3 + number]
+            assert cell.endswith(f"({why})") == bool(why), cell
+    assert re.search(r"\bnan\b", " ".join(Elements(page).texts)) is None
+
+
 def test_the_page_needs_no_network(page: str) -> None:
     addresses = [value for _, attributes in Elements(page).found for name, value in attributes.items()
                  if name in ("src", "href", "xlink:href", "action", "data", "poster", "srcset")]  # fmt: skip

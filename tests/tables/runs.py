@@ -74,9 +74,14 @@ def run_of(
     )
 
 
-def write_run(folder: Path, run: Run, iou: float = 0.5, answered: int | None = None) -> Path:
-    """Write a run whose classes all have the same IoU; `answered` episodes of each fold."""
+def write_run(folder: Path, run: Run, iou: float = 0.5, answered: int | None = None, spread: int = 10) -> Path:
+    """Write a run whose classes all have the same IoU; `answered` episodes of each fold.
+
+    Of each class the first episode has so many pixels more right, of a thousand, and the last one so many fewer.
+    """
     folder.mkdir(parents=True)
+    right = round(1000 * iou)
+    spread = min(spread, right, 1000 - right)
     (folder / "run.json").write_bytes(TypeAdapter(Run).dump_json(run))
     rows = [
         Row(
@@ -85,17 +90,23 @@ def write_run(folder: Path, run: Run, iou: float = 0.5, answered: int | None = N
             query=f"q{episode}",
             classes=(fold.classes[episode % len(fold.classes)],),
             supports=(("s",) * run.shot,),
-            intersection=(1000, round(1000 * iou)),
+            intersection=(1000, right + spread * _side(episode, count, len(fold.classes))),
             union=(1000, 1000),
             present=(True,),
             truth=(episode > 0 or run.method.task == "fss",),
             seconds=0.1,
         )
         for fold in run.folds
-        for episode in range(run.expected(fold) if answered is None else answered)
+        for count in (run.expected(fold) if answered is None else answered,)
+        for episode in range(count)
     ]
     (folder / "rows.jsonl").write_text("".join(line_of(row) + "\n" for row in rows))
     return folder
+
+
+def _side(episode: int, count: int, classes: int) -> int:
+    """Whether an episode is the first of its class (1), the last (-1), or neither or both (0)."""
+    return (episode < classes) - (episode + classes >= count)
 
 
 def limited(run: Run, limit: int) -> Run:

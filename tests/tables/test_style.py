@@ -224,7 +224,8 @@ def test_runs_that_differ_in_seed_or_weights_become_one_row(tmp_path: Path) -> N
 
 def test_lists_of_one_run_have_a_deviation(tmp_path: Path) -> None:
     run = run_of("mynet", episodes=4)
-    write_run(tmp_path / "a", replace(run, folds=tuple(replace(fold, run_length=2) for fold in run.folds)))
+    of_two = replace(run, folds=tuple(replace(fold, run_length=2) for fold in run.folds))
+    write_run(tmp_path / "a", of_two, spread=0)
     path = tmp_path / "a" / "rows.jsonl"
     lines = path.read_text().splitlines()
     better = [line.replace("[1000,500]", "[1000,700]") if '"episode":3' in line else line for line in lines]

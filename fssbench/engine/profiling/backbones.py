@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from math import isnan
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -46,7 +47,7 @@ class BackboneRun:
         return 1000 * sum(line.seconds for line in self.profile.lines if line.stage == "encode") / self.profile.images
 
     def record(self, difference: Difference | None) -> dict[str, str | int | float | None]:
-        """Return a flat row; metrics in per cent, differences in percentage points.
+        """Return a flat row; metrics in per cent, differences in percentage points; None where one can't be given.
 
         Args:
             difference: Its mIoU against that of the first backbone; None for the first.
@@ -70,7 +71,7 @@ class BackboneRun:
             "backbone": self.backbone,
             "revision": "" if model is None else model.revision,
             "sha256": self.results.run.folds[0].weights.sha256,
-            **{name: None if value is None else round(value, 4) for name, value in numbers.items()},
+            **{name: None if value is None or isnan(value) else round(value, 4) for name, value in numbers.items()},
             "parameters": self.parameters,
             "peak_memory_mib": None if self.profile is None else self.profile.peak_bytes >> 20,
             "device": None if self.profile is None else self.profile.device,

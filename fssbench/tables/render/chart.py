@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
+from math import nan
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,6 +27,8 @@ _COLUMN = 3.4
 
 def draw_chart(tables: Sequence[ClassTable], file: Path) -> bytes:
     """Return a bar chart of a table by class: a bar per class and measurement, with its 95 % interval.
+
+    A class whose interval can't be given for a measurement has a star.
 
     Args:
         tables: The table, as the only one.
@@ -62,11 +65,17 @@ def draw_chart(tables: Sequence[ClassTable], file: Path) -> bytes:
                 [x + (place - (len(names) - 1) / 2) * bar for x, _ in shown],
                 [number.iou for _, number in shown],
                 bar,
-                yerr=[[n.iou - n.low for _, n in shown], [n.high - n.iou for _, n in shown]],
+                yerr=[
+                    [nan if n.low is None else max(0.0, n.iou - n.low) for _, n in shown],
+                    [nan if n.high is None else max(0.0, n.high - n.iou) for _, n in shown],
+                ],
                 error_kw={"linewidth": 0.6, "ecolor": "0.35"},
                 label=_text(name),
             )
-        axes.set_xticks(range(len(classes)), [_text(name) for _, _, name in classes], rotation=60, ha="right")
+        unknown = {(n.fold, n.class_id, n.class_name) for n in numbers if n.low is None}
+        names_of = [f"{_text(key[2])}*" if key in unknown else _text(key[2]) for key in classes]
+        axes.set_xticks(range(len(classes)), names_of, rotation=60, ha="right")
+        axes.set_xlabel("* no 95 % interval can be given" if unknown else "")
         for left, right in zip(range(len(classes)), range(1, len(classes)), strict=False):
             if classes[left][0] != classes[right][0]:
                 axes.axvline(right - 0.5, color="0.8", linewidth=0.6)

@@ -25,8 +25,9 @@ def render_csv(tables: Iterable[Table]) -> str:
     chosen, too. For a measured result, mean_reach is half the width of the 95 % interval of the mean, and printed_mean
     the printed number of the same setting. If a list leaves out classes of its fold, there are further columns: the
     mIoU of each fold and their mean, where these classes count as 0, as in the releases. Further columns, if a result
-    has them: NUMBER_low and NUMBER_high, the ends of the 95 % interval; NUMBER_std, the standard deviation over runs;
-    mean_over, the folds of means that are not over all of them; own_data, the name of the user's own data.
+    has them: NUMBER_low and NUMBER_high, the ends of the 95 % interval; NUMBER_no_interval, why it can't be given;
+    NUMBER_std, the standard deviation over runs; mean_over, the folds of means that are not over all of them; own_data,
+    the name of the user's own data.
     """
     tables = list(tables)
     entries = [e for table in tables for group in table.groups for row in group.rows for e in row.entries]
@@ -87,6 +88,7 @@ def _further(entries: Sequence[Entry], number: str) -> list[tuple[str, list[str]
     return [
         (f"{number}_low", ["" if end is None else f"{end[0]:.4f}" for end in ends]),
         (f"{number}_high", ["" if end is None else f"{end[1]:.4f}" for end in ends]),
+        (f"{number}_no_interval", [entry.no_interval.get(number, "") for entry in entries]),
         (f"{number}_std", [entry.deviation.get(number, "") for entry in entries]),
         (f"{number}_all_classes", [entry.all_classes.get(number, "") for entry in entries]),
     ]

@@ -16,11 +16,11 @@ def render_json(tables: Iterable[Table]) -> str:
 
     A row has its marks, its cells as they are drawn (`cells`) and as numbers (`values`, null without a number), and its
     results. A result has its numbers in percent by column, and `learnable_params` in millions; `backbone`, `way` and
-    `shot` are null if they were not printed. For a measured result, `intervals` are both ends of the 95 % interval,
-    `reach` is half its width, `printed` are the printed numbers of the same setting, `difference` is measured minus
-    printed number with one decimal, `deviation` the standard deviation over runs, and `runs` the run folders. If means
-    are over a part of the folds, `mean_over` has these folds. If the lists leave out classes of a fold, `all_classes`
-    is the mIoU where these count as 0, as in the releases.
+    `shot` are null if they were not printed. For a measured result, `intervals` are both ends of the 95 % interval
+    (null, and the `reason`, if it can't be given), `reach` is half its width, `printed` are the printed numbers of the
+    same setting, `difference` is measured minus printed number with one decimal, `deviation` the standard deviation
+    over runs, and `runs` the run folders. If means are over a part of the folds, `mean_over` has these folds. If the
+    lists leave out classes of a fold, `all_classes` is the mIoU where these count as 0, as in the releases.
     """
     return (
         escaped(
@@ -75,7 +75,8 @@ def _result(entry: Entry) -> dict[str, object]:
         "numbers": _floats(entry.numbers),
         "reach": _floats(entry.half_width),
         "intervals": {
-            column: {"low": round(low, 4), "high": round(high, 4)} for column, (low, high) in entry.intervals.items()
+            **{c: {"low": round(low, 4), "high": round(high, 4)} for c, (low, high) in entry.intervals.items()},
+            **{c: {"low": None, "high": None, "reason": reason} for c, reason in entry.no_interval.items()},
         },
         "printed": _floats(entry.printed),
         "difference": _floats(differences(entry)),

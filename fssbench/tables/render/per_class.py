@@ -27,6 +27,11 @@ def _csv(numbers: Iterable[ClassNumber]) -> str:
     writer.writerow([field.name for field in fields(ClassNumber)])
     for number in numbers:
         cells = {**asdict(number), "runs": ", ".join(number.runs)}
-        texts = (f"{value:.4f}" if isinstance(value, float) else str(value) for value in cells.values())
-        writer.writerow(map(harmless, texts))
+        writer.writerow(map(harmless, map(_text, cells.values())))
     return out.getvalue()
+
+
+def _text(value: object) -> str:
+    if value is None:
+        return ""
+    return f"{value:.4f}" if isinstance(value, float) else str(value)
