@@ -10,7 +10,9 @@ from typing import Literal
 from fssbench.datasets.catalogue import dataset_title
 
 Origin = Literal["published", "measured"]
-Kind = Literal["variant", "source", "mean", "also", "caution", "measured", "printed", "differs", "repeated", "detail"]
+Kind = Literal[
+    "variant", "source", "mean", "also", "caution", "interval", "measured", "printed", "differs", "repeated", "detail"
+]
 
 NO_BACKBONE = "-"
 """The backbone of a method without one. An empty string means that the backbone was not printed."""
