@@ -55,8 +55,8 @@ def test_every_format_says_which_numbers_have_no_interval_and_why(runs: Path, fo
         assert "fold0" not in result["reach"]
         assert result["intervals"]["fold1"]["low"] < result["intervals"]["fold1"]["high"]
     else:
-        (row,) = tables[0].groups[0].rows
-        assert [cell.text for cell in row.under[0].cells if cell.text][:2] == ["-", f"±{_reach(runs):.1f}"]
+        (shown,) = tables[0].groups[0].rows
+        assert [cell.text for cell in shown.under[0].cells if cell.text][:2] == ["-", f"±{_reach(runs):.1f}"]
         assert f"for fold 0: {ALIKE}" in " ".join(text.split())
 
 
