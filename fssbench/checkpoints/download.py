@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import time
 import zipfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from fssbench.checkpoints.archives import archived_names, is_archive, unpack_one
@@ -23,6 +24,9 @@ from fssbench.downloads.shown import Bar, Shown, Silent
 from fssbench.errors import BrokenFileError, MissingError
 from fssbench.files import locked
 from fssbench.hub.snapshots import downloaded, page
+
+LEFT_FOR = 30 * 86_400
+"""Seconds after which a file that has arrived in part, or an archive of several checkpoints, is removed."""
 
 MOST = 16 << 30
 """Bytes: no checkpoint of the field, and no archive of them, is nearly as large."""
@@ -66,8 +70,19 @@ def _one_at_a_time(record: Record, shown: Shown) -> Iterator[Path]:
     key = hashlib.sha256(record.url.encode()).hexdigest()[:16]
     # Not next to the checkpoints: there is nothing in their folder that is not whole.
     place = cache_folder() / "arriving" / key
+    remove_old(place.parent)
     with locked(place, lambda: shown.note(f"another process fetches from {record.url}; waiting for it")):
         yield place
+
+
+def remove_old(folder: Path) -> None:
+    """Remove what was left in the folder of arriving files `LEFT_FOR` ago; a download that goes on writes to its file."""
+    oldest = time.time() - LEFT_FOR
+    for path in folder.glob("*"):
+        with suppress(OSError):  # another process has removed it
+            # A lock file is empty, and must stay while another process may hold it.
+            if path.suffix != ".lock" and path.is_file() and path.stat().st_mtime < oldest:
+                path.unlink()
 
 
 @contextmanager

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import io
+import os
 import re
 import sys
 import threading
+import time
 import zipfile
 from pathlib import Path
 
@@ -14,6 +16,7 @@ import torch
 from safetensors.torch import save
 
 from fssbench.checkpoints import fetch, file_sha256, locate, record
+from fssbench.checkpoints.download import remove_old
 from fssbench.checkpoints.fetching import cached_file, pattern_of, present
 from fssbench.checkpoints.registry import user_registry
 from fssbench.downloads import space
@@ -304,3 +307,19 @@ def test_a_pattern_fits_no_other_checkpoint() -> None:
     assert pattern_of(five, five, known) == "'bam-vgg16-pascal5i-fold*-5shot'"
     assert pattern_of(asnet[:2], asnet, known) == "'asnet-resnet50-coco20i-*'"
     assert pattern_of(asnet[:2], asnet[:2], known) == " ".join(asnet[:2])
+
+
+def test_what_was_left_of_downloads_long_ago_is_removed(tmp_path: Path) -> None:
+    for name, age in (
+        ("a.file.part", 31),
+        ("a.file.part.json", 31),
+        ("b.archive", 31),
+        ("c.file.part", 1),
+        ("a.lock", 99),
+    ):
+        (tmp_path / name).write_bytes(b"some")
+        then = time.time() - age * 86_400
+        os.utime(tmp_path / name, (then, then))
+    remove_old(tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.lock", "c.file.part"]
+    remove_old(tmp_path / "nowhere")

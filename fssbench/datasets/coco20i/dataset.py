@@ -279,7 +279,7 @@ class Coco20i(Dataset):
                 imported_key = "" if files[0].stem.endswith("2014") else str(self._imported_lists(split))
             key = key_of(files, self.name, split, self.labels, imported_key)
             name = f"{self.name}-{self.labels}-{split}"
-            self._indices[split] = cached_index(name, key, lambda: self._read(split))
+            self._indices[split] = cached_index(name, key, lambda: self._read(split), self.root)
         return self._indices[split]
 
     def _read(self, split: ListSplit) -> pd.DataFrame:

@@ -275,7 +275,7 @@ class Folder(Dataset):
         # An earlier version built indices also from annotations without a pixel.
         rules += ["every object has a pixel"] if self.files.kind == "coco" else []
         key = key_of(files, *rules, *self.files.photos)
-        return cached_index(self.name, key, self._read)
+        return cached_index(self.name, key, self._read, self.root)
 
     def _read(self) -> pd.DataFrame:
         rows: list[tuple[str | int, ...]] = []

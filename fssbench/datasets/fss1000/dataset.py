@@ -96,7 +96,9 @@ class FSS1000(Dataset):
             names = self.entries(0, split)
             files = [self._mask_path(name) for name in names["name"]]
             key = key_of(files, self.name, split, *self._split_classes(split))
-            self._indices[split] = cached_index(f"{self.name}-{split}", key, lambda: self._read(split, names))
+            self._indices[split] = cached_index(
+                f"{self.name}-{split}", key, self.root, lambda: self._read(split, names)
+            )
         return self._indices[split].copy()
 
     def entries(self, fold: int, split: Split = "val") -> pd.DataFrame:

@@ -16,9 +16,12 @@ import hashlib
 import io
 import json
 import logging
+import os
+import platform
 import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,6 +35,9 @@ if TYPE_CHECKING:
 
 VERSION = 1
 """Part of every key; raised when the content of an index changes."""
+
+MOST = 100
+"""So many indices are kept, those that were used last: each has less than a megabyte or two."""
 
 Row = tuple[str, int, int]
 """Image name, class, pixels; further whole numbers may follow."""
@@ -66,25 +72,33 @@ def key_of(files: Iterable[Path], *rules: str) -> str:
     return digest.hexdigest()
 
 
-def cached_index(name: str, key: str, build: Callable[[], pd.DataFrame]) -> pd.DataFrame:
+def cached_index(name: str, key: str, build: Callable[[], pd.DataFrame], root: Path | None = None) -> pd.DataFrame:
     """Return the cached index if it has the key; otherwise build it and cache it.
 
-    If the cached file is damaged, the index is built again. If there is no cache folder, or it can't be written, the
-    index is not cached.
+    An index that is written takes the place of the earlier one of the same name, folder and machine; and of all indices
+    the `MOST` last used are kept. If the cached file is damaged, the index is built again. If there is no cache folder,
+    or it can't be written, the index is not cached.
 
     Args:
         name: File name without suffix, e.g. "pascal5i-val".
         key: The key, from `key_of`.
         build: Builds the index: a column `name` and columns of integers.
+        root: The folder of the files; None if there are none, where indices of the same name do not replace each other.
     """
-    path = reachable(lambda: cache_folder() / "index" / f"{name}-{key[:16]}.npz")
+    # Machines that share a home folder may have other files in a folder of the same name.
+    where = b"" if root is None else f"{platform.node()}\0".encode() + os.fsencode(root.absolute())
+    place = "drawn" if root is None else hashlib.sha256(where).hexdigest()[:8]
+    path = reachable(lambda: cache_folder() / "index" / f"{name}-{place}-{key[:16]}.npz")
     if path is None:
         return build()
     cached = _read(path, key)
     if cached is not None:
+        with suppress(OSError):
+            os.utime(path)  # the last use
         return cached
     frame = build()
-    _write(path, key, frame)
+    if _write(path, key, frame):
+        _remove_earlier(path, "" if root is None else f"{name}-{place}-*.npz")
     return frame
 
 
@@ -127,7 +141,8 @@ def _read(path: Path, key: str) -> pd.DataFrame | None:
         return None
 
 
-def _write(path: Path, key: str, frame: pd.DataFrame) -> None:
+def _write(path: Path, key: str, frame: pd.DataFrame) -> bool:
+    """Write an index, and return whether that was possible."""
     names, codes = np.unique(frame["name"].to_numpy(dtype=object), return_inverse=True)
     arrays = {f"column_{column}": frame[column].to_numpy() for column in frame.columns if column != "name"}
     arrays["names"] = np.frombuffer("\0".join(names).encode("utf-8", "surrogateescape"), dtype=np.uint8)
@@ -142,3 +157,29 @@ def _write(path: Path, key: str, frame: pd.DataFrame) -> None:
     except OSError as error:
         # Without a cache, only time is lost.
         logging.getLogger(__name__).info("the index is not cached: %s", error)
+        return False
+    return True
+
+
+def _remove_earlier(path: Path, same: str) -> None:
+    """Remove indices that a new one replaces, and those that were not used for the longest time.
+
+    Another process that reads one of them has it open, and goes on; one that comes later builds its own.
+
+    Args:
+        path: The new index.
+        same: Pattern of the names of those that it replaces; empty for none.
+    """
+    with suppress(OSError):
+        found = sorted(((_used(one), one) for one in path.parent.glob("*.npz") if one != path), reverse=True)
+        replaced = {one for _, one in found if same and one.match(same)}
+        kept = [one for _, one in found if one not in replaced]
+        for old in (*replaced, *kept[MOST - 1 :]):
+            old.unlink(missing_ok=True)
+
+
+def _used(path: Path) -> float:
+    try:
+        return path.stat().st_mtime
+    except OSError:  # another process has just removed it
+        return 0.0

@@ -126,7 +126,7 @@ class Isaid5i(ValOnly):
         files = list(map(self.mask_path, self.image_names))
         if missing := next((path for path in files if not path.is_file()), None):
             raise MissingError(f"there is no mask {missing}", self.remedy)
-        return cached_index(self.name, key_of(files, self.name, self.rule), self._read)
+        return cached_index(self.name, key_of(files, self.name, self.rule), self._read, self.root)
 
     def _read(self) -> pd.DataFrame:
         rows: list[tuple[str | int, ...]] = []

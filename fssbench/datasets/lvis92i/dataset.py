@@ -141,7 +141,7 @@ class Lvis92i(ValOnly):
     @cached_property
     def _index(self) -> pd.DataFrame:
         key = key_of([self.root / LISTS], self.name, "outlines by pycocotools")
-        return cached_index(self.name, key, self._read)
+        return cached_index(self.name, key, self._read, self.root)
 
     def _read(self) -> pd.DataFrame:
         rows: list[tuple[str | int, ...]] = []

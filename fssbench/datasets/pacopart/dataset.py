@@ -103,7 +103,7 @@ class PacoPart(ValOnly):
             return frame_of([(VAL, category) for category in read_order(path, self.remedy)], ("name", "category"))
 
         # The training file is large, and only its order is needed.
-        frame = cached_index(f"{self.name}-categories", key_of([path], self.name, "categories"), read)
+        frame = cached_index(f"{self.name}-categories", key_of([path], self.name, "categories"), read, self.root)
         return dict(enumerate(map(int, frame["category"]), 1))
 
     @property
@@ -191,7 +191,7 @@ class PacoPart(ValOnly):
     @cached_property
     def _index(self) -> pd.DataFrame:
         key = key_of([self._file(TRAIN), self._file(VAL)], self.name, "parts in the boxes of objects")
-        return cached_index(self.name, key, self._read)
+        return cached_index(self.name, key, self._read, self.root)
 
     def _read(self) -> pd.DataFrame:
         rows: list[tuple[str | int, ...]] = []

@@ -273,7 +273,9 @@ class Pascal5i(Dataset):
         if split not in self._indices:
             names = self.split_names(split)
             key = key_of((self.masks / f"{name}.png" for name in names), self.name, split)
-            self._indices[split] = cached_index(f"{self.name}-{split}", key, lambda: self._read(split, names))
+            self._indices[split] = cached_index(
+                f"{self.name}-{split}", key, self.root, lambda: self._read(split, names)
+            )
         return self._indices[split]
 
     def _read(self, split: ListSplit, names: list[str]) -> pd.DataFrame:

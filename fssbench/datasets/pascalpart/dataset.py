@@ -222,7 +222,9 @@ class PascalPart(ValOnly):
         files = [self.base / LISTS, *map(self.annotation_path, photos)]
         if missing := next((path for path in files if not path.is_file()), None):
             raise MissingError(f"there is no file {missing}", self.remedy)
-        return cached_index(self.name, key_of(files, self.name, self.rule), lambda: self._read(tuple(photos)))
+        return cached_index(
+            self.name, key_of(files, self.name, self.rule), self.root, lambda: self._read(tuple(photos))
+        )
 
     def _read(self, photos: tuple[str, ...]) -> pd.DataFrame:
         shown: dict[str, list[int]] = {photo: [] for photo in photos}

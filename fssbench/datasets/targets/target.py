@@ -133,7 +133,7 @@ class TargetDataset(UntrainedDataset):
         if missing := next((path for path in files if not path.is_file()), None):
             raise MissingError(f"there is no mask {missing}", self.remedy)
         key = key_of(files, self.name, self.rule)
-        return cached_index(f"{self.name}-test", key, lambda: index_of(self.labels()))
+        return cached_index(f"{self.name}-test", key, lambda: index_of(self.labels()), self.root)
 
 
 def index_of(labels: Iterator[tuple[str, Label]]) -> pd.DataFrame:

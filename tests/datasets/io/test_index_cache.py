@@ -11,6 +11,7 @@ import pytest
 from pandas.testing import assert_frame_equal
 
 from fssbench.config import cache_folder
+from fssbench.datasets.io import index_cache
 from fssbench.datasets.io.index_cache import cached_index, fingerprint_of, frame_of, key_of
 
 FRAME = frame_of([("b", 2, 30), ("a", 1, 4096), ("b", 1, 7)])
@@ -186,3 +187,35 @@ def test_what_killed_commands_left_of_any_data_set_goes() -> None:
     (cache_folder() / "index" / ".y-0123456789abcdef.npz.0123abcd").touch()
     cached_index("x", "key", Builder())
     assert cached_file().name.startswith("x-")
+
+
+def cached_names() -> list[str]:
+    return sorted(path.name for path in (cache_folder() / "index").iterdir())
+
+
+def test_an_index_replaces_the_earlier_one_of_its_folder_alone(tmp_path: Path) -> None:
+    build = Builder()
+    for name, key, folder in (("x", "a", "one"), ("x", "b", "two"), ("x-y", "c", "one"), ("x", "d", "one")):
+        cached_index(name, key * 64, build, tmp_path / folder)
+    assert sorted(name[-20:-4] for name in cached_names()) == [key * 16 for key in "bcd"]
+    cached_index("x", "d" * 64, build, tmp_path / "one")
+    assert build.calls == 4
+
+
+def test_so_many_indices_are_kept_that_were_used_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(index_cache, "MOST", 3)
+    build = Builder()
+    for number in range(3):
+        cached_index("x", str(number) * 64, build)
+        os.utime(cache_folder() / "index" / f"x-drawn-{str(number) * 16}.npz", (number, number))
+    cached_index("x", "0" * 64, build)  # used now
+    cached_index("x", "3" * 64, build)
+    assert cached_names() == [f"x-drawn-{key * 16}.npz" for key in "023"]
+
+
+def test_an_index_that_can_not_be_removed_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    build = Builder()
+    cached_index("x", "a" * 64, build)
+    monkeypatch.setattr(Path, "unlink", lambda *_, **__: (_ for _ in ()).throw(PermissionError("not allowed")))
+    monkeypatch.setattr(index_cache, "MOST", 1)
+    assert_frame_equal(cached_index("x", "b" * 64, build), FRAME)
