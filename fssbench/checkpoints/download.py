@@ -76,7 +76,7 @@ def _one_at_a_time(record: Record, shown: Shown) -> Iterator[Path]:
 
 
 def remove_old(folder: Path) -> None:
-    """Remove what was left in the folder of arriving files `LEFT_FOR` ago; a download that goes on writes to its file."""
+    """Remove what was left of downloads `LEFT_FOR` ago; one that goes on writes to its file."""
     oldest = time.time() - LEFT_FOR
     for path in folder.glob("*"):
         with suppress(OSError):  # another process has removed it
