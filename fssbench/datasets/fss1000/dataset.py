@@ -97,7 +97,7 @@ class FSS1000(Dataset):
             files = [self._mask_path(name) for name in names["name"]]
             key = key_of(files, self.name, split, *self._split_classes(split))
             self._indices[split] = cached_index(
-                f"{self.name}-{split}", key, self.root, lambda: self._read(split, names)
+                f"{self.name}-{split}", key, lambda: self._read(split, names), self.root
             )
         return self._indices[split].copy()
 

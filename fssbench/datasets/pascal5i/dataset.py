@@ -274,7 +274,7 @@ class Pascal5i(Dataset):
             names = self.split_names(split)
             key = key_of((self.masks / f"{name}.png" for name in names), self.name, split)
             self._indices[split] = cached_index(
-                f"{self.name}-{split}", key, self.root, lambda: self._read(split, names)
+                f"{self.name}-{split}", key, lambda: self._read(split, names), self.root
             )
         return self._indices[split]
 

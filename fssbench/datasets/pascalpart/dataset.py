@@ -223,7 +223,7 @@ class PascalPart(ValOnly):
         if missing := next((path for path in files if not path.is_file()), None):
             raise MissingError(f"there is no file {missing}", self.remedy)
         return cached_index(
-            self.name, key_of(files, self.name, self.rule), self.root, lambda: self._read(tuple(photos))
+            self.name, key_of(files, self.name, self.rule), lambda: self._read(tuple(photos)), self.root
         )
 
     def _read(self, photos: tuple[str, ...]) -> pd.DataFrame:
