@@ -4,21 +4,26 @@
 #   make demo-full  all trained methods and floors on the embedded data set, also FS-CS and under water; minutes
 #   make test    run the tests of all behaviour, one case a method against its release; minutes
 #   make test-all  run every test
+#   make test-random  the tests of make test in another order; SEED=7 for that one again
+#   make coverage  the tests of make test, and which lines and branches of fssbench they run; below 92 % is a failure
+#   make mutation  change the lines that decide numbers, and see that a test fails; hours, MODULES="metrics.counts" for one
 #   make lint    style, spelling and types
 #   make check   evaluate a few methods on the embedded data set, and hold them against benchmarks/baselines
 #   make fuzz    files from outside changed at random, MINUTES=10 long; what breaks a reader goes to tests/fuzz/findings
+#   make fuzz-guided  the same by atheris, which looks for new paths (pip install atheris first)
 #   make gpu     on a machine with a graphics card: its tests, and a short benchmark into benchmarks/speed/gpu.csv
 #   make soak    kill commands at random moments for ten minutes, and see that nothing is lost; MINUTES=60 for longer
 #   make docs    build the documentation as a site, strictly, into build/site
 #   make wheel   build wheel and source archive into dist/
-#   make lock    write the tested versions into constraints.txt; UPGRADE=1 takes newer ones, TORCH=X.Y.Z another torch
+#   make lock    write the tested versions into constraints.txt, and with their hashes into locks/, from which all of this is
+#                installed; UPGRADE=1 takes newer ones, TORCH=X.Y.Z another torch
 #   make clean   remove what the other targets made, the environment included
 #
 # Another interpreter: make PYTHON=/path/to/python3.12 demo
 
 SHELL := /bin/bash
 .DELETE_ON_ERROR:
-.PHONY: demo demo-full test test-all lint check fuzz gpu soak docs wheel lock clean
+.PHONY: demo demo-full test test-all test-random coverage mutation lint check fuzz fuzz-guided gpu soak docs wheel lock clean
 
 NEW_ENOUGH := -c 'import sys; sys.exit(sys.version_info < (3, 11))'
 # The first of these that is new enough; python3 if none is, so that there is something to name in the complaint.
@@ -28,21 +33,30 @@ PYTHON ?= $(or $(firstword $(foreach python,python3 python3.11 python3.12 python
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
-PIP := $(BIN)/python -m pip --disable-pip-version-check -qq install --constraint constraints.txt
+PIP := $(BIN)/python -m pip --disable-pip-version-check -qq install
+# Each file is compared with its hash, and none is built here: that would run what a package brings.
+LOCKED := $(PIP) --no-deps --require-hashes --only-binary :all: --requirement
 
 # Two processes of one thread each (tests/conftest.py), on two cores and on more.
 # The examples in docstrings are tests, too.
-PYTEST := $(BIN)/python -m pytest --numprocesses 2 --dist loadscope --quiet --doctest-modules tests fssbench
+TESTS := pytest --numprocesses 2 --dist loadscope --quiet --doctest-modules tests fssbench
+PYTEST := $(BIN)/python -m $(TESTS)
 
-$(READY): pyproject.toml constraints.txt
+$(READY): pyproject.toml $(wildcard locks/*.txt)
 	@$(PYTHON) $(NEW_ENOUGH) 2>/dev/null || { \
 		echo "fssbench needs Python 3.11 or newer, and $(PYTHON) is $$($(PYTHON) --version 2>&1 | tail -n 1)"; \
 		echo "  try: make PYTHON=/path/to/python3.11 $(MAKECMDGOALS)"; exit 2; } >&2
 	@echo "installing the tested versions into $(VENV) (once; a minute or two)"
 	@$(PYTHON) -m venv $(VENV)
-	@# The build backend comes first, in its tested version too, so that pip need not fetch another one.
-	@$(PIP) hatchling
-	@$(PIP) --no-build-isolation --editable '.[dev]'
+	@# PyTorch's build for processors where pip finds it (an index or folder of its configuration), else the one of the
+	@# package index, on Linux with CUDA and ten times as large. A file with another hash is no reason for that one.
+	@$(LOCKED) locks/torch-cpu.txt 2> $(VENV)/torch-cpu.txt || { \
+		grep -q 'DO NOT MATCH THE HASHES' $(VENV)/torch-cpu.txt && { cat $(VENV)/torch-cpu.txt >&2; exit 1; }; \
+		echo "pip finds no build of PyTorch for processors alone; installing the one for graphics cards"; \
+		$(LOCKED) locks/torch.txt; }
+	@$(LOCKED) locks/runtime.txt --requirement locks/tests.txt
+	@$(PIP) --no-deps --no-build-isolation --editable .
+	@$(BIN)/python -m pip --disable-pip-version-check check > $(VENV)/check.txt || { cat $(VENV)/check.txt >&2; exit 1; }
 	@touch $@
 
 demo: $(READY)
@@ -91,6 +105,23 @@ test: $(READY)
 test-all: $(READY)
 	$(PYTEST)
 
+SEED := $(shell date +%s)
+
+test-random: $(READY)
+	$(PYTEST) -m 'not slow' --shuffle $(SEED)
+
+coverage: $(READY)
+	@$(LOCKED) locks/tools.txt
+	@$(BIN)/python -m coverage erase
+	$(BIN)/python -m coverage run -m $(TESTS) -m 'not slow'
+	@$(BIN)/python -m coverage combine --quiet
+	@$(BIN)/python -m coverage html --quiet
+	$(BIN)/python -m coverage report
+
+mutation: $(READY)
+	@$(LOCKED) locks/tools.txt
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.mutation $(MODULES)
+
 lint: $(READY)
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
@@ -115,6 +146,9 @@ MINUTES := 10
 fuzz: $(READY)
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.fuzz --minutes $(MINUTES)
 
+fuzz-guided: $(READY)
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.fuzz.guided --minutes $(MINUTES)
+
 gpu: $(READY)
 	$(BIN)/python -m pytest --quiet -m gpu tests/gpu
 	$(BIN)/python benchmarks/speed/gpu.py --out benchmarks/speed/gpu.csv
@@ -124,7 +158,7 @@ soak: $(READY)
 	$(BIN)/python -m pytest --quiet tests/reliability
 
 docs: $(READY)
-	@$(PIP) --no-build-isolation --editable '.[docs]'
+	@$(LOCKED) locks/tools.txt
 	@# The theme warns of a version of mkdocs that pyproject.toml excludes.
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 
@@ -133,7 +167,9 @@ wheel: $(READY)
 
 lock: $(READY)
 	$(BIN)/python .ci/lock.py $(if $(UPGRADE),--upgrade) $(if $(TORCH),--torch $(TORCH))
+	@$(PIP) uv==0.13.9
+	$(BIN)/python .ci/hashes.py
 
 clean:
-	rm -rf $(VENV) dist build runs/demo runs/demo-full runs/check .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) dist build runs/demo runs/demo-full runs/check .coverage .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

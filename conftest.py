@@ -1,13 +1,34 @@
-"""What the tests and the examples in docstrings need: an empty user environment, and one thread."""
+"""What the tests and the examples in docstrings need: an empty user environment, one thread, and orders by chance."""
 
 from __future__ import annotations
 
 import os
+import random
 
 import pytest
 
 # Of this process and those that tests start: several run side by side, and the last digits of a sum depend on it.
 os.environ["OMP_NUM_THREADS"] = "1"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add --shuffle."""
+    parser.addoption(
+        "--shuffle", metavar="SEED", help="run files, and the tests of each, in an order drawn by this seed"
+    )
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Shuffle the files, and the tests in each, if asked to: no test may depend on what ran before it."""
+    seed = config.getoption("--shuffle")
+    if seed is None:
+        return
+    chance = random.Random(seed)  # noqa: S311 - an order of tests
+    files = sorted({item.nodeid.partition("::")[0] for item in items})
+    chance.shuffle(files)
+    order = {name: number for number, name in enumerate(files)}
+    chance.shuffle(items)
+    items.sort(key=lambda item: order[item.nodeid.partition("::")[0]])
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -27,12 +27,13 @@ HEAD = """\
 # The lock: exact versions that fssbench is tested with. `make lock` writes it; .ci/lock.py says how.
 #   pip install -c constraints.txt -e '.[dev]'     fssbench in these versions
 #   pip install -r constraints.txt                 these versions alone
-# It has no hashes: pip would then refuse to install the checkout, which has none. On Linux without a graphics card
-# install PyTorch's CPU build of this version first; pip takes it for the one that is pinned.
+# It has no hashes: pip would then refuse to install the checkout, which has none. locks/ has the same versions with
+# hashes, and the Makefile installs from there. On Linux without a graphics card install PyTorch's CPU build of this
+# version first; pip takes it for the one that is pinned.
 """
 
-DOCS = "the documentation as a site, for make docs alone"
-"""The heading of what the tests do without; all that stands below it is for the site."""
+TOOLS = "the documentation as a site, coverage and mutation testing, each for a target of its own"
+"""The heading of what the tests do without."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ class Package:
 
 
 def needed() -> tuple[list[str], list[str], list[str]]:
-    """Return the requirements of fssbench itself, of its checks, and of its documentation, from pyproject.toml.
+    """Return the requirements of fssbench itself, of its checks, and of what some targets need, from pyproject.toml.
 
     Of the checks' requirements, fssbench's own extras are replaced by what they hold.
     """
@@ -62,7 +63,8 @@ def needed() -> tuple[list[str], list[str], list[str]]:
         one = Requirement(text)
         own = canonicalize_name(one.name) == canonicalize_name(project["name"])
         checks += [text for extra in sorted(one.extras) for text in extras[extra]] if own else [text]
-    return project["dependencies"], checks, extras["docs"]
+    tools = [text for extra in ("docs", "coverage", "mutation") for text in extras[extra]]
+    return project["dependencies"], checks, tools
 
 
 def pinned(text: str) -> dict[str, str]:
@@ -115,8 +117,8 @@ def reached(requirements: Iterable[str], packages: Mapping[str, Package]) -> set
 
 def lock(packages: Mapping[str, Package]) -> str:
     """Return the text of the lock: what is named in pyproject.toml apart from what that needs in turn."""
-    runtime, checks, docs = needed()
-    named = [{str(canonicalize_name(Requirement(text).name)) for text in texts} for texts in (runtime, checks, docs)]
+    runtime, checks, tools = needed()
+    named = [{str(canonicalize_name(Requirement(text).name)) for text in texts} for texts in (runtime, checks, tools)]
     below = reached(runtime, packages)
     tested = reached([*runtime, *checks], packages)
     groups: dict[str, set[str]] = {
@@ -124,7 +126,7 @@ def lock(packages: Mapping[str, Package]) -> str:
         "what that needs": below - named[0],
         "tests, style, spelling, types, wheel": named[1] - below,
         "what those need": tested - below - named[1],
-        DOCS: named[2],
+        TOOLS: named[2],
         "what that needs, too": set(packages) - tested - named[2],
     }
     text = HEAD
@@ -145,8 +147,8 @@ def main() -> None:
     kept = {"torch": old["torch"]} if args.upgrade else dict(old)
     if args.torch:
         kept["torch"] = args.torch
-    runtime, checks, docs = needed()
-    packages = resolved([*runtime, *checks, *docs], [f"{name}=={version}" for name, version in kept.items()])
+    runtime, checks, tools = needed()
+    packages = resolved([*runtime, *checks, *tools], [f"{name}=={version}" for name, version in kept.items()])
     LOCK.write_text(lock(packages), encoding="utf-8")
     new = pinned(lock(packages))
     for name in sorted(old.keys() | new.keys()):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import contextlib
+import hashlib
 import importlib
 import json
 import os
@@ -17,6 +18,7 @@ from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 import fssbench
@@ -119,6 +121,69 @@ def test_the_lock_is_as_its_command_writes_it(monkeypatch: pytest.MonkeyPatch) -
     assert "torch" not in lock.reached(["pandas"], held)
 
 
+def locked(name: str) -> dict[str, tuple[str, int]]:
+    """Return the versions in a file of locks/ by distribution, and how many hashes each has."""
+    text = read(f"locks/{name}").replace("\\\n", " ")
+    lines = [line for line in text.splitlines() if line and not line.startswith("#")]
+    version = r"[\w.-]+==([\w.+]+)(?: ; [^#]*?)?(?: +--hash=sha256:[0-9a-f]{64})+"
+    found = [re.fullmatch(version, re.sub(" +", " ", line)) for line in lines]
+    assert all(found), [line for line, one in zip(lines, found, strict=True) if one is None]
+    pairs = zip(lines, found, strict=True)
+    return {canonical(line): (one[1], line.count("--hash")) for line, one in pairs if one is not None}
+
+
+def test_every_file_that_is_installed_has_a_hash() -> None:
+    every = pins(read("constraints.txt"))
+    runtime, tests, tools = (locked(f"{name}.txt") for name in ("runtime", "tests", "tools"))
+    for cpu in (False, True):
+        torch = locked("torch-cpu.txt" if cpu else "torch.txt")
+        assert torch["torch"][0] == every["torch"] + ("+cpu" if cpu else "")
+        # Each distribution in one file, so that a new version can't be in one and an old one in another.
+        assert sum(map(len, (torch, runtime, tests, tools))) == len(torch | runtime | tests | tools)
+    assert {name: version for name, (version, _) in (runtime | tests | tools).items()} | {
+        "torch": every["torch"]
+    } == every
+    # A wheel for each Python and platform, where there is more than one.
+    assert runtime["numpy"][1] > 20
+    assert locked("torch-cpu.txt")["torch"][1] >= 6, "three Pythons, two kinds of processors"
+    # What the wheel needs is what fssbench imports, and what that needs.
+    assert set(reached(PROJECT["dependencies"])) - {"torch"} == set(runtime)
+
+
+def test_hashes_of_one_pytorch_are_kept_and_those_of_another_are_not(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.syspath_prepend(REPOSITORY / ".ci")
+    hashes = importlib.import_module("hashes")
+    wheel = tmp_path / "torch-2.13.0+cpu-cp311-cp311-manylinux_2_28_x86_64.whl"
+    wheel.write_bytes(b"a wheel")
+    (tmp_path / "torch-2.12.0+cpu-cp311-cp311-manylinux_2_28_x86_64.whl").write_bytes(b"an old wheel")
+    new = hashlib.sha256(b"a wheel").hexdigest()
+    known = f"# a lock\ntorch==2.13.0+cpu \\\n    --hash=sha256:{'1' * 64} \\\n    --hash=sha256:{'2' * 64}\n"
+    assert hashes.cpu_hashes("2.13.0", known, [tmp_path]) == {new, "1" * 64, "2" * 64}
+    assert hashes.cpu_hashes("2.13.0", known.replace("2.13.0", "2.13.01"), [tmp_path]) == {new}
+
+    def missing(*arguments: object) -> None:
+        raise subprocess.CalledProcessError(1, ["uv"])
+
+    monkeypatch.setattr(hashes, "compiled", missing)
+    with pytest.raises(SystemExit, match=r"torch==2\.14\.0\+cpu is not found; set UV_INDEX"):
+        hashes.cpu_hashes("2.14.0", known, [tmp_path])
+
+
+def test_the_locks_are_divided_as_the_constraints_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(REPOSITORY / ".ci")
+    hashes = importlib.import_module("hashes")
+    runtime, tests, tools, torch = hashes.sections(read("constraints.txt"))
+    assert torch == pins()["torch"]
+    assert ("numpy" in " ".join(runtime), "pytest==" in " ".join(tests), "mkdocs==" in " ".join(tools)) == (True,) * 3
+    for name, requirements in (("runtime", runtime), ("tests", tests), ("tools", tools)):
+        assert {canonical(line) for line in requirements} == set(locked(f"{name}.txt"))
+        assert set(hashes.blocks(read(f"locks/{name}.txt"))) == {
+            canonicalize_name(line.partition("==")[0]) for line in requirements
+        }
+
+
 def test_the_lock_keeps_torch_and_what_is_asked_to_be_kept(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.syspath_prepend(REPOSITORY / ".ci")
     lock = importlib.import_module("lock")
@@ -168,14 +233,18 @@ def test_what_is_imported_is_what_is_declared() -> None:
 
 
 @pytest.mark.parametrize(
-    "target", ["demo", "demo-full", "test", "test-all", "lint", "check", "gpu", "docs", "wheel", "lock", "clean"]
+    "target",
+    [
+        *("demo", "demo-full", "test", "test-all", "test-random", "coverage", "mutation", "lint", "check"),
+        *("fuzz", "fuzz-guided", "gpu", "docs", "wheel", "lock", "clean"),
+    ],
 )
 def test_make_target(target: str, tmp_path: Path) -> None:
     plan = subprocess.run(
-        ["make", "--dry-run", f"VENV={tmp_path / 'venv'}", f"PYTHON={sys.executable}", target],
+        ["make", "--dry-run", "SEED=1", f"VENV={tmp_path / 'venv'}", f"PYTHON={sys.executable}", target],
         check=True, capture_output=True, text=True, cwd=REPOSITORY,
     ).stdout  # fmt: skip
-    installs = plan.find("--constraint constraints.txt --no-build-isolation --editable '.[dev]'")
+    installs = plan.find("--no-deps --no-build-isolation --editable .")
     work = {
         "demo": "fssbench demo",
         "demo-full": "fssbench table",
@@ -188,10 +257,15 @@ def test_make_target(target: str, tmp_path: Path) -> None:
     work |= {"test": f"{examples} -m 'not slow'", "test-all": examples}
     work["docs"] = "mkdocs build --strict"
     work["gpu"] = "-m pytest --quiet -m gpu tests/gpu"
-    work |= {"check": "fssbench check --against baseline", "lock": "python .ci/lock.py"}
+    work |= {"check": "fssbench check --against baseline", "lock": "python .ci/hashes.py"}
+    work |= {"test-random": f"{examples} -m 'not slow' --shuffle 1", "coverage": "coverage report"}
+    work |= {"mutation": "-m tests.mutation", "fuzz": "-m tests.fuzz ", "fuzz-guided": "-m tests.fuzz.guided "}
     works = plan.find(work[target])
     assert works > installs
     assert (installs >= 0) == (target != "clean")
+    # Nothing is installed without a hash but the checkout, and what only writes the locks.
+    unlocked = {line for line in plan.splitlines() if " install " in line and "--require-hashes" not in line}
+    assert len(unlocked) == {"clean": 0, "lock": 2}.get(target, 1)
 
 
 def test_an_old_python_is_told_in_a_sentence(tmp_path: Path) -> None:
@@ -211,7 +285,7 @@ def test_ci_runs_style_types_tests_and_baselines() -> None:
     assert os.access(REPOSITORY / ".ci" / "run", os.X_OK)
     assert re.search(r"^set -euo pipefail$.*^make lint test-all check$", read(".ci/run"), re.MULTILINE | re.DOTALL)
     runs = re.findall(r"run: make (?:PYTHON=\S+ )?([\w-]+)", read(".github/workflows/ci.yml"))
-    assert runs == ["lint", "test-all", "docs", "check"]
+    assert runs == ["lint", "test-all", "test-random", "coverage", "docs", "check"]
 
 
 def test_ci_tests_every_python_that_is_declared() -> None:

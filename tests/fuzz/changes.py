@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from random import Random
 
 from hypothesis import strategies as st
 
@@ -17,6 +18,7 @@ _HOSTILE = (
     *(b"\x00\x00\x00\x00", b"\xff\xff\xff\xff", b"\xff" * 8, b"\x7f\xff\xff\xff", b"\xff\xff\xff\x7f"),
 )
 """What stands where a valid value was."""
+_KINDS = ("literal", "replace", "insert", "delete", "repeat", "cut")
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,7 @@ class Change:
 CHANGES = st.lists(
     st.builds(
         Change,
-        st.sampled_from(("literal", "replace", "insert", "delete", "repeat", "cut")),
+        st.sampled_from(_KINDS),
         st.floats(0, 1, exclude_max=True),
         st.integers(1, 64),
         st.one_of(st.sampled_from(_HOSTILE), st.binary(min_size=1, max_size=8)),
@@ -66,6 +68,12 @@ CHANGES = st.lists(
     max_size=5,
 )
 """One to five changes."""
+
+
+def random_change(chance: Random) -> Change:
+    """Return a change of the same kinds, for a fuzzer that draws by itself."""
+    content = chance.choice(_HOSTILE) if chance.random() < 0.5 else chance.randbytes(chance.randint(1, 8))
+    return Change(chance.choice(_KINDS), chance.random(), chance.randint(1, 64), content)
 
 
 def changed(raw: bytes, changes: list[Change]) -> bytes:

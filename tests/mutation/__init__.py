@@ -1,0 +1,1 @@
+"""Mutation testing: does a test fail if a line that decides a number is changed?"""
