@@ -18,7 +18,8 @@ from fssbench.tables.runs import deduplicated, find_runs
 
 if TYPE_CHECKING:
     from fssbench.results import Run
-    from fssbench.results.record import FoldRecord, Start
+from fssbench.results.arguments import goes_on
+from fssbench.results.record import FoldRecord, Start
 
 
 @dataclass(frozen=True, eq=False)
@@ -163,7 +164,7 @@ def explain_incomplete(run: Run, record: FoldRecord, rows: int, *, cut: bool = F
     if record.unanswered:
         return f"{record.unanswered} episodes without a prediction are left out"
     if missing := run.expected(record) - rows:
-        return f"unfinished: {missing} episodes are missing (fssbench eval ... --resume)"
+        return f"unfinished: {missing} episodes are missing ({goes_on(run)})"
     if record.leaking:
         return f"training on {run.train_dataset} has seen classes that are tested: {', '.join(record.leaking)}"
     if record.left_out:

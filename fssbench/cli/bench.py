@@ -111,6 +111,7 @@ def bench(
         if found:
             _print(found, dataset, fold)
             say(f"not measured: {'; '.join(map(str, cases[len(found) :]))}", err=True)
+            say(*([] if out is None else [f"what was measured is kept in {out}"]), err=True)
         raise
     _print(found, dataset, fold)
 

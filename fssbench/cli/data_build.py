@@ -10,6 +10,7 @@ import typer
 
 from fssbench.cli.console import say
 from fssbench.cli.paths import check_folder, given_path
+from fssbench.cli.signals import kept_on_stop
 from fssbench.errors import CheckFailedError, MissingError, UsageError
 
 if TYPE_CHECKING:
@@ -60,7 +61,8 @@ def build(
     if voc is None and out is None and (root := find_root(name)) is not None:
         voc, out = (root.path if (root.path / VOC_MASKS).is_dir() else None), root.path / MASKS
     check_folder("--out", out)
-    built = build_masks(voc, sbd, out, overwrite=overwrite)
+    with kept_on_stop(lambda: "the masks that are built are kept"):
+        built = build_masks(voc, sbd, out, overwrite=overwrite)
     common = built.written + built.kept - len(built.different)
     say(f"{built.out}: {built.written} masks written, {built.kept} were there")
     say(f"{common} of {len(common_masks())} masks of the common copy")

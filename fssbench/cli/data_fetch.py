@@ -14,6 +14,7 @@ import typer
 
 from fssbench.cli.console import say
 from fssbench.cli.options import Root
+from fssbench.cli.signals import kept_on_stop
 from fssbench.errors import MissingError, UsageError
 from fssbench.progress import animated
 
@@ -246,12 +247,8 @@ def _finish(wanted: Wanted, *, whole: bool) -> None:
 @contextmanager
 def interruptible(folder: Path) -> Iterator[None]:
     """If the command is interrupted, say that what has arrived is kept, and how to continue."""
-    try:
+    with kept_on_stop(lambda: f"what has arrived is kept in {folder}"):
         yield
-    except KeyboardInterrupt:
-        say(f"what has arrived is kept in {folder}", err=True)
-        say(f"  try: {shlex.join(['fssbench', *sys.argv[1:]])}", err=True)
-        raise
 
 
 @contextmanager

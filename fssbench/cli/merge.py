@@ -9,6 +9,7 @@ import typer
 
 from fssbench.cli.options import Overwrite
 from fssbench.cli.paths import check_folder, given_path
+from fssbench.cli.signals import kept_on_stop, resume_command, typed_command
 from fssbench.cli.values import existing_of
 
 
@@ -51,7 +52,9 @@ def merge(
     target = out or (folders[0] if found[0] != folders[0] else None)
     if target is None:
         raise UsageError("where does the whole run go?", "fssbench merge DIR... --out DIR")
-    results = merge_shards(found, target, existing)
+    before = _written(target)
+    with kept_on_stop(lambda: _kept(target, before), lambda: _again(target, before)):
+        results = merge_shards(found, target, existing)
     report(results, list(lists_of(target, results.run).values()))
     if results.missing:
         typer.echo(
@@ -60,3 +63,23 @@ def merge(
             err=True,
         )
         raise typer.Exit(1)
+
+
+def _written(target: Path) -> int | None:
+    """Return when the run in a folder was written; None if there is none."""
+    from fssbench.results.run_reader import RUN
+
+    try:
+        return (target / RUN).stat().st_mtime_ns
+    except OSError:
+        return None
+
+
+def _kept(target: Path, before: int | None) -> str:
+    if _written(target) == before:
+        return "the shards are as they were, and no row was merged"
+    return f"the shards are as they were, and the rows that were merged are kept in {target}"
+
+
+def _again(target: Path, before: int | None) -> str:
+    return typed_command() if _written(target) == before else resume_command()

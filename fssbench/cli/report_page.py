@@ -12,6 +12,7 @@ from fssbench.cli.console import say
 from fssbench.cli.help import OUTPUT
 from fssbench.cli.options import Device, Root
 from fssbench.cli.paths import check_file, check_folder, given_path
+from fssbench.cli.signals import kept_on_stop
 from fssbench.errors import UsageError
 
 if TYPE_CHECKING:
@@ -122,24 +123,25 @@ def report_page(
     from fssbench.reports.page import write
     from fssbench.reports.report import Options, make
 
-    reports = []
-    for place, (compared, title) in enumerate(zip(lists, titles_of(lists), strict=True)):
-        options = Options(
-            episodes=episodes,
-            predict=predict,
-            predictions=tuple(given.get(id(method.results)) for method in compared.methods),
-            root=root,
-            device=device,
-            similarity=not no_similarity,
-            also=tuple(key for keys in named if (key := keys[place]) is not None),
-        )
-        made = make(compared, options, title)
-        reports.append(made)
-        if len(lists) > 1:
-            say(f"{title}: {', '.join(compared.names)}", err=True)
-        for text in made.missing:
-            say(f"note: {text}", err=True)
-    written = write(reports, out, split=split)
+    with kept_on_stop(lambda: "no page is written before all of it is there"):
+        reports = []
+        for place, (compared, title) in enumerate(zip(lists, titles_of(lists), strict=True)):
+            options = Options(
+                episodes=episodes,
+                predict=predict,
+                predictions=tuple(given.get(id(method.results)) for method in compared.methods),
+                root=root,
+                device=device,
+                similarity=not no_similarity,
+                also=tuple(key for keys in named if (key := keys[place]) is not None),
+            )
+            made = make(compared, options, title)
+            reports.append(made)
+            if len(lists) > 1:
+                say(f"{title}: {', '.join(compared.names)}", err=True)
+            for text in made.missing:
+                say(f"note: {text}", err=True)
+        written = write(reports, out, split=split)
     if len(lists) > 1:
         say("note: the runs are of several lists of episodes: each is a section, and compared within it", err=True)
     if written.left_out:

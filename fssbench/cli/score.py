@@ -14,6 +14,7 @@ from fssbench.cli.help import DATA, EPISODES, OUTPUT, WHAT
 from fssbench.cli.options import AllowLeak, DataOptions, Label, LabelBackbone, Overwrite, Quiet, RunFolder
 from fssbench.cli.paths import check_folder, given_path
 from fssbench.cli.report import report
+from fssbench.cli.signals import kept_on_stop
 from fssbench.cli.values import existing_of
 from fssbench.progress import Activity, silenced
 
@@ -142,7 +143,9 @@ def score(options: ScoreOptions, data: DataOptions) -> None:
     with silenced(options.quiet), Activity("reading the data and the episodes"):
         planned = plan_score(ScoreRequest(**fields_for(ScoreRequest, options, data), existing=existing))
     progress = Silent() if options.quiet else progress_for(sys.stderr, _headline(planned), len(planned.lists))
-    report(count(planned, progress, ("fssbench", *sys.argv[1:])), planned.lists, planned.dataset.remarks)
+    with kept_on_stop(lambda: "no row is written before all predictions are counted: nothing is kept"):
+        results = count(planned, progress, ("fssbench", *sys.argv[1:]))
+    report(results, planned.lists, planned.dataset.remarks)
 
 
 def _headline(planned: ScorePlan) -> str:

@@ -12,6 +12,7 @@ from fssbench.cli.fields import fields_for, with_fields
 from fssbench.cli.paths import check_folder
 from fssbench.cli.segment_files import PhotoFiles, photo_files, support_overlay
 from fssbench.cli.segment_options import SegmentOptions
+from fssbench.cli.signals import kept_on_stop, typed_command
 from fssbench.errors import FSSBenchError, UsageError
 from fssbench.escape import printable
 from fssbench.files import write_bytes
@@ -43,18 +44,25 @@ def segment(options: SegmentOptions) -> None:
         say(f"{segmenter.chosen.name}{f', weights {weights}' if weights else ''}", err=True)
     found: list[dict[str, object]] = []
     failed = 0
-    for one in work if options.quiet else tracked(work, "segmenting", "photos"):
-        try:
-            shares = _segmented(one, segmenter, overlay=options.overlay)
-        except FSSBenchError as error:
-            # The other photos are segmented all the same.
-            failed += 1
-            say(*f"error: {error}".splitlines(), err=True)
-            continue
-        if options.as_json:
-            found.append(_record(one, shares, overlay=options.overlay))
-        else:
-            say(_line(one, shares))
+    done = 0
+
+    def kept() -> str:
+        return f"the masks of {done} of {len(work)} photos are kept in {options.out}" if done else ""
+
+    with kept_on_stop(kept, lambda: typed_command("--overwrite")):
+        for one in work if options.quiet else tracked(work, "segmenting", "photos"):
+            try:
+                shares = _segmented(one, segmenter, overlay=options.overlay)
+            except FSSBenchError as error:
+                # The other photos are segmented all the same.
+                failed += 1
+                say(*f"error: {error}".splitlines(), err=True)
+                continue
+            done += 1
+            if options.as_json:
+                found.append(_record(one, shares, overlay=options.overlay))
+            else:
+                say(_line(one, shares))
     if options.as_json:
         typer.echo(json.dumps({"method": segmenter.chosen.name, "photos": found}, indent=1))
     if failed:

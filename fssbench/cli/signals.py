@@ -6,13 +6,12 @@ import shlex
 import signal
 import sys
 import threading
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
 
-_REPEATED = 5.0
-"""Seconds in which the same request comes again (`timeout` and batch systems send two), and stops no clean-up."""
+from fssbench import stopping
+from fssbench.cli.console import say
 
 
 class StoppedError(KeyboardInterrupt):
@@ -31,26 +30,27 @@ class StoppedError(KeyboardInterrupt):
 
 @contextmanager
 def stop_on_signals() -> Iterator[None]:
-    """Raise `StoppedError` in the main thread where the process is told to end, unless it ignores that (nohup)."""
-    began: list[float] = []
+    """Raise `StoppedError` or `KeyboardInterrupt` in the main thread where the process is told to end.
+
+    What is nearly done is finished first (`fssbench.stopping`). A signal that is ignored, as by nohup, stays so.
+    """
 
     def stop(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - a handler's arguments
-        now = time.monotonic()
-        if not began or now - began[-1] > _REPEATED:
-            began.append(now)
-            raise StoppedError(number)
+        stopping.stop(number, KeyboardInterrupt() if number == signal.SIGINT else StoppedError(number))
 
     # Windows has no SIGHUP; Python takes signals in its main thread alone.
-    there = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    there = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
     main = threading.current_thread() is threading.main_thread()
-    taken = [number for number in there if main and signal.getsignal(number) == signal.SIG_DFL]
-    for number in taken:
+    usual = (signal.SIG_DFL, signal.default_int_handler)
+    before = {number: found for number in there if main and (found := signal.getsignal(number)) in usual}
+    stopping.begin()
+    for number in before:
         signal.signal(number, stop)
     try:
         yield
     finally:
-        for number in taken:
-            signal.signal(number, signal.SIG_DFL)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def resume_command(launcher: Sequence[str] = ("fssbench",)) -> str:
@@ -61,3 +61,26 @@ def resume_command(launcher: Sequence[str] = ("fssbench",)) -> str:
     """
     words = [word for word in sys.argv[1:] if word != "--overwrite"]
     return shlex.join([*launcher, *words, *(() if "--resume" in words else ("--resume",))])
+
+
+@contextmanager
+def kept_on_stop(kept: Callable[[], str], again: Callable[[], str] | None = None) -> Iterator[None]:
+    """If the command is told to end, say what is kept and how to go on.
+
+    Args:
+        kept: Returns what is kept; empty for nothing to say.
+        again: Returns the command that goes on; default this one, as it was typed.
+    """
+    try:
+        yield
+    except KeyboardInterrupt:
+        if text := kept():
+            say(text, err=True)
+            say(f"  try: {typed_command() if again is None else again()}", err=True)
+        raise
+
+
+def typed_command(*more: str) -> str:
+    """Return this command as it was typed, and more options that it does not have already."""
+    words = sys.argv[1:]
+    return shlex.join(["fssbench", *words, *(option for option in more if option not in words)])

@@ -9,7 +9,7 @@ from itertools import combinations
 from typing import TYPE_CHECKING
 
 from fssbench.errors import BrokenFileError, UsageError
-from fssbench.results.arguments import method_argument, protocol_argument
+from fssbench.results.arguments import is_scored, method_argument, protocol_argument
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -170,8 +170,10 @@ def _again(reference: Results, other: Results) -> str:
 def _command(results: Results, option: str) -> str:
     """Return the command that started a run, with an option added."""
     typed = results.run.starts[-1].command if results.run.starts else ()
-    if not typed or typed[:2] != ("fssbench", "eval"):
-        return f"fssbench eval ... --out {_where(results)} {option}"
+    scored = is_scored(results.run)
+    verb, option = ("score", "--overwrite") if scored else ("eval", option)
+    if not typed or typed[:2] != ("fssbench", verb):
+        return f"fssbench {verb} ... --out {_where(results)} {option}"
     kept = [word for word in typed if word not in ("--overwrite", option)]
     if "--shard" in kept:  # the command of one of the shards that were merged
         place = kept.index("--shard")

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import chain
+from typing import Any
 
 import torch
 
 from fssbench.datasets.dataset import Dataset, Label
 from fssbench.datasets.io.label_maps import LabelMaps
 from fssbench.engine.features.cache import CacheCounts
-from fssbench.engine.features.features import AnyMethod, Features, FoldJob, Step
+from fssbench.engine.features.features import AnyMethod, FeatureKey, Features, FoldJob, Step
 from fssbench.engine.features.loader import Loader, default_workers
 from fssbench.engine.order import work_key
 from fssbench.engine.profiling.memory import default_budget, freed_memory_kept
@@ -27,6 +28,7 @@ from fssbench.protocols.transforms import scored_shape
 from fssbench.results.photos import photo_names
 from fssbench.results.rows import Row
 from fssbench.results.scoring import PredictedLabels, Truth, label_maps_of, row_of
+from fssbench.stopping import finishing
 
 OnPrediction = Callable[[int, int, PredictedLabels], None]
 """Called with the fold, the number of the episode, and the predicted labels."""
@@ -108,13 +110,18 @@ def evaluate_jobs(
             indices = range(start, min(start + per_call, len(steps)))
             with torch.inference_mode(), settings.autocast(device):
                 features.prefetch(range(start, min(indices.stop + STEPS_AHEAD, len(steps))))
-                results = _predict_steps(jobs, steps, indices, features, loader, dataset, timers)
-            timers.episodes += len(indices)
-            seconds = round((time.perf_counter() - began) / len(indices), 6)
-            for job, row, predicted in results:
-                names = photo_names(row.query, row.supports)
-                photos, masks = loader.digests_of(names), loader.mask_digests_of(names)
-                yield job, replace(row, seconds=seconds, photos=photos, masks=masks), predicted
+                found = features.get(indices)
+            # A command that is told to end writes the rows of the episodes that are predicted at that moment.
+            with finishing():
+                with torch.inference_mode(), settings.autocast(device):
+                    results = _predict_steps(jobs, steps, indices, features, found, loader, dataset, timers)
+                timers.episodes += len(results)
+                seconds = round((time.perf_counter() - began) / max(len(results), 1), 6)
+                for job, row, predicted in results:
+                    names = photo_names(row.query, row.supports)
+                    photos, masks = loader.digests_of(names), loader.mask_digests_of(names)
+                    yield job, replace(row, seconds=seconds, photos=photos, masks=masks), predicted
+            del found, results  # else the next features are computed while these are in memory
 
 
 def _label_maps(jobs: Sequence[FoldJob], dataset: Dataset) -> LabelMaps:
@@ -137,12 +144,15 @@ def _predict_steps(
     steps: Sequence[Step],
     indices: range,
     features: Features,
+    found: Mapping[FeatureKey, Any],
     loader: Loader,
     dataset: Dataset,
     timers: StageTimers,
 ) -> list[tuple[int, Row, PredictedLabels]]:
-    """Return the results of consecutive steps; the seconds of their rows are still 0."""
-    found = features.get(indices)
+    """Return the results of consecutive steps, from their features; the seconds of their rows are still 0.
+
+    Only those are there that were predicted before the command was told to end.
+    """
     truths: dict[int, Truth] = {}
     sizes: dict[int, tuple[int, int]] = {}
     by_job: dict[int, list[int]] = {}
@@ -168,7 +178,8 @@ def _predict_steps(
         predictions = predict_calls(calls)
     rows = []
     with timers.stage("score"):
-        for index, prediction in zip(chain(*by_job.values()), chain(*predictions), strict=True):
+        by_call = zip(by_job.values(), predictions, strict=True)
+        for index, prediction in chain.from_iterable(zip(*pair, strict=False) for pair in by_call):
             job_index, number = steps[index]
             row, predicted = _count_prediction(jobs[job_index], dataset, number, prediction, truths[index])
             rows.append((job_index, replace(row, lost_supports=features.lost_supports(index)), predicted))

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from itertools import islice
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch.utils._python_dispatch import _get_current_dispatch_mode
 
+from fssbench import stopping
 from fssbench.fast.form import FastForm, flag_of
 from fssbench.fast.pytree import tensors_of
 from fssbench.layers.devices import serial_on
 from fssbench.methods.base.method import Method, Prediction
+
+T = TypeVar("T")
 
 PredictEpisode = Callable[[], Prediction]
 """Predicts an episode."""
@@ -56,17 +59,32 @@ class Call:
 def predict_calls(calls: Sequence[Call]) -> list[list[Prediction]]:
     """Return the predictions of each method; see `Method.predict_many` and `predict_in_threads`.
 
+    If the command is told to end, no further episode begins: the predictions of the last ones are not there.
+
     The episodes of all calls are given to the threads together: fewer threads are idle at the end than with call after
     call.
     """
     in_threads = [call for call in calls if call.takes_threads and serial_on(device_of(call.queries))]
-    predicted = iter(predict_in_threads([episode for call in in_threads for episode in call.episodes]))
+    begun = [partial(_unless_stopped, episode) for call in in_threads for episode in call.episodes]
+    predicted = iter(predict_in_threads(begun))
     return [
-        list(islice(predicted, len(call.sizes)))
+        list(_there(list(islice(predicted, len(call.sizes)))))
         if call in in_threads
         else call.method.predict_many(call.queries, call.supports, call.sizes)
         for call in calls
     ]
+
+
+def _unless_stopped(predict: PredictEpisode) -> Prediction | None:
+    return None if stopping.requested() else predict()
+
+
+def _there(predictions: Sequence[Prediction | None]) -> Iterator[Prediction]:
+    """Yield the predictions before the first one that is not there."""
+    for one in predictions:
+        if one is None:
+            return
+        yield one
 
 
 def episodes_at_once(device: torch.device) -> int:
@@ -74,7 +92,7 @@ def episodes_at_once(device: torch.device) -> int:
     return _split_threads(torch.get_num_threads())[0] if serial_on(device) else 1
 
 
-def predict_in_threads(episodes: Sequence[PredictEpisode]) -> list[Prediction]:
+def predict_in_threads(episodes: Sequence[Callable[[], T]]) -> list[T]:
     """Return the predictions of several episodes, in their order, as many at once as torch has threads.
 
     Each episode is computed by one thread, or by more where torch has more threads than `MAX_AT_ONCE`. Such a thread
@@ -90,7 +108,7 @@ def predict_in_threads(episodes: Sequence[PredictEpisode]) -> list[Prediction]:
         return [predict() for predict in episodes]
     cast, dtype = torch.is_autocast_enabled("cpu"), torch.get_autocast_dtype("cpu")
 
-    def in_modes(predict: PredictEpisode) -> Prediction:
+    def in_modes(predict: Callable[[], T]) -> T:
         with torch.inference_mode(), torch.autocast("cpu", dtype, enabled=cast):
             return predict()
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from fssbench.datasets.io.label_maps import LabelMaps
 from fssbench.episode.files import episode_id
-from fssbench.errors import BrokenFileError
+from fssbench.errors import BrokenFileError, UsageError
 from fssbench.planning.records import dataset_record, fold_record, protocol_record
 from fssbench.predictions.files import Listing, file_name, named, read_file, read_label_map
 from fssbench.predictions.plan import ScorePlan
@@ -66,6 +66,9 @@ def score(plan: ScorePlan, progress: Progress | None = None, command: tuple[str,
                 for row in fold.rows:
                     folder.append(row)
             return folder.finish()
+        except UsageError as error:  # which says how an evaluation goes on; nothing is kept here
+            folder.discard()
+            raise UsageError(error.message, "make room, or give another --out; then the same command again") from error
         except BaseException:
             folder.discard()
             raise

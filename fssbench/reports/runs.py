@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from fssbench.comparison.pairing import counted_alike, pair, run_names
 from fssbench.errors import UsageError
 from fssbench.results import load_run
+from fssbench.results.arguments import goes_on
 from fssbench.results.rows import Row
 from fssbench.tables.runs import deduplicated, find_runs
 
@@ -160,9 +161,7 @@ def of_results(runs: Sequence[Results]) -> Compared:
     if len(runs) == 1:
         results = runs[0]
         if results.frame.empty:
-            raise UsageError(
-                f"{results.folder or 'the run'} has no evaluated episode yet", "fssbench eval ... --resume"
-            )
+            raise UsageError(f"{results.folder or 'the run'} has no evaluated episode yet", goes_on(results.run))
         notes = [f"unfinished: {results.missing} episodes are missing"] if results.missing else []
         if results.run.is_shard:
             notes.append(f"shard {results.run.as_shard} of a run, only a part of each list")

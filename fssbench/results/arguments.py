@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-from fssbench.results.record import MethodRecord, ProtocolRecord
+from fssbench.results.record import MethodRecord, ProtocolRecord, Run
+
+
+def is_scored(run: Run) -> bool:
+    """Return whether `fssbench score` has made a run, which counts all of it again instead of going on with it."""
+    return any(fold.weights.kind == "predictions" for fold in run.folds)
+
+
+def goes_on(run: Run) -> str:
+    """Return how an unfinished run is finished, e.g. "fssbench eval ... --resume"."""
+    return "fssbench score ... --overwrite" if is_scored(run) else "fssbench eval ... --resume"
 
 
 def method_argument(method: MethodRecord) -> str:

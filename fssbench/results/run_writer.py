@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Self
 
 from fssbench.errors import BrokenFileError, MissingError, UsageError
 from fssbench.files import remove_leftovers
+from fssbench.results.arguments import is_scored
 from fssbench.results.derived import frame_of_run
 from fssbench.results.differences import Difference, first_difference
 from fssbench.results.lost import lost_in
@@ -262,7 +263,8 @@ class RunFolder:
             writer.close()
             raise UsageError(
                 f"another command has written a run to {self.path} since this one began; it stays as it is",
-                "continue it with --resume, replace it with --overwrite, or give another --out",
+                f"{'' if is_scored(self.run) else 'continue it with --resume, '}replace it with --overwrite, or give "
+                "another --out",
             )
         return writer
 

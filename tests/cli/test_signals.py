@@ -6,13 +6,24 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+import torch
+from torch import Tensor
 
+from fssbench import evaluate
 from fssbench.cli.signals import StoppedError, resume_command, stop_on_signals
+from fssbench.fast.threads import Call, episodes_at_once, predict_calls
+from fssbench.methods.base.method import Prediction
+from fssbench.planning.settings import Settings
+from fssbench.results import Row, load_run, read_rows
+from fssbench.results.progress import Silent
+from fssbench.stopping import finishing, requested
+from tests.engine.stub import NearestColour, Patches, questions, rules
 
 
 @pytest.fixture(autouse=True)
@@ -83,7 +94,7 @@ def test_a_training_says_where_its_state_is(
 
 def test_a_request_that_comes_twice_stops_no_clean_up(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [100.0]
-    monkeypatch.setattr("fssbench.cli.signals.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("fssbench.stopping.time.monotonic", lambda: now[0])
     with stop_on_signals():
         for number in (signal.SIGTERM, signal.SIGHUP):
             with pytest.raises(StoppedError) as stop:
@@ -110,3 +121,142 @@ def test_what_is_ignored_stays_ignored() -> None:
 def test_the_command_that_goes_on_asks_the_same(given: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "argv", ["/somewhere/fssbench", *given])
     assert resume_command() == "fssbench eval --out 'a b' --resume"
+
+
+@pytest.fixture
+def handled() -> Iterator[None]:
+    with stop_on_signals():
+        yield
+
+
+@pytest.mark.usefixtures("handled")
+def test_what_is_nearly_done_is_finished_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    done = []
+    with pytest.raises(KeyboardInterrupt), finishing():  # noqa: PT012 - a signal comes in the middle
+        os.kill(os.getpid(), signal.SIGINT)
+        assert requested()
+        done.append("rows")
+    assert done == ["rows"]
+    assert not requested()
+    # A launcher passes the first one on as SIGTERM, which is no second one.
+    monkeypatch.setattr("fssbench.stopping.REPEATED", -1.0)
+    with pytest.raises(KeyboardInterrupt), finishing():  # noqa: PT012 - a signal comes in the middle
+        os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), signal.SIGTERM)
+        done.append("more")
+    assert done == ["rows", "more"]
+
+
+@pytest.mark.usefixtures("handled")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_second_signal_ends_at_once(number: signal.Signals, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fssbench.stopping.REPEATED", 1.0 if number == signal.SIGINT else -1.0)
+    with pytest.raises(KeyboardInterrupt), finishing():  # noqa: PT012 - a signal comes in the middle
+        os.kill(os.getpid(), number)
+        assert requested()
+        os.kill(os.getpid(), number)
+        pytest.fail("it went on")
+
+
+@pytest.mark.usefixtures("handled")
+def test_what_takes_longer_than_the_deadline_is_not_finished(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fssbench.stopping.DEADLINE", 0.05)
+    monkeypatch.setattr("fssbench.stopping.REPEATED", 0.0)
+    with pytest.raises(StoppedError) as stop, finishing():  # noqa: PT012 - a signal comes in the middle
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(20)
+        pytest.fail("it went on")
+    assert stop.value.exit_code == 143
+
+
+@pytest.mark.usefixtures("handled")
+def test_an_error_in_what_is_finished_is_the_one_that_is_told() -> None:
+    with pytest.raises(ValueError, match="broken"), finishing():  # noqa: PT012 - a signal comes in the middle
+        os.kill(os.getpid(), signal.SIGTERM)
+        raise ValueError("broken")
+    assert not requested()
+
+
+class Signalling(Silent):
+    """Sends a signal when the first row is there, as if it came while the episodes of a call are predicted."""
+
+    def __init__(self) -> None:
+        self.rows = 0
+
+    def advance(self, row: Row, run: int = 0) -> None:
+        self.rows += 1
+        if self.rows == 1:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+
+@pytest.mark.usefixtures("handled")
+def test_all_episodes_of_a_call_have_their_rows(tmp_path: Path) -> None:
+    settings = Settings(batch_size=5, workers=0)
+    with pytest.raises(StoppedError) as stop:
+        evaluate(
+            NearestColour(), Patches(), questions(), protocol=rules(), out=tmp_path / "run",
+            progress=Signalling(), settings=settings,
+        )  # fmt: skip
+    kept = read_rows(tmp_path / "run" / "rows.jsonl")
+    assert len(kept) == max(5, min(12, 4 * episodes_at_once(torch.device("cpu"))) if torch.get_num_threads() > 1 else 5)
+    assert any(f"{len(kept)} evaluated episodes are kept" in note for note in stop.value.__notes__)
+    evaluate(NearestColour(), Patches(), questions(), protocol=rules(), out=tmp_path / "run", resume=True)
+    assert load_run(tmp_path / "run").missing == 0
+
+
+@pytest.mark.usefixtures("handled")
+def test_no_further_episode_begins_when_the_command_is_told_to_end() -> None:
+    begun: list[float] = []
+
+    class Told(NearestColour):
+        predicts_in_threads = True
+
+        def predict(self, query: Tensor, supports: Sequence[Sequence[Tensor]], size: tuple[int, int]) -> Prediction:
+            begun.append(time.monotonic())
+            if len(begun) == 1:
+                os.kill(os.getpid(), signal.SIGTERM)
+            return super().predict(query, supports, size)
+
+    arguments = (torch.zeros(1, 3, 4, 4), [[torch.zeros(1, 3)]], (4, 4))
+    call = Call(Told(), *([one] * 3 for one in arguments))
+    with pytest.raises(StoppedError), finishing():  # noqa: PT012 - a signal comes in the middle
+        [predictions] = predict_calls([call])
+        assert len(predictions) == len(begun) < 3
+    assert begun
+
+
+@pytest.mark.parametrize(
+    ("command", "target", "told"),
+    [
+        (
+            ("score", "--predictions", "p", "--episodes", "l.json"),
+            "fssbench.predictions.score.score",
+            "nothing is kept",
+        ),
+        (("merge", "s1", "s2", "--out", "whole"), "fssbench.results.merge.merge", "the shards are as they were"),
+    ],
+)
+def test_other_commands_say_what_is_kept_and_how_they_go_on(
+    command: tuple[str, ...], target: str, told: str,
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path,
+) -> None:  # fmt: skip
+    from fssbench import cli
+
+    def stopped(*_: object, **__: object) -> None:
+        raise StoppedError(signal.SIGTERM)
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(target, stopped)
+    planned = SimpleNamespace(lists=[], method="m", out="o", request=SimpleNamespace(predictions="p"))
+    planned.lists = [SimpleNamespace(dataset="d", way=1, shot=1)]
+    planned.protocol = SimpleNamespace(name="x")
+    monkeypatch.setattr("fssbench.predictions.plan.plan_score", lambda _: planned)
+    monkeypatch.setattr("fssbench.results.merge.shards_in", lambda folders: list(folders))
+    monkeypatch.setattr(sys, "argv", ["fssbench", *command])
+    with pytest.raises(SystemExit) as stop:
+        cli.main()
+    said = capsys.readouterr().err.splitlines()
+    assert stop.value.code == 143
+    assert told in said[-3]
+    assert said[-2:] == [f"  try: fssbench {' '.join(command)}", "stopped by SIGTERM"]
+    assert "--resume" not in said[-2]

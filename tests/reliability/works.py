@@ -53,7 +53,7 @@ def counted(folder: Path) -> list[dict[str, object]]:
 def files_in(folder: Path) -> list[str]:
     """Return the names of all files in a folder, those that are hidden too; an index by its data alone."""
     found = [str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()]
-    return sorted(name.rpartition("-")[0] if name.endswith(".npz") else name for name in found)
+    return sorted(name.rsplit("-", 2)[0] if name.endswith(".npz") else name for name in found)
 
 
 def same_run(name: str) -> Callable[[Path, Path], None]:

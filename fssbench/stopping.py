@@ -1,0 +1,116 @@
+"""Signals that end a command: what is nearly done is finished first, within a deadline."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+DEADLINE = 10.0
+"""Seconds in which a command finishes what is nearly done. Batch systems wait 30 s and more before they kill it."""
+
+REPEATED = 1.0
+"""Seconds in which the same request comes again (`timeout` and batch systems send two), and means nothing."""
+
+
+@dataclass
+class _State:
+    """What this process has been told.
+
+    Attributes:
+        blocks: Number of `finishing` blocks around the main thread.
+        told: When the last request came, and its signal; None if none came.
+        waiting: The error of a request that waits for the end of a block.
+        timer: Ends the wait.
+    """
+
+    blocks: int = 0
+    told: tuple[float, int] | None = None
+    waiting: BaseException | None = None
+    timer: threading.Timer | None = None
+
+
+_state = _State()
+
+
+def begin() -> None:
+    """Forget earlier requests: a new command begins."""
+    _forget()
+    _state.told, _state.blocks = None, 0
+
+
+def stop(number: int, error: BaseException) -> None:
+    """Raise the error of a request to end, or keep it until the end of a `finishing` block; called by handlers.
+
+    A second request ends at once. It is no second one if it comes within `REPEATED`, unless from the keyboard, or if it
+    is another signal by which a launcher passes on the first.
+
+    Args:
+        number: The signal.
+        error: What is raised.
+    """
+    now, before = time.monotonic(), _state.told
+    if before is not None:
+        age, same = now - before[0], before[1] == number
+        passed_on = _state.waiting is not None and not same and age < DEADLINE
+        if passed_on or (age <= REPEATED and not (same and number == signal.SIGINT)):
+            return
+    _state.told = (now, number)
+    if not _state.blocks or _state.waiting is not None:
+        _forget()
+        raise error
+    _state.waiting = error
+    _state.timer = threading.Timer(DEADLINE, _again, (number,))
+    _state.timer.daemon = True
+    _state.timer.start()
+
+
+def requested() -> bool:
+    """Return whether the command was told to end, and is finishing what is nearly done."""
+    return _state.waiting is not None
+
+
+@contextmanager
+def finishing() -> Iterator[None]:
+    """Finish a block before a request to end is heard, if that takes no longer than `DEADLINE`.
+
+    Nothing changes for programs that do not handle signals by `stop`, as those that use fssbench as a library.
+    """
+    _state.blocks += 1
+    try:
+        yield
+    except GeneratorExit:
+        _leave()
+        raise
+    except BaseException:
+        _state.blocks -= 1
+        if not _state.blocks:
+            _forget()
+        raise
+    else:
+        _leave()
+
+
+def _leave() -> None:
+    _state.blocks -= 1
+    if not _state.blocks and (error := _state.waiting) is not None:
+        _forget()
+        raise error
+
+
+def _forget() -> None:
+    if _state.timer is not None:
+        _state.timer.cancel()
+    _state.waiting = _state.timer = None
+
+
+def _again(number: int) -> None:
+    """Send the signal to the main thread again, which raises its error there."""
+    if sys.platform == "win32":
+        signal.raise_signal(number)
+    elif (main := threading.main_thread().ident) is not None:
+        signal.pthread_kill(main, number)
