@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from fssbench.methods.building import build
     from fssbench.methods.catalogue import list_methods
     from fssbench.metrics.summary import summarise
-    from fssbench.photos import load, segment
+    from fssbench.photos import load
+    from fssbench.photos.segment import segment
     from fssbench.protocols.rules import list_protocols
     from fssbench.publications.load import published
 

@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
 
-from fssbench import stopping
 from fssbench.cli.console import say
+from fssbench.stopping import begin, stop
 
 
 class StoppedError(KeyboardInterrupt):
@@ -35,17 +35,17 @@ def stop_on_signals() -> Iterator[None]:
     What is nearly done is finished first (`fssbench.stopping`). A signal that is ignored, as by nohup, stays so.
     """
 
-    def stop(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - a handler's arguments
-        stopping.stop(number, KeyboardInterrupt() if number == signal.SIGINT else StoppedError(number))
+    def told(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - a handler's arguments
+        stop(number, KeyboardInterrupt() if number == signal.SIGINT else StoppedError(number))
 
     # Windows has no SIGHUP; Python takes signals in its main thread alone.
     there = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
     main = threading.current_thread() is threading.main_thread()
     usual = (signal.SIG_DFL, signal.default_int_handler)
     before = {number: found for number in there if main and (found := signal.getsignal(number)) in usual}
-    stopping.begin()
+    begin()
     for number in before:
-        signal.signal(number, stop)
+        signal.signal(number, told)
     try:
         yield
     finally:

@@ -13,11 +13,11 @@ from typing import Any, TypeVar
 import torch
 from torch.utils._python_dispatch import _get_current_dispatch_mode
 
-from fssbench import stopping
 from fssbench.fast.form import FastForm, flag_of
 from fssbench.fast.pytree import tensors_of
 from fssbench.layers.devices import serial_on
 from fssbench.methods.base.method import Method, Prediction
+from fssbench.stopping import requested
 
 T = TypeVar("T")
 
@@ -76,7 +76,7 @@ def predict_calls(calls: Sequence[Call]) -> list[list[Prediction]]:
 
 
 def _unless_stopped(predict: PredictEpisode) -> Prediction | None:
-    return None if stopping.requested() else predict()
+    return None if requested() else predict()
 
 
 def _there(predictions: Sequence[Prediction | None]) -> Iterator[Prediction]:
