@@ -125,11 +125,14 @@ def _measured(
         folds_with_rows: The folds that have rows, each from one of the runs.
         runs: The record of each run.
     """
+    level = max(runs[folder].interval_level for folder in folders)
 
     @cache
     def summarise() -> Summary | None:
         return (
-            summary_of([folds_with_rows[fold].counts for fold in sorted(folds_with_rows)]) if folds_with_rows else None
+            summary_of([folds_with_rows[fold].counts for fold in sorted(folds_with_rows)], level=level)
+            if folds_with_rows
+            else None
         )
 
     folds: dict[int, MeasuredFold] = {}
@@ -160,7 +163,8 @@ def explain_incomplete(run: Run, record: FoldRecord, rows: int, *, cut: bool = F
     if run.is_shard:
         return f"shard {run.as_shard} of a run, only a part of the list (fssbench merge)"
     if run.requested(record) < record.episodes and not cut:
-        return f"only the first {run.requested(record)} of {record.episodes} episodes were evaluated (--limit)"
+        option = "--limit" if run.until is None else "--until: the data decided how many"
+        return f"only the first {run.requested(record)} of {record.episodes} episodes were evaluated ({option})"
     if record.unanswered:
         return f"{record.unanswered} episodes without a prediction are left out"
     if missing := run.expected(record) - rows:

@@ -147,7 +147,7 @@ def _end(report: Report) -> None:
     if report.uncompared:
         own = "fssbench check --update --baselines DIR RUN writes baselines of your own"
         printed = "fssbench table --source published"
-        if "--limit" in report.uncompared[0]:
+        if "--limit" in report.uncompared[0] or "--until" in report.uncompared[0]:
             printed = f"evaluate the whole list; or {own}, also of a part"
         remedy = printed if report.against == "printed numbers" else f"give --baselines DIR; {own}"
         raise MissingError(f"nothing to compare with: {report.uncompared[0]}", remedy)

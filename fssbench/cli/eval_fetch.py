@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -92,6 +93,8 @@ def _names(plan: Plan) -> Iterator[str]:
     from fssbench.results.shard import WHOLE
 
     shard = plan.request.shard or WHOLE
-    for episodes in plan.lists:
-        for number in order_of_work(episodes[: plan.request.limit], shard=shard):
-            yield from photos_of(episodes[number])
+    for first, last in pairwise((0, *(plan.until.schedule if plan.until else (plan.request.limit,)))):
+        for episodes in plan.lists:
+            earlier = range(min(first or 0, len(episodes)))
+            for number in order_of_work(episodes[:last], frozenset(earlier), shard):
+                yield from photos_of(episodes[number])

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from fssbench.cli.console import say
 from fssbench.cli.eval_fetch import fetch_annotations, photos_arriving
 from fssbench.cli.eval_options import EvalOptions
+from fssbench.cli.eval_until import check_until
 from fssbench.cli.fields import fields_for, with_fields
 from fssbench.cli.options import DataOptions
 from fssbench.cli.paths import check_folder
@@ -76,6 +77,7 @@ def _evaluate(options: EvalOptions, data: DataOptions, processes: Processes) -> 
         fetch_annotations(options.dataset, data.root, processes)
     with Activity(f"reading {options.dataset} and drawing the episodes"):
         plans = _plans(Request(**fields_for(Request, options, data) | own), options.method, options.shots)
+    check_until(plans, processes)
     save = options.save_predictions
     if save is not None and (len(plans) > 1 or options.shard is not None or processes.size > 1):
         raise UsageError(
@@ -110,11 +112,12 @@ def _plans(request: Request, methods: str, shots: str | None) -> list[Plan]:
             "--checkpoint is of one method", "evaluate the methods one by one, or register the checkpoints"
         )
     plans: list[Plan] = []
+    together = len(names) * len(shot_counts)
     for name in names:
         for shot in shot_counts:
             out = None if request.out is None else _own_folder(request, request.out, name, shot, len(shot_counts))
             known = plans[0].dataset if plans else None
-            plans.append(plan(replace(request, method=name, shots=shot, out=out), known))
+            plans.append(plan(replace(request, method=name, shots=shot, out=out, together=together), known))
     return plans
 
 

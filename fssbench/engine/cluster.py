@@ -55,6 +55,7 @@ def shard_commands(arguments: Sequence[str], shards: int) -> list[list[str]]:
         ("--shard", "launch sets it for each job"),
         ("--overwrite", "a job that is started again would delete its rows"),
         ("--save-predictions", "only a single process can save predictions"),
+        ("--until", "the intervals are of all rows, and each job has a part"),
     ):
         if any(part == option or part.startswith(f"{option}=") for part in arguments):
             raise UsageError(f"{option} can't be launched: {reason}", f"leave {option} out")

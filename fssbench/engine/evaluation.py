@@ -15,6 +15,7 @@ from fssbench.errors import UsageError
 from fssbench.planning.leaks import check_leaks
 from fssbench.planning.records import Origin, dataset_record, fold_record, method_record, protocol_record
 from fssbench.planning.settings import Settings, choose_device
+from fssbench.planning.until import until_of
 from fssbench.protocols.rules import Protocol as Rules
 from fssbench.protocols.rules import protocol as protocol_of
 from fssbench.protocols.rules import protocol_of_list
@@ -52,6 +53,7 @@ def evaluate(
     resume: bool = False,
     overwrite: bool = False,
     limit: int | None = None,
+    until: float | None = None,
     progress: Progress | None = None,
     origin: Origin | None = None,
     settings: Settings | None = None,
@@ -71,6 +73,8 @@ def evaluate(
         resume: Continue the run in `out`, if there is one; it must have the same settings.
         overwrite: Replace the run in `out`.
         limit: Evaluate only the first so many episodes.
+        until: End when the 95 % interval of mIoU is `until` points to either side, at one of some looks that are fixed
+            before; `limit`, or the list, is then the most. The level is corrected for the looks (docs/statistics.md).
         progress: Receives each row; default none.
         origin: Further entries for the record of the run.
         settings: How to compute: feature cache, batch size, precision, ...
@@ -119,6 +123,7 @@ def evaluate(
         split=episode_list.split,
         folds=(fold_record(episode_list, dataset, weights, rules),),
         limit=check_limit(limit),
+        until=None if until is None else until_of(until, [episode_list], limit),
         starts=(start(origin.command, chosen, dataset.root),),
         precision=settings.precision,
         plain=settings.plain,

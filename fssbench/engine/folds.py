@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Protocol
 
 from fssbench.engine.features.cache import CacheCounts
 from fssbench.engine.features.features import AnyMethod, FoldJob
+from fssbench.engine.looks import ended, make_look, outlook
 from fssbench.engine.loop import OnPrediction, evaluate_jobs
 from fssbench.engine.order import order_of_work
 from fssbench.engine.processes import ALONE, Processes
 from fssbench.engine.profiling.timers import StageTimers
 from fssbench.engine.same_masks import check_same_masks
 from fssbench.engine.same_photos import check_same_photos
-from fssbench.errors import FSSBenchError
+from fssbench.errors import FSSBenchError, UsageError
 from fssbench.fast.form import fast_form
 from fssbench.planning.settings import Settings
 from fssbench.results.derived import frame_of_run
@@ -45,6 +46,9 @@ class Folder(Protocol):
 
     def append(self, row: Row) -> None:
         """Write a row."""
+
+    def describe(self, run: Run) -> None:
+        """Replace the record of the run."""
 
     def finish(self) -> Results:
         """Return the results."""
@@ -83,6 +87,7 @@ def evaluate_runs(
     timers: StageTimers | None = None,
     cache_counts: CacheCounts | None = None,
     processes: Processes = ALONE,
+    stop_after: int | None = None,
 ) -> list[Results]:
     """Evaluate the episodes of runs that have no row yet: fold after fold, all runs of a fold together.
 
@@ -98,6 +103,8 @@ def evaluate_runs(
         timers: Measures the time of each stage.
         cache_counts: Counts the uses of the feature cache.
         processes: The processes that evaluate together. Each evaluates its shard; the first has all rows at the end.
+        stop_after: After how many episodes of each list runs with a rule (`Run.until`) end, whatever their intervals:
+            where they are repeated. Default: as their rule says.
 
     Raises:
         UsageError: If a continued run has rows from photos or masks that have changed since.
@@ -112,33 +119,22 @@ def evaluate_runs(
                 check_same_photos(job.folder.rows, dataset, job.folder.path)
                 check_same_masks(job.folder.rows, dataset, job.folder.path)
     processes.wait()  # until all have read the rows: all must divide the same remaining episodes
-    folds = sorted({one.fold for job in jobs for one in job.run.folds})
-    remaining = {fold: _remaining(fold, jobs, rows, processes.shard) for fold in folds}
+    work = _Work(jobs, rows, dataset, device, settings, shown, timers, cache_counts, processes)
+    runs = [job.run if job.folder is None else job.folder.run for job in jobs]
     try:
-        for batch in [folds] if all(job.all_in_memory for job in jobs) else [[fold] for fold in folds]:
-            work = [one for fold in batch for one in remaining[fold]]
-            fold_jobs = [
-                FoldJob(form_of(jobs[place].method_of(fold), device, settings), one, jobs[place].protocol, numbers)
-                for fold in batch
-                for place, one, numbers in remaining[fold]
-            ]
-            with closing(
-                evaluate_jobs(fold_jobs, dataset, device, settings, timers, processes.local, cache_counts)
-            ) as results:
-                for fold in batch:
-                    earlier = [[row for row in known if row.fold == fold] for known in rows]
-                    number = sum(len(numbers) for _, _, numbers in remaining[fold])
-                    shown.start(fold, number + sum(map(len, earlier)), *earlier)
-                    for index, row, predicted in islice(results, number):
-                        place = work[index][0]
-                        job = jobs[place]
-                        if job.on_prediction is not None:
-                            job.on_prediction(fold, row.episode, predicted)
-                        if job.folder is None:
-                            rows[place].append(row)
-                        else:
-                            job.folder.append(row)
-                        shown.advance(row, place)
+        for number, episodes in enumerate(_stages(runs)):
+            _evaluate(work, episodes)
+            if episodes is None:
+                break
+            runs = _look(jobs, runs, rows, number)
+            beyond = any(row.episode >= episodes for known in rows for row in known)
+            if (done := ended(runs, number, stop_after, beyond=beyond)) is not None:
+                runs = list(done)
+                break
+            shown.looked(outlook(runs, number, sum(map(len, rows))))
+        for job, run in zip(jobs, runs, strict=True):
+            if job.folder is not None and job.folder.run != run:
+                job.folder.describe(run)
     except (FSSBenchError, KeyboardInterrupt) as error:
         for job, known in zip(jobs, rows, strict=True):
             if job.folder is not None and job.folder.rows:
@@ -150,13 +146,82 @@ def evaluate_runs(
         shown.close()
     processes.wait()  # until all rows are written
     return [
-        Results(frame_of_run(known, job.run), job.run) if job.folder is None else job.folder.finish()
-        for job, known in zip(jobs, rows, strict=True)
+        Results(frame_of_run(known, run), run) if job.folder is None else job.folder.finish()
+        for job, known, run in zip(jobs, rows, runs, strict=True)
     ]
 
 
+@dataclass(frozen=True, eq=False)
+class _Work:
+    """What is evaluated, and how; see `evaluate_runs`."""
+
+    jobs: Sequence[RunJob]
+    rows: Sequence[list[Row]]
+    dataset: Dataset
+    device: torch.device
+    settings: Settings
+    shown: Progress
+    timers: StageTimers | None
+    cache_counts: CacheCounts | None
+    processes: Processes
+
+
+def _stages(runs: Sequence[Run]) -> Sequence[int | None]:
+    """Return after how many episodes of each list the runs look; None if they only end where their lists do."""
+    rule = runs[0].until
+    return (None,) if rule is None else rule.schedule
+
+
+def _look(jobs: Sequence[RunJob], runs: Sequence[Run], rows: Sequence[Sequence[Row]], number: int) -> list[Run]:
+    """Return the records of the runs with a look, which is also written to their folders."""
+    found = []
+    for job, run, known in zip(jobs, runs, rows, strict=True):
+        if run.until is None or _stages([run]) != _stages(runs):
+            raise UsageError("runs that are evaluated together end by looks after the same numbers of episodes")
+        now = make_look(run, run.until, number, known, None if job.folder is None else job.folder.path)
+        if job.folder is not None and now != run:
+            job.folder.describe(now)
+        found.append(now)
+    return found
+
+
+def _evaluate(work: _Work, episodes: int | None) -> None:
+    """Evaluate what has no row yet of the first `episodes` of each list; None for all that are requested."""
+    jobs, rows, shown, settings = work.jobs, work.rows, work.shown, work.settings
+    folds = sorted({one.fold for job in jobs for one in job.run.folds})
+    remaining = {fold: _remaining(fold, jobs, rows, work.processes.shard, episodes) for fold in folds}
+    for batch in [folds] if all(job.all_in_memory for job in jobs) else [[fold] for fold in folds]:
+        steps = [one for fold in batch for one in remaining[fold]]
+        if episodes is not None and not steps:
+            continue
+        fold_jobs = [
+            FoldJob(form_of(jobs[place].method_of(fold), work.device, settings), one, jobs[place].protocol, numbers)
+            for fold in batch
+            for place, one, numbers in remaining[fold]
+        ]
+        with closing(
+            evaluate_jobs(
+                fold_jobs, work.dataset, work.device, settings, work.timers, work.processes.local, work.cache_counts
+            )
+        ) as results:
+            for fold in batch:
+                earlier = [[row for row in known if row.fold == fold] for known in rows]
+                number = sum(len(numbers) for _, _, numbers in remaining[fold])
+                shown.start(fold, number + sum(map(len, earlier)), *earlier)
+                for index, row, predicted in islice(results, number):
+                    place = steps[index][0]
+                    job = jobs[place]
+                    if job.on_prediction is not None:
+                        job.on_prediction(fold, row.episode, predicted)
+                    if job.folder is None:
+                        rows[place].append(row)
+                    else:
+                        job.folder.append(row)
+                    shown.advance(row, place)
+
+
 def _remaining(
-    fold: int, jobs: Sequence[RunJob], rows: Sequence[Sequence[Row]], shard: Shard
+    fold: int, jobs: Sequence[RunJob], rows: Sequence[Sequence[Row]], shard: Shard, most: int | None
 ) -> list[tuple[int, EpisodeList, list[int]]]:
     """Return what one process has to evaluate of a fold: the index of a run, its list, and the numbers of the episodes.
 
@@ -167,7 +232,7 @@ def _remaining(
         done = {row.episode for row in rows[place] if row.fold == fold}
         for record, episodes in zip(job.run.folds, job.lists, strict=True):
             if record.fold == fold:
-                numbers = order_of_work(episodes[: job.run.requested(record)], done, job.run.as_shard)
+                numbers = order_of_work(episodes[: job.run.requested(record)][:most], done, job.run.as_shard)
                 numbers = numbers[slice(*shard.bounds(len(numbers)))]
                 remaining += [(place, episodes, numbers)] if numbers else []
     return remaining

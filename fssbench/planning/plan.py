@@ -19,6 +19,7 @@ from fssbench.planning.records import code_record, dataset_record, fold_record, 
 from fssbench.planning.request import DEVICES, Request
 from fssbench.planning.resolve import Names, Setting, resolve
 from fssbench.planning.spelling import spelled
+from fssbench.planning.until import until_of
 from fssbench.planning.weights import Source, sources_for
 from fssbench.protocols.rules import Protocol
 from fssbench.results.record import MethodRecord, Run
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from fssbench.episode import EpisodeList
     from fssbench.results.record import Option
     from fssbench.results.run_writer import Seen
+    from fssbench.results.until import Until
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,7 @@ class Plan:
         sources: Where the weights of each fold come from.
         out: The run folder.
         seen: The contents of that folder at the time of planning.
+        until: The rule by which it ends, if the data decides the number of episodes.
     """
 
     request: Request
@@ -53,6 +56,7 @@ class Plan:
     sources: dict[int, Source]
     out: Path
     seen: Seen | None = None
+    until: Until | None = None
 
     @property
     def info(self) -> MethodInfo:
@@ -153,7 +157,10 @@ def plan(request: Request, opened: Dataset | None = None) -> Plan:
     lists = given_lists or [_draw(request, dataset, fold, ways, shots, protocol) for fold in folds]
     check_leaks(dataset, lists, allowed=request.allow_leak)
     _check_shard(request, lists)
-    result = Plan(request, setting, dataset, tuple(lists), sources, out, seen)
+    until = None
+    if request.until is not None:
+        until = until_of(request.until, lists, request.limit, shard=request.shard, together=request.together)
+    result = Plan(request, setting, dataset, tuple(lists), sources, out, seen, until)
     if request.trained_on == request.dataset:
         for episodes in lists:
             check_base_class_count(info, result.options, dataset, episodes.fold)
@@ -278,4 +285,5 @@ def planned_run(plan: Plan) -> Run:
         plain=plan.request.settings.plain,
         label=plan.request.label,
         label_backbone=plan.request.label_backbone,
+        until=plan.until,
     )

@@ -58,6 +58,11 @@ class Request:
     shard: Shard | None = None
     label: str | None = None
     label_backbone: str | None = None
+    until: float | None = None
+    together: int = 1
+    """How many runs are evaluated in one pass, which `until` ends when all are narrow."""
+    stop_after: int | None = None
+    """With `until`, after how many episodes of each list the run ends whatever its interval, as it is a replay."""
     leads: bool = True
     """Whether this is the first process of the run, which writes to the run folder."""
 

@@ -35,7 +35,7 @@ def plan_again(method: Method, fold: FoldRecord, scene: Scene, device: str = "au
     run = method.run
     if method.folder is None:
         raise UsageError("the run has no folder")
-    whole = replace(run, folds=(fold,), limit=None, shard=None)
+    whole = replace(run, folds=(fold,), limit=None, shard=None, until=None)
     request = request_of(whole, method.folder, Settings(), scene.dataset.root)
     # A seed would be that of a draw; that of random weights is set below.
     request = replace(request, device=device, seed=None, leads=False)
@@ -44,7 +44,7 @@ def plan_again(method: Method, fold: FoldRecord, scene: Scene, device: str = "au
         source = replace(planned.sources[fold.fold], seed=fold.weights.seed)
         planned = replace(planned, sources={fold.fold: source})
     now = replace(planned_run(planned), limit=None, shard=None)
-    stored = replace(run, folds=(fold,), limit=None, shard=None)
+    stored = replace(run, folds=(fold,), limit=None, shard=None, until=None)
     stored = replace(stored, folds=(replace(fold, unanswered=0),))
     if found := first_difference(stored, now):
         both = (str(found.stored), str(found.requested))

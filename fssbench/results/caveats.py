@@ -126,6 +126,8 @@ def _runs(summary: Summary, results: Results) -> list[str]:
 
 def _limit(results: Results) -> list[str]:
     run = results.run
+    if run.until is not None:
+        return [run.until.describe()]
     cut = run.limit is not None and any(run.limit < fold.episodes for fold in run.folds)
     return [f"--limit: only the first {run.limit} episodes of each list were evaluated"] if cut else []
 

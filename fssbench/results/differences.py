@@ -11,6 +11,8 @@ from fssbench.results.record import FoldRecord, Run
 _IGNORED = {
     *("limit", "starts", "method.learnable_parameters", "path", "checkpoint", "licence"),
     *("dataset.title", "dataset.fold_count", "class_names", "label", "label_backbone", "predictions"),
+    # Intervals of all looks hold together, whatever the reason to stop.
+    *("until.half_width", "until.together", "until.looks", "until.stopped"),
 }
 """Fields that may differ between two starts of a run, because they do not change any number."""
 

@@ -60,6 +60,11 @@ def merge(folders: Sequence[Path], out: Path, existing: Existing = Existing.REFU
         BrokenFileError: If a file is damaged, or two runs have different rows for an episode.
     """
     runs = [read_run(folder) for folder in folders]
+    if runs[0].until is not None:
+        raise UsageError(
+            f"the run in {folders[0]} ended by looks at whole lists (--until), and is no part of another",
+            "leave it out",
+        )
     whole = replace(runs[0], shard=None)
     for folder, run in zip(folders[1:], runs[1:], strict=True):
         if found := first_difference(whole, replace(run, shard=None)):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, TextIO
 
 from fssbench.escape import printable
@@ -19,6 +20,23 @@ _ROOM = 60
 """Columns that the bar takes; the running mIoU stands next to it where there is room for it."""
 
 
+@dataclass(frozen=True)
+class Looked:
+    """What a look at the intervals has shown (`fssbench eval --until`), when the runs go on.
+
+    Attributes:
+        text: The intervals, and how many episodes are expected, as a sentence.
+        widths: The half width of each run alone.
+        done: How many episodes all folds of all runs have.
+        total: How many episodes all folds of all runs are expected to have at the end.
+    """
+
+    text: str
+    widths: str
+    done: int
+    total: int
+
+
 class Progress(Protocol):
     """Receives the progress of `fssbench.evaluate`."""
 
@@ -27,6 +45,9 @@ class Progress(Protocol):
 
     def advance(self, row: Row, run: int = 0) -> None:
         """A row was added to a run; `run` is the index of the run among those evaluated together."""
+
+    def looked(self, look: Looked) -> None:
+        """The intervals were looked at, and the runs go on (`fssbench eval --until`)."""
 
     def close(self) -> None:
         """The last fold is done, or the run was interrupted."""
@@ -39,6 +60,9 @@ class Silent:
         """Do nothing."""
 
     def advance(self, row: Row, run: int = 0) -> None:
+        """Do nothing."""
+
+    def looked(self, look: Looked) -> None:
         """Do nothing."""
 
     def close(self) -> None:
@@ -97,6 +121,7 @@ class Pace:
         self._before = self._total = self._done = 0
         self._new = 0
         self._began = time.monotonic()
+        self._looked: tuple[int, int, int] | None = None
 
     def start(self, total: int, done: int) -> None:
         """A fold begins, of so many episodes, of which some are done."""
@@ -111,9 +136,16 @@ class Pace:
         self._done += 1
         self._new += 1
 
+    def expect(self, done: int, total: int) -> None:
+        """So many episodes are done now, and so many are expected at the end."""
+        self._looked = (done, self._new, total)
+
     @property
     def last(self) -> bool:
         """Whether all episodes of all folds are done."""
+        if self._looked is not None:
+            done, total = self.run
+            return done >= total
         return not self._after and self._done >= self._total
 
     @property
@@ -123,7 +155,10 @@ class Pace:
 
     @property
     def run(self) -> tuple[int, int]:
-        """How many episodes of the run are done, and how many there are."""
+        """How many episodes of the run are done, and how many there are, or are expected."""
+        if self._looked is not None:
+            done, before, total = self._looked
+            return done + self._new - before, total
         return self._before + self._done, self._before + (1 + self._after) * self._total
 
     @property
@@ -135,7 +170,7 @@ class Pace:
     def left(self) -> str:
         """The remaining time of the run."""
         done, total = self.run
-        return clock((total - done) / self.rate) if self._new else "-:--"
+        return clock(max(total - done, 0) / self.rate) if self._new else "-:--"
 
 
 class PlainLines:
@@ -158,6 +193,7 @@ class PlainLines:
         self._miou = RunningMeans()
         self._pace = Pace(folds)
         self._printed = -interval
+        self._widths = ""
 
     def start(self, fold: int, total: int, *earlier: Sequence[Row]) -> None:
         """Print the number of episodes of the fold."""
@@ -178,8 +214,14 @@ class PlainLines:
         if self._due or self._pace.last:
             self._print(
                 f"fold {self._fold}: {self._pace.fold}, {self._pace.rate:.2f} episodes/s, "
-                f"running mIoU {self._miou}, {self._pace.left} left"
+                f"running mIoU {self._miou}{self._widths}, {self._pace.left} left"
             )
+
+    def looked(self, look: Looked) -> None:
+        """Print what a look has shown."""
+        self._pace.expect(look.done, look.total)
+        self._widths = f" (mean over folds {look.widths})"
+        self._print(f"{look.text}, {self._pace.left} left")
 
     def close(self) -> None:
         """Do nothing: there is nothing to close."""
@@ -210,6 +252,7 @@ class TerminalBar:
         self._task: TaskID | None = None
         self._miou = RunningMeans()
         self._pace = Pace(folds)
+        self._widths = ""
 
     def start(self, fold: int, total: int, *earlier: Sequence[Row]) -> None:
         """Show the bar, or let it say that the next fold begins."""
@@ -229,11 +272,17 @@ class TerminalBar:
         self._miou.add(row, run)
         self._update()
 
+    def looked(self, look: Looked) -> None:
+        """Show the half width, and let the bar end where the run is expected to."""
+        self._pace.expect(look.done, look.total)
+        self._widths = f" {look.widths}"
+        self._update()
+
     def _update(self, description: str | None = None) -> None:
         if self._bar is None or self._task is None:
             return
         done, total = self._pace.run
-        miou = f"mIoU {self._miou}"
+        miou = f"mIoU {self._miou}{self._widths}"
         room = self._bar.console.width - len(miou) >= _ROOM
         self._bar.update(
             self._task,

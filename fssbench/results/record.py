@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
+from fssbench.metrics.summary import LEVEL
 from fssbench.protocols.choices import BaseRule, ProtocolFile, QueryRim
 from fssbench.results.shard import WHOLE, Shard
+from fssbench.results.until import Until
 
 Option = str | int | float | bool | tuple[int | float, ...] | None
 _CONFIG: dict[str, object] = {"extra": "forbid", "strict": True, "allow_inf_nan": False}
@@ -290,6 +292,7 @@ class Run:
         label_backbone: The group of the row in tables; None for that of the backbone.
         predictions: Where the predicted label maps were saved, as a path from the run folder, if they are in it or next
             to it; otherwise None. See `near`.
+        until: The rule by which the run ends, if it goes on until its interval is narrow; otherwise None.
         schema_version: Raised when the meaning of a field changes.
     """
 
@@ -311,6 +314,7 @@ class Run:
     label: str | None = None
     label_backbone: str | None = None
     predictions: str | None = None
+    until: Until | None = None
     schema_version: Literal[1] = 1
 
     @property
@@ -337,6 +341,11 @@ class Run:
     def generalised(self) -> bool:
         """Whether novel and base classes are predicted together."""
         return self.protocol.base is not None and self.protocol.base.asked == "together"
+
+    @property
+    def interval_level(self) -> float:
+        """The level of an interval that holds with 95 %: higher if the data decided when the run ended."""
+        return LEVEL if self.until is None else self.until.level_of_each
 
     def requested(self, fold: FoldRecord) -> int:
         """Return how many episodes of the list of a fold are to be evaluated, counted from the first."""

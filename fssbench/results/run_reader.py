@@ -101,7 +101,7 @@ class Results:
             counts: The result of `fold_counts` for the same classes, if it is known already.
         """
         found = self.fold_counts(all_classes=all_classes) if counts is None else counts
-        summary = summary_of(found, draws=DRAWS if draws is None else draws)
+        summary = summary_of(found, draws=DRAWS if draws is None else draws, level=self.run.interval_level)
         if all_classes or self._has_all_classes(summary):
             return with_all_classes(summary, summary)
         return with_all_classes(summary, summary_of(self.fold_counts(all_classes=True), draws=0))

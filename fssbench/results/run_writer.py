@@ -108,6 +108,12 @@ class RunFolder:
         """Write run.json and the episode lists, unless that is done already, and return the writer of the rows."""
         return self._writer if self._started and self._writer else self._start()
 
+    def describe(self, run: Run) -> None:
+        """Replace the record of a run that has rows, e.g. by one with a further look (`fssbench.results.until`)."""
+        self.run = run
+        if self._writer is not None:
+            write_atomically(self.path / RUN, _record_of(run))
+
     def close(self) -> None:
         """Close the files; their content stays."""
         if self._writer is not None:
@@ -163,6 +169,7 @@ class RunFolder:
             label=self.run.label or stored.label,
             label_backbone=self.run.label_backbone or stored.label_backbone,
             predictions=self.run.predictions or stored.predictions,
+            until=None if self.run.until is None else self.run.until.continued(stored.until),
         )
         # Lock before reading: another run must not write in between.
         self._writer = RowWriter(self.path / ROWS)
@@ -295,6 +302,10 @@ class PartFolder:
         self._writer.append(row)
         self.rows.append(row)
 
+    def describe(self, run: Run) -> None:
+        """Take another record; the first process writes it."""
+        self.run = run
+
     def finish(self) -> Results:
         """Return the rows that this process knows; the first process knows all."""
         return Results(frame_of_run(self.rows, self.run), self.run, self.path)
@@ -310,7 +321,7 @@ class PartFolder:
 
 def _record_of(run: Run) -> str:
     """Return run.json; a key that only protocols from outside have is left out for others: earlier versions read it."""
-    unset: dict[str, set[str] | dict[str, set[str]]] = {}
+    unset: dict[str, bool | set[str] | dict[str, set[str]]] = {} if run.until else {"until": True}
     rules = {"own": run.protocol.own is None, "query_rim": run.protocol.query_rim == "hidden"}
     if usual := {name for name, is_usual in rules.items() if is_usual}:
         unset["protocol"] = usual

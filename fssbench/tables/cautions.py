@@ -47,7 +47,9 @@ def cautions(one: Measurement) -> list[str]:
         found.append(f"shard {one.run.as_shard}, only a part of each list, so it is not ranked (fssbench merge)")
     if missing := sum(fold.missing for fold in one.folds.values()):
         found.append(f"unfinished: {missing} episodes are missing")
-    if one.run.limit is not None:
+    if one.run.until is not None:
+        found.append(one.run.until.describe())
+    elif one.run.limit is not None:
         found.append(f"only the first {one.run.limit} episodes of each list")
     if one.run.precision != "float32":
         found.append(f"computed in {one.run.precision}")

@@ -288,7 +288,9 @@ def configuration(run: Run, *, seeds: bool = True) -> str:
         }
     )
     setting = (run.train_dataset, dataset, run.protocol, run.way, run.shot, run.split, run.limit, run.precision)
-    return repr((method, setting, draws, run.as_shard, run.label, run.label_backbone))
+    # The looks belong to all folds of a run, so folds of several such runs are not combined.
+    looks = () if run.until is None else (run.until,)
+    return repr((method, setting, draws, run.as_shard, run.label, run.label_backbone, *looks))
 
 
 def _models_in(fold: FoldRecord) -> tuple[tuple[str, str, str], ...]:

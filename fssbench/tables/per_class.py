@@ -178,7 +178,8 @@ def _numbers(one: Measurement, entry: Entry, name: str) -> Iterable[ClassNumber]
     """Yield the numbers of a measurement, in the order of folds and classes."""
     from fssbench.metrics.summary import summary_of
 
-    summary = summary_of([one.folds[fold].counts for fold in sorted(one.folds)], draws=DRAWS)
+    counts = [one.folds[fold].counts for fold in sorted(one.folds)]
+    summary = summary_of(counts, draws=DRAWS, level=one.run.interval_level)
     named = {
         (fold, class_id): class_name
         for fold, measured in one.folds.items()

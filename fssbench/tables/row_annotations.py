@@ -70,7 +70,7 @@ def _intervals(one: Measurement, columns: Iterable[str]) -> dict[str, tuple[floa
     counts = [one.folds[fold].counts for fold in sorted(one.folds)]
     longest = max(len(fold.total.clusters) for fold in counts)
     draws = min(DRAWS, max(_LEAST_DRAWS, _WEIGHTS // longest))
-    summary = summary_of(counts, draws=draws, by_class=False)
+    summary = summary_of(counts, draws=draws, level=one.run.interval_level, by_class=False)
     found = {column: (getattr(summary, name), summary.intervals[name]) for column, name in _MEASURES.items()}
     for fold in summary.folds:
         found[f"fold{fold.fold}"] = (fold.miou, fold.intervals["miou"])
