@@ -12,6 +12,7 @@ from fssbench.version import __version__
 
 if TYPE_CHECKING:
     from fssbench.checkpoints import load_release
+    from fssbench.comparison import plan
     from fssbench.datasets import open_dataset
     from fssbench.datasets.catalogue import list_datasets
     from fssbench.engine import evaluate
@@ -38,6 +39,7 @@ _HOMES = {
     "load": "fssbench.photos",
     "load_release": "fssbench.checkpoints",
     "open_dataset": "fssbench.datasets",
+    "plan": "fssbench.comparison",
     "published": "fssbench.publications.load",
     "segment": "fssbench.photos",
     "summarise": "fssbench.metrics.summary",
@@ -57,6 +59,7 @@ __all__ = [
     "load",
     "load_release",
     "open_dataset",
+    "plan",
     "published",
     "segment",
     "summarise",

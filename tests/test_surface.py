@@ -29,6 +29,7 @@ PUBLIC = [
     "load",
     "load_release",
     "open_dataset",
+    "plan",
     "published",
     "segment",
     "summarise",
@@ -55,6 +56,7 @@ CALLS = {
     "episodes": ("episodes", ("dataset",), {"fold": 0, "way": 1, "shot": 5, "protocol": "hsnet", "count": 1000}),
     "an evaluation": ("evaluate", ("method", "dataset", "episodes"), {}),
     "a summary": ("summarise", ("frame",), {}),
+    "a number of episodes": ("plan", ("results", "other"), {"detect": 1.0, "power": 0.8, "alpha": 0.05}),
     "printed numbers": ("published", (), {}),
     "photos": ("segment", ("query.jpg", ["a.jpg"], ["a.png"], ["dog"]), {"method": "prototype", "backbone": "small"}),
 }

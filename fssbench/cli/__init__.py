@@ -27,6 +27,7 @@ _COMMANDS = {
     "eval": "evaluate:evaluate",
     "table": "table:table",
     "compare": "compare:compare",
+    "plan": "plan:plan",
     "report": "report_page:report_page",
     "show": "show:show",
     "plot": "plot:plot",
@@ -49,7 +50,7 @@ _COMMANDS = {
 
 _GROUPS = {
     "To begin with": ("demo", "list", "doctor"),
-    "Evaluate and compare": ("eval", "table", "compare", "check", "published"),
+    "Evaluate and compare": ("eval", "table", "compare", "plan", "check", "published"),
     "Look at what failed": ("report", "show", "plot"),
     "Data, weights and episodes": ("data", "checkpoints", "episodes"),
     "Your own photos": ("segment",),

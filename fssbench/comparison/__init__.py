@@ -5,5 +5,7 @@ from __future__ import annotations
 from fssbench.comparison.paired import Comparison, Difference, Duel, Episodes, compare
 from fssbench.comparison.pairing import Pairing, pair
 from fssbench.comparison.permutation import holm
+from fssbench.comparison.planned import SamplePlan
+from fssbench.comparison.sample_size import plan
 
-__all__ = ["Comparison", "Difference", "Duel", "Episodes", "Pairing", "compare", "holm", "pair"]
+__all__ = ["Comparison", "Difference", "Duel", "Episodes", "Pairing", "SamplePlan", "compare", "holm", "pair", "plan"]

@@ -27,6 +27,7 @@ from fssbench.metrics.fold_counts import CountingRules, FoldCounts, count_folds
 from fssbench.metrics.intervals import Interval, interval_of_mean
 from fssbench.metrics.summary import DRAWS, LEVEL, sample_of
 from fssbench.results.summary import format_classes
+from fssbench.results.until import decided_by_data
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -123,7 +124,7 @@ def compare(runs: Sequence[Results], *, draws: int = DRAWS, level: float = LEVEL
     Args:
         runs: Two or more finished runs of the same lists (`fssbench.results.load_run`); the first is the reference.
         draws: Number of bootstrap draws, and of permutations.
-        level: Nominal coverage of the intervals.
+        level: Nominal coverage of the intervals; it is raised where the data decided when a run ended (`Run.until`).
         seed: Seed of the bootstrap and of the permutations.
 
     Raises:
@@ -134,6 +135,7 @@ def compare(runs: Sequence[Results], *, draws: int = DRAWS, level: float = LEVEL
         raise UsageError(f"draws are 1 or more and a level is between 0 and 1, not {draws} and {level}")
     pairing = pair(runs)
     run = runs[0].run
+    nominal, level = level, decided_by_data([results.run.until for results in runs], level)
     folds = _counted(pairing.frames, runs[0])
     drawn = [_bootstrap(fold, draws, np.random.default_rng([seed, fold[0].total.fold])) for fold in folds]
     measures = ["miou", "fb_iou"] + (["exact_ratio"] if run.method.task == "fscs" else [])
@@ -170,7 +172,7 @@ def compare(runs: Sequence[Results], *, draws: int = DRAWS, level: float = LEVEL
         measures=tuple(measures),
         draws=draws,
         level=level,
-        notes=(*pairing.notes, *_without_truth(folds)),
+        notes=(*pairing.notes, *_decided_by_data(runs, nominal, level), *_without_truth(folds)),
     )
 
 
@@ -187,6 +189,18 @@ def _counted(frames: Sequence[pd.DataFrame], reference: Results) -> list[tuple[F
         }
     counting = CountingRules(None, base, run.generalised, lengths, absent_as_zero=False)
     return list(zip(*(count_folds(frame, counting) for frame in frames), strict=True))
+
+
+def _decided_by_data(runs: Sequence[Results], nominal: float, level: float) -> list[str]:
+    """Return the caveat of runs that ended by what they showed: of their looks, any could have been the last."""
+    rules = [results.run.until for results in runs if results.run.until is not None and results.run.until.corrected]
+    if not rules:
+        return []
+    return [
+        f"--until: the data decided how many episodes were evaluated. Intervals are of {100 * level:.2f} % each, so "
+        f"that those of all looks together hold in {100 * nominal:g} %; p ≤ {1 - level:.4f} is what "
+        f"p ≤ {1 - nominal:.4g} is elsewhere"
+    ]
 
 
 def _without_truth(folds: Sequence[tuple[FoldCounts, ...]]) -> list[str]:

@@ -199,7 +199,8 @@ def _cut(runs: Sequence[Results]) -> tuple[list[pd.DataFrame], list[str]]:
         )
         notes.append(f"the runs have different parts of the same lists ({limits}): only common episodes are compared")
     elif any(results.run.requested(fold) < fold.episodes for results in runs for fold in results.run.folds):
-        notes.append(f"--limit: only the first {runs[0].run.limit} episodes of each list were evaluated")
+        option = "--limit" if runs[0].run.until is None else "--until"
+        notes.append(f"{option}: only the first {runs[0].run.limit} episodes of each list were evaluated")
     notes += [
         f"{_where(results)} has random weights: its numbers say nothing about the method"
         for results in runs

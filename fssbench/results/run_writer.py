@@ -145,7 +145,8 @@ class RunFolder:
         results = Results(frame_of_run(self.rows, self.run), self.run, self.path)
         if self.rows and not results.missing:
             lost = lost_in(results.frame, self.run.protocol.task)
-            record = summary_record(results.summary(), lost, caveats_of_protocol(self.run))
+            rule = [] if self.run.until is None else [self.run.until.describe()]
+            record = summary_record(results.summary(), lost, [*rule, *caveats_of_protocol(self.run)])
             write_atomically(self.path / SUMMARY, json.dumps(record, indent=1) + "\n")
             ordered = sorted(self.rows, key=lambda row: (row.fold, row.episode))
             if ordered != self.rows and self._writer is not None:

@@ -1,0 +1,308 @@
+"""How far an mIoU, or a difference of two, spreads by chance: by class, query image, support image and episode.
+
+mIoU is a ratio of summed pixels for each class, then a mean. To first order an episode moves it by its influence
+(Hampel, JASA 69, 1974). With I_c and U_c the sums of intersection and union of class c, and R_c = I_c / U_c, it is
+
+    g_i = 100 / (F C) · Σ_c (I_ic - R_c U_ic) / U_c
+
+for F folds of C classes each. In a difference of two methods on the same episodes, g_i is the difference of both
+influences, so what is hard for both falls out. The influences of a class sum to 0.
+
+Episodes that share a query image, or a support image, move mIoU alike. Let v_s be the variance of g_i in stratum s (a
+class of a fold; the fold, if episodes have several ways), ρ_q and ρ_k the correlation of two episodes with the same
+query, or the same supports, and κ_q and κ_k the share of all pairs that have. A list m times as long has the variance
+
+    Var(m) = Σ_s n_s v_s / m · (1 + (m n_s - 1) (κ_q ρ_q + κ_k ρ_k))
+
+Its limit for large m is not 0: the data set has only so many images, and further episodes use the same ones again.
+κ is the probability that two draws give the same image, which the draw fixes; ρ is the mean product of the influences
+of such pairs over v_s, an estimate by moments (crossed random effects: Searle, Casella and McCulloch, Variance
+Components, 1992).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from fssbench.metrics.counts import Floats
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+FEW_PAIRS = 30
+"""With fewer pairs of episodes that share an image, nothing is said of how much is the image's."""
+_MOST = 1500
+"""Of a longer stratum only so many episodes are searched for pairs, of which there are plenty then."""
+
+
+@dataclass(frozen=True)
+class Stratum:
+    """The episodes of a class in a fold, or of a fold if they have several ways.
+
+    Attributes:
+        fold: The fold.
+        episodes: n_s.
+        variance: v_s, in squared percentage points of the mean over the folds.
+        same_query: κ_q.
+        same_support: κ_k; supports of which a share is the same count by that share.
+        queries: How many different query images there are.
+        supports: How many different support images.
+    """
+
+    fold: int
+    episodes: int
+    variance: float
+    same_query: float
+    same_support: float
+    queries: int
+    supports: int
+
+
+@dataclass(frozen=True)
+class Correlation:
+    """The correlation of the influences of episodes that share an image.
+
+    Attributes:
+        value: ρ, from 0 to 1.
+        error: Its standard error.
+        pairs: How many pairs of episodes share an image.
+    """
+
+    value: float
+    error: float
+    pairs: int
+
+    @property
+    def known(self) -> bool:
+        """Whether there are enough pairs to say something."""
+        return self.pairs >= FEW_PAIRS
+
+    def moved(self, errors: float) -> float:
+        """Return ρ moved by so many standard errors, from 0 to 1."""
+        return float(np.clip(self.value + errors * self.error, 0.0, 1.0))
+
+
+@dataclass(frozen=True)
+class Components:
+    """The spread of an mIoU or of a difference.
+
+    Attributes:
+        strata: The strata of the episodes.
+        lengths: The number of episodes of each fold.
+        query: ρ_q.
+        support: ρ_k.
+        between_classes: Standard deviation of the (difference of) IoU between the classes, without the noise of each,
+            in points; None if there is only one class.
+        classes: How many classes there are, over all folds.
+    """
+
+    strata: tuple[Stratum, ...]
+    lengths: Mapping[int, int]
+    query: Correlation
+    support: Correlation
+    between_classes: float | None
+    classes: int
+
+    def variance(self, episodes: float, errors: float = 0.0) -> float:
+        """Return the variance of the mean over the folds from lists of some length, in squared points.
+
+        Args:
+            episodes: Episodes of each fold; infinity for the limit.
+            errors: By how many standard errors the correlations are moved.
+        """
+        query, support = self._shares(errors)
+        total = 0.0
+        for one in self.strata:
+            times = episodes / self.lengths[one.fold]
+            shared = one.same_query * query + one.same_support * support
+            once = one.episodes * one.variance
+            total += once * (1.0 - shared) / times + once * one.episodes * shared
+        return total
+
+    def floor(self, errors: float = 0.0) -> float:
+        """Return the variance that no number of episodes of these images goes below."""
+        return self.variance(float("inf"), errors)
+
+    def of_one_list(self) -> dict[str, float]:
+        """Return which share of the variance of one further episode is the query's, the supports', and its own."""
+        query, support = self._shares(0.0)
+        return {"query": query, "support": support, "episode": 1.0 - query - support}
+
+    def images(self, episodes: float, kind: str) -> float:
+        """Return how many different images the lists are expected to have, each drawn equally often.
+
+        Args:
+            episodes: Episodes of each fold.
+            kind: "query" or "support".
+        """
+        counts = [one.episodes * episodes / self.lengths[one.fold] for one in self.strata]
+        same = self.pool(kind)
+        # One stratum has few pairs, so the images of each are taken to be as many as those of all on average.
+        return sum(count if not same else (1.0 - (1.0 - same) ** count) / same for count in counts)
+
+    def pool(self, kind: str) -> float:
+        """Return the probability that two draws of a stratum give the same image, over all strata; 0 if not known."""
+        pairs = [one.episodes * (one.episodes - 1) for one in self.strata]
+        known = self.query.known if kind == "query" else self.support.known
+        same = [one.same_query if kind == "query" else one.same_support for one in self.strata]
+        found = sum(share * count for share, count in zip(same, pairs, strict=True)) / max(sum(pairs), 1)
+        return min(found, 1.0) if known else 0.0
+
+    def _shares(self, errors: float) -> tuple[float, float]:
+        query = self.query.moved(errors) if self.query.known else 0.0
+        support = self.support.moved(errors) if self.support.known else 0.0
+        both = max(1.0, query + support)
+        return query / both, support / both
+
+
+def influences(frame: pd.DataFrame, lengths: Mapping[int, int]) -> dict[tuple[int, int], Floats]:
+    """Return the influence of each episode on the mean mIoU over the folds, by fold and class.
+
+    Args:
+        frame: The rows of a run (`fssbench.results.Row`).
+        lengths: Episodes per run for each fold whose list holds several runs.
+
+    Returns:
+        For each (fold, class) the influences (E,) on the class's part of the mean, in percentage points.
+    """
+    folds = sorted({int(fold) for fold in frame["fold"]})
+    of_fold, number = frame["fold"].to_numpy(dtype=np.int64), frame["episode"].to_numpy(dtype=np.int64)
+    found: dict[tuple[int, int], Floats] = {}
+    for fold in folds:
+        run = number // lengths[fold] if fold in lengths else np.zeros_like(number)
+        runs = sorted({int(one) for one in run[of_fold == fold]})
+        for one in runs:
+            places = np.flatnonzero((of_fold == fold) & (run == one))
+            counts: dict[int, list[tuple[int, int, int]]] = {}
+            for place in places:
+                row = frame.iloc[int(place)]
+                for n, class_id in enumerate(row["classes"], 1):
+                    counts.setdefault(int(class_id), []).append(
+                        (int(place), int(row["intersection"][n]), int(row["union"][n]))
+                    )
+            for class_id, entries in counts.items():
+                at, both, either = (np.array(column) for column in zip(*entries, strict=True))
+                total = max(int(either.sum()), 1)
+                ratio = both.sum() / total
+                moved = 100.0 / (len(folds) * len(runs) * len(counts)) * (both - ratio * either) / total
+                np.add.at(found.setdefault((fold, class_id), np.zeros(len(frame))), at, moved)
+    return found
+
+
+def components(
+    frame: pd.DataFrame, parts: Mapping[tuple[int, int], Floats], ious: Mapping[tuple[int, int], float]
+) -> Components:
+    """Return the spread of an mIoU, or of a difference of two.
+
+    Args:
+        frame: The rows; of a difference, those of one of the two runs, which have the same episodes.
+        parts: The influences on each class's part of the mean, or their differences, from `influences`.
+        ious: The IoU of each class in per cent, or the differences.
+    """
+    several_ways = any(len(classes) > 1 for classes in frame["classes"])
+    keys = [(int(f), 0 if several_ways else int(c[0])) for f, c in zip(frame["fold"], frame["classes"], strict=True)]
+    total = np.sum(list(parts.values()), axis=0)
+    queries = [str(name) for name in frame["query"]]
+    supports = [{str(name) for names in row for name in names} for row in frame["supports"]]
+    strata, pairs = [], {"query": _Pairs(), "support": _Pairs()}
+    for key in sorted(set(keys)):
+        places = [place for place, own in enumerate(keys) if own == key]
+        count, moved = len(places), total[places]
+        if count < 2:
+            strata.append(Stratum(key[0], count, 0.0, 0.0, 0.0, count, len(supports[places[0]])))
+            continue
+        variance = float((moved**2).sum() / (count - 1))
+        some = places[:_MOST]
+        by_query = _shared([{queries[place]} for place in some])
+        by_support = _shared([supports[place] for place in some])
+        same = [
+            pairs[kind].add(moved[:_MOST], variance, shared)
+            for kind, shared in (("query", by_query), ("support", by_support))
+        ]
+        strata.append(
+            Stratum(
+                *(key[0], count, variance, same[0], same[1]),
+                len({queries[place] for place in places}),
+                len(set().union(*(supports[place] for place in places))),
+            )
+        )
+    lengths = {fold: sum(1 for one, _ in keys if one == fold) for fold in sorted({fold for fold, _ in keys})}
+    return Components(
+        *(tuple(strata), lengths, pairs["query"].correlation(), pairs["support"].correlation()),
+        _between(parts, ious),
+        len(ious),
+    )
+
+
+def _shared(images: Sequence[set[str]]) -> dict[tuple[int, int], float]:
+    """Return the pairs of episodes that share an image, with the share of their images that is the same."""
+    users: dict[str, list[int]] = {}
+    for place, names in enumerate(images):
+        for name in names:
+            users.setdefault(name, []).append(place)
+    found: dict[tuple[int, int], float] = {}
+    for places in users.values():
+        for pair in combinations(places, 2):
+            found[pair] = found.get(pair, 0.0) + 1.0 / max(len(images[pair[0]]), len(images[pair[1]]))
+    return found
+
+
+class _Pairs:
+    """The products of influences of episodes that share an image, over all strata."""
+
+    def __init__(self) -> None:
+        self._product = self._weight = self._error = 0.0
+        self._count = 0
+
+    def add(self, moved: Floats, variance: float, shared: Mapping[tuple[int, int], float]) -> float:
+        """Add the pairs of a stratum, and return the share of all its pairs that they are."""
+        count = len(moved)
+        for (one, other), share in shared.items():
+            # The influences sum to 0, so a pair that shares nothing has the mean product -v / n.
+            product = float(moved[one] * moved[other]) + variance / count
+            self._product += share * product
+            self._weight += share**2 * variance
+            self._error += (share * product) ** 2
+        self._count += len(shared)
+        return 2.0 * sum(shared.values()) / (count * (count - 1))
+
+    def correlation(self) -> Correlation:
+        if not self._weight:
+            return Correlation(0.0, 0.0, self._count)
+        value, error = self._product / self._weight, self._error**0.5 / self._weight
+        return Correlation(float(np.clip(value, 0.0, 1.0)), float(error), self._count)
+
+
+def _between(parts: Mapping[tuple[int, int], Floats], ious: Mapping[tuple[int, int], float]) -> float | None:
+    """Return the standard deviation between the classes, without the noise of each class."""
+    if len(ious) < 2:
+        return None
+    folds = {fold for fold, _ in ious}
+    sizes = {fold: sum(1 for one, _ in ious if one == fold) for fold in folds}
+    noise = [float((moved**2).sum()) * (len(folds) * sizes[key[0]]) ** 2 for key, moved in parts.items() if key in ious]
+    values = np.array(list(ious.values()))
+    return float(max(0.0, values.var(ddof=1) - np.mean(noise)) ** 0.5)
+
+
+def difference(
+    mine: Mapping[tuple[int, int], Floats], theirs: Mapping[tuple[int, int], Floats]
+) -> dict[tuple[int, int], Floats]:
+    """Return the influences on a difference of two methods on the same episodes."""
+    return {key: theirs[key] - mine[key] for key in mine}
+
+
+def class_ious(frame: pd.DataFrame, keys: Iterable[tuple[int, int]]) -> dict[tuple[int, int], float]:
+    """Return the IoU of each (fold, class) over all episodes, in per cent."""
+    sums = {key: [0, 0] for key in keys}
+    columns = zip(frame["fold"], frame["classes"], frame["intersection"], frame["union"], strict=True)
+    for fold, classes, intersection, union in columns:
+        for n, class_id in enumerate(classes, 1):
+            found = sums[int(fold), int(class_id)]
+            found[0] += int(intersection[n])
+            found[1] += int(union[n])
+    return {key: 100.0 * both / max(either, 1) for key, (both, either) in sums.items()}

@@ -1,0 +1,332 @@
+"""How many episodes it takes to tell a difference of so many points of mIoU, from the rows of one run or of two.
+
+A test of level α finds a difference δ with power π if δ ≥ (t + z) s: s the standard deviation of the difference, t the
+quantile of Student's distribution at 1 - α / 2, z that of the normal distribution at π. So with n episodes of each fold
+the smallest difference that can be told is (t + z) s(n). s(n) is measured where the rows allow it, by the paired
+bootstrap over query images on parts of the lists (`fssbench.metrics.bootstrap`), and elsewhere follows from the
+components of the variance (`fssbench.comparison.components`), whose limit for large n is not 0.
+
+One run says nothing of a difference. It is held against a shifted copy: a method of the same spread, whose influences
+have an assumed correlation r with its own, so that the difference has the variance 2 (1 - r) Var.
+"""
+
+from __future__ import annotations
+
+import math
+import shlex
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from statistics import NormalDist
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from fssbench.comparison.components import Components, class_ious, components, difference, influences
+from fssbench.comparison.pairing import pair, run_names
+from fssbench.comparison.planned import CORRELATION, HABIT, SEEDS, Needed, SamplePlan, Size
+from fssbench.errors import UsageError
+from fssbench.metrics.bootstrap import bootstrap, clusters_of
+from fssbench.metrics.counts import mean_ratios
+from fssbench.metrics.fold_counts import CountingRules, count_folds
+from fssbench.metrics.intervals import student_quantile
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from fssbench.results import Results
+
+REACH = 10.0
+"""The rows are not extrapolated to lists that are longer by more than this factor."""
+DRAWS = 2000
+_PER_CLASS = 5
+"""A part of a list is measured if each class has so many episodes in it."""
+_NOTHING = 1e-9
+
+
+def plan(
+    results: Results,
+    other: Results | None = None,
+    *,
+    detect: float = 1.0,
+    power: float = 0.8,
+    alpha: float = 0.05,
+    fold: int | None = None,
+    correlation: float | None = None,
+    draws: int = DRAWS,
+    seed: int = 0,
+) -> SamplePlan:
+    """Return how many episodes it takes to tell a difference of mIoU, from stored rows.
+
+    Args:
+        results: A finished run (`fssbench.evaluate`, `fssbench.results.load_run`).
+        other: A run of another method on the same episodes. Default: a copy of the first, shifted, whose influences
+            have the correlation `correlation` with it.
+        detect: The difference to be told, in points of mIoU.
+        power: The probability of telling it.
+        alpha: The level of the two-sided test.
+        fold: The only fold; default all, of whose mean it is the difference.
+        correlation: With one run, the assumed correlation, from 0 to below 1; default 0.8.
+        draws: Number of bootstrap draws.
+        seed: Seed of the bootstrap.
+
+    Raises:
+        UsageError: If a number is out of range, the runs can't be paired, or their rows show no spread: one query
+            image, or the same counts in all episodes.
+
+    Examples:
+        >>> import fssbench
+        >>> dataset = fssbench.open_dataset("shapes20i")
+        >>> episodes = fssbench.episodes(dataset, fold=0, way=1, shot=1, protocol="shapes", count=12)
+        >>> first = fssbench.evaluate(fssbench.build("copy-mask"), dataset, episodes)
+        >>> second = fssbench.evaluate(fssbench.build("all-foreground"), dataset, episodes)
+        >>> planned = fssbench.plan(first, second, detect=10.0)
+        >>> planned.needed.episodes  # of the fold
+        7
+    """
+    _check(detect, power, alpha, correlation, other)
+    notes: tuple[str, ...] = ()
+    if other is None:
+        _check_finished(results)
+        runs, frames, names = [results], [_sorted(results.frame)], run_names([results])
+    else:
+        pairing = pair([results, other])
+        runs, frames, names = [results, other], list(pairing.frames), pairing.names
+        notes = pairing.notes
+    if fold is not None:
+        known = sorted({int(one) for one in frames[0]["fold"]})
+        if fold not in known:
+            raise UsageError(f"the rows have no fold {fold}, only {', '.join(map(str, known))}")
+        frames = [_sorted(frame[frame["fold"] == fold]) for frame in frames]
+    lengths = {one.fold: one.run_length for one in results.run.folds if one.run_length}
+    notes += _until_notes(runs)
+    return _Planning(frames, lengths, draws, seed).plan(
+        *(names, _title(results, frames[0]), detect, power, alpha),
+        CORRELATION if correlation is None else correlation,
+        notes,
+    )
+
+
+class _Planning:
+    """The spread of the rows of one run or two."""
+
+    def __init__(self, frames: Sequence[pd.DataFrame], lengths: Mapping[int, int], draws: int, seed: int) -> None:
+        self.frames, self.lengths, self.draws, self.seed = frames, lengths, draws, seed
+        parts = [influences(frame, lengths) for frame in frames]
+        ious = [class_ious(frame, own) for frame, own in zip(frames, parts, strict=True)]
+        self.alone = [components(frames[0], *own) for own in zip(parts, ious, strict=True)]
+        self.paired = len(frames) > 1
+        self.of: Components = self.alone[0]
+        if self.paired:
+            apart = {key: ious[1][key] - iou for key, iou in ious[0].items()}
+            self.of = components(frames[0], difference(parts[0], parts[1]), apart)
+        self.stored = max(self.of.lengths.values())
+        self.degrees = _degrees(frames[0], lengths)
+        if self.degrees < 1:
+            raise UsageError(
+                "from one query image of each class nothing can be said of the spread, and so of no number of episodes",
+                "plan from a run of more episodes: at least 100 of each fold",
+            )
+        measured = self.measured(1)
+        if measured is None or measured < _NOTHING:
+            what = (
+                "the two runs differ by the same in all episodes (or not at all)"
+                if self.paired
+                else "all episodes of the run have the same IoU"
+            )
+            raise UsageError(f"{what}: there is no spread from which a number of episodes could follow")
+        self.whole = measured
+
+    def measured(self, parts: int) -> float | None:
+        """Return the standard deviation by the bootstrap for lists of 1 / `parts` of the length, from all parts."""
+        variances = []
+        for part in range(parts):
+            frames = [_part(frame, parts, part) for frame in self.frames]
+            if parts > 1 and (self.lengths or not _has_all(frames[0], self.frames[0])):
+                return None
+            folds = zip(
+                *(count_folds(one, CountingRules(run_length=self.lengths or None)) for one in frames), strict=True
+            )
+            drawn = []
+            for fold in folds:
+                generator = np.random.default_rng([self.seed, fold[0].total.fold, parts, part])
+                ratios = iter(bootstrap([p for one in fold for p in one.parts], self.draws, generator))
+                means = [mean_ratios([next(ratios) for _ in one.parts]).miou for one in fold]
+                drawn.append(means[1] - means[0] if self.paired else means[0])
+            variances.append(float(np.var(np.mean(drawn, axis=0))))
+        return float(np.mean(variances) ** 0.5)
+
+    def plan(
+        self,
+        names: tuple[str, ...],
+        title: str,
+        detect: float,
+        power: float,
+        alpha: float,
+        correlation: float,
+        notes: tuple[str, ...],
+    ) -> SamplePlan:
+        z = NormalDist().inv_cdf(power)
+        # Of one run the difference to a shifted copy.
+        factor = 1.0 if self.paired else (2.0 * (1.0 - correlation)) ** 0.5
+
+        def times(episodes: float) -> float:
+            degrees = min(max(1.0, self.degrees * episodes / self.stored), 1e6)
+            return float(student_quantile(1.0 - alpha / 2.0, round(degrees))) + z
+
+        def size(episodes: int, measured: float | None) -> Size:
+            spread = factor * self.of.variance(episodes) ** 0.5
+            known = None if measured is None else factor * measured
+            reach = times(episodes) * (spread if known is None else known)
+            queries, supports = self.of.images(episodes, "query"), self.of.images(episodes, "support")
+            if episodes == self.stored:
+                queries = sum(one.queries for one in self.of.strata)
+                supports = sum(one.supports for one in self.of.strata)
+            return Size(episodes, queries, supports, known, spread, reach)
+
+        shorter = {self.stored // parts: self.measured(parts) for parts in (4, 2)}
+        known = {episodes: found for episodes, found in shorter.items() if found is not None} | {
+            self.stored: self.whole
+        }
+        lengths = sorted({*known, HABIT, SEEDS * HABIT})
+        sizes = tuple(size(episodes, known.get(episodes)) for episodes in lengths)
+        normal = NormalDist().inv_cdf(1.0 - alpha / 2.0) + z
+        squared = (detect / factor) ** 2
+        likely = (self.needed(squared, times, -1.0).episodes, self.needed(squared, times, 1.0).episodes)
+        needed = replace(self.needed(squared, times), likely=likely)
+        if self.paired:
+            spreads = [one.variance(self.stored) for one in self.alone]
+            correlation = (sum(spreads) - self.of.variance(self.stored)) / (2.0 * (spreads[0] * spreads[1]) ** 0.5)
+        own = sum(one.variance(HABIT) - one.floor() for one in self.alone) * (1.0 if self.paired else 2.0)
+        between = self.of.between_classes
+        classes = self.of.classes
+        return SamplePlan(
+            names=names,
+            title=title,
+            detect=detect,
+            power=power,
+            alpha=alpha,
+            difference=self.difference() if self.paired else None,
+            correlation=correlation,
+            needed=needed,
+            sizes=sizes,
+            stored=self.stored,
+            floor=normal * factor * self.of.floor() ** 0.5,
+            floor_up_to=normal * factor * self.of.floor(2.0) ** 0.5,
+            shares=self.of.of_one_list(),
+            pairs={"query": self.of.query.pairs, "support": self.of.support.pairs},
+            images=(1.0 / self.of.pool("query") if self.of.pool("query") else None),
+            reach=int(REACH * self.stored),
+            classes=classes,
+            between_classes=between,
+            other_classes=None if between is None or not self.paired else _among_classes(between, classes, alpha, z),
+            seeds_spread=max(0.0, self.alone[0].variance(HABIT) - self.alone[0].floor()) ** 0.5,
+            unpaired=normal * (own + factor**2 * self.of.floor()) ** 0.5,
+            notes=notes,
+        )
+
+    def needed(self, squared: float, times: Callable[[float], float], errors: float = 0.0) -> Needed:
+        """Return how many episodes of each fold have a standard deviation that tells a difference.
+
+        Args:
+            squared: The squared difference; of one run that to a copy of the same spread, not correlated.
+            times: t + z for a number of episodes.
+            errors: By how many standard errors the correlations are moved.
+        """
+
+        def tells(episodes: int) -> bool:
+            return times(episodes) ** 2 * self.of.variance(episodes, errors) <= squared
+
+        low, high = 1, int(REACH * self.stored)
+        if times(high) ** 2 * self.of.floor(errors) >= squared:
+            return Needed(None, "images")
+        if not tells(high):
+            return Needed(None, "far")
+        while low < high:
+            middle = (low + high) // 2
+            low, high = (low, middle) if tells(middle) else (middle + 1, high)
+        per_class = low * len(self.of.lengths) * _ways(self.frames[0]) / self.of.classes
+        return Needed(low, "", per_class, self.of.images(low, "query"), self.of.images(low, "support"))
+
+    def difference(self) -> float:
+        """Return the difference of the mean mIoU over the folds."""
+        counting = CountingRules(run_length=self.lengths or None)
+        means = [float(np.mean([fold.ratios().miou for fold in count_folds(one, counting)])) for one in self.frames]
+        return means[1] - means[0]
+
+
+def _among_classes(between: float, classes: int, alpha: float, z: float) -> float:
+    """Return the smallest difference that so many classes can tell of classes in general."""
+    return (float(student_quantile(1.0 - alpha / 2.0, classes - 1)) + z) * between / math.sqrt(classes)
+
+
+def _ways(frame: pd.DataFrame) -> int:
+    return max(len(classes) for classes in frame["classes"])
+
+
+def _part(frame: pd.DataFrame, parts: int, part: int) -> pd.DataFrame:
+    """Return one of several equal parts of the list of each fold."""
+    if parts == 1:
+        return frame
+    lengths = frame.groupby("fold")["episode"].transform("size") // parts
+    return frame[(frame["episode"] // lengths) == part]
+
+
+def _has_all(part: pd.DataFrame, whole: pd.DataFrame) -> bool:
+    """Return whether each class has some episodes in a part of the rows."""
+    counts: dict[tuple[int, int], int] = {}
+    for fold, classes in zip(part["fold"], part["classes"], strict=True):
+        for class_id in classes:
+            counts[fold, class_id] = counts.get((fold, class_id), 0) + 1
+    wanted = {(fold, c) for fold, classes in zip(whole["fold"], whole["classes"], strict=True) for c in classes}
+    return all(counts.get(key, 0) >= _PER_CLASS for key in wanted)
+
+
+def _degrees(frame: pd.DataFrame, lengths: Mapping[int, int]) -> int:
+    """Return the degrees of freedom of the mean over the folds; 0 if one of them has none."""
+    found = []
+    for fold in count_folds(frame, CountingRules(run_length=lengths or None)):
+        clusters = clusters_of([fold.total])
+        found.append(len(clusters) - len({stratum for stratum, _ in clusters}))
+    return sum(found) if all(found) else 0
+
+
+def _sorted(frame: pd.DataFrame) -> pd.DataFrame:
+    return frame.sort_values(["fold", "episode"], ignore_index=True)
+
+
+def _title(results: Results, frame: pd.DataFrame) -> str:
+    run, folds = results.run, sorted({int(fold) for fold in frame["fold"]})
+    which = f"fold {folds[0]}" if len(folds) == 1 else f"mean over folds {', '.join(map(str, folds))}"
+    return f"{run.dataset.title or run.dataset.name}, {run.way}-way {run.shot}-shot, {which}"
+
+
+def _until_notes(runs: Sequence[Results]) -> tuple[str, ...]:
+    if not any(results.run.until is not None for results in runs):
+        return ()
+    return ("--until: the data decided how many episodes were evaluated, which makes their spread look somewhat small",)
+
+
+def _check_finished(results: Results) -> None:
+    where = str(results.folder or "the run")
+    if results.run.is_shard:
+        raise UsageError(f"{where} is shard {results.run.as_shard} of a run; plan from the whole run", "fssbench merge")
+    if results.missing or results.frame.empty:
+        raise UsageError(
+            f"{where} is unfinished: {results.missing} episodes are missing",
+            f"fssbench eval ... --out {shlex.quote(where)} --resume",
+        )
+
+
+def _check(detect: float, power: float, alpha: float, correlation: float | None, other: Results | None) -> None:
+    if not 0.0 < detect <= 100.0:
+        raise UsageError(
+            f"a difference to tell is above 0 and at most 100 points of mIoU, not {detect:g}", "--detect 1"
+        )
+    if not 0.5 <= power < 1.0:
+        raise UsageError(f"a power is from 0.5 to below 1, not {power:g}", "--power 0.8")
+    if not 0.0 < alpha < 0.5:
+        raise UsageError(f"the level of a test is above 0 and below 0.5, not {alpha:g}", "--alpha 0.05")
+    if correlation is not None and other is not None:
+        raise UsageError("the correlation of two runs is measured", "leave --correlation out, or give one run")
+    if correlation is not None and not 0.0 <= correlation < 1.0:
+        raise UsageError(f"a correlation is from 0 to below 1, not {correlation:g}", f"--correlation {CORRELATION:g}")
