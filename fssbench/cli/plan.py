@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from fssbench.cli.console import say
+from fssbench.cli.help import OUTPUT
 from fssbench.cli.options import whole_number
 from fssbench.cli.paths import given_path
 from fssbench.errors import UsageError
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from fssbench.tables.detectable import PrintedDifferences
 
 _WIDEST = 110
+FROM = "What to plan from"
+TELL = "What to tell"
 
 
 def plan(
@@ -31,6 +34,7 @@ def plan(
             metavar="RUN",
             parser=given_path,
             help="Run folder, or two of the same episodes.",
+            rich_help_panel=FROM,
             show_default="none; needed",
         ),
     ] = None,
@@ -39,29 +43,45 @@ def plan(
         typer.Argument(parser=given_path, metavar="[RUN_B]", help="The second run.", show_default=False),
     ] = None,
     detect: Annotated[
-        float, typer.Option("--detect", metavar="X", help="Difference to tell, in points of mIoU.")
+        float,
+        typer.Option("--detect", metavar="X", help="Difference to tell, in points of mIoU.", rich_help_panel=TELL),
     ] = 1.0,
-    power: Annotated[float, typer.Option("--power", help="Probability of telling it.")] = 0.8,
-    alpha: Annotated[float, typer.Option("--alpha", help="Level of the two-sided test.")] = 0.05,
+    power: Annotated[float, typer.Option("--power", help="Probability of telling it.", rich_help_panel=TELL)] = 0.8,
+    alpha: Annotated[float, typer.Option("--alpha", help="Level of the two-sided test.", rich_help_panel=TELL)] = 0.05,
     fold: Annotated[
-        str | None, typer.Option("--fold", metavar="N", help="One fold alone.", show_default="the mean over all")
+        str | None,
+        typer.Option(
+            "--fold", metavar="N", help="One fold alone.", rich_help_panel=FROM, show_default="the mean over all"
+        ),
     ] = None,
     correlation: Annotated[
         float | None,
         typer.Option(
-            "--correlation", help="With one run: how alike a second method is assumed to err.", show_default="0.8"
+            "--correlation",
+            help="With one run: how alike a second method is assumed to err.",
+            rich_help_panel=FROM,
+            show_default="0.8",
         ),
     ] = None,
     printed: Annotated[
-        bool, typer.Option("--printed", help="Hold the printed differences against what 1,000 episodes can tell.")
+        bool,
+        typer.Option(
+            "--printed",
+            help="Hold the printed differences against what 1,000 episodes can tell.",
+            rich_help_panel=OUTPUT,
+        ),
     ] = False,
     dataset: Annotated[
         str | None,
         typer.Option(
-            "--dataset", metavar="NAME", help="With --printed: whose printed numbers.", show_default="that of the run"
+            "--dataset",
+            metavar="NAME",
+            help="With --printed: whose printed numbers.",
+            rich_help_panel=OUTPUT,
+            show_default="that of the run",
         ),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.", rich_help_panel=OUTPUT)] = False,
 ) -> None:
     """Say how many episodes, query images and supports it takes to tell a difference, and what stored rows can tell.
 

@@ -6,7 +6,8 @@ mIoU is a ratio of summed pixels for each class, then a mean. To first order an 
     g_i = 100 / (F C) · Σ_c (I_ic - R_c U_ic) / U_c
 
 for F folds of C classes each. In a difference of two methods on the same episodes, g_i is the difference of both
-influences, so what is hard for both falls out. The influences of a class sum to 0.
+influences, so what is hard for both falls out. An image with many pixels pulls R_c to itself, so its influence looks
+small; it is divided by √(1 - h), h the image's share of U_c (as in Bell and McCaffrey, Survey Methodology 28, 2002).
 
 Episodes that share a query image, or a support image, move mIoU alike. Let v_s be the variance of g_i in stratum s (a
 class of a fold; the fold, if episodes have several ways), ρ_q and ρ_k the correlation of two episodes with the same
@@ -28,14 +29,18 @@ from itertools import combinations
 from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
 
-from fssbench.metrics.counts import Floats
+from fssbench.metrics.counts import Floats, Integers
 
 if TYPE_CHECKING:
     import pandas as pd
 
 FEW_PAIRS = 30
 """With fewer pairs of episodes that share an image, nothing is said of how much is the image's."""
+_ROUNDS = 5
+_LEAST = 0.05
+"""An image that has nearly all pixels of its class is its own mean, and its influence can't be known."""
 _MOST = 1500
 """Of a longer stratum only so many episodes are searched for pairs, of which there are plenty then."""
 
@@ -171,6 +176,7 @@ def influences(frame: pd.DataFrame, lengths: Mapping[int, int]) -> dict[tuple[in
         For each (fold, class) the influences (E,) on the class's part of the mean, in percentage points.
     """
     folds = sorted({int(fold) for fold in frame["fold"]})
+    queries = frame["query"].to_numpy(dtype=object)
     of_fold, number = frame["fold"].to_numpy(dtype=np.int64), frame["episode"].to_numpy(dtype=np.int64)
     found: dict[tuple[int, int], Floats] = {}
     for fold in folds:
@@ -188,10 +194,16 @@ def influences(frame: pd.DataFrame, lengths: Mapping[int, int]) -> dict[tuple[in
             for class_id, entries in counts.items():
                 at, both, either = (np.array(column) for column in zip(*entries, strict=True))
                 total = max(int(either.sum()), 1)
-                ratio = both.sum() / total
-                moved = 100.0 / (len(folds) * len(runs) * len(counts)) * (both - ratio * either) / total
+                moved = 100.0 / (len(folds) * len(runs) * len(counts)) * (both - both.sum() / total * either) / total
+                moved /= np.sqrt(np.maximum(1.0 - _leverage(queries[at], either), _LEAST))
                 np.add.at(found.setdefault((fold, class_id), np.zeros(len(frame))), at, moved)
     return found
+
+
+def _leverage(queries: npt.NDArray[np.object_], pixels: Integers) -> Floats:
+    """Return for each episode the share of the pixels of a class that all episodes of its query image have."""
+    _, images = np.unique(queries.astype(str), return_inverse=True)
+    return np.asarray((np.bincount(images, weights=pixels) / max(int(pixels.sum()), 1))[images], dtype=np.float64)
 
 
 def components(
@@ -209,34 +221,79 @@ def components(
     total = np.sum(list(parts.values()), axis=0)
     queries = [str(name) for name in frame["query"]]
     supports = [{str(name) for names in row for name in names} for row in frame["supports"]]
-    strata, pairs = [], {"query": _Pairs(), "support": _Pairs()}
+    strata: list[Stratum] = []
+    pairs: dict[str, list[_Pairs]] = {"query": [], "support": []}
     for key in sorted(set(keys)):
         places = [place for place, own in enumerate(keys) if own == key]
-        count, moved = len(places), total[places]
-        if count < 2:
-            strata.append(Stratum(key[0], count, 0.0, 0.0, 0.0, count, len(supports[places[0]])))
-            continue
-        variance = float((moved**2).sum() / (count - 1))
+        moved = total[places]
+        variance = float((moved**2).sum() / max(len(places) - 1, 1))
         some = places[:_MOST]
-        by_query = _shared([{queries[place]} for place in some])
-        by_support = _shared([supports[place] for place in some])
-        same = [
-            pairs[kind].add(moved[:_MOST], variance, shared)
-            for kind, shared in (("query", by_query), ("support", by_support))
-        ]
-        strata.append(
-            Stratum(
-                *(key[0], count, variance, same[0], same[1]),
-                len({queries[place] for place in places}),
-                len(set().union(*(supports[place] for place in places))),
-            )
-        )
+        for kind, images in (("query", [{queries[n]} for n in some]), ("support", [supports[n] for n in some])):
+            pairs[kind].append(_pairs_of(moved[: len(some)], _shared(images)))
+        names = [{queries[n] for n in places}, set().union(*(supports[n] for n in places))]
+        same = (pairs["query"][-1].same, pairs["support"][-1].same)
+        strata.append(Stratum(key[0], len(places), variance, *same, *map(len, names)))
     lengths = {fold: sum(1 for one, _ in keys if one == fold) for fold in sorted({fold for fold, _ in keys})}
-    return Components(
-        *(tuple(strata), lengths, pairs["query"].correlation(), pairs["support"].correlation()),
-        _between(parts, ious),
-        len(ious),
-    )
+    query, support = _correlations(strata, pairs["query"], pairs["support"])
+    return Components(tuple(strata), lengths, query, support, _between(parts, ious), len(ious))
+
+
+def _of_mean(stratum: Stratum, query: float, support: float) -> float:
+    """Return the variance of the mean influence of a stratum, in units of that of one episode."""
+    shared = stratum.same_query * query + stratum.same_support * support
+    return (1.0 + (stratum.episodes - 1) * shared) / stratum.episodes
+
+
+def _correlations(
+    strata: Sequence[Stratum], by_query: Sequence[_Pairs], by_support: Sequence[_Pairs]
+) -> tuple[Correlation, Correlation]:
+    """Return ρ_q and ρ_k.
+
+    The influences sum to 0, so the product of a pair is too small by the variance of their mean. This depends on ρ_q
+    and ρ_k again, which a few rounds settle.
+    """
+    query = support = Correlation(0.0, 0.0, 0)
+    for _ in range(_ROUNDS):
+        means = [_of_mean(one, query.value, support.value) for one in strata]
+        query = _correlation(strata, by_query, [0.0] * len(means))  # the leverage is accounted for
+        support = _correlation(strata, by_support, means)
+    return query, support
+
+
+def _correlation(strata: Sequence[Stratum], pairs: Sequence[_Pairs], means: Sequence[float]) -> Correlation:
+    product = weight = error = 0.0
+    for one, of, mean in zip(strata, pairs, means, strict=True):
+        products = of.products + one.variance * mean
+        product += float((of.shares * products).sum())
+        weight += float((of.shares**2).sum()) * one.variance * (1.0 + mean)
+        error += float(((of.shares * products) ** 2).sum())
+    count = sum(len(of.shares) for of in pairs)
+    if not weight:
+        return Correlation(0.0, 0.0, count)
+    return Correlation(float(np.clip(product / weight, 0.0, 1.0)), error**0.5 / weight, count)
+
+
+@dataclass(frozen=True, eq=False)
+class _Pairs:
+    """The pairs of episodes of a stratum that share an image.
+
+    Attributes:
+        products: The products of their influences, (pairs,).
+        shares: Which share of their images is the same, (pairs,).
+        same: κ.
+    """
+
+    products: Floats
+    shares: Floats
+    same: float
+
+
+def _pairs_of(moved: Floats, shared: Mapping[tuple[int, int], float]) -> _Pairs:
+    places = np.array(list(shared), dtype=np.int64).reshape(-1, 2)
+    shares = np.array(list(shared.values()), dtype=np.float64)
+    every = len(moved) * (len(moved) - 1)
+    products = moved[places[:, 0]] * moved[places[:, 1]]
+    return _Pairs(products, shares, 2.0 * float(shares.sum()) / every if every else 0.0)
 
 
 def _shared(images: Sequence[set[str]]) -> dict[tuple[int, int], float]:
@@ -250,32 +307,6 @@ def _shared(images: Sequence[set[str]]) -> dict[tuple[int, int], float]:
         for pair in combinations(places, 2):
             found[pair] = found.get(pair, 0.0) + 1.0 / max(len(images[pair[0]]), len(images[pair[1]]))
     return found
-
-
-class _Pairs:
-    """The products of influences of episodes that share an image, over all strata."""
-
-    def __init__(self) -> None:
-        self._product = self._weight = self._error = 0.0
-        self._count = 0
-
-    def add(self, moved: Floats, variance: float, shared: Mapping[tuple[int, int], float]) -> float:
-        """Add the pairs of a stratum, and return the share of all its pairs that they are."""
-        count = len(moved)
-        for (one, other), share in shared.items():
-            # The influences sum to 0, so a pair that shares nothing has the mean product -v / n.
-            product = float(moved[one] * moved[other]) + variance / count
-            self._product += share * product
-            self._weight += share**2 * variance
-            self._error += (share * product) ** 2
-        self._count += len(shared)
-        return 2.0 * sum(shared.values()) / (count * (count - 1))
-
-    def correlation(self) -> Correlation:
-        if not self._weight:
-            return Correlation(0.0, 0.0, self._count)
-        value, error = self._product / self._weight, self._error**0.5 / self._weight
-        return Correlation(float(np.clip(value, 0.0, 1.0)), float(error), self._count)
 
 
 def _between(parts: Mapping[tuple[int, int], Floats], ious: Mapping[tuple[int, int], float]) -> float | None:
