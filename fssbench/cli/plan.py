@@ -12,8 +12,8 @@ import typer
 
 from fssbench.cli.console import say
 from fssbench.cli.help import OUTPUT
-from fssbench.cli.options import whole_number
 from fssbench.cli.paths import given_path
+from fssbench.cli.values import whole_number
 from fssbench.errors import UsageError
 
 if TYPE_CHECKING:

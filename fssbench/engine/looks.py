@@ -14,7 +14,7 @@ from fssbench.metrics.summary import summary_of
 from fssbench.results.derived import frame_of_run
 from fssbench.results.progress import Looked
 from fssbench.results.run_reader import Results
-from fssbench.results.until import Look, Until
+from fssbench.results.until import UNKNOWN, Look, Until
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -44,7 +44,8 @@ def make_look(run: Run, rule: Until, number: int, rows: Sequence[Row], folder: P
     results = Results(frame_of_run([row for row in rows if row.episode < episodes], part), part)
     summary = summary_of(results.fold_counts(), level=rule.level_of_each, by_class=False)
     bounds = summary.intervals["miou"]
-    look = Look(episodes, summary.miou, max(summary.miou - bounds.low, bounds.high - summary.miou))
+    width = max(summary.miou - bounds.low, bounds.high - summary.miou) if bounds.given else UNKNOWN
+    look = Look(episodes, summary.miou, width)
     if len(rule.looks) > number:
         stored = rule.looks[number]
         if max(abs(stored.miou - look.miou), abs(stored.half_width - look.half_width)) > _SAME:
@@ -99,7 +100,7 @@ def outlook(runs: Sequence[Run], number: int, done: int) -> Looked:
     wanted = max(now * (rule.looks[number].half_width / rule.half_width) ** 2 for rule in rules)
     expected = next((episodes for episodes in rules[0].schedule if episodes >= wanted), rules[0].schedule[-1])
     total = sum(min(run.requested(fold), expected) for run in runs for fold in run.folds)
-    widths = " / ".join(f"±{rule.looks[number].half_width:.2f}" for rule in rules)
+    widths = " / ".join(rule.looks[number].reach for rule in rules)
     enough = f"about {expected} expected" if wanted <= rules[0].schedule[-1] else f"not expected within {expected}"
     return Looked(
         f"{widths} after {now} episodes of each fold; ±{rules[0].half_width:g}: {enough}", widths, done, total

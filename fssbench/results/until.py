@@ -13,6 +13,8 @@ from fssbench.metrics.summary import LEVEL
 
 _CONFIG: dict[str, object] = {"extra": "forbid", "strict": True, "allow_inf_nan": False}
 _ROUNDING = 1e-6
+UNKNOWN = 100.0
+"""The half width of an interval that can't be given."""
 
 
 @dataclass(frozen=True)
@@ -23,7 +25,7 @@ class Look:
         episodes: The first so many episodes of each list had been evaluated.
         miou: The mean mIoU over the folds, in per cent.
         half_width: Half the width of its interval at the level of each look, in percentage points; the longer half,
-            where the interval ends at 0 or 100.
+            where the interval ends at 0 or 100; 100 if it can't be given.
     """
 
     __pydantic_config__: ClassVar[dict[str, object]] = _CONFIG
@@ -31,6 +33,11 @@ class Look:
     episodes: int
     miou: float
     half_width: float
+
+    @property
+    def reach(self) -> str:
+        """The half width as text."""
+        return f"±{self.half_width:.2f}" if self.half_width < UNKNOWN else "no interval"
 
 
 @dataclass(frozen=True)
@@ -93,13 +100,11 @@ class Until:
         several = f" of all {self.together} runs of the pass" if self.together > 1 else ""
         where = f"at {looks}, after {last.episodes} of {self.schedule[-1]} episodes of each list"
         if self.stopped == "narrow":
-            ended = (
-                f"it ended {where}, at ±{last.half_width:.2f}{several and f', when the intervals{several} were narrow'}"
-            )
+            ended = f"it ended {where}, at {last.reach}{several and f', when the intervals{several} were narrow'}"
         elif self.stopped == "end":
-            ended = f"not reached{several}: ±{last.half_width:.2f} after all {last.episodes} episodes of each list"
+            ended = f"not reached{several}: {last.reach} after all {last.episodes} episodes of each list"
         else:
-            ended = f"unfinished: ±{last.half_width:.2f} {where}"
+            ended = f"unfinished: {last.reach} {where}"
         return f"{rule}; {ended}; {self.describe_level()}"
 
     def describe_level(self) -> str:
