@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 REPOSITORY = Path(__file__).resolve().parent.parent
+collect_ignore = ["fuzz/guided.py", "mutation/mutants.py"]
+"""Modules without a test or example, which import what only `make fuzz-guided` and `make mutation` have."""
 
 
 @pytest.fixture(scope="session")

@@ -6,6 +6,8 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -103,28 +105,85 @@ DEPENDENCIES |= {"scipy", "tomlkit", "torch", "typer"}
 """What is installed with fssbench; each of them takes its time to import."""
 
 
-def fssbench(arguments: list[str], path: Path, cwd: Path) -> subprocess.CompletedProcess[str]:
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(path), str(REPOSITORY)])}
-    command = [sys.executable, "-m", "fssbench", *arguments]
-    return subprocess.run(command, check=False, capture_output=True, text=True, cwd=cwd, env=environment, timeout=60)
+FORKING = """
+import json, os, runpy, sys
+from pathlib import Path
+for name in json.loads(sys.argv[1]):
+    __import__(name)
+for number, arguments in enumerate(json.loads(sys.argv[2])):
+    folder = Path(str(number), "folder")
+    folder.mkdir(parents=True)
+    child = os.fork()
+    if not child:
+        for stream in (1, 2):
+            os.dup2(os.open(folder.parent / str(stream), os.O_WRONLY | os.O_CREAT), stream)
+        os.chdir(folder)
+        sys.argv = ["fssbench", *arguments]
+        runpy.run_module("fssbench", run_name="__main__")
+        sys.exit(0)
+    (folder.parent / "code").write_text(str(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])))
+"""
+"""Runs one command after the other, each in a fork of a process that has imported other packages, not fssbench."""
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a command ended.
+
+    Attributes:
+        code: Its exit code.
+        out: What it printed.
+        err: What it said on standard error.
+        left: Names of the files that it left in its folder.
+    """
+
+    code: int
+    out: str
+    err: str
+    left: list[str]
+
+
+@pytest.fixture(scope="module")
+def ended(without_torch: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[list[str]], Ended]:
+    """How a command ends; all of them are run at once, as importing other packages takes most of a command's time."""
+    base = tmp_path_factory.mktemp("commands")
+    home = {f"XDG_{kind}_HOME": str(tmp_path_factory.mktemp("home")) for kind in ("CACHE", "CONFIG", "DATA")}
+    environment = {name: value for name, value in os.environ.items() if name != "FSSBENCH_DATA"} | home
+    environment |= {"PYTHONPATH": os.pathsep.join([str(without_torch), str(REPOSITORY)]), "COLUMNS": "100"}
+    commands = [*ANSWERS, *MISTAKES.values()]
+    others = json.dumps(sorted(DEPENDENCIES - {"torch"}))
+    subprocess.run(
+        [sys.executable, "-c", FORKING, others, json.dumps(commands)],
+        check=True,
+        cwd=base,
+        env=environment,
+        timeout=600,
+    )
+
+    def read(arguments: list[str]) -> Ended:
+        folder = base / str(commands.index(arguments))
+        texts = [(folder / name).read_text() for name in ("code", "1", "2")]
+        return Ended(int(texts[0]), texts[1], texts[2], [path.name for path in (folder / "folder").iterdir()])
+
+    return read
 
 
 @pytest.mark.parametrize("arguments", ANSWERS, ids=" ".join)
-def test_answers_without_torch(arguments: list[str], without_torch: Path, tmp_path: Path) -> None:
-    answer = fssbench(arguments, without_torch, tmp_path)
-    assert (answer.returncode, answer.stderr) == (0, "")
-    assert answer.stdout
+def test_answers_without_torch(arguments: list[str], ended: Callable[[list[str]], Ended]) -> None:
+    answer = ended(arguments)
+    assert (answer.code, answer.err) == (0, "")
+    assert answer.out
 
 
 @pytest.mark.parametrize("arguments", MISTAKES.values(), ids=MISTAKES.keys())
-def test_a_mistake_ends_in_two_lines_without_torch(arguments: list[str], without_torch: Path, tmp_path: Path) -> None:
-    answer = fssbench(arguments, without_torch, tmp_path)
-    lines = answer.stderr.splitlines()
-    assert (answer.returncode, answer.stdout) == (2, ""), answer
+def test_a_mistake_ends_in_two_lines_without_torch(arguments: list[str], ended: Callable[[list[str]], Ended]) -> None:
+    answer = ended(arguments)
+    lines = answer.err.splitlines()
+    assert (answer.code, answer.out) == (2, ""), answer
     assert lines[0].startswith("error: ")
     assert all(line.startswith("  try: ") for line in lines[1:])
     assert len(lines) <= 2
-    assert list(tmp_path.iterdir()) == [], "half-written"
+    assert answer.left == [], "half-written"
 
 
 QUICK = {
