@@ -50,6 +50,8 @@ def replace_locked(path: Path, content: bytes, *, durable: bool = False) -> int:
     """
     if path.name in ("", "..") or path.is_dir():
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    if path.exists():
+        file_size(path)  # a device or a pipe is never replaced by a file
     handle, temporary = _temporary(path)
     try:
         written = 0
@@ -65,9 +67,11 @@ def replace_locked(path: Path, content: bytes, *, durable: bool = False) -> int:
             temporary.replace(path)
             return os.open(path, _APPEND)
         temporary.replace(path)
-    except BaseException:
+    except BaseException as error:
         os.close(handle)
         temporary.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.filename is None:
+            error.filename = str(path)  # a full disk is reported without the file
         raise
     return handle
 

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from fssbench.cli.paths import check_file
+from fssbench.errors import UsageError
 from fssbench.files import locked, locked_folder, remove_leftovers, replace_locked, write_bytes, write_text
 
 
@@ -219,3 +221,26 @@ def test_a_file_that_was_put_in_place_is_locked_and_appended_to(tmp_path: Path) 
     os.close(handle)
     _take(path)
     assert path.read_bytes() == b"ontwo"
+
+
+def test_a_pipe_or_a_device_is_not_replaced_by_a_file(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "link").symlink_to("/dev/null")
+    for name in ("pipe", "link"):
+        with pytest.raises(OSError, match="pipe, a socket or a device"):
+            write_text(tmp_path / name, "text")
+        with pytest.raises(UsageError, match="is a pipe, a socket or a device, not a file"):
+            check_file("--out", tmp_path / name)
+    assert (tmp_path / "pipe").is_fifo()
+    assert (tmp_path / "link").is_symlink()
+
+
+def test_a_full_disk_names_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(handle: int, content: object) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("fssbench.files.os.write", full)
+    with pytest.raises(OSError, match="No space left") as error:
+        write_text(tmp_path / "a.txt", "text")
+    assert error.value.filename == str(tmp_path / "a.txt")
+    assert not list(tmp_path.iterdir())

@@ -33,10 +33,13 @@ def fetch(
     """
     from fssbench.cli.data_fetch import interruptible, shown
     from fssbench.config import cache_folder, reachable
+    from fssbench.writable import check_writable
 
     chosen = _chosen(identifiers)
     failures: list[tuple[Record, FSSBenchError]] = []
     cache = reachable(cache_folder)  # without one, what needs it says so
+    if cache is not None and any(not entry.hub for entry in chosen):
+        check_writable(cache, "XDG_CACHE_HOME")
     with nullcontext() if cache is None else interruptible(cache / "arriving"):
         for entry in chosen:
             try:

@@ -14,6 +14,7 @@ import typer
 
 from fssbench.cli.console import say
 from fssbench.cli.options import Root
+from fssbench.cli.paths import check_folder
 from fssbench.cli.signals import kept_on_stop
 from fssbench.errors import MissingError, UsageError
 from fssbench.progress import animated
@@ -83,6 +84,7 @@ def fetch(options: FetchOptions) -> None:
 
     source = _source(options)
     folder = destination(options.name, options.root)
+    check_folder("--root", None if options.dry_run else folder)
     lists = _lists(options)
     alone = options.episodes is not None or options.fold is not None
     split = options.split or (lists[0].split if lists else "val" if alone else None)

@@ -35,6 +35,10 @@ def check_file(option: str, file: Path | None) -> None:
         return
     if file.is_dir() or file.name in ("", ".."):
         raise UsageError(f"{option} is the file to write, and {file} is a folder", f"{option} {file / 'NAME'}")
+    if file.exists() and not file.is_file():
+        raise UsageError(
+            f"can't write {file}: it is a pipe, a socket or a device, not a file", f"give another {option}"
+        )
     if not file.parent.is_dir():
         kind = "is no folder" if file.parent.exists() else "is not there"
         raise UsageError(f"can't write {file}: its folder {file.parent} {kind}", f"give another {option}")
