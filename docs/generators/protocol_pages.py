@@ -180,7 +180,8 @@ def _compared() -> str:
         f"These {len(known)} releases ask {asked} sets of questions that are not known to be the same.",
         '!!! warning "What follows for a table"\n\n    A difference of a point or two between two papers can be the '
         "episodes, the size at which pixels are counted, or the ignored rim, and not the method. fssbench evaluates "
-        "several methods on the *same* episodes, and marks numbers that are not comparable.",
+        "several methods on the *same* episodes, and marks numbers that are not comparable. "
+        "[Why two numbers differ](../explain.md) says what each choice is worth.",
         "## What was asked\n\nReleases with the same letter draw the same episodes of COCO-20i; those of two "
         "letters are not known to.\n\n"
         + _facts(known, "coco20i", ("episodes", "seeds", "generator", "queries", "supports")),
@@ -210,10 +211,10 @@ def _compared() -> str:
             "--limit 20 --out runs/by-hsnet\n"
             "fssbench eval --method prototype --backbone small --dataset shapes20i --fold 0 --protocol pfenet "
             "--limit 20 --out runs/by-pfenet\n"
-            "fssbench table --source measured --dataset shapes20i --runs runs",
+            "fssbench explain runs/by-hsnet runs/by-pfenet --rerun",
             "sh",
         ),
-        "The table keeps the rows apart, and says why.",
+        "It says what each of their choices is worth.",
     )
 
 

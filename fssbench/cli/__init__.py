@@ -28,6 +28,7 @@ _COMMANDS = {
     "table": "table:table",
     "compare": "compare:compare",
     "plan": "plan:plan",
+    "explain": "explain:explain",
     "report": "report_page:report_page",
     "show": "show:show",
     "plot": "plot:plot",
@@ -50,7 +51,7 @@ _COMMANDS = {
 
 _GROUPS = {
     "To begin with": ("demo", "list", "doctor"),
-    "Evaluate and compare": ("eval", "table", "compare", "plan", "check", "published"),
+    "Evaluate and compare": ("eval", "table", "compare", "explain", "plan", "check", "published"),
     "Look at what failed": ("report", "show", "plot"),
     "Data, weights and episodes": ("data", "checkpoints", "episodes"),
     "Your own photos": ("segment",),

@@ -73,6 +73,7 @@ class Release:
         commit: Where everything was read.
         facts: By topic (`TOPICS`); without `DERIVED` where `protocol` has them.
         methods: Its names in benchmarks/published.
+        rows: Protocols of its printed rows, besides its name and its protocol.
         protocol: The protocol here that repeats it; empty if it is not runnable here.
         method: The method here whose rule for K shots it is; empty if a fact states the rule.
         questions: Releases with the same letter ask the same episodes of COCO-20i; empty if it has none.
@@ -86,6 +87,7 @@ class Release:
     commit: str
     facts: Mapping[str, ReleaseFact] = field(hash=False)
     methods: tuple[str, ...] = ()
+    rows: tuple[str, ...] = ()
     protocol: str = ""
     method: str = ""
     questions: str = ""
