@@ -34,18 +34,18 @@ _FORMULA = ("=", "+", "-", "@")
 def render(comparison: Comparison, form: Format) -> str:
     """Return a comparison as text in one of the formats, with a newline at the end."""
     if form == "json":
-        return json.dumps(_without_nan(asdict(comparison)), indent=1, allow_nan=False) + "\n"
+        return json.dumps(without_nan(asdict(comparison)), indent=1, allow_nan=False) + "\n"
     if form == "csv":
         return _csv(comparison)
     return _markdown(comparison) if form == "markdown" else _terminal(comparison)
 
 
-def _without_nan(value: object) -> object:
+def without_nan(value: object) -> object:
     """Return nested values with None for each NaN, which JSON does not have."""
     if isinstance(value, dict):
-        return {name: _without_nan(each) for name, each in value.items()}
+        return {name: without_nan(each) for name, each in value.items()}
     if isinstance(value, tuple | list):
-        return [_without_nan(each) for each in value]
+        return [without_nan(each) for each in value]
     return None if isinstance(value, float) and isnan(value) else value
 
 

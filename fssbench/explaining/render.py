@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Iterator
 from dataclasses import asdict
 from textwrap import wrap
 
+from fssbench.comparison.render import without_nan
 from fssbench.escape import plain
 from fssbench.explaining.explanation import HOW, Effect, Explanation, Finding
 from fssbench.explaining.worth import MEASURES, Worth
@@ -20,15 +20,6 @@ def as_json(found: Explanation) -> str:
     """Return an explanation as JSON, with a newline at the end."""
     more = {"left": {"from_a": found.left("a"), "from_b": found.left("b")}, "tested": found.tested}
     return json.dumps(without_nan(asdict(found) | more), indent=1, allow_nan=False) + "\n"
-
-
-def without_nan(value: object) -> object:
-    """Return values of JSON with null in place of NaN, the ends of an interval that can't be given."""
-    if isinstance(value, dict):
-        return {name: without_nan(inner) for name, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [without_nan(inner) for inner in value]
-    return None if isinstance(value, float) and math.isnan(value) else value
 
 
 def as_text(found: Explanation, width: int) -> str:

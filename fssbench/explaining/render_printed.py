@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import asdict
 
+from fssbench.comparison.render import without_nan
 from fssbench.explaining import render
 from fssbench.explaining.meaning import EXTRA, stated_text
 from fssbench.explaining.printed import PrintedExplanation
@@ -17,7 +18,7 @@ def as_json(found: PrintedExplanation) -> str:
     """Return an explanation as JSON, with a newline at the end."""
     more = {"differs": found.differs, "unknown": found.unknown, "same": found.same}
     again = None if found.again is None else json.loads(render.as_json(found.again))
-    return json.dumps(render.without_nan(asdict(found) | more | {"again": again}), indent=1, allow_nan=False) + "\n"
+    return json.dumps(without_nan(asdict(found) | more | {"again": again}), indent=1, allow_nan=False) + "\n"
 
 
 def as_text(found: PrintedExplanation, width: int) -> str:
