@@ -62,11 +62,10 @@ def replay(
             "leave it out",
         )
     before = load_run(folder)
-    out = options.out or folder.with_name(f"{folder.name}-replay")
+    whole = folder.parent if before.run.shard is not None and folder.name.startswith("shard-") else folder
+    out = options.out or whole.with_name(f"{whole.name}-replay")
     request = request_of(before.run, folder, own["settings"], data.root)
     request = replace(request, device=options.device, out=out, existing=own["existing"], leads=processes.first)
-    if request.shard is not None:
-        request = replace(request, out=out.parent if out.name.startswith("shard-") else out)
     with Activity(f"reading {request.dataset} and the episodes"):
         planned = plan(request)
     results = evaluate([planned])

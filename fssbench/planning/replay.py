@@ -44,16 +44,16 @@ def request_of(run: Run, folder: Path, settings: Settings, root: Path | None = N
         return None if value is None else str(value)
 
     return Request(
-        method=method_argument(run.method),
+        method=_with_file(method_argument(run.method), folder),
         dataset=run.dataset.name,
         train_dataset=trained_on,
         test_classes=option("test_classes") if trained_on else None,
         allow_leak=True,  # what it tested is on record, and is marked again
         fold=str(first.fold) if len(run.folds) == 1 else "all",
-        backbone=_pinned(run),
+        backbone=_pinned(run, folder),
         variant=run.method.variant,
         task=run.method.task,
-        protocol=protocol_argument(run.protocol),
+        protocol=_with_file(protocol_argument(run.protocol), folder),
         checkpoint=_checkpoint(run, folder),
         random_weights=first.weights.kind == "random",
         seed=first.weights.seed or None,  # 0 is the default, whatever the seed of the list
@@ -80,12 +80,37 @@ def recorded_root(run: Run) -> Path | None:
     return Path(recorded) if recorded and Path(recorded).is_dir() else None
 
 
-def _pinned(run: Run) -> str | None:
+def recorded_file(path: str, folder: Path) -> str:
+    """Return where a file of a record is: a relative path is of the folder in which the run was started.
+
+    That folder is not on record. It is this one, or most likely one of those that the run folder is in.
+
+    Args:
+        path: The file or folder, as it was typed.
+        folder: The run folder.
+    """
+    if Path(path).expanduser().is_absolute() or Path(path).exists():
+        return path
+    places = (str(place / path) for place in folder.resolve().parents)
+    return next((place for place in places if Path(place).exists()), path)
+
+
+def _with_file(argument: str, folder: Path) -> str:
+    """Return the argument of --method or --protocol, with the file that it names where that is now."""
+    path, colon, name = argument.rpartition(":")
+    return f"{recorded_file(path, folder)}{colon}{name}" if path.endswith((".py", ".toml")) else argument
+
+
+def _pinned(run: Run, folder: Path) -> str | None:
     """Return the backbone; a model of the Hugging Face hub at the commit of the run."""
     backbone, models = run.method.backbone, run.folds[0].weights.hub
-    if backbone is None or not is_hub_name(backbone) or not models or not models[0].revision:
+    if backbone is None or not is_hub_name(backbone):
         return backbone
-    return str(replace(hub_name(backbone), revision=models[0].revision))
+    named = hub_name(backbone)
+    if named.folder:
+        found = recorded_file(named.folder, folder)
+        return backbone if found == named.folder else str(replace(named, folder=found))
+    return str(replace(named, revision=models[0].revision)) if models and models[0].revision else backbone
 
 
 def _checkpoint(run: Run, folder: Path) -> str | None:
@@ -93,7 +118,7 @@ def _checkpoint(run: Run, folder: Path) -> str | None:
     weights = [fold.weights for fold in run.folds]
     if weights[0].kind != "checkpoint" or all(one.checkpoint or one.path is None for one in weights):
         return None
-    paths = {fold.fold: fold.weights.path or "" for fold in run.folds}
+    paths = {fold.fold: recorded_file(fold.weights.path or "", folder) for fold in run.folds}
     first = run.folds[0].fold
     if len(set(paths.values())) == 1:
         return paths[first]

@@ -90,10 +90,12 @@ def test_what_a_package_brings_is_evaluated(packages: Path, tmp_path: Path) -> N
         "episodes export --dataset toy --protocol toys --count 2 --out list.json",
         f"eval --method copy-mask --dataset toy --episodes list.json {quick} --out e",
         "table --source measured --dataset toy --runs .",
+        "eval --replay b --quiet",
     )
     codes = [code for code, _, _ in said]
-    assert codes == [0, 0, 0, 0, 0, 2, 0, 0, 0], said
-    protocols, datasets, first, second, third, broken, _, _, table = ("".join(texts) for _, *texts in said)
+    assert codes == [0, 0, 0, 0, 0, 2, 0, 0, 0, 0], said
+    protocols, datasets, first, second, third, broken, _, _, table, repeated = ("".join(texts) for _, *texts in said)
+    assert "rows      2 equal" in repeated
     assert "the package toys" in next(line for line in protocols.splitlines() if line.startswith("toys "))
     line = next(line for line in protocols.splitlines() if line.startswith("broken "))
     assert "can't be read" in line

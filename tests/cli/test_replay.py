@@ -10,7 +10,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from safetensors.torch import save_file
 
+from fssbench import build
+from fssbench.planning.replay import recorded_file
 from tests.datasets.trees import label_map, own_tree, save_photo
 
 pytestmark = pytest.mark.usefixtures("elsewhere")
@@ -129,6 +132,54 @@ def test_what_can_not_be_replayed(fssbench, run: Path) -> None:
     code, _, err = fssbench("eval", "--replay", "run")
     assert (code, "its weights were those of a Python program" in err) == (2, True)
     assert not Path("run-replay").exists()
+
+
+def test_relative_files_are_found_from_another_folder(fssbench, tmp_path: Path, monkeypatch) -> None:
+    network = build("panet", backbone="small")
+    save_file({name: value.contiguous() for name, value in network.state_dict().items()}, "w-fold1.safetensors")
+    assert fssbench("new", "method", "mynet")[0] == 0
+    words = ("--dataset", "shapes20i", "--fold", "1", "--episodes", "2", "--quiet")
+    weights = ("--backbone", "small", "--checkpoint", "w-fold{fold}.safetensors")
+    assert fssbench("eval", "--method", "panet", *weights, *words, "--out", "runs/of-file")[0] == 0
+    assert fssbench("eval", "--method", "./mynet.py:Mynet", "--random-weights", *words, "--out", "runs/own")[0] == 0
+    (tmp_path / "away").mkdir()
+    monkeypatch.chdir(tmp_path / "away")
+    for name in ("of-file", "own"):
+        code, out, err = fssbench("eval", "--replay", f"../runs/{name}", "--quiet")
+        assert (code, err) == (0, "")
+        assert "weights   the same" in out
+        assert "rows      2 equal" in out
+
+
+def test_a_recorded_folder_of_a_backbone_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "tiny").mkdir()
+    (tmp_path / "away").mkdir()
+    folder = tmp_path / "runs" / "x"
+    assert recorded_file("./tiny", folder) == "./tiny"
+    monkeypatch.chdir(tmp_path / "away")
+    assert Path(recorded_file("./tiny", folder)) == tmp_path / "tiny"
+    assert recorded_file("./gone", folder) == "./gone"
+    assert recorded_file(str(tmp_path / "gone"), folder) == str(tmp_path / "gone")
+
+
+def test_a_shard_and_a_merged_run(fssbench, run: Path, tmp_path: Path) -> None:
+    for number in (1, 2):
+        assert fssbench(*OWN, "--episodes", "8", "--out", "parts", "--shard", f"{number}/2")[0] == 0
+    code, out, err = fssbench("eval", "--replay", "parts/shard-1-of-2", "--quiet")
+    assert (code, err) == (0, "")
+    assert "rows      4 equal" in out
+    assert (tmp_path / "parts-replay" / "shard-1-of-2" / "run.json").is_file()
+    assert fssbench("merge", "parts")[0] == 0
+    code, out, _ = fssbench("eval", "--replay", "parts", "--quiet", "--out", "again")
+    assert (code, "rows      8 equal" in out) == (0, True), out
+
+
+def test_a_run_of_an_earlier_version(fssbench, tmp_path: Path) -> None:
+    stored = REPOSITORY / "tests" / "results" / "stored" / "schema1-copy-mask"
+    shutil.copytree(stored, tmp_path / "old")
+    code, out, _ = fssbench("eval", "--replay", "old", "--quiet")
+    assert (code, "rows      6 equal" in out) == (0, True), out
+    assert "versions  fssbench: 0.1.0, now " in out
 
 
 def test_random_weights_have_their_seed_again(fssbench) -> None:
