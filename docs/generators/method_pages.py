@@ -133,7 +133,7 @@ def _page(status: MethodStatus) -> str:
         _example(status),
         _checkpoints(status.name),
         _printed(status.name),
-        _measured(status.name),
+        _measured(status),
         f"## In the code\n\nThe file reads in the order of the paper. What is quoted as “Eq.” or “section” is "
         f"the paper's."
         f"\n\n::: {module}\n    options:\n      show_root_heading: false\n      show_root_toc_entry: false\n"
@@ -143,7 +143,12 @@ def _page(status: MethodStatus) -> str:
 
 def _picture(status: MethodStatus) -> str:
     if not (PICTURES / f"{status.name}.webp").exists():
-        return ""
+        why = (
+            "its networks are fetched and are too large for these pages"
+            if family_of(status) == "Without training"
+            else "no trained weights come with fssbench"
+        )
+        return f"*No picture: {why}.*"
     return (
         f"![{title_of(status.name)} on three episodes of shapes20i: supports, queries with the truth, predictions]"
         f"(../pictures/methods/{status.name}.webp)\n\nSupport, query with its truth, and prediction, on three "
@@ -152,12 +157,15 @@ def _picture(status: MethodStatus) -> str:
     )
 
 
+def _shipped(status: MethodStatus) -> bool:
+    """Return whether trained weights for the embedded data set come with fssbench."""
+    return any("shapes20i" in one.dataset and one.place == "with fssbench" for one in checkpoint_folds(status.name))
+
+
 def _example(status: MethodStatus) -> str:
     evaluated = "fscs" if status.tasks == ("fs-cs",) else ""
     task = " --task fs-cs" if evaluated else ""
-    if status.weights in ("released", "fssbench") and any(
-        "shapes20i" in one.dataset and one.place == "with fssbench" for one in checkpoint_folds(status.name)
-    ):
+    if status.weights in ("released", "fssbench") and _shipped(status):
         line = f"fssbench eval --method {status.name} --dataset shapes20i --fold 0{task} --out runs/{status.name}"
         words = "With the weights that come with fssbench; nothing is downloaded:"
     elif status.weights == "not needed" and not status.source:
@@ -239,7 +247,7 @@ def _setting(way: int | None, shot: int | None) -> str:
     return " ".join(f"{count}-{kind}" for count, kind in ((way, "way"), (shot, "shot")) if count) or "not printed"
 
 
-def _measured(name: str) -> str:
+def _measured(status: MethodStatus) -> str:
     rows = [
         (
             dataset_title(one.dataset),
@@ -250,13 +258,15 @@ def _measured(name: str) -> str:
             f"{one.miou:.1f}",
             one.folds,
         )
-        for one in measured_means(name)
+        for one in measured_means(status.name)
     ]
     if not rows:
         return ""
     header = ["data set", "task", "variant", "backbone", "setting", "mIoU", "folds"]
+    trained = "The weights are small, and were trained here. " if status.training == "trained" else ""
+    if trained and not _shipped(status):
+        trained = "The weights are small, were trained here, and do not come with fssbench. "
     return (
-        "## Measured here\n\nWith the weights that come with fssbench, in per cent, mean over the folds. These "
-        "numbers say "
-        "that the method works and learns; they say nothing about photographs.\n\n" + table(header, rows)
+        f"## Measured here\n\n{trained}In per cent, mean over the folds. These numbers compare methods on rendered "
+        "images; they say nothing about photographs.\n\n" + table(header, rows)
     )

@@ -22,11 +22,17 @@ _METRICS = {
 }
 
 
-def metrics_html(summary: Summary) -> str:
-    """Return a table of metrics with their intervals: a row for each fold, and their mean."""
+def metrics_html(summary: Summary, *, presence: bool = True) -> str:
+    """Return a table of metrics with their intervals: a row for each fold, and their mean.
+
+    Args:
+        summary: The metrics.
+        presence: Whether the presence of classes was predicted, so that the exact ratio says something.
+    """
     rows: list[tuple[str, FoldSummary | Summary]] = [(f"fold {fold.fold}", fold) for fold in summary.folds]
     rows += [("mean", summary)] if len(rows) > 1 else []
     known = [metric for metric in _METRICS if getattr(summary, metric) is not None]
+    known = [metric for metric in known if presence or metric != "exact_ratio"]
     cells = [(name, one.episodes, *(_number(one, metric) for metric in known)) for name, one in rows]
     return table(("", "episodes", *(f"{_METRICS[metric]}, %" for metric in known)), cells, numbers=1 + len(known))
 

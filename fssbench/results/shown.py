@@ -34,7 +34,8 @@ def results_html(results: Results) -> str:
         return head + notes(["no episode was evaluated"])
     summary = results.summary()
     names = {fold.fold: run.class_names(fold.fold) for fold in run.folds}
-    return head + metrics_html(summary) + notes(caveats(results, summary, ())) + classes_html(summary, names)
+    metrics = metrics_html(summary, presence=run.method.task == "fscs")
+    return head + metrics + notes(caveats(results, summary, ())) + classes_html(summary, names)
 
 
 def _method(run: Run) -> str:

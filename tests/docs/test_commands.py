@@ -1,4 +1,4 @@
-"""Every `fssbench` line of the documents: its options exist, its names are registered; a part of them is run."""
+"""Every `fssbench` line of the documents: its options exist, its names are registered. `test_running.py` runs them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import fnmatch
 import re
 import shlex
 import tomllib
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +21,7 @@ from fssbench.methods.catalogue import check_build, list_methods
 from fssbench.protocols.rules import protocol
 from fssbench.publications.load import publications
 from tests.cli.conftest import fssbench
-from tests.docs.pages import REPOSITORY, blocks, commands, in_text, lines_of, pages
+from tests.docs.pages import REPOSITORY, blocks, commands, in_text, pages
 
 __all__ = ["fssbench"]
 
@@ -131,33 +130,6 @@ def test_extras_and_targets_of_make_in_the_documents_exist() -> None:
     }
     assert {"demo-full", "docs", "test-all"} <= makes & set(targets)
     assert not makes - set(targets), makes - set(targets)
-
-
-RUN = ("start.md", "reading.md", "reports.md", "printed.md", "protocols/compared.md")
-"""Pages whose commands are run from the first to the last, in an empty folder. Other pages have tests of their own."""
-
-NEEDS = ("pip ", "data fetch", "--against baseline", "runs/asnet-coco", "fssbench demo", "runs/demo")
-"""Lines that are not run: they need a network, or a run of minutes."""
-
-
-QUICK = {"eval": "--limit 3", "report": "--episodes 2 --no-similarity"}
-"""What commands are given besides, so that they take little time."""
-
-
-def runnable(page: str) -> Iterator[str]:
-    """Yield the lines of a page that need nothing but fssbench, made quick."""
-    for line in lines_of(pages()[page]):
-        if line.startswith("fssbench ") and not any(need in line for need in NEEDS):
-            yield f"{line} {QUICK.get(line.split()[1], '')}"
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("page", RUN)
-@pytest.mark.usefixtures("elsewhere")
-def test_the_commands_of_a_page_work_one_after_the_other(page: str, fssbench: Any) -> None:
-    for line in runnable(page):
-        code, out, err = fssbench(*shlex.split(line, comments=True)[1:])
-        assert code == 0, (line, out, err)
 
 
 @pytest.mark.parametrize("block", blocks(pages()["troubleshooting.md"], "console"))

@@ -123,6 +123,19 @@ def test_pages_of_methods_show_their_pictures() -> None:
         assert f"../pictures/methods/{name}.webp" in generated()[f"methods/{name}.md"]
 
 
+def test_a_page_without_a_picture_says_why() -> None:
+    drawn = {path.stem for path in (WRITTEN / "pictures" / "methods").glob("*.webp")}
+    without = set(list_methods()) - drawn
+    assert {"mlc", "ppnet", "oslsm", "asnet-hm", "gfsam"} <= without
+    for name in list_methods():
+        text = generated()[f"methods/{name}.md"]
+        assert ("*No picture: " in text) == (name in without), name
+        assert "../pictures/methods/" not in text or name in drawn
+    assert "no trained weights come with fssbench" in generated()["methods/mlc.md"]
+    assert "and do not come with fssbench" in generated()["methods/mlc.md"]
+    assert "and do not come with fssbench" not in generated()["methods/hsnet.md"]
+
+
 def test_the_numbers_of_the_first_pages_are_the_committed_ones() -> None:
     import pandas as pd
 

@@ -94,8 +94,8 @@ def render_html(tables: Iterable[Table]) -> str:
 
 
 def table_html(table: Table) -> str:
-    """Return a table as a part of a page, for a notebook."""
-    return _render(table)
+    """Return a table as a part of a page, for a notebook, which has no style that parts title and legend."""
+    return _render(table).replace("</strong>", "</strong><br>", 1)
 
 
 def _render(table: Table) -> str:

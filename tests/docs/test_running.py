@@ -1,0 +1,86 @@
+"""The commands of each page are run from the first to the last in one folder, on small stand-ins."""
+
+from __future__ import annotations
+
+import shlex
+from typing import Any
+
+import pytest
+
+from tests.checkpoints.conftest import hosts
+from tests.cli.conftest import fssbench
+from tests.docs.pages import generated, lines_of, pages
+from tests.docs.staged import ELSEWHERE, REFERENCE, STAGES
+from tests.docs.stages import Stage, typed
+from tests.downloads.host import Host
+
+__all__ = ["fssbench", "hosts"]
+
+KINDS = ("methods/", "datasets/", "protocols/")
+GENERATED = {
+    "datasets/": Stage(ends={"data check": (2, "was not found")}),
+    # A draw of the target sets needs their photos, and nothing stands in for them.
+    "protocols/": Stage(ends=dict.fromkeys(("repri-resnet101",), (2, "is not defined for shapes20i"))),
+}
+
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("elsewhere", "small")]
+
+
+@pytest.fixture
+def small(hosts: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A short demonstration, and in place of the network a local host that has no file."""
+    del hosts
+    monkeypatch.setattr("fssbench.cli.demo.EPISODES", 2)
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.delenv("FSSBENCH_DATA", raising=False)
+
+
+def run(lines: list[str], stage: Stage, fssbench: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run lines one after the other; each has to end as it should."""
+    for prepare in stage.before:
+        prepare(fssbench)
+    waiting = dict(stage.between)
+    for line in lines:
+        for text in [text for text in waiting if text in line]:
+            waiting.pop(text)(fssbench)
+        for command in typed(line, stage):
+            program, *words = shlex.split(command, comments=True)
+            if program == "export":
+                name, _, value = words[0].partition("=")
+                monkeypatch.setenv(name, value)
+            elif program == "fssbench":
+                ended, printed = next((end for text, end in stage.ends.items() if text in line), (0, ""))
+                code, out, err = fssbench(*words)
+                assert code == ended, (line, command, out, err)
+                assert printed in f"{out}{err}", (line, command, out, err)
+            else:
+                assert program in ("pip", "python", "cd", "make", "mkdir", "git", "source"), line
+    assert not waiting
+
+
+@pytest.mark.parametrize("page", STAGES)
+def test_the_commands_of_a_page_work_one_after_the_other(
+    page: str, fssbench: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(lines_of(pages()[page]), STAGES[page], fssbench, monkeypatch)
+
+
+@pytest.mark.parametrize("page", REFERENCE)
+def test_the_examples_of_a_command_work(page: str, fssbench: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    run(lines_of(generated()[f"reference/commands/{page}.md"]), REFERENCE[page], fssbench, monkeypatch)
+
+
+def test_every_page_with_commands_is_run_here_or_has_a_test_of_its_own() -> None:
+    found = {name for name, text in pages().items() if any(one.startswith("fssbench") for one in lines_of(text))}
+    of_commands = {f"reference/commands/{name}.md" for name in REFERENCE}
+    run_by_kind = {name for name in found if name.startswith(KINDS)}
+    assert found - run_by_kind == {*STAGES, *ELSEWHERE, *of_commands} - run_by_kind
+
+
+@pytest.mark.parametrize("folder", KINDS)
+def test_the_commands_of_generated_pages_work(folder: str, fssbench: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    names = [name for name in generated() if name.startswith(folder) and name not in STAGES]
+    lines = [line for name in names for line in lines_of(generated()[name])]
+    assert len(lines) > 15
+    monkeypatch.setenv("FSSBENCH_DATA", "data")
+    run(lines, GENERATED.get(folder, Stage()), fssbench, monkeypatch)
