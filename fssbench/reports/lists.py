@@ -56,11 +56,11 @@ def overview(reports: Sequence[Report]) -> Table:
         heads.append(f"{report.title}: {name}")
         for method, summary in zip(report.runs.methods, report.summaries, strict=True):
             interval = summary.intervals.get(measure)
-            reach = "" if interval is None else f" ({interval.low:.1f} to {interval.high:.1f})"
+            reach = f" ({interval.text()})" if interval is not None and interval.given else ""
             mark = "*" if method.results.missing or method.results.run.is_shard else ""
             cells.setdefault(method.name, {})[place] = f"{getattr(summary, measure):.2f}{mark}{reach}"
     rows = tuple((name, *(of.get(place, "-") for place in range(len(reports)))) for name, of in cells.items())
-    notes = ["In per cent, with 95 % intervals. Numbers may be compared within a column, not across columns."]
+    notes = ["In per cent, with 95 % intervals where they can be given. Compare within a column, not across columns."]
     if any("*" in cell for row in rows for cell in row[1:]):
         notes.append("* unfinished, or a part of a run.")
     return Table(("method", *heads), rows, 1, tuple(notes))

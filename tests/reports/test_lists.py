@@ -51,7 +51,10 @@ def test_the_overview_has_a_column_for_each_list(reports: list[Report]) -> None:
     cells = {row[0]: row[1:] for row in table.rows}
     assert cells["all-foreground"][1] == "-", "it was not evaluated on that list"
     for column, report in enumerate(reports):
-        assert cells["copy-mask"][column].startswith(f"{report.summaries[0].miou:.2f} (")
+        summary = report.summaries[0]
+        interval = summary.intervals["miou"]
+        reach = f" ({interval.text()})" if interval.given else ""
+        assert cells["copy-mask"][column] == f"{summary.miou:.2f}{reach}"
     # An unfinished run is marked.
     (method,) = reports[1].runs.methods
     part = replace(method.results, frame=method.results.frame.iloc[:2])
