@@ -56,10 +56,16 @@ def show(
     """
     from fssbench.checkpoints import record
     from fssbench.checkpoints.fetching import absent, own_file, present
+    from fssbench.checkpoints.training import ledger_of
+    from fssbench.cli.ledger_lines import ledger_lines
+    from fssbench.ledger.words import seen_of_papers, seen_text
 
     entry = record(identifier)
+    file = own_file(entry) if present(entry) else None
+    facts, seen = ledger_of(entry, file)
     if as_json:
-        say_json(as_object(entry) | {"file": str(own_file(entry)) if present(entry) else None})
+        ledger = {**facts.as_object(), "seen": seen.as_object()}
+        say_json(as_object(entry) | {"file": None if file is None else str(file), "ledger": ledger})
         return
     lines = {name: _text(value) for name, value in entry.model_dump(exclude_defaults=True).items()}
     if not entry.sha256:
@@ -73,6 +79,10 @@ def show(
     for name, text in lines.items():
         # Not in a table: links and commands are there to be copied whole.
         say(f"{name:<16} {text}")
+    if entry.dataset:
+        say("", *ledger_lines(facts, entry.backbone, [("seen of its test classes", seen_text(seen))]))
+    else:
+        say("", *ledger_lines(facts, entry.backbone, seen_of_papers(facts, entry.backbone), only="pretraining"))
 
 
 def _text(value: object) -> str:

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 
 from fssbench.errors import FSSBenchError
 
 
 def methods() -> list[dict[str, object]]:
     """Return all fields of `MethodStatus` for each method."""
-    from fssbench.cli.method_status import statuses
+    from fssbench.cli.method_status import as_object, statuses
 
-    return [asdict(status) for status in statuses()]
+    return [as_object(status) for status in statuses()]
 
 
 def datasets() -> list[dict[str, object]]:

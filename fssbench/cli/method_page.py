@@ -7,16 +7,20 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from textwrap import fill
 
+from fssbench.cli.ledger_lines import ledger_lines
 from fssbench.cli.method_status import (
     CheckpointFolds,
     MeasuredMean,
     MethodStatus,
+    as_object,
     checkpoint_folds,
     k_shot_sentences,
     measured_means,
     statuses,
 )
 from fssbench.errors import unknown_name
+from fssbench.ledger.reading import method_facts
+from fssbench.ledger.words import seen_of_papers
 from fssbench.methods.catalogue import list_methods
 from fssbench.names import known_name
 from fssbench.publications.load import publications, record_of
@@ -61,10 +65,17 @@ def _object(name: str) -> dict[str, object]:
     printed = [{"id": found.id, **record_of(known, found.row)} for found in _printed(name)]
     if _is_published_only(name):
         paper = asdict(known.methods[name])
-        return {**paper, "name": name, "printed_name": paper["name"], "status": "published-only", "printed": printed}
+        return {
+            **paper,
+            "name": name,
+            "printed_name": paper["name"],
+            "status": "published-only",
+            "ledger": method_facts(name).as_object(),
+            "printed": printed,
+        }
     status = _status(name)
     return {
-        **asdict(status),
+        **as_object(status),
         "checkpoints": [asdict(folds) for folds in checkpoint_folds(status.name)],
         "printed": printed,
         "measured": [asdict(mean) for mean in measured_means(status.name)],
@@ -93,7 +104,7 @@ def _published_only(name: str) -> list[str]:
         ("status", "published only: it has printed numbers and is not implemented here"),
         ("missing", paper.missing),
     ]
-    return [name, *_facts(facts), *_printed_lines(name)]
+    return [name, *_facts(facts), "", *ledger_lines(method_facts(name), None), *_printed_lines(name)]
 
 
 def _facts(facts: Sequence[tuple[str, str]]) -> list[str]:
@@ -124,9 +135,16 @@ def _page(status: MethodStatus) -> list[str]:
     ]
     lines = [status.name, *status.idea.splitlines(), ""]
     lines += _facts(facts)
+    lines += _ledger_lines(status)
     lines += _checkpoint_lines(checkpoint_folds(status.name))
     lines += _printed_lines(status.name)
     return lines + _measured_lines(measured_means(status.name))
+
+
+def _ledger_lines(status: MethodStatus) -> list[str]:
+    """Return the ledger with the default backbone, and which test classes of the papers' data sets were seen."""
+    default = status.backbones[0] if status.backbones else None
+    return ["", *ledger_lines(status.facts, default, seen_of_papers(status.facts, default))]
 
 
 def _checkpoint_lines(found: Sequence[CheckpointFolds]) -> list[str]:

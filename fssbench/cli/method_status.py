@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING
 
+from fssbench.ledger.facts import Facts
+from fssbench.ledger.reading import pretraining_of
 from fssbench.methods import catalogue
 from fssbench.methods.catalogue import K_SHOT_RULES, MethodInfo, method_info
 
@@ -39,6 +41,7 @@ class MethodStatus:
         seen: What its weights have seen of the classes that it is evaluated on, if it takes weights as they are.
         differs: In what an evaluation here differs from that of its release, where that can't be repeated.
         note: Of a method of another package that has not been imported, where it comes from; otherwise empty.
+        facts: Its facts in the contamination ledger.
     """
 
     name: str
@@ -59,6 +62,7 @@ class MethodStatus:
     seen: str
     differs: str
     note: str = ""
+    facts: Facts = field(default_factory=Facts)
 
 
 @dataclass(frozen=True)
@@ -146,7 +150,16 @@ def _status(info: MethodInfo, released: bool, shipped: bool) -> MethodStatus:
         idea=info.idea.strip(),
         seen=info.seen,
         differs=info.differs,
+        facts=info.facts(),
     )
+
+
+def as_object(status: MethodStatus) -> dict[str, object]:
+    """Return a status for JSON; `ledger` has its facts, null where no source states one, with the default backbone."""
+    found: dict[str, object] = {name: value for name, value in asdict(status).items() if name != "facts"}
+    default = status.backbones[0] if status.backbones else None
+    sets = pretraining_of(status.facts, default)
+    return {**found, "ledger": {**status.facts.as_object(), "pretraining": None if sets is None else list(sets)}}
 
 
 def forms(info: MethodInfo) -> tuple[tuple[str, ...], tuple[str, ...]]:

@@ -20,6 +20,7 @@ from fssbench.cli.values import numbers, words, words_or_folders
 from fssbench.errors import FSSBenchError, UsageError
 
 if TYPE_CHECKING:
+    from fssbench.ledger.seen import Level
     from fssbench.tables import Comparison, Style
     from fssbench.tables.table import Table
 
@@ -58,6 +59,9 @@ def table(shown: ShownOptions, style: StyleOptions, output: TableOutput) -> None
         left_out.warn()
     if style.no_footnotes:
         _say_cautions(tables)
+    if style.no_footnotes or output.format == "csv":
+        for sentence in dict.fromkeys(one.left_out for one in tables if one.left_out):
+            say(f"note: {sentence}", err=True)
     _write(tables, output)
 
 
@@ -74,6 +78,7 @@ def _check_together(shown: ShownOptions, style: StyleOptions, output: TableOutpu
             "--compare": shown.compare,
             "--layout": shown.layout,
             "--all-sources": shown.all_sources,
+            "--strict": _level(shown) is not None,
             "--per-class": shown.per_class,
             "--label": style.label,
             "--label-backbone": style.label_backbone,
@@ -87,11 +92,20 @@ def _check_together(shown: ShownOptions, style: StyleOptions, output: TableOutpu
             raise UsageError(
                 f"--ablation shows the table of one method; {other} has no place there", f"without {other}"
             )
+    if shown.per_class and _level(shown) is not None:
+        raise UsageError(
+            "--strict chooses rows, and --per-class has a column for each run", "--per-class without --strict"
+        )
     if shown.per_class and shown.source == "published":
         raise UsageError("no source prints the IoU of each class in these tables", "--per-class with runs of your own")
     chart = output.out is not None and output.out.suffix.lower() in CHARTS
     if chart and (not shown.per_class or output.form is not None):
         raise UsageError(f"{output.out} would be a chart, which --per-class draws", "--per-class without --format")
+
+
+def _level(shown: ShownOptions) -> Level | None:
+    """Return what counts as having seen a class; None without --strict."""
+    return shown.strict_level or ("masks" if shown.strict else None)
 
 
 def _style(style: StyleOptions) -> Style:
@@ -139,6 +153,7 @@ def _request(shown: ShownOptions, style: StyleOptions, output: TableOutput, left
         labels=tuple(style.label or ()),
         label_backbones=tuple(style.label_backbone or ()),
         relative_to=output.out.parent if output.out is not None else None,
+        strict=_level(shown),
     )
 
 

@@ -104,6 +104,24 @@ class ShownOptions:
             rich_help_panel=SHOWN,
         ),
     ] = False
+    strict: Annotated[
+        bool,
+        typer.Option(
+            "--strict",
+            help="Only rows whose training has not seen the test classes; the others are named.",
+            rich_help_panel=SHOWN,
+        ),
+    ] = False
+    strict_level: Annotated[
+        Literal["masks", "labels", "images"] | None,
+        typer.Option(
+            "--strict-level",
+            help="What counts as having seen a class: its masks; tags and texts that name it, too; images without "
+            "labels, too.",
+            show_default="masks",
+            rich_help_panel=SHOWN,
+        ),
+    ] = None
     ablation: Annotated[
         str | None,
         typer.Option(

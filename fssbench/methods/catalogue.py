@@ -11,6 +11,10 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 
 from fssbench.errors import UsageError, did_you_mean
 from fssbench.hub.names import hub_name, is_hub_name
+from fssbench.ledger.classes import class_names
+from fssbench.ledger.facts import Facts, declared
+from fssbench.ledger.reading import method_facts
+from fssbench.ledger.seen import seen
 from fssbench.names import known_name
 from fssbench.registry import Registry, imported
 
@@ -75,6 +79,8 @@ class MethodInfo:
             are; empty for one that is trained on the base classes of a fold, or is not known.
         seen_classes: The data sets whose test classes were among the labels that its weights were trained on.
         differs: In what an evaluation here differs from that of its release, where that can't be repeated.
+        ledger: What a method that is not one of fssbench's declares for the contamination ledger; for those of fssbench
+            it stands in ledger/methods.toml.
     """
 
     name: str
@@ -106,6 +112,11 @@ class MethodInfo:
     seen: str = ""
     seen_classes: Sequence[str] = ()
     differs: str = ""
+    ledger: Facts | None = None
+
+    def __post_init__(self) -> None:
+        """Check what a method declares for the ledger, which may be a dict."""
+        object.__setattr__(self, "ledger", declared(self.ledger, self.name))
 
     @property
     def training(self) -> str:
@@ -116,7 +127,24 @@ class MethodInfo:
 
     def knows_classes_of(self, dataset: str) -> bool:
         """Return whether its weights were trained on labels of the test classes of a data set."""
-        return dataset.rpartition("_to_")[2] in self.seen_classes
+        tested = dataset.rpartition("_to_")[2]
+        if tested in self.seen_classes:
+            return True
+        facts, network = self.facts(), self.backbones[0] if self.backbones else None
+        return bool(seen(facts, network, tested, class_names(tested), ()).masks)
+
+    def facts(self, dataset: str = "", task: str = "", *, weak: bool = False) -> Facts:
+        """Return its facts in the contamination ledger: those of ledger/methods.toml, or what it declares itself.
+
+        Args:
+            dataset: The data set of the folds, as facts may differ between them; empty for the usual ones.
+            task: "fss" or "fscs".
+            weak: Whether it was trained with image-level labels.
+        """
+        if not is_built_in(self.name) or self.own is not None:
+            return self.ledger or Facts()
+        facts = method_facts(self.name, dataset, task)
+        return facts.given_more(training="base tags", given=("tags",)) if weak else facts
 
     @property
     def needs_weights(self) -> bool:

@@ -10,6 +10,7 @@ from fssbench.datasets.catalogue import REGISTRY as DATASETS
 from fssbench.datasets.catalogue import built_in
 from fssbench.episode.draw import classes_of
 from fssbench.errors import FSSBenchError
+from fssbench.ledger.facts import FACTS
 from fssbench.methods.catalogue import REGISTRY as METHODS
 from fssbench.methods.catalogue import MethodInfo
 from fssbench.planning.leaks import leaking
@@ -126,8 +127,22 @@ def method_record(method: Method[Any, Any]) -> MethodRecord:
         built["name"] = method.info.name
     package = package_record(METHODS, built["name"])
     return MethodRecord(
-        **built, task=method.task, options=options, learnable_parameters=parameters, code=code, package=package
+        **built,
+        task=method.task,
+        options=options,
+        learnable_parameters=parameters,
+        code=code,
+        package=package,
+        ledger=_declared(method.info),
     )
+
+
+def _declared(info: MethodInfo | None) -> dict[str, str | tuple[str, ...]]:
+    """Return what a method from outside declares for the ledger; nothing of one of fssbench's."""
+    if info is None or info.ledger is None:
+        return {}
+    facts = {name: getattr(info.ledger, name) for name in (*FACTS, "classes", "source")}
+    return {name: value for name, value in facts.items() if value not in (None, "")}
 
 
 def code_record(info: MethodInfo) -> CodeRecord | None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 from fssbench.datasets.catalogue import require_training
 from fssbench.errors import CheckpointError, MissingError, UsageError
 from fssbench.hub.names import hub_name, is_hub_name
-from fssbench.results.record import HubModel, Option, Weights
+from fssbench.results.record import HubModel, Option, Trained, Weights
 
 if TYPE_CHECKING:
     from fssbench.checkpoints import Record
@@ -33,6 +33,7 @@ class Source:
         options: Arguments of `fssbench.build` that the weights need.
         seed: Seed of random weights.
         hub: The models of the Hugging Face hub that the weights are of.
+        trained: What the weights say of their training; None if nothing says it.
     """
 
     kind: Kind
@@ -42,6 +43,7 @@ class Source:
     options: Mapping[str, Option] = field(default_factory=dict)
     seed: int | None = None
     hub: tuple[HubModel, ...] = ()
+    trained: Trained | None = None
 
     @property
     def record(self) -> Weights:
@@ -54,6 +56,7 @@ class Source:
             path=str(self.paths[0]) if self.paths else None,
             seed=self.seed,
             hub=self.hub,
+            trained=self.trained,
         )
 
     def pinned(self, backbone: str | None) -> str | None:
@@ -81,6 +84,7 @@ def file_source(paths: tuple[Path, ...], method: str, dataset: str, fold: int) -
     """
     from fssbench.checkpoints import file_sha256, recognise, records, stated_options
     from fssbench.checkpoints.registry import check_not_seen
+    from fssbench.checkpoints.training import registered_training, stated_training
 
     for path in paths:
         recognise(path)
@@ -90,7 +94,8 @@ def file_source(paths: tuple[Path, ...], method: str, dataset: str, fold: int) -
     _check_stated(paths[0], method, dataset, fold)
     known = next((entry for entry in records() if entry.sha256 == hashes[0]), None)
     options = known.options if known else stated_options(paths[0])
-    return Source("checkpoint", paths, hashes, known.id if known else None, options)
+    trained = registered_training(known, paths[0]) if known else stated_training(paths[0])
+    return Source("checkpoint", paths, hashes, known.id if known else None, options, trained=trained)
 
 
 def _check_trained_on(sha256: str, dataset: str) -> None:
@@ -145,11 +150,13 @@ def registered_source(entry: Record) -> Source:
     """
     from fssbench.checkpoints import file_sha256, locate
     from fssbench.checkpoints.hub import registered_model
+    from fssbench.checkpoints.training import registered_training
 
     paths = locate(entry)
     hashes = tuple(map(file_sha256, paths))
     hub = (registered_model(entry, paths[0], hashes[0]),) if entry.hub else ()
-    return Source("checkpoint", paths, hashes, entry.id, entry.options, hub=hub)
+    trained = registered_training(entry, paths[0])
+    return Source("checkpoint", paths, hashes, entry.id, entry.options, hub=hub, trained=trained)
 
 
 def joined_source(entries: Sequence[Record]) -> Source:

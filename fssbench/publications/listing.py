@@ -10,6 +10,9 @@ from textwrap import fill
 
 from fssbench.datasets.catalogue import dataset_title
 from fssbench.escape import harmless, markdown_escaped, printable
+from fssbench.ledger.seen import seen_by_row
+from fssbench.ledger.words import lines as ledger_lines
+from fssbench.ledger.words import seen_text
 from fssbench.publications.load import record_of
 from fssbench.publications.rows import ER_FOLDS, FOLDS, FRAME_COLUMNS, PrintedRow, Publications, Source
 from fssbench.publications.search import FoundRow
@@ -133,10 +136,18 @@ def _row_text(known: Publications, one: FoundRow, width: int) -> str:
     lines += _field("source", _source(source, row.location), width)
     rule = known.protocols.get(row.protocol)
     lines += _field("protocol", f"{row.protocol}: {rule.title}" if rule else _not_known(known, row), width)
+    lines += _field("ledger", _ledger(row), width)
     lines += _field("confidence", row.confidence, width)
     if row.note:
         lines += _field("note", row.note, width)
     return "\n".join(lines)
+
+
+def _ledger(row: PrintedRow) -> str:
+    """Return what is stated of what a row has seen and was given."""
+    facts, seen = seen_by_row(row)
+    stated = [f"{head}: {text}" for head, text, _ in ledger_lines(facts, row.backbone)]
+    return "; ".join([f"test classes seen: {seen_text(seen)}", *stated])
 
 
 def _not_known(known: Publications, row: PrintedRow) -> str:

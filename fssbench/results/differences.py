@@ -13,6 +13,7 @@ _IGNORED = {
     *("dataset.title", "dataset.fold_count", "class_names", "label", "label_backbone", "predictions"),
     # Intervals of all looks hold together, whatever the reason to stop.
     *("until.half_width", "until.together", "until.looks", "until.stopped"),
+    *("method.ledger", "trained"),
 }
 """Fields that may differ between two starts of a run, because they do not change any number."""
 

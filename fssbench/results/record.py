@@ -62,6 +62,30 @@ class PackageRecord:
 
 
 @dataclass(frozen=True)
+class Trained:
+    """What weights say of their training: the metadata that `fssbench train` writes, or the registry of checkpoints.
+
+    Attributes:
+        dataset: The data set.
+        fold: The fold whose classes were not learnt.
+        classes: The names of the classes whose labels were learnt; None if they are not known.
+        novel_images: What became of training images that hold novel classes, as in `fssbench.ledger.facts`; None if it
+            is not stated.
+        chosen_on: The classes by whose results the weights were chosen; None if it is not stated.
+        released: Whether the weights are a release's own.
+    """
+
+    __pydantic_config__: ClassVar[dict[str, object]] = _CONFIG
+
+    dataset: str
+    fold: int | None
+    classes: tuple[str, ...] | None = None
+    novel_images: str | None = None
+    chosen_on: str | None = None
+    released: bool = False
+
+
+@dataclass(frozen=True)
 class MethodRecord:
     """The method as it was built.
 
@@ -74,6 +98,8 @@ class MethodRecord:
         learnable_parameters: Number of trainable parameters; None until the method is built.
         code: The code of a method that is not registered; None for a registered one.
         package: The package that it comes from, if that is another one than fssbench; None in runs of earlier versions.
+        ledger: The facts of the ledger that a method declares which is not one of fssbench's
+            (`fssbench.ledger.facts.Facts`); empty if it declares none.
     """
 
     __pydantic_config__: ClassVar[dict[str, object]] = _CONFIG
@@ -86,6 +112,7 @@ class MethodRecord:
     learnable_parameters: int | None = None
     code: CodeRecord | None = None
     package: PackageRecord | None = None
+    ledger: Mapping[str, str | tuple[str, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -132,6 +159,7 @@ class Weights:
         path: Path of the file, or of the folder of predictions, on that machine.
         seed: Seed of random weights.
         hub: The models of the Hugging Face hub that the weights, or those of the backbone, come from.
+        trained: What they say of their training; None if nothing says it, and in runs of earlier versions.
     """
 
     __pydantic_config__: ClassVar[dict[str, object]] = _CONFIG
@@ -143,6 +171,7 @@ class Weights:
     path: str | None = None
     seed: int | None = None
     hub: tuple[HubModel, ...] = ()
+    trained: Trained | None = None
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from fssbench.errors import BrokenFileError, MissingError, UsageError
 from fssbench.files import remove_leftovers
@@ -321,13 +321,18 @@ class PartFolder:
 
 
 def _record_of(run: Run) -> str:
-    """Return run.json; a key that only protocols from outside have is left out for others: earlier versions read it."""
-    unset: dict[str, bool | set[str] | dict[str, set[str]]] = {} if run.until else {"until": True}
+    """Return run.json; keys that only some runs have are left out of others, so that earlier versions read these."""
+    unset: dict[str, Any] = {} if run.until else {"until": True}
     rules = {"own": run.protocol.own is None, "query_rim": run.protocol.query_rim == "hidden"}
     if usual := {name for name, is_usual in rules.items() if is_usual}:
         unset["protocol"] = usual
+    of_method: dict[str, Any] = {} if run.method.ledger else {"ledger": True}
     if run.method.code is not None and not run.method.code.imports:
-        unset["method"] = {"code": {"imports"}}
+        of_method["code"] = {"imports"}
+    if of_method:
+        unset["method"] = of_method
+    if all(fold.weights.trained is None for fold in run.folds):
+        unset["folds"] = {"__all__": {"weights": {"trained"}}}
     return schema().dump_json(run, indent=1, exclude=unset).decode() + "\n"
 
 

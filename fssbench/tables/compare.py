@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fssbench.errors import UsageError, unknown_name
+from fssbench.errors import MissingError, UsageError, unknown_name
 from fssbench.publications.load import publications
 from fssbench.publications.names import Names, names_from
 from fssbench.publications.rows import Publications
 from fssbench.tables.deviation import over_runs
 from fssbench.tables.entry import Entry
 from fssbench.tables.layout import lay_out
+from fssbench.tables.ledger import footnotes as ledger_footnotes
+from fssbench.tables.ledger import strictly, with_ledger
 from fssbench.tables.measured import measured_entries
 from fssbench.tables.measurements import Data, data_of, distinct_titles, measurements
 from fssbench.tables.printed import matches_backbone, printed_entries
@@ -36,7 +38,7 @@ from fssbench.tables.selection import (
 )
 from fssbench.tables.shortfalls import methods_not_measured, methods_without_numbers, nothing_to_show
 from fssbench.tables.style import Style
-from fssbench.tables.table import Table
+from fssbench.tables.table import Footnote, Table
 
 if TYPE_CHECKING:
     from fssbench.results import Run
@@ -64,6 +66,7 @@ class _Shown:
         known: All printed numbers.
         names: The requested methods.
         runs: The runs that are shown.
+        none_left: For data of which --strict leaves out every row, the sentence that names them.
     """
 
     request: Comparison
@@ -71,6 +74,7 @@ class _Shown:
     known: Publications
     names: Names
     runs: Mapping[Path, Run]
+    none_left: list[str] = field(default_factory=list)
 
     def position(self, entry: Entry) -> int:
         """Return the place of a printed result in the order in which methods were named; runs come after them."""
@@ -119,6 +123,11 @@ def compare(
     shown = _Shown(request, style, known, names, selected)
     layouts = layouts_of(request, selected)
     tables = [table for layout in layouts for table in _tables(shown, layout, data, leave_out)]
+    if not tables and shown.none_left:
+        raise MissingError(
+            f"no row is left by --strict: {' '.join(shown.none_left)}",
+            "without --strict all rows are shown, each with what it has seen",
+        )
     if not tables:
         searched = data or tuple(map(data_of, selected.values()))
         raise nothing_to_show(request, layouts[0], searched, names, {data_of(run).key for run in runs.values()})
@@ -152,12 +161,18 @@ def _tables(shown: _Shown, layout: LayoutName, requested: tuple[Data, ...], leav
         printed = _printed(shown, layout, data) if not data.own else []
         entries = [replace(entry, own_data=titles[data]) for entry, _ in own]
         entries = [*printed, *with_printed_numbers(shown.known, entries)]
+        absent, left_out = methods_without_numbers(shown.names, entries), ""
+        if shown.request.strict is not None:
+            entries, left_out = strictly(entries, shown.request.strict)
         if not entries:
+            if left_out:
+                shown.none_left.append(left_out)
             continue
-        absent = methods_without_numbers(shown.names, entries)
-        for table in lay_out(entries, layout, shown.style):
-            notes = (*table.footnotes, *methods_not_measured(table), *absent) if shown.style.footnotes else ()
-            tables.append(replace(table, footnotes=notes))
+        for table in lay_out(with_ledger(entries), layout, shown.style):
+            further = (*ledger_footnotes(table), *methods_not_measured(table), *absent)
+            further += (Footnote("", left_out),) if left_out else ()
+            notes = (*table.footnotes, *further) if shown.style.footnotes else ()
+            tables.append(replace(table, footnotes=notes, left_out=left_out))
     return tables
 
 

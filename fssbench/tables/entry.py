@@ -5,13 +5,28 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import ROUND_HALF_UP, Decimal
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from fssbench.datasets.catalogue import dataset_title
 
+if TYPE_CHECKING:
+    from fssbench.ledger.facts import Facts
+    from fssbench.ledger.seen import Seen
+
 Origin = Literal["published", "measured"]
 Kind = Literal[
-    "variant", "source", "mean", "also", "caution", "interval", "measured", "printed", "differs", "repeated", "detail"
+    "variant",
+    "source",
+    "mean",
+    "also",
+    "caution",
+    "ledger",
+    "interval",
+    "measured",
+    "printed",
+    "differs",
+    "repeated",
+    "detail",
 ]
 
 NO_BACKBONE = "-"
@@ -76,6 +91,8 @@ class Entry:
         cite: The BibTeX key of the method's paper; empty if there is none.
         source_cite: The BibTeX key of the paper that prints the number; empty if there is none.
         quoted: Whether the source of a printed number is by others than the authors of the method.
+        facts: Its facts in the contamination ledger; None if it was not looked up.
+        seen: Which test classes its training has seen; None if it was not looked up.
     """
 
     origin: Origin
@@ -115,6 +132,8 @@ class Entry:
     source_cite: str = ""
     quoted: bool = False
     no_interval: Mapping[str, str] = field(default_factory=dict)
+    facts: Facts | None = None
+    seen: Seen | None = None
 
     @property
     def data_title(self) -> str:

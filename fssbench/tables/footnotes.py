@@ -17,6 +17,7 @@ _LEADS = {
     "mean": "",
     "variant": "",
     "caution": "",
+    "ledger": "",
     "interval": "",
     "measured": "",
     "printed": "",

@@ -18,7 +18,7 @@ from fssbench.tables.left_out import over_all_classes
 from fssbench.tables.measurements import Measurement, configuration, dataset_key, fold_count
 from fssbench.tables.naming import is_own
 from fssbench.tables.neighbours import Neighbours
-from fssbench.tables.seen import knows_test_classes, seen_remarks
+from fssbench.tables.seen import seen_remark, seen_remarks
 
 if TYPE_CHECKING:
     from fssbench.results import Run
@@ -131,14 +131,20 @@ def _entry(
     *,
     named_options: bool,
 ) -> Entry:
+    from fssbench.results.ledger import ledger_of
+
     run, key, variant, own = one.run, method_key(one.run), measured_variant(one.run), is_own(one.run)
     paper = None if own else methods.get(key)
     folders = tuple(_relative(folder, relative_to) for folder in one.folders)
     whole = fold_count(run)
     options = _options(run)
+    records = tuple(fold.record for fold in one.folds.values())
+    facts, seen = ledger_of(replace(run, folds=records))
+    of_method, leaks = seen_remarks(run.method.name, run.dataset.name), any(record.leaking for record in records)
     orders = sorted({fold.record.list_order for fold in one.folds.values()})
     remarks = [
-        *seen_remarks(run.method.name, run.dataset.name),
+        *of_method,
+        *([seen_remark(seen)] if seen.masks and not of_method and not leaks else []),
         Remark("measured", _rules(one)),
         Remark("detail", f"list order {', '.join(orders)}"),
         *(Remark("caution", text) for text in cautions(one)),
@@ -169,8 +175,8 @@ def _entry(
         competes=(not variant or run.label is not None)
         and (own or not is_floor(run.method.name))
         and not run.is_shard
-        and not any(fold.record.leaking for fold in one.folds.values())
-        and not knows_test_classes(run.method.name, run.dataset.name),
+        and not leaks
+        and not seen.masks,
         remarks=tuple(remarks),
         fold_count=whole,
         all_classes=over_all_classes(classes_and_summaries(one), whole),
@@ -182,6 +188,8 @@ def _entry(
         folders=folders,
         url=_report(one.folders[0], folders[0]),
         cite="" if own or paper is None else bibtex_key(key),
+        facts=facts,
+        seen=seen,
     )
 
 

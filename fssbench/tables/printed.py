@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from fnmatch import fnmatchcase
 
+from fssbench.ledger.seen import seen_by_row
 from fssbench.publications.bibtex import bibtex_key, source_key
 from fssbench.publications.names import Names
 from fssbench.publications.rows import ER_FOLDS, FOLDS, PrintedRow, Publications, Source
 from fssbench.tables.entry import Entry, Remark, rounded
-from fssbench.tables.seen import knows_test_classes, seen_remarks
+from fssbench.tables.seen import seen_remark, seen_remarks
 
 FOLDS_FROM = "folds from the"
 """How the remark begins that names the source of folds next to the mean of another."""
@@ -163,7 +164,11 @@ def entry_of(
                 f"{row.shot}-shot: the printed mean is {row.numbers['mean']}, that of the printed folds {average}",
             )
         )
-    own += seen_remarks(row.method, row.dataset)
+    facts, seen = seen_by_row(row)
+    of_method = seen_remarks(row.method, row.dataset)
+    own += of_method
+    if is_result and seen.masks and not of_method:
+        own.append(seen_remark(seen))
     protocol = known.protocols.get(row.protocol)
     other_folds = protocol is not None and row.dataset in protocol.other_folds
     if protocol and other_folds:
@@ -185,7 +190,7 @@ def entry_of(
         numbers=row.numbers if numbers is None else numbers,
         source=known.sources[row.source].cite,
         location=row.location,
-        competes=is_result and not knows_test_classes(row.method, row.dataset),
+        competes=is_result and not seen.masks,
         other_folds=other_folds,
         remarks=(*own, *remarks),
         note=row.note,
@@ -194,6 +199,8 @@ def entry_of(
         url=source_url(known.sources[row.source]),
         cite=bibtex_key(row.method),
         source_cite=source_key(row.source),
+        facts=facts,
+        seen=seen,
     )
 
 

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from fssbench.ledger.seen import Level
+
 SourceName = Literal["published", "measured", "both"]
 LayoutName = Literal["fss", "fscs"]
 
@@ -36,6 +38,8 @@ class Comparison:
         labels: Names of rows: "NAME", or "RUN=NAME" and "METHOD=NAME" where there are several.
         label_backbones: Groups of rows, written in the same way.
         relative_to: The folder that paths of runs are relative to; default the current one.
+        strict: Only rows whose training has not seen the test classes, at this level (`fssbench.ledger.seen.LEVELS`);
+            None for all rows.
     """
 
     methods: tuple[str, ...] = ()
@@ -52,6 +56,7 @@ class Comparison:
     labels: tuple[str, ...] = ()
     label_backbones: tuple[str, ...] = ()
     relative_to: Path | None = None
+    strict: Level | None = None
 
     @property
     def others(self) -> bool:

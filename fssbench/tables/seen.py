@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from fssbench.ledger.seen import Seen
+from fssbench.ledger.words import named
 from fssbench.methods.catalogue import REGISTRY, MethodInfo, method_info
 from fssbench.tables.entry import Remark
 
@@ -20,10 +22,9 @@ def seen_remarks(method: str, dataset: str) -> list[Remark]:
     return [Remark("caution", f"{info.seen}{unranked}")]
 
 
-def knows_test_classes(method: str, dataset: str) -> bool:
-    """Return whether a method's weights were trained on labels of the test classes, so that it is not ranked."""
-    info = _info(method)
-    return info is not None and info.knows_classes_of(dataset)
+def seen_remark(seen: Seen) -> Remark:
+    """Return the remark of a row whose training had masks of test classes."""
+    return Remark("caution", f"trained on masks of {named(seen.masks or (), seen.tested)}, so it is not ranked here")
 
 
 def _info(method: str) -> MethodInfo | None:

@@ -130,6 +130,7 @@ class Table:
         key: The key of LaTeX's `\label`; empty for none.
         span: In LaTeX, whether the table is as wide as a column of the text or as the page.
         chosen: The names of the numbers that the user chose, in their order; empty for all.
+        left_out: The sentence that names the rows which a request leaves out; empty for none. A footnote has it, too.
     """
 
     title: str
@@ -143,6 +144,7 @@ class Table:
     key: str = ""
     span: Literal["column", "page"] = "page"
     chosen: tuple[str, ...] = ()
+    left_out: str = ""
 
     @property
     def ranked(self) -> bool:

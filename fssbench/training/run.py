@@ -137,6 +137,7 @@ def write_weights(
         "dataset": plan.dataset.name,
         "data_fingerprint": plan.dataset.fingerprint,
         "fold": str(plan.fold),
+        **_of_ledger(plan),
         "seed": str(plan.seed),
         "steps": "+".join(str(recipe.steps) for recipe in recipes),
         **_of_history(history or {}),
@@ -146,6 +147,18 @@ def write_weights(
     target = plan.folder / name
     write_bytes(target, save(tensors, metadata=note))
     return target
+
+
+def _of_ledger(plan: Plan) -> dict[str, str]:
+    """Return what weights note for the contamination ledger: the classes that they have learnt, and the images."""
+    dataset = plan.dataset
+    lists = {"base alone" in (recipe.lists or "") for recipe in plan.recipes.values()}
+    novel = "kept" if True not in lists else "removed" if lists == {True} else "removed in part"
+    last = list(plan.recipes.values())[-1].validation
+    best = last is not None and last.choose == "best"
+    chosen_on = f"{last.classes} classes" if last is not None and best else "nothing"
+    names = [dataset.class_names[c] for c in dataset.fold_classes(plan.fold, "train")]
+    return {"trained_classes": json.dumps(names), "novel_images": novel, "chosen_on": chosen_on}
 
 
 def _of_history(history: Mapping[str, str]) -> dict[str, str]:

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from fssbench.backbones import BACKBONES
 from fssbench.errors import FSSBenchError, UsageError
+from fssbench.ledger.facts import declared
 from fssbench.methods.base.method import Method, Prediction, Task
 from fssbench.methods.catalogue import MethodInfo, OwnSource
 from fssbench.methods.own.code import OwnCode, load_code, own_frame
@@ -30,7 +31,8 @@ def own_method(spec: str) -> type[AnyMethod]:
     returns logits (N+1, h, w) or labels (h, w).
 
     Optional class attributes: `task`, "fss" or "fscs", if it supports only one of them; `backbones`, the values of
-    `--backbone`; `has_weights`, whether it needs `--checkpoint` (default: whether it has parameters).
+    `--backbone`; `has_weights`, whether it needs `--checkpoint` (default: whether it has parameters); `ledger`, what it
+    has seen and is given (`fssbench.ledger.facts.Facts`, or a dict of its fields).
 
     Raises:
         MissingError: If there is no such file or module.
@@ -263,6 +265,7 @@ def described(cls: type[AnyMethod], name: str, target: str, made_of: object = No
         trainable=cls.losses is not Method.losses,
         base_classes=None,
         weights=_has_parameters(cls, name, backbones) if has_weights is None else bool(has_weights),
+        ledger=declared(getattr(cls, "ledger", None), name),
     )
 
 

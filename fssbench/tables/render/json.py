@@ -6,6 +6,9 @@ import json
 from collections.abc import Iterable, Mapping
 
 from fssbench.escape import escaped
+from fssbench.ledger.facts import Facts
+from fssbench.ledger.reading import pretraining_of
+from fssbench.ledger.seen import Seen
 from fssbench.tables.entry import NO_BACKBONE, Entry
 from fssbench.tables.row_annotations import differences
 from fssbench.tables.table import MISSING, Table
@@ -20,7 +23,9 @@ def render_json(tables: Iterable[Table]) -> str:
     (null, and the `reason`, if it can't be given), `reach` is half its width, `printed` are the printed numbers of the
     same setting, `difference` is measured minus printed number with one decimal, `deviation` the standard deviation
     over runs, and `runs` the run folders. If means are over a part of the folds, `mean_over` has these folds. If the
-    lists leave out classes of a fold, `all_classes` is the mIoU where these count as 0, as in the releases.
+    lists leave out classes of a fold, `all_classes` is the mIoU where these count as 0, as in the releases. `ledger`
+    are its facts, null where no source states one, with the source of each, and under `seen` the test classes that
+    training has seen.
     """
     return (
         escaped(
@@ -88,6 +93,16 @@ def _result(entry: Entry) -> dict[str, object]:
         "location": entry.location,
         "remarks": [remark.text for remark in entry.remarks],
         "note": entry.note,
+        **({} if entry.facts is None or entry.seen is None else {"ledger": _ledger(entry.facts, entry.seen, entry)}),
+    }
+
+
+def _ledger(facts: Facts, seen: Seen, entry: Entry) -> dict[str, object]:
+    sets = pretraining_of(facts, entry.backbone)
+    return {
+        **facts.as_object(),
+        "pretraining": None if sets is None else list(sets),
+        "seen": seen.as_object(),
     }
 
 

@@ -41,7 +41,10 @@ _MANY = 40
 """Rows from which on a table is set smaller, to fit on a page with its footnotes."""
 
 _PAGE = 70
-"""Lines of a table, titles of groups among them, that fit on a page with the footnotes of the shipped numbers."""
+"""Lines of a table, titles of groups among them, that fit on a page; footnotes take their share."""
+
+_NOTES = 125
+"""Characters of the footnotes of a long table that take as much room as a line of it."""
 
 _WIDE = 12
 """Columns of numbers from which on they are set closer."""
@@ -82,15 +85,18 @@ def _pages(table: Table) -> list[tuple[Table, bool]]:
     """
     lines = [(group, row) for group in table.groups for row in group.rows]
     height = len(table.groups) + sum(1 + len(row.under) for _, row in lines)
-    count = 1 if table.span == "column" else -(-height // _PAGE)
+    notes = sum(len(note.text) + 3 for note in table.footnotes) // _NOTES if height > _MANY else 0
+    count = 1 if table.span == "column" else -(-(height + notes) // _PAGE)
     if count < 2:
         return [(table, True)]
+    # The footnotes stand on the last page, which has fewer rows the more they are.
+    room = (height + notes) / count
     pages: list[list[Group]] = [[]]
     filled = 0
     for group in table.groups:
         begun = False
         for row in group.rows:
-            if filled >= height / count and len(pages) < count:
+            if filled >= room and len(pages) < count:
                 pages.append([])
                 filled = 0
             if not pages[-1] or not begun or filled == 0:
