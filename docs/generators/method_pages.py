@@ -14,6 +14,8 @@ from fssbench.cli.method_status import (
     statuses,
 )
 from fssbench.datasets.catalogue import dataset_title
+from fssbench.ledger.words import lines as ledger_lines
+from fssbench.ledger.words import seen_of_papers
 from fssbench.methods.catalogue import method_info
 from fssbench.publications.load import publications
 from fssbench.publications.rows import PrintedRow
@@ -130,6 +132,7 @@ def _page(status: MethodStatus) -> str:
         f"## Idea\n\n{plain(status.idea)}",
         _picture(status),
         f"## Facts\n\n{table(['', ''], [fact for fact in facts if fact[1]])}",
+        _ledger(status),
         _example(status),
         _checkpoints(status.name),
         _printed(status.name),
@@ -139,6 +142,17 @@ def _page(status: MethodStatus) -> str:
         f"\n\n::: {module}\n    options:\n      show_root_heading: false\n      show_root_toc_entry: false\n"
         f"      show_source: true\n      heading_level: 3\n",
     )
+
+
+def _ledger(status: MethodStatus) -> str:
+    """Return the facts of the ledger with the default backbone, and which classes of the papers' data sets were seen."""
+    default = status.backbones[0] if status.backbones else None
+    facts = [(head, plain(text)) for head, text, _ in ledger_lines(status.facts, default)]
+    facts += [(head, plain(text)) for head, text in seen_of_papers(status.facts, default)]
+    facts.append(("stated in", plain(status.facts.source)))
+    which = f" With {code(default)}:" if default else ""
+    intro = f"What weights have seen and what is given, see [the ledger](../ledger.md).{which}"
+    return f"## What was seen before the test\n\n{intro}\n\n{table(['', ''], [fact for fact in facts if fact[1]])}"
 
 
 def _picture(status: MethodStatus) -> str:

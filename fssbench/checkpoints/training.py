@@ -70,7 +70,7 @@ def ledger_of(entry: Record, path: Path | None) -> tuple[Facts, Seen]:
         path: Its file; None if it is not on this machine, so that it can say nothing itself.
     """
     info = method_info(entry.method) if entry.method in list_methods() else None
-    facts = Facts(pretraining=NETWORK) if info is None else info.facts(entry.dataset, weak=entry.weak)
+    facts = Facts(pretraining=NETWORK, training="none") if info is None else info.facts(entry.dataset, weak=entry.weak)
     released = entry.registry == shipped("checkpoints.toml") and not entry.path
     if released and entry.dataset:
         classes = None if entry.fold is None else _base_classes(entry.dataset, entry.fold)

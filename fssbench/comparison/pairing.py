@@ -9,7 +9,9 @@ from itertools import combinations
 from typing import TYPE_CHECKING
 
 from fssbench.errors import BrokenFileError, UsageError
+from fssbench.ledger.words import HEADS, fact_text, named
 from fssbench.results.arguments import is_scored, method_argument, protocol_argument
+from fssbench.results.ledger import ledger_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -72,7 +74,31 @@ def pair(runs: Sequence[Results]) -> Pairing:
     frames, notes = _cut(runs)
     for other, frame in zip(runs[1:], frames[1:], strict=True):
         _check_rows(frames[0], frame, reference, other)
-    return Pairing(run_names(runs), tuple(runs), tuple(frames), tuple(notes))
+    names = run_names(runs)
+    return Pairing(names, tuple(runs), tuple(frames), (*notes, *_ledger(names, runs)))
+
+
+_COMPARED = ("training", "novel_images", "adapts", "given")
+
+
+def _ledger(names: Sequence[str], runs: Sequence[Results]) -> list[str]:
+    """Return the caveats of what the runs have seen and were given: where they differ, and seen test classes."""
+    found = [ledger_of(results.run) for results in runs]
+    notes = [
+        f"{name} was trained on masks of {named(seen.masks, seen.tested)}, which are tested"
+        for name, (_, seen) in zip(names, found, strict=True)
+        if seen.masks
+    ]
+    differing = [
+        f"{HEADS[fact]}: "
+        + ", ".join(
+            f"{name} {fact_text(facts, fact, results.run.method.backbone)}"
+            for name, results, (facts, _) in zip(names, runs, found, strict=True)
+        )
+        for fact in _COMPARED
+        if len({getattr(facts, fact) for facts, _ in found}) > 1
+    ]
+    return [*notes, *([f"the runs differ in what was seen and given; {'; '.join(differing)}"] if differing else [])]
 
 
 _EVALUATED: dict[str, Callable[[Run], object]] = {

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from fssbench.episode import EpisodeList
 from fssbench.episode.verify import official, runs_in
+from fssbench.ledger.words import fact_text, named
 from fssbench.methods.catalogue import REGISTRY, method_info
 from fssbench.metrics.runs import spread_of
 from fssbench.metrics.summary import Summary
@@ -14,6 +15,7 @@ from fssbench.metrics.unknown import without_interval
 from fssbench.protocols.own import protocol_of_record
 from fssbench.protocols.rules import list_protocols, size_in_words
 from fssbench.protocols.rules import protocol as protocol_of
+from fssbench.results.ledger import ledger_of
 from fssbench.results.lost import lost_in
 from fssbench.results.summary import caveats_of_protocol, caveats_without_truth
 
@@ -186,11 +188,20 @@ def _classes(results: Results, summary: Summary) -> list[str]:
 
 
 def _seen(results: Results) -> list[str]:
-    """Return that the weights of a method were trained on labels of the test classes, if they were."""
+    """Return what makes numbers others than those of unseen classes, or of supports and their masks alone."""
     name, dataset = results.run.method.name, results.run.dataset.name
-    if name not in REGISTRY.names() or not method_info(name).knows_classes_of(dataset):
-        return []
-    return [f"LEAK: {method_info(name).seen}"]
+    facts, seen = ledger_of(results.run)
+    found = []
+    if name in REGISTRY.names() and method_info(name).knows_classes_of(dataset) and method_info(name).seen:
+        found.append(f"LEAK: {method_info(name).seen}")
+    elif seen.masks and not describe_leaks(results.run):
+        found.append(f"LEAK: trained on masks of {named(seen.masks, seen.tested)}, which are tested")
+    if facts.adapts not in (None, "none"):
+        found.append(f"fitted to the {facts.adapts} at test time")
+    given = fact_text(facts, "given", results.run.method.backbone)
+    if facts.given and facts.given != ("masks",):
+        found.append(f"given at test time: {given}")
+    return found
 
 
 def _weights(results: Results) -> list[str]:

@@ -131,6 +131,8 @@ def _pretraining(entries: Sequence[Entry]) -> str:
         if entry.backbone or _sets(entry) is not None:
             found.setdefault(entry.label, None)
     groups = sorted(labels.items(), key=lambda item: (item[0] == NOT_STATED, -len(item[1]), item[0]))
+    if list(labels) == ["nothing"]:
+        return "No backbone was trained on other data."
     parts = [groups[0][0]]
     for text, names in groups[1:]:
         named_rows = sorted(names, key=str.lower) or ["where the backbone is not printed"]
