@@ -145,7 +145,7 @@ def _page(status: MethodStatus) -> str:
 
 
 def _ledger(status: MethodStatus) -> str:
-    """Return the facts of the ledger with the default backbone, and which classes of the papers' data sets were seen."""
+    """Return the ledger with the default backbone, and which classes of the papers' data sets were seen."""
     default = status.backbones[0] if status.backbones else None
     facts = [(head, plain(text)) for head, text, _ in ledger_lines(status.facts, default)]
     facts += [(head, plain(text)) for head, text in seen_of_papers(status.facts, default)]

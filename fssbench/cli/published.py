@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import shutil
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from fssbench.cli.console import print_table
+from fssbench.cli.console import print_table, say
 from fssbench.cli.help import OUTPUT, Command, Group
 from fssbench.cli.options import AsJson, OutFile
+from fssbench.cli.paths import given_path
 from fssbench.cli.values import numbers, words
 
 if TYPE_CHECKING:
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     cls=Group,
-    help="The printed numbers: list and filter them, show each with its source, cite their papers.",
+    help="The printed numbers: list and filter them, show each with its source, add your own, cite their papers.",
     no_args_is_help=True,
 )
 
@@ -63,11 +65,11 @@ def list_rows(
         fssbench published list --method hsnet,asnet --dataset pascal5i --format csv
     """
     from fssbench.publications import listing as listing
-    from fssbench.publications.load import publications
+    from fssbench.publications.own import with_own
     from fssbench.publications.search import select
     from fssbench.publications.status import PUBLISHED_ONLY, UNTRAINED
 
-    known = publications()
+    known = with_own()
     found = select(known, _wanted(method, dataset, backbone, shots, ways, task, source, venue))
     form = "json" if as_json else form
     if form != "terminal":
@@ -112,10 +114,10 @@ def show(
         fssbench published show vat-readme:7 --json
     """
     from fssbench.publications import listing as listing
-    from fssbench.publications.load import publications
+    from fssbench.publications.own import with_own
     from fssbench.publications.search import row_of, select
 
-    known = publications()
+    known = with_own()
     requested = words(names)
     rows = {name: row_of(known, name) for name in requested}
     found = {one.id: one for one in rows.values() if one is not None}
@@ -129,6 +131,40 @@ def show(
         return
     width = min(shutil.get_terminal_size((listing.WIDTH, 24)).columns, listing.WIDTH) if sys.stdout.isatty() else None
     typer.echo(listing.described(known, chosen, width or listing.WIDTH), nl=False)
+
+
+@app.command(cls=Command)
+def add(
+    file: Annotated[Path, typer.Argument(parser=given_path, help="A CSV file, with the columns of docs/printed.md.")],
+) -> None:
+    """Add printed numbers of your own: each cell is checked, and nothing is written if there is a fault.
+
+    Examples:
+        fssbench published add numbers.csv
+
+    Tables show them with their source, marked as added by you. They take no number's place, and nothing is held
+    against them.
+    """
+    from fssbench.publications.own import add as add_rows
+
+    target, added, there = add_rows(file)
+    say(f"{added} rows added to {target}, which has {there}")
+    say("fssbench published list --source 'own-*' shows them, fssbench published remove ID takes one out")
+
+
+@app.command(cls=Command)
+def remove(
+    names: Annotated[list[str], typer.Argument(metavar="ID...", help="Ids of rows that you added.")],
+) -> None:
+    """Remove printed numbers that you added.
+
+    Examples:
+        fssbench published remove own-mypaper:1
+    """
+    from fssbench.publications.own import remove as remove_rows
+
+    target, left = remove_rows(words(names))
+    say(f"removed; {target} has {left} rows" if left else f"removed; {target} had no others")
 
 
 @app.command(cls=Command)

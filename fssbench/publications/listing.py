@@ -29,6 +29,7 @@ _KINDS = {
     "readme": "official repository",
     "page": "text on a public page",
     "paper": "the paper",
+    "own": "added by you",
 }
 _FOLDERS = {"mIoU": (FOLDS, "mean"), "exact ratio": (ER_FOLDS, "er_mean")}
 _OTHERS = {"fb_iou": "FB-IoU", "precision": "precision", "learnable_params": "learnable parameters (M)"}

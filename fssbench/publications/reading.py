@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import re
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import TypeVar
@@ -65,7 +65,7 @@ def _gone(path: Path) -> MissingError:
     return MissingError(f"the printed numbers are incomplete: there is no {path}", _MEND)
 
 
-def _check(column: str, value: str, allowed: dict[str, tuple[str, ...]]) -> str | None:
+def wrong_cell(column: str, value: str, allowed: dict[str, tuple[str, ...]]) -> str | None:
     """Return what is wrong with a cell; None if it is valid."""
     if column in allowed:
         return None if value in allowed[column] else f"'{value}' is none of {', '.join(filter(None, allowed[column]))}"
@@ -92,10 +92,10 @@ def _read_rows(path: Path, allowed: dict[str, tuple[str, ...]]) -> list[PrintedR
                 if None in cells or None in cells.values():
                     raise BrokenFileError(f"{where}: not {len(CSV_COLUMNS)} cells", _MEND)
                 for column, value in cells.items():
-                    wrong = _check(column, value, allowed)
+                    wrong = wrong_cell(column, value, allowed)
                     if wrong:
                         raise BrokenFileError(f"{where}, column {column}: {wrong}", _MEND)
-                rows.append(_row(cells))
+                rows.append(row_of_cells(cells))
     except FileNotFoundError as error:
         raise _gone(path) from error
     except (csv.Error, UnicodeDecodeError) as error:
@@ -103,7 +103,8 @@ def _read_rows(path: Path, allowed: dict[str, tuple[str, ...]]) -> list[PrintedR
     return rows
 
 
-def _row(cells: dict[str, str]) -> PrintedRow:
+def row_of_cells(cells: Mapping[str, str]) -> PrintedRow:
+    """Return the row of cells that are valid."""
     text = {column: value for column, value in cells.items() if column not in (*NUMBERS, "way", "shot")}
     return PrintedRow(
         **text,

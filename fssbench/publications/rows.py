@@ -79,7 +79,7 @@ class Source:
     Attributes:
         title: Title of the paper.
         venue: Where it appeared.
-        kind: One of `KINDS`.
+        kind: One of `KINDS`, or "own" for what the user has added.
         place: repository@commit, or a description.
         cite: The short form for footnotes.
         own: The methods by the authors of the source.

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from fssbench.errors import MissingError, UsageError, unknown_name
 from fssbench.publications.load import publications
 from fssbench.publications.names import Names, names_from
+from fssbench.publications.own import with_own
 from fssbench.publications.rows import Publications
 from fssbench.tables.deviation import over_runs
 from fssbench.tables.entry import Entry
@@ -111,7 +112,7 @@ def compare(
     """
     if request.folders and request.source == "published":
         raise UsageError(f"{request.folders[0]} is a run, but only printed numbers are requested", "--source both")
-    known = publications()
+    known = with_own()
     runs = requested_runs(request, leave_out)
     names = names_from(request.methods, callable_names(known, runs.values()))
     data = requested_data(request, known, runs)
@@ -136,7 +137,7 @@ def compare(
 
 def method_names() -> frozenset[str]:
     """Return the possible names of the methods with printed numbers, in lower case."""
-    return frozenset(name.lower() for name in callable_names(publications(), ()))
+    return frozenset(name.lower() for name in callable_names(with_own(), ()))
 
 
 def render(tables: Iterable[Table], form: str) -> str:
@@ -160,7 +161,8 @@ def _tables(shown: _Shown, layout: LayoutName, requested: tuple[Data, ...], leav
         own = measured.get(data, [])
         printed = _printed(shown, layout, data) if not data.own else []
         entries = [replace(entry, own_data=titles[data]) for entry, _ in own]
-        entries = [*printed, *with_printed_numbers(shown.known, entries)]
+        # Differences are to the numbers of fssbench, not to what the user has added.
+        entries = [*printed, *with_printed_numbers(publications(), entries)]
         absent, left_out = methods_without_numbers(shown.names, entries), ""
         if shown.request.strict is not None:
             entries, left_out = strictly(entries, shown.request.strict)

@@ -8,6 +8,7 @@ from fnmatch import fnmatchcase
 from fssbench.ledger.seen import seen_by_row
 from fssbench.publications.bibtex import bibtex_key, source_key
 from fssbench.publications.names import Names
+from fssbench.publications.own import is_own
 from fssbench.publications.rows import ER_FOLDS, FOLDS, PrintedRow, Publications, Source
 from fssbench.tables.entry import Entry, Remark, rounded
 from fssbench.tables.seen import seen_remark, seen_remarks
@@ -48,11 +49,15 @@ def printed_entries(
     return [_chosen(known, rows, candidates) for rows in candidates.values()]
 
 
-def merit(known: Publications, row: PrintedRow) -> tuple[bool, bool, bool, bool, int, bool]:
-    """Return the sort key of a row: the largest is preferred, and of equal ones the first in sources.toml."""
+def merit(known: Publications, row: PrintedRow) -> tuple[bool, bool, bool, bool, bool, int, bool]:
+    """Return the sort key of a row: the largest is preferred, and of equal ones the first in sources.toml.
+
+    A row that the user has added stands for a result only if fssbench has none.
+    """
     source = known.sources[row.source]
     has_folds = FOLDS[0] in row.numbers or ER_FOLDS[0] in row.numbers
     return (
+        source.kind != "own",
         row.confidence != "uncertain",
         not source.superseded,
         row.method in source.own,
@@ -67,12 +72,14 @@ def _chosen(known: Publications, rows: list[PrintedRow], candidates: dict[Key, l
     others = [row for row in rows if row is not best]
     numbers = dict(best.numbers)
     remarks: list[Remark] = []
-    agreeing = [row for row in others if _may_fill(known, best, row)]
+    # What the user has added fills no gap of a row of fssbench.
+    filling = [row for row in others if is_own(known, best) or not is_own(known, row)]
+    agreeing = [row for row in filling if _may_fill(known, best, row)]
     if agreeing and not any(column in best.numbers for column in (*FOLDS, *ER_FOLDS)):
         of_folds = max(agreeing, key=lambda row: merit(known, row))
         numbers |= {fold: of_folds.numbers[fold] for fold in FOLDS}
         remarks.append(Remark("source", f"{FOLDS_FROM} {known.sources[of_folds.source].cite}"))
-    for row in others:
+    for row in filling:
         if "fb_iou" in row.numbers and "fb_iou" not in numbers and _mean(row) == _mean(best):
             numbers["fb_iou"] = row.numbers["fb_iou"]
             remarks.append(Remark("source", f"FB-IoU from the {known.sources[row.source].cite}"))
@@ -80,7 +87,11 @@ def _chosen(known: Publications, rows: list[PrintedRow], candidates: dict[Key, l
     same_method = [
         row for key in candidates if key[:3] == (best.method, best.variant, best.backbone) for row in candidates[key]
     ]
-    counted = [row for row in same_method if "learnable_params" in row.numbers]
+    counted = [
+        row
+        for row in same_method
+        if "learnable_params" in row.numbers and (is_own(known, best) or not is_own(known, row))
+    ]
     if counted and "learnable_params" not in numbers:
         numbers["learnable_params"] = counted[0].numbers["learnable_params"]
         remarks.append(Remark("source", f"parameters from the {known.sources[counted[0].source].cite}"))
@@ -149,7 +160,8 @@ def entry_of(
     """
     paper = known.methods[row.method]
     is_result = row.role == "result"
-    own: list[Remark] = []
+    added = is_own(known, row)
+    own: list[Remark] = [Remark("caution", "a number that you added, not one of fssbench")] if added else []
     if row.variant and is_result:
         own.append(Remark("variant", row.variant))
     if row.confidence == "recovered":
@@ -195,10 +207,10 @@ def entry_of(
         remarks=(*own, *remarks),
         note=row.note,
         variant=row.variant,
-        quoted=row.method not in known.sources[row.source].own,
+        quoted=not added and row.method not in known.sources[row.source].own,
         url=source_url(known.sources[row.source]),
-        cite=bibtex_key(row.method),
-        source_cite=source_key(row.source),
+        cite="" if added else bibtex_key(row.method),
+        source_cite="" if added else source_key(row.source),
         facts=facts,
         seen=seen,
     )

@@ -20,8 +20,8 @@ from fssbench.ledger.reading import (
     training_sets,
 )
 from fssbench.ledger.seen import seen, seen_by_row
-from fssbench.methods.catalogue import list_backbones, list_methods, method_info
 from fssbench.methods.catalogue import is_built_in as built_in
+from fssbench.methods.catalogue import list_backbones, list_methods, method_info
 from fssbench.publications.load import publications
 
 
