@@ -57,7 +57,7 @@ def show(
     from fssbench.checkpoints import record
     from fssbench.checkpoints.fetching import absent, own_file, present
     from fssbench.checkpoints.training import ledger_of
-    from fssbench.cli.ledger_lines import ledger_lines
+    from fssbench.cli.ledger_lines import stated
     from fssbench.ledger.words import seen_of_papers, seen_text
 
     entry = record(identifier)
@@ -79,10 +79,11 @@ def show(
     for name, text in lines.items():
         # Not in a table: links and commands are there to be copied whole.
         say(f"{name:<16} {text}")
-    if entry.dataset:
-        say("", *ledger_lines(facts, entry.backbone, [("seen of its test classes", seen_text(seen))]))
-    else:
-        say("", *ledger_lines(facts, entry.backbone, seen_of_papers(facts, entry.backbone), only="pretraining"))
+    further = (
+        [("seen of its test classes", seen_text(seen))] if entry.dataset else seen_of_papers(facts, entry.backbone)
+    )
+    for head, text in stated(facts, entry.backbone, further, only="" if entry.dataset else "pretraining"):
+        say(f"{'ledger':<16} {head}: {text}")
 
 
 def _text(value: object) -> str:

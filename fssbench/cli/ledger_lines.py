@@ -12,22 +12,16 @@ from fssbench.ledger.words import lines
 WIDTH = 110
 
 
-def ledger_lines(
-    facts: Facts,
-    backbone: str | None,
-    further: Iterable[tuple[str, str]] = (),
-    *,
-    only: str = "",
-    width: int = WIDTH,
-) -> list[str]:
-    """Return a heading and a line for each fact; a source that several facts share stands below them.
+def stated(
+    facts: Facts, backbone: str | None, further: Iterable[tuple[str, str]] = (), *, only: str = ""
+) -> list[tuple[str, str]]:
+    """Return each fact as what it is called and a text; a source that several facts share stands below them.
 
     Args:
         facts: The entry.
         backbone: Its backbone; None or empty if it is not known.
-        further: Further lines: what they are about, and the text.
+        further: Further lines of this kind.
         only: The one fact that is shown; default all.
-        width: Columns.
     """
     found = [line for line in lines(facts, backbone) if only in ("", line[0])]
     shown = [
@@ -36,14 +30,17 @@ def ledger_lines(
     shown += further
     if any(source == facts.source != "" for _, _, source in found):
         shown.append(("stated in", facts.source))
+    return [(head, printable(text)) for head, text in shown]
+
+
+def ledger_lines(facts: Facts, backbone: str | None, further: Iterable[tuple[str, str]] = ()) -> list[str]:
+    """Return a heading and the lines of `stated`, wrapped."""
     title = f"ledger{f', with {backbone}' if backbone else ''} (docs/ledger.md says what each line means)"
     return [
         title,
         *(
             line
-            for head, text in shown
-            for line in fill(
-                f"  {head}: {printable(text)}", width, subsequent_indent="    ", break_on_hyphens=False
-            ).split("\n")
+            for head, text in stated(facts, backbone, further)
+            for line in fill(f"  {head}: {text}", WIDTH, subsequent_indent="    ", break_on_hyphens=False).split("\n")
         ),
     ]

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from fssbench.datasets.catalogue import built_in
 from fssbench.ledger.classes import class_names, common
 from fssbench.ledger.facts import Facts
 from fssbench.ledger.reading import (
@@ -155,7 +156,12 @@ def _of_training(
 
 
 def _held(key: str, one: TrainingSet, dataset: str, tested: tuple[str, ...] | None) -> tuple[str, ...] | None:
-    """Return the tested classes that a set has labels of; None if that is not known."""
+    """Return the tested classes that a set has labels of; None if that is not known.
+
+    A class of drawn scenes is none of photographs, whatever its name.
+    """
+    if dataset in built_in() and built_in()[dataset].rendered:
+        return ()
     if tested is None:
         return ALL if dataset in one.holds else None
     if one.supervision == "text":

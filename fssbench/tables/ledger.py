@@ -170,7 +170,7 @@ def strictly(entries: Iterable[Entry], level: Level) -> tuple[list[Entry], str]:
         if found == ():
             kept.append(entry)
         elif found:
-            seen.setdefault(f"{_label(entry)} ({named(found, entry.seen.tested if entry.seen else None)})", None)
+            seen.setdefault(f"{entry.label} ({named(found, entry.seen.tested if entry.seen else None)})", None)
         else:
             unknown.setdefault(_label(entry), None)
     parts = [

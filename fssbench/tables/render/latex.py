@@ -90,7 +90,7 @@ def _pages(table: Table) -> list[tuple[Table, bool]]:
     if count < 2:
         return [(table, True)]
     # The footnotes stand on the last page, which has fewer rows the more they are.
-    room = (height + notes) / count
+    room = max(height / count, (height + notes - _PAGE) / (count - 1))
     pages: list[list[Group]] = [[]]
     filled = 0
     for group in table.groups:
