@@ -78,6 +78,8 @@ def _remarks(entry: Entry, differing: Sequence[str]) -> list[Remark]:
         value = _sets(entry) if fact == "pretraining" else getattr(facts, fact)
         if facts.training == "none" and fact in ("novel_images", "chosen_on"):
             continue
+        if facts.training == "none" and fact == "pretraining" and value is not None and "training" in differing:
+            continue  # it is marked as not trained, and the footnote about backbones says on what they were
         if value is None:
             unknown.append(HEADS[fact])
         elif text := _text(fact, value):

@@ -43,7 +43,7 @@ _MANY = 40
 _PAGE = 70
 """Lines of a table, titles of groups among them, that fit on a page; footnotes take their share."""
 
-_NOTES = 125
+_NOTES = 119
 """Characters of the footnotes of a long table that take as much room as a line of it."""
 
 _WIDE = 12
