@@ -79,9 +79,8 @@ def show(
     for name, text in lines.items():
         # Not in a table: links and commands are there to be copied whole.
         say(f"{name:<16} {text}")
-    further = (
-        [("seen of its test classes", seen_text(seen))] if entry.dataset else seen_of_papers(facts, entry.backbone)
-    )
+    papers = seen_of_papers(facts, entry.backbone)
+    further = [("seen of its test classes", seen_text(seen))] if entry.dataset else papers
     for head, text in stated(facts, entry.backbone, further, only="" if entry.dataset else "pretraining"):
         say(f"{'ledger':<16} {head}: {text}")
 
