@@ -120,7 +120,7 @@ def test_classes_that_weights_name_are_held_against_the_tested_ones_in_one_spell
     ("value", "words"),
     [
         ("masks", "its ledger is str"),
-        ({"trainig": "none"}, "its ledger has 'trainig'"),
+        ({"trainings": "none"}, "its ledger has 'trainings'"),
         ({"training": "bases"}, "training is 'bases'"),
         ({"training": ["none"]}, "training is list"),
         ({"given": "masks"}, "given is 'masks', not a list"),
