@@ -15,6 +15,10 @@ MIRROR_VARIABLE = "FSSBENCH_MIRROR"
 """Environment variable: the address of a copy of the hosts, as `wget -x` makes one (ADDRESS/HOST/PATH)."""
 
 
+BUCKETS = "s3.amazonaws.com/"
+"""A host with certificates for buckets that are named as hosts which have none, such as images.cocodataset.org."""
+
+
 @dataclass(frozen=True)
 class Remote:
     """A file on a host.
@@ -52,12 +56,15 @@ class Remote:
 
 
 def host_of(url: str) -> str:
-    """Return the name of the host of an address."""
-    return urlsplit(url).netloc
+    """Return the name of the host of an address; of a bucket that is named as a host, that name."""
+    found = urlsplit(url)
+    return found.path.split("/")[1] if f"{found.netloc}/" == BUCKETS and "/" in found.path else found.netloc
 
 
 def mirrored(url: str, mirror: str | None = None) -> str:
     """Return where a file is on the mirror: ADDRESS/HOST/PATH; the address itself if there is no mirror.
+
+    A bucket that is named as a host is on the mirror under that name: ADDRESS/images.cocodataset.org/PATH.
 
     Args:
         url: The address on the official host.
@@ -71,7 +78,7 @@ def mirrored(url: str, mirror: str | None = None) -> str:
         raise UsageError(
             f"a mirror is an address, not '{base}'", "--mirror http://HOST, or the same as FSSBENCH_MIRROR"
         )
-    return f"{base.rstrip('/')}/{url.partition('://')[2]}" if base else url
+    return f"{base.rstrip('/')}/{url.partition('://')[2].removeprefix(BUCKETS)}" if base else url
 
 
 def difference(path: Path, remote: Remote) -> str:

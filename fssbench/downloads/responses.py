@@ -69,12 +69,14 @@ def reason_of(text: str) -> str:
 
 
 def check_status(response: requests.Response, url: str, instead: str) -> None:
-    """Refuse a code that is no success.
+    """Refuse a code that is no success, and an https address that leads to an unencrypted one.
 
     Raises:
         TryAgainError: If the host may send the file later.
         MissingError: If it will not.
     """
+    if url.startswith("https://") and (response.url or url).startswith("http://"):
+        raise MissingError(f"{url} leads to an address without encryption, {response.url}", instead)
     code = response.status_code
     if code in _LATER:
         raise TryAgainError(f"{code} {response.reason}")

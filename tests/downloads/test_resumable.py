@@ -11,9 +11,12 @@ from collections import namedtuple
 from pathlib import Path
 
 import pytest
+import requests
 
+from fssbench.datasets.fetching.sources import fetched_names, source_of
 from fssbench.downloads import resumable, space
-from fssbench.downloads.remote import Remote, mirrored
+from fssbench.downloads.remote import Remote, host_of, mirrored
+from fssbench.downloads.responses import check_status
 from fssbench.downloads.resumable import CHUNK, arrived, download, part_of
 from fssbench.downloads.shown import Silent
 from fssbench.errors import BrokenFileError, MissingError, UsageError
@@ -273,3 +276,27 @@ def test_a_host_that_stops_sending_is_asked_again(
     served.pause = 0.0
     download(remote(served), tmp_path / "a.zip", INSTEAD)
     assert (tmp_path / "a.zip").read_bytes() == CONTENT
+
+
+def test_every_archive_comes_over_https_or_has_a_known_sha256() -> None:
+    for name in fetched_names():
+        source = source_of(name)
+        assert source is not None
+        for part in source.parts:
+            assert part.url.startswith("https://") or not part.url or part.sha256, f"{name}: {part.url}"
+        assert not source.photo or source.photo.startswith("https://")
+
+
+def test_a_bucket_that_is_named_as_a_host_is_on_a_mirror_under_that_name() -> None:
+    url = "https://s3.amazonaws.com/images.cocodataset.org/zips/val2014.zip"
+    assert mirrored(url, "https://b") == "https://b/images.cocodataset.org/zips/val2014.zip"
+    assert host_of(url) == "images.cocodataset.org"
+    assert host_of("https://s3.amazonaws.com") == "s3.amazonaws.com"
+
+
+def test_an_encrypted_address_does_not_lead_to_another_kind() -> None:
+    response = requests.Response()
+    response.status_code, response.url = 200, "http://elsewhere/a.zip"
+    with pytest.raises(MissingError, match=r"leads to an address without encryption, http://elsewhere/a\.zip"):
+        check_status(response, "https://host/a.zip", "")
+    check_status(response, "http://host/a.zip", "")
