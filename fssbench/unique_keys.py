@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from functools import cache
+from functools import lru_cache
 from pathlib import Path
 
 from fssbench.errors import BrokenFileError
@@ -13,6 +13,8 @@ from fssbench.errors import BrokenFileError
 _NEUTRAL = b"0123456789.,-+ \t\r\n[]"
 """Bytes that decide nothing about keys, except within them."""
 _TOKEN = re.compile(rb'"((?:[^"\\]|\\.)*)"(:?)|\}', re.DOTALL)
+_SHORT = 2000
+"""Shorter objects are looked at once, whichever files they are in: the records of many runs have most in common."""
 _WHOLE = re.compile(rb'(?:"(?:[^"\\]|\\.)*"|[^"])*', re.DOTALL)
 
 
@@ -75,10 +77,9 @@ def _may_repeat(raw: bytes) -> bool:
     Without numbers, commas, brackets and blanks, nearly all objects of a large file are the same few texts, and each is
     looked at once. Keys that differ in these characters alone then look equal, which a parser clears up.
     """
-    keys_in = cache(_keys)
     opened: list[set[bytes]] = [set()]
     for number, text in enumerate(raw.translate(None, _NEUTRAL).split(b"{")):
-        keys = keys_in(text)
+        keys = _kept_keys(text) if len(text) < _SHORT else _keys(text)
         if keys is None:
             return True
         if number:
@@ -91,6 +92,11 @@ def _may_repeat(raw: bytes) -> bool:
                 return True
             opened[-1].update(after)
     return False
+
+
+@lru_cache(maxsize=4096)
+def _kept_keys(text: bytes) -> tuple[tuple[bytes, ...], ...] | None:
+    return _keys(text)
 
 
 def _keys(text: bytes) -> tuple[tuple[bytes, ...], ...] | None:

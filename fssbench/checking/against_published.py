@@ -46,9 +46,10 @@ def against_published(
     known = known or publications()
     checks: list[Check] = []
     uncompared: list[str] = []
+    wrong = _wrong_means(known.rows)
     for one in found:
         rows = [row for row in known.rows if _fits(row, one, known)]
-        found_checks = _checks(one, rows, _wrong_means(known.rows), stated, known)
+        found_checks = _checks(one, rows, wrong, stated, known)
         checks += found_checks
         if not any(check.verdict != "none" for check in found_checks):
             reasons = dict.fromkeys(check.remark for check in found_checks)

@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING
 from fssbench.checking.verdict import Subject
 from fssbench.errors import MissingError
 from fssbench.metrics.summary import FoldSummary, Interval, Summary, summary_of
-from fssbench.results import load_run
 from fssbench.tables.measurements import MeasuredFold as CountedFold
-from fssbench.tables.measurements import Measurement, dataset_key, fold_count, folds_of, group_folds
+from fssbench.tables.measurements import Measurement, dataset_key, fold_count, group_folds, read_folds
 from fssbench.tables.runs import deduplicated, find_runs
 
 if TYPE_CHECKING:
@@ -80,7 +79,7 @@ class Measured:
     def numbers(self) -> Summary | None:
         """The metrics of all folds, without intervals; None if there are no rows."""
         counts = [fold.counted.counts for fold in self.folds if fold.counted is not None]
-        return summary_of(counts, draws=0) if counts else None
+        return summary_of(counts, draws=0, by_class=False) if counts else None
 
     @property
     def whole(self) -> bool:
@@ -105,8 +104,7 @@ def measured(folders: Iterable[Path]) -> list[Measured]:
     runs: dict[Path, Run] = {}
     folds_with_rows: dict[Path, dict[int, CountedFold]] = {}
     for path in paths:
-        results = load_run(path)
-        runs[path], folds_with_rows[path] = results.run, folds_of(results, path)
+        runs[path], folds_with_rows[path] = read_folds(path)
     combined = [_combined(one, runs) for one in group_folds((runs[path], folds_with_rows[path]) for path in paths)]
     return [*combined, *(_measured([path], {}, runs) for path in paths if not folds_with_rows[path])]
 

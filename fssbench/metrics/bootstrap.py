@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
+from typing import Self
 
 import numpy as np
+import numpy.typing as npt
 
-from fssbench.metrics.counts import ClusterCounts, Floats, Integers, Ratios
+from fssbench.metrics.counts import ClusterCounts, Floats, Integers, Ratios, strata_of
 
 _ONE_THREAD = 1 << 18
 """Up to this many multiplications, OpenBLAS computes a matrix product in one thread (interface/gemm.c)."""
@@ -21,19 +23,32 @@ _BLOCK = 1 << 17
 
 def clusters_of(parts: Sequence[ClusterCounts]) -> list[tuple[int, str]]:
     """Return the clusters that occur in any of the counts, sorted."""
-    if len(parts) == 1:
+    if _alike(parts):
         return list(parts[0].clusters)  # which are sorted
     return sorted({cluster for counts in parts for cluster in counts.clusters})
 
 
 def degrees_of_freedom(parts: Sequence[ClusterCounts]) -> int:
     """Return the degrees of freedom of the standard deviation over draws: number of clusters minus number of strata."""
-    clusters = clusters_of(parts)
-    return len(clusters) - len({stratum for stratum, _ in clusters})
+    sizes = _sizes_of(parts)
+    return sum(sizes) - len(sizes)
+
+
+def _sizes_of(parts: Sequence[ClusterCounts]) -> tuple[int, ...]:
+    """Return the number of clusters in each stratum, in the order of the strata."""
+    return parts[0].strata if _alike(parts) else strata_of(clusters_of(parts))
+
+
+def _alike(parts: Sequence[ClusterCounts]) -> bool:
+    """Return whether all parts are known to have the same clusters, as runs of one list have."""
+    return all(counts.clusters is parts[0].clusters for counts in parts)
 
 
 def bootstrap(
-    parts: Sequence[ClusterCounts], draws: int, generator: np.random.Generator | Sequence[int]
+    parts: Sequence[ClusterCounts],
+    draws: int,
+    generator: np.random.Generator | Sequence[int],
+    totals: Sequence[Floats] | None = None,
 ) -> list[Ratios]:
     """Return the ratios of each of the counts in each of `draws` resamples of the clusters.
 
@@ -48,22 +63,69 @@ def bootstrap(
         draws: Number of resamples.
         generator: Source of the random numbers, or its seed. Runs of one list have the same clusters: with the same
             seed their weights are drawn once.
+        totals: The result of `totals_of` for these parts, if it is known already.
     """
-    clusters = clusters_of(parts)
+    found = totals_of(parts, draws, generator) if totals is None else totals
+    return [counts.ratios(total) for counts, total in zip(parts, found, strict=True)]
+
+
+def totals_of(
+    parts: Sequence[ClusterCounts], draws: int, generator: np.random.Generator | Sequence[int]
+) -> list[Floats]:
+    """Return the weighted sums of the counts in each draw, (draws, columns) of each part; see `bootstrap`."""
     edges = [0, *np.cumsum([counts.sums.shape[1] for counts in parts]).tolist()]
-    pooled = np.zeros((len(clusters), edges[-1]))
-    place = {cluster: number for number, cluster in enumerate(clusters)} if len(parts) > 1 else {}
-    for counts, (first, last) in zip(parts, pairwise(edges), strict=True):
-        there = [place[cluster] for cluster in counts.clusters] if place else slice(None)
-        pooled[there, first:last] = counts.sums
-    sizes = list(Counter(stratum for stratum, _ in clusters).values())
-    totals = np.zeros((draws, edges[-1]))
+    sizes = _sizes_of(parts)
+    groups = _merge_single_strata(sizes)
+    drawn = [_Group.of(pooled, draws) for pooled in _pooled(parts, groups, edges)]
     done = 0
-    for weights in _weights_of(sizes, draws, generator):
-        for some in _slices(weights, edges[-1]):
-            totals[done : done + len(some)] = some @ pooled
-            done += len(some)
-    return [counts.ratios(totals[:, first:last]) for counts, (first, last) in zip(parts, pairwise(edges), strict=True)]
+    for block in _weights_of(sizes, draws, generator):
+        for group, weights in zip(drawn, block, strict=True):
+            first = done
+            for some in _slices(weights, len(group.columns)):
+                np.matmul(some, group.pooled, out=group.totals[first : first + len(some)])
+                first += len(some)
+        done += len(block[0])
+    totals = np.zeros((draws, edges[-1]))
+    for group in drawn:
+        totals[:, group.columns] += group.totals
+    return [totals[:, first:last] for first, last in pairwise(edges)]
+
+
+@dataclass(frozen=True, eq=False)
+class _Group:
+    """The counts of the clusters that are drawn from together, without the columns in which all of them are 0.
+
+    1-way episodes of a class have no counts of another: with C classes most columns are 0.
+
+    Attributes:
+        columns: The other columns, (M,).
+        pooled: The counts, (clusters, M).
+        totals: Their sums in each draw, (draws, M).
+    """
+
+    columns: npt.NDArray[np.intp]
+    pooled: Floats
+    totals: Floats
+
+    @classmethod
+    def of(cls, pooled: Floats, draws: int) -> Self:
+        """Return the counts without these columns, with room for the sums."""
+        columns = np.flatnonzero(pooled.any(axis=0))
+        return cls(columns, np.ascontiguousarray(pooled[:, columns]), np.empty((draws, len(columns))))
+
+
+def _pooled(parts: Sequence[ClusterCounts], groups: Sequence[Integers], edges: Sequence[int]) -> Iterator[Floats]:
+    """Yield the counts of all parts next to each other, for the clusters of each group."""
+    if _alike(parts):
+        whole = np.concatenate([counts.sums for counts in parts], axis=1)
+        yield from (whole[places].astype(np.float64) for places in groups)
+        return
+    clusters = clusters_of(parts)
+    place = {cluster: number for number, cluster in enumerate(clusters)}
+    pooled = np.zeros((len(clusters), edges[-1]))
+    for counts, (first, last) in zip(parts, pairwise(edges), strict=True):
+        pooled[[place[cluster] for cluster in counts.clusters], first:last] = counts.sums
+    yield from (pooled[places] for places in groups)
 
 
 def _slices(weights: Floats, columns: int) -> Iterator[Floats]:
@@ -97,7 +159,9 @@ def _merge_single_strata(sizes: Sequence[int]) -> list[Integers]:
     return [*others, np.concatenate(single)]
 
 
-def _weights_of(sizes: Sequence[int], draws: int, generator: np.random.Generator | Sequence[int]) -> Iterable[Floats]:
+def _weights_of(
+    sizes: Sequence[int], draws: int, generator: np.random.Generator | Sequence[int]
+) -> Iterable[list[Floats]]:
     """Return the weights of `_weights` for strata of these sizes; those of a seed are kept unless they are large."""
     if isinstance(generator, np.random.Generator):
         return _weights(_merge_single_strata(sizes), draws, generator)
@@ -107,27 +171,29 @@ def _weights_of(sizes: Sequence[int], draws: int, generator: np.random.Generator
 
 
 @lru_cache(maxsize=8)
-def _kept_weights(sizes: tuple[int, ...], draws: int, seed: tuple[int, ...]) -> list[Floats]:
-    found = list(_weights(_merge_single_strata(sizes), draws, np.random.default_rng(list(seed))))
-    for weights in found:
+def _kept_weights(sizes: tuple[int, ...], draws: int, seed: tuple[int, ...]) -> list[list[Floats]]:
+    drawn = _weights(_merge_single_strata(sizes), draws, np.random.default_rng(list(seed)))
+    whole = [np.concatenate(parts) for parts in zip(*drawn, strict=True)]
+    for weights in whole:
         weights.flags.writeable = False
-    return found
+    return [whole]
 
 
-def _weights(groups: Sequence[Integers], draws: int, generator: np.random.Generator) -> Iterator[Floats]:
-    """Yield the weight of each cluster in each draw, in blocks of shape (draws of the block, clusters)."""
+def _weights(groups: Sequence[Integers], draws: int, generator: np.random.Generator) -> Iterator[list[Floats]]:
+    """Yield the weight of each cluster in each draw: for each group (draws of the block, clusters), block by block."""
     width = sum(map(len, groups))
     for rows in blocks(draws, width):
-        weights = np.ones((rows, width))
-        for places in groups:
-            size = len(places)
-            if size > 1:
+        block = []
+        for size in map(len, groups):
+            if size == 1:
+                block.append(np.ones((rows, 1)))
+            else:
                 # 16 bits are drawn twice as fast as 64.
                 kind = np.uint16 if size <= 1 << 16 else np.uint32
                 picked = generator.integers(0, size, (rows, size - 1), dtype=kind) + size * np.arange(rows)[:, None]
                 times = np.bincount(picked.ravel(), minlength=rows * size).reshape(rows, size)
-                weights[:, places] = times * (size / (size - 1))
-        yield weights
+                block.append((times * (size / (size - 1))).astype(np.float64, copy=False))
+        yield block
 
 
 def blocks(draws: int, width: int) -> Iterator[int]:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -94,6 +97,11 @@ class ClusterCounts:
             per_class=per_class,
         )
 
+    @cached_property
+    def strata(self) -> tuple[int, ...]:
+        """The number of clusters in each stratum, in the order of the strata."""
+        return strata_of(self.clusters)
+
     @property
     def episodes(self) -> int:
         """How many episodes were counted."""
@@ -133,8 +141,15 @@ RATIOS = ("miou", "fb_iou", "exact_ratio", "base_miou", "total_miou")
 def mean_ratios(over: Sequence[Ratios]) -> Ratios:
     """Return the mean of each metric over runs or folds; None where one of them does not have the metric."""
     columns = {name: [getattr(ratios, name) for ratios in over] for name in RATIOS}
+    if len(over) == 1:
+        return Ratios(**{name: values[0] for name, values in columns.items()})
     means = {name: np.mean(values, axis=0) for name, values in columns.items() if all(v is not None for v in values)}
     return Ratios(**means)
+
+
+def strata_of(clusters: Iterable[tuple[int, str]]) -> tuple[int, ...]:
+    """Return the number of clusters in each stratum; the clusters are sorted."""
+    return tuple(Counter(map(itemgetter(0), clusters)).values())
 
 
 def cluster_counts(

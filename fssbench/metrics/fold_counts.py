@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from fssbench.errors import UsageError
@@ -41,6 +42,10 @@ class FoldCounts:
 
     def ratios(self) -> Ratios:
         """Return the metrics of the fold: the means over its runs."""
+        return self._ratios
+
+    @cached_property
+    def _ratios(self) -> Ratios:
         return mean_ratios([part.ratios(part.sums.sum(axis=0)) for part in self.parts])
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, TypeVar, cast
 import numpy as np
 
 from fssbench.errors import UsageError
-from fssbench.metrics.bootstrap import bootstrap, degrees_of_freedom
+from fssbench.metrics.bootstrap import bootstrap, degrees_of_freedom, totals_of
 from fssbench.metrics.counts import RATIOS, ClusterCounts, Floats, Ratios, mean_ratios
 from fssbench.metrics.fold_counts import COLUMNS, CountingRules, FoldCounts, count_folds
 from fssbench.metrics.intervals import FEW, Interval, Sample, interval, interval_of_mean, not_given
@@ -26,6 +26,9 @@ __all__ = ["COLUMNS", "DRAWS", "LEVEL", "FoldSummary", "Interval", "Scores", "Su
 DRAWS = 10_000
 LEVEL = 0.95
 NOT_DRAWN = "none was drawn"
+
+Totals = Sequence[Floats] | None
+"""The sums of a fold in each draw, as a list of one; None where they are not drawn yet."""
 
 
 @dataclass(frozen=True)
@@ -218,8 +221,38 @@ def summarise(
     return summary_of(folds, draws=draws, level=level, seed=seed)
 
 
+def totals_together(many: Sequence[Sequence[FoldCounts]], draws: int, seed: int = 0) -> list[list[Totals]]:
+    """Return the sums in each draw for the folds of several runs, each as `summary_of` would draw them alone.
+
+    Runs of one list share their draws, and are multiplied with them at once. A fold with several runs in its list is
+    left to `summary_of`: its totals are None.
+
+    Args:
+        many: The counts of the folds of each run.
+        draws: As for `summarise`.
+        seed: As for `summarise`.
+    """
+    found: list[list[Totals]] = [[None] * len(folds) for folds in many]
+    alike: dict[tuple[int, int], list[tuple[int, int]]] = {}
+    for number, folds in enumerate(many):
+        for place, counts in enumerate(folds):
+            if not counts.runs:
+                alike.setdefault((counts.total.fold, id(counts.total.clusters)), []).append((number, place))
+    for (fold, _), places in alike.items():
+        parts = [many[number][place].total for number, place in places]
+        for (number, place), totals in zip(places, totals_of(parts, draws, (seed, fold)), strict=True):
+            found[number][place] = [totals]
+    return found
+
+
 def summary_of(
-    folds: Sequence[FoldCounts], *, draws: int = DRAWS, level: float = LEVEL, seed: int = 0, by_class: bool = True
+    folds: Sequence[FoldCounts],
+    *,
+    draws: int = DRAWS,
+    level: float = LEVEL,
+    seed: int = 0,
+    by_class: bool = True,
+    totals: Sequence[Totals] = (),
 ) -> Summary:
     """Return the metrics of folds whose counts are known, sorted by fold; see `summarise`.
 
@@ -228,11 +261,14 @@ def summary_of(
         draws: As for `summarise`.
         level: As for `summarise`.
         seed: As for `summarise`.
-        by_class: Whether the table of the classes is wanted; it takes longer than the rest where no interval is drawn.
+        by_class: Whether the table of the classes is wanted; it takes longer than the rest where no interval is drawn,
+            and needs pandas. Without it the summary has none (`per_class` is None).
+        totals: The result of `totals_together` for these folds, if it is known already.
     """
     if draws < 0 or not 0 < level < 1:
         raise UsageError(f"draws are 0 or more and a level is between 0 and 1, not {draws} and {level}")
-    drawn = [_draw(counts, draws, (seed, counts.total.fold)) for counts in folds]
+    known = totals or [None] * len(folds)
+    drawn = [_draw(counts, draws, (seed, counts.total.fold), one) for counts, one in zip(folds, known, strict=True)]
     summaries = tuple(_fold_summary(counts, sample, level) for counts, sample in zip(folds, drawn, strict=True))
     numbers = mean_ratios([counts.ratios() for counts in folds])
     complete = min(len(fold.runs) for fold in summaries)
@@ -240,7 +276,7 @@ def summary_of(
         **_values(numbers),
         episodes=sum(counts.total.episodes for counts in folds),
         folds=summaries,
-        per_class=_class_table(folds if by_class else [], drawn if by_class else [], level),
+        per_class=_class_table(folds, drawn, level) if by_class else cast("pd.DataFrame", None),
         intervals=_intervals(_values(numbers), folds, drawn, level),
         runs=tuple(_mean_scores([fold.runs[run] for fold in summaries]) for run in range(complete)),
     )
@@ -254,11 +290,11 @@ class _Drawn:
     per_class: Floats
 
 
-def _draw(counts: FoldCounts, draws: int, seed: tuple[int, int]) -> _Drawn:
+def _draw(counts: FoldCounts, draws: int, seed: tuple[int, int], totals: Totals) -> _Drawn:
     if not draws:
         none = np.zeros(0)
         return _Drawn(Ratios(none, none, none), np.zeros((0, len(counts.total.classes))))
-    total, *runs = bootstrap([counts.total, *counts.runs], draws, seed)
+    total, *runs = bootstrap([counts.total, *counts.runs], draws, seed, totals)
     return _Drawn(mean_ratios(runs or [total]), cast("Floats", total.per_class))
 
 
@@ -349,4 +385,4 @@ def _class_table(folds: Sequence[FoldCounts], drawn: Sequence[_Drawn], level: fl
             "no_interval": [each.reason for each in bounds],
         }
         tables.append(pd.DataFrame(columns))
-    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
+    return pd.concat(tables, ignore_index=True)

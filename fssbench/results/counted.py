@@ -173,8 +173,8 @@ def _booleans(column: Sequence[bytes]) -> Booleans:
 def _filled(column: Sequence[bytes], way: int) -> Integers:
     """Return a column that most rows do not have, int64 (E, N); 0 there."""
     result = np.zeros((len(column), way), dtype=np.int64)
-    there = [place for place, text in enumerate(column) if text]
-    if there:
+    if any(column):
+        there = [place for place, text in enumerate(column) if text]
         texts = [column[place].replace(b"true", b"1").replace(b"false", b"0") for place in there]
         result[there] = _whole(texts)
     return result
@@ -192,5 +192,5 @@ def _is_sound(columns: EpisodeColumns, shot: int) -> bool:
         and (columns.classes <= MAX_LABEL).all()
         and (columns.lost_supports <= shot).all()
         and not (columns.lost_query & ~columns.truth).any()
-        and len(np.unique(episodes)) == len(episodes)
+        and ((np.diff(episodes) > 0).all() or len(np.unique(episodes)) == len(episodes))
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -86,9 +87,16 @@ class _Shown:
 
     def position_of_run(self, one: Measurement) -> int:
         """Return the place of a measurement in that order."""
-        folders = list(self.runs)
-        first = min(folders.index(fold.folder) for fold in one.folds.values())
-        return len(self.names.patterns) + first
+        return len(self.names.patterns) + min(self._places[fold.folder] for fold in one.folds.values())
+
+    def columns_with_interval(self, entry: Entry) -> list[str]:
+        """Return the columns whose intervals are shown: they take time, so only these are computed."""
+        wanted = self.request.interval_columns
+        return [c for c in self.style.chosen(tuple(entry.numbers)) if not wanted or c in wanted]
+
+    @cached_property
+    def _places(self) -> dict[Path, int]:
+        return {folder: place for place, folder in enumerate(self.runs)}
 
 
 def compare(
@@ -206,18 +214,10 @@ def _measured(shown: _Shown, layout: LayoutName, leave_out: LeaveOut) -> dict[Da
     for data, ones in by_data.items():
         entries = measured_entries(ones, shown.known.methods, shown.request.relative_to)
         entries = [
-            replace(_with_intervals(shown, entry, one), position=shown.position_of_run(one))
-            for entry, one in zip(entries, ones, strict=True)
+            replace(entry, position=shown.position_of_run(one)) for entry, one in zip(entries, ones, strict=True)
         ]
         pairs = list(zip(entries, ones, strict=True))
+        if shown.style.intervals:
+            pairs = list(zip(with_intervals(pairs, shown.columns_with_interval), ones, strict=True))
         found[data] = over_runs(pairs) if shown.style.deviation else pairs
     return found
-
-
-def _with_intervals(shown: _Shown, entry: Entry, one: Measurement) -> Entry:
-    """Return a result with its intervals: they take time, so only those that are shown are computed."""
-    if not shown.style.intervals:
-        return entry
-    wanted = shown.request.interval_columns
-    columns = [c for c in shown.style.chosen(tuple(entry.numbers)) if not wanted or c in wanted]
-    return with_intervals(entry, one, columns)

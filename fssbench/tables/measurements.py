@@ -149,7 +149,7 @@ def measurements(
     def read() -> Iterator[tuple[Run, dict[int, MeasuredFold]]]:
         for folder in folders:
             try:
-                run, found = read_folds(folder)
+                run, found = read_folds(folder, (records or {}).get(folder))
             except FSSBenchError as error:
                 leave_out(folder, error)
                 continue
@@ -191,8 +191,12 @@ def group_folds(runs: Iterable[tuple[Run, dict[int, MeasuredFold]]]) -> list[Mea
     ]
 
 
-def read_folds(folder: Path) -> tuple[Run, dict[int, MeasuredFold]]:
+def read_folds(folder: Path, record: Run | None = None) -> tuple[Run, dict[int, MeasuredFold]]:
     """Read a run, and count the folds that have rows. Its rows are not kept: there may be many runs.
+
+    Args:
+        folder: The run folder.
+        record: Its record, if it has been read already.
 
     Raises:
         MissingError: If there is no run.
@@ -201,7 +205,7 @@ def read_folds(folder: Path) -> tuple[Run, dict[int, MeasuredFold]]:
     from fssbench.results import load_run, read_run
     from fssbench.results.counted import counted_run
 
-    run = read_run(folder)
+    run = read_run(folder) if record is None else record
     if (counted := counted_run(folder, run)) is not None:
         return run, _folds_of_columns(counted, folder)
     results = load_run(folder)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
 from typing import TYPE_CHECKING
@@ -13,7 +13,9 @@ from fssbench.tables.entry import MEANS, Entry, Remark, rounded
 from fssbench.tables.printed import FOLDS_FROM, printed_entries
 
 if TYPE_CHECKING:
+    from fssbench.metrics.fold_counts import FoldCounts
     from fssbench.metrics.intervals import Interval
+    from fssbench.metrics.summary import Summary
     from fssbench.tables.measurements import Measurement
 
 DRAWS = 2000
@@ -23,19 +25,37 @@ _WEIGHTS = 1 << 26
 """Weights that are drawn for the interval of a fold. Of more than 33,000 queries fewer draws are made: with 335 draws
 of 200,000 the width of their interval, which is narrow, has an error of 4 %."""
 _LEAST_DRAWS = 200
+_AT_ONCE = 16
+"""Measurements that are drawn at once; their sums take 4 MB for each fold."""
+
+ColumnsOf = Callable[[Entry], Sequence[str]]
 
 _TITLES = {"mean": "the mean", "fb_iou": "FB-IoU", "er_mean": "the mean ER"}
 _MEASURES = {"mean": "miou", "fb_iou": "fb_iou", "er_mean": "exact_ratio"}
 
 
-def with_intervals(entry: Entry, one: Measurement, columns: Iterable[str]) -> Entry:
-    """Return a measured result with its 95 % intervals in some columns, and why there is none in others."""
-    found = _intervals(one, columns)
+def with_intervals(pairs: Sequence[tuple[Entry, Measurement]], columns_of: ColumnsOf) -> list[Entry]:
+    """Return measured results with their 95 % intervals in some columns, and why there is none in others.
+
+    A few are drawn at once: runs of one list have the same draws.
+
+    Args:
+        pairs: The results, with their measurements.
+        columns_of: Returns the columns of a result.
+    """
+    found = []
+    for first in range(0, len(pairs), _AT_ONCE):
+        some = pairs[first : first + _AT_ONCE]
+        drawn = _intervals([(one, columns_of(entry)) for entry, one in some])
+        found += [_with(entry, intervals) for (entry, _), intervals in zip(some, drawn, strict=True)]
+    return found
+
+
+def _with(entry: Entry, found: Mapping[str, tuple[float, Interval]]) -> Entry:
     ends = {column: (interval.low, interval.high) for column, (_, interval) in found.items() if interval.given}
     none = {column: interval.reason for column, (_, interval) in found.items() if not interval.given}
-    remarks = [Remark("interval", text) for text in _sentences(none)]
-    remarks = [*entry.remarks, *remarks]
-    return replace(entry, half_width=_half_widths(found), intervals=ends, no_interval=none, remarks=tuple(remarks))
+    remarks = (*entry.remarks, *(Remark("interval", text) for text in _sentences(none)))
+    return replace(entry, half_width=_half_widths(found), intervals=ends, no_interval=none, remarks=remarks)
 
 
 def _sentences(none: Mapping[str, str]) -> list[str]:
@@ -56,21 +76,33 @@ def half_widths(one: Measurement, columns: Iterable[str]) -> dict[str, str]:
         one: The folds of one configuration, from one run or several.
         columns: The columns to compute.
     """
-    return _half_widths(_intervals(one, columns))
+    return _half_widths(_intervals([(one, tuple(columns))])[0])
 
 
-def _intervals(one: Measurement, columns: Iterable[str]) -> dict[str, tuple[float, Interval]]:
-    """Return numbers and their intervals, by column."""
-    from fssbench.metrics.summary import summary_of
+def _intervals(asked: Sequence[tuple[Measurement, Sequence[str]]]) -> list[dict[str, tuple[float, Interval]]]:
+    """Return numbers and their intervals, by column, for measurements and the columns of each."""
+    from fssbench.metrics.summary import summary_of, totals_together
 
-    columns = list(columns)
-    known = {*_MEASURES, *(f"{kind}{fold}" for fold in one.folds for kind in ("fold", "er_fold"))}
-    if not known & set(columns):
-        return {}
-    counts = [one.folds[fold].counts for fold in sorted(one.folds)]
-    longest = max(len(fold.total.clusters) for fold in counts)
-    draws = min(DRAWS, max(_LEAST_DRAWS, _WEIGHTS // longest))
-    summary = summary_of(counts, draws=draws, level=one.run.interval_level, by_class=False)
+    found: list[dict[str, tuple[float, Interval]]] = [{} for _ in asked]
+    counts: dict[int, list[FoldCounts]] = {}
+    by_draws: dict[int, list[int]] = {}
+    for number, (one, columns) in enumerate(asked):
+        known = {*_MEASURES, *(f"{kind}{fold}" for fold in one.folds for kind in ("fold", "er_fold"))}
+        if known & set(columns):
+            counts[number] = [one.folds[fold].counts for fold in sorted(one.folds)]
+            longest = max(len(fold.total.clusters) for fold in counts[number])
+            by_draws.setdefault(min(DRAWS, max(_LEAST_DRAWS, _WEIGHTS // longest)), []).append(number)
+    for draws, numbers in by_draws.items():
+        together = totals_together([counts[number] for number in numbers], draws)
+        for number, totals in zip(numbers, together, strict=True):
+            one, columns = asked[number]
+            level = one.run.interval_level
+            summary = summary_of(counts[number], draws=draws, level=level, by_class=False, totals=totals)
+            found[number] = _by_column(summary, columns)
+    return found
+
+
+def _by_column(summary: Summary, columns: Sequence[str]) -> dict[str, tuple[float, Interval]]:
     found = {column: (getattr(summary, name), summary.intervals[name]) for column, name in _MEASURES.items()}
     for fold in summary.folds:
         found[f"fold{fold.fold}"] = (fold.miou, fold.intervals["miou"])

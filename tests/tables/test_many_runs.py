@@ -36,7 +36,7 @@ class Calls:
 
     def __init__(self, patch: pytest.MonkeyPatch) -> None:
         self.count: Counter[str] = Counter()
-        self._watch(patch, fssbench.metrics.summary, "bootstrap", lambda _, draws, __: draws > 0)
+        self._watch(patch, fssbench.metrics.summary, "bootstrap", lambda _, draws, *__: draws > 0)
         self._watch(patch, fssbench.metrics.fold_counts, "cluster_counts")
         self._watch(patch, fssbench.metrics.columns, "_fold_counts")
         self._watch(patch, fssbench.results, "load_run")
@@ -132,6 +132,20 @@ def test_counts_of_a_fold_give_the_intervals_that_its_rows_give(runs: Path) -> N
         column: f"{max(numbers[column] - its.low, its.high - numbers[column]):.4f}" for column, its in bounds.items()
     }
     assert half_widths(one, ["learnable_params"]) == {}
+
+
+def test_runs_that_are_drawn_together_have_the_intervals_that_each_has_alone(runs: Path) -> None:
+    from fssbench.metrics.summary import summary_of, totals_together
+
+    counts = [[fold.counts for fold in one.folds.values()] for one in measurements(sorted(runs.glob("*-*")))]
+    assert len(counts) > 1
+    together = totals_together(counts, 60)
+    for folds, totals in zip(counts, together, strict=True):
+        alone = summary_of(folds, draws=60, by_class=False)
+        found = summary_of(folds, draws=60, by_class=False, totals=totals)
+        for name, bounds in alone.intervals.items():
+            assert found.intervals[name].reason == bounds.reason
+            assert found.intervals[name].text(".6f") == bounds.text(".6f")
 
 
 def test_rows_are_let_go_when_they_are_counted(runs: Path) -> None:
