@@ -99,10 +99,15 @@ demo-ways2-%: $(READY)
 demo-water-%: $(READY)
 	$(call evaluate,$*,water,--train-dataset shapes20i --dataset shapes20i-underwater --limit 100)
 
+# Tests start hundreds of processes; each would compile fssbench where PYTHONDONTWRITEBYTECODE is set.
+COMPILED = @$(BIN)/python -m compileall -q fssbench
+
 test: $(READY)
+	$(COMPILED)
 	$(PYTEST) -m 'not slow'
 
 test-all: $(READY)
+	$(COMPILED)
 	$(PYTEST)
 
 SEED := $(shell date +%s)

@@ -9,6 +9,7 @@ imported already, and only against tests that execute its line, so that most tak
 from __future__ import annotations
 
 import argparse
+import ast
 import importlib
 import json
 import os
@@ -21,8 +22,11 @@ import traceback
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import redirect_stderr, redirect_stdout
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec
+from importlib.util import spec_from_file_location
 from pathlib import Path
-from types import FrameType, FunctionType
+from types import FrameType, FunctionType, ModuleType
 
 import pytest
 
@@ -41,21 +45,58 @@ Outcome = tuple[str, str, str]
 """The line, the changed line, and "killed", "survived" or "late"."""
 
 
+class Changed(MetaPathFinder, Loader):
+    """Has Python import other source in place of a module's own."""
+
+    def __init__(self, module: str, source: str, path: Path) -> None:
+        self.module, self.source, self.path = module, source, path
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        """Return this loader for the one module."""
+        return spec_from_file_location(fullname, self.path, loader=self) if fullname == self.module else None
+
+    def exec_module(self, module: ModuleType) -> None:
+        """Run the other source."""
+        exec(compile(self.source, str(self.path), "exec"), module.__dict__)  # noqa: S102 - the project's own source
+
+
+def functions_of(value: object) -> dict[str, FunctionType]:
+    """Return the functions in a function, method, property, cached function or class, by the way to them."""
+    if isinstance(value, FunctionType):
+        # What dataclasses writes has no file.
+        return {} if value.__code__.co_filename == "<string>" else {"": value}
+    found: dict[str, FunctionType] = {}
+    if isinstance(value, type):
+        parts: dict[str, object] = dict(vars(value))
+    else:
+        parts = {name: getattr(value, name, None) for name in ("__wrapped__", "__func__", "fget", "func")}
+    for name, part in parts.items():
+        if part is not None and name != "__class__":
+            found |= {f"{name}.{way}": function for way, function in functions_of(part).items()}
+    return found
+
+
 def put(module: str, source: str) -> None:
-    """Have a module, and all that imported names from it, work by other source."""
-    changed = sys.modules[module]
-    old = dict(vars(changed))
-    exec(compile(source, str(changed.__file__), "exec"), vars(changed))  # noqa: S102 - the project's own source
-    new = {name: vars(changed)[name] for name, value in old.items() if vars(changed).get(name) is not value}
-    by_identity = {id(old[name]): value for name, value in new.items() if isinstance(old[name], type | FunctionType)}
-    for other in list(sys.modules.values()):
-        if other is changed or not getattr(other, "__name__", "").startswith(("fssbench", "tests")):
+    """Have the functions and constants of an imported module be those of other source; all else stays as it is."""
+    old = vars(sys.modules[module])
+    new: dict[str, object] = {"__name__": module, "__file__": old["__file__"], "__package__": old["__package__"]}
+    exec(compile(source, str(old["__file__"]), "exec"), new)  # noqa: S102 - the project's own source
+    for name, value in new.items():
+        before = old.get(name)
+        if getattr(before, "__module__", module) != module:
             continue
-        for name, value in list(vars(other).items()):
-            if id(value) in by_identity:
-                setattr(other, name, by_identity[id(value)])
-            elif name in new and value is old[name]:
-                setattr(other, name, new[name])
+        if isinstance(before, int | float | str | tuple | frozenset) and before != value:
+            for other in list(sys.modules.values()):
+                if getattr(other, "__name__", "").startswith("fssbench") and vars(other).get(name) is before:
+                    setattr(other, name, value)
+            continue
+        theirs = functions_of(value)
+        for way, function in functions_of(before).items():
+            if way in theirs and function.__module__ == module:
+                function.__code__ = theirs[way].__code__
+                function.__defaults__, function.__kwdefaults__ = theirs[way].__defaults__, theirs[way].__kwdefaults__
 
 
 class Recorder:
@@ -125,10 +166,28 @@ def baseline(path: Path, tests: Sequence[str]) -> object:
     return {"failed": recorder.failed, "lines": lines, "seconds": recorder.seconds}
 
 
-def verdict(module: str, source: str, tests: Sequence[str]) -> int:
-    """Return how pytest ends with other source in place of a module's."""
-    put(module, source)
+def verdict(module: str, source: str, tests: Sequence[str], *, anew: bool) -> int:
+    """Return how pytest ends with other source in place of a module's.
+
+    Args:
+        anew: Whether all that may have copied something from the module is imported once more, which takes longer.
+    """
+    if anew:
+        for name in [name for name in sys.modules if name.partition(".")[0] in ("fssbench", "tests")]:
+            del sys.modules[name]
+        sys.meta_path.insert(0, Changed(module, source, REPOSITORY / f"{module.replace('.', '/')}.py"))
+    else:
+        put(module, source)
     return int(pytest.main([*OPTIONS, *tests]))
+
+
+def inside_functions(source: str) -> set[int]:
+    """Return the lines of a module that belong to functions, with their headers and without decorators."""
+    found: set[int] = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.FunctionDef):
+            found |= set(range(node.lineno, (node.end_lineno or node.lineno) + 1))
+    return found
 
 
 def tried(module: str, tests: Sequence[str]) -> list[Outcome]:
@@ -148,19 +207,22 @@ def tried(module: str, tests: Sequence[str]) -> list[Outcome]:
     assert isinstance(known, dict)
     if known["failed"] or not known["lines"]:
         raise SystemExit(f"{module}: without a change {known['failed'] or 'no test runs'}")
-    if forked(lambda: verdict(name, source, tests), 600) != 0:
-        raise SystemExit(f"{module}: its tests fail if it is put in place of itself")
+    for anew in (False, True):
+        if forked(lambda anew=anew: verdict(name, source, tests, anew=anew), 600) != 0:
+            raise SystemExit(f"{module}: its tests fail if it is put in place of itself{', anew' if anew else ''}")
     lines: Mapping[str, Sequence[int]] = known["lines"]
     seconds: Mapping[str, float] = known["seconds"]
     ordered = sorted(lines, key=lambda test: seconds[test])
     inside = {line for found in lines.values() for line in found}
+    quick = inside_functions(source)
     found: list[Outcome] = []
     for mutant in mutants(source):
         # A line that runs when the module is imported concerns every test; a part of a statement has its first line.
         at = next((line for line in range(mutant.line, max(0, mutant.line - 6), -1) if line in inside), None)
         chosen = [test for test in ordered if at in lines[test]] or ordered
         most = 20 + 10 * sum(seconds[test] for test in chosen)
-        code = forked(lambda mutant=mutant, chosen=chosen: verdict(name, mutant.source, chosen), most)
+        anew = mutant.line not in quick
+        code = forked(lambda m=mutant, chosen=chosen, anew=anew: verdict(name, m.source, chosen, anew=anew), most)
         outcome = "late" if code is None else "survived" if code == 0 else "killed"
         found.append((mutant.before, mutant.after, outcome))
         if outcome == "survived":

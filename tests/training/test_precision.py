@@ -31,21 +31,22 @@ ONE_RELU = 1e-2
 
 Without such a unit the error is about 1e-6; it was 49 where attention without a key added -1e9 to its logits.
 """
-PLACES = {
-    "small": (60, 66, 70, 76),
-    "in the middle": (48, 96, 40, 100),
-    "at a corner": (0, 50, 0, 40),
-    "whole": (0, SIDE, 0, SIDE),
-    "empty": (0, 0, 0, 0),
-}
+Place = tuple[int, int, int, int]
 """(top, bottom, left, right) of the object of a support."""
+PLACES: dict[str, tuple[Place, Place]] = {
+    "small": ((60, 66, 70, 76),) * 2,
+    "in the middle and at a corner": ((48, 96, 40, 100), (0, 50, 0, 40)),
+    "whole": ((0, SIDE, 0, SIDE),) * 2,
+    "empty": ((0, 0, 0, 0),) * 2,
+}
+"""Of the supports of the two episodes of a batch."""
 
 
-def support_mask(place: str) -> Tensor:
-    inside = torch.zeros(SIDE, SIDE, dtype=torch.uint8)
-    top, bottom, left, right = PLACES[place]
-    inside[top:bottom, left:right] = 1
-    return inside
+def support_masks(place: str) -> Tensor:
+    inside = torch.zeros(2, SIDE, SIDE, dtype=torch.uint8)
+    for mask_of_one, (top, bottom, left, right) in zip(inside, PLACES[place], strict=True):
+        mask_of_one[top:bottom, left:right] = 1
+    return inside[:, None, None]
 
 
 def batch(place: str, dtype: torch.dtype) -> TrainingBatch:
@@ -56,7 +57,7 @@ def batch(place: str, dtype: torch.dtype) -> TrainingBatch:
         query=queries.to(dtype),
         query_masks=masks[:, None],
         supports=supports[:, None, None].to(dtype),
-        support_masks=support_mask(place).expand(2, 1, 1, -1, -1),
+        support_masks=support_masks(place),
         classes=torch.tensor([[3], [5]]),
         query_labels=masks * torch.tensor([4, 6], dtype=torch.uint8)[:, None, None],
     )
