@@ -201,6 +201,9 @@ def _case(one: Measured, folds: Sequence[MeasuredFold], row: PrintedRow) -> _Cas
         return _Case(None, "the protocol of the printed number is not known, or is none of the protocols here")
     if run.protocol.own is not None:
         return _Case(None, f"other protocol: {run.protocol.name} here, which is not one of fssbench's")
+    if run.references or run.has_absent:
+        drawn = ", ".join(sorted({fold.record.drawn_by for fold in folds}))
+        return _Case(None, f"other episodes: {drawn} here")
     wanted = known.printed[row.protocol].release.get(row.method, row.protocol)
     if other := {run.protocol.name, *(fold.record.drawn_by for fold in folds)} - {wanted}:
         return _Case(None, f"other protocol: {', '.join(sorted(other))} here, {wanted} there")

@@ -81,6 +81,11 @@ def _check(one: Measured) -> None:
             reason = reason or "it has no rows"
         if reason:
             raise UsageError(f"{one.subject.folders}, fold {fold.record.fold}, is no baseline: {reason}")
+    if one.run.references or one.run.has_absent:
+        raise UsageError(
+            f"{one.subject.folders} is no baseline: it has other episodes than its protocol, "
+            f"{one.run.folds[0].drawn_by}"
+        )
     if one.run.precision != PRECISION:
         raise UsageError(
             f"{one.subject.folders} was computed in {one.run.precision}; baselines are measured in {PRECISION}",

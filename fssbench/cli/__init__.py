@@ -29,6 +29,8 @@ _COMMANDS = {
     "compare": "compare:compare",
     "plan": "plan:plan",
     "explain": "explain:explain",
+    "references": "studies:references",
+    "absent": "studies:absent",
     "report": "report_page:report_page",
     "show": "show:show",
     "plot": "plot:plot",
@@ -51,7 +53,10 @@ _COMMANDS = {
 
 _GROUPS = {
     "To begin with": ("demo", "list", "doctor"),
-    "Evaluate and compare": ("eval", "table", "compare", "explain", "plan", "check", "published"),
+    "Evaluate and compare": (
+        *("eval", "table", "compare", "explain", "plan"),
+        *("references", "absent", "check", "published"),
+    ),
     "Look at what failed": ("report", "show", "plot"),
     "Data, weights and episodes": ("data", "checkpoints", "episodes"),
     "Your own photos": ("segment",),

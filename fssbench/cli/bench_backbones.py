@@ -32,7 +32,8 @@ if TYPE_CHECKING:
 
     from rich.table import Table
 
-    from fssbench.comparison.paired import Comparison, Difference
+    from fssbench.comparison.differences import Difference
+    from fssbench.comparison.paired import Comparison
     from fssbench.engine.profiling.backbones import BackboneRun
 
 TABLE = "backbones.csv"

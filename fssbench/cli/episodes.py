@@ -12,6 +12,7 @@ from fssbench.cli.console import say, say_json
 from fssbench.cli.episodes_shown import as_object, print_list
 from fssbench.cli.fields import with_fields
 from fssbench.cli.help import DATA, EPISODES, OUTPUT, WHAT, Command, Group
+from fssbench.cli.list_options import Absent, References
 from fssbench.cli.options import AsJson, DataOptions, DatasetName, DrawnBy, MaybeDataset, SkipShortClasses
 from fssbench.cli.paths import check_file, given_path
 from fssbench.errors import BrokenFileError, CheckFailedError, UsageError
@@ -78,6 +79,8 @@ class DrawOptions:
         ),
     ] = None
     skip_short_classes: SkipShortClasses = False
+    references: References = None
+    absent: Absent = None
 
     def open(self, dataset: str, data: DataOptions) -> Dataset:
         """Return the data set, its folds those of the training if that was on another one."""
@@ -108,6 +111,8 @@ class DrawOptions:
             self.seed,
             self.split,
             skip_short_classes=self.skip_short_classes,
+            references=self.references,
+            absent=self.absent,
         )
 
 
@@ -153,6 +158,8 @@ def export(
         say(f"{path}: {len(drawn)} episodes, hash {drawn.hash}")
         if finding := official_finding(drawn):
             say(f"  {finding.text}")
+        if drawn.references is not None or drawn.absent is not None:
+            say(f"  {drawn.drawn_by}: not the protocol's own list")
         if drawn.left_out:
             say(f"  without {_names(opened, drawn.left_out)}: not the protocol's own list")
 

@@ -13,6 +13,7 @@ from fssbench.cli.eval_fetch import fetch_annotations, photos_arriving
 from fssbench.cli.eval_options import EvalOptions
 from fssbench.cli.eval_until import check_until
 from fssbench.cli.fields import fields_for, with_fields
+from fssbench.cli.list_options import ListOptions
 from fssbench.cli.options import DataOptions
 from fssbench.cli.paths import check_folder
 from fssbench.cli.replay import replay
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 
 
 @with_fields
-def evaluate(options: EvalOptions, data: DataOptions) -> None:
+def evaluate(options: EvalOptions, made: ListOptions, data: DataOptions) -> None:
     """Evaluate methods: a row per episode in the run folder, and mIoU and FB-IoU (or exact ratio) per fold.
 
     Examples:
@@ -50,10 +51,10 @@ def evaluate(options: EvalOptions, data: DataOptions) -> None:
 
     processes = processes_here()
     with silenced(options.quiet or not processes.first):
-        _evaluate(options, data, processes)
+        _evaluate(options, made, data, processes)
 
 
-def _evaluate(options: EvalOptions, data: DataOptions, processes: Processes) -> None:
+def _evaluate(options: EvalOptions, made: ListOptions, data: DataOptions, processes: Processes) -> None:
     from fssbench.planning.request import Request
     from fssbench.planning.settings import Settings, parse_bytes
     from fssbench.results.shard import Shard
@@ -69,14 +70,14 @@ def _evaluate(options: EvalOptions, data: DataOptions, processes: Processes) -> 
         "leads": processes.first,
     }
     if options.replay is not None:
-        replay(options, data, processes, own, lambda plans: run(plans, processes, quiet=options.quiet)[0])
+        replay(options, made, data, processes, own, lambda plans: run(plans, processes, quiet=options.quiet)[0])
         return
     if missing := next((name for name in ("method", "dataset") if not getattr(options, name)), None):
         raise UsageError(f"missing option '--{missing}'", "fssbench eval --help")
     if options.fetch:
         fetch_annotations(options.dataset, data.root, processes)
     with Activity(f"reading {options.dataset} and drawing the episodes"):
-        plans = _plans(Request(**fields_for(Request, options, data) | own), options.method, options.shots)
+        plans = _plans(Request(**fields_for(Request, options, made, data) | own), options.method, options.shots)
     check_until(plans, processes)
     save = options.save_predictions
     if save is not None and (len(plans) > 1 or options.shard is not None or processes.size > 1):

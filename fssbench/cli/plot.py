@@ -23,7 +23,7 @@ def plot(
         ),
     ],
     kind: Annotated[
-        Literal["fold", "class", "size", "scatter", "histogram", "errors", "history"],
+        Literal["fold", "class", "size", "scatter", "histogram", "errors", "history", "references"],
         typer.Option("--kind", help="What is drawn."),
     ],
     out: Annotated[Path, typer.Option("--out", parser=given_path, help="The figure: .pdf, .svg, .eps or .png.")] = Path(

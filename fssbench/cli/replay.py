@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from fssbench.cli.eval_options import EvalOptions
+    from fssbench.cli.list_options import ListOptions
     from fssbench.cli.options import DataOptions
     from fssbench.engine.processes import Processes
     from fssbench.planning.plan import Plan
@@ -33,12 +34,18 @@ FREE = {
 
 
 def replay(
-    options: EvalOptions, data: DataOptions, processes: Processes, own: dict[str, Any], evaluate: Evaluate
+    options: EvalOptions,
+    made: ListOptions,
+    data: DataOptions,
+    processes: Processes,
+    own: dict[str, Any],
+    evaluate: Evaluate,
 ) -> None:
     """Evaluate a run again into a folder of its own, and say what differs; exit code 1 if a row does.
 
     Args:
         options: The options of the command; `replay` is set.
+        made: Those of the list.
         data: Those of the data set.
         processes: The processes that evaluate together.
         own: What the options mean: settings, existing, leads.
@@ -55,6 +62,7 @@ def replay(
     folder = _folder(options.replay or Path())
     usual = type(options)()
     typed = [one.name for one in fields(options) if getattr(options, one.name) != getattr(usual, one.name)]
+    typed += [one.name for one in fields(made) if getattr(made, one.name) is not None]
     typed += [one.name for one in fields(data) if one.name != "root" and getattr(data, one.name) is not None]
     if decided := [name for name in typed if name not in FREE]:
         raise UsageError(

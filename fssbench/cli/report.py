@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from fssbench.cli.console import console
 from fssbench.cli.help import NARROW
+from fssbench.cli.studies_shown import print_studies
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -33,6 +34,7 @@ def report(results: Results, lists: Sequence[EpisodeList], remarks: Sequence[str
     summary = results.summary()
     output = console()
     output.print(_folds(summary, results.run.protocol))
+    print_studies([results.run.method.name], [results])
     for note in (*caveats(results, summary, lists), *remarks):
         output.print(note, soft_wrap=True)
     output.print(f"rows: {results.folder}", soft_wrap=True)
@@ -64,6 +66,7 @@ def report_together(runs: Sequence[Evaluated], remarks: Sequence[str] = ()) -> N
     summaries = [run.results.summary() for run in runs]
     for table in tables_of(runs, summaries):
         output.print(table)
+    print_studies(_titles(runs), [run.results for run in runs])
     for note in (*remarks, *notes_of(runs, summaries)):
         output.print(note, soft_wrap=True)
     for folder, names in _folders(runs).items():

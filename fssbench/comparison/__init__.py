@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from fssbench.comparison.paired import Comparison, Difference, Duel, Episodes, compare
+from fssbench.comparison.differences import Difference
+from fssbench.comparison.paired import Comparison, Duel, Episodes, compare
 from fssbench.comparison.pairing import Pairing, pair
 from fssbench.comparison.permutation import holm
 from fssbench.comparison.planned import SamplePlan

@@ -13,53 +13,25 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from math import nan
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from fssbench.comparison.differences import Difference, bootstrapped, differences
+from fssbench.comparison.further import further_differences
 from fssbench.comparison.pairing import pair
-from fssbench.comparison.permutation import EQUAL, holm, permutation_p, swaps, undecided
+from fssbench.comparison.permutation import EQUAL, holm
 from fssbench.errors import UsageError
-from fssbench.metrics.bootstrap import bootstrap
-from fssbench.metrics.counts import Floats, Ratios, base_classes_of, mean_ratios
+from fssbench.metrics.counts import Floats, base_classes_of
 from fssbench.metrics.fold_counts import CountingRules, FoldCounts, count_folds
-from fssbench.metrics.intervals import Interval, interval_of_mean
-from fssbench.metrics.summary import DRAWS, LEVEL, sample_of
-from fssbench.results.summary import format_classes
+from fssbench.metrics.summary import DRAWS, LEVEL
+from fssbench.results.summary import caveats_of_list, format_classes
 from fssbench.results.until import decided_by_data
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from fssbench.results import Results
-
-
-@dataclass(frozen=True)
-class Difference:
-    """One metric of a method and of the reference.
-
-    Attributes:
-        measure: "miou", "fb_iou", "exact_ratio", "base_miou" or "total_miou".
-        fold: The fold; None for the mean over the folds.
-        reference: The reference's metric, in per cent.
-        value: The method's metric, in per cent.
-        difference: value - reference, in percentage points.
-        interval: The confidence interval of the difference, or why it can't be given.
-        p_value: The two-sided p-value of the permutation test; NaN if it can't be given.
-        p_holm: The p-value with Holm's correction for the number of methods; NaN if it can't be given.
-        no_p: Why there is no p-value; empty if there is one.
-    """
-
-    measure: str
-    fold: int | None
-    reference: float
-    value: float
-    difference: float
-    interval: Interval
-    p_value: float
-    p_holm: float
-    no_p: str = ""
 
 
 @dataclass(frozen=True)
@@ -137,11 +109,11 @@ def compare(runs: Sequence[Results], *, draws: int = DRAWS, level: float = LEVEL
     run = runs[0].run
     nominal, level = level, decided_by_data([results.run.until for results in runs], level)
     folds = _counted(pairing.frames, runs[0])
-    drawn = [_bootstrap(fold, draws, np.random.default_rng([seed, fold[0].total.fold])) for fold in folds]
+    drawn = [bootstrapped(fold, draws, np.random.default_rng([seed, fold[0].total.fold])) for fold in folds]
     measures = ["miou", "fb_iou"] + (["exact_ratio"] if run.method.task == "fscs" else [])
     measures += ["base_miou", "total_miou"] if run.generalised else []
     found = [
-        _differences(
+        differences(
             [(fold[0], fold[other]) for fold in folds],
             [(d[0], d[other]) for d in drawn],
             measures,
@@ -149,6 +121,7 @@ def compare(runs: Sequence[Results], *, draws: int = DRAWS, level: float = LEVEL
             level,
             seed,
         )
+        + further_differences(pairing.frames[0], pairing.frames[other], run, draws, level, seed)
         for other in range(1, len(runs))
     ]
     corrected = [holm(values) for values in zip(*([each.p_value for each in one] for one in found), strict=True)]
@@ -169,10 +142,15 @@ def compare(runs: Sequence[Results], *, draws: int = DRAWS, level: float = LEVEL
         title=f"{run.dataset.title or run.dataset.name}, {run.way}-way {run.shot}-shot, "
         f"{len(pairing.frames[0])} episodes, {len(set(pairing.frames[0]['query']))} query images",
         duels=duels,
-        measures=tuple(measures),
+        measures=tuple(dict.fromkeys(each.measure for each in found[0])),
         draws=draws,
         level=level,
-        notes=(*pairing.notes, *_decided_by_data(runs, nominal, level), *_without_truth(folds)),
+        notes=(
+            *pairing.notes,
+            *caveats_of_list(run),
+            *_decided_by_data(runs, nominal, level),
+            *_without_truth(folds),
+        ),
     )
 
 
@@ -210,45 +188,6 @@ def _without_truth(folds: Sequence[tuple[FoldCounts, ...]]) -> list[str]:
         for runs in folds
         if runs[0].without_truth
     ]
-
-
-def _bootstrap(runs: Sequence[FoldCounts], draws: int, generator: np.random.Generator) -> list[Ratios]:
-    """Return the metrics of each run, all for the same draws."""
-    drawn = iter(bootstrap([part for one in runs for part in one.parts], draws, generator))
-    return [mean_ratios([next(drawn) for _ in one.parts]) for one in runs]
-
-
-def _differences(
-    folds: Sequence[tuple[FoldCounts, FoldCounts]],
-    drawn: Sequence[tuple[Ratios, Ratios]],
-    measures: Sequence[str],
-    draws: int,
-    level: float,
-    seed: int,
-) -> list[Difference]:
-    """Return the differences of two runs, not yet corrected for the number of methods."""
-    numbers = [(mine.ratios(), theirs.ratios()) for mine, theirs in folds]
-    swapped = swaps(folds, draws, np.random.default_rng([seed, draws]))
-    found = []
-    for measure in measures:
-        values = np.array([[_value(run, measure) for run in runs] for runs in numbers], dtype=np.float64)
-        moved = np.array([_value(theirs, measure) - _value(mine, measure) for mine, theirs in drawn])
-        chance = np.array([by_measure[measure] for by_measure in swapped])
-        rows = [(fold[0].total.fold, [place]) for place, fold in enumerate(folds)]
-        for fold, places in [*rows, *([(None, list(range(len(folds))))] if len(folds) > 1 else [])]:
-            reference, value = values[places].mean(axis=0).tolist()
-            difference = value - reference
-            by_chance = chance[places].mean(axis=0)
-            no_p = undecided(by_chance)
-            p_value = nan if no_p else permutation_p(difference, by_chance)
-            samples = [sample_of(folds[n][0].total, float(values[n, 1] - values[n, 0]), moved[n]) for n in places]
-            bounds = interval_of_mean(samples, level, -100.0)
-            found.append(Difference(measure, fold, reference, value, difference, bounds, p_value, p_value, no_p))
-    return found
-
-
-def _value(ratios: Ratios, measure: str) -> Floats:
-    return cast("Floats", getattr(ratios, measure))
 
 
 def _episodes(mine: pd.DataFrame, theirs: pd.DataFrame) -> tuple[Episodes, ...]:

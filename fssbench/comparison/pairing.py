@@ -109,6 +109,8 @@ _EVALUATED: dict[str, Callable[[Run], object]] = {
     "split of the data set": lambda run: run.split,
     "data fingerprint": lambda run: run.dataset.fingerprint,
     "options of the data set": lambda run: dict(run.dataset.options),
+    "number of references of each query": lambda run: run.references or "the protocol's own",
+    "absent queries": lambda run: [fold.absent for fold in run.folds] if run.has_absent else "none drawn",
 }
 _COUNTED: dict[str, Callable[[Run], object]] = {
     "scoring size": lambda run: _scoring_size(run),

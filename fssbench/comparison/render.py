@@ -13,7 +13,8 @@ from math import isnan
 from textwrap import fill
 from typing import Literal
 
-from fssbench.comparison.paired import Comparison, Difference, Duel
+from fssbench.comparison.differences import Difference
+from fssbench.comparison.paired import Comparison, Duel
 from fssbench.escape import plain
 
 Format = Literal["terminal", "markdown", "csv", "json"]
@@ -27,6 +28,9 @@ no_interval and no_p say why low and high, or p_value and p_holm, are empty."""
 
 _MEASURES = {
     "miou": "mIoU", "fb_iou": "FB-IoU", "exact_ratio": "ER", "base_miou": "base mIoU", "total_miou": "all mIoU",
+    "miou_worst": "mIoU, worst references", "miou_best": "mIoU, best references",
+    "miou_present": "mIoU, without absent", "empty": "empty, of absent", "false_area": "false area, of absent",
+    "wrongly_empty": "wrongly empty",
 }  # fmt: skip
 _FORMULA = ("=", "+", "-", "@")
 
@@ -140,6 +144,16 @@ def _notes(comparison: Comparison) -> list[str]:
         f"{comparison.draws} times",
         "won, lost, tied: episodes in which the method's IoU is larger than the reference's, smaller, equal",
     ]
+    if "miou_worst" in comparison.measures:
+        notes.append(
+            "episodes are paired by query and reference; an image is resampled and swapped with all its references; "
+            "worst and best references: those of each query with the method's lowest and highest IoU"
+        )
+    if "empty" in comparison.measures:
+        notes.append(
+            "empty: absent queries in which nothing is predicted; false area: mean share of the pixels that is "
+            "predicted in absent queries; wrongly empty: classes that are there and are not predicted; all in per cent"
+        )
     if count > 1:
         notes.append(f"Holm: corrected for {count} methods against one reference, for each metric and fold separately")
     return [*notes, *not_given(comparison), *comparison.notes]

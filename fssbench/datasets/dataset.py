@@ -94,6 +94,11 @@ class Dataset(ABC):
     comparable_classes: bool = True
     """Whether its classes can be compared by name with those of other data sets, to find what training has seen."""
 
+    absence_unknown: str = ""
+    """Why its label maps don't tell that an image holds no object of a class; empty if they do."""
+    one_class_each: bool = False
+    """Whether each image is annotated for one class alone, so that others may be in it without a label."""
+
     given_name: str | None = None
     """The name that the user has given to own data, if any."""
 
@@ -228,6 +233,16 @@ class Dataset(ABC):
         del name
         return None
 
+    def unseen_classes(self, name: str) -> frozenset[int] | None:
+        """Return the classes that an image may hold besides those in its label map: crowds, objects that are covered.
+
+        None if that can be any class: the label map has an ignore region that is not the rim of a labelled object, so
+        there may be an object in it (in VOC those that are marked as difficult).
+        """
+        if self.has_ignore and has_unlabelled_region(self.label(name)):
+            return None
+        return frozenset()
+
     def image_size(self, name: str) -> tuple[int, int]:
         """Return (height, width) of an image."""
         height, width = self.label(name).shape
@@ -323,6 +338,25 @@ class Dataset(ABC):
         if not 0 <= fold < self.fold_count:
             raise UsageError(f"{self.name} has no fold {fold}: its folds are 0 to {self.fold_count - 1}")
         return fold
+
+
+_IGNORE = 255
+_RIM = 8
+"""Ignored pixels that are so near to a labelled object belong to its rim; in VOC rims are 5 pixels wide."""
+
+
+def has_unlabelled_region(label: Label) -> bool:
+    """Return whether a label map (H, W) has ignored pixels that are not within `_RIM` pixels of a labelled object."""
+    if label.dtype != np.uint8:
+        return False  # 255 is a class there
+    ignored = label == _IGNORE
+    if not ignored.any():
+        return False
+    import cv2
+
+    objects = ((label > 0) & ~ignored).astype(np.uint8)
+    near = cv2.dilate(objects, np.ones((2 * _RIM + 1, 2 * _RIM + 1), dtype=np.uint8))
+    return bool((ignored & (near == 0)).any())
 
 
 def check_command(name: str, root: Path | None) -> str:

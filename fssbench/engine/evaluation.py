@@ -11,7 +11,9 @@ from fssbench.datasets.dataset import Dataset
 from fssbench.engine.features.features import AnyMethod
 from fssbench.engine.folds import RunJob, evaluate_runs
 from fssbench.episode import Episode, EpisodeList
+from fssbench.episode.absent import check_claims
 from fssbench.errors import UsageError
+from fssbench.planning.episode_lists import check_whole_queries
 from fssbench.planning.leaks import check_leaks
 from fssbench.planning.records import Origin, dataset_record, fold_record, method_record, protocol_record
 from fssbench.planning.settings import Settings, choose_device
@@ -104,6 +106,8 @@ def evaluate(
     dataset = dataset.for_shots(episode_list.shot)
     rules = _rules(protocol, episode_list).on(dataset.name)
     check_leaks(dataset, [episode_list], allowed=allow_leak)
+    check_whole_queries([episode_list], limit)
+    check_claims(episode_list, dataset, "the list")
     chosen = choose_device(device)
     trained_on, weights = dataset.trained_on, origin.weights.get(episode_list.fold)
     if isinstance(method, Loaded):

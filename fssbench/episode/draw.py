@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from fssbench.datasets.dataset import Dataset, Split
+from fssbench.episode.absent import check_absent, with_absent
 from fssbench.episode.episode import EpisodeList
+from fssbench.episode.listed import OWN_LISTS, lists_of
+from fssbench.episode.references import check_references, with_references
 from fssbench.episode.samplers import Sampler, sampler
-from fssbench.episode.samplers.lists import ImageLists, area_rule, read_lists
+from fssbench.episode.samplers.lists import ImageLists, area_rule
 from fssbench.errors import MissingError, UsageError
 from fssbench.protocols.rules import Protocol, default_protocol
 from fssbench.protocols.rules import protocol as protocol_of
 
 MAX_EPISODES = 1_000_000
 """The largest number of episodes in a list: far more than in any published evaluation, and still a readable file."""
-
-_OWN_LISTS = "--protocol hsnet, which uses the data set's own lists"
 
 
 def episodes(
@@ -30,6 +31,8 @@ def episodes(
     *,
     skip_short_classes: bool = False,
     runs: int | None = None,
+    references: int | None = None,
+    absent: float | None = None,
 ) -> EpisodeList:
     """Draw the episodes of a protocol. This needs the lists, and so masks or annotations, but no photos.
 
@@ -56,6 +59,10 @@ def episodes(
             are listed in `EpisodeList.left_out`, and the list is then not the protocol's own.
         runs: Number of runs, each with its own seed (`Protocol.run_seeds`); default the number of the release, or 1 if
             `seed` is set.
+        references: Give each query so many different supports (`fssbench.episode.references`); not the protocol's own
+            list then.
+        absent: Share of the queries that hold no class of their episode (`fssbench.episode.absent`); not the protocol's
+            own list then.
 
     Raises:
         UsageError: If the protocol does not define the ways, shots or data set, or a number is out of range.
@@ -68,6 +75,10 @@ def episodes(
         >>> episodes[0]
         Episode(query='val_0001', classes=(1,), supports=(('val_0261',),), query_class=1, class_names=('gear',))
     """
+    if references is not None:
+        check_references(references)
+    if absent is not None:
+        check_absent(absent)
     protocol = protocol_for(dataset, way) if protocol is None else protocol
     named = protocol if isinstance(protocol, Protocol) else protocol_of(protocol)
     chosen = named.on(dataset.name)
@@ -97,7 +108,7 @@ def episodes(
         drawn = tuple(rule.draw(lists, way, shot, length * len(seeds), seeds[0]))
     else:
         drawn = tuple(episode for run_seed in seeds for episode in rule.draw(lists, way, shot, length, run_seed))
-    return EpisodeList(
+    result = EpisodeList(
         episodes=drawn,
         dataset=dataset.name,
         fold=fold,
@@ -113,6 +124,11 @@ def episodes(
         train_dataset=dataset.trained_on,
         test_classes=dataset.test_classes,
     ).of(dataset)
+    if absent is not None:
+        result = with_absent(result, dataset, chosen, absent)
+    if references is not None:
+        result = with_references(result, dataset, chosen, references, skip_short_classes=skip_short_classes)
+    return result
 
 
 def protocol_for(dataset: Dataset, way: int = 1) -> str:
@@ -124,25 +140,6 @@ def protocol_for(dataset: Dataset, way: int = 1) -> str:
     source = dataset.trained_on if dataset.own and dataset.trained_on else dataset.name
     task, release = ("fss", "hsnet") if way == 1 else ("fscs", "ifsl-fscs")
     return default_protocol(source, task, release)
-
-
-def lists_of(dataset: Dataset, fold: int, split: Split, protocol: Protocol) -> ImageLists:
-    """Return the lists that a protocol draws from.
-
-    Raises:
-        MissingError: If they are empty.
-    """
-    # A protocol that takes its queries from the training images (PANet) uses their novel classes.
-    classes = dataset.fold_classes(fold, "val" if split == protocol.split == "train" else split)
-    rule = sampler(protocol.sampler).lists
-    lists = read_lists(dataset, fold, split, classes, rule)
-    if not lists.entries:
-        reason = area_rule(rule, dataset, split, classes)
-        raise MissingError(
-            f"{dataset.name} fold {fold} lists no {split} image{f': {reason}' if reason else ''}",
-            _OWN_LISTS if reason else dataset.check_command,
-        )
-    return lists
 
 
 def _order(dataset: Dataset, split: Split, rule: Sampler) -> str:
@@ -187,7 +184,7 @@ def _too_short(
         f"{dataset.name} (fold {fold}, {split}) has too few images of {shown}; "
         f"an episode needs {_images_needed(dataset, rule, shot)} different ones of its class"
         + (f"; {reason}" if reason else ""),
-        f"{_OWN_LISTS if reason else dataset.check_command}; or leave these classes out with --skip-short-classes "
+        f"{OWN_LISTS if reason else dataset.check_command}; or leave these classes out with --skip-short-classes "
         "(in Python skip_short_classes=True), which is then not the protocol's own list",
     )
 
@@ -208,7 +205,7 @@ def _check_class_count(
         raise MissingError(
             f"{dataset.name} fold {fold} has {len(lists.by_class)} {split} classes with enough images; "
             f"{way}-way episodes need {needed}" + (f"; {reason}" if reason else ""),
-            (_OWN_LISTS if reason else dataset.check_command)
+            (OWN_LISTS if reason else dataset.check_command)
             + (f"; or --ways {len(lists.by_class)} or less" if lists.by_class else ""),
         )
 

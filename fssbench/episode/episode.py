@@ -103,6 +103,12 @@ class EpisodeList(Sequence[Episode], _FromDataset):
             the seed of the first run. None for a single run.
         train_dataset: The data set that the folds belong to, if weights trained on it are evaluated on another one.
         test_classes: Which classes are tested in that case (`fssbench.datasets.transfer.view`).
+        references: How many different supports each query has (`fssbench.episode.references`); None for the protocol's
+            own. Each run of the list has every query once, with one of them.
+        absent: Share of the queries that hold no class of their episode (`fssbench.episode.absent`); None for the
+            protocol's own queries. In such a list a query holds none exactly if `query_class` is none of `classes`.
+        base_hash: The hash of the protocol's list that this one was made from, if it has references or absent queries.
+        base_count: The number of episodes of that list.
 
     Examples:
         >>> import fssbench
@@ -132,6 +138,22 @@ class EpisodeList(Sequence[Episode], _FromDataset):
     run_length: int | None = None
     train_dataset: str | None = None
     test_classes: str | None = None
+    references: int | None = None
+    absent: float | None = None
+    base_hash: str | None = None
+    base_count: int | None = None
+
+    @property
+    def drawn_by(self) -> str:
+        """The protocol, and in what the list differs from the protocol's own."""
+        more = [] if self.absent is None else [f"{100 * self.absent:g} % absent"]
+        more += [] if self.references is None else [f"{self.references} references"]
+        return ", ".join([self.protocol, *more])
+
+    @property
+    def absent_count(self) -> int | None:
+        """How many queries hold no class of their episode; None for a list without the share `absent`."""
+        return None if self.absent is None else sum(holds_none(episode) for episode in self.episodes)
 
     @cached_property
     def hash(self) -> str:
@@ -192,3 +214,8 @@ class EpisodeList(Sequence[Episode], _FromDataset):
         from fssbench.episode.shown import list_html
 
         return list_html(self)
+
+
+def holds_none(episode: Episode) -> bool:
+    """Return whether an episode of a list with absent queries says that its query holds none of its classes."""
+    return episode.query_class not in episode.classes

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 FORMAT = "fssbench-episodes"
 VERSION = 2
 """Version 1, which has no `answer` and no `id` of episodes, can still be read."""
-Header = dict[str, str | int | list[int]]
+Header = dict[str, str | int | float | list[int]]
 MAX_BYTES = 1 << 30
 """Larger files are refused: a million 1-way 5-shot episodes of COCO take a third of this."""
 
@@ -42,7 +42,7 @@ _HEADER = (
     "left_out",
 )
 
-_OPTIONAL = ("run_length", "train_dataset", "test_classes")
+_OPTIONAL = ("run_length", "train_dataset", "test_classes", "references", "absent", "base_hash", "base_count")
 """Fields that are in a file only if they are not None."""
 
 
@@ -189,10 +189,34 @@ def _check(episodes: EpisodeList, document: EpisodeFile, path: Path) -> None:
         raise BrokenFileError(
             f"{path} was changed after it was written: its header does not fit the header's hash", remedy
         )
+    if fault := _made_fault(episodes):
+        raise BrokenFileError(f"{path}: {fault}", remedy)
     for number, record in enumerate(document.episodes):
         own = episode_id(episodes.fold, number) if document.version > 1 else None
         if record.id != own:
             raise BrokenFileError(f"{path}: episode {number} has the id {record.id}, not {own}", remedy)
+
+
+def _made_fault(episodes: EpisodeList) -> str | None:
+    """Return in what a list is not what its header says of references and absent queries; None if it is."""
+    made = (episodes.references, episodes.absent)
+    if (episodes.base_hash is None, episodes.base_count is None) != (made == (None, None),) * 2:
+        return "its header has one of references or absent, base_hash and base_count, and lacks another"
+    if episodes.absent is not None and not 0 < (episodes.absent_count or 0) < len(episodes):
+        return "its header states a share of absent queries, and none or all of its queries are absent"
+    if episodes.references is None:
+        return None
+    length = episodes.run_length or 0
+    if length * episodes.references != len(episodes):
+        return f"it has {len(episodes)} episodes, not {episodes.references} references for each of {length} queries"
+    supports: list[set[tuple[tuple[str, ...], ...]]] = [set() for _ in range(length)]
+    for number, episode in enumerate(episodes):
+        first = episodes[number % length]
+        if (episode.query, episode.classes, episode.query_class) != (first.query, first.classes, first.query_class):
+            return f"episode {number} is not a reference of the query of episode {number % length}"
+        supports[number % length].add(episode.supports)
+    short = next((place for place, found in enumerate(supports) if len(found) < episodes.references), None)
+    return None if short is None else f"two references of the query of episode {short} are the same"
 
 
 def _digest(head: Mapping[str, object]) -> str:

@@ -75,6 +75,10 @@ class EpisodeFile(_Strict):
     run_length: Annotated[int, Field(ge=1)] | None = None
     train_dataset: Word | None = None
     test_classes: Word | None = None
+    references: Annotated[int, Field(ge=2)] | None = None
+    absent: Annotated[float, Field(gt=0, lt=1)] | None = None
+    base_hash: Digest | None = None
+    base_count: Annotated[int, Field(ge=1)] | None = None
     count: Annotated[int, Field(ge=1)]
     hash: Digest
     answer: AnswerRecord | None = None

@@ -10,9 +10,10 @@ from typing import Literal
 
 from fssbench.datasets.dataset import Dataset
 from fssbench.datasets.transfer.view import transfer_view
+from fssbench.episode.absent import claim_fault, false_claims, held_classes, unsure_claims
 from fssbench.episode.draw import episodes as draw
-from fssbench.episode.draw import lists_of
 from fssbench.episode.episode import EpisodeList
+from fssbench.episode.listed import lists_of
 from fssbench.episode.samplers import sampler
 from fssbench.errors import FSSBenchError
 from fssbench.protocols.own import names_file
@@ -54,6 +55,8 @@ def official(episodes: EpisodeList) -> bool | None:
     """
     if episodes.train_dataset is not None:
         return None  # The folds and classes are not those of the release.
+    if episodes.references is not None or episodes.absent is not None:
+        return None  # It is made from the release's list.
     protocol = episodes.protocol.partition("@")[0]
     known = official_hash(protocol, episodes.dataset, episodes.fold, episodes.way, episodes.shot)
     if known is None:
@@ -101,7 +104,7 @@ def verify(episodes: EpisodeList, dataset: Dataset, rules: Protocol | None = Non
         return [_same_data(episodes, dataset), Finding("failed", unknown)]
     if rules is None and episodes.protocol.partition("@")[0] in list_protocols():
         rules = protocol_of(episodes.protocol)
-    findings = [_same_data(episodes, dataset), *_names(episodes, dataset, rules)]
+    findings = [_same_data(episodes, dataset), *_names(episodes, dataset, rules), *_absence(episodes, dataset)]
     if any(finding.state == "failed" for finding in findings):
         return findings
     return [*findings, _same_draw(episodes, dataset, rules)]
@@ -160,13 +163,31 @@ def _finding(wrong: list[int] | list[str], good: str, bad: str) -> Finding:
     return Finding("failed", f"{len(wrong)} {bad}: {', '.join(map(str, wrong[:3]))}{more}")
 
 
+def _absence(episodes: EpisodeList, dataset: Dataset) -> list[Finding]:
+    """Return whether the absent queries of a list hold none of their classes; nothing for a list without any."""
+    if episodes.absent is None:
+        return []
+    held = held_classes(dataset, episodes.split)
+    wrong = [claim_fault(episodes, number) for number in false_claims(episodes, held)]
+    unsure = [f"episode {number}, {episodes[number].query}" for number in unsure_claims(episodes, dataset, held)]
+    return [
+        _finding(wrong, "every absent query holds none of its classes", "queries are not as the list says"),
+        _finding(
+            unsure,
+            "no absent query has a crowd, a covered object or an ignored region that may be of its classes",
+            "absent queries may hold one of their classes, as a crowd, a covered object or an ignored region",
+        ),
+    ]
+
+
 def runs_in(episodes: EpisodeList) -> int | None:
-    """Return the number of runs in a list; None if it is a single run."""
-    return len(episodes) // episodes.run_length if episodes.run_length else None
+    """Return the number of runs in a list; None if it is a single run, also one with several references."""
+    return len(episodes) // episodes.run_length if episodes.run_length and episodes.references is None else None
 
 
 def _same_draw(episodes: EpisodeList, dataset: Dataset, rules: Protocol | None) -> Finding:
-    what = f"protocol {episodes.protocol} on {dataset.name} fold {episodes.fold}, first {len(episodes)}"
+    length = episodes.base_count or len(episodes)
+    what = f"protocol {episodes.drawn_by} on {dataset.name} fold {episodes.fold}, first {length}"
     runs = runs_in(episodes)
     what += f", seed {episodes.seed}" if episodes.seed and runs is None else ""
     what += f", {runs} runs from seed {episodes.seed}" if runs else ""
@@ -178,9 +199,11 @@ def _same_draw(episodes: EpisodeList, dataset: Dataset, rules: Protocol | None) 
             way=episodes.way,
             shot=episodes.shot,
             protocol=rules or episodes.protocol,
-            count=episodes.run_length or len(episodes),
+            count=episodes.run_length if runs else length,
             seed=episodes.seed,
             runs=runs,
+            references=episodes.references,
+            absent=episodes.absent,
             split=episodes.split,
             skip_short_classes=bool(episodes.left_out),
         )
@@ -188,5 +211,7 @@ def _same_draw(episodes: EpisodeList, dataset: Dataset, rules: Protocol | None) 
         return Finding("failed", f"can't be drawn again: {error.message}")
     if drawn.hash == episodes.hash:
         return Finding("ok", f"equals {what}")
+    if len(drawn) != len(episodes):
+        return Finding("failed", f"differs from {what}: it has {len(episodes)} episodes, not {len(drawn)}")
     first = next(i for i, (stored, expected) in enumerate(zip(episodes, drawn, strict=True)) if stored != expected)
     return Finding("failed", f"differs from {what}: episode {first} is the first that differs")

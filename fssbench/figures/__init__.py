@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from fssbench.figures.charts import bars, dots, lines, shares
 from fssbench.figures.points import histogram, match, trend
+from fssbench.figures.ranges import ranges
 from fssbench.figures.saving import save, to_svg
 from fssbench.figures.series import Series
 
-__all__ = ["Series", "bars", "dots", "histogram", "lines", "match", "save", "shares", "to_svg", "trend"]
+__all__ = ["Series", "bars", "dots", "histogram", "lines", "match", "ranges", "save", "shares", "to_svg", "trend"]

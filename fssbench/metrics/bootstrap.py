@@ -128,6 +128,21 @@ def _pooled(parts: Sequence[ClusterCounts], groups: Sequence[Integers], edges: S
     yield from (pooled[places] for places in groups)
 
 
+def resampled(
+    clusters: Sequence[tuple[int, str]], sums: Floats, draws: int, generator: np.random.Generator | Sequence[int]
+) -> Floats:
+    """Return the sums over the clusters in each of `draws` resamples, (draws, columns); see `bootstrap`.
+
+    Args:
+        clusters: Stratum and query image of each cluster, sorted.
+        sums: (clusters, columns).
+        draws: Number of resamples.
+        generator: Source of the random numbers, or its seed.
+    """
+    sizes = list(Counter(stratum for stratum, _ in clusters).values())
+    return np.concatenate([weights @ sums for weights in _weights_of(sizes, draws, generator)])
+
+
 def _slices(weights: Floats, columns: int) -> Iterator[Floats]:
     """Yield blocks of rows of `weights`, each so small that OpenBLAS multiplies it in one thread.
 

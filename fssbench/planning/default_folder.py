@@ -55,5 +55,7 @@ def _folder(
     if len(folds) < dataset.fold_count:
         parts.append("fold" + "".join(map(str, folds)))
     parts += [f"{runs}runs"] if runs else []
+    parts += [f"{100 * request.absent:g}absent"] if request.absent else []
+    parts += [f"{request.references}references"] if request.references else []
     parts += [name for name, chosen in (("weak", request.weak), ("random", request.random_weights)) if chosen]
     return Path("runs") / "-".join(part for part in parts if part)

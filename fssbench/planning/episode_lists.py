@@ -12,8 +12,13 @@ from fssbench.errors import MissingError, UsageError
 from fssbench.protocols.rules import protocol_of_list
 
 if TYPE_CHECKING:
+    from fssbench.datasets.dataset import Dataset
     from fssbench.episode import EpisodeList
     from fssbench.planning.request import Request
+    from fssbench.protocols.rules import Protocol
+
+_MADE = ("references", "absent")
+"""In what lists may differ from those of their protocol."""
 
 
 def episode_lists(text: str | None, fold: str | None) -> list[EpisodeList]:
@@ -39,7 +44,7 @@ def episode_lists(text: str | None, fold: str | None) -> list[EpisodeList]:
     lists: list[EpisodeList] = []
     while Path(path := text.replace("{fold}", str(len(lists)))).exists() or not lists:
         lists.append(_of_fold(read_episodes(path), str(len(lists))))
-    for name in ("dataset", "split", "way", "shot", "protocol", "train_dataset", "test_classes"):
+    for name in ("dataset", "split", "way", "shot", "protocol", "train_dataset", "test_classes", *_MADE):
         values = {getattr(episodes, name): episodes.fold for episodes in lists}
         if len(values) > 1:
             first, other, *_ = values.items()
@@ -106,7 +111,48 @@ def with_settings_of(request: Request, episodes: EpisodeList) -> Request:
         protocol=protocol,
         train_dataset=train,
         test_classes=choice,
+        references=request.references or episodes.references,
+        absent=request.absent or episodes.absent,
     )
+
+
+def made_from(episodes: EpisodeList, request: Request, dataset: Dataset, rules: Protocol) -> EpisodeList:
+    """Return a list from a file, with the absent queries and references that were requested.
+
+    Args:
+        episodes: The list.
+        request: The request.
+        dataset: The opened data set.
+        rules: The protocol of the list.
+
+    Raises:
+        UsageError: If the list has other references or absent queries already.
+        BrokenFileError: If the list says that a query holds none of its classes, and its label map does.
+    """
+    from fssbench.episode.absent import check_claims, with_absent
+    from fssbench.episode.references import with_references
+
+    check_claims(episodes, dataset, f"the list {request.episodes}")
+    if request.absent is not None and request.absent != episodes.absent:
+        episodes = with_absent(episodes, dataset, rules, request.absent)
+    if request.references is not None and request.references != episodes.references:
+        episodes = with_references(
+            episodes, dataset, rules, request.references, skip_short_classes=request.skip_short_classes
+        )
+    return episodes
+
+
+def check_whole_queries(lists: Sequence[EpisodeList], limit: int | None) -> None:
+    """Refuse to cut lists with references: the first episodes of such a list have one reference each.
+
+    Raises:
+        UsageError: If there is a limit.
+    """
+    if limit is not None and any(episodes.references is not None for episodes in lists):
+        raise UsageError(
+            "--limit would cut references off, not queries",
+            f"--episodes {limit} --references ... draws a list of so many episodes first",
+        )
 
 
 def training_view_of(episodes: EpisodeList, train: str | None, choice: str | None) -> tuple[str | None, str | None]:

@@ -6,13 +6,21 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from fssbench.episode.absent import check_absent
+from fssbench.episode.references import check_references
 from fssbench.errors import UsageError, did_you_mean
 from fssbench.methods.catalogue import REGISTRY as METHODS
 from fssbench.methods.catalogue import MethodInfo
 from fssbench.planning.base_classes import check_base_class_count
 from fssbench.planning.default_folder import default_folder
 from fssbench.planning.defaults import build_options
-from fssbench.planning.episode_lists import check_every_fold, episode_lists, with_settings_of
+from fssbench.planning.episode_lists import (
+    check_every_fold,
+    check_whole_queries,
+    episode_lists,
+    made_from,
+    with_settings_of,
+)
 from fssbench.planning.leaks import check_leaks
 from fssbench.planning.packages import package_record
 from fssbench.planning.records import code_record, dataset_record, fold_record, protocol_record
@@ -154,7 +162,11 @@ def plan(request: Request, opened: Dataset | None = None) -> Plan:
     out = _out(request, request.out or default_folder(request, setting, folds, dataset))
     if request.leads and seen is None:
         seen = check_folder(out, request.existing or Existing.REFUSE)
-    lists = given_lists or [_draw(request, dataset, fold, ways, shots, protocol) for fold in folds]
+    if given_lists:
+        lists = [made_from(episodes, request, dataset, protocol) for episodes in given_lists]
+    else:
+        lists = [_draw(request, dataset, fold, ways, shots, protocol) for fold in folds]
+    check_whole_queries(lists, request.limit)
     check_leaks(dataset, lists, allowed=request.allow_leak)
     _check_shard(request, lists)
     until = None
@@ -214,6 +226,10 @@ def _check_numbers(request: Request) -> None:
         raise UsageError(
             "--limit cuts the list of all runs, not each run", f"--episodes {request.limit} draws so many in each run"
         )
+    if request.references is not None:
+        check_references(request.references)
+    if request.absent is not None:
+        check_absent(request.absent)
     for name, number in (("--shots", request.shots), ("--ways", request.ways), ("--runs", request.runs)):
         if number is not None and number < 1:
             raise UsageError(f"{name} is 1 or more, not {number}")
@@ -255,6 +271,8 @@ def _draw(request: Request, dataset: Dataset, fold: int, ways: int, shots: int, 
         request.seed,
         skip_short_classes=request.skip_short_classes,
         runs=request.runs,
+        references=request.references,
+        absent=request.absent,
     )
 
 

@@ -93,7 +93,7 @@ def fold_record(episodes: EpisodeList, dataset: Dataset, weights: Weights, proto
         classes=classes,
         episodes=len(episodes),
         episodes_hash=episodes.hash,
-        drawn_by=episodes.protocol,
+        drawn_by=episodes.drawn_by,
         seed=episodes.seed,
         list_order=episodes.list_order,
         data_fingerprint=episodes.data_fingerprint,
@@ -103,6 +103,9 @@ def fold_record(episodes: EpisodeList, dataset: Dataset, weights: Weights, proto
         run_length=episodes.run_length,
         leaking=leaking(dataset, episodes),
         class_names=_class_names(dataset, classes),
+        references=episodes.references,
+        absent=episodes.absent_count,
+        base_hash=episodes.base_hash,
     )
 
 

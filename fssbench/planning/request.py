@@ -47,6 +47,8 @@ class Request:
     seed: int | None = None
     runs: int | None = None
     skip_short_classes: bool = False
+    references: int | None = None
+    absent: float | None = None
     labels: str | None = None
     lists: str | None = None
     part: str | None = None

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from fssbench.episode.absent import check_claims
 from fssbench.episode.files import episode_id
 from fssbench.errors import BrokenFileError, UsageError
 from fssbench.escape import in_path
@@ -134,6 +135,8 @@ def plan_score(request: ScoreRequest) -> ScorePlan:
     dataset = transfer_view(dataset, train or first.dataset, choice)
     check_every_fold(request.episodes, request.fold, lists, dataset.fold_count)
     check_leaks(dataset, lists, allowed=request.allow_leak)
+    for one in lists:
+        check_claims(one, dataset, f"the list {request.episodes}")
     return ScorePlan(request, method, setting, dataset, tuple(lists), found, presence, out, seen)
 
 
@@ -247,4 +250,6 @@ def _default_folder(request: ScoreRequest, method: str, rules: Protocol, lists: 
     parts += [request.train_dataset, "to"] if request.train_dataset else []
     parts += [first.dataset, in_path(rules.name), f"{first.way}way", f"{first.shot}shot"]
     parts.append("fold" + "".join(str(one.fold) for one in lists))
+    parts += [f"{100 * first.absent:g}absent"] if first.absent else []
+    parts += [f"{first.references}references"] if first.references else []
     return Path("runs") / "-".join(parts)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Kind", "plot"]
 
-Kind = Literal["fold", "class", "size", "scatter", "histogram", "errors", "history"]
+Kind = Literal["fold", "class", "size", "scatter", "histogram", "errors", "history", "references"]
 
 
 def plot(
@@ -31,7 +31,8 @@ def plot(
             "history" folders of trainings.
         kind: "fold" and "class": the first metric with 95 % intervals; "size": IoU against the share of the query;
             "scatter": the first two runs against each other; "histogram": episodes by IoU; "errors": kinds of errors;
-            "history": the course of a training.
+            "history": the course of a training; "references": each query of a run with references, from its worst to
+            its best.
         width: Inches.
         column: With "history", what is drawn: "loss", "validation", "learning_rate", ...
         root: Folder of the data, for names of classes, sizes and kinds of errors; default that of the run.
@@ -58,6 +59,8 @@ def plot(
 
         return history([Path(str(one)) for one in runs], column, width)
     compared = read_mixed(runs)
+    if kind == "references":
+        return charts.by_reference(compared, width)
     if kind in ("fold", "class"):
         summaries = [method.results.summary() for method in compared.methods]
         if kind == "fold":

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fssbench.errors import FSSBenchError, UsageError
-from fssbench.figures import Series, bars, dots, histogram, match, shares, trend
+from fssbench.figures import Series, bars, dots, histogram, match, ranges, shares, trend
 from fssbench.figures.style import COLUMN
 from fssbench.reports.cases import Case, with_masks
 from fssbench.reports.gallery import episode_values
 from fssbench.reports.numbers import SIZE_EDGES, kinds, measures_of
 from fssbench.reports.predictions import all_verified, saved
 from fssbench.reports.scene import open_scene, recorded_names
+from fssbench.results.studies import reference_study
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -65,6 +66,29 @@ def episode_series(runs: Compared, cases: Sequence[Case]) -> list[Series]:
     """Return the IoU of each episode by each method."""
     values = np.array([value for value in episode_values(cases).values() if not np.isnan(value).any()])
     return [Series(name, values[:, number].tolist()) for number, name in enumerate(runs.names)]
+
+
+def by_reference(runs: Compared, width: float = COLUMN) -> Figure:
+    """Return the IoU of each query from its worst to its best reference, with its mean.
+
+    Raises:
+        UsageError: If the runs have no references.
+    """
+    series = []
+    for method in runs.methods:
+        study = reference_study(method.results)
+        if study is None:
+            raise UsageError(
+                f"the run {method.name} has no references, or no query with all of them",
+                "fssbench eval ... --references 20",
+            )
+        columns = (
+            [one.mean for one in study.queries],
+            [one.worst for one in study.queries],
+            [one.best for one in study.queries],
+        )
+        series.append(Series(method.name, *columns))
+    return ranges(series, x="queries, by their mean", y="IoU (%)", width=width)
 
 
 def against(runs: Compared, cases: Sequence[Case], numbers: tuple[int, int] = (0, 1), width: float = COLUMN) -> Figure:

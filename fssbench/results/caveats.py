@@ -17,7 +17,7 @@ from fssbench.protocols.rules import list_protocols, size_in_words
 from fssbench.protocols.rules import protocol as protocol_of
 from fssbench.results.ledger import ledger_of
 from fssbench.results.lost import lost_in
-from fssbench.results.summary import caveats_of_protocol, caveats_without_truth
+from fssbench.results.summary import caveats_of_list, caveats_of_protocol, caveats_without_truth
 
 if TYPE_CHECKING:
     from fssbench.results.record import FoldRecord, Run
@@ -36,6 +36,7 @@ def caveats(results: Results, summary: Summary, lists: Sequence[EpisodeList]) ->
     return [
         *_limit(results),
         *_shard(results),
+        *caveats_of_list(results.run),
         *_runs(summary, results),
         *_lost(results),
         *_classes(results, summary),
@@ -103,7 +104,7 @@ def _repeated(lists: Sequence[EpisodeList], results: Results) -> list[str]:
 
 def _seeds(episodes: EpisodeList, run: Run) -> str:
     """Return the seed of a list, or the seeds of its runs."""
-    if episodes.run_length is None:
+    if episodes.run_length is None or episodes.references is not None:
         return str(episodes.seed)
     if run.protocol.own is not None and run.protocol.name == episodes.protocol:
         rules = protocol_of_record(run.protocol.name, run.protocol.own)  # also where the file is not
@@ -120,6 +121,11 @@ def _runs(summary: Summary, results: Results) -> list[str]:
     if spread is None:
         return []
     length = results.run.folds[0].run_length
+    if references := results.run.references:
+        return [
+            f"mIoU is the mean over {references} references, each the same {length} queries with other supports; "
+            f"their standard deviation: {spread.mean:.2f} ± {spread.std:.2f}"
+        ]
     return [
         f"{len(summary.runs)} runs of {length} episodes: mIoU is their mean with their standard "
         f"deviation, {spread.mean:.2f} ± {spread.std:.2f}"
@@ -142,7 +148,8 @@ def _shard(results: Results) -> list[str]:
 
 def _lost(results: Results) -> list[str]:
     """Return in how many episodes an object has no pixel at the input size, or at the size where pixels are counted."""
-    lost, size = lost_in(results.frame, results.run.protocol.task), size_in_words(results.run.protocol.input)
+    lost = lost_in(results.frame, results.run.protocol.task, absent=results.run.has_absent)
+    size = size_in_words(results.run.protocol.input)
     found = []
     if lost.support_episodes:
         empty = f"; in {lost.empty_episodes} no support of a class has a pixel of it" if results.run.shot > 1 else ""

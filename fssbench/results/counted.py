@@ -74,7 +74,9 @@ class CountedRun:
             support_episodes=int((supports > 0).any(axis=1).sum()),
             empty_episodes=int((supports == self.run.shot).any(axis=1).sum()),
             query_episodes=int(columns.lost_query.any(axis=1).sum()),
-            absent_episodes=0 if self.run.protocol.task == "fscs" else int((~columns.truth.any(axis=1)).sum()),
+            absent_episodes=0
+            if self.run.protocol.task == "fscs" or self.run.has_absent
+            else int((~columns.truth.any(axis=1)).sum()),
         )
 
 
@@ -152,7 +154,8 @@ def _pattern(way: int, shot: int) -> re.Pattern[bytes]:
         rf'"intersection":\[({several(_NUMBER, way + 1)})\],"union":\[({several(_NUMBER, way + 1)})\]',
         rf'"present":\[({several(_BOOLEAN, way)})\],"truth":\[({several(_BOOLEAN, way)})\],"seconds":{_SECONDS}'
         rf'(?:,"photos":\[{several(_NAME, 1 + way * shot)}\])?(?:,"masks":\[{several(_NAME, 1 + way * shot)}\])?'
-        rf'(?:,"lost_supports":\[({several(_NUMBER, way)})\])?(?:,"lost_query":\[({several(_BOOLEAN, way)})\])?}}\n',
+        rf'(?:,"lost_supports":\[({several(_NUMBER, way)})\])?(?:,"lost_query":\[({several(_BOOLEAN, way)})\])?'
+        rf'(?:,"predicted":\[{several(_NUMBER, way)}\])?}}\n',
     )
     return re.compile(",".join(parts).encode("ascii"), re.MULTILINE)
 

@@ -22,7 +22,7 @@ class Lost:
         query_episodes: Number of episodes with a class that is in the query, but has no pixel at the size at which
             pixels are counted.
         absent_episodes: Number of episodes whose query has no pixel of any class of the episode, at the original size.
-            0 in FS-CS, where such queries are intended.
+            0 in FS-CS and in lists with absent queries, where such queries are intended.
     """
 
     supports: int = 0
@@ -46,12 +46,13 @@ class Lost:
 NOTHING = Lost()
 
 
-def lost_in(frame: pd.DataFrame, task: str) -> Lost:
+def lost_in(frame: pd.DataFrame, task: str, *, absent: bool = False) -> Lost:
     """Count what is lost in the rows of a run; see `fssbench.results.Row.lost_supports` and `lost_query`.
 
     Args:
         frame: The rows.
         task: "fss" or "fscs".
+        absent: Whether the list has absent queries on purpose; they are not lost then.
     """
     supports = [
         (lost, names) for lost, names in zip(*_columns(frame, "lost_supports", "supports"), strict=True) if lost
@@ -61,7 +62,7 @@ def lost_in(frame: pd.DataFrame, task: str) -> Lost:
         support_episodes=len(supports),
         empty_episodes=sum(any(n == len(k) for n, k in zip(lost, names, strict=True)) for lost, names in supports),
         query_episodes=sum(lost is not None for [lost] in zip(*_columns(frame, "lost_query"), strict=True)),
-        absent_episodes=0 if task == "fscs" else sum(not any(there) for there in frame["truth"]),
+        absent_episodes=0 if absent or task == "fscs" else sum(not any(there) for there in frame["truth"]),
     )
 
 

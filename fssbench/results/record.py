@@ -226,7 +226,7 @@ class FoldRecord:
         classes: All classes of the fold.
         episodes: Length of the list.
         episodes_hash: `EpisodeList.hash`.
-        drawn_by: The protocol that drew the list.
+        drawn_by: The protocol that drew the list, and in what the list differs from the protocol's own.
         seed: Seed of the draw.
         list_order: Order of the image lists that the list was drawn from.
         data_fingerprint: Fingerprint of the data that the list was drawn from.
@@ -237,6 +237,9 @@ class FoldRecord:
         unanswered: Number of episodes that are left out because they have no prediction, as the user requested.
         leaking: Names of tested classes that the training on another data set has seen; None if that is not known.
         class_names: The name of each of `classes`; empty in runs of earlier versions.
+        references: How many different supports each query of the list has (`EpisodeList.references`).
+        absent: How many queries of the list hold no class of their episode, if it was made so (`EpisodeList.absent`).
+        base_hash: Hash of the protocol's list that the list was made from, if it has references or absent queries.
     """
 
     __pydantic_config__: ClassVar[dict[str, object]] = _CONFIG
@@ -256,6 +259,9 @@ class FoldRecord:
     unanswered: int = 0
     leaking: tuple[str, ...] | None = ()
     class_names: tuple[str, ...] = ()
+    references: int | None = None
+    absent: int | None = None
+    base_hash: str | None = None
 
 
 @dataclass(frozen=True)
@@ -365,6 +371,16 @@ class Run:
         """Return the names of the classes of a fold by label value; empty in runs of earlier versions."""
         found = next((one for one in self.folds if one.fold == fold), None)
         return dict(zip(found.classes, found.class_names, strict=False)) if found else {}
+
+    @property
+    def references(self) -> int | None:
+        """How many different supports each query has; None for a protocol's own lists."""
+        return self.folds[0].references
+
+    @property
+    def has_absent(self) -> bool:
+        """Whether a share of the queries was drawn to hold no class of their episode."""
+        return any(fold.absent is not None for fold in self.folds)
 
     @property
     def generalised(self) -> bool:

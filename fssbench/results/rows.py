@@ -67,6 +67,8 @@ class Row:
             their masks are empty; None if there is none.
         lost_query: For each class, whether it is in the query, but has no pixel at the size at which pixels are
             counted; None if there is none.
+        predicted: For each class, the number of pixels with its label in the prediction, where pixels are counted.
+            None unless the list has absent queries (`EpisodeList.absent`).
     """
 
     __pydantic_config__: ClassVar[dict[str, object]] = {"extra": "forbid", "strict": True, "allow_inf_nan": False}
@@ -86,11 +88,12 @@ class Row:
     masks: tuple[str, ...] | None = None
     lost_supports: tuple[int, ...] | None = None
     lost_query: tuple[bool, ...] | None = None
+    predicted: tuple[int, ...] | None = None
 
 
 _UNKNOWN_FIELD = "unexpected_keyword_argument"
 """Pydantic's error type for an unknown field."""
-_OPTIONAL = ("base", "photos", "masks", "lost_supports", "lost_query")
+_OPTIONAL = ("base", "photos", "masks", "lost_supports", "lost_query", "predicted")
 _FIELDS = tuple(field.name for field in fields(Row) if field.name not in _OPTIONAL)
 
 
@@ -116,7 +119,7 @@ def _fault(row: Row) -> str | None:
     photos = 1 + sum(map(len, row.supports))
     if any(digests is not None and len(digests) != photos for digests in (row.photos, row.masks)):
         return "a row whose number of digests is not its number of photos"
-    if fault := _lost_fault(row):
+    if fault := _lost_fault(row) or _predicted_fault(row):
         return fault
     if any(not 0 <= both <= either for both, either in zip(row.intersection, row.union, strict=True)):
         return "an intersection is negative or larger than its union"
@@ -144,6 +147,18 @@ def _lost_fault(row: Row) -> str | None:
         or any(lost and not there for lost, there in zip(row.lost_query, row.truth, strict=True))
     ):
         return "a lost class that is not in the query, or another number of classes"
+    return None
+
+
+def _predicted_fault(row: Row) -> str | None:
+    if row.predicted is None:
+        return None
+    if len(row.predicted) != len(row.classes):
+        return "predicted pixels for another number of classes"
+    for pixels, both, either in zip(row.predicted, row.intersection[1:], row.union[1:], strict=True):
+        # With the rule "leave-out" the union of a class without ground truth is 0, whatever is predicted.
+        if not both <= pixels <= (either or MAX_PIXELS):
+            return "fewer predicted pixels than intersection, or more than union"
     return None
 
 
@@ -242,7 +257,7 @@ def _repeated(row: Row, line: bytes) -> str | None:
 def frame_of(rows: Iterable[Row]) -> pd.DataFrame:
     """Return rows as a frame with a column per attribute of `Row`, sorted by fold and episode.
 
-    `base`, `photos`, `masks`, `lost_supports` and `lost_query` are columns only if a row has them.
+    `base`, `photos`, `masks`, `lost_supports`, `lost_query` and `predicted` are columns only if a row has them.
     """
     import pandas as pd
 

@@ -36,7 +36,8 @@ from fssbench.results.run_reader import (
     write_atomically,
 )
 from fssbench.results.sound_rows import describe_damage, read_sound_rows
-from fssbench.results.summary import caveats_of_protocol, summary_record
+from fssbench.results.studies import studies_record
+from fssbench.results.summary import caveats_of_list, caveats_of_protocol, summary_record
 from fssbench.writable import check_writable
 
 if TYPE_CHECKING:
@@ -144,9 +145,10 @@ class RunFolder:
             remove_leftovers(self.path, name)
         results = Results(frame_of_run(self.rows, self.run), self.run, self.path)
         if self.rows and not results.missing:
-            lost = lost_in(results.frame, self.run.protocol.task)
+            lost = lost_in(results.frame, self.run.protocol.task, absent=self.run.has_absent)
             rule = [] if self.run.until is None else [self.run.until.describe()]
-            record = summary_record(results.summary(), lost, [*rule, *caveats_of_protocol(self.run)])
+            notes = [*rule, *caveats_of_list(self.run), *caveats_of_protocol(self.run)]
+            record = summary_record(results.summary(), lost, notes, studies_record(results))
             write_atomically(self.path / SUMMARY, json.dumps(record, indent=1) + "\n")
             ordered = sorted(self.rows, key=lambda row: (row.fold, row.episode))
             if ordered != self.rows and self._writer is not None:
@@ -331,8 +333,13 @@ def _record_of(run: Run) -> str:
         of_method["code"] = {"imports"}
     if of_method:
         unset["method"] = of_method
+    of_fold: dict[str, Any] = {}
     if all(fold.weights.trained is None for fold in run.folds):
-        unset["folds"] = {"__all__": {"weights": {"trained"}}}
+        of_fold["weights"] = {"trained"}
+    if run.references is None and not run.has_absent:
+        of_fold |= dict.fromkeys(("references", "absent", "base_hash"), True)
+    if of_fold:
+        unset["folds"] = {"__all__": of_fold}
     return schema().dump_json(run, indent=1, exclude=unset).decode() + "\n"
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -12,7 +12,9 @@ import numpy.typing as npt
 from fssbench.datasets.dataset import Label
 from fssbench.datasets.io.images import IGNORE
 from fssbench.episode import EpisodeList
-from fssbench.errors import UsageError
+from fssbench.episode.absent import claim_fault
+from fssbench.episode.episode import holds_none
+from fssbench.errors import BrokenFileError, UsageError
 from fssbench.protocols.rules import Protocol
 from fssbench.protocols.transforms import counted_label, input_label
 from fssbench.results.rows import Row
@@ -35,17 +37,17 @@ class Counts:
         intersection: Pixels with the label in both prediction and ground truth.
         union: Pixels with the label in the prediction or the ground truth.
         truth: Pixels with the label in the ground truth.
+        predicted: Pixels with the label in the prediction.
     """
 
     intersection: tuple[int, ...]
     union: tuple[int, ...]
     truth: tuple[int, ...]
+    predicted: tuple[int, ...]
 
     def of_present(self) -> Counts:
         """Return the counts with union 0 for each label that has no ground-truth pixel."""
-        return Counts(
-            self.intersection, tuple(u if t else 0 for u, t in zip(self.union, self.truth, strict=True)), self.truth
-        )
+        return replace(self, union=tuple(u if t else 0 for u, t in zip(self.union, self.truth, strict=True)))
 
     def base_rows(self, classes: Sequence[int], first: int = 1) -> BaseCounts:
         """Return `Row.base` for the labels from `first` on, which are the base classes `classes`."""
@@ -87,8 +89,9 @@ def count(
         raise UsageError(f"the method predicted label {int(labels.max())} in a {len(classes)}-way episode")
     confusion = np.bincount((truth * size + labels).ravel(), minlength=size * size).reshape(size, size)
     intersection = confusion.diagonal()
-    union = confusion.sum(axis=0) + confusion.sum(axis=1) - intersection
-    return Counts(tuple(intersection.tolist()), tuple(union.tolist()), tuple(confusion.sum(axis=1).tolist()))
+    predicted, true = confusion.sum(axis=0), confusion.sum(axis=1)
+    union = predicted + true - intersection
+    return Counts(*(tuple(each.tolist()) for each in (intersection, union, true, predicted)))
 
 
 def label_maps_of(prediction: Prediction, protocol: Protocol) -> tuple[LabelMap, LabelMap | None]:
@@ -218,8 +221,14 @@ def row_of(
 
     Raises:
         UsageError: If the prediction does not fit the episode.
+        BrokenFileError: If the list says that the query holds none of its classes, and its label map does, or the other
+            way round.
     """
     episode = episodes[number]
+    if episodes.absent is not None and holds_none(episode) == any(truth.present):
+        raise BrokenFileError(
+            claim_fault(episodes, number), f"fssbench episodes verify LIST --dataset {episodes.dataset}"
+        )
     counts, base = score_labels(predicted.labels, predicted.base, truth.label, episode.classes, base_classes, protocol)
     if len(predicted.present) != episode.way:
         raise UsageError(f"the method predicted the presence of {len(predicted.present)} classes, not of {episode.way}")
@@ -236,4 +245,5 @@ def row_of(
         seconds=0.0,
         base=base,
         lost_query=truth.lost,
+        predicted=None if episodes.absent is None else counts.predicted[1 : episode.way + 1],
     )

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import asdict
+from types import MappingProxyType
 
+from fssbench.datasets.catalogue import REGISTRY as DATASETS
 from fssbench.metrics.summary import FoldSummary, Interval, Summary
 from fssbench.protocols.rules import protocol, shipped_protocols
 from fssbench.results.lost import NOTHING, Lost
@@ -15,7 +17,12 @@ OPTIONAL = ("base_miou", "total_miou", *ALL_CLASSES)
 """Metrics that not every run has."""
 
 
-def summary_record(summary: Summary, lost: Lost = NOTHING, further: Sequence[str] = ()) -> dict[str, object]:
+def summary_record(
+    summary: Summary,
+    lost: Lost = NOTHING,
+    further: Sequence[str] = (),
+    studies: Mapping[str, object] = MappingProxyType({}),
+) -> dict[str, object]:
     """Return the content of summary.json: metrics in per cent, and pixel counts for each class.
 
     `miou` is the mean over the classes that have episodes. `miou_all_classes` is the mean over all classes of a fold,
@@ -25,6 +32,7 @@ def summary_record(summary: Summary, lost: Lost = NOTHING, further: Sequence[str
         summary: The metrics.
         lost: The objects that are lost by resizing; left out if there are none.
         further: Further caveats; see `caveats_of_protocol`.
+        studies: What the list shows besides; see `fssbench.results.studies`.
     """
     folds = [_fold(fold) for fold in summary.folds]
     more = {name: value for name in OPTIONAL if (value := getattr(summary, name)) is not None}
@@ -40,6 +48,7 @@ def summary_record(summary: Summary, lost: Lost = NOTHING, further: Sequence[str
         **notes,
         "intervals": _intervals(summary.intervals),
         **({"lost": asdict(lost)} if lost else {}),
+        **studies,
         "folds": folds,
         "per_class": [_class(row) for row in summary.per_class.to_dict("records")],
     }
@@ -84,6 +93,32 @@ def caveats_of_protocol(run: Run) -> list[str]:
             "no printed number was counted by it"
         )
     return found + caveats_of_task(run)
+
+
+def caveats_of_list(run: Run) -> list[str]:
+    """Return in what the episodes of a run are not those of its protocol: references, absent queries."""
+    found = []
+    protocol = run.folds[0].drawn_by.partition(",")[0]
+    queries = sum(fold.run_length or 0 for fold in run.folds)
+    if references := run.references:
+        found.append(
+            f"references: {queries} queries with {references} different supports each, drawn anew; these are not the "
+            f"episodes of {protocol}, and not to be compared with its numbers"
+        )
+    if run.has_absent:
+        count, episodes = sum(fold.absent or 0 for fold in run.folds), sum(fold.episodes for fold in run.folds)
+        left_out = run.protocol.absent == "leave-out"
+        effect = "the protocol leaves them out of" if left_out else "false positives there lower"
+        found.append(
+            f"absent queries: {count} of {episodes} hold no class of their episode, and {effect} mIoU; these are not "
+            f"the episodes of {protocol}, and not to be compared with its numbers"
+        )
+        if run.dataset.name in DATASETS.names() and DATASETS.get(run.dataset.name).one_class_each:
+            found.append(
+                f"each image of {run.dataset.name} is annotated for one class: others may be in it, also in absent "
+                "queries"
+            )
+    return found
 
 
 def caveats_of_task(run: Run) -> list[str]:

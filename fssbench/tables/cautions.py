@@ -16,12 +16,24 @@ def classes_and_summaries(one: Measurement) -> dict[int, tuple[tuple[int, ...], 
     return {number: (fold.record.classes, fold.summary) for number, fold in sorted(one.folds.items())}
 
 
+def _lists(one: Measurement) -> list[str]:
+    """Return in what the episodes are not those of the protocol: references, absent queries."""
+    records = [fold.record for _, fold in sorted(one.folds.items())]
+    found = []
+    if references := one.run.references:
+        found.append(f"each query with {references} different supports, not the protocol's episodes")
+    if one.run.has_absent:
+        count, episodes = sum(record.absent or 0 for record in records), sum(record.episodes for record in records)
+        found.append(f"{count} of {episodes} queries hold no class of their episode, not the protocol's episodes")
+    return found
+
+
 def cautions(one: Measurement) -> list[str]:
     """Return the footnotes of a measurement that say in what it is less than it looks."""
     from fssbench.results.summary import caveats_of_task
 
     weights = {fold.record.weights.kind for fold in one.folds.values()}
-    found = caveats_of_task(one.run)
+    found = [*caveats_of_task(one.run), *(f"{text}, so it is not ranked" for text in _lists(one))]
     leaks = {number: fold.record.leaking for number, fold in sorted(one.folds.items()) if fold.record.leaking}
     if leaks:
         folds = "; ".join(f"fold {number}: {', '.join(names)}" for number, names in leaks.items())

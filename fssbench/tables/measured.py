@@ -175,12 +175,13 @@ def _entry(
         competes=(not variant or run.label is not None)
         and (own or not is_floor(run.method.name))
         and not run.is_shard
+        and not (run.references or run.has_absent)
         and not leaks
         and not seen.masks,
         remarks=tuple(remarks),
         fold_count=whole,
         all_classes=over_all_classes(classes_and_summaries(one), whole),
-        comparable=not differs,
+        comparable=not differs and not (run.references or run.has_absent),
         mean_over=tuple(sorted(one.folds)) if len(one.folds) < whole else (),
         deviation=deviations(one),
         own=own,
@@ -198,7 +199,8 @@ def _rules(one: Measurement) -> str:
     counted = sorted({fold.summary.episodes for fold in one.folds.values()})
     per_fold = f"{counted[0]}" if len(counted) == 1 else f"{counted[0]} to {counted[-1]}"
     runs = {len(fold.summary.runs) for fold in one.folds.values()} - {0}
-    counting = f" in {max(runs)} runs, whose mean is shown" if runs else ""
+    what = "references" if one.run.references else "runs"
+    counting = f" in {max(runs)} {what}, whose mean is shown" if runs else ""
     rules = one.run.protocol
     return f"protocol {protocol_label(one.run)}, IoU at {rules.score_at} size, {per_fold} episodes per fold{counting}"
 

@@ -245,9 +245,8 @@ def folds_of(results: Results, folder: Path) -> dict[int, MeasuredFold]:
         rows = results.frame[results.frame["fold"] == record.fold]
         missing = results.run.expected(record) - len(rows)
         if len(rows):
-            fold = MeasuredFold(
-                record, missing, folder, lost_in(rows, results.run.protocol.task), partial(counts.of, record.fold)
-            )
+            lost = lost_in(rows, results.run.protocol.task, absent=results.run.has_absent)
+            fold = MeasuredFold(record, missing, folder, lost, partial(counts.of, record.fold))
             found[record.fold] = fold
     return found
 

@@ -8,7 +8,7 @@ from fssbench.datasets.dataset import Dataset
 from fssbench.engine.features.features import AnyMethod
 from fssbench.engine.loop import rows_of
 from fssbench.episode import EpisodeList, episodes
-from fssbench.episode.draw import lists_of
+from fssbench.episode.listed import lists_of
 from fssbench.errors import MissingError
 from fssbench.metrics.summary import summarise
 from fssbench.protocols.rules import Protocol

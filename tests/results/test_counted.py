@@ -81,7 +81,7 @@ def test_counts_are_those_of_the_rows(way: int, shot: int, classes: dict[int, ra
 def _run(shot: int, task: str):
     from types import SimpleNamespace
 
-    return SimpleNamespace(shot=shot, protocol=SimpleNamespace(task=task))
+    return SimpleNamespace(shot=shot, has_absent=False, protocol=SimpleNamespace(task=task))
 
 
 ROW = rows_of(1, 1, 6, seed=3)[0]

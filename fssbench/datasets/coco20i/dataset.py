@@ -72,6 +72,7 @@ class Coco20i(Dataset):
         self.labels = labels
         self.lists = lists
         self.annotations = root / "annotations"
+        self.absence_unknown = "its PNG masks don't show crowds" if labels == "png" else ""
         self._images: dict[ListSplit, dict[int, AnnotatedImage]] = {}
         self._indices: dict[ListSplit, pd.DataFrame] = {}
         self._imported: dict[ListSplit, dict[int, list[int]] | None] = {}
@@ -193,6 +194,11 @@ class Coco20i(Dataset):
         if self.labels == "png":
             return read_label(self._mask_path(name), CLASS_COUNT, ignore=False, remedy=self.remedy)
         return paint(self._annotated(name), self.labels)
+
+    def unseen_classes(self, name: str) -> frozenset[int]:
+        """Return the classes of all annotations: also crowds, and objects that are too small or covered by others."""
+        image = self._annotated(name)
+        return image.crowds | {instance.class_id for instance in image.instances}
 
     def image_size(self, name: str) -> tuple[int, int]:
         """Return (height, width) from the annotations, or the header of the PNG mask."""

@@ -70,13 +70,14 @@ class Instance:
 
 @dataclass(frozen=True, slots=True)
 class AnnotatedImage:
-    """The annotations of an image: its size, and its instances in the order of painting."""
+    """The annotations of an image: its size, its instances in the order of painting, and the classes of its crowds."""
 
     image_id: int
     file_name: str
     height: int
     width: int
     instances: tuple[Instance, ...]
+    crowds: frozenset[int] = frozenset()
 
 
 def read_annotations(path: Path, remedy: str) -> dict[int, AnnotatedImage]:
@@ -101,8 +102,11 @@ def read_annotations(path: Path, remedy: str) -> dict[int, AnnotatedImage]:
         if image.height * image.width > MAX_PIXELS:
             raise BrokenFileError(f"{path}: image {image.id} claims {image.width} x {image.height} pixels", remedy)
     instances: dict[int, list[Instance]] = {image_id: [] for image_id in images}
+    crowds: dict[int, set[int]] = {}
     for place, annotation in enumerate(document.annotations):
         if annotation.iscrowd:
+            if annotation.category_id in class_ids:
+                crowds.setdefault(annotation.image_id, set()).add(class_ids[annotation.category_id])
             continue
         problem = _problem(annotation, class_ids, images)
         if problem:
@@ -119,6 +123,7 @@ def read_annotations(path: Path, remedy: str) -> dict[int, AnnotatedImage]:
             images[image_id].height,
             images[image_id].width,
             tuple(sorted(instances[image_id], key=lambda instance: instance.annotation_id)),
+            frozenset(crowds.get(image_id, ())),
         )
         for image_id in sorted(images)
     }

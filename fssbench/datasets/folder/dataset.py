@@ -227,6 +227,13 @@ class Folder(Dataset):
         }
         return read_binary(own, photo, size, self.class_names)
 
+    def unseen_classes(self, name: str) -> frozenset[int] | None:
+        """Return the classes of all annotations of a COCO json, also of crowds and covered objects; else as for all."""
+        if self.contents.annotated is None:
+            return super().unseen_classes(name)
+        annotated = self.contents.annotated[name]
+        return frozenset(value for value, _ in (*annotated.painted, *annotated.crowds))
+
     def image_size(self, name: str) -> tuple[int, int]:
         """Return (height, width) from the header of the photo."""
         return size_of(self.photo_path(name), self.check_command, upright=self._upright)

@@ -36,6 +36,7 @@ class FSS1000(Dataset):
     name = "fss1000"
     sizes_differ = True
     exact_index = True
+    one_class_each = True
     evaluated_split: Split = "test"
     root: Path
 

@@ -52,6 +52,7 @@ class Lvis92i(ValOnly):
     """
 
     name = "lvis92i"
+    absence_unknown = "each of its label maps has one category alone, whatever else is in the photo"
 
     def __init__(self, root: Path, shots: int = 1, content: Mapping[int, Masks] | None = None) -> None:
         self.root = root

@@ -61,6 +61,7 @@ class PacoPart(ValOnly):
     """
 
     name = "pacopart"
+    absence_unknown = "each of its label maps has one category alone, whatever else is in the photo"
 
     def __init__(self, root: Path, shots: int = 1, content: Mapping[int, Photos] | None = None) -> None:
         self.root = root

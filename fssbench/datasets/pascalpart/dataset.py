@@ -87,6 +87,7 @@ class PascalPart(ValOnly):
 
     name = "pascalpart"
     exact_index = True
+    absence_unknown = "each of its label maps has one category alone, whatever else is in the photo"
 
     def __init__(self, root: Path) -> None:
         self.root = root

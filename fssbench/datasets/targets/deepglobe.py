@@ -23,6 +23,7 @@ class DeepGlobe(TargetDataset):
     """
 
     name = "deepglobe"
+    one_class_each = True
 
     def __init__(self, root: Path) -> None:
         super().__init__(root)
@@ -34,6 +35,7 @@ class DeepGlobe(TargetDataset):
                 "put one of them there, or give another --root",
             )
         self.whole_photos = prepared is not None
+
         self._tiles: Tiles
         if prepared is not None:
             self._tiles = PreparedTiles(prepared, self.remedy)

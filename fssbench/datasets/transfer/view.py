@@ -108,6 +108,7 @@ class TransferView(Dataset):
         self.exact_index = inner.exact_index
         self.sizes_differ, self.evaluated_split = inner.sizes_differ, inner.evaluated_split
         self.given_name = inner.given_name
+        self.absence_unknown, self.one_class_each = inner.absence_unknown, inner.one_class_each
         self.trained_on, self.test_classes = train, choice
         self.fold_count = inner.fold_count if choice == "own" else dataset_info(train).folds
         self._means = counterparts(train, inner.name, inner.class_names)
@@ -207,6 +208,10 @@ class TransferView(Dataset):
     def label(self, name: str) -> Label:
         """Return the label map."""
         return self.inner.label(name)
+
+    def unseen_classes(self, name: str) -> frozenset[int] | None:
+        """Return the classes that the photo may hold besides those in its label map."""
+        return self.inner.unseen_classes(name)
 
     def image_size(self, name: str) -> tuple[int, int]:
         """Return (height, width) of the photo."""

@@ -15,7 +15,7 @@ from fssbench.escape import in_path
 from fssbench.progress import Activity
 
 if TYPE_CHECKING:
-    from fssbench.comparison.paired import Difference
+    from fssbench.comparison.differences import Difference
     from fssbench.engine.profiling.profile import Profile
     from fssbench.metrics.summary import Summary
     from fssbench.results.run_reader import Results
