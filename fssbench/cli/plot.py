@@ -24,7 +24,11 @@ def plot(
     ],
     kind: Annotated[
         Literal["fold", "class", "size", "scatter", "histogram", "errors", "history", "references"],
-        typer.Option("--kind", help="What is drawn."),
+        typer.Option(
+            "--kind",
+            metavar="KIND",
+            help="fold, class, size, scatter, histogram, errors, history (of a training), or references (each query's).",
+        ),
     ],
     out: Annotated[Path, typer.Option("--out", parser=given_path, help="The figure: .pdf, .svg, .eps or .png.")] = Path(
         "figure.pdf"
