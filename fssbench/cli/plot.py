@@ -27,7 +27,7 @@ def plot(
         typer.Option(
             "--kind",
             metavar="KIND",
-            help="fold, class, size, scatter, histogram, errors, history (of a training), or references (each query's).",
+            help="fold, class, size, scatter, histogram, errors, history (of a training) or references.",
         ),
     ],
     out: Annotated[Path, typer.Option("--out", parser=given_path, help="The figure: .pdf, .svg, .eps or .png.")] = Path(
