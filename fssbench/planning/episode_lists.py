@@ -142,12 +142,14 @@ def made_from(episodes: EpisodeList, request: Request, dataset: Dataset, rules: 
     return episodes
 
 
-def check_whole_queries(lists: Sequence[EpisodeList], limit: int | None) -> None:
+def check_whole_queries(lists: Sequence[EpisodeList], limit: int | None, until: float | None = None) -> None:
     """Refuse to cut lists with references: the first episodes of such a list have one reference each.
 
     Raises:
-        UsageError: If there is a limit.
+        UsageError: If there is a limit, or the run ends where its interval is narrow.
     """
+    if until is not None and any(episodes.references is not None for episodes in lists):
+        raise UsageError("--until would cut references off, not queries", "leave --until out")
     if limit is not None and any(episodes.references is not None for episodes in lists):
         raise UsageError(
             "--limit would cut references off, not queries",

@@ -166,7 +166,7 @@ def plan(request: Request, opened: Dataset | None = None) -> Plan:
         lists = [made_from(episodes, request, dataset, protocol) for episodes in given_lists]
     else:
         lists = [_draw(request, dataset, fold, ways, shots, protocol) for fold in folds]
-    check_whole_queries(lists, request.limit)
+    check_whole_queries(lists, request.limit, request.until)
     check_leaks(dataset, lists, allowed=request.allow_leak)
     _check_shard(request, lists)
     until = None
