@@ -139,8 +139,13 @@ def resampled(
         draws: Number of resamples.
         generator: Source of the random numbers, or its seed.
     """
-    sizes = list(Counter(stratum for stratum, _ in clusters).values())
-    return np.concatenate([weights @ sums for weights in _weights_of(sizes, draws, generator)])
+    sizes = strata_of(clusters)
+    parts = [sums[places] for places in _merge_single_strata(sizes)]
+    drawn = [
+        sum(weights @ part for weights, part in zip(block, parts, strict=True))
+        for block in _weights_of(sizes, draws, generator)
+    ]
+    return np.concatenate(drawn)
 
 
 def _slices(weights: Floats, columns: int) -> Iterator[Floats]:
