@@ -11,7 +11,7 @@ from fssbench.datasets.catalogue import list_datasets
 from fssbench.errors import BrokenFileError, FSSBenchError
 from fssbench.files import shipped
 from fssbench.ledger.classes import base_classes, class_names
-from fssbench.ledger.facts import NETWORK, Facts
+from fssbench.ledger.facts import NETWORK, Facts, declared
 from fssbench.ledger.seen import Seen, seen
 from fssbench.methods.catalogue import list_methods, method_info
 from fssbench.results.record import Trained
@@ -33,16 +33,12 @@ def stated_training(path: Path) -> Trained | None:
     try:
         classes = json.loads(metadata["trained_classes"]) if "trained_classes" in metadata else None
         # The ledger checks names and choices.
-        facts = Facts(
-            novel_images=metadata.get("novel_images"),
-            chosen_on=metadata.get("chosen_on"),
-            classes=classes,
-            source=dataset,
-        )
+        stated = {"novel_images": metadata.get("novel_images"), "chosen_on": metadata.get("chosen_on")}
+        facts = declared({**stated, "classes": classes, "source": dataset}, "the metadata") or Facts()
     except (ValueError, RecursionError) as error:
         raise BrokenFileError(f"{path}: the classes in its metadata are not JSON") from error
     except FSSBenchError as error:
-        raise BrokenFileError(f"{path}: what its metadata says of the training: {error.message}") from error
+        raise BrokenFileError(f"{path}: {error.message}") from error
     known = facts.classes if facts.classes is not None else _base_classes(dataset, int(fold))
     return Trained(dataset, int(fold), known, facts.novel_images, facts.chosen_on)
 

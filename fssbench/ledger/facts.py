@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
-from typing import Any
+from typing import Any, Literal, get_args
 
 from fssbench.errors import UsageError, did_you_mean
 
@@ -14,13 +14,18 @@ NOT_STATED = "not stated"
 NETWORK = ("network",)
 """The pretraining of a method that is what networks.toml says of its backbone."""
 
-TRAINING = ("none", "base masks", "base tags", "all masks")
-NOVEL_IMAGES = ("kept", "removed", "removed in part", "none")
-ADAPTS = ("none", "support", "support and query", "test set")
+Training = Literal["none", "base masks", "base tags", "all masks"]
+NovelImages = Literal["kept", "removed", "removed in part", "none"]
+Adapts = Literal["none", "support", "support and query", "test set"]
+ChosenOn = Literal["novel classes", "base classes", "nothing"]
 GIVEN = ("masks", "boxes", "points", "tags", "text", "images", "foreground share")
-CHOSEN_ON = ("novel classes", "base classes", "nothing")
 
-_CHOICES = {"training": TRAINING, "novel_images": NOVEL_IMAGES, "adapts": ADAPTS, "chosen_on": CHOSEN_ON}
+_CHOICES: dict[str, tuple[str, ...]] = {
+    "training": get_args(Training),
+    "novel_images": get_args(NovelImages),
+    "adapts": get_args(Adapts),
+    "chosen_on": get_args(ChosenOn),
+}
 _LONGEST = 500
 _MOST = 50
 
@@ -35,14 +40,14 @@ class Facts:
     Attributes:
         pretraining: The sets that the backbone was trained on: keys of sets.toml, or other names, of which is not known
             what they hold. "network" means what networks.toml says of the backbone. () for none.
-        training: How it was trained on the data set of its folds, one of `TRAINING`: "none", on the masks of base
+        training: How it was trained on the data set of its folds, one of `Training`: "none", on the masks of base
             classes, on image labels of them, or on masks of the test classes, too.
-        novel_images: Whether training images that hold novel classes were removed, one of `NOVEL_IMAGES`. "kept" means
+        novel_images: Whether training images that hold novel classes were removed, one of `NovelImages`. "kept" means
             that novel classes are background there; "removed in part", that a base learner still sees them; "none",
             that there is no such training.
-        adapts: What it is fitted to at test time, one of `ADAPTS`.
+        adapts: What it is fitted to at test time, one of `Adapts`.
         given: What it is given at test time, of `GIVEN`.
-        chosen_on: The classes by whose results the weights were chosen, one of `CHOSEN_ON`.
+        chosen_on: The classes by whose results the weights were chosen, one of `ChosenOn`.
         classes: The names of the classes whose labels it was trained on, if its weights say so.
         source: Where this is stated.
         sources: Where single facts are stated, by the name of the fact.
@@ -52,11 +57,11 @@ class Facts:
     """
 
     pretraining: tuple[str, ...] | None = None
-    training: str | None = None
-    novel_images: str | None = None
-    adapts: str | None = None
+    training: Training | None = None
+    novel_images: NovelImages | None = None
+    adapts: Adapts | None = None
     given: tuple[str, ...] | None = None
-    chosen_on: str | None = None
+    chosen_on: ChosenOn | None = None
     classes: tuple[str, ...] | None = None
     source: str = ""
     sources: Mapping[str, str] = field(default_factory=dict)

@@ -7,7 +7,6 @@ from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING
 
-from fssbench.errors import BrokenFileError, FSSBenchError
 from fssbench.files import shipped
 from fssbench.ledger.classes import base_classes, class_names
 from fssbench.ledger.facts import FACTS, NETWORK, Facts, declared
@@ -24,11 +23,10 @@ def ledger_of(run: Run) -> tuple[Facts, Seen]:
 
     The facts are those of the method, as far as the weights are those of its release. Of others is stated what they say
     themselves, which `fssbench train` writes. Of weights that say nothing, and of predictions, nothing is known.
-
-    Raises:
-        BrokenFileError: If what run.json has of the ledger is not valid.
     """
     every = [_of_fold(run, fold) for fold in run.folds]
+    if not every:
+        return Facts(), Seen(None, None, None, None, None)
     return _alike([facts for facts, _ in every]), _together([found for _, found in every])
 
 
@@ -83,10 +81,8 @@ def _of_method(run: Run) -> Facts:
         weak = run.method.options.get("weak") is True
         key = run.train_dataset or run.dataset.name
         return method_info(name).facts(key, run.method.task, weak=weak)
-    try:
-        return declared(dict(run.method.ledger), name) or Facts()
-    except FSSBenchError as error:
-        raise BrokenFileError(f"run.json: {error.message}") from error
+    # What is not valid was refused when run.json was read.
+    return declared(dict(run.method.ledger), name) or Facts()
 
 
 @cache

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
+from fssbench.ledger.facts import ChosenOn, NovelImages
 from fssbench.metrics.summary import LEVEL
 from fssbench.protocols.choices import BaseRule, ProtocolFile, QueryRim
 from fssbench.results.shard import WHOLE, Shard
@@ -80,8 +81,8 @@ class Trained:
     dataset: str
     fold: int | None
     classes: tuple[str, ...] | None = None
-    novel_images: str | None = None
-    chosen_on: str | None = None
+    novel_images: NovelImages | None = None
+    chosen_on: ChosenOn | None = None
     released: bool = False
 
 

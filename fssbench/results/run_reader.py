@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from fssbench.errors import BrokenFileError, MissingError, UsageError
 from fssbench.files import file_size, without_mark, write_text
+from fssbench.ledger.facts import declared
 from fssbench.metrics.fold_counts import CountingRules, FoldCounts, count_folds
 from fssbench.metrics.summary import DRAWS, Summary, summary_of, with_all_classes
 from fssbench.results.derived import by_class, frame_of_run
@@ -166,6 +167,10 @@ def read_run(folder: Path) -> Run:
             f"{first['msg']}"
         ) from error
     refuse_repeated(raw, path)
+    try:
+        declared(dict(run.method.ledger), run.method.name)
+    except UsageError as error:
+        raise BrokenFileError(f"{path} is not a record of a run that this version can read: {error.message}") from error
     if name := _out_of_bounds(run):
         raise BrokenFileError(f"{path} is not a record of a run that this version can read ({name}): out of bounds")
     return run

@@ -134,7 +134,7 @@ def compare(
     tables = [table for layout in layouts for table in _tables(shown, layout, data, leave_out)]
     if not tables and shown.none_left:
         raise MissingError(
-            f"no row is left by --strict: {' '.join(shown.none_left)}",
+            f"no row is left: {' '.join(shown.none_left)}".removesuffix("."),
             "without --strict all rows are shown, each with what it has seen",
         )
     if not tables:

@@ -96,7 +96,7 @@ def test_strict_keeps_what_has_not_seen_the_test_classes_and_names_the_rest() ->
 
 def test_where_nothing_is_left_the_rows_are_named() -> None:
     assert LEVELS == ("masks", "labels", "images")
-    with pytest.raises(MissingError, match=r"no row is left by --strict: .*HSNet \(all test classes\)"):
+    with pytest.raises(MissingError, match=r"no row is left: Left out by --strict, .*HSNet \(all test classes\)"):
         shown("hsnet", backbones=("resnet50",), strict="labels")
 
 
