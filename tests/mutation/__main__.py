@@ -11,17 +11,15 @@ from __future__ import annotations
 import argparse
 import ast
 import importlib
-import json
 import os
 import signal
 import subprocess
 import sys
 import time
 import tomllib
-import traceback
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import redirect_stderr, redirect_stdout
+from collections.abc import Callable, Sequence
+from contextlib import redirect_stdout
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from importlib.util import spec_from_file_location
@@ -30,12 +28,16 @@ from types import FrameType, FunctionType, ModuleType
 
 import pytest
 
-from tests.mutation.mutants import mutants
+from tests.mutation.mutants import Mutant, mutants
 
 HERE = Path(__file__).resolve().parent
 REPOSITORY = HERE.parent.parent
 WARM = ("torch", "numpy", "pandas", "scipy.stats", "hypothesis", "pydantic", "PIL.Image", "cv2", "rich", "typer")
 """Libraries that are imported once, before the forks."""
+KILLED, SURVIVED = 10, 11
+"""Exit codes of forks."""
+STDOUT = os.dup(1)
+"""Where survivors are printed while pytest captures what tests print."""
 OPTIONS = (
     *("-q", "-x", "-p", "no:cacheprovider", "-p", "no:xdist", "-m", "not slow", "--no-header", "--tb=no"),
     *("-W", "ignore::pytest.PytestAssertRewriteWarning"),
@@ -99,86 +101,35 @@ def put(module: str, source: str) -> None:
                 function.__defaults__, function.__kwdefaults__ = theirs[way].__defaults__, theirs[way].__kwdefaults__
 
 
-class Recorder:
-    """Notes, as a plugin of pytest, the lines of a file that each test executes, and how long each takes."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = str(path)
-        self.lines: dict[str, set[int]] = {}
-        self.seconds: dict[str, float] = {}
-        self.failed: list[str] = []
-        self.now: set[int] = set()
-
-    def trace(self, frame: FrameType, event: str, value: object) -> Callable[..., object] | None:
-        """Note the lines of the one file."""
-        if frame.f_code.co_filename != self.path:
-            return None
-        self.now.add(frame.f_lineno)
-        return self.trace
-
-    @pytest.hookimpl(wrapper=True)
-    def pytest_runtest_protocol(self, item: pytest.Item) -> Iterable[None]:
-        """Follow one test, with its fixtures."""
-        self.now = set()
-        start = time.process_time()
-        sys.settrace(self.trace)
-        try:
-            return (yield)
-        finally:
-            sys.settrace(None)
-            self.lines[item.nodeid] = self.now
-            self.seconds[item.nodeid] = time.process_time() - start
-
-    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Note failures."""
-        if report.failed:
-            self.failed.append(report.nodeid)
+def anew(module: str, source: str, tests: Sequence[str]) -> bool:
+    """Return whether a test fails if all is imported once more, with other source for one module; it takes seconds."""
+    for name in [name for name in sys.modules if name.partition(".")[0] in ("fssbench", "tests")]:
+        del sys.modules[name]
+    sys.meta_path.insert(0, Changed(module, source, REPOSITORY / f"{module.replace('.', '/')}.py"))
+    return pytest.main([*OPTIONS, *tests]) != 0
 
 
-def forked(work: Callable[[], object], seconds: float) -> object:
-    """Return what a function returns in a fork, as JSON; None if it takes longer, in processor time, or dies."""
-    reading, writing = os.pipe()
-    child = os.fork()
-    if not child:
-        os.close(reading)
-        signal.setitimer(signal.ITIMER_PROF, seconds)
-        signal.alarm(int(30 * seconds))
-        try:
-            with Path(os.devnull).open("w") as nowhere, redirect_stdout(nowhere), redirect_stderr(nowhere):
-                result = json.dumps(work())
-            with os.fdopen(writing, "w") as file:
-                file.write(result)
-        except BaseException:
-            traceback.print_exc()
-        os._exit(0)
-    os.close(writing)
-    with os.fdopen(reading) as file:
-        text = file.read()
-    os.waitpid(child, 0)
-    return json.loads(text) if text else None
-
-
-def baseline(path: Path, tests: Sequence[str]) -> object:
-    """Return the tests that fail as it is, and of each test the lines of a file that it executes and its time."""
-    recorder = Recorder(path)
-    pytest.main([*OPTIONS, *tests], plugins=[recorder])
-    lines = {name: sorted(found) for name, found in recorder.lines.items()}
-    return {"failed": recorder.failed, "lines": lines, "seconds": recorder.seconds}
-
-
-def verdict(module: str, source: str, tests: Sequence[str], *, anew: bool) -> int:
-    """Return how pytest ends with other source in place of a module's.
+def forked(work: Callable[[], bool], seconds: float) -> str:
+    """Return "killed" or "survived", as a fork says that a test failed or not; "late" if it takes longer or dies.
 
     Args:
-        anew: Whether all that may have copied something from the module is imported once more, which takes longer.
+        work: What the fork does.
+        seconds: How much time of the processor it has.
     """
-    if anew:
-        for name in [name for name in sys.modules if name.partition(".")[0] in ("fssbench", "tests")]:
-            del sys.modules[name]
-        sys.meta_path.insert(0, Changed(module, source, REPOSITORY / f"{module.replace('.', '/')}.py"))
-    else:
-        put(module, source)
-    return int(pytest.main([*OPTIONS, *tests]))
+    child = os.fork()
+    if not child:
+        signal.setitimer(signal.ITIMER_PROF, seconds)
+        signal.alarm(int(30 * seconds))
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, 1)
+        os.dup2(nowhere, 2)
+        try:
+            os._exit(KILLED if work() else SURVIVED)
+        except BaseException:
+            # The changed source can't even be imported.
+            os._exit(KILLED)
+    code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    return {KILLED: "killed", SURVIVED: "survived"}.get(code, "late")
 
 
 def inside_functions(source: str) -> set[int]:
@@ -190,45 +141,91 @@ def inside_functions(source: str) -> set[int]:
     return found
 
 
+class Trying:
+    """Tries the mutants of a module, as a plugin of pytest that has collected the module's tests.
+
+    Attributes:
+        outcomes: Of each mutant.
+        wrong: Why they can't be tried; empty if they can.
+    """
+
+    def __init__(self, module: str, tests: Sequence[str]) -> None:
+        self.name, self.tests = f"fssbench.{module}", tests
+        self.path = REPOSITORY / f"{self.name.replace('.', '/')}.py"
+        self.source = self.path.read_text(encoding="utf-8")
+        self.failed, self.wrong = False, "its tests can't be collected"
+        self.now: set[int] = set()
+        self.outcomes: list[Outcome] = []
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Note failures."""
+        self.failed = self.failed or report.failed
+
+    def trace(self, frame: FrameType, event: str, value: object) -> Callable[..., object] | None:
+        """Note the lines of the module that are executed."""
+        if frame.f_code.co_filename != str(self.path):
+            return None
+        self.now.add(frame.f_lineno)
+        return self.trace
+
+    def fails(self, items: Sequence[pytest.Item]) -> bool:
+        """Return whether one of some tests fails; those after it are not run."""
+        for item in items:
+            item.config.hook.pytest_runtest_protocol(item=item, nextitem=None)
+            if self.failed:
+                return True
+        return False
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtestloop(self, session: pytest.Session) -> bool:
+        """Run the tests as they are, then on every mutant."""
+        importlib.import_module(self.name)
+        lines: dict[str, set[int]] = {}
+        seconds: dict[str, float] = {}
+        for item in session.items:
+            self.now, start = set(), time.process_time()
+            sys.settrace(self.trace)
+            self.failed = self.fails([item])
+            sys.settrace(None)
+            lines[item.nodeid], seconds[item.nodeid] = self.now, time.process_time() - start
+            if self.failed:
+                self.wrong = f"{item.nodeid} fails without a change"
+                return True
+        self.wrong = ""
+        ordered = sorted(session.items, key=lambda item: seconds[item.nodeid])
+        inside, quick = set().union(*lines.values()), inside_functions(self.source)
+        for mutant in mutants(self.source):
+            # A part of a statement has its first line; what runs when the module is imported concerns every test.
+            at = next((line for line in range(mutant.line, max(0, mutant.line - 6), -1) if line in inside), None)
+            chosen = [item for item in ordered if at in lines[item.nodeid]] or ordered
+            most = 20 + 10 * sum(seconds[item.nodeid] for item in chosen)
+            outcome = forked(lambda m=mutant, i=chosen: self.dies(m, i, quick=m.line in quick), most)
+            self.outcomes.append((mutant.before, mutant.after, outcome))
+            if outcome == "survived":
+                text = f"{self.name}:{mutant.line}\n  - {mutant.before}\n  + {mutant.after}\n"
+                os.write(STDOUT, text.encode())
+        return True
+
+    def dies(self, mutant: Mutant, items: Sequence[pytest.Item], *, quick: bool) -> bool:
+        """Return whether a test fails on a mutant."""
+        if quick:
+            put(self.name, mutant.source)
+            return self.fails(items)
+        return anew(self.name, mutant.source, [item.nodeid for item in items])
+
+
 def tried(module: str, tests: Sequence[str]) -> list[Outcome]:
     """Return the outcome of each mutant of a module.
 
     Raises:
         SystemExit: If a test fails without a change.
     """
-    name = f"fssbench.{module}"
-    path = REPOSITORY / f"{name.replace('.', '/')}.py"
-    source = path.read_text(encoding="utf-8")
-    # All that the tests import is imported before the forks.
+    trying = Trying(module, tests)
     with Path(os.devnull).open("w") as nowhere, redirect_stdout(nowhere):
-        pytest.main([*OPTIONS, "--collect-only", *tests])
-    importlib.import_module(name)
-    known = forked(lambda: baseline(path, tests), 600)
-    assert isinstance(known, dict)
-    if known["failed"] or not known["lines"]:
-        raise SystemExit(f"{module}: without a change {known['failed'] or 'no test runs'}")
-    for anew in (False, True):
-        if forked(lambda anew=anew: verdict(name, source, tests, anew=anew), 600) != 0:
-            raise SystemExit(f"{module}: its tests fail if it is put in place of itself{', anew' if anew else ''}")
-    lines: Mapping[str, Sequence[int]] = known["lines"]
-    seconds: Mapping[str, float] = known["seconds"]
-    ordered = sorted(lines, key=lambda test: seconds[test])
-    inside = {line for found in lines.values() for line in found}
-    quick = inside_functions(source)
-    found: list[Outcome] = []
-    for mutant in mutants(source):
-        # A line that runs when the module is imported concerns every test; a part of a statement has its first line.
-        at = next((line for line in range(mutant.line, max(0, mutant.line - 6), -1) if line in inside), None)
-        chosen = [test for test in ordered if at in lines[test]] or ordered
-        most = 20 + 10 * sum(seconds[test] for test in chosen)
-        anew = mutant.line not in quick
-        code = forked(lambda m=mutant, chosen=chosen, anew=anew: verdict(name, m.source, chosen, anew=anew), most)
-        outcome = "late" if code is None else "survived" if code == 0 else "killed"
-        found.append((mutant.before, mutant.after, outcome))
-        if outcome == "survived":
-            sys.stdout.write(f"{module}:{mutant.line}\n  - {mutant.before}\n  + {mutant.after}\n")
-            sys.stdout.flush()
-    return found
+        pytest.main([*OPTIONS, *tests], plugins=[trying])
+    if trying.wrong:
+        raise SystemExit(f"{module}: {trying.wrong}")
+    return trying.outcomes
 
 
 def explained() -> dict[str, set[tuple[str, str]]]:
