@@ -50,7 +50,7 @@ def _one_thread() -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def _masks_drawn_once() -> Iterator[None]:
-    """Masks of shapes-20i are drawn and counted once, not by each test with an empty cache: it takes 1.4 or 6 seconds."""
+    """Masks of shapes-20i are drawn once, not by each test with an empty cache: it takes 1.4 seconds, or 6."""
     from fssbench.datasets.shapes20i import dataset
     from fssbench.datasets.shapes20i.dataset import Shapes20i
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from fssbench.comparison.permutation import holm, permutation_p, swaps
+from fssbench.comparison.permutation import holm, permutation_p, swaps, undecided
 from fssbench.metrics.fold_counts import FoldCounts
 from tests.comparison.simulation import simulate
 
@@ -54,6 +54,14 @@ def test_p_is_never_0_and_1_where_nothing_differs() -> None:
     assert permutation_p(50.0, np.array([1.0, -2.0, 3.0])) == 0.25
     assert permutation_p(0.0, np.zeros(3)) == 1.0
     assert permutation_p(3.0, np.array([1.0, -3.0, 3.0])) == 0.75
+
+
+def test_differences_of_less_than_a_percentage_point_are_told_apart() -> None:
+    chance = np.array([0.5, -0.2, 0.99, 1.0 - 1e-12, -1.0 + 1e-12])
+    assert permutation_p(1.0, chance) == (1 + 2) / (1 + 5), "but not those of rounding"
+    assert undecided(np.array([0.5, -0.6])) == ""
+    assert undecided(np.array([0.5, -0.5 - 1e-12])) == "every swap of predictions leaves a difference of the same size"
+    assert undecided(np.array([1e-12, 0.0])) == "no swap of predictions changes a number"
 
 
 def test_one_coin_serves_all_episodes_of_an_image() -> None:
