@@ -218,3 +218,13 @@ def test_pieces_are_escaped_and_pictures_share_a_budget() -> None:
     assert len(text("a" * 1000)) == 200
     for count in (1, 6, 26):
         assert count * len(picture(NOISE, side=side_for(count))) < 1.4 * BYTES
+
+
+def test_a_text_for_a_terminal_can_not_drive_it(drawn: fssbench.EpisodeList) -> None:
+    hostile = "net\x1b[2J\u202e\x00"
+    dataset = fssbench.open_dataset("shapes20i")
+    results = fssbench.evaluate(fssbench.build("copy-mask"), dataset, drawn, limit=1)
+    method = replace(results.run.method, variant=hostile, backbone=hostile)
+    shown = [replace(results, run=replace(results.run, method=method)), replace(drawn, protocol=hostile)]
+    assert all(repr(one).isprintable() for one in shown)
+    assert "net?[2J??" in repr(shown[0])

@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from fssbench.datasets.catalogue import built_in
 from fssbench.errors import UsageError
+from fssbench.escape import printable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -154,7 +155,7 @@ class Dataset(ABC):
     def __repr__(self) -> str:
         trained = f", trained on {self.trained_on}" if self.trained_on else ""
         where = f" in {self.root}" if self.root is not None else ""
-        return f"<{self.name}{trained}{where}>"
+        return printable(f"<{self.name}{trained}{where}>")
 
     @property
     def remarks(self) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Literal, Self, overload
 
 from fssbench.errors import FSSBenchError
+from fssbench.escape import printable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -205,7 +206,7 @@ class EpisodeList(Sequence[Episode], _FromDataset):
         return dict(vars(self))  # without the data set
 
     def __repr__(self) -> str:
-        return (
+        return printable(
             f"<{len(self)} episodes of {self.dataset}, fold {self.fold}, {self.split}: "
             f"{self.way}-way {self.shot}-shot, protocol {self.protocol}, seed {self.seed}, hash {self.hash[:12]}>"
         )

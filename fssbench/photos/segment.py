@@ -13,6 +13,7 @@ import numpy.typing as npt
 import PIL.Image
 
 from fssbench.errors import UsageError
+from fssbench.escape import printable
 from fssbench.photos.choice import Choice, Chosen, choose
 from fssbench.photos.inputs import MaskLike, PhotoLike, mask_from, photo_from
 from fssbench.photos.masks import Mask, Pointed, check_not_empty
@@ -66,7 +67,7 @@ class Segmentation:
     def __repr__(self) -> str:
         height, width = self.labels.shape
         found = ", ".join(f"{name} {100 * share:.1f} %" for name, share in zip(self.classes, self.shares, strict=True))
-        return f"<{width} x {height} pixels: {found}; by {self.method}>"
+        return printable(f"<{width} x {height} pixels: {found}; by {self.method}>")
 
     def _repr_html_(self) -> str:
         from fssbench.photos.shown import segmentation_html

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from fssbench.datasets.catalogue import REGISTRY, dataset_info
 from fssbench.datasets.transfer.view import same_scenes
 from fssbench.errors import UsageError
+from fssbench.escape import printable
 from fssbench.methods.catalogue import method_info
 from fssbench.photos.choice import Choice
 from fssbench.photos.inputs import MaskLike, PhotoLike
@@ -108,7 +109,7 @@ class TrainedMethod:
     def __repr__(self) -> str:
         weights = f", weights {self.chosen.weights}" if self.chosen.weights else ""
         where = f", trained on {self.dataset}, fold {self.fold}" if self.chosen.setting.info.trainable else ""
-        return f"<{self.chosen.name}{where}{weights}>"
+        return printable(f"<{self.chosen.name}{where}{weights}>")
 
 
 def load(

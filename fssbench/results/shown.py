@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from fssbench.escape import printable
 from fssbench.metrics.shown import classes_html, metrics_html
 from fssbench.notebook.html import notes, title
 from fssbench.results.caveats import caveats
@@ -18,7 +19,7 @@ def results_text(results: Results) -> str:
     run, count = results.run, len(results.frame)
     number = f", mIoU {results.summary(draws=0).miou:.2f} %" if count else ""
     missing = f", {results.missing} without a row" if results.missing else ""
-    return f"{_method(run)} on {_data(run)}: {count} episodes{number}{missing}"
+    return printable(f"{_method(run)} on {_data(run)}: {count} episodes{number}{missing}")
 
 
 def results_html(results: Results) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from fssbench.escape import printable
 from fssbench.tables.entry import Entry
 
 Emphasis = Literal["", "best", "second"]
@@ -162,7 +163,7 @@ class Table:
 
     def __repr__(self) -> str:
         rows = sum(len(group.rows) for group in self.groups)
-        return f"<table: {self.title}; {rows} rows>"
+        return printable(f"<table: {self.title}; {rows} rows>")
 
     def _repr_html_(self) -> str:
         from fssbench.tables.render.html import table_html

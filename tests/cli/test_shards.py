@@ -173,7 +173,8 @@ def test_processes_share_each_of_all_folds(fssbench) -> None:
     assert Path("several/summary.json").read_bytes() == Path("straight/summary.json").read_bytes()
 
 
-def test_a_dead_process_loses_only_what_it_had_not_answered(fssbench, whole: Path) -> None:
+@pytest.mark.parametrize("ended", ["worker", pytest.param("launcher", marks=pytest.mark.slow)])
+def test_a_dead_process_loses_only_what_it_had_not_answered(fssbench, whole: Path, ended: str) -> None:
     asked = [part if part != "12" else "600" for part in COPY]
     run = torchrun(2, *asked, "--out", "several")
     parts = [Path("several/rows.jsonl"), Path("several/rows-part1.jsonl")]
@@ -181,9 +182,13 @@ def test_a_dead_process_loses_only_what_it_had_not_answered(fssbench, whole: Pat
         assert run.poll() is None, run.communicate()
         time.sleep(0.02)
     workers = subprocess.run(["pgrep", "-P", str(run.pid)], capture_output=True, text=True, check=True).stdout.split()
-    os.kill(int(workers[-1]), signal.SIGKILL)
-    run.communicate(timeout=120)
+    if ended == "worker":
+        os.kill(int(workers[-1]), signal.SIGKILL)
+    else:
+        run.terminate()
+    _, err = run.communicate(timeout=120)
     assert run.returncode != 0
+    assert ended == "worker" or "try: torchrun --nproc-per-node 2 -m fssbench eval" in err
     stored = load_run("several")
     assert 6 <= len(stored.frame) < 600
     kept = {(row.fold, row.episode): row.seconds for row in stored.frame.itertuples()}
