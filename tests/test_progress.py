@@ -11,7 +11,7 @@ import pytest
 
 from fssbench import progress
 from fssbench.progress import Activity, animated, silenced, tracked
-from fssbench.results.progress import PlainLines, TerminalBar
+from fssbench.results.progress import Looked, PlainLines, TerminalBar
 from tests.results.test_rows import ROW
 
 
@@ -122,3 +122,33 @@ def test_a_log_of_several_folds_has_few_lines() -> None:
     first, begun, *rest = stream.getvalue().splitlines()
     assert (first, begun) == ("hsnet on shapes20i", "fold 0: 10 episodes")
     assert [line.partition(",")[0] for line in rest] == ["fold 2: 10/10"]
+
+
+def test_a_look_shows_the_interval_and_what_is_left(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stream = io.StringIO()
+    lines = PlainLines(stream, "hsnet on shapes20i", interval=0.0, folds=2)
+    lines.looked(Looked("the first look is after 5 episodes", "", 0, 40))
+    lines.start(0, 5)
+    for _ in range(5):
+        lines.advance(ROW)
+    lines.looked(Looked("±2.00 after 5 episodes of each fold", "±2.00", 5, 20))
+    lines.start(0, 8, [ROW] * 5)
+    lines.advance(ROW)
+    told = stream.getvalue().splitlines()
+    assert told[:2] == ["hsnet on shapes20i", "the first look is after 5 episodes"]
+    assert any(re.fullmatch(r"±2.00 after 5 episodes of each fold, \d+:\d\d left", line) for line in told)
+    assert "(of all folds ±2.00)" in told[-1]
+    watch(monkeypatch)
+    monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "120")
+    bar = TerminalBar("hsnet on shapes20i", folds=2)
+    bar.start(0, 5)
+    bar.looked(Looked("", "±2.00", 5, 20))
+    bar.start(0, 8, [ROW] * 5)
+    bar.advance(ROW)
+    bar.close()
+    drawn = capsys.readouterr().err
+    assert "±2.00" in drawn
+    assert "6/20" in drawn

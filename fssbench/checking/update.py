@@ -86,6 +86,11 @@ def _check(one: Measured) -> None:
             f"{one.subject.folders} is no baseline: it has other episodes than its protocol, "
             f"{one.run.folds[0].drawn_by}"
         )
+    if one.run.until is not None:
+        raise UsageError(
+            f"{one.subject.folders} is no baseline: the data decided the number of its episodes (--until)",
+            "evaluate a fixed number: --limit N",
+        )
     if one.run.precision != PRECISION:
         raise UsageError(
             f"{one.subject.folders} was computed in {one.run.precision}; baselines are measured in {PRECISION}",

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from fssbench.engine.features.cache import CacheCounts
 from fssbench.engine.features.features import AnyMethod, FoldJob
-from fssbench.engine.looks import ended, make_look, outlook
+from fssbench.engine.looks import ended, first_outlook, make_look, outlook
 from fssbench.engine.loop import OnPrediction, evaluate_jobs
 from fssbench.engine.order import order_of_work
 from fssbench.engine.processes import ALONE, Processes
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from fssbench.protocols.rules import Protocol as Rules
     from fssbench.results.record import Run
     from fssbench.results.shard import Shard
+    from fssbench.results.until import Until
 
 
 class Folder(Protocol):
@@ -87,7 +88,7 @@ def evaluate_runs(
     timers: StageTimers | None = None,
     cache_counts: CacheCounts | None = None,
     processes: Processes = ALONE,
-    stop_after: int | None = None,
+    before: Until | None = None,
 ) -> list[Results]:
     """Evaluate the episodes of runs that have no row yet: fold after fold, all runs of a fold together.
 
@@ -103,8 +104,7 @@ def evaluate_runs(
         timers: Measures the time of each stage.
         cache_counts: Counts the uses of the feature cache.
         processes: The processes that evaluate together. Each evaluates its shard; the first has all rows at the end.
-        stop_after: After how many episodes of each list runs with a rule (`Run.until`) end, whatever their intervals:
-            where they are repeated. Default: as their rule says.
+        before: How a run that is repeated ended by its rule (`Run.until`); it ends there again, whatever its interval.
 
     Raises:
         UsageError: If a continued run has rows from photos or masks that have changed since.
@@ -122,13 +122,15 @@ def evaluate_runs(
     work = _Work(jobs, rows, dataset, device, settings, shown, timers, cache_counts, processes)
     runs = [job.run if job.folder is None else job.folder.run for job in jobs]
     try:
+        if runs and runs[0].until is not None:
+            shown.looked(first_outlook(runs, sum(map(len, rows))))
         for number, episodes in enumerate(_stages(runs)):
             _evaluate(work, episodes)
             if episodes is None:
                 break
             runs = _look(jobs, runs, rows, number)
             beyond = any(row.episode >= episodes for known in rows for row in known)
-            if (done := ended(runs, number, stop_after, beyond=beyond)) is not None:
+            if (done := ended(runs, number, before, beyond=beyond)) is not None:
                 runs = list(done)
                 break
             shown.looked(outlook(runs, number, sum(map(len, rows))))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from fssbench.errors import BrokenFileError
 from fssbench.metrics.summary import summary_of
@@ -58,7 +58,7 @@ def make_look(run: Run, rule: Until, number: int, rows: Sequence[Row], folder: P
     return replace(run, until=replace(rule, looks=(*rule.looks, look), stopped=""))
 
 
-def ended(runs: Sequence[Run], number: int, stop_after: int | None, *, beyond: bool) -> Sequence[Run] | None:
+def ended(runs: Sequence[Run], number: int, before: Until | None, *, beyond: bool) -> Sequence[Run] | None:
     """Return the records of the runs if they end at this look, else None.
 
     All runs of a pass end together, so that they have the same episodes.
@@ -66,7 +66,7 @@ def ended(runs: Sequence[Run], number: int, stop_after: int | None, *, beyond: b
     Args:
         runs: Their records, with the look.
         number: Which look, from 0.
-        stop_after: After how many episodes they end whatever the intervals, where a run is repeated.
+        before: How a run that is repeated ended: there it ends again, whatever its interval.
         beyond: Whether there are rows of later episodes. Then the runs have gone on from here, and don't end here when
             they are continued with a wider interval.
     """
@@ -75,15 +75,27 @@ def ended(runs: Sequence[Run], number: int, stop_after: int | None, *, beyond: b
         return None
     narrow = all(rule.looks[number].half_width <= rule.half_width for rule in rules)
     episodes, last = rules[0].schedule[number], number + 1 == len(rules[0].schedule)
-    enough = narrow if stop_after is None else episodes >= stop_after
+    enough = narrow if before is None else episodes >= before.looks[-1].episodes
     if not (enough or last):
         return None
     found = []
     for run, rule in zip(runs, rules, strict=True):
-        done = replace(rule, looks=rule.looks[: number + 1], stopped="end" if last and not narrow else "narrow")
+        reason: Literal["", "narrow", "end"] = "end" if last and not narrow else "narrow"
+        reason = reason if before is None else before.stopped
+        done = replace(rule, looks=rule.looks[: number + 1], stopped=reason)
         # At the end of a list nothing was cut.
         found.append(replace(run, until=done, limit=run.limit if last else episodes))
     return found
+
+
+def first_outlook(runs: Sequence[Run], done: int) -> Looked:
+    """Return what the progress shows before the first look: when it is, and that all episodes are the most."""
+    schedule = next(run.until for run in runs if run.until is not None).schedule
+    total = sum(run.requested(fold) for run in runs for fold in run.folds)
+    text = (
+        f"the first look is after {schedule[0]} episodes of each fold, the last of {len(schedule)} after {schedule[-1]}"
+    )
+    return Looked(text, "", done, total)
 
 
 def outlook(runs: Sequence[Run], number: int, done: int) -> Looked:

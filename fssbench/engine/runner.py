@@ -72,9 +72,8 @@ def run_plans(
         if saved is not None:
             saved.begin([] if jobs[0].folder is None else jobs[0].folder.rows)
         shown = progress if processes.first else Silent()
-        stop_after = first.request.stop_after
         results = evaluate_runs(
-            jobs, first.dataset, device, settings, shown, timers, cache_counts, processes, stop_after
+            jobs, first.dataset, device, settings, shown, timers, cache_counts, processes, first.request.ended
         )
         if saved is not None and jobs[0].folder is not None:
             saved.finish(jobs[0].folder.rows)

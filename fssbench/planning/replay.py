@@ -15,6 +15,7 @@ from fssbench.results.shard import Shard
 
 if TYPE_CHECKING:
     from fssbench.planning.settings import Settings
+    from fssbench.results.until import Until
 
 
 def request_of(run: Run, folder: Path, settings: Settings, root: Path | None = None) -> Request:
@@ -59,10 +60,10 @@ def request_of(run: Run, folder: Path, settings: Settings, root: Path | None = N
         seed=first.weights.seed or None,  # 0 is the default, whatever the seed of the list
         weak=bool(run.method.options.get("weak", False)),
         episodes=str(folder / "episodes-fold{fold}.json"),
-        limit=run.limit if run.until is None else run.until.schedule[-1],
+        limit=run.limit if run.until is None else _most(run, run.until),
         until=None if run.until is None else run.until.half_width,
         together=1 if run.until is None else run.until.together,
-        stop_after=run.until.looks[-1].episodes if run.until is not None and run.until.stopped else None,
+        ended=run.until if run.until is not None and run.until.stopped else None,
         labels=option("labels"),
         lists=option("lists"),
         part=option("part"),
@@ -72,6 +73,13 @@ def request_of(run: Run, folder: Path, settings: Settings, root: Path | None = N
         label=run.label,
         label_backbone=run.label_backbone,
     )
+
+
+def _most(run: Run, rule: Until) -> int | None:
+    """Return the limit of a run that the data could end before it."""
+    if len(rule.looks) == len(rule.schedule):
+        return run.limit
+    return None if rule.schedule[-1] >= max(fold.episodes for fold in run.folds) else rule.schedule[-1]
 
 
 def recorded_root(run: Run) -> Path | None:

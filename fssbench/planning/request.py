@@ -13,6 +13,7 @@ from fssbench.protocols.rules import ScoreAt
 if TYPE_CHECKING:
     from fssbench.results.run_reader import Existing
     from fssbench.results.shard import Shard
+    from fssbench.results.until import Until
 
 
 Task = Literal["fss", "fscs"]
@@ -63,8 +64,8 @@ class Request:
     until: float | None = None
     together: int = 1
     """How many runs are evaluated in one pass, which `until` ends when all are narrow."""
-    stop_after: int | None = None
-    """With `until`, after how many episodes of each list the run ends whatever its interval, as it is a replay."""
+    ended: Until | None = None
+    """With `until`, how the run ended before: a replay ends there, whatever its interval."""
     leads: bool = True
     """Whether this is the first process of the run, which writes to the run folder."""
 

@@ -197,9 +197,7 @@ class PlainLines:
 
     def start(self, fold: int, total: int, *earlier: Sequence[Row]) -> None:
         """Print the number of episodes of the fold."""
-        if self._headline:
-            self._print(self._headline)
-            self._headline = ""
+        self._begin()
         self._miou = RunningMeans(*earlier)
         self._fold = fold
         self._pace.start(total, self._miou.count)
@@ -220,11 +218,18 @@ class PlainLines:
     def looked(self, look: Looked) -> None:
         """Print what a look has shown."""
         self._pace.expect(look.done, look.total)
-        self._widths = f" (mean over folds {look.widths})"
-        self._print(f"{look.text}, {self._pace.left} left")
+        self._begin()
+        if look.widths:
+            self._widths = f" (of all folds {look.widths})"
+        self._print(f"{look.text}, {self._pace.left} left" if look.widths else look.text)
 
     def close(self) -> None:
         """Do nothing: there is nothing to close."""
+
+    def _begin(self) -> None:
+        if self._headline:
+            self._print(self._headline)
+            self._headline = ""
 
     @property
     def _due(self) -> bool:
@@ -275,7 +280,7 @@ class TerminalBar:
     def looked(self, look: Looked) -> None:
         """Show the half width, and let the bar end where the run is expected to."""
         self._pace.expect(look.done, look.total)
-        self._widths = f" {look.widths}"
+        self._widths = f" {look.widths}" if look.widths else ""
         self._update()
 
     def _update(self, description: str | None = None) -> None:

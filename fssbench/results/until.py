@@ -13,6 +13,8 @@ from fssbench.metrics.summary import LEVEL
 
 _CONFIG: dict[str, object] = {"extra": "forbid", "strict": True, "allow_inf_nan": False}
 _ROUNDING = 1e-6
+_MOST_LOOKS = 100
+_MOST_EPISODES = 1 << 53
 UNKNOWN = 100.0
 """The half width of an interval that can't be given."""
 
@@ -71,8 +73,9 @@ class Until:
         if not (
             self.half_width > 0
             and 0 < self.level < 1
-            and 0 < len(self.schedule) < 1000
-            and self.schedule[0] > 0
+            and self.together >= 1
+            and 0 < len(self.schedule) <= _MOST_LOOKS
+            and 0 < self.schedule[0] <= self.schedule[-1] < _MOST_EPISODES
             and all(one < other for one, other in pairwise(self.schedule))
             and made == self.schedule[: len(made)]
             and (made or not self.stopped)

@@ -128,7 +128,8 @@ def test_methods_of_a_pass_end_together_and_one_is_replayed_alone(fssbench) -> N
     code, out, err = fssbench("eval", "-q", "--replay", names[lower], "--out", "again")
     assert (code, "0 were not evaluated" in out) == (0, False)
     assert rows("again") == rows(names[lower])
-    assert record("again")["until"]["looks"] == record(names[lower])["until"]["looks"]
+    assert record("again")["until"] == record(names[lower])["until"]
+    assert "other" not in out
 
 
 def test_compare_pairs_common_episodes_and_corrects_for_the_looks(fssbench) -> None:
@@ -148,6 +149,8 @@ def test_tables_and_checks_say_that_the_data_decided(fssbench) -> None:
     assert (code, "the number of episodes was decided by the data" in " ".join(out.split())) == (0, True)
     code, out, err = fssbench("check", "run")
     assert "--until" in out + err
+    code, out, err = fssbench("check", "--update", "--baselines", "own", "run")
+    assert (code, "the data decided the number of its episodes" in err) == (2, True)
     assert any("decided by the data" in note for note in json.loads(Path("run/summary.json").read_text())["notes"])
 
 

@@ -76,6 +76,9 @@ def test_the_correction_is_part_of_the_record() -> None:
         Until(0.5, found.schedule, 0.95)
     with pytest.raises(ValueError, match="do not fit"):
         Until(0.5, found.schedule, found.level_of_each, looks=(Look(99, 50.0, 1.0),))
+    for schedule in ((), (0, 1), (2, 1), (1, 10**400), tuple(range(1, 1000))):
+        with pytest.raises(ValueError, match="do not fit"):
+            Until(0.5, schedule, 0.99)
     assert decided_by_data([None, None], 0.95) == 0.95
     assert decided_by_data([None, found], 0.95) == found.level_of_each
     other = rule(700)
