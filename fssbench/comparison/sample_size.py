@@ -40,6 +40,8 @@ REACH = 10.0
 DRAWS = 2000
 _PER_CLASS = 5
 """A part of a list is measured if each class has so many episodes in it."""
+_LEAST = 10
+"""Degrees of freedom (query images less classes) of the mean; with fewer its error is a quarter or more."""
 _NOTHING = 1e-9
 
 
@@ -76,12 +78,12 @@ def plan(
     Examples:
         >>> import fssbench
         >>> dataset = fssbench.open_dataset("shapes20i")
-        >>> episodes = fssbench.episodes(dataset, fold=0, way=1, shot=1, protocol="shapes", count=12)
+        >>> episodes = fssbench.episodes(dataset, fold=0, way=1, shot=1, protocol="shapes", count=16)
         >>> first = fssbench.evaluate(fssbench.build("copy-mask"), dataset, episodes)
         >>> second = fssbench.evaluate(fssbench.build("all-foreground"), dataset, episodes)
         >>> planned = fssbench.plan(first, second, detect=10.0)
-        >>> planned.needed.episodes  # of the fold
-        7
+        17
+        17
     """
     _check(detect, power, alpha, correlation, other)
     notes: tuple[str, ...] = ()
@@ -121,10 +123,12 @@ class _Planning:
             self.of = components(frames[0], difference(parts[0], parts[1]), apart)
         self.stored = max(self.of.lengths.values())
         self.degrees = _degrees(frames[0], lengths)
-        if self.degrees < 1:
+        if self.degrees < _LEAST:
+            images = sum(one.queries for one in self.of.strata)
             raise UsageError(
-                "from one query image of each class nothing can be said of the spread, and so of no number of episodes",
-                "plan from a run of more episodes: at least 100 of each fold",
+                f"from {images} query images, counted for each of {self.of.classes} classes, too little is known of "
+                "the spread, and so of the number of episodes",
+                "plan from a run of more episodes: 100 of each fold or more",
             )
         measured = self.measured(1)
         if measured is None or measured < _NOTHING:

@@ -57,6 +57,11 @@ def until_of(
             f"--until goes through one list of episodes, and that of fold {several[0]} holds several runs",
             "--runs 1 evaluates one of them",
         )
+    if any(one.references is not None or one.absent is not None for one in lists):
+        raise UsageError(
+            "--until goes with the episodes of a protocol, and these have further references or absent queries",
+            "fix the number of episodes: --limit 500",
+        )
     sizes = [len(one) if limit is None else min(limit, len(one)) for one in lists]
     classes = max(len({c for episode in one for c in episode.classes}) for one in lists)
     first, last = math.ceil(PER_CLASS * classes / max(1, lists[0].way)), max(sizes, default=0)

@@ -163,6 +163,8 @@ def test_tables_and_checks_say_that_the_data_decided(fssbench) -> None:
         (["--until", "1", "--shard", "1/2"], "a shard has only a part"),
         (["--until", "1", "--runs", "2"], "--limit cuts the list of all runs"),
         (["--until", "1", "--limit", "11"], "there is nothing to save"),
+        (["--until", "1", "--references", "3"], "would cut references off"),
+        (["--until", "1", "--absent", "0.25"], "further references or absent queries"),
         (["--until", "1", "--replay", "run"], "--until would change that"),
     ],
 )

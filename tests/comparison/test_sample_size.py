@@ -120,7 +120,7 @@ def test_what_shows_no_spread_gives_no_plan() -> None:
     with pytest.raises(UsageError, match="differ by the same in all episodes"):
         planned(first, first)
     single = [frame.assign(query=[f"{c[0]}" for c in frame["classes"]]) for frame in (first, second)]
-    with pytest.raises(UsageError, match="from one query image of each class"):
+    with pytest.raises(UsageError, match="from 5 query images, counted for each of 5 classes"):
         planned(*single)
     one_class = [frame[[c == (1,) for c in frame["classes"]]].reset_index(drop=True) for frame in frames(400)]
     found = planned(*one_class)

@@ -21,6 +21,9 @@ from tests.docs.stages import (
     whole_fold,
 )
 
+FEW_QUERIES = (2, "too little is known of the spread")
+"""A run of two episodes has no spread from which a plan could be made."""
+
 ELSEWHERE = {
     "data.md": "tests/cli/test_data_docs.py, with a local host",
     "own-method.md": "tests/cli/test_own_method_docs.py",
@@ -83,6 +86,7 @@ STAGES = {
     "statistics.md": Stage(
         before=(evaluated("hsnet", "asnet"),),
         lines={"--runs 5": ("fssbench eval --method hsnet --dataset shapes20i --fold 0 --runs 5 --episodes 2",)},
+        ends={"fssbench plan": FEW_QUERIES, "--until": (2, "there is nothing to save")},
     ),
     "tables.md": Stage(before=(own_method, evaluated("nothing runs/a", "all-foreground runs/b"))),
     "training-free.md": Stage(ends={"checkpoints fetch": (2, "try:")}),
@@ -132,6 +136,7 @@ REFERENCE = {
     "list": Stage(),
     "merge": Stage(before=(shards,)),
     "new": Stage(),
+    "plan": Stage(before=(evaluated("hsnet", "asnet"),), ends={"fssbench plan": FEW_QUERIES}),
     "plot": Stage(before=(evaluated("hsnet", "asnet"), training), instead={"--column validation": "--column loss"}),
     "published": Stage(),
     "report": Stage(before=(evaluated("hsnet", "asnet"),)),

@@ -18,7 +18,7 @@ def rule(episodes: int = 1000, classes: int = 5) -> Until:
     """The rule of a list, as `fssbench eval --until` makes it."""
 
     class Listed(list[SimpleNamespace]):
-        fold, way, run_length = 0, 1, None
+        fold, way, run_length, references, absent = 0, 1, None, None, None
 
     listed = Listed(SimpleNamespace(classes=(number % classes,)) for number in range(episodes))
     return until_of(0.5, [listed])  # type: ignore[list-item]
