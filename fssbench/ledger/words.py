@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from fssbench.datasets.catalogue import dataset_title
 from fssbench.ledger.classes import class_names
-from fssbench.ledger.facts import NETWORK, NOT_STATED, Facts
+from fssbench.ledger.facts import FACTS, NETWORK, NOT_STATED, Facts
 from fssbench.ledger.reading import network_source, pretraining_of, training_sets
 from fssbench.ledger.seen import ALL, Seen, seen
 
@@ -94,6 +94,27 @@ def lines(facts: Facts, backbone: str | None) -> list[tuple[str, str, str]]:
             source = network_source(backbone)
         found.append((head, fact_text(facts, fact, backbone), source))
     return found
+
+
+CELLS = (*FACTS, "seen_masks", "seen_labels")
+"""The columns of the ledger in CSV: its facts, and the test classes seen by their masks, and by tags or texts."""
+
+
+def cells(facts: Facts, found: Seen, backbone: str | None) -> dict[str, str]:
+    """Return the cells of `CELLS`: values as in the data of the ledger, "not stated" where no source says it."""
+    values: dict[str, str | tuple[str, ...] | None] = {fact: getattr(facts, fact) for fact in FACTS}
+    values |= {
+        "pretraining": pretraining_of(facts, backbone),
+        "seen_masks": found.masks,
+        "seen_labels": found.labels,
+    }
+    return {name: _cell(values[name]) for name in CELLS}
+
+
+def _cell(value: str | tuple[str, ...] | None) -> str:
+    if value is None:
+        return NOT_STATED
+    return value if isinstance(value, str) else ", ".join(value) or "none"
 
 
 def named(classes: Sequence[str], tested: Sequence[str] | None = None) -> str:

@@ -11,8 +11,8 @@ from textwrap import fill
 from fssbench.datasets.catalogue import dataset_title
 from fssbench.escape import harmless, markdown_escaped, printable
 from fssbench.ledger.seen import seen_by_row
+from fssbench.ledger.words import CELLS, cells, seen_text
 from fssbench.ledger.words import lines as ledger_lines
-from fssbench.ledger.words import seen_text
 from fssbench.publications.load import record_of
 from fssbench.publications.rows import ER_FOLDS, FOLDS, FRAME_COLUMNS, PrintedRow, Publications, Source
 from fssbench.publications.search import FoundRow
@@ -21,8 +21,9 @@ from fssbench.publications.titles import BACKBONES, short_venue
 
 WIDTH = 100
 HEADS = ("id", "method", "venue", "data set", "task", "way", "shot", "backbone", "mean", "status")
-COLUMNS = ("id", "status", *FRAME_COLUMNS)
-"""The columns of CSV and JSON: numbers in percent, learnable_params in millions; empty if nothing was printed."""
+COLUMNS = ("id", "status", *FRAME_COLUMNS, *CELLS)
+"""The columns of CSV and JSON: numbers in percent, learnable_params in millions; empty if nothing was printed. The last
+ones are of the ledger."""
 
 _KINDS = {
     "survey": "as a survey's slides show it",
@@ -91,7 +92,14 @@ def as_markdown(known: Publications, found: Sequence[FoundRow]) -> str:
 def _records(known: Publications, found: Iterable[FoundRow]) -> list[dict[str, str | int | float | None]]:
     found = tuple(found)
     status = status_of({one.row.method for one in found})
-    return [{"id": one.id, "status": status[one.row.method], **record_of(known, one.row)} for one in found]
+    return [
+        {"id": one.id, "status": status[one.row.method], **record_of(known, one.row), **_ledger_cells(one.row)}
+        for one in found
+    ]
+
+
+def _ledger_cells(row: PrintedRow) -> dict[str, str]:
+    return cells(*seen_by_row(row), row.backbone)
 
 
 def described(known: Publications, found: Sequence[FoundRow], width: int = WIDTH) -> str:

@@ -56,6 +56,16 @@ def test_a_method_says_the_same_of_adaptation_and_training_as_its_entry_here() -
     assert not method_info("seggpt").knows_classes_of("suim")
 
 
+def test_of_weakly_supervised_methods_asnet_alone_is_given_no_masks() -> None:
+    found = {name: method_info(name).facts("pascal5i", "fscs", weak=True) for name in ("asnet", "hsnet", "panet")}
+    assert {facts.training for facts in found.values()} == {"base tags"}
+    assert {name: facts.given for name, facts in found.items()} == {
+        "asnet": ("tags",),
+        "hsnet": ("masks",),
+        "panet": ("masks",),
+    }
+
+
 def test_imagenet_has_all_classes_of_pascal_and_most_of_coco() -> None:
     names = {plain(name) for dataset in ("pascal5i", "coco20i") for name in class_names(dataset) or ()}
     assert {plain(name) for name in categories()} <= names

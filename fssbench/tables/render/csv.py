@@ -7,8 +7,7 @@ import io
 from collections.abc import Iterable, Sequence
 
 from fssbench.escape import harmless
-from fssbench.ledger.facts import FACTS, NOT_STATED
-from fssbench.ledger.reading import pretraining_of
+from fssbench.ledger.words import CELLS, cells
 from fssbench.publications.rows import NUMBERS
 from fssbench.tables.entry import NO_BACKBONE, Entry
 from fssbench.tables.table import Table
@@ -17,8 +16,6 @@ BEFORE = ("dataset", "task", "method", "name", "venue", "backbone", "way", "shot
 ABOUT_THE_MEAN = ("mean_reach", "printed_mean")
 BEHIND = ("source", "location", "remarks", "note")
 COLUMNS = (*BEFORE, *NUMBERS, *ABOUT_THE_MEAN, *BEHIND)
-LEDGER = (*FACTS, "seen_masks", "seen_labels")
-"""The columns of the contamination ledger."""
 
 
 def render_csv(tables: Iterable[Table]) -> str:
@@ -31,9 +28,8 @@ def render_csv(tables: Iterable[Table]) -> str:
     mIoU of each fold and their mean, where these classes count as 0, as in the releases. Further columns, if a result
     has them: NUMBER_low and NUMBER_high, the ends of the 95 % interval; NUMBER_no_interval, why it can't be given;
     NUMBER_std, the standard deviation over runs; mean_over, the folds of means that are not over all of them; own_data,
-    the name of the user's own data; and those of the ledger (`LEDGER`), unless columns were chosen, with "not stated"
-    where no source says it: seen_masks and seen_labels are the test classes that training has seen, by their masks, and
-    by tags or texts.
+    the name of the user's own data; and those of the ledger (`fssbench.ledger.words.CELLS`), unless columns were
+    chosen, with "not stated" where no source says it.
     """
     tables = list(tables)
     entries = [e for table in tables for group in table.groups for row in group.rows for e in row.entries]
@@ -63,7 +59,7 @@ def _columns(tables: Sequence[Table], entries: Sequence[Entry]) -> dict[str, lis
     if {"mean", "er_mean"} & {*columns}:
         further["mean_over"] = [" ".join(map(str, entry.mean_over)) for entry in entries]
     further["own_data"] = [entry.own_data for entry in entries]
-    further |= {} if chosen else {name: [_of_ledger(entry, name) for entry in entries] for name in LEDGER}
+    further |= {} if chosen else {name: [_of_ledger(entry, name) for entry in entries] for name in CELLS}
     return columns | {column: values for column, values in further.items() if any(values)}
 
 
@@ -87,15 +83,7 @@ def _of_ledger(entry: Entry, name: str) -> str:
     """Return a cell of the ledger; empty if it was not looked up."""
     if entry.facts is None or entry.seen is None:
         return ""
-    found = {
-        "pretraining": pretraining_of(entry.facts, entry.backbone),
-        "seen_masks": entry.seen.masks,
-        "seen_labels": entry.seen.labels,
-    }
-    value: str | tuple[str, ...] | None = found[name] if name in found else getattr(entry.facts, name)
-    if value is None:
-        return NOT_STATED
-    return value if isinstance(value, str) else ", ".join(value) or "none"
+    return cells(entry.facts, entry.seen, entry.backbone)[name]
 
 
 def _more_folds(entries: Sequence[Entry]) -> list[str]:
