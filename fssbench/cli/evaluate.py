@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from contextlib import nullcontext
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,7 @@ from fssbench.cli.paths import check_folder
 from fssbench.cli.replay import replay
 from fssbench.cli.report import Evaluated, print_profile, report, report_together
 from fssbench.cli.signals import resume_command
+from fssbench.cli.tracking import TrackOptions
 from fssbench.cli.values import existing_of, names_of, task_of, whole_number
 from fssbench.errors import FSSBenchError, UsageError
 from fssbench.escape import in_path
@@ -32,10 +34,11 @@ if TYPE_CHECKING:
     from fssbench.planning.plan import Plan
     from fssbench.planning.request import Request
     from fssbench.results.run_reader import Results
+    from fssbench.tracking.guarded import Guarded
 
 
 @with_fields
-def evaluate(options: EvalOptions, made: ListOptions, data: DataOptions) -> None:
+def evaluate(options: EvalOptions, made: ListOptions, data: DataOptions, tracking: TrackOptions) -> None:
     """Evaluate methods: a row per episode in the run folder, and mIoU and FB-IoU (or exact ratio) per fold.
 
     Examples:
@@ -51,10 +54,13 @@ def evaluate(options: EvalOptions, made: ListOptions, data: DataOptions) -> None
 
     processes = processes_here()
     with silenced(options.quiet or not processes.first):
-        _evaluate(options, made, data, processes)
+        told = tracking.trackers() if processes.first else []
+        _evaluate(options, made, data, processes, told)
 
 
-def _evaluate(options: EvalOptions, made: ListOptions, data: DataOptions, processes: Processes) -> None:
+def _evaluate(
+    options: EvalOptions, made: ListOptions, data: DataOptions, processes: Processes, told: Sequence[Guarded]
+) -> None:
     from fssbench.planning.request import Request
     from fssbench.planning.settings import Settings, parse_bytes
     from fssbench.results.shard import Shard
@@ -70,7 +76,8 @@ def _evaluate(options: EvalOptions, made: ListOptions, data: DataOptions, proces
         "leads": processes.first,
     }
     if options.replay is not None:
-        replay(options, made, data, processes, own, lambda plans: run(plans, processes, quiet=options.quiet)[0])
+        again = partial(run, processes=processes, quiet=options.quiet, told=told)
+        replay(options, made, data, processes, own, lambda plans: again(plans)[0])
         return
     if missing := next((name for name in ("method", "dataset") if not getattr(options, name)), None):
         raise UsageError(f"missing option '--{missing}'", "fssbench eval --help")
@@ -85,7 +92,7 @@ def _evaluate(options: EvalOptions, made: ListOptions, data: DataOptions, proces
             "--save-predictions goes with one run in one process", "leave it out, or evaluate the runs one by one"
         )
     with photos_arriving(plans) if options.fetch else nullcontext():
-        results, profile = run(plans, processes, save=save, quiet=options.quiet)
+        results, profile = run(plans, processes, save=save, quiet=options.quiet, told=told)
     if not processes.first:
         return
     _report(plans, results)
@@ -144,6 +151,7 @@ def run(
     save: Path | None = None,
     quiet: bool = False,
     again: str | None = None,
+    told: Sequence[Guarded] = (),
 ) -> tuple[list[Results], Profile | None]:
     """Evaluate plans together, and show the progress; of an interrupted run, say what is kept and how it goes on.
 
@@ -153,6 +161,7 @@ def run(
         save: Folder for the label maps.
         quiet: Whether no progress is shown.
         again: The command that goes on with an interrupted run; default this one with --resume.
+        told: Trackers that are told of it.
 
     Returns:
         The results, and where the time went if that was measured.
@@ -162,21 +171,25 @@ def run(
         from fssbench.engine.profiling.profile import make_profile
         from fssbench.engine.profiling.timers import StageTimers
         from fssbench.engine.runner import run_plans
+        from fssbench.planning.plan import planned_run
         from fssbench.results.progress import Silent, progress_for
+        from fssbench.tracking.guarded import watching
 
     folds = len({one.fold for planned in plans for one in planned.lists})
     progress = Silent() if quiet else progress_for(sys.stderr, _headline(plans), folds)
     timers, counts = StageTimers(), CacheCounts()
     try:
-        results = run_plans(
-            plans,
-            progress,
-            ("fssbench", *sys.argv[1:]),
-            save=save,
-            timers=timers,
-            cache_counts=counts,
-            processes=processes,
-        )
+        with watching(progress, told, [(planned_run(one), one.out) for one in plans]) as (watched, finished):
+            results = run_plans(
+                plans,
+                watched,
+                ("fssbench", *sys.argv[1:]),
+                save=save,
+                timers=timers,
+                cache_counts=counts,
+                processes=processes,
+            )
+            finished(results)
     except (FSSBenchError, KeyboardInterrupt) as error:
         notes: list[str] = getattr(error, "__notes__", [])
         say(*notes, err=True)

@@ -14,6 +14,7 @@ from fssbench.cli.help import OUTPUT
 from fssbench.cli.options import Device, Root
 from fssbench.cli.paths import check_folder, given_path
 from fssbench.cli.signals import resume_command
+from fssbench.cli.tracking import TrackOptions
 from fssbench.cli.values import task_of
 from fssbench.progress import Activity
 
@@ -148,7 +149,7 @@ class TrainOptions:
 
 
 @with_fields
-def train(options: TrainOptions) -> None:
+def train(options: TrainOptions, tracking: TrackOptions) -> None:
     """Train on the base classes of a fold: state and log.csv in the folder, weights.safetensors at the end.
 
     Examples:
@@ -156,6 +157,7 @@ def train(options: TrainOptions) -> None:
         fssbench train --method asnet --variant fscs --dataset shapes20i --fold 0 --steps 500
     """
     check_folder("--out", options.out)
+    told = tracking.trackers()
     from fssbench.training.plan import Request, plan
 
     with Activity(f"reading {options.dataset}"):
@@ -165,10 +167,12 @@ def train(options: TrainOptions) -> None:
     with Activity("loading torch"):
         from fssbench.training.progress import progress_callback
         from fssbench.training.run import run_plan
+        from fssbench.training.tracked import tracked
 
     try:
-        with progress_callback(planned) as callback:
+        with progress_callback(planned) as shown, tracked(planned, told, shown) as (callback, finished):
             written = run_plan(planned, callback, lambda line: say(line, err=True))
+            finished(written)
     except KeyboardInterrupt:
         if any(planned.folder.glob("state*.pt")):
             say(f"the training state in {planned.folder} is kept, without the steps of the last minute", err=True)

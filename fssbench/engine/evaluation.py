@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
@@ -22,10 +23,12 @@ from fssbench.protocols.rules import Protocol as Rules
 from fssbench.protocols.rules import protocol as protocol_of
 from fssbench.protocols.rules import protocol_of_list
 from fssbench.results.environment import start
-from fssbench.results.progress import Progress
+from fssbench.results.progress import Progress, Silent
 from fssbench.results.record import Run, Weights
 from fssbench.results.run_reader import Existing, Results
 from fssbench.results.run_writer import RunFolder
+from fssbench.tracking.callback import Callback
+from fssbench.tracking.guarded import Guarded, watching
 
 
 @runtime_checkable
@@ -60,6 +63,7 @@ def evaluate(
     origin: Origin | None = None,
     settings: Settings | None = None,
     allow_leak: bool = False,
+    callbacks: Sequence[Callback] = (),
 ) -> Results:
     """Evaluate a method on the episodes of one fold.
 
@@ -82,6 +86,7 @@ def evaluate(
         settings: How to compute: feature cache, batch size, precision, ...
         allow_leak: Also evaluate classes that training on another data set has seen
             (`open_dataset(train_dataset=...)`); the record then names them.
+        callbacks: Are told of the run while it goes on (`fssbench.tracking`); an error of one is a warning.
 
     Returns:
         `frame` (a row per episode, see `fssbench.results.Row`), `run` (the record), `summary()`.
@@ -133,17 +138,22 @@ def evaluate(
         plain=settings.plain,
         train_dataset=trained_on,
     )
-    if out is None:
-        return evaluate_runs(
-            [RunJob(run, [episode_list], lambda _: module, rules)], dataset, chosen, settings, progress
-        )[0]
     if resume and overwrite:
         raise UsageError("a run is either continued or replaced: resume and overwrite exclude each other")
     existing = Existing.RESUME if resume else Existing.OVERWRITE if overwrite else Existing.REFUSE
-    with RunFolder(Path(out), run, {episode_list.fold: episode_list}, existing) as folder:
-        return evaluate_runs(
-            [RunJob(folder.run, [episode_list], lambda _: module, rules, folder)], dataset, chosen, settings, progress
-        )[0]
+    told = [Guarded(one) for one in callbacks]
+    with ExitStack() as stack:
+        folder = None
+        if out is not None:
+            folder = stack.enter_context(RunFolder(Path(out), run, {episode_list.fold: episode_list}, existing))
+            run = folder.run
+        shown, finished = stack.enter_context(
+            watching(progress or Silent(), told, [(run, None if folder is None else folder.path)])
+        )
+        job = RunJob(run, [episode_list], lambda _: module, rules, folder)
+        results = evaluate_runs([job], dataset, chosen, settings, shown)
+        finished(results)
+    return results[0]
 
 
 def check_limit(limit: int | None) -> int | None:
