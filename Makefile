@@ -9,7 +9,8 @@
 #   make mutation  change the lines that decide numbers, and see that a test fails; hours, MODULES="metrics.counts" for one
 #   make lint    style, spelling and types
 #   make check   evaluate a few methods on the embedded data set, and hold them against benchmarks/baselines
-#   make fuzz    files from outside changed at random, MINUTES=10 long; what breaks a reader goes to tests/fuzz/findings
+#   make fuzz    fifty times the examples of the property tests, then files from outside changed at random, MINUTES=10
+#                long; what breaks a reader goes to tests/fuzz/findings
 #   make fuzz-guided  the same by atheris, which looks for new paths (pip install atheris first)
 #   make gpu     on a machine with a graphics card: its tests, and a short benchmark into benchmarks/speed/gpu.csv
 #   make soak    kill commands at random moments for ten minutes, and see that nothing is lost; MINUTES=60 for longer
@@ -149,6 +150,7 @@ check-%: $(READY)
 MINUTES := 10
 
 fuzz: $(READY)
+	FSSBENCH_EXAMPLES=50 OMP_NUM_THREADS=1 $(BIN)/python -m pytest --quiet tests/*/test_properties.py
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.fuzz --minutes $(MINUTES)
 
 fuzz-guided: $(READY)

@@ -15,6 +15,7 @@ from fssbench.metrics.counts import FIXED_COLUMNS, MAX_SUM, ClusterCounts, Integ
 from fssbench.metrics.fold_counts import FoldCounts
 
 Booleans = npt.NDArray[np.bool_]
+_SMALL = 1 << 16
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,16 +72,16 @@ def count_columns(columns: EpisodeColumns, classes: Mapping[int, Sequence[int]] 
         raise UsageError("there is no episode to summarise")
     return [
         _fold_counts(columns.of_fold(fold), fold, None if classes is None else tuple(sorted(classes[fold])))
-        for fold in np.unique(columns.fold).tolist()
+        for fold in _values_of(columns.fold)
     ]
 
 
 def _fold_counts(columns: EpisodeColumns, fold: int, classes: tuple[int, ...] | None) -> FoldCounts:
     if int(columns.union.max()) * columns.union.size >= MAX_SUM:  # rather too early: no sum may overflow
         raise UsageError(f"fold {fold} counts more pixels than images can have")
-    asked = np.unique(columns.classes)
-    known = classes or tuple(asked.tolist())
-    if stray := sorted(set(asked.tolist()) - set(known)):
+    asked = _values_of(columns.classes)
+    known = classes or tuple(asked)
+    if stray := sorted(set(asked) - set(known)):
         raise UsageError(f"fold {fold} has episodes of class {stray[0]}, which is not among its classes {list(known)}")
     width, way = len(known), columns.classes.shape[1]
     places = np.searchsorted(np.array(known), columns.classes)
@@ -102,9 +103,16 @@ def _fold_counts(columns: EpisodeColumns, fold: int, classes: tuple[int, ...] | 
     # A class twice in an episode counts once, as in `cluster_counts`.
     per_class = [int((columns.classes == class_id).any(axis=1).sum()) for class_id in known]
     there = columns.truth & (columns.union[:, 1:] > 0) & ~columns.lost_query
-    without = tuple(np.setdiff1d(asked, columns.classes[there]).tolist())
+    without = tuple(sorted(set(asked) - set(_values_of(columns.classes[there]))))
     total = ClusterCounts(fold, known, clusters, sums, np.array(per_class, dtype=np.int64))
     return FoldCounts(total, (), without)
+
+
+def _values_of(column: Integers) -> list[int]:
+    """Return the values that occur in a column, sorted: folds or label values, which are small from 0."""
+    largest = int(column.max()) if column.size else 0
+    found = np.unique(column) if largest > _SMALL else np.flatnonzero(np.bincount(column.ravel()))
+    return [int(value) for value in found]
 
 
 @lru_cache(maxsize=64)
