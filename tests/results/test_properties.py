@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 import shutil
+from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
@@ -45,7 +46,7 @@ def added(one: Counts, other: Counts) -> Counts:
     def both(name: str) -> tuple[int, ...]:
         return tuple(a + b for a, b in zip(getattr(one, name), getattr(other, name), strict=True))
 
-    return Counts(both("intersection"), both("union"), both("truth"))
+    return Counts(**{field.name: both(field.name) for field in fields(Counts)})
 
 
 @examples(25)
