@@ -82,7 +82,7 @@ def plan(
         >>> first = fssbench.evaluate(fssbench.build("copy-mask"), dataset, episodes)
         >>> second = fssbench.evaluate(fssbench.build("all-foreground"), dataset, episodes)
         >>> planned = fssbench.plan(first, second, detect=10.0)
-        17
+        >>> planned.needed.episodes  # of the fold
         17
     """
     _check(detect, power, alpha, correlation, other)
