@@ -399,6 +399,8 @@ def _holds_rows(path: Path) -> bool:
 def _as_before(found: Difference, *, changed: bool) -> str:
     if found.field.endswith("hub.revision") and found.stored:
         return f"name the model at the commit of the run, --backbone hf:...@{found.stored}"
+    if found.field.endswith("fingerprint"):
+        return "put the masks, annotations and lists back as they were"
     return "put the file back as it was" if changed else "type the command as before"
 
 
