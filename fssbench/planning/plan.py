@@ -23,7 +23,7 @@ from fssbench.planning.episode_lists import (
 )
 from fssbench.planning.leaks import check_leaks
 from fssbench.planning.packages import package_record
-from fssbench.planning.records import code_record, dataset_record, fold_record, protocol_record
+from fssbench.planning.records import code_record, dataset_record, fold_record, ledger_record, protocol_record
 from fssbench.planning.request import DEVICES, Request
 from fssbench.planning.resolve import Names, Setting, resolve
 from fssbench.planning.spelling import spelled
@@ -288,6 +288,7 @@ def planned_run(plan: Plan) -> Run:
             options=plan.options,
             code=code_record(plan.info),
             package=package_record(METHODS, plan.info.name),
+            ledger=ledger_record(plan.info),
         ),
         dataset=dataset_record(plan.dataset, plan.lists[0].split, plan.request.dataset_options),
         protocol=protocol_record(plan.protocol),

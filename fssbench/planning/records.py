@@ -136,11 +136,11 @@ def method_record(method: Method[Any, Any]) -> MethodRecord:
         learnable_parameters=parameters,
         code=code,
         package=package,
-        ledger=_declared(method.info),
+        ledger=ledger_record(method.info),
     )
 
 
-def _declared(info: MethodInfo | None) -> dict[str, str | tuple[str, ...]]:
+def ledger_record(info: MethodInfo | None) -> dict[str, str | tuple[str, ...]]:
     """Return what a method from outside declares for the ledger; nothing of one of fssbench's."""
     if info is None or info.ledger is None:
         return {}

@@ -13,7 +13,10 @@ from fssbench.errors import BrokenFileError, UsageError
 from fssbench.ledger.facts import Facts
 from fssbench.methods.building import build
 from fssbench.methods.catalogue import MethodInfo, method_info
+from fssbench.planning.plan import plan, planned_run
 from fssbench.planning.records import method_record
+from fssbench.planning.request import Request
+from fssbench.results.ledger import ledger_of
 from fssbench.results.record import Trained
 
 CODE = '''
@@ -45,6 +48,17 @@ def test_a_class_declares_its_ledger_and_the_record_of_a_run_keeps_it(tmp_path: 
         "training": "none",
         "given": ("masks", "text"),
     }
+
+
+def test_the_record_of_a_planned_run_has_it_and_so_have_its_facts(tmp_path: Path) -> None:
+    path = tmp_path / "net.py"
+    path.write_text(CODE.replace("{ledger}", '{"training": "all masks", "adapts": "support and query"}'))
+    run = planned_run(plan(Request(f"{path}:Net", "shapes20i", episodes="2", fold="0")))
+    assert run.method.ledger == {"training": "all masks", "adapts": "support and query"}
+    facts, seen = ledger_of(run)
+    assert (facts.training, facts.adapts) == ("all masks", "support and query")
+    assert seen.masks == run.folds[0].class_names
+    assert planned_run(plan(Request("copy-mask", "shapes20i", episodes="2", fold="0"))).method.ledger == {}
 
 
 def test_a_class_with_a_wrong_ledger_is_refused_by_its_name(tmp_path: Path) -> None:
