@@ -31,7 +31,7 @@ class Tolerance:
 
     def admits(self, difference: float) -> bool:
         """Return whether measured - expected, in percentage points, is within the tolerance."""
-        # The small margin makes 0.3 admit 64.3 - 64.0, which is slightly larger in floating point.
+        # The small margin makes 0.3 admit 64.4 - 64.1, which is slightly larger in floating point.
         return -self.below - 1e-9 <= difference <= self.above + 1e-9
 
     def __str__(self) -> str:

@@ -27,9 +27,9 @@ def test_a_tolerance_ends_where_it_says(difference: float, admitted: bool) -> No
 
 
 def test_a_difference_that_is_as_large_as_the_tolerance_is_admitted_however_it_is_rounded() -> None:
-    assert 64.3 - 64.0 > 0.3
-    assert tolerance(0.0, 0.3).admits(64.3 - 64.0)
-    assert tolerance(0.3, 0.0).admits(64.0 - 64.3)
+    assert 64.4 - 64.1 > 0.3
+    assert tolerance(0.0, 0.3).admits(64.4 - 64.1)
+    assert tolerance(0.3, 0.0).admits(64.1 - 64.4)
 
 
 def test_an_exact_tolerance_admits_nothing_else() -> None:
