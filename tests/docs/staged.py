@@ -11,6 +11,7 @@ from tests.docs.stages import (
     for_training,
     hub_model,
     lists,
+    made_lists,
     own_data,
     own_method,
     part_of_voc,
@@ -59,6 +60,18 @@ STAGES = {
     "printed.md": Stage(),
     "protocols/compared.md": Stage(),
     "reading.md": Stage(),
+    "references.md": Stage(
+        lines={
+            "--references 20": (
+                "fssbench eval --method hsnet,panet --dataset shapes20i --fold 0 --episodes 2 --references 2 "
+                "--out runs/references",
+            ),
+            "--absent 0.25": (
+                "fssbench eval --method hsnet,panet,nothing,all-foreground --dataset shapes20i --fold 0 --episodes 4 "
+                "--absent 0.25 --out runs/absent",
+            ),
+        },
+    ),
     "reports.md": Stage(),
     "reproduce.md": Stage(
         before=(evaluated("nothing runs/first"),),
@@ -94,6 +107,7 @@ STAGES = {
 }
 
 REFERENCE = {
+    "absent": Stage(before=(made_lists,)),
     "bench": Stage(
         lines={
             "hsnet,asnet,prototype": ("fssbench bench --method nothing --episodes 1",),
@@ -139,6 +153,7 @@ REFERENCE = {
     "plan": Stage(before=(evaluated("hsnet", "asnet"),), ends={"fssbench plan": FEW_QUERIES}),
     "plot": Stage(before=(evaluated("hsnet", "asnet"), training), instead={"--column validation": "--column loss"}),
     "published": Stage(),
+    "references": Stage(before=(made_lists,)),
     "report": Stage(before=(evaluated("hsnet", "asnet"),)),
     "score": Stage(
         before=(lists, predictions),
