@@ -94,22 +94,11 @@ def evaluated(*runs: str) -> Prepare:
 
 def made_lists(command: Command) -> None:
     """Evaluate floors on a list with references and absent queries, into the folders that examples name."""
-    on = (
-        "--dataset",
-        "shapes20i",
-        "--fold",
-        "0",
-        "--episodes",
-        "8",
-        "--references",
-        "2",
-        "--absent",
-        "0.25",
-        "--quiet",
-    )
+    on = ("--dataset", "shapes20i", "--fold", "0", "--quiet")
+    made = ("--episodes", "8", "--references", "2", "--absent", "0.25")
     for name in ("hsnet", "panet", "nothing", "all-foreground"):
         method = "nothing" if name == "panet" else "all-foreground"
-        assert command("eval", "--method", method, *on, "--out", f"runs/{name}")[0] == 0
+        assert command("eval", "--method", method, *on, *made, "--out", f"runs/{name}")[0] == 0
 
 
 def whole_fold(command: Command) -> None:
