@@ -6,7 +6,7 @@ releases sum in float32, which is not exact for large sums: their metrics differ
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, TypeVar, cast
 
@@ -253,6 +253,7 @@ def summary_of(
     seed: int = 0,
     by_class: bool = True,
     totals: Sequence[Totals] = (),
+    measures: Collection[str] = RATIOS,
 ) -> Summary:
     """Return the metrics of folds whose counts are known, sorted by fold; see `summarise`.
 
@@ -264,12 +265,15 @@ def summary_of(
         by_class: Whether the table of the classes is wanted; it takes longer than the rest where no interval is drawn,
             and needs pandas. Without it the summary has none (`per_class` is None).
         totals: The result of `totals_together` for these folds, if it is known already.
+        measures: The metrics that get an interval.
     """
     if draws < 0 or not 0 < level < 1:
         raise UsageError(f"draws are 0 or more and a level is between 0 and 1, not {draws} and {level}")
     known = totals or [None] * len(folds)
     drawn = [_draw(counts, draws, (seed, counts.total.fold), one) for counts, one in zip(folds, known, strict=True)]
-    summaries = tuple(_fold_summary(counts, sample, level) for counts, sample in zip(folds, drawn, strict=True))
+    summaries = tuple(
+        _fold_summary(counts, sample, level, measures) for counts, sample in zip(folds, drawn, strict=True)
+    )
     numbers = mean_ratios([counts.ratios() for counts in folds])
     complete = min(len(fold.runs) for fold in summaries)
     return Summary(
@@ -277,7 +281,7 @@ def summary_of(
         episodes=sum(counts.total.episodes for counts in folds),
         folds=summaries,
         per_class=_class_table(folds, drawn, level) if by_class else cast("pd.DataFrame", None),
-        intervals=_intervals(_values(numbers), folds, drawn, level),
+        intervals=_intervals([name for name in _values(numbers) if name in measures], folds, drawn, level),
         runs=tuple(_mean_scores([fold.runs[run] for fold in summaries]) for run in range(complete)),
     )
 
@@ -338,7 +342,7 @@ def sample_of(total: ClusterCounts, value: float, drawn: Floats) -> Sample:
     return Sample(value, drawn, degrees_of_freedom([total]), f"fold {total.fold}", few)
 
 
-def _fold_summary(counts: FoldCounts, drawn: _Drawn, level: float) -> FoldSummary:
+def _fold_summary(counts: FoldCounts, drawn: _Drawn, level: float, measures: Collection[str]) -> FoldSummary:
     numbers, total = counts.ratios(), counts.total
     return FoldSummary(
         **_values(numbers),
@@ -346,7 +350,7 @@ def _fold_summary(counts: FoldCounts, drawn: _Drawn, level: float) -> FoldSummar
         episodes=total.episodes,
         classes=total.classes,
         asked=tuple(c for c, times in zip(total.classes, total.episodes_per_class, strict=True) if times),
-        intervals=_intervals(_values(numbers), [counts], [drawn], level),
+        intervals=_intervals([name for name in _values(numbers) if name in measures], [counts], [drawn], level),
         base_classes=total.base_counted,
         runs=tuple(Scores(**_values(run.ratios(run.sums.sum(axis=0)))) for run in counts.runs),
         without_truth=counts.without_truth,

@@ -124,7 +124,7 @@ def read_columns(path: Path, way: int, shot: int) -> EpisodeColumns | None:
         return None
     columns = list(zip(*found, strict=True))
     del found
-    episode, fold, query, classes, both, either, present, truth, lost_supports, lost_query = columns
+    episode, fold, query, classes, both, either, present, truth, lost_supports, lost_query, predicted = columns
     result = EpisodeColumns(
         fold=_whole(fold)[:, 0],
         episode=_whole(episode)[:, 0],
@@ -137,7 +137,7 @@ def read_columns(path: Path, way: int, shot: int) -> EpisodeColumns | None:
         lost_supports=_filled(lost_supports, way),
         lost_query=_filled(lost_query, way).astype(bool),
     )
-    return result if _is_sound(result, shot) else None
+    return result if _is_sound(result, shot) and _fits(predicted, result) else None
 
 
 @cache
@@ -155,7 +155,7 @@ def _pattern(way: int, shot: int) -> re.Pattern[bytes]:
         rf'"present":\[({several(_BOOLEAN, way)})\],"truth":\[({several(_BOOLEAN, way)})\],"seconds":{_SECONDS}'
         rf'(?:,"photos":\[{several(_NAME, 1 + way * shot)}\])?(?:,"masks":\[{several(_NAME, 1 + way * shot)}\])?'
         rf'(?:,"lost_supports":\[({several(_NUMBER, way)})\])?(?:,"lost_query":\[({several(_BOOLEAN, way)})\])?'
-        rf'(?:,"predicted":\[{several(_NUMBER, way)}\])?}}\n',
+        rf'(?:,"predicted":\[({several(_NUMBER, way)})\])?}}\n',
     )
     return re.compile(",".join(parts).encode("ascii"), re.MULTILINE)
 
@@ -181,6 +181,17 @@ def _filled(column: Sequence[bytes], way: int) -> Integers:
         texts = [column[place].replace(b"true", b"1").replace(b"false", b"0") for place in there]
         result[there] = _whole(texts)
     return result
+
+
+def _fits(predicted: Sequence[bytes], columns: EpisodeColumns) -> bool:
+    """Return whether the predicted pixels, in the rows that have them, fit the counts."""
+    if not any(predicted):
+        return True
+    there = [place for place, text in enumerate(predicted) if text]
+    pixels = _whole([predicted[place] for place in there])
+    union = columns.union[there, 1:]
+    most = np.where(union > 0, union, MAX_PIXELS)
+    return bool(((columns.intersection[there, 1:] <= pixels) & (pixels <= most)).all())
 
 
 def _is_sound(columns: EpisodeColumns, shot: int) -> bool:

@@ -15,7 +15,7 @@ from fssbench.tables.printed import FOLDS_FROM, printed_entries
 if TYPE_CHECKING:
     from fssbench.metrics.fold_counts import FoldCounts
     from fssbench.metrics.intervals import Interval
-    from fssbench.metrics.summary import Summary
+    from fssbench.metrics.summary import FoldSummary, Summary
     from fssbench.tables.measurements import Measurement
 
 DRAWS = 2000
@@ -96,18 +96,30 @@ def _intervals(asked: Sequence[tuple[Measurement, Sequence[str]]]) -> list[dict[
         together = totals_together([counts[number] for number in numbers], draws)
         for number, totals in zip(numbers, together, strict=True):
             one, columns = asked[number]
-            level = one.run.interval_level
-            summary = summary_of(counts[number], draws=draws, level=level, by_class=False, totals=totals)
+            summary = summary_of(
+                counts[number],
+                draws=draws,
+                level=one.run.interval_level,
+                by_class=False,
+                totals=totals,
+                measures={_measure(column) for column in columns},
+            )
             found[number] = _by_column(summary, columns)
     return found
 
 
 def _by_column(summary: Summary, columns: Sequence[str]) -> dict[str, tuple[float, Interval]]:
-    found = {column: (getattr(summary, name), summary.intervals[name]) for column, name in _MEASURES.items()}
-    for fold in summary.folds:
-        found[f"fold{fold.fold}"] = (fold.miou, fold.intervals["miou"])
-        found[f"er_fold{fold.fold}"] = (fold.exact_ratio, fold.intervals["exact_ratio"])
-    return {column: found[column] for column in columns if column in found}
+    parts: dict[str, Summary | FoldSummary] = dict.fromkeys(_MEASURES, summary)
+    parts |= {f"{kind}{fold.fold}": fold for fold in summary.folds for kind in ("fold", "er_fold")}
+    return {
+        column: (getattr(parts[column], _measure(column)), parts[column].intervals[_measure(column)])
+        for column in columns
+        if column in parts
+    }
+
+
+def _measure(column: str) -> str:
+    return _MEASURES.get(column) or ("exact_ratio" if column.startswith("er_") else "miou")
 
 
 def _half_widths(found: Mapping[str, tuple[float, Interval]]) -> dict[str, str]:

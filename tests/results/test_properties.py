@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import random
 import shutil
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -92,7 +92,11 @@ def test_both_readers_take_the_same_rows_and_none_takes_what_the_other_refuses(
 ) -> None:
     way, shot = form
     path = tmp_path / "rows.jsonl"
-    text = "".join(f"{line_of(row)}\n" for row in rows_of(way, shot, 6, seed)).encode()
+    rows = rows_of(way, shot, 6, seed)
+    if seed % 2:
+        masks = ("0" * 12,) * (1 + way * shot)
+        rows = [replace(row, predicted=row.union[1:], masks=masks if seed % 3 else None) for row in rows]
+    text = "".join(f"{line_of(row)}\n" for row in rows).encode()
     path.write_bytes(changed(text, changes))
     columns = counted.read_columns(path, way, shot)
     try:
@@ -109,6 +113,21 @@ def test_both_readers_take_the_same_rows_and_none_takes_what_the_other_refuses(
         for ours, theirs in pairs:
             assert ours.total.clusters == theirs.total.clusters
             np.testing.assert_array_equal(ours.total.sums, theirs.total.sums)
+
+
+@pytest.mark.parametrize(("predicted", "sound"), [((4,), True), ((7,), True), ((3,), False), ((8,), False)])
+def test_both_readers_hold_predicted_pixels_against_the_counts(
+    tmp_path: Path, predicted: tuple[int, ...], sound: bool
+) -> None:
+    row = replace(rows_of(1, 1, 6, 0)[0], intersection=(0, 4), union=(9, 7), predicted=predicted)
+    path = tmp_path / "rows.jsonl"
+    path.write_text(f"{line_of(row)}\n")
+    assert (counted.read_columns(path, 1, 1) is not None) == sound
+    if sound:
+        assert read_rows(path) == [row]
+    else:
+        with pytest.raises(FSSBenchError, match="fewer predicted pixels than intersection, or more than union"):
+            read_rows(path)
 
 
 @pytest.fixture(scope="module")
