@@ -53,6 +53,11 @@ class Changed(MetaPathFinder, Loader):
     def __init__(self, module: str, source: str, path: Path) -> None:
         self.module, self.source, self.path = module, source, path
 
+    def pytest_configure(self) -> None:
+        """Come before pytest's own finder, which rewrites assertions: called by pytest, as this is a plugin."""
+        sys.modules.pop(self.module, None)
+        sys.meta_path.insert(0, self)
+
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
@@ -105,8 +110,8 @@ def anew(module: str, source: str, tests: Sequence[str]) -> bool:
     """Return whether a test fails if all is imported once more, with other source for one module; it takes seconds."""
     for name in [name for name in sys.modules if name.partition(".")[0] in ("fssbench", "tests")]:
         del sys.modules[name]
-    sys.meta_path.insert(0, Changed(module, source, REPOSITORY / f"{module.replace('.', '/')}.py"))
-    return pytest.main([*OPTIONS, *tests]) != 0
+    changed = Changed(module, source, REPOSITORY / f"{module.replace('.', '/')}.py")
+    return pytest.main([*OPTIONS, *tests], plugins=[changed]) != 0
 
 
 def forked(work: Callable[[], bool], seconds: float) -> str:

@@ -1,7 +1,7 @@
 """The mutants of a module, made by cosmic-ray's operators: one small change of its source each.
 
 Left out are changes of what nothing evaluates (annotations, imports for them), and those of an operator to one that
-means nothing there, such as `+` to `<<`, and of `strict=True` in zip, which is a guard that no input reaches.
+means nothing there, such as `+` to `<<`, and of guards that no input reaches (`strict=True` in zip, `frozen=True`).
 """
 
 from __future__ import annotations
@@ -35,6 +35,9 @@ OPERATORS = (
     ),
 )
 """The operators, by cosmic-ray's names."""
+
+GUARDS = ("strict=True", "frozen=True, ", "frozen=True)")
+"""What is left as it is."""
 
 
 @dataclass(frozen=True)
@@ -79,10 +82,11 @@ def mutants(source: str) -> Iterator[Mutant]:
             if start in left_out or lines[start[0] - 1] == "if TYPE_CHECKING:":
                 continue
             changed = MutationVisitor.mutate_code(source, operator, number)
-            if changed is None or changed == source or changed.count("strict=True") < source.count("strict=True"):
+            if changed is None or changed == source or any(changed.count(one) < source.count(one) for one in GUARDS):
                 continue
             # A change may join lines or take one away: the first line that differs is the one that is shown.
             old, new = source.splitlines(), [*changed.splitlines(), ""]
             at = next((i for i, text in enumerate(old) if text != new[min(i, len(new) - 1)]), len(old) - 1)
-            found.append(Mutant(at + 1, old[at].strip(), new[min(at, len(new) - 1)].strip(), changed))
+            before = next(text for text in old[at:] if text.strip())
+            found.append(Mutant(at + 1, before.strip(), new[min(at, len(new) - 1)].strip(), changed))
     yield from sorted(found, key=lambda mutant: mutant.line)
