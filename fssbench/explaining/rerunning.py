@@ -158,7 +158,7 @@ def plan_by_protocol(base: Results, protocol: str, again: Again) -> Plan:
     seed = request.seed if request.random_weights else None
     given = {"shots": base.run.shot, "ways": base.run.way, "episodes": None, "limit": again.limit, "seed": seed}
     changed = replace(request, protocol=protocol, device=again.device, out=out, existing=_existing(out), **given)  # type: ignore[arg-type]
-    return plan(replace(changed, shard=None, label=None, label_backbone=None))
+    return plan(replace(changed, shard=None, label=None, label_backbone=None, until=None, ended=None, together=1))
 
 
 def _check_code(one: Wanted) -> None:
@@ -201,9 +201,8 @@ def _request(one: Wanted, again: Again) -> Request:
         request = replace(request, settings=replace(request.settings, precision=other.run.precision))
     elif one.key == "form":
         request = replace(request, settings=replace(request.settings, plain=other.run.plain))
-    limits = [limit for limit in (again.limit, request.limit) if limit is not None]
-    if one.key == "episodes":
-        limits = [limit for limit in (again.limit, other.run.limit) if limit is not None]
+    of_list = other if one.key == "episodes" else base
+    limits = [limit for limit in (again.limit, _evaluated_of(of_list)) if limit is not None]
     path = again.out / f"explain-{one.name}.toml"
     again.out.mkdir(parents=True, exist_ok=True)
     write_rules(path, {one.name: rules})
@@ -215,7 +214,17 @@ def _request(one: Wanted, again: Again) -> Request:
         shard=None,
         label=None,
         label_backbone=None,
+        until=None,
+        ended=None,
+        together=1,
     )
+
+
+def _evaluated_of(results: Results) -> int | None:
+    """Return how many episodes of each list a run has; None for all of them."""
+    if results.run.until is None:
+        return results.run.limit
+    return int(results.frame["episode"].max()) + 1  # it has ended where its interval was narrow
 
 
 def _merged_by(one: Wanted, again: Again) -> pd.DataFrame:

@@ -95,6 +95,11 @@ def sides_of(a: Results, b: Results, limit: int | None) -> Sides:
         for one in (a, b)
         if any(fold.weights.kind == "random" for fold in one.run.folds)
     ]
+    notes += [
+        f"{one.folder} ended where its own interval was narrow (--until): the intervals here are not corrected for that"
+        for one in (a, b)
+        if one.run.until is not None
+    ]
     frames = (part_of(a.frame, folds, limit), part_of(b.frame, folds, limit))
     return Sides((a, b), frames, folds, tuple(notes))
 
