@@ -133,7 +133,7 @@ def _printed(planned: SamplePlan, run: Run, dataset: str | None) -> tuple[Printe
     from fssbench.comparison.planned import HABIT
     from fssbench.publications.load import publications
     from fssbench.tables.detectable import printed_differences
-    from fssbench.tables.measurements import dataset_key
+    from fssbench.tables.measurements import dataset_key, fold_count
 
     own = dataset_key(run)
     key = dataset or own
@@ -152,6 +152,11 @@ def _printed(planned: SamplePlan, run: Run, dataset: str | None) -> tuple[Printe
         notes.append(
             f"a guide only: what can be told was measured on {own}, and the printed numbers are on {key}, whose images "
             "and classes spread otherwise"
+        )
+    folds = fold_count(run)
+    if len(run.folds) < folds or (folds > 1 and "mean over" not in planned.title):
+        notes.append(
+            "printed means are over all folds, and what can be told is of a part of them alone, which can tell less"
         )
     if run.shot != 1:
         notes.append(f"what can be told was measured with {run.shot} shots, and is held against all numbers of shots")

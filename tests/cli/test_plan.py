@@ -44,6 +44,7 @@ def test_two_runs_one_run_and_printed_numbers(fssbench, made: Path, monkeypatch:
     printed = json.loads(out)["printed"]
     assert 0 < printed["pairs_below_paired"] <= printed["pairs_below_unpaired"] <= printed["pairs"]
     assert "a guide only" in printed["notes"][0]
+    assert "printed means are over all folds" in printed["notes"][1]
     hsnet = next(s for s in printed["steps"] if (s["method"], s["shot"], s["backbone"]) == ("HSNet", 1, "ResNet50"))
     assert hsnet["mean"] == 64.0
     assert hsnet["below_paired"] == (round(hsnet["difference"], 6) < printed["paired"])
