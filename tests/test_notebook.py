@@ -153,6 +153,7 @@ def test_results_and_summary(drawn: fssbench.EpisodeList, tmp_path) -> None:
     assert repr(results) == f"<copy-mask on shapes20i, fold 0: 6 episodes, mIoU {summary.miou:.2f} %>"
     assert repr(summary).startswith(f"<6 episodes of 1 fold: mIoU {summary.miou:.2f} %, FB-IoU ")
     shown = results._repr_html_()
+    assert "exact ratio" not in shown, "presence is not predicted in segmentation alone"
     assert Page(shown).seen.count("table") == 2
     assert f"{summary.miou:.2f}" in shown
     assert "gear" in shown

@@ -11,7 +11,7 @@ from tests.docs.stages import (
     for_training,
     hub_model,
     lists,
-    made_lists,
+    more_own_data,
     own_data,
     own_method,
     part_of_voc,
@@ -22,9 +22,6 @@ from tests.docs.stages import (
     whole_fold,
 )
 
-FEW_QUERIES = (2, "too little is known of the spread")
-"""A run of two episodes has no spread from which a plan could be made."""
-
 ELSEWHERE = {
     "data.md": "tests/cli/test_data_docs.py, with a local host",
     "own-method.md": "tests/cli/test_own_method_docs.py",
@@ -33,7 +30,6 @@ ELSEWHERE = {
 """Pages whose commands have a test of their own, and where."""
 
 STAGES = {
-    "../README.md": Stage(),
     "backbones.md": Stage(
         before=(hub_model,),
         instead={
@@ -54,25 +50,12 @@ STAGES = {
             "--checkpoint pascal_res50_fold0.pt": "",
         },
         between={"fssbench train --backbone small": for_training},
-    ),
-    "own-protocol.md": Stage(),
-    "predictions.md": Stage(between={"python predict.py": predictions}),
-    "printed.md": Stage(),
-    "protocols/compared.md": Stage(),
-    "reading.md": Stage(),
-    "references.md": Stage(
-        lines={
-            "--references 20": (
-                "fssbench eval --method hsnet,panet --dataset shapes20i --fold 0 --episodes 2 --references 2 "
-                "--out runs/references",
-            ),
-            "--absent 0.25": (
-                "fssbench eval --method hsnet,panet,nothing,all-foreground --dataset shapes20i --fold 0 --episodes 4 "
-                "--absent 0.25 --out runs/absent",
-            ),
+        ends={
+            "data init": (0, "masks are one PNG per class and photo; the classes are the 3 folders there"),
+            "data check": (0, "fold 0: cat       7    ok  up to 6-shot"),
         },
     ),
-    "reports.md": Stage(),
+    "predictions.md": Stage(between={"python predict.py": predictions}),
     "reproduce.md": Stage(
         before=(evaluated("nothing runs/first"),),
         instead={"--out runs/hsnet-pascal": "--out runs/ours", "--root DIR": "--root data/VOC2012", "DIR": "data"},
@@ -99,15 +82,12 @@ STAGES = {
     "statistics.md": Stage(
         before=(evaluated("hsnet", "asnet"),),
         lines={"--runs 5": ("fssbench eval --method hsnet --dataset shapes20i --fold 0 --runs 5 --episodes 2",)},
-        ends={"fssbench plan": FEW_QUERIES, "--until": (2, "there is nothing to save")},
     ),
     "tables.md": Stage(before=(own_method, evaluated("nothing runs/a", "all-foreground runs/b"))),
     "training-free.md": Stage(ends={"checkpoints fetch": (2, "try:")}),
-    "training.md": Stage(),
 }
 
-REFERENCE = {
-    "absent": Stage(before=(made_lists,)),
+_OF_COMMANDS = {
     "bench": Stage(
         lines={
             "hsnet,asnet,prototype": ("fssbench bench --method nothing --episodes 1",),
@@ -134,26 +114,21 @@ REFERENCE = {
         )
     ),
     "data": Stage(
-        before=(own_data, part_of_voc),
-        instead={"photos/annotated": "own-data --overwrite", "DIR/VOC2012": "data/VOC2012", "DIR": "data"},
+        before=(own_data, more_own_data, part_of_voc),
+        instead={"DIR/VOC2012": "data/VOC2012", "DIR": "data"},
+        lines={
+            "data check folder": ("fssbench data init folder --root begun", "fssbench data check folder --root begun"),
+        },
         ends={
             "data check pascal5i": (2, "was not found"),
             "import-splits": (2, "try:"),
-            "--sbd benchmark_RELEASE": (2, "benchmark_RELEASE"),
+            "data build": (2, "try:"),
         },
     ),
-    "demo": Stage(),
-    "doctor": Stage(),
-    "episodes": Stage(),
-    "eval": Stage(),
     "launch": Stage(instead={" --local": "", " --slurm": ""}),
-    "list": Stage(),
-    "merge": Stage(before=(shards,)),
-    "new": Stage(),
-    "plan": Stage(before=(evaluated("hsnet", "asnet"),), ends={"fssbench plan": FEW_QUERIES}),
+    "merge": Stage(before=(shards,), instead={"--out runs/coco": "--out runs/whole"}),
+    "plan": Stage(before=(evaluated("hsnet", "asnet"),)),
     "plot": Stage(before=(evaluated("hsnet", "asnet"), training), instead={"--column validation": "--column loss"}),
-    "published": Stage(),
-    "references": Stage(before=(made_lists,)),
     "report": Stage(before=(evaluated("hsnet", "asnet"),)),
     "score": Stage(
         before=(lists, predictions),
@@ -162,11 +137,12 @@ REFERENCE = {
             "--dataset pascal5i --root DIR": "--dataset shapes20i",
         },
     ),
-    "segment": Stage(before=(photos,)),
+    "segment": Stage(before=(photos,), instead={"--overlay": "--overlay --overwrite"}),
     "show": Stage(before=(evaluated("hsnet", "asnet"),)),
     "table": Stage(before=(evaluated("nothing"),)),
-    "train": Stage(),
     "validate": Stage(
         before=(lambda command: own_method(command, "Mynet"),), instead={"hsnet --backbone resnet50": "all-foreground"}
     ),
 }
+
+STAGES |= {f"reference/commands/{name}.md": stage for name, stage in _OF_COMMANDS.items()}

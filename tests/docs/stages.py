@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,7 +25,7 @@ class Stage:
         before: Makes what the page takes to be there, such as photos.
         instead: What is typed in place of a part of a line; the first that is in a line comes first.
         between: Makes something before the first line that has a text, such as an edit that the page asks for.
-        ends: The exit code of a line that has a text, if it is not 0, and what it prints then.
+        ends: The exit code of a line that has a text, if it is not 0, and what it prints.
         lines: What is run in place of a line that has a text.
     """
 
@@ -52,7 +53,7 @@ STAND_INS = {
 
 QUICK = {
     "eval": "--limit 2",
-    "train": "--steps 2",
+    "train": "--steps 2 --batch 2",
     "report": "--episodes 2 --no-similarity",
     "show --dataset": "--count 3",
     "bench-backbones": "--episodes 2",
@@ -74,7 +75,7 @@ def typed(line: str, stage: Stage) -> list[str]:
         for pattern, other in STAND_INS.items():
             line = re.sub(pattern, other, line)
     for start, more in QUICK.items():
-        if re.match(rf"fssbench {start}( |$)", line):
+        if re.match(rf"fssbench {start}( |$)", line) and "--replay" not in line:
             line = f"{line} {more}"
     return [line]
 
@@ -152,6 +153,12 @@ def own_data(_: Command) -> None:
             Image.fromarray(mask).save(f"own-data/masks/{name}/{name}{number}.png")
 
 
+def more_own_data(_: Command) -> None:
+    """Copy the folder, for further examples that begin with it."""
+    for folder in ("photos/annotated", "begun"):
+        shutil.copytree("own-data", folder)
+
+
 def for_training(_: Command) -> None:
     """Edit the folder as docs/own-data.md asks before a training: val.txt and two folds."""
     Path("own-data/val.txt").write_text("".join(f"{name}{n}\n" for name in ("cat", "dog", "sheep") for n in (1, 2)))
@@ -190,9 +197,9 @@ def hub_model(_: Command) -> None:
 
 
 def lists(command: Command) -> None:
-    """Export a list of a fold, under two names."""
-    on = ("--dataset", "shapes20i", "--fold", "0", "--count", "3")
-    for name in ("list.json", "list-fold0.json"):
+    """Export a list of each fold, and one that does not say its fold in its name."""
+    for fold, name in (("all", "list-fold{fold}.json"), ("0", "list.json")):
+        on = ("--dataset", "shapes20i", "--fold", fold, "--count", "2")
         assert command("episodes", "export", *on, "--out", name)[0] == 0
 
 
@@ -215,12 +222,13 @@ def part_of_voc(_: Command) -> None:
     """Draw a VOC of two images in data/VOC2012."""
     for folder in ("JPEGImages", "SegmentationClass", "ImageSets/Segmentation"):
         Path("data/VOC2012", folder).mkdir(parents=True)
-    for number in (1, 2):
+    names = ("2007_000033", "2007_000042")  # two of its first in val
+    for number, name in enumerate(names):
         photo, mask = drawn(number)
-        Image.fromarray(photo).save(f"data/VOC2012/JPEGImages/2007_00000{number}.jpg")
-        Image.fromarray((mask // 255).astype(np.uint8)).save(f"data/VOC2012/SegmentationClass/2007_00000{number}.png")
-    for name in ("train", "val", "trainval"):
-        Path(f"data/VOC2012/ImageSets/Segmentation/{name}.txt").write_text("2007_000001\n2007_000002\n")
+        Image.fromarray(photo).save(f"data/VOC2012/JPEGImages/{name}.jpg")
+        Image.fromarray((mask // 255).astype(np.uint8)).save(f"data/VOC2012/SegmentationClass/{name}.png")
+    for split in ("train", "val", "trainval"):
+        Path(f"data/VOC2012/ImageSets/Segmentation/{split}.txt").write_text("\n".join(names))
 
 
 NO_NETWORK = (2, "try:")

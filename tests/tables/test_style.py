@@ -87,6 +87,13 @@ def test_csv_has_the_chosen_numbers_in_their_order_and_what_belongs_to_them() ->
     assert (row["name"], row["mean"]) == ("Old", "2.512")
 
 
+def test_a_table_in_a_notebook_needs_no_style() -> None:
+    shown = only()._repr_html_()
+    assert "</strong><br>" in shown, "the title stands on a line of its own"
+    assert '<th style="text-align: left" class="group"' in shown
+    assert '<td style="text-align: left" class="text">HSNet' in shown
+
+
 def test_decimals_are_those_of_measured_numbers() -> None:
     found = texts(only(decimals=3))
     assert found["MyNet"][:2] == ["64.812", "69.944"]

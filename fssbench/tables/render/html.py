@@ -94,8 +94,9 @@ def render_html(tables: Iterable[Table]) -> str:
 
 
 def table_html(table: Table) -> str:
-    """Return a table as a part of a page, for a notebook, which has no style that parts title and legend."""
-    return _render(table).replace("</strong>", "</strong><br>", 1)
+    """Return a table as a part of a page, for a notebook, which has neither the style of the page nor its alignment."""
+    left = re.sub(r'(<t[hd]) (class="(?:group|text))', r'\1 style="text-align: left" \2', _render(table))
+    return left.replace("</strong>", "</strong><br>", 1)
 
 
 def _render(table: Table) -> str:
