@@ -17,7 +17,9 @@ from tests.docs.stages import (
     part_of_voc,
     photos,
     predictions,
+    printed_numbers,
     shards,
+    studied,
     training,
     whole_fold,
 )
@@ -55,6 +57,13 @@ STAGES = {
             "data check": (0, "fold 0: cat       7    ok  up to 6-shot"),
         },
     ),
+    "printed.md": Stage(before=(printed_numbers,)),
+    "references.md": Stage(
+        instead={
+            "--episodes 25 --references 20": "--fold 0 --episodes 3 --references 2",
+            "--absent 0.25": "--fold 0 --episodes 4 --absent 0.25",
+        }
+    ),
     "predictions.md": Stage(between={"python predict.py": predictions}),
     "reproduce.md": Stage(
         before=(evaluated("nothing runs/first"),),
@@ -88,6 +97,9 @@ STAGES = {
 }
 
 _OF_COMMANDS = {
+    "absent": Stage(before=(studied("--absent", "0.25", "hsnet,nothing,all-foreground"),)),
+    "published": Stage(before=(printed_numbers,)),
+    "references": Stage(before=(studied("--references", "2", "hsnet,panet"),)),
     "bench": Stage(
         lines={
             "hsnet,asnet,prototype": ("fssbench bench --method nothing --episodes 1",),

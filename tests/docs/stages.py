@@ -75,7 +75,7 @@ def typed(line: str, stage: Stage) -> list[str]:
         for pattern, other in STAND_INS.items():
             line = re.sub(pattern, other, line)
     for start, more in QUICK.items():
-        if re.match(rf"fssbench {start}( |$)", line) and "--replay" not in line:
+        if re.match(rf"fssbench {start}( |$)", line) and not re.search("--(replay|references|absent)", line):
             line = f"{line} {more}"
     return [line]
 
@@ -106,6 +106,26 @@ def whole_fold(command: Command) -> None:
     """Evaluate a floor on a whole fold, so that there is a committed number for it."""
     on = ("--dataset", "shapes20i", "--fold", "0", "--quiet")
     assert command("eval", "--method", "nothing", *on, "--out", "runs/first")[0] == 0
+
+
+def studied(option: str, value: str, methods: str) -> Prepare:
+    """Return what evaluates methods on four episodes with --references or --absent, into runs/METHOD."""
+
+    def prepare(command: Command) -> None:
+        on = ("--dataset", "shapes20i", "--fold", "0", "--episodes", "4", option, value, "--quiet")
+        code, _, err = command("eval", "--method", methods, *on, "--out", "runs")
+        assert code == 0, err
+
+    return prepare
+
+
+def printed_numbers(_: Command) -> None:
+    """Write numbers.csv, as docs/printed.md shows it."""
+    lines = (
+        "method,source,location,dataset,way,shot,backbone,fold0,fold1,fold2,fold3,mean",
+        "MyNet,My paper,Table 1,pascal5i,1,1,resnet50,66.1,71.0,62.4,60.9,65.1",
+    )
+    Path("numbers.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
 def as_printed(_: Command) -> None:

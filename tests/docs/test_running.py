@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -37,7 +38,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("elsewhere", "small")]
 
 
 @pytest.fixture
-def small(hosts: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+def small(hosts: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A short demonstration, short validations, and in place of the network a local host that has no file."""
     del hosts
     drawn = validation.validation_episodes
@@ -48,6 +49,7 @@ def small(hosts: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     )
     monkeypatch.setattr("fssbench.cli.demo.EPISODES", 2)
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     monkeypatch.delenv("FSSBENCH_DATA", raising=False)
 
 
