@@ -159,7 +159,7 @@ def remove(
     """Remove printed numbers that you added.
 
     Examples:
-        fssbench published remove own-mypaper:1
+        fssbench published remove own-my-paper:1
     """
     from fssbench.publications.own import remove as remove_rows
 

@@ -137,6 +137,10 @@ _OF_COMMANDS = {
             "data build": (2, "try:"),
         },
     ),
+    "explain": Stage(
+        before=(evaluated("nothing runs/first", "copy-mask runs/second"),),
+        ends={"--published": (2, "data set pascal5i, not shapes20i")},
+    ),
     "launch": Stage(instead={" --local": "", " --slurm": ""}),
     "merge": Stage(before=(shards,), instead={"--out runs/coco": "--out runs/whole"}),
     "plan": Stage(before=(evaluated("hsnet", "asnet"),)),

@@ -21,7 +21,6 @@ __all__ = ["fssbench", "hosts"]
 
 KINDS = ("methods/", "datasets/", "protocols/")
 GENERATED = {
-    "methods/": Stage(instead={"--out": "--quiet --out"}),
     "datasets/": Stage(ends={"data check": (2, "was not found")}),
     # Protocols of target sets draw from their photos, and nothing stands in for them.
     "protocols/": Stage(
