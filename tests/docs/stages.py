@@ -108,17 +108,6 @@ def whole_fold(command: Command) -> None:
     assert command("eval", "--method", "nothing", *on, "--out", "runs/first")[0] == 0
 
 
-def studied(option: str, value: str, methods: str) -> Prepare:
-    """Return what evaluates methods on four episodes with --references or --absent, into runs/METHOD."""
-
-    def prepare(command: Command) -> None:
-        on = ("--dataset", "shapes20i", "--fold", "0", "--episodes", "4", option, value, "--quiet")
-        code, _, err = command("eval", "--method", methods, *on, "--out", "runs")
-        assert code == 0, err
-
-    return prepare
-
-
 def printed_numbers(_: Command) -> None:
     """Write numbers.csv, as docs/printed.md shows it."""
     lines = (
