@@ -51,8 +51,9 @@ def test_so_many_queries_hold_none_of_the_classes(share: float) -> None:
 
 
 def test_each_class_keeps_a_query_that_holds_it() -> None:
-    made = drawn(0.55, 12)
-    assert {c for e in made for c in e.classes} == {c for e in made if not holds_none(e) for c in e.classes}
+    for seed in range(6):
+        made = drawn(0.55, 12, seed=seed)
+        assert {c for e in made for c in e.classes} == {c for e in made if not holds_none(e) for c in e.classes}
 
 
 def test_episodes_of_several_classes_count_those_that_hold_none_already() -> None:
