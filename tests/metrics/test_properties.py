@@ -7,12 +7,13 @@ import math
 
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from fssbench.metrics.summary import Summary, summarise
 from fssbench.results import Row
 from fssbench.results.rows import frame_of
+from tests.properties import examples
 
 CLASSES = (1, 2, 3)
 
@@ -39,7 +40,7 @@ def same(one: float, other: float) -> bool:
     return one == other or (math.isnan(one) and math.isnan(other)) or math.isclose(one, other, rel_tol=1e-12)
 
 
-@settings(max_examples=12, deadline=None, database=None, derandomize=True)
+@examples(12)
 @given(rows(), st.randoms(use_true_random=False))
 def test_order_and_names_of_classes_change_nothing(found: list[Row], random: object) -> None:
     first = numbers(frame_of(found))
