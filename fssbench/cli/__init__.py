@@ -34,6 +34,7 @@ _COMMANDS = {
     "report": "report_page:report_page",
     "show": "show:show",
     "plot": "plot:plot",
+    "site": "site:site",
     "check": "check:check",
     "published": "published:app",
     "data": "data:app",
@@ -55,7 +56,7 @@ _GROUPS = {
     "To begin with": ("demo", "list", "doctor"),
     "Evaluate and compare": (
         *("eval", "table", "compare", "explain", "plan"),
-        *("references", "absent", "check", "published"),
+        *("references", "absent", "check", "published", "site"),
     ),
     "Look at what failed": ("report", "show", "plot"),
     "Data, weights and episodes": ("data", "checkpoints", "episodes"),

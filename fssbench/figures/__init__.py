@@ -11,5 +11,19 @@ from fssbench.figures.points import histogram, match, trend
 from fssbench.figures.ranges import ranges
 from fssbench.figures.saving import save, to_svg
 from fssbench.figures.series import Series
+from fssbench.figures.years import years
 
-__all__ = ["Series", "bars", "dots", "histogram", "lines", "match", "ranges", "save", "shares", "to_svg", "trend"]
+__all__ = [
+    "Series",
+    "bars",
+    "dots",
+    "histogram",
+    "lines",
+    "match",
+    "ranges",
+    "save",
+    "shares",
+    "to_svg",
+    "trend",
+    "years",
+]

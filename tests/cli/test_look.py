@@ -198,3 +198,14 @@ def test_saved_predictions_in_the_run_folder_are_taken(fssbench, tmp_path: Path)
     err = fssbench("report", "run", "--no-similarity")[2]
     assert "1 of 2 saved predictions of copy-mask have other counts than its rows: they are not" in err
     assert "1 of 2 predictions of copy-mask in the gallery have other counts than its rows: they are marked." in err
+
+
+def test_site_leaves_out_what_is_damaged_and_writes_over_nothing_else(fssbench, two_runs: Path, tmp_path: Path) -> None:
+    (tmp_path / "runs/broken").mkdir(parents=True)
+    (tmp_path / "runs/broken/run.json").write_text("{")
+    code, out, err = fssbench("site", str(two_runs), "runs", "--out", "site")
+    assert (code, "2 of them measured" in out, "runs/broken is left out" in err) == (0, True, True)
+    assert fssbench("site", "gone")[0] == 2
+    code, _, err = fssbench("site", "--out", "runs")
+    assert (code, "runs has files, and is no site" in err) == (2, True)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["runs", "site"]

@@ -159,6 +159,7 @@ _OF_COMMANDS = {
     ),
     "segment": Stage(before=(photos,), instead={"--overlay": "--overlay --overwrite"}),
     "show": Stage(before=(evaluated("hsnet", "asnet"),)),
+    "site": Stage(before=(evaluated("nothing"),)),
     "table": Stage(before=(evaluated("nothing"),)),
     "validate": Stage(
         before=(lambda command: own_method(command, "Mynet"),), instead={"hsnet --backbone resnet50": "all-foreground"}
