@@ -85,3 +85,12 @@ def test_a_mean_has_what_all_have() -> None:
     assert (float(mean.miou), float(mean.fb_iou), float(mean.exact_ratio)) == (15.0, 30.0, 45.0)
     assert (mean.base_miou, mean.total_miou) == (None, None)
     assert mean_ratios([one]) == replace(one, per_class=None)
+
+
+def test_episodes_are_the_last_of_the_fixed_columns() -> None:
+    assert counts(None).episodes == 4
+    assert counts(BaseClasses((7, 9))).episodes == 4
+
+
+def test_a_foreground_of_one_pixel_is_not_rounded_up() -> None:
+    assert float(counts(None).ratios(np.array([1, 0, 1, 0, 1, 1, 1, 1])).fb_iou) == 100.0
