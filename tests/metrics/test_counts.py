@@ -94,3 +94,11 @@ def test_episodes_are_the_last_of_the_fixed_columns() -> None:
 
 def test_a_foreground_of_one_pixel_is_not_rounded_up() -> None:
     assert float(counts(None).ratios(np.array([1, 0, 1, 0, 1, 1, 1, 1])).fb_iou) == 100.0
+
+
+def test_degrees_of_freedom_of_a_class_are_its_clusters_less_one() -> None:
+    sums = np.zeros((3, 8), int)
+    sums[:, 2], sums[0, 3] = 5, 1
+    cluster = ClusterCounts(0, (1, 2), ((1, "a"), (1, "b"), (2, "c")), sums, np.array([2, 1]), None)
+    assert [cluster.class_degrees_of_freedom(place) for place in (0, 1)] == [2, 0]
+    assert replace(cluster, sums=0 * sums).class_degrees_of_freedom(0) == 0
