@@ -141,6 +141,7 @@ def add(
 
     Examples:
         fssbench published add numbers.csv
+        fssbench published add ~/papers/mynet/table-2.csv
 
     Tables show them with their source, marked as added by you. They take no number's place, and nothing is held
     against them.
@@ -160,6 +161,7 @@ def remove(
 
     Examples:
         fssbench published remove own-my-paper:1
+        fssbench published remove own-my-paper:1,own-my-paper:2
     """
     from fssbench.publications.own import remove as remove_rows
 

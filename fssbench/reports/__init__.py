@@ -48,8 +48,8 @@ def plot(
         >>> dataset = fssbench.open_dataset("shapes20i")
         >>> episodes = fssbench.episodes(dataset, fold=0, way=1, shot=1, protocol="shapes", count=3)
         >>> results = fssbench.evaluate(fssbench.build("all-foreground"), dataset, episodes)
-        >>> plot([results], "class").axes[0].get_xlabel()
-        'IoU of the class (%)'
+        >>> plot([results], "fold").axes[0].get_ylabel()
+        'mIoU (%)'
     """
     from fssbench.reports import charts
     from fssbench.reports.runs import read_mixed

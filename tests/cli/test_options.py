@@ -22,9 +22,10 @@ from fssbench.planning import request, settings
 from fssbench.predictions import plan as scoring
 from fssbench.results.run_reader import Existing
 from fssbench.results.shard import Shard
+from fssbench.results.until import Until
 from fssbench.training import plan as training
 
-TYPES = {"Existing": Existing, "Shard": Shard}
+TYPES = {"Existing": Existing, "Shard": Shard, "Until": Until}
 
 COMMANDS = [
     (

@@ -27,11 +27,13 @@ from tests.engine.stub import NearestColour, Patches, questions, rules
 
 
 @pytest.fixture(autouse=True)
-def _hung_up_as_by_default() -> Iterator[None]:
-    """Let SIGHUP stop what is started here, also where the tests themselves run under nohup."""
-    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+def _stopped_as_by_default() -> Iterator[None]:
+    """Let SIGHUP and SIGINT stop what runs here, also where tests run under nohup or in the background."""
+    before = {number: signal.signal(number, signal.SIG_DFL) for number in (signal.SIGHUP, signal.SIGINT)}
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
-    signal.signal(signal.SIGHUP, before)
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129)])

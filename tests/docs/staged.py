@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
+
 from tests.docs.stages import (
     MISSES,
     NO_NETWORK,
@@ -30,6 +32,13 @@ ELSEWHERE = {
     "../benchmarks/baselines/README.md": "trains for hours; its commands are parsed",
 }
 """Pages whose commands have a test of their own, and where."""
+
+TRACKED = {
+    f"--track {','.join(names)}": (2, f"pip install 'fssbench[{missing}]'")
+    for names in (("mlflow", "wandb"), ("mlflow",))
+    if (missing := next((one for one in names if find_spec(one) is None), None)) is not None
+}
+"""The trackers are no part of the tested versions, so most machines are without them."""
 
 FEW_QUERIES = (2, "too little is known of the spread")
 """A run of two episodes has no spread from which a plan could be made."""
@@ -90,6 +99,8 @@ STAGES = {
         }
     ),
     "segment.md": Stage(before=(photos,)),
+    "site.md": Stage(before=(evaluated("nothing"),)),
+    "tracking.md": Stage(ends=TRACKED),
     "start.md": Stage(before=(whole_fold,), instead={"baseline runs/hsnet": "baseline runs/first"}),
     "statistics.md": Stage(
         before=(evaluated("hsnet", "asnet"),),
