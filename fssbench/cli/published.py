@@ -161,7 +161,7 @@ def remove(
 
     Examples:
         fssbench published remove own-my-paper:1
-        fssbench published remove own-my-paper:1,own-my-paper:2
+        fssbench published remove own-another-paper:1
     """
     from fssbench.publications.own import remove as remove_rows
 

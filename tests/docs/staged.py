@@ -48,6 +48,7 @@ STAGES = {
         before=(hub_model,),
         instead={
             "#4,8,12": "#1,2,4",
+            "--backbone resnet50,hf:facebook/dinov2-small,": "--backbone ",
             "hf:facebook/dinov2-small": "hf:./my-model",
             "hf:facebook/dinov2-base": "hf:./my-model",
         },
@@ -76,7 +77,7 @@ STAGES = {
             "--absent 0.25": "--fold 0 --episodes 4 --absent 0.25",
         }
     ),
-    "predictions.md": Stage(between={"python predict.py": predictions}),
+    "predictions.md": Stage(instead={"--fold all": "--fold all --count 4"}, between={"python predict.py": predictions}),
     "reproduce.md": Stage(
         before=(evaluated("nothing runs/first"),),
         instead={"--out runs/hsnet-pascal": "--out runs/ours", "--root DIR": "--root data/VOC2012", "DIR": "data"},
@@ -113,12 +114,12 @@ STAGES = {
 
 _OF_COMMANDS = {
     "absent": Stage(before=(made_lists,)),
-    "published": Stage(before=(printed_numbers,)),
+    "published": Stage(before=(printed_numbers,), instead={"~/papers/mynet/table-2.csv": "another.csv"}),
     "references": Stage(before=(made_lists,)),
     "bench": Stage(
         lines={
             "hsnet,asnet,prototype": ("fssbench bench --method nothing --episodes 1",),
-            "bfloat16": ("fssbench bench --method nothing --shots 1,5 --episodes 1 --out bench.csv",),
+            "bfloat16": ("fssbench bench --method nothing --shots 1 --episodes 1 --out bench.csv",),
         }
     ),
     "bench-backbones": Stage(instead={"--fold 0": "--fold 0 --out runs/one"}),

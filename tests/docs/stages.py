@@ -115,6 +115,7 @@ def printed_numbers(_: Command) -> None:
         "MyNet,My paper,Table 1,pascal5i,1,1,resnet50,66.1,71.0,62.4,60.9,65.1",
     )
     Path("numbers.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    Path("another.csv").write_text("\n".join(lines).replace("My paper", "Another paper") + "\n", encoding="utf-8")
 
 
 def as_printed(_: Command) -> None:
