@@ -29,6 +29,8 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 LOCK = REPOSITORY / "constraints.txt"
 LOCKS = REPOSITORY / "locks"
 HEAD = "# `make lock` writes this file from constraints.txt; .ci/hashes.py says what is in it.\n"
+UNUSED = "yattag"
+"""It has no wheel, and only the reports of cosmic-ray need it, which are not made."""
 TESTS, TOOLS = "\n# tests, ", "\n# the documentation"
 """How the headings of constraints.txt begin that divide it."""
 
@@ -44,6 +46,7 @@ def sections(text: str) -> tuple[list[str], list[str], list[str], str]:
         [line for line in part.splitlines() if "==" in line and not line.startswith("#")] for part in parts
     )
     torch = next(line for line in runtime if line.startswith("torch=="))
+    tools = [line for line in tools if not line.startswith(f"{UNUSED}==")]
     return [line for line in runtime if line != torch], tests, tools, torch.partition("==")[2]
 
 
