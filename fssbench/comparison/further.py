@@ -6,7 +6,7 @@ permutation test swaps the predictions of an image in all its episodes.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from math import nan
 from typing import TYPE_CHECKING
@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fssbench.comparison.differences import Difference, bootstrapped, differences
-from fssbench.comparison.permutation import permutation_p, undecided
+from fssbench.comparison.permutation import by_image, permutation_p, tosses, undecided
 from fssbench.metrics.absence import COUNTED, RATES, AbsenceSums, absence_sums, is_absent
-from fssbench.metrics.bootstrap import blocks, resampled
+from fssbench.metrics.bootstrap import resampled
 from fssbench.metrics.counts import Floats
 from fssbench.metrics.fold_counts import CountingRules, count_folds
 from fssbench.metrics.intervals import Sample, interval_of_mean
@@ -122,19 +122,10 @@ def _swapped(folds: Sequence[tuple[AbsenceSums, ...]], draws: int, generator: np
     """Return the differences of the rates under random swaps of the two methods for each image, (folds, draws, 3)."""
     images = sorted({query for mine, _ in folds for _, query in mine.clusters})
     place = {query: number for number, query in enumerate(images)}
-    changes = []
-    for mine, theirs in folds:
-        by_image = np.zeros((len(images), mine.sums.shape[1]))
-        np.add.at(by_image, [place[query] for _, query in mine.clusters], theirs.sums - mine.sums)
-        changes.append(by_image)
+    changes = [by_image(mine.clusters, theirs.sums - mine.sums, place) for mine, theirs in folds]
     found: list[list[Floats]] = [[] for _ in folds]
-    for coins in _coins(draws, len(images), generator):
+    for coins in tosses(draws, len(images), generator):
         for store, (mine, theirs), change in zip(found, folds, changes, strict=True):
             moved = coins @ change
             store.append(theirs.rates(theirs.sums.sum(axis=0) - moved) - mine.rates(mine.sums.sum(axis=0) + moved))
     return np.array([np.concatenate(parts) for parts in found])
-
-
-def _coins(draws: int, images: int, generator: np.random.Generator) -> Iterator[Floats]:
-    for rows in blocks(draws, images):
-        yield generator.integers(0, 2, (rows, images), dtype=np.uint8).astype(np.float64)

@@ -11,13 +11,13 @@ the runs are equal in this number, or differ in one image alone.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from math import isnan, nan
 
 import numpy as np
 
 from fssbench.metrics.bootstrap import blocks
-from fssbench.metrics.counts import Floats, Ratios, mean_ratios
+from fssbench.metrics.counts import Floats, Integers, Ratios, mean_ratios
 from fssbench.metrics.fold_counts import FoldCounts
 
 EQUAL = 1e-9
@@ -59,14 +59,10 @@ def swaps(
     pairs = [list(zip(mine.parts, theirs.parts, strict=True)) for mine, theirs in folds]
     by_part = []
     for fold in pairs:
-        for mine, theirs in fold:
-            by_image = np.zeros((len(images), mine.sums.shape[1]))
-            np.add.at(by_image, [place[query] for _, query in mine.clusters], theirs.sums - mine.sums)
-            by_part.append(by_image)
+        by_part += [by_image(mine.clusters, theirs.sums - mine.sums, place) for mine, theirs in fold]
     pooled = np.concatenate(by_part, axis=1)
     found: list[dict[str, list[Floats]]] = [{} for _ in folds]
-    for rows in blocks(draws, len(images)):
-        coins = generator.integers(0, 2, (rows, len(images)), dtype=np.uint8).astype(np.float64)
+    for coins in tosses(draws, len(images), generator):
         moved, first = coins @ pooled, 0
         for fold, store in zip(pairs, found, strict=True):
             ratios: tuple[list[Ratios], list[Ratios]] = ([], [])
@@ -80,6 +76,25 @@ def swaps(
                 if getattr(means[0], measure) is not None:
                     store.setdefault(measure, []).append(getattr(means[1], measure) - getattr(means[0], measure))
     return [{measure: np.concatenate(parts) for measure, parts in store.items()} for store in found]
+
+
+def by_image(clusters: Sequence[tuple[int, str]], changes: Floats | Integers, place: Mapping[str, int]) -> Floats:
+    """Return what a swap of the predictions of each image changes in some sums, (images, sums).
+
+    Args:
+        clusters: The stratum and the query image of each row of `changes`.
+        changes: The sums of the other method less those of the reference, (clusters, sums).
+        place: The row of each image.
+    """
+    found = np.zeros((len(place), changes.shape[1]))
+    np.add.at(found, [place[query] for _, query in clusters], changes)
+    return found
+
+
+def tosses(draws: int, images: int, generator: np.random.Generator) -> Iterator[Floats]:
+    """Yield, a block at a time, which images are swapped in each permutation: 0 or 1, (rows, images)."""
+    for rows in blocks(draws, images):
+        yield generator.integers(0, 2, (rows, images), dtype=np.uint8).astype(np.float64)
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
