@@ -6,12 +6,10 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from fssbench.datasets.catalogue import dataset_title
 from fssbench.errors import UsageError
 from fssbench.escape import escaped, plain
-from fssbench.extras import imported_extra
 from fssbench.files import write_text
 from fssbench.ledger.words import lines
 from fssbench.publications.own import with_own
@@ -19,10 +17,8 @@ from fssbench.site import exchange
 from fssbench.site.gather import Result, of_pages
 from fssbench.site.rows import FILTERS, Line, line_of
 from fssbench.site.trend import trend
+from fssbench.templates import page_templates
 from fssbench.version import __version__
-
-if TYPE_CHECKING:
-    from jinja2 import Environment
 
 MARK = "fssbench-site.json"
 """The file by which a folder is known as a site, with the files that were written; others are not removed."""
@@ -112,7 +108,7 @@ def _is_ours(name: str) -> bool:
 def pages(results: Sequence[Result], *, title: str, repositories: Mapping[str, str]) -> dict[str, str]:
     """Return the text of each file, by its path from the folder of the site."""
     methods, datasets = of_pages(results)
-    templates = _templates()
+    templates = page_templates(_HERE)
     lined = {one.id: line_of(one) for one in results}
 
     def page(template: str, ups: str, shown: Sequence[Result], **further: object) -> str:
@@ -177,21 +173,3 @@ def _charts(results: Sequence[Result], name: str) -> list[tuple[str, str]]:
     """Return the trend on a data set, as title and SVG; nothing if its results are of fewer than two years."""
     drawn = trend(results, name)
     return [] if drawn is None else [(_data_title(results[0]), drawn)]
-
-
-def _templates() -> Environment:
-    jinja2 = imported_extra("jinja2", "the pages are made by Jinja2, which can't be imported", "report")
-    environment: Environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_HERE),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["plain"] = lambda text: plain(str(text))
-    markup = jinja2.utils.markupsafe.Markup
-    for name in ("style.css", "script.js"):
-        environment.globals[name.partition(".")[0]] = markup((_HERE / name).read_text(encoding="utf-8"))
-    # SVG is made here, by matplotlib, which escapes the names in it.
-    environment.filters["svg"] = markup
-    return environment

@@ -10,13 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fssbench.errors import UsageError
-from fssbench.escape import plain
-from fssbench.extras import imported_extra
 from fssbench.figures import to_svg
 from fssbench.files import write_bytes, write_text
 from fssbench.reports.errors import MEANING
 from fssbench.reports.gallery import SIZES
 from fssbench.reports.lists import overview
+from fssbench.templates import page_templates
 from fssbench.version import __version__
 
 if TYPE_CHECKING:
@@ -57,7 +56,7 @@ class _Part:
         report: What is shown of it.
         cards: Its episodes.
         pre: The beginning of its anchors; empty if it is the only one.
-        svgs: Its charts, as markup.
+        svgs: Its charts, as SVG.
     """
 
     report: Report
@@ -171,33 +170,20 @@ def render(
         cards: The episodes that are shown, of each report.
         place: Returns the address of a picture, which it is given with a name for its file.
     """
-    jinja2 = imported_extra("jinja2", "the page is made by Jinja2, which can't be imported", "report")
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_HERE),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["plain"] = lambda text: plain(str(text))
-    markup = jinja2.utils.markupsafe.Markup
-    raw = {name: markup((_HERE / name).read_text(encoding="utf-8")) for name in ("style.css", "script.js")}
+    templates = page_templates(_HERE)
     each = _listed(reports)
     shown: Any = cards if isinstance(reports, Sequence) else [cards]
     parts = []
     for number, (report, of_report) in enumerate(zip(each, shown, strict=True), 1):
         pre = "" if len(each) == 1 else f"list{number}-"
-        # SVG is made here, by matplotlib, which escapes the names in it.
-        svgs = {chart.name: markup(to_svg(chart.figure, pre + chart.name)) for chart in report.charts}
+        svgs = {chart.name: to_svg(chart.figure, pre + chart.name) for chart in report.charts}
         parts.append(_Part(report, of_report, pre, svgs))
     several = len(parts) > 1
-    text: str = environment.get_template("report.html.j2").render(
+    text: str = templates.get_template("report.html.j2").render(
         title=f"{len(parts)} lists of episodes" if several else f"{each[0].title}: {', '.join(parts[0].names)}",
         parts=parts,
         overview=overview(each) if several else None,
         place=place,
-        style=raw["style.css"],
-        script=raw["script.js"],
         meanings={str(kind): meaning for kind, meaning in MEANING.items()},
         version=__version__,
     )
