@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import json
 import re
 
 
@@ -29,6 +30,15 @@ def escaped(text: str, keep: str = "") -> str:
         keep: Characters that are kept although they are not printable, e.g. the line ends of a document.
     """
     return "".join(char if char.isprintable() or char in keep else _escape(char) for char in text)
+
+
+def json_text(value: object) -> str:
+    """Return a value as a JSON document with a line end, in which no text can drive a terminal.
+
+    Raises:
+        ValueError: If a number in it is NaN or infinite.
+    """
+    return escaped(json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False), keep="\n") + "\n"
 
 
 def _escape(char: str) -> str:

@@ -26,11 +26,9 @@ def say(*lines: str, err: bool = False) -> None:
 
 def say_json(value: object) -> None:
     """Print a value as JSON, and nothing else; text in it can't drive the terminal."""
-    import json
+    from fssbench.escape import json_text
 
-    from fssbench.escape import escaped
-
-    typer.echo(escaped(json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False), keep="\n"))
+    typer.echo(json_text(value), nl=False)
 
 
 def console() -> Console:

@@ -50,10 +50,10 @@ def listing(
     if names and what == "protocols":
         _compared(names, dataset, as_json=as_json)
     elif names:
-        from fssbench.cli.method_page import pages, pages_as_json
+        from fssbench.cli.method_page import pages, pages_as_objects
 
         if as_json:
-            typer.echo(pages_as_json(names))
+            say_json(pages_as_objects(names))
         else:
             say(*pages(names))
     elif as_json:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from textwrap import fill
@@ -43,15 +42,15 @@ def pages(names: Sequence[str]) -> list[str]:
     return [line for lines in shown for line in ("", *lines)][1:]
 
 
-def pages_as_json(names: Sequence[str]) -> str:
-    """Return a JSON list: an object per method with its status, checkpoints, printed and measured rows.
+def pages_as_objects(names: Sequence[str]) -> list[dict[str, object]]:
+    """Return for JSON an object per method with its status, checkpoints, printed and measured rows.
 
     Of a method that is published only: name, title, venue, what is missing, and its printed rows.
 
     Raises:
         UsageError: If a name is of no method, neither here nor in the printed tables.
     """
-    return json.dumps([_object(_spelled(name)) for name in names], indent=1, ensure_ascii=False, allow_nan=False)
+    return [_object(_spelled(name)) for name in names]
 
 
 def _spelled(name: str) -> str:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 from collections.abc import Iterable, Sequence
 from textwrap import fill
 
 from fssbench.datasets.catalogue import dataset_title
-from fssbench.escape import harmless, markdown_escaped, printable
+from fssbench.escape import harmless, json_text, markdown_escaped, printable
 from fssbench.ledger.seen import seen_by_row
 from fssbench.ledger.words import CELLS, cells, seen_text
 from fssbench.ledger.words import lines as ledger_lines
@@ -65,7 +64,7 @@ def name_of(known: Publications, one: FoundRow) -> str:
 
 def as_json(known: Publications, found: Sequence[FoundRow]) -> str:
     """Return a list with an object per row, with the keys `COLUMNS`; null if nothing was printed."""
-    return json.dumps(_records(known, found), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    return json_text(_records(known, found))
 
 
 def as_csv(known: Publications, found: Sequence[FoundRow]) -> str:

@@ -8,7 +8,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 
 from fssbench.errors import UsageError
-from fssbench.escape import escaped, harmless
+from fssbench.escape import escaped, harmless, json_text
 from fssbench.publications.rows import NUMBERS
 from fssbench.site.gather import Result
 from fssbench.tables.entry import NO_BACKBONE
@@ -107,7 +107,7 @@ def as_object(result: Result) -> dict[str, object]:
 def as_json(results: Iterable[Result]) -> str:
     """Return results.json."""
     whole = {"format": FORMAT, "fssbench": __version__, "results": [as_object(one) for one in results]}
-    return escaped(json.dumps(whole, indent=1, ensure_ascii=False, allow_nan=False), keep="\n") + "\n"
+    return json_text(whole)
 
 
 def as_csv(results: Iterable[Result]) -> str:

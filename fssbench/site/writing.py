@@ -9,7 +9,7 @@ from pathlib import Path
 
 from fssbench.datasets.catalogue import dataset_title
 from fssbench.errors import UsageError
-from fssbench.escape import escaped, plain
+from fssbench.escape import json_text, plain
 from fssbench.files import write_text
 from fssbench.ledger.words import lines
 from fssbench.publications.own import with_own
@@ -141,8 +141,7 @@ def pages(results: Sequence[Result], *, title: str, repositories: Mapping[str, s
         files[f"datasets/{name}.html"] = page("dataset.html.j2", "../", ones, **own)
     for one in results:
         if one.record:
-            record = json.dumps(exchange.as_object(one), indent=1, ensure_ascii=False)
-            files[f"records/{one.id}.json"] = escaped(record, keep="\n") + "\n"
+            files[f"records/{one.id}.json"] = json_text(exchange.as_object(one))
     files["results.json"] = exchange.as_json(results)
     files["results.schema.json"] = exchange.schema()
     files["results.csv"] = exchange.as_csv(results)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 
-from fssbench.escape import escaped
+from fssbench.escape import json_text
 from fssbench.ledger.facts import Facts
 from fssbench.ledger.reading import pretraining_of
 from fssbench.ledger.seen import Seen
@@ -27,12 +26,7 @@ def render_json(tables: Iterable[Table]) -> str:
     are its facts, null where no source states one, with the source of each, and under `seen` the test classes that
     training has seen.
     """
-    return (
-        escaped(
-            json.dumps([_table(table) for table in tables], indent=1, ensure_ascii=False, allow_nan=False), keep="\n"
-        )
-        + "\n"
-    )
+    return json_text([_table(table) for table in tables])
 
 
 def _table(table: Table) -> dict[str, object]:

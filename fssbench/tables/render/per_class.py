@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, fields
 
-from fssbench.escape import escaped, harmless
+from fssbench.escape import harmless, json_text
 from fssbench.tables.per_class import ClassNumber, ClassTable
 
 
@@ -18,7 +17,7 @@ def render_per_class(tables: Sequence[ClassTable], form: str) -> str:
     if form == "csv":
         return _csv(numbers)
     records = [asdict(number) for number in numbers]
-    return escaped(json.dumps(records, indent=1, ensure_ascii=False, allow_nan=False), keep="\n") + "\n"
+    return json_text(records)
 
 
 def _csv(numbers: Iterable[ClassNumber]) -> str:
