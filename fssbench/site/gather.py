@@ -52,7 +52,7 @@ class Result:
     @property
     def method_page(self) -> str:
         """The name of the page of its method, without ".html"; a method of the user has one by its label."""
-        return slug(self.entry.label if self.entry.own else self.entry.method)
+        return slug(f"own {self.entry.label}" if self.entry.own else self.entry.method)
 
 
 def slug(name: str) -> str:
@@ -111,7 +111,9 @@ def _result(entry: Entry, record: dict[str, object]) -> Result:
             str, (entry.origin, entry.method, entry.label, entry.variant, entry.backbone, entry.dataset, entry.own_data)
         )
     )
-    key += "\n".join(map(str, (entry.task, entry.way, entry.shot, entry.protocol, entry.line, entry.source, record)))
+    # The source of a measured result is its folder, which may lie elsewhere the next time.
+    source = "" if record else entry.source
+    key += "\n".join(map(str, (entry.task, entry.way, entry.shot, entry.protocol, entry.line, source, record)))
     name = slug(f"{entry.method}-{hashlib.sha256(key.encode()).hexdigest()[:10]}")
     year = re.search(r"\b(19|20)\d\d\b", entry.venue)
     return Result(name, entry, int(year[0]) if year else None, _seen(entry), record)

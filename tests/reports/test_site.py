@@ -6,7 +6,9 @@ import csv
 import io
 import json
 import re
+import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -71,6 +73,20 @@ def test_each_number_has_its_source_or_its_record(results: list[Result], site: P
         assert record["numbers"]["mean"] == float(one.entry.numbers["mean"])
         assert record["record"]["folds"][0]["episodes"] == 6
         assert len(record["record"]["folds"][0]["episodes_hash"]) == 64
+
+
+def test_the_name_of_a_result_does_not_depend_on_where_its_run_lies(two_runs: Path, tmp_path: Path) -> None:
+    shutil.copytree(two_runs, tmp_path / "moved")
+    names = [[one.id for one in gather([place]) if one.record] for place in (two_runs, tmp_path / "moved")]
+    assert names[0] == names[1]
+    # A run that is there twice is shown twice, under two names.
+    assert len({one.id for one in gather([two_runs, tmp_path / "moved"]) if one.record}) == 4
+
+
+def test_a_method_of_the_user_has_a_page_of_its_own(results: list[Result]) -> None:
+    known = next(one for one in results if one.entry.method == "hsnet")
+    own = replace(known, entry=replace(known.entry, own=True, label="hsnet"))
+    assert own.method_page != known.method_page
 
 
 def test_links_lead_to_files_of_the_site(site: Path) -> None:
