@@ -149,7 +149,7 @@ def add(
     from fssbench.publications.own import add as add_rows
 
     target, added, there = add_rows(file)
-    say(f"{added} rows added to {target}, which has {there}")
+    say(f"{added} row{'' if added == 1 else 's'} added to {target}, which has {there}")
     say("fssbench published list --source 'own-*' shows them, fssbench published remove ID takes one out")
 
 

@@ -65,6 +65,8 @@ class Case:
         found: What masks show; None if the masks are not here.
         categories: The kind of error of each method; None if it is not known.
         similarity: How alike query and supports are (`fssbench.reports.similarity`); None if it is not known.
+        by_counts: `categories` as the rows alone tell them, so that methods whose predictions are known can be compared
+            with others.
     """
 
     key: Key
@@ -75,6 +77,7 @@ class Case:
     found: Object | None = None
     categories: tuple[Category | None, ...] = ()
     similarity: float | None = None
+    by_counts: tuple[Category | None, ...] = ()
 
 
 def plain_cases(runs: Compared) -> list[Case]:
@@ -133,11 +136,13 @@ def with_masks(
         truth = scene.truth(rows[0], label)
         for case in by_key[key]:
             seen = case.found or object_in(label, truth.label, case.class_id, scene)
-            categories = []
-            for number, row in enumerate(rows):
-                known = predicted[number].get(key) if predicted else None
-                categories.append(_category(row, case, seen, truth, known))
-            found.append(replace(case, found=seen, categories=tuple(categories)))
+            known = [one.get(key) for one in predicted] or [None] * len(rows)
+            by_counts = tuple(_category(row, case, seen, truth, None) for row in rows)
+            categories = tuple(
+                counted if one is None else _category(row, case, seen, truth, one)
+                for row, one, counted in zip(rows, known, by_counts, strict=True)
+            )
+            found.append(replace(case, found=seen, categories=categories, by_counts=by_counts))
     return found
 
 

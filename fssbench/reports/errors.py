@@ -52,9 +52,6 @@ MEANING = {
 }
 """What each kind means, in a sentence."""
 
-NEEDS_MAPS = (Category.OUTLINE, Category.WRONG)
-"""The kinds that counts alone don't tell."""
-
 
 @dataclass(frozen=True)
 class Pixels:

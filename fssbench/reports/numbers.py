@@ -16,7 +16,7 @@ from fssbench.escape import plain
 from fssbench.figures.points import Bin, bin_means
 from fssbench.files import file_size
 from fssbench.reports.cases import Case
-from fssbench.reports.errors import NEEDS_MAPS, Category
+from fssbench.reports.errors import Category
 
 if TYPE_CHECKING:
     from fssbench.metrics.summary import Summary
@@ -179,16 +179,12 @@ def kinds(cases: Sequence[Case], count: int, *, maps: bool) -> dict[Category, li
     Args:
         cases: The cases.
         count: Number of methods.
-        maps: Whether the label maps of all predictions are known; otherwise kinds that need them are left out.
+        maps: Whether the label maps of all predictions are known; otherwise the kinds are those that counts tell, for
+            all methods alike.
     """
-    shares: dict[Category, list[float]] = {}
-    for kind in Category:
-        if kind in NEEDS_MAPS and not maps:
-            continue
-        shares[kind] = []
-        for number in range(count):
-            known = [one for case in cases if case.categories and (one := case.categories[number]) is not None]
-            shares[kind].append(100.0 * known.count(kind) / len(known) if known else 0.0)
+    told = [case.categories if maps else case.by_counts for case in cases]
+    known = [[one for of_case in told if of_case and (one := of_case[number]) is not None] for number in range(count)]
+    shares = {kind: [100.0 * ones.count(kind) / len(ones) if ones else 0.0 for ones in known] for kind in Category}
     return {kind: values for kind, values in shares.items() if any(values)}
 
 

@@ -19,6 +19,7 @@ from fssbench.reports.again import again
 from fssbench.reports.cases import object_in, plain_cases, with_masks
 from fssbench.reports.errors import Category
 from fssbench.reports.gallery import choose, episode_values, size_word
+from fssbench.reports.numbers import kinds as shares_of_kinds
 from fssbench.reports.predictions import Predicted, refused_path, saved, saved_folder
 from fssbench.reports.runs import Compared, Key, Method, read
 from fssbench.reports.scene import Scene, open_scene
@@ -223,7 +224,12 @@ def test_known_label_maps_tell_the_wrong_object_from_too_much(compared: Compared
     compared.methods[0].rows[key] = replace(row, intersection=(0, 0), union=(0, union))
     for verified, kinds in ((True, {Category.WRONG}), (False, {Category.MISSING, Category.TOO_MUCH})):
         known = [{key: Predicted(labels, None, "saved", verified)}, {}]
-        assert with_masks(cases, compared, scene, known)[0].categories[0] in kinds
+        found = with_masks(cases, compared, scene, known)
+        assert found[0].categories[0] in kinds
+        # Where only one method's map is known, the shares of both are of the kinds that counts tell.
+        shares = shares_of_kinds(found, 2, maps=False)
+        assert Category.WRONG not in shares
+        assert [sum(values) for values in zip(*shares.values(), strict=True)] == [100.0, 100.0]
 
 
 def test_episodes_are_chosen_from_all_ends(compared: Compared) -> None:
