@@ -1,12 +1,14 @@
-"""A ResNet for metric learning: a deep stem, no fourth stage, and no ReLU at its end (MLC).
+"""A ResNet for metric learning: a deep stem, no fourth stage, and no ReLU at its end (MLC, SSP).
 
-LiheYoung/MiningFSS at 616db51, model/resnet.py.
+LiheYoung/MiningFSS at 616db51, model/resnet.py; fanq15/SSP at df5bd49 has the same network, in stages.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -95,6 +97,94 @@ def signed(name: str) -> SignedResNet | SmallSigned:
         return SignedResNet(_BLOCKS[name])
     if name == "small":
         return SmallSigned()
+    raise UsageError(f"backbone '{name}' can't be built without its last ReLU; resnet50, resnet101 and small can")
+
+
+class SignedStages(nn.Module, ABC):
+    """A network of this file whose first stages stay as they are; its children become those of a method (SSP)."""
+
+    @abstractmethod
+    def forward(self, image: Tensor) -> Tensor:
+        """Return the map of layer3 (B, C, h, w) before its last ReLU; no gradient reaches the frozen parts."""
+
+    @abstractmethod
+    def frozen_parts(self) -> Sequence[nn.Module]:
+        """Return the parts that are never trained."""
+
+    @abstractmethod
+    def from_imagenet(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Return ImageNet weights under the names they have here; what is not used is left out."""
+
+
+class SignedResNetStages(SignedStages):
+    """`SignedResNet` as layer0, which is its stem, to layer3; layer0 and layer1 are frozen.
+
+    Args:
+        blocks: Number of bottlenecks in layer1 to layer3.
+    """
+
+    def __init__(self, blocks: tuple[int, int, int]) -> None:
+        super().__init__()
+        whole = SignedResNet(blocks)
+        self.layer0 = nn.Sequential(whole.conv1, whole.bn1, nn.ReLU(), nn.MaxPool2d(3, stride=2, padding=1))
+        self.layer1, self.layer2, self.layer3 = whole.layer1, whole.layer2, whole.layer3
+        # In a tuple, which keeps torch from registering its parameters a second time.
+        self._whole = (whole,)
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Return the map of layer3 (B, 1024, h, w); see `SignedStages.forward`."""
+        with torch.no_grad():
+            layer1 = self.layer1(self.layer0(image))
+        return self.layer3.without_last_relu(self.layer2(layer1))
+
+    def frozen_parts(self) -> Sequence[nn.Module]:
+        """Return layer0 and layer1."""
+        return self.layer0, self.layer1
+
+    def from_imagenet(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Return ImageNet weights under the names they have here; see `SignedResNet.from_imagenet`."""
+        stem = {"conv1.": "layer0.0.", "bn1.": "layer0.1."}
+        return {
+            next((new + key.removeprefix(old) for old, new in stem.items() if key.startswith(old)), key): value
+            for key, value in self._whole[0].from_imagenet(state).items()
+        }
+
+
+class SmallSignedStages(SignedStages):
+    """The small backbone as `SmallSigned` has it, with its names under `backbone`; its stem is frozen."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.backbone = SmallSigned()
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Return the map of layer3 (B, C, h, w); see `SignedStages.forward`."""
+        with torch.no_grad():
+            stem = self.backbone.stem(image)
+        return self.backbone.layer3.without_last_relu(self.backbone.layer2(stem))
+
+    def frozen_parts(self) -> Sequence[nn.Module]:
+        """Return the stem; layer4 is not run."""
+        return (self.backbone.stem,)
+
+    def from_imagenet(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Return the weights with their names under `backbone`."""
+        return {f"backbone.{key}": value for key, value in state.items()}
+
+
+def signed_stages(name: str) -> SignedStages:
+    """Build a backbone with random weights, its first stages apart from those that are trained.
+
+    Args:
+        name: "resnet50", "resnet101" or "small".
+
+    Raises:
+        UsageError: If there is no such backbone.
+    """
+    if name in _BLOCKS:
+        return SignedResNetStages(_BLOCKS[name])
+    if name == "small":
+        return SmallSignedStages()
     raise UsageError(f"backbone '{name}' can't be built without its last ReLU; resnet50, resnet101 and small can")
 
 
