@@ -15,6 +15,7 @@ _NETWORKS = (
     ("scl", r"^(supp_init_merge|FPM_Decoder)\."),
     ("canet", r"^layer55\."),
     ("ppnet", r"^encoder\.layer4\."),
+    ("ssp", r"^layer0\.0\.6\.weight$"),
     ("ntrenet", r"^bg_prototype$"),
     ("mmt", r"^memory\."),
     ("asgnet", r"^corr_conv\."),

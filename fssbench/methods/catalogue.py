@@ -56,6 +56,7 @@ class MethodInfo:
         on: For each data set, the arguments of `build` that its released configuration changes; a table named after a
             variant applies to that variant.
         ablation: For each variant of the paper's ablation, the name of its printed row in `fssbench.published`.
+        printed: For each data set the variant that the printed results are of, where that is not the first of its task.
         backbones_of: For a variant that was not released with all `backbones`, its own, default first.
         pyramid: Whether it takes any pyramid of `fssbench.backbones`: besides `backbones` those of `PYRAMIDS`.
         base_classes: Number of base classes that it predicts, unless an option of that name changes it; 0 if it
@@ -95,6 +96,7 @@ class MethodInfo:
     weak: bool = False
     on: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     ablation: Mapping[str, str] = field(default_factory=dict)
+    printed: Mapping[str, str] = field(default_factory=dict)
     backbones_of: Mapping[str, Sequence[str]] = field(default_factory=dict)
     pyramid: bool = False
     base_classes: int | None = 0
@@ -207,6 +209,11 @@ class MethodInfo:
     def variant_for(self, task: str) -> str | None:
         """Return the first variant for a task; None if there is none."""
         return next((variant for variant, variant_task in self.tasks.items() if variant_task == task), None)
+
+    def printed_variant(self, task: str, dataset: str) -> str | None:
+        """Return the variant that printed results without a variant are of; None if there is none for the task."""
+        stated = self.printed.get(dataset)
+        return stated if stated is not None and self.tasks[stated] == task else self.variant_for(task)
 
 
 K_SHOT_RULES = {

@@ -150,7 +150,7 @@ def prototypes(features: Tensor, mask: Tensor) -> Tensor:
         features: (B, C, h, w).
         mask: uint8 (B, H, W) in {0, 1, 255}; both sides are resized as soft masks.
     """
-    sides = [resize_mask(mask == side, features).to(features.dtype) for side in (0, 1)]
+    sides = [resize_mask(mask == side, features) for side in (0, 1)]
     return torch.stack([masked_average(features, side, _EPS).flatten(1) for side in sides], dim=1)
 
 

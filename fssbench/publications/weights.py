@@ -121,7 +121,7 @@ def _fits(row: PrintedRow, entry: Record, info: MethodInfo) -> bool:
     task = "fscs" if row.task == "fscs" else "fss"
     if task not in info.tasks.values():
         return False
-    variant = row.variant or info.variant_for(task)
+    variant = row.variant or info.printed_variant(task, trained_on)
     return (
         (entry.variant or next(iter(info.tasks))) == variant
         and (entry.backbone, entry.dataset, entry.weak) == (row.backbone, trained_on, row.method == "asnet-w")

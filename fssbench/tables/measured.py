@@ -38,7 +38,7 @@ def protocol_label(run: Run) -> str:
 
 
 def measured_variant(run: Run) -> str:
-    """Return the variant of a run; empty for the default variant of the method for the task.
+    """Return the variant of a run; empty for the one that printed results are of, nearly always the default variant.
 
     The default variant of a partly released method has its name: printed results are not those of this variant.
     """
@@ -50,7 +50,7 @@ def measured_variant(run: Run) -> str:
     if variant is None or run.method.name not in REGISTRY.names():
         return variant or ""
     info = method_info(run.method.name)
-    return "" if variant == info.variant_for(run.method.task) and not info.partial else variant
+    return "" if variant == info.printed_variant(run.method.task, run.dataset.name) and not info.partial else variant
 
 
 def printed_variant_name(method: str, name: str, variant: str) -> str:
