@@ -1,7 +1,7 @@
 """Released models, built from a checkout of their repositories with random weights; nothing of them is kept here.
 
 The repositories: juhongm999/hsnet, dahyun-kang/ifsl, dvlab-research/PFENet, LIUYUANWEI98/NERTNet, chunbolang/BAM,
-Xiangyi1996/PPNet-PyTorch, Yang-Bob/PMMs, each cloned into a folder of the repository's name. What they import and do
+Xiangyi1996/PPNet-PyTorch, Yang-Bob/PMMs, LiheYoung/MiningFSS, fanq15/SSP, each cloned into a folder of the repository's name. What they import and do
 not need for an answer (torchvision's download, Lightning, plots) is replaced by stand-ins; PPNet's distances, which
 pykeops computes on a graphics card, are computed by torch. RPMM begins with the prototypes that it begins with here.
 """
@@ -26,7 +26,7 @@ import fssbench
 from fssbench.backbones.resnet import resnet50
 
 FOLDERS = {"hsnet": "hsnet", "asnet": "ifsl/fs-s", "pfenet": "PFENet", "ntrenet": "NERTNet", "bam": "BAM",
-           "ppnet": "PPNet-PyTorch", "rpmm": "PMMs", "mlc": "MiningFSS"}  # fmt: skip
+           "ppnet": "PPNet-PyTorch", "rpmm": "PMMs", "mlc": "MiningFSS", "ssp": "SSP"}  # fmt: skip
 Answer = Callable[..., Tensor]
 """Gives the logits (K, 2, h, w) of each shot, or (1, 2, h, w) of the episode, for a query (1, 3, H, W), supports
 (1, K, 3, H, W) and masks (1, K, H, W). If images keep their own sizes, it takes lists of K supports (1, 3, H, W) and of
@@ -42,7 +42,7 @@ def released(name: str, folder: Path, shots: int) -> tuple[nn.Module, Answer]:
     sys.path.insert(0, str(root))
     torch.manual_seed(0)
     made = {"hsnet": _hsnet, "asnet": _asnet, "pfenet": _pfenet, "ntrenet": _ntrenet, "bam": _bam, "ppnet": _ppnet,
-            "rpmm": _rpmm, "mlc": _mlc}  # fmt: skip
+            "rpmm": _rpmm, "mlc": _mlc, "ssp": _ssp}  # fmt: skip
     model = made[name](root, shots)
     model.eval()
 
@@ -71,9 +71,13 @@ def released(name: str, folder: Path, shots: int) -> tuple[nn.Module, Answer]:
         return model(query, images[:, 0], inside)[3]
 
     def own_sizes(query: Tensor, images: Sequence[Tensor], masks: Sequence[Tensor]) -> Tensor:
-        return model(list(images), list(masks), query)
+        found = (
+            model(list(images), list(masks), query, None) if name == "ssp" else model(list(images), list(masks), query)
+        )
+        return found[0] if isinstance(found, list) else found
 
-    asked = {"hsnet": pairwise, "asnet": pairwise, "ppnet": parts, "rpmm": mixtures, "mlc": own_sizes}
+    asked = {"hsnet": pairwise, "asnet": pairwise, "ppnet": parts, "rpmm": mixtures,
+             "mlc": own_sizes, "ssp": own_sizes}  # fmt: skip
     return model, asked.get(name, staged)
 
 
@@ -171,6 +175,16 @@ def _mlc(_root: Path, _shots: int) -> nn.Module:
     from model.matching import MatchingNet
 
     return MatchingNet("resnet50")
+
+
+def _ssp(_root: Path, _shots: int) -> nn.Module:
+    import model.resnet as networks
+
+    plain = networks.resnet50
+    networks.resnet50 = lambda **_options: plain(pretrained=False)
+    from model.SSP_matching import SSP_MatchingNet
+
+    return SSP_MatchingNet("resnet50")
 
 
 def _ppnet(_root: Path, _shots: int) -> nn.Module:
