@@ -1,9 +1,10 @@
 """Released models, built from a checkout of their repositories with random weights; nothing of them is kept here.
 
 The repositories: juhongm999/hsnet, dahyun-kang/ifsl, dvlab-research/PFENet, LIUYUANWEI98/NERTNet, chunbolang/BAM,
-Xiangyi1996/PPNet-PyTorch, Yang-Bob/PMMs, LiheYoung/MiningFSS, fanq15/SSP, each cloned into a folder of the repository's name. What they import and do
-not need for an answer (torchvision's download, Lightning, plots) is replaced by stand-ins; PPNet's distances, which
-pykeops computes on a graphics card, are computed by torch. RPMM begins with the prototypes that it begins with here.
+Xiangyi1996/PPNet-PyTorch, Yang-Bob/PMMs, LiheYoung/MiningFSS, fanq15/SSP, each cloned into a folder of the repository's
+name. What they import and do not need for an answer (torchvision's download, Lightning, plots) is replaced by
+stand-ins; PPNet's distances, which pykeops computes on a graphics card, are computed by torch. RPMM begins with the
+prototypes that it begins with here.
 """
 
 from __future__ import annotations
