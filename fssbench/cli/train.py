@@ -158,7 +158,8 @@ def train(options: TrainOptions, tracking: TrackOptions) -> None:
     """
     check_folder("--out", options.out)
     told = tracking.trackers()
-    from fssbench.training.plan import Request, plan
+    from fssbench.training.plan import plan
+    from fssbench.training.request import Request
 
     with Activity(f"reading {options.dataset}"):
         planned = plan(Request(**fields_for(Request, options) | {"task": task_of(options.task)}))

@@ -18,7 +18,8 @@ from fssbench.files import file_size
 from fssbench.metrics.columns import Booleans, EpisodeColumns, count_columns
 from fssbench.metrics.counts import MAX_SUM, Integers
 from fssbench.metrics.fold_counts import FoldCounts
-from fssbench.metrics.summary import Summary, summary_of, with_all_classes
+from fssbench.metrics.scores import with_all_classes
+from fssbench.metrics.summary import Summary, summary_of
 from fssbench.results.lost import Lost
 from fssbench.results.record import FoldRecord, Run
 from fssbench.results.rows import MAX_BYTES, MAX_LABEL, MAX_NUMBER, MAX_PIXELS

@@ -16,7 +16,8 @@ from fssbench.errors import BrokenFileError, MissingError, UsageError
 from fssbench.files import file_size, without_mark, write_text
 from fssbench.ledger.facts import declared
 from fssbench.metrics.fold_counts import CountingRules, FoldCounts, count_folds
-from fssbench.metrics.summary import DRAWS, Summary, summary_of, with_all_classes
+from fssbench.metrics.scores import with_all_classes
+from fssbench.metrics.summary import DRAWS, Summary, summary_of
 from fssbench.results.derived import by_class, frame_of_run
 from fssbench.results.record import Run
 from fssbench.results.rows import MAX_NUMBER, Row, read_rows

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
-from typing import Literal
 
 from fssbench.checkpoints import locate
 from fssbench.checkpoints.hub import backbone_model
@@ -15,45 +14,29 @@ from fssbench.checkpoints.registry import find_backbone
 from fssbench.datasets import open_dataset
 from fssbench.datasets.catalogue import require_training
 from fssbench.datasets.dataset import Dataset
-from fssbench.errors import MissingError, UsageError, did_you_mean
+from fssbench.errors import MissingError, UsageError
 from fssbench.escape import in_path
 from fssbench.hub.names import hub_name, is_hub_name
 from fssbench.hub.networks import hub_network
-from fssbench.methods.catalogue import MethodInfo, OwnSource, check_build, list_methods, method_info
+from fssbench.methods.catalogue import MethodInfo, OwnSource, method_info
 from fssbench.planning.base_classes import check_base_class_count
-from fssbench.planning.defaults import FROM_SCRATCH, build_options, recipe_source
-from fssbench.planning.resolve import Names, Setting, resolve, resolve_task, resolve_variant
+from fssbench.planning.defaults import FROM_SCRATCH, recipe_source
 from fssbench.planning.spelling import spelled
 from fssbench.protocols.rules import Protocol
 from fssbench.results.record import HubModel
 from fssbench.training.draws import training_lists
 from fssbench.training.recipe import Option, Recipe
 from fssbench.training.recipes import recipes
-
-
-@dataclass(frozen=True)
-class Request:
-    """The options of `fssbench train`; None for an option that the recipe decides."""
-
-    dataset: str
-    fold: int
-    method: str | None = None
-    variant: str | None = None
-    task: Literal["fss", "fscs"] | None = None
-    backbone: str | None = None
-    backbone_weights: Path | None = None
-    config: Path | None = None
-    ways: int | None = None
-    shots: int | None = None
-    weak: bool = False
-    steps: int | None = None
-    batch: int | None = None
-    seed: int = 0
-    device: str = "cpu"
-    out: Path | None = None
-    root: Path | None = None
-    resume: bool = False
-    tensorboard: bool = False
+from fssbench.training.request import (
+    Request,
+    changed,
+    names_of,
+    options_of,
+    recipe_name,
+    setting_of,
+    trained_network,
+    trained_variant,
+)
 
 
 @dataclass(frozen=True)
@@ -156,21 +139,21 @@ def plan(request: Request) -> Plan:
         BrokenFileError: If the file of recipes is not valid.
     """
     request = spelled(request)
-    network = _network(request)
+    network = trained_network(request)
     info = method_info(request.method) if request.method else None
-    names = _names(request)
-    variant = _variant(names, info)
+    names = names_of(request)
+    variant = trained_variant(names, info)
     require_training(request.dataset, "--dataset pascal5i")
     fallback = recipe_source(request.dataset, request.backbone)
-    recipe_network, recipe_variant = _recipe_name(network, info, variant, request)
+    recipe_network, recipe_variant = recipe_name(network, info, variant, request)
     found = recipes(
         recipe_network, request.dataset, request.config, variant=recipe_variant, weak=request.weak, fallback=fallback
     )
     usual = next(iter(found.values()))
-    found = {stage: _changed(recipe, request) for stage, recipe in found.items()}
-    setting = _setting(replace(names, variant=variant or None), info, found)
+    found = {stage: changed(recipe, request) for stage, recipe in found.items()}
+    setting = setting_of(replace(names, variant=variant or None), info, found)
     backbone = setting.backbone or network
-    options = {} if info is None else _options(request, info, variant, found)
+    options = {} if info is None else options_of(request, info, variant, found)
     dataset = open_dataset(request.dataset, request.root)
     dataset.check_fold(request.fold)
     dataset.check_learnable(request.fold)
@@ -219,122 +202,6 @@ def in_steps(chosen: Recipe, dataset: Dataset, fold: int) -> Recipe:
         every = epoch * (1 if every == "epoch" else int(every.split()[0]))
     validation = chosen.validation and replace(chosen.validation, every=every)
     return replace(chosen, steps=steps, epochs=None, validation=validation)
-
-
-def _recipe_name(network: str, info: MethodInfo | None, variant: str, request: Request) -> tuple[str, str]:
-    """Return the method and variant whose recipe is used.
-
-    A method that is not registered uses the recipe that `--config` names after its class, "MyNet/pascal5i"; without a
-    file it is trained like HSNet.
-    """
-    if info is None or info.own is None:
-        return network, variant
-    if request.config is not None:
-        return info.name.rpartition(":")[2], variant
-    return "hsnet", "fscs" if info.tasks[variant] == "fscs" else ""
-
-
-def _network(request: Request) -> str:
-    if request.seed < 0:
-        raise UsageError(f"a seed is a number from 0, not {request.seed}")
-    if request.method is not None:
-        info = method_info(request.method)
-        if info.trainable:
-            return request.method
-        if info.own is not None:
-            raise UsageError(
-                f"{info.name} has nothing to train: it has no losses",
-                "give the class losses(batch), which returns the losses of a TrainingBatch by name",
-            )
-        trainable = [name for name in list_methods() if method_info(name).trainable]
-        raise UsageError(f"{request.method} has nothing to train; there are {', '.join(trainable)}")
-    if request.backbone is None:
-        raise UsageError("no method or backbone was named", "--method hsnet; or --backbone small for a backbone")
-    if request.backbone not in FROM_SCRATCH:
-        raise UsageError(
-            f"backbone '{request.backbone}' can't be trained here; {', '.join(FROM_SCRATCH)} can"
-            f"{did_you_mean(request.backbone, FROM_SCRATCH)}"
-        )
-    return request.backbone
-
-
-def _names(request: Request) -> Names:
-    return Names(
-        purpose="train",
-        dataset=request.dataset,
-        trained_on=request.dataset,
-        method=request.method,
-        variant=request.variant,
-        task=request.task,
-        backbone=request.backbone,
-        way=request.ways or 1,
-        weak=request.weak,
-    )
-
-
-def _variant(names: Names, info: MethodInfo | None) -> str:
-    """Return the trained variant, by which recipes are found: the one that was named, or the task's first."""
-    if info is None or names.method is None:
-        return ""
-    if names.variant is not None:
-        check_build(names.method, None, names.variant, 1, 1)
-    return resolve_variant(names, info, resolve_task(names, info))
-
-
-def _setting(names: Names, info: MethodInfo | None, found: Mapping[str, Recipe]) -> Setting:
-    """Return the setting of a training by its recipes, with the protocol of the validation."""
-    ways = max(recipe.way for recipe in found.values())
-    if info is not None and ways > 1 and resolve_task(names, info) == "fss":
-        raise UsageError(f"{info.name} learns this task from 1-way episodes only, not {ways}-way", "leave --ways out")
-    validated = [recipe.validation for recipe in found.values() if recipe.validation]
-    protocols = {validation.protocol for validation in validated} or {""}
-    return resolve(
-        replace(
-            names,
-            recipe_backbone=_single_value("backbone", {recipe.backbone for recipe in found.values()}) or None,
-            way=ways,
-            counted=info is not None and bool(validated),
-            protocol=_single_value("the protocol of their validation", protocols) or None,
-        )
-    )
-
-
-def _changed(chosen: Recipe, request: Request) -> Recipe:
-    steps, shot = _number("--steps", request.steps), _number("--shots", request.shots)
-    return replace(
-        chosen,
-        steps=steps or chosen.steps,
-        epochs=None if steps else chosen.epochs,
-        batch=_number("--batch", request.batch) or chosen.batch,
-        way=_number("--ways", request.ways) or chosen.way,
-        shot=(shot or chosen.shot) if chosen.shot else 0,
-        backbone=(request.backbone if request.method else None) or chosen.backbone,
-    )
-
-
-def _number(option: str, value: int | None) -> int | None:
-    if value is not None and value < 1:
-        raise UsageError(f"{option} is at least 1, not {value}")
-    return value
-
-
-def _single_value(what: str, values: set[str]) -> str:
-    if len(values) > 1:
-        raise UsageError(f"the recipes of the stages differ in {what}: {', '.join(sorted(values))}")
-    return next(iter(values))
-
-
-def _options(request: Request, info: MethodInfo, variant: str, found: Mapping[str, Recipe]) -> dict[str, Option]:
-    options: dict[str, Option] = {}
-    # The options in HSNet's recipe are for HSNet only.
-    borrowed = info.own is not None and request.config is None
-    for recipe in () if borrowed else found.values():
-        for name, value in recipe.options.items():
-            if options.setdefault(name, value) != value:
-                raise UsageError(f"the recipes of the stages differ in the option {name}, but all train one network")
-    if request.weak:
-        options["weak"] = True
-    return build_options(info, variant, request.backbone, request.dataset, options)
 
 
 def _default_folder(request: Request, network: str, variant: str, info: MethodInfo | None, usual: Recipe) -> Path:

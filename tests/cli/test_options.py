@@ -23,7 +23,7 @@ from fssbench.predictions import plan as scoring
 from fssbench.results.run_reader import Existing
 from fssbench.results.shard import Shard
 from fssbench.results.until import Until
-from fssbench.training import plan as training
+from fssbench.training.request import Request as TrainingRequest
 
 TYPES = {"Existing": Existing, "Shard": Shard, "Until": Until}
 
@@ -34,7 +34,7 @@ COMMANDS = [
         {"resume", "overwrite", "quiet", "save_predictions", "fetch", "replay"},
     ),
     (ScoreOptions, (scoring.ScoreRequest,), {"overwrite", "quiet"}),
-    (TrainOptions, (training.Request,), set()),
+    (TrainOptions, (TrainingRequest,), set()),
 ]
 CONVERTED = {"shots", "task", "feature_cache", "shard"}
 """Fields whose text is read before it is planned with."""

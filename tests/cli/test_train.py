@@ -138,7 +138,8 @@ def test_tensorboard_that_is_not_installed(
 def test_what_is_asked_for_decides_form_and_folder(
     asked: dict[str, Any], folder: str, form: tuple[str, int, int], backbone_weights: Path
 ) -> None:
-    from fssbench.training.plan import Request, plan
+    from fssbench.training.plan import plan
+    from fssbench.training.request import Request
 
     planned = plan(Request("shapes20i", 1, "hsnet", backbone_weights=backbone_weights, **asked))
     assert planned.folder.name == folder

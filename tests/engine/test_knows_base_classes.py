@@ -15,6 +15,7 @@ from fssbench.planning.plan import plan
 from fssbench.planning.request import Request
 from fssbench.protocols.rules import protocol
 from fssbench.training import plan as training
+from fssbench.training.request import Request as TrainingRequest
 from tests.episode.stub import ListsOnly
 
 BAM = method_info("bam")
@@ -72,6 +73,6 @@ def test_a_training_with_another_number_is_refused_when_planned(tmp_path: Any) -
     file = tmp_path / "mine.toml"
     fields = 'source = "mine"\nbatch = 2\npicture = [64, 64]\nview = [64, 64]\nsteps = 1\nbackbone = "small"\n'
     file.write_text(f'["bam/shapes20i"]\n{fields}options = {{ base_classes = 60 }}\n')
-    request = training.Request("shapes20i", 0, "bam", config=file, out=tmp_path / "out")
+    request = TrainingRequest("shapes20i", 0, "bam", config=file, out=tmp_path / "out")
     with pytest.raises(UsageError, match="60 base classes here, but shapes20i fold 0 has 15"):
         training.plan(request)

@@ -16,7 +16,8 @@ from fssbench.checkpoints.hashes import weights_in_memory
 from fssbench.checkpoints.naming import preloaded
 from fssbench.errors import CheckpointError, UsageError
 from fssbench.fast.form import fast_form
-from fssbench.training.plan import Request, plan
+from fssbench.training.plan import plan
+from fssbench.training.request import Request
 from fssbench.training.run import HEAD_FILE, run_plan
 from tests.hub.models import saved
 from tests.training.tiny import Squares

@@ -18,8 +18,9 @@ from fssbench.methods.base.method import TrainingBatch
 from fssbench.methods.oslsm import OSLSM, Classifier, Dense, WeightHashing
 from fssbench.protocols.transforms import input_image
 from fssbench.training.loop import make_optimiser
-from fssbench.training.plan import Request, plan
+from fssbench.training.plan import plan
 from fssbench.training.recipes import recipe
+from fssbench.training.request import Request
 
 SIDE = 96
 

@@ -9,7 +9,8 @@ import pytest
 from fssbench.checking.against_published import against_published
 from fssbench.errors import BrokenFileError, MissingError, UsageError
 from fssbench.publications.load import publications
-from fssbench.publications.own import MAX_BYTES, add, checked, is_own, own_file, remove, with_own
+from fssbench.publications.own import add, is_own, own_file, remove, with_own
+from fssbench.publications.own_rows import MAX_BYTES, checked
 from fssbench.publications.search import all_rows
 from fssbench.tables import Comparison, Style, compare, render
 from fssbench.tables.printed import merit

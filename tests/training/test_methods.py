@@ -15,7 +15,8 @@ from fssbench.checkpoints import load_into, stated_options
 from fssbench.episode import Episode
 from fssbench.methods.catalogue import method_info
 from fssbench.protocols.rules import protocol
-from fssbench.training.plan import Plan, Request, plan
+from fssbench.training.plan import Plan, plan
+from fssbench.training.request import Request
 from fssbench.training.run import run_plan
 from fssbench.training.state import Step
 from tests.training.tiny import Indexed, Squares

@@ -11,9 +11,10 @@ import pytest
 
 from fssbench.errors import BrokenFileError, MissingError, UsageError
 from fssbench.training.loop import learning_rate
-from fssbench.training.plan import Plan, Request, in_steps, plan
+from fssbench.training.plan import Plan, in_steps, plan
 from fssbench.training.recipe import Crops, Optimiser, Recipe, Validation, value_at
 from fssbench.training.recipes import read_recipes, recipe, recipes
+from fssbench.training.request import Request
 from tests.datasets.trees import label_map, own_tree
 from tests.episode.stub import ListsOnly
 
