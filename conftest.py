@@ -84,5 +84,8 @@ def _own_user_folders(_homes: Iterator[Path], monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setenv("XDG_CONFIG_HOME", str(home / "config"))
     monkeypatch.setenv("XDG_DATA_HOME", str(home / "data"))
     monkeypatch.delenv("FSSBENCH_DATA", raising=False)
+    # Tests may run in a job of an array, whose variables would make a shard of each evaluation.
+    for name in [name for name in os.environ if name.startswith(("SLURM_ARRAY_TASK_", "FSSBENCH_SHARD"))]:
+        monkeypatch.delenv(name)
     monkeypatch.setenv("COLUMNS", "100")
     monkeypatch.setenv("NO_COLOR", "1")

@@ -197,7 +197,7 @@ class EvalOptions(UntilOption):
             "--shard",
             metavar="I/N",
             help="Evaluate one part of the run, for job arrays: 1/8. `fssbench merge` puts the parts together.",
-            show_default="the whole run",
+            show_default="that of a job array, else none",
             rich_help_panel=COMPUTING,
         ),
     ] = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from contextlib import nullcontext
 from dataclasses import replace
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from fssbench.cli.console import say
 from fssbench.cli.eval_fetch import fetch_annotations, photos_arriving
 from fssbench.cli.eval_options import EvalOptions
+from fssbench.cli.eval_shard import check_scheduled, shard_of
 from fssbench.cli.eval_until import check_until
 from fssbench.cli.fields import fields_for, with_fields
 from fssbench.cli.list_options import ListOptions
@@ -63,16 +65,16 @@ def _evaluate(
 ) -> None:
     from fssbench.planning.request import Request
     from fssbench.planning.settings import Settings, parse_bytes
-    from fssbench.results.shard import Shard
 
     existing = existing_of(resume=options.resume, overwrite=options.overwrite)
     memory = None if options.feature_cache is None else parse_bytes(options.feature_cache)
+    shard, scheduled = shard_of(options, os.environ, told=processes.first)
     own: dict[str, Any] = {
         "task": task_of(options.task),
         "shots": None,  # each of them, where it is planned
         "existing": existing,
         "settings": Settings(**fields_for(Settings, options) | {"feature_cache": memory}),
-        "shard": None if options.shard is None else Shard.parse(options.shard),
+        "shard": shard,
         "leads": processes.first,
     }
     if options.replay is not None:
@@ -85,14 +87,17 @@ def _evaluate(
         fetch_annotations(options.dataset, data.root, processes)
     with Activity(f"reading {options.dataset} and drawing the episodes"):
         plans = _plans(Request(**fields_for(Request, options, made, data) | own), options.method, options.shots)
+    if scheduled is not None:
+        check_scheduled(scheduled, plans)
     check_until(plans, processes)
     save = options.save_predictions
-    if save is not None and (len(plans) > 1 or options.shard is not None or processes.size > 1):
+    if save is not None and (len(plans) > 1 or shard is not None or processes.size > 1):
         raise UsageError(
             "--save-predictions goes with one run in one process", "leave it out, or evaluate the runs one by one"
         )
     with photos_arriving(plans) if options.fetch else nullcontext():
-        results, profile = run(plans, processes, save=save, quiet=options.quiet, told=told)
+        resume = resume_command(processes.launcher, () if scheduled is None else ("--shard", str(scheduled.shard)))
+        results, profile = run(plans, processes, save=save, quiet=options.quiet, again=resume, told=told)
     if not processes.first:
         return
     _report(plans, results)

@@ -53,14 +53,15 @@ def stop_on_signals() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def resume_command(launcher: Sequence[str] = ("fssbench",)) -> str:
+def resume_command(launcher: Sequence[str] = ("fssbench",), added: Sequence[str] = ()) -> str:
     """Return the command that goes on with what this one has begun.
 
     Args:
         launcher: What stands before the command's own words.
+        added: Words that the environment stood for.
     """
     words = [word for word in sys.argv[1:] if word != "--overwrite"]
-    return shlex.join([*launcher, *words, *(() if "--resume" in words else ("--resume",))])
+    return shlex.join([*launcher, *words, *added, *(() if "--resume" in words else ("--resume",))])
 
 
 @contextmanager

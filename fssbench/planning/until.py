@@ -50,7 +50,7 @@ def until_of(
     if shard is not None and shard.count > 1:
         raise UsageError(
             "--until looks at whole lists while they grow, and a shard has only a part of each",
-            "leave --shard out, or fix the number of episodes: --limit 500",
+            "--shard none, or fix the number of episodes: --limit 500",
         )
     if several := [one.fold for one in lists if one.run_length is not None and one.run_length < len(one)]:
         raise UsageError(

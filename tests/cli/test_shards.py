@@ -104,6 +104,28 @@ def test_what_shards_left_is_answered_by_the_whole_run(fssbench, whole: Path) ->
     assert answers(Path("parts")) == answers(whole)
 
 
+def test_a_job_array_needs_no_argument(fssbench, whole: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in (("MIN", 4), ("MAX", 5), ("STEP", 1), ("COUNT", 2)):
+        monkeypatch.setenv(f"SLURM_ARRAY_TASK_{name}", str(value))
+    for index in (4, 5):
+        monkeypatch.setenv("SLURM_ARRAY_TASK_ID", str(index))
+        code, _, err = fssbench(*COPY, "--out", "array")
+        assert (code, err.startswith(f"shard {index - 3}/2 by SLURM_ARRAY_TASK_ID; --shard none")) == (0, True)
+    # The second job alone, submitted again, is the only one of its array; and it has the first index.
+    monkeypatch.setenv("SLURM_ARRAY_TASK_COUNT", "1")
+    monkeypatch.setenv("SLURM_ARRAY_TASK_MIN", "5")
+    code, _, err = fssbench(*COPY, "--out", "array", "--resume")
+    assert (code, "makes this shard 1/1, but array has shards of 2" in err) == (2, True)
+    monkeypatch.setenv("FSSBENCH_SHARD", "2")
+    assert "FSSBENCH_SHARDS is not" in fssbench(*COPY, "--out", "array", "--resume")[2]
+    monkeypatch.setenv("FSSBENCH_SHARDS", "2")
+    assert fssbench(*COPY, "--out", "array", "--resume")[0] == 0
+    assert fssbench("merge", "array")[0] == 0
+    assert answers(Path("array")) == answers(whole)
+    assert fssbench(*COPY, "--out", "straight", "--shard", "none")[0] == 0
+    assert answers(Path("straight")) == answers(whole)
+
+
 def test_parts_that_do_not_belong_together_are_refused(fssbench) -> None:
     fssbench(*COPY, "--out", "parts", "--shard", "1/2")
     fssbench(*COPY, "--seed", "7", "--out", "other", "--shard", "2/2")
