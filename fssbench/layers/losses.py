@@ -9,6 +9,7 @@ from torch import Tensor
 
 _IGNORE = 255
 _TEMPERATURE = 0.1
+_DICE_EPS = 1e-8
 
 
 def segmentation_loss(logits: Tensor, mask: Tensor, foreground_weight: float = 1.0) -> Tensor:
@@ -129,6 +130,25 @@ def smoothed_pixel_loss(scores: Tensor, target: Tensor, smoothing: float) -> Ten
     wrong = (log_probabilities.sum(dim=1) - right) / (scores.shape[1] - 1)
     each = (1.0 - smoothing) * right + smoothing * wrong
     return -(each * counted).sum() / counted.sum().clamp(min=1)
+
+
+def dice_loss(logits: Tensor, mask: Tensor, foreground_weight: float = 1.0) -> Tensor:
+    """Return the Dice losses of background and foreground, added up, of B pairs: their mean.
+
+    Milletari et al., "V-Net", 3DV 2016, section 3, as released with CyCTR (YanFangCS/CyCTR-Pytorch at 1a06183,
+    model/loss.py): each channel has a sigmoid of its own.
+
+    Args:
+        logits: Raw, (B, 2, h, w), background first; resized bilinearly with aligned corners.
+        mask: uint8 (B, H, W): 0, 1, and 255 for pixels that belong to neither, where both channels should be 0.
+        foreground_weight: Weight of a foreground pixel in the sums; any other pixel has the weight 1.
+    """
+    resized = torch.sigmoid(F.interpolate(logits, mask.shape[-2:], mode="bilinear", align_corners=True))
+    target = torch.stack([mask == 0, mask == 1], dim=1).to(resized.dtype)
+    weight = 1.0 + (foreground_weight - 1.0) * target[:, 1:]
+    overlap = (weight * target * resized).sum(dim=(2, 3))
+    total = (weight * (resized**2 + target**2)).sum(dim=(2, 3))
+    return (1.0 - 2.0 * overlap / total.clamp(min=_DICE_EPS)).sum(dim=1).mean()
 
 
 def pixel_contrast_loss(features: Tensor, labels: Tensor, anchors: int, rng: np.random.Generator) -> Tensor:
