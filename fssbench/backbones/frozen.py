@@ -68,6 +68,13 @@ class _Body(nn.Module):
         return F.max_pool2d(x, 3, stride=2, padding=1)
 
 
+class _Holder(nn.Module):
+    def __init__(self, blocks: tuple[int, int, int, int]) -> None:
+        super().__init__()
+        self.body = _Body(blocks)
+        _freeze_norms(self.body)
+
+
 class FrozenResNet(StagedBackbone):
     """A ResNet with a stem of three 3x3 convolutions (64, 64, 128), dilated by torchvision's rule.
 
@@ -81,26 +88,18 @@ class FrozenResNet(StagedBackbone):
 
     def __init__(self, blocks: tuple[int, int, int, int]) -> None:
         super().__init__()
-        self.backbone = nn.Module()
-        self.backbone.body = _Body(blocks)
-        _freeze_norms(self.backbone.body)
-
-    @property
-    def body(self) -> nn.Module:
-        """The network itself."""
-        return self.backbone.get_submodule("body")
+        self.backbone = _Holder(blocks)
 
     def shallow(self, image: Tensor) -> tuple[Tensor, Tensor]:
         """Return layer2 (B, 512, h, w) and layer3 (B, 1024, h, w), both at an eighth of the image's size."""
-        body = self.body
-        assert isinstance(body, _Body)
+        body = self.backbone.body
         layer1 = body.get_submodule("layer1")(body.stem(image))
         layer2 = body.get_submodule("layer2")(layer1)
         return layer2, body.get_submodule("layer3")(layer2)
 
     def deep(self, layer3: Tensor) -> Tensor:
         """Return layer4 (B, 2048, h, w)."""
-        layer4: Tensor = self.body.get_submodule("layer4")(layer3)
+        layer4: Tensor = self.backbone.body.get_submodule("layer4")(layer3)
         return layer4
 
     def from_imagenet(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:

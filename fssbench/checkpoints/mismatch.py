@@ -12,6 +12,7 @@ _NETWORKS = (
     ("hsnet", r"^(hpn_)?learner\.encoder_layer4\.0\.conv1\."),
     ("bam", r"^learner_base\."),
     ("rpmm", r"^layer56\."),
+    ("cyctr", r"^addtional_proj\."),
     ("scl", r"^(supp_init_merge|FPM_Decoder)\."),
     ("canet", r"^layer55\."),
     ("ppnet", r"^encoder\.layer4\."),
@@ -27,7 +28,7 @@ _NETWORKS = (
 _FSCS = {"hsnet": r"^learner\.", "pfenet": r"^learner\."}
 """Networks whose two variants have different names: a name that only the FS-CS variant has."""
 
-_LAYER3 = re.compile(r"^((backbone|encoder|model_res)\.layer3|layer3|backbone3)\.\d+\.conv1\.weight$")
+_LAYER3 = re.compile(r"^((backbone|backbone\.body|encoder|model_res)\.layer3|layer3|backbone3)\.\d+\.conv1\.weight$")
 """The blocks of a ResNet's third stage, as methods name them. Their number gives the depth."""
 
 _LITE = {(320, 1152): "efficientnet-lite0", (192, 672): "efficientnet-lite1", (208, 720): "efficientnet-lite2"}

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from fssbench.backbones import UnusedLinear
 from fssbench.backbones.efficientnet_lite import InvertedBottleneck
+from fssbench.backbones.frozen import FrozenBatchNorm2d
 from fssbench.backbones.resnet import Bottleneck, Bottlenecks
 from fssbench.backbones.vgg import TAKEN, VGG
 
@@ -140,7 +141,7 @@ def fold(network: nn.Module, without: Iterable[nn.Module] = ()) -> None:
 def _fold_children(part: nn.Module) -> None:
     before: nn.Module | None = None
     for name, child in list(part.named_children()):
-        if isinstance(child, nn.BatchNorm2d) and isinstance(before, nn.Conv2d):
+        if isinstance(child, nn.BatchNorm2d | FrozenBatchNorm2d) and isinstance(before, nn.Conv2d):
             _fold_norm(before, child)
             setattr(part, name, nn.Identity())
             continue
@@ -149,7 +150,7 @@ def _fold_children(part: nn.Module) -> None:
         before = child
 
 
-def _fold_norm(convolution: nn.Conv2d, norm: nn.BatchNorm2d) -> None:
+def _fold_norm(convolution: nn.Conv2d, norm: nn.BatchNorm2d | FrozenBatchNorm2d) -> None:
     """Fold a batch norm into the convolution before it."""
     mean, variance, bias = norm.running_mean, norm.running_var, convolution.bias
     if mean is None or variance is None:

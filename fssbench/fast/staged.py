@@ -22,6 +22,7 @@ from fssbench.fast.prior import Box, KeptColumns, kept_columns, prior_of_kept
 from fssbench.layers.masks import foreground, resize_mask
 from fssbench.methods.asgnet import ASGNet
 from fssbench.methods.base.staged import StagedMethod, StageMaps
+from fssbench.methods.cyctr import CyCTR, resize_soft
 from fssbench.methods.mmnet import MMNet
 from fssbench.methods.mmt import MMT
 from fssbench.methods.ntrenet import NTRENet
@@ -124,6 +125,15 @@ class FastMMNet(FastStaged, MMNet):
 
 class FastMMT(FastStaged, MMT):
     """See `MMT`."""
+
+
+class FastCyCTR(FastStaged, CyCTR):
+    """See `CyCTR`."""
+
+    def object_layer4(self, maps: StageMaps, inside: Tensor) -> Any:  # noqa: ANN401 - only `prior` reads it
+        """Return layer4 of whole images at the positions that the mask keeps."""
+        layer4 = self.layer4_of(maps)
+        return kept_columns(layer4, resize_soft(inside, layer4))
 
 
 def layer4_in_box(stages: StagedBackbone, layer3: Tensor, weights: Tensor, box: Box) -> Tensor | None:

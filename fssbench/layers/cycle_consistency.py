@@ -77,7 +77,7 @@ class CycleConsistentTransformer(nn.Module):
                 chosen = self.sampled(bank, seed)
             q = next(norms)(cross_align(q, chosen) + q)
             q = next(norms)(self.ffns[2 * layer + 1](q))
-        return q.transpose(1, 2).unflatten(2, size)
+        return q.transpose(1, 2).reshape(x.shape)
 
     def sampled(self, bank: TokenBank, seed: int) -> TokenBank:
         """Mask-guided sparse sampling: return a draw of equally many object and background tokens.

@@ -119,9 +119,7 @@ class CyCTR(StagedMethod[CyCTRQuery, CyCTRSupport]):
     def object_layer4(self, maps: StageMaps, inside: Tensor) -> Tensor:
         """Return layer4 of whole images, multiplied by the mask (B, 1, h, w) of the maps' size."""
         layer4 = self.layer4_of(maps)
-        if layer4.shape[-2:] != inside.shape[-2:]:  # of the small backbone alone
-            inside = F.interpolate(inside, layer4.shape[-2:], mode="bilinear", align_corners=True)
-        return layer4 * inside
+        return layer4 * resize_soft(inside, layer4)
 
     def read_query(self, maps: StageMaps) -> CyCTRQuery:
         """Return what the head reads of queries without padding; see `leave_out`."""
@@ -202,6 +200,13 @@ def _with_both(inside: Tensor) -> Tensor:
     if inside.all():
         inside[:: max(height - 1, 1), :: max(width - 1, 1)] = False
     return inside
+
+
+def resize_soft(inside: Tensor, like: Tensor) -> Tensor:
+    """Return a mask (B, 1, h, w) at the size of a map; only layer4 of the small backbone has another."""
+    if inside.shape[-2:] == like.shape[-2:]:
+        return inside
+    return F.interpolate(inside, like.shape[-2:], mode="bilinear", align_corners=True)
 
 
 def _middle(maps: StageMaps) -> Tensor:

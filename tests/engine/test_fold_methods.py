@@ -25,6 +25,7 @@ SHARING = {
     "bam": 96,
     "asgnet": 96,
     "mmnet": 96,
+    "cyctr": 96,
     "canet": 96,
     "scl": 96,
 }

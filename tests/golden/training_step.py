@@ -98,8 +98,11 @@ def statistics(named: Iterable[tuple[str, Tensor]], before: Mapping[str, Tensor]
 
 @contextmanager
 def dropout_by_number() -> Iterator[None]:
-    """Let each call of dropout drop the channels that its number draws, whatever the generator of the machine."""
-    calls = iter(range(1 << 30))
+    """Let each call of dropout drop what its number draws, whatever the generator of the machine.
+
+    Dropout of channels and dropout of single values are numbered apart.
+    """
+    calls, single = iter(range(1 << 30)), iter(range(1 << 30, 1 << 31))
 
     def dropout(x: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
         if not training or p == 0:
@@ -107,6 +110,13 @@ def dropout_by_number() -> Iterator[None]:
         draw = np.random.Generator(np.random.PCG64(next(calls))).random(tuple(x.shape[:2]))
         return x * torch.from_numpy((draw >= p) / (1.0 - p)).to(x.dtype)[:, :, None, None]
 
+    def of_values(x: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
+        if not training or p == 0:
+            return x
+        draw = np.random.Generator(np.random.PCG64(next(single))).random(x.numel())
+        return x * torch.from_numpy((draw >= p) / (1.0 - p)).to(x.dtype).view(x.shape)
+
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("torch.nn.functional.dropout2d", dropout)
+        patch.setattr("torch.nn.functional.dropout", of_values)
         yield

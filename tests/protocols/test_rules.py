@@ -24,6 +24,7 @@ def test_the_protocols_in_order() -> None:
         "ifsl-fscs",
         "pfenet",
         "ntrenet",
+        "cyctr",
         "bam",
         "bam-gfss",
         "bam-gfss-base",
