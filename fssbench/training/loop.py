@@ -6,13 +6,14 @@ import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from fssbench.errors import UsageError
+from fssbench.training.optimisers import make_optimiser
 from fssbench.training.recipe import Optimiser, Recipe
 from fssbench.training.state import StageFiles, Step, TrainingState, mend_files, restore, save
 
@@ -110,7 +111,8 @@ def fit(
         torch.manual_seed(step_seed(hooks.seed, hooks.number, step))
         rate = learning_rate(recipe.optimiser, step, steps)
         for group in optimiser.param_groups:
-            group["lr"] = rate * group["factor"]
+            if "factor" in group:  # without one it keeps its rate
+                group["lr"] = rate * group["factor"]
         losses = losses_at(step)
         total = torch.stack(list(losses.values())).sum() if len(losses) > 1 else next(iter(losses.values()))
         optimiser.zero_grad(set_to_none=True)
@@ -140,37 +142,6 @@ def fit(
     if chooses and state.best is not None:
         module.load_state_dict(module.state_dict() | state.best.module)
     return state.steps
-
-
-def make_optimiser(module: nn.Module, recipe: Optimiser) -> torch.optim.Optimizer:
-    """Return the optimiser of the parameters that require a gradient, grouped by learning rate and weight decay.
-
-    Raises:
-        UsageError: If there is no such parameter.
-    """
-    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
-    for name, parameter in module.named_parameters():
-        if parameter.requires_grad:
-            fitting = [start for start in recipe.rates if name.startswith(start)]
-            factor = recipe.rates[max(fitting, key=len)] if fitting else 1.0
-            if name.endswith("bias"):
-                kind = (factor * recipe.bias_rate, recipe.weight_decay * recipe.bias_decay)
-            else:
-                kind = (factor, recipe.weight_decay)
-            groups.setdefault(kind, []).append(parameter)
-    if not groups:
-        raise UsageError("no parameter of the network is left to train", "remove prefixes from `frozen`")
-    parameter_groups: list[dict[str, Any]] = [
-        {"params": members, "factor": factor, "weight_decay": decay} for (factor, decay), members in groups.items()
-    ]
-    rate, decay = recipe.learning_rate, recipe.weight_decay
-    if recipe.kind == "sgd":
-        momentum = recipe.momentum
-        return torch.optim.SGD(
-            parameter_groups, lr=rate, momentum=momentum, weight_decay=decay, nesterov=recipe.nesterov
-        )
-    optimiser_class = torch.optim.Adam if recipe.kind == "adam" else torch.optim.AdamW
-    return optimiser_class(parameter_groups, lr=rate, weight_decay=decay)
 
 
 def learning_rate(optimiser: Optimiser, step: int, steps: int) -> float:

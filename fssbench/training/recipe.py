@@ -107,6 +107,25 @@ class Crops:
 
 
 @dataclass(frozen=True)
+class Apart:
+    """Parameters that AdamW trains at a constant rate, while the recipe's optimiser trains all others.
+
+    Attributes:
+        prefix: With what their names begin.
+        learning_rate: Their learning rate.
+        weight_decay: Decoupled from the gradient.
+        bias_decay: Factor of the weight decay of biases.
+    """
+
+    __pydantic_config__: ClassVar[dict[str, str]] = _FORBID
+
+    prefix: Annotated[str, Field(min_length=1)]
+    learning_rate: Annotated[float, Field(gt=0.0)]
+    weight_decay: Annotated[float, Field(ge=0.0)] = 0.0
+    bias_decay: Annotated[float, Field(ge=0.0)] = 1.0
+
+
+@dataclass(frozen=True)
 class Optimiser:
     """The optimiser and its learning rate.
 
@@ -127,6 +146,7 @@ class Optimiser:
             longest matching prefix decides; other parameters have the factor 1.
         bias_rate: Factor of the learning rate of biases, besides `rates`.
         bias_decay: Factor of the weight decay of biases.
+        apart: Parameters that another optimiser trains; none if left out.
     """
 
     __pydantic_config__: ClassVar[dict[str, str]] = _FORBID
@@ -144,6 +164,7 @@ class Optimiser:
     rates: Mapping[str, Annotated[float, Field(ge=0.0)]] = field(default_factory=dict, hash=False)
     bias_rate: Annotated[float, Field(ge=0.0)] = 1.0
     bias_decay: Annotated[float, Field(ge=0.0)] = 1.0
+    apart: Apart | None = None
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,9 @@ import ast
 from dataclasses import replace
 from typing import Any
 
-from fssbench.training.recipe import Augmentation, Crops, Optimiser, Ramp, Recipe, Validation
+from fssbench.training.recipe import Apart, Augmentation, Crops, Optimiser, Ramp, Recipe, Validation
 
-_KINDS = {kind.__name__: kind for kind in (Recipe, Ramp, Augmentation, Crops, Optimiser, Validation)}
+_KINDS = {kind.__name__: kind for kind in (Recipe, Ramp, Augmentation, Crops, Apart, Optimiser, Validation)}
 
 
 def same_recipe(recorded: object, current: str) -> bool:
