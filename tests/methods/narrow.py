@@ -18,7 +18,7 @@ SIDE = 144
 """Side of the images at which they are narrow and quick."""
 OPTIONS: dict[str, dict[str, Any]] = {
     **{name: {"width": 8} for name in ("pfenet", "ntrenet", "bam", "asgnet", "mmnet", "mmt", "canet", "rpmm", "scl")},
-    "cyctr": {"width": 8},
+    "cyctr": {"width": 16},  # 8 heads; of one channel each, tokens tie for the nearest
     "hsnet": {"channels": (4, 8, 8)},
     **{name: {"channels": (16, 16)} for name in ("asnet", "asnet-hm")},
     "oslsm": {"codes": 40},
