@@ -17,7 +17,7 @@ from fssbench.layers.losses import summed_binary_loss
 from fssbench.methods.base.method import TrainingBatch
 from fssbench.methods.oslsm import OSLSM, Classifier, Dense, WeightHashing
 from fssbench.protocols.transforms import input_image
-from fssbench.training.loop import make_optimiser
+from fssbench.training.optimisers import make_optimiser
 from fssbench.training.plan import plan
 from fssbench.training.recipes import recipe
 from fssbench.training.request import Request
