@@ -23,6 +23,7 @@ BACKBONES = {
     "efficientnet-lite0": "fssbench.backbones.efficientnet_lite",
     "efficientnet-lite1": "fssbench.backbones.efficientnet_lite",
     "efficientnet-lite2": "fssbench.backbones.efficientnet_lite",
+    "swin-b": "fssbench.backbones.swin",
     "small": "fssbench.backbones.small",
 }
 """The module of each backbone."""

@@ -9,7 +9,8 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from fssbench.backbones import Backbone, Pyramid, UnusedLinear
+from fssbench.backbones import Pyramid, UnusedLinear
+from fssbench.backbones.finer import FinerBackbone
 
 EXPANSION = 4
 
@@ -77,7 +78,7 @@ class Bottlenecks(nn.Sequential):
         return out
 
 
-class ResNet(Backbone):
+class ResNet(FinerBackbone):
     """A bottleneck ResNet; the pyramid has the maps of the bottlenecks of layer2, layer3 and layer4.
 
     Args:
@@ -88,6 +89,7 @@ class ResNet(Backbone):
         super().__init__()
         self.levels = blocks[1:]
         self.channels = (512,) * blocks[1] + (1024,) * blocks[2] + (2048,) * blocks[3]
+        self.finer_channels = 256
         self.conv1 = nn.Conv2d(3, 64, 7, stride=2, padding=3, bias=False)
         self.bn1 = nn.BatchNorm2d(64)
         self.layer1 = _layer(64, 64, blocks[0], stride=1)
@@ -98,8 +100,17 @@ class ResNet(Backbone):
 
     def forward(self, image: Tensor) -> Pyramid:
         """Return the maps of layer2, layer3 and layer4, each after the addition and before the ReLU."""
-        x = F.relu(self.bn1(self.conv1(image)))
-        x = self.layer1(F.max_pool2d(x, 3, stride=2, padding=1))
+        return self._levels(self.layer1(self._stem(image)))
+
+    def with_finer(self, image: Tensor) -> tuple[Tensor, Pyramid]:
+        """Return the last map of layer1, after the addition and before the ReLU, and the maps of `forward`."""
+        finer = self.layer1.without_last_relu(self._stem(image))
+        return finer, self._levels(F.relu(finer))
+
+    def _stem(self, image: Tensor) -> Tensor:
+        return F.max_pool2d(F.relu(self.bn1(self.conv1(image))), 3, stride=2, padding=1)
+
+    def _levels(self, x: Tensor) -> Pyramid:
         maps = []
         for layer in (self.layer2, self.layer3, self.layer4):
             for block in layer:

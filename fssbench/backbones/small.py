@@ -9,22 +9,26 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from fssbench.backbones import Backbone, Pyramid
+from fssbench.backbones import Pyramid
+from fssbench.backbones.finer import FinerBackbone
 from fssbench.backbones.resnet import Bottleneck, Bottlenecks
 
 _STEM = (16, 32, 48)
 _WIDTHS = (32, 48, 64)
 _EXPANSION = 2
 _MAPS = 2
+_FINER = 6
+"""How many layers of the stem have the finer map behind them."""
 
 
-class Small(Backbone):
+class Small(FinerBackbone):
     """Three strided convolutions and six bottlenecks, two for each level: strides 8, 8 and 16."""
 
     def __init__(self) -> None:
         super().__init__()
         self.levels = (_MAPS, _MAPS, _MAPS)
         self.channels = tuple(width * _EXPANSION for width in _WIDTHS for _ in range(_MAPS))
+        *_, self.finer_channels, _ = _STEM
         stem: list[nn.Module] = []
         inputs = 3
         for outputs in _STEM:
@@ -35,16 +39,20 @@ class Small(Backbone):
         self.layer3 = _level(_WIDTHS[0] * _EXPANSION, _WIDTHS[1], stride=1, dilation=2)
         self.layer4 = _level(_WIDTHS[1] * _EXPANSION, _WIDTHS[2], stride=2, dilation=1)
 
-    def forward(self, image: Tensor) -> Pyramid:
-        """Return two maps of each level, each after the addition and before the ReLU."""
-        x = self.stem(image)
+    def with_finer(self, image: Tensor) -> tuple[Tensor, Pyramid]:
+        """Return the stem's map before its last convolution, and two maps of each level.
+
+        Those of the levels are taken after the addition and before the ReLU.
+        """
+        finer = self.stem[:_FINER](image)
+        x = self.stem[_FINER:](finer)
         maps = []
         for level in (self.layer2, self.layer3, self.layer4):
             for block in level:
                 x = block(x)
                 maps.append(x)
                 x = F.relu(x)
-        return tuple(maps)
+        return finer, tuple(maps)
 
 
 def _level(inputs: int, width: int, stride: int, dilation: int) -> Bottlenecks:

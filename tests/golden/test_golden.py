@@ -117,7 +117,8 @@ def assert_close(actual: Tensor, expected: dict[str, Any], tolerance: float) -> 
     at = np.random.Generator(np.random.PCG64(0)).integers(0, flat.size, size=256)
     # The stored values have seven digits.
     rounding = 1e-6 * max(abs(expected["min"]), abs(expected["max"]))
-    np.testing.assert_allclose(flat[at][:96], expected["values"], rtol=0, atol=tolerance + rounding)
+    sampled = min(96, max(32, len(expected["values"])))  # some cases have only the first 32
+    np.testing.assert_allclose(flat[at][:sampled], expected["values"], rtol=0, atol=tolerance + rounding)
     moments = [flat.mean(), flat.std(), flat.min(), flat.max()]
     np.testing.assert_allclose(
         moments, [expected[k] for k in ("mean", "std", "min", "max")], rtol=0, atol=tolerance + rounding
