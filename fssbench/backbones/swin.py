@@ -70,7 +70,7 @@ class Swin(FinerBackbone):
         height, width = image.shape[-2:]
         if height % step or width % step:
             raise UsageError(
-                f"this Swin transformer takes images whose sides are multiples of {step} pixels, not {height} x {width}",
+                f"this Swin transformer takes images whose sides are multiples of {step}, not {height} x {width}",
                 f"use a protocol with an input of {step} x {step} pixels, or another backbone",
             )
         x = self.patch_embed(image)

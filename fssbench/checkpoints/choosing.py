@@ -20,6 +20,7 @@ _WORDS = {
         "vgg16": r"vgg",
         "resnet50": r"(?<![a-z])r(?:es|n)?(?:net)?[-_]?50(?!\d)",
         "resnet101": r"(?<![a-z])r(?:es|n)?(?:net)?[-_]?101(?!\d)",
+        "swin-b": r"swin",
     },
     "dataset": {"pascal5i": r"pascal|voc", "coco20i": r"coco", "fss1000": r"fss[-_]?1000"},
 }

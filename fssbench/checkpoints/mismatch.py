@@ -20,6 +20,7 @@ _NETWORKS = (
     ("ntrenet", r"^bg_prototype$"),
     ("mmt", r"^memory\."),
     ("asgnet", r"^corr_conv\."),
+    ("dcama", r"^model\.DCAMA_blocks\."),
     ("mmnet", r"^part_emb_2_level$"),
     ("pfenet", r"^(learner\.)?init_merge\.0\.0\."),
 )
@@ -28,7 +29,9 @@ _NETWORKS = (
 _FSCS = {"hsnet": r"^learner\.", "pfenet": r"^learner\."}
 """Networks whose two variants have different names: a name that only the FS-CS variant has."""
 
-_LAYER3 = re.compile(r"^((backbone|backbone\.body|encoder|model_res)\.layer3|layer3|backbone3)\.\d+\.conv1\.weight$")
+_LAYER3 = re.compile(
+    r"^((backbone|backbone\.body|encoder|feature_extractor|model_res)\.layer3|layer3|backbone3)\.\d+\.conv1\.weight$"
+)
 """The blocks of a ResNet's third stage, as methods name them. Their number gives the depth."""
 
 _LITE = {(320, 1152): "efficientnet-lite0", (192, 672): "efficientnet-lite1", (208, 720): "efficientnet-lite2"}
@@ -59,8 +62,10 @@ def _backbone(state: Mapping[str, Tensor]) -> str:
     # VGG's convolutions have a bias; a ResNet's have none.
     if any(key.startswith("backbone.features.") for key in state) or "layer0.0.bias" in state:
         return "vgg16"
-    if any(key.startswith("backbone.stem.") for key in state):
+    if any(key.startswith(("backbone.stem.", "feature_extractor.stem.")) for key in state):
         return "small"
+    if any(key.startswith("feature_extractor.patch_embed.") for key in state):
+        return "swin-b"
     # The file of a backbone has the names without that of the backbone in a method.
     projection = state.get("backbone._blocks.15._project_conv.weight", state.get("_blocks.15._project_conv.weight"))
     if projection is not None and projection.ndim == 4:

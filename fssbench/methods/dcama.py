@@ -214,29 +214,25 @@ class CrossAttention(nn.Module):
         keys = _by_head(of_key(torch.cat([self.tokens(support) for support in supports], dim=1)))
         values = torch.cat([mask.flatten(1) for mask in masks], dim=1)[:, None, :, None]
         weights = torch.softmax(queries @ keys.transpose(-2, -1) / math.sqrt(keys.shape[-1]), dim=-1)
-        taken = (self.dropout(weights) @ values).mean(dim=1)
+        taken: Tensor = (self.dropout(weights) @ values).mean(dim=1)
         return taken.transpose(1, 2).view(len(query), 1, *query.shape[-2:])
 
     def tokens(self, feature: Tensor) -> Tensor:
         """Return the positions of maps (B, C, h, w) row by row, with their encoding, (B, h * w, C)."""
         positions = feature.flatten(2).transpose(1, 2)
-        encoded: Tensor = self.dropout(positions + positional_encoding(*positions.shape[1:], like=positions))
+        encoded: Tensor = self.dropout(positions + positional_encoding(positions))
         return encoded
 
 
-def positional_encoding(count: int, width: int, like: Tensor) -> Tensor:
-    """Return the encoding of the first positions, (count, width); Vaswani et al., NeurIPS 2017, section 3.5.
+def positional_encoding(tokens: Tensor) -> Tensor:
+    """Return the encoding of the positions of tokens (B, n, C), which is (n, C); Vaswani et al., 2017, section 3.5.
 
     Sine and cosine alternate. The release has a table of 10,000 positions; it is computed in float32, as here.
-
-    Args:
-        count: How many positions.
-        width: Channels, an even number.
-        like: A tensor with the dtype and device of the result.
     """
-    place = torch.arange(count, device=like.device)[:, None]
-    angle = place * torch.exp(torch.arange(0, width, 2, device=like.device) * -(math.log(_BASE) / width))
-    return torch.stack([angle.sin(), angle.cos()], dim=-1).flatten(1).to(like.dtype)
+    _, count, width = tokens.shape
+    place = torch.arange(count, device=tokens.device)[:, None]
+    angle = place * torch.exp(torch.arange(0, width, 2, device=tokens.device) * -(math.log(_BASE) / width))
+    return torch.stack([angle.sin(), angle.cos()], dim=-1).flatten(1).to(tokens.dtype)
 
 
 def strongest(maps: Sequence[Tensor]) -> Tensor:
@@ -245,7 +241,8 @@ def strongest(maps: Sequence[Tensor]) -> Tensor:
 
 
 def _by_head(tokens: Tensor) -> Tensor:
-    return tokens.unflatten(-1, (HEADS, -1)).transpose(1, 2)
+    batch, count, _ = tokens.shape
+    return tokens.view(batch, count, HEADS, -1).transpose(1, 2)
 
 
 def _block(channels: tuple[int, ...], kernels: tuple[int, ...]) -> nn.Sequential:

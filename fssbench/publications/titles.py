@@ -14,6 +14,7 @@ BACKBONES = {
     "resnet50": "ResNet50",
     "resnet101": "ResNet101",
     **{f"efficientnet-lite{n}": f"EfficientNet-Lite{n}" for n in range(3)},
+    "swin-b": "Swin-B",
     "vit-b16-384": "ViT-B/16 at 384",
     "deit-t16": "DeiT-T/16",
     "deit-s16": "DeiT-S/16",

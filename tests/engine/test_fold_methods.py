@@ -26,6 +26,7 @@ SHARING = {
     "asgnet": 96,
     "mmnet": 96,
     "cyctr": 96,
+    "dcama": 96,
     "canet": 96,
     "scl": 96,
 }

@@ -19,12 +19,12 @@ SIDE = 144
 OPTIONS: dict[str, dict[str, Any]] = {
     **{name: {"width": 8} for name in ("pfenet", "ntrenet", "bam", "asgnet", "mmnet", "mmt", "canet", "rpmm", "scl")},
     "cyctr": {"width": 16},  # 8 heads; of one channel each, tokens tie for the nearest
-    "hsnet": {"channels": (4, 8, 8)},
+    **{name: {"channels": (4, 8, 8)} for name in ("hsnet", "dcama")},
     **{name: {"channels": (16, 16)} for name in ("asnet", "asnet-hm")},
     "oslsm": {"codes": 40},
     **{name: dict(method_info(name).tried_with) for name in fssbench.list_methods() if method_info(name).tried_with},
 }
-_LAST = re.compile(r"(.*\.)?(cls\.3|cls_meta\.3|decoder2\.2|layer9)")
+_LAST = re.compile(r"(.*\.)?(cls\.3|cls_meta\.3|decoder2\.2|mixer3\.2|layer9)")
 
 
 def narrow(name: str, variant: str, way: int, shot: int) -> Method[Any, Any]:

@@ -148,9 +148,11 @@ def test_ways_are_scored_alone_and_merged_afterwards(name: str) -> None:
     torch.testing.assert_close(joint[0], (split_batch[0][0] + split_batch[1][0]) / 2, atol=1e-5, rtol=1e-5)
 
 
-@pytest.mark.parametrize(("name", "parameters"), [("hsnet", 2_573_794), ("asnet", 1_320_610), ("mmnet", 10_356_746)])
+@pytest.mark.parametrize(
+    ("name", "parameters"), [("hsnet", 2_573_794), ("asnet", 1_320_610), ("mmnet", 10_356_746), ("dcama", 14_215_394)]
+)
 def test_learnable_parameters_are_those_of_the_release(name: str, parameters: int) -> None:
-    # The papers print 2.6 M, 1.3 M and 10.4 M.
+    # The papers of the first three print 2.6 M, 1.3 M and 10.4 M.
     assert fssbench.build(name, backbone="resnet50").learnable_parameters == parameters
 
 
