@@ -36,7 +36,7 @@ def test_a_step_is_the_release_s(path: Path) -> None:
     before = {name: its.clone() for name, its in method.named_buffers()}
     training_mode(method, case.get("batch_norm", "method"))
     torch.manual_seed(0)  # of what is drawn besides dropout: places and first prototypes
-    with training_step.dropout_by_number():
+    with training_step.dropout_by_number(case.get("first_dropout_of_values", 1 << 30)):
         losses = method.losses(training_step.batch(case))
         torch.stack(list(losses.values())).sum().backward()
 

@@ -97,26 +97,26 @@ def statistics(named: Iterable[tuple[str, Tensor]], before: Mapping[str, Tensor]
 
 
 @contextmanager
-def dropout_by_number() -> Iterator[None]:
+def dropout_by_number(first_of_values: int = 1 << 30) -> Iterator[None]:
     """Let each call of dropout drop what its number draws, whatever the generator of the machine.
 
-    Dropout of channels and dropout of single values are numbered apart.
+    Dropout of channels and dropout of single values are numbered apart, the latter from `first_of_values`.
     """
-    calls, single = iter(range(1 << 30)), iter(range(1 << 30, 1 << 31))
+    channels, values = iter(range(1 << 30)), iter(range(first_of_values, first_of_values + (1 << 30)))
 
-    def dropout(x: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
+    def kept(number: int, shape: Sequence[int], p: float) -> Tensor:
+        draw = np.random.Generator(np.random.PCG64(number)).random(tuple(shape))
+        return torch.from_numpy((draw >= p) / (1.0 - p))
+
+    def of_channels(x: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
         if not training or p == 0:
             return x
-        draw = np.random.Generator(np.random.PCG64(next(calls))).random(tuple(x.shape[:2]))
-        return x * torch.from_numpy((draw >= p) / (1.0 - p)).to(x.dtype)[:, :, None, None]
+        return x * kept(next(channels), x.shape[:2], p).to(x.dtype)[:, :, None, None]
 
     def of_values(x: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
-        if not training or p == 0:
-            return x
-        draw = np.random.Generator(np.random.PCG64(next(single))).random(x.numel())
-        return x * torch.from_numpy((draw >= p) / (1.0 - p)).to(x.dtype).view(x.shape)
+        return x * kept(next(values), x.shape, p).to(x.dtype) if training and p else x
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("torch.nn.functional.dropout2d", dropout)
+        patch.setattr("torch.nn.functional.dropout2d", of_channels)
         patch.setattr("torch.nn.functional.dropout", of_values)
         yield

@@ -36,6 +36,7 @@ def test_the_protocols_in_order() -> None:
         "repri-resnet101",
         "mlc",
         "oslsm",
+        "dcama",
         "gfsam",
         "matcher",
         "shapes",

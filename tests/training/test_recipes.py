@@ -202,11 +202,20 @@ def test_schedules_give_the_rates_that_the_releases_own_functions_give() -> None
         assert rate * factor == pytest.approx(float(row["rate"]), rel=1e-9), row
 
 
-def test_released_recipes_of_the_pfenet_family_and_of_ifsl() -> None:
+def test_released_recipes_of_the_pfenet_family_of_dcama_and_of_ifsl() -> None:
     pfenet = recipe("pfenet", "pascal5i", variant="fss")
     assert (pfenet.epochs, pfenet.batch, pfenet.view, pfenet.rim) == (200, 4, (473, 473), "leave-out")
     assert pfenet.optimiser == Optimiser(2.5e-2, "poly", 1e-4, "sgd", momentum=0.9, power=0.9)
     assert pfenet.crops == Crops((0.9, 1.1), 10.0, 0.5, 0.5, 5, 0.5, 0.85)
+    dcama = recipe("dcama", "coco20i")
+    assert (dcama.epochs, dcama.batch, dcama.view, dcama.rim, dcama.backbone) == (
+        500,
+        48,
+        (384, 384),
+        "background",
+        "swin-b",
+    )
+    assert dcama.optimiser == Optimiser(1e-3, "constant", 1e-4, "sgd", momentum=0.9, nesterov=True)
     joint = recipe("pfenet", "coco20i", variant="fscs")
     assert (joint.batch, joint.view, joint.crops) == (24, (400, 400), None)
     assert joint.optimiser == Optimiser(2.5e-3, "constant", 1e-4, "sgd")
