@@ -61,7 +61,7 @@ def test_only_icloud_and_folders_of_sharepoint_take_a_browser() -> None:
     assert Counter((link.host, link.kind) for link in links) == {
         ("SharePoint", "file"): 60,
         ("SharePoint", "browser"): 32,
-        ("Google Drive", "drive-folder"): 52,
+        ("Google Drive", "drive-folder"): 64,
         ("Google Drive", "drive-file"): 32,
         ("OneDrive", "file"): 8,
         ("Dropbox", "file"): 8,
