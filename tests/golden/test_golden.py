@@ -72,7 +72,7 @@ def encode_each_image_once(method: Method[Any, Any], monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(method, "encode", encode_once)
 
 
-SHARING = ("asnet", "asnet-hm", "hsnet", "panet")
+SHARING = ("asnet", "asnet-hm", "dcama", "hsnet", "panet")
 """Methods of which several cases have one backbone, with the same weights and images."""
 
 
@@ -86,13 +86,15 @@ def known_maps() -> Iterator[dict[tuple[object, ...], Any]]:
 
 def share_backbone(method: Method[Any, Any], known: dict[tuple[object, ...], Any], patch: pytest.MonkeyPatch) -> None:
     """Let cases whose backbones have the same weights and images compute the backbone's maps once."""
-    if not hasattr(method, "backbone"):  # PANet's encoder is all of it
+    name = next((name for name in ("backbone", "feature_extractor") if hasattr(method, name)), None)
+    if name is None:  # PANet's encoder is all of it
         return
-    backbone = method.get_submodule("backbone")
+    backbone = method.get_submodule(name)
+    call = "forward" if name == "backbone" else "with_finer"
     weights = 0
     for key, value in backbone.state_dict().items():
         weights = zlib.crc32(value.numpy().tobytes(), zlib.crc32(key.encode(), weights))
-    forward = backbone.forward
+    forward = getattr(backbone, call)
 
     def remembered(image: Tensor, *options: object) -> Any:
         key = (repr(backbone), weights, image.shape, zlib.crc32(image.numpy().tobytes()), options)
@@ -100,7 +102,7 @@ def share_backbone(method: Method[Any, Any], known: dict[tuple[object, ...], Any
             known[key] = forward(image, *options)
         return known[key]
 
-    patch.setattr(backbone, "forward", remembered)
+    patch.setattr(backbone, call, remembered)
 
 
 def _labels(case: dict[str, Any]) -> np.ndarray:
