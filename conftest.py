@@ -6,15 +6,10 @@ import itertools
 import os
 import random
 from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
-
-if TYPE_CHECKING:
-    import pandas as pd
-
-    from fssbench.datasets.dataset import Split
 
 # Of this process and those that tests start: several run side by side, and the last digits of a sum depend on it.
 os.environ["OMP_NUM_THREADS"] = "1"
@@ -49,23 +44,13 @@ def _one_thread() -> None:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _masks_drawn_once() -> Iterator[None]:
-    """Masks of shapes-20i are drawn once, not by each test with an empty cache: it takes 1.4 seconds, or 6."""
+def _scenes_drawn_once() -> Iterator[None]:
+    """Keep all that was drawn of shapes-20i, about 200 kB a scene: many tests evaluate on the same few hundred."""
     from fssbench.datasets.shapes20i import dataset
-    from fssbench.datasets.shapes20i.dataset import Shapes20i
-
-    known: dict[tuple[object, ...], pd.DataFrame] = {}
-    count = Shapes20i._count
-
-    def counted(self: Shapes20i, split: Split) -> pd.DataFrame:
-        # A test may change how many there are, or how they are drawn.
-        key = (self.seed, split, dataset.COUNTS[split], dataset.render_label, dataset.plan)
-        if key not in known:
-            known[key] = count(self, split)
-        return known[key].copy()
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Shapes20i, "_count", counted)
+        for name, kept in (("_rendered", 1000), ("_labelled", 2400), ("_submerged", 400)):
+            patch.setattr(dataset, name, lru_cache(maxsize=kept)(getattr(dataset, name).__wrapped__))
         yield
 
 

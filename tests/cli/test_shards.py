@@ -172,32 +172,22 @@ def test_mistakes_end_in_a_sentence(fssbench, arguments: list[str], said: str) -
     assert "Traceback" not in err
 
 
-@pytest.mark.parametrize("processes", [2, pytest.param(4, marks=pytest.mark.slow)])
-def test_the_rows_are_the_same_for_any_number_of_processes(whole: Path, processes: int) -> None:
-    run = torchrun(processes, *COPY, "--out", "several")
+def test_several_processes_share_each_of_all_folds(fssbench) -> None:
+    asked = ["all" if part == "0" else part for part in COPY]
+    run = torchrun(3, *asked, "--out", "several")
     out, err = run.communicate(timeout=300)
     assert run.returncode == 0, err
     assert out.count("rows: several") == 1
-    assert answers(Path("several")) == answers(whole)
-    assert (Path("several") / "summary.json").read_bytes() == (whole / "summary.json").read_bytes()
-    assert not list(Path("several").glob("rows-part*"))
-
-
-@pytest.mark.slow
-def test_processes_share_each_of_all_folds(fssbench) -> None:
-    asked = ["all" if part == "0" else part for part in COPY]
-    run = torchrun(2, *asked, "--out", "several")
-    _, err = run.communicate(timeout=300)
-    assert run.returncode == 0, err
     assert fssbench(*asked, "--out", "straight")[0] == 0
     assert {row["fold"] for row in answers(Path("several"))} == {0, 1, 2, 3}
     assert answers(Path("several")) == answers(Path("straight"))
     assert Path("several/summary.json").read_bytes() == Path("straight/summary.json").read_bytes()
+    assert not list(Path("several").glob("rows-part*"))
 
 
 @pytest.mark.parametrize("ended", ["worker", pytest.param("launcher", marks=pytest.mark.slow)])
-def test_a_dead_process_loses_only_what_it_had_not_answered(fssbench, whole: Path, ended: str) -> None:
-    asked = [part if part != "12" else "600" for part in COPY]
+def test_a_dead_process_loses_only_what_it_had_not_answered(fssbench, place: Path, ended: str) -> None:
+    asked = [part if part != "12" else "240" for part in COPY]
     run = torchrun(2, *asked, "--out", "several")
     parts = [Path("several/rows.jsonl"), Path("several/rows-part1.jsonl")]
     while not all(path.exists() and path.read_bytes().count(b"\n") > 2 for path in parts):
@@ -212,7 +202,7 @@ def test_a_dead_process_loses_only_what_it_had_not_answered(fssbench, whole: Pat
     assert run.returncode != 0
     assert ended == "worker" or "try: torchrun --nproc-per-node 2 -m fssbench eval" in err
     stored = load_run("several")
-    assert 6 <= len(stored.frame) < 600
+    assert 6 <= len(stored.frame) < 240
     kept = {(row.fold, row.episode): row.seconds for row in stored.frame.itertuples()}
     assert fssbench(*asked, "--out", "several", "--resume")[0] == 0
     finished = load_run("several")
@@ -220,8 +210,10 @@ def test_a_dead_process_loses_only_what_it_had_not_answered(fssbench, whole: Pat
     times = {(row.fold, row.episode): row.seconds for row in finished.frame.itertuples()}
     assert all(times[key] == seconds for key, seconds in kept.items()), "what was answered is not answered again"
     assert not list(Path("several").glob("rows-part*"))
-    assert fssbench(*asked, "--out", "straight")[0] == 0
-    assert answers(Path("several")) == answers(Path("straight"))
+    straight = place / "straight"
+    if not straight.exists():
+        assert fssbench(*asked, "--out", str(straight))[0] == 0
+    assert answers(Path("several")) == answers(straight)
 
 
 def test_launched_jobs_are_the_run(fssbench, whole: Path) -> None:

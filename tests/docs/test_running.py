@@ -11,7 +11,7 @@ import pytest
 
 from fssbench.training import validation
 from tests.checkpoints.conftest import hosts
-from tests.cli.conftest import fssbench
+from tests.cli.conftest import evaluated_here, fssbench
 from tests.docs.pages import generated, lines_of, pages
 from tests.docs.staged import ELSEWHERE, STAGES
 from tests.docs.stages import Stage, typed
@@ -37,9 +37,11 @@ pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("elsewhere", "small")]
 
 
 @pytest.fixture
-def small(hosts: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A short demonstration, short validations, and in place of the network a local host that has no file."""
+def small(hosts: Host, fssbench: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A short demonstration, short validations, no more processes, and in place of the network an empty local host."""
     del hosts
+    for module in ("bench", "backbones"):
+        monkeypatch.setattr(f"fssbench.engine.profiling.{module}.evaluated", evaluated_here(fssbench, []))
     drawn = validation.validation_episodes
     monkeypatch.setattr(
         validation,

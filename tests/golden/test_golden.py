@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +13,12 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 import fssbench
 from fssbench.fast.form import FastForm, fast_form
 from fssbench.methods.base.method import Method
+from fssbench.methods.base.staged import StagedMethod
 from tests.golden import formula
 from tests.golden.first_cases import forms_of_cases
 
@@ -59,21 +60,10 @@ def built(case: dict[str, Any], **options: object) -> Method[Any, Any]:
     return fssbench.load_release(method, {f"module.{key}": value for key, value in state.items()})
 
 
-def encode_each_image_once(method: Method[Any, Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let a method look up what it has encoded before: an encoder is by far the longest part of a case."""
-    encode, known = method.encode, {}
-
-    def encode_once(image: Tensor) -> Any:
-        key = (image.shape, zlib.crc32(image.numpy().tobytes()))
-        if key not in known:
-            known[key] = encode(image)
-        return known[key]
-
-    monkeypatch.setattr(method, "encode", encode_once)
-
-
-SHARING = ("asnet", "asnet-hm", "dcama", "hsnet", "panet")
+SHARING = ("asnet", "asnet-hm", "dcama", "hsnet", "panet", "pfenet")
 """Methods of which several cases have one backbone, with the same weights and images."""
+STEPS = {"backbone": ("forward",), "encoder": ("forward",), "feature_extractor": ("with_finer",)}
+"""By the name that a method gives its backbone: what encodes with it."""
 
 
 @pytest.fixture(scope="module")
@@ -85,24 +75,34 @@ def known_maps() -> Iterator[dict[tuple[object, ...], Any]]:
 
 
 def share_backbone(method: Method[Any, Any], known: dict[tuple[object, ...], Any], patch: pytest.MonkeyPatch) -> None:
-    """Let cases whose backbones have the same weights and images compute the backbone's maps once."""
-    name = next((name for name in ("backbone", "feature_extractor") if hasattr(method, name)), None)
-    if name is None:  # PANet's encoder is all of it
-        return
-    backbone = method.get_submodule(name)
-    call = "forward" if name == "backbone" else "with_finer"
+    """Let cases whose backbones have the same weights and images compute the backbone's maps once.
+
+    Encoding takes nearly all of a case's time.
+    """
+    backbone: nn.Module
+    if isinstance(method, StagedMethod):
+        backbone, steps = method.stages, ("shallow", "deep")
+    else:
+        name = next(name for name in STEPS if hasattr(method, name))
+        backbone, steps = method.get_submodule(name), STEPS[name]
     weights = 0
     for key, value in backbone.state_dict().items():
         weights = zlib.crc32(value.numpy().tobytes(), zlib.crc32(key.encode(), weights))
-    forward = getattr(backbone, call)
+    of = (repr(backbone), weights)
+    for step in steps:
+        patch.setattr(backbone, step, remembered(getattr(backbone, step), (*of, step), known))
 
-    def remembered(image: Tensor, *options: object) -> Any:
-        key = (repr(backbone), weights, image.shape, zlib.crc32(image.numpy().tobytes()), options)
+
+def remembered(step: Callable[..., Any], of: tuple[object, ...], known: dict[tuple[object, ...], Any]) -> Any:
+    """Return a step that looks up what it returned for the same tensor and options before."""
+
+    def look_up(tensor: Tensor, *options: object) -> Any:
+        key = (*of, tensor.shape, zlib.crc32(tensor.numpy().tobytes()), options)
         if key not in known:
-            known[key] = forward(image, *options)
+            known[key] = step(tensor, *options)
         return known[key]
 
-    patch.setattr(backbone, call, remembered)
+    return look_up
 
 
 def _labels(case: dict[str, Any]) -> np.ndarray:
@@ -138,8 +138,10 @@ def test_predicts_as_the_release_does(
         assert isinstance(method, FastForm)
     if case["build"]["method"] in SHARING:
         share_backbone(method, known_maps, monkeypatch)
+    by_shot: list[Tensor] = []
     if case["shots_apart"]:
-        encode_each_image_once(method, monkeypatch)
+        merge = method.merge
+        monkeypatch.setattr(method, "merge", lambda logits, size: by_shot.extend(logits) or merge(logits, size))
 
     query, images, masks = inputs(case)
     size = tuple(case["size"])
@@ -161,8 +163,7 @@ def test_predicts_as_the_release_does(
         return
     scores = answer.logits
     if case["shots_apart"]:
-        shots = zip(images[0], masks[0], strict=True)
-        scores = torch.stack([method.segment(query, i[None, None], m[None, None], size=size).logits for i, m in shots])
+        scores = torch.stack([merge(logits[None], size).logits for logits in by_shot])
     assert_close(scores, case["scores"], case["tolerance"])
 
 

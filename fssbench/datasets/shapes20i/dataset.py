@@ -23,6 +23,7 @@ from fssbench.datasets.io.index_cache import cached_index, frame_of
 from fssbench.datasets.shapes20i.classes import CLASSES, CLASSES_PER_FOLD
 from fssbench.datasets.shapes20i.noise import tiles
 from fssbench.datasets.shapes20i.scene import Scene, plan, render, render_label
+from fssbench.datasets.shapes20i.shipped_index import FILE, shipped_index, shipped_placed, write
 from fssbench.datasets.shapes20i.water import submerge
 from fssbench.errors import MissingError, UsageError
 from fssbench.progress import tracked
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 VERSION = "shapes20i 1"
-"""Part of the fingerprint; raised when a pixel changes."""
+"""Part of the fingerprint; raised when a pixel changes, and then the index is made anew (`shipped_index`)."""
 WATER_VERSION = "under water 1"
 """Part of the fingerprint of the underwater rendering; raised when a pixel changes only there."""
 COUNTS: Mapping[Split, int] = {"train": 2000, "val": 400}
@@ -114,10 +115,10 @@ class Shapes20i(Dataset):
     def split_fingerprint(self, split: Split) -> str:
         """Return the hex sha256 of the renderer's version, the list rule and the seed; equal for all splits."""
         self._check_split(split)
-        return _sha256(self._facts)
+        return _sha256(self.facts)
 
     @property
-    def _facts(self) -> str:
+    def facts(self) -> str:
         """The facts that decide labels and lists, which are the same above and under water."""
         return f"{VERSION}; {dict(COUNTS)} pictures; at least {MIN_PIXELS} pixels; seed {self.seed}"
 
@@ -137,9 +138,11 @@ class Shapes20i(Dataset):
     def index(self, split: Split) -> pd.DataFrame:
         """Return `name`, `class_id`, `pixels` of every class in every image, by name and class."""
         if self._check_split(split) not in self._indices:
-            self._indices[split] = cached_index(
-                f"{Shapes20i.name}-{split}", _sha256(self._facts), lambda: self._count(split)
-            )
+            shipped = shipped_index(split, self.facts)
+            if shipped is None:
+                name = f"{Shapes20i.name}-{split}"
+                shipped = cached_index(name, _sha256(self.facts), lambda: self.count(split))
+            self._indices[split] = shipped
         return self._indices[split]
 
     def entries(self, fold: int, split: Split = "val") -> pd.DataFrame:
@@ -171,6 +174,11 @@ class Shapes20i(Dataset):
     @cached_property
     def _placed(self) -> dict[str, set[int]]:
         """The classes of all objects of each training image, visible or not."""
+        shipped = shipped_placed(self.facts)
+        return self.draw_placed() if shipped is None else shipped
+
+    def draw_placed(self) -> dict[str, set[int]]:
+        """Plan all training images, and return the classes of their objects, visible or not."""
         numbers = range(1, COUNTS["train"] + 1)
         return {
             f"train_{number:04d}": {item.class_id for item in _scene(self.seed, "train", number).items}
@@ -190,8 +198,8 @@ class Shapes20i(Dataset):
         ranges = " and ".join(f"{split}_0001 to {split}_{count:04d}" for split, count in COUNTS.items())
         raise MissingError(f"{self.name} has no image '{name}': it has {ranges}")
 
-    def _count(self, split: Split) -> pd.DataFrame:
-        """Render all label maps of a split and count their pixels."""
+    def count(self, split: Split) -> pd.DataFrame:
+        """Render all label maps of a split and count their pixels, as `index` returns them."""
         rows: list[tuple[str | int, ...]] = []
         for number in tracked(range(1, COUNTS[split] + 1), f"drawing the {split} masks", "masks"):
             label = render_label(_scene(self.seed, split, number))
@@ -209,8 +217,13 @@ class Shapes20iUnderwater(Shapes20i):
     def split_fingerprint(self, split: Split) -> str:
         """Return the hex sha256 of the renderer's two versions, the list rule and the seed."""
         self._check_split(split)
-        return _sha256(f"{WATER_VERSION}; {self._facts}")
+        return _sha256(f"{WATER_VERSION}; {self.facts}")
 
     def image(self, name: str) -> Image:
         """Return an image: RGB uint8 (H, W, 3), with the same size as above water."""
         return _submerged(self.seed, *self._place(name)).copy()
+
+
+if __name__ == "__main__":
+    data = Shapes20i()
+    write(FILE, data.facts, {split: data.count(split) for split in COUNTS}, data.draw_placed())

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from fssbench.datasets import open_dataset
+from fssbench.datasets.dataset import Split
+from fssbench.datasets.shapes20i import dataset as shapes20i
 from fssbench.datasets.shapes20i.dataset import COUNTS, MIN_PIXELS, Shapes20i
 from fssbench.datasets.shapes20i.scene import Scene, plan, render, render_label
 from fssbench.errors import MissingError, UsageError
@@ -40,18 +41,8 @@ def sha256(*arrays: np.ndarray) -> str:
 
 
 @pytest.fixture(scope="module")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("shapes")
-
-
-@pytest.fixture(scope="module")
-def dataset(cache: Path) -> Shapes20i:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XDG_CACHE_HOME", str(cache))
-        opened = Shapes20i.open()
-        opened.index("val")
-        opened.index("train")
-    return opened
+def dataset() -> Shapes20i:
+    return Shapes20i.open()
 
 
 @pytest.mark.parametrize(("seed", "name"), sorted(PIXELS))
@@ -73,8 +64,9 @@ def test_fingerprint_depends_on_the_seed_alone() -> None:
 
 def test_a_picture_does_not_depend_on_what_was_drawn_before() -> None:
     forth, back = Shapes20i(), Shapes20i()
-    names = [f"train_{number:04d}" for number in range(1, 2000, 25)]  # more than are kept in memory
+    names = [f"train_{number:04d}" for number in range(1, 2000, 25)]
     first = {name: sha256(forth.image(name)) for name in names}
+    shapes20i._rendered.cache_clear()
     assert first == {name: sha256(back.image(name)) for name in reversed(names)}
     assert len(set(first.values())) == len(names)
 
@@ -137,14 +129,24 @@ def test_index_counts_the_pixels_of_the_labels(dataset: Shapes20i) -> None:
         assert dict(zip(rows["class_id"], rows["pixels"], strict=True)) == expected
 
 
-def test_index_is_drawn_once_and_kept(dataset: Shapes20i, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("split", ["val", pytest.param("train", marks=pytest.mark.slow)])
+def test_the_shipped_index_is_what_is_drawn(dataset: Shapes20i, split: Split) -> None:
+    pd.testing.assert_frame_equal(dataset.index(split), dataset.count(split))
+    if split == "train":
+        assert dataset._placed == dataset.draw_placed()
+
+
+def test_an_index_that_is_not_shipped_is_drawn_once_and_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(scene: Scene) -> None:
         raise AssertionError(f"drew {scene.key} again")
 
-    monkeypatch.setenv("XDG_CACHE_HOME", str(cache))
+    monkeypatch.setattr("fssbench.datasets.shapes20i.dataset.COUNTS", {"train": 12, "val": 7})
+    drawn = {split: Shapes20i().index(split) for split in ("val", "train")}
+    assert drawn["val"]["name"].unique().tolist() == [f"val_{number:04d}" for number in range(1, 8)]
+    assert len(Shapes20i()._placed) == 12
     monkeypatch.setattr("fssbench.datasets.shapes20i.dataset.render_label", refuse)
     for split in ("val", "train"):
-        pd.testing.assert_frame_equal(Shapes20i().index(split), dataset.index(split))
+        pd.testing.assert_frame_equal(Shapes20i().index(split), drawn[split])
     with pytest.raises(AssertionError, match="again"):
         Shapes20i(seed=1).index("val")
 
