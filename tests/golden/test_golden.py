@@ -80,6 +80,7 @@ def share_backbone(method: Method[Any, Any], known: dict[tuple[object, ...], Any
     Encoding takes nearly all of a case's time.
     """
     backbone: nn.Module
+    steps: tuple[str, ...]
     if isinstance(method, StagedMethod):
         backbone, steps = method.stages, ("shallow", "deep")
     else:
