@@ -49,11 +49,11 @@ def shipped_placed(facts: str) -> dict[str, set[int]] | None:
 
 def write(file: Path, facts: str, indices: Mapping[Split, pd.DataFrame], placed: Mapping[str, set[int]]) -> None:
     """Write the file for `shipped_index` and `shipped_placed`."""
-    arrays = {
-        split: np.stack(
+    train, val = (
+        np.stack(
             [index["name"].str.rpartition("_")[2].astype("int32"), index["class_id"], index["pixels"]], axis=1
         ).astype(np.int32)
-        for split, index in indices.items()
-    }
+        for index in (indices["train"], indices["val"])
+    )
     bits = np.array([sum(1 << class_id for class_id in placed[name]) for name in sorted(placed)], np.int32)
-    np.savez_compressed(file, facts=np.array(facts), placed=bits, **arrays)
+    np.savez_compressed(file, facts=np.array(facts), placed=bits, train=train, val=val)
