@@ -13,6 +13,8 @@
 #                long; what breaks a reader goes to tests/fuzz/findings
 #   make fuzz-guided  the same by atheris, which looks for new paths (pip install atheris first)
 #   make gpu     on a machine with a graphics card: its tests, and a short benchmark into benchmarks/speed/gpu.csv
+#   make check-speed  count what each step of each method does, and hold it against benchmarks/speed/operations.csv;
+#                ACCEPT=1 writes what was counted; RATIOS=1 times a few methods, too, in units of a matrix product
 #   make soak    kill commands at random moments for ten minutes, and see that nothing is lost; MINUTES=60 for longer
 #   make docs    build the documentation as a site, strictly, into build/site
 #   make wheel   build wheel and source archive into dist/
@@ -24,7 +26,7 @@
 
 SHELL := /bin/bash
 .DELETE_ON_ERROR:
-.PHONY: demo demo-full test test-all test-random coverage mutation lint check fuzz fuzz-guided gpu soak docs wheel lock clean
+.PHONY: demo demo-full test test-all test-random coverage mutation lint check fuzz fuzz-guided gpu check-speed soak docs wheel lock clean
 
 NEW_ENOUGH := -c 'import sys; sys.exit(sys.version_info < (3, 11))'
 # The first of these that is new enough; python3 if none is, so that there is something to name in the complaint.
@@ -159,6 +161,10 @@ fuzz-guided: $(READY)
 gpu: $(READY)
 	$(BIN)/python -m pytest --quiet -m gpu tests/gpu
 	$(BIN)/python benchmarks/speed/gpu.py --out benchmarks/speed/gpu.csv
+
+check-speed: $(READY)
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/speed/operations.py $(if $(ACCEPT),--accept)
+	$(if $(RATIOS),OMP_NUM_THREADS=1 $(BIN)/python benchmarks/speed/ratios.py $(if $(ACCEPT),--accept))
 
 soak: $(READY)
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.reliability.soak --minutes $(or $(MINUTES),10)

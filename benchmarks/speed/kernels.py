@@ -95,7 +95,7 @@ def main() -> None:
 
     clock = CLOCKS[args.clock]
     machine = {
-        "machine": _processor(),
+        "machine": processor(),
         "threads": torch.get_num_threads(),
         "torch": torch.__version__,
         "clock": args.clock,
@@ -135,7 +135,8 @@ def compare(name: str, args: argparse.Namespace, clock: Callable[[], float]) -> 
     return rows
 
 
-def _processor() -> str:
+def processor() -> str:
+    """Return the name of the processor, as far as the system tells it."""
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.exists():
         for line in cpuinfo.read_text().splitlines():

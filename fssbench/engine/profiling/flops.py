@@ -38,17 +38,42 @@ class Operations(TorchDispatchMode):  # type: ignore[no-untyped-call]
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:  # noqa: ANN401 - what the operation returns
         """Run an operation and count it."""
-        keywords, formula = dict(kwargs or {}), _formula(func)
-        composed = torch._C._dispatch_has_kernel_for_dispatch_key(func.name(), _COMPOSED)  # type: ignore[no-untyped-call]
-        if formula is None and composed:
+        keywords = dict(kwargs or {})
+        if is_composed(func):
             with self:
-                return func._op_dk(_COMPOSED, *args, **keywords)
+                return run_parts(func, args, keywords)
         out = func(*args, **keywords)
-        if formula is not None:
-            self.count += formula(*args, **keywords, out_val=out)
-        elif func.overloadpacket is _ATTENTION:
-            self.count += sdpa_flop_count(*(tensor.shape for tensor in args[:3]))  # type: ignore[no-untyped-call]
+        self.count += operations_of(func, args, keywords, out)
         return out
+
+
+def is_composed(func: OpOverload) -> bool:
+    """Return whether an operation consists of others, among them perhaps some that torch has a formula for."""
+    return _formula(func) is None and bool(
+        torch._C._dispatch_has_kernel_for_dispatch_key(func.name(), _COMPOSED)  # type: ignore[no-untyped-call]
+    )
+
+
+def run_parts(func: OpOverload, args: tuple[Any, ...], keywords: Mapping[str, Any]) -> Any:  # noqa: ANN401 - see above
+    """Run a composed operation as the operations that it consists of, which a dispatch mode then sees."""
+    return func._op_dk(_COMPOSED, *args, **keywords)
+
+
+def operations_of(func: OpOverload, args: tuple[Any, ...], keywords: Mapping[str, Any], out: object) -> int:
+    """Return the floating-point operations of a product, a convolution or attention; 0 for anything else.
+
+    Args:
+        func: The operation.
+        args: Its arguments.
+        keywords: Those by name.
+        out: What it returned.
+    """
+    formula = _formula(func)
+    if formula is not None:
+        return formula(*args, **keywords, out_val=out)
+    if func.overloadpacket is _ATTENTION:
+        return int(sdpa_flop_count(*(tensor.shape for tensor in args[:3])))  # type: ignore[no-untyped-call]
+    return 0
 
 
 def _formula(func: OpOverload) -> Callable[..., int] | None:
