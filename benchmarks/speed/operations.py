@@ -26,7 +26,6 @@ ACCEPT = "make check-speed ACCEPT=1"
 Key = tuple[str, ...]
 Known = dict[Key, Counts]
 """Counts by the values of `KEYS`."""
-_UNITS = {"bytes_written": (1e6, "MB"), "bytes_copied": (1e6, "MB"), "operations": (1e9, "GFLOP"), "calls": (1, "")}
 
 
 def read(path: Path = BASELINE) -> tuple[Known, str]:
@@ -87,10 +86,8 @@ def grew(lines: Iterable[str]) -> bool:
 
 
 def _change(name: str, before: int, now: int) -> str:
-    by, unit = _UNITS[name]
-    share = f"{100 * (now - before) / before:+.2g} %" if before else f"+{now}"
-    figures = f"{before / by:,.1f} to {now / by:,.1f} {unit}" if unit else f"{before:,} to {now:,}"
-    return f"{name.replace('_', ' ')} {figures} ({share})"
+    share = f"{100 * (now - before) / before:+.2g} %" if before else f"+{now:,}"
+    return f"{name.replace('_', ' ')} {before:,} to {now:,} ({share})"
 
 
 def main() -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
@@ -18,7 +19,7 @@ OFTEN = {"hsnet", "pfenet", "canet"}
 """One of each design; what is slow runs in `make test-all`."""
 
 
-def case_of(name: str) -> counting.Case:
+def case_of(name: str) -> Any:
     return next(case for case in counting.cases([name]) if case.brief)
 
 
@@ -26,7 +27,7 @@ def case_of(name: str) -> counting.Case:
     "case",
     [pytest.param(case, id=case.method, marks=() if case.method in OFTEN else pytest.mark.slow) for case in BRIEF],
 )
-def test_every_step_does_exactly_what_is_known(case: counting.Case) -> None:
+def test_every_step_does_exactly_what_is_known(case: Any) -> None:
     found = operations.changes(case, KNOWN, TORCH, counting.count(case))
     assert not found, "\n".join([*found, f"if that is meant: {operations.ACCEPT}"])
 
@@ -41,7 +42,9 @@ def test_a_copy_and_a_product_more_are_found_and_named(monkeypatch: pytest.Monke
 
     monkeypatch.setattr(FastHSNet, "score", longer)
     (line,) = operations.changes(case, KNOWN, TORCH, counting.count(case))
-    assert line.startswith("hsnet (resnet50, 144 x 144, 1-shot), predict: calls 623 to 62")
+    before = KNOWN["hsnet", "resnet50", "144", "1", "predict"].calls
+    assert line.startswith(f"hsnet (resnet50, 144 x 144, 1-shot), predict: calls {before:,} to {before + 4:,} (+")
+    assert "operations" in line
     assert "bytes copied" in line
     assert operations.grew([line])
 
