@@ -94,7 +94,8 @@ def _names(plan: Plan) -> Iterator[str]:
 
     shard = plan.request.shard or WHOLE
     for first, last in pairwise((0, *(plan.until.schedule if plan.until else (plan.request.limit,)))):
-        for episodes in plan.lists:
+        for place, episodes in enumerate(plan.lists):
             earlier = range(min(first or 0, len(episodes)))
-            for number in order_of_work(episodes[:last], frozenset(earlier), shard):
+            among = None if plan.in_shard is None else plan.in_shard[place]
+            for number in order_of_work(episodes[:last], frozenset(earlier), shard, among):
                 yield from photos_of(episodes[number])

@@ -19,6 +19,7 @@ from fssbench.engine.same_masks import check_same_masks
 from fssbench.engine.same_photos import check_same_photos
 from fssbench.errors import FSSBenchError, UsageError
 from fssbench.fast.form import fast_form
+from fssbench.planning.cut import numbers_of
 from fssbench.planning.settings import Settings
 from fssbench.results.derived import frame_of_run
 from fssbench.results.progress import Progress, Silent
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
     from fssbench.episode import EpisodeList
     from fssbench.protocols.rules import Protocol as Rules
     from fssbench.results.record import Run
-    from fssbench.results.shard import Shard
     from fssbench.results.until import Until
 
 
@@ -68,6 +68,7 @@ class RunJob:
         on_prediction: Called with each prediction before its row is written.
         all_in_memory: Whether the methods of all folds exist at the same time. If not, `method_of` may change the
             method that it returned before.
+        in_shard: The numbers of the episodes of each list that a shard has, if it is cut by its seams.
     """
 
     run: Run
@@ -77,6 +78,7 @@ class RunJob:
     folder: Folder | None = None
     on_prediction: OnPrediction | None = None
     all_in_memory: bool = False
+    in_shard: Sequence[Sequence[int]] | None = None
 
 
 def evaluate_runs(
@@ -191,7 +193,7 @@ def _evaluate(work: _Work, episodes: int | None) -> None:
     """Evaluate what has no row yet of the first `episodes` of each list; None for all that are requested."""
     jobs, rows, shown, settings = work.jobs, work.rows, work.shown, work.settings
     folds = sorted({one.fold for job in jobs for one in job.run.folds})
-    remaining = {fold: _remaining(fold, jobs, rows, work.processes.shard, episodes) for fold in folds}
+    remaining = _remaining(folds, jobs, rows, work.processes, episodes)
     for batch in [folds] if all(job.all_in_memory for job in jobs) else [[fold] for fold in folds]:
         steps = [one for fold in batch for one in remaining[fold]]
         if episodes is not None and not steps:
@@ -222,22 +224,38 @@ def _evaluate(work: _Work, episodes: int | None) -> None:
                     shown.advance(row, place)
 
 
+_Part = tuple[int, "EpisodeList", list[int]]
+"""The index of a run, the list of a fold, and the numbers of episodes."""
+
+
 def _remaining(
-    fold: int, jobs: Sequence[RunJob], rows: Sequence[Sequence[Row]], shard: Shard, most: int | None
-) -> list[tuple[int, EpisodeList, list[int]]]:
-    """Return what one process has to evaluate of a fold: the index of a run, its list, and the numbers of the episodes.
+    folds: Sequence[int], jobs: Sequence[RunJob], rows: Sequence[Sequence[Row]], processes: Processes, most: int | None
+) -> dict[int, list[_Part]]:
+    """Return what one process has to evaluate of each fold.
 
     The numbers are in the order of evaluation; episodes that have a row are left out.
     """
-    remaining: list[tuple[int, EpisodeList, list[int]]] = []
+    parts: list[_Part] = []
     for place, job in enumerate(jobs):
-        done = {row.episode for row in rows[place] if row.fold == fold}
-        for record, episodes in zip(job.run.folds, job.lists, strict=True):
-            if record.fold == fold:
-                numbers = order_of_work(episodes[: job.run.requested(record)][:most], done, job.run.as_shard)
-                numbers = numbers[slice(*shard.bounds(len(numbers)))]
-                remaining += [(place, episodes, numbers)] if numbers else []
-    return remaining
+        for index, (record, episodes) in enumerate(zip(job.run.folds, job.lists, strict=True)):
+            done = {row.episode for row in rows[place] if row.fold == record.fold}
+            among = None if job.in_shard is None else job.in_shard[index]
+            numbers = order_of_work(episodes[: job.run.requested(record)][:most], done, job.run.as_shard, among)
+            parts.append((place, episodes, numbers))
+    share = _divided(parts, processes)
+    return {fold: [part for part in share if part[1].fold == fold and part[2]] for fold in folds}
+
+
+def _divided(parts: Sequence[_Part], processes: Processes) -> Sequence[_Part]:
+    """Return the share of one process, in the same order."""
+    if processes.size == 1:
+        return parts
+    lists = [(episodes.fold, [episodes[number] for number in numbers]) for _, episodes, numbers in parts]
+    found = numbers_of(lists, processes.shard)
+    return [
+        (place, episodes, [numbers[index] for index in indices])
+        for (place, episodes, numbers), indices in zip(parts, found, strict=True)
+    ]
 
 
 def form_of(method: AnyMethod, device: torch.device, settings: Settings) -> AnyMethod:

@@ -6,13 +6,18 @@ with the same images close to each other: by class, because supports come from t
 
 from __future__ import annotations
 
-from collections.abc import Sequence, Set
+from collections.abc import Collection, Sequence, Set
 
 from fssbench.episode import Episode
 from fssbench.results.shard import WHOLE, Shard
 
 
-def order_of_work(episodes: Sequence[Episode], done: Set[int] = frozenset(), shard: Shard = WHOLE) -> list[int]:
+def order_of_work(
+    episodes: Sequence[Episode],
+    done: Set[int] = frozenset(),
+    shard: Shard = WHOLE,
+    among: Collection[int] | None = None,
+) -> list[int]:
     """Return the numbers of the episodes of a shard that have no row yet, in the order of evaluation.
 
     The shard is cut from the order of all episodes, whether or not they have rows: it is the same at every start.
@@ -20,8 +25,11 @@ def order_of_work(episodes: Sequence[Episode], done: Set[int] = frozenset(), sha
     Args:
         episodes: The requested episodes.
         done: Numbers of the episodes that have a row.
-        shard: Which part of the order.
+        shard: Which part of the order, for a run that is cut by the order.
+        among: The numbers that a shard has, for a run that is cut by its seams.
     """
+    if among is not None:
+        return sorted((number for number in among if number not in done), key=lambda n: (*work_key(episodes[n]), n))
     order = sorted(range(len(episodes)), key=lambda number: (*work_key(episodes[number]), number))
     start, stop = shard.bounds(len(order))
     return [number for number in order[start:stop] if number not in done]

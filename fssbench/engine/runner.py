@@ -115,7 +115,15 @@ def _job(
     else:
         processes.wait()  # until the first process has made the folder
         folder = stack.enter_context(PartFolder(plan.out, processes.rank))
-    return RunJob(folder.run, plan.lists, methods.method_of, plan.protocol, folder, all_in_memory=methods.all_in_memory)
+    return RunJob(
+        folder.run,
+        plan.lists,
+        methods.method_of,
+        plan.protocol,
+        folder,
+        all_in_memory=methods.all_in_memory,
+        in_shard=plan.in_shard,
+    )
 
 
 def _claimed(folder: Folder | None, save: OnPrediction) -> OnPrediction:

@@ -26,6 +26,7 @@ from fssbench.planning.packages import package_record
 from fssbench.planning.records import code_record, dataset_record, fold_record, ledger_record, protocol_record
 from fssbench.planning.request import DEVICES, Request
 from fssbench.planning.resolve import Names, Setting, resolve
+from fssbench.planning.shards import Numbers, numbers_in_shard, with_shard
 from fssbench.planning.spelling import spelled
 from fssbench.planning.until import until_of
 from fssbench.planning.weights import Source, sources_for
@@ -33,8 +34,6 @@ from fssbench.protocols.rules import Protocol
 from fssbench.results.record import MethodRecord, Run
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from fssbench.datasets.dataset import Dataset
     from fssbench.episode import EpisodeList
     from fssbench.results.record import Option
@@ -55,6 +54,7 @@ class Plan:
         out: The run folder.
         seen: The contents of that folder at the time of planning.
         until: The rule by which it ends, if the data decides the number of episodes.
+        in_shard: The numbers of the episodes of each list that a shard has; see `fssbench.planning.shards`.
     """
 
     request: Request
@@ -65,6 +65,7 @@ class Plan:
     out: Path
     seen: Seen | None = None
     until: Until | None = None
+    in_shard: Numbers | None = None
 
     @property
     def info(self) -> MethodInfo:
@@ -168,11 +169,11 @@ def plan(request: Request, opened: Dataset | None = None) -> Plan:
         lists = [_draw(request, dataset, fold, ways, shots, protocol) for fold in folds]
     check_whole_queries(lists, request.limit, request.until)
     check_leaks(dataset, lists, allowed=request.allow_leak)
-    _check_shard(request, lists)
+    in_shard = numbers_in_shard(request, lists, out)
     until = None
     if request.until is not None:
         until = until_of(request.until, lists, request.limit, shard=request.shard, together=request.together)
-    result = Plan(request, setting, dataset, tuple(lists), sources, out, seen, until)
+    result = Plan(request, setting, dataset, tuple(lists), sources, out, seen, until, in_shard)
     if request.trained_on == request.dataset:
         for episodes in lists:
             check_base_class_count(info, result.options, dataset, episodes.fold)
@@ -196,17 +197,6 @@ def _names(request: Request, ways: int, shots: int) -> Names:
         shot=shots,
         weak=request.weak,
     )
-
-
-def _check_shard(request: Request, lists: Sequence[EpisodeList]) -> None:
-    sizes = [len(one) if request.limit is None else min(len(one), request.limit) for one in lists]
-    shard, most = request.shard, max(sizes, default=0)
-    if shard is not None and not any(stop - start for start, stop in map(shard.bounds, sizes)):
-        size = f"{most} episodes" if len(sizes) == 1 else f"lists of {most} episodes at most"
-        raise UsageError(
-            f"shard {shard} of {size} is empty",
-            f"use at most as many shards as episodes: --shard 1/{most} to --shard {most}/{most}",
-        )
 
 
 def _out(request: Request, folder: Path) -> Path:
@@ -279,7 +269,7 @@ def _draw(request: Request, dataset: Dataset, fold: int, ways: int, shots: int, 
 def planned_run(plan: Plan) -> Run:
     """Return the record of a planned run: everything except what is known only at the start."""
     several = plan.info.names_variant
-    return Run(
+    whole = Run(
         method=MethodRecord(
             name=plan.info.name,
             variant=plan.variant if several else None,
@@ -299,10 +289,10 @@ def planned_run(plan: Plan) -> Run:
         limit=plan.request.limit,
         starts=(),
         train_dataset=None if plan.request.trained_on == plan.request.dataset else plan.request.trained_on,
-        shard=None if plan.request.shard is None else (plan.request.shard.number, plan.request.shard.count),
         precision=plan.request.settings.precision,
         plain=plan.request.settings.plain,
         label=plan.request.label,
         label_backbone=plan.request.label_backbone,
         until=plan.until,
     )
+    return with_shard(whole, plan.request.shard, plan.in_shard)

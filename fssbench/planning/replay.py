@@ -70,6 +70,7 @@ def request_of(run: Run, folder: Path, settings: Settings, root: Path | None = N
         root=root or recorded_root(run),
         settings=replace(settings, precision=run.precision, plain=run.plain),
         shard=None if run.shard is None else Shard(*run.shard),
+        cut=run.cut,
         label=run.label,
         label_backbone=run.label_backbone,
     )

@@ -12,7 +12,7 @@ from fssbench.protocols.rules import ScoreAt
 
 if TYPE_CHECKING:
     from fssbench.results.run_reader import Existing
-    from fssbench.results.shard import Shard
+    from fssbench.results.shard import Cut, Shard
     from fssbench.results.until import Until
 
 
@@ -59,6 +59,8 @@ class Request:
     existing: Existing | None = None
     settings: Settings = field(default_factory=Settings)
     shard: Shard | None = None
+    cut: Cut | None = None
+    """How shards are cut, if they are to be cut as in an earlier run; None for as the shards in the folder are."""
     label: str | None = None
     label_backbone: str | None = None
     until: float | None = None

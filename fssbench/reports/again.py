@@ -35,17 +35,16 @@ def plan_again(method: Method, fold: FoldRecord, scene: Scene, device: str = "au
     run = method.run
     if method.folder is None:
         raise UsageError("the run has no folder")
-    whole = replace(run, folds=(fold,), limit=None, shard=None, until=None)
-    request = request_of(whole, method.folder, Settings(), scene.dataset.root)
+    stored = replace(replace(run, folds=(fold,)).whole, limit=None, until=None)
+    request = request_of(stored, method.folder, Settings(), scene.dataset.root)
     # A seed would be that of a draw; that of random weights is set below.
     request = replace(request, device=device, seed=None, leads=False)
     planned = plan(request, scene.dataset)
     if fold.weights.seed is not None:
         source = replace(planned.sources[fold.fold], seed=fold.weights.seed)
         planned = replace(planned, sources={fold.fold: source})
-    now = replace(planned_run(planned), limit=None, shard=None)
-    stored = replace(run, folds=(fold,), limit=None, shard=None, until=None)
-    stored = replace(stored, folds=(replace(fold, unanswered=0),))
+    now = replace(planned_run(planned), limit=None)
+    stored = replace(stored, folds=tuple(replace(one, unanswered=0) for one in stored.folds))
     if found := first_difference(stored, now):
         both = (str(found.stored), str(found.requested))
         was, now_is = (re.sub(r"\b([0-9a-f]{12})[0-9a-f]{28,}\b", r"\1", text) for text in both)

@@ -40,7 +40,7 @@ def is_part(folder: Path, whole: Path) -> bool:
         run, other = read_run(folder), read_run(whole)
     except (BrokenFileError, MissingError):
         return False
-    return run.is_shard and not other.is_shard and first_difference(replace(other, shard=run.shard), run) is None
+    return run.is_shard and not other.is_shard and first_difference(other.whole, run.whole) is None
 
 
 def merge(folders: Sequence[Path], out: Path, existing: Existing = Existing.REFUSE) -> Results:
@@ -65,9 +65,9 @@ def merge(folders: Sequence[Path], out: Path, existing: Existing = Existing.REFU
             f"the run in {folders[0]} ended by looks at whole lists (--until), and is no part of another",
             "leave it out",
         )
-    whole = replace(runs[0], shard=None)
+    whole = runs[0].whole
     for folder, run in zip(folders[1:], runs[1:], strict=True):
-        if found := first_difference(whole, replace(run, shard=None)):
+        if found := first_difference(whole, run.whole):
             raise UsageError(
                 f"{folder} is no part of the run in {folders[0]}: its {found.field} is {found.requested}, "
                 f"the other's {found.stored}",

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import ClassVar, Literal
 
 from fssbench.ledger.facts import ChosenOn, NovelImages
 from fssbench.metrics.summary import LEVEL
 from fssbench.protocols.choices import BaseRule, ProtocolFile, QueryRim
-from fssbench.results.shard import WHOLE, Shard
+from fssbench.results.shard import WHOLE, Cut, Shard
 from fssbench.results.until import Until
 
 Option = str | int | float | bool | tuple[int | float, ...] | None
@@ -241,6 +241,7 @@ class FoldRecord:
         references: How many different supports each query of the list has (`EpisodeList.references`).
         absent: How many queries of the list hold no class of their episode, if it was made so (`EpisodeList.absent`).
         base_hash: Hash of the protocol's list that the list was made from, if it has references or absent queries.
+        in_shard: How many episodes of the list a shard has that is cut by "seams"; otherwise None.
     """
 
     __pydantic_config__: ClassVar[dict[str, object]] = _CONFIG
@@ -263,6 +264,7 @@ class FoldRecord:
     references: int | None = None
     absent: int | None = None
     base_hash: str | None = None
+    in_shard: int | None = None
 
 
 @dataclass(frozen=True)
@@ -321,7 +323,8 @@ class Run:
         starts: When and where the run was started and continued.
         train_dataset: The data set that the weights were trained on, if it is another one than the evaluated one;
             otherwise None.
-        shard: (number, count) if only a part of each fold is evaluated, in the order of work; None for all of it.
+        shard: (number, count) if only a part of the run is evaluated; None for all of it.
+        cut: How shards are cut; "order" also if there are none.
         precision: The precision of the computation; see `fssbench.planning.settings.Settings`.
         plain: Whether the plain methods predicted, instead of their fast forms.
         label: The name of the row in tables; None for that of the method.
@@ -345,6 +348,7 @@ class Run:
     starts: tuple[Start, ...]
     train_dataset: str | None = None
     shard: tuple[int, int] | None = None
+    cut: Cut = "order"
     precision: Literal["float32", "tf32", "bfloat16", "float16"] = "float32"
     plain: bool = False
     label: str | None = None
@@ -355,13 +359,19 @@ class Run:
 
     @property
     def as_shard(self) -> Shard:
-        """The part of each fold that is evaluated."""
+        """The part of the run that is evaluated."""
         return WHOLE if self.shard is None else Shard(*self.shard)
 
     @property
     def is_shard(self) -> bool:
         """Whether this is one of several shards of a run."""
         return self.as_shard.count > 1
+
+    @property
+    def whole(self) -> Run:
+        """The record of the run that this one is a shard of; an equal one if it is no shard."""
+        folds = tuple(replace(fold, in_shard=None) for fold in self.folds)
+        return replace(self, shard=None, cut="order", folds=folds)
 
     @property
     def classes(self) -> dict[int, tuple[int, ...]]:
@@ -400,4 +410,4 @@ class Run:
     def expected(self, fold: FoldRecord) -> int:
         """Return how many rows a fold will have: the requested episodes, without those left out on request."""
         start, stop = self.as_shard.bounds(self.requested(fold))
-        return stop - start - fold.unanswered
+        return (stop - start if fold.in_shard is None else fold.in_shard) - fold.unanswered

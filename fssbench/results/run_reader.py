@@ -185,6 +185,7 @@ def _out_of_bounds(run: Run) -> str:
         ("limit", 1, [run.limit]),
         ("folds.fold", 0, [fold.fold for fold in run.folds]),
         ("folds.episodes", 0, [fold.episodes for fold in run.folds]),
+        ("folds.in_shard", 0, [fold.in_shard for fold in run.folds]),
         ("folds.unanswered", 0, [fold.unanswered for fold in run.folds]),
         ("folds.run_length", 1, [fold.run_length for fold in run.folds]),
         ("folds.classes", 0, [value for fold in run.folds for value in fold.classes]),
@@ -192,6 +193,10 @@ def _out_of_bounds(run: Run) -> str:
     ):
         if any(number is not None and not least <= number < MAX_NUMBER for number in numbers):
             return name
+    if any((fold.in_shard is None) != (run.cut == "order") for fold in run.folds):
+        return "cut"
+    if any(fold.in_shard is not None and fold.in_shard > fold.episodes for fold in run.folds):
+        return "folds.in_shard"
     return "" if run.shard is None or 1 <= run.shard[0] <= run.shard[1] else "shard"
 
 

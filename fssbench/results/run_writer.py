@@ -325,6 +325,8 @@ class PartFolder:
 def _record_of(run: Run) -> str:
     """Return run.json; keys that only some runs have are left out of others, so that earlier versions read these."""
     unset: dict[str, Any] = {} if run.until else {"until": True}
+    if run.cut == "order":
+        unset["cut"] = True
     rules = {"own": run.protocol.own is None, "query_rim": run.protocol.query_rim == "hidden"}
     if usual := {name for name, is_usual in rules.items() if is_usual}:
         unset["protocol"] = usual
@@ -338,6 +340,8 @@ def _record_of(run: Run) -> str:
         of_fold["weights"] = {"trained"}
     if run.references is None and not run.has_absent:
         of_fold |= dict.fromkeys(("references", "absent", "base_hash"), True)
+    if run.cut == "order":
+        of_fold["in_shard"] = True
     if of_fold:
         unset["folds"] = {"__all__": of_fold}
     return schema().dump_json(run, indent=1, exclude=unset).decode() + "\n"
@@ -415,6 +419,13 @@ def check_continues(path: Path, run: Run) -> Run:
         stored = read_run(path)
     except BrokenFileError as error:
         raise BrokenFileError(f"the run in {path} can't be continued: {error.message}", _PUT_BACK) from error
+    if run.is_shard and stored.shard == run.shard and stored.limit != run.limit:
+        before, now = ("all" if limit is None else f"the first {limit}" for limit in (stored.limit, run.limit))
+        raise UsageError(
+            f"the run in {path} can't be continued: it is shard {run.as_shard} of {before} episodes of each list, and "
+            f"that of {now} has other ones",
+            f"{'leave --limit out' if stored.limit is None else f'--limit {stored.limit}'}, or give another --out",
+        )
     if found := first_difference(stored, run):
         changed = _CHANGED.get(found.field, "")
         raise UsageError(

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from fssbench.errors import UsageError
+
+Cut = Literal["order", "seams"]
+"""How a run is divided: "order" cuts the order of work of each fold, as earlier versions do; "seams" cuts all folds so
+that episodes with the same images stay together (`fssbench.planning.cut`)."""
 
 
 @dataclass(frozen=True)

@@ -130,21 +130,21 @@ def test_shards_that_are_launched_need_a_folder_with_a_name(fssbench: Fssbench) 
 
 
 @pytest.mark.parametrize(
-    ("asked", "shard", "what"),
+    ("asked", "shard", "what", "most"),
     [
-        ((), "1/1000", "4 episodes"),
-        ((), "4/5000", "4 episodes"),
-        (("--fold", "all"), "999/1000", "lists of 4 episodes at most"),
+        ((), "1/1000", "4 episodes", 4),
+        ((), "4/5000", "4 episodes", 4),
+        (("--fold", "all"), "999/1000", "lists of 16 episodes", 16),
     ],
 )
 def test_a_shard_without_an_episode_is_refused(
-    asked: tuple[str, ...], shard: str, what: str, fssbench: Fssbench
+    asked: tuple[str, ...], shard: str, what: str, most: int, fssbench: Fssbench
 ) -> None:
     code, out, err = fssbench(*EVAL, *asked, "--out", "c", "--shard", shard)
     assert (code, out) == (2, "")
     assert err == (
         f"error: shard {shard} of {what} is empty\n"
-        "  try: use at most as many shards as episodes: --shard 1/4 to --shard 4/4\n"
+        f"  try: use at most as many shards as episodes: --shard 1/{most} to --shard {most}/{most}\n"
     )
 
 

@@ -171,7 +171,7 @@ def test_a_share_of_each_fold_is_as_it_is_alone(tmp_path: Path):
     from fssbench.results.shard import Shard
 
     checkpoints = write_checkpoints(tmp_path, one_encoder=True)
-    half = planned(Path("half"), checkpoint=checkpoints, shard=Shard(2, 2))
+    half = planned(Path("half"), checkpoint=checkpoints, shard=Shard(2, 2), cut="order")
     evaluated(half)
     expected = [
         (episodes.fold, number) for episodes in half.lists for number in order_of_work(episodes, shard=Shard(2, 2))
