@@ -45,6 +45,7 @@ def merge(
     from fssbench.errors import UsageError
     from fssbench.results.merge import lists_of, shards_in
     from fssbench.results.merge import merge as merge_shards
+    from fssbench.results.run_reader import read_run
 
     check_folder("--out", out)
     existing = existing_of(resume=resume, overwrite=overwrite)
@@ -57,9 +58,12 @@ def merge(
         results = merge_shards(found, target, existing)
     report(results, list(lists_of(target, results.run).values()))
     if results.missing:
+        alike = len({(run.cut, run.as_shard.count) for run in map(read_run, found)}) == 1
         typer.echo(
-            f"{results.missing} episodes are missing in these {len(found)} runs\n"
-            "  try: the command of each unfinished shard again, with --resume, then fssbench merge --resume",
+            f"{results.missing} episodes are missing in these {len(found)} runs"
+            f"{'' if alike else ', which are not cut into shards in one way'}\n"
+            "  try: the command of each unfinished shard again, with --resume, then fssbench merge --resume"
+            f"{'' if alike else f'; or the command of the run without a shard, --out {target} --resume'}",
             err=True,
         )
         raise typer.Exit(1)

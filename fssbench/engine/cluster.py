@@ -5,15 +5,25 @@ from __future__ import annotations
 import shlex
 import subprocess
 import sys
+import time
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from fssbench.errors import MissingError, UsageError
+from fssbench.stopping import DEADLINE
+
+if TYPE_CHECKING:
+    from submitit.helpers import DelayedSubmission
 
 Cluster = Literal["slurm", "local"]
+
+RESTARTS = 20
+"""How often a job that reaches its time limit is queued again; one that is preempted always is."""
+_POLL = 0.1
+"""Seconds between looks at whether a shard has ended."""
 
 
 @dataclass(frozen=True)
@@ -91,7 +101,9 @@ def submit(commands: Sequence[Sequence[str]], folder: Path, cluster: Cluster, re
             f"submitit, which submits the jobs, can't be imported: {error}", "pip install 'fssbench[slurm]'"
         ) from error
     try:
-        executor = submitit.AutoExecutor(folder=str(folder), cluster=cluster)
+        executor = submitit.AutoExecutor(
+            folder=str(folder), cluster=cluster, **{f"{cluster}_max_num_timeout": RESTARTS}
+        )
     except RuntimeError as error:
         raise MissingError(f"there is no {cluster} here: {str(error).splitlines()[0]}", "--cluster local") from error
     parameters: dict[str, object] = {
@@ -109,16 +121,46 @@ def submit(commands: Sequence[Sequence[str]], folder: Path, cluster: Cluster, re
         executor.update_parameters(**parameters, **dict(resources.extra or {}))
     except (NameError, TypeError, ValueError) as error:
         raise UsageError(f"submitit refuses a parameter: {str(error).splitlines()[0]}") from error
-    return [str(job.job_id) for job in executor.map_array(run_command, [list(command) for command in commands])]
+    return [str(job.job_id) for job in executor.map_array(ShardJob(), [list(command) for command in commands])]
 
 
-def run_command(command: Sequence[str]) -> int:
-    """Run one shard and return 0. Its output goes to the log of the job.
+class ShardJob:
+    """A job of submitit that runs one shard, and is queued again if its time is over or it has to make room.
 
-    Raises:
-        subprocess.CalledProcessError: If it fails.
+    Submitit calls it, and calls `checkpoint` at the signal that the cluster sends before it ends the job.
     """
-    sys.stdout.write(f"{shlex.join(command)}\n")
-    sys.stdout.flush()
-    subprocess.run(list(command), check=True)  # noqa: S603 - the command that a person has launched
-    return 0
+
+    def __init__(self) -> None:
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def __call__(self, command: Sequence[str]) -> int:
+        """Run the command of a shard and return 0. Its output goes to the log of the job.
+
+        Raises:
+            subprocess.CalledProcessError: If it fails.
+        """
+        sys.stdout.write(f"{shlex.join(command)}\n")
+        sys.stdout.flush()
+        self._process = subprocess.Popen(list(command))  # noqa: S603 - the command that a person has launched
+        # Not by `wait`, which holds a lock that `checkpoint`, called by a signal in the same thread, would wait for.
+        while self._process.poll() is None:
+            time.sleep(_POLL)
+        if self._process.returncode:
+            raise subprocess.CalledProcessError(self._process.returncode, list(command))
+        return 0
+
+    def checkpoint(self, command: Sequence[str]) -> DelayedSubmission:
+        """End the shard, which finishes the episodes that are predicted at that moment, and return the job to queue.
+
+        The rows are all that it leaves: the command has --resume.
+        """
+        from submitit.helpers import DelayedSubmission
+
+        process = self._process
+        if process is not None:
+            process.terminate()
+            last = time.monotonic() + DEADLINE + 5
+            while process.poll() is None and time.monotonic() < last:
+                time.sleep(_POLL)
+            process.kill()
+        return DelayedSubmission(ShardJob(), list(command))

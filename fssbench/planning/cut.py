@@ -8,8 +8,8 @@ to the lower number: every job of an array finds the same shards, on any machine
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from itertools import chain
+from collections.abc import Iterator, Sequence
+from itertools import chain, pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +18,8 @@ from fssbench.episode import Episode
 from fssbench.results.shard import Shard
 
 Integers = npt.NDArray[np.int64]
+FoldEpisodes = tuple[int, Sequence[Episode]]
+"""A fold, and episodes of it."""
 
 BRANCHES = 16
 """Most parts of one cut. More shards are cut from its parts, so that a job only cuts what its shard is in."""
@@ -27,7 +29,7 @@ TOLERANCE = 50
 """A part has at most one more or less in so many episodes than an equal one."""
 
 
-def numbers_of(lists: Sequence[tuple[int, Sequence[Episode]]], shard: Shard) -> list[list[int]]:
+def numbers_of(lists: Sequence[FoldEpisodes], shard: Shard) -> list[list[int]]:
     """Return the numbers of the episodes of a shard, rising, for each list.
 
     Each episode of the lists is in one shard. The sizes of the shards differ by a few per cent at most.
@@ -36,6 +38,16 @@ def numbers_of(lists: Sequence[tuple[int, Sequence[Episode]]], shard: Shard) -> 
         lists: Folds and their episodes; of one fold there may be several lists, as of 1 and 5 shots.
         shard: Which part of all of them.
     """
+    return next(_shards(lists, shard.count, shard.number - 1))
+
+
+def shards_of(lists: Sequence[FoldEpisodes], count: int) -> list[list[list[int]]]:
+    """Return what `numbers_of` does, for each of `count` shards."""
+    return list(_shards(lists, count))
+
+
+def _shards(lists: Sequence[FoldEpisodes], count: int, only: int | None = None) -> Iterator[list[list[int]]]:
+    """Yield the numbers of each shard, or of one only, whose number is from 0."""
     places = [(place, number) for place, (_, one) in enumerate(lists) for number in range(len(one))]
     episodes = [lists[place][1][number] for place, number in places]
     names: dict[str, int] = {}
@@ -48,11 +60,12 @@ def numbers_of(lists: Sequence[tuple[int, Sequence[Episode]]], shard: Shard) -> 
     order = sorted(
         range(len(places)), key=lambda i: (rank[classes[i]], episodes[i].classes, episodes[i].query, places[i])
     )
-    found: list[list[int]] = [[] for _ in lists]
-    for index in sorted(_shard_of(order, images, shard.number - 1, shard.count)):
-        place, number = places[index]
-        found[place].append(number)
-    return found
+    for shard in _divided(order, images, count, only):
+        found: list[list[int]] = [[] for _ in lists]
+        for index in sorted(shard):
+            place, number = places[index]
+            found[place].append(number)
+        yield found
 
 
 def _class_order(classes: Sequence[tuple[int, int]], images: Sequence[Integers]) -> list[tuple[int, int]]:
@@ -80,18 +93,20 @@ def _class_order(classes: Sequence[tuple[int, int]], images: Sequence[Integers])
     return [groups[number] for number in order]
 
 
-def _shard_of(order: Sequence[int], images: Sequence[Integers], number: int, count: int) -> list[int]:
-    """Return those indices of an order that the shard `number`, from 0, of `count` has."""
-    while count > 1 and order:
-        branches = min(count, BRANCHES)
-        firsts = [count * branch // branches for branch in range(branches + 1)]
-        bounds = [len(order) * first // count for first in firsts]
-        parts = np.repeat(np.arange(branches), np.diff(bounds))
-        _exchange([images[index] for index in order], parts, branches)
-        branch = next(one for one in range(branches) if number < firsts[one + 1])
-        order = [index for index, part in zip(order, parts.tolist(), strict=True) if part == branch]
-        number, count = number - firsts[branch], firsts[branch + 1] - firsts[branch]
-    return list(order)
+def _divided(order: list[int], images: Sequence[Integers], count: int, only: int | None) -> Iterator[list[int]]:
+    """Yield the indices that each of `count` shards of an order has, or those of one only."""
+    if count == 1 or not order:
+        yield order
+        yield from ([] for _ in range(1, count if only is None else 1))
+        return
+    branches = min(count, BRANCHES)
+    firsts = [count * branch // branches for branch in range(branches + 1)]
+    parts = np.repeat(np.arange(branches), np.diff([len(order) * first // count for first in firsts]))
+    _exchange([images[index] for index in order], parts, branches)
+    for branch, (first, end) in enumerate(pairwise(firsts)):
+        if only is None or first <= only < end:
+            inner = [index for index, part in zip(order, parts.tolist(), strict=True) if part == branch]
+            yield from _divided(inner, images, end - first, None if only is None else only - first)
 
 
 def _exchange(images: Sequence[Integers], parts: Integers, count: int) -> None:

@@ -91,7 +91,11 @@ def test_a_missing_shard_is_told_and_added_later(fssbench, whole: Path) -> None:
     fssbench(*COPY, "--out", "parts", "--shard", "1/2")
     code, _, err = fssbench("merge", "parts")
     assert code == 1
-    assert err.startswith("6 episodes are missing")
+    assert err.startswith("6 episodes are missing in these 1 runs\n")
+    fssbench(*COPY, "--out", "thirds", "--shard", "1/3")
+    _, _, err = fssbench("merge", "parts/shard-1-of-2", "thirds", "--out", "mixed")
+    assert "which are not cut into shards in one way" in err
+    assert "without a shard, --out mixed --resume" in err
     fssbench(*COPY, "--out", "parts", "--shard", "2/2")
     assert fssbench("merge", "parts", "--resume")[0] == 0
     assert answers(Path("parts")) == answers(whole)

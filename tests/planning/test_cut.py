@@ -16,7 +16,7 @@ from fssbench.engine.runner import run_plans
 from fssbench.episode import Episode
 from fssbench.errors import BrokenFileError, UsageError
 from fssbench.planning import cut
-from fssbench.planning.cut import numbers_of
+from fssbench.planning.cut import numbers_of, shards_of
 from fssbench.planning.plan import Plan, plan
 from fssbench.planning.request import Request
 from fssbench.results import Existing
@@ -60,6 +60,7 @@ def test_every_episode_is_in_one_of_equal_shards(seed: int, episodes: int, count
     shards = [numbers_of(lists, Shard(number, count)) for number in range(1, count + 1)]
     found = [(place, number) for share in shards for place, numbers in enumerate(share) for number in numbers]
     assert sorted(found) == [(place, number) for place in range(folds) for number in range(episodes)]
+    assert shards == shards_of(lists, count)
     sizes = [sum(map(len, share)) for share in shards]
     assert max(sizes) - min(sizes) <= 1 + folds * episodes * 2 // (count * cut.TOLERANCE)
     assert all(numbers == sorted(numbers) for share in shards for numbers in share)
@@ -72,9 +73,9 @@ def test_fewer_images_are_encoded_twice_than_by_the_order_of_work(
     lists = lists_of(0, 120)
     shards = [Shard(number, count) for number in range(1, count + 1)]
     by_order = encoded(lists, [[order_of_work(one, shard=shard) for _, one in lists] for shard in shards])
-    by_seams = encoded(lists, [numbers_of(lists, shard) for shard in shards])
+    by_seams = encoded(lists, shards_of(lists, count))
     monkeypatch.setattr(cut, "PASSES", 0)
-    by_classes = encoded(lists, [numbers_of(lists, shard) for shard in shards])
+    by_classes = encoded(lists, shards_of(lists, count))
     assert by_seams <= at_most < by_order
     assert (by_seams < by_classes) == (count > 3), "whole classes need no exchange"
 
