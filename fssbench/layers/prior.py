@@ -20,10 +20,15 @@ def prior_mask(query: Tensor, support: Tensor, size: tuple[int, int]) -> Tensor:
         support: layer4 of the support with zero background, (B, C, h', w').
         size: (height, width) to which the result is resized, bilinear with aligned corners.
     """
+    return normalized(most_similar(query, support), (query.shape[-2], query.shape[-1]), size)
+
+
+def most_similar(query: Tensor, support: Tensor) -> Tensor:
+    """Return for each query position the largest cosine with a support position, (B, h * w); see `prior_mask`."""
     a, b = query.flatten(2), support.flatten(2)
     norms = a.norm(dim=1)[:, :, None] * b.norm(dim=1)[:, None, :]
     cosine = torch.bmm(a.transpose(1, 2), b) / (norms + EPS)
-    return normalized(cosine.amax(dim=2), (query.shape[-2], query.shape[-1]), size)
+    return cosine.amax(dim=2)
 
 
 def normalized(similarity: Tensor, grid: tuple[int, int], size: tuple[int, int]) -> Tensor:

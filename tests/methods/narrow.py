@@ -21,10 +21,13 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "cyctr": {"width": 16},  # 8 heads; of one channel each, tokens tie for the nearest
     **{name: {"channels": (4, 8, 8)} for name in ("hsnet", "dcama")},
     **{name: {"channels": (16, 16)} for name in ("asnet", "asnet-hm")},
+    "hdmnet": {"width": 8, "base_width": 8, "token_width": 8},
     "oslsm": {"codes": 40},
     **{name: dict(method_info(name).tried_with) for name in fssbench.list_methods() if method_info(name).tried_with},
 }
-_LAST = re.compile(r"(.*\.)?(cls\.3|cls_meta\.3|decoder2\.2|mixer3\.2|layer9)")
+_LAST = re.compile(
+    r"(.*\.)?((?<!mix_transformer\.)cls\.3|mix_transformer\.cls\.4|cls_meta\.3|decoder2\.2|mixer3\.2|layer9)"
+)
 
 
 def narrow(name: str, variant: str, way: int, shot: int) -> Method[Any, Any]:
@@ -59,8 +62,8 @@ def centre(method: Method[Any, Any], name: str, logits: Tensor) -> None:
         head -= (logits[1] - logits[0]).median() / (sum(method.std) / 3)
         return
     for bias in _last_biases(method):
-        # BAM's are probabilities, of which the difference is half as large; RPMM's of K shots are three fifths of them.
-        share = {"bam": 2.0, "rpmm": 10 / 3 if method.shot > 1 else 1.0}.get(name, 1.0)
+        # BAM's and HDMNet's are probabilities, of which the difference is half as large; RPMM's of K shots are three fifths of them.
+        share = {"bam": 2.0, "hdmnet": 2.0, "rpmm": 10 / 3 if method.shot > 1 else 1.0}.get(name, 1.0)
         # CANet's may be sums over scales.
         bias[1] -= (logits[1] - logits[0]).median() * share / len(getattr(method, "scales", (1,)))
 

@@ -1,0 +1,223 @@
+"""The transformer blocks of SegFormer, as HDMNet has them: attention to a reduced map, and a convolving feed-forward.
+
+Xie et al., "SegFormer", NeurIPS 2021, section 3.1. Names and details from Pbihao/HDMNet at 39ec8b2,
+model/Transformer.py and model/MaskMultiheadAttention.py, which needs mmcv 1.6 and mmseg 0.27 for what is plain torch here.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+_NORM_EPS = 1e-6
+_DROPPED = 0.1
+_EPS = 1e-9
+_TEMPERATURE = 0.1
+
+
+@dataclass(frozen=True, eq=False)
+class Matched:
+    """The result of matching queries to supports.
+
+    Attributes:
+        tokens: (B, T, C).
+        correlation: For each query position the mean correlation with the support's foreground, (B, T), raw.
+    """
+
+    tokens: Tensor
+    correlation: Tensor
+
+
+class OverlapPatches(nn.Module):
+    """A map as the tokens of the next stage: a convolution, then a norm of each token.
+
+    Args:
+        width: Channels.
+        side: Of the kernel.
+        stride: Of the kernel; it is padded by half of it.
+    """
+
+    def __init__(self, width: int, side: int, stride: int) -> None:
+        super().__init__()
+        self.projection = nn.Conv2d(width, width, side, stride, padding=stride // 2)
+        self.norm = nn.LayerNorm(width, _NORM_EPS)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return a map (B, C, h', w') for a map (B, C, h, w)."""
+        projected = self.projection(x)
+        return to_map(self.norm(to_tokens(projected)), projected)
+
+
+class Heads(nn.Module):
+    """Attention of several heads whose four linear layers have no bias.
+
+    Args:
+        width: Channels C.
+        heads: Into which the channels are divided.
+    """
+
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        for name in ("linear_q", "linear_k", "linear_v", "linear_o"):
+            self.add_module(name, nn.Linear(width, width, bias=False))
+
+    def project(self, name: str, x: Tensor) -> Tensor:
+        """Return tokens (B, T, C) after the linear layer of a name, divided into heads (B, heads, T, C / heads)."""
+        projected: Tensor = self.get_submodule(name)(x)
+        return projected.unflatten(2, (self.heads, -1)).transpose(1, 2)
+
+    def gather(self, weights: Tensor, source: Tensor) -> Tensor:
+        """Return weighted sums of a source's values, (B, T, C).
+
+        Args:
+            weights: (B, heads, T, S).
+            source: Tokens (B, S, C).
+        """
+        gathered = (weights @ self.project("linear_v", source)).transpose(1, 2).flatten(2)
+        merged: Tensor = self.get_submodule("linear_o")(gathered)
+        return merged
+
+    def forward(self, x: Tensor, source: Tensor) -> Tensor:
+        """Return the attention of tokens (B, T, C) to tokens (B, S, C), (B, T, C)."""
+        query, key = self.project("linear_q", x), self.project("linear_k", source)
+        scores = query @ key.transpose(2, 3) / (math.sqrt(query.shape[3]) + _EPS)
+        return self.gather(scores.softmax(dim=3), source)
+
+    def match(self, x: Tensor, source: Tensor, inside: Tensor) -> Matched:
+        """Return what queries gather from the foreground of supports; see `MixBlock.match`."""
+        query, key = (
+            F.normalize(self.project(name, tokens), dim=3) for name, tokens in (("linear_q", x), ("linear_k", source))
+        )
+        correlation = query @ key.transpose(2, 3) / _TEMPERATURE
+        inside = inside[:, None, None]
+        # A support position is divided among the query positions, not the other way round; the background of the
+        # support is taken out afterwards, and the rest does not sum to 1.
+        weights = correlation.softmax(dim=2).masked_fill(inside == 0, 0.0)
+        mean = (correlation * inside).sum(dim=3) / (inside.sum(dim=3) + _EPS)
+        return Matched(self.gather(weights, source), mean.mean(dim=1))
+
+
+class ReducedAttention(nn.Module):
+    """Attention of a map to the same map with fewer positions, or of a query to supports.
+
+    Args:
+        width: Channels C.
+        heads: Into which the channels are divided.
+        reduction: Side of the squares of positions that become one.
+    """
+
+    def __init__(self, width: int, heads: int, reduction: int) -> None:
+        super().__init__()
+        self.reduction = reduction
+        if reduction > 1:
+            self.sr = nn.Conv2d(width, width, reduction, reduction)
+            self.norm = nn.LayerNorm(width, _NORM_EPS)
+        self.attn = Heads(width, heads)
+        self.proj_drop = nn.Dropout(_DROPPED)
+
+    def forward(self, x: Tensor, like: Tensor) -> Tensor:
+        """Return the attention of tokens (B, T, C) of a map `like` (B, C, h, w) to themselves."""
+        source = x
+        if self.reduction > 1:
+            source = self.norm(to_tokens(self.sr(to_map(x, like))))
+        attended: Tensor = self.proj_drop(self.attn(x, source))
+        return attended
+
+
+class MixFFN(nn.Module):
+    """The feed-forward part, which learns of positions by a depth-wise 3x3 convolution.
+
+    Args:
+        width: Channels.
+        ratio: By how much it is wider inside.
+    """
+
+    def __init__(self, width: int, ratio: int) -> None:
+        super().__init__()
+        inner = ratio * width
+        drop = nn.Dropout(_DROPPED)
+        self.layers = nn.Sequential(
+            nn.Conv2d(width, inner, 1),
+            nn.Conv2d(inner, inner, 3, padding=1, groups=inner),
+            nn.GELU(),
+            drop,
+            nn.Conv2d(inner, width, 1),
+            drop,
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return a map (B, C, h, w) for a map (B, C, h, w)."""
+        out: Tensor = self.layers(x)
+        return out
+
+
+class MixBlock(nn.Module):
+    """Attention and feed-forward part, each after a norm and added to the input.
+
+    Args:
+        width: Channels.
+        heads: Of the attention.
+        reduction: See `ReducedAttention`.
+        ratio: See `MixFFN`.
+    """
+
+    def __init__(self, width: int, heads: int, reduction: int = 1, ratio: int = 4) -> None:
+        super().__init__()
+        self.norm1 = nn.LayerNorm(width, _NORM_EPS)
+        self.attn = ReducedAttention(width, heads, reduction)
+        self.norm2 = nn.LayerNorm(width, _NORM_EPS)
+        self.ffn = MixFFN(width, ratio)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Self-attention: return a map (B, C, h, w) for a map (B, C, h, w)."""
+        tokens = to_tokens(x)
+        return self._feed_forward(tokens + self.attn(self.norm1(tokens), x), x)
+
+    def match(self, query: Tensor, source: Tensor, inside: Tensor) -> tuple[Tensor, Tensor]:
+        """Matching: return the map (B, C, h, w) of the query, and how it correlates with the foreground, (B, h, w).
+
+        Query and supports are compared by cosine / 0.1 in each head.
+
+        Args:
+            query: (B, C, h, w).
+            source: Tokens of all supports, (B, S, C).
+            inside: Whether a support position is foreground, float32 (B, S) in {0, 1}.
+        """
+        tokens = to_tokens(query)
+        matched = self.attn.attn.match(self.norm1(tokens), self.norm1(source), inside)
+        out = self._feed_forward(tokens + self.attn.proj_drop(matched.tokens), query)
+        return out, matched.correlation.view(len(query), *query.shape[2:])
+
+    def _feed_forward(self, tokens: Tensor, like: Tensor) -> Tensor:
+        fed: Tensor = self.ffn(to_map(self.norm2(tokens), like))
+        return to_map(tokens, like) + fed
+
+
+def to_tokens(x: Tensor) -> Tensor:
+    """Return the positions of a map (B, C, h, w) as tokens (B, h * w, C)."""
+    return x.flatten(2).transpose(1, 2)
+
+
+def to_map(tokens: Tensor, like: Tensor) -> Tensor:
+    """Return tokens (B, h * w, C) as a map (B, C, h, w) of the size of another."""
+    return tokens.transpose(1, 2).unflatten(2, (like.shape[2], like.shape[3]))
+
+
+def token_norm(width: int) -> nn.LayerNorm:
+    """Return the norm that ends a stage."""
+    return nn.LayerNorm(width, _NORM_EPS)
+
+
+def normalised(norm: nn.LayerNorm, x: Tensor) -> Tensor:
+    """Return a map (B, C, h, w) whose positions are normalised."""
+    return to_map(norm(to_tokens(x)), x)
+
+
+def concatenated(maps: list[Tensor]) -> Tensor:
+    """Return the tokens of several maps (B, C, h, w) one after the other, (B, S, C)."""
+    return torch.cat([to_tokens(one) for one in maps], dim=1)
