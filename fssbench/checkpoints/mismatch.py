@@ -11,6 +11,7 @@ _NETWORKS = (
     ("asnet", r"\.attn\.qhead\."),
     ("hsnet", r"^(hpn_)?learner\.encoder_layer4\.0\.conv1\."),
     ("bam", r"^learner_base\."),
+    ("hdmnet", r"^base_learnear\."),
     ("rpmm", r"^layer56\."),
     ("cyctr", r"^addtional_proj\."),
     ("scl", r"^(supp_init_merge|FPM_Decoder)\."),
@@ -37,9 +38,12 @@ _LAYER3 = re.compile(
 _LITE = {(320, 1152): "efficientnet-lite0", (192, 672): "efficientnet-lite1", (208, 720): "efficientnet-lite2"}
 """Output and input channels of the sixteenth projection: no two of the networks share them."""
 
-_BAM_SHOTS = ("kshot_rw.0.weight", 1)
-_BAM_CLASSES = ("learner_base.1.4.weight", 0)
-"""The axes of BAM's weights whose lengths are K (absent for one shot), and the base classes and background."""
+_SHOTS = ("kshot_rw.0.weight", 1)
+_CLASSES = {"bam": ("learner_base.1.4.weight", 0), "hdmnet": ("base_learnear.2.weight", 0)}
+"""The axes of weights whose lengths are K (absent for one shot), and the base classes and background."""
+
+
+_OF = {"bam": "BAM's", "hdmnet": "HDMNet's"}
 
 
 def explain_mismatch(own: Mapping[str, Tensor], weights: Mapping[str, Tensor]) -> str:
@@ -55,7 +59,7 @@ def explain_mismatch(own: Mapping[str, Tensor], weights: Mapping[str, Tensor]) -
     variant, other_variant = _variant(own, network), _variant(weights, network)
     if variant != other_variant:
         return f"they belong to variant {other_variant}, the method was built as variant {variant}"
-    return _numbers(own, weights) if network == "bam" else ""
+    return _numbers(own, weights, network) if network in _CLASSES else ""
 
 
 def _backbone(state: Mapping[str, Tensor]) -> str:
@@ -84,14 +88,14 @@ def _variant(state: Mapping[str, Tensor], network: str) -> str:
     return "fscs" if any(re.search(_FSCS[network], key) for key in state) else "fss"
 
 
-def _numbers(own: Mapping[str, Tensor], weights: Mapping[str, Tensor]) -> str:
-    shots, other_shots = _size(own, _BAM_SHOTS, 1), _size(weights, _BAM_SHOTS, 1)
+def _numbers(own: Mapping[str, Tensor], weights: Mapping[str, Tensor], network: str) -> str:
+    shots, other_shots = _size(own, _SHOTS, 1), _size(weights, _SHOTS, 1)
     if shots != other_shots:
         return (
-            f"they are BAM's for {other_shots}-shot episodes, the method was built for {shots}-shot ones; "
+            f"they are {_OF[network]} for {other_shots}-shot episodes, the method was built for {shots}-shot ones; "
             "each number of shots has its own weights"
         )
-    classes, other_classes = (_size(state, _BAM_CLASSES, 0) - 1 for state in (own, weights))
+    classes, other_classes = (_size(state, _CLASSES[network], 0) - 1 for state in (own, weights))
     if classes != other_classes:
         return f"they have {other_classes} base classes, the method was built for {classes}"
     return ""

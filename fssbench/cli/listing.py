@@ -39,7 +39,7 @@ def listing(
 
     Examples:
         fssbench list methods hsnet asnet
-        fssbench list protocols hsnet pfenet hdmnet
+        fssbench list protocols hsnet pfenet fptrans
 
     Of several protocols, what differs comes first. Releases that no protocol here repeats are known, too.
     """

@@ -92,7 +92,7 @@ def meaning_of(name: str, dataset: str) -> Meaning:
     """Return what a number by a protocol, or of a release, is of.
 
     Args:
-        name: A protocol ("hsnet", "hsnet@original", "./mine.toml") or a release of releases.toml ("hdmnet").
+        name: A protocol ("hsnet", "hsnet@original", "./mine.toml") or a release of releases.toml ("fptrans").
         dataset: The data set.
 
     Raises:

@@ -1,7 +1,7 @@
 """The transformer blocks of SegFormer, as HDMNet has them: attention to a reduced map, and a convolving feed-forward.
 
 Xie et al., "SegFormer", NeurIPS 2021, section 3.1. Names and details from Pbihao/HDMNet at 39ec8b2,
-model/Transformer.py and model/MaskMultiheadAttention.py, which needs mmcv 1.6 and mmseg 0.27 for what is plain torch here.
+model/Transformer.py and model/MaskMultiheadAttention.py; parts of mmcv 1.6 and mmseg 0.27 there are plain torch here.
 """
 
 from __future__ import annotations

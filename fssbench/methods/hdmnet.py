@@ -1,8 +1,8 @@
 """HDMNet: Peng et al., "Hierarchical Dense Correlation Distillation for Few-Shot Segmentation", CVPR 2023.
 
 Facts from Pbihao/HDMNet at 39ec8b2, model/HDMNet.py and model/Transformer.py. Its base learner and its ensemble are
-BAM's. Query and support each pass a hierarchy of self-attention stages on their own; then they are matched at every stage,
-from coarse to fine. In training the correlation of a coarser stage teaches that of the next finer one.
+BAM's. Query and support each pass a hierarchy of self-attention stages on their own; then they are matched at every
+stage, from coarse to fine. In training the correlation of a coarser stage teaches that of the next finer one.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -190,14 +189,16 @@ class HDMNet(BaseLearnerMethod[HDMNetQuery, HDMNetSupport]):
         super().__init__(staged(backbone), shot, base_classes)
         layer2, layer3, layer4 = self.stages.channels
         self.ppm, classifier = pyramid_head(layer4, base_classes + 1, base_width)
-        assert isinstance(classifier, nn.Sequential)
         # The release divides BAM's classifier between its norm and its ReLU.
-        self.cls, self.base_learnear = nn.Sequential(*classifier[:2]), nn.Sequential(*classifier[2:])
+        convolution, norm, *rest = classifier.children()
+        self.cls, self.base_learnear = nn.Sequential(convolution, norm), nn.Sequential(*rest)
         self.down_supp = reduction(layer2 + layer3, width)
         self.down_query = reduction(layer2 + layer3, width)
         self.query_merge = conv1x1(2 * width + _SIMILARITIES, token_width)
         self.supp_merge = conv1x1(2 * width, token_width)
-        self.transformer = nn.ModuleDict({"mix_transformer": Matcher(token_width)})
+        # In a tuple, which torch does not register a second time.
+        self._matcher = (Matcher(token_width),)
+        self.transformer = nn.ModuleDict({"mix_transformer": self._matcher[0]})
         self.begin()
 
     @property
@@ -208,9 +209,7 @@ class HDMNet(BaseLearnerMethod[HDMNetQuery, HDMNetSupport]):
     @property
     def matcher(self) -> Matcher:
         """The matching network."""
-        matcher: Any = self.transformer["mix_transformer"]
-        assert isinstance(matcher, Matcher)
-        return matcher
+        return self._matcher[0]
 
     # The features of an image; no gradient.
 
@@ -268,16 +267,12 @@ class HDMNet(BaseLearnerMethod[HDMNetQuery, HDMNetSupport]):
 
         They are PFENet's, as cosines: they are not scaled to [0, 1].
         """
-        pairs = [
-            [most_similar(query.pooled, shot.pooled), most_similar(query.layer4, shot.layer4)] for shot in shots
-        ]
+        pairs = [[most_similar(query.pooled, shot.pooled), most_similar(query.layer4, shot.layer4)] for shot in shots]
         mean = torch.stack([torch.stack(pair, dim=1) for pair in pairs]).mean(dim=0)
         similarity = mean.unflatten(2, query.layer4.shape[-2:])
         return resize_logits(similarity, (query.reduced.shape[-2], query.reduced.shape[-1]))
 
-    def meta_learner(
-        self, query: HDMNetQuery, shots: Sequence[HDMNetSupport]
-    ) -> tuple[Tensor, list[Tensor]]:
+    def meta_learner(self, query: HDMNetQuery, shots: Sequence[HDMNetSupport]) -> tuple[Tensor, list[Tensor]]:
         """Return the meta learner's raw logits (B, 2, h, w), and the correlation maps of `Matcher.match`."""
         similarity = self.similarity(query, shots)
         prototype = torch.stack([shot.prototype for shot in shots]).mean(dim=0).expand_as(query.reduced)

@@ -11,7 +11,14 @@ from fssbench.registry import names_from_elsewhere
 
 ScoreAt = Literal["input", "original"]
 ResizeRule = Literal[
-    "pillow-bilinear", "pillow-bicubic", "pillow", "pillow-and-back", "opencv-pad", "opencv-pad-squeezed", "none"
+    "pillow-bilinear",
+    "pillow-bicubic",
+    "pillow",
+    "pillow-and-back",
+    "opencv",
+    "opencv-pad",
+    "opencv-pad-squeezed",
+    "none",
 ]
 QueryRim = Literal["hidden", "given"]
 
@@ -237,6 +244,7 @@ RESIZING: dict[ResizeRule, str] = {
     "pillow-bicubic": "squashed: photos by Pillow (bicubic), label maps by Pillow",
     "pillow": "squashed by Pillow",
     "pillow-and-back": "squashed by Pillow; a label map goes to the input size and back before pixels are counted",
+    "opencv": "squashed by OpenCV",
     "opencv-pad": "proportions kept: the longer side becomes the input's, at the top left of a black square",
     "opencv-pad-squeezed": "proportions kept and padded; pixels are counted on the padded square, squeezed to "
     "the photo",

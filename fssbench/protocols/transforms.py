@@ -8,6 +8,8 @@ All inputs are resized here, by the rules that protocols name (`fssbench.protoco
 - "pillow" (PANet): images in the same way; label maps by Pillow's nearest neighbour.
 - "pillow-and-back" (PMMs): as "pillow". Pixels at the original size are counted on the label map that was resized to
   the input size and back (`counted_label`).
+- "opencv" (HDMNet): images by OpenCV's bilinear filter in float32, without keeping the aspect ratio; label maps by
+  OpenCV's nearest neighbour.
 - "opencv-pad" (PFENet and its family): images by OpenCV's bilinear filter in float32, so that the longer side is that
   of a square; both sides are then rounded down to multiples of 8. The image is at the top left of the square, and the
   rest is black. Label maps by OpenCV's nearest neighbour; the rest is 255.
@@ -58,8 +60,8 @@ def input_image(image: Image, size: tuple[int, int], rule: ResizeRule = "pillow-
 
     Returns:
         float32 (3, height, width): resized, scaled to 0..1, minus the ImageNet mean, divided by the ImageNet standard
-        deviation, in this order and in float32. "opencv-pad" does not scale; its mean and deviation are 255 times as
-        large.
+        deviation, in this order and in float32. "opencv" and "opencv-pad" do not scale; their mean and deviation are
+        255 times as large.
 
     Raises:
         UsageError: If the image is not RGB uint8, or the rule can't resize it to that size.
@@ -68,6 +70,8 @@ def input_image(image: Image, size: tuple[int, int], rule: ResizeRule = "pillow-
         raise UsageError(f"an image must be RGB uint8 (H, W, 3), not {image.dtype} {image.shape}")
     if rule == "none":
         return _scaled(image)
+    if rule == "opencv":
+        return _unscaled(_by_opencv(image, size))
     if rule == "opencv-pad":
         return _padded_image(image, size)
     if rule == "opencv-pad-squeezed":
@@ -87,15 +91,26 @@ def _scaled(image: Image) -> Tensor:
 
 
 def _padded_image(image: Image, size: tuple[int, int]) -> Tensor:
-    import cv2
-    import torch
-
     height, width = padded_shape((image.shape[0], image.shape[1]), size)
     square = np.zeros((*size, 3), dtype=np.float32)
-    square[:height, :width] = cv2.resize(image.astype(np.float32), (width, height), interpolation=cv2.INTER_LINEAR)
+    square[:height, :width] = _by_opencv(image, (height, width))
+    return _unscaled(square)
+
+
+def _by_opencv(image: Image, size: tuple[int, int]) -> npt.NDArray[np.float32]:
+    import cv2
+
+    height, width = size
+    resized = cv2.resize(image.astype(np.float32), (width, height), interpolation=cv2.INTER_LINEAR)
+    return np.asarray(resized, dtype=np.float32)
+
+
+def _unscaled(pixels: npt.NDArray[np.float32]) -> Tensor:
+    import torch
+
     mean = torch.tensor([255 * value for value in IMAGENET_MEAN]).view(3, 1, 1)
     std = torch.tensor([255 * value for value in IMAGENET_STD]).view(3, 1, 1)
-    return torch.from_numpy(square).permute(2, 0, 1).contiguous().sub_(mean).div_(std)
+    return torch.from_numpy(pixels).permute(2, 0, 1).contiguous().sub_(mean).div_(std)
 
 
 def _framed_image(image: Image, size: tuple[int, int]) -> Tensor:
@@ -169,6 +184,8 @@ def input_label(label: Label, size: tuple[int, int], rule: ResizeRule = "pillow-
         return label
     if rule == "opencv-pad-squeezed":
         return _framed_label(label, size, IGNORE)
+    if rule == "opencv":
+        return _nearest_by_opencv(label, size)
     if rule != "opencv-pad":
         height, width = size
         resized = PillowImage.fromarray(label).resize((width, height), PillowImage.Resampling.NEAREST)
@@ -195,12 +212,18 @@ def counted_label(label: Label, size: tuple[int, int], rule: ResizeRule = "pillo
 
 
 def _padded_label(label: Label, size: tuple[int, int]) -> Label:
-    import cv2
-
     height, width = padded_shape((label.shape[0], label.shape[1]), size)
     square = np.full(size, IGNORE, dtype=label.dtype)
-    square[:height, :width] = cv2.resize(label.astype(np.float32), (width, height), interpolation=cv2.INTER_NEAREST)
+    square[:height, :width] = _nearest_by_opencv(label, (height, width))
     return square
+
+
+def _nearest_by_opencv(label: Label, size: tuple[int, int]) -> Label:
+    import cv2
+
+    height, width = size
+    resized = cv2.resize(label.astype(np.float32), (width, height), interpolation=cv2.INTER_NEAREST)
+    return np.asarray(resized).astype(label.dtype)
 
 
 def _framed_label(label: Label, size: tuple[int, int], fill: int) -> Label:

@@ -52,16 +52,16 @@ def test_what_differs_from_the_release_of_a_row_is_named(tmp_path: Path) -> None
 
 def test_a_row_of_a_release_that_is_not_runnable_here(tmp_path: Path, fssbench: Run) -> None:
     run = write_run(tmp_path / "run", run_of(dataset="coco20i", protocol="bam", method="bam"))
-    row = id_of(method="hdmnet", dataset="coco20i", shot=1, source="hdmnet-readme")
+    row = id_of(method="fptrans", dataset="coco20i", shot=1, source="fptrans-readme")
     code, out, _ = fssbench("explain", str(run), "--published", row)
     assert code == 0
-    assert "HDMNet; Pbihao/HDMNet@39ec8b2" in out
+    assert "FPTrans; Jarvis73/FPTrans@4a52926" in out
     assert "not runnable here" in out
-    assert "method: bam here, hdmnet there" in out
+    assert "method: bam here, fptrans there" in out
     code, _, err = fssbench("explain", str(run), "--published", row, "--rerun")
     assert (code, "no protocol here repeats its evaluation" in err) == (2, True)
     code, out, _ = fssbench("explain", str(run), "--published", row, "--json")
-    assert json.loads(out)["printed"]["choices"]["input"]["text"] == "633 x 633"
+    assert json.loads(out)["printed"]["choices"]["input"]["text"] == "480 x 480"
 
 
 def test_a_row_of_another_question_is_refused(tmp_path: Path) -> None:

@@ -62,7 +62,8 @@ def centre(method: Method[Any, Any], name: str, logits: Tensor) -> None:
         head -= (logits[1] - logits[0]).median() / (sum(method.std) / 3)
         return
     for bias in _last_biases(method):
-        # BAM's and HDMNet's are probabilities, of which the difference is half as large; RPMM's of K shots are three fifths of them.
+        # BAM's and HDMNet's are probabilities, of which the difference is half as large; RPMM's of K shots are three
+        # fifths of them.
         share = {"bam": 2.0, "hdmnet": 2.0, "rpmm": 10 / 3 if method.shot > 1 else 1.0}.get(name, 1.0)
         # CANet's may be sums over scales.
         bias[1] -= (logits[1] - logits[0]).median() * share / len(getattr(method, "scales", (1,)))

@@ -8,6 +8,7 @@ import tomllib
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
@@ -28,6 +29,7 @@ def test_the_protocols_in_order() -> None:
         "bam",
         "bam-gfss",
         "bam-gfss-base",
+        "hdmnet",
         "panet",
         "canet",
         "scl-canet",
@@ -140,6 +142,8 @@ def test_pfenets_family_pads_and_counts_at_the_original_size(name: str) -> None:
 def test_the_seeds_of_the_runs() -> None:
     assert protocol("pfenet").seeds == protocol("ntrenet").seeds == (321,)
     assert protocol("bam").seeds == (510, 365, 382, 322, 988)
+    drawn = np.random.RandomState(123).randint(0, 1000, 10)
+    assert protocol("hdmnet").seeds == tuple(drawn)
     assert protocol("panet").seeds == (1234, 1235, 1236, 1237, 1238)
 
 

@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from PIL import Image
 
 from fssbench.errors import UsageError
+from fssbench.imagenet import IMAGENET_MEAN, IMAGENET_STD
 from fssbench.protocols.rules import ResizeRule
 from fssbench.protocols.transforms import (
     OTHER_CLASS,
@@ -242,12 +243,26 @@ def test_pillow_squashes_label_maps_as_panet_does(size: tuple[int, int]) -> None
     assert torch.equal(input_image(photo, size, "pillow"), as_released(Image.fromarray(photo), *size))
 
 
+def test_opencv_squashes_as_hdmnet_does() -> None:
+    """HDMNet's Resize: OpenCV on float32, the whole photo onto a square."""
+    photo, size = synthetic_photo(375, 500), (96, 96)
+    label = np.random.default_rng(2).choice(np.array([0, 3, 255], np.uint8), (375, 500))
+    image = cv2.resize(photo.astype(np.float32), size, interpolation=cv2.INTER_LINEAR)
+    mean, std = (255 * np.array(values) for values in (IMAGENET_MEAN, IMAGENET_STD))
+    expected = torch.from_numpy(((image - mean) / std).astype(np.float32)).permute(2, 0, 1)
+    torch.testing.assert_close(input_image(photo, size, "opencv"), expected, rtol=0, atol=1e-5)
+    squashed = cv2.resize(label.astype(np.float32), size, interpolation=cv2.INTER_NEAREST)
+    assert np.array_equal(input_label(label, size, "opencv"), squashed)
+    assert scored_shape((375, 500), "opencv") == (375, 500)
+    assert input_image(photo, (64, 96), "opencv").shape == (3, 64, 96)
+
+
 def test_other_classes_of_an_episode_have_a_value_of_their_own() -> None:
     label = np.array([[0, 1, 2], [3, 255, 2]], np.uint8)
     assert support_mask(label, 2, (2, 3), "pillow", others=(1, 7)).tolist() == [[0, OTHER_CLASS, 1], [0, 255, 1]]
 
 
-@pytest.mark.parametrize("rule", ["pillow-bilinear", "pillow", "opencv-pad"])
+@pytest.mark.parametrize("rule", ["pillow-bilinear", "pillow", "opencv", "opencv-pad"])
 def test_large_label_values_survive_every_rule(rule: ResizeRule) -> None:
     label = np.full((50, 40), 999, dtype=np.uint16)
     resized = input_label(label, (96, 96), rule)
