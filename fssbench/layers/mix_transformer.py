@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -69,7 +70,7 @@ class Heads(nn.Module):
     def project(self, name: str, x: Tensor) -> Tensor:
         """Return tokens (B, T, C) after the linear layer of a name, divided into heads (B, heads, T, C / heads)."""
         projected: Tensor = self.get_submodule(name)(x)
-        return projected.unflatten(2, (self.heads, -1)).transpose(1, 2)
+        return projected.view(*projected.shape[:2], self.heads, -1).transpose(1, 2)
 
     def gather(self, weights: Tensor, source: Tensor) -> Tensor:
         """Return weighted sums of a source's values, (B, T, C).
@@ -198,6 +199,67 @@ class MixBlock(nn.Module):
         return to_map(tokens, like) + fed
 
 
+class PositionNorm(nn.LayerNorm):
+    """The norm of each position that ends a stage.
+
+    Args:
+        width: Channels.
+    """
+
+    def __init__(self, width: int) -> None:
+        super().__init__(width, _NORM_EPS)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return a map (B, C, h, w) for a map (B, C, h, w)."""
+        return to_map(super().forward(to_tokens(x)), x)
+
+
+class MergedConvolution(nn.Module):
+    """A 3x3 convolution without bias, batch norm and ReLU.
+
+    Args:
+        inputs: Channels of its input.
+        outputs: Channels of its output.
+    """
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(inputs, outputs, 3, padding=1, bias=False)
+        nn.init.kaiming_normal_(self.conv.weight, mode="fan_out", nonlinearity="relu")
+        self.bn = nn.BatchNorm2d(outputs)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return (B, outputs, h, w) for a map (B, inputs, h, w)."""
+        out: Tensor = self.bn(self.conv(x)).relu()
+        return out
+
+
+class MatchingLayer(nn.ModuleList):
+    """A query matched with supports, and merged with how similar they are by other maps.
+
+    Args:
+        width: Channels.
+        heads: Of the matching.
+        similarities: Channels of those other maps' similarity.
+    """
+
+    def __init__(self, width: int, heads: int, similarities: int) -> None:
+        super().__init__([MixBlock(width, heads), MergedConvolution(width + similarities, width)])
+
+    def forward(self, query: Tensor, source: Tensor, inside: Tensor, similarity: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the merged map (B, C, h, w), and the correlation (B, h, w) of `MixBlock.match`.
+
+        Args:
+            query: (B, C, h, w).
+            source: See `MixBlock.match`.
+            inside: See `MixBlock.match`.
+            similarity: (B, similarities, h, w).
+        """
+        block, merging = cast("MixBlock", self[0]), self[1]
+        matched, correlation = block.match(query, source, inside)
+        return merging(torch.cat([matched, similarity], dim=1)), correlation
+
+
 def to_tokens(x: Tensor) -> Tensor:
     """Return the positions of a map (B, C, h, w) as tokens (B, h * w, C)."""
     return x.flatten(2).transpose(1, 2)
@@ -205,17 +267,7 @@ def to_tokens(x: Tensor) -> Tensor:
 
 def to_map(tokens: Tensor, like: Tensor) -> Tensor:
     """Return tokens (B, h * w, C) as a map (B, C, h, w) of the size of another."""
-    return tokens.transpose(1, 2).unflatten(2, (like.shape[2], like.shape[3]))
-
-
-def token_norm(width: int) -> nn.LayerNorm:
-    """Return the norm that ends a stage."""
-    return nn.LayerNorm(width, _NORM_EPS)
-
-
-def normalised(norm: nn.LayerNorm, x: Tensor) -> Tensor:
-    """Return a map (B, C, h, w) whose positions are normalised."""
-    return to_map(norm(to_tokens(x)), x)
+    return tokens.transpose(1, 2).reshape(len(tokens), -1, like.shape[2], like.shape[3])
 
 
 def concatenated(maps: list[Tensor]) -> Tensor:

@@ -27,7 +27,7 @@ def most_similar(query: Tensor, support: Tensor) -> Tensor:
     """Return for each query position the largest cosine with a support position, (B, h * w); see `prior_mask`."""
     a, b = query.flatten(2), support.flatten(2)
     norms = a.norm(dim=1)[:, :, None] * b.norm(dim=1)[:, None, :]
-    cosine = torch.bmm(a.transpose(1, 2), b) / (norms + EPS)
+    cosine: Tensor = torch.bmm(a.transpose(1, 2), b) / (norms + EPS)
     return cosine.amax(dim=2)
 
 

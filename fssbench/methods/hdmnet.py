@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -20,7 +21,7 @@ from fssbench.errors import UsageError
 from fssbench.layers.enrichment import conv1x1, reduction
 from fssbench.layers.losses import pixel_loss, segmentation_loss
 from fssbench.layers.masks import foreground, masked_average, resize_mask
-from fssbench.layers.mix_transformer import MixBlock, OverlapPatches, concatenated, normalised, token_norm
+from fssbench.layers.mix_transformer import MatchingLayer, MixBlock, OverlapPatches, PositionNorm, concatenated
 from fssbench.layers.prior import most_similar
 from fssbench.layers.pyramid_pooling import pyramid_head
 from fssbench.methods.base.base_learner import (
@@ -92,20 +93,15 @@ class Matcher(nn.Module):
     def __init__(self, width: int) -> None:
         super().__init__()
         self.down_sample_layers = nn.ModuleList(
-            nn.ModuleList(
-                [
-                    OverlapPatches(width, side, stride),
-                    MixBlock(width, heads, reduced),
-                    MixBlock(width, heads, reduced),
-                    token_norm(width),
-                ]
+            nn.Sequential(
+                OverlapPatches(width, side, stride),
+                MixBlock(width, heads, reduced),
+                MixBlock(width, heads, reduced),
+                PositionNorm(width),
             )
             for side, stride, heads, reduced in zip(_PATCHES, _STRIDES, _HEADS, _REDUCTIONS, strict=True)
         )
-        self.match_layers = nn.ModuleList(
-            nn.ModuleList([MixBlock(width, _MATCHING_HEADS), _Convolution(width + _SIMILARITIES, width)])
-            for _ in range(_STAGES)
-        )
+        self.match_layers = nn.ModuleList(MatchingLayer(width, _MATCHING_HEADS, _SIMILARITIES) for _ in range(_STAGES))
         self.parse_layers = nn.ModuleList(
             nn.Sequential(*_convolutions(width, width), nn.BatchNorm2d(width), nn.ReLU()) for _ in range(_STAGES)
         )
@@ -118,8 +114,8 @@ class Matcher(nn.Module):
             x: (B, width, h, w).
         """
         maps = []
-        for patches, first, second, norm in self.down_sample_layers:  # type: ignore[misc]
-            x = normalised(norm, second(first(patches(x))))
+        for stage in self.down_sample_layers:
+            x = stage(x)
             maps.append(x)
         return tuple(maps)
 
@@ -136,14 +132,12 @@ class Matcher(nn.Module):
         out: Tensor | None = None
         correlations = []
         for stage in reversed(range(_STAGES)):
-            matching, merging = self.match_layers[stage]  # type: ignore[misc]
             size = query[stage].shape[-2:]
             source = concatenated([shot.stages[stage] for shot in shots])
             inside = torch.cat([shot.insides[stage].flatten(1) for shot in shots], dim=1)
-            matched, correlation = matching.match(query[stage], source, inside)
-            correlations.append(correlation)
             resized = F.interpolate(similarity, size, mode="bilinear", align_corners=True)
-            matched = merging(torch.cat([matched, resized], dim=1))
+            matched, correlation = self.match_layers[stage](query[stage], source, inside, resized)
+            correlations.append(correlation)
             if out is None:
                 out = self.parse_layers[stage](matched)
             else:
@@ -196,9 +190,7 @@ class HDMNet(BaseLearnerMethod[HDMNetQuery, HDMNetSupport]):
         self.down_query = reduction(layer2 + layer3, width)
         self.query_merge = conv1x1(2 * width + _SIMILARITIES, token_width)
         self.supp_merge = conv1x1(2 * width, token_width)
-        # In a tuple, which torch does not register a second time.
-        self._matcher = (Matcher(token_width),)
-        self.transformer = nn.ModuleDict({"mix_transformer": self._matcher[0]})
+        self.transformer = nn.ModuleDict({"mix_transformer": Matcher(token_width)})
         self.begin()
 
     @property
@@ -209,7 +201,7 @@ class HDMNet(BaseLearnerMethod[HDMNetQuery, HDMNetSupport]):
     @property
     def matcher(self) -> Matcher:
         """The matching network."""
-        return self._matcher[0]
+        return cast("Matcher", self.transformer["mix_transformer"])
 
     # The features of an image; no gradient.
 
@@ -269,7 +261,7 @@ class HDMNet(BaseLearnerMethod[HDMNetQuery, HDMNetSupport]):
         """
         pairs = [[most_similar(query.pooled, shot.pooled), most_similar(query.layer4, shot.layer4)] for shot in shots]
         mean = torch.stack([torch.stack(pair, dim=1) for pair in pairs]).mean(dim=0)
-        similarity = mean.unflatten(2, query.layer4.shape[-2:])
+        similarity = mean.view(*mean.shape[:2], *query.layer4.shape[-2:])
         return resize_logits(similarity, (query.reduced.shape[-2], query.reduced.shape[-1]))
 
     def meta_learner(self, query: HDMNetQuery, shots: Sequence[HDMNetSupport]) -> tuple[Tensor, list[Tensor]]:
@@ -336,7 +328,7 @@ class HDMNet(BaseLearnerMethod[HDMNetQuery, HDMNetSupport]):
         every = self.condition(self.encode(images.flatten(0, 1)), masks.flatten(0, 1))
 
         def of(tensor: Tensor, k: int) -> Tensor:
-            return tensor.unflatten(0, (batch, shots))[:, k]
+            return tensor.view(batch, shots, *tensor.shape[1:])[:, k]
 
         return [
             HDMNetSupport(
@@ -381,18 +373,3 @@ def _convolutions(width: int, outputs: int) -> list[nn.Module]:
         nn.BatchNorm2d(wide),
         nn.Conv2d(wide, outputs, 1),
     ]
-
-
-class _Convolution(nn.Module):
-    """A 3x3 convolution without bias, batch norm and ReLU."""
-
-    def __init__(self, inputs: int, outputs: int) -> None:
-        super().__init__()
-        self.conv = nn.Conv2d(inputs, outputs, 3, padding=1, bias=False)
-        nn.init.kaiming_normal_(self.conv.weight, mode="fan_out", nonlinearity="relu")
-        self.bn = nn.BatchNorm2d(outputs)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Return (B, outputs, h, w) for a map (B, inputs, h, w)."""
-        out: Tensor = self.bn(self.conv(x)).relu()
-        return out
