@@ -1,7 +1,7 @@
 """Random crops of an image at its own resolution, as PFENet and later methods make them.
 
 Facts from dvlab-research/PFENet at a505675, util/transform.py. BAM and NTRENet do the same; RePRI (aa54b19) keeps the
-whole image, and MLC (616db51) pads with black.
+whole image, HDMNet (39ec8b2) squashes it, and MLC (616db51) pads with black.
 """
 
 from __future__ import annotations
@@ -50,6 +50,8 @@ def random_crop(
     # Nothing is drawn for what a recipe does not do, so that the others draw as they did.
     if recipe.upside_down and rng.random() < recipe.upside_down:
         image, label = np.ascontiguousarray(image[::-1]), np.ascontiguousarray(label[::-1])
+    if recipe.squashed:
+        return input_image(image, size, "opencv"), torch.from_numpy(input_label(label, size, "opencv"))
     if recipe.whole:
         return input_image(image, size, "opencv-pad"), torch.from_numpy(input_label(label, size, "opencv-pad"))
     image, label = _padded(image, label, size, recipe.outside)

@@ -89,6 +89,7 @@ class Crops:
         outside: Colour of the padding: the "mean" colour of ImageNet, on all sides, or "black", on the right and below.
         whole: Whether the whole image is resized to the view by the rule "opencv-pad" of
             `fssbench.protocols.transforms`, in place of padding and cropping.
+        squashed: Whether the whole image is resized to the view by the rule "opencv", without keeping the aspect ratio.
     """
 
     __pydantic_config__: ClassVar[dict[str, str]] = _FORBID
@@ -104,6 +105,7 @@ class Crops:
     upside_down: Chance = 0.0
     outside: Literal["mean", "black"] = "mean"
     whole: bool = False
+    squashed: bool = False
 
 
 @dataclass(frozen=True)
@@ -279,6 +281,8 @@ class Recipe:
             raise ValueError("a recipe has either steps or epochs")
         if self.crops is not None and self.augmentation != Augmentation():
             raise ValueError("a recipe has either an augmentation or crops")
+        if self.crops is not None and self.crops.whole and self.crops.squashed:
+            raise ValueError("whole images are either padded (whole) or squashed")
         if self.crops is not None and self.augmented == "supports":
             raise ValueError('augmented = "supports" is for an augmentation, not for crops')
         if self.lists in ("every image", "2048 pixels, images alike") and self.shot:
