@@ -23,6 +23,7 @@ SHARING = {
     "pfenet": 96,
     "ntrenet": 96,
     "bam": 96,
+    "hdmnet": 96,
     "asgnet": 96,
     "mmnet": 96,
     "cyctr": 96,
