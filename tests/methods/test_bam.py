@@ -12,7 +12,8 @@ from torch import Tensor
 
 import fssbench
 from fssbench.errors import CheckpointError, UsageError
-from fssbench.methods.bam import BAM, BAMSupport, gram_matrix, scene_difference
+from fssbench.methods.bam import BAM, BAMSupport
+from fssbench.methods.base.base_learner import gram_matrix, scene_difference
 from fssbench.methods.base.method import TrainingBatch
 from fssbench.methods.catalogue import method_info
 
