@@ -112,20 +112,37 @@ import json, os, runpy, sys
 from pathlib import Path
 for name in json.loads(sys.argv[1]):
     __import__(name)
-for number, arguments in enumerate(json.loads(sys.argv[2])):
-    folder = Path(str(number), "folder")
-    folder.mkdir(parents=True)
+base, commands = Path.cwd(), json.loads(sys.argv[2])
+def left():
+    return [number for number in range(len(commands)) if not (base / str(number) / "code").exists()]
+while left():
     child = os.fork()
-    if not child:
+    if child:
+        code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        if code:
+            (base / str(left()[0]) / "code").write_text(str(code))
+        continue
+    for number in left():
+        folder = base / str(number) / "folder"
+        folder.mkdir(parents=True)
         for stream in (1, 2):
             os.dup2(os.open(folder.parent / str(stream), os.O_WRONLY | os.O_CREAT), stream)
         os.chdir(folder)
-        sys.argv = ["fssbench", *arguments]
-        runpy.run_module("fssbench", run_name="__main__")
-        sys.exit(0)
-    (folder.parent / "code").write_text(str(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])))
+        sys.argv = ["fssbench", *commands[number]]
+        try:
+            runpy.run_module("fssbench", run_name="__main__")
+            code = 0
+        except SystemExit as stop:
+            code = stop.code or 0
+        sys.stdout.flush()
+        sys.stderr.flush()
+        (folder.parent / "code").write_text(str(code))
+    os._exit(0)
 """
-"""Runs one command after the other, each in a fork of a process that has imported other packages, not fssbench."""
+"""Runs one command after the other in a fork of a process that has imported other packages, not fssbench.
+
+Where a command ends the process, as importing `torch` does, the process's code is its code, and another fork goes on.
+"""
 
 
 @dataclass(frozen=True)
