@@ -23,7 +23,7 @@ from fssbench.results.run_reader import Results
 
 FOLDS = 4
 EPISODES = 3
-pytestmark = pytest.mark.usefixtures("elsewhere")
+pytestmark = pytest.mark.usefixtures("elsewhere", "narrow_heads")
 
 
 class Noting(Silent):

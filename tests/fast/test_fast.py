@@ -25,13 +25,8 @@ from tests.methods.narrow import OPTIONS, SIDE, centre, narrow, without_offset
 
 FAST = [name for name in fssbench.list_methods() if method_info(name).fast]
 CPU = torch.device("cpu")
-CASES = [
-    (name, variant, way, shot)
-    for name in FAST
-    for variant, task in method_info(name).tasks.items()
-    for way in ((1, 2) if task == "fscs" else (1,))
-    for shot in (1, 5)
-]
+SEVERAL = 3
+"""Shots: an odd number, of which a majority is not all."""
 
 
 def _first_of_its_task(name: str, variant: str) -> bool:
@@ -39,10 +34,26 @@ def _first_of_its_task(name: str, variant: str) -> bool:
     return next(other for other, task in tasks.items() if task == tasks[variant]) == variant
 
 
+def _paths(name: str, variant: str) -> list[tuple[int, int]]:
+    """Return the ways and shots to try: of further variants of a task one alone, and several of both."""
+    most = 2 if method_info(name).tasks[variant] == "fscs" else 1
+    if _first_of_its_task(name, variant):
+        return [(way, shot) for way in range(1, most + 1) for shot in (1, SEVERAL)]
+    return [(1, 1), (most, SEVERAL)]
+
+
+CASES = [
+    (name, variant, way, shot)
+    for name in FAST
+    for variant in method_info(name).tasks
+    for way, shot in _paths(name, variant)
+]
+
+
 def _brief(name: str, variant: str, way: int, shot: int) -> bool:
     """Return whether a case is among those that show most in least time; the others are slow."""
     most = 2 if method_info(name).tasks[variant] == "fscs" else 1
-    return _first_of_its_task(name, variant) and (way, shot) in ((most, 1), (1, 5) if most == 1 else (most, 1))
+    return _first_of_its_task(name, variant) and (way, shot) in ((most, 1), (1, SEVERAL) if most == 1 else (most, 1))
 
 
 PATHS = [pytest.param(*case, marks=() if _brief(*case) else pytest.mark.slow) for case in CASES]

@@ -21,6 +21,8 @@ from fssbench.planning.request import Request
 from fssbench.planning.weights import Source, file_source
 from fssbench.results import Existing, load_run
 
+pytestmark = pytest.mark.usefixtures("narrow_heads")
+
 
 @pytest.fixture
 def weights(tmp_path: Path) -> Path:

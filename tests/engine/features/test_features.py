@@ -26,6 +26,8 @@ from tests.engine.stub import NearestColour, Patches, questions, rules
 CPU = torch.device("cpu")
 ALL = Settings(feature_cache=1 << 30)
 
+pytestmark = pytest.mark.usefixtures("narrow_heads")
+
 
 def counted(rows: list[Row]) -> pd.DataFrame:
     return frame_of(rows).drop(columns="seconds")
