@@ -285,7 +285,9 @@ def test_an_old_python_is_told_in_a_sentence(tmp_path: Path) -> None:
 
 def test_ci_runs_style_types_tests_and_baselines() -> None:
     assert os.access(REPOSITORY / ".ci" / "run", os.X_OK)
-    assert re.search(r"^set -euo pipefail$.*^make lint test-all check$", read(".ci/run"), re.MULTILINE | re.DOTALL)
+    assert re.search(
+        r"^set -euo pipefail$.*^make --jobs 2 lint test-all$.*^make check$", read(".ci/run"), re.MULTILINE | re.DOTALL
+    )
     runs = re.findall(r"run: make (?:PYTHON=\S+ )?([\w-]+)", read(".github/workflows/ci.yml"))
     assert runs == ["lint", "test-all", "test-random", "coverage", "docs", "check"]
 
