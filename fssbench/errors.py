@@ -93,12 +93,34 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
 
 
 def nearest(name: str, known: Iterable[str]) -> list[str]:
-    """Return the known names that a name was probably meant to be, the nearest first: at most three."""
+    """Return the known names that a name was probably meant to be: at most three.
+
+    First those with the fewest letters to change, at most a third of them; then those that the name is a part of.
+    """
     by_key: dict[str, str] = {}
     for one in known:
         by_key.setdefault(one.lower(), one)
     typed = name.lower()
-    near = difflib.get_close_matches(typed, by_key, n=_NEAR, cutoff=0.5)
-    # A part of a long name is not close to the whole.
+    close: dict[str, int] = {}
+    for one in sorted(by_key):
+        most = max(1, max(len(typed), len(one)) // 3)
+        if abs(len(typed) - len(one)) <= most and (count := _changes(typed, one)) <= most:
+            close[one] = count
+    near = [one for one, count in close.items() if count == min(close.values())]
+    near.sort(key=lambda one: -difflib.SequenceMatcher(None, typed, one).ratio())
     near += [one for one in sorted(by_key) if len(typed) >= _NEAR and typed in one and one not in near]
     return [by_key[one] for one in near[:_NEAR]]
+
+
+def _changes(typed: str, meant: str) -> int:
+    """Return how many letters are left out, added, replaced, or swapped with the next."""
+    before: list[int] = []
+    row = list(range(len(meant) + 1))
+    for i, letter in enumerate(typed):
+        above, before, row = before, row, [i + 1]
+        for j, other in enumerate(meant):
+            fewest = min(before[j] + (letter != other), before[j + 1] + 1, row[j] + 1)
+            if i and j and letter == meant[j - 1] and typed[i - 1] == other:
+                fewest = min(fewest, above[j - 1] + 1)
+            row.append(fewest)
+    return row[-1]

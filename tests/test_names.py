@@ -53,6 +53,27 @@ def test_python_takes_the_names_too() -> None:
     assert (results.run.dataset.name, results.run.protocol.name) == ("shapes20i", "shapes-fscs")
 
 
+@pytest.mark.parametrize(
+    ("typed", "near"),
+    [
+        ("evla", ["eval"]),
+        ("vela", []),
+        ("plna", ["plan"]),
+        ("epxlain", ["explain"]),
+        ("tabel", ["table"]),
+        ("ls", []),
+        ("shrads", []),
+        ("sho", ["show"]),
+        ("EVAL", ["eval"]),
+        ("eval-all", []),
+        ("x" * 100_000, []),
+        ("", []),
+    ],
+)
+def test_only_close_names_are_near(typed: str, near: list[str]) -> None:
+    assert nearest(typed, ["eval", "explain", "plan", "table", "show", "score", "list"]) == near
+
+
 def test_the_nearest_names_come_first_and_a_part_of_a_name_is_near() -> None:
     known = ["hsnet", "hsnet-resnet50-pascal5i-fold0", "PFENet"]
     assert nearest("HSNett", known)[0] == "hsnet"

@@ -162,6 +162,9 @@ def _run(arguments: list[str]) -> int:
     except typer.Exit as done:
         return done.exit_code
     except typer.TyperException as error:
+        facts = vars(error)
+        if possible := facts.get("possibilities"):  # options that are like it, and not very
+            facts["possibilities"] = nearest(facts["option_name"], possible)
         # Empty where no command was given: its help has been printed.
         if message := error.format_message().replace("Value error, ", ""):
             command = getattr(getattr(error, "ctx", None), "command_path", "fssbench")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +15,7 @@ from fssbench.cli.help import OUTPUT
 from fssbench.cli.options import AsJson, Device, Quiet, Root
 from fssbench.cli.paths import check_folder, given_path
 from fssbench.errors import FSSBenchError, MissingError, UsageError
+from fssbench.temporary import temporary_folder
 
 if TYPE_CHECKING:
     from fssbench.explaining.explanation import Explanation
@@ -140,8 +140,8 @@ def _folder(out: Path | None) -> Iterator[Path]:
     if out is not None:
         yield out
         return
-    with tempfile.TemporaryDirectory(prefix="fssbench-explain-") as folder:
-        yield Path(folder)
+    with temporary_folder("fssbench-explain") as folder:
+        yield folder
 
 
 def _width() -> int:

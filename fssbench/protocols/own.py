@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import json
 import re
@@ -14,7 +13,7 @@ from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Any
 
-from fssbench.errors import BrokenFileError, MissingError, UsageError
+from fssbench.errors import BrokenFileError, MissingError, UsageError, nearest
 from fssbench.escape import plain
 from fssbench.protocols.choices import MAX_SEED, BaseRule, Override, Protocol, ProtocolFile
 from fssbench.toml import parse
@@ -190,7 +189,7 @@ def _read(tables: Mapping[str, Any], table: str, name: str, own: ProtocolFile) -
 
     where, text, raw = own.path, own.content, tables[table]
     for path, key, known in _unknown(raw):
-        near = difflib.get_close_matches(key, known, n=2, cutoff=0.5)
+        near = nearest(key, known)
         hint = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(known)}"
         if key in _GIVEN and not path:
             hint = "a protocol in a file can't set it"

@@ -83,7 +83,13 @@ def test_a_defect_of_ours_is_not_hidden(end: End) -> None:
     ("arguments", "code", "told"),
     [
         (["--version"], 0, f"fssbench {__version__}"),
-        (["evla"], 2, "error: unknown command 'evla'; did you mean eval or explain or plan?\n  try: fssbench --help"),
+        (["evla"], 2, "error: unknown command 'evla'; did you mean eval?\n  try: fssbench --help"),
+        (
+            ["eval", "--mthod", "x"],
+            2,
+            "error: no such option: --mthod (Possible options: --method)\n  try: fssbench eval --help",
+        ),
+        (["show", "--clour", "x"], 2, "error: no such option: --clour\n  try: fssbench show --help"),
         (["--colour"], 2, "error: no such option: --colour\n  try: fssbench --help"),
         (
             ["episodes", "shwo"],  # codespell:ignore shwo

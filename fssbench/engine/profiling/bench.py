@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from fssbench.errors import FSSBenchError, UsageError
 from fssbench.metrics.summary import summarise
 from fssbench.progress import Activity
 from fssbench.results.run_reader import Results, load_run
+from fssbench.temporary import temporary_folder
 
 _LOOK = 0.5
 """Seconds between two looks at the rows of a process."""
@@ -98,10 +98,10 @@ def measure(cases: Sequence[Case], options: Sequence[str], episodes: int | None 
     for number, case in enumerate(cases, 1):
         doing = f"measuring {case} ({number} of {len(cases)})"
         with (
-            tempfile.TemporaryDirectory(prefix="fssbench-bench-") as folder,
+            temporary_folder("fssbench-bench") as folder,
             Activity(doing, episodes, "episodes") as now,
         ):
-            yield _measured(case, options, Path(folder) / "run", now)
+            yield _measured(case, options, folder / "run", now)
 
 
 def _measured(case: Case, options: Sequence[str], out: Path, activity: Activity) -> Measured:
