@@ -60,7 +60,7 @@ def test_python_takes_the_names_too() -> None:
         ("vela", []),
         ("plna", ["plan"]),
         ("epxlain", ["explain"]),
-        ("tabel", ["table"]),
+        ("tabl", ["table"]),
         ("ls", []),
         ("shrads", []),
         ("sho", ["show"]),
