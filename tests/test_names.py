@@ -60,7 +60,7 @@ def test_python_takes_the_names_too() -> None:
         ("vela", []),
         ("plna", ["plan"]),
         ("epxlain", ["explain"]),
-        ("tabl", ["table"]),
+        ("tablex", ["table"]),
         ("ls", []),
         ("shrads", []),
         ("sho", ["show"]),
