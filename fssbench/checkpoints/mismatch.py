@@ -14,6 +14,7 @@ _NETWORKS = (
     ("hdmnet", r"^base_learnear\."),
     ("rpmm", r"^layer56\."),
     ("cyctr", r"^addtional_proj\."),
+    ("sccan", r"^transformer\.layers\.0\.blocks\.0\.attn_q\.q\."),
     ("scl", r"^(supp_init_merge|FPM_Decoder)\."),
     ("canet", r"^layer55\."),
     ("ppnet", r"^encoder\.layer4\."),

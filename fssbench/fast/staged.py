@@ -27,6 +27,7 @@ from fssbench.methods.mmnet import MMNet
 from fssbench.methods.mmt import MMT
 from fssbench.methods.ntrenet import NTRENet
 from fssbench.methods.pfenet import PFENet, PFENetSupport
+from fssbench.methods.sccan import SCCAN
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -134,6 +135,10 @@ class FastCyCTR(FastStaged, CyCTR):
         """Return layer4 of whole images at the positions that the mask keeps."""
         layer4 = self.layer4_of(maps)
         return kept_columns(layer4, resize_soft(inside, layer4))
+
+
+class FastSCCAN(FastStaged, SCCAN):
+    """See `SCCAN`."""
 
 
 def layer4_in_box(stages: StagedBackbone, layer3: Tensor, weights: Tensor, box: Box) -> Tensor | None:
