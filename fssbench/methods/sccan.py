@@ -94,7 +94,7 @@ class SCCAN(StagedMethod[SCCANQuery, SCCANSupport]):
     def condition(self, features: StageMaps, mask: Tensor) -> SCCANSupport:
         """Return what is kept of supports; 255 counts as background."""
         reduced = self._resized(self.down_supp(_middle(features)))
-        inside = resize_mask(foreground(mask), reduced)
+        inside = resize_mask(foreground(mask), reduced).to(reduced.dtype)
         prototype = masked_average(reduced, inside)
         return SCCANSupport(reduced * inside, inside, prototype, self._resized(self.layer4_of(features)))
 
