@@ -33,11 +33,12 @@ from fssbench.engine.profiling.timers import COMPUTING, StageTimers
 from fssbench.fast.form import fast_form
 from fssbench.planning.settings import Settings, parse_bytes
 from fssbench.protocols.rules import Protocol
-from fssbench.protocols.transforms import input_image, scored_shape, support_mask
+from fssbench.protocols.transforms import ignored_pixels, input_image, scored_shape, support_mask
 from fssbench.results.environment import environment
 
 CALIBRATED = {"hsnet": "hpn_learner.decoder2.2.bias", "asnet": "learner.decoder2.2.bias", "pfenet": "cls.3.bias",
-              "ntrenet": "cls.3.bias", "bam": "cls_meta.3.bias", "rpmm": "layer9.bias"}  # fmt: skip
+              "ntrenet": "cls.3.bias", "bam": "cls_meta.3.bias", "rpmm": "layer9.bias",
+              "cyctr": "cls.3.bias", "sccan": "cls_meta.3.bias"}  # fmt: skip
 
 
 COUNTED = 40
@@ -61,9 +62,12 @@ class Release:
         if rule == "none":
             with torch.no_grad():
                 return self.answer(query, [one[None] for one in read], [torch.from_numpy(one)[None] for one in masks])
-        images = torch.stack(read)[None]
+        images, stacked = torch.stack(read)[None], torch.stack([torch.from_numpy(mask) for mask in masks])[None]
         with torch.no_grad():
-            return self.answer(query, images, torch.stack([torch.from_numpy(mask) for mask in masks])[None] % 255)
+            if self.rules.name == "cyctr":
+                outside = ignored_pixels(self.dataset.label(episode.query), size, rule, rim=False)
+                return self.answer(query, images, stacked, torch.from_numpy(outside)[None])
+            return self.answer(query, images, stacked % 255)
 
     def labels(self, episode: fssbench.Episode) -> torch.Tensor:
         """Return the label map of an episode, at the size that is counted."""

@@ -1,10 +1,11 @@
 """Released models, built from a checkout of their repositories with random weights; nothing of them is kept here.
 
 The repositories: juhongm999/hsnet, dahyun-kang/ifsl, dvlab-research/PFENet, LIUYUANWEI98/NERTNet, chunbolang/BAM,
-Xiangyi1996/PPNet-PyTorch, Yang-Bob/PMMs, LiheYoung/MiningFSS, fanq15/SSP, each cloned into a folder of the repository's
-name. What they import and do not need for an answer (torchvision's download, Lightning, plots) is replaced by
-stand-ins; PPNet's distances, which pykeops computes on a graphics card, are computed by torch. RPMM begins with the
-prototypes that it begins with here.
+Xiangyi1996/PPNet-PyTorch, Yang-Bob/PMMs, LiheYoung/MiningFSS, fanq15/SSP, YanFangCS/CyCTR-Pytorch, Sam1224/SCCAN, each
+cloned into a folder of the repository's name. What they import and do not need for an answer (torchvision's download,
+Lightning, plots) is replaced by stand-ins; PPNet's distances, which pykeops computes on a graphics card, are computed
+by torch. RPMM begins with the prototypes that it begins with here. CyCTR has its own reference in place of its CUDA
+kernel, and draws the tokens that are drawn here.
 """
 
 from __future__ import annotations
@@ -27,7 +28,8 @@ import fssbench
 from fssbench.backbones.resnet import resnet50
 
 FOLDERS = {"hsnet": "hsnet", "asnet": "ifsl/fs-s", "pfenet": "PFENet", "ntrenet": "NERTNet", "bam": "BAM",
-           "ppnet": "PPNet-PyTorch", "rpmm": "PMMs", "mlc": "MiningFSS", "ssp": "SSP"}  # fmt: skip
+           "ppnet": "PPNet-PyTorch", "rpmm": "PMMs", "mlc": "MiningFSS", "ssp": "SSP", "cyctr": "CyCTR-Pytorch",
+           "sccan": "SCCAN"}  # fmt: skip
 Answer = Callable[..., Tensor]
 """Gives the logits (K, 2, h, w) of each shot, or (1, 2, h, w) of the episode, for a query (1, 3, H, W), supports
 (1, K, 3, H, W) and masks (1, K, H, W). If images keep their own sizes, it takes lists of K supports (1, 3, H, W) and of
@@ -43,7 +45,7 @@ def released(name: str, folder: Path, shots: int) -> tuple[nn.Module, Answer]:
     sys.path.insert(0, str(root))
     torch.manual_seed(0)
     made = {"hsnet": _hsnet, "asnet": _asnet, "pfenet": _pfenet, "ntrenet": _ntrenet, "bam": _bam, "ppnet": _ppnet,
-            "rpmm": _rpmm, "mlc": _mlc, "ssp": _ssp}  # fmt: skip
+            "rpmm": _rpmm, "mlc": _mlc, "ssp": _ssp, "cyctr": _cyctr, "sccan": _sccan}  # fmt: skip
     model = made[name](root, shots)
     model.eval()
 
@@ -71,6 +73,13 @@ def released(name: str, folder: Path, shots: int) -> tuple[nn.Module, Answer]:
             return model.forward_5shot(query, images, inside[:, :, None])[0]
         return model(query, images[:, 0], inside)[3]
 
+    def padded(query: Tensor, images: Tensor, masks: Tensor, outside: Tensor) -> Tensor:
+        torch.manual_seed(123)  # from which every episode draws here
+        return model(query, images, masks, None, 255 * outside, torch.where(masks == 255, 255, 0))
+
+    def windows(query: Tensor, images: Tensor, masks: Tensor) -> Tensor:
+        return model(query, images, masks, None)
+
     def own_sizes(query: Tensor, images: Sequence[Tensor], masks: Sequence[Tensor]) -> Tensor:
         found = (
             model(list(images), list(masks), query, None) if name == "ssp" else model(list(images), list(masks), query)
@@ -78,7 +87,7 @@ def released(name: str, folder: Path, shots: int) -> tuple[nn.Module, Answer]:
         return found[0] if isinstance(found, list) else found
 
     asked = {"hsnet": pairwise, "asnet": pairwise, "ppnet": parts, "rpmm": mixtures,
-             "mlc": own_sizes, "ssp": own_sizes}  # fmt: skip
+             "mlc": own_sizes, "ssp": own_sizes, "cyctr": padded, "sccan": windows}  # fmt: skip
     return model, asked.get(name, staged)
 
 
@@ -104,6 +113,13 @@ def _stand_ins() -> None:
     resnet, vgg = module("torchvision.models.resnet", resnet50=backbone), module("torchvision.models.vgg")
     models = module("torchvision.models", resnet=resnet, vgg=vgg)
     module("torchvision", models=models, transforms=MagicMock())
+    module("torchvision.models._utils", IntermediateLayerGetter=_Layers)
+    module("torchvision.models.utils", load_state_dict_from_url=None)
+    module("MultiScaleDeformableAttention")
+    module("timm")
+    module("timm.models")
+    drawn = nn.init.trunc_normal_
+    module("timm.models.layers", DropPath=nn.Identity, to_2tuple=lambda side: (side, side), trunc_normal_=drawn)
     module("pykeops")
     module("pykeops.torch", LazyTensor=_Lazy)
     sys.modules["torchvision.transforms"] = MagicMock()
@@ -196,6 +212,50 @@ def _ppnet(_root: Path, _shots: int) -> nn.Module:
         return FewShotSegPart(cfg={"center": 5})
     finally:
         torch.load = load
+
+
+class _Layers(nn.ModuleDict):
+    """What the releases take of torchvision's IntermediateLayerGetter: layers, and the names of their maps."""
+
+    def __init__(self, network: nn.Module, return_layers: dict[str, str]) -> None:
+        children = dict(network.named_children())
+        last = max(list(children).index(name) for name in return_layers)
+        super().__init__(dict(list(children.items())[: last + 1]))
+        self.kept = return_layers
+
+    def forward(self, x: Tensor) -> dict[str, Tensor]:
+        maps = {}
+        for name, layer in self.items():
+            x = layer(x)
+            if name in self.kept:
+                maps[self.kept[name]] = x
+        return maps
+
+
+def _cyctr(_root: Path, shots: int) -> nn.Module:
+    import model.backbone_utils as backbones
+    import model.ops.functions.ms_deform_attn_func as kernels
+    import model.ops.modules.ms_deform_attn as attention
+
+    def sampled(value: Tensor, sizes: Tensor, _start: Tensor, places: Tensor, weights: Tensor, _step: int) -> Tensor:
+        return kernels.ms_deform_attn_core_pytorch(value, [tuple(map(int, size)) for size in sizes], places, weights)
+
+    attention.MSDeformAttnFunction = types.SimpleNamespace(apply=sampled)
+    backbones.resnets_dict = {name: (made, False) for name, (made, _) in backbones.resnets_dict.items()}
+    from model.CyCTR import CyCTR
+
+    return CyCTR(layers=50, shot=shots, reduce_dim=256)
+
+
+def _sccan(_root: Path, shots: int) -> nn.Module:
+    import model.backbone_res as networks
+
+    networks._resnet = lambda _name, block, layers, *_weights, **options: networks.ResNet(block, layers, **options)
+    from model.SCCAN import OneModel
+
+    settings = Namespace(layers=50, zoom_factor=8, shot=shots, vgg=False, data_set="pascal", ignore_label=255,
+                         print_freq=10, low_fea="layer2")  # fmt: skip
+    return OneModel(settings)
 
 
 class _Lazy:

@@ -72,9 +72,7 @@ class SCCAN(StagedMethod[SCCANQuery, SCCANSupport]):
         UsageError: If `width` can't be divided into heads, or `side` into patches.
     """
 
-    def __init__(
-        self, backbone: str, way: int, shot: int, width: int = 256, side: int = 64, blocks: int = 8
-    ) -> None:
+    def __init__(self, backbone: str, way: int, shot: int, width: int = 256, side: int = 64, blocks: int = 8) -> None:
         # The frozen kind of batch norm has nothing to move, and the small backbone's is kept in eval mode.
         super().__init__(frozen(backbone), moving_statistics=False)
         if side % WINDOW or side < WINDOW:
@@ -148,7 +146,9 @@ class SCCAN(StagedMethod[SCCANQuery, SCCANSupport]):
         """Return "main": the Dice loss of the query."""
         count, shots = len(batch.query), batch.supports.shape[2]
         query = self.read_query(self.encode(batch.query))
-        together = self.condition(self.encode(batch.supports[:, 0].flatten(0, 1)), batch.support_masks[:, 0].flatten(0, 1))
+        together = self.condition(
+            self.encode(batch.supports[:, 0].flatten(0, 1)), batch.support_masks[:, 0].flatten(0, 1)
+        )
         parts = [value.unflatten(0, (count, shots)) for value in vars(together).values()]
         supports = [SCCANSupport(*(part[:, shot] for part in parts)) for shot in range(shots)]
         return {"main": dice_loss(self.logits(query, supports), batch.query_masks[:, 0], batch.foreground_weight)}

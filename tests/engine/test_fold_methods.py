@@ -28,6 +28,7 @@ SHARING = {
     "mmnet": 96,
     "cyctr": 96,
     "dcama": 96,
+    "sccan": 96,
     "canet": 96,
     "scl": 96,
 }

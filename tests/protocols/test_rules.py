@@ -27,6 +27,7 @@ def test_the_protocols_in_order() -> None:
         "ntrenet",
         "cyctr",
         "bam",
+        "sccan",
         "bam-gfss",
         "bam-gfss-base",
         "hdmnet",

@@ -102,6 +102,20 @@ def test_a_recorded_recipe_without_a_part_apart_is_the_same_training() -> None:
     assert recipe_of(apart) is not None
 
 
+def test_the_groups_of_sccan_are_those_of_its_release() -> None:
+    method = fssbench.build("sccan", "small", width=16, side=16, blocks=1)
+    made = make_optimiser(method, recipe("sccan", "pascal5i").optimiser)
+    names = {id(parameter): name for name, parameter in method.named_parameters()}
+    groups = {
+        (group["lr"], group["weight_decay"], "factor" in group): {
+            names[id(one)].split(".")[0] for one in group["params"]
+        }
+        for group in made.param_groups
+    }
+    others = {name for name, _ in method.named_children() if name not in ("backbone", "transformer")}
+    assert groups == {(6e-5, 1e-2, False): {"transformer"}, (5e-2, 1e-4, True): others}
+
+
 def test_the_groups_of_cyctr_are_those_of_its_release() -> None:
     method = fssbench.build("cyctr", "small", width=16)
     made = make_optimiser(method, recipe("cyctr", "pascal5i").optimiser)

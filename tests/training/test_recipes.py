@@ -176,7 +176,7 @@ def test_who_learns_a_class_from_pictures_with_enough_of_it() -> None:
     own = {"rpmm/pascal5i": "data set's, base alone"}
     listing = ("pfenet", "mmnet", "cyctr", "ntrenet", "asgnet", "mmt", "mlc", "ssp", "scl.pfenet")
     expected = {(m, d): large for m in listing for d in ("pascal5i", "coco20i")}
-    expected |= {(m, d): pure for m in ("bam", "hdmnet") for d in ("pascal5i", "coco20i")}
+    expected |= {(m, d): pure for m in ("bam", "hdmnet", "sccan") for d in ("pascal5i", "coco20i")}
     every = {f"{m}:base/{d}": "every image" for m in ("bam", "hdmnet") for d in ("pascal5i", "coco20i")}
     every |= {f"repri/{dataset}": "2048 pixels, images alike" for dataset in ("pascal5i", "coco20i")}
     assert rules == {f"{method}/{dataset}": rule for (method, dataset), rule in expected.items()} | every | own
@@ -194,7 +194,7 @@ def test_schedules_give_the_rates_that_the_releases_own_functions_give() -> None
     """The figures are those of each release's poly_learning_rate with its configuration, for two parameter groups."""
     with (Path(__file__).parent / "released_rates.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
-    assert len(rows) == 188
+    assert len(rows) == 196
     for row in rows:
         optimiser = read_recipes()[row["recipe"]].optimiser
         rate = learning_rate(optimiser, int(row["step"]) - 1, int(row["steps"]))
