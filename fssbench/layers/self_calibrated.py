@@ -179,7 +179,8 @@ def best_patches(query: Tensor, support: Tensor, mask: Tensor) -> Tensor:
     cosine = (own @ means.transpose(1, 2)) / (lengths + _COSINE_EPS)
     # Quirk: a patch counts as empty if its area is lost in the rounding of the sum.
     holds = (area[..., 0] != torch.tensor(_AREA_EPS, dtype=area.dtype)).to(cosine.dtype)
-    return (((cosine + 1) / 2) * holds[:, None]).argmax(dim=2)
+    rated: Tensor = (cosine + 1) / 2 * holds[:, None]
+    return rated.argmax(dim=2)
 
 
 def chosen_patches(patches: Tensor, chosen: Tensor) -> Tensor:
@@ -189,4 +190,4 @@ def chosen_patches(patches: Tensor, chosen: Tensor) -> Tensor:
 
 def _heads(x: Tensor) -> Tensor:
     """Return tokens (B, n, P, C) by head, (B, n, HEADS, P, C / HEADS)."""
-    return x.unflatten(-1, (HEADS, -1)).transpose(-3, -2)
+    return x.view(*x.shape[:-1], HEADS, -1).transpose(-3, -2)

@@ -65,16 +65,20 @@ class SCCAN(StagedMethod[SCCANQuery, SCCANSupport]):
         way: 1.
         shot: K.
         width: Channels of the head; a multiple of 8.
-        side: All maps are resized to squares with this side, whatever the size of the image; a multiple of 8.
+        side: All maps are resized to squares with this side, whatever the size of the image; a multiple of 8. Default
+            64, and 24 for the small backbone, which was not released.
         blocks: Number of blocks of the transformer.
 
     Raises:
         UsageError: If `width` can't be divided into heads, or `side` into patches.
     """
 
-    def __init__(self, backbone: str, way: int, shot: int, width: int = 256, side: int = 64, blocks: int = 8) -> None:
+    def __init__(
+        self, backbone: str, way: int, shot: int, width: int = 256, side: int | None = None, blocks: int = 8
+    ) -> None:
         # The frozen kind of batch norm has nothing to move, and the small backbone's is kept in eval mode.
         super().__init__(frozen(backbone), moving_statistics=False)
+        side = side or (24 if backbone == "small" else 64)
         if side % WINDOW or side < WINDOW:
             raise UsageError(f"side {side} can't be divided into patches", f"choose a multiple of {WINDOW}")
         self.task, self.way, self.shot, self.side = "fss", way, shot, side
@@ -139,7 +143,10 @@ class SCCAN(StagedMethod[SCCANQuery, SCCANSupport]):
         rows, columns = query.flatten(2).transpose(1, 2), support.layer4.flatten(2)
         lengths = rows.norm(dim=2, keepdim=True) @ columns.norm(dim=1, keepdim=True)
         weights = ((rows @ columns) / (lengths + EPS)).softmax(dim=2)
-        taken = weights @ support.mask.flatten(2).transpose(1, 2)
+        # The mean is taken off first, which the normalisation cancels: otherwise a support that is all object would
+        # give what rounding leaves of a sum of weights, as in the release.
+        mask = support.mask.flatten(2)
+        taken = weights @ (mask - mask.mean(dim=2, keepdim=True)).transpose(1, 2)
         return normalized(taken[..., 0], (query.shape[-2], query.shape[-1]), (self.side, self.side))
 
     def losses(self, batch: TrainingBatch) -> dict[str, Tensor]:
