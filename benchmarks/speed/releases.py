@@ -1,11 +1,11 @@
 """Released models, built from a checkout of their repositories with random weights; nothing of them is kept here.
 
 The repositories: juhongm999/hsnet, dahyun-kang/ifsl, dvlab-research/PFENet, LIUYUANWEI98/NERTNet, chunbolang/BAM,
-Xiangyi1996/PPNet-PyTorch, Yang-Bob/PMMs, LiheYoung/MiningFSS, fanq15/SSP, YanFangCS/CyCTR-Pytorch, Sam1224/SCCAN, each
-cloned into a folder of the repository's name. What they import and do not need for an answer (torchvision's download,
-Lightning, plots) is replaced by stand-ins; PPNet's distances, which pykeops computes on a graphics card, are computed
-by torch. RPMM begins with the prototypes that it begins with here. CyCTR has its own reference in place of its CUDA
-kernel, and draws the tokens that are drawn here.
+Xiangyi1996/PPNet-PyTorch, Yang-Bob/PMMs, LiheYoung/MiningFSS, fanq15/SSP, slei109/PATNet, YanFangCS/CyCTR-Pytorch,
+Sam1224/SCCAN, each cloned into a folder of the repository's name. What they import and do not need for an answer
+(torchvision's download, Lightning, plots) is replaced by stand-ins; PPNet's distances, which pykeops computes on a
+graphics card, are computed by torch. RPMM begins with the prototypes that it begins with here. CyCTR has its own
+reference in place of its CUDA kernel, and draws the tokens that are drawn here.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ import fssbench
 from fssbench.backbones.resnet import resnet50
 
 FOLDERS = {"hsnet": "hsnet", "asnet": "ifsl/fs-s", "pfenet": "PFENet", "ntrenet": "NERTNet", "bam": "BAM",
-           "ppnet": "PPNet-PyTorch", "rpmm": "PMMs", "mlc": "MiningFSS", "ssp": "SSP", "cyctr": "CyCTR-Pytorch",
-           "sccan": "SCCAN"}  # fmt: skip
+           "ppnet": "PPNet-PyTorch", "rpmm": "PMMs", "mlc": "MiningFSS", "ssp": "SSP", "patnet": "PATNet",
+           "cyctr": "CyCTR-Pytorch", "sccan": "SCCAN"}  # fmt: skip
 Answer = Callable[..., Tensor]
 """Gives the logits (K, 2, h, w) of each shot, or (1, 2, h, w) of the episode, for a query (1, 3, H, W), supports
 (1, K, 3, H, W) and masks (1, K, H, W). If images keep their own sizes, it takes lists of K supports (1, 3, H, W) and of
@@ -45,7 +45,7 @@ def released(name: str, folder: Path, shots: int) -> tuple[nn.Module, Answer]:
     sys.path.insert(0, str(root))
     torch.manual_seed(0)
     made = {"hsnet": _hsnet, "asnet": _asnet, "pfenet": _pfenet, "ntrenet": _ntrenet, "bam": _bam, "ppnet": _ppnet,
-            "rpmm": _rpmm, "mlc": _mlc, "ssp": _ssp, "cyctr": _cyctr, "sccan": _sccan}  # fmt: skip
+            "rpmm": _rpmm, "mlc": _mlc, "ssp": _ssp, "patnet": _patnet, "cyctr": _cyctr, "sccan": _sccan}  # fmt: skip
     model = made[name](root, shots)
     model.eval()
 
@@ -87,7 +87,7 @@ def released(name: str, folder: Path, shots: int) -> tuple[nn.Module, Answer]:
         return found[0] if isinstance(found, list) else found
 
     asked = {"hsnet": pairwise, "asnet": pairwise, "ppnet": parts, "rpmm": mixtures,
-             "mlc": own_sizes, "ssp": own_sizes, "cyctr": padded, "sccan": windows}  # fmt: skip
+             "mlc": own_sizes, "ssp": own_sizes, "patnet": pairwise, "cyctr": padded, "sccan": windows}  # fmt: skip
     return model, asked.get(name, staged)
 
 
@@ -141,6 +141,12 @@ def _hsnet(_root: Path, _shots: int) -> nn.Module:
     from model.hsnet import HypercorrSqueezeNetwork
 
     return HypercorrSqueezeNetwork("resnet50", use_original_imgsize=True)
+
+
+def _patnet(_root: Path, _shots: int) -> nn.Module:
+    from model.patnet import PATNetwork
+
+    return PATNetwork("resnet50")
 
 
 def _asnet(_root: Path, _shots: int) -> nn.Module:

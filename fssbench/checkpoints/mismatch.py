@@ -9,6 +9,7 @@ from torch import Tensor
 
 _NETWORKS = (
     ("asnet", r"\.attn\.qhead\."),
+    ("patnet", r"^reference_layer1\."),
     ("hsnet", r"^(hpn_)?learner\.encoder_layer4\.0\.conv1\."),
     ("bam", r"^learner_base\."),
     ("hdmnet", r"^base_learnear\."),

@@ -145,7 +145,9 @@ def _status(info: MethodInfo, released: bool, shipped: bool) -> MethodStatus:
         adapts=info.adapts,
         k_shot={TASKS[task]: rule for task, rule in info.k_shot.items()},
         protocols={
-            TASKS.get(name, name): info.protocols[name] for name in (*tasks, *info.tasks) if name in info.protocols
+            TASKS.get(name, name): protocol
+            for name, protocol in info.protocols.items()
+            if name in tasks or name not in TASKS
         },
         idea=info.idea.strip(),
         seen=info.seen,

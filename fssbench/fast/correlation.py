@@ -62,14 +62,14 @@ Prepared = TypeVar("Prepared", UnitMaps, KeptPositions)
 
 def unit_maps(features: Sequence[Tensor]) -> UnitMaps:
     """Return feature maps (B, C, h, w) as unit maps."""
-    return UnitMaps(tuple(_unit_rows(feature.permute(0, 2, 3, 1)) for feature in features))
+    return UnitMaps(tuple(unit_rows(feature.permute(0, 2, 3, 1)) for feature in features))
 
 
-def keep_positions(features: Sequence[Tensor], mask: Tensor) -> KeptPositions:
+def keep_positions(features: Sequence[Tensor], mask: Tensor, *, normalised: bool = True) -> KeptPositions:
     """Return maps (B, C, h', w') under a mask (B, H, W) in [0, 1], at the kept positions.
 
     Each map is multiplied by the resized mask, whose non-zero positions are kept; maps of one size share their
-    positions.
+    positions. Positions that are not `normalised` keep their length.
     """
     weights: dict[tuple[int, int], tuple[Tensor, Tensor]] = {}
     units, places, sizes = [], [], []
@@ -83,7 +83,8 @@ def keep_positions(features: Sequence[Tensor], mask: Tensor) -> KeptPositions:
         weight = resized.gather(1, at) * (kept >= 0)
         rows = feature.permute(0, 2, 3, 1).flatten(1, 2)
         taken = torch.stack([one.index_select(0, where) for one, where in zip(rows, at, strict=True)])
-        units.append(_unit_rows(taken * weight[..., None]))
+        weighted = taken * weight[..., None]
+        units.append(unit_rows(weighted) if normalised else weighted)
         places.append(kept)
         sizes.append(size)
     return KeptPositions(tuple(units), tuple(places), tuple(sizes))
@@ -159,6 +160,7 @@ def _places(weights: Tensor) -> Tensor:
     return torch.stack([F.pad(places, (0, most - len(places)), value=-1) for places in found])
 
 
-def _unit_rows(features: Tensor) -> Tensor:
+def unit_rows(features: Tensor) -> Tensor:
+    """Return features (..., C) normalised to length 1, contiguous."""
     norm: Tensor = torch.linalg.vector_norm(features, dim=-1, keepdim=True)
     return (features / (norm + EPS)).contiguous()

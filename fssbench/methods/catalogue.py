@@ -51,7 +51,8 @@ class MethodInfo:
         backbones: Names of the backbones it was released with, default first; empty if it needs none.
         trainable: Whether `fssbench train` can train it. A method without training, such as a floor, needs no
             checkpoint of its own.
-        protocols: For each task the protocol by which its release evaluates; a variant may have its own.
+        protocols: For each task the protocol by which its release evaluates; a variant may have its own, or a data set
+            for the method's only task.
         weak: Whether it can learn from image-level labels (`build(..., weak=True)`).
         on: For each data set, the arguments of `build` that its released configuration changes; a table named after a
             variant applies to that variant.
@@ -80,6 +81,7 @@ class MethodInfo:
             are; empty for one that is trained on the base classes of a fold, or is not known.
         seen_classes: The data sets whose test classes were among the labels that its weights were trained on.
         differs: In what an evaluation here differs from that of its release, where that can't be repeated.
+        ledgers: For a variant whose facts in the contamination ledger are not those of the method, its key there.
         ledger: What a method that is not one of fssbench's declares for the contamination ledger; for those of fssbench
             it stands in ledger/methods.toml.
     """
@@ -114,6 +116,7 @@ class MethodInfo:
     seen: str = ""
     seen_classes: Sequence[str] = ()
     differs: str = ""
+    ledgers: Mapping[str, str] = field(default_factory=dict)
     ledger: Facts | None = None
 
     def __post_init__(self) -> None:
@@ -135,13 +138,14 @@ class MethodInfo:
         facts, network = self.facts(), self.backbones[0] if self.backbones else None
         return bool(seen(facts, network, tested, class_names(tested), ()).masks)
 
-    def facts(self, dataset: str = "", task: str = "", *, weak: bool = False) -> Facts:
+    def facts(self, dataset: str = "", task: str = "", *, weak: bool = False, variant: str | None = None) -> Facts:
         """Return its facts in the contamination ledger: those of ledger/methods.toml, or what it declares itself.
 
         Args:
             dataset: The data set of the folds, as facts may differ between them; empty for the usual ones.
             task: "fss" or "fscs".
             weak: Whether it was trained with image-level labels.
+            variant: The variant; None for the first.
         """
         if not is_built_in(self.name) or self.own is not None:
             return self.ledger or Facts()
@@ -149,7 +153,7 @@ class MethodInfo:
         own_key = f"{self.name}-w"
         if weak and own_key in known_methods():
             return method_facts(own_key, dataset, task)
-        facts = method_facts(self.name, dataset, task)
+        facts = method_facts(self.ledgers.get(variant or "", self.name), dataset, task)
         return facts.given_more(training="base tags") if weak else facts
 
     @property
@@ -197,9 +201,11 @@ class MethodInfo:
         options = {key: value for key, value in on_dataset.items() if key not in self.tasks} | dict(own)
         return {key: tuple(value) if isinstance(value, list) else value for key, value in options.items()}
 
-    def protocol_for(self, task: str, variant: str | None = None) -> str:
-        """Return the protocol that the release evaluates a variant by; None is one that has none of its own."""
-        own = None if variant is None else self.protocols.get(variant)
+    def protocol_for(self, task: str, variant: str | None = None, dataset: str = "") -> str:
+        """Return the protocol that the release evaluates a variant by on a data set; None has none of its own."""
+        own = self.protocols.get(dataset)
+        if variant is not None:
+            own = self.protocols.get(variant, own)
         return own or self.protocols[task]
 
     def most_ways(self, task: str) -> int | None:

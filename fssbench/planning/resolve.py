@@ -151,7 +151,7 @@ def _takes_ways(names: Names, info: MethodInfo) -> bool:
     if names.purpose == "train" or task != "fss" or most is None or names.way > most:
         return False
     source = protocol_source(names.dataset, names.trained_on, names.backbone)
-    rules = protocol_of(default_protocol(source, task, info.protocol_for(task)))
+    rules = protocol_of(default_protocol(source, task, info.protocol_for(task, None, source)))
     return rules.takes(names.dataset) and names.way <= rules.on(names.dataset).way[1]
 
 
@@ -169,7 +169,7 @@ def _protocol(names: Names, info: MethodInfo | None, task: Task | None) -> Proto
         if info is None or task is None:
             raise UsageError("no protocol was named, and none is known", "--protocol NAME")
         source = protocol_source(names.dataset, names.trained_on, names.backbone)
-        name = default_protocol(source, task, info.protocol_for(task, resolve_variant(names, info, task)))
+        name = default_protocol(source, task, info.protocol_for(task, resolve_variant(names, info, task), source))
     protocol = protocol_of(name)
     required = task if names.purpose == "train" else names.task
     if required is not None and protocol.task != required:

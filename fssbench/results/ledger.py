@@ -80,7 +80,7 @@ def _of_method(run: Run) -> Facts:
     if run.method.code is None and is_built_in(name):
         weak = run.method.options.get("weak") is True
         key = run.train_dataset or run.dataset.name
-        return method_info(name).facts(key, run.method.task, weak=weak)
+        return method_info(name).facts(key, run.method.task, weak=weak, variant=run.method.variant)
     # What is not valid was refused when run.json was read.
     return declared(dict(run.method.ledger), name) or Facts()
 

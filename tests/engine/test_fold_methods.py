@@ -29,6 +29,7 @@ SHARING = {
     "cyctr": 96,
     "dcama": 96,
     "sccan": 96,
+    "patnet": 96,
     "canet": 96,
     "scl": 96,
 }

@@ -21,6 +21,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "cyctr": {"width": 16},  # 8 heads; of one channel each, tokens tie for the nearest
     "sccan": {"width": 16, "side": 16, "blocks": 2},
     **{name: {"channels": (4, 8, 8)} for name in ("hsnet", "dcama")},
+    "patnet": {"channels": (4, 8, 8), "steps": 2},
     **{name: {"channels": (16, 16)} for name in ("asnet", "asnet-hm")},
     "hdmnet": {"width": 8, "base_width": 8, "token_width": 8},
     "oslsm": {"codes": 40},
