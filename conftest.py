@@ -17,10 +17,11 @@ os.environ["OMP_NUM_THREADS"] = "1"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add --shuffle."""
+    """Add --shuffle and --long."""
     parser.addoption(
         "--shuffle", metavar="SEED", help="run files, and the tests of each, in an order drawn by this seed"
     )
+    parser.addoption("--long", action="store_true", help="run tests marked long as well")
 
 
 def pytest_collection_finish() -> None:
@@ -31,7 +32,14 @@ def pytest_collection_finish() -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Shuffle the files, and the tests in each, if asked to: no test may depend on what ran before it."""
+    """Leave out what is long, unless asked for it; and shuffle the files, and the tests in each, if asked to.
+
+    No test may depend on what ran before it.
+    """
+    if not config.getoption("--long"):
+        long = [item for item in items if item.get_closest_marker("long")]
+        items[:] = [item for item in items if not item.get_closest_marker("long")]
+        config.hook.pytest_deselected(items=long)
     seed = config.getoption("--shuffle")
     if seed is None:
         return

@@ -11,6 +11,17 @@ from _pytest.mark import ParameterSet
 
 from fssbench.methods.catalogue import method_info
 
+LONG = {
+    "bam-resnet50-5shot": "bam-resnet50-5shot-small",
+    "ntrenet-resnet50-5shot": "ntrenet-resnet50-5shot-small",
+    "panet-vgg16-5shot": "panet-vgg16-5shot-2way",
+    "pfenet-resnet50-5shot": "pfenet-resnet50-5shot-small",
+}
+"""Cases that only `make test-golden` runs, and the smaller case of the release that holds what is done with K shots.
+
+What is done at the full size is held by the case of one shot.
+"""
+
 
 def forms_of_cases(paths: Sequence[Path]) -> list[ParameterSet]:
     """Return the cases with the form that predicts: the plain form each, the fast form the first of its kind.
@@ -42,6 +53,8 @@ def first_of_each_method(paths: Sequence[Path]) -> list[ParameterSet]:
     cases = []
     for path in paths:
         method = json.loads(path.read_text())["build"]["method"]
-        cases.append(pytest.param(path, id=path.stem, marks=[pytest.mark.slow] if method in seen else []))
+        marks = [pytest.mark.slow] if method in seen else []
+        marks += [pytest.mark.long] if path.stem in LONG else []
+        cases.append(pytest.param(path, id=path.stem, marks=marks))
         seen.add(method)
     return cases
