@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from fssbench.fast.prior import Box
 from fssbench.fast.staged import FastStaged
 from fssbench.layers.pyramid_pooling import PyramidPooling
 from fssbench.methods.bam import BAM
@@ -36,13 +37,26 @@ class SplitPyramidHead(nn.Sequential):
         self._own, self._grids = own.contiguous(memory_format=torch.channels_last), grids
         self._bias, self._padding = convolution.bias, convolution.padding
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Return raw logits (B, classes, h, w) for a map (B, C, h, w)."""
-        out = F.conv2d(x, self._own, self._bias, padding=self._padding)
+    def forward(self, x: Tensor, box: Box | None = None) -> Tensor:
+        """Return what the head makes of a map, (B, outputs, h, w).
+
+        Args:
+            x: (B, C, h, w).
+            box: The part of the result that is wanted; default all of it.
+        """
+        height, width = x.shape[-2:]
+        top, bottom, left, right = box or (0, height, 0, width)
+        if box is None:
+            out = F.conv2d(x, self._own, self._bias, padding=self._padding)
+        else:
+            rows, columns = self._padding
+            around = F.pad(x, (columns, columns, rows, rows))
+            around = around[:, :, top : bottom + 2 * rows, left : right + 2 * columns]
+            out = F.conv2d(around, self._own, self._bias)
         for grid, weight in zip(self._pooling[0].grids(x), self._grids, strict=True):
-            out += _convolve_enlarged(grid, weight, (x.shape[-2], x.shape[-1]))
-        logits: Tensor = self._rest[0](out)
-        return logits
+            out += _convolve_enlarged(grid, weight, (height, width))[:, :, top:bottom, left:right]
+        made: Tensor = self._rest[0](out)
+        return made
 
 
 def _parts(head: nn.Sequential) -> tuple[PyramidPooling, tuple[nn.Conv2d, *tuple[nn.Module, ...]]]:

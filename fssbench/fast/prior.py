@@ -94,12 +94,15 @@ def prior_of_kept(query: Tensor, support: KeptColumns, size: tuple[int, int]) ->
         support: layer4 of the support at the kept positions.
         size: (height, width) of the result.
     """
-    if serial_on(query.device):
-        pairs = zip(torch.split(query, 1), support.each(), strict=True)
-        similarity = torch.cat([_largest_cosine(*pair) for pair in pairs])
-    else:
-        similarity = _largest_cosine(query, support)
-    return normalized(similarity, (query.shape[-2], query.shape[-1]), size)
+    return normalized(most_similar_kept(query, support), (query.shape[-2], query.shape[-1]), size)
+
+
+def most_similar_kept(query: Tensor, support: KeptColumns) -> Tensor:
+    """Return the result of `fssbench.layers.prior.most_similar`, (B, h * w), from kept positions."""
+    if not serial_on(query.device):
+        return _largest_cosine(query, support)
+    pairs = zip(torch.split(query, 1), support.each(), strict=True)
+    return torch.cat([_largest_cosine(*pair) for pair in pairs])
 
 
 def _largest_cosine(query: Tensor, support: KeptColumns) -> Tensor:

@@ -17,7 +17,8 @@ from torch import Tensor, nn
 _NORM_EPS = 1e-6
 _DROPPED = 0.1
 _EPS = 1e-9
-_TEMPERATURE = 0.1
+TEMPERATURE = 0.1
+"""Cosines are divided by it when queries are matched."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,8 +70,16 @@ class Heads(nn.Module):
 
     def project(self, name: str, x: Tensor) -> Tensor:
         """Return tokens (B, T, C) after the linear layer of a name, divided into heads (B, heads, T, C / heads)."""
-        projected: Tensor = self.get_submodule(name)(x)
-        return projected.view(*projected.shape[:2], self.heads, -1).transpose(1, 2)
+        return self.divided(self.get_submodule(name)(x))
+
+    def divided(self, tokens: Tensor) -> Tensor:
+        """Return tokens (B, T, C), divided into heads (B, heads, T, C / heads)."""
+        return tokens.view(*tokens.shape[:2], self.heads, tokens.shape[2] // self.heads).transpose(1, 2)
+
+    def together(self, divided: Tensor) -> Tensor:
+        """Return what the heads found, (B, heads, T, C / heads), as tokens (B, T, C), after the last linear layer."""
+        merged: Tensor = self.get_submodule("linear_o")(divided.transpose(1, 2).flatten(2))
+        return merged
 
     def gather(self, weights: Tensor, source: Tensor) -> Tensor:
         """Return weighted sums of a source's values, (B, T, C).
@@ -79,9 +88,7 @@ class Heads(nn.Module):
             weights: (B, heads, T, S).
             source: Tokens (B, S, C).
         """
-        gathered = (weights @ self.project("linear_v", source)).transpose(1, 2).flatten(2)
-        merged: Tensor = self.get_submodule("linear_o")(gathered)
-        return merged
+        return self.together(weights @ self.project("linear_v", source))
 
     def forward(self, x: Tensor, source: Tensor) -> Tensor:
         """Return the attention of tokens (B, T, C) to tokens (B, S, C), (B, T, C)."""
@@ -94,7 +101,7 @@ class Heads(nn.Module):
         query, key = (
             F.normalize(self.project(name, tokens), dim=3) for name, tokens in (("linear_q", x), ("linear_k", source))
         )
-        correlation = query @ key.transpose(2, 3) / _TEMPERATURE
+        correlation = query @ key.transpose(2, 3) / TEMPERATURE
         inside = inside[:, None, None]
         # A support position is divided among the query positions, not the other way round; the background of the
         # support is taken out afterwards, and the rest does not sum to 1.
@@ -177,7 +184,7 @@ class MixBlock(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Self-attention: return a map (B, C, h, w) for a map (B, C, h, w)."""
         tokens = to_tokens(x)
-        return self._feed_forward(tokens + self.attn(self.norm1(tokens), x), x)
+        return self.feed_forward(tokens + self.attn(self.norm1(tokens), x), x)
 
     def match(self, query: Tensor, source: Tensor, inside: Tensor) -> tuple[Tensor, Tensor]:
         """Matching: return the map (B, C, h, w) of the query, and how it correlates with the foreground, (B, h, w).
@@ -191,10 +198,11 @@ class MixBlock(nn.Module):
         """
         tokens = to_tokens(query)
         matched = self.attn.attn.match(self.norm1(tokens), self.norm1(source), inside)
-        out = self._feed_forward(tokens + self.attn.proj_drop(matched.tokens), query)
+        out = self.feed_forward(tokens + self.attn.proj_drop(matched.tokens), query)
         return out, matched.correlation.view(len(query), *query.shape[2:])
 
-    def _feed_forward(self, tokens: Tensor, like: Tensor) -> Tensor:
+    def feed_forward(self, tokens: Tensor, like: Tensor) -> Tensor:
+        """Return the map (B, C, h, w) that the feed-forward part makes of tokens (B, T, C) of a map `like`."""
         fed: Tensor = self.ffn(to_map(self.norm2(tokens), like))
         return to_map(tokens, like) + fed
 

@@ -38,7 +38,7 @@ _STAGES = 3
 _PATCHES, _STRIDES, _REDUCTIONS = (1, 3, 3), (1, 2, 2), (4, 2, 1)
 _HEADS, _MATCHING_HEADS = (2, 4, 8), 2
 _SIMILARITIES = 2
-_SIMILARITY_SCALE = 10.0
+SIMILARITY_SCALE = 10.0
 _OUTSIDE = -1e9
 _LOG_EPS = 1e-12
 
@@ -209,6 +209,10 @@ class HDMNet(BaseLearnerMethod[HDMNetQuery, HDMNetSupport]):
         """Return images as they are: those of supports are masked before they enter the backbone."""
         return image
 
+    def maps_of(self, images: Tensor) -> StageMaps:
+        """Return the maps of images, (B, 3, H, W)."""
+        return super().encode(images)
+
     def pooled_of(self, layer4: Tensor) -> Tensor:
         """Return the base learner's map (B, base width, h', w'), without its last ReLU and classifier."""
         with torch.no_grad():
@@ -224,27 +228,27 @@ class HDMNet(BaseLearnerMethod[HDMNetQuery, HDMNetSupport]):
         """Return what is kept of support images; 255 counts as background."""
         inside = foreground(mask)
         # The image is normalised: its background becomes the mean colour.
-        maps = super().encode(features * inside[:, None])
+        maps = self.maps_of(features * inside[:, None])
         reduced = self.down_supp(maps.middle)
         prototype = masked_average(reduced, resize_mask(inside, reduced))
         merged = self.supp_merge(torch.cat([reduced, prototype.expand_as(reduced)], dim=1))
         layer4 = self.layer4_of(maps)
-        nearest = _nearest(inside, layer4)
+        kept = nearest(inside, layer4)
         stages = self.matcher.hierarchy(merged)
         return HDMNetSupport(
             prototype,
-            layer4 * nearest,
-            self.pooled_of(layer4) * nearest,
+            layer4 * kept,
+            self.pooled_of(layer4) * kept,
             gram_matrix(maps.layer2),
             stages,
-            tuple(_nearest(inside, stage) for stage in stages),
+            tuple(nearest(inside, stage) for stage in stages),
         )
 
     def prepare_query(self, features: Tensor | HDMNetQuery) -> HDMNetQuery:  # type: ignore[override]
         """Return what the head needs of query images."""
         if isinstance(features, HDMNetQuery):
             return features
-        return self.read_query(super().encode(features))
+        return self.read_query(self.maps_of(features))
 
     def read_query(self, maps: StageMaps) -> HDMNetQuery:
         """Return what the head needs of queries."""
@@ -268,7 +272,7 @@ class HDMNet(BaseLearnerMethod[HDMNetQuery, HDMNetSupport]):
         """Return the meta learner's raw logits (B, 2, h, w), and the correlation maps of `Matcher.match`."""
         similarity = self.similarity(query, shots)
         prototype = torch.stack([shot.prototype for shot in shots]).mean(dim=0).expand_as(query.reduced)
-        merged = self.query_merge(torch.cat([query.reduced, prototype, similarity * _SIMILARITY_SCALE], dim=1))
+        merged = self.query_merge(torch.cat([query.reduced, prototype, similarity * SIMILARITY_SCALE], dim=1))
         return self.matcher.match(self.matcher.hierarchy(merged), shots, similarity)
 
     def score(
@@ -358,7 +362,7 @@ def distillation_loss(teacher: Tensor, student: Tensor) -> Tensor:
     return divergence.sum(dim=1).mean()
 
 
-def _nearest(inside: Tensor, like: Tensor) -> Tensor:
+def nearest(inside: Tensor, like: Tensor) -> Tensor:
     """Return a foreground (B, H, W) at the size of a map, (B, 1, h, w) in {0, 1}: each position takes one pixel."""
     return F.interpolate(inside[:, None], like.shape[-2:], mode="nearest")
 
