@@ -35,7 +35,7 @@ class SplitPyramidHead(nn.Sequential):
         own, *grids = torch.split(convolution.weight, [pooling.channels - sum(reductions), *reductions], dim=1)
         self._pooling, self._rest = (pooling,), (nn.Sequential(*rest),)
         self._own, self._grids = own.contiguous(memory_format=torch.channels_last), grids
-        self._bias, self._padding = convolution.bias, convolution.padding
+        self._bias = convolution.bias
 
     def forward(self, x: Tensor, box: Box | None = None) -> Tensor:
         """Return what the head makes of a map, (B, outputs, h, w).
@@ -47,11 +47,9 @@ class SplitPyramidHead(nn.Sequential):
         height, width = x.shape[-2:]
         top, bottom, left, right = box or (0, height, 0, width)
         if box is None:
-            out = F.conv2d(x, self._own, self._bias, padding=self._padding)
+            out = F.conv2d(x, self._own, self._bias, padding=1)
         else:
-            rows, columns = self._padding
-            around = F.pad(x, (columns, columns, rows, rows))
-            around = around[:, :, top : bottom + 2 * rows, left : right + 2 * columns]
+            around = F.pad(x, (1, 1, 1, 1))[:, :, top : bottom + 2, left : right + 2]
             out = F.conv2d(around, self._own, self._bias)
         for grid, weight in zip(self._pooling[0].grids(x), self._grids, strict=True):
             out += _convolve_enlarged(grid, weight, (height, width))[:, :, top:bottom, left:right]
