@@ -20,7 +20,7 @@ import torch
 from measured import keep, questions
 
 import fssbench
-from fssbench.engine.features.features import FoldJob
+from fssbench.engine.features.jobs import FoldJob
 from fssbench.engine.loop import evaluate_jobs
 from fssbench.engine.profiling.timers import StageTimers
 from fssbench.fast.form import fast_form

@@ -25,7 +25,7 @@ from releases import Answer, released
 import fssbench
 from fssbench.datasets.dataset import Dataset
 from fssbench.engine.features.cache import CacheCounts
-from fssbench.engine.features.features import FoldJob
+from fssbench.engine.features.jobs import FoldJob
 from fssbench.engine.loop import evaluate_jobs
 from fssbench.engine.profiling.memory import peak_memory
 from fssbench.engine.profiling.profile import Line, Profile, make_profile

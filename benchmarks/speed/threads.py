@@ -17,7 +17,8 @@ import torch
 from measured import PROTOCOLS, keep, questions
 
 import fssbench
-from fssbench.engine.features.features import Features, FoldJob
+from fssbench.engine.features.features import Features
+from fssbench.engine.features.jobs import FoldJob, same_parts
 from fssbench.engine.features.loader import Loader
 from fssbench.engine.profiling.memory import freed_memory_kept
 from fssbench.engine.profiling.timers import StageTimers
@@ -51,7 +52,7 @@ def main() -> None:
     alone: list[float] = []
     by_threads: list[float] = []
     with freed_memory_kept(CPU), Loader(its.dataset, 0) as loader, torch.inference_mode():
-        features = Features([asking], steps, loader, 1 << 30, CPU, 1, StageTimers())
+        features = Features([asking], same_parts([asking]), steps, loader, 1 << 30, CPU, 1, StageTimers())
         for start in range(0, len(steps), TOGETHER):
             places = range(start, min(start + TOGETHER, len(steps)))
             found = features.get(places)

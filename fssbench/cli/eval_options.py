@@ -41,7 +41,8 @@ class EvalOptions(UntilOption):
         typer.Option(
             "--method",
             metavar="NAME,...",
-            help="One of `fssbench list methods`, or several: hsnet,asnet in one pass.",
+            help="One of `fssbench list methods`, or several: hsnet,asnet in one pass. Of 'as*' or '*' what can't be "
+            "evaluated is left out, and named.",
             show_default="none; needed without --replay",
             rich_help_panel=WHAT,
         ),

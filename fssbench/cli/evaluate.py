@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sys
 from contextlib import nullcontext
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,12 +19,11 @@ from fssbench.cli.list_options import ListOptions
 from fssbench.cli.options import DataOptions
 from fssbench.cli.paths import check_folder
 from fssbench.cli.replay import replay
-from fssbench.cli.report import Evaluated, print_profile, report, report_together
+from fssbench.cli.report import Evaluated, folder_of, print_profile, report, report_together
 from fssbench.cli.signals import resume_command
 from fssbench.cli.tracking import TrackOptions
 from fssbench.cli.values import existing_of, names_of, task_of, whole_number
 from fssbench.errors import FSSBenchError, UsageError
-from fssbench.escape import in_path
 from fssbench.progress import Activity, silenced
 
 if TYPE_CHECKING:
@@ -34,7 +32,6 @@ if TYPE_CHECKING:
     from fssbench.engine.processes import Processes
     from fssbench.engine.profiling.profile import Profile
     from fssbench.planning.plan import Plan
-    from fssbench.planning.request import Request
     from fssbench.results.run_reader import Results
     from fssbench.tracking.guarded import Guarded
 
@@ -83,13 +80,23 @@ def _evaluate(
         return
     if missing := next((name for name in ("method", "dataset") if not getattr(options, name)), None):
         raise UsageError(f"missing option '--{missing}'", "fssbench eval --help")
+    from fssbench.planning.several import by_dataset, left_out_lines, plan_several
+
+    methods, sets = names_of("--method", options.method), names_of("--dataset", options.dataset)
     if options.fetch:
+        if len(sets) > 1 or "*" in options.dataset:
+            raise UsageError("--fetch goes with one data set", "evaluate the data sets one by one")
         fetch_annotations(options.dataset, data.root, processes)
-    with Activity(f"reading {options.dataset} and drawing the episodes"):
-        plans = _plans(Request(**fields_for(Request, options, made, data) | own), options.method, options.shots)
+    with Activity(f"reading {', '.join(sets)} and drawing the episodes"):
+        request = Request(**fields_for(Request, options, made, data) | own)
+        several = plan_several(request, methods, sets, _shots(options.shots))
+    plans = several.plans
+    if processes.first and not options.quiet:
+        say(*left_out_lines(several), err=True)
     if scheduled is not None:
         check_scheduled(scheduled, plans)
-    check_until(plans, processes)
+    for of_one in by_dataset(plans):
+        check_until(of_one, processes)
     save = options.save_predictions
     if save is not None and (len(plans) > 1 or shard is not None or processes.size > 1):
         raise UsageError(
@@ -108,45 +115,8 @@ def _evaluate(
         print_profile(profile)
 
 
-def _plans(request: Request, methods: str, shots: str | None) -> list[Plan]:
-    """Return a plan for each method and number of shots; those of several go to folders of their own."""
-    from fssbench.planning.plan import plan
-
-    names = names_of("--method", methods)
-    shot_counts = [None] if shots is None else [whole_number("--shots", text) for text in names_of("--shots", shots)]
-    if len(names) * len(shot_counts) == 1:
-        return [plan(replace(request, method=names[0], shots=shot_counts[0]))]
-    if request.label is not None and len(names) > 1:
-        raise UsageError(
-            "--label names one method", "evaluate the methods one by one, or fssbench table --label METHOD=NAME"
-        )
-    if request.checkpoint is not None and len(names) > 1:
-        raise UsageError(
-            "--checkpoint is of one method", "evaluate the methods one by one, or register the checkpoints"
-        )
-    plans: list[Plan] = []
-    together = len(names) * len(shot_counts)
-    for name in names:
-        for shot in shot_counts:
-            out = None if request.out is None else _own_folder(request, request.out, name, shot, len(shot_counts))
-            known = plans[0].dataset if plans else None
-            plans.append(plan(replace(request, method=name, shots=shot, out=out, together=together), known))
-    return plans
-
-
-def _own_folder(request: Request, out: Path, name: str, shot: int | None, shot_counts: int) -> Path:
-    """Return the folder of one method and one number of shots in the folder of all.
-
-    One shot is the default: where it is the only number its folder does not name it, typed or not. A run that was begun
-    in a folder of the other name is continued there.
-    """
-    from fssbench.results.run_reader import RUN, Existing
-
-    short = out / in_path(name).strip("-.")
-    long = short.with_name(f"{short.name}-{shot or 1}shot")
-    folder, other = (short, long) if shot_counts == 1 and shot in (None, 1) else (long, short)
-    elsewhere = shot in (None, 1) and (other / RUN).exists() and not (folder / RUN).exists()
-    return other if elsewhere and request.existing is Existing.RESUME else folder
+def _shots(text: str | None) -> list[int | None]:
+    return [None] if text is None else [whole_number("--shots", one) for one in names_of("--shots", text)]
 
 
 def run(
@@ -180,7 +150,7 @@ def run(
         from fssbench.results.progress import Silent, progress_for
         from fssbench.tracking.guarded import watching
 
-    folds = len({one.fold for planned in plans for one in planned.lists})
+    folds = len({(planned.request.dataset, one.fold) for planned in plans for one in planned.lists})
     progress = Silent() if quiet else progress_for(sys.stderr, _headline(plans), folds)
     timers, counts = StageTimers(), CacheCounts()
     try:
@@ -206,7 +176,7 @@ def run(
 
 
 def _report(plans: Sequence[Plan], results: Sequence[Results]) -> None:
-    remarks = plans[0].dataset.remarks
+    remarks = list(dict.fromkeys(remark for one in plans for remark in one.dataset.remarks))
     if len(plans) == 1:
         report(results[0], plans[0].lists, remarks)
     else:
@@ -221,7 +191,8 @@ def _headline(plans: Sequence[Plan]) -> str:
     origin = f" (trained on {request.trained_on})" if request.trained_on != request.dataset else ""
     shots = ",".join(dict.fromkeys(str(one.shot) for one in plans))
     protocols = ", ".join(dict.fromkeys(one.protocol.name for one in plans))
-    together = len(plans) > 1 and len({one.out.parent for one in plans}) == 1
-    out = first.out.parent if together else ", ".join(str(one.out) for one in plans)
+    sets = ", ".join(dict.fromkeys(one.dataset.name for one in plans))
+    together = len(plans) > 1 and folder_of([one.out for one in plans])
+    out = together or ", ".join(str(one.out) for one in plans)
     rules = f"{first.way}-way {shots}-shot, protocol {protocols}"
-    return f"{', '.join(names)} on {first.dataset.name}{origin}, {rules}; rows go to {out}"
+    return f"{', '.join(names)} on {sets}{origin}, {rules}; rows go to {out}"

@@ -19,7 +19,11 @@ DatasetName = Annotated[str, typer.Option("--dataset", metavar="NAME", help=_DAT
 ReplayableDataset = Annotated[
     str,
     typer.Option(
-        "--dataset", metavar="NAME", help=_DATASET, show_default="none; needed without --replay", rich_help_panel=WHAT
+        "--dataset",
+        metavar="NAME,...",
+        help="One of `fssbench list datasets`, or several; '*' and '?' are wildcards.",
+        show_default="none; needed without --replay",
+        rich_help_panel=WHAT,
     ),
 ]
 MaybeDataset = Annotated[

@@ -11,6 +11,7 @@ from fssbench.cli.studies_shown import print_studies
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
     from rich.table import Table
 
@@ -59,8 +60,8 @@ def report_together(runs: Sequence[Evaluated], remarks: Sequence[str] = ()) -> N
     """Print a table of several runs, then the caveats, those of a single run with its name, and where the rows are.
 
     Args:
-        runs: The runs, on one data set.
-        remarks: What the data set has to say of itself (`Dataset.remarks`).
+        runs: The runs.
+        remarks: What the data sets have to say of themselves (`Dataset.remarks`).
     """
     output = console()
     summaries = [run.results.summary() for run in runs]
@@ -113,22 +114,38 @@ def tables_of(runs: Sequence[Evaluated], summaries: Sequence[Summary]) -> list[T
 def _settings(runs: Sequence[Evaluated]) -> dict[str, list[str]]:
     """Return in what runs may differ besides the method, by the heading of its column."""
     records = [run.results.run for run in runs]
-    return {"K": [str(one.shot) for one in records], "protocol": [one.protocol.name for one in records]}
+    return {
+        "data set": [one.dataset.name for one in records],
+        "K": [str(one.shot) for one in records],
+        "protocol": [one.protocol.name for one in records],
+    }
 
 
 def _titles(runs: Sequence[Evaluated]) -> list[str]:
-    """Return what notes call each run: its method, and its shots if the method is there with several."""
-    names = [run.name for run in runs]
-    return [run.name if names.count(run.name) == 1 else f"{run.name}, {run.results.run.shot}-shot" for run in runs]
+    """Return what notes call each run: its method, and its data set and shots if there are several."""
+    sets = {run.results.run.dataset.name for run in runs}
+    names = [run.name if len(sets) == 1 else f"{run.name} on {run.results.run.dataset.name}" for run in runs]
+    return [
+        name if names.count(name) == 1 else f"{name}, {run.results.run.shot}-shot"
+        for name, run in zip(names, runs, strict=True)
+    ]
 
 
 def _folders(runs: Sequence[Evaluated]) -> dict[str, list[str]]:
     """Return the run folders below the folder that they are in, if that is one for all."""
-    folders = [run.results.folder for run in runs]
-    parents = {folder.parent for folder in folders if folder is not None}
-    if len(parents) != 1:
+    folders = [run.results.folder for run in runs if run.results.folder is not None]
+    whole = folder_of(folders)
+    if whole is None:
         return {str(folder): [] for folder in folders}
-    return {str(parents.pop()): [folder.name for folder in folders if folder is not None]}
+    return {str(whole): [str(folder.relative_to(whole)) for folder in folders]}
+
+
+def folder_of(folders: Sequence[Path]) -> Path | None:
+    """Return the folder that run folders, or the folders of their data sets, are in; None if there is none."""
+    for found in ({one.parent for one in folders}, {one.parent.parent for one in folders}):
+        if len(found) == 1:
+            return found.pop()
+    return None
 
 
 def _measures(summary: Summary, protocol: ProtocolRecord) -> dict[str, str]:

@@ -9,7 +9,7 @@ from typing import Protocol, runtime_checkable
 
 from fssbench.checkpoints.hashes import weights_in_memory
 from fssbench.datasets.dataset import Dataset
-from fssbench.engine.features.features import AnyMethod
+from fssbench.engine.features.jobs import AnyMethod
 from fssbench.engine.folds import RunJob, evaluate_runs
 from fssbench.episode import Episode, EpisodeList
 from fssbench.episode.absent import check_claims

@@ -8,7 +8,7 @@ fold, so that memory stays that of one fold.
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from torch import nn
 
 from fssbench.checkpoints.hashes import encoder_sha256
-from fssbench.engine.features.features import AnyMethod
+from fssbench.engine.features.jobs import AnyMethod
 from fssbench.planning.weights import Source
 
 if TYPE_CHECKING:
@@ -37,12 +37,16 @@ class FoldMethods:
     all_in_memory: bool
 
 
-def fold_methods(method: AnyMethod, sources: Mapping[int, Source]) -> FoldMethods:
+def fold_methods(
+    method: AnyMethod, sources: Mapping[int, Source], shared: dict[object, nn.Module] | None = None
+) -> FoldMethods:
     """Load the weights of all folds once, so that errors come first, and return the method of each fold.
 
     Args:
         method: Built for these weights. Afterwards it holds those of the first fold.
         sources: Where the weights of each fold come from.
+        shared: Encoders of other methods, of which an equal one takes the place of this method's, so that it is in
+            memory once; this method's encoder is added. Not where each fold loads an encoder of its own.
 
     Raises:
         CheckpointError: If weights do not fit.
@@ -61,12 +65,28 @@ def fold_methods(method: AnyMethod, sources: Mapping[int, Source]) -> FoldMethod
                 methods[source.paths] = copy_sharing_encoder(method, encoder)
     if several and len(encoders) != 1:
         return FoldMethods(lambda fold: loader.load(sources[fold]), all_in_memory=False)
+    if shared is not None and encoder is not None:
+        share_encoder(list(methods.values()), encoder, shared)
     return FoldMethods(lambda fold: methods[sources[fold].paths], all_in_memory=True)
 
 
 def copy_sharing_encoder(method: AnyMethod, encoder: nn.Module) -> AnyMethod:
     """Return a copy of a method that shares the modules of the encoder and has its own copy of all other modules."""
     return copy.deepcopy(method, {id(part): part for part in encoder.modules()})
+
+
+def share_encoder(methods: Sequence[AnyMethod], encoder: nn.Module, shared: dict[object, nn.Module]) -> None:
+    """Put an equal encoder of another method in the place of that of some methods, or add it to the known ones.
+
+    Equal are encoders of one class, with the same layers and the same weights, that are called by the same `encode`.
+    """
+    key = (type(methods[0]).encode, type(encoder), repr(encoder), encoder_sha256(encoder))
+    known = shared.setdefault(key, encoder)
+    holders = [module for method in methods for module in method.modules()]
+    for module in holders:
+        for name, part in list(module.named_children()):
+            if part is encoder:
+                setattr(module, name, known)
 
 
 class _WeightLoader:

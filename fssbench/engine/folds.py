@@ -9,7 +9,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Protocol
 
 from fssbench.engine.features.cache import CacheCounts
-from fssbench.engine.features.features import AnyMethod, FoldJob
+from fssbench.engine.features.jobs import AnyMethod, FoldJob
 from fssbench.engine.looks import ended, first_outlook, make_look, outlook
 from fssbench.engine.loop import OnPrediction, evaluate_jobs
 from fssbench.engine.order import order_of_work
@@ -36,6 +36,10 @@ if TYPE_CHECKING:
     from fssbench.protocols.rules import Protocol as Rules
     from fssbench.results.record import Run
     from fssbench.results.until import Until
+
+
+_FEW = 4
+"""Of so many runs that are broken off each is named."""
 
 
 class Folder(Protocol):
@@ -140,11 +144,8 @@ def evaluate_runs(
             if job.folder is not None and job.folder.run != run:
                 job.folder.describe(run)
     except (FSSBenchError, KeyboardInterrupt) as error:
-        for job, known in zip(jobs, rows, strict=True):
-            if job.folder is not None and job.folder.rows:
-                error.add_note(
-                    f"{len(known)} evaluated episodes are kept in {job.folder.path}; resume continues after them"
-                )
+        for note in _kept([job.folder for job in jobs if job.folder is not None and job.folder.rows]):
+            error.add_note(note)
         raise
     finally:
         shown.close()
@@ -168,6 +169,19 @@ class _Work:
     timers: StageTimers | None
     cache_counts: CacheCounts | None
     processes: Processes
+
+
+def _kept(folders: Sequence[Folder]) -> list[str]:
+    """Return what is kept of runs that are broken off: a line for each, of many one for all."""
+    counts = [len(folder.rows) for folder in folders]
+    parents = {folder.path.parent for folder in folders}
+    if len(folders) > _FEW and len(parents) == 1:
+        where = f"of {len(folders)} runs are kept in {parents.pop()}"
+        return [f"{sum(counts)} evaluated episodes {where}; resume continues after them"]
+    return [
+        f"{count} evaluated episodes are kept in {folder.path}; resume continues after them"
+        for count, folder in zip(counts, folders, strict=True)
+    ]
 
 
 def _stages(runs: Sequence[Run]) -> Sequence[int | None]:

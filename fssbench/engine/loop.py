@@ -13,7 +13,8 @@ import torch
 from fssbench.datasets.dataset import Dataset, Label
 from fssbench.datasets.io.label_maps import LabelMaps
 from fssbench.engine.features.cache import CacheCounts
-from fssbench.engine.features.features import AnyMethod, FeatureKey, Features, FoldJob, Step
+from fssbench.engine.features.features import FeatureKey, Features, Step
+from fssbench.engine.features.jobs import AnyMethod, FoldJob, SameParts, same_parts
 from fssbench.engine.features.loader import Loader, default_workers
 from fssbench.engine.order import work_key
 from fssbench.engine.profiling.memory import default_budget, freed_memory_kept
@@ -70,8 +71,10 @@ def evaluate_jobs(
 ) -> Generator[tuple[int, Row, PredictedLabels], None, None]:
     """Yield for each episode the index of its job, its row and the predicted labels, in the order of evaluation.
 
-    Several jobs are merged fold after fold, sorted by class and query; within the same class and query each job keeps
-    its indices_of_job order. A single job is evaluated in the order of its numbers.
+    Several jobs are merged fold after fold and sorted by class. Those of a class follow each other by encoder and input
+    size, so that features of one kind are in the cache at a time, while the photos of the class are read once for all;
+    then they are sorted by query. Within the same query each job keeps the order of its numbers. A single job is
+    evaluated in the order of its numbers.
 
     Args:
         jobs: Methods, and the episodes that each is evaluated on.
@@ -90,7 +93,8 @@ def evaluate_jobs(
     timers.device, timers.waiting = device, settings.profiled
     # Not under autocast: torch's counting makes calls that autocast does not cast.
     timers.counting = settings.profiled and settings.precision in ("float32", "tf32")
-    steps = _merged(jobs)
+    same = same_parts(jobs)
+    steps = _merged(jobs, same)
     batch = settings.batch_on(device)
     at_once = episodes_at_once(device)
     per_call = batch if at_once == 1 else max(batch, min(EPISODES_PER_THREAD * at_once, MAX_EPISODES_PER_CALL))
@@ -103,7 +107,7 @@ def evaluate_jobs(
             dataset, workers, max(STEPS_AHEAD, 2 * per_call), pinned=device.type == "cuda", label=labels.of
         ) as loader,
     ):
-        features = Features(jobs, steps, loader, budget, device, batch, timers, compiled=settings.compiled)
+        features = Features(jobs, same, steps, loader, budget, device, batch, timers, compiled=settings.compiled)
         features.cache.counts = cache_counts or features.cache.counts
         for start in range(0, len(steps), per_call):
             began = time.perf_counter()
@@ -130,12 +134,19 @@ def _label_maps(jobs: Sequence[FoldJob], dataset: Dataset) -> LabelMaps:
     return LabelMaps(dataset, names, {job.episodes.split for job in jobs})
 
 
-def _merged(jobs: Sequence[FoldJob]) -> list[Step]:
+def _merged(jobs: Sequence[FoldJob], same: SameParts) -> list[Step]:
     lists = [job.episodes for job in jobs]
     steps = [(index, number) for index, job in enumerate(jobs) for number in job.numbers]
     if len(jobs) > 1:
-        # The sort is stable: jobs with the same query follow each other.
-        steps.sort(key=lambda step: (lists[step[0]].fold, work_key(lists[step[0]][step[1]])))
+        kinds = [(encoder, job.transform) for encoder, job in zip(same.encoders, jobs, strict=True)]
+        kind_of = [kinds.index(kind) for kind in kinds]
+
+        def place(step: Step) -> tuple[int, tuple[int, ...], int, str]:
+            episodes = lists[step[0]]
+            classes, query = work_key(episodes[step[1]])
+            return episodes.fold, classes, kind_of[step[0]], query
+
+        steps.sort(key=place)  # stable: jobs with the same query follow each other
     return steps
 
 

@@ -131,8 +131,8 @@ def plan(request: Request, opened: Dataset | None = None) -> Plan:
     from fssbench.datasets import open_dataset
     from fssbench.datasets.catalogue import REGISTRY
     from fssbench.datasets.transfer.view import known_fold_count, transfer_view
-    from fssbench.results.run_reader import RUN, Existing
-    from fssbench.results.run_writer import check_continues, check_folder
+    from fssbench.results.run_reader import Existing
+    from fssbench.results.run_writer import check_folder
 
     request = spelled(request)
     for name in (request.dataset, request.trained_on):
@@ -177,9 +177,27 @@ def plan(request: Request, opened: Dataset | None = None) -> Plan:
     if request.trained_on == request.dataset:
         for episodes in lists:
             check_base_class_count(info, result.options, dataset, episodes.fold)
-    if request.leads and request.existing is Existing.RESUME and (out / RUN).exists():
-        check_continues(out, planned_run(result))
-    return result
+    return with_folder(result)
+
+
+def with_folder(planned: Plan) -> Plan:
+    """Return a plan whose run folder is checked, if this is the process that writes to it.
+
+    Raises:
+        UsageError: If the folder can't be written to, or its run can't be continued.
+        BrokenFileError: If the run to be continued is damaged.
+    """
+    from fssbench.results.run_reader import RUN, Existing
+    from fssbench.results.run_writer import check_continues, check_folder
+
+    if not planned.request.leads:
+        return planned
+    existing = planned.request.existing or Existing.REFUSE
+    if planned.seen is None:
+        planned = replace(planned, seen=check_folder(planned.out, existing))
+    if existing is Existing.RESUME and (planned.out / RUN).exists():
+        check_continues(planned.out, planned_run(planned))
+    return planned
 
 
 def _names(request: Request, ways: int, shots: int) -> Names:

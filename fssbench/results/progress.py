@@ -6,10 +6,11 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, TextIO
+from typing import TYPE_CHECKING, Protocol, TextIO, runtime_checkable
 
 from fssbench.escape import printable
-from fssbench.progress import INTERVAL, animated, clock
+from fssbench.progress import INTERVAL, animated
+from fssbench.results.pace import Pace, RunningMeans
 from fssbench.results.rows import Row
 
 if TYPE_CHECKING:
@@ -53,6 +54,17 @@ class Progress(Protocol):
         """The last fold is done, or the run was interrupted."""
 
 
+@runtime_checkable
+class Planned(Protocol):
+    """A progress that is also told what will be evaluated; one from outside need not be."""
+
+    def plan(self, known: int, remaining: Sequence[int]) -> None:
+        """So many episodes of all runs have a row, and so many each run has yet to evaluate."""
+
+    def enter(self, dataset: str) -> None:
+        """The next folds are of this one of several data sets."""
+
+
 class Silent:
     """Shows no progress."""
 
@@ -67,110 +79,6 @@ class Silent:
 
     def close(self) -> None:
         """Do nothing."""
-
-
-class RunningMeanIoU:
-    """The mIoU over the classes evaluated so far, in per cent."""
-
-    def __init__(self, rows: Sequence[Row] = ()) -> None:
-        self._sums: dict[int, tuple[int, int]] = {}
-        for row in rows:
-            self.add(row)
-
-    def add(self, row: Row) -> None:
-        """Add an episode."""
-        for class_id, both, either in zip(row.classes, row.intersection[1:], row.union[1:], strict=True):
-            intersection, union = self._sums.get(class_id, (0, 0))
-            self._sums[class_id] = intersection + both, union + either
-
-    @property
-    def value(self) -> float:
-        """The mean; 0 before the first row."""
-        ratios = [intersection / max(union, 1) for intersection, union in self._sums.values()]
-        return 100.0 * sum(ratios) / max(len(ratios), 1)
-
-
-class RunningMeans:
-    """The running mIoU of each run that is evaluated.
-
-    Args:
-        earlier: The rows that each run has already.
-    """
-
-    def __init__(self, *earlier: Sequence[Row]) -> None:
-        self._runs = [RunningMeanIoU(rows) for rows in earlier or [()]]
-        self.count = sum(map(len, earlier))
-
-    def add(self, row: Row, run: int) -> None:
-        """Add an episode of a run."""
-        self._runs[run].add(row)
-
-    def __str__(self) -> str:
-        return " / ".join(f"{run.value:.2f}" for run in self._runs)
-
-
-class Pace:
-    """How far a run is, and how long it will take.
-
-    Args:
-        folds: How many folds the run has. Those that have not begun count as the one that is evaluated.
-    """
-
-    def __init__(self, folds: int = 1) -> None:
-        self._after = folds
-        self._before = self._total = self._done = 0
-        self._new = 0
-        self._began = time.monotonic()
-        self._looked: tuple[int, int, int] | None = None
-
-    def start(self, total: int, done: int) -> None:
-        """A fold begins, of so many episodes, of which some are done."""
-        self._before += self._total
-        self._total, self._done = total, done
-        self._after = max(self._after - 1, 0)
-        if not self._new:
-            self._began = time.monotonic()
-
-    def advance(self) -> None:
-        """An episode is done."""
-        self._done += 1
-        self._new += 1
-
-    def expect(self, done: int, total: int) -> None:
-        """So many episodes are done now, and so many are expected at the end."""
-        self._looked = (done, self._new, total)
-
-    @property
-    def last(self) -> bool:
-        """Whether all episodes of all folds are done."""
-        if self._looked is not None:
-            done, total = self.run
-            return done >= total
-        return not self._after and self._done >= self._total
-
-    @property
-    def fold(self) -> str:
-        """How much of the fold is done, e.g. "12/200"."""
-        return f"{self._done}/{self._total}"
-
-    @property
-    def run(self) -> tuple[int, int]:
-        """How many episodes of the run are done, and how many there are, or are expected."""
-        if self._looked is not None:
-            done, before, total = self._looked
-            return done + self._new - before, total
-        return self._before + self._done, self._before + (1 + self._after) * self._total
-
-    @property
-    def rate(self) -> float:
-        """Episodes per second."""
-        return self._new / max(time.monotonic() - self._began, 1e-9)
-
-    @property
-    def left(self) -> str:
-        """The remaining time of the run."""
-        done, total = self.run
-        return clock(max(total - done, 0) / self.rate) if self._new else "-:--"
 
 
 class PlainLines:
@@ -194,6 +102,15 @@ class PlainLines:
         self._pace = Pace(folds)
         self._printed = -interval
         self._widths = ""
+        self._dataset = ""
+
+    def plan(self, known: int, remaining: Sequence[int]) -> None:
+        """Take what will be evaluated, for the time that is left."""
+        self._pace.plan(known, remaining)
+
+    def enter(self, dataset: str) -> None:
+        """Name the data set from here on."""
+        self._dataset = f"{dataset}, "
 
     def start(self, fold: int, total: int, *earlier: Sequence[Row]) -> None:
         """Print the number of episodes of the fold."""
@@ -203,15 +120,15 @@ class PlainLines:
         self._pace.start(total, self._miou.count)
         if self._due:
             kept = f", {self._miou.count} of them already evaluated" if self._miou.count else ""
-            self._print(f"fold {fold}: {total} episodes{kept}")
+            self._print(f"{self._dataset}fold {fold}: {total} episodes{kept}")
 
     def advance(self, row: Row, run: int = 0) -> None:
         """Add an episode, and print a line if the interval is over."""
-        self._pace.advance()
+        self._pace.advance(run, row.seconds)
         self._miou.add(row, run)
         if self._due or self._pace.last:
             self._print(
-                f"fold {self._fold}: {self._pace.fold}, {self._pace.rate:.2f} episodes/s, "
+                f"{self._dataset}fold {self._fold}: {self._pace.fold}, {self._pace.rate:.2f} episodes/s, "
                 f"running mIoU {self._miou}{self._widths}, {self._pace.left} left"
             )
 
@@ -258,6 +175,15 @@ class TerminalBar:
         self._miou = RunningMeans()
         self._pace = Pace(folds)
         self._widths = ""
+        self._dataset = ""
+
+    def plan(self, known: int, remaining: Sequence[int]) -> None:
+        """Take what will be evaluated, for the length of the bar and the time that is left."""
+        self._pace.plan(known, remaining)
+
+    def enter(self, dataset: str) -> None:
+        """Name the data set from here on."""
+        self._dataset = f"{dataset} "
 
     def start(self, fold: int, total: int, *earlier: Sequence[Row]) -> None:
         """Show the bar, or let it say that the next fold begins."""
@@ -269,11 +195,11 @@ class TerminalBar:
             for line in self._headline.split("\n") if self._headline else ():
                 self._bar.console.print(printable(line), markup=False, emoji=False, highlight=False, soft_wrap=True)
             self._task = self._bar.add_task("", rate="", miou="", left="")
-        self._update(f"fold {fold}")
+        self._update(f"{self._dataset}fold {fold}")
 
     def advance(self, row: Row, run: int = 0) -> None:
         """Move the bar."""
-        self._pace.advance()
+        self._pace.advance(run, row.seconds)
         self._miou.add(row, run)
         self._update()
 

@@ -166,8 +166,10 @@ class RunFolder:
 
     def _continue(self) -> None:
         stored = check_continues(self.path, self.run)
+        parameters = self.run.method.learnable_parameters or stored.method.learnable_parameters
         self.run = replace(
             self.run,
+            method=replace(self.run.method, learnable_parameters=parameters),
             starts=stored.starts + self.run.starts,
             label=self.run.label or stored.label,
             label_backbone=self.run.label_backbone or stored.label_backbone,

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fssbench.results.progress import RunningMeanIoU
+from fssbench.results.pace import RunningMeanIoU
 from fssbench.results.run_reader import ROWS, RUN, SUMMARY
 from fssbench.version import __version__
 

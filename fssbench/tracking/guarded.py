@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fssbench.escape import plain
+from fssbench.results.progress import Planned
 from fssbench.tracking.callback import Callback
 
 if TYPE_CHECKING:
@@ -93,6 +94,16 @@ class Watched:
 
     def __init__(self, shown: Progress, told: Sequence[Guarded]) -> None:
         self._shown, self._told = shown, told
+
+    def plan(self, known: int, remaining: Sequence[int]) -> None:
+        """So many episodes have a row, and so many each run has yet to evaluate."""
+        if isinstance(self._shown, Planned):
+            self._shown.plan(known, remaining)
+
+    def enter(self, dataset: str) -> None:
+        """The next folds are of this one of several data sets."""
+        if isinstance(self._shown, Planned):
+            self._shown.enter(dataset)
 
     def start(self, fold: int, total: int, *earlier: Sequence[Row]) -> None:
         """A fold begins."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from fssbench.datasets.dataset import Dataset
-from fssbench.engine.features.features import AnyMethod
+from fssbench.engine.features.jobs import AnyMethod
 from fssbench.engine.loop import rows_of
 from fssbench.episode import EpisodeList, episodes
 from fssbench.episode.listed import lists_of

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 import fssbench
-from fssbench.engine.features.features import FoldJob
+from fssbench.engine.features.jobs import FoldJob
 from fssbench.engine.loop import evaluate_jobs
 from fssbench.fast.form import fast_form
 from fssbench.fast.repri import FastRePRI

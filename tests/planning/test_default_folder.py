@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from fssbench.cli.evaluate import _own_folder
 from fssbench.datasets import open_dataset
 from fssbench.planning.default_folder import default_folder
 from fssbench.planning.request import Request
 from fssbench.planning.resolve import Names, resolve
+from fssbench.planning.several import own_folder
 from fssbench.results.run_reader import RUN, Existing
 
 COPY = Request("copy-mask", "shapes20i", ways=1, shots=1)
@@ -58,12 +58,12 @@ def test_a_run_under_the_earlier_name_is_continued(tmp_path: Path, monkeypatch: 
 
 
 def test_one_shot_typed_or_not_is_one_folder(tmp_path: Path) -> None:
-    assert _own_folder(COPY, tmp_path, "hsnet", None, 1) == _own_folder(COPY, tmp_path, "hsnet", 1, 1)
-    assert _own_folder(COPY, tmp_path, "hsnet", 5, 1).name == "hsnet-5shot"
-    assert _own_folder(COPY, tmp_path, "hsnet", 1, 2).name == "hsnet-1shot"
+    assert own_folder(COPY, tmp_path, "hsnet", None, 1) == own_folder(COPY, tmp_path, "hsnet", 1, 1)
+    assert own_folder(COPY, tmp_path, "hsnet", 5, 1).name == "hsnet-5shot"
+    assert own_folder(COPY, tmp_path, "hsnet", 1, 2).name == "hsnet-1shot"
     (tmp_path / "hsnet-1shot").mkdir()
     (tmp_path / "hsnet-1shot" / RUN).write_text("{}")
     resumed = replace(COPY, existing=Existing.RESUME)
-    assert _own_folder(resumed, tmp_path, "hsnet", None, 1).name == "hsnet-1shot"
-    assert _own_folder(COPY, tmp_path, "hsnet", None, 1).name == "hsnet"
-    assert "," not in _own_folder(COPY, tmp_path, "./a,b.py:Net", 5, 2).name
+    assert own_folder(resumed, tmp_path, "hsnet", None, 1).name == "hsnet-1shot"
+    assert own_folder(COPY, tmp_path, "hsnet", None, 1).name == "hsnet"
+    assert "," not in own_folder(COPY, tmp_path, "./a,b.py:Net", 5, 2).name

@@ -6,49 +6,21 @@ import copy
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cache
 from itertools import groupby
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from fssbench.checkpoints.hashes import encoder_sha256, state_sha256
 from fssbench.engine.features import compiling
 from fssbench.engine.features.cache import NEVER, FeatureCache
+from fssbench.engine.features.jobs import AnyMethod, FoldJob, SameParts
 from fssbench.engine.features.loader import InputTransform, Loader
 from fssbench.engine.profiling.timers import PREPARE_QUERY, StageTimers
-from fssbench.episode import Episode, EpisodeList
-from fssbench.fast.form import flag_of
+from fssbench.episode import Episode
 from fssbench.fast.pytree import bytes_of, split_batch
 from fssbench.methods.base.method import Method
-from fssbench.protocols.rules import Protocol
 from fssbench.protocols.transforms import ignored_pixels, support_mask
-
-AnyMethod = Method[Any, Any]
-
-
-@dataclass(frozen=True, eq=False)
-class FoldJob:
-    """A method and the episodes of one fold that it is evaluated on.
-
-    Attributes:
-        method: In eval mode, on its device.
-        episodes: The list.
-        protocol: The counting rules for the data set.
-        numbers: Which episodes of the list, in the order of evaluation.
-    """
-
-    method: AnyMethod
-    episodes: EpisodeList
-    protocol: Protocol
-    numbers: Sequence[int]
-
-    @property
-    def transform(self) -> InputTransform:
-        """How images are brought to the method's input size."""
-        return InputTransform(self.protocol.input, self.protocol.resize, self.protocol.query_rim)
-
 
 Step = tuple[int, int]
 """The index of a job, and the number of one of its episodes."""
@@ -86,6 +58,7 @@ class Features:
 
     Args:
         jobs: Methods, and the episodes that each is evaluated on.
+        same: Which of them compute the same.
         steps: All episodes in the order of evaluation.
         loader: Reads photos and label maps.
         budget: Bytes that may be cached between steps.
@@ -98,6 +71,7 @@ class Features:
     def __init__(
         self,
         jobs: Sequence[FoldJob],
+        same: SameParts,
         steps: Sequence[Step],
         loader: Loader,
         budget: int,
@@ -109,22 +83,7 @@ class Features:
     ) -> None:
         self._jobs, self._steps, self._loader = jobs, steps, loader
         self._device, self._batch_size, self._timers = device, batch_size, timers
-        # Weights are hashed only if there are several jobs, which may share features.
-        hashed = cache(encoder_sha256)  # cached by module, since folds may share one encoder
-        identities = [_identity(job.method, hashed) if len(jobs) > 1 else (0, 0) for job in jobs]
-        producers, encoders = ([identity[part] for identity in identities] for part in (0, 1))
-        self._producers, self._encoders = (
-            [producers.index(one) for one in producers],
-            [encoders.index(one) for one in encoders],
-        )
-        # Folds do not share queries: features for a later fold would fill the cache that the current fold needs.
-        queries = [
-            (job.episodes.fold, encoder, type(job.method).prepare_query, type(job.method).leave_out)
-            if flag_of(type(job.method), "query_of_features_alone", "prepare_query")
-            else producer
-            for job, producer, encoder in zip(jobs, self._producers, self._encoders, strict=True)
-        ]
-        self._query_producers = [queries.index(one) for one in queries]
+        self._producers, self._encoders, self._query_producers = same.producers, same.encoders, same.queries
         self._encode: dict[int, Callable[[Tensor], Any]] = {
             index: compiling.compiled(jobs[index].method.encode) if compiled else jobs[index].method.encode
             for index in set(self._encoders)
@@ -293,16 +252,3 @@ def _group_by_encoder(
     for source in sources:
         groups.setdefault(source[:2], []).append(source)
     return list(groups.values())
-
-
-def _identity(method: AnyMethod, hashed: Callable[[nn.Module], str]) -> tuple[object, object]:
-    """Return what decides all that a method computes from an image, and what decides its `encode`."""
-    own = (type(method), _arguments(method), state_sha256(method))
-    encoder = method.shared_encoder
-    return own, own if encoder is None else (type(method).encode, type(encoder), hashed(encoder))
-
-
-def _arguments(method: AnyMethod) -> object:
-    if method.built is None:
-        return id(method)
-    return method.built.variant, method.built.backbone, repr(sorted(method.built.options.items()))

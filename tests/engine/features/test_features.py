@@ -13,7 +13,7 @@ from fssbench.backbones import backbone
 from fssbench.backbones.staged import StagedSmall
 from fssbench.checkpoints.hashes import encoder_sha256
 from fssbench.engine.features.cache import CacheCounts
-from fssbench.engine.features.features import FoldJob
+from fssbench.engine.features.jobs import FoldJob
 from fssbench.engine.loop import evaluate_jobs, rows_of
 from fssbench.engine.order import order_of_work
 from fssbench.engine.profiling.timers import StageTimers
