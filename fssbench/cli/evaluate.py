@@ -42,7 +42,7 @@ def evaluate(options: EvalOptions, made: ListOptions, data: DataOptions, trackin
 
     Examples:
         fssbench eval --method hsnet --dataset shapes20i --fold 0
-        fssbench eval --method hsnet,asnet --dataset coco20i --shots 1,5 --out runs/both
+        fssbench eval --method 'hsnet,as*' --dataset pascal5i,coco20i --shots 1,5 --out runs/table
 
     Under torchrun the processes share the work: torchrun --nproc-per-node 2 -m fssbench eval ...
     """

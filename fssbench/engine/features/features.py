@@ -142,7 +142,7 @@ class Features:
         missing: dict[tuple[int, InputTransform, str], list[FeatureKey]] = {}
         for key in keys:
             value = self.cache.get(key)
-            if value is None:
+            if value is None and key not in self.cache:  # some methods make nothing of an image
                 missing.setdefault(key.source, []).append(key)
             else:
                 found[key] = value
