@@ -17,7 +17,6 @@ from fssbench.engine.order import order_of_work
 from fssbench.engine.profiling.timers import StageTimers
 from fssbench.planning.settings import Settings
 from fssbench.protocols.rules import protocol
-from fssbench.results import pace
 from fssbench.results.pace import Pace, RunningMeans
 from fssbench.results.progress import Planned, Silent, TerminalBar
 from fssbench.tracking.guarded import Watched
@@ -75,7 +74,7 @@ def test_methods_of_different_sizes_decode_each_photo_once_and_take_turns_by_cla
 
 def test_the_time_left_knows_how_slow_each_run_is(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [0.0]
-    monkeypatch.setattr(pace.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr("fssbench.results.pace.time.monotonic", lambda: now[0])
     whole = Pace(folds=2)
     whole.plan(10, [4, 2, 1])
     whole.start(7, 10)
