@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from fssbench.engine.features.cache import CacheCounts
-from fssbench.engine.fold_methods import fold_methods
+from fssbench.engine.fold_methods import FoldMethods, fold_methods
 from fssbench.engine.folds import Folder, RunJob, evaluate_runs
 from fssbench.engine.loop import OnPrediction
 from fssbench.engine.passes import OnePass, closed_on_error, is_complete, tell_plan
@@ -144,13 +144,17 @@ def _jobs(
 
 def _job(plan: Plan, folder: Folder, shared: dict[object, nn.Module] | None) -> RunJob:
     if is_complete(folder):
-        return RunJob(folder.run, plan.lists, _no_method, plan.protocol, folder, all_in_memory=True)
+        return _run_job(plan, folder, FoldMethods(_no_method, all_in_memory=True))
     with Activity(f"loading the weights of {plan.info.name}"):
         method = build_planned(plan)
         methods = fold_methods(method, plan.sources, shared)  # loads all weights before the first episode
     folder.run = replace(
         folder.run, method=replace(folder.run.method, learnable_parameters=method.learnable_parameters)
     )
+    return _run_job(plan, folder, methods)
+
+
+def _run_job(plan: Plan, folder: Folder, methods: FoldMethods) -> RunJob:
     return RunJob(
         folder.run,
         plan.lists,
