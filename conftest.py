@@ -14,6 +14,8 @@ import pytest
 
 # Of this process and those that tests start: several run side by side, and the last digits of a sum depend on it.
 os.environ["OMP_NUM_THREADS"] = "1"
+# Where tests ask for more, a thread that waits for others leaves the core to them.
+os.environ["OMP_WAIT_POLICY"] = "passive"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
