@@ -47,8 +47,12 @@ def against_published(
     checks: list[Check] = []
     uncompared: list[str] = []
     wrong = _wrong_means(known.rows)
+    by_key: dict[tuple[object, ...] | None, list[PrintedRow]] = {}
+    for row in known.rows:
+        if row.role == "result" and not row.variant and row.confidence != "uncertain":
+            by_key.setdefault(_key(row), []).append(row)
     for one in found:
-        rows = [row for row in known.rows if _fits(row, one, known)]
+        rows = [row for row in by_key.get(_key_of(one), ()) if not known.sources[row.source].superseded]
         found_checks = _checks(one, rows, wrong, stated, known)
         checks += found_checks
         if not any(check.verdict != "none" for check in found_checks):
@@ -57,12 +61,12 @@ def against_published(
     return Report("printed numbers", tuple(checks), tuple(uncompared))
 
 
-def _fits(row: PrintedRow, one: Measured, known: Publications) -> bool:
+def _key_of(one: Measured) -> tuple[object, ...] | None:
+    """Return the `_key` of the printed rows that a run is compared with; None for a variant, which has none."""
     run = one.run
-    evaluated = (method_key(one), dataset_key(run), run.method.task, run.way, run.shot, run.method.backbone)
-    printed = (row.method, row.dataset, row.task, row.way, row.shot, row.backbone)
-    usable = row.role == "result" and not row.variant and row.confidence != "uncertain"
-    return evaluated == printed and usable and not known.sources[row.source].superseded and not measured_variant(run)
+    if measured_variant(run):
+        return None
+    return method_key(one), dataset_key(run), run.method.task, run.way, run.shot, run.method.backbone
 
 
 def method_key(one: Measured) -> str:

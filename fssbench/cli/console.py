@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -51,9 +51,25 @@ def print_table(headings: Sequence[str], rows: Iterable[Sequence[str]], whole: S
     """Print a table without rules, its first column and those under the headings `whole` never folded, no cell cut."""
     from rich.table import Table
 
+    cells = [list(row) for row in rows]
+    if not sys.stdout.isatty() and console().color_system is None:
+        # As below, in a fraction of the time: nothing is folded or coloured.
+        for line in _lined_up(headings, cells):
+            typer.echo(line)
+        return
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for place, heading in enumerate(headings):
         table.add_column(heading, no_wrap=place == 0 or heading in whole, overflow="fold")
-    for row in rows:
+    for row in cells:
         table.add_row(*row)
     console().print(table, soft_wrap=not sys.stdout.isatty())
+
+
+def _lined_up(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    from rich.cells import cell_len
+
+    lines = [[printable(cell) for cell in row] for row in (headings, *rows)]
+    widths = [max(map(cell_len, column)) for column in zip(*lines, strict=True)]
+    widths[-1] = max(widths[-1], 1)  # as rich has it
+    for line in lines:
+        yield "  ".join(cell + " " * (width - cell_len(cell)) for cell, width in zip(line, widths, strict=True))

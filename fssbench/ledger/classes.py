@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Iterable
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 
 from fssbench.datasets.catalogue import REGISTRY, built_in
@@ -46,5 +46,11 @@ def base_classes(dataset: str, fold: int) -> tuple[str, ...] | None:
 
 def common(tested: Iterable[str], seen: Iterable[str]) -> tuple[str, ...]:
     """Return the tested classes that are among others, by their names: tvmonitor is tv, motorbike is motorcycle."""
-    known = {plain(name) for name in seen}
+    known = _plain(tuple(seen))
     return tuple(name for name in tested if plain(name) in known)
+
+
+@lru_cache(maxsize=256)
+def _plain(names: tuple[str, ...]) -> frozenset[str]:
+    # A table of many runs looks the same classes up for each of them.
+    return frozenset(map(plain, names))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from functools import cache
+from functools import cache, lru_cache
 
 from fssbench.escape import plain
 from fssbench.publications.load import publications
@@ -84,5 +84,6 @@ def _value(field: str, text: str) -> str:
     return re.sub(r"\b\w*[A-Z0-9]\w*[A-Z]\w*\b", r"{\g<0>}", escaped) if field == "title" else escaped
 
 
+@lru_cache(maxsize=1 << 12)
 def _flat(title: str) -> str:
     return re.sub(r"\W+", " ", title).strip().lower()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 
 OWN = ("unseen", "all", "own")
@@ -68,6 +68,7 @@ def _letters(name: str) -> str:
     return "".join(letter for letter in name.lower() if letter not in " -_")
 
 
+@lru_cache(maxsize=1 << 14)
 def plain(name: str) -> str:
     """Return the normalised form of a class name: without case, spaces, hyphens and underscores, in one spelling."""
     letters = _letters(name)
