@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import replace
-from itertools import chain
+from itertools import chain, pairwise
 from typing import Any
 
 import torch
@@ -109,11 +109,11 @@ def evaluate_jobs(
     ):
         features = Features(jobs, same, steps, loader, budget, device, batch, timers, compiled=settings.compiled)
         features.cache.counts = cache_counts or features.cache.counts
-        for start in range(0, len(steps), per_call):
+        # The first rows come early: whoever looks sees that it works, and how long it takes.
+        for indices in _calls(len(steps), per_call if at_once == 1 else at_once, per_call):
             began = time.perf_counter()
-            indices = range(start, min(start + per_call, len(steps)))
             with torch.inference_mode(), settings.autocast(device):
-                features.prefetch(range(start, min(indices.stop + STEPS_AHEAD, len(steps))))
+                features.prefetch(range(indices.start, min(indices.stop + STEPS_AHEAD, len(steps))))
                 found = features.get(indices)
             # A command that is told to end writes the rows of the episodes that are predicted at that moment.
             with finishing():
@@ -126,6 +126,12 @@ def evaluate_jobs(
                     photos, masks = loader.digests_of(names), loader.mask_digests_of(names)
                     yield job, replace(row, seconds=seconds, photos=photos, masks=masks), predicted
             del found, results  # else the next features are computed while these are in memory
+
+
+def _calls(count: int, first: int, others: int) -> Iterator[range]:
+    """Yield the numbers of the steps of each call, of which the first has `first` and all others have `others`."""
+    edges = [0, *range(min(first, others), count, others), count]
+    yield from (range(start, stop) for start, stop in pairwise(edges) if start < stop)
 
 
 def _label_maps(jobs: Sequence[FoldJob], dataset: Dataset) -> LabelMaps:

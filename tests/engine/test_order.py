@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fssbench.engine.loop import _calls
 from fssbench.engine.order import order_of_work
 from fssbench.errors import UsageError
 from fssbench.results.shard import Shard
@@ -46,3 +47,12 @@ def test_what_is_no_share(text: str):
 def test_a_share_by_name():
     assert Shard.parse("2/8") == Shard(2, 8)
     assert str(Shard(2, 8)) == "2/8"
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 3, 9, 17, 18, 40])
+def test_the_first_call_is_short_and_none_is_left_out(count: int) -> None:
+    calls = list(_calls(count, 2, 16))
+    assert [number for call in calls for number in call] == list(range(count))
+    assert all(calls)
+    assert [len(call) for call in calls[:1]] == [min(count, 2)] * (count > 0)
+    assert all(len(call) == 16 for call in calls[1:-1])
