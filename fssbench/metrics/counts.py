@@ -141,8 +141,6 @@ RATIOS = ("miou", "fb_iou", "exact_ratio", "base_miou", "total_miou")
 def mean_ratios(over: Sequence[Ratios]) -> Ratios:
     """Return the mean of each metric over runs or folds; None where one of them does not have the metric."""
     columns = {name: [getattr(ratios, name) for ratios in over] for name in RATIOS}
-    if len(over) == 1:
-        return Ratios(**{name: values[0] for name, values in columns.items()})
     means = {name: np.mean(values, axis=0) for name, values in columns.items() if all(v is not None for v in values)}
     return Ratios(**means)
 

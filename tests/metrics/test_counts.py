@@ -6,9 +6,11 @@ from dataclasses import replace
 from math import isclose
 
 import numpy as np
+import pandas as pd
 import pytest
 
-from fssbench.metrics.counts import BaseClasses, ClusterCounts, Ratios, mean_ratios
+from fssbench.errors import UsageError
+from fssbench.metrics.counts import MAX_SUM, BaseClasses, ClusterCounts, Ratios, cluster_counts, mean_ratios
 
 # Two novel classes, the background, exact and all episodes; then two base classes: intersections, unions, true pixels.
 ROW = np.array([30, 1, 60, 1, 500, 1000, 3, 4, 5, 7, 20, 10, 9, 0])
@@ -98,7 +100,32 @@ def test_a_foreground_of_one_pixel_is_not_rounded_up() -> None:
 
 def test_degrees_of_freedom_of_a_class_are_its_clusters_less_one() -> None:
     sums = np.zeros((3, 8), int)
-    sums[:, 2], sums[0, 3] = 5, 1
+    sums[:, 1], sums[:, 2], sums[0, 3] = 1, 5, 1
     cluster = ClusterCounts(0, (1, 2), ((1, "a"), (1, "b"), (2, "c")), sums, np.array([2, 1]), None)
     assert [cluster.class_degrees_of_freedom(place) for place in (0, 1)] == [2, 0]
     assert replace(cluster, sums=0 * sums).class_degrees_of_freedom(0) == 0
+
+
+def rows(classes: tuple[int, ...], **columns: object) -> pd.DataFrame:
+    """Return a row of an episode for each of two queries, "b" and "a"."""
+    labels = len(classes) + 1
+    row = {"intersection": (1,) * labels, "union": (2,) * labels, "present": (True,) * (labels - 1)} | columns
+    one = {"classes": classes, "truth": (True,) * (labels - 1)} | row
+    return pd.DataFrame([one | {"query": "b"}, one | {"query": "a"}])
+
+
+def test_episodes_of_a_class_are_a_stratum_and_those_of_several_ways_together() -> None:
+    assert cluster_counts(rows((7,)), 0, None, None).clusters == ((7, "a"), (7, "b"))
+    several = cluster_counts(rows((7, 1)), 0, None, None)
+    assert several.clusters == ((0, "a"), (0, "b"))
+    assert several.strata == (2,)
+
+
+@pytest.mark.parametrize(("entry", "fits"), [((7, 0, MAX_SUM // 2, 0), False), ((7, MAX_SUM, 0, MAX_SUM), True)])
+def test_unions_of_base_classes_fit_into_64_bits(entry: tuple[int, ...], fits: bool) -> None:
+    frame = rows((1,), base=(entry,)).iloc[: 1 if fits else 2]
+    if fits:
+        assert cluster_counts(frame, 0, None, BaseClasses((7,))).episodes == 1
+    else:
+        with pytest.raises(UsageError, match="more than images can have"):
+            cluster_counts(frame, 0, None, BaseClasses((7,)))

@@ -9,12 +9,23 @@ import numpy.typing as npt
 import pytest
 import torch
 
-from fssbench.errors import UsageError
+from fssbench.episode.episode import holds_none
+from fssbench.errors import BrokenFileError, UsageError
 from fssbench.methods.base.method import Prediction
 from fssbench.protocols.rules import protocol
-from fssbench.results.scoring import Truth, count, label_maps_of, score_labels, truth_present
+from fssbench.results.scoring import (
+    PredictedLabels,
+    Truth,
+    count,
+    label_maps_of,
+    row_of,
+    score_labels,
+    truth_present,
+)
+from tests.episode.test_absent import drawn
 
 Map = npt.NDArray[np.uint8]
+RULES = replace(protocol("hsnet"), score_at="original")
 
 
 def histogram(values: torch.Tensor, labels: int) -> torch.Tensor:
@@ -128,3 +139,39 @@ def test_the_novel_class_is_where_it_is_surer_than_the_threshold() -> None:
     labels, base = label_maps_of(Prediction(logits, none, torch.tensor([True]), base=none), rule)
     assert labels.tolist() == [[0, 0, 1]]  # half and half is not sure enough
     assert base is None
+
+
+def test_a_class_is_lost_where_resizing_leaves_no_pixel_of_it() -> None:
+    label = np.zeros((8, 8), dtype=np.uint8)
+    label[:, 4:], label[1, 1] = 4, 3
+    rules = replace(protocol("hsnet"), input=(2, 2), score_at="input")
+    found = Truth.of(label, (3, 4, 5), rules)
+    assert (found.present, found.lost) == ((True, True, False), (True, False, False))
+    assert Truth.of(label, (4, 5), rules).lost is None
+
+
+def test_a_row_of_a_list_with_absent_queries_has_its_predicted_pixels() -> None:
+    episodes = drawn(0.5)
+    prediction = PredictedLabels(np.array([[0, 1, 1], [0, 0, 1]], np.uint8), None, (True,))
+    for number, episode in enumerate(episodes):
+        [class_id] = episode.classes
+        with_class, without = (
+            Truth.of(np.full((2, 3), value, np.uint8), (class_id,), RULES) for value in (class_id, 0)
+        )
+        true, false = (without, with_class) if holds_none(episode) else (with_class, without)
+        row = row_of(episodes, number, prediction, true, (), RULES)
+        assert (row.predicted, row.seconds, row.truth) == ((3,), 0.0, true.present)
+        with pytest.raises(BrokenFileError):
+            row_of(episodes, number, prediction, false, (), RULES)
+    plain = drawn(None)
+    assert row_of(plain, 0, prediction, Truth.of(np.zeros((2, 3), np.uint8), (9,), RULES), (), RULES).predicted is None
+
+
+def test_predicted_pixels_are_those_of_the_classes_of_the_episode_alone() -> None:
+    episodes, rules = drawn(0.5), protocol("bam-gfss")
+    number = next(number for number, episode in enumerate(episodes) if not holds_none(episode))
+    [class_id] = episodes[number].classes
+    truth = Truth(np.full((1, 4), class_id, np.uint8), (True,))
+    prediction = PredictedLabels(np.array([[1, 2, 2, 0]], np.uint8), None, (True,))
+    row = row_of(episodes, number, prediction, truth, (20,), rules)
+    assert (row.predicted, row.base) == ((1,), ((20, 0, 2, 0),))
