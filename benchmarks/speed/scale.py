@@ -13,20 +13,33 @@ import argparse
 
 import numpy as np
 
-from fssbench.results.shard import Shard
+from fssbench.episode import Episode
+from fssbench.planning.cut import shards_of
 
 JOBS = (1, 8, 64, 512, 4096)
 SPREAD = 0.15
 """Relative deviation of the speed of a machine from the others'."""
 
 
-def drawn(episodes: int, images: int, classes: int, shots: int, generator: np.random.Generator) -> np.ndarray:
-    """Return the images of each episode, (episodes, 1 + shots), in the order of work."""
+def drawn(
+    episodes: int, images: int, classes: int, shots: int, generator: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the images of each episode, (episodes, 1 + shots), in the order of work, and their classes."""
     popularity = generator.permutation(1 / np.arange(1, classes + 1) ** 0.7)
     members = [generator.choice(images, max(shots + 2, int(images * p / 4)), replace=False) for p in popularity]
     asked = generator.integers(0, classes, episodes)
     rows = np.stack([generator.choice(members[c], 1 + shots) for c in asked])
-    return rows[np.lexsort((rows[:, 0], asked))]
+    order = np.lexsort((rows[:, 0], asked))
+    return rows[order], asked[order]
+
+
+def cut(images: np.ndarray, classes: np.ndarray, count: int) -> list[tuple[int, int]]:
+    """Return how many images and episodes each shard has."""
+    episodes = [
+        Episode(str(query), (c,), (tuple(map(str, supports)),), c)
+        for (query, *supports), c in zip(images.tolist(), classes.tolist(), strict=True)
+    ]
+    return [(len(np.unique(images[numbers])), len(numbers)) for (numbers,) in shards_of([(0, episodes)], count)]
 
 
 def main() -> None:
@@ -42,15 +55,14 @@ def main() -> None:
     parser.add_argument("--start", type=float, default=25.0, help="Seconds until a job answers its first episode.")
     given = parser.parse_args()
     generator = np.random.default_rng(0)
-    order = drawn(given.episodes, given.images, given.classes, given.shots, generator)
+    order, classes = drawn(given.episodes, given.images, given.classes, given.shots, generator)
     whole = len(np.unique(order)) * given.encode + given.episodes * given.answer
     print("jobs  images encoded  times as many  last done (s)  efficiency  photos read/s  rows written (MB)")
     first, megabytes = len(np.unique(order)) * given.runs, given.episodes * given.runs * 300 / 1e6
     for jobs in JOBS:
         # Runs are given out whole as long as there are enough of them, and cut only beyond that.
         cuts = max(1, jobs // given.runs)
-        bounds = [Shard(part, cuts).bounds(len(order)) for part in range(1, cuts + 1)]
-        shares = [(len(np.unique(order[start:stop])), stop - start) for start, stop in bounds] * given.runs
+        shares = cut(order, classes, cuts) * given.runs
         speeds = np.maximum(0.5, generator.normal(1, SPREAD, jobs)) if jobs > 1 else np.ones(1)
         busy = given.start * generator.lognormal(0, 0.3, jobs)
         for images, episodes in shares:
