@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import TYPE_CHECKING, Protocol
 
@@ -141,17 +141,20 @@ def evaluate_runs(
                 break
             shown.looked(outlook(runs, number, sum(map(len, rows))))
         for job, run in zip(jobs, runs, strict=True):
-            if job.folder is not None and job.folder.run != run:
-                job.folder.describe(run)
+            _describe(job.folder, run)
     except (FSSBenchError, KeyboardInterrupt) as error:
         for note in _kept([job.folder for job in jobs if job.folder is not None and job.folder.rows]):
             error.add_note(note)
         raise
     finally:
         shown.close()
-    processes.wait()  # until all rows are written
+    batches = processes.gathered(tuple(work.batches))  # when all rows are written
+    if processes.first:
+        _note_batches(jobs, max(batches, key=len))
     return [
-        Results(frame_of_run(known, run), run) if job.folder is None else job.folder.finish()
+        Results(frame_of_run(known, run), _with_batches(run, tuple(work.batches)))
+        if job.folder is None
+        else job.folder.finish()
         for job, known, run in zip(jobs, rows, runs, strict=True)
     ]
 
@@ -169,6 +172,34 @@ class _Work:
     timers: StageTimers | None
     cache_counts: CacheCounts | None
     processes: Processes
+    batches: list[int] = field(default_factory=list)
+    """The numbers of episodes of a call, where they changed."""
+
+    def note(self, batches: tuple[int, ...]) -> None:
+        """Keep the numbers of episodes of a call, also in the records of the runs."""
+        if batches != tuple(self.batches):
+            self.batches[:] = batches
+            _note_batches(self.jobs, batches)
+
+
+def _describe(folder: Folder | None, run: Run) -> None:
+    """Write the record of a run, whose last start may have been described in the meantime."""
+    if folder is not None and (run := replace(run, starts=folder.run.starts)) != folder.run:
+        folder.describe(run)
+
+
+def _note_batches(jobs: Sequence[RunJob], batches: tuple[int, ...]) -> None:
+    """Write the numbers of episodes of a call into the last start of each run, unless they never changed."""
+    for folder in (job.folder for job in jobs if job.folder is not None):
+        if (run := _with_batches(folder.run, batches)) != folder.run:
+            folder.describe(run)
+
+
+def _with_batches(run: Run, batches: tuple[int, ...]) -> Run:
+    if not batches or not run.starts:
+        return run
+    *earlier, last = run.starts
+    return replace(run, starts=(*earlier, replace(last, batches=batches)))
 
 
 def _kept(folders: Sequence[Folder]) -> list[str]:
@@ -197,8 +228,7 @@ def _look(jobs: Sequence[RunJob], runs: Sequence[Run], rows: Sequence[Sequence[R
         if run.until is None or _stages([run]) != _stages(runs):
             raise UsageError("runs that are evaluated together end by looks after the same numbers of episodes")
         now = make_look(run, run.until, number, known, None if job.folder is None else job.folder.path)
-        if job.folder is not None and now != run:
-            job.folder.describe(now)
+        _describe(job.folder, now)
         found.append(now)
     return found
 
@@ -219,7 +249,14 @@ def _evaluate(work: _Work, episodes: int | None) -> None:
         ]
         with closing(
             evaluate_jobs(
-                fold_jobs, work.dataset, work.device, settings, work.timers, work.processes.local, work.cache_counts
+                fold_jobs,
+                work.dataset,
+                work.device,
+                settings,
+                work.timers,
+                work.processes.local,
+                work.cache_counts,
+                work.note,
             )
         ) as results:
             for fold in batch:

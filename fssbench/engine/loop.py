@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import replace
-from itertools import chain, pairwise
+from itertools import chain
 from typing import Any
 
 import torch
 
 from fssbench.datasets.dataset import Dataset, Label
 from fssbench.datasets.io.label_maps import LabelMaps
+from fssbench.engine.batch_sizes import BatchSizes, attempted, free_unused
 from fssbench.engine.features.cache import CacheCounts
 from fssbench.engine.features.features import FeatureKey, Features, Step
 from fssbench.engine.features.jobs import AnyMethod, FoldJob, SameParts, same_parts
@@ -31,15 +33,15 @@ from fssbench.results.rows import Row
 from fssbench.results.scoring import PredictedLabels, Truth, label_maps_of, row_of
 from fssbench.stopping import finishing
 
+_LOG = logging.getLogger(__name__)
+
 OnPrediction = Callable[[int, int, PredictedLabels], None]
 """Called with the fold, the number of the episode, and the predicted labels."""
+OnBatches = Callable[[tuple[int, ...]], None]
+"""Called with the numbers of episodes of a call so far, such as (8, 4)."""
 
 STEPS_AHEAD = 8
 """How many steps ahead photos are read."""
-EPISODES_PER_THREAD = 4
-"""Episodes of a call for each thread. With more episodes, threads wait less for the last one."""
-MAX_EPISODES_PER_CALL = 16
-"""Most episodes of a call on a CPU, because the features of all of them are in memory."""
 
 
 def rows_of(
@@ -68,6 +70,7 @@ def evaluate_jobs(
     timers: StageTimers | None = None,
     processes: int = 1,
     cache_counts: CacheCounts | None = None,
+    on_batches: OnBatches | None = None,
 ) -> Generator[tuple[int, Row, PredictedLabels], None, None]:
     """Yield for each episode the index of its job, its row and the predicted labels, in the order of evaluation.
 
@@ -84,8 +87,10 @@ def evaluate_jobs(
         timers: Measures the time of each stage.
         processes: How many processes share this machine.
         cache_counts: Counts the uses of the feature cache.
+        on_batches: Called when calls get another number of episodes.
 
     Raises:
+        UsageError: If memory runs out even with one episode in a call.
         MissingError: If a photo or label map is missing.
         BrokenFileError: If one can't be read.
     """
@@ -95,43 +100,65 @@ def evaluate_jobs(
     timers.counting = settings.profiled and settings.precision in ("float32", "tf32")
     same = same_parts(jobs)
     steps = _merged(jobs, same)
-    batch = settings.batch_on(device)
-    at_once = episodes_at_once(device)
-    per_call = batch if at_once == 1 else max(batch, min(EPISODES_PER_THREAD * at_once, MAX_EPISODES_PER_CALL))
+    sizes = BatchSizes(settings, device, episodes_at_once(device))
     budget = default_budget(device, processes) if settings.feature_cache is None else settings.feature_cache
     workers = default_workers(device, processes) if settings.workers is None else settings.workers
     labels = _label_maps(jobs, dataset)
     with (
         freed_memory_kept(device),
         Loader(
-            dataset, workers, max(STEPS_AHEAD, 2 * per_call), pinned=device.type == "cuda", label=labels.of
+            dataset, workers, max(STEPS_AHEAD, 2 * sizes.most), pinned=device.type == "cuda", label=labels.of
         ) as loader,
     ):
-        features = Features(jobs, same, steps, loader, budget, device, batch, timers, compiled=settings.compiled)
+        features = Features(jobs, same, steps, loader, budget, device, sizes.images, timers, compiled=settings.compiled)
         features.cache.counts = cache_counts or features.cache.counts
-        # The first rows come early: whoever looks sees that it works, and how long it takes.
-        for indices in _calls(len(steps), per_call if at_once == 1 else at_once, per_call):
+        start = 0
+        while start < len(steps):
             began = time.perf_counter()
-            with torch.inference_mode(), settings.autocast(device):
-                features.prefetch(range(indices.start, min(indices.stop + STEPS_AHEAD, len(steps))))
+            # The first rows come early: whoever looks sees that it works, and how long it takes.
+            indices = range(start, min(start + (sizes.episodes if start else sizes.first), len(steps)))
+            found: Mapping[FeatureKey, Any] = {}
+            results: list[tuple[int, Row, PredictedLabels]] = []
+            sizes.begin()
+            with attempted() as attempt, torch.inference_mode(), settings.autocast(device):
+                features.prefetch(range(start, min(indices.stop + STEPS_AHEAD, len(steps))))
                 found = features.get(indices)
             # A command that is told to end writes the rows of the episodes that are predicted at that moment.
             with finishing():
-                with torch.inference_mode(), settings.autocast(device):
-                    results = _predict_steps(jobs, steps, indices, features, found, loader, dataset, timers)
+                if not attempt.reason:
+                    with attempted() as attempt, torch.inference_mode(), settings.autocast(device):
+                        results = _predict_steps(jobs, steps, indices, features, found, loader, dataset, timers)
                 timers.episodes += len(results)
                 seconds = round((time.perf_counter() - began) / max(len(results), 1), 6)
                 for job, row, predicted in results:
                     names = photo_names(row.query, row.supports)
                     photos, masks = loader.digests_of(names), loader.mask_digests_of(names)
                     yield job, replace(row, seconds=seconds, photos=photos, masks=masks), predicted
-            del found, results  # else the next features are computed while these are in memory
+            found, results = {}, []  # else the next features are computed while these are in memory
+            if attempt.reason:
+                _make_room(sizes, features, indices.start, attempt.reason, device)
+            else:
+                start = indices.stop
+                sizes.end(len(indices))
+            features.batch_size = sizes.images
+            if on_batches is not None and len(sizes.changes) > 1:
+                on_batches(tuple(sizes.changes))
 
 
-def _calls(count: int, first: int, others: int) -> Iterator[range]:
-    """Yield the numbers of the steps of each call, of which the first has `first` and all others have `others`."""
-    edges = [0, *range(min(first, others), count, others), count]
-    yield from (range(start, stop) for start, stop in pairwise(edges) if start < stop)
+def _make_room(sizes: BatchSizes, features: Features, step: int, reason: str, device: torch.device) -> None:
+    """Compute fewer episodes in a call and keep fewer features; with one episode in a call keep none.
+
+    Raises:
+        UsageError: If that is so already.
+    """
+    cache = features.cache
+    if sizes.episodes > 1 or cache.budget == 0:
+        sizes.halve(reason)
+        cache.shrink(cache.budget // 2, step)
+    else:
+        _LOG.warning("memory ran out on %s; from here no features are kept (%s)", device, reason)
+        cache.shrink(0, step)
+    free_unused(device)
 
 
 def _label_maps(jobs: Sequence[FoldJob], dataset: Dataset) -> LabelMaps:

@@ -7,9 +7,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any, TypeVar
 
 from fssbench.errors import UsageError
 from fssbench.results.shard import Shard
+
+T = TypeVar("T")
 
 BARRIER_TIMEOUT = timedelta(days=14)
 """How long a finished process waits for the others. Shards take different times; a process that dies ends the wait."""
@@ -64,6 +67,16 @@ class Processes:
             import torch.distributed
 
             torch.distributed.barrier()
+
+    def gathered(self, value: T) -> list[T]:
+        """Return the values of all processes, by their rank, when every process has called this."""
+        if self.size == 1:
+            return [value]
+        import torch.distributed
+
+        found: list[Any] = [None] * self.size
+        torch.distributed.all_gather_object(found, value)
+        return found
 
     @contextmanager
     def process_group(self, device: str) -> Iterator[None]:

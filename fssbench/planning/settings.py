@@ -43,6 +43,7 @@ class Settings:
     compiled: bool = False
     profiled: bool = False
     plain: bool = False
+    deterministic: bool = False
 
     def __post_init__(self) -> None:
         if self.feature_cache is not None and self.feature_cache < 0:

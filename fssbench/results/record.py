@@ -301,6 +301,9 @@ class Start:
         command: The command line; empty if the run was started from Python.
         fssbench: Version of fssbench.
         environment: Machine and software.
+        batches: How many episodes a call had, where that changed on the way: (8, 4) after memory ran out once; empty
+            where it did not change.
+        computed: What else may change last digits: "compiled", "compiled head", "channels_last", "deterministic".
     """
 
     __pydantic_config__: ClassVar[dict[str, object]] = _CONFIG
@@ -309,6 +312,8 @@ class Start:
     command: tuple[str, ...]
     fssbench: str
     environment: Environment
+    batches: tuple[int, ...] = ()
+    computed: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -332,6 +332,9 @@ def _record_of(run: Run) -> str:
     rules = {"own": run.protocol.own is None, "query_rim": run.protocol.query_rim == "hidden"}
     if usual := {name for name, is_usual in rules.items() if is_usual}:
         unset["protocol"] = usual
+    of_start = {name for name in ("batches", "computed") if not any(getattr(start, name) for start in run.starts)}
+    if of_start:
+        unset["starts"] = {"__all__": of_start}
     of_method: dict[str, Any] = {} if run.method.ledger else {"ledger": True}
     if run.method.code is not None and not run.method.code.imports:
         of_method["code"] = {"imports"}

@@ -86,9 +86,7 @@ class FeatureCache(Generic[Key]):
             return
         self._entries[key] = _Entry(value, size, next_use)
         self._bytes += size
-        while self._bytes > self.budget:
-            self.counts.evicted += 1
-            self.drop(max(self._entries, key=lambda other: self._cost(other, step)))
+        self._evict(step)
         self.counts.peak_bytes = max(self.counts.peak_bytes, self._bytes)
 
     def fits(self, size: int, before: int = NEVER) -> bool:
@@ -105,10 +103,20 @@ class FeatureCache(Generic[Key]):
                 if self._entries[key].next_use == NEVER:
                     self.drop(key)
 
+    def shrink(self, budget: int, step: int) -> None:
+        """Keep less from now on, and evict what is beyond that."""
+        self.budget = budget
+        self._evict(step)
+
     def drop(self, key: Key) -> None:
         """Remove an entry, if it is there."""
         if (entry := self._entries.pop(key, None)) is not None:
             self._bytes -= entry.bytes
+
+    def _evict(self, step: int) -> None:
+        while self._bytes > self.budget:
+            self.counts.evicted += 1
+            self.drop(max(self._entries, key=lambda other: self._cost(other, step)))
 
     def _cost(self, key: Key, step: int) -> int:
         entry = self._entries[key]

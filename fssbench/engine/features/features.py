@@ -82,7 +82,7 @@ class Features:
         compiled: bool = False,
     ) -> None:
         self._jobs, self._steps, self._loader = jobs, steps, loader
-        self._device, self._batch_size, self._timers = device, batch_size, timers
+        self._device, self.batch_size, self._timers = device, batch_size, timers
         self._producers, self._encoders, self._query_producers = same.producers, same.encoders, same.queries
         self._encode: dict[int, Callable[[Tensor], Any]] = {
             index: compiling.compiled(jobs[index].method.encode) if compiled else jobs[index].method.encode
@@ -148,8 +148,8 @@ class Features:
                 found[key] = value
         self.cache.mark_used(found, indices.stop)
         sources = list(missing)
-        for start in range(0, len(sources), self._batch_size):
-            for batch in _group_by_encoder(sources[start : start + self._batch_size]):
+        for start in range(0, len(sources), self.batch_size):
+            for batch in _group_by_encoder(sources[start : start + self.batch_size]):
                 for source, raw in zip(batch, self._encoded(batch), strict=True):
                     self._derive(source, raw, missing[source], found, indices.stop)
         return found
