@@ -56,10 +56,13 @@ class BatchSizes:
         self._device = device
         self._grows = device.type == "cuda" and settings.batch_size is None and not settings.deterministic
 
-    @property
-    def first(self) -> int:
-        """Episodes of the first call: on a CPU one for each thread."""
-        return self.episodes if self._at_once == 1 else min(self._at_once, self.episodes)
+    def call(self, start: int, count: int) -> range:
+        """Return which of `count` steps the call from `start` computes. On a CPU the first call has one for each thread.
+
+        So the first rows come early: whoever looks sees that it works, and how long it takes.
+        """
+        first = self.episodes if self._at_once == 1 else min(self._at_once, self.episodes)
+        return range(start, min(start + (self.episodes if start else first), count))
 
     @property
     def most(self) -> int:

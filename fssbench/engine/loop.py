@@ -115,8 +115,7 @@ def evaluate_jobs(
         start = 0
         while start < len(steps):
             began = time.perf_counter()
-            # The first rows come early: whoever looks sees that it works, and how long it takes.
-            indices = range(start, min(start + (sizes.episodes if start else sizes.first), len(steps)))
+            indices = sizes.call(start, len(steps))
             found: Mapping[FeatureKey, Any] = {}
             results: list[tuple[int, Row, PredictedLabels]] = []
             sizes.begin()

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fssbench.engine.loop import _calls
+from fssbench.engine.batch_sizes import BatchSizes
 from fssbench.engine.order import order_of_work
 from fssbench.errors import UsageError
+from fssbench.planning.settings import Settings
 from fssbench.results.shard import Shard
 from tests.engine.stub import questions
 
@@ -51,7 +53,10 @@ def test_a_share_by_name():
 
 @pytest.mark.parametrize("count", [0, 1, 2, 3, 9, 17, 18, 40])
 def test_the_first_call_is_short_and_none_is_left_out(count: int) -> None:
-    calls = list(_calls(count, 2, 16))
+    sizes = BatchSizes(Settings(batch_size=16), torch.device("cpu"), at_once=2)
+    calls: list[range] = []
+    while (start := calls[-1].stop if calls else 0) < count:
+        calls.append(sizes.call(start, count))
     assert [number for call in calls for number in call] == list(range(count))
     assert all(calls)
     assert [len(call) for call in calls[:1]] == [min(count, 2)] * (count > 0)
