@@ -57,7 +57,7 @@ class BatchSizes:
         self._grows = device.type == "cuda" and settings.batch_size is None and not settings.deterministic
 
     def call(self, start: int, count: int) -> range:
-        """Return which of `count` steps the call from `start` computes. On a CPU the first call has one for each thread.
+        """Return which of `count` steps a call computes. On a CPU the first call has one for each thread.
 
         So the first rows come early: whoever looks sees that it works, and how long it takes.
         """
