@@ -16,10 +16,11 @@ LONG = {
     "ntrenet-resnet50-5shot": "ntrenet-resnet50-5shot-small",
     "panet-vgg16-5shot": "panet-vgg16-5shot-2way",
     "pfenet-resnet50-5shot": "pfenet-resnet50-5shot-small",
+    "repri-resnet50-1shot": "repri-resnet50-5shot",
 }
-"""Cases that only `make test-golden` runs, and the smaller case of the release that holds what is done with K shots.
+"""Cases that only `make test-golden` runs, and the smaller case of the release that holds the same steps.
 
-What is done at the full size is held by the case of one shot.
+What is done at the full size is held by the case of one shot; RePRI does the same at every size and with every K.
 """
 
 
@@ -37,7 +38,8 @@ def forms_of_cases(paths: Sequence[Path]) -> list[ParameterSet]:
         kind = tuple(build.get(key) for key in ("method", "variant", "backbone", "way"))
         forms = ["plain", "fast"] if kind not in seen and method_info(build["method"]).fast else ["plain"]
         cases += [pytest.param(form, path, id=f"{form}-{case.id}", marks=case.marks) for form in forms]
-        seen.add(kind)
+        if str(case.id) not in LONG:
+            seen.add(kind)
     return cases
 
 
@@ -56,5 +58,6 @@ def first_of_each_method(paths: Sequence[Path]) -> list[ParameterSet]:
         marks = [pytest.mark.slow] if method in seen else []
         marks += [pytest.mark.long] if path.stem in LONG else []
         cases.append(pytest.param(path, id=path.stem, marks=marks))
-        seen.add(method)
+        if path.stem not in LONG:
+            seen.add(method)
     return cases
