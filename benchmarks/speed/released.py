@@ -38,7 +38,8 @@ from fssbench.results.environment import environment
 
 CALIBRATED = {"hsnet": "hpn_learner.decoder2.2.bias", "asnet": "learner.decoder2.2.bias", "pfenet": "cls.3.bias",
               "ntrenet": "cls.3.bias", "bam": "cls_meta.3.bias", "rpmm": "layer9.bias",
-              "cyctr": "cls.3.bias", "patnet": "hpn_learner.decoder2.2.bias", "sccan": "cls_meta.3.bias"}  # fmt: skip
+              "cyctr": "cls.3.bias", "patnet": "hpn_learner.decoder2.2.bias", "sccan": "cls_meta.3.bias",
+              "hdmnet": "transformer.mix_transformer.cls.4.bias"}  # fmt: skip
 
 
 COUNTED = 40
@@ -125,8 +126,8 @@ def main() -> None:
     state = network.state_dict()
     logits = release.raw(episodes[sample[0]])
     if given.method in CALIBRATED:
-        # RPMM's logits of several shots are probabilities of three stages, over 5.
-        share = 10 / 3 if given.method == "rpmm" and given.shots > 1 else 1.0
+        # RPMM's logits of several shots are probabilities of three stages, over 5; HDMNet's are probabilities.
+        share = {"rpmm": 10 / 3 if given.shots > 1 else 1.0, "hdmnet": 2.0}.get(given.method, 1.0)
         state[CALIBRATED[given.method]][1] -= (logits[:, 1] - logits[:, 0]).median() * share
     plain = fssbench.build(given.method, "resnet50", shot=given.shots)
     fssbench.load_release(plain, {key: value.clone() for key, value in state.items()})

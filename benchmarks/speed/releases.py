@@ -5,7 +5,8 @@ Xiangyi1996/PPNet-PyTorch, Yang-Bob/PMMs, LiheYoung/MiningFSS, fanq15/SSP, slei1
 Sam1224/SCCAN, each cloned into a folder of the repository's name. What they import and do not need for an answer
 (torchvision's download, Lightning, plots) is replaced by stand-ins; PPNet's distances, which pykeops computes on a
 graphics card, are computed by torch. RPMM begins with the prototypes that it begins with here. CyCTR has its own
-reference in place of its CUDA kernel, and draws the tokens that are drawn here.
+reference in place of its CUDA kernel, and draws the tokens that are drawn here. HDMNet (Pbihao/HDMNet) also needs the
+package einops; what it imports of mmcv and mmseg is in openmmlab.py.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from fssbench.backbones.resnet import resnet50
 
 FOLDERS = {"hsnet": "hsnet", "asnet": "ifsl/fs-s", "pfenet": "PFENet", "ntrenet": "NERTNet", "bam": "BAM",
            "ppnet": "PPNet-PyTorch", "rpmm": "PMMs", "mlc": "MiningFSS", "ssp": "SSP", "patnet": "PATNet",
-           "cyctr": "CyCTR-Pytorch", "sccan": "SCCAN"}  # fmt: skip
+           "cyctr": "CyCTR-Pytorch", "sccan": "SCCAN", "hdmnet": "HDMNet"}  # fmt: skip
 Answer = Callable[..., Tensor]
 """Gives the logits (K, 2, h, w) of each shot, or (1, 2, h, w) of the episode, for a query (1, 3, H, W), supports
 (1, K, 3, H, W) and masks (1, K, H, W). If images keep their own sizes, it takes lists of K supports (1, 3, H, W) and of
@@ -45,7 +46,8 @@ def released(name: str, folder: Path, shots: int) -> tuple[nn.Module, Answer]:
     sys.path.insert(0, str(root))
     torch.manual_seed(0)
     made = {"hsnet": _hsnet, "asnet": _asnet, "pfenet": _pfenet, "ntrenet": _ntrenet, "bam": _bam, "ppnet": _ppnet,
-            "rpmm": _rpmm, "mlc": _mlc, "ssp": _ssp, "patnet": _patnet, "cyctr": _cyctr, "sccan": _sccan}  # fmt: skip
+            "rpmm": _rpmm, "mlc": _mlc, "ssp": _ssp, "patnet": _patnet, "cyctr": _cyctr, "sccan": _sccan,
+            "hdmnet": _hdmnet}  # fmt: skip
     model = made[name](root, shots)
     model.eval()
 
@@ -59,6 +61,8 @@ def released(name: str, folder: Path, shots: int) -> tuple[nn.Module, Answer]:
         if name == "bam":
             empty = torch.zeros_like(masks[:, 0]).long()
             return model(query, images, masks, empty, empty, cat_idx=None)[0]
+        if name == "hdmnet":
+            return model(x=query, s_x=images, s_y=masks.float())[0]
         said = model(images, masks, query, masks[:, 0].long(), torch.zeros(1))
         return said[0] if isinstance(said, tuple) else said
 
@@ -186,6 +190,30 @@ def _bam(_root: Path, shots: int) -> nn.Module:
     torch.load = lambda *_arguments, **_options: weights
     try:
         return OneModel(settings)
+    finally:
+        torch.load = load
+
+
+def _hdmnet(_root: Path, shots: int) -> nn.Module:
+    import openmmlab
+
+    openmmlab.stand_in()
+    import model.resnet as networks
+
+    plain = networks.resnet50
+    networks.resnet50 = lambda **options: plain(**{**options, "pretrained": False})
+    from model.HDMNet import OneModel
+    from model.PSPNet import OneModel as BaseLearner
+
+    settings = Namespace(
+        layers=50, zoom_factor=8, shot=shots, vgg=False, data_set="pascal", ignore_label=255, low_fea="layer2",
+        kshot_trans_dim=2, pre_weight="weights",
+    )  # fmt: skip
+    weights = {"state_dict": BaseLearner(settings).state_dict()}
+    load = torch.load
+    torch.load = lambda *_arguments, **_options: weights
+    try:
+        return OneModel(settings, cls_type="Base")
     finally:
         torch.load = load
 
