@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import gzip
-import io
-import zipfile
 from collections import Counter
 from pathlib import Path
 
 import numpy as np
-import pytest
-from PIL import Image
 
 from fssbench.datasets.io.images import read_label
 from fssbench.datasets.pascal5i import common_masks as common
@@ -46,15 +42,3 @@ def test_the_sample_is_of_the_common_copy(shared: Path) -> None:
         mask = common.common_masks()[path.stem]
         assert mask.equals(label), path.name
         assert (label == 255).any() == (mask.source == "voc"), path.name
-
-
-@pytest.mark.slow  # a sample of them is tested above
-def test_the_table_is_that_of_all_masks(shared: Path) -> None:
-    found: dict[str, common.CommonMask] = {}
-    with zipfile.ZipFile(shared / "data" / "VOC2012-masks.zip") as archive:
-        for member in archive.namelist():
-            with Image.open(io.BytesIO(archive.read(member))) as picture:
-                label = np.array(picture)
-            source: common.Source = "voc" if (label == 255).any() else "sbd"
-            found[Path(member).stem] = common.CommonMask(source, common.short_hash(label))
-    assert found == common.common_masks()

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -17,6 +18,7 @@ from PIL import Image
 
 from fssbench import open_dataset
 from fssbench.datasets.io.images import read_photo
+from fssbench.datasets.pascal5i.common_masks import CommonMask, common_masks, short_hash
 from fssbench.datasets.pascal5i.dataset import LIST_SPLITS, Pascal5i, facts, index_of, lines_of, listed
 from fssbench.errors import BrokenFileError, MissingError, UsageError
 from tests.datasets.trees import SIZE, label_map, save_palette, truncate, voc_tree
@@ -54,10 +56,30 @@ def masks(shared: Path) -> Iterator[tuple[str, npt.NDArray[np.uint8]]]:
                 yield Path(member).stem, np.array(picture)
 
 
+@pytest.fixture(scope="module")
+def whole(shared: Path) -> tuple[pd.DataFrame, dict[str, CommonMask]]:
+    """The index of all masks, and what the table of common masks says of them; reading them takes seconds."""
+    table: dict[str, CommonMask] = {}
+
+    def noted() -> Iterator[tuple[str, npt.NDArray[np.uint8]]]:
+        for name, label in masks(shared):
+            table[name] = CommonMask("voc" if (label == 255).any() else "sbd", short_hash(label))
+            yield name, label
+
+    return index_of(noted()), table
+
+
+@pytest.mark.slow  # a sample of them is tested in test_common_masks.py
+def test_the_table_of_common_masks_is_that_of_all(whole: tuple[pd.DataFrame, dict[str, CommonMask]]) -> None:
+    assert whole[1] == common_masks()
+
+
 @pytest.mark.slow  # the facts and the rule of one pixel are tested below
-def test_all_eight_lists_are_the_release_line_for_line(shared: Path) -> None:
+def test_all_eight_lists_are_the_release_line_for_line(
+    whole: tuple[pd.DataFrame, dict[str, CommonMask]], shared: Path
+) -> None:
     val = {Path(line.split()[0]).stem for line in (shared / "reference/splits/pfenet/val.txt").read_text().splitlines()}
-    index = index_of(masks(shared))
+    index = whole[0]
     of_val = index["name"].isin(val)
     release = shared / "reference" / "splits" / "pascal"
     for side, rows, folder in (("val", of_val, "val"), ("train", ~of_val, "trn")):
@@ -88,6 +110,7 @@ label_maps = arrays.arrays(
 @given(label=label_maps)
 def test_the_rule_looks_at_one_pixel_of_each_cell(label: npt.NDArray[np.uint8]) -> None:
     index = index_of([("x", label)])
+    in_list = listed(index, "val")["class_id"].tolist()
     height, width = label.shape
     for class_id in range(1, 21):
         row = index[index["class_id"] == class_id]
@@ -99,8 +122,7 @@ def test_the_rule_looks_at_one_pixel_of_each_cell(label: npt.NDArray[np.uint8]) 
             for j in range(5)
             if 32 * i + 1 < height and 32 * j + 1 < width
         )
-        admitted = class_id in listed(index, "val")["class_id"].tolist()
-        assert admitted == (cells > 2)
+        assert (class_id in in_list) == (cells > 2)
     assert 255 not in index["class_id"].tolist()
 
 
