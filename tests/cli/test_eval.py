@@ -146,8 +146,11 @@ def test_a_run_that_is_there(fssbench, tmp_path: Path) -> None:
     assert "can't be continued: its folds[0].episodes_hash is" in err
 
 
+RUN = [*COPY, "--episodes", "40", "--quiet", "--resume"]
+
+
 def start(out: str) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "fssbench", *COPY, "--episodes", "40", "--out", out, "--quiet", "--resume"]
+    command = [sys.executable, "-m", "fssbench", *RUN, "--out", out]
     environment = os.environ | {"PYTHONPATH": str(REPOSITORY), "OMP_NUM_THREADS": "1"}
     return subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
@@ -159,7 +162,7 @@ def rows_in(folder: Path) -> int:
 
 @pytest.mark.slow  # test_shards kills a process of two
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGKILL")
-def test_kill_9_in_mid_run_and_resume(tmp_path: Path) -> None:
+def test_kill_9_in_mid_run_and_resume(fssbench, tmp_path: Path) -> None:
     whole, parts = tmp_path / "whole", tmp_path / "parts"
     for goal in (7, 60):
         running = start("parts")
@@ -173,7 +176,7 @@ def test_kill_9_in_mid_run_and_resume(tmp_path: Path) -> None:
     with (parts / "rows.jsonl").open("ab") as file:
         file.write(b'{"episode":159,"fold":3,"que')  # a write that the kill cut in two
     for out in (parts, whole):
-        assert start(out.name).wait() == 0
+        assert fssbench(*RUN, "--out", out.name)[0] == 0
     assert answers(parts) == answers(whole)
     assert len(answers(whole)) == 160
     assert (parts / "summary.json").read_bytes() == (whole / "summary.json").read_bytes()
