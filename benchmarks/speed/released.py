@@ -129,7 +129,7 @@ def main() -> None:
         # RPMM's logits of several shots are probabilities of three stages, over 5; HDMNet's are probabilities.
         share = {"rpmm": 10 / 3 if given.shots > 1 else 1.0, "hdmnet": 2.0}.get(given.method, 1.0)
         state[CALIBRATED[given.method]][1] -= (logits[:, 1] - logits[:, 0]).median() * share
-    plain = fssbench.build(given.method, "resnet50", shot=given.shots)
+    plain = fssbench.build(given.method, "resnet50", shot=given.shots, trained_on="pascal5i")
     fssbench.load_release(plain, {key: value.clone() for key, value in state.items()})
     method = fast_form(plain)
 
