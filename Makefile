@@ -13,7 +13,7 @@
 #   make fuzz    fifty times the examples of the property tests, then files from outside changed at random, MINUTES=10
 #                long; what breaks a reader goes to tests/fuzz/findings
 #   make fuzz-guided  the same by atheris, which looks for new paths (pip install atheris first)
-#   make gpu     on a machine with a graphics card: its tests, and a short benchmark into benchmarks/speed/gpu.csv
+#   make gpu     on a machine with a graphics card: its tests, and short benchmarks into benchmarks/speed/gpu*.csv
 #   make check-speed  count what each step of each method does, and hold it against benchmarks/speed/operations.csv;
 #                ACCEPT=1 writes what was counted; RATIOS=1 times a few methods, too, in units of a matrix product
 #   make soak    kill commands at random moments for ten minutes, and see that nothing is lost; MINUTES=60 for longer
@@ -165,6 +165,8 @@ fuzz-guided: $(READY)
 gpu: $(READY)
 	$(BIN)/python -m pytest --quiet -m gpu tests/gpu
 	$(BIN)/python benchmarks/speed/gpu.py --out benchmarks/speed/gpu.csv
+	rm -f benchmarks/speed/gpu_engine.csv
+	$(BIN)/python benchmarks/speed/gpu_engine.py --out benchmarks/speed/gpu_engine.csv
 
 check-speed: $(READY)
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/speed/operations.py $(if $(ACCEPT),--accept)

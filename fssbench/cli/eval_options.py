@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from fssbench.cli.eval_computing import ComputingOptions
 from fssbench.cli.eval_until import UntilOption
 from fssbench.cli.help import COMPUTING, DATA, EPISODES, OUTPUT, WEIGHTS, WHAT
 from fssbench.cli.options import (
@@ -33,7 +34,7 @@ from fssbench.cli.paths import given_path
 
 
 @dataclass(frozen=True)
-class EvalOptions(UntilOption):
+class EvalOptions(UntilOption, ComputingOptions):
     """The options of `fssbench eval`, besides those of the data set."""
 
     method: Annotated[

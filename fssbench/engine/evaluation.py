@@ -9,6 +9,7 @@ from typing import Protocol, runtime_checkable
 
 from fssbench.checkpoints.hashes import weights_in_memory
 from fssbench.datasets.dataset import Dataset
+from fssbench.engine.computing import described
 from fssbench.engine.features.jobs import AnyMethod
 from fssbench.engine.folds import RunJob, evaluate_runs
 from fssbench.episode import Episode, EpisodeList
@@ -133,7 +134,7 @@ def evaluate(
         folds=(fold_record(episode_list, dataset, weights, rules),),
         limit=check_limit(limit),
         until=None if until is None else until_of(until, [episode_list], limit),
-        starts=(start(origin.command, chosen, dataset.root),),
+        starts=(start(origin.command, chosen, dataset.root, described(settings)),),
         precision=settings.precision,
         plain=settings.plain,
         train_dataset=trained_on,

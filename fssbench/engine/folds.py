@@ -8,6 +8,9 @@ from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import TYPE_CHECKING, Protocol
 
+import torch
+
+from fssbench.engine.computing import computing
 from fssbench.engine.features.cache import CacheCounts
 from fssbench.engine.features.jobs import AnyMethod, FoldJob
 from fssbench.engine.looks import ended, first_outlook, make_look, outlook
@@ -28,8 +31,6 @@ from fssbench.results.run_reader import Results
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    import torch
 
     from fssbench.datasets.dataset import Dataset
     from fssbench.episode import EpisodeList
@@ -131,7 +132,8 @@ def evaluate_runs(
         if runs and runs[0].until is not None:
             shown.looked(first_outlook(runs, sum(map(len, rows))))
         for number, episodes in enumerate(_stages(runs)):
-            _evaluate(work, episodes)
+            with computing(settings):
+                _evaluate(work, episodes)
             if episodes is None:
                 break
             runs = _look(jobs, runs, rows, number)
@@ -312,4 +314,6 @@ def _divided(parts: Sequence[_Part], processes: Processes) -> Sequence[_Part]:
 def form_of(method: AnyMethod, device: torch.device, settings: Settings) -> AnyMethod:
     """Return the method in eval mode on its device, or its fast form."""
     method = method.to(device).eval()
+    if settings.channels_last and (encoder := method.shared_encoder) is not None:
+        encoder.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return method if settings.plain else fast_form(method)

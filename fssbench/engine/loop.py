@@ -110,7 +110,11 @@ def evaluate_jobs(
             dataset, workers, max(STEPS_AHEAD, 2 * sizes.most), pinned=device.type == "cuda", label=labels.of
         ) as loader,
     ):
-        features = Features(jobs, same, steps, loader, budget, device, sizes.images, timers, compiled=settings.compiled)
+        features = Features(
+            *(jobs, same, steps, loader, budget, device, sizes.images, timers),
+            compiled=settings.compiled,
+            channels_last=settings.channels_last,
+        )
         features.cache.counts = cache_counts or features.cache.counts
         start = 0
         while start < len(steps):

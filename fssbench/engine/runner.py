@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from fssbench.engine.computing import described
 from fssbench.engine.features.cache import CacheCounts
 from fssbench.engine.fold_methods import FoldMethods, fold_methods
 from fssbench.engine.folds import Folder, RunJob, evaluate_runs
@@ -113,7 +114,7 @@ def _run_folders(
     for plan in plans:
         run = replace(
             planned_run(plan),
-            starts=(start(command, device, plan.dataset.root),),
+            starts=(start(command, device, plan.dataset.root, described(plan.request.settings)),),
             predictions=None if save is None else path_from(plan.out, save),
         )
         lists = {episodes.fold: episodes for episodes in plan.lists}

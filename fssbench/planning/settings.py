@@ -31,6 +31,9 @@ class Settings:
         plain: Whether the method itself predicts instead of its fast form (`fssbench.fast.form`); the run records it.
         profiled: Whether operations are counted and each stage waits for the graphics card
             (`fssbench.engine.profiling.timers`).
+        deterministic: Whether torch uses algorithms alone that give the same digits each time, and batches on a
+            graphics card keep their size.
+        channels_last: Whether images, and the weights of the encoder, have the channels of a pixel next to each other.
 
     Raises:
         UsageError: If a value is out of its range.
@@ -44,6 +47,7 @@ class Settings:
     profiled: bool = False
     plain: bool = False
     deterministic: bool = False
+    channels_last: bool = False
 
     def __post_init__(self) -> None:
         if self.feature_cache is not None and self.feature_cache < 0:

@@ -61,9 +61,18 @@ def _processor() -> str:
     return next(names, "") or platform.processor() or platform.machine() or "unknown"
 
 
-def start(command: tuple[str, ...], device: torch.device | None, root: Path | None) -> Start:
-    """Return the record of a start: the time, the command and this machine. `device` is as for `environment`."""
+def start(
+    command: tuple[str, ...], device: torch.device | None, root: Path | None, computed: tuple[str, ...] = ()
+) -> Start:
+    """Return the record of a start: the time, the command and this machine.
+
+    Args:
+        command: The command line.
+        device: As for `environment`.
+        root: Folder of the data.
+        computed: As in `Start`.
+    """
     from fssbench.version import __version__
 
     now = datetime.now(UTC).isoformat(timespec="seconds")
-    return Start(now, command, __version__, environment(device, root))
+    return Start(now, command, __version__, environment(device, root), computed=computed)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from fssbench.tables.left_out import class_cautions
 from fssbench.tables.measurements import Measurement, fold_count
+from fssbench.tables.precision import describe_precision
 
 if TYPE_CHECKING:
     from fssbench.metrics.summary import FoldSummary
@@ -64,6 +65,6 @@ def cautions(one: Measurement) -> list[str]:
     elif one.run.limit is not None:
         found.append(f"only the first {one.run.limit} episodes of each list")
     if one.run.precision != "float32":
-        found.append(f"computed in {one.run.precision}")
+        found.append(describe_precision(one.run))
     found += class_cautions(classes_and_summaries(one), fold_count(one.run))
     return found

@@ -21,11 +21,11 @@ from fssbench.errors import UsageError
 from fssbench.planning import request, settings
 from fssbench.predictions import plan as scoring
 from fssbench.results.run_reader import Existing
-from fssbench.results.shard import Shard
+from fssbench.results.shard import Cut, Shard
 from fssbench.results.until import Until
 from fssbench.training.request import Request as TrainingRequest
 
-TYPES = {"Existing": Existing, "Shard": Shard, "Until": Until}
+TYPES = {"Cut": Cut, "Existing": Existing, "Shard": Shard, "Until": Until}
 
 COMMANDS = [
     (

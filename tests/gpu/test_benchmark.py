@@ -7,12 +7,15 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 REPOSITORY = Path(__file__).resolve().parent.parent.parent
 
 
-def test_without_a_card_nothing_is_written(tmp_path: Path) -> None:
+@pytest.mark.parametrize("script", ["gpu", "gpu_engine"])
+def test_without_a_card_nothing_is_written(script: str, tmp_path: Path) -> None:
     done = subprocess.run(
-        [sys.executable, REPOSITORY / "benchmarks/speed/gpu.py", "--out", tmp_path / "gpu.csv"],
+        [sys.executable, REPOSITORY / f"benchmarks/speed/{script}.py", "--out", tmp_path / "gpu.csv"],
         check=False, capture_output=True, text=True, env={**os.environ, "CUDA_VISIBLE_DEVICES": ""},
     )  # fmt: skip
     assert done.returncode == 1

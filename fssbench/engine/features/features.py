@@ -14,6 +14,7 @@ from torch import Tensor
 
 from fssbench.engine.features import compiling
 from fssbench.engine.features.cache import NEVER, FeatureCache
+from fssbench.engine.features.copying import Copies, contiguous
 from fssbench.engine.features.jobs import AnyMethod, FoldJob, SameParts
 from fssbench.engine.features.loader import InputTransform, Loader
 from fssbench.engine.profiling.timers import PREPARE_QUERY, StageTimers
@@ -66,6 +67,7 @@ class Features:
         batch_size: How many images are encoded in one call.
         timers: Measures the time of each stage.
         compiled: Whether `encode` is compiled first.
+        channels_last: Whether `encode` is given images in that layout.
     """
 
     def __init__(
@@ -80,9 +82,11 @@ class Features:
         timers: StageTimers,
         *,
         compiled: bool = False,
+        channels_last: bool = False,
     ) -> None:
         self._jobs, self._steps, self._loader = jobs, steps, loader
         self._device, self.batch_size, self._timers = device, batch_size, timers
+        self._copies, self._channels_last = Copies(device, channels_last=channels_last), channels_last
         self._producers, self._encoders, self._query_producers = same.producers, same.encoders, same.queries
         self._encode: dict[int, Callable[[Tensor], Any]] = {
             index: compiling.compiled(jobs[index].method.encode) if compiled else jobs[index].method.encode
@@ -175,10 +179,10 @@ class Features:
         found: list[Any] = []
         for _, equal in groupby(read, key=lambda image: image.shape):
             with self._timers.stage("decode"):
-                images = torch.stack(list(equal)).to(self._device, non_blocking=True)
+                images = self._copies.batch(list(equal))
             with self._timers.stage("encode"):
                 features = self._encode[batch[0][0]](images)
-            found += split_batch(features, len(images))
+            found += split_batch(contiguous(features) if self._channels_last else features, len(images))
         self._timers.images += len(batch)
         return found
 

@@ -1,0 +1,109 @@
+"""Evaluate with the engine on a graphics card and on the processor: speed, utilisation, memory, equal labels.
+
+Registered weights, fold 0 of shapes-20i, the same episodes on both. Seconds include the reading of weights. Utilisation
+is the mean of what the driver reports every tenth of a second (it needs nvidia-ml-py; empty without). `make gpu` keeps
+the figures in gpu_engine.csv.
+
+    python benchmarks/speed/gpu_engine.py --limit 200 --out benchmarks/speed/gpu_engine.csv
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import get_args
+
+import torch
+from measured import keep
+from precision import labels
+
+from fssbench.engine.profiling.timers import StageTimers
+from fssbench.engine.runner import run_plans
+from fssbench.errors import UsageError
+from fssbench.planning.plan import plan
+from fssbench.planning.request import Request
+from fssbench.planning.settings import Precision, Settings, choose_device
+
+
+@contextmanager
+def utilisation(card: torch.device) -> Iterator[list[int]]:
+    """Give a list that fills with the per cent of the time in which the card computes."""
+    found: list[int] = []
+    ended = threading.Event()
+
+    def sample() -> None:
+        while not ended.wait(0.1):
+            try:
+                found.append(torch.cuda.utilization(card))
+            except (ImportError, RuntimeError):
+                return
+
+    thread = threading.Thread(target=sample, daemon=True)
+    thread.start()
+    try:
+        yield found
+    finally:
+        ended.set()
+        thread.join()
+
+
+def main() -> None:
+    """Measure what is asked for; without a card nothing is written."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--method", default="hsnet,asnet,pfenet")
+    parser.add_argument("--shots", type=int, default=1)
+    parser.add_argument("--limit", type=int, default=200)
+    parser.add_argument("--out", type=Path, help="CSV to which rows are added.")
+    given = parser.parse_args()
+    try:
+        card = choose_device("cuda:0")
+    except UsageError as error:
+        sys.exit(f"nothing was measured: {error.message}")
+    for name in given.method.split(","):
+        with tempfile.TemporaryDirectory() as folder:
+
+            def evaluated(device: str, precision: Precision, name: str = name, folder: Path = Path(folder)) -> float:
+                out = folder / f"{device.partition(':')[0]}-{precision}"
+                planned = plan(
+                    Request(
+                        name, "shapes20i", fold="0", shots=given.shots, limit=given.limit, device=device, out=out,
+                        settings=Settings(precision=precision),
+                    )
+                )  # fmt: skip
+                timers, began = StageTimers(), time.perf_counter()
+                run_plans([planned], timers=timers, save=out.with_name(f"{out.name}-labels"))
+                return timers.episodes / (time.perf_counter() - began)
+
+            evaluated("cpu", "float32")
+            expected = labels(Path(folder) / "cpu-float32-labels")
+            for precision in get_args(Precision):
+                torch.cuda.reset_peak_memory_stats(card)
+                with utilisation(card) as percent:
+                    rate = evaluated(str(card), precision)
+                found = labels(Path(folder) / f"cuda-{precision}-labels")
+                row = {
+                    "method": name,
+                    "shots": given.shots,
+                    "precision": precision,
+                    "episodes": len(found),
+                    "episodes_per_second": f"{rate:.2f}",
+                    "utilisation_percent": round(statistics.mean(percent)) if percent else "",
+                    "peak_mib": torch.cuda.max_memory_allocated(card) >> 20,
+                    "pixels": sum(one.size for one in expected.values()),
+                    "pixels_unlike_cpu": sum(int((expected[file] != found[file]).sum()) for file in expected),
+                    "card": torch.cuda.get_device_name(card),
+                    "torch": torch.__version__,
+                    "cuda": torch.version.cuda,
+                }
+                keep(row, given.out)
+
+
+if __name__ == "__main__":
+    main()
