@@ -109,6 +109,10 @@ def test_printed_rows_say_what_their_source_says_of_them() -> None:
     assert pmms == {"pascal5i": "removed", "coco20i": "kept"}
     rerun = next(row for row in rows if row.role == "rerun" and row.method == "hsnet")
     assert seen_by_row(rerun)[0].novel_images is None
+    # The files linked beside SSP's results under HSNet's evaluation were trained on other folds than it tests.
+    on_coco = [row for row in rows if row.method == "ssp" and row.dataset == "coco20i" and row.source == "ssp-readme"]
+    masks = {(row.variant, facts.training, found.masks) for row in on_coco for facts, found in [seen_by_row(row)]}
+    assert masks == {("", "base masks", ()), ("HSNet evaluation", None, None)}
     unread = next(row for row in rows if row.method == "dpcn")
     assert [getattr(seen_by_row(unread)[0], fact) for fact in FACTS] == [None] * len(FACTS)
 
