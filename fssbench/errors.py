@@ -28,7 +28,7 @@ class FSSBenchError(Exception):
         ...     fssbench.build("hsnett")
         ... except fssbench.FSSBenchError as error:
         ...     print(error.message, "--", error.remedy)
-        unknown method 'hsnett'; did you mean hsnet or asnet or asgnet? -- fssbench list methods
+        unknown method 'hsnett'; did you mean hsnet? -- fssbench list methods
     """
 
     exit_code: ClassVar[int] = 2

@@ -47,6 +47,6 @@ def test_a_method_that_knows_no_base_class_is_told_before_anything_is_done(
         "eval", "--method", method, "--dataset", "pascal5i", "--root", "nowhere", "--protocol", protocol
     )
     assert code == 2
-    assert f"also counts base classes, which {method} does not predict; bam can be used" in err
+    assert f"also counts base classes, which {method} does not predict; bam, hdmnet can be used" in err
     assert "--method bam" in err
     assert not list(tmp_path.iterdir())

@@ -41,6 +41,7 @@ COMPUTING = ("eval", "train", "score", "bench", "bench-backbones", "validate", "
 
 STAND_INS = {
     r"--train-dataset \w+ --dataset (suim|pascal5i)": "--train-dataset shapes20i --dataset shapes20i-underwater",
+    r"--dataset pascal5i,coco20i\b": "--dataset 'shapes20i*' --train-dataset shapes20i",
     r"--dataset pascal5i --train-dataset \w+": "--dataset shapes20i-underwater --train-dataset shapes20i",
     r"--dataset (pascal5i|coco20i|suim)\b": "--dataset shapes20i",
     r"--fold 1 --class (cat|dog)|--class (cat|dog)": "--fold 0 --class gear",

@@ -36,7 +36,7 @@ def test_more_or_fewer_base_classes_are_refused(options: dict[str, int]) -> None
 
 def test_other_methods_are_not_asked_for_them() -> None:
     pfenet, together = method_info("pfenet"), protocol("bam-gfss")
-    with pytest.raises(UsageError, match="pfenet does not predict; bam can be used"):
+    with pytest.raises(UsageError, match="pfenet does not predict; bam, hdmnet can be used"):
         check_base_classes_known(pfenet, together)
     check_base_classes_known(pfenet, protocol("bam"))
     check_base_classes_known(pfenet, protocol("hsnet"))

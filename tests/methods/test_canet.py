@@ -51,7 +51,12 @@ def test_the_backbone_has_its_stride_where_caffe_has_it() -> None:
 
 def test_one_scale_is_not_held_against_what_is_printed_of_several() -> None:
     def run(name: str, variant: str) -> Run:
-        return cast("Run", SimpleNamespace(method=MethodRecord(name, variant, "resnet50", "fss")))
+        return cast(
+            "Run",
+            SimpleNamespace(
+                method=MethodRecord(name, variant, "resnet50", "fss"), dataset=SimpleNamespace(name="pascal5i")
+            ),
+        )
 
     assert measured_variant(run("canet", "fss")) == "fss"
     # SCL's printed rows are those on PFENet.

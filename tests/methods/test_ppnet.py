@@ -86,7 +86,12 @@ def test_each_episode_draws_the_same_places(monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_a_part_of_the_method_is_not_held_against_what_is_printed_of_the_whole() -> None:
     def run(name: str, variant: str | None) -> Run:
-        return cast("Run", SimpleNamespace(method=MethodRecord(name, variant, "resnet50", "fss")))
+        return cast(
+            "Run",
+            SimpleNamespace(
+                method=MethodRecord(name, variant, "resnet50", "fss"), dataset=SimpleNamespace(name="pascal5i")
+            ),
+        )
 
     assert measured_variant(run("ppnet", fssbench.build("ppnet", "small").built.variant)) == "pap"
     assert printed_variant_name("ppnet", "PPNet", "pap") == "+PAP"
