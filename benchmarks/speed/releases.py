@@ -2,7 +2,7 @@
 
 The repositories: juhongm999/hsnet, dahyun-kang/ifsl, dvlab-research/PFENet, LIUYUANWEI98/NERTNet, chunbolang/BAM,
 Xiangyi1996/PPNet-PyTorch, Yang-Bob/PMMs, LiheYoung/MiningFSS, fanq15/SSP, slei109/PATNet, YanFangCS/CyCTR-Pytorch,
-Sam1224/SCCAN, each cloned into a folder of the repository's name. What they import and do not need for an answer
+Sam1224/SCCAN, pawn-sxy/DCAMA, each cloned into a folder of the repository's name. What they import and do not need for an answer
 (torchvision's download, Lightning, plots) is replaced by stand-ins; PPNet's distances, which pykeops computes on a
 graphics card, are computed by torch. RPMM begins with the prototypes that it begins with here. CyCTR has its own
 reference in place of its CUDA kernel, and draws the tokens that are drawn here. HDMNet (Pbihao/HDMNet) also needs the
@@ -30,7 +30,8 @@ from fssbench.backbones.resnet import resnet50
 
 FOLDERS = {"hsnet": "hsnet", "asnet": "ifsl/fs-s", "pfenet": "PFENet", "ntrenet": "NERTNet", "bam": "BAM",
            "ppnet": "PPNet-PyTorch", "rpmm": "PMMs", "mlc": "MiningFSS", "ssp": "SSP", "patnet": "PATNet",
-           "cyctr": "CyCTR-Pytorch", "sccan": "SCCAN", "hdmnet": "HDMNet"}  # fmt: skip
+           "cyctr": "CyCTR-Pytorch", "sccan": "SCCAN", "hdmnet": "HDMNet",
+           "dcama": "DCAMA"}  # fmt: skip
 Answer = Callable[..., Tensor]
 """Gives the logits (K, 2, h, w) of each shot, or (1, 2, h, w) of the episode, for a query (1, 3, H, W), supports
 (1, K, 3, H, W) and masks (1, K, H, W). If images keep their own sizes, it takes lists of K supports (1, 3, H, W) and of
@@ -47,7 +48,7 @@ def released(name: str, folder: Path, shots: int) -> tuple[nn.Module, Answer]:
     torch.manual_seed(0)
     made = {"hsnet": _hsnet, "asnet": _asnet, "pfenet": _pfenet, "ntrenet": _ntrenet, "bam": _bam, "ppnet": _ppnet,
             "rpmm": _rpmm, "mlc": _mlc, "ssp": _ssp, "patnet": _patnet, "cyctr": _cyctr, "sccan": _sccan,
-            "hdmnet": _hdmnet}  # fmt: skip
+            "hdmnet": _hdmnet, "dcama": _dcama}  # fmt: skip
     model = made[name](root, shots)
     model.eval()
 
@@ -90,8 +91,16 @@ def released(name: str, folder: Path, shots: int) -> tuple[nn.Module, Answer]:
         )
         return found[0] if isinstance(found, list) else found
 
+    def together(query: Tensor, images: Tensor, masks: Tensor) -> Tensor:
+        # As in predict_mask_nshot, which returns labels.
+        if shots == 1:
+            return model(query, images[:, 0], masks[:, 0])
+        each = [model.extract_feats(image) for image in images.unbind(1)]
+        return model.model(model.extract_feats(query), each, masks.float(), shots)
+
     asked = {"hsnet": pairwise, "asnet": pairwise, "ppnet": parts, "rpmm": mixtures,
-             "mlc": own_sizes, "ssp": own_sizes, "patnet": pairwise, "cyctr": padded, "sccan": windows}  # fmt: skip
+             "mlc": own_sizes, "ssp": own_sizes, "patnet": pairwise, "cyctr": padded, "sccan": windows,
+             "dcama": together}  # fmt: skip
     return model, asked.get(name, staged)
 
 
@@ -236,6 +245,17 @@ def _ssp(_root: Path, _shots: int) -> nn.Module:
     from model.SSP_matching import SSP_MatchingNet
 
     return SSP_MatchingNet("resnet50")
+
+
+def _dcama(_root: Path, _shots: int) -> nn.Module:
+    sys.modules["model.base.swin_transformer"] = MagicMock()
+    load, torch.load = torch.load, lambda *_arguments, **_options: resnet50().state_dict()
+    try:
+        from model.DCAMA import DCAMA
+
+        return DCAMA("resnet50", "", use_original_imgsize=False)
+    finally:
+        torch.load = load
 
 
 def _ppnet(_root: Path, _shots: int) -> nn.Module:
