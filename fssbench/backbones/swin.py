@@ -6,20 +6,15 @@ copy of the release (pawn-sxy/DCAMA at 37fa053, model/base/swin_transformer.py),
 
 from __future__ import annotations
 
-from functools import cache
-
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from fssbench.backbones import Pyramid, UnusedLinear
 from fssbench.backbones.finer import FinerBackbone
+from fssbench.backbones.windows import Block, initialise
 from fssbench.errors import UsageError
 
 _PATCH = 4
-_EXPANSION = 4
-_OUTSIDE = -100.0
-"""Added to the score of two positions that only the shift brought into one window."""
 
 
 class Swin(FinerBackbone):
@@ -54,11 +49,7 @@ class Swin(FinerBackbone):
         # The release has a norm and a classifier after the last stage, which no map passes.
         self.norm = nn.LayerNorm(widths[-1])
         self.head = UnusedLinear(widths[-1], 1000)
-        for module in self.modules():
-            if isinstance(module, nn.Linear) and not isinstance(module, UnusedLinear):
-                nn.init.trunc_normal_(module.weight, std=0.02)
-                if module.bias is not None:
-                    nn.init.zeros_(module.bias)
+        initialise(self)
 
     def with_finer(self, image: Tensor) -> tuple[Tensor, Pyramid]:
         """Return the map of the last block of the first stage, and those of all blocks of the others.
@@ -127,103 +118,6 @@ class PatchMerging(nn.Module):
         corners = [x[:, row::2, column::2] for column in (0, 1) for row in (0, 1)]
         merged: Tensor = self.reduction(self.norm(torch.cat(corners, dim=-1)))
         return merged
-
-
-class Block(nn.Module):
-    """Attention in windows and a perceptron, each after a norm and with a shortcut."""
-
-    def __init__(self, width: int, heads: int, window: int, *, shifts: bool) -> None:
-        super().__init__()
-        self.window, self.shifts = window, shifts
-        self.norm1 = nn.LayerNorm(width)
-        self.attn = WindowAttention(width, heads, window)
-        self.norm2 = nn.LayerNorm(width)
-        self.mlp = Perceptron(width)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Return the map (B, h, w, C) of one of the same shape."""
-        batch, height, width, channels = x.shape
-        window = self.window
-        # A map of a single window is not shifted.
-        shift = window // 2 if self.shifts and min(height, width) > window else 0
-        inside = torch.roll(self.norm1(x), (-shift, -shift), (1, 2))
-        tiles = inside.view(batch, height // window, window, width // window, window, channels).transpose(2, 3)
-        mask = window_mask(height, width, window, shift).to(x) if shift else None
-        attended = self.attn(tiles.reshape(batch, -1, window * window, channels), mask)
-        back = attended.view(batch, height // window, width // window, window, window, channels).transpose(2, 3)
-        x = x + torch.roll(back.reshape(x.shape), (shift, shift), (1, 2))
-        out: Tensor = x + self.mlp(self.norm2(x))
-        return out
-
-
-class WindowAttention(nn.Module):
-    """Self-attention of the positions of a window, with a learnt bias for each relative position."""
-
-    def __init__(self, width: int, heads: int, window: int) -> None:
-        super().__init__()
-        self.heads = heads
-        self.relative_position_bias_table = nn.Parameter(torch.zeros((2 * window - 1) ** 2, heads))
-        nn.init.trunc_normal_(self.relative_position_bias_table, std=0.02)
-        self.register_buffer("index", relative_positions(window), persistent=False)
-        self.index: Tensor
-        self.qkv = nn.Linear(width, 3 * width)
-        self.proj = nn.Linear(width, width)
-
-    def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
-        """Return (B, windows, positions, C) of a tensor of the same shape.
-
-        Args:
-            x: The windows.
-            mask: Added to the scores, (windows, positions, positions); None for none.
-        """
-        batch, windows, positions, channels = x.shape
-        parts = self.qkv(x).view(batch, windows, positions, 3, self.heads, channels // self.heads)
-        query, key, value = parts.permute(3, 0, 1, 4, 2, 5)
-        scores = (query * (channels // self.heads) ** -0.5) @ key.transpose(-2, -1)
-        scores = scores + self.relative_position_bias_table[self.index].permute(2, 0, 1)
-        if mask is not None:
-            scores = scores + mask[:, None]
-        attended = (torch.softmax(scores, dim=-1) @ value).transpose(2, 3).reshape(x.shape)
-        projected: Tensor = self.proj(attended)
-        return projected
-
-
-class Perceptron(nn.Module):
-    """Two linear layers with a GELU between them."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.fc1 = nn.Linear(width, _EXPANSION * width)
-        self.fc2 = nn.Linear(_EXPANSION * width, width)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Return a tensor of the same shape."""
-        out: Tensor = self.fc2(F.gelu(self.fc1(x)))
-        return out
-
-
-def relative_positions(window: int) -> Tensor:
-    """Return for each pair of positions of a window the row of the bias table, int64 (window ** 2, window ** 2)."""
-    rows, columns = torch.meshgrid(torch.arange(window), torch.arange(window), indexing="ij")
-    down, across = (axis.flatten()[:, None] - axis.flatten()[None] + window - 1 for axis in (rows, columns))
-    return down * (2 * window - 1) + across
-
-
-@cache
-def window_mask(height: int, width: int, window: int, shift: int) -> Tensor:
-    """Return what is added to scores in shifted windows, float32 (windows, window ** 2, window ** 2).
-
-    The shift moves rows and columns from the beginning to the end of the map; they do not see those that were there.
-    """
-    rows, columns = (_parts(length, window, shift) for length in (height, width))
-    part = 3 * rows[:, None] + columns[None]
-    tiles = part.view(height // window, window, width // window, window).transpose(1, 2).reshape(-1, window * window)
-    return torch.where(tiles[:, None] == tiles[:, :, None], 0.0, _OUTSIDE)
-
-
-def _parts(length: int, window: int, shift: int) -> Tensor:
-    place = torch.arange(length)
-    return (place >= length - window).long() + (place >= length - shift).long()
 
 
 def swin_b() -> Swin:

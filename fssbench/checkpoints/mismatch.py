@@ -24,6 +24,7 @@ _NETWORKS = (
     ("mmt", r"^memory\."),
     ("asgnet", r"^corr_conv\."),
     ("dcama", r"^model\.DCAMA_blocks\."),
+    ("vat", r"^hpn_learner\.ours\."),
     ("mmnet", r"^part_emb_2_level$"),
     ("pfenet", r"^(learner\.)?init_merge\.0\.0\."),
 )

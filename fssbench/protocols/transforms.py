@@ -10,6 +10,7 @@ All inputs are resized here, by the rules that protocols name (`fssbench.protoco
   the input size and back (`counted_label`).
 - "opencv" (HDMNet): images by OpenCV's bilinear filter in float32, without keeping the aspect ratio; label maps by
   OpenCV's nearest neighbour.
+- "opencv-rounded" (VAT): as "opencv", but images in uint8, so that colours are rounded; albumentations' Normalize.
 - "opencv-pad" (PFENet and its family): images by OpenCV's bilinear filter in float32, so that the longer side is that
   of a square; both sides are then rounded down to multiples of 8. The image is at the top left of the square, and the
   rest is black. Label maps by OpenCV's nearest neighbour; the rest is 255.
@@ -60,8 +61,8 @@ def input_image(image: Image, size: tuple[int, int], rule: ResizeRule = "pillow-
 
     Returns:
         float32 (3, height, width): resized, scaled to 0..1, minus the ImageNet mean, divided by the ImageNet standard
-        deviation, in this order and in float32. "opencv" and "opencv-pad" do not scale; their mean and deviation are
-        255 times as large.
+        deviation, in this order and in float32. "opencv", "opencv-rounded" and "opencv-pad" do not scale; their mean and
+        deviation are 255 times as large.
 
     Raises:
         UsageError: If the image is not RGB uint8, or the rule can't resize it to that size.
@@ -70,6 +71,8 @@ def input_image(image: Image, size: tuple[int, int], rule: ResizeRule = "pillow-
         raise UsageError(f"an image must be RGB uint8 (H, W, 3), not {image.dtype} {image.shape}")
     if rule == "none":
         return _scaled(image)
+    if rule == "opencv-rounded":
+        return _rounded_image(image, size)
     if rule == "opencv":
         return _unscaled(_by_opencv(image, size))
     if rule == "opencv-pad":
@@ -88,6 +91,17 @@ def _scaled(image: Image) -> Tensor:
     mean = torch.tensor(IMAGENET_MEAN).view(3, 1, 1)
     std = torch.tensor(IMAGENET_STD).view(3, 1, 1)
     return pixels.to(torch.float32).div(255).sub_(mean).div_(std)
+
+
+def _rounded_image(image: Image, size: tuple[int, int]) -> Tensor:
+    import cv2
+    import torch
+
+    height, width = size
+    resized = np.asarray(cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR), dtype=np.float32)
+    mean, std = (np.array(values, dtype=np.float32) * np.float32(255) for values in (IMAGENET_MEAN, IMAGENET_STD))
+    # albumentations multiplies by the reciprocal.
+    return torch.from_numpy((resized - mean) * np.reciprocal(std)).permute(2, 0, 1).contiguous()
 
 
 def _padded_image(image: Image, size: tuple[int, int]) -> Tensor:
@@ -184,7 +198,7 @@ def input_label(label: Label, size: tuple[int, int], rule: ResizeRule = "pillow-
         return label
     if rule == "opencv-pad-squeezed":
         return _framed_label(label, size, IGNORE)
-    if rule == "opencv":
+    if rule in ("opencv", "opencv-rounded"):
         return _nearest_by_opencv(label, size)
     if rule != "opencv-pad":
         height, width = size

@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from fssbench.backbones.swin import Block, Swin, relative_positions, window_mask
+from fssbench.backbones.swin import Swin
+from fssbench.backbones.windows import Block, from_windows, into_windows, relative_positions, window_mask
 from fssbench.errors import UsageError
 
 WINDOW = 3
@@ -77,8 +78,32 @@ def test_pairs_at_the_same_offset_share_a_bias() -> None:
 
 
 def test_the_mask_of_shifted_windows_has_the_release_s_parts() -> None:
-    mask = window_mask(6, 6, 3, 1)
+    mask = window_mask((6, 6), 3, 1)
     assert mask.shape == (4, 9, 9)
     assert (mask[0] == 0).all()
     # The last window has parts of 4, 2, 2 and 1 positions.
     assert int((mask[3] == 0).sum()) == 4 * 4 + 2 * 2 + 2 * 2 + 1
+
+
+@torch.no_grad()
+def test_maps_of_four_axes_have_windows_of_four_axes() -> None:
+    torch.manual_seed(0)
+    x = torch.randn(2, 4, 6, 2, 4, 8)
+    windows = into_windows(x, 2)
+    assert windows.shape == (2, 2 * 3 * 1 * 2, 16, 8)
+    assert torch.equal(windows[0, 1], x[0, :2, :2, :, 2:].reshape(16, 8))
+    assert torch.equal(from_windows(windows, (4, 6, 2, 4), 2), x)
+    block = Block(8, 2, 2, shifts=True, axes=4)
+    other = x[:, :, :, [0, 1] * 2]
+    changed = other.clone()
+    changed[0, 0, 0, 0, 0] += torch.randn(8)
+    differs = (block(changed) != block(other)).any(dim=-1)[0]
+    # All four axes are shifted: a corner of the map is a window of its own.
+    assert differs.nonzero().tolist() == [[0, 0, 0, 0]]
+
+
+def test_the_index_of_four_axes_counts_in_rows_of_seven() -> None:
+    index = relative_positions(4, 4)
+    assert index.shape == (256, 256)
+    assert index[0, 0] == 3 * (7**3 + 7**2 + 7 + 1)
+    assert index[64, 0] - index[0, 0] == 7**3

@@ -28,7 +28,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     **{name: dict(method_info(name).tried_with) for name in fssbench.list_methods() if method_info(name).tried_with},
 }
 _LAST = re.compile(
-    r"(.*\.)?((?<!mix_transformer\.)cls\.3|mix_transformer\.cls\.4|cls_meta\.3|decoder2\.2|mixer3\.2|layer9)"
+    r"(.*\.)?((?<!mix_transformer\.)cls\.3|mix_transformer\.cls\.4|cls_meta\.3|decoder2\.2|decoder\.2|mixer3\.2|layer9)"
 )
 
 

@@ -40,6 +40,7 @@ def test_the_protocols_in_order() -> None:
         "mlc",
         "oslsm",
         "dcama",
+        "vat",
         "gfsam",
         "matcher",
         "shapes",

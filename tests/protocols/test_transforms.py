@@ -257,12 +257,28 @@ def test_opencv_squashes_as_hdmnet_does() -> None:
     assert input_image(photo, (64, 96), "opencv").shape == (3, 64, 96)
 
 
+def test_opencv_rounds_colours_as_albumentations_does_for_vat() -> None:
+    photo, size = synthetic_photo(375, 500), (64, 96)
+    image = np.ascontiguousarray(cv2.resize(photo, size[::-1], interpolation=cv2.INTER_LINEAR).astype("float32"))
+    mean, std = (np.array(values, dtype=np.float32) * 255 for values in (IMAGENET_MEAN, IMAGENET_STD))
+    scalars = [np.array([*one.tolist(), last], np.float64) for one, last in ((mean, 0), (np.reciprocal(std), 1))]
+    cv2.subtract(image, scalars[0], image)
+    cv2.multiply(image, scalars[1], image)
+    found = input_image(photo, size, "opencv-rounded")
+    torch.testing.assert_close(found, torch.from_numpy(image).permute(2, 0, 1), rtol=0, atol=1e-6)
+    assert not torch.allclose(found, input_image(photo, size, "opencv"), atol=1e-3)
+    label = np.random.default_rng(2).choice(np.array([0, 3, 255], np.uint8), (375, 500))
+    assert np.array_equal(
+        input_label(label, size, "opencv-rounded"), cv2.resize(label, size[::-1], interpolation=cv2.INTER_NEAREST)
+    )
+
+
 def test_other_classes_of_an_episode_have_a_value_of_their_own() -> None:
     label = np.array([[0, 1, 2], [3, 255, 2]], np.uint8)
     assert support_mask(label, 2, (2, 3), "pillow", others=(1, 7)).tolist() == [[0, OTHER_CLASS, 1], [0, 255, 1]]
 
 
-@pytest.mark.parametrize("rule", ["pillow-bilinear", "pillow", "opencv", "opencv-pad"])
+@pytest.mark.parametrize("rule", ["pillow-bilinear", "pillow", "opencv", "opencv-rounded", "opencv-pad"])
 def test_large_label_values_survive_every_rule(rule: ResizeRule) -> None:
     label = np.full((50, 40), 999, dtype=np.uint16)
     resized = input_label(label, (96, 96), rule)
