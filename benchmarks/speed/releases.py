@@ -2,9 +2,9 @@
 
 The repositories: juhongm999/hsnet, dahyun-kang/ifsl, dvlab-research/PFENet, LIUYUANWEI98/NERTNet, chunbolang/BAM,
 Xiangyi1996/PPNet-PyTorch, Yang-Bob/PMMs, LiheYoung/MiningFSS, fanq15/SSP, slei109/PATNet, YanFangCS/CyCTR-Pytorch,
-Sam1224/SCCAN, pawn-sxy/DCAMA, each cloned into a folder of the repository's name. What they import and do not need for an answer
-(torchvision's download, Lightning, plots) is replaced by stand-ins; PPNet's distances, which pykeops computes on a
-graphics card, are computed by torch. RPMM begins with the prototypes that it begins with here. CyCTR has its own
+Sam1224/SCCAN, pawn-sxy/DCAMA, each cloned into a folder of the repository's name. What they import and do not need for
+an answer (torchvision's download, Lightning, plots) is replaced by stand-ins; PPNet's distances, which pykeops computes
+on a graphics card, are computed by torch. RPMM begins with the prototypes that it begins with here. CyCTR has its own
 reference in place of its CUDA kernel, and draws the tokens that are drawn here. HDMNet (Pbihao/HDMNet) also needs the
 package einops; what it imports of mmcv and mmseg is in openmmlab.py.
 """

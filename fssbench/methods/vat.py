@@ -1,7 +1,7 @@
 """VAT: Hong et al., "Cost Aggregation with 4D Convolutional Swin Transformer for Few-Shot Segmentation", ECCV 2022.
 
-Facts from Seokju-Cho/Volumetric-Aggregation-Transformer at 5534a15, model/vat.py, model/ours.py, model/base/. The order is
-the paper's: features and cost computation, the pyramidal transformer encoder with its volume embedding and its
+Facts from Seokju-Cho/Volumetric-Aggregation-Transformer at 5534a15, model/vat.py, model/ours.py, model/base/. The order
+is the paper's: features and cost computation, the pyramidal transformer encoder with its volume embedding and its
 volumetric Swin transformers, and the affinity-aware transformer decoder.
 """
 

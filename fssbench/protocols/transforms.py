@@ -61,7 +61,7 @@ def input_image(image: Image, size: tuple[int, int], rule: ResizeRule = "pillow-
 
     Returns:
         float32 (3, height, width): resized, scaled to 0..1, minus the ImageNet mean, divided by the ImageNet standard
-        deviation, in this order and in float32. "opencv", "opencv-rounded" and "opencv-pad" do not scale; their mean and
+        deviation, in this order and in float32. "opencv", "opencv-rounded" and "opencv-pad" do not scale; mean and
         deviation are 255 times as large.
 
     Raises:

@@ -30,6 +30,7 @@ SHARING = {
     "dcama": 96,
     "sccan": 96,
     "patnet": 96,
+    "vat": 96,
     "canet": 96,
     "scl": 96,
 }
