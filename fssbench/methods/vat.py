@@ -166,7 +166,8 @@ class Aggregation(nn.Module):
                 aggregated = embedded[level] + resize_query_positions(aggregated, embedded[level])
             # Quirk: the transformer has shortcuts of its own, so its input counts twice.
             aggregated = aggregated + transform(aggregated)
-        return aggregated.mean(dim=(-2, -1))
+        squeezed: Tensor = aggregated.mean(dim=(-2, -1))
+        return squeezed
 
     def decode(self, x: Tensor, appearance: Sequence[Tensor]) -> Tensor:
         """Affinity-aware transformer decoder: return raw logits (B, 2, 4h, 4w) for (B, C, h, w)."""
