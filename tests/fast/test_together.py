@@ -115,8 +115,9 @@ def test_answers_do_not_depend_on_the_batch_size(
         assert torch.equal(prediction.labels, expected.labels)
     monkeypatch.setattr(devices, "SERIAL_ON", frozenset())
     jointly = _in_batches(method, arguments, EPISODES)
-    # Where a mask leaves little of an image both ways to score a pair are 1e-5 from float64, not on the same side.
-    within = 4e-5 if isinstance(method, FastPairwise) else 1e-5
+    # Where a mask leaves little of an image both ways are 1e-5 from float64, not on the same side: of a pair's score,
+    # and of SCCAN's, whose weights of a small object's tokens are (2e-5 alone, 4e-6 together).
+    within = 4e-5 if isinstance(method, FastPairwise) or name == "sccan" else 1e-5
     for prediction, expected in zip(jointly, alone, strict=True):
         _assert_close(prediction, expected, within)
     fewer = tuple(part[: count - 1] for part in arguments)
