@@ -11,6 +11,9 @@ import platformdirs
 
 from fssbench.errors import MissingError
 
+FEATURE_STORE_VARIABLE = "FSSBENCH_FEATURE_STORE"
+"""Environment variable: the folder of `fssbench eval --feature-store` where none is named."""
+
 
 class NoHomeError(MissingError):
     """There is no home folder: HOME is not set, empty or relative, and the system has none for the user."""

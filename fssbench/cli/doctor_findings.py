@@ -111,12 +111,14 @@ def _data() -> list[dict[str, Any]]:
 
 
 def _caches() -> list[dict[str, Any]]:
-    from fssbench.config import cache_folder, user_data_folder
+    from fssbench.config import FEATURE_STORE_VARIABLE, cache_folder, user_data_folder
     from fssbench.hub.snapshots import cache_folder as hub_folder
 
     own = cache_folder()
     places = {"index": own / "index", "checkpoints": own / "checkpoints", "arriving": own / "arriving"}
     places |= {"imported lists": user_data_folder() / "splits", "Hugging Face hub": Path(hub_folder())}
+    if store := os.environ.get(FEATURE_STORE_VARIABLE):
+        places["feature store"] = Path(store)
     return [{"cache": name, "folder": str(folder), **_size(folder)} for name, folder in places.items()]
 
 

@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 import typer
 
 from fssbench.cli.eval_computing import ComputingOptions
+from fssbench.cli.eval_store import FeatureStoreOptions
 from fssbench.cli.eval_until import UntilOption
 from fssbench.cli.help import COMPUTING, DATA, EPISODES, OUTPUT, WEIGHTS, WHAT
 from fssbench.cli.options import (
@@ -34,7 +35,7 @@ from fssbench.cli.paths import given_path
 
 
 @dataclass(frozen=True)
-class EvalOptions(UntilOption, ComputingOptions):
+class EvalOptions(UntilOption, ComputingOptions, FeatureStoreOptions):
     """The options of `fssbench eval`, besides those of the data set."""
 
     method: Annotated[

@@ -13,6 +13,7 @@ from fssbench.cli.console import say
 from fssbench.cli.eval_fetch import fetch_annotations, photos_arriving
 from fssbench.cli.eval_options import EvalOptions
 from fssbench.cli.eval_shard import check_scheduled, shard_of
+from fssbench.cli.eval_store import store_settings
 from fssbench.cli.eval_until import check_until
 from fssbench.cli.fields import fields_for, with_fields
 from fssbench.cli.list_options import ListOptions
@@ -70,7 +71,7 @@ def _evaluate(
         "task": task_of(options.task),
         "shots": None,  # each of them, where it is planned
         "existing": existing,
-        "settings": Settings(**fields_for(Settings, options) | {"feature_cache": memory}),
+        "settings": Settings(**fields_for(Settings, options) | {"feature_cache": memory} | store_settings(options)),
         "shard": shard,
         "leads": processes.first,
     }

@@ -156,11 +156,12 @@ BatchSize = Annotated[
     ),
 ]
 Precision = Annotated[
-    Literal["float32", "tf32", "bfloat16", "float16"],
+    Literal["float32", "tf32", "bfloat16", "float16", "float16-features"],
     typer.Option(
         "--precision",
         metavar="NAME",
-        help="float32, tf32, bfloat16 or float16; only float32 gives the releases' digits.",
+        help="float32, tf32, bfloat16, float16, or float16-features (maps of images alone); only float32 gives the "
+        "releases' digits.",
         rich_help_panel=COMPUTING,
     ),
 ]

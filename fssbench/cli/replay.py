@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 
 FREE = {
     *("replay", "out", "resume", "overwrite", "quiet", "profiled", "device"),
-    *("feature_cache", "batch_size", "workers", "compiled", "deterministic", "channels_last"),
+    *("feature_cache", "feature_store", "feature_store_size", "batch_size", "workers"),
+    *("compiled", "deterministic", "channels_last"),
 }
 """Options of an evaluation that do not decide what is evaluated."""
 

@@ -18,6 +18,8 @@ from fssbench.engine.features.cache import CacheCounts
 from fssbench.engine.features.features import FeatureKey, Features, Step
 from fssbench.engine.features.jobs import AnyMethod, FoldJob, SameParts, same_parts
 from fssbench.engine.features.loader import Loader, default_workers
+from fssbench.engine.features.store import DEFAULT_BYTES, FeatureStore
+from fssbench.engine.features.stored_encoder import StoredEncoder, encoder_key
 from fssbench.engine.order import work_key
 from fssbench.engine.profiling.memory import default_budget, freed_memory_kept
 from fssbench.engine.profiling.timers import StageTimers
@@ -97,7 +99,7 @@ def evaluate_jobs(
     timers = timers or StageTimers()
     timers.device, timers.waiting = device, settings.profiled
     # Not under autocast: torch's counting makes calls that autocast does not cast.
-    timers.counting = settings.profiled and settings.precision in ("float32", "tf32")
+    timers.counting = settings.profiled and settings.precision in ("float32", "tf32", "float16-features")
     same = same_parts(jobs)
     steps = _merged(jobs, same)
     sizes = BatchSizes(settings, device, episodes_at_once(device))
@@ -114,6 +116,8 @@ def evaluate_jobs(
             *(jobs, same, steps, loader, budget, device, sizes.images, timers),
             compiled=settings.compiled,
             channels_last=settings.channels_last,
+            stored=_stored(jobs, same, settings, device),
+            rounds=settings.precision == "float16-features",
         )
         features.cache.counts = cache_counts or features.cache.counts
         start = 0
@@ -162,6 +166,18 @@ def _make_room(sizes: BatchSizes, features: Features, step: int, reason: str, de
         _LOG.warning("memory ran out on %s; from here no features are kept (%s)", device, reason)
         cache.shrink(0, step)
     free_unused(device)
+
+
+def _stored(
+    jobs: Sequence[FoldJob], same: SameParts, settings: Settings, device: torch.device
+) -> dict[int, StoredEncoder]:
+    """Return the store of each encoder whose features may be kept, by its number."""
+    if settings.feature_store is None:
+        return {}
+    store = FeatureStore(settings.feature_store, settings.feature_store_size or DEFAULT_BYTES)
+    keys = {number: encoder_key(jobs[number].method, settings, device) for number in set(same.encoders)}
+    half = settings.precision == "float16-features"
+    return {number: StoredEncoder(store, key, device, rounded=half) for number, key in keys.items() if key is not None}
 
 
 def _label_maps(jobs: Sequence[FoldJob], dataset: Dataset) -> LabelMaps:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args
 
 from fssbench.errors import UsageError
@@ -12,7 +13,7 @@ from fssbench.errors import UsageError
 if TYPE_CHECKING:
     import torch
 
-Precision = Literal["float32", "tf32", "bfloat16", "float16"]
+Precision = Literal["float32", "tf32", "bfloat16", "float16", "float16-features"]
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,8 @@ class Settings:
         batch_size: How many images are encoded, and how many episodes are predicted, in one call; None for 1 on a CPU
             and 8 on a graphics card.
         workers: Threads that read photos ahead; None for a number that suits the device, 0 for none.
-        precision: "float32"; "tf32" (graphics cards); "bfloat16" and "float16" (autocast). Only "float32" gives the
+        precision: "float32"; "tf32" (graphics cards); "bfloat16" and "float16" (autocast); "float16-features" (what the
+            encoder makes of an image is rounded to float16, all else computes in float32). Only "float32" gives the
             digits of the releases, so a run records any other precision.
         compiled: Whether `encode` is compiled by torch first.
         plain: Whether the method itself predicts instead of its fast form (`fssbench.fast.form`); the run records it.
@@ -34,6 +36,9 @@ class Settings:
         deterministic: Whether torch uses algorithms alone that give the same digits each time, and batches on a
             graphics card keep their size.
         channels_last: Whether images, and the weights of the encoder, have the channels of a pixel next to each other.
+        feature_store: Folder in which encoded images are kept between runs (`fssbench.engine.features.store`); None for
+            none.
+        feature_store_size: Bytes that it may have; None for 50 GiB.
 
     Raises:
         UsageError: If a value is out of its range.
@@ -48,6 +53,8 @@ class Settings:
     plain: bool = False
     deterministic: bool = False
     channels_last: bool = False
+    feature_store: Path | None = None
+    feature_store_size: int | None = None
 
     def __post_init__(self) -> None:
         if self.feature_cache is not None and self.feature_cache < 0:
@@ -75,8 +82,9 @@ class Settings:
 
         if device.type == "cuda":
             # TF32 is off by default here. torch allows it in convolutions, which changes digits.
-            torch.backends.cudnn.allow_tf32 = self.precision != "float32"
-            torch.backends.cuda.matmul.allow_tf32 = self.precision != "float32"
+            tf32 = self.precision not in ("float32", "float16-features")
+            torch.backends.cudnn.allow_tf32 = tf32
+            torch.backends.cuda.matmul.allow_tf32 = tf32
         elif self.precision == "tf32":
             raise UsageError("only graphics cards support tf32", "--precision bfloat16, or leave it out")
         if self.precision in ("bfloat16", "float16"):
@@ -84,8 +92,12 @@ class Settings:
         return nullcontext()
 
 
-def parse_bytes(text: str) -> int:
+def parse_bytes(text: str, option: str = "--feature-cache") -> int:
     """Return the number of bytes of "4GiB", "500MB" or "0".
+
+    Args:
+        text: The text.
+        option: Where it stands.
 
     Raises:
         UsageError: If the text is not an amount of memory.
@@ -94,7 +106,7 @@ def parse_bytes(text: str) -> int:
     units |= {"KIB": 1 << 10, "MIB": 1 << 20, "GIB": 1 << 30, "TIB": 1 << 40}
     found = re.fullmatch(r"(\d{1,15}(?:\.\d{1,6})?)\s*([A-Za-z]*)", text.strip(), re.ASCII)
     if found is None or found[2].upper() not in units:
-        raise UsageError(f"'{text}' is not an amount of memory", "--feature-cache 4GiB, or 0 for no cache")
+        raise UsageError(f"'{text}' is not an amount of memory", f"{option} 4GiB, or 0 for no cache")
     return int(float(found[1]) * units[found[2].upper()])
 
 

@@ -354,7 +354,7 @@ class Run:
     train_dataset: str | None = None
     shard: tuple[int, int] | None = None
     cut: Cut = "order"
-    precision: Literal["float32", "tf32", "bfloat16", "float16"] = "float32"
+    precision: Literal["float32", "tf32", "bfloat16", "float16", "float16-features"] = "float32"
     plain: bool = False
     label: str | None = None
     label_backbone: str | None = None

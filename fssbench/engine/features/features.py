@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from bisect import bisect_right
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
@@ -17,6 +17,7 @@ from fssbench.engine.features.cache import NEVER, FeatureCache
 from fssbench.engine.features.copying import Copies, contiguous
 from fssbench.engine.features.jobs import AnyMethod, FoldJob, SameParts
 from fssbench.engine.features.loader import InputTransform, Loader
+from fssbench.engine.features.stored_encoder import StoredEncoder, rounded
 from fssbench.engine.profiling.timers import PREPARE_QUERY, StageTimers
 from fssbench.episode import Episode
 from fssbench.fast.pytree import bytes_of, split_batch
@@ -68,6 +69,8 @@ class Features:
         timers: Measures the time of each stage.
         compiled: Whether `encode` is compiled first.
         channels_last: Whether `encode` is given images in that layout.
+        stored: Of encoders, by their numbers in `same`, the store of their features.
+        rounds: Whether features are rounded to float16.
     """
 
     def __init__(
@@ -83,7 +86,10 @@ class Features:
         *,
         compiled: bool = False,
         channels_last: bool = False,
+        stored: Mapping[int, StoredEncoder] | None = None,
+        rounds: bool = False,
     ) -> None:
+        self._stored, self._rounds = stored or {}, rounds
         self._jobs, self._steps, self._loader = jobs, steps, loader
         self._device, self.batch_size, self._timers = device, batch_size, timers
         self._copies, self._channels_last = Copies(device, channels_last=channels_last), channels_last
@@ -174,16 +180,31 @@ class Features:
         return FeatureKey(producer, self._encoders[job], self._jobs[job].transform, name, class_id, others)
 
     def _encoded(self, batch: Sequence[tuple[int, InputTransform, str]]) -> list[Any]:
+        encoder = batch[0][0]
         with self._timers.stage("decode"):
             read = [self._loader.image(transform, name) for _, transform, name in batch]
+        stored = self._stored.get(encoder)
+        if stored is None:
+            return self._encode_all(encoder, read)
+        with self._timers.stage("decode"):
+            keys = list(map(stored.key, read))
+            found = list(map(stored.get, keys))
+        missing = [place for place, features in enumerate(found) if features is None]
+        for place, features in zip(missing, self._encode_all(encoder, [read[one] for one in missing]), strict=True):
+            found[place] = features
+            stored.put(keys[place], features)
+        return found
+
+    def _encode_all(self, encoder: int, read: Sequence[Tensor]) -> list[Any]:
         found: list[Any] = []
         for _, equal in groupby(read, key=lambda image: image.shape):
             with self._timers.stage("decode"):
                 images = self._copies.batch(list(equal))
             with self._timers.stage("encode"):
-                features = self._encode[batch[0][0]](images)
+                features = self._encode[encoder](images)
+                features = rounded(features) if self._rounds else features
             found += split_batch(contiguous(features) if self._channels_last else features, len(images))
-        self._timers.images += len(batch)
+        self._timers.images += len(read)
         return found
 
     def _derive(
