@@ -22,6 +22,8 @@ from fssbench.layers.masks import resize_mask
 Size = tuple[int, int]
 _TOGETHER = 1 << 19
 """How many similarities are computed at once: 2 MiB, which fit in a processor's cache."""
+_COLUMNS = 10_240
+"""How many positions a product without a bias takes at once."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,8 +87,8 @@ def _attended(layer: Attention, x: Squeezed, mask: Tensor | None) -> Squeezed:
         key, value = (at_keys(part, kept_keys) for part in parts)
     else:
         key, value = convolve_positions(at_keys(x.values, kept_keys), *_side_by_side(reading)).chunk(2)
-    # If no sampled key is inside the mask, the release's attention is uniform, as with a query of zeros.
-    gathered = attend(torch.zeros_like(query) if no_key else query, key, value, HEADS)
+    # If no sampled key is inside the mask, the release's attention is uniform.
+    gathered = mean_of(value.clone(), query.shape[1]) if no_key else attend(query, key, value, HEADS)
     back = next(part for part in layer.agg if isinstance(part, SupportConv))
     inner, outer = _norms(layer.agg)
     out = convolve_positions(normalise(inner, gathered, relu=True), back.weight)
@@ -156,7 +158,12 @@ def convolve_support(x: Squeezed, weight: Tensor, bias: Tensor, kernel: Kernel) 
 def convolve_positions(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """Return a 1 x 1 convolution (outputs, positions, T) of (C, positions, T); `weight` is (outputs, C, 1, 1)."""
     by_channel, flat = weight.flatten(1), x.flatten(1)
-    out = torch.mm(by_channel, flat) if bias is None else torch.addmm(bias[:, None], by_channel, flat)
+    if bias is not None:
+        return torch.addmm(bias[:, None], by_channel, flat).view(-1, *x.shape[1:])
+    out = flat.new_empty(len(by_channel), flat.shape[1])
+    # A product of few channels and very many positions is faster in parts.
+    for result, part in zip(out.split(_COLUMNS, 1), flat.split(_COLUMNS, 1), strict=True):
+        torch.mm(by_channel, part, out=result)
     return out.view(-1, *x.shape[1:])
 
 
@@ -178,7 +185,7 @@ def attend(query: Tensor, key: Tensor, value: Tensor, heads: int) -> Tensor:
     Similarities are not scaled by the square root of the channels.
 
     A head has few channels and there are few keys, so T * heads separate matrix products would mostly be overhead.
-    Products therefore run over all T at once.
+    Products therefore run over all T at once, and each is added where the result stands.
 
     Args:
         query: (C, queries, T).
@@ -190,18 +197,36 @@ def attend(query: Tensor, key: Tensor, value: Tensor, heads: int) -> Tensor:
     gathered = torch.empty_like(query, memory_format=torch.contiguous_format)
     per_block = max(1, _TOGETHER // key[0].numel())
     for head in range(heads):
-        channels = range(head * each, (head + 1) * each)
+        own = slice(head * each, (head + 1) * each)
+        keys, values = key[own].unbind(), [channel.unbind() for channel in value[own].unbind()]
         for start in range(0, query.shape[1], per_block):
-            queries = query[:, start : start + per_block, None]
-            similarity = queries[channels[0]] * key[channels[0]]
-            for channel in channels[1:]:
-                similarity.addcmul_(queries[channel], key[channel])
+            block = slice(start, start + per_block)
+            queries = query[own, block, None].unbind()
+            similarity = queries[0] * keys[0]
+            for one, other in zip(queries[1:], keys[1:], strict=True):
+                similarity.addcmul_(one, other)
             weights = similarity.sub_(similarity.amax(dim=1, keepdim=True)).exp_()
-            # The division comes last: then the mean of equal values is that value, to the last digit.
-            for channel in channels:
-                gathered[channel, start : start + per_block] = _total(weights * value[channel])
-            gathered[channels.start : channels.stop, start : start + per_block] /= _total(weights)
+            by_key = weights.unbind(1)
+            results = gathered[own, block]
+            for result, (first, *others) in zip(results.unbind(), values, strict=True):
+                torch.mul(by_key[0], first, out=result)
+                for weight, one in zip(by_key[1:], others, strict=True):
+                    result.addcmul_(weight, one)
+            results /= _total(weights)
     return gathered
+
+
+def mean_of(value: Tensor, queries: int) -> Tensor:
+    """Return the attention output where all keys have the same weight, (C, queries, T); `value` is overwritten.
+
+    The division comes last: then the mean of equal values is that value, to the last digit.
+
+    Args:
+        value: (C, keys, T).
+        queries: How many there are.
+    """
+    keys = value.shape[1]
+    return (_total(value) / keys)[:, None].expand(-1, queries, -1)
 
 
 def normalise(norm: nn.GroupNorm, x: Tensor, *, relu: bool = False) -> Tensor:
