@@ -162,7 +162,7 @@ def convolve_positions(x: Tensor, weight: Tensor, bias: Tensor | None = None) ->
         return torch.addmm(bias[:, None], by_channel, flat).view(-1, *x.shape[1:])
     out = flat.new_empty(len(by_channel), flat.shape[1])
     # A product of few channels and very many positions is faster in parts.
-    for result, part in zip(out.split(_COLUMNS, 1), flat.split(_COLUMNS, 1), strict=True):
+    for result, part in zip(torch.split(out, _COLUMNS, 1), torch.split(flat, _COLUMNS, 1), strict=True):
         torch.mm(by_channel, part, out=result)
     return out.view(-1, *x.shape[1:])
 
