@@ -83,7 +83,7 @@ def test_releases_are_found_by_protocol_and_by_method() -> None:
     assert bam.protocol == "bam"
     assert mmnet is not None
     assert mmnet.protocol == "pfenet"
-    assert release_of_method("vat") is None
+    assert release_of_method("cwt") is None
     assert release_of_protocol("shapes") is None
 
 
