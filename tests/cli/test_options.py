@@ -36,7 +36,7 @@ COMMANDS = [
     (ScoreOptions, (scoring.ScoreRequest,), {"overwrite", "quiet"}),
     (TrainOptions, (TrainingRequest,), set()),
 ]
-CONVERTED = {"shots", "task", "feature_cache", "shard"}
+CONVERTED = {"shots", "task", "feature_cache", "feature_store_size", "shard"}
 """Fields whose text is read before it is planned with."""
 
 
