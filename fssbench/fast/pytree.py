@@ -7,7 +7,7 @@ A tree is a tensor, or a tuple, list, dict or dataclass of trees; the first axis
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import fields, is_dataclass
 from typing import Any, Self, TypeVar
 
@@ -95,6 +95,18 @@ def unflatten(tree: Any, parts: Sequence[Any]) -> Any:  # noqa: ANN401 - each me
     return tree
 
 
+def mapped(tree: Tree, change: Callable[[Tensor], Tensor]) -> Tree:
+    """Return a tree whose tensors are changed, each by itself."""
+    changed: Tree = _mapped(tree, change)
+    return changed
+
+
+def _mapped(tree: Any, change: Callable[[Tensor], Tensor]) -> Any:  # noqa: ANN401 - each method has its own type
+    if isinstance(tree, Tensor):
+        return change(tree)
+    return unflatten(tree, [_mapped(part, change) for part in children(tree)])
+
+
 def _collate(trees: Sequence[Any]) -> Any:  # noqa: ANN401 - each method has its own type
     first, *others = trees
     if isinstance(first, Tensor):
@@ -121,11 +133,11 @@ def split_batch(tree: Tree, count: int) -> list[Tree]:
         tree: Features of a batch.
         count: Number of images.
     """
-    return [tree] if count == 1 else [_single(tree, place) for place in range(count)]
+    if count == 1:
+        return [tree]
 
-
-def _single(tree: Any, place: int) -> Any:  # noqa: ANN401 - each method has its own type
-    if isinstance(tree, Tensor):
+    def single(place: int) -> Tree:
         # A view would keep the whole batch alive.
-        return tree[place : place + 1].clone()
-    return unflatten(tree, [_single(part, place) for part in children(tree)])
+        return mapped(tree, lambda tensor: tensor[place : place + 1].clone())
+
+    return [single(place) for place in range(count)]

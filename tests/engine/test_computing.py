@@ -9,8 +9,9 @@ import torch
 from torch import Tensor
 
 import fssbench
-from fssbench.engine.features.copying import Copies, contiguous
+from fssbench.engine.features.copying import Copies
 from fssbench.errors import UsageError
+from fssbench.fast.pytree import mapped
 from fssbench.planning.settings import Settings
 from fssbench.results import load_run
 from tests.engine.stub import NearestColour, Patches, questions, rules
@@ -86,7 +87,7 @@ def test_a_batch_has_the_images_in_either_layout() -> None:
         assert torch.equal(batch, torch.stack(images))
         assert batch.is_contiguous(memory_format=torch.channels_last if last else torch.contiguous_format)
     tree = {"a": (batch, 7), "b": [batch[:1]]}
-    found = contiguous(tree)
+    found = mapped(tree, torch.Tensor.contiguous)
     assert found["a"][0].is_contiguous()
     assert torch.equal(found["a"][0], batch)
     assert found["a"][1] == 7

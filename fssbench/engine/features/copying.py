@@ -3,14 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
-
-from fssbench.fast.pytree import children, unflatten
-
-Tree = TypeVar("Tree")
 
 
 class Copies:
@@ -47,14 +42,3 @@ class Copies:
         computing.wait_stream(self._stream)
         batch.record_stream(computing)  # its memory is not given to another copy before that is done
         return batch
-
-
-def contiguous(tree: Tree) -> Tree:
-    """Return features in the usual layout, in which methods take views of them."""
-    found: Any = tree
-    if isinstance(found, Tensor):
-        found = found.contiguous()
-    elif parts := children(found):
-        found = unflatten(found, [contiguous(part) for part in parts])
-    result: Tree = found
-    return result

@@ -14,13 +14,13 @@ from torch import Tensor
 
 from fssbench.engine.features import compiling
 from fssbench.engine.features.cache import NEVER, FeatureCache
-from fssbench.engine.features.copying import Copies, contiguous
+from fssbench.engine.features.copying import Copies
 from fssbench.engine.features.jobs import AnyMethod, FoldJob, SameParts
 from fssbench.engine.features.loader import InputTransform, Loader
 from fssbench.engine.features.stored_encoder import StoredEncoder, rounded
 from fssbench.engine.profiling.timers import PREPARE_QUERY, StageTimers
 from fssbench.episode import Episode
-from fssbench.fast.pytree import bytes_of, split_batch
+from fssbench.fast.pytree import bytes_of, mapped, split_batch
 from fssbench.methods.base.method import Method
 from fssbench.protocols.transforms import ignored_pixels, support_mask
 
@@ -203,7 +203,9 @@ class Features:
             with self._timers.stage("encode"):
                 features = self._encode[encoder](images)
                 features = rounded(features) if self._rounds else features
-            found += split_batch(contiguous(features) if self._channels_last else features, len(images))
+            if self._channels_last:  # in the usual layout, in which methods take views of them
+                features = mapped(features, Tensor.contiguous)
+            found += split_batch(features, len(images))
         self._timers.images += len(read)
         return found
 

@@ -15,7 +15,7 @@ from fssbench.checkpoints.hashes import encoder_sha256, state_sha256
 from fssbench.engine.features.jobs import AnyMethod
 from fssbench.engine.features.store import FeatureStore, Skeleton, taken_apart
 from fssbench.errors import UsageError
-from fssbench.fast.pytree import children, unflatten
+from fssbench.fast.pytree import mapped
 from fssbench.planning.settings import Settings
 from fssbench.version import __version__
 
@@ -49,7 +49,7 @@ class StoredEncoder:
         The first image is always encoded, since nothing in a file says which classes its features have.
         """
         found = None if self._like is None else self._store.get(key, self._like)
-        return None if found is None else _changed(found, lambda tensor: tensor.to(self._device, non_blocking=True))
+        return None if found is None else mapped(found, lambda tensor: tensor.to(self._device, non_blocking=True))
 
     def put(self, key: str, features: object) -> None:
         """Write the features of an image."""
@@ -113,11 +113,4 @@ def rounded(features: Any) -> Any:  # noqa: ANN401 - each method has its own typ
             )
         return found
 
-    return _changed(features, to_half_and_back)
-
-
-def _changed(tree: Any, change: Any) -> Any:  # noqa: ANN401 - each method has its own type
-    if isinstance(tree, Tensor):
-        return change(tree)
-    parts = children(tree)
-    return unflatten(tree, [_changed(part, change) for part in parts]) if parts or isinstance(tree, dict) else tree
+    return mapped(features, to_half_and_back)
