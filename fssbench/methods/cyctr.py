@@ -17,6 +17,7 @@ from fssbench.layers.cycle_consistency import CycleConsistentTransformer, TokenB
 from fssbench.layers.enrichment import conv1x1, conv3x3_pair, reduction
 from fssbench.layers.losses import dice_loss
 from fssbench.layers.masks import foreground, masked_average, resize_mask
+from fssbench.methods.base.joint import by_shot
 from fssbench.methods.base.method import Prediction, TrainingBatch
 from fssbench.methods.base.staged import StagedMethod, StageMaps, decide_each
 
@@ -172,9 +173,7 @@ class CyCTR(StagedMethod[CyCTRQuery, CyCTRSupport]):
         reduced = self.adjust_feature_supp(_middle(maps))
         support_masks = batch.support_masks[:, 0]
         together = self.support_of(reduced, maps, support_masks.flatten(0, 1))
-        parts = [value.unflatten(0, (count, shots)) for value in vars(together).values()]
-        supports = [CyCTRSupport(*(part[:, shot] for part in parts)) for shot in range(shots)]
-        fused = self.fused(query, supports)
+        fused = self.fused(query, by_shot(together, shots))
         main = dice_loss(self.cls(fused), masks, batch.foreground_weight)
 
         own = masked_average(self.pred_supp_qry_proj(fused) + query.reduced, resize_mask(foreground(masks), fused))

@@ -31,6 +31,7 @@ from fssbench.methods.base.base_learner import (
     resize_logits,
     scene_difference,
 )
+from fssbench.methods.base.joint import by_shot
 from fssbench.methods.base.method import TrainingBatch
 from fssbench.methods.base.staged import StageMaps
 
@@ -328,23 +329,8 @@ class HDMNet(BaseLearnerMethod[HDMNetQuery, HDMNetSupport]):
 
     def _conditioned(self, images: Tensor, masks: Tensor) -> list[HDMNetSupport]:
         """Return K supports of B episodes from images (B, K, 3, H, W), which pass the network all at once."""
-        batch, shots = images.shape[:2]
         every = self.condition(self.encode(images.flatten(0, 1)), masks.flatten(0, 1))
-
-        def of(tensor: Tensor, k: int) -> Tensor:
-            return tensor.view(batch, shots, *tensor.shape[1:])[:, k]
-
-        return [
-            HDMNetSupport(
-                of(every.prototype, k),
-                of(every.layer4, k),
-                of(every.pooled, k),
-                of(every.gram, k),
-                tuple(of(stage, k) for stage in every.stages),
-                tuple(of(inside, k) for inside in every.insides),
-            )
-            for k in range(shots)
-        ]
+        return by_shot(every, images.shape[1])
 
 
 def distillation_loss(teacher: Tensor, student: Tensor) -> Tensor:

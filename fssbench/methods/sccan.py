@@ -19,6 +19,7 @@ from fssbench.layers.losses import dice_loss
 from fssbench.layers.masks import foreground, masked_average, resize_mask
 from fssbench.layers.prior import EPS, normalized
 from fssbench.layers.self_calibrated import WINDOW, SelfCalibratedTransformer
+from fssbench.methods.base.joint import by_shot
 from fssbench.methods.base.method import Prediction, TrainingBatch
 from fssbench.methods.base.staged import StagedMethod, StageMaps, decide_each
 
@@ -151,13 +152,11 @@ class SCCAN(StagedMethod[SCCANQuery, SCCANSupport]):
 
     def losses(self, batch: TrainingBatch) -> dict[str, Tensor]:
         """Return "main": the Dice loss of the query."""
-        count, shots = len(batch.query), batch.supports.shape[2]
         query = self.read_query(self.encode(batch.query))
         together = self.condition(
             self.encode(batch.supports[:, 0].flatten(0, 1)), batch.support_masks[:, 0].flatten(0, 1)
         )
-        parts = [value.unflatten(0, (count, shots)) for value in vars(together).values()]
-        supports = [SCCANSupport(*(part[:, shot] for part in parts)) for shot in range(shots)]
+        supports = by_shot(together, batch.supports.shape[2])
         return {"main": dice_loss(self.logits(query, supports), batch.query_masks[:, 0], batch.foreground_weight)}
 
     def _resized(self, x: Tensor) -> Tensor:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
-from typing import Generic, TypeVar
+from dataclasses import fields, replace
+from typing import Any, Generic, TypeVar
+
+from torch import Tensor
 
 from fssbench.methods.base.method import Method, Prediction
 
@@ -32,3 +35,23 @@ class JointMethod(Method[Features, Support], Generic[Features, Support]):
     def predict(self, query: Features, supports: Supports[Support], size: tuple[int, int]) -> Prediction:
         """Return the prediction of one episode; see `predict_batch`."""
         return self.predict_batch(self.prepare_query(query), supports, [size])[0]
+
+
+def by_shot(together: Support, shots: int) -> list[Support]:
+    """Return the K supports of B episodes from what was made of all B * K images in one call.
+
+    Args:
+        together: A dataclass of tensors (B * K, ...), and of tuples of them.
+        shots: K.
+    """
+
+    def of(value: Any, shot: int) -> Any:  # noqa: ANN401 - a tensor, or a tuple of tensors
+        if isinstance(value, Tensor):
+            return value.view(-1, shots, *value.shape[1:])[:, shot]
+        return tuple(of(part, shot) for part in value)
+
+    names = [field.name for field in fields(together)]  # type: ignore[arg-type]
+    return [
+        replace(together, **{name: of(getattr(together, name), shot) for name in names})  # type: ignore[type-var]
+        for shot in range(shots)
+    ]
