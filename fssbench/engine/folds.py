@@ -15,7 +15,7 @@ from fssbench.engine.features.cache import CacheCounts
 from fssbench.engine.features.jobs import AnyMethod, FoldJob
 from fssbench.engine.looks import ended, first_outlook, make_look, outlook
 from fssbench.engine.loop import OnPrediction, evaluate_jobs
-from fssbench.engine.order import order_of_work
+from fssbench.engine.order import remaining
 from fssbench.engine.processes import ALONE, Processes
 from fssbench.engine.profiling.timers import StageTimers
 from fssbench.engine.same_masks import check_same_masks
@@ -239,15 +239,15 @@ def _evaluate(work: _Work, episodes: int | None) -> None:
     """Evaluate what has no row yet of the first `episodes` of each list; None for all that are requested."""
     jobs, rows, shown, settings = work.jobs, work.rows, work.shown, work.settings
     folds = sorted({one.fold for job in jobs for one in job.run.folds})
-    remaining = _remaining(folds, jobs, rows, work.processes, episodes)
+    shares = _shares(folds, jobs, rows, work.processes, episodes)
     for batch in [folds] if all(job.all_in_memory for job in jobs) else [[fold] for fold in folds]:
-        steps = [one for fold in batch for one in remaining[fold]]
+        steps = [one for fold in batch for one in shares[fold]]
         if episodes is not None and not steps:
             continue
         fold_jobs = [
             FoldJob(form_of(jobs[place].method_of(fold), work.device, settings), one, jobs[place].protocol, numbers)
             for fold in batch
-            for place, one, numbers in remaining[fold]
+            for place, one, numbers in shares[fold]
         ]
         with closing(
             evaluate_jobs(
@@ -263,7 +263,7 @@ def _evaluate(work: _Work, episodes: int | None) -> None:
         ) as results:
             for fold in batch:
                 earlier = [[row for row in known if row.fold == fold] for known in rows]
-                number = sum(len(numbers) for _, _, numbers in remaining[fold])
+                number = sum(len(numbers) for _, _, numbers in shares[fold])
                 shown.start(fold, number + sum(map(len, earlier)), *earlier)
                 for index, row, predicted in islice(results, number):
                     place = steps[index][0]
@@ -281,7 +281,7 @@ _Part = tuple[int, "EpisodeList", list[int]]
 """The index of a run, the list of a fold, and the numbers of episodes."""
 
 
-def _remaining(
+def _shares(
     folds: Sequence[int], jobs: Sequence[RunJob], rows: Sequence[Sequence[Row]], processes: Processes, most: int | None
 ) -> dict[int, list[_Part]]:
     """Return what one process has to evaluate of each fold.
@@ -290,11 +290,8 @@ def _remaining(
     """
     parts: list[_Part] = []
     for place, job in enumerate(jobs):
-        for index, (record, episodes) in enumerate(zip(job.run.folds, job.lists, strict=True)):
-            done = {row.episode for row in rows[place] if row.fold == record.fold}
-            among = None if job.in_shard is None else job.in_shard[index]
-            numbers = order_of_work(episodes[: job.run.requested(record)][:most], done, job.run.as_shard, among)
-            parts.append((place, episodes, numbers))
+        numbers = remaining(job.run, job.lists, rows[place], job.in_shard, most)
+        parts += [(place, *of_list) for of_list in zip(job.lists, numbers, strict=True)]
     share = _divided(parts, processes)
     return {fold: [part for part in share if part[1].fold == fold and part[2]] for fold in folds}
 

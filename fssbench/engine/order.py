@@ -6,10 +6,15 @@ with the same images close to each other: by class, because supports come from t
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence, Set
+from collections.abc import Collection, Iterable, Sequence, Set
+from typing import TYPE_CHECKING
 
-from fssbench.episode import Episode
+from fssbench.episode import Episode, EpisodeList
 from fssbench.results.shard import WHOLE, Shard
+
+if TYPE_CHECKING:
+    from fssbench.results.record import Run
+    from fssbench.results.rows import Row
 
 
 def order_of_work(
@@ -33,6 +38,36 @@ def order_of_work(
     order = sorted(range(len(episodes)), key=lambda number: (*work_key(episodes[number]), number))
     start, stop = shard.bounds(len(order))
     return [number for number in order[start:stop] if number not in done]
+
+
+def remaining(
+    run: Run,
+    lists: Sequence[EpisodeList],
+    rows: Iterable[Row],
+    in_shard: Sequence[Collection[int]] | None = None,
+    most: int | None = None,
+) -> list[list[int]]:
+    """Return for each list the numbers of the episodes that have no row yet, in the order of evaluation.
+
+    Args:
+        run: The run.
+        lists: An episode list for each of its folds.
+        rows: The rows that it has.
+        in_shard: The numbers of each list that a shard has, for a run that is cut by its seams.
+        most: The first episodes of each list that count; None for all that are requested.
+    """
+    done: dict[int, set[int]] = {}
+    for row in rows:
+        done.setdefault(row.fold, set()).add(row.episode)
+    return [
+        order_of_work(
+            episodes[: run.requested(record)][:most],
+            done.get(record.fold, frozenset()),
+            run.as_shard,
+            None if in_shard is None else in_shard[place],
+        )
+        for place, (record, episodes) in enumerate(zip(run.folds, lists, strict=True))
+    ]
 
 
 def work_key(episode: Episode) -> tuple[tuple[int, ...], str]:

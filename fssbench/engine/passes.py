@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from fssbench.engine.order import order_of_work
+from fssbench.engine.order import remaining
 from fssbench.errors import FSSBenchError
 from fssbench.results.progress import Planned
 
@@ -28,15 +28,11 @@ def tell_plan(shown: Progress, folders: Sequence[Folder], plans: Sequence[Plan])
     """Tell a progress how many episodes will be evaluated of each run, by one process."""
     if not isinstance(shown, Planned):
         return
-    remaining = []
-    for folder, plan in zip(folders, plans, strict=True):
-        count = 0
-        for index, (record, episodes) in enumerate(zip(folder.run.folds, plan.lists, strict=True)):
-            done = {row.episode for row in folder.rows if row.fold == record.fold}
-            among = None if plan.in_shard is None else plan.in_shard[index]
-            count += len(order_of_work(episodes[: folder.run.requested(record)], done, folder.run.as_shard, among))
-        remaining.append(count)
-    shown.plan(sum(len(folder.rows) for folder in folders), remaining)
+    left = [
+        sum(map(len, remaining(folder.run, plan.lists, folder.rows, plan.in_shard)))
+        for folder, plan in zip(folders, plans, strict=True)
+    ]
+    shown.plan(sum(len(folder.rows) for folder in folders), left)
 
 
 class OnePass:

@@ -11,7 +11,8 @@ import pytest
 import torch
 
 from fssbench import evaluate
-from fssbench.engine import folds, loop
+from fssbench.engine import loop
+from fssbench.engine import order as work
 from fssbench.episode import Episode
 from fssbench.errors import BrokenFileError, UsageError
 from fssbench.planning.settings import Settings
@@ -114,8 +115,8 @@ def test_the_answer_is_that_of_segment():
 
 def test_the_order_of_work_is_free(monkeypatch: pytest.MonkeyPatch):
     straight = evaluate(NearestColour(), Patches(), questions(), protocol=rules())
-    order = folds.order_of_work  # type: ignore[attr-defined]
-    monkeypatch.setattr(folds, "order_of_work", lambda *episodes: order(*episodes)[::-1])
+    order = work.order_of_work
+    monkeypatch.setattr(work, "order_of_work", lambda *episodes: order(*episodes)[::-1])
     back = evaluate(NearestColour(), Patches(), questions(), protocol=rules())
     pd.testing.assert_frame_equal(counted(straight.frame), counted(back.frame))
 
