@@ -93,11 +93,7 @@ def signed(name: str) -> SignedResNet | SmallSigned:
     Raises:
         UsageError: If there is no such backbone.
     """
-    if name in _BLOCKS:
-        return SignedResNet(_BLOCKS[name])
-    if name == "small":
-        return SmallSigned()
-    raise UsageError(f"backbone '{name}' can't be built without its last ReLU; resnet50, resnet101 and small can")
+    return SmallSigned() if name == "small" else SignedResNet(_blocks(name))
 
 
 class SignedStages(nn.Module, ABC):
@@ -181,11 +177,14 @@ def signed_stages(name: str) -> SignedStages:
     Raises:
         UsageError: If there is no such backbone.
     """
-    if name in _BLOCKS:
-        return SignedResNetStages(_BLOCKS[name])
-    if name == "small":
-        return SmallSignedStages()
-    raise UsageError(f"backbone '{name}' can't be built without its last ReLU; resnet50, resnet101 and small can")
+    return SmallSignedStages() if name == "small" else SignedResNetStages(_blocks(name))
+
+
+def _blocks(name: str) -> tuple[int, int, int]:
+    """Return the number of bottlenecks in layer1 to layer3 of a ResNet."""
+    if name not in _BLOCKS:
+        raise UsageError(f"backbone '{name}' can't be built without its last ReLU; resnet50, resnet101 and small can")
+    return _BLOCKS[name]
 
 
 def _layer(inputs: int, width: int, count: int, *, stride: int = 1, dilation: int = 1) -> Bottlenecks:
