@@ -8,7 +8,7 @@ maps too (PPNet's k-means, the mask proposals of methods on SAM), what is counte
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -17,10 +17,9 @@ from kernels import ellipse
 from torch import Tensor
 from torch._ops import OpOverload
 from torch._prims_common import suggest_memory_format
-from torch.utils._python_dispatch import TorchDispatchMode
 
 import fssbench
-from fssbench.engine.profiling.flops import is_composed, operations_of, run_parts
+from fssbench.engine.profiling.flops import Watching, operations_of
 from fssbench.fast.form import fast_form
 from fssbench.methods.catalogue import MethodInfo, method_info
 from fssbench.protocols.rules import protocol
@@ -141,7 +140,7 @@ def count(case: Case, *, computing: bool = False) -> dict[str, Counts]:
     return found
 
 
-class Counter(TorchDispatchMode):
+class Counter(Watching):  # type: ignore[no-untyped-call]
     """Counts what runs inside its context; random numbers are not drawn, and products only if `computing`."""
 
     def __init__(self, *, computing: bool = False) -> None:
@@ -149,18 +148,8 @@ class Counter(TorchDispatchMode):
         self.computing = computing
         self.counts = Counts(0, 0, 0, 0)
 
-    def __torch_dispatch__(
-        self,
-        func: OpOverload,
-        types: Sequence[type],
-        args: tuple[Any, ...] = (),
-        kwargs: Mapping[str, Any] | None = None,
-    ) -> Any:  # noqa: ANN401 - what the operation returns
+    def run(self, func: OpOverload, args: tuple[Any, ...], keywords: dict[str, Any]) -> Any:  # noqa: ANN401 - as torch
         """Run an operation and count it."""
-        keywords = dict(kwargs or {})
-        if is_composed(func):
-            with self:
-                return run_parts(func, args, keywords)
         name = func.overloadpacket.__name__
         if name in _DRAWING:
             return args[0].zero_()

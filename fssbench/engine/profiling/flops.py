@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -15,20 +16,16 @@ _ATTENTION = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
 _COMPOSED = torch._C.DispatchKey.CompositeImplicitAutograd
 
 
-class Operations(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Counts the operations of matrix products, convolutions and attention inside its context, by torch's formulas.
+class Watching(TorchDispatchMode, ABC):  # type: ignore[no-untyped-call]
+    """Sees each operation that runs inside its context.
 
     torch's own `FlopCounterMode` decomposes composite operations, some into other code than normally runs. A mask that
     is resized under it differs in its last digit, which sometimes changes a pixel of a prediction. Here an operation is
     decomposed only into the operations that it runs anyway.
-
-    Attributes:
-        count: Operations so far; a multiply-add is two.
     """
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self.count = 0
 
     def __torch_dispatch__(
         self,
@@ -37,26 +34,34 @@ class Operations(TorchDispatchMode):  # type: ignore[no-untyped-call]
         args: tuple[Any, ...] = (),
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:  # noqa: ANN401 - what the operation returns
-        """Run an operation and count it."""
+        """Run an operation, or the operations that it consists of."""
         keywords = dict(kwargs or {})
-        if is_composed(func):
+        if _formula(func) is None and torch._C._dispatch_has_kernel_for_dispatch_key(func.name(), _COMPOSED):  # type: ignore[no-untyped-call]
             with self:
-                return run_parts(func, args, keywords)
+                return func._op_dk(_COMPOSED, *args, **keywords)
+        return self.run(func, args, keywords)
+
+    @abstractmethod
+    def run(self, func: OpOverload, args: tuple[Any, ...], keywords: dict[str, Any]) -> Any:  # noqa: ANN401 - as above
+        """Run an operation that is not decomposed, and return what it returns."""
+
+
+class Operations(Watching):  # type: ignore[no-untyped-call]
+    """Counts the operations of matrix products, convolutions and attention inside its context, by torch's formulas.
+
+    Attributes:
+        count: Operations so far; a multiply-add is two.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.count = 0
+
+    def run(self, func: OpOverload, args: tuple[Any, ...], keywords: dict[str, Any]) -> Any:  # noqa: ANN401 - as above
+        """Run an operation and count it."""
         out = func(*args, **keywords)
         self.count += operations_of(func, args, keywords, out)
         return out
-
-
-def is_composed(func: OpOverload) -> bool:
-    """Return whether an operation consists of others, among them perhaps some that torch has a formula for."""
-    return _formula(func) is None and bool(
-        torch._C._dispatch_has_kernel_for_dispatch_key(func.name(), _COMPOSED)  # type: ignore[no-untyped-call]
-    )
-
-
-def run_parts(func: OpOverload, args: tuple[Any, ...], keywords: Mapping[str, Any]) -> Any:  # noqa: ANN401 - see above
-    """Run a composed operation as the operations that it consists of, which a dispatch mode then sees."""
-    return func._op_dk(_COMPOSED, *args, **keywords)
 
 
 def operations_of(func: OpOverload, args: tuple[Any, ...], keywords: Mapping[str, Any], out: object) -> int:
