@@ -47,7 +47,7 @@ def answer(
     start.wait()
     began = time.perf_counter()
     for _ in evaluate_jobs(
-        [FoldJob(method, its.episodes, its.rules, numbers)], its.dataset, cpu, settings, timers, share.of
+        [FoldJob(method, its.episodes, its.rules, numbers)], its.dataset, cpu, settings, timers, share.count
     ):
         pass
     done.put((time.perf_counter() - began, timers.images))
