@@ -10,16 +10,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Self
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from fssbench.backbones.signed import signed
 from fssbench.layers.losses import segmentation_loss
 from fssbench.layers.masks import gathering_weights
-from fssbench.methods.base.joint import JointMethod
+from fssbench.methods.base.joint import FrozenNormsMethod
 from fssbench.methods.base.method import Prediction, TrainingBatch
 from fssbench.methods.base.staged import decide_each
 
@@ -43,7 +42,7 @@ class MLCSupport:
     prototypes: Tensor
 
 
-class MLC(JointMethod[MLCMaps, MLCSupport]):
+class MLC(FrozenNormsMethod[MLCMaps, MLCSupport]):
     """The baseline of the paper: a query position is of the nearer of two prototypes.
 
     Three changes to the usual metric learning make it: no fourth stage, no last ReLU, and batch norms that stay as they
@@ -64,17 +63,6 @@ class MLC(JointMethod[MLCMaps, MLCSupport]):
         self.backbone = signed(backbone)
         for module in self.norms():
             module.requires_grad_(requires_grad=False)
-
-    def norms(self) -> list[nn.BatchNorm2d]:
-        """Return the batch norms."""
-        return [module for module in self.backbone.modules() if isinstance(module, nn.BatchNorm2d)]
-
-    def train(self, mode: bool = True) -> Self:
-        """Set training mode; batch norms keep their ImageNet statistics."""
-        super().train(mode)
-        for module in self.norms():
-            module.eval()
-        return self
 
     def from_imagenet(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Return a backbone's own weights under their names here."""

@@ -8,16 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Self
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from fssbench.backbones.signed import signed_stages
 from fssbench.layers.losses import segmentation_loss
 from fssbench.layers.masks import masked_average, resize_mask
-from fssbench.methods.base.joint import JointMethod
+from fssbench.methods.base.joint import FrozenNormsMethod
 from fssbench.methods.base.method import Prediction, TrainingBatch
 from fssbench.methods.base.staged import adopt, decide_each
 
@@ -48,7 +47,7 @@ class SSPSupport:
     prototypes: Tensor
 
 
-class SSP(JointMethod[SSPMaps, SSPSupport]):
+class SSP(FrozenNormsMethod[SSPMaps, SSPSupport]):
     """Prototypes of the query itself, collected where the support's prototypes are sure, segment the query.
 
     There is no head: the convolutions of layer2 and layer3 are trained, and the batch norms stay as they are after
@@ -69,17 +68,6 @@ class SSP(JointMethod[SSPMaps, SSPSupport]):
         self._stages = adopt(self, signed_stages(backbone))
         for part in (*self._stages[0].frozen_parts(), *self.norms()):
             part.requires_grad_(requires_grad=False)
-
-    def norms(self) -> list[nn.BatchNorm2d]:
-        """Return the batch norms."""
-        return [module for module in self.modules() if isinstance(module, nn.BatchNorm2d)]
-
-    def train(self, mode: bool = True) -> Self:
-        """Set training mode; batch norms keep their ImageNet statistics."""
-        super().train(mode)
-        for module in self.norms():
-            module.eval()
-        return self
 
     def from_imagenet(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Return a backbone's own weights under their names here."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import fields, replace
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Self, TypeVar
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from fssbench.methods.base.method import Method, Prediction
 
@@ -35,6 +35,21 @@ class JointMethod(Method[Features, Support], Generic[Features, Support]):
     def predict(self, query: Features, supports: Supports[Support], size: tuple[int, int]) -> Prediction:
         """Return the prediction of one episode; see `predict_batch`."""
         return self.predict_batch(self.prepare_query(query), supports, [size])[0]
+
+
+class FrozenNormsMethod(JointMethod[Features, Support], Generic[Features, Support]):
+    """A method of metric learning whose batch norms stay as they are after ImageNet."""
+
+    def norms(self) -> list[nn.BatchNorm2d]:
+        """Return the batch norms."""
+        return [module for module in self.modules() if isinstance(module, nn.BatchNorm2d)]
+
+    def train(self, mode: bool = True) -> Self:
+        """Set training mode; batch norms keep their ImageNet statistics."""
+        super().train(mode)
+        for module in self.norms():
+            module.eval()
+        return self
 
 
 def by_shot(together: Support, shots: int) -> list[Support]:
