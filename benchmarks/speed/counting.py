@@ -21,6 +21,7 @@ from torch._prims_common import suggest_memory_format
 import fssbench
 from fssbench.engine.profiling.flops import Watching, operations_of
 from fssbench.fast.form import fast_form
+from fssbench.methods.base.method import Method
 from fssbench.methods.catalogue import MethodInfo, method_info
 from fssbench.protocols.rules import protocol
 
@@ -132,12 +133,27 @@ def count(case: Case, *, computing: bool = False) -> dict[str, Counts]:
     with torch.inference_mode():
         # What is computed only once, such as codes of positions, was computed for the first image.
         first = counted("encode", lambda: method.encode(image))
-        features = counted("encode", lambda: method.encode(image))
-        support = counted("condition", lambda: method.condition(features, mask))
-        query = counted("prepare_query", lambda: method.prepare_query(first))
-        supports = [[[support] * case.shots]]
-        counted("predict", lambda: method.predict_many([query], supports, [size]))
+        each_step(method, first, image, mask, counted)
     return found
+
+
+def each_step(
+    method: Method[Any, Any], first: object, image: Tensor, mask: Tensor, run: Callable[[str, Callable[[], Any]], Any]
+) -> None:
+    """Run the steps of an episode whose supports are all the same one.
+
+    Args:
+        method: The method.
+        first: The features of the query.
+        image: The support, float32 (1, 3, H, W).
+        mask: Its mask, uint8 (1, H, W).
+        run: Given the name of each step and what it does; it returns what that returns.
+    """
+    features = run("encode", lambda: method.encode(image))
+    support = run("condition", lambda: method.condition(features, mask))
+    query = run("prepare_query", lambda: method.prepare_query(first))
+    size = (image.shape[-2], image.shape[-1])
+    run("predict", lambda: method.predict_many([query], [[[support] * method.shot] * method.way], [size]))
 
 
 class Counter(Watching):  # type: ignore[no-untyped-call]

@@ -20,13 +20,13 @@ from typing import Any, get_args
 
 import torch
 from kernels import SIDES, ellipse
+from measured import card_or_exit
 from torch import Tensor
 
 import fssbench
-from fssbench.errors import UsageError
 from fssbench.fast.form import FastForm, fast_form
 from fssbench.methods.base.method import Method
-from fssbench.planning.settings import Precision, Settings, choose_device
+from fssbench.planning.settings import Precision, Settings
 
 METHODS = ("hsnet", "asnet", "pfenet", "bam")
 
@@ -99,10 +99,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=10)
     parser.add_argument("--out", type=Path, help="CSV to write; default the terminal")
     args = parser.parse_args()
-    try:
-        card = choose_device("cuda:0")
-    except UsageError as error:
-        sys.exit(f"nothing was measured: {error.message}")
+    card = card_or_exit()
     found = list(rows(args, card))
     with args.out.open("w", newline="") if args.out else open(sys.stdout.fileno(), "w", closefd=False) as file:
         writer = csv.DictWriter(file, fieldnames=list(found[0]), lineterminator="\n")

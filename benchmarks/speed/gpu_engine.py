@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import statistics
-import sys
 import tempfile
 import threading
 import time
@@ -21,15 +20,14 @@ from pathlib import Path
 from typing import get_args
 
 import torch
-from measured import keep
+from measured import card_or_exit, keep
 from precision import labels
 
 from fssbench.engine.profiling.timers import StageTimers
 from fssbench.engine.runner import run_plans
-from fssbench.errors import UsageError
 from fssbench.planning.plan import plan
 from fssbench.planning.request import Request
-from fssbench.planning.settings import Precision, Settings, choose_device
+from fssbench.planning.settings import Precision, Settings
 
 
 @contextmanager
@@ -62,10 +60,7 @@ def main() -> None:
     parser.add_argument("--limit", type=int, default=200)
     parser.add_argument("--out", type=Path, help="CSV to which rows are added.")
     given = parser.parse_args()
-    try:
-        card = choose_device("cuda:0")
-    except UsageError as error:
-        sys.exit(f"nothing was measured: {error.message}")
+    card = card_or_exit()
     for name in given.method.split(","):
         with tempfile.TemporaryDirectory() as folder:
 

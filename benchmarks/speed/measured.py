@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import csv
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+
+import torch
 
 import fssbench
 from fssbench.datasets.dataset import Dataset
 from fssbench.engine.order import order_of_work
 from fssbench.episode import EpisodeList
+from fssbench.errors import UsageError
+from fssbench.planning.settings import choose_device
 from fssbench.protocols.rules import Protocol, protocol
 
 PROTOCOLS = {"hsnet": "hsnet", "asnet": "ifsl-fss", "pfenet": "pfenet", "ntrenet": "ntrenet", "bam": "bam",
@@ -20,6 +25,14 @@ PROTOCOLS = {"hsnet": "hsnet", "asnet": "ifsl-fss", "pfenet": "pfenet", "ntrenet
 """Of each method that was released with its evaluation, the protocol of that release."""
 LISTS = {"panet": "hsnet"}
 """Whose episodes are taken for a protocol that evaluates on training images, of which standin.py makes none."""
+
+
+def card_or_exit() -> torch.device:
+    """Return the first graphics card; without one the script ends with the reason, and nothing is written."""
+    try:
+        return choose_device("cuda:0")
+    except UsageError as error:
+        sys.exit(f"nothing was measured: {error.message}")
 
 
 @dataclass(frozen=True, eq=False)

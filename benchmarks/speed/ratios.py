@@ -22,11 +22,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from counting import Case, cases
+from counting import Case, cases, each_step
 from kernels import ellipse, processor
 
 import fssbench
 from fssbench.fast.form import fast_form
+from fssbench.methods.base.method import Method
 
 BASELINE = Path(__file__).with_suffix(".csv")
 METHODS = "hsnet,asnet,pfenet"
@@ -79,7 +80,7 @@ def timed(case: Case, repeats: int) -> Iterator[Timed]:
     with torch.inference_mode():
         # What is done for the first time (choosing kernels) is not counted.
         for repeat in range(repeats + 1):
-            for step, ratio in _episode(method, images, mask):
+            for step, ratio in _episode(method, images, mask).items():
                 if repeat:
                     taken.setdefault(step, []).append(ratio)
     for step, ratios in taken.items():
@@ -90,27 +91,24 @@ def timed(case: Case, repeats: int) -> Iterator[Timed]:
         )  # fmt: skip
 
 
-def _episode(method: Any, images: torch.Tensor, mask: torch.Tensor) -> Iterator[tuple[str, float]]:  # noqa: ANN401
+def _episode(method: Method[Any, Any], images: torch.Tensor, mask: torch.Tensor) -> dict[str, float]:
     left, right = (torch.rand(_SIDE, _SIDE) for _ in range(2))
-    kept: dict[str, Any] = {}
+    ratios: dict[str, float] = {}
 
     def seconds(call: Callable[[], object]) -> float:
         start = time.process_time()
         call()
         return time.process_time() - start
 
-    def ratio(step: str, call: Callable[[], object]) -> tuple[str, float]:
+    def timed_step(step: str, call: Callable[[], Any]) -> Any:  # noqa: ANN401 - each step returns something else
+        kept = []
         before = seconds(lambda: left @ right)
-        here = seconds(lambda: kept.update({step: call()}))
-        return step, here / ((before + seconds(lambda: left @ right)) / 2)
+        here = seconds(lambda: kept.append(call()))
+        ratios[step] = here / ((before + seconds(lambda: left @ right)) / 2)
+        return kept[0]
 
-    size = (images.shape[-2], images.shape[-1])
-    query = method.encode(images[:1])
-    yield ratio("encode", lambda: method.encode(images[1:]))
-    yield ratio("condition", lambda: method.condition(kept["encode"], mask))
-    yield ratio("prepare_query", lambda: method.prepare_query(query))
-    supports = [[kept["condition"]] * method.shot]
-    yield ratio("predict", lambda: method.predict(kept["prepare_query"], supports, size))
+    each_step(method, method.encode(images[:1]), images[1:], mask, timed_step)
+    return ratios
 
 
 def verdict(now: Timed, then: Timed | None) -> str:
@@ -148,9 +146,9 @@ def main() -> int:
     for case in full.values():
         for one in timed(case, given.repeats):
             found[one.key] = one
-            said = verdict(one, known.get(one.key))
-            slower += said.endswith("slower")
-            print(f"{case}, {one.step}: {one.ratio:.2f} products (at least {one.lowest:.2f}); {said}", flush=True)
+            judged = verdict(one, known.get(one.key))
+            slower += judged.endswith("slower")
+            print(f"{case}, {one.step}: {one.ratio:.2f} products (at least {one.lowest:.2f}); {judged}", flush=True)
     if given.accept:
         with BASELINE.open("w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file, lineterminator="\n")
