@@ -81,11 +81,11 @@ def _evaluate(
         return
     if missing := next((name for name in ("method", "dataset") if not getattr(options, name)), None):
         raise UsageError(f"missing option '--{missing}'", "fssbench eval --help")
-    from fssbench.planning.several import by_dataset, left_out_lines, plan_several
+    from fssbench.planning.several import by_dataset, is_wild, left_out_lines, plan_several
 
     methods, sets = names_of("--method", options.method), names_of("--dataset", options.dataset)
     if options.fetch:
-        if len(sets) > 1 or "*" in options.dataset:
+        if len(sets) > 1 or is_wild(options.dataset):
             raise UsageError("--fetch goes with one data set", "evaluate the data sets one by one")
         fetch_annotations(options.dataset, data.root, processes)
     with Activity(f"reading {', '.join(sets)} and drawing the episodes"):

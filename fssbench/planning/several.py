@@ -127,7 +127,7 @@ def named(kind: str, texts: Sequence[str], known: Sequence[str]) -> list[Named]:
     given = set(texts)
     found: dict[str, Named] = {}
     for text in texts:
-        if not _WILD & set(text):
+        if not is_wild(text):
             if text in found:
                 raise UsageError(f"the {kind} {text} is there twice", f"name it once after {_OPTIONS[kind]}")
             found[text] = Named(text)
@@ -139,6 +139,11 @@ def named(kind: str, texts: Sequence[str], known: Sequence[str]) -> list[Named]:
             if name not in given:
                 found.setdefault(name, Named(name, wild=True))
     return list(found.values())
+
+
+def is_wild(text: str) -> bool:
+    """Return whether a text is a pattern, and not a name."""
+    return bool(_WILD & set(text))
 
 
 def by_dataset(plans: Sequence[Plan]) -> list[list[Plan]]:

@@ -153,6 +153,7 @@ def test_wildcards_leave_out_what_can_not_be_evaluated_and_say_so(fssbench, tmp_
         (["--checkpoint", "here.pt", "--dataset", "shapes20i,suim"], "--checkpoint was trained on one data set"),
         (["--episodes", "list.json", "--dataset", "shapes20i,suim"], "a list of episodes is of one data set"),
         (["--fetch", "--dataset", "coco20i,suim"], "--fetch goes with one data set"),
+        (["--fetch", "--dataset", "coco20?"], "--fetch goes with one data set"),
         (["--method", "o*"], "none of 1 runs can be evaluated; the first: no checkpoint is registered for oslsm"),
         (["--limit", "0", "--method", "copy-*"], "--limit is 1 or more episodes, not 0"),
     ],
