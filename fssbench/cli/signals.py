@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from types import FrameType
 
 from fssbench.cli.console import say
-from fssbench.stopping import begin, stop
+from fssbench.stopping import begin, lost, stop
 
 
 class StoppedError(KeyboardInterrupt):
@@ -35,8 +35,14 @@ def stop_on_signals() -> Iterator[None]:
     What is nearly done is finished first (`fssbench.stopping`). A signal that is ignored, as by nohup, stays so.
     """
 
-    def told(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - a handler's arguments
-        stop(number, KeyboardInterrupt() if number == signal.SIGINT else StoppedError(number))
+    def told(number: int, frame: FrameType | None) -> None:
+        stop(number, KeyboardInterrupt() if number == signal.SIGINT else StoppedError(number), frame)
+
+    def dropped(raised: sys.UnraisableHookArgs) -> None:
+        if isinstance(raised.exc_value, KeyboardInterrupt):
+            lost()
+        else:
+            hook(raised)
 
     # Windows has no SIGHUP; Python takes signals in its main thread alone.
     there = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
@@ -44,13 +50,18 @@ def stop_on_signals() -> Iterator[None]:
     usual = (signal.SIG_DFL, signal.default_int_handler)
     before = {number: found for number in there if main and (found := signal.getsignal(number)) in usual}
     begin()
+    hook = sys.unraisablehook
+    if before:
+        sys.unraisablehook = dropped
     for number in before:
         signal.signal(number, told)
     try:
         yield
     finally:
+        sys.unraisablehook = hook
         for number, handler in before.items():
             signal.signal(number, handler)
+        begin()
 
 
 def resume_command(launcher: Sequence[str] = ("fssbench",), added: Sequence[str] = ()) -> str:

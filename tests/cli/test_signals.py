@@ -262,3 +262,52 @@ def test_other_commands_say_what_is_kept_and_how_they_go_on(
     assert told in said[-3]
     assert said[-2:] == [f"  try: fssbench {' '.join(command)}", "stopped by SIGTERM"]
     assert "--resume" not in said[-2]
+
+
+@pytest.mark.usefixtures("handled")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_import_is_finished_first(number: signal.Signals, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # A compiled module that is told KeyboardInterrupt while it begins raises another error, or aborts.
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "that_is_told.py").write_text(f"import os\nos.kill(os.getpid(), {int(number)})\nwhole = True\n")
+    with pytest.raises(KeyboardInterrupt):  # noqa: PT012 - it comes after the import
+        import that_is_told  # type: ignore[import-not-found]  # written above
+
+        assert that_is_told.whole
+        time.sleep(20)
+        pytest.fail("it went on")
+    assert sys.modules.pop("that_is_told").whole
+
+
+@pytest.mark.usefixtures("handled")
+def test_an_import_is_not_waited_for_longer_than_the_deadline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fssbench.stopping.DEADLINE", 0.05)
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "that_hangs.py").write_text("import os, time\nos.kill(os.getpid(), 2)\ntime.sleep(20)\n")
+    with pytest.raises(KeyboardInterrupt):  # noqa: PT012 - it comes in the import
+        import that_hangs  # type: ignore[import-not-found]  # noqa: F401 - written above
+
+        pytest.fail("it went on")
+
+
+@pytest.mark.usefixtures("handled")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_request_that_python_drops_is_made_again(number: signal.Signals) -> None:
+    class Closed:
+        def __del__(self) -> None:
+            os.kill(os.getpid(), number)
+
+    closed = Closed()
+    with pytest.raises(KeyboardInterrupt):  # noqa: PT012 - it comes again
+        del closed
+        time.sleep(20)
+        pytest.fail("it went on")
+
+
+def test_a_request_that_waits_ends_with_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "the_last.py").write_text("import os\nos.kill(os.getpid(), 15)\n")
+    monkeypatch.setattr("fssbench.stopping.POSTPONED", 0.2)
+    with stop_on_signals():
+        import the_last  # type: ignore[import-not-found]  # noqa: F401 - written above
+    time.sleep(0.4)  # the default handler would end this process
