@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from contextlib import closing
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing, nullcontext
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import TYPE_CHECKING, Protocol
@@ -15,14 +15,13 @@ from fssbench.engine.features.cache import CacheCounts
 from fssbench.engine.features.jobs import AnyMethod, FoldJob
 from fssbench.engine.looks import ended, first_outlook, make_look, outlook
 from fssbench.engine.loop import OnPrediction, evaluate_jobs
-from fssbench.engine.order import remaining
 from fssbench.engine.processes import ALONE, Processes
 from fssbench.engine.profiling.timers import StageTimers
 from fssbench.engine.same_masks import check_same_masks
 from fssbench.engine.same_photos import check_same_photos
+from fssbench.engine.shares import Part, between, shares_of
 from fssbench.errors import FSSBenchError, UsageError
 from fssbench.fast.form import fast_form
-from fssbench.planning.cut import numbers_of
 from fssbench.planning.settings import Settings
 from fssbench.results.derived import frame_of_run
 from fssbench.results.progress import Progress, Silent
@@ -36,6 +35,7 @@ if TYPE_CHECKING:
     from fssbench.episode import EpisodeList
     from fssbench.protocols.rules import Protocol as Rules
     from fssbench.results.record import Run
+    from fssbench.results.scoring import PredictedLabels
     from fssbench.results.until import Until
 
 
@@ -131,17 +131,16 @@ def evaluate_runs(
     try:
         if runs and runs[0].until is not None:
             shown.looked(first_outlook(runs, sum(map(len, rows))))
-        for number, episodes in enumerate(_stages(runs)):
-            with computing(settings):
-                _evaluate(work, episodes)
-            if episodes is None:
-                break
-            runs = _look(jobs, runs, rows, number)
-            beyond = any(row.episode >= episodes for known in rows for row in known)
-            if (done := ended(runs, number, before, beyond=beyond)) is not None:
-                runs = list(done)
-                break
-            shown.looked(outlook(runs, number, sum(map(len, rows))))
+        with computing(settings), closing(_evaluated(work, _stages(runs))) as stages:
+            for number, episodes in enumerate(stages):
+                if episodes is None:
+                    break
+                runs = _look(jobs, runs, rows, number)
+                beyond = any(row.episode >= episodes for known in rows for row in known)
+                if (done := ended(runs, number, before, beyond=beyond)) is not None:
+                    runs = list(done)
+                    break
+                shown.looked(outlook(runs, number, sum(map(len, rows))))
         for job, run in zip(jobs, runs, strict=True):
             _describe(job.folder, run)
     except (FSSBenchError, KeyboardInterrupt) as error:
@@ -235,77 +234,62 @@ def _look(jobs: Sequence[RunJob], runs: Sequence[Run], rows: Sequence[Sequence[R
     return found
 
 
-def _evaluate(work: _Work, episodes: int | None) -> None:
-    """Evaluate what has no row yet of the first `episodes` of each list; None for all that are requested."""
-    jobs, rows, shown, settings = work.jobs, work.rows, work.shown, work.settings
-    folds = sorted({one.fold for job in jobs for one in job.run.folds})
-    shares = _shares(folds, jobs, rows, work.processes, episodes)
-    for batch in [folds] if all(job.all_in_memory for job in jobs) else [[fold] for fold in folds]:
-        steps = [one for fold in batch for one in shares[fold]]
-        if episodes is not None and not steps:
-            continue
-        fold_jobs = [
-            FoldJob(form_of(jobs[place].method_of(fold), work.device, settings), one, jobs[place].protocol, numbers)
-            for fold in batch
-            for place, one, numbers in shares[fold]
-        ]
-        with closing(
-            evaluate_jobs(
-                fold_jobs,
-                work.dataset,
-                work.device,
-                settings,
-                work.timers,
-                work.processes.local,
-                work.cache_counts,
-                work.note,
-            )
-        ) as results:
-            for fold in batch:
-                earlier = [[row for row in known if row.fold == fold] for known in rows]
-                number = sum(len(numbers) for _, _, numbers in shares[fold])
-                shown.start(fold, number + sum(map(len, earlier)), *earlier)
-                for index, row, predicted in islice(results, number):
-                    place = steps[index][0]
-                    job = jobs[place]
-                    if job.on_prediction is not None:
-                        job.on_prediction(fold, row.episode, predicted)
-                    if job.folder is None:
-                        rows[place].append(row)
-                    else:
-                        job.folder.append(row)
-                    shown.advance(row, place)
+def _evaluated(work: _Work, stages: Sequence[int | None]) -> Generator[int | None, None, None]:
+    """Evaluate what has no row yet of the first so many episodes of each list, and yield this number, stage by stage.
 
+    The next stage begins when the caller goes on. Features are kept from one stage to the next if the methods of all
+    folds exist at the same time; if not, those of a fold are gone when the next fold loads its weights.
 
-_Part = tuple[int, "EpisodeList", list[int]]
-"""The index of a run, the list of a fold, and the numbers of episodes."""
-
-
-def _shares(
-    folds: Sequence[int], jobs: Sequence[RunJob], rows: Sequence[Sequence[Row]], processes: Processes, most: int | None
-) -> dict[int, list[_Part]]:
-    """Return what one process has to evaluate of each fold.
-
-    The numbers are in the order of evaluation; episodes that have a row are left out.
+    Args:
+        work: What is evaluated, and how.
+        stages: Rising numbers of episodes; None for all that are requested.
     """
-    parts: list[_Part] = []
-    for place, job in enumerate(jobs):
-        numbers = remaining(job.run, job.lists, rows[place], job.in_shard, most)
-        parts += [(place, *of_list) for of_list in zip(job.lists, numbers, strict=True)]
-    share = _divided(parts, processes)
-    return {fold: [part for part in share if part[1].fold == fold and part[2]] for fold in folds}
+    folds = sorted({one.fold for job in work.jobs for one in job.run.folds})
+    whole = shares_of(folds, work.jobs, work.rows, work.processes)
+    together = all(job.all_in_memory for job in work.jobs)
+    looks = [stage for stage in stages if stage is not None]
+    with closing(_results(work, [part for fold in folds for part in whole[fold]], looks)) as kept:
+        for first, stage in zip([0, *looks], stages, strict=False):
+            shares = {fold: between(whole[fold], first, stage) for fold in folds}
+            for fold in folds if stage is None or any(shares.values()) else []:
+                with nullcontext(kept) if together else closing(_results(work, shares[fold])) as results:
+                    _take(work, fold, shares[fold], results)
+            yield stage
 
 
-def _divided(parts: Sequence[_Part], processes: Processes) -> Sequence[_Part]:
-    """Return the share of one process, in the same order."""
-    if processes.size == 1:
-        return parts
-    lists = [(episodes.fold, [episodes[number] for number in numbers]) for _, episodes, numbers in parts]
-    found = numbers_of(lists, processes.shard)
-    return [
-        (place, episodes, [numbers[index] for index in indices])
-        for (place, episodes, numbers), indices in zip(parts, found, strict=True)
+_Result = tuple[int, "Row", "PredictedLabels"]
+"""The index of a run, a row of it, and the predicted labels."""
+
+
+def _results(work: _Work, parts: Sequence[Part], looks: Sequence[int] = ()) -> Generator[_Result, None, None]:
+    """Evaluate parts of lists in one pass, which begins with the first result that is taken."""
+    fold_jobs = [
+        FoldJob(
+            form_of(work.jobs[place].method_of(episodes.fold), work.device, work.settings),
+            *(episodes, work.jobs[place].protocol, numbers),
+        )
+        for place, episodes, numbers in parts
     ]
+    arguments = (fold_jobs, work.dataset, work.device, work.settings, work.timers)
+    with closing(evaluate_jobs(*arguments, work.processes.local, work.cache_counts, work.note, looks=looks)) as results:
+        for index, row, predicted in results:
+            yield parts[index][0], row, predicted
+
+
+def _take(work: _Work, fold: int, share: Sequence[Part], results: Iterator[_Result]) -> None:
+    """Write the rows of a fold's share, which come next."""
+    earlier = [[row for row in known if row.fold == fold] for known in work.rows]
+    number = sum(len(numbers) for _, _, numbers in share)
+    work.shown.start(fold, number + sum(map(len, earlier)), *earlier)
+    for place, row, predicted in islice(results, number):
+        job = work.jobs[place]
+        if job.on_prediction is not None:
+            job.on_prediction(fold, row.episode, predicted)
+        if job.folder is None:
+            work.rows[place].append(row)
+        else:
+            job.folder.append(row)
+        work.shown.advance(row, place)
 
 
 def form_of(method: AnyMethod, device: torch.device, settings: Settings) -> AnyMethod:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from bisect import bisect
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import chain
@@ -73,6 +74,7 @@ def evaluate_jobs(
     processes: int = 1,
     cache_counts: CacheCounts | None = None,
     on_batches: OnBatches | None = None,
+    looks: Sequence[int] = (),
 ) -> Generator[tuple[int, Row, PredictedLabels], None, None]:
     """Yield for each episode the index of its job, its row and the predicted labels, in the order of evaluation.
 
@@ -80,6 +82,9 @@ def evaluate_jobs(
     size, so that features of one kind are in the cache at a time, while the photos of the class are read once for all;
     then they are sorted by query. Within the same query each job keeps the order of its numbers. A single job is
     evaluated in the order of its numbers.
+
+    With looks, all this is so of the episodes before each look. Those after it are predicted when the caller goes on;
+    features that they need are kept, as those for later folds are.
 
     Args:
         jobs: Methods, and the episodes that each is evaluated on.
@@ -90,6 +95,7 @@ def evaluate_jobs(
         processes: How many processes share this machine.
         cache_counts: Counts the uses of the feature cache.
         on_batches: Called when calls get another number of episodes.
+        looks: After how many episodes of each list, rising, the caller may end.
 
     Raises:
         UsageError: If memory runs out even with one episode in a call.
@@ -101,7 +107,8 @@ def evaluate_jobs(
     # Not under autocast: torch's counting makes calls that autocast does not cast.
     timers.counting = settings.profiled and settings.precision in ("float32", "tf32", "float16-features")
     same = same_parts(jobs)
-    steps = _merged(jobs, same)
+    steps = _merged(jobs, same, looks)
+    stages = [bisect(looks, number) for _, number in steps]
     sizes = BatchSizes(settings, device, episodes_at_once(device))
     budget = default_budget(device, processes) if settings.feature_cache is None else settings.feature_cache
     workers = default_workers(device, processes) if settings.workers is None else settings.workers
@@ -117,13 +124,14 @@ def evaluate_jobs(
             compiled=settings.compiled,
             channels_last=settings.channels_last,
             stored=_stored(jobs, same, settings, device),
+            looks=looks,
             rounds=settings.precision == "float16-features",
         )
         features.cache.counts = cache_counts or features.cache.counts
         start = 0
         while start < len(steps):
             began = time.perf_counter()
-            indices = sizes.call(start, len(steps))
+            indices = sizes.call(start, bisect(stages, stages[start]))
             found: Mapping[FeatureKey, Any] = {}
             results: list[tuple[int, Row, PredictedLabels]] = []
             sizes.begin()
@@ -186,7 +194,7 @@ def _label_maps(jobs: Sequence[FoldJob], dataset: Dataset) -> LabelMaps:
     return LabelMaps(dataset, names, {job.episodes.split for job in jobs})
 
 
-def _merged(jobs: Sequence[FoldJob], same: SameParts) -> list[Step]:
+def _merged(jobs: Sequence[FoldJob], same: SameParts, looks: Sequence[int]) -> list[Step]:
     lists = [job.episodes for job in jobs]
     steps = [(index, number) for index, job in enumerate(jobs) for number in job.numbers]
     if len(jobs) > 1:
@@ -199,7 +207,7 @@ def _merged(jobs: Sequence[FoldJob], same: SameParts) -> list[Step]:
             return episodes.fold, classes, kind_of[step[0]], query
 
         steps.sort(key=place)  # stable: jobs with the same query follow each other
-    return steps
+    return sorted(steps, key=lambda step: bisect(looks, step[1]))
 
 
 def _predict_steps(

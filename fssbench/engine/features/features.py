@@ -71,6 +71,7 @@ class Features:
         channels_last: Whether `encode` is given images in that layout.
         stored: Of encoders, by their numbers in `same`, the store of their features.
         rounds: Whether features are rounded to float16.
+        looks: After how many episodes of each list the evaluation may end.
     """
 
     def __init__(
@@ -88,6 +89,7 @@ class Features:
         channels_last: bool = False,
         stored: Mapping[int, StoredEncoder] | None = None,
         rounds: bool = False,
+        looks: Sequence[int] = (),
     ) -> None:
         self._stored, self._rounds = stored or {}, rounds
         self._jobs, self._steps, self._loader = jobs, steps, loader
@@ -98,8 +100,8 @@ class Features:
             index: compiling.compiled(jobs[index].method.encode) if compiled else jobs[index].method.encode
             for index in set(self._encoders)
         }
-        folds = [jobs[index].episodes.fold for index, _ in steps]
-        self._fold_ends = [index for index in range(1, len(folds)) if folds[index] != folds[index - 1]] + [NEVER]
+        parts = [(bisect_right(looks, number), jobs[index].episodes.fold) for index, number in steps]
+        self._part_ends = [index for index in range(1, len(parts)) if parts[index] != parts[index - 1]] + [NEVER]
         uses: dict[FeatureKey, list[int]] = {}
         for index in range(len(steps)):
             for key in self.needed(index):
@@ -235,12 +237,12 @@ class Features:
             self.cache.put(key, value, step)
 
     def _worth_computing(self, key: FeatureKey, step: int) -> bool:
-        """Return whether to compute a value for later use now. Later folds must not displace the current one."""
+        """Return whether to compute a value for later use now. Later folds and looks must not displace this one."""
         size = self._largest.get((key.producer, key.class_id is None), 0)
-        end = self._fold_ends[bisect_right(self._fold_ends, step)]
+        end = self._part_ends[bisect_right(self._part_ends, step)]
         if self.cache.next_use(key, step) < end:
             return self.cache.fits(size, end)
-        # If the cache is full already, a value for a later fold would be evicted at once: its next use is the latest.
+        # If the cache is full already, a value for a later part would be evicted at once: its next use is the latest.
         return self.cache.counts.evicted == 0 and self.cache.fits(size)
 
     def _compute(self, key: FeatureKey, raw: object) -> Any:  # noqa: ANN401 - each method has its own type
