@@ -34,8 +34,7 @@ class Rows:
 
     Attributes:
         images: (rows, h, w, C), contiguous.
-        grid: The row of each support position. Several positions may share the last row; each other row has one
-            position.
+        grid: The row of each support position. Several positions may share one.
     """
 
     images: Tensor
@@ -71,7 +70,7 @@ def squeeze(block: nn.Sequential, query: Sequence[Tensor], support: Sequence[Ten
         torch.mm(s, q.flatten(0, 1).T, out=correlations[:, number])
     correlations = correlations.clamp_(min=0).view(len(correlations), len(query), height, width)
     (convolution, norm), *rest = _layers(block)
-    x = _normalise(norm, _convolve_correlations(convolution, correlations, grid))
+    x = normalise(norm, _convolve_correlations(convolution, correlations, grid))
     return _apply_layers(rest, x)
 
 
@@ -87,7 +86,7 @@ def add_coarser(x: Rows, coarser: Rows) -> Rows:
     finer, coarse = _on_grid(x.images, x.grid), _on_grid(resized, coarser.grid)
     both = finer + coarse
     rows, columns = both.shape[:2]
-    return Rows(both.flatten(0, 1), _grid_from_rows(list(range(rows * columns)), columns))
+    return Rows(both.flatten(0, 1), grid_from_rows(list(range(rows * columns)), columns))
 
 
 def _on_grid(images: Tensor, grid: Grid) -> Tensor:
@@ -102,7 +101,7 @@ def _layers(block: nn.Sequential) -> list[tuple[CenterPivotConv4d, nn.GroupNorm]
 
 def _apply_layers(layers: Sequence[tuple[CenterPivotConv4d, nn.GroupNorm]], x: Rows) -> Rows:
     for convolution, norm in layers:
-        x = _normalise(norm, _convolve(convolution, x))
+        x = normalise(norm, _convolve(convolution, x))
     return x
 
 
@@ -110,7 +109,7 @@ def _convolve_correlations(convolution: CenterPivotConv4d, correlations: Tensor,
     """Return the output of a first layer for correlations (n, maps, h, w) of the kept positions; others are zero."""
     kernel, stride, bias = _parameters(convolution)
     rest, _, height, width = correlations.shape
-    taps = _taps(grid, kernel, stride, left_out=rest)
+    taps = taps_of(grid, kernel, stride, left_out=rest)
     near = [place for place, rows in enumerate(taps) if rows]
     by_tap = convolution.conv2.weight.permute(2, 3, 1, 0).flatten(0, 1)
     images = correlations.new_empty(len(near) + 1, height, width, len(bias))
@@ -132,7 +131,7 @@ def _convolve_correlations(convolution: CenterPivotConv4d, correlations: Tensor,
     numbers = {place: number for number, place in enumerate(near)}
     columns = len(grid[0][::stride])
     flat = [numbers.get(place, len(near)) for place in range(len(centres))]
-    return Rows(images, _grid_from_rows(flat, columns))
+    return Rows(images, grid_from_rows(flat, columns))
 
 
 def _convolve(convolution: CenterPivotConv4d, x: Rows) -> Rows:
@@ -146,12 +145,12 @@ def _convolve(convolution: CenterPivotConv4d, x: Rows) -> Rows:
         number = {row: place for place, row in enumerate(needed)}
         out = out[[number[row] for row in centres]]
     by_tap = convolution.conv2.weight.permute(2, 3, 1, 0).flatten(0, 1).contiguous()
-    for place, rows in enumerate(_taps(x.grid, kernel, stride)):
+    for place, rows in enumerate(taps_of(x.grid, kernel, stride)):
         target = out[place].flatten(0, 1)
         for row, taps in rows.items():
             weight = by_tap[taps[0]] if len(taps) == 1 else by_tap[taps].sum(dim=0)
             target.addmm_(x.images[row].flatten(0, 1), weight)
-    return Rows(out, _grid_from_rows(list(range(len(centres))), len(x.grid[0][::stride])))
+    return Rows(out, grid_from_rows(list(range(len(centres))), len(x.grid[0][::stride])))
 
 
 def _over_query(convolution: CenterPivotConv4d, images: Tensor, bias: Tensor | None) -> Tensor:
@@ -160,7 +159,7 @@ def _over_query(convolution: CenterPivotConv4d, images: Tensor, bias: Tensor | N
     return F.conv2d(images, weight, bias, padding=convolution.conv1.padding).permute(0, 2, 3, 1).contiguous()
 
 
-def _normalise(norm: nn.GroupNorm, x: Rows) -> Rows:
+def normalise(norm: nn.GroupNorm, x: Rows) -> Rows:
     """Return rows after group norm and ReLU; `x` is overwritten. Rows are weighted by their number of positions.
 
     torch's own group norm with channels innermost computes the variance as a difference of float32 sums, which is a
@@ -170,8 +169,8 @@ def _normalise(norm: nn.GroupNorm, x: Rows) -> Rows:
     rows, height, width, channels = images.shape
     each = channels // norm.num_groups
     positions = sum(len(line) for line in x.grid)
-    counts = images.new_ones(rows, 1, dtype=torch.float64)
-    counts[-1] = positions - (rows - 1)
+    each_row = torch.tensor([row for line in x.grid for row in line], device=images.device)
+    counts = torch.bincount(each_row, minlength=rows).to(torch.float64)[:, None]
 
     def mean_of(values: Tensor) -> Tensor:
         # Sums within a row are float32, sums over rows float64.
@@ -192,7 +191,7 @@ def _parameters(convolution: CenterPivotConv4d) -> tuple[int, int, Tensor]:
     return convolution.conv2.kernel_size[0], convolution.stride, bias
 
 
-def _taps(grid: Grid, kernel: int, stride: int, left_out: int | None = None) -> Taps:
+def taps_of(grid: Grid, kernel: int, stride: int, left_out: int | None = None) -> Taps:
     """Return the rows under the kernel at each output position, in row-major order; the row `left_out` is skipped."""
     height, width, pad = len(grid), len(grid[0]), kernel // 2
     found: Taps = []
@@ -206,5 +205,6 @@ def _taps(grid: Grid, kernel: int, stride: int, left_out: int | None = None) -> 
     return found
 
 
-def _grid_from_rows(flat: list[int], columns: int) -> Grid:
+def grid_from_rows(flat: list[int], columns: int) -> Grid:
+    """Return the grid of rows in row-major order of their positions."""
     return tuple(tuple(flat[start : start + columns]) for start in range(0, len(flat), columns))

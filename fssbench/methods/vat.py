@@ -155,11 +155,15 @@ class Aggregation(nn.Module):
             volumes: The correlations, deepest level first, (B, maps, h, w, h', w').
             appearance: Maps of the query: the last of the middle level, of the shallow one, and the finer map.
         """
-        return self.decode(self.aggregate(volumes), appearance)
-
-    def aggregate(self, volumes: Sequence[Tensor]) -> Tensor:
-        """Pyramidal transformer encoder: return the aggregated volume without its support positions, (B, C, h, w)."""
         embedded = [embed(volume) for embed, volume in zip(self.encoders, volumes, strict=True)]
+        return self.decode(self.aggregate(embedded), self.guide(appearance))
+
+    def aggregate(self, embedded: Sequence[Tensor]) -> Tensor:
+        """Pyramidal transformer encoder: return the aggregated volume without its support positions, (B, C, h, w).
+
+        Args:
+            embedded: The embedded volumes, deepest level first, (B, C, h, w, h', w').
+        """
         aggregated = embedded[0]
         for level, transform in enumerate(self.transformer):
             if level:
@@ -169,9 +173,8 @@ class Aggregation(nn.Module):
         squeezed: Tensor = aggregated.mean(dim=(-2, -1))
         return squeezed
 
-    def decode(self, x: Tensor, appearance: Sequence[Tensor]) -> Tensor:
-        """Affinity-aware transformer decoder: return raw logits (B, 2, 4h, 4w) for (B, C, h, w)."""
-        guides = self.guide(appearance)
+    def decode(self, x: Tensor, guides: Sequence[Tensor]) -> Tensor:
+        """Affinity-aware transformer decoder: return raw logits (B, 2, 4h, 4w) for (B, C, h, w) and maps of `guide`."""
         for place, (stage, guide) in enumerate(zip(self.swin_decoder, guides, strict=True)):
             if place:
                 x = _resize(x, 2 * x.shape[-1])

@@ -77,7 +77,7 @@ def test_deeper_levels_guide_where_the_configuration_says_so(appearance: Appeara
     x = torch.randn(1, 16, 16, 16)
     maps = [torch.randn(1, 96, 16, 16), torch.randn(1, 64, 32, 32), torch.randn(1, 32, 64, 64)]
     maps = [one.requires_grad_() for one in maps]
-    learnt.decode(x, maps).sum().backward()
+    learnt.decode(x, learnt.guide(maps)).sum().backward()
     grads = [one.grad for one in maps]
     assert [bool(grad is not None and grad.any()) for grad in grads] == [*used, True]
 
