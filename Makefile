@@ -4,7 +4,8 @@
 #   make demo-full  all trained methods and floors on the embedded data set, also FS-CS and under water; minutes
 #   make test    run the tests of all behaviour, one case a method against its release; minutes
 #   make test-all  run every test
-#   make test-golden  every golden case, also those whose steps a smaller one holds; minutes
+#   make test-long  what test-all leaves out, since smaller tests hold it: plain forms and large inputs of golden cases,
+#                variants of ablation tables; minutes
 #   make test-random  the tests of make test in another order; SEED=7 for that one again
 #   make coverage  the tests of make test, and which lines and branches of fssbench they run; below 92 % is a failure
 #   make mutation  change the lines that decide numbers, and see that a test fails; hours, MODULES="metrics.counts" for one
@@ -27,7 +28,7 @@
 
 SHELL := /bin/bash
 .DELETE_ON_ERROR:
-.PHONY: demo demo-full test test-all test-golden test-random coverage mutation lint check fuzz fuzz-guided gpu check-speed soak docs wheel lock clean
+.PHONY: demo demo-full test test-all test-long test-random coverage mutation lint check fuzz fuzz-guided gpu check-speed soak docs wheel lock clean
 
 NEW_ENOUGH := -c 'import sys; sys.exit(sys.version_info < (3, 11))'
 # The first of these that is new enough; python3 if none is, so that there is something to name in the complaint.
@@ -114,8 +115,8 @@ test-all: $(READY)
 	$(COMPILED)
 	$(PYTEST)
 
-test-golden: $(READY)
-	$(BIN)/python -m pytest --numprocesses 2 --dist load --quiet --long tests/golden
+test-long: $(READY)
+	$(BIN)/python -m pytest --numprocesses 2 --dist load --quiet --long -m long tests
 
 SEED := $(shell date +%s)
 

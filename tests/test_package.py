@@ -242,7 +242,7 @@ def test_what_is_imported_is_what_is_declared() -> None:
             "demo-full",
             "test",
             "test-all",
-            "test-golden",
+            "test-long",
             "test-random",
             "coverage",
             "mutation",
@@ -271,7 +271,7 @@ def test_make_target(target: str, tmp_path: Path) -> None:
     work["docs"] = "mkdocs build --strict"
     work["gpu"] = "-m pytest --quiet -m gpu tests/gpu"
     work |= {"check": "fssbench check --against baseline", "lock": "python .ci/hashes.py"}
-    work["test-golden"] = "--long tests/golden"
+    work["test-long"] = "--long -m long tests"
     work |= {"test-random": f"{examples} -m 'not slow' --shuffle 1", "coverage": "coverage report"}
     work |= {"mutation": "-m tests.mutation", "fuzz": "-m tests.fuzz ", "fuzz-guided": "-m tests.fuzz.guided "}
     works = plan.find(work[target])
@@ -301,7 +301,7 @@ def test_ci_runs_style_types_tests_and_baselines() -> None:
         r"^set -euo pipefail$.*^make --jobs 2 lint test-all$.*^make check$", read(".ci/run"), re.MULTILINE | re.DOTALL
     )
     runs = re.findall(r"run: make (?:PYTHON=\S+ )?([\w-]+)", read(".github/workflows/ci.yml"))
-    assert runs == ["lint", "test-all", "test-golden", "test-random", "coverage", "docs", "check"]
+    assert runs == ["lint", "test-all", "test-long", "test-random", "coverage", "docs", "check"]
 
 
 def test_ci_tests_every_python_that_is_declared() -> None:

@@ -38,7 +38,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("elsewhere", "small")]
 
 @pytest.fixture
 def small(hosts: Host, fssbench: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A short demonstration, short validations, no more processes, and in place of the network an empty local host."""
+    """Short demonstrations, validations and products, no more processes, in place of the network an empty local host."""
     del hosts
     for module in ("bench", "backbones"):
         monkeypatch.setattr(f"fssbench.engine.profiling.{module}.evaluated", evaluated_here(fssbench, []))
@@ -49,6 +49,7 @@ def small(hosts: Host, fssbench: Any, tmp_path: Path, monkeypatch: pytest.Monkey
         lambda dataset, fold, recipe, *rest: drawn(dataset, fold, replace(recipe, episodes=2), *rest),
     )
     monkeypatch.setattr("fssbench.cli.demo.EPISODES", 2)
+    monkeypatch.setattr("fssbench.engine.profiling.profile._SIDE", 256)
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     monkeypatch.delenv("FSSBENCH_DATA", raising=False)

@@ -14,11 +14,12 @@ from fssbench.errors import CheckpointError
 from fssbench.methods.base.method import Method
 from fssbench.methods.catalogue import list_methods, method_info
 from fssbench.planning.weights import Source
+from tests.methods.narrow import OPTIONS
 
 SHARING = {
     "hsnet": 96,
-    "asnet": 192,
-    "asnet-hm": 192,
+    "asnet": 144,
+    "asnet-hm": 144,
     "mmt": 96,
     "pfenet": 96,
     "ntrenet": 96,
@@ -39,7 +40,7 @@ SHARING = {
 
 def built(name: str, seed: int) -> Method[Any, Any]:
     torch.manual_seed(seed)
-    return fssbench.build(name, method_info(name).small_backbone_for())
+    return fssbench.build(name, method_info(name).small_backbone_for(), **OPTIONS.get(name, {}))
 
 
 def written(folder: Path, name: str, *, one_encoder: bool, folds: int = 3) -> dict[int, Source]:

@@ -21,6 +21,7 @@ from fssbench.methods.base.method import Method, Prediction
 from fssbench.methods.base.pairwise import PairwiseMethod
 from fssbench.methods.catalogue import method_info
 from tests.golden.first_cases import cases_of_backbones
+from tests.methods.forms import marks_of
 from tests.methods.narrow import OPTIONS, SIDE, centre, narrow, without_offset
 
 FAST = [name for name in fssbench.list_methods() if method_info(name).fast]
@@ -51,12 +52,14 @@ CASES = [
 
 
 def _brief(name: str, variant: str, way: int, shot: int) -> bool:
-    """Return whether a case is among those that show most in least time; the others are slow."""
+    """Return whether a case is among those that show most in least time; others are slow, or long."""
     most = 2 if method_info(name).tasks[variant] == "fscs" else 1
     return _first_of_its_task(name, variant) and (way, shot) in ((most, 1), (1, SEVERAL) if most == 1 else (most, 1))
 
 
-PATHS = [pytest.param(*case, marks=() if _brief(*case) else pytest.mark.slow) for case in CASES]
+PATHS = [
+    pytest.param(*case, marks=marks_of(*case[:2]) or (() if _brief(*case) else pytest.mark.slow)) for case in CASES
+]
 GOLDEN = cases_of_backbones(sorted((Path(__file__).parents[1] / "golden" / "cases").glob("*.json")))
 BACKBONES = [
     pytest.param(name, backbone, marks=pytest.mark.slow)
@@ -214,7 +217,7 @@ def test_it_predicts_as_the_plain_form_on_every_path(
 @pytest.mark.parametrize(
     ("name", "variant"),
     [
-        pytest.param(name, variant, marks=() if _first_of_its_task(name, variant) else pytest.mark.slow)
+        pytest.param(name, variant, marks=marks_of(name, variant))
         for name in FAST
         for variant in method_info(name).tasks
     ],

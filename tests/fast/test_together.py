@@ -17,12 +17,13 @@ from fssbench.layers import devices
 from fssbench.methods.base.method import Method, Prediction
 from fssbench.methods.base.staged import StagedMethod
 from fssbench.methods.catalogue import method_info
+from tests.methods.forms import marks_of
 from tests.methods.narrow import SIDE, narrow
 
 EPISODES = 5
 # With two shots the first form of each task; the ablations' other forms merge shots as these do.
 CASES = [
-    (name, variant, shot)
+    pytest.param(name, variant, shot, marks=marks_of(name, variant))
     for name in fssbench.list_methods()
     for variant, task in method_info(name).tasks.items()
     for shot in (1, 2)

@@ -17,29 +17,31 @@ LONG = {
     "panet-vgg16-5shot": "panet-vgg16-5shot-2way",
     "pfenet-resnet50-5shot": "pfenet-resnet50-5shot-small",
     "repri-resnet50-1shot": "repri-resnet50-5shot",
+    "vat-resnet50-1shot-coco": "vat-resnet50-1shot",
 }
-"""Cases that only `make test-golden` runs, and the smaller case of the release that holds the same steps.
+"""Cases that only `make test-long` runs, and the smaller case of the release that holds the same steps.
 
 What is done at the full size is held by the case of one shot; RePRI does the same at every size and with every K.
 """
 
 
 def forms_of_cases(paths: Sequence[Path]) -> list[ParameterSet]:
-    """Return the cases with the form that predicts: the plain form each, the fast form the first of its kind.
+    """Return the cases with the form that predicts: the fast one, which evaluations use, where there is one.
 
-    Encoding takes nearly all of a case's time, whatever K. What a fast form does with other K is compared with the
-    plain form, on narrow networks (tests/fast).
+    The plain form is long there: the two are compared on narrow networks (tests/fast), and the release's training
+    steps hold the plain one (test_training_step.py). Encoding takes most of a case's time, whatever the form.
     """
-    seen: set[tuple[object, ...]] = set()
     cases = []
     for case in first_of_each_method(paths):
         (path,) = case.values
         build = json.loads(Path(str(path)).read_text())["build"]
-        kind = tuple(build.get(key) for key in ("method", "variant", "backbone", "way"))
-        forms = ["plain", "fast"] if kind not in seen and method_info(build["method"]).fast else ["plain"]
-        cases += [pytest.param(form, path, id=f"{form}-{case.id}", marks=case.marks) for form in forms]
-        if str(case.id) not in LONG:
-            seen.add(kind)
+        forms: dict[str, list[pytest.MarkDecorator]] = {"plain": []}
+        if method_info(build["method"]).fast:
+            forms = {"fast": [], "plain": [pytest.mark.long]}
+        cases += [
+            pytest.param(form, path, id=f"{form}-{case.id}", marks=[*case.marks, *marks])
+            for form, marks in forms.items()
+        ]
     return cases
 
 

@@ -13,6 +13,7 @@ from fssbench.errors import UsageError
 from fssbench.methods.base.method import Method
 from fssbench.methods.catalogue import method_info
 from fssbench.methods.own.validate import CHECKS, subjects
+from tests.methods.forms import Marks, marks_of
 from tests.methods.narrow import OPTIONS
 
 SIDE = 192
@@ -43,16 +44,17 @@ def _episode(way: int, shot: int, seed: int = 0) -> tuple[torch.Tensor, torch.Te
 CASES = [(name, variant) for name in fssbench.list_methods() for variant in method_info(name).tasks]
 
 
-def _is_slow(name: str, variant: str, check: str) -> bool:
-    """Return whether a case is long: of further variants, or of many shots and ways, of which a few are tried below."""
+def _marks(name: str, variant: str, check: str) -> Marks:
+    """Return the marks of a case: of other tasks, and of many shots and ways, a few are tried below."""
     several = check.startswith("shapes") and name in ("hsnet", "asnet", "asnet-hm")
-    return several or variant != next(iter(method_info(name).tasks))
+    slow = several or variant != next(iter(method_info(name).tasks))
+    return marks_of(name, variant) or ((pytest.mark.slow,) if slow else ())
 
 
 @pytest.mark.parametrize(
     ("name", "variant", "check"),
     [
-        pytest.param(name, variant, check, marks=[pytest.mark.slow] if _is_slow(name, variant, check) else [])
+        pytest.param(name, variant, check, marks=_marks(name, variant, check))
         for name, variant in CASES
         for check in CHECKS
     ],

@@ -18,6 +18,7 @@ from fssbench.methods.base.method import Method, TrainingBatch
 from fssbench.methods.catalogue import REGISTRY, method_info
 from fssbench.training.episodic import training_mode
 from tests.engine.stub import NearestColour, Patches, questions, rules
+from tests.methods.forms import marks_of
 from tests.methods.narrow import OPTIONS, SIDE, narrow
 from tests.second_device import SECOND, OnSecond, second_device
 
@@ -28,26 +29,24 @@ LOOKS_AT_NOTHING = {"all-foreground", "nothing"}
 
 
 def forms() -> list[Any]:
-    """Return every variant of every method, plain and fast; those of ablation tables are slow."""
+    """Return every variant of every method, plain and fast."""
     found = []
     for name in fssbench.list_methods():
         info = method_info(name)
-        released = {info.variant_for(task) for task in info.tasks.values()}
         for variant in info.tasks:
-            marks = () if variant in released else (pytest.mark.slow,)
+            marks = marks_of(name, variant)
             made = ("plain", "fast") if info.fast else ("plain",)
             found += [pytest.param(name, variant, form, marks=marks, id=f"{name}-{variant}-{form}") for form in made]
     return found
 
 
 def trained() -> list[Any]:
-    """Return every variant of every method that is trained, with stage stages; those of ablation tables are slow."""
+    """Return every variant of every method that is trained, stage by stage."""
     found = []
     for name in fssbench.list_methods():
         info = method_info(name)
-        released = {info.variant_for(task) for task in info.tasks.values()}
         for variant in info.tasks if info.trainable else ():
-            marks = () if variant in released else (pytest.mark.slow,)
+            marks = marks_of(name, variant)
             stages = REGISTRY.get(name).training_stages
             found += [
                 pytest.param(name, variant, stage, marks=marks, id=f"{name}-{variant}{stage and f'-{stage}'}")

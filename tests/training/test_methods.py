@@ -19,6 +19,7 @@ from fssbench.training.plan import Plan, plan
 from fssbench.training.request import Request
 from fssbench.training.run import run_plan
 from fssbench.training.state import Step
+from tests.methods.forms import marks_of
 from tests.training.tiny import Indexed, Squares
 
 FORMS = [
@@ -73,7 +74,7 @@ def _rows(name: str, variant: str, *files: Path) -> pd.DataFrame:
     return frame[["intersection", "union", "present"]]
 
 
-@pytest.mark.parametrize(("name", "variant"), FORMS)
+@pytest.mark.parametrize(("name", "variant"), [pytest.param(*form, marks=marks_of(*form)) for form in FORMS])
 def test_it_trains_and_its_weights_answer(name: str, variant: str, tmp_path: Path, half_weights: Path) -> None:
     file = run_plan(_plan(name, tmp_path, half_weights, variant=variant))
     logs = [pd.read_csv(path) for path in tmp_path.glob("log*.csv")]

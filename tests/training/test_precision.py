@@ -15,13 +15,14 @@ from fssbench.methods.catalogue import method_info
 from fssbench.training.episodic import training_mode
 from tests.golden.formula import image, mask
 from tests.golden.training_step import dropout_by_number
+from tests.methods.forms import marks_of
 from tests.methods.narrow import narrow
 
 SIDE = 144
 FLOAT32 = 2.0**-24
 """The largest relative error of rounding to float32."""
 FORMS = [
-    (name, variant)
+    pytest.param((name, variant), marks=marks_of(name, variant), id="-".join(filter(None, (name, variant))))
     for name in fssbench.list_methods()
     if method_info(name).trainable
     for variant in method_info(name).tasks
@@ -100,7 +101,7 @@ def apart(gradients: dict[str, Tensor], expected: dict[str, Tensor]) -> float:
     return float(difference.norm() / torch.cat([value.flatten() for value in expected.values()]).norm())
 
 
-@pytest.fixture(scope="module", params=FORMS, ids=lambda form: "-".join(filter(None, form)))
+@pytest.fixture(scope="module", params=FORMS)
 def method(request: pytest.FixtureRequest) -> Method[Any, Any]:
     name, variant = request.param
     return narrow(name, variant, 1, 1)
