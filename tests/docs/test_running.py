@@ -38,7 +38,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("elsewhere", "small")]
 
 @pytest.fixture
 def small(hosts: Host, fssbench: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Short demonstrations, validations and products, no more processes, in place of the network an empty local host."""
+    """Short demonstrations, validations and products, no more processes; an empty local host is the network."""
     del hosts
     for module in ("bench", "backbones"):
         monkeypatch.setattr(f"fssbench.engine.profiling.{module}.evaluated", evaluated_here(fssbench, []))
