@@ -126,7 +126,7 @@ def test_running_statistics_are_those_of_photos(lite0: EfficientNetLite, shared:
     assert variance < 0.3
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_another_computation_moves_the_statistics(lite0: EfficientNetLite, shared: Path) -> None:
     images = _photos(shared, 24)
     _, variance = _misfit(lite0, images)

@@ -43,7 +43,7 @@ def test_rows_do_not_depend_on_the_batch_size_or_the_workers(
         pd.testing.assert_frame_equal(_rows(name, variant, settings), alone)
 
 
-@pytest.mark.parametrize("threads", [2, pytest.param(3, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("threads", [2, pytest.param(3, marks=pytest.mark.long)])
 @pytest.mark.parametrize(
     ("name", "variant"),
     [

@@ -60,7 +60,10 @@ def built(case: dict[str, Any], **options: object) -> Method[Any, Any]:
     return fssbench.load_release(method, {f"module.{key}": value for key, value in state.items()})
 
 
-SHARING = ("asnet", "asnet-hm", "bam", "dcama", "hdmnet", "hsnet", "ntrenet", "panet", "pfenet")
+SHARING = {
+    *("asgnet", "asnet", "asnet-hm", "bam", "cyctr", "dcama", "hdmnet", "hsnet", "mmnet", "ntrenet", "panet", "pfenet"),
+    *("sccan", "scl"),
+}
 """Methods that have cases with the same backbone, weights and images as others, of their own or of another method."""
 STEPS = {"backbone": ("forward",), "encoder": ("forward",), "feature_extractor": ("with_finer",)}
 """By the name that a method gives its backbone: what encodes with it."""

@@ -18,7 +18,14 @@ from tests.golden import formula
 CASES = json.loads((Path(__file__).parent / "official_rows.json").read_text())
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case['build']['method']}-{case['protocol']}")
+def _parameter(case: dict[str, Any]) -> Any:
+    """Return a case as a parameter; of several shots at the original size is long: both have cases of their own."""
+    long = case["build"].get("shot", 1) > 1
+    name = f"{case['build']['method']}-{case['protocol']}-{case['build'].get('shot', 1)}shot"
+    return pytest.param(case, id=name, marks=[pytest.mark.long] if long else [])
+
+
+@pytest.mark.parametrize("case", map(_parameter, CASES))
 def test_counts_equal_the_released_evaluators(case: dict[str, Any], shared: Path) -> None:
     arguments = dict(case["build"])
     method = fssbench.build(arguments.pop("method"), **arguments)

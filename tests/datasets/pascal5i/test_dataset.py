@@ -69,12 +69,12 @@ def whole(shared: Path) -> tuple[pd.DataFrame, dict[str, CommonMask]]:
     return index_of(noted()), table
 
 
-@pytest.mark.slow  # a sample of them is tested in test_common_masks.py
+@pytest.mark.long  # a sample of them is tested in test_common_masks.py
 def test_the_table_of_common_masks_is_that_of_all(whole: tuple[pd.DataFrame, dict[str, CommonMask]]) -> None:
     assert whole[1] == common_masks()
 
 
-@pytest.mark.slow  # the facts and the rule of one pixel are tested below
+@pytest.mark.long  # the facts and the rule of one pixel are tested below
 def test_all_eight_lists_are_the_release_line_for_line(
     whole: tuple[pd.DataFrame, dict[str, CommonMask]], shared: Path
 ) -> None:

@@ -129,7 +129,7 @@ def test_index_counts_the_pixels_of_the_labels(dataset: Shapes20i) -> None:
         assert dict(zip(rows["class_id"], rows["pixels"], strict=True)) == expected
 
 
-@pytest.mark.parametrize("split", ["val", pytest.param("train", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("split", ["val", pytest.param("train", marks=pytest.mark.long)])
 def test_the_shipped_index_is_what_is_drawn(dataset: Shapes20i, split: Split) -> None:
     pd.testing.assert_frame_equal(dataset.index(split), dataset.count(split))
     if split == "train":
