@@ -5,8 +5,10 @@
 
 The folders are those of tables.py: six methods, four seeds and four folds in turn, so that most are repeats. `cpu` is
 user and system time of the whole command, its start included: on a machine with other work that is what to compare,
-and `wall` only where nothing else runs. A long run is watched ten times a second; `first` and `last` are its memory
-after a quarter of its rows and at its end.
+and `wall` only where nothing else runs. `load` says which it was: the mean number of processes that ran or wanted to
+(the system's load average of a minute) when the command ended. Above the number of cores `wall` is mostly waiting, and
+`cpu` is higher, too, as cores share their caches. A long run is watched ten times a second; `first` and `last` are its
+memory after a quarter of its rows and at its end.
 """
 
 from __future__ import annotations
@@ -29,7 +31,7 @@ from tables import CLASSES, run_of
 from fssbench.results import Run
 
 HERE = Path(__file__).resolve().parent
-COLUMNS = ("what", "runs", "rows", "cpu", "wall", "peak_mib", "first_mib", "last_mib", "files")
+COLUMNS = ("what", "runs", "rows", "cpu", "wall", "peak_mib", "first_mib", "last_mib", "files", "load")
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,7 @@ class Cost:
     first: float | None = None
     last: float | None = None
     files: int | None = None
+    load: float = 0.0
 
 
 def write(folder: Path, run: Run, rows: int, seed: int) -> None:
@@ -93,7 +96,8 @@ def cost_of(arguments: list[str], watched: Path | None = None, rows: int = 0, *,
     if process.returncode and not failing:
         raise SystemExit(f"exit {process.returncode}: fssbench {' '.join(arguments)}")
     wall = time.monotonic() - began
-    return Cost(used.ru_utime + used.ru_stime, wall, used.ru_maxrss / 1024, first, last, files or None)
+    cpu, peak = used.ru_utime + used.ru_stime, used.ru_maxrss / 1024
+    return Cost(cpu, wall, peak, first, last, files or None, os.getloadavg()[0])
 
 
 def _now(number: int) -> tuple[float, int]:
@@ -171,7 +175,8 @@ def main() -> None:
         lines.writerow(COLUMNS)
         for what, runs, rows, cost in found:
             numbers = (cost.cpu, cost.wall, cost.peak, cost.first, cost.last)
-            lines.writerow([what, runs, rows, *("" if n is None else f"{n:.1f}" for n in numbers), cost.files or ""])
+            texts = ("" if number is None else f"{number:.1f}" for number in numbers)
+            lines.writerow([what, runs, rows, *texts, cost.files or "", f"{cost.load:.1f}"])
 
 
 if __name__ == "__main__":

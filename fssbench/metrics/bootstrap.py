@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
@@ -11,7 +11,7 @@ from typing import Self
 import numpy as np
 import numpy.typing as npt
 
-from fssbench.metrics.counts import ClusterCounts, Floats, Integers, Ratios, strata_of
+from fssbench.metrics.counts import RATIOS, Booleans, ClusterCounts, Floats, Integers, Ratios, strata_of
 
 _ONE_THREAD = 1 << 18
 """Up to this many multiplications, OpenBLAS computes a matrix product in one thread (interface/gemm.c)."""
@@ -70,48 +70,55 @@ def bootstrap(
 
 
 def totals_of(
-    parts: Sequence[ClusterCounts], draws: int, generator: np.random.Generator | Sequence[int]
+    parts: Sequence[ClusterCounts],
+    draws: int,
+    generator: np.random.Generator | Sequence[int],
+    measures: Collection[str] = RATIOS,
 ) -> list[Floats]:
-    """Return the weighted sums of the counts in each draw, (draws, columns) of each part; see `bootstrap`."""
+    """Return the weighted sums of the counts in each draw, (draws, columns) of each part.
+
+    Args:
+        parts: As for `bootstrap`.
+        draws: As for `bootstrap`.
+        generator: As for `bootstrap`.
+        measures: The metrics that will be computed. The sums that only others are computed from are NaN.
+    """
     edges = [0, *np.cumsum([counts.sums.shape[1] for counts in parts]).tolist()]
     sizes = _sizes_of(parts)
     groups = _merge_single_strata(sizes)
-    drawn = [_Group.of(pooled, draws) for pooled in _pooled(parts, groups, edges)]
+    needed = np.concatenate([counts.needed_for(measures) for counts in parts])
+    drawn = [_Group.of(pooled, needed) for pooled in _pooled(parts, groups, edges)]
+    # A row per column of the counts: those of a group are then added, and ratios computed, in whole rows.
+    totals = np.zeros((edges[-1], draws))
+    totals[~needed] = np.nan
     done = 0
     for block in _weights_of(sizes, draws, generator):
+        rows = len(block[0])
         for group, weights in zip(drawn, block, strict=True):
-            first = done
-            for some in _slices(weights, len(group.columns)):
-                np.matmul(some, group.pooled, out=group.totals[first : first + len(some)])
-                first += len(some)
-        done += len(block[0])
-    totals = np.zeros((draws, edges[-1]))
-    for group in drawn:
-        totals[:, group.columns] += group.totals
-    return [totals[:, first:last] for first, last in pairwise(edges)]
+            totals[group.columns, done : done + rows] += _product(group.pooled, weights.T)
+        done += rows
+    return [totals[first:last].T for first, last in pairwise(edges)]
 
 
 @dataclass(frozen=True, eq=False)
 class _Group:
-    """The counts of the clusters that are drawn from together, without the columns in which all of them are 0.
+    """The counts of the clusters that are drawn from together, without columns that aren't needed or are 0 in all.
 
     1-way episodes of a class have no counts of another: with C classes most columns are 0.
 
     Attributes:
         columns: The other columns, (M,).
-        pooled: The counts, (clusters, M).
-        totals: Their sums in each draw, (draws, M).
+        pooled: The counts, (M, clusters).
     """
 
     columns: npt.NDArray[np.intp]
     pooled: Floats
-    totals: Floats
 
     @classmethod
-    def of(cls, pooled: Floats, draws: int) -> Self:
-        """Return the counts without these columns, with room for the sums."""
-        columns = np.flatnonzero(pooled.any(axis=0))
-        return cls(columns, np.ascontiguousarray(pooled[:, columns]), np.empty((draws, len(columns))))
+    def of(cls, pooled: Floats, needed: Booleans) -> Self:
+        """Return the counts, (clusters, columns), without these columns."""
+        columns = np.flatnonzero(pooled.any(axis=0) & needed)
+        return cls(columns, np.ascontiguousarray(pooled[:, columns].T))
 
 
 def _pooled(parts: Sequence[ClusterCounts], groups: Sequence[Integers], edges: Sequence[int]) -> Iterator[Floats]:
@@ -148,14 +155,22 @@ def resampled(
     return np.concatenate(drawn)
 
 
-def _slices(weights: Floats, columns: int) -> Iterator[Floats]:
-    """Yield blocks of rows of `weights`, each so small that OpenBLAS multiplies it in one thread.
+def _product(counts: Floats, weights: Floats) -> Floats:
+    """Return the matrix product, (M, draws), in parts that are so small that OpenBLAS multiplies each in one thread.
 
-    Products of a hundred rows and few columns are not faster with several threads: the threads mostly wait for each
+    Products of a hundred draws and few columns are not faster with several threads: the threads mostly wait for each
     other, and use several times the processor time.
+
+    Args:
+        counts: (M, clusters).
+        weights: (clusters, draws).
     """
-    rows = max(1, _ONE_THREAD // max(1, weights.shape[1] * columns))
-    yield from (weights[first : first + rows] for first in range(0, len(weights), rows))
+    draws = weights.shape[1]
+    product = np.empty((len(counts), draws))
+    step = max(1, _ONE_THREAD // max(1, counts.size))
+    for first in range(0, draws, step):
+        np.matmul(counts, weights[:, first : first + step], out=product[:, first : first + step])
+    return product
 
 
 def _merge_single_strata(sizes: Sequence[int]) -> list[Integers]:
@@ -193,7 +208,8 @@ def _weights_of(
 @lru_cache(maxsize=8)
 def _kept_weights(sizes: tuple[int, ...], draws: int, seed: tuple[int, ...]) -> list[list[Floats]]:
     drawn = _weights(_merge_single_strata(sizes), draws, np.random.default_rng(list(seed)))
-    whole = [np.concatenate(parts) for parts in zip(*drawn, strict=True)]
+    # Each cluster's weights lie next to each other, as `_product` takes them.
+    whole = [np.asfortranarray(np.concatenate(parts)) for parts in zip(*drawn, strict=True)]
     for weights in whole:
         weights.flags.writeable = False
     return [whole]

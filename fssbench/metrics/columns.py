@@ -11,10 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from fssbench.errors import UsageError
-from fssbench.metrics.counts import FIXED_COLUMNS, MAX_SUM, ClusterCounts, Integers
+from fssbench.metrics.counts import FIXED_COLUMNS, MAX_SUM, Booleans, ClusterCounts, Integers
 from fssbench.metrics.fold_counts import FoldCounts
 
-Booleans = npt.NDArray[np.bool_]
 _SMALL = 1 << 16
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from operator import itemgetter
 from typing import TYPE_CHECKING
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
+Booleans = npt.NDArray[np.bool_]
 
 MAX_SUM = 1 << 62
 """An upper limit for the sum of the pixels of a fold; no real fold reaches it."""
@@ -97,6 +98,16 @@ class ClusterCounts:
             per_class=per_class,
         )
 
+    def needed_for(self, measures: Collection[str]) -> Booleans:
+        """Return which columns of `sums` metrics are computed from, bool (columns,).
+
+        Those of presence are for the exact ratio alone, which few tables show.
+        """
+        needed = np.ones(self.sums.shape[1], dtype=np.bool_)
+        rest = 2 * len(self.classes) + FIXED_COLUMNS
+        needed[rest - 2 : rest] = "exact_ratio" in measures
+        return needed
+
     @cached_property
     def strata(self) -> tuple[int, ...]:
         """The number of clusters in each stratum, in the order of the strata."""
@@ -140,6 +151,8 @@ RATIOS = ("miou", "fb_iou", "exact_ratio", "base_miou", "total_miou")
 
 def mean_ratios(over: Sequence[Ratios]) -> Ratios:
     """Return the mean of each metric over runs or folds; None where one of them does not have the metric."""
+    if len(over) == 1:
+        return replace(over[0], per_class=None)
     columns = {name: [getattr(ratios, name) for ratios in over] for name in RATIOS}
     means = {name: np.mean(values, axis=0) for name, values in columns.items() if all(v is not None for v in values)}
     return Ratios(**means)

@@ -115,9 +115,7 @@ def interval_of_mean(samples: Sequence[Sample], level: float, lowest: float = 0.
     for sample in samples:
         if reason := sample.unknown:
             return not_given(f"{sample.name}: {reason}" if sample.name and len(samples) > 1 else reason)
-    freedom = _pooled_freedom(
-        [float(np.var(sample.drawn)) for sample in samples], [sample.degrees_of_freedom for sample in samples]
-    )
+    freedom = _pooled_freedom(samples)
     spread = float(np.std(np.mean([sample.drawn for sample in samples], axis=0)))
     reach = student_quantile(0.5 + level / 2.0, freedom) * spread
     value = float(np.mean([sample.value for sample in samples]))
@@ -130,13 +128,15 @@ def not_given(reason: str) -> Interval:
     return Interval(nan, nan, reason)
 
 
-def _pooled_freedom(variances: Sequence[float], degrees: Sequence[int]) -> float:
+def _pooled_freedom(samples: Sequence[Sample]) -> float:
     """Return the degrees of freedom of a mean: their sum, unless one of them is small.
 
     Source: Welch, Biometrika 34, 1947, and Satterthwaite, Biometrics Bulletin 2, 1946.
     """
+    degrees = [sample.degrees_of_freedom for sample in samples]
     if min(degrees) >= _MANY:
         return sum(degrees)
+    variances = [float(np.var(sample.drawn)) for sample in samples]
     parts = [each**2 / degree for each, degree in zip(variances, degrees, strict=True)]
     return float(sum(variances) ** 2 / sum(parts))
 

@@ -86,7 +86,9 @@ def summarise(
     return summary_of(folds, draws=draws, level=level, seed=seed)
 
 
-def totals_together(many: Sequence[Sequence[FoldCounts]], draws: int, seed: int = 0) -> list[list[Totals]]:
+def totals_together(
+    many: Sequence[Sequence[FoldCounts]], draws: int, seed: int = 0, measures: Collection[str] = RATIOS
+) -> list[list[Totals]]:
     """Return the sums in each draw for the folds of several runs, each as `summary_of` would draw them alone.
 
     Runs of one list share their draws, and are multiplied with them at once. A fold with several runs in its list is
@@ -96,6 +98,7 @@ def totals_together(many: Sequence[Sequence[FoldCounts]], draws: int, seed: int 
         many: The counts of the folds of each run.
         draws: As for `summarise`.
         seed: As for `summarise`.
+        measures: The metrics that get an interval; `summary_of` must not be called for others.
     """
     found: list[list[Totals]] = [[None] * len(folds) for folds in many]
     alike: dict[tuple[int, int], list[tuple[int, int]]] = {}
@@ -105,7 +108,7 @@ def totals_together(many: Sequence[Sequence[FoldCounts]], draws: int, seed: int 
                 alike.setdefault((counts.total.fold, id(counts.total.clusters)), []).append((number, place))
     for (fold, _), places in alike.items():
         parts = [many[number][place].total for number, place in places]
-        for (number, place), totals in zip(places, totals_of(parts, draws, (seed, fold)), strict=True):
+        for (number, place), totals in zip(places, totals_of(parts, draws, (seed, fold), measures), strict=True):
             found[number][place] = [totals]
     return found
 

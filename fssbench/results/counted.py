@@ -15,8 +15,8 @@ from pathlib import Path
 import numpy as np
 
 from fssbench.files import file_size
-from fssbench.metrics.columns import Booleans, EpisodeColumns, count_columns
-from fssbench.metrics.counts import MAX_SUM, Integers
+from fssbench.metrics.columns import EpisodeColumns, count_columns
+from fssbench.metrics.counts import MAX_SUM, Booleans, Integers
 from fssbench.metrics.fold_counts import FoldCounts
 from fssbench.metrics.scores import with_all_classes
 from fssbench.metrics.summary import Summary, summary_of
@@ -25,12 +25,14 @@ from fssbench.results.record import FoldRecord, Run
 from fssbench.results.rows import MAX_BYTES, MAX_LABEL, MAX_NUMBER, MAX_PIXELS
 from fssbench.results.run_reader import PARTS, ROWS
 
-# Repetitions that give nothing back (`++`) and no alternatives: a table of many runs spends most of its time here.
+# Repetitions that give nothing back (`++`), hardly an alternative, none of a fixed number: a table of many runs spends
+# most of its time here.
 _NUMBER = r"(?!0[0-9])[0-9]{1,13}+"
 """A whole number from 0 that surely fits into 64 bits."""
 _SECONDS = r"(?!0[0-9])[0-9]{1,10}+(?:\.[0-9]{1,20}+)?+(?:e-[0-9]{1,2}+)?+"
-_NAME = r'"[ !#-\[\]-~]*+"'
+_TEXT = r"[ !#-\[\]-~]*+"
 """A name without escapes."""
+_NAME = f'"{_TEXT}"'
 _BOOLEAN = r"(?:true|false)"
 
 
@@ -124,18 +126,21 @@ def read_columns(path: Path, way: int, shot: int) -> EpisodeColumns | None:
     found = _pattern(way, shot).findall(text)
     if not found or len(found) != text.count(b"\n"):
         return None
-    columns = list(zip(*found, strict=True))
+    numbers, query, classes, counts, presence, rare = zip(*found, strict=True)
     del found
-    episode, fold, query, classes, both, either, present, truth, lost_supports, lost_query, predicted = columns
+    episode, fold = _whole(numbers, b',"fold":').T
+    intersection, union = np.hsplit(_whole(counts, b'],"union":['), 2)
+    present, truth = np.hsplit(_booleans(presence, b'],"truth":['), 2)
+    lost_supports, lost_query, predicted = _rare(rare, way)
     result = EpisodeColumns(
-        fold=_whole(fold)[:, 0],
-        episode=_whole(episode)[:, 0],
+        fold=fold,
+        episode=episode,
         query=np.array(query, dtype=np.bytes_),
         classes=_whole(classes),
-        intersection=_whole(both),
-        union=_whole(either),
-        present=_booleans(present),
-        truth=_booleans(truth),
+        intersection=intersection,
+        union=union,
+        present=present,
+        truth=truth,
         lost_supports=_filled(lost_supports, way),
         lost_query=_filled(lost_query, way).astype(bool),
     )
@@ -144,33 +149,58 @@ def read_columns(path: Path, way: int, shot: int) -> EpisodeColumns | None:
 
 @cache
 def _pattern(way: int, shot: int) -> re.Pattern[bytes]:
-    """Return the pattern of a row of N classes with K supports each."""
+    """Return the pattern of a row of N classes with K supports each.
 
-    def several(item: str, count: int) -> str:
-        return rf"{item}(?:,{item}){{{count - 1}}}"
-
-    supports = several(rf"\[{several(_NAME, shot)}\]", way)
+    Its groups are objects of their own for each row, so numbers that stand next to each other are one group.
+    """
+    numbers, booleans = _several(_NUMBER, way + 1), _several(_BOOLEAN, way)
+    digests = _several(_NAME, 1 + way * shot)
+    supports = _several(rf"\[{_several(_NAME, shot)}\]", way)
     parts = (
-        rf'^{{"episode":({_NUMBER}),"fold":({_NUMBER}),"query":"([ !#-\[\]-~]*)"',
-        rf'"classes":\[({several(_NUMBER, way)})\],"supports":\[{supports}\]',
-        rf'"intersection":\[({several(_NUMBER, way + 1)})\],"union":\[({several(_NUMBER, way + 1)})\]',
-        rf'"present":\[({several(_BOOLEAN, way)})\],"truth":\[({several(_BOOLEAN, way)})\],"seconds":{_SECONDS}'
-        rf'(?:,"photos":\[{several(_NAME, 1 + way * shot)}\])?(?:,"masks":\[{several(_NAME, 1 + way * shot)}\])?'
-        rf'(?:,"lost_supports":\[({several(_NUMBER, way)})\])?(?:,"lost_query":\[({several(_BOOLEAN, way)})\])?'
-        rf'(?:,"predicted":\[({several(_NUMBER, way)})\])?}}\n',
+        rf'^{{"episode":({_NUMBER},"fold":{_NUMBER}),"query":"({_TEXT})"',
+        rf'"classes":\[({_several(_NUMBER, way)})\],"supports":\[{supports}\]',
+        rf'"intersection":\[({numbers}\],"union":\[{numbers})\]',
+        rf'"present":\[({booleans}\],"truth":\[{booleans})\],"seconds":{_SECONDS}'
+        rf'(?:,"photos":\[{digests}\])?+(?:,"masks":\[{digests}\])?+({_rare_fields(way, "(?:")})}}\n',
     )
     return re.compile(",".join(parts).encode("ascii"), re.MULTILINE)
 
 
-def _whole(column: Sequence[bytes]) -> Integers:
-    """Return the numbers of a column, int64 (E, numbers of a row)."""
-    numbers = np.fromstring(b",".join(column).decode("ascii"), dtype=np.int64, sep=",")
+def _rare_fields(way: int, group: str = "(") -> str:
+    """Return the pattern of the fields that few rows have; `group` begins each of the three groups."""
+    supports, query, predicted = (_several(item, way) for item in (_NUMBER, _BOOLEAN, _NUMBER))
+    return (
+        rf'(?:,"lost_supports":\[{group}{supports})\])?+(?:,"lost_query":\[{group}{query})\])?+'
+        rf'(?:,"predicted":\[{group}{predicted})\])?+'
+    )
+
+
+def _several(item: str, count: int) -> str:
+    return ",".join([item] * count)
+
+
+def _rare(column: Sequence[bytes], way: int) -> tuple[Sequence[bytes], ...]:
+    """Return the fields that few rows have, a column each; empty where a row does not have it."""
+    if not any(column):
+        return column, column, column
+    pattern = re.compile(b"^" + _rare_fields(way).encode("ascii") + b"$", re.MULTILINE)
+    return tuple(zip(*pattern.findall(b"\n".join(column)), strict=True))
+
+
+def _whole(column: Sequence[bytes], between: bytes = b",") -> Integers:
+    """Return the numbers of a column, int64 (E, numbers of a row).
+
+    Args:
+        column: The numbers of each row, with commas.
+        between: What stands between two lists of them.
+    """
+    numbers = np.fromstring(b",".join(column).replace(between, b",").decode("ascii"), dtype=np.int64, sep=",")
     return numbers.reshape(len(column), -1)
 
 
-def _booleans(column: Sequence[bytes]) -> Booleans:
-    """Return the truth values of a column, bool (E, values of a row)."""
-    letters = b",".join(column).replace(b"true", b"1").replace(b"false", b"0")
+def _booleans(column: Sequence[bytes], between: bytes = b",") -> Booleans:
+    """Return the truth values of a column, bool (E, values of a row); the arguments are those of `_whole`."""
+    letters = b",".join(column).replace(between, b",").replace(b"true", b"1").replace(b"false", b"0")
     values: Booleans = np.frombuffer(letters, dtype=np.uint8)[::2] == ord("1")
     return values.reshape(len(column), -1)
 

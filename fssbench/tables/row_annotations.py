@@ -93,7 +93,8 @@ def _intervals(asked: Sequence[tuple[Measurement, Sequence[str]]]) -> list[dict[
             longest = max(len(fold.total.clusters) for fold in counts[number])
             by_draws.setdefault(min(DRAWS, max(_LEAST_DRAWS, _WEIGHTS // longest)), []).append(number)
     for draws, numbers in by_draws.items():
-        together = totals_together([counts[number] for number in numbers], draws)
+        measures = {_measure(column) for number in numbers for column in asked[number][1]}
+        together = totals_together([counts[number] for number in numbers], draws, measures=measures)
         for number, totals in zip(numbers, together, strict=True):
             one, columns = asked[number]
             summary = summary_of(

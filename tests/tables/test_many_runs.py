@@ -20,7 +20,7 @@ import fssbench.results
 import fssbench.results.counted
 from fssbench.checking import report_of
 from fssbench.checking.measured import measured
-from fssbench.metrics.bootstrap import _slices
+from fssbench.metrics.bootstrap import _product
 from fssbench.tables import Comparison, compare, render
 from fssbench.tables import measurements as tables_measurements
 from fssbench.tables import neighbours as tables_neighbours
@@ -238,9 +238,17 @@ def test_the_numbers_of_a_check_are_those_of_the_run(runs: Path) -> None:
     assert [fold.numbers.miou for fold in one.folds] == [its.miou for its in summary.folds]
 
 
-@pytest.mark.parametrize("shape", [(0, 5), (1, 1), (131, 1000), (3, 400_000), (7, 100)])
-def test_weights_are_multiplied_in_slices_that_one_thread_takes(shape: tuple[int, int]) -> None:
-    weights, columns = np.arange(shape[0], dtype=float)[:, None] * np.ones(shape), 14
-    slices = list(_slices(weights, columns))
-    assert np.array_equal(np.concatenate(slices) if slices else weights, weights)
-    assert all(len(some) == 1 or some.size * columns <= 1 << 18 for some in slices)
+@pytest.mark.parametrize(("draws", "clusters"), [(0, 5), (1, 1), (131, 1000), (3, 40_000), (7, 100)])
+def test_weights_are_multiplied_in_parts_that_one_thread_takes(
+    draws: int, clusters: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chance, multiply, taken = np.random.default_rng(0), np.matmul, []
+    counts, weights = chance.integers(0, 9, (14, clusters)).astype(float), chance.integers(0, 9, (clusters, draws))
+
+    def matmul(left: np.ndarray, right: np.ndarray, out: np.ndarray) -> np.ndarray:
+        taken.append((left.size * right.shape[1], right.shape[1]))
+        return multiply(left, right, out=out)
+
+    monkeypatch.setattr(np, "matmul", matmul)
+    assert np.array_equal(_product(counts, weights.astype(float)), counts @ weights)
+    assert all(size <= 1 << 18 or wide == 1 for size, wide in taken)
