@@ -25,7 +25,7 @@ def _parameter(case: dict[str, Any]) -> Any:
     return pytest.param(case, id=name, marks=[pytest.mark.long] if long else [])
 
 
-@pytest.mark.parametrize("case", map(_parameter, CASES))
+@pytest.mark.parametrize("case", [_parameter(case) for case in CASES])
 def test_counts_equal_the_released_evaluators(case: dict[str, Any], shared: Path) -> None:
     arguments = dict(case["build"])
     method = fssbench.build(arguments.pop("method"), **arguments)
