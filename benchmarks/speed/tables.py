@@ -21,8 +21,10 @@ from pydantic import TypeAdapter
 
 from fssbench.checking import report_of
 from fssbench.results import Row, Run
-from fssbench.results.record import DatasetRecord, Environment, FoldRecord, MethodRecord, ProtocolRecord, Start, Weights
+from fssbench.results.method_record import MethodRecord
+from fssbench.results.record import DatasetRecord, Environment, FoldRecord, ProtocolRecord, Start
 from fssbench.results.rows import line_of
+from fssbench.results.weights_record import Weights
 from fssbench.tables import Comparison, compare, render
 from fssbench.tables.measured import measured_entries
 from fssbench.tables.measurements import measurements

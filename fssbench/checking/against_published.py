@@ -12,7 +12,7 @@ from fssbench.checking.verdict import Check, Report, Tolerance, judge, not_compa
 from fssbench.metrics.summary import FoldSummary, Interval, Summary
 from fssbench.publications.load import publications
 from fssbench.publications.rows import FOLDS, PrintedRow, Publications
-from fssbench.results.record import Weights
+from fssbench.results.weights_record import Weights
 from fssbench.tables.measured import measured_variant
 from fssbench.tables.measurements import dataset_key
 

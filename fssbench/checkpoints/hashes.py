@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from fssbench.checkpoints.hub import backbone_model
 from fssbench.hub.networks import HubNetwork
-from fssbench.results.record import Weights
+from fssbench.results.weights_record import Weights
 
 if TYPE_CHECKING:
     from typing import Any

@@ -12,7 +12,7 @@ from fssbench.checkpoints.files import file_sha256, recognise, stored_precision
 from fssbench.checkpoints.registry import Record, records
 from fssbench.errors import BrokenFileError
 from fssbench.hub.snapshots import revision_of
-from fssbench.results.record import HubModel
+from fssbench.results.weights_record import HubModel
 
 if TYPE_CHECKING:
     from fssbench.hub.networks import HubNetwork

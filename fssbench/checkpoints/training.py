@@ -14,7 +14,7 @@ from fssbench.ledger.classes import base_classes, class_names
 from fssbench.ledger.facts import NETWORK, Facts, declared
 from fssbench.ledger.seen import Seen, seen
 from fssbench.methods.catalogue import list_methods, method_info
-from fssbench.results.record import Trained
+from fssbench.results.weights_record import Trained
 
 if TYPE_CHECKING:
     from fssbench.checkpoints.entry import Record

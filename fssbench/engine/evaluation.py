@@ -25,9 +25,10 @@ from fssbench.protocols.rules import protocol as protocol_of
 from fssbench.protocols.rules import protocol_of_list
 from fssbench.results.environment import start
 from fssbench.results.progress import Progress, Silent
-from fssbench.results.record import Run, Weights
+from fssbench.results.record import Run
 from fssbench.results.run_reader import Existing, Results
 from fssbench.results.run_writer import RunFolder
+from fssbench.results.weights_record import Weights
 from fssbench.tracking.callback import Callback
 from fssbench.tracking.guarded import Guarded, watching
 

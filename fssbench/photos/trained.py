@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from fssbench.episode import EpisodeList
     from fssbench.methods.base.method import Method
     from fssbench.photos.choice import Chosen
-    from fssbench.results.record import Weights
+    from fssbench.results.weights_record import Weights
 
 
 class TrainedMethod:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from fssbench.registry import Registry
-from fssbench.results.record import PackageRecord
+from fssbench.results.method_record import PackageRecord
 
 _COMMIT = re.compile(r"[0-9A-Za-z]{1,64}")
 _MAX_BYTES = 1 << 20

@@ -31,13 +31,14 @@ from fssbench.planning.spelling import spelled
 from fssbench.planning.until import until_of
 from fssbench.planning.weights import Source, sources_for
 from fssbench.protocols.rules import Protocol
-from fssbench.results.record import MethodRecord, Run
+from fssbench.results.method_record import MethodRecord
+from fssbench.results.record import Run
 
 if TYPE_CHECKING:
     from fssbench.datasets.dataset import Dataset
     from fssbench.episode import EpisodeList
-    from fssbench.results.record import Option
-    from fssbench.results.run_writer import Seen
+    from fssbench.results.folder_state import Seen
+    from fssbench.results.method_record import Option
     from fssbench.results.until import Until
 
 
@@ -131,8 +132,8 @@ def plan(request: Request, opened: Dataset | None = None) -> Plan:
     from fssbench.datasets import open_dataset
     from fssbench.datasets.catalogue import REGISTRY
     from fssbench.datasets.transfer.view import known_fold_count, transfer_view
+    from fssbench.results.folder_state import check_folder
     from fssbench.results.run_reader import Existing
-    from fssbench.results.run_writer import check_folder
 
     request = spelled(request)
     for name in (request.dataset, request.trained_on):
@@ -187,8 +188,9 @@ def with_folder(planned: Plan) -> Plan:
         UsageError: If the folder can't be written to, or its run can't be continued.
         BrokenFileError: If the run to be continued is damaged.
     """
+    from fssbench.results.continues import check_continues
+    from fssbench.results.folder_state import check_folder
     from fssbench.results.run_reader import RUN, Existing
-    from fssbench.results.run_writer import check_continues, check_folder
 
     if not planned.request.leads:
         return planned

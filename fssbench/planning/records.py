@@ -15,15 +15,9 @@ from fssbench.methods.catalogue import REGISTRY as METHODS
 from fssbench.methods.catalogue import MethodInfo
 from fssbench.planning.leaks import leaking
 from fssbench.planning.packages import package_record
-from fssbench.results.record import (
-    CodeRecord,
-    DatasetRecord,
-    FoldRecord,
-    MethodRecord,
-    Option,
-    ProtocolRecord,
-    Weights,
-)
+from fssbench.results.method_record import CodeRecord, MethodRecord, Option
+from fssbench.results.record import DatasetRecord, FoldRecord, ProtocolRecord
+from fssbench.results.weights_record import Weights
 
 if TYPE_CHECKING:
     from typing import Any

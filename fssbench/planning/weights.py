@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Literal
 from fssbench.datasets.catalogue import require_training
 from fssbench.errors import CheckpointError, MissingError, UsageError
 from fssbench.hub.names import hub_name, is_hub_name
-from fssbench.results.record import HubModel, Option, Trained, Weights
+from fssbench.results.method_record import Option
+from fssbench.results.weights_record import HubModel, Trained, Weights
 
 if TYPE_CHECKING:
     from fssbench.checkpoints import Record

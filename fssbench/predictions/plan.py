@@ -24,8 +24,8 @@ from fssbench.protocols.rules import Protocol, ScoreAt, list_protocols, protocol
 if TYPE_CHECKING:
     from fssbench.datasets.dataset import Dataset
     from fssbench.episode import EpisodeList
+    from fssbench.results.folder_state import Seen
     from fssbench.results.run_reader import Existing
-    from fssbench.results.run_writer import Seen
 
 _NAME = re.compile(r"[^\x00-\x1f\x7f-\x9f]{1,100}")
 
@@ -105,8 +105,8 @@ def plan_score(request: ScoreRequest) -> ScorePlan:
     from fssbench.datasets import open_dataset
     from fssbench.datasets.catalogue import REGISTRY
     from fssbench.datasets.transfer.view import transfer_view
+    from fssbench.results.folder_state import check_folder
     from fssbench.results.run_reader import RUN, Existing
-    from fssbench.results.run_writer import check_folder
 
     request = spelled(request)
     lists = episode_lists(request.episodes, request.fold)

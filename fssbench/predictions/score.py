@@ -16,13 +16,15 @@ from fssbench.predictions.files import Listing, file_name, named, read_file, rea
 from fssbench.predictions.plan import ScorePlan
 from fssbench.predictions.saved_masks import check_saved_masks
 from fssbench.results.environment import start
+from fssbench.results.method_record import MethodRecord
 from fssbench.results.photos import mask_digest, photo_names
 from fssbench.results.progress import Progress, Silent
-from fssbench.results.record import MethodRecord, Run, Weights
+from fssbench.results.record import Run
 from fssbench.results.rows import Row
 from fssbench.results.run_reader import Existing, Results
 from fssbench.results.run_writer import RunFolder
 from fssbench.results.scoring import LabelMap, PredictedLabels, Truth, row_of
+from fssbench.results.weights_record import Weights
 
 if TYPE_CHECKING:
     from fssbench.datasets.dataset import Label

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from fssbench.results.record import MethodRecord, ProtocolRecord, Run
+from fssbench.results.method_record import MethodRecord
+from fssbench.results.record import ProtocolRecord, Run
 
 
 def is_scored(run: Run) -> bool:

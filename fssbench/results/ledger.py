@@ -12,10 +12,11 @@ from fssbench.ledger.classes import base_classes, class_names
 from fssbench.ledger.facts import FACTS, NETWORK, Facts, declared
 from fssbench.ledger.seen import Seen, seen
 from fssbench.methods.catalogue import is_built_in, method_info
-from fssbench.results.record import Trained
+from fssbench.results.weights_record import Trained
 
 if TYPE_CHECKING:
-    from fssbench.results.record import FoldRecord, Run, Weights
+    from fssbench.results.record import FoldRecord, Run
+    from fssbench.results.weights_record import Weights
 
 
 def ledger_of(run: Run) -> tuple[Facts, Seen]:

@@ -6,173 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import ClassVar, Literal
 
-from fssbench.ledger.facts import ChosenOn, NovelImages
 from fssbench.metrics.summary import LEVEL
 from fssbench.protocols.choices import BaseRule, ProtocolFile, QueryRim
+from fssbench.results.method_record import STRICT, MethodRecord, Option, PackageRecord
 from fssbench.results.shard import WHOLE, Cut, Shard
 from fssbench.results.until import Until
-
-Option = str | int | float | bool | tuple[int | float, ...] | None
-_CONFIG: dict[str, object] = {"extra": "forbid", "strict": True, "allow_inf_nan": False}
-
-
-@dataclass(frozen=True)
-class CodeRecord:
-    """The code of a method that is not registered.
-
-    Attributes:
-        path: The file, as it was named on the command line; None if it is not known.
-        sha256: Hex hash of the file; None if there is none.
-        imports: The sha256 of each file next to it that it imports, by name.
-    """
-
-    __pydantic_config__: ClassVar[dict[str, object]] = _CONFIG
-
-    path: str | None
-    sha256: str | None
-    imports: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class PackageRecord:
-    """The package of somebody else that a method or a data set comes from, through an entry point.
-
-    Attributes:
-        name: Name of the distribution.
-        version: Its version, according to its metadata; empty if it states none.
-        commit: The commit that it was installed from, where pip noted one (PEP 610); None otherwise.
-        editable: Whether its folder is on the path, so that its code may have changed since it was installed.
-        file: The file of the class, below the folder of the package's top module.
-        sha256: Hex hash of that file; None if it can't be read.
-    """
-
-    __pydantic_config__: ClassVar[dict[str, object]] = _CONFIG
-
-    name: str
-    version: str
-    commit: str | None = None
-    editable: bool = False
-    file: str | None = None
-    sha256: str | None = None
-
-    def describe(self) -> str:
-        """Return the package as text, e.g. "mynet 1.2, commit 0123456789ab, editable, net.py sha256 ba9876543210"."""
-        parts = [f"{self.name} {self.version}".strip(), f"commit {self.commit[:12]}" if self.commit else ""]
-        parts += ["editable" if self.editable else "", f"{self.file} sha256 {self.sha256[:12]}" if self.sha256 else ""]
-        return ", ".join(part for part in parts if part)
-
-
-@dataclass(frozen=True)
-class Trained:
-    """What weights say of their training: the metadata that `fssbench train` writes, or the registry of checkpoints.
-
-    Attributes:
-        dataset: The data set.
-        fold: The fold whose classes were not learnt.
-        classes: The names of the classes whose labels were learnt; None if they are not known.
-        novel_images: What became of training images that hold novel classes, as in `fssbench.ledger.facts`; None if it
-            is not stated.
-        chosen_on: The classes by whose results the weights were chosen; None if it is not stated.
-        released: Whether the weights are a release's own.
-    """
-
-    __pydantic_config__: ClassVar[dict[str, object]] = _CONFIG
-
-    dataset: str
-    fold: int | None
-    classes: tuple[str, ...] | None = None
-    novel_images: NovelImages | None = None
-    chosen_on: ChosenOn | None = None
-    released: bool = False
-
-
-@dataclass(frozen=True)
-class MethodRecord:
-    """The method as it was built.
-
-    Attributes:
-        name: Name in the registry, or the class for a method that is not registered.
-        variant: The variant; None if there is only one.
-        backbone: Name of the backbone; None if the method has none.
-        task: "fss" or "fscs".
-        options: Further arguments of `fssbench.build`.
-        learnable_parameters: Number of trainable parameters; None until the method is built.
-        code: The code of a method that is not registered; None for a registered one.
-        package: The package that it comes from, if that is another one than fssbench; None in runs of earlier versions.
-        ledger: The facts of the ledger that a method declares which is not one of fssbench's
-            (`fssbench.ledger.facts.Facts`); empty if it declares none.
-    """
-
-    __pydantic_config__: ClassVar[dict[str, object]] = _CONFIG
-
-    name: str
-    variant: str | None
-    backbone: str | None
-    task: Literal["fss", "fscs"]
-    options: Mapping[str, Option] = field(default_factory=dict)
-    learnable_parameters: int | None = None
-    code: CodeRecord | None = None
-    package: PackageRecord | None = None
-    ledger: Mapping[str, str | tuple[str, ...]] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class HubModel:
-    """A model of the Hugging Face hub, or of a local folder in the hub's layout.
-
-    Attributes:
-        repository: Name on the hub; empty for a local folder.
-        revision: The commit; empty for a local folder.
-        sha256: Hex hash of its weight file; of weights in several files the hash of their names and hashes.
-        precision: Type of the numbers in the file, e.g. "float32"; they are converted to float32.
-        licence: According to its model card or the registry of checkpoints; empty if unknown.
-        layers: The numbers of the blocks or stages whose maps are used, from 1; empty if the method decides.
-    """
-
-    __pydantic_config__: ClassVar[dict[str, object]] = _CONFIG
-
-    repository: str
-    revision: str
-    sha256: str
-    precision: str
-    licence: str = ""
-    layers: tuple[int, ...] = ()
-
-    def describe(self) -> str:
-        """Return the model, its commit or hash, precision, licence and layers as text."""
-        known = f"{self.repository} at {self.revision[:12]}" if self.repository else f"sha256 {self.sha256[:12]}"
-        layers = f"layers {', '.join(map(str, self.layers))}" if self.layers else ""
-        licence = f"licence {self.licence}" if self.licence else "licence unknown"
-        return ", ".join(part for part in (known, self.precision, licence, layers) if part)
-
-
-@dataclass(frozen=True)
-class Weights:
-    """The weights of the method.
-
-    Attributes:
-        kind: "checkpoint" (a file), "memory" (passed by a caller in Python), "random", "none", or "predictions": the
-            predictions were read from files, and the weights are not known.
-        sha256: Hex hash of the file, of the weights in memory, or of the predictions (`fssbench.predictions.digest`);
-            None for "random" and "none".
-        backbone_sha256: Hash of the file of the frozen backbone, if it is a separate file.
-        checkpoint: Name in the registry of checkpoints, if it is registered.
-        path: Path of the file, or of the folder of predictions, on that machine.
-        seed: Seed of random weights.
-        hub: The models of the Hugging Face hub that the weights, or those of the backbone, come from.
-        trained: What they say of their training; None if nothing says it, and in runs of earlier versions.
-    """
-
-    __pydantic_config__: ClassVar[dict[str, object]] = _CONFIG
-
-    kind: Literal["checkpoint", "memory", "random", "none", "predictions"]
-    sha256: str | None = None
-    backbone_sha256: str | None = None
-    checkpoint: str | None = None
-    path: str | None = None
-    seed: int | None = None
-    hub: tuple[HubModel, ...] = ()
-    trained: Trained | None = None
+from fssbench.results.weights_record import Weights
 
 
 @dataclass(frozen=True)
@@ -185,7 +24,7 @@ class DatasetRecord:
         package: The package that it comes from, as in `MethodRecord`.
     """
 
-    __pydantic_config__: ClassVar[dict[str, object]] = _CONFIG
+    __pydantic_config__: ClassVar[dict[str, object]] = STRICT
 
     name: str
     fingerprint: str
@@ -204,7 +43,7 @@ class ProtocolRecord:
         own: For a protocol that is not one of fssbench's, its file.
     """
 
-    __pydantic_config__: ClassVar[dict[str, object]] = _CONFIG
+    __pydantic_config__: ClassVar[dict[str, object]] = STRICT
 
     name: str
     task: Literal["fss", "fscs"]
@@ -244,7 +83,7 @@ class FoldRecord:
         in_shard: How many episodes of the list a shard has that is cut by "seams"; otherwise None.
     """
 
-    __pydantic_config__: ClassVar[dict[str, object]] = _CONFIG
+    __pydantic_config__: ClassVar[dict[str, object]] = STRICT
 
     fold: int
     classes: tuple[int, ...]
@@ -281,7 +120,7 @@ class Environment:
         root: Folder of the data; None if there are no files.
     """
 
-    __pydantic_config__: ClassVar[dict[str, object]] = _CONFIG
+    __pydantic_config__: ClassVar[dict[str, object]] = STRICT
 
     python: str
     platform: str
@@ -306,7 +145,7 @@ class Start:
         computed: What else may change last digits: "compiled", "channels_last", "deterministic".
     """
 
-    __pydantic_config__: ClassVar[dict[str, object]] = _CONFIG
+    __pydantic_config__: ClassVar[dict[str, object]] = STRICT
 
     time: str
     command: tuple[str, ...]
@@ -340,7 +179,7 @@ class Run:
         schema_version: Raised when the meaning of a field changes.
     """
 
-    __pydantic_config__: ClassVar[dict[str, object]] = _CONFIG
+    __pydantic_config__: ClassVar[dict[str, object]] = STRICT
 
     method: MethodRecord
     dataset: DatasetRecord

@@ -6,7 +6,7 @@ import json
 import logging
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -14,18 +14,18 @@ from typing import TYPE_CHECKING, Any, Self
 from fssbench.errors import BrokenFileError, MissingError, UsageError
 from fssbench.files import remove_leftovers
 from fssbench.results.arguments import is_scored
+from fssbench.results.continues import check_continues
 from fssbench.results.derived import frame_of_run
-from fssbench.results.differences import Difference, first_difference
+from fssbench.results.folder_state import Seen, check_folder, holds_rows, seen
 from fssbench.results.lost import lost_in
 from fssbench.results.photos import check_mask_digests, check_photo_digests
 from fssbench.results.record import Run
-from fssbench.results.rows import Row, RowWriter, is_held, read_rows
+from fssbench.results.rows import Row, RowWriter, read_rows
 from fssbench.results.run_reader import (
     LISTS,
     PARTS,
     ROWS,
     RUN,
-    SHARDS,
     SUMMARY,
     Existing,
     Results,
@@ -38,25 +38,11 @@ from fssbench.results.run_reader import (
 from fssbench.results.sound_rows import describe_damage, read_sound_rows
 from fssbench.results.studies import studies_record
 from fssbench.results.summary import caveats_of_list, caveats_of_protocol, summary_record
-from fssbench.writable import check_writable
 
 if TYPE_CHECKING:
     from fssbench.episode import EpisodeList
 
-_PUT_BACK = "put it back, start the run again with --overwrite, or give another --out"
-_CHANGED = {
-    "method.code.sha256": "; the method's file was changed since",
-    "method.code.imports": "; a file that the method imports was changed since",
-    "protocol.own.sha256": "; the protocol's file was changed since",
-}
 _LOG = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Seen:
-    """The state of a folder when the command began: inode, size and time of run.json, or None without that file."""
-
-    record: tuple[int, int, int] | None
 
 
 class RunFolder:
@@ -268,9 +254,9 @@ class RunFolder:
             raise UsageError(f"can't make {self.path}: {error.strerror}", "give another --out") from error
         writer = RowWriter(self.path / ROWS)
         if self._existing is Existing.OVERWRITE:
-            written = _seen(self.path) != self._seen  # only the run that was there at the start may be replaced
+            written = seen(self.path) != self._seen  # only the run that was there at the start may be replaced
         else:
-            written = (self.path / RUN).exists() or _holds_rows(self.path)
+            written = (self.path / RUN).exists() or holds_rows(self.path)
         if written:
             writer.close()
             raise UsageError(
@@ -350,92 +336,3 @@ def _record_of(run: Run) -> str:
     if of_fold:
         unset["folds"] = {"__all__": of_fold}
     return schema().dump_json(run, indent=1, exclude=unset).decode() + "\n"
-
-
-def check_folder(path: Path, existing: Existing) -> Seen:
-    """Refuse a folder that a run can't be written to, and return its state; nothing is written.
-
-    Raises:
-        UsageError: If the folder has a run that is neither to be continued nor replaced, a run that another command is
-            writing, or other files; or if it can't be created or written.
-        BrokenFileError: If the run to be continued has lost its record or its rows.
-    """
-    _check_content(path, existing)
-    if existing is Existing.OVERWRITE and is_held(path / ROWS):
-        raise UsageError(f"another run is writing to {path}", "wait for it, or give another --out")
-    check_writable(path)
-    return _seen(path)
-
-
-def _seen(path: Path) -> Seen:
-    try:
-        found = (path / RUN).stat()
-    except OSError:
-        return Seen(None)
-    return Seen((found.st_ino, found.st_size, found.st_mtime_ns))
-
-
-def _check_content(path: Path, existing: Existing) -> None:
-    if path.exists() and not path.is_dir():
-        raise UsageError(f"{path} is a file, not a folder", "give another --out")
-    if not path.exists() or all(entry.match(SHARDS) for entry in path.iterdir()):
-        return
-    if not (path / RUN).exists() and not (path / ROWS).exists():
-        raise UsageError(f"{path} has files that do not belong to a run", "give another --out")
-    if existing is Existing.REFUSE:
-        raise UsageError(
-            f"{path} already has a run",
-            "continue it with --resume, replace it with --overwrite, or give another --out",
-        )
-    if existing is Existing.RESUME:
-        _check_whole(path)
-
-
-def _check_whole(path: Path) -> None:
-    if not (path / RUN).exists() and _holds_rows(path):
-        raise BrokenFileError(
-            f"the run in {path} can't be continued: it has rows, but no {RUN} that describes them", _PUT_BACK
-        )
-    if (path / RUN).exists() and not any(path.glob(PARTS)) and not (path / ROWS).exists():
-        _LOG.warning("%s has %s, but no %s: all episodes are evaluated again", path, RUN, ROWS)
-
-
-def _holds_rows(path: Path) -> bool:
-    """Return whether one of the files of rows is not empty."""
-    return any(file.stat().st_size > 0 for file in (path / ROWS, *path.glob(PARTS)) if file.exists())
-
-
-def _as_before(found: Difference, *, changed: bool) -> str:
-    if found.field.endswith("hub.revision") and found.stored:
-        return f"name the model at the commit of the run, --backbone hf:...@{found.stored}"
-    if found.field.endswith("fingerprint"):
-        return "put the masks, annotations and lists back as they were"
-    return "put the file back as it was" if changed else "type the command as before"
-
-
-def check_continues(path: Path, run: Run) -> Run:
-    """Return the run that is stored in a folder, if `run` may continue it.
-
-    Raises:
-        UsageError: If they differ, with the first field that does.
-        BrokenFileError: If the stored run can't be read.
-    """
-    try:
-        stored = read_run(path)
-    except BrokenFileError as error:
-        raise BrokenFileError(f"the run in {path} can't be continued: {error.message}", _PUT_BACK) from error
-    if run.is_shard and stored.shard == run.shard and stored.limit != run.limit:
-        before, now = ("all" if limit is None else f"the first {limit}" for limit in (stored.limit, run.limit))
-        raise UsageError(
-            f"the run in {path} can't be continued: it is shard {run.as_shard} of {before} episodes of each list, and "
-            f"that of {now} has other ones",
-            f"{'leave --limit out' if stored.limit is None else f'--limit {stored.limit}'}, or give another --out",
-        )
-    if found := first_difference(stored, run):
-        changed = _CHANGED.get(found.field, "")
-        raise UsageError(
-            f"the run in {path} can't be continued: "
-            f"its {found.field} is {found.stored}, this command's is {found.requested}{changed}",
-            f"{_as_before(found, changed=bool(changed))}, or give another --out",
-        )
-    return stored

@@ -23,7 +23,7 @@ from fssbench.planning.base_classes import check_base_class_count
 from fssbench.planning.defaults import FROM_SCRATCH, recipe_source
 from fssbench.planning.spelling import spelled
 from fssbench.protocols.rules import Protocol
-from fssbench.results.record import HubModel
+from fssbench.results.weights_record import HubModel
 from fssbench.training.draws import training_lists
 from fssbench.training.recipe import Option, Recipe
 from fssbench.training.recipes import recipes

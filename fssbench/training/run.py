@@ -21,7 +21,7 @@ from fssbench.methods import build
 from fssbench.methods.base.method import Method
 from fssbench.methods.building import check_unchanged
 from fssbench.planning.settings import choose_device
-from fssbench.results.record import HubModel
+from fssbench.results.weights_record import HubModel
 from fssbench.training.continuing import history_text, note
 from fssbench.training.episodic import train
 from fssbench.training.loop import StepCallback, learning_rate

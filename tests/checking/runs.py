@@ -11,7 +11,8 @@ from fssbench.checking.baselines import COLUMNS
 from fssbench.checking.measured import measured
 from fssbench.episode.verify import official_hash
 from fssbench.results import Run
-from fssbench.results.record import FoldRecord, Weights
+from fssbench.results.record import FoldRecord
+from fssbench.results.weights_record import Weights
 from tests.tables.runs import run_of, write_run
 
 TORCH = "2.13.0"

@@ -10,7 +10,7 @@ import pytest
 from fssbench.checking import report_of, stated_tolerance
 from fssbench.checking.baselines import COLUMNS, read_baselines
 from fssbench.errors import BrokenFileError, MissingError
-from fssbench.results.record import Weights
+from fssbench.results.weights_record import Weights
 from tests.checking.runs import baselines_of, cells_of, on, with_folds, write_baselines
 from tests.tables.runs import limited, run_of, write_run
 

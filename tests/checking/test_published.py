@@ -14,7 +14,7 @@ from fssbench.checking.render import HEADINGS, notes, table_rows
 from fssbench.publications.load import publications
 from fssbench.publications.rows import PrintedRow
 from fssbench.results import Run
-from fssbench.results.record import Weights
+from fssbench.results.weights_record import Weights
 from tests.checking.runs import released, with_folds
 from tests.tables.runs import limited, run_of, write_run
 

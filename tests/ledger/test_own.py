@@ -17,7 +17,7 @@ from fssbench.planning.plan import plan, planned_run
 from fssbench.planning.records import method_record
 from fssbench.planning.request import Request
 from fssbench.results.ledger import ledger_of
-from fssbench.results.record import Trained
+from fssbench.results.weights_record import Trained
 
 CODE = '''
 class Net:

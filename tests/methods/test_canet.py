@@ -14,7 +14,7 @@ from fssbench.errors import UsageError
 from fssbench.methods.base.method import Method
 from fssbench.methods.canet import CANet, earlier, refine
 from fssbench.results import Run
-from fssbench.results.record import MethodRecord
+from fssbench.results.method_record import MethodRecord
 from fssbench.tables.measured import measured_variant
 
 SIDE = 72

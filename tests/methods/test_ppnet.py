@@ -15,7 +15,7 @@ import fssbench
 from fssbench.layers.clustering import k_means, read_at
 from fssbench.methods.ppnet import PPNetMaps, Start, positions
 from fssbench.results import Run
-from fssbench.results.record import MethodRecord
+from fssbench.results.method_record import MethodRecord
 from fssbench.tables.measured import measured_variant, printed_variant_name
 
 

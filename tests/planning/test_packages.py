@@ -11,7 +11,7 @@ import pytest
 
 from fssbench.planning.packages import package_record
 from fssbench.registry import Registry
-from fssbench.results.record import PackageRecord
+from fssbench.results.method_record import PackageRecord
 
 
 def record(folder: Path, direct: str | None, module: str = "plugged_in.net") -> PackageRecord | None:

@@ -12,8 +12,9 @@ import pytest
 from fssbench import evaluate
 from fssbench.errors import BrokenFileError, MissingError, UsageError
 from fssbench.results import Existing, load_run, read_run
+from fssbench.results.folder_state import check_folder
 from fssbench.results.rows import RowWriter
-from fssbench.results.run_writer import RunFolder, check_folder
+from fssbench.results.run_writer import RunFolder
 from tests.engine.stub import NearestColour, Patches, questions, rules
 
 STORED = Path(__file__).parent / "stored"

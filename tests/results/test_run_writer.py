@@ -16,9 +16,10 @@ from fssbench.errors import BrokenFileError, UsageError
 from fssbench.planning.plan import plan
 from fssbench.planning.request import Request
 from fssbench.results import Existing, Row, load_run, read_rows
+from fssbench.results.folder_state import check_folder
 from fssbench.results.progress import Silent
 from fssbench.results.rows import RowWriter, line_of
-from fssbench.results.run_writer import RunFolder, check_folder
+from fssbench.results.run_writer import RunFolder
 from tests.engine.stub import NearestColour, Patches, questions, rules
 
 LISTS = {0: questions(count=4)}

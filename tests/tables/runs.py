@@ -10,16 +10,10 @@ from typing import Literal
 from pydantic import TypeAdapter
 
 from fssbench.results import Row, Run
-from fssbench.results.record import (
-    DatasetRecord,
-    Environment,
-    FoldRecord,
-    MethodRecord,
-    ProtocolRecord,
-    Start,
-    Weights,
-)
+from fssbench.results.method_record import MethodRecord
+from fssbench.results.record import DatasetRecord, Environment, FoldRecord, ProtocolRecord, Start
 from fssbench.results.rows import line_of
+from fssbench.results.weights_record import Weights
 
 CLASSES = {0: (1, 2), 1: (3, 4), 2: (5, 6), 3: (7, 8)}
 

@@ -14,7 +14,7 @@ from fssbench.ledger.seen import LEVELS
 from fssbench.publications.load import publications
 from fssbench.publications.rows import PrintedRow
 from fssbench.results.ledger import ledger_of
-from fssbench.results.record import Trained, Weights
+from fssbench.results.weights_record import Trained, Weights
 from fssbench.tables import Comparison, Style, compare, render
 from fssbench.tables.entry import Entry
 from fssbench.tables.printed import merit
