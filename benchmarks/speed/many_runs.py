@@ -6,9 +6,9 @@
 The folders are those of tables.py: six methods, four seeds and four folds in turn, so that most are repeats. `cpu` is
 user and system time of the whole command, its start included: on a machine with other work that is what to compare,
 and `wall` only where nothing else runs. `load` says which it was: the mean number of processes that ran or wanted to
-(the system's load average of a minute) when the command ended. Above the number of cores `wall` is mostly waiting, and
-`cpu` is higher, too, as cores share their caches. A long run is watched ten times a second; `first` and `last` are its
-memory after a quarter of its rows and at its end.
+(the system's load average of a minute) when the command ended; empty where it was not noted. Above the number of cores
+`wall` is mostly waiting, and `cpu` is higher, too, as cores share their caches. A long run is watched ten times a
+second; `first` and `last` are its memory after a quarter of its rows and at its end.
 """
 
 from __future__ import annotations

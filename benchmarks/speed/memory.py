@@ -1,16 +1,16 @@
-"""The peak memory of each method's evaluation at default settings, as `fssbench eval --profile` has it.
+"""The peak memory of each method's evaluation at default settings.
 
     python benchmarks/speed/memory.py --root VOC2012 [--method hsnet,asnet] [--shots 1 5] [--episodes 4]
 
-A few episodes fill no feature cache. So a row has the peak, the part of it that the cache held, and the bound for any
-list: the rest, and a cache that is full. Weights are random.
+The largest memory of the whole command, as the system has it, where no features are kept: a few episodes would fill no
+feature cache. The bound for any list adds a full one. Weights are random. Memory depends on no other work of the
+machine, but on its number of threads: that many episodes are predicted at once.
 """
 
 from __future__ import annotations
 
 import argparse
 import csv
-import json
 import os
 import subprocess
 import sys
@@ -22,23 +22,23 @@ from fssbench.engine.profiling.memory import MOST
 from fssbench.methods.catalogue import method_info
 
 HERE = Path(__file__).resolve().parent
-COLUMNS = ("method", "backbone", "shots", "threads", "episodes", "peak_mib", "cache_mib", "at_most_mib")
+COLUMNS = ("method", "backbone", "shots", "threads", "episodes", "peak_mib", "at_most_mib")
 
 
-def profiled(name: str, given: argparse.Namespace, shots: int) -> list[object]:
-    """Return the row of a method."""
+def peak(name: str, given: argparse.Namespace, shots: int) -> int:
+    """Return the largest memory of an evaluation without a feature cache, in bytes."""
     words = ["--method", name, "--backbone", given.backbone, "--dataset", "pascal5i", "--root", str(given.root)]
     words += ["--fold", "0", "--shots", str(shots), "--episodes", str(given.episodes), "--random-weights"]
     words += ["--skip-short-classes"] if given.short else []
     environment = {**os.environ, "OMP_NUM_THREADS": str(given.threads)}
     with tempfile.TemporaryDirectory() as folder:
-        out = Path(folder) / "run"
-        command = [sys.executable, "-m", "fssbench", "eval", *words, "--out", str(out), "--profile", "--quiet"]
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, env=environment)
-        profile = json.loads((out / "profile.json").read_text(encoding="utf-8"))
-    peak, cached = profile["peak_bytes"], profile["store_bytes"]
-    sizes = (number >> 20 for number in (peak, cached, peak - cached + MOST))
-    return [name, given.backbone, shots, given.threads, given.episodes, *sizes]
+        command = [sys.executable, "-m", "fssbench", "eval", *words, "--out", f"{folder}/run", "--quiet"]
+        process = subprocess.Popen([*command, "--feature-cache", "0"], stdout=subprocess.DEVNULL, env=environment)
+        _, status, used = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise SystemExit(f"exit {process.returncode}: {' '.join(command[2:])}")
+    return int(used.ru_maxrss) << 10
 
 
 def main() -> None:
@@ -56,7 +56,9 @@ def main() -> None:
     every = [name for name in fssbench.list_methods() if given.backbone in method_info(name).backbones_for(None)]
     for name in given.method.split(",") if given.method else every:
         for shots in given.shots:
-            row = profiled(name, given, shots)
+            most = peak(name, given, shots)
+            sizes = (number >> 20 for number in (most, most + MOST))
+            row = [name, given.backbone, shots, given.threads, given.episodes, *sizes]
             print(dict(zip(COLUMNS, row, strict=True)), flush=True)
             new = not given.out.exists()
             with given.out.open("a", newline="", encoding="utf-8") as file:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import tempfile
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import torch
@@ -49,10 +50,12 @@ def main() -> None:
     parser.add_argument("--shots", type=int, default=1)
     parser.add_argument("--limit", type=int, default=40)
     parser.add_argument("--device", default="auto")
+    parser.add_argument("--precision", choices=get_args(Precision), help="One alone; default all that the device has.")
     parser.add_argument("--out", type=Path, help="CSV to which rows are added.")
     given = parser.parse_args()
     device = choose_device(given.device)
-    others: list[Precision] = ["tf32", "bfloat16", "float16"] if device.type == "cuda" else ["bfloat16"]
+    on_device: list[Precision] = ["tf32", "bfloat16", "float16"] if device.type == "cuda" else ["bfloat16"]
+    others: list[Precision] = [given.precision] if given.precision else [*on_device, "float16-features"]
     for name in given.method.split(","):
         with tempfile.TemporaryDirectory() as folder:
             usual, miou, backbone = evaluated(given, name, "float32", Path(folder))

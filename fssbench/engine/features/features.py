@@ -191,10 +191,11 @@ class Features:
         with self._timers.stage("decode"):
             keys = list(map(stored.key, read))
             found = list(map(stored.get, keys))
-        missing = [place for place, features in enumerate(found) if features is None]
-        for place, features in zip(missing, self._encode_all(encoder, [read[one] for one in missing]), strict=True):
-            found[place] = features
-            stored.put(keys[place], features)
+        for place, (key, image) in enumerate(zip(keys, read, strict=True)):
+            if found[place] is None:
+                # Alone: in a call of several, the last bits of some networks depend on how many there are.
+                (found[place],) = self._encode_all(encoder, [image])
+                stored.put(key, found[place])
         return found
 
     def _encode_all(self, encoder: int, read: Sequence[Tensor]) -> list[Any]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import os
+import subprocess
+import sys
 import threading
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -147,6 +149,71 @@ def test_several_writers_never_exceed_the_room(tmp_path: Path) -> None:
     assert sum(one.counts.damaged for one in stores) == 0
 
 
+WRITER = """
+import sys, torch
+from pathlib import Path
+from fssbench.engine.features.store import FeatureStore, stored, taken_apart
+
+folder, mine, budget = Path(sys.argv[1]), *map(int, sys.argv[2:])
+
+def maps(number):
+    return torch.full((1, 2, 8, 8), float(number)), (number, None)
+
+store, like = FeatureStore(folder, budget), taken_apart(maps(0))[0]
+print("ready", flush=True)
+input()
+for number in range(60):  # both write and read the same keys, one of them from the last to the first
+    number = 59 - number if mine else number
+    key = f"{number % 20:064x}"
+    store.put(key, maps(number % 20))
+    found = store.get(key, like)
+    if found is not None and not (found[0].eq(number % 20).all() and found[1] == (number % 20, None)):
+        sys.exit(f"{number} is not what was written")
+    if sum(file.bytes for file in stored(folder)) > budget:
+        sys.exit("more than it may have")
+print(store.counts.written, store.counts.read, store.counts.damaged)
+"""
+
+
+def test_two_processes_write_and_read_one_store_at_once(tmp_path: Path) -> None:
+    store = FeatureStore(tmp_path)
+    store.put(f"{0:064x}", (torch.zeros(1, 2, 8, 8), (0, None)))
+    room = 12 * next(iter(stored(tmp_path))).bytes
+    both = [
+        subprocess.Popen(
+            [sys.executable, "-c", WRITER, str(tmp_path), str(mine), str(room)],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        )
+        for mine in (0, 1)
+    ]  # fmt: skip
+    written = 0
+    try:
+        assert [process.stdout.readline() if process.stdout else "" for process in both] == ["ready\n"] * 2
+        for process in both:
+            assert process.stdin is not None
+            process.stdin.write("\n")
+            process.stdin.flush()
+        for process in both:
+            out, errors = process.communicate()
+            assert (process.returncode, errors) == (0, "")
+            counts = list(map(int, out.split()))
+            written += counts[0]
+            assert counts[1] > 0
+            assert counts[2] == 0
+    finally:
+        for process in both:
+            process.kill()
+    assert written >= 20  # more than there is room for
+    files = list(stored(tmp_path))
+    assert 0 < sum(file.bytes for file in files) <= room
+    like = skeleton((torch.zeros(1), (0, None)))
+    for file in files:
+        number = int(file.path.stem, 16)
+        found = store.get(file.path.stem, like)
+        assert found is not None
+        assert torch.equal(found[0], torch.full((1, 2, 8, 8), float(number)))
+
+
 def test_a_store_that_can_not_be_written_is_a_warning(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -185,6 +252,14 @@ def test_a_later_run_encodes_one_image_and_has_the_same_rows(tmp_path: Path, nam
     assert again == encoded  # another precision shares nothing
     assert evaluated(name, replace(settings, precision="float16-features")) == (rounded_rows, 1)
     assert evaluated(name, Settings(precision="float16-features"))[0] == rounded_rows  # with a store or without
+
+
+def test_what_is_kept_of_an_image_does_not_depend_on_the_others_of_a_call(tmp_path: Path) -> None:
+    for size in (1, 4):
+        evaluated("hsnet", Settings(feature_store=tmp_path / f"{size}", batch_size=size))
+    one, four = ({file.path.name: file.path.read_bytes() for file in stored(tmp_path / name)} for name in "14")
+    assert one
+    assert one == four
 
 
 def test_rounded_features_take_half_the_room(tmp_path: Path) -> None:
