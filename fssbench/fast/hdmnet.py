@@ -19,11 +19,12 @@ from fssbench.fast.folding import fold_form
 from fssbench.fast.joint import FastJoint
 from fssbench.fast.prior import KeptColumns, kept_columns, most_similar_kept
 from fssbench.fast.staged import averaged, bounding_box
+from fssbench.layers.decoupled_matching import Matcher
 from fssbench.layers.masks import foreground, resize_mask
 from fssbench.layers.mix_transformer import TEMPERATURE, MatchingLayer, MixBlock, to_tokens
 from fssbench.methods.base.base_learner import LearnerLogits, gram_matrix, resize_logits, scene_difference
 from fssbench.methods.base.staged import StageMaps
-from fssbench.methods.hdmnet import SIMILARITY_SCALE, HDMNet, Matcher, nearest
+from fssbench.methods.hdmnet import SIMILARITY_SCALE, HDMNet, nearest
 
 _COLUMNS = 256
 """How many support positions are matched at once, so that their correlations fit in the processor's cache."""

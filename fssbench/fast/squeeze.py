@@ -12,6 +12,7 @@ with its channels innermost. Then
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
@@ -169,8 +170,8 @@ def normalise(norm: nn.GroupNorm, x: Rows) -> Rows:
     rows, height, width, channels = images.shape
     each = channels // norm.num_groups
     positions = sum(len(line) for line in x.grid)
-    each_row = torch.tensor([row for line in x.grid for row in line], device=images.device)
-    counts = torch.bincount(each_row, minlength=rows).to(torch.float64)[:, None]
+    found = Counter(row for line in x.grid for row in line)
+    counts = torch.tensor([[found[row]] for row in range(rows)], dtype=torch.float64, device=images.device)
 
     def mean_of(values: Tensor) -> Tensor:
         # Sums within a row are float32, sums over rows float64.

@@ -18,10 +18,10 @@ from torch import Tensor, nn
 
 from fssbench.backbones.staged import staged
 from fssbench.errors import UsageError
+from fssbench.layers.decoupled_matching import HEADS, SIMILARITIES, Matcher
 from fssbench.layers.enrichment import conv1x1, reduction
 from fssbench.layers.losses import pixel_loss, segmentation_loss
 from fssbench.layers.masks import foreground, masked_average, resize_mask
-from fssbench.layers.mix_transformer import MatchingLayer, MixBlock, OverlapPatches, PositionNorm, concatenated
 from fssbench.layers.prior import most_similar
 from fssbench.layers.pyramid_pooling import pyramid_head
 from fssbench.methods.base.base_learner import (
@@ -35,10 +35,6 @@ from fssbench.methods.base.joint import by_shot
 from fssbench.methods.base.method import TrainingBatch
 from fssbench.methods.base.staged import StageMaps
 
-_STAGES = 3
-_PATCHES, _STRIDES, _REDUCTIONS = (1, 3, 3), (1, 2, 2), (4, 2, 1)
-_HEADS, _MATCHING_HEADS = (2, 4, 8), 2
-_SIMILARITIES = 2
 SIMILARITY_SCALE = 10.0
 _OUTSIDE = -1e9
 _LOG_EPS = 1e-12
@@ -84,71 +80,6 @@ class HDMNetSupport:
     insides: tuple[Tensor, ...]
 
 
-class Matcher(nn.Module):
-    """The hierarchically decoupled matching: self-attention of each image alone, then matching at every stage.
-
-    Args:
-        width: Channels of its maps.
-    """
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.down_sample_layers = nn.ModuleList(
-            nn.Sequential(
-                OverlapPatches(width, side, stride),
-                MixBlock(width, heads, reduced),
-                MixBlock(width, heads, reduced),
-                PositionNorm(width),
-            )
-            for side, stride, heads, reduced in zip(_PATCHES, _STRIDES, _HEADS, _REDUCTIONS, strict=True)
-        )
-        self.match_layers = nn.ModuleList(MatchingLayer(width, _MATCHING_HEADS, _SIMILARITIES) for _ in range(_STAGES))
-        self.parse_layers = nn.ModuleList(
-            nn.Sequential(*_convolutions(width, width), nn.BatchNorm2d(width), nn.ReLU()) for _ in range(_STAGES)
-        )
-        self.cls = nn.Sequential(*_convolutions(width, 2))
-
-    def hierarchy(self, x: Tensor) -> tuple[Tensor, ...]:
-        """Return the map of each stage, finest first; the same layers serve query and support.
-
-        Args:
-            x: (B, width, h, w).
-        """
-        maps = []
-        for stage in self.down_sample_layers:
-            x = stage(x)
-            maps.append(x)
-        return tuple(maps)
-
-    def match(
-        self, query: Sequence[Tensor], shots: Sequence[HDMNetSupport], similarity: Tensor
-    ) -> tuple[Tensor, list[Tensor]]:
-        """Return raw logits (B, 2, h, w), and the correlation map (B, h_i, w_i) of each stage, coarsest first.
-
-        Args:
-            query: From `hierarchy`.
-            shots: The K supports of each of B episodes, whose positions are matched all together.
-            similarity: (B, 2, h, w).
-        """
-        out: Tensor | None = None
-        correlations = []
-        for stage in reversed(range(_STAGES)):
-            size = query[stage].shape[-2:]
-            source = concatenated([shot.stages[stage] for shot in shots])
-            inside = torch.cat([shot.insides[stage].flatten(1) for shot in shots], dim=1)
-            resized = F.interpolate(similarity, size, mode="bilinear", align_corners=True)
-            matched, correlation = self.match_layers[stage](query[stage], source, inside, resized)
-            correlations.append(correlation)
-            if out is None:
-                out = self.parse_layers[stage](matched)
-            else:
-                # Quirk: here corners are not aligned, unlike everywhere else.
-                out = F.interpolate(out, size, mode="bilinear", align_corners=False)
-                out = out + self.parse_layers[stage](matched + out)
-        logits: Tensor = self.cls(out)
-        return logits, correlations
-
-
 class HDMNet(BaseLearnerMethod[HDMNetQuery, HDMNetSupport]):
     """Hierarchically decoupled matching network with BAM's base learner.
 
@@ -177,9 +108,9 @@ class HDMNet(BaseLearnerMethod[HDMNetQuery, HDMNetSupport]):
         base_width: int = 512,
         token_width: int = 64,
     ) -> None:
-        if token_width < 1 or token_width % max(_HEADS):
+        if token_width < 1 or token_width % max(HEADS):
             raise UsageError(
-                f"token_width is divided into {max(_HEADS)} heads; {token_width} can't be", "token_width=64"
+                f"token_width is divided into {max(HEADS)} heads; {token_width} can't be", "token_width=64"
             )
         super().__init__(staged(backbone), shot, base_classes)
         layer2, layer3, layer4 = self.stages.channels
@@ -189,7 +120,7 @@ class HDMNet(BaseLearnerMethod[HDMNetQuery, HDMNetSupport]):
         self.cls, self.base_learnear = nn.Sequential(convolution, norm), nn.Sequential(*rest)
         self.down_supp = reduction(layer2 + layer3, width)
         self.down_query = reduction(layer2 + layer3, width)
-        self.query_merge = conv1x1(2 * width + _SIMILARITIES, token_width)
+        self.query_merge = conv1x1(2 * width + SIMILARITIES, token_width)
         self.supp_merge = conv1x1(2 * width, token_width)
         self.transformer = nn.ModuleDict({"mix_transformer": Matcher(token_width)})
         self.begin()
@@ -274,7 +205,12 @@ class HDMNet(BaseLearnerMethod[HDMNetQuery, HDMNetSupport]):
         similarity = self.similarity(query, shots)
         prototype = torch.stack([shot.prototype for shot in shots]).mean(dim=0).expand_as(query.reduced)
         merged = self.query_merge(torch.cat([query.reduced, prototype, similarity * SIMILARITY_SCALE], dim=1))
-        return self.matcher.match(self.matcher.hierarchy(merged), shots, similarity)
+        return self.matcher.match(
+            self.matcher.hierarchy(merged),
+            [shot.stages for shot in shots],
+            [shot.insides for shot in shots],
+            similarity,
+        )
 
     def score(
         self, query: Tensor | HDMNetQuery, shots: Sequence[HDMNetSupport], left_out: Tensor | None = None
@@ -351,15 +287,3 @@ def distillation_loss(teacher: Tensor, student: Tensor) -> Tensor:
 def nearest(inside: Tensor, like: Tensor) -> Tensor:
     """Return a foreground (B, H, W) at the size of a map, (B, 1, h, w) in {0, 1}: each position takes one pixel."""
     return F.interpolate(inside[:, None], like.shape[-2:], mode="nearest")
-
-
-def _convolutions(width: int, outputs: int) -> list[nn.Module]:
-    """Return three convolutions, four times as wide inside, with norms and no activation between them."""
-    wide = 4 * width
-    return [
-        nn.Conv2d(width, wide, 1),
-        nn.BatchNorm2d(wide),
-        nn.Conv2d(wide, wide, 3, padding=1),
-        nn.BatchNorm2d(wide),
-        nn.Conv2d(wide, outputs, 1),
-    ]
