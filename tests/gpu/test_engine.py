@@ -14,7 +14,7 @@ import fssbench
 from fssbench.engine.features.loader import InputTransform, Loader, default_workers
 from fssbench.engine.loop import rows_of
 from fssbench.engine.processes import Processes
-from fssbench.engine.profiling.memory import default_budget, peak_memory
+from fssbench.engine.profiling.memory import MOST, default_budget, peak_memory
 from fssbench.fast.threads import episodes_at_once
 from fssbench.layers.devices import serial_on
 from fssbench.methods.base.method import Prediction
@@ -102,8 +102,8 @@ def test_photos_come_from_pinned_memory(card: torch.device) -> None:
 
 def test_memory_is_that_of_the_card(card: torch.device) -> None:
     free, total = torch.cuda.mem_get_info(card)
-    assert 0 < default_budget(card) <= min(4 << 30, total // 3)
-    assert default_budget(card) == pytest.approx(min(4 << 30, free // 3), rel=0.1)
+    assert 0 < default_budget(card) <= min(MOST, total // 3)
+    assert default_budget(card) == pytest.approx(min(MOST, free // 3), rel=0.1)
     before = peak_memory(card)
     kept = torch.zeros(64 << 20, dtype=torch.uint8, device=card)
     assert peak_memory(card) >= max(before, kept.nbytes)

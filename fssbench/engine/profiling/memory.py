@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import torch
 
-MOST = 4 << 30
-"""Default upper limit of the feature cache, in bytes."""
+MOST = 3 << 30
+"""Default upper limit of the feature cache, in bytes. The rest of an evaluation of ResNet-50 takes up to one GiB where
+that was measured (benchmarks/speed/memory.csv)."""
 _TRIM_THRESHOLD, _MMAP_THRESHOLD, _ARENA_MAX = -1, -3, -8
 """Parameters of glibc's `mallopt` (malloc.h): two thresholds in bytes, and the number of arenas for threads."""
 _KEPT = {_TRIM_THRESHOLD: (1 << 31) - 1, _MMAP_THRESHOLD: 1 << 30, _ARENA_MAX: 1}
@@ -24,7 +25,7 @@ _GROUP_LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limi
 
 
 def default_budget(device: torch.device, processes: int = 1) -> int:
-    """Return how many bytes of features to cache: a third of the free memory of the device, at most 4 GiB.
+    """Return how many bytes of features to cache: a third of the free memory of the device, at most 3 GiB.
 
     Args:
         device: Where the features are.
