@@ -69,6 +69,11 @@ class VAT(PairwiseMethod[Pyramid]):
         self.sides = tuple(side >> level for level in range(4))
         self.hpn_learner = nn.ModuleDict({"ours": Aggregation(network, appearance, width)})
 
+    @property
+    def encoded_with(self) -> tuple[int, ...]:
+        """The sides of the maps."""
+        return self.sides
+
     def from_release(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Return the weights of a checkpoint of the release under their names in the method."""
         return {key: value for key, value in state.items() if not key.endswith(_CONSTRUCTED)}

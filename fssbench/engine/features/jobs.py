@@ -77,7 +77,9 @@ def _identity(method: AnyMethod, hashed: Callable[[nn.Module], str]) -> tuple[ob
     """Return what decides all that a method computes from an image, and what decides its `encode`."""
     own = (type(method), _arguments(method), state_sha256(method))
     encoder = method.shared_encoder
-    return own, own if encoder is None else (type(method).encode, type(encoder), hashed(encoder))
+    return own, own if encoder is None else (
+        type(method).encode, type(encoder), hashed(encoder), method.encoded_with
+    )  # fmt: skip
 
 
 def _arguments(method: AnyMethod) -> object:

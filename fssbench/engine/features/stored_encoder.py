@@ -73,6 +73,7 @@ def encoder_key(method: AnyMethod, settings: Settings, device: torch.device) -> 
         "torch": torch.__version__,
         "encode": (code.__module__, code.__qualname__),
         "network": repr(method if encoder is None else encoder),
+        "encoded_with": repr(method.encoded_with),
         "weights": state_sha256(method) if encoder is None else encoder_sha256(encoder),
         "built": None
         if encoder is not None

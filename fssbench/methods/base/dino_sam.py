@@ -72,6 +72,11 @@ class DinoSam(Method[Pictures, Support]):
         """DINOv2: pictures for SAM are kept as they are until a query is prepared."""
         return self.encoder
 
+    @property
+    def encoded_with(self) -> int:
+        """The side of the square that pictures for SAM are fitted into."""
+        return self.sam.side
+
     @abstractmethod
     def encode(self, image: Tensor) -> Pictures:
         """Return DINOv2's tokens and the pictures for SAM, of images float32 (B, 3, H, W)."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Generic, Literal, TypeVar
 
@@ -154,12 +154,17 @@ class Method(nn.Module, ABC, Generic[Features, Support]):
 
     @property
     def shared_encoder(self) -> nn.Module | None:
-        """The module that computes all of `encode`, if only its parameters decide the result; None if that is unknown.
+        """The module that computes all of `encode`, if its parameters and `encoded_with` decide the result; else None.
 
-        An engine encodes each image once for all methods that have the same `encode` and equal encoders. If the
-        checkpoints of several folds have equal encoders, the folds are evaluated by copies of the method that share one
-        encoder.
+        An engine encodes each image once for all methods that have the same `encode`, equal encoders and an equal
+        `encoded_with`. If the checkpoints of several folds have equal encoders, the folds are evaluated by copies of
+        the method that share one encoder.
         """
+        return None
+
+    @property
+    def encoded_with(self) -> Hashable:
+        """What decides `encode` besides the parameters of `shared_encoder`, such as the size of its maps."""
         return None
 
     def prepare_query(self, features: Features) -> Features:
