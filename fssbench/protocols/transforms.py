@@ -144,9 +144,7 @@ def framed_shape(shape: tuple[int, int], size: tuple[int, int]) -> tuple[int, in
     Raises:
         UsageError: If `size` is not a square.
     """
-    if size[0] != size[1]:
-        raise UsageError(f"images are padded to a square, not to {size[0]} x {size[1]}")
-    scale = size[0] / max(shape)
+    scale = _side(size) / max(shape)
     return max(1, round(shape[0] * scale)), max(1, round(shape[1] * scale))
 
 
@@ -156,15 +154,26 @@ def padded_shape(shape: tuple[int, int], size: tuple[int, int]) -> tuple[int, in
     Raises:
         UsageError: If `size` is not a square, or the image is so narrow that a side becomes 0.
     """
-    if size[0] != size[1]:
-        raise UsageError(f"images are padded to a square, not to {size[0]} x {size[1]}")
+    longer = _side(size)
     # As in the release, the ratio is computed first: the order of the operations decides how sides are truncated.
-    ratio = size[0] / max(shape)
-    height, width = (size[0] if side == max(shape) else int(side * ratio) for side in shape)
+    ratio = longer / max(shape)
+    height, width = (longer if side == max(shape) else int(side * ratio) for side in shape)
     height, width = height // STRIDE * STRIDE, width // STRIDE * STRIDE
     if not (height and width):
-        raise UsageError(f"an image of {shape[0]} x {shape[1]} pixels is too narrow to be padded to {size[0]}")
+        raise UsageError(f"an image of {' x '.join(map(str, shape))} pixels is too narrow to be padded to {longer}")
     return height, width
+
+
+def _side(size: tuple[int, int]) -> int:
+    """Return the side of the square that images are padded to.
+
+    Raises:
+        UsageError: If it is none.
+    """
+    height, width = size
+    if height != width:
+        raise UsageError(f"images are padded to a square, not to {height} x {width}")
+    return width
 
 
 def scored_shape(shape: tuple[int, int], rule: ResizeRule) -> tuple[int, int]:
@@ -222,7 +231,8 @@ def counted_label(label: Label, size: tuple[int, int], rule: ResizeRule = "pillo
         return square[down[:, None], across]
     if rule != "pillow-and-back":
         return label
-    return nearest_label(input_label(label, size, rule), (label.shape[0], label.shape[1]))
+    height, width = label.shape
+    return nearest_label(input_label(label, size, rule), (height, width))
 
 
 def _padded_label(label: Label, size: tuple[int, int]) -> Label:

@@ -18,8 +18,10 @@ from fssbench.comparison import Comparison, Duel, Episodes, compare
 from fssbench.comparison.paired import _episodes, episode_ious
 from fssbench.comparison.render import COLUMNS, render
 from fssbench.errors import BrokenFileError, UsageError
+from fssbench.metrics.looks import level_of_each
 from fssbench.protocols.rules import BaseRule
 from fssbench.results import Results, Run, load_run
+from fssbench.results.until import Look, Until
 from tests.tables.runs import limited, run_of, write_run
 
 
@@ -226,8 +228,9 @@ def test_parts_of_the_same_lists_are_compared_where_they_meet(stored: Callable[.
     one, other = noisy(stored("a"), 0.0, 1), stored("b", limited(run_of("asnet", episodes=12), 8))
     comparison = compare([one, other], draws=50)
     assert [its.won + its.lost + its.tied for its in comparison.duels[0].episodes] == [8, 8, 8, 8, 32]
-    assert " has all; " in comparison.notes[0]
-    assert "only the first 8" in comparison.notes[0]
+    (note,) = comparison.notes
+    assert " has all; " in note
+    assert "only the first 8" in note
     both = compare([stored("c", limited(run_of(episodes=12), 8)), other], draws=50)
     assert both.notes == ("--limit: only the first 8 episodes of each list were evaluated",)
 
@@ -363,3 +366,46 @@ def test_one_fold_has_no_mean_over_folds(stored: Callable[..., Results]) -> None
     duel = compare(runs, draws=10).duels[0]
     assert [each.fold for each in duel.episodes] == [2]
     assert {each.fold for each in duel.differences} == {2}
+
+
+def test_a_comparison_names_its_runs_and_lists(stored: Callable[..., Results]) -> None:
+    one, other = stored("a"), stored("b", run_of("asnet", episodes=12))
+    comparison = compare([one, other], draws=1)
+    assert (comparison.folder, comparison.duels[0].folder) == (str(one.folder), str(other.folder))
+    # Queries have the same names in all folds here.
+    assert comparison.title == "shapes20i, 1-way 1-shot, 48 episodes, 12 query images"
+    assert comparison.draws == 1
+    inside, its = (replace(each, folder=None) for each in (one, other))
+    titled = replace(inside, run=replace(inside.run, dataset=replace(inside.run.dataset, title="Shapes-20i")))
+    unstored = compare([titled, its], draws=1)
+    assert (unstored.folder, unstored.duels[0].folder) == ("", "")
+    assert unstored.title.startswith("Shapes-20i, 1-way")
+
+
+def test_the_seed_is_0_unless_another_is_given(stored: Callable[..., Results]) -> None:
+    runs = [noisy(stored("a"), 0.0, 1), noisy(stored("b", run_of("asnet", episodes=12)), 0.02, 2)]
+    assert compare(runs, draws=20) == compare(runs, draws=20, seed=0) != compare(runs, draws=20, seed=1)
+
+
+def test_each_fold_has_base_classes_of_its_own(stored: Callable[..., Results]) -> None:
+    pair = []
+    for name, right in (("hsnet", (50, 20)), ("asnet", (60, 60))):
+        run = run_of(name, folds=(0, 1), episodes=4)
+        base = [((9 + fold, right[fold], 100, 80),) for fold in (0, 1) for _ in range(4)]
+        stored_run = counting_base(stored(name, run), ())
+        pair.append(replace(stored_run, frame=stored_run.frame.assign(base=base)))
+    duel = compare(pair, draws=2).duels[0]
+    assert [of(duel, "base_miou", fold).difference for fold in (0, 1)] == pytest.approx([10.0, 40.0])
+
+
+def test_runs_that_ended_by_what_they_showed_say_what_levels_mean(stored: Callable[..., Results]) -> None:
+    rule = Until(1.0, (4, 8, 12), level_of_each((4, 8, 12), 0.95), looks=(Look(4, 50.0, 0.5),), stopped="narrow")
+    one, other = stored("a"), stored("b", run_of("asnet", episodes=12))
+    ended = [replace(each, run=replace(each.run, until=rule)) for each in (one, other)]
+    found = compare(ended, draws=2)
+    # Pocock's constant of three equally spaced looks is 2.289, to three digits (Jennison and Turnbull 2000, table 2.1).
+    assert found.level == pytest.approx(1 - 2 * scipy.stats.norm.sf(2.289), abs=3e-5)
+    assert (
+        "--until: the data decided how many episodes were evaluated. Intervals are of 97.79 % each, so that those of "
+        "all looks together hold in 95 %; p ≤ 0.0221 is what p ≤ 0.05 is elsewhere"
+    ) in found.notes

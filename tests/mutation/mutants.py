@@ -1,7 +1,8 @@
 """The mutants of a module, made by cosmic-ray's operators: one small change of its source each.
 
 Left out are changes of what nothing evaluates (annotations, imports for them), and those of an operator to one that
-means nothing there, such as `+` to `<<`, and of guards that no input reaches (`strict=True` in zip, `frozen=True`).
+means nothing there, such as `+` to `<<`, and of guards that no input reaches (`strict=True` in zip, `frozen=True`, the
+`*` before parameters that are given by name).
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ OPERATORS = (
 )
 """The operators, by cosmic-ray's names."""
 
-GUARDS = ("strict=True", "frozen=True, ", "frozen=True)")
+GUARDS = ("strict=True", "frozen=True, ", "frozen=True)", "slots=True)", ", *, ")
 """What is left as it is."""
 
 

@@ -15,8 +15,9 @@ from fssbench.errors import UsageError
 from fssbench.imagenet import IMAGENET_MEAN, IMAGENET_STD
 from fssbench.protocols.rules import ResizeRule
 from fssbench.protocols.transforms import (
-    OTHER_CLASS,
     counted_label,
+    framed_shape,
+    ignored_pixels,
     input_image,
     input_label,
     nearest_label,
@@ -139,6 +140,12 @@ def test_support_mask_is_resized_before_it_is_made_binary() -> None:
     assert set(np.unique(mask)) == {0, 1, 255}
 
 
+def test_the_first_and_the_last_label_value_are_classes() -> None:
+    label = np.array([[1, 254]], np.uint8)
+    assert support_mask(label, 1, (1, 2)).tolist() == [[1, 0]]
+    assert support_mask(label, 254, (1, 2)).tolist() == [[0, 1]]
+
+
 @pytest.mark.parametrize("class_id", [0, 255, -1, 256])
 def test_background_and_ignore_are_no_class(class_id: int) -> None:
     with pytest.raises(UsageError, match="from 1 to 254"):
@@ -198,10 +205,19 @@ def test_padded_photos_leave_a_column_and_black_beside_them() -> None:
     assert (image[:, :352, :472] > 2).all()
 
 
-@pytest.mark.parametrize(("shape", "size"), [((8, 500), (473, 473)), ((375, 500), (473, 641))])
-def test_what_can_not_be_padded_is_refused(shape: tuple[int, int], size: tuple[int, int]) -> None:
-    with pytest.raises(UsageError, match="padded"):
-        input_image(synthetic_photo(*shape), size, "opencv-pad")
+def test_what_can_not_be_padded_is_refused() -> None:
+    photo = synthetic_photo(8, 500)
+    with pytest.raises(UsageError, match="an image of 8 x 500 pixels is too narrow to be padded to 473"):
+        input_image(photo, (473, 473), "opencv-pad")
+    rules: list[ResizeRule] = ["opencv-pad", "opencv-pad-squeezed"]
+    for rule in rules:
+        with pytest.raises(UsageError, match="images are padded to a square, not to 473 x 641"):
+            input_image(photo, (473, 641), rule)
+
+
+def test_a_narrow_image_in_a_square_has_at_least_one_pixel_across() -> None:
+    assert framed_shape((2, 5000), (512, 512)) == (1, 512)
+    assert framed_shape((5000, 2), (512, 512)) == (512, 1)
 
 
 @pytest.mark.parametrize(("height", "width"), [(375, 500), (480, 640), (333, 500), (200, 97), (512, 512)])
@@ -243,6 +259,31 @@ def test_pillow_squashes_label_maps_as_panet_does(size: tuple[int, int]) -> None
     assert torch.equal(input_image(photo, size, "pillow"), as_released(Image.fromarray(photo), *size))
 
 
+@pytest.mark.parametrize("shape", [(375, 500), (30, 40)])
+def test_pmms_counts_on_the_label_map_that_came_back(shape: tuple[int, int]) -> None:
+    label, size = np.random.default_rng(4).choice(np.array([0, 3, 255], np.uint8), shape), (321, 100)
+    there = Image.fromarray(label).resize((size[1], size[0]), Image.Resampling.NEAREST)
+    back = F.interpolate(torch.from_numpy(np.array(there))[None, None].float(), shape, mode="nearest")
+    counted = counted_label(label, size, "pillow-and-back")
+    assert np.array_equal(counted, back[0, 0].numpy())
+    assert not np.array_equal(counted, label)
+    assert np.array_equal(counted_label(label, size, "pillow"), label)
+
+
+def test_ignored_are_the_padding_and_on_request_the_rim() -> None:
+    label = np.zeros((40, 80), np.uint8)
+    label[:20, 40:] = 255
+    rim, padding = (ignored_pixels(label, (16, 16), "opencv-pad", rim=given) for given in (True, False))
+    expected = np.zeros((16, 16), bool)
+    expected[8:] = True
+    assert np.array_equal(padding, expected)
+    expected[:4, 8:] = True
+    assert np.array_equal(rim, expected)
+    assert not ignored_pixels(label, (16, 16), "pillow", rim=False).any()
+    # In a map of 16 bits 255 is a class.
+    assert not ignored_pixels(label.astype(np.uint16), (16, 16), "pillow", rim=True).any()
+
+
 def test_opencv_squashes_as_hdmnet_does() -> None:
     """HDMNet's Resize: OpenCV on float32, the whole photo onto a square."""
     photo, size = synthetic_photo(375, 500), (96, 96)
@@ -275,7 +316,7 @@ def test_opencv_rounds_colours_as_albumentations_does_for_vat() -> None:
 
 def test_other_classes_of_an_episode_have_a_value_of_their_own() -> None:
     label = np.array([[0, 1, 2], [3, 255, 2]], np.uint8)
-    assert support_mask(label, 2, (2, 3), "pillow", others=(1, 7)).tolist() == [[0, OTHER_CLASS, 1], [0, 255, 1]]
+    assert support_mask(label, 2, (2, 3), "pillow", others=(1, 7)).tolist() == [[0, 254, 1], [0, 255, 1]]
 
 
 @pytest.mark.parametrize("rule", ["pillow-bilinear", "pillow", "opencv", "opencv-rounded", "opencv-pad"])

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import math
 import os
+import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any, NoReturn
 
 import pytest
 
 from fssbench.errors import BrokenFileError, MissingError, UsageError
 from fssbench.results import Row, read_rows
-from fssbench.results.rows import RowWriter, frame_of, line_of
+from fssbench.results import rows as module
+from fssbench.results.rows import BadLine, RowWriter, frame_of, is_held, line_of, lines_of
 
 ROW = Row(
     episode=0,
@@ -62,7 +67,8 @@ def test_digests_of_photos_are_read_where_they_are(path: Path) -> None:
 
 def test_wherever_a_write_was_cut_the_whole_rows_remain(path: Path) -> None:
     raw = path.read_bytes()
-    for cut in range(len(raw) + 1):
+    ends = [place + 1 for place, byte in enumerate(raw) if byte == ord("\n")]
+    for cut in {*range(0, len(raw), 17), *(end + step for end in ends for step in (-2, -1, 0, 1))} - {ends[-1] + 1}:
         path.write_bytes(raw[:cut])
         whole = raw[:cut].count(b"\n")
         assert read_rows(path) == ROWS[:whole]
@@ -220,3 +226,193 @@ def test_what_is_lost_by_resizing_is_read_where_it_is(path: Path) -> None:
         path.write_text(f"{line_of(replace(lost, **wrong))}\n")
         with pytest.raises(BrokenFileError, match=r"line 1 .*lost"):
             read_rows(path)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "fault"),
+    [
+        ({"intersection": (1, 2)}, ": a row of 2 classes needs 3 counts"),
+        ({"classes": (-1, 17)}, ": a class that is not a label value, 0 to 65535"),
+        (
+            {"lost_supports": (-1, 0)},
+            ": more lost supports than supports, or lost supports for another number of classes",
+        ),
+        ({"predicted": (1,)}, ": predicted pixels for another number of classes"),
+        ({"predicted": (13, 2**40)}, ": fewer predicted pixels than intersection, or more than union"),
+        ({"predicted": (0, 2**40 - 1)}, ": fewer predicted pixels than intersection, or more than union"),
+        (
+            {"predicted": (2**41 + 1, 2**40), "union": (160_000, 0, 2**41)},
+            ": fewer predicted pixels than intersection, or more than union",
+        ),
+    ],
+)
+def test_what_does_not_fit_is_named(path: Path, wrong: dict[str, Any], fault: str) -> None:
+    path.write_text(line_of(replace(ROW, **wrong)) + "\n")
+    assert list(lines_of(path)) == [(1, BadLine(1, fault, foreign=False))]
+
+
+def test_predicted_pixels_are_between_intersection_and_union(path: Path) -> None:
+    left_out = replace(ROW, episode=2, union=(160_000, 0, 2**41), predicted=(2**41, 2**41))
+    rows = [replace(ROW, predicted=(0, 2**40)), replace(NEXT, predicted=(12, 2**41)), left_out]
+    path.write_text("".join(f"{line_of(row)}\n" for row in rows))
+    assert read_rows(path) == rows
+
+
+def test_the_first_of_several_faults_is_named_and_only_an_unknown_field_is_foreign(path: Path) -> None:
+    good = line_of(ROW)
+    lines = [
+        good.replace('"fold":2', '"fold":"2"').replace("0.123456", '"soon"'),
+        good.replace("{", '{"extra":1,'),
+        good[:-1],
+    ]
+    path.write_text("\n".join([*lines, ""]))
+    typed, extra, cut = (line for _, line in lines_of(path))
+    assert isinstance(extra, BadLine)
+    assert (str(typed), extra.foreign) == ("line 1 is not a row (fold): Input should be a valid integer", True)
+    assert str(cut).startswith("line 3 is not a row: Invalid JSON: EOF while parsing an object")
+    assert [isinstance(line, BadLine) and line.foreign for line in (typed, cut)] == [False, False]
+
+
+@pytest.mark.parametrize("times", range(1, 8))
+def test_a_field_that_occurs_again_is_named(path: Path, times: int) -> None:
+    path.write_text(line_of(ROW).replace('"fold":2', ",".join(['"fold":2'] * (times + 1))) + "\n")
+    [(_, line)] = lines_of(path)
+    assert isinstance(line, BadLine)
+    assert "'fold'" in line.fault
+    assert not line.foreign
+
+
+def test_only_lines_with_more_colons_than_fields_are_parsed_twice(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = [ROW, replace(NEXT, base=((5, 2, 5, 3),), lost_supports=(0, 0))]
+    path.write_text("".join(f"{line_of(row)}\n" for row in rows))
+    monkeypatch.setattr(module, "loads", lambda line: pytest.fail(f"{line} is parsed twice"))
+    assert read_rows(path) == rows
+
+
+def test_a_row_has_no_seconds_that_json_has_not() -> None:
+    for seconds in (math.nan, math.inf):
+        with pytest.raises(ValueError, match="not JSON compliant"):
+            line_of(replace(ROW, seconds=seconds))
+
+
+def test_files_that_are_too_large_or_unreadable_are_refused(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "file_size", lambda path: 2**32)
+    assert read_rows(path) == ROWS
+    monkeypatch.setattr(module, "file_size", lambda path: 2**32 + 1)
+    with pytest.raises(BrokenFileError, match="too large"):
+        read_rows(path)
+    monkeypatch.undo()
+    monkeypatch.setattr(Path, "read_bytes", no_disk)
+    with pytest.raises(BrokenFileError, match=r"can't read .*rows\.jsonl: Input/output error"):
+        read_rows(path)
+
+
+def no_disk(*arguments: object, **options: object) -> NoReturn:
+    raise OSError(errno.EIO, "Input/output error")
+
+
+def test_a_failing_disk_is_named(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with RowWriter(path) as writer:
+        monkeypatch.setattr(os, "write", no_disk)
+        with pytest.raises(UsageError, match=r"can't write .*rows\.jsonl: Input/output error"):
+            writer.append(ROW)
+        with pytest.raises(UsageError, match=r"can't write .*rows\.jsonl: Input/output error"):
+            writer.rewrite([ROW])
+        monkeypatch.undo()
+    assert read_rows(path) == ROWS
+
+
+def test_rows_are_on_the_disk_before_they_replace_others(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced: list[int] = []
+    monkeypatch.setattr("fssbench.files._sync", synced.append)
+    with RowWriter(path) as writer:
+        assert synced == []
+        writer.rewrite(reversed(ROWS))
+        assert len(synced) == 1
+        assert read_rows(path) == ROWS[::-1]
+        writer.clear()
+        assert path.read_bytes() == b""
+
+
+def test_a_line_end_alone_is_a_line(path: Path) -> None:
+    path.write_bytes(b"\nxx")
+    RowWriter(path).close()
+    assert path.read_bytes() == b"\n"
+
+
+def test_what_is_not_open_is_not_closed(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    writer, closed = RowWriter(path), []
+    writer.close()
+    monkeypatch.setattr(os, "close", closed.append)
+    writer.close()
+    with pytest.raises(UsageError, match="can't write"):
+        RowWriter(path / "no folder")
+    assert closed == []
+
+
+posix = pytest.mark.skipif(sys.platform == "win32", reason="Windows has neither these locks nor these modes")
+
+
+@posix
+def test_a_file_is_held_while_it_is_written(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert not is_held(path)
+    with RowWriter(path):
+        assert is_held(path)
+    assert not is_held(path)
+    assert not is_held(path.with_name("none"))
+    monkeypatch.setattr("fcntl.flock", no_disk)  # a folder without locks
+    assert not is_held(path)
+
+
+@posix
+def test_a_new_file_is_readable_for_others(tmp_path: Path) -> None:
+    before = os.umask(0)
+    try:
+        RowWriter(tmp_path / "new.jsonl").close()
+    finally:
+        os.umask(before)
+    assert (tmp_path / "new.jsonl").stat().st_mode & 0o777 == 0o644
+
+
+@posix
+def test_a_lock_is_tried_five_times_within_a_tenth_of_a_second(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    other, slept = RowWriter(path), []
+    monkeypatch.setattr("time.sleep", slept.append)
+    with pytest.raises(UsageError, match="another run is writing"):
+        RowWriter(path)
+    assert slept == [0.02] * 4
+    # Whoever only looks whether it is locked lets go of it at once.
+    monkeypatch.setattr("time.sleep", lambda seconds: other.close())
+    with RowWriter(path):
+        assert is_held(path)
+
+
+@posix
+def test_a_file_that_was_replaced_before_it_was_locked_is_opened_again(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lock, later = RowWriter._lock, [path.with_name("newer")]
+    later[0].write_bytes(path.read_bytes())
+
+    def replaced_meanwhile(self: RowWriter) -> None:
+        if later:
+            later.pop().replace(path)
+        lock(self)
+
+    monkeypatch.setattr(RowWriter, "_lock", replaced_meanwhile)
+    with RowWriter(path) as writer:
+        writer.append(replace(ROW, episode=3))
+    assert read_rows(path) == [*ROWS, replace(ROW, episode=3)]
+
+
+@posix
+def test_the_handle_of_a_closed_standard_input_is_one_like_others(path: Path) -> None:
+    before = os.dup(0)
+    try:
+        os.close(0)
+        with RowWriter(path):
+            assert is_held(path)
+        assert not is_held(path)
+    finally:
+        os.dup2(before, 0)
+        os.close(before)

@@ -13,7 +13,8 @@ from fssbench import evaluate
 from fssbench.errors import BrokenFileError
 from fssbench.methods.base.method import Prediction
 from fssbench.results import Results, load_run, read_rows
-from fssbench.results.rows import line_of
+from fssbench.results.rows import BadLine, line_of
+from fssbench.results.sound_rows import describe_damage
 from tests.engine.stub import NearestColour, Patches, questions, rules
 
 LIST = questions(count=6)
@@ -176,3 +177,11 @@ def test_a_torn_record_is_not_continued(run: Path, finished: dict[str, bytes], c
     assert refused.value.remedy == "put it back, start the run again with --overwrite, or give another --out"
     assert (run / "rows.jsonl").read_bytes() == finished["rows.jsonl"]
     assert answer(run, overwrite=True).missing == 0
+
+
+def test_the_warning_counts_the_other_damaged_lines() -> None:
+    bad = [BadLine(2, ": a negative number"), BadLine(5, ": empty"), BadLine(6, ": empty")]
+    end = ". The other 7 rows are kept; the missing ones are evaluated again"
+    first = "rows.jsonl is damaged: line 2 is not a row: a negative number"
+    assert describe_damage(Path("rows.jsonl"), 7, bad[:1]) == first + end
+    assert describe_damage(Path("rows.jsonl"), 7, bad) == f"{first}, nor are 2 other lines{end}"
