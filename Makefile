@@ -8,7 +8,8 @@
 #                variants of ablation tables; minutes
 #   make test-random  the tests of make test in another order; SEED=7 for that one again
 #   make coverage  the tests of make test, and which lines and branches of fssbench they run; below 92 % is a failure
-#   make mutation  change the lines that decide numbers, and see that a test fails; hours, MODULES="metrics.counts" for one
+#   make mutation  change the lines that decide numbers, and see that a test fails; hours, MODULES="metrics.counts" for one,
+#                  RECORD=1 to keep the figures in tests/mutation/figures.csv
 #   make lint    style, spelling and types
 #   make check   evaluate a few methods on the embedded data set, and hold them against benchmarks/baselines
 #   make fuzz    fifty times the examples of the property tests, then files from outside changed at random, MINUTES=10
@@ -133,7 +134,7 @@ coverage: $(READY)
 
 mutation: $(READY)
 	@$(LOCKED) locks/tools.txt
-	OMP_NUM_THREADS=1 $(BIN)/python -m tests.mutation $(MODULES)
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.mutation $(if $(RECORD),--record) $(MODULES)
 
 lint: $(READY)
 	$(BIN)/ruff check

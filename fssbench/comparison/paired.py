@@ -106,9 +106,10 @@ def compare(runs: Sequence[Results], *, draws: int = DRAWS, level: float = LEVEL
     if draws < 1 or not 0 < level < 1:
         raise UsageError(f"draws are 1 or more and a level is between 0 and 1, not {draws} and {level}")
     pairing = pair(runs)
-    run = runs[0].run
+    reference, mine = runs[0], pairing.frames[0]
+    run = reference.run
     nominal, level = level, decided_by_data([results.run.until for results in runs], level)
-    folds = _counted(pairing.frames, runs[0])
+    folds = _counted(pairing.frames, reference)
     drawn = [bootstrapped(fold, draws, np.random.default_rng([seed, fold[0].total.fold])) for fold in folds]
     measures = ["miou", "fb_iou"] + (["exact_ratio"] if run.method.task == "fscs" else [])
     measures += ["base_miou", "total_miou"] if run.generalised else []
@@ -121,7 +122,7 @@ def compare(runs: Sequence[Results], *, draws: int = DRAWS, level: float = LEVEL
             level,
             seed,
         )
-        + further_differences(pairing.frames[0], pairing.frames[other], run, draws, level, seed)
+        + further_differences(mine, pairing.frames[other], run, draws, level, seed)
         for other in range(1, len(runs))
     ]
     corrected = [holm(values) for values in zip(*([each.p_value for each in one] for one in found), strict=True)]
@@ -132,15 +133,15 @@ def compare(runs: Sequence[Results], *, draws: int = DRAWS, level: float = LEVEL
             differences=tuple(
                 replace(each, p_holm=corrected[place][other - 1]) for place, each in enumerate(found[other - 1])
             ),
-            episodes=_episodes(pairing.frames[0], pairing.frames[other]),
+            episodes=_episodes(mine, pairing.frames[other]),
         )
         for other in range(1, len(runs))
     )
     return Comparison(
         reference=pairing.names[0],
-        folder=str(runs[0].folder or ""),
+        folder=str(reference.folder or ""),
         title=f"{run.dataset.title or run.dataset.name}, {run.way}-way {run.shot}-shot, "
-        f"{len(pairing.frames[0])} episodes, {len(set(pairing.frames[0]['query']))} query images",
+        f"{len(mine)} episodes, {len(set(mine['query']))} query images",
         duels=duels,
         measures=tuple(dict.fromkeys(each.measure for each in found[0])),
         draws=draws,
@@ -183,10 +184,10 @@ def _decided_by_data(runs: Sequence[Results], nominal: float, level: float) -> l
 
 def _without_truth(folds: Sequence[tuple[FoldCounts, ...]]) -> list[str]:
     return [
-        f"no query of fold {runs[0].total.fold} has a pixel of {format_classes(runs[0].without_truth)}, "
+        f"no query of fold {one.total.fold} has a pixel of {format_classes(one.without_truth)}, "
         "which counts 0 in the mIoU of every method"
-        for runs in folds
-        if runs[0].without_truth
+        for one, *_ in folds
+        if one.without_truth
     ]
 
 

@@ -269,7 +269,7 @@ def _digests(mine: pd.DataFrame, theirs: pd.DataFrame, kind: str) -> list[tuple[
 def _predicted_in_all(frames: Sequence[pd.DataFrame]) -> list[pd.DataFrame]:
     """Return the rows of the episodes that all frames have."""
     keys = [list(zip(frame["fold"], frame["episode"], strict=True)) for frame in frames]
-    common = set(keys[0]).intersection(*keys[1:])
+    common = set.intersection(*map(set, keys))
     if not common:
         raise UsageError("no episode has a prediction in all of these runs")
     return [frame[[key in common for key in of_frame]] for frame, of_frame in zip(frames, keys, strict=True)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -115,6 +116,15 @@ def test_an_interval_is_never_every_possible_value() -> None:
     assert interval(50.0, drawn, 1, 0.95, -100.0).reason == "so few query images leave every value possible"
     # One end alone may be as far as it goes.
     assert interval(0.5, np.array([0.0, 1.0] * 50), 200, 0.95) == Interval(0.0, pytest.approx(1.486, abs=1e-3))
+    assert interval_of_mean([Sample(0.5, np.array([0.0, 1.0] * 50), 200)], 0.95).low == 0.0
+    nearly = interval(49.0, np.array([-1.0, 1.0]) * 50.5 / scipy.stats.t.ppf(0.975, 9), 9, 0.95)
+    assert (nearly.low, nearly.high) == (0.0, pytest.approx(99.5))
+
+
+def test_what_is_no_number_is_no_interval() -> None:
+    assert not Interval(np.nan, np.nan).given
+    assert not Interval(1.0, 2.0, "a reason").given
+    assert Interval(1.0, 2.0).given
 
 
 def test_one_draw_has_no_spread() -> None:
@@ -130,6 +140,8 @@ def test_what_is_not_known_of_a_fold_is_not_known_of_the_mean() -> None:
         assert interval_of_mean([*known, single], 0.95, -100.0).reason.startswith("fold 2: ")
     agreeing = Sample(20.0, np.full(4000, 20.0), 99, "fold 2")
     assert interval_of_mean([*known, agreeing], 0.95).reason.startswith("fold 2: it is the same in all draws")
+    assert interval_of_mean([known[0], agreeing], 0.95).reason.startswith("fold 2: it is the same in all draws")
+    assert interval_of_mean([agreeing], 0.95).reason.startswith("it is the same in all draws")
     assert interval_of_mean(known, 0.95).given
 
 
@@ -147,6 +159,9 @@ def test_two_queries_of_a_fold_decide_how_sure_the_mean_is() -> None:
     found = interval_of_mean(many, 0.95)
     spread = np.std(np.mean([its.drawn for its in many], axis=0))
     assert 50.0 - found.low == pytest.approx(scipy.stats.t.ppf(0.975, 61) * spread, rel=1e-9)
+    # One degree fewer, and the larger spread decides how many there are in all.
+    fewer = interval_of_mean([many[0], replace(many[1], degrees_of_freedom=29)], 0.95)
+    assert 50.0 - fewer.low > scipy.stats.t.ppf(0.975, 31) * spread
 
 
 @pytest.mark.parametrize("sizes", [(100, 1), (1, 40), (100, 2), (3, 30)])

@@ -3,13 +3,15 @@
 `make mutation` runs it, for all modules of modules.toml or for MODULES="metrics.counts metrics.runs". A mutant is
 killed if one of the module's tests fails or does not end. Those that survive are printed; each is to be killed by a new
 assertion, or explained in survivors.toml. A mutant runs in a fork of a process in which the large libraries are
-imported already, and only against tests that execute its line, so that most take about a second.
+imported already, and only against tests that execute its line, so that most take about a second. RECORD=1 keeps how
+many there were in figures.csv.
 """
 
 from __future__ import annotations
 
 import argparse
 import ast
+import csv
 import importlib
 import os
 import signal
@@ -18,13 +20,14 @@ import sys
 import time
 import tomllib
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import redirect_stdout
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from importlib.util import spec_from_file_location
 from pathlib import Path
 from types import FrameType, FunctionType, ModuleType
+from typing import NamedTuple
 
 import pytest
 
@@ -104,6 +107,14 @@ def put(module: str, source: str) -> None:
             if way in theirs and function.__module__ == module:
                 function.__code__ = theirs[way].__code__
                 function.__defaults__, function.__kwdefaults__ = theirs[way].__defaults__, theirs[way].__kwdefaults__
+
+
+def forget(module: str) -> None:
+    """Empty the caches of a module's functions: what they hold was computed before, perhaps without the change."""
+    for value in vars(sys.modules[module]).values():
+        clear = getattr(value, "cache_clear", None)
+        if callable(clear):
+            clear()
 
 
 def anew(module: str, source: str, tests: Sequence[str]) -> bool:
@@ -188,6 +199,7 @@ class Trying:
         lines: dict[str, set[int]] = {}
         seconds: dict[str, float] = {}
         for item in session.items:
+            forget(self.name)
             self.now, start = set(), time.process_time()
             sys.settrace(self.trace)
             self.failed = self.fails([item])
@@ -215,6 +227,7 @@ class Trying:
         """Return whether a test fails on a mutant."""
         if quick:
             put(self.name, mutant.source)
+            forget(self.name)
             return self.fails(items)
         return anew(self.name, mutant.source, [item.nodeid for item in items])
 
@@ -242,17 +255,41 @@ def explained() -> dict[str, set[tuple[str, str]]]:
     return found
 
 
+class Figures(NamedTuple):
+    """What became of the mutants of a module."""
+
+    mutants: int
+    killed: int
+    explained: int
+
+
+def recorded() -> dict[str, Figures]:
+    """Return the figures of each module when it was tried last."""
+    with (HERE / "figures.csv").open(encoding="utf-8", newline="") as file:
+        return {row["module"]: Figures(*(int(row[name]) for name in Figures._fields)) for row in csv.DictReader(file)}
+
+
+def record(module: str, figures: Figures, order: Iterable[str]) -> None:
+    """Keep the figures of a module, in the order of modules.toml."""
+    known = recorded() | {module: figures}
+    with (HERE / "figures.csv").open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(("module", *Figures._fields))
+        writer.writerows((name, *known[name]) for name in order if name in known)
+
+
 def main() -> int:
     """Try all modules; return 1 if a mutant survives without an explanation, or an explained one does not survive."""
     modules = tomllib.loads((HERE / "modules.toml").read_text(encoding="utf-8"))
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("modules", choices=[*modules, []], nargs="*", default=[], help="these, as metrics.counts")
+    parser.add_argument("--record", action="store_true", help="keep the figures in figures.csv")
     args = parser.parse_args()
     os.chdir(REPOSITORY)
     chosen = args.modules or list(modules)
     if len(chosen) > 1:
         # Each in a process of its own, which imports the module's tests.
-        command = [sys.executable, "-m", "tests.mutation"]
+        command = [sys.executable, "-m", "tests.mutation", *(["--record"] if args.record else [])]
         return max(subprocess.run([*command, module], check=False).returncode for module in chosen)
     for library in WARM:
         importlib.import_module(library)
@@ -266,9 +303,13 @@ def main() -> int:
         survived = {(before, after) for before, after, outcome in outcomes if outcome == "survived"}
         counts = Counter(outcome for _, _, outcome in outcomes)
         new, gone = survived - known.get(module, set()), known.get(module, set()) - survived
-        killed = counts["killed"] + counts["late"]
-        why = f"{len(survived) - len(new)} explained, {len(new)} not"
-        sys.stdout.write(f"{module}: {len(outcomes)} mutants, {killed} killed, {why}\n")
+        left = sum(outcome == "survived" and (before, after) in new for before, after, outcome in outcomes)
+        figures = Figures(len(outcomes), counts["killed"] + counts["late"], counts["survived"] - left)
+        sys.stdout.write(
+            f"{module}: {figures.mutants} mutants, {figures.killed} killed, {figures.explained} explained, {left} not\n"
+        )
+        if args.record:
+            record(module, figures, modules)
         for before, after in sorted(gone):
             sys.stdout.write(f"  explained, but killed now:\n  - {before}\n  + {after}\n")
         sys.stdout.flush()

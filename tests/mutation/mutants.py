@@ -2,7 +2,7 @@
 
 Left out are changes of what nothing evaluates (annotations, imports for them), and those of an operator to one that
 means nothing there, such as `+` to `<<`, and of guards that no input reaches (`strict=True` in zip, `frozen=True`, the
-`*` before parameters that are given by name).
+`*` before parameters that are given by name, `eq=False` of what is never compared).
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ OPERATORS = (
 )
 """The operators, by cosmic-ray's names."""
 
-GUARDS = ("strict=True", "frozen=True, ", "frozen=True)", "slots=True)", ", *, ")
+GUARDS = ("strict=True", "frozen=True, ", "frozen=True)", "slots=True)", ", *, ", "eq=False")
 """What is left as it is."""
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -36,3 +37,14 @@ def test_every_explanation_is_of_a_line_that_exists() -> None:
         assert len(one["why"]) > 20
     every = [(one["module"], one["line"], one["mutant"]) for one in SURVIVORS]
     assert len(every) == len(set(every))
+
+
+def test_the_figures_leave_no_survivor_without_an_explanation() -> None:
+    with (HERE / "figures.csv").open(encoding="utf-8", newline="") as file:
+        figures = {row["module"]: row for row in csv.DictReader(file)}
+    assert list(figures) == [name for name in MODULES if name in figures]
+    for name, row in figures.items():
+        pairs = sum(one["module"] == name for one in SURVIVORS)
+        assert int(row["killed"]) + int(row["explained"]) == int(row["mutants"]), name
+        # Two places of a line may become the same line.
+        assert pairs <= int(row["explained"]) <= 3 * pairs, name
