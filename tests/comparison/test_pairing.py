@@ -13,9 +13,10 @@ import pytest
 from fssbench.comparison.pairing import counted_alike, pair
 from fssbench.errors import BrokenFileError, UsageError
 from fssbench.metrics.looks import level_of_each
+from fssbench.protocols.choices import ProtocolFile
 from fssbench.results import Results, Run, load_run
-from fssbench.results.record import ProtocolFile, Weights
 from fssbench.results.until import Look, Until
+from fssbench.results.weights_record import Weights
 from tests.tables.runs import limited, run_of, write_run
 
 Store = Callable[..., Results]

@@ -341,7 +341,8 @@ def test_a_line_end_alone_is_a_line(path: Path) -> None:
 
 
 def test_what_is_not_open_is_not_closed(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    writer, closed = RowWriter(path), []
+    writer = RowWriter(path)
+    closed: list[int] = []
     writer.close()
     monkeypatch.setattr(os, "close", closed.append)
     writer.close()
@@ -376,7 +377,8 @@ def test_a_new_file_is_readable_for_others(tmp_path: Path) -> None:
 
 @posix
 def test_a_lock_is_tried_five_times_within_a_tenth_of_a_second(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    other, slept = RowWriter(path), []
+    other = RowWriter(path)
+    slept: list[float] = []
     monkeypatch.setattr("time.sleep", slept.append)
     with pytest.raises(UsageError, match="another run is writing"):
         RowWriter(path)
