@@ -125,7 +125,7 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in ("tests/__init__.py", "tests/conftest.py", "tests/methods/__init__.py", "checkpoints.toml"):
         (tree / name).parent.mkdir(exist_ok=True)
         shutil.copyfile(REPOSITORY / name, tree / name)
-    for name in ("test_conformance.py", "narrow.py"):
+    for name in ("test_conformance.py", "forms.py", "narrow.py"):
         shutil.copyfile(REPOSITORY / "tests/methods" / name, tree / "tests/methods" / name)
     shutil.copyfile(REPOSITORY / "pyproject.toml", tree / "pyproject.toml")
     (tree / "benchmarks").symlink_to(REPOSITORY / "benchmarks")
