@@ -77,9 +77,9 @@ def _identity(method: AnyMethod, hashed: Callable[[nn.Module], str]) -> tuple[ob
     """Return what decides all that a method computes from an image, and what decides its `encode`."""
     own = (type(method), _arguments(method), state_sha256(method))
     encoder = method.shared_encoder
-    return own, own if encoder is None else (
-        type(method).encode, type(encoder), hashed(encoder), method.encoded_with
-    )  # fmt: skip
+    if encoder is None:
+        return own, own
+    return own, (type(method).encode, type(encoder), hashed(encoder), method.encoded_with)
 
 
 def _arguments(method: AnyMethod) -> object:
