@@ -99,7 +99,6 @@ class _Commands(Group):
 app = typer.Typer(
     name="fssbench",
     cls=_Commands,
-    no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -165,10 +164,9 @@ def _run(arguments: list[str]) -> int:
         facts = vars(error)
         if possible := facts.get("possibilities"):  # options that are like it, and not very
             facts["possibilities"] = nearest(facts["option_name"], possible)
-        # Empty where no command was given: its help has been printed.
-        if message := error.format_message().replace("Value error, ", ""):
-            command = getattr(getattr(error, "ctx", None), "command_path", "fssbench")
-            _complain(f"{message[0].lower()}{_with_nearest(message[1:].rstrip('.'))}\n  try: {command} --help")
+        message = error.format_message().replace("Value error, ", "")
+        command = getattr(getattr(error, "ctx", None), "command_path", "fssbench")
+        _complain(f"{message[0].lower()}{_with_nearest(message[1:].rstrip('.'))}\n  try: {command} --help")
         return 2
     except FSSBenchError as error:
         _complain(str(error))

@@ -18,9 +18,7 @@ from fssbench.errors import CheckFailedError, FSSBenchError, MissingError, Usage
 if TYPE_CHECKING:
     from fssbench.checkpoints import Record
 
-app = typer.Typer(
-    cls=Group, help="Released and own weights: list, show, add, verify, fetch, status.", no_args_is_help=True
-)
+app = typer.Typer(cls=Group, help="Released and own weights: list, show, add, verify, fetch, status.")
 
 app.command(cls=Command)(fetch)
 app.command(cls=Command)(status)

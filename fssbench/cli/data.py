@@ -26,9 +26,7 @@ if TYPE_CHECKING:
 
     from fssbench.datasets.checks import Report
 
-app = typer.Typer(
-    cls=Group, help="The data on this machine: where it is, and whether it is complete.", no_args_is_help=True
-)
+app = typer.Typer(cls=Group, help="The data on this machine: where it is, and whether it is complete.")
 
 app.command("list", cls=Command)(list_data)
 app.command("fetch", cls=Command)(with_fields(fetch))

@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 app = typer.Typer(
     cls=Group,
     help="Episode lists: draw them as a protocol does, look at them, check them.",
-    no_args_is_help=True,
 )
 
 

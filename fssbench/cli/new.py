@@ -15,9 +15,7 @@ from fssbench.cli.help import Command, Group
 from fssbench.errors import UsageError
 from fssbench.files import PACKAGE, write_text
 
-app = typer.Typer(
-    cls=Group, no_args_is_help=True, help="Write files to begin with: a method or a protocol of your own."
-)
+app = typer.Typer(cls=Group, help="Write files to begin with: a method or a protocol of your own.")
 
 
 @app.command("method", cls=Command)

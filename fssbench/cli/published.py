@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 app = typer.Typer(
     cls=Group,
     help="The printed numbers: list and filter them, show each with its source, add your own, cite their papers.",
-    no_args_is_help=True,
 )
 
 CHOICE = "Which rows"

@@ -115,6 +115,22 @@ def test_usage(
     assert (stop.value.code, (out + err).strip()) == (code, told)
 
 
+@pytest.mark.parametrize("group", ["", "data", "checkpoints", "episodes", "new", "published"])
+def test_help_is_shown_where_no_command_is_named(
+    group: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    told = {}
+    for option in ("", "--help"):
+        monkeypatch.setattr(sys, "argv", ["fssbench", *group.split(), *option.split()])
+        with pytest.raises(SystemExit) as stop:
+            cli.main()
+        told[option] = stop.value.code, *capsys.readouterr()
+    code, out, err = told[""]
+    assert (code, out) == (2, "")
+    assert err.startswith("Usage: fssbench")
+    assert err.strip() == told["--help"][1].strip()
+
+
 @pytest.mark.parametrize("what", ["methods", "datasets", "protocols", "backbones"])
 def test_a_piped_table_keeps_each_row_on_its_line_and_cuts_nothing(
     what: str, capsys: pytest.CaptureFixture[str]
