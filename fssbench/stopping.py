@@ -73,7 +73,7 @@ def stop(number: int, error: BaseException, frame: FrameType | None = None) -> N
         _state.importing = _state.importing or now
         _later(number, POSTPONED)
         return
-    _state.told = (now, number)
+    _state.told, _state.importing = (now, number), None
     if not _state.blocks or _state.waiting is not None:
         _forget()
         raise error
