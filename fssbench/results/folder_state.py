@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fssbench.errors import BrokenFileError, UsageError
-from fssbench.results.rows import is_held
+from fssbench.results.row_writer import is_held
 from fssbench.results.run_reader import PARTS, ROWS, RUN, SHARDS, Existing
 from fssbench.writable import check_writable
 

@@ -20,7 +20,8 @@ from fssbench.results.folder_state import Seen, check_folder, holds_rows, seen
 from fssbench.results.lost import lost_in
 from fssbench.results.photos import check_mask_digests, check_photo_digests
 from fssbench.results.record import Run
-from fssbench.results.rows import Row, RowWriter, read_rows
+from fssbench.results.row_writer import RowWriter
+from fssbench.results.rows import Row, read_rows
 from fssbench.results.run_reader import (
     LISTS,
     PARTS,

@@ -13,7 +13,7 @@ from fssbench import evaluate
 from fssbench.errors import BrokenFileError, MissingError, UsageError
 from fssbench.results import Existing, load_run, read_run
 from fssbench.results.folder_state import check_folder
-from fssbench.results.rows import RowWriter
+from fssbench.results.row_writer import RowWriter
 from fssbench.results.run_writer import RunFolder
 from tests.engine.stub import NearestColour, Patches, questions, rules
 

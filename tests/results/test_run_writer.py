@@ -18,7 +18,8 @@ from fssbench.planning.request import Request
 from fssbench.results import Existing, Row, load_run, read_rows
 from fssbench.results.folder_state import check_folder
 from fssbench.results.progress import Silent
-from fssbench.results.rows import RowWriter, line_of
+from fssbench.results.row_writer import RowWriter
+from fssbench.results.rows import line_of
 from fssbench.results.run_writer import RunFolder
 from tests.engine.stub import NearestColour, Patches, questions, rules
 
@@ -190,7 +191,7 @@ def test_the_lock_is_on_the_file_that_has_the_name(run: Path, monkeypatch: pytes
             new.replace(path)
         lock(file, how)
 
-    monkeypatch.setattr("fssbench.results.rows.fcntl.flock", replaced_before_the_lock)
+    monkeypatch.setattr("fssbench.results.row_writer.fcntl.flock", replaced_before_the_lock)
     with RowWriter(path) as writer:
         writer.append(replace(rows[0], episode=3))
         with pytest.raises(UsageError, match="another run is writing"):
