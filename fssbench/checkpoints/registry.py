@@ -20,7 +20,8 @@ from fssbench.config import config_folder, reachable
 from fssbench.datasets.catalogue import dataset_info
 from fssbench.errors import BrokenFileError, MissingError, UsageError, unknown_name
 from fssbench.files import locked, shipped, write_text
-from fssbench.methods.catalogue import MethodInfo, check_build, method_info
+from fssbench.methods.build_arguments import check_build
+from fssbench.methods.catalogue import MethodInfo, method_info
 from fssbench.names import known_name
 from fssbench.toml import parse, text_of
 

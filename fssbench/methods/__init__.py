@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from fssbench.methods.base.built import BuiltAs
+from fssbench.methods.build_arguments import check_build, check_weak
 from fssbench.methods.building import build
-from fssbench.methods.catalogue import REGISTRY, MethodInfo, check_build, check_weak, list_methods, method_info
+from fssbench.methods.catalogue import REGISTRY, MethodInfo, list_methods, method_info
 
 __all__ = [
     "REGISTRY",

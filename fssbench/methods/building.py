@@ -7,15 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from fssbench.errors import UsageError
 from fssbench.methods.base.built import BuiltAs
-from fssbench.methods.catalogue import (
-    REGISTRY,
-    OwnSource,
-    check_build,
-    check_weak,
-    known_backbone,
-    known_variant,
-    method_info,
-)
+from fssbench.methods.build_arguments import check_build, check_weak, known_backbone, known_variant
+from fssbench.methods.catalogue import REGISTRY, OwnSource, method_info
 
 if TYPE_CHECKING:
     from fssbench.methods.base.method import Method

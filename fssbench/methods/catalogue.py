@@ -9,13 +9,10 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
 
-from fssbench.errors import UsageError, did_you_mean
-from fssbench.hub.names import hub_name, is_hub_name
 from fssbench.ledger.classes import class_names
 from fssbench.ledger.facts import Facts, declared
 from fssbench.ledger.reading import known_methods, method_facts
 from fssbench.ledger.seen import seen
-from fssbench.names import known_name
 from fssbench.registry import Registry, imported
 
 if TYPE_CHECKING:
@@ -236,9 +233,6 @@ K_SHOT_RULES = {
 PYRAMIDS = tuple(f"efficientnet-lite{n}" for n in range(3))
 """Backbones with a pyramid that no release of a method used."""
 
-_SEEN_IN_WEIGHTS = frozenset({"base_classes"})
-"""Options that change the shape of a parameter, so that a checkpoint of another configuration does not load."""
-
 
 @cache
 def _built_in() -> dict[str, MethodInfo]:
@@ -311,68 +305,3 @@ def info_at_hand(name: str) -> MethodInfo | None:
 def infos_at_hand() -> list[MethodInfo]:
     """Return the catalogue entries of all registered methods for which nothing has to be imported, sorted by name."""
     return [info for name in list_methods() if (info := info_at_hand(name)) is not None]
-
-
-def known_backbone(info: MethodInfo, name: str, variant: str | None = None) -> str:
-    """Return the backbone that a name stands for: "ResNet-50" is resnet50; an unknown name is returned as it is."""
-    if is_hub_name(name):
-        return name
-    return known_name("backbone", name, info.backbones_for(variant)) or name
-
-
-def known_variant(info: MethodInfo, name: str) -> str:
-    """Return the variant that a name stands for: "FS-CS" is fscs; an unknown name is returned as it is."""
-    return known_name("variant", name, [variant for variant in info.tasks if variant]) or name
-
-
-def check_build(name: str, backbone: str | None, variant: str | None, way: int, shot: int) -> MethodInfo:
-    """Refuse arguments of `build` that do not fit the method, without importing it.
-
-    Raises:
-        UsageError: Naming what is allowed.
-    """
-    info = method_info(name)
-    if variant is not None and variant not in info.tasks:
-        raise UsageError(
-            f"{info.name} has no variant '{variant}'; it has {', '.join(v or 'only one' for v in info.tasks)}"
-            f"{did_you_mean(variant, info.tasks)}"
-        )
-    backbones = info.backbones_for(variant)
-    if backbone is not None and is_hub_name(backbone):
-        hub_name(backbone)
-    of_hub = info.pyramid and backbone is not None and is_hub_name(backbone)
-    if backbone is not None and backbones and backbone not in backbones and not of_hub:
-        in_variant = f" in variant {variant or next(iter(info.tasks))}" if backbone in info.backbones else ""
-        others = ", and any model of the hub that is named hf:OWNER/NAME" if info.pyramid else ""
-        raise UsageError(
-            f"{info.name} has no backbone '{backbone}'{in_variant}; it has {', '.join(backbones)}{others}"
-            f"{did_you_mean(backbone, backbones)}"
-        )
-    if way < 1 or shot < 1:
-        raise UsageError(f"way and shot are at least 1, not {way} and {shot}")
-    task = info.tasks[variant] if variant is not None else next(iter(info.tasks.values()))
-    most = info.most_ways(task)
-    if most is not None and way > most:
-        joint = info.variant_for("fscs") if task == "fss" else None
-        raise UsageError(
-            f"{info.name} predicts {'1-way episodes only' if most == 1 else f'episodes of 1 to {most} ways'}"
-            + (f" unless variant='{joint}'" if joint else "")
-            + f", not {way}-way"
-        )
-    return info
-
-
-def check_weak(info: MethodInfo, variant: str | None) -> None:
-    """Refuse training with image-level labels for a method that does not support it.
-
-    Raises:
-        UsageError: Naming the variant that supports it, if there is one.
-    """
-    if not info.weak:
-        raise UsageError(f"{info.name} can't learn from image-level labels", "leave --weak out")
-    chosen = next(iter(info.tasks)) if variant is None else variant
-    if info.tasks[chosen] != "fscs":
-        raise UsageError(
-            f"{info.name} learns from image-level labels in variant {info.variant_for('fscs')}, not in {chosen}",
-            "--task fs-cs, or leave --weak out",
-        )

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from fssbench.checkpoints import Record, records
 from fssbench.checkpoints.fetching import present
 from fssbench.errors import FSSBenchError, MissingError, UsageError
-from fssbench.methods.catalogue import MethodInfo, check_build, method_info
+from fssbench.methods.build_arguments import check_build
+from fssbench.methods.catalogue import MethodInfo, method_info
 from fssbench.planning.request import Request
 from fssbench.planning.resolve import Names, Setting, resolve
 from fssbench.planning.spelling import spelled

@@ -7,7 +7,8 @@ from typing import Literal
 
 from fssbench.episode.samplers import sampler
 from fssbench.errors import UsageError, unknown_name
-from fssbench.methods.catalogue import MethodInfo, check_build, check_weak, list_backbones, method_info
+from fssbench.methods.build_arguments import check_build, check_weak
+from fssbench.methods.catalogue import MethodInfo, list_backbones, method_info
 from fssbench.planning.base_classes import check_base_classes_known, check_base_classes_shared
 from fssbench.planning.defaults import protocol_source
 from fssbench.planning.request import Task

@@ -6,8 +6,9 @@ from dataclasses import fields, replace
 from typing import Any, TypeVar
 
 from fssbench.datasets.catalogue import REGISTRY as DATASETS
+from fssbench.methods.build_arguments import known_backbone, known_variant
 from fssbench.methods.catalogue import REGISTRY as METHODS
-from fssbench.methods.catalogue import known_backbone, known_variant, list_backbones, method_info
+from fssbench.methods.catalogue import list_backbones, method_info
 from fssbench.names import known_name
 
 R = TypeVar("R")

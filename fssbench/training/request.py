@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Literal
 
 from fssbench.errors import UsageError, did_you_mean
-from fssbench.methods.catalogue import MethodInfo, check_build, list_methods, method_info
+from fssbench.methods.build_arguments import check_build
+from fssbench.methods.catalogue import MethodInfo, list_methods, method_info
 from fssbench.planning.defaults import FROM_SCRATCH, build_options
 from fssbench.planning.resolve import Names, Setting, resolve, resolve_task, resolve_variant
 from fssbench.training.recipe import Option, Recipe

@@ -30,7 +30,7 @@ def _record(path: str = "", **fields: object) -> Record:
 
 def test_every_shipped_record_names_what_exists() -> None:
     from fssbench.datasets.catalogue import list_datasets
-    from fssbench.methods.catalogue import check_build
+    from fssbench.methods.build_arguments import check_build
 
     for entry in records():
         if entry.kind == "method":

@@ -17,7 +17,8 @@ from fssbench.checkpoints.registry import records
 from fssbench.cli import app
 from fssbench.datasets.catalogue import list_datasets
 from fssbench.errors import FSSBenchError
-from fssbench.methods.catalogue import check_build, list_methods
+from fssbench.methods.build_arguments import check_build
+from fssbench.methods.catalogue import list_methods
 from fssbench.protocols.rules import protocol
 from fssbench.publications.load import publications
 from tests.cli.conftest import fssbench

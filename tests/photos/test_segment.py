@@ -172,7 +172,7 @@ def test_without_installed_weights_a_sentence_says_what_to_install(monkeypatch: 
 
 def test_every_default_exists_and_its_weights_are_registered() -> None:
     from fssbench.checkpoints import records
-    from fssbench.methods.catalogue import check_build
+    from fssbench.methods.build_arguments import check_build
 
     backbones = {entry.backbone for entry in records() if entry.kind == "backbone" and not entry.dataset}
     for method, backbone in PREFERRED:

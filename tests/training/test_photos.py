@@ -10,7 +10,7 @@ import pytest
 import fssbench
 from fssbench.checkpoints import record
 from fssbench.files import shipped
-from fssbench.methods.catalogue import check_build
+from fssbench.methods.build_arguments import check_build
 
 FOLDERS = {"pascal5i": "VOC2012", "coco20i": "COCO2014"}
 SETTING = ["dataset", "method", "variant", "backbone", "shots"]

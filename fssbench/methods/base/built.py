@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from fssbench.methods.catalogue import _SEEN_IN_WEIGHTS, method_info
+from fssbench.methods.catalogue import method_info
+
+_SEEN_IN_WEIGHTS = frozenset({"base_classes"})
+"""Options that change the shape of a parameter, so that a checkpoint of another configuration does not load."""
 
 
 @dataclass(frozen=True)
