@@ -1,10 +1,12 @@
 """The peak memory of each method's evaluation at default settings.
 
-    python benchmarks/speed/memory.py --root VOC2012 [--method hsnet,asnet] [--shots 1 5] [--episodes 4]
+    python benchmarks/speed/memory.py --root VOC2012 [--method hsnet,asnet] [--shots 1 5] [--episodes 10]
 
 The largest memory of the whole command, as the system has it, where no features are kept: a few episodes would fill no
-feature cache. The bound for any list adds a full one. Weights are random. Memory depends on no other work of the
-machine, but on its number of threads: that many episodes are predicted at once.
+feature cache. The bound for any list adds a full one, with the room that the default leaves it. Weights are random.
+Memory depends on no other work of the machine, but on its number of threads: that many episodes are predicted at once,
+and four times as many are in a call, whose features are all in memory. A full call follows the first, small one: with
+two threads that takes ten episodes, and with fewer the peak is that of a smaller call.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ import tempfile
 from pathlib import Path
 
 import fssbench
+from fssbench.engine.features.room import LEAST, WHOLE
 from fssbench.engine.profiling.memory import MOST
 from fssbench.methods.catalogue import method_info
 
@@ -41,6 +44,11 @@ def peak(name: str, given: argparse.Namespace, shots: int) -> int:
     return int(used.ru_maxrss) << 10
 
 
+def bound(most: int) -> int:
+    """Return the largest memory with a full feature cache of the default size, in bytes."""
+    return most + min(MOST, max(LEAST, WHOLE - most))
+
+
 def main() -> None:
     """Measure, print and keep the figures."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -48,7 +56,7 @@ def main() -> None:
     parser.add_argument("--backbone", default="resnet50")
     parser.add_argument("--shots", type=int, nargs="+", default=[1, 5])
     parser.add_argument("--root", type=Path, required=True)
-    parser.add_argument("--episodes", type=int, default=4)
+    parser.add_argument("--episodes", type=int, default=10)
     parser.add_argument("--short", action="store_true", help="Leave classes out that have too few images.")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--out", type=Path, default=HERE / "memory.csv", help="CSV to which the rows are added.")
@@ -57,7 +65,7 @@ def main() -> None:
     for name in given.method.split(",") if given.method else every:
         for shots in given.shots:
             most = peak(name, given, shots)
-            sizes = (number >> 20 for number in (most, most + MOST))
+            sizes = (number >> 20 for number in (most, bound(most)))
             row = [name, given.backbone, shots, given.threads, given.episodes, *sizes]
             print(dict(zip(COLUMNS, row, strict=True)), flush=True)
             new = not given.out.exists()

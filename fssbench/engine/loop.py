@@ -19,6 +19,7 @@ from fssbench.engine.features.cache import CacheCounts
 from fssbench.engine.features.features import FeatureKey, Features, Step
 from fssbench.engine.features.jobs import AnyMethod, FoldJob, SameParts, same_parts
 from fssbench.engine.features.loader import Loader, default_workers
+from fssbench.engine.features.room import room_of
 from fssbench.engine.features.store import DEFAULT_BYTES, FeatureStore
 from fssbench.engine.features.stored_encoder import StoredEncoder, encoder_key
 from fssbench.engine.order import work_key
@@ -128,6 +129,7 @@ def evaluate_jobs(
             rounds=settings.precision == "float16-features",
         )
         features.cache.counts = cache_counts or features.cache.counts
+        room = room_of(features.cache, settings.feature_cache, [job.method for job in jobs], device)
         start = 0
         while start < len(steps):
             began = time.perf_counter()
@@ -141,8 +143,12 @@ def evaluate_jobs(
             # A command that is told to end writes the rows of the episodes that are predicted at that moment.
             with finishing():
                 if not attempt.reason:
+                    if room is not None:
+                        room.before(found, indices.stop)
                     with attempted() as attempt, torch.inference_mode(), settings.autocast(device):
                         results = _predict_steps(jobs, steps, indices, features, found, loader, dataset, timers)
+                if room is not None:
+                    room.after(indices.stop)
                 timers.episodes += len(results)
                 seconds = round((time.perf_counter() - began) / max(len(results), 1), 6)
                 for job, row, predicted in results:

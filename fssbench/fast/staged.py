@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from fssbench.backbones.resnet import Bottleneck, Bottlenecks
 from fssbench.backbones.staged import DeepStemResNet, DilatedResNet, StagedBackbone
+from fssbench.fast.cycle_consistency import attend_in_place
 from fssbench.fast.folding import fold_form
 from fssbench.fast.joint import FastJoint
 from fssbench.fast.prior import Box, KeptColumns, kept_columns, prior_of_kept
@@ -130,6 +131,11 @@ class FastMMT(FastStaged, MMT):
 
 class FastCyCTR(FastStaged, CyCTR):
     """See `CyCTR`."""
+
+    def prepare(self) -> None:
+        """Fold the convolutions; attention's weights take the place of its scores."""
+        super().prepare()
+        attend_in_place(self.transformer)  # a copy
 
     def object_layer4(self, maps: StageMaps, inside: Tensor) -> Any:  # noqa: ANN401 - only `prior` reads it
         """Return layer4 of whole images at the positions that the mask keeps."""

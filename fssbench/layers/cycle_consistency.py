@@ -120,13 +120,20 @@ class CycleConsistentAttention(nn.Module):
             linear(part).unflatten(2, (self.heads, -1)).transpose(1, 2)
             for linear, part in ((self.q_fc, query), (self.k_fc, bank.tokens), (self.v_fc, bank.tokens))
         )
-        scores = (q @ k.transpose(2, 3)) * (q.shape[-1] ** -0.5)
+        scores = (q @ k.transpose(2, 3)).mul_(q.shape[-1] ** -0.5)
         blocked = F.dropout(self.inconsistent(scores, bank.inside).to(scores.dtype), _DROPOUT, self.training) > 0
-        blocked = blocked | bank.padded[:, None]
-        scores = scores + blocked[:, :, None].to(scores.dtype) * _BLOCKED
-        weights = F.dropout(torch.softmax(scores, dim=-1), _DROPOUT, self.training)
+        weights = F.dropout(self.weights(scores, blocked | bank.padded[:, None]), _DROPOUT, self.training)
         read: Tensor = self.proj((weights @ v).transpose(1, 2).flatten(2))
         return F.dropout(read, _DROPOUT, self.training)
+
+    def weights(self, scores: Tensor, blocked: Tensor) -> Tensor:
+        """Return how much each query position takes of each token, (B, heads, N, n).
+
+        Args:
+            scores: Of query positions and tokens, (B, heads, N, n).
+            blocked: bool (B, heads, n): tokens of which nothing is taken.
+        """
+        return torch.softmax(scores + penalty(blocked, scores), dim=-1)
 
     def inconsistent(self, scores: Tensor, inside: Tensor) -> Tensor:
         """Return the tokens whose cycle ends on the other side of the object's border, bool (B, heads, n).
@@ -154,6 +161,11 @@ class FeedForward(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Return the sum (B, N, width) of the input and what the layers make of it."""
         return x + F.dropout(self.layers(x), _DROPOUT, self.training)
+
+
+def penalty(blocked: Tensor, scores: Tensor) -> Tensor:
+    """Return what is added to the scores of tokens that are blocked, (B, heads, 1, n) of the scores' dtype."""
+    return blocked[:, :, None].to(scores.dtype) * _BLOCKED
 
 
 def _drawn(one: TokenBank, count: int, generator: torch.Generator | None) -> TokenBank:

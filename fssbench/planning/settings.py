@@ -22,7 +22,7 @@ class Settings:
 
     Attributes:
         feature_cache: Bytes of features that are cached between episodes; None for a third of the free memory, at most
-            3 GiB; 0 for none.
+            3 GiB, and for one method on a CPU what the rest of the command leaves of 4 GiB; 0 for none.
         batch_size: How many images are encoded, and how many episodes are predicted, in one call; None for 1 on a CPU
             and 8 on a graphics card.
         workers: Threads that read photos ahead; None for a number that suits the device, 0 for none.

@@ -7,7 +7,7 @@ size). An entry that is not needed again is removed at once.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable
+from collections.abc import Container, Hashable, Iterable
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -107,6 +107,19 @@ class FeatureCache(Generic[Key]):
         """Keep less from now on, and evict what is beyond that."""
         self.budget = budget
         self._evict(step)
+
+    def evict(self, size: int, step: int, kept: Container[Key]) -> None:
+        """Evict entries of together at least this size in bytes, as far as there are others than those to be kept."""
+        others = sorted((key for key in self._entries if key not in kept), key=lambda key: self._cost(key, step))
+        until = self._bytes - size
+        while others and self._bytes > until:
+            self.counts.evicted += 1
+            self.drop(others.pop())
+
+    @property
+    def bytes(self) -> int:
+        """Size of all entries."""
+        return self._bytes
 
     def drop(self, key: Key) -> None:
         """Remove an entry, if it is there."""

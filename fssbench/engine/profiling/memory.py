@@ -14,8 +14,7 @@ if TYPE_CHECKING:
     import torch
 
 MOST = 3 << 30
-"""Default upper limit of the feature cache, in bytes. The rest of an evaluation of ResNet-50 takes up to one GiB where
-that was measured (benchmarks/speed/memory.csv)."""
+"""Default upper limit of the feature cache, in bytes; `fssbench.engine.features.room` makes it smaller."""
 _TRIM_THRESHOLD, _MMAP_THRESHOLD, _ARENA_MAX = -1, -3, -8
 """Parameters of glibc's `mallopt` (malloc.h): two thresholds in bytes, and the number of arenas for threads."""
 _KEPT = {_TRIM_THRESHOLD: (1 << 31) - 1, _MMAP_THRESHOLD: 1 << 30, _ARENA_MAX: 1}
