@@ -5,7 +5,6 @@ from __future__ import annotations
 import shlex
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol, Self, cast
 
@@ -13,6 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from fssbench.datasets.catalogue import built_in
+from fssbench.datasets.ignore_region import has_unlabelled_region
+from fssbench.datasets.release_lists import ImageOrder, ObjectLists
 from fssbench.errors import UsageError
 from fssbench.escape import printable
 
@@ -22,45 +23,6 @@ if TYPE_CHECKING:
 Split = Literal["train", "val", "test"]
 Image = npt.NDArray[np.uint8]
 Label = npt.NDArray[np.uint8 | np.uint16]
-
-
-@dataclass(frozen=True)
-class ImageOrder:
-    """The order of the images of a split, if a release has an order that is not by name.
-
-    Attributes:
-        origin: Where the order comes from, e.g. "official (PFENet)".
-        names: The images in order; other images are not listed.
-    """
-
-    origin: str
-    names: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class PhotoObjects:
-    """The objects of one photo that a release can draw for a class.
-
-    Attributes:
-        photo: Name of the photo.
-        images: The image of each object, in order; None for an object of the kind that lacks the class (a part).
-    """
-
-    photo: str
-    images: tuple[str | None, ...]
-
-
-@dataclass(frozen=True)
-class ObjectLists:
-    """The photos of each class and the objects in them, for a release that draws photo and object in turn.
-
-    Attributes:
-        by_class: The photos of each class, in the order of the release.
-        episodes: Number of episodes of the fold, if the release takes no more than its lists have entries.
-    """
-
-    by_class: Mapping[int, tuple[PhotoObjects, ...]]
-    episodes: int | None = None
 
 
 class Arrivals(Protocol):
@@ -339,25 +301,6 @@ class Dataset(ABC):
         if not 0 <= fold < self.fold_count:
             raise UsageError(f"{self.name} has no fold {fold}: its folds are 0 to {self.fold_count - 1}")
         return fold
-
-
-_IGNORE = 255
-_RIM = 8
-"""Ignored pixels that are so near to a labelled object belong to its rim; in VOC rims are 5 pixels wide."""
-
-
-def has_unlabelled_region(label: Label) -> bool:
-    """Return whether a label map (H, W) has ignored pixels that are not within `_RIM` pixels of a labelled object."""
-    if label.dtype != np.uint8:
-        return False  # 255 is a class there
-    ignored = label == _IGNORE
-    if not ignored.any():
-        return False
-    import cv2
-
-    objects = ((label > 0) & ~ignored).astype(np.uint8)
-    near = cv2.dilate(objects, np.ones((2 * _RIM + 1, 2 * _RIM + 1), dtype=np.uint8))
-    return bool((ignored & (near == 0)).any())
 
 
 def check_command(name: str, root: Path | None) -> str:

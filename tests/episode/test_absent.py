@@ -5,11 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from fssbench.datasets import open_dataset
-from fssbench.datasets.dataset import has_unlabelled_region
 from fssbench.episode import EpisodeList, episodes, read_episodes, write_episodes
 from fssbench.episode.absent import check_claims, false_claims, held_classes, with_absent
 from fssbench.episode.episode import holds_none
@@ -122,16 +120,6 @@ def test_false_claims_are_found_in_a_list_from_elsewhere(tmp_path: Path) -> None
         assert "failed" in {finding.state for finding in verify(listed, lists())}
     with pytest.raises(UsageError, match="none or all"):
         write_episodes(replace(made, episodes=drawn(None).episodes), tmp_path / "none.json")
-
-
-def test_an_ignored_region_is_a_rim_or_may_be_anything() -> None:
-    rim = label_map((255, 10, 10, 40, 40), (3, 13, 13, 34, 34), size=(80, 80))
-    assert not has_unlabelled_region(rim)
-    island = rim.copy()
-    island[70:75, 70:75] = 255
-    assert has_unlabelled_region(island)
-    assert not has_unlabelled_region(island.astype(np.uint16)), "255 is a class there"
-    assert not has_unlabelled_region(np.zeros((5, 5), dtype=np.uint8))
 
 
 def test_difficult_objects_of_voc_are_no_absent_queries(tmp_path: Path) -> None:

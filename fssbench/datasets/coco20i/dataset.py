@@ -18,9 +18,10 @@ from fssbench.datasets.coco20i import facts as coco_facts
 from fssbench.datasets.coco20i.facts import ListSplit
 from fssbench.datasets.coco20i.image_order import image_order
 from fssbench.datasets.coco20i.labels import AnnotatedImage, check_split, is_large, paint, read_annotations
-from fssbench.datasets.dataset import Dataset, Image, ImageOrder, Label, Split
+from fssbench.datasets.dataset import Dataset, Image, Label, Split
 from fssbench.datasets.io.images import read_label, read_photo, size_of, value_counts
 from fssbench.datasets.io.index_cache import cached_index, fingerprint_of, frame_of, key_of
+from fssbench.datasets.release_lists import ImageOrder
 from fssbench.datasets.roots import require_root
 from fssbench.datasets.splits import stored as imported
 from fssbench.errors import BrokenFileError, MissingError, UsageError, did_you_mean

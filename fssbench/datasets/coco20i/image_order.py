@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import cast
 
 from fssbench.datasets.coco20i import facts as coco_facts
-from fssbench.datasets.dataset import ImageOrder
+from fssbench.datasets.release_lists import ImageOrder
 from fssbench.datasets.splits import stored as imported
 from fssbench.errors import BrokenFileError
 from fssbench.files import file_size, without_mark

@@ -6,8 +6,9 @@ from abc import abstractmethod
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
-from fssbench.datasets.dataset import ObjectLists, Split
+from fssbench.datasets.dataset import Split
 from fssbench.datasets.io.index_cache import fingerprint_of
+from fssbench.datasets.release_lists import ObjectLists
 from fssbench.datasets.untrained import UntrainedDataset
 from fssbench.errors import UsageError
 

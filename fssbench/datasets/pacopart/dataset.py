@@ -15,12 +15,13 @@ from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
-from fssbench.datasets.dataset import Image, Label, ObjectLists, PhotoObjects
+from fssbench.datasets.dataset import Image, Label
 from fssbench.datasets.io.images import read_photo, size_of
 from fssbench.datasets.io.index_cache import cached_index, frame_of, key_of
 from fssbench.datasets.objects.dataset import ValOnly, drawable_of, images_of
 from fssbench.datasets.objects.masks import CANVAS, CompressedMask, Mask, union_on
 from fssbench.datasets.pacopart.files import TRAIN, VAL, ObjectParts, Photos, read_order, read_photos
+from fssbench.datasets.release_lists import ObjectLists, PhotoObjects
 from fssbench.errors import BrokenFileError, MissingError, UsageError
 from fssbench.progress import tracked
 

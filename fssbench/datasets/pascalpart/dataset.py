@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
-from fssbench.datasets.dataset import Image, Label, ObjectLists, PhotoObjects
+from fssbench.datasets.dataset import Image, Label
 from fssbench.datasets.io.images import read_photo
 from fssbench.datasets.io.index_cache import cached_index, frame_of, key_of
 from fssbench.datasets.objects.dataset import ValOnly, drawable_of, images_of
@@ -29,6 +29,7 @@ from fssbench.datasets.pascalpart.files import (
     read_lists,
     read_objects,
 )
+from fssbench.datasets.release_lists import ObjectLists, PhotoObjects
 from fssbench.errors import BrokenFileError, MissingError, UsageError
 from fssbench.progress import tracked
 

@@ -19,7 +19,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from fssbench.datasets.catalogue import REGISTRY, dataset_info
-from fssbench.datasets.dataset import Dataset, Image, ImageOrder, Label, Split
+from fssbench.datasets.dataset import Dataset, Image, Label, Split
+from fssbench.datasets.release_lists import ImageOrder
 from fssbench.datasets.transfer.classes import choices_for, counterparts, facts, seen, supposed
 from fssbench.errors import UsageError, did_you_mean
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal, TypeVar, cast
 
 import numpy as np
 
-from fssbench.datasets.dataset import PhotoObjects
+from fssbench.datasets.release_lists import PhotoObjects
 from fssbench.errors import UsageError
 
 if TYPE_CHECKING:

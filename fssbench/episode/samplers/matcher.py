@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Sequence
 
 import numpy as np
 
-from fssbench.datasets.dataset import PhotoObjects
+from fssbench.datasets.release_lists import PhotoObjects
 from fssbench.episode.episode import Episode
 from fssbench.episode.samplers.lists import ImageLists, draw_one
 
