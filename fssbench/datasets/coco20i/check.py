@@ -54,7 +54,7 @@ def _order(dataset: Coco20i) -> str:
 
 
 def _by_2014(dataset: Coco20i, split: coco_facts.ListSplit) -> bool:
-    return dataset.labels != "png" and dataset.annotation_files(split)[0].stem.endswith("2014")
+    return dataset.labels != "png" and dataset.annotated.files(split)[0].stem.endswith("2014")
 
 
 def _coco_lists(dataset: Coco20i, split: coco_facts.ListSplit) -> Iterator[Count]:

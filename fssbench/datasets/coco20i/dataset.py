@@ -15,16 +15,17 @@ from typing import TYPE_CHECKING, Literal, Self, cast, get_args
 import numpy as np
 
 from fssbench.datasets.coco20i import facts as coco_facts
+from fssbench.datasets.coco20i.annotated import Annotated
 from fssbench.datasets.coco20i.facts import ListSplit
 from fssbench.datasets.coco20i.image_order import image_order
-from fssbench.datasets.coco20i.labels import AnnotatedImage, check_split, is_large, paint, read_annotations
+from fssbench.datasets.coco20i.labels import AnnotatedImage, is_large, paint
 from fssbench.datasets.dataset import Dataset, Image, Label, Split
 from fssbench.datasets.io.images import read_label, read_photo, size_of, value_counts
 from fssbench.datasets.io.index_cache import cached_index, fingerprint_of, frame_of, key_of
 from fssbench.datasets.release_lists import ImageOrder
 from fssbench.datasets.roots import require_root
 from fssbench.datasets.splits import stored as imported
-from fssbench.errors import BrokenFileError, MissingError, UsageError, did_you_mean
+from fssbench.errors import MissingError, UsageError, did_you_mean
 from fssbench.progress import tracked
 
 if TYPE_CHECKING:
@@ -36,8 +37,6 @@ Extent = Literal["all", "here"]
 CLASS_COUNT = 80
 MIN_PIXELS = 2048
 """Number of pixels of a class (2 * 32 * 32) from which an image is listed under it."""
-
-_IMPORT = "fssbench data import-splits coco20i --from DIR with data/splits/coco of HSNet's release"
 
 
 def index_of(labels: Iterator[tuple[str, Label]]) -> pd.DataFrame:
@@ -73,8 +72,8 @@ class Coco20i(Dataset):
         self.labels = labels
         self.lists = lists
         self.annotations = root / "annotations"
+        self.annotated = Annotated(self.annotations, self._imported_lists)
         self.absence_unknown = "its PNG masks don't show crowds" if labels == "png" else ""
-        self._images: dict[ListSplit, dict[int, AnnotatedImage]] = {}
         self._indices: dict[ListSplit, pd.DataFrame] = {}
         self._imported: dict[ListSplit, dict[int, list[int]] | None] = {}
         self._fingerprints: dict[ListSplit, str] = {}
@@ -162,7 +161,7 @@ class Coco20i(Dataset):
         if self.labels == "png":
             return None
         side = self._list_split(split)
-        images = self._annotated_images(side)
+        images = self.annotated.images(side)
         large = sorted(
             (one.place, one.class_id, image.image_id)
             for image in images.values()
@@ -186,7 +185,7 @@ class Coco20i(Dataset):
 
     def photo_path(self, name: str) -> Path:
         """Return the path of the photo: under its name, or under its name in COCO 2017; the former if it is missing."""
-        number = f"{_parts(name)[1]:012d}.jpg"
+        number = f"{coco_facts.split_and_id(name)[1]:012d}.jpg"
         places = (self.root / name, self.root / "train2017" / number, self.root / "val2017" / number)
         return next((path for path in places if path.is_file()), places[0])
 
@@ -194,18 +193,18 @@ class Coco20i(Dataset):
         """Return the label map, painted or read by the label rule; crowds are background."""
         if self.labels == "png":
             return read_label(self._mask_path(name), CLASS_COUNT, ignore=False, remedy=self.remedy)
-        return paint(self._annotated(name), self.labels)
+        return paint(self._annotated_image(name), self.labels)
 
     def unseen_classes(self, name: str) -> frozenset[int]:
         """Return the classes of all annotations: also crowds, and objects that are too small or covered by others."""
-        image = self._annotated(name)
+        image = self._annotated_image(name)
         return image.crowds | {instance.class_id for instance in image.instances}
 
     def image_size(self, name: str) -> tuple[int, int]:
         """Return (height, width) from the annotations, or the header of the PNG mask."""
         if self.labels == "png":
             return size_of(self._mask_path(name), self.remedy)
-        image = self._annotated(name)
+        image = self._annotated_image(name)
         return image.height, image.width
 
     def image_names(self, split: ListSplit) -> list[str]:
@@ -219,51 +218,11 @@ class Coco20i(Dataset):
                     "put the masks there that HSNet's authors distribute, or use the label rule hsnet",
                 )
             return names
-        return [coco_facts.image_name(split, i) for i in self._annotated_images(split)]
+        return [coco_facts.image_name(split, i) for i in self.annotated.images(split)]
 
-    def annotation_files(self, split: ListSplit) -> list[Path]:
-        """Return the annotation files of a split: that of COCO 2014, or else the existing ones of COCO 2017.
-
-        Raises:
-            MissingError: If there is none, or if there are only COCO 2017's and no imported lists. COCO 2017 moved
-                images between train and val, and its files do not tell which split they had in 2014.
-        """
-        path = self.annotations / f"instances_{split}2014.json"
-        if path.is_file():
-            return [path]
-        later = [self.annotations / f"instances_{other}2017.json" for other in ("train", "val")]
-        later = [path for path in later if path.is_file()]
-        if not later:
-            raise MissingError(f"there is no file {path}", "put COCO 2014's instance annotations there")
-        if self._imported_lists(split) is None:
-            raise MissingError(
-                f"{self.annotations} has annotations of COCO 2017 only, which do not tell which images were {split} in "
-                "COCO 2014",
-                f"put {path.name} there, or {_IMPORT}",
-            )
-        return later
-
-    def _annotated_images(self, split: ListSplit) -> dict[int, AnnotatedImage]:
-        if split not in self._images:
-            files = self.annotation_files(split)
-            remedy = "replace the file with COCO's own (annotations_trainval2014.zip)"
-            images: dict[int, AnnotatedImage] = {}
-            for path in files:
-                found = read_annotations(path, remedy)
-                if (twice := min(found.keys() & images.keys(), default=None)) is not None:
-                    raise BrokenFileError(f"{path} has the image {twice}, which {files[0].name} has too", remedy)
-                images |= found
-            if files[0].stem.endswith("2014"):
-                check_split(images, split, files[0])
-            else:
-                listed = {i for ids in (self._imported_lists(split) or {}).values() for i in ids}
-                images = {i: images[i] for i in sorted(listed & set(images))}
-            self._images[split] = images
-        return self._images[split]
-
-    def _annotated(self, name: str) -> AnnotatedImage:
-        split, image_id = _parts(name)
-        images = self._annotated_images(split)
+    def _annotated_image(self, name: str) -> AnnotatedImage:
+        split, image_id = coco_facts.split_and_id(name)
+        images = self.annotated.images(split)
         if image_id not in images:
             raise MissingError(
                 f"the annotations in {self.annotations} have no image {name}",
@@ -273,7 +232,7 @@ class Coco20i(Dataset):
         return images[image_id]
 
     def _mask_path(self, name: str) -> Path:
-        _parts(name)
+        coco_facts.split_and_id(name)
         return (self.annotations / name).with_suffix(".png")
 
     def _index(self, split: ListSplit) -> pd.DataFrame:
@@ -282,7 +241,7 @@ class Coco20i(Dataset):
                 files = [self._mask_path(name) for name in self.image_names(split)]
                 imported_key = ""
             else:
-                files = self.annotation_files(split)
+                files = self.annotated.files(split)
                 imported_key = "" if files[0].stem.endswith("2014") else str(self._imported_lists(split))
             key = key_of(files, self.name, split, self.labels, imported_key)
             name = f"{self.name}-{self.labels}-{split}"
@@ -327,16 +286,3 @@ class Coco20i(Dataset):
         if split == "test":
             raise UsageError("coco20i has no test images; papers test on its val images", "--split val")
         return split
-
-
-def _parts(name: str) -> tuple[ListSplit, int]:
-    """Return split and image id of a name such as "val2014/COCO_val2014_000000000139.jpg".
-
-    Raises:
-        UsageError: If it is not such a name.
-    """
-    split: ListSplit = "val" if name.startswith("val") else "train"
-    digits = name.removesuffix(".jpg")[-12:]
-    if not (digits.isascii() and digits.isdecimal()) or name != coco_facts.image_name(split, int(digits)):
-        raise UsageError(f"'{name}' is not an image name of coco20i, such as {coco_facts.image_name('val', 139)}")
-    return split, int(digits)

@@ -10,6 +10,8 @@ from functools import cache
 from pathlib import Path
 from typing import Literal
 
+from fssbench.errors import UsageError
+
 ListSplit = Literal["val", "train"]
 LIST_SPLITS: tuple[ListSplit, ...] = ("val", "train")
 FOLDS = 4
@@ -64,6 +66,19 @@ def facts() -> Facts:
 def image_name(split: ListSplit, image_id: int) -> str:
     """Return the name of an image in HSNet's lists: the path of the photo in COCO2014."""
     return f"{split}2014/COCO_{split}2014_{image_id:012d}.jpg"
+
+
+def split_and_id(name: str) -> tuple[ListSplit, int]:
+    """Return split and image id of a name such as "val2014/COCO_val2014_000000000139.jpg".
+
+    Raises:
+        UsageError: If it is not such a name.
+    """
+    split: ListSplit = "val" if name.startswith("val") else "train"
+    digits = name.removesuffix(".jpg")[-12:]
+    if not (digits.isascii() and digits.isdecimal()) or name != image_name(split, int(digits)):
+        raise UsageError(f"'{name}' is not an image name of coco20i, such as {image_name('val', 139)}")
+    return split, int(digits)
 
 
 def fold_classes(fold: int, split: ListSplit) -> tuple[int, ...]:
