@@ -18,7 +18,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from fssbench.comparison.components import class_ious, components, difference, influences
+from fssbench.comparison.components import components
+from fssbench.comparison.influences import class_ious, difference, influences
 from fssbench.comparison.sample_size import _Planning
 from fssbench.metrics.counts import Floats
 from fssbench.metrics.intervals import student_quantile

@@ -21,7 +21,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fssbench.comparison.components import Components, class_ious, components, difference, influences
+from fssbench.comparison.components import Components, components
+from fssbench.comparison.influences import class_ious, difference, influences
 from fssbench.comparison.pairing import pair, run_names
 from fssbench.comparison.planned import CORRELATION, HABIT, SEEDS, Needed, SamplePlan, Size
 from fssbench.errors import UsageError

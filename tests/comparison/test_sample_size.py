@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from fssbench.comparison.components import class_ious, components, difference, influences
+from fssbench.comparison.components import components
+from fssbench.comparison.influences import class_ious, difference, influences
 from fssbench.comparison.plan_text import as_text, sentences
 from fssbench.comparison.planned import SamplePlan
 from fssbench.comparison.sample_size import _Planning
