@@ -29,9 +29,10 @@ from fssbench.predictions.places import path_from
 from fssbench.predictions.saving import SavedPredictions
 from fssbench.progress import Activity
 from fssbench.results.environment import start
+from fssbench.results.part_writer import PartFolder
 from fssbench.results.progress import Progress, Silent
 from fssbench.results.run_reader import Existing, Results
-from fssbench.results.run_writer import PartFolder, RunFolder
+from fssbench.results.run_writer import RunFolder
 from fssbench.results.scoring import PredictedLabels
 
 

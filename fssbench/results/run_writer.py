@@ -1,4 +1,4 @@
-"""Writing run folders, by one process or by several processes of the same run."""
+"""Writing run folders. Further processes of the same run write into them by `fssbench.results.part_writer`."""
 
 from __future__ import annotations
 
@@ -31,9 +31,7 @@ from fssbench.results.run_reader import (
     Existing,
     Results,
     check_rows,
-    read_run,
     schema,
-    stored_rows,
     write_atomically,
 )
 from fssbench.results.sound_rows import describe_damage, read_sound_rows
@@ -266,49 +264,6 @@ class RunFolder:
                 "another --out",
             )
         return writer
-
-
-class PartFolder:
-    """Writes the rows of a further process of a run, into a file of its own. The first process has made the folder.
-
-    Args:
-        path: The folder.
-        rank: Number of the process, from 1.
-
-    Attributes:
-        run: The record of the run, read from run.json.
-        rows: The rows of the run that this process knows.
-
-    Raises:
-        BrokenFileError: If the run is damaged.
-    """
-
-    def __init__(self, path: Path, rank: int) -> None:
-        self.path = path
-        self.run = read_run(path)
-        self.rows = stored_rows(path, self.run)
-        self._writer = RowWriter(path / PARTS.replace("*", str(rank)))
-
-    def append(self, row: Row) -> None:
-        """Write one row."""
-        self._writer.append(row)
-        self.rows.append(row)
-
-    def describe(self, run: Run) -> None:
-        """Take another record; the first process writes it."""
-        self.run = run
-
-    def finish(self) -> Results:
-        """Return the rows that this process knows; the first process knows all."""
-        return Results(frame_of_run(self.rows, self.run), self.run, self.path)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._writer.close()
 
 
 def _record_of(run: Run) -> str:
