@@ -24,7 +24,8 @@ import PIL.Image
 from pydantic import Field, TypeAdapter, ValidationError
 
 from fssbench.datasets.coco20i.labels import Outlines
-from fssbench.datasets.folder.coco import AnnotatedPhoto, Annotation, RunLengths, annotation_bytes, paint, parsed
+from fssbench.datasets.folder.coco import AnnotatedPhoto, Annotation, annotation_bytes, paint, parsed
+from fssbench.datasets.folder.run_lengths import RunLengths
 from fssbench.datasets.io.images import IGNORE, opened
 from fssbench.errors import BrokenFileError, MissingError, UsageError
 from fssbench.unique_keys import refuse_repeated

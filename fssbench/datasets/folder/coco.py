@@ -19,25 +19,16 @@ from pydantic import Field, TypeAdapter, ValidationError
 from fssbench.datasets.coco20i.labels import MAX_BYTES, Instance, Outlines, check_length, mask_of
 from fssbench.datasets.folder.description import Fault
 from fssbench.datasets.folder.files import PHOTOS, first_names
-from fssbench.datasets.io.images import MAX_PIXELS
+from fssbench.datasets.folder.run_lengths import SIZE, RunLengths, decoded
 from fssbench.errors import BrokenFileError
 from fssbench.files import file_size, without_mark
 from fssbench.unique_keys import refuse_repeated
 
-SIZE = "export the json again: it has another size for the photos"
 NO_PIXEL = (
     "draw such an object again, as an outline of three points or more in the photo, or remove it from the json; "
     "a box [x, y, width, height] is not an outline"
 )
 SHOWN_ERRORS = 20
-
-
-@dataclass(frozen=True, slots=True)
-class RunLengths:
-    """A mask as COCO's run lengths: alternately of background and foreground, column by column."""
-
-    counts: Annotated[list[Annotated[int, Field(ge=0)]], Field(max_length=MAX_PIXELS)] | str
-    size: tuple[Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1)]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,49 +165,8 @@ def mask_in(annotation: Annotation, photo: Path, size: tuple[int, int]) -> npt.N
         BrokenFileError: If its run lengths do not fit the photo.
     """
     if isinstance(annotation.segmentation, RunLengths):
-        return _decoded(annotation.segmentation, size, f"annotation {annotation.id} of {photo}")
+        return decoded(annotation.segmentation, size, f"annotation {annotation.id} of {photo}")
     return mask_of(Instance(annotation.id, 0, tuple(annotation.segmentation)), *size)
-
-
-def counts_of(text: str) -> list[int]:
-    """Decode COCO's compressed run lengths.
-
-    A number consists of groups of five bits, the lowest first, with one character per group, from "0" on. The sixth bit
-    of a group means that another group follows; the highest bit of the last group is the sign. From the fourth number
-    on, a number is the difference to the last but one.
-
-    Raises:
-        ValueError: If the text is not valid.
-    """
-    counts: list[int] = []
-    number = shift = 0
-    for char in text:
-        group = ord(char) - ord("0")
-        if not 0 <= group < 64 or shift > 30:
-            raise ValueError("no run lengths")
-        number |= (group & 31) << shift
-        shift += 5
-        if group & 32:
-            continue
-        if group & 16:
-            number -= 1 << shift
-        counts.append(number + counts[-2] if len(counts) > 2 else number)
-        number = shift = 0
-    if shift:
-        raise ValueError("cut off")
-    return counts
-
-
-def _decoded(runs: RunLengths, size: tuple[int, int], where: str) -> npt.NDArray[np.bool_]:
-    try:
-        counts = counts_of(runs.counts) if isinstance(runs.counts, str) else runs.counts
-    except ValueError:
-        counts = []
-    height, width = size
-    if runs.size != size or min(counts, default=-1) < 0 or sum(counts) != height * width:
-        raise BrokenFileError(f"{where} has run lengths that do not fill {width} x {height} pixels", SIZE)
-    values = np.arange(len(counts)) % 2 == 1
-    return np.repeat(values, counts).reshape(width, height).T
 
 
 def annotation_bytes(path: Path, most: int = MAX_BYTES) -> bytes:

@@ -10,9 +10,10 @@ from pathlib import Path
 import numpy as np
 
 from fssbench.datasets.dataset import Label
-from fssbench.datasets.folder.coco import NO_PIXEL, AnnotatedPhoto, Annotation, RunLengths, mask_in
+from fssbench.datasets.folder.coco import NO_PIXEL, AnnotatedPhoto, Annotation, mask_in
 from fssbench.datasets.folder.description import Fault
 from fssbench.datasets.folder.files import first_names
+from fssbench.datasets.folder.run_lengths import RunLengths
 
 Objects = Iterable[tuple[int, Annotation]]
 """Pairs of label value and annotation."""

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from pydantic import Field
 
 from fssbench.datasets.coco20i.labels import Instance, Vertices, bounded, mask_of, vertices
-from fssbench.datasets.folder.coco import counts_of
+from fssbench.datasets.folder.run_lengths import counts_of
 from fssbench.datasets.io.images import MAX_PIXELS
 from fssbench.errors import BrokenFileError
 

@@ -13,8 +13,8 @@ import pytest
 
 import fssbench
 from fssbench.datasets.folder.check import check_folder
-from fssbench.datasets.folder.coco import counts_of
 from fssbench.datasets.folder.dataset import Folder, survey
+from fssbench.datasets.folder.run_lengths import counts_of
 from fssbench.errors import BrokenFileError
 from tests.datasets.trees import box, save_photo
 
