@@ -3,8 +3,8 @@
 A test of level α finds a difference δ with power π if δ ≥ (t + z) s: s the standard deviation of the difference, t the
 quantile of Student's distribution at 1 - α / 2, z that of the normal distribution at π. So with n episodes of each fold
 the smallest difference that can be told is (t + z) s(n). s(n) is measured where the rows allow it, by the paired
-bootstrap over query images on parts of the lists (`fssbench.metrics.bootstrap`), and elsewhere follows from the
-components of the variance (`fssbench.comparison.components`), whose limit for large n is not 0.
+bootstrap over query images on parts of the lists (`fssbench.comparison.measured_spread`), and elsewhere follows from
+the components of the variance (`fssbench.comparison.components`), whose limit for large n is not 0.
 
 One run says nothing of a difference. It is held against a shifted copy: a method of the same spread, whose influences
 have an assumed correlation r with its own, so that the difference has the variance 2 (1 - r) Var.
@@ -23,11 +23,10 @@ import numpy as np
 
 from fssbench.comparison.components import Components, components
 from fssbench.comparison.influences import class_ious, difference, influences
+from fssbench.comparison.measured_spread import degrees_of_freedom, measured_spread
 from fssbench.comparison.pairing import pair, run_names
 from fssbench.comparison.planned import CORRELATION, HABIT, SEEDS, Needed, SamplePlan, Size
 from fssbench.errors import UsageError
-from fssbench.metrics.bootstrap import bootstrap, clusters_of
-from fssbench.metrics.counts import mean_ratios
 from fssbench.metrics.fold_counts import CountingRules, count_folds
 from fssbench.metrics.intervals import student_quantile
 
@@ -39,8 +38,6 @@ if TYPE_CHECKING:
 REACH = 10.0
 """The rows are not extrapolated to lists that are longer by more than this factor."""
 DRAWS = 2000
-_PER_CLASS = 5
-"""A part of a list is measured if each class has so many episodes in it."""
 _LEAST = 10
 """Degrees of freedom (query images less classes) of the mean; with fewer its error is a quarter or more."""
 _NOTHING = 1e-9
@@ -123,7 +120,7 @@ class _Planning:
             apart = {key: ious[1][key] - iou for key, iou in ious[0].items()}
             self.of = components(frames[0], difference(parts[0], parts[1]), apart)
         self.stored = max(self.of.lengths.values())
-        self.degrees = _degrees(frames[0], lengths)
+        self.degrees = degrees_of_freedom(frames[0], lengths)
         if self.degrees < _LEAST:
             images = sum(one.queries for one in self.of.strata)
             raise UsageError(
@@ -131,7 +128,7 @@ class _Planning:
                 "the spread, and so of the number of episodes",
                 "plan from a run of more episodes: 100 of each fold or more",
             )
-        measured = self.measured(1)
+        measured = measured_spread(frames, lengths, 1, draws, seed)
         if measured is None or measured < _NOTHING:
             what = (
                 "the two runs differ by the same in all episodes (or not at all)"
@@ -140,25 +137,6 @@ class _Planning:
             )
             raise UsageError(f"{what}: there is no spread from which a number of episodes could follow")
         self.whole = measured
-
-    def measured(self, parts: int) -> float | None:
-        """Return the standard deviation by the bootstrap for lists of 1 / `parts` of the length, from all parts."""
-        variances = []
-        for part in range(parts):
-            frames = [_part(frame, parts, part) for frame in self.frames]
-            if parts > 1 and (self.lengths or not _has_all(frames[0], self.frames[0])):
-                return None
-            folds = zip(
-                *(count_folds(one, CountingRules(run_length=self.lengths or None)) for one in frames), strict=True
-            )
-            drawn = []
-            for fold in folds:
-                generator = np.random.default_rng([self.seed, fold[0].total.fold, parts, part])
-                ratios = iter(bootstrap([p for one in fold for p in one.parts], self.draws, generator))
-                means = [mean_ratios([next(ratios) for _ in one.parts]).miou for one in fold]
-                drawn.append(means[1] - means[0] if self.paired else means[0])
-            variances.append(float(np.var(np.mean(drawn, axis=0))))
-        return float(np.mean(variances) ** 0.5)
 
     def plan(
         self,
@@ -188,7 +166,10 @@ class _Planning:
                 supports = sum(one.supports for one in self.of.strata)
             return Size(episodes, queries, supports, known, spread, reach)
 
-        shorter = {self.stored // parts: self.measured(parts) for parts in (4, 2)}
+        shorter = {
+            self.stored // parts: measured_spread(self.frames, self.lengths, parts, self.draws, self.seed)
+            for parts in (4, 2)
+        }
         known = {episodes: found for episodes, found in shorter.items() if found is not None} | {
             self.stored: self.whole
         }
@@ -266,33 +247,6 @@ def _among_classes(between: float, classes: int, alpha: float, z: float) -> floa
 
 def _ways(frame: pd.DataFrame) -> int:
     return max(len(classes) for classes in frame["classes"])
-
-
-def _part(frame: pd.DataFrame, parts: int, part: int) -> pd.DataFrame:
-    """Return one of several equal parts of the list of each fold."""
-    if parts == 1:
-        return frame
-    lengths = frame.groupby("fold")["episode"].transform("size") // parts
-    return frame[(frame["episode"] // lengths) == part]
-
-
-def _has_all(part: pd.DataFrame, whole: pd.DataFrame) -> bool:
-    """Return whether each class has some episodes in a part of the rows."""
-    counts: dict[tuple[int, int], int] = {}
-    for fold, classes in zip(part["fold"], part["classes"], strict=True):
-        for class_id in classes:
-            counts[fold, class_id] = counts.get((fold, class_id), 0) + 1
-    wanted = {(fold, c) for fold, classes in zip(whole["fold"], whole["classes"], strict=True) for c in classes}
-    return all(counts.get(key, 0) >= _PER_CLASS for key in wanted)
-
-
-def _degrees(frame: pd.DataFrame, lengths: Mapping[int, int]) -> int:
-    """Return the degrees of freedom of the mean over the folds; 0 if one of them has none."""
-    found = []
-    for fold in count_folds(frame, CountingRules(run_length=lengths or None)):
-        clusters = clusters_of([fold.total])
-        found.append(len(clusters) - len({stratum for stratum, _ in clusters}))
-    return sum(found) if all(found) else 0
 
 
 def _sorted(frame: pd.DataFrame) -> pd.DataFrame:
