@@ -94,7 +94,7 @@ def _load(runs: Sequence[Path]) -> list[Results]:
 
 
 def _names(runs: Sequence[Results]) -> list[str]:
-    from fssbench.comparison.pairing import run_names
+    from fssbench.comparison.run_names import run_names
 
     return list(run_names(runs))
 

@@ -1,23 +1,24 @@
-"""Whether runs can be compared episode by episode, and if not, the reason."""
+"""Runs paired by episode: the rows that all of them have, and what has to be known of them."""
 
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from typing import TYPE_CHECKING
 
+from fssbench.comparison.alike import again, check_alike
+from fssbench.comparison.run_names import run_names, where
 from fssbench.errors import BrokenFileError, UsageError
 from fssbench.ledger.words import HEADS, fact_text, named
-from fssbench.results.arguments import is_scored, method_argument, protocol_argument
+from fssbench.results.arguments import is_scored
 from fssbench.results.ledger import ledger_of
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from fssbench.results import Results, Run
-    from fssbench.results.record import FoldRecord
+    from fssbench.results import Results
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,23 +55,23 @@ def pair(runs: Sequence[Results]) -> Pairing:
         raise UsageError("a comparison needs two runs or more", "fssbench compare RUN_A RUN_B")
     for one, other in combinations(runs, 2):
         if one is other or (one.folder and other.folder and one.folder.resolve() == other.folder.resolve()):
-            raise UsageError(f"{_where(one)} is given twice: a run is not compared with itself")
+            raise UsageError(f"{where(one)} is given twice: a run is not compared with itself")
     for results in runs:
         if results.run.is_shard:
             raise UsageError(
-                f"{_where(results)} is shard {results.run.as_shard} of a run, only a part of each list; "
+                f"{where(results)} is shard {results.run.as_shard} of a run, only a part of each list; "
                 "only whole runs can be compared",
                 f"fssbench merge {shlex.quote(str(results.folder.parent))}" if results.folder else "fssbench merge",
             )
         if results.missing or results.frame.empty:
             expected = sum(results.run.expected(fold) for fold in results.run.folds)
             raise UsageError(
-                f"{_where(results)} is unfinished: {results.missing} of {expected} episodes are missing",
+                f"{where(results)} is unfinished: {results.missing} of {expected} episodes are missing",
                 _command(results, "--resume"),
             )
     reference = runs[0]
     for other in runs[1:]:
-        _check_alike(reference, other)
+        check_alike(reference, other)
     frames, notes = _cut(runs)
     for other, frame in zip(runs[1:], frames[1:], strict=True):
         _check_rows(frames[0], frame, reference, other)
@@ -101,107 +102,13 @@ def _ledger(names: Sequence[str], runs: Sequence[Results]) -> list[str]:
     return [*notes, *([f"the runs differ in what was seen and given; {'; '.join(differing)}"] if differing else [])]
 
 
-_EVALUATED: dict[str, Callable[[Run], object]] = {
-    "data set": lambda run: run.dataset.name,
-    "task": lambda run: run.method.task,
-    "ways": lambda run: run.way,
-    "shots": lambda run: run.shot,
-    "split of the data set": lambda run: run.split,
-    "data fingerprint": lambda run: run.dataset.fingerprint,
-    "options of the data set": lambda run: dict(run.dataset.options),
-    "number of references of each query": lambda run: run.references or "the protocol's own",
-    "absent queries": lambda run: [fold.absent for fold in run.folds] if run.has_absent else "none drawn",
-}
-_COUNTED: dict[str, Callable[[Run], object]] = {
-    "scoring size": lambda run: _scoring_size(run),
-    "rule for pixels labelled 255": lambda run: run.protocol.ignore,
-    "rule for classes without a ground-truth pixel": lambda run: run.protocol.absent,
-    "rule for the query's pixels labelled 255 in prediction": lambda run: run.protocol.query_rim,
-    "rule for base classes": lambda run: None if run.protocol.base is None else run.protocol.base.asked,
-}
-_SHORTENED = 12
-
-
-def _scoring_size(run: Run) -> str:
-    rules = run.protocol
-    if rules.score_at == "original" and rules.resize not in ("pillow-and-back", "opencv-pad-squeezed"):
-        return "original"
-    return f"{rules.score_at} {rules.input[0]} x {rules.input[1]}, {rules.resize}"
-
-
-def counted_alike(one: Run, other: Run) -> bool:
-    """Return whether two runs have the same data, episode lists and rules of counting, so that they can be compared."""
-    return _list_key(one) == _list_key(other)
-
-
-def _list_key(run: Run) -> list[object]:
-    lists = [(fold.fold, fold.episodes_hash, fold.run_length) for fold in run.folds]
-    return [lists, *(field_of(run) for field_of in (*_EVALUATED.values(), *_COUNTED.values()))]
-
-
-def _check_alike(reference: Results, other: Results) -> None:
-    for what, field_of in _EVALUATED.items():
-        if field_of(reference.run) != field_of(other.run):
-            raise _differ(
-                what, field_of(reference.run), field_of(other.run), reference, other, _again(reference, other)
-            )
-    folds = [[fold.fold for fold in results.run.folds] for results in (reference, other)]
-    if folds[0] != folds[1]:
-        raise _differ("folds", folds[0], folds[1], reference, other, _again(reference, other))
-    for mine, theirs in zip(reference.run.folds, other.run.folds, strict=True):
-        _check_list(mine, theirs, reference, other)
-    for what, field_of in _COUNTED.items():
-        if field_of(reference.run) != field_of(other.run):
-            raise _differ(
-                what, field_of(reference.run), field_of(other.run), reference, other, _again(reference, other)
-            )
-
-
-def _check_list(mine: FoldRecord, theirs: FoldRecord, reference: Results, other: Results) -> None:
-    if mine.episodes_hash != theirs.episodes_hash:
-        lists = [
-            f"{fold.episodes} episodes drawn by {fold.drawn_by}, seed {fold.seed} ({fold.episodes_hash[:_SHORTENED]})"
-            for fold in (mine, theirs)
-        ]
-        what = f"episode list of fold {mine.fold}"
-        raise _differ(what, lists[0], lists[1], reference, other, _again(reference, other))
-    if mine.run_length != theirs.run_length:
-        raise _differ("number of episodes per run", mine.run_length, theirs.run_length, reference, other, None)
-
-
-def _differ(
-    what: str, mine: object, theirs: object, reference: Results, other: Results, remedy: str | None
-) -> UsageError:
-    if isinstance(mine, str) and what == "data fingerprint":
-        mine, theirs = mine[:_SHORTENED], str(theirs)[:_SHORTENED]
-    return UsageError(
-        f"these runs can't be compared, as they differ in the {what}: "
-        f"{mine} in {_where(reference)}, {theirs} in {_where(other)}",
-        remedy,
-    )
-
-
-def _again(reference: Results, other: Results) -> str:
-    """Return the command that evaluates the other run's method on the lists of the reference."""
-    lists = f"{_where(reference)}/episodes-fold{{fold}}.json"
-    method, run = other.run.method, reference.run
-    command = ["fssbench", "eval", "--method", method_argument(method), "--dataset", run.dataset.name]
-    command += ["--backbone", method.backbone] if method.backbone else []
-    command += ["--variant", method.variant] if method.variant and method.task == run.method.task else []
-    command += ["--episodes", lists]
-    command += ["--protocol", protocol_argument(run.protocol)] if run.protocol.own is not None else []
-    command += ["--fold", str(run.folds[0].fold)] if len(run.folds) == 1 else []
-    command += ["--limit", str(run.limit)] if run.limit else []
-    return f"{shlex.join(command)} --out NEW_FOLDER"
-
-
 def _command(results: Results, option: str) -> str:
     """Return the command that started a run, with an option added."""
     typed = results.run.starts[-1].command if results.run.starts else ()
     scored = is_scored(results.run)
     verb, option = ("score", "--overwrite") if scored else ("eval", option)
     if not typed or typed[:2] != ("fssbench", verb):
-        return f"fssbench {verb} ... --out {_where(results)} {option}"
+        return f"fssbench {verb} ... --out {where(results)} {option}"
     kept = [word for word in typed if word not in ("--overwrite", option)]
     if "--shard" in kept:  # the command of one of the shards that were merged
         place = kept.index("--shard")
@@ -222,7 +129,7 @@ def _cut(runs: Sequence[Results]) -> tuple[list[pd.DataFrame], list[str]]:
     counts = [tuple(results.run.requested(fold) for fold in results.run.folds) for results in runs]
     if len(set(counts)) > 1:
         limits = "; ".join(
-            f"{_where(results)} has {'all' if results.run.limit is None else f'only the first {results.run.limit}'}"
+            f"{where(results)} has {'all' if results.run.limit is None else f'only the first {results.run.limit}'}"
             for results in runs
         )
         notes.append(f"the runs have different parts of the same lists ({limits}): only common episodes are compared")
@@ -230,13 +137,13 @@ def _cut(runs: Sequence[Results]) -> tuple[list[pd.DataFrame], list[str]]:
         option = "--limit" if runs[0].run.until is None else "--until"
         notes.append(f"{option}: only the first {runs[0].run.limit} episodes of each list were evaluated")
     notes += [
-        f"{_where(results)} has random weights: its numbers say nothing about the method"
+        f"{where(results)} has random weights: its numbers say nothing about the method"
         for results in runs
         if any(fold.weights.kind == "random" for fold in results.run.folds)
     ]
     parts = (results.frame[results.frame["episode"] < results.frame["fold"].map(common)] for results in runs)
     frames = [part.sort_values(["fold", "episode"], ignore_index=True) for part in parts]
-    if partial := [_where(results) for results in runs if any(fold.unanswered for fold in results.run.folds)]:
+    if partial := [where(results) for results in runs if any(fold.unanswered for fold in results.run.folds)]:
         frames = _predicted_in_all(frames)
         notes.append(f"episodes without a prediction in {', '.join(partial)} are left out of all runs")
     notes += [
@@ -252,7 +159,7 @@ def _images(mine: pd.DataFrame, theirs: pd.DataFrame, other: Results) -> list[st
         pairs = _digests(mine, theirs, kind)
         if count := sum(any(x != y for x, y in zip(a, b, strict=True) if x and y) for a, b in pairs):
             which = f"{count} of {len(mine)} episodes"
-            found.append(f"{_where(other)} read different {what} under the same names in {which}")
+            found.append(f"{where(other)} read different {what} under the same names in {which}")
     return found
 
 
@@ -284,8 +191,8 @@ def _check_rows(mine: pd.DataFrame, theirs: pd.DataFrame, reference: Results, ot
         if differs is not None:
             row = mine.iloc[differs]
             raise BrokenFileError(
-                f"fold {row['fold']}, episode {row['episode']} has another {column} in {_where(other)} than in "
-                f"{_where(reference)}, though their lists are the same: the rows of one were changed",
+                f"fold {row['fold']}, episode {row['episode']} has another {column} in {where(other)} than in "
+                f"{where(reference)}, though their lists are the same: the rows of one were changed",
                 _command(other, "--overwrite"),
             )
     _check_truth(mine, theirs, reference, other)
@@ -300,33 +207,7 @@ def _check_truth(mine: pd.DataFrame, theirs: pd.DataFrame, reference: Results, o
     }
     if changed:
         raise UsageError(
-            f"these runs can't be compared: the masks of {len(changed)} queries are others in {_where(other)} than in "
-            f"{_where(reference)}, the first that of {min(changed)}",
-            _again(reference, other),
+            f"these runs can't be compared: the masks of {len(changed)} queries are others in {where(other)} than in "
+            f"{where(reference)}, the first that of {min(changed)}",
+            again(reference, other),
         )
-
-
-def _where(results: Results) -> str:
-    return "a run in memory" if results.folder is None else str(results.folder)
-
-
-def run_names(runs: Sequence[Results]) -> tuple[str, ...]:
-    """Return the name of each run: method, variant and backbone, with the folder if two have the same name."""
-    plain = []
-    for results in runs:
-        method = results.run.method
-        precision = None if results.run.precision == "float32" else results.run.precision
-        words = (
-            method.name,
-            method.variant,
-            method.backbone,
-            "weak" if method.options.get("weak") else None,
-            precision,
-        )
-        plain.append(" ".join(word for word in words if word))
-    if len(set(plain)) == len(plain):
-        return tuple(plain)
-    return tuple(
-        name if plain.count(name) == 1 else f"{name} ({results.folder or f'run {number}'})"
-        for number, (name, results) in enumerate(zip(plain, runs, strict=True), 1)
-    )

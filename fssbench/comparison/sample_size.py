@@ -24,8 +24,9 @@ import numpy as np
 from fssbench.comparison.components import Components, components
 from fssbench.comparison.influences import class_ious, difference, influences
 from fssbench.comparison.measured_spread import degrees_of_freedom, measured_spread
-from fssbench.comparison.pairing import pair, run_names
+from fssbench.comparison.pairing import pair
 from fssbench.comparison.planned import CORRELATION, HABIT, SEEDS, Needed, SamplePlan, Size
+from fssbench.comparison.run_names import run_names
 from fssbench.errors import UsageError
 from fssbench.metrics.fold_counts import CountingRules, count_folds
 from fssbench.metrics.intervals import student_quantile

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import fields, replace
 from typing import TYPE_CHECKING
 
-from fssbench.comparison.pairing import run_names
+from fssbench.comparison.run_names import run_names
 from fssbench.explaining.causes import causes_of, keys_of, same_episodes
 from fssbench.explaining.explanation import Effect, Explanation, Finding
 from fssbench.explaining.findings import findings_of, with_shot_rule

@@ -8,7 +8,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fssbench.comparison.pairing import counted_alike, pair, run_names
+from fssbench.comparison.alike import counted_alike
+from fssbench.comparison.pairing import pair
+from fssbench.comparison.run_names import run_names
 from fssbench.errors import UsageError
 from fssbench.results import load_run
 from fssbench.results.arguments import goes_on

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from fssbench.comparison.pairing import counted_alike, pair
+from fssbench.comparison.alike import counted_alike
+from fssbench.comparison.pairing import pair
 from fssbench.errors import BrokenFileError, UsageError
 from fssbench.metrics.looks import level_of_each
 from fssbench.protocols.choices import ProtocolFile
