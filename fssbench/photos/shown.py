@@ -10,7 +10,7 @@ from fssbench.notebook.pictures import label_picture, picture
 from fssbench.photos.inputs import photo_from
 
 if TYPE_CHECKING:
-    from fssbench.photos.segment import Segmentation
+    from fssbench.photos.segmentation import Segmentation
 
 _SIDE = 320
 _CLASSES = 20

@@ -13,7 +13,8 @@ from fssbench.escape import printable
 from fssbench.methods.catalogue import method_info
 from fssbench.photos.choice import Choice
 from fssbench.photos.inputs import MaskLike, PhotoLike
-from fssbench.photos.segment import Prepared, Segmentation, prepared, segmented
+from fssbench.photos.segment import Prepared, prepared, segmented
+from fssbench.photos.segmentation import Segmentation
 
 if TYPE_CHECKING:
     from fssbench.datasets.dataset import Dataset

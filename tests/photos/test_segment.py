@@ -16,7 +16,8 @@ from fssbench.checkpoints import find, load_into, locate
 from fssbench.errors import BrokenFileError, FSSBenchError, MissingError, UsageError
 from fssbench.photos.choice import PREFERRED, Choice, choose
 from fssbench.photos.overlay import COLOURS, label_png, overlay
-from fssbench.photos.segment import Segmentation, Segmenter
+from fssbench.photos.segment import Segmenter
+from fssbench.photos.segmentation import Segmentation
 from fssbench.protocols.transforms import input_image, support_mask
 
 SHAPES = {"method": "hsnet", "backbone": "small", "train_dataset": "shapes20i", "fold": 0}
