@@ -23,7 +23,8 @@ from fssbench.checkpoints import find, load_into, locate
 from fssbench.datasets.dataset import Dataset
 from fssbench.fast.form import fast_form
 from fssbench.methods.floors import PrototypeCosine
-from fssbench.protocols.transforms import IGNORE, input_image, input_label
+from fssbench.protocols.label_maps import IGNORE, input_label
+from fssbench.protocols.transforms import input_image
 
 SIZE = (400, 400)
 TOGETHER = 3

@@ -32,8 +32,9 @@ from fssbench.engine.profiling.profile import Line, Profile, make_profile
 from fssbench.engine.profiling.timers import COMPUTING, StageTimers
 from fssbench.fast.form import fast_form
 from fssbench.planning.settings import Settings, parse_bytes
+from fssbench.protocols.label_maps import ignored_pixels, support_mask
 from fssbench.protocols.rules import Protocol
-from fssbench.protocols.transforms import ignored_pixels, input_image, scored_shape, support_mask
+from fssbench.protocols.transforms import input_image, scored_shape
 from fssbench.results.environment import environment
 
 CALIBRATED = {"hsnet": "hpn_learner.decoder2.2.bias", "asnet": "learner.decoder2.2.bias", "pfenet": "cls.3.bias",

@@ -42,8 +42,9 @@ from fssbench.episode import EpisodeList
 from fssbench.fast.form import fast_form
 from fssbench.methods.base.method import Method
 from fssbench.planning.settings import Settings, parse_bytes
+from fssbench.protocols.label_maps import support_mask
 from fssbench.protocols.rules import Protocol, protocol
-from fssbench.protocols.transforms import input_image, support_mask
+from fssbench.protocols.transforms import input_image
 from fssbench.results.environment import environment
 from fssbench.results.rows import Row
 

@@ -11,8 +11,8 @@ import numpy as np
 from fssbench.datasets.dataset import Label
 from fssbench.datasets.io.images import value_counts
 from fssbench.errors import UsageError
+from fssbench.protocols.label_maps import input_label
 from fssbench.protocols.rules import OWN_DATA, Protocol, protocol, shipped_protocols
-from fssbench.protocols.transforms import input_label
 
 Lost = tuple[int, tuple[int, int]]
 """A class that has no pixel left, and the (height, width) of the input."""

@@ -15,7 +15,8 @@ from fssbench.errors import BrokenFileError
 from fssbench.explaining.rules import rules_of
 from fssbench.planning.replay import recorded_root
 from fssbench.predictions.files import file_name, read_file, read_label_map
-from fssbench.protocols.transforms import IGNORE, input_label, nearest_label, padded_shape
+from fssbench.protocols.label_maps import IGNORE, input_label, nearest_label
+from fssbench.protocols.transforms import padded_shape
 from fssbench.results.derived import frame_of_run
 from fssbench.results.rows import Row
 from fssbench.results.scoring import LabelMap, PredictedLabels, Truth, row_of

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from fssbench.protocols.transforms import OTHER_CLASS
+from fssbench.protocols.label_maps import OTHER_CLASS
 
 
 def foreground(mask: Tensor) -> Tensor:

@@ -22,7 +22,7 @@ from fssbench.layers.masks import foreground, gathering_weights, resize_mask
 from fssbench.methods.base.joint import JointMethod
 from fssbench.methods.base.method import Prediction, TrainingBatch
 from fssbench.methods.base.pairwise import presence
-from fssbench.protocols.transforms import OTHER_CLASS
+from fssbench.protocols.label_maps import OTHER_CLASS
 
 _SCALE = 20.0
 """alpha of Eq. 2: cosine distances are multiplied by it."""

@@ -131,7 +131,8 @@ class Segmenter:
         """Return the classes found in a photo, RGB uint8 (H, W, 3)."""
         import torch
 
-        from fssbench.protocols.transforms import framed_shape, ignored_pixels, scored_shape
+        from fssbench.protocols.label_maps import ignored_pixels
+        from fssbench.protocols.transforms import framed_shape, scored_shape
 
         rule, (height, width) = self.chosen.setting.rules.resize, photo.shape[:2]
         shrunk = min(1.0, (MAX_LOGITS / (height * width)) ** 0.5)
@@ -181,7 +182,7 @@ class Segmenter:
     def _condition(self, photo: Image, mask: Mask) -> object:
         import torch
 
-        from fssbench.protocols.transforms import support_mask
+        from fssbench.protocols.label_maps import support_mask
 
         resized = support_mask(mask, 1, self.chosen.size, self.chosen.setting.rules.resize)
         features = self._method.encode(self._input(photo))

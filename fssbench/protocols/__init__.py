@@ -1,4 +1,4 @@
-"""The rules of evaluation protocols: rules.py reads protocols.toml, transforms.py applies them."""
+"""The rules of evaluation protocols: rules.py reads protocols.toml, transforms.py and label_maps.py apply them."""
 
 from __future__ import annotations
 

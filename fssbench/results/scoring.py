@@ -15,8 +15,8 @@ from fssbench.episode import EpisodeList
 from fssbench.episode.absent import claim_fault
 from fssbench.episode.episode import holds_none
 from fssbench.errors import BrokenFileError, UsageError
+from fssbench.protocols.label_maps import counted_label, input_label
 from fssbench.protocols.rules import Protocol
-from fssbench.protocols.transforms import counted_label, input_label
 from fssbench.results.rows import Row
 
 if TYPE_CHECKING:

@@ -17,7 +17,8 @@ from fssbench.datasets.io.label_maps import check_size
 from fssbench.episode.episode import Episode
 from fssbench.errors import UsageError
 from fssbench.methods.base.method import TrainingBatch
-from fssbench.protocols.transforms import IGNORE, input_image, nearest_label
+from fssbench.protocols.label_maps import IGNORE, nearest_label
+from fssbench.protocols.transforms import input_image
 from fssbench.training.crops import random_crop
 from fssbench.training.draws import EpisodeSampler
 from fssbench.training.recipe import Augmentation, Recipe, value_at

@@ -16,7 +16,7 @@ from fssbench.engine import order as work
 from fssbench.episode import Episode
 from fssbench.errors import BrokenFileError, UsageError
 from fssbench.planning.settings import Settings
-from fssbench.protocols.transforms import nearest_label
+from fssbench.protocols.label_maps import nearest_label
 from fssbench.results import Row, load_run
 from fssbench.results.derived import frame_of_run
 from fssbench.results.progress import PlainLines, Silent
@@ -88,7 +88,8 @@ def test_presence_is_a_matter_of_the_original_label():
 
 
 def test_the_answer_is_that_of_segment():
-    from fssbench.protocols.transforms import input_image, support_mask
+    from fssbench.protocols.label_maps import support_mask
+    from fssbench.protocols.transforms import input_image
 
     dataset, method, size = Patches(), NearestColour(2, 2).eval(), (24, 24)
     episodes = questions(way=2, shot=2, count=4)

@@ -16,8 +16,9 @@ from fssbench import evaluate
 from fssbench.engine import loop
 from fssbench.episode import Episode
 from fssbench.planning.settings import choose_device
+from fssbench.protocols.label_maps import input_label, support_mask
 from fssbench.protocols.rules import Protocol, protocol
-from fssbench.protocols.transforms import input_image, input_label, support_mask
+from fssbench.protocols.transforms import input_image
 from fssbench.results.rows import Row
 from fssbench.results.scoring import count
 from tests.engine.stub import NearestColour, Patches, questions

@@ -14,8 +14,9 @@ import fssbench
 from fssbench.methods.fssdino import FSSDino, cosine_k_means
 from fssbench.photos.choice import Choice
 from fssbench.photos.segment import Segmenter
+from fssbench.protocols.label_maps import support_mask
 from fssbench.protocols.rules import protocol
-from fssbench.protocols.transforms import input_image, support_mask
+from fssbench.protocols.transforms import input_image
 from tests.hub.models import saved
 
 SIDE = 96

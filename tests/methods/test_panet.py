@@ -12,7 +12,7 @@ import fssbench
 from fssbench.errors import UsageError
 from fssbench.methods.base.method import TrainingBatch
 from fssbench.methods.panet import PANetMaps, PANetSupport, alignment_loss, scaled_cosine
-from fssbench.protocols.transforms import OTHER_CLASS
+from fssbench.protocols.label_maps import OTHER_CLASS
 
 SIDE = 96
 

@@ -18,7 +18,8 @@ from fssbench.photos.choice import PREFERRED, Choice, choose
 from fssbench.photos.overlay import COLOURS, label_png, overlay
 from fssbench.photos.segment import Segmenter
 from fssbench.photos.segmentation import Segmentation
-from fssbench.protocols.transforms import input_image, support_mask
+from fssbench.protocols.label_maps import support_mask
+from fssbench.protocols.transforms import input_image
 
 SHAPES = {"method": "hsnet", "backbone": "small", "train_dataset": "shapes20i", "fold": 0}
 

@@ -209,7 +209,7 @@ def _input(dataset: Dataset, name: str) -> torch.Tensor:
 
 
 def _nearest(label: np.ndarray, class_id: int) -> np.ndarray:
-    from fssbench.protocols.transforms import support_mask
+    from fssbench.protocols.label_maps import support_mask
 
     return support_mask(label, class_id, (64, 64), "opencv-pad")
 

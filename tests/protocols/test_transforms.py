@@ -13,18 +13,9 @@ from PIL import Image
 
 from fssbench.errors import UsageError
 from fssbench.imagenet import IMAGENET_MEAN, IMAGENET_STD
+from fssbench.protocols.label_maps import counted_label, ignored_pixels, input_label, nearest_label, support_mask
 from fssbench.protocols.rules import ResizeRule
-from fssbench.protocols.transforms import (
-    counted_label,
-    framed_shape,
-    ignored_pixels,
-    input_image,
-    input_label,
-    nearest_label,
-    padded_shape,
-    scored_shape,
-    support_mask,
-)
+from fssbench.protocols.transforms import framed_shape, input_image, padded_shape, scored_shape
 
 SIZES = [(400, 400), (192, 192), (473, 473), (50, 50), (7, 3), (1, 1), (333, 500), (500, 333), (401, 399)]
 

@@ -11,8 +11,8 @@ from PIL import Image
 
 from fssbench.errors import MissingError
 from fssbench.figures.palette import BLUE, EXTRA, GREY, HIT, MISSED
+from fssbench.protocols.label_maps import counted_label, input_label
 from fssbench.protocols.rules import protocol
-from fssbench.protocols.transforms import counted_label, input_label
 from fssbench.reports import similarity
 from fssbench.reports.cases import plain_cases
 from fssbench.reports.pictures import error_layer, mask_layer, outline, photo_part, shown_size

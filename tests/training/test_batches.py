@@ -10,7 +10,8 @@ import torch
 
 from fssbench.datasets.dataset import Image
 from fssbench.errors import BrokenFileError, UsageError
-from fssbench.protocols.transforms import input_image, nearest_label
+from fssbench.protocols.label_maps import nearest_label
+from fssbench.protocols.transforms import input_image
 from fssbench.training.batches import EpisodeBatches, augmented, binary_mask
 from fssbench.training.recipe import Augmentation, Crops
 from tests.training.tiny import SIDE, Squares, tiny_recipe

@@ -22,7 +22,7 @@ from fssbench.engine.profiling.timers import PREPARE_QUERY, StageTimers
 from fssbench.episode import Episode
 from fssbench.fast.pytree import bytes_of, mapped, split_batch
 from fssbench.methods.base.method import Method
-from fssbench.protocols.transforms import ignored_pixels, support_mask
+from fssbench.protocols.label_maps import ignored_pixels, support_mask
 
 Step = tuple[int, int]
 """The index of a job, and the number of one of its episodes."""
