@@ -199,7 +199,13 @@ class MethodInfo:
         return {key: tuple(value) if isinstance(value, list) else value for key, value in options.items()}
 
     def protocol_for(self, task: str, variant: str | None = None, dataset: str = "") -> str:
-        """Return the protocol that the release evaluates a variant by on a data set; None has none of its own."""
+        """Return the protocol by which the release evaluates a variant on a data set.
+
+        Args:
+            task: The task of the variant, whose protocol it is where nothing more is said.
+            variant: The variant; None for the task alone.
+            dataset: Name of the data set; empty for any.
+        """
         own = self.protocols.get(dataset)
         if variant is not None:
             own = self.protocols.get(variant, own)

@@ -181,10 +181,14 @@ def annotation_bytes(path: Path, most: int = MAX_BYTES) -> bytes:
     """
     try:
         if file_size(path) > most:
-            raise BrokenFileError(f"{path} is too large for annotations")
+            raise BrokenFileError(
+                f"{path} is too large for annotations", f"name another file; {most >> 20} MiB are read"
+            )
         return without_mark(path.read_bytes())
     except OSError as error:
-        raise BrokenFileError(f"can't read {path}: {error.strerror}") from error
+        raise BrokenFileError(
+            f"can't read {path}: {error.strerror}", f"make {path} readable, or name another"
+        ) from error
 
 
 def parse(path: Path) -> tuple[Document | None, list[Fault]]:
@@ -192,7 +196,7 @@ def parse(path: Path) -> tuple[Document | None, list[Fault]]:
     try:
         return parsed(annotation_bytes(path), path)
     except BrokenFileError as error:
-        return None, [Fault(error.message, _export_again(path))]
+        return None, [Fault(error.message, error.remedy or _export_again(path))]
 
 
 def _export_again(path: Path) -> str:

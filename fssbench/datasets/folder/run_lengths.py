@@ -13,6 +13,7 @@ from fssbench.datasets.io.images import MAX_PIXELS
 from fssbench.errors import BrokenFileError
 
 SIZE = "export the json again: it has another size for the photos"
+_BROKEN = "export the json again: these run lengths are cut off, or were changed by hand"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +70,7 @@ def decoded(runs: RunLengths, size: tuple[int, int], where: str) -> npt.NDArray[
         counts = []
     height, width = size
     if runs.size != size or min(counts, default=-1) < 0 or sum(counts) != height * width:
-        raise BrokenFileError(f"{where} has run lengths that do not fill {width} x {height} pixels", SIZE)
+        remedy = SIZE if runs.size != size else _BROKEN
+        raise BrokenFileError(f"{where} has run lengths that do not fill {width} x {height} pixels", remedy)
     values = np.arange(len(counts)) % 2 == 1
     return np.repeat(values, counts).reshape(width, height).T

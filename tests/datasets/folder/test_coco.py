@@ -182,8 +182,11 @@ def test_crowds_are_background(write) -> None:
 def test_run_lengths_that_do_not_fit_the_photo(write, counts: object, size: tuple[int, int]) -> None:
     content = document()
     content["annotations"][1]["segmentation"] = {"counts": counts, "size": list(size)}
-    with pytest.raises(BrokenFileError, match=r"annotation 1 of .*a\.jpg has run lengths that do not fill 60 x 40"):
+    with pytest.raises(
+        BrokenFileError, match=r"annotation 1 of .*a\.jpg has run lengths that do not fill 60 x 40"
+    ) as raised:
         fssbench.open_dataset("folder", write(content)).label("a")
+    assert ("another size" if size != SIZE else "cut off") in (raised.value.remedy or "")
 
 
 def test_every_fault_of_the_json_is_named(write) -> None:
