@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
@@ -10,9 +9,9 @@ from typing import TYPE_CHECKING
 
 from fssbench.comparison.alike import again, check_alike
 from fssbench.comparison.run_names import run_names, where
+from fssbench.comparison.whole_runs import check_whole, typed_again
 from fssbench.errors import BrokenFileError, UsageError
 from fssbench.ledger.words import HEADS, fact_text, named
-from fssbench.results.arguments import is_scored
 from fssbench.results.ledger import ledger_of
 
 if TYPE_CHECKING:
@@ -57,18 +56,7 @@ def pair(runs: Sequence[Results]) -> Pairing:
         if one is other or (one.folder and other.folder and one.folder.resolve() == other.folder.resolve()):
             raise UsageError(f"{where(one)} is given twice: a run is not compared with itself")
     for results in runs:
-        if results.run.is_shard:
-            raise UsageError(
-                f"{where(results)} is shard {results.run.as_shard} of a run, only a part of each list; "
-                "only whole runs can be compared",
-                f"fssbench merge {shlex.quote(str(results.folder.parent))}" if results.folder else "fssbench merge",
-            )
-        if results.missing or results.frame.empty:
-            expected = sum(results.run.expected(fold) for fold in results.run.folds)
-            raise UsageError(
-                f"{where(results)} is unfinished: {results.missing} of {expected} episodes are missing",
-                _command(results, "--resume"),
-            )
+        check_whole(results)
     reference = runs[0]
     for other in runs[1:]:
         check_alike(reference, other)
@@ -100,21 +88,6 @@ def _ledger(names: Sequence[str], runs: Sequence[Results]) -> list[str]:
         if len({getattr(facts, fact) for facts, _ in found}) > 1
     ]
     return [*notes, *([f"the runs differ in what was seen and given; {'; '.join(differing)}"] if differing else [])]
-
-
-def _command(results: Results, option: str) -> str:
-    """Return the command that started a run, with an option added."""
-    typed = results.run.starts[-1].command if results.run.starts else ()
-    scored = is_scored(results.run)
-    verb, option = ("score", "--overwrite") if scored else ("eval", option)
-    if not typed or typed[:2] != ("fssbench", verb):
-        return f"fssbench {verb} ... --out {where(results)} {option}"
-    kept = [word for word in typed if word not in ("--overwrite", option)]
-    if "--shard" in kept:  # the command of one of the shards that were merged
-        place = kept.index("--shard")
-        del kept[place : place + 2]
-    kept = [word for word in kept if not word.startswith("--shard=")]
-    return f"{shlex.join(kept)} {option}"
 
 
 def _cut(runs: Sequence[Results]) -> tuple[list[pd.DataFrame], list[str]]:
@@ -193,7 +166,7 @@ def _check_rows(mine: pd.DataFrame, theirs: pd.DataFrame, reference: Results, ot
             raise BrokenFileError(
                 f"fold {row['fold']}, episode {row['episode']} has another {column} in {where(other)} than in "
                 f"{where(reference)}, though their lists are the same: the rows of one were changed",
-                _command(other, "--overwrite"),
+                typed_again(other, "--overwrite"),
             )
     _check_truth(mine, theirs, reference, other)
 

@@ -13,7 +13,6 @@ have an assumed correlation r with its own, so that the difference has the varia
 from __future__ import annotations
 
 import math
-import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from statistics import NormalDist
@@ -27,6 +26,7 @@ from fssbench.comparison.measured_spread import degrees_of_freedom, measured_spr
 from fssbench.comparison.pairing import pair
 from fssbench.comparison.planned import CORRELATION, HABIT, SEEDS, Needed, SamplePlan, Size
 from fssbench.comparison.run_names import run_names
+from fssbench.comparison.whole_runs import check_whole
 from fssbench.errors import UsageError
 from fssbench.metrics.fold_counts import CountingRules, count_folds
 from fssbench.metrics.intervals import student_quantile
@@ -87,7 +87,7 @@ def plan(
     _check(detect, power, alpha, correlation, other)
     notes: tuple[str, ...] = ()
     if other is None:
-        _check_finished(results)
+        check_whole(results)
         runs, frames, names = [results], [_sorted(results.frame)], run_names([results])
     else:
         pairing = pair([results, other])
@@ -264,17 +264,6 @@ def _until_notes(runs: Sequence[Results]) -> tuple[str, ...]:
     if not any(results.run.until is not None for results in runs):
         return ()
     return ("--until: the data decided how many episodes were evaluated, which makes their spread look somewhat small",)
-
-
-def _check_finished(results: Results) -> None:
-    where = str(results.folder or "the run")
-    if results.run.is_shard:
-        raise UsageError(f"{where} is shard {results.run.as_shard} of a run; plan from the whole run", "fssbench merge")
-    if results.missing or results.frame.empty:
-        raise UsageError(
-            f"{where} is unfinished: {results.missing} episodes are missing",
-            f"fssbench eval ... --out {shlex.quote(where)} --resume",
-        )
 
 
 def _check(detect: float, power: float, alpha: float, correlation: float | None, other: Results | None) -> None:

@@ -80,4 +80,5 @@ def test_an_unfinished_run_is_refused(fssbench, made: Path, tmp_path: Path) -> N
     rows = (tmp_path / "half" / "rows.jsonl").read_text().splitlines(keepends=True)
     (tmp_path / "half" / "rows.jsonl").write_text("".join(rows[:6]))
     code, _, err = fssbench("plan", "--from", "half")
-    assert (code, "18 episodes are missing" in err) == (2, True)
+    assert (code, "18 of 24 episodes are missing" in err) == (2, True), err
+    assert err.splitlines()[-1].endswith("--out half --resume")

@@ -70,7 +70,7 @@ def test_a_shard_is_refused_by_name(stored: Callable[..., Results], tmp_path: Pa
         stored("part/shard-1-of-2", replace(run, shard=(1, 2))),
         stored("part/shard-2-of-2", replace(run, shard=(2, 2))),
     ]
-    with pytest.raises(UsageError, match=r"shard-[12]-of-2 is shard [12]/2 of a run, only a part") as refused:
+    with pytest.raises(UsageError, match=r"shard-[12]-of-2 is shard [12]/2 of a run, a part of each list") as refused:
         compare([runs[place] for place in places], draws=10)
     assert refused.value.remedy == f"fssbench merge {tmp_path / 'part'}"
 
