@@ -14,7 +14,7 @@ from fssbench.checkpoints.programs import names_in, shown
 from fssbench.errors import BrokenFileError, MissingError
 from fssbench.unique_keys import RepeatedKeyError, loads
 
-Kind = Literal["torch-zip", "torch-legacy", "safetensors"]
+Kind = Literal["torch-zip", "torch-legacy", "safetensors", "npz"]
 
 _FLOATS = {"F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16"}
 """Names of types in safetensors files."""
@@ -98,22 +98,27 @@ def _check_zip(path: Path, again: str) -> Kind:
     except (zipfile.BadZipFile, OSError, ValueError, RuntimeError, struct.error) as error:
         size = path.stat().st_size
         raise BrokenFileError(f"{path} is cut short or damaged: its {size} bytes have no valid end", again) from error
+    if entries and all(entry.filename.endswith(".npy") for entry in entries):
+        _check_stored(
+            path, entries, "numpy.savez", "if you trust it, read it with numpy.load and write it with numpy.savez"
+        )
+        return "npz"
     if not any(entry.filename.endswith("data.pkl") for entry in entries):
         raise BrokenFileError(
             f"{path} is a zip archive of {len(entries)} files, not weights", "unpack it and name the weight file inside"
         )
-    _check_stored(path, entries)
+    again = "if you trust it, read it with torch.load(..., weights_only=True) and write it again with torch.save"
+    _check_stored(path, entries, "torch.save", again)
     return "torch-zip"
 
 
-def _check_stored(path: Path, entries: list[zipfile.ZipInfo]) -> None:
-    # A few MB of compressed zeros could fill the memory. torch.save writes its records uncompressed, each once.
-    again = "if you trust it, read it with torch.load(..., weights_only=True) and write it again with torch.save"
+def _check_stored(path: Path, entries: list[zipfile.ZipInfo], writer: str, again: str) -> None:
+    # A few MB of compressed zeros could fill the memory. Both writers leave records uncompressed, each once.
     for entry in entries:
         if entry.compress_type != zipfile.ZIP_STORED or entry.flag_bits & _ENCRYPTED:
             how = "encrypted" if entry.flag_bits & _ENCRYPTED else "compressed"
             raise BrokenFileError(
-                f"{path} was not written by torch.save: its record {entry.filename} is {how}, and was not opened", again
+                f"{path} was not written by {writer}: its record {entry.filename} is {how}, and was not opened", again
             )
         if entry.file_size != entry.compress_size:
             raise BrokenFileError(

@@ -32,7 +32,7 @@ from fssbench.methods.base.built import BuiltAs
 
 _LOG = logging.getLogger(__name__)
 
-_WRAPPERS = ("state_dict", "model_state_dict", "model", "net")
+_WRAPPERS = ("state_dict", "model_state_dict", "model_state", "model", "net")
 _HARMLESS = (
     "argparse",
     "collections",
@@ -62,7 +62,7 @@ def read_state(path: Path) -> dict[str, Tensor]:
     """Return the state dict of a weight file, without wrappers and "module." prefixes.
 
     Args:
-        path: A torch file (zip or legacy) or safetensors.
+        path: A torch file (zip or legacy), safetensors, or NumPy's arrays in an .npz file.
 
     Raises:
         MissingError: If it is missing.
@@ -101,10 +101,20 @@ def _read(path: Path) -> Mapping[str, Tensor]:
         except Exception as error:  # safetensors raises its own type for each damage
             raise BrokenFileError(f"{path} is damaged: {_first_line(error)}", "download it again") from error
         return state or _unwrapped(state, path)
-    if kind == "torch-zip":
+    if kind in ("torch-zip", "npz"):
         check_contents(path)
+    if kind == "npz":
+        return _arrays(path)
     check_program(path, legacy=kind == "torch-legacy")
     return _unwrapped(_torch_load(path), path)
+
+
+def _arrays(path: Path) -> dict[str, Tensor]:
+    try:
+        with np.load(path, allow_pickle=False) as held:
+            return {name: torch.from_numpy(held[name]) for name in held.files}
+    except (ValueError, TypeError, EOFError, OSError) as error:
+        raise BrokenFileError(f"{path} is damaged: {_first_line(error)}", "download it again") from error
 
 
 def _torch_load(path: Path) -> object:
@@ -163,6 +173,9 @@ def _describe(loaded: object) -> str:
 def load_into(method: AnyMethod, *paths: Path) -> None:
     """Load weight files into a method. Together they must hold exactly its weights.
 
+    Of what both hold, a method that keeps the backbone as it was before training (`Method.keeps_start`) takes the
+    checkpoint's.
+
     Args:
         method: Built for these weights.
         paths: The checkpoint and, if the frozen backbone has its own file, that file.
@@ -173,9 +186,9 @@ def load_into(method: AnyMethod, *paths: Path) -> None:
     state: dict[str, Tensor] = {}
     for path in paths:
         part = rename_for_method(read_state(path), method)
-        if twice := next((key for key in part if key in state), None):
+        if not method.keeps_start and (twice := next((key for key in part if key in state), None)):
             raise CheckpointError(f"{paths[0]} and {path} both hold {twice}", "leave the file of the backbone out")
-        state |= part
+        state = part | state
     try:
         _load_strictly(method, state)
     except CheckpointError as error:
@@ -183,7 +196,8 @@ def load_into(method: AnyMethod, *paths: Path) -> None:
 
 
 def _remedy(weights: Mapping[str, Tensor], missing: Sequence[str], others: Sequence[str], cause: str) -> str:
-    apart = all(BACKBONE.match(key) for key in missing) and not any(BACKBONE.match(key) for key in weights)
+    held = {key.partition(".")[0] for key in weights if BACKBONE.match(key)}
+    apart = all(BACKBONE.match(key) and key.partition(".")[0] not in held for key in missing)
     if missing and not others and apart:
         return "add --backbone-weights FILE: these weights do not include the frozen backbone"
     what = "the method, --variant, --backbone and --shots" if cause else "the method and its variant"

@@ -24,6 +24,7 @@ _NETWORKS = (
     ("mmt", r"^memory\."),
     ("asgnet", r"^corr_conv\."),
     ("dcama", r"^model\.DCAMA_blocks\."),
+    ("fptrans", r"^encoder\.backbone\.prompt_tokens$"),
     ("vat", r"^hpn_learner\.ours\."),
     ("mmnet", r"^part_emb_2_level$"),
     ("pfenet", r"^(learner\.)?init_merge\.0\.0\."),
@@ -40,6 +41,15 @@ _LAYER3 = re.compile(
 
 _LITE = {(320, 1152): "efficientnet-lite0", (192, 672): "efficientnet-lite1", (208, 720): "efficientnet-lite2"}
 """Output and input channels of the sixteenth projection: no two of the networks share them."""
+
+_VIT = {
+    (768, False): "vit-b16-384",
+    (768, True): "deit-b16-384",
+    (384, True): "deit-s16",
+    (192, True): "deit-t16",
+    (48, False): "small",
+}
+"""Channels, and whether there is a token of distillation."""
 
 _SHOTS = ("kshot_rw.0.weight", 1)
 _CLASSES = {"bam": ("learner_base.1.4.weight", 0), "hdmnet": ("base_learnear.2.weight", 0)}
@@ -73,6 +83,8 @@ def _backbone(state: Mapping[str, Tensor]) -> str:
         return "small"
     if any(key.startswith("feature_extractor.patch_embed.") for key in state):
         return "swin-b"
+    if (token := state.get("encoder.backbone.cls_token")) is not None:
+        return _VIT.get((token.shape[-1], "encoder.backbone.dist_token" in state), "")
     # The file of a backbone has the names without that of the backbone in a method.
     projection = state.get("backbone._blocks.15._project_conv.weight", state.get("_blocks.15._project_conv.weight"))
     if projection is not None and projection.ndim == 4:

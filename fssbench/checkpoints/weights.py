@@ -15,7 +15,7 @@ _LOG = logging.getLogger(__name__)
 _FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 """Types whose values are the weights themselves; types of 8 bits and fewer need a separate scale."""
 
-BACKBONE = re.compile(r"(backbone\d*|encoder|layer\d)\.")
+BACKBONE = re.compile(r"(backbone\d*|(original_)?encoder|layer\d)\.")
 """The names of backbones in methods."""
 
 _CLASSIFIER = re.compile(r"backbone\.(_?fc|classifier)\.")

@@ -16,6 +16,7 @@ ResizeRule = Literal[
     "pillow",
     "pillow-and-back",
     "opencv",
+    "opencv-scaled",
     "opencv-rounded",
     "opencv-pad",
     "opencv-pad-squeezed",
@@ -246,6 +247,7 @@ RESIZING: dict[ResizeRule, str] = {
     "pillow": "squashed by Pillow",
     "pillow-and-back": "squashed by Pillow; a label map goes to the input size and back before pixels are counted",
     "opencv": "squashed by OpenCV",
+    "opencv-scaled": "squashed by OpenCV, colours scaled to 0..1 before they are normalised",
     "opencv-rounded": "squashed by OpenCV, colours rounded to whole numbers",
     "opencv-pad": "proportions kept: the longer side becomes the input's, at the top left of a black square",
     "opencv-pad-squeezed": "proportions kept and padded; pixels are counted on the padded square, squeezed to "

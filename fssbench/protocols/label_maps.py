@@ -42,7 +42,7 @@ def input_label(label: Label, size: tuple[int, int], rule: ResizeRule = "pillow-
         return label
     if rule == "opencv-pad-squeezed":
         return _framed_label(label, size, IGNORE)
-    if rule in ("opencv", "opencv-rounded"):
+    if rule in ("opencv", "opencv-scaled", "opencv-rounded"):
         return _nearest_by_opencv(label, size)
     if rule != "opencv-pad":
         height, width = size

@@ -10,6 +10,7 @@ All inputs are resized in these two modules, by the rules that protocols name (`
   the input size and back (`counted_label`).
 - "opencv" (HDMNet): images by OpenCV's bilinear filter in float32, without keeping the aspect ratio; label maps by
   OpenCV's nearest neighbour.
+- "opencv-scaled" (FPTrans): as "opencv", but colours are divided by 255 before mean and deviation, by torchvision.
 - "opencv-rounded" (VAT): as "opencv", but images in uint8, so that colours are rounded; albumentations' Normalize.
 - "opencv-pad" (PFENet and its family): images by OpenCV's bilinear filter in float32, so that the longer side is that
   of a square; both sides are then rounded down to multiples of 8. The image is at the top left of the square, and the
@@ -69,6 +70,8 @@ def input_image(image: Image, size: tuple[int, int], rule: ResizeRule = "pillow-
         return _rounded_image(image, size)
     if rule == "opencv":
         return _unscaled(_by_opencv(image, size))
+    if rule == "opencv-scaled":
+        return _scaled(_by_opencv(image, size))
     if rule == "opencv-pad":
         return _padded_image(image, size)
     if rule == "opencv-pad-squeezed":
@@ -78,13 +81,13 @@ def input_image(image: Image, size: tuple[int, int], rule: ResizeRule = "pillow-
     return _scaled(np.array(PillowImage.fromarray(image).resize((width, height), kind)))
 
 
-def _scaled(image: Image) -> Tensor:
+def _scaled(pixels: npt.NDArray[np.uint8 | np.float32]) -> Tensor:
     import torch
 
-    pixels = torch.from_numpy(image.copy()).permute(2, 0, 1).contiguous()
+    scaled = torch.from_numpy(pixels.copy()).permute(2, 0, 1).contiguous()
     mean = torch.tensor(IMAGENET_MEAN).view(3, 1, 1)
     std = torch.tensor(IMAGENET_STD).view(3, 1, 1)
-    return pixels.to(torch.float32).div(255).sub_(mean).div_(std)
+    return scaled.to(torch.float32).div(255).sub_(mean).div_(std)
 
 
 def _rounded_image(image: Image, size: tuple[int, int]) -> Tensor:

@@ -1,7 +1,7 @@
 """Random crops of an image at its own resolution, as PFENet and later methods make them.
 
 Facts from dvlab-research/PFENet at a505675, util/transform.py. BAM and NTRENet do the same; RePRI (aa54b19) keeps the
-whole image, HDMNet (39ec8b2) squashes it, and MLC (616db51) pads with black.
+whole image, HDMNet (39ec8b2) squashes it, MLC (616db51) pads with black, and FPTrans (4a52926) with the mirrored image.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def random_crop(
     image = cast("Image", cv2.resize(image, None, fx=factor, fy=factor, interpolation=cv2.INTER_LINEAR))
     label = cast("Label", cv2.resize(label, None, fx=factor, fy=factor, interpolation=cv2.INTER_NEAREST))
     if rng.random() < recipe.turned:
-        image, label = _turned(image, label, rng.uniform(-recipe.turn, recipe.turn))
+        image, label = _turned(image, label, rng.uniform(-recipe.turn, recipe.turn), recipe.outside)
     if rng.random() < recipe.blurred:
         image = cast("Image", cv2.GaussianBlur(image, (recipe.blur, recipe.blur), 0))
     if rng.random() < recipe.mirror:
@@ -61,13 +61,17 @@ def random_crop(
     return input_image(np.ascontiguousarray(image[window]), size), torch.from_numpy(label[window].copy())
 
 
-def _turned(image: Image, label: Label, degrees: float) -> tuple[Image, Label]:
+def _turned(image: Image, label: Label, degrees: float, outside: str) -> tuple[Image, Label]:
     height, width = label.shape
     matrix = cv2.getRotationMatrix2D((width / 2, height / 2), degrees, 1)
-    size, border = (width, height), cv2.BORDER_CONSTANT
+    size, border = (width, height), _border(outside)
     turned = cv2.warpAffine(image, matrix, size, flags=cv2.INTER_LINEAR, borderMode=border, borderValue=_OUTSIDE)
     labels = cv2.warpAffine(label, matrix, size, flags=cv2.INTER_NEAREST, borderMode=border, borderValue=IGNORE)
     return cast("Image", turned), cast("Label", labels)
+
+
+def _border(outside: str) -> int:
+    return cv2.BORDER_REFLECT_101 if outside == "mirrored" else cv2.BORDER_CONSTANT
 
 
 def _padded(image: Image, label: Label, size: tuple[int, int], outside: str) -> tuple[Image, Label]:
@@ -75,8 +79,9 @@ def _padded(image: Image, label: Label, size: tuple[int, int], outside: str) -> 
     black = outside == "black"
     top, left = (0, 0) if black else (missing[0] // 2, missing[1] // 2)
     sides = (top, missing[0] - top, left, missing[1] - left)
-    padded = cv2.copyMakeBorder(image, *sides, cv2.BORDER_CONSTANT, value=(0.0, 0.0, 0.0) if black else _OUTSIDE)
-    return cast("Image", padded), cast("Label", cv2.copyMakeBorder(label, *sides, cv2.BORDER_CONSTANT, value=IGNORE))
+    border = _border(outside)
+    padded = cv2.copyMakeBorder(image, *sides, border, value=(0.0, 0.0, 0.0) if black else _OUTSIDE)
+    return cast("Image", padded), cast("Label", cv2.copyMakeBorder(label, *sides, border, value=IGNORE))
 
 
 def _place(

@@ -74,7 +74,7 @@ class Crops:
     """Random crops of the image at its own resolution, as PFENet and later methods make them.
 
     In this order: scaled, rotated, blurred, flipped, padded to the size of the view if too small, cropped to it. Pixels
-    outside the image have the label 255.
+    outside the image have the label 255, unless it is mirrored.
 
     Attributes:
         scale: Smallest and largest factor of both sides.
@@ -86,7 +86,8 @@ class Crops:
         kept: Smallest part of the class's pixels that a crop keeps; otherwise another crop is tried.
         tries: Largest number of crops; the releases make one and, if it keeps too little, up to 31 more.
         upside_down: Probability of a vertical flip.
-        outside: Colour of the padding: the "mean" colour of ImageNet, on all sides, or "black", on the right and below.
+        outside: What is outside the image: the "mean" colour of ImageNet, on all sides; "black", on the right and
+            below; or the image "mirrored" at its edges, labels included, on all sides.
         whole: Whether the whole image is resized to the view by the rule "opencv-pad" of
             `fssbench.protocols.transforms`, in place of padding and cropping.
         squashed: Whether the whole image is resized to the view by the rule "opencv", without keeping the aspect ratio.
@@ -103,7 +104,7 @@ class Crops:
     kept: Chance = 0.0
     tries: Annotated[int, Field(ge=1, le=1000)] = 32
     upside_down: Chance = 0.0
-    outside: Literal["mean", "black"] = "mean"
+    outside: Literal["mean", "black", "mirrored"] = "mean"
     whole: bool = False
     squashed: bool = False
 

@@ -61,7 +61,7 @@ def test_only_icloud_and_folders_of_sharepoint_take_a_browser() -> None:
     assert Counter((link.host, link.kind) for link in links) == {
         ("SharePoint", "file"): 92,
         ("SharePoint", "browser"): 40,
-        ("Google Drive", "drive-folder"): 78,
+        ("Google Drive", "drive-folder"): 118,
         ("Google Drive", "drive-file"): 32,
         ("OneDrive", "file"): 8,
         ("Dropbox", "file"): 8,

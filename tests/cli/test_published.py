@@ -82,7 +82,7 @@ def test_published_only_are_the_methods_that_do_not_run_here() -> None:
     status = {record["method"]: record["status"] for record in found()}
     assert {method for method, its in status.items() if its == "weights"} == {
         "hsnet", "asnet", "asnet-hm", "panet", "pfenet", "bam", "asgnet", "mlc", "mmnet", "cyctr", "dcama", "ppnet",
-        "repri", "rpmm", "sccan", "scl", "ssp", "gfsam", "matcher", "persam", "seggpt", "hdmnet", "vat",
+        "repri", "rpmm", "sccan", "scl", "ssp", "gfsam", "matcher", "persam", "seggpt", "hdmnet", "vat", "fptrans",
     }  # fmt: skip
     assert set(status.values()) == {"weights", "no weights", "published-only"}
     only = {method for method, its in status.items() if its == "published-only"}

@@ -99,22 +99,22 @@ def test_the_data_set_is_one_that_all_are_known_on() -> None:
 def test_a_terminal_reads_what_differs_first(fssbench: Run, monkeypatch: pytest.MonkeyPatch, width: int) -> None:
     monkeypatch.setenv("COLUMNS", str(width))
     monkeypatch.setattr("sys.stdout.isatty", lambda: True)
-    code, out, _ = fssbench("list", "protocols", "hsnet", "pfenet", "fptrans")
+    code, out, _ = fssbench("list", "protocols", "hsnet", "pfenet", "sansa")
     assert code == 0
     assert max(map(len, out.splitlines())) <= width
-    assert "fptrans (not runnable here)" in " ".join(out.split())
+    assert "sansa (not runnable here)" in " ".join(out.split())
     first, second = out.index("What differs on COCO-20i:"), out.index("The same on COCO-20i:")
     assert first < out.index("input size") < second < out.index("classes of a fold")
 
 
 def test_json_has_each_choice_with_its_source(fssbench: Run, tmp_path: Path) -> None:
-    code, out, _ = fssbench("list", "protocols", "hsnet", "fptrans", "--dataset", "pascal5i", "--json")
+    code, out, _ = fssbench("list", "protocols", "hsnet", "sansa", "--dataset", "coco20i", "--json")
     found = json.loads(out)
     assert code == 0
-    assert found["dataset"] == "pascal5i"
+    assert found["dataset"] == "coco20i"
     assert [one["runnable"] for one in found["protocols"]] == [True, False]
     values = {one["topic"]: one["values"] for one in found["differs"]}
-    assert values["input"]["fptrans"] == {"text": "480 x 480", "source": "Jarvis73/FPTrans@4a52926, config.py"}
+    assert values["input"]["sansa"] == {"text": "640 x 640", "source": "ClaudiaCuttano/SANSA@3377265, datasets/coco.py"}
     assert {one["topic"] for one in found["same"]} >= {"folds"}
 
 

@@ -13,6 +13,7 @@ from fssbench.errors import UsageError
 from fssbench.explaining import printed
 from fssbench.explaining.printed import explain_printed, release_of_row
 from fssbench.explaining.render_printed import as_text
+from fssbench.protocols.releases import releases
 from fssbench.publications.load import publications
 from fssbench.publications.rows import PrintedRow
 from fssbench.publications.search import all_rows
@@ -50,18 +51,22 @@ def test_what_differs_from_the_release_of_a_row_is_named(tmp_path: Path) -> None
     assert found.numbers[0].here == pytest.approx(50.0)
 
 
-def test_a_row_of_a_release_that_is_not_runnable_here(tmp_path: Path, fssbench: Run) -> None:
+def test_a_row_of_a_release_that_is_not_runnable_here(
+    tmp_path: Path, fssbench: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # No release with printed rows is without a protocol here.
+    monkeypatch.setattr(printed, "release_of_row", lambda row: (releases()["sansa"], ""))
     run = write_run(tmp_path / "run", run_of(dataset="coco20i", protocol="bam", method="bam"))
     row = id_of(method="fptrans", dataset="coco20i", shot=1, source="fptrans-readme")
     code, out, _ = fssbench("explain", str(run), "--published", row)
     assert code == 0
-    assert "FPTrans; Jarvis73/FPTrans@4a52926" in out
+    assert "SANSA; ClaudiaCuttano/SANSA@3377265" in out
     assert "not runnable here" in out
     assert "method: bam here, fptrans there" in out
     code, _, err = fssbench("explain", str(run), "--published", row, "--rerun")
     assert (code, "no protocol here repeats its evaluation" in err) == (2, True)
     code, out, _ = fssbench("explain", str(run), "--published", row, "--json")
-    assert json.loads(out)["printed"]["choices"]["input"]["text"] == "480 x 480"
+    assert json.loads(out)["printed"]["choices"]["input"]["text"] == "640 x 640"
 
 
 def test_a_row_of_another_question_is_refused(tmp_path: Path) -> None:

@@ -13,6 +13,10 @@ from fssbench.methods.catalogue import method_info
 
 LONG = {
     "bam-resnet50-5shot": "bam-resnet50-5shot-small",
+    "fptrans-deit-s16-1shot": "fptrans-deit-t16-1shot",
+    "fptrans-deit-s16-5shot-coco": "fptrans-deit-t16-5shot",
+    "fptrans-vit-b16-384-1shot": "fptrans-deit-t16-1shot",
+    "fptrans-vit-b16-384-5shot": "fptrans-deit-t16-5shot",
     "ntrenet-resnet50-5shot": "ntrenet-resnet50-5shot-small",
     "panet-vgg16-5shot": "panet-vgg16-5shot-2way",
     "pfenet-resnet50-5shot": "pfenet-resnet50-5shot-small",
@@ -21,7 +25,8 @@ LONG = {
 }
 """Cases that only `make test-long` runs, and the smaller case of the release that holds the same steps.
 
-What is done at the full size is held by the case of one shot; RePRI does the same at every size and with every K.
+What is done at the full size is held by the case of one shot; RePRI does the same at every size and with every K. The
+networks of FPTrans differ in their width, and in the token of distillation.
 """
 
 

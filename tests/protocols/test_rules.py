@@ -41,6 +41,7 @@ def test_the_protocols_in_order() -> None:
         "oslsm",
         "dcama",
         "vat",
+        "fptrans",
         "gfsam",
         "matcher",
         "shapes",
@@ -106,6 +107,8 @@ def test_every_protocol_names_what_exists(name: str) -> None:
         ("repri-resnet101", "pascal5i", "repri-resnet101-3-workers", 1000, "val"),
         ("mlc", "pascal5i", "mlc-4-workers", 1000, "val"),
         ("mlc", "coco20i", "mlc-4-workers", 4000, "val"),
+        ("fptrans", "pascal5i", "fptrans-listed", 5000, "val"),
+        ("fptrans", "coco20i", "fptrans-listed", 5000, "val"),
     ],
 )
 def test_each_data_set_has_its_own_draw(name: str, dataset: str, sampler: str, episodes: int, split: str) -> None:

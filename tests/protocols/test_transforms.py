@@ -305,6 +305,19 @@ def test_opencv_rounds_colours_as_albumentations_does_for_vat() -> None:
     )
 
 
+def test_opencv_scales_colours_as_torchvision_does_for_fptrans() -> None:
+    photo, size = synthetic_photo(375, 500), (64, 96)
+    resized = cv2.resize(np.float32(photo), size[::-1], interpolation=cv2.INTER_LINEAR)
+    expected = torch.from_numpy(resized).permute(2, 0, 1).div(255)
+    for channel, (mean, std) in enumerate(zip(IMAGENET_MEAN, IMAGENET_STD, strict=True)):
+        expected[channel].sub_(mean).div_(std)
+    assert torch.equal(input_image(photo, size, "opencv-scaled"), expected)
+    label = np.random.default_rng(2).choice(np.array([0, 3, 255], np.uint8), (375, 500))
+    assert np.array_equal(
+        input_label(label, size, "opencv-scaled"), cv2.resize(label, size[::-1], interpolation=cv2.INTER_NEAREST)
+    )
+
+
 def test_other_classes_of_an_episode_have_a_value_of_their_own() -> None:
     label = np.array([[0, 1, 2], [3, 255, 2]], np.uint8)
     assert support_mask(label, 2, (2, 3), "pillow", others=(1, 7)).tolist() == [[0, 254, 1], [0, 255, 1]]

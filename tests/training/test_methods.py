@@ -30,7 +30,7 @@ FORMS = [
 ]
 STATEFUL = ["pfenet", "bam", "mmt", "ntrenet"]
 """Methods whose training is more than parameters: dropout, stages, a memory that training writes."""
-MOVES_BACKBONE = {"panet", "ppnet", "mlc", "oslsm", "ssp"}
+MOVES_BACKBONE = {"panet", "ppnet", "mlc", "oslsm", "ssp", "fptrans"}
 """Methods whose backbone learns too on the embedded data set, so that all of it is in their weights."""
 RULES = replace(protocol("shapes"), datasets=("squares",), input=(160, 160))
 ASKED = [Episode("11_0", (1,), (("12_1",),), 1), Episode("22_1", (2,), (("22_2",),), 2)]

@@ -9,6 +9,7 @@ from typing import Protocol
 from fssbench.episode.episode import Episode
 from fssbench.episode.samplers import (
     canet,
+    fptrans,
     fssdino,
     hsnet,
     ifsl,
@@ -88,6 +89,7 @@ SAMPLERS: dict[str, Sampler] = {
     "oslsm-listed": Sampler(oslsm.listed, distinct=True),
     "panet-drawn": Sampler(panet.drawn, draws_class=True, distinct=True, several_ways=True, lists="any pixel"),
     "fssdino-drawn": Sampler(fssdino.drawn, draws_class=True, distinct=True, several_ways=True, lists="large objects"),
+    "fptrans-listed": Sampler(fptrans.listed, distinct=True, lists="2048 pixels"),
     "pmms-listed": Sampler(pmms.listed, distinct=True),
     "pmms-drawn": Sampler(pmms.drawn, draws_class=True, distinct=True),
 }

@@ -103,6 +103,8 @@ class Method(nn.Module, ABC, Generic[Features, Support]):
             other methods that have the same `prepare_query` and the same encoder. A class that overrides
             `prepare_query` and does not set this flag is assumed to use its own weights.
         info: The catalogue entry of a method that is not in methods.toml.
+        keeps_start: Whether it holds its backbone twice, as training moved it and as it was before; a checkpoint of its
+            release is then without the latter, which the backbone's file gives.
         predicts_in_threads: Whether, on a CPU, several threads may call `predict` at once in place of `predict_many`. A
             class that overrides either of them and does not set this flag is assumed not to allow it.
     """
@@ -110,6 +112,7 @@ class Method(nn.Module, ABC, Generic[Features, Support]):
     training_stages: ClassVar[tuple[str, ...]] = ("",)
     query_of_features_alone: ClassVar[bool] = True
     info: ClassVar[MethodInfo | None] = None
+    keeps_start: ClassVar[bool] = False
     predicts_in_threads: ClassVar[bool] = False
 
     task: Task
