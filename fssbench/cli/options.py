@@ -142,7 +142,7 @@ FeatureCache = Annotated[
         "--feature-cache",
         metavar="SIZE",
         help="Memory for features of images that come again: 4GiB, or 0 for none.",
-        show_default="a third of what is free, at most 3GiB",
+        show_default="a third of what is free, at most 3GiB; with one method on a processor less, to stay within 4GiB",
         rich_help_panel=COMPUTING,
     ),
 ]
