@@ -323,7 +323,9 @@ def test_other_classes_of_an_episode_have_a_value_of_their_own() -> None:
     assert support_mask(label, 2, (2, 3), "pillow", others=(1, 7)).tolist() == [[0, 254, 1], [0, 255, 1]]
 
 
-@pytest.mark.parametrize("rule", ["pillow-bilinear", "pillow", "opencv", "opencv-rounded", "opencv-pad"])
+@pytest.mark.parametrize(
+    "rule", ["pillow-bilinear", "pillow", "opencv", "opencv-scaled", "opencv-rounded", "opencv-pad"]
+)
 def test_large_label_values_survive_every_rule(rule: ResizeRule) -> None:
     label = np.full((50, 40), 999, dtype=np.uint16)
     resized = input_label(label, (96, 96), rule)
