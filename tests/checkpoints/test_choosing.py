@@ -69,7 +69,7 @@ def test_names_of_releases_are_patterns_of_files() -> None:
     assert record("asnet-resnet50-coco20i-fold0").file_pattern == "best_model*.ckpt"
     assert record("dinov2-vits14").file_pattern == ""
     named = [entry for entry in records() if entry.file_pattern]
-    assert len(named) == 230
+    assert len(named) == 270
     assert all(entry.filename_source for entry in named)
     for wrong in ("../a.pt", "/a.pt", "a//b.pt", ".a"):
         with pytest.raises(ValueError, match="pattern"):
