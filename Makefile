@@ -72,7 +72,7 @@ DEMO := runs/demo-full
 # Jobs are METHODS.VARIANT: two at a time, of one thread each, keep two cores busy to the end. The methods of a job are
 # evaluated together, so that each image is drawn, and encoded where they share a backbone, once for all of them.
 FSS := asnet,panet,pfenet,prototype. hsnet,mmt,ntrenet,bam,copy-mask,all-foreground.
-FSCS := asnet,pfenet,nothing. hsnet.
+FSCS := asnet,pfenet,nothing. hsnet,panet.
 WATER := mmt,hsnet,prototype. mmt.baseline
 
 # A method's own name and, after --variant, its form.

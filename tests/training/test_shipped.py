@@ -133,7 +133,7 @@ def test_the_numbers_belong_to_these_files_and_episodes(path: Path) -> None:
 def test_the_files_are_there_and_small() -> None:
     files = {path for record in OURS for path in locate(record)}
     assert files == set(Path(shipped("fssbench/checkpoints/weights")).glob("*.safetensors"))
-    assert sum(path.stat().st_size for path in files) < 16_000_000
+    assert sum(path.stat().st_size for path in files) < 18_000_000
 
 
 @pytest.mark.parametrize("record", OURS, ids=lambda record: record.id)
