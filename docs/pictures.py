@@ -114,7 +114,8 @@ def seen_in_a_browser(commands: Sequence[Sequence[str]], width: int, height: int
     whole = shot.crop((0, 0, shot.width, shot.height - round(1.5 * UNDRAWN)))
     ink = ImageChops.difference(whole, PillowImage.new("RGB", whole.size, whole.getpixel((0, 0)))).getbbox()
     assert ink is not None, "the page is not empty"
-    return whole.crop((max(0, ink[0] - 20), max(0, ink[1] - 20), ink[2] + 20, ink[3] + 20))
+    right, bottom = min(whole.width, ink[2] + 20), min(whole.height, ink[3] + 20)
+    return whole.crop((max(0, ink[0] - 20), max(0, ink[1] - 20), right, bottom))
 
 
 def method_picture(method: str) -> PillowImage.Image:
