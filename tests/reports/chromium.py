@@ -104,12 +104,18 @@ class Browser:
             time.sleep(0.02)
 
     def click(self, selector: str) -> None:
-        """Click at the middle of an element, after it is scrolled to."""
-        middle = self.value(
+        """Click at the middle of an element, after it is scrolled to and rests there: what is drawn late moves it."""
+        found = (
             f"(() => {{ const e = document.querySelector({json.dumps(selector)}); "
             "e.scrollIntoView({block: 'center', behavior: 'instant'}); "
-            "const r = e.getBoundingClientRect(); return [r.x + r.width / 2, r.y + r.height / 2] })()"
+            "const r = e.getBoundingClientRect(), at = [r.x + r.width / 2, r.y + r.height / 2]; "
+            "return e.contains(document.elementFromPoint(...at)) ? at : null })()"
         )
+        end, before, middle = time.monotonic() + PATIENCE, None, self.value(found)
+        while middle is None or middle != before:
+            assert time.monotonic() < end, selector
+            time.sleep(0.02)
+            before, middle = middle, self.value(found)
         for kind in ("mousePressed", "mouseReleased"):
             self.ask(
                 "Input.dispatchMouseEvent", type=kind, x=middle[0], y=middle[1], button="left", buttons=1, clickCount=1
