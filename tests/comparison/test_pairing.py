@@ -177,6 +177,22 @@ def test_other_files_under_the_same_names_are_noted(stored: Store, kind: str, wh
     assert pair([known, other]).notes == pair([other, known]).notes == ()
 
 
+def test_a_mask_of_a_support_that_is_not_known_hides_no_other_query(stored: Store) -> None:
+    one, other = stored("a"), stored("b")
+    for mine, theirs in ((("m", ""), ("n", "s")), (("m", "s"), ("n", ""))):
+        with pytest.raises(UsageError, match=r"the masks of .* queries are others"):
+            pair([with_digests(one, "masks", [mine, ("m", "s")]), with_digests(other, "masks", [theirs, ("m", "s")])])
+
+
+def test_rows_are_counted_in_the_order_of_episodes(stored: Store) -> None:
+    one, other = stored("a"), stored("b")
+    backwards = replace(other, frame=other.frame.iloc[::-1].reset_index(drop=True))
+    for frame in pair([one, backwards]).frames:
+        assert frame.index.tolist() == list(range(len(frame)))
+        places = list(zip(frame["fold"], frame["episode"], strict=True))
+        assert places == sorted(places)
+
+
 def test_queries_with_other_masks_are_not_paired(stored: Store) -> None:
     one, other = stored("a"), stored("b", run_of("asnet"))
     known = with_digests(one, "masks", [("m", "s")])
