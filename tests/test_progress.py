@@ -12,7 +12,7 @@ import pytest
 from fssbench import progress
 from fssbench.progress import Activity, animated, silenced, tracked
 from fssbench.results.progress import Looked, PlainLines, TerminalBar
-from tests.results.test_rows import ROW
+from tests.results.example_rows import ROW
 
 
 def watch(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from fssbench.comparison.run_names import where
@@ -58,17 +58,20 @@ def check_alike(reference: Results, other: Results) -> None:
     Raises:
         UsageError: With the first difference, and the command that evaluates the other method as the reference was.
     """
-    for what, field_of in _EVALUATED.items():
-        if field_of(reference.run) != field_of(other.run):
-            raise _differ(what, field_of(reference.run), field_of(other.run), reference, other, again(reference, other))
+    _check_fields(_EVALUATED, reference, other)
     folds = [[fold.fold for fold in results.run.folds] for results in (reference, other)]
     if folds[0] != folds[1]:
         raise _differ("folds", folds[0], folds[1], reference, other, again(reference, other))
     for mine, theirs in zip(reference.run.folds, other.run.folds, strict=True):
         _check_list(mine, theirs, reference, other)
-    for what, field_of in _COUNTED.items():
-        if field_of(reference.run) != field_of(other.run):
-            raise _differ(what, field_of(reference.run), field_of(other.run), reference, other, again(reference, other))
+    _check_fields(_COUNTED, reference, other)
+
+
+def _check_fields(fields: Mapping[str, Callable[[Run], object]], reference: Results, other: Results) -> None:
+    for what, field_of in fields.items():
+        mine, theirs = field_of(reference.run), field_of(other.run)
+        if mine != theirs:
+            raise _differ(what, mine, theirs, reference, other, again(reference, other))
 
 
 def _check_list(mine: FoldRecord, theirs: FoldRecord, reference: Results, other: Results) -> None:

@@ -50,7 +50,7 @@ from fssbench.results.run_reader import read_run
 from fssbench.training.recipes import read_recipes
 from tests.datasets.trees import annotation, box, instances
 from tests.engine.stub import questions
-from tests.results.test_rows import NEXT, ROW
+from tests.results.example_rows import NEXT, ROW
 from tests.tables.runs import run_of
 
 SIDE = 12

@@ -12,22 +12,9 @@ from typing import NoReturn
 import pytest
 
 from fssbench.errors import UsageError
-from fssbench.results import Row, read_rows
+from fssbench.results import read_rows
 from fssbench.results.row_writer import RowWriter, is_held
-
-ROW = Row(
-    episode=0,
-    fold=2,
-    query="val2014/COCO_val2014_000000000139.jpg",
-    classes=(3, 17),
-    supports=(("a", "b"), ("c", "d")),
-    intersection=(159_000, 0, 2**40),
-    union=(160_000, 12, 2**41),
-    present=(True, False),
-    truth=(False, False),
-    seconds=0.123456,
-)
-ROWS = [replace(ROW, episode=number, query=f"bild-{number}-é") for number in range(3)]
+from tests.results.example_rows import ROW, ROWS
 
 
 @pytest.fixture
