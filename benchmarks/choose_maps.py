@@ -22,8 +22,9 @@ import fssbench
 from fssbench.checkpoints import find, load_into, locate
 from fssbench.datasets.dataset import Dataset
 from fssbench.fast.form import fast_form
+from fssbench.label_values import IGNORE
 from fssbench.methods.floors import PrototypeCosine
-from fssbench.protocols.label_maps import IGNORE, input_label
+from fssbench.protocols.label_maps import input_label
 from fssbench.protocols.transforms import input_image
 
 SIZE = (400, 400)

@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from fssbench.label_values import IGNORE
+
 if TYPE_CHECKING:
     from fssbench.datasets.dataset import Label
 
-_IGNORE = 255
 _RIM = 8
 """Ignored pixels that are so near to a labelled object belong to its rim; in VOC rims are 5 pixels wide."""
 
@@ -18,7 +19,7 @@ def has_unlabelled_region(label: Label) -> bool:
     """Return whether a label map (H, W) has ignored pixels that are not within `_RIM` pixels of a labelled object."""
     if label.dtype != np.uint8:
         return False  # 255 is a class there
-    ignored = label == _IGNORE
+    ignored = label == IGNORE
     if not ignored.any():
         return False
     import cv2

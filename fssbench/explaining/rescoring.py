@@ -13,9 +13,10 @@ import numpy as np
 from fssbench.datasets.io.label_maps import LabelMaps
 from fssbench.errors import BrokenFileError
 from fssbench.explaining.rules import rules_of
+from fssbench.label_values import IGNORE
 from fssbench.planning.replay import recorded_root
 from fssbench.predictions.files import file_name, read_file, read_label_map
-from fssbench.protocols.label_maps import IGNORE, input_label, nearest_label
+from fssbench.protocols.label_maps import input_label, nearest_label
 from fssbench.protocols.transforms import padded_shape
 from fssbench.results.derived import frame_of_run
 from fssbench.results.rows import Row

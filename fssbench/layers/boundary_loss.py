@@ -12,7 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-_IGNORE = 255
+from fssbench.label_values import IGNORE
+
 _SIGMA = 5.0
 _SCALE = 10.0
 _EPS = 1e-6
@@ -27,7 +28,7 @@ def boundary_loss(logits: Tensor, mask: Tensor, foreground_weight: float = 1.0) 
         foreground_weight: Weight of a foreground pixel in the mean, besides the boundary's; any other has the weight 1.
     """
     resized = F.interpolate(logits, mask.shape[-2:], mode="bilinear", align_corners=True)
-    each = F.cross_entropy(resized, mask.long(), ignore_index=_IGNORE, reduction="none")
+    each = F.cross_entropy(resized, mask.long(), ignore_index=IGNORE, reduction="none")
     weight = boundary_weight(mask).to(each.dtype) * (1.0 + (foreground_weight - 1.0) * (mask == 1))
     # Quirk: what is left out still counts in the sum of the weights.
     return (each * weight).sum() / weight.sum()
@@ -73,6 +74,6 @@ def pair_loss(support: Tensor, support_labels: Tensor, query: Tensor, query_labe
     """
     similarity = F.normalize(support, dim=1).transpose(1, 2) @ F.normalize(query, dim=1) * _SCALE
     rows, columns = support_labels.long()[:, :, None], query_labels.long()[:, None]
-    counted = (rows + columns < _IGNORE) & (rows + columns > 0)
+    counted = (rows + columns < IGNORE) & (rows + columns > 0)
     each = F.binary_cross_entropy_with_logits(similarity, (rows == columns).to(similarity.dtype), reduction="none")
     return (each * counted).sum() / (counted.sum() + _EPS)

@@ -7,7 +7,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-_IGNORE = 255
+from fssbench.label_values import IGNORE
+
 _TEMPERATURE = 0.1
 _DICE_EPS = 1e-8
 
@@ -80,7 +81,7 @@ def label_loss(logits: Tensor, masks: Tensor, foreground_weight: float = 1.0) ->
 def labels_of(masks: Tensor) -> Tensor:
     """Return the labels int64 (B, H, W) of masks uint8 (B, N, H, W): 0..N, and 255 where any mask is 255."""
     place = torch.arange(1, masks.shape[1] + 1, device=masks.device)[:, None, None]
-    return torch.where((masks == _IGNORE).any(dim=1), _IGNORE, ((masks == 1) * place).amax(dim=1))
+    return torch.where((masks == IGNORE).any(dim=1), IGNORE, ((masks == 1) * place).amax(dim=1))
 
 
 def _weights(logits: Tensor, foreground_weight: float) -> Tensor:
@@ -97,7 +98,7 @@ def summed_binary_loss(scores: Tensor, mask: Tensor, foreground_weight: float = 
         mask: uint8 (B, H, W): 0, 1, and 255 for pixels that are left out.
         foreground_weight: How much a foreground pixel counts; a background pixel counts 1.
     """
-    weight = scores.new_tensor([1.0, foreground_weight])[(mask == 1).long()] * (mask != _IGNORE)
+    weight = scores.new_tensor([1.0, foreground_weight])[(mask == 1).long()] * (mask != IGNORE)
     total = F.binary_cross_entropy_with_logits(scores, (mask == 1).to(scores.dtype), weight, reduction="sum")
     return total / len(scores)
 
@@ -125,7 +126,7 @@ def smoothed_pixel_loss(scores: Tensor, target: Tensor, smoothing: float) -> Ten
     """
     resized = F.interpolate(scores, target.shape[-2:], mode="bilinear", align_corners=True)
     log_probabilities = torch.log_softmax(resized, dim=1)
-    counted = target != _IGNORE
+    counted = target != IGNORE
     right = log_probabilities.gather(1, torch.where(counted, target, 0)[:, None])[:, 0]
     wrong = (log_probabilities.sum(dim=1) - right) / (scores.shape[1] - 1)
     each = (1.0 - smoothing) * right + smoothing * wrong
@@ -168,7 +169,7 @@ def pixel_contrast_loss(features: Tensor, labels: Tensor, anchors: int, rng: np.
         A scalar; 0 if no class is in two images.
     """
     flat = labels.flatten()
-    objects = torch.nonzero((flat != 0) & (flat != _IGNORE))[:, 0]
+    objects = torch.nonzero((flat != 0) & (flat != IGNORE))[:, 0]
     background = torch.nonzero(flat == 0)[:, 0]
     if len(objects) == 0 or len(background) == 0:
         return features.sum() * 0.0
@@ -195,7 +196,7 @@ def _mean_cross_entropy(logits: Tensor, target: Tensor, weight: Tensor | None = 
 
 def _mean_likelihood(log_probabilities: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
     """Return the weighted mean of the negative log-likelihood over the counted pixels; 0 if there are none."""
-    counted = target != _IGNORE
-    total = F.nll_loss(log_probabilities, target, weight, ignore_index=_IGNORE, reduction="sum")
+    counted = target != IGNORE
+    total = F.nll_loss(log_probabilities, target, weight, ignore_index=IGNORE, reduction="sum")
     size = counted.sum() if weight is None else weight[target[counted]].sum()
     return total / size.clamp(min=1)

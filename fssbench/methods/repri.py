@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from fssbench.backbones.staged import StagedBackbone, staged
 from fssbench.errors import UsageError
+from fssbench.label_values import IGNORE
 from fssbench.layers.losses import smoothed_pixel_loss
 from fssbench.layers.pyramid_pooling import PyramidPooling
 from fssbench.methods.base.joint import JointMethod
@@ -23,7 +24,6 @@ from fssbench.methods.base.method import Prediction, TrainingBatch
 from fssbench.methods.base.staged import adopt, decide_each
 
 _EPS = 1e-10
-_IGNORE = 255
 _SMOOTHING = 0.1
 
 
@@ -252,7 +252,7 @@ def cross_entropy(p: Tensor, labels: Tensor) -> Tensor:
         labels: uint8 (B, K, h, w) in {0, 1, 255}.
     """
     truth = torch.stack([labels == 0, labels == 1], dim=2).to(p.dtype)
-    labelled = (labels != _IGNORE).sum(dim=(1, 2, 3)).clamp(min=1)
+    labelled = (labels != IGNORE).sum(dim=(1, 2, 3)).clamp(min=1)
     return -(truth * torch.log(p + _EPS)).sum(dim=(1, 2, 3, 4)) / labelled
 
 

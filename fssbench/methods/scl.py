@@ -16,6 +16,7 @@ from torch import Tensor
 
 from fssbench.backbones.staged import staged
 from fssbench.errors import UsageError
+from fssbench.label_values import IGNORE
 from fssbench.layers.enrichment import Bins, default_bins
 from fssbench.layers.losses import segmentation_loss
 from fssbench.layers.masks import foreground, masked_average, resize_mask
@@ -23,8 +24,6 @@ from fssbench.methods.base.method import Prediction, TrainingBatch
 from fssbench.methods.base.staged import StagedMethod, StageMaps, decide_each
 from fssbench.methods.canet import PASSES, SCALES, PhotoMaps, at_scales, earlier, initialise, nothing, refine
 from fssbench.methods.scl_decoders import Guided, OnCANet, OnPFENet, size_of
-
-_IGNORE = 255
 
 
 @dataclass(frozen=True, eq=False)
@@ -206,7 +205,7 @@ class SCL(StagedMethod[SCLQuery, SCLSupport]):
         predicted, truth = logits[:, 1] > logits[:, 0], other.mask == 1
         if not on_pfenet:
             return _iou(predicted, truth, logits, empty=0.0)
-        counted = other.mask != _IGNORE
+        counted = other.mask != IGNORE
         inside = _iou(predicted & counted, truth, logits, empty=1.0)
         return (inside + _iou(~predicted & counted, ~truth & counted, logits, empty=1.0)) / 2
 

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image as PillowImage
 
+from fssbench.label_values import IGNORE
+
 if TYPE_CHECKING:
     import numpy.typing as npt
 
@@ -30,7 +32,6 @@ IGNORE_COLOUR = (128, 128, 128)
 BYTES = 180_000
 """What the pictures of one object have together at most. Written as text they are a third larger."""
 
-_IGNORE = 255
 _TINT = 0.45
 _LONGEST = 160
 _PALETTE = 96
@@ -40,7 +41,7 @@ _BESIDES = 1024
 
 def colour_of(label: int) -> tuple[int, int, int]:
     """Return the colour of the n-th class, from 1; after the last colour they begin again. 255 is grey."""
-    return IGNORE_COLOUR if label == _IGNORE else COLOURS[(label - 1) % len(COLOURS)]
+    return IGNORE_COLOUR if label == IGNORE else COLOURS[(label - 1) % len(COLOURS)]
 
 
 def side_for(count: int) -> int:

@@ -26,8 +26,9 @@ from pydantic import Field, TypeAdapter, ValidationError
 from fssbench.datasets.coco20i.labels import Outlines
 from fssbench.datasets.folder.coco import AnnotatedPhoto, Annotation, annotation_bytes, paint, parsed
 from fssbench.datasets.folder.run_lengths import RunLengths
-from fssbench.datasets.io.images import IGNORE, opened
+from fssbench.datasets.io.images import opened
 from fssbench.errors import BrokenFileError, MissingError, UsageError
+from fssbench.label_values import IGNORE
 from fssbench.unique_keys import refuse_repeated
 
 Mask = npt.NDArray[np.uint8]

@@ -13,13 +13,13 @@ import numpy.typing as npt
 from PIL import Image as PillowImage
 
 from fssbench.errors import UsageError
+from fssbench.label_values import IGNORE
 from fssbench.protocols.rules import ResizeRule
 from fssbench.protocols.transforms import framed_shape, padded_shape
 
 if TYPE_CHECKING:
     from fssbench.datasets.dataset import Label
 
-IGNORE = 255
 OTHER_CLASS = 254
 """Value of a support mask where another class of the episode is that belongs to neither side of the mask."""
 

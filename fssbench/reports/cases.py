@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
-from fssbench.datasets.io.images import IGNORE
 from fssbench.errors import BrokenFileError
+from fssbench.label_values import IGNORE
 from fssbench.progress import tracked
 from fssbench.reports.errors import Category, Pixels, category_of
 from fssbench.reports.runs import Compared, Key

@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image as PillowImage
 
-from fssbench.datasets.io.images import IGNORE
 from fssbench.figures.palette import COLOURS, EXTRA, GREY, HIT, MISSED, RGB
+from fssbench.label_values import IGNORE
 from fssbench.protocols.transforms import framed_shape, padded_shape
 
 if TYPE_CHECKING:

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image as PillowImage
 
-from fssbench.datasets.io.images import IGNORE
 from fssbench.errors import UsageError, unknown_name
 from fssbench.figures.palette import COLOURS, MISSED, VERMILION
+from fssbench.label_values import IGNORE
 from fssbench.reports.panels import Tile, drawn
 from fssbench.reports.pictures import mask_layer, shown_labels, shown_photo, shown_size
 

@@ -10,11 +10,11 @@ import numpy as np
 import numpy.typing as npt
 
 from fssbench.datasets.dataset import Label
-from fssbench.datasets.io.images import IGNORE
 from fssbench.episode import EpisodeList
 from fssbench.episode.absent import claim_fault
 from fssbench.episode.episode import holds_none
 from fssbench.errors import BrokenFileError, UsageError
+from fssbench.label_values import IGNORE
 from fssbench.protocols.label_maps import counted_label, input_label
 from fssbench.protocols.rules import Protocol
 from fssbench.results.rows import Row

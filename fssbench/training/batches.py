@@ -16,8 +16,9 @@ from fssbench.datasets.dataset import Dataset, Image, Label
 from fssbench.datasets.io.label_maps import check_size
 from fssbench.episode.episode import Episode
 from fssbench.errors import UsageError
+from fssbench.label_values import IGNORE
 from fssbench.methods.base.method import TrainingBatch
-from fssbench.protocols.label_maps import IGNORE, nearest_label
+from fssbench.protocols.label_maps import nearest_label
 from fssbench.protocols.transforms import input_image
 from fssbench.training.crops import random_crop
 from fssbench.training.draws import EpisodeSampler

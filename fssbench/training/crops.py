@@ -15,7 +15,8 @@ from torch import Tensor
 
 from fssbench.datasets.dataset import Image, Label
 from fssbench.imagenet import IMAGENET_MEAN
-from fssbench.protocols.label_maps import IGNORE, input_label
+from fssbench.label_values import IGNORE
+from fssbench.protocols.label_maps import input_label
 from fssbench.protocols.transforms import input_image
 from fssbench.training.recipe import Crops
 

@@ -14,8 +14,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from fssbench.backbones import Backbone, backbone
+from fssbench.label_values import IGNORE
 from fssbench.layers.losses import pixel_contrast_loss, pixel_loss
-from fssbench.protocols.label_maps import IGNORE
 from fssbench.training.batches import Batch, EpisodeBatches
 from fssbench.training.loop import Hooks, OnContinued, StepCallback, fit
 from fssbench.training.plan import Plan

@@ -17,10 +17,11 @@ from fssbench.datasets.folder.dataset import Contents, Folder, draft_for, survey
 from fssbench.datasets.folder.description import FILE, Fault
 from fssbench.datasets.folder.files import VAL
 from fssbench.datasets.folder.masks import FORMAT
-from fssbench.datasets.io.images import IGNORE, MAX_PIXELS, read_photo, read_values, size_of, value_counts
+from fssbench.datasets.io.images import MAX_PIXELS, read_photo, read_values, size_of, value_counts
 from fssbench.datasets.lost_objects import Lost, lost_notes, lost_objects
 from fssbench.datasets.turned_photos import turned_note
 from fssbench.errors import FSSBenchError
+from fssbench.label_values import IGNORE
 from fssbench.progress import tracked
 
 if TYPE_CHECKING:

@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from fssbench.datasets.io.images import IGNORE, MAX_PIXELS, read_foreground, read_values, size_of, value_counts
+from fssbench.datasets.io.images import MAX_PIXELS, read_foreground, read_values, size_of, value_counts
 from fssbench.errors import BrokenFileError, MissingError
 from fssbench.files import file_size
+from fssbench.label_values import IGNORE
 
 Size = tuple[int, int]
 

@@ -16,8 +16,9 @@ import numpy as np
 from fssbench.datasets.folder.description import FILE, MAX_CLASSES, draft, name_fault, quoted
 from fssbench.datasets.folder.exports import ExportedPhoto, read_export
 from fssbench.datasets.folder.files import MASKS, PHOTO_SUFFIXES, PHOTOS, VAL, first_names, images_in, kind_of_masks
-from fssbench.datasets.io.images import IGNORE, read_values, size_of
+from fssbench.datasets.io.images import read_values, size_of
 from fssbench.errors import BrokenFileError, FSSBenchError, MissingError, UsageError
+from fssbench.label_values import IGNORE
 from fssbench.progress import tracked
 
 CONVERTED = "annotations.coco.json"

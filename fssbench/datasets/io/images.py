@@ -16,15 +16,13 @@ from fssbench.datasets.dataset import Image, Label
 from fssbench.datasets.io.reindexed import refuse_reindexed
 from fssbench.errors import BrokenFileError, MissingError
 from fssbench.files import file_size
+from fssbench.label_values import IGNORE
 
 MAX_PIXELS = 64_000_000
 """Larger images are refused, as they would only fill the memory."""
 
 _BIT_DEPTH = 24
 """The offset of the bit depth in a PNG file."""
-
-IGNORE = 255
-"""The label of the ignore region."""
 
 
 _ORIENTATION = 0x0112

@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 
 from fssbench.datasets.dataset import Image, Label
-from fssbench.datasets.io.images import IGNORE, read_label, read_photo, size_of, value_counts
+from fssbench.datasets.io.images import read_label, read_photo, size_of, value_counts
 from fssbench.datasets.io.index_cache import cached_index, frame_of, key_of
 from fssbench.datasets.isaid5i.lists import FOLDS, facts, fold_classes, hash_of, parse_line
 from fssbench.datasets.objects.dataset import ValOnly
 from fssbench.datasets.splits import stored
 from fssbench.errors import BrokenFileError, MissingError, UsageError
+from fssbench.label_values import IGNORE
 from fssbench.progress import tracked
 
 if TYPE_CHECKING:

@@ -14,13 +14,14 @@ from PIL import Image
 
 from fssbench.datasets.dataset import Label
 from fssbench.datasets.io.archives import files_in
-from fssbench.datasets.io.images import IGNORE, MAX_PIXELS, check_values, read_label
+from fssbench.datasets.io.images import MAX_PIXELS, check_values, read_label
 from fssbench.datasets.io.matlab import Struct, read_matlab
 from fssbench.datasets.pascal5i import common_masks as common
 from fssbench.datasets.pascal5i.common_masks import Source
 from fssbench.datasets.pascal5i.dataset import CLASS_COUNT
 from fssbench.errors import BrokenFileError, FSSBenchError, MissingError, UsageError
 from fssbench.files import remove_leftovers, replace_locked
+from fssbench.label_values import IGNORE
 from fssbench.progress import tracked
 
 MASKS, VOC_MASKS = "SegmentationClassAug", "SegmentationClass"

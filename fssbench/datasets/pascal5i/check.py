@@ -8,12 +8,12 @@ from dataclasses import dataclass, replace
 from fssbench.datasets.checks import NOT_AT_HAND, Count, Report, equal_count, photo_problems, report_of
 from fssbench.datasets.coco20i import facts as coco_facts
 from fssbench.datasets.folder.files import first_names
-from fssbench.datasets.io.images import IGNORE
 from fssbench.datasets.pascal5i import common_masks as common
 from fssbench.datasets.pascal5i import dataset as pascal5i
 from fssbench.datasets.pascal5i.dataset import Pascal5i
 from fssbench.datasets.turned_photos import stored_note
 from fssbench.errors import FSSBenchError, MissingError
+from fssbench.label_values import IGNORE
 from fssbench.progress import tracked
 
 

@@ -13,8 +13,8 @@ from fssbench.datasets.shapes20i.items import Item, Light, contours, covered, pa
 from fssbench.datasets.shapes20i.noise import SIDE, Tiles, look_up, tiles
 from fssbench.datasets.shapes20i.random_stream import Stream
 from fssbench.datasets.shapes20i.raster import FULL
+from fssbench.label_values import IGNORE
 
-IGNORE = 255
 _FOLD_PAIRS = ((0, 1), (2, 3), (0, 2), (1, 3), (0, 3), (1, 2))
 
 
