@@ -1,4 +1,4 @@
-"""Draw the pictures of the documentation: python docs/pictures.py [table] [report] [METHOD...]; all without names.
+"""Draw the documentation's pictures: python docs/pictures.py [segment] [table] [report] [METHOD...]; all without names.
 
 They show shapes20i, which needs no photo. Those of a table and of a report are what a browser shows, and need Chromium.
 """
@@ -40,7 +40,7 @@ Labels = npt.NDArray[np.uint8]
 def main(names: Sequence[str]) -> None:
     """Write the pictures of some methods, or all pictures."""
     (FOLDER / "methods").mkdir(parents=True, exist_ok=True)
-    if not names:
+    if not names or "segment" in names:
         # A palette of 256 colours makes the file a third as large.
         segment().quantize(256, dither=PillowImage.Dither.NONE).save(FOLDER / "segment.png", optimize=True)
     if not names or "table" in names:
@@ -50,7 +50,7 @@ def main(names: Sequence[str]) -> None:
         shown.resize((1100, round(1100 * shown.height / shown.width))).save(
             FOLDER / "report.webp", quality=80, method=6
         )
-    for name in [name for name in names if name not in ("table", "report")] or ([] if names else pictured()):
+    for name in [name for name in names if name not in ("segment", "table", "report")] or ([] if names else pictured()):
         method_picture(name).save(FOLDER / "methods" / f"{name}.webp", quality=78, method=6)
 
 
