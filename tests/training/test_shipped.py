@@ -39,7 +39,10 @@ TRAINED = {
     "scl",
     "ssp",
 }
-CLEAR = {"asnet", "dcama", "hdmnet", "hsnet", "mmnet", "mmt", "panet", "pfenet", "rpmm", "ssp"}
+CLEAR = {
+    *("asgnet", "asnet", "bam", "dcama", "hdmnet", "hsnet", "mmnet", "mmt", "ntrenet"),
+    *("panet", "pfenet", "rpmm", "scl", "ssp"),
+}
 """With one support above every floor on every fold. The other trained methods are level with `prototype`, or below it,
 on some fold: their heads learn little from as few steps, or were trained on an earlier backbone."""
 JOINT = {"hsnet", "asnet", "asnet-hm", "pfenet", "panet"}
