@@ -208,7 +208,7 @@ class Trying:
             if self.failed:
                 self.wrong = f"{item.nodeid} fails without a change"
                 return True
-        self.wrong = ""
+        self.wrong = "not every mutant was tried"
         ordered = sorted(session.items, key=lambda item: seconds[item.nodeid])
         inside, quick = set().union(*lines.values()), inside_functions(self.source)
         for mutant in mutants(self.source):
@@ -221,6 +221,7 @@ class Trying:
             if outcome == "survived":
                 text = f"{self.name}:{mutant.line}\n  - {mutant.before}\n  + {mutant.after}\n"
                 os.write(STDOUT, text.encode())
+        self.wrong = "" if self.outcomes else "it has no mutants"
         return True
 
     def dies(self, mutant: Mutant, items: Sequence[pytest.Item], *, quick: bool) -> bool:
@@ -236,7 +237,7 @@ def tried(module: str, tests: Sequence[str]) -> list[Outcome]:
     """Return the outcome of each mutant of a module.
 
     Raises:
-        SystemExit: If a test fails without a change.
+        SystemExit: If a test fails without a change, or not every mutant could be tried.
     """
     trying = Trying(module, tests)
     with Path(os.devnull).open("w") as nowhere, redirect_stdout(nowhere):

@@ -82,7 +82,10 @@ def mutants(source: str) -> Iterator[Mutant]:
         for number, (start, _) in enumerate(places):
             if start in left_out or lines[start[0] - 1] == "if TYPE_CHECKING:":
                 continue
-            changed = MutationVisitor.mutate_code(source, operator, number)
+            try:
+                changed = MutationVisitor.mutate_code(source, operator, number)
+            except AttributeError:
+                continue  # ExceptionReplacer knows no dotted name, such as `tomllib.TOMLDecodeError`
             if changed is None or changed == source or any(changed.count(one) < source.count(one) for one in GUARDS):
                 continue
             # A change may join lines or take one away: the first line that differs is the one that is shown.
