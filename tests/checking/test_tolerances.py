@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-import pytest
+import shutil
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
 
-from fssbench.checking.tolerances import stated_tolerance, tolerance_of, tolerances
+import pytest
+from pydantic import ValidationError
+
+from fssbench.checking import tolerances as module
+from fssbench.checking.tolerances import Printed, Tier, Tolerances, stated_tolerance, tolerance_of, tolerances
 from fssbench.checking.verdict import Check, Report, Subject, Tolerance, judge, not_comparable
-from fssbench.errors import UsageError
+from fssbench.errors import BrokenFileError, UsageError
 from fssbench.protocols.rules import list_protocols
 from fssbench.publications.load import publications
 
@@ -27,6 +34,8 @@ def test_more_shots_damp_the_draw() -> None:
     assert one is not None
     assert five is not None
     assert (five.above - 0.05) == pytest.approx(0.7 * (one.above - 0.05))
+    four = tolerance_of("drawn", "miou", mean=False, shot=4, thousands=(1, 1))
+    assert four == one, "0.7 is assumed from 5 shots on"
 
 
 @pytest.mark.parametrize(
@@ -51,6 +60,8 @@ def test_tier(tier, measure: str, mean: bool, points: float) -> None:
     assert its.above == pytest.approx(points)
     assert its.tier
     assert its.source
+    low_side = 0.4 if (tier, measure) == ("drawn", "miou") else 0.0
+    assert its.below == pytest.approx(its.above + low_side), "the exact ratio was not selected on"
 
 
 def test_nobody_knows_how_far_retraining_moves_the_exact_ratio() -> None:
@@ -128,3 +139,69 @@ def test_a_verdict_is_of_measured_less_expected() -> None:
     report = Report("printed numbers", (low, high, none), ())
     assert report.missed == (high,)
     assert report.decided == 2
+
+
+def test_a_tolerance_of_everything_can_be_stated() -> None:
+    assert stated_tolerance(100.0) == Tolerance(100.0, 100.0, "stated", "given with --tolerance")
+    assert stated_tolerance(0.0).above == 0.0
+
+
+@pytest.mark.parametrize(
+    ("row", "tier"),
+    [
+        (("ntrenet", "resnet50", "pascal5i"), "trained"),
+        (("ntrenet", "resnet101", "coco20i"), "trained"),
+        (("mmt", "resnet50", "pascal5i"), "none"),
+        (("pfenet", "resnet101", "coco20i"), "trained"),
+        (("pfenet", "resnet50", "coco20i"), None),
+        (("pfenet", "resnet101", "pascal5i"), None),
+        (("hsnet", "resnet50", "pascal5i"), None),
+    ],
+)
+def test_rows_whose_weights_were_not_released(row: tuple[str, str, str], tier: str | None) -> None:
+    found = tolerances().unreleased(*row)
+    assert (found and found.tier) == tier
+
+
+def test_a_tier_allows_nothing_that_it_does_not_name() -> None:
+    tier = Tier(title="t", source="s")
+    assert (tier.fold, tier.mean, tier.er_fold, tier.er_mean) == (None,) * 4
+    assert (tier.low_side, tier.rounding, tier.sigmas, tier.s_1shot, tier.s_5shot) == (0.0,) * 5
+    assert not Printed(thousands={"default": 1.0}).fixed
+
+
+@pytest.fixture
+def content(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Path]:
+    """The path of a copy of tolerances.toml that is read in its place."""
+    shutil.copy(Path(module.__file__).parent / "tolerances.toml", tmp_path)
+    monkeypatch.setattr(module, "__file__", str(tmp_path / "tolerances.py"))
+    tolerances.cache_clear()
+    yield tmp_path / "tolerances.toml"
+    tolerances.cache_clear()
+
+
+def test_a_damaged_file_is_named(content: Path) -> None:
+    text = content.read_text(encoding="utf-8")
+    for damaged in ("[exact", text.replace("[exact]", "[exakt]"), None):
+        content.unlink()
+        if damaged is not None:
+            content.write_text(damaged, encoding="utf-8")
+        with pytest.raises(BrokenFileError, match=r"tolerances.toml can't be read"):
+            tolerances()
+        content.write_text(text, encoding="utf-8")
+    assert tolerances() is tolerances(), "read once"
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "allowed"),
+    [("fb_factor", 0.0, False), ("fb_factor", 0.5, True), ("widest", 0.0, False), ("widest", 0.5, True),
+     ("widest", float("nan"), False), ("widest", float("inf"), False)],
+)  # fmt: skip
+def test_factors_are_above_zero_and_finite(key: str, value: float, allowed: bool) -> None:
+    path = Path(module.__file__).parent / "tolerances.toml"
+    known = tomllib.loads(path.read_text(encoding="utf-8")) | {key: value}
+    if allowed:
+        assert getattr(Tolerances.model_validate(known), key) == value
+    else:
+        with pytest.raises(ValidationError):
+            Tolerances.model_validate(known)

@@ -37,7 +37,7 @@ OPERATORS = (
 )
 """The operators, by cosmic-ray's names."""
 
-GUARDS = ("strict=True", "frozen=True, ", "frozen=True)", "slots=True)", ", *, ", "eq=False")
+GUARDS = ("strict=True", "frozen=True, ", "frozen=True)", "slots=True)", ", *, ", "    *,\n", "eq=False")
 """What is left as it is."""
 
 
