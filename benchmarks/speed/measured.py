@@ -21,7 +21,7 @@ from fssbench.protocols.rules import Protocol, protocol
 PROTOCOLS = {"hsnet": "hsnet", "asnet": "ifsl-fss", "pfenet": "pfenet", "ntrenet": "ntrenet", "bam": "bam",
              "ppnet": "panet", "rpmm": "rpmm", "mlc": "mlc", "cyctr": "cyctr",
              "sccan": "sccan", "hdmnet": "hdmnet", "ssp": "mlc", "patnet": "hsnet",
-             "dcama": "dcama"}  # fmt: skip
+             "dcama": "dcama", "vat": "vat"}  # fmt: skip
 """Of each method that was released with its evaluation, the protocol of that release."""
 LISTS = {"panet": "hsnet"}
 """Whose episodes are taken for a protocol that evaluates on training images, of which standin.py makes none."""

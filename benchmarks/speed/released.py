@@ -40,7 +40,8 @@ from fssbench.results.environment import environment
 CALIBRATED = {"hsnet": "hpn_learner.decoder2.2.bias", "asnet": "learner.decoder2.2.bias", "pfenet": "cls.3.bias",
               "ntrenet": "cls.3.bias", "bam": "cls_meta.3.bias", "rpmm": "layer9.bias",
               "cyctr": "cls.3.bias", "patnet": "hpn_learner.decoder2.2.bias", "sccan": "cls_meta.3.bias",
-              "hdmnet": "transformer.mix_transformer.cls.4.bias", "dcama": "model.mixer3.2.bias"}  # fmt: skip
+              "hdmnet": "transformer.mix_transformer.cls.4.bias", "dcama": "model.mixer3.2.bias",
+              "vat": "hpn_learner.ours.decoder.2.bias"}  # fmt: skip
 
 
 COUNTED = 40

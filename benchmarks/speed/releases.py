@@ -2,11 +2,11 @@
 
 The repositories: juhongm999/hsnet, dahyun-kang/ifsl, dvlab-research/PFENet, LIUYUANWEI98/NERTNet, chunbolang/BAM,
 Xiangyi1996/PPNet-PyTorch, Yang-Bob/PMMs, LiheYoung/MiningFSS, fanq15/SSP, slei109/PATNet, YanFangCS/CyCTR-Pytorch,
-Sam1224/SCCAN, pawn-sxy/DCAMA, each cloned into a folder of the repository's name. What they import and do not need for
+Sam1224/SCCAN, pawn-sxy/DCAMA, Seokju-Cho/Volumetric-Aggregation-Transformer, each cloned into a folder of the repository's name. What they import and do not need for
 an answer (torchvision's download, Lightning, plots) is replaced by stand-ins; PPNet's distances, which pykeops computes
 on a graphics card, are computed by torch. RPMM begins with the prototypes that it begins with here. CyCTR has its own
-reference in place of its CUDA kernel, and draws the tokens that are drawn here. HDMNet (Pbihao/HDMNet) also needs the
-package einops; what it imports of mmcv and mmseg is in openmmlab.py.
+reference in place of its CUDA kernel, and draws the tokens that are drawn here. HDMNet (Pbihao/HDMNet) and VAT also need the
+package einops; what HDMNet imports of mmcv and mmseg is in openmmlab.py.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from fssbench.backbones.resnet import resnet50
 FOLDERS = {"hsnet": "hsnet", "asnet": "ifsl/fs-s", "pfenet": "PFENet", "ntrenet": "NERTNet", "bam": "BAM",
            "ppnet": "PPNet-PyTorch", "rpmm": "PMMs", "mlc": "MiningFSS", "ssp": "SSP", "patnet": "PATNet",
            "cyctr": "CyCTR-Pytorch", "sccan": "SCCAN", "hdmnet": "HDMNet",
-           "dcama": "DCAMA"}  # fmt: skip
+           "dcama": "DCAMA", "vat": "Volumetric-Aggregation-Transformer"}  # fmt: skip
 Answer = Callable[..., Tensor]
 """Gives the logits (K, 2, h, w) of each shot, or (1, 2, h, w) of the episode, for a query (1, 3, H, W), supports
 (1, K, 3, H, W) and masks (1, K, H, W). If images keep their own sizes, it takes lists of K supports (1, 3, H, W) and of
@@ -48,7 +48,7 @@ def released(name: str, folder: Path, shots: int) -> tuple[nn.Module, Answer]:
     torch.manual_seed(0)
     made = {"hsnet": _hsnet, "asnet": _asnet, "pfenet": _pfenet, "ntrenet": _ntrenet, "bam": _bam, "ppnet": _ppnet,
             "rpmm": _rpmm, "mlc": _mlc, "ssp": _ssp, "patnet": _patnet, "cyctr": _cyctr, "sccan": _sccan,
-            "hdmnet": _hdmnet, "dcama": _dcama}  # fmt: skip
+            "hdmnet": _hdmnet, "dcama": _dcama, "vat": _vat}  # fmt: skip
     model = made[name](root, shots)
     model.eval()
 
@@ -100,7 +100,7 @@ def released(name: str, folder: Path, shots: int) -> tuple[nn.Module, Answer]:
 
     asked = {"hsnet": pairwise, "asnet": pairwise, "ppnet": parts, "rpmm": mixtures,
              "mlc": own_sizes, "ssp": own_sizes, "patnet": pairwise, "cyctr": padded, "sccan": windows,
-             "dcama": together}  # fmt: skip
+             "dcama": together, "vat": pairwise}  # fmt: skip
     return model, asked.get(name, staged)
 
 
@@ -160,6 +160,12 @@ def _patnet(_root: Path, _shots: int) -> nn.Module:
     from model.patnet import PATNetwork
 
     return PATNetwork("resnet50")
+
+
+def _vat(_root: Path, _shots: int) -> nn.Module:
+    from model.vat import VAT
+
+    return VAT(Namespace(TRAIN=Namespace(BACKBONE="resnet50", BENCHMARK="pascal", MASK=True)), use_original_imgsize=True)
 
 
 def _asnet(_root: Path, _shots: int) -> nn.Module:
