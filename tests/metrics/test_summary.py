@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,7 +11,8 @@ import scipy.stats
 import torch
 
 from fssbench.errors import UsageError
-from fssbench.metrics.summary import Interval, summarise
+from fssbench.metrics.fold_counts import CountingRules, count_folds
+from fssbench.metrics.summary import DRAWS, NOT_DRAWN, Interval, summarise, summary_of, totals_together
 
 CLASSES = (6, 7, 8, 9, 10)
 
@@ -320,3 +323,50 @@ def test_the_largest_sum_that_is_counted(pixels: int, refused: bool) -> None:
         return
     with pytest.raises(UsageError, match="more than images can have"):
         summarise(frame, draws=0)
+
+
+def test_the_draws_are_those_that_the_documentation_names() -> None:
+    text = (Path(__file__).parents[2] / "docs/statistics.md").read_text(encoding="utf-8")
+    assert f"bootstrap of {DRAWS:,} draws" in text
+
+
+def test_without_a_seed_draws_are_those_of_seed_0() -> None:
+    frame = random_rows(1)
+    folds = count_folds(frame, CountingRules())
+    zero, one = (summarise(frame, draws=50, seed=seed).intervals for seed in (0, 1))
+    assert zero != one
+    assert summarise(frame, draws=50).intervals == zero
+    assert summary_of(folds, draws=50).intervals == zero
+    (totals,) = totals_together([folds], 50)
+    (same,) = totals_together([folds], 50, seed=0)
+    assert totals[0] is not None
+    assert same[0] is not None
+    assert np.array_equal(totals[0], same[0])
+
+
+def test_runs_that_are_drawn_together_have_the_draws_that_each_has_alone() -> None:
+    many = [count_folds(pd.concat([random_rows(1, fold=fold, seed=seed) for fold in (0, 1)]), CountingRules())
+            for seed in (0, 1)]  # fmt: skip
+    for folds, totals in zip(many, totals_together(many, 50, seed=3), strict=True):
+        assert [total is None for total in totals] == [False, False]
+        alone, together = (summary_of(folds, draws=50, seed=3, totals=known) for known in ((), totals))
+        assert [fold.intervals for fold in together.folds] == [fold.intervals for fold in alone.folds]
+        assert together.intervals == alone.intervals
+
+
+def test_a_list_of_several_runs_is_not_drawn_together_with_others() -> None:
+    folds = count_folds(random_rows(1), CountingRules(run_length=60))
+    assert len(folds[0].runs) == 2
+    assert totals_together([folds], 50) == [[None]]
+
+
+def test_without_draws_no_class_has_an_interval() -> None:
+    table = summarise(random_rows(1), draws=0).per_class
+    assert set(table["no_interval"]) == {NOT_DRAWN}
+    assert table["low"].isna().all()
+
+
+def test_novel_and_base_classes_were_predicted_apart_unless_it_is_said() -> None:
+    frame = random_rows(1).assign(base=[((11, 5, 20, 10),)] * 120)
+    assert summarise(frame, draws=0).total_miou is None
+    assert summarise(frame, draws=0, generalised=True).total_miou is not None
