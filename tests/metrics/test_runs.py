@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pandas as pd
 import pytest
 
@@ -52,6 +54,17 @@ def test_runs_lie_apart_by_their_standard_deviation(frame: pd.DataFrame) -> None
     over = spread_of(summary, "miou")
     assert over is not None
     assert (over.mean, over.std) == (45.0, 0.0)
+
+
+def test_a_run_may_be_one_episode_long(frame: pd.DataFrame) -> None:
+    summary = summarise(frame, run_length=1, draws=0)
+    assert [run.miou for run in summary.folds[0].runs] == [10.0, 30.0, 40.0, 40.0]
+
+
+def test_one_run_has_no_deviation(frame: pd.DataFrame) -> None:
+    fold = summarise(frame, run_length=2, draws=0).folds[0]
+    assert spread_of(replace(fold, runs=fold.runs[:1]), "miou") is None
+    assert spread_of(replace(fold, runs=()), "miou") is None
 
 
 def test_intervals_are_of_the_mean_over_the_runs() -> None:
