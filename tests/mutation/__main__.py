@@ -213,7 +213,8 @@ class Trying:
         inside, quick = set().union(*lines.values()), inside_functions(self.source)
         for mutant in mutants(self.source):
             # A part of a statement has its first line; what runs when the module is imported concerns every test.
-            at = next((line for line in range(mutant.line, max(0, mutant.line - 6), -1) if line in inside), None)
+            near = range(mutant.line, max(0, mutant.line - 6), -1) if mutant.line in quick else ()
+            at = next((line for line in near if line in inside), None)
             chosen = [item for item in ordered if at in lines[item.nodeid]] or ordered
             most = 20 + 10 * sum(seconds[item.nodeid] for item in chosen)
             outcome = forked(lambda m=mutant, i=chosen: self.dies(m, i, quick=m.line in quick), most)
