@@ -2,11 +2,12 @@
 
 The repositories: juhongm999/hsnet, dahyun-kang/ifsl, dvlab-research/PFENet, LIUYUANWEI98/NERTNet, chunbolang/BAM,
 Xiangyi1996/PPNet-PyTorch, Yang-Bob/PMMs, LiheYoung/MiningFSS, fanq15/SSP, slei109/PATNet, YanFangCS/CyCTR-Pytorch,
-Sam1224/SCCAN, pawn-sxy/DCAMA, Seokju-Cho/Volumetric-Aggregation-Transformer, each cloned into a folder of the repository's name. What they import and do not need for
-an answer (torchvision's download, Lightning, plots) is replaced by stand-ins; PPNet's distances, which pykeops computes
-on a graphics card, are computed by torch. RPMM begins with the prototypes that it begins with here. CyCTR has its own
-reference in place of its CUDA kernel, and draws the tokens that are drawn here. HDMNet (Pbihao/HDMNet) and VAT also need the
-package einops; what HDMNet imports of mmcv and mmseg is in openmmlab.py.
+Sam1224/SCCAN, pawn-sxy/DCAMA, Seokju-Cho/Volumetric-Aggregation-Transformer, each cloned into a folder of the
+repository's name. What they import and do not need for an answer (torchvision's download, Lightning, plots) is replaced
+by stand-ins; PPNet's distances, which pykeops computes on a graphics card, are computed by torch. RPMM begins with the
+prototypes that it begins with here. CyCTR has its own reference in place of its CUDA kernel, and draws the tokens that
+are drawn here. HDMNet (Pbihao/HDMNet) and VAT also need the package einops; what HDMNet imports of mmcv and mmseg is in
+openmmlab.py.
 """
 
 from __future__ import annotations
@@ -165,7 +166,8 @@ def _patnet(_root: Path, _shots: int) -> nn.Module:
 def _vat(_root: Path, _shots: int) -> nn.Module:
     from model.vat import VAT
 
-    return VAT(Namespace(TRAIN=Namespace(BACKBONE="resnet50", BENCHMARK="pascal", MASK=True)), use_original_imgsize=True)
+    training = Namespace(BACKBONE="resnet50", BENCHMARK="pascal", MASK=True)
+    return VAT(Namespace(TRAIN=training), use_original_imgsize=True)
 
 
 def _asnet(_root: Path, _shots: int) -> nn.Module:
