@@ -370,3 +370,24 @@ def test_novel_and_base_classes_were_predicted_apart_unless_it_is_said() -> None
     frame = random_rows(1).assign(base=[((11, 5, 20, 10),)] * 120)
     assert summarise(frame, draws=0).total_miou is None
     assert summarise(frame, draws=0, generalised=True).total_miou is not None
+
+
+def test_why_a_class_has_no_interval() -> None:
+    seen, unseen = answers(30, 60, 40, 50, 45, 55), answers(0, class_id=2, union=0).assign(query="last")
+    once = answers(10, class_id=3).assign(query="other")
+    table = summarise(pd.concat([seen, unseen, once]), draws=50).per_class
+    assert table["no_interval"].tolist() == [
+        "",
+        "no query image has a pixel of it",
+        "one query image has a pixel of it",
+    ]
+    both = summarise(pd.concat([seen, answers(30, 60, fold=1)]), draws=50).per_class
+    assert both.index.tolist() == [0, 1]
+
+
+def test_why_a_fold_has_no_interval() -> None:
+    apart = pd.concat([answers(30), answers(60, class_id=2).assign(query="other")])
+    assert summarise(answers(30), draws=50).intervals["miou"].reason == "there is one query image"
+    alone = summarise(apart, draws=50)
+    assert alone.intervals["miou"].reason == "no class has two query images"
+    assert alone.per_class["no_interval"].tolist() == ["one query image has a pixel of it"] * 2
