@@ -27,6 +27,7 @@ def test_the_draws_are_those_of_the_release(shot: int) -> None:
     lists = ImageLists(tuple((name, c) for c, names in LISTS.items() for name in names), LISTS)
     drawn = list(in_turn(lists, 1, shot, 20, seed=0))
     np.random.seed(0)  # noqa: NPY002 - what the release does
+    assert len(drawn) == 20
     for number, episode in enumerate(drawn):
         # The class by the episode's number, the query, then supports until there are enough.
         class_id = number % 3 + 1

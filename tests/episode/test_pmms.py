@@ -37,7 +37,9 @@ def test_on_coco_class_query_and_supports_are_drawn() -> None:
     dataset = synthetic("coco20i")
     stream = np.random.RandomState(1385)
     of_class = {c: [name for name, its in dataset.pairs if its == c] for c in dataset.classes}
-    for episode in episodes(dataset, shot=3, protocol="rpmm", count=40):
+    drawn = list(episodes(dataset, shot=3, protocol="rpmm", count=40))
+    assert len(drawn) == 40
+    for episode in drawn:
         class_id = stream.choice(dataset.classes, 1, replace=False)[0]
         query, *supports = stream.choice(len(of_class[class_id]), 4, replace=False)
         names = of_class[class_id]
