@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from fssbench.fast.bam import SplitPyramidHead
 from fssbench.fast.folding import fold_form
 from fssbench.fast.joint import FastJoint
+from fssbench.label_values import IGNORE
 from fssbench.methods.repri import _EPS, Classifier, RePRI
 
 
@@ -40,7 +41,7 @@ class FastRePRI(FastJoint, RePRI):
         of_query = z_q[0, 0].numel()
         m = counted.flatten(1) / counted.sum(dim=(1, 2)).clamp(min=1)[:, None]
         flat = labels.flatten(1)
-        labelled = (flat != 255).sum(dim=1).clamp(min=1)[:, None]
+        labelled = (flat != IGNORE).sum(dim=1).clamp(min=1)[:, None]
         on, off = ((flat == label).to(z.dtype) / labelled for label in (1, 0))
         pi: Tensor | None = None
         lambda_kl = lambda_h = 1.0 / shots

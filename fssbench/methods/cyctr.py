@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from fssbench.backbones.frozen import frozen
+from fssbench.label_values import IGNORE
 from fssbench.layers.cycle_consistency import CycleConsistentTransformer, TokenBank, rows
 from fssbench.layers.enrichment import conv1x1, conv3x3_pair, reduction
 from fssbench.layers.losses import dice_loss
@@ -113,7 +114,7 @@ class CyCTR(StagedMethod[CyCTRQuery, CyCTRSupport]):
         prototype = masked_average(reduced, soft)
         tokens = self.supp_merge_feat(torch.cat([reduced, prototype.expand_as(reduced)], dim=1))
         inside = torch.stack([_with_both(one) for one in _nearest(foreground(mask), reduced) == 1])
-        padded = _nearest((mask == 255).to(reduced.dtype), reduced) == 1
+        padded = _nearest((mask == IGNORE).to(reduced.dtype), reduced) == 1
         layer4 = self.object_layer4(maps, soft)
         return CyCTRSupport(rows(tokens), inside.flatten(1), padded.flatten(1), prototype, layer4)
 
@@ -168,7 +169,7 @@ class CyCTR(StagedMethod[CyCTRQuery, CyCTRSupport]):
         """
         count, shots = len(batch.query), batch.supports.shape[2]
         masks = batch.query_masks[:, 0]
-        query = self.leave_out(self.read_query(self.encode(batch.query)), masks == 255)
+        query = self.leave_out(self.read_query(self.encode(batch.query)), masks == IGNORE)
         maps = self.encode(batch.supports[:, 0].flatten(0, 1))
         reduced = self.adjust_feature_supp(_middle(maps))
         support_masks = batch.support_masks[:, 0]

@@ -172,7 +172,7 @@ def test_a_tier_allows_nothing_that_it_does_not_name() -> None:
 
 @pytest.fixture
 def content(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Path]:
-    """The path of a copy of tolerances.toml that is read in its place."""
+    """The path of a copy of tolerances.toml that is read instead."""
     shutil.copy(Path(module.__file__).parent / "tolerances.toml", tmp_path)
     monkeypatch.setattr(module, "__file__", str(tmp_path / "tolerances.py"))
     tolerances.cache_clear()

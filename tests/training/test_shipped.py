@@ -40,12 +40,9 @@ TRAINED = {
     "ssp",
     "vat",
 }
-CLEAR = {
-    *("asgnet", "asnet", "bam", "dcama", "hdmnet", "hsnet", "mmnet", "mmt", "ntrenet"),
-    *("panet", "pfenet", "rpmm", "scl", "ssp", "vat"),
-}
-"""With one support above every floor on every fold. The other trained methods are level with `prototype`, or below it,
-on some fold: their heads learn little from as few steps, or were trained on an earlier backbone."""
+LEVEL = {"canet", "cyctr", "mlc", "oslsm", "patnet", "ppnet", "repri", "sccan"}
+"""With one support level with `prototype`, or below it, on some fold: heads that learn little from as few steps, or were
+trained on an earlier backbone. The other trained methods are above every floor on every fold."""
 JOINT = {"hsnet", "asnet", "asnet-hm", "pfenet", "panet"}
 """What is trained for classification and segmentation together (FS-CS)."""
 OURS = [record for record in records() if record.dataset == "shapes20i"]
@@ -83,11 +80,13 @@ def test_trained_methods_and_floors_on_every_fold(baselines: pd.DataFrame) -> No
     for (shots, fold), group in fss[default].groupby(["shots", "fold"]):
         miou = group.set_index("method")["miou"]
         trained = miou[miou.index.isin(TRAINED)]
-        assert trained.min() > miou[list(FLOORS - {"prototype"})].max() + 2.0, (shots, fold)
-        assert trained[["hsnet", "panet"]].min() > miou[list(FLOORS)].max() + 4.0, (shots, fold)
+        without_backbone = miou[list(FLOORS - {"prototype"})].max()
+        assert trained.min() > without_backbone + 2.0, (shots, fold)
+        assert trained["oslsm"] > without_backbone + 5.0, (shots, fold)
+        assert trained[["hsnet", "panet"]].min() > miou[list(FLOORS)].max() + 5.0, (shots, fold)
         margins[shots, fold] = trained - miou[list(FLOORS)].max()
     least = pd.concat([margins[1, fold] for fold in range(4)], axis=1).min(axis=1)
-    assert set(least[least > 0].index) == CLEAR
+    assert set(least[least <= 0].index) == LEVEL
 
 
 def test_the_readme_has_the_means_of_the_rows(baselines: pd.DataFrame) -> None:

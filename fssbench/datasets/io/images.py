@@ -24,7 +24,6 @@ MAX_PIXELS = 64_000_000
 _BIT_DEPTH = 24
 """The offset of the bit depth in a PNG file."""
 
-
 _ORIENTATION = 0x0112
 """The EXIF tag of the orientation of a photo."""
 
