@@ -150,6 +150,7 @@ def _request(shown: ShownOptions, style: StyleOptions, output: TableOutput, left
         runs=runs,
         all_sources=shown.all_sources,
         folders=named.folders,
+        order=named.order,
         labels=tuple(style.label or ()),
         label_backbones=tuple(style.label_backbone or ()),
         relative_to=output.out.parent if output.out is not None else None,
@@ -210,9 +211,12 @@ def _say_cautions(tables: list[Table]) -> None:
                 texts = [remark.text for remark in entry.remarks if remark.kind in ("caution", "differs")]
                 texts += [f"mean over folds {', '.join(map(str, entry.mean_over))} alone"] if entry.mean_over else []
                 found.setdefault(entry.label, {}).update(dict.fromkeys(texts))
+    of_rows: dict[str, list[str]] = {}
     for label, cautions in found.items():
-        if cautions:
-            say(f"note: without footnotes nothing says of {label}: {'; '.join(cautions)}", err=True)
+        of_rows.setdefault("; ".join(cautions), []).append(label)
+    for text, labels in of_rows.items():
+        if text:
+            say(f"note: without footnotes nothing says of {', '.join(labels)}: {text}", err=True)
 
 
 def _ablation(method: str, chosen: Comparison, drawn: Style, left_out: _LeftOut) -> list[Table]:

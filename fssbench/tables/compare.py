@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,7 +17,7 @@ from fssbench.tables.entry import Entry
 from fssbench.tables.layout import lay_out
 from fssbench.tables.ledger import footnotes as ledger_footnotes
 from fssbench.tables.ledger import strictly, with_ledger
-from fssbench.tables.measured import measured_entries
+from fssbench.tables.measured import measured_entries, measured_variant
 from fssbench.tables.measurements import Data, data_of, distinct_titles, measurements
 from fssbench.tables.printed import matches_backbone, printed_entries
 from fssbench.tables.render.csv import render_csv
@@ -33,6 +32,7 @@ from fssbench.tables.runs import LeaveOut, refuse
 from fssbench.tables.selection import (
     NotShown,
     callable_names,
+    called_by,
     layouts_of,
     requested_data,
     requested_runs,
@@ -67,6 +67,7 @@ class _Shown:
         style: How they are drawn.
         known: All printed numbers.
         names: The requested methods.
+        order: The requested methods and run folders as they were named.
         runs: The runs that are shown.
         none_left: For data of which --strict leaves out every row, the sentence that names them.
     """
@@ -75,28 +76,39 @@ class _Shown:
     style: Style
     known: Publications
     names: Names
+    order: Sequence[Names | Path]
     runs: Mapping[Path, Run]
     none_left: list[str] = field(default_factory=list)
 
     def position(self, entry: Entry) -> int:
-        """Return the place of a printed result in the order in which methods were named; runs come after them."""
-        alone = (Names((pattern,)) for pattern in self.names.patterns)
-        called = (entry.method, entry.label.partition(":")[0])
-        found = (place for place, one in enumerate(alone) if one.matches(called, entry.variant, not entry.variant))
-        return next(found, 0)
+        """Return the place of a printed result in the order in which methods and runs were named."""
+        return self._place((entry.method, entry.label.partition(":")[0]), entry.variant, not entry.variant)
 
     def position_of_run(self, one: Measurement) -> int:
-        """Return the place of a measurement in that order."""
-        return len(self.names.patterns) + min(self._places[fold.folder] for fold in one.folds.values())
+        """Return the place of a measurement in that order; it comes after the printed results of its method."""
+        places = {folder: place for place, folder in enumerate(self.runs, 1)}
+        return min(
+            (
+                self.order.index(fold.folder) * (len(self.runs) + 1)
+                if fold.folder in self.order
+                else self._place(called_by(one.run, self.known), measured_variant(one.run), is_result=True)
+            )
+            + places[fold.folder]
+            for fold in one.folds.values()
+        )
 
     def columns_with_interval(self, entry: Entry) -> list[str]:
         """Return the columns whose intervals are shown: they take time, so only these are computed."""
         wanted = self.request.interval_columns
         return [c for c in self.style.chosen(tuple(entry.numbers)) if not wanted or c in wanted]
 
-    @cached_property
-    def _places(self) -> dict[Path, int]:
-        return {folder: place for place, folder in enumerate(self.runs)}
+    def _place(self, called: Iterable[str], variant: str, is_result: bool) -> int:
+        found = (
+            place * (len(self.runs) + 1)
+            for place, one in enumerate(self.order)
+            if isinstance(one, Names) and one.matches(called, variant, is_result)
+        )
+        return next(found, 0)
 
 
 def compare(
@@ -122,14 +134,19 @@ def compare(
         raise UsageError(f"{request.folders[0]} is a run, but only printed numbers are requested", "--source both")
     known = with_own()
     runs = requested_runs(request, leave_out)
-    names = names_from(request.methods, callable_names(known, runs.values()))
+    callable_as = callable_names(known, runs.values())
+    names = names_from(request.methods, callable_as)
+    order = [
+        one if isinstance(one, Path) else names_from((one,), callable_as)
+        for one in request.order or (*request.methods, *request.folders)
+    ]
     data = requested_data(request, known, runs)
     selected = selected_runs(request, runs, names, data, known, not_shown)
     if not data and not selected:
         # A table of runs that are named is of their data, also if none of them fits.
         data = tuple(dict.fromkeys(data_of(run) for folder, run in runs.items() if request.names_run(folder)))
         data = data or (() if request.source == "measured" else tuple(map(Data, DEFAULT_DATASETS)))
-    shown = _Shown(request, style, known, names, selected)
+    shown = _Shown(request, style, known, names, order, selected)
     layouts = layouts_of(request, selected)
     tables = [table for layout in layouts for table in _tables(shown, layout, data, leave_out)]
     if not tables and shown.none_left:

@@ -40,6 +40,8 @@ class Comparison:
         relative_to: The folder that paths of runs are relative to; default the current one.
         strict: Only rows whose training has not seen the test classes, at this level (`fssbench.ledger.seen.LEVELS`);
             None for all rows.
+        order: `methods` and `folders` in the order in which they are named, for `Style(order="given")`; default
+            methods, then folders.
     """
 
     methods: tuple[str, ...] = ()
@@ -57,6 +59,7 @@ class Comparison:
     label_backbones: tuple[str, ...] = ()
     relative_to: Path | None = None
     strict: Level | None = None
+    order: tuple[str | Path, ...] = ()
 
     @property
     def others(self) -> bool:

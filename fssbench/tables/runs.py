@@ -39,12 +39,14 @@ class CompareArguments:
         folders: Run folders, including those found inside an argument that is a folder of runs.
         named: The run folders that are arguments themselves.
         hidden: Folders with runs whose name is also the name of a method: the argument means the method.
+        order: `methods` and `folders` in the order of the arguments.
     """
 
     methods: tuple[str, ...] = ()
     folders: tuple[Path, ...] = ()
     named: tuple[Path, ...] = ()
     hidden: tuple[Path, ...] = ()
+    order: tuple[str | Path, ...] = ()
 
 
 def find_runs(folder: Path) -> list[Path]:
@@ -131,6 +133,7 @@ def parse_compare(words: Sequence[str], methods: Container[str] = ()) -> Compare
     folders: dict[Path, None] = {}
     named: list[Path] = []
     hidden: list[Path] = []
+    order: list[str | Path] = []
     for word in words:
         is_path = os.sep in word or (os.altsep is not None and os.altsep in word)
         roots = _folders(word) if is_path or Path(word).is_dir() else []
@@ -143,9 +146,11 @@ def parse_compare(words: Sequence[str], methods: Container[str] = ()) -> Compare
         if found:
             folders |= dict.fromkeys(found)
             named += [folder for folder in roots if Path(word) == folder and folder in found]
+            order += found
         else:
             names.append(word)
-    return CompareArguments(tuple(names), tuple(folders), tuple(named), tuple(hidden))
+            order.append(word)
+    return CompareArguments(tuple(names), tuple(folders), tuple(named), tuple(hidden), tuple(order))
 
 
 def choose_layout(folders: Sequence[Path], ways: Sequence[int], leave_out: LeaveOut = refuse) -> LayoutName:

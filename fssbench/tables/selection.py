@@ -89,9 +89,7 @@ def _reason_not_shown(
         data: The data that the request names; empty if it names none.
         known: All printed numbers.
     """
-    key = method_key(run)
-    called = (key, known.methods[key].name) if key in known.methods else (key,)
-    if not _is_named(request, folder) and not names.matches(called, measured_variant(run), True):
+    if not _is_named(request, folder) and not names.matches(called_by(run, known), measured_variant(run), True):
         return f"its method is {run.method.name}"
     if data and data_of(run) not in data:
         return f"its data set is {data_of(run).title}"
@@ -133,6 +131,12 @@ def selected_runs(
         else:
             selected[folder] = run
     return selected
+
+
+def called_by(run: Run, known: Publications) -> tuple[str, ...]:
+    """Return the names of the method of a run: its key, and its printed name if it has one."""
+    key = method_key(run)
+    return (key, known.methods[key].name) if key in known.methods else (key,)
 
 
 def layouts_of(request: Comparison, runs: Mapping[Path, Run]) -> tuple[LayoutName, ...]:

@@ -269,6 +269,9 @@ def test_what_footnotes_warn_of_is_said_where_they_are_left_out(tmp_path: Path) 
     shown = run("--no-footnotes")
     assert "[" not in shown.stdout
     assert "only the first 2 episodes of each list; mean over folds 0, 1 alone" in shown.stderr
+    write_run(tmp_path / "runs" / "other", limited(run_of("othernet", (0, 1)), 2))
+    (both,) = [line for line in run("--no-footnotes").stderr.splitlines() if "only the first 2" in line]
+    assert "nothing says of mynet, othernet: " in both, "rows of the same warning share a line"
 
 
 @pytest.mark.parametrize("ending", ENDINGS)

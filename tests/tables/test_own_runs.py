@@ -221,3 +221,26 @@ def test_options_stand_in_a_footnote_on_request_or_where_they_tell_rows_apart(tm
     write_run(tmp_path / "b", wide)
     (table,) = ask(tmp_path)
     assert {"channels = (8, 16, 16)", "channels = (16, 32, 32)"} < set(notes(table))
+
+
+@pytest.mark.parametrize(
+    ("methods", "folders", "order"),
+    [
+        (("hsnet", "asnet"), (), ("HSNet", "ASNet")),
+        (("asnet,hsnet",), (), ("ASNet", "HSNet")),
+        (("asnet",), ("b",), ("HSNet", "ASNet")),
+        (("ASNet",), ("a",), ("ASNet",)),
+        ((), ("b", "a"), ("HSNet", "ASNet")),
+    ],
+)
+def test_measured_rows_stand_in_the_order_in_which_they_are_named(
+    methods: tuple[str, ...], folders: tuple[str, ...], order: tuple[str, ...], tmp_path: Path
+) -> None:
+    write_run(tmp_path / "a", run_of("asnet", backbone="small"))
+    write_run(tmp_path / "b", run_of("hsnet", backbone="small"))
+    named = tuple(tmp_path / folder for folder in folders)
+    request = {"methods": methods, "folders": named, "order": (*named, *methods), "datasets": ("shapes20i",)}
+    (table,) = ask(tmp_path, style=Style(order="given"), **request)
+    assert tuple(rows(table)) == order
+    (other,) = ask(tmp_path, style=Style(order="given"), methods=("asnet",), folders=(tmp_path / "b",))
+    assert tuple(rows(other)) == ("ASNet", "HSNet"), "methods come first where nothing says otherwise"
