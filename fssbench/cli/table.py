@@ -57,6 +57,11 @@ def table(shown: ShownOptions, style: StyleOptions, output: TableOutput) -> None
             tables = compare_tables(chosen, left_out, drawn, left_out.not_shown)
     finally:
         left_out.warn()
+    if style.caption and len(tables) > 1:
+        raise UsageError(
+            f"--caption is for one table, and these are {len(tables)}: {'; '.join(one.title for one in tables)}",
+            "choose one with --dataset, --shots, --ways or --layout",
+        )
     if style.no_footnotes:
         _say_cautions(tables)
     if style.no_footnotes or output.format == "csv":

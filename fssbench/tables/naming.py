@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -25,8 +26,8 @@ def is_own(run: Run) -> bool:
 def labelled(runs: Mapping[Path, Run], labels: Sequence[str], field: Field) -> dict[Path, Run]:
     """Return runs with the names that were given for this table.
 
-    "RUN=NAME" names the rows of a run folder, "METHOD=NAME" those of a method. "NAME" alone names the only method of
-    the user, or the only one that there is.
+    "RUN=NAME" names the rows of a run folder, which may be called by its last part alone, "METHOD=NAME" those of a
+    method. "NAME" alone names the only method of the user, or the only one that there is.
 
     Args:
         runs: The runs, by folder.
@@ -61,8 +62,15 @@ def _meant(text: str, runs: Mapping[Path, Run], field: Field) -> tuple[list[Path
         place = Path(whose.strip())
         folders = [folder for folder in runs if folder == place or os.path.realpath(folder) == os.path.realpath(place)]
         folders = folders or [f for f, run in runs.items() if run.method.name.lower() == whose.strip().lower()]
+        folders = folders or [folder for folder in runs if folder.name == whose.strip()]
         if folders:
             return folders, name
+        if re.fullmatch(r"[\w./~*-]+", whose):  # 'MyNet (K=5)' and 'MyNet, k=5' are names
+            methods = sorted({run.method.name for run in runs.values()})
+            raise UsageError(
+                f"{_option(field)} '{text}': there is no run and no method {whose.strip()}",
+                f"{_option(field)} {methods[0] if methods else 'METHOD'}='{text}' where = is part of the name",
+            )
     own = [folder for folder, run in runs.items() if is_own(run)]
     candidates = own or list(runs)
     methods = sorted({runs[folder].method.name for folder in candidates})

@@ -274,6 +274,13 @@ def test_what_footnotes_warn_of_is_said_where_they_are_left_out(tmp_path: Path) 
     assert "nothing says of mynet, othernet: " in both, "rows of the same warning share a line"
 
 
+def test_a_caption_is_for_one_table() -> None:
+    wrong = run("--compare", "hsnet", "--caption", "On PASCAL").exception
+    assert isinstance(wrong, UsageError)
+    assert "--caption is for one table, and these are 2: PASCAL-5i, 1-way; COCO-20i, 1-way" in str(wrong)
+    assert "On PASCAL" in run("--compare", "hsnet", "--dataset", "pascal5i", "--caption", "On PASCAL").stdout
+
+
 @pytest.mark.parametrize("ending", ENDINGS)
 def test_a_file_has_the_format_of_its_ending(ending: str, tmp_path: Path) -> None:
     run("--compare", "hsnet", "--out", tmp_path / f"table{ending}")

@@ -73,7 +73,7 @@ def test_own_methods_come_last_in_their_group_as_they_are_called(tmp_path: Path)
     ("labels", "says"),
     [
         (("Mine",), "--label 'Mine' is for one method; there are runs of first, second"),
-        (("third=Mine",), "is for one method"),
+        (("third=Mine",), "there is no run and no method third"),
         (("first=",), "is no name"),
     ],
 )
@@ -84,6 +84,16 @@ def test_a_label_that_may_be_for_several_rows_is_refused(tmp_path: Path, labels:
         ask(tmp_path, labels=labels)
     assert says in str(caught.value)
     assert "--label" in str(caught.value.remedy)
+
+
+def test_a_label_is_for_a_run_by_the_name_of_its_folder(tmp_path: Path) -> None:
+    write_run(tmp_path / "a", run_of("mynet", backbone="small"))
+    write_run(tmp_path / "b", run_of("mynet", backbone="small"), iou=0.8)
+    (table,) = ask(tmp_path, labels=("b=Better",))
+    assert {"Better", "mynet"} <= set(rows(table))
+    with pytest.raises(UsageError, match="--label 'c=Better': there is no run and no method c") as caught:
+        ask(tmp_path, labels=("c=Better",))
+    assert caught.value.remedy == "--label mynet='c=Better' where = is part of the name"
 
 
 def test_a_label_may_have_an_equals_sign(tmp_path: Path) -> None:
