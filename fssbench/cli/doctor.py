@@ -64,7 +64,7 @@ def _system(found: dict[str, Any]) -> Iterator[str]:
 
 
 def _devices(found: dict[str, Any]) -> Iterator[str]:
-    yield f"cpu, {found['torch_threads']} threads of torch"
+    yield f"cpu, {found['torch_threads']} thread{'s' if found['torch_threads'] > 1 else ''} of torch"
     for card in found["cards"]:
         yield f"{card['device']}: {card['name']}, {_size(card['bytes'])}"
     if not found["cards"]:

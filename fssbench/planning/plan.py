@@ -259,7 +259,10 @@ def _folds(request: Request, count: int) -> list[int]:
         return list(range(count))
     fold = request.fold or ""
     if not (fold.isascii() and fold.isdecimal()):
-        raise UsageError(f"a fold is a number or all, not '{fold}'")
+        raise UsageError(
+            f"--fold is a number or all, not '{fold}'",
+            "a run for each fold: --fold 0, then --fold 1; fssbench table makes one row of them",
+        )
     if int(fold) >= count:
         known = f"its folds are 0 to {count - 1}" if count > 1 else "it has only fold 0"
         whose = request.dataset if request.test_classes == "own" else request.trained_on

@@ -164,3 +164,15 @@ def test_what_does_not_go_together_is_refused(fssbench, words: list[str], told: 
     code, _, err = fssbench("eval", *missing, *words)
     assert code == 2
     assert told in err
+
+
+def test_a_backbone_is_for_the_methods_that_have_one(fssbench, tmp_path: Path) -> None:
+    method = ["eval", "--method", "copy-mask,prototype", "--dataset", "shapes20i", "--backbone", "small", *MORE[2:]]
+    assert fssbench(*method, "--out", "all", "-q")[0] == 0
+    backbones = [
+        json.loads(path.read_text())["method"]["backbone"] for path in sorted((tmp_path / "all").glob("*/run.json"))
+    ]
+    assert backbones == [None, "small"]
+    code, _, err = fssbench("eval", "--method", "copy-*,all-foreground", *method[3:], "--out", "floors")
+    assert code == 2
+    assert "has no backbone" in err
