@@ -30,6 +30,8 @@ class Registry(Generic[T]):
         entries: The built-in names and their "module:attribute".
         by_code: A function, as "module:attribute", that returns the class for a name that is code, "./my.py:MyNet".
             Such names are not listed.
+        by_target: A function, as "module:attribute", that returns the class for the "module:attribute" and the name of an
+            entry without that base, if there may be such.
         titles: How papers write some of the names, where that is more than other capitals and hyphens.
     """
 
@@ -40,6 +42,7 @@ class Registry(Generic[T]):
         entries: dict[str, str],
         *,
         by_code: str = "",
+        by_target: str = "",
         titles: Mapping[str, str] | None = None,
     ) -> None:
         self.kind = kind
@@ -49,6 +52,7 @@ class Registry(Generic[T]):
         self._points: dict[str, EntryPoint] = {}
         self._discovered = False
         self._by_code = by_code
+        self._by_target = by_target
         self._titles = titles or {}
 
     def _discover(self) -> None:
@@ -140,22 +144,44 @@ class Registry(Generic[T]):
         """Return the class registered under `name`; it is imported if necessary.
 
         Raises:
-            UsageError: If the name is unknown or its class is not of the right kind.
+            UsageError: If the name is unknown, its package can't be loaded, or its class is not of the right kind.
         """
         if self._is_code(name):
             entry: T | str = self._class_of_code(name)
         else:
             name = self.require(name)
             entry = self._entries[name]
-        if isinstance(entry, str):
-            self._entries[name] = entry = cast("T", imported(entry))
-        base = imported(self._base) if isinstance(self._base, str) else self._base()
-        if not (isinstance(entry, type) and issubclass(entry, cast("type", base))):
-            raise UsageError(f"{self.kind} '{name}' ({self.origin(name)}) is not a {cast('type', base).__name__}")
-        return entry
+        base = cast("type", imported(self._base) if isinstance(self._base, str) else self._base())
+        if isinstance(target := entry, str):
+            entry = self._loaded(name, target)
+            if self._by_target and not _is_class(entry, base):
+                entry = cast("Callable[[str, str], T]", imported(self._by_target))(target, name)
+            self._entries[name] = entry
+        if not _is_class(entry, base):
+            raise UsageError(
+                f"{self.kind} '{name}' ({self.origin(name)}) is not a {base.__name__}",
+                f"a class that inherits from {base.__module__}.{base.__name__}",
+            )
+        return cast("T", entry)
+
+    def _loaded(self, name: str, target: str) -> T:
+        if name not in self._points:
+            return cast("T", imported(target))
+        try:
+            return cast("T", imported(target))
+        except (Exception, SystemExit) as error:
+            whose = f"the {self.kind} '{name}' of the package {self.origin(name)}"
+            raise UsageError(
+                f"{whose} can't be loaded: {type(error).__name__}: {error}",
+                f"correct or remove the package {self.origin(name)}",
+            ) from error
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.names())
+
+
+def _is_class(entry: object, base: type) -> bool:
+    return isinstance(entry, type) and issubclass(entry, base)
 
 
 def names_from_elsewhere(kind: str) -> set[str]:

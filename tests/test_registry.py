@@ -41,8 +41,9 @@ def test_unknown_names_are_answered_with_the_nearest() -> None:
 
 
 def test_a_class_of_the_wrong_kind_is_refused() -> None:
-    with pytest.raises(UsageError, match="is not a Base"):
+    with pytest.raises(UsageError, match="is not a Base") as caught:
         _registry().get("bad")
+    assert caught.value.remedy == f"a class that inherits from {__name__}.Base"
 
 
 def test_registering_twice_is_refused_unless_it_is_the_same_class() -> None:

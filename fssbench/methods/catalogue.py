@@ -265,6 +265,7 @@ REGISTRY: Registry[type[Method[Any, Any]]] = Registry(
     "fssbench.methods.base.method:Method",
     {name: info.target for name, info in _built_in().items()},
     by_code="fssbench.methods.own.method:own_method",
+    by_target="fssbench.methods.own.method:method_of_package",
 )
 
 

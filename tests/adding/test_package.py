@@ -22,6 +22,9 @@ TEXT = Template(TEMPLATE.read_text()).substitute(name="toys")
 ENTRY_POINTS = """
 [fssbench.methods]
 toynet = toys.method:Toy
+plain = toys.plain:Plain
+number = toys.plain:NUMBER
+torn = toys.torn:Net
 
 [fssbench.datasets]
 toy = toys.dataset:Toy
@@ -30,6 +33,19 @@ toy = toys.dataset:Toy
 toys = toys:PROTOCOLS
 hsnet = toys:PROTOCOLS
 broken = toys:missing
+"""
+PLAIN = """
+NUMBER = 3
+
+class Plain:
+    def encode(self, image):
+        return image.mean(dim=1)
+
+    def condition(self, features, mask):
+        return mask
+
+    def predict(self, query, supports, size):
+        return supports[0][0][0].long() % 2
 """
 COMMIT = "0123456789abcdef" * 2 + "01234567"
 
@@ -45,6 +61,8 @@ def packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "toys" / "protocols.toml").write_text(TEXT.replace('"shapes20i"]', '"shapes20i", "toy"]'))
     shutil.copyfile(TOYS / "toy_method.py", folder / "toys" / "method.py")
     shutil.copyfile(TOYS / "toy_dataset.py", folder / "toys" / "dataset.py")
+    (folder / "toys" / "plain.py").write_text(PLAIN)
+    (folder / "toys" / "torn.py").write_text("import no_such_module\n")
     about = folder / "toys-1.0.dist-info"
     about.mkdir()
     (about / "METADATA").write_text("Metadata-Version: 2.1\nName: toys\nVersion: 1.0\n")
@@ -129,6 +147,25 @@ def test_what_a_package_brings_is_evaluated(packages: Path, tmp_path: Path) -> N
     (tmp_path / "b" / "run.json").write_text(json.dumps(record))
     [(code, _, message)] = run(packages, tmp_path, again)
     assert code == 0, message
+
+
+def test_a_method_of_a_package_need_not_inherit_from_anything(packages: Path, tmp_path: Path) -> None:
+    quick = "--dataset shapes20i --fold 0 --limit 2 --quiet"
+    plain, number, torn, listed = run(
+        packages,
+        tmp_path,
+        *(f"eval --method {name} --random-weights {quick} --out {name}" for name in ("plain", "number", "torn")),
+        "list methods plain",
+    )
+    assert plain[0] == 0, plain
+    method = json.loads((tmp_path / "plain" / "run.json").read_text())["method"]
+    assert (method["name"], method["code"], method["package"]["name"]) == ("plain", None, "toys")
+    assert number[0] == 2
+    assert "toys.plain:NUMBER is neither a class nor a function" in number[2]
+    assert torn[0] == 2
+    assert "the method 'torn' of the package toys can't be loaded: ModuleNotFoundError: No module" in torn[2]
+    assert listed[0] == 0
+    assert listed[1].startswith("plain\n")
 
 
 def test_where_the_package_is_not_a_run_still_explains_itself(packages: Path, tmp_path: Path) -> None:

@@ -41,6 +41,23 @@ def own_method(spec: str) -> type[AnyMethod]:
     return _method_of(load_code(spec), spec)
 
 
+def method_of_package(target: str, name: str) -> type[AnyMethod]:
+    """Return the method of another package's entry point, a class or function as in `own_method`.
+
+    Args:
+        target: "module:attribute".
+        name: Its registered name.
+
+    Raises:
+        UsageError: If it is not a method.
+    """
+    cls = own_method(target)
+    if cls.info is None:  # for the type: `own_method` has set it
+        raise UsageError(f"{target} has no catalogue entry")
+    info = replace(cls.info, name=name, own=None)
+    return cast("type[AnyMethod]", type(cls.__name__, (cls,), {"info": info, "__module__": cls.__module__}))
+
+
 @cache
 def _method_of(code: OwnCode, spec: str) -> type[AnyMethod]:
     """Return the method of imported code; made once for each content of a file."""
