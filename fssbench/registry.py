@@ -30,8 +30,8 @@ class Registry(Generic[T]):
         entries: The built-in names and their "module:attribute".
         by_code: A function, as "module:attribute", that returns the class for a name that is code, "./my.py:MyNet".
             Such names are not listed.
-        by_target: A function, as "module:attribute", that returns the class for the "module:attribute" and the name of an
-            entry without that base, if there may be such.
+        by_target: A function, as "module:attribute", that returns the class for the "module:attribute" and the name of
+            an entry without that base, if there may be such.
         titles: How papers write some of the names, where that is more than other capitals and hyphens.
     """
 
