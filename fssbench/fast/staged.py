@@ -20,7 +20,10 @@ from fssbench.fast.cycle_consistency import attend_in_place
 from fssbench.fast.folding import fold_form
 from fssbench.fast.joint import FastJoint
 from fssbench.fast.prior import Box, KeptColumns, kept_columns, prior_of_kept
+from fssbench.fast.self_calibrated import TiledTransformer
+from fssbench.layers.devices import serial_on
 from fssbench.layers.masks import foreground, resize_mask
+from fssbench.layers.prior import EPS, normalized
 from fssbench.methods.asgnet import ASGNet
 from fssbench.methods.base.staged import StagedMethod, StageMaps
 from fssbench.methods.cyctr import CyCTR, resize_soft
@@ -28,12 +31,14 @@ from fssbench.methods.mmnet import MMNet
 from fssbench.methods.mmt import MMT
 from fssbench.methods.ntrenet import NTRENet
 from fssbench.methods.pfenet import PFENet, PFENetSupport
-from fssbench.methods.sccan import SCCAN
+from fssbench.methods.sccan import SCCAN, SCCANSupport
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _WHOLE = b""
+_ROWS = 512
+"""Positions of a query whose similarities are computed at once: 8 MiB with 4,096 of the support."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -145,6 +150,25 @@ class FastCyCTR(FastStaged, CyCTR):
 
 class FastSCCAN(FastStaged, SCCAN):
     """See `SCCAN`."""
+
+    def prepare(self) -> None:
+        """Fold backbone and head, and compute the transformer a few patches at a time."""
+        super().prepare()
+        self.transformer = TiledTransformer(self.transformer)  # type: ignore[assignment]
+
+    def similarity(self, query: Tensor, support: SCCANSupport) -> Tensor:
+        """Return the pseudo mask; the similarities of a few positions of the query are in memory at once."""
+        if not serial_on(query.device):
+            return super().similarity(query, support)
+        rows, columns = query.flatten(2).transpose(1, 2), support.layer4.flatten(2)
+        mask = support.mask.flatten(2).transpose(1, 2)
+        mask = mask - mask.mean(dim=1, keepdim=True)
+        lengths, found = columns.norm(dim=1, keepdim=True), []
+        for part in torch.split(rows, _ROWS, dim=1):
+            cosines = (part @ columns).div_((part.norm(dim=2, keepdim=True) * lengths).add_(EPS))
+            found.append(cosines.softmax(dim=2) @ mask)
+        taken = torch.cat(found, dim=1)
+        return normalized(taken[..., 0], (query.shape[-2], query.shape[-1]), (self.side, self.side))
 
 
 def layer4_in_box(stages: StagedBackbone, layer3: Tensor, weights: Tensor, box: Box) -> Tensor | None:

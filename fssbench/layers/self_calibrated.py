@@ -14,7 +14,8 @@ from fssbench.errors import UsageError
 WINDOW = 8
 """Side of a patch, in positions."""
 HEADS = 8
-_AREA_EPS, _COSINE_EPS = 5e-4, 1e-7
+COSINE_EPS = 1e-7
+_AREA_EPS = 5e-4
 
 
 class SelfCalibratedTransformer(nn.Module):
@@ -100,15 +101,24 @@ class SelfCalibratedBlock(nn.Module):
             patches: (B, n, WINDOW ** 2, C); what was read at padded positions is dropped.
             mlp: Two linear layers.
         """
-        batch, height, width, channels = x.shape
+        x = x + self.whole(patches, x)
+        total: Tensor = x + mlp(self.norm2(x))
+        return total
+
+    def whole(self, patches: Tensor, like: Tensor) -> Tensor:
+        """Return the maps (B, h, w, C) of patches; what is at padded positions is dropped.
+
+        Args:
+            patches: (B, n, WINDOW ** 2, C).
+            like: Maps of the same shape as the result.
+        """
+        batch, height, width, channels = like.shape
         before = WINDOW // 2 if self.shifted else 0
         more = WINDOW if self.shifted else 0
         rows, columns = (height + more) // WINDOW, (width + more) // WINDOW
         whole = patches.view(batch, rows, columns, WINDOW, WINDOW, channels).transpose(2, 3)
         whole = whole.reshape(batch, height + more, width + more, channels)
-        x = x + whole[:, before : before + height, before : before + width]
-        total: Tensor = x + mlp(self.norm2(x))
-        return total
+        return whole[:, before : before + height, before : before + width]
 
 
 class ScaledCosineAttention(nn.Module):
@@ -139,7 +149,7 @@ class ScaledCosineAttention(nn.Module):
             k_s, v_s = (_heads(part) for part in self.kv(aligned).chunk(2, dim=-1))
             lengths = q.norm(dim=-1, keepdim=True) @ k_s.norm(dim=-1, keepdim=True).transpose(-2, -1)
             # Quirk: cosines have no temperature, and one softmax is of both parts.
-            scores = torch.cat([scores, (q @ k_s.transpose(-2, -1)) / (lengths + _COSINE_EPS)], dim=-1)
+            scores = torch.cat([scores, (q @ k_s.transpose(-2, -1)) / (lengths + COSINE_EPS)], dim=-1)
             v = torch.cat([v, v_s], dim=-2)
         read: Tensor = self.proj((scores.softmax(dim=-1) @ v).transpose(-3, -2).flatten(-2))
         return read
@@ -176,7 +186,7 @@ def best_patches(query: Tensor, support: Tensor, mask: Tensor) -> Tensor:
     means = (support * mask).sum(dim=2) / area
     own = query.mean(dim=2)
     lengths = own.norm(dim=2)[:, :, None] * means.norm(dim=2)[:, None]
-    cosine = (own @ means.transpose(1, 2)) / (lengths + _COSINE_EPS)
+    cosine = (own @ means.transpose(1, 2)) / (lengths + COSINE_EPS)
     # Quirk: a patch counts as empty if its area is lost in the rounding of the sum.
     holds = (area[..., 0] != torch.tensor(_AREA_EPS, dtype=area.dtype)).to(cosine.dtype)
     rated: Tensor = (cosine + 1) / 2 * holds[:, None]
