@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Question:
-    """What is asked.
+    """What is compared.
 
     Attributes:
         a: The first run.

@@ -78,9 +78,9 @@ def count_columns(columns: EpisodeColumns, classes: Mapping[int, Sequence[int]] 
 def _fold_counts(columns: EpisodeColumns, fold: int, classes: tuple[int, ...] | None) -> FoldCounts:
     if int(columns.union.max()) * columns.union.size >= MAX_SUM:  # rather too early: no sum may overflow
         raise UsageError(f"fold {fold} counts more pixels than images can have")
-    asked = _values_of(columns.classes)
-    known = classes or tuple(asked)
-    if stray := sorted(set(asked) - set(known)):
+    evaluated = _values_of(columns.classes)
+    known = classes or tuple(evaluated)
+    if stray := sorted(set(evaluated) - set(known)):
         raise UsageError(f"fold {fold} has episodes of class {stray[0]}, which is not among its classes {list(known)}")
     width, way = len(known), columns.classes.shape[1]
     places = np.searchsorted(np.array(known), columns.classes)
@@ -102,7 +102,7 @@ def _fold_counts(columns: EpisodeColumns, fold: int, classes: tuple[int, ...] | 
     # A class twice in an episode counts once, as in `cluster_counts`.
     per_class = [int((columns.classes == class_id).any(axis=1).sum()) for class_id in known]
     there = columns.truth & (columns.union[:, 1:] > 0) & ~columns.lost_query
-    without = tuple(sorted(set(asked) - set(_values_of(columns.classes[there]))))
+    without = tuple(sorted(set(evaluated) - set(_values_of(columns.classes[there]))))
     total = ClusterCounts(fold, known, clusters, sums, np.array(per_class, dtype=np.int64))
     return FoldCounts(total, (), without)
 

@@ -1,4 +1,4 @@
-"""What a comparison table is asked to show."""
+"""What a comparison table is to show."""
 
 from __future__ import annotations
 

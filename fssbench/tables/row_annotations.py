@@ -79,24 +79,24 @@ def half_widths(one: Measurement, columns: Iterable[str]) -> dict[str, str]:
     return _half_widths(_intervals([(one, tuple(columns))])[0])
 
 
-def _intervals(asked: Sequence[tuple[Measurement, Sequence[str]]]) -> list[dict[str, tuple[float, Interval]]]:
+def _intervals(requested: Sequence[tuple[Measurement, Sequence[str]]]) -> list[dict[str, tuple[float, Interval]]]:
     """Return numbers and their intervals, by column, for measurements and the columns of each."""
     from fssbench.metrics.summary import summary_of, totals_together
 
-    found: list[dict[str, tuple[float, Interval]]] = [{} for _ in asked]
+    found: list[dict[str, tuple[float, Interval]]] = [{} for _ in requested]
     counts: dict[int, list[FoldCounts]] = {}
     by_draws: dict[int, list[int]] = {}
-    for number, (one, columns) in enumerate(asked):
+    for number, (one, columns) in enumerate(requested):
         known = {*_MEASURES, *(f"{kind}{fold}" for fold in one.folds for kind in ("fold", "er_fold"))}
         if known & set(columns):
             counts[number] = [one.folds[fold].counts for fold in sorted(one.folds)]
             longest = max(len(fold.total.clusters) for fold in counts[number])
             by_draws.setdefault(min(DRAWS, max(_LEAST_DRAWS, _WEIGHTS // longest)), []).append(number)
     for draws, numbers in by_draws.items():
-        measures = {_measure(column) for number in numbers for column in asked[number][1]}
+        measures = {_measure(column) for number in numbers for column in requested[number][1]}
         together = totals_together([counts[number] for number in numbers], draws, measures=measures)
         for number, totals in zip(numbers, together, strict=True):
-            one, columns = asked[number]
+            one, columns = requested[number]
             summary = summary_of(
                 counts[number],
                 draws=draws,
