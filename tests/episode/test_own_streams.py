@@ -33,7 +33,9 @@ def test_another_network_of_repri_draws_as_many_numbers_more_as_it_has_weights_m
     assert more == 2 * 17 * block
 
 
-@pytest.mark.parametrize(("listed", "workers"), [(repri.listed_by_3, 3), (repri.listed_by_2, 2)])
+@pytest.mark.parametrize(
+    ("listed", "workers"), [(repri.listed_by_3, 3), (repri.listed_by_2, 2), (repri.listed_by_3_resnet101, 3)]
+)
 def test_all_processes_of_repris_loader_draw_the_same_classes(
     listed: Callable[[ImageLists, int, int, int, int], Iterator[Episode]], workers: int
 ) -> None:
