@@ -7,6 +7,7 @@ import tarfile
 import zipfile
 from pathlib import Path
 
+from fssbench.damaged_archives import DAMAGED
 from fssbench.downloads.shown import Shown
 from fssbench.downloads.unpacking import Limits, names_in, unpack
 from fssbench.errors import BrokenFileError
@@ -21,7 +22,7 @@ def is_archive(path: Path) -> bool:
         try:
             with zipfile.ZipFile(path) as opened:
                 return not any(name.endswith("data.pkl") for name in opened.namelist())
-        except (zipfile.BadZipFile, OSError, ValueError):
+        except (*DAMAGED, OSError):
             return False
     return tarfile.is_tarfile(path)
 

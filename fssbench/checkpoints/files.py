@@ -6,11 +6,11 @@ import hashlib
 import math
 import struct
 import zipfile
-import zlib
 from pathlib import Path
 from typing import Literal
 
 from fssbench.checkpoints.programs import names_in, shown
+from fssbench.damaged_archives import DAMAGED
 from fssbench.errors import BrokenFileError, MissingError
 from fssbench.unique_keys import RepeatedKeyError, loads
 
@@ -95,7 +95,7 @@ def _check_zip(path: Path, again: str) -> Kind:
     try:
         with zipfile.ZipFile(path) as archive:
             entries = archive.infolist()
-    except (zipfile.BadZipFile, OSError, ValueError, RuntimeError, struct.error) as error:
+    except (*DAMAGED, OSError) as error:
         size = path.stat().st_size
         raise BrokenFileError(f"{path} is cut short or damaged: its {size} bytes have no valid end", again) from error
     if entries and all(entry.filename.endswith(".npy") for entry in entries):
@@ -145,7 +145,7 @@ def check_contents(path: Path) -> None:
     try:
         with zipfile.ZipFile(path) as archive:
             damaged = archive.testzip()
-    except (zipfile.BadZipFile, OSError, ValueError, EOFError, RuntimeError, struct.error, zlib.error) as error:
+    except (*DAMAGED, OSError) as error:
         raise BrokenFileError(f"{path} is damaged: {error}", "download it again") from error
     if damaged is not None:
         raise BrokenFileError(f"{path} is damaged: {damaged} does not match its checksum", "download it again")

@@ -15,6 +15,7 @@ from itertools import islice
 from pathlib import Path
 from typing import IO
 
+from fssbench.damaged_archives import DAMAGED
 from fssbench.errors import BrokenFileError
 from fssbench.escape import plain
 
@@ -81,7 +82,7 @@ def check_program(path: Path, *, legacy: bool) -> None:
                         _follow(content, path, size)
     except BrokenFileError:
         raise
-    except _MESSAGES:
+    except (*_MESSAGES, *DAMAGED):
         return
 
 

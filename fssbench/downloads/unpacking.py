@@ -6,25 +6,21 @@ with the files that are missing.
 
 from __future__ import annotations
 
-import gzip
-import lzma
 import re
 import tarfile
 import zipfile
-import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO
 
+from fssbench.damaged_archives import DAMAGED
 from fssbench.downloads.shown import Shown, Silent
 from fssbench.downloads.space import check_space, full_disk_explained
-from fssbench.errors import BrokenFileError
+from fssbench.errors import BrokenFileError, FSSBenchError
 
 CHUNK = 1 << 20
-
-_DAMAGED = (zipfile.BadZipFile, tarfile.TarError, gzip.BadGzipFile, zlib.error, lzma.LZMAError, EOFError)
 
 
 @dataclass(frozen=True)
@@ -102,8 +98,9 @@ def unpack(
                     _write(opened, member, path, temporary)
                     written += 1
                 shown.advance(member.size)
-    except (*_DAMAGED, ValueError, NotImplementedError, RuntimeError) as error:
-        if isinstance(error, BrokenFileError):
+    except (*DAMAGED, OSError) as error:
+        # An error of the system has a number; bzip2's is of the archive.
+        if isinstance(error, FSSBenchError) or getattr(error, "errno", None) is not None:
             raise
         raise BrokenFileError(f"{archive} is damaged or not an archive: {error}") from error
     finally:
@@ -121,7 +118,7 @@ def names_in(archive: Path) -> list[str]:
         with _opened(archive) as opened:
             every = isinstance(opened, zipfile.ZipFile)
             return [one.name for one in _members(opened) if every or _is_plain(one.entry)]
-    except (*_DAMAGED, OSError, ValueError) as error:
+    except (*DAMAGED, OSError) as error:
         raise BrokenFileError(f"{archive} is damaged: {error}", "fetch it again") from error
 
 

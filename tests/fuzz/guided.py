@@ -101,7 +101,7 @@ def main() -> int:
         if done.returncode or f"\n{name}: " in done.stdout:
             sys.stdout.write(done.stdout)
         sys.stdout.flush()
-    new = [path for path in sorted(FINDINGS.glob("**/*")) if path not in before]
+    new = [path for path in sorted(FINDINGS.glob("**/*")) if path.is_file() and path not in before]
     sys.stdout.write(f"{tried} files for {len(args.only)} readers, {len(new)} failures\n")
     return bool(new)
 

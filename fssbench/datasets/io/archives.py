@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO, cast
 
+from fssbench.damaged_archives import DAMAGED
 from fssbench.errors import BrokenFileError, MissingError
 from fssbench.files import file_size
 
@@ -52,7 +53,7 @@ def files_in(source: Path, wanted: Wanted, *, largest: int) -> Iterator[tuple[st
         raise MissingError(f"there is no folder or archive {source}") from error
     except (zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError) as error:
         raise BrokenFileError(f"{source} is truncated or damaged: {error}", "fetch or copy it again") from error
-    except (OSError, NotImplementedError, RuntimeError, ValueError) as error:
+    except (*DAMAGED, OSError) as error:
         if isinstance(error, BrokenFileError):
             raise
         raise BrokenFileError(f"can't read {source}: {error}", "fetch or copy it again") from error

@@ -18,8 +18,6 @@ import json
 import logging
 import os
 import platform
-import zipfile
-import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -28,6 +26,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fssbench.config import cache_folder, reachable
+from fssbench.damaged_archives import DAMAGED
 from fssbench.files import remove_leftovers, write_bytes
 
 if TYPE_CHECKING:
@@ -136,7 +135,7 @@ def _read(path: Path, key: str) -> pd.DataFrame | None:
             return None
         frame = pd.DataFrame({"name": pd.Series(np.array(names, dtype=object)[codes], dtype="str")})
         return frame.assign(**columns)
-    except (OSError, ValueError, KeyError, IndexError, EOFError, TypeError, zipfile.BadZipFile, zlib.error):
+    except (*DAMAGED, OSError, KeyError, TypeError):
         # Whatever is wrong with the cache, the index can be built again.
         return None
 
