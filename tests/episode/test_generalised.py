@@ -10,6 +10,7 @@ import pytest
 
 from fssbench.datasets.dataset import Split
 from fssbench.episode import Episode, episodes
+from fssbench.episode.samplers.lists import ImageLists
 from fssbench.errors import MissingError
 from tests.episode.stub import ListsOnly
 
@@ -97,3 +98,20 @@ def test_a_class_of_too_few_images_is_told() -> None:
     drawn = episodes(dataset, protocol="bam-gfss", shot=5, count=40, skip_short_classes=True)
     assert drawn.left_out == (8,)
     assert {e.classes[0] for e in drawn} == {6, 7}
+
+
+def test_without_a_class_only_images_that_can_be_queries_are_left() -> None:
+    lists = ImageLists(
+        entries=(("alone", 6), ("both", 6), ("both", 7), ("other", 7)),
+        by_class={6: ("alone", "both"), 7: ("both", "other")},
+        held={"alone": (6,), "both": (6, 7), "other": (7,)},
+        mixed={"alone": False, "both": True, "other": False, "base": True},
+        episodes=9,
+    )
+    assert lists.without({7}) == ImageLists(
+        entries=(("alone", 6), ("both", 6)),
+        by_class={6: ("alone", "both")},
+        held={"alone": (6,), "both": (6,)},
+        mixed={"alone": False, "both": True, "base": True},
+        episodes=9,
+    )
