@@ -11,13 +11,17 @@ import torch
 
 from fssbench.episode import episodes
 from fssbench.episode.episode import Episode
-from fssbench.episode.samplers import repri
+from fssbench.episode.samplers import pfenet, repri
 from fssbench.episode.samplers.lists import ImageLists
 from fssbench.episode.samplers.pfenet import base_seeds
 from tests.episode.test_pfenet import Areas
 
 
-def test_what_pytorch_draws_before_moves_the_seeds_of_the_processes() -> None:
+@pytest.mark.parametrize("together", [pfenet._CHUNK, 1000], ids=["at once", "in parts"])
+def test_what_pytorch_draws_before_moves_the_seeds_of_the_processes(
+    together: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pfenet, "_CHUNK", together)
     torch.manual_seed(2020)
     torch.nn.init.normal_(torch.empty(64, 32))
     expected = [int(torch.empty((), dtype=torch.int64).random_()) for _ in range(3)]
