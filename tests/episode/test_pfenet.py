@@ -16,7 +16,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from fssbench.datasets.dataset import Split
 from fssbench.episode import Episode, episodes, read_episodes, write_episodes
-from fssbench.episode.samplers.lists import read_lists
+from fssbench.episode.samplers.lists import area_rule, read_lists
 from fssbench.episode.samplers.pfenet import base_seeds, listed, worker_streams
 from fssbench.episode.verify import verify
 from fssbench.errors import MissingError, UsageError
@@ -215,3 +215,16 @@ def test_panet_draws_are_the_releases(name: str, way: int, shot: int) -> None:
 def test_seeds_out_of_range_are_refused() -> None:
     with pytest.raises(UsageError, match="a seed is a number from 0"):
         episodes(Areas(), protocol="bam", seed=-1)
+
+
+def test_what_the_area_rule_leaves_out_is_counted() -> None:
+    dataset = Areas()
+    areas = dataset.areas
+    small = areas[areas["class_id"].isin([6, 7]) & (areas["pixels"] < 2048)]
+    assert {*small["pixels"]} == {1, 2047}
+    text = area_rule("2048 pixels", dataset, "val", (6, 7))
+    assert f"leaves out {len(small)} images here, with up to 2047 pixels" in text
+    assert area_rule("large objects", dataset, "val", (6, 7)) == text
+    assert not area_rule("any pixel", dataset, "val", (6, 7))
+    dataset.areas = areas[areas["pixels"] >= 2048]
+    assert not area_rule("2048 pixels", dataset, "val", (6, 7))
