@@ -68,7 +68,9 @@ class Running:
     def wait(self) -> Ended:
         """Wait until it has ended."""
         code = int(self.server.told({"wait": self.number})["code"])
-        texts = [Path(f"{self.output}.{name}").read_text(errors="replace") for name in ("stdout", "stderr")]
+        # One that is killed at once has not opened its output.
+        written = [Path(f"{self.output}.{name}") for name in ("stdout", "stderr")]
+        texts = [path.read_text(errors="replace") if path.exists() else "" for path in written]
         report = Path(f"{self.output}.report")
         # A process that was killed by the clock may have been writing it.
         events = json.loads(report.read_text())["events"] if code >= 0 else -1
