@@ -18,7 +18,7 @@ DAMAGED = (
     EOFError,
     struct.error,  # a field that is cut short
     IndexError,  # a member without a name
-    RuntimeError,  # encrypted; `NotImplementedError`: compressed in a way that Python does not know
+    RuntimeError,  # encrypted, or compressed in a way that Python does not know
     ValueError,  # a name in no encoding, a negative size
 )
 """Besides `OSError`, which bzip2 raises for what it can't unpack."""

@@ -144,7 +144,7 @@ class Registry(Generic[T]):
         """Return the class registered under `name`; it is imported if necessary.
 
         Raises:
-            UsageError: If the name is unknown, its package can't be loaded, or its class is not of the right kind.
+            UsageError: If the name is unknown, the package can't be loaded, or the class is not of the right kind.
         """
         if self._is_code(name):
             entry: T | str = self._class_of_code(name)

@@ -57,11 +57,7 @@ def table(shown: ShownOptions, style: StyleOptions, output: TableOutput) -> None
             tables = compare_tables(chosen, left_out, drawn, left_out.not_shown)
     finally:
         left_out.warn()
-    if style.caption and len(tables) > 1:
-        raise UsageError(
-            f"--caption is for one table, and these are {len(tables)}: {'; '.join(one.title for one in tables)}",
-            "choose one with --dataset, --shots, --ways or --layout",
-        )
+    _check_caption(tables, style.caption)
     if style.no_footnotes:
         _say_cautions(tables)
     if style.no_footnotes or output.format == "csv":
@@ -106,6 +102,14 @@ def _check_together(shown: ShownOptions, style: StyleOptions, output: TableOutpu
     chart = output.out is not None and output.out.suffix.lower() in CHARTS
     if chart and (not shown.per_class or output.form is not None):
         raise UsageError(f"{output.out} would be a chart, which --per-class draws", "--per-class without --format")
+
+
+def _check_caption(tables: list[Table], caption: str | None) -> None:
+    if caption and len(tables) > 1:
+        raise UsageError(
+            f"--caption is for one table, and these are {len(tables)}: {'; '.join(one.title for one in tables)}",
+            "choose one with --dataset, --shots, --ways or --layout",
+        )
 
 
 def _level(shown: ShownOptions) -> Level | None:
@@ -248,6 +252,7 @@ def _per_class(chosen: Comparison, drawn: Style, output: TableOutput, left_out: 
     from fssbench.tables.render.per_class import render_per_class
 
     found = per_class(chosen, left_out, drawn, left_out.not_shown)
+    _check_caption([one.table for one in found], drawn.caption)
     if output.out is not None and output.out.suffix.lower() in CHARTS:
         write_bytes(output.out, draw_chart(found, output.out))
     elif output.format in ("csv", "json"):

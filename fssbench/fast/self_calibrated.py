@@ -1,7 +1,7 @@
 """SCCAN's transformer for predictions on a CPU.
 
 A few patches are computed at a time, so that what is made of them stays in the cache. Of the last block only the query
-is read, so its support is not computed. Keys of both kinds stand in one matrix.
+is read, so the support is not computed. Keys of both kinds stand in one matrix.
 """
 
 from __future__ import annotations
@@ -40,8 +40,7 @@ class TiledTransformer(nn.Module):
         if not serial_on(query.device):
             plain: Tensor = self.plain(query, support, mask)
             return plain
-        maps = (part.permute(0, 2, 3, 1).contiguous() for part in (query, support, mask))
-        q, s, m = maps
+        q, s, m = (part.permute(0, 2, 3, 1).contiguous() for part in (query, support, mask))
         *blocks, last = cast("Iterator[SelfCalibratedBlock]", self.plain.layers[0].get_submodule("blocks").children())
         for block in blocks:
             q, s = changed(block, q, s, m, with_support=True)

@@ -14,7 +14,7 @@ from fssbench.datasets.catalogue import list_datasets
 from fssbench.errors import CheckpointError, FSSBenchError, MissingError, UsageError, unknown_name
 from fssbench.escape import in_path
 from fssbench.methods.catalogue import REGISTRY as METHODS
-from fssbench.methods.catalogue import list_methods, method_info
+from fssbench.methods.catalogue import info_at_hand, list_methods
 from fssbench.planning.plan import Plan, plan, with_folder
 
 if TYPE_CHECKING:
@@ -96,7 +96,8 @@ def plan_several(
     _check_options(request, several_methods=len(names) > 1, several_sets=len(sets) > 1)
     in_sets = len(sets) > 1 or sets[0].wild
     # --backbone is for those that have one, unless none has.
-    floors = {one.name for one in names if one.name in METHODS and not method_info(one.name).all_backbones}
+    infos = filter(None, (info_at_hand(one.name) for one in names))
+    floors = {info.name for info in infos if not info.all_backbones}
     without_backbone = floors if len(floors) < len(names) else set()
     plans: list[Plan] = []
     left_out: list[LeftOut] = []
@@ -106,10 +107,9 @@ def plan_several(
         folder = request.out / in_path(dataset.name).strip("-.") if request.out is not None and in_sets else request.out
         together = len(names) * len(shots)
         for method in names:
-            backbone = None if method.name in without_backbone else request.backbone
             for shot in shots:
                 one = replace(request, method=method.name, dataset=dataset.name, shots=shot, together=together)
-                one = replace(one, backbone=backbone)
+                one = replace(one, backbone=None if method.name in without_backbone else request.backbone)
                 out = None if folder is None else own_folder(request, folder, method.name, shot, len(shots))
                 made = _plan_or_reason(replace(one, out=out), opened, optional=method.wild or dataset.wild)
                 if isinstance(made, Plan):

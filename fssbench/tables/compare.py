@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -86,29 +87,29 @@ class _Shown:
 
     def position_of_run(self, one: Measurement) -> int:
         """Return the place of a measurement in that order; it comes after the printed results of its method."""
-        places = {folder: place for place, folder in enumerate(self.runs, 1)}
-        return min(
-            (
-                self.order.index(fold.folder) * (len(self.runs) + 1)
-                if fold.folder in self.order
-                else self._place(called_by(one.run, self.known), measured_variant(one.run), is_result=True)
-            )
-            + places[fold.folder]
-            for fold in one.folds.values()
-        )
+        by_method = self._place(called_by(one.run, self.known), measured_variant(one.run), is_result=True)
+        folders = [fold.folder for fold in one.folds.values()]
+        return min(self._named.get(folder, by_method) + self._places[folder] for folder in folders)
 
     def columns_with_interval(self, entry: Entry) -> list[str]:
         """Return the columns whose intervals are shown: they take time, so only these are computed."""
         wanted = self.request.interval_columns
         return [c for c in self.style.chosen(tuple(entry.numbers)) if not wanted or c in wanted]
 
+    @cached_property
+    def _places(self) -> dict[Path, int]:
+        """The places of runs after what they are named by."""
+        return {folder: place for place, folder in enumerate(self.runs, 1)}
+
+    @cached_property
+    def _named(self) -> dict[Names | Path, int]:
+        """The places of what is named; there is room for all runs after each."""
+        places = reversed([*enumerate(self.order)])  # of what is named twice, the first counts
+        return {one: place * (len(self.runs) + 1) for place, one in places}
+
     def _place(self, called: Iterable[str], variant: str, is_result: bool) -> int:
-        found = (
-            place * (len(self.runs) + 1)
-            for place, one in enumerate(self.order)
-            if isinstance(one, Names) and one.matches(called, variant, is_result)
-        )
-        return next(found, 0)
+        fitting = (one for one in self.order if isinstance(one, Names) and one.matches(called, variant, is_result))
+        return next((self._named[one] for one in fitting), 0)
 
 
 def compare(

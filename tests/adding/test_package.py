@@ -151,11 +151,12 @@ def test_what_a_package_brings_is_evaluated(packages: Path, tmp_path: Path) -> N
 
 def test_a_method_of_a_package_need_not_inherit_from_anything(packages: Path, tmp_path: Path) -> None:
     quick = "--dataset shapes20i --fold 0 --limit 2 --quiet"
-    plain, number, torn, listed = run(
+    plain, number, torn, listed, wild = run(
         packages,
         tmp_path,
         *(f"eval --method {name} --random-weights {quick} --out {name}" for name in ("plain", "number", "torn")),
         "list methods plain",
+        f"eval --method to*,copy-mask --backbone small {quick} --out wild",
     )
     assert plain[0] == 0, plain
     method = json.loads((tmp_path / "plain" / "run.json").read_text())["method"]
@@ -166,6 +167,8 @@ def test_a_method_of_a_package_need_not_inherit_from_anything(packages: Path, tm
     assert "the method 'torn' of the package toys can't be loaded: ModuleNotFoundError: No module" in torn[2]
     assert listed[0] == 0
     assert listed[1].startswith("plain\n")
+    assert wild[0] == 0, "a package that can't be loaded is left out where only a wildcard stands for it"
+    assert "rows: wild/copy-mask" in wild[1]
 
 
 def test_where_the_package_is_not_a_run_still_explains_itself(packages: Path, tmp_path: Path) -> None:

@@ -274,11 +274,16 @@ def test_what_footnotes_warn_of_is_said_where_they_are_left_out(tmp_path: Path) 
     assert "nothing says of mynet, othernet: " in both, "rows of the same warning share a line"
 
 
-def test_a_caption_is_for_one_table() -> None:
+def test_a_caption_is_for_one_table(tmp_path: Path) -> None:
     wrong = run("--compare", "hsnet", "--caption", "On PASCAL").exception
     assert isinstance(wrong, UsageError)
     assert "--caption is for one table, and these are 2: PASCAL-5i, 1-way; COCO-20i, 1-way" in str(wrong)
     assert "On PASCAL" in run("--compare", "hsnet", "--dataset", "pascal5i", "--caption", "On PASCAL").stdout
+    for shot in (1, 5):
+        write_run(tmp_path / "runs" / str(shot), run_of("mynet", (0,), backbone="small", shot=shot))
+    by_class = run("--per-class", "--caption", "Classes").exception
+    assert "--caption is for one table, and these are 2" in str(by_class)
+    assert "Classes" in run("--per-class", "--shots", "1", "--caption", "Classes").stdout
 
 
 @pytest.mark.parametrize("ending", ENDINGS)

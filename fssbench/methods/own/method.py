@@ -52,9 +52,7 @@ def method_of_package(target: str, name: str) -> type[AnyMethod]:
         UsageError: If it is not a method.
     """
     cls = own_method(target)
-    if cls.info is None:  # for the type: `own_method` has set it
-        raise UsageError(f"{target} has no catalogue entry")
-    info = replace(cls.info, name=name, own=None)
+    info = replace(cast("MethodInfo", cls.info), name=name, own=None)
     return cast("type[AnyMethod]", type(cls.__name__, (cls,), {"info": info, "__module__": cls.__module__}))
 
 
