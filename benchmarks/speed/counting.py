@@ -29,8 +29,10 @@ BRIEF_SIDE = 144
 """Of the images at which every method is counted in a second."""
 SIDE_OF_PHOTOS = 473
 """Taken for a protocol in which each image keeps its size."""
-LARGE = ("resnet50", "vgg16", "swin-b")
+LARGE = ("resnet50", "vgg16", "swin-b", "vit-b16-384")
 """Backbones with which methods are counted at the size of their protocol, the first that a method has."""
+LONG_TO_BUILD = ("vit-b16-384",)
+"""Those of them that the smallest images are not counted with."""
 ONE_SIZE = ("asnet", "asnet-hm")
 """Methods that take no images as small as `BRIEF_SIDE`."""
 LONG = ("matcher", "oslsm")
@@ -100,7 +102,7 @@ def cases(names: Sequence[str] | None = None) -> list[Case]:
     for name in fssbench.list_methods() if names is None else names:
         info = method_info(name)
         large = next((backbone for backbone in LARGE if backbone in info.backbones_for(None)), None)
-        small = large or info.small_backbone_for(None)
+        small = info.small_backbone_for(None) if large is None or large in LONG_TO_BUILD else large
         if small is not None:
             side = _side(info) if name in ONE_SIZE else BRIEF_SIDE
             found.append(Case(name, small, side, 1, brief=name not in LONG))

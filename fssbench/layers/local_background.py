@@ -45,13 +45,27 @@ def backgrounds(features: Tensor, labels: Tensor, parts: int, draws: Sequence[Dr
 def local_means(features: Tensor, background: Tensor, parts: int, draw: Draw) -> Tensor:
     """Return the mean feature of each part of the background, (parts, C).
 
-    Zhang et al., "Feature-Proxy Transformer for Few-Shot Segmentation", NeurIPS 2022, local background: the parts are
-    the cells of a Voronoi diagram whose sites are chosen by `far_apart`.
-
     Args:
         features: (C, h, w), of `parts` positions or more.
         background: bool (h, w).
         parts: Number of parts.
+        draw: Chooses the first site.
+    """
+    part = partition(background, parts, draw)
+    member = F.one_hot(part[part >= 0], parts).to(features.dtype)
+    inside = features.permute(1, 2, 0)[part >= 0]
+    return member.T @ inside / member.sum(dim=0)[:, None]
+
+
+def partition(background: Tensor, parts: int, draw: Draw) -> Tensor:
+    """Return the number of the part in which each position is, int64 (h, w); -1 where there is no background.
+
+    Zhang et al., "Feature-Proxy Transformer for Few-Shot Segmentation", NeurIPS 2022, local background: the parts are
+    the cells of a Voronoi diagram whose sites are chosen by `far_apart`.
+
+    Args:
+        background: bool (h, w), of `parts` positions or more.
+        parts: Number of parts; none is empty.
         draw: Chooses the first site.
     """
     if int(background.sum()) < parts:
@@ -60,10 +74,9 @@ def local_means(features: Tensor, background: Tensor, parts: int, draw: Draw) ->
         background.view(-1)[:parts] = True
     places = torch.nonzero(background)
     sites = places[far_apart(places, parts, draw)]
-    part = _squared_distances(places, sites).argmin(dim=1)
-    member = F.one_hot(part, parts).to(features.dtype)
-    inside = features.permute(1, 2, 0)[background]
-    return member.T @ inside / member.sum(dim=0)[:, None]
+    part = torch.full(background.shape, -1, device=background.device)
+    part[background] = _squared_distances(places, sites).argmin(dim=1)
+    return part
 
 
 def far_apart(places: Tensor, count: int, draw: Draw) -> Tensor:

@@ -33,7 +33,7 @@ G = 12
 _TAU = 20.0
 _HIDDEN = 256
 _DROPOUT = 0.1
-_TOKEN_EPS, _PROXY_EPS = 1e-6, 1e-5
+TOKEN_EPS, PROXY_EPS = 1e-6, 1e-5
 _PROMPT_SEED, _SITE_SEED = 1234, 1289
 _NEITHER = 255
 
@@ -140,26 +140,25 @@ class FPTrans(JointMethod[Tensor, FPTransSupport]):
             features, frozen, _nearest(labels, (height, width)), _nearest(labels, (2 * height, 2 * width))
         )
 
-    def prompts(self, supports: Sequence[FPTransSupport], rows: Tensor, draws: Sequence[Draw]) -> Tensor:
+    def prompts(self, features: Tensor, labels: Tensor, rows: Tensor, draws: Sequence[Draw]) -> Tensor:
         """Return the prompts of B episodes: that of the object, then S of each support's background.
 
         To the G learnt tokens of a prompt the mean feature of its region is added.
 
         Args:
-            supports: K supports of each episode.
+            features: Maps of the frozen network, (B, K, C, h, w).
+            labels: At their size, (B, K, h, w).
             rows: Of the prompt bank, (B, 1 + S * K).
             draws: Of each episode.
 
         Returns:
-            (B, 1 + S * K, G, C).
+            (B, (1 + S * K) * G, C).
         """
-        features = torch.stack([one.features for one in supports], dim=1)
-        labels = torch.stack([one.labels for one in supports], dim=1)
         regions = torch.cat(
-            [object_means(features, labels, _TOKEN_EPS)[:, None], backgrounds(features, labels, S, draws)], dim=1
+            [object_means(features, labels, TOKEN_EPS)[:, None], backgrounds(features, labels, S, draws)], dim=1
         )
-        learnt = self.encoder.backbone.prompt_tokens[rows.to(features.device)]
-        return learnt + regions[:, :, None]
+        learnt: Tensor = self.encoder.backbone.prompt_tokens[rows.to(features.device)]
+        return (learnt + regions[:, :, None]).flatten(1, 2)
 
     # Feature extractor: query, supports and prompts.
 
@@ -168,7 +167,8 @@ class FPTrans(JointMethod[Tensor, FPTransSupport]):
     ) -> Extracted:
         """Return the purified maps and the prompts after the last block, of B queries with K supports each."""
         images = torch.stack([*(one.image for one in supports), query], dim=1)
-        prompts = self.prompts(supports, rows, draws).flatten(1, 2)
+        frozen = torch.stack([one.features for one in supports], dim=1)
+        prompts = self.prompts(frozen, torch.stack([one.labels for one in supports], dim=1), rows, draws)
         maps, after = self.encoder.backbone.of_episodes(images, prompts)
         purified = self.purifier(maps.flatten(0, 1))
         purified = purified.view(*images.shape[:2], *purified.shape[1:])
@@ -180,20 +180,24 @@ class FPTrans(JointMethod[Tensor, FPTransSupport]):
         self, query: Tensor, supports: Sequence[Sequence[FPTransSupport]], sizes: Sequence[tuple[int, int]]
     ) -> list[Prediction]:
         """Return the predictions of B episodes, 20 times cosines, resized once to the size of each."""
-        bank, count = len(self.encoder.backbone.prompt_tokens), 1 + S * len(supports[0])
-        # NumPy's generators are the release's.
-        drawn = np.random.RandomState(_PROMPT_SEED).choice(bank, count, replace=False)
-        rows = torch.from_numpy(drawn).expand(len(query), -1)
-        draws: list[Draw] = [np.random.RandomState(_SITE_SEED).choice for _ in query]
+        rows, draws = self.drawn(len(query), len(supports[0]))
         logits = self.by_feature_proxies(self.extract(query, supports[0], rows, draws), supports[0], draws)
         return decide_each(logits, (logits.shape[-2], logits.shape[-1]), sizes)
+
+    def drawn(self, count: int, shots: int) -> tuple[Tensor, list[Draw]]:
+        """Return rows of the prompt bank, int64 (B, 1 + S * K), and what draws first sites: the same for B episodes."""
+        bank = len(self.encoder.backbone.prompt_tokens)
+        # NumPy's generators are the release's.
+        rows = np.random.RandomState(_PROMPT_SEED).choice(bank, 1 + S * shots, replace=False)
+        draws: list[Draw] = [np.random.RandomState(_SITE_SEED).choice for _ in range(count)]
+        return torch.from_numpy(rows).expand(count, -1), draws
 
     def by_feature_proxies(
         self, extracted: Extracted, supports: Sequence[FPTransSupport], draws: Sequence[Draw]
     ) -> Tensor:
         """Return logits (B, 2, 2h, 2w): proxies are means of the supports' maps, backgrounds partitioned anew."""
         labels = torch.stack([one.finer for one in supports], dim=1)
-        objects = object_means(extracted.supports, labels, _PROXY_EPS)
+        objects = object_means(extracted.supports, labels, PROXY_EPS)
         return similarities(extracted.query, objects, backgrounds(extracted.supports, labels, S, draws))
 
     def by_prompt_proxies(self, extracted: Extracted) -> Tensor:
