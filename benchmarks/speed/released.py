@@ -19,7 +19,7 @@ from pathlib import Path
 import cv2
 import torch
 import torch.nn.functional as F
-from measured import PROTOCOLS, keep, questions
+from measured import BACKBONES, PROTOCOLS, keep, questions
 from releases import Answer, released
 
 import fssbench
@@ -70,7 +70,8 @@ class Release:
             if self.rules.name == "cyctr":
                 outside = ignored_pixels(self.dataset.label(episode.query), size, rule, rim=False)
                 return self.answer(query, images, stacked, torch.from_numpy(outside)[None])
-            return self.answer(query, images, stacked % 255)
+            # FPTrans takes what is neither object nor background for what it is.
+            return self.answer(query, images, stacked if self.rules.name == "fptrans" else stacked % 255)
 
     def labels(self, episode: fssbench.Episode) -> torch.Tensor:
         """Return the label map of an episode, at the size that is counted."""
@@ -131,7 +132,9 @@ def main() -> None:
         # RPMM's logits of several shots are probabilities of three stages, over 5; HDMNet's are probabilities.
         share = {"rpmm": 10 / 3 if given.shots > 1 else 1.0, "hdmnet": 2.0}.get(given.method, 1.0)
         state[CALIBRATED[given.method]][1] -= (logits[:, 1] - logits[:, 0]).median() * share
-    plain = fssbench.build(given.method, "resnet50", shot=given.shots, trained_on="pascal5i")
+    plain = fssbench.build(
+        given.method, BACKBONES.get(given.method, "resnet50"), shot=given.shots, trained_on="pascal5i"
+    )
     fssbench.load_release(plain, {key: value.clone() for key, value in state.items()})
     method = fast_form(plain)
 

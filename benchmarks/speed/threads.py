@@ -14,7 +14,7 @@ from pathlib import Path
 
 import cv2
 import torch
-from measured import PROTOCOLS, keep, questions
+from measured import BACKBONES, PROTOCOLS, keep, questions
 
 import fssbench
 from fssbench.engine.features.features import Features
@@ -46,7 +46,7 @@ def main() -> None:
     torch.manual_seed(0)
 
     its = questions(given.root, PROTOCOLS[given.method], given.shots, answer=given.answer)
-    method = fast_form(fssbench.build(given.method, "resnet50", shot=given.shots))
+    method = fast_form(fssbench.build(given.method, BACKBONES.get(given.method, "resnet50"), shot=given.shots))
     asking = FoldJob(method, its.episodes, its.rules, its.order)
     steps = [(0, number) for number in its.order]
     alone: list[float] = []
