@@ -27,6 +27,7 @@ _NETWORKS = (
     ("fptrans", r"^encoder\.backbone\.prompt_tokens$"),
     ("vat", r"^hpn_learner\.ours\."),
     ("mmnet", r"^part_emb_2_level$"),
+    ("mianet", r"^GIG\.model\.0\."),
     ("pfenet", r"^(learner\.)?init_merge\.0\.0\."),
 )
 """A name that only this network's weights have; searched in this order."""

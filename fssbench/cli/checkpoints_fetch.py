@@ -28,6 +28,7 @@ def fetch(
     Examples:
         fssbench checkpoints fetch hsnet-resnet50-pascal5i-fold0
         fssbench checkpoints fetch 'asnet-resnet50-coco20i-*' resnet50-imagenet
+        fssbench checkpoints fetch word-vectors-pascal5i
 
     If a host does not send a file to a program, the others go on, and the way with a browser is shown at the end.
     """
@@ -35,6 +36,9 @@ def fetch(
     from fssbench.config import cache_folder, reachable
     from fssbench.writable import check_writable
 
+    identifiers = _without_vectors(identifiers)
+    if not identifiers:
+        return
     chosen = _chosen(identifiers)
     failures: list[tuple[Record, FSSBenchError]] = []
     cache = reachable(cache_folder)  # without one, what needs it says so
@@ -59,6 +63,27 @@ def fetch(
     raise MissingError(
         f"{len(failures)} of {len(chosen)} checkpoints were not fetched: {ids}", "see above, for each of them"
     )
+
+
+def _without_vectors(identifiers: Sequence[str]) -> list[str]:
+    """Fetch the word vectors that are among what was named, and return the rest.
+
+    Raises:
+        MissingError: If a host does not send them.
+        BrokenFileError: If what comes is not the recorded file.
+    """
+    from fssbench.cli.data_fetch import interruptible, shown
+    from fssbench.methods.base.word_vectors import fetch_vectors, shipped_vectors
+
+    known = {one.id: one for one in shipped_vectors().values()}
+    for name in identifiers:
+        if name in known:
+            wanted = known[name]
+            wanted.path.parent.mkdir(parents=True, exist_ok=True)
+            with interruptible(wanted.path.parent), shown() as progress:
+                path = fetch_vectors(wanted, progress)
+            say(f"{name}: {path}")
+    return [name for name in identifiers if name not in known]
 
 
 def _fetch_one(entry: Record, progress: Shown) -> None:

@@ -99,10 +99,12 @@ def evaluate_jobs(
         looks: After how many episodes of each list, rising, the caller may end.
 
     Raises:
-        UsageError: If memory runs out even with one episode in a call.
+        UsageError: If memory runs out even with one episode in a call, or a method can't read the name of a class.
         MissingError: If a photo or label map is missing.
         BrokenFileError: If one can't be read.
     """
+    for one in jobs:
+        _check_names(one, dataset)
     timers = timers or StageTimers()
     timers.device, timers.waiting = device, settings.profiled
     # Not under autocast: torch's counting makes calls that autocast does not cast.
@@ -164,6 +166,13 @@ def evaluate_jobs(
             features.batch_size = sizes.images
             if on_batches is not None and len(sizes.changes) > 1:
                 on_batches(tuple(sizes.changes))
+
+
+def _check_names(job: FoldJob, dataset: Dataset) -> None:
+    """Let a method that reads the names of classes refuse those of its episodes before any photo is read."""
+    if job.method.reads_class_names:
+        classes = {class_id for number in job.numbers for class_id in job.episodes[number].classes}
+        job.method.check_names(dataset.class_names[class_id] for class_id in sorted(classes))
 
 
 def _make_room(sizes: BatchSizes, features: Features, step: int, reason: str, device: torch.device) -> None:

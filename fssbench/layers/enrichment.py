@@ -62,6 +62,7 @@ class FeatureEnrichment(nn.Module):
         resized: Sequence[Tensor] = (),
         merge: nn.ModuleList | None = None,
         finer: Sequence[Tensor] | None = None,
+        at_scales: Sequence[Tensor] = (),
     ) -> list[Tensor]:
         """Return the enriched map of each scale, (B, width, bin, bin), finest first.
 
@@ -73,6 +74,7 @@ class FeatureEnrichment(nn.Module):
             resized: Maps that are resized bilinearly to each scale: the prior, (B, 1, h, w).
             merge: First convolutions other than this module's own (SCL has a second set).
             finer: Maps of another call that replace the finer maps of this call (also SCL).
+            at_scales: A last input for each scale, at its size: (B, C'', bin, bin).
         """
         size = (pooled.shape[-2], pooled.shape[-1])
         first = self.get_submodule(self._merge) if merge is None else merge
@@ -81,6 +83,7 @@ class FeatureEnrichment(nn.Module):
             sources = [F.adaptive_avg_pool2d(pooled, cells)]
             sources += [vector.expand(-1, -1, *cells) for vector in vectors]
             sources += [resize(source, cells) for source in resized]
+            sources += at_scales[scale : scale + 1]
             merged = first.get_submodule(str(scale))(torch.cat(sources, dim=1))
             before = maps if finer is None else finer
             maps.append(self.interact(scale, merged, before[scale - 1] if scale else None, size))

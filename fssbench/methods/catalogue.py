@@ -72,6 +72,7 @@ class MethodInfo:
         adapts: Whether it learns from the episode's supports or query when it predicts.
         tried_with: The arguments of `build` with which it is tried out, for a method whose defaults take long or find
             nothing with random weights.
+        random_with: The arguments of `build` with random weights, where those for trained weights need a file.
         random_start: The backbones on which its training starts from random weights, because the name stands for a
             network of its own.
         seen: What its weights have seen of the classes that it is evaluated on, for a method that takes weights as they
@@ -109,6 +110,7 @@ class MethodInfo:
     ways: Mapping[str, int] = field(default_factory=dict)
     adapts: bool = False
     tried_with: Mapping[str, Any] = field(default_factory=dict)
+    random_with: Mapping[str, Any] = field(default_factory=dict)
     random_start: Sequence[str] = ()
     seen: str = ""
     seen_classes: Sequence[str] = ()
@@ -232,6 +234,7 @@ K_SHOT_RULES = {
     "maximum": "each support gives scores, and each position takes the largest",
     "re-weighted": "supports are averaged with weights that the method computes",
     "retrained": "a part of the network is trained on the supports of the episode",
+    "first": "the first support is used, and the others are not looked at",
     "unused": "supports are not looked at",
 }
 """The ways to use K supports of a class, as `MethodInfo.k_shot` names them."""

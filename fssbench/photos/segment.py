@@ -28,7 +28,7 @@ MAX_LOGITS = 4_000_000
 """Pixels of the logits: in a larger photo they have fewer pixels than the photo, and its labels are enlarged."""
 
 ONE_CLASS = "object"
-"""Name of the class if none was given."""
+"""Name of the class if none was given; a method that reads names needs another."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,8 +88,8 @@ class Segmenter:
         masks: The masks as the method has them.
 
     Raises:
-        UsageError: If a name does not exist, classes have different numbers of supports, or points are given to a
-            method without a SAM.
+        UsageError: If a name does not exist, classes have different numbers of supports, points are given to a method
+            without a SAM, or classes without names to a method that reads them.
         MissingError: If weights are missing.
         CheckpointError: If weights do not fit.
     """
@@ -121,10 +121,11 @@ class Segmenter:
         self.chosen: Chosen = found.chosen
         self._device = found.device
         self._method: Method[Any, Any] = fast_form(found.method)
+        self._check_names()
         with torch.inference_mode():
             self.masks = [self._outlined(*pair) for pair in zip(supports, masks, strict=True)]
             self._supports = [
-                [self._condition(supports[at], self.masks[at]) for at in found] for found in shots.values()
+                [self._condition(supports[at], self.masks[at], name) for at in found] for name, found in shots.items()
             ]
 
     def __call__(self, photo: Image) -> Segmentation:
@@ -179,14 +180,25 @@ class Segmenter:
         check_not_empty(found, "what SAM finds there")
         return found
 
-    def _condition(self, photo: Image, mask: Mask) -> object:
+    def _check_names(self) -> None:
+        """Refuse classes without a name, or with one that the method can't read, where it reads names."""
+        if not self._method.reads_class_names:
+            return
+        if ONE_CLASS in self.classes:
+            raise UsageError(
+                f"{self.chosen.name} reads the name of the class, and none was given", '--class dog, or classes="dog"'
+            )
+        self._method.check_names(self.classes)
+
+    def _condition(self, photo: Image, mask: Mask, name: str) -> object:
         import torch
 
         from fssbench.protocols.label_maps import support_mask
 
         resized = support_mask(mask, 1, self.chosen.size, self.chosen.setting.rules.resize)
         features = self._method.encode(self._input(photo))
-        return self._method.condition(features, torch.from_numpy(resized)[None].to(self._device))
+        support = self._method.condition(features, torch.from_numpy(resized)[None].to(self._device))
+        return self._method.with_names(support, [name]) if self._method.reads_class_names else support
 
 
 def segment(

@@ -244,7 +244,7 @@ def _sources(
     if not info.needs_weights and info.own is None:
         raise UsageError(f"{info.name} has no weights", "leave --checkpoint out")
     if request.random_weights:
-        return dict.fromkeys(folds, Source("random", seed=request.seed or 0))
+        return dict.fromkeys(folds, Source("random", options=info.random_with, seed=request.seed or 0))
     require_training(request.trained_on, "--train-dataset NAME, or --random-weights")
     if request.checkpoint is not None:
         sources = _given_sources(request.checkpoint, request, folds, shared=info.training == "training-free")

@@ -44,6 +44,7 @@ def caveats(results: Results, summary: Summary, lists: Sequence[EpisodeList]) ->
         *without_interval(summary, [name for name in summary.intervals if name != "exact_ratio" or scored]),
         *_training(results),
         *_seen(results),
+        *_given(results),
         *_weights(results),
         *_models(results),
         *_code(results),
@@ -208,6 +209,18 @@ def _seen(results: Results) -> list[str]:
     given = fact_text(facts, "given", results.run.method.backbone)
     if facts.given and facts.given != ("masks",):
         found.append(f"given at test time: {given}")
+    return found
+
+
+def _given(results: Results) -> list[str]:
+    """Return that supports are not looked at, and by which vectors names of classes are read."""
+    run = results.run
+    name, found = run.method.name, []
+    rule = method_info(name).k_shot.get(run.method.task) if name in REGISTRY.names() else None
+    if rule == "first" and run.shot > 1:
+        found.append(f"{name} looks at the first of {run.shot} supports alone, as its release does")
+    if (vectors := run.method.options.get("vectors")) is not None:
+        found.append(f"names of classes are read as word vectors: {vectors}")
     return found
 
 

@@ -124,6 +124,7 @@ class EpisodeBatches:
             dataset, fold, seed, way=way, shot=shot, task=task, stage=stage, rule=recipe.lists
         )
         self._images = TrainingImages(dataset, recipe)
+        self._class_names = dataset.class_names
         self._recipe = recipe
 
     def at(self, step: int) -> Batch:
@@ -168,6 +169,7 @@ class EpisodeBatches:
                 ignore_others=self._recipe.other_classes == "leave-out",
             ).to(device),
             foreground_weight=value_at(self._recipe.foreground_weight, self._recipe.progress(step)),
+            class_names=[[self._class_names[class_id] for class_id in episode.classes] for episode in episodes],
         )
 
 

@@ -44,8 +44,12 @@ def train(
         continued: Called for a stage that was given more steps than it was begun with.
 
     Raises:
-        UsageError: If a stage is given more steps after a later one has begun, which learns from its end.
+        UsageError: If a stage is given more steps after a later one has begun, which learns from its end; or if the
+            method can't read the name of a class.
+        MissingError: If a file is missing with which the method reads names.
     """
+    if method.reads_class_names:
+        method.check_names(plan.dataset.class_names[one] for one in plan.dataset.fold_classes(plan.fold, "train"))
     method.to(plan.device)
     for number, stage in enumerate(method.training_stages):
         recipe = stage_recipe(plan.recipes, stage, f"{plan.network}/{plan.dataset.name}")

@@ -17,6 +17,8 @@ LONG = {
     "fptrans-deit-s16-5shot-coco": "fptrans-deit-t16-5shot",
     "fptrans-vit-b16-384-1shot": "fptrans-deit-t16-1shot",
     "fptrans-vit-b16-384-5shot": "fptrans-deit-t16-5shot",
+    "mianet-resnet50-1shot": "mianet-resnet50-5shot-small",
+    "mianet-resnet50-5shot": "mianet-resnet50-5shot-small",
     "ntrenet-resnet50-5shot": "ntrenet-resnet50-5shot-small",
     "panet-vgg16-5shot": "panet-vgg16-5shot-2way",
     "pfenet-resnet50-5shot": "pfenet-resnet50-5shot-small",

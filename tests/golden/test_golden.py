@@ -62,7 +62,7 @@ def built(case: dict[str, Any], **options: object) -> Method[Any, Any]:
 
 SHARING = {
     *("asgnet", "asnet", "asnet-hm", "bam", "cyctr", "dcama", "hdmnet", "hsnet", "mmnet", "ntrenet", "panet", "pfenet"),
-    *("sccan", "scl"),
+    *("mianet", "sccan", "scl"),
 }
 """Methods that have cases with the same backbone, weights and images as others, of their own or of another method."""
 STEPS = {"backbone": ("forward",), "encoder": ("forward",), "feature_extractor": ("with_finer",)}
@@ -153,7 +153,8 @@ def test_predicts_as_the_release_does(
     if "query_ignored_from_row" in case:
         ignored = torch.zeros(query.shape[1:], dtype=torch.bool)
         ignored[case["query_ignored_from_row"] :] = True
-    answer = method.segment(query, images, masks, size=size, query_ignored=ignored)
+    names = case.get("class_names")
+    answer = method.segment(query, images, masks, size=size, query_ignored=ignored, class_names=names)
 
     expected = _labels(case)
     assert int((answer.labels.numpy() != expected).sum()) <= case["differing_pixels"]

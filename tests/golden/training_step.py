@@ -57,6 +57,7 @@ def batch(case: Mapping[str, Any]) -> TrainingBatch:
         support_masks=torch.stack(support_masks),
         classes=torch.tensor([episode.get("places", [0] * ways) for episode in episodes]),
         query_labels=base_labels(case),
+        class_names=[episode["names"] for episode in episodes if "names" in episode],
     )
 
 

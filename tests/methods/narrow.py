@@ -26,6 +26,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "hdmnet": {"width": 8, "base_width": 8, "token_width": 8},
     "oslsm": {"codes": 40},
     **{name: dict(method_info(name).tried_with) for name in fssbench.list_methods() if method_info(name).tried_with},
+    "mianet": {"width": 8, **method_info("mianet").tried_with},
 }
 _LAST = re.compile(
     r"(.*\.)?((?<!mix_transformer\.)cls\.3|mix_transformer\.cls\.4|cls_meta\.3|decoder2\.2|decoder\.2|mixer3\.2|layer9)"

@@ -28,6 +28,7 @@ def test_the_protocols_in_order() -> None:
         "cyctr",
         "bam",
         "sccan",
+        "mianet",
         "bam-gfss",
         "bam-gfss-base",
         "hdmnet",

@@ -194,7 +194,7 @@ def test_schedules_give_the_rates_that_the_releases_own_functions_give() -> None
     """The figures are those of each release's poly_learning_rate with its configuration, for two parameter groups."""
     with (Path(__file__).parent / "released_rates.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
-    assert len(rows) == 196
+    assert len(rows) == 204
     for row in rows:
         optimiser = read_recipes()[row["recipe"]].optimiser
         rate = learning_rate(optimiser, int(row["step"]) - 1, int(row["steps"]))

@@ -260,7 +260,10 @@ class Features:
             self._empty_masks[key.transform, key.image, key.class_id] = not (resized == 1).any()
             mask = torch.from_numpy(resized)[None].to(self._device)
         with self._timers.stage("condition"):
-            return method.condition(own, mask)
+            support = method.condition(own, mask)
+            if method.reads_class_names:
+                support = method.with_names(support, [self._loader.class_name(key.class_id)])
+            return support
 
     def _without_ignored(self, method: AnyMethod, key: FeatureKey, query: object) -> object:
         """Return a query that knows its padding and, if the protocol gives them, its pixels labelled 255."""

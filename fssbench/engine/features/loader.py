@@ -114,6 +114,10 @@ class Loader:
             check_size(self._dataset, name, self.shapes[name], label)
         return label
 
+    def class_name(self, class_id: int) -> str:
+        """Return the name of a class."""
+        return self._dataset.class_names[class_id]
+
     def digests_of(self, names: Iterable[str]) -> tuple[str, ...] | None:
         """Return the digests of photos that were read; None if the data set has no files."""
         found = tuple(self.digests.get(name, "") for name in names)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Generic, Literal, TypeVar
 
@@ -75,6 +75,7 @@ class TrainingBatch:
         classes: int64 (B, N): the index of each class among the base classes of the fold, from 0.
         query_labels: uint8 (B, H, W): 0, or 1 + the index of the base class, or 255.
         foreground_weight: Weight of a foreground pixel in a segmentation loss; a background pixel has the weight 1.
+        class_names: The names of the N classes of each episode; empty if they are not known.
     """
 
     query: Tensor
@@ -84,6 +85,7 @@ class TrainingBatch:
     classes: Tensor
     query_labels: Tensor
     foreground_weight: float = 1.0
+    class_names: Sequence[Sequence[str]] = ()
 
 
 class Method(nn.Module, ABC, Generic[Features, Support]):
@@ -107,6 +109,7 @@ class Method(nn.Module, ABC, Generic[Features, Support]):
             release is then without the latter, which the backbone's file gives.
         predicts_in_threads: Whether, on a CPU, several threads may call `predict` at once in place of `predict_many`. A
             class that overrides either of them and does not set this flag is assumed not to allow it.
+        reads_class_names: Whether it is given the name of each class, besides masks; see `with_names`.
     """
 
     training_stages: ClassVar[tuple[str, ...]] = ("",)
@@ -114,6 +117,7 @@ class Method(nn.Module, ABC, Generic[Features, Support]):
     info: ClassVar[MethodInfo | None] = None
     keeps_start: ClassVar[bool] = False
     predicts_in_threads: ClassVar[bool] = False
+    reads_class_names: ClassVar[bool] = False
 
     task: Task
     way: int
@@ -183,6 +187,27 @@ class Method(nn.Module, ABC, Generic[Features, Support]):
 
     as_query = prepare_query
 
+    def with_names(self, support: Support, names: Sequence[str]) -> Support:
+        """Return supports with the names of their classes; called after `condition` if `reads_class_names` is set.
+
+        Args:
+            support: From `condition`; it is not changed.
+            names: The name of the class of each of its B images, as the data set or the user has it.
+
+        Raises:
+            UsageError: If a name means nothing to the method; see `check_names`.
+        """
+        del names
+        return support
+
+    def check_names(self, names: Iterable[str]) -> None:
+        """Refuse names of classes that the method can't read; called before any image is read.
+
+        Raises:
+            UsageError: If a name means nothing to the method, with names that are like it.
+            MissingError: If a file is missing with which it reads names.
+        """
+
     def leave_out(self, query: Features, ignored: Tensor) -> Features:
         """Return a query of which some pixels are excluded from what a method learns of it during prediction.
 
@@ -249,6 +274,7 @@ class Method(nn.Module, ABC, Generic[Features, Support]):
         support_masks: Tensor,
         size: tuple[int, int] | None = None,
         query_ignored: Tensor | None = None,
+        class_names: Sequence[str] | None = None,
     ) -> Prediction:
         """Predict one episode from its images, with the form on which this is called.
 
@@ -260,9 +286,10 @@ class Method(nn.Module, ABC, Generic[Features, Support]):
             support_masks: (N, K, H, W) in {0, 1, 255}.
             size: (height, width) of the labels; default that of the query.
             query_ignored: bool (H, W): pixels of the query for `leave_out`; None for none.
+            class_names: The names of the N classes, for a method that reads them (`reads_class_names`).
 
         Raises:
-            UsageError: If the shapes do not fit each other.
+            UsageError: If the shapes do not fit each other, or the method reads names and has none.
         """
         if query.ndim != 3 or support_images.ndim != 5 or support_masks.ndim != 4:
             raise UsageError(
@@ -278,6 +305,13 @@ class Method(nn.Module, ABC, Generic[Features, Support]):
             [self.condition(self.encode(image[None]), mask[None]) for image, mask in zip(images, masks, strict=True)]
             for images, masks in zip(support_images, support_masks, strict=True)
         ]
+        if class_names is not None and len(class_names) != len(supports):
+            raise UsageError(f"there are {len(supports)} classes and {len(class_names)} names of classes")
+        if self.reads_class_names and class_names is not None:
+            supports = [
+                [self.with_names(shot, [name]) for shot in shots]
+                for shots, name in zip(supports, class_names, strict=True)
+            ]
         if query_ignored is not None and query_ignored.shape != query.shape[1:]:
             raise UsageError(
                 f"query_ignored {tuple(query_ignored.shape)} is not of the query's size {tuple(query.shape[1:])}"
