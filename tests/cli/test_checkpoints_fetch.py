@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import shlex
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,6 +16,7 @@ from fssbench.checkpoints import file_sha256, record
 from fssbench.checkpoints.fetching import cached_file
 from fssbench.checkpoints.registry import user_registry
 from fssbench.errors import MissingError
+from fssbench.methods.base import word_vectors
 from fssbench.methods.catalogue import method_info
 from fssbench.planning.request import Request
 from fssbench.planning.weights import sources_for
@@ -161,3 +164,22 @@ def test_status_says_what_was_never_released_and_what_nobody_looked_for(fssbench
 @pytest.mark.parametrize("option", [("--method", "hsnett"), ("--dataset", "cocoo")])
 def test_status_of_nothing_is_a_mistake(fssbench: Command, option: tuple[str, str]) -> None:
     assert fssbench("checkpoints", "status", *option)[:2] == (2, "")
+
+
+def test_word_vectors_are_fetched_by_their_id(hosts: Host, fssbench: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    content = b"vectors"
+    released = word_vectors.shipped_vectors()["coco20i"]
+    known = replace(released, size=len(content), sha256=hashlib.sha256(content).hexdigest())
+    monkeypatch.setattr(word_vectors, "shipped_vectors", lambda: {"coco20i": known})
+    hosts.files = {f"/{known.url.partition('://')[2]}": b"VECTORS"}
+    code, _, err = fssbench("checkpoints", "fetch", known.id)
+    assert (code, "is not the recorded file: its sha256 begins" in err) == (2, True)
+    assert not known.path.exists()
+
+    hosts.files = dict.fromkeys(hosts.files, content)
+    code, out, _ = fssbench("checkpoints", "fetch", known.id)
+    assert (code, out) == (0, f"{known.id}: {known.path}\n")
+    assert known.path.read_bytes() == content
+    sent = len(hosts.requests)
+    assert fssbench("checkpoints", "fetch", known.id)[0] == 0
+    assert len(hosts.requests) == sent

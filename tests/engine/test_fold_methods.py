@@ -26,6 +26,7 @@ SHARING = {
     "bam": 96,
     "hdmnet": 96,
     "asgnet": 96,
+    "mianet": 96,
     "mmnet": 96,
     "cyctr": 96,
     "dcama": 96,

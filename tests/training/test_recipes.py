@@ -176,7 +176,7 @@ def test_who_learns_a_class_from_pictures_with_enough_of_it() -> None:
     own = {"rpmm/pascal5i": "data set's, base alone"}
     listing = ("pfenet", "mmnet", "cyctr", "ntrenet", "asgnet", "mmt", "mlc", "ssp", "scl.pfenet", "fptrans")
     expected = {(m, d): large for m in listing for d in ("pascal5i", "coco20i")}
-    expected |= {(m, d): pure for m in ("bam", "hdmnet", "sccan") for d in ("pascal5i", "coco20i")}
+    expected |= {(m, d): pure for m in ("bam", "hdmnet", "mianet", "sccan") for d in ("pascal5i", "coco20i")}
     every = {f"{m}:base/{d}": "every image" for m in ("bam", "hdmnet") for d in ("pascal5i", "coco20i")}
     every |= {f"repri/{dataset}": "2048 pixels, images alike" for dataset in ("pascal5i", "coco20i")}
     assert rules == {f"{method}/{dataset}": rule for (method, dataset), rule in expected.items()} | every | own
