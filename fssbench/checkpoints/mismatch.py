@@ -56,8 +56,11 @@ _SHOTS = ("kshot_rw.0.weight", 1)
 _CLASSES = {"bam": ("learner_base.1.4.weight", 0), "hdmnet": ("base_learnear.2.weight", 0)}
 """The axes of weights whose lengths are K (absent for one shot), and the base classes and background."""
 
+_PROMPTS = "encoder.backbone.prompt_tokens"
+_SETS = {15: "pascal5i", 60: "coco20i"}
+"""FPTrans has so many sets of prompts; in a set there are 1 + 5 K of them."""
 
-_OF = {"bam": "BAM's", "hdmnet": "HDMNet's"}
+_OF = {"bam": "BAM's", "hdmnet": "HDMNet's", "fptrans": "FPTrans's"}
 
 
 def explain_mismatch(own: Mapping[str, Tensor], weights: Mapping[str, Tensor]) -> str:
@@ -73,6 +76,8 @@ def explain_mismatch(own: Mapping[str, Tensor], weights: Mapping[str, Tensor]) -
     variant, other_variant = _variant(own, network), _variant(weights, network)
     if variant != other_variant:
         return f"they belong to variant {other_variant}, the method was built as variant {variant}"
+    if network == "fptrans":
+        return _prompted(own, weights)
     return _numbers(own, weights, network) if network in _CLASSES else ""
 
 
@@ -84,8 +89,8 @@ def _backbone(state: Mapping[str, Tensor]) -> str:
         return "small"
     if any(key.startswith("feature_extractor.patch_embed.") for key in state):
         return "swin-b"
-    if (token := state.get("encoder.backbone.cls_token")) is not None:
-        return _VIT.get((token.shape[-1], "encoder.backbone.dist_token" in state), "")
+    if found := _transformer(state, "encoder.backbone"):
+        return found
     # The file of a backbone has the names without that of the backbone in a method.
     projection = state.get("backbone._blocks.15._project_conv.weight", state.get("_blocks.15._project_conv.weight"))
     if projection is not None and projection.ndim == 4:
@@ -105,16 +110,52 @@ def _variant(state: Mapping[str, Tensor], network: str) -> str:
 
 
 def _numbers(own: Mapping[str, Tensor], weights: Mapping[str, Tensor], network: str) -> str:
-    shots, other_shots = _size(own, _SHOTS, 1), _size(weights, _SHOTS, 1)
-    if shots != other_shots:
-        return (
-            f"they are {_OF[network]} for {other_shots}-shot episodes, the method was built for {shots}-shot ones; "
-            "each number of shots has its own weights"
-        )
+    if shots := _other_shots(network, _size(own, _SHOTS, 1), _size(weights, _SHOTS, 1)):
+        return shots
     classes, other_classes = (_size(state, _CLASSES[network], 0) - 1 for state in (own, weights))
     if classes != other_classes:
         return f"they have {other_classes} base classes, the method was built for {classes}"
     return ""
+
+
+def _other_shots(network: str, shots: int, other_shots: int) -> str:
+    if shots == other_shots:
+        return ""
+    return (
+        f"they are {_OF[network]} for {other_shots}-shot episodes, the method was built for {shots}-shot ones; "
+        "each number of shots has its own weights"
+    )
+
+
+def _sets_and_shots(state: Mapping[str, Tensor]) -> tuple[int, int]:
+    """Return the number of FPTrans's sets of prompts, and K; zeros if there is no such bank."""
+    bank = _size(state, (_PROMPTS, 0), 0)
+    return next(((sets, bank // sets // 5) for sets in _SETS if bank % sets == 0 and bank // sets % 5 == 1), (0, 0))
+
+
+def _prompted(own: Mapping[str, Tensor], weights: Mapping[str, Tensor]) -> str:
+    (sets, shots), (other_sets, other_shots) = _sets_and_shots(own), _sets_and_shots(weights)
+    if sets and other_sets and shots != other_shots:
+        return _other_shots("fptrans", shots, other_shots)
+    if sets and other_sets and sets != other_sets:
+        return (
+            f"they were trained on {_SETS[other_sets]}, the method was built for weights of {_SETS[sets]} "
+            "(--train-dataset, in Python trained_on)"
+        )
+    frozen, other = (_transformer(state, "original_encoder") for state in (own, weights))
+    if frozen and other and frozen != other:
+        return f"the file of the backbone has {other}, the method was built with {frozen}"
+    blocks, other_blocks = (
+        len({key.split(".")[3] for key in state if key.startswith("encoder.backbone.blocks.")})
+        for state in (own, weights)
+    )
+    return f"they have {other_blocks} blocks, the method has {blocks}" if blocks != other_blocks else ""
+
+
+def _transformer(state: Mapping[str, Tensor], network: str) -> str:
+    """Return which vision transformer stands under a name; "" if none."""
+    token = state.get(f"{network}.cls_token")
+    return "" if token is None else _VIT.get((token.shape[-1], f"{network}.dist_token" in state), "")
 
 
 def _size(state: Mapping[str, Tensor], place: tuple[str, int], absent: int) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+import torch
 
 import fssbench
 from fssbench.checkpoints.mismatch import explain_mismatch
@@ -67,3 +68,29 @@ def test_a_method_is_not_at_odds_with_itself(name: str) -> None:
         state = _state(name, variant)
         assert explain_mismatch(state, state) == ""
         assert explain_mismatch(state, {"unknown": state[next(iter(state))]}) == ""
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"shot": 5}, "they are FPTrans's for 5-shot episodes, the method was built for 1-shot ones"),
+        ({"trained_on": "coco20i"}, "they were trained on coco20i, the method was built for weights of pascal5i"),
+        ({}, ""),
+    ],
+)
+def test_fptrans_has_prompts_for_each_number_of_shots_and_each_data_set(given: dict[str, Any], said: str) -> None:
+    ours, theirs = (fssbench.build("fptrans", "small", **its).state_dict() for its in ({}, given))
+    assert bool(found := explain_mismatch(ours, theirs)) == bool(said)
+    assert found.startswith(said)
+
+
+def test_fptrans_tells_another_depth_and_another_file_of_the_frozen_network() -> None:
+    ours = fssbench.build("fptrans", "small").state_dict()
+    deeper = ours | {"encoder.backbone.blocks.2.norm1.bias": torch.zeros(48)}
+    assert explain_mismatch(ours, deeper) == "they have 3 blocks, the method has 2"
+    other = ours | {"original_encoder.cls_token": torch.zeros(1, 1, 768)}
+    assert explain_mismatch(ours, other) == (
+        "the file of the backbone has vit-b16-384, the method was built with small"
+    )
+    odd = ours | {"encoder.backbone.prompt_tokens": torch.zeros(91, 12, 48)}
+    assert explain_mismatch(ours, odd) == ""
