@@ -8,7 +8,7 @@ hierarchical prior module (HPM), and information fusion module (IFM), which is P
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
@@ -21,7 +21,7 @@ from fssbench.errors import CheckpointError, UsageError
 from fssbench.layers.enrichment import Bins, FeatureEnrichment, default_bins, grids, reduction, resize
 from fssbench.layers.losses import segmentation_loss
 from fssbench.layers.masks import foreground, masked_average, resize_mask
-from fssbench.layers.prior import EPS
+from fssbench.layers.prior import EPS, normalized
 from fssbench.methods.base.method import Prediction, TrainingBatch
 from fssbench.methods.base.staged import StagedMethod, StageMaps, decide_each
 from fssbench.methods.base.word_vectors import LENGTH, Vectors, check_vectors, vector_of
@@ -154,13 +154,13 @@ class MIANet(StagedMethod[MIANetQuery, MIANetSupport]):
 
     def condition(self, features: StageMaps, mask: Tensor) -> MIANetSupport:
         """Return what is kept of supports; 255 counts as background."""
-        return self._support(self.down_features(features.middle), features, mask)
+        return self._support(self.prototype_of(self.down_features, features, mask), features, mask)
 
-    def _support(self, reduced: Tensor, maps: StageMaps, mask: Tensor) -> MIANetSupport:
-        inside = resize_mask(foreground(mask), maps.layer3).to(reduced.dtype)
+    def _support(self, prototype: Tensor, maps: StageMaps, mask: Tensor) -> MIANetSupport:
         # Unlike PFENet's, layer4 is that of the whole image: its mask comes later (`hierarchical_prior`).
-        support = MIANetSupport(masked_average(reduced, inside), self.layer4_of(maps), inside)
-        return support if self.unnamed is None else self.with_names(support, [self.unnamed] * len(reduced))
+        layer4 = self.layer4_of(maps)
+        support = MIANetSupport(prototype, layer4, resize_mask(foreground(mask), maps.layer3).to(layer4.dtype))
+        return support if self.unnamed is None else self.with_names(support, [self.unnamed] * len(mask))
 
     def with_names(self, support: MIANetSupport, names: Sequence[str]) -> MIANetSupport:
         """Return supports with their general prototype: the generator's, of name and instance prototype."""
@@ -222,7 +222,8 @@ class MIANet(StagedMethod[MIANetQuery, MIANetSupport]):
         query = self.read_query(self.encode(batch.query))
         maps, mask = self.encode(batch.supports[:, 0, 0]), batch.support_masks[:, 0, 0]
         reduced = self.down_features(maps.middle)
-        support = self._support(reduced, maps, mask)
+        inside = resize_mask(foreground(mask), reduced)
+        support = self._support(masked_average(reduced, inside), maps, mask)
         if batch.class_names:
             support = self.with_names(support, [names[0] for names in batch.class_names])
         enriched, size = self._enriched(query, support)
@@ -241,34 +242,8 @@ class MIANet(StagedMethod[MIANetQuery, MIANetSupport]):
         }
 
 
-def hierarchical_prior(query: Tensor, support: Tensor, mask: Tensor, cells: Sequence[tuple[int, int]]) -> list[Tensor]:
-    """Return how alike each query position and the support's object are, at each scale: (B, 1, *cells) in [0, 1).
-
-    From scale to scale the query is multiplied by the prior and pooled. The support is resized from its own size.
-
-    Args:
-        query: layer4 of the query, (B, C, h, w).
-        support: layer4 of the whole support, (B, C, h', w').
-        mask: (B, 1, h'', w'') in [0, 1].
-        cells: The (height, width) of each scale, finest first.
-    """
-    priors = []
-    if query.shape[-2:] != cells[0]:
-        # Quirk: where layer4 is coarser than the finest scale (VGG), that scale's prior takes no part in the chain.
-        resized = resize(support, cells[0]) * resize(mask, cells[0])
-        priors.append(mean_cosine(resize(query, cells[0]), resized))
-        cells = cells[1:]
-    for size in cells:
-        query = F.adaptive_avg_pool2d(query, size)
-        mask = resize(mask, size)  # quirk: of the mask of the scale before, not of the first
-        prior = mean_cosine(query, resize(support, size) * mask)
-        priors.append(prior)
-        query = query * prior
-    return priors
-
-
 def mean_cosine(query: Tensor, support: Tensor) -> Tensor:
-    """Return each query position's mean cosine with all support positions, scaled to [0, 1) over the map: (B, 1, h, w).
+    """Return each query position's mean cosine with all support positions, (B, h * w).
 
     Masked-out positions take part with a cosine of 0.
 
@@ -279,13 +254,40 @@ def mean_cosine(query: Tensor, support: Tensor) -> Tensor:
     a, b = query.flatten(2), support.flatten(2)
     norms = a.norm(dim=1)[:, :, None] * b.norm(dim=1)[:, None, :]
     cosine = torch.bmm(a.transpose(1, 2), b) / (norms + EPS)
-    return spread(cosine.mean(dim=2)).view(-1, 1, *query.shape[-2:])
+    return cosine.mean(dim=2)
 
 
-def spread(similarity: Tensor) -> Tensor:
-    """Return similarities (B, n) scaled to [0, 1) over n."""
-    low, high = similarity.amin(dim=1, keepdim=True), similarity.amax(dim=1, keepdim=True)
-    return (similarity - low) / (high - low + EPS)
+def hierarchical_prior(
+    query: Tensor,
+    support: Tensor,
+    mask: Tensor,
+    cells: Sequence[tuple[int, int]],
+    likeness: Callable[[Tensor, Tensor], Tensor] = mean_cosine,
+) -> list[Tensor]:
+    """Return how alike each query position and the support's object are, at each scale: (B, 1, *cells) in [0, 1).
+
+    From scale to scale the query is multiplied by the prior and pooled. The support is resized from its own size.
+
+    Args:
+        query: layer4 of the query, (B, C, h, w).
+        support: layer4 of the whole support, (B, C, h', w').
+        mask: (B, 1, h'', w'') in [0, 1].
+        cells: The (height, width) of each scale, finest first.
+        likeness: Another form of `mean_cosine`.
+    """
+    priors = []
+    if query.shape[-2:] != cells[0]:
+        # Quirk: where layer4 is coarser than the finest scale (VGG), that scale's prior takes no part in the chain.
+        resized = resize(support, cells[0]) * resize(mask, cells[0])
+        priors.append(normalized(likeness(resize(query, cells[0]), resized), cells[0], cells[0]))
+        cells = cells[1:]
+    for size in cells:
+        query = F.adaptive_avg_pool2d(query, size)
+        mask = resize(mask, size)  # quirk: of the mask of the scale before, not of the first
+        prior = normalized(likeness(query, resize(support, size) * mask), size, size)
+        priors.append(prior)
+        query = query * prior
+    return priors
 
 
 def triplet_loss(anchors: Tensor, local: Tensor, mask: Tensor) -> Tensor:
