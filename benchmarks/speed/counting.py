@@ -120,8 +120,9 @@ def count(case: Case, *, computing: bool = False) -> dict[str, Counts]:
         computing: Whether products are computed, too; that only takes longer.
     """
     with Counter(computing=computing):
-        options = method_info(case.method).tried_with if case.backbone not in LARGE else {}
-        plain = fssbench.build(case.method, case.backbone, shot=case.shots, **dict(options))
+        info = method_info(case.method)
+        options = dict(info.random_with) | (dict(info.tried_with) if case.backbone not in LARGE else {})
+        plain = fssbench.build(case.method, case.backbone, shot=case.shots, **options)
     method, size = fast_form(plain), (case.side, case.side)
     image, mask = torch.zeros(1, 3, *size), ellipse(case.side, 0.2)
     found: dict[str, Counts] = {}
@@ -152,10 +153,16 @@ def each_step(
         run: Given the name of each step and what it does; it returns what that returns.
     """
     features = run("encode", lambda: method.encode(image))
-    support = run("condition", lambda: method.condition(features, mask))
+    support = run("condition", lambda: conditioned(method, features, mask))
     query = run("prepare_query", lambda: method.prepare_query(first))
     size = (image.shape[-2], image.shape[-1])
     run("predict", lambda: method.predict_many([query], [[[support] * method.shot] * method.way], [size]))
+
+
+def conditioned(method: Method[Any, Any], features: object, mask: Tensor) -> object:
+    """Return what a method keeps of a support, whose class is a dog if it reads names."""
+    support = method.condition(features, mask)
+    return method.with_names(support, ["dog"]) if method.reads_class_names else support
 
 
 class Counter(Watching):  # type: ignore[no-untyped-call]

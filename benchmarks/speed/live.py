@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from counting import Counter, _side, _tensors, ellipse
+from counting import Counter, _side, _tensors, conditioned, ellipse
 from torch._ops import OpOverload
 
 import fssbench
@@ -76,13 +76,13 @@ def measured(name: str, backbone: str, shots: int) -> dict[str, object]:
         return result
 
     with Counter():
-        plain = fssbench.build(name, backbone, shot=shots)
+        plain = fssbench.build(name, backbone, shot=shots, **method_info(name).random_with)
     live = Live()
     with torch.inference_mode():
         method = fast_form(plain)
         image, mask, size = torch.zeros(1, 3, side, side), ellipse(side, 0.2), (375, 500)
         features = run("encode", partial(method.encode, image))
-        support = run("condition", partial(method.condition, features, mask))
+        support = run("condition", partial(conditioned, method, features, mask))
         with live:
             features = method.encode(image)  # in which no step has left anything
         query = run("prepare_query", partial(method.prepare_query, features))
