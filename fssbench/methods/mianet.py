@@ -253,7 +253,7 @@ def mean_cosine(query: Tensor, support: Tensor) -> Tensor:
     """
     a, b = query.flatten(2), support.flatten(2)
     norms = a.norm(dim=1)[:, :, None] * b.norm(dim=1)[:, None, :]
-    cosine = torch.bmm(a.transpose(1, 2), b) / (norms + EPS)
+    cosine: Tensor = torch.bmm(a.transpose(1, 2), b) / (norms + EPS)
     return cosine.mean(dim=2)
 
 
