@@ -313,7 +313,7 @@ CHECKS: Mapping[str, Check] = {
     "empty, whole, one-pixel and ignored support masks": _masks,
     "float32 predicts as float64": _precision,
     "the state dict restores the method": _state_dict,
-    "the order of the shots does not matter": _order_of_shots,
+    "the order of the shots does not matter, unless the method says so": _order_of_shots,
 }
 """The required properties and their checks.
 
