@@ -77,10 +77,11 @@ def test_less_is_a_change_too_and_another_torch_has_other_calls() -> None:
     assert operations.changes(case, {}, TORCH, {"predict": less}) == [f"{case}, predict: not in operations.csv"]
 
 
-def test_a_step_is_called_slower_only_if_its_fastest_repeat_is_too() -> None:
-    then = ratios.Timed("hsnet", "resnet50", 400, 1, "predict", 10.0, 9.0, 5, "a processor", 1, "2.13")
-    assert ratios.verdict(replace(then, ratio=12.0, lowest=11.9), then) == "10.00 before"
-    assert ratios.verdict(replace(then, ratio=13.0, lowest=12.6), then) == "10.00 before: slower"
-    assert ratios.verdict(replace(then, ratio=19.0, lowest=12.4), then) == "10.00 before: unclear, repeat it"
+def test_a_step_is_called_slower_only_if_its_lower_quartile_is_too() -> None:
+    then = ratios.Timed("hsnet", "resnet50", 400, 1, "predict", 10.0, 9.0, 9, "a processor", 1, "2.13")
+    assert ratios.verdict(replace(then, ratio=11.4, quartile=11.3), then) == "10.00 before"
+    assert ratios.verdict(replace(then, ratio=11.5, quartile=11.45), then) == "10.00 before: slower"
+    assert ratios.verdict(replace(then, ratio=19.0, quartile=11.4), then) == "10.00 before: unclear, repeat it"
+    assert ratios.verdict(replace(then, ratio=0.9), replace(then, ratio=0.5)) == "too short to be judged"
     assert "nothing to compare with" in ratios.verdict(then, None)
     assert replace(then, machine="another").key != then.key
