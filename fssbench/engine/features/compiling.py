@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -11,6 +12,9 @@ from torch import Tensor
 from fssbench.errors import UsageError
 
 Features = TypeVar("Features")
+
+_UNFINISHED = re.compile(r"(/\S+\.so): file too short")
+"""A library of torch's cache, which is not written at once."""
 
 
 def compiled(encode: Callable[[Tensor], Features]) -> Callable[[Tensor], Features]:
@@ -31,9 +35,12 @@ def compiled(encode: Callable[[Tensor], Features]) -> Callable[[Tensor], Feature
             if not isinstance(error, TorchDynamoException):
                 raise
             reason = next((line for line in str(error).splitlines() if line), type(error).__name__)
+            unfinished = _UNFINISHED.search(reason)
             raise UsageError(
                 f"--compile: torch can't compile the encoder here: {reason}",
-                "install a C++ compiler (g++, or CXX=...), or leave --compile out",
+                f"remove {unfinished[1]}, which a command that was killed has left"
+                if unfinished
+                else "install a C++ compiler (g++, or CXX=...), or leave --compile out",
             ) from error
 
     return call

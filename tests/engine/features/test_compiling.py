@@ -41,3 +41,18 @@ def test_without_a_compiler_a_sentence_says_so(monkeypatch: pytest.MonkeyPatch, 
     with pytest.raises(UsageError, match=r"can't compile the encoder here: .*ompiler") as caught:
         rows_frame(compiled=True)
     assert "leave --compile out" in str(caught.value.remedy)
+
+
+def test_a_library_that_was_not_written_to_its_end_is_named(monkeypatch: pytest.MonkeyPatch):
+    def broken(encode: object) -> object:
+        def refuse(images: torch.Tensor) -> None:
+            raise torch._dynamo.exc.TorchDynamoException(
+                "ImportError: /cache/c1/abc.main.so: file too short\n\nSet TORCH_LOGS"
+            )
+
+        return refuse
+
+    monkeypatch.setattr(torch, "compile", broken)
+    with pytest.raises(UsageError, match="file too short") as caught:
+        rows_frame(compiled=True)
+    assert caught.value.remedy == "remove /cache/c1/abc.main.so, which a command that was killed has left"
