@@ -1,8 +1,9 @@
 """Evaluate with the engine on a graphics card and on the processor: speed, utilisation, memory, equal labels.
 
-Registered weights, fold 0 of shapes-20i, the same episodes on both. Seconds include the reading of weights. Utilisation
-is the mean of what the driver reports every tenth of a second (it needs nvidia-ml-py; empty without). `make gpu` keeps
-the figures in gpu_engine.csv.
+Registered weights, fold 0 of shapes-20i, the same episodes on both, on the card in each precision, and once with
+compiled heads. Episodes per second are those of all seconds, the reading of weights and compiling included, and those
+by the median row of the second half. Utilisation is the mean of what the driver reports every tenth of a second (it
+needs nvidia-ml-py; empty without). `make gpu` keeps the figures in gpu_engine.csv.
 
     python benchmarks/speed/gpu_engine.py --limit 200 --out benchmarks/speed/gpu_engine.csv
 """
@@ -11,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import statistics
+import sys
 import tempfile
 import threading
 import time
@@ -19,15 +21,20 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import get_args
 
+import numpy as np
 import torch
 from measured import card_or_exit, keep
 from precision import labels
 
-from fssbench.engine.profiling.timers import StageTimers
 from fssbench.engine.runner import run_plans
 from fssbench.planning.plan import plan
 from fssbench.planning.request import Request
 from fssbench.planning.settings import Precision, Settings
+
+
+def of_precision(precision: Precision) -> Settings:
+    """Return the settings of a precision."""
+    return Settings(precision=precision)
 
 
 @contextmanager
@@ -40,7 +47,8 @@ def utilisation(card: torch.device) -> Iterator[list[int]]:
         while not ended.wait(0.1):
             try:
                 found.append(torch.cuda.utilization(card))
-            except (ImportError, RuntimeError):
+            except Exception as error:  # NVML has errors of its own, in a package that may be missing
+                print(f"utilisation is not known: {error}", file=sys.stderr)
                 return
 
     thread = threading.Thread(target=sample, daemon=True)
@@ -64,31 +72,34 @@ def main() -> None:
     for name in given.method.split(","):
         with tempfile.TemporaryDirectory() as folder:
 
-            def evaluated(device: str, precision: Precision, name: str = name, folder: Path = Path(folder)) -> float:
-                out = folder / f"{device.partition(':')[0]}-{precision}"
+            def evaluated(
+                device: str, settings: Settings, title: str, name: str = name, folder: Path = Path(folder)
+            ) -> tuple[float, float, dict[str, np.ndarray]]:
                 planned = plan(
                     Request(
-                        name, "shapes20i", fold="0", shots=given.shots, limit=given.limit, device=device, out=out,
-                        settings=Settings(precision=precision),
+                        name, "shapes20i", fold="0", shots=given.shots, limit=given.limit, device=device,
+                        out=folder / title, settings=settings,
                     )
                 )  # fmt: skip
-                timers, began = StageTimers(), time.perf_counter()
-                run_plans([planned], timers=timers, save=out.with_name(f"{out.name}-labels"))
-                return timers.episodes / (time.perf_counter() - began)
+                began, saved = time.perf_counter(), folder / f"{title}-labels"
+                (results,) = run_plans([planned], save=saved)
+                whole, rows = time.perf_counter() - began, results.frame["seconds"]
+                return len(rows) / whole, 1 / float(rows.iloc[len(rows) // 2 :].median()), labels(saved)
 
-            evaluated("cpu", "float32")
-            expected = labels(Path(folder) / "cpu-float32-labels")
-            for precision in get_args(Precision):
+            *_, expected = evaluated("cpu", Settings(), "cpu")
+            for settings in [*map(of_precision, get_args(Precision)), Settings(compiled_heads=True)]:
+                title = f"{settings.precision}{'-compiled' if settings.compiled_heads else ''}"
                 torch.cuda.reset_peak_memory_stats(card)
                 with utilisation(card) as percent:
-                    rate = evaluated(str(card), precision)
-                found = labels(Path(folder) / f"cuda-{precision}-labels")
+                    rate, later, found = evaluated(str(card), settings, title)
                 row = {
                     "method": name,
                     "shots": given.shots,
-                    "precision": precision,
+                    "precision": settings.precision,
+                    "head": "compiled" if settings.compiled_heads else "",
                     "episodes": len(found),
                     "episodes_per_second": f"{rate:.2f}",
+                    "second_half_per_second": f"{later:.2f}",
                     "utilisation_percent": round(statistics.mean(percent)) if percent else "",
                     "peak_mib": torch.cuda.max_memory_allocated(card) >> 20,
                     "pixels": sum(one.size for one in expected.values()),

@@ -14,6 +14,15 @@ from fssbench.cli.help import COMPUTING
 class ComputingOptions:
     """How an evaluation computes."""
 
+    compiled_heads: Annotated[
+        bool,
+        typer.Option(
+            "--compile-heads",
+            help="On a graphics card, compile parts of heads by torch, too, as CUDA graphs; those of "
+            "hsnet, asnet, pfenet and bam.",
+            rich_help_panel=COMPUTING,
+        ),
+    ] = False
     deterministic: Annotated[
         bool,
         typer.Option(

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 FREE = {
     *("replay", "out", "resume", "overwrite", "quiet", "profiled", "device"),
     *("feature_cache", "feature_store", "feature_store_size", "batch_size", "workers"),
-    *("compiled", "deterministic", "channels_last"),
+    *("compiled", "compiled_heads", "deterministic", "channels_last"),
 }
 """Options of an evaluation that do not decide what is evaluated."""
 

@@ -43,6 +43,7 @@ def described(settings: Settings) -> tuple[str, ...]:
     """Return what may change last digits, for the record of a start."""
     named = {
         "compiled": settings.compiled,
+        "compiled_heads": settings.compiled_heads,
         "channels_last": settings.channels_last,
         "deterministic": settings.deterministic,
     }

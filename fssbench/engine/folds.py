@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import torch
 
+from fssbench.engine.compiled_heads import compiled_head
 from fssbench.engine.computing import computing
 from fssbench.engine.features.cache import CacheCounts
 from fssbench.engine.features.jobs import AnyMethod, FoldJob
@@ -37,7 +38,6 @@ if TYPE_CHECKING:
     from fssbench.results.record import Run
     from fssbench.results.scoring import PredictedLabels
     from fssbench.results.until import Until
-
 
 _FEW = 4
 """Of so many runs that are broken off each is named."""
@@ -293,8 +293,9 @@ def _take(work: _Work, fold: int, share: Sequence[Part], results: Iterator[_Resu
 
 
 def form_of(method: AnyMethod, device: torch.device, settings: Settings) -> AnyMethod:
-    """Return the method in eval mode on its device, or its fast form."""
+    """Return the method in eval mode on its device, or its fast form, with a compiled head if settings have it so."""
     method = method.to(device).eval()
     if settings.channels_last and (encoder := method.shared_encoder) is not None:
         encoder.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    return method if settings.plain else fast_form(method)
+    form = method if settings.plain else fast_form(method)
+    return compiled_head(form) if settings.compiled_heads else form

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -28,6 +29,8 @@ class UnitSupport:
 
 class FastASNet(FastPairwise, ASNet):
     """ASNet whose queries are `UnitMaps` and whose supports are `UnitSupport`."""
+
+    fixed_shapes: ClassVar[tuple[str, ...]] = ("learner.forward",)
 
     def prepare(self) -> None:
         """Fold backbone and decoder."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -14,6 +16,8 @@ from fssbench.methods.bam import BAM
 
 class FastBAM(FastStaged, BAM):
     """See `BAM`."""
+
+    fixed_shapes: ClassVar[tuple[str, ...]] = ("meta_learner",)
 
     def prepare(self) -> None:
         """Fold all parts, and split the base learner's head."""

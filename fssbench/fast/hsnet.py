@@ -30,6 +30,7 @@ class FastHSNet(FastPairwise, HSNet):
     """HSNet whose queries are `UnitMaps` and whose supports are `KeptPositions`."""
 
     peak: ClassVar[int] = 4
+    fixed_shapes: ClassVar[tuple[str, ...]] = ("hpn.forward",)
 
     def prepare(self) -> None:
         """Fold backbone and decoder."""

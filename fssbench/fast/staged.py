@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -108,6 +108,8 @@ class FastStaged(FastJoint, StagedMethod[Any, Any]):
 
 class FastPFENet(FastStaged, PFENet):
     """See `PFENet`."""
+
+    fixed_shapes: ClassVar[tuple[str, ...]] = ("_enrichment.enrich", "_enrichment.classify")
 
     def prior_of_ways(
         self, layer4: Tensor, supports: Sequence[Sequence[PFENetSupport]], size: tuple[int, int]

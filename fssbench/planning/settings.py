@@ -30,6 +30,8 @@ class Settings:
             encoder makes of an image is rounded to float16, all else computes in float32). Only "float32" gives the
             digits of the releases, so a run records any other precision.
         compiled: Whether `encode` is compiled by torch first.
+        compiled_heads: Whether the parts of heads that have the same shapes in every episode are compiled, too
+            (`fssbench.engine.compiled_heads`); graphics cards only.
         plain: Whether the method itself predicts instead of its fast form (`fssbench.fast.form`); the run records it.
         profiled: Whether operations are counted and each stage waits for the graphics card
             (`fssbench.engine.profiling.timers`).
@@ -49,6 +51,7 @@ class Settings:
     workers: int | None = None
     precision: Precision = "float32"
     compiled: bool = False
+    compiled_heads: bool = False
     profiled: bool = False
     plain: bool = False
     deterministic: bool = False
@@ -76,10 +79,18 @@ class Settings:
         """Return the context in which methods are called on a device.
 
         Raises:
-            UsageError: If the device does not support the precision.
+            UsageError: If the device does not support the precision, or heads can't be compiled for it.
         """
         import torch
 
+        from fssbench.layers.devices import serial_on
+
+        if self.compiled_heads and serial_on(device):
+            raise UsageError(
+                "--compile-heads is for graphics cards: on a processor the work of a head depends on each mask, and "
+                "compiled heads were no faster (docs/scale.md)",
+                "leave it out",
+            )
         if device.type == "cuda":
             # TF32 is off by default here. torch allows it in convolutions, which changes digits.
             tf32 = self.precision not in ("float32", "float16-features")

@@ -142,7 +142,8 @@ class Start:
         environment: Machine and software.
         batches: How many episodes a call had, where that changed on the way: (8, 4) after memory ran out once; empty
             where it did not change.
-        computed: What else may change last digits: "compiled", "channels_last", "deterministic".
+        computed: What else may change last digits: "compiled", "compiled_heads", "channels_last",
+            "deterministic".
     """
 
     __pydantic_config__: ClassVar[dict[str, object]] = STRICT

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import torch
 from torch import Tensor
 
 import fssbench
+from fssbench.engine.compiled_heads import compiled_head
 from fssbench.fast.form import fast_form
 from fssbench.methods.base.method import Method, Prediction
 from fssbench.methods.catalogue import method_info
@@ -64,6 +66,22 @@ def test_it_predicts_on_the_card_what_it_predicts_on_the_processor(
         assert_close(prediction.logits, reference.logits, 1e-4)
         assert (prediction.labels.cpu() != reference.labels).float().mean() <= 1e-3
         assert prediction.present.tolist() == reference.present.tolist()
+
+
+@pytest.mark.parametrize("name", ["hsnet", "asnet", "pfenet", "bam"])
+def test_compiled_heads_predict_what_others_do(name: str, card: torch.device, caplog: pytest.LogCaptureFixture) -> None:
+    variant = next(iter(method_info(name).tasks))
+    form = fast_form(narrow(name, variant, *episode_shape(name, variant)).to(card))
+    compiled = compiled_head(form)
+    with torch.inference_mode():
+        expected = predicted(form, card, *episode_shape(name, variant))
+        # At the second call a shape is compiled, at the next ones a CUDA graph is recorded and replayed.
+        found = [predicted(compiled, card, *episode_shape(name, variant)) for _ in range(5)]
+    assert not caplog.messages, "nothing was compiled"
+    # The earlier ones, too: what a CUDA graph returns is overwritten by its next call.
+    for prediction, reference in zip(chain(*found), expected * len(found), strict=True):
+        assert_close(prediction.logits, reference.logits.cpu(), 1e-4)
+        assert (prediction.labels != reference.labels).float().mean() <= 1e-3
 
 
 @pytest.mark.parametrize("path", golden.CASES, ids=lambda path: path.stem)

@@ -11,6 +11,8 @@ _FOLDER = str(Path(__file__).resolve().parents[3] / "benchmarks" / "speed")
 sys.path.insert(0, _FOLDER)
 try:
     counting = import_module("counting")
+    gpu = import_module("gpu")
+    gpu_engine = import_module("gpu_engine")
     operations = import_module("operations")
     ratios = import_module("ratios")
 finally:
