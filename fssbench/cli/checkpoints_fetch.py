@@ -73,12 +73,15 @@ def _without_vectors(identifiers: Sequence[str]) -> list[str]:
         BrokenFileError: If what comes is not the recorded file.
     """
     from fssbench.cli.data_fetch import interruptible, shown
+    from fssbench.config import cache_folder
     from fssbench.methods.base.word_vectors import fetch_vectors, shipped_vectors
+    from fssbench.writable import check_writable
 
     known = {one.id: one for one in shipped_vectors().values()}
     for name in identifiers:
         if name in known:
             wanted = known[name]
+            check_writable(cache_folder(), "XDG_CACHE_HOME")
             wanted.path.parent.mkdir(parents=True, exist_ok=True)
             with interruptible(wanted.path.parent), shown() as progress:
                 path = fetch_vectors(wanted, progress)

@@ -28,7 +28,7 @@ from fssbench.datasets.coco20i.image_order import read_image_list
 from fssbench.datasets.folder import coco as own_coco
 from fssbench.datasets.folder.description import read_description
 from fssbench.datasets.folder.exports import read_export
-from fssbench.datasets.io import images, pickled_annotations, pickled_lists
+from fssbench.datasets.io import images, pickled_annotations, pickled_array, pickled_lists
 from fssbench.datasets.io.archives import files_in
 from fssbench.datasets.io.matlab import read_matlab
 from fssbench.datasets.pascalpart.files import read_lists, read_objects
@@ -277,6 +277,11 @@ READERS = {
         "a.pkl",
         pickled_lists.read_pickle,
         lambda: [pickle.dumps(_SPLITS, protocol) for protocol in (0, 2, 4)],
+    ),
+    "pickled-array": Reader(
+        "word2vec.pkl",
+        lambda path: pickled_array.read_array(path, (3, 5)),
+        lambda: [pickle.dumps(np.arange(15, dtype=np.float32).reshape(3, 5), protocol=3)],
     ),
     "pickled-annotations": Reader(
         "a.pkl",

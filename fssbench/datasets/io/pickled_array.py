@@ -1,7 +1,7 @@
 """Reading one pickled NumPy array of float32 without unpickling: the bytes of its values are taken, nothing is made.
 
 A pickled array names three things of NumPy, its shape, its type, and the bytes of its values. The standard library
-parses the instructions; any other name, type or instruction is refused, and nothing is imported or called.
+parses the instructions of protocol 3. Any other name, type or instruction is refused; nothing is imported or called.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from fssbench.files import file_size
 _NAMES = frozenset(
     ("numpy.core.multiarray _reconstruct", "numpy._core.multiarray _reconstruct", "numpy ndarray", "numpy dtype")
 )
-_BYTES = frozenset(("BINBYTES", "SHORT_BINBYTES", "BINBYTES8"))
-_ARGUMENTS = frozenset(("BININT", "BININT1", "BININT2", "BINUNICODE", "SHORT_BINUNICODE"))
+_BYTES = frozenset(("BINBYTES", "SHORT_BINBYTES"))
+_ARGUMENTS = frozenset(("BININT", "BININT1", "BININT2", "BINUNICODE"))
 _SILENT = {
-    *("PROTO", "FRAME", "BINPUT", "LONG_BINPUT", "MEMOIZE", "BINGET", "MARK", "TUPLE", "TUPLE1", "TUPLE2", "TUPLE3"),
+    *("PROTO", "BINPUT", "BINGET", "MARK", "TUPLE", "TUPLE1", "TUPLE2", "TUPLE3"),
     *("REDUCE", "BUILD", "NONE", "NEWFALSE", "STOP"),
 }
 """What a pickled array has besides; NEWTRUE is there once, in the type, and would be Fortran's order elsewhere."""
