@@ -84,6 +84,19 @@ class Plain:
         return (supports[0][0][0] == 1).long()
 
 
+class Reader(Plain):
+    """Finds what is called a key, and nothing else."""
+
+    reads_class_names = True
+
+    def with_names(self, support, names):
+        return (support, names)
+
+    def predict(self, query, supports, size):
+        mask, (name,) = supports[0][0]
+        return (mask[0] == 1).long() * (name == "key")
+
+
 class Broken(MyNet):
     def predict(self, query, supports, size):
         raise ValueError("the shapes\\ndo not fit")
@@ -220,6 +233,20 @@ def test_a_function_and_a_class_without_a_network(fssbench: Any) -> None:
     assert one == two
     code, _, _ = fssbench(*EVAL, "--method", "my.py:copy_mask", "--task", "fs-cs", "--ways", "2", "--out", "joint")
     assert code == 0
+
+
+@pytest.mark.usefixtures("file")
+def test_a_class_that_reads_names_is_given_them(fssbench: Any) -> None:
+    for name in ("Plain", "Reader"):
+        code, _, err = fssbench(*EVAL, "--fold", "1", "--limit", "30", "--method", f"my.py:{name}", "--out", name)
+        assert code == 0, err
+    plain, reader = (load_run(name).frame for name in ("Plain", "Reader"))
+    keys = reader["class_names"].map(lambda names: "key" in names)
+    assert 0 < keys.sum() < len(keys)
+    found = [frame["intersection"].map(lambda counts: counts[1]) for frame in (plain, reader)]
+    assert found[1][keys].tolist() == found[0][keys].tolist()
+    assert not found[1][~keys].any()
+    assert found[0][~keys].any()
 
 
 @pytest.mark.usefixtures("file")
