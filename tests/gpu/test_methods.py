@@ -95,7 +95,7 @@ def test_the_golden_cases_hold_on_the_card(path: Path, form: str, card: torch.de
     method = golden.built(case).to(card)
     predicts = fast_form(method) if form == "fast" else method
     query, images, masks = (tensor.to(card) for tensor in golden.inputs(case))
-    found = predicts.segment(query, images, masks, size=tuple(case["size"]))
+    found = predicts.segment(query, images, masks, size=tuple(case["size"]), class_names=case.get("class_names"))
     assert int((found.labels.cpu().numpy() != golden._labels(case)).sum()) <= case["differing_pixels"]
     if case["present"] is not None:
         assert found.present.tolist() == case["present"]

@@ -19,6 +19,7 @@ from fssbench.methods.base.method import TrainingBatch
 from fssbench.methods.base.word_vectors import character_vector
 from fssbench.methods.mianet import MIANet, hierarchical_prior, triplet_loss
 from fssbench.protocols.rules import protocol
+from fssbench.results.caveats import caveats
 from tests.training.tiny import Indexed
 
 SIDE = 96
@@ -89,11 +90,14 @@ def test_an_evaluation_gives_the_data_set_s_names() -> None:
 
     method = _built(shot=2)
     method.__class__ = Watched
-    rows = fssbench.evaluate(method, Indexed(), ASKED, protocol=RULES).frame
-    assert len(rows) == 2
+    results = fssbench.evaluate(method, Indexed(), ASKED, protocol=RULES)
+    assert len(results.frame) == 2
     assert checked == ["square 1", "square 2"]
     assert {name for names in seen for name in names} == {"square 1", "square 2"}
     assert len(seen) == 4  # a support and its class, each once
+    told = caveats(results, results.summary(draws=0), [])
+    assert "mianet looks at the first of 2 supports alone, as its release does" in told
+    assert "names of classes are read as word vectors: characters" in told
 
 
 def test_a_name_that_it_can_t_read_is_refused_before_any_image_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
