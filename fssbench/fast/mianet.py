@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import torch
 from torch import Tensor
@@ -21,6 +21,8 @@ _ALONE = 1e3
 
 class FastMIANet(FastStaged, MIANet):
     """See `MIANet`."""
+
+    fixed_shapes: ClassVar[tuple[str, ...]] = ("_enrichment.classify",)
 
     def prior_of(self, layer4: Tensor, support: MIANetSupport, cells: Sequence[tuple[int, int]]) -> list[Tensor]:
         """Return the prior of each scale; no position of the query is compared with those of the support one by one."""

@@ -126,7 +126,7 @@ def test_an_error_of_the_step_itself_stays_one() -> None:
             step(torch.ones(2))
 
 
-@pytest.mark.parametrize("name", ["hsnet", "asnet", "pfenet", "bam"])
+@pytest.mark.parametrize("name", ["hsnet", "asnet", "pfenet", "bam", "mianet"])
 def test_heads_are_compiled_and_predict_the_same(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(devices, "SERIAL_ON", frozenset())  # as on a graphics card
     noting = Noting()
