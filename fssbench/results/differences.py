@@ -29,7 +29,15 @@ class Difference:
 
 def first_difference(stored: Run, requested: Run) -> Difference | None:
     """Return the first difference that forbids to mix the rows of two runs; None if there is none."""
-    return _difference(stored, requested, "")
+    return _difference(stored, requested, "") or _heads_difference(stored, requested)
+
+
+def _heads_difference(stored: Run, requested: Run) -> Difference | None:
+    """Return whether heads were compiled in one of two runs alone; None if it is not known of both."""
+    if not stored.starts or not requested.starts:
+        return None
+    before, now = (any("compiled_heads" in start.computed for start in run.starts) for run in (stored, requested))
+    return None if before == now else Difference("--compile-heads", before, now)
 
 
 def _difference(stored: object, requested: object, name: str) -> Difference | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,8 @@ from fssbench.layers import devices
 from fssbench.methods.catalogue import method_info
 from fssbench.planning.settings import Settings
 from fssbench.results import load_run
+from fssbench.results.continues import check_continues
+from fssbench.results.differences import first_difference
 from tests.engine.stub import NearestColour, Patches, questions, rules
 from tests.methods.narrow import SIDE, narrow
 
@@ -167,7 +170,14 @@ def test_it_is_on_record_and_the_rows_are_the_same(tmp_path: Path, monkeypatch: 
         Doubling(), Patches(), episodes, protocol=rules(), settings=settings, out=tmp_path / "run"
     )
     assert noting.steps[0]
-    assert load_run(tmp_path / "run").run.starts[-1].computed == ("compiled_heads",)
+    stored = load_run(tmp_path / "run").run
+    assert stored.starts[-1].computed == ("compiled_heads",)
+    other = replace(stored, starts=(replace(stored.starts[-1], computed=("compiled",)),))
+    assert first_difference(stored, stored) is None
+    assert first_difference(other, other) is None
+    assert first_difference(stored, replace(stored, starts=())) is None, "as where nothing is to be computed"
+    with pytest.raises(UsageError, match="its --compile-heads is True, this command's is False"):
+        check_continues(tmp_path / "run", other)
     usual = fssbench.evaluate(Doubling(), Patches(), episodes, protocol=rules())
     columns = ["intersection", "union"]
     assert found.frame[columns].equals(usual.frame[columns])
