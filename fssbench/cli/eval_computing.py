@@ -18,8 +18,7 @@ class ComputingOptions:
         bool,
         typer.Option(
             "--compile-heads",
-            help="On a graphics card, compile parts of heads by torch, too, as CUDA graphs; those of "
-            "hsnet, asnet, pfenet and bam.",
+            help="On a graphics card, compile parts of heads by torch, as CUDA graphs; a warning names heads without.",
             rich_help_panel=COMPUTING,
         ),
     ] = False
