@@ -22,6 +22,7 @@ from fssbench.fast.pytree import tensors_of
 from fssbench.layers import devices
 from fssbench.methods.catalogue import method_info
 from fssbench.planning.settings import Settings
+from fssbench.registry import imported
 from fssbench.results import load_run
 from fssbench.results.continues import check_continues
 from fssbench.results.differences import first_difference
@@ -129,7 +130,20 @@ def test_an_error_of_the_step_itself_stays_one() -> None:
             step(torch.ones(2))
 
 
-@pytest.mark.parametrize("name", ["hsnet", "asnet", "pfenet", "bam", "mianet"])
+HEADS = ("hsnet", "asnet", "pfenet", "bam", "mianet")
+
+
+def test_the_documentation_names_the_heads_that_have_such_parts() -> None:
+    forms: dict[str, Any] = {
+        name: imported(fast) for name in fssbench.list_methods() if (fast := method_info(name).fast)
+    }
+    assert {name for name, form in forms.items() if form.fixed_shapes} == set(HEADS)
+    text = (Path(fssbench.__file__).parents[1] / "docs" / "scale.md").read_text(encoding="utf-8")
+    (section,) = [part for part in text.split("\n### ") if part.startswith("Compiled heads")]
+    assert all(f"`{name}`" in section.split("\n\n")[1] for name in HEADS)
+
+
+@pytest.mark.parametrize("name", HEADS)
 def test_heads_are_compiled_and_predict_the_same(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(devices, "SERIAL_ON", frozenset())  # as on a graphics card
     noting = Noting()

@@ -20,6 +20,7 @@ from fssbench.methods.base.method import Method, Prediction
 from fssbench.methods.catalogue import method_info
 from fssbench.planning.settings import Precision, Settings
 from fssbench.training.episodic import training_mode
+from tests.engine.test_compiled_heads import HEADS
 from tests.golden import test_golden as golden
 from tests.methods.narrow import OPTIONS, narrow
 from tests.methods.test_devices import LOOKS_AT_NOTHING, SIZE, batch, forms, moved, trained
@@ -71,7 +72,7 @@ def test_it_predicts_on_the_card_what_it_predicts_on_the_processor(
 
 # An error of the compiler is a warning, and so would be its warnings here.
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning")
-@pytest.mark.parametrize("name", ["hsnet", "asnet", "pfenet", "bam"])
+@pytest.mark.parametrize("name", HEADS)
 def test_compiled_heads_predict_what_others_do(name: str, card: torch.device, caplog: pytest.LogCaptureFixture) -> None:
     variant = next(iter(method_info(name).tasks))
     form = fast_form(narrow(name, variant, *episode_shape(name, variant)).to(card))
