@@ -66,6 +66,8 @@ class PreparedSupport:
 class FastDCAMA(FastJoint, DCAMA):
     """See `DCAMA`."""
 
+    conditions_by_shot = True
+
     def prepare(self) -> None:
         """Fold the backbone, for all methods that share it, and part the mixer's first convolution by what it reads."""
         fold_form(self, self.feature_extractor)

@@ -86,6 +86,7 @@ def _arguments(method: AnyMethod) -> object:
     if method.built is None:
         return id(method)
     built = method.built
-    # A method from outside may condition supports for its number of shots.
-    shot = None if built.name in list_methods() and method.info is None else built.shot
+    # A method from outside may condition supports for its number of shots, whatever it says.
+    known = built.name in list_methods() and method.info is None
+    shot = None if known and not method.conditions_by_shot else built.shot
     return built.variant, built.backbone, repr(sorted(built.options.items())), shot

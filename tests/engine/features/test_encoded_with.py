@@ -73,3 +73,12 @@ def test_the_sides_of_vat_tell_its_features_apart() -> None:
     keys = {encoder_key(method, ALL, CPU) for method in (narrow, wider)}
     assert len(keys) == 2
     assert None not in keys
+
+
+@pytest.mark.parametrize(("name", "producers"), [("dcama", [0, 1]), ("pfenet", [0, 0])])
+def test_supports_of_one_and_five_shots_are_shared_unless_the_method_says_so(name: str, producers: list[int]) -> None:
+    one, five = (fast_form(with_options(name, {**OPTIONS[name], "shot": shot})) for shot in (1, 5))
+    episodes, small = questions(count=2), replace(rules(), input=(96, 96))
+    jobs = [FoldJob(method, episodes, small, order_of_work(episodes)) for method in (one, five)]
+    assert same_parts(jobs).producers == producers
+    assert same_parts(jobs).encoders == [0, 0]
