@@ -110,8 +110,8 @@ class Method(nn.Module, ABC, Generic[Features, Support]):
         predicts_in_threads: Whether, on a CPU, several threads may call `predict` at once in place of `predict_many`. A
             class that overrides either of them and does not set this flag is assumed not to allow it.
         reads_class_names: Whether it is given the name of each class, besides masks; see `with_names`.
-        conditions_by_shot: Whether `condition` depends on `shot`. If not, what it makes of a support serves runs of 1 and
-            of 5 shots.
+        conditions_by_shot: Whether `condition` depends on `shot`. If not, what it makes of a support serves runs of 1
+            and of 5 shots.
         fixed_shapes: What `--compile-heads` compiles: its methods, and those of its networks ("network.forward"), that
             take and return trees of tensors with the same shapes in every episode of a run, but for the batch.
     """
