@@ -21,7 +21,7 @@ from fssbench.protocols.rules import Protocol, protocol
 PROTOCOLS = {"hsnet": "hsnet", "asnet": "ifsl-fss", "pfenet": "pfenet", "ntrenet": "ntrenet", "bam": "bam",
              "ppnet": "panet", "rpmm": "rpmm", "mlc": "mlc", "cyctr": "cyctr",
              "sccan": "sccan", "hdmnet": "hdmnet", "ssp": "mlc", "patnet": "hsnet",
-             "dcama": "dcama", "vat": "vat", "fptrans": "fptrans"}  # fmt: skip
+             "dcama": "dcama", "vat": "vat", "fptrans": "fptrans", "mianet": "mianet"}  # fmt: skip
 """Of each method that was released with its evaluation, the protocol of that release."""
 BACKBONES = {"fptrans": "vit-b16-384"}
 """Of methods that have no ResNet-50."""

@@ -21,6 +21,8 @@ from torch import Tensor, nn
 
 import fssbench
 from fssbench.backbones.resnet import resnet50
+from fssbench.datasets.pascal5i.dataset import facts
+from fssbench.methods.base.word_vectors import vector_of
 
 
 def _hsnet(_root: Path, _shots: int) -> nn.Module:
@@ -245,9 +247,32 @@ def _fptrans(_root: Path, shots: int) -> nn.Module:
     return FPTrans(settings, MagicMock())
 
 
+def _mianet(_root: Path, shots: int) -> nn.Module:
+    import model.resnet as networks
+
+    plain = networks.resnet50
+    networks.resnet50 = lambda **options: plain(**{**options, "pretrained": False})
+    import model.mianet as release
+    from model.PSPNet import OneModel as BaseLearner
+
+    # Word vectors as random weights have them here, a row for each class; the first is that of the background.
+    names = ("background", *facts().classes)
+    release.load_obj = lambda _name: torch.stack([torch.from_numpy(vector_of(name, "characters")) for name in names])
+    settings = Namespace(
+        layers=50, zoom_factor=8, shot=shots, vgg=False, data_set="pascal", ignore_label=255, split=0, classes=2,
+        print_freq=10,
+    )  # fmt: skip
+    weights = {"state_dict": BaseLearner(settings).state_dict()}
+    load, torch.load = torch.load, lambda *_arguments, **_options: weights
+    try:
+        return release.MIANet(settings, layers=50, shot=shots)
+    finally:
+        torch.load = load
+
+
 MADE: dict[str, Callable[[Path, int], nn.Module]] = {
     "hsnet": _hsnet, "asnet": _asnet, "pfenet": _pfenet, "ntrenet": _ntrenet, "bam": _bam, "ppnet": _ppnet,
     "rpmm": _rpmm, "mlc": _mlc, "ssp": _ssp, "patnet": _patnet, "cyctr": _cyctr, "sccan": _sccan,
-    "hdmnet": _hdmnet, "dcama": _dcama, "vat": _vat, "fptrans": _fptrans,
+    "hdmnet": _hdmnet, "dcama": _dcama, "vat": _vat, "fptrans": _fptrans, "mianet": _mianet,
 }  # fmt: skip
 """What builds each method's released model, given its folder and the number of shots."""

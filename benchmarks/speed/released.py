@@ -31,6 +31,7 @@ from fssbench.engine.profiling.memory import peak_memory
 from fssbench.engine.profiling.profile import Line, Profile, make_profile
 from fssbench.engine.profiling.timers import COMPUTING, StageTimers
 from fssbench.fast.form import fast_form
+from fssbench.methods.catalogue import method_info
 from fssbench.planning.settings import Settings, parse_bytes
 from fssbench.protocols.label_maps import ignored_pixels, support_mask
 from fssbench.protocols.rules import Protocol
@@ -41,7 +42,7 @@ CALIBRATED = {"hsnet": "hpn_learner.decoder2.2.bias", "asnet": "learner.decoder2
               "ntrenet": "cls.3.bias", "bam": "cls_meta.3.bias", "rpmm": "layer9.bias",
               "cyctr": "cls.3.bias", "patnet": "hpn_learner.decoder2.2.bias", "sccan": "cls_meta.3.bias",
               "hdmnet": "transformer.mix_transformer.cls.4.bias", "dcama": "model.mixer3.2.bias",
-              "vat": "hpn_learner.ours.decoder.2.bias"}  # fmt: skip
+              "vat": "hpn_learner.ours.decoder.2.bias", "mianet": "cls.3.bias"}  # fmt: skip
 
 
 COUNTED = 40
@@ -70,6 +71,8 @@ class Release:
             if self.rules.name == "cyctr":
                 outside = ignored_pixels(self.dataset.label(episode.query), size, rule, rim=False)
                 return self.answer(query, images, stacked, torch.from_numpy(outside)[None])
+            if self.rules.name == "mianet":
+                return self.answer(query, images, stacked % 255, episode.classes[0])
             # FPTrans takes what is neither object nor background for what it is.
             return self.answer(query, images, stacked if self.rules.name == "fptrans" else stacked % 255)
 
@@ -133,7 +136,11 @@ def main() -> None:
         share = {"rpmm": 10 / 3 if given.shots > 1 else 1.0, "hdmnet": 2.0}.get(given.method, 1.0)
         state[CALIBRATED[given.method]][1] -= (logits[:, 1] - logits[:, 0]).median() * share
     plain = fssbench.build(
-        given.method, BACKBONES.get(given.method, "resnet50"), shot=given.shots, trained_on="pascal5i"
+        given.method,
+        BACKBONES.get(given.method, "resnet50"),
+        shot=given.shots,
+        trained_on="pascal5i",
+        **method_info(given.method).random_with,
     )
     fssbench.load_release(plain, {key: value.clone() for key, value in state.items()})
     method = fast_form(plain)

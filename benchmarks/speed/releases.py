@@ -2,8 +2,8 @@
 
 The repositories: juhongm999/hsnet, dahyun-kang/ifsl, dvlab-research/PFENet, LIUYUANWEI98/NERTNet, chunbolang/BAM,
 Xiangyi1996/PPNet-PyTorch, Yang-Bob/PMMs, LiheYoung/MiningFSS, fanq15/SSP, slei109/PATNet, YanFangCS/CyCTR-Pytorch,
-Sam1224/SCCAN, pawn-sxy/DCAMA, Seokju-Cho/Volumetric-Aggregation-Transformer, Pbihao/HDMNet, Jarvis73/FPTrans, each
-cloned into a folder of the repository's name. What they import and do not need for an answer (torchvision's download,
+Sam1224/SCCAN, pawn-sxy/DCAMA, Seokju-Cho/Volumetric-Aggregation-Transformer, Pbihao/HDMNet, Jarvis73/FPTrans,
+Aldrich2y/MIANet, each cloned into a folder of the repository's name. What they import and do not need for an answer (torchvision's download,
 Lightning, plots) is replaced by stand-ins. HDMNet and VAT also need the package einops. release_models.py builds each.
 """
 
@@ -26,7 +26,8 @@ from fssbench.backbones.resnet import resnet50
 FOLDERS = {"hsnet": "hsnet", "asnet": "ifsl/fs-s", "pfenet": "PFENet", "ntrenet": "NERTNet", "bam": "BAM",
            "ppnet": "PPNet-PyTorch", "rpmm": "PMMs", "mlc": "MiningFSS", "ssp": "SSP", "patnet": "PATNet",
            "cyctr": "CyCTR-Pytorch", "sccan": "SCCAN", "hdmnet": "HDMNet",
-           "dcama": "DCAMA", "vat": "Volumetric-Aggregation-Transformer", "fptrans": "FPTrans"}  # fmt: skip
+           "dcama": "DCAMA", "vat": "Volumetric-Aggregation-Transformer", "fptrans": "FPTrans",
+           "mianet": "MIANet"}  # fmt: skip
 Answer = Callable[..., Tensor]
 """Gives the logits (K, 2, h, w) of each shot, or (1, 2, h, w) of the episode, for a query (1, 3, H, W), supports
 (1, K, 3, H, W) and masks (1, K, H, W). If images keep their own sizes, it takes lists of K supports (1, 3, H, W) and of
@@ -96,9 +97,13 @@ def released(name: str, folder: Path, shots: int) -> tuple[nn.Module, Answer]:
         finer = [side // 8 for side in query.shape[-2:]]
         return model(query, images, masks.float(), out_shape=finer)["out"]
 
+    def named(query: Tensor, images: Tensor, masks: Tensor, class_id: int) -> Tensor:
+        found = model(query, images, masks, class_chosen=[class_id])
+        return found[0] if isinstance(found, tuple) else found
+
     asked = {"hsnet": pairwise, "asnet": pairwise, "ppnet": parts, "rpmm": mixtures,
              "mlc": own_sizes, "ssp": own_sizes, "patnet": pairwise, "cyctr": padded, "sccan": windows,
-             "dcama": together, "vat": pairwise, "fptrans": prompted}  # fmt: skip
+             "dcama": together, "vat": pairwise, "fptrans": prompted, "mianet": named}  # fmt: skip
     return model, asked.get(name, staged)
 
 
