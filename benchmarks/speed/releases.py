@@ -3,8 +3,9 @@
 The repositories: juhongm999/hsnet, dahyun-kang/ifsl, dvlab-research/PFENet, LIUYUANWEI98/NERTNet, chunbolang/BAM,
 Xiangyi1996/PPNet-PyTorch, Yang-Bob/PMMs, LiheYoung/MiningFSS, fanq15/SSP, slei109/PATNet, YanFangCS/CyCTR-Pytorch,
 Sam1224/SCCAN, pawn-sxy/DCAMA, Seokju-Cho/Volumetric-Aggregation-Transformer, Pbihao/HDMNet, Jarvis73/FPTrans,
-Aldrich2y/MIANet, each cloned into a folder of the repository's name. What they import and do not need for an answer (torchvision's download,
-Lightning, plots) is replaced by stand-ins. HDMNet and VAT also need the package einops. release_models.py builds each.
+Aldrich2y/MIANet, each cloned into a folder of the repository's name. What they import and do not need for an answer
+(torchvision's download, Lightning, plots) is replaced by stand-ins. HDMNet and VAT also need the package einops.
+release_models.py builds each.
 """
 
 from __future__ import annotations
