@@ -12,7 +12,7 @@ from fssbench.methods.catalogue import MethodInfo, list_backbones, method_info
 from fssbench.planning.base_classes import check_base_classes_known, check_base_classes_shared
 from fssbench.planning.defaults import protocol_source
 from fssbench.planning.request import Task
-from fssbench.protocols.rules import Protocol, ProtocolFile, ScoreAt, default_protocol
+from fssbench.protocols.rules import Protocol, ProtocolFile, ScoreAt, default_protocol, protocols_on
 from fssbench.protocols.rules import protocol as protocol_of
 
 Purpose = Literal["evaluate", "score", "train", "segment"]
@@ -179,7 +179,14 @@ def _protocol(names: Names, info: MethodInfo | None, task: Task | None) -> Proto
         )
     if names.score_at is not None:
         protocol = protocol.at(names.score_at)
-    here = protocol.on(names.dataset)
+    try:
+        here = protocol.on(names.dataset)
+    except UsageError as error:
+        others = protocols_on(names.dataset, protocol.task)
+        if protocol.takes(names.dataset) or not others:
+            raise
+        named = f"--protocol {others[0]}" + (f"; or {', '.join(others[1:])}" if others[1:] else "")
+        raise UsageError(error.message, named) from error
     if here.own is not None:
         _check_own(here, here.own)
     return here

@@ -175,6 +175,11 @@ def protocol_of_list(name: str, where: str) -> Protocol:
     return protocol(name)
 
 
+def protocols_on(dataset: str, task: str) -> list[str]:
+    """Return the names of the shipped protocols for a task ("fss" or "fscs") that are defined for a data set."""
+    return [name for name, rules in _shipped().items() if rules.task == task and rules.takes(dataset)]
+
+
 def default_protocol(dataset: str, task: str, release: str) -> str:
     """Return the name of the default protocol; never one of another package.
 

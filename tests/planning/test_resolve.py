@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import pytest
@@ -85,3 +86,12 @@ def test_what_does_not_fit_is_refused_alike(purpose: Purpose, change: dict[str, 
 def test_rules_of_counting_are_held_where_something_is_counted(names: Names, message: str) -> None:
     with pytest.raises(UsageError, match=message):
         resolve(names)
+
+
+def test_a_data_set_that_the_release_does_not_evaluate_names_the_protocols_that_do() -> None:
+    with pytest.raises(UsageError, match="protocol pfenet is not defined for fss1000") as raised:
+        resolve(replace(EVAL, method="pfenet", dataset="fss1000"))
+    assert raised.value.remedy is not None
+    first, *others = re.findall(r"[a-z0-9-]+", raised.value.remedy.removeprefix("--protocol "))
+    for name in (first, *(other for other in others if other != "or")):
+        assert resolve(replace(EVAL, method="pfenet", dataset="fss1000", protocol=name)).protocol is not None
