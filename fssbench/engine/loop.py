@@ -117,7 +117,7 @@ def evaluate_jobs(
     workers = default_workers(device, processes) if settings.workers is None else settings.workers
     labels = _label_maps(jobs, dataset)
     with (
-        freed_memory_kept(device),
+        freed_memory_kept(device) as settle,
         Loader(
             dataset, workers, max(STEPS_AHEAD, 2 * sizes.most), pinned=device.type == "cuda", label=labels.of
         ) as loader,
@@ -129,6 +129,7 @@ def evaluate_jobs(
             stored=_stored(jobs, same, settings, device),
             looks=looks,
             rounds=settings.precision == "float16-features",
+            between=settle,
         )
         features.cache.counts = cache_counts or features.cache.counts
         room = room_of(features.cache, settings.feature_cache, [job.method for job in jobs], device)
@@ -145,6 +146,7 @@ def evaluate_jobs(
             # A command that is told to end writes the rows of the episodes that are predicted at that moment.
             with finishing():
                 if not attempt.reason:
+                    settle()
                     if room is not None:
                         room.before(found, indices.stop)
                     with attempted() as attempt, torch.inference_mode(), settings.autocast(device):

@@ -72,6 +72,7 @@ class Features:
         stored: Of encoders, by their numbers in `same`, the store of their features.
         rounds: Whether features are rounded to float16.
         looks: After how many episodes of each list the evaluation may end.
+        between: Called after each image from which something was computed.
     """
 
     def __init__(
@@ -90,8 +91,9 @@ class Features:
         stored: Mapping[int, StoredEncoder] | None = None,
         rounds: bool = False,
         looks: Sequence[int] = (),
+        between: Callable[[], None] = lambda: None,
     ) -> None:
-        self._stored, self._rounds = stored or {}, rounds
+        self._stored, self._rounds, self._between = stored or {}, rounds, between
         self._jobs, self._steps, self._loader = jobs, steps, loader
         self._device, self.batch_size, self._timers = device, batch_size, timers
         self._copies, self._channels_last = Copies(device, channels_last=channels_last), channels_last
@@ -164,6 +166,7 @@ class Features:
             for batch in _group_by_encoder(sources[start : start + self.batch_size]):
                 for source, raw in zip(batch, self._encoded(batch), strict=True):
                     self._derive(source, raw, missing[source], found, indices.stop)
+                    self._between()
         return found
 
     def prefetch(self, indices: range) -> None:

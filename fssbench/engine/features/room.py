@@ -14,14 +14,11 @@ import torch
 
 from fssbench.engine.features.cache import FeatureCache
 from fssbench.engine.features.jobs import AnyMethod
-from fssbench.engine.profiling.memory import peak_memory
+from fssbench.engine.profiling.memory import WHOLE, peak_memory
 from fssbench.fast.pytree import bytes_of
 
 Key = TypeVar("Key", bound=Hashable)
 
-WHOLE = 15 << 28
-"""Bytes of a command that evaluates one method on a processor, as far as features can be left out for it: a sixteenth
-less than 4 GiB, as predictions of some episodes need more than those before them."""
 LEAST = 1 << 30
 """Bytes of features that there is always room for, because encoding images again and again would take long."""
 

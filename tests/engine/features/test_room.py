@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
 import pandas as pd
 import pytest
 import torch
 
 from fssbench import evaluate
+from fssbench.engine import loop
 from fssbench.engine.features import room as module
 from fssbench.engine.features.cache import FeatureCache
 from fssbench.engine.features.room import Room, room_of
@@ -119,3 +123,18 @@ def test_rows_are_the_same_with_little_room(monkeypatch: pytest.MonkeyPatch) -> 
     found = run(None)
     pd.testing.assert_frame_equal(found.drop(columns="seconds"), expected.drop(columns="seconds"))
     assert method.encoded > at_once, "with room for nothing more images are encoded again"
+
+
+def test_freed_memory_is_looked_at_after_each_image_and_before_each_prediction(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked: list[int] = []
+
+    @contextmanager
+    def counting(_device: torch.device) -> Iterator[Callable[[], None]]:
+        yield lambda: looked.append(method.encoded)
+
+    method, settings = NearestColour(), Settings(feature_cache=0, batch_size=1)
+    monkeypatch.setattr(loop, "freed_memory_kept", counting)
+    evaluate(method, Patches(), questions(count=3), protocol=rules(), settings=settings)
+    # Each number of images once, as they are encoded one by one, and once more where a call is predicted.
+    assert set(looked) == set(range(1, method.encoded + 1))
+    assert len(looked) > method.encoded

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from fssbench.engine.profiling.memory import freed_memory_kept
+from fssbench.engine.profiling import memory
+from fssbench.engine.profiling.memory import freed_memory_kept, resident
 
 ROOT = Path(__file__).parents[3]
 
@@ -54,3 +55,41 @@ with freed_memory_kept(torch.device("cpu")), ThreadPoolExecutor(1) as pool:
 def test_a_graphics_card_has_its_own_allocator():
     with freed_memory_kept(torch.device("cuda")):
         pass
+
+
+def _fragmented() -> list[torch.Tensor]:
+    """Return small tensors, between which 192 MiB were freed."""
+    large, small = [], []
+    for _ in range(24):
+        large.append(torch.ones(2 << 20))
+        small.append(torch.ones(1 << 8))
+    return small
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs glibc")
+def test_a_process_of_too_much_memory_returns_what_was_freed(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(memory, "WHOLE", resident() + (100 << 20))
+    monkeypatch.setattr(memory, "_GROWN", 300 << 20)
+    with freed_memory_kept(torch.device("cpu")) as settle:
+        settle()
+        kept = [_fragmented()]
+        before = resident()
+        settle()
+        assert resident() < before - (150 << 20)
+        # Not once more before it has grown: pages that are used again are zeroed first.
+        kept.append(_fragmented())
+        again = resident()
+        settle()
+        assert resident() > again - (20 << 20)
+        assert len(kept) == 2
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs glibc")
+def test_a_process_of_less_memory_keeps_it(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(memory, "WHOLE", resident() + (1 << 30))
+    with freed_memory_kept(torch.device("cpu")) as settle:
+        kept = _fragmented()
+        before = resident()
+        settle()
+        assert resident() > before - (20 << 20)
+        assert len(kept) == 24
