@@ -23,8 +23,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import fssbench
-from fssbench.engine.features.room import LEAST, WHOLE
-from fssbench.engine.profiling.memory import MOST
+from fssbench.engine.features.room import LEAST
+from fssbench.engine.profiling.memory import MOST, WHOLE
 from fssbench.methods.catalogue import method_info
 
 HERE = Path(__file__).resolve().parent

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from fssbench.engine.features.compiling import compiler_reason
 from fssbench.engine.features.jobs import AnyMethod
 from fssbench.fast.form import shallow_copy
 from fssbench.fast.pytree import mapped, tensors_of
@@ -86,12 +87,9 @@ class CompiledStep:
             # What a CUDA graph returns is overwritten by its next call.
             return mapped(self._compiled(*given), Tensor.clone)
         except Exception as error:
-            # Imported here because it takes seconds; after an error of the compiler it is imported already.
-            from torch._dynamo.exc import TorchDynamoException
-
-            if not isinstance(error, TorchDynamoException):
+            reason = compiler_reason(error)
+            if reason is None:
                 raise
-            reason = next((line for line in str(error).splitlines() if line), type(error).__name__)
             _LOG.warning(
                 "--compile-heads: torch can't compile %s, which is computed without it: %s", self._title, reason
             )

@@ -25,10 +25,15 @@ def prior_mask(query: Tensor, support: Tensor, size: tuple[int, int]) -> Tensor:
 
 def most_similar(query: Tensor, support: Tensor) -> Tensor:
     """Return for each query position the largest cosine with a support position, (B, h * w); see `prior_mask`."""
+    return cosines(query, support).amax(dim=2)
+
+
+def cosines(query: Tensor, support: Tensor) -> Tensor:
+    """Return the cosines of all query and support positions, (B, h * w, h' * w'); see `prior_mask`."""
     a, b = query.flatten(2), support.flatten(2)
     norms = a.norm(dim=1)[:, :, None] * b.norm(dim=1)[:, None, :]
-    cosine: Tensor = torch.bmm(a.transpose(1, 2), b) / (norms + EPS)
-    return cosine.amax(dim=2)
+    found: Tensor = torch.bmm(a.transpose(1, 2), b) / (norms + EPS)
+    return found
 
 
 def normalized(similarity: Tensor, grid: tuple[int, int], size: tuple[int, int]) -> Tensor:

@@ -21,28 +21,14 @@ from fssbench.errors import CheckpointError, UsageError
 from fssbench.layers.enrichment import Bins, FeatureEnrichment, default_bins, grids, reduction, resize
 from fssbench.layers.losses import segmentation_loss
 from fssbench.layers.masks import foreground, masked_average, resize_mask
-from fssbench.layers.prior import EPS, normalized
+from fssbench.layers.prior import cosines, normalized
 from fssbench.methods.base.method import Prediction, TrainingBatch
 from fssbench.methods.base.staged import StagedMethod, StageMaps, decide_each
 from fssbench.methods.base.word_vectors import LENGTH, Vectors, check_vectors, vector_of
+from fssbench.methods.pfenet import PFENetQuery
 
 _AUXILIARY_WEIGHT = 1.0
 _MARGIN = 0.5
-
-
-@dataclass(frozen=True, eq=False)
-class MIANetQuery:
-    """What the head reads of B queries.
-
-    Attributes:
-        reduced: The reduced middle-level maps, (B, width, h, w).
-        layer4: layer4, (B, C, h', w').
-        size: (height, width) of the images.
-    """
-
-    reduced: Tensor
-    layer4: Tensor
-    size: tuple[int, int]
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,7 +48,7 @@ class MIANetSupport:
     general: Tensor | None = None
 
 
-class MIANet(StagedMethod[MIANetQuery, MIANetSupport]):
+class MIANet(StagedMethod[PFENetQuery, MIANetSupport]):
     """Multi-information aggregation network.
 
     Quirk: with K supports only the first is looked at; the release has no rule for more. It is the one that the
@@ -174,9 +160,9 @@ class MIANet(StagedMethod[MIANetQuery, MIANetSupport]):
         for name in names:
             vector_of(name, self.vectors)
 
-    def read_query(self, maps: StageMaps) -> MIANetQuery:
+    def read_query(self, maps: StageMaps) -> PFENetQuery:
         """Return what the head reads of queries."""
-        return MIANetQuery(self.down_features(maps.middle), self.layer4_of(maps), maps.size)
+        return PFENetQuery(self.down_features(maps.middle), self.layer4_of(maps), maps.size)
 
     # One episode.
 
@@ -185,7 +171,7 @@ class MIANet(StagedMethod[MIANetQuery, MIANetSupport]):
         return hierarchical_prior(layer4, support.layer4, support.mask, cells)
 
     def predict_batch(
-        self, query: MIANetQuery, supports: Sequence[Sequence[MIANetSupport]], sizes: Sequence[tuple[int, int]]
+        self, query: PFENetQuery, supports: Sequence[Sequence[MIANetSupport]], sizes: Sequence[tuple[int, int]]
     ) -> list[Prediction]:
         """Return the predictions of B episodes, raw logits; see `decide`.
 
@@ -195,7 +181,7 @@ class MIANet(StagedMethod[MIANetQuery, MIANetSupport]):
         maps, size = self._enriched(query, supports[0][0])
         return decide_each(self._enrichment[0].classify(maps, size), query.size, sizes)
 
-    def _enriched(self, query: MIANetQuery, support: MIANetSupport) -> tuple[list[Tensor], tuple[int, int]]:
+    def _enriched(self, query: PFENetQuery, support: MIANetSupport) -> tuple[list[Tensor], tuple[int, int]]:
         """Return the enriched map of each scale, and the size of the query's map."""
         if support.general is None:
             raise UsageError(
@@ -251,10 +237,7 @@ def mean_cosine(query: Tensor, support: Tensor) -> Tensor:
         query: (B, C, h, w).
         support: (B, C, h', w'), zero where it is masked out.
     """
-    a, b = query.flatten(2), support.flatten(2)
-    norms = a.norm(dim=1)[:, :, None] * b.norm(dim=1)[:, None, :]
-    cosine: Tensor = torch.bmm(a.transpose(1, 2), b) / (norms + EPS)
-    return cosine.mean(dim=2)
+    return cosines(query, support).mean(dim=2)
 
 
 def hierarchical_prior(

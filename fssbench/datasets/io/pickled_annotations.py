@@ -50,18 +50,28 @@ def read_annotations(path: Path, remedy: str | None = None) -> object:
         MissingError: If there is no such file.
         BrokenFileError: If it is truncated, not a pickle, too large, or has an instruction for something else.
     """
-    try:
-        if file_size(path) > MAX_BYTES:
-            raise BrokenFileError(f"{path} is too large for annotations", remedy)
-        raw = path.read_bytes()
-    except FileNotFoundError as error:
-        raise MissingError(f"there is no file {path}", remedy) from error
-    except OSError as error:
-        raise BrokenFileError(f"can't read {path}: {error.strerror}", remedy) from error
+    raw = raw_pickle(path, MAX_BYTES, "annotations", remedy)
     try:
         return _run(raw)
     except (ValueError, TypeError, IndexError, KeyError, AttributeError, RecursionError, OverflowError) as error:
         raise BrokenFileError(f"{path} is truncated or not a pickle of annotations", remedy) from error
+
+
+def raw_pickle(path: Path, most: int, content: str, remedy: str | None = None) -> bytes:
+    """Return the bytes of a file.
+
+    Raises:
+        MissingError: If there is no such file.
+        BrokenFileError: If it has more than `most` bytes, and so is too large for its content, or can't be read.
+    """
+    try:
+        if file_size(path) > most:
+            raise BrokenFileError(f"{path} is too large for {content}", remedy)
+        return path.read_bytes()
+    except FileNotFoundError as error:
+        raise MissingError(f"there is no file {path}", remedy) from error
+    except OSError as error:
+        raise BrokenFileError(f"can't read {path}: {error.strerror}", remedy) from error
 
 
 def _run(raw: bytes) -> object:

@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from fssbench.errors import BrokenFileError, MissingError
-from fssbench.files import file_size
+from fssbench.datasets.io.pickled_annotations import raw_pickle
+from fssbench.errors import BrokenFileError
 
 _NAMES = frozenset(
     ("numpy.core.multiarray _reconstruct", "numpy._core.multiarray _reconstruct", "numpy ndarray", "numpy dtype")
@@ -37,14 +37,7 @@ def read_array(path: Path, shape: tuple[int, int], remedy: str | None = None) ->
         BrokenFileError: If it is anything else than one such array.
     """
     count = shape[0] * shape[1] * np.dtype(np.float32).itemsize
-    try:
-        if file_size(path) > 2 * count + 4096:
-            raise BrokenFileError(f"{path} is too large for an array of {shape[0]} x {shape[1]} numbers", remedy)
-        raw = path.read_bytes()
-    except FileNotFoundError as error:
-        raise MissingError(f"there is no file {path}", remedy) from error
-    except OSError as error:
-        raise BrokenFileError(f"can't read {path}: {error.strerror}", remedy) from error
+    raw = raw_pickle(path, 2 * count + 4096, f"an array of {shape[0]} x {shape[1]} numbers", remedy)
     try:
         values = _values(raw, shape)
     except (ValueError, TypeError, IndexError, KeyError, AttributeError, OverflowError) as error:

@@ -11,8 +11,8 @@ import pickletools
 from pathlib import Path
 from typing import cast
 
-from fssbench.errors import BrokenFileError, MissingError
-from fssbench.files import file_size
+from fssbench.datasets.io.pickled_annotations import raw_pickle
+from fssbench.errors import BrokenFileError
 
 MAX_BYTES = 64 << 20
 """Larger files are refused; the release's largest split file has 6 MB."""
@@ -34,15 +34,7 @@ def read_pickle(path: Path) -> Value:
         MissingError: If there is no such file.
         BrokenFileError: If it is truncated, not a pickle, too large, or has any other value.
     """
-    try:
-        if file_size(path) > MAX_BYTES:
-            raise BrokenFileError(f"{path} is too large for a split file")
-        raw = path.read_bytes()
-    except FileNotFoundError as error:
-        raise MissingError(f"there is no file {path}") from error
-    except OSError as error:
-        raise BrokenFileError(f"can't read {path}: {error.strerror}") from error
-    return parse_pickle(raw, path)
+    return parse_pickle(raw_pickle(path, MAX_BYTES, "a split file"), path)
 
 
 def parse_pickle(raw: bytes, path: Path) -> Value:

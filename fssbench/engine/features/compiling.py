@@ -29,12 +29,9 @@ def compiled(encode: Callable[[Tensor], Features]) -> Callable[[Tensor], Feature
         try:
             return ready(images)
         except Exception as error:
-            # Imported here because it takes seconds; after an error of the compiler it is imported already.
-            from torch._dynamo.exc import TorchDynamoException
-
-            if not isinstance(error, TorchDynamoException):
+            reason = compiler_reason(error)
+            if reason is None:
                 raise
-            reason = next((line for line in str(error).splitlines() if line), type(error).__name__)
             unfinished = _UNFINISHED.search(reason)
             raise UsageError(
                 f"--compile: torch can't compile the encoder here: {reason}",
@@ -44,3 +41,13 @@ def compiled(encode: Callable[[Tensor], Features]) -> Callable[[Tensor], Feature
             ) from error
 
     return call
+
+
+def compiler_reason(error: Exception) -> str | None:
+    """Return the first line of what torch's compiler says; None if the error is of something else."""
+    # Imported here because it takes seconds; after an error of the compiler it is imported already.
+    from torch._dynamo.exc import TorchDynamoException
+
+    if not isinstance(error, TorchDynamoException):
+        return None
+    return next((line for line in str(error).splitlines() if line), type(error).__name__)

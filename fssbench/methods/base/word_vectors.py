@@ -12,7 +12,7 @@ import hashlib
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, cast, get_args
 
@@ -80,7 +80,7 @@ class ShippedVectors:
         """The file at its host, or on a mirror (FSSBENCH_MIRROR)."""
         return Remote(mirrored(self.url), self.id, size=self.size, sha256=self.sha256)
 
-    @property
+    @cached_property  # names are looked up for every support
     def rows(self) -> dict[str, int]:
         """The row of each class by its normalised name."""
         names = class_names(self.dataset) or ()
