@@ -75,6 +75,7 @@ class MIANet(StagedMethod[PFENetQuery, MIANetSupport]):
 
     reads_class_names: ClassVar[bool] = True
     order_of_shots_matters: ClassVar[bool] = True
+    shots_read: ClassVar[int | None] = 1
 
     def __init__(
         self,

@@ -125,7 +125,8 @@ class Segmenter:
         with torch.inference_mode():
             self.masks = [self._outlined(*pair) for pair in zip(supports, masks, strict=True)]
             self._supports = [
-                [self._condition(supports[at], self.masks[at], name) for at in found] for name, found in shots.items()
+                [self._condition(supports[at], self.masks[at], name) for at in found[: self._method.shots_read]]
+                for name, found in shots.items()
             ]
 
     def __call__(self, photo: Image) -> Segmentation:

@@ -151,12 +151,14 @@ def test_photos_replaced_during_the_evaluation(dataset: InFiles, tmp_path: Path,
     check_photo_digests(read_rows(tmp_path / "run" / "rows.jsonl"), tmp_path)
 
 
-def test_a_loader_reads_the_file_of_each_photo_it_reads(dataset: InFiles):
+def test_a_loader_notes_the_file_of_each_photo_of_an_episode(dataset: InFiles):
     view = InputTransform((24, 24), "bilinear")
     with Loader(dataset, 0) as loader:
         loader.image(view, "p3")
         assert loader.digests_of(["p3"]) == (hashlib.sha256(b"photo 3").hexdigest()[:12],)
-        assert loader.digests_of(["p3", "p4"]) is None
+        assert loader.digests_of(["p4"]) == (hashlib.sha256(b"photo 4").hexdigest()[:12],)  # it was not looked at
+    with Loader(Patches(), 0) as loader:
+        assert loader.digests_of(["p3"]) is None
 
 
 def test_a_data_set_seen_from_another_has_its_files(dataset: InFiles):

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -113,14 +115,18 @@ class Features:
             self._keys_by_source.setdefault(key.source, []).append(key)
         self.cache: FeatureCache[FeatureKey] = FeatureCache(budget, uses)
         self._largest: dict[tuple[int, bool], int] = {}
-        self._empty_masks: dict[tuple[InputTransform, str, int], bool] = {}
+        self._empty_masks: dict[tuple[InputTransform, str, int | None], bool] = {}
 
     def query(self, index: int) -> FeatureKey:
         """Return the key of a step's query."""
         return self._key(self._steps[index][0], self._episode(index).query)
 
     def supports(self, index: int) -> list[list[FeatureKey]]:
-        """Return the keys of a step's supports, by way and shot."""
+        """Return the keys of the supports that a step's method looks at, by way and shot."""
+        read = self._jobs[self._steps[index][0]].method.shots_read
+        return [shots[:read] for shots in self._all_supports(index)]
+
+    def _all_supports(self, index: int) -> list[list[FeatureKey]]:
         job, episode = self._steps[index][0], self._episode(index)
         apart = self._jobs[job].protocol.other_classes == "neither"
         return [
@@ -132,12 +138,25 @@ class Features:
         ]
 
     def lost_supports(self, index: int) -> tuple[int, ...] | None:
-        """Return for each class of a past step how many support masks are empty at the input size; None if none is."""
-        lost = tuple(
-            sum(self._empty_masks[key.transform, key.image, class_id] for key in shots)
-            for shots, class_id in zip(self.supports(index), self._episode(index).classes, strict=True)
-        )
+        """Return for each class of a past step how many support masks are empty at the input size; None if none is.
+
+        Supports that the method does not look at count, too: rows tell what the episode has.
+        """
+        lost = tuple(sum(map(self._is_empty, shots)) for shots in self._all_supports(index))
         return lost if any(lost) else None
+
+    def _is_empty(self, key: FeatureKey) -> bool:
+        if (key.transform, key.image, key.class_id) not in self._empty_masks:
+            self._mask(key)
+        return self._empty_masks[key.transform, key.image, key.class_id]
+
+    def _mask(self, key: FeatureKey) -> npt.NDArray[np.uint8]:
+        """Return the mask of a support at the input size, and note whether it is empty."""
+        assert key.class_id is not None  # noqa: S101 - of a support
+        label = self._loader.label(key.image)
+        resized = support_mask(label, key.class_id, key.transform.size, key.transform.rule, key.others)
+        self._empty_masks[key.transform, key.image, key.class_id] = not (resized == 1).any()
+        return resized
 
     def needed(self, index: int) -> list[FeatureKey]:
         """Return all keys that a step needs, each once."""
@@ -258,10 +277,7 @@ class Features:
                 query = method.prepare_query(own)
             return query if type(method).leave_out is Method.leave_out else self._without_ignored(method, key, query)
         with self._timers.stage("decode"):
-            label = self._loader.label(key.image)
-            resized = support_mask(label, key.class_id, key.transform.size, key.transform.rule, key.others)
-            self._empty_masks[key.transform, key.image, key.class_id] = not (resized == 1).any()
-            mask = torch.from_numpy(resized)[None].to(self._device)
+            mask = torch.from_numpy(self._mask(key))[None].to(self._device)
         with self._timers.stage("condition"):
             support = method.condition(own, mask)
             if method.reads_class_names:

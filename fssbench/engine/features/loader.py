@@ -119,8 +119,13 @@ class Loader:
         return self._dataset.class_names[class_id]
 
     def digests_of(self, names: Iterable[str]) -> tuple[str, ...] | None:
-        """Return the digests of photos that were read; None if the data set has no files."""
-        found = tuple(self.digests.get(name, "") for name in names)
+        """Return the digests of photos, of one that a method does not look at, too; None if the data set has no files.
+
+        Raises:
+            MissingError: If such a photo is missing.
+            BrokenFileError: If it can't be read.
+        """
+        found = tuple(self.digests.get(name) or self._digest(name) for name in names)
         return found if all(found) else None
 
     def mask_digests_of(self, names: Iterable[str]) -> tuple[str, ...] | None:
@@ -142,15 +147,21 @@ class Loader:
 
     def _read_image(self, name: str) -> Image:
         image = self._dataset.image(name)
-        path = self._dataset.photo_path(name)
-        if path is not None:
-            digest = photo_digest(path, self._dataset.remedy)
-            if self.digests.setdefault(name, digest) != digest:
-                raise BrokenFileError(
-                    f"{path} was replaced during the evaluation: the rows would come from two different photos",
-                    "restore the photo, then continue with --resume",
-                )
+        self._digest(name)
         return image
+
+    def _digest(self, name: str) -> str:
+        """Return the digest of a photo's file, and note it; empty if the data set has no files."""
+        path = self._dataset.photo_path(name)
+        if path is None:
+            return ""
+        digest = photo_digest(path, self._dataset.remedy)
+        if self.digests.setdefault(name, digest) != digest:
+            raise BrokenFileError(
+                f"{path} was replaced during the evaluation: the rows would come from two different photos",
+                "restore the photo, then continue with --resume",
+            )
+        return digest
 
     def _read_label(self, name: str) -> Label:
         label = self._read_raw(name)

@@ -112,6 +112,8 @@ class Method(nn.Module, ABC, Generic[Features, Support]):
         reads_class_names: Whether it is given the name of each class, besides masks; see `with_names`.
         conditions_by_shot: Whether `condition` depends on `shot`. If not, what it makes of a support serves runs of 1
             and of 5 shots.
+        shots_read: How many of the K supports of a class are looked at, from the first; None for all. The others are
+            neither encoded nor given to `predict`.
         fixed_shapes: What `--compile-heads` compiles: its methods, and those of its networks ("network.forward"), that
             take and return trees of tensors with the same shapes in every episode of a run, but for the batch.
     """
@@ -123,6 +125,7 @@ class Method(nn.Module, ABC, Generic[Features, Support]):
     predicts_in_threads: ClassVar[bool] = False
     reads_class_names: ClassVar[bool] = False
     conditions_by_shot: ClassVar[bool] = False
+    shots_read: ClassVar[int | None] = None
     fixed_shapes: ClassVar[tuple[str, ...]] = ()
 
     task: Task
@@ -161,7 +164,8 @@ class Method(nn.Module, ABC, Generic[Features, Support]):
 
         Args:
             query: Features of the query, batch 1.
-            supports: `supports[n][k]` is the k-th support of the n-th class from `condition`, batch 1.
+            supports: `supports[n][k]` is the k-th support of the n-th class from `condition`, batch 1; those of
+                `shots_read`.
             size: (height, width) of the labels and logits.
         """
 
@@ -309,7 +313,9 @@ class Method(nn.Module, ABC, Generic[Features, Support]):
             )
         supports = [
             [self.condition(self.encode(image[None]), mask[None]) for image, mask in zip(images, masks, strict=True)]
-            for images, masks in zip(support_images, support_masks, strict=True)
+            for images, masks in zip(
+                support_images[:, : self.shots_read], support_masks[:, : self.shots_read], strict=True
+            )
         ]
         if class_names is not None and len(class_names) != len(supports):
             raise UsageError(f"there are {len(supports)} classes and {len(class_names)} names of classes")
