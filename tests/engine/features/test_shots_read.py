@@ -61,7 +61,7 @@ def test_a_missing_photo_that_is_not_looked_at_is_named(tmp_path: Path) -> None:
     dataset = InFiles(tmp_path)
     (tmp_path / "p9").unlink()
     episode = Episode("p0", (1,), (("p3", "p6", "p9"),), 1)
-    with pytest.raises(MissingError, match="there is no file .*p9"):
+    with pytest.raises(MissingError, match=r"there is no file .*p9"):
         evaluate(FirstTwo(1, 3), dataset, [episode], protocol=rules("shapes"))
 
 
