@@ -42,7 +42,8 @@ TRAINED = {
     "vat",
 }
 LEVEL = {"canet", "oslsm", "ppnet", "repri"}
-"""With one support level with `prototype`, or below it, on some fold: heads that learn little from so few steps. The other trained methods are above every floor on every fold."""
+"""With one support level with `prototype`, or below it, on some fold: heads that learn little from so few steps. The
+other trained methods are above every floor on every fold."""
 JOINT = {"hsnet", "asnet", "asnet-hm", "pfenet", "panet"}
 """What is trained for classification and segmentation together (FS-CS)."""
 OURS = [record for record in records() if record.dataset == "shapes20i"]
