@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from fssbench.engine.profiling.memory import return_freed_memory
 from fssbench.errors import UsageError
 
 if TYPE_CHECKING:
@@ -166,3 +167,5 @@ def free_unused(device: torch.device) -> None:
         import torch
 
         torch.cuda.empty_cache()
+    elif device.type == "cpu":
+        return_freed_memory()

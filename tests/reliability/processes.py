@@ -96,6 +96,12 @@ class Server:
             cwd=REPOSITORY,
         )
 
+    @property
+    def virtual(self) -> int:
+        """The size of the address space of the server in bytes, which a process starts with; Linux alone."""
+        pages = int(Path(f"/proc/{self._process.pid}/statm").read_text(encoding="ascii").split()[0])
+        return pages * os.sysconf("SC_PAGE_SIZE")
+
     def told(self, order: Mapping[str, Any]) -> dict[str, Any]:
         """Return the reply to an order."""
         assert self._process.stdin is not None

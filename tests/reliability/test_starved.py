@@ -210,3 +210,17 @@ def test_two_commands_on_one_folder_and_one_cache(server: Server, own: Path, who
     assert [one.wait().code for one in elsewhere] == [0, 0]
     assert counted(own / "a") == counted(own / "b") == counted(whole / "run")
     assert not [name for name in files_in(own / "cache") if Path(name).name.startswith(".")]
+
+
+@pytest.mark.slow
+def test_memory_that_runs_out_is_returned_and_the_run_goes_on_with_fewer(server: Server, tmp_path: Path) -> None:
+    words = (
+        *("eval", "--method", "hsnet", "--backbone", "resnet50", "--random-weights", "--dataset", "shapes20i"),
+        *("--protocol", "hsnet", "--fold", "0", "--episodes", "4", "--out"),
+    )
+    assert server.run(Order(tmp_path, (*words, "alone"))).code == 0
+    limit = {"RLIMIT_AS": server.virtual + (700 << 20)}
+    ended = server.run(Order(tmp_path, (*words, "starved", "--batch-size", "64"), limits=limit))
+    assert ended.code == 0, ended.err
+    assert "memory ran out on cpu; from here 32 episodes in a call" in ended.err
+    assert counted(tmp_path / "starved") == counted(tmp_path / "alone")

@@ -90,12 +90,15 @@ def freed_memory_kept(device: torch.device) -> Iterator[Callable[[], None]]:
     arenas of single threads consist of pieces of 64 MiB that are returned as soon as they are empty, so threads that
     start now share one arena. At the end all free memory is returned to the system.
 
+    Not where the system limits the address space (`ulimit -v`): there, what is kept counts as used, and is lacking to
+    oneDNN, which asks the system itself.
+
     Yields:
         What is called between steps: it returns free memory to the system if the process has more than `WHOLE`. DCAMA's
         supports lie between what was freed since, so that 48 of them took 0.7 GiB more than they are.
     """
     library = _glibc() if device.type == "cpu" else None
-    if library is None:
+    if library is None or _limited():
         yield lambda: None
         return
     trim, limit = library.malloc_trim, WHOLE
@@ -111,6 +114,24 @@ def freed_memory_kept(device: torch.device) -> Iterator[Callable[[], None]]:
     try:
         yield settle
     finally:
+        return_freed_memory()
+
+
+def _limited() -> bool:
+    """Return whether the system limits the address space of this process (`ulimit -v`); Linux alone."""
+    import resource
+
+    return resource.getrlimit(resource.RLIMIT_AS)[0] != resource.RLIM_INFINITY
+
+
+def return_freed_memory() -> None:
+    """Return freed memory to the system, now and from here on; only under glibc.
+
+    Where memory has run out, freed memory that is kept is of no use to what asks the system itself: oneDNN for the code
+    that it compiles.
+    """
+    library = _glibc()
+    if library is not None:
         for parameter, value in _USUAL.items():
             library.mallopt(parameter, value)
         library.malloc_trim(0)
