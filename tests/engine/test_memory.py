@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import resource
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,9 +13,8 @@ import torch
 from torch import Tensor
 
 from fssbench import evaluate
-from fssbench.engine.batch_sizes import BatchSizes, free_unused, is_out_of_memory
+from fssbench.engine.batch_sizes import BatchSizes, is_out_of_memory
 from fssbench.engine.features.cache import FeatureCache
-from fssbench.engine.profiling import memory
 from fssbench.errors import UsageError
 from fssbench.methods.base.method import Prediction
 from fssbench.planning.settings import Settings
@@ -170,35 +168,3 @@ def test_batches_on_a_card_grow_to_what_is_free(free: int, size: int) -> None:
     assert sizes.changes == ([8] if size == 8 else [8, size])
     sizes.halve("it ran out")
     assert sizes.episodes == size // 2
-
-
-class _Library:
-    """Notes what glibc is told."""
-
-    def __init__(self) -> None:
-        self.told: list[tuple[str, int]] = []
-
-    def mallopt(self, parameter: int, value: int) -> None:
-        self.told.append(("mallopt", parameter))
-
-    def malloc_trim(self, kept: int) -> None:
-        self.told.append(("malloc_trim", kept))
-
-
-@pytest.mark.parametrize("limited", [False, True])
-def test_freed_memory_is_not_kept_where_the_address_space_is_limited(
-    limited: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    library = _Library()
-    monkeypatch.setattr(memory, "_glibc", lambda: library)
-    limit = 3 << 30 if limited else resource.RLIM_INFINITY
-    monkeypatch.setattr(resource, "getrlimit", lambda _: (limit, resource.RLIM_INFINITY))
-    with memory.freed_memory_kept(torch.device("cpu")):
-        assert bool(library.told) != limited
-
-
-def test_where_memory_has_run_out_freed_memory_is_returned(monkeypatch: pytest.MonkeyPatch) -> None:
-    library = _Library()
-    monkeypatch.setattr(memory, "_glibc", lambda: library)
-    free_unused(torch.device("cpu"))
-    assert [what for what, _ in library.told] == ["mallopt", "mallopt", "malloc_trim"]

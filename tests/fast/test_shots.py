@@ -24,6 +24,8 @@ CASES = [
 def test_a_support_serves_every_number_of_shots_unless_its_method_says_otherwise(name: str, variant: str) -> None:
     one, two = (narrow(name, variant, 1, shot) for shot in (1, 2))
     state = {key: value for key, value in one.state_dict().items() if key in two.state_dict()}
+    first = method_info(name).k_shot.get(one.task) == "first"  # which runs say of the method
+    assert first == (one.shots_read == 1)
     if any(value.shape != two.state_dict()[key].shape for key, value in state.items()):
         assert name == "fptrans"  # each number of shots has weights of its own: nothing is shared
         return

@@ -62,7 +62,7 @@ def raw_pickle(path: Path, most: int, content: str, remedy: str | None = None) -
 
     Raises:
         MissingError: If there is no such file.
-        BrokenFileError: If it has more than `most` bytes, and so is too large for its content, or can't be read.
+        BrokenFileError: If it has more than `most` bytes, which is too large for such content, or can't be read.
     """
     try:
         if file_size(path) > most:

@@ -24,8 +24,8 @@ WHOLE = 15 << 28
 """Bytes that a command takes on a processor, as far as they can be saved: a sixteenth less than 4 GiB, as predictions
 of some episodes need more than those before them. See `fssbench.engine.features.room`."""
 _GROWN = 256 << 20
-"""By how much a process grows again before freed memory is returned once more: its pages are zeroed when they are used
-again."""
+"""By how much a process grows again before freed memory is returned once more: pages that are used again are zeroed
+first."""
 _GROUP_LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
 
 

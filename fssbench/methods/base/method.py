@@ -311,11 +311,10 @@ class Method(nn.Module, ABC, Generic[Features, Support]):
                 f"support_images {tuple(support_images.shape)} and support_masks {tuple(support_masks.shape)} "
                 "differ in ways, shots or size"
             )
+        read = slice(self.shots_read)
         supports = [
             [self.condition(self.encode(image[None]), mask[None]) for image, mask in zip(images, masks, strict=True)]
-            for images, masks in zip(
-                support_images[:, : self.shots_read], support_masks[:, : self.shots_read], strict=True
-            )
+            for images, masks in zip(support_images[:, read], support_masks[:, read], strict=True)
         ]
         if class_names is not None and len(class_names) != len(supports):
             raise UsageError(f"there are {len(supports)} classes and {len(class_names)} names of classes")

@@ -1,4 +1,4 @@
-"""A method that looks at some of its supports: the others are not encoded, and rows tell of them all the same."""
+"""A method that looks at some of the supports: the others are not encoded, and rows have their photos and masks."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import ClassVar
 
 import pytest
+import torch
 from torch import Tensor
 
 from fssbench import evaluate
@@ -66,8 +67,6 @@ def test_a_missing_photo_that_is_not_looked_at_is_named(tmp_path: Path) -> None:
 
 
 def test_segment_gives_a_method_the_supports_that_it_looks_at() -> None:
-    import torch
-
     images, masks = torch.rand(1, 3, 3, 24, 24), torch.ones(1, 3, 24, 24, dtype=torch.uint8)
     masks[..., :9] = 0
     query = torch.rand(3, 24, 24)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import resource
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
 
+from fssbench.engine.batch_sizes import free_unused
 from fssbench.engine.profiling import memory
 from fssbench.engine.profiling.memory import freed_memory_kept, resident
 
@@ -17,38 +20,45 @@ ROOT = Path(__file__).parents[3]
 
 def new_pages(mebibytes: int = 48) -> int:
     """Make and free some tensors of a size, and return how many pages came from the system for them."""
-    import resource
-
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
     for _ in range(10):
         torch.ones(mebibytes << 18)
     return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
 
 
+def printed(script: str) -> Iterator[int]:
+    """Return the numbers that a script prints in a process of which no thread has had an arena of memory yet.
+
+    glibc gives a thread that had to wait another arena, whose end it does not return.
+    """
+    script = f"""
+from concurrent.futures import ThreadPoolExecutor
+import torch
+from fssbench.engine.profiling.memory import freed_memory_kept
+from tests.engine.profiling.test_memory import new_pages
+{script}"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=ROOT)
+    return map(int, done.stdout.split())
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="needs glibc")
 def test_freed_memory_is_used_again_and_given_back_afterwards():
-    cpu = torch.device("cpu")
     # 48 MiB are more than glibc keeps by itself.
-    with freed_memory_kept(cpu):
-        new_pages()
-        kept = new_pages()
-    freed = new_pages()
+    kept, freed = printed("""
+with freed_memory_kept(torch.device("cpu")):
+    new_pages()
+    print(new_pages())
+print(new_pages())
+""")
     assert kept < freed / 5
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs glibc")
 def test_threads_that_begin_meanwhile_keep_theirs_too():
-    # In a process that had no other threads: what these took is there to be taken again.
-    script = """
-from concurrent.futures import ThreadPoolExecutor
-import torch
-from fssbench.engine.profiling.memory import freed_memory_kept
-from tests.engine.profiling.test_memory import new_pages
+    first, again = printed("""
 with freed_memory_kept(torch.device("cpu")), ThreadPoolExecutor(1) as pool:
     print(*(pool.submit(new_pages, 40).result() for _ in range(2)))
-"""
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=ROOT)
-    first, again = map(int, done.stdout.split())
+""")
     assert again < first / 5
 
 
@@ -93,3 +103,35 @@ def test_a_process_of_less_memory_keeps_it(monkeypatch: pytest.MonkeyPatch):
         settle()
         assert resident() > before - (20 << 20)
         assert len(kept) == 24
+
+
+class _Library:
+    """Notes what glibc is told."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[str, int]] = []
+
+    def mallopt(self, parameter: int, value: int) -> None:
+        self.told.append(("mallopt", parameter))
+
+    def malloc_trim(self, kept: int) -> None:
+        self.told.append(("malloc_trim", kept))
+
+
+@pytest.mark.parametrize("limited", [False, True])
+def test_freed_memory_is_not_kept_where_the_address_space_is_limited(
+    limited: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    library = _Library()
+    monkeypatch.setattr(memory, "_glibc", lambda: library)
+    limit = 3 << 30 if limited else resource.RLIM_INFINITY
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (limit, resource.RLIM_INFINITY))
+    with freed_memory_kept(torch.device("cpu")):
+        assert bool(library.told) != limited
+
+
+def test_where_memory_has_run_out_freed_memory_is_returned(monkeypatch: pytest.MonkeyPatch) -> None:
+    library = _Library()
+    monkeypatch.setattr(memory, "_glibc", lambda: library)
+    free_unused(torch.device("cpu"))
+    assert [what for what, _ in library.told] == ["mallopt", "mallopt", "malloc_trim"]
